@@ -1,0 +1,52 @@
+#ifndef RINGMASTER_COMMON_PARAMS_PARAM_LAYOUT_H_
+#define RINGMASTER_COMMON_PARAMS_PARAM_LAYOUT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace ringmaster {
+
+// One parameter tensor in the arena.
+struct Param {
+  std::string name;            // "conv1.weight", as PyTorch would name it
+  std::vector<int64_t> shape;  // linear [out, in], conv [out, in, kh, kw], bias [out]
+  int64_t begin = 0;           // element of the arena
+  int64_t count = 0;
+};
+
+// A slice of the arena that is exchanged as one unit.
+struct Bucket {
+  int32_t id = 0;
+  int64_t begin = 0;  // elements of the arena
+  int64_t count = 0;
+  int64_t end() const { return begin + count; }
+};
+
+// One flat arena for all parameters, laid out in the order in which backward finishes them (last layer first) and cut
+// into buckets of at most `bucket_elements`. A bucket may cut a tensor: it is ready once backward has passed its end.
+// Immutable after construction; thread-safe.
+class ParamLayout {
+ public:
+  // `params` in the order backward finishes them, with name and shape set; begin and count are filled in here.
+  ParamLayout(std::vector<Param> params, int64_t bucket_elements);
+
+  absl::Span<const Param> params() const { return params_; }
+  absl::Span<const Bucket> buckets() const { return buckets_; }
+  // Elements of the whole arena.
+  int64_t count() const { return count_; }
+  // Of names, shapes and buckets: equal on all ranks of a run.
+  uint64_t fingerprint() const { return fingerprint_; }
+
+ private:
+  std::vector<Param> params_;
+  std::vector<Bucket> buckets_;
+  int64_t count_ = 0;
+  uint64_t fingerprint_ = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_PARAMS_PARAM_LAYOUT_H_

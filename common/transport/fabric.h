@@ -1,0 +1,69 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_FABRIC_H_
+#define RINGMASTER_COMMON_TRANSPORT_FABRIC_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// How a process reaches the data plane of the run.
+struct FabricOptions {
+  std::string name;                         // "grpc", "tcp" or "inproc"
+  std::string listen_address = "127.0.0.1"; // numeric; port 0 is chosen by the system
+  std::string token;                        // of the job: strange processes are turned away
+  int64_t segment_bytes = 1 << 20;          // largest frame on the wire, the same for all transports
+  int64_t early_bytes_limit = 256 << 20;    // kept for receives not yet posted
+};
+
+// One process of the run as its peers see it.
+struct ProcessAddress {
+  std::string endpoint;        // "127.0.0.1:41234"; empty for inproc
+  std::vector<NodeId> nodes;   // who lives there
+};
+
+// The data plane of one process: a listener and one connection to every other process, shared by the nodes that live
+// here. Messages between nodes of one process are copied in memory and never touch the wire.
+//
+// Life: Create (listens) -> endpoint() -> Connect (all processes known) -> transport(node) ... -> destruction, which
+// ends all I/O threads. Connect is called once; the rest is thread-safe.
+class Fabric {
+ public:
+  virtual ~Fabric() = default;
+
+  // Where peers reach this process; empty for inproc.
+  virtual std::string endpoint() const = 0;
+
+  // Connects to all other processes; `self` is this one's index in `processes`. Waits until every pair with this process is connected or
+  // the deadline passes (the status names the process that is missing). PermissionDenied: a token was refused.
+  virtual absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) = 0;
+
+  // The transport of a node that lives in this process; owned by the fabric, valid while it lives. After Connect.
+  virtual Transport& transport(NodeId node) = 0;
+
+  // Bytes of framing that the fabric adds to a message of `payload_bytes` (all its segments), for metering.
+  virtual int64_t HeaderBytes(int64_t payload_bytes) const = 0;
+
+  // Aborts the transports of all nodes that live here.
+  virtual void Abort(const absl::Status& why) = 0;
+};
+
+// The fabric that `options.name` names; Unavailable when it cannot listen (a busy port, an address not ours).
+absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& options);
+
+// The registry: names that CreateFabric takes, with a sentence each, for `list` and validation.
+struct TransportInfo {
+  const char* name;
+  const char* summary;
+};
+absl::Span<const TransportInfo> Transports();
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_FABRIC_H_

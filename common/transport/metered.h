@@ -1,0 +1,38 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_METERED_H_
+#define RINGMASTER_COMMON_TRANSPORT_METERED_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "common/transport/fabric.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// Exact counts of what one node sent or received, messages between nodes of one machine place (co-located) left out.
+struct TrafficCount {
+  int64_t messages = 0;
+  int64_t payload_bytes = 0;
+  int64_t header_bytes = 0;
+};
+
+struct Traffic {
+  // By message kind: kPush and kPull go up to servers, kWeights comes down, kCollective goes both ways.
+  std::map<MessageKind, TrafficCount> sent;
+  std::map<MessageKind, TrafficCount> received;
+};
+
+// Wraps a transport and counts; sends are counted when started, receives when their wait succeeds.
+// `is_local(peer)`: whether the peer is co-located with this node, so that its messages do not count. Thread-safe.
+class MeteredTransport : public Transport {
+ public:
+  virtual Traffic traffic() const = 0;
+};
+std::unique_ptr<MeteredTransport> CreateMeteredTransport(Transport& transport, const Fabric& fabric,
+                                                         std::function<bool(NodeId)> is_local);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_METERED_H_

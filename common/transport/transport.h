@@ -1,0 +1,90 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_TRANSPORT_H_
+#define RINGMASTER_COMMON_TRANSPORT_TRANSPORT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+
+namespace ringmaster {
+
+enum class Role : uint8_t { kWorker = 0, kServer = 1 };
+
+// One party of a run: worker/RANK or server/INDEX.
+struct NodeId {
+  Role role = Role::kWorker;
+  int32_t index = 0;
+  friend bool operator==(const NodeId& a, const NodeId& b) { return a.role == b.role && a.index == b.index; }
+  friend bool operator!=(const NodeId& a, const NodeId& b) { return !(a == b); }
+  template <typename H>
+  friend H AbslHashValue(H h, const NodeId& id) {
+    return H::combine(std::move(h), id.role, id.index);
+  }
+};
+std::string ToString(const NodeId& id);  // "worker/2"
+
+enum class MessageKind : uint8_t { kCollective = 0, kPush = 1, kPull = 2, kWeights = 3, kTest = 4 };
+
+// Names one message between two nodes; a (from, to, tag) is used once in a run.
+struct Tag {
+  MessageKind kind = MessageKind::kTest;
+  uint16_t round = 0;   // of a collective; 0 elsewhere
+  int32_t bucket = 0;
+  int64_t step = 0;
+  friend bool operator==(const Tag& a, const Tag& b) {
+    return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step;
+  }
+  template <typename H>
+  friend H AbslHashValue(H h, const Tag& tag) {
+    return H::combine(std::move(h), tag.kind, tag.round, tag.bucket, tag.step);
+  }
+};
+std::string ToString(const Tag& tag);  // "push step=12 bucket=3"
+
+// What becomes of received bytes. Adding: the destination holds floats (or halves), to which the message's are added,
+// element by element, in the element's own precision.
+enum class ReceiveMode : uint8_t { kStore, kAddFloat32, kAddFloat16 };
+
+using OpId = int64_t;
+
+// What one node uses to talk to all others. Sends are started and receives are posted; neither ever waits for a peer,
+// so that a ring in which every rank sends first cannot stand still. Messages between a pair of nodes may complete in any order; each is
+// found by its tag. Bytes that come before their receive is posted are kept (up to a limit that ends the run with
+// ResourceExhausted), so posting late is correct and only costs a copy.
+//
+// Thread-safe. Every operation must be waited for exactly once, by Wait or by WaitAny.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  virtual NodeId self() const = 0;
+
+  // Starts to send `payload` (which may be empty) to `to`. The bytes stay untouched until Wait returns OK for the operation; the
+  // wait is over when the bytes have left this buffer, not when the peer has them.
+  virtual absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) = 0;
+
+  // Expects a message of exactly out.size() bytes. `out` belongs to the transport until Wait returns OK. A message of another size fails
+  // the wait with InvalidArgument naming both sizes. Posting the same (from, tag) twice is AlreadyExists.
+  virtual absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) = 0;
+
+  // As Post with kStore, for a message of 0 to out.size() bytes (encoded gradients); `received_bytes` gets its size when Wait returns OK
+  // and must live until then.
+  virtual absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) = 0;
+
+  // Sleeps until the operation is done. DeadlineExceeded names peer and tag; after an abort, the abort's status.
+  virtual absl::Status Wait(OpId op, absl::Time deadline) = 0;
+
+  // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed.
+  virtual absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) = 0;
+
+  // Wakes every waiter with `why` and fails all later calls with it. The first abort wins. May be called from any thread.
+  virtual void Abort(const absl::Status& why) = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_TRANSPORT_H_

@@ -1,0 +1,99 @@
+"""Finds the system's libraries, so that BUILD files name them as @system//:NAME.
+
+Headers lie in the compiler's own search path; what differs from machine to machine is the list of -l flags, which
+pkg-config knows. A library that is not installed becomes a target whose build names the package to install, so a
+build that does not need it (./run needs no GoogleTest) is not disturbed.
+"""
+
+_ABSL = [
+    "absl_bind_front",
+    "absl_cleanup",
+    "absl_failure_signal_handler",
+    "absl_flat_hash_map",
+    "absl_flat_hash_set",
+    "absl_function_ref",
+    "absl_int128",
+    "absl_inlined_vector",
+    "absl_random_random",
+    "absl_span",
+    "absl_status",
+    "absl_statusor",
+    "absl_str_format",
+    "absl_strings",
+    "absl_symbolize",
+    "absl_synchronization",
+    "absl_time",
+]
+
+# name: (pkg-config modules, -l flags where there is no module, a header that must exist, Debian package)
+_LIBRARIES = {
+    "absl": (_ABSL, [], "absl/status/statusor.h", "libabsl-dev"),
+    "benchmark": (["benchmark"], [], "benchmark/benchmark.h", "libbenchmark-dev"),
+    "cli11": ([], [], "CLI/CLI.hpp", "libcli11-dev"),
+    "crypto": (["libcrypto"], [], "openssl/evp.h", "libssl-dev"),
+    "dnnl": ([], ["-ldnnl"], "dnnl.h", "libdnnl-dev"),
+    "grpcpp": (["grpc++"], [], "grpcpp/grpcpp.h", "libgrpc++-dev"),
+    "gtest": (["gtest", "gmock"], [], "gtest/gtest.h", "libgtest-dev libgmock-dev"),
+    "gtest_main": (["gtest_main", "gmock"], [], "gtest/gtest.h", "libgtest-dev libgmock-dev"),
+    "nlohmann_json": ([], [], "nlohmann/json.hpp", "nlohmann-json3-dev"),
+    "protobuf": (["protobuf"], [], "google/protobuf/message.h", "libprotobuf-dev"),
+    "spdlog": (["spdlog"], [], "spdlog/spdlog.h", "libspdlog-dev"),
+    "sqlite3": (["sqlite3"], [], "sqlite3.h", "libsqlite3-dev"),
+}
+
+_FOUND = """
+cc_library(
+    name = "{name}",
+    linkopts = {linkopts},
+    visibility = ["//visibility:public"],
+)
+"""
+
+_MISSING = """
+genrule(
+    name = "{name}_is_missing",
+    outs = ["{name}_is_missing.h"],
+    cmd = "echo '{name} is not installed: apt-get install {package}' >&2; exit 1",
+)
+
+cc_library(
+    name = "{name}",
+    hdrs = ["{name}_is_missing.h"],
+    visibility = ["//visibility:public"],
+)
+"""
+
+def _unique_flags(text):
+    # The order of -l flags matters to a static linker only; these are shared, so the first of each is enough.
+    flags = []
+    for flag in text.split(" "):
+        flag = flag.strip()
+        if flag and flag not in flags:
+            flags.append(flag)
+    return flags
+
+def _link_flags(repository_ctx, modules, flags):
+    if not modules:
+        return flags
+    result = repository_ctx.execute(["pkg-config", "--libs"] + modules)
+    return _unique_flags(result.stdout) if result.return_code == 0 else None
+
+def _system_libraries_impl(repository_ctx):
+    # Installing a package later must be noticed: dpkg rewrites this file.
+    repository_ctx.path("/var/lib/dpkg/status")
+    build = ["# Written by //third_party/system:repository.bzl."]
+    for name, (modules, flags, header, package) in _LIBRARIES.items():
+        found = repository_ctx.path("/usr/include/" + header).exists or \
+                repository_ctx.path("/usr/include/x86_64-linux-gnu/" + header).exists
+        linkopts = _link_flags(repository_ctx, modules, flags) if found else None
+        if linkopts == None:
+            build.append(_MISSING.format(name = name, package = package))
+        else:
+            build.append(_FOUND.format(name = name, linkopts = repr(linkopts)))
+    repository_ctx.file("BUILD", "\n".join(build))
+
+system_libraries = repository_rule(
+    implementation = _system_libraries_impl,
+    local = True,
+    environ = ["PKG_CONFIG_PATH"],
+)

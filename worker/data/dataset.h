@@ -1,0 +1,51 @@
+#ifndef RINGMASTER_WORKER_DATA_DATASET_H_
+#define RINGMASTER_WORKER_DATA_DATASET_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// Extent of one sample and the number of classes.
+struct SampleShape {
+  int32_t channels = 1;
+  int32_t height = 0;
+  int32_t width = 0;
+  int32_t classes = 0;
+  int64_t features() const { return int64_t{1} * channels * height * width; }
+};
+
+// Labelled samples in memory. Immutable after loading; thread-safe to read.
+struct Samples {
+  SampleShape shape;
+  std::vector<float> features;  // [count][channels][height][width], normalized
+  std::vector<int32_t> labels;  // [count], in [0, classes)
+  int64_t count() const { return static_cast<int64_t>(labels.size()); }
+};
+
+struct Dataset {
+  Samples train;
+  Samples test;
+};
+
+// Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was expected, and how to get it.
+absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec);
+
+// What LoadDataset would find, from file headers alone (no bodies read): for validation before any process starts.
+absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count, int64_t* test_count);
+
+struct DatasetInfo {
+  const char* name;
+  const char* summary;
+};
+absl::Span<const DatasetInfo> Datasets();
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_DATA_DATASET_H_

@@ -1,0 +1,57 @@
+#ifndef RINGMASTER_WORKER_DATA_LOADER_H_
+#define RINGMASTER_WORKER_DATA_LOADER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "worker/data/dataset.h"
+
+namespace ringmaster {
+
+// One worker's share of one step, on the host.
+struct Batch {
+  std::vector<float> features;  // [batch][channels][height][width]
+  std::vector<int32_t> labels;  // [batch]
+  std::vector<int64_t> indices; // [batch], positions in Samples
+  int64_t count() const { return static_cast<int64_t>(labels.size()); }
+};
+
+// The data order of a run. Position i = step * global_batch + rank * batch_per_worker + j of an endless stream; epoch = i div D, one seeded
+// permutation an epoch. Steps run across epoch borders: every batch is full and no sample of an epoch comes twice.
+struct DataOrder {
+  uint64_t seed = 0;
+  int64_t samples = 0;           // D
+  int64_t global_batch = 0;      // G
+  int64_t batch_per_worker = 0;  // b
+};
+
+// Batch = f(seed, rank, step): stateless but for a cache of permutations. One thread at a time.
+class Loader {
+ public:
+  // `samples` outlives the loader; samples.count() == order.samples > 0.
+  Loader(const Samples& samples, const DataOrder& order);
+
+  // Fills `batch` with rank's part of `step`; reuses its memory.
+  void Fill(int32_t rank, int64_t step, Batch* batch);
+
+  // The sample at position `i` of the stream.
+  int64_t SampleAt(int64_t i);
+
+ private:
+  const Samples& samples_;
+  const DataOrder order_;
+  // The permutations of two neighbouring epochs: a step may lie across their border.
+  struct CachedEpoch {
+    int64_t epoch = -1;
+    std::vector<int32_t> permutation;
+  };
+  CachedEpoch cache_[2];
+};
+
+// 64-bit fingerprint of a batch's sample indices and labels: the log of these is equal across arms.
+uint64_t BatchFingerprint(const Batch& batch);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_DATA_LOADER_H_

@@ -1,0 +1,73 @@
+#ifndef RINGMASTER_WORKER_MODEL_MODEL_H_
+#define RINGMASTER_WORKER_MODEL_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/params/param_layout.h"
+#include "common/tensor/tensor.h"
+#include "proto/run_spec.pb.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/kernel_library.h"
+
+namespace ringmaster {
+
+// Samples in the kernel library's place: features [count][channels][height][width], labels [count].
+struct BatchView {
+  const float* features = nullptr;
+  const int32_t* labels = nullptr;
+  int64_t count = 0;
+};
+
+// Sums over a batch.
+struct BatchScore {
+  double loss_sum = 0;
+  int64_t correct = 0;
+  int64_t count = 0;
+};
+
+using BucketReady = absl::FunctionRef<absl::Status(const Bucket&)>;
+
+// A network with its activations, on one kernel library. Knows neither the device nor who listens to its gradients.
+// Weights and gradients are arenas of layout().count() floats in the library's place. One thread at a time.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ParamLayout& layout() const = 0;
+  // Writes the initial weights on the host; the same numbers on every backend and machine. Layers' own scheme:
+  // uniform in +-sqrt(1/fan_in), as PyTorch's linear and conv defaults; each tensor has a stream of its own.
+  virtual void InitWeights(uint64_t seed, absl::Span<float> weights) const = 0;
+  // Activations of `batch` (count <= max_batch) under `weights`.
+  virtual absl::Status Forward(const BatchView& batch, TensorView weights) = 0;
+  // The mean-loss gradient of the batch last given to Forward, with the same weights; overwrites `gradients`. Announces
+  // each bucket, in order, as soon as the calls that complete it have been made (on a device: enqueued).
+  virtual absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) = 0;
+  // Loss and accuracy of the batch last given to Forward; waits for the device.
+  virtual absl::StatusOr<BatchScore> Score() = 0;
+};
+
+// What CreateModel builds for.
+struct ModelOptions {
+  SampleShape shape;
+  int64_t max_batch = 0;
+  int64_t bucket_bytes = 0;
+};
+
+// The model that the resolved spec names. InvalidArgument: an unknown name, or samples it cannot take.
+// `kernels` outlives the model.
+absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec, const ModelOptions& options,
+                                                   KernelLibrary& kernels);
+
+struct ModelInfo {
+  const char* name;
+  const char* summary;
+};
+absl::Span<const ModelInfo> Models();
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_MODEL_MODEL_H_
