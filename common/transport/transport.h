@@ -29,12 +29,14 @@ std::string ToString(const NodeId& id);  // "worker/2"
 
 enum class MessageKind : uint8_t { kCollective = 0, kPush = 1, kPull = 2, kWeights = 3, kTest = 4 };
 
-// Names one message between two nodes; a (from, to, tag) is used once in a run.
+// Names one message between two nodes; a (from, to, tag) is used once in a run. `note` is no part of the name: it travels
+// in the frame header with the message (a version, a flag, a time), so that payloads stay exactly what the formulae say.
 struct Tag {
   MessageKind kind = MessageKind::kTest;
   uint16_t round = 0;   // of a collective; 0 elsewhere
   int32_t bucket = 0;
   int64_t step = 0;
+  int64_t note = 0;
   friend bool operator==(const Tag& a, const Tag& b) {
     return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step;
   }
@@ -50,6 +52,12 @@ std::string ToString(const Tag& tag);  // "push step=12 bucket=3"
 enum class ReceiveMode : uint8_t { kStore, kAddFloat32, kAddFloat16 };
 
 using OpId = int64_t;
+
+// What came with a message.
+struct Received {
+  int64_t bytes = 0;
+  int64_t note = 0;
+};
 
 // What one node uses to talk to all others. Sends are started and receives are posted; neither ever waits for a peer,
 // so that a ring in which every rank sends first cannot stand still. Messages between a pair of nodes may complete in any order; each is
@@ -71,9 +79,9 @@ class Transport {
   // the wait with InvalidArgument naming both sizes. Posting the same (from, tag) twice is AlreadyExists.
   virtual absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) = 0;
 
-  // As Post with kStore, for a message of 0 to out.size() bytes (encoded gradients); `received_bytes` gets its size when Wait returns OK
-  // and must live until then.
-  virtual absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) = 0;
+  // As Post with kStore, for a message of 0 to out.size() bytes (encoded gradients) or one whose note matters;
+  // `received` is filled when Wait returns OK and must live until then.
+  virtual absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) = 0;
 
   // Sleeps until the operation is done. DeadlineExceeded names peer and tag; after an abort, the abort's status.
   virtual absl::Status Wait(OpId op, absl::Time deadline) = 0;
