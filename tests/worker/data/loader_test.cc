@@ -1,0 +1,146 @@
+#include "worker/data/loader.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "worker/data/dataset.h"
+#include "worker/data/synthetic.h"
+
+namespace ringmaster {
+namespace {
+
+SyntheticSpec SmallSpec() {
+  SyntheticSpec spec;
+  spec.set_channels(1);
+  spec.set_height(2);
+  spec.set_width(3);
+  spec.set_classes(5);
+  spec.set_noise(0.5f);
+  return spec;
+}
+
+// D = 23 samples: no batch below divides it.
+class DataOrderTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kSamples = 23;
+  const Dataset dataset_ = MakeSynthetic(SmallSpec(), 7, kSamples, 4);
+
+  // All indices of `steps` steps in the order of the stream.
+  std::vector<int64_t> Stream(uint64_t seed, int32_t workers, int64_t batch_per_worker, int64_t steps) {
+    Loader loader(dataset_.train, {seed, kSamples, workers * batch_per_worker, batch_per_worker});
+    std::vector<int64_t> indices;
+    Batch batch;
+    for (int64_t step = 0; step < steps; ++step) {
+      for (int32_t rank = 0; rank < workers; ++rank) {
+        loader.Fill(rank, step, &batch);
+        EXPECT_EQ(batch.count(), batch_per_worker);
+        indices.insert(indices.end(), batch.indices.begin(), batch.indices.end());
+      }
+    }
+    return indices;
+  }
+};
+
+TEST_F(DataOrderTest, EveryEpochIsAPermutationAlthoughTheBatchDoesNotDivideIt) {
+  const std::vector<int64_t> stream = Stream(1, 2, 5, kSamples);  // 230 samples: 10 epochs
+  std::set<std::vector<int64_t>> epochs;
+  for (int64_t epoch = 0; epoch < 10; ++epoch) {
+    std::vector<int64_t> part(stream.begin() + epoch * kSamples, stream.begin() + (epoch + 1) * kSamples);
+    epochs.insert(part);
+    std::sort(part.begin(), part.end());
+    std::vector<int64_t> all(kSamples);
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_EQ(part, all) << "epoch " << epoch;
+  }
+  EXPECT_EQ(epochs.size(), 10u) << "two epochs have the same order";
+}
+
+TEST_F(DataOrderTest, TheUnionOverRanksOfAStepIsTheSameForOneToFourWorkers) {
+  const std::vector<int64_t> reference = Stream(3, 1, 12, 40);
+  EXPECT_EQ(Stream(3, 2, 6, 40), reference);
+  EXPECT_EQ(Stream(3, 3, 4, 40), reference);
+  EXPECT_EQ(Stream(3, 4, 3, 40), reference);
+}
+
+TEST_F(DataOrderTest, ABatchLargerThanTheSetCrossesSeveralEpochs) {
+  const std::vector<int64_t> stream = Stream(3, 1, 60, 2);
+  EXPECT_EQ(stream, std::vector<int64_t>(Stream(3, 1, 5, 24)));
+}
+
+TEST_F(DataOrderTest, BatchesDoNotDependOnWhatWasAskedBefore) {
+  const DataOrder order{9, kSamples, 10, 5};
+  Loader in_order(dataset_.train, order);
+  std::vector<uint64_t> fingerprints;
+  Batch batch;
+  for (int64_t step = 0; step < 30; ++step) {
+    in_order.Fill(1, step, &batch);
+    fingerprints.push_back(BatchFingerprint(batch));
+  }
+  Loader backwards(dataset_.train, order);
+  for (int64_t step = 29; step >= 0; --step) {
+    backwards.Fill(1, step, &batch);
+    EXPECT_EQ(BatchFingerprint(batch), fingerprints[step]) << "step " << step;
+  }
+}
+
+TEST_F(DataOrderTest, AnotherSeedIsAnotherOrder) { EXPECT_NE(Stream(1, 1, 23, 1), Stream(2, 1, 23, 1)); }
+
+TEST_F(DataOrderTest, ABatchCarriesTheFeaturesAndLabelsOfItsIndices) {
+  Loader loader(dataset_.train, {5, kSamples, 4, 4});
+  Batch batch;
+  loader.Fill(0, 5, &batch);  // positions 20..23: across an epoch border
+  for (int64_t j = 0; j < batch.count(); ++j) {
+    EXPECT_EQ(batch.labels[j], dataset_.train.labels[batch.indices[j]]);
+    for (int64_t f = 0; f < 6; ++f) {
+      EXPECT_EQ(batch.features[j * 6 + f], dataset_.train.features[batch.indices[j] * 6 + f]);
+    }
+  }
+}
+
+TEST_F(DataOrderTest, FingerprintsTellOrderAndLabelsApart) {
+  Batch a;
+  a.indices = {1, 2};
+  a.labels = {3, 3};
+  Batch swapped = a;
+  std::swap(swapped.indices[0], swapped.indices[1]);
+  Batch relabelled = a;
+  relabelled.labels[1] = 4;
+  EXPECT_NE(BatchFingerprint(a), BatchFingerprint(swapped));
+  EXPECT_NE(BatchFingerprint(a), BatchFingerprint(relabelled));
+  EXPECT_EQ(BatchFingerprint(a), BatchFingerprint(Batch(a)));
+}
+
+TEST(Synthetic, TheNearestPrototypeClassifiesItAndSmallerSetsArePrefixes) {
+  SyntheticSpec spec = SmallSpec();
+  spec.set_height(8);
+  spec.set_width(8);
+  const Dataset large = MakeSynthetic(spec, 11, 200, 100);
+  const Dataset small = MakeSynthetic(spec, 11, 50, 100);
+  EXPECT_TRUE(std::equal(small.train.features.begin(), small.train.features.end(), large.train.features.begin()));
+  // Class means of the training set classify the test set: 64 features at noise 0.5 leave the classes far apart.
+  std::vector<double> means(5 * 64, 0.0);
+  for (int64_t i = 0; i < 200; ++i) {
+    for (int64_t f = 0; f < 64; ++f) means[large.train.labels[i] * 64 + f] += large.train.features[i * 64 + f] / 40;
+  }
+  for (int64_t i = 0; i < 100; ++i) {
+    int best = 0;
+    double best_distance = 1e30;
+    for (int label = 0; label < 5; ++label) {
+      double distance = 0;
+      for (int64_t f = 0; f < 64; ++f) {
+        const double d = means[label * 64 + f] - large.test.features[i * 64 + f];
+        distance += d * d;
+      }
+      if (distance < best_distance) best = label, best_distance = distance;
+    }
+    EXPECT_EQ(best, large.test.labels[i]) << "test sample " << i;
+  }
+  EXPECT_NE(std::vector<float>(large.train.features.begin(), large.train.features.begin() + 64),
+            std::vector<float>(large.test.features.begin(), large.test.features.begin() + 64));
+}
+
+}  // namespace
+}  // namespace ringmaster

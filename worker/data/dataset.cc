@@ -1,0 +1,100 @@
+#include "worker/data/dataset.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "worker/data/idx.h"
+#include "worker/data/synthetic.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr DatasetInfo kDatasets[] = {
+    {"mnist", "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in data.dir)"},
+    {"synthetic", "a random prototype per class plus noise: learnable, any size, needs no files"},
+};
+
+struct Counts {
+  SampleShape shape;
+  int64_t train = 0;
+  int64_t test = 0;
+};
+
+absl::Status UnknownDataset(absl::string_view name) {
+  const std::string known = absl::StrJoin(kDatasets, ", ", [](std::string* out, const DatasetInfo& info) {
+    absl::StrAppend(out, info.name);
+  });
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.name = \"", name, "\": no such dataset; known are ", known));
+}
+
+absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit, int64_t available) {
+  if (!limited) return available;
+  if (limit >= 1 && limit <= available) return limit;
+  return absl::InvalidArgumentError(absl::StrCat(field, " = ", limit, ": expected 1 to ", available,
+                                                 ", the samples there are; leave it out to use all"));
+}
+
+absl::Status CheckPositive(absl::string_view field, int64_t value) {
+  if (value >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("data.synthetic.", field, " = ", value, ": expected at least 1"));
+}
+
+absl::StatusOr<Counts> CountSynthetic(const SyntheticSpec& spec) {
+  RM_RETURN_IF_ERROR(CheckPositive("train_samples", spec.train_samples()));
+  RM_RETURN_IF_ERROR(CheckPositive("test_samples", spec.test_samples()));
+  RM_RETURN_IF_ERROR(CheckPositive("channels", spec.channels()));
+  RM_RETURN_IF_ERROR(CheckPositive("height", spec.height()));
+  RM_RETURN_IF_ERROR(CheckPositive("width", spec.width()));
+  RM_RETURN_IF_ERROR(CheckPositive("classes", spec.classes()));
+  const SampleShape shape{spec.channels(), spec.height(), spec.width(), spec.classes()};
+  return Counts{shape, spec.train_samples(), spec.test_samples()};
+}
+
+absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
+  RM_ASSIGN_OR_RETURN(const IdxExtent train, InspectIdx(MnistTrainFiles(spec.dir())));
+  const IdxPair test_files = MnistTestFiles(spec.dir());
+  RM_ASSIGN_OR_RETURN(const IdxExtent test, InspectIdx(test_files));
+  if (train.shape.height != test.shape.height || train.shape.width != test.shape.width) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data file ", test_files.images_path, ": found images of ", test.shape.height, "x", test.shape.width,
+        ", expected ", train.shape.height, "x", train.shape.width,
+        " as in the training set; run ./run once to fetch it, or point --data-dir at a folder that has it"));
+  }
+  return Counts{train.shape, train.count, test.count};
+}
+
+// What there is and is to be used, after the limits.
+absl::StatusOr<Counts> Count(const DataSpec& spec) {
+  if (spec.name() != "mnist" && spec.name() != "synthetic") return UnknownDataset(spec.name());
+  RM_ASSIGN_OR_RETURN(Counts counts, spec.name() == "mnist" ? CountMnist(spec) : CountSynthetic(spec.synthetic()));
+  RM_ASSIGN_OR_RETURN(counts.train,
+                      Limited("data.train_limit", spec.has_train_limit(), spec.train_limit(), counts.train));
+  RM_ASSIGN_OR_RETURN(counts.test, Limited("data.test_limit", spec.has_test_limit(), spec.test_limit(), counts.test));
+  return counts;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec) {
+  RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
+  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test);
+  Dataset dataset;
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train));
+  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test));
+  return dataset;
+}
+
+absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count, int64_t* test_count) {
+  RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
+  *train_count = counts.train;
+  *test_count = counts.test;
+  return counts.shape;
+}
+
+absl::Span<const DatasetInfo> Datasets() { return kDatasets; }
+
+}  // namespace ringmaster
