@@ -1,0 +1,26 @@
+"""interface_stamp(): a header that names the exact interface two separately loaded binaries were built from."""
+
+def _interface_stamp_impl(ctx):
+    headers = depset(transitive = [dep[CcInfo].compilation_context.headers for dep in ctx.attr.deps])
+    ctx.actions.run_shell(
+        outputs = [ctx.outputs.out],
+        inputs = headers,
+        arguments = [ctx.outputs.out.path] + [header.path for header in headers.to_list()],
+        command = """
+            out=$1; shift
+            stamp=$(cat "$@" | sha256sum | cut -c1-16)
+            echo "inline constexpr char {constant}[] = \\"$stamp\\";" >"$out"
+        """.format(constant = ctx.attr.constant),
+        mnemonic = "InterfaceStamp",
+    )
+    return [DefaultInfo(files = depset([ctx.outputs.out]))]
+
+# Writes `out`, a header with the string constant `constant`: a digest of every header of `deps`.
+interface_stamp = rule(
+    implementation = _interface_stamp_impl,
+    attrs = {
+        "constant": attr.string(mandatory = True),
+        "deps": attr.label_list(mandatory = True, providers = [CcInfo]),
+        "out": attr.output(mandatory = True),
+    },
+)

@@ -1,0 +1,34 @@
+#ifndef RINGMASTER_WORKER_KERNELS_CUBLAS_PLUGIN_H_
+#define RINGMASTER_WORKER_KERNELS_CUBLAS_PLUGIN_H_
+
+#include <cstddef>
+
+#include "worker/kernels/cublas/interface_stamp.h"
+#include "worker/kernels/kernel_library.h"
+
+namespace ringmaster {
+
+// The boundary between the program, which knows no CUDA, and libringmaster_cuda.so, which it loads on demand. Both
+// sides carry kInterfaceStamp, a digest of the headers that KernelLibrary is made of: a library of another build is
+// refused before any of its virtual functions is called. Code and text: `status_code` is an absl::StatusCode, `text`
+// a string of at most text_bytes - 1 characters and a terminating 0.
+struct CudaPlugin {
+  static constexpr char kFileName[] = "libringmaster_cuda.so";
+
+  // The stamp the library was built with; never null. Any thread.
+  static constexpr char kStampSymbol[] = "ringmaster_cuda_stamp";
+  using Stamp = const char*();
+
+  // Makes the kernel library of GPU `device` in *library (the caller deletes it), or leaves it null and puts the
+  // reason into `text`. The stream and handle belong to the object; use it from one thread at a time.
+  static constexpr char kCreateSymbol[] = "ringmaster_cuda_create";
+  using Create = int(int device, KernelLibrary** library, char* text, size_t text_bytes);
+
+  // Puts a description of driver, runtime and devices, one device a line, into `text`, or why there are none.
+  static constexpr char kDescribeSymbol[] = "ringmaster_cuda_describe";
+  using Describe = int(char* text, size_t text_bytes);
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_KERNELS_CUBLAS_PLUGIN_H_
