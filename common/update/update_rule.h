@@ -21,11 +21,15 @@ struct UpdateStep {
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
-  // weights[i] -= rate * f(gradient[i]); both of one size, begin + size <= count.
+  // weights[i] -= rate * f(gradient[i]). Both are the slice that starts at step.begin of the `count` elements, of one
+  // size, and do not overlap; the gradient is unchanged. Slices may be of any size and come in any order: cutting the
+  // weights differently gives the same bits.
   virtual void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) = 0;
 };
 
-// The rule that the resolved `spec` names, for `count` elements. InvalidArgument for an unknown name.
+// The rule that the resolved `spec` names, for `count` elements: "sgd" (weights -= rate * gradient) or "momentum"
+// (velocity = momentum * velocity + gradient; weights -= rate * velocity). InvalidArgument names the field that is
+// missing, unknown or out of range.
 absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec, int64_t count);
 
 }  // namespace ringmaster

@@ -2,6 +2,10 @@
 
 #include <immintrin.h>
 
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include "common/base/check.h"
 
 namespace ringmaster {
@@ -18,6 +22,22 @@ void StoreHalves(__m256 values, uint16_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
 }
 
+constexpr float kLargestHalf = 65504.0f;
+
+// Finite values into [-65504, 65504]; infinities and NaNs pass (min and max return their second operand for a NaN).
+__m256 Saturate(__m256 values) {
+  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values);
+  const __m256 infinite = _mm256_cmp_ps(magnitude, _mm256_set1_ps(std::numeric_limits<float>::infinity()), _CMP_EQ_OQ);
+  const __m256 raised = _mm256_max_ps(_mm256_set1_ps(-kLargestHalf), values);
+  return _mm256_blendv_ps(_mm256_min_ps(_mm256_set1_ps(kLargestHalf), raised), values, infinite);
+}
+
+bool IsFinite(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return (bits & 0x7F800000u) != 0x7F800000u;
+}
+
 }  // namespace
 
 void Add(absl::Span<const float> in, absl::Span<float> out) {
@@ -25,6 +45,13 @@ void Add(absl::Span<const float> in, absl::Span<float> out) {
   const float* __restrict from = in.data();
   float* __restrict to = out.data();
   for (size_t i = 0; i < in.size(); ++i) to[i] += from[i];
+}
+
+void Subtract(absl::Span<const float> in, absl::Span<float> out) {
+  RM_CHECK(in.size() == out.size());
+  const float* __restrict from = in.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < in.size(); ++i) to[i] -= from[i];
 }
 
 void Scale(float factor, absl::Span<float> values) {
@@ -38,11 +65,48 @@ void SubtractScaled(float rate, absl::Span<const float> gradient, absl::Span<flo
   for (size_t i = 0; i < gradient.size(); ++i) to[i] -= rate * from[i];
 }
 
+void ScaleThenAdd(float factor, absl::Span<const float> in, absl::Span<float> out) {
+  RM_CHECK(in.size() == out.size());
+  const float* __restrict from = in.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < in.size(); ++i) to[i] = factor * to[i] + from[i];
+}
+
+double SumOfMagnitudes(absl::Span<const float> values) {
+  double sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= values.size(); i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += std::fabs(static_cast<double>(values[i + lane]));
+  }
+  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += std::fabs(static_cast<double>(values[i]));
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+size_t FirstNotFinite(absl::Span<const float> values) {
+  // Whole blocks without a branch an element; the search for the culprit starts only where there is one.
+  constexpr size_t kBlock = 256;
+  size_t i = 0;
+  for (; i + kBlock <= values.size(); i += kBlock) {
+    unsigned culprits = 0;
+    for (size_t j = 0; j < kBlock; ++j) culprits |= IsFinite(values[i + j]) ? 0u : 1u;
+    if (culprits != 0) break;
+  }
+  while (i < values.size() && IsFinite(values[i])) ++i;
+  return i;
+}
+
 void ToFloat16(absl::Span<const float> in, absl::Span<uint16_t> out) {
   RM_CHECK(in.size() == out.size());
   size_t i = 0;
   for (; i + 8 <= in.size(); i += 8) StoreHalves(_mm256_loadu_ps(in.data() + i), out.data() + i);
   for (; i < in.size(); ++i) out[i] = FloatToHalf(in[i]);
+}
+
+void ToFloat16Saturating(absl::Span<const float> in, absl::Span<uint16_t> out) {
+  RM_CHECK(in.size() == out.size());
+  size_t i = 0;
+  for (; i + 8 <= in.size(); i += 8) StoreHalves(Saturate(_mm256_loadu_ps(in.data() + i)), out.data() + i);
+  for (; i < in.size(); ++i) out[i] = FloatToHalf(_mm256_cvtss_f32(Saturate(_mm256_set1_ps(in[i]))));
 }
 
 void FromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out) {

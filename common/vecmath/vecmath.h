@@ -1,17 +1,21 @@
 #ifndef RINGMASTER_COMMON_VECMATH_VECMATH_H_
 #define RINGMASTER_COMMON_VECMATH_VECMATH_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/types/span.h"
 
 namespace ringmaster {
 
-// The only float loops outside the kernels. Spans of one call have one size unless said otherwise, and do not overlap
-// unless they are the same. Pure, thread-safe. No fused multiply-adds: every operation rounds once, on every machine.
+// The only float loops outside the kernels. Spans of one call have one size and do not overlap. Pure, thread-safe.
+// No fused multiply-adds: every operation rounds once, on every machine.
 
 // out[i] += in[i]
 void Add(absl::Span<const float> in, absl::Span<float> out);
+
+// out[i] -= in[i]
+void Subtract(absl::Span<const float> in, absl::Span<float> out);
 
 // values[i] *= factor
 void Scale(float factor, absl::Span<float> values);
@@ -19,8 +23,24 @@ void Scale(float factor, absl::Span<float> values);
 // weights[i] -= rate * gradient[i], two roundings
 void SubtractScaled(float rate, absl::Span<const float> gradient, absl::Span<float> weights);
 
+// out[i] = factor * out[i] + in[i], two roundings
+void ScaleThenAdd(float factor, absl::Span<const float> in, absl::Span<float> out);
+
+// The sum of |values[i]| in double precision, over eight interleaved partial sums that are added pairwise at the end:
+// one fixed order, so the same bits everywhere. Infinite or NaN when a value is.
+double SumOfMagnitudes(absl::Span<const float> values);
+
+// The index of the first infinity or NaN, or values.size() when there is none.
+size_t FirstNotFinite(absl::Span<const float> values);
+
 // IEEE binary16, round to nearest even; beyond its range infinity, as the hardware converts.
 void ToFloat16(absl::Span<const float> in, absl::Span<uint16_t> out);
+
+// As ToFloat16, but finite values beyond the range become the largest half of their sign, +-65504. Infinities and NaNs
+// stay what they are.
+void ToFloat16Saturating(absl::Span<const float> in, absl::Span<uint16_t> out);
+
+// Exact.
 void FromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out);
 
 // out[i] += float(in[i])
