@@ -1,0 +1,59 @@
+#include "common/collective/schedule.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/collective/direct.h"
+#include "common/collective/reduce_broadcast.h"
+#include "common/collective/ring.h"
+
+namespace ringmaster {
+namespace {
+
+struct Entry {
+  CollectiveInfo info;
+  std::unique_ptr<Schedule> (*create)();
+};
+
+// A new schedule is one line in each of these two lists.
+constexpr Entry kEntries[] = {
+    {{"ring", "reduce-scatter and all-gather around a ring; a rank sends about 2S(N-1)/N in 2(N-1) rounds"},
+     CreateRing},
+    {{"direct", "reduce-scatter and all-gather, everybody to everybody; the ring's bytes in 2 rounds"}, CreateDirect},
+    {{"reduce_broadcast", "everything to rank 0, which sums and sends out; a rank sends S, the root (N-1)S"},
+     CreateReduceBroadcast},
+};
+constexpr CollectiveInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info};
+static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name) {
+  for (const Entry& entry : kEntries) {
+    if (name == entry.info.name) return entry.create();
+  }
+  const std::string known = absl::StrJoin(
+      kInfos, ", ", [](std::string* out, const CollectiveInfo& info) { absl::StrAppend(out, "\"", info.name, "\""); });
+  return absl::InvalidArgumentError(absl::StrCat("collective \"", name, "\" is unknown: expected one of ", known));
+}
+
+absl::Span<const CollectiveInfo> Collectives() { return kInfos; }
+
+Range ElementsOf(const Step& step, int32_t ranks, int64_t count) {
+  RM_CHECK(step.chunk_begin >= 0 && step.chunk_count > 0 && step.chunk_begin + step.chunk_count <= ranks);
+  const Range first = Part(count, ranks, step.chunk_begin);
+  const Range last = Part(count, ranks, step.chunk_begin + step.chunk_count - 1);
+  return {first.begin, last.end() - first.begin};
+}
+
+int64_t SentBytes(const Schedule& schedule, int32_t rank, int32_t ranks, int64_t count, int64_t element_bytes) {
+  int64_t elements = 0;
+  for (const Step& step : schedule.StepsOf(rank, ranks)) {
+    if (step.op == Step::Op::kSend) elements += ElementsOf(step, ranks, count).count;
+  }
+  return elements * element_bytes;
+}
+
+}  // namespace ringmaster

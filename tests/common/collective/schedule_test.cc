@@ -1,0 +1,151 @@
+#include "common/collective/schedule.h"
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+std::unique_ptr<Schedule> Create(const std::string& name) {
+  absl::StatusOr<std::unique_ptr<Schedule>> schedule = CreateSchedule(name);
+  EXPECT_TRUE(schedule.ok()) << schedule.status();
+  return *std::move(schedule);
+}
+
+// Runs all ranks round by round on integers. Sends of a round read what was there before the round, which is what
+// running its steps at once allows; a message without a receive, or the reverse, fails the test.
+std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<Ints> data) {
+  std::vector<std::vector<Step>> steps;
+  int32_t rounds = 0;
+  for (int32_t rank = 0; rank < ranks; ++rank) {
+    steps.push_back(schedule.StepsOf(rank, ranks));
+    for (const Step& step : steps.back()) rounds = std::max(rounds, step.round + 1);
+  }
+  const int64_t count = static_cast<int64_t>(data[0].size());
+  for (int32_t round = 0; round < rounds; ++round) {
+    std::map<std::pair<int32_t, int32_t>, std::pair<Range, Ints>> flying;  // (from, to)
+    for (int32_t rank = 0; rank < ranks; ++rank) {
+      for (const Step& step : steps[rank]) {
+        if (step.round != round || step.op != Step::Op::kSend) continue;
+        const Range range = ElementsOf(step, ranks, count);
+        Ints payload(data[rank].begin() + range.begin, data[rank].begin() + range.end());
+        EXPECT_TRUE(flying.emplace(std::make_pair(rank, step.peer), std::make_pair(range, payload)).second)
+            << "two messages from " << rank << " to " << step.peer << " in round " << round;
+      }
+    }
+    for (int32_t rank = 0; rank < ranks; ++rank) {
+      for (const Step& step : steps[rank]) {
+        if (step.round != round || step.op == Step::Op::kSend) continue;
+        const auto message = flying.find({step.peer, rank});
+        if (message == flying.end()) {
+          ADD_FAILURE() << "rank " << rank << " awaits nothing from " << step.peer << " in round " << round;
+          continue;
+        }
+        const Range range = ElementsOf(step, ranks, count);
+        EXPECT_TRUE(message->second.first == range) << "rank " << rank << " round " << round;
+        for (int64_t i = 0; i < range.count; ++i) {
+          int64_t& to = data[rank][range.begin + i];
+          to = message->second.second[i] + (step.op == Step::Op::kReceiveAdd ? to : 0);
+        }
+        flying.erase(message);
+      }
+    }
+    EXPECT_TRUE(flying.empty()) << "a message of round " << round << " is received by nobody";
+  }
+  return data;
+}
+
+TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
+  for (const CollectiveInfo& info : Collectives()) {
+    const auto schedule = Create(info.name);
+    for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+      for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{7}, int64_t{8}, int64_t{41}}) {
+        SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count));
+        std::vector<Ints> data(ranks, Ints(count));
+        Ints sum(count, 0);
+        for (int32_t rank = 0; rank < ranks; ++rank) {
+          for (int64_t i = 0; i < count; ++i) {
+            // Powers of 16 show in the sum who was added twice.
+            data[rank][i] = (int64_t{1} << (4 * rank)) * (1 + i % 3);
+            sum[i] += data[rank][i];
+          }
+        }
+        for (const Ints& result : Simulate(*schedule, ranks, data)) EXPECT_EQ(result, sum);
+      }
+    }
+  }
+}
+
+TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeer) {
+  for (const CollectiveInfo& info : Collectives()) {
+    const auto schedule = Create(info.name);
+    for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+      for (int32_t rank = 0; rank < ranks; ++rank) {
+        SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " rank=", rank));
+        const std::vector<Step> steps = schedule->StepsOf(rank, ranks);
+        EXPECT_EQ(steps.empty(), ranks == 1);
+        for (size_t a = 0; a < steps.size(); ++a) {
+          EXPECT_NE(steps[a].peer, rank);
+          EXPECT_GE(steps[a].round, steps[a == 0 ? 0 : a - 1].round);
+          for (size_t b = a + 1; b < steps.size() && steps[b].round == steps[a].round; ++b) {
+            const bool apart = steps[a].chunk_begin + steps[a].chunk_count <= steps[b].chunk_begin ||
+                               steps[b].chunk_begin + steps[b].chunk_count <= steps[a].chunk_begin;
+            const bool both_read = steps[a].op == Step::Op::kSend && steps[b].op == Step::Op::kSend;
+            const bool both_add_same = steps[a].op == Step::Op::kReceiveAdd && steps[b].op == Step::Op::kReceiveAdd &&
+                                       steps[a].chunk_begin == steps[b].chunk_begin &&
+                                       steps[a].chunk_count == steps[b].chunk_count && steps[a].peer < steps[b].peer;
+            EXPECT_TRUE(apart || both_read || both_add_same) << "steps " << a << " and " << b;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(SentBytes, EqualTheFormulae) {
+  for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+    for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{5}, int64_t{16}, int64_t{840}, int64_t{431080}}) {
+      int64_t ring_total = 0, direct_total = 0;
+      for (int32_t rank = 0; rank < ranks; ++rank) {
+        SCOPED_TRACE(absl::StrCat("ranks=", ranks, " rank=", rank, " count=", count));
+        const int64_t bytes = 4 * count;
+        const auto chunk = [&](int32_t index) { return 4 * Part(count, ranks, index % ranks).count; };
+        const int64_t ring = SentBytes(*Create("ring"), rank, ranks, count, 4);
+        const int64_t direct = SentBytes(*Create("direct"), rank, ranks, count, 4);
+        const int64_t central = SentBytes(*Create("reduce_broadcast"), rank, ranks, count, 4);
+        ring_total += ring;
+        direct_total += direct;
+        if (ranks == 1) {
+          EXPECT_EQ(ring + direct + central, 0);
+          continue;
+        }
+        EXPECT_EQ(ring, 2 * bytes - chunk(rank + 1) - chunk(rank + 2));
+        EXPECT_EQ(direct, bytes - chunk(rank) + (ranks - 1) * chunk(rank));
+        EXPECT_EQ(central, rank == 0 ? (ranks - 1) * bytes : bytes);
+        EXPECT_EQ(SentBytes(*Create("ring"), rank, ranks, count, 2), ring / 2);
+      }
+      EXPECT_EQ(ring_total, 2 * (ranks - 1) * 4 * count);
+      EXPECT_EQ(direct_total, ring_total);
+    }
+  }
+}
+
+TEST(CreateSchedule, NamesTheKnownOnesWhenItIsAskedForAnother) {
+  const absl::Status status = CreateSchedule("tree").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  for (const char* part : {"\"tree\"", "\"ring\"", "\"direct\"", "\"reduce_broadcast\""}) {
+    EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
+  }
+  for (const CollectiveInfo& info : Collectives()) EXPECT_EQ(Create(info.name)->name(), info.name);
+}
+
+}  // namespace
+}  // namespace ringmaster
