@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_KERNELS_KERNEL_LIBRARY_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,7 +33,7 @@ struct GemmCall {
 // Whether a bias belongs to each column (fully connected, [batch, features]) or each row (CNHW, [channels, ...]).
 enum class BiasAxis { kPerColumn, kPerRow };
 
-// data[rows, cols] += bias, and relu(data) after it when `relu` is set.
+// data[rows, cols] += bias, and relu(data) after it when `relu` is set. relu(x) = 0 > x ? 0 : x, so that NaN stays NaN.
 struct BiasCall {
   float* data = nullptr;
   int64_t rows = 0, cols = 0;
@@ -81,8 +82,8 @@ struct Col2ImCall {
   float* input_gradient = nullptr;
 };
 
-// 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for each output the position 0..3 (row-major in
-// the window) of the first largest value; output [planes][height/2][width/2].
+// 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for each output the
+// position 0..3 (row-major in the window) of the first largest value; output [planes][height/2][width/2].
 struct MaxPoolCall {
   int64_t planes = 0, height = 0, width = 0;
   const float* input = nullptr;
@@ -105,8 +106,8 @@ struct SwapAxesCall {
   float* output = nullptr;
 };
 
-// For each row of logits[rows, classes] with label l: row_loss = -log softmax(logits)[l]; row_correct = 1 when l is the first largest
-// logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) * gradient_scale.
+// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log softmax(logits)[l]; row_correct = 1
+// when l is the first largest logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) * gradient_scale.
 struct SoftmaxCrossEntropyCall {
   int64_t rows = 0, classes = 0;
   const float* logits = nullptr;
@@ -119,13 +120,19 @@ struct SoftmaxCrossEntropyCall {
 
 // The operations of forward and backward, on one device. `reference` is naive and the oracle of the others; `cpu` uses
 // a BLAS and SIMD; `cublas` CUDA kernels and cuBLAS. One thread at a time. Same inputs, same bits, on one machine.
+// Every operation answers InvalidArgument with its sizes for a call that makes no sense (negative sizes, rows shorter than
+// their contents), and has then written nothing. Memory of one call does not overlap, unless it is named in place.
 class KernelLibrary {
  public:
   virtual ~KernelLibrary() = default;
   virtual absl::string_view name() const = 0;
   virtual Place place() const = 0;
-  // The instruction set or device the operations run on ("avx512_core_bf16", "sm_90 NVIDIA H200"): all ranks of a run agree on it.
+  // What the operations run on, as far as it decides their bits ("onednn 2.6.3 avx512_core_bf16", "sm_90 NVIDIA H200"): all
+  // ranks of a run agree on it.
   virtual std::string target() const = 0;
+  // Scratch of this size is still worked on at full speed (it stays in a core's own cache): layers cut their column
+  // blocks to it.
+  virtual int64_t fast_scratch_bytes() const { return int64_t{1} << 20; }
 
   // Memory in place(), and host memory from which copies to the device are fast; not initialized.
   virtual absl::StatusOr<Buffer> Allocate(int64_t size_bytes) = 0;

@@ -1,0 +1,100 @@
+#include "worker/kernels/cpu/cpu_library.h"
+
+#include "common/base/status_macros.h"
+#include "worker/kernels/check_call.h"
+#include "worker/kernels/cpu/ops.h"
+#include "worker/kernels/host_library.h"
+
+namespace ringmaster {
+namespace {
+
+class CpuLibrary final : public HostLibrary {
+ public:
+  absl::string_view name() const override { return "cpu"; }
+  std::string target() const override { return cpu::GemmTarget(); }
+  absl::Status Gemm(const GemmCall& call) override;
+  absl::Status AddBias(const BiasCall& call) override;
+  absl::Status BiasGradient(const BiasGradientCall& call) override;
+  absl::Status ReluBackward(const ReluBackwardCall& call) override;
+  absl::Status Im2Col(const Im2ColCall& call) override;
+  absl::Status Col2Im(const Col2ImCall& call) override;
+  absl::Status MaxPool(const MaxPoolCall& call) override;
+  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
+  absl::Status SwapAxes(const SwapAxesCall& call) override;
+  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
+};
+
+absl::Status CpuLibrary::Gemm(const GemmCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return cpu::Gemm(call);
+}
+
+absl::Status CpuLibrary::AddBias(const BiasCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::AddBias(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::BiasGradient(const BiasGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::BiasGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::ReluBackward(const ReluBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::ReluBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Im2Col(const Im2ColCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Im2Col(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Col2Im(const Col2ImCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Col2Im(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::MaxPool(const MaxPoolCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::MaxPool(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::MaxPoolBackward(const MaxPoolBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::MaxPoolBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::SwapAxes(const SwapAxesCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::SwapAxes(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  RM_RETURN_IF_ERROR(CheckLabels(call));
+  cpu::SoftmaxCrossEntropy(call);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    return absl::UnavailableError(
+        "kernel library \"cpu\": this processor lacks AVX2 or FMA, which its loops are compiled for; use an x86-64-v3 "
+        "processor");
+  }
+  return std::unique_ptr<KernelLibrary>(new CpuLibrary());
+}
+
+std::string CpuBlasTarget() { return cpu::GemmTarget(); }
+
+}  // namespace ringmaster

@@ -1,0 +1,46 @@
+#include "worker/kernels/host_library.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Status CheckSize(absl::string_view operation, int64_t size) {
+  if (size >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(operation, " of ", size, ": the size must not be negative"));
+}
+
+absl::Status Copy(const void* from, void* to, int64_t size_bytes) {
+  if (absl::Status status = CheckSize("copy", size_bytes); !status.ok()) return status;
+  if (size_bytes > 0) std::memcpy(to, from, static_cast<size_t>(size_bytes));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Buffer> HostLibrary::Allocate(int64_t size_bytes) {
+  if (absl::Status status = CheckSize("allocation", size_bytes); !status.ok()) return status;
+  return Buffer::AllocateHost(size_bytes);
+}
+
+absl::StatusOr<Buffer> HostLibrary::AllocateStaging(int64_t size_bytes) { return Allocate(size_bytes); }
+
+absl::Status HostLibrary::FillZero(float* data, int64_t count) {
+  if (absl::Status status = CheckSize("fill zero", count); !status.ok()) return status;
+  if (count > 0) std::memset(data, 0, static_cast<size_t>(count) * sizeof(float));
+  return absl::OkStatus();
+}
+
+absl::Status HostLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {
+  return Copy(from, to, size_bytes);
+}
+
+absl::Status HostLibrary::CopyFromHost(const void* from, void* to, int64_t size_bytes) {
+  return Copy(from, to, size_bytes);
+}
+
+absl::Status HostLibrary::Finish() { return absl::OkStatus(); }
+
+}  // namespace ringmaster

@@ -1,0 +1,29 @@
+#ifndef RINGMASTER_WORKER_KERNELS_REFERENCE_REFERENCE_LIBRARY_H_
+#define RINGMASTER_WORKER_KERNELS_REFERENCE_REFERENCE_LIBRARY_H_
+
+#include <string>
+
+#include "worker/kernels/host_library.h"
+
+namespace ringmaster {
+
+// The oracle of the other libraries: plain loops, sums in double. Stateless; any thread, any number at once.
+class ReferenceLibrary final : public HostLibrary {
+ public:
+  absl::string_view name() const override { return "reference"; }
+  std::string target() const override { return "reference"; }
+  absl::Status Gemm(const GemmCall& call) override;
+  absl::Status AddBias(const BiasCall& call) override;
+  absl::Status BiasGradient(const BiasGradientCall& call) override;
+  absl::Status ReluBackward(const ReluBackwardCall& call) override;
+  absl::Status Im2Col(const Im2ColCall& call) override;
+  absl::Status Col2Im(const Col2ImCall& call) override;
+  absl::Status MaxPool(const MaxPoolCall& call) override;
+  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
+  absl::Status SwapAxes(const SwapAxesCall& call) override;
+  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_KERNELS_REFERENCE_REFERENCE_LIBRARY_H_

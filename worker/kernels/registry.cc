@@ -1,0 +1,43 @@
+#include "worker/kernels/registry.h"
+
+#include "absl/strings/str_cat.h"
+#include "worker/kernels/cpu/cpu_library.h"
+#include "worker/kernels/cublas/loader.h"
+#include "worker/kernels/reference/reference_library.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr KernelLibraryInfo kLibraries[] = {
+    {"auto", "cublas where a CUDA device is found, else cpu"},
+    {"cpu", "oneDNN for matrix products, SIMD for the rest"},
+    {"cublas", "CUDA kernels and cuBLAS on one GPU"},
+    {"reference", "naive loops, the oracle of the others; slow"},
+};
+
+// cublas where it can run. A library that is there but of another build is an error to be seen, not a reason to be slow.
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateBest(int device) {
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> cublas = LoadCublasLibrary(device);
+  if (cublas.ok() || !absl::IsUnavailable(cublas.status())) return cublas;
+  return CreateCpuLibrary();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_view name, int device) {
+  if (name == "auto") return CreateBest(device);
+  if (name == "cpu") return CreateCpuLibrary();
+  if (name == "cublas") return LoadCublasLibrary(device);
+  if (name == "reference") return std::unique_ptr<KernelLibrary>(new ReferenceLibrary());
+  std::string known;
+  for (const KernelLibraryInfo& info : kLibraries) absl::StrAppend(&known, known.empty() ? "" : ", ", info.name);
+  return absl::NotFoundError(absl::StrCat("kernel library \"", name, "\": unknown; known are ", known));
+}
+
+absl::StatusOr<std::string> DescribeCuda() { return DescribeCublas(); }
+
+std::string DescribeCpuBlas() { return CpuBlasTarget(); }
+
+absl::Span<const KernelLibraryInfo> KernelLibraries() { return kLibraries; }
+
+}  // namespace ringmaster
