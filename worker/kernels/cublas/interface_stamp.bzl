@@ -9,7 +9,10 @@ def _interface_stamp_impl(ctx):
         command = """
             out=$1; shift
             stamp=$(cat "$@" | sha256sum | cut -c1-16)
-            echo "inline constexpr char {constant}[] = \\"$stamp\\";" >"$out"
+            {{
+                echo "#pragma once"
+                echo "namespace ringmaster {{ inline constexpr char {constant}[] = \\"$stamp\\"; }}"
+            }} >"$out"
         """.format(constant = ctx.attr.constant),
         mnemonic = "InterfaceStamp",
     )

@@ -1,0 +1,72 @@
+#ifndef RINGMASTER_WORKER_KERNELS_CUBLAS_CUBLAS_LIBRARY_H_
+#define RINGMASTER_WORKER_KERNELS_CUBLAS_CUBLAS_LIBRARY_H_
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+#include <memory>
+#include <string>
+
+#include "worker/kernels/kernel_library.h"
+
+namespace ringmaster {
+
+// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm, in plain fp32 (no TF32), all on one stream of
+// the object's own, which is not the default stream. cuBLAS has one handle with one workspace of its own, and no sum
+// uses atomics, so the same calls give the same bits on the same device.
+//
+// One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device or
+// on several, do not disturb each other. A call returns the launch's error; what goes wrong later on the device comes
+// from a later call, at the latest from Finish.
+class CublasLibrary final : public KernelLibrary {
+ public:
+  // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
+  static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device);
+
+  // Waits for the stream. Buffers may outlive the object.
+  ~CublasLibrary() override;
+  CublasLibrary(const CublasLibrary&) = delete;
+  CublasLibrary& operator=(const CublasLibrary&) = delete;
+
+  absl::string_view name() const override { return "cublas"; }
+  Place place() const override { return Place::kDevice; }
+  std::string target() const override { return target_; }
+
+  // Device memory and pinned host memory; 0 bytes give a buffer without memory. ResourceExhausted when there is none.
+  absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
+  absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
+
+  absl::Status Gemm(const GemmCall& call) override;
+  absl::Status AddBias(const BiasCall& call) override;
+  absl::Status BiasGradient(const BiasGradientCall& call) override;
+  absl::Status ReluBackward(const ReluBackwardCall& call) override;
+  absl::Status Im2Col(const Im2ColCall& call) override;
+  absl::Status Col2Im(const Col2ImCall& call) override;
+  absl::Status MaxPool(const MaxPoolCall& call) override;
+  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
+  absl::Status SwapAxes(const SwapAxesCall& call) override;
+  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
+  absl::Status FillZero(float* data, int64_t count) override;
+  absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
+  absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
+  absl::Status Finish() override;
+
+ private:
+  CublasLibrary(int device, std::string target);
+  // Makes stream, handle and workspace; what exists when it fails is freed by the destructor.
+  absl::Status Init();
+
+  // Selects the device and runs `launch`, a cudaError_t(); `describe`, a std::string(), is asked only for an error.
+  template <typename Launch, typename Describe>
+  absl::Status Run(Launch launch, Describe describe);
+
+  const int device_;
+  const std::string target_;
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t handle_ = nullptr;
+  void* workspace_ = nullptr;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_KERNELS_CUBLAS_CUBLAS_LIBRARY_H_
