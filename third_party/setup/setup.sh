@@ -100,6 +100,28 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--noshow_progress --color=no)
 }
 
+bazel_is_running() {
+  local pid
+  pid=$(cat "$(readlink -f "$ROOT/bazel-out")/../../../server/server.pid.txt" 2>/dev/null) && [[ -d /proc/$pid ]]
+}
+
+# Runs Bazel's command "$@" with the common flags, from the repository's root; its output goes to stderr.
+run_bazel() {
+  local command=$1
+  shift
+  if [[ -z ${bazel_server:-} ]]; then
+    if bazel_is_running; then bazel_server=found; else bazel_server=started; fi
+  fi
+  (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 1>&2)
+}
+
+# Leaves no Bazel server behind where nobody sits at the terminal, unless it was there before.
+release_bazel() {
+  if [[ ! -t 2 && ${bazel_server:-} == started ]]; then
+    (cd "$ROOT" && bazel "${BAZEL_STARTUP[@]}" shutdown </dev/null >/dev/null 2>&1) || true
+  fi
+}
+
 has_cuda_toolkit() { [[ -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]]; }
 has_gpu() { [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; }
 

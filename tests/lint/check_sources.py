@@ -1,0 +1,129 @@
+"""Checks the house rules that a look at the sources can decide: check_sources.py ROOT.
+
+Prints one line a violation, "path:line: what is wrong; what to do", and exits with status 1 when there is any.
+"""
+
+import os
+import re
+import sys
+
+MAX_LINES = 500
+
+# Headers of these libraries are included below the named folders only: everything else goes through that package's own
+# interface, so a library can be replaced, and is compiled, in one place.
+LIBRARY_HEADERS = [
+    ("gRPC", r"grpc(pp|\+\+)?/", ["common/transport/grpc"]),
+    ("the control service", r"proto/control\.grpc\.pb\.h", ["common/control"]),
+    ("spdlog", r"spdlog/", ["common/log"]),
+    ("SQLite", r"sqlite3\.h", ["experiments/store"]),
+    ("oneDNN", r"(dnnl|oneapi)", ["worker/kernels/cpu"]),
+    ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas"]),
+    ("CLI11", r"CLI/", ["experiments/cli"]),
+    ("OpenSSL", r"openssl/", ["common/base"]),
+    ("shared objects", r"dlfcn\.h", ["worker/kernels/cublas"]),
+]
+
+# Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one says.
+LAYERS = {
+    "proto": ["common", "server", "worker", "experiments", "tests"],
+    "common": ["server", "worker", "experiments", "tests"],
+    "server": ["worker", "experiments", "tests"],
+    "worker": ["server", "experiments", "tests"],
+    "worker/strategy": ["worker/kernels", "worker/model", "worker/data", "worker/loop"],
+    "worker/kernels": ["worker/model", "worker/data", "worker/loop", "worker/strategy"],
+    "worker/data": ["worker/kernels", "worker/model", "worker/loop", "worker/strategy"],
+    "worker/model": ["worker/loop", "worker/strategy"],
+    "experiments": ["tests"],
+}
+
+# What a reader must not find anywhere. (Written in two parts, so that this file does not find itself.)
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|\bfor" r" now\b", re.IGNORECASE)
+SLEEP = re.compile(r"\b(sleep_" r"for|sleep_" r"until|Sleep" r"For|u" r"sleep|nano" r"sleep|sleep\s*\()")
+SHELL_SLEEP = re.compile(r"(^|[;&|]\s*)\s*sleep" r"\s+[0-9]")
+INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
+
+CODE = (".h", ".cc", ".cu", ".cuh")
+SCRIPTS = (".sh", ".py", ".bzl")
+TEXT = CODE + SCRIPTS + (".proto", ".textproto", ".md", ".html")
+NAMES = ("BUILD", "WORKSPACE", ".bazelrc", "run", "test")
+SKIPPED_FOLDERS = ("ringmaster-out",)
+
+
+def is_below(path, folder):
+    return path.startswith(folder + "/")
+
+
+def source_files(root):
+    """Yields the paths, relative to root, of all files that are the project's text."""
+    for where, folders, names in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders
+            if (not name.startswith(".") or name == ".ci") and name not in SKIPPED_FOLDERS
+            and not (where == root and name.startswith("bazel-")))
+        for name in sorted(names):
+            if name.endswith(TEXT) or name in NAMES:
+                yield os.path.relpath(os.path.join(where, name), root)
+
+
+def check_include(path, header):
+    """Yields what is wrong with one #include of `header` in the file `path`."""
+    for library, pattern, owners in LIBRARY_HEADERS:
+        if re.match(pattern, header) and not any(is_below(path, owner) for owner in owners):
+            yield "includes <%s>; headers of %s belong to %s alone, use its interface" % (
+                header, library, " and ".join(owners))
+    for folder, forbidden in LAYERS.items():
+        for other in forbidden:
+            if is_below(path, folder) and is_below(header, other):
+                yield "includes \"%s\"; %s has no path to %s (docs/DESIGN.md, folders)" % (header, folder, other)
+
+
+def check_line(path, line):
+    """Yields what is wrong with one line of the file `path`."""
+    if UNFINISHED.search(line):
+        yield "unfinished work in the sources; finish it or leave it out"
+    if is_below(path, "tests") and (SLEEP.search(line) or (path.endswith(".sh") and SHELL_SLEEP.search(line))):
+        yield "a test that sleeps; use a fake clock, or wait for an event with a deadline"
+    if os.path.basename(path) == "BUILD" and re.search(r"\bglob\s*\(", line):
+        yield "glob() in a BUILD file; name the files"
+    if path.endswith(CODE):
+        include = INCLUDE.match(line)
+        if include:
+            yield from check_include(path, include.group(1))
+
+
+def check_guard(path, lines):
+    """Yields what is wrong with the include guard of the header `path`."""
+    guard = "RINGMASTER_" + re.sub(r"[^A-Z0-9]", "_", path.upper()) + "_"
+    if not any(line.strip() == "#ifndef " + guard for line in lines):
+        yield "the include guard is not %s" % guard
+
+
+def check_file(root, path):
+    """Yields (line number, what is wrong) for the file `path` below root."""
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    limited = path.endswith(CODE + SCRIPTS) or path in NAMES
+    if limited and len(lines) > MAX_LINES:
+        yield len(lines), "%d lines, at most %d; split it by idea" % (len(lines), MAX_LINES)
+    if path.endswith((".h", ".cuh")):
+        for message in check_guard(path, lines):
+            yield 1, message
+    for number, line in enumerate(lines, start=1):
+        for message in check_line(path, line):
+            yield number, message
+
+
+def main():
+    root = os.path.abspath(sys.argv[1])
+    files, violations = 0, 0
+    for path in source_files(root):
+        files += 1
+        for number, message in check_file(root, path):
+            violations += 1
+            print("%s:%d: %s" % (path, number, message))
+    print("%d files, %d violations" % (files, violations))
+    return 1 if violations or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
