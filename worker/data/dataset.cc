@@ -24,11 +24,9 @@ struct Counts {
 };
 
 absl::Status UnknownDataset(absl::string_view name) {
-  const std::string known = absl::StrJoin(kDatasets, ", ", [](std::string* out, const DatasetInfo& info) {
-    absl::StrAppend(out, info.name);
-  });
-  return absl::InvalidArgumentError(
-      absl::StrCat("data.name = \"", name, "\": no such dataset; known are ", known));
+  const std::string known = absl::StrJoin(
+      kDatasets, ", ", [](std::string* out, const DatasetInfo& info) { absl::StrAppend(out, info.name); });
+  return absl::InvalidArgumentError(absl::StrCat("data.name = \"", name, "\": no such dataset; known are ", known));
 }
 
 absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit, int64_t available) {

@@ -34,7 +34,8 @@ struct Dataset {
   Samples test;
 };
 
-// Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was expected, and how to get it.
+// Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was expected, and how
+// to get it.
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec);
 
 // What LoadDataset would find, from file headers alone (no bodies read): for validation before any process starts.

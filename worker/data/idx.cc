@@ -70,7 +70,8 @@ absl::StatusOr<OpenIdx> OpenChecked(const std::string& path, uint32_t magic) {
   OpenIdx idx{File(std::fopen(path.c_str(), "rb")), path, {}};
   if (idx.file == nullptr) {
     const int error = errno;
-    const std::string text = absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", kRemedy);
+    const std::string text =
+        absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", kRemedy);
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   }
   RM_ASSIGN_OR_RETURN(const int64_t size, FileSize(idx.file.get(), path));
@@ -78,7 +79,8 @@ absl::StatusOr<OpenIdx> OpenChecked(const std::string& path, uint32_t magic) {
   const size_t header_bytes = 4 * (1 + dimensions);
   std::array<unsigned char, 16> header{};
   if (std::fread(header.data(), 1, header_bytes, idx.file.get()) != header_bytes) {
-    return Damaged(path, absl::StrCat(size, " bytes"), absl::StrCat("at least the header's ", header_bytes, " bytes"));
+    return Damaged(path, absl::StrCat(size, " bytes"),
+                   absl::StrCat("at least the header's ", header_bytes, " bytes"));
   }
   RM_RETURN_IF_ERROR(CheckMagic(path, header.data(), magic));
   unsigned __int128 expected_bytes = 1;
@@ -124,7 +126,8 @@ absl::StatusOr<std::vector<unsigned char>> ReadBody(const OpenIdx& idx, int64_t 
   std::vector<unsigned char> body(static_cast<size_t>(bytes));
   const size_t got = std::fread(body.data(), 1, body.size(), idx.file.get());
   if (got == body.size()) return body;
-  return Damaged(idx.path, absl::StrCat("only ", got, " bytes behind its header"), absl::StrCat(bytes, " readable bytes"));
+  return Damaged(idx.path, absl::StrCat("only ", got, " bytes behind its header"),
+                 absl::StrCat(bytes, " readable bytes"));
 }
 
 }  // namespace
@@ -161,7 +164,8 @@ absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit) {
   std::array<float, 256> normalized;
   for (int x = 0; x < 256; ++x) normalized[x] = (static_cast<float>(x) / 255.0f - kPixelMean) / kPixelDeviation;
   samples.features.resize(pixels.size());
-  std::transform(pixels.begin(), pixels.end(), samples.features.begin(), [&](unsigned char x) { return normalized[x]; });
+  std::transform(pixels.begin(), pixels.end(), samples.features.begin(),
+                 [&](unsigned char x) { return normalized[x]; });
   return samples;
 }
 

@@ -27,11 +27,12 @@ IdxPair MnistTrainFiles(absl::string_view dir);
 IdxPair MnistTestFiles(absl::string_view dir);
 
 // Reads and checks both headers: magic numbers, equal counts, extents, and that each file is exactly as long as its
-// header says. Reads no bodies. NotFound (a missing file) and InvalidArgument name the file, what was found, what was expected and the remedy.
+// header says. Reads no bodies. NotFound (a missing file) and InvalidArgument name the file, what was found, what was
+// expected and the remedy.
 absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files);
 
-// The first `limit` samples of the pair (0 < limit <= count of the header), pixels normalized as (x / 255 - 0.1307) / 0.3081.
-// Errors: those of InspectIdx, and InvalidArgument for a label that is not in [0, 10), naming its position.
+// The first `limit` samples of the pair (0 < limit <= count of the header), pixels normalized as (x / 255 - 0.1307) /
+// 0.3081. Errors: those of InspectIdx, and InvalidArgument for a label that is not in [0, 10), naming its position.
 absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit);
 
 }  // namespace ringmaster

@@ -11,14 +11,15 @@ namespace ringmaster {
 
 // One worker's share of one step, on the host.
 struct Batch {
-  std::vector<float> features;  // [batch][channels][height][width]
-  std::vector<int32_t> labels;  // [batch]
-  std::vector<int64_t> indices; // [batch], positions in Samples
+  std::vector<float> features;   // [batch][channels][height][width]
+  std::vector<int32_t> labels;   // [batch]
+  std::vector<int64_t> indices;  // [batch], positions in Samples
   int64_t count() const { return static_cast<int64_t>(labels.size()); }
 };
 
-// The data order of a run. Position i = step * global_batch + rank * batch_per_worker + j of an endless stream; epoch = i div D, one seeded
-// permutation an epoch. Steps run across epoch borders: every batch is full and no sample of an epoch comes twice.
+// The data order of a run. Position i = step * global_batch + rank * batch_per_worker + j of an endless stream; epoch
+// = i div D, one seeded permutation an epoch. Steps run across epoch borders: every batch is full and no sample of an
+// epoch comes twice.
 struct DataOrder {
   uint64_t seed = 0;
   int64_t samples = 0;           // D

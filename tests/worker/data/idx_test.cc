@@ -34,8 +34,9 @@ std::string Labels(uint32_t count, uint32_t magic = 2049) {
 
 class Idx : public ::testing::Test {
  protected:
-  Idx() : dir_(std::string(std::getenv("TEST_TMPDIR")) + "/" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  Idx()
+      : dir_(std::string(std::getenv("TEST_TMPDIR")) + "/" +
+             ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::create_directories(dir_);
     Write("train-images-idx3-ubyte", Images(12, 4, 3));
     Write("train-labels-idx1-ubyte", Labels(12));
@@ -154,7 +155,8 @@ TEST_F(Idx, ALabelOutOfRangeIsNamedWithItsPosition) {
   Write("train-labels-idx1-ubyte", labels);
   const auto dataset = LoadDataset(spec_);
   ASSERT_FALSE(dataset.ok());
-  EXPECT_THAT(std::string(dataset.status().message()), HasSubstr("label 10 at sample 6, expected labels from 0 to 9"));
+  EXPECT_THAT(std::string(dataset.status().message()),
+              HasSubstr("label 10 at sample 6, expected labels from 0 to 9"));
 }
 
 TEST_F(Idx, AFolderInPlaceOfAFileIsAnError) {

@@ -1,0 +1,38 @@
+#include "common/config/describe.h"
+
+namespace ringmaster {
+
+absl::string_view StrategyName(const StrategySpec& strategy) {
+  switch (strategy.kind_case()) {
+    case StrategySpec::kSingle: return "single";
+    case StrategySpec::kSolo: return "solo";
+    case StrategySpec::kParameterServer: return "parameter_server";
+    case StrategySpec::kAllReduce: return "all_reduce";
+    case StrategySpec::KIND_NOT_SET: break;
+  }
+  return "";
+}
+
+int64_t GlobalBatch(const RunSpec& resolved) {
+  return int64_t{1} * resolved.training().workers() * resolved.training().batch_per_worker();
+}
+
+int32_t ServerCount(const RunSpec& resolved) {
+  return resolved.strategy().has_parameter_server() ? resolved.strategy().parameter_server().servers() : 0;
+}
+
+int32_t ProcessCount(const RunSpec& resolved) {
+  const StrategySpec& strategy = resolved.strategy();
+  if (strategy.launch() == THREADS || strategy.has_single()) return 1;
+  const bool dedicated =
+      strategy.has_parameter_server() && strategy.parameter_server().placement() == ParameterServerSpec::DEDICATED;
+  return resolved.training().workers() + (dedicated ? ServerCount(resolved) : 0);
+}
+
+bool UpdatesOnArrival(const StrategySpec& strategy) {
+  return strategy.has_parameter_server() &&
+         (strategy.parameter_server().consistency() == ParameterServerSpec::SSP ||
+          strategy.parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,30 @@
+#ifndef RINGMASTER_COMMON_CONFIG_DESCRIBE_H_
+#define RINGMASTER_COMMON_CONFIG_DESCRIBE_H_
+
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// What follows from a resolved spec. Pure, thread-safe.
+
+// "single", "solo", "parameter_server", "all_reduce"; empty where no strategy is set.
+absl::string_view StrategyName(const StrategySpec& strategy);
+
+// Samples of one step of all workers together.
+int64_t GlobalBatch(const RunSpec& resolved);
+
+// K; 0 for strategies without servers.
+int32_t ServerCount(const RunSpec& resolved);
+
+// Processes of the run: 1 for threads and for single, else one a worker and one a dedicated server.
+int32_t ProcessCount(const RunSpec& resolved);
+
+// Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are not in step.
+bool UpdatesOnArrival(const StrategySpec& strategy);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONFIG_DESCRIBE_H_

@@ -1,0 +1,210 @@
+#include "common/config/override.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status_macros.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
+
+namespace ringmaster {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+size_t EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+absl::Status UnknownField(const Descriptor& type, absl::string_view name, absl::string_view prefix) {
+  std::vector<std::string> fields;
+  for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i)->name());
+  if (fields.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", prefix, "\" has no fields; set it as a whole with \"", prefix, "={}\""));
+  }
+  const std::string known = absl::StrJoin(fields, ", ");
+  const auto distance = [&](const std::string& field) { return EditDistance(field, name); };
+  const std::string nearest =
+      *std::min_element(fields.begin(), fields.end(),
+                        [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
+  const std::string hint = distance(nearest) <= 3 ? absl::StrCat("did you mean \"", nearest, "\"? ") : "";
+  return absl::InvalidArgumentError(
+      absl::StrCat("no field \"", name, "\" ", prefix.empty() ? "in a run spec" : absl::StrCat("in \"", prefix, "\""),
+                   "; ", hint, "known are ", known));
+}
+
+template <typename T>
+absl::StatusOr<T> Integer(const std::string& text) {
+  T value;
+  if (absl::SimpleAtoi(text, &value)) return value;
+  const bool is_signed = std::is_signed<T>::value;
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", is_signed ? "a" : "a non-negative",
+                                                 " whole number of ", 8 * sizeof(T), " bits"));
+}
+
+absl::StatusOr<double> Real(const std::string& text) {
+  double value;
+  if (absl::SimpleAtod(text, &value) && std::isfinite(value)) return value;
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a finite number"));
+}
+
+absl::StatusOr<bool> Boolean(const std::string& text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is neither true nor false"));
+}
+
+absl::StatusOr<int> EnumNumber(const FieldDescriptor& field, const std::string& text) {
+  const auto* value = field.enum_type()->FindValueByName(absl::AsciiStrToUpper(text));
+  if (value != nullptr && value->number() != 0) return value->number();
+  std::vector<std::string> names;  // 0 is "unset" in all our enums
+  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+    if (field.enum_type()->value(i)->number() != 0) names.push_back(field.enum_type()->value(i)->name());
+  }
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not one of ", absl::StrJoin(names, ", ")));
+}
+
+// Sets (or, for a repeated field, appends) one scalar.
+#define RM_SET_OR_ADD(Kind, value)                    \
+  do {                                                \
+    if (field.is_repeated()) {                        \
+      reflection.Add##Kind(message, &field, (value)); \
+    } else {                                          \
+      reflection.Set##Kind(message, &field, (value)); \
+    }                                                 \
+    return absl::OkStatus();                          \
+  } while (false)
+
+absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Message* message) {
+  const google::protobuf::Reflection& reflection = *message->GetReflection();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32: {
+      RM_ASSIGN_OR_RETURN(const int32_t value, Integer<int32_t>(text));
+      RM_SET_OR_ADD(Int32, value);
+    }
+    case FieldDescriptor::CPPTYPE_INT64: {
+      RM_ASSIGN_OR_RETURN(const int64_t value, Integer<int64_t>(text));
+      RM_SET_OR_ADD(Int64, value);
+    }
+    case FieldDescriptor::CPPTYPE_UINT32: {
+      RM_ASSIGN_OR_RETURN(const uint32_t value, Integer<uint32_t>(text));
+      RM_SET_OR_ADD(UInt32, value);
+    }
+    case FieldDescriptor::CPPTYPE_UINT64: {
+      RM_ASSIGN_OR_RETURN(const uint64_t value, Integer<uint64_t>(text));
+      RM_SET_OR_ADD(UInt64, value);
+    }
+    case FieldDescriptor::CPPTYPE_DOUBLE: {
+      RM_ASSIGN_OR_RETURN(const double value, Real(text));
+      RM_SET_OR_ADD(Double, value);
+    }
+    case FieldDescriptor::CPPTYPE_FLOAT: {
+      RM_ASSIGN_OR_RETURN(const double value, Real(text));
+      if (!std::isfinite(static_cast<float>(value)))
+        return absl::InvalidArgumentError("it does not fit a 32-bit float");
+      RM_SET_OR_ADD(Float, static_cast<float>(value));
+    }
+    case FieldDescriptor::CPPTYPE_BOOL: {
+      RM_ASSIGN_OR_RETURN(const bool value, Boolean(text));
+      RM_SET_OR_ADD(Bool, value);
+    }
+    case FieldDescriptor::CPPTYPE_ENUM: {
+      RM_ASSIGN_OR_RETURN(const int value, EnumNumber(field, text));
+      RM_SET_OR_ADD(EnumValue, value);
+    }
+    case FieldDescriptor::CPPTYPE_STRING: RM_SET_OR_ADD(String, text);
+    case FieldDescriptor::CPPTYPE_MESSAGE: break;
+  }
+  return absl::InternalError(absl::StrCat("field \"", field.name(), "\" is not a scalar"));
+}
+#undef RM_SET_OR_ADD
+
+class FirstMessage : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text.empty()) text = message;
+  }
+  std::string text;
+};
+
+absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, Message* message) {
+  if (text.size() < 2 || text.front() != '{' || text.back() != '}') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", field.name(), "\" has fields of its own; set one of them, or all with {...}"));
+  }
+  Message* child = message->GetReflection()->MutableMessage(message, &field);
+  FirstMessage errors;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (parser.ParseFromString(text.substr(1, text.size() - 2), child)) return absl::OkStatus();
+  return absl::InvalidArgumentError(errors.text);
+}
+
+absl::Status SetLast(const FieldDescriptor& field, const std::string& text, Message* message) {
+  if (field.is_repeated()) {
+    message->GetReflection()->ClearField(message, &field);
+    for (absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+      RM_RETURN_IF_ERROR(SetScalar(field, std::string(absl::StripAsciiWhitespace(item)), message));
+    }
+    return absl::OkStatus();
+  }
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return SetMessage(field, text, message);
+  return SetScalar(field, text, message);
+}
+
+absl::Status SetPath(absl::string_view path, const std::string& value, Message* message) {
+  const std::vector<std::string> names = absl::StrSplit(path, '.');
+  std::string prefix;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names[i]);
+    if (field == nullptr) return UnknownField(*message->GetDescriptor(), names[i], prefix);
+    if (i + 1 == names.size()) return SetLast(*field, value, message);
+    absl::StrAppend(&prefix, prefix.empty() ? "" : ".", names[i]);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      return absl::InvalidArgumentError(absl::StrCat("\"", prefix, "\" is a value and has no fields"));
+    }
+    message = message->GetReflection()->MutableMessage(message, field);
+  }
+  return absl::InternalError("an empty path");
+}
+
+}  // namespace
+
+absl::Status SetField(absl::string_view assignment, RunSpec* spec) {
+  const size_t equals = assignment.find('=');
+  if (equals == absl::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--set ", assignment, ": expected field.path=value, for example training.steps=100"));
+  }
+  const absl::string_view path = absl::StripAsciiWhitespace(assignment.substr(0, equals));
+  const std::string value(absl::StripAsciiWhitespace(assignment.substr(equals + 1)));
+  RunSpec changed = *spec;
+  RM_RETURN_IF_ERROR(Annotate(SetPath(path, value, &changed), absl::StrCat("--set ", assignment)));
+  *spec = std::move(changed);
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,22 @@
+#ifndef RINGMASTER_COMMON_CONFIG_OVERRIDE_H_
+#define RINGMASTER_COMMON_CONFIG_OVERRIDE_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// Sets one field of `spec` from "field.path=value", as given to --set:
+//   training.steps=100               numbers are checked for range, bools are true or false
+//   model.mlp_hidden=256,128         a repeated field is replaced by the comma-separated list
+//   strategy.launch=THREADS          enums by name, in any case
+//   strategy.all_reduce={}           a message by its textproto in braces
+// A field inside another member of a oneof switches to that member and drops what the former held. Spaces around the
+// path and the value are ignored. InvalidArgument names the assignment, what is wrong and the known names; `spec` is
+// then unchanged. Thread-safe.
+absl::Status SetField(absl::string_view assignment, RunSpec* spec);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONFIG_OVERRIDE_H_

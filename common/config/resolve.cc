@@ -1,0 +1,141 @@
+#include "common/config/resolve.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/describe.h"
+
+namespace ringmaster {
+namespace {
+
+// Sets a field that is not set. `Has` asks for presence of `optional` fields; names and enums count as unset when
+// empty or 0.
+#define RM_DEFAULT(message, field, value) ((message)->has_##field() ? void() : (message)->set_##field(value))
+#define RM_DEFAULT_NAME(message, field, value) (!(message)->field().empty() ? void() : (message)->set_##field(value))
+#define RM_DEFAULT_ENUM(message, field, value) ((message)->field() != 0 ? void() : (message)->set_##field(value))
+
+void ResolveModel(ModelSpec* model) {
+  RM_DEFAULT_NAME(model, name, "lenet");
+  if (model->name() == "mlp" && model->mlp_hidden().empty()) model->add_mlp_hidden(128);
+}
+
+void ResolveSynthetic(SyntheticSpec* synthetic) {
+  RM_DEFAULT(synthetic, train_samples, 8192);
+  RM_DEFAULT(synthetic, test_samples, 1024);
+  RM_DEFAULT(synthetic, channels, 1);
+  RM_DEFAULT(synthetic, height, 28);
+  RM_DEFAULT(synthetic, width, 28);
+  RM_DEFAULT(synthetic, classes, 10);
+  RM_DEFAULT(synthetic, noise, 1.0f);
+}
+
+void ResolveOptimizer(OptimizerSpec* optimizer) {
+  RM_DEFAULT_NAME(optimizer, name, "sgd");
+  RM_DEFAULT(optimizer, learning_rate, 0.05f);
+  if (optimizer->name() == "momentum") RM_DEFAULT(optimizer, momentum, 0.9f);
+  RM_DEFAULT(optimizer, allow_momentum_on_arrival, false);
+  if (optimizer->has_step_schedule()) RM_DEFAULT(optimizer->mutable_step_schedule(), factor, 0.1f);
+}
+
+absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingSpec* training) {
+  if (training->has_steps()) return absl::OkStatus();
+  const double epochs = training->has_epochs() ? training->epochs() : 2.0;
+  if (!(epochs > 0 && std::isfinite(epochs))) {
+    return absl::InvalidArgumentError(absl::StrCat("training.epochs = ", epochs, ": expected a number above 0"));
+  }
+  if (train_samples <= 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "training.epochs = ", epochs, ": the number of training samples is unknown; set training.steps instead"));
+  }
+  const double steps = std::ceil(std::round(epochs * static_cast<double>(train_samples)) /
+                                 static_cast<double>(std::max<int64_t>(1, global_batch)));
+  // Far beyond what Validate takes, and safe to convert.
+  training->set_steps(static_cast<int64_t>(std::min(steps, 0x1p53)));
+  training->clear_epochs();
+  return absl::OkStatus();
+}
+
+absl::Status ResolveTraining(int64_t train_samples, TrainingSpec* training) {
+  RM_DEFAULT(training, workers, 2);
+  RM_DEFAULT(training, batch_per_worker, 32);
+  RM_RETURN_IF_ERROR(
+      ResolveSteps(int64_t{1} * training->workers() * training->batch_per_worker(), train_samples, training));
+  RM_DEFAULT(training, seed, 1);
+  RM_DEFAULT(training, evaluate_every_samples, 10000);
+  RM_DEFAULT(training, warmup_steps, static_cast<int32_t>(std::clamp<int64_t>(training->steps() / 2, 0, 10)));
+  // Several buckets even in lenet (1.7 MB), so that exchange starts while backward runs.
+  RM_DEFAULT(training, bucket_bytes, 512 * 1024);
+  RM_DEFAULT(training, deterministic, false);
+  // Scaled gradients up to 2 with 8 workers stay exact.
+  RM_DEFAULT(training, deterministic_bits, 20);
+  RM_DEFAULT_NAME(training, kernels, "auto");
+  return absl::OkStatus();
+}
+
+void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
+  if (strategy->kind_case() == StrategySpec::KIND_NOT_SET) strategy->mutable_parameter_server();
+  RM_DEFAULT_ENUM(strategy, launch, PROCESSES);
+  if (strategy->has_parameter_server()) {
+    ParameterServerSpec* server = strategy->mutable_parameter_server();
+    RM_DEFAULT_ENUM(server, consistency, ParameterServerSpec::BSP);
+    RM_DEFAULT_ENUM(server, placement, ParameterServerSpec::DEDICATED);
+    RM_DEFAULT(server, servers, server->placement() == ParameterServerSpec::COLOCATED ? workers : 1);
+    if (server->consistency() == ParameterServerSpec::SSP) RM_DEFAULT(server, staleness_bound, 2);
+  }
+  if (strategy->has_all_reduce()) RM_DEFAULT_NAME(strategy->mutable_all_reduce(), collective, "ring");
+}
+
+void ResolveCodec(CodecSpec* codec) {
+  RM_DEFAULT_NAME(codec, name, "none");
+  const bool sparse = codec->name() == "topk";
+  if (sparse) RM_DEFAULT(codec, density, 0.01);
+  // What these two leave out is most of the gradient; half precision's rounding is not worth a second buffer.
+  RM_DEFAULT(codec, error_feedback, sparse || codec->name() == "onebit");
+}
+
+void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
+  RM_DEFAULT_NAME(transport, name, launch == THREADS ? "inproc" : "grpc");
+  RM_DEFAULT(transport, segment_bytes, 1 << 20);
+  RM_DEFAULT_NAME(transport, listen_address, "127.0.0.1");
+  RM_DEFAULT(transport, allow_remote, false);
+}
+
+void ResolveLimits(LimitsSpec* limits) {
+  RM_DEFAULT(limits, wait_seconds, 30.0);
+  RM_DEFAULT(limits, join_seconds, 60.0);
+  RM_DEFAULT(limits, heartbeat_seconds, 0.5);
+}
+
+}  // namespace
+
+std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view home) {
+  if (!xdg_cache_home.empty()) return absl::StrCat(xdg_cache_home, "/ringmaster/mnist");
+  return absl::StrCat(home, "/.cache/ringmaster/mnist");
+}
+
+DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
+  RM_DEFAULT_NAME(&data, name, "mnist");
+  RM_DEFAULT(&data, seed, 1);
+  if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, std::string(default_data_dir));
+  if (data.name() == "synthetic") ResolveSynthetic(data.mutable_synthetic());
+  return data;
+}
+
+absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
+  ResolveModel(spec.mutable_model());
+  *spec.mutable_data() = ResolveData(std::move(*spec.mutable_data()), context.default_data_dir);
+  ResolveOptimizer(spec.mutable_optimizer());
+  RM_RETURN_IF_ERROR(ResolveTraining(context.train_samples, spec.mutable_training()));
+  ResolveStrategy(spec.training().workers(), spec.mutable_strategy());
+  ResolveCodec(spec.mutable_codec());
+  ResolveTransport(spec.strategy().launch(), spec.mutable_transport());
+  ResolveLimits(spec.mutable_limits());
+  if (spec.name().empty()) spec.set_name(std::string(StrategyName(spec.strategy())));
+  return spec;
+}
+
+}  // namespace ringmaster

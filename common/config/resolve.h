@@ -1,0 +1,33 @@
+#ifndef RINGMASTER_COMMON_CONFIG_RESOLVE_H_
+#define RINGMASTER_COMMON_CONFIG_RESOLVE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// What resolving needs to know of the world, so that it stays a pure function.
+struct ResolveContext {
+  std::string default_data_dir;  // for "mnist" without data.dir
+  int64_t train_samples = 0;     // after data.train_limit; 0 where unknown, which only specs with `steps` allow
+};
+
+// Where the set-up caches MNIST: XDG_CACHE_HOME/ringmaster/mnist, else HOME/.cache/ringmaster/mnist. Arguments are
+// those variables' values, empty when unset.
+std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view home);
+
+// The data part alone: what a caller needs to count the samples before it resolves the rest.
+DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir);
+
+// Fills every field left out with its default: the one place where defaults live. Turns epochs into steps and clears
+// epochs, unless both are set: Validate refuses that. Keeps every value that is set, right or wrong; resolving twice
+// changes nothing. InvalidArgument: epochs without context.train_samples, or not above 0.
+absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONFIG_RESOLVE_H_

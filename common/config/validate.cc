@@ -1,0 +1,289 @@
+#include "common/config/validate.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "common/config/describe.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kMaxNodes = 1024;
+constexpr int64_t kMaxGlobalBatch = int64_t{1} << 24;
+constexpr int64_t kMaxSteps = int64_t{1} << 40;
+
+// Everything found wrong, a line each.
+class Problems {
+ public:
+  // `rest` says what is expected and what to do.
+  template <typename Value>
+  void Add(absl::string_view field, const Value& value, absl::string_view rest) {
+    lines_.push_back(absl::StrCat(field, " = ", value, ": ", rest));
+  }
+  void AddName(absl::string_view field, absl::string_view value, absl::string_view rest) {
+    Add(field, absl::StrCat("\"", value, "\""), rest);
+  }
+  template <typename Number>
+  void Range(absl::string_view field, Number value, Number low, Number high, absl::string_view remedy = "") {
+    if (value >= low && value <= high) return;  // false for NaN
+    Add(field, value, absl::StrCat("expected ", low, " to ", high, remedy.empty() ? "" : "; ", remedy));
+  }
+  void Known(absl::string_view field, absl::string_view kind, const std::string& value,
+             const std::vector<std::string>& names) {
+    if (std::find(names.begin(), names.end(), value) != names.end()) return;
+    AddName(field, value, absl::StrCat("no such ", kind, "; known are ", absl::StrJoin(names, ", ")));
+  }
+  absl::Status ToStatus() const {
+    return lines_.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
+  }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+void CheckModelAndData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const ModelSpec& model = spec.model();
+  problems->Known("model.name", "model", model.name(), known.models);
+  if (model.name() != "mlp" && model.mlp_hidden_size() > 0) {
+    problems->Add("model.mlp_hidden", absl::StrJoin(model.mlp_hidden(), ","),
+                  absl::StrCat("only for model \"mlp\", and the model is \"", model.name(), "\"; leave it out"));
+  }
+  for (int32_t size : model.mlp_hidden()) problems->Range<int64_t>("model.mlp_hidden", size, 1, 1 << 20);
+
+  const DataSpec& data = spec.data();
+  problems->Known("data.name", "dataset", data.name(), known.datasets);
+  if (data.name() == "mnist" && data.dir().empty()) {
+    problems->AddName("data.dir", "",
+                      "expected the folder with the IDX files; run ./run once to fetch them, or set --data-dir");
+  }
+  if (data.has_train_limit()) problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
+  if (data.has_test_limit()) problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);
+  if (data.name() != "synthetic" && data.has_synthetic()) {
+    problems->Add("data.synthetic", "{...}",
+                  absl::StrCat("only for data \"synthetic\", and the data is \"", data.name(), "\"; leave it out"));
+  }
+  if (data.name() == "synthetic") {
+    const SyntheticSpec& synthetic = data.synthetic();
+    problems->Range<int64_t>("data.synthetic.train_samples", synthetic.train_samples(), 1, INT32_MAX);
+    problems->Range<int64_t>("data.synthetic.test_samples", synthetic.test_samples(), 1, INT32_MAX);
+    problems->Range<int64_t>("data.synthetic.channels", synthetic.channels(), 1, 4096);
+    problems->Range<int64_t>("data.synthetic.height", synthetic.height(), 1, 4096);
+    problems->Range<int64_t>("data.synthetic.width", synthetic.width(), 1, 4096);
+    problems->Range<int64_t>("data.synthetic.classes", synthetic.classes(), 2, 1 << 20);
+    problems->Range<double>("data.synthetic.noise", synthetic.noise(), 0, 1e6);
+  }
+}
+
+void CheckOptimizer(const RunSpec& spec, Problems* problems) {
+  const OptimizerSpec& optimizer = spec.optimizer();
+  problems->Known("optimizer.name", "optimizer", optimizer.name(), {"sgd", "momentum"});
+  if (!(optimizer.learning_rate() > 0 && std::isfinite(optimizer.learning_rate()))) {
+    problems->Add("optimizer.learning_rate", optimizer.learning_rate(),
+                  "expected a number above 0, for example 0.05");
+  }
+  if (optimizer.name() == "sgd" && optimizer.has_momentum()) {
+    problems->Add("optimizer.momentum", optimizer.momentum(),
+                  "\"sgd\" has none; set optimizer.name=momentum or leave it out");
+  }
+  if (optimizer.name() == "momentum") {
+    if (!(optimizer.momentum() >= 0 && optimizer.momentum() < 1)) {
+      problems->Add("optimizer.momentum", optimizer.momentum(), "expected 0 or more and below 1");
+    }
+    if (UpdatesOnArrival(spec.strategy()) && !optimizer.allow_momentum_on_arrival()) {
+      problems->AddName(
+          "optimizer.name", "momentum",
+          "with updates on arrival (SSP, ASYNCHRONOUS), N updates with momentum are not one update of the "
+          "mean, so the arms would differ in more than their exchange; use \"sgd\", or say "
+          "optimizer.allow_momentum_on_arrival=true");
+    }
+  }
+  if (optimizer.has_step_schedule()) {
+    const StepScheduleSpec& schedule = optimizer.step_schedule();
+    problems->Range<int64_t>("optimizer.step_schedule.every_samples", schedule.every_samples(), 1, kMaxSteps);
+    if (!(schedule.factor() > 0 && std::isfinite(schedule.factor()))) {
+      problems->Add("optimizer.step_schedule.factor", schedule.factor(),
+                    "expected a number above 0, for example 0.1");
+    }
+  }
+}
+
+void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const TrainingSpec& training = spec.training();
+  problems->Range<int64_t>("training.workers", training.workers(), 1, kMaxNodes, "set --workers");
+  problems->Range<int64_t>("training.batch_per_worker", training.batch_per_worker(), 1, 1 << 20);
+  if (GlobalBatch(spec) > kMaxGlobalBatch) {
+    problems->Add("training.workers * training.batch_per_worker", GlobalBatch(spec),
+                  absl::StrCat("a global batch of at most ", kMaxGlobalBatch, " samples is supported"));
+  }
+  if (training.has_steps() && training.has_epochs()) {
+    problems->Add("training.epochs", training.epochs(),
+                  absl::StrCat("training.steps = ", training.steps(), " is set too; give one of them"));
+  }
+  problems->Range<int64_t>("training.steps", training.steps(), 1, kMaxSteps, "set --steps or --epochs");
+  problems->Range<int64_t>("training.evaluate_every_samples", training.evaluate_every_samples(), 0,
+                           std::numeric_limits<int64_t>::max(), "0 evaluates at the end only");
+  if (training.steps() >= 1) {
+    problems->Range<int64_t>("training.warmup_steps", training.warmup_steps(), 0, training.steps() - 1,
+                             "at least one step must be timed");
+  }
+  problems->Range<int64_t>("training.bucket_bytes", training.bucket_bytes(), 4, 1 << 30);
+  problems->Range<int64_t>("training.deterministic_bits", training.deterministic_bits(), 1, 24);
+  if (training.kernels() != "auto") {
+    std::vector<std::string> names = known.kernels;
+    names.insert(names.begin(), "auto");
+    problems->Known("training.kernels", "kernel library", training.kernels(), names);
+  }
+}
+
+void CheckServers(const RunSpec& spec, Problems* problems) {
+  const ParameterServerSpec& server = spec.strategy().parameter_server();
+  problems->Range<int64_t>("strategy.parameter_server.servers", server.servers(), 1, kMaxNodes, "set --servers");
+  if (server.placement() == ParameterServerSpec::COLOCATED && server.servers() > spec.training().workers()) {
+    problems->Add("strategy.parameter_server.servers", server.servers(),
+                  absl::StrCat("co-located servers live beside workers, and there are ", spec.training().workers(),
+                               "; use at most as many servers, or placement DEDICATED"));
+  }
+  if (server.consistency() == ParameterServerSpec::SSP) {
+    if (!server.has_staleness_bound()) {
+      problems->Add("strategy.parameter_server.staleness_bound", "(none)",
+                    "SSP needs one, 0 or more; set it, or use consistency ASYNCHRONOUS for no bound");
+    } else {
+      problems->Range<int64_t>("strategy.parameter_server.staleness_bound", server.staleness_bound(), 0, 1 << 20);
+    }
+  } else if (server.has_staleness_bound()) {
+    problems->Add("strategy.parameter_server.staleness_bound", server.staleness_bound(),
+                  absl::StrCat("only for consistency SSP, and it is ",
+                               ParameterServerSpec::Consistency_Name(server.consistency()), "; leave it out"));
+  }
+}
+
+void CheckStrategy(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const StrategySpec& strategy = spec.strategy();
+  if (strategy.kind_case() == StrategySpec::KIND_NOT_SET) {
+    problems->Add("strategy", "(none)", "set one of single, solo, parameter_server, all_reduce");
+  }
+  if (strategy.has_parameter_server()) CheckServers(spec, problems);
+  if (strategy.has_all_reduce()) {
+    problems->Known("strategy.all_reduce.collective", "collective", strategy.all_reduce().collective(),
+                    known.collectives);
+  }
+}
+
+void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const CodecSpec& codec = spec.codec();
+  const auto found = std::find_if(known.codecs.begin(), known.codecs.end(),
+                                  [&](const KnownCodec& candidate) { return candidate.name == codec.name(); });
+  if (found == known.codecs.end()) {
+    std::vector<std::string> names;
+    for (const KnownCodec& candidate : known.codecs) names.push_back(candidate.name);
+    problems->Known("codec.name", "codec", codec.name(), names);
+    return;
+  }
+  if (codec.name() == "topk") {
+    if (!(codec.density() > 0 && codec.density() <= 1)) {
+      problems->Add("codec.density", codec.density(),
+                    "expected above 0 and at most 1, the share of elements that is sent");
+    }
+  } else if (codec.has_density()) {
+    problems->Add("codec.density", codec.density(),
+                  absl::StrCat("only for codec \"topk\", and the codec is \"", codec.name(), "\"; leave it out"));
+  }
+  if (found->exact) {
+    if (codec.error_feedback()) {
+      problems->Add("codec.error_feedback", "true",
+                    absl::StrCat("codec \"", codec.name(), "\" leaves no error; leave it out"));
+    }
+    return;
+  }
+  if (spec.strategy().has_single() || spec.strategy().has_solo()) {
+    problems->AddName(
+        "codec.name", codec.name(),
+        absl::StrCat("strategy \"", StrategyName(spec.strategy()), "\" exchanges nothing; use \"none\""));
+  }
+  if (spec.training().deterministic()) {
+    problems->AddName("codec.name", codec.name(),
+                      "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
+                      "training.deterministic=false");
+  }
+  const std::string& collective = spec.strategy().all_reduce().collective();
+  if (spec.strategy().has_all_reduce() && !found->summable_on_wire && collective != "ring") {
+    problems->AddName("codec.name", codec.name(),
+                      absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
+                                   "\" does; use collective \"ring\", which gathers them, or codec \"fp16\""));
+  }
+}
+
+void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const TransportSpec& transport = spec.transport();
+  problems->Known("transport.name", "transport", transport.name(), known.transports);
+  const bool threads = spec.strategy().launch() == THREADS;
+  if (threads && transport.name() != "inproc") {
+    problems->AddName("transport.name", transport.name(), "strategy.launch is THREADS, one process; use \"inproc\"");
+  }
+  if (!threads && transport.name() == "inproc") {
+    problems->AddName(
+        "transport.name", "inproc",
+        "reaches no other process, and strategy.launch is PROCESSES; use \"grpc\" or \"tcp\", or launch THREADS");
+  }
+  problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
+  in_addr v4;
+  in6_addr v6;
+  const std::string& address = transport.listen_address();
+  const bool is_v4 = inet_pton(AF_INET, address.c_str(), &v4) == 1;
+  const bool is_v6 = !is_v4 && inet_pton(AF_INET6, address.c_str(), &v6) == 1;
+  if (!is_v4 && !is_v6) {
+    problems->AddName("transport.listen_address", address, "expected a numeric address, for example 127.0.0.1");
+    return;
+  }
+  const bool loopback = is_v4 ? ntohl(v4.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&v6);
+  if (!loopback && !transport.allow_remote()) {
+    problems->AddName("transport.listen_address", address,
+                      "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");
+  }
+}
+
+void CheckLimits(const LimitsSpec& limits, Problems* problems) {
+  constexpr double kDay = 86400;
+  problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
+  problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  problems->Range<double>("limits.heartbeat_seconds", limits.heartbeat_seconds(), 0.001, kDay);
+  if (limits.wait_seconds() > 0 && limits.heartbeat_seconds() >= limits.wait_seconds()) {
+    problems->Add("limits.heartbeat_seconds", limits.heartbeat_seconds(),
+                  absl::StrCat("expected below limits.wait_seconds = ", limits.wait_seconds(),
+                               ", or live ranks count as hung"));
+  }
+}
+
+}  // namespace
+
+absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
+  Problems problems;
+  CheckModelAndData(resolved, known, &problems);
+  CheckOptimizer(resolved, &problems);
+  CheckTraining(resolved, known, &problems);
+  CheckStrategy(resolved, known, &problems);
+  CheckCodec(resolved, known, &problems);
+  CheckTransport(resolved, known, &problems);
+  CheckLimits(resolved.limits(), &problems);
+  return problems.ToStatus();
+}
+
+absl::Status ValidateServersForModel(const RunSpec& resolved, int64_t smallest_bucket_count) {
+  const int32_t servers = ServerCount(resolved);
+  if (servers <= smallest_bucket_count) return absl::OkStatus();
+  Problems problems;
+  problems.Add(
+      "strategy.parameter_server.servers", servers,
+      absl::StrCat("every server holds a part of every bucket, and the smallest bucket has ", smallest_bucket_count,
+                   " elements; use at most as many servers, or a larger training.bucket_bytes"));
+  return problems.ToStatus();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,136 @@
+#include "common/config/arms.h"
+
+#include <string>
+#include <vector>
+
+#include "common/config/comparable.h"
+#include "common/config/describe.h"
+#include "common/config/load.h"
+#include "common/config/resolve.h"
+#include "common/config/validate.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/common/config/known_names.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+RunSpec Resolved(absl::string_view arm, const RunSpec& base = RunSpec()) {
+  const auto spec = MakeArm(arm, base);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  const auto resolved = Resolve(*spec, {"/data", 60000});
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  return *resolved;
+}
+
+TEST(Arms, EveryArmOfAnEmptySpecIsLegalAndComparableWithEveryOther) {
+  for (const ArmInfo& a : Arms()) {
+    const RunSpec spec = Resolved(a.name);
+    EXPECT_TRUE(Validate(spec, TestNames()).ok()) << a.name << ": " << Validate(spec, TestNames());
+    EXPECT_EQ(spec.name(), a.name);
+    for (const ArmInfo& b : Arms()) {
+      EXPECT_TRUE(CheckComparable(spec, Resolved(b.name)).ok()) << a.name << " and " << b.name;
+    }
+  }
+}
+
+TEST(Arms, EveryArmIsLegalWithOneAndWithFourWorkersOverTcp) {
+  for (int32_t workers : {1, 4}) {
+    RunSpec base;
+    base.mutable_training()->set_workers(workers);
+    base.mutable_transport()->set_name("tcp");
+    for (const ArmInfo& arm : Arms()) {
+      const absl::Status status = Validate(Resolved(arm.name, base), TestNames());
+      EXPECT_TRUE(status.ok()) << arm.name << ": " << status;
+    }
+  }
+}
+
+TEST(Arms, TheDefaultOnesAreThoseOfTheMainJobInOrder) {
+  std::vector<std::string> names;
+  for (const ArmInfo& arm : Arms()) {
+    if (arm.by_default) names.push_back(arm.name);
+  }
+  EXPECT_THAT(names, ElementsAre("single", "solo", "dp", "ps", "ps-sharded", "ssp", "ring", "async", "async-topk"));
+}
+
+TEST(Arms, ServersPlacementAndProcessesAreCounted) {
+  RunSpec base;
+  base.mutable_training()->set_workers(4);
+  const auto counts = [&](const char* arm) {
+    const RunSpec spec = Resolved(arm, base);
+    return std::make_pair(ServerCount(spec), ProcessCount(spec));
+  };
+  EXPECT_EQ(counts("single"), std::make_pair(0, 1));
+  EXPECT_EQ(counts("solo"), std::make_pair(0, 4));
+  EXPECT_EQ(counts("dp"), std::make_pair(1, 1));
+  EXPECT_EQ(counts("ps"), std::make_pair(1, 5));
+  EXPECT_EQ(counts("ps-sharded"), std::make_pair(4, 4));
+  EXPECT_EQ(counts("ring"), std::make_pair(0, 4));
+  base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
+  EXPECT_EQ(counts("ps"), std::make_pair(2, 6));
+  EXPECT_EQ(counts("ps-sharded"), std::make_pair(4, 4));
+  EXPECT_EQ(counts("dp"), std::make_pair(1, 1));
+}
+
+TEST(Arms, SspDiffersFromPsInConsistencyAlone) {
+  RunSpec ps = Resolved("ps");
+  const RunSpec ssp = Resolved("ssp");
+  EXPECT_EQ(ssp.strategy().parameter_server().staleness_bound(), 2);
+  ps.set_name("ssp");
+  ps.mutable_strategy()->mutable_parameter_server()->set_consistency(ParameterServerSpec::SSP);
+  ps.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(2);
+  EXPECT_EQ(SerializeRunSpec(ps), SerializeRunSpec(ssp));
+}
+
+TEST(Arms, AnUnknownArmListsTheKnownOnes) {
+  const auto spec = MakeArm("rings", RunSpec());
+  EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(spec.status().message()),
+              HasSubstr("arm \"rings\": no such arm; known are single, solo, dp"));
+}
+
+TEST(Comparable, TheFirstFieldThatDiffersIsNamedWithBothValues) {
+  RunSpec base;
+  base.mutable_training()->set_batch_per_worker(64);
+  base.mutable_limits()->set_wait_seconds(5);
+  const absl::Status status = CheckComparable(Resolved("ps"), Resolved("ring", base));
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("training.batch_per_worker is 32 in \"ps\" and 64 in \"ring\""));
+}
+
+TEST(Comparable, EveryFieldOutsideStrategyAndCodecCounts) {
+  const RunSpec a = Resolved("ps");
+  const std::vector<void (*)(RunSpec*)> changes = {
+      [](RunSpec* s) { s->mutable_model()->add_mlp_hidden(3); },
+      [](RunSpec* s) { s->mutable_data()->set_seed(2); },
+      [](RunSpec* s) { s->mutable_data()->set_train_limit(5); },
+      [](RunSpec* s) { s->mutable_optimizer()->mutable_step_schedule()->set_factor(0.5f); },
+      [](RunSpec* s) { s->mutable_training()->set_deterministic(true); },
+      [](RunSpec* s) { s->mutable_transport()->set_name("tcp"); },
+      [](RunSpec* s) { s->mutable_transport()->set_segment_bytes(4096); },
+      [](RunSpec* s) { s->mutable_limits()->set_heartbeat_seconds(0.25); },
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    RunSpec b = a;
+    changes[i](&b);
+    EXPECT_FALSE(CheckComparable(a, b).ok()) << "change " << i;
+    EXPECT_FALSE(CheckComparable(b, a).ok()) << "change " << i;
+  }
+}
+
+TEST(Comparable, TheTransportMayDifferForThreadsAloneAndOnlyByName) {
+  const RunSpec ps = Resolved("ps");
+  RunSpec dp = Resolved("dp");
+  EXPECT_EQ(dp.transport().name(), "inproc");
+  EXPECT_TRUE(CheckComparable(ps, dp).ok());
+  dp.mutable_transport()->set_segment_bytes(4096);
+  EXPECT_FALSE(CheckComparable(ps, dp).ok());
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,22 @@
+#ifndef RINGMASTER_TESTS_COMMON_CONFIG_KNOWN_NAMES_H_
+#define RINGMASTER_TESTS_COMMON_CONFIG_KNOWN_NAMES_H_
+
+#include "common/config/validate.h"
+
+namespace ringmaster {
+
+// Names as the program's registries have them.
+inline KnownNames TestNames() {
+  KnownNames known;
+  known.models = {"lenet", "mlp"};
+  known.datasets = {"mnist", "synthetic"};
+  known.kernels = {"reference", "cpu", "cublas"};
+  known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
+  known.transports = {"grpc", "tcp", "inproc"};
+  known.collectives = {"ring", "direct", "reduce_broadcast"};
+  return known;
+}
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_TESTS_COMMON_CONFIG_KNOWN_NAMES_H_

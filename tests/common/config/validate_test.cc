@@ -1,0 +1,198 @@
+#include "common/config/validate.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "common/config/describe.h"
+#include "common/config/load.h"
+#include "common/config/override.h"
+#include "common/config/resolve.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/common/config/known_names.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A resolved spec after assignments, made before resolving.
+RunSpec Spec(std::vector<const char*> assignments) {
+  RunSpec spec;
+  for (const char* assignment : assignments) {
+    const absl::Status status = SetField(assignment, &spec);
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  const auto resolved = Resolve(spec, {"/data", 60000});
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  return *resolved;
+}
+
+std::string ErrorOf(std::vector<const char*> assignments) {
+  const absl::Status status = Validate(Spec(assignments), TestNames());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  return std::string(status.message());
+}
+
+TEST(Resolve, EpochsBecomeFullSteps) {
+  EXPECT_EQ(Spec({"training.epochs=1"}).training().steps(), 938);  // 60000 / 64, rounded up
+  EXPECT_EQ(Spec({"training.epochs=0.5", "training.workers=3"}).training().steps(), 313);
+  EXPECT_FALSE(Spec({"training.epochs=1"}).training().has_epochs());
+}
+
+TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
+  RunSpec spec;
+  spec.mutable_training()->set_epochs(1);
+  const auto resolved = Resolve(spec, {"/data", 0});
+  EXPECT_THAT(std::string(resolved.status().message()), HasSubstr("set training.steps instead"));
+  spec.mutable_training()->set_epochs(-1);
+  EXPECT_THAT(std::string(Resolve(spec, {"/data", 60000}).status().message()), HasSubstr("training.epochs = -1"));
+  spec.mutable_training()->clear_epochs();
+  spec.mutable_training()->set_steps(5);
+  EXPECT_TRUE(Resolve(spec, {"/data", 0}).ok());
+}
+
+TEST(Resolve, ResolvingTwiceChangesNothing) {
+  for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
+                                 "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
+                                 "data.name=synthetic", "optimizer.name=momentum", "strategy.launch=THREADS"}) {
+    const RunSpec once = Spec({assignment});
+    const auto twice = Resolve(once, {"/elsewhere", 1});
+    ASSERT_TRUE(twice.ok());
+    EXPECT_EQ(SerializeRunSpec(*twice), SerializeRunSpec(once)) << assignment;
+  }
+}
+
+TEST(Resolve, EverythingThatIsSetIsKept) {
+  const RunSpec spec = Spec({"training.workers=0", "training.seed=0", "training.evaluate_every_samples=0",
+                             "codec.name=topk", "codec.error_feedback=false", "transport.name=tcp"});
+  EXPECT_EQ(spec.training().workers(), 0);
+  EXPECT_EQ(spec.training().seed(), 0u);
+  EXPECT_EQ(spec.training().evaluate_every_samples(), 0);
+  EXPECT_FALSE(spec.codec().error_feedback());
+  EXPECT_EQ(spec.transport().name(), "tcp");
+}
+
+TEST(Resolve, TheDataFolderFollowsTheCacheVariables) {
+  EXPECT_EQ(DefaultDataDir("/cache", "/home/a"), "/cache/ringmaster/mnist");
+  EXPECT_EQ(DefaultDataDir("", "/home/a"), "/home/a/.cache/ringmaster/mnist");
+  EXPECT_EQ(Spec({}).data().dir(), "/data");
+  EXPECT_EQ(Spec({"data.dir=/mine"}).data().dir(), "/mine");
+}
+
+TEST(Validate, DefaultsAreLegal) {
+  EXPECT_TRUE(Validate(Spec({}), TestNames()).ok()) << Validate(Spec({}), TestNames());
+  EXPECT_TRUE(Validate(Spec({"strategy.launch=THREADS"}), TestNames()).ok());
+  EXPECT_TRUE(Validate(Spec({"optimizer.name=momentum"}), TestNames()).ok());
+}
+
+struct Refusal {
+  std::vector<const char*> assignments;
+  const char* text;
+};
+
+class Refused : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(Refused, WithFieldValueExpectationAndRemedyInOneLine) {
+  const std::string error = ErrorOf(GetParam().assignments);
+  EXPECT_THAT(error, StartsWith(GetParam().text));
+  EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Validate, Refused,
+    ::testing::Values(
+        Refusal{{"training.workers=0"}, "training.workers = 0: expected 1 to 1024; set --workers"},
+        Refusal{{"training.batch_per_worker=-1"}, "training.batch_per_worker = -1: expected 1 to"},
+        Refusal{{"model.name=lenett"}, "model.name = \"lenett\": no such model; known are lenet, mlp"},
+        Refusal{{"model.mlp_hidden=5"}, "model.mlp_hidden = 5: only for model \"mlp\", and the model is \"lenet\""},
+        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, synthetic"},
+        Refusal{{"data.train_limit=0"}, "data.train_limit = 0: expected 1 to"},
+        Refusal{{"data.synthetic.classes=3"}, "data.synthetic = {...}: only for data \"synthetic\""},
+        Refusal{{"data.name=synthetic", "data.synthetic.classes=1"}, "data.synthetic.classes = 1: expected 2 to"},
+        Refusal{{"optimizer.name=adam"}, "optimizer.name = \"adam\": no such optimizer; known are sgd, momentum"},
+        Refusal{{"optimizer.learning_rate=0"}, "optimizer.learning_rate = 0: expected a number above 0"},
+        Refusal{{"optimizer.momentum=0.9"}, "optimizer.momentum = 0.9: \"sgd\" has none"},
+        Refusal{{"optimizer.name=momentum", "optimizer.momentum=1"}, "optimizer.momentum = 1: expected 0 or more"},
+        Refusal{{"optimizer.step_schedule.factor=0.1"}, "optimizer.step_schedule.every_samples = 0: expected 1"},
+        Refusal{{"optimizer.name=momentum", "strategy.parameter_server.consistency=ASYNCHRONOUS"},
+                "optimizer.name = \"momentum\": with updates on arrival"},
+        Refusal{{"optimizer.name=momentum", "strategy.parameter_server.consistency=SSP"},
+                "optimizer.name = \"momentum\": with updates on arrival"},
+        Refusal{{"training.steps=5", "training.epochs=1"}, "training.epochs = 1: training.steps = 5 is set too"},
+        Refusal{{"training.steps=0"}, "training.steps = 0: expected 1 to"},
+        Refusal{{"training.steps=5", "training.warmup_steps=5"}, "training.warmup_steps = 5: expected 0 to 4"},
+        Refusal{{"training.bucket_bytes=0"}, "training.bucket_bytes = 0: expected 4 to"},
+        Refusal{{"training.kernels=mkl"}, "training.kernels = \"mkl\": no such kernel library; known are auto, ref"},
+        Refusal{{"strategy.parameter_server.servers=0"}, "strategy.parameter_server.servers = 0: expected 1"},
+        Refusal{{"strategy.parameter_server.placement=COLOCATED", "strategy.parameter_server.servers=3"},
+                "strategy.parameter_server.servers = 3: co-located servers live beside workers, and there are 2"},
+        Refusal{{"strategy.parameter_server.staleness_bound=1"},
+                "strategy.parameter_server.staleness_bound = 1: only for consistency SSP, and it is BSP"},
+        Refusal{{"strategy.parameter_server.consistency=SSP", "strategy.parameter_server.staleness_bound=-1"},
+                "strategy.parameter_server.staleness_bound = -1: expected 0 to"},
+        Refusal{{"strategy.all_reduce.collective=tree"},
+                "strategy.all_reduce.collective = \"tree\": no such collective; known are ring, direct"},
+        Refusal{{"codec.name=zip"}, "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
+        Refusal{{"codec.density=0.1"}, "codec.density = 0.1: only for codec \"topk\""},
+        Refusal{{"codec.name=topk", "codec.density=0"}, "codec.density = 0: expected above 0"},
+        Refusal{{"codec.error_feedback=true"}, "codec.error_feedback = true: codec \"none\" leaves no error"},
+        Refusal{{"codec.name=fp16", "strategy.solo={}"},
+                "codec.name = \"fp16\": strategy \"solo\" exchanges nothing"},
+        Refusal{{"codec.name=topk", "strategy.single={}"}, "codec.name = \"topk\": strategy \"single\" exchanges"},
+        Refusal{{"codec.name=topk", "strategy.all_reduce.collective=direct"},
+                "codec.name = \"topk\": its payloads cannot be summed on the wire"},
+        Refusal{{"codec.name=fp16", "training.deterministic=true"},
+                "codec.name = \"fp16\": training.deterministic asks for exact sums"},
+        Refusal{{"transport.name=rdma"}, "transport.name = \"rdma\": no such transport; known are grpc, tcp, inproc"},
+        Refusal{{"transport.name=inproc"}, "transport.name = \"inproc\": reaches no other process"},
+        Refusal{{"transport.name=grpc", "strategy.launch=THREADS"}, "transport.name = \"grpc\": strategy.launch is"},
+        Refusal{{"transport.segment_bytes=1"}, "transport.segment_bytes = 1: expected 4096 to"},
+        Refusal{{"transport.listen_address=localhost"},
+                "transport.listen_address = \"localhost\": expected a numeric"},
+        Refusal{{"transport.listen_address=0.0.0.0"}, "transport.listen_address = \"0.0.0.0\": other machines can"},
+        Refusal{{"transport.listen_address=::"}, "transport.listen_address = \"::\": other machines can reach it"},
+        Refusal{{"limits.wait_seconds=0"}, "limits.wait_seconds = 0: expected 0.001 to 86400"},
+        Refusal{{"limits.heartbeat_seconds=30"},
+                "limits.heartbeat_seconds = 30: expected below limits.wait_seconds"}));
+
+TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
+  for (const RunSpec& spec :
+       {Spec({"transport.listen_address=0.0.0.0", "transport.allow_remote=true"}),
+        Spec({"transport.listen_address=::1"}), Spec({"transport.listen_address=127.1.2.3"}),
+        Spec({"codec.name=topk", "strategy.all_reduce.collective=ring"}),
+        Spec({"codec.name=fp16", "strategy.all_reduce.collective=direct"}),
+        Spec({"strategy.parameter_server.consistency=SSP", "strategy.parameter_server.staleness_bound=0"}),
+        Spec({"optimizer.name=momentum", "strategy.parameter_server.consistency=ASYNCHRONOUS",
+              "optimizer.allow_momentum_on_arrival=true"})}) {
+    EXPECT_TRUE(Validate(spec, TestNames()).ok()) << Validate(spec, TestNames());
+  }
+}
+
+TEST(Validate, EverythingWrongIsListedALineEach) {
+  const std::string error = ErrorOf({"training.workers=0", "codec.name=zip", "transport.name=rdma"});
+  EXPECT_THAT(error, HasSubstr("training.workers = 0"));
+  EXPECT_THAT(error, HasSubstr("\ncodec.name = \"zip\""));
+  EXPECT_THAT(error, HasSubstr("\ntransport.name = \"rdma\""));
+}
+
+TEST(Validate, NotANumberIsNoNumberInAnyRange) {
+  RunSpec spec = Spec({});
+  spec.mutable_limits()->set_wait_seconds(std::numeric_limits<double>::quiet_NaN());
+  spec.mutable_optimizer()->set_learning_rate(std::numeric_limits<float>::infinity());
+  const std::string error(Validate(spec, TestNames()).message());
+  EXPECT_THAT(error, HasSubstr("limits.wait_seconds = nan"));
+  EXPECT_THAT(error, HasSubstr("optimizer.learning_rate = inf"));
+}
+
+TEST(Validate, EveryServerNeedsAPartOfTheSmallestBucket) {
+  const RunSpec spec = Spec({"strategy.parameter_server.servers=11"});
+  EXPECT_TRUE(ValidateServersForModel(spec, 11).ok());
+  EXPECT_THAT(std::string(ValidateServersForModel(spec, 10).message()),
+              HasSubstr("the smallest bucket has 10 elements"));
+}
+
+}  // namespace
+}  // namespace ringmaster
