@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
@@ -16,9 +17,9 @@ namespace ringmaster {
 // How a process reaches the data plane of the run.
 struct FabricOptions {
   std::string name;                         // "grpc", "tcp" or "inproc"
-  std::string listen_address = "127.0.0.1"; // numeric; port 0 is chosen by the system
+  std::string listen_address = "127.0.0.1"; // numeric, "[::1]:4000" or without port: then the system chooses one
   std::string token;                        // of the job: strange processes are turned away
-  int64_t segment_bytes = 1 << 20;          // largest frame on the wire, the same for all transports
+  int64_t segment_bytes = 1 << 20;          // largest payload of a frame, a multiple of 4; the same in all processes
   int64_t early_bytes_limit = 256 << 20;    // kept for receives not yet posted
 };
 
@@ -32,7 +33,9 @@ struct ProcessAddress {
 // here. Messages between nodes of one process are copied in memory and never touch the wire.
 //
 // Life: Create (listens) -> endpoint() -> Connect (all processes known) -> transport(node) ... -> destruction, which
-// ends all I/O threads. Connect is called once; the rest is thread-safe.
+// ends all I/O threads within milliseconds, whatever the peers do. Connect is called once; the rest is thread-safe.
+// A peer whose connection ends aborts all nodes here with Unavailable, which names the peer's nodes; what it sent last
+// may be lost then, so processes leave after a barrier.
 class Fabric {
  public:
   virtual ~Fabric() = default;
@@ -40,11 +43,14 @@ class Fabric {
   // Where peers reach this process; empty for inproc.
   virtual std::string endpoint() const = 0;
 
-  // Connects to all other processes; `self` is this one's index in `processes`. Waits until every pair with this process is connected or
-  // the deadline passes (the status names the process that is missing). PermissionDenied: a token was refused.
+  // Connects to all other processes; `self` is this one's index in `processes`, the same list everywhere. Waits until
+  // every pair with this process is connected or the deadline passes (DeadlineExceeded names the processes that are
+  // missing). PermissionDenied: a peer refused this process's token. Unavailable: nobody listens at a peer's endpoint.
+  // FailedPrecondition: a peer runs with another protocol version, segment size or list of processes.
   virtual absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) = 0;
 
-  // The transport of a node that lives in this process; owned by the fabric, valid while it lives. After Connect.
+  // The transport of a node that lives in this process (RM_CHECKed); owned by the fabric, valid while it lives. After
+  // Connect.
   virtual Transport& transport(NodeId node) = 0;
 
   // Bytes of framing that the fabric adds to a message of `payload_bytes` (all its segments), for metering.
@@ -54,7 +60,8 @@ class Fabric {
   virtual void Abort(const absl::Status& why) = 0;
 };
 
-// The fabric that `options.name` names; Unavailable when it cannot listen (a busy port, an address not ours).
+// The fabric that `options.name` names, listening. InvalidArgument: an unknown name, or limits that make no sense.
+// Unavailable: it cannot listen (a busy port, an address not of this machine).
 absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& options);
 
 // The registry: names that CreateFabric takes, with a sentence each, for `list` and validation.

@@ -64,7 +64,8 @@ struct Received {
 // found by its tag. Bytes that come before their receive is posted are kept (up to a limit that ends the run with
 // ResourceExhausted), so posting late is correct and only costs a copy.
 //
-// Thread-safe. Every operation must be waited for exactly once, by Wait or by WaitAny.
+// Thread-safe. Every operation must be waited for exactly once, by Wait or by WaitAny. Where a wait never returns OK
+// (an abort, a deadline), the operation's memory must outlive the transport's fabric.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -83,7 +84,8 @@ class Transport {
   // `received` is filled when Wait returns OK and must live until then.
   virtual absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) = 0;
 
-  // Sleeps until the operation is done. DeadlineExceeded names peer and tag; after an abort, the abort's status.
+  // Sleeps until the operation is done. DeadlineExceeded names peer and tag and leaves the operation as it was, so it
+  // may be waited for again; after an abort, the abort's status.
   virtual absl::Status Wait(OpId op, absl::Time deadline) = 0;
 
   // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed.

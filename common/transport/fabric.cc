@@ -1,0 +1,61 @@
+#include "common/transport/fabric.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/transport/inproc/inproc_fabric.h"
+
+namespace ringmaster {
+namespace {
+
+struct Entry {
+  TransportInfo info;
+  absl::StatusOr<std::unique_ptr<Fabric>> (*create)(const FabricOptions& options);
+};
+
+const Entry kEntries[] = {
+    {{"inproc", "copies between the threads of one process"},
+     [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},
+};
+
+constexpr int64_t kSegmentBytesMax = 64 << 20;
+
+absl::Status CheckOptions(const FabricOptions& options) {
+  if (options.segment_bytes <= 0 || options.segment_bytes % 4 != 0 || options.segment_bytes > kSegmentBytesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": segment_bytes is ",
+                                                   options.segment_bytes, ", expected a multiple of 4 from 4 to ",
+                                                   kSegmentBytesMax));
+  }
+  if (options.early_bytes_limit < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": early_bytes_limit is ",
+                                                   options.early_bytes_limit, ", expected 0 or more"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Span<const TransportInfo> Transports() {
+  static const auto* const infos = [] {
+    auto* list = new std::vector<TransportInfo>;
+    for (const Entry& entry : kEntries) list->push_back(entry.info);
+    return list;
+  }();
+  return *infos;
+}
+
+absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& options) {
+  for (const Entry& entry : kEntries) {
+    if (options.name != entry.info.name) continue;
+    const absl::Status status = CheckOptions(options);
+    if (!status.ok()) return status;
+    return entry.create(options);
+  }
+  const std::string names = absl::StrJoin(
+      Transports(), ", ", [](std::string* out, const TransportInfo& info) { absl::StrAppend(out, info.name); });
+  return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\" is unknown; use one of ", names));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,143 @@
+#include "common/transport/fabric_base.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+
+FrameHeader OutgoingMessage::Frame(int64_t offset, int64_t segment_bytes) const {
+  const int64_t total_bytes = payload.size();
+  return {from, to, tag, total_bytes, offset, std::min(segment_bytes, total_bytes - offset)};
+}
+
+// The transport of one node of this process.
+class FabricBase::Node : public Transport {
+ public:
+  Node(FabricBase& fabric, NodeId self)
+      : fabric_(fabric), self_(self), matcher_(self, fabric.options_.early_bytes_limit) {}
+
+  NodeId self() const override { return self_; }
+
+  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+    auto place = fabric_.process_of_.find(to);
+    if (place == fabric_.process_of_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(tag), " from ", ToString(self_), " to ",
+                                                     ToString(to), ": no such node in this run"));
+    }
+    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(to, tag));
+    const OutgoingMessage message = {self_, to, tag, payload, &matcher_, op};
+    if (place->second != fabric_.self_) {
+      fabric_.SendRemote(place->second, message);
+      return op;
+    }
+    const absl::Status status = fabric_.SendLocal(*fabric_.nodes_[to], message);
+    matcher_.FinishSend(op);
+    if (!status.ok()) {
+      fabric_.Abort(status);
+      return status;
+    }
+    return op;
+  }
+
+  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
+    RM_RETURN_IF_ERROR(CheckPeer(from, tag));
+    return matcher_.AddReceive({from, tag, out, mode, nullptr});
+  }
+
+  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) override {
+    RM_CHECK(received_bytes != nullptr);
+    RM_RETURN_IF_ERROR(CheckPeer(from, tag));
+    return matcher_.AddReceive({from, tag, out, ReceiveMode::kStore, received_bytes});
+  }
+
+  absl::Status Wait(OpId op, absl::Time deadline) override { return matcher_.Wait(op, deadline); }
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+    return matcher_.WaitAny(ops, deadline);
+  }
+  void Abort(const absl::Status& why) override { matcher_.Abort(why); }
+
+  Matcher& matcher() { return matcher_; }
+
+ private:
+  absl::Status CheckPeer(NodeId from, const Tag& tag) const {
+    if (fabric_.process_of_.contains(from)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(tag), " at ", ToString(self_), " from ",
+                                                   ToString(from), ": no such node in this run"));
+  }
+
+  FabricBase& fabric_;
+  const NodeId self_;
+  Matcher matcher_;
+};
+
+FabricBase::FabricBase(const FabricOptions& options) : options_(options) {}
+FabricBase::~FabricBase() = default;
+
+absl::Status FabricBase::SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self) {
+  RM_CHECK(self_ == -1);
+  if (self < 0 || self >= static_cast<int32_t>(processes.size())) {
+    return absl::InvalidArgumentError(absl::StrCat("connect as process ", self, ": there are ", processes.size()));
+  }
+  for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
+    for (const NodeId& node : processes[process].nodes) {
+      if (!process_of_.emplace(node, process).second) {
+        return absl::InvalidArgumentError(absl::StrCat(ToString(node), " lives in process ", process_of_[node],
+                                                       " and in process ", process, "; expected in one place"));
+      }
+      if (process == self) nodes_[node] = std::make_unique<Node>(*this, node);
+    }
+  }
+  processes_ = processes;
+  self_ = self;
+  return absl::OkStatus();
+}
+
+Transport& FabricBase::transport(NodeId node) {
+  auto found = nodes_.find(node);
+  RM_CHECK(found != nodes_.end());
+  return *found->second;
+}
+
+void FabricBase::Abort(const absl::Status& why) {
+  absl::MutexLock lock(&abort_mutex_);
+  for (auto& [id, node] : nodes_) node->Abort(why);
+  if (!abort_done_) OnAbort();
+  abort_done_ = true;
+}
+
+absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
+  const int64_t total_bytes = message.payload.size();
+  RM_ASSIGN_OR_RETURN(Matcher::Operation* const arriving,
+                      to.matcher().BeginSegment({message.from, message.tag, total_bytes, 0, total_bytes}));
+  if (arriving != nullptr) to.matcher().Append(arriving, message.payload);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FabricBase::Arrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
+  auto from = process_of_.find(header.from);
+  if (from == process_of_.end() || from->second != process) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame from ", Describe(process), " says it is from ", ToString(header.from)));
+  }
+  auto to = nodes_.find(header.to);
+  if (to == nodes_.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame from ", Describe(process), " is for ", ToString(header.to), ", who is not here"));
+  }
+  Matcher& matcher = to->second->matcher();
+  RM_ASSIGN_OR_RETURN(Matcher::Operation* const message,
+                      matcher.BeginSegment({header.from, header.tag, header.total_bytes, header.offset, header.length}));
+  return Arrival{&matcher, message};
+}
+
+std::string FabricBase::Describe(int32_t process) const {
+  std::vector<std::string> names;
+  for (const NodeId& node : processes_[process].nodes) names.push_back(ToString(node));
+  return absl::StrCat("process ", process, " (", absl::StrJoin(names, ", "), ")");
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,90 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_FABRIC_BASE_H_
+#define RINGMASTER_COMMON_TRANSPORT_FABRIC_BASE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "common/transport/fabric.h"
+#include "common/transport/frame.h"
+#include "common/transport/matcher.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// A started send on its way out. Whoever carries it calls sender->FinishSend(op) once the payload is no longer read.
+struct OutgoingMessage {
+  NodeId from;
+  NodeId to;
+  Tag tag;
+  absl::Span<const std::byte> payload;
+  Matcher* sender = nullptr;
+  OpId op = 0;
+
+  // The header of the frame that begins at `offset` of the payload.
+  FrameHeader Frame(int64_t offset, int64_t segment_bytes) const;
+};
+
+// What all fabrics share: the nodes of this process with their matchers, who lives where, and messages between two
+// nodes of this process, which are copied (or added) by the sender's thread. What is left to a fabric is to carry
+// frames to and from other processes. A fabric's destructor ends its I/O before this one's runs.
+class FabricBase : public Fabric {
+ public:
+  ~FabricBase() override;
+
+  Transport& transport(NodeId node) override;
+  void Abort(const absl::Status& why) override;
+
+ protected:
+  explicit FabricBase(const FabricOptions& options);
+
+  // Checks and keeps the list of processes and creates the nodes of this one. InvalidArgument: a node lives twice, or
+  // `self` is no index. Called once, by Connect, before anything below.
+  absl::Status SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self);
+
+  // Starts to carry a message to another process; never waits for it. Any thread.
+  virtual void SendRemote(int32_t process, const OutgoingMessage& message) = 0;
+
+  // The nodes are aborted: drop what is queued. Any thread; once.
+  virtual void OnAbort() = 0;
+
+  // Where a frame that came from `process` goes, its next segment opened. The matcher may be null only together with
+  // the message. InvalidArgument: the frame names nodes that do not live there or here; Matcher::BeginSegment's errors.
+  struct Arrival {
+    Matcher* matcher = nullptr;
+    Matcher::Operation* message = nullptr;  // nullptr: drop the segment's bytes
+  };
+  absl::StatusOr<Arrival> BeginFrame(int32_t process, const FrameHeader& header);
+
+  // "process 1 (worker/1, server/0)"
+  std::string Describe(int32_t process) const;
+
+  const FabricOptions& options() const { return options_; }
+  int32_t self() const { return self_; }
+  const std::vector<ProcessAddress>& processes() const { return processes_; }
+
+ private:
+  class Node;
+
+  // Brings a message to a node of this process.
+  absl::Status SendLocal(Node& to, const OutgoingMessage& message);
+
+  const FabricOptions options_;
+  // Constant after SetProcesses.
+  int32_t self_ = -1;
+  std::vector<ProcessAddress> processes_;
+  absl::flat_hash_map<NodeId, int32_t> process_of_;
+  absl::flat_hash_map<NodeId, std::unique_ptr<Node>> nodes_;
+
+  absl::Mutex abort_mutex_;
+  bool abort_done_ ABSL_GUARDED_BY(abort_mutex_) = false;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_FABRIC_BASE_H_

@@ -1,0 +1,127 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_MATCHER_H_
+#define RINGMASTER_COMMON_TRANSPORT_MATCHER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// The mailbox of one node, the same for every fabric: brings posted receives and arriving messages together, keeps what
+// arrives early, and lets threads wait for operations. It has two sides: the node's own threads call the first group
+// below, whoever carries bytes (an I/O thread, or the sender itself in one process) calls the second.
+//
+// Bytes of a message arrive in order, by one thread at a time; different messages may arrive at once on many threads.
+// Copies and additions run outside the lock. Operation objects are recycled: with receives posted in time, a steady
+// exchange allocates nothing.
+//
+// Thread-safe. Memory handed to a receive is touched until its wait succeeded or the matcher is gone.
+class Matcher {
+ public:
+  // `early_bytes_limit`: what may be kept for receives not yet posted; each message costs its size and a little more.
+  Matcher(NodeId self, int64_t early_bytes_limit);
+  ~Matcher();
+  Matcher(const Matcher&) = delete;
+  Matcher& operator=(const Matcher&) = delete;
+
+  // ---- The node's side.
+
+  // Registers a send, to be ended by FinishSend. Fails with the abort's status only.
+  absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag);
+
+  struct Receive {
+    NodeId from;
+    Tag tag;
+    absl::Span<std::byte> out;
+    ReceiveMode mode = ReceiveMode::kStore;
+    int64_t* received_bytes = nullptr;  // set: any size up to out.size() will do, and the size goes here
+  };
+  // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
+  // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
+  absl::StatusOr<OpId> AddReceive(const Receive& receive);
+
+  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again.
+  absl::Status Wait(OpId op, absl::Time deadline);
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline);
+
+  // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs that `why` is an error.
+  void Abort(const absl::Status& why);
+
+  // ---- The wire's side.
+
+  // The bytes of a send have left the caller's memory. No effect after an abort.
+  void FinishSend(OpId op);
+
+  struct Segment {
+    NodeId from;
+    Tag tag;
+    int64_t total_bytes = 0;  // of the message
+    int64_t offset = 0;       // of this segment in it
+    int64_t length = 0;       // of this segment; 0 only for an empty message
+  };
+  struct Operation;
+  // Opens the next segment of a message. Its `length` bytes must then be brought, in order, by Append or by Direct and
+  // Commit. nullptr: there are none, or nobody wants them (the node was aborted): drop them. Errors end the run:
+  // InvalidArgument for a segment that does not follow the one before; ResourceExhausted, which also aborts this
+  // matcher, when the early limit is reached.
+  absl::StatusOr<Operation*> BeginSegment(const Segment& segment);
+
+  // Where the next bytes may be written straight to, as many as the segment still lacks; must be followed by Commit.
+  // Empty: use Append (they are to be added or dropped).
+  absl::Span<std::byte> Direct(Operation* message);
+
+  // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message may be gone.
+  void Commit(Operation* message, int64_t count);
+
+  // Copies or adds the message's next bytes; any number and alignment.
+  void Append(Operation* message, absl::Span<const std::byte> bytes);
+
+ private:
+  struct Waiter;
+  using Key = std::pair<NodeId, Tag>;
+
+  Operation* NewOperation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Recycle(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Complete(Operation* op, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AbortLocked(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Consume(OpId id, Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Register(absl::Span<const OpId> ids, Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Unregister(absl::Span<const OpId> ids, Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::Status HoldEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CheckSize(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Settle(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MoveEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::byte* Target(const Operation& message) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const NodeId self_;
+  const int64_t early_bytes_limit_;
+
+  absl::Mutex mutex_;
+  absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
+  OpId next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<OpId, Operation*> operations_ ABSL_GUARDED_BY(mutex_);  // not yet waited for
+  absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);     // posted, arriving or both
+  std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Operation*> free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Operation>> all_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_MATCHER_H_

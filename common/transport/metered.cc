@@ -1,0 +1,103 @@
+#include "common/transport/metered.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+namespace {
+
+class Metered : public MeteredTransport {
+ public:
+  Metered(Transport& transport, const Fabric& fabric, std::function<bool(NodeId)> is_local)
+      : transport_(transport), fabric_(fabric), is_local_(std::move(is_local)) {}
+
+  NodeId self() const override { return transport_.self(); }
+
+  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend(to, tag, payload));
+    if (!is_local_(to)) {
+      absl::MutexLock lock(&mutex_);
+      Count(traffic_.sent[tag.kind], payload.size());
+    }
+    return op;
+  }
+
+  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
+    if (is_local_(from)) return transport_.Post(from, tag, out, mode);
+    absl::MutexLock lock(&mutex_);
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.Post(from, tag, out, mode));
+    receives_[op] = {tag.kind, static_cast<int64_t>(out.size()), nullptr};
+    return op;
+  }
+
+  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) override {
+    if (is_local_(from)) return transport_.PostUpTo(from, tag, out, received_bytes);
+    absl::MutexLock lock(&mutex_);
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostUpTo(from, tag, out, received_bytes));
+    receives_[op] = {tag.kind, 0, received_bytes};
+    return op;
+  }
+
+  absl::Status Wait(OpId op, absl::Time deadline) override {
+    RM_RETURN_IF_ERROR(transport_.Wait(op, deadline));
+    CountReceive(op);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+    RM_ASSIGN_OR_RETURN(const int index, transport_.WaitAny(ops, deadline));
+    CountReceive(ops[index]);
+    return index;
+  }
+
+  void Abort(const absl::Status& why) override { transport_.Abort(why); }
+
+  Traffic traffic() const override {
+    absl::MutexLock lock(&mutex_);
+    return traffic_;
+  }
+
+ private:
+  struct Receive {
+    MessageKind kind;
+    int64_t bytes;
+    const int64_t* received_bytes;  // set by PostUpTo: the size, known once the wait succeeded
+  };
+
+  void Count(TrafficCount& count, int64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ++count.messages;
+    count.payload_bytes += payload_bytes;
+    count.header_bytes += fabric_.HeaderBytes(payload_bytes);
+  }
+
+  void CountReceive(OpId op) {
+    absl::MutexLock lock(&mutex_);
+    auto found = receives_.find(op);
+    if (found == receives_.end()) return;  // a send, or of a co-located peer
+    const Receive& receive = found->second;
+    Count(traffic_.received[receive.kind], receive.received_bytes ? *receive.received_bytes : receive.bytes);
+    receives_.erase(found);
+  }
+
+  Transport& transport_;
+  const Fabric& fabric_;
+  const std::function<bool(NodeId)> is_local_;
+
+  mutable absl::Mutex mutex_;
+  Traffic traffic_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<OpId, Receive> receives_ ABSL_GUARDED_BY(mutex_);  // of other places, not yet waited for
+};
+
+}  // namespace
+
+std::unique_ptr<MeteredTransport> CreateMeteredTransport(Transport& transport, const Fabric& fabric,
+                                                         std::function<bool(NodeId)> is_local) {
+  return std::make_unique<Metered>(transport, fabric, std::move(is_local));
+}
+
+}  // namespace ringmaster

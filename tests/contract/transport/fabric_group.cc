@@ -1,0 +1,33 @@
+#include "tests/contract/transport/fabric_group.h"
+
+#include <thread>
+
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+
+absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector<int>& workers_by_process) {
+  FabricGroup group;
+  int32_t rank = 0;
+  for (const int workers : workers_by_process) {
+    if (options.name != "inproc" || group.processes.empty()) {
+      RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateFabric(options));
+      group.processes.push_back({fabric->endpoint(), {}});
+      group.fabrics.push_back(std::move(fabric));
+    }
+    for (int i = 0; i < workers; ++i) {
+      group.processes.back().nodes.push_back(Worker(rank++));
+      group.homes.push_back(static_cast<int32_t>(group.fabrics.size()) - 1);
+    }
+  }
+  std::vector<absl::Status> statuses(group.fabrics.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < group.fabrics.size(); ++i) {
+    threads.emplace_back([&, i] { statuses[i] = group.fabrics[i]->Connect(group.processes, i, Soon()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : statuses) RM_RETURN_IF_ERROR(status);
+  return group;
+}
+
+}  // namespace ringmaster

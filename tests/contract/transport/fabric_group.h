@@ -1,0 +1,38 @@
+#ifndef RINGMASTER_TESTS_CONTRACT_TRANSPORT_FABRIC_GROUP_H_
+#define RINGMASTER_TESTS_CONTRACT_TRANSPORT_FABRIC_GROUP_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/transport/fabric.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// Long enough for a slow machine under a sanitizer; a test that reaches it has failed.
+inline absl::Time Soon() { return absl::Now() + absl::Seconds(60); }
+
+inline Tag TestTag(int64_t step, int32_t bucket = 0) { return {MessageKind::kTest, 0, bucket, step}; }
+inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
+
+// Workers on fabrics of one kind in this process, each fabric playing a process of its own (inproc: all in one), joined
+// by real sockets on loopback ports that the system chooses.
+struct FabricGroup {
+  std::vector<ProcessAddress> processes;
+  std::vector<std::unique_ptr<Fabric>> fabrics;
+  std::vector<int32_t> homes;  // the process of worker i
+
+  Transport& worker(int32_t rank) { return fabrics[homes[rank]]->transport(Worker(rank)); }
+};
+
+// `workers_by_process[p]`: how many workers live in process p; ranks are given out in order. Connects all at once.
+absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector<int>& workers_by_process);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_TESTS_CONTRACT_TRANSPORT_FABRIC_GROUP_H_
