@@ -1,0 +1,188 @@
+#include "worker/model/sequential.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/fingerprint.h"
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kFloatBytes = sizeof(float);
+
+// All parameters in the order backward finishes them.
+std::vector<Param> ParamsInArenaOrder(const std::vector<std::unique_ptr<Layer>>& layers) {
+  std::vector<Param> params;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    for (const LayerParam& param : (*layer)->params()) params.push_back({param.name, param.shape});
+  }
+  return params;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(std::vector<std::unique_ptr<Layer>> layers,
+                                                          const ModelOptions& options, KernelLibrary& kernels) {
+  RM_CHECK(!layers.empty() && layers.back()->output_elements() == options.shape.classes);
+  RM_CHECK(!layers.front()->in_place());
+  if (options.max_batch < 1 || options.bucket_bytes < kFloatBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("model with max_batch=", options.max_batch, " bucket_bytes=",
+                                                   options.bucket_bytes, ": a batch holds at least 1 sample and a "
+                                                   "bucket at least ", kFloatBytes, " bytes"));
+  }
+  std::unique_ptr<Sequential> model(new Sequential(std::move(layers), options, kernels));
+  RM_RETURN_IF_ERROR(Annotate(model->AllocateActivations(),
+                              absl::StrCat("activations of ", options.max_batch, " samples; a smaller batch needs less")));
+  return std::unique_ptr<Model>(std::move(model));
+}
+
+Sequential::Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOptions& options,
+                       KernelLibrary& kernels)
+    : layers_(std::move(layers)),
+      options_(options),
+      kernels_(kernels),
+      layout_(ParamsInArenaOrder(layers_), options.bucket_bytes / kFloatBytes) {
+  param_begin_.resize(layers_.size());
+  param_count_.resize(layers_.size());
+  int64_t begin = 0;
+  for (size_t i = layers_.size(); i-- > 0;) {
+    param_begin_[i] = begin;
+    for (const LayerParam& param : layers_[i]->params()) {
+      int64_t count = 1;
+      for (int64_t extent : param.shape) count *= extent;
+      begin += count;
+    }
+    param_count_[i] = begin - param_begin_[i];
+    if (param_count_[i] > 0) first_with_params_ = i;
+  }
+  RM_CHECK(begin == layout_.count());
+}
+
+absl::Status Sequential::AllocateActivations() {
+  int64_t largest = 0;
+  for (const std::unique_ptr<Layer>& layer : layers_) {
+    const int64_t count = layer->output_elements() * options_.max_batch;
+    largest = std::max(largest, count);
+    if (!layer->in_place()) {
+      RM_ASSIGN_OR_RETURN(Buffer output, kernels_.Allocate(count * kFloatBytes));
+      activations_.push_back(std::move(output));
+    }
+    outputs_.push_back(activations_.back().floats());
+  }
+  for (Buffer& gradient : gradients_) {
+    RM_ASSIGN_OR_RETURN(gradient, kernels_.Allocate(largest * kFloatBytes));
+  }
+  RM_ASSIGN_OR_RETURN(logit_gradient_,
+                      kernels_.Allocate(options_.max_batch * options_.shape.classes * kFloatBytes));
+  RM_ASSIGN_OR_RETURN(scores_, kernels_.Allocate(2 * options_.max_batch * kFloatBytes));
+  RM_ASSIGN_OR_RETURN(host_scores_, kernels_.AllocateStaging(2 * options_.max_batch * kFloatBytes));
+  return absl::OkStatus();
+}
+
+void Sequential::InitWeights(uint64_t seed, absl::Span<float> weights) const {
+  RM_CHECK(static_cast<int64_t>(weights.size()) == layout_.count());
+  float* out = weights.data();
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    for (const LayerParam& param : (*layer)->params()) {
+      int64_t count = 1;
+      for (int64_t extent : param.shape) count *= extent;
+      // A stream by name: a tensor starts the same wherever it stands. 2u - 1 is exact, so there is one rounding.
+      Random random(MixSeed(seed, Fingerprint64(absl::string_view(param.name))));
+      const float bound = static_cast<float>(std::sqrt(1.0 / static_cast<double>(param.fan_in)));
+      for (int64_t i = 0; i < count; ++i) *out++ = bound * (2.0f * random.Uniform() - 1.0f);
+    }
+  }
+}
+
+absl::Status Sequential::CheckArena(const char* which, const TensorView& arena) const {
+  if (arena.data != nullptr && arena.count() == layout_.count() && arena.place == kernels_.place()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      which, " of ", arena.count(), " floats in place ", static_cast<int>(arena.place), ": the model has ",
+      layout_.count(), " and kernel library \"", kernels_.name(), "\" works in place ",
+      static_cast<int>(kernels_.place())));
+}
+
+LayerCall Sequential::CallOf(size_t index, const float* weights) const {
+  LayerCall call;
+  call.batch = batch_.count;
+  call.weights = weights + param_begin_[index];
+  call.input = index == 0 ? batch_.features : outputs_[index - 1];
+  call.output = outputs_[index];
+  return call;
+}
+
+absl::Status Sequential::Forward(const BatchView& batch, TensorView weights) {
+  batch_ = BatchView();
+  RM_RETURN_IF_ERROR(CheckArena("forward: weights", weights));
+  if (batch.count < 1 || batch.count > options_.max_batch || batch.features == nullptr || batch.labels == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("forward: a batch of ", batch.count,
+                                                   " samples: the model was made for 1 to ", options_.max_batch));
+  }
+  batch_ = batch;
+  for (size_t i = 0; i < layers_.size(); ++i) RM_RETURN_IF_ERROR(layers_[i]->Forward(CallOf(i, weights.data)));
+  SoftmaxCrossEntropyCall loss;
+  loss.rows = batch.count;
+  loss.classes = options_.shape.classes;
+  loss.logits = outputs_.back();
+  loss.labels = batch.labels;
+  loss.row_loss = scores_.floats();
+  loss.row_correct = scores_.floats() + batch.count;
+  loss.gradient = logit_gradient_.floats();
+  loss.gradient_scale = 1.0f / static_cast<float>(batch.count);
+  return kernels_.SoftmaxCrossEntropy(loss);
+}
+
+absl::Status Sequential::Backward(TensorView weights, TensorView gradients, BucketReady ready) {
+  RM_RETURN_IF_ERROR(CheckArena("backward: weights", weights));
+  RM_RETURN_IF_ERROR(CheckArena("backward: gradients", gradients));
+  if (batch_.features == nullptr) {
+    return absl::FailedPreconditionError("backward without a batch: each needs a successful Forward before it");
+  }
+  size_t next_bucket = 0;
+  size_t next_buffer = 0;
+  float* output_gradient = logit_gradient_.floats();
+  for (size_t i = layers_.size(); i-- > first_with_params_;) {
+    LayerCall call = CallOf(i, weights.data);
+    call.gradients = gradients.data + param_begin_[i];
+    call.output_gradient = output_gradient;
+    RM_RETURN_IF_ERROR(layers_[i]->ParamGradient(call));
+    const int64_t finished = param_begin_[i] + param_count_[i];
+    while (next_bucket < layout_.buckets().size() && layout_.buckets()[next_bucket].end() <= finished) {
+      RM_RETURN_IF_ERROR(ready(layout_.buckets()[next_bucket++]));
+    }
+    if (i == first_with_params_) break;
+    if (!layers_[i]->in_place()) {
+      output_gradient = gradients_[next_buffer].floats();
+      next_buffer = 1 - next_buffer;
+    }
+    call.input_gradient = output_gradient;
+    RM_RETURN_IF_ERROR(layers_[i]->InputGradient(call));
+  }
+  RM_CHECK(next_bucket == layout_.buckets().size());
+  batch_.features = nullptr;  // what Forward left has been consumed on the way down
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BatchScore> Sequential::Score() {
+  if (batch_.count == 0) {
+    return absl::FailedPreconditionError("score without a batch: Forward must succeed before it");
+  }
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), host_scores_.data(), 2 * batch_.count * kFloatBytes));
+  RM_RETURN_IF_ERROR(kernels_.Finish());
+  BatchScore score;
+  score.count = batch_.count;
+  for (int64_t i = 0; i < batch_.count; ++i) {
+    score.loss_sum += host_scores_.floats()[i];
+    score.correct += host_scores_.floats()[batch_.count + i] > 0.0f ? 1 : 0;
+  }
+  return score;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,58 @@
+#ifndef RINGMASTER_WORKER_MODEL_SEQUENTIAL_H_
+#define RINGMASTER_WORKER_MODEL_SEQUENTIAL_H_
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "worker/model/layers/layer.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+
+// Layers one after another, then softmax cross-entropy. Owns the activations of the largest batch; Forward and Backward
+// allocate nothing. Parameters lie in the arena last layer first, a layer's own in its order.
+class Sequential final : public Model {
+ public:
+  // `layers` in forward order, the first takes a batch's features as loaded, the last gives options.shape.classes logits.
+  // `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
+  static absl::StatusOr<std::unique_ptr<Model>> Create(std::vector<std::unique_ptr<Layer>> layers,
+                                                       const ModelOptions& options, KernelLibrary& kernels);
+
+  const ParamLayout& layout() const override { return layout_; }
+  void InitWeights(uint64_t seed, absl::Span<float> weights) const override;
+  absl::Status Forward(const BatchView& batch, TensorView weights) override;
+  absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) override;
+  absl::StatusOr<BatchScore> Score() override;
+
+ private:
+  Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOptions& options, KernelLibrary& kernels);
+
+  absl::Status AllocateActivations();
+  absl::Status CheckArena(const char* which, const TensorView& arena) const;
+  // The call of layer `index` for the batch at hand, forward part.
+  LayerCall CallOf(size_t index, const float* weights) const;
+
+  // Constant after construction.
+  const std::vector<std::unique_ptr<Layer>> layers_;
+  const ModelOptions options_;
+  KernelLibrary& kernels_;
+  const ParamLayout layout_;
+  std::vector<int64_t> param_begin_;   // of each layer, elements of the arena
+  std::vector<int64_t> param_count_;   // of each layer
+  size_t first_with_params_ = 0;       // no gradient flows below this layer
+  std::vector<Buffer> activations_;    // that own the outputs; fewer than layers, where some work in place
+  std::vector<float*> outputs_;        // of each layer
+  std::array<Buffer, 2> gradients_;    // of activations, used in turn
+  Buffer logit_gradient_;
+  Buffer scores_;       // row_loss, then row_correct, in the library's place
+  Buffer host_scores_;  // the same on the host
+
+  // The batch last given to Forward; features are null once Backward has used it, count is 0 after a failed Forward.
+  BatchView batch_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_MODEL_SEQUENTIAL_H_
