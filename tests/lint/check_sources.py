@@ -12,7 +12,7 @@ MAX_LINES = 500
 # Headers of these libraries are included below the named folders only: everything else goes through that package's own
 # interface, so a library can be replaced, and is compiled, in one place.
 LIBRARY_HEADERS = [
-    ("gRPC", r"grpc(pp|\+\+)?/", ["common/transport/grpc"]),
+    ("gRPC", r"grpc(pp|\+\+)?/", ["common/transport/grpc", "common/control"]),
     ("the control service", r"proto/control\.grpc\.pb\.h", ["common/control"]),
     ("spdlog", r"spdlog/", ["common/log"]),
     ("SQLite", r"sqlite3\.h", ["experiments/store"]),

@@ -54,7 +54,7 @@ def count_target(label, status, testlogs):
         except (ElementTree.ParseError, OSError):
             continue
         passed += more_passed
-        failed += [label + " " + name for name in more_failed]
+        failed += [label + " " + name for name in more_failed if name]
     if status == "PASSED":
         return max(passed, 1), []
     return passed, failed or ["%s (%s)" % (label, status)]

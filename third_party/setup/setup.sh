@@ -96,7 +96,7 @@ set_bazel_flags() {
   if [[ ! -w ${HOME:-/nonexistent} ]]; then
     BAZEL_STARTUP+=("--output_user_root=${TMPDIR:-/tmp}/ringmaster-bazel-$UID")
   fi
-  BAZEL_FLAGS=("--jobs=$(nproc)" --ui_event_filters=-info,-debug --noshow_loading_progress --show_result=0)
+  BAZEL_FLAGS=("--jobs=$(nproc)" --noshow_loading_progress --show_result=0)
   [[ -t 2 ]] || BAZEL_FLAGS+=(--noshow_progress --color=no)
 }
 
