@@ -6,22 +6,30 @@
 
 namespace ringmaster {
 
-// How far every worker is on one shard. A worker's clock ticks when all its parts of a step are applied.
+// How far every worker is on one shard. A worker's clock ticks when all its parts of a step are applied; parts of a
+// step come in any order, and those of the next step may come before the last of this one. Not thread-safe.
 class ClockTable {
  public:
+  // All clocks start at 0. workers, parts: at least 1.
   ClockTable(int32_t workers, int32_t parts);
 
-  // One part of `worker`'s current step has been applied; true when the worker's clock ticked by it.
-  bool PartApplied(int32_t worker);
+  // `part` of the step after those of that part already applied was applied for `worker`. Returns true when the
+  // worker's clock ticked by it (by one: the steps of one part are applied one after another).
+  bool PartApplied(int32_t worker, int32_t part);
 
+  // Steps of `worker` of which every part is applied.
   int64_t clock(int32_t worker) const { return clocks_[worker]; }
+  // Steps of `worker` of which `part` is applied: the step it must bring next.
+  int64_t applied(int32_t worker, int32_t part) const { return applied_[worker * parts_ + part]; }
   // The slowest worker's clock: all updates of clocks < slowest() are in the weights.
-  int64_t slowest() const;
+  int64_t slowest() const { return slowest_; }
 
  private:
   const int32_t parts_;
-  std::vector<int64_t> clocks_;         // finished steps
-  std::vector<int64_t> applied_parts_;  // ever, per worker: workers may run ahead on some parts
+  std::vector<int64_t> applied_;  // [workers][parts]
+  std::vector<int64_t> clocks_;   // [workers], the least of the worker's row
+  std::vector<int32_t> lacking_;  // [workers], parts of the row that are at the worker's clock
+  int64_t slowest_ = 0;           // the least of clocks_
 };
 
 }  // namespace ringmaster

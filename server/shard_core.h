@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,6 +23,7 @@ struct ShardPlan {
   std::optional<int64_t> staleness_bound;
   int64_t global_batch = 0;      // samples of one clock of all workers together, for the learning rate
   // Sizes of the parts of the buckets that this shard holds, in bucket order; the shard's arena is their concatenation.
+  // A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
 };
 
@@ -31,7 +33,8 @@ struct Push {
   int32_t part = 0;   // bucket
   int64_t step = 0;   // the worker's clock when it computed it
   int64_t read_version = 0;  // updates of this part in the weights it was computed from
-  absl::Span<const float> gradient;  // borrowed; under BSP it must stay until the part's update of this step is done
+  // Borrowed for the call; with contributions_per_update > 1 until versions()[part] > step, when the update is done.
+  absl::Span<const float> gradient;
 };
 
 // A worker that has finished `clock` steps asks for weights.
@@ -46,55 +49,73 @@ struct Pull {
 struct Reply {
   int32_t worker = 0;
   int64_t clock = 0;     // of the pull it answers
+  bool drain = false;    // likewise
 };
 
 // The server as a pure state machine: no threads, no I/O, no clock of its own, so that every interleaving is a unit test.
-// Under BSP contributions are added in rank order, the longest prefix present at a time, whatever their arrival; the
-// update is applied on the last.
+// Under BSP contributions are added in rank order, the longest prefix present at a time, whatever their arrival: the
+// update has the bits of ((g0 + g1) + g2) + ..., and is applied on the last. Otherwise each is applied as it comes.
+//
+// The learning rate follows the samples seen: an update of a part comes after (updates of that part so far) times
+// contributions_per_update times the samples of one contribution, global_batch / workers.
+//
+// A refused call changes nothing. One thread at a time.
 class ShardCore {
  public:
-  // `weights`: the shard's part of the initial weights, [sum of part_counts].
+  // `weights`: the shard's part of the initial weights, [sum of part_counts]; `update` is for as many elements.
+  // RM_CHECKs that the plan is possible: at least one worker and part, contributions_per_update 1 or all workers
+  // (then with bound 0), a bound of 0 or more, a global batch that the workers share evenly.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights);
 
-  // Takes a contribution; appends to `ready` the parked pulls that may now be answered. InvalidArgument (and no change
-  // of state): an unknown worker or part, a step that is not the worker's next for this part, a wrong size.
+  // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising worker.
+  // A worker brings each part step by step, parts of one step in any order; parts of the next step may come before the
+  // last part of this one. InvalidArgument: an unknown worker or part, a step that is not the worker's next for this
+  // part, a wrong size, a read_version that the part has not had, and, where the update needs all workers, a step
+  // whose predecessor's update is not done (nobody can have had its weights).
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready);
 
-  // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. One pull a worker at a time:
-  // FailedPrecondition.
+  // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. A pull without a bound is
+  // never parked unless it drains. InvalidArgument: an unknown worker, a clock below 0 or below that of the worker's
+  // last pull. FailedPrecondition: the worker's last pull is still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
+  // The shard's arena. Stays in place; read it before the next OnPush.
   absl::Span<const float> weights() const { return weights_; }
   // Updates applied to each part.
   absl::Span<const int64_t> versions() const { return versions_; }
   // histogram[s]: contributions applied with staleness s (updates of the same part between read and apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }
   const ClockTable& clocks() const { return clocks_; }
+  // The pulls that wait and for whom, for the text of a timeout: "worker/1 at clock 7 awaits clock 5 of worker/0 (at 4)".
+  std::string DescribeParked() const;
 
  private:
-  struct PartState {
-    int64_t begin = 0, count = 0;            // in the shard's arena
-    int32_t added = 0;                       // BSP: ranks 0..added-1 are in the sum
-    std::vector<absl::Span<const float>> waiting;  // BSP: [workers], contributions not yet added (empty: absent)
-    std::vector<int64_t> next_step;          // [workers]
+  struct Part {
+    int64_t begin = 0;                     // in the shard's arena
+    int64_t count = 0;
+    int32_t added = 0;                     // ranks 0..added-1 are in the sum
+    std::vector<std::optional<Push>> waiting;  // [workers]; arrived, not yet applied
   };
 
   absl::Status Check(const Push& push) const;
-  void AddPrefix(PartState* part);
-  void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, int64_t samples_seen);
+  void AddPrefix(int32_t part_index);
+  void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient);
+  void Count(const Push& push);
+  // The clock that the slowest worker must have reached; absent: none.
+  std::optional<int64_t> ClockNeeded(const Pull& pull) const;
   bool MayAnswer(const Pull& pull) const;
   void ReleaseParked(std::vector<Reply>* ready);
 
   const ShardPlan plan_;
   const std::unique_ptr<UpdateRule> update_;
   std::vector<float> weights_;
-  std::vector<float> sum_;                   // BSP: the sums of the parts
-  std::vector<PartState> parts_;
+  std::vector<float> sum_;                   // of the contributions so far; empty with one contribution an update
+  std::vector<Part> parts_;
   std::vector<int64_t> versions_;
   std::vector<int64_t> staleness_histogram_;
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]
-  int64_t contributions_ = 0;                // of all parts, for samples seen
+  std::vector<int64_t> pulled_clocks_;       // [workers], of the last pull
 };
 
 }  // namespace ringmaster

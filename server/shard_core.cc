@@ -1,0 +1,190 @@
+#include "server/shard_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/partition.h"
+#include "common/base/status_macros.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Status Invalid(const Push& push, const std::string& what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("push from worker/", push.worker, " step=", push.step, " part=", push.part, ": ", what));
+}
+
+}  // namespace
+
+ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
+    : plan_(std::move(plan)),
+      update_(std::move(update)),
+      weights_(std::move(weights)),
+      clocks_(plan_.workers, static_cast<int32_t>(plan_.part_counts.size())) {
+  RM_CHECK(update_ != nullptr);
+  RM_CHECK(plan_.contributions_per_update == 1 || plan_.contributions_per_update == plan_.workers);
+  RM_CHECK(!plan_.staleness_bound.has_value() || *plan_.staleness_bound >= 0);
+  // An update that needs all workers cannot wait for one that runs ahead.
+  RM_CHECK(plan_.contributions_per_update == 1 || plan_.staleness_bound == int64_t{0});
+  RM_CHECK(plan_.global_batch >= 0 && plan_.global_batch % plan_.workers == 0);
+  int64_t begin = 0;
+  for (const int64_t count : plan_.part_counts) {
+    RM_CHECK(count >= 0);
+    Part part;
+    part.begin = begin;
+    part.count = count;
+    if (plan_.contributions_per_update > 1) part.waiting.resize(plan_.workers);
+    parts_.push_back(std::move(part));
+    begin += count;
+  }
+  RM_CHECK(begin == static_cast<int64_t>(weights_.size()));
+  if (plan_.contributions_per_update > 1) sum_.resize(weights_.size());
+  versions_.assign(parts_.size(), 0);
+  staleness_histogram_.assign(1, 0);
+  parked_.resize(plan_.workers);
+  pulled_clocks_.assign(plan_.workers, 0);
+}
+
+absl::Status ShardCore::Check(const Push& push) const {
+  if (push.worker < 0 || push.worker >= plan_.workers) {
+    return Invalid(push, absl::StrCat("no such worker, the run has ", plan_.workers));
+  }
+  if (push.part < 0 || push.part >= static_cast<int32_t>(parts_.size())) {
+    return Invalid(push, absl::StrCat("no such part, the shard has ", parts_.size()));
+  }
+  const Part& part = parts_[push.part];
+  if (static_cast<int64_t>(push.gradient.size()) != part.count) {
+    return Invalid(push, absl::StrCat(push.gradient.size(), " floats, the part has ", part.count));
+  }
+  const int64_t version = versions_[push.part];
+  if (push.read_version < 0 || push.read_version > version) {
+    return Invalid(push, absl::StrCat("computed from version ", push.read_version, ", the part is at ", version));
+  }
+  if (plan_.contributions_per_update == 1) {
+    const int64_t next = clocks_.applied(push.worker, push.part);
+    if (push.step != next) return Invalid(push, absl::StrCat("expected its next step, ", next));
+    return absl::OkStatus();
+  }
+  if (push.step != version) {
+    return Invalid(push, absl::StrCat("expected step ", version, ", of which the update is still to be made"));
+  }
+  if (push.worker < part.added || part.waiting[push.worker].has_value()) {
+    return Invalid(push, "it is already here; a worker pushes each part once a step");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
+  RM_RETURN_IF_ERROR(Check(push));
+  const int64_t slowest = clocks_.slowest();
+  if (plan_.contributions_per_update == 1) {
+    Count(push);
+    ApplyUpdate(push.part, push.gradient);
+    clocks_.PartApplied(push.worker, push.part);
+  } else {
+    parts_[push.part].waiting[push.worker] = push;
+    AddPrefix(push.part);
+  }
+  if (clocks_.slowest() > slowest) ReleaseParked(ready);
+  return absl::OkStatus();
+}
+
+void ShardCore::AddPrefix(int32_t part_index) {
+  Part& part = parts_[part_index];
+  const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(part.begin, part.count);
+  for (; part.added < plan_.workers && part.waiting[part.added].has_value(); ++part.added) {
+    const Push& push = *part.waiting[part.added];
+    Count(push);
+    if (part.added == 0) {
+      std::copy(push.gradient.begin(), push.gradient.end(), sum.begin());
+    } else {
+      Add(push.gradient, sum);
+    }
+    part.waiting[part.added].reset();
+  }
+  if (part.added < plan_.workers) return;
+  part.added = 0;
+  ApplyUpdate(part_index, sum);
+  for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, part_index);
+}
+
+void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient) {
+  const Part& part = parts_[part_index];
+  UpdateStep step;
+  step.begin = part.begin;
+  step.samples_seen =
+      versions_[part_index] * plan_.contributions_per_update * ExactDiv(plan_.global_batch, plan_.workers);
+  update_->Apply(step, gradient, absl::MakeSpan(weights_).subspan(part.begin, part.count));
+  ++versions_[part_index];
+}
+
+// The part's version does not move between a contribution's addition and the update that it is in.
+void ShardCore::Count(const Push& push) {
+  const size_t staleness = static_cast<size_t>(versions_[push.part] - push.read_version);
+  if (staleness >= staleness_histogram_.size()) staleness_histogram_.resize(staleness + 1, 0);
+  ++staleness_histogram_[staleness];
+}
+
+absl::Status ShardCore::OnPull(const Pull& pull, std::vector<Reply>* ready) {
+  if (pull.worker < 0 || pull.worker >= plan_.workers) {
+    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
+                                                   ": no such worker, the run has ", plan_.workers));
+  }
+  if (parked_[pull.worker].has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
+                                                      ": its pull at clock ", parked_[pull.worker]->clock,
+                                                      " is not answered yet, and a worker has one at a time"));
+  }
+  if (pull.clock < pulled_clocks_[pull.worker]) {
+    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
+                                                   ": clocks do not run backwards, its last pull was at ",
+                                                   pulled_clocks_[pull.worker]));
+  }
+  pulled_clocks_[pull.worker] = pull.clock;
+  if (MayAnswer(pull)) {
+    ready->push_back({pull.worker, pull.clock, pull.drain});
+  } else {
+    parked_[pull.worker] = pull;
+  }
+  return absl::OkStatus();
+}
+
+std::optional<int64_t> ShardCore::ClockNeeded(const Pull& pull) const {
+  if (pull.drain) return pull.clock;
+  if (!plan_.staleness_bound.has_value()) return std::nullopt;
+  return pull.clock - *plan_.staleness_bound;
+}
+
+bool ShardCore::MayAnswer(const Pull& pull) const {
+  const std::optional<int64_t> needed = ClockNeeded(pull);
+  return !needed.has_value() || clocks_.slowest() >= *needed;
+}
+
+void ShardCore::ReleaseParked(std::vector<Reply>* ready) {
+  for (std::optional<Pull>& pull : parked_) {
+    if (!pull.has_value() || !MayAnswer(*pull)) continue;
+    ready->push_back({pull->worker, pull->clock, pull->drain});
+    pull.reset();
+  }
+}
+
+std::string ShardCore::DescribeParked() const {
+  std::string text;
+  for (const std::optional<Pull>& pull : parked_) {
+    if (!pull.has_value()) continue;
+    const int64_t needed = *ClockNeeded(*pull);
+    absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ", pull->clock,
+                    " awaits clock ", needed, " of");
+    for (int32_t worker = 0; worker < plan_.workers; ++worker) {
+      if (clocks_.clock(worker) < needed) {
+        absl::StrAppend(&text, " worker/", worker, " (at ", clocks_.clock(worker), ")");
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,297 @@
+#include "server/shard_core.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "common/base/random.h"
+#include "common/update/update_rule.h"
+#include "common/vecmath/vecmath.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = std::vector<float>;
+
+OptimizerSpec Sgd(float rate) {
+  OptimizerSpec spec;
+  spec.set_name("sgd");
+  spec.set_learning_rate(rate);
+  return spec;
+}
+
+ShardCore Core(ShardPlan plan, const OptimizerSpec& spec, const Floats& weights) {
+  absl::StatusOr<std::unique_ptr<UpdateRule>> update = CreateUpdateRule(spec, static_cast<int64_t>(weights.size()));
+  EXPECT_TRUE(update.ok()) << update.status();
+  return ShardCore(std::move(plan), *std::move(update), weights);
+}
+
+ShardPlan Bsp(int32_t workers, std::vector<int64_t> parts) { return {workers, workers, 0, 8 * workers, parts}; }
+ShardPlan Ssp(int32_t workers, int64_t bound, std::vector<int64_t> parts) {
+  return {workers, 1, bound, 8 * workers, parts};
+}
+ShardPlan Asynchronous(int32_t workers, std::vector<int64_t> parts) {
+  return {workers, 1, std::nullopt, 8 * workers, parts};
+}
+
+void ExpectOk(const absl::Status& status) { EXPECT_TRUE(status.ok()) << status; }
+
+void ExpectError(const absl::Status& status, absl::StatusCode code, const std::string& text) {
+  EXPECT_EQ(status.code(), code) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), text)) << status << "\nlacks: " << text;
+}
+
+std::vector<int32_t> Workers(const std::vector<Reply>& replies) {
+  std::vector<int32_t> workers;
+  for (const Reply& reply : replies) workers.push_back(reply.worker);
+  return workers;
+}
+
+// Every order in which three workers' contributions to two parts can come, over two steps.
+TEST(ShardCore, BspGivesTheBitsOfAdditionInRankOrderWhateverTheArrival) {
+  const std::vector<int64_t> counts = {5, 9};
+  constexpr int kSteps = 2;
+  Random random(11);
+  Floats start(14);
+  for (float& value : start) value = random.Normal();
+  std::vector<std::vector<Floats>> gradients(kSteps, std::vector<Floats>(3, Floats(14)));
+  for (auto& step : gradients) {
+    for (Floats& gradient : step) {
+      for (float& value : gradient) value = random.Normal() * 1e3f;
+    }
+  }
+  Floats expected = start;
+  bool order_matters = false;
+  for (const auto& step : gradients) {
+    Floats sum = step[0], other = step[2];
+    Add(step[1], absl::MakeSpan(sum));
+    Add(step[2], absl::MakeSpan(sum));
+    Add(step[1], absl::MakeSpan(other));
+    Add(step[0], absl::MakeSpan(other));
+    order_matters |= sum != other;
+    SubtractScaled(0.1f, sum, absl::MakeSpan(expected));
+  }
+  ASSERT_TRUE(order_matters) << "these gradients would pass in any order";
+
+  std::vector<int> order = {0, 1, 2, 3, 4, 5};  // worker * 2 + part
+  int permutations = 0;
+  do {
+    ShardCore core = Core(Bsp(3, counts), Sgd(0.1f), start);
+    for (int step = 0; step < kSteps; ++step) {
+      for (const int what : order) {
+        const int32_t worker = what / 2, part = what % 2;
+        std::vector<Reply> ready;
+        ExpectOk(core.OnPush({worker, part, step, step,
+                              absl::MakeConstSpan(gradients[step][worker]).subspan(part * 5, counts[part])},
+                             &ready));
+        EXPECT_TRUE(ready.empty());
+      }
+    }
+    ASSERT_EQ(std::memcmp(core.weights().data(), expected.data(), 14 * sizeof(float)), 0) << permutations;
+    EXPECT_EQ(core.clocks().slowest(), kSteps);
+    EXPECT_EQ(core.staleness_histogram(), absl::MakeConstSpan(std::vector<int64_t>{12}));
+    ++permutations;
+  } while (std::next_permutation(order.begin(), order.end()));
+  EXPECT_EQ(permutations, 720);
+}
+
+TEST(ShardCore, BspChangesNoWeightBeforeTheLastContribution) {
+  ShardCore core = Core(Bsp(3, {1}), Sgd(1.0f), {0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  for (const int32_t worker : {2, 0}) {
+    ExpectOk(core.OnPush({worker, 0, 0, 0, one}, &ready));
+    EXPECT_EQ(core.weights()[0], 0.0f);
+    EXPECT_EQ(core.versions()[0], 0);
+  }
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+  EXPECT_EQ(core.weights()[0], -3.0f);
+  EXPECT_EQ(core.versions()[0], 1);
+}
+
+TEST(ShardCore, BspDoesNotMixClocks) {
+  ShardCore core = Core(Bsp(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
+  const Floats one = {1.0f}, ten = {10.0f};
+  std::vector<Reply> ready;
+  // Part 0 of step 0 is done; part 1 still lacks worker 1 when worker 0's next part 0 comes.
+  ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
+  ExpectOk(core.OnPush({0, 0, 1, 1, ten}, &ready));
+  EXPECT_EQ(core.weights()[0], -2.0f);
+  EXPECT_EQ(core.weights()[1], 0.0f);
+  // But nobody can be a step ahead on a part whose update is not done.
+  ExpectError(core.OnPush({0, 1, 1, 0, ten}, &ready), absl::StatusCode::kInvalidArgument, "expected step 0");
+  ExpectOk(core.OnPush({1, 1, 0, 0, one}, &ready));
+  EXPECT_EQ(core.weights()[1], -2.0f);
+  EXPECT_EQ(core.clocks().slowest(), 1);
+  ExpectOk(core.OnPush({1, 0, 1, 1, ten}, &ready));
+  EXPECT_EQ(core.weights()[0], -22.0f);
+}
+
+TEST(ShardCore, BspParksPullsUntilTheUpdateOfEveryPartAndThenAnswersAll) {
+  ShardCore core = Core(Bsp(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPull({0, 0, false}, &ready));
+  EXPECT_EQ(Workers(ready), std::vector<int32_t>{0}) << "the initial weights are there";
+  ready.clear();
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPush({1, 1, 0, 0, one}, &ready));
+  ExpectOk(core.OnPull({1, 1, false}, &ready));
+  ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPull({0, 1, false}, &ready));
+  EXPECT_TRUE(ready.empty());
+  EXPECT_EQ(core.DescribeParked(),
+            "worker/0 at clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0); "
+            "worker/1 at clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0)");
+  ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
+  EXPECT_EQ(Workers(ready), (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(ready[0].clock, 1);
+  EXPECT_EQ(core.DescribeParked(), "");
+}
+
+TEST(ShardCore, SspGateStaysShutUntilTheSlowestIsWithinBound) {
+  ShardCore core = Core(Ssp(2, 1, {1}), Sgd(1.0f), {0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPull({0, 1, false}, &ready));
+  EXPECT_EQ(Workers(ready), std::vector<int32_t>{0}) << "one clock ahead is within the bound";
+  ready.clear();
+  ExpectOk(core.OnPush({0, 0, 1, 1, one}, &ready));
+  ExpectOk(core.OnPull({0, 2, false}, &ready));
+  EXPECT_TRUE(ready.empty());
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+  EXPECT_EQ(Workers(ready), std::vector<int32_t>{0});
+}
+
+TEST(ShardCore, AsynchronousNeverParksButADrain) {
+  ShardCore core = Core(Asynchronous(2, {1}), Sgd(1.0f), {0.0f});
+  const Floats one = {1.0f};
+  for (int64_t step = 0; step < 50; ++step) {
+    std::vector<Reply> ready;
+    ExpectOk(core.OnPush({0, 0, step, step, one}, &ready));
+    ExpectOk(core.OnPull({0, step + 1, false}, &ready));
+    ASSERT_EQ(ready.size(), 1u) << "worker 1 has not moved, and worker 0 does not care";
+  }
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPull({0, 50, true}, &ready));
+  EXPECT_TRUE(ready.empty());
+  for (int64_t step = 0; step < 50; ++step) {
+    EXPECT_TRUE(ready.empty()) << step;
+    ExpectOk(core.OnPush({1, 0, step, 0, one}, &ready));
+  }
+  ASSERT_EQ(ready.size(), 1u);
+  EXPECT_TRUE(ready[0].drain);
+  EXPECT_EQ(core.weights()[0], -100.0f);
+}
+
+TEST(ShardCore, CountsStalenessAsUpdatesOfTheSamePartBetweenReadAndApply) {
+  ShardCore core = Core(Asynchronous(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));  // 0
+  ExpectOk(core.OnPush({0, 0, 1, 1, one}, &ready));  // 0
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));  // 2: both of worker 0
+  ExpectOk(core.OnPush({1, 1, 0, 0, one}, &ready));  // 0: another part
+  EXPECT_EQ(core.staleness_histogram(), absl::MakeConstSpan(std::vector<int64_t>{3, 0, 1}));
+}
+
+TEST(ShardCore, TheRateFollowsSamplesSeenAlikeUnderBspAndOnArrival) {
+  OptimizerSpec spec = Sgd(1.0f);
+  spec.mutable_step_schedule()->set_every_samples(32);  // two clocks of two workers with 8 samples each
+  spec.mutable_step_schedule()->set_factor(0.5f);
+  const Floats one = {1.0f};
+  ShardCore bsp = Core(Bsp(2, {1}), spec, {0.0f});
+  ShardCore arrival = Core(Asynchronous(2, {1}), spec, {0.0f});
+  const float expected[] = {-2.0f, -4.0f, -5.0f, -6.0f, -6.5f};
+  std::vector<Reply> ready;
+  for (int64_t step = 0; step < 5; ++step) {
+    for (int32_t worker = 0; worker < 2; ++worker) {
+      ExpectOk(bsp.OnPush({worker, 0, step, step, one}, &ready));
+      ExpectOk(arrival.OnPush({worker, 0, step, 2 * step, one}, &ready));
+    }
+    EXPECT_EQ(bsp.weights()[0], expected[step]) << step;
+    EXPECT_EQ(arrival.weights()[0], expected[step]) << step;
+  }
+}
+
+TEST(ShardCore, SspWithBoundZeroIsBspForPlainSgdWhereSumsAreExact) {
+  ShardCore bsp = Core(Bsp(2, {2}), Sgd(0.5f), {1.0f, -1.0f});
+  ShardCore ssp = Core(Ssp(2, 0, {2}), Sgd(0.5f), {1.0f, -1.0f});
+  const Floats first = {2.0f, 0.25f}, second = {-4.0f, 0.5f};
+  std::vector<Reply> ready;
+  for (int64_t step = 0; step < 4; ++step) {
+    for (ShardCore* core : {&bsp, &ssp}) {
+      ready.clear();
+      const int64_t read = core == &bsp ? step : 2 * step;
+      ExpectOk(core->OnPush({1, 0, step, read, second}, &ready));
+      ExpectOk(core->OnPull({1, step + 1, false}, &ready));
+      EXPECT_TRUE(ready.empty());
+      ExpectOk(core->OnPush({0, 0, step, read, first}, &ready));
+      EXPECT_EQ(Workers(ready), std::vector<int32_t>{1});
+    }
+    EXPECT_EQ(bsp.weights(), ssp.weights());
+  }
+}
+
+TEST(ShardCore, ARefusedCallNamesWhatIsWrongAndChangesNothing) {
+  const Floats one = {1.0f}, two = {1.0f, 1.0f};
+  for (const ShardPlan& plan : {Bsp(2, {1, 1}), Ssp(2, 0, {1, 1})}) {
+    ShardCore core = Core(plan, Sgd(1.0f), {0.0f, 0.0f});
+    const auto kInvalid = absl::StatusCode::kInvalidArgument;
+    std::vector<Reply> ready;
+    ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
+    const float before = core.weights()[0];
+    ExpectError(core.OnPush({2, 0, 0, 0, one}, &ready), kInvalid, "push from worker/2 step=0 part=0: no such worker");
+    ExpectError(core.OnPush({-1, 0, 0, 0, one}, &ready), kInvalid, "no such worker");
+    ExpectError(core.OnPush({1, 2, 0, 0, one}, &ready), kInvalid, "no such part, the shard has 2");
+    ExpectError(core.OnPush({1, -1, 0, 0, one}, &ready), kInvalid, "no such part");
+    ExpectError(core.OnPush({1, 0, 0, 0, two}, &ready), kInvalid, "2 floats, the part has 1");
+    ExpectError(core.OnPush({1, 0, 0, 5, one}, &ready), kInvalid, "computed from version 5, the part is at ");
+    ExpectError(core.OnPush({1, 0, 0, -1, one}, &ready), kInvalid, "computed from version -1");
+    ExpectError(core.OnPush({1, 0, 1, 0, one}, &ready), kInvalid, "expected");
+    ExpectError(core.OnPush({0, 0, 0, 0, one}, &ready), kInvalid,
+                plan.contributions_per_update == 1 ? "expected its next step, 1" : "already here");
+    EXPECT_EQ(core.weights()[0], before);
+    EXPECT_EQ(core.clocks().slowest(), 0);
+
+    ExpectError(core.OnPull({2, 0, false}, &ready), kInvalid, "pull from worker/2 clock=0: no such worker");
+    ExpectError(core.OnPull({0, -1, false}, &ready), kInvalid, "clocks do not run backwards");
+    ExpectOk(core.OnPull({0, 1, false}, &ready));
+    ExpectError(core.OnPull({0, 1, false}, &ready), absl::StatusCode::kFailedPrecondition, "one at a time");
+    EXPECT_TRUE(ready.empty());
+
+    // The core goes on as if nothing had been.
+    ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
+    ExpectOk(core.OnPush({1, 1, 0, 0, one}, &ready));
+    ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+    EXPECT_EQ(Workers(ready), std::vector<int32_t>{0});
+    EXPECT_EQ(core.weights()[0], -2.0f);
+    EXPECT_EQ(core.weights()[1], -2.0f);
+    ExpectError(core.OnPull({0, 0, false}, &ready), kInvalid, "its last pull was at 1");
+  }
+}
+
+TEST(ShardCore, APartWithoutElementsTicksLikeAnyOther) {
+  for (const ShardPlan& plan : {Bsp(2, {1, 0}), Ssp(2, 0, {1, 0})}) {
+    ShardCore core = Core(plan, Sgd(1.0f), {0.0f});
+    const Floats one = {1.0f};
+    std::vector<Reply> ready;
+    ExpectOk(core.OnPull({0, 1, false}, &ready));
+    for (int32_t worker = 0; worker < 2; ++worker) {
+      ExpectOk(core.OnPush({worker, 1, 0, 0, {}}, &ready));
+      ExpectOk(core.OnPush({worker, 0, 0, 0, one}, &ready));
+    }
+    EXPECT_EQ(Workers(ready), std::vector<int32_t>{0});
+    EXPECT_EQ(core.versions()[1], plan.contributions_per_update == 1 ? 2 : 1);
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster
