@@ -8,6 +8,15 @@ _ARCHITECTURES = [
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
 ]
 
+_HOST_OPTIONS = [
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-Wno-missing-field-initializers",
+]
+
 def _cuda_object_impl(ctx):
     context = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps]).compilation_context
     out = ctx.actions.declare_file(ctx.label.name + ".pic.o")
@@ -15,7 +24,7 @@ def _cuda_object_impl(ctx):
     arguments.add("-std=c++17")
     arguments.add_all(["-O3", "-DNDEBUG", "-ccbin=g++"])
     arguments.add_all(_ARCHITECTURES)
-    arguments.add("-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unused-parameter,-Wno-missing-field-initializers")
+    arguments.add("-Xcompiler=" + ",".join(_HOST_OPTIONS))
     arguments.add("-I.")
     arguments.add("-I" + ctx.bin_dir.path)
     arguments.add_all(["-c", ctx.file.src.path, "-o", out.path])

@@ -12,7 +12,7 @@ __global__ void AddBiasKernel(BiasCall call) {
     float* data = call.data + row * call.cols;
     for (int64_t col = ThreadX(); col < call.cols; col += StrideX()) {
       const float value = data[col] + call.bias[per_row ? row : col];
-      data[col] = !call.relu || value > 0.0f ? value : 0.0f;
+      data[col] = call.relu && 0.0f > value ? 0.0f : value;  // a NaN stays one
     }
   }
 }

@@ -6,8 +6,8 @@
 namespace ringmaster {
 namespace {
 
-// Each thread owns one input pixel and gathers, so no two threads add to one place. y runs over the channels, x over the
-// pixels of the images in the range, which lie side by side.
+// Each thread owns one input pixel and gathers, so no two threads add to one place. y runs over the channels, x over
+// the pixels of the images in the range, which lie side by side.
 template <typename Index>
 __global__ void Col2ImKernel(Col2ImCall call, int64_t out_height, int64_t out_width) {
   const ConvShape& shape = call.shape;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "worker/kernels/check_call.h"
 #include "worker/kernels/cublas/cuda_status.h"
 #include "worker/kernels/cublas/devices.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -29,8 +30,9 @@ std::string PlanesText(int64_t planes, int64_t height, int64_t width) {
 }
 
 std::string GemmText(const GemmCall& call) {
-  return absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k, " lda=", call.lda, call.transpose_a ? " (transposed)" : "",
-                      " ldb=", call.ldb, call.transpose_b ? " (transposed)" : "", " ldc=", call.ldc, " beta=", call.beta);
+  return absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k, call.transpose_a ? " a transposed" : "",
+                      call.transpose_b ? " b transposed" : "", " lda=", call.lda, " ldb=", call.ldb,
+                      " ldc=", call.ldc, " beta=", call.beta);
 }
 
 }  // namespace
@@ -49,6 +51,8 @@ absl::Status CublasLibrary::Init() {
   RM_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(device_), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&workspace_, kWorkspaceBytes), where));
+  RM_RETURN_IF_ERROR(CudaStatus(cudaMallocHost(&bad_label_row_, sizeof(*bad_label_row_)), where));
+  *bad_label_row_ = 0;
   RM_RETURN_IF_ERROR(CublasStatus(cublasCreate(&handle_), where));
   // In this order: cublasSetStream takes a workspace that was set before away again.
   RM_RETURN_IF_ERROR(CublasStatus(cublasSetStream(handle_, stream_), where));
@@ -65,6 +69,7 @@ CublasLibrary::~CublasLibrary() {
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   if (handle_ != nullptr) cublasDestroy(handle_);
   if (workspace_ != nullptr) cudaFree(workspace_);
+  if (bad_label_row_ != nullptr) cudaFreeHost(bad_label_row_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
 
@@ -94,6 +99,7 @@ absl::StatusOr<Buffer> CublasLibrary::AllocateStaging(int64_t size_bytes) {
 }
 
 absl::Status CublasLibrary::Gemm(const GemmCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   const cudaError_t code = cudaSetDevice(device_);
   if (code != cudaSuccess) return CudaStatus(code, absl::StrCat(GemmText(call), " on device ", device_));
   const cublasStatus_t status = LaunchGemm(call, handle_);
@@ -102,48 +108,58 @@ absl::Status CublasLibrary::Gemm(const GemmCall& call) {
 }
 
 absl::Status CublasLibrary::AddBias(const BiasCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchAddBias(call, stream_); },
              [&] { return absl::StrCat("add_bias rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis)); });
 }
 
 absl::Status CublasLibrary::BiasGradient(const BiasGradientCall& call) {
-  return Run([&] { return LaunchBiasGradient(call, stream_); },
-             [&] { return absl::StrCat("bias_gradient rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis)); });
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchBiasGradient(call, stream_); }, [&] {
+    return absl::StrCat("bias_gradient rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis));
+  });
 }
 
 absl::Status CublasLibrary::ReluBackward(const ReluBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchReluBackward(call, stream_); },
              [&] { return absl::StrCat("relu_backward count=", call.count); });
 }
 
 absl::Status CublasLibrary::Im2Col(const Im2ColCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchIm2Col(call, stream_); },
              [&] { return absl::StrCat("im2col ", ConvText(call.shape, call.image_begin, call.image_count)); });
 }
 
 absl::Status CublasLibrary::Col2Im(const Col2ImCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchCol2Im(call, stream_); },
              [&] { return absl::StrCat("col2im ", ConvText(call.shape, call.image_begin, call.image_count)); });
 }
 
 absl::Status CublasLibrary::MaxPool(const MaxPoolCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchMaxPool(call, stream_); },
              [&] { return absl::StrCat("max_pool ", PlanesText(call.planes, call.height, call.width)); });
 }
 
 absl::Status CublasLibrary::MaxPoolBackward(const MaxPoolBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchMaxPoolBackward(call, stream_); },
              [&] { return absl::StrCat("max_pool_backward ", PlanesText(call.planes, call.height, call.width)); });
 }
 
 absl::Status CublasLibrary::SwapAxes(const SwapAxesCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchSwapAxes(call, stream_); }, [&] {
     return absl::StrCat("swap_axes outer_a=", call.outer_a, " outer_b=", call.outer_b, " inner=", call.inner);
   });
 }
 
 absl::Status CublasLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
-  return Run([&] { return LaunchSoftmaxCrossEntropy(call, stream_); },
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchSoftmaxCrossEntropy(call, bad_label_row_, stream_); },
              [&] { return absl::StrCat("softmax_cross_entropy rows=", call.rows, " classes=", call.classes); });
 }
 
@@ -169,12 +185,16 @@ absl::Status CublasLibrary::CopyFromHost(const void* from, void* to, int64_t siz
 }
 
 absl::Status CublasLibrary::Finish() {
-  return Run(
+  RM_RETURN_IF_ERROR(Run(
       [&] {
         const cudaError_t code = cudaStreamSynchronize(stream_);
         return code == cudaSuccess ? cudaGetLastError() : code;
       },
-      [] { return std::string("finish"); });
+      [] { return std::string("finish"); }));
+  const int64_t bad_label_row = std::exchange(*bad_label_row_, 0);
+  if (bad_label_row == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("cublas softmax_cross_entropy on device ", device_,
+                                                 ": the label in row ", bad_label_row - 1, " is not in [0, classes)"));
 }
 
 }  // namespace ringmaster

@@ -15,9 +15,10 @@ namespace ringmaster {
 // the object's own, which is not the default stream. cuBLAS has one handle with one workspace of its own, and no sum
 // uses atomics, so the same calls give the same bits on the same device.
 //
-// One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device or
-// on several, do not disturb each other. A call returns the launch's error; what goes wrong later on the device comes
-// from a later call, at the latest from Finish.
+// One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
+// or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
+// error; what goes wrong on the device comes from a later call, at the latest from Finish: also a label that is no
+// class (InvalidArgument), which the host cannot see in time.
 class CublasLibrary final : public KernelLibrary {
  public:
   // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
@@ -65,6 +66,8 @@ class CublasLibrary final : public KernelLibrary {
   cudaStream_t stream_ = nullptr;
   cublasHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
+  // Pinned; written by the device, read and cleared by Finish.
+  int64_t* bad_label_row_ = nullptr;
 };
 
 }  // namespace ringmaster

@@ -50,6 +50,7 @@ Meaning MeaningOf(cublasStatus_t code) {
 
 absl::Status CudaStatus(cudaError_t code, absl::string_view what) {
   if (code == cudaSuccess) return absl::OkStatus();
+  cudaGetLastError();
   const Meaning meaning = MeaningOf(code);
   return absl::Status(meaning.code,
                       absl::StrCat("cublas ", what, ": ", cudaGetErrorName(code), " (", static_cast<int>(code), "), ",
@@ -58,6 +59,7 @@ absl::Status CudaStatus(cudaError_t code, absl::string_view what) {
 
 absl::Status CublasStatus(cublasStatus_t code, absl::string_view what) {
   if (code == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
+  cudaGetLastError();
   const Meaning meaning = MeaningOf(code);
   return absl::Status(meaning.code, absl::StrCat("cublas ", what, ": ", cublasGetStatusName(code), " (",
                                                  static_cast<int>(code), "); ", meaning.remedy));

@@ -30,9 +30,9 @@ absl::StatusOr<int> DeviceCount() {
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaErrorInsufficientDriver) {
-    return absl::UnavailableError(absl::StrCat("cuda driver: it supports CUDA ", VersionText(driver), ", the runtime is ",
-                                               VersionText(runtime), "; install a newer driver, or build with an older "
-                                               "toolkit"));
+    return absl::UnavailableError(absl::StrCat("cuda driver: it supports CUDA ", VersionText(driver),
+                                               ", the runtime is ", VersionText(runtime),
+                                               "; install a newer driver, or build with an older toolkit"));
   }
   if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0)) {
     return absl::UnavailableError(
@@ -45,7 +45,8 @@ absl::StatusOr<int> DeviceCount() {
 
 absl::StatusOr<cudaDeviceProp> Properties(int device) {
   cudaDeviceProp properties;
-  RM_RETURN_IF_ERROR(CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
+  RM_RETURN_IF_ERROR(
+      CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
   return properties;
 }
 
@@ -54,14 +55,15 @@ absl::StatusOr<cudaDeviceProp> Properties(int device) {
 absl::StatusOr<std::string> UsableDevice(int device) {
   RM_ASSIGN_OR_RETURN(const int count, DeviceCount());
   if (device < 0 || device >= count) {
-    return absl::UnavailableError(absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 to ",
-                                               count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
+    return absl::UnavailableError(absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 ",
+                                               "to ", count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
   }
   RM_ASSIGN_OR_RETURN(const cudaDeviceProp properties, Properties(device));
   if (properties.major < kCapabilityMajorMin) {
-    return absl::UnavailableError(absl::StrCat("cuda device ", device, " (", properties.name, ") has compute capability ",
-                                               properties.major, ".", properties.minor, ", the kernels need ",
-                                               kCapabilityMajorMin, ".0; use another device or the kernel library \"cpu\""));
+    return absl::UnavailableError(
+        absl::StrCat("cuda device ", device, " (", properties.name, ") has compute capability ", properties.major, ".",
+                     properties.minor, ", the kernels need ", kCapabilityMajorMin,
+                     ".0; use another device or the kernel library \"cpu\""));
   }
   return absl::StrCat("sm_", properties.major, properties.minor, " ", properties.name);
 }
@@ -73,8 +75,8 @@ absl::StatusOr<std::string> DescribeDevices() {
   RM_RETURN_IF_ERROR(CudaStatus(cudaDriverGetVersion(&driver), "driver version"));
   RM_RETURN_IF_ERROR(CublasStatus(cublasGetProperty(MAJOR_VERSION, &cublas_major), "version"));
   RM_RETURN_IF_ERROR(CublasStatus(cublasGetProperty(MINOR_VERSION, &cublas_minor), "version"));
-  std::string text = absl::StrCat("driver for CUDA ", VersionText(driver), ", runtime ", VersionText(runtime), ", cuBLAS ",
-                                  cublas_major, ".", cublas_minor, ", devices: ", count);
+  std::string text = absl::StrCat("driver for CUDA ", VersionText(driver), ", runtime ", VersionText(runtime),
+                                  ", cuBLAS ", cublas_major, ".", cublas_minor, ", devices: ", count);
   for (int device = 0; device < count; ++device) {
     RM_ASSIGN_OR_RETURN(const cudaDeviceProp properties, Properties(device));
     absl::StrAppendFormat(&text, "\ndevice %d: %s, compute capability %d.%d, %.1f GiB, %d multiprocessors", device,

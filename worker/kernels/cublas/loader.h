@@ -16,8 +16,9 @@ namespace ringmaster {
 // buffers hold its code. All functions may be called from any thread.
 
 // The kernel library of GPU `device`, counted from 0. The result belongs to the caller, one thread at a time.
-// Unavailable: no library (not found, or what it links to does not load), no driver, or no such device that it can use;
-// the message begins with which of the three and says what to do. FailedPrecondition: the library is of another build.
+// Unavailable: no library (not found, or what it links to does not load), no driver, or no such device that it can
+// use; the message begins with which of the three ("cuda library", "cuda driver", "cuda device") and says what to do.
+// FailedPrecondition: the library is of another build.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory = "");
 
 // For `doctor`: driver and runtime, and a line a device with its compute capability, which says so where that is below

@@ -1,4 +1,4 @@
-// input_gradient[planes][h][w] = output_gradient at the argmax of each 2x2 window, 0 elsewhere (every element is written).
+// input_gradient[planes][h][w] = output_gradient at the argmax of each 2x2 window, 0 elsewhere (=, every element).
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"

@@ -1,6 +1,6 @@
 // For each row of logits[rows, classes] with label l: row_loss = -log softmax(logits)[l], row_correct = 1 when l is the
 // first largest logit, and gradient = (softmax(logits) - onehot(l)) * gradient_scale where one is asked for (=).
-// A label outside 0..classes-1 gives the loss NaN and reads nothing out of bounds.
+// A label outside 0..classes-1 gives the loss NaN and leaves its row + 1 in *bad_label_row.
 
 #include <cmath>
 
@@ -38,7 +38,7 @@ __device__ float WarpSum(float value) {
 }
 
 // A warp a row; its lanes stride over the classes.
-__global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call) {
+__global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call, int64_t* bad_label_row) {
   const int lane = threadIdx.x % kWarpLanes;
   for (int64_t row = ThreadX() / kWarpLanes; row < call.rows; row += StrideX() / kWarpLanes) {
     const float* logits = call.logits + row * call.classes;
@@ -55,6 +55,7 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call) {
     if (lane == 0) {
       const bool known = label >= 0 && label < call.classes;
       call.row_loss[row] = known ? logf(sum) - (logits[label] - largest.value) : NAN;
+      if (!known) *bad_label_row = row + 1;
       call.row_correct[row] = label == largest.index ? 1.0f : 0.0f;
     }
     if (call.gradient == nullptr) continue;
@@ -68,10 +69,11 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call) {
 
 }  // namespace
 
-cudaError_t LaunchSoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call, cudaStream_t stream) {
+cudaError_t LaunchSoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call, int64_t* bad_label_row,
+                                      cudaStream_t stream) {
   if (call.rows == 0 || call.classes == 0) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>(std::min(CeilDiv(call.rows, kWarpsPerBlock), kGridBlocksMax)));
-  SoftmaxCrossEntropyKernel<<<grid, kBlockThreads, 0, stream>>>(call);
+  SoftmaxCrossEntropyKernel<<<grid, kBlockThreads, 0, stream>>>(call, bad_label_row);
   return cudaGetLastError();
 }
 
