@@ -11,9 +11,9 @@
 namespace ringmaster {
 
 // The CUDA kernel library is a shared object, libringmaster_cuda.so, loaded on demand, so that one program runs with
-// and without CUDA on the machine. `directory` is where it lies; empty (the default) searches, in this order: the folder
-// of the running program, then the program's Bazel runfiles. Once loaded it stays for the life of the process, since
-// buffers hold its code. All functions may be called from any thread.
+// and without CUDA on the machine. `directory` is where it lies; empty (the default) searches, in this order: the
+// folder of the running program, then the program's Bazel runfiles. Once loaded it stays for the life of the process,
+// since buffers hold its code. All functions may be called from any thread.
 
 // The kernel library of GPU `device`, counted from 0. The result belongs to the caller, one thread at a time.
 // Unavailable: no library (not found, or what it links to does not load), no driver, or no such device that it can
