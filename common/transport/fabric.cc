@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/transport/inproc/inproc_fabric.h"
+#include "common/transport/tcp/tcp_fabric.h"
 
 namespace ringmaster {
 namespace {
@@ -18,6 +19,7 @@ struct Entry {
 const Entry kEntries[] = {
     {{"inproc", "copies between the threads of one process"},
      [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},
+    {{"tcp", "plain sockets, one connection a pair of processes"}, CreateTcpFabric},
 };
 
 constexpr int64_t kSegmentBytesMax = 64 << 20;

@@ -1,6 +1,8 @@
 #include "common/transport/fabric_base.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +14,12 @@ namespace ringmaster {
 FrameHeader OutgoingMessage::Frame(int64_t offset, int64_t segment_bytes) const {
   const int64_t total_bytes = payload.size();
   return {from, to, tag, total_bytes, offset, std::min(segment_bytes, total_bytes - offset)};
+}
+
+std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process) {
+  std::vector<std::string> names;
+  for (const NodeId& node : processes[process].nodes) names.push_back(ToString(node));
+  return absl::StrCat("process ", process, " (", absl::StrJoin(names, ", "), ")");
 }
 
 // The transport of one node of this process.
@@ -48,10 +56,10 @@ class FabricBase::Node : public Transport {
     return matcher_.AddReceive({from, tag, out, mode, nullptr});
   }
 
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) override {
-    RM_CHECK(received_bytes != nullptr);
+  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
+    RM_CHECK(received != nullptr);
     RM_RETURN_IF_ERROR(CheckPeer(from, tag));
-    return matcher_.AddReceive({from, tag, out, ReceiveMode::kStore, received_bytes});
+    return matcher_.AddReceive({from, tag, out, ReceiveMode::kStore, received});
   }
 
   absl::Status Wait(OpId op, absl::Time deadline) override { return matcher_.Wait(op, deadline); }
@@ -117,7 +125,7 @@ absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<FabricBase::Arrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
+absl::StatusOr<FrameArrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
   auto from = process_of_.find(header.from);
   if (from == process_of_.end() || from->second != process) {
     return absl::InvalidArgumentError(
@@ -131,13 +139,7 @@ absl::StatusOr<FabricBase::Arrival> FabricBase::BeginFrame(int32_t process, cons
   Matcher& matcher = to->second->matcher();
   RM_ASSIGN_OR_RETURN(Matcher::Operation* const message,
                       matcher.BeginSegment({header.from, header.tag, header.total_bytes, header.offset, header.length}));
-  return Arrival{&matcher, message};
-}
-
-std::string FabricBase::Describe(int32_t process) const {
-  std::vector<std::string> names;
-  for (const NodeId& node : processes_[process].nodes) names.push_back(ToString(node));
-  return absl::StrCat("process ", process, " (", absl::StrJoin(names, ", "), ")");
+  return FrameArrival{&matcher, message};
 }
 
 }  // namespace ringmaster

@@ -1,10 +1,12 @@
 #ifndef RINGMASTER_COMMON_TRANSPORT_FABRIC_BASE_H_
 #define RINGMASTER_COMMON_TRANSPORT_FABRIC_BASE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +32,15 @@ struct OutgoingMessage {
   FrameHeader Frame(int64_t offset, int64_t segment_bytes) const;
 };
 
+// Where the bytes of a segment go; no message: they are dropped.
+struct FrameArrival {
+  Matcher* matcher = nullptr;
+  Matcher::Operation* message = nullptr;
+};
+
+// "process 1 (worker/1, server/0)"
+std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process);
+
 // What all fabrics share: the nodes of this process with their matchers, who lives where, and messages between two
 // nodes of this process, which are copied (or added) by the sender's thread. What is left to a fabric is to carry
 // frames to and from other processes. A fabric's destructor ends its I/O before this one's runs.
@@ -53,16 +64,11 @@ class FabricBase : public Fabric {
   // The nodes are aborted: drop what is queued. Any thread; once.
   virtual void OnAbort() = 0;
 
-  // Where a frame that came from `process` goes, its next segment opened. The matcher may be null only together with
-  // the message. InvalidArgument: the frame names nodes that do not live there or here; Matcher::BeginSegment's errors.
-  struct Arrival {
-    Matcher* matcher = nullptr;
-    Matcher::Operation* message = nullptr;  // nullptr: drop the segment's bytes
-  };
-  absl::StatusOr<Arrival> BeginFrame(int32_t process, const FrameHeader& header);
+  // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the frame names nodes that do
+  // not live there or here; and Matcher::BeginSegment's errors.
+  absl::StatusOr<FrameArrival> BeginFrame(int32_t process, const FrameHeader& header);
 
-  // "process 1 (worker/1, server/0)"
-  std::string Describe(int32_t process) const;
+  std::string Describe(int32_t process) const { return DescribeProcess(processes_, process); }
 
   const FabricOptions& options() const { return options_; }
   int32_t self() const { return self_; }

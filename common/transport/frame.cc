@@ -65,6 +65,7 @@ FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header) {
   writer.Put<uint16_t>(0);
   writer.Put<int32_t>(header.tag.bucket);
   writer.Put<int64_t>(header.tag.step);
+  writer.Put<int64_t>(header.tag.note);
   writer.Put<int64_t>(header.total_bytes);
   writer.Put<int64_t>(header.offset);
   writer.Put<uint32_t>(static_cast<uint32_t>(header.length));
@@ -91,6 +92,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int
   const uint16_t unused = reader.Take<uint16_t>();
   header.tag.bucket = reader.Take<int32_t>();
   header.tag.step = reader.Take<int64_t>();
+  header.tag.note = reader.Take<int64_t>();
   header.total_bytes = reader.Take<int64_t>();
   header.offset = reader.Take<int64_t>();
   header.length = reader.Take<uint32_t>();

@@ -23,9 +23,9 @@ struct FrameHeader {
   int64_t length = 0;       // of this segment: what follows the header
 };
 
-// 56 bytes, little-endian: magic u32, version u8, from.role u8, to.role u8, kind u8, from.index i32, to.index i32,
-// round u16, zero u16, bucket i32, step i64, total i64, offset i64, length u32, zero u32.
-inline constexpr int64_t kFrameHeaderBytes = 56;
+// 64 bytes, little-endian: magic u32, version u8, from.role u8, to.role u8, kind u8, from.index i32, to.index i32,
+// round u16, zero u16, bucket i32, step i64, note i64, total i64, offset i64, length u32, zero u32.
+inline constexpr int64_t kFrameHeaderBytes = 64;
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
 // The header in its wire form.

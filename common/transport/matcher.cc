@@ -79,7 +79,7 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   op->posted = true;
   op->out = receive.out;
   op->mode = receive.mode;
-  op->received_bytes = receive.received_bytes;
+  op->received = receive.received;
   operations_[id] = op;
   if (op->begun) {
     CheckSize(op);

@@ -45,7 +45,7 @@ class Matcher {
     Tag tag;
     absl::Span<std::byte> out;
     ReceiveMode mode = ReceiveMode::kStore;
-    int64_t* received_bytes = nullptr;  // set: any size up to out.size() will do, and the size goes here
+    Received* received = nullptr;  // set: any size up to out.size() will do, and what came is told here
   };
   // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
   // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.

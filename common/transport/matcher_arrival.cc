@@ -101,6 +101,7 @@ absl::StatusOr<Matcher::Operation*> Matcher::BeginSegment(const Segment& segment
   if (first) {
     message->begun = true;
     message->total_bytes = segment.total_bytes;
+    message->note = segment.tag.note;
   }
   if (segment.total_bytes != message->total_bytes || segment.offset != message->opened_bytes ||
       message->opened_bytes != message->arrived_bytes || segment.length < 0 ||
@@ -188,14 +189,14 @@ void Matcher::ReleaseEarly(Operation* message) {
 // Once both the receive and the message's size are known: fails the receive when they do not fit.
 void Matcher::CheckSize(Operation* message) {
   const int64_t capacity = message->out.size();
-  const bool fits = message->received_bytes == nullptr ? message->total_bytes == capacity
+  const bool fits = message->received == nullptr ? message->total_bytes == capacity
                                                        : message->total_bytes <= capacity;
   if (fits) return;
   message->dropping = true;
   Complete(message, absl::InvalidArgumentError(
                         absl::StrCat(ToString(message->tag), " from ", ToString(message->peer), " has ",
                                      message->total_bytes, " bytes, the receive posted at ", ToString(self_), " takes ",
-                                     message->received_bytes == nullptr ? "exactly " : "at most ", capacity)));
+                                     message->received == nullptr ? "exactly " : "at most ", capacity)));
 }
 
 // Brings a begun message as far as it can go after something changed.
@@ -209,7 +210,7 @@ void Matcher::Settle(Operation* message) {
   if (!message->posted) return;
   if (message->early != nullptr) MoveEarly(message);
   if (message->early == nullptr && message->arrived_bytes == message->total_bytes && !message->done) {
-    if (message->received_bytes != nullptr) *message->received_bytes = message->total_bytes;
+    if (message->received != nullptr) *message->received = {message->total_bytes, message->note};
     Complete(message, absl::OkStatus());
   }
 }

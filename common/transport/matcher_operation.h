@@ -26,11 +26,12 @@ struct Matcher::Operation {
   bool posted = false;
   absl::Span<std::byte> out;
   ReceiveMode mode = ReceiveMode::kStore;
-  int64_t* received_bytes = nullptr;
+  Received* received = nullptr;
 
   // The arrival, once begun.
   bool begun = false;
   bool dropping = false;     // its size was wrong: the rest is not wanted
+  int64_t note = 0;
   int64_t total_bytes = 0;
   int64_t opened_bytes = 0;  // of the segments begun so far
   int64_t arrived_bytes = 0;

@@ -35,11 +35,11 @@ class Metered : public MeteredTransport {
     return op;
   }
 
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, int64_t* received_bytes) override {
-    if (is_local_(from)) return transport_.PostUpTo(from, tag, out, received_bytes);
+  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
+    if (is_local_(from)) return transport_.PostUpTo(from, tag, out, received);
     absl::MutexLock lock(&mutex_);
-    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostUpTo(from, tag, out, received_bytes));
-    receives_[op] = {tag.kind, 0, received_bytes};
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostUpTo(from, tag, out, received));
+    receives_[op] = {tag.kind, 0, received};
     return op;
   }
 
@@ -66,7 +66,7 @@ class Metered : public MeteredTransport {
   struct Receive {
     MessageKind kind;
     int64_t bytes;
-    const int64_t* received_bytes;  // set by PostUpTo: the size, known once the wait succeeded
+    const Received* received;  // set by PostUpTo: the size, known once the wait succeeded
   };
 
   void Count(TrafficCount& count, int64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -80,7 +80,7 @@ class Metered : public MeteredTransport {
     auto found = receives_.find(op);
     if (found == receives_.end()) return;  // a send, or of a co-located peer
     const Receive& receive = found->second;
-    Count(traffic_.received[receive.kind], receive.received_bytes ? *receive.received_bytes : receive.bytes);
+    Count(traffic_.received[receive.kind], receive.received != nullptr ? receive.received->bytes : receive.bytes);
     receives_.erase(found);
   }
 

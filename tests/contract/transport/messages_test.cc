@@ -53,7 +53,7 @@ class EveryFabric : public testing::TestWithParam<std::string> {
 
 TEST_P(EveryFabric, BringsEverySizeUnharmedPostedBeforeOrAfter) {
   FabricGroup group = Join({1, 1});
-  const int64_t sizes[] = {0, 1, 3, 55, 56, 57, 4096, 8191, kSegmentBytes - 1, kSegmentBytes, kSegmentBytes + 1,
+  const int64_t sizes[] = {0, 1, 3, 63, 64, 65, 4096, 8191, kSegmentBytes - 1, kSegmentBytes, kSegmentBytes + 1,
                            3 * kSegmentBytes + 17, 5 << 20, (7 << 20) + 13};
   int64_t step = 0;
   for (const int64_t size : sizes) {
@@ -145,18 +145,21 @@ TEST_P(EveryFabric, SumsOfFloatsAndHalvesEqualVecmathBitForBit) {
   }
 }
 
-TEST_P(EveryFabric, PostUpToTellsTheSizeThatCame) {
+TEST_P(EveryFabric, PostUpToTellsTheSizeAndTheNoteThatCame) {
   FabricGroup group = Join({1, 1});
   for (const int64_t size : {int64_t{0}, int64_t{1}, 2 * kSegmentBytes + 5, int64_t{1} << 20}) {
     const Bytes in = RandomBytes(size, size);
     Bytes out(1 << 20);
-    int64_t received_bytes = -1;
-    auto post = group.worker(1).PostUpTo(Worker(0), TestTag(size), absl::MakeSpan(out), &received_bytes);
-    auto send = group.worker(0).StartSend(Worker(1), TestTag(size), in);
+    Received received = {-1, -1};
+    Tag noted = TestTag(size);
+    noted.note = -size - (int64_t{1} << 40);
+    auto post = group.worker(1).PostUpTo(Worker(0), TestTag(size), absl::MakeSpan(out), &received);
+    auto send = group.worker(0).StartSend(Worker(1), noted, in);
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
     ASSERT_OK(group.worker(0).Wait(*send, Soon()));
-    EXPECT_EQ(received_bytes, size);
+    EXPECT_EQ(received.bytes, size);
+    EXPECT_EQ(received.note, noted.note);
     EXPECT_TRUE(std::equal(in.begin(), in.end(), out.begin()));
   }
 }
@@ -337,9 +340,9 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
   const auto sender = meter(0), receiver = meter(1);
   const Fabric& fabric = *group.fabrics[0];
   Bytes in = RandomBytes(2 * kSegmentBytes + 10, 1), out(in.size()), up_to(1000);
-  int64_t received_bytes = 0;
+  Received received;
   auto post = receiver->Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
-  auto post_up_to = receiver->PostUpTo(Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received_bytes);
+  auto post_up_to = receiver->PostUpTo(Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received);
   auto send = sender->StartSend(Worker(1), TestTag(1), in);
   auto send_less = sender->StartSend(Worker(1), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(in).first(77));
   auto send_near = sender->StartSend(Worker(2), TestTag(1), in);

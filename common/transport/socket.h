@@ -1,0 +1,49 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SOCKET_H_
+#define RINGMASTER_COMMON_TRANSPORT_SOCKET_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace ringmaster {
+
+// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Fd();
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// A listening TCP socket and the address peers reach it at. The socket does not block and is closed on exec.
+struct Listener {
+  Fd fd;
+  std::string endpoint;  // "127.0.0.1:41234", "[::1]:41234"
+};
+
+// Listens at a numeric `address`: "127.0.0.1", "127.0.0.1:4000", "::1" or "[::1]:4000"; without a port, or with port 0,
+// the system chooses one. InvalidArgument: no numeric address. Unavailable: the port is taken, the address is not of
+// this machine, or listening is not allowed; the text says which and what to do.
+absl::StatusOr<Listener> ListenAt(const std::string& address);
+
+// Starts to connect to an endpoint as Listener gives it; the socket does not block, is closed on exec and sends small
+// writes at once. Done when it becomes writable; SO_ERROR then has the outcome. Errors as ListenAt.
+absl::StatusOr<Fd> StartConnecting(const std::string& endpoint);
+
+// Sends small writes at once (no Nagle), on a connected socket.
+void SendAtOnce(int fd);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SOCKET_H_

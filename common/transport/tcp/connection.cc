@@ -1,0 +1,204 @@
+#include "common/transport/tcp/connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kWriteBudgetBytes = 4 << 20;
+constexpr int64_t kReadBudgetBytes = 4 << 20;
+
+absl::Status Broken(const char* action, int error) {
+  return absl::UnavailableError(absl::StrCat("cannot ", action, ": ", std::strerror(error)));
+}
+
+}  // namespace
+
+Connection::Connection(Fd fd, int epoll, uint64_t key, int64_t segment_bytes)
+    : fd_(std::move(fd)), epoll_(epoll), key_(key), segment_bytes_(segment_bytes) {}
+
+absl::Status Connection::Register() {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = key_;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_.get(), &event) == 0) return absl::OkStatus();
+  return Broken("poll a connection", errno);
+}
+
+void Connection::Unregister() {
+  absl::MutexLock lock(&mutex_);
+  dropping_ = true;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_.get(), nullptr);
+}
+
+void Connection::DropSends() {
+  absl::MutexLock lock(&mutex_);
+  dropping_ = true;
+  queue_.clear();
+  head_ = 0;
+  PollForOutput(false);
+}
+
+void Connection::PollForOutput(bool wanted) {
+  if (wanted == output_polled_) return;
+  epoll_event event{};
+  event.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.data.u64 = key_;
+  // Fails only for a connection that is no longer polled because it broke.
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd_.get(), &event);
+  output_polled_ = wanted;
+}
+
+absl::Status Connection::Send(const OutgoingMessage& message) {
+  const int64_t payload_bytes = message.payload.size();
+  Sending sending = {message, payload_bytes + kFrameHeaderBytes * FrameCount(payload_bytes, segment_bytes_)};
+  absl::MutexLock lock(&mutex_);
+  if (dropping_) return absl::OkStatus();
+  const bool first = head_ == queue_.size();
+  queue_.push_back(sending);
+  if (!first) return absl::OkStatus();
+  // What the caller writes itself needs no other thread to wake; but it has better to do than to feed a fast reader.
+  RM_RETURN_IF_ERROR(Flush(segment_bytes_ + kFrameHeaderBytes));
+  PollForOutput(head_ < queue_.size());
+  return absl::OkStatus();
+}
+
+absl::Status Connection::Write() {
+  absl::MutexLock lock(&mutex_);
+  if (dropping_) return absl::OkStatus();
+  RM_RETURN_IF_ERROR(Flush(kWriteBudgetBytes));
+  PollForOutput(head_ < queue_.size());
+  return absl::OkStatus();
+}
+
+absl::Status Connection::Flush(int64_t budget_bytes) {
+  while (head_ < queue_.size() && budget_bytes > 0) {
+    Gather gather;
+    for (size_t i = head_; i < queue_.size() && gather.frames < Gather::kFramesMax && gather.bytes < budget_bytes; ++i) {
+      AddFrames(queue_[i], budget_bytes, &gather);
+    }
+    msghdr header{};
+    header.msg_iov = gather.pieces.data();
+    header.msg_iovlen = gather.piece_count;
+    const ssize_t written = sendmsg(fd_.get(), &header, MSG_NOSIGNAL);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) break;
+    if (written < 0) return Broken("write", errno);
+    Advance(written);
+    if (written < gather.bytes) break;
+    budget_bytes -= written;
+  }
+  return absl::OkStatus();
+}
+
+void Connection::Gather::Add(const void* data, int64_t count) {
+  if (count == 0) return;
+  pieces[piece_count++] = {const_cast<void*>(data), static_cast<size_t>(count)};
+  bytes += count;
+}
+
+// Adds the frames that a message has yet to write, from the middle of one on.
+void Connection::AddFrames(const Sending& sending, int64_t budget_bytes, Gather* gather) const {
+  const int64_t frame_bytes = kFrameHeaderBytes + segment_bytes_;
+  int64_t place = sending.written_bytes;
+  while (place < sending.stream_bytes && gather->frames < Gather::kFramesMax && gather->bytes < budget_bytes) {
+    const int64_t offset = place / frame_bytes * segment_bytes_;
+    int64_t within = place % frame_bytes;
+    const FrameHeader header = sending.message.Frame(offset, segment_bytes_);
+    FrameHeaderBytes& encoded = gather->headers[gather->frames++];
+    if (within < kFrameHeaderBytes) {
+      encoded = EncodeFrameHeader(header);
+      gather->Add(encoded.data() + within, kFrameHeaderBytes - within);
+      within = kFrameHeaderBytes;
+    }
+    const int64_t begin = within - kFrameHeaderBytes;
+    gather->Add(sending.message.payload.data() + offset + begin, header.length - begin);
+    place = place / frame_bytes * frame_bytes + kFrameHeaderBytes + header.length;
+  }
+}
+
+void Connection::Advance(int64_t written_bytes) {
+  while (written_bytes > 0) {
+    Sending& sending = queue_[head_];
+    const int64_t count = std::min(written_bytes, sending.stream_bytes - sending.written_bytes);
+    sending.written_bytes += count;
+    written_bytes -= count;
+    if (sending.written_bytes < sending.stream_bytes) break;
+    sending.message.sender->FinishSend(sending.message.op);
+    ++head_;
+  }
+  // Keeps the queue's memory: cleared when empty, cut when mostly done.
+  if (head_ == queue_.size() || head_ >= 1024) {
+    queue_.erase(queue_.begin(), queue_.begin() + head_);
+    head_ = 0;
+  }
+}
+
+absl::Status Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
+                              absl::Span<std::byte> scratch) {
+  for (int64_t budget_bytes = kReadBudgetBytes; budget_bytes > 0;) {
+    absl::Span<std::byte> direct;
+    if (segment_left_ > 0 && arrival_.message != nullptr) direct = arrival_.matcher->Direct(arrival_.message);
+    const bool is_direct = !direct.empty();
+    RM_CHECK(!is_direct || static_cast<int64_t>(direct.size()) == segment_left_);
+    const absl::Span<std::byte> place = is_direct ? direct : scratch.first(std::min<int64_t>(segment_left_, scratch.size()));
+    iovec pieces[2] = {{place.data(), place.size()}, {input_.data() + buffered_, input_.size() - buffered_}};
+    const bool whole = static_cast<int64_t>(place.size()) == segment_left_;
+    const int first_piece = place.empty() ? 1 : 0;
+    const ssize_t count = readv(fd_.get(), pieces + first_piece, (whole ? 2 : 1) - first_piece);
+    const int error = errno;
+    const int64_t taken = std::min<int64_t>(std::max<ssize_t>(count, 0), place.size());
+    if (is_direct) arrival_.matcher->Commit(arrival_.message, taken);
+    if (count < 0 && error == EINTR) continue;
+    if (count < 0 && error == EAGAIN) return absl::OkStatus();
+    if (count < 0) return Broken("read", error);
+    if (count == 0) return absl::UnavailableError("it closed the connection: it has ended or failed");
+    if (!is_direct && taken > 0 && arrival_.message != nullptr) {
+      arrival_.matcher->Append(arrival_.message, place.first(taken));
+    }
+    segment_left_ -= taken;
+    buffered_ += count - taken;
+    RM_RETURN_IF_ERROR(Parse(begin));
+    const int64_t asked = (first_piece == 0 ? place.size() : 0) + (whole ? pieces[1].iov_len : 0);
+    if (count < asked) return absl::OkStatus();  // nothing more for now
+    budget_bytes -= count;
+  }
+  return absl::OkStatus();
+}
+
+// Takes frames and parts of frames out of the input buffer; what stays is part of a header.
+absl::Status Connection::Parse(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin) {
+  int64_t place = 0;
+  for (;;) {
+    const int64_t count = std::min(segment_left_, buffered_ - place);
+    if (count > 0) {
+      if (arrival_.message != nullptr) {
+        arrival_.matcher->Append(arrival_.message, absl::MakeConstSpan(input_.data() + place, count));
+      }
+      place += count;
+      segment_left_ -= count;
+    }
+    if (buffered_ - place < kFrameHeaderBytes || segment_left_ > 0) break;
+    FrameHeaderBytes encoded;
+    std::memcpy(encoded.data(), input_.data() + place, encoded.size());
+    place += kFrameHeaderBytes;
+    RM_ASSIGN_OR_RETURN(const FrameHeader header, DecodeFrameHeader(encoded, segment_bytes_));
+    RM_ASSIGN_OR_RETURN(arrival_, begin(header));
+    segment_left_ = header.length;
+  }
+  std::memmove(input_.data(), input_.data() + place, buffered_ - place);
+  buffered_ -= place;
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

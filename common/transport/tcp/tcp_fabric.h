@@ -1,0 +1,17 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_TCP_TCP_FABRIC_H_
+#define RINGMASTER_COMMON_TRANSPORT_TCP_TCP_FABRIC_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/transport/fabric.h"
+
+namespace ringmaster {
+
+// The fabric over plain sockets: one connection a pair of processes, one I/O thread a process. Listens until connected,
+// no longer. Errors as CreateFabric.
+absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_TCP_TCP_FABRIC_H_
