@@ -1,0 +1,125 @@
+#include "worker/kernels/reference/reference_library.h"
+
+#include <cmath>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+// The oracle itself against results worked out by hand.
+
+using Values = std::vector<float>;
+
+TEST(ReferenceLibrary, GemmMultipliesRowMajorMatricesAndTheirTransposes) {
+  ReferenceLibrary reference;
+  const Values a = {1, 2, 3, 4, 5, 6};           // [2, 3]
+  const Values a_transposed = {1, 4, 2, 5, 3, 6};
+  const Values b = {1, 0, -1, 2, 3, 1};          // [3, 2]
+  const Values b_transposed = {1, -1, 3, 0, 2, 1};
+  // a b = [[8, 7], [17, 16]]; 2 a b - c with c all ones.
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      Values c(4, 1.0f);
+      GemmCall call{transpose_a, transpose_b, 2, 2, 3, 2.0f, (transpose_a ? a_transposed : a).data(),
+                    transpose_a ? 2 : 3, (transpose_b ? b_transposed : b).data(), transpose_b ? 3 : 2,
+                    -1.0f, c.data(), 2};
+      ASSERT_EQ(reference.Gemm(call), absl::OkStatus());
+      EXPECT_EQ(c, (Values{15, 13, 33, 31}));
+    }
+  }
+}
+
+TEST(ReferenceLibrary, AddBiasFollowsItsAxisAndRelu) {
+  ReferenceLibrary reference;
+  const Values bias = {10, -10};
+  Values data = {1, 2, 3, 4};
+  ASSERT_EQ(reference.AddBias({data.data(), 2, 2, bias.data(), BiasAxis::kPerColumn, false}), absl::OkStatus());
+  EXPECT_EQ(data, (Values{11, -8, 13, -6}));
+  data = {1, 2, 3, 4};
+  ASSERT_EQ(reference.AddBias({data.data(), 2, 2, bias.data(), BiasAxis::kPerRow, true}), absl::OkStatus());
+  EXPECT_EQ(data, (Values{11, 12, 0, 0}));
+}
+
+TEST(ReferenceLibrary, BiasGradientSumsAlongTheOtherAxis) {
+  ReferenceLibrary reference;
+  const Values gradient = {1, 2, 3, 4, 5, 6};  // [2, 3]
+  Values per_column(3), per_row(2);
+  ASSERT_EQ(reference.BiasGradient({gradient.data(), 2, 3, per_column.data(), BiasAxis::kPerColumn}),
+            absl::OkStatus());
+  EXPECT_EQ(per_column, (Values{5, 7, 9}));
+  ASSERT_EQ(reference.BiasGradient({gradient.data(), 2, 3, per_row.data(), BiasAxis::kPerRow}), absl::OkStatus());
+  EXPECT_EQ(per_row, (Values{6, 15}));
+}
+
+TEST(ReferenceLibrary, ReluBackwardStopsTheGradientOfZero) {
+  ReferenceLibrary reference;
+  const Values output = {0, 1, -1, 0.5f};
+  Values gradient = {1, 2, 3, 4};
+  ASSERT_EQ(reference.ReluBackward({output.data(), gradient.data(), 4}), absl::OkStatus());
+  EXPECT_EQ(gradient, (Values{0, 2, 0, 4}));
+}
+
+// One channel, two images 2x3, kernel 2: windows 1x2 of the second image.
+TEST(ReferenceLibrary, Im2ColTakesTheWindowsOfOneImageAndCol2ImPutsThemBack) {
+  ReferenceLibrary reference;
+  const ConvShape shape{1, 2, 2, 3, 2, 0};
+  const Values input = {0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6};
+  Values columns(8);
+  ASSERT_EQ(reference.Im2Col({shape, 1, 1, input.data(), columns.data()}), absl::OkStatus());
+  EXPECT_EQ(columns, (Values{1, 2, 2, 3, 4, 5, 5, 6}));
+  Values gradient(12, 100.0f);
+  ASSERT_EQ(reference.Col2Im({shape, 1, 1, columns.data(), gradient.data()}), absl::OkStatus());
+  EXPECT_EQ(gradient, (Values{100, 100, 100, 100, 100, 100, 101, 104, 103, 104, 110, 106}));
+}
+
+TEST(ReferenceLibrary, PaddingReadsAsZero) {
+  ReferenceLibrary reference;
+  const ConvShape shape{1, 1, 1, 1, 3, 1};
+  const Values input = {7};
+  Values columns(9, -1.0f);
+  ASSERT_EQ(reference.Im2Col({shape, 0, 1, input.data(), columns.data()}), absl::OkStatus());
+  EXPECT_EQ(columns, (Values{0, 0, 0, 0, 7, 0, 0, 0, 0}));
+}
+
+TEST(ReferenceLibrary, MaxPoolKeepsTheFirstOfEqualsAndItsPosition) {
+  ReferenceLibrary reference;
+  const Values input = {1, 2, 5, 5, 4, 3, 5, 5};  // [2, 4]
+  Values output(2), input_gradient(8, -1.0f);
+  std::vector<uint8_t> argmax(2);
+  ASSERT_EQ(reference.MaxPool({1, 2, 4, input.data(), output.data(), argmax.data()}), absl::OkStatus());
+  EXPECT_EQ(output, (Values{4, 5}));
+  EXPECT_EQ(argmax, (std::vector<uint8_t>{2, 0}));
+  const Values gradient = {8, 9};
+  ASSERT_EQ(reference.MaxPoolBackward({1, 2, 4, gradient.data(), argmax.data(), input_gradient.data()}),
+            absl::OkStatus());
+  EXPECT_EQ(input_gradient, (Values{0, 0, 9, 0, 8, 0, 0, 0}));
+}
+
+TEST(ReferenceLibrary, SwapAxesExchangesTheOuterTwo) {
+  ReferenceLibrary reference;
+  const Values input = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};  // [2, 3, 2]
+  Values output(12);
+  ASSERT_EQ(reference.SwapAxes({2, 3, 2, input.data(), output.data()}), absl::OkStatus());
+  EXPECT_EQ(output, (Values{1, 2, 7, 8, 3, 4, 9, 10, 5, 6, 11, 12}));
+}
+
+TEST(ReferenceLibrary, SoftmaxCrossEntropyOfKnownProbabilities) {
+  ReferenceLibrary reference;
+  // Probabilities 1/4, 3/4 and 1/2, 1/2.
+  const Values logits = {0.0f, std::log(3.0f), 2.0f, 2.0f};
+  const std::vector<int32_t> labels = {0, 0};
+  Values loss(2), correct(2), gradient(4);
+  ASSERT_EQ(reference.SoftmaxCrossEntropy({2, 2, logits.data(), labels.data(), loss.data(), correct.data(),
+                                           gradient.data(), 0.5f}),
+            absl::OkStatus());
+  EXPECT_NEAR(loss[0], std::log(4.0), 1e-6);
+  EXPECT_NEAR(loss[1], std::log(2.0), 1e-6);
+  EXPECT_EQ(correct, (Values{0, 1}));
+  const Values expected = {-0.375f, 0.375f, -0.25f, 0.25f};
+  for (int i = 0; i < 4; ++i) EXPECT_NEAR(gradient[i], expected[i], 1e-6) << i;
+}
+
+}  // namespace
+}  // namespace ringmaster

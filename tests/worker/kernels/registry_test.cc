@@ -1,0 +1,45 @@
+#include "worker/kernels/registry.h"
+
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+TEST(KernelRegistry, EveryListedLibraryIsMadeOrSaysWhatIsMissing) {
+  for (const KernelLibraryInfo& info : KernelLibraries()) {
+    const auto kernels = CreateKernelLibrary(info.name, 0);
+    if (absl::string_view(info.name) == "cublas") {
+      EXPECT_TRUE(kernels.ok() || !kernels.status().message().empty()) << info.name;
+      EXPECT_NE(kernels.status().code(), absl::StatusCode::kNotFound);
+      continue;
+    }
+    ASSERT_TRUE(kernels.ok()) << info.name << ": " << kernels.status();
+    if (absl::string_view(info.name) != "auto") {
+      EXPECT_EQ((*kernels)->name(), info.name);
+    }
+  }
+}
+
+TEST(KernelRegistry, AutoIsCublasExactlyWhereThatCanRun) {
+  const bool has_gpu = CreateKernelLibrary("cublas", 0).ok();
+  const auto kernels = CreateKernelLibrary("auto", 0);
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  EXPECT_EQ((*kernels)->name(), has_gpu ? "cublas" : "cpu");
+}
+
+TEST(KernelRegistry, AnUnknownNameGetsTheKnownOnes) {
+  const auto kernels = CreateKernelLibrary("gpu", 0);
+  EXPECT_EQ(kernels.status().code(), absl::StatusCode::kNotFound);
+  for (const KernelLibraryInfo& info : KernelLibraries()) {
+    EXPECT_NE(kernels.status().message().find(info.name), absl::string_view::npos) << kernels.status();
+  }
+}
+
+TEST(KernelRegistry, DescribesTheCpuBlasAsItsTarget) {
+  const auto kernels = CreateKernelLibrary("cpu", 0);
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  EXPECT_EQ(DescribeCpuBlas(), (*kernels)->target());
+}
+
+}  // namespace
+}  // namespace ringmaster
