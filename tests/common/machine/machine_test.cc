@@ -1,0 +1,40 @@
+#include "common/machine/machine.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+TEST(Machine, CoresAreThoseThatTheProcessMayUse) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  EXPECT_EQ(DescribeMachine().cores(), CPU_COUNT(&before));
+  int first = 0;
+  while (!CPU_ISSET(first, &before)) ++first;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(DescribeMachine().cores(), 1);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+TEST(Machine, IsDescribedWithoutNamingIt) {
+  const Machine machine = DescribeMachine();
+  EXPECT_FALSE(machine.cpu().empty());
+  EXPECT_GT(machine.memory_bytes(), int64_t{64} << 20);
+  EXPECT_EQ(machine.kernel().rfind("Linux ", 0), 0u);
+  EXPECT_EQ(machine.host_hash().size(), 16u);
+  char host[256] = {};
+  ASSERT_EQ(gethostname(host, sizeof(host) - 1), 0);
+  EXPECT_EQ(machine.DebugString().find(std::string("\"") + host + "\""), std::string::npos);
+  EXPECT_EQ(machine.host_hash(), DescribeMachine().host_hash());
+}
+
+}  // namespace
+}  // namespace ringmaster
