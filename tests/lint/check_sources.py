@@ -20,7 +20,6 @@ LIBRARY_HEADERS = [
     ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas"]),
     ("CLI11", r"CLI/", ["experiments/cli"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
-    ("shared objects", r"dlfcn\.h", ["worker/kernels/cublas"]),
 ]
 
 # Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one says.
@@ -35,6 +34,10 @@ LAYERS = {
     "worker/model": ["worker/loop", "worker/strategy"],
     "experiments": ["tests"],
 }
+
+# Settings do not come silently from the environment: these files alone read it.
+ENVIRONMENT = re.compile(r"\b(secure_)?getenv\s*\(")
+READ_ENVIRONMENT = ("experiments/launch/launcher_environment.cc", "worker/kernels/cublas/loader.cc")
 
 # What a reader must not find anywhere. (Written in two parts, so that this file does not find itself.)
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|\bfor" r" now\b", re.IGNORECASE)
@@ -86,6 +89,9 @@ def check_line(path, line):
     if os.path.basename(path) == "BUILD" and re.search(r"\bglob\s*\(", line):
         yield "glob() in a BUILD file; name the files"
     if path.endswith(CODE):
+        if ENVIRONMENT.search(line) and not is_below(path, "tests") and path not in READ_ENVIRONMENT:
+            yield "reads the environment; take a field of the spec or a flag (only %s may)" % " and ".join(
+                READ_ENVIRONMENT)
         include = INCLUDE.match(line)
         if include:
             yield from check_include(path, include.group(1))

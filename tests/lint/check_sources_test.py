@@ -55,6 +55,10 @@ class CheckSources(unittest.TestCase):
         self.expect_one({"worker/strategy/ps/a.cc": '#include "worker/kernels/registry.h"\n'},
                         "worker/strategy/ps/a.cc:1: includes")
 
+    def test_a_setting_from_the_environment(self):
+        self.expect_one({"common/a.cc": 'std::getenv("A");\n'}, "common/a.cc:1: reads the environment")
+        self.assertEqual(self.check({"tests/a.cc": 'std::getenv("A");\n'})[0], 0)
+
     def test_a_test_that_sleeps(self):
         self.expect_one({"tests/a.cc": "std::this_thread::sleep_" "for(delay);\n"}, "tests/a.cc:1: a test that sleeps")
         self.expect_one({"tests/a.sh": "true\nsleep" " 1\n"}, "tests/a.sh:2: a test that sleeps")
