@@ -170,7 +170,7 @@ absl::Status Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(con
     buffered_ += count - taken;
     RM_RETURN_IF_ERROR(Parse(begin));
     const int64_t asked = (first_piece == 0 ? place.size() : 0) + (whole ? pieces[1].iov_len : 0);
-    if (count < asked) return absl::OkStatus();  // nothing more for now
+    if (count < asked) return absl::OkStatus();  // nothing more yet
     budget_bytes -= count;
   }
   return absl::OkStatus();
