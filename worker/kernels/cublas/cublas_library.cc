@@ -35,6 +35,11 @@ std::string GemmText(const GemmCall& call) {
                       " ldc=", call.ldc, " beta=", call.beta);
 }
 
+absl::Status CheckSize(absl::string_view operation, absl::string_view quantity, int64_t size) {
+  if (size >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(operation, " ", quantity, "=", size, ": must not be negative"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CublasLibrary>> CublasLibrary::Create(int device) {
@@ -164,11 +169,13 @@ absl::Status CublasLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& c
 }
 
 absl::Status CublasLibrary::FillZero(float* data, int64_t count) {
+  RM_RETURN_IF_ERROR(CheckSize("fill_zero", "count", count));
   return Run([&] { return count == 0 ? cudaSuccess : cudaMemsetAsync(data, 0, count * sizeof(float), stream_); },
              [&] { return absl::StrCat("fill_zero count=", count); });
 }
 
 absl::Status CublasLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {
+  RM_RETURN_IF_ERROR(CheckSize("copy_to_host", "size_bytes", size_bytes));
   return Run(
       [&] {
         return size_bytes == 0 ? cudaSuccess : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToHost, stream_);
@@ -177,6 +184,7 @@ absl::Status CublasLibrary::CopyToHost(const void* from, void* to, int64_t size_
 }
 
 absl::Status CublasLibrary::CopyFromHost(const void* from, void* to, int64_t size_bytes) {
+  RM_RETURN_IF_ERROR(CheckSize("copy_from_host", "size_bytes", size_bytes));
   return Run(
       [&] {
         return size_bytes == 0 ? cudaSuccess : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, stream_);

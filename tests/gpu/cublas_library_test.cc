@@ -1,0 +1,159 @@
+// The library "cublas" on GPU 0: every operation against the reference (the suite), and what only a device gets wrong.
+
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/worker/kernels/device_array.h"
+#include "tests/worker/kernels/op_suite.h"
+#include "worker/kernels/cublas/loader.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = DeviceArray<float>;
+using Ints = DeviceArray<int32_t>;
+
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCublas() {
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> kernels = LoadCublasLibrary(0);
+  if (!kernels.ok()) return Annotate(kernels.status(), "no CUDA device to test on");
+  return kernels;
+}
+
+class CublasLibraryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto kernels = CreateCublas();
+    ASSERT_TRUE(kernels.ok()) << kernels.status();
+    kernels_ = *std::move(kernels);
+  }
+
+  KernelLibrary& kernels() { return *kernels_; }
+
+ private:
+  std::unique_ptr<KernelLibrary> kernels_;
+};
+
+std::vector<float> Uniform(int64_t count, Random* random) {
+  std::vector<float> values(count);
+  for (float& value : values) value = 2.0f * random->Uniform() - 1.0f;
+  return values;
+}
+
+// a[m, k] times b[k, n] on the device.
+std::vector<float> Multiply(KernelLibrary& kernels, int64_t m, int64_t n, int64_t k, const std::vector<float>& a,
+                            const std::vector<float>& b) {
+  Floats left(kernels, a), right(kernels, b), product = Floats::Poisoned(kernels, m * n);
+  EXPECT_EQ(kernels.Gemm({false, false, m, n, k, 1.0f, left.data(), k, right.data(), n, 0.0f, product.data(), n}),
+            absl::OkStatus());
+  return product.Download();
+}
+
+TEST_F(CublasLibraryTest, NamesItselfItsPlaceAndItsDevice) {
+  EXPECT_EQ(kernels().name(), "cublas");
+  EXPECT_EQ(kernels().place(), Place::kDevice);
+  EXPECT_THAT(kernels().target(), ::testing::MatchesRegex("sm_[0-9]+ .+"));
+}
+
+// 1 + 2^-12 has more bits than a TF32 operand keeps: there every element would be k exactly.
+TEST_F(CublasLibraryTest, GemmMultipliesInPlainFp32) {
+  constexpr int64_t kSize = 256;
+  const float value = 1.0f + 0x1p-12f;
+  const std::vector<float> product = Multiply(kernels(), kSize, kSize, kSize, std::vector<float>(kSize * kSize, value),
+                                              std::vector<float>(kSize * kSize, 1.0f));
+  for (const float element : product) ASSERT_EQ(element, kSize * value);
+}
+
+TEST_F(CublasLibraryTest, GemmGivesTheSameBitsInEveryRepetitionWhateverRanBetween) {
+  Random random(11);
+  const std::vector<float> a = Uniform(500 * 800, &random), b = Uniform(800 * 32, &random);
+  const std::vector<float> first = Multiply(kernels(), 500, 32, 800, a, b);
+  for (int repetition = 0; repetition < 20; ++repetition) {
+    Multiply(kernels(), 20, 25 + repetition, 9216, Uniform(20 * 9216, &random),
+             Uniform(9216 * (25 + repetition), &random));
+    const std::vector<float> again = Multiply(kernels(), 500, 32, 800, a, b);
+    ASSERT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0) << "repetition " << repetition;
+  }
+}
+
+TEST_F(CublasLibraryTest, TwoLibrariesInTwoThreadsAgreeBitForBit) {
+  Random random(12);
+  const std::vector<float> a = Uniform(64 * 800, &random), b = Uniform(800 * 500, &random);
+  std::vector<float> products[2];
+  std::vector<std::thread> threads;
+  for (std::vector<float>& product : products) {
+    threads.emplace_back([&product, &a, &b] {
+      auto own = CreateCublas();
+      ASSERT_TRUE(own.ok()) << own.status();
+      for (int repetition = 0; repetition < 10; ++repetition) product = Multiply(**own, 64, 500, 800, a, b);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_EQ(products[0].size(), products[1].size());
+  EXPECT_EQ(std::memcmp(products[0].data(), products[1].data(), products[0].size() * sizeof(float)), 0);
+}
+
+TEST_F(CublasLibraryTest, AnotherThreadMayTakeOver) {
+  Random random(13);
+  const std::vector<float> a = Uniform(30 * 40, &random), b = Uniform(40 * 50, &random);
+  const std::vector<float> here = Multiply(kernels(), 30, 50, 40, a, b);
+  std::thread([&] { EXPECT_EQ(Multiply(kernels(), 30, 50, 40, a, b), here); }).join();
+}
+
+TEST_F(CublasLibraryTest, ALabelThatIsNoClassIsReportedByFinishOnceAndByRow) {
+  Floats logits(kernels(), std::vector<float>(20, 0.0f));
+  Ints labels(kernels(), {9, 10});
+  Floats loss = Floats::Poisoned(kernels(), 2), correct = Floats::Poisoned(kernels(), 2);
+  ASSERT_EQ(kernels().SoftmaxCrossEntropy(
+                {2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f}),
+            absl::OkStatus());
+  const absl::Status status = kernels().Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("row 1"));
+  EXPECT_EQ(kernels().Finish(), absl::OkStatus());
+}
+
+TEST_F(CublasLibraryTest, MoreMemoryThanTheDeviceHasIsResourceExhaustedAndHarmsNothingAfterIt) {
+  const absl::StatusOr<Buffer> buffer = kernels().Allocate(int64_t{1} << 50);
+  EXPECT_EQ(buffer.status().code(), absl::StatusCode::kResourceExhausted) << buffer.status();
+  Floats data = Floats::Poisoned(kernels(), 100);
+  EXPECT_EQ(kernels().ReluBackward({data.data(), data.data(), 100}), absl::OkStatus());
+  EXPECT_EQ(data.Download(), std::vector<float>(100, 0.0f));
+}
+
+TEST_F(CublasLibraryTest, StagingIsPinnedHostMemoryThatSurvivesARoundTrip) {
+  auto out = kernels().AllocateStaging(4000), back = kernels().AllocateStaging(4000), device = kernels().Allocate(4000);
+  ASSERT_TRUE(out.ok() && back.ok() && device.ok());
+  EXPECT_EQ(out->place(), Place::kHostPinned);
+  EXPECT_EQ(device->place(), Place::kDevice);
+  for (int i = 0; i < 1000; ++i) out->floats()[i] = static_cast<float>(i);
+  ASSERT_EQ(kernels().CopyFromHost(out->data(), device->data(), 4000), absl::OkStatus());
+  ASSERT_EQ(kernels().CopyToHost(device->data(), back->data(), 4000), absl::OkStatus());
+  ASSERT_EQ(kernels().Finish(), absl::OkStatus());
+  EXPECT_EQ(std::memcmp(out->data(), back->data(), 4000), 0);
+}
+
+TEST_F(CublasLibraryTest, BuffersOfNoBytesAndBuffersThatOutliveTheLibraryAreFine) {
+  Buffer kept;
+  {
+    auto own = CreateCublas();
+    ASSERT_TRUE(own.ok()) << own.status();
+    ASSERT_TRUE((*own)->Allocate(0).ok());
+    auto buffer = (*own)->Allocate(64);
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    kept = *std::move(buffer);
+  }
+  EXPECT_EQ(kernels().FillZero(kept.floats(), 16), absl::OkStatus());
+  EXPECT_EQ(kernels().Finish(), absl::OkStatus());
+}
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Cublas, KernelOpTest, ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
+
+}  // namespace ringmaster
