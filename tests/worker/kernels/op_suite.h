@@ -1,26 +1,16 @@
 #ifndef RINGMASTER_TESTS_WORKER_KERNELS_OP_SUITE_H_
 #define RINGMASTER_TESTS_WORKER_KERNELS_OP_SUITE_H_
 
-#include <functional>
 #include <memory>
-#include <ostream>
-#include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "tests/worker/kernels/kernel_under_test.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/kernels/reference/reference_library.h"
 
 namespace ringmaster {
-
-// A kernel library to hold against the reference.
-struct KernelUnderTest {
-  std::string name;
-  std::function<absl::StatusOr<std::unique_ptr<KernelLibrary>>()> create;
-};
-inline void PrintTo(const KernelUnderTest& kernel, std::ostream* out) { *out << kernel.name; }
 
 // Every operation against the reference, with odd shapes, unaligned arrays, guards around them and poisoned outputs. A
 // test program picks the suite up by linking :op_suite and writing
