@@ -1,0 +1,188 @@
+#include "experiments/store/store.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/config/load.h"
+#include "experiments/store/json.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "nlohmann/json.hpp"
+
+namespace ringmaster {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+
+// "RMST": tells our databases from other programs'.
+constexpr int64_t kApplicationId = 0x524D5354;
+
+struct Column {
+  std::string name;
+  std::string type;
+};
+
+// A column for every field of RunSummary: a new field needs no second place.
+std::vector<Column> SummaryColumns() {
+  std::vector<Column> columns;
+  const auto& type = *RunSummary::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const bool integer =
+        field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 || field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+    const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
+    columns.push_back({field.name(), field.is_map() ? "TEXT" : integer ? "INTEGER" : real ? "REAL" : "TEXT"});
+  }
+  return columns;
+}
+
+std::vector<Column> RunColumns() {
+  std::vector<Column> columns = {
+      {"run_id", "TEXT PRIMARY KEY NOT NULL"}, {"started_at", "TEXT"}, {"spec", "TEXT"}, {"record", "BLOB"}};
+  const std::vector<Column> summary = SummaryColumns();
+  columns.insert(columns.end(), summary.begin(), summary.end());
+  return columns;
+}
+
+std::string MapJson(const google::protobuf::Map<std::string, double>& map) {
+  return nlohmann::json(std::map<std::string, double>(map.begin(), map.end())).dump();
+}
+
+SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
+  const auto& reflection = *summary.GetReflection();
+  if (field.name() == "phase_ms") return MapJson(summary.phase_ms());
+  if (field.name() == "seconds_to_accuracy") return MapJson(summary.seconds_to_accuracy());
+  if (field.has_presence() && !reflection.HasField(summary, &field)) return std::monostate();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32: return int64_t{reflection.GetInt32(summary, &field)};
+    case FieldDescriptor::CPPTYPE_INT64: return int64_t{reflection.GetInt64(summary, &field)};
+    case FieldDescriptor::CPPTYPE_DOUBLE: return reflection.GetDouble(summary, &field);
+    default: return reflection.GetString(summary, &field);
+  }
+}
+
+SqlRow RunRow(const RunRecord& record) {
+  SqlRow row = {record.run_id(), record.started_at(), SerializeRunSpec(record.spec()),
+                SqlBlob{record.SerializeAsString()}};
+  const auto& type = *RunSummary::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) row.push_back(SummaryValue(record.summary(), *type.field(i)));
+  return row;
+}
+
+std::vector<SqlRow> StepRows(const RunRecord& record) {
+  std::vector<SqlRow> rows;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      for (int step = 0; step < std::max(worker.step_ms_size(), worker.step_loss_size()); ++step) {
+        const auto value = [step](const auto& series) -> SqlValue {
+          return step < series.size() ? SqlValue(double{series[step]}) : SqlValue(std::monostate());
+        };
+        rows.push_back({record.run_id(), int64_t{worker.rank()}, int64_t{step}, value(worker.step_ms()),
+                        value(worker.step_loss())});
+      }
+    }
+  }
+  return rows;
+}
+
+absl::Status CheckOurs(Database& database, const std::string& path) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> id, database.Query("PRAGMA application_id"));
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database.Query("SELECT count(*) FROM sqlite_master"));
+  if (std::get<int64_t>(id[0][0]) == kApplicationId || std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("database ", path,
+                                                 ": holds the tables of another program, expected ",
+                                                 "none or results of ringmaster; name another folder with --out"));
+}
+
+absl::Status CreateTables(Database& database) {
+  const std::string columns = absl::StrJoin(RunColumns(), ", ", [](std::string* out, const Column& column) {
+    absl::StrAppend(out, column.name, " ", column.type);
+  });
+  RM_RETURN_IF_ERROR(database.Execute(absl::StrCat("CREATE TABLE IF NOT EXISTS runs(", columns, ")")));
+  RM_RETURN_IF_ERROR(
+      database.Execute("CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, "
+                       "step INTEGER NOT NULL, step_ms REAL, loss REAL, "
+                       "PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
+  // A database of an older program lacks the figures that came later.
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> present,
+                      database.Query("SELECT name FROM pragma_table_info('runs')"));
+  for (const Column& column : RunColumns()) {
+    const auto named = [&](const SqlRow& row) { return std::get<std::string>(row[0]) == column.name; };
+    if (std::any_of(present.begin(), present.end(), named)) continue;
+    RM_RETURN_IF_ERROR(database.Execute(absl::StrCat("ALTER TABLE runs ADD COLUMN ", column.name, " ", column.type)));
+  }
+  return database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId));
+}
+
+absl::Status Prepare(Database& database, const std::string& path) {
+  RM_RETURN_IF_ERROR(CheckOurs(database, path));
+  RM_RETURN_IF_ERROR(database.Execute("PRAGMA journal_mode = WAL"));
+  RM_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+  const absl::Status created = CreateTables(database);
+  if (created.ok()) return database.Execute("COMMIT");
+  database.Execute("ROLLBACK").IgnoreError();
+  return created;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
+  std::error_code error;
+  std::filesystem::create_directories(dir, error);
+  if (error || !std::filesystem::is_directory(dir, error)) {
+    return absl::InvalidArgumentError(absl::StrCat("results folder ", dir, ": cannot be created (",
+                                                   error ? error.message() : "it is a file",
+                                                   "); name another one with --out"));
+  }
+  const std::string path = dir + "/results.sqlite";
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Database::Open(path));
+  RM_RETURN_IF_ERROR(Prepare(*database, path));
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<JsonLines> lines, JsonLines::Open(dir + "/results.jsonl"));
+  return std::unique_ptr<Store>(new Store(std::move(database), std::move(lines)));
+}
+
+absl::Status Store::AppendInTransaction(const RunRecord& record) {
+  const std::vector<Column> columns = RunColumns();
+  const std::string names =
+      absl::StrJoin(columns, ", ", [](std::string* out, const Column& column) { absl::StrAppend(out, column.name); });
+  const std::string marks = absl::StrJoin(std::vector<std::string>(columns.size(), "?"), ", ");
+  RM_RETURN_IF_ERROR(
+      database_->Run(absl::StrCat("INSERT INTO runs(", names, ") VALUES(", marks, ")"), {RunRow(record)}));
+  RM_RETURN_IF_ERROR(
+      database_->Run("INSERT INTO steps(run_id, rank, step, step_ms, loss) VALUES(?, ?, ?, ?, ?)", StepRows(record)));
+  // Inside the transaction, whose lock keeps other processes away from the lines too.
+  RM_RETURN_IF_ERROR(lines_->Append(SummaryJson(record)));
+  const absl::Status committed = database_->Execute("COMMIT");
+  if (!committed.ok()) lines_->Undo();
+  return committed;
+}
+
+absl::Status Store::Append(const RunRecord& record) {
+  RM_RETURN_IF_ERROR(database_->Execute("BEGIN IMMEDIATE"));
+  const absl::Status status = AppendInTransaction(record);
+  // Some errors have rolled back already; then this has nothing left to do.
+  if (!status.ok()) database_->Execute("ROLLBACK").IgnoreError();
+  return Annotate(status,
+                  absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\" is not stored"));
+}
+
+absl::StatusOr<std::vector<RunRecord>> Store::Records() {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database_->Query("SELECT record FROM runs ORDER BY rowid"));
+  std::vector<RunRecord> records;
+  for (const SqlRow& row : rows) {
+    const SqlBlob* blob = std::get_if<SqlBlob>(&row[0]);
+    if (blob == nullptr || !records.emplace_back().ParseFromString(blob->bytes)) {
+      return absl::DataLossError(
+          absl::StrCat("results.sqlite: row ", records.size(), " of runs holds no run record"));
+    }
+  }
+  return records;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,47 @@
+#ifndef RINGMASTER_EXPERIMENTS_STORE_STORE_H_
+#define RINGMASTER_EXPERIMENTS_STORE_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "experiments/store/database.h"
+#include "experiments/store/json_lines.h"
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+
+// The results of all runs in one folder, only ever added to:
+//   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a column for every
+//   field
+//                   of RunSummary), steps(run_id, rank, step, step_ms, loss)
+//   results.jsonl   a line a run, experiments/store/json.h
+// One thread at a time; several processes may add to the same folder.
+class Store {
+ public:
+  // Opens the folder `dir`, creating it and the files where they are missing. InvalidArgument: it cannot be written,
+  // or results.sqlite is something else, which is then untouched. Unavailable: disk errors, another process's lock.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
+
+  // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error, to neither: what
+  // was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors, another process's lock. On return
+  // it is on the disk.
+  absl::Status Append(const RunRecord& record);
+
+  // All runs in the order in which they were added.
+  absl::StatusOr<std::vector<RunRecord>> Records();
+
+ private:
+  Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)
+      : database_(std::move(database)), lines_(std::move(lines)) {}
+  absl::Status AppendInTransaction(const RunRecord& record);
+
+  const std::unique_ptr<Database> database_;
+  const std::unique_ptr<JsonLines> lines_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STORE_STORE_H_

@@ -1,0 +1,234 @@
+#include "experiments/store/store.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include <sys/resource.h>
+
+#include "experiments/store/json.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+RunRecord Record(const std::string& run_id) {
+  RunRecord record;
+  record.set_run_id(run_id);
+  record.set_status("ok");
+  record.mutable_spec()->set_name("ps");
+  record.mutable_spec()->mutable_training()->set_steps(2);
+  record.mutable_summary()->set_arm("ps");
+  record.mutable_summary()->set_status("ok");
+  record.mutable_summary()->set_samples_per_second(1000.5);
+  (*record.mutable_summary()->mutable_phase_ms())["gate"] = 0.5;
+  for (int rank = 0; rank < 2; ++rank) {
+    WorkerReport* worker = record.add_reports()->add_workers();
+    worker->set_rank(rank);
+    worker->add_step_ms(10);
+    worker->add_step_ms(20.5f + static_cast<float>(rank));
+    worker->add_step_loss(2.25f);
+    worker->add_step_loss(1.5f);
+  }
+  return record;
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest()
+      : dir_(std::string(std::getenv("TEST_TMPDIR")) + "/" +
+             ::testing::UnitTest::GetInstance()->current_test_info()->name()) {}
+
+  std::unique_ptr<Store> Open() {
+    auto store = Store::Open(dir_);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  std::vector<SqlRow> Query(const std::string& sql) {
+    auto database = Database::Open(dir_ + "/results.sqlite");
+    EXPECT_TRUE(database.ok()) << database.status();
+    auto rows = (*database)->Query(sql);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    return rows.ok() ? *rows : std::vector<SqlRow>();
+  }
+
+  int64_t Count(const std::string& table) { return std::get<int64_t>(Query("SELECT count(*) FROM " + table)[0][0]); }
+
+  std::string Lines() { return ReadFile(dir_ + "/results.jsonl"); }
+
+  const std::string dir_;
+};
+
+TEST_F(StoreTest, RunsAreInBothFilesAndSurviveReopening) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  const auto store = Open();
+  ASSERT_TRUE(store->Append(Record("b")).ok());
+  EXPECT_EQ(Lines(), SummaryJson(Record("a")) + "\n" + SummaryJson(Record("b")) + "\n");
+  const auto records = store->Records();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_EQ(records->size(), 2u);
+  EXPECT_EQ((*records)[0].run_id(), "a");
+  EXPECT_EQ((*records)[1].SerializeAsString().size(), Record("b").SerializeAsString().size());
+  EXPECT_EQ((*records)[1].reports(1).workers(0).step_ms(1), 21.5f);
+}
+
+TEST_F(StoreTest, FiguresAreColumnsAndUndefinedOnesNull) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  const SqlRow row =
+      Query("SELECT arm, samples_per_second, final_loss, phase_ms, steps, spec FROM runs WHERE run_id = 'a'").at(0);
+  EXPECT_EQ(std::get<std::string>(row[0]), "ps");
+  EXPECT_EQ(std::get<double>(row[1]), 1000.5);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(row[2]));
+  EXPECT_EQ(std::get<std::string>(row[3]), "{\"gate\":0.5}");
+  EXPECT_EQ(std::get<int64_t>(row[4]), 0);
+  EXPECT_THAT(std::get<std::string>(row[5]), HasSubstr("steps: 2"));
+}
+
+TEST_F(StoreTest, EveryStepOfEveryRankIsARow) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  EXPECT_EQ(Count("steps"), 4);
+  const SqlRow row = Query("SELECT step_ms, loss FROM steps WHERE run_id = 'a' AND rank = 1 AND step = 1").at(0);
+  EXPECT_EQ(std::get<double>(row[0]), 21.5);
+  EXPECT_EQ(std::get<double>(row[1]), 1.5);
+}
+
+TEST_F(StoreTest, TheSameRunTwiceIsRefusedAndChangesNothing) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Append(Record("a")).ok());
+  const std::string lines = Lines();
+  const absl::Status status = store->Append(Record("a"));
+  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("run a of arm \"ps\" is not stored"));
+  EXPECT_EQ(Lines(), lines);
+  EXPECT_EQ(Count("runs"), 1);
+  EXPECT_EQ(Count("steps"), 4);
+  EXPECT_TRUE(store->Append(Record("b")).ok()) << "the failed append left a transaction open";
+}
+
+TEST_F(StoreTest, AFileThatIsNoDatabaseIsRefusedAndLeftUntouched) {
+  std::filesystem::create_directories(dir_);
+  const std::string text(5000, 'x');
+  std::ofstream(dir_ + "/results.sqlite") << text;
+  const auto store = Store::Open(dir_);
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr(dir_ + "/results.sqlite"));
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr("not a database"));
+  EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), text);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/results.jsonl"));
+}
+
+TEST_F(StoreTest, AnotherProgramsDatabaseIsRefusedAndLeftUntouched) {
+  std::filesystem::create_directories(dir_);
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("CREATE TABLE runs(x)").ok());
+  const std::string bytes = ReadFile(dir_ + "/results.sqlite");
+  const auto store = Store::Open(dir_);
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr("another program"));
+  EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), bytes);
+}
+
+TEST_F(StoreTest, ADatabaseOfAnOlderProgramGetsTheMissingColumns) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("ALTER TABLE runs DROP COLUMN efficiency").ok());
+  ASSERT_TRUE(Open()->Append(Record("b")).ok());
+  EXPECT_EQ(Query("SELECT efficiency FROM runs").size(), 2u);
+}
+
+TEST_F(StoreTest, AFolderThatCannotBeMadeIsAClearError) {
+  std::ofstream(dir_) << "a file";
+  for (const std::string& dir : {dir_, dir_ + "/below", std::string("/proc/no-such-folder")}) {
+    const auto store = Store::Open(dir);
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kInvalidArgument) << dir;
+    EXPECT_THAT(std::string(store.status().message()), HasSubstr("results folder " + dir));
+  }
+}
+
+TEST_F(StoreTest, AFolderInPlaceOfAFileIsAClearError) {
+  std::filesystem::create_directories(dir_ + "/results.jsonl");
+  EXPECT_THAT(std::string(Store::Open(dir_).status().message()), HasSubstr("results.jsonl: cannot be written"));
+}
+
+// Files of this process may not grow beyond `bytes` while it lives: writes fail as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+TEST_F(StoreTest, AFullDiskUnderTheDatabaseLeavesBothFilesAsTheyWere) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Append(Record("a")).ok());
+  const std::string lines = Lines();
+  RunRecord large = Record("b");
+  for (int step = 0; step < 20000; ++step) large.mutable_reports(0)->mutable_workers(0)->add_step_ms(1);
+  {
+    const FileSizeLimit limit(200000);
+    const absl::Status status = store->Append(large);
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  }
+  EXPECT_EQ(Lines(), lines);
+  EXPECT_EQ(Count("runs"), 1);
+  ASSERT_TRUE(store->Append(large).ok());
+  EXPECT_EQ(Count("runs"), 2);
+  EXPECT_EQ(Count("steps"), 4 + 20004);
+}
+
+TEST_F(StoreTest, AFullDiskUnderTheLinesLeavesBothFilesAsTheyWere) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Append(Record("a")).ok());
+  // A line file much larger than the database, so that the limit is its own.
+  const std::string filler(4000000, ' ');
+  std::ofstream(dir_ + "/results.jsonl", std::ios::app) << filler << "\n";
+  const std::string lines = Lines();
+  {
+    const FileSizeLimit limit(lines.size() + 10);
+    const absl::Status status = store->Append(Record("b"));
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("results.jsonl"));
+  }
+  EXPECT_EQ(Lines() == lines, true) << "the part of a line stayed";
+  EXPECT_EQ(Count("runs"), 1);
+  ASSERT_TRUE(store->Append(Record("b")).ok());
+  EXPECT_EQ(Lines() == lines + SummaryJson(Record("b")) + "\n", true);
+}
+
+TEST_F(StoreTest, ATornLastLineIsClosedBeforeTheNextOne) {
+  std::filesystem::create_directories(dir_);
+  std::ofstream(dir_ + "/results.jsonl") << "{\"arm\": \"p";
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  EXPECT_EQ(Lines(), "{\"arm\": \"p\n" + SummaryJson(Record("a")) + "\n");
+}
+
+TEST_F(StoreTest, TwoStoresOnOneFolderTakeTurns) {
+  const auto first = Open();
+  const auto second = Open();
+  ASSERT_TRUE(first->Append(Record("a")).ok());
+  ASSERT_TRUE(second->Append(Record("b")).ok());
+  ASSERT_TRUE(first->Append(Record("c")).ok());
+  EXPECT_EQ(second->Records()->size(), 3u);
+  EXPECT_EQ(Lines(),
+            SummaryJson(Record("a")) + "\n" + SummaryJson(Record("b")) + "\n" + SummaryJson(Record("c")) + "\n");
+}
+
+}  // namespace
+}  // namespace ringmaster
