@@ -32,6 +32,17 @@ __m256 Saturate(__m256 values) {
   return _mm256_blendv_ps(_mm256_min_ps(_mm256_set1_ps(kLargestHalf), raised), values, infinite);
 }
 
+// Eight times `magnitude` with the signs of the byte's bits, the lowest first.
+__m256 SignedEight(uint8_t bits, __m256 magnitude) {
+  const __m256i lanes = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
+  const __m256i negative = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), lanes), lanes);
+  return _mm256_xor_ps(magnitude, _mm256_and_ps(_mm256_castsi256_ps(negative), _mm256_set1_ps(-0.0f)));
+}
+
+float SignedOne(absl::Span<const uint8_t> bits, size_t index, float magnitude) {
+  return (bits[index / 8] >> (index % 8)) & 1 ? -magnitude : magnitude;
+}
+
 bool IsFinite(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
@@ -132,6 +143,38 @@ void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out) {
     StoreHalves(_mm256_add_ps(LoadHalves(out.data() + i), LoadHalves(in.data() + i)), out.data() + i);
   }
   for (; i < in.size(); ++i) out[i] = FloatToHalf(HalfToFloat(out[i]) + HalfToFloat(in[i]));
+}
+
+void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits) {
+  RM_CHECK(bits.size() == (in.size() + 7) / 8);
+  size_t i = 0;
+  for (; i + 8 <= in.size(); i += 8) {
+    bits[i / 8] = static_cast<uint8_t>(_mm256_movemask_ps(_mm256_loadu_ps(in.data() + i)));
+  }
+  if (i < in.size()) {
+    unsigned tail = 0;
+    for (size_t j = i; j < in.size(); ++j) tail |= (std::signbit(in[j]) ? 1u : 0u) << (j - i);
+    bits[i / 8] = static_cast<uint8_t>(tail);
+  }
+}
+
+void UnpackSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out) {
+  RM_CHECK(bits.size() == (out.size() + 7) / 8);
+  const __m256 magnitudes = _mm256_set1_ps(magnitude);
+  size_t i = 0;
+  for (; i + 8 <= out.size(); i += 8) _mm256_storeu_ps(out.data() + i, SignedEight(bits[i / 8], magnitudes));
+  for (; i < out.size(); ++i) out[i] = SignedOne(bits, i, magnitude);
+}
+
+void AddUnpackedSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out) {
+  RM_CHECK(bits.size() == (out.size() + 7) / 8);
+  const __m256 magnitudes = _mm256_set1_ps(magnitude);
+  size_t i = 0;
+  for (; i + 8 <= out.size(); i += 8) {
+    const __m256 sum = _mm256_add_ps(_mm256_loadu_ps(out.data() + i), SignedEight(bits[i / 8], magnitudes));
+    _mm256_storeu_ps(out.data() + i, sum);
+  }
+  for (; i < out.size(); ++i) out[i] += SignedOne(bits, i, magnitude);
 }
 
 }  // namespace ringmaster

@@ -49,6 +49,15 @@ void AddFromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out);
 // out[i] = half(float(out[i]) + float(in[i])): a sum of halves that stays a half, commutative.
 void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out);
 
+// Bit i % 8 of bits[i / 8] is the sign bit of in[i]; the bits past the end are 0. bits: CeilDiv(in.size(), 8) bytes.
+void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits);
+
+// out[i] = bit i ? -magnitude : magnitude. bits: CeilDiv(out.size(), 8) bytes.
+void UnpackSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out);
+
+// out[i] += bit i ? -magnitude : magnitude
+void AddUnpackedSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_VECMATH_VECMATH_H_

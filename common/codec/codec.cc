@@ -1,0 +1,44 @@
+#include "common/codec/codec.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/codec/fp16.h"
+#include "common/codec/none.h"
+#include "common/codec/onebit.h"
+#include "common/codec/topk.h"
+
+namespace ringmaster {
+namespace {
+
+struct Entry {
+  CodecInfo info;
+  absl::StatusOr<std::unique_ptr<Codec>> (*create)(const CodecSpec& spec);
+};
+
+// A new codec is one line in each of these two lists.
+constexpr Entry kEntries[] = {
+    {{"none", "the floats as they are: 4 bytes an element", kNoneTraits}, CreateNone},
+    {{"fp16", "half precision: 2 bytes an element, may be summed on the wire", kFp16Traits}, CreateFp16},
+    {{"topk", "the share `density` of largest magnitude: 8 bytes for each element kept", kTopkTraits}, CreateTopk},
+    {{"onebit", "signs and the mean magnitude: 1 bit an element", kOnebitTraits}, CreateOnebit},
+};
+constexpr CodecInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info, kEntries[3].info};
+static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Codec>> CreateCodec(const CodecSpec& spec) {
+  for (const Entry& entry : kEntries) {
+    if (spec.name() == entry.info.name) return entry.create(spec);
+  }
+  const std::string known = absl::StrJoin(
+      kInfos, ", ", [](std::string* out, const CodecInfo& info) { absl::StrAppend(out, "\"", info.name, "\""); });
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec.name \"", spec.name(), "\" is unknown: expected one of ", known));
+}
+
+absl::Span<const CodecInfo> Codecs() { return kInfos; }
+
+}  // namespace ringmaster

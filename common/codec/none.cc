@@ -1,0 +1,66 @@
+#include "common/codec/none.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr size_t kBlock = 1024;  // floats; a block stays in the first cache between its check and its addition
+
+absl::Status CheckSize(size_t bytes, size_t count) {
+  if (bytes == 4 * count) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec \"none\": ", bytes, " bytes, expected ", 4 * count, " for ", count, " floats"));
+}
+
+absl::Status NotFinite(size_t index, size_t count) {
+  return absl::InvalidArgumentError(absl::StrCat("codec \"none\": value ", index, " of ", count, " is not finite"));
+}
+
+class None : public Codec {
+ public:
+  CodecTraits traits() const override { return kNoneTraits; }
+  int64_t MaxEncodedBytes(int64_t count) const override { return 4 * count; }
+  int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
+
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    RM_CHECK(out.size() >= 4 * in.size());
+    if (!in.empty()) std::memcpy(out.data(), in.data(), 4 * in.size());
+    return static_cast<int64_t>(4 * in.size());
+  }
+
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
+    if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
+    const size_t culprit = FirstNotFinite(out);
+    return culprit == out.size() ? absl::OkStatus() : NotFinite(culprit, out.size());
+  }
+
+  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
+    alignas(32) float block[kBlock];
+    for (size_t begin = 0; begin < out.size(); begin += kBlock) {
+      const size_t count = std::min(kBlock, out.size() - begin);
+      std::memcpy(block, in.data() + 4 * begin, 4 * count);
+      const absl::Span<const float> values(block, count);
+      const size_t culprit = FirstNotFinite(values);
+      if (culprit < count) return NotFinite(begin + culprit, out.size());
+      Add(values, out.subspan(begin, count));
+    }
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Codec>> CreateNone(const CodecSpec& spec) {
+  return std::unique_ptr<Codec>(std::make_unique<None>());
+}
+
+}  // namespace ringmaster

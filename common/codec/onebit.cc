@@ -1,0 +1,81 @@
+#include "common/codec/onebit.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/partition.h"
+#include "common/base/status_macros.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kScaleBytes = 4;
+
+int64_t EncodedBytes(int64_t count) { return kScaleBytes + CeilDiv(count, 8); }
+
+// A payload taken apart and found good.
+struct Payload {
+  float scale = 0;
+  absl::Span<const uint8_t> signs;
+};
+
+absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
+  if (static_cast<int64_t>(in.size()) != EncodedBytes(count)) {
+    return absl::InvalidArgumentError(absl::StrCat("codec \"onebit\": ", in.size(), " bytes, expected ",
+                                                   EncodedBytes(count), " for ", count, " floats"));
+  }
+  Payload payload;
+  std::memcpy(&payload.scale, in.data(), kScaleBytes);
+  if (!std::isfinite(payload.scale) || std::signbit(payload.scale)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("codec \"onebit\": scale ", payload.scale, ", expected a finite number of at least 0"));
+  }
+  payload.signs = absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(in.data()) + kScaleBytes,
+                                      in.size() - kScaleBytes);
+  if (count % 8 != 0 && payload.signs.back() >> (count % 8) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("codec \"onebit\": the last byte has signs beyond the ", count, " floats, expected zeros"));
+  }
+  return payload;
+}
+
+class Onebit : public Codec {
+ public:
+  CodecTraits traits() const override { return kOnebitTraits; }
+  int64_t MaxEncodedBytes(int64_t count) const override { return EncodedBytes(count); }
+  int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
+
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    const int64_t count = static_cast<int64_t>(in.size());
+    const int64_t bytes = EncodedBytes(count);
+    RM_CHECK(static_cast<int64_t>(out.size()) >= bytes);
+    const float scale =
+        count == 0 ? 0.0f : static_cast<float>(SumOfMagnitudes(in) / static_cast<double>(count));
+    std::memcpy(out.data(), &scale, kScaleBytes);
+    PackSigns(in, absl::MakeSpan(reinterpret_cast<uint8_t*>(out.data()) + kScaleBytes, bytes - kScaleBytes));
+    return bytes;
+  }
+
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
+    UnpackSigns(payload.signs, payload.scale, out);
+    return absl::OkStatus();
+  }
+
+  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
+    AddUnpackedSigns(payload.signs, payload.scale, out);
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Codec>> CreateOnebit(const CodecSpec& spec) {
+  return std::unique_ptr<Codec>(std::make_unique<Onebit>());
+}
+
+}  // namespace ringmaster
