@@ -1,0 +1,176 @@
+#include "common/vecmath/vecmath.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "common/base/random.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = std::vector<float>;
+using Halves = std::vector<uint16_t>;
+
+Floats RandomFloats(size_t count, uint64_t seed) {
+  Random random(seed);
+  Floats values(count);
+  for (float& value : values) value = random.Normal();
+  return values;
+}
+
+// The value that a half's bits stand for, from the definition of binary16.
+double HalfValue(uint16_t bits) {
+  const int exponent = (bits >> 10) & 31;
+  const int fraction = bits & 1023;
+  const double sign = bits >> 15 ? -1 : 1;
+  return exponent == 0 ? sign * std::ldexp(fraction, -24) : sign * std::ldexp(1024 + fraction, exponent - 25);
+}
+
+bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
+
+TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
+  for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
+    const Floats in = RandomFloats(count, 1);
+    const Floats before = RandomFloats(count, 2);
+    Floats added = before, subtracted = before, scaled = before, stepped = before, folded = before;
+    Add(in, absl::MakeSpan(added));
+    Subtract(in, absl::MakeSpan(subtracted));
+    Scale(0.3f, absl::MakeSpan(scaled));
+    SubtractScaled(0.3f, in, absl::MakeSpan(stepped));
+    ScaleThenAdd(0.3f, in, absl::MakeSpan(folded));
+    for (size_t i = 0; i < count; ++i) {
+      // Products of two floats are exact in double, so these round where a float product rounds.
+      const float step = static_cast<float>(static_cast<double>(0.3f) * in[i]);
+      const float kept = static_cast<float>(static_cast<double>(0.3f) * before[i]);
+      ASSERT_EQ(added[i], before[i] + in[i]);
+      ASSERT_EQ(subtracted[i], before[i] - in[i]);
+      ASSERT_EQ(scaled[i], kept);
+      ASSERT_EQ(stepped[i], before[i] - step) << i << " of " << count;
+      ASSERT_EQ(folded[i], kept + in[i]) << i << " of " << count;
+    }
+  }
+}
+
+TEST(Vecmath, EveryFiniteHalfSurvivesTheWayThroughFloat) {
+  Halves all(65536);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
+  Floats floats(all.size());
+  Halves back(all.size()), saturated(all.size());
+  FromFloat16(all, absl::MakeSpan(floats));
+  ToFloat16(floats, absl::MakeSpan(back));
+  ToFloat16Saturating(floats, absl::MakeSpan(saturated));
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!IsFiniteHalf(all[i])) {
+      ASSERT_FALSE(std::isfinite(floats[i]));
+      ASSERT_FALSE(IsFiniteHalf(saturated[i])) << "infinities and NaNs are passed on";
+      continue;
+    }
+    ASSERT_EQ(floats[i], HalfValue(all[i]));
+    ASSERT_EQ(back[i], all[i]);
+    ASSERT_EQ(saturated[i], all[i]);
+  }
+}
+
+TEST(Vecmath, FloatsRoundToTheNearestHalfTiesToEven) {
+  Random random(3);
+  Floats in;
+  for (int i = 0; i < 20000; ++i) {
+    in.push_back(random.Normal() * std::ldexp(1.0f, static_cast<int>(random.Below(34)) - 22));
+  }
+  for (int i = 0; i < 1000; ++i) {  // exactly between two halves
+    const uint16_t low = static_cast<uint16_t>(random.Below(0x7BFF));
+    in.push_back(static_cast<float>((HalfValue(low) + HalfValue(low + 1)) / 2));
+  }
+  Halves out(in.size());
+  ToFloat16(in, absl::MakeSpan(out));
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!IsFiniteHalf(out[i])) {
+      ASSERT_GE(std::fabs(in[i]), 65520.0f);
+      continue;
+    }
+    const double error = std::fabs(HalfValue(out[i]) - in[i]);
+    for (const int step : {-1, 1}) {
+      const uint16_t other = static_cast<uint16_t>(out[i] + step);
+      if (((other ^ out[i]) & 0x8000) != 0 || !IsFiniteHalf(other)) continue;
+      const double other_error = std::fabs(HalfValue(other) - in[i]);
+      ASSERT_TRUE(error < other_error || (error == other_error && (out[i] & 1) == 0)) << in[i];
+    }
+  }
+}
+
+TEST(Vecmath, SaturatingStopsAtTheLargestHalfInBodyAndTail) {
+  for (const float value : {65504.0f, 65519.0f, 65520.0f, 1e30f, std::numeric_limits<float>::max()}) {
+    Floats in;
+    for (int i = 0; i < 11; ++i) in.push_back(i % 2 == 0 ? value : -value);
+    Halves out(in.size());
+    ToFloat16Saturating(in, absl::MakeSpan(out));
+    for (size_t i = 0; i < in.size(); ++i) ASSERT_EQ(HalfValue(out[i]), in[i] > 0 ? 65504 : -65504) << value;
+  }
+}
+
+TEST(Vecmath, HalvesAreAddedAsFloatsAndRoundedOnce) {
+  for (const size_t count : {1, 8, 13, 256}) {
+    Halves a(count), b(count);
+    ToFloat16(RandomFloats(count, 4), absl::MakeSpan(a));
+    ToFloat16(RandomFloats(count, 5), absl::MakeSpan(b));
+    Halves ab = a, ba = b;
+    AddFloat16(b, absl::MakeSpan(ab));
+    AddFloat16(a, absl::MakeSpan(ba));
+    EXPECT_EQ(ab, ba);
+    Floats sums(count);
+    FromFloat16(a, absl::MakeSpan(sums));
+    AddFromFloat16(b, absl::MakeSpan(sums));
+    for (size_t i = 0; i < count; ++i) ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
+    Halves rounded(count);
+    ToFloat16(sums, absl::MakeSpan(rounded));
+    EXPECT_EQ(ab, rounded);
+  }
+}
+
+TEST(Vecmath, FirstNotFiniteFindsTheFirstWhereverItIs) {
+  for (const size_t count : {1, 8, 255, 256, 257, 1000}) {
+    const Floats values(count, std::numeric_limits<float>::max());
+    EXPECT_EQ(FirstNotFinite(values), count);
+    for (size_t i = 0; i < count; i += 1 + count / 7) {
+      for (const float culprit : {NAN, INFINITY, -INFINITY}) {
+        Floats bad = values;
+        bad[count - 1] = -INFINITY;
+        bad[i] = culprit;
+        EXPECT_EQ(FirstNotFinite(bad), i);
+      }
+    }
+  }
+}
+
+TEST(Vecmath, SumOfMagnitudesAddsAllInDoublePrecision) {
+  for (const size_t count : {0, 1, 7, 8, 9, 1003}) {
+    const Floats values = RandomFloats(count, 6);
+    long double expected = 0;
+    for (const float value : values) expected += std::fabs(value);
+    EXPECT_NEAR(SumOfMagnitudes(values), static_cast<double>(expected), 1e-12 * count);
+  }
+  const float largest = std::numeric_limits<float>::max();
+  EXPECT_EQ(SumOfMagnitudes(Floats(3, -largest)), 3.0 * largest);
+  EXPECT_TRUE(std::isnan(SumOfMagnitudes(Floats{1, NAN})));
+}
+
+TEST(Vecmath, SignsSurvivePackingAndTheRestOfTheLastByteIsZero) {
+  for (const size_t count : {1, 7, 8, 9, 64, 1003}) {
+    const Floats in = RandomFloats(count, 7);
+    std::vector<uint8_t> bits((count + 7) / 8, 0xFF);
+    PackSigns(in, absl::MakeSpan(bits));
+    Floats out(count), sum(count, 1.0f);
+    UnpackSigns(bits, 0.25f, absl::MakeSpan(out));
+    AddUnpackedSigns(bits, 0.25f, absl::MakeSpan(sum));
+    for (size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(out[i], in[i] < 0 ? -0.25f : 0.25f);
+      ASSERT_EQ(sum[i], in[i] < 0 ? 0.75f : 1.25f);
+    }
+    EXPECT_TRUE(count % 8 == 0 || bits.back() >> (count % 8) == 0);
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster
