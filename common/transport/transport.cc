@@ -11,6 +11,7 @@ const char* KindName(MessageKind kind) {
     case MessageKind::kPush: return "push";
     case MessageKind::kPull: return "pull";
     case MessageKind::kWeights: return "weights";
+    case MessageKind::kDrain: return "drain";
     case MessageKind::kTest: return "test";
   }
   return "unknown";

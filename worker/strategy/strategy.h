@@ -58,7 +58,13 @@ struct ExchangeReport {
   double encode_ms = 0;
   double exchange_ms = 0;
   double reduce_ms = 0;
-  int64_t index_bytes = 0;                    // of the payload sent
+  int64_t index_bytes = 0;  // of the payload sent
+
+  void AddTimes(const PhaseTimes& times) {
+    encode_ms += times.Milliseconds(Phase::kEncode);
+    exchange_ms += times.Milliseconds(Phase::kExchange);
+    reduce_ms += times.Milliseconds(Phase::kReduce);
+  }
 };
 
 // The one thing that varies between arms. Called by the step thread only; steps count from 0.

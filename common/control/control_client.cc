@@ -1,0 +1,217 @@
+#include "common/control/control_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/status_macros.h"
+#include "proto/control.grpc.pb.h"
+
+namespace ringmaster {
+namespace {
+
+class ControlClientImpl : public ControlClient {
+ public:
+  ControlClientImpl(const std::string& endpoint, std::function<void(const absl::Status&)> on_abort,
+                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period)
+      : endpoint_(endpoint),
+        on_abort_(std::move(on_abort)),
+        heartbeat_(std::move(heartbeat)),
+        heartbeat_period_(heartbeat_period) {}
+
+  ~ControlClientImpl() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      closing_ = true;
+    }
+    if (pulse_.joinable()) pulse_.join();
+    if (stream_ != nullptr) {
+      {
+        absl::MutexLock lock(&write_mutex_);
+        stream_->WritesDone();
+      }
+      // A failed coordinator would not end the stream by itself.
+      if (!goodbye_received()) context_.TryCancel();
+    }
+    if (reader_.joinable()) reader_.join();
+    if (stream_ != nullptr) stream_->Finish();
+  }
+
+  absl::Status Join(const ringmaster::Join& join, absl::Time deadline) {
+    grpc::ChannelArguments arguments;
+    // Every process has a connection of its own: two ranks in one test process must not share fate.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    channel_ = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), arguments);
+    if (!channel_->WaitForConnected(absl::ToChronoTime(deadline))) {
+      return absl::DeadlineExceededError(absl::StrCat("no coordinator answers at ", endpoint_,
+                                                      "; start rank 0 first, or correct --coordinator"));
+    }
+    stub_ = Control::NewStub(channel_);
+    stream_ = stub_->Attend(&context_);
+    FromProcess message;
+    *message.mutable_join() = join;
+    Send(message);
+    reader_ = std::thread([this] { Read(); });
+    pulse_ = std::thread([this] { Pulse(); });
+    absl::MutexLock lock(&mutex_);
+    const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
+    if (!mutex_.AwaitWithDeadline(absl::Condition(&decided), deadline)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("rank ", join.process(), " joined ", endpoint_, ", but not all ranks came in time"));
+    }
+    return status_;
+  }
+
+  const Welcome& welcome() const override { return welcome_; }
+
+  absl::Status Barrier(absl::string_view name) override {
+    FromProcess message;
+    message.mutable_arrive()->set_barrier(std::string(name));
+    Send(message);
+    absl::MutexLock lock(&mutex_);
+    const std::string key(name);
+    const auto released = [this, &key]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return !status_.ok() || released_.count(key) > 0;
+    };
+    // A peer that never comes is the coordinator's to notice: its heartbeats end, or its own waits do.
+    mutex_.Await(absl::Condition(&released));
+    released_.erase(key);
+    return status_;
+  }
+
+  void Fail(const absl::Status& why) override {
+    FromProcess message;
+    message.mutable_failure()->set_code(static_cast<int>(why.code()));
+    message.mutable_failure()->set_message(std::string(why.message()));
+    Send(message);
+    // The run's status comes back as an abort; it may name a better cause than this process saw.
+    absl::MutexLock lock(&mutex_);
+    const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !status_.ok(); };
+    mutex_.AwaitWithTimeout(absl::Condition(&failed), absl::Seconds(2));
+  }
+
+  absl::Status Finish(const ProcessReport& report) override {
+    FromProcess message;
+    *message.mutable_result() = report;
+    Send(message);
+    absl::MutexLock lock(&mutex_);
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return goodbye_ || !status_.ok(); };
+    mutex_.Await(absl::Condition(&over));
+    return goodbye_ ? absl::OkStatus() : status_;
+  }
+
+  absl::Status status() override {
+    absl::MutexLock lock(&mutex_);
+    return status_;
+  }
+
+ private:
+  void Send(const FromProcess& message) {
+    absl::MutexLock lock(&write_mutex_);
+    stream_->Write(message);  // a broken stream is the reader's to report
+  }
+
+  bool goodbye_received() {
+    absl::MutexLock lock(&mutex_);
+    return goodbye_;
+  }
+
+  void Read() {
+    ToProcess message;
+    while (stream_->Read(&message)) {
+      absl::Status failure;
+      {
+        absl::MutexLock lock(&mutex_);
+        switch (message.kind_case()) {
+          case ToProcess::kWelcome:
+            welcome_ = message.welcome();
+            welcomed_ = true;
+            break;
+          case ToProcess::kRelease:
+            released_.insert(message.release().barrier());
+            break;
+          case ToProcess::kAbort:
+            failure = absl::Status(static_cast<absl::StatusCode>(message.abort().code()), message.abort().message());
+            break;
+          case ToProcess::kGoodbye:
+            goodbye_ = true;
+            break;
+          case ToProcess::KIND_NOT_SET:
+            break;
+        }
+      }
+      if (!failure.ok()) Abort(failure);
+    }
+    absl::Status lost = absl::UnavailableError(absl::StrCat("the coordinator at ", endpoint_, " is gone"));
+    {
+      absl::MutexLock lock(&mutex_);
+      if (goodbye_ || closing_) return;
+    }
+    Abort(lost);
+  }
+
+  void Abort(const absl::Status& why) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!status_.ok()) return;
+      status_ = why;
+    }
+    on_abort_(why);
+  }
+
+  void Pulse() {
+    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return closing_ || goodbye_; };
+    for (;;) {
+      {
+        absl::MutexLock lock(&mutex_);
+        if (mutex_.AwaitWithTimeout(absl::Condition(&closing), heartbeat_period_)) return;
+      }
+      FromProcess message;
+      *message.mutable_heartbeat() = heartbeat_();
+      Send(message);
+    }
+  }
+
+  const std::string endpoint_;
+  const std::function<void(const absl::Status&)> on_abort_;
+  const std::function<Heartbeat()> heartbeat_;
+  const absl::Duration heartbeat_period_;
+
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Control::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<FromProcess, ToProcess>> stream_;
+  absl::Mutex write_mutex_;  // one write at a time
+
+  absl::Mutex mutex_;
+  Welcome welcome_;  // constant once welcomed_
+  bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool goodbye_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<std::string> released_ ABSL_GUARDED_BY(mutex_);
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+
+  std::thread reader_;
+  std::thread pulse_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
+    const std::string& endpoint, const Join& join, absl::Time deadline,
+    std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
+    absl::Duration heartbeat_period) {
+  auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
+                                                    heartbeat_period);
+  RM_RETURN_IF_ERROR(client->Join(join, deadline));
+  return client;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,49 @@
+#ifndef RINGMASTER_COMMON_CONTROL_CONTROL_CLIENT_H_
+#define RINGMASTER_COMMON_CONTROL_CONTROL_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "proto/control.pb.h"
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+
+// A process's line to the coordinator. Thread-safe.
+class ControlClient {
+ public:
+  virtual ~ControlClient() = default;
+
+  // Connects and joins; returns once every process has. PermissionDenied: another job's token. AlreadyExists: the rank is
+  // taken. DeadlineExceeded: nobody answers at `endpoint`. `on_abort` is called once, from the client's own thread, when
+  // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`.
+  static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const std::string& endpoint, const Join& join,
+                                                               absl::Time deadline,
+                                                               std::function<void(const absl::Status&)> on_abort,
+                                                               std::function<Heartbeat()> heartbeat,
+                                                               absl::Duration heartbeat_period);
+
+  // Who takes part, by process index.
+  virtual const Welcome& welcome() const = 0;
+
+  // Arrives at a barrier for the whole process and waits until it is released or the run fails.
+  virtual absl::Status Barrier(absl::string_view name) = 0;
+
+  // Reports this process's failure: the coordinator ends the run for everyone.
+  virtual void Fail(const absl::Status& why) = 0;
+
+  // Sends the result and waits until all processes have sent theirs or the run fails.
+  virtual absl::Status Finish(const ProcessReport& report) = 0;
+
+  // The run's failure, or OK.
+  virtual absl::Status status() = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONTROL_CONTROL_CLIENT_H_

@@ -1,0 +1,344 @@
+#include "common/control/coordinator.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/status_macros.h"
+#include "proto/control.grpc.pb.h"
+
+namespace ringmaster {
+namespace {
+
+using Stream = grpc::ServerReaderWriter<ToProcess, FromProcess>;
+
+// After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
+constexpr absl::Duration kSettle = absl::Milliseconds(300);
+
+std::string NodesOf(const Join& join) {
+  return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {
+    absl::StrAppend(out, node.server() ? "server/" : "worker/", node.index());
+  });
+}
+
+// A failure that another process's death would explain.
+bool MayBeAConsequence(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
+}
+
+class CoordinatorImpl : public Coordinator, public Control::Service {
+ public:
+  explicit CoordinatorImpl(const CoordinatorOptions& options)
+      : options_(options), started_(absl::Now()), members_(options.processes) {}
+
+  ~CoordinatorImpl() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      FailLocked(absl::CancelledError("the coordinator is closing"), true);
+      closing_ = true;
+    }
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+    if (watcher_.joinable()) watcher_.join();
+  }
+
+  absl::Status Listen() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    // Two coordinators on one port would each get some of the ranks.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen_address,
+                                                 ": the port is busy or the address is not this machine's; choose "
+                                                 "another with --coordinator, or end who holds it"));
+    }
+    const size_t colon = options_.listen_address.rfind(':');
+    endpoint_ = absl::StrCat(options_.listen_address.substr(0, colon), ":", port);
+    watcher_ = std::thread([this] { Watch(); });
+    return absl::OkStatus();
+  }
+
+  std::string endpoint() const override { return endpoint_; }
+
+  void Abort(const absl::Status& why) override {
+    absl::MutexLock lock(&mutex_);
+    FailLocked(why, true);
+  }
+
+  bool WaitFor(absl::Duration limit) override {
+    absl::MutexLock lock(&mutex_);
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return OverLocked(); };
+    return mutex_.AwaitWithTimeout(absl::Condition(&over), limit);
+  }
+
+  absl::StatusOr<std::vector<ProcessReport>> Result() override {
+    absl::MutexLock lock(&mutex_);
+    if (failed_) return failure_;
+    std::vector<ProcessReport> reports;
+    for (const Member& member : members_) reports.push_back(member.report);
+    return reports;
+  }
+
+  std::vector<ProcessState> Processes() override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<ProcessState> states;
+    for (const Member& member : members_) states.push_back(member.state);
+    return states;
+  }
+
+  grpc::Status Attend(grpc::ServerContext* context, Stream* stream) override {
+    FromProcess message;
+    if (!stream->Read(&message) || !message.has_join()) return grpc::Status(grpc::INVALID_ARGUMENT, "join first");
+    const int32_t index = message.join().process();
+    {
+      absl::MutexLock lock(&mutex_);
+      absl::Status admitted = AdmitLocked(message.join(), context, stream);
+      if (!admitted.ok()) {
+        ToProcess refusal;
+        *refusal.mutable_abort() = FailureOf(admitted);
+        stream->Write(refusal);
+        // A process of this run that does not fit ends it; a stranger is only turned away.
+        if (!absl::IsPermissionDenied(admitted) && !absl::IsAlreadyExists(admitted)) FailLocked(admitted, true);
+        return grpc::Status::OK;
+      }
+    }
+    while (stream->Read(&message)) OnMessage(index, message);
+    absl::MutexLock lock(&mutex_);
+    Member& member = members_[index];
+    member.stream = nullptr;
+    member.context = nullptr;
+    if (!member.state.finished) FailLocked(Died(member), true);
+    return grpc::Status::OK;
+  }
+
+ private:
+  struct Member {
+    ProcessState state;
+    Join join;
+    ProcessReport report;
+    Stream* stream = nullptr;
+    grpc::ServerContext* context = nullptr;
+    absl::Time heard;
+  };
+
+  static Failure FailureOf(const absl::Status& status) {
+    Failure failure;
+    failure.set_code(static_cast<int>(status.code()));
+    failure.set_message(std::string(status.message()));
+    return failure;
+  }
+
+  static std::string Where(const Member& member) {
+    return absl::StrCat(member.state.nodes, " (pid ", member.state.pid, ") at step=", member.state.last.step(),
+                        " phase=", member.state.last.phase().empty() ? "start" : member.state.last.phase());
+  }
+  static absl::Status Died(const Member& member) {
+    return absl::UnavailableError(absl::StrCat(Where(member), ": the process ended before its work was done"));
+  }
+
+  absl::Status AdmitLocked(const Join& join, grpc::ServerContext* context, Stream* stream)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (join.token() != options_.token) {
+      return absl::PermissionDeniedError("the job's token does not match: this coordinator belongs to another job");
+    }
+    if (join.process() < 0 || join.process() >= options_.processes || join.processes() != options_.processes) {
+      return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(), " of ", join.processes(),
+                                                     " wants to join, this run has ranks 0 to ",
+                                                     options_.processes - 1, "; start every rank with the same spec"));
+    }
+    Member& member = members_[join.process()];
+    if (member.state.joined) {
+      return absl::AlreadyExistsError(absl::StrCat("rank ", join.process(), " has joined already (pid ",
+                                                   member.state.pid, "); give every process a rank of its own"));
+    }
+    if (failed_) return failure_;
+    if (join.spec_fingerprint() != options_.spec_fingerprint) {
+      return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(),
+                                                     " has another resolved spec than the coordinator; start every "
+                                                     "rank with the same spec file and flags"));
+    }
+    member.join = join;
+    member.state.joined = true;
+    member.state.pid = join.pid();
+    member.state.nodes = NodesOf(join);
+    member.stream = stream;
+    member.context = context;
+    member.heard = absl::Now();
+    if (++joined_ == options_.processes) WelcomeLocked();
+    return absl::OkStatus();
+  }
+
+  // Everybody is here: compares what must be equal and tells all who is where.
+  void WelcomeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ToProcess message;
+    const Member* first_worker = nullptr;
+    for (const Member& member : members_) {
+      absl::Status agrees = AgreesWith(members_[0], member);
+      if (!member.join.kernel_target().empty()) {
+        if (first_worker == nullptr) first_worker = &member;
+        if (agrees.ok() && member.join.kernel_target() != first_worker->join.kernel_target()) {
+          agrees = absl::FailedPreconditionError(absl::StrCat(
+              member.state.nodes, " computes with ", member.join.kernel_target(), ", ", first_worker->state.nodes,
+              " with ", first_worker->join.kernel_target(), "; set training.kernels so that all ranks agree"));
+        }
+      }
+      if (!agrees.ok()) return FailLocked(agrees, true);
+      ProcessEntry* entry = message.mutable_welcome()->add_processes();
+      entry->set_data_endpoint(member.join.data_endpoint());
+      *entry->mutable_nodes() = member.join.nodes();
+    }
+    BroadcastLocked(message);
+  }
+
+  static absl::Status AgreesWith(const Member& first, const Member& member) {
+    const auto differ = [&](absl::string_view what, uint64_t a, uint64_t b) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          member.state.nodes, " starts from another ", what, " (", absl::Hex(b, absl::kZeroPad16), ") than ",
+          first.state.nodes, " (", absl::Hex(a, absl::kZeroPad16), "); use the same program and spec on every rank"));
+    };
+    if (first.join.layout_fingerprint() != member.join.layout_fingerprint()) {
+      return differ("parameter layout", first.join.layout_fingerprint(), member.join.layout_fingerprint());
+    }
+    if (first.join.weights_fingerprint() != member.join.weights_fingerprint()) {
+      return differ("set of weights", first.join.weights_fingerprint(), member.join.weights_fingerprint());
+    }
+    return absl::OkStatus();
+  }
+
+  void OnMessage(int32_t index, const FromProcess& message) {
+    absl::MutexLock lock(&mutex_);
+    Member& member = members_[index];
+    member.heard = absl::Now();
+    switch (message.kind_case()) {
+      case FromProcess::kHeartbeat:
+        member.state.last = message.heartbeat();
+        break;
+      case FromProcess::kArrive:
+        ArriveLocked(message.arrive().barrier());
+        break;
+      case FromProcess::kFailure:
+        FailLocked(absl::Status(static_cast<absl::StatusCode>(message.failure().code()), message.failure().message()),
+                   false);
+        break;
+      case FromProcess::kResult:
+        member.report = message.result();
+        member.state.finished = true;
+        if (++finished_ == options_.processes) {
+          ToProcess goodbye;
+          goodbye.mutable_goodbye();
+          BroadcastLocked(goodbye);
+        }
+        break;
+      case FromProcess::kJoin:
+      case FromProcess::KIND_NOT_SET:
+        break;
+    }
+  }
+
+  void ArriveLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    int32_t expected = 0;
+    for (const Member& member : members_) expected += member.join.kernel_target().empty() ? 0 : 1;
+    if (++arrived_[name] < expected) return;
+    arrived_.erase(name);
+    ToProcess release;
+    release.mutable_release()->set_barrier(name);
+    BroadcastLocked(release);
+  }
+
+  // Streams are written with the mutex held: messages are few and small.
+  void BroadcastLocked(const ToProcess& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (Member& member : members_) {
+      if (member.stream != nullptr) member.stream->Write(message);
+    }
+  }
+
+  // `final`: nothing else can explain this failure, so it is the run's. Otherwise a better explanation may still come.
+  void FailLocked(const absl::Status& why, bool final) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (failed_ || (finished_ == options_.processes && options_.processes > 0)) return;
+    if (!final && MayBeAConsequence(why)) {
+      if (suspected_.ok()) {
+        suspected_ = why;
+        suspected_at_ = absl::Now();
+      }
+      return;
+    }
+    failed_ = true;
+    failure_ = why;
+    ToProcess message;
+    *message.mutable_abort() = FailureOf(why);
+    BroadcastLocked(message);
+  }
+
+  bool OverLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return failed_ || finished_ == options_.processes;
+  }
+
+  // Deadlines that no message brings: joining, silence, and a suspected consequence that nothing explained.
+  void Watch() {
+    absl::MutexLock lock(&mutex_);
+    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return closing_; };
+    while (!mutex_.AwaitWithTimeout(absl::Condition(&closing), absl::Milliseconds(50))) {
+      if (OverLocked()) continue;
+      const absl::Time now = absl::Now();
+      if (!suspected_.ok() && now - suspected_at_ > kSettle) FailLocked(suspected_, true);
+      if (joined_ < options_.processes) {
+        if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
+        continue;
+      }
+      for (const Member& member : members_) {
+        if (member.state.finished || now - member.heard <= options_.silence_limit) continue;
+        FailLocked(absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
+                                                            absl::FormatDuration(options_.silence_limit),
+                                                            "; the process hangs or its machine is gone")),
+                   true);
+        break;
+      }
+    }
+  }
+
+  absl::Status MissingLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    std::vector<int32_t> missing;
+    for (size_t i = 0; i < members_.size(); ++i) {
+      if (!members_[i].state.joined) missing.push_back(static_cast<int32_t>(i));
+    }
+    return absl::DeadlineExceededError(absl::StrCat("rank ", absl::StrJoin(missing, ", "), " of ", options_.processes,
+                                                    " did not join within ",
+                                                    absl::FormatDuration(options_.join_limit),
+                                                    " (limits.join_seconds); start the missing ranks sooner, or "
+                                                    "raise the limit"));
+  }
+
+  const CoordinatorOptions options_;
+  const absl::Time started_;
+  std::string endpoint_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread watcher_;
+
+  absl::Mutex mutex_;
+  std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
+  int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
+  int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);
+  bool failed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  absl::Status suspected_ ABSL_GUARDED_BY(mutex_);
+  absl::Time suspected_at_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const CoordinatorOptions& options) {
+  auto coordinator = std::make_unique<CoordinatorImpl>(options);
+  RM_RETURN_IF_ERROR(coordinator->Listen());
+  return coordinator;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,61 @@
+#ifndef RINGMASTER_COMMON_CONTROL_COORDINATOR_H_
+#define RINGMASTER_COMMON_CONTROL_COORDINATOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/control.pb.h"
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+
+struct CoordinatorOptions {
+  std::string listen_address = "127.0.0.1:0";  // port 0: chosen by the system
+  std::string token;
+  uint64_t spec_fingerprint = 0;
+  int32_t processes = 0;
+  absl::Duration join_limit;       // for all processes to join
+  absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
+};
+
+// What is known of one process, for progress lines and error texts.
+struct ProcessState {
+  bool joined = false;
+  bool finished = false;
+  int64_t pid = 0;
+  std::string nodes;               // "worker/1+server/1"
+  Heartbeat last;
+};
+
+// The one place all processes of a run are joined to: admits them, compares their starts, releases barriers, watches
+// heartbeats, and spreads the first failure to everyone. Thread-safe.
+class Coordinator {
+ public:
+  virtual ~Coordinator() = default;
+
+  // Listens. Unavailable: the port is busy or the address is not this machine's.
+  static absl::StatusOr<std::unique_ptr<Coordinator>> Start(const CoordinatorOptions& options);
+
+  // "127.0.0.1:41234"
+  virtual std::string endpoint() const = 0;
+
+  // Ends the run for everyone with `why`, unless it has failed before.
+  virtual void Abort(const absl::Status& why) = 0;
+
+  // Waits until the run is over, at most `limit`: true when it is, so that a caller may show progress in between.
+  virtual bool WaitFor(absl::Duration limit) = 0;
+
+  // After WaitFor returned true: every process's report by index, or the run's first failure.
+  virtual absl::StatusOr<std::vector<ProcessReport>> Result() = 0;
+
+  virtual std::vector<ProcessState> Processes() = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONTROL_COORDINATOR_H_

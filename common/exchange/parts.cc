@@ -1,0 +1,26 @@
+#include "common/exchange/parts.h"
+
+namespace ringmaster {
+
+std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server) {
+  std::vector<Range> parts;
+  parts.reserve(layout.buckets().size());
+  for (const Bucket& bucket : layout.buckets()) parts.push_back(PartOnServer(bucket, servers, server));
+  return parts;
+}
+
+std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena) {
+  std::vector<float> shard;
+  for (const Range& part : parts) {
+    shard.insert(shard.end(), arena.begin() + part.begin, arena.begin() + part.end());
+  }
+  return shard;
+}
+
+int64_t EncodePullNote(const PullNote& note) {
+  return note.clock * 4 + (note.drain ? 1 : 0) + (note.farewell ? 2 : 0);
+}
+
+PullNote DecodePullNote(int64_t note) { return {note >> 2, (note & 1) != 0, (note & 2) != 0}; }
+
+}  // namespace ringmaster

@@ -1,0 +1,41 @@
+#ifndef RINGMASTER_COMMON_EXCHANGE_PARTS_H_
+#define RINGMASTER_COMMON_EXCHANGE_PARTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "common/base/partition.h"
+#include "common/params/param_layout.h"
+
+namespace ringmaster {
+
+// How the arena is spread over K servers: every bucket is cut into K parts, part k to server k, so that no server
+// idles. Workers and servers both ask here.
+
+// Server `server`'s part of `bucket`, in elements of the arena.
+inline Range PartOnServer(const Bucket& bucket, int32_t servers, int32_t server) {
+  Range part = Part(bucket.count, servers, server);
+  part.begin += bucket.begin;
+  return part;
+}
+
+// All parts of a server in bucket order; the shard's own arena is their concatenation.
+std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server);
+
+// The shard's slices of the arena, gathered into one vector.
+std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena);
+
+// What a pull request says in its note: the worker's clock, and whether it waits for all updates of earlier clocks
+// (Drain). A worker that is done says so instead.
+struct PullNote {
+  int64_t clock = 0;
+  bool drain = false;
+  bool farewell = false;
+};
+int64_t EncodePullNote(const PullNote& note);
+PullNote DecodePullNote(int64_t note);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_EXCHANGE_PARTS_H_

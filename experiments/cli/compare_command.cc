@@ -1,0 +1,161 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/config/arms.h"
+#include "common/config/comparable.h"
+#include "common/config/load.h"
+#include "common/log/log.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/outcome.h"
+#include "experiments/cli/spec_flags.h"
+#include "experiments/cli/terminal.h"
+#include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/placement.h"
+#include "experiments/launch/run_arm.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kCompareFooter[] =
+    "Every arm trains the same model from the same weights on the same batches; only the strategy and the codec\n"
+    "differ. Arms run one after another, each in processes of its own on this machine, on loopback. The arms\n"
+    "`single` and `solo` are the base of speed-up and the ceiling of efficiency: leave them in.\n"
+    "Ctrl-C stops the running arm and shows what was measured.";
+
+struct RunFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::vector<std::string> arms;   // empty: the default ones (compare), the spec's own (run)
+  std::string out = "ringmaster-out";
+  int device = 0;
+  bool json = false;
+};
+
+std::vector<std::string> DefaultArms() {
+  std::vector<std::string> names;
+  for (const ArmInfo& arm : Arms()) {
+    if (arm.by_default) names.push_back(arm.name);
+  }
+  return names;
+}
+
+// The resolved specs of all arms, checked against each other: nothing runs before all of them can.
+absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std::vector<std::string>& arms) {
+  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  RunSpec base;
+  if (!flags.spec_file.empty()) {
+    RM_ASSIGN_OR_RETURN(base, LoadRunSpec(flags.spec_file));
+  }
+  RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
+  std::vector<RunSpec> specs;
+  if (arms.empty()) {
+    RM_ASSIGN_OR_RETURN(RunSpec spec, ResolveAndValidate(base, environment.default_data_dir));
+    specs.push_back(std::move(spec));
+  }
+  for (const std::string& arm : arms) {
+    RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(arm, base));
+    absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);
+    if (!resolved.ok()) return Annotate(resolved.status(), absl::StrCat("arm ", arm));
+    specs.push_back(*std::move(resolved));
+    RM_RETURN_IF_ERROR(CheckComparable(specs.front(), specs.back()));
+  }
+  return specs;
+}
+
+void Announce(const std::vector<RunSpec>& specs) {
+  const RunSpec& spec = specs.front();
+  const TrainingSpec& training = spec.training();
+  std::fprintf(stderr, "%s on %s: %d workers x %d samples a step, %d steps, %s, seed %d; %d %s\n",
+               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(),
+               training.batch_per_worker(), static_cast<int>(training.steps()), spec.transport().name().c_str(),
+               static_cast<int>(training.seed()), static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
+}
+
+std::string OutcomeText(const RunSummary& summary, double seconds) {
+  if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
+  std::string text = absl::StrFormat("%6.1f s  %8s samples/s  step %.2f ms", seconds,
+                                     FormatCount(summary.samples_per_second()), summary.step_ms_p50());
+  if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
+  if (summary.has_test_accuracy()) absl::StrAppendFormat(&text, "  accuracy %.2f %%", 100 * summary.test_accuracy());
+  return text;
+}
+
+int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
+  const auto fail = [](const absl::Status& status, int code) {
+    Log(LogLevel::kError, status.message());
+    return code;
+  };
+  absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(flags, arms);
+  if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
+  if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  Announce(*specs);
+  int code = kExitOk;
+  for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
+    const RunSpec& spec = (*specs)[i];
+    ProgressLine line(specs->size() == 1 ? spec.name() : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
+    const absl::Time begin = absl::Now();
+    RunArmOptions options;
+    options.device = flags.device;
+    options.interrupted = &InterruptFlag();
+    options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
+    RunRecord record = RunArm(spec, options);
+    absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
+    if (!summary.ok()) {
+      line.Finish("not kept");
+      code = fail(summary.status(), kExitFailedRun);
+      break;
+    }
+    line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(absl::Now() - begin)));
+    if (summary->status() != "ok") code = kExitFailedRun;
+  }
+  if (!outcome->empty()) outcome->Print(flags.json);
+  return InterruptFlag() ? kExitInterrupted : code;
+}
+
+void DeclareCommon(CLI::App* command, RunFlags* flags) {
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
+  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one");
+  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  flags->spec.Declare(command);
+}
+
+}  // namespace
+
+void DeclareCompare(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("compare", "train under several arms and show one table (the main job)");
+  command->footer(kCompareFooter);
+  auto flags = std::make_shared<RunFlags>();
+  command
+      ->add_option("--arms", flags->arms,
+                   absl::StrCat("arms, comma-separated [", absl::StrJoin(DefaultArms(), ","),
+                                "]; `ringmaster list` has more"))
+      ->delimiter(',')
+      ->type_name("LIST");
+  command->add_option("--base", flags->spec_file, "run spec (textproto) that the arms start from");
+  DeclareCommon(command, flags.get());
+  command->callback([action, flags] {
+    *action = [flags] { return RunAll(*flags, flags->arms.empty() ? DefaultArms() : flags->arms); };
+  });
+}
+
+void DeclareRun(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("run", "run one spec file");
+  auto flags = std::make_shared<RunFlags>();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto, proto/run_spec.proto)")->required();
+  DeclareCommon(command, flags.get());
+  command->callback([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
+}
+
+}  // namespace ringmaster

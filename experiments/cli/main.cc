@@ -1,0 +1,53 @@
+// The program `ringmaster`: its subcommands are declared in commands.h, a file each.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "common/build_stamp/build_stamp.h"
+#include "common/log/log.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/terminal.h"
+
+namespace {
+
+constexpr char kDescription[] =
+    "Trains the same model under a parameter server, a ring all-reduce and asynchronous compressed exchange,\n"
+    "and shows what each costs in time, bytes and accuracy.";
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  ringmaster compare                               every basic scheme on MNIST, two workers, one table\n"
+    "  ringmaster compare --arms single,solo,ps,ring --epochs 1\n"
+    "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
+    "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
+    "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
+    "  ringmaster doctor                                what this machine has, and what it lacks\n"
+    "\n"
+    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted.\n"
+    "`ringmaster COMMAND --help` explains a command's flags.";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(kDescription, "ringmaster");
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.set_version_flag("--version", [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
+  bool verbose = false;
+  app.add_flag("-v,--verbose", verbose, "log more, to standard error");
+  ringmaster::Action action;
+  ringmaster::DeclareCompare(&app, &action);
+  ringmaster::DeclareRun(&app, &action);
+  ringmaster::DeclareNode(&app, &action);
+  ringmaster::DeclareList(&app, &action);
+  ringmaster::DeclareDoctor(&app, &action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ringmaster::kExitOk : ringmaster::kExitUserError;
+  }
+  ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
+  ringmaster::HandleSignals();
+  return action();
+}

@@ -1,0 +1,165 @@
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/arms.h"
+#include "common/config/describe.h"
+#include "common/config/load.h"
+#include "common/control/coordinator.h"
+#include "common/log/log.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/outcome.h"
+#include "experiments/cli/spec_flags.h"
+#include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/node.h"
+#include "experiments/launch/placement.h"
+#include "experiments/launch/run_arm.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kDescription[] = "one rank of a run, started by hand or by a launcher";
+constexpr char kFooter[] =
+    "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps its record:\n"
+    "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
+    "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
+    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for the flags. RINGMASTER_TOKEN, the same on\n"
+    "every rank, keeps other processes out; without it the spec's fingerprint does, on loopback only.";
+
+struct NodeFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::string arm;
+  std::string out = "ringmaster-out";
+  int rank = -1;
+  int world_size = -1;
+  std::string coordinator;
+  int device = -1;
+  bool joins = false;   // somebody else leads, rank 0 included
+};
+
+// What the flags leave open, the launcher's environment says.
+void FillFromEnvironment(const LauncherEnvironment& environment, NodeFlags* flags) {
+  if (flags->rank < 0) flags->rank = environment.rank.value_or(-1);
+  if (flags->world_size < 0) flags->world_size = environment.world_size.value_or(-1);
+  if (flags->coordinator.empty()) flags->coordinator = environment.coordinator.value_or("");
+  if (flags->device < 0) flags->device = environment.local_rank.value_or(0);
+}
+
+absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironment& environment) {
+  RunSpec spec;
+  if (!flags.spec_file.empty()) {
+    RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file == "-" ? "/dev/stdin" : flags.spec_file));
+  }
+  RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
+  if (!flags.arm.empty()) {
+    RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
+  }
+  if (!spec.training().has_workers() && flags.world_size > 0) {
+    // A launcher says how many processes there are; those that are no dedicated servers are workers.
+    RunSpec with_one = spec;
+    with_one.mutable_training()->set_workers(1);
+    with_one.mutable_training()->set_steps(1);
+    with_one.mutable_training()->clear_epochs();
+    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, environment.default_data_dir));
+    const int servers = static_cast<int>(PlaceNodes(with_one).size()) - 1;
+    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
+  }
+  return ResolveAndValidate(spec, environment.default_data_dir);
+}
+
+absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
+  const int processes = static_cast<int>(PlaceNodes(spec).size());
+  if (flags.world_size != processes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--world-size ", flags.world_size, ": this run has ", processes, " processes (", TrainingWorkers(spec),
+        " workers, ", ServerCount(spec), " servers); give --world-size ", processes,
+        " or change --workers or --servers"));
+  }
+  if (flags.rank < 0 || flags.rank >= processes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--rank ", flags.rank, ": expected 0 to ", processes - 1, " (give --rank or set RANK)"));
+  }
+  if (flags.coordinator.find(':') == std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--coordinator \"", flags.coordinator,
+                     "\": expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> TokenFor(const NodeFlags& flags, const LauncherEnvironment& environment,
+                                     const RunSpec& spec) {
+  if (environment.token) return *environment.token;
+  const bool loopback = absl::StartsWith(flags.coordinator, "127.") ||
+                        absl::StartsWith(flags.coordinator, "localhost:") ||
+                        absl::StartsWith(flags.coordinator, "[::1]:");
+  if (!loopback) {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", flags.coordinator,
+                                                   " is not loopback: set ", kTokenVariable,
+                                                   " to the same secret on every rank"));
+  }
+  return absl::StrCat(absl::Hex(SpecFingerprint(spec), absl::kZeroPad16));
+}
+
+// Leads the run from rank 0: its own part runs here too.
+int Lead(const RunSpec& spec, const NodeOptions& options, const std::string& out) {
+  RunRecord record = NewRecord(spec);
+  auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
+  if (!coordinator.ok()) {
+    Log(LogLevel::kError, coordinator.status().message());
+    return kExitUserError;
+  }
+  const absl::Status ran = RunNode(spec, options);
+  if (!ran.ok()) (*coordinator)->Abort(ran);
+  FillRecord((*coordinator)->Result(), &record);
+  return ReportOutcome(record, out, /*json=*/false);
+}
+
+int RunNodeCommand(NodeFlags flags) {
+  const auto fail = [](const absl::Status& status) {
+    Log(LogLevel::kError, status.message());
+    return kExitUserError;
+  };
+  absl::StatusOr<LauncherEnvironment> environment = ReadLauncherEnvironment();
+  if (!environment.ok()) return fail(environment.status());
+  FillFromEnvironment(*environment, &flags);
+  absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
+  if (!spec.ok()) return fail(spec.status());
+  const absl::Status ranks = CheckRanks(flags, *spec);
+  if (!ranks.ok()) return fail(ranks);
+  absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
+  if (!token.ok()) return fail(token.status());
+  const NodeOptions options{flags.rank, flags.coordinator, *token, flags.device};
+  if (flags.rank == 0 && !flags.joins) return Lead(*spec, options, flags.out);
+  const absl::Status ran = RunNode(*spec, options);
+  if (ran.ok()) return kExitOk;
+  // Who leads the run says what happened; a rank started by hand says it too.
+  if (!flags.joins) Log(LogLevel::kError, ran.message());
+  return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError : kExitFailedRun;
+}
+
+}  // namespace
+
+void DeclareNode(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("node", kDescription);
+  command->footer(kFooter);
+  auto flags = std::make_shared<NodeFlags>();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto); - reads standard input");
+  command->add_option("--arm", flags->arm, "an arm by name instead of, or over, the spec's strategy and codec");
+  command->add_option("--rank", flags->rank, "this process's rank");
+  command->add_option("--world-size", flags->world_size, "processes of the run: workers and dedicated servers");
+  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")->type_name("HOST:PORT");
+  command->add_option("--device", flags->device, "GPU of this process, where there is one");
+  command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
+  command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
+  flags->spec.Declare(command);
+  command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,62 @@
+#include "experiments/cli/outcome.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "common/log/log.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/terminal.h"
+#include "experiments/compare/summary.h"
+#include "experiments/compare/table.h"
+#include "experiments/store/json.h"
+
+namespace ringmaster {
+
+absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(out));
+  return Outcome(std::move(store), out);
+}
+
+absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
+  summaries_.push_back(Summarize(record));
+  AddComparative(&summaries_);
+  *record.mutable_summary() = summaries_.back();
+  const absl::Status appended = store_->Append(record);
+  record.clear_reports();
+  records_.push_back(std::move(record));
+  RM_RETURN_IF_ERROR(appended);
+  return summaries_.back();
+}
+
+void Outcome::Print(bool json) const {
+  if (!json) {
+    std::printf("\n%s", RenderTable(summaries_, TerminalWidth()).c_str());
+    std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
+    return;
+  }
+  std::vector<RunRecord> records = records_;
+  for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
+  std::printf("%s\n", ComparisonJson(records).c_str());
+}
+
+bool Outcome::all_ok() const {
+  return std::all_of(summaries_.begin(), summaries_.end(),
+                     [](const RunSummary& summary) { return summary.status() == "ok"; });
+}
+
+int ReportOutcome(const RunRecord& record, const std::string& out, bool json) {
+  absl::StatusOr<Outcome> outcome = Outcome::Open(out);
+  if (!outcome.ok()) {
+    Log(LogLevel::kError, outcome.status().message());
+    return kExitUserError;
+  }
+  const absl::StatusOr<RunSummary> added = outcome->Add(record);
+  if (!added.ok()) Log(LogLevel::kError, added.status().message());
+  outcome->Print(json);
+  if (!added.ok() || !outcome->all_ok()) return kExitFailedRun;
+  return kExitOk;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,129 @@
+#include "experiments/cli/spec_flags.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/collective/schedule.h"
+#include "common/config/override.h"
+#include "common/config/resolve.h"
+#include "common/config/validate.h"
+#include "common/transport/fabric.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+struct Flag {
+  const char* name;
+  const char* field;
+  const char* help;
+};
+
+constexpr Flag kFlags[] = {
+    {"--workers", "training.workers", "workers (N)"},
+    {"--batch", "training.batch_per_worker", "samples a worker takes in a step"},
+    {"--steps", "training.steps", "steps to train, instead of --epochs"},
+    {"--epochs", "training.epochs", "passes over the training set; fractions are allowed"},
+    {"--model", "model.name", "model, see `ringmaster list`"},
+    {"--data", "data.name", "data set: mnist or synthetic"},
+    {"--data-dir", "data.dir", "folder with the four MNIST IDX files"},
+    {"--transport", "transport.name", "grpc or tcp"},
+    {"--kernels", "training.kernels", "auto, cpu, cublas or reference"},
+    {"--learning-rate", "optimizer.learning_rate", "step size"},
+    {"--evaluate-every", "training.evaluate_every_samples", "samples between evaluations; 0: only at the end"},
+};
+
+template <typename Infos>
+std::vector<std::string> NamesOf(const Infos& infos) {
+  std::vector<std::string> names;
+  for (const auto& info : infos) names.push_back(info.name);
+  return names;
+}
+
+KnownNames AllNames() {
+  KnownNames known;
+  known.models = NamesOf(Models());
+  known.datasets = NamesOf(Datasets());
+  for (const std::string& name : NamesOf(KernelLibraries())) {
+    if (name != "auto") known.kernels.push_back(name);
+  }
+  for (const CodecInfo& codec : Codecs()) {
+    known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
+  }
+  known.transports = NamesOf(Transports());
+  known.collectives = NamesOf(Collectives());
+  return known;
+}
+
+}  // namespace
+
+void SpecFlags::Declare(CLI::App* command) {
+  for (const Flag& flag : kFlags) {
+    fields_.emplace_back(command->add_option(flag.name, flag.help)->group("Run"), flag.field);
+  }
+  fields_.emplace_back(command->add_option("--servers", "parameter servers (K) where they are dedicated")->group("Run"),
+                       "strategy.parameter_server.servers");
+  fields_.emplace_back(
+      command->add_option("--seed", "seed of the initial weights and of the data order")->group("Run"), "seed");
+  command
+      ->add_option("--set", sets_,
+                   "set any field of the run spec (proto/run_spec.proto), e.g. --set limits.wait_seconds=5; may be "
+                   "given several times, the last one wins")
+      ->type_name("FIELD.PATH=VALUE")
+      ->group("Run");
+}
+
+absl::Status SpecFlags::Apply(RunSpec* spec) const {
+  for (const auto& [option, field] : fields_) {
+    if (option->count() == 0) continue;
+    const std::string value = option->results().back();
+    const auto set = [&](const std::string& path) {
+      return Annotate(SetField(absl::StrCat(path, "=", value), spec), option->get_name());
+    };
+    if (field == "seed") {
+      RM_RETURN_IF_ERROR(set("training.seed"));
+      RM_RETURN_IF_ERROR(set("data.seed"));
+      continue;
+    }
+    // The last word on how long to train replaces the other one.
+    if (field == "training.steps") spec->mutable_training()->clear_epochs();
+    if (field == "training.epochs") spec->mutable_training()->clear_steps();
+    RM_RETURN_IF_ERROR(set(field));
+  }
+  for (const std::string& assignment : sets_) {
+    RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), "--set"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir) {
+  ResolveContext context;
+  context.default_data_dir = default_data_dir;
+  const DataSpec data = ResolveData(spec.data(), default_data_dir);
+  int64_t test_samples = 0;
+  absl::StatusOr<SampleShape> shape = InspectDataset(data, &context.train_samples, &test_samples);
+  // What is wrong with the spec comes before what is wrong with the files: without them, steps stand in for epochs.
+  RunSpec countable = spec;
+  if (!shape.ok() && !countable.training().has_steps()) {
+    countable.mutable_training()->clear_epochs();
+    countable.mutable_training()->set_steps(1);
+  }
+  RM_ASSIGN_OR_RETURN(RunSpec resolved, Resolve(countable, context));
+  RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
+  RM_RETURN_IF_ERROR(shape.status());
+  // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
+  RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
+  ModelOptions options;
+  options.shape = *shape;
+  options.max_batch = 1;
+  options.bucket_bytes = resolved.training().bucket_bytes();
+  RM_RETURN_IF_ERROR(CreateModel(resolved.model(), options, *reference).status());
+  return resolved;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,86 @@
+#include "experiments/cli/terminal.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace ringmaster {
+namespace {
+
+// Elsewhere than on a terminal, a line every so often keeps a log readable.
+constexpr double kPlainLineSeconds = 10;
+
+// A signal handler can reach nothing but a variable of static life.
+std::atomic<bool> interrupt_flag{false};
+
+void OnSignal(int) { interrupt_flag = true; }
+
+}  // namespace
+
+const std::atomic<bool>& InterruptFlag() { return interrupt_flag; }
+
+void HandleSignals() {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // writes report the error
+}
+
+int TerminalWidth() {
+  winsize size{};
+  if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 120;
+}
+
+std::string FormatSeconds(double seconds) {
+  const int64_t whole = std::llround(seconds);
+  if (whole < 60) return absl::StrCat(whole, " s");
+  return absl::StrFormat("%d m %02d s", whole / 60, whole % 60);
+}
+
+std::string FormatCount(double count) {
+  std::string digits = absl::StrCat(std::llround(count));
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, " ");
+  return digits;
+}
+
+ProgressLine::ProgressLine(std::string arm) : arm_(std::move(arm)), terminal_(isatty(STDERR_FILENO)) {}
+
+void ProgressLine::Show(const ArmProgress& progress) {
+  if (!terminal_ && progress.seconds - last_shown_seconds_ < kPlainLineSeconds) return;
+  last_shown_seconds_ = progress.seconds;
+  std::string text = absl::StrFormat("%-12s step %d/%d", arm_, progress.step, progress.steps);
+  if (progress.samples_per_second > 0) {
+    absl::StrAppend(&text, "  ", FormatCount(progress.samples_per_second), " samples/s");
+    absl::StrAppendFormat(&text, "  loss %.4f", progress.loss);
+  } else {
+    absl::StrAppend(&text, "  starting");
+  }
+  if (progress.test_accuracy > 0) absl::StrAppendFormat(&text, "  %.1f %%", 100 * progress.test_accuracy);
+  if (progress.step > 0) {
+    const double left = progress.seconds / progress.step * (progress.steps - progress.step);
+    absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
+  }
+  if (terminal_) {
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void ProgressLine::Finish(const std::string& outcome) {
+  std::fprintf(stderr, "%s%-12s %s\n", terminal_ ? "\r\033[K" : "", arm_.c_str(), outcome.c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace ringmaster

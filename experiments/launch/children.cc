@@ -1,0 +1,109 @@
+#include "experiments/launch/children.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr size_t kPipeCapacity = 64 << 10;
+
+std::string Describe(int wait_status) {
+  if (WIFSIGNALED(wait_status)) {
+    return absl::StrCat("signal ", WTERMSIG(wait_status), " (", strsignal(WTERMSIG(wait_status)), ")");
+  }
+  return absl::StrCat("exit code ", WEXITSTATUS(wait_status));
+}
+
+// Runs between fork and exec: async-signal-safe calls only.
+[[noreturn]] void BecomeChild(int input, pid_t parent, char* const argv[], char* const envp[]) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
+  setpgid(0, 0);
+  dup2(input, STDIN_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  execve("/proc/self/exe", argv, envp);
+  _exit(127);
+}
+
+}  // namespace
+
+Children::~Children() { WaitOrKill(absl::InfinitePast()); }
+
+absl::Status Children::Start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                             const std::string& input) {
+  if (input.size() > kPipeCapacity) {
+    return absl::InvalidArgumentError(absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
+  }
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return absl::UnavailableError(absl::StrCat("pipe: ", strerror(errno)));
+  std::vector<std::string> names = environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(*entry);
+  std::vector<char*> argv = {const_cast<char*>("ringmaster")};
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> envp;
+  for (const std::string& name : names) envp.push_back(const_cast<char*>(name.c_str()));
+  envp.push_back(nullptr);
+
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) BecomeChild(ends[0], parent, argv.data(), envp.data());
+  close(ends[0]);
+  if (pid < 0) {
+    const int error = errno;
+    close(ends[1]);
+    return absl::ResourceExhaustedError(absl::StrCat("cannot start a process: ", strerror(error)));
+  }
+  pids_.push_back(pid);
+  // Fits the pipe: does not wait for the child. A child that dies first shows up in Reap.
+  const ssize_t written = write(ends[1], input.data(), input.size());
+  close(ends[1]);
+  if (written != static_cast<ssize_t>(input.size())) {
+    return absl::UnavailableError("a process ended before it read its spec");
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::pair<int, std::string>> Children::Reap() {
+  std::vector<std::pair<int, std::string>> ended;
+  for (size_t i = 0; i < pids_.size(); ++i) {
+    int wait_status = 0;
+    if (pids_[i] == 0 || waitpid(pids_[i], &wait_status, WNOHANG) != pids_[i]) continue;
+    pids_[i] = 0;
+    ended.emplace_back(static_cast<int>(i), Describe(wait_status));
+  }
+  return ended;
+}
+
+void Children::WaitOrKill(absl::Time deadline) {
+  while (!empty() && absl::Now() < deadline) {
+    Reap();
+    if (!empty()) absl::SleepFor(absl::Milliseconds(5));
+  }
+  for (pid_t& pid : pids_) {
+    if (pid == 0) continue;
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    pid = 0;
+  }
+}
+
+bool Children::empty() const {
+  return std::all_of(pids_.begin(), pids_.end(), [](pid_t pid) { return pid == 0; });
+}
+
+}  // namespace ringmaster

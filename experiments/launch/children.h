@@ -1,0 +1,45 @@
+#ifndef RINGMASTER_EXPERIMENTS_LAUNCH_CHILDREN_H_
+#define RINGMASTER_EXPERIMENTS_LAUNCH_CHILDREN_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace ringmaster {
+
+// Processes this one has started. None outlives it: each dies with the thread that started it, and the destructor
+// kills and reaps what is left. One thread.
+class Children {
+ public:
+  Children() = default;
+  ~Children();
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+
+  // Starts this very program with `arguments` (without argv[0]) and `environment` ("NAME=value") added to this process's;
+  // `input` (at most 64 KiB) is its standard input, its standard output is this one's standard error.
+  // Terminal signals do not reach it: whoever started it decides.
+  absl::Status Start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                     const std::string& input);
+
+  // Reaps what has ended: (index in order of Start, a description such as "exit code 1" or "signal 9 (Killed)").
+  std::vector<std::pair<int, std::string>> Reap();
+
+  // Waits for all to end until `deadline`, then kills the rest. Afterwards none is left.
+  void WaitOrKill(absl::Time deadline);
+
+  bool empty() const;
+
+ private:
+  std::vector<pid_t> pids_;  // 0: reaped
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_LAUNCH_CHILDREN_H_

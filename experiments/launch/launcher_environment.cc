@@ -1,0 +1,46 @@
+#include "experiments/launch/launcher_environment.h"
+
+#include <cstdlib>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/resolve.h"
+
+namespace ringmaster {
+namespace {
+
+std::optional<std::string> Variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return std::string(value);
+}
+
+absl::StatusOr<std::optional<int>> Number(const char* name) {
+  const std::optional<std::string> text = Variable(name);
+  if (!text) return std::optional<int>();
+  int value = 0;
+  if (!absl::SimpleAtoi(*text, &value) || value < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("environment variable ", name, "=\"", *text, "\": expected a number of 0 or more"));
+  }
+  return std::optional<int>(value);
+}
+
+}  // namespace
+
+absl::StatusOr<LauncherEnvironment> ReadLauncherEnvironment() {
+  LauncherEnvironment environment;
+  RM_ASSIGN_OR_RETURN(environment.rank, Number("RANK"));
+  RM_ASSIGN_OR_RETURN(environment.world_size, Number("WORLD_SIZE"));
+  RM_ASSIGN_OR_RETURN(environment.local_rank, Number("LOCAL_RANK"));
+  const std::optional<std::string> address = Variable("MASTER_ADDR");
+  const std::optional<std::string> port = Variable("MASTER_PORT");
+  if (address && port) environment.coordinator = absl::StrCat(*address, ":", *port);
+  environment.token = Variable(kTokenVariable);
+  environment.default_data_dir =
+      DefaultDataDir(Variable("XDG_CACHE_HOME").value_or(""), Variable("HOME").value_or(""));
+  return environment;
+}
+
+}  // namespace ringmaster

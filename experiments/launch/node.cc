@@ -1,0 +1,252 @@
+#include "experiments/launch/node.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/fingerprint.h"
+#include "common/base/status_macros.h"
+#include "common/control/control_client.h"
+#include "common/transport/fabric.h"
+#include "common/transport/metered.h"
+#include "experiments/launch/placement.h"
+#include "experiments/launch/process_conductor.h"
+#include "server/shard_service.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/training_loop.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+// One process of a run.
+class Node {
+ public:
+  Node(const RunSpec& spec, const NodeOptions& options)
+      : spec_(spec), options_(options), processes_(PlaceNodes(spec)) {
+    for (const NodeId& id : processes_[options.process]) {
+      if (id.role == Role::kWorker) {
+        workers_.push_back(id.index);
+        progress_.emplace_back();
+      } else {
+        servers_.push_back(id.index);
+      }
+    }
+    reports_.resize(workers_.size());
+    server_reports_.resize(servers_.size());
+  }
+
+  absl::Status Run() {
+    RM_RETURN_IF_ERROR(Prepare());
+    RM_RETURN_IF_ERROR(Join());
+    RunThreads();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) {
+        client_->Fail(failure_);
+        const absl::Status of_the_run = client_->status();
+        return of_the_run.ok() ? failure_ : of_the_run;
+      }
+    }
+    ProcessReport report;
+    for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
+    for (const ServerReport& server : server_reports_) *report.add_servers() = server;
+    return client_->Finish(report);
+  }
+
+ private:
+  // Everything that can fail before other processes are concerned: data, layout, initial weights, a listening port.
+  absl::Status Prepare() {
+    SampleShape shape;
+    if (workers_.empty()) {
+      int64_t train_count = 0;
+      int64_t test_count = 0;
+      RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
+    } else {
+      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data()));
+      shape = dataset_.train.shape;
+      RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+      kernel_target_ = kernels->target();
+    }
+    // Initial weights and layout come from the host's model on every process: they do not depend on the device.
+    RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
+    ModelOptions model_options;
+    model_options.shape = shape;
+    model_options.max_batch = 1;
+    model_options.bucket_bytes = spec_.training().bucket_bytes();
+    RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *reference));
+    layout_ = std::make_unique<ParamLayout>(model->layout());
+    initial_weights_.resize(layout_->count());
+    model->InitWeights(spec_.training().seed(), absl::MakeSpan(initial_weights_));
+
+    FabricOptions fabric;
+    fabric.name = spec_.transport().name();
+    fabric.listen_address = spec_.transport().listen_address();
+    fabric.token = options_.token;
+    fabric.segment_bytes = spec_.transport().segment_bytes();
+    RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(fabric));
+    return absl::OkStatus();
+  }
+
+  absl::Status Join() {
+    ringmaster::Join join;
+    join.set_process(options_.process);
+    join.set_processes(static_cast<int32_t>(processes_.size()));
+    join.set_token(options_.token);
+    join.set_spec_fingerprint(SpecFingerprint(spec_));
+    join.set_weights_fingerprint(Fingerprint64(Sha256Hex(initial_weights_)));
+    join.set_layout_fingerprint(layout_->fingerprint());
+    join.set_kernel_target(kernel_target_);
+    join.set_data_endpoint(fabric_->endpoint());
+    join.set_pid(getpid());
+    for (const NodeId& id : processes_[options_.process]) {
+      NodeName* name = join.add_nodes();
+      name->set_server(id.role == Role::kServer);
+      name->set_index(id.index);
+    }
+    const absl::Time deadline = absl::Now() + absl::Seconds(spec_.limits().join_seconds());
+    RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
+                                     options_.coordinator, join, deadline,
+                                     [this](const absl::Status& why) { fabric_->Abort(why); },
+                                     [this] { return MakeHeartbeat(); },
+                                     absl::Seconds(spec_.limits().heartbeat_seconds())));
+    std::vector<ProcessAddress> addresses;
+    for (int i = 0; i < client_->welcome().processes_size(); ++i) {
+      addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
+    }
+    const absl::Status connected = fabric_->Connect(addresses, options_.process, deadline);
+    if (connected.ok()) return connected;
+    client_->Fail(Annotate(connected, absl::StrCat(Names(), " connecting")));
+    const absl::Status of_the_run = client_->status();
+    return of_the_run.ok() ? connected : of_the_run;
+  }
+
+  void RunThreads() {
+    ProcessConductor conductor(*client_, static_cast<int32_t>(workers_.size()));
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < servers_.size(); ++i) {
+      threads.emplace_back([this, i, &conductor] {
+        Note(Annotate(RunServer(i), absl::StrCat("server/", servers_[i])), &conductor);
+      });
+    }
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      threads.emplace_back([this, i, &conductor] { Note(RunWorker(i, &conductor), &conductor); });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  absl::Status RunServer(size_t i) {
+    RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
+                                                           fabric_->transport({Role::kServer, servers_[i]})));
+    RM_RETURN_IF_ERROR(service->Run());
+    server_reports_[i] = service->Report();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWorker(size_t i, Conductor* conductor) {
+    const int32_t rank = workers_[i];
+    RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+    ModelOptions model_options;
+    model_options.shape = dataset_.train.shape;
+    model_options.max_batch = std::max<int64_t>(kEvaluationBatch, spec_.training().batch_per_worker());
+    model_options.bucket_bytes = spec_.training().bucket_bytes();
+    RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *kernels));
+    const NodeId self{Role::kWorker, rank};
+    std::unique_ptr<MeteredTransport> transport =
+        CreateMeteredTransport(fabric_->transport(self), *fabric_,
+                               [this, self](NodeId peer) { return AreColocated(spec_, self, peer); });
+    WorkerSetup setup;
+    setup.rank = rank;
+    setup.spec = &spec_;
+    setup.dataset = &dataset_;
+    setup.kernels = kernels.get();
+    setup.model = model.get();
+    setup.initial_weights = &initial_weights_;
+    setup.transport = transport.get();
+    setup.conductor = conductor;
+    setup.progress = &progress_[i];
+    RM_ASSIGN_OR_RETURN(auto loop, TrainingLoop::Create(setup));
+    return loop->Run(&reports_[i]);
+  }
+
+  // Keeps the first failure of this process and wakes its other threads with it.
+  void Note(const absl::Status& status, ProcessConductor* conductor) {
+    if (status.ok()) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (failure_.ok()) failure_ = status;
+    }
+    fabric_->Abort(status);
+    conductor->Abort(status);
+  }
+
+  Heartbeat MakeHeartbeat() const {
+    Heartbeat heartbeat;
+    if (progress_.empty()) {
+      heartbeat.set_phase("serve");
+      return heartbeat;
+    }
+    const WorkerProgress& first = progress_.front();
+    heartbeat.set_step(first.step);
+    heartbeat.set_phase(first.phase.load());
+    heartbeat.set_loss(first.loss);
+    heartbeat.set_samples_per_second(first.samples_per_second);
+    heartbeat.set_test_accuracy(first.test_accuracy);
+    return heartbeat;
+  }
+
+  std::string Names() const {
+    std::string names;
+    for (const NodeId& id : processes_[options_.process]) {
+      absl::StrAppend(&names, names.empty() ? "" : "+", ToString(id));
+    }
+    return names;
+  }
+
+  const RunSpec& spec_;
+  const NodeOptions options_;
+  const std::vector<std::vector<NodeId>> processes_;
+  std::vector<int32_t> workers_;
+  std::vector<int32_t> servers_;
+
+  Dataset dataset_;
+  std::string kernel_target_;
+  std::unique_ptr<ParamLayout> layout_;
+  std::vector<float> initial_weights_;
+
+  std::deque<WorkerProgress> progress_;        // by worker; atomics do not move
+  std::vector<WorkerReport> reports_;
+  std::vector<ServerReport> server_reports_;
+
+  std::unique_ptr<Fabric> fabric_;
+  std::unique_ptr<ControlClient> client_;      // destroyed before the fabric its abort callback uses
+
+  absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+uint64_t SpecFingerprint(const RunSpec& spec) {
+  // Deterministic within one program version; map fields are not used in a RunSpec.
+  return Fingerprint64(spec.SerializeAsString());
+}
+
+absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
+  const int32_t processes = static_cast<int32_t>(PlaceNodes(spec).size());
+  if (options.process < 0 || options.process >= processes) {
+    return absl::InvalidArgumentError(absl::StrCat("rank ", options.process, " does not exist: this spec has ranks 0 to ",
+                                                   processes - 1));
+  }
+  return Node(spec, options).Run();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,29 @@
+#ifndef RINGMASTER_EXPERIMENTS_LAUNCH_NODE_H_
+#define RINGMASTER_EXPERIMENTS_LAUNCH_NODE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// What one process of a run is told.
+struct NodeOptions {
+  int32_t process = 0;        // its rank among the processes (experiments/launch/placement.h says who lives there)
+  std::string coordinator;    // "127.0.0.1:29500"
+  std::string token;
+  int device = 0;             // GPU, where there is one
+};
+
+// Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its servers, its data
+// plane. Returns the run's status, which names the failing rank wherever it failed; every thread has ended by then.
+absl::Status RunNode(const RunSpec& spec, const NodeOptions& options);
+
+// Identity of a resolved spec: equal on all ranks of a run.
+uint64_t SpecFingerprint(const RunSpec& spec);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_LAUNCH_NODE_H_

@@ -1,0 +1,181 @@
+#include "experiments/launch/run_arm.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/build_stamp/build_stamp.h"
+#include "common/config/load.h"
+#include "common/machine/machine.h"
+#include "experiments/launch/children.h"
+#include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/node.h"
+#include "experiments/launch/placement.h"
+#include "worker/kernels/registry.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr absl::Duration kPoll = absl::Milliseconds(50);
+// How long processes may take to end by themselves once the run is over.
+constexpr absl::Duration kEndLimit = absl::Seconds(1);
+
+absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
+                            const std::string& token, Children* children) {
+  const size_t processes = PlaceNodes(spec).size();
+  const std::string text = SerializeRunSpec(spec);
+  for (size_t process = 0; process < processes; ++process) {
+    const absl::Status started = children->Start(
+        {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
+         "--coordinator", endpoint, "--device", absl::StrCat(options.device)},
+        {absl::StrCat(kTokenVariable, "=", token)}, text);
+    if (!started.ok()) return started;
+  }
+  return absl::OkStatus();
+}
+
+// A process that ended before the run was over: the coordinator knows of those that had joined.
+void NoteEarlyEnds(Children* children, Coordinator* coordinator) {
+  for (const auto& [process, how] : children->Reap()) {
+    const ProcessState state = coordinator->Processes()[process];
+    if (state.joined) continue;
+    coordinator->Abort(absl::UnavailableError(
+        absl::StrCat("rank ", process, " ended with ", how, " before it joined the run (see its message above)")));
+  }
+}
+
+// Weighted means over the workers' shares.
+void MergeEvaluations(RunRecord* record) {
+  std::map<int64_t, Evaluation> merged;  // by samples seen
+  double loss_sum = 0;
+  int64_t loss_count = 0;
+  WorkerReport* first = nullptr;
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) {
+      if (first == nullptr) first = &worker;
+      for (const Evaluation& share : worker.evaluations()) {
+        Evaluation& whole = merged[share.samples_seen()];
+        whole.set_samples_seen(share.samples_seen());
+        whole.set_seconds(std::max(whole.seconds(), share.seconds()));
+        whole.set_test_loss(whole.test_loss() + share.test_loss() * share.count());
+        whole.set_test_accuracy(whole.test_accuracy() + share.test_accuracy() * share.count());
+        whole.set_count(whole.count() + share.count());
+      }
+      loss_sum += worker.final_loss() * worker.final_loss_count();
+      loss_count += worker.final_loss_count();
+      worker.clear_evaluations();
+    }
+  }
+  if (first == nullptr) return;
+  for (auto& [samples_seen, whole] : merged) {
+    whole.set_test_loss(whole.test_loss() / whole.count());
+    whole.set_test_accuracy(whole.test_accuracy() / whole.count());
+    *first->add_evaluations() = whole;
+  }
+  if (loss_count == 0) return;
+  first->set_final_loss(loss_sum / loss_count);
+  first->set_final_loss_count(loss_count);
+}
+
+}  // namespace
+
+std::string NewToken() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& listen_address,
+                                        const std::string& token) {
+  CoordinatorOptions options;
+  options.listen_address = listen_address;
+  options.token = token;
+  options.spec_fingerprint = SpecFingerprint(spec);
+  options.processes = static_cast<int32_t>(PlaceNodes(spec).size());
+  options.join_limit = absl::Seconds(spec.limits().join_seconds());
+  // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
+  options.silence_limit =
+      absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
+  return options;
+}
+
+ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec& spec) {
+  ArmProgress progress;
+  progress.steps = spec.training().steps();
+  bool first = true;
+  for (const ProcessState& process : processes) {
+    if (!process.joined || process.last.phase() == "serve") continue;
+    // The slowest worker's step is the run's.
+    progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
+    if (first) {
+      progress.loss = process.last.loss();
+      progress.samples_per_second = process.last.samples_per_second();
+      progress.test_accuracy = process.last.test_accuracy();
+      progress.phase = process.last.phase();
+    }
+    first = false;
+  }
+  return progress;
+}
+
+RunRecord NewRecord(const RunSpec& spec) {
+  RunRecord record;
+  const absl::Time now = absl::Now();
+  record.set_run_id(absl::StrCat(absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()), "-",
+                                 NewToken().substr(0, 8)));
+  record.set_started_at(absl::FormatTime(absl::RFC3339_sec, now, absl::UTCTimeZone()));
+  *record.mutable_spec() = spec;
+  *record.mutable_build() = GetBuildStamp();
+  *record.mutable_machine() = DescribeMachine();
+  record.mutable_machine()->set_blas(DescribeCpuBlas());
+  return record;
+}
+
+void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record) {
+  if (!result.ok()) {
+    record->set_status(result.status().ToString());
+    return;
+  }
+  record->set_status("ok");
+  for (const ProcessReport& report : *result) *record->add_reports() = report;
+  MergeEvaluations(record);
+  for (const ProcessReport& process : record->reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      record->mutable_machine()->set_kernel_target(worker.kernel_target());
+    }
+  }
+}
+
+RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
+  RunRecord record = NewRecord(spec);
+  const std::string token = NewToken();
+  const absl::Time begin = absl::Now();
+  auto coordinator = Coordinator::Start(
+      CoordinatorOptionsOf(spec, absl::StrCat(spec.transport().listen_address(), ":0"), token));
+  if (!coordinator.ok()) {
+    FillRecord(coordinator.status(), &record);
+    return record;
+  }
+  Children children;
+  const absl::Status started = StartProcesses(spec, options, (*coordinator)->endpoint(), token, &children);
+  if (!started.ok()) (*coordinator)->Abort(started);
+  while (!(*coordinator)->WaitFor(kPoll)) {
+    if (options.interrupted != nullptr && *options.interrupted) {
+      (*coordinator)->Abort(absl::CancelledError("interrupted"));
+    }
+    NoteEarlyEnds(&children, coordinator->get());
+    if (!options.progress) continue;
+    ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
+    progress.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+    options.progress(progress);
+  }
+  children.WaitOrKill(absl::Now() + kEndLimit);
+  FillRecord((*coordinator)->Result(), &record);
+  return record;
+}
+
+}  // namespace ringmaster

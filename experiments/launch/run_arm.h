@@ -1,0 +1,60 @@
+#ifndef RINGMASTER_EXPERIMENTS_LAUNCH_RUN_ARM_H_
+#define RINGMASTER_EXPERIMENTS_LAUNCH_RUN_ARM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/control/coordinator.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// What a progress display is shown while an arm runs.
+struct ArmProgress {
+  int64_t step = 0;
+  int64_t steps = 0;
+  double loss = 0;
+  double samples_per_second = 0;
+  double test_accuracy = 0;   // 0: not evaluated yet
+  std::string phase;
+  double seconds = 0;         // since the arm was started
+};
+using ProgressSink = std::function<void(const ArmProgress&)>;
+
+struct RunArmOptions {
+  int device = 0;
+  // Set from elsewhere (a signal handler) to end the run.
+  const std::atomic<bool>* interrupted = nullptr;
+  ProgressSink progress;   // called a few times a second, by the calling thread
+};
+
+// Runs one arm on this machine: starts a process a rank (experiments/launch/placement.h), leads them, waits, and collects.
+// `spec` is resolved and valid. Always returns a record: a run that failed or was interrupted has its status there and
+// no figures. When it returns, no process it started is left.
+RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
+
+// A record with everything but status and reports: id, time, build, machine.
+RunRecord NewRecord(const RunSpec& spec);
+
+// Puts the processes' reports into the record; evaluations and final losses, which each worker has of its own share,
+// become those of the whole in worker 0's report.
+void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
+
+// What of the processes' last heartbeats a display shows.
+ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec& spec);
+
+// 32 random hexadecimal digits.
+std::string NewToken();
+
+// The options of a run's coordinator; `listen_address` with port.
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& listen_address,
+                                        const std::string& token);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_LAUNCH_RUN_ARM_H_

@@ -1,0 +1,185 @@
+#include "server/shard_service.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/exchange/parts.h"
+#include "common/update/update_rule.h"
+
+namespace ringmaster {
+namespace {
+
+using Consistency = ParameterServerSpec;
+
+constexpr int32_t kPull = -1;
+
+ShardPlan PlanOf(const RunSpec& spec, absl::Span<const Range> parts) {
+  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  ShardPlan plan;
+  plan.workers = spec.training().workers();
+  plan.global_batch = int64_t{1} * spec.training().workers() * spec.training().batch_per_worker();
+  plan.contributions_per_update = ps.consistency() == Consistency::BSP ? plan.workers : 1;
+  if (ps.consistency() == Consistency::BSP) plan.staleness_bound = 0;
+  if (ps.consistency() == Consistency::SSP) plan.staleness_bound = ps.staleness_bound();
+  for (const Range& part : parts) plan.part_counts.push_back(part.count);
+  return plan;
+}
+
+absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec& spec, const ParamLayout& layout,
+                                                                   absl::Span<const float> initial_weights,
+                                                                   int32_t index, Transport& transport) {
+  RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
+  int64_t shard_count = 0;
+  for (const Range& part : ShardParts(layout, spec.strategy().parameter_server().servers(), index)) {
+    shard_count += part.count;
+  }
+  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), shard_count));
+  return std::unique_ptr<ShardService>(
+      new ShardService(spec, layout, initial_weights, index, transport, std::move(codec), std::move(update)));
+}
+
+ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
+                           int32_t index, Transport& transport, std::unique_ptr<Codec> codec,
+                           std::unique_ptr<UpdateRule> update)
+    : index_(index),
+      workers_(spec.training().workers()),
+      parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
+      wait_limit_(absl::Seconds(spec.limits().wait_seconds())),
+      transport_(transport),
+      codec_(std::move(codec)),
+      core_(PlanOf(spec, parts_), std::move(update), GatherShard(parts_, initial_weights)),
+      peers_(workers_) {
+  const bool exact = codec_->traits().exact;
+  for (Peer& peer : peers_) {
+    for (const Range& part : parts_) {
+      peer.inbox.emplace_back(exact ? part.count * sizeof(float) : codec_->MaxEncodedBytes(part.count));
+      if (!exact) peer.decoded.emplace_back(part.count);
+    }
+    peer.received.resize(parts_.size());
+    peer.push_step.resize(parts_.size());
+    peer.reply.resize(core_.weights().size());
+    peer.sends.reserve(parts_.size() + 1);
+  }
+  ops_.reserve(workers_ * (parts_.size() + 1));
+  expected_.reserve(ops_.capacity());
+  ready_.reserve(workers_);
+}
+
+absl::Status ShardService::ExpectPush(int32_t worker, int32_t part) {
+  Peer& peer = peers_[worker];
+  RM_ASSIGN_OR_RETURN(OpId op, transport_.PostUpTo({Role::kWorker, worker},
+                                                   {MessageKind::kPush, 0, part, peer.push_step[part]},
+                                                   absl::MakeSpan(peer.inbox[part]), &peer.received[part]));
+  ops_.push_back(op);
+  expected_.push_back({worker, part});
+  return absl::OkStatus();
+}
+
+absl::Status ShardService::ExpectPull(int32_t worker) {
+  Peer& peer = peers_[worker];
+  RM_ASSIGN_OR_RETURN(
+      OpId op, transport_.PostUpTo({Role::kWorker, worker}, {MessageKind::kPull, 0, 0, peer.pulls}, {}, &peer.pull));
+  ops_.push_back(op);
+  expected_.push_back({worker, kPull});
+  return absl::OkStatus();
+}
+
+absl::Status ShardService::Run() {
+  for (int32_t worker = 0; worker < workers_; ++worker) {
+    for (size_t part = 0; part < parts_.size(); ++part) RM_RETURN_IF_ERROR(ExpectPush(worker, part));
+    RM_RETURN_IF_ERROR(ExpectPull(worker));
+  }
+  while (farewells_ < workers_) {
+    RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, absl::InfiniteFuture()));
+    const auto begin = std::chrono::steady_clock::now();
+    const Expected what = expected_[index];
+    ops_[index] = ops_.back();
+    expected_[index] = expected_.back();
+    ops_.pop_back();
+    expected_.pop_back();
+    ready_.clear();
+    absl::Status status = what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part);
+    for (size_t i = 0; status.ok() && i < ready_.size(); ++i) status = Answer(ready_[i]);
+    busy_ += std::chrono::steady_clock::now() - begin;
+    RM_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
+  Peer& peer = peers_[worker];
+  const int64_t step = peer.push_step[part];
+  const absl::Span<const std::byte> bytes = absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes);
+  absl::Span<const float> gradient = AsFloats(bytes);
+  const std::string context = absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step);
+  if (!codec_->traits().exact && parts_[part].count > 0) {
+    RM_RETURN_IF_ERROR(Annotate(codec_->Decode(bytes, absl::MakeSpan(peer.decoded[part])), context));
+    gradient = peer.decoded[part];
+  }
+  RM_RETURN_IF_ERROR(
+      Annotate(core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_), context));
+  ++peer.push_step[part];
+  return ExpectPush(worker, part);
+}
+
+absl::Status ShardService::OnPull(int32_t worker) {
+  Peer& peer = peers_[worker];
+  peer.request = DecodePullNote(peer.pull.note);
+  if (peer.request.farewell) {
+    if (peer.done) return absl::InvalidArgumentError(absl::StrCat("worker/", worker, " said farewell twice"));
+    peer.done = true;
+    ++farewells_;
+    return absl::OkStatus();
+  }
+  peer.asked_at = std::chrono::steady_clock::now();
+  return Annotate(core_.OnPull({worker, peer.request.clock, peer.request.drain}, &ready_),
+                  absl::StrCat("pull from worker/", worker));
+}
+
+absl::Status ShardService::Answer(const Reply& reply) {
+  Peer& peer = peers_[reply.worker];
+  const NodeId to{Role::kWorker, reply.worker};
+  // The worker has asked again, so it has the last reply: these waits are over at once.
+  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, absl::Now() + wait_limit_));
+  peer.sends.clear();
+  std::copy(core_.weights().begin(), core_.weights().end(), peer.reply.begin());
+  const MessageKind kind = peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights;
+  const float* data = peer.reply.data();
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    Tag tag{kind, 0, static_cast<int32_t>(part), peer.pulls};
+    tag.note = core_.versions()[part];
+    const auto* bytes = reinterpret_cast<const std::byte*>(data);
+    RM_ASSIGN_OR_RETURN(OpId op, transport_.StartSend(to, tag, {bytes, parts_[part].count * sizeof(float)}));
+    peer.sends.push_back(op);
+    data += parts_[part].count;
+  }
+  Tag answer{MessageKind::kPull, 0, 0, peer.pulls};
+  answer.note = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - peer.asked_at)
+                    .count();
+  RM_ASSIGN_OR_RETURN(OpId op, transport_.StartSend(to, answer, {}));
+  peer.sends.push_back(op);
+  ++peer.pulls;
+  return ExpectPull(reply.worker);
+}
+
+ServerReport ShardService::Report() const {
+  ServerReport report;
+  report.set_index(index_);
+  for (int64_t count : core_.staleness_histogram()) report.add_staleness_histogram(count);
+  report.set_updates(std::accumulate(core_.versions().begin(), core_.versions().end(), int64_t{0}));
+  report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
+  return report;
+}
+
+}  // namespace ringmaster

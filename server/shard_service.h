@@ -1,0 +1,89 @@
+#ifndef RINGMASTER_SERVER_SHARD_SERVICE_H_
+#define RINGMASTER_SERVER_SHARD_SERVICE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/base/partition.h"
+#include "common/codec/codec.h"
+#include "common/exchange/parts.h"
+#include "common/params/param_layout.h"
+#include "common/transport/transport.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
+#include "server/shard_core.h"
+
+namespace ringmaster {
+
+// One server of a run: receives pushes and pulls, lets ShardCore decide, sends weights. Run is called once, by the
+// server's own thread, and ends when every worker has said farewell.
+class ShardService {
+ public:
+  // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
+  // server/`index` and outlives the service.
+  static absl::StatusOr<std::unique_ptr<ShardService>> Create(const RunSpec& spec, const ParamLayout& layout,
+                                                              absl::Span<const float> initial_weights, int32_t index,
+                                                              Transport& transport);
+
+  // Serves until all workers are done. A server waits for its workers without a deadline of its own: workers watch
+  // their own waits, the control plane watches heartbeats, and an abort of the transport ends this one with its status.
+  absl::Status Run();
+
+  // After Run.
+  ServerReport Report() const;
+
+ private:
+  // A worker as this server sees it. Buffers are by part (bucket).
+  struct Peer {
+    std::vector<std::vector<std::byte>> inbox;   // what is pushed, encoded
+    std::vector<std::vector<float>> decoded;     // empty for the exact codec: the inbox holds the floats
+    std::vector<Received> received;
+    std::vector<int64_t> push_step;              // the step whose push is expected next
+    Received pull;
+    int64_t pulls = 0;                           // requests expected so far; numbers the tags
+    PullNote request;                            // the one being answered
+    std::chrono::steady_clock::time_point asked_at;
+    std::vector<float> reply;                    // a snapshot: later updates must not tear it
+    std::vector<OpId> sends;                     // of the last reply
+    bool done = false;
+  };
+  // What an operation in ops_ stands for.
+  struct Expected {
+    int32_t worker = 0;
+    int32_t part = 0;  // -1: a pull request
+  };
+
+  ShardService(const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights, int32_t index,
+               Transport& transport, std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update);
+
+  absl::Status ExpectPush(int32_t worker, int32_t part);
+  absl::Status ExpectPull(int32_t worker);
+  absl::Status OnPush(int32_t worker, int32_t part);
+  absl::Status OnPull(int32_t worker);
+  absl::Status Answer(const Reply& reply);
+
+  const int32_t index_;
+  const int32_t workers_;
+  const std::vector<Range> parts_;
+  const absl::Duration wait_limit_;
+  Transport& transport_;
+  const std::unique_ptr<Codec> codec_;
+  ShardCore core_;
+  std::vector<Peer> peers_;
+  // The posted receives, and beside each what it stands for.
+  std::vector<OpId> ops_;
+  std::vector<Expected> expected_;
+  std::vector<Reply> ready_;
+  int32_t farewells_ = 0;
+  std::chrono::steady_clock::duration busy_{};
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_SERVER_SHARD_SERVICE_H_

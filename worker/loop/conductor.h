@@ -1,0 +1,35 @@
+#ifndef RINGMASTER_WORKER_LOOP_CONDUCTOR_H_
+#define RINGMASTER_WORKER_LOOP_CONDUCTOR_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace ringmaster {
+
+// Where a worker is right now. Written by its step thread, read by whoever reports progress; every field by itself is
+// consistent, which is all a progress line needs.
+struct WorkerProgress {
+  std::atomic<int64_t> step{0};               // the step under way, or the last one
+  std::atomic<const char*> phase{"start"};    // a string literal
+  std::atomic<double> loss{0};
+  std::atomic<double> samples_per_second{0};  // of all workers together, as this one sees it
+  std::atomic<double> test_accuracy{0};       // of this worker's share, last evaluation
+};
+
+// The training loop's view of the control plane.
+class Conductor {
+ public:
+  virtual ~Conductor() = default;
+  // Returns when every worker of the run has arrived at the barrier of this name; names are used once. The run's failure
+  // wakes it with its status.
+  virtual absl::Status Barrier(absl::string_view name) = 0;
+  // The first failure of the run, if any, without waiting.
+  virtual absl::Status status() = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_LOOP_CONDUCTOR_H_

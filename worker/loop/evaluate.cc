@@ -1,0 +1,26 @@
+#include "worker/loop/evaluate.h"
+
+#include <algorithm>
+
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+
+absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
+                                    Model& model, BatchUpload& upload) {
+  BatchScore total;
+  const int64_t features = samples.shape.features();
+  for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {
+    const int64_t count = std::min(max_batch, range.end() - begin);
+    RM_ASSIGN_OR_RETURN(BatchView batch, upload.Upload(samples.features.data() + begin * features,
+                                                       samples.labels.data() + begin, count));
+    RM_RETURN_IF_ERROR(model.Forward(batch, weights));
+    RM_ASSIGN_OR_RETURN(BatchScore score, model.Score());
+    total.loss_sum += score.loss_sum;
+    total.correct += score.correct;
+    total.count += score.count;
+  }
+  return total;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,64 @@
+#ifndef RINGMASTER_WORKER_LOOP_STAGER_H_
+#define RINGMASTER_WORKER_LOOP_STAGER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/params/param_layout.h"
+#include "common/tensor/tensor.h"
+#include "worker/kernels/kernel_library.h"
+
+namespace ringmaster {
+
+// How gradients leave the kernels' memory.
+struct StagerOptions {
+  float scale = 1.0f;                 // 1/N; 1 for solo
+  int32_t workers = 1;                // N, for the bound of exact sums
+  bool deterministic = false;
+  int32_t deterministic_bits = 0;     // k: scaled gradients are rounded to multiples of 2^-k
+};
+
+// Brings gradients from the kernel library's place to the host and weights back, and scales: the same for all arms. Host
+// gradients live in two arenas by step parity, so that one step's may still be on its way while the next is computed;
+// `single` takes a slot of its own for every micro-batch. The step thread's.
+class Stager {
+ public:
+  // `slots`: gradient arenas on the host.
+  static absl::StatusOr<std::unique_ptr<Stager>> Create(KernelLibrary& kernels, const ParamLayout& layout,
+                                                        const StagerOptions& options, int32_t slots);
+
+  // Where backward writes: the host arena of `slot` itself, or device memory.
+  TensorView gradients(int32_t slot);
+
+  // The host arena of `slot`.
+  absl::Span<float> host_gradients(int32_t slot) { return host_[slot].float_span(); }
+
+  // Makes `bucket` of `slot` available on the host, scaled. OutOfRange under `deterministic` when a value is too large
+  // for exact sums: the message names bucket and value.
+  absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, const Bucket& bucket);
+
+  // The weights where the kernels can read them: the host arena itself, or a device copy renewed when `version` moved.
+  absl::StatusOr<TensorView> Weights(absl::Span<const float> host, int64_t version);
+
+ private:
+  Stager(KernelLibrary& kernels, const ParamLayout& layout, const StagerOptions& options)
+      : kernels_(kernels), layout_(layout), options_(options) {}
+
+  absl::Status RoundToGrid(int32_t bucket, absl::Span<float> values) const;
+
+  KernelLibrary& kernels_;
+  const ParamLayout& layout_;
+  const StagerOptions options_;
+  std::vector<Buffer> host_;    // by slot
+  Buffer device_gradients_;     // empty on the host
+  Buffer device_weights_;       // likewise
+  int64_t uploaded_version_ = -1;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_LOOP_STAGER_H_

@@ -1,0 +1,263 @@
+#include "worker/loop/training_loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/fingerprint.h"
+#include "common/base/partition.h"
+#include "common/base/status_macros.h"
+#include "common/update/update_rule.h"
+#include "common/vecmath/vecmath.h"
+#include "worker/loop/evaluate.h"
+#include "worker/strategy/registry.h"
+
+namespace ringmaster {
+namespace {
+
+double MillisecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
+  const TrainingSpec& training = spec.training();
+  return {spec.data().seed(), samples, int64_t{1} * training.workers() * training.batch_per_worker(),
+          training.batch_per_worker()};
+}
+
+}  // namespace
+
+TrainingLoop::TrainingLoop(const WorkerSetup& setup)
+    : setup_(setup),
+      training_(setup.spec->training()),
+      micro_batches_(setup.spec->strategy().has_single() ? training_.workers() : 1),
+      global_batch_(int64_t{1} * training_.workers() * training_.batch_per_worker()),
+      loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count())),
+      weights_(*setup.initial_weights) {}
+
+absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
+  std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
+  RM_RETURN_IF_ERROR(loop->Prepare());
+  return loop;
+}
+
+absl::Status TrainingLoop::Prepare() {
+  const ParamLayout& layout = setup_.model->layout();
+  StagerOptions staging;
+  staging.scale = is_solo() ? 1.0f : 1.0f / static_cast<float>(training_.workers());
+  staging.workers = training_.workers();
+  staging.deterministic = training_.deterministic();
+  staging.deterministic_bits = training_.deterministic_bits();
+  RM_ASSIGN_OR_RETURN(stager_,
+                      Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
+  const int64_t max_batch = std::max<int64_t>(kEvaluationBatch, training_.batch_per_worker());
+  RM_ASSIGN_OR_RETURN(upload_,
+                      BatchUpload::Create(*setup_.kernels, max_batch, setup_.dataset->train.shape.features()));
+  RM_ASSIGN_OR_RETURN(update_, CreateUpdateRule(setup_.spec->optimizer(), layout.count()));
+  WorkerLink link;
+  link.rank = setup_.rank;
+  link.workers = training_.workers();
+  link.servers = setup_.spec->strategy().parameter_server().servers();
+  link.global_batch = global_batch_;
+  link.spec = setup_.spec;
+  link.layout = &layout;
+  link.weights = &weights_;
+  link.transport = setup_.transport;
+  link.update = update_.get();
+  link.step_times = &step_times_;
+  RM_ASSIGN_OR_RETURN(strategy_, CreateStrategy(link));
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::Run(WorkerReport* report) {
+  report->set_rank(setup_.rank);
+  report->set_kernel_target(setup_.kernels->target());
+  RM_RETURN_IF_ERROR(setup_.conductor->Barrier("start"));
+  const int64_t every = is_solo() ? 0 : training_.evaluate_every_samples();
+  int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
+  Clock::time_point mark = Clock::now();
+  for (int64_t step = 0; step < training_.steps(); ++step) {
+    setup_.progress->step.store(step, std::memory_order_relaxed);
+    absl::Status status = RunStep(step);
+    if (!status.ok()) {
+      return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step, " phase=",
+                                           setup_.progress->phase.load(std::memory_order_relaxed)));
+    }
+    CountStep(step, MillisecondsSince(mark), report);
+    mark = Clock::now();
+    const int64_t samples_seen = (step + 1) * global_batch_;
+    const bool last = step + 1 == training_.steps();
+    if (!last && (every == 0 || samples_seen < next_evaluation)) continue;
+    // Draining is part of training: its time goes to the clock and, between steps, to the next step.
+    Enter("drain");
+    RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
+    drain_ms_ = MillisecondsSince(mark);
+    training_ms_ += drain_ms_;
+    if (!is_solo()) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
+    while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
+    mark = Clock::now();
+  }
+  if (!is_solo()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
+  return FillReport(report);
+}
+
+absl::Status TrainingLoop::RunStep(int64_t step) {
+  batch_loss_ = 0;
+  Enter("gate");
+  RM_RETURN_IF_ERROR(strategy_->BeginStep(step));
+  for (int32_t micro_batch = 0; micro_batch < micro_batches_; ++micro_batch) {
+    RM_RETURN_IF_ERROR(Compute(step, micro_batch));
+  }
+  Enter("exchange");
+  RM_RETURN_IF_ERROR(strategy_->EndStep(step));
+  batch_loss_ /= micro_batches_;
+  if (!std::isfinite(batch_loss_)) {
+    return absl::OutOfRangeError(absl::StrCat("the training loss is ", batch_loss_,
+                                              "; lower optimizer.learning_rate (now ",
+                                              setup_.spec->optimizer().learning_rate(), ")"));
+  }
+  setup_.progress->loss.store(batch_loss_, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
+  TensorView weights;
+  BatchView batch;
+  {
+    Enter("load");
+    ScopedPhase phase(step_times_, Phase::kLoad);
+    // `single` computes the batches of all ranks, one after the other.
+    loader_.Fill(setup_.rank + micro_batch, step, &batch_);
+    const uint64_t fingerprint = BatchFingerprint(batch_);
+    batch_log_.append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
+  }
+  {
+    Enter("upload");
+    ScopedPhase phase(step_times_, Phase::kUpload);
+    RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
+    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(batch_.features.data(), batch_.labels.data(), batch_.count()));
+  }
+  {
+    Enter("forward");
+    ScopedPhase phase(step_times_, Phase::kForward);
+    RM_RETURN_IF_ERROR(setup_.model->Forward(batch, weights));
+  }
+  Enter("backward");
+  const Clock::time_point begin = Clock::now();
+  const double others_before = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate);
+  const int32_t slot = micro_batches_ > 1 ? micro_batch : static_cast<int32_t>(step % 2);
+  RM_RETURN_IF_ERROR(
+      setup_.model->Backward(weights, stager_->gradients(slot), [this, step, micro_batch](const Bucket& bucket) {
+        return BucketDone(step, micro_batch, bucket);
+      }));
+  // Staging and adding happen inside Backward's calls; they have phases of their own.
+  const double others_ms = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate) -
+                           others_before;
+  RM_ASSIGN_OR_RETURN(BatchScore score, setup_.model->Score());
+  const auto backward = std::chrono::duration<double, std::milli>(MillisecondsSince(begin) - others_ms);
+  step_times_.Add(Phase::kBackward, std::chrono::duration_cast<Clock::duration>(backward));
+  batch_loss_ += score.loss_sum / static_cast<double>(score.count);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket) {
+  absl::Span<float> gradient;
+  const int32_t slot = micro_batches_ > 1 ? micro_batch : static_cast<int32_t>(step % 2);
+  {
+    ScopedPhase phase(step_times_, Phase::kDownload);
+    RM_ASSIGN_OR_RETURN(gradient, stager_->Fetch(slot, bucket));
+  }
+  if (micro_batches_ > 1) {
+    // The addition everybody makes: ((g0 + g1) + g2) + ..., each gradient from a buffer of its own.
+    ScopedPhase phase(step_times_, Phase::kUpdate);
+    if (micro_batch > 0) {
+      absl::Span<float> total = stager_->host_gradients(0).subspan(bucket.begin, bucket.count);
+      Add(gradient, total);
+      gradient = total;
+    }
+    if (micro_batch + 1 < micro_batches_) return absl::OkStatus();
+  }
+  return strategy_->GradReady(step, bucket, gradient);
+}
+
+absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* report) {
+  const std::string name = absl::StrCat("evaluate ", samples_seen);
+  Enter("evaluate");
+  RM_RETURN_IF_ERROR(setup_.conductor->Barrier(absl::StrCat(name, " begin")));
+  const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
+  const Samples& test = setup_.dataset->test;
+  const Range range = Part(test.count(), shares, setup_.rank);
+  if (range.count > 0) {
+    RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
+    RM_ASSIGN_OR_RETURN(BatchScore score,
+                        Evaluate(test, range, kEvaluationBatch, weights, *setup_.model, upload_));
+    Evaluation* evaluation = report->add_evaluations();
+    evaluation->set_samples_seen(samples_seen);
+    evaluation->set_seconds(training_ms_ / 1000);
+    evaluation->set_test_loss(score.loss_sum / static_cast<double>(score.count));
+    evaluation->set_test_accuracy(static_cast<double>(score.correct) / static_cast<double>(score.count));
+    evaluation->set_count(score.count);
+    setup_.progress->test_accuracy.store(evaluation->test_accuracy(), std::memory_order_relaxed);
+  }
+  return setup_.conductor->Barrier(absl::StrCat(name, " end"));
+}
+
+absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
+  Enter("final loss");
+  const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
+  const Samples& train = setup_.dataset->train;
+  const Range range = Part(train.count(), shares, setup_.rank);
+  if (range.count == 0) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
+  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, kEvaluationBatch, weights, *setup_.model, upload_));
+  report->set_final_loss(score.loss_sum / static_cast<double>(score.count));
+  report->set_final_loss_count(score.count);
+  return absl::OkStatus();
+}
+
+void TrainingLoop::CountStep(int64_t step, double step_ms, WorkerReport* report) {
+  training_ms_ += step_ms;
+  step_ms += std::exchange(drain_ms_, 0);
+  const PhaseTimes times = std::exchange(step_times_, {});
+  report->add_step_ms(static_cast<float>(step_ms));
+  report->add_step_loss(static_cast<float>(batch_loss_));
+  if (step < training_.warmup_steps()) return;
+  timed_ms_ += step_ms;
+  ++timed_steps_;
+  for (int phase = 0; phase < kPhaseCount; ++phase) phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
+  setup_.progress->samples_per_second.store(1000.0 * global_batch_ * timed_steps_ / timed_ms_,
+                                            std::memory_order_relaxed);
+}
+
+absl::Status TrainingLoop::FillReport(WorkerReport* report) {
+  const ExchangeReport exchange = strategy_->Finish();
+  phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
+  phase_ms_[static_cast<int>(Phase::kExchange)] += exchange.exchange_ms;
+  phase_ms_[static_cast<int>(Phase::kReduce)] += exchange.reduce_ms;
+  for (int phase = 0; phase < kPhaseCount; ++phase) {
+    (*report->mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] =
+        timed_steps_ > 0 ? phase_ms_[phase] / timed_steps_ : 0;
+  }
+  report->set_timed_seconds(timed_ms_ / 1000);
+  report->set_timed_steps(timed_steps_);
+  report->set_batch_log_fingerprint(Fingerprint64(batch_log_));
+  report->set_weights_sha256(Sha256Hex(weights_.front()));
+  report->set_index_bytes_up(exchange.index_bytes);
+  if (setup_.transport == nullptr) return absl::OkStatus();
+  const Traffic traffic = setup_.transport->traffic();
+  for (const auto& [kind, count] : traffic.sent) {
+    if (kind != MessageKind::kDrain) report->set_payload_bytes_up(report->payload_bytes_up() + count.payload_bytes);
+    report->set_header_bytes_up(report->header_bytes_up() + count.header_bytes);
+  }
+  for (const auto& [kind, count] : traffic.received) {
+    if (kind != MessageKind::kDrain) {
+      report->set_payload_bytes_down(report->payload_bytes_down() + count.payload_bytes);
+    }
+    report->set_header_bytes_down(report->header_bytes_down() + count.header_bytes);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

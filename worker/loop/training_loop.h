@@ -1,0 +1,89 @@
+#ifndef RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_
+#define RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/transport/metered.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
+#include "worker/data/dataset.h"
+#include "worker/data/loader.h"
+#include "worker/kernels/kernel_library.h"
+#include "worker/loop/batch_upload.h"
+#include "worker/loop/conductor.h"
+#include "worker/loop/stager.h"
+#include "worker/model/model.h"
+#include "worker/strategy/strategy.h"
+
+namespace ringmaster {
+
+// What one worker trains with; everything outlives the loop.
+struct WorkerSetup {
+  int32_t rank = 0;
+  const RunSpec* spec = nullptr;         // resolved
+  const Dataset* dataset = nullptr;
+  KernelLibrary* kernels = nullptr;
+  Model* model = nullptr;
+  const std::vector<float>* initial_weights = nullptr;
+  MeteredTransport* transport = nullptr; // null where nothing is exchanged
+  Conductor* conductor = nullptr;
+  WorkerProgress* progress = nullptr;
+};
+
+// Samples an evaluation takes at once; models are built for at least this many.
+inline constexpr int64_t kEvaluationBatch = 256;
+
+// The one training loop: the same code for every arm. Runs all steps of the spec, evaluates with all clocks stopped,
+// drains, and reports. Called by the worker's step thread.
+class TrainingLoop {
+ public:
+  static absl::StatusOr<std::unique_ptr<TrainingLoop>> Create(const WorkerSetup& setup);
+
+  // The error names step and phase. What was measured until then is in the report.
+  absl::Status Run(WorkerReport* report);
+
+ private:
+  explicit TrainingLoop(const WorkerSetup& setup);
+
+  absl::Status Prepare();
+  absl::Status RunStep(int64_t step);
+  absl::Status Compute(int64_t step, int32_t micro_batch);
+  absl::Status BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket);
+  absl::Status EvaluateAll(int64_t samples_seen, WorkerReport* report);
+  absl::Status ScoreTrainingSet(WorkerReport* report);
+  absl::Status FillReport(WorkerReport* report);
+  // Adds the step, and the drain before it, to the totals.
+  void CountStep(int64_t step, double step_ms, WorkerReport* report);
+  void Enter(const char* phase) { setup_.progress->phase.store(phase, std::memory_order_relaxed); }
+  bool is_solo() const { return setup_.spec->strategy().has_solo(); }
+
+  const WorkerSetup setup_;
+  const TrainingSpec& training_;
+  const int32_t micro_batches_;   // N for `single`, else 1
+  const int64_t global_batch_;
+  Loader loader_;
+  WeightStore weights_;
+  std::unique_ptr<UpdateRule> update_;
+  std::unique_ptr<Stager> stager_;
+  BatchUpload upload_;
+  std::unique_ptr<SyncStrategy> strategy_;
+
+  Batch batch_;
+  double batch_loss_ = 0;                 // of the step so far, summed over micro-batches
+  std::string batch_log_;                 // fingerprints of all batches, 8 bytes each
+  PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too
+  double drain_ms_ = 0;                   // between the last step and the next: that one's
+  double phase_ms_[kPhaseCount] = {};     // totals over timed steps
+  double training_ms_ = 0;                // clocks stopped during evaluations
+  double timed_ms_ = 0;
+  int64_t timed_steps_ = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_

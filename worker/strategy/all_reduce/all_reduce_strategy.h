@@ -1,0 +1,19 @@
+#ifndef RINGMASTER_WORKER_STRATEGY_ALL_REDUCE_ALL_REDUCE_STRATEGY_H_
+#define RINGMASTER_WORKER_STRATEGY_ALL_REDUCE_ALL_REDUCE_STRATEGY_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "worker/strategy/strategy.h"
+
+namespace ringmaster {
+
+// Every worker holds the weights; each bucket's gradient is summed over all workers during backward by the collective
+// the spec names, and every worker applies the same update. With a codec that is summable on the wire the collective
+// adds encoded elements; with any other, encoded gradients are gathered by all and decoded and added in rank order
+// by everyone, the encoder included, so that replicas stay equal bit for bit.
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_STRATEGY_ALL_REDUCE_ALL_REDUCE_STRATEGY_H_
