@@ -19,7 +19,8 @@ absl::Status CheckCall(const MaxPoolBackwardCall& call);
 absl::Status CheckCall(const SwapAxesCall& call);
 absl::Status CheckCall(const SoftmaxCrossEntropyCall& call);
 
-// Whether every label of the call, readable from the host, is in [0, classes). InvalidArgument names the first that is not.
+// Whether every label of the call, readable from the host, is in [0, classes). InvalidArgument names the first that
+// is not.
 absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call);
 
 }  // namespace ringmaster

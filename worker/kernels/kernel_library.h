@@ -106,8 +106,9 @@ struct SwapAxesCall {
   float* output = nullptr;
 };
 
-// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log softmax(logits)[l]; row_correct = 1
-// when l is the first largest logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) * gradient_scale.
+// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log softmax(logits)[l]; row_correct
+// = 1 when l is the first largest logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) *
+// gradient_scale.
 struct SoftmaxCrossEntropyCall {
   int64_t rows = 0, classes = 0;
   const float* logits = nullptr;
@@ -120,15 +121,16 @@ struct SoftmaxCrossEntropyCall {
 
 // The operations of forward and backward, on one device. `reference` is naive and the oracle of the others; `cpu` uses
 // a BLAS and SIMD; `cublas` CUDA kernels and cuBLAS. One thread at a time. Same inputs, same bits, on one machine.
-// Every operation answers InvalidArgument with its sizes for a call that makes no sense (negative sizes, rows shorter than
-// their contents), and has then written nothing. Memory of one call does not overlap, unless it is named in place.
+// Every operation answers InvalidArgument with its sizes for a call that makes no sense (negative sizes, rows shorter
+// than their contents), and has then written nothing. Memory of one call does not overlap, unless it is named in
+// place.
 class KernelLibrary {
  public:
   virtual ~KernelLibrary() = default;
   virtual absl::string_view name() const = 0;
   virtual Place place() const = 0;
-  // What the operations run on, as far as it decides their bits ("onednn 2.6.3 avx512_core_bf16", "sm_90 NVIDIA H200"): all
-  // ranks of a run agree on it.
+  // What the operations run on, as far as it decides their bits ("onednn 2.6.3 avx512_core_bf16", "sm_90 NVIDIA
+  // H200"): all ranks of a run agree on it.
   virtual std::string target() const = 0;
   // Scratch of this size is still worked on at full speed (it stays in a core's own cache): layers cut their column
   // blocks to it.

@@ -15,7 +15,8 @@ constexpr KernelLibraryInfo kLibraries[] = {
     {"reference", "naive loops, the oracle of the others; slow"},
 };
 
-// cublas where it can run. A library that is there but of another build is an error to be seen, not a reason to be slow.
+// cublas where it can run. A library that is there but of another build is an error to be seen, not a reason to be
+// slow.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateBest(int device) {
   absl::StatusOr<std::unique_ptr<KernelLibrary>> cublas = LoadCublasLibrary(device);
   if (cublas.ok() || !absl::IsUnavailable(cublas.status())) return cublas;

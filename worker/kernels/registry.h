@@ -14,7 +14,8 @@ namespace ringmaster {
 // The kernel library `name` ("auto", "reference", "cpu", "cublas") for one worker. "auto" is cublas where the CUDA
 // library loads and finds a device, else cpu. `device` picks the GPU (ignored on the host).
 // NotFound: unknown name, known ones listed. Unavailable: cublas without a library, driver or device; the message says
-// which. FailedPrecondition: a CUDA library of another build. "cpu" keeps its BLAS to one thread in whichever thread calls.
+// which. FailedPrecondition: a CUDA library of another build. "cpu" keeps its BLAS to one thread in whichever thread
+// calls.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_view name, int device);
 
 // What "cublas" would say here, for `doctor`: OK with a description of the devices, or why not.

@@ -10,9 +10,9 @@
 
 namespace ringmaster {
 
-// Fully connected layers fc1, fc2, ... of the `hidden` sizes with relu, and a last one to the classes, over each sample's
-// features in a row. No hidden layer: softmax regression.
-// InvalidArgument: a size below one, or as Sequential says.
+// Fully connected layers fc1, fc2, ... of the `hidden` sizes with relu, and a last one to the classes, over each
+// sample's features in a row. No hidden layer: softmax regression. InvalidArgument: a size below one, or as
+// Sequential says.
 absl::StatusOr<std::unique_ptr<Model>> CreateMlp(absl::Span<const int32_t> hidden, const ModelOptions& options,
                                                  KernelLibrary& kernels);
 

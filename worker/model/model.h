@@ -41,8 +41,8 @@ class Model {
   // Writes the initial weights on the host; the same numbers on every backend and machine. Layers' own scheme:
   // uniform in +-sqrt(1/fan_in), as PyTorch's linear and conv defaults; each tensor has a stream of its own.
   virtual void InitWeights(uint64_t seed, absl::Span<float> weights) const = 0;
-  // Activations and losses of `batch` (1 <= count <= max_batch) under `weights`. The batch's memory stays as it is until
-  // Backward or the next Forward. InvalidArgument: a batch or arena of another size or place.
+  // Activations and losses of `batch` (1 <= count <= max_batch) under `weights`. The batch's memory stays as it is
+  // until Backward or the next Forward. InvalidArgument: a batch or arena of another size or place.
   virtual absl::Status Forward(const BatchView& batch, TensorView weights) = 0;
   // The mean-loss gradient of the batch last given to Forward, with the same weights; overwrites `gradients`. Announces
   // each bucket, in order, as soon as the calls that complete it have been made (on a device: enqueued). A status from

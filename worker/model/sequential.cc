@@ -36,8 +36,9 @@ absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(std::vector<std::uniqu
                                                    "bucket at least ", kFloatBytes, " bytes"));
   }
   std::unique_ptr<Sequential> model(new Sequential(std::move(layers), options, kernels));
-  RM_RETURN_IF_ERROR(Annotate(model->AllocateActivations(),
-                              absl::StrCat("activations of ", options.max_batch, " samples; a smaller batch needs less")));
+  RM_RETURN_IF_ERROR(Annotate(
+      model->AllocateActivations(),
+      absl::StrCat("activations of ", options.max_batch, " samples (a smaller batch needs less)")));
   return std::unique_ptr<Model>(std::move(model));
 }
 

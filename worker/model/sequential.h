@@ -15,8 +15,8 @@ namespace ringmaster {
 // allocate nothing. Parameters lie in the arena last layer first, a layer's own in its order.
 class Sequential final : public Model {
  public:
-  // `layers` in forward order, the first takes a batch's features as loaded, the last gives options.shape.classes logits.
-  // `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
+  // `layers` in forward order, the first takes a batch's features as loaded, the last gives options.shape.classes
+  // logits. `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
   static absl::StatusOr<std::unique_ptr<Model>> Create(std::vector<std::unique_ptr<Layer>> layers,
                                                        const ModelOptions& options, KernelLibrary& kernels);
 

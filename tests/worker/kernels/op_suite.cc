@@ -107,8 +107,8 @@ std::vector<float> Multiply(ReferenceLibrary& reference, GemmCall call, const st
 
 }  // namespace
 
-// k products and their sum, scaled and added to c, in any order and fused or not: k + 3 roundings relative to the sum of
-// absolute terms, plus the two of the reference and of the scale itself.
+// k products and their sum, scaled and added to c, in any order and fused or not: k + 3 roundings relative to the sum
+// of absolute terms, plus the two of the reference and of the scale itself.
 TEST_P(KernelOpTest, GemmAgreesWithTheReferenceForAllTransposesAndRowLengths) {
   const std::vector<GemmCase> cases = {{1, 1, 1},    {3, 5, 7},     {17, 33, 9},  {20, 576, 25}, {50, 128, 500},
                                        {500, 64, 50}, {32, 500, 80}, {10, 50, 32}, {1, 64, 100},  {64, 1, 100},
@@ -248,7 +248,8 @@ TEST_P(KernelOpTest, Im2ColGivesTheReferencesValues) {
 // A pixel takes part in at most kernel^2 windows: as many additions, relative to the sum of absolute terms.
 TEST_P(KernelOpTest, Col2ImAddsToTheImagesInTheRangeAlone) {
   for (const WindowCase& window : WindowCases()) {
-    const std::vector<float> columns = RandomFloats(ColumnElements(window)), before = RandomFloats(InputElements(window.shape));
+    const std::vector<float> columns = RandomFloats(ColumnElements(window));
+    const std::vector<float> before = RandomFloats(InputElements(window.shape));
     const std::vector<float> absolute = Absolute(columns);
     std::vector<float> expected = before, scale = Absolute(before);
     Floats device_columns(kernels(), columns, RandomOffset()), gradient(kernels(), before, RandomOffset());
@@ -343,8 +344,8 @@ TEST_P(KernelOpTest, SwapAxesMovesEveryElement) {
   }
 }
 
-// Exponentials good to 4 units in the last place of arguments that are themselves rounded once (relative to the spread of
-// the logits), and a sum of `classes` terms.
+// Exponentials good to 4 units in the last place of arguments that are themselves rounded once (relative to the
+// spread of the logits), and a sum of `classes` terms.
 TEST_P(KernelOpTest, SoftmaxCrossEntropyAgreesWithTheReference) {
   for (const auto& [rows, classes] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 2}, {32, 10}, {7, 1000}}) {
     for (const float spread : {0.0f, 1.0f, 30.0f, 5000.0f}) {

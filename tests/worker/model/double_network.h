@@ -12,8 +12,9 @@
 
 namespace ringmaster {
 
-// The models once more, forward only, in double precision and straight from their definitions: images by sample, channel,
-// row and column; convolution plus bias, then relu, then pooling. Shares no code with the models it is held against.
+// The models once more, forward only, in double precision and straight from their definitions: images by sample,
+// channel, row and column; convolution plus bias, then relu, then pooling. Shares no code with the models it is held
+// against.
 
 // Parameter tensors by name.
 using DoubleParams = std::map<std::string, std::vector<double>>;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -76,8 +77,8 @@ double LossInDouble(const ModelCase& from, const DoubleParams& params, const Mod
                                : MlpLoss(params, batch, static_cast<int>(from.hidden.size()) + 1);
 }
 
-// The central difference of the loss along `direction` of the tensor `name`. The step is so small that hardly any relu or
-// maximum changes sides, and still leaves 7 digits of a loss in double.
+// The central difference of the loss along `direction` of the tensor `name`. The step is so small that hardly any
+// relu or maximum changes sides, and still leaves 7 digits of a loss in double.
 double Slope(const ModelCase& from, const ModelRun& run, const std::string& name,
              const std::vector<double>& direction) {
   constexpr double kStep = 1e-7;
@@ -240,12 +241,14 @@ TEST_P(ModelTest, InitialWeightsAreTheSameOnEveryLibraryAndFollowTheSeed) {
   (*other)->InitWeights(5, absl::MakeSpan(there));
   (*model)->InitWeights(6, absl::MakeSpan(reseeded));
   EXPECT_TRUE(SameBits(here, there));
+  std::set<float> starts;  // of each tensor, in its bounds: different, as each has a stream of its own
   for (const Param& param : (*model)->layout().params()) {
     const int64_t fan_in = param.name == "fc2.weight" || param.name == "fc2.bias"         ? 500
                            : param.name == "fc1.weight" || param.name == "fc1.bias"       ? 800
                            : param.name == "conv2.weight" || param.name == "conv2.bias"   ? 500
                                                                                           : 25;
     const double bound = std::sqrt(1.0 / static_cast<double>(fan_in));
+    starts.insert(static_cast<float>(here[param.begin] / bound));
     double largest = 0;
     int64_t equal = 0;
     for (int64_t i = param.begin; i < param.begin + param.count; ++i) {
@@ -257,6 +260,7 @@ TEST_P(ModelTest, InitialWeightsAreTheSameOnEveryLibraryAndFollowTheSeed) {
     EXPECT_GT(largest, 0.5 * bound) << param.name;
     EXPECT_LT(equal, 1 + param.count / 1000) << param.name << " does not follow the seed";
   }
+  EXPECT_EQ(starts.size(), (*model)->layout().params().size());
 }
 
 TEST_P(ModelTest, ScoreCountsExactlyTheSamplesWhoseLabelHasTheLargestLogit) {

@@ -46,8 +46,8 @@ void AddPosition(const Col2ImCall& call, const Position& position, const float* 
 
 }  // namespace
 
-// input_gradient of the images in the range += columns, each pixel in the order of the kernel's positions. The images of
-// one channel stay in the first cache while all positions are added to them.
+// input_gradient of the images in the range += columns, each pixel in the order of the kernel's positions. The images
+// of one channel stay in the first cache while all positions are added to them.
 void Col2Im(const Col2ImCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t row_length = call.image_count * shape.out_height() * shape.out_width();

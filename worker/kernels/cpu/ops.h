@@ -6,8 +6,8 @@
 #include "absl/status/status.h"
 #include "worker/kernels/kernel_library.h"
 
-// The operations as kernel_library.h defines them, one a file. The order of every sum depends on the sizes alone, never on
-// the alignment of memory or the thread. Sizes have been checked (check_call.h). Thread-safe.
+// The operations as kernel_library.h defines them, one a file. The order of every sum depends on the sizes alone,
+// never on the alignment of memory or the thread. Sizes have been checked (check_call.h). Thread-safe.
 namespace ringmaster::cpu {
 
 // By oneDNN, on one thread: sets the calling thread's OpenMP to one. Internal: oneDNN's refusal, with the sizes.

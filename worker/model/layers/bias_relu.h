@@ -18,8 +18,8 @@ struct BiasReluOptions {
 
 // relu(input + bias of the channel) on CNHW images, in one pass and in place.
 //
-// It may stand behind the pooling of its convolution instead of before it: adding a constant and relu are monotonic, also
-// as they round, so they commute with a maximum, and the same values come out for a quarter of the work.
+// It may stand behind the pooling of its convolution instead of before it: adding a constant and relu are monotonic,
+// also as they round, so they commute with a maximum, and the same values come out for a quarter of the work.
 class BiasRelu final : public Layer {
  public:
   // `kernels` outlives the layer.

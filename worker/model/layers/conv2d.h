@@ -20,9 +20,10 @@ struct Conv2dOptions {
 
 // Convolution of CNHW images, stride 1, without bias (BiasRelu adds that): output[out_channels][images][oh][ow].
 //
-// Works through blocks of images whose columns fit the library's fast scratch: im2col of a block, then one GEMM straight
-// into its place in the output. Backward makes the columns again rather than keep them, and adds the blocks' weight
-// gradients up in order, so the blocks decide the rounding: they depend on the largest batch, not on the one at hand.
+// Works through blocks of images whose columns fit the library's fast scratch: im2col of a block, then one GEMM
+// straight into its place in the output. Backward makes the columns again rather than keep them, and adds the blocks'
+// weight gradients up in order, so the blocks decide the rounding: they depend on the largest batch, not on the one
+// at hand.
 class Conv2d final : public Layer {
  public:
   // `kernels` outlives the layer. Errors: no memory for the columns.

@@ -30,8 +30,9 @@ struct LayerCall {
   float* input_gradient = nullptr;
 };
 
-// One step of a network on one kernel library; owns the scratch it needs, allocated when it is made. One thread at a time.
-// Backward is two calls, so that the exchange of a layer's gradients starts before the gradient of its input is computed.
+// One step of a network on one kernel library; owns the scratch it needs, allocated when it is made. One thread at a
+// time. Backward is two calls, so that the exchange of a layer's gradients starts before the gradient of its input is
+// computed.
 class Layer {
  public:
   virtual ~Layer() = default;

@@ -8,8 +8,8 @@ namespace ringmaster {
 
 enum class ImageOrder { kChannelMajor, kImageMajor };  // CNHW, NCHW
 
-// Brings images from the other order into `to`: samples as they are loaded to CNHW for the first convolution, and its kind
-// to one row a sample for the first linear layer.
+// Brings images from the other order into `to`: samples as they are loaded to CNHW for the first convolution, and its
+// kind to one row a sample for the first linear layer.
 class SwapImageAxes final : public Layer {
  public:
   // `pixels`: of one channel of one image. `kernels` outlives the layer.
