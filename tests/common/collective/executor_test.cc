@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -116,6 +117,78 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
       }
     }
   }
+}
+
+// Passes everything on to a node's transport, and fails the test when memory that the transport still holds is lent out
+// again: a receive into what is being sent or received, or a send of what is being received.
+class WatchedTransport : public Transport {
+ public:
+  explicit WatchedTransport(Transport& transport) : transport_(transport) {}
+
+  NodeId self() const override { return transport_.self(); }
+  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+    return Lend(transport_.StartSend(to, tag, payload), payload, false);
+  }
+  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
+    return Lend(transport_.Post(from, tag, out, mode), out, true);
+  }
+  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
+    return Lend(transport_.PostUpTo(from, tag, out, received), out, true);
+  }
+  absl::Status Wait(OpId op, absl::Time deadline) override {
+    EXPECT_EQ(lent_.erase(op), 1u) << "waited for twice";
+    return transport_.Wait(op, deadline);
+  }
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+    absl::StatusOr<int> index = transport_.WaitAny(ops, deadline);
+    if (index.ok()) lent_.erase(ops[*index]);
+    return index;
+  }
+  void Abort(const absl::Status& why) override { transport_.Abort(why); }
+
+  size_t lent() const { return lent_.size(); }
+
+ private:
+  struct Loan {
+    absl::Span<const std::byte> memory;
+    bool written = false;
+  };
+
+  absl::StatusOr<OpId> Lend(absl::StatusOr<OpId> op, absl::Span<const std::byte> memory, bool written) {
+    for (const auto& [other, loan] : lent_) {
+      const bool apart = memory.data() + memory.size() <= loan.memory.data() ||
+                         loan.memory.data() + loan.memory.size() <= memory.data();
+      EXPECT_TRUE(apart || (!written && !loan.written)) << "operation " << other << " still holds this memory";
+    }
+    if (op.ok()) lent_[*op] = {memory, written};
+    return op;
+  }
+
+  Transport& transport_;
+  std::map<OpId, Loan> lent_;
+};
+
+TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
+  for (int32_t ranks = 2; ranks <= 6; ++ranks) {
+    for (const CollectiveInfo& info : Collectives()) {
+      const auto schedule = Create(info.name);
+      const auto fabric = InprocFabric(ranks);
+      std::vector<Floats> data = RandomGradients(ranks, 103, 1);
+      OnAllRanks(ranks, 6, [&](int32_t rank) {
+        WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
+        CollectiveExecutor executor(watched, rank, ranks, kLimit);
+        EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
+        EXPECT_EQ(watched.lent(), 0u) << info.name << " rank " << rank << " of " << ranks;
+      });
+    }
+  }
+  // Nor after an error.
+  const auto fabric = InprocFabric(4);
+  WatchedTransport watched(fabric->transport({Role::kWorker, 3}));
+  CollectiveExecutor executor(watched, 3, 4, absl::Milliseconds(5));
+  Floats data(100, 1.0f);
+  EXPECT_FALSE(executor.AllReduce(*Create("direct"), 0, 0, ElementType::kFloat32, Bytes(data)).ok());
+  EXPECT_EQ(watched.lent(), 0u);
 }
 
 TEST(CollectiveExecutor, TheRingAddsChunkCFromRankCOnwards) {
