@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/transport/grpc/grpc_fabric.h"
 #include "common/transport/inproc/inproc_fabric.h"
 #include "common/transport/tcp/tcp_fabric.h"
 
@@ -17,6 +18,7 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
+    {{"grpc", "one gRPC stream a pair of processes, payloads outside protobuf"}, CreateGrpcFabric},
     {{"inproc", "copies between the threads of one process"},
      [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},
     {{"tcp", "plain sockets, one connection a pair of processes"}, CreateTcpFabric},

@@ -19,7 +19,7 @@ bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
 std::string TokenDigest(absl::string_view token) { return Sha256Hex(absl::StrCat("ringmaster token ", token)); }
 
 uint64_t TermsFingerprint(const Membership& membership) {
-  std::string text = absl::StrCat("segment ", membership.segment_bytes);
+  std::string text = absl::StrCat(membership.transport, " segment ", membership.segment_bytes);
   for (const ProcessAddress& process : membership.processes) {
     absl::StrAppend(&text, ";");
     for (const NodeId& node : process.nodes) absl::StrAppend(&text, " ", ToString(node));
@@ -49,7 +49,7 @@ absl::Status VerdictStatus(JoinVerdict verdict, absl::string_view peer) {
           absl::StrCat(peer, ": another wire version than this build's ", kWireVersion, "; use one build for all ranks"));
     case JoinVerdict::kWrongTerms:
       return absl::FailedPreconditionError(absl::StrCat(
-          peer, ": another segment size or another list of processes; give all processes of a run the same"));
+          peer, ": another transport, segment size or list of processes; give all processes of a run the same"));
     case JoinVerdict::kTaken:
       return absl::FailedPreconditionError(
           absl::StrCat(peer, ": this process's index is taken; has a rank been started twice?"));

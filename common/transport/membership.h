@@ -13,6 +13,7 @@ namespace ringmaster {
 
 // Who joins, and on what terms: both ends of a connection must have the same.
 struct Membership {
+  std::string transport;  // "tcp": the name of the fabric
   std::string token;
   int64_t segment_bytes = 0;
   std::vector<ProcessAddress> processes;

@@ -18,9 +18,9 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
+#include "common/transport/handshake.h"
 #include "common/transport/socket.h"
 #include "common/transport/tcp/connection.h"
-#include "common/transport/tcp/handshake.h"
 
 namespace ringmaster {
 namespace {
@@ -48,7 +48,7 @@ class TcpFabric : public FabricBase {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     RM_ASSIGN_OR_RETURN(
         std::vector<Fd> sockets,
-        JoinProcesses(listener_.get(), {options().token, options().segment_bytes, processes, self}, deadline));
+        JoinProcesses(listener_.get(), {"tcp", options().token, options().segment_bytes, processes, self}, deadline));
     // All who may come have come.
     Fd closed = std::move(listener_);
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));

@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_COMMON_TRANSPORT_TCP_HANDSHAKE_H_
-#define RINGMASTER_COMMON_TRANSPORT_TCP_HANDSHAKE_H_
+#ifndef RINGMASTER_COMMON_TRANSPORT_HANDSHAKE_H_
+#define RINGMASTER_COMMON_TRANSPORT_HANDSHAKE_H_
 
 #include <vector>
 
@@ -19,4 +19,4 @@ absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& me
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_COMMON_TRANSPORT_TCP_HANDSHAKE_H_
+#endif  // RINGMASTER_COMMON_TRANSPORT_HANDSHAKE_H_

@@ -1,4 +1,4 @@
-#include "common/transport/tcp/handshake.h"
+#include "common/transport/handshake.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -61,7 +61,7 @@ class Joiner {
       const absl::Duration left = deadline - absl::Now();
       if (left <= absl::ZeroDuration()) {
         return absl::DeadlineExceededError(absl::StrCat(
-            "tcp: ", absl::StrJoin(missing, ", "), " not connected within ",
+            membership_.transport, ": ", absl::StrJoin(missing, ", "), " not connected within ",
             absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin)), ", ", strangers_,
             " connections turned away; check that every process of the run has started and shares its token"));
       }
@@ -95,7 +95,7 @@ class Joiner {
   }
 
   std::string Peer(int32_t process) const {
-    return absl::StrCat("tcp: ", DescribeProcess(membership_.processes, process), " at ",
+    return absl::StrCat(membership_.transport, ": ", DescribeProcess(membership_.processes, process), " at ",
                         membership_.processes[process].endpoint);
   }
 
@@ -207,7 +207,7 @@ class Joiner {
       ++strangers_;
       return absl::OkStatus();
     }
-    if (verdict != JoinVerdict::kWelcome) return VerdictStatus(verdict, absl::StrCat("tcp: process ", hello.process));
+    if (verdict != JoinVerdict::kWelcome) return VerdictStatus(verdict, absl::StrCat(membership_.transport, ": process ", hello.process));
     SendAtOnce(fd.get());
     joined_[hello.process] = std::move(fd);
     return absl::OkStatus();
