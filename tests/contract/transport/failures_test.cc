@@ -190,6 +190,7 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
   auto sent = fabrics_[0]->transport(Worker(0)).StartSend(Worker(1), TestTag(1), in);
   ASSERT_TRUE(post.ok() && sent.ok());
   ASSERT_TRUE(fabrics_[1]->transport(Worker(1)).Wait(*post, Soon()).ok());
+  ASSERT_TRUE(fabrics_[0]->transport(Worker(0)).Wait(*sent, Soon()).ok());
   EXPECT_TRUE(in == out);
 }
 

@@ -298,11 +298,12 @@ TEST_P(EveryFabric, AbortWakesAWaiterOnAnotherThreadAndFailsAllLaterCalls) {
 TEST_P(EveryFabric, EarlyMessagesBeyondTheLimitEndTheRunWithResourceExhausted) {
   FabricOptions options = Options();
   options.early_bytes_limit = 1 << 20;
-  FabricGroup group = Join(options, {1, 1});
+  // Sends that are never waited for: their memory outlives the fabrics.
+  const Bytes in = RandomBytes(300 << 10, 1);
   Bytes out(4);
+  FabricGroup group = Join(options, {1, 1});
   auto post = group.worker(1).Post(Worker(0), TestTag(99), absl::MakeSpan(out), ReceiveMode::kStore);
   ASSERT_OK(post.status());
-  const Bytes in = RandomBytes(300 << 10, 1);
   for (int i = 0; i < 4; ++i) {
     if (!group.worker(0).StartSend(Worker(1), TestTag(i), in).ok()) break;  // the fourth, when it is refused at once
   }
