@@ -35,7 +35,7 @@ void ResolveSynthetic(SyntheticSpec* synthetic) {
 
 void ResolveOptimizer(OptimizerSpec* optimizer) {
   RM_DEFAULT_NAME(optimizer, name, "sgd");
-  RM_DEFAULT(optimizer, learning_rate, 0.05f);
+  RM_DEFAULT(optimizer, learning_rate, 0.1f);
   if (optimizer->name() == "momentum") RM_DEFAULT(optimizer, momentum, 0.9f);
   RM_DEFAULT(optimizer, allow_momentum_on_arrival, false);
   if (optimizer->has_step_schedule()) RM_DEFAULT(optimizer->mutable_step_schedule(), factor, 0.1f);

@@ -59,16 +59,16 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std
   }
   RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
   std::vector<RunSpec> specs;
-  if (arms.empty()) {
-    RM_ASSIGN_OR_RETURN(RunSpec spec, ResolveAndValidate(base, environment.default_data_dir));
-    specs.push_back(std::move(spec));
-  }
+  if (arms.empty()) specs.push_back(base);
   for (const std::string& arm : arms) {
     RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(arm, base));
+    specs.push_back(std::move(spec));
+  }
+  for (RunSpec& spec : specs) {
     absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);
-    if (!resolved.ok()) return Annotate(resolved.status(), absl::StrCat("arm ", arm));
-    specs.push_back(*std::move(resolved));
-    RM_RETURN_IF_ERROR(CheckComparable(specs.front(), specs.back()));
+    if (!resolved.ok()) return arms.empty() ? resolved.status() : Annotate(resolved.status(), "arm " + spec.name());
+    spec = *std::move(resolved);
+    RM_RETURN_IF_ERROR(CheckComparable(specs.front(), spec));
   }
   return specs;
 }

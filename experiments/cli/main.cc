@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   CLI::App app(kDescription, "ringmaster");
   app.footer(kExamples);
   app.require_subcommand(1);
+  app.fallthrough();  // --verbose may stand behind the command too
   app.get_formatter()->column_width(34);
   app.set_version_flag("--version", [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
   bool verbose = false;

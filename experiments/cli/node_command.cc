@@ -115,6 +115,7 @@ int Lead(const RunSpec& spec, const NodeOptions& options, const std::string& out
     Log(LogLevel::kError, coordinator.status().message());
     return kExitUserError;
   }
+  Log(LogLevel::kDebug, absl::StrCat("leads the run at ", (*coordinator)->endpoint()));
   const absl::Status ran = RunNode(spec, options);
   if (!ran.ok()) (*coordinator)->Abort(ran);
   FillRecord((*coordinator)->Result(), &record);

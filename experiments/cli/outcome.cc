@@ -13,6 +13,11 @@
 #include "experiments/store/json.h"
 
 namespace ringmaster {
+namespace {
+
+bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
+
+}  // namespace
 
 absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
   RM_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(out));
@@ -32,7 +37,13 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
 
 void Outcome::Print(bool json) const {
   if (!json) {
-    std::printf("\n%s", RenderTable(summaries_, TerminalWidth()).c_str());
+    if (any_ok()) {
+      std::printf("\n%s", RenderTable(summaries_, TerminalWidth()).c_str());
+    } else {
+      for (const RunSummary& summary : summaries_) {
+        std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
+      }
+    }
     std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
     return;
   }
@@ -41,10 +52,9 @@ void Outcome::Print(bool json) const {
   std::printf("%s\n", ComparisonJson(records).c_str());
 }
 
-bool Outcome::all_ok() const {
-  return std::all_of(summaries_.begin(), summaries_.end(),
-                     [](const RunSummary& summary) { return summary.status() == "ok"; });
-}
+bool Outcome::all_ok() const { return std::all_of(summaries_.begin(), summaries_.end(), IsOk); }
+
+bool Outcome::any_ok() const { return std::any_of(summaries_.begin(), summaries_.end(), IsOk); }
 
 int ReportOutcome(const RunRecord& record, const std::string& out, bool json) {
   absl::StatusOr<Outcome> outcome = Outcome::Open(out);

@@ -22,10 +22,11 @@ class Outcome {
   // summary as far as it can be known now.
   absl::StatusOr<RunSummary> Add(RunRecord record);
 
-  // The table, or with `json` one JSON object, on standard output.
+  // The table (or what failed, when everything did), or with `json` one JSON object, on standard output.
   void Print(bool json) const;
 
   bool all_ok() const;
+  bool any_ok() const;
   bool empty() const { return summaries_.empty(); }
 
  private:

@@ -56,9 +56,12 @@ std::string FormatCount(double count) {
 ProgressLine::ProgressLine(std::string arm) : arm_(std::move(arm)), terminal_(isatty(STDERR_FILENO)) {}
 
 void ProgressLine::Show(const ArmProgress& progress) {
-  if (!terminal_ && progress.seconds - last_shown_seconds_ < kPlainLineSeconds) return;
+  // The first line comes with the first step.
+  const bool due = shown_ ? progress.seconds - last_shown_seconds_ >= kPlainLineSeconds : progress.step > 0;
+  if (!terminal_ && !due) return;
+  shown_ = true;
   last_shown_seconds_ = progress.seconds;
-  std::string text = absl::StrFormat("%-12s step %d/%d", arm_, progress.step, progress.steps);
+  std::string text = absl::StrFormat("%-20s step %d/%d", arm_, progress.step, progress.steps);
   if (progress.samples_per_second > 0) {
     absl::StrAppend(&text, "  ", FormatCount(progress.samples_per_second), " samples/s");
     absl::StrAppendFormat(&text, "  loss %.4f", progress.loss);
@@ -79,7 +82,7 @@ void ProgressLine::Show(const ArmProgress& progress) {
 }
 
 void ProgressLine::Finish(const std::string& outcome) {
-  std::fprintf(stderr, "%s%-12s %s\n", terminal_ ? "\r\033[K" : "", arm_.c_str(), outcome.c_str());
+  std::fprintf(stderr, "%s%-20s %s\n", terminal_ ? "\r\033[K" : "", arm_.c_str(), outcome.c_str());
   std::fflush(stderr);
 }
 

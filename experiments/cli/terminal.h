@@ -26,6 +26,7 @@ class ProgressLine {
  private:
   const std::string arm_;
   const bool terminal_;
+  bool shown_ = false;
   double last_shown_seconds_ = 0;
 };
 

@@ -27,6 +27,9 @@
 namespace ringmaster {
 namespace {
 
+// The coordinator's limit for joining ends first and names who is missing; a process only gives up after it.
+constexpr absl::Duration kJoinGrace = absl::Seconds(2);
+
 // One process of a run.
 class Node {
  public:
@@ -114,7 +117,7 @@ class Node {
     }
     const absl::Time deadline = absl::Now() + absl::Seconds(spec_.limits().join_seconds());
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, deadline,
+                                     options_.coordinator, join, deadline + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds())));

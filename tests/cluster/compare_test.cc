@@ -1,0 +1,147 @@
+// The program as a whole: real processes, real sockets, real files.
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+json RunsOf(const Finished& finished) {
+  EXPECT_EQ(finished.exit_code, 0) << finished.err << finished.out;
+  json object = json::parse(finished.out, nullptr, /*allow_exceptions=*/false);
+  EXPECT_TRUE(object.is_object()) << "standard output is not one JSON object: " << finished.out;
+  return object.is_object() ? object["runs"] : json::array();
+}
+
+const json& ArmOf(const json& runs, const std::string& arm) {
+  for (const json& run : runs) {
+    if (run["arm"] == arm) return run;
+  }
+  ADD_FAILURE() << "no arm " << arm;
+  static const json* const kNone = new json(json::object());
+  return *kNone;
+}
+
+class Transports : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, Transports, testing::Values("grpc", "tcp"));
+
+TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
+  const json runs = RunsOf(RunProgram(SmallRun(
+      "compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "30", "--transport",
+                  GetParam(), "--evaluate-every", "100", "--json", "--out", NewFolder("out")})));
+  ASSERT_EQ(runs.size(), 7u);
+  std::set<std::string> weights;
+  for (const json& run : runs) {
+    EXPECT_EQ(run["status"], "ok");
+    weights.insert(run["weights_sha256"].get<std::string>());
+  }
+  EXPECT_EQ(weights.size(), 1u);
+}
+
+TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtThreeWorkersWhenSumsAreExact) {
+  const json runs = RunsOf(RunProgram(
+      SmallRun("compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "10",
+                           "--workers", "3", "--servers", "2", "--transport", GetParam(), "--set",
+                           "training.deterministic=true", "--json", "--out", NewFolder("out")})));
+  ASSERT_EQ(runs.size(), 7u);
+  std::set<std::string> weights;
+  for (const json& run : runs) weights.insert(run["weights_sha256"].get<std::string>());
+  EXPECT_EQ(weights.size(), 1u);
+}
+
+TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
+  const std::string out = NewFolder("out");
+  const std::string arms =
+      "single,solo,dp,ps,ps-sharded,ssp,ring,async,async-topk,ring-fp16,ring-topk,ps-fp16,ps-onebit";
+  const json runs = RunsOf(RunProgram(SmallRun(
+      "compare", {"--arms", arms, "--steps", "60", "--transport", GetParam(), "--json", "--out", out})));
+  ASSERT_EQ(runs.size(), 13u);
+  for (const json& run : runs) {
+    EXPECT_EQ(run["status"], "ok") << run["arm"];
+    EXPECT_GT(run["samples_per_second"].get<double>(), 0) << run["arm"];
+    EXPECT_EQ(run["steps"], 60);
+    if (run["arm"] == "solo") {
+      EXPECT_TRUE(run["weights_sha256"].is_null());
+      EXPECT_TRUE(run["test_accuracy"].is_null());
+    } else {
+      // Ten classes with prototypes far apart: guessing is right one time in ten.
+      EXPECT_GT(run["test_accuracy"].get<double>(), 0.5) << run["arm"];
+    }
+  }
+  std::ifstream lines(out + "/results.jsonl");
+  std::string line;
+  int count = 0;
+  while (std::getline(lines, line)) {
+    const json record = json::parse(line, nullptr, false);
+    ASSERT_TRUE(record.is_object()) << line;
+    for (const char* field :
+         {"arm", "strategy", "codec", "workers", "servers", "transport", "status", "samples_per_second", "step_ms_p50",
+          "step_ms_p95", "phase_ms", "exposed_comm_ms", "hidden_comm_ms", "contention_ms", "bytes_up_per_step",
+          "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss", "test_accuracy",
+          "seconds_to_accuracy", "weights_sha256", "steps", "global_batch"}) {
+      EXPECT_TRUE(record.contains(field)) << field;
+    }
+    ++count;
+  }
+  EXPECT_EQ(count, 13);
+}
+
+TEST_P(Transports, PayloadIsWhatTheFormulaeSay) {
+  const json runs = RunsOf(RunProgram(
+      SmallRun("compare", {"--arms", "dp,ps,ps-sharded,ring,ps-fp16,ps-onebit,ring-topk", "--steps", "7", "--transport",
+                           GetParam(), "--json", "--out", NewFolder("out")})));
+  // 63 -> 31 -> 10, in buckets of 750 elements: 2304 elements, 9216 bytes.
+  const double all = 4.0 * (63 * 31 + 31 + 31 * 10 + 10);
+  const auto up = [&](const char* arm) { return ArmOf(runs, arm)["bytes_up_per_step"].get<double>(); };
+  const auto down = [&](const char* arm) { return ArmOf(runs, arm)["bytes_down_per_step"].get<double>(); };
+  EXPECT_EQ(up("ps"), all);
+  EXPECT_EQ(down("ps"), all);
+  EXPECT_EQ(up("dp"), all / 2);           // worker 0 lives beside the server
+  EXPECT_EQ(up("ring"), all);             // 2S(N-1)/N
+  EXPECT_EQ(down("ring"), all);
+  EXPECT_EQ(up("ps-sharded"), all / 2);   // the other half lives here
+  EXPECT_EQ(down("ps-sharded"), all / 2);
+  EXPECT_EQ(up("ps-fp16"), all / 2);
+  EXPECT_EQ(down("ps-fp16"), all);
+  // Three buckets of 750, one of 54: a bit an element in whole bytes, and a scale.
+  EXPECT_EQ(up("ps-onebit"), 3 * (94 + 4) + (7 + 4));
+  // The largest 1 % of each bucket, at least one: 8 bytes each, to the one other rank.
+  EXPECT_EQ(up("ring-topk"), 8.0 * (3 * 8 + 1));
+}
+
+TEST(Compare, TheTableNamesEveryArmAndUnit) {
+  const Finished finished = RunProgram(
+      SmallRun("compare", {"--arms", "single,solo,ring", "--steps", "5", "--transport", "tcp", "--out",
+                           NewFolder("out")}));
+  EXPECT_EQ(finished.exit_code, 0);
+  for (const char* text : {"single", "solo", "ring", "speed-up", "efficiency", "exposed", "kB/step", "results.jsonl"}) {
+    EXPECT_THAT(finished.out, HasSubstr(text));
+  }
+}
+
+TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
+  const auto weights = [](const std::string& seed) {
+    const json runs = RunsOf(RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "10", "--seed", seed, "--json",
+                                                             "--transport", "tcp", "--out", NewFolder("out")})));
+    return runs.empty() ? "" : runs[0]["weights_sha256"].get<std::string>();
+  };
+  const std::string first = weights("5");
+  EXPECT_EQ(first, weights("5"));
+  EXPECT_NE(first, weights("6"));
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,183 @@
+// What happens when something breaks: every failure ends the run on all ranks, with one status that says who, and
+// leaves neither process nor half a record.
+
+#include <signal.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using testing::AllOf;
+using testing::AnyOf;
+using testing::HasSubstr;
+
+constexpr absl::Duration kStart = absl::Seconds(60);
+
+std::vector<std::string> EndlessRun(const std::string& arm, const std::string& out,
+                                    const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments =
+      SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", "tcp", "--evaluate-every", "0", "--out",
+                           out, "--set", "limits.wait_seconds=3", "--set", "limits.heartbeat_seconds=0.1"});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+std::string LinesOf(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// A child of `program`, by the rank it was started with.
+pid_t RankOf(const Program& program, int rank) {
+  for (pid_t child : ChildrenOf(program.pid())) {
+    std::ifstream file(absl::StrCat("/proc/", child, "/cmdline"), std::ios::binary);
+    const std::string line(std::istreambuf_iterator<char>(file), {});
+    std::string wanted = absl::StrCat("--rank|", rank, "|");
+    for (char& c : wanted) c = c == '|' ? '\0' : c;
+    if (line.find(wanted) != std::string::npos) return child;
+  }
+  ADD_FAILURE() << "no process of rank " << rank;
+  return 0;
+}
+
+struct Case {
+  const char* arm;
+  int rank;
+  const char* named;
+};
+
+class Deaths : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(Roles, Deaths,
+                         testing::Values(Case{"ring", 1, "worker/1"}, Case{"ps", 2, "server/0"},
+                                         Case{"ps-sharded", 0, "worker/0+server/0"}, Case{"async", 1, "worker/1"}));
+
+TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
+  const std::string out = NewFolder("out");
+  Program program(EndlessRun(GetParam().arm, out));
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  const std::vector<pid_t> children = ChildrenOf(program.pid());
+  const absl::Time begin = absl::Now();
+  kill(RankOf(program, GetParam().rank), SIGKILL);
+  const Finished finished = program.Wait(absl::Seconds(10));
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(4));
+  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("ended before its work was done"),
+                                  HasSubstr("step="), HasSubstr("phase=")));
+  for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
+  EXPECT_THAT(LinesOf(out + "/results.jsonl"), HasSubstr(GetParam().named));
+}
+
+TEST_P(Deaths, AHangingRankEndsTheRunAndIsNamed) {
+  Program program(EndlessRun(GetParam().arm, NewFolder("out")));
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  const std::vector<pid_t> children = ChildrenOf(program.pid());
+  kill(RankOf(program, GetParam().rank), SIGSTOP);
+  const Finished finished = program.Wait(absl::Seconds(10));
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("no heartbeat")));
+  for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
+}
+
+TEST(Interrupt, StopsEveryProcessWithinTwoSecondsAndKeepsWhatWasMeasured) {
+  const std::string out = NewFolder("out");
+  Program program(SmallRun("compare", {"--arms", "single,ring", "--steps", "20000", "--transport", "tcp",
+                                       "--evaluate-every", "0", "--out", out}));
+  ASSERT_TRUE(program.WaitForError("2/2 ring", kStart)) << program.ErrorSoFar();
+  const std::vector<pid_t> children = ChildrenOf(program.pid());
+  EXPECT_EQ(children.size(), 2u);
+  const absl::Time begin = absl::Now();
+  program.Signal(SIGINT);
+  const Finished finished = program.Wait(absl::Seconds(10));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
+  EXPECT_EQ(finished.exit_code, 130);
+  EXPECT_THAT(finished.out, AllOf(HasSubstr("single"), HasSubstr("interrupted")));
+  for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
+  EXPECT_THAT(LinesOf(out + "/results.jsonl"), HasSubstr("\"arm\":\"single\""));
+}
+
+TEST(Death, OfTheLauncherTakesItsProcessesAlong) {
+  Program program(EndlessRun("ring", NewFolder("out")));
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  const std::vector<pid_t> children = ChildrenOf(program.pid());
+  ASSERT_EQ(children.size(), 2u);
+  program.Signal(SIGKILL);
+  EXPECT_EQ(program.Wait(absl::Seconds(10)).exit_code, 128 + SIGKILL);
+  // Orphans are adopted and reaped by another process: gone is gone, a zombie of somebody else's does not count.
+  const absl::Time deadline = absl::Now() + absl::Seconds(5);
+  for (pid_t child : children) {
+    const auto lives = [child] {
+      std::ifstream stat(absl::StrCat("/proc/", child, "/stat"));
+      std::string pid, name, state;
+      return static_cast<bool>(stat >> pid >> name >> state) && state != "Z";
+    };
+    while (lives() && absl::Now() < deadline) {
+    }
+    EXPECT_FALSE(lives()) << child << " is left";
+  }
+}
+
+struct Mistake {
+  const char* name;
+  std::vector<std::string> arguments;
+  std::vector<std::string> texts;
+};
+
+class Mistakes : public testing::TestWithParam<Mistake> {};
+INSTANTIATE_TEST_SUITE_P(
+    All, Mistakes,
+    testing::Values(
+        Mistake{"UnknownArm", {"compare", "--arms", "ring,star"}, {"\"star\"", "known are", "ring"}},
+        Mistake{"NoWorkers", {"compare", "--workers", "0", "--data", "synthetic"}, {"training.workers", "0"}},
+        Mistake{"NegativeSteps", {"compare", "--steps", "-5", "--data", "synthetic"}, {"training.steps", "-5"}},
+        Mistake{"NotANumber", {"compare", "--workers", "two"}, {"--workers", "two"}},
+        Mistake{"UnknownField", {"compare", "--set", "training.wokers=3"}, {"wokers", "workers"}},
+        Mistake{"UnknownTransport",
+                {"compare", "--transport", "pigeon", "--data", "synthetic"},
+                {"transport", "pigeon", "tcp"}},
+        Mistake{"UnknownModel", {"compare", "--model", "lenin", "--data", "synthetic"}, {"model", "lenin", "lenet"}},
+        Mistake{"NoData", {"compare", "--data-dir", "/nowhere"}, {"/nowhere", "train-images-idx3-ubyte"}},
+        Mistake{"UnknownFlag", {"compare", "--arm", "ring"}, {"--arm"}},
+        Mistake{"NoCommand", {}, {"subcommand"}},
+        Mistake{"NoSpecFile", {"run", "/nowhere/spec.textproto"}, {"/nowhere/spec.textproto"}},
+        Mistake{"UnwritableOut",
+                {"compare", "--data", "synthetic", "--steps", "1", "--out", "/proc/nowhere"},
+                {"/proc/nowhere"}},
+        Mistake{"RankOutside",
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "7", "--world-size", "2",
+                 "--coordinator", "127.0.0.1:1"},
+                {"--rank 7", "0 to 1"}},
+        Mistake{"WorldOfNone",
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "0",
+                 "--coordinator", "127.0.0.1:1"},
+                {"--world-size 0", "2 processes"}},
+        Mistake{"NoCoordinator",
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "2"},
+                {"--coordinator", "HOST:PORT"}},
+        Mistake{"OpenCoordinatorWithoutToken",
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "2",
+                 "--coordinator", "0.0.0.0:1"},
+                {"loopback", "RINGMASTER_TOKEN"}},
+        Mistake{"CodecWithNothingToSend",
+                {"run", "tests/cluster/solo_topk.textproto"},
+                {"codec", "topk", "solo"}}),
+    [](const testing::TestParamInfo<Mistake>& info) { return info.param.name; });
+
+TEST_P(Mistakes, AreOneClearErrorAndExitCodeTwo) {
+  const Finished finished = RunProgram(GetParam().arguments);
+  EXPECT_EQ(finished.exit_code, 2) << finished.err;
+  for (const std::string& text : GetParam().texts) EXPECT_THAT(finished.err, HasSubstr(text));
+  EXPECT_EQ(finished.out, "");
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,138 @@
+// Ranks started by hand or by a launcher.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr absl::Duration kLimit = absl::Minutes(1);
+
+// A listening socket on a port that the system chose; its number stays taken while this lives.
+class TakenPort {
+ public:
+  TakenPort() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(listen(socket_, 1), 0);
+    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    number_ = ntohs(address.sin_port);
+  }
+  ~TakenPort() { Release(); }
+  void Release() {
+    if (socket_ >= 0) close(socket_);
+    socket_ = -1;
+  }
+  int number() const { return number_; }
+
+ private:
+  int socket_;
+  int number_ = 0;
+};
+
+int FreePort() { return TakenPort().number(); }
+
+std::vector<std::string> Rank(int rank, int port, const std::string& out, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments =
+      SmallRun("node", {"--arm", "ring", "--steps", "20", "--rank", absl::StrCat(rank), "--world-size", "2",
+                        "--coordinator", absl::StrCat("127.0.0.1:", port), "--out", out, "--set",
+                        "limits.join_seconds=30"});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Node, TwoRanksByHandTrainAndRankZeroShowsTheTable) {
+  const int port = FreePort();
+  const std::string out = NewFolder("out");
+  Program zero(Rank(0, port, out));
+  Program one(Rank(1, port, out));
+  const Finished first = zero.Wait(kLimit);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("ring"));
+  const Finished second = one.Wait(kLimit);
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(second.out, "");
+}
+
+TEST(Node, TakesItsPlaceFromALaunchersEnvironment) {
+  const int port = FreePort();
+  const std::string out = NewFolder("out");
+  const auto environment = [port](int rank) {
+    return std::vector<std::string>{absl::StrCat("RANK=", rank), "WORLD_SIZE=3", absl::StrCat("LOCAL_RANK=", rank),
+                                    "MASTER_ADDR=127.0.0.1", absl::StrCat("MASTER_PORT=", port)};
+  };
+  // Two workers and a server: the number of workers follows from the launcher's world.
+  const std::vector<std::string> arguments = SmallRun("node", {"--arm", "ps", "--steps", "20", "--out", out});
+  Program zero(arguments, environment(0));
+  Program one(arguments, environment(1));
+  Program two(arguments, environment(2));
+  const Finished finished = zero.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(one.Wait(kLimit).exit_code, 0);
+  EXPECT_EQ(two.Wait(kLimit).exit_code, 0);
+}
+
+TEST(Node, ABusyPortIsAnErrorThatNamesIt) {
+  TakenPort taken;
+  const Finished finished = RunProgram(Rank(0, taken.number(), NewFolder("out")));
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_THAT(finished.err, HasSubstr(absl::StrCat("127.0.0.1:", taken.number())));
+  EXPECT_THAT(finished.err, HasSubstr("busy"));
+}
+
+TEST(Node, ASecondRankZeroAndAStrangerAreTurnedAwayAndTheRunIsUnharmed) {
+  const int port = FreePort();
+  const std::string out = NewFolder("out");
+  Program zero(Rank(0, port, out, {"-v"}));
+  ASSERT_TRUE(zero.WaitForError("leads the run", kLimit)) << zero.ErrorSoFar();
+  const Finished second_zero = RunProgram(Rank(0, port, out));
+  EXPECT_EQ(second_zero.exit_code, 2);
+  EXPECT_THAT(second_zero.err, HasSubstr("busy"));
+  const Finished twin = RunProgram(Rank(0, port, out, {"--joins"}));
+  EXPECT_EQ(twin.exit_code, 2);
+  const Finished stranger = RunProgram(Rank(1, port, out), {"RINGMASTER_TOKEN=another"});
+  EXPECT_EQ(stranger.exit_code, 2);
+  EXPECT_THAT(stranger.err, HasSubstr("token"));
+  Program one(Rank(1, port, out));
+  EXPECT_EQ(zero.Wait(kLimit).exit_code, 0);
+  EXPECT_EQ(one.Wait(kLimit).exit_code, 0);
+}
+
+TEST(Node, RanksThatStartFromDifferentSeedsAreRefused) {
+  const int port = FreePort();
+  const std::string out = NewFolder("out");
+  const std::vector<std::string> token = {"RINGMASTER_TOKEN=secret"};
+  Program zero(Rank(0, port, out), token);
+  Program one(Rank(1, port, out, {"--seed", "9"}), token);
+  const Finished finished = zero.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.out, HasSubstr("another resolved spec"));
+  EXPECT_EQ(one.Wait(kLimit).exit_code, 1);
+}
+
+TEST(Node, ARankThatNeverComesIsNamedWhenTheTimeIsUp) {
+  const Finished finished =
+      RunProgram(Rank(0, FreePort(), NewFolder("out"), {"--set", "limits.join_seconds=1"}));
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.out, HasSubstr("rank 1"));
+  EXPECT_THAT(finished.out, HasSubstr("join_seconds"));
+}
+
+}  // namespace
+}  // namespace ringmaster
