@@ -275,15 +275,4 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   return problems.ToStatus();
 }
 
-absl::Status ValidateServersForModel(const RunSpec& resolved, int64_t smallest_bucket_count) {
-  const int32_t servers = ServerCount(resolved);
-  if (servers <= smallest_bucket_count) return absl::OkStatus();
-  Problems problems;
-  problems.Add(
-      "strategy.parameter_server.servers", servers,
-      absl::StrCat("every server holds a part of every bucket, and the smallest bucket has ", smallest_bucket_count,
-                   " elements; use at most as many servers, or a larger training.bucket_bytes"));
-  return problems.ToStatus();
-}
-
 }  // namespace ringmaster

@@ -33,10 +33,6 @@ struct KnownNames {
 // value, what is expected and what to do. Pure, thread-safe; looks at no file and no device.
 absl::Status Validate(const RunSpec& resolved, const KnownNames& known);
 
-// Whether parts make sense for a model whose smallest bucket has `smallest_bucket_count` elements: every server holds
-// a part of every bucket. For callers that know the model's layout. InvalidArgument as above.
-absl::Status ValidateServersForModel(const RunSpec& resolved, int64_t smallest_bucket_count);
-
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CONFIG_VALIDATE_H_

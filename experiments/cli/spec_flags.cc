@@ -116,6 +116,9 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   RM_ASSIGN_OR_RETURN(RunSpec resolved, Resolve(countable, context));
   RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
   RM_RETURN_IF_ERROR(shape.status());
+  if (resolved.training().kernels() == "cublas") {
+    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), "training.kernels = \"cublas\""));
+  }
   // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
   RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
   ModelOptions options;

@@ -43,6 +43,8 @@ class Node {
         servers_.push_back(id.index);
       }
     }
+    worker_parts_.resize(workers_.size());
+    services_.resize(servers_.size());
     reports_.resize(workers_.size());
     server_reports_.resize(servers_.size());
   }
@@ -66,6 +68,14 @@ class Node {
   }
 
  private:
+  // What a worker trains with, in the order in which one part uses the others.
+  struct Worker {
+    std::unique_ptr<KernelLibrary> kernels;
+    std::unique_ptr<Model> model;
+    std::unique_ptr<MeteredTransport> transport;
+    std::unique_ptr<TrainingLoop> loop;
+  };
+
   // Everything that can fail before other processes are concerned: data, layout, initial weights, a listening port.
   absl::Status Prepare() {
     SampleShape shape;
@@ -147,37 +157,38 @@ class Node {
   }
 
   absl::Status RunServer(size_t i) {
-    RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
+    RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
                                                            fabric_->transport({Role::kServer, servers_[i]})));
-    RM_RETURN_IF_ERROR(service->Run());
-    server_reports_[i] = service->Report();
+    RM_RETURN_IF_ERROR(services_[i]->Run());
+    server_reports_[i] = services_[i]->Report();
     return absl::OkStatus();
   }
 
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
-    RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+    Worker& worker = worker_parts_[i];
+    RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
     ModelOptions model_options;
     model_options.shape = dataset_.train.shape;
     model_options.max_batch = std::max<int64_t>(kEvaluationBatch, spec_.training().batch_per_worker());
     model_options.bucket_bytes = spec_.training().bucket_bytes();
-    RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *kernels));
+    RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
     const NodeId self{Role::kWorker, rank};
-    std::unique_ptr<MeteredTransport> transport =
-        CreateMeteredTransport(fabric_->transport(self), *fabric_,
-                               [this, self](NodeId peer) { return AreColocated(spec_, self, peer); });
+    worker.transport = CreateMeteredTransport(fabric_->transport(self), *fabric_, [this, self](NodeId peer) {
+      return AreColocated(spec_, self, peer);
+    });
     WorkerSetup setup;
     setup.rank = rank;
     setup.spec = &spec_;
     setup.dataset = &dataset_;
-    setup.kernels = kernels.get();
-    setup.model = model.get();
+    setup.kernels = worker.kernels.get();
+    setup.model = worker.model.get();
     setup.initial_weights = &initial_weights_;
-    setup.transport = transport.get();
+    setup.transport = worker.transport.get();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
-    RM_ASSIGN_OR_RETURN(auto loop, TrainingLoop::Create(setup));
-    return loop->Run(&reports_[i]);
+    RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
+    return worker.loop->Run(&reports_[i]);
   }
 
   // Keeps the first failure of this process and wakes its other threads with it.
@@ -228,6 +239,10 @@ class Node {
   std::deque<WorkerProgress> progress_;        // by worker; atomics do not move
   std::vector<WorkerReport> reports_;
   std::vector<ServerReport> server_reports_;
+
+  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it goes first.
+  std::vector<Worker> worker_parts_;
+  std::vector<std::unique_ptr<ShardService>> services_;
 
   std::unique_ptr<Fabric> fabric_;
   std::unique_ptr<ControlClient> client_;      // destroyed before the fabric its abort callback uses

@@ -132,6 +132,7 @@ RunRecord NewRecord(const RunSpec& spec) {
   *record.mutable_build() = GetBuildStamp();
   *record.mutable_machine() = DescribeMachine();
   record.mutable_machine()->set_blas(DescribeCpuBlas());
+  record.mutable_machine()->set_gpu(DescribeCuda().value_or(""));
   return record;
 }
 

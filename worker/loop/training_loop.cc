@@ -72,6 +72,15 @@ absl::Status TrainingLoop::Prepare() {
 }
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
+  absl::Status status = Train(report);
+  if (status.ok()) return status;
+  // What the exchange thread still waits for will not come.
+  if (setup_.transport != nullptr) setup_.transport->Abort(status);
+  strategy_->Finish();
+  return status;
+}
+
+absl::Status TrainingLoop::Train(WorkerReport* report) {
   report->set_rank(setup_.rank);
   report->set_kernel_target(setup_.kernels->target());
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier("start"));

@@ -44,13 +44,16 @@ class TrainingLoop {
  public:
   static absl::StatusOr<std::unique_ptr<TrainingLoop>> Create(const WorkerSetup& setup);
 
-  // The error names step and phase. What was measured until then is in the report.
+  // The error names step and phase. What was measured until then is in the report. On an error the transport is aborted
+  // and no thread of this worker is left, but operations under way may still touch the loop's memory: it must outlive
+  // the transport's fabric.
   absl::Status Run(WorkerReport* report);
 
  private:
   explicit TrainingLoop(const WorkerSetup& setup);
 
   absl::Status Prepare();
+  absl::Status Train(WorkerReport* report);
   absl::Status RunStep(int64_t step);
   absl::Status Compute(int64_t step, int32_t micro_batch);
   absl::Status BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket);

@@ -187,12 +187,5 @@ TEST(Validate, NotANumberIsNoNumberInAnyRange) {
   EXPECT_THAT(error, HasSubstr("optimizer.learning_rate = inf"));
 }
 
-TEST(Validate, EveryServerNeedsAPartOfTheSmallestBucket) {
-  const RunSpec spec = Spec({"strategy.parameter_server.servers=11"});
-  EXPECT_TRUE(ValidateServersForModel(spec, 11).ok());
-  EXPECT_THAT(std::string(ValidateServersForModel(spec, 10).message()),
-              HasSubstr("the smallest bucket has 10 elements"));
-}
-
 }  // namespace
 }  // namespace ringmaster

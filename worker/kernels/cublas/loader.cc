@@ -89,8 +89,8 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
   }
   return absl::UnavailableError(absl::StrCat("cuda library ", CudaPlugin::kFileName, " not found (looked for ",
                                              absl::StrJoin(paths, ", "),
-                                             "); build //worker/kernels/cublas:ringmaster_cuda where the CUDA toolkit "
-                                             "is installed, or use the kernel library \"cpu\""));
+                                             "); `./run --cuda doctor` builds it where the CUDA toolkit is "
+                                             "installed; the kernel library \"cpu\" needs none"));
 }
 
 }  // namespace
