@@ -1,0 +1,232 @@
+#include "common/transport/grpc/stream.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+
+void SendCount::Add() {
+  absl::MutexLock lock(&mutex_);
+  ++count_;
+}
+
+void SendCount::Remove() {
+  absl::MutexLock lock(&mutex_);
+  --count_;
+}
+
+void SendCount::AwaitNone() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(
+      +[](int64_t* count) { return *count == 0; }, &count_));
+}
+
+// A message on its way out: held by the queue and by each slice of its payload. The last to let go ends the send.
+struct Stream::Sending {
+  Sending(const OutgoingMessage& message, SendCount* count) : message(message), count(count) { count->Add(); }
+  static void Release(void* self) {
+    auto* sending = static_cast<Sending*>(self);
+    if (sending->holders.fetch_sub(1) != 1) return;
+    SendCount* const count = sending->count;
+    sending->message.sender->FinishSend(sending->message.op);
+    delete sending;
+    count->Remove();
+  }
+
+  const OutgoingMessage message;
+  SendCount* const count;
+  int64_t next_offset = 0;
+  std::atomic<int> holders{1};
+};
+
+Stream::Stream(int64_t segment_bytes, SendCount* count) : segment_bytes_(segment_bytes), count_(count) {}
+
+Stream::~Stream() { RM_CHECK(queue_.empty()); }
+
+void Stream::SetEvents(StreamEvents events) { events_ = std::move(events); }
+
+void Stream::Send(const OutgoingMessage& message) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (dropping_) return;
+    queue_.push_back(new Sending(message, count_));
+    if (writing_) return;
+    writing_ = true;
+  }
+  WriteNext();
+}
+
+void Stream::DropSends() {
+  std::deque<Sending*> dropped;
+  {
+    absl::MutexLock lock(&mutex_);
+    dropping_ = true;
+    dropped.swap(queue_);
+  }
+  for (Sending* sending : dropped) Sending::Release(sending);
+}
+
+void Stream::Close() {
+  DropSends();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closing_) return;  // it broke: it ends by itself, and gRPC may have taken its context back
+    closing_ = true;
+    ++busy_;
+  }
+  Cancel();
+  LeaveBusy();
+}
+
+void Stream::AwaitDone() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&done_));
+}
+
+bool Stream::EnterBusy() {
+  absl::MutexLock lock(&mutex_);
+  if (closing_) return false;
+  ++busy_;
+  return true;
+}
+
+void Stream::LeaveBusy() {
+  {
+    absl::MutexLock lock(&mutex_);
+    --busy_;
+  }
+  ReleaseIfOver();
+}
+
+void Stream::ReadNext() { StartReadOf(&incoming_); }
+
+void Stream::ReadDone(bool ok) {
+  if (!ok) {
+    Break(absl::UnavailableError("it closed the connection: it has ended or failed"));
+    return;
+  }
+  const absl::Status status = Receive();
+  if (status.ok()) {
+    ReadNext();
+  } else {
+    Break(status);
+  }
+}
+
+void Stream::WriteDone(bool ok) {
+  outgoing_.Clear();  // it refers to the sender's memory too
+  bool more = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    more = ok && !closing_ && !queue_.empty();
+    writing_ = more;
+  }
+  if (more) {
+    WriteNext();
+  } else if (!ok) {
+    Break(absl::UnavailableError("a write failed: it has ended or failed"));
+  } else {
+    ReleaseIfOver();
+  }
+}
+
+void Stream::Done() {
+  absl::MutexLock lock(&mutex_);
+  done_ = true;
+}
+
+void Stream::WriteNext() {
+  Sending* sending = nullptr;
+  FrameHeader header;
+  bool last = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (queue_.empty()) {
+      writing_ = false;
+    } else {
+      sending = queue_.front();
+      header = sending->message.Frame(sending->next_offset, segment_bytes_);
+      sending->next_offset += header.length;
+      last = sending->next_offset == header.total_bytes;
+      if (last) queue_.pop_front();
+      if (!last || header.length > 0) sending->holders.fetch_add(1);  // the slice's
+    }
+  }
+  if (sending == nullptr) {
+    ReleaseIfOver();
+    return;
+  }
+  const FrameHeaderBytes encoded = EncodeFrameHeader(header);
+  grpc::Slice slices[2] = {grpc::Slice(encoded.data(), encoded.size())};
+  if (header.length > 0) {
+    auto* payload = const_cast<std::byte*>(sending->message.payload.data() + header.offset);
+    slices[1] = grpc::Slice(payload, header.length, &Sending::Release, sending);
+  }
+  grpc::ByteBuffer buffer(slices, header.length > 0 ? 2 : 1);
+  outgoing_.Swap(&buffer);
+  buffer.Clear();
+  slices[1] = grpc::Slice();
+  if (last) Sending::Release(sending);  // the queue's
+  StartWriteOf(&outgoing_);
+}
+
+absl::Status Stream::Receive() {
+  received_.clear();
+  if (!incoming_.Dump(&received_).ok()) return absl::InternalError("a message cannot be read");
+  const int64_t message_bytes = incoming_.Length();
+  incoming_.Clear();
+  if (message_bytes < kFrameHeaderBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a message of ", message_bytes, " bytes has no frame header"));
+  }
+  FrameHeaderBytes encoded;
+  int64_t have = 0;
+  FrameArrival arrival;
+  for (const grpc::Slice& slice : received_) {
+    auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(slice.begin()), slice.size());
+    if (have < kFrameHeaderBytes) {
+      const int64_t count = std::min<int64_t>(kFrameHeaderBytes - have, bytes.size());
+      std::copy_n(bytes.begin(), count, encoded.begin() + have);
+      bytes.remove_prefix(count);
+      have += count;
+      if (have < kFrameHeaderBytes) continue;
+      RM_ASSIGN_OR_RETURN(const FrameHeader header, DecodeFrameHeader(encoded, segment_bytes_));
+      if (header.length != message_bytes - kFrameHeaderBytes) {
+        return absl::InvalidArgumentError(absl::StrCat("a frame says it has ", header.length, " bytes, but has ",
+                                                       message_bytes - kFrameHeaderBytes));
+      }
+      RM_ASSIGN_OR_RETURN(arrival, events_.begin(header));
+    }
+    if (arrival.message != nullptr) arrival.matcher->Append(arrival.message, bytes);
+  }
+  received_.clear();
+  return absl::OkStatus();
+}
+
+void Stream::Break(const absl::Status& status) {
+  bool first = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    first = !closing_;
+    closing_ = true;
+  }
+  if (first) events_.broken(status);
+  ReleaseIfOver();
+}
+
+void Stream::ReleaseIfOver() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!closing_ || writing_ || busy_ > 0 || released_) return;
+    released_ = true;
+  }
+  Release();
+}
+
+}  // namespace ringmaster
