@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -126,6 +127,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     Stream* stream = nullptr;
     grpc::ServerContext* context = nullptr;
     absl::Time heard;
+    absl::Time moved;       // when its heartbeats last told of work done
+    bool waiting = false;   // at a barrier
   };
 
   static Failure FailureOf(const absl::Status& status) {
@@ -171,6 +174,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.stream = stream;
     member.context = context;
     member.heard = absl::Now();
+    member.moved = absl::Now();
     if (++joined_ == options_.processes) WelcomeLocked();
     return absl::OkStatus();
   }
@@ -218,9 +222,11 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.heard = absl::Now();
     switch (message.kind_case()) {
       case FromProcess::kHeartbeat:
+        if (message.heartbeat().work() != member.state.last.work()) member.moved = absl::Now();
         member.state.last = message.heartbeat();
         break;
       case FromProcess::kArrive:
+        member.waiting = true;
         ArriveLocked(message.arrive().barrier());
         break;
       case FromProcess::kFailure:
@@ -247,6 +253,10 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     for (const Member& member : members_) expected += member.join.kernel_target().empty() ? 0 : 1;
     if (++arrived_[name] < expected) return;
     arrived_.erase(name);
+    for (Member& member : members_) {
+      member.waiting = false;
+      member.moved = absl::Now();
+    }
     ToProcess release;
     release.mutable_release()->set_barrier(name);
     BroadcastLocked(release);
@@ -293,14 +303,30 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
         continue;
       }
       for (const Member& member : members_) {
-        if (member.state.finished || now - member.heard <= options_.silence_limit) continue;
-        FailLocked(absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
-                                                            absl::FormatDuration(options_.silence_limit),
-                                                            "; the process hangs or its machine is gone")),
-                   true);
-        break;
+        const absl::Status health = HealthLocked(member, now);
+        if (!health.ok()) FailLocked(health, true);
       }
     }
+  }
+
+  absl::Status HealthLocked(const Member& member, absl::Time now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    if (member.state.finished) return absl::OkStatus();
+    if (now - member.heard > options_.silence_limit) {
+      return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
+                                                      absl::FormatDuration(options_.silence_limit),
+                                                      "; the process hangs or its machine is gone"));
+    }
+    // Standing still is nobody's business until somebody waits for it. Servers have no work of their own to tell of.
+    const bool awaited = std::any_of(members_.begin(), members_.end(), [](const Member& other) {
+      return other.waiting || (other.state.finished && !other.join.kernel_target().empty());
+    });
+    const bool trains = !member.join.kernel_target().empty() && !member.waiting;
+    if (awaited && trains && now - member.moved > options_.progress_limit) {
+      return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no progress for ",
+                                                      absl::FormatDuration(options_.progress_limit),
+                                                      " (limits.wait_seconds) while other ranks wait for it"));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status MissingLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {

@@ -21,6 +21,7 @@ struct CoordinatorOptions {
   int32_t processes = 0;
   absl::Duration join_limit;       // for all processes to join
   absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
+  absl::Duration progress_limit = absl::InfiniteDuration();  // how long one may stand still while another waits for it
 };
 
 // What is known of one process, for progress lines and error texts.

@@ -214,6 +214,9 @@ class Node {
     heartbeat.set_loss(first.loss);
     heartbeat.set_samples_per_second(first.samples_per_second);
     heartbeat.set_test_accuracy(first.test_accuracy);
+    int64_t work = 0;
+    for (const WorkerProgress& worker : progress_) work += worker.work;
+    heartbeat.set_work(work);
     return heartbeat;
   }
 

@@ -97,6 +97,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& 
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = static_cast<int32_t>(PlaceNodes(spec).size());
   options.join_limit = absl::Seconds(spec.limits().join_seconds());
+  options.progress_limit = absl::Seconds(spec.limits().wait_seconds());
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));

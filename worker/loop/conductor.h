@@ -17,6 +17,7 @@ struct WorkerProgress {
   std::atomic<double> loss{0};
   std::atomic<double> samples_per_second{0};  // of all workers together, as this one sees it
   std::atomic<double> test_accuracy{0};       // of this worker's share, last evaluation
+  std::atomic<int64_t> work{0};               // grows with every phase entered and every batch evaluated
 };
 
 // The training loop's view of the control plane.

@@ -7,7 +7,7 @@
 namespace ringmaster {
 
 absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload) {
+                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work) {
   BatchScore total;
   const int64_t features = samples.shape.features();
   for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {
@@ -19,6 +19,7 @@ absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t
     total.loss_sum += score.loss_sum;
     total.correct += score.correct;
     total.count += score.count;
+    work->fetch_add(1, std::memory_order_relaxed);
   }
   return total;
 }

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_LOOP_EVALUATE_H_
 #define RINGMASTER_WORKER_LOOP_EVALUATE_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
@@ -12,9 +13,9 @@
 namespace ringmaster {
 
 // Sums of loss and correct predictions over samples [range) under `weights` (in the kernels' place), in batches of at
-// most `max_batch`. Every worker scores its own range; the ranges of all workers together are the whole set.
+// most `max_batch`; `work` is counted up with each. Every worker scores its own range; the ranges of all workers together are the whole set.
 absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload);
+                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work);
 
 }  // namespace ringmaster
 

@@ -201,7 +201,8 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
   if (range.count > 0) {
     RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(BatchScore score,
-                        Evaluate(test, range, kEvaluationBatch, weights, *setup_.model, upload_));
+                        Evaluate(test, range, kEvaluationBatch, weights, *setup_.model, upload_,
+                                 &setup_.progress->work));
     Evaluation* evaluation = report->add_evaluations();
     evaluation->set_samples_seen(samples_seen);
     evaluation->set_seconds(training_ms_ / 1000);
@@ -220,7 +221,8 @@ absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
   const Range range = Part(train.count(), shares, setup_.rank);
   if (range.count == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
-  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, kEvaluationBatch, weights, *setup_.model, upload_));
+  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, kEvaluationBatch, weights, *setup_.model, upload_,
+                                                 &setup_.progress->work));
   report->set_final_loss(score.loss_sum / static_cast<double>(score.count));
   report->set_final_loss_count(score.count);
   return absl::OkStatus();

@@ -62,7 +62,10 @@ class TrainingLoop {
   absl::Status FillReport(WorkerReport* report);
   // Adds the step, and the drain before it, to the totals.
   void CountStep(int64_t step, double step_ms, WorkerReport* report);
-  void Enter(const char* phase) { setup_.progress->phase.store(phase, std::memory_order_relaxed); }
+  void Enter(const char* phase) {
+    setup_.progress->phase.store(phase, std::memory_order_relaxed);
+    setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
+  }
   bool is_solo() const { return setup_.spec->strategy().has_solo(); }
 
   const WorkerSetup setup_;
