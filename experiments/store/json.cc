@@ -77,6 +77,30 @@ Json MessageJson(const Message& message) {
   return json;
 }
 
+// Five digits are more than a clock or a float32 loss is good for, and keep lines short.
+Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
+  Json array = Json::array();
+  for (const float value : values) array.push_back(std::round(value * 1e5) / 1e5);
+  return array;
+}
+
+// What was measured step by step, where the record still has its reports: evaluations, and a series for each rank.
+void AddSeries(const RunRecord& record, Json* json) {
+  Json evaluations = Json::array();
+  Json series = Json::array();
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      for (const Evaluation& evaluation : worker.evaluations()) evaluations.push_back(MessageJson(evaluation));
+      series.push_back({{"rank", worker.rank()},
+                        {"step_ms", RoundedArray(worker.step_ms())},
+                        {"loss", RoundedArray(worker.step_loss())}});
+    }
+  }
+  if (series.empty()) return;
+  (*json)["evaluations"] = std::move(evaluations);
+  (*json)["series"] = std::move(series);
+}
+
 Json RecordJson(const RunRecord& record) {
   const RunSummary& summary = record.summary();
   // In the order of the .proto file of RunSummary, where a field that is not set is null.
@@ -107,6 +131,7 @@ Json RecordJson(const RunRecord& record) {
   json["build"] = MessageJson(record.build());
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
+  AddSeries(record, &json);
   return json;
 }
 

@@ -93,7 +93,7 @@ TEST(Json, FiguresKeepTheirTypesAndWhatIsUndefinedIsNull) {
 TEST(Json, TheSpecIsAnObjectWithExactNumbersAndNamesOfEnums) {
   const Json spec = Json::parse(SummaryJson(Record()))["spec"];
   EXPECT_EQ(spec["data"]["seed"], 18446744073709551615u);
-  EXPECT_EQ(spec["optimizer"]["learning_rate"].dump(), "0.05");
+  EXPECT_EQ(spec["optimizer"]["learning_rate"].dump(), "0.1");
   EXPECT_EQ(spec["strategy"]["parameter_server"]["consistency"], "ASYNCHRONOUS");
   EXPECT_EQ(spec["strategy"]["launch"], "PROCESSES");
   EXPECT_EQ(spec["codec"]["error_feedback"], true);
@@ -107,6 +107,20 @@ TEST(Json, ItStaysOneLineOfValidJsonWhateverTheStatusHolds) {
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_EQ(Json::parse(line)["status"], record.summary().status());
   EXPECT_TRUE(Json::parse(line)["final_loss"].is_null());
+}
+
+TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
+  RunRecord record;
+  WorkerReport* worker = record.add_reports()->add_workers();
+  worker->set_rank(1);
+  worker->add_step_ms(2.5f);
+  worker->add_step_loss(0.1f);
+  worker->add_evaluations()->set_test_accuracy(0.75);
+  const nlohmann::json with = nlohmann::json::parse(SummaryJson(record));
+  EXPECT_EQ(with["series"], nlohmann::json::parse(R"([{"rank": 1, "step_ms": [2.5], "loss": [0.1]}])"));
+  EXPECT_EQ(with["evaluations"][0]["test_accuracy"], 0.75);
+  record.clear_reports();
+  EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));
 }
 
 TEST(Json, AComparisonIsOneObjectWithItsRunsInOrder) {
