@@ -72,6 +72,7 @@ absl::Status ResolveTraining(int64_t train_samples, TrainingSpec* training) {
   RM_DEFAULT(training, deterministic, false);
   // Scaled gradients up to 2 with 8 workers stay exact.
   RM_DEFAULT(training, deterministic_bits, 20);
+  RM_DEFAULT(training, report_weights, false);
   RM_DEFAULT_NAME(training, kernels, "auto");
   return absl::OkStatus();
 }

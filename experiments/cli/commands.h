@@ -22,6 +22,7 @@ void DeclareRun(CLI::App* app, Action* action);
 void DeclareNode(CLI::App* app, Action* action);
 void DeclareDoctor(CLI::App* app, Action* action);
 void DeclareList(CLI::App* app, Action* action);
+void DeclareVerify(CLI::App* app, Action* action);
 
 }  // namespace ringmaster
 

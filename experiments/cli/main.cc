@@ -20,6 +20,7 @@ constexpr char kExamples[] =
     "  ringmaster compare --arms single,solo,ps,ring --epochs 1\n"
     "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
+    "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
   ringmaster::Action action;
   ringmaster::DeclareCompare(&app, &action);
   ringmaster::DeclareRun(&app, &action);
+  ringmaster::DeclareVerify(&app, &action);
   ringmaster::DeclareNode(&app, &action);
   ringmaster::DeclareList(&app, &action);
   ringmaster::DeclareDoctor(&app, &action);

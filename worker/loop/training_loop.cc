@@ -35,7 +35,8 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       micro_batches_(setup.spec->strategy().has_single() ? training_.workers() : 1),
       global_batch_(int64_t{1} * training_.workers() * training_.batch_per_worker()),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count())),
-      weights_(*setup.initial_weights) {}
+      weights_(*setup.initial_weights),
+      batch_logs_(micro_batches_) {}
 
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
   std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
@@ -140,7 +141,7 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
     // `single` computes the batches of all ranks, one after the other.
     loader_.Fill(setup_.rank + micro_batch, step, &batch_);
     const uint64_t fingerprint = BatchFingerprint(batch_);
-    batch_log_.append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
+    batch_logs_[micro_batch].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   }
   {
     Enter("upload");
@@ -242,6 +243,17 @@ void TrainingLoop::CountStep(int64_t step, double step_ms, WorkerReport* report)
                                             std::memory_order_relaxed);
 }
 
+absl::Status TrainingLoop::ReportWeights(WorkerReport* report) const {
+  const absl::Span<const float> weights = weights_.front();
+  if (static_cast<int64_t>(weights.size()) > kReportedWeightsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("training.report_weights: the model has ", weights.size(),
+                                                   " parameters, and a report carries at most ", kReportedWeightsMax,
+                                                   "; leave it out, or use a smaller model"));
+  }
+  report->mutable_weights()->Add(weights.begin(), weights.end());
+  return absl::OkStatus();
+}
+
 absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   const ExchangeReport exchange = strategy_->Finish();
   phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
@@ -253,8 +265,9 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   }
   report->set_timed_seconds(timed_ms_ / 1000);
   report->set_timed_steps(timed_steps_);
-  report->set_batch_log_fingerprint(Fingerprint64(batch_log_));
+  for (const std::string& log : batch_logs_) report->add_batch_log_fingerprints(Fingerprint64(log));
   report->set_weights_sha256(Sha256Hex(weights_.front()));
+  if (training_.report_weights()) RM_RETURN_IF_ERROR(ReportWeights(report));
   report->set_index_bytes_up(exchange.index_bytes);
   if (setup_.transport == nullptr) return absl::OkStatus();
   const Traffic traffic = setup_.transport->traffic();

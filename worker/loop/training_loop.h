@@ -38,6 +38,9 @@ struct WorkerSetup {
 // Samples an evaluation takes at once; models are built for at least this many.
 inline constexpr int64_t kEvaluationBatch = 256;
 
+// The most parameters that a report carries under training.report_weights: 1 MiB of them.
+inline constexpr int64_t kReportedWeightsMax = 1 << 18;
+
 // The one training loop: the same code for every arm. Runs all steps of the spec, evaluates with all clocks stopped,
 // drains, and reports. Called by the worker's step thread.
 class TrainingLoop {
@@ -60,6 +63,7 @@ class TrainingLoop {
   absl::Status EvaluateAll(int64_t samples_seen, WorkerReport* report);
   absl::Status ScoreTrainingSet(WorkerReport* report);
   absl::Status FillReport(WorkerReport* report);
+  absl::Status ReportWeights(WorkerReport* report) const;
   // Adds the step, and the drain before it, to the totals.
   void CountStep(int64_t step, double step_ms, WorkerReport* report);
   void Enter(const char* phase) {
@@ -81,7 +85,7 @@ class TrainingLoop {
 
   Batch batch_;
   double batch_loss_ = 0;                 // of the step so far, summed over micro-batches
-  std::string batch_log_;                 // fingerprints of all batches, 8 bytes each
+  std::vector<std::string> batch_logs_;   // by micro-batch: fingerprints of its batches, 8 bytes each
   PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too
   double drain_ms_ = 0;                   // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};     // totals over timed steps
