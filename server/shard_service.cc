@@ -130,7 +130,8 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   RM_RETURN_IF_ERROR(
       Annotate(core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_), context));
   ++peer.push_step[part];
-  return ExpectPush(worker, part);
+  RM_RETURN_IF_ERROR(ExpectPush(worker, part));
+  return peer.ahead_of_pushes ? PullAfterPushes(worker) : absl::OkStatus();
 }
 
 absl::Status ShardService::OnPull(int32_t worker) {
@@ -143,6 +144,15 @@ absl::Status ShardService::OnPull(int32_t worker) {
     return absl::OkStatus();
   }
   peer.asked_at = std::chrono::steady_clock::now();
+  return PullAfterPushes(worker);
+}
+
+absl::Status ShardService::PullAfterPushes(int32_t worker) {
+  Peer& peer = peers_[worker];
+  const int64_t clock = peer.request.clock;
+  peer.ahead_of_pushes = std::any_of(peer.push_step.begin(), peer.push_step.end(),
+                                     [clock](int64_t step) { return step < clock; });
+  if (peer.ahead_of_pushes) return absl::OkStatus();
   return Annotate(core_.OnPull({worker, peer.request.clock, peer.request.drain}, &ready_),
                   absl::StrCat("pull from worker/", worker));
 }

@@ -48,6 +48,7 @@ class ShardService {
     Received pull;
     int64_t pulls = 0;                           // requests expected so far; numbers the tags
     PullNote request;                            // the one being answered
+    bool ahead_of_pushes = false;                // the request came before pushes that were sent before it
     std::chrono::steady_clock::time_point asked_at;
     std::vector<float> reply;                    // a snapshot: later updates must not tear it
     std::vector<OpId> sends;                     // of the last reply
@@ -66,6 +67,9 @@ class ShardService {
   absl::Status ExpectPull(int32_t worker);
   absl::Status OnPush(int32_t worker, int32_t part);
   absl::Status OnPull(int32_t worker);
+  // Hands the worker's pull to the core once all it pushed before is there: messages of one worker may come in any
+  // order, and its own updates must not be missing from the weights it gets.
+  absl::Status PullAfterPushes(int32_t worker);
   absl::Status Answer(const Reply& reply);
 
   const int32_t index_;

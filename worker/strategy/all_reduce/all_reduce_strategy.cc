@@ -108,7 +108,7 @@ class AllReduceStrategy : public SyncStrategy {
   absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
     update_.Remember(bucket, gradient);
     last_task_ = exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
-    return absl::OkStatus();
+    return exchange_.status();
   }
 
   absl::Status EndStep(int64_t step) override {

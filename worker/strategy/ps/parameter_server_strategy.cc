@@ -76,7 +76,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
   absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
-    return absl::OkStatus();
+    return exchange_.status();
   }
 
   absl::Status EndStep(int64_t step) override {

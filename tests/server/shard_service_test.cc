@@ -1,0 +1,211 @@
+#include "server/shard_service.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/resolve.h"
+#include "common/transport/fabric.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr absl::Duration kLimit = absl::Seconds(40);
+constexpr int64_t kCount = 250;
+constexpr int64_t kBucketElements = 100;  // buckets of 100, 100 and 50 elements
+
+RunSpec SpecOf(ParameterServerSpec::Consistency consistency, const std::string& codec) {
+  RunSpec spec;
+  spec.mutable_training()->set_workers(2);
+  spec.mutable_training()->set_steps(4);
+  spec.mutable_optimizer()->set_learning_rate(1.0f);
+  spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
+  spec.mutable_codec()->set_name(codec);
+  if (codec == "topk") spec.mutable_codec()->set_density(0.1);
+  absl::StatusOr<RunSpec> resolved = Resolve(spec, {});
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  return *resolved;
+}
+
+// One server, on a thread of its own, and two workers whose messages the test writes by hand.
+class ServedShard {
+ public:
+  explicit ServedShard(const RunSpec& spec) : spec_(spec), layout_({{"weights", {kCount}}}, kBucketElements) {
+    FabricOptions options;
+    options.name = "inproc";
+    fabric_ = *CreateFabric(options);
+    const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
+    EXPECT_TRUE(fabric_->Connect({{"", nodes}}, 0, absl::Now() + kLimit).ok());
+    service_ = *ShardService::Create(spec_, layout_, std::vector<float>(kCount, 0.0f), 0,
+                                     fabric_->transport({Role::kServer, 0}));
+    thread_ = std::thread([this] { result_ = service_->Run(); });
+  }
+  ~ServedShard() {
+    if (thread_.joinable()) {
+      fabric_->Abort(absl::CancelledError("the test is over"));
+      thread_.join();
+    }
+    fabric_.reset();  // before the memory that an aborted receive may touch
+  }
+
+  // What Run returned.
+  absl::Status Result() {
+    thread_.join();
+    return result_;
+  }
+
+  void Send(int32_t worker, MessageKind kind, int32_t bucket, int64_t step, int64_t note,
+            const std::vector<std::byte>& payload) {
+    Transport& transport = fabric_->transport({Role::kWorker, worker});
+    Tag tag{kind, 0, bucket, step};
+    tag.note = note;
+    absl::StatusOr<OpId> op = transport.StartSend({Role::kServer, 0}, tag, payload);
+    ASSERT_TRUE(op.ok()) << op.status();
+    EXPECT_TRUE(transport.Wait(*op, absl::Now() + kLimit).ok());
+  }
+  void Push(int32_t worker, int32_t bucket, int64_t step, const std::vector<std::byte>& payload) {
+    Send(worker, MessageKind::kPush, bucket, step, 0, payload);
+  }
+  void Abort(const absl::Status& why) { fabric_->Abort(why); }
+  void Farewell(int32_t worker, int64_t request) {
+    Send(worker, MessageKind::kPull, 0, request, EncodePullNote({0, false, true}), {});
+  }
+
+  // Sends the worker's pull number `request` at `clock`; Weights waits for the answer.
+  void AskForWeights(int32_t worker, int64_t request, int64_t clock) {
+    Transport& transport = fabric_->transport({Role::kWorker, worker});
+    for (const Bucket& bucket : layout_.buckets()) {
+      auto* out = reinterpret_cast<std::byte*>(weights_.data() + bucket.begin);
+      const Tag tag{MessageKind::kWeights, 0, bucket.id, request};
+      ops_.push_back(*transport.Post({Role::kServer, 0}, tag, {out, static_cast<size_t>(bucket.count) * 4},
+                                     ReceiveMode::kStore));
+    }
+    Send(worker, MessageKind::kPull, 0, request, EncodePullNote({clock, false, false}), {});
+  }
+  std::vector<float> Weights(int32_t worker) {
+    for (const OpId op : ops_) {
+      const absl::Status status = fabric_->transport({Role::kWorker, worker}).Wait(op, absl::Now() + kLimit);
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    ops_.clear();
+    return weights_;
+  }
+
+ private:
+  const RunSpec spec_;
+  const ParamLayout layout_;
+  std::vector<float> weights_ = std::vector<float>(kCount);
+  std::vector<OpId> ops_;
+  std::unique_ptr<ShardService> service_;
+  std::unique_ptr<Fabric> fabric_;
+  absl::Status result_;
+  std::thread thread_;
+};
+
+std::vector<std::byte> FloatBytes(int64_t count, float value) {
+  std::vector<std::byte> bytes(count * 4);
+  for (int64_t i = 0; i < count; ++i) std::memcpy(bytes.data() + 4 * i, &value, 4);
+  return bytes;
+}
+
+void ExpectNames(const absl::Status& status, const std::vector<std::string>& parts) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  for (const std::string& part : parts) {
+    EXPECT_NE(status.message().find(part), absl::string_view::npos) << status << " lacks \"" << part << "\"";
+  }
+}
+
+TEST(ShardService, RefusesAPushOfTooFewOrTooManyBytesByWorkerBucketAndStep) {
+  for (const int64_t bytes : {int64_t{0}, int64_t{396}, int64_t{399}, int64_t{401}, int64_t{4000}}) {
+    SCOPED_TRACE(absl::StrCat(bytes, " bytes"));
+    ServedShard shard(SpecOf(ParameterServerSpec::SSP, "none"));
+    shard.Push(1, 1, 0, FloatBytes(100, 1.0f));
+    shard.Push(1, 1, 1, std::vector<std::byte>(bytes));
+    ExpectNames(shard.Result(), {"worker/1", "bucket=1", "step=1"});
+  }
+}
+
+TEST(ShardService, RefusesBytesThatTheCodecDoesNotWrite) {
+  struct Hostile {
+    const char* codec;
+    std::vector<std::byte> payload;
+  };
+  const std::vector<Hostile> payloads = {
+      {"topk", std::vector<std::byte>(80, std::byte{0xff})},  // indices of -1
+      {"topk", std::vector<std::byte>(80, std::byte{0})},     // one index ten times
+      {"topk", std::vector<std::byte>(79)},
+      {"topk", {}},
+      {"onebit", std::vector<std::byte>(3)},
+      {"fp16", std::vector<std::byte>(200, std::byte{0xff})},  // not numbers
+      {"fp16", std::vector<std::byte>(198)},
+  };
+  for (const Hostile& hostile : payloads) {
+    for (const auto consistency : {ParameterServerSpec::BSP, ParameterServerSpec::ASYNCHRONOUS}) {
+      SCOPED_TRACE(absl::StrCat(hostile.codec, " ", hostile.payload.size(), " bytes"));
+      ServedShard shard(SpecOf(consistency, hostile.codec));
+      shard.Push(0, 1, 0, hostile.payload);
+      ExpectNames(shard.Result(), {"worker/0", "bucket=1", "step=0"});
+    }
+  }
+}
+
+TEST(ShardService, RefusesAGradientFromAVersionThatDoesNotExistYet) {
+  for (const int64_t version : {int64_t{-1}, int64_t{1}}) {
+    ServedShard shard(SpecOf(ParameterServerSpec::ASYNCHRONOUS, "none"));
+    shard.Send(0, MessageKind::kPush, 2, 0, version, FloatBytes(50, 1.0f));
+    ExpectNames(shard.Result(), {"worker/0", "bucket=2", "step=0", absl::StrCat("version ", version)});
+  }
+}
+
+TEST(ShardService, RefusesAStepWhoseUpdateCannotHaveBeenRead) {
+  ServedShard shard(SpecOf(ParameterServerSpec::BSP, "none"));
+  shard.Push(0, 0, 0, FloatBytes(100, 1.0f));
+  shard.Push(0, 0, 1, FloatBytes(100, 1.0f));
+  ExpectNames(shard.Result(), {"worker/0", "bucket=0", "step=1"});
+}
+
+TEST(ShardService, EndsOnceEveryWorkerHasSaidFarewellAndNotBefore) {
+  ServedShard shard(SpecOf(ParameterServerSpec::ASYNCHRONOUS, "none"));
+  shard.Farewell(0, 0);
+  // The other one is still served.
+  shard.Push(1, 0, 0, FloatBytes(100, -2.0f));
+  shard.Push(1, 1, 0, FloatBytes(100, -3.0f));
+  shard.Push(1, 2, 0, FloatBytes(50, -4.0f));
+  shard.AskForWeights(1, 0, 1);
+  const std::vector<float> weights = shard.Weights(1);
+  EXPECT_EQ(weights.front(), 2.0f);
+  EXPECT_EQ(weights.back(), 4.0f);
+  shard.Farewell(1, 1);
+  EXPECT_TRUE(shard.Result().ok());
+}
+
+TEST(ShardService, AWorkersPullSeesItsOwnPushesEvenWhenItOvertakesThem) {
+  for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
+    SCOPED_TRACE(absl::StrCat("consistency=", consistency));
+    ServedShard shard(SpecOf(consistency, "none"));
+    shard.AskForWeights(1, 0, 1);
+    shard.Push(1, 0, 0, FloatBytes(100, -2.0f));
+    shard.Push(1, 1, 0, FloatBytes(100, -3.0f));
+    shard.Push(1, 2, 0, FloatBytes(50, -4.0f));
+    const std::vector<float> weights = shard.Weights(1);
+    EXPECT_EQ(weights[0], 2.0f);
+    EXPECT_EQ(weights[100], 3.0f);
+    EXPECT_EQ(weights[200], 4.0f);
+    shard.Farewell(0, 0);
+    shard.Farewell(1, 1);
+    EXPECT_TRUE(shard.Result().ok());
+  }
+}
+
+TEST(ShardService, EndsWithTheStatusOfAnAbortedTransport) {
+  ServedShard shard(SpecOf(ParameterServerSpec::BSP, "none"));
+  shard.Abort(absl::UnavailableError("worker/1 is gone"));
+  EXPECT_EQ(shard.Result(), absl::UnavailableError("worker/1 is gone"));
+}
+
+}  // namespace
+}  // namespace ringmaster

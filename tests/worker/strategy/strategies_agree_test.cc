@@ -1,0 +1,197 @@
+// Synchronous strategies are one computation: fed the same gradients they leave the same weights, bit for bit.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/random.h"
+#include "common/vecmath/vecmath.h"
+#include "gtest/gtest.h"
+#include "tests/worker/strategy/strategy_group.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = std::vector<float>;
+
+constexpr int64_t kSteps = 20;
+// Buckets of 101, 101, 101 and 2 elements: none is a multiple of 2 or 3 parts but the last, which is smaller than 3.
+constexpr int64_t kCount = 305;
+constexpr int64_t kBucketElements = 101;
+constexpr uint64_t kSeed = 20;
+
+Random GradientStream(int32_t rank, int64_t step, const Bucket& bucket) {
+  return Random(MixSeed(MixSeed(MixSeed(kSeed, rank), step), bucket.id));
+}
+
+// Any floats: sums depend on the order of addition, except of two.
+void NormalGradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+  Random random = GradientStream(rank, step, bucket);
+  for (float& value : out) value = random.Normal() * (1 + 100 * random.Uniform());
+}
+
+// Multiples of 2^-10 below 1 in magnitude: every partial sum is exact, so every order gives the same bits.
+void GridGradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+  Random random = GradientStream(rank, step, bucket);
+  for (float& value : out) value = (static_cast<float>(random.Below(2047)) - 1023.0f) * 0x1p-10f;
+}
+
+Floats InitialWeights() {
+  Random random(kSeed);
+  Floats weights(kCount);
+  for (float& value : weights) value = random.Normal();
+  return weights;
+}
+
+// Runs all steps and drains; every worker's front weights.
+std::vector<Floats> Train(const RunSpec& spec, const GradientSource& source) {
+  StrategyGroup group(spec, InitialWeights(), kBucketElements);
+  std::vector<Floats> weights(group.workers());
+  const absl::Status status = group.Run([&](GroupWorker& worker) {
+    absl::Status done = worker.Steps(0, kSteps, source);
+    if (done.ok()) done = worker.strategy().Drain();
+    weights[worker.rank()].assign(worker.front().begin(), worker.front().end());
+    return done;
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  return weights;
+}
+
+// One worker that applies the sum of all gradients, added in rank order.
+Floats TrainOnTheSum(int32_t workers, float learning_rate, const GradientSource& source) {
+  RunSpec spec = GroupSpec(1, learning_rate);
+  spec.mutable_strategy()->mutable_solo();
+  return Train(spec, [&](int32_t, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+    source(0, step, bucket, out);
+    Floats other(bucket.count);
+    for (int32_t rank = 1; rank < workers; ++rank) {
+      source(rank, step, bucket, absl::MakeSpan(other));
+      Add(other, out);
+    }
+  })[0];
+}
+
+struct NamedSpec {
+  std::string name;
+  RunSpec spec;
+};
+
+// All synchronous strategies without a codec.
+std::vector<NamedSpec> SynchronousSpecs(int32_t workers, float learning_rate) {
+  std::vector<NamedSpec> specs;
+  for (const auto placement : {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
+    for (int32_t servers = 1; servers <= 3; ++servers) {
+      if (placement == ParameterServerSpec::COLOCATED && servers > workers) continue;
+      RunSpec spec = GroupSpec(workers, learning_rate);
+      ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
+      ps->set_consistency(ParameterServerSpec::BSP);
+      ps->set_placement(placement);
+      ps->set_servers(servers);
+      specs.push_back({absl::StrCat("ps K=", servers, " placement=", placement), spec});
+    }
+  }
+  for (const char* collective : {"ring", "direct", "reduce_broadcast"}) {
+    RunSpec spec = GroupSpec(workers, learning_rate);
+    spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
+    specs.push_back({collective, spec});
+  }
+  return specs;
+}
+
+void ExpectAllAgree(int32_t workers, float learning_rate, const GradientSource& source) {
+  const Floats expected = TrainOnTheSum(workers, learning_rate, source);
+  EXPECT_NE(expected, InitialWeights());
+  for (const NamedSpec& named : SynchronousSpecs(workers, learning_rate)) {
+    SCOPED_TRACE(absl::StrCat(named.name, " N=", workers));
+    const std::vector<Floats> weights = Train(named.spec, source);
+    for (int32_t rank = 0; rank < workers; ++rank) EXPECT_EQ(weights[rank], expected) << "worker/" << rank;
+  }
+}
+
+TEST(Strategies, OfTwoWorkersLeaveTheBitsOfOneOnTheSumWhateverTheGradients) {
+  ExpectAllAgree(2, 0.05f, NormalGradient);
+}
+
+TEST(Strategies, OfThreeWorkersLeaveTheBitsOfOneOnTheSumWhereSumsAreExact) { ExpectAllAgree(3, 0.05f, GridGradient); }
+
+TEST(Strategies, OfOneWorkerLeaveTheBitsOfThatWorkerAlone) { ExpectAllAgree(1, 0.05f, NormalGradient); }
+
+TEST(Strategies, SoloWorkersDoNotHearOfEachOther) {
+  RunSpec spec = GroupSpec(2, 0.05f);
+  spec.mutable_strategy()->mutable_solo();
+  const std::vector<Floats> weights = Train(spec, NormalGradient);
+  EXPECT_EQ(weights[0], TrainOnTheSum(1, 0.05f, NormalGradient));
+  EXPECT_NE(weights[0], weights[1]);
+}
+
+TEST(Strategies, ServersWithOneContributionAnUpdateHaveAppliedEveryGradientAfterDrain) {
+  // A learning rate of 1 and gradients on a grid: the sum of all updates is exact in any order.
+  const Floats expected = TrainOnTheSum(3, 1.0f, GridGradient);
+  for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
+    for (int32_t servers = 1; servers <= 3; ++servers) {
+      SCOPED_TRACE(absl::StrCat("consistency=", consistency, " K=", servers));
+      RunSpec spec = GroupSpec(3, 1.0f);
+      ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
+      ps->set_consistency(consistency);
+      ps->set_servers(servers);
+      const std::vector<Floats> weights = Train(spec, GridGradient);
+      for (int32_t rank = 0; rank < 3; ++rank) {
+        for (int64_t i = 0; i < kCount; ++i) {
+          // Weights that start off the grid round at every update; 60 roundings of values below 64.
+          ASSERT_NEAR(weights[rank][i], expected[i], 60 * 64 * 0x1p-24) << "element " << i;
+        }
+        EXPECT_EQ(weights[rank], weights[0]) << "worker/" << rank;
+      }
+    }
+  }
+}
+
+TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
+  const Floats exact = TrainOnTheSum(3, 0.05f, NormalGradient);
+  for (const char* codec : {"fp16", "topk", "onebit"}) {
+    for (const char* collective : {"ring", "direct", "reduce_broadcast"}) {
+      SCOPED_TRACE(absl::StrCat(codec, " ", collective));
+      RunSpec spec = GroupSpec(3, 0.05f);
+      spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
+      spec.mutable_codec()->set_name(codec);
+      if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.1);
+      const std::vector<Floats> weights = Train(spec, NormalGradient);
+      EXPECT_EQ(weights[1], weights[0]);
+      EXPECT_EQ(weights[2], weights[0]);
+      EXPECT_NE(weights[0], InitialWeights());
+      EXPECT_NE(weights[0], exact);
+    }
+  }
+}
+
+TEST(Strategies, ALossyParameterServerGivesAllWorkersTheSameWeights) {
+  for (const char* codec : {"fp16", "topk", "onebit"}) {
+    SCOPED_TRACE(codec);
+    RunSpec spec = GroupSpec(3, 0.05f);
+    ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
+    ps->set_servers(3);
+    spec.mutable_codec()->set_name(codec);
+    if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.1);
+    const std::vector<Floats> weights = Train(spec, NormalGradient);
+    EXPECT_EQ(weights[1], weights[0]);
+    EXPECT_EQ(weights[2], weights[0]);
+    EXPECT_NE(weights[0], InitialWeights());
+  }
+}
+
+TEST(Strategies, TopKOfEverythingIsTheExactSum) {
+  const Floats expected = TrainOnTheSum(3, 0.05f, GridGradient);
+  for (const bool ps : {false, true}) {
+    RunSpec spec = GroupSpec(3, 0.05f);
+    if (ps) {
+      spec.mutable_strategy()->mutable_parameter_server()->set_servers(2);
+    } else {
+      spec.mutable_strategy()->mutable_all_reduce();
+    }
+    spec.mutable_codec()->set_name("topk");
+    spec.mutable_codec()->set_density(1.0);
+    for (const Floats& weights : Train(spec, GridGradient)) EXPECT_EQ(weights, expected);
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster

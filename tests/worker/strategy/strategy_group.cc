@@ -1,0 +1,156 @@
+#include "tests/worker/strategy/strategy_group.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/config/resolve.h"
+#include "worker/strategy/registry.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr absl::Duration kLimit = absl::Seconds(60);
+
+template <typename T>
+T ValueOf(absl::StatusOr<T> value) {
+  RM_CHECK(value.ok());
+  return *std::move(value);
+}
+
+ParamLayout FlatLayout(int64_t count, int64_t bucket_elements) {
+  Param param;
+  param.name = "weights";
+  param.shape = {count};
+  return ParamLayout({param}, bucket_elements);
+}
+
+// Whether worker `rank` lives beside `peer`, so that what they exchange does not count.
+bool IsLocal(const RunSpec& spec, int32_t rank, NodeId peer) {
+  return spec.strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
+         peer == NodeId{Role::kServer, rank};
+}
+
+}  // namespace
+
+RunSpec GroupSpec(int32_t workers, float learning_rate) {
+  RunSpec spec;
+  spec.mutable_training()->set_workers(workers);
+  spec.mutable_training()->set_steps(20);
+  spec.mutable_training()->set_warmup_steps(0);
+  spec.mutable_optimizer()->set_learning_rate(learning_rate);
+  spec.mutable_limits()->set_wait_seconds(absl::ToDoubleSeconds(kLimit));
+  return spec;
+}
+
+GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
+                         int32_t rank, std::unique_ptr<MeteredTransport> transport)
+    : rank_(rank),
+      layout_(layout),
+      transport_(std::move(transport)),
+      weights_(initial_weights),
+      gradients_{std::vector<float>(layout.count()), std::vector<float>(layout.count())},
+      update_(ValueOf(CreateUpdateRule(spec.optimizer(), layout.count()))) {
+  WorkerLink link;
+  link.rank = rank;
+  link.workers = spec.training().workers();
+  link.servers = spec.strategy().parameter_server().servers();
+  link.global_batch = int64_t{1} * spec.training().workers() * spec.training().batch_per_worker();
+  link.spec = &spec;
+  link.layout = &layout;
+  link.weights = &weights_;
+  link.transport = transport_.get();
+  link.update = update_.get();
+  link.step_times = &step_times_;
+  strategy_ = ValueOf(CreateStrategy(link));
+}
+
+absl::Status GroupWorker::Compute(int64_t step, const GradientSource& source) {
+  const absl::Span<float> arena = absl::MakeSpan(gradients_[step % 2]);
+  for (const Bucket& bucket : layout_.buckets()) {
+    const absl::Span<float> gradient = arena.subspan(bucket.begin, bucket.count);
+    source(rank_, step, bucket, gradient);
+    RM_RETURN_IF_ERROR(strategy_->GradReady(step, bucket, gradient));
+  }
+  return strategy_->EndStep(step);
+}
+
+absl::Status GroupWorker::Step(int64_t step, const GradientSource& source) {
+  RM_RETURN_IF_ERROR(strategy_->BeginStep(step));
+  return Compute(step, source);
+}
+
+absl::Status GroupWorker::Steps(int64_t begin, int64_t end, const GradientSource& source) {
+  for (int64_t step = begin; step < end; ++step) RM_RETURN_IF_ERROR(Step(step, source));
+  return absl::OkStatus();
+}
+
+StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements)
+    : spec_(ValueOf(Resolve(spec, {}))), layout_(FlatLayout(initial_weights.size(), bucket_elements)) {
+  const int32_t servers = spec_.strategy().parameter_server().servers();
+  ProcessAddress all;
+  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) all.nodes.push_back({Role::kWorker, rank});
+  for (int32_t server = 0; server < servers; ++server) all.nodes.push_back({Role::kServer, server});
+  FabricOptions options;
+  options.name = "inproc";
+  fabric_ = ValueOf(CreateFabric(options));
+  RM_CHECK(fabric_->Connect({all}, 0, absl::Now() + kLimit).ok());
+  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) {
+    auto transport = CreateMeteredTransport(fabric_->transport({Role::kWorker, rank}), *fabric_,
+                                            [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
+    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, std::move(transport)));
+  }
+  for (int32_t server = 0; server < servers; ++server) {
+    servers_.push_back(ValueOf(ShardService::Create(spec_, layout_, initial_weights, server,
+                                                    fabric_->transport({Role::kServer, server}))));
+  }
+}
+
+StrategyGroup::~StrategyGroup() {
+  if (!finished_) fabric_->Abort(absl::CancelledError("the group is closing"));
+  FinishAll();
+  fabric_.reset();
+}
+
+void StrategyGroup::FinishAll() {
+  if (!std::exchange(finished_, true)) {
+    for (auto& worker : workers_) index_bytes_.push_back(worker->strategy().Finish().index_bytes);
+  }
+  for (std::thread& thread : server_threads_) thread.join();
+  server_threads_.clear();
+}
+
+void StrategyGroup::Note(const absl::Status& status) {
+  if (status.ok()) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (failure_.ok()) failure_ = status;
+  }
+  fabric_->Abort(status);
+}
+
+void StrategyGroup::StartServers() {
+  for (auto& server : servers_) {
+    server_threads_.emplace_back([this, service = server.get()] { Note(service->Run()); });
+  }
+}
+
+absl::Status StrategyGroup::OnWorkers(const std::function<absl::Status(GroupWorker&)>& body) {
+  std::vector<std::thread> threads;
+  for (auto& worker : workers_) {
+    threads.emplace_back([this, &body, worker = worker.get()] { Note(body(*worker)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+absl::Status StrategyGroup::Run(const std::function<absl::Status(GroupWorker&)>& body) {
+  StartServers();
+  OnWorkers(body).IgnoreError();
+  FinishAll();
+  absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+}  // namespace ringmaster

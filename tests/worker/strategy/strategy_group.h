@@ -1,0 +1,104 @@
+#ifndef RINGMASTER_TESTS_WORKER_STRATEGY_STRATEGY_GROUP_H_
+#define RINGMASTER_TESTS_WORKER_STRATEGY_STRATEGY_GROUP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "common/params/param_layout.h"
+#include "common/trace/trace.h"
+#include "common/transport/fabric.h"
+#include "common/transport/metered.h"
+#include "common/update/update_rule.h"
+#include "proto/run_spec.pb.h"
+#include "server/shard_service.h"
+#include "worker/strategy/strategy.h"
+
+namespace ringmaster {
+
+// Fills the scaled gradient of one bucket, [bucket.count]. Called by the workers' threads, several at once.
+using GradientSource = std::function<void(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out)>;
+
+// A worker without model and data: weights, two gradient arenas and a strategy. One thread at a time.
+class GroupWorker {
+ public:
+  GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t rank,
+              std::unique_ptr<MeteredTransport> transport);
+
+  int32_t rank() const { return rank_; }
+  SyncStrategy& strategy() { return *strategy_; }
+  absl::Span<const float> front() const { return weights_.front(); }
+  Traffic traffic() const { return transport_->traffic(); }
+
+  // The three calls of one step, as the training loop makes them.
+  absl::Status Step(int64_t step, const GradientSource& source);
+  absl::Status Steps(int64_t begin, int64_t end, const GradientSource& source);
+  // The calls after BeginStep.
+  absl::Status Compute(int64_t step, const GradientSource& source);
+
+ private:
+  const int32_t rank_;
+  const ParamLayout& layout_;
+  const std::unique_ptr<MeteredTransport> transport_;
+  WeightStore weights_;
+  std::vector<float> gradients_[2];
+  std::unique_ptr<UpdateRule> update_;
+  PhaseTimes step_times_;
+  std::unique_ptr<SyncStrategy> strategy_;
+};
+
+// All workers and servers of one run on the in-process fabric: the real strategies and the real servers.
+class StrategyGroup {
+ public:
+  // `spec` may leave fields out: it is resolved here. The arena has as many elements as `initial_weights`.
+  StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements);
+  // Ends whatever still runs.
+  ~StrategyGroup();
+  StrategyGroup(const StrategyGroup&) = delete;
+  StrategyGroup& operator=(const StrategyGroup&) = delete;
+
+  const ParamLayout& layout() const { return layout_; }
+  int32_t workers() const { return static_cast<int32_t>(workers_.size()); }
+  GroupWorker& worker(int32_t rank) { return *workers_[rank]; }
+  Fabric& fabric() { return *fabric_; }
+  // Index bytes that each worker's strategy reports; after Run.
+  const std::vector<int64_t>& index_bytes() const { return index_bytes_; }
+
+  // Every server on a thread of its own. Once.
+  void StartServers();
+
+  // Calls `body` for every worker, each on a thread of its own. The first failure aborts the fabric with its status and
+  // is returned.
+  absl::Status OnWorkers(const std::function<absl::Status(GroupWorker&)>& body);
+
+  // StartServers, `body` on all workers, Finish of all strategies, end of all servers; the first failure of any of them.
+  absl::Status Run(const std::function<absl::Status(GroupWorker&)>& body);
+
+ private:
+  void Note(const absl::Status& status);
+  void FinishAll();
+
+  const RunSpec spec_;
+  const ParamLayout layout_;
+  absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  // Memory that an aborted transport may still touch outlives the fabric.
+  std::vector<std::unique_ptr<GroupWorker>> workers_;
+  std::vector<std::unique_ptr<ShardService>> servers_;
+  std::unique_ptr<Fabric> fabric_;
+  std::vector<std::thread> server_threads_;
+  bool finished_ = false;
+  std::vector<int64_t> index_bytes_;  // by rank
+};
+
+// A spec of N workers with SGD of rate `learning_rate`; the caller sets strategy and codec.
+RunSpec GroupSpec(int32_t workers, float learning_rate);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_TESTS_WORKER_STRATEGY_STRATEGY_GROUP_H_
