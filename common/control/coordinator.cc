@@ -18,9 +18,6 @@ namespace {
 
 using Stream = grpc::ServerReaderWriter<ToProcess, FromProcess>;
 
-// After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
-constexpr absl::Duration kSettle = absl::Milliseconds(300);
-
 std::string NodesOf(const Join& join) {
   return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {
     absl::StrAppend(out, node.server() ? "server/" : "worker/", node.index());
@@ -297,7 +294,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     while (!mutex_.AwaitWithTimeout(absl::Condition(&closing), absl::Milliseconds(50))) {
       if (OverLocked()) continue;
       const absl::Time now = absl::Now();
-      if (!suspected_.ok() && now - suspected_at_ > kSettle) FailLocked(suspected_, true);
+      if (!suspected_.ok() && now - suspected_at_ > options_.settle_time) FailLocked(suspected_, true);
       if (joined_ < options_.processes) {
         if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
         continue;

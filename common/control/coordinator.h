@@ -22,6 +22,8 @@ struct CoordinatorOptions {
   absl::Duration join_limit;       // for all processes to join
   absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
   absl::Duration progress_limit = absl::InfiniteDuration();  // how long one may stand still while another waits for it
+  // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
+  absl::Duration settle_time = absl::Milliseconds(300);
 };
 
 // What is known of one process, for progress lines and error texts.

@@ -1,7 +1,9 @@
 #include "experiments/launch/launcher_environment.h"
 
 #include <cstdlib>
+#include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -16,13 +18,13 @@ std::optional<std::string> Variable(const char* name) {
   return std::string(value);
 }
 
-absl::StatusOr<std::optional<int>> Number(const char* name) {
+absl::StatusOr<std::optional<int>> Number(const char* name, int largest = std::numeric_limits<int>::max()) {
   const std::optional<std::string> text = Variable(name);
   if (!text) return std::optional<int>();
   int value = 0;
-  if (!absl::SimpleAtoi(*text, &value) || value < 0) {
+  if (!absl::SimpleAtoi(*text, &value) || value < 0 || value > largest) {
     return absl::InvalidArgumentError(
-        absl::StrCat("environment variable ", name, "=\"", *text, "\": expected a number of 0 or more"));
+        absl::StrCat("environment variable ", name, "=\"", *text, "\": expected a number from 0 to ", largest));
   }
   return std::optional<int>(value);
 }
@@ -35,8 +37,12 @@ absl::StatusOr<LauncherEnvironment> ReadLauncherEnvironment() {
   RM_ASSIGN_OR_RETURN(environment.world_size, Number("WORLD_SIZE"));
   RM_ASSIGN_OR_RETURN(environment.local_rank, Number("LOCAL_RANK"));
   const std::optional<std::string> address = Variable("MASTER_ADDR");
-  const std::optional<std::string> port = Variable("MASTER_PORT");
-  if (address && port) environment.coordinator = absl::StrCat(*address, ":", *port);
+  RM_ASSIGN_OR_RETURN(const std::optional<int> port, Number("MASTER_PORT", 65535));
+  if (address && port) {
+    const bool bare_ipv6 = absl::StrContains(*address, ':') && !absl::StartsWith(*address, "[");
+    environment.coordinator =
+        bare_ipv6 ? absl::StrCat("[", *address, "]:", *port) : absl::StrCat(*address, ":", *port);
+  }
   environment.token = Variable(kTokenVariable);
   environment.default_data_dir =
       DefaultDataDir(Variable("XDG_CACHE_HOME").value_or(""), Variable("HOME").value_or(""));

@@ -1,0 +1,362 @@
+// Coordinator and clients over real gRPC on loopback, all processes of a run played by threads of this one.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/control/control_client.h"
+#include "common/control/coordinator.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr absl::Duration kLimit = absl::Seconds(30);
+constexpr absl::Duration kBeat = absl::Milliseconds(20);
+
+CoordinatorOptions OptionsOf(int32_t processes) {
+  CoordinatorOptions options;
+  options.token = "the token";
+  options.spec_fingerprint = 7;
+  options.processes = processes;
+  options.join_limit = kLimit;
+  options.silence_limit = kLimit;
+  return options;
+}
+
+// Process `index` of `processes` with one worker.
+Join JoinOf(int32_t index, int32_t processes) {
+  Join join;
+  join.set_process(index);
+  join.set_processes(processes);
+  join.set_token("the token");
+  join.set_spec_fingerprint(7);
+  join.set_weights_fingerprint(11);
+  join.set_layout_fingerprint(13);
+  join.set_kernel_target("cpu/avx2");
+  join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
+  join.set_pid(1000 + index);
+  join.add_nodes()->set_index(index);
+  return join;
+}
+
+// One process of the run: what it heard, and its client once it has joined.
+class Process {
+ public:
+  Process(const Coordinator& coordinator, const Join& join) : endpoint_(coordinator.endpoint()), join_(join) {}
+
+  // Joins; returns when all have, or it failed.
+  absl::Status Attend(std::function<Heartbeat()> heartbeat = [] { return Heartbeat(); }) {
+    absl::StatusOr<std::unique_ptr<ControlClient>> client = ControlClient::Attend(
+        endpoint_, join_, absl::Now() + kLimit,
+        [this](const absl::Status& why) {
+          abort_status_ = why;
+          ++aborts_;
+          aborted_.Notify();
+        },
+        std::move(heartbeat), kBeat);
+    if (client.ok()) client_ = *std::move(client);
+    return client.status();
+  }
+
+  ControlClient& client() { return *client_; }
+  void Leave() { client_.reset(); }
+
+  // What on_abort was called with; DeadlineExceeded when it was not.
+  absl::Status AwaitAbort() {
+    if (!aborted_.WaitForNotificationWithTimeout(kLimit)) return absl::DeadlineExceededError("on_abort was not called");
+    return abort_status_;
+  }
+  int aborts() const { return aborts_; }
+
+ private:
+  const std::string endpoint_;
+  const Join join_;
+  absl::Status abort_status_;
+  std::atomic<int> aborts_{0};
+  absl::Notification aborted_;
+  std::unique_ptr<ControlClient> client_;  // last: its threads call back
+};
+
+// A coordinator and its processes.
+class ControlledRun {
+ public:
+  explicit ControlledRun(const CoordinatorOptions& options) {
+    auto coordinator = Coordinator::Start(options);
+    EXPECT_TRUE(coordinator.ok()) << coordinator.status();
+    coordinator_ = *std::move(coordinator);
+    for (int32_t i = 0; i < options.processes; ++i) joins_.push_back(JoinOf(i, options.processes));
+  }
+
+  Coordinator& coordinator() { return *coordinator_; }
+  void DestroyCoordinator() { coordinator_.reset(); }
+  Join& join(int32_t index) { return joins_[index]; }
+  Process& process(int32_t index) { return *processes_[index]; }
+  int32_t size() const { return static_cast<int32_t>(joins_.size()); }
+
+  // Calls `body` for every process, each on its own thread; statuses by index.
+  std::vector<absl::Status> OnAll(const std::function<absl::Status(int32_t)>& body) {
+    std::vector<absl::Status> statuses(size());
+    std::vector<std::thread> threads;
+    for (int32_t i = 0; i < size(); ++i) threads.emplace_back([&, i] { statuses[i] = body(i); });
+    for (std::thread& thread : threads) thread.join();
+    return statuses;
+  }
+
+  // All join at once.
+  std::vector<absl::Status> JoinAll() {
+    for (const Join& join : joins_) processes_.push_back(std::make_unique<Process>(*coordinator_, join));
+    return OnAll([this](int32_t i) { return processes_[i]->Attend(); });
+  }
+  void JoinAllOrFail() {
+    for (const absl::Status& status : JoinAll()) ASSERT_TRUE(status.ok()) << status;
+  }
+
+  // Every process ends its work with a report that names its worker; what the coordinator collected.
+  absl::StatusOr<std::vector<ProcessReport>> FinishAll() {
+    for (const absl::Status& status : OnAll([this](int32_t i) {
+           ProcessReport report;
+           report.add_workers()->set_rank(i);
+           return processes_[i]->client().Finish(report);
+         })) {
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    EXPECT_TRUE(coordinator_->WaitFor(kLimit));
+    return coordinator_->Result();
+  }
+
+  // The run has failed, and what it says.
+  absl::Status Failure() {
+    if (!coordinator_->WaitFor(kLimit)) return absl::OkStatus();
+    return coordinator_->Result().status();
+  }
+
+ private:
+  std::unique_ptr<Coordinator> coordinator_;
+  std::vector<Join> joins_;
+  std::vector<std::unique_ptr<Process>> processes_;
+};
+
+void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& parts) {
+  EXPECT_EQ(status.code(), code) << status;
+  for (const std::string& part : parts) {
+    EXPECT_NE(status.message().find(part), absl::string_view::npos) << status << " lacks \"" << part << "\"";
+  }
+}
+
+TEST(Control, AllWhoJoinedLearnWhereEverybodyIsAndTheirReportsComeBackByIndex) {
+  ControlledRun run(OptionsOf(3));
+  run.join(1).mutable_nodes(0)->set_server(true);
+  run.join(1).add_nodes()->set_index(5);
+  run.JoinAllOrFail();
+  for (int32_t i = 0; i < 3; ++i) {
+    const Welcome& welcome = run.process(i).client().welcome();
+    ASSERT_EQ(welcome.processes_size(), 3);
+    for (int32_t peer = 0; peer < 3; ++peer) {
+      EXPECT_EQ(welcome.processes(peer).data_endpoint(), absl::StrCat("127.0.0.1:", 4000 + peer));
+    }
+    ASSERT_EQ(welcome.processes(1).nodes_size(), 2);
+    EXPECT_TRUE(welcome.processes(1).nodes(0).server());
+    EXPECT_EQ(welcome.processes(1).nodes(1).index(), 5);
+  }
+  const auto reports = run.FinishAll();
+  ASSERT_TRUE(reports.ok()) << reports.status();
+  ASSERT_EQ(reports->size(), 3u);
+  for (int32_t i = 0; i < 3; ++i) EXPECT_EQ((*reports)[i].workers(0).rank(), i);
+  for (int32_t i = 0; i < 3; ++i) EXPECT_EQ(run.process(i).aborts(), 0);
+}
+
+TEST(Control, ABarrierOpensWhenEveryProcessWithWorkersHasArrivedAndNotBefore) {
+  ControlledRun run(OptionsOf(3));
+  run.join(2).clear_kernel_target();  // a process without workers, which never arrives
+  run.JoinAllOrFail();
+  for (int round = 0; round < 5; ++round) {
+    const std::string name = absl::StrCat("round ", round);
+    std::atomic<bool> last_came{false};
+    std::thread first([&] {
+      EXPECT_TRUE(run.process(0).client().Barrier(name).ok());
+      EXPECT_TRUE(last_came) << "the barrier opened before worker/1 arrived";
+    });
+    // Another barrier must not count for this one, nor for the process without workers.
+    std::thread other([&] { EXPECT_TRUE(run.process(0).client().Barrier(absl::StrCat("other ", round)).ok()); });
+    EXPECT_TRUE(run.process(1).client().Barrier(absl::StrCat("other ", round)).ok());
+    other.join();
+    last_came = true;
+    EXPECT_TRUE(run.process(1).client().Barrier(name).ok());
+    first.join();
+  }
+  EXPECT_TRUE(run.FinishAll().ok());
+}
+
+struct Difference {
+  const char* name;
+  std::function<void(Join*)> apply;
+  absl::StatusCode code;
+  std::vector<std::string> parts;
+};
+
+TEST(Control, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
+  const std::vector<Difference> differences = {
+      {"spec", [](Join* join) { join->set_spec_fingerprint(8); }, absl::StatusCode::kInvalidArgument,
+       {"rank 1", "another resolved spec"}},
+      {"layout", [](Join* join) { join->set_layout_fingerprint(8); }, absl::StatusCode::kFailedPrecondition,
+       {"worker/1", "parameter layout", "worker/0"}},
+      {"weights", [](Join* join) { join->set_weights_fingerprint(8); }, absl::StatusCode::kFailedPrecondition,
+       {"worker/1", "set of weights", "worker/0"}},
+      {"kernels", [](Join* join) { join->set_kernel_target("cublas/90"); }, absl::StatusCode::kFailedPrecondition,
+       {"worker/1 computes with cublas/90", "worker/0 with cpu/avx2", "training.kernels"}},
+      {"size", [](Join* join) { join->set_processes(4); }, absl::StatusCode::kInvalidArgument, {"rank 1 of 4"}},
+  };
+  for (const Difference& difference : differences) {
+    SCOPED_TRACE(difference.name);
+    ControlledRun run(OptionsOf(3));
+    difference.apply(&run.join(1));
+    const std::vector<absl::Status> statuses = run.JoinAll();
+    for (const absl::Status& status : statuses) ExpectError(status, difference.code, difference.parts);
+    ExpectError(run.Failure(), difference.code, difference.parts);
+  }
+}
+
+TEST(Control, AProcessWithoutWorkersNeedsNoKernelTarget) {
+  ControlledRun run(OptionsOf(2));
+  run.join(0).clear_kernel_target();
+  run.JoinAllOrFail();
+  EXPECT_TRUE(run.FinishAll().ok());
+}
+
+TEST(Control, AStrangerAndASecondOwnerOfARankAreTurnedAwayAndTheRunGoesOn) {
+  ControlledRun run(OptionsOf(2));
+  Join stranger = JoinOf(1, 2);
+  stranger.set_token("another token");
+  Process early(run.coordinator(), stranger);
+  ExpectError(early.Attend(), absl::StatusCode::kPermissionDenied, {"token", "another job"});
+  run.JoinAllOrFail();
+  Process late(run.coordinator(), stranger);
+  ExpectError(late.Attend(), absl::StatusCode::kPermissionDenied, {"token"});
+  Process second(run.coordinator(), JoinOf(0, 2));
+  ExpectError(second.Attend(), absl::StatusCode::kAlreadyExists, {"rank 0", "pid 1000"});
+  EXPECT_TRUE(run.FinishAll().ok());
+}
+
+TEST(Control, ARankThatNeverJoinsIsNamedToThoseWhoDid) {
+  CoordinatorOptions options = OptionsOf(3);
+  options.join_limit = absl::Milliseconds(300);
+  ControlledRun run(options);
+  Process first(run.coordinator(), JoinOf(0, 3));
+  ExpectError(first.Attend(), absl::StatusCode::kDeadlineExceeded, {"rank 1, 2 of 3", "did not join", "join_seconds"});
+  ExpectError(run.Failure(), absl::StatusCode::kDeadlineExceeded, {"rank 1, 2 of 3"});
+}
+
+TEST(Control, ASilentProcessIsNamedWithStepAndPhaseToTheOthers) {
+  CoordinatorOptions options = OptionsOf(2);
+  options.silence_limit = absl::Seconds(1);
+  ControlledRun run(options);
+  absl::Notification go_on;
+  Process silent(run.coordinator(), JoinOf(1, 2));
+  Process other(run.coordinator(), JoinOf(0, 2));
+  std::atomic<int> beats{0};
+  std::thread joining([&] { EXPECT_TRUE(other.Attend().ok()); });
+  const absl::Status joined = silent.Attend([&] {
+    Heartbeat heartbeat;
+    heartbeat.set_step(12);
+    heartbeat.set_phase("forward");
+    if (++beats > 1) go_on.WaitForNotification();
+    return heartbeat;
+  });
+  joining.join();
+  EXPECT_TRUE(joined.ok()) << joined;
+  ExpectError(other.AwaitAbort(), absl::StatusCode::kDeadlineExceeded,
+              {"worker/1 (pid 1001) at step=12 phase=forward", "no heartbeat for 1s"});
+  go_on.Notify();
+}
+
+TEST(Control, AProcessThatEndsBeforeItsResultIsNamedToTheOthers) {
+  ControlledRun run(OptionsOf(3));
+  run.JoinAllOrFail();
+  std::thread waiting([&] {
+    ExpectError(run.process(2).client().Barrier("never"), absl::StatusCode::kUnavailable, {"worker/1"});
+  });
+  run.process(1).Leave();
+  ExpectError(run.process(0).AwaitAbort(), absl::StatusCode::kUnavailable,
+              {"worker/1 (pid 1001)", "the process ended before its work was done"});
+  waiting.join();
+  ExpectError(run.process(0).client().Finish(ProcessReport()), absl::StatusCode::kUnavailable, {"worker/1"});
+  EXPECT_EQ(run.process(0).aborts(), 1);
+}
+
+TEST(Control, AReportedFailureReachesTheOthersAsItWasSaid) {
+  ControlledRun run(OptionsOf(3));
+  run.JoinAllOrFail();
+  const absl::Status why = absl::OutOfRangeError("worker/0 step=3: the training loss is nan");
+  run.process(0).client().Fail(why);
+  EXPECT_EQ(run.process(0).client().status(), why);
+  EXPECT_EQ(run.process(1).AwaitAbort(), why);
+  EXPECT_EQ(run.process(2).AwaitAbort(), why);
+  EXPECT_EQ(run.Failure(), why);
+  // Later ones do not change it.
+  run.process(1).client().Fail(absl::InternalError("another"));
+  EXPECT_EQ(run.Failure(), why);
+}
+
+TEST(Control, ADeathExplainsAConnectionThatWasReportedLostBefore) {
+  CoordinatorOptions options = OptionsOf(3);
+  options.settle_time = kLimit;
+  ControlledRun run(options);
+  run.JoinAllOrFail();
+  // Returns without a verdict: the coordinator waits for a better explanation.
+  run.process(0).client().Fail(absl::UnavailableError("the connection is lost"));
+  EXPECT_TRUE(run.process(0).client().status().ok());
+  run.process(1).Leave();
+  for (const int32_t i : {0, 2}) {
+    ExpectError(run.process(i).AwaitAbort(), absl::StatusCode::kUnavailable,
+                {"worker/1 (pid 1001)", "the process ended before its work was done"});
+  }
+}
+
+TEST(Control, ALostConnectionThatNothingExplainsIsTheRunsFailureAfterAll) {
+  ControlledRun run(OptionsOf(2));
+  run.JoinAllOrFail();
+  const absl::Status why = absl::UnavailableError("the connection is lost");
+  run.process(0).client().Fail(why);
+  EXPECT_EQ(run.process(1).AwaitAbort(), why);
+}
+
+TEST(Control, AClosingCoordinatorLetsEverybodyGo) {
+  ControlledRun run(OptionsOf(2));
+  run.JoinAllOrFail();
+  std::thread waiting([&] { EXPECT_FALSE(run.process(1).client().Barrier("never").ok()); });
+  run.DestroyCoordinator();
+  for (int32_t i = 0; i < 2; ++i) {
+    const absl::Status status = run.process(i).AwaitAbort();
+    EXPECT_NE(status.message().find("the coordinator"), absl::string_view::npos) << status;
+    EXPECT_EQ(run.process(i).aborts(), 1);
+  }
+  waiting.join();
+}
+
+TEST(Control, ABusyPortIsUnavailableWithARemedy) {
+  ControlledRun run(OptionsOf(1));
+  CoordinatorOptions options = OptionsOf(1);
+  options.listen_address = run.coordinator().endpoint();
+  ExpectError(Coordinator::Start(options).status(), absl::StatusCode::kUnavailable,
+              {options.listen_address, "busy", "--coordinator"});
+}
+
+TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
+  std::string endpoint;
+  {
+    ControlledRun gone(OptionsOf(1));
+    endpoint = gone.coordinator().endpoint();
+  }
+  const auto client = ControlClient::Attend(
+      endpoint, JoinOf(0, 1), absl::Now() + absl::Milliseconds(300), [](const absl::Status&) {},
+      [] { return Heartbeat(); }, kBeat);
+  ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded, {endpoint, "start rank 0 first"});
+}
+
+}  // namespace
+}  // namespace ringmaster
