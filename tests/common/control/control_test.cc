@@ -110,10 +110,26 @@ class ControlledRun {
   // All join at once.
   std::vector<absl::Status> JoinAll() {
     for (const Join& join : joins_) processes_.push_back(std::make_unique<Process>(*coordinator_, join));
-    return OnAll([this](int32_t i) { return processes_[i]->Attend(); });
+    // Every heartbeat carries its number, so that a test can see one come after something else.
+    return OnAll([this](int32_t i) {
+      return processes_[i]->Attend([beats = int64_t{0}]() mutable {
+        Heartbeat heartbeat;
+        heartbeat.set_step(++beats);
+        return heartbeat;
+      });
+    });
   }
   void JoinAllOrFail() {
     for (const absl::Status& status : JoinAll()) ASSERT_TRUE(status.ok()) << status;
+  }
+
+  // Returns once the coordinator has heard `count` more heartbeats of a process: what it sent before has been read too.
+  void AwaitHeartbeats(int32_t index, int64_t count) {
+    const int64_t enough = coordinator_->Processes()[index].last.step() + count;
+    const absl::Time deadline = absl::Now() + kLimit;
+    while (coordinator_->Processes()[index].last.step() < enough && absl::Now() < deadline) {
+      EXPECT_FALSE(coordinator_->WaitFor(kBeat));
+    }
   }
 
   // Every process ends its work with a report that names its worker; what the coordinator collected.
@@ -177,10 +193,14 @@ TEST(Control, ABarrierOpensWhenEveryProcessWithWorkersHasArrivedAndNotBefore) {
   for (int round = 0; round < 5; ++round) {
     const std::string name = absl::StrCat("round ", round);
     std::atomic<bool> last_came{false};
+    absl::Notification arriving;
     std::thread first([&] {
+      arriving.Notify();
       EXPECT_TRUE(run.process(0).client().Barrier(name).ok());
       EXPECT_TRUE(last_came) << "the barrier opened before worker/1 arrived";
     });
+    arriving.WaitForNotification();
+    run.AwaitHeartbeats(0, 3);
     // Another barrier must not count for this one, nor for the process without workers.
     std::thread other([&] { EXPECT_TRUE(run.process(0).client().Barrier(absl::StrCat("other ", round)).ok()); });
     EXPECT_TRUE(run.process(1).client().Barrier(absl::StrCat("other ", round)).ok());

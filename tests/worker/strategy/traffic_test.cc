@@ -9,7 +9,6 @@
 #include "common/base/partition.h"
 #include "common/codec/codec.h"
 #include "common/config/resolve.h"
-#include "common/exchange/parts.h"
 #include "gtest/gtest.h"
 #include "tests/worker/strategy/strategy_group.h"
 
@@ -78,7 +77,7 @@ int64_t PartBytes(const std::vector<Bucket>& buckets, int32_t servers, int32_t l
   int64_t bytes = 0;
   for (const Bucket& bucket : buckets) {
     for (int32_t server = 0; server < servers; ++server) {
-      const int64_t count = PartOnServer(bucket, servers, server).count;
+      const int64_t count = Part(bucket.count, servers, server).count;
       if (server != local_server && count > 0) bytes += codec.MaxEncodedBytes(count);
     }
   }
