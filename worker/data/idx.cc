@@ -1,5 +1,7 @@
 #include "worker/data/idx.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -44,11 +46,19 @@ absl::Status Damaged(absl::string_view path, absl::string_view found, absl::stri
       absl::StrCat("data file ", path, ": found ", found, ", expected ", expected, "; ", kRemedy));
 }
 
-absl::StatusOr<int64_t> FileSize(std::FILE* file, const std::string& path) {
-  if (std::fseek(file, 0, SEEK_END) != 0) return Damaged(path, std::strerror(errno), "a regular file");
-  const int64_t size = std::ftell(file);
-  if (size < 0 || std::fseek(file, 0, SEEK_SET) != 0) return Damaged(path, std::strerror(errno), "a regular file");
-  return size;
+absl::StatusOr<int64_t> FileSize(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) {
+    const int error = errno;
+    const std::string text =
+        absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", kRemedy);
+    return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
+  }
+  // Before it is opened: to open a pipe would wait for its writer.
+  if (!S_ISREG(info.st_mode)) {
+    return Damaged(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device", "a regular file");
+  }
+  return int64_t{info.st_size};
 }
 
 uint32_t BigEndian(const unsigned char* bytes) {
@@ -67,14 +77,12 @@ absl::Status CheckMagic(const std::string& path, const unsigned char* bytes, uin
 
 // Opens `path` and checks everything that its header promises; `magic` decides the number of dimensions.
 absl::StatusOr<OpenIdx> OpenChecked(const std::string& path, uint32_t magic) {
+  RM_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
   OpenIdx idx{File(std::fopen(path.c_str(), "rb")), path, {}};
   if (idx.file == nullptr) {
-    const int error = errno;
-    const std::string text =
-        absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", kRemedy);
-    return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
+    return absl::InvalidArgumentError(
+        absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(errno), "); ", kRemedy));
   }
-  RM_ASSIGN_OR_RETURN(const int64_t size, FileSize(idx.file.get(), path));
   const size_t dimensions = magic == kImagesMagic ? 3 : 1;
   const size_t header_bytes = 4 * (1 + dimensions);
   std::array<unsigned char, 16> header{};
@@ -102,32 +110,38 @@ absl::StatusOr<OpenIdx> OpenChecked(const std::string& path, uint32_t magic) {
   return idx;
 }
 
-struct OpenPair {
-  OpenIdx images;
-  OpenIdx labels;
-  IdxExtent extent;
-};
-
-absl::StatusOr<OpenPair> OpenBoth(const IdxPair& files) {
-  OpenPair pair;
-  RM_ASSIGN_OR_RETURN(pair.images, OpenChecked(files.images_path, kImagesMagic));
-  RM_ASSIGN_OR_RETURN(pair.labels, OpenChecked(files.labels_path, kLabelsMagic));
-  if (pair.images.dimensions[0] != pair.labels.dimensions[0]) {
-    return Damaged(files.labels_path, absl::StrCat(pair.labels.dimensions[0], " labels"),
-                   absl::StrCat(pair.images.dimensions[0], ", one for each image of ", files.images_path));
-  }
-  pair.extent.count = pair.images.dimensions[0];
-  pair.extent.shape = {1, static_cast<int32_t>(pair.images.dimensions[1]),
-                       static_cast<int32_t>(pair.images.dimensions[2]), kClasses};
-  return pair;
-}
-
 absl::StatusOr<std::vector<unsigned char>> ReadBody(const OpenIdx& idx, int64_t bytes) {
   std::vector<unsigned char> body(static_cast<size_t>(bytes));
   const size_t got = std::fread(body.data(), 1, body.size(), idx.file.get());
   if (got == body.size()) return body;
   return Damaged(idx.path, absl::StrCat("only ", got, " bytes behind its header"),
                  absl::StrCat(bytes, " readable bytes"));
+}
+
+struct OpenPair {
+  OpenIdx images;
+  std::vector<unsigned char> labels;  // all, checked
+  IdxExtent extent;
+};
+
+absl::StatusOr<OpenPair> OpenBoth(const IdxPair& files) {
+  OpenPair pair;
+  RM_ASSIGN_OR_RETURN(pair.images, OpenChecked(files.images_path, kImagesMagic));
+  RM_ASSIGN_OR_RETURN(const OpenIdx labels, OpenChecked(files.labels_path, kLabelsMagic));
+  if (pair.images.dimensions[0] != labels.dimensions[0]) {
+    return Damaged(files.labels_path, absl::StrCat(labels.dimensions[0], " labels"),
+                   absl::StrCat(pair.images.dimensions[0], ", one for each image of ", files.images_path));
+  }
+  RM_ASSIGN_OR_RETURN(pair.labels, ReadBody(labels, labels.dimensions[0]));
+  for (size_t i = 0; i < pair.labels.size(); ++i) {
+    if (pair.labels[i] < kClasses) continue;
+    return Damaged(files.labels_path, absl::StrFormat("label %d at sample %d", pair.labels[i], i),
+                   absl::StrFormat("labels from 0 to %d", kClasses - 1));
+  }
+  pair.extent.count = pair.images.dimensions[0];
+  pair.extent.shape = {1, static_cast<int32_t>(pair.images.dimensions[1]),
+                       static_cast<int32_t>(pair.images.dimensions[2]), kClasses};
+  return pair;
 }
 
 }  // namespace
@@ -148,19 +162,11 @@ absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files) {
 absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit) {
   RM_ASSIGN_OR_RETURN(OpenPair pair, OpenBoth(files));
   RM_CHECK(limit > 0 && limit <= pair.extent.count);
-  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> labels, ReadBody(pair.labels, limit));
   RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> pixels,
                       ReadBody(pair.images, limit * pair.extent.shape.features()));
   Samples samples;
   samples.shape = pair.extent.shape;
-  samples.labels.reserve(labels.size());
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] >= kClasses) {
-      return Damaged(files.labels_path, absl::StrFormat("label %d at sample %d", labels[i], i),
-                     absl::StrFormat("labels from 0 to %d", kClasses - 1));
-    }
-    samples.labels.push_back(labels[i]);
-  }
+  samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
   std::array<float, 256> normalized;
   for (int x = 0; x < 256; ++x) normalized[x] = (static_cast<float>(x) / 255.0f - kPixelMean) / kPixelDeviation;
   samples.features.resize(pixels.size());

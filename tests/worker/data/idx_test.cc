@@ -1,5 +1,7 @@
 #include "worker/data/idx.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -153,16 +155,19 @@ TEST_F(Idx, ALabelOutOfRangeIsNamedWithItsPosition) {
   std::string labels = Labels(12);
   labels[8 + 6] = 10;
   Write("train-labels-idx1-ubyte", labels);
-  const auto dataset = LoadDataset(spec_);
-  ASSERT_FALSE(dataset.ok());
-  EXPECT_THAT(std::string(dataset.status().message()),
-              HasSubstr("label 10 at sample 6, expected labels from 0 to 9"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("label 10 at sample 6, expected labels from 0 to 9"));
 }
 
 TEST_F(Idx, AFolderInPlaceOfAFileIsAnError) {
   std::remove((dir_ + "/train-images-idx3-ubyte").c_str());
   std::filesystem::create_directory(dir_ + "/train-images-idx3-ubyte");
-  EXPECT_THAT(ErrorOf(), HasSubstr("/train-images-idx3-ubyte"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("/train-images-idx3-ubyte: found a folder, expected a regular file"));
+}
+
+TEST_F(Idx, APipeInPlaceOfAFileIsRefusedWithoutWaitingForAWriter) {
+  std::remove((dir_ + "/train-labels-idx1-ubyte").c_str());
+  ASSERT_EQ(mkfifo((dir_ + "/train-labels-idx1-ubyte").c_str(), 0600), 0);
+  EXPECT_THAT(ErrorOf(), HasSubstr("/train-labels-idx1-ubyte: found a pipe or a device"));
 }
 
 TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
