@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -61,7 +62,7 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std
   std::vector<RunSpec> specs;
   if (arms.empty()) specs.push_back(base);
   for (const std::string& arm : arms) {
-    RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(arm, base));
+    RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(std::string(absl::StripAsciiWhitespace(arm)), base));
     specs.push_back(std::move(spec));
   }
   for (RunSpec& spec : specs) {
@@ -126,7 +127,8 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
 
 void DeclareCommon(CLI::App* command, RunFlags* flags) {
   command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one");
+  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
+      ->check(CLI::Range(0, 1023));
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
   flags->spec.Declare(command);
 }

@@ -47,10 +47,22 @@ int main(int argc, char** argv) {
   ringmaster::DeclareDoctor(&app, &action);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // A word that is no command counts as none given: name it.
+    if (!app.get_subcommands().empty() || app.remaining().empty()) {
+      app.exit(error);
+    } else {
+      std::fprintf(stderr, "\"%s\": no such command; `ringmaster --help` lists them\n", app.remaining().front().c_str());
+    }
+    return ringmaster::kExitUserError;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? ringmaster::kExitOk : ringmaster::kExitUserError;
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
-  return action();
+  const int code = action();
+  // A table that nobody could read is no success; the records are safe.
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  ringmaster::Log(ringmaster::LogLevel::kError, "cannot write to standard output");
+  return code == ringmaster::kExitOk ? ringmaster::kExitFailedRun : code;
 }

@@ -156,7 +156,8 @@ void DeclareNode(CLI::App* app, Action* action) {
   command->add_option("--rank", flags->rank, "this process's rank");
   command->add_option("--world-size", flags->world_size, "processes of the run: workers and dedicated servers");
   command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")->type_name("HOST:PORT");
-  command->add_option("--device", flags->device, "GPU of this process, where there is one");
+  command->add_option("--device", flags->device, "GPU of this process, where there is one")
+      ->check(CLI::Range(0, 1023));
   command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
   command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
   flags->spec.Declare(command);

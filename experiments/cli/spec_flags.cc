@@ -66,6 +66,7 @@ void SpecFlags::Declare(CLI::App* command) {
   for (const Flag& flag : kFlags) {
     fields_.emplace_back(command->add_option(flag.name, flag.help)->group("Run"), flag.field);
   }
+  command->get_option("--steps")->excludes(command->get_option("--epochs"));
   fields_.emplace_back(command->add_option("--servers", "parameter servers (K) where they are dedicated")->group("Run"),
                        "strategy.parameter_server.servers");
   fields_.emplace_back(
@@ -90,7 +91,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
       RM_RETURN_IF_ERROR(set("data.seed"));
       continue;
     }
-    // The last word on how long to train replaces the other one.
+    // How long to train, said by a flag, replaces what the file says.
     if (field == "training.steps") spec->mutable_training()->clear_epochs();
     if (field == "training.epochs") spec->mutable_training()->clear_steps();
     RM_RETURN_IF_ERROR(set(field));

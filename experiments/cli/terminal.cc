@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -22,6 +23,12 @@ std::atomic<bool> interrupt_flag{false};
 
 void OnSignal(int) { interrupt_flag = true; }
 
+int WidthOf(int fd) {
+  winsize size{};
+  if (isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 120;
+}
+
 }  // namespace
 
 const std::atomic<bool>& InterruptFlag() { return interrupt_flag; }
@@ -35,11 +42,7 @@ void HandleSignals() {
   signal(SIGPIPE, SIG_IGN);  // writes report the error
 }
 
-int TerminalWidth() {
-  winsize size{};
-  if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 120;
-}
+int TerminalWidth() { return WidthOf(STDOUT_FILENO); }
 
 std::string FormatSeconds(double seconds) {
   const int64_t whole = std::llround(seconds);
@@ -74,6 +77,8 @@ void ProgressLine::Show(const ArmProgress& progress) {
     absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
   }
   if (terminal_) {
+    // A line that wraps could not be written over.
+    text.resize(std::min<size_t>(text.size(), WidthOf(STDERR_FILENO) - 1));
     std::fprintf(stderr, "\r\033[K%s", text.c_str());
   } else {
     std::fprintf(stderr, "%s\n", text.c_str());
