@@ -56,7 +56,6 @@ class Node {
     {
       absl::MutexLock lock(&mutex_);
       if (!failure_.ok()) {
-        client_->Fail(failure_);
         const absl::Status of_the_run = client_->status();
         return of_the_run.ok() ? failure_ : of_the_run;
       }
@@ -191,15 +190,17 @@ class Node {
     return worker.loop->Run(&reports_[i]);
   }
 
-  // Keeps the first failure of this process and wakes its other threads with it.
+  // Keeps the first failure of this process, wakes its other threads with it and reports it at once.
   void Note(const absl::Status& status, ProcessConductor* conductor) {
     if (status.ok()) return;
     {
       absl::MutexLock lock(&mutex_);
-      if (failure_.ok()) failure_ = status;
+      if (!failure_.ok()) return;
+      failure_ = status;
     }
     fabric_->Abort(status);
     conductor->Abort(status);
+    client_->Fail(status);
   }
 
   Heartbeat MakeHeartbeat() const {

@@ -22,6 +22,7 @@ class ProcessConductor : public Conductor {
     const std::string key(name);
     {
       absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) return failure_;
       Gate& gate = gates_[key];
       if (++gate.arrived < workers_) {
         mutex_.Await(absl::Condition(&gate.open));
@@ -37,9 +38,10 @@ class ProcessConductor : public Conductor {
 
   absl::Status status() override { return client_.status(); }
 
-  // Lets go of whoever waits for a worker of this process that has failed.
+  // Lets go of whoever waits, now or later, for a worker of this process that has failed.
   void Abort(const absl::Status& why) {
     absl::MutexLock lock(&mutex_);
+    if (failure_.ok()) failure_ = why;
     for (auto& [name, gate] : gates_) {
       if (gate.open) continue;
       gate.status = why;
@@ -57,6 +59,7 @@ class ProcessConductor : public Conductor {
   ControlClient& client_;
   const int32_t workers_;
   absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Gate> gates_ ABSL_GUARDED_BY(mutex_);  // nodes of a map stay where they are
 };
 
