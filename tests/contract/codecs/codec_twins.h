@@ -1,0 +1,199 @@
+#ifndef RINGMASTER_TESTS_CONTRACT_CODECS_CODEC_TWINS_H_
+#define RINGMASTER_TESTS_CONTRACT_CODECS_CODEC_TWINS_H_
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "common/base/random.h"
+#include "common/codec/codec.h"
+
+namespace ringmaster {
+
+// The registry's codec `name`; density 0.3 where it takes one.
+inline std::unique_ptr<Codec> RealCodec(const std::string& name) {
+  CodecSpec spec;
+  spec.set_name(name);
+  spec.set_density(0.3);
+  return *CreateCodec(spec);
+}
+
+// A real codec whose calls may be bent.
+class CodecTwin : public Codec {
+ public:
+  explicit CodecTwin(const std::string& name) : codec_(RealCodec(name)) {}
+
+  CodecTraits traits() const override { return codec_->traits(); }
+  int64_t MaxEncodedBytes(int64_t count) const override { return codec_->MaxEncodedBytes(count); }
+  int64_t IndexBytes(int64_t encoded_bytes) const override { return codec_->IndexBytes(encoded_bytes); }
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    return codec_->Encode(in, seed, out);
+  }
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    return codec_->Decode(in, out);
+  }
+  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    return codec_->DecodeAdd(in, out);
+  }
+
+ protected:
+  const std::unique_ptr<Codec> codec_;
+};
+
+// Decodes everything `factor` times too large.
+class ScaledDecoder : public CodecTwin {
+ public:
+  ScaledDecoder(const std::string& name, float factor) : CodecTwin(name), factor_(factor) {}
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(in, out);
+    for (float& value : out) value *= factor_;
+    return status;
+  }
+
+ private:
+  const float factor_;
+};
+
+// Loses the element of largest magnitude.
+class LosesLargest : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    std::vector<float> bent(in.begin(), in.end());
+    const auto largest = std::max_element(bent.begin(), bent.end(),
+                                          [](float a, float b) { return std::abs(a) < std::abs(b); });
+    if (largest != bent.end()) *largest = 0.0f;
+    return CodecTwin::Encode(bent, seed, out);
+  }
+};
+
+// Of equal magnitudes keeps the last ones: encodes the reversed input and turns the (index, value) pairs round.
+class LastTieWins : public CodecTwin {
+ public:
+  LastTieWins() : CodecTwin("topk") {}
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    const std::vector<float> reversed(in.rbegin(), in.rend());
+    const int64_t bytes = CodecTwin::Encode(reversed, seed, out);
+    std::vector<std::byte> pairs(out.begin(), out.begin() + bytes);
+    for (int64_t at = 0; at < bytes; at += 8) {
+      int32_t index;
+      std::memcpy(&index, &pairs[at], 4);
+      index = static_cast<int32_t>(in.size()) - 1 - index;
+      std::memcpy(&pairs[at], &index, 4);
+      std::memcpy(out.data() + (bytes - 8 - at), &pairs[at], 8);
+    }
+    return bytes;
+  }
+};
+
+// Breaks ties by what it did last: two replicas differ.
+class RemembersCalls : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    std::vector<float> bent(in.begin(), in.end());
+    if (++calls_ % 2 == 0 && bent.size() > 1) std::swap(bent.front(), bent.back());
+    return CodecTwin::Encode(bent, seed, out);
+  }
+
+ private:
+  static inline int calls_ = 0;
+};
+
+// The sender and the receiver decode the same bytes differently: every second decoding is doubled.
+class DecodesByTurns : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(in, out);
+    if (++calls_ % 2 == 0) {
+      for (float& value : out) value *= 2;
+    }
+    return status;
+  }
+
+ private:
+  mutable int calls_ = 0;
+};
+
+// Takes a payload of any length: the missing is zero, the surplus is ignored.
+class TakesAnyLength : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    std::vector<std::byte> padded(in.begin(), in.end());
+    padded.resize(MaxEncodedBytes(static_cast<int64_t>(out.size())));
+    return CodecTwin::Decode(padded, out);
+  }
+};
+
+// Takes whatever floats the bytes are.
+class TakesAnyBits : public CodecTwin {
+ public:
+  TakesAnyBits() : CodecTwin("none") {}
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    if (in.size() != 4 * out.size()) return CodecTwin::Decode(in, out);
+    if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
+    return absl::OkStatus();
+  }
+  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    return Decode(in, out);
+  }
+};
+
+// Writes one element beyond the output.
+class WritesBeyond : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(in, out);
+    if (!out.empty()) *(out.data() + out.size()) = 0.0f;
+    return status;
+  }
+};
+
+// Stores where it should add.
+class StoresForAdds : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+    return CodecTwin::Decode(in, out);
+  }
+};
+
+// Keeps every element with probability 1/4, times `factor`: unbiased for 4. On the wire as floats.
+class RandomQuarter : public CodecTwin {
+ public:
+  explicit RandomQuarter(float factor, bool says_unbiased = true)
+      : CodecTwin("none"), factor_(factor), says_unbiased_(says_unbiased) {}
+  CodecTraits traits() const override {
+    CodecTraits traits;
+    traits.unbiased = says_unbiased_;
+    return traits;
+  }
+  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+    Random random(seed);
+    std::vector<float> kept(in.begin(), in.end());
+    for (float& value : kept) {
+      const float scaled = std::clamp(factor_ * value, -std::numeric_limits<float>::max(),
+                                      std::numeric_limits<float>::max());
+      const bool keep = random.Below(4) == 0;
+      if (std::isfinite(value)) value = keep ? scaled : 0.0f;
+    }
+    return CodecTwin::Encode(kept, seed, out);
+  }
+
+ private:
+  const float factor_;
+  const bool says_unbiased_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_TESTS_CONTRACT_CODECS_CODEC_TWINS_H_
