@@ -108,6 +108,8 @@ TEST(ParameterServerTraffic, IsTheEncodedModelUpAndTheModelDownAStepWithoutTheOw
               const PayloadBytes bytes = Of(measured.by_rank[rank], MessageKind::kPush, MessageKind::kWeights);
               EXPECT_EQ(bytes.sent, kSteps * PartBytes(measured.buckets, servers, local, *codec));
               EXPECT_EQ(bytes.received, kSteps * PartBytes(measured.buckets, servers, local, *CodecOf(exact)));
+              // Four bytes of each element that top-k sends, and four of its value.
+              EXPECT_EQ(measured.index_bytes[rank], std::string(codec_name) == "topk" ? bytes.sent / 2 : 0);
               // Requests, and weights for evaluations, are no part of a step's payload.
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).sent, bytes.sent);
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).received, bytes.received);

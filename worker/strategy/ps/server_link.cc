@@ -48,7 +48,10 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
   const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), stream);
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
   const int64_t size = feedback_.Encode(part.begin, gradient, seed, absl::MakeSpan(out));
-  index_bytes_ += codec_->IndexBytes(size);
+  // Like the payload it is part of, an index counts only where it crosses the wire.
+  const bool is_local = link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
+                        server == link_.rank;
+  if (!is_local) index_bytes_ += codec_->IndexBytes(size);
   return absl::MakeConstSpan(out).first(size);
 }
 
