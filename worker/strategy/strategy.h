@@ -16,8 +16,8 @@
 
 namespace ringmaster {
 
-// The worker's weights: `front` is what the step thread computes with; `back` takes what comes from outside and is
-// swapped in whole. Only the step thread swaps.
+// The worker's weights: `front` is what the step thread computes with; `back` is what has come from outside, to be
+// swapped in whole. Only the step thread swaps; `back` is shared as the strategy arranges.
 class WeightStore {
  public:
   explicit WeightStore(std::vector<float> initial) : front_(std::move(initial)), back_(front_) {}
@@ -28,6 +28,8 @@ class WeightStore {
     front_.swap(back_);
     ++version_;
   }
+  // Puts `weights`, of as many elements, in the place of the back ones, which it gets.
+  void SwapBack(std::vector<float>* weights) { back_.swap(*weights); }
   // The front weights were changed in place.
   void Touch() { ++version_; }
   // Moves whenever the front weights change: who holds a copy knows when to refresh it.

@@ -150,6 +150,30 @@ TEST(Asynchronous, StepsGoOnWhileNoServerAnswers) {
   for (const float weight : group.worker(1).front()) EXPECT_EQ(weight, 2.0f * (1 + 64));
 }
 
+// A step waits for the buffers of the step before the last, and so has the weights that this one's pull brought, which
+// hold the worker's own updates until then: also where exchange takes longer than the steps.
+TEST(Asynchronous, AWorkerThatRunsAheadOfItsExchangeStillGetsWeightsInEveryStep) {
+  for (int32_t servers = 1; servers <= 2; ++servers) {
+    SCOPED_TRACE(absl::StrCat("K=", servers));
+    StrategyGroup group(ServerSpec(3, servers, ParameterServerSpec::ASYNCHRONOUS), std::vector<float>(50, 0.0f), 20);
+    const absl::Status status = group.Run([&](GroupWorker& worker) -> absl::Status {
+      for (int64_t step = 0; step < kSteps; ++step) {
+        absl::Status stepped = worker.strategy().BeginStep(step);
+        for (const float weight : worker.front()) {
+          const int64_t own = UpdatesOf(worker.rank(), weight);
+          if (!stepped.ok() || (own >= step - 1 && own <= step)) continue;
+          stepped = absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, ": ", own,
+                                                     " updates of its own, expected ", step - 1, " or ", step));
+        }
+        if (stepped.ok()) stepped = worker.Compute(step, CountingGradient);
+        if (!stepped.ok()) return stepped;
+      }
+      return worker.strategy().Drain();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  }
+}
+
 // Every update adds one constant to all elements of a part, so a part whose elements differ is a mix of two versions.
 TEST(PulledWeights, AreNeverAMixOfTwoVersionsOfAPart) {
   for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {

@@ -14,37 +14,42 @@ namespace {
 
 using Consistency = ParameterServerSpec;
 
-// Weights on their way from the servers to the step thread. The back buffer has one owner at a time: the exchange
-// thread while `filling`, the step thread while `ready`.
+// Weights on their way from the servers to the step thread. They arrive in the back weights where the step thread takes
+// them before more are asked for. Where it takes what has come and never waits (`keeps`), they arrive in an arena of
+// their own: what has come stays until it is taken or something newer has come whole.
 class Mailbox {
  public:
-  explicit Mailbox(PartVersions none) : versions_(std::move(none)) {}
+  Mailbox(WeightStore* weights, bool keeps, PartVersions none)
+      : weights_(weights), keeps_(keeps), arriving_(keeps ? weights->back().size() : 0), versions_(std::move(none)) {}
 
-  void BeginFilling() {
-    absl::MutexLock lock(&mutex_);
-    ready_ = false;  // weights that nobody has taken are overtaken by newer ones
-  }
+  // Where the next weights are to be written. The exchange thread's, until Deliver.
+  absl::Span<float> arriving() { return keeps_ ? absl::MakeSpan(arriving_) : weights_->back(); }
 
+  // What `arriving` returned is whole; it overtakes weights that nobody has taken.
   void Deliver(const PartVersions& versions, Clock::duration parked) {
     absl::MutexLock lock(&mutex_);
+    if (keeps_) weights_->SwapBack(&arriving_);
     versions_ = versions;
     parked_ = parked;
     ready_ = true;
   }
 
-  // Swaps delivered weights to the front, all or none. Returns whether there were any.
-  bool Take(WeightStore* weights, PartVersions* versions, Clock::duration* parked) {
+  // Swaps delivered weights to the front, all or none. The step thread's.
+  void Take(PartVersions* versions, Clock::duration* parked) {
     absl::MutexLock lock(&mutex_);
-    if (!ready_) return false;
+    if (!ready_) return;
     ready_ = false;
-    weights->Swap();
+    weights_->Swap();
     *versions = versions_;
     *parked = parked_;
-    return true;
   }
 
  private:
-  absl::Mutex mutex_;
+  WeightStore* const weights_;
+  const bool keeps_;
+  std::vector<float> arriving_;  // the exchange thread's
+
+  absl::Mutex mutex_;  // of the swaps too
   PartVersions versions_ ABSL_GUARDED_BY(mutex_);
   Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();
   bool ready_ ABSL_GUARDED_BY(mutex_) = false;
@@ -56,7 +61,7 @@ class ParameterServerStrategy : public SyncStrategy {
       : link_(link),
         consistency_(link.spec->strategy().parameter_server().consistency()),
         servers_(link, std::move(codec)),
-        mailbox_(servers_.NoVersions()),
+        mailbox_(link.weights, consistency_ == Consistency::ASYNCHRONOUS, servers_.NoVersions()),
         front_versions_(servers_.NoVersions()),
         read_versions_{servers_.NoVersions(), servers_.NoVersions()},
         pulled_versions_(servers_.NoVersions()),
@@ -64,12 +69,13 @@ class ParameterServerStrategy : public SyncStrategy {
                   [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); }) {}
 
   absl::Status BeginStep(int64_t step) override {
-    RM_RETURN_IF_ERROR(TakeWeights(consistency_ == Consistency::ASYNCHRONOUS ? 0 : step_end_[(step + 1) % 2]));
-    // The arena and the buffers of this parity are free once step - 2 has left them.
+    // The arena and the buffers of this parity are free once step - 2 has left them. This comes before the taking, or a
+    // worker that is held up here would go on with the weights of before.
     {
       ScopedPhase phase(*link_.step_times, Phase::kGate);
       RM_RETURN_IF_ERROR(exchange_.WaitFor(step_end_[step % 2]));
     }
+    RM_RETURN_IF_ERROR(TakeWeights(consistency_ == Consistency::ASYNCHRONOUS ? 0 : step_end_[(step + 1) % 2]));
     read_versions_[step % 2] = front_versions_;
     return absl::OkStatus();
   }
@@ -110,7 +116,7 @@ class ParameterServerStrategy : public SyncStrategy {
     const Clock::time_point begin = Clock::now();
     RM_RETURN_IF_ERROR(exchange_.WaitFor(number));
     Clock::duration parked = Clock::duration::zero();
-    mailbox_.Take(link_.weights, &front_versions_, &parked);
+    mailbox_.Take(&front_versions_, &parked);
     const Clock::duration waited = Clock::now() - begin;
     const Clock::duration gated =
         consistency_ == Consistency::SSP ? std::min(parked, waited) : Clock::duration::zero();
@@ -130,9 +136,8 @@ class ParameterServerStrategy : public SyncStrategy {
         const bool drain = task.kind == ExchangeTask::Kind::kDrain;
         if (!drain) RM_RETURN_IF_ERROR(servers_.FinishPushes(task.step));
         Clock::duration parked;
-        mailbox_.BeginFilling();
         RM_RETURN_IF_ERROR(
-            servers_.Pull({task.step + 1, drain, false}, link_.weights->back(), &pulled_versions_, &parked));
+            servers_.Pull({task.step + 1, drain, false}, mailbox_.arriving(), &pulled_versions_, &parked));
         mailbox_.Deliver(pulled_versions_, parked);
         return absl::OkStatus();
       }
