@@ -13,6 +13,7 @@ def no_path_test(name, roots, forbidden, reached):
     for suffix, folders in [("forbidden", forbidden), ("reached", reached)]:
         native.genquery(
             name = name + "_" + suffix,
+            testonly = True,
             expression = "filter(\"^//(" + "|".join(folders) + ")[/:]\", " + dependencies + ")",
             opts = ["--noimplicit_deps"],
             scope = roots,

@@ -68,7 +68,7 @@ absl::Status TrainingLoop::Prepare() {
   link.transport = setup_.transport;
   link.update = update_.get();
   link.step_times = &step_times_;
-  RM_ASSIGN_OR_RETURN(strategy_, CreateStrategy(link));
+  RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   return absl::OkStatus();
 }
 

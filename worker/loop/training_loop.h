@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@
 
 namespace ringmaster {
 
+// Makes a worker's strategy.
+using StrategyFactory = std::function<absl::StatusOr<std::unique_ptr<SyncStrategy>>(const WorkerLink&)>;
+
 // What one worker trains with; everything outlives the loop.
 struct WorkerSetup {
   int32_t rank = 0;
@@ -33,6 +37,7 @@ struct WorkerSetup {
   MeteredTransport* transport = nullptr; // null where nothing is exchanged
   Conductor* conductor = nullptr;
   WorkerProgress* progress = nullptr;
+  StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
 };
 
 // Samples an evaluation takes at once; models are built for at least this many.

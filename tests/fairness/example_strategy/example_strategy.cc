@@ -1,0 +1,95 @@
+#include "tests/fairness/example_strategy/example_strategy.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/collective/executor.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+class ExampleStrategy : public SyncStrategy {
+ public:
+  ExampleStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec, const ExampleOptions& options)
+      : link_(link),
+        options_(options),
+        codec_(std::move(codec)),
+        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
+        gradients_(link.layout->buckets().size()) {
+    int64_t largest = 0;
+    for (const Bucket& bucket : link.layout->buckets()) largest = std::max(largest, bucket.count);
+    messages_.assign(link.workers, std::vector<std::byte>(codec_->MaxEncodedBytes(largest)));
+    decoded_.resize(largest);
+    sum_.resize(largest);
+  }
+
+  absl::Status BeginStep(int64_t step) override { return status_; }
+
+  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+    gradients_[bucket.id] = gradient;
+    return status_;
+  }
+
+  absl::Status EndStep(int64_t step) override {
+    for (const Bucket& bucket : link_.layout->buckets()) {
+      if (status_.ok()) status_ = Exchange(step, bucket);
+    }
+    link_.weights->Touch();
+    return status_;
+  }
+
+  absl::Status Drain() override { return status_; }
+
+  ExchangeReport Finish() override { return {}; }
+
+ private:
+  absl::Status Exchange(int64_t step, const Bucket& bucket) {
+    ScopedPhase phase(*link_.step_times, Phase::kExposed);
+    const absl::Span<float> own = gradients_[bucket.id];
+    std::vector<absl::Span<std::byte>> received;
+    for (std::vector<std::byte>& message : messages_) received.push_back(absl::MakeSpan(message));
+    const int64_t size = codec_->Encode(own, link_.spec->training().seed(), received[link_.rank]);
+    received[link_.rank] = received[link_.rank].first(size);
+    RM_RETURN_IF_ERROR(executor_.AllGather(step, bucket.id, received[link_.rank], absl::MakeSpan(received)));
+    const absl::Span<float> sum = absl::MakeSpan(sum_).first(bucket.count);
+    const absl::Span<float> decoded = absl::MakeSpan(decoded_).first(bucket.count);
+    for (int32_t rank = 0; rank < link_.workers; ++rank) {
+      if (rank == link_.rank && options_.keep_own_undecoded) {
+        std::copy(own.begin(), own.end(), decoded.begin());
+      } else {
+        RM_RETURN_IF_ERROR(codec_->Decode(received[rank], decoded));
+      }
+      if (rank == 0) {
+        std::copy(decoded.begin(), decoded.end(), sum.begin());
+      } else {
+        Add(decoded, sum);
+      }
+    }
+    link_.update->Apply({bucket.begin, step * link_.global_batch}, sum,
+                        link_.weights->front().subspan(bucket.begin, bucket.count));
+    return absl::OkStatus();
+  }
+
+  const WorkerLink link_;
+  const ExampleOptions options_;
+  const std::unique_ptr<Codec> codec_;
+  CollectiveExecutor executor_;
+  std::vector<absl::Span<float>> gradients_;      // by bucket
+  std::vector<std::vector<std::byte>> messages_;  // by rank
+  std::vector<float> decoded_, sum_;
+  absl::Status status_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateExampleStrategy(const WorkerLink& link,
+                                                                    const ExampleOptions& options) {
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
+  return std::make_unique<ExampleStrategy>(link, std::move(codec), options);
+}
+
+}  // namespace ringmaster

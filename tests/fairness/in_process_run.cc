@@ -1,0 +1,174 @@
+#include "tests/fairness/in_process_run.h"
+
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/config/describe.h"
+#include "common/transport/fabric.h"
+#include "common/transport/metered.h"
+#include "experiments/launch/placement.h"
+#include "experiments/launch/run_arm.h"
+#include "server/shard_service.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+// Barriers of threads.
+class ThreadConductor : public Conductor {
+ public:
+  explicit ThreadConductor(int32_t workers) : workers_(workers) {}
+
+  absl::Status Barrier(absl::string_view name) override {
+    absl::MutexLock lock(&mutex_);
+    int32_t& arrived = arrived_[std::string(name)];
+    ++arrived;
+    const auto open = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return arrived == workers_ || !failure_.ok(); };
+    mutex_.Await(absl::Condition(&open));
+    return failure_;
+  }
+
+  absl::Status status() override {
+    absl::MutexLock lock(&mutex_);
+    return failure_;
+  }
+
+  void Fail(const absl::Status& why) {
+    absl::MutexLock lock(&mutex_);
+    if (failure_.ok()) failure_ = why;
+  }
+
+ private:
+  const int32_t workers_;
+  absl::Mutex mutex_;
+  std::map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);  // nodes of a map stay where they are
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+class Cluster {
+ public:
+  Cluster(const RunSpec& spec, const RunSeams& seams)
+      : spec_(spec), seams_(seams), conductor_(TrainingWorkers(spec)), workers_(TrainingWorkers(spec)) {}
+
+  absl::StatusOr<std::vector<ProcessReport>> Run() {
+    RM_RETURN_IF_ERROR(Prepare());
+    std::vector<std::thread> threads;
+    for (auto& service : services_) {
+      threads.emplace_back([this, service = service.get()] { Note(service->Run()); });
+    }
+    for (size_t rank = 0; rank < workers_.size(); ++rank) {
+      threads.emplace_back([this, rank] { Note(RunWorker(static_cast<int32_t>(rank))); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    RM_RETURN_IF_ERROR(conductor_.status());
+    ProcessReport report;
+    for (Worker& worker : workers_) *report.add_workers() = worker.report;
+    for (auto& service : services_) *report.add_servers() = service->Report();
+    return std::vector<ProcessReport>{report};
+  }
+
+ private:
+  struct Worker {
+    RunSpec spec;
+    Dataset dataset;
+    std::unique_ptr<KernelLibrary> kernels;
+    std::unique_ptr<Model> model;
+    std::unique_ptr<Transport> wrapped;
+    std::unique_ptr<MeteredTransport> transport;
+    std::unique_ptr<TrainingLoop> loop;
+    WorkerProgress progress;
+    WorkerReport report;
+  };
+
+  absl::Status Prepare() {
+    ProcessAddress all;
+    for (const auto& process : PlaceNodes(spec_)) all.nodes.insert(all.nodes.end(), process.begin(), process.end());
+    FabricOptions options;
+    options.name = "inproc";
+    RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
+    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, absl::Now() + absl::Seconds(10)));
+    for (size_t rank = 0; rank < workers_.size(); ++rank) {
+      RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
+    }
+    for (int32_t server = 0; server < ServerCount(spec_); ++server) {
+      RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, workers_[0].model->layout(), initial_weights_,
+                                                             server, fabric_->transport({Role::kServer, server})));
+      services_.push_back(std::move(service));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status PrepareWorker(int32_t rank) {
+    Worker& worker = workers_[rank];
+    worker.spec = spec_;
+    if (seams_.edit) seams_.edit(rank, &worker.spec);
+    RM_ASSIGN_OR_RETURN(worker.dataset, LoadDataset(worker.spec.data()));
+    RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(worker.spec.training().kernels(), 0));
+    ModelOptions model;
+    model.shape = worker.dataset.train.shape;
+    model.max_batch = std::max<int64_t>(kEvaluationBatch, worker.spec.training().batch_per_worker());
+    model.bucket_bytes = worker.spec.training().bucket_bytes();
+    RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
+    if (rank == 0) {
+      initial_weights_.resize(worker.model->layout().count());
+      worker.model->InitWeights(spec_.training().seed(), absl::MakeSpan(initial_weights_));
+    }
+    const NodeId self{Role::kWorker, rank};
+    Transport* real = &fabric_->transport(self);
+    if (seams_.wrap) worker.wrapped = seams_.wrap(rank, *real);
+    worker.transport = CreateMeteredTransport(worker.wrapped ? *worker.wrapped : *real, *fabric_,
+                                              [this, self](NodeId peer) { return AreColocated(spec_, self, peer); });
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWorker(int32_t rank) {
+    Worker& worker = workers_[rank];
+    WorkerSetup setup;
+    setup.rank = rank;
+    setup.spec = &worker.spec;
+    setup.dataset = &worker.dataset;
+    setup.kernels = worker.kernels.get();
+    setup.model = worker.model.get();
+    setup.initial_weights = &initial_weights_;
+    setup.transport = worker.transport.get();
+    setup.conductor = &conductor_;
+    setup.progress = &worker.progress;
+    setup.create_strategy = seams_.create_strategy;
+    RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
+    return worker.loop->Run(&worker.report);
+  }
+
+  // The first failure ends the run for all.
+  void Note(const absl::Status& status) {
+    if (status.ok()) return;
+    conductor_.Fail(status);
+    fabric_->Abort(status);
+  }
+
+  const RunSpec& spec_;
+  const RunSeams& seams_;
+  ThreadConductor conductor_;
+  std::vector<float> initial_weights_;
+  std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<ShardService>> services_;
+  std::unique_ptr<Fabric> fabric_;  // last: memory that it may touch outlives it
+};
+
+}  // namespace
+
+RunRecord RunInProcess(const RunSpec& spec, const RunSeams& seams) {
+  RunRecord record = NewRecord(spec);
+  FillRecord(Cluster(spec, seams).Run(), &record);
+  return record;
+}
+
+}  // namespace ringmaster

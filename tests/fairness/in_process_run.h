@@ -1,0 +1,32 @@
+#ifndef RINGMASTER_TESTS_FAIRNESS_IN_PROCESS_RUN_H_
+#define RINGMASTER_TESTS_FAIRNESS_IN_PROCESS_RUN_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "common/transport/transport.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
+#include "worker/loop/training_loop.h"
+
+namespace ringmaster {
+
+// Where a run may be broken, or listened to. Everything is optional.
+struct RunSeams {
+  // Changes what worker `rank` believes the resolved spec to be.
+  std::function<void(int32_t rank, RunSpec* spec)> edit;
+  // Stands between worker `rank` and the fabric; null: nothing does.
+  std::function<std::unique_ptr<Transport>(int32_t rank, Transport& real)> wrap;
+  // Stands in for worker/strategy.
+  StrategyFactory create_strategy;
+};
+
+// Runs one resolved spec with everything real but the processes: all workers (the training loop, kernels, model and
+// data) and servers are threads here, on the in-process fabric, whatever launch mode and transport the spec names.
+// Metering counts as if nodes lived where the spec places them.
+RunRecord RunInProcess(const RunSpec& spec, const RunSeams& seams = {});
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_TESTS_FAIRNESS_IN_PROCESS_RUN_H_

@@ -1,0 +1,155 @@
+// Exact sums give every schedule the same bits, so the bits cannot tell which one ran. The messages can.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/partition.h"
+#include "experiments/verify/record_checks.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fairness/forwarding_transport.h"
+#include "tests/fairness/in_process_run.h"
+#include "tests/fairness/specs.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int32_t kWorkers = 4;
+
+// One message as its sender sees it: "step 3 bucket 1 round 0 worker/2->server/1 768 bytes".
+using Message = std::string;
+
+Message Describe(int64_t step, int32_t bucket, int32_t round, int32_t from, NodeId to, int64_t bytes) {
+  return absl::StrCat("step ", step, " bucket ", bucket, " round ", round, " worker/", from, "->", ToString(to), " ", bytes,
+                      " bytes");
+}
+
+// What workers sent, requests without payload left out.
+class Log {
+ public:
+  void Add(Message message) {
+    absl::MutexLock lock(&mutex_);
+    messages_.push_back(std::move(message));
+  }
+  std::vector<Message> Sorted() {
+    absl::MutexLock lock(&mutex_);
+    std::sort(messages_.begin(), messages_.end());
+    return messages_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<Message> messages_ ABSL_GUARDED_BY(mutex_);
+};
+
+class Recorder : public ForwardingTransport {
+ public:
+  Recorder(Transport& real, Log& log) : ForwardingTransport(real), log_(log) {}
+  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+    if (tag.kind == MessageKind::kCollective || tag.kind == MessageKind::kPush) {
+      log_.Add(Describe(tag.step, tag.bucket, tag.round, self().index, to, payload.size()));
+    }
+    return real_.StartSend(to, tag, payload);
+  }
+
+ private:
+  Log& log_;
+};
+
+// What the named scheme sends for one bucket, from its definition.
+void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* log) {
+  const auto chunk = [&](int32_t index) { return 4 * Part(bucket.count, kWorkers, (index + kWorkers) % kWorkers).count; };
+  const std::string& collective = spec.strategy().all_reduce().collective();
+  for (int32_t rank = 0; rank < kWorkers; ++rank) {
+    const auto send = [&](int32_t round, NodeId to, int64_t bytes) {
+      if (bytes > 0 || to.role == Role::kServer) log->Add(Describe(step, bucket.id, round, rank, to, bytes));
+    };
+    if (spec.strategy().has_parameter_server()) {
+      const int32_t servers = spec.strategy().parameter_server().servers();
+      for (int32_t k = 0; k < servers; ++k) send(0, {Role::kServer, k}, 4 * Part(bucket.count, servers, k).count);
+    } else if (collective == "ring") {
+      const NodeId next{Role::kWorker, (rank + 1) % kWorkers};
+      for (int32_t k = 0; k < kWorkers - 1; ++k) {
+        send(k, next, chunk(rank - k));
+        send(kWorkers - 1 + k, next, chunk(rank + 1 - k));
+      }
+    } else if (collective == "direct") {
+      for (int32_t peer = 0; peer < kWorkers; ++peer) {
+        if (peer == rank) continue;
+        send(0, {Role::kWorker, peer}, chunk(peer));
+        send(1, {Role::kWorker, peer}, chunk(rank));
+      }
+    } else if (rank > 0) {  // reduce_broadcast
+      send(0, {Role::kWorker, 0}, 4 * bucket.count);
+    } else {
+      for (int32_t peer = 1; peer < kWorkers; ++peer) send(1, {Role::kWorker, peer}, 4 * bucket.count);
+    }
+  }
+}
+
+// OK when `sent` is what the scheme of `spec` sends, message by message; else the first message that one of them lacks.
+absl::Status CheckSchedule(const RunSpec& spec, const std::vector<Message>& sent) {
+  const auto layout = LayoutOf(spec);
+  if (!layout.ok()) return layout.status();
+  Log log;
+  for (int64_t step = 0; step < spec.training().steps(); ++step) {
+    for (const Bucket& bucket : layout->buckets()) ExpectBucket(spec, step, bucket, &log);
+  }
+  const std::vector<Message> expected = log.Sorted();
+  const auto [found, wanted] = std::mismatch(sent.begin(), sent.end(), expected.begin(), expected.end());
+  if (found == sent.end() && wanted == expected.end()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("sent ", found == sent.end() ? "nothing more" : *found, ", expected ",
+                                                    wanted == expected.end() ? "nothing more" : *wanted));
+}
+
+// Runs `spec`, in which the workers believe `believed`, and returns what they sent.
+std::vector<Message> MessagesOf(const RunSpec& spec, const RunSpec& believed, RunRecord* record) {
+  Log log;
+  RunSeams seams;
+  seams.edit = [&](int32_t rank, RunSpec* edited) { *edited = believed; };
+  seams.wrap = [&](int32_t rank, Transport& real) { return std::make_unique<Recorder>(real, log); };
+  *record = RunInProcess(spec, seams);
+  return log.Sorted();
+}
+
+class Scheme : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::Values("ring", "direct", "reduce-broadcast", "ps", "ps-sharded"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
+  RunSpec base = SmallSpec(kWorkers, true);
+  base.mutable_strategy()->mutable_parameter_server()->set_servers(3);
+  const RunSpec spec = ArmOf(GetParam(), base);
+  RunRecord record;
+  const absl::Status status = CheckSchedule(spec, MessagesOf(spec, spec, &record));
+  EXPECT_EQ(record.status(), "ok");
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
+  const RunSpec base = SmallSpec(kWorkers, true);
+  const RunSpec ring = ArmOf("ring", base);
+  for (const char* other : {"direct", "reduce-broadcast"}) {
+    RunRecord record;
+    const std::vector<Message> sent = MessagesOf(ring, ArmOf(other, base), &record);
+    const auto weights = CheckSameWeights({RunInProcess(base), record});
+    EXPECT_TRUE(weights.ok()) << weights.status();
+    const absl::Status status = CheckSchedule(ring, sent);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << other;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("expected step 0 bucket 0 round"));
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster
