@@ -22,6 +22,10 @@ using Records = std::vector<RunRecord>;
 constexpr int64_t kTrainSamples = 6500;
 constexpr int64_t kTestSamples = 500;
 
+// Some seconds each.
+constexpr int64_t kSchedules = 100000;
+constexpr int64_t kCodecEffort = 4000;
+
 // MNIST where it is, else synthetic samples of its shape.
 DataSpec ChooseData(const std::string& dir, VerifyOutcome* outcome) {
   DataSpec data;
@@ -53,6 +57,10 @@ class Verification {
     Codecs();
     Bytes();
     Check("start", "workers that start from other weights are refused", [] { return CheckStart(); });
+    Check("consistency", "the server keeps its promise under random schedules; stale gradients at their edge",
+          [this] { return options_.check_consistency(options_.seed, kSchedules); });
+    Check("codecs", "every codec keeps its bound, restores, repeats and refuses hostile bytes",
+          [this] { return options_.check_codecs(options_.seed, kCodecEffort); });
     return std::move(outcome_);
   }
 

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "experiments/verify/codec_check.h"
+#include "experiments/verify/consistency_check.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
 
@@ -28,6 +31,9 @@ struct VerifyOptions {
   std::function<RunRecord(const RunSpec&)> run;
   // True: stop before the next run or check.
   std::function<bool()> interrupted;
+  // The checks that make no runs of their own.
+  std::function<absl::StatusOr<std::string>(uint64_t seed, int64_t schedules)> check_consistency = CheckConsistency;
+  std::function<absl::StatusOr<std::string>(uint64_t seed, int64_t effort)> check_codecs = CheckCodecs;
 };
 
 struct VerifyOutcome {

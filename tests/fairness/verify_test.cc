@@ -50,8 +50,15 @@ RunRecord RightRecord(const RunSpec& spec) {
 
 using Doctor = std::function<void(RunRecord*)>;
 
-VerifyOutcome VerifyWith(const Doctor& doctor, const std::function<bool()>& interrupted = [] { return false; }) {
+VerifyOptions RightOptions() {
   VerifyOptions options;
+  options.check_consistency = [](uint64_t, int64_t) -> absl::StatusOr<std::string> { return std::string("as promised"); };
+  options.check_codecs = options.check_consistency;
+  return options;
+}
+
+VerifyOutcome VerifyWith(const Doctor& doctor, const std::function<bool()>& interrupted = [] { return false; },
+                         VerifyOptions options = RightOptions()) {
   options.data_dir = "/nonexistent";
   options.interrupted = interrupted;
   options.run = [&doctor](const RunSpec& spec) {
@@ -86,7 +93,7 @@ TEST(Verify, PassesRunsThatAreAsTheyShouldBeAndCoversEveryTopic) {
   EXPECT_GT(outcome.runs, 40);
   std::set<std::string> topics;
   for (const CheckResult& check : outcome.checks) topics.insert(check.topic);
-  for (const char* topic : {"trajectory", "data", "start", "bytes"}) EXPECT_THAT(topics, Contains(topic));
+  for (const char* topic : {"trajectory", "data", "start", "bytes", "consistency", "codecs"}) EXPECT_THAT(topics, Contains(topic));
   // Without MNIST it says so.
   EXPECT_FALSE(outcome.real_data);
   EXPECT_TRUE(absl::StartsWith(outcome.data, "synthetic, for there is no MNIST: ")) << outcome.data;
@@ -152,6 +159,22 @@ TEST(Verify, AByteInAnyRunFails) {
     EXPECT_THAT(Failures(VerifyWith(doctor)),
                 ElementsAre("bytes: metered payload of every run above equals the formula"))
         << name;
+  }
+}
+
+TEST(Verify, AServerOrACodecThatBreaksItsPromiseFails) {
+  const auto broken = [](uint64_t seed, int64_t effort) -> absl::StatusOr<std::string> {
+    EXPECT_EQ(seed, 1u);
+    EXPECT_GT(effort, 1000);
+    return absl::FailedPreconditionError("a push was applied twice");
+  };
+  for (const char* topic : {"consistency", "codecs"}) {
+    VerifyOptions options = RightOptions();
+    (std::string(topic) == "codecs" ? options.check_codecs : options.check_consistency) = broken;
+    const VerifyOutcome outcome = VerifyWith([](RunRecord*) {}, [] { return false; }, options);
+    ASSERT_EQ(Failures(outcome).size(), 1u);
+    EXPECT_TRUE(absl::StartsWith(Failures(outcome)[0], topic)) << Failures(outcome)[0];
+    EXPECT_FALSE(outcome.passed());
   }
 }
 
