@@ -1,5 +1,6 @@
 #include "common/control/coordinator.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/log/log.h"
 #include "proto/control.grpc.pb.h"
 
 namespace ringmaster {
@@ -359,6 +361,9 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const CoordinatorOptions& options) {
+  // What gRPC would print of a failure comes back as a status; its own words are for those who ask for all.
+  gpr_set_log_function(
+      +[](gpr_log_func_args* said) { Log(LogLevel::kDebug, absl::StrCat("grpc: ", said->message)); });
   auto coordinator = std::make_unique<CoordinatorImpl>(options);
   RM_RETURN_IF_ERROR(coordinator->Listen());
   return coordinator;

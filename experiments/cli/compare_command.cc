@@ -85,10 +85,10 @@ void Announce(const std::vector<RunSpec>& specs) {
 
 std::string OutcomeText(const RunSummary& summary, double seconds) {
   if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
-  std::string text = absl::StrFormat("%6.1f s  %8s samples/s  step %.2f ms", seconds,
+  std::string text = absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
                                      FormatCount(summary.samples_per_second()), summary.step_ms_p50());
   if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
-  if (summary.has_test_accuracy()) absl::StrAppendFormat(&text, "  accuracy %.2f %%", 100 * summary.test_accuracy());
+  if (summary.has_test_accuracy()) absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
   return text;
 }
 

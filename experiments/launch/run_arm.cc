@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -40,12 +41,14 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
 }
 
 // A process that ended before the run was over: the coordinator knows of those that had joined.
-void NoteEarlyEnds(Children* children, Coordinator* coordinator) {
+void NoteEarlyEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
   for (const auto& [process, how] : children->Reap()) {
     const ProcessState state = coordinator->Processes()[process];
     if (state.joined) continue;
-    coordinator->Abort(absl::UnavailableError(
-        absl::StrCat("rank ", process, " ended with ", how, " before it joined the run (see its message above)")));
+    const std::string nodes = absl::StrJoin(
+        PlaceNodes(spec)[process], "+", [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
+    coordinator->Abort(absl::UnavailableError(absl::StrCat(
+        nodes, " (rank ", process, ") ended with ", how, " before it joined the run; what it said stands above")));
   }
 }
 
@@ -169,7 +172,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     if (options.interrupted != nullptr && *options.interrupted) {
       (*coordinator)->Abort(absl::CancelledError("interrupted"));
     }
-    NoteEarlyEnds(&children, coordinator->get());
+    NoteEarlyEnds(spec, &children, coordinator->get());
     if (!options.progress) continue;
     ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
     progress.seconds = absl::ToDoubleSeconds(absl::Now() - begin);

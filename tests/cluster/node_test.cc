@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,7 @@ TEST(Node, ABusyPortIsAnErrorThatNamesIt) {
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_THAT(finished.err, HasSubstr(absl::StrCat("127.0.0.1:", taken.number())));
   EXPECT_THAT(finished.err, HasSubstr("busy"));
+  EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
 }
 
 TEST(Node, ASecondRankZeroAndAStrangerAreTurnedAwayAndTheRunIsUnharmed) {
