@@ -56,6 +56,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl:
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
       wait_limit_(absl::Seconds(spec.limits().wait_seconds())),
+      takes_snapshots_(spec.strategy().parameter_server().consistency() != Consistency::BSP),
       transport_(transport),
       codec_(std::move(codec)),
       core_(PlanOf(spec, parts_), std::move(update), GatherShard(parts_, initial_weights)),
@@ -68,7 +69,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl:
     }
     peer.received.resize(parts_.size());
     peer.push_step.resize(parts_.size());
-    peer.reply.resize(core_.weights().size());
+    if (takes_snapshots_) peer.reply.resize(core_.weights().size());
     peer.sends.reserve(parts_.size() + 1);
   }
   ops_.reserve(workers_ * (parts_.size() + 1));
@@ -104,10 +105,9 @@ absl::Status ShardService::Run() {
     RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, absl::InfiniteFuture()));
     const auto begin = std::chrono::steady_clock::now();
     const Expected what = expected_[index];
-    ops_[index] = ops_.back();
-    expected_[index] = expected_.back();
-    ops_.pop_back();
-    expected_.pop_back();
+    // They stay in the order in which they were posted, and the first that is there is served: nobody waits for ever.
+    ops_.erase(ops_.begin() + index);
+    expected_.erase(expected_.begin() + index);
     ready_.clear();
     absl::Status status = what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part);
     for (size_t i = 0; status.ok() && i < ready_.size(); ++i) status = Answer(ready_[i]);
@@ -120,6 +120,7 @@ absl::Status ShardService::Run() {
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
   const int64_t step = peer.push_step[part];
+  RM_RETURN_IF_ERROR(FinishReply(peer));
   const absl::Span<const std::byte> bytes = absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes);
   absl::Span<const float> gradient = AsFloats(bytes);
   const std::string context = absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step);
@@ -157,15 +158,23 @@ absl::Status ShardService::PullAfterPushes(int32_t worker) {
                   absl::StrCat("pull from worker/", worker));
 }
 
+absl::Status ShardService::FinishReply(Peer& peer) {
+  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, absl::Now() + wait_limit_));
+  peer.sends.clear();
+  return absl::OkStatus();
+}
+
 absl::Status ShardService::Answer(const Reply& reply) {
   Peer& peer = peers_[reply.worker];
   const NodeId to{Role::kWorker, reply.worker};
-  // The worker has asked again, so it has the last reply: these waits are over at once.
-  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, absl::Now() + wait_limit_));
-  peer.sends.clear();
-  std::copy(core_.weights().begin(), core_.weights().end(), peer.reply.begin());
+  RM_RETURN_IF_ERROR(FinishReply(peer));
+  absl::Span<const float> weights = core_.weights();
+  if (takes_snapshots_) {
+    std::copy(weights.begin(), weights.end(), peer.reply.begin());
+    weights = peer.reply;
+  }
   const MessageKind kind = peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights;
-  const float* data = peer.reply.data();
+  const float* data = weights.data();
   for (size_t part = 0; part < parts_.size(); ++part) {
     Tag tag{kind, 0, static_cast<int32_t>(part), peer.pulls};
     tag.note = core_.versions()[part];

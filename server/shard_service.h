@@ -50,7 +50,7 @@ class ShardService {
     PullNote request;                            // the one being answered
     bool ahead_of_pushes = false;                // the request came before pushes that were sent before it
     std::chrono::steady_clock::time_point asked_at;
-    std::vector<float> reply;                    // a snapshot: later updates must not tear it
+    std::vector<float> reply;                    // with snapshots: later updates must not tear it
     std::vector<OpId> sends;                     // of the last reply
     bool done = false;
   };
@@ -71,11 +71,16 @@ class ShardService {
   // order, and its own updates must not be missing from the weights it gets.
   absl::Status PullAfterPushes(int32_t worker);
   absl::Status Answer(const Reply& reply);
+  // Waits until the last reply has left. The worker has gone on since, so it has the reply: this is over at once.
+  absl::Status FinishReply(Peer& peer);
 
   const int32_t index_;
   const int32_t workers_;
   const std::vector<Range> parts_;
   const absl::Duration wait_limit_;
+  // Under BSP the shard's own memory is sent: an update waits for pushes of all workers, each of which has the weights
+  // before it pushes. Otherwise the shard moves on while a reply is under way.
+  const bool takes_snapshots_;
   Transport& transport_;
   const std::unique_ptr<Codec> codec_;
   ShardCore core_;
