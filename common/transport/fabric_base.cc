@@ -111,10 +111,23 @@ Transport& FabricBase::transport(NodeId node) {
 }
 
 void FabricBase::Abort(const absl::Status& why) {
+  RM_CHECK(!why.ok());
   absl::MutexLock lock(&abort_mutex_);
-  for (auto& [id, node] : nodes_) node->Abort(why);
-  if (!abort_done_) OnAbort();
-  abort_done_ = true;
+  if (!aborted_.ok()) return;
+  aborted_ = why;
+  if (connected_) AbortNodes();
+}
+
+absl::Status FabricBase::Connected() {
+  absl::MutexLock lock(&abort_mutex_);
+  connected_ = true;
+  if (!aborted_.ok()) AbortNodes();
+  return aborted_;
+}
+
+void FabricBase::AbortNodes() {
+  for (auto& [id, node] : nodes_) node->Abort(aborted_);
+  OnAbort();
 }
 
 absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {

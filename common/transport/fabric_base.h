@@ -58,10 +58,14 @@ class FabricBase : public Fabric {
   // `self` is no index. Called once, by Connect, before anything below.
   absl::Status SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self);
 
+  // Ends a successful Connect. From here on Abort reaches the nodes; one that came while processes were still being
+  // connected does so now, and its status is Connect's.
+  absl::Status Connected();
+
   // Starts to carry a message to another process; never waits for it. Any thread.
   virtual void SendRemote(int32_t process, const OutgoingMessage& message) = 0;
 
-  // The nodes are aborted: drop what is queued. Any thread; once.
+  // The nodes are aborted: drop what is queued. Any thread; once, not before Connected.
   virtual void OnAbort() = 0;
 
   // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the frame names nodes that do
@@ -87,8 +91,11 @@ class FabricBase : public Fabric {
   absl::flat_hash_map<NodeId, int32_t> process_of_;
   absl::flat_hash_map<NodeId, std::unique_ptr<Node>> nodes_;
 
+  void AbortNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(abort_mutex_);
+
   absl::Mutex abort_mutex_;
-  bool abort_done_ ABSL_GUARDED_BY(abort_mutex_) = false;
+  absl::Status aborted_ ABSL_GUARDED_BY(abort_mutex_);
+  bool connected_ ABSL_GUARDED_BY(abort_mutex_) = false;
 };
 
 }  // namespace ringmaster

@@ -136,7 +136,7 @@ class Joiner {
     for (;;) {
       Fd fd(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd.valid()) return;
-      if (incoming_.size() == kStrangersMax) {
+      if (incoming_.size() == kStrangersMax + joined_.size()) {
         incoming_.pop_front();
         ++strangers_;
       }

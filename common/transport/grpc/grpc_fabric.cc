@@ -83,18 +83,8 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
     }
     RM_RETURN_IF_ERROR(StartServer());
     for (int32_t process = 0; process < self; ++process) RM_RETURN_IF_ERROR(OpenStream(process));
-    absl::MutexLock lock(&mutex_);
-    const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
-    };
-    if (mutex_.AwaitWithDeadline(absl::Condition(&is_over), deadline)) return join_status_;
-    std::vector<std::string> missing;
-    for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
-      if (!joined_[process]) missing.push_back(Describe(process));
-    }
-    return absl::DeadlineExceededError(
-        absl::StrCat("grpc: no stream with ", absl::StrJoin(missing, ", "), " within ",
-                     absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin))));
+    RM_RETURN_IF_ERROR(AwaitStreams(begin, deadline));
+    return Connected();
   }
 
   int64_t HeaderBytes(int64_t payload_bytes) const override {
@@ -112,6 +102,22 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
   }
 
  private:
+  // Waits until every pair with this process has a stream.
+  absl::Status AwaitStreams(absl::Time begin, absl::Time deadline) {
+    absl::MutexLock lock(&mutex_);
+    const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
+    };
+    if (mutex_.AwaitWithDeadline(absl::Condition(&is_over), deadline)) return join_status_;
+    std::vector<std::string> missing;
+    for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
+      if (!joined_[process]) missing.push_back(Describe(process));
+    }
+    return absl::DeadlineExceededError(
+        absl::StrCat("grpc: no stream with ", absl::StrJoin(missing, ", "), " within ",
+                     absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin))));
+  }
+
   // The same settings for both ends: `set` takes a name and a value.
   template <typename Set>
   void SetArguments(Set set) const {
@@ -187,10 +193,12 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
       auto stream = std::make_unique<ServerStream>(options().segment_bytes, &sends_, context);
       accepted = stream.get();
       streams_[process] = std::move(stream);
-      joined_[process] = true;
     }
     accepted->SetEvents(EventsOf(process));
     accepted->Start();
+    // Not before: who is joined may be sent to, and a first write would send the metadata that Start adds to.
+    absl::MutexLock lock(&mutex_);
+    joined_[process] = true;
     return accepted;
   }
 

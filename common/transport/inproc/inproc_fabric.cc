@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
 
 namespace ringmaster {
@@ -21,7 +22,8 @@ class InprocFabric : public FabricBase {
       return absl::InvalidArgumentError(absl::StrCat("transport \"inproc\" with ", processes.size(),
                                                      " processes: it joins the nodes of one; use \"grpc\" or \"tcp\""));
     }
-    return SetProcesses(processes, self);
+    RM_RETURN_IF_ERROR(SetProcesses(processes, self));
+    return Connected();
   }
 
   int64_t HeaderBytes(int64_t payload_bytes) const override { return 0; }

@@ -68,7 +68,7 @@ class TcpFabric : public FabricBase {
       RM_RETURN_IF_ERROR(connections_[process]->Register());
     }
     StartThread();
-    return absl::OkStatus();
+    return Connected();
   }
 
   int64_t HeaderBytes(int64_t payload_bytes) const override {

@@ -100,6 +100,17 @@ TEST_P(NetworkFabric, MissingProcessIsNamedWhenTheDeadlinePasses) {
   EXPECT_TRUE(absl::StrContains(status.message(), "process 1 (worker/1)")) << status;
 }
 
+TEST_P(NetworkFabric, AbortBeforeTheProcessesAreConnectedIsNotForgotten) {
+  CreateTwo(Options(), Options());
+  const absl::Status why = absl::CancelledError("the run has failed");
+  fabrics_[0]->Abort(why);
+  EXPECT_EQ(ConnectTwo()[0], why);
+  std::array<std::byte, 4> out;
+  EXPECT_EQ(fabrics_[0]->transport(Worker(0)).Post(Worker(1), TestTag(0), absl::MakeSpan(out), ReceiveMode::kStore)
+                .status(),
+            why);
+}
+
 TEST_P(NetworkFabric, EndpointWhereNobodyListensIsUnavailableAtOnce) {
   CreateTwo(Options(), Options());
   fabrics_[0].reset();
