@@ -90,6 +90,8 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   Clock::time_point mark = Clock::now();
   for (int64_t step = 0; step < training_.steps(); ++step) {
     setup_.progress->step.store(step, std::memory_order_relaxed);
+    // A worker that exchanges nothing would not hear of the run's end until its own.
+    RM_RETURN_IF_ERROR(setup_.conductor->status());
     absl::Status status = RunStep(step);
     if (!status.ok()) {
       return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step, " phase=",
