@@ -30,7 +30,12 @@ std::string Describe(int wait_status) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
-  dup2(input, STDIN_FILENO);
+  // Where this program has no standard input, the pipe may have got its number, and would be closed on exec.
+  if (input == STDIN_FILENO) {
+    fcntl(input, F_SETFD, 0);
+  } else {
+    dup2(input, STDIN_FILENO);
+  }
   dup2(STDERR_FILENO, STDOUT_FILENO);
   sigset_t none;
   sigemptyset(&none);
