@@ -44,10 +44,11 @@ RunSpec GroupSpec(int32_t workers, float learning_rate) {
 }
 
 GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
-                         int32_t rank, std::unique_ptr<MeteredTransport> transport)
+                         int32_t rank, std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter)
     : rank_(rank),
       layout_(layout),
       transport_(std::move(transport)),
+      above_(above_meter ? above_meter(*transport_) : nullptr),
       weights_(initial_weights),
       gradients_{std::vector<float>(layout.count()), std::vector<float>(layout.count())},
       update_(ValueOf(CreateUpdateRule(spec.optimizer(), layout.count()))) {
@@ -59,7 +60,7 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
   link.spec = &spec;
   link.layout = &layout;
   link.weights = &weights_;
-  link.transport = transport_.get();
+  link.transport = above_ != nullptr ? above_.get() : transport_.get();
   link.update = update_.get();
   link.step_times = &step_times_;
   strategy_ = ValueOf(CreateStrategy(link));
@@ -85,31 +86,68 @@ absl::Status GroupWorker::Steps(int64_t begin, int64_t end, const GradientSource
   return absl::OkStatus();
 }
 
-StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements)
+StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements,
+                             const GroupOptions& options)
     : spec_(ValueOf(Resolve(spec, {}))), layout_(FlatLayout(initial_weights.size(), bucket_elements)) {
-  const int32_t servers = spec_.strategy().parameter_server().servers();
-  ProcessAddress all;
-  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) all.nodes.push_back({Role::kWorker, rank});
-  for (int32_t server = 0; server < servers; ++server) all.nodes.push_back({Role::kServer, server});
-  FabricOptions options;
-  options.name = "inproc";
-  fabric_ = ValueOf(CreateFabric(options));
-  RM_CHECK(fabric_->Connect({all}, 0, absl::Now() + kLimit).ok());
+  RM_CHECK(Join(options.transport).ok());
   for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) {
-    auto transport = CreateMeteredTransport(fabric_->transport({Role::kWorker, rank}), *fabric_,
-                                            [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
-    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, std::move(transport)));
+    const NodeId self{Role::kWorker, rank};
+    Transport* transport = &TransportOf(self);
+    if (options.below_meter) {
+      below_.push_back(options.below_meter(*transport));
+      transport = below_.back().get();
+    }
+    auto metered = CreateMeteredTransport(*transport, *fabrics_[homes_.at(self)],
+                                          [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
+    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, std::move(metered),
+                                                     options.above_meter));
   }
-  for (int32_t server = 0; server < servers; ++server) {
-    servers_.push_back(ValueOf(ShardService::Create(spec_, layout_, initial_weights, server,
-                                                    fabric_->transport({Role::kServer, server}))));
+  for (int32_t server = 0; server < spec_.strategy().parameter_server().servers(); ++server) {
+    servers_.push_back(ValueOf(
+        ShardService::Create(spec_, layout_, initial_weights, server, TransportOf({Role::kServer, server}))));
   }
 }
 
+absl::Status StrategyGroup::Join(const std::string& transport) {
+  const ParameterServerSpec& ps = spec_.strategy().parameter_server();
+  std::vector<ProcessAddress> processes;
+  const auto place = [&](NodeId node, int32_t process) {
+    if (transport == "inproc") process = 0;
+    if (static_cast<int32_t>(processes.size()) <= process) processes.resize(process + 1);
+    processes[process].nodes.push_back(node);
+    homes_[node] = process;
+  };
+  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) place({Role::kWorker, rank}, rank);
+  const int32_t first = ps.placement() == ParameterServerSpec::COLOCATED ? 0 : spec_.training().workers();
+  for (int32_t server = 0; server < ps.servers(); ++server) place({Role::kServer, server}, first + server);
+
+  FabricOptions options;
+  options.name = transport;
+  for (ProcessAddress& process : processes) {
+    RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateFabric(options));
+    process.endpoint = fabric->endpoint();
+    fabrics_.push_back(std::move(fabric));
+  }
+  std::vector<absl::Status> statuses(fabrics_.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < fabrics_.size(); ++i) {
+    threads.emplace_back([&, i] {
+      statuses[i] = fabrics_[i]->Connect(processes, static_cast<int32_t>(i), absl::Now() + kLimit);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : statuses) RM_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
+}
+
 StrategyGroup::~StrategyGroup() {
-  if (!finished_) fabric_->Abort(absl::CancelledError("the group is closing"));
+  if (!finished_) Abort(absl::CancelledError("the group is closing"));
   FinishAll();
-  fabric_.reset();
+  fabrics_.clear();
+}
+
+void StrategyGroup::Abort(const absl::Status& status) {
+  for (auto& fabric : fabrics_) fabric->Abort(status);
 }
 
 void StrategyGroup::FinishAll() {
@@ -126,7 +164,7 @@ void StrategyGroup::Note(const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
     if (failure_.ok()) failure_ = status;
   }
-  fabric_->Abort(status);
+  Abort(status);
 }
 
 void StrategyGroup::StartServers() {

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
@@ -24,11 +26,23 @@ namespace ringmaster {
 // Fills the scaled gradient of one bucket, [bucket.count]. Called by the workers' threads, several at once.
 using GradientSource = std::function<void(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out)>;
 
+// Puts a transport of its own around another, which outlives it.
+using TransportWrap = std::function<std::unique_ptr<Transport>(Transport& inner)>;
+
+struct GroupOptions {
+  // "inproc": everybody in one process. "tcp", "grpc": every worker and every dedicated server plays a process of its own,
+  // joined by real connections on loopback; a co-located server lives with its worker.
+  std::string transport = "inproc";
+  // Absent: nothing is put there.
+  TransportWrap above_meter;  // between a worker's strategy and its meter
+  TransportWrap below_meter;  // between a worker's meter and the fabric
+};
+
 // A worker without model and data: weights, two gradient arenas and a strategy. One thread at a time.
 class GroupWorker {
  public:
   GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t rank,
-              std::unique_ptr<MeteredTransport> transport);
+              std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
 
   int32_t rank() const { return rank_; }
   SyncStrategy& strategy() { return *strategy_; }
@@ -45,6 +59,7 @@ class GroupWorker {
   const int32_t rank_;
   const ParamLayout& layout_;
   const std::unique_ptr<MeteredTransport> transport_;
+  const std::unique_ptr<Transport> above_;  // may be null
   WeightStore weights_;
   std::vector<float> gradients_[2];
   std::unique_ptr<UpdateRule> update_;
@@ -52,20 +67,24 @@ class GroupWorker {
   std::unique_ptr<SyncStrategy> strategy_;
 };
 
-// All workers and servers of one run on the in-process fabric: the real strategies and the real servers.
+// All workers and servers of one run in this process: the real strategies and the real servers.
 class StrategyGroup {
  public:
   // `spec` may leave fields out: it is resolved here. The arena has as many elements as `initial_weights`.
-  StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements);
+  StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements,
+                const GroupOptions& options = {});
   // Ends whatever still runs.
   ~StrategyGroup();
   StrategyGroup(const StrategyGroup&) = delete;
   StrategyGroup& operator=(const StrategyGroup&) = delete;
 
+  // As resolved.
+  const RunSpec& spec() const { return spec_; }
   const ParamLayout& layout() const { return layout_; }
   int32_t workers() const { return static_cast<int32_t>(workers_.size()); }
   GroupWorker& worker(int32_t rank) { return *workers_[rank]; }
-  Fabric& fabric() { return *fabric_; }
+  // That of worker/0.
+  Fabric& fabric() { return *fabrics_.front(); }
   // Index bytes that each worker's strategy reports; after Run.
   const std::vector<int64_t>& index_bytes() const { return index_bytes_; }
 
@@ -80,6 +99,9 @@ class StrategyGroup {
   absl::Status Run(const std::function<absl::Status(GroupWorker&)>& body);
 
  private:
+  absl::Status Join(const std::string& transport);
+  Transport& TransportOf(NodeId node) { return fabrics_[homes_.at(node)]->transport(node); }
+  void Abort(const absl::Status& status);
   void Note(const absl::Status& status);
   void FinishAll();
 
@@ -90,7 +112,9 @@ class StrategyGroup {
   // Memory that an aborted transport may still touch outlives the fabric.
   std::vector<std::unique_ptr<GroupWorker>> workers_;
   std::vector<std::unique_ptr<ShardService>> servers_;
-  std::unique_ptr<Fabric> fabric_;
+  std::vector<std::unique_ptr<Transport>> below_;
+  std::vector<std::unique_ptr<Fabric>> fabrics_;      // by process
+  absl::flat_hash_map<NodeId, int32_t> homes_;        // the process of a node
   std::vector<std::thread> server_threads_;
   bool finished_ = false;
   std::vector<int64_t> index_bytes_;  // by rank
