@@ -258,6 +258,7 @@ absl::Status TrainingLoop::ReportWeights(WorkerReport* report) const {
 
 absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   const ExchangeReport exchange = strategy_->Finish();
+  RM_RETURN_IF_ERROR(Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
   phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
   phase_ms_[static_cast<int>(Phase::kExchange)] += exchange.exchange_ms;
   phase_ms_[static_cast<int>(Phase::kReduce)] += exchange.reduce_ms;
@@ -273,14 +274,15 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   report->set_index_bytes_up(exchange.index_bytes);
   if (setup_.transport == nullptr) return absl::OkStatus();
   const Traffic traffic = setup_.transport->traffic();
+  // What evaluations cause is no part of any step.
   for (const auto& [kind, count] : traffic.sent) {
-    if (kind != MessageKind::kDrain) report->set_payload_bytes_up(report->payload_bytes_up() + count.payload_bytes);
+    if (kind == MessageKind::kDrain) continue;
+    report->set_payload_bytes_up(report->payload_bytes_up() + count.payload_bytes);
     report->set_header_bytes_up(report->header_bytes_up() + count.header_bytes);
   }
   for (const auto& [kind, count] : traffic.received) {
-    if (kind != MessageKind::kDrain) {
-      report->set_payload_bytes_down(report->payload_bytes_down() + count.payload_bytes);
-    }
+    if (kind == MessageKind::kDrain) continue;
+    report->set_payload_bytes_down(report->payload_bytes_down() + count.payload_bytes);
     report->set_header_bytes_down(report->header_bytes_down() + count.header_bytes);
   }
   return absl::OkStatus();

@@ -61,6 +61,7 @@ struct ExchangeReport {
   double exchange_ms = 0;
   double reduce_ms = 0;
   int64_t index_bytes = 0;  // of the payload sent
+  absl::Status status;      // of all that it did, Finish's own messages included
 
   void AddTimes(const PhaseTimes& times) {
     encode_ms += times.Milliseconds(Phase::kEncode);

@@ -135,6 +135,15 @@ TEST(Drain, BeforeAnyStepReturnsAtOnce) {
   EXPECT_TRUE(group.OnWorkers([](GroupWorker& worker) { return worker.strategy().Drain(); }).ok());
 }
 
+// A worker whose farewell is lost must not pass for one that is done: its servers would wait for it for ever.
+TEST(Farewell, ThatCannotBeSentIsReported) {
+  const absl::Status why = absl::UnavailableError("server/0 is gone");
+  StrategyGroup group(ServerSpec(1, 1, ParameterServerSpec::BSP), std::vector<float>(8, 0.0f), 4);
+  group.fabric().Abort(why);
+  const absl::Status reported = group.worker(0).strategy().Finish().status;
+  EXPECT_EQ(reported, why);
+}
+
 TEST(Asynchronous, StepsGoOnWhileNoServerAnswers) {
   StrategyGroup group(ServerSpec(2, 2, ParameterServerSpec::ASYNCHRONOUS), std::vector<float>(50, 0.0f), 20);
   const absl::Time begin = absl::Now();

@@ -125,6 +125,7 @@ class AllReduceStrategy : public SyncStrategy {
   ExchangeReport Finish() override {
     exchange_.Stop();
     report_.AddTimes(exchange_.times());
+    report_.status = exchange_.status();
     return report_;
   }
 
