@@ -100,12 +100,13 @@ double Norm(absl::Span<const float> values) {
 
 // The model's gradient along one random direction and at three random elements of each tensor. Float sums of up to 10^4
 // terms lose about 1e-5 of a tensor's norm, the difference quotient about 1e-7 in all: the bound is ten times that.
-void ExpectGradientsAreSlopes(const ModelCase& from, const ModelRun& run, const std::vector<float>& gradients,
-                              Random* random) {
+// "" where all agree, else the first tensor that does not and both numbers.
+std::string FirstWrongSlope(const ModelCase& from, const ModelRun& run, const std::vector<float>& gradients,
+                            Random* random) {
   for (const Param& param : run.model->layout().params()) {
     const auto gradient = absl::MakeConstSpan(gradients).subspan(param.begin, param.count);
     const double bound = 1e-4 * Norm(gradient) + 1e-6;
-    EXPECT_GT(Norm(gradient), 1e-4) << param.name << " has no gradient to check";
+    if (!(Norm(gradient) > 1e-4)) return absl::StrCat(param.name, " has no gradient to check");
     for (int probe = 0; probe < 4; ++probe) {
       std::vector<double> direction(param.count, 0.0);
       if (probe == 0) {
@@ -115,9 +116,13 @@ void ExpectGradientsAreSlopes(const ModelCase& from, const ModelRun& run, const 
       }
       double expected = 0;
       for (int64_t i = 0; i < param.count; ++i) expected += gradient[i] * direction[i];
-      EXPECT_NEAR(expected, Slope(from, run, param.name, direction), bound) << param.name << " probe " << probe;
+      const double slope = Slope(from, run, param.name, direction);
+      if (std::fabs(expected - slope) <= bound) continue;
+      return absl::StrCat(param.name, " probe ", probe, ": gradient ", expected, ", slope ", slope, ", at most ", bound,
+                          " apart");
     }
   }
+  return "";
 }
 
 }  // namespace
@@ -140,7 +145,26 @@ TEST_P(ModelTest, LossesAndGradientsAreThoseOfTheNetworkInDouble) {
     EXPECT_EQ(score->count, from.batch);
     const double loss = LossInDouble(from, ToDouble(run.model->layout(), run.weights), run);
     EXPECT_NEAR(score->loss_sum / static_cast<double>(from.batch), loss, 1e-5 * loss);
-    ExpectGradientsAreSlopes(from, run, gradients, &random_);
+    EXPECT_EQ(FirstWrongSlope(from, run, gradients, &random_), "");
+  }
+}
+
+// The check above can fail: a tensor's gradient reversed, scaled, or shifted by one element does not pass it.
+TEST_P(ModelTest, WrongGradientsOfAnyTensorAreFound) {
+  for (const ModelCase& from : {ModelCase{"mlp", {33, 17}, {2, 5, 3, 4}, 7, 9}, ModelCase{"lenet", {}, kSmall, 3, 5}}) {
+    const ModelRun run = Prepare(from);
+    const std::vector<float> right = Gradients(run);
+    EXPECT_EQ(FirstWrongSlope(from, run, right, &random_), "");
+    for (const Param& param : run.model->layout().params()) {
+      const auto begin = [&](std::vector<float>& gradients) { return gradients.begin() + param.begin; };
+      std::vector<float> negated = right, doubled = right, shifted = right;
+      std::transform(begin(negated), begin(negated) + param.count, begin(negated), [](float g) { return -g; });
+      std::transform(begin(doubled), begin(doubled) + param.count, begin(doubled), [](float g) { return 2 * g; });
+      std::rotate(begin(shifted), begin(shifted) + 1, begin(shifted) + param.count);
+      EXPECT_NE(FirstWrongSlope(from, run, negated, &random_), "") << param.name;
+      EXPECT_NE(FirstWrongSlope(from, run, doubled, &random_), "") << param.name;
+      EXPECT_NE(FirstWrongSlope(from, run, shifted, &random_), "") << param.name;
+    }
   }
 }
 
