@@ -24,18 +24,18 @@ class ControlClientImpl : public ControlClient {
         heartbeat_period_(heartbeat_period) {}
 
   ~ControlClientImpl() override {
+    bool goodbye = false;
     {
       absl::MutexLock lock(&mutex_);
       closing_ = true;
+      goodbye = goodbye_;
     }
+    // A coordinator that failed or is gone would end neither the stream nor a write that waits for it.
+    if (!goodbye) context_.TryCancel();
     if (pulse_.joinable()) pulse_.join();
     if (stream_ != nullptr) {
-      {
-        absl::MutexLock lock(&write_mutex_);
-        stream_->WritesDone();
-      }
-      // A failed coordinator would not end the stream by itself.
-      if (!goodbye_received()) context_.TryCancel();
+      absl::MutexLock lock(&write_mutex_);
+      stream_->WritesDone();
     }
     if (reader_.joinable()) reader_.join();
     if (stream_ != nullptr) stream_->Finish();
@@ -48,6 +48,10 @@ class ControlClientImpl : public ControlClient {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+    // A coordinator whose machine vanishes sends no word of it: unanswered pings do.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     channel_ = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), arguments);
     if (!channel_->WaitForConnected(absl::ToChronoTime(deadline))) {
       return absl::DeadlineExceededError(absl::StrCat("no coordinator answers at ", endpoint_,
@@ -116,11 +120,6 @@ class ControlClientImpl : public ControlClient {
   void Send(const FromProcess& message) {
     absl::MutexLock lock(&write_mutex_);
     stream_->Write(message);  // a broken stream is the reader's to report
-  }
-
-  bool goodbye_received() {
-    absl::MutexLock lock(&mutex_);
-    return goodbye_;
   }
 
   void Read() {

@@ -51,6 +51,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     int port = 0;
     // Two coordinators on one port would each get some of the ranks.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // Clients ping every ten seconds, also while they wait at a barrier.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
     builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();

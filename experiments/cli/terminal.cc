@@ -40,6 +40,7 @@ void HandleSignals() {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGHUP, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);  // writes report the error
+  signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the ends of the ranks' processes would go unseen
 }
 
 int TerminalWidth() { return WidthOf(STDOUT_FILENO); }
