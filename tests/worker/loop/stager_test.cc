@@ -26,6 +26,8 @@ class Staged {
     auto stager = Stager::Create(*kernels_, layout_, options, slots);
     EXPECT_TRUE(stager.ok()) << stager.status();
     stager_ = *std::move(stager);
+    // Buffers come as they are: elements that a test does not write must not hold another test's leftovers.
+    for (int32_t slot = 0; slot < slots; ++slot) std::fill_n(stager_->gradients(slot).data, kCount, 0.0f);
   }
   Stager& stager() { return *stager_; }
   const Bucket& bucket(int32_t id) const { return layout_.buckets()[id]; }
