@@ -20,22 +20,25 @@ namespace {
 
 struct Flag {
   const char* name;
+  const char* value;  // what stands behind it in --help
   const char* field;
   const char* help;
 };
 
 constexpr Flag kFlags[] = {
-    {"--workers", "training.workers", "workers (N)"},
-    {"--batch", "training.batch_per_worker", "samples a worker takes in a step"},
-    {"--steps", "training.steps", "steps to train, instead of --epochs"},
-    {"--epochs", "training.epochs", "passes over the training set; fractions are allowed"},
-    {"--model", "model.name", "model, see `ringmaster list`"},
-    {"--data", "data.name", "data set: mnist or synthetic"},
-    {"--data-dir", "data.dir", "folder with the four MNIST IDX files"},
-    {"--transport", "transport.name", "grpc or tcp"},
-    {"--kernels", "training.kernels", "auto, cpu, cublas or reference"},
-    {"--learning-rate", "optimizer.learning_rate", "step size"},
-    {"--evaluate-every", "training.evaluate_every_samples", "samples between evaluations; 0: only at the end"},
+    {"--workers", "N", "training.workers", "workers [2]"},
+    {"--servers", "K", "strategy.parameter_server.servers", "parameter servers, where they are dedicated [1]"},
+    {"--batch", "B", "training.batch_per_worker", "samples a worker takes in a step [32]"},
+    {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
+    {"--epochs", "EPOCHS", "training.epochs", "passes over the training set; fractions are allowed [2]"},
+    {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
+    {"--data", "NAME", "data.name", "data set: mnist or synthetic [mnist]"},
+    {"--data-dir", "DIR", "data.dir", "folder with the four MNIST IDX files [~/.cache/ringmaster/mnist]"},
+    {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
+    {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
+    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]"},
+    {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
+     "samples between evaluations; 0: only at the end [10000]"},
 };
 
 template <typename Infos>
@@ -64,13 +67,13 @@ KnownNames AllNames() {
 
 void SpecFlags::Declare(CLI::App* command) {
   for (const Flag& flag : kFlags) {
-    fields_.emplace_back(command->add_option(flag.name, flag.help)->group("Run"), flag.field);
+    fields_.emplace_back(command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
   }
   command->get_option("--steps")->excludes(command->get_option("--epochs"));
-  fields_.emplace_back(command->add_option("--servers", "parameter servers (K) where they are dedicated")->group("Run"),
-                       "strategy.parameter_server.servers");
-  fields_.emplace_back(
-      command->add_option("--seed", "seed of the initial weights and of the data order")->group("Run"), "seed");
+  fields_.emplace_back(command->add_option("--seed", "seed of the initial weights and of the data order [1]")
+                           ->type_name("S")
+                           ->group("Run"),
+                       "seed");
   command
       ->add_option("--set", sets_,
                    "set any field of the run spec (proto/run_spec.proto), e.g. --set limits.wait_seconds=5; may be "

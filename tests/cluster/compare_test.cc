@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/config/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
@@ -130,6 +132,29 @@ TEST(Compare, TheTableNamesEveryArmAndUnit) {
   for (const char* text : {"single", "solo", "ring", "speed-up", "efficiency", "exposed", "kB/step", "results.jsonl"}) {
     EXPECT_THAT(finished.out, HasSubstr(text));
   }
+}
+
+TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
+  const auto resolved = Resolve(RunSpec(), {"/data", 60000});
+  ASSERT_TRUE(resolved.ok());
+  const std::string help = RunProgram({"compare", "--help"}).out;
+  const auto names = [&help](const std::string& flag, const std::string& value) {
+    for (const absl::string_view line : absl::StrSplit(help, '\n')) {
+      if (absl::StrContains(line, flag) && absl::StrContains(line, absl::StrCat("[", value, "]"))) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(names("workers", absl::StrCat(resolved->training().workers())));
+  EXPECT_TRUE(names("--batch", absl::StrCat(resolved->training().batch_per_worker())));
+  EXPECT_TRUE(names("step size", absl::StrCat(resolved->optimizer().learning_rate())));
+  EXPECT_TRUE(names("--model", resolved->model().name()));
+  EXPECT_TRUE(names("--data", resolved->data().name()));
+  EXPECT_TRUE(names("--transport", resolved->transport().name()));
+  EXPECT_TRUE(names("--evaluate-every", absl::StrCat(resolved->training().evaluate_every_samples())));
+  EXPECT_TRUE(names("--seed", absl::StrCat(resolved->training().seed())));
+  const int64_t global_batch = resolved->training().workers() * resolved->training().batch_per_worker();
+  const double epochs = static_cast<double>(resolved->training().steps() * global_batch) / 60000;
+  EXPECT_TRUE(names("passes over", absl::StrCat(epochs)));
 }
 
 TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
