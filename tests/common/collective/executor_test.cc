@@ -216,7 +216,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
   constexpr int32_t kRanks = 4;
   const std::vector<Floats> given = RandomGradients(kRanks, 64, 3);
   const Floats expected = SumInRankOrder(given);
-  for (const std::string& name : {"reduce_broadcast", "direct"}) {
+  for (const std::string name : {"reduce_broadcast", "direct"}) {
     const auto schedule = Create(name);
     for (int32_t rank = 0; rank < (name == "direct" ? kRanks : 1); ++rank) {
       const Range own = name == "direct" ? Part(64, kRanks, rank) : Range{0, 64};
