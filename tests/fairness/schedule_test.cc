@@ -12,7 +12,7 @@
 #include "experiments/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/fairness/forwarding_transport.h"
+#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 

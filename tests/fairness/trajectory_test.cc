@@ -11,7 +11,7 @@
 #include "experiments/verify/plan.h"
 #include "experiments/verify/record_checks.h"
 #include "gtest/gtest.h"
-#include "tests/fairness/forwarding_transport.h"
+#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 

@@ -12,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/example_strategy/example_strategy.h"
-#include "tests/fairness/forwarding_transport.h"
+#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 #include "worker/strategy/registry.h"
