@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/exchange/parts.h"
 #include "common/update/update_rule.h"
 
@@ -21,7 +22,7 @@ ShardPlan PlanOf(const RunSpec& spec, absl::Span<const Range> parts) {
   const ParameterServerSpec& ps = spec.strategy().parameter_server();
   ShardPlan plan;
   plan.workers = spec.training().workers();
-  plan.global_batch = int64_t{1} * spec.training().workers() * spec.training().batch_per_worker();
+  plan.global_batch = GlobalBatch(spec);
   plan.contributions_per_update = ps.consistency() == Consistency::BSP ? plan.workers : 1;
   if (ps.consistency() == Consistency::BSP) plan.staleness_bound = 0;
   if (ps.consistency() == Consistency::SSP) plan.staleness_bound = ps.staleness_bound();

@@ -22,15 +22,9 @@ using Clock = std::chrono::steady_clock;
 class PhaseTimes {
  public:
   void Add(Phase phase, Clock::duration time) { times_[static_cast<int>(phase)] += time; }
-  // Moves `time` from one phase to another (a pull's wait that was the gate's).
-  void Move(Phase from, Phase to, Clock::duration time) {
-    Add(from, -time);
-    Add(to, time);
-  }
   double Milliseconds(Phase phase) const {
     return std::chrono::duration<double, std::milli>(times_[static_cast<int>(phase)]).count();
   }
-  void Clear() { times_.fill(Clock::duration::zero()); }
 
  private:
   std::array<Clock::duration, kPhaseCount> times_{};

@@ -67,14 +67,14 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
     with_one.mutable_training()->set_steps(1);
     with_one.mutable_training()->clear_epochs();
     RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, environment.default_data_dir));
-    const int servers = static_cast<int>(PlaceNodes(with_one).size()) - 1;
+    const int servers = ProcessCount(with_one) - 1;
     if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
   }
   return ResolveAndValidate(spec, environment.default_data_dir);
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
-  const int processes = static_cast<int>(PlaceNodes(spec).size());
+  const int processes = ProcessCount(spec);
   if (flags.world_size != processes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--world-size ", flags.world_size, ": this run has ", processes, " processes (", TrainingWorkers(spec),

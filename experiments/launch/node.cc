@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
@@ -136,7 +137,7 @@ class Node {
     }
     const absl::Status connected = fabric_->Connect(addresses, options_.process, deadline);
     if (connected.ok()) return connected;
-    client_->Fail(Annotate(connected, absl::StrCat(Names(), " connecting")));
+    client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
   }
@@ -169,7 +170,7 @@ class Node {
     RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
     ModelOptions model_options;
     model_options.shape = dataset_.train.shape;
-    model_options.max_batch = std::max<int64_t>(kEvaluationBatch, spec_.training().batch_per_worker());
+    model_options.max_batch = LargestBatch(spec_);
     model_options.bucket_bytes = spec_.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
     const NodeId self{Role::kWorker, rank};
@@ -221,14 +222,6 @@ class Node {
     return heartbeat;
   }
 
-  std::string Names() const {
-    std::string names;
-    for (const NodeId& id : processes_[options_.process]) {
-      absl::StrAppend(&names, names.empty() ? "" : "+", ToString(id));
-    }
-    return names;
-  }
-
   const RunSpec& spec_;
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
@@ -263,7 +256,7 @@ uint64_t SpecFingerprint(const RunSpec& spec) {
 }
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
-  const int32_t processes = static_cast<int32_t>(PlaceNodes(spec).size());
+  const int32_t processes = ProcessCount(spec);
   if (options.process < 0 || options.process >= processes) {
     return absl::InvalidArgumentError(absl::StrCat("rank ", options.process, " does not exist: this spec has ranks 0 to ",
                                                    processes - 1));

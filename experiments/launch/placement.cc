@@ -1,5 +1,7 @@
 #include "experiments/launch/placement.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/config/describe.h"
 
 namespace ringmaster {
@@ -26,6 +28,11 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
   for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) place({Role::kWorker, rank});
   for (int32_t server = 0; server < ServerCount(spec); ++server) place({Role::kServer, server});
   return processes;
+}
+
+std::string NamesOf(const std::vector<NodeId>& nodes) {
+  return absl::StrJoin(nodes, "+",
+                       [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
 }
 
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) { return PlaceOf(spec, a) == PlaceOf(spec, b); }

@@ -2,6 +2,7 @@
 #define RINGMASTER_EXPERIMENTS_LAUNCH_PLACEMENT_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/transport/transport.h"
@@ -16,6 +17,9 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec);
 
 // Workers that train: 1 for `single`, else N.
 int32_t TrainingWorkers(const RunSpec& spec);
+
+// "worker/1+server/1": the nodes of one process, for error texts.
+std::string NamesOf(const std::vector<NodeId>& nodes);
 
 // Whether two nodes share a place, so that what they exchange is no traffic: a server and the worker it lives beside.
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b);

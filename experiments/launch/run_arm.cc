@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/machine/machine.h"
 #include "experiments/launch/children.h"
@@ -28,9 +28,9 @@ constexpr absl::Duration kEndLimit = absl::Seconds(1);
 
 absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
                             const std::string& token, Children* children) {
-  const size_t processes = PlaceNodes(spec).size();
+  const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
-  for (size_t process = 0; process < processes; ++process) {
+  for (int32_t process = 0; process < processes; ++process) {
     const absl::Status started = children->Start(
         {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
          "--coordinator", endpoint, "--device", absl::StrCat(options.device)},
@@ -45,10 +45,8 @@ void NoteEarlyEnds(const RunSpec& spec, Children* children, Coordinator* coordin
   for (const auto& [process, how] : children->Reap()) {
     const ProcessState state = coordinator->Processes()[process];
     if (state.joined) continue;
-    const std::string nodes = absl::StrJoin(
-        PlaceNodes(spec)[process], "+", [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
     coordinator->Abort(absl::UnavailableError(absl::StrCat(
-        nodes, " (rank ", process, ") ended with ", how, " before it joined the run; what it said stands above")));
+        NamesOf(PlaceNodes(spec)[process]), " (rank ", process, ") ended with ", how, " before it joined the run; what it said stands above")));
   }
 }
 
@@ -98,7 +96,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& 
   options.listen_address = listen_address;
   options.token = token;
   options.spec_fingerprint = SpecFingerprint(spec);
-  options.processes = static_cast<int32_t>(PlaceNodes(spec).size());
+  options.processes = ProcessCount(spec);
   options.join_limit = absl::Seconds(spec.limits().join_seconds());
   options.progress_limit = absl::Seconds(spec.limits().wait_seconds());
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.

@@ -9,6 +9,7 @@
 #include "common/base/fingerprint.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/loop/evaluate.h"
@@ -22,9 +23,7 @@ double MillisecondsSince(Clock::time_point begin) {
 }
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
-  const TrainingSpec& training = spec.training();
-  return {spec.data().seed(), samples, int64_t{1} * training.workers() * training.batch_per_worker(),
-          training.batch_per_worker()};
+  return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
 }
 
 }  // namespace
@@ -33,7 +32,7 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
     : setup_(setup),
       training_(setup.spec->training()),
       micro_batches_(setup.spec->strategy().has_single() ? training_.workers() : 1),
-      global_batch_(int64_t{1} * training_.workers() * training_.batch_per_worker()),
+      global_batch_(GlobalBatch(*setup.spec)),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count())),
       weights_(*setup.initial_weights),
       batch_logs_(micro_batches_) {}
@@ -53,9 +52,8 @@ absl::Status TrainingLoop::Prepare() {
   staging.deterministic_bits = training_.deterministic_bits();
   RM_ASSIGN_OR_RETURN(stager_,
                       Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
-  const int64_t max_batch = std::max<int64_t>(kEvaluationBatch, training_.batch_per_worker());
-  RM_ASSIGN_OR_RETURN(upload_,
-                      BatchUpload::Create(*setup_.kernels, max_batch, setup_.dataset->train.shape.features()));
+  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec),
+                                                   setup_.dataset->train.shape.features()));
   RM_ASSIGN_OR_RETURN(update_, CreateUpdateRule(setup_.spec->optimizer(), layout.count()));
   WorkerLink link;
   link.rank = setup_.rank;

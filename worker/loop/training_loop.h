@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_
 #define RINGMASTER_WORKER_LOOP_TRAINING_LOOP_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,8 +41,14 @@ struct WorkerSetup {
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
 };
 
-// Samples an evaluation takes at once; models are built for at least this many.
+// Samples an evaluation takes at once.
 inline constexpr int64_t kEvaluationBatch = 256;
+
+// Samples that the model of a worker must take at once. The rounding of convolutions depends on it, so every arm asks
+// here.
+inline int64_t LargestBatch(const RunSpec& resolved) {
+  return std::max<int64_t>(kEvaluationBatch, resolved.training().batch_per_worker());
+}
 
 // The most parameters that a report carries under training.report_weights: 1 MiB of them.
 inline constexpr int64_t kReportedWeightsMax = 1 << 18;
