@@ -15,6 +15,9 @@ struct Param {
   std::vector<int64_t> shape;  // linear [out, in], conv [out, in, kh, kw], bias [out]
   int64_t begin = 0;           // element of the arena
   int64_t count = 0;
+  // A running statistic (of batch norm), not a trained weight: what travels as its gradient is the batch's value,
+  // averaged over the workers like any gradient, and the update is running = 0.9 * running + 0.1 * value.
+  bool statistic = false;
 };
 
 // A slice of the arena that is exchanged as one unit.

@@ -12,21 +12,25 @@
 
 namespace ringmaster {
 
-// Extent of one sample and the number of classes.
+// Extent of one sample and the number of classes: an image with one label, or a text of `context` tokens, each with
+// the next one as its label (channels, height and width are then 0).
 struct SampleShape {
   int32_t channels = 1;
   int32_t height = 0;
   int32_t width = 0;
   int32_t classes = 0;
+  int32_t context = 0;   // 0: images
   int64_t features() const { return int64_t{1} * channels * height * width; }
+  int64_t labels() const { return context > 0 ? context : 1; }
 };
 
 // Labelled samples in memory. Immutable after loading; thread-safe to read.
 struct Samples {
   SampleShape shape;
   std::vector<float> features;  // [count][channels][height][width], normalized
-  std::vector<int32_t> labels;  // [count], in [0, classes)
-  int64_t count() const { return static_cast<int64_t>(labels.size()); }
+  std::vector<int32_t> tokens;  // [count][context], in [0, classes); texts only
+  std::vector<int32_t> labels;  // [count][shape.labels()], in [0, classes)
+  int64_t count() const { return static_cast<int64_t>(labels.size()) / shape.labels(); }
 };
 
 struct Dataset {

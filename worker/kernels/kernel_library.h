@@ -8,116 +8,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/tensor/tensor.h"
+#include "worker/kernels/calls.h"
 
 namespace ringmaster {
-
-// All matrices are row-major floats in the library's own place (host or device). Activations of convolutional layers
-// are channel-major, [channels][images][height][width] ("CNHW"): one convolution is then one GEMM whose output is the
-// next layer's input. Calls may run asynchronously on the library's stream, in the order they are made.
-
-// c[m, n] = alpha * op(a) op(b) + beta * c, op(x) = x or its transpose; beta = 0 never reads c. lda, ldb, ldc: the
-// stored row lengths.
-struct GemmCall {
-  bool transpose_a = false, transpose_b = false;
-  int64_t m = 0, n = 0, k = 0;
-  float alpha = 1.0f;
-  const float* a = nullptr;
-  int64_t lda = 0;
-  const float* b = nullptr;
-  int64_t ldb = 0;
-  float beta = 0.0f;
-  float* c = nullptr;
-  int64_t ldc = 0;
-};
-
-// Whether a bias belongs to each column (fully connected, [batch, features]) or each row (CNHW, [channels, ...]).
-enum class BiasAxis { kPerColumn, kPerRow };
-
-// data[rows, cols] += bias, and relu(data) after it when `relu` is set. relu(x) = 0 > x ? 0 : x, so that NaN stays NaN.
-struct BiasCall {
-  float* data = nullptr;
-  int64_t rows = 0, cols = 0;
-  const float* bias = nullptr;
-  BiasAxis axis = BiasAxis::kPerColumn;
-  bool relu = false;
-};
-
-// bias_gradient = the sums of gradient[rows, cols] along the other axis (overwrites).
-struct BiasGradientCall {
-  const float* gradient = nullptr;
-  int64_t rows = 0, cols = 0;
-  float* bias_gradient = nullptr;
-  BiasAxis axis = BiasAxis::kPerColumn;
-};
-
-// gradient[i] = output[i] > 0 ? gradient[i] : 0, for the relu that made `output`; in place.
-struct ReluBackwardCall {
-  const float* output = nullptr;
-  float* gradient = nullptr;
-  int64_t count = 0;
-};
-
-// The window of a convolution over CNHW images, stride 1: out = in + 2 * padding - kernel + 1.
-struct ConvShape {
-  int64_t channels = 0, images = 0, height = 0, width = 0;  // of the whole input
-  int64_t kernel = 0, padding = 0;
-  int64_t out_height() const { return height + 2 * padding - kernel + 1; }
-  int64_t out_width() const { return width + 2 * padding - kernel + 1; }
-};
-
-// columns[(c * kernel + ky) * kernel + kx][(i * oh + y) * ow + x] = input[c][image_begin + i][y + ky - p][x + kx - p],
-// 0 outside the image, for image_count images from image_begin on. Row length: image_count * oh * ow.
-struct Im2ColCall {
-  ConvShape shape;
-  int64_t image_begin = 0, image_count = 0;
-  const float* input = nullptr;
-  float* columns = nullptr;
-};
-
-// The transpose of im2col: input_gradient of the images in the range += columns. Other images are left alone.
-struct Col2ImCall {
-  ConvShape shape;
-  int64_t image_begin = 0, image_count = 0;
-  const float* columns = nullptr;
-  float* input_gradient = nullptr;
-};
-
-// 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for each output the
-// position 0..3 (row-major in the window) of the first largest value; output [planes][height/2][width/2].
-struct MaxPoolCall {
-  int64_t planes = 0, height = 0, width = 0;
-  const float* input = nullptr;
-  float* output = nullptr;
-  uint8_t* argmax = nullptr;
-};
-
-// input_gradient = output_gradient at the argmax, 0 elsewhere (overwrites every element).
-struct MaxPoolBackwardCall {
-  int64_t planes = 0, height = 0, width = 0;  // of the input
-  const float* output_gradient = nullptr;
-  const uint8_t* argmax = nullptr;
-  float* input_gradient = nullptr;
-};
-
-// Swaps the two outer axes: output[b][a][i] = input[a][b][i], inner = elements of i. CNHW <-> NCHW.
-struct SwapAxesCall {
-  int64_t outer_a = 0, outer_b = 0, inner = 0;
-  const float* input = nullptr;
-  float* output = nullptr;
-};
-
-// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log softmax(logits)[l]; row_correct
-// = 1 when l is the first largest logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) *
-// gradient_scale.
-struct SoftmaxCrossEntropyCall {
-  int64_t rows = 0, classes = 0;
-  const float* logits = nullptr;
-  const int32_t* labels = nullptr;
-  float* row_loss = nullptr;
-  float* row_correct = nullptr;
-  float* gradient = nullptr;
-  float gradient_scale = 1.0f;  // 1/rows for the mean loss
-};
 
 // The operations of forward and backward, on one device. `reference` is naive and the oracle of the others; `cpu` uses
 // a BLAS and SIMD; `cublas` CUDA kernels and cuBLAS. One thread at a time. Same inputs, same bits, on one machine.
@@ -151,12 +44,38 @@ class KernelLibrary {
   virtual absl::Status SwapAxes(const SwapAxesCall& call) = 0;
   virtual absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) = 0;
   virtual absl::Status FillZero(float* data, int64_t count) = 0;
+  virtual absl::Status Relu(const ReluCall& call) { return Missing("Relu"); }
+  virtual absl::Status Add(const AddCall& call) { return Missing("Add"); }
+  virtual absl::Status Gelu(const GeluCall& call) { return Missing("Gelu"); }
+  virtual absl::Status GeluBackward(const GeluBackwardCall& call) { return Missing("GeluBackward"); }
+  virtual absl::Status Dropout(const DropoutCall& call) { return Missing("Dropout"); }
+  virtual absl::Status AveragePool(const AveragePoolCall& call) { return Missing("AveragePool"); }
+  virtual absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) {
+    return Missing("AveragePoolBackward");
+  }
+  virtual absl::Status Norm(const NormCall& call) { return Missing("Norm"); }
+  virtual absl::Status NormInference(const NormInferenceCall& call) { return Missing("NormInference"); }
+  virtual absl::Status NormParamGradient(const NormParamGradientCall& call) { return Missing("NormParamGradient"); }
+  virtual absl::Status NormInputGradient(const NormInputGradientCall& call) { return Missing("NormInputGradient"); }
+  virtual absl::Status Embedding(const EmbeddingCall& call) { return Missing("Embedding"); }
+  virtual absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) { return Missing("EmbeddingGradient"); }
+  virtual absl::Status Attention(const AttentionCall& call) { return Missing("Attention"); }
+  virtual absl::Status AttentionBackward(const AttentionBackwardCall& call) { return Missing("AttentionBackward"); }
+  // Floats of scratch that AttentionBackward takes.
+  virtual int64_t attention_scratch_floats(const AttentionShape& shape) const {
+    return shape.batch * shape.heads * shape.context * shape.context;
+  }
+  // to[i] = from[i], both in the library's place.
+  virtual absl::Status CopyFloats(const float* from, float* to, int64_t count) { return Missing("CopyFloats"); }
 
   // Asynchronous on the stream; the host side must stay until Finish. On a host library plain copies.
   virtual absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) = 0;
   virtual absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) = 0;
   // Waits for everything called so far and reports deferred errors.
   virtual absl::Status Finish() = 0;
+
+ private:
+  absl::Status Missing(absl::string_view operation) const;
 };
 
 }  // namespace ringmaster

@@ -16,14 +16,18 @@
 
 namespace ringmaster {
 
-// Samples in the kernel library's place: features [count][channels][height][width], labels [count].
+// Samples in the kernel library's place: features [count][channels][height][width] or tokens [count][context], and
+// labels [count][shape.labels()]. A training batch has dropout and batch statistics.
 struct BatchView {
   const float* features = nullptr;
   const int32_t* labels = nullptr;
   int64_t count = 0;
+  const int32_t* tokens = nullptr;
+  bool training = false;
+  uint64_t dropout_seed = 0;   // of this batch: by seed, rank, step and micro-batch
 };
 
-// Sums over a batch.
+// Sums over the labels of a batch; `count` of them.
 struct BatchScore {
   double loss_sum = 0;
   int64_t correct = 0;

@@ -10,17 +10,32 @@
 
 namespace ringmaster {
 
-// A parameter tensor of a layer, named as in PyTorch. It starts uniform in +-sqrt(1/fan_in).
+// How a parameter starts.
+enum class Init {
+  kUniform,  // in +-sqrt(1/fan_in)
+  kNormal,   // standard deviation `deviation`
+  kZeros,
+  kOnes,
+};
+
+// A parameter tensor of a layer, named as in PyTorch.
 struct LayerParam {
   std::string name;
   std::vector<int64_t> shape;
-  int64_t fan_in = 0;
+  int64_t fan_in = 0;              // kUniform
+  Init init = Init::kUniform;
+  float deviation = 0;             // kNormal
+  // A running statistic (common/params/param_layout.h): its "gradient" is the batch's value.
+  bool statistic = false;
 };
 
 // What a layer works on, all in the kernel library's place. `weights` and `gradients` are the layer's own part of the
 // arenas: its params() one after another.
 struct LayerCall {
   int64_t batch = 0;  // samples, at most what the layer was made for
+  bool training = false;
+  uint64_t dropout_seed = 0;         // training only
+  const int32_t* tokens = nullptr;   // of a text batch
   const float* weights = nullptr;
   const float* input = nullptr;
   float* output = nullptr;
