@@ -54,6 +54,10 @@ class Model {
   virtual absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) = 0;
   // Loss and accuracy of the batch last given to Forward; waits for the device.
   virtual absl::StatusOr<BatchScore> Score() = 0;
+  // Loss and predicted class (the first largest logit) of every label of the batch last given to Forward, in order:
+  //   losses, predictions: [count * shape.labels()].
+  // For evaluations: waits for the device and may allocate. FailedPrecondition: no Forward, or a Backward since.
+  virtual absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) = 0;
 };
 
 // What CreateModel builds for.

@@ -186,4 +186,22 @@ absl::StatusOr<BatchScore> Sequential::Score() {
   return score;
 }
 
+absl::Status Sequential::ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) {
+  if (batch_.features == nullptr) {
+    return absl::FailedPreconditionError("scores of rows without a batch: Forward must succeed before it");
+  }
+  const int64_t rows = batch_.count;
+  const int64_t classes = options_.shape.classes;
+  RM_CHECK(static_cast<int64_t>(losses.size()) == rows && losses.size() == predictions.size());
+  host_logits_.resize(rows * classes);
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), losses.data(), rows * kFloatBytes));
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(outputs_.back(), host_logits_.data(), rows * classes * kFloatBytes));
+  RM_RETURN_IF_ERROR(kernels_.Finish());
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* logits = host_logits_.data() + row * classes;
+    predictions[row] = static_cast<int32_t>(std::max_element(logits, logits + classes) - logits);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace ringmaster

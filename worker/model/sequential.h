@@ -25,6 +25,7 @@ class Sequential final : public Model {
   absl::Status Forward(const BatchView& batch, TensorView weights) override;
   absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) override;
   absl::StatusOr<BatchScore> Score() override;
+  absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) override;
 
  private:
   Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOptions& options, KernelLibrary& kernels);
@@ -48,6 +49,7 @@ class Sequential final : public Model {
   Buffer logit_gradient_;
   Buffer scores_;       // row_loss, then row_correct, in the library's place
   Buffer host_scores_;  // the same on the host
+  std::vector<float> host_logits_;  // of ScoreRows
 
   // The batch last given to Forward; features are null once Backward has used it, count is 0 after a failed Forward.
   BatchView batch_;

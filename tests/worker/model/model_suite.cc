@@ -302,6 +302,12 @@ TEST_P(ModelTest, ScoreCountsExactlyTheSamplesWhoseLabelHasTheLargestLogit) {
   ASSERT_TRUE(score.ok()) << score.status();
   EXPECT_EQ(score->correct, 2);
   EXPECT_NEAR(score->loss_sum, std::log(1 + std::exp(-1.0)) + std::log(1 + std::exp(1.0)) + 2 * std::log(2.0), 1e-5);
+  // Row by row: the same losses, and of equal logits the first.
+  std::vector<float> losses(4);
+  std::vector<int32_t> predictions(4);
+  ASSERT_EQ(run.model->ScoreRows(absl::MakeSpan(losses), absl::MakeSpan(predictions)), absl::OkStatus());
+  EXPECT_EQ(predictions, (std::vector<int32_t>{0, 1, 0, 0}));
+  EXPECT_EQ(losses[0] + static_cast<double>(losses[1]) + losses[2] + losses[3], score->loss_sum);
 }
 
 TEST_P(ModelTest, WrongSizesAndOrdersOfCallsAreRefused) {
