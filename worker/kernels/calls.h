@@ -51,7 +51,8 @@ struct ReluBackwardCall {
   int64_t count = 0;
 };
 
-// The window of a convolution over CNHW images: out = (in + 2 * padding - kernel) div stride + 1.
+// The window of a convolution over CNHW images: out = (in + 2 * padding - kernel) div stride + 1. stride >= 1, and the
+// kernel fits the padded image.
 struct ConvShape {
   int64_t channels = 0, images = 0, height = 0, width = 0;  // of the whole input
   int64_t kernel = 0, padding = 0;
@@ -61,7 +62,8 @@ struct ConvShape {
 };
 
 // columns[(c * kernel + ky) * kernel + kx][(i * oh + y) * ow + x] =
-// input[c][image_begin + i][y * stride + ky - p][x * stride + kx - p], 0 outside the image, for image_count images from image_begin on. Row length: image_count * oh * ow.
+// input[c][image_begin + i][y * stride + ky - p][x * stride + kx - p], 0 outside the image, for image_count images
+// from image_begin on. Row length: image_count * oh * ow.
 struct Im2ColCall {
   ConvShape shape;
   int64_t image_begin = 0, image_count = 0;
@@ -153,7 +155,7 @@ struct DropoutCall {
   uint64_t seed = 0;
 };
 
-// output[p] = mean(input[p][0..pixels)), for each of `planes` images.
+// output[p] = mean(input[p][0..pixels)), for each of `planes` images; pixels >= 1.
 struct AveragePoolCall {
   int64_t planes = 0, pixels = 0;
   const float* input = nullptr;
@@ -173,6 +175,7 @@ struct AveragePoolBackwardCall {
 //   group: input[features][images][pixels] (CNHW): each image's features / groups_per_image neighbouring channels.
 enum class NormKind { kLayer, kBatch, kGroup };
 
+// features, pixels and groups_per_image are at least 1, and so is `rows` of a batch norm.
 struct NormShape {
   NormKind kind = NormKind::kLayer;
   int64_t rows = 0;               // layer: rows; batch and group: images
@@ -184,11 +187,16 @@ struct NormShape {
   int64_t groups() const {
     return kind == NormKind::kLayer ? rows : kind == NormKind::kBatch ? features : rows * groups_per_image;
   }
+  // Elements that share a (mean, deviation): layer features, batch images * pixels, group channels of a group * pixels.
+  int64_t elements_per_group() const {
+    return kind == NormKind::kLayer ? features
+                                    : pixels * (kind == NormKind::kBatch ? rows : features / groups_per_image);
+  }
 };
 
 // output = (input - mean) * inverse_deviation * gain + bias, with mean and inverse_deviation = 1 / sqrt(variance +
 // epsilon) of each group, variance over the group's n elements without correction; both are kept for the backward
-// calls. Not in place.
+// calls. epsilon > 0. The corrected `variance` needs n >= 2. Not in place.
 struct NormCall {
   NormShape shape;
   float epsilon = 1e-5f;
@@ -238,7 +246,7 @@ struct NormInputGradientCall {
 };
 
 // output[r] = token_table[tokens[r]] + position_table[r mod context], rows of `width` floats, for `rows` tokens in
-// [0, vocabulary).
+// [0, vocabulary); context, width and vocabulary at least 1.
 struct EmbeddingCall {
   int64_t rows = 0, context = 0, width = 0, vocabulary = 0;
   const int32_t* tokens = nullptr;
@@ -260,7 +268,8 @@ struct EmbeddingGradientCall {
 };
 
 // Causal self-attention of `batch` sequences of `context` tokens. qkv[batch * context][3 * heads * head_width]: query,
-// key and value side by side, head h in columns [h * head_width, (h + 1) * head_width) of each.
+// key and value side by side, head h in columns [h * head_width, (h + 1) * head_width) of each. context, heads and
+// head_width are at least 1.
 struct AttentionShape {
   int64_t batch = 0, context = 0, heads = 0, head_width = 0;
   int64_t width() const { return heads * head_width; }

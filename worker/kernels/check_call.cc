@@ -1,5 +1,7 @@
 #include "worker/kernels/check_call.h"
 
+#include <string>
+
 #include "absl/strings/str_cat.h"
 
 namespace ringmaster {
@@ -13,11 +15,12 @@ absl::Status Refuse(const Parts&... parts) {
 absl::Status CheckWindow(absl::string_view operation, const ConvShape& shape, int64_t image_begin,
                          int64_t image_count) {
   const bool sizes_ok = shape.channels >= 0 && shape.images >= 0 && shape.kernel > 0 && shape.padding >= 0 &&
-                        shape.out_height() > 0 && shape.out_width() > 0;
+                        shape.stride > 0 && shape.height + 2 * shape.padding >= shape.kernel &&
+                        shape.width + 2 * shape.padding >= shape.kernel;
   if (!sizes_ok) {
     return Refuse(operation, " channels=", shape.channels, " images=", shape.images, " height=", shape.height,
                   " width=", shape.width, " kernel=", shape.kernel, " padding=", shape.padding,
-                  ": the kernel must be positive and fit the padded image");
+                  " stride=", shape.stride, ": kernel and stride must be positive and the kernel fit the padded image");
   }
   if (image_begin < 0 || image_count < 0 || image_begin + image_count > shape.images) {
     return Refuse(operation, " image_begin=", image_begin, " image_count=", image_count, ": must lie within ",
@@ -37,6 +40,85 @@ absl::Status CheckPlanes(absl::string_view operation, int64_t planes, int64_t he
 absl::Status CheckMatrix(absl::string_view operation, int64_t rows, int64_t cols) {
   if (rows < 0 || cols < 0) {
     return Refuse(operation, " rows=", rows, " cols=", cols, ": sizes must not be negative");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCount(absl::string_view operation, int64_t count) {
+  if (count < 0) return Refuse(operation, " count=", count, ": must not be negative");
+  return absl::OkStatus();
+}
+
+absl::Status CheckPixels(absl::string_view operation, int64_t planes, int64_t pixels) {
+  if (planes < 0 || pixels < 1) {
+    return Refuse(operation, " planes=", planes, " pixels=", pixels,
+                  ": planes must not be negative, and the mean needs a pixel");
+  }
+  return absl::OkStatus();
+}
+
+absl::string_view NameOf(NormKind kind) {
+  switch (kind) {
+    case NormKind::kLayer:
+      return "layer";
+    case NormKind::kBatch:
+      return "batch";
+    case NormKind::kGroup:
+      return "group";
+  }
+  return "unknown";
+}
+
+std::string Describe(const NormShape& shape) {
+  return absl::StrCat("kind=", NameOf(shape.kind), " rows=", shape.rows, " features=", shape.features,
+                      " pixels=", shape.pixels, " groups_per_image=", shape.groups_per_image);
+}
+
+absl::Status CheckNorm(absl::string_view operation, const NormShape& shape) {
+  const int64_t rows_min = shape.kind == NormKind::kBatch ? 1 : 0;
+  if (shape.rows < rows_min || shape.features < 1 || shape.pixels < 1) {
+    return Refuse(operation, " ", Describe(shape), ": features and pixels must be positive and rows at least ",
+                  rows_min);
+  }
+  if (shape.kind == NormKind::kLayer && shape.pixels != 1) {
+    return Refuse(operation, " ", Describe(shape), ": a layer norm has 1 pixel");
+  }
+  const bool groups_fit = shape.groups_per_image > 0 && shape.features % shape.groups_per_image == 0;
+  if (shape.kind == NormKind::kGroup && !groups_fit) {
+    return Refuse(operation, " ", Describe(shape), ": groups_per_image must divide features");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEpsilon(absl::string_view operation, const NormShape& shape, float epsilon) {
+  if (epsilon > 0) return absl::OkStatus();
+  return Refuse(operation, " ", Describe(shape), " epsilon=", epsilon, ": epsilon must be positive");
+}
+
+template <typename Call>
+absl::Status CheckTable(absl::string_view operation, const Call& call) {
+  if (call.rows < 0 || call.context < 1 || call.width < 1 || call.vocabulary < 1) {
+    return Refuse(operation, " rows=", call.rows, " context=", call.context, " width=", call.width,
+                  " vocabulary=", call.vocabulary, ": rows must not be negative and the others be positive");
+  }
+  return absl::OkStatus();
+}
+
+template <typename Call>
+absl::Status CheckTokensOf(absl::string_view operation, const Call& call) {
+  for (int64_t row = 0; row < call.rows; ++row) {
+    if (call.tokens[row] < 0 || call.tokens[row] >= call.vocabulary) {
+      return Refuse(operation, ": token ", call.tokens[row], " in row ", row, " of ", call.rows, ": must be in [0, ",
+                    call.vocabulary, ")");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHeads(absl::string_view operation, const AttentionShape& shape) {
+  if (shape.batch < 0 || shape.context < 1 || shape.heads < 1 || shape.head_width < 1) {
+    return Refuse(operation, " batch=", shape.batch, " context=", shape.context, " heads=", shape.heads,
+                  " head_width=", shape.head_width, ": batch must not be negative and the others be positive");
   }
   return absl::OkStatus();
 }
@@ -93,6 +175,60 @@ absl::Status CheckCall(const SoftmaxCrossEntropyCall& call) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCall(const ReluCall& call) { return CheckCount("relu", call.count); }
+
+absl::Status CheckCall(const AddCall& call) { return CheckCount("add", call.count); }
+
+absl::Status CheckCall(const GeluCall& call) { return CheckMatrix("gelu", call.rows, call.cols); }
+
+absl::Status CheckCall(const GeluBackwardCall& call) { return CheckCount("gelu backward", call.count); }
+
+absl::Status CheckCall(const DropoutCall& call) {
+  if (call.count < 0 || !(call.rate >= 0.0f && call.rate < 1.0f)) {
+    return Refuse("dropout count=", call.count, " rate=", call.rate,
+                  ": count must not be negative and rate be in [0, 1)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCall(const AveragePoolCall& call) { return CheckPixels("average pool", call.planes, call.pixels); }
+
+absl::Status CheckCall(const AveragePoolBackwardCall& call) {
+  return CheckPixels("average pool backward", call.planes, call.pixels);
+}
+
+absl::Status CheckCall(const NormCall& call) {
+  if (absl::Status status = CheckNorm("norm", call.shape); !status.ok()) return status;
+  if (absl::Status status = CheckEpsilon("norm", call.shape, call.epsilon); !status.ok()) return status;
+  if (call.variance != nullptr && call.shape.elements_per_group() < 2) {
+    return Refuse("norm ", Describe(call.shape), ": a corrected variance needs at least 2 elements in a group, not ",
+                  call.shape.elements_per_group());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCall(const NormInferenceCall& call) {
+  if (call.shape.kind != NormKind::kBatch) {
+    return Refuse("norm inference ", Describe(call.shape), ": only a batch norm keeps statistics");
+  }
+  if (absl::Status status = CheckNorm("norm inference", call.shape); !status.ok()) return status;
+  return CheckEpsilon("norm inference", call.shape, call.epsilon);
+}
+
+absl::Status CheckCall(const NormParamGradientCall& call) { return CheckNorm("norm parameter gradient", call.shape); }
+
+absl::Status CheckCall(const NormInputGradientCall& call) { return CheckNorm("norm input gradient", call.shape); }
+
+absl::Status CheckCall(const EmbeddingCall& call) { return CheckTable("embedding", call); }
+
+absl::Status CheckCall(const EmbeddingGradientCall& call) { return CheckTable("embedding gradient", call); }
+
+absl::Status CheckCall(const AttentionCall& call) { return CheckHeads("attention", call.shape); }
+
+absl::Status CheckCall(const AttentionBackwardCall& call) { return CheckHeads("attention backward", call.shape); }
+
+absl::Status CheckCopyFloats(int64_t count) { return CheckCount("copy floats", count); }
+
 absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     if (call.labels[row] < 0 || call.labels[row] >= call.classes) {
@@ -102,5 +238,9 @@ absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call) {
   }
   return absl::OkStatus();
 }
+
+absl::Status CheckTokens(const EmbeddingCall& call) { return CheckTokensOf("embedding", call); }
+
+absl::Status CheckTokens(const EmbeddingGradientCall& call) { return CheckTokensOf("embedding gradient", call); }
 
 }  // namespace ringmaster

@@ -18,10 +18,30 @@ absl::Status CheckCall(const MaxPoolCall& call);
 absl::Status CheckCall(const MaxPoolBackwardCall& call);
 absl::Status CheckCall(const SwapAxesCall& call);
 absl::Status CheckCall(const SoftmaxCrossEntropyCall& call);
+absl::Status CheckCall(const ReluCall& call);
+absl::Status CheckCall(const AddCall& call);
+absl::Status CheckCall(const GeluCall& call);
+absl::Status CheckCall(const GeluBackwardCall& call);
+absl::Status CheckCall(const DropoutCall& call);
+absl::Status CheckCall(const AveragePoolCall& call);
+absl::Status CheckCall(const AveragePoolBackwardCall& call);
+absl::Status CheckCall(const NormCall& call);
+absl::Status CheckCall(const NormInferenceCall& call);
+absl::Status CheckCall(const NormParamGradientCall& call);
+absl::Status CheckCall(const NormInputGradientCall& call);
+absl::Status CheckCall(const EmbeddingCall& call);
+absl::Status CheckCall(const EmbeddingGradientCall& call);
+absl::Status CheckCall(const AttentionCall& call);
+absl::Status CheckCall(const AttentionBackwardCall& call);
+// The `count` of CopyFloats.
+absl::Status CheckCopyFloats(int64_t count);
 
 // Whether every label of the call, readable from the host, is in [0, classes). InvalidArgument names the first that
 // is not.
 absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call);
+// The same for tokens in [0, vocabulary).
+absl::Status CheckTokens(const EmbeddingCall& call);
+absl::Status CheckTokens(const EmbeddingGradientCall& call);
 
 }  // namespace ringmaster
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "worker/kernels/check_call.h"
 
 namespace ringmaster {
 namespace {
@@ -30,6 +31,12 @@ absl::StatusOr<Buffer> HostLibrary::AllocateStaging(int64_t size_bytes) { return
 absl::Status HostLibrary::FillZero(float* data, int64_t count) {
   if (absl::Status status = CheckSize("fill zero", count); !status.ok()) return status;
   if (count > 0) std::memset(data, 0, static_cast<size_t>(count) * sizeof(float));
+  return absl::OkStatus();
+}
+
+absl::Status HostLibrary::CopyFloats(const float* from, float* to, int64_t count) {
+  if (absl::Status status = CheckCopyFloats(count); !status.ok()) return status;
+  if (count > 0) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
   return absl::OkStatus();
 }
 
