@@ -17,9 +17,11 @@ void Col2Im(const Col2ImCall& call) {
           double sum = pixel;
           for (int64_t ky = 0; ky < shape.kernel; ++ky) {
             for (int64_t kx = 0; kx < shape.kernel; ++kx) {
-              const int64_t y = in_y - ky + shape.padding;
-              const int64_t x = in_x - kx + shape.padding;
-              if (y < 0 || y >= oh || x < 0 || x >= ow) continue;
+              const int64_t from_y = in_y - ky + shape.padding;
+              const int64_t from_x = in_x - kx + shape.padding;
+              if (from_y % shape.stride != 0 || from_x % shape.stride != 0) continue;
+              const int64_t y = from_y / shape.stride, x = from_x / shape.stride;
+              if (from_y < 0 || y >= oh || from_x < 0 || x >= ow) continue;
               const int64_t row = (channel * shape.kernel + ky) * shape.kernel + kx;
               sum += call.columns[row * row_length + (image * oh + y) * ow + x];
             }

@@ -17,6 +17,21 @@ void MaxPool(const MaxPoolCall& call);
 void MaxPoolBackward(const MaxPoolBackwardCall& call);
 void SwapAxes(const SwapAxesCall& call);
 void SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call);
+void Relu(const ReluCall& call);
+void Add(const AddCall& call);
+void Gelu(const GeluCall& call);
+void GeluBackward(const GeluBackwardCall& call);
+void Dropout(const DropoutCall& call);
+void AveragePool(const AveragePoolCall& call);
+void AveragePoolBackward(const AveragePoolBackwardCall& call);
+void Norm(const NormCall& call);
+void NormInference(const NormInferenceCall& call);
+void NormParamGradient(const NormParamGradientCall& call);
+void NormInputGradient(const NormInputGradientCall& call);
+void Embedding(const EmbeddingCall& call);
+void EmbeddingGradient(const EmbeddingGradientCall& call);
+void Attention(const AttentionCall& call);
+void AttentionBackward(const AttentionBackwardCall& call);
 
 }  // namespace ringmaster::reference
 

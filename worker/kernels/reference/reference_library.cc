@@ -67,4 +67,96 @@ absl::Status ReferenceLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall
   return absl::OkStatus();
 }
 
+absl::Status ReferenceLibrary::Relu(const ReluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Relu(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Add(const AddCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Add(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Gelu(const GeluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Gelu(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::GeluBackward(const GeluBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::GeluBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Dropout(const DropoutCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Dropout(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::AveragePool(const AveragePoolCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::AveragePool(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::AveragePoolBackward(const AveragePoolBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::AveragePoolBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Norm(const NormCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Norm(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::NormInference(const NormInferenceCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::NormInference(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::NormParamGradient(const NormParamGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::NormParamGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::NormInputGradient(const NormInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::NormInputGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Embedding(const EmbeddingCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  RM_RETURN_IF_ERROR(CheckTokens(call));
+  reference::Embedding(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::EmbeddingGradient(const EmbeddingGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  RM_RETURN_IF_ERROR(CheckTokens(call));
+  reference::EmbeddingGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Attention(const AttentionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::Attention(call);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::AttentionBackward(const AttentionBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  reference::AttentionBackward(call);
+  return absl::OkStatus();
+}
+
 }  // namespace ringmaster

@@ -22,6 +22,21 @@ class ReferenceLibrary final : public HostLibrary {
   absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
   absl::Status SwapAxes(const SwapAxesCall& call) override;
   absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
+  absl::Status Relu(const ReluCall& call) override;
+  absl::Status Add(const AddCall& call) override;
+  absl::Status Gelu(const GeluCall& call) override;
+  absl::Status GeluBackward(const GeluBackwardCall& call) override;
+  absl::Status Dropout(const DropoutCall& call) override;
+  absl::Status AveragePool(const AveragePoolCall& call) override;
+  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override;
+  absl::Status Norm(const NormCall& call) override;
+  absl::Status NormInference(const NormInferenceCall& call) override;
+  absl::Status NormParamGradient(const NormParamGradientCall& call) override;
+  absl::Status NormInputGradient(const NormInputGradientCall& call) override;
+  absl::Status Embedding(const EmbeddingCall& call) override;
+  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override;
+  absl::Status Attention(const AttentionCall& call) override;
+  absl::Status AttentionBackward(const AttentionBackwardCall& call) override;
 };
 
 }  // namespace ringmaster
