@@ -62,7 +62,7 @@ FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header) {
   writer.Put<int32_t>(header.from.index);
   writer.Put<int32_t>(header.to.index);
   writer.Put<uint16_t>(header.tag.round);
-  writer.Put<uint16_t>(0);
+  writer.Put<uint16_t>(header.tag.piece);
   writer.Put<int32_t>(header.tag.bucket);
   writer.Put<int64_t>(header.tag.step);
   writer.Put<int64_t>(header.tag.note);
@@ -89,15 +89,15 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int
   header.to = {static_cast<Role>(to_role), reader.Take<int32_t>()};
   header.tag.kind = static_cast<MessageKind>(kind);
   header.tag.round = reader.Take<uint16_t>();
-  const uint16_t unused = reader.Take<uint16_t>();
+  header.tag.piece = reader.Take<uint16_t>();
   header.tag.bucket = reader.Take<int32_t>();
   header.tag.step = reader.Take<int64_t>();
   header.tag.note = reader.Take<int64_t>();
   header.total_bytes = reader.Take<int64_t>();
   header.offset = reader.Take<int64_t>();
   header.length = reader.Take<uint32_t>();
-  const uint32_t unused_too = reader.Take<uint32_t>();
-  if (unused != 0 || unused_too != 0) return BadField("unused field", unused != 0 ? unused : unused_too, "0");
+  const uint32_t unused = reader.Take<uint32_t>();
+  if (unused != 0) return BadField("unused field", unused, "0");
   if (header.total_bytes < 0) return BadField("total", header.total_bytes, "0 or more bytes");
   if (header.length > segment_bytes) return BadField("length", header.length, "at most the segment size");
   if (header.offset < 0 || header.offset > header.total_bytes) {

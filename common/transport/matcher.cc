@@ -7,10 +7,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/status_macros.h"
 #include "common/transport/matcher_operation.h"
 
 namespace ringmaster {
 namespace {
+
+// An operation's number in the life of the matcher, and under it its slot, where it is found.
+constexpr int kSlotBits = 20;
+constexpr int64_t kSlotMask = (int64_t{1} << kSlotBits) - 1;
 
 std::string DescribePending(const Matcher::Operation& op, double seconds) {
   const std::string within = absl::StrFormat("within %.1fs", seconds);
@@ -26,6 +31,7 @@ std::string DescribePending(const Matcher::Operation& op, double seconds) {
 
 // A thread asleep in a wait; only operations it waits for wake it.
 struct Matcher::Waiter {
+  absl::Span<const OpId> ids;
   absl::CondVar ready;
 };
 
@@ -40,19 +46,17 @@ absl::StatusOr<OpId> Matcher::AddSend(NodeId to, const Tag& tag) {
   absl::MutexLock lock(&mutex_);
   if (!aborted_.ok()) return aborted_;
   Operation* op = NewOperation();
-  op->id = next_id_++;
   op->is_send = true;
   op->peer = to;
   op->tag = tag;
-  operations_[op->id] = op;
-  return op->id;
+  return GiveId(op);
 }
 
 void Matcher::FinishSend(OpId id) {
   absl::MutexLock lock(&mutex_);
-  auto found = operations_.find(id);
-  if (found == operations_.end() || !aborted_.ok()) return;
-  Complete(found->second, absl::OkStatus());
+  Operation* op = Find(id);
+  if (op == nullptr || !aborted_.ok()) return;
+  Complete(op, absl::OkStatus());
 }
 
 absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
@@ -72,15 +76,13 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   }
   if (slot == nullptr) slot = NewOperation();
   Operation* op = slot;
-  const OpId id = next_id_++;
-  op->id = id;
   op->peer = receive.from;
   op->tag = receive.tag;
   op->posted = true;
   op->out = receive.out;
   op->mode = receive.mode;
   op->received = receive.received;
-  operations_[id] = op;
+  const OpId id = GiveId(op);
   if (op->begun) {
     CheckSize(op);
     Settle(op);
@@ -100,58 +102,48 @@ absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time dead
 }
 
 absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time deadline) {
+  if (!aborted_.ok()) return aborted_;
+  absl::StatusOr<int> result = TakeDone(ids);
+  if (!result.ok() || *result >= 0) return result;
+  RM_RETURN_IF_ERROR(CheckPending(ids));
   Waiter waiter;
-  bool asleep = false;
-  bool late = false;
-  absl::Time begin;
-  absl::StatusOr<int> result = -1;
-  while (result.ok() && *result < 0) {
-    const Operation* pending = nullptr;
-    if (!aborted_.ok()) result = aborted_;
-    for (int i = 0; result.ok() && *result < 0 && i < static_cast<int>(ids.size()); ++i) {
-      auto found = operations_.find(ids[i]);
-      if (found == operations_.end()) {
-        result = absl::InvalidArgumentError(
-            absl::StrCat("operation ", ids[i], " of ", ToString(self_), " was never started or is waited for already"));
-      } else if (found->second->done) {
-        Operation* op = found->second;
-        if (asleep) Unregister(ids, &waiter);
-        asleep = false;
-        const absl::Status status = Consume(ids[i], op);
-        if (status.ok()) result = i; else result = status;
-      } else if (pending == nullptr) {
-        pending = found->second;
-      }
-    }
-    if (!result.ok() || *result >= 0) break;
+  waiter.ids = ids;
+  waiters_.push_back(&waiter);
+  const absl::Time begin = absl::Now();
+  for (bool late = false; result.ok() && *result < 0;) {
     if (late) {
-      std::string text = DescribePending(*pending, absl::ToDoubleSeconds(std::max(deadline - begin, absl::ZeroDuration())));
+      const double seconds = absl::ToDoubleSeconds(std::max(deadline - begin, absl::ZeroDuration()));
+      std::string text = DescribePending(*Find(ids[0]), seconds);
       if (ids.size() > 1) absl::StrAppend(&text, " (nor any of ", ids.size() - 1, " more)");
       result = absl::DeadlineExceededError(text);
       break;
     }
-    if (!asleep) {
-      begin = absl::Now();
-      Register(ids, &waiter);
-      asleep = true;
-    }
     late = waiter.ready.WaitWithDeadline(&mutex_, deadline);
+    result = aborted_.ok() ? TakeDone(ids) : aborted_;
+    RM_CHECK(!result.ok() || *result >= 0 || Find(ids[0]) != nullptr);  // no other thread has waited for it meanwhile
   }
-  if (asleep) Unregister(ids, &waiter);
+  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), &waiter));
   return result;
 }
 
-void Matcher::Register(absl::Span<const OpId> ids, Waiter* waiter) {
-  waiters_.push_back(waiter);
-  for (OpId id : ids) operations_[id]->waiter = waiter;
+// Consumes the first of `ids` that was done and returns its place in them; -1: none is done.
+absl::StatusOr<int> Matcher::TakeDone(absl::Span<const OpId> ids) {
+  for (Operation* op = first_done_; op != nullptr; op = op->done_after) {
+    const auto found = std::find(ids.begin(), ids.end(), op->id);
+    if (found == ids.end()) continue;  // another thread's, or one that is waited for later
+    RM_RETURN_IF_ERROR(Consume(op));
+    return static_cast<int>(found - ids.begin());
+  }
+  return -1;
 }
 
-void Matcher::Unregister(absl::Span<const OpId> ids, Waiter* waiter) {
-  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
-  for (OpId id : ids) {
-    auto found = operations_.find(id);
-    if (found != operations_.end() && found->second->waiter == waiter) found->second->waiter = nullptr;
+absl::Status Matcher::CheckPending(absl::Span<const OpId> ids) {
+  for (const OpId id : ids) {
+    if (Find(id) != nullptr) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("operation ", id, " of ", ToString(self_), " was never started or is waited for already"));
   }
+  return absl::OkStatus();
 }
 
 void Matcher::Abort(const absl::Status& why) {
@@ -168,13 +160,15 @@ void Matcher::AbortLocked(const absl::Status& why) {
 
 Matcher::Operation* Matcher::NewOperation() {
   if (free_.empty()) {
-    all_.push_back(std::make_unique<Operation>());
+    RM_CHECK(all_.size() <= kSlotMask);
+    all_.push_back(std::make_unique<Operation>(all_.size()));
+    ids_.push_back(0);
     free_.reserve(all_.capacity());
     return all_.back().get();
   }
   Operation* op = free_.back();
   free_.pop_back();
-  *op = Operation();
+  *op = Operation(op->slot);
   return op;
 }
 
@@ -183,16 +177,36 @@ void Matcher::Recycle(Operation* op) {
   free_.push_back(op);
 }
 
+OpId Matcher::GiveId(Operation* op) {
+  op->id = next_number_++ << kSlotBits | op->slot;
+  ids_[op->slot] = op->id;
+  return op->id;
+}
+
+// The operation of that number; nullptr: it was never started, or is waited for.
+Matcher::Operation* Matcher::Find(OpId id) {
+  const size_t slot = id & kSlotMask;
+  return id != 0 && slot < ids_.size() && ids_[slot] == id ? all_[slot].get() : nullptr;
+}
+
 void Matcher::Complete(Operation* op, absl::Status status) {
   op->done = true;
   op->status = std::move(status);
-  if (op->waiter != nullptr) op->waiter->ready.Signal();
+  op->done_before = last_done_;
+  (last_done_ == nullptr ? first_done_ : last_done_->done_after) = op;
+  last_done_ = op;
+  for (Waiter* waiter : waiters_) {
+    if (std::find(waiter->ids.begin(), waiter->ids.end(), op->id) != waiter->ids.end()) waiter->ready.Signal();
+  }
 }
 
-absl::Status Matcher::Consume(OpId id, Operation* op) {
-  const absl::Status status = std::move(op->status);
-  operations_.erase(id);
+absl::Status Matcher::Consume(Operation* op) {
+  (op->done_before == nullptr ? first_done_ : op->done_before->done_after) = op->done_after;
+  (op->done_after == nullptr ? last_done_ : op->done_after->done_before) = op->done_before;
+  ids_[op->slot] = 0;
+  op->id = 0;
   op->consumed = true;
+  const absl::Status status = std::move(op->status);
   if (op->is_send || op->arrived_bytes == op->total_bytes) Recycle(op);
   return status;
 }

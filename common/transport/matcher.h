@@ -24,7 +24,8 @@ namespace ringmaster {
 //
 // Bytes of a message arrive in order, by one thread at a time; different messages may arrive at once on many threads.
 // Copies and additions run outside the lock. Operation objects are recycled: with receives posted in time, a steady
-// exchange allocates nothing.
+// exchange allocates nothing. A wait looks at what is done, not at all it waits for: a message costs the same however
+// many operations are in flight, but for one comparison of numbers each.
 //
 // Thread-safe. Memory handed to a receive is touched until its wait succeeded or the matcher is gone.
 class Matcher {
@@ -51,7 +52,8 @@ class Matcher {
   // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Receive& receive);
 
-  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again.
+  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again. Of several that are
+  // done the one that was done first is returned.
   absl::Status Wait(OpId op, absl::Time deadline);
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline);
 
@@ -93,13 +95,15 @@ class Matcher {
 
   Operation* NewOperation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Recycle(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  OpId GiveId(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Operation* Find(OpId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Complete(Operation* op, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AbortLocked(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Consume(OpId id, Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Consume(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<int> TakeDone(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckPending(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Register(absl::Span<const OpId> ids, Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Unregister(absl::Span<const OpId> ids, Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Status HoldEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReleaseEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -113,13 +117,15 @@ class Matcher {
 
   absl::Mutex mutex_;
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
-  OpId next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::flat_hash_map<OpId, Operation*> operations_ ABSL_GUARDED_BY(mutex_);  // not yet waited for
+  std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);  // by slot: of the operation there that is not yet waited for, or 0
+  Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;  // not yet waited for, in the order in which they were done
+  Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);     // posted, arriving or both
   std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Operation*> free_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Operation>> all_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Operation>> all_ ABSL_GUARDED_BY(mutex_);  // by slot
 };
 
 }  // namespace ringmaster

@@ -13,14 +13,18 @@ namespace ringmaster {
 // A started send, or a message that is posted, arriving, or both. Guarded by the matcher's mutex, but for what `pinned`
 // and `moving` lend to one thread.
 struct Matcher::Operation {
-  OpId id = 0;  // 0: not posted yet
+  explicit Operation(int64_t slot) : slot(slot) {}
+
+  int64_t slot;  // its place among all of its matcher, for good
+  OpId id = 0;   // 0: not posted yet, or waited for
   NodeId peer;
   Tag tag;
   bool is_send = false;
   bool done = false;
   bool consumed = false;  // waited for; kept only while its bytes still come
   absl::Status status;
-  Waiter* waiter = nullptr;
+  Operation* done_before = nullptr;  // neighbours among those that are done and not yet waited for
+  Operation* done_after = nullptr;
 
   // The receive, once posted; constant from then on.
   bool posted = false;

@@ -20,7 +20,7 @@ class Metered : public MeteredTransport {
 
   absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend(to, tag, payload));
-    if (!is_local_(to)) {
+    if (Counts(to)) {
       absl::MutexLock lock(&mutex_);
       Count(traffic_.sent[tag.kind], payload.size());
     }
@@ -28,7 +28,7 @@ class Metered : public MeteredTransport {
   }
 
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    if (is_local_(from)) return transport_.Post(from, tag, out, mode);
+    if (!Counts(from)) return transport_.Post(from, tag, out, mode);
     absl::MutexLock lock(&mutex_);
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.Post(from, tag, out, mode));
     receives_[op] = {tag.kind, static_cast<int64_t>(out.size()), nullptr};
@@ -36,7 +36,7 @@ class Metered : public MeteredTransport {
   }
 
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
-    if (is_local_(from)) return transport_.PostUpTo(from, tag, out, received);
+    if (!Counts(from)) return transport_.PostUpTo(from, tag, out, received);
     absl::MutexLock lock(&mutex_);
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostUpTo(from, tag, out, received));
     receives_[op] = {tag.kind, 0, received};
@@ -68,6 +68,9 @@ class Metered : public MeteredTransport {
     int64_t bytes;
     const Received* received;  // set by PostUpTo: the size, known once the wait succeeded
   };
+
+  // A message of the node to itself wakes a thread and is no traffic.
+  bool Counts(NodeId peer) const { return peer != self() && !is_local_(peer); }
 
   void Count(TrafficCount& count, int64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ++count.messages;

@@ -13,6 +13,7 @@ const char* KindName(MessageKind kind) {
     case MessageKind::kWeights: return "weights";
     case MessageKind::kDrain: return "drain";
     case MessageKind::kTest: return "test";
+    case MessageKind::kWake: return "wake";
   }
   return "unknown";
 }
@@ -26,6 +27,7 @@ std::string ToString(const NodeId& id) {
 std::string ToString(const Tag& tag) {
   std::string text = absl::StrCat(KindName(tag.kind), " step=", tag.step, " bucket=", tag.bucket);
   if (tag.kind == MessageKind::kCollective || tag.round != 0) absl::StrAppend(&text, " round=", tag.round);
+  if (tag.piece != 0) absl::StrAppend(&text, " piece=", tag.piece);
   return text;
 }
 

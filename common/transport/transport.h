@@ -27,7 +27,7 @@ struct NodeId {
 };
 std::string ToString(const NodeId& id);  // "worker/2"
 
-enum class MessageKind : uint8_t { kCollective = 0, kPush = 1, kPull = 2, kWeights = 3, kDrain = 4, kTest = 5 };
+enum class MessageKind : uint8_t { kCollective = 0, kPush = 1, kPull = 2, kWeights = 3, kDrain = 4, kTest = 5, kWake = 6 };
 
 // Names one message between two nodes; a (from, to, tag) is used once in a run. `note` is no part of the name: it travels
 // in the frame header with the message (a version, a flag, a time), so that payloads stay exactly what the formulae say.
@@ -37,12 +37,13 @@ struct Tag {
   int32_t bucket = 0;
   int64_t step = 0;
   int64_t note = 0;
+  uint16_t piece = 0;   // of a round's message of a collective; 0 elsewhere
   friend bool operator==(const Tag& a, const Tag& b) {
-    return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step;
+    return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step && a.piece == b.piece;
   }
   template <typename H>
   friend H AbslHashValue(H h, const Tag& tag) {
-    return H::combine(std::move(h), tag.kind, tag.round, tag.bucket, tag.step);
+    return H::combine(std::move(h), tag.kind, tag.round, tag.bucket, tag.step, tag.piece);
   }
 };
 std::string ToString(const Tag& tag);  // "push step=12 bucket=3"
@@ -88,7 +89,8 @@ class Transport {
   // may be waited for again; after an abort, the abort's status.
   virtual absl::Status Wait(OpId op, absl::Time deadline) = 0;
 
-  // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed.
+  // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed. Another thread ends the
+  // sleep by a message from the node to itself (common/transport/wake.h).
   virtual absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) = 0;
 
   // Wakes every waiter with `why` and fails all later calls with it. The first abort wins. May be called from any thread.

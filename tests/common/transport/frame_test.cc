@@ -13,7 +13,7 @@ FrameHeader Header() {
   FrameHeader header;
   header.from = {Role::kServer, 3};
   header.to = {Role::kWorker, 70000};
-  header.tag = {MessageKind::kWeights, 65535, -5, int64_t{1} << 50, -7};
+  header.tag = {MessageKind::kWeights, 65535, -5, int64_t{1} << 50, -7, 65534};
   header.total_bytes = int64_t{5} << 32;
   header.offset = int64_t{4} << 32;
   header.length = kSegmentBytes;

@@ -1,6 +1,7 @@
 #include "common/transport/matcher.h"
 
 #include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -132,6 +133,54 @@ TEST(Matcher, EmptyEarlyMessagesAreBoundedTooAndTheirRoomComesBack) {
   int64_t step = 1000;
   while (bring(step).ok()) ASSERT_LT(++step, 2000);
   EXPECT_EQ(matcher.Wait(1, Soon()).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(Matcher, WaitAnyReturnsWhatIsDoneInTheOrderInWhichItWasDone) {
+  const uint64_t seed = 17;
+  Random random(seed);
+  Matcher matcher(kSelf, 0);
+  constexpr int kOps = 300;
+  std::vector<OpId> ops;
+  for (int i = 0; i < kOps; ++i) ops.push_back(*matcher.AddSend(kPeer, {MessageKind::kTest, 0, i, 0}));
+  std::vector<OpId> order = ops;
+  for (int i = kOps - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
+  std::thread wire([&] {
+    for (const OpId op : order) matcher.FinishSend(op);
+  });
+  for (const OpId expected : order) {
+    const auto index = matcher.WaitAny(ops, Soon());
+    ASSERT_TRUE(index.ok()) << index.status();
+    ASSERT_EQ(ops[*index], expected) << "seed " << seed;
+    ops.erase(ops.begin() + *index);
+  }
+  wire.join();
+}
+
+TEST(Matcher, AWaitTakesNothingThatItDoesNotWaitFor) {
+  Matcher matcher(kSelf, 0);
+  const OpId first = *matcher.AddSend(kPeer, kTag);
+  const OpId second = *matcher.AddSend(kPeer, kTag);
+  const OpId third = *matcher.AddSend(kPeer, kTag);
+  for (const OpId op : {first, second}) matcher.FinishSend(op);
+  EXPECT_TRUE(matcher.Wait(second, Soon()).ok());
+  EXPECT_EQ(matcher.WaitAny({second, third}, Soon()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(matcher.WaitAny({third}, absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  matcher.FinishSend(third);
+  const auto index = matcher.WaitAny({third, first}, Soon());
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, 1);
+  EXPECT_TRUE(matcher.Wait(third, Soon()).ok());
+}
+
+TEST(Matcher, ANumberThatWasWaitedForNamesNoLaterOperation) {
+  Matcher matcher(kSelf, 0);
+  const OpId old = *matcher.AddSend(kPeer, kTag);
+  matcher.FinishSend(old);
+  ASSERT_TRUE(matcher.Wait(old, Soon()).ok());
+  const OpId later = *matcher.AddSend(kPeer, kTag);
+  matcher.FinishSend(old);
+  EXPECT_EQ(matcher.Wait(old, Soon()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(matcher.Wait(later, absl::Now()).code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST(Matcher, AddingToMemoryThatIsNotWholeElementsIsRefused) {

@@ -1,0 +1,86 @@
+#include "common/transport/wake.h"
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "common/transport/fabric.h"
+#include "common/transport/metered.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr NodeId kSelf = {Role::kWorker, 0};
+
+absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
+
+class WakeTest : public testing::Test {
+ protected:
+  WakeTest() {
+    FabricOptions options;
+    options.name = "inproc";
+    fabric_ = *CreateFabric(options);
+    const absl::Status connected = fabric_->Connect({{"", {kSelf, {Role::kWorker, 1}}}}, 0, Soon());
+    EXPECT_TRUE(connected.ok()) << connected;
+  }
+
+  std::unique_ptr<Fabric> fabric_;
+};
+
+TEST_F(WakeTest, NoSignalIsLostWhenItComesBeforeDuringOrAfterTheWaitBegins) {
+  Transport& transport = fabric_->transport(kSelf);
+  Wake wake(transport, 0);
+  constexpr int kItems = 20'000;
+  std::atomic<int> produced{0};
+  std::thread producer([&] {
+    for (int i = 0; i < kItems; ++i) {
+      produced.fetch_add(1);
+      wake.Signal();
+    }
+  });
+  // Would sleep for ever if a signal after the last look were lost.
+  while (produced.load() < kItems) {
+    const auto op = wake.Arm();
+    ASSERT_TRUE(op.ok()) << op.status();
+    const auto index = transport.WaitAny({*op}, Soon());
+    ASSERT_TRUE(index.ok()) << index.status();
+    wake.Consumed();
+  }
+  producer.join();
+}
+
+TEST_F(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
+  Transport& transport = fabric_->transport(kSelf);
+  Wake wake(transport, 3);
+  const OpId armed = *wake.Arm();
+  EXPECT_EQ(*wake.Arm(), armed);
+  const Tag tag = {MessageKind::kTest, 0, 0, 1};
+  const OpId post = *transport.Post({Role::kWorker, 1}, tag, {}, ReceiveMode::kStore);
+  ASSERT_TRUE(fabric_->transport({Role::kWorker, 1}).StartSend(kSelf, tag, {}).ok());
+  const auto index = transport.WaitAny({armed, post}, Soon());
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ(*index, 1);
+  EXPECT_EQ(*wake.Arm(), armed);
+}
+
+TEST_F(WakeTest, IsNoTraffic) {
+  const auto metered = CreateMeteredTransport(fabric_->transport(kSelf), *fabric_, [](NodeId) { return false; });
+  Wake wake(*metered, 0);
+  wake.Signal();
+  ASSERT_TRUE(metered->WaitAny({*wake.Arm()}, Soon()).ok());
+  EXPECT_TRUE(metered->traffic().sent.empty());
+  EXPECT_TRUE(metered->traffic().received.empty());
+}
+
+TEST_F(WakeTest, AfterAnAbortNothingSleeps) {
+  Transport& transport = fabric_->transport(kSelf);
+  Wake wake(transport, 0);
+  fabric_->Abort(absl::UnavailableError("gone"));
+  wake.Signal();
+  EXPECT_EQ(wake.Arm().status(), absl::UnavailableError("gone"));
+}
+
+}  // namespace
+}  // namespace ringmaster
