@@ -20,6 +20,7 @@ LIBRARY_HEADERS = [
     ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas"]),
     ("CLI11", r"CLI/", ["experiments/cli"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
+    ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
 ]
 
 # Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one says.

@@ -1,0 +1,94 @@
+#include "common/formats/weights.h"
+
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "common/formats/safetensors.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+ParamLayout SmallLayout() {
+  return ParamLayout({{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}}, 4);
+}
+
+std::vector<float> Counting(int64_t count) {
+  std::vector<float> arena(count);
+  std::iota(arena.begin(), arena.end(), 1.0f);
+  return arena;
+}
+
+std::string ErrorOf(const std::vector<NamedTensor>& tensors) {
+  const std::string path = NewFolder("weights") + "/w.safetensors";
+  EXPECT_TRUE(WriteSafetensors(path, {{"model", "other"}}, tensors).ok());
+  const ParamLayout layout = SmallLayout();
+  std::vector<float> arena(layout.count());
+  const absl::Status status = LoadArena(path, "mlp", layout, absl::MakeSpan(arena));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  return std::string(status.message());
+}
+
+TEST(Weights, AnArenaComesBackBitForBitWhateverTheBucketsAndTheOrderInTheFile) {
+  const std::string path = NewFolder("weights") + "/w.safetensors";
+  const ParamLayout layout = SmallLayout();
+  const std::vector<float> arena = Counting(layout.count());
+  ASSERT_TRUE(SaveArena(path, "mlp", layout, arena).ok());
+  const ParamLayout other_buckets({{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}},
+                                  100);
+  std::vector<float> loaded(layout.count());
+  ASSERT_TRUE(LoadArena(path, "mlp", other_buckets, absl::MakeSpan(loaded)).ok());
+  EXPECT_EQ(loaded, arena);
+  // Another writer's order: by name.
+  auto file = ReadSafetensors(path);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->metadata["model"], "mlp");
+  std::vector<NamedTensor> sorted;
+  for (const int i : {3, 2, 1, 0}) {
+    sorted.push_back({file->tensors[i].name, file->tensors[i].shape, file->tensors[i].values});
+  }
+  ASSERT_TRUE(WriteSafetensors(path, {}, sorted).ok());
+  std::fill(loaded.begin(), loaded.end(), 0.0f);
+  const absl::Status status = LoadArena(path, "mlp", layout, absl::MakeSpan(loaded));
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(loaded, arena);
+}
+
+TEST(Weights, MissingUnknownAndMisshapenTensorsAreAllListedWithWhatWasExpected) {
+  const std::vector<float> values = Counting(6);
+  const absl::Span<const float> six = values;
+  const std::string error = ErrorOf({{"fc2.weight", {3, 2}, six},
+                                     {"fc1.weight", {3, 1}, six.first(3)},
+                                     {"fc1.bias", {3}, six.first(3)},
+                                     {"fc9.bias", {1}, six.first(1)}});
+  EXPECT_THAT(error, AllOf(HasSubstr("does not fit model \"mlp\" (it was saved from \"other\")"),
+                           HasSubstr("fc2.weight has shape [3, 2], expected [2, 3]"), HasSubstr("fc2.bias [2] is missing"),
+                           HasSubstr("fc9.bias [1] is not of this model")));
+}
+
+TEST(Weights, AFileOfAnotherModelNamesOnlyTheFirstDifferences) {
+  const std::vector<float> one = {1};
+  std::vector<NamedTensor> tensors;
+  for (const char* name : {"a", "b", "c", "d", "e"}) tensors.push_back({name, {1}, one});
+  EXPECT_THAT(ErrorOf(tensors), HasSubstr("; and 3 more; choose"));
+}
+
+TEST(Weights, AWeightThatIsNotFiniteIsNamed) {
+  const std::string path = NewFolder("weights") + "/w.safetensors";
+  const ParamLayout layout = SmallLayout();
+  std::vector<float> arena = Counting(layout.count());
+  arena[layout.params()[2].begin + 1] = std::numeric_limits<float>::quiet_NaN();
+  ASSERT_TRUE(SaveArena(path, "mlp", layout, arena).ok());
+  const absl::Status status = LoadArena(path, "mlp", layout, absl::MakeSpan(arena));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tensor \"fc1.weight\": element 1 is nan"));
+}
+
+}  // namespace
+}  // namespace ringmaster
