@@ -1,15 +1,17 @@
 #include "worker/model/mlp.h"
 
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "worker/model/layers/dropout.h"
 #include "worker/model/layers/linear.h"
 #include "worker/model/sequential.h"
 
 namespace ringmaster {
 
-absl::StatusOr<std::unique_ptr<Model>> CreateMlp(absl::Span<const int32_t> hidden, const ModelOptions& options,
+absl::StatusOr<std::unique_ptr<Model>> CreateMlp(const MlpOptions& mlp, const ModelOptions& options,
                                                  KernelLibrary& kernels) {
   const SampleShape& sample = options.shape;
   if (sample.channels < 1 || sample.height < 1 || sample.width < 1 || sample.classes < 1) {
@@ -17,19 +19,21 @@ absl::StatusOr<std::unique_ptr<Model>> CreateMlp(absl::Span<const int32_t> hidde
                                                    "x", sample.width, " with ", sample.classes,
                                                    " classes: each must be at least 1"));
   }
-  std::vector<std::unique_ptr<Layer>> layers;
+  LayerList layers;
   int64_t inputs = sample.features();
-  for (int32_t outputs : hidden) {
+  for (size_t i = 0; i < mlp.hidden.size(); ++i) {
+    const int32_t outputs = mlp.hidden[i];
     if (outputs < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("model \"mlp\": hidden layer ", layers.size() + 1, " of size ",
-                                                     outputs, ": each must be at least 1; see model.mlp_hidden"));
+      return absl::InvalidArgumentError(absl::StrCat("model \"mlp\": hidden layer ", i + 1, " of size ", outputs,
+                                                     ": each must be at least 1; see model.mlp_hidden"));
     }
-    layers.push_back(std::make_unique<Linear>(
-        LinearOptions{absl::StrCat("fc", layers.size() + 1), inputs, outputs, true}, kernels));
+    const std::string name = absl::StrCat("fc", i + 1);
+    RM_RETURN_IF_ERROR(AddLinear({name, inputs, outputs, Activation::kRelu}, kernels, &layers));
+    AddDropout({name, outputs, mlp.dropout}, kernels, &layers);
     inputs = outputs;
   }
-  layers.push_back(std::make_unique<Linear>(
-      LinearOptions{absl::StrCat("fc", layers.size() + 1), inputs, sample.classes, false}, kernels));
+  const std::string last = absl::StrCat("fc", mlp.hidden.size() + 1);
+  RM_RETURN_IF_ERROR(AddLinear({last, inputs, sample.classes}, kernels, &layers));
   return Sequential::Create(std::move(layers), options, kernels);
 }
 

@@ -42,8 +42,9 @@ class Model {
  public:
   virtual ~Model() = default;
   virtual const ParamLayout& layout() const = 0;
-  // Writes the initial weights on the host; the same numbers on every backend and machine. Layers' own scheme:
-  // uniform in +-sqrt(1/fan_in), as PyTorch's linear and conv defaults; each tensor has a stream of its own.
+  // Writes the initial weights on the host; the same numbers on every backend and machine. Linear and convolutional
+  // layers start uniform in +-sqrt(1/fan_in), as PyTorch's do, those of the transformer normal, as GPT-2's; norms with
+  // gain 1 and bias 0. Each tensor has a stream of its own.
   virtual void InitWeights(uint64_t seed, absl::Span<float> weights) const = 0;
   // Activations and losses of `batch` (1 <= count <= max_batch) under `weights`. The batch's memory stays as it is
   // until Backward or the next Forward. InvalidArgument: a batch or arena of another size or place.
@@ -75,6 +76,7 @@ absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec, const 
 struct ModelInfo {
   const char* name;
   const char* summary;
+  bool takes_texts = false;  // else images
 };
 absl::Span<const ModelInfo> Models();
 

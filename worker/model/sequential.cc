@@ -16,20 +16,48 @@ namespace {
 constexpr int64_t kFloatBytes = sizeof(float);
 
 // All parameters in the order backward finishes them.
-std::vector<Param> ParamsInArenaOrder(const std::vector<std::unique_ptr<Layer>>& layers) {
+std::vector<Param> ParamsInArenaOrder(const LayerList& layers) {
   std::vector<Param> params;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-    for (const LayerParam& param : (*layer)->params()) params.push_back({param.name, param.shape});
+    for (const LayerParam& param : (*layer)->params()) {
+      params.push_back({param.name, param.shape, 0, 0, param.statistic});
+    }
   }
   return params;
 }
 
+void InitParam(const LayerParam& param, uint64_t seed, float* out) {
+  // A stream by name: a tensor starts the same wherever it stands.
+  Random random(MixSeed(seed, Fingerprint64(absl::string_view(param.name))));
+  const int64_t count = ElementCount(param);
+  switch (param.init) {
+    case Init::kUniform: {
+      // 2u - 1 is exact, so there is one rounding.
+      const float bound = static_cast<float>(std::sqrt(1.0 / static_cast<double>(param.fan_in)));
+      for (int64_t i = 0; i < count; ++i) out[i] = bound * (2.0f * random.Uniform() - 1.0f);
+      return;
+    }
+    case Init::kNormal:
+      for (int64_t i = 0; i < count; ++i) out[i] = param.deviation * random.Normal();
+      return;
+    case Init::kZeros:
+      std::fill(out, out + count, 0.0f);
+      return;
+    case Init::kOnes:
+      std::fill(out, out + count, 1.0f);
+      return;
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(std::vector<std::unique_ptr<Layer>> layers,
-                                                          const ModelOptions& options, KernelLibrary& kernels) {
-  RM_CHECK(!layers.empty() && layers.back()->output_elements() == options.shape.classes);
+absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(LayerList layers, const ModelOptions& options,
+                                                          KernelLibrary& kernels) {
+  RM_CHECK(!layers.empty() && layers.back()->output_elements() == options.shape.labels() * options.shape.classes);
   RM_CHECK(!layers.front()->in_place());
+  for (size_t i = 1; i < layers.size(); ++i) {
+    RM_CHECK(!(layers[i - 1]->output_is_kept() && layers[i]->in_place()));
+  }
   if (options.max_batch < 1 || options.bucket_bytes < kFloatBytes) {
     return absl::InvalidArgumentError(absl::StrCat("model with max_batch=", options.max_batch, " bucket_bytes=",
                                                    options.bucket_bytes, ": a batch holds at least 1 sample and a "
@@ -42,8 +70,7 @@ absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(std::vector<std::uniqu
   return std::unique_ptr<Model>(std::move(model));
 }
 
-Sequential::Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOptions& options,
-                       KernelLibrary& kernels)
+Sequential::Sequential(LayerList layers, const ModelOptions& options, KernelLibrary& kernels)
     : layers_(std::move(layers)),
       options_(options),
       kernels_(kernels),
@@ -53,15 +80,18 @@ Sequential::Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOp
   int64_t begin = 0;
   for (size_t i = layers_.size(); i-- > 0;) {
     param_begin_[i] = begin;
-    for (const LayerParam& param : layers_[i]->params()) {
-      int64_t count = 1;
-      for (int64_t extent : param.shape) count *= extent;
-      begin += count;
-    }
+    for (const LayerParam& param : layers_[i]->params()) begin += ElementCount(param);
     param_count_[i] = begin - param_begin_[i];
     if (param_count_[i] > 0) first_with_params_ = i;
   }
   RM_CHECK(begin == layout_.count());
+  shared_begin_.resize(layers_.size(), -1);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    for (size_t below = 0; below < i; ++below) {
+      if (layers_[i]->shares() == layers_[below].get()) shared_begin_[i] = param_begin_[below];
+    }
+    RM_CHECK((layers_[i]->shares() == nullptr) == (shared_begin_[i] < 0));
+  }
 }
 
 absl::Status Sequential::AllocateActivations() {
@@ -79,9 +109,10 @@ absl::Status Sequential::AllocateActivations() {
     RM_ASSIGN_OR_RETURN(gradient, kernels_.Allocate(largest * kFloatBytes));
   }
   RM_ASSIGN_OR_RETURN(logit_gradient_,
-                      kernels_.Allocate(options_.max_batch * options_.shape.classes * kFloatBytes));
-  RM_ASSIGN_OR_RETURN(scores_, kernels_.Allocate(2 * options_.max_batch * kFloatBytes));
-  RM_ASSIGN_OR_RETURN(host_scores_, kernels_.AllocateStaging(2 * options_.max_batch * kFloatBytes));
+                      kernels_.Allocate(options_.max_batch * layers_.back()->output_elements() * kFloatBytes));
+  const int64_t score_bytes = 2 * options_.max_batch * options_.shape.labels() * kFloatBytes;
+  RM_ASSIGN_OR_RETURN(scores_, kernels_.Allocate(score_bytes));
+  RM_ASSIGN_OR_RETURN(host_scores_, kernels_.AllocateStaging(score_bytes));
   return absl::OkStatus();
 }
 
@@ -90,12 +121,8 @@ void Sequential::InitWeights(uint64_t seed, absl::Span<float> weights) const {
   float* out = weights.data();
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
     for (const LayerParam& param : (*layer)->params()) {
-      int64_t count = 1;
-      for (int64_t extent : param.shape) count *= extent;
-      // A stream by name: a tensor starts the same wherever it stands. 2u - 1 is exact, so there is one rounding.
-      Random random(MixSeed(seed, Fingerprint64(absl::string_view(param.name))));
-      const float bound = static_cast<float>(std::sqrt(1.0 / static_cast<double>(param.fan_in)));
-      for (int64_t i = 0; i < count; ++i) *out++ = bound * (2.0f * random.Uniform() - 1.0f);
+      InitParam(param, seed, out);
+      out += ElementCount(param);
     }
   }
 }
@@ -110,10 +137,26 @@ absl::Status Sequential::CheckArena(const char* which, const TensorView& arena) 
       static_cast<int>(kernels_.place())));
 }
 
+absl::Status Sequential::CheckBatch(const BatchView& batch) const {
+  const bool of_texts = options_.shape.context > 0;
+  const bool has_samples = of_texts ? batch.tokens != nullptr : batch.features != nullptr;
+  if (batch.count >= 1 && batch.count <= options_.max_batch && has_samples && batch.labels != nullptr) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "forward: a batch of ", batch.count, " samples with", batch.features == nullptr ? "out" : "", " features, with",
+      batch.tokens == nullptr ? "out" : "", " tokens and with", batch.labels == nullptr ? "out" : "",
+      " labels: the model was made for 1 to ", options_.max_batch, of_texts ? " texts" : " images", " with labels"));
+}
+
 LayerCall Sequential::CallOf(size_t index, const float* weights) const {
   LayerCall call;
   call.batch = batch_.count;
+  call.training = batch_.training;
+  call.dropout_seed = batch_.dropout_seed;
+  call.tokens = batch_.tokens;
   call.weights = weights + param_begin_[index];
+  if (shared_begin_[index] >= 0) call.shared_weights = weights + shared_begin_[index];
   call.input = index == 0 ? batch_.features : outputs_[index - 1];
   call.output = outputs_[index];
   return call;
@@ -121,37 +164,39 @@ LayerCall Sequential::CallOf(size_t index, const float* weights) const {
 
 absl::Status Sequential::Forward(const BatchView& batch, TensorView weights) {
   batch_ = BatchView();
+  backward_is_due_ = false;
   RM_RETURN_IF_ERROR(CheckArena("forward: weights", weights));
-  if (batch.count < 1 || batch.count > options_.max_batch || batch.features == nullptr || batch.labels == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("forward: a batch of ", batch.count,
-                                                   " samples: the model was made for 1 to ", options_.max_batch));
-  }
+  RM_RETURN_IF_ERROR(CheckBatch(batch));
   batch_ = batch;
   for (size_t i = 0; i < layers_.size(); ++i) RM_RETURN_IF_ERROR(layers_[i]->Forward(CallOf(i, weights.data)));
   SoftmaxCrossEntropyCall loss;
-  loss.rows = batch.count;
+  loss.rows = rows();
   loss.classes = options_.shape.classes;
   loss.logits = outputs_.back();
   loss.labels = batch.labels;
   loss.row_loss = scores_.floats();
-  loss.row_correct = scores_.floats() + batch.count;
+  loss.row_correct = scores_.floats() + rows();
   loss.gradient = logit_gradient_.floats();
-  loss.gradient_scale = 1.0f / static_cast<float>(batch.count);
-  return kernels_.SoftmaxCrossEntropy(loss);
+  loss.gradient_scale = 1.0f / static_cast<float>(rows());
+  RM_RETURN_IF_ERROR(kernels_.SoftmaxCrossEntropy(loss));
+  backward_is_due_ = true;
+  return absl::OkStatus();
 }
 
 absl::Status Sequential::Backward(TensorView weights, TensorView gradients, BucketReady ready) {
   RM_RETURN_IF_ERROR(CheckArena("backward: weights", weights));
   RM_RETURN_IF_ERROR(CheckArena("backward: gradients", gradients));
-  if (batch_.features == nullptr) {
+  if (!backward_is_due_) {
     return absl::FailedPreconditionError("backward without a batch: each needs a successful Forward before it");
   }
+  backward_is_due_ = false;  // what Forward left is consumed on the way down
   size_t next_bucket = 0;
   size_t next_buffer = 0;
   float* output_gradient = logit_gradient_.floats();
   for (size_t i = layers_.size(); i-- > first_with_params_;) {
     LayerCall call = CallOf(i, weights.data);
     call.gradients = gradients.data + param_begin_[i];
+    if (shared_begin_[i] >= 0) call.shared_gradients = gradients.data + shared_begin_[i];
     call.output_gradient = output_gradient;
     RM_RETURN_IF_ERROR(layers_[i]->ParamGradient(call));
     const int64_t finished = param_begin_[i] + param_count_[i];
@@ -167,7 +212,6 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
     RM_RETURN_IF_ERROR(layers_[i]->InputGradient(call));
   }
   RM_CHECK(next_bucket == layout_.buckets().size());
-  batch_.features = nullptr;  // what Forward left has been consumed on the way down
   return absl::OkStatus();
 }
 
@@ -175,22 +219,22 @@ absl::StatusOr<BatchScore> Sequential::Score() {
   if (batch_.count == 0) {
     return absl::FailedPreconditionError("score without a batch: Forward must succeed before it");
   }
-  RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), host_scores_.data(), 2 * batch_.count * kFloatBytes));
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), host_scores_.data(), 2 * rows() * kFloatBytes));
   RM_RETURN_IF_ERROR(kernels_.Finish());
   BatchScore score;
-  score.count = batch_.count;
-  for (int64_t i = 0; i < batch_.count; ++i) {
+  score.count = rows();
+  for (int64_t i = 0; i < rows(); ++i) {
     score.loss_sum += host_scores_.floats()[i];
-    score.correct += host_scores_.floats()[batch_.count + i] > 0.0f ? 1 : 0;
+    score.correct += host_scores_.floats()[rows() + i] > 0.0f ? 1 : 0;
   }
   return score;
 }
 
 absl::Status Sequential::ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) {
-  if (batch_.features == nullptr) {
+  if (!backward_is_due_) {
     return absl::FailedPreconditionError("scores of rows without a batch: Forward must succeed before it");
   }
-  const int64_t rows = batch_.count;
+  const int64_t rows = this->rows();
   const int64_t classes = options_.shape.classes;
   RM_CHECK(static_cast<int64_t>(losses.size()) == rows && losses.size() == predictions.size());
   host_logits_.resize(rows * classes);

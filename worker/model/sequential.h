@@ -11,14 +11,16 @@
 
 namespace ringmaster {
 
-// Layers one after another, then softmax cross-entropy. Owns the activations of the largest batch; Forward and Backward
-// allocate nothing. Parameters lie in the arena last layer first, a layer's own in its order.
+// Layers one after another, then softmax cross-entropy over each label's row of logits. Owns the activations of the
+// largest batch; Forward and Backward allocate nothing. Parameters lie in the arena last layer first, a layer's own in
+// its order. What is not a chain (residual connections, a shared table) is between layers of the list: layers/residual.h
+// and Layer::shares.
 class Sequential final : public Model {
  public:
-  // `layers` in forward order, the first takes a batch's features as loaded, the last gives options.shape.classes
-  // logits. `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
-  static absl::StatusOr<std::unique_ptr<Model>> Create(std::vector<std::unique_ptr<Layer>> layers,
-                                                       const ModelOptions& options, KernelLibrary& kernels);
+  // `layers` in forward order, the first takes a batch's features or tokens as loaded, the last gives
+  // options.shape.classes logits for each label. `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
+  static absl::StatusOr<std::unique_ptr<Model>> Create(LayerList layers, const ModelOptions& options,
+                                                       KernelLibrary& kernels);
 
   const ParamLayout& layout() const override { return layout_; }
   void InitWeights(uint64_t seed, absl::Span<float> weights) const override;
@@ -28,20 +30,23 @@ class Sequential final : public Model {
   absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) override;
 
  private:
-  Sequential(std::vector<std::unique_ptr<Layer>> layers, const ModelOptions& options, KernelLibrary& kernels);
+  Sequential(LayerList layers, const ModelOptions& options, KernelLibrary& kernels);
 
   absl::Status AllocateActivations();
   absl::Status CheckArena(const char* which, const TensorView& arena) const;
+  absl::Status CheckBatch(const BatchView& batch) const;
+  int64_t rows() const { return batch_.count * options_.shape.labels(); }
   // The call of layer `index` for the batch at hand, forward part.
   LayerCall CallOf(size_t index, const float* weights) const;
 
   // Constant after construction.
-  const std::vector<std::unique_ptr<Layer>> layers_;
+  const LayerList layers_;
   const ModelOptions options_;
   KernelLibrary& kernels_;
   const ParamLayout layout_;
   std::vector<int64_t> param_begin_;   // of each layer, elements of the arena
   std::vector<int64_t> param_count_;   // of each layer
+  std::vector<int64_t> shared_begin_;  // of each layer's shares(), or -1
   size_t first_with_params_ = 0;       // no gradient flows below this layer
   std::vector<Buffer> activations_;    // that own the outputs; fewer than layers, where some work in place
   std::vector<float*> outputs_;        // of each layer
@@ -51,8 +56,8 @@ class Sequential final : public Model {
   Buffer host_scores_;  // the same on the host
   std::vector<float> host_logits_;  // of ScoreRows
 
-  // The batch last given to Forward; features are null once Backward has used it, count is 0 after a failed Forward.
-  BatchView batch_;
+  BatchView batch_;                  // last given to Forward; count is 0 after a failed one
+  bool backward_is_due_ = false;     // what Forward left is there and Backward has not used it up
 };
 
 }  // namespace ringmaster

@@ -17,20 +17,27 @@ struct Images {
   }
 };
 
-Images Convolve(const Images& in, const std::vector<double>& weight, const std::vector<double>& bias) {
-  constexpr int64_t kKernel = 5;
-  const int64_t out_channels = static_cast<int64_t>(bias.size());
-  Images out{in.count, out_channels, in.height - kKernel + 1, in.width - kKernel + 1, {}};
+struct Window {
+  int64_t kernel = 5, stride = 1, padding = 0;
+};
+
+// Without a bias where that is empty.
+Images Convolve(const Images& in, const std::vector<double>& weight, const std::vector<double>& bias,
+                const Window& window) {
+  const auto [kernel, stride, padding] = window;
+  const int64_t out_channels = static_cast<int64_t>(weight.size()) / (in.channels * kernel * kernel);
+  Images out{in.count, out_channels, (in.height + 2 * padding - kernel) / stride + 1,
+             (in.width + 2 * padding - kernel) / stride + 1, {}};
   for (int64_t n = 0; n < out.count; ++n) {
     for (int64_t o = 0; o < out_channels; ++o) {
       for (int64_t y = 0; y < out.height; ++y) {
         for (int64_t x = 0; x < out.width; ++x) {
-          double sum = bias[o];
+          double sum = bias.empty() ? 0.0 : bias[o];
           for (int64_t c = 0; c < in.channels; ++c) {
-            for (int64_t ky = 0; ky < kKernel; ++ky) {
-              for (int64_t kx = 0; kx < kKernel; ++kx) {
-                sum += weight[((o * in.channels + c) * kKernel + ky) * kKernel + kx] * in.at(n, c, y + ky, x + kx);
-              }
+            for (int64_t tap = 0; tap < kernel * kernel; ++tap) {
+              const int64_t row = y * stride + tap / kernel - padding, col = x * stride + tap % kernel - padding;
+              if (row < 0 || row >= in.height || col < 0 || col >= in.width) continue;
+              sum += weight[(o * in.channels + c) * kernel * kernel + tap] * in.at(n, c, row, col);
             }
           }
           out.values.push_back(sum);
@@ -94,8 +101,16 @@ Images ConnectByName(const Images& in, const DoubleParams& params, const std::st
   return Connect(in, params.at(name + ".weight"), params.at(name + ".bias"));
 }
 
-Images ConvolveByName(const Images& in, const DoubleParams& params, const std::string& name) {
-  return Pool(Relu(Convolve(in, params.at(name + ".weight"), params.at(name + ".bias"))));
+Images ConvolveByName(const Images& in, const DoubleParams& params, const std::string& name,
+                      int64_t padding) {
+  return Pool(Relu(Convolve(in, params.at(name + ".weight"), params.at(name + ".bias"), {5, 1, padding})));
+}
+
+// Two convolutions and two linear layers: "lenet" and "cnn" differ in their sizes, which the parameters tell.
+double TwoConvolutionsLoss(const DoubleParams& params, const DoubleBatch& batch, int64_t padding) {
+  const Images first = ConvolveByName(InputOf(batch), params, "conv1", padding);
+  const Images images = ConvolveByName(first, params, "conv2", padding);
+  return MeanLoss(ConnectByName(Relu(ConnectByName(images, params, "fc1")), params, "fc2"), batch.labels);
 }
 
 }  // namespace
@@ -109,10 +124,9 @@ DoubleParams ToDouble(const ParamLayout& layout, absl::Span<const float> arena) 
   return params;
 }
 
-double LenetLoss(const DoubleParams& params, const DoubleBatch& batch) {
-  const Images images = ConvolveByName(ConvolveByName(InputOf(batch), params, "conv1"), params, "conv2");
-  return MeanLoss(ConnectByName(Relu(ConnectByName(images, params, "fc1")), params, "fc2"), batch.labels);
-}
+double LenetLoss(const DoubleParams& params, const DoubleBatch& batch) { return TwoConvolutionsLoss(params, batch, 0); }
+
+double CnnLoss(const DoubleParams& params, const DoubleBatch& batch) { return TwoConvolutionsLoss(params, batch, 2); }
 
 double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers) {
   Images values = InputOf(batch);

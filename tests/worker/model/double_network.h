@@ -28,6 +28,7 @@ struct DoubleBatch {
 
 // The mean loss of the batch.
 double LenetLoss(const DoubleParams& params, const DoubleBatch& batch);
+double CnnLoss(const DoubleParams& params, const DoubleBatch& batch);
 double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers);
 
 }  // namespace ringmaster

@@ -59,7 +59,7 @@ TEST(ModelAllocation, AStepAllocatesNothing) {
   const auto cpu = CreateCpuLibrary();
   ASSERT_TRUE(cpu.ok()) << cpu.status();
   ReferenceLibrary reference;
-  for (const char* name : {"lenet", "mlp"}) {
+  for (const char* name : {"lenet", "mlp", "cnn"}) {
     EXPECT_EQ(AllocationsOfAStep(name, **cpu), 0) << name << " on cpu";
     EXPECT_EQ(AllocationsOfAStep(name, reference), 0) << name << " on reference";
   }

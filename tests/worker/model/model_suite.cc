@@ -73,8 +73,9 @@ const SampleShape kColour{3, 16, 20, 7};
 
 double LossInDouble(const ModelCase& from, const DoubleParams& params, const ModelRun& run) {
   const DoubleBatch batch{from.shape, {run.features.begin(), run.features.end()}, run.labels};
-  return from.model == "lenet" ? LenetLoss(params, batch)
-                               : MlpLoss(params, batch, static_cast<int>(from.hidden.size()) + 1);
+  if (from.model == "lenet") return LenetLoss(params, batch);
+  if (from.model == "cnn") return CnnLoss(params, batch);
+  return MlpLoss(params, batch, static_cast<int>(from.hidden.size()) + 1);
 }
 
 // The central difference of the loss along `direction` of the tensor `name`. The step is so small that hardly any
@@ -134,6 +135,8 @@ TEST_P(ModelTest, LossesAndGradientsAreThoseOfTheNetworkInDouble) {
       {"lenet", {}, kSmall, 3, 5},
       {"lenet", {}, kColour, 4, 4},
       {"lenet", {}, kMnist, 11, 11},  // two blocks of columns in the second convolution
+      {"cnn", {}, {1, 8, 12, 10}, 3, 5},
+      {"cnn", {}, {3, 4, 8, 6}, 4, 4},
   };
   for (const ModelCase& from : cases) {
     SCOPED_TRACE(absl::StrCat(from.model, " ", from.shape.channels, "x", from.shape.height, "x", from.shape.width,
@@ -151,7 +154,8 @@ TEST_P(ModelTest, LossesAndGradientsAreThoseOfTheNetworkInDouble) {
 
 // The check above can fail: a tensor's gradient reversed, scaled, or shifted by one element does not pass it.
 TEST_P(ModelTest, WrongGradientsOfAnyTensorAreFound) {
-  for (const ModelCase& from : {ModelCase{"mlp", {33, 17}, {2, 5, 3, 4}, 7, 9}, ModelCase{"lenet", {}, kSmall, 3, 5}}) {
+  for (const ModelCase& from : {ModelCase{"mlp", {33, 17}, {2, 5, 3, 4}, 7, 9}, ModelCase{"lenet", {}, kSmall, 3, 5},
+                                ModelCase{"cnn", {}, {2, 4, 8, 10}, 3, 5}}) {
     const ModelRun run = Prepare(from);
     const std::vector<float> right = Gradients(run);
     EXPECT_EQ(FirstWrongSlope(from, run, right, &random_), "");
@@ -179,6 +183,14 @@ TEST_P(ModelTest, LenetOnMnistHas431080ParametersLastLayerFirst) {
   EXPECT_EQ(names, (std::vector<std::string>{"fc2.weight 10x500", "fc2.bias 10", "fc1.weight 500x800", "fc1.bias 500",
                                              "conv2.bias 50", "conv2.weight 50x20x5x5", "conv1.bias 20",
                                              "conv1.weight 20x1x5x5"}));
+}
+
+TEST_P(ModelTest, CnnOnMnistHas3274634Parameters) {
+  const auto model = Create({"cnn", {}, kMnist, 1, 1});
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ((*model)->layout().count(), 3274634);
+  EXPECT_EQ((*model)->layout().params()[2].name, "fc1.weight");
+  EXPECT_EQ((*model)->layout().params()[2].shape, (std::vector<int64_t>{1024, 3136}));
 }
 
 TEST_P(ModelTest, EveryBucketIsAnnouncedOnceInOrderAndWithItsFinalBits) {
@@ -342,7 +354,9 @@ TEST_P(ModelTest, SamplesAModelCannotTakeAreNamedWithWhatItCan) {
   expect_refused({"lenet", {}, kMnist, 1, 1, 3}, "bucket_bytes=3");
   expect_refused({"mlp", {100, 0}, kMnist, 1, 1}, "hidden layer 2 of size 0");
   expect_refused({"mlp", {}, {1, 28, 28, 0}, 1, 1}, "0 classes");
-  expect_refused({"resnet", {}, kMnist, 1, 1}, "known are lenet, mlp");
+  expect_refused({"cnn", {}, {1, 30, 28, 10}, 1, 1}, "1x30x28");
+  expect_refused({"vgg", {}, kMnist, 1, 1}, "known are lenet, mlp");
+  expect_refused({"cnn", {}, {0, 0, 0, 256, 64}, 1, 1}, "texts of 64 tokens: it takes images");
 }
 
 }  // namespace ringmaster

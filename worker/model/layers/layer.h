@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_MODEL_LAYERS_LAYER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,10 +38,12 @@ struct LayerCall {
   uint64_t dropout_seed = 0;         // training only
   const int32_t* tokens = nullptr;   // of a text batch
   const float* weights = nullptr;
-  const float* input = nullptr;
+  const float* shared_weights = nullptr;  // the part of shares()
+  const float* input = nullptr;           // null in the first layer of a text model, which reads `tokens`
   float* output = nullptr;
   // Backward only. The gradients are of the batch's mean loss.
   float* gradients = nullptr;
+  float* shared_gradients = nullptr;
   float* output_gradient = nullptr;
   float* input_gradient = nullptr;
 };
@@ -58,6 +61,11 @@ class Layer {
   // Whether the output is written over the input, and the input gradient over the output gradient: a call then has
   // output == input and input_gradient == output_gradient.
   virtual bool in_place() const = 0;
+  // A layer below this one whose first parameter this one uses too; null: none. Its gradient is written by this layer
+  // and then added to by the other.
+  virtual const Layer* shares() const { return nullptr; }
+  // Whether the output is read again after the next layer has run, so that the next one may not work in place.
+  virtual bool output_is_kept() const { return false; }
   // output = f(input).
   virtual absl::Status Forward(const LayerCall& call) = 0;
   // gradients = those of params(), overwritten; output_gradient is consumed: what InputGradient needs is left in it.
@@ -66,6 +74,15 @@ class Layer {
   // input_gradient from what ParamGradient left, overwritten. Not called for layers below the first with parameters.
   virtual absl::Status InputGradient(const LayerCall& call) = 0;
 };
+
+using LayerList = std::vector<std::unique_ptr<Layer>>;
+
+// Floats of a parameter.
+inline int64_t ElementCount(const LayerParam& param) {
+  int64_t count = 1;
+  for (int64_t extent : param.shape) count *= extent;
+  return count;
+}
 
 }  // namespace ringmaster
 

@@ -1,65 +1,116 @@
 #include "worker/model/layers/linear.h"
 
+#include <memory>
+#include <utility>
+
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
+namespace {
 
-Linear::Linear(const LinearOptions& options, KernelLibrary& kernels)
+std::vector<LayerParam> ParamsOf(const LinearOptions& options) {
+  RM_CHECK(options.bias || options.activation == Activation::kNone);
+  if (options.shares != nullptr) {
+    RM_CHECK(!options.bias);
+    return {};
+  }
+  const bool normal = options.deviation > 0;
+  std::vector<LayerParam> params = {LayerParam{options.name + ".weight",
+                                               {options.outputs, options.inputs},
+                                               options.inputs,
+                                               normal ? Init::kNormal : Init::kUniform,
+                                               options.deviation}};
+  if (options.bias) {
+    params.push_back(
+        {options.name + ".bias", {options.outputs}, options.inputs, normal ? Init::kZeros : Init::kUniform});
+  }
+  return params;
+}
+
+}  // namespace
+
+Linear::Linear(const LinearOptions& options, KernelLibrary& kernels, Buffer pre_activation)
     : options_(options),
       kernels_(kernels),
-      params_{LayerParam{options.name + ".weight", {options.outputs, options.inputs}, options.inputs},
-              LayerParam{options.name + ".bias", {options.outputs}, options.inputs}} {}
+      params_(ParamsOf(options)),
+      pre_activation_(std::move(pre_activation)) {}
 
 absl::Status Linear::Forward(const LayerCall& call) {
+  const bool gelu = options_.activation == Activation::kGelu;
   GemmCall gemm;
   gemm.transpose_b = true;
-  gemm.m = call.batch;
+  gemm.m = rows(call);
   gemm.n = options_.outputs;
   gemm.k = options_.inputs;
   gemm.a = call.input;
   gemm.lda = options_.inputs;
-  gemm.b = call.weights;
+  gemm.b = options_.shares != nullptr ? call.shared_weights : call.weights;
   gemm.ldb = options_.inputs;
-  gemm.c = call.output;
+  gemm.c = gelu ? pre_activation_.floats() : call.output;
   gemm.ldc = options_.outputs;
   RM_RETURN_IF_ERROR(kernels_.Gemm(gemm));
-  return kernels_.AddBias({call.output, call.batch, options_.outputs, call.weights + weight_count(),
-                           BiasAxis::kPerColumn, options_.relu});
+  if (!options_.bias) return absl::OkStatus();
+  const float* bias = call.weights + weight_count();
+  if (gelu) return kernels_.Gelu({pre_activation_.floats(), rows(call), options_.outputs, bias, call.output});
+  return kernels_.AddBias({call.output, rows(call), options_.outputs, bias, BiasAxis::kPerColumn,
+                           options_.activation == Activation::kRelu});
+}
+
+absl::Status Linear::ActivationGradient(const LayerCall& call) {
+  const int64_t count = rows(call) * options_.outputs;
+  switch (options_.activation) {
+    case Activation::kNone:
+      return absl::OkStatus();
+    case Activation::kRelu:
+      return kernels_.ReluBackward({call.output, call.output_gradient, count});
+    case Activation::kGelu:
+      return kernels_.GeluBackward({pre_activation_.floats(), call.output_gradient, count});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Linear::ParamGradient(const LayerCall& call) {
-  if (options_.relu) {
-    RM_RETURN_IF_ERROR(
-        kernels_.ReluBackward({call.output, call.output_gradient, call.batch * options_.outputs}));
-  }
+  RM_RETURN_IF_ERROR(ActivationGradient(call));
   GemmCall gemm;
   gemm.transpose_a = true;
   gemm.m = options_.outputs;
   gemm.n = options_.inputs;
-  gemm.k = call.batch;
+  gemm.k = rows(call);
   gemm.a = call.output_gradient;
   gemm.lda = options_.outputs;
   gemm.b = call.input;
   gemm.ldb = options_.inputs;
-  gemm.c = call.gradients;
+  gemm.c = options_.shares != nullptr ? call.shared_gradients : call.gradients;
   gemm.ldc = options_.inputs;
   RM_RETURN_IF_ERROR(kernels_.Gemm(gemm));
-  return kernels_.BiasGradient({call.output_gradient, call.batch, options_.outputs, call.gradients + weight_count(),
-                                BiasAxis::kPerColumn});
+  if (!options_.bias) return absl::OkStatus();
+  return kernels_.BiasGradient(
+      {call.output_gradient, rows(call), options_.outputs, call.gradients + weight_count(), BiasAxis::kPerColumn});
 }
 
 absl::Status Linear::InputGradient(const LayerCall& call) {
   GemmCall gemm;
-  gemm.m = call.batch;
+  gemm.m = rows(call);
   gemm.n = options_.inputs;
   gemm.k = options_.outputs;
   gemm.a = call.output_gradient;
   gemm.lda = options_.outputs;
-  gemm.b = call.weights;
+  gemm.b = options_.shares != nullptr ? call.shared_weights : call.weights;
   gemm.ldb = options_.inputs;
   gemm.c = call.input_gradient;
   gemm.ldc = options_.inputs;
   return kernels_.Gemm(gemm);
+}
+
+absl::Status AddLinear(const LinearOptions& options, KernelLibrary& kernels, LayerList* layers) {
+  Buffer pre_activation;
+  if (options.activation == Activation::kGelu) {
+    RM_ASSIGN_OR_RETURN(pre_activation, kernels.Allocate(options.max_batch * options.rows_per_sample *
+                                                         options.outputs * static_cast<int64_t>(sizeof(float))));
+  }
+  layers->push_back(std::make_unique<Linear>(options, kernels, std::move(pre_activation)));
+  return absl::OkStatus();
 }
 
 }  // namespace ringmaster
