@@ -33,6 +33,12 @@ void ResolveSynthetic(SyntheticSpec* synthetic) {
   RM_DEFAULT(synthetic, noise, 1.0f);
 }
 
+void ResolveText(absl::string_view default_data_dir, TextSpec* text) {
+  RM_DEFAULT_NAME(text, file, absl::StrCat(default_data_dir, "/text/kjv.txt"));
+  RM_DEFAULT(text, context, 64);
+  RM_DEFAULT(text, test_share, 0.1);
+}
+
 void ResolveOptimizer(OptimizerSpec* optimizer) {
   RM_DEFAULT_NAME(optimizer, name, "sgd");
   RM_DEFAULT(optimizer, learning_rate, 0.1f);
@@ -114,14 +120,15 @@ void ResolveLimits(LimitsSpec* limits) {
 }  // namespace
 
 std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view home) {
-  if (!xdg_cache_home.empty()) return absl::StrCat(xdg_cache_home, "/ringmaster/mnist");
-  return absl::StrCat(home, "/.cache/ringmaster/mnist");
+  if (!xdg_cache_home.empty()) return absl::StrCat(xdg_cache_home, "/ringmaster");
+  return absl::StrCat(home, "/.cache/ringmaster");
 }
 
 DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
   RM_DEFAULT_NAME(&data, name, "mnist");
   RM_DEFAULT(&data, seed, 1);
-  if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, std::string(default_data_dir));
+  if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/mnist"));
+  if (data.name() == "text") ResolveText(default_data_dir, data.mutable_text());
   if (data.name() == "synthetic") ResolveSynthetic(data.mutable_synthetic());
   return data;
 }

@@ -12,12 +12,12 @@ namespace ringmaster {
 
 // What resolving needs to know of the world, so that it stays a pure function.
 struct ResolveContext {
-  std::string default_data_dir;  // for "mnist" without data.dir
+  std::string default_data_dir;  // of the set-up's data: "mnist" without data.dir is in its folder mnist, ...
   int64_t train_samples = 0;     // after data.train_limit; 0 where unknown, which only specs with `steps` allow
 };
 
-// Where the set-up caches MNIST: XDG_CACHE_HOME/ringmaster/mnist, else HOME/.cache/ringmaster/mnist. Arguments are
-// those variables' values, empty when unset.
+// Where the set-up keeps the data sets it fetches, in a folder each: XDG_CACHE_HOME/ringmaster, else
+// HOME/.cache/ringmaster. Arguments are those variables' values, empty when unset.
 std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view home);
 
 // The data part alone: what a caller needs to count the samples before it resolves the rest.

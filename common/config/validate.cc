@@ -63,11 +63,30 @@ void CheckModelAndData(const RunSpec& spec, const KnownNames& known, Problems* p
     problems->AddName("data.dir", "",
                       "expected the folder with the IDX files; run ./run once to fetch them, or set --data-dir");
   }
+  if (data.name() != "mnist" && !data.dir().empty()) {
+    problems->AddName("data.dir", data.dir(),
+                      absl::StrCat("only for data \"mnist\", and the data is \"", data.name(), "\"; leave it out"));
+  }
   if (data.has_train_limit()) problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
   if (data.has_test_limit()) problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);
   if (data.name() != "synthetic" && data.has_synthetic()) {
     problems->Add("data.synthetic", "{...}",
                   absl::StrCat("only for data \"synthetic\", and the data is \"", data.name(), "\"; leave it out"));
+  }
+  if (data.name() != "text" && data.has_text()) {
+    problems->Add("data.text", "{...}",
+                  absl::StrCat("only for data \"text\", and the data is \"", data.name(), "\"; leave it out"));
+  }
+  if (data.name() == "text") {
+    const TextSpec& text = data.text();
+    if (text.file().empty()) {
+      problems->AddName("data.text.file", "", "expected the path of a text; leave it out for the default one");
+    }
+    problems->Range<int64_t>("data.text.context", text.context(), 1, 1 << 16);
+    if (!(text.test_share() > 0 && text.test_share() < 1)) {
+      problems->Add("data.text.test_share", text.test_share(),
+                    "expected above 0 and below 1, the share at the end of the text that is never trained on");
+    }
   }
   if (data.name() == "synthetic") {
     const SyntheticSpec& synthetic = data.synthetic();

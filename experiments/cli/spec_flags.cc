@@ -32,7 +32,7 @@ constexpr Flag kFlags[] = {
     {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
     {"--epochs", "EPOCHS", "training.epochs", "passes over the training set; fractions are allowed [2]"},
     {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
-    {"--data", "NAME", "data.name", "data set: mnist or synthetic [mnist]"},
+    {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
     {"--data-dir", "DIR", "data.dir", "folder with the four MNIST IDX files [~/.cache/ringmaster/mnist]"},
     {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},

@@ -26,7 +26,7 @@ class SpecFlags {
 };
 
 // Fills defaults, looks at the data set's headers, and validates: a spec that can be run. `default_data_dir` is where
-// the set-up caches MNIST. Errors are the user's to mend.
+// the set-up keeps data sets. Errors are the user's to mend.
 absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir);
 
 }  // namespace ringmaster

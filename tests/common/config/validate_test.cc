@@ -57,7 +57,8 @@ TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
 TEST(Resolve, ResolvingTwiceChangesNothing) {
   for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
                                  "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
-                                 "data.name=synthetic", "optimizer.name=momentum", "strategy.launch=THREADS"}) {
+                                 "data.name=synthetic", "data.name=text", "optimizer.name=momentum",
+                                 "strategy.launch=THREADS"}) {
     const RunSpec once = Spec({assignment});
     const auto twice = Resolve(once, {"/elsewhere", 1});
     ASSERT_TRUE(twice.ok());
@@ -76,9 +77,10 @@ TEST(Resolve, EverythingThatIsSetIsKept) {
 }
 
 TEST(Resolve, TheDataFolderFollowsTheCacheVariables) {
-  EXPECT_EQ(DefaultDataDir("/cache", "/home/a"), "/cache/ringmaster/mnist");
-  EXPECT_EQ(DefaultDataDir("", "/home/a"), "/home/a/.cache/ringmaster/mnist");
-  EXPECT_EQ(Spec({}).data().dir(), "/data");
+  EXPECT_EQ(DefaultDataDir("/cache", "/home/a"), "/cache/ringmaster");
+  EXPECT_EQ(DefaultDataDir("", "/home/a"), "/home/a/.cache/ringmaster");
+  EXPECT_EQ(Spec({}).data().dir(), "/data/mnist");
+  EXPECT_EQ(Spec({"data.name=text"}).data().text().file(), "/data/text/kjv.txt");
   EXPECT_EQ(Spec({"data.dir=/mine"}).data().dir(), "/mine");
 }
 
@@ -108,7 +110,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"training.batch_per_worker=-1"}, "training.batch_per_worker = -1: expected 1 to"},
         Refusal{{"model.name=lenett"}, "model.name = \"lenett\": no such model; known are lenet, mlp"},
         Refusal{{"model.mlp_hidden=5"}, "model.mlp_hidden = 5: only for model \"mlp\", and the model is \"lenet\""},
-        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, synthetic"},
+        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, text, synthetic"},
+        Refusal{{"data.name=synthetic", "data.dir=/x"}, "data.dir = \"/x\": only for data \"mnist\", and"},
+        Refusal{{"data.text.context=3"}, "data.text = {...}: only for data \"text\""},
+        Refusal{{"data.name=text", "data.text.context=0"}, "data.text.context = 0: expected 1 to 65536"},
+        Refusal{{"data.name=text", "data.text.test_share=1"}, "data.text.test_share = 1: expected above 0"},
         Refusal{{"data.train_limit=0"}, "data.train_limit = 0: expected 1 to"},
         Refusal{{"data.synthetic.classes=3"}, "data.synthetic = {...}: only for data \"synthetic\""},
         Refusal{{"data.name=synthetic", "data.synthetic.classes=1"}, "data.synthetic.classes = 1: expected 2 to"},

@@ -45,7 +45,7 @@ TEST_F(LauncherEnvironmentTest, ReadsEveryVariable) {
   EXPECT_EQ(environment->local_rank, 0);
   EXPECT_EQ(environment->coordinator, "10.0.0.1:29500");
   EXPECT_EQ(environment->token, "abc");
-  EXPECT_EQ(environment->default_data_dir, "/home/someone/.cache/ringmaster/mnist");
+  EXPECT_EQ(environment->default_data_dir, "/home/someone/.cache/ringmaster");
 }
 
 TEST_F(LauncherEnvironmentTest, AnEmptyVariableIsNoVariable) {

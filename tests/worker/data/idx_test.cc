@@ -175,7 +175,7 @@ TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
   spec.set_name("imagenet");
   const auto dataset = LoadDataset(spec);
   ASSERT_FALSE(dataset.ok());
-  EXPECT_EQ(dataset.status().message(), "data.name = \"imagenet\": no such dataset; known are mnist, synthetic");
+  EXPECT_EQ(dataset.status().message(), "data.name = \"imagenet\": no such dataset; known are mnist, text, synthetic");
 }
 
 }  // namespace
