@@ -1,16 +1,10 @@
 #include <immintrin.h>
 
-#include <algorithm>
-
 #include "worker/kernels/cpu/ops.h"
+#include "worker/kernels/cpu/window.h"
 
 namespace ringmaster::cpu {
 namespace {
-
-// One position of the kernel, as in im2col.
-struct Position {
-  int64_t channel, ky, kx;
-};
 
 // to[i] += from[i]
 inline void AddRow(const float* from, float* to, int64_t count) {
@@ -25,21 +19,29 @@ inline void AddRow(const float* from, float* to, int64_t count) {
   for (; i < count; ++i) to[i] += from[i];
 }
 
-void AddPosition(const Col2ImCall& call, const Position& position, const float* columns) {
+// to[i * stride] += from[i]
+inline void AddStrided(const float* from, int64_t stride, float* to, int64_t count) {
+  if (stride == 1) {
+    AddRow(from, to, count);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i * stride] += from[i];
+  }
+}
+
+void AddPosition(const Col2ImCall& call, const KernelPosition& position, const float* columns) {
   const ConvShape& shape = call.shape;
   const int64_t oh = shape.out_height(), ow = shape.out_width();
   const int64_t shift_x = position.kx - shape.padding, shift_y = position.ky - shape.padding;
-  // Output rows and columns that look inside the image; the rest came from padding.
-  const int64_t x_begin = std::clamp<int64_t>(-shift_x, 0, ow);
-  const int64_t x_end = std::clamp<int64_t>(shape.width - shift_x, x_begin, ow);
-  const int64_t y_begin = std::clamp<int64_t>(-shift_y, 0, oh);
-  const int64_t y_end = std::clamp<int64_t>(shape.height - shift_y, y_begin, oh);
+  const Range inside_x = OutputsInside(shift_x, shape.stride, shape.width, ow);
+  const Range inside_y = OutputsInside(shift_y, shape.stride, shape.height, oh);
+  if (inside_x.count == 0) return;
   for (int64_t image = 0; image < call.image_count; ++image) {
     const int64_t plane = position.channel * shape.images + call.image_begin + image;
     float* pixels = call.input_gradient + plane * shape.height * shape.width;
-    for (int64_t y = y_begin; y < y_end; ++y) {
-      AddRow(columns + (image * oh + y) * ow + x_begin, pixels + (y + shift_y) * shape.width + x_begin + shift_x,
-             x_end - x_begin);
+    for (int64_t y = inside_y.begin; y < inside_y.end(); ++y) {
+      const int64_t in_y = y * shape.stride + shift_y, in_x = inside_x.begin * shape.stride + shift_x;
+      AddStrided(columns + (image * oh + y) * ow + inside_x.begin, shape.stride, pixels + in_y * shape.width + in_x,
+                 inside_x.count);
     }
   }
 }

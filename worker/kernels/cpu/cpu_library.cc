@@ -22,6 +22,24 @@ class CpuLibrary final : public HostLibrary {
   absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
   absl::Status SwapAxes(const SwapAxesCall& call) override;
   absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
+  absl::Status Relu(const ReluCall& call) override;
+  absl::Status Add(const AddCall& call) override;
+  absl::Status Gelu(const GeluCall& call) override;
+  absl::Status GeluBackward(const GeluBackwardCall& call) override;
+  absl::Status Dropout(const DropoutCall& call) override;
+  absl::Status AveragePool(const AveragePoolCall& call) override;
+  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override;
+  absl::Status Norm(const NormCall& call) override;
+  absl::Status NormInference(const NormInferenceCall& call) override;
+  absl::Status NormParamGradient(const NormParamGradientCall& call) override;
+  absl::Status NormInputGradient(const NormInputGradientCall& call) override;
+  absl::Status Embedding(const EmbeddingCall& call) override;
+  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override;
+  absl::Status Attention(const AttentionCall& call) override;
+  absl::Status AttentionBackward(const AttentionBackwardCall& call) override;
+  int64_t attention_scratch_floats(const AttentionShape& shape) const override {
+    return cpu::AttentionScratchFloats(shape);
+  }
 };
 
 absl::Status CpuLibrary::Gemm(const GemmCall& call) {
@@ -82,6 +100,96 @@ absl::Status CpuLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call
   RM_RETURN_IF_ERROR(CheckLabels(call));
   cpu::SoftmaxCrossEntropy(call);
   return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Relu(const ReluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Relu(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Add(const AddCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Add(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Gelu(const GeluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Gelu(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::GeluBackward(const GeluBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::GeluBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Dropout(const DropoutCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Dropout(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::AveragePool(const AveragePoolCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::AveragePool(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::AveragePoolBackward(const AveragePoolBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::AveragePoolBackward(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Norm(const NormCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::Norm(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::NormInference(const NormInferenceCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::NormInference(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::NormParamGradient(const NormParamGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::NormParamGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::NormInputGradient(const NormInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  cpu::NormInputGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Embedding(const EmbeddingCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  RM_RETURN_IF_ERROR(CheckTokens(call));
+  cpu::Embedding(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::EmbeddingGradient(const EmbeddingGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  RM_RETURN_IF_ERROR(CheckTokens(call));
+  cpu::EmbeddingGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Attention(const AttentionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return cpu::Attention(call);
+}
+
+absl::Status CpuLibrary::AttentionBackward(const AttentionBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return cpu::AttentionBackward(call);
 }
 
 }  // namespace

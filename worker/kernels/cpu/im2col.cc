@@ -2,34 +2,43 @@
 
 #include "worker/kernels/cpu/copy_row.h"
 #include "worker/kernels/cpu/ops.h"
+#include "worker/kernels/cpu/window.h"
 
 namespace ringmaster::cpu {
 namespace {
 
-// One position of the kernel: all windows of the images in the range, out_height rows an image.
-struct Position {
-  int64_t channel, ky, kx;
-};
+// to[i] = from[i * stride]
+inline void CopyStrided(const float* from, int64_t stride, float* to, int64_t count) {
+  if (stride == 1) {
+    CopyRow(from, to, count);
+  } else if (stride == 2) {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[2 * i];
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[stride * i];
+  }
+}
 
-void CopyPosition(const Im2ColCall& call, const Position& position, float* out) {
+// One position of the kernel: all windows of the images in the range, out_height rows an image.
+void CopyPosition(const Im2ColCall& call, const KernelPosition& position, float* out) {
   const ConvShape& shape = call.shape;
   const int64_t oh = shape.out_height(), ow = shape.out_width();
-  // Output columns [x_begin, x_end) look inside the image; the rest is padding.
   const int64_t shift = position.kx - shape.padding;
-  const int64_t x_begin = std::clamp<int64_t>(-shift, 0, ow);
-  const int64_t x_end = std::clamp<int64_t>(shape.width - shift, x_begin, ow);
+  const Range inside = OutputsInside(shift, shape.stride, shape.width, ow);
   for (int64_t image = 0; image < call.image_count; ++image) {
     const int64_t plane = position.channel * shape.images + call.image_begin + image;
     const float* pixels = call.input + plane * shape.height * shape.width;
     for (int64_t y = 0; y < oh; ++y, out += ow) {
-      const int64_t in_y = y + position.ky - shape.padding;
+      const int64_t in_y = y * shape.stride + position.ky - shape.padding;
       if (in_y < 0 || in_y >= shape.height) {
         std::fill_n(out, ow, 0.0f);
         continue;
       }
-      for (int64_t x = 0; x < x_begin; ++x) out[x] = 0.0f;
-      CopyRow(pixels + in_y * shape.width + x_begin + shift, out + x_begin, x_end - x_begin);
-      for (int64_t x = x_end; x < ow; ++x) out[x] = 0.0f;
+      for (int64_t x = 0; x < inside.begin; ++x) out[x] = 0.0f;
+      if (inside.count > 0) {
+        CopyStrided(pixels + in_y * shape.width + inside.begin * shape.stride + shift, shape.stride, out + inside.begin,
+                    inside.count);
+      }
+      for (int64_t x = inside.end(); x < ow; ++x) out[x] = 0.0f;
     }
   }
 }

@@ -24,6 +24,25 @@ void MaxPool(const MaxPoolCall& call);
 void MaxPoolBackward(const MaxPoolBackwardCall& call);
 void SwapAxes(const SwapAxesCall& call);
 void SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call);
+void Relu(const ReluCall& call);
+void Add(const AddCall& call);
+void Gelu(const GeluCall& call);
+void GeluBackward(const GeluBackwardCall& call);
+void Dropout(const DropoutCall& call);
+void AveragePool(const AveragePoolCall& call);
+void AveragePoolBackward(const AveragePoolBackwardCall& call);
+void Norm(const NormCall& call);
+void NormInference(const NormInferenceCall& call);
+void NormParamGradient(const NormParamGradientCall& call);
+void NormInputGradient(const NormInputGradientCall& call);
+void Embedding(const EmbeddingCall& call);
+void EmbeddingGradient(const EmbeddingGradientCall& call);
+
+// By Gemm, whose errors they pass on.
+absl::Status Attention(const AttentionCall& call);
+absl::Status AttentionBackward(const AttentionBackwardCall& call);
+// What AttentionBackward takes: one block's gradients of scores.
+int64_t AttentionScratchFloats(const AttentionShape& shape);
 
 }  // namespace ringmaster::cpu
 

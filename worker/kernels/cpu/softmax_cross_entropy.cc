@@ -1,23 +1,34 @@
 #include <cmath>
 
 #include "worker/kernels/cpu/ops.h"
+#include "worker/kernels/cpu/vectors.h"
 
 namespace ringmaster::cpu {
 namespace {
 
-// sum of exp(logits - shift), in double: a row has few classes, and the logarithm of a float sum would lose digits.
+// sum of exp(logits - shift), in double: the logarithm of a float sum would lose the digits of a small loss.
 double SumOfExponentials(const float* logits, int64_t classes, float shift) {
-  double sum = 0;
-  for (int64_t i = 0; i < classes; ++i) sum += std::exp(logits[i] - shift);
-  return sum;
+  const __m256 shifts = _mm256_set1_ps(shift);
+  __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
+  for (int64_t i = 0; i < classes; i += 8) {
+    const __m256i mask = FirstLanes(classes - i < 8 ? classes - i : 8);
+    const __m256 all = Exp(_mm256_maskload_ps(logits + i, mask) - shifts);
+    const __m256 terms = _mm256_and_ps(all, _mm256_castsi256_ps(mask));
+    low = _mm256_add_pd(low, _mm256_cvtps_pd(_mm256_castps256_ps128(terms)));
+    high = _mm256_add_pd(high, _mm256_cvtps_pd(_mm256_extractf128_ps(terms, 1)));
+  }
+  alignas(32) double lanes[4];
+  _mm256_store_pd(lanes, _mm256_add_pd(low, high));
+  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
+// As a scan for the first logit that no other exceeds; NaN exceeds nothing and, when first, is exceeded by nothing.
 int64_t FirstLargest(const float* logits, int64_t classes) {
-  int64_t largest = 0;
-  for (int64_t i = 1; i < classes; ++i) {
-    if (logits[i] > logits[largest]) largest = i;
-  }
-  return largest;
+  if (std::isnan(logits[0])) return 0;
+  const float largest = Largest(classes, logits);
+  int64_t i = 0;
+  while (logits[i] != largest) ++i;
+  return i;
 }
 
 }  // namespace
@@ -34,11 +45,13 @@ void SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
     call.row_correct[row] = largest == label ? 1.0f : 0.0f;
     if (call.gradient == nullptr) continue;
     float* gradient = call.gradient + row * call.classes;
-    const float inverse = static_cast<float>(1.0 / sum);
-    for (int64_t i = 0; i < call.classes; ++i) {
-      const float probability = std::exp(logits[i] - shift) * inverse;
-      gradient[i] = (probability - (i == label ? 1.0f : 0.0f)) * call.gradient_scale;
-    }
+    const __m256 shifts = _mm256_set1_ps(shift), inverse = _mm256_set1_ps(static_cast<float>(1.0 / sum));
+    Map(
+        call.classes, gradient, [=](__m256 logit) { return Exp(logit - shifts) * inverse; }, logits);
+    gradient[label] -= 1.0f;
+    const __m256 scale = _mm256_set1_ps(call.gradient_scale);
+    Map(
+        call.classes, gradient, [=](__m256 difference) { return difference * scale; }, gradient);
   }
 }
 
