@@ -26,10 +26,12 @@ void ResolveModel(ModelSpec* model) {
 void ResolveSynthetic(SyntheticSpec* synthetic) {
   RM_DEFAULT(synthetic, train_samples, 8192);
   RM_DEFAULT(synthetic, test_samples, 1024);
+  RM_DEFAULT(synthetic, classes, 10);
+  RM_DEFAULT(synthetic, context, 0);
+  if (synthetic->context() > 0) return;
   RM_DEFAULT(synthetic, channels, 1);
   RM_DEFAULT(synthetic, height, 28);
   RM_DEFAULT(synthetic, width, 28);
-  RM_DEFAULT(synthetic, classes, 10);
   RM_DEFAULT(synthetic, noise, 1.0f);
 }
 

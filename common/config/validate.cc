@@ -48,7 +48,7 @@ class Problems {
   std::vector<std::string> lines_;
 };
 
-void CheckModelAndData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+void CheckModel(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const ModelSpec& model = spec.model();
   problems->Known("model.name", "model", model.name(), known.models);
   if (model.name() != "mlp" && model.mlp_hidden_size() > 0) {
@@ -56,7 +56,25 @@ void CheckModelAndData(const RunSpec& spec, const KnownNames& known, Problems* p
                   absl::StrCat("only for model \"mlp\", and the model is \"", model.name(), "\"; leave it out"));
   }
   for (int32_t size : model.mlp_hidden()) problems->Range<int64_t>("model.mlp_hidden", size, 1, 1 << 20);
+}
 
+void CheckSynthetic(const SyntheticSpec& synthetic, Problems* problems) {
+  problems->Range<int64_t>("data.synthetic.train_samples", synthetic.train_samples(), 1, INT32_MAX);
+  problems->Range<int64_t>("data.synthetic.test_samples", synthetic.test_samples(), 1, INT32_MAX);
+  problems->Range<int64_t>("data.synthetic.classes", synthetic.classes(), 2, 1 << 20);
+  problems->Range<int64_t>("data.synthetic.context", synthetic.context(), 0, 1 << 16, "0 makes images");
+  if (synthetic.context() <= 0) {
+    problems->Range<int64_t>("data.synthetic.channels", synthetic.channels(), 1, 4096);
+    problems->Range<int64_t>("data.synthetic.height", synthetic.height(), 1, 4096);
+    problems->Range<int64_t>("data.synthetic.width", synthetic.width(), 1, 4096);
+    problems->Range<double>("data.synthetic.noise", synthetic.noise(), 0, 1e6);
+  } else if (synthetic.has_channels() || synthetic.has_height() || synthetic.has_width() || synthetic.has_noise()) {
+    problems->Add("data.synthetic.context", synthetic.context(),
+                  "makes texts, which have no channels, height, width and noise; leave those out, or the context");
+  }
+}
+
+void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const DataSpec& data = spec.data();
   problems->Known("data.name", "dataset", data.name(), known.datasets);
   if (data.name() == "mnist" && data.dir().empty()) {
@@ -88,16 +106,7 @@ void CheckModelAndData(const RunSpec& spec, const KnownNames& known, Problems* p
                     "expected above 0 and below 1, the share at the end of the text that is never trained on");
     }
   }
-  if (data.name() == "synthetic") {
-    const SyntheticSpec& synthetic = data.synthetic();
-    problems->Range<int64_t>("data.synthetic.train_samples", synthetic.train_samples(), 1, INT32_MAX);
-    problems->Range<int64_t>("data.synthetic.test_samples", synthetic.test_samples(), 1, INT32_MAX);
-    problems->Range<int64_t>("data.synthetic.channels", synthetic.channels(), 1, 4096);
-    problems->Range<int64_t>("data.synthetic.height", synthetic.height(), 1, 4096);
-    problems->Range<int64_t>("data.synthetic.width", synthetic.width(), 1, 4096);
-    problems->Range<int64_t>("data.synthetic.classes", synthetic.classes(), 2, 1 << 20);
-    problems->Range<double>("data.synthetic.noise", synthetic.noise(), 0, 1e6);
-  }
+  if (data.name() == "synthetic") CheckSynthetic(data.synthetic(), problems);
 }
 
 void CheckOptimizer(const RunSpec& spec, Problems* problems) {
@@ -284,7 +293,8 @@ void CheckLimits(const LimitsSpec& limits, Problems* problems) {
 
 absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   Problems problems;
-  CheckModelAndData(resolved, known, &problems);
+  CheckModel(resolved, known, &problems);
+  CheckData(resolved, known, &problems);
   CheckOptimizer(resolved, &problems);
   CheckTraining(resolved, known, &problems);
   CheckStrategy(resolved, known, &problems);

@@ -46,10 +46,13 @@ absl::Status CheckPositive(absl::string_view field, int64_t value) {
 absl::StatusOr<Counts> CountSynthetic(const SyntheticSpec& spec) {
   RM_RETURN_IF_ERROR(CheckPositive("train_samples", spec.train_samples()));
   RM_RETURN_IF_ERROR(CheckPositive("test_samples", spec.test_samples()));
+  RM_RETURN_IF_ERROR(CheckPositive("classes", spec.classes()));
+  if (spec.context() > 0) {
+    return Counts{{0, 0, 0, spec.classes(), spec.context()}, spec.train_samples(), spec.test_samples()};
+  }
   RM_RETURN_IF_ERROR(CheckPositive("channels", spec.channels()));
   RM_RETURN_IF_ERROR(CheckPositive("height", spec.height()));
   RM_RETURN_IF_ERROR(CheckPositive("width", spec.width()));
-  RM_RETURN_IF_ERROR(CheckPositive("classes", spec.classes()));
   const SampleShape shape{spec.channels(), spec.height(), spec.width(), spec.classes()};
   return Counts{shape, spec.train_samples(), spec.test_samples()};
 }
