@@ -22,13 +22,14 @@ absl::Status Invalid(const Push& push, const std::string& what) {
 ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
     : plan_(std::move(plan)),
       update_(std::move(update)),
+      sums_(plan_.contributions_per_update > 1 || update_->clips()),
       weights_(std::move(weights)),
       clocks_(plan_.workers, static_cast<int32_t>(plan_.part_counts.size())) {
-  RM_CHECK(update_ != nullptr);
   RM_CHECK(plan_.contributions_per_update == 1 || plan_.contributions_per_update == plan_.workers);
   RM_CHECK(!plan_.staleness_bound.has_value() || *plan_.staleness_bound >= 0);
   // An update that needs all workers cannot wait for one that runs ahead.
-  RM_CHECK(plan_.contributions_per_update == 1 || plan_.staleness_bound == int64_t{0});
+  RM_CHECK(!sums_ || plan_.staleness_bound == int64_t{0});
+  RM_CHECK(!update_->clips() || plan_.contributions_per_update == plan_.workers);
   RM_CHECK(plan_.global_batch >= 0 && plan_.global_batch % plan_.workers == 0);
   int64_t begin = 0;
   for (const int64_t count : plan_.part_counts) {
@@ -36,12 +37,12 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::ve
     Part part;
     part.begin = begin;
     part.count = count;
-    if (plan_.contributions_per_update > 1) part.waiting.resize(plan_.workers);
+    if (sums_) part.waiting.resize(plan_.workers);
     parts_.push_back(std::move(part));
     begin += count;
   }
   RM_CHECK(begin == static_cast<int64_t>(weights_.size()));
-  if (plan_.contributions_per_update > 1) sum_.resize(weights_.size());
+  if (sums_) sum_.resize(weights_.size());
   versions_.assign(parts_.size(), 0);
   staleness_histogram_.assign(1, 0);
   parked_.resize(plan_.workers);
@@ -63,7 +64,7 @@ absl::Status ShardCore::Check(const Push& push) const {
   if (push.read_version < 0 || push.read_version > version) {
     return Invalid(push, absl::StrCat("computed from version ", push.read_version, ", the part is at ", version));
   }
-  if (plan_.contributions_per_update == 1) {
+  if (!sums_) {
     const int64_t next = clocks_.applied(push.worker, push.part);
     if (push.step != next) return Invalid(push, absl::StrCat("expected its next step, ", next));
     return absl::OkStatus();
@@ -80,9 +81,9 @@ absl::Status ShardCore::Check(const Push& push) const {
 absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
   RM_RETURN_IF_ERROR(Check(push));
   const int64_t slowest = clocks_.slowest();
-  if (plan_.contributions_per_update == 1) {
+  if (!sums_) {
     Count(push);
-    ApplyUpdate(push.part, push.gradient);
+    ApplyUpdate(push.part, push.gradient, 1);
     clocks_.PartApplied(push.worker, push.part);
   } else {
     parts_[push.part].waiting[push.worker] = push;
@@ -94,7 +95,7 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
 
 void ShardCore::AddPrefix(int32_t part_index) {
   Part& part = parts_[part_index];
-  const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(part.begin, part.count);
+  const absl::Span<float> sum = SumOf(part);
   for (; part.added < plan_.workers && part.waiting[part.added].has_value(); ++part.added) {
     const Push& push = *part.waiting[part.added];
     Count(push);
@@ -105,18 +106,38 @@ void ShardCore::AddPrefix(int32_t part_index) {
     }
     part.waiting[part.added].reset();
   }
-  if (part.added < plan_.workers) return;
-  part.added = 0;
-  ApplyUpdate(part_index, sum);
-  for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, part_index);
+  if (part.added == plan_.workers) SumComplete(part_index);
 }
 
-void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient) {
+void ShardCore::SumComplete(int32_t part_index) {
+  int32_t first = part_index, last = part_index;
+  float clip = 1;
+  if (update_->clips()) {
+    parts_[part_index].squares = update_->SumOfSquares(parts_[part_index].begin, SumOf(parts_[part_index]));
+    if (++complete_ < static_cast<int32_t>(parts_.size())) return;
+    complete_ = 0;
+    first = 0;
+    last = static_cast<int32_t>(parts_.size()) - 1;
+    double squares = 0;
+    for (const Part& part : parts_) squares += part.squares;
+    clip = update_->ClipFactor(squares);
+  }
+  for (int32_t index = first; index <= last; ++index) {
+    parts_[index].added = 0;
+    ApplyUpdate(index, SumOf(parts_[index]), clip);
+    for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, index);
+  }
+}
+
+void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip) {
   const Part& part = parts_[part_index];
   UpdateStep step;
   step.begin = part.begin;
   step.samples_seen =
       versions_[part_index] * plan_.contributions_per_update * ExactDiv(plan_.global_batch, plan_.workers);
+  step.update = versions_[part_index];
+  step.clip = clip;
+  step.share = static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
   update_->Apply(step, gradient, absl::MakeSpan(weights_).subspan(part.begin, part.count));
   ++versions_[part_index];
 }

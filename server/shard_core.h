@@ -33,7 +33,7 @@ struct Push {
   int32_t part = 0;   // bucket
   int64_t step = 0;   // the worker's clock when it computed it
   int64_t read_version = 0;  // updates of this part in the weights it was computed from
-  // Borrowed for the call; with contributions_per_update > 1 until versions()[part] > step, when the update is done.
+  // Borrowed for the call; where contributions are summed up until versions()[part] > step, when the update is done.
   absl::Span<const float> gradient;
 };
 
@@ -59,12 +59,17 @@ struct Reply {
 // The learning rate follows the samples seen: an update of a part comes after (updates of that part so far) times
 // contributions_per_update times the samples of one contribution, global_batch / workers.
 //
+// Where gradients are clipped by their global norm, no part of a step is updated before the sums of all its parts are
+// complete: the shard must hold the whole arena, parts being buckets, and update from the sum of all workers. The norm
+// adds up the parts in order, whatever the order of arrival.
+//
 // A refused call changes nothing. One thread at a time.
 class ShardCore {
  public:
   // `weights`: the shard's part of the initial weights, [sum of part_counts]; `update` is for as many elements.
   // RM_CHECKs that the plan is possible: at least one worker and part, contributions_per_update 1 or all workers
-  // (then with bound 0), a bound of 0 or more, a global batch that the workers share evenly.
+  // (then with bound 0), a bound of 0 or more, a global batch that the workers share evenly, and, where `update` clips,
+  // contributions_per_update of all workers with bound 0.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights);
 
   // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising worker.
@@ -93,13 +98,17 @@ class ShardCore {
   struct Part {
     int64_t begin = 0;                     // in the shard's arena
     int64_t count = 0;
-    int32_t added = 0;                     // ranks 0..added-1 are in the sum
+    double squares = 0;                    // with clipping: the sum of squares of a sum that is complete
+    int32_t added = 0;                     // ranks 0..added-1 are in the sum; all: it waits for the other parts' sums
     std::vector<std::optional<Push>> waiting;  // [workers]; arrived, not yet applied
   };
 
   absl::Status Check(const Push& push) const;
   void AddPrefix(int32_t part_index);
-  void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient);
+  // A part's sum is complete: updates it, or, where gradients are clipped, all parts once all sums are.
+  void SumComplete(int32_t part_index);
+  absl::Span<float> SumOf(const Part& part) { return absl::MakeSpan(sum_).subspan(part.begin, part.count); }
+  void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip);
   void Count(const Push& push);
   // The clock that the slowest worker must have reached; absent: none.
   std::optional<int64_t> ClockNeeded(const Pull& pull) const;
@@ -108,8 +117,11 @@ class ShardCore {
 
   const ShardPlan plan_;
   const std::unique_ptr<UpdateRule> update_;
+  // Contributions are summed up before the update: there are several, or the sums of all parts are needed to clip.
+  const bool sums_;
   std::vector<float> weights_;
-  std::vector<float> sum_;                   // of the contributions so far; empty with one contribution an update
+  std::vector<float> sum_;                   // of the contributions so far; empty where each is applied as it comes
+  int32_t complete_ = 0;                     // with clipping: parts whose sum waits for the others
   std::vector<Part> parts_;
   std::vector<int64_t> versions_;
   std::vector<int64_t> staleness_histogram_;

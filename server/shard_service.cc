@@ -41,11 +41,12 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
                                                                    int32_t index, Transport& transport) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
-  int64_t shard_count = 0;
-  for (const Range& part : ShardParts(layout, spec.strategy().parameter_server().servers(), index)) {
-    shard_count += part.count;
-  }
-  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), shard_count));
+  const std::vector<Range> parts = ShardParts(layout, spec.strategy().parameter_server().servers(), index);
+  UpdateScope scope;
+  for (const Range& part : parts) scope.count += part.count;
+  scope.workers = spec.training().workers();
+  scope.statistics = ShardStatistics(parts, layout.statistics());
+  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
   return std::unique_ptr<ShardService>(
       new ShardService(spec, layout, initial_weights, index, transport, std::move(codec), std::move(update)));
 }

@@ -1,5 +1,7 @@
 #include "common/exchange/parts.h"
 
+#include <algorithm>
+
 namespace ringmaster {
 
 std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server) {
@@ -15,6 +17,20 @@ std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const f
     shard.insert(shard.end(), arena.begin() + part.begin, arena.begin() + part.end());
   }
   return shard;
+}
+
+std::vector<Range> ShardStatistics(absl::Span<const Range> parts, absl::Span<const Range> statistics) {
+  std::vector<Range> found;
+  int64_t shard_begin = 0;  // of the part, in the shard's arena
+  for (const Range& part : parts) {
+    for (const Range& range : statistics) {
+      const int64_t begin = std::max(part.begin, range.begin);
+      const int64_t end = std::min(part.end(), range.end());
+      if (begin < end) found.push_back({shard_begin + begin - part.begin, end - begin});
+    }
+    shard_begin += part.count;
+  }
+  return found;
 }
 
 int64_t EncodePullNote(const PullNote& note) {

@@ -26,6 +26,10 @@ std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_
 // The shard's slices of the arena, gathered into one vector.
 std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena);
 
+// The elements of a shard's own arena that are running statistics, given those of the whole arena: rising, not
+// overlapping, as both arguments are.
+std::vector<Range> ShardStatistics(absl::Span<const Range> parts, absl::Span<const Range> statistics);
+
 // What a pull request says in its note: the worker's clock, and whether it waits for all updates of earlier clocks
 // (Drain). A worker that is done says so instead.
 struct PullNote {

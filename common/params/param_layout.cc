@@ -18,7 +18,13 @@ ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements) : p
     param.count = 1;
     for (int64_t extent : param.shape) param.count *= extent;
     count_ += param.count;
-    absl::StrAppend(&identity, param.name, "[", absl::StrJoin(param.shape, ","), "]");
+    absl::StrAppend(&identity, param.name, "[", absl::StrJoin(param.shape, ","), "]", param.statistic ? "~" : "");
+    if (!param.statistic || param.count == 0) continue;
+    if (!statistics_.empty() && statistics_.back().end() == param.begin) {
+      statistics_.back().count += param.count;
+    } else {
+      statistics_.push_back({param.begin, param.count});
+    }
   }
   for (int64_t begin = 0; begin < count_; begin += bucket_elements) {
     const int32_t id = static_cast<int32_t>(buckets_.size());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "common/base/partition.h"
 
 namespace ringmaster {
 
@@ -33,19 +34,23 @@ struct Bucket {
 // Immutable after construction; thread-safe.
 class ParamLayout {
  public:
-  // `params` in the order backward finishes them, with name and shape set; begin and count are filled in here.
+  // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and count are filled in
+  // here.
   ParamLayout(std::vector<Param> params, int64_t bucket_elements);
 
   absl::Span<const Param> params() const { return params_; }
   absl::Span<const Bucket> buckets() const { return buckets_; }
   // Elements of the whole arena.
   int64_t count() const { return count_; }
-  // Of names, shapes and buckets: equal on all ranks of a run.
+  // The elements that are running statistics: rising, not overlapping, neighbours joined. Mostly none.
+  absl::Span<const Range> statistics() const { return statistics_; }
+  // Of names, shapes, kinds and buckets: equal on all ranks of a run.
   uint64_t fingerprint() const { return fingerprint_; }
 
  private:
   std::vector<Param> params_;
   std::vector<Bucket> buckets_;
+  std::vector<Range> statistics_;
   int64_t count_ = 0;
   uint64_t fingerprint_ = 0;
 };

@@ -12,21 +12,28 @@ namespace ringmaster {
 // they made: the same data gives the same rate under every consistency model. Immutable, thread-safe.
 class LearningRate {
  public:
-  // From the resolved `spec`: constant, or stepped where `step_schedule` is present. InvalidArgument names the field
-  // that is missing or out of range.
-  static absl::StatusOr<LearningRate> Create(const OptimizerSpec& spec);
+  // From the resolved `spec`; `workers` is the N of the run, `single` included, which stands for N workers.
+  // InvalidArgument names the field that is missing or out of range, or the second of two schedules.
+  static absl::StatusOr<LearningRate> Create(const OptimizerSpec& spec, int32_t workers);
 
-  // learning_rate * factor^(samples_seen div every_samples), computed in double precision and rounded once to float.
-  // The power is taken by repeated squaring, so that every machine gets the same bits.  samples_seen >= 0.
+  // The rate of the update that comes after `samples_seen` >= 0 samples. The full rate is learning_rate, times N with
+  // scale_with_workers. Over the first warmup_samples it rises linearly from 0; from there on, with t samples more:
+  //   constant  full
+  //   step      full * factor^(t div every_samples)
+  //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2), from total_samples on full * floor
+  // Computed in double precision and rounded once to float, by additions, multiplications and divisions alone (powers by
+  // repeated squaring, the cosine by a polynomial), so that every machine gets the same bits.
   float At(int64_t samples_seen) const;
 
  private:
-  LearningRate(double base, double factor, int64_t every_samples)
-      : base_(base), factor_(factor), every_samples_(every_samples) {}
+  LearningRate() = default;
 
-  double base_;
-  double factor_;
-  int64_t every_samples_;  // 0: constant
+  double full_ = 0;
+  int64_t warmup_samples_ = 0;
+  double factor_ = 1;
+  int64_t every_samples_ = 0;   // 0: no steps
+  double floor_ = 0;
+  int64_t total_samples_ = 0;   // 0: no cosine
 };
 
 }  // namespace ringmaster

@@ -49,6 +49,18 @@ bool IsFinite(float value) {
   return (bits & 0x7F800000u) != 0x7F800000u;
 }
 
+// The sum of term(values[i]) over eight interleaved partial sums, added pairwise at the end.
+template <typename Term>
+double InterleavedSum(absl::Span<const float> values, Term term) {
+  double sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= values.size(); i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += term(static_cast<double>(values[i + lane]));
+  }
+  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += term(static_cast<double>(values[i]));
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 }  // namespace
 
 void Add(absl::Span<const float> in, absl::Span<float> out) {
@@ -83,14 +95,59 @@ void ScaleThenAdd(float factor, absl::Span<const float> in, absl::Span<float> ou
   for (size_t i = 0; i < in.size(); ++i) to[i] = factor * to[i] + from[i];
 }
 
-double SumOfMagnitudes(absl::Span<const float> values) {
-  double sums[8] = {};
+void ScaleInto(float factor, absl::Span<const float> in, absl::Span<float> out) {
+  RM_CHECK(in.size() == out.size());
+  const float* __restrict from = in.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < in.size(); ++i) to[i] = factor * from[i];
+}
+
+void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y, absl::Span<float> out) {
+  RM_CHECK(x.size() == out.size() && y.size() == out.size());
+  const float* __restrict first = x.data();
+  const float* __restrict second = y.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < out.size(); ++i) to[i] = a * first[i] + b * second[i];
+}
+
+void Blend(float keep, float share, absl::Span<const float> in, absl::Span<float> out) {
+  RM_CHECK(in.size() == out.size());
+  const float* __restrict from = in.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < in.size(); ++i) to[i] = keep * to[i] + share * from[i];
+}
+
+void AdamStep(const AdamFactors& f, absl::Span<const float> gradient, absl::Span<float> first,
+              absl::Span<float> second, absl::Span<float> weights) {
+  const size_t count = weights.size();
+  RM_CHECK(gradient.size() == count && first.size() == count && second.size() == count);
+  const __m256 epsilon = _mm256_set1_ps(f.epsilon);
   size_t i = 0;
-  for (; i + 8 <= values.size(); i += 8) {
-    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += std::fabs(static_cast<double>(values[i + lane]));
+  for (; i + 8 <= count; i += 8) {
+    const __m256 g = _mm256_loadu_ps(gradient.data() + i);
+    const __m256 m = _mm256_set1_ps(f.first_keep) * _mm256_loadu_ps(first.data() + i) +
+                     _mm256_set1_ps(f.first_share) * g;
+    const __m256 v = _mm256_set1_ps(f.second_keep) * _mm256_loadu_ps(second.data() + i) +
+                     (_mm256_set1_ps(f.second_share) * g) * g;
+    const __m256 divisor = _mm256_sqrt_ps(v) * _mm256_set1_ps(f.root_factor) + epsilon;
+    const __m256 w = _mm256_loadu_ps(weights.data() + i) - _mm256_set1_ps(f.step) * (m / divisor);
+    _mm256_storeu_ps(first.data() + i, m);
+    _mm256_storeu_ps(second.data() + i, v);
+    _mm256_storeu_ps(weights.data() + i, w);
   }
-  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += std::fabs(static_cast<double>(values[i]));
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  for (; i < count; ++i) {
+    first[i] = f.first_keep * first[i] + f.first_share * gradient[i];
+    second[i] = f.second_keep * second[i] + (f.second_share * gradient[i]) * gradient[i];
+    weights[i] -= f.step * (first[i] / (std::sqrt(second[i]) * f.root_factor + f.epsilon));
+  }
+}
+
+double SumOfSquares(absl::Span<const float> values) {
+  return InterleavedSum(values, [](double value) { return value * value; });
+}
+
+double SumOfMagnitudes(absl::Span<const float> values) {
+  return InterleavedSum(values, [](double value) { return std::fabs(value); });
 }
 
 size_t FirstNotFinite(absl::Span<const float> values) {

@@ -26,6 +26,36 @@ void SubtractScaled(float rate, absl::Span<const float> gradient, absl::Span<flo
 // out[i] = factor * out[i] + in[i], two roundings
 void ScaleThenAdd(float factor, absl::Span<const float> in, absl::Span<float> out);
 
+// out[i] = factor * in[i]
+void ScaleInto(float factor, absl::Span<const float> in, absl::Span<float> out);
+
+// out[i] = a * x[i] + b * y[i], three roundings
+void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y, absl::Span<float> out);
+
+// out[i] = keep * out[i] + share * in[i], three roundings
+void Blend(float keep, float share, absl::Span<const float> in, absl::Span<float> out);
+
+// The numbers of one step of Adam that are the same for all elements.
+struct AdamFactors {
+  float first_keep = 0;     // beta1
+  float first_share = 0;    // 1 - beta1
+  float second_keep = 0;    // beta2
+  float second_share = 0;   // 1 - beta2
+  float root_factor = 0;    // 1 / sqrt(1 - beta2^t)
+  float epsilon = 0;
+  float step = 0;           // rate / (1 - beta1^t)
+};
+
+// first[i] = first_keep * first[i] + first_share * gradient[i]
+// second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
+// weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))
+// Each operation rounds once, the root too.
+void AdamStep(const AdamFactors& factors, absl::Span<const float> gradient, absl::Span<float> first,
+              absl::Span<float> second, absl::Span<float> weights);
+
+// The sum of values[i]^2 in double precision, in the order of SumOfMagnitudes. The squares are exact.
+double SumOfSquares(absl::Span<const float> values);
+
 // The sum of |values[i]| in double precision, over eight interleaved partial sums that are added pairwise at the end:
 // one fixed order, so the same bits everywhere. Infinite or NaN when a value is.
 double SumOfMagnitudes(absl::Span<const float> values);

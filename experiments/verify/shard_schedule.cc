@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<ShardUnderCheck>> MakeShard(const ScheduleCase& c
   spec.set_name("sgd");
   spec.set_learning_rate(1.0f);
   const int64_t count = c.workers * c.steps;
-  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec, c.parts * count));
+  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec, {c.parts * count}));
   const ShardPlan plan{c.workers, c.bsp ? c.workers : 1, c.bound, c.workers, std::vector<int64_t>(c.parts, count)};
   return factory(plan, std::move(update), std::vector<float>(c.parts * count, 0.0f));
 }

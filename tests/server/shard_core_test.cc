@@ -25,7 +25,7 @@ OptimizerSpec Sgd(float rate) {
 }
 
 ShardCore Core(ShardPlan plan, const OptimizerSpec& spec, const Floats& weights) {
-  absl::StatusOr<std::unique_ptr<UpdateRule>> update = CreateUpdateRule(spec, static_cast<int64_t>(weights.size()));
+  absl::StatusOr<std::unique_ptr<UpdateRule>> update = CreateUpdateRule(spec, {static_cast<int64_t>(weights.size())});
   EXPECT_TRUE(update.ok()) << update.status();
   return ShardCore(std::move(plan), *std::move(update), weights);
 }

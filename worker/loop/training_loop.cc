@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/base/partition.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/update/update_rule.h"
@@ -21,6 +22,9 @@ namespace {
 double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
+
+// Names the stream of dropout masks among those of the training seed.
+constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
   return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
@@ -47,6 +51,14 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       weights_(*setup.initial_weights),
       batch_logs_(micro_batches_) {}
 
+uint64_t TrainingLoop::DropoutSeed(int32_t rank, int64_t step, int32_t micro_batch) const {
+  uint64_t seed = MixSeed(training_.seed(), kDropoutStream);
+  for (const int64_t stream : {int64_t{rank}, step, int64_t{micro_batch}}) {
+    seed = MixSeed(seed, static_cast<uint64_t>(stream));
+  }
+  return seed;
+}
+
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
   std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
   RM_RETURN_IF_ERROR(loop->Prepare());
@@ -64,7 +76,9 @@ absl::Status TrainingLoop::Prepare() {
                       Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
   RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec),
                                                    setup_.dataset->train.shape));
-  RM_ASSIGN_OR_RETURN(update_, CreateUpdateRule(setup_.spec->optimizer(), layout.count()));
+  UpdateScope scope{layout.count(), training_.workers(), {}};
+  scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
+  RM_ASSIGN_OR_RETURN(update_, CreateUpdateRule(setup_.spec->optimizer(), std::move(scope)));
   WorkerLink link;
   link.rank = setup_.rank;
   link.workers = training_.workers();
@@ -158,6 +172,8 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
     ScopedPhase phase(step_times_, Phase::kUpload);
     RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(batch_)));
+    batch.training = true;
+    batch.dropout_seed = DropoutSeed(setup_.rank + micro_batch, step, 0);
   }
   {
     Enter("forward");

@@ -71,6 +71,8 @@ class TrainingLoop {
   absl::Status Train(WorkerReport* report);
   absl::Status RunStep(int64_t step);
   absl::Status Compute(int64_t step, int32_t micro_batch);
+  // Of one training batch, by the rank it stands for: every arm drops the same activations.
+  uint64_t DropoutSeed(int32_t rank, int64_t step, int32_t micro_batch) const;
   absl::Status BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket);
   absl::Status EvaluateAll(int64_t samples_seen, WorkerReport* report);
   absl::Status ScoreTrainingSet(WorkerReport* report);

@@ -16,7 +16,7 @@ class LocalUpdate {
 
   void Remember(const Bucket& bucket, absl::Span<const float> gradient) { gradients_[bucket.id] = gradient; }
 
-  // Counts as the phase "update".
+  // Clips by the norm over all buckets, where the rule clips. Counts as the phase "update".
   void Apply(int64_t step);
 
  private:

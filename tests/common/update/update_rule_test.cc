@@ -29,7 +29,7 @@ OptimizerSpec Momentum(float rate, float momentum) {
 }
 
 std::unique_ptr<UpdateRule> Create(const OptimizerSpec& spec, int64_t count) {
-  absl::StatusOr<std::unique_ptr<UpdateRule>> rule = CreateUpdateRule(spec, count);
+  absl::StatusOr<std::unique_ptr<UpdateRule>> rule = CreateUpdateRule(spec, {count});
   EXPECT_TRUE(rule.ok()) << rule.status();
   return *std::move(rule);
 }
@@ -158,7 +158,7 @@ TEST(LearningRate, DropsExactlyAfterEverySamples) {
   OptimizerSpec spec = Sgd(0.5f);
   spec.mutable_step_schedule()->set_every_samples(1000);
   spec.mutable_step_schedule()->set_factor(0.5f);
-  const absl::StatusOr<LearningRate> rate = LearningRate::Create(spec);
+  const absl::StatusOr<LearningRate> rate = LearningRate::Create(spec, 1);
   ASSERT_TRUE(rate.ok()) << rate.status();
   EXPECT_EQ(rate->At(0), 0.5f);
   EXPECT_EQ(rate->At(999), 0.5f);
@@ -183,7 +183,7 @@ TEST(LearningRate, OfTheUpdateFollowsSamplesSeenNotTheNumberOfUpdates) {
 
 TEST(UpdateRule, NamesTheFieldThatIsWrong) {
   const auto error = [](const OptimizerSpec& spec) {
-    const absl::Status status = CreateUpdateRule(spec, 1).status();
+    const absl::Status status = CreateUpdateRule(spec, {1}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
   };

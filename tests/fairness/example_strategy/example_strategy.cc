@@ -69,7 +69,7 @@ class ExampleStrategy : public SyncStrategy {
         Add(decoded, sum);
       }
     }
-    link_.update->Apply({bucket.begin, step * link_.global_batch}, sum,
+    link_.update->Apply({bucket.begin, step * link_.global_batch, step}, sum,
                         link_.weights->front().subspan(bucket.begin, bucket.count));
     return absl::OkStatus();
   }

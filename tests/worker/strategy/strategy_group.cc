@@ -51,7 +51,7 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
       above_(above_meter ? above_meter(*transport_) : nullptr),
       weights_(initial_weights),
       gradients_{std::vector<float>(layout.count()), std::vector<float>(layout.count())},
-      update_(ValueOf(CreateUpdateRule(spec.optimizer(), layout.count()))) {
+      update_(ValueOf(CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))) {
   WorkerLink link;
   link.rank = rank;
   link.workers = spec.training().workers();
