@@ -3,6 +3,7 @@
 #include <cstring>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/worker/kernels/device_array.h"
 #include "tests/worker/kernels/op_suite.h"
@@ -105,6 +106,27 @@ TEST(CpuLibrary, ALabelOutsideTheClassesIsRefusedByRow) {
       {2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("label 10 in row 1"), absl::string_view::npos) << status;
+}
+
+TEST(CpuLibrary, ATokenOutsideTheVocabularyIsRefusedByRowAndNothingIsWritten) {
+  auto kernels = CreateCpuLibrary();
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  const std::vector<float> table(4), gradient(6, 1.0f);
+  std::vector<float> output(6, 7.0f), token_gradient(4, 7.0f), position_gradient(2, 7.0f);
+  for (const int32_t wrong : {-1, 2}) {
+    const std::vector<int32_t> tokens = {1, 0, wrong};
+    const absl::Status forward =
+        (*kernels)->Embedding({3, 1, 2, 2, tokens.data(), table.data(), table.data(), output.data()});
+    const absl::Status backward = (*kernels)->EmbeddingGradient(
+        {3, 1, 2, 2, tokens.data(), gradient.data(), token_gradient.data(), position_gradient.data(), false});
+    for (const absl::Status& status : {forward, backward}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_NE(status.message().find(absl::StrCat("token ", wrong, " in row 2")), absl::string_view::npos) << status;
+    }
+  }
+  EXPECT_EQ(output, std::vector<float>(6, 7.0f));
+  EXPECT_EQ(token_gradient, std::vector<float>(4, 7.0f));
+  EXPECT_EQ(position_gradient, std::vector<float>(2, 7.0f));
 }
 
 TEST(CpuLibrary, TargetNamesTheBlasAndItsInstructionSet) {

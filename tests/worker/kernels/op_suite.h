@@ -1,7 +1,9 @@
 #ifndef RINGMASTER_TESTS_WORKER_KERNELS_OP_SUITE_H_
 #define RINGMASTER_TESTS_WORKER_KERNELS_OP_SUITE_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "common/base/random.h"
@@ -24,6 +26,13 @@ class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
   std::vector<float> RandomFloats(int64_t count);
   // 0 to 3 elements, to start an array at.
   int64_t RandomOffset() { return static_cast<int64_t>(random_.Below(4)); }
+
+  // The arrays that an operation wrote.
+  using Outputs = std::vector<std::vector<float>>;
+  // An operation on a library, with its arrays so many floats off their allocation.
+  using Operation = std::function<Outputs(KernelLibrary& kernels, int64_t offset)>;
+  // What `operation` gives on the library under test. Run again at other addresses it must give the same bits.
+  Outputs Repeat(const Operation& operation, const std::string& what);
 
   KernelLibrary& kernels() { return *kernels_; }
   ReferenceLibrary reference_;

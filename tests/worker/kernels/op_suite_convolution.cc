@@ -1,0 +1,85 @@
+#include "absl/strings/str_cat.h"
+#include "tests/worker/kernels/comparisons.h"
+#include "tests/worker/kernels/device_array.h"
+#include "tests/worker/kernels/op_suite.h"
+
+namespace ringmaster {
+
+using Floats = DeviceArray<float>;
+
+namespace {
+
+struct WindowCase {
+  ConvShape shape;
+  int64_t image_begin, image_count;
+};
+
+// Channels, images, height, width, kernel, padding and stride; the images worked on.
+std::vector<WindowCase> WindowCases() {
+  return {{{1, 1, 1, 1, 1, 0}, 0, 1},    {{1, 4, 28, 28, 5, 0}, 0, 4},   {{3, 5, 9, 7, 3, 0}, 1, 3},
+          {{20, 3, 12, 12, 5, 0}, 1, 2}, {{2, 3, 6, 11, 3, 1}, 0, 3},    {{2, 2, 5, 4, 5, 2}, 1, 1},
+          {{1, 2, 3, 2, 5, 3}, 0, 2},    {{2, 3, 8, 19, 4, 0}, 2, 1},    {{2, 3, 8, 8, 3, 1}, 1, 0},
+          {{4, 2, 6, 16, 1, 0}, 0, 2},   {{1, 2, 10, 39, 5, 2}, 0, 2},   {{2, 3, 9, 7, 3, 1, 2}, 0, 3},
+          {{3, 2, 8, 8, 3, 1, 2}, 1, 1}, {{2, 2, 7, 33, 1, 0, 2}, 0, 2}, {{1, 3, 11, 5, 2, 0, 3}, 1, 2},
+          {{2, 1, 3, 2, 5, 3, 4}, 0, 1}, {{1, 2, 1, 1, 3, 1, 2}, 0, 2}};
+}
+
+std::string Describe(const WindowCase& window) {
+  const ConvShape& shape = window.shape;
+  return absl::StrCat("channels=", shape.channels, " images=", shape.images, " height=", shape.height,
+                      " width=", shape.width, " kernel=", shape.kernel, " padding=", shape.padding,
+                      " stride=", shape.stride, " begin=", window.image_begin, " count=", window.image_count);
+}
+
+int64_t InputElements(const ConvShape& shape) { return shape.channels * shape.images * shape.height * shape.width; }
+
+int64_t ColumnElements(const WindowCase& window) {
+  const ConvShape& shape = window.shape;
+  return shape.channels * shape.kernel * shape.kernel * window.image_count * shape.out_height() * shape.out_width();
+}
+
+}  // namespace
+
+TEST_P(KernelOpTest, Im2ColGivesTheReferencesValues) {
+  for (const WindowCase& window : WindowCases()) {
+    const std::vector<float> input = RandomFloats(InputElements(window.shape));
+    std::vector<float> expected(ColumnElements(window));
+    Floats device_input(kernels(), input, RandomOffset());
+    Floats columns = Floats::Poisoned(kernels(), ColumnElements(window), RandomOffset());
+    Im2ColCall call{window.shape, window.image_begin, window.image_count, device_input.data(), columns.data()};
+    ASSERT_EQ(kernels().Im2Col(call), absl::OkStatus()) << Describe(window);
+    call.input = input.data();
+    call.columns = expected.data();
+    ASSERT_EQ(reference_.Im2Col(call), absl::OkStatus());
+    ExpectSame(columns.Download(), expected, Describe(window));
+  }
+}
+
+// A pixel takes part in at most kernel^2 windows: as many additions, relative to the sum of absolute terms.
+TEST_P(KernelOpTest, Col2ImAddsToTheImagesInTheRangeAlone) {
+  for (const WindowCase& window : WindowCases()) {
+    const std::vector<float> columns = RandomFloats(ColumnElements(window));
+    const std::vector<float> before = RandomFloats(InputElements(window.shape));
+    const std::vector<float> absolute = Absolute(columns);
+    std::vector<float> expected = before, scale = Absolute(before);
+    Floats device_columns(kernels(), columns, RandomOffset()), gradient(kernels(), before, RandomOffset());
+    Col2ImCall call{window.shape, window.image_begin, window.image_count, device_columns.data(), gradient.data()};
+    ASSERT_EQ(kernels().Col2Im(call), absl::OkStatus()) << Describe(window);
+    call.columns = columns.data();
+    call.input_gradient = expected.data();
+    ASSERT_EQ(reference_.Col2Im(call), absl::OkStatus());
+    call.columns = absolute.data();
+    call.input_gradient = scale.data();
+    ASSERT_EQ(reference_.Col2Im(call), absl::OkStatus());
+    const std::vector<float> actual = gradient.Download();
+    const double taps = static_cast<double>(window.shape.kernel * window.shape.kernel);
+    ExpectWithin(actual, expected, scale, (taps + 1) * kRounding, Describe(window));
+    for (int64_t i = 0; i < gradient.count(); ++i) {
+      const int64_t image = i / (window.shape.height * window.shape.width) % window.shape.images;
+      const bool in_range = image >= window.image_begin && image < window.image_begin + window.image_count;
+      ASSERT_TRUE(in_range || actual[i] == before[i]) << Describe(window) << ": image " << image << " was changed";
+    }
+  }
+}
+
+}  // namespace ringmaster
