@@ -121,5 +121,111 @@ TEST(ReferenceLibrary, SoftmaxCrossEntropyOfKnownProbabilities) {
   for (int i = 0; i < 4; ++i) EXPECT_NEAR(gradient[i], expected[i], 1e-6) << i;
 }
 
+TEST(ReferenceLibrary, AStrideOfTwoTakesEverySecondWindow) {
+  ReferenceLibrary reference;
+  const ConvShape shape{1, 1, 3, 4, 2, 0, 2};  // 1 x 2 windows; the last row and no column is left over
+  const Values input = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  Values columns(8), gradient(12, 1.0f);
+  ASSERT_EQ(reference.Im2Col({shape, 0, 1, input.data(), columns.data()}), absl::OkStatus());
+  EXPECT_EQ(columns, (Values{1, 3, 2, 4, 5, 7, 6, 8}));
+  ASSERT_EQ(reference.Col2Im({shape, 0, 1, columns.data(), gradient.data()}), absl::OkStatus());
+  EXPECT_EQ(gradient, (Values{2, 3, 4, 5, 6, 7, 8, 9, 1, 1, 1, 1}));
+}
+
+TEST(ReferenceLibrary, ReluAndAddWorkInPlace) {
+  ReferenceLibrary reference;
+  Values data = {-1, 0, 2};
+  ASSERT_EQ(reference.Relu({data.data(), 3}), absl::OkStatus());
+  EXPECT_EQ(data, (Values{0, 0, 2}));
+  const Values more = {10, 20, 30};
+  ASSERT_EQ(reference.Add({more.data(), data.data(), 3}), absl::OkStatus());
+  EXPECT_EQ(data, (Values{10, 20, 32}));
+}
+
+TEST(ReferenceLibrary, GeluAddsTheBiasFirstAndLeavesItInTheInput) {
+  ReferenceLibrary reference;
+  const Values bias = {1, -1};
+  Values input = {0, 0, -1, 3}, output(4);
+  ASSERT_EQ(reference.Gelu({input.data(), 2, 2, bias.data(), output.data()}), absl::OkStatus());
+  EXPECT_EQ(input, (Values{1, -1, 0, 2}));
+  // The tanh form's values, which differ from those of the exact form (0.84134, -0.15866, 0, 1.95450) in the fourth
+  // digit.
+  const Values expected = {0.841192f, -0.158808f, 0.0f, 1.954598f};
+  for (int i = 0; i < 4; ++i) EXPECT_NEAR(output[i], expected[i], 1e-6) << i;
+}
+
+TEST(ReferenceLibrary, AveragePoolIsTheMean) {
+  ReferenceLibrary reference;
+  const Values input = {1, 2, 3, 10, 20, 60};
+  Values output(2), gradient(6);
+  ASSERT_EQ(reference.AveragePool({2, 3, input.data(), output.data()}), absl::OkStatus());
+  EXPECT_EQ(output, (Values{2, 30}));
+  ASSERT_EQ(reference.AveragePoolBackward({2, 3, output.data(), gradient.data()}), absl::OkStatus());
+  const float third = 2.0f / 3.0f;
+  EXPECT_EQ(gradient, (Values{third, third, third, 10, 10, 10}));
+}
+
+// Groups of the numbers 1 and 3: mean 2, variance 1 (corrected 2), normalized -1 and 1.
+TEST(ReferenceLibrary, NormTakesRowsFeaturesOrGroupsOfChannels) {
+  ReferenceLibrary reference;
+  const Values gain = {1, 10}, bias = {0, 5};
+  const auto norm = [&](const NormShape& shape, const Values& input) {
+    Values output(input.size()), mean(shape.groups()), inverse(shape.groups()), variance(shape.groups());
+    EXPECT_EQ(reference.Norm({shape, 1e-12f, input.data(), gain.data(), bias.data(), output.data(), mean.data(),
+                              inverse.data(), variance.data()}),
+              absl::OkStatus());
+    EXPECT_EQ(mean, Values(shape.groups(), 2.0f));
+    EXPECT_EQ(inverse, Values(shape.groups(), 1.0f));
+    EXPECT_EQ(variance, Values(shape.groups(), 2.0f));
+    return output;
+  };
+  EXPECT_EQ(norm({NormKind::kLayer, 2, 2}, {1, 3, 3, 1}), (Values{-1, 15, 1, -5}));
+  EXPECT_EQ(norm({NormKind::kBatch, 2, 2, 1}, {1, 3, 3, 1}), (Values{-1, 1, 15, -5}));
+  // Two images of one pixel, both channels one group: [channel][image].
+  EXPECT_EQ(norm({NormKind::kGroup, 2, 2, 1, 1}, {1, 3, 3, 1}), (Values{-1, 1, 15, -5}));
+  EXPECT_EQ(norm({NormKind::kGroup, 1, 2, 2, 2}, {1, 3, 3, 1}), (Values{-1, 1, 15, -5}));
+}
+
+TEST(ReferenceLibrary, NormInferenceUsesTheGivenStatistics) {
+  ReferenceLibrary reference;
+  const Values input = {4, 6, 1, 2}, mean = {4, 0}, variance = {4, 0.25f}, gain = {1, 2}, bias = {0, 1};
+  Values output(4);
+  ASSERT_EQ(reference.NormInference({{NormKind::kBatch, 2, 2, 1}, 1e-12f, input.data(), mean.data(), variance.data(),
+                                     gain.data(), bias.data(), output.data()}),
+            absl::OkStatus());
+  EXPECT_EQ(output, (Values{0, 1, 5, 9}));
+}
+
+TEST(ReferenceLibrary, EmbeddingAddsPositionsThatStartAgainEachSequence) {
+  ReferenceLibrary reference;
+  const std::vector<int32_t> tokens = {1, 0, 1};
+  const Values token_table = {1, 2, 3, 4}, position_table = {10, 20, 30, 40};
+  Values output(6);
+  ASSERT_EQ(reference.Embedding({3, 2, 2, 2, tokens.data(), token_table.data(), position_table.data(), output.data()}),
+            absl::OkStatus());
+  EXPECT_EQ(output, (Values{13, 24, 31, 42, 13, 24}));
+}
+
+// Keys are all 0, so that a token sees itself and all before it alike.
+TEST(ReferenceLibrary, AttentionOfEqualScoresIsTheRunningMeanOfTheValues) {
+  ReferenceLibrary reference;
+  const Values qkv = {1, 0, 2, 5, 0, 4, 7, 0, 9};  // three tokens of query, key, value
+  Values probabilities(9), output(3);
+  ASSERT_EQ(reference.Attention({{1, 3, 1, 1}, qkv.data(), probabilities.data(), output.data()}), absl::OkStatus());
+  const float third = 1.0f / 3.0f;
+  EXPECT_EQ(probabilities, (Values{1, 0, 0, 0.5f, 0.5f, 0, third, third, third}));
+  EXPECT_FLOAT_EQ(output[0], 2);
+  EXPECT_FLOAT_EQ(output[1], 3);
+  EXPECT_FLOAT_EQ(output[2], 5);
+}
+
+TEST(ReferenceLibrary, CopyFloatsCopies) {
+  ReferenceLibrary reference;
+  const Values from = {1, 2, 3};
+  Values to(3);
+  ASSERT_EQ(reference.CopyFloats(from.data(), to.data(), 3), absl::OkStatus());
+  EXPECT_EQ(to, from);
+}
+
 }  // namespace
 }  // namespace ringmaster
