@@ -20,6 +20,7 @@ LIBRARY_HEADERS = [
     ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas"]),
     ("CLI11", r"CLI/", ["experiments/cli"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
+    ("zlib", r"zlib\.h", ["worker/data", "tests/worker/data"]),
     ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
 ]
 

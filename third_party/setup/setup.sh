@@ -8,7 +8,7 @@ readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
   g++ pkg-config protobuf-compiler protobuf-compiler-grpc
   libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
-  nlohmann-json3-dev
+  nlohmann-json3-dev zlib1g-dev
 )
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev)
 

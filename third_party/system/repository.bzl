@@ -39,6 +39,7 @@ _LIBRARIES = {
     "protobuf": (["protobuf"], [], "google/protobuf/message.h", "libprotobuf-dev"),
     "spdlog": (["spdlog"], [], "spdlog/spdlog.h", "libspdlog-dev"),
     "sqlite3": (["sqlite3"], [], "sqlite3.h", "libsqlite3-dev"),
+    "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 
 _FOUND = """

@@ -46,14 +46,13 @@ absl::StatusOr<TextSplits> Split(const TextSpec& spec) {
       kRemedy);
 }
 
-absl::StatusOr<Samples> LoadSplit(const TextSpec& spec, const SampleShape& shape, int64_t begin, int64_t count) {
+// `text` begins with the split.
+Samples CutSplit(const unsigned char* text, const SampleShape& shape, int64_t count) {
   const int64_t tokens = count * shape.context;
-  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> bytes,
-                      ReadDataFile(spec.file(), begin, tokens + 1, kRemedy));
   Samples samples;
   samples.shape = shape;
-  samples.tokens.assign(bytes.begin(), bytes.end() - 1);
-  samples.labels.assign(bytes.begin() + 1, bytes.end());
+  samples.tokens.assign(text, text + tokens);
+  samples.labels.assign(text + 1, text + 1 + tokens);
   return samples;
 }
 
@@ -69,8 +68,11 @@ absl::StatusOr<Dataset> LoadText(const TextSpec& spec, int64_t train_count, int6
   RM_CHECK(train_count > 0 && train_count <= splits.extent.train_count);
   RM_CHECK(test_count > 0 && test_count <= splits.extent.test_count);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadSplit(spec, splits.extent.shape, 0, train_count));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadSplit(spec, splits.extent.shape, splits.test_begin, test_count));
+  RM_ASSIGN_OR_RETURN(DataFile file, DataFile::Open(spec.file(), kRemedy));
+  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> text,
+                      file.Read(splits.test_begin + test_count * spec.context() + 1));
+  dataset.train = CutSplit(text.data(), splits.extent.shape, train_count);
+  dataset.test = CutSplit(text.data() + splits.test_begin, splits.extent.shape, test_count);
   return dataset;
 }
 

@@ -1,10 +1,12 @@
 #include "worker/data/idx.h"
 
 #include <sys/stat.h>
+#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -116,7 +118,127 @@ TEST_F(Idx, AWrongMagicNumberIsNamedWithTheExpectedOne) {
 
 TEST_F(Idx, ACompressedFileIsRecognized) {
   Write("train-labels-idx1-ubyte", "\x1f\x8b and so on");
-  EXPECT_THAT(ErrorOf(), HasSubstr("found a gzip file"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found a gzip file, expected an uncompressed one; rename it to end in .gz"));
+}
+
+// Puts `name`'s twin in gzip in its place.
+class CompressedIdx : public Idx {
+ protected:
+  void Compress(const std::string& name, const std::string& bytes) {
+    std::remove((dir_ + "/" + name).c_str());
+    gzFile file = gzopen((dir_ + "/" + name + ".gz").c_str(), "wb");
+    ASSERT_NE(file, nullptr);
+    ASSERT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())), static_cast<int>(bytes.size()));
+    ASSERT_EQ(gzclose(file), Z_OK);
+  }
+
+  std::string Content(const std::string& name) {
+    std::ifstream file(dir_ + "/" + name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+
+  // What only reading the whole stream finds.
+  std::string LoadingError() {
+    const auto dataset = LoadDataset(spec_);
+    EXPECT_FALSE(dataset.ok());
+    return std::string(dataset.status().message());
+  }
+};
+
+TEST_F(CompressedIdx, IsTheSameDatasetWhereThePlainFilesAreAbsent) {
+  const auto plain = LoadDataset(spec_);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  Compress("train-images-idx3-ubyte", Images(12, 4, 3));
+  Compress("train-labels-idx1-ubyte", Labels(12));
+  Compress("t10k-labels-idx1-ubyte", Labels(5));  // its images stay plain
+  const auto compressed = LoadDataset(spec_);
+  ASSERT_TRUE(compressed.ok()) << compressed.status();
+  EXPECT_EQ(compressed->train.features, plain->train.features);
+  EXPECT_EQ(compressed->train.labels, plain->train.labels);
+  EXPECT_EQ(compressed->test.features, plain->test.features);
+  EXPECT_EQ(compressed->test.labels, plain->test.labels);
+  spec_.set_train_limit(5);
+  const auto limited = LoadDataset(spec_);
+  ASSERT_TRUE(limited.ok()) << limited.status();
+  EXPECT_EQ(limited->train.count(), 5);
+}
+
+TEST_F(CompressedIdx, ThePlainFileWinsWhereBothAreThere) {
+  Compress("train-labels-idx1-ubyte", Labels(9));
+  Write("train-labels-idx1-ubyte", Labels(12));
+  EXPECT_TRUE(LoadDataset(spec_).ok());
+}
+
+TEST_F(CompressedIdx, AStreamOfAnotherLengthThanItsHeaderSaysIsRefusedBeforeItIsRead) {
+  Compress("train-images-idx3-ubyte", Images(12, 4, 3).substr(0, 159));
+  EXPECT_THAT(ErrorOf(), HasSubstr("train-images-idx3-ubyte.gz: found"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("announces 159 bytes uncompressed (truncated or damaged), expected 160 bytes for"));
+  Compress("train-images-idx3-ubyte", Images(12, 4, 3) + "x");
+  EXPECT_THAT(ErrorOf(), HasSubstr("announces 161 bytes"));
+}
+
+TEST_F(CompressedIdx, ATruncatedFileIsRefused) {
+  Compress("train-images-idx3-ubyte", Images(12, 4, 3));
+  const std::string whole = Content("train-images-idx3-ubyte.gz");
+  for (size_t size = 0; size < whole.size(); ++size) {
+    Write("train-images-idx3-ubyte.gz", whole.substr(0, size));
+    EXPECT_THAT(LoadingError(), HasSubstr("train-images-idx3-ubyte.gz: ")) << size << " bytes";
+  }
+}
+
+TEST_F(CompressedIdx, AFlippedByteAnywhereIsFoundOrChangesNoPixel) {
+  spec_.set_train_limit(3);  // what lies behind the limit is checked too
+  const auto plain = LoadDataset(spec_);
+  ASSERT_TRUE(plain.ok());
+  Compress("train-images-idx3-ubyte", Images(12, 4, 3));
+  const std::string whole = Content("train-images-idx3-ubyte.gz");
+  int refused = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    Write("train-images-idx3-ubyte.gz", damaged);
+    const auto dataset = LoadDataset(spec_);
+    if (!dataset.ok()) {
+      EXPECT_THAT(std::string(dataset.status().message()), HasSubstr("train-images-idx3-ubyte.gz: ")) << "byte " << i;
+      ++refused;
+    } else {
+      EXPECT_EQ(dataset->train.features, plain->train.features) << "byte " << i;
+    }
+  }
+  // A header's time stamp, level and system, and the bits that fill a stream's last byte, say nothing.
+  EXPECT_GE(refused, static_cast<int>(whole.size()) - 8);
+}
+
+TEST_F(CompressedIdx, AStreamThatGoesOnBehindWhatItsEndAnnouncesIsRefusedWithoutBeingExpanded) {
+  // 64 MiB of zeros behind a header that announces 12 images, with an end that lies.
+  std::string bomb = Images(12, 4, 3);
+  bomb.resize(bomb.size() + (64 << 20));
+  Compress("train-images-idx3-ubyte", bomb);
+  std::string lying = Content("train-images-idx3-ubyte.gz");
+  ASSERT_LT(lying.size(), 100000u);
+  const uint32_t announced = 160;
+  for (int byte = 0; byte < 4; ++byte) lying[lying.size() - 4 + byte] = static_cast<char>(announced >> (8 * byte));
+  Write("train-images-idx3-ubyte.gz", lying);
+  EXPECT_THAT(LoadingError(), HasSubstr("found more than 160 bytes, expected no more, as its header says"));
+}
+
+TEST_F(CompressedIdx, AHeaderThatAnnouncesMoreThanAnyStreamOfItsSizeHoldsIsRefused) {
+  // 2^20 images of 4096 x 4096 are 2^44 bytes, 16 modulo 2^32 with the header: what the end announces fits.
+  Compress("train-images-idx3-ubyte", BigEndian(2051) + BigEndian(1 << 20) + BigEndian(4096) + BigEndian(4096));
+  EXPECT_THAT(ErrorOf(), HasSubstr("expected 17592186044432 bytes for the 1048576 samples"));
+}
+
+TEST_F(CompressedIdx, AFileThatIsNoGzipStreamIsRefused) {
+  std::remove((dir_ + "/train-images-idx3-ubyte").c_str());
+  Write("train-images-idx3-ubyte.gz", Images(12, 4, 3));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found a file that is no gzip stream"));
+}
+
+TEST_F(CompressedIdx, ALabelOutOfRangeIsNamedWithItsPosition) {
+  std::string labels = Labels(12);
+  labels[8 + 11] = static_cast<char>(255);
+  Compress("train-labels-idx1-ubyte", labels);
+  EXPECT_THAT(ErrorOf(), HasSubstr("train-labels-idx1-ubyte.gz: found label 255 at sample 11"));
 }
 
 TEST_F(Idx, ATruncatedFileIsRefusedWithBothSizes) {
@@ -131,7 +253,7 @@ TEST_F(Idx, AnOversizedFileIsRefusedWithBothSizes) {
 
 TEST_F(Idx, AFileShorterThanItsHeaderIsRefused) {
   Write("train-images-idx3-ubyte", std::string("\0\0\x08", 3));
-  EXPECT_THAT(ErrorOf(), HasSubstr("found 3 bytes, expected at least the header's 16 bytes"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found only 3 bytes from byte 0 on (end of file), expected 16"));
 }
 
 TEST_F(Idx, AHeaderWhoseProductOverflowsIsRefused) {

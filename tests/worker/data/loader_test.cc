@@ -155,7 +155,9 @@ TEST(SyntheticTexts, CountingPairsOfSymbolsComesCloseToTheBestLossAndSmallerSets
   EXPECT_TRUE(std::equal(small.train.labels.begin(), small.train.labels.end(), large.train.labels.begin()));
   std::vector<double> pairs(20 * 20, 1e-3), totals(20, 20e-3);
   for (size_t t = 0; t < large.train.tokens.size(); ++t) {
-    if (t % 16 != 0) EXPECT_EQ(large.train.tokens[t], large.train.labels[t - 1]) << "a label is the next token";
+    if (t % 16 != 0) {
+      EXPECT_EQ(large.train.tokens[t], large.train.labels[t - 1]) << "a label is the next token";
+    }
     pairs[large.train.tokens[t] * 20 + large.train.labels[t]] += 1;
     totals[large.train.tokens[t]] += 1;
   }
