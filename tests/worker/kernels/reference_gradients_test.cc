@@ -84,6 +84,26 @@ TEST_F(ReferenceGradients, GeluIsItsDefinitionAndItsSlope) {
   ExpectNear(gradient, Differences(GeluOf, x, weights), "gelu backward");
 }
 
+TEST_F(ReferenceGradients, SoftmaxCrossEntropyAndItsGradient) {
+  const std::vector<int32_t> labels = {2, 0, 4};
+  const Values logits = RandomValues(3 * 5, 3.0f);
+  const Function losses = [&](const Doubles& x) {
+    Doubles outputs;
+    for (int row = 0; row < 3; ++row) {
+      double sum = 0;
+      for (int i = 0; i < 5; ++i) sum += std::exp(x[row * 5 + i]);
+      outputs.push_back(std::log(sum) - x[row * 5 + labels[row]]);
+    }
+    return outputs;
+  };
+  Values loss(3), correct(3), gradient(15);
+  ASSERT_EQ(reference_.SoftmaxCrossEntropy(
+                {3, 5, logits.data(), labels.data(), loss.data(), correct.data(), gradient.data(), 0.25f}),
+            absl::OkStatus());
+  ExpectNear(loss, losses(ToDouble(logits)), "loss");
+  ExpectNear(gradient, Differences(losses, logits, Values(3, 0.25f)), "softmax cross entropy backward");
+}
+
 TEST_F(ReferenceGradients, DropoutsGradientTakesTheSameMask) {
   const Values weights = RandomValues(40), x = RandomValues(40);
   Values output = x, gradient = weights;
