@@ -129,6 +129,7 @@ std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view h
 DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
   RM_DEFAULT_NAME(&data, name, "mnist");
   RM_DEFAULT(&data, seed, 1);
+  RM_DEFAULT(&data, prefetch, 2);
   if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/mnist"));
   if (data.name() == "text") ResolveText(default_data_dir, data.mutable_text());
   if (data.name() == "synthetic") ResolveSynthetic(data.mutable_synthetic());

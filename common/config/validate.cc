@@ -86,6 +86,7 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
                       absl::StrCat("only for data \"mnist\", and the data is \"", data.name(), "\"; leave it out"));
   }
   if (data.has_train_limit()) problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
+  problems->Range<int64_t>("data.prefetch", data.prefetch(), 0, 64, "0 makes each batch in the step thread");
   if (data.has_test_limit()) problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);
   if (data.name() != "synthetic" && data.has_synthetic()) {
     problems->Add("data.synthetic", "{...}",

@@ -36,7 +36,6 @@ BatchView ViewOf(const Batch& batch) {
   view.tokens = batch.tokens.data();
   view.labels = batch.labels.data();
   view.count = batch.count();
-  view.training = true;
   return view;
 }
 
@@ -91,11 +90,19 @@ absl::Status TrainingLoop::Prepare() {
   link.update = update_.get();
   link.step_times = &step_times_;
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
+  batches_ = std::make_unique<Prefetcher>(training_.steps() * micro_batches_, setup_.spec->data().prefetch(),
+                                          [this](int64_t k, Batch* batch) {
+                                            // `single` computes the batches of all ranks, one after the other.
+                                            const auto micro_batch = static_cast<int32_t>(k % micro_batches_);
+                                            loader_.Fill(setup_.rank + micro_batch, k / micro_batches_, batch);
+                                            return absl::OkStatus();
+                                          });
   return absl::OkStatus();
 }
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
   absl::Status status = Train(report);
+  batches_->Stop();
   if (status.ok()) return status;
   // What the exchange thread still waits for will not come.
   if (setup_.transport != nullptr) setup_.transport->Abort(status);
@@ -158,20 +165,20 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
 
 absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
   TensorView weights;
+  const Batch* host_batch = nullptr;
   BatchView batch;
   {
     Enter("load");
     ScopedPhase phase(step_times_, Phase::kLoad);
-    // `single` computes the batches of all ranks, one after the other.
-    loader_.Fill(setup_.rank + micro_batch, step, &batch_);
-    const uint64_t fingerprint = BatchFingerprint(batch_);
+    RM_ASSIGN_OR_RETURN(host_batch, batches_->Next());
+    const uint64_t fingerprint = BatchFingerprint(*host_batch);
     batch_logs_[micro_batch].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   }
   {
     Enter("upload");
     ScopedPhase phase(step_times_, Phase::kUpload);
     RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
-    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(batch_)));
+    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(*host_batch)));
     batch.training = true;
     batch.dropout_seed = DropoutSeed(setup_.rank + micro_batch, step, 0);
   }

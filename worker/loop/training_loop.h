@@ -15,6 +15,7 @@
 #include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/data/loader.h"
+#include "worker/data/prefetcher.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/conductor.h"
@@ -90,14 +91,14 @@ class TrainingLoop {
   const TrainingSpec& training_;
   const int32_t micro_batches_;   // N for `single`, else 1
   const int64_t global_batch_;
-  Loader loader_;
+  Loader loader_;                            // used by batches_ alone
   WeightStore weights_;
   std::unique_ptr<UpdateRule> update_;
   std::unique_ptr<Stager> stager_;
   BatchUpload upload_;
   std::unique_ptr<SyncStrategy> strategy_;
 
-  Batch batch_;
+  std::unique_ptr<Prefetcher> batches_;   // of all steps, a step's micro-batches one after the other
   double batch_loss_ = 0;                 // of the step so far, summed over micro-batches
   std::vector<std::string> batch_logs_;   // by micro-batch: fingerprints of its batches, 8 bytes each
   PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too

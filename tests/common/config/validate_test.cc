@@ -115,6 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"data.name=synthetic", "data.synthetic.context=-1"}, "data.synthetic.context = -1: expected 0 to"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.synthetic.noise=1"},
                 "data.synthetic.context = 8: makes texts, which have no channels"},
+        Refusal{{"data.prefetch=-1"}, "data.prefetch = -1: expected 0 to 64; 0 makes each batch in the step thread"},
         Refusal{{"data.text.context=3"}, "data.text = {...}: only for data \"text\""},
         Refusal{{"data.name=text", "data.text.context=0"}, "data.text.context = 0: expected 1 to 65536"},
         Refusal{{"data.name=text", "data.text.test_share=1"}, "data.text.test_share = 1: expected above 0"},
