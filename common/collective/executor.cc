@@ -1,49 +1,24 @@
 #include "common/collective/executor.h"
 
 #include <algorithm>
-#include <limits>
+#include <tuple>
+#include <utility>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/collective/binomial_tree.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr absl::string_view kAllGather = "all_gather";
+// Plans kept: more than a run has sizes of buckets and schedules.
+constexpr size_t kPlansMax = 64;
 
 NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
-
-bool Overlap(const Step& a, const Step& b) {
-  return a.chunk_begin < b.chunk_begin + b.chunk_count && b.chunk_begin < a.chunk_begin + a.chunk_count;
-}
-
-bool SameChunks(const Step& a, const Step& b) {
-  return a.chunk_begin == b.chunk_begin && a.chunk_count == b.chunk_count;
-}
-
-// The end of the group of receive-and-adds into the same chunks that starts at `begin`.
-size_t GroupEnd(absl::Span<const Step> steps, size_t begin) {
-  size_t end = begin + 1;
-  while (end < steps.size() && steps[end].op == Step::Op::kReceiveAdd && SameChunks(steps[begin], steps[end])) ++end;
-  return end;
-}
-
-// Whether the receives of `next` may be posted while `current` runs: they touch no chunk that `current` touches, and
-// none of them has to wait in scratch for its turn.
-bool MayPostEarly(absl::Span<const Step> current, absl::Span<const Step> next) {
-  for (size_t i = 0; i < next.size(); ++i) {
-    if (next[i].op == Step::Op::kSend) continue;
-    if (next[i].op == Step::Op::kReceiveAdd && GroupEnd(next, i) > i + 1) return false;
-    for (const Step& step : current) {
-      if (Overlap(step, next[i])) return false;
-    }
-  }
-  return true;
-}
 
 ReceiveMode AddMode(ElementType type) {
   return type == ElementType::kFloat32 ? ReceiveMode::kAddFloat32 : ReceiveMode::kAddFloat16;
@@ -60,233 +35,354 @@ void AddBytes(ElementType type, absl::Span<const std::byte> from, absl::Span<std
   }
 }
 
-std::string Where(absl::string_view name, int64_t step, int32_t bucket, int32_t round, int32_t peer) {
-  return absl::StrCat(name, " step=", step, " bucket=", bucket, " round=", round, " peer=", ToString(Worker(peer)));
+bool IsSend(const PlanOp& op) { return op.kind == PlanOp::Kind::kSend || op.kind == PlanOp::Kind::kGatherSend; }
+
+ExecutorOptions WithLimit(absl::Duration wait_limit) {
+  ExecutorOptions options;
+  options.wait_limit = wait_limit;
+  return options;
 }
 
 }  // namespace
 
-CollectiveExecutor::CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks, absl::Duration wait_limit)
-    : transport_(transport), rank_(rank), ranks_(ranks), wait_limit_(wait_limit) {
+CollectiveExecutor::CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks,
+                                       const ExecutorOptions& options)
+    : transport_(transport),
+      rank_(rank),
+      ranks_(ranks),
+      options_(options),
+      barrier_(CreateBinomialTree()),
+      flights_(options.in_flight_max),
+      peers_(ranks),
+      ids_(1, 0),
+      refs_(1) {
   RM_CHECK(ranks > 0 && rank >= 0 && rank < ranks);
-  gathered_.resize(ranks);
+  RM_CHECK(options.in_flight_max > 0 && options.ahead_bytes > 0);
+  gather_.plan = MakeGatherPlan(rank, ranks);
+  for (Flight& flight : flights_) flight.sizes.resize(ranks);
 }
 
-void CollectiveExecutor::Prepare(const Schedule& schedule) {
-  if (planned_ == schedule.name()) return;
-  planned_ = std::string(schedule.name());
-  steps_ = schedule.StepsOf(rank_, ranks_);
-  rounds_.clear();
-  for (size_t begin = 0; begin < steps_.size();) {
-    size_t end = begin;
-    while (end < steps_.size() && steps_[end].round == steps_[begin].round) ++end;
-    RM_CHECK(steps_[begin].round >= 0 && steps_[begin].round <= std::numeric_limits<uint16_t>::max());
-    Round round{begin, end, false};
-    if (!rounds_.empty()) {
-      const Round& before = rounds_.back();
-      const absl::Span<const Step> steps = steps_;
-      round.post_early = MayPostEarly(steps.subspan(before.begin, before.end - before.begin),
-                                      steps.subspan(begin, end - begin));
+CollectiveExecutor::CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks, absl::Duration wait_limit)
+    : CollectiveExecutor(transport, rank, ranks, WithLimit(wait_limit)) {}
+
+CollectiveExecutor::CachedPlan* CollectiveExecutor::PlanOf(const Schedule& schedule, int64_t count, ElementType type) {
+  const int64_t element_bytes = ElementBytes(type);
+  for (const auto& plan : plans_) {
+    if (plan->count == count && plan->element_bytes == element_bytes && plan->schedule == schedule.name()) {
+      return plan.get();
     }
-    rounds_.push_back(round);
-    begin = end;
   }
+  if (plans_.size() == kPlansMax) {
+    // Those in flight are fewer.
+    plans_.erase(std::find_if(plans_.begin(), plans_.end(), [](const auto& plan) { return plan->uses == 0; }));
+  }
+  auto plan = std::make_unique<CachedPlan>();
+  plan->schedule = std::string(schedule.name());
+  plan->count = count;
+  plan->element_bytes = element_bytes;
+  plan->plan = MakePlan(schedule, {rank_, ranks_, count, element_bytes, options_.piece_bytes});
+  plans_.push_back(std::move(plan));
+  return plans_.back().get();
 }
 
-absl::Span<std::byte> CollectiveExecutor::BytesOf(const Call& call, const Step& step) const {
-  const int64_t element_bytes = ElementBytes(call.type);
-  const Range range = ElementsOf(step, ranks_, ExactDiv(static_cast<int64_t>(call.data.size()), element_bytes));
-  return call.data.subspan(range.begin * element_bytes, range.count * element_bytes);
+// A place for a collective that holds `bytes`, once there is room for it.
+absl::StatusOr<CollectiveExecutor::Flight*> CollectiveExecutor::TakeOff(CachedPlan* plan, int64_t step, int32_t bucket,
+                                                                        int64_t bytes) {
+  const int64_t limit = kAheadBytesMax / (ranks_ - 1);
+  ++plan->uses;  // stays while this waits
+  while (in_flight_ == options_.in_flight_max || (in_flight_ > 0 && bytes_in_flight_ + bytes > limit)) {
+    RM_RETURN_IF_ERROR(Advance(0).status());
+  }
+  bytes_in_flight_ += bytes;
+  // Of the free places the one whose scratch needs least to be grown.
+  Flight* chosen = nullptr;
+  for (Flight& flight : flights_) {
+    if (flight.ticket == 0 && (chosen == nullptr || flight.scratch.size() > chosen->scratch.size())) chosen = &flight;
+  }
+  ++in_flight_;
+  chosen->ticket = ++last_ticket_;
+  chosen->plan = plan;
+  chosen->bytes = bytes;
+  chosen->step = step;
+  chosen->bucket = bucket;
+  if (static_cast<int64_t>(chosen->scratch.size()) < plan->plan.scratch_bytes) {
+    chosen->scratch.resize(plan->plan.scratch_bytes);
+  }
+  return chosen;
 }
 
-absl::Status CollectiveExecutor::PostOne(const Call& call, const Step& step, ReceiveMode mode, Receive receive) {
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(Flight* flight) {
+  const std::vector<PlanOp>& ops = flight->plan->plan.ops;
+  const int32_t place = static_cast<int32_t>(flight - flights_.data());
+  const Ticket ticket = flight->ticket;
+  flight->left = static_cast<int32_t>(ops.size());
+  flight->waits_for.clear();
+  for (const PlanOp& op : ops) flight->waits_for.push_back(op.waits_for);
+  if (ops.empty()) Land(flight);
+  // Receives first: the peers may have begun. The last one pushed is started first.
+  for (const bool sends : {true, false}) {
+    for (int32_t i = static_cast<int32_t>(ops.size()) - 1; i >= 0; --i) {
+      if (ops[i].waits_for == 0 && IsSend(ops[i]) == sends) ready_.push_back({place, i});
+    }
+  }
+  const absl::Status status = RunReady();
+  if (!status.ok()) return Abandon(status);
+  return ticket;
+}
+
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Schedule& schedule, int64_t step,
+                                                                     int32_t bucket, ElementType type,
+                                                                     absl::Span<std::byte> data) {
+  const int64_t element_bytes = ElementBytes(type);
+  RM_CHECK(static_cast<int64_t>(data.size()) % element_bytes == 0);
+  RM_CHECK(reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0);
+  RM_RETURN_IF_ERROR(failed_);
+  if (ranks_ == 1) return 0;
+  CachedPlan* plan = PlanOf(schedule, ExactDiv(static_cast<int64_t>(data.size()), element_bytes), type);
+  RM_ASSIGN_OR_RETURN(Flight* const flight, TakeOff(plan, step, bucket, data.size() + plan->plan.scratch_bytes));
+  flight->name = plan->schedule;
+  flight->type = type;
+  flight->data = data;
+  return Launch(flight);
+}
+
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::StartGather(int64_t step, int32_t bucket,
+                                                                           absl::Span<const std::byte> own,
+                                                                           absl::Span<absl::Span<std::byte>> received) {
+  RM_CHECK(static_cast<int32_t>(received.size()) == ranks_);
+  RM_RETURN_IF_ERROR(failed_);
+  if (ranks_ == 1) return 0;
+  RM_ASSIGN_OR_RETURN(Flight* const flight, TakeOff(&gather_, step, bucket, own.size()));
+  flight->name = kAllGather;
+  flight->own = own;
+  flight->received = received;
+  return Launch(flight);
+}
+
+bool CollectiveExecutor::InFlight(Ticket ticket) const {
+  if (ticket == 0) return false;
+  return std::any_of(flights_.begin(), flights_.end(), [=](const Flight& flight) { return flight.ticket == ticket; });
+}
+
+absl::Status CollectiveExecutor::RunReady() {
+  while (!ready_.empty()) {
+    const OpRef ref = ready_.back();
+    ready_.pop_back();
+    RM_RETURN_IF_ERROR(StartOp(ref));
+  }
+  return absl::OkStatus();
+}
+
+bool CollectiveExecutor::Behind(const WaitingSend& a, const WaitingSend& b) {
+  if (a.ticket != b.ticket) return a.ticket > b.ticket;
+  if (a.round != b.round) return a.round < b.round;
+  return a.ref.op > b.ref.op;
+}
+
+absl::Status CollectiveExecutor::StartOp(OpRef ref) {
+  const PlanOp& op = OpOf(ref);
+  if (op.kind == PlanOp::Kind::kAdd) {
+    AddFromScratch(ref);
+    return Done(ref);
+  }
+  if (!IsSend(op)) return Post(ref);
+  Peer& peer = peers_[op.peer];
+  peer.waiting.push_back({flights_[ref.flight].ticket, op.round, ref});
+  std::push_heap(peer.waiting.begin(), peer.waiting.end(), Behind);
+  return SendMore(&peer);
+}
+
+Tag CollectiveExecutor::TagOf(OpRef ref) const {
+  const Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
   Tag tag;
   tag.kind = MessageKind::kCollective;
-  tag.round = static_cast<uint16_t>(step.round);
-  tag.bucket = call.bucket;
-  tag.step = call.step;
-  const absl::StatusOr<OpId> op = transport_.Post(Worker(step.peer), tag, receive.out, mode);
-  if (!op.ok()) {
-    return Annotate(op.status(), Where(call.name, call.step, call.bucket, step.round, step.peer));
-  }
-  receive.peer = step.peer;
-  receive.op = *op;
-  receives_.push_back(receive);
+  tag.round = op.round;
+  tag.bucket = flight.bucket;
+  tag.step = flight.step;
+  tag.piece = op.piece;
+  return tag;
+}
+
+absl::Span<const std::byte> CollectiveExecutor::PayloadOf(OpRef ref) const {
+  const Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
+  return op.kind == PlanOp::Kind::kGatherSend ? flight.own : flight.data.subspan(op.to, op.bytes);
+}
+
+absl::Span<std::byte> CollectiveExecutor::TargetOf(OpRef ref) {
+  Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
+  if (op.kind == PlanOp::Kind::kGatherReceive) return flight.received[op.peer];
+  return op.to_scratch ? absl::MakeSpan(flight.scratch).subspan(op.to, op.bytes) : flight.data.subspan(op.to, op.bytes);
+}
+
+absl::Status CollectiveExecutor::Post(OpRef ref) {
+  Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
+  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.type) : ReceiveMode::kStore;
+  const absl::StatusOr<OpId> id =
+      op.kind == PlanOp::Kind::kGatherReceive
+          ? transport_.PostUpTo(Worker(op.peer), TagOf(ref), TargetOf(ref), &flight.sizes[op.peer])
+          : transport_.Post(Worker(op.peer), TagOf(ref), TargetOf(ref), mode);
+  if (!id.ok()) return Annotated(id.status(), ref);
+  ids_.push_back(*id);
+  refs_.push_back(ref);
   return absl::OkStatus();
 }
 
-// Rank order with this rank's own contribution at its place: (((g0 + g1) + own) + g3) + ... When more than one rank
-// stands before this one, they are summed apart, in the first one's scratch, and that sum is added to the own (addition
-// of two commutes). Otherwise the first is added on arrival, straight into the data.
-absl::Status CollectiveExecutor::PostAdds(const Call& call, absl::Span<const Step> adds) {
-  const absl::Span<std::byte> data = BytesOf(call, adds[0]);
-  if (data.empty()) return absl::OkStatus();
-  size_t lower = 0;
-  while (lower < adds.size() && adds[lower].peer < rank_) ++lower;
-  const bool sum_apart = lower > 1;
-  const size_t in_scratch = adds.size() - (sum_apart ? 0 : 1);
-  // Nothing of an earlier round is in scratch any more: rounds that need it are not posted early.
-  if (scratch_.size() < in_scratch * data.size()) scratch_.resize(in_scratch * data.size());
-  const auto slot = [&](size_t index) { return absl::MakeSpan(scratch_).subspan(index * data.size(), data.size()); };
-
-  for (size_t i = 0; i < adds.size(); ++i) {
-    Receive receive;
-    ReceiveMode mode = ReceiveMode::kStore;
-    if (!sum_apart) {
-      receive.out = i == 0 ? data : slot(i - 1);
-      if (i == 0) mode = AddMode(call.type);
-      if (i > 0) receive.data = data;
-    } else {
-      receive.out = slot(i);
-      if (i > 0 && i < lower) receive.base = slot(0);
-      if (i + 1 >= lower) receive.data = data;
-    }
-    RM_RETURN_IF_ERROR(PostOne(call, adds[i], mode, receive));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CollectiveExecutor::PostRound(const Call& call, const Round& round) {
-  const absl::Span<const Step> steps = absl::MakeConstSpan(steps_).subspan(round.begin, round.end - round.begin);
-  int groups = 0;
-  for (size_t i = 0; i < steps.size();) {
-    size_t next = i + 1;
-    if (steps[i].op == Step::Op::kReceiveAdd) {
-      next = GroupEnd(steps, i);
-      RM_CHECK(next == i + 1 || ++groups == 1);  // one group a round has the scratch to itself
-      RM_RETURN_IF_ERROR(PostAdds(call, steps.subspan(i, next - i)));
-    } else if (steps[i].op == Step::Op::kReceive) {
-      Receive receive;
-      receive.out = BytesOf(call, steps[i]);
-      if (!receive.out.empty()) RM_RETURN_IF_ERROR(PostOne(call, steps[i], ReceiveMode::kStore, receive));
-    }
-    i = next;
+absl::Status CollectiveExecutor::SendMore(Peer* peer) {
+  while (!peer->waiting.empty()) {
+    const OpRef ref = peer->waiting.front().ref;
+    const absl::Span<const std::byte> payload = PayloadOf(ref);
+    const int64_t bytes = payload.size();
+    if (peer->ahead_bytes > 0 && peer->ahead_bytes + bytes > options_.ahead_bytes) break;
+    std::pop_heap(peer->waiting.begin(), peer->waiting.end(), Behind);
+    peer->waiting.pop_back();
+    const absl::StatusOr<OpId> id = transport_.StartSend(Worker(OpOf(ref).peer), TagOf(ref), payload);
+    if (!id.ok()) return Annotated(id.status(), ref);
+    peer->ahead_bytes += bytes;
+    ids_.push_back(*id);
+    refs_.push_back(ref);
   }
   return absl::OkStatus();
 }
 
-absl::Status CollectiveExecutor::StartSends(const Call& call, const Round& round) {
-  for (size_t i = round.begin; i < round.end; ++i) {
-    const Step& step = steps_[i];
-    if (step.op != Step::Op::kSend) continue;
-    const absl::Span<const std::byte> payload = BytesOf(call, step);
-    if (payload.empty()) continue;
-    Tag tag;
-    tag.kind = MessageKind::kCollective;
-    tag.round = static_cast<uint16_t>(step.round);
-    tag.bucket = call.bucket;
-    tag.step = call.step;
-    const absl::StatusOr<OpId> op = transport_.StartSend(Worker(step.peer), tag, payload);
-    if (!op.ok()) return Annotate(op.status(), Where(call.name, call.step, call.bucket, step.round, step.peer));
-    sends_.push_back({step.peer, *op});
+void CollectiveExecutor::AddFromScratch(OpRef ref) {
+  const Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
+  AddBytes(flight.type, absl::MakeConstSpan(flight.scratch).subspan(op.from, op.bytes), TargetOf(ref));
+}
+
+absl::Status CollectiveExecutor::Done(OpRef ref) {
+  Flight& flight = flights_[ref.flight];
+  const Plan& plan = flight.plan->plan;
+  const PlanOp& op = plan.ops[ref.op];
+  for (int32_t i = op.next_begin; i < op.next_end; ++i) {
+    if (--flight.waits_for[plan.next[i]] == 0) ready_.push_back({ref.flight, plan.next[i]});
   }
+  if (IsSend(op)) {
+    Peer& peer = peers_[op.peer];
+    peer.ahead_bytes -= PayloadOf(ref).size();
+    RM_RETURN_IF_ERROR(SendMore(&peer));
+  }
+  if (--flight.left == 0) Land(&flight);
   return absl::OkStatus();
 }
 
-absl::Status CollectiveExecutor::FinishReceives(const Call& call, size_t end, int32_t round, absl::Time deadline) {
-  while (finished_ < end) {
-    const Receive receive = receives_[finished_++];
-    const absl::Status status = transport_.Wait(receive.op, deadline);
-    if (!status.ok()) return Annotate(status, Where(call.name, call.step, call.bucket, round, receive.peer));
-    if (!receive.base.empty()) AddBytes(call.type, receive.out, receive.base);
-    if (!receive.data.empty()) {
-      AddBytes(call.type, receive.base.empty() ? receive.out : receive.base, receive.data);
-    }
+void CollectiveExecutor::Land(Flight* flight) {
+  for (int32_t peer = 0; peer < static_cast<int32_t>(flight->received.size()); ++peer) {
+    if (peer != rank_) flight->received[peer] = flight->received[peer].subspan(0, flight->sizes[peer].bytes);
   }
+  flight->received = {};
+  --flight->plan->uses;
+  --in_flight_;
+  bytes_in_flight_ -= flight->bytes;
+  flight->ticket = 0;
+}
+
+absl::StatusOr<bool> CollectiveExecutor::Advance(OpId also) {
+  RM_RETURN_IF_ERROR(failed_);
+  RM_CHECK(in_flight_ > 0 && ids_.size() > 1);  // else some operation waits for itself
+  const size_t first = also == 0 ? 1 : 0;
+  ids_[0] = also;
+  const absl::StatusOr<int> done =
+      transport_.WaitAny(absl::MakeConstSpan(ids_).subspan(first), absl::Now() + options_.wait_limit);
+  if (!done.ok()) return Abandon(Blame(done.status()));
+  const size_t place = *done + first;
+  if (place == 0) return true;
+  const OpRef ref = refs_[place];
+  Forget(place);
+  absl::Status status = Done(ref);
+  if (status.ok()) status = RunReady();
+  if (!status.ok()) return Abandon(status);
+  return false;
+}
+
+void CollectiveExecutor::Forget(size_t place) {
+  ids_[place] = ids_.back();
+  refs_[place] = refs_.back();
+  ids_.pop_back();
+  refs_.pop_back();
+}
+
+absl::Status CollectiveExecutor::Finish(Ticket ticket) {
+  RM_RETURN_IF_ERROR(failed_);
+  while (InFlight(ticket)) RM_RETURN_IF_ERROR(Advance(0).status());
   return absl::OkStatus();
 }
 
-absl::Status CollectiveExecutor::FinishSends(const Call& call, int32_t round, absl::Time deadline) {
-  while (!sends_.empty()) {
-    const Send send = sends_.back();
-    sends_.pop_back();
-    const absl::Status status = transport_.Wait(send.op, deadline);
-    if (!status.ok()) return Annotate(status, Where(call.name, call.step, call.bucket, round, send.peer));
-  }
+absl::Status CollectiveExecutor::FinishAll() {
+  RM_RETURN_IF_ERROR(failed_);
+  while (in_flight_ > 0) RM_RETURN_IF_ERROR(Advance(0).status());
   return absl::OkStatus();
 }
 
-absl::Status CollectiveExecutor::RunRounds(const Call& call) {
-  for (size_t k = 0; k < rounds_.size(); ++k) {
-    const Round& round = rounds_[k];
-    const int32_t number = steps_[round.begin].round;
-    if (!round.post_early) RM_RETURN_IF_ERROR(PostRound(call, round));
-    const size_t end = receives_.size();
-    RM_RETURN_IF_ERROR(StartSends(call, round));
-    // The peers may be a round ahead: their bytes should find their receive posted.
-    if (k + 1 < rounds_.size() && rounds_[k + 1].post_early) RM_RETURN_IF_ERROR(PostRound(call, rounds_[k + 1]));
-    const absl::Time deadline = absl::Now() + wait_limit_;
-    RM_RETURN_IF_ERROR(FinishReceives(call, end, number, deadline));
-    RM_RETURN_IF_ERROR(FinishSends(call, number, deadline));
+absl::Status CollectiveExecutor::Annotated(const absl::Status& status, OpRef ref) const {
+  const Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
+  std::string where = absl::StrCat(flight.name, " step=", flight.step, " bucket=", flight.bucket, " round=", op.round);
+  if (op.piece > 0) absl::StrAppend(&where, " piece=", op.piece);
+  return Annotate(status, absl::StrCat(where, " peer=", ToString(Worker(op.peer))));
+}
+
+absl::Status CollectiveExecutor::Blame(const absl::Status& status) {
+  // Nothing came in time: what the others wait for too is the oldest collective's first round.
+  size_t oldest = 1;
+  const auto order = [this](size_t place) {
+    const PlanOp& op = OpOf(refs_[place]);
+    return std::make_tuple(flights_[refs_[place].flight].ticket, op.round, IsSend(op), op.piece);
+  };
+  for (size_t place = 2; place < ids_.size(); ++place) {
+    if (order(place) < order(oldest)) oldest = place;
   }
-  return absl::OkStatus();
+  const OpRef oldest_ref = refs_[oldest];
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    const absl::Status pending = transport_.Wait(ids_[oldest], absl::InfinitePast());
+    if (pending.code() != absl::StatusCode::kDeadlineExceeded) Forget(oldest);
+    return Annotated(absl::DeadlineExceededError(absl::StrCat(pending.message(), "; nothing moved for ",
+                                                              absl::FormatDuration(options_.wait_limit), " with ",
+                                                              refs_.size() - 1, " messages awaited")),
+                     oldest_ref);
+  }
+  // The operation that failed is waited for already; an abort ends all alike.
+  for (size_t place = ids_.size() - 1; place > 0; --place) {
+    const absl::Status now = transport_.Wait(ids_[place], absl::InfinitePast());
+    if (now.code() == absl::StatusCode::kDeadlineExceeded) continue;
+    const OpRef ref = now == status ? oldest_ref : refs_[place];
+    Forget(place);
+    if (!now.ok()) return Annotated(status, ref);
+  }
+  return Annotated(status, oldest_ref);
 }
 
 absl::Status CollectiveExecutor::Abandon(const absl::Status& why) {
+  failed_ = why;
   transport_.Abort(why);
   // Aborted, so none of these sleeps; they take the operations back.
-  const absl::Time now = absl::Now();
-  while (finished_ < receives_.size()) transport_.Wait(receives_[finished_++].op, now).IgnoreError();
-  for (const Send& send : sends_) transport_.Wait(send.op, now).IgnoreError();
-  sends_.clear();
+  for (; ids_.size() > 1; Forget(ids_.size() - 1)) transport_.Wait(ids_.back(), absl::InfinitePast()).IgnoreError();
+  for (Flight& flight : flights_) flight.ticket = 0;
+  for (Peer& peer : peers_) peer = {};
+  ready_.clear();
+  in_flight_ = 0;
   return why;
 }
 
 absl::Status CollectiveExecutor::AllReduce(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
                                            absl::Span<std::byte> data) {
-  RM_CHECK(static_cast<int64_t>(data.size()) % ElementBytes(type) == 0);
-  RM_CHECK(reinterpret_cast<uintptr_t>(data.data()) % ElementBytes(type) == 0);
-  if (ranks_ == 1) return absl::OkStatus();
-  Prepare(schedule);
-  receives_.clear();
-  sends_.clear();
-  finished_ = 0;
-  const absl::Status status = RunRounds({schedule.name(), step, bucket, type, data});
-  return status.ok() ? status : Abandon(status);
-}
-
-absl::Status CollectiveExecutor::Gather(const Call& call, absl::Span<const std::byte> own,
-                                        absl::Span<absl::Span<std::byte>> received) {
-  Tag tag;
-  tag.kind = MessageKind::kCollective;
-  tag.bucket = call.bucket;
-  tag.step = call.step;
-  for (int32_t peer = 0; peer < ranks_; ++peer) {
-    if (peer == rank_) continue;
-    const absl::StatusOr<OpId> op = transport_.PostUpTo(Worker(peer), tag, received[peer], &gathered_[peer]);
-    if (!op.ok()) return Annotate(op.status(), Where(call.name, call.step, call.bucket, 0, peer));
-    Receive receive;
-    receive.peer = peer;
-    receive.op = *op;
-    receives_.push_back(receive);
-  }
-  for (int32_t k = 1; k < ranks_; ++k) {
-    const int32_t peer = (rank_ + k) % ranks_;
-    const absl::StatusOr<OpId> op = transport_.StartSend(Worker(peer), tag, own);
-    if (!op.ok()) return Annotate(op.status(), Where(call.name, call.step, call.bucket, 0, peer));
-    sends_.push_back({peer, *op});
-  }
-  const absl::Time deadline = absl::Now() + wait_limit_;
-  RM_RETURN_IF_ERROR(FinishReceives(call, receives_.size(), 0, deadline));
-  RM_RETURN_IF_ERROR(FinishSends(call, 0, deadline));
-  for (int32_t peer = 0; peer < ranks_; ++peer) {
-    if (peer != rank_) received[peer] = received[peer].subspan(0, gathered_[peer].bytes);
-  }
-  return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const Ticket ticket, Start(schedule, step, bucket, type, data));
+  return Finish(ticket);
 }
 
 absl::Status CollectiveExecutor::AllGather(int64_t step, int32_t bucket, absl::Span<const std::byte> own,
                                            absl::Span<absl::Span<std::byte>> received) {
-  RM_CHECK(static_cast<int32_t>(received.size()) == ranks_);
-  receives_.clear();
-  sends_.clear();
-  finished_ = 0;
-  Call call;
-  call.name = kAllGather;
-  call.step = step;
-  call.bucket = bucket;
-  const absl::Status status = Gather(call, own, received);
-  return status.ok() ? status : Abandon(status);
+  RM_ASSIGN_OR_RETURN(const Ticket ticket, StartGather(step, bucket, own, received));
+  return Finish(ticket);
+}
+
+absl::Status CollectiveExecutor::Barrier(int64_t step, int32_t bucket) {
+  auto* element = reinterpret_cast<std::byte*>(&barrier_element_);
+  return AllReduce(*barrier_, step, bucket, ElementType::kFloat32, absl::MakeSpan(element, sizeof(float)));
 }
 
 }  // namespace ringmaster

@@ -3,13 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/collective/plan.h"
 #include "common/collective/schedule.h"
 #include "common/transport/transport.h"
 
@@ -18,85 +21,162 @@ namespace ringmaster {
 enum class ElementType { kFloat32, kFloat16 };
 inline int64_t ElementBytes(ElementType type) { return type == ElementType::kFloat32 ? 4 : 2; }
 
-// Runs any schedule on any transport between workers 0..ranks-1. One thread at a time.
+// Limits of an executor. `piece_bytes` decides what messages there are and is the same on all ranks.
+struct ExecutorOptions {
+  absl::Duration wait_limit;        // how long one wait may last in which nothing at all is done
+  int32_t in_flight_max = 8;        // collectives started and not finished
+  int64_t piece_bytes = 256 << 10;  // see MakePlan
+  int64_t ahead_bytes = 1 << 20;    // sends given to the transport and not yet out, to each peer
+};
+
+// Runs any schedule on any transport between workers 0..ranks-1, several collectives at once. One thread at a time:
+// it starts collectives, and moves all of them on whenever it waits for one. Receives are posted and sends started as
+// soon as the data they touch allow it; of the sends that could go, the oldest collective's go first, and of those the
+// latest round's, so that a sum is sent on while it is still in the cache.
+//
+// Memory in flight is bounded, for the peers' sake too: what all others may send ahead to one rank that is late stays
+// below kAheadBytesMax, or one collective's bytes if that is more. Nothing is allocated once each size of data has been
+// seen as often in flight as it will be.
 //
 // Errors: the status names collective, step, bucket, round and peer ("ring step=12 bucket=3 round=2 peer=worker/1: ...").
 // A collective that failed half way cannot be taken up again, so the executor aborts its transport with that status,
-// waits for everything it started, and fails every later call.
+// takes back everything it started, and fails every later call with it.
 class CollectiveExecutor {
  public:
-  // `transport` is that of worker/`rank` and outlives the executor. `wait_limit`: how long a round may take.
-  CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks, absl::Duration wait_limit);
+  static constexpr int64_t kAheadBytesMax = 128 << 20;
 
-  // data: whole elements of `type`, aligned to them; on return the sum over all ranks, the same bits on every rank (the
-  // order of addition is the schedule's, see CreateSchedule; halves are rounded after each addition). Borrowed.
-  // `step` and `bucket` make the tags: all ranks call with the same ones, and each pair is used for one collective of
-  // the run. With one rank nothing happens. On an error `data` is unspecified.
+  // A collective in flight, from 1, rising. 0: one that had nothing to do.
+  using Ticket = int64_t;
+
+  // `transport` is that of worker/`rank` and outlives the executor.
+  CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks, const ExecutorOptions& options);
+  CollectiveExecutor(Transport& transport, int32_t rank, int32_t ranks, absl::Duration wait_limit);
+  CollectiveExecutor(const CollectiveExecutor&) = delete;
+  CollectiveExecutor& operator=(const CollectiveExecutor&) = delete;
+
+  // Starts `schedule` on `data`: whole elements of `type`, aligned to them; borrowed until the collective is finished,
+  // when it holds what the schedule says: of an all-reduce the sum over all ranks, the same bits on every rank (the
+  // order of addition is the schedule's, see CreateSchedule; halves are rounded after each addition). `step` and
+  // `bucket` make the tags: all ranks call with the same ones, in the same order, and each pair is used for one
+  // collective of the run. With one rank nothing happens. Waits only while too much is in flight. On an error `data`
+  // is unspecified.
+  absl::StatusOr<Ticket> Start(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
+                               absl::Span<std::byte> data);
+
+  // Starts to bring every rank's message to every other: `own` is sent to all, and message r lands in received[r]
+  // (capacity given by its size; shrunk to what came). received[rank] is left alone. Sizes may differ between ranks and
+  // may be 0. For payloads that cannot be summed on the wire. Spans and memory are borrowed until it is finished.
+  absl::StatusOr<Ticket> StartGather(int64_t step, int32_t bucket, absl::Span<const std::byte> own,
+                                     absl::Span<absl::Span<std::byte>> received);
+
+  // Whether `ticket` is not finished yet.
+  bool InFlight(Ticket ticket) const;
+  int32_t in_flight() const { return in_flight_; }
+
+  // Sleeps until any message of any collective in flight, or `also` (an operation of the same transport; 0: none), is
+  // done, and goes on with what waited for it. Returns whether it was `also`. Something must be in flight.
+  absl::StatusOr<bool> Advance(OpId also);
+
+  // Advances until `ticket`, or all, are finished.
+  absl::Status Finish(Ticket ticket);
+  absl::Status FinishAll();
+
+  // Start and Finish in one.
   absl::Status AllReduce(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
                          absl::Span<std::byte> data);
-
-  // Every rank's message to every other: `own` is sent to all, and message r lands in received[r] (capacity given by
-  // its size; shrunk to what came). received[rank] is left alone. Sizes may differ between ranks and may be 0. For
-  // payloads that cannot be summed on the wire. `step` and `bucket` as above.
   absl::Status AllGather(int64_t step, int32_t bucket, absl::Span<const std::byte> own,
                          absl::Span<absl::Span<std::byte>> received);
 
+  // Returns when all ranks have called it: a binomial tree's all-reduce of one element.
+  absl::Status Barrier(int64_t step, int32_t bucket);
+
  private:
-  // The steps [begin, end) of one round: sends, then receives.
-  struct Round {
-    size_t begin = 0;
-    size_t end = 0;
-    bool post_early = false;  // its receives touch nothing that the round before reads or writes
+  struct CachedPlan {
+    std::string schedule;
+    int64_t count = 0;
+    int64_t element_bytes = 0;
+    Plan plan;
+    int32_t uses = 0;  // in flight
   };
-  // A posted receive and what is left to add when its bytes are there.
-  struct Receive {
-    int32_t peer = 0;
-    OpId op = 0;
-    absl::Span<std::byte> out;
-    absl::Span<std::byte> base;  // not empty: out is added here
-    absl::Span<std::byte> data;  // not empty: then base, or out if there is no base, is added here
-  };
-  struct Send {
-    int32_t peer = 0;
-    OpId op = 0;
-  };
-  // What one call is about.
-  struct Call {
+  // One collective in flight, or a free place for one; its memory stays for the next.
+  struct Flight {
+    Ticket ticket = 0;  // 0: free
+    CachedPlan* plan = nullptr;
     absl::string_view name;
     int64_t step = 0;
     int32_t bucket = 0;
     ElementType type = ElementType::kFloat32;
+    int64_t bytes = 0;  // that it counts for in bytes_in_flight_
     absl::Span<std::byte> data;
+    absl::Span<const std::byte> own;             // of a gather
+    absl::Span<absl::Span<std::byte>> received;  // likewise
+    std::vector<Received> sizes;                 // likewise, [ranks]
+    std::vector<int32_t> waits_for;              // of each operation, what is not done yet
+    int32_t left = 0;                            // operations not done
+    std::vector<std::byte> scratch;
+  };
+  struct OpRef {
+    int32_t flight = 0;
+    int32_t op = 0;
+  };
+  // A send that waits for its turn at its peer.
+  struct WaitingSend {
+    Ticket ticket = 0;
+    int32_t round = 0;
+    OpRef ref;
+  };
+  // Whether `b` goes first: the oldest collective, then the latest round, then the first piece.
+  static bool Behind(const WaitingSend& a, const WaitingSend& b);
+  struct Peer {
+    int64_t ahead_bytes = 0;
+    std::vector<WaitingSend> waiting;  // a heap
   };
 
-  void Prepare(const Schedule& schedule);
-  absl::Span<std::byte> BytesOf(const Call& call, const Step& step) const;
-  absl::Status PostRound(const Call& call, const Round& round);
-  absl::Status PostAdds(const Call& call, absl::Span<const Step> adds);
-  absl::Status PostOne(const Call& call, const Step& step, ReceiveMode mode, Receive receive);
-  absl::Status StartSends(const Call& call, const Round& round);
-  absl::Status FinishReceives(const Call& call, size_t end, int32_t round, absl::Time deadline);
-  absl::Status FinishSends(const Call& call, int32_t round, absl::Time deadline);
-  absl::Status RunRounds(const Call& call);
-  absl::Status Gather(const Call& call, absl::Span<const std::byte> own, absl::Span<absl::Span<std::byte>> received);
+  CachedPlan* PlanOf(const Schedule& schedule, int64_t count, ElementType type);
+  absl::StatusOr<Flight*> TakeOff(CachedPlan* plan, int64_t step, int32_t bucket, int64_t bytes);
+  absl::StatusOr<Ticket> Launch(Flight* flight);
+  const PlanOp& OpOf(OpRef ref) const { return flights_[ref.flight].plan->plan.ops[ref.op]; }
+  Tag TagOf(OpRef ref) const;
+  // What a send sends, and where a receive or an addition goes.
+  absl::Span<const std::byte> PayloadOf(OpRef ref) const;
+  absl::Span<std::byte> TargetOf(OpRef ref);
+
+  // Starts what is ready_, and what becomes so meanwhile.
+  absl::Status RunReady();
+  absl::Status StartOp(OpRef ref);
+  absl::Status Post(OpRef ref);
+  absl::Status SendMore(Peer* peer);
+  void AddFromScratch(OpRef ref);
+  absl::Status Done(OpRef ref);
+  void Land(Flight* flight);
+
+  // `status`, of a wait for any, with the operation that it is about; and of `ref`.
+  absl::Status Blame(const absl::Status& status);
+  absl::Status Annotated(const absl::Status& status, OpRef ref) const;
   absl::Status Abandon(const absl::Status& why);
+  void Forget(size_t place);
 
   Transport& transport_;
   const int32_t rank_;
   const int32_t ranks_;
-  const absl::Duration wait_limit_;
+  const ExecutorOptions options_;
+  const std::unique_ptr<Schedule> barrier_;
 
-  // The plan of the schedule last used: schedules are few and asked for every bucket.
-  std::string planned_;
-  std::vector<Step> steps_;
-  std::vector<Round> rounds_;
+  absl::Status failed_;
+  std::vector<std::unique_ptr<CachedPlan>> plans_;
+  CachedPlan gather_;
 
-  // Of the call that runs; members so that a timed step allocates nothing.
-  std::vector<Receive> receives_;       // posted, in order; those before finished_ are done
-  size_t finished_ = 0;
-  std::vector<Send> sends_;             // of the current round, not yet waited for
-  std::vector<std::byte> scratch_;      // contributions that wait for their turn
-  std::vector<Received> gathered_;      // [ranks]
+  std::vector<Flight> flights_;  // [in_flight_max]
+  int32_t in_flight_ = 0;
+  int64_t bytes_in_flight_ = 0;  // data and scratch
+  Ticket last_ticket_ = 0;
+  std::vector<Peer> peers_;      // [ranks]
+  std::vector<OpRef> ready_;     // started next, last first
+
+  // Started and not yet done: operation i is that of refs_[i]. Place 0 is kept for Advance's `also`.
+  std::vector<OpId> ids_;
+  std::vector<OpRef> refs_;
+  float barrier_element_ = 0;
 };
 
 }  // namespace ringmaster

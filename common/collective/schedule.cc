@@ -5,7 +5,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/collective/binomial_tree.h"
 #include "common/collective/direct.h"
+#include "common/collective/halving_doubling.h"
 #include "common/collective/reduce_broadcast.h"
 #include "common/collective/ring.h"
 
@@ -24,8 +26,12 @@ constexpr Entry kEntries[] = {
     {{"direct", "reduce-scatter and all-gather, everybody to everybody; the ring's bytes in 2 rounds"}, CreateDirect},
     {{"reduce_broadcast", "everything to rank 0, which sums and sends out; a rank sends S, the root (N-1)S"},
      CreateReduceBroadcast},
+    {{"halving_doubling", "recursive halving, then doubling: about the ring's bytes in 2 log2 N rounds, any N"},
+     CreateHalvingDoubling},
+    {{"binomial_tree", "the whole bucket up a tree to rank 0 and down again, in 2 log2 N rounds"}, CreateBinomialTree},
 };
-constexpr CollectiveInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info};
+constexpr CollectiveInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info, kEntries[3].info,
+                                      kEntries[4].info};
 static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
 
 }  // namespace

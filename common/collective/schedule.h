@@ -39,12 +39,14 @@ class Schedule {
   virtual std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const = 0;
 };
 
-// The all-reduce schedule of that name: "ring", "direct" (reduce-scatter and all-gather, all to all) or
-// "reduce_broadcast" (everything to rank 0, summed there, sent out). InvalidArgument names the known ones.
+// The all-reduce schedule of that name: "ring", "direct" (reduce-scatter and all-gather, all to all), "reduce_broadcast"
+// (everything to rank 0, summed there, sent out), "halving_doubling" or "binomial_tree". InvalidArgument names the known
+// ones.
 //
 // Order of addition, for N of 3 or more (for N = 2 addition commutes and all agree): "direct" and "reduce_broadcast" add
 // every element in rank order and so give the bits of a parameter server; "ring" starts chunk c at rank c and adds
-// around the ring, so each chunk has another order. Each is the same on every rank and in every run.
+// around the ring, so each chunk has another order; "halving_doubling" and "binomial_tree" add along a tree, the same one
+// for every element (see their headers). Each is the same on every rank and in every run.
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name);
 
 // The registry, for `list`, validation and tests: one line a schedule.

@@ -28,6 +28,9 @@ constexpr ArmInfo kArms[] = {
     {"direct", "all-reduce in two rounds in which everybody sends to everybody", false},
     {"reduce-broadcast", "gradients to rank 0, summed there and sent out: a central server built from collectives",
      false},
+    {"halving-doubling", "all-reduce by recursive halving and doubling: about the ring's bytes in fewer rounds", false},
+    {"binomial-tree", "all-reduce up a tree to rank 0 and down again", false},
+    {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose", false},
     {"ring-fp16", "the ring in half precision, summed on the wire", false},
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring", false},
     {"ps-fp16", "ps with gradients in half precision", false},
@@ -88,6 +91,12 @@ bool Fill(absl::string_view arm, const RunSpec& base, RunSpec* spec) {
     if (arm == "ring-topk") SetTopK(base, codec);
   } else if (arm == "direct") {
     strategy->mutable_all_reduce()->set_collective("direct");
+  } else if (arm == "halving-doubling") {
+    strategy->mutable_all_reduce()->set_collective("halving_doubling");
+  } else if (arm == "binomial-tree") {
+    strategy->mutable_all_reduce()->set_collective("binomial_tree");
+  } else if (arm == "all-reduce-auto") {
+    strategy->mutable_all_reduce()->set_collective("auto");
   } else if (arm == "reduce-broadcast") {
     strategy->mutable_all_reduce()->set_collective("reduce_broadcast");
   } else {

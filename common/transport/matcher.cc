@@ -18,7 +18,7 @@ constexpr int kSlotBits = 20;
 constexpr int64_t kSlotMask = (int64_t{1} << kSlotBits) - 1;
 
 std::string DescribePending(const Matcher::Operation& op, double seconds) {
-  const std::string within = absl::StrFormat("within %.1fs", seconds);
+  const std::string within = seconds > 0 ? absl::StrFormat("within %.1fs", seconds) : "so far";
   if (op.is_send) return absl::StrCat(ToString(op.tag), " to ", ToString(op.peer), " not sent ", within);
   if (op.begun && op.arrived_bytes > 0) {
     return absl::StrCat("only ", op.arrived_bytes, " of ", op.total_bytes, " bytes from ", ToString(op.peer), " for ",

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/codec/codec.h"
-#include "common/collective/schedule.h"
+#include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/transport/fabric.h"
 #include "experiments/cli/commands.h"
@@ -35,7 +35,7 @@ std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
           SectionOf("strategies", Strategies()),
           SectionOf("codecs", Codecs()),
-          SectionOf("collectives", Collectives()),
+          SectionOf("collectives", CollectiveChoices()),
           SectionOf("transports", Transports()),
           SectionOf("models", Models()),
           SectionOf("datasets", Datasets()),

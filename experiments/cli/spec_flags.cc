@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/collective/schedule.h"
+#include "common/collective/choice.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
@@ -59,7 +59,7 @@ KnownNames AllNames() {
     known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
   }
   known.transports = NamesOf(Transports());
-  known.collectives = NamesOf(Collectives());
+  known.collectives = NamesOf(CollectiveChoices());
   return known;
 }
 

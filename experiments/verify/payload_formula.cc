@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/collective/choice.h"
 
 namespace ringmaster {
 namespace {
@@ -37,6 +38,28 @@ absl::StatusOr<Encoded> EncodedSize(const CodecSpec& codec, int64_t count) {
   return absl::UnimplementedError(absl::StrCat("codec \"", codec.name(), "\" has no formula of its size"));
 }
 
+// Both ways alike. A party gives away all but its own block, and gets that from others; coming back it hands on what it
+// has, which doubles; the first of a pair also takes the second's data in and gives it the sum.
+StepPayload HalvingDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
+  int32_t parties = 1;
+  while (2 * parties <= ranks) parties *= 2;
+  const int32_t pairs = ranks - parties;
+  if (rank < 2 * pairs && rank % 2 == 1) return {count, count, 0};
+  const int32_t party = rank < 2 * pairs ? rank / 2 : rank - pairs;
+  // Elements of the first `blocks` blocks, and of the first `chunks` chunks.
+  const auto chunks_before = [&](int64_t chunks) { return chunks * (count / ranks) + std::min(chunks, count % ranks); };
+  const auto blocks_before = [&](int64_t blocks) {
+    return chunks_before(blocks * (ranks / parties) + std::min<int64_t>(blocks, ranks % parties));
+  };
+  int64_t elements = count - (blocks_before(party + 1) - blocks_before(party));
+  for (int32_t held = 1; held < parties; held *= 2) {
+    const int32_t first = party - party % held;
+    elements += blocks_before(first + held) - blocks_before(first);
+  }
+  if (rank < 2 * pairs) elements += count;
+  return {elements, elements, 0};
+}
+
 absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int64_t count, int32_t ranks,
                                               int32_t rank) {
   const auto chunk = [&](int64_t index) { return PartCount(count, ranks, index); };
@@ -51,6 +74,14 @@ absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int
     const int64_t elements = (rank == 0 ? ranks - 1 : 1) * count;
     return StepPayload{elements, elements, 0};
   }
+  if (collective == "halving_doubling") return HalvingDoublingPayload(count, ranks, rank);
+  if (collective == "binomial_tree") {
+    int64_t messages = rank == 0 ? 0 : 1;  // to the parent; one to every child
+    for (int32_t stride = 1; stride < ranks && rank % (2 * stride) == 0; stride *= 2) {
+      if (rank + stride < ranks) ++messages;
+    }
+    return StepPayload{messages * count, messages * count, 0};
+  }
   return absl::UnimplementedError(absl::StrCat("collective \"", collective, "\" has no formula of its bytes"));
 }
 
@@ -63,9 +94,10 @@ absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& 
     const int64_t others = ranks - 1;
     return StepPayload{others * encoded.bytes, others * encoded.bytes, others * encoded.index_bytes};
   }
-  RM_ASSIGN_OR_RETURN(StepPayload payload,
-                      CollectivePayload(spec.strategy().all_reduce().collective(), bucket.count, ranks, rank));
   const int64_t element_bytes = spec.codec().name() == "none" ? kFloatBytes : 2;
+  const std::string collective(
+      ResolveCollective(spec.strategy().all_reduce().collective(), ranks, bucket.count * element_bytes));
+  RM_ASSIGN_OR_RETURN(StepPayload payload, CollectivePayload(collective, bucket.count, ranks, rank));
   payload.up *= element_bytes;
   payload.down *= element_bytes;
   return payload;

@@ -86,6 +86,28 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
         send(0, {Role::kWorker, peer}, chunk(peer));
         send(1, {Role::kWorker, peer}, chunk(rank));
       }
+    } else if (collective == "halving_doubling") {
+      // kWorkers is a power of two: a party is a rank and a block a chunk.
+      int32_t round = 1;
+      for (int32_t half = kWorkers / 2; half >= 1; half /= 2, ++round) {
+        int64_t bytes = 0;
+        const int32_t peer = rank ^ half;
+        for (int32_t k = 0; k < half; ++k) bytes += chunk(peer / half * half + k);
+        send(round, {Role::kWorker, peer}, bytes);
+      }
+      for (int32_t half = 1; half < kWorkers; half *= 2, ++round) {
+        int64_t bytes = 0;
+        for (int32_t k = 0; k < half; ++k) bytes += chunk(rank / half * half + k);
+        send(round, {Role::kWorker, rank ^ half}, bytes);
+      }
+    } else if (collective == "binomial_tree") {
+      constexpr int32_t kUp[] = {-1, 0, 1, 0};        // of each rank: the round in which it sends to its parent
+      constexpr int32_t kParent[] = {-1, 0, 0, 2};
+      const int64_t bytes = 4 * bucket.count;
+      if (rank > 0) send(kUp[rank], {Role::kWorker, kParent[rank]}, bytes);
+      if (rank == 0) send(2, {Role::kWorker, 2}, bytes);
+      if (rank == 0) send(3, {Role::kWorker, 1}, bytes);
+      if (rank == 2) send(3, {Role::kWorker, 3}, bytes);
     } else if (rank > 0) {  // reduce_broadcast
       send(0, {Role::kWorker, 0}, 4 * bucket.count);
     } else {
@@ -120,7 +142,8 @@ std::vector<Message> MessagesOf(const RunSpec& spec, const RunSpec& believed, Ru
 }
 
 class Scheme : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::Values("ring", "direct", "reduce-broadcast", "ps", "ps-sharded"),
+INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::Values("ring", "direct", "reduce-broadcast", "halving-doubling",
+                                                             "binomial-tree", "ps", "ps-sharded"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -140,7 +163,7 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
 TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
   const RunSpec base = SmallSpec(kWorkers, true);
   const RunSpec ring = ArmOf("ring", base);
-  for (const char* other : {"direct", "reduce-broadcast"}) {
+  for (const char* other : {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree"}) {
     RunRecord record;
     const std::vector<Message> sent = MessagesOf(ring, ArmOf(other, base), &record);
     const auto weights = CheckSameWeights({RunInProcess(base), record});

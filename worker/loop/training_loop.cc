@@ -303,6 +303,7 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   report->set_weights_sha256(Sha256Hex(weights_.front()));
   if (training_.report_weights()) RM_RETURN_IF_ERROR(ReportWeights(report));
   report->set_index_bytes_up(exchange.index_bytes);
+  for (const std::string& name : exchange.bucket_collectives) report->add_bucket_collectives(name);
   if (setup_.transport == nullptr) return absl::OkStatus();
   const Traffic traffic = setup_.transport->traffic();
   // What evaluations cause is no part of any step.

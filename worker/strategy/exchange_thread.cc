@@ -6,20 +6,47 @@
 
 namespace ringmaster {
 
+namespace {
+
+class HandlerWork : public ExchangeWork {
+ public:
+  explicit HandlerWork(ExchangeThread::Handler handler) : handler_(std::move(handler)) {}
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override { return handler_(task, times); }
+  bool unfinished() const override { return false; }
+  absl::Status Advance(PhaseTimes& times) override { return absl::OkStatus(); }
+  void Wake() override {}
+
+ private:
+  const ExchangeThread::Handler handler_;
+};
+
+}  // namespace
+
+ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work)
+    : first_timed_step_(first_timed_step), work_(work), ring_(capacity), thread_([this] { Run(); }) {}
+
 ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler)
     : first_timed_step_(first_timed_step),
-      handler_(std::move(handler)),
+      own_work_(std::make_unique<HandlerWork>(std::move(handler))),
+      work_(*own_work_),
       ring_(capacity),
       thread_([this] { Run(); }) {}
 
 ExchangeThread::~ExchangeThread() { Stop(); }
 
 int64_t ExchangeThread::Post(const ExchangeTask& task) {
-  absl::MutexLock lock(&mutex_);
-  RM_CHECK(posted_ - done_ < static_cast<int64_t>(ring_.size()));
-  ++posted_;
-  ring_[posted_ % ring_.size()] = task;
-  return posted_;
+  bool wake = false;
+  int64_t number = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    RM_CHECK(posted_ - done_ < static_cast<int64_t>(ring_.size()));
+    number = ++posted_;
+    ring_[number % ring_.size()] = task;
+    wake = advancing_;
+    advancing_ = false;
+  }
+  if (wake) work_.Wake();
+  return number;
 }
 
 absl::Status ExchangeThread::WaitFor(int64_t number) {
@@ -43,23 +70,43 @@ void ExchangeThread::Stop() {
 }
 
 void ExchangeThread::Run() {
-  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || done_ < posted_; };
-  for (;;) {
-    ExchangeTask task;
-    bool healthy;
-    {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(&has_news));
-      if (done_ == posted_) return;  // stopping, and nothing is left
-      task = ring_[(done_ + 1) % ring_.size()];
-      healthy = status_.ok();
-    }
-    PhaseTimes& times = task.step < first_timed_step_ ? discarded_ : times_;
-    absl::Status result = healthy ? handler_(task, times) : absl::OkStatus();
-    absl::MutexLock lock(&mutex_);
-    if (!result.ok() && status_.ok()) status_ = std::move(result);
-    ++done_;
+  while (Next()) {
   }
+}
+
+bool ExchangeThread::Next() {
+  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || done_ < posted_; };
+  const bool unfinished = work_.unfinished();
+  ExchangeTask task;
+  bool has_task = false;
+  bool healthy = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    healthy = status_.ok();
+    const bool advance = healthy && unfinished;
+    if (!advance) mutex_.Await(absl::Condition(&has_news));
+    has_task = done_ < posted_;
+    if (!has_task && !advance) return false;
+    if (has_task) task = ring_[(done_ + 1) % ring_.size()];
+    advancing_ = !has_task;
+  }
+  if (has_task) {
+    current_ = task.step < first_timed_step_ ? &discarded_ : &times_;
+    absl::Status result = healthy ? work_.Run(task, *current_) : absl::OkStatus();
+    absl::MutexLock lock(&mutex_);
+    Keep(std::move(result));
+    ++done_;
+  } else {
+    absl::Status result = work_.Advance(*current_);
+    absl::MutexLock lock(&mutex_);
+    advancing_ = false;
+    Keep(std::move(result));
+  }
+  return true;
+}
+
+void ExchangeThread::Keep(absl::Status result) {
+  if (!result.ok() && status_.ok()) status_ = std::move(result);
 }
 
 }  // namespace ringmaster

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -23,19 +24,36 @@ struct ExchangeTask {
   absl::Span<float> gradient;     // kBucket only; the exchange thread's until the step's arena is used again
 };
 
+// What the exchange thread does. Wake is called by the step thread, all else by the exchange thread.
+class ExchangeWork {
+ public:
+  virtual ~ExchangeWork() = default;
+  // Does the task, or starts it and leaves it unfinished. Adds to `times` what it does.
+  virtual absl::Status Run(const ExchangeTask& task, PhaseTimes& times) = 0;
+  // Whether something that Run started still goes on.
+  virtual bool unfinished() const = 0;
+  // Takes unfinished work further: sleeps until something it waits for is done, or Wake. Called while there is unfinished
+  // work and no task.
+  virtual absl::Status Advance(PhaseTimes& times) = 0;
+  // Ends an Advance that sleeps or is about to. Never waits.
+  virtual void Wake() = 0;
+};
+
 // The second thread of a worker: runs tasks in the order they were posted, so that exchange goes on while the step
-// thread computes. Its queue has a fixed capacity and allocates nothing after construction. Post and the waits are the
-// step thread's; the handler runs on the exchange thread.
+// thread computes. While work that a task has started goes on by itself, the thread waits for it and for the next task
+// at once. Its queue has a fixed capacity and allocates nothing after construction. Post and the waits are the step
+// thread's; the work runs on the exchange thread.
 class ExchangeThread {
  public:
-  // The handler adds what it does to the phase times it is given.
+  // Work that is done when its task has run. The handler adds what it does to the phase times it is given.
   using Handler = std::function<absl::Status(const ExchangeTask&, PhaseTimes&)>;
 
   // `capacity` tasks may be waiting: enough for all buckets and ends of two steps. Times of steps before
-  // `first_timed_step` are thrown away. After the handler's first error later tasks are dropped and every wait returns
-  // that error.
+  // `first_timed_step` are thrown away. After the work's first error later tasks are dropped and every wait returns
+  // that error. `work` outlives this object.
+  ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work);
   ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler);
-  // Runs what is queued, then joins.
+  // Runs what is queued, finishes what is unfinished, then joins.
   ~ExchangeThread();
   ExchangeThread(const ExchangeThread&) = delete;
   ExchangeThread& operator=(const ExchangeThread&) = delete;
@@ -43,13 +61,13 @@ class ExchangeThread {
   // Enqueues and returns the task's number, from 1. A full queue is a bug of the caller. Never waits for a peer.
   int64_t Post(const ExchangeTask& task);
 
-  // Sleeps until task `number` is done (0: returns at once). The handler's waits have deadlines, so this ends.
+  // Sleeps until task `number` has run (0: returns at once). The work's waits have deadlines, so this ends.
   absl::Status WaitFor(int64_t number);
 
   // The first error so far, without waiting.
   absl::Status status();
 
-  // Runs what is queued and joins; afterwards times() may be read.
+  // Runs what is queued, finishes what is unfinished and joins; afterwards times() may be read.
   void Stop();
 
   // Where the exchange thread's time went in timed steps; after Stop.
@@ -58,15 +76,22 @@ class ExchangeThread {
  private:
   void Run();
 
+  // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is left.
+  bool Next();
+  void Keep(absl::Status result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const int64_t first_timed_step_;
-  const Handler handler_;
+  const std::unique_ptr<ExchangeWork> own_work_;  // around a handler
+  ExchangeWork& work_;
   PhaseTimes times_;       // the exchange thread's
   PhaseTimes discarded_;   // likewise; of warm-up steps
+  PhaseTimes* current_ = &discarded_;  // likewise; those of the last task's step
 
   absl::Mutex mutex_;
   std::vector<ExchangeTask> ring_ ABSL_GUARDED_BY(mutex_);  // task n lies at n % capacity
   int64_t posted_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool advancing_ ABSL_GUARDED_BY(mutex_) = false;  // the thread is in Advance, or on its way there
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 

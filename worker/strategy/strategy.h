@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -61,6 +62,7 @@ struct ExchangeReport {
   double exchange_ms = 0;
   double reduce_ms = 0;
   int64_t index_bytes = 0;  // of the payload sent
+  std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
   absl::Status status;      // of all that it did, Finish's own messages included
 
   void AddTimes(const PhaseTimes& times) {

@@ -66,15 +66,15 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
 TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
   for (const CollectiveInfo& info : Collectives()) {
     const auto schedule = Create(info.name);
-    for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+    for (int32_t ranks = 1; ranks <= 17; ++ranks) {
       for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{7}, int64_t{8}, int64_t{41}}) {
         SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count));
         std::vector<Ints> data(ranks, Ints(count));
         Ints sum(count, 0);
         for (int32_t rank = 0; rank < ranks; ++rank) {
           for (int64_t i = 0; i < count; ++i) {
-            // Powers of 16 show in the sum who was added twice.
-            data[rank][i] = (int64_t{1} << (4 * rank)) * (1 + i % 3);
+            // Powers of 8 show in the sum who was added twice.
+            data[rank][i] = (int64_t{1} << (3 * rank)) * (1 + i % 3);
             sum[i] += data[rank][i];
           }
         }
@@ -87,7 +87,7 @@ TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
 TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeer) {
   for (const CollectiveInfo& info : Collectives()) {
     const auto schedule = Create(info.name);
-    for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+    for (int32_t ranks = 1; ranks <= 17; ++ranks) {
       for (int32_t rank = 0; rank < ranks; ++rank) {
         SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " rank=", rank));
         const std::vector<Step> steps = schedule->StepsOf(rank, ranks);
@@ -111,7 +111,7 @@ TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingP
 }
 
 TEST(SentBytes, EqualTheFormulae) {
-  for (int32_t ranks = 1; ranks <= 8; ++ranks) {
+  for (int32_t ranks = 1; ranks <= 17; ++ranks) {
     for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{5}, int64_t{16}, int64_t{840}, int64_t{431080}}) {
       int64_t ring_total = 0, direct_total = 0;
       for (int32_t rank = 0; rank < ranks; ++rank) {
@@ -141,7 +141,7 @@ TEST(SentBytes, EqualTheFormulae) {
 TEST(CreateSchedule, NamesTheKnownOnesWhenItIsAskedForAnother) {
   const absl::Status status = CreateSchedule("tree").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  for (const char* part : {"\"tree\"", "\"ring\"", "\"direct\"", "\"reduce_broadcast\""}) {
+  for (const char* part : {"\"tree\"", "\"ring\"", "\"direct\"", "\"reduce_broadcast\"", "\"halving_doubling\""}) {
     EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
   }
   for (const CollectiveInfo& info : Collectives()) EXPECT_EQ(Create(info.name)->name(), info.name);

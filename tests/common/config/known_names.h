@@ -13,7 +13,7 @@ inline KnownNames TestNames() {
   known.kernels = {"reference", "cpu", "cublas"};
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"grpc", "tcp", "inproc"};
-  known.collectives = {"ring", "direct", "reduce_broadcast"};
+  known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"};
   return known;
 }
 

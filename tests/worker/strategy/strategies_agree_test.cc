@@ -89,7 +89,8 @@ std::vector<NamedSpec> SynchronousSpecs(int32_t workers, float learning_rate) {
       specs.push_back({absl::StrCat("ps K=", servers, " placement=", placement), spec});
     }
   }
-  for (const char* collective : {"ring", "direct", "reduce_broadcast"}) {
+  for (const char* collective :
+       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"}) {
     RunSpec spec = GroupSpec(workers, learning_rate);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
     specs.push_back({collective, spec});
@@ -148,7 +149,8 @@ TEST(Strategies, ServersWithOneContributionAnUpdateHaveAppliedEveryGradientAfter
 TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
   const Floats exact = TrainOnTheSum(3, 0.05f, NormalGradient);
   for (const char* codec : {"fp16", "topk", "onebit"}) {
-    for (const char* collective : {"ring", "direct", "reduce_broadcast"}) {
+    for (const char* collective :
+       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"}) {
       SCOPED_TRACE(absl::StrCat(codec, " ", collective));
       RunSpec spec = GroupSpec(3, 0.05f);
       spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
