@@ -1,5 +1,7 @@
-// The library "cublas" on GPU 0: every operation against the reference (the suite), and what only a device gets wrong.
+// The library "cublas" on GPU 0: every operation against the reference and every model against the same network in
+// double precision (the suites), and what only a device gets wrong.
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -11,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "tests/worker/kernels/device_array.h"
 #include "tests/worker/kernels/op_suite.h"
+#include "tests/worker/model/model_suite.h"
 #include "worker/kernels/cublas/loader.h"
 
 namespace ringmaster {
@@ -118,6 +121,85 @@ TEST_F(CublasLibraryTest, ALabelThatIsNoClassIsReportedByFinishOnceAndByRow) {
   EXPECT_EQ(kernels().Finish(), absl::OkStatus());
 }
 
+TEST_F(CublasLibraryTest, ATokenOutsideTheVocabularyIsReportedByFinishOnceAndByRow) {
+  Ints tokens(kernels(), {2, -1, 4}), later_tokens(kernels(), {0, 1, 5});
+  Floats token_table(kernels(), std::vector<float>(5 * 6, 1.0f));
+  Floats position_table(kernels(), std::vector<float>(3 * 6, 1.0f));
+  Floats output = Floats::Poisoned(kernels(), 3 * 6);
+  ASSERT_EQ(kernels().Embedding({3, 3, 6, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
+            absl::OkStatus());
+  absl::Status status = kernels().Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("token in row 1"));
+  EXPECT_EQ(kernels().Finish(), absl::OkStatus());
+  const std::vector<float> rows = output.Download();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(std::isnan(rows[i]), i / 6 == 1) << "element " << i << " is " << rows[i];
+  }
+  ASSERT_EQ(kernels().EmbeddingGradient({3, 3, 6, 5, later_tokens.data(), output.data(), token_table.data(),
+                                         position_table.data(), false}),
+            absl::OkStatus());
+  status = kernels().Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("token in row 2"));
+}
+
+// A matrix whose rows are summed in parts (thousands of rows of few columns), in one object and in another.
+TEST_F(CublasLibraryTest, ColumnSumsOfManyRowsGiveTheSameBitsInEveryRepetitionAndLibrary) {
+  constexpr int64_t kRows = 5003, kCols = 70;
+  Random random(14);
+  const std::vector<float> values = Uniform(kRows * kCols, &random);
+  auto second = CreateCublas();
+  ASSERT_TRUE(second.ok()) << second.status();
+  std::vector<float> first;
+  for (KernelLibrary* library : {&kernels(), second->get(), &kernels()}) {
+    Floats gradient(*library, values, first.empty() ? 0 : 1), sums = Floats::Poisoned(*library, kCols);
+    ASSERT_EQ(library->BiasGradient({gradient.data(), kRows, kCols, sums.data(), BiasAxis::kPerColumn}),
+              absl::OkStatus());
+    const std::vector<float> again = sums.Download();
+    if (first.empty()) first = again;
+    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0);
+  }
+  for (int64_t col = 0; col < kCols; ++col) {
+    double sum = 0.0, magnitudes = 0.0;
+    for (int64_t row = 0; row < kRows; ++row) {
+      sum += values[row * kCols + col];
+      magnitudes += std::fabs(values[row * kCols + col]);
+    }
+    EXPECT_NEAR(first[col], sum, kRows * 0x1p-24 * magnitudes) << "column " << col;
+  }
+}
+
+// The statistics of a long group, as a batch norm's are, wherever the tensors lie in their arenas.
+TEST_F(CublasLibraryTest, NormGivesTheSameBitsWhereverItsTensorsLie) {
+  NormShape shape;
+  shape.kind = NormKind::kBatch;
+  shape.rows = 64;
+  shape.features = 3;
+  shape.pixels = 31 * 31;
+  Random random(15);
+  const std::vector<float> values = Uniform(shape.count(), &random);
+  const std::vector<float> gains = Uniform(3, &random), biases = Uniform(3, &random);
+  std::vector<float> first;
+  for (int64_t offset = 0; offset < 4; ++offset) {
+    Floats input(kernels(), values, offset), gain(kernels(), gains, offset), bias(kernels(), biases, 3 - offset);
+    Floats output = Floats::Poisoned(kernels(), shape.count(), 3 - offset);
+    Floats mean = Floats::Poisoned(kernels(), 3), inverse_deviation = Floats::Poisoned(kernels(), 3);
+    NormCall call;
+    call.shape = shape;
+    call.input = input.data();
+    call.gain = gain.data();
+    call.bias = bias.data();
+    call.output = output.data();
+    call.mean = mean.data();
+    call.inverse_deviation = inverse_deviation.data();
+    ASSERT_EQ(kernels().Norm(call), absl::OkStatus());
+    const std::vector<float> again = output.Download();
+    if (first.empty()) first = again;
+    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0) << "offset " << offset;
+  }
+}
+
 TEST_F(CublasLibraryTest, MoreMemoryThanTheDeviceHasIsResourceExhaustedAndHarmsNothingAfterIt) {
   const absl::StatusOr<Buffer> buffer = kernels().Allocate(int64_t{1} << 50);
   EXPECT_EQ(buffer.status().code(), absl::StatusCode::kResourceExhausted) << buffer.status();
@@ -155,5 +237,6 @@ TEST_F(CublasLibraryTest, BuffersOfNoBytesAndBuffersThatOutliveTheLibraryAreFine
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Cublas, KernelOpTest, ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
+INSTANTIATE_TEST_SUITE_P(Cublas, ModelTest, ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
 
 }  // namespace ringmaster

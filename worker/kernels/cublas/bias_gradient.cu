@@ -1,33 +1,18 @@
 // bias_gradient = sums of gradient[rows, cols] over the rows (a bias by column) or along each row (by row).
 
+#include "worker/kernels/cublas/column_sums.h"
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr int kTileCols = 32;
-constexpr int kTileRows = kBlockThreads / kTileCols;
-
-// A block sums 32 columns: each of its 8 rows of threads every 8th row of the matrix, then thread row 0 adds the eight.
-__global__ void SumColumnsKernel(BiasGradientCall call) {
-  __shared__ float partial[kTileRows][kTileCols];
-  for (int64_t begin = blockIdx.x * static_cast<int64_t>(kTileCols); begin < call.cols;
-       begin += gridDim.x * static_cast<int64_t>(kTileCols)) {
-    const int64_t col = begin + threadIdx.x;
-    float sum = 0.0f;
-    if (col < call.cols) {
-      for (int64_t row = threadIdx.y; row < call.rows; row += kTileRows) sum += call.gradient[row * call.cols + col];
-    }
-    partial[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y == 0 && col < call.cols) {
-      for (int slice = 1; slice < kTileRows; ++slice) sum += partial[slice][threadIdx.x];
-      call.bias_gradient[col] = sum;
-    }
-    __syncthreads();
+struct BiasTerms {
+  BiasGradientCall call;
+  __device__ void operator()(int64_t row, int64_t col, float (&values)[1]) const {
+    values[0] = call.gradient[row * call.cols + col];
   }
-}
+};
 
 // A block sums one row: each thread every 256th element, then a tree.
 __global__ void SumRowsKernel(BiasGradientCall call) {
@@ -50,16 +35,14 @@ __global__ void SumRowsKernel(BiasGradientCall call) {
 }  // namespace
 
 // An empty sum is 0, so only an empty result launches nothing.
-cudaError_t LaunchBiasGradient(const BiasGradientCall& call, cudaStream_t stream) {
+cudaError_t LaunchBiasGradient(const BiasGradientCall& call, float* partials, cudaStream_t stream) {
   if (call.axis == BiasAxis::kPerColumn) {
     if (call.cols == 0) return cudaSuccess;
-    const dim3 grid(static_cast<unsigned>(std::min(CeilDiv(call.cols, kTileCols), kGridBlocksMax)));
-    SumColumnsKernel<<<grid, dim3(kTileCols, kTileRows), 0, stream>>>(call);
-  } else {
-    if (call.rows == 0) return cudaSuccess;
-    const dim3 grid(static_cast<unsigned>(std::min(call.rows, kGridBlocksMax)));
-    SumRowsKernel<<<grid, kBlockThreads, 0, stream>>>(call);
+    return LaunchColumnSums<1>(BiasTerms{call}, call.rows, call.cols, {{call.bias_gradient}}, partials, stream);
   }
+  if (call.rows == 0) return cudaSuccess;
+  const dim3 grid(static_cast<unsigned>(std::min(call.rows, kGridBlocksMax)));
+  SumRowsKernel<<<grid, kBlockThreads, 0, stream>>>(call);
   return cudaGetLastError();
 }
 

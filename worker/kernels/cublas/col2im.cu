@@ -23,13 +23,14 @@ __global__ void Col2ImKernel(Col2ImCall call, int64_t out_height, int64_t out_wi
       const Index position = pixel - image * plane;
       const int64_t padded_y = position / width + shape.padding;
       const int64_t padded_x = position % width + shape.padding;
+      // Window row y covers the pixel with its row ky when y * stride + ky = padded_y, so ky steps by the stride.
       float sum = 0.0f;
-      for (int64_t ky = 0; ky < shape.kernel; ++ky) {
-        const int64_t y = padded_y - ky;
-        if (y < 0 || y >= out_height) continue;
-        for (int64_t kx = 0; kx < shape.kernel; ++kx) {
-          const int64_t x = padded_x - kx;
-          if (x < 0 || x >= out_width) continue;
+      int64_t y = padded_y / shape.stride;
+      for (int64_t ky = padded_y - y * shape.stride; ky < shape.kernel && y >= 0; ky += shape.stride, --y) {
+        if (y >= out_height) continue;
+        int64_t x = padded_x / shape.stride;
+        for (int64_t kx = padded_x - x * shape.stride; kx < shape.kernel && x >= 0; kx += shape.stride, --x) {
+          if (x >= out_width) continue;
           sum += columns[(ky * shape.kernel + kx) * row_length + (image * out_height + y) * out_width + x];
         }
       }

@@ -21,12 +21,31 @@ std::string AxisText(BiasAxis axis) { return axis == BiasAxis::kPerColumn ? "per
 
 std::string ConvText(const ConvShape& shape, int64_t image_begin, int64_t image_count) {
   return absl::StrCat("channels=", shape.channels, " images=", shape.images, " height=", shape.height,
-                      " width=", shape.width, " kernel=", shape.kernel, " padding=", shape.padding, " image_begin=",
-                      image_begin, " image_count=", image_count);
+                      " width=", shape.width, " kernel=", shape.kernel, " padding=", shape.padding,
+                      " stride=", shape.stride, " image_begin=", image_begin, " image_count=", image_count);
 }
 
 std::string PlanesText(int64_t planes, int64_t height, int64_t width) {
   return absl::StrCat("planes=", planes, " height=", height, " width=", width);
+}
+
+std::string CountText(absl::string_view operation, int64_t count) { return absl::StrCat(operation, " count=", count); }
+
+std::string NormText(absl::string_view operation, const NormShape& shape) {
+  const char* kind = shape.kind == NormKind::kLayer ? "layer" : shape.kind == NormKind::kBatch ? "batch" : "group";
+  return absl::StrCat(operation, " kind=", kind, " rows=", shape.rows, " features=", shape.features, " pixels=",
+                      shape.pixels, " groups_per_image=", shape.groups_per_image);
+}
+
+template <typename Call>
+std::string EmbeddingText(absl::string_view operation, const Call& call) {
+  return absl::StrCat(operation, " rows=", call.rows, " context=", call.context, " width=", call.width,
+                      " vocabulary=", call.vocabulary);
+}
+
+std::string AttentionText(absl::string_view operation, const AttentionShape& shape) {
+  return absl::StrCat(operation, " batch=", shape.batch, " context=", shape.context, " heads=", shape.heads,
+                      " head_width=", shape.head_width);
 }
 
 std::string GemmText(const GemmCall& call) {
@@ -34,6 +53,9 @@ std::string GemmText(const GemmCall& call) {
                       call.transpose_b ? " b transposed" : "", " lda=", call.lda, " ldb=", call.ldb,
                       " ldc=", call.ldc, " beta=", call.beta);
 }
+
+absl::Status StatusOf(cudaError_t code, absl::string_view what) { return CudaStatus(code, what); }
+absl::Status StatusOf(cublasStatus_t code, absl::string_view what) { return CublasStatus(code, what); }
 
 absl::Status CheckSize(absl::string_view operation, absl::string_view quantity, int64_t size) {
   if (size >= 0) return absl::OkStatus();
@@ -56,8 +78,9 @@ absl::Status CublasLibrary::Init() {
   RM_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(device_), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&workspace_, kWorkspaceBytes), where));
-  RM_RETURN_IF_ERROR(CudaStatus(cudaMallocHost(&bad_label_row_, sizeof(*bad_label_row_)), where));
-  *bad_label_row_ = 0;
+  RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&partials_, kPartialFloats * sizeof(float)), where));
+  RM_RETURN_IF_ERROR(CudaStatus(cudaMallocHost(&bad_rows_, sizeof(*bad_rows_)), where));
+  *bad_rows_ = BadRows();
   RM_RETURN_IF_ERROR(CublasStatus(cublasCreate(&handle_), where));
   // In this order: cublasSetStream takes a workspace that was set before away again.
   RM_RETURN_IF_ERROR(CublasStatus(cublasSetStream(handle_, stream_), where));
@@ -74,16 +97,18 @@ CublasLibrary::~CublasLibrary() {
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   if (handle_ != nullptr) cublasDestroy(handle_);
   if (workspace_ != nullptr) cudaFree(workspace_);
-  if (bad_label_row_ != nullptr) cudaFreeHost(bad_label_row_);
+  if (partials_ != nullptr) cudaFree(partials_);
+  if (bad_rows_ != nullptr) cudaFreeHost(bad_rows_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
 
 template <typename Launch, typename Describe>
 absl::Status CublasLibrary::Run(Launch launch, Describe describe) {
-  cudaError_t code = cudaSetDevice(device_);
-  if (code == cudaSuccess) code = launch();
-  if (code == cudaSuccess) return absl::OkStatus();
-  return CudaStatus(code, absl::StrCat(describe(), " on device ", device_));
+  const cudaError_t selected = cudaSetDevice(device_);
+  if (selected != cudaSuccess) return CudaStatus(selected, absl::StrCat(describe(), " on device ", device_));
+  const auto code = launch();
+  if (code == decltype(code){}) return absl::OkStatus();
+  return StatusOf(code, absl::StrCat(describe(), " on device ", device_));
 }
 
 absl::StatusOr<Buffer> CublasLibrary::Allocate(int64_t size_bytes) {
@@ -105,11 +130,7 @@ absl::StatusOr<Buffer> CublasLibrary::AllocateStaging(int64_t size_bytes) {
 
 absl::Status CublasLibrary::Gemm(const GemmCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  const cudaError_t code = cudaSetDevice(device_);
-  if (code != cudaSuccess) return CudaStatus(code, absl::StrCat(GemmText(call), " on device ", device_));
-  const cublasStatus_t status = LaunchGemm(call, handle_);
-  if (status == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
-  return CublasStatus(status, absl::StrCat(GemmText(call), " on device ", device_));
+  return Run([&] { return LaunchGemm(call, handle_); }, [&] { return GemmText(call); });
 }
 
 absl::Status CublasLibrary::AddBias(const BiasCall& call) {
@@ -120,7 +141,7 @@ absl::Status CublasLibrary::AddBias(const BiasCall& call) {
 
 absl::Status CublasLibrary::BiasGradient(const BiasGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchBiasGradient(call, stream_); }, [&] {
+  return Run([&] { return LaunchBiasGradient(call, partials_, stream_); }, [&] {
     return absl::StrCat("bias_gradient rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis));
   });
 }
@@ -164,7 +185,7 @@ absl::Status CublasLibrary::SwapAxes(const SwapAxesCall& call) {
 
 absl::Status CublasLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchSoftmaxCrossEntropy(call, bad_label_row_, stream_); },
+  return Run([&] { return LaunchSoftmaxCrossEntropy(call, &bad_rows_->label, stream_); },
              [&] { return absl::StrCat("softmax_cross_entropy rows=", call.rows, " classes=", call.classes); });
 }
 
@@ -172,6 +193,106 @@ absl::Status CublasLibrary::FillZero(float* data, int64_t count) {
   RM_RETURN_IF_ERROR(CheckSize("fill_zero", "count", count));
   return Run([&] { return count == 0 ? cudaSuccess : cudaMemsetAsync(data, 0, count * sizeof(float), stream_); },
              [&] { return absl::StrCat("fill_zero count=", count); });
+}
+
+absl::Status CublasLibrary::Relu(const ReluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchRelu(call, stream_); }, [&] { return CountText("relu", call.count); });
+}
+
+absl::Status CublasLibrary::Add(const AddCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchAdd(call, stream_); }, [&] { return CountText("add", call.count); });
+}
+
+absl::Status CublasLibrary::Gelu(const GeluCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchGelu(call, stream_); },
+             [&] { return absl::StrCat("gelu rows=", call.rows, " cols=", call.cols); });
+}
+
+absl::Status CublasLibrary::GeluBackward(const GeluBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchGeluBackward(call, stream_); }, [&] { return CountText("gelu_backward", call.count); });
+}
+
+absl::Status CublasLibrary::Dropout(const DropoutCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchDropout(call, stream_); },
+             [&] { return absl::StrCat("dropout count=", call.count, " rate=", call.rate); });
+}
+
+absl::Status CublasLibrary::AveragePool(const AveragePoolCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchAveragePool(call, stream_); },
+             [&] { return absl::StrCat("average_pool planes=", call.planes, " pixels=", call.pixels); });
+}
+
+absl::Status CublasLibrary::AveragePoolBackward(const AveragePoolBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchAveragePoolBackward(call, stream_); },
+             [&] { return absl::StrCat("average_pool_backward planes=", call.planes, " pixels=", call.pixels); });
+}
+
+absl::Status CublasLibrary::Norm(const NormCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchNorm(call, stream_); }, [&] { return NormText("norm", call.shape); });
+}
+
+absl::Status CublasLibrary::NormInference(const NormInferenceCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchNormInference(call, stream_); },
+             [&] { return NormText("norm_inference", call.shape); });
+}
+
+absl::Status CublasLibrary::NormParamGradient(const NormParamGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchNormParamGradient(call, partials_, stream_); },
+             [&] { return NormText("norm_param_gradient", call.shape); });
+}
+
+absl::Status CublasLibrary::NormInputGradient(const NormInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchNormInputGradient(call, stream_); },
+             [&] { return NormText("norm_input_gradient", call.shape); });
+}
+
+absl::Status CublasLibrary::Embedding(const EmbeddingCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchEmbedding(call, &bad_rows_->token, stream_); },
+             [&] { return EmbeddingText("embedding", call); });
+}
+
+absl::Status CublasLibrary::EmbeddingGradient(const EmbeddingGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run([&] { return LaunchEmbeddingGradient(call, &bad_rows_->token, stream_); },
+             [&] { return EmbeddingText("embedding_gradient", call); });
+}
+
+absl::Status CublasLibrary::Attention(const AttentionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  const auto describe = [&] { return AttentionText("attention", call.shape); };
+  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionScores(call, handle_); }, describe));
+  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionSoftmax(call, stream_); }, describe));
+  return Run([&] { return LaunchAttentionOutput(call, handle_); }, describe);
+}
+
+absl::Status CublasLibrary::AttentionBackward(const AttentionBackwardCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  const auto describe = [&] { return AttentionText("attention_backward", call.shape); };
+  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionProbabilityGradient(call, handle_); }, describe));
+  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionSoftmaxBackward(call, stream_); }, describe));
+  return Run([&] { return LaunchAttentionQkvGradient(call, handle_); }, describe);
+}
+
+absl::Status CublasLibrary::CopyFloats(const float* from, float* to, int64_t count) {
+  RM_RETURN_IF_ERROR(CheckCopyFloats(count));
+  return Run(
+      [&] {
+        if (count == 0) return cudaSuccess;
+        return cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToDevice, stream_);
+      },
+      [&] { return CountText("copy_floats", count); });
 }
 
 absl::Status CublasLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {
@@ -199,10 +320,17 @@ absl::Status CublasLibrary::Finish() {
         return code == cudaSuccess ? cudaGetLastError() : code;
       },
       [] { return std::string("finish"); }));
-  const int64_t bad_label_row = std::exchange(*bad_label_row_, 0);
-  if (bad_label_row == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("cublas softmax_cross_entropy on device ", device_,
-                                                 ": the label in row ", bad_label_row - 1, " is not in [0, classes)"));
+  const BadRows bad_rows = std::exchange(*bad_rows_, BadRows());
+  if (bad_rows.label != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("cublas softmax_cross_entropy on device ", device_,
+                                                   ": the label in row ", bad_rows.label - 1,
+                                                   " is not in [0, classes)"));
+  }
+  if (bad_rows.token != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("cublas embedding on device ", device_, ": the token in row ",
+                                                   bad_rows.token - 1, " is not in [0, vocabulary)"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ringmaster

@@ -11,14 +11,14 @@
 
 namespace ringmaster {
 
-// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm, in plain fp32 (no TF32), all on one stream of
-// the object's own, which is not the default stream. cuBLAS has one handle with one workspace of its own, and no sum
-// uses atomics, so the same calls give the same bits on the same device.
+// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 (no
+// TF32), all on one stream of the object's own, which is not the default stream. cuBLAS has one handle with one
+// workspace of its own, and no sum uses atomics, so the same calls give the same bits on the same device.
 //
 // One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
 // or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
 // error; what goes wrong on the device comes from a later call, at the latest from Finish: also a label that is no
-// class (InvalidArgument), which the host cannot see in time.
+// class and a token outside the vocabulary (InvalidArgument), which the host cannot see in time.
 class CublasLibrary final : public KernelLibrary {
  public:
   // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
@@ -32,6 +32,10 @@ class CublasLibrary final : public KernelLibrary {
   absl::string_view name() const override { return "cublas"; }
   Place place() const override { return Place::kDevice; }
   std::string target() const override { return target_; }
+  // A block of columns must be wide enough for its product to occupy every multiprocessor, and each block costs two
+  // launches: 64 MiB hold the columns of a batch of these models in one or a few blocks, and are about what the L2
+  // cache of an A100 (40 MB) or H100 (50 MB) holds, so that most of a block is still there when its product reads it.
+  int64_t fast_scratch_bytes() const override { return int64_t{64} << 20; }
 
   // Device memory and pinned host memory; 0 bytes give a buffer without memory. ResourceExhausted when there is none.
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
@@ -48,16 +52,38 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status SwapAxes(const SwapAxesCall& call) override;
   absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
   absl::Status FillZero(float* data, int64_t count) override;
+  absl::Status Relu(const ReluCall& call) override;
+  absl::Status Add(const AddCall& call) override;
+  absl::Status Gelu(const GeluCall& call) override;
+  absl::Status GeluBackward(const GeluBackwardCall& call) override;
+  absl::Status Dropout(const DropoutCall& call) override;
+  absl::Status AveragePool(const AveragePoolCall& call) override;
+  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override;
+  absl::Status Norm(const NormCall& call) override;
+  absl::Status NormInference(const NormInferenceCall& call) override;
+  absl::Status NormParamGradient(const NormParamGradientCall& call) override;
+  absl::Status NormInputGradient(const NormInputGradientCall& call) override;
+  absl::Status Embedding(const EmbeddingCall& call) override;
+  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override;
+  absl::Status Attention(const AttentionCall& call) override;
+  absl::Status AttentionBackward(const AttentionBackwardCall& call) override;
+  absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status Finish() override;
 
  private:
+  // 1 + a row whose label is no class, or whose token is not in the vocabulary; 0: none.
+  struct BadRows {
+    int64_t label = 0, token = 0;
+  };
+
   CublasLibrary(int device, std::string target);
   // Makes stream, handle and workspace; what exists when it fails is freed by the destructor.
   absl::Status Init();
 
-  // Selects the device and runs `launch`, a cudaError_t(); `describe`, a std::string(), is asked only for an error.
+  // Selects the device and runs `launch`, a cudaError_t() or cublasStatus_t(); `describe`, a std::string(), is asked
+  // only for an error.
   template <typename Launch, typename Describe>
   absl::Status Run(Launch launch, Describe describe);
 
@@ -66,8 +92,9 @@ class CublasLibrary final : public KernelLibrary {
   cudaStream_t stream_ = nullptr;
   cublasHandle_t handle_ = nullptr;
   void* workspace_ = nullptr;
+  float* partials_ = nullptr;  // kPartialFloats
   // Pinned; written by the device, read and cleared by Finish.
-  int64_t* bad_label_row_ = nullptr;
+  BadRows* bad_rows_ = nullptr;
 };
 
 }  // namespace ringmaster

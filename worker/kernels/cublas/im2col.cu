@@ -1,4 +1,4 @@
-// columns[(c*k + ky)*k + kx][(i*oh + y)*ow + x] = input[c][image_begin + i][y + ky - p][x + kx - p], 0 outside (=).
+// columns[(c*k + ky)*k + kx][(i*oh + y)*ow + x] = input[c][image_begin + i][y*s + ky - p][x*s + kx - p], 0 outside (=).
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -22,8 +22,8 @@ __global__ void Im2ColKernel(Im2ColCall call, int64_t out_height, int64_t out_wi
     for (Index col = static_cast<Index>(ThreadX()); col < row_length; col += static_cast<Index>(StrideX())) {
       const Index image = col / plane;
       const Index position = col - image * plane;
-      const int64_t y = position / width + offset_y;
-      const int64_t x = position % width + offset_x;
+      const int64_t y = position / width * shape.stride + offset_y;
+      const int64_t x = position % width * shape.stride + offset_x;
       const bool inside = y >= 0 && y < shape.height && x >= 0 && x < shape.width;
       call.columns[row * row_length + col] = inside ? images[(image * shape.height + y) * shape.width + x] : 0.0f;
     }

@@ -24,10 +24,18 @@ inline dim3 GridFor(int64_t rows, int64_t cols) {
   return dim3(GridFor(cols).x, static_cast<unsigned>(std::min(rows, kGridBlocksMax)));
 }
 
+// The grid for `count` elements, four neighbours a thread; count > 0.
+inline dim3 GridForQuads(int64_t count) { return GridFor(CeilDiv(count, 4)); }
+
 // Whether kernels that divide indices up to `count` may do so in 32 bits, which is several times as fast. The margin is
 // for the stride that the last round of a loop adds.
 inline bool FitsInt32(int64_t count) {
   return count <= std::numeric_limits<int32_t>::max() - kGridBlocksMax * kBlockThreads;
+}
+
+// The same for kernels that take four elements a thread, whose last round adds four times as much.
+inline bool QuadsFitInt32(int64_t count) {
+  return count <= std::numeric_limits<int32_t>::max() - 4 * kGridBlocksMax * kBlockThreads;
 }
 
 // Where a thread starts, and how far it steps, along x.

@@ -6,13 +6,10 @@
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
+#include "worker/kernels/cublas/team.h"
 
 namespace ringmaster {
 namespace {
-
-constexpr unsigned kAllLanes = 0xffffffffu;
-constexpr int kWarpLanes = 32;
-constexpr int kWarpsPerBlock = kBlockThreads / kWarpLanes;
 
 struct Largest {
   float value;
@@ -27,14 +24,6 @@ __device__ Largest WarpLargest(Largest largest) {
     if (value > largest.value || (value == largest.value && index < largest.index)) largest = {value, index};
   }
   return largest;
-}
-
-// The sum over the warp, the same bits in every lane: each round adds two equal pairs, and addition commutes.
-__device__ float WarpSum(float value) {
-  for (int distance = kWarpLanes / 2; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(kAllLanes, value, distance);
-  }
-  return value;
 }
 
 // A warp a row; its lanes stride over the classes.
@@ -72,8 +61,7 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call, int64_t*
 cudaError_t LaunchSoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call, int64_t* bad_label_row,
                                       cudaStream_t stream) {
   if (call.rows == 0 || call.classes == 0) return cudaSuccess;
-  const dim3 grid(static_cast<unsigned>(std::min(CeilDiv(call.rows, kWarpsPerBlock), kGridBlocksMax)));
-  SoftmaxCrossEntropyKernel<<<grid, kBlockThreads, 0, stream>>>(call, bad_label_row);
+  SoftmaxCrossEntropyKernel<<<Team<kWarpLanes>::GridFor(call.rows), kBlockThreads, 0, stream>>>(call, bad_label_row);
   return cudaGetLastError();
 }
 
