@@ -35,4 +35,8 @@ bool UpdatesOnArrival(const StrategySpec& strategy) {
           strategy.parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS);
 }
 
+bool HasDropout(absl::string_view model_name) {
+  return model_name == "mlp" || model_name == "cnn" || model_name == "transformer";
+}
+
 }  // namespace ringmaster

@@ -25,6 +25,9 @@ int32_t ProcessCount(const RunSpec& resolved);
 // Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are not in step.
 bool UpdatesOnArrival(const StrategySpec& strategy);
 
+// Whether the model takes model.dropout.
+bool HasDropout(absl::string_view model_name);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CONFIG_DESCRIBE_H_

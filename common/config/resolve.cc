@@ -20,7 +20,23 @@ namespace {
 
 void ResolveModel(ModelSpec* model) {
   RM_DEFAULT_NAME(model, name, "lenet");
-  if (model->name() == "mlp" && model->mlp_hidden().empty()) model->add_mlp_hidden(128);
+  const std::string& name = model->name();
+  if (name == "mlp" && model->mlp_hidden().empty()) model->add_mlp_hidden(128);
+  if (name == "transformer") {
+    TransformerSpec* transformer = model->mutable_transformer();
+    RM_DEFAULT(transformer, layers, 4);
+    RM_DEFAULT(transformer, width, 128);
+    RM_DEFAULT(transformer, heads, 4);
+    RM_DEFAULT(transformer, tied_head, false);
+  }
+  if (name == "resnet") {
+    ResnetSpec* resnet = model->mutable_resnet();
+    RM_DEFAULT(resnet, blocks, 3);  // ResNet-20
+    RM_DEFAULT(resnet, width, 16);
+    RM_DEFAULT_NAME(resnet, norm, "batch");
+    if (resnet->norm() == "group") RM_DEFAULT(resnet, groups, 8);
+  }
+  if (HasDropout(name)) RM_DEFAULT(model, dropout, 0.0f);
 }
 
 void ResolveSynthetic(SyntheticSpec* synthetic) {

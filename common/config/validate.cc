@@ -48,14 +48,63 @@ class Problems {
   std::vector<std::string> lines_;
 };
 
+void CheckTransformer(const TransformerSpec& transformer, Problems* problems) {
+  problems->Range<int64_t>("model.transformer.layers", transformer.layers(), 1, 1024);
+  problems->Range<int64_t>("model.transformer.width", transformer.width(), 1, 1 << 16);
+  problems->Range<int64_t>("model.transformer.heads", transformer.heads(), 1, 1 << 16);
+  if (transformer.heads() >= 1 && transformer.width() % transformer.heads() != 0) {
+    problems->Add("model.transformer.heads", transformer.heads(),
+                  absl::StrCat("expected a divisor of model.transformer.width = ", transformer.width()));
+  }
+}
+
+void CheckResnet(const RunSpec& spec, Problems* problems) {
+  const ResnetSpec& resnet = spec.model().resnet();
+  problems->Range<int64_t>("model.resnet.blocks", resnet.blocks(), 1, 1024);
+  problems->Range<int64_t>("model.resnet.width", resnet.width(), 1, 1 << 14);
+  problems->Known("model.resnet.norm", "norm", resnet.norm(), {"batch", "group"});
+  if (resnet.norm() == "batch") {
+    if (resnet.has_groups()) {
+      problems->Add("model.resnet.groups", resnet.groups(),
+                    "only for norm \"group\", and the norm is \"batch\"; leave it out");
+    }
+    if (UpdatesOnArrival(spec.strategy())) {
+      problems->AddName("model.resnet.norm", "batch",
+                        "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would take each worker's "
+                        "share for the mean of all; use norm \"group\"");
+    }
+  }
+  if (resnet.norm() == "group") {
+    problems->Range<int64_t>("model.resnet.groups", resnet.groups(), 1, 1 << 14);
+    if (resnet.groups() >= 1 && resnet.width() % resnet.groups() != 0) {
+      problems->Add("model.resnet.groups", resnet.groups(),
+                    absl::StrCat("expected a divisor of model.resnet.width = ", resnet.width()));
+    }
+  }
+}
+
 void CheckModel(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const ModelSpec& model = spec.model();
-  problems->Known("model.name", "model", model.name(), known.models);
-  if (model.name() != "mlp" && model.mlp_hidden_size() > 0) {
-    problems->Add("model.mlp_hidden", absl::StrJoin(model.mlp_hidden(), ","),
-                  absl::StrCat("only for model \"mlp\", and the model is \"", model.name(), "\"; leave it out"));
-  }
+  const std::string& name = model.name();
+  problems->Known("model.name", "model", name, known.models);
+  const auto only_for = [&](const char* field, const std::string& value, const char* owner, bool is_set) {
+    if (!is_set || name == owner) return;
+    problems->Add(field, value,
+                  absl::StrCat("only for model \"", owner, "\", and the model is \"", name, "\"; leave it out"));
+  };
+  only_for("model.mlp_hidden", absl::StrJoin(model.mlp_hidden(), ","), "mlp", model.mlp_hidden_size() > 0);
+  only_for("model.transformer", "{...}", "transformer", model.has_transformer());
+  only_for("model.resnet", "{...}", "resnet", model.has_resnet());
   for (int32_t size : model.mlp_hidden()) problems->Range<int64_t>("model.mlp_hidden", size, 1, 1 << 20);
+  if (name == "transformer") CheckTransformer(model.transformer(), problems);
+  if (name == "resnet") CheckResnet(spec, problems);
+  if (!model.has_dropout()) return;
+  if (!HasDropout(name)) {
+    problems->Add("model.dropout", model.dropout(),
+                  absl::StrCat("model \"", name, "\" has none; leave it out, or use mlp, cnn or transformer"));
+  } else if (!(model.dropout() >= 0 && model.dropout() < 1)) {
+    problems->Add("model.dropout", model.dropout(), "expected 0 or more and below 1, the share that is set to 0");
+  }
 }
 
 void CheckSynthetic(const SyntheticSpec& synthetic, Problems* problems) {
@@ -240,6 +289,11 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
     problems->AddName("codec.name", codec.name(),
                       "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
                       "training.deterministic=false");
+  }
+  if (spec.model().resnet().norm() == "batch" && !found->summable_on_wire) {
+    problems->AddName("codec.name", codec.name(),
+                      "leaves out most of what it is given, and the running statistics of model.resnet.norm = \"batch\" "
+                      "must arrive whole; use norm \"group\", or codec \"fp16\"");
   }
   const std::string& collective = spec.strategy().all_reduce().collective();
   if (spec.strategy().has_all_reduce() && !found->summable_on_wire && collective != "ring") {

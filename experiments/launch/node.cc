@@ -170,7 +170,7 @@ class Node {
     RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
     ModelOptions model_options;
     model_options.shape = dataset_.train.shape;
-    model_options.max_batch = LargestBatch(spec_);
+    model_options.max_batch = LargestBatch(spec_, dataset_.train.shape);
     model_options.bucket_bytes = spec_.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
     const NodeId self{Role::kWorker, rank};

@@ -115,7 +115,7 @@ class Cluster {
     RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(worker.spec.training().kernels(), 0));
     ModelOptions model;
     model.shape = worker.dataset.train.shape;
-    model.max_batch = LargestBatch(worker.spec);
+    model.max_batch = LargestBatch(worker.spec, model.shape);
     model.bucket_bytes = worker.spec.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     if (rank == 0) {

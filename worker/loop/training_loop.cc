@@ -73,7 +73,7 @@ absl::Status TrainingLoop::Prepare() {
   staging.deterministic_bits = training_.deterministic_bits();
   RM_ASSIGN_OR_RETURN(stager_,
                       Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
-  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec),
+  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec, setup_.dataset->train.shape),
                                                    setup_.dataset->train.shape));
   UpdateScope scope{layout.count(), training_.workers(), {}};
   scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
@@ -235,7 +235,7 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
   if (range.count > 0) {
     RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(BatchScore score,
-                        Evaluate(test, range, kEvaluationBatch, weights, *setup_.model, upload_,
+                        Evaluate(test, range, EvaluationBatch(test.shape), weights, *setup_.model, upload_,
                                  &setup_.progress->work));
     Evaluation* evaluation = report->add_evaluations();
     evaluation->set_samples_seen(samples_seen);
@@ -255,8 +255,8 @@ absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
   const Range range = Part(train.count(), shares, setup_.rank);
   if (range.count == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
-  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, kEvaluationBatch, weights, *setup_.model, upload_,
-                                                 &setup_.progress->work));
+  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, EvaluationBatch(train.shape), weights, *setup_.model,
+                                                 upload_, &setup_.progress->work));
   report->set_final_loss(score.loss_sum / static_cast<double>(score.count));
   report->set_final_loss_count(score.count);
   return absl::OkStatus();

@@ -42,13 +42,15 @@ struct WorkerSetup {
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
 };
 
-// Samples an evaluation takes at once.
-inline constexpr int64_t kEvaluationBatch = 256;
+// Samples an evaluation takes at once: 256 images, or texts of about 4096 tokens.
+inline int64_t EvaluationBatch(const SampleShape& shape) {
+  return shape.context > 0 ? std::max<int64_t>(1, 4096 / shape.context) : 256;
+}
 
 // Samples that the model of a worker must take at once. The rounding of convolutions depends on it, so every arm asks
 // here.
-inline int64_t LargestBatch(const RunSpec& resolved) {
-  return std::max<int64_t>(kEvaluationBatch, resolved.training().batch_per_worker());
+inline int64_t LargestBatch(const RunSpec& resolved, const SampleShape& shape) {
+  return std::max<int64_t>(EvaluationBatch(shape), resolved.training().batch_per_worker());
 }
 
 // The most parameters that a report carries under training.report_weights: 1 MiB of them.

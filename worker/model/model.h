@@ -51,7 +51,8 @@ class Model {
   virtual absl::Status Forward(const BatchView& batch, TensorView weights) = 0;
   // The mean-loss gradient of the batch last given to Forward, with the same weights; overwrites `gradients`. Announces
   // each bucket, in order, as soon as the calls that complete it have been made (on a device: enqueued). A status from
-  // `ready` ends it and is returned. FailedPrecondition: no Forward since the last Backward.
+  // `ready` ends it and is returned. FailedPrecondition: no Forward since the last Backward, or of a batch that is
+  // not for training.
   virtual absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) = 0;
   // Loss and accuracy of the batch last given to Forward; waits for the device.
   virtual absl::StatusOr<BatchScore> Score() = 0;

@@ -189,6 +189,9 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
   if (!backward_is_due_) {
     return absl::FailedPreconditionError("backward without a batch: each needs a successful Forward before it");
   }
+  if (!batch_.training) {
+    return absl::FailedPreconditionError("backward of a batch for evaluation: norms and dropout did not train on it");
+  }
   backward_is_due_ = false;  // what Forward left is consumed on the way down
   size_t next_bucket = 0;
   size_t next_buffer = 0;

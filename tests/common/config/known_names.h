@@ -8,7 +8,7 @@ namespace ringmaster {
 // Names as the program's registries have them.
 inline KnownNames TestNames() {
   KnownNames known;
-  known.models = {"lenet", "mlp"};
+  known.models = {"lenet", "mlp", "cnn", "resnet", "transformer"};
   known.datasets = {"mnist", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas"};
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};

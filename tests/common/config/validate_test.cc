@@ -42,6 +42,28 @@ TEST(Resolve, EpochsBecomeFullSteps) {
   EXPECT_FALSE(Spec({"training.epochs=1"}).training().has_epochs());
 }
 
+TEST(Resolve, ModelsGetTheirOwnSizesAndNoOtherModels) {
+  const ModelSpec transformer = Spec({"model.name=transformer"}).model();
+  EXPECT_EQ(transformer.transformer().layers(), 4);
+  EXPECT_EQ(transformer.transformer().width(), 128);
+  EXPECT_EQ(transformer.transformer().heads(), 4);
+  EXPECT_TRUE(transformer.transformer().has_tied_head());
+  EXPECT_FALSE(transformer.transformer().tied_head());
+  EXPECT_TRUE(transformer.has_dropout());
+  EXPECT_FALSE(transformer.has_resnet());
+  const ModelSpec resnet = Spec({"model.name=resnet"}).model();
+  EXPECT_EQ(resnet.resnet().blocks(), 3);
+  EXPECT_EQ(resnet.resnet().width(), 16);
+  EXPECT_EQ(resnet.resnet().norm(), "batch");
+  EXPECT_FALSE(resnet.resnet().has_groups());
+  EXPECT_FALSE(resnet.has_dropout());
+  EXPECT_EQ(Spec({"model.name=resnet", "model.resnet.norm=group"}).model().resnet().groups(), 8);
+  EXPECT_FALSE(Spec({}).model().has_dropout());
+  for (const char* name : {"model.name=mlp", "model.name=cnn", "model.name=resnet", "model.name=transformer"}) {
+    EXPECT_EQ(Validate(Spec({name}), TestNames()), absl::OkStatus());
+  }
+}
+
 TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
   RunSpec spec;
   spec.mutable_training()->set_epochs(1);
@@ -57,6 +79,7 @@ TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
 TEST(Resolve, ResolvingTwiceChangesNothing) {
   for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
                                  "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
+                                 "model.name=resnet", "model.name=transformer",
                                  "data.name=synthetic", "data.name=text", "optimizer.name=momentum",
                                  "strategy.launch=THREADS"}) {
     const RunSpec once = Spec({assignment});
@@ -110,6 +133,25 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"training.batch_per_worker=-1"}, "training.batch_per_worker = -1: expected 1 to"},
         Refusal{{"model.name=lenett"}, "model.name = \"lenett\": no such model; known are lenet, mlp"},
         Refusal{{"model.mlp_hidden=5"}, "model.mlp_hidden = 5: only for model \"mlp\", and the model is \"lenet\""},
+        Refusal{{"model.transformer.heads=2"}, "model.transformer = {...}: only for model \"transformer\", and the"},
+        Refusal{{"model.name=transformer", "model.transformer.layers=0"}, "model.transformer.layers = 0: expected 1"},
+        Refusal{{"model.name=transformer", "model.transformer.width=0"}, "model.transformer.width = 0: expected 1"},
+        Refusal{{"model.name=transformer", "model.transformer.heads=0"}, "model.transformer.heads = 0: expected 1"},
+        Refusal{{"model.name=transformer", "model.transformer.heads=3"},
+                "model.transformer.heads = 3: expected a divisor of model.transformer.width = 128"},
+        Refusal{{"model.resnet.blocks=2"}, "model.resnet = {...}: only for model \"resnet\", and the model is"},
+        Refusal{{"model.name=resnet", "model.resnet.blocks=0"}, "model.resnet.blocks = 0: expected 1 to"},
+        Refusal{{"model.name=resnet", "model.resnet.width=0"}, "model.resnet.width = 0: expected 1 to"},
+        Refusal{{"model.name=resnet", "model.resnet.norm=layer"},
+                "model.resnet.norm = \"layer\": no such norm; known are batch, group"},
+        Refusal{{"model.name=resnet", "model.resnet.groups=4"}, "model.resnet.groups = 4: only for norm \"group\""},
+        Refusal{{"model.name=resnet", "model.resnet.norm=group", "model.resnet.groups=5"},
+                "model.resnet.groups = 5: expected a divisor of model.resnet.width = 16"},
+        Refusal{{"model.name=resnet", "strategy.parameter_server.consistency=SSP"},
+                "model.resnet.norm = \"batch\": with updates on arrival"},
+        Refusal{{"model.name=resnet", "codec.name=topk"}, "codec.name = \"topk\": leaves out most"},
+        Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
+        Refusal{{"model.name=cnn", "model.dropout=1"}, "model.dropout = 1: expected 0 or more and below 1"},
         Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, text, synthetic"},
         Refusal{{"data.name=synthetic", "data.dir=/x"}, "data.dir = \"/x\": only for data \"mnist\", and"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=-1"}, "data.synthetic.context = -1: expected 0 to"},

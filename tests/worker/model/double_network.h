@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
@@ -23,13 +24,26 @@ DoubleParams ToDouble(const ParamLayout& layout, absl::Span<const float> arena);
 struct DoubleBatch {
   SampleShape shape;
   std::vector<double> features;  // [count][channels][height][width]
-  std::vector<int32_t> labels;
+  std::vector<int32_t> tokens;   // [count][context]
+  std::vector<int32_t> labels;   // [count][shape.labels()]
+  bool training = false;
+  uint64_t dropout_seed = 0;
 };
+
+// What dropout with this rate leaves of activations at the place `name`.
+void DropInDouble(const DoubleBatch& batch, const std::string& name, float rate, std::vector<double>* values);
+// The mean cross-entropy of rows of logits.
+double MeanLossInDouble(const std::vector<double>& logits, const std::vector<int32_t>& labels);
 
 // The mean loss of the batch.
 double LenetLoss(const DoubleParams& params, const DoubleBatch& batch);
 double CnnLoss(const DoubleParams& params, const DoubleBatch& batch);
-double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers);
+double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers, float dropout);
+// `statistics`, unless null: what a training batch gives for each running statistic, by name.
+double ResnetLoss(const DoubleParams& params, const DoubleBatch& batch, const ResnetSpec& spec,
+                  DoubleParams* statistics);
+double TransformerLoss(const DoubleParams& params, const DoubleBatch& batch, const TransformerSpec& spec,
+                       float dropout);
 
 }  // namespace ringmaster
 

@@ -4,6 +4,7 @@
 #include <new>
 #include <vector>
 
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "worker/kernels/cpu/cpu_library.h"
 #include "worker/kernels/reference/reference_library.h"
@@ -26,20 +27,20 @@ namespace ringmaster {
 namespace {
 
 // Allocations of one step after a first one, which may set a library up.
-int64_t AllocationsOfAStep(const char* name, KernelLibrary& kernels) {
+int64_t AllocationsOfAStep(const char* text, const SampleShape& shape, KernelLibrary& kernels) {
   ModelSpec spec;
-  spec.set_name(name);
-  spec.add_mlp_hidden(50);
-  const auto model = CreateModel(spec, {{1, 28, 28, 10}, 4, 4096}, kernels);
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
+  const auto model = CreateModel(spec, {shape, 4, 4096}, kernels);
   EXPECT_TRUE(model.ok()) << model.status();
   const int64_t count = (*model)->layout().count();
-  std::vector<float> weights(count), gradients(count), features(4 * 28 * 28, 0.5f);
-  const std::vector<int32_t> labels = {0, 1, 2, 3};
+  std::vector<float> weights(count), gradients(count), features(4 * shape.features(), 0.5f);
+  const std::vector<int32_t> tokens(4 * shape.labels(), 1), labels(4 * shape.labels(), 3);
   (*model)->InitWeights(1, absl::MakeSpan(weights));
   int64_t before = 0;
   for (int step = 0; step < 2; ++step) {
     before = allocations.load();
-    EXPECT_TRUE((*model)->Forward({features.data(), labels.data(), 4}, {weights.data(), 1, count}).ok());
+    const BatchView batch{features.data(), labels.data(), 4, tokens.data(), true, 7};
+    EXPECT_TRUE((*model)->Forward(batch, {weights.data(), 1, count}).ok());
     const absl::Status status = (*model)->Backward({weights.data(), 1, count}, {gradients.data(), 1, count},
                                                    [](const Bucket&) { return absl::OkStatus(); });
     EXPECT_TRUE(status.ok());
@@ -59,10 +60,16 @@ TEST(ModelAllocation, AStepAllocatesNothing) {
   const auto cpu = CreateCpuLibrary();
   ASSERT_TRUE(cpu.ok()) << cpu.status();
   ReferenceLibrary reference;
-  for (const char* name : {"lenet", "mlp", "cnn"}) {
-    EXPECT_EQ(AllocationsOfAStep(name, **cpu), 0) << name << " on cpu";
-    EXPECT_EQ(AllocationsOfAStep(name, reference), 0) << name << " on reference";
+  const SampleShape image{1, 28, 28, 10}, text{0, 0, 0, 11, 6};
+  for (const char* spec : {"name: 'lenet'", "name: 'mlp' mlp_hidden: 50 dropout: 0.5", "name: 'cnn' dropout: 0.5",
+                           "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
+                           "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }"}) {
+    EXPECT_EQ(AllocationsOfAStep(spec, image, **cpu), 0) << spec << " on cpu";
+    EXPECT_EQ(AllocationsOfAStep(spec, image, reference), 0) << spec << " on reference";
   }
+  const char* transformer = "name: 'transformer' transformer { layers: 1 width: 8 heads: 2 } dropout: 0.5";
+  EXPECT_EQ(AllocationsOfAStep(transformer, text, **cpu), 0) << "on cpu";
+  EXPECT_EQ(AllocationsOfAStep(transformer, text, reference), 0) << "on reference";
 }
 
 }  // namespace

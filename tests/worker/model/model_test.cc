@@ -1,3 +1,4 @@
+#include "common/config/resolve.h"
 #include "gtest/gtest.h"
 #include "tests/worker/model/model_suite.h"
 #include "worker/kernels/cpu/cpu_library.h"
@@ -15,10 +16,12 @@ namespace {
 TEST(Models, EveryListedModelIsMade) {
   ReferenceLibrary reference;
   for (const ModelInfo& info : Models()) {
-    ModelSpec spec;
-    spec.set_name(info.name);
-    spec.add_mlp_hidden(8);
-    const auto model = CreateModel(spec, {{1, 28, 28, 10}, 1, 1 << 20}, reference);
+    RunSpec spec;
+    spec.mutable_model()->set_name(info.name);
+    const auto resolved = Resolve(spec, {"/data", 100});
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    const SampleShape shape = info.takes_texts ? kText : kMnist;
+    const auto model = CreateModel(resolved->model(), {shape, 1, 1 << 20}, reference);
     EXPECT_TRUE(model.ok()) << info.name << ": " << model.status();
   }
 }
