@@ -10,6 +10,7 @@
 #include "common/base/random.h"
 #include "experiments/verify/plan.h"
 #include "experiments/verify/record_checks.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
@@ -53,6 +54,49 @@ TEST(TwoWorkers, EndWithTheSameBitsOnMnistUnderEverySynchronousScheme) {
   ASSERT_EQ(specs->size(), 7u);
   for (const RunSpec& spec : *specs) ASSERT_GE(spec.training().steps(), 100);
   const std::vector<RunRecord> records = RunAll(*specs);
+  ExpectOk(CheckSameWeights(records));
+  ExpectOk(CheckSameBatches(records));
+  ExpectOk(CheckPayload(records));
+}
+
+// A model and samples for it, small enough for a run in a second.
+struct SmallCase {
+  const char* name;
+  const char* model;
+  const char* samples;
+};
+
+class TwoWorkersOfAModel : public testing::TestWithParam<SmallCase> {};
+INSTANTIATE_TEST_SUITE_P(
+    Small, TwoWorkersOfAModel,
+    testing::Values(SmallCase{"Cnn", "name: 'cnn' dropout: 0.2", "channels: 2 height: 8 width: 8"},
+                    SmallCase{"BatchNorm", "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
+                              "channels: 3 height: 11 width: 10"},
+                    SmallCase{"GroupNorm", "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
+                              "channels: 3 height: 8 width: 8"},
+                    SmallCase{"Transformer", "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
+                              "dropout: 0.1", "context: 12 classes: 23"},
+                    SmallCase{"TiedTransformer",
+                              "name: 'transformer' transformer { layers: 1 width: 12 heads: 3 tied_head: true }",
+                              "context: 9 classes: 23"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_P(TwoWorkersOfAModel, EndWithTheSameBitsUnderEverySynchronousScheme) {
+  RunSpec base = SmallSpec(3, false);
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(GetParam().model, base.mutable_model()));
+  SyntheticSpec* samples = base.mutable_data()->mutable_synthetic();
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(GetParam().samples, samples));
+  samples->set_train_samples(61);  // 12 steps of 8 cross the border of an epoch
+  samples->set_test_samples(9);
+  base.mutable_training()->set_workers(2);
+  base.mutable_training()->set_batch_per_worker(4);
+  base.mutable_training()->set_steps(12);
+  base.mutable_training()->clear_warmup_steps();
+  base.mutable_training()->set_report_weights(false);
+  base.mutable_training()->set_bucket_bytes(4 * 767);  // tensors are cut
+  std::vector<RunSpec> specs;
+  for (const char* arm : {"single", "dp", "ps", "ps-sharded", "ring"}) specs.push_back(ArmOf(arm, base));
+  const std::vector<RunRecord> records = RunAll(specs);
   ExpectOk(CheckSameWeights(records));
   ExpectOk(CheckSameBatches(records));
   ExpectOk(CheckPayload(records));

@@ -85,22 +85,22 @@ class Builder {
 
   absl::Status AddBlock(const std::string& name, int64_t channels, int64_t stride) {
     const Images before = now_;
-    RM_ASSIGN_OR_RETURN(auto fork, Fork::Create(before.elements(), max_batch_, kernels_));
-    const Fork& begin = *fork;
+    RM_ASSIGN_OR_RETURN(auto fork, ResidualFork::Create(before.elements(), max_batch_, kernels_));
+    const ResidualFork& begin = *fork;
     layers_.push_back(std::move(fork));
     RM_RETURN_IF_ERROR(AddConvNorm(name + ".conv1", name + ".bn1", channels, stride));
     layers_.push_back(std::make_unique<Relu>(now_.elements(), kernels_));
     RM_RETURN_IF_ERROR(AddConvNorm(name + ".conv2", name + ".bn2", channels, 1));
     if (stride == 1) {
-      RM_ASSIGN_OR_RETURN(auto join, Join::Create(begin, now_.elements(), kernels_));
+      RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(begin, now_.elements(), kernels_));
       layers_.push_back(std::move(join));
     } else {
-      Projection projection;
+      ResidualProjection projection;
       Images projected;
       RM_ASSIGN_OR_RETURN(projection.convolution,
                           Convolution(name + ".downsample.0", before, 1, stride, channels, &projected));
       RM_ASSIGN_OR_RETURN(projection.norm, NormOf(name + ".downsample.1", projected));
-      RM_ASSIGN_OR_RETURN(auto join, Join::Create(begin, std::move(projection), max_batch_, kernels_));
+      RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(begin, std::move(projection), max_batch_, kernels_));
       layers_.push_back(std::move(join));
     }
     layers_.push_back(std::make_unique<Relu>(now_.elements(), kernels_));

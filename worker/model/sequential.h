@@ -13,8 +13,8 @@ namespace ringmaster {
 
 // Layers one after another, then softmax cross-entropy over each label's row of logits. Owns the activations of the
 // largest batch; Forward and Backward allocate nothing. Parameters lie in the arena last layer first, a layer's own in
-// its order. What is not a chain (residual connections, a shared table) is between layers of the list: layers/residual.h
-// and Layer::shares.
+// its order. What is not a chain (residual connections, a shared table) is between layers of the list:
+// layers/residual.h and Layer::shares.
 class Sequential final : public Model {
  public:
   // `layers` in forward order, the first takes a batch's features or tokens as loaded, the last gives

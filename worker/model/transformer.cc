@@ -72,25 +72,25 @@ class Builder {
   }
 
   // The beginning and the end of each residual half.
-  absl::StatusOr<const Fork*> AddFork() {
-    RM_ASSIGN_OR_RETURN(auto fork, Fork::Create(context_ * width_, max_batch_, kernels_));
-    const Fork* begin = fork.get();
+  absl::StatusOr<const ResidualFork*> AddFork() {
+    RM_ASSIGN_OR_RETURN(auto fork, ResidualFork::Create(context_ * width_, max_batch_, kernels_));
+    const ResidualFork* begin = fork.get();
     layers_.push_back(std::move(fork));
     return begin;
   }
-  absl::Status AddJoin(const std::string& proj, int64_t inputs, const Fork& fork) {
+  absl::Status AddJoin(const std::string& proj, int64_t inputs, const ResidualFork& fork) {
     LinearOptions linear = LinearOf(proj, inputs, width_);
     // So many branches are added up on the way through.
     linear.deviation = kDeviation / std::sqrt(2.0f * static_cast<float>(spec_.layers()));
     RM_RETURN_IF_ERROR(AddLinear(linear, kernels_, &layers_));
     AddDropout({proj, context_ * width_, dropout_}, kernels_, &layers_);
-    RM_ASSIGN_OR_RETURN(auto join, Join::Create(fork, context_ * width_, kernels_));
+    RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(fork, context_ * width_, kernels_));
     layers_.push_back(std::move(join));
     return absl::OkStatus();
   }
 
   absl::Status AddAttention(const std::string& block) {
-    RM_ASSIGN_OR_RETURN(const Fork* fork, AddFork());
+    RM_ASSIGN_OR_RETURN(const ResidualFork* fork, AddFork());
     RM_RETURN_IF_ERROR(AddNorm(block + ".norm1"));
     RM_RETURN_IF_ERROR(AddLinear(LinearOf(block + ".attn.qkv", width_, 3 * width_), kernels_, &layers_));
     RM_ASSIGN_OR_RETURN(auto attention, CausalAttention::Create(
@@ -100,7 +100,7 @@ class Builder {
   }
 
   absl::Status AddMlp(const std::string& block) {
-    RM_ASSIGN_OR_RETURN(const Fork* fork, AddFork());
+    RM_ASSIGN_OR_RETURN(const ResidualFork* fork, AddFork());
     RM_RETURN_IF_ERROR(AddNorm(block + ".norm2"));
     LinearOptions fc = LinearOf(block + ".mlp.fc", width_, kMlpRatio * width_);
     fc.activation = Activation::kGelu;

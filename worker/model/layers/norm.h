@@ -20,9 +20,9 @@ struct NormOptions {
 
 // Layer, batch or group norm with a gain and a bias for each feature, epsilon 1e-5.
 //
-// Batch norm has two statistics more, name.running_mean and name.running_var: while training it norms by the batch's own
-// and gives those out as their "gradient" (the variance corrected by n/(n-1), as PyTorch's), in evaluation it norms by
-// the weights' running ones.
+// Batch norm has two statistics more, name.running_mean and name.running_var: while training it norms by the batch's
+// own and gives those out as their "gradient" (the variance corrected by n/(n-1), as PyTorch's), in evaluation it norms
+// by the weights' running ones.
 class Norm final : public Layer {
  public:
   // `kernels` outlives the layer. Errors: no memory for the statistics of a batch.

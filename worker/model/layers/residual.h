@@ -11,16 +11,17 @@
 
 namespace ringmaster {
 
-// A residual connection in a list of layers: Fork, the layers of the branch, Join. The sum at the join is branch +
+// A residual connection in a list of layers: a fork, the layers of the branch, a join. The sum at the join is branch +
 // skip, where skip is what came to the fork, through a projection if the sizes differ. Going back, the gradient at the
 // join goes both ways, and the fork adds what comes back on both.
 
 // Where the branch begins. Costs nothing forward: it remembers where the activation lies, which is kept for backward
 // anyway. Backward adds the skip path's gradient.
-class Fork final : public Layer {
+class ResidualFork final : public Layer {
  public:
   // `elements`: of one sample. `kernels` outlives the layer. Errors: no memory for the skip path's gradient.
-  static absl::StatusOr<std::unique_ptr<Fork>> Create(int64_t elements, int64_t max_batch, KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<ResidualFork>> Create(int64_t elements, int64_t max_batch,
+                                                              KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return elements_; }
@@ -35,7 +36,7 @@ class Fork final : public Layer {
   float* skip_gradient() const { return skip_gradient_.floats(); }
 
  private:
-  Fork(int64_t elements, KernelLibrary& kernels, Buffer skip_gradient);
+  ResidualFork(int64_t elements, KernelLibrary& kernels, Buffer skip_gradient);
 
   const int64_t elements_;
   KernelLibrary& kernels_;
@@ -44,19 +45,20 @@ class Fork final : public Layer {
 };
 
 // The skip path's layers where the branch changes the sizes: a convolution, then a norm.
-struct Projection {
+struct ResidualProjection {
   std::unique_ptr<Layer> convolution;
   std::unique_ptr<Layer> norm;
 };
 
 // Where the branch ends: adds the skip path to it, in place. The layer before must not need its output again. Its
 // parameters are the projection's, the convolution's first.
-class Join final : public Layer {
+class ResidualJoin final : public Layer {
  public:
   // `fork` comes before in the same list. `kernels` outlives the layer. Errors: no memory for the projection's output.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const Fork& fork, int64_t elements, KernelLibrary& kernels);
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const Fork& fork, Projection projection, int64_t max_batch,
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork, int64_t elements,
                                                        KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork, ResidualProjection projection,
+                                                       int64_t max_batch, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return elements_; }
@@ -66,15 +68,15 @@ class Join final : public Layer {
   absl::Status InputGradient(const LayerCall& call) override;
 
  private:
-  Join(const Fork& fork, Projection projection, int64_t elements, KernelLibrary& kernels);
+  ResidualJoin(const ResidualFork& fork, ResidualProjection projection, int64_t elements, KernelLibrary& kernels);
 
   bool has_projection() const { return projection_.convolution != nullptr; }
   // The calls of the projection's layers, forward parts and gradients of parameters.
   LayerCall ConvolutionCall(const LayerCall& call) const;
   LayerCall NormCallOf(const LayerCall& call) const;
 
-  const Fork& fork_;
-  const Projection projection_;
+  const ResidualFork& fork_;
+  const ResidualProjection projection_;
   const int64_t elements_;
   KernelLibrary& kernels_;
   std::vector<LayerParam> params_;
