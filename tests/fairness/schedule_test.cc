@@ -158,6 +158,9 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
   const absl::Status status = CheckSchedule(spec, MessagesOf(spec, spec, &record));
   EXPECT_EQ(record.status(), "ok");
   EXPECT_TRUE(status.ok()) << status;
+  for (const std::string& name : record.reports(0).workers(0).bucket_collectives()) {
+    EXPECT_EQ(name, spec.strategy().all_reduce().collective());
+  }
 }
 
 TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {

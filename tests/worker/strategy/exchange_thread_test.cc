@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -110,6 +111,86 @@ TEST(ExchangeThread, TheQueueGoesRoundManyTimes) {
   for (int64_t step = 0; step < 100; ++step) EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(step))).ok());
   exchange.Stop();
   EXPECT_EQ(sum, 99 * 100 / 2);
+}
+
+// Each task leaves work unfinished that ends when `finish_after` tasks have been started.
+class LastingWork : public ExchangeWork {
+ public:
+  LastingWork(int finish_after, absl::Status advance_status = absl::OkStatus())
+      : finish_after_(finish_after), advance_status_(std::move(advance_status)) {}
+
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+    unfinished_ = ++started_ < finish_after_;
+    return absl::OkStatus();
+  }
+  bool unfinished() const override { return unfinished_; }
+  absl::Status Advance(PhaseTimes& times) override {
+    advancing_.Notify();
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&woken_));
+    return advance_status_;
+  }
+  void Wake() override {
+    absl::MutexLock lock(&mutex_);
+    woken_ = true;
+  }
+
+  void AwaitAdvance() { advancing_.WaitForNotification(); }
+  int started() const { return started_; }
+
+ private:
+  const int finish_after_;
+  const absl::Status advance_status_;
+  int started_ = 0;          // the exchange thread's until Stop
+  bool unfinished_ = false;  // likewise
+  absl::Notification advancing_;
+  absl::Mutex mutex_;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+TEST(ExchangeThread, ATaskStartsThoughEarlierWorkIsUnfinishedAndTheThreadSleepsInIt) {
+  LastingWork work(2);
+  ExchangeThread exchange(4, 0, work);
+  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 0))).ok());
+  work.AwaitAdvance();
+  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
+  exchange.Stop();
+  EXPECT_EQ(work.started(), 2);
+}
+
+TEST(ExchangeThread, AnErrorOfUnfinishedWorkIsKeptAndLaterTasksAreDropped) {
+  LastingWork work(100, absl::UnavailableError("gone"));
+  ExchangeThread exchange(4, 0, work);
+  exchange.Post(Task(0, 0));
+  work.AwaitAdvance();
+  work.Wake();
+  while (exchange.status().ok()) std::this_thread::yield();
+  EXPECT_EQ(exchange.WaitFor(exchange.Post(Task(0, 1))), absl::UnavailableError("gone"));
+  exchange.Stop();
+  EXPECT_EQ(work.started(), 1);
+}
+
+TEST(ExchangeThread, StopFinishesWhatIsUnfinished) {
+  class Countdown : public ExchangeWork {
+   public:
+    absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+      left += 5;
+      return absl::OkStatus();
+    }
+    bool unfinished() const override { return left > 0; }
+    absl::Status Advance(PhaseTimes& times) override {
+      --left;
+      return absl::OkStatus();
+    }
+    void Wake() override {}
+    int left = 0;
+  };
+  Countdown work;
+  ExchangeThread exchange(4, 0, work);
+  exchange.Post(Task(0));
+  exchange.Post(Task(0));
+  exchange.Stop();
+  EXPECT_EQ(work.left, 0);
 }
 
 TEST(ExchangeThreadDeathTest, AFullQueueIsABug) {
