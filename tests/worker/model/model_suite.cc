@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -19,10 +18,6 @@ ModelSpec ModelCase::spec() const {
   spec.set_name(model);
   for (int32_t size : hidden) spec.add_mlp_hidden(size);
   return spec;
-}
-
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 std::vector<ModelCase> SmallModels() {

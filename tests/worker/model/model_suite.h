@@ -8,6 +8,7 @@
 
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "tests/worker/kernels/comparisons.h"
 #include "tests/worker/kernels/device_array.h"
 #include "tests/worker/kernels/kernel_under_test.h"
 #include "tests/worker/model/double_network.h"
@@ -48,8 +49,6 @@ struct ModelCase {
 
   ModelSpec spec() const;
 };
-
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b);
 
 // Samples of a few sizes.
 inline const SampleShape kMnist{1, 28, 28, 10};
