@@ -18,7 +18,8 @@ namespace ringmaster {
 class Sequential final : public Model {
  public:
   // `layers` in forward order, the first takes a batch's features or tokens as loaded, the last gives
-  // options.shape.classes logits for each label. `kernels` outlives the model. InvalidArgument: a batch or bucket size below one. Other errors: no memory.
+  // options.shape.classes logits for each label. `kernels` outlives the model. InvalidArgument: a batch or bucket
+  // size below one. Other errors: no memory.
   static absl::StatusOr<std::unique_ptr<Model>> Create(LayerList layers, const ModelOptions& options,
                                                        KernelLibrary& kernels);
 

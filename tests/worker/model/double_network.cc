@@ -143,7 +143,7 @@ Images Normalize(const Images& in, const DoubleParams& params, const std::string
 }
 
 Images InputOf(const DoubleBatch& batch) {
-  return {static_cast<int64_t>(batch.labels.size()) / batch.shape.labels(), batch.shape.channels, batch.shape.height, batch.shape.width,
+  return {static_cast<int64_t>(batch.labels.size()), batch.shape.channels, batch.shape.height, batch.shape.width,
           batch.features};
 }
 
