@@ -57,6 +57,12 @@ void ResolveText(absl::string_view default_data_dir, TextSpec* text) {
   RM_DEFAULT(text, test_share, 0.1);
 }
 
+void ResolveAugment(AugmentSpec* augment) {
+  RM_DEFAULT(augment, crop_padding, 0);
+  RM_DEFAULT(augment, flip, false);
+  RM_DEFAULT(augment, noise, 0.0f);
+}
+
 void ResolveOptimizer(OptimizerSpec* optimizer) {
   RM_DEFAULT_NAME(optimizer, name, "sgd");
   RM_DEFAULT(optimizer, learning_rate, 0.1f);
@@ -147,6 +153,8 @@ DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
   RM_DEFAULT(&data, seed, 1);
   RM_DEFAULT(&data, prefetch, 2);
   if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/mnist"));
+  if (data.name() == "cifar10") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/cifar10"));
+  if (data.has_augment()) ResolveAugment(data.mutable_augment());
   if (data.name() == "text") ResolveText(default_data_dir, data.mutable_text());
   if (data.name() == "synthetic") ResolveSynthetic(data.mutable_synthetic());
   return data;

@@ -123,6 +123,25 @@ void CheckSynthetic(const SyntheticSpec& synthetic, Problems* problems) {
   }
 }
 
+void CheckAugment(const DataSpec& data, Problems* problems) {
+  const AugmentSpec& augment = data.augment();
+  if (data.name() == "text" || data.synthetic().context() > 0) {
+    problems->Add("data.augment", "{...}", "changes images, and the data is text; leave it out");
+    return;
+  }
+  problems->Range<int64_t>("data.augment.crop_padding", augment.crop_padding(), 0, 16);
+  problems->Range<double>("data.augment.noise", augment.noise(), 0, 100);
+  if (augment.crop_padding() > 0 && data.name() == "synthetic") {
+    problems->Add("data.augment.crop_padding", augment.crop_padding(),
+                  "a synthetic class is one random value for each place, so moved samples are of no class; leave it "
+                  "out, or use data.augment.noise");
+  }
+  if (augment.flip() && data.name() != "cifar10") {
+    problems->Add("data.augment.flip", "true",
+                  absl::StrCat("mirrored samples of data \"", data.name(), "\" are not of their class; leave it out"));
+  }
+}
+
 void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const DataSpec& data = spec.data();
   problems->Known("data.name", "dataset", data.name(), known.datasets);
@@ -130,10 +149,16 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
     problems->AddName("data.dir", "",
                       "expected the folder with the IDX files; run ./run once to fetch them, or set --data-dir");
   }
-  if (data.name() != "mnist" && !data.dir().empty()) {
+  const bool has_files_in_folder = data.name() == "mnist" || data.name() == "cifar10";
+  if (!has_files_in_folder && !data.dir().empty()) {
     problems->AddName("data.dir", data.dir(),
-                      absl::StrCat("only for data \"mnist\", and the data is \"", data.name(), "\"; leave it out"));
+                      absl::StrCat("only for data \"mnist\" and \"cifar10\", and the data is \"", data.name(),
+                                   "\"; leave it out"));
   }
+  if (data.name() == "cifar10" && data.dir().empty()) {
+    problems->AddName("data.dir", "", "expected the folder with the binary files; set --data-dir");
+  }
+  if (data.has_augment()) CheckAugment(data, problems);
   if (data.has_train_limit()) problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
   problems->Range<int64_t>("data.prefetch", data.prefetch(), 0, 64, "0 makes each batch in the step thread");
   if (data.has_test_limit()) problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);

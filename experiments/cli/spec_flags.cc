@@ -33,7 +33,7 @@ constexpr Flag kFlags[] = {
     {"--epochs", "EPOCHS", "training.epochs", "passes over the training set; fractions are allowed [2]"},
     {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
     {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
-    {"--data-dir", "DIR", "data.dir", "folder with the four MNIST IDX files [~/.cache/ringmaster/mnist]"},
+    {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
     {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
     {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]"},

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "worker/data/cifar.h"
 #include "worker/data/idx.h"
 #include "worker/data/synthetic.h"
 #include "worker/data/text.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr DatasetInfo kDatasets[] = {
     {"mnist", "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in data.dir)"},
+    {"cifar10", "small colour pictures, 50000 + 10000 of 3x32x32 in ten classes (binary files in data.dir)"},
     {"text", "the bytes of a file (data.text.file), to be predicted each from those before it"},
     {"synthetic", "a random prototype per class plus noise, or texts of a random Markov chain: any size, no files"},
 };
@@ -80,7 +82,13 @@ absl::StatusOr<Counts> CountText(const TextSpec& spec) {
   return Counts{extent.shape, extent.train_count, extent.test_count};
 }
 
+absl::StatusOr<Counts> CountCifar10(const DataSpec& spec) {
+  RM_ASSIGN_OR_RETURN(const CifarExtent extent, InspectCifar10(spec.dir()));
+  return Counts{extent.shape, extent.train_count, extent.test_count};
+}
+
 absl::StatusOr<Counts> CountAll(const DataSpec& spec) {
+  if (spec.name() == "cifar10") return CountCifar10(spec);
   if (spec.name() == "mnist") return CountMnist(spec);
   if (spec.name() == "text") return CountText(spec.text());
   if (spec.name() == "synthetic") return CountSynthetic(spec.synthetic());
@@ -101,6 +109,7 @@ absl::StatusOr<Counts> Count(const DataSpec& spec) {
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
   if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test);
+  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test);
   if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
   Dataset dataset;
   RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train));

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_DATA_DATASET_H_
 #define RINGMASTER_WORKER_DATA_DATASET_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,10 +28,26 @@ struct SampleShape {
 // Labelled samples in memory. Immutable after loading; thread-safe to read.
 struct Samples {
   SampleShape shape;
-  std::vector<float> features;  // [count][channels][height][width], normalized
+  // Images: floats, or bytes with what each byte of a channel means, a quarter of the memory. One of the two is empty.
+  std::vector<float> features;      // [count][channels][height][width], normalized
+  std::vector<uint8_t> pixels;      // [count][channels][height][width]
+  std::vector<float> pixel_values;  // [channels][256], normalized
   std::vector<int32_t> tokens;  // [count][context], in [0, classes); texts only
   std::vector<int32_t> labels;  // [count][shape.labels()], in [0, classes)
   int64_t count() const { return static_cast<int64_t>(labels.size()) / shape.labels(); }
+
+  // Writes the features of the image at `index`, shape.features() floats, to `to`.
+  void CopyFeatures(int64_t index, float* to) const {
+    if (pixels.empty()) {
+      std::copy_n(features.data() + index * shape.features(), shape.features(), to);
+      return;
+    }
+    const int64_t size = int64_t{1} * shape.height * shape.width;
+    const uint8_t* from = pixels.data() + index * shape.features();
+    for (const float* values = pixel_values.data(); values < pixel_values.data() + pixel_values.size(); values += 256) {
+      for (int64_t i = 0; i < size; ++i) *to++ = values[*from++];
+    }
+  }
 };
 
 struct Dataset {

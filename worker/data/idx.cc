@@ -1,7 +1,5 @@
 #include "worker/data/idx.h"
 
-#include <algorithm>
-#include <array>
 #include <utility>
 #include <vector>
 
@@ -11,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "worker/data/data_file.h"
+#include "worker/data/pixel_values.h"
 
 namespace ringmaster {
 namespace {
@@ -19,8 +18,7 @@ constexpr uint32_t kImagesMagic = 2051;  // unsigned bytes, three dimensions
 constexpr uint32_t kLabelsMagic = 2049;  // unsigned bytes, one dimension
 constexpr int32_t kClasses = 10;
 // Statistics of MNIST's training pixels; the field's customary figures.
-constexpr float kPixelMean = 0.1307f;
-constexpr float kPixelDeviation = 0.3081f;
+constexpr PixelStatistics kStatistics{0.1307f, 0.3081f};
 // Larger images are no IDX set we know, but a damaged header.
 constexpr uint32_t kMaxExtent = 4096;
 constexpr char kRemedy[] = "run ./run once to fetch it, or point --data-dir at a folder that has it";
@@ -127,16 +125,12 @@ absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit) {
   RM_ASSIGN_OR_RETURN(OpenPair pair, OpenBoth(files));
   RM_CHECK(limit > 0 && limit <= pair.extent.count);
   const int64_t bytes = limit * pair.extent.shape.features();
-  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> pixels, pair.images.file.Read(bytes));
-  RM_RETURN_IF_ERROR(pair.images.file.ExpectEnd(pair.images.body_bytes - bytes));
   Samples samples;
+  RM_ASSIGN_OR_RETURN(samples.pixels, pair.images.file.Read(bytes));
+  RM_RETURN_IF_ERROR(pair.images.file.ExpectEnd(pair.images.body_bytes - bytes));
+  samples.pixel_values = PixelValues({kStatistics});
   samples.shape = pair.extent.shape;
   samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
-  std::array<float, 256> normalized;
-  for (int x = 0; x < 256; ++x) normalized[x] = (static_cast<float>(x) / 255.0f - kPixelMean) / kPixelDeviation;
-  samples.features.resize(pixels.size());
-  std::transform(pixels.begin(), pixels.end(), samples.features.begin(),
-                 [&](unsigned char x) { return normalized[x]; });
   return samples;
 }
 

@@ -10,9 +10,13 @@
 #include "common/base/check.h"
 #include "common/base/fingerprint.h"
 #include "common/base/random.h"
+#include "worker/data/augment.h"
 
 namespace ringmaster {
 namespace {
+
+// Beyond any epoch, whose numbers are the other streams of the seed.
+constexpr uint64_t kAugmentStream = UINT64_MAX;
 
 // Fisher and Yates, from a stream of the epoch's own.
 void Permute(uint64_t seed, std::vector<int32_t>* permutation) {
@@ -29,11 +33,15 @@ void CopySample(const std::vector<T>& rows, int64_t from, int64_t size, int64_t 
 
 }  // namespace
 
-Loader::Loader(const Samples& samples, const DataOrder& order) : samples_(samples), order_(order) {
+Loader::Loader(const Samples& samples, const DataOrder& order, const AugmentSpec& augment)
+    : samples_(samples), order_(order), augment_(augment) {
   RM_CHECK(order.samples > 0 && order.samples == samples.count() && order.samples <= INT32_MAX);
   RM_CHECK(order.batch_per_worker > 0 && order.global_batch >= order.batch_per_worker);
   // Allocated here, so that no step of the run does.
   for (CachedEpoch& cached : cache_) cached.permutation.resize(order.samples);
+  if (!Augments(augment)) return;
+  RM_CHECK(samples.shape.context == 0);
+  image_.resize(samples.shape.features());
 }
 
 int64_t Loader::SampleAt(int64_t i) {
@@ -59,8 +67,13 @@ void Loader::Fill(int32_t rank, int64_t step, Batch* batch) {
     const int64_t sample = SampleAt(begin + j);
     batch->indices[j] = sample;
     CopySample(samples_.labels, sample, shape.labels(), j, &batch->labels);
-    CopySample(samples_.features, sample, shape.features(), j, &batch->features);
     CopySample(samples_.tokens, sample, shape.context, j, &batch->tokens);
+    if (shape.context > 0) continue;
+    float* features = batch->features.data() + j * shape.features();
+    samples_.CopyFeatures(sample, image_.empty() ? features : image_.data());
+    if (image_.empty()) continue;
+    const uint64_t seed = MixSeed(MixSeed(order_.seed, kAugmentStream), static_cast<uint64_t>(begin + j));
+    AugmentImage(augment_, shape, seed, image_.data(), features);
   }
 }
 

@@ -28,11 +28,13 @@ struct DataOrder {
   int64_t batch_per_worker = 0;  // b
 };
 
-// Batch = f(seed, rank, step): stateless but for a cache of permutations. One thread at a time.
+// Batch = f(seed, rank, step): stateless but for a cache of permutations. One thread at a time. Augmentation draws from
+// a stream of its own for each position i, so it is per rank and step, and the same however many workers share the
+// global batch.
 class Loader {
  public:
-  // `samples` outlives the loader; samples.count() == order.samples > 0.
-  Loader(const Samples& samples, const DataOrder& order);
+  // `samples` outlives the loader; samples.count() == order.samples > 0. `augment` for images only.
+  Loader(const Samples& samples, const DataOrder& order, const AugmentSpec& augment = {});
 
   // Fills `batch` with rank's part of `step`; reuses its memory.
   void Fill(int32_t rank, int64_t step, Batch* batch);
@@ -43,6 +45,8 @@ class Loader {
  private:
   const Samples& samples_;
   const DataOrder order_;
+  const AugmentSpec augment_;
+  std::vector<float> image_;  // the one being augmented; empty where none is
   // The permutations of two neighbouring epochs: a step may lie across their border.
   struct CachedEpoch {
     int64_t epoch = -1;

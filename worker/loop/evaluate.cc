@@ -1,6 +1,7 @@
 #include "worker/loop/evaluate.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "common/base/status_macros.h"
 
@@ -10,13 +11,21 @@ absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t
                                     Model& model, BatchUpload& upload, std::atomic<int64_t>* work) {
   BatchScore total;
   const SampleShape& shape = samples.shape;
+  // Where images are kept as bytes, their floats are made batch by batch.
+  std::vector<float> features(samples.pixels.empty() ? 0 : std::min(max_batch, range.count) * shape.features());
   for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {
     const int64_t count = std::min(max_batch, range.end() - begin);
     BatchView host;
     host.count = count;
     host.labels = samples.labels.data() + begin * shape.labels();
-    host.features = shape.context > 0 ? nullptr : samples.features.data() + begin * shape.features();
-    host.tokens = shape.context > 0 ? samples.tokens.data() + begin * shape.context : nullptr;
+    if (shape.context > 0) {
+      host.tokens = samples.tokens.data() + begin * shape.context;
+    } else if (samples.pixels.empty()) {
+      host.features = samples.features.data() + begin * shape.features();
+    } else {
+      for (int64_t i = 0; i < count; ++i) samples.CopyFeatures(begin + i, features.data() + i * shape.features());
+      host.features = features.data();
+    }
     RM_ASSIGN_OR_RETURN(BatchView batch, upload.Upload(host));
     RM_RETURN_IF_ERROR(model.Forward(batch, weights));
     RM_ASSIGN_OR_RETURN(BatchScore score, model.Score());

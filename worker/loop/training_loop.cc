@@ -46,7 +46,8 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       training_(setup.spec->training()),
       micro_batches_(setup.spec->strategy().has_single() ? training_.workers() : 1),
       global_batch_(GlobalBatch(*setup.spec)),
-      loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count())),
+      loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
+              setup.spec->data().augment()),
       weights_(*setup.initial_weights),
       batch_logs_(micro_batches_) {}
 

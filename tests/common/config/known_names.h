@@ -9,7 +9,7 @@ namespace ringmaster {
 inline KnownNames TestNames() {
   KnownNames known;
   known.models = {"lenet", "mlp", "cnn", "resnet", "transformer"};
-  known.datasets = {"mnist", "text", "synthetic"};
+  known.datasets = {"mnist", "cifar10", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas"};
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"grpc", "tcp", "inproc"};

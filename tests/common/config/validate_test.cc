@@ -80,7 +80,7 @@ TEST(Resolve, ResolvingTwiceChangesNothing) {
   for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
                                  "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
                                  "model.name=resnet", "model.name=transformer",
-                                 "data.name=synthetic", "data.name=text", "optimizer.name=momentum",
+                                 "data.name=synthetic", "data.name=text", "data.augment={}", "optimizer.name=momentum",
                                  "strategy.launch=THREADS"}) {
     const RunSpec once = Spec({assignment});
     const auto twice = Resolve(once, {"/elsewhere", 1});
@@ -104,6 +104,7 @@ TEST(Resolve, TheDataFolderFollowsTheCacheVariables) {
   EXPECT_EQ(DefaultDataDir("", "/home/a"), "/home/a/.cache/ringmaster");
   EXPECT_EQ(Spec({}).data().dir(), "/data/mnist");
   EXPECT_EQ(Spec({"data.name=text"}).data().text().file(), "/data/text/kjv.txt");
+  EXPECT_EQ(Spec({"data.name=cifar10"}).data().dir(), "/data/cifar10");
   EXPECT_EQ(Spec({"data.dir=/mine"}).data().dir(), "/mine");
 }
 
@@ -152,12 +153,18 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"model.name=resnet", "codec.name=topk"}, "codec.name = \"topk\": leaves out most"},
         Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
         Refusal{{"model.name=cnn", "model.dropout=1"}, "model.dropout = 1: expected 0 or more and below 1"},
-        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, text, synthetic"},
-        Refusal{{"data.name=synthetic", "data.dir=/x"}, "data.dir = \"/x\": only for data \"mnist\", and"},
+        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; known are mnist, cifar10, text, synthetic"},
+        Refusal{{"data.name=synthetic", "data.dir=/x"}, "data.dir = \"/x\": only for data \"mnist\" and \"cifar10\", and"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=-1"}, "data.synthetic.context = -1: expected 0 to"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.synthetic.noise=1"},
                 "data.synthetic.context = 8: makes texts, which have no channels"},
         Refusal{{"data.prefetch=-1"}, "data.prefetch = -1: expected 0 to 64; 0 makes each batch in the step thread"},
+        Refusal{{"data.name=text", "data.augment.noise=0.1"}, "data.augment = {...}: changes images, and the data is"},
+        Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.augment.noise=0.1"}, "data.augment = {...}: "},
+        Refusal{{"data.augment.crop_padding=17"}, "data.augment.crop_padding = 17: expected 0 to 16"},
+        Refusal{{"data.augment.noise=-1"}, "data.augment.noise = -1: expected 0 to 100"},
+        Refusal{{"data.augment.flip=true"}, "data.augment.flip = true: mirrored samples of data \"mnist\" are not"},
+        Refusal{{"data.name=synthetic", "data.augment.crop_padding=2"}, "data.augment.crop_padding = 2: a synthetic"},
         Refusal{{"data.text.context=3"}, "data.text = {...}: only for data \"text\""},
         Refusal{{"data.name=text", "data.text.context=0"}, "data.text.context = 0: expected 1 to 65536"},
         Refusal{{"data.name=text", "data.text.test_share=1"}, "data.text.test_share = 1: expected above 0"},

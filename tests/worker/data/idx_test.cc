@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -77,11 +78,12 @@ TEST_F(Idx, PixelsAreNormalizedAndLabelsKept) {
   EXPECT_EQ(dataset->train.shape.height, 4);
   EXPECT_EQ(dataset->train.shape.width, 3);
   EXPECT_EQ(dataset->train.shape.classes, 10);
-  ASSERT_EQ(dataset->train.features.size(), 12u * 12u);
+  std::vector<float> features(12 * 12);
+  for (int64_t i = 0; i < 12; ++i) dataset->train.CopyFeatures(i, features.data() + i * 12);
   EXPECT_EQ(dataset->train.labels[11], 1);
   // One rounding each of a quotient, a difference and a quotient: 4 ulp of values below 3.
-  EXPECT_NEAR(dataset->train.features[0], -0.1307 / 0.3081, 1e-6);
-  EXPECT_NEAR(dataset->train.features[143], (143 / 255.0 - 0.1307) / 0.3081, 1e-6);
+  EXPECT_NEAR(features[0], -0.1307 / 0.3081, 1e-6);
+  EXPECT_NEAR(features[143], (143 / 255.0 - 0.1307) / 0.3081, 1e-6);
 }
 
 TEST_F(Idx, InspectionAgreesWithLoadingUnderLimits) {
@@ -153,9 +155,9 @@ TEST_F(CompressedIdx, IsTheSameDatasetWhereThePlainFilesAreAbsent) {
   Compress("t10k-labels-idx1-ubyte", Labels(5));  // its images stay plain
   const auto compressed = LoadDataset(spec_);
   ASSERT_TRUE(compressed.ok()) << compressed.status();
-  EXPECT_EQ(compressed->train.features, plain->train.features);
+  EXPECT_EQ(compressed->train.pixels, plain->train.pixels);
   EXPECT_EQ(compressed->train.labels, plain->train.labels);
-  EXPECT_EQ(compressed->test.features, plain->test.features);
+  EXPECT_EQ(compressed->test.pixels, plain->test.pixels);
   EXPECT_EQ(compressed->test.labels, plain->test.labels);
   spec_.set_train_limit(5);
   const auto limited = LoadDataset(spec_);
@@ -202,7 +204,7 @@ TEST_F(CompressedIdx, AFlippedByteAnywhereIsFoundOrChangesNoPixel) {
       EXPECT_THAT(std::string(dataset.status().message()), HasSubstr("train-images-idx3-ubyte.gz: ")) << "byte " << i;
       ++refused;
     } else {
-      EXPECT_EQ(dataset->train.features, plain->train.features) << "byte " << i;
+      EXPECT_EQ(dataset->train.pixels, plain->train.pixels) << "byte " << i;
     }
   }
   // A header's time stamp, level and system, and the bits that fill a stream's last byte, say nothing.
@@ -297,7 +299,8 @@ TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
   spec.set_name("imagenet");
   const auto dataset = LoadDataset(spec);
   ASSERT_FALSE(dataset.ok());
-  EXPECT_EQ(dataset.status().message(), "data.name = \"imagenet\": no such dataset; known are mnist, text, synthetic");
+  EXPECT_EQ(dataset.status().message(), "data.name = \"imagenet\": no such dataset; "
+            "known are mnist, cifar10, text, synthetic");
 }
 
 }  // namespace
