@@ -25,8 +25,8 @@ inline int64_t ElementBytes(ElementType type) { return type == ElementType::kFlo
 struct ExecutorOptions {
   absl::Duration wait_limit;        // how long one wait may last in which nothing at all is done
   int32_t in_flight_max = 8;        // collectives started and not finished
-  int64_t piece_bytes = 256 << 10;  // see MakePlan
-  int64_t ahead_bytes = 1 << 20;    // sends given to the transport and not yet out, to each peer
+  int64_t piece_bytes = 512 << 10;  // see MakePlan
+  int64_t ahead_bytes = 2 << 20;    // sends given to the transport and not yet out, to each peer
 };
 
 // Runs any schedule on any transport between workers 0..ranks-1, several collectives at once. One thread at a time:
