@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -103,7 +104,10 @@ int64_t DataFile::ReadSome(unsigned char* to, int64_t bytes, std::string* reason
   if (done < bytes) {
     int code = Z_OK;
     const char* text = gzerror(file_.get(), &code);
-    *reason = code == Z_ERRNO ? std::strerror(errno) : code != Z_OK ? text : "end of file";
+    // zlib begins with the path, which the caller names anyway.
+    *reason = std::string(absl::StripPrefix(text, absl::StrCat(path_, ": ")));
+    if (code == Z_OK) *reason = "end of file";
+    if (code == Z_ERRNO) *reason = std::strerror(errno);
   }
   return done;
 }

@@ -211,6 +211,23 @@ TEST_F(CompressedIdx, AFlippedByteAnywhereIsFoundOrChangesNoPixel) {
   EXPECT_GE(refused, static_cast<int>(whole.size()) - 8);
 }
 
+TEST_F(CompressedIdx, AWrongChecksumBehindALongStreamIsFoundAlsoUnderALimit) {
+  // Longer than what zlib reads at once, so that the checksum is met behind the last pixel.
+  std::string images = Images(512, 64, 64);
+  uint32_t state = 1;
+  for (size_t i = 16; i < images.size(); ++i) images[i] = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  Compress("train-images-idx3-ubyte", images);
+  Write("train-labels-idx1-ubyte", Labels(512));
+  Write("t10k-images-idx3-ubyte", Images(5, 64, 64));
+  ASSERT_TRUE(LoadDataset(spec_).ok()) << LoadDataset(spec_).status();
+  std::string damaged = Content("train-images-idx3-ubyte.gz");
+  damaged[damaged.size() - 8] ^= 1;
+  Write("train-images-idx3-ubyte.gz", damaged);
+  EXPECT_THAT(LoadingError(), HasSubstr(" (incorrect data check), expected "));
+  spec_.set_train_limit(1);
+  EXPECT_THAT(LoadingError(), HasSubstr(" (incorrect data check), expected "));
+}
+
 TEST_F(CompressedIdx, AStreamThatGoesOnBehindWhatItsEndAnnouncesIsRefusedWithoutBeingExpanded) {
   // 64 MiB of zeros behind a header that announces 12 images, with an end that lies.
   std::string bomb = Images(12, 4, 3);
