@@ -44,38 +44,33 @@ class KernelLibrary {
   virtual absl::Status SwapAxes(const SwapAxesCall& call) = 0;
   virtual absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) = 0;
   virtual absl::Status FillZero(float* data, int64_t count) = 0;
-  virtual absl::Status Relu(const ReluCall& call) { return Missing("Relu"); }
-  virtual absl::Status Add(const AddCall& call) { return Missing("Add"); }
-  virtual absl::Status Gelu(const GeluCall& call) { return Missing("Gelu"); }
-  virtual absl::Status GeluBackward(const GeluBackwardCall& call) { return Missing("GeluBackward"); }
-  virtual absl::Status Dropout(const DropoutCall& call) { return Missing("Dropout"); }
-  virtual absl::Status AveragePool(const AveragePoolCall& call) { return Missing("AveragePool"); }
-  virtual absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) {
-    return Missing("AveragePoolBackward");
-  }
-  virtual absl::Status Norm(const NormCall& call) { return Missing("Norm"); }
-  virtual absl::Status NormInference(const NormInferenceCall& call) { return Missing("NormInference"); }
-  virtual absl::Status NormParamGradient(const NormParamGradientCall& call) { return Missing("NormParamGradient"); }
-  virtual absl::Status NormInputGradient(const NormInputGradientCall& call) { return Missing("NormInputGradient"); }
-  virtual absl::Status Embedding(const EmbeddingCall& call) { return Missing("Embedding"); }
-  virtual absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) { return Missing("EmbeddingGradient"); }
-  virtual absl::Status Attention(const AttentionCall& call) { return Missing("Attention"); }
-  virtual absl::Status AttentionBackward(const AttentionBackwardCall& call) { return Missing("AttentionBackward"); }
+  virtual absl::Status Relu(const ReluCall& call) = 0;
+  virtual absl::Status Add(const AddCall& call) = 0;
+  virtual absl::Status Gelu(const GeluCall& call) = 0;
+  virtual absl::Status GeluBackward(const GeluBackwardCall& call) = 0;
+  virtual absl::Status Dropout(const DropoutCall& call) = 0;
+  virtual absl::Status AveragePool(const AveragePoolCall& call) = 0;
+  virtual absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) = 0;
+  virtual absl::Status Norm(const NormCall& call) = 0;
+  virtual absl::Status NormInference(const NormInferenceCall& call) = 0;
+  virtual absl::Status NormParamGradient(const NormParamGradientCall& call) = 0;
+  virtual absl::Status NormInputGradient(const NormInputGradientCall& call) = 0;
+  virtual absl::Status Embedding(const EmbeddingCall& call) = 0;
+  virtual absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) = 0;
+  virtual absl::Status Attention(const AttentionCall& call) = 0;
+  virtual absl::Status AttentionBackward(const AttentionBackwardCall& call) = 0;
   // Floats of scratch that AttentionBackward takes.
   virtual int64_t attention_scratch_floats(const AttentionShape& shape) const {
     return shape.batch * shape.heads * shape.context * shape.context;
   }
   // to[i] = from[i], both in the library's place.
-  virtual absl::Status CopyFloats(const float* from, float* to, int64_t count) { return Missing("CopyFloats"); }
+  virtual absl::Status CopyFloats(const float* from, float* to, int64_t count) = 0;
 
   // Asynchronous on the stream; the host side must stay until Finish. On a host library plain copies.
   virtual absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) = 0;
   virtual absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) = 0;
   // Waits for everything called so far and reports deferred errors.
   virtual absl::Status Finish() = 0;
-
- private:
-  absl::Status Missing(absl::string_view operation) const;
 };
 
 }  // namespace ringmaster

@@ -30,6 +30,13 @@ TEST(DropoutMask, RateZeroKeepsEverything) {
   for (int64_t i = 0; i < kCount; ++i) ASSERT_TRUE(DropoutKeeps(MixSeed(9, i), i, 0.0f)) << i;
 }
 
+// One number in 2^24 is exactly 0; this is one.
+TEST(DropoutMask, ADrawOfZeroIsKeptByRateZeroAndDroppedByEveryOther) {
+  ASSERT_EQ(DropoutDraw(1, 1744052), 0.0f);
+  EXPECT_TRUE(DropoutKeeps(1, 1744052, 0.0f));
+  EXPECT_FALSE(DropoutKeeps(1, 1744052, 1e-30f));
+}
+
 // Were neighbours, far ones or other seeds related, both would be kept more or less often than one in four.
 TEST(DropoutMask, ElementsAndSeedsAreIndependent) {
   const uint64_t seed = MixSeed(5, 6);
