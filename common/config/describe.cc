@@ -13,8 +13,12 @@ absl::string_view StrategyName(const StrategySpec& strategy) {
   return "";
 }
 
-int64_t GlobalBatch(const RunSpec& resolved) {
-  return int64_t{1} * resolved.training().workers() * resolved.training().batch_per_worker();
+int64_t GlobalBatch(const RunSpec& resolved) { return GlobalBatch(resolved.training()); }
+
+int64_t GlobalBatch(const TrainingSpec& training) {
+  // Records of runs from before there was accumulation lack it.
+  const int64_t accumulate = training.has_accumulate() ? training.accumulate() : 1;
+  return accumulate * training.workers() * training.batch_per_worker();
 }
 
 int32_t ServerCount(const RunSpec& resolved) {

@@ -13,8 +13,9 @@ namespace ringmaster {
 // "single", "solo", "parameter_server", "all_reduce"; empty where no strategy is set.
 absl::string_view StrategyName(const StrategySpec& strategy);
 
-// Samples of one step of all workers together.
+// Samples of one step of all workers together: N * A * b.
 int64_t GlobalBatch(const RunSpec& resolved);
+int64_t GlobalBatch(const TrainingSpec& training);
 
 // K; 0 for strategies without servers.
 int32_t ServerCount(const RunSpec& resolved);

@@ -65,10 +65,29 @@ void ResolveAugment(AugmentSpec* augment) {
 
 void ResolveOptimizer(OptimizerSpec* optimizer) {
   RM_DEFAULT_NAME(optimizer, name, "sgd");
-  RM_DEFAULT(optimizer, learning_rate, 0.1f);
-  if (optimizer->name() == "momentum") RM_DEFAULT(optimizer, momentum, 0.9f);
+  const std::string& name = optimizer->name();
+  const bool adam = name == "adam" || name == "adamw";
+  RM_DEFAULT(optimizer, learning_rate, adam ? 0.001f : 0.1f);
+  if (name == "momentum" || name == "nesterov") RM_DEFAULT(optimizer, momentum, 0.9f);
+  if (adam) {
+    RM_DEFAULT(optimizer, beta1, 0.9f);
+    RM_DEFAULT(optimizer, beta2, 0.999f);
+    RM_DEFAULT(optimizer, epsilon, 1e-8f);
+  }
+  RM_DEFAULT(optimizer, weight_decay, name == "adamw" ? 0.01f : 0.0f);
   RM_DEFAULT(optimizer, allow_momentum_on_arrival, false);
+  RM_DEFAULT(optimizer, warmup_samples, 0);
+  RM_DEFAULT(optimizer, scale_with_workers, false);
   if (optimizer->has_step_schedule()) RM_DEFAULT(optimizer->mutable_step_schedule(), factor, 0.1f);
+}
+
+// What of the training is left after the warm-up; 0 where nothing is, which Validate refuses.
+void ResolveCosine(const TrainingSpec& training, int64_t global_batch, OptimizerSpec* optimizer) {
+  if (!optimizer->has_cosine_schedule()) return;
+  const double samples = static_cast<double>(training.steps()) * static_cast<double>(global_batch);
+  const auto left = static_cast<int64_t>(std::min(samples, 0x1p60)) - optimizer->warmup_samples();
+  RM_DEFAULT(optimizer->mutable_cosine_schedule(), total_samples, std::max<int64_t>(0, left));
+  RM_DEFAULT(optimizer->mutable_cosine_schedule(), floor, 0.0f);
 }
 
 absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingSpec* training) {
@@ -92,8 +111,8 @@ absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingS
 absl::Status ResolveTraining(int64_t train_samples, TrainingSpec* training) {
   RM_DEFAULT(training, workers, 2);
   RM_DEFAULT(training, batch_per_worker, 32);
-  RM_RETURN_IF_ERROR(
-      ResolveSteps(int64_t{1} * training->workers() * training->batch_per_worker(), train_samples, training));
+  RM_DEFAULT(training, accumulate, 1);
+  RM_RETURN_IF_ERROR(ResolveSteps(GlobalBatch(*training), train_samples, training));
   RM_DEFAULT(training, seed, 1);
   RM_DEFAULT(training, evaluate_every_samples, 10000);
   RM_DEFAULT(training, warmup_steps, static_cast<int32_t>(std::clamp<int64_t>(training->steps() / 2, 0, 10)));
@@ -165,6 +184,7 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   *spec.mutable_data() = ResolveData(std::move(*spec.mutable_data()), context.default_data_dir);
   ResolveOptimizer(spec.mutable_optimizer());
   RM_RETURN_IF_ERROR(ResolveTraining(context.train_samples, spec.mutable_training()));
+  ResolveCosine(spec.training(), GlobalBatch(spec), spec.mutable_optimizer());
   ResolveStrategy(spec.training().workers(), spec.mutable_strategy());
   ResolveCodec(spec.mutable_codec());
   ResolveTransport(spec.strategy().launch(), spec.mutable_transport());

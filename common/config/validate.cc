@@ -11,6 +11,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/config/describe.h"
+#include "common/config/problems.h"
+#include "common/config/validate_optimizer.h"
 
 namespace ringmaster {
 namespace {
@@ -18,35 +20,6 @@ namespace {
 constexpr int64_t kMaxNodes = 1024;
 constexpr int64_t kMaxGlobalBatch = int64_t{1} << 24;
 constexpr int64_t kMaxSteps = int64_t{1} << 40;
-
-// Everything found wrong, a line each.
-class Problems {
- public:
-  // `rest` says what is expected and what to do.
-  template <typename Value>
-  void Add(absl::string_view field, const Value& value, absl::string_view rest) {
-    lines_.push_back(absl::StrCat(field, " = ", value, ": ", rest));
-  }
-  void AddName(absl::string_view field, absl::string_view value, absl::string_view rest) {
-    Add(field, absl::StrCat("\"", value, "\""), rest);
-  }
-  template <typename Number>
-  void Range(absl::string_view field, Number value, Number low, Number high, absl::string_view remedy = "") {
-    if (value >= low && value <= high) return;  // false for NaN
-    Add(field, value, absl::StrCat("expected ", low, " to ", high, remedy.empty() ? "" : "; ", remedy));
-  }
-  void Known(absl::string_view field, absl::string_view kind, const std::string& value,
-             const std::vector<std::string>& names) {
-    if (std::find(names.begin(), names.end(), value) != names.end()) return;
-    AddName(field, value, absl::StrCat("no such ", kind, "; known are ", absl::StrJoin(names, ", ")));
-  }
-  absl::Status ToStatus() const {
-    return lines_.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
-  }
-
- private:
-  std::vector<std::string> lines_;
-};
 
 void CheckTransformer(const TransformerSpec& transformer, Problems* problems) {
   problems->Range<int64_t>("model.transformer.layers", transformer.layers(), 1, 1024);
@@ -184,45 +157,14 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   if (data.name() == "synthetic") CheckSynthetic(data.synthetic(), problems);
 }
 
-void CheckOptimizer(const RunSpec& spec, Problems* problems) {
-  const OptimizerSpec& optimizer = spec.optimizer();
-  problems->Known("optimizer.name", "optimizer", optimizer.name(), {"sgd", "momentum"});
-  if (!(optimizer.learning_rate() > 0 && std::isfinite(optimizer.learning_rate()))) {
-    problems->Add("optimizer.learning_rate", optimizer.learning_rate(),
-                  "expected a number above 0, for example 0.05");
-  }
-  if (optimizer.name() == "sgd" && optimizer.has_momentum()) {
-    problems->Add("optimizer.momentum", optimizer.momentum(),
-                  "\"sgd\" has none; set optimizer.name=momentum or leave it out");
-  }
-  if (optimizer.name() == "momentum") {
-    if (!(optimizer.momentum() >= 0 && optimizer.momentum() < 1)) {
-      problems->Add("optimizer.momentum", optimizer.momentum(), "expected 0 or more and below 1");
-    }
-    if (UpdatesOnArrival(spec.strategy()) && !optimizer.allow_momentum_on_arrival()) {
-      problems->AddName(
-          "optimizer.name", "momentum",
-          "with updates on arrival (SSP, ASYNCHRONOUS), N updates with momentum are not one update of the "
-          "mean, so the arms would differ in more than their exchange; use \"sgd\", or say "
-          "optimizer.allow_momentum_on_arrival=true");
-    }
-  }
-  if (optimizer.has_step_schedule()) {
-    const StepScheduleSpec& schedule = optimizer.step_schedule();
-    problems->Range<int64_t>("optimizer.step_schedule.every_samples", schedule.every_samples(), 1, kMaxSteps);
-    if (!(schedule.factor() > 0 && std::isfinite(schedule.factor()))) {
-      problems->Add("optimizer.step_schedule.factor", schedule.factor(),
-                    "expected a number above 0, for example 0.1");
-    }
-  }
-}
-
 void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const TrainingSpec& training = spec.training();
   problems->Range<int64_t>("training.workers", training.workers(), 1, kMaxNodes, "set --workers");
   problems->Range<int64_t>("training.batch_per_worker", training.batch_per_worker(), 1, 1 << 20);
+  problems->Range<int64_t>("training.accumulate", training.accumulate(), 1, 1 << 16,
+                           "1 exchanges after every batch");
   if (GlobalBatch(spec) > kMaxGlobalBatch) {
-    problems->Add("training.workers * training.batch_per_worker", GlobalBatch(spec),
+    problems->Add("training.workers * training.batch_per_worker * training.accumulate", GlobalBatch(spec),
                   absl::StrCat("a global batch of at most ", kMaxGlobalBatch, " samples is supported"));
   }
   if (training.has_steps() && training.has_epochs()) {

@@ -77,8 +77,10 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std
 void Announce(const std::vector<RunSpec>& specs) {
   const RunSpec& spec = specs.front();
   const TrainingSpec& training = spec.training();
-  std::fprintf(stderr, "%s on %s: %d workers x %d samples a step, %d steps, %s, seed %d; %d %s\n",
-               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(),
+  const std::string accumulated =
+      training.accumulate() > 1 ? absl::StrCat(training.accumulate(), " batches of ") : std::string();
+  std::fprintf(stderr, "%s on %s: %d workers x %s%d samples a step, %d steps, %s, seed %d; %d %s\n",
+               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(), accumulated.c_str(),
                training.batch_per_worker(), static_cast<int>(training.steps()), spec.transport().name().c_str(),
                static_cast<int>(training.seed()), static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
 }

@@ -9,6 +9,7 @@
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/transport/fabric.h"
+#include "common/update/update_rule.h"
 #include "experiments/cli/commands.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
@@ -37,6 +38,7 @@ std::vector<Section> AllSections() {
           SectionOf("codecs", Codecs()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("transports", Transports()),
+          SectionOf("optimizers", Optimizers()),
           SectionOf("models", Models()),
           SectionOf("datasets", Datasets()),
           SectionOf("kernels", KernelLibraries())};

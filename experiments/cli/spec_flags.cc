@@ -14,6 +14,7 @@
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/model/model.h"
+#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -36,7 +37,8 @@ constexpr Flag kFlags[] = {
     {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
     {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
-    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]"},
+    {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
+    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1; adam and adamw: 0.001]"},
     {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
      "samples between evaluations; 0: only at the end [10000]"},
 };
@@ -129,7 +131,8 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   options.shape = *shape;
   options.max_batch = 1;
   options.bucket_bytes = resolved.training().bucket_bytes();
-  RM_RETURN_IF_ERROR(CreateModel(resolved.model(), options, *reference).status());
+  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(resolved.model(), options, *reference));
+  RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
   return resolved;
 }
 

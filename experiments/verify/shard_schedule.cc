@@ -1,6 +1,7 @@
 #include "experiments/verify/shard_schedule.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <memory>
@@ -22,10 +23,20 @@ absl::Status Broken(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat(parts...));
 }
 
+// Every sum of a step has workers * parts ones, so it is always clipped.
+constexpr float kClipNorm = 0.5f;
+
+// What one contribution changes its weight by.
+float ContributionOf(const ScheduleCase& c) {
+  if (!c.clips) return 1;
+  return static_cast<float>(kClipNorm / (std::sqrt(static_cast<double>(c.workers * c.parts)) + 1e-6));
+}
+
 absl::StatusOr<std::unique_ptr<ShardUnderCheck>> MakeShard(const ScheduleCase& c, const ShardFactory& factory) {
   OptimizerSpec spec;
   spec.set_name("sgd");
   spec.set_learning_rate(1.0f);
+  if (c.clips) spec.set_clip_norm(kClipNorm);
   const int64_t count = c.workers * c.steps;
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec, {c.parts * count}));
   const ShardPlan plan{c.workers, c.bsp ? c.workers : 1, c.bound, c.workers, std::vector<int64_t>(c.parts, count)};
@@ -141,16 +152,21 @@ class ScheduleRun {
     const int64_t staleness = case_.bsp ? 0 : versions_[p] - flight.read_version;
     ++histogram_[staleness];
     if (staleness > 0) ++counts_.stale;
-    if (case_.bsp) {
+    if (!case_.bsp) {
+      ++versions_[p];
+    } else if (case_.clips) {
+      versions_.assign(case_.parts, Slowest());
+    } else {
       versions_[p] = delivered_[0][p];
       for (const auto& row : delivered_) versions_[p] = std::min(versions_[p], row[p]);
-    } else {
-      ++versions_[p];
     }
-    if (shard_.versions()[p] != versions_[p]) {
-      return Broken("part ", p, " is at version ", shard_.versions()[p], " after ", versions_[p], " updates");
+    for (int32_t part = 0; part < case_.parts; ++part) {
+      if (!case_.clips && part != p) continue;
+      if (shard_.versions()[part] != versions_[part]) {
+        return Broken("part ", part, " is at version ", shard_.versions()[part], " after ", versions_[part], " updates");
+      }
+      RM_RETURN_IF_ERROR(CheckWeights(part));
     }
-    RM_RETURN_IF_ERROR(CheckWeights(p));
     RM_RETURN_IF_ERROR(Answered(ready));
     return random_.Below(8) == 0 ? Repeat(push) : absl::OkStatus();
   }
@@ -182,7 +198,7 @@ class ScheduleRun {
     for (int32_t w = 0; w < case_.workers; ++w) {
       const int64_t applied = case_.bsp ? versions_[p] : delivered_[w][p];
       for (int64_t step = 0; step < case_.steps; ++step) {
-        const float expected = step < applied ? -1.0f : 0.0f;
+        const float expected = step < applied ? -ContributionOf(case_) : 0.0f;
         if (Weight(p, w, step) == expected) continue;
         return Broken("part ", p, ": the push of worker/", w, " step ", step, " counts ", 0.0f - Weight(p, w, step),
                       " times, expected ", 0.0f - expected);
@@ -228,7 +244,7 @@ class ScheduleRun {
       RM_RETURN_IF_ERROR(CheckWeights(p));
       for (int32_t other = 0; other < case_.workers; ++other) {
         for (int64_t step = 0; step <= std::min(reply.clock - bound, case_.steps) - 1; ++step) {
-          if (Weight(p, other, step) == -1.0f) continue;
+          if (Weight(p, other, step) == -ContributionOf(case_)) continue;
           return Broken("the read of worker/", reply.worker, " at clock ", reply.clock, " misses clock ", step,
                         " of worker/", other, " in part ", p);
         }
@@ -277,12 +293,13 @@ ScheduleCase RandomScheduleCase(uint64_t seed) {
   c.bsp = kind == 0;
   if (c.bsp) c.bound = 0;
   if (kind > 1) c.bound = static_cast<int64_t>(random.Below(4));
+  if (c.bsp) c.clips = random.Below(2) == 1;
   return c;
 }
 
 std::string ToString(const ScheduleCase& c) {
   return absl::StrCat("seed ", c.seed, ": ", c.workers, " workers, ", c.parts, " parts, ", c.steps, " steps, ",
-                      c.bsp ? "BSP" : c.bound.has_value() ? absl::StrCat("SSP(", *c.bound, ")") : "asynchronous");
+                      c.clips ? "BSP, clipping" : c.bsp ? "BSP" : c.bound.has_value() ? absl::StrCat("SSP(", *c.bound, ")") : "asynchronous");
 }
 
 absl::Status RunSchedule(const ScheduleCase& c, const ShardFactory& factory, ScheduleCounts* counts) {

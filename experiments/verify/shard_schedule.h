@@ -18,10 +18,11 @@ struct ScheduleCase {
   int64_t steps = 0;
   bool bsp = false;
   std::optional<int64_t> bound;  // of SSP, 0 with bsp; absent: asynchronous
+  bool clips = false;            // bsp only: gradients are clipped by their global norm, so that all parts update at once
 };
 
 // A case of random size (1 to 6 workers, 1 to 3 parts, 1 to 6 steps) and of the consistency model that `seed` falls on:
-// SSP three times in five, BSP and asynchronous once each.
+// SSP three times in five, BSP (half of it with clipping) and asynchronous once each.
 ScheduleCase RandomScheduleCase(uint64_t seed);
 
 // "seed 7: 3 workers, 2 parts, 5 steps, SSP(1)"
@@ -44,6 +45,7 @@ struct ScheduleCounts {
 //     of the slowest worker; under BSP it sees exactly the updates of clocks < c, in every part;
 //   - pulls are answered exactly when they may be, no earlier, no later, and in the end all are;
 //   - versions, and the histogram of staleness;
+//   - with clipping no part is updated before the last, and each contribution counts as the norm over all parts says;
 //   - a repeated push is refused and changes nothing.
 // Adds to *counts. FailedPrecondition names the case and the first difference.
 absl::Status RunSchedule(const ScheduleCase& c, const ShardFactory& factory, ScheduleCounts* counts);

@@ -1,6 +1,7 @@
 #include "server/shard_core.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -97,6 +98,102 @@ TEST(ShardCore, BspGivesTheBitsOfAdditionInRankOrderWhateverTheArrival) {
     ++permutations;
   } while (std::next_permutation(order.begin(), order.end()));
   EXPECT_EQ(permutations, 720);
+}
+
+// Every order in which the contributions of a step can come: 1 and 2 workers, 3 parts of which one is empty.
+TEST(ShardCore, ClippingUpdatesAllPartsOnTheLastSumByTheNormOverAllOfThem) {
+  const std::vector<int64_t> counts = {2, 0, 3};
+  const std::vector<int64_t> begins = {0, 2, 2};
+  OptimizerSpec spec = Sgd(1.0f);
+  spec.set_clip_norm(0.75f);
+  for (const int32_t workers : {1, 2}) {
+    Random random(5);
+    std::vector<std::vector<Floats>> gradients(2, std::vector<Floats>(workers, Floats(5)));
+    for (auto& step : gradients) {
+      for (Floats& gradient : step) {
+        for (float& value : gradient) value = random.Normal();
+      }
+    }
+    std::vector<int> order(workers * 3);
+    std::iota(order.begin(), order.end(), 0);
+    do {
+      ShardCore core = Core(Bsp(workers, counts), spec, Floats(5, 1.0f));
+      Floats expected(5, 1.0f);
+      for (int64_t step = 0; step < 2; ++step) {
+        Floats sum = gradients[step][0];
+        if (workers == 2) Add(gradients[step][1], absl::MakeSpan(sum));
+        double squares = 0;
+        for (size_t part = 0; part < 3; ++part) {
+          squares += SumOfSquares(absl::MakeConstSpan(sum).subspan(begins[part], counts[part]));
+        }
+        const float clip = static_cast<float>(0.75 / (std::sqrt(squares) + 1e-6));
+        ASSERT_LT(clip, 1.0f);
+        for (size_t i = 0; i < order.size(); ++i) {
+          EXPECT_EQ(core.weights(), absl::MakeConstSpan(expected)) << "nothing moves before the last sum";
+          EXPECT_EQ(core.versions(), absl::MakeConstSpan(std::vector<int64_t>(3, step)));
+          const int32_t worker = order[i] / 3, part = order[i] % 3;
+          std::vector<Reply> ready;
+          const Push push{worker, part, step, step,
+                          absl::MakeConstSpan(gradients[step][worker]).subspan(begins[part], counts[part])};
+          ExpectOk(core.OnPush(push, &ready));
+          if (i + 1 < order.size()) {
+            ExpectError(core.OnPush(push, &ready), absl::StatusCode::kInvalidArgument, "already here");
+          }
+        }
+        for (size_t i = 0; i < 5; ++i) expected[i] -= clip * sum[i];
+        ASSERT_EQ(core.weights(), absl::MakeConstSpan(expected));
+        EXPECT_EQ(core.clocks().slowest(), step + 1);
+      }
+      EXPECT_EQ(core.staleness_histogram(), absl::MakeConstSpan(std::vector<int64_t>{2 * 3 * workers}));
+    } while (std::next_permutation(order.begin(), order.end()));
+  }
+}
+
+TEST(ShardCore, ClippingKeepsPullsParkedUntilThePartsAreUpdatedTogether) {
+  OptimizerSpec spec = Sgd(1.0f);
+  spec.set_clip_norm(1.0f);
+  ShardCore core = Core(Bsp(1, {1, 1}), spec, {0.0f, 0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
+  ExpectOk(core.OnPull({0, 1, false}, &ready));
+  EXPECT_TRUE(ready.empty());
+  ExpectError(core.OnPush({0, 1, 1, 0, one}, &ready), absl::StatusCode::kInvalidArgument, "expected step 0");
+  ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
+  EXPECT_EQ(Workers(ready), std::vector<int32_t>{0});
+  EXPECT_EQ(core.weights()[0], core.weights()[1]);
+  EXPECT_NEAR(core.weights()[0], -1 / std::sqrt(2.0), 1e-6);
+}
+
+// Adam's bias correction and the decay of each share of an update follow the part's own updates.
+TEST(ShardCore, TellsTheRuleWhichUpdateAndWhatShareOfOneItIs) {
+  OptimizerSpec adam = Sgd(0.5f);
+  adam.set_name("adam");
+  adam.set_beta1(0.9f);
+  adam.set_beta2(0.99f);
+  adam.set_epsilon(1e-6f);
+  OptimizerSpec decay = Sgd(0.25f);
+  decay.set_weight_decay(0.5f);
+  for (const OptimizerSpec& spec : {adam, decay}) {
+    for (const ShardPlan& plan : {Bsp(2, {1, 1}), Asynchronous(2, {1, 1})}) {
+      const bool on_arrival = plan.contributions_per_update == 1;
+      ShardCore core = Core(plan, spec, {1.0f, 1.0f});
+      auto rule = CreateUpdateRule(spec, {2});
+      ASSERT_TRUE(rule.ok());
+      Floats expected = {1.0f, 1.0f};
+      const Floats one = {1.0f}, two = {2.0f};
+      std::vector<Reply> ready;
+      for (int64_t step = 0; step < 3; ++step) {
+        for (int32_t worker = 0; worker < 2; ++worker) {
+          const int64_t update = on_arrival ? 2 * step + worker : step;
+          ExpectOk(core.OnPush({worker, 1, step, update, one}, &ready));
+          if (on_arrival) (*rule)->Apply({1, 0, update, 1, 0.5f}, one, absl::MakeSpan(expected).subspan(1, 1));
+        }
+        if (!on_arrival) (*rule)->Apply({1, 0, step, 1, 1}, two, absl::MakeSpan(expected).subspan(1, 1));
+        EXPECT_EQ(core.weights(), absl::MakeConstSpan(expected)) << spec.name() << " step " << step;
+      }
+    }
+  }
 }
 
 TEST(ShardCore, BspChangesNoWeightBeforeTheLastContribution) {

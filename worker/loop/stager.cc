@@ -41,15 +41,18 @@ absl::StatusOr<absl::Span<float>> Stager::Fetch(int32_t slot, const Bucket& buck
 }
 
 absl::Status Stager::RoundToGrid(int32_t bucket, absl::Span<float> values) const {
-  // With |g| * 2^k * N <= 2^24 every partial sum of N such values is a multiple of 2^-k that float32 holds exactly.
+  // With |g| * 2^k * N * A <= 2^24 every partial sum of N * A such values is a multiple of 2^-k that float32 holds
+  // exactly.
   const float grid = std::ldexp(1.0f, options_.deterministic_bits);
-  const float limit = std::ldexp(1.0f, 24) / static_cast<float>(options_.workers);
+  const float limit = std::ldexp(1.0f, 24) / static_cast<float>(int64_t{options_.workers} * options_.accumulate);
   for (float& value : values) {
     const float scaled = std::nearbyint(value * grid);
     if (!(std::fabs(scaled) <= limit)) {
       return absl::OutOfRangeError(absl::StrCat(
           "training.deterministic: gradient ", value, " in bucket ", bucket, " exceeds ", limit / grid,
-          ", the largest whose sum over ", options_.workers, " workers is exact with training.deterministic_bits=",
+          ", the largest whose sum over ", options_.workers, " workers",
+          options_.accumulate > 1 ? absl::StrCat(" with ", options_.accumulate, " batches each") : "",
+          " is exact with training.deterministic_bits=",
           options_.deterministic_bits, "; use fewer bits"));
     }
     value = scaled / grid;

@@ -16,15 +16,15 @@ namespace ringmaster {
 
 // How gradients leave the kernels' memory.
 struct StagerOptions {
-  float scale = 1.0f;                 // 1/N; 1 for solo
+  float scale = 1.0f;                 // 1/(N*A); 1/A for solo
   int32_t workers = 1;                // N, for the bound of exact sums
   bool deterministic = false;
   int32_t deterministic_bits = 0;     // k: scaled gradients are rounded to multiples of 2^-k
+  int32_t accumulate = 1;             // A, the gradients of each worker in the sum
 };
 
 // Brings gradients from the kernel library's place to the host and weights back, and scales: the same for all arms. Host
-// gradients live in two arenas by step parity, so that one step's may still be on its way while the next is computed;
-// `single` takes a slot of its own for every micro-batch. The step thread's.
+// gradients live in arenas (slots), which are the caller's to assign. The step thread's.
 class Stager {
  public:
   // `slots`: gradient arenas on the host.

@@ -44,12 +44,13 @@ BatchView ViewOf(const Batch& batch) {
 TrainingLoop::TrainingLoop(const WorkerSetup& setup)
     : setup_(setup),
       training_(setup.spec->training()),
-      micro_batches_(setup.spec->strategy().has_single() ? training_.workers() : 1),
+      shares_(setup.spec->strategy().has_single() ? training_.workers() : 1),
+      accumulate_(training_.accumulate()),
       global_batch_(GlobalBatch(*setup.spec)),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
       weights_(*setup.initial_weights),
-      batch_logs_(micro_batches_) {}
+      batch_logs_(shares_) {}
 
 uint64_t TrainingLoop::DropoutSeed(int32_t rank, int64_t step, int32_t micro_batch) const {
   uint64_t seed = MixSeed(training_.seed(), kDropoutStream);
@@ -68,13 +69,15 @@ absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerS
 absl::Status TrainingLoop::Prepare() {
   const ParamLayout& layout = setup_.model->layout();
   StagerOptions staging;
-  staging.scale = is_solo() ? 1.0f : 1.0f / static_cast<float>(training_.workers());
+  staging.scale = 1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()));
+  staging.accumulate = accumulate_;
   staging.workers = training_.workers();
   staging.deterministic = training_.deterministic();
   staging.deterministic_bits = training_.deterministic_bits();
-  RM_ASSIGN_OR_RETURN(stager_,
-                      Stager::Create(*setup_.kernels, layout, staging, std::max<int32_t>(2, micro_batches_)));
-  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(*setup_.spec, setup_.dataset->train.shape),
+  const int32_t slots = 2 + (shares_ > 1 ? 1 : 0) + (accumulate_ > 1 ? 1 : 0);
+  RM_ASSIGN_OR_RETURN(stager_, Stager::Create(*setup_.kernels, layout, staging, slots));
+  const int64_t largest_batch = LargestBatch(*setup_.spec, setup_.dataset->train.shape);
+  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, largest_batch,
                                                    setup_.dataset->train.shape));
   UpdateScope scope{layout.count(), training_.workers(), {}};
   scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
@@ -91,13 +94,14 @@ absl::Status TrainingLoop::Prepare() {
   link.update = update_.get();
   link.step_times = &step_times_;
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
-  batches_ = std::make_unique<Prefetcher>(training_.steps() * micro_batches_, setup_.spec->data().prefetch(),
-                                          [this](int64_t k, Batch* batch) {
-                                            // `single` computes the batches of all ranks, one after the other.
-                                            const auto micro_batch = static_cast<int32_t>(k % micro_batches_);
-                                            loader_.Fill(setup_.rank + micro_batch, k / micro_batches_, batch);
-                                            return absl::OkStatus();
-                                          });
+  // `single` computes the batches of all ranks, one after the other. A rank's A batches lie side by side in the data
+  // order, as those of A ranks would.
+  const int64_t per_step = int64_t{shares_} * accumulate_;
+  batches_ = std::make_unique<Prefetcher>(
+      training_.steps() * per_step, setup_.spec->data().prefetch(), [this, per_step](int64_t k, Batch* batch) {
+        loader_.Fill(setup_.rank * accumulate_ + static_cast<int32_t>(k % per_step), k / per_step, batch);
+        return absl::OkStatus();
+      });
   return absl::OkStatus();
 }
 
@@ -149,12 +153,12 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   batch_loss_ = 0;
   Enter("gate");
   RM_RETURN_IF_ERROR(strategy_->BeginStep(step));
-  for (int32_t micro_batch = 0; micro_batch < micro_batches_; ++micro_batch) {
-    RM_RETURN_IF_ERROR(Compute(step, micro_batch));
+  for (int32_t share = 0; share < shares_; ++share) {
+    for (int32_t index = 0; index < accumulate_; ++index) RM_RETURN_IF_ERROR(Compute(step, {share, index}));
   }
   Enter("exchange");
   RM_RETURN_IF_ERROR(strategy_->EndStep(step));
-  batch_loss_ /= micro_batches_;
+  batch_loss_ /= shares_ * accumulate_;
   if (!std::isfinite(batch_loss_)) {
     return absl::OutOfRangeError(absl::StrCat("the training loss is ", batch_loss_,
                                               "; lower optimizer.learning_rate (now ",
@@ -164,7 +168,9 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
+absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) {
+  // `single` computes the batches of all ranks, one after the other.
+  const int32_t rank = setup_.rank + micro_batch.share;
   TensorView weights;
   const Batch* host_batch = nullptr;
   BatchView batch;
@@ -173,7 +179,7 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
     ScopedPhase phase(step_times_, Phase::kLoad);
     RM_ASSIGN_OR_RETURN(host_batch, batches_->Next());
     const uint64_t fingerprint = BatchFingerprint(*host_batch);
-    batch_logs_[micro_batch].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
+    batch_logs_[micro_batch.share].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   }
   {
     Enter("upload");
@@ -181,7 +187,7 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
     RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(*host_batch)));
     batch.training = true;
-    batch.dropout_seed = DropoutSeed(setup_.rank + micro_batch, step, 0);
+    batch.dropout_seed = DropoutSeed(rank, step, micro_batch.index);
   }
   {
     Enter("forward");
@@ -191,11 +197,9 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
   Enter("backward");
   const Clock::time_point begin = Clock::now();
   const double others_before = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate);
-  const int32_t slot = micro_batches_ > 1 ? micro_batch : static_cast<int32_t>(step % 2);
-  RM_RETURN_IF_ERROR(
-      setup_.model->Backward(weights, stager_->gradients(slot), [this, step, micro_batch](const Bucket& bucket) {
-        return BucketDone(step, micro_batch, bucket);
-      }));
+  RM_RETURN_IF_ERROR(setup_.model->Backward(
+      weights, stager_->gradients(SlotOf(step, micro_batch)),
+      [this, step, &micro_batch](const Bucket& bucket) { return BucketDone(step, micro_batch, bucket); }));
   // Staging and adding happen inside Backward's calls; they have phases of their own.
   const double others_ms = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate) -
                            others_before;
@@ -206,23 +210,37 @@ absl::Status TrainingLoop::Compute(int64_t step, int32_t micro_batch) {
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket) {
+// The step's gradient comes about in one of two arenas by step parity, so that one step's may still be on its way while
+// the next is computed. Behind them lie the sum of another rank than the first (`single`), and what is yet to be added
+// to a rank's sum.
+int32_t TrainingLoop::SumSlotOf(int64_t step, int32_t share) const {
+  return share == 0 ? static_cast<int32_t>(step % 2) : 2;
+}
+
+int32_t TrainingLoop::SlotOf(int64_t step, const MicroBatch& micro_batch) const {
+  if (micro_batch.index == 0) return SumSlotOf(step, micro_batch.share);
+  return shares_ > 1 ? 3 : 2;
+}
+
+absl::Status TrainingLoop::BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket) {
   absl::Span<float> gradient;
-  const int32_t slot = micro_batches_ > 1 ? micro_batch : static_cast<int32_t>(step % 2);
   {
     ScopedPhase phase(step_times_, Phase::kDownload);
-    RM_ASSIGN_OR_RETURN(gradient, stager_->Fetch(slot, bucket));
+    RM_ASSIGN_OR_RETURN(gradient, stager_->Fetch(SlotOf(step, micro_batch), bucket));
   }
-  if (micro_batches_ > 1) {
-    // The addition everybody makes: ((g0 + g1) + g2) + ..., each gradient from a buffer of its own.
+  const auto add_to = [&](int32_t share) {
     ScopedPhase phase(step_times_, Phase::kUpdate);
-    if (micro_batch > 0) {
-      absl::Span<float> total = stager_->host_gradients(0).subspan(bucket.begin, bucket.count);
-      Add(gradient, total);
-      gradient = total;
-    }
-    if (micro_batch + 1 < micro_batches_) return absl::OkStatus();
-  }
+    const absl::Span<float> sum =
+        stager_->host_gradients(SumSlotOf(step, share)).subspan(bucket.begin, bucket.count);
+    Add(gradient, sum);
+    gradient = sum;
+  };
+  // The additions everybody makes, each gradient from a buffer of its own: a rank's own batches first, (g0 + g1) + ...,
+  // then the ranks' sums, (s0 + s1) + ...
+  if (micro_batch.index > 0) add_to(micro_batch.share);
+  if (micro_batch.index + 1 < accumulate_) return absl::OkStatus();
+  if (micro_batch.share > 0) add_to(0);
+  if (micro_batch.share + 1 < shares_) return absl::OkStatus();
   return strategy_->GradReady(step, bucket, gradient);
 }
 

@@ -68,15 +68,24 @@ class TrainingLoop {
   absl::Status Run(WorkerReport* report);
 
  private:
+  // One of the batches of a step.
+  struct MicroBatch {
+    int32_t share = 0;   // whose it is: of rank setup_.rank + share
+    int32_t index = 0;   // among that rank's, 0..A-1
+  };
+
   explicit TrainingLoop(const WorkerSetup& setup);
 
   absl::Status Prepare();
   absl::Status Train(WorkerReport* report);
   absl::Status RunStep(int64_t step);
-  absl::Status Compute(int64_t step, int32_t micro_batch);
+  absl::Status Compute(int64_t step, const MicroBatch& micro_batch);
   // Of one training batch, by the rank it stands for: every arm drops the same activations.
   uint64_t DropoutSeed(int32_t rank, int64_t step, int32_t micro_batch) const;
-  absl::Status BucketDone(int64_t step, int32_t micro_batch, const Bucket& bucket);
+  // The stager's slot that backward writes a micro-batch's gradient to, and the one in which its rank's add up.
+  int32_t SlotOf(int64_t step, const MicroBatch& micro_batch) const;
+  int32_t SumSlotOf(int64_t step, int32_t share) const;
+  absl::Status BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket);
   absl::Status EvaluateAll(int64_t samples_seen, WorkerReport* report);
   absl::Status ScoreTrainingSet(WorkerReport* report);
   absl::Status FillReport(WorkerReport* report);
@@ -91,7 +100,8 @@ class TrainingLoop {
 
   const WorkerSetup setup_;
   const TrainingSpec& training_;
-  const int32_t micro_batches_;   // N for `single`, else 1
+  const int32_t shares_;          // ranks whose batches are computed here: N for `single`, else 1
+  const int32_t accumulate_;      // A
   const int64_t global_batch_;
   Loader loader_;                            // used by batches_ alone
   WeightStore weights_;
@@ -102,7 +112,7 @@ class TrainingLoop {
 
   std::unique_ptr<Prefetcher> batches_;   // of all steps, a step's micro-batches one after the other
   double batch_loss_ = 0;                 // of the step so far, summed over micro-batches
-  std::vector<std::string> batch_logs_;   // by micro-batch: fingerprints of its batches, 8 bytes each
+  std::vector<std::string> batch_logs_;   // by share: fingerprints of its batches, 8 bytes each
   PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too
   double drain_ms_ = 0;                   // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};     // totals over timed steps

@@ -1,13 +1,31 @@
 #include "worker/strategy/registry.h"
 
+#include <algorithm>
+
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 #include "worker/strategy/ps/parameter_server_strategy.h"
 #include "worker/strategy/solo/solo_strategy.h"
 
 namespace ringmaster {
 
+absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpec& codec) {
+  if (layout.statistics().empty()) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const auto made, CreateCodec(codec));
+  if (made->traits().exact) return absl::OkStatus();
+  const auto named = std::find_if(layout.params().begin(), layout.params().end(),
+                                  [](const Param& param) { return param.statistic; });
+  return absl::InvalidArgumentError(absl::StrCat(
+      "codec.name = \"", codec.name(), "\": it is lossy, and the model keeps running statistics (", named->name,
+      "), which travel with the gradients and which nothing that comes later makes good; use codec \"none\", or a model "
+      "without them (model.resnet.norm=group)"));
+}
+
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link) {
+  RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(*link.layout, link.spec->codec()));
   switch (link.spec->strategy().kind_case()) {
     case StrategySpec::kSingle:
     case StrategySpec::kSolo:

@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "common/base/partition.h"
 #include "common/base/random.h"
-#include "common/update/learning_rate.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -32,6 +31,65 @@ std::unique_ptr<UpdateRule> Create(const OptimizerSpec& spec, int64_t count) {
   absl::StatusOr<std::unique_ptr<UpdateRule>> rule = CreateUpdateRule(spec, {count});
   EXPECT_TRUE(rule.ok()) << rule.status();
   return *std::move(rule);
+}
+
+OptimizerSpec Named(const char* name) {
+  OptimizerSpec spec = Sgd(0.05f);
+  spec.set_name(name);
+  if (spec.name() == "momentum" || spec.name() == "nesterov") spec.set_momentum(0.9f);
+  if (spec.name() == "adam" || spec.name() == "adamw") {
+    spec.set_beta1(0.9f);
+    spec.set_beta2(0.999f);
+    spec.set_epsilon(1e-8f);
+  }
+  return spec;
+}
+
+OptimizerSpec WithDecay(OptimizerSpec spec, float decay) {
+  spec.set_weight_decay(decay);
+  return spec;
+}
+
+OptimizerSpec WithClip(OptimizerSpec spec, float norm) {
+  spec.set_clip_norm(norm);
+  return spec;
+}
+
+OptimizerSpec CoarseAdam() {
+  OptimizerSpec spec = WithDecay(Named("adam"), 0.1f);
+  spec.set_beta1(0.8f);
+  spec.set_beta2(0.99f);
+  spec.set_epsilon(0.125f);
+  return spec;
+}
+
+// Ten gradients that are multiples of an eighth.
+std::vector<float> GoldenGradient(int step) {
+  std::vector<float> gradient(4);
+  for (int i = 0; i < 4; ++i) gradient[i] = static_cast<float>((step * 7 + i * 3) % 11 - 5) * 0.125f * (i + 1);
+  return gradient;
+}
+
+struct Golden {
+  OptimizerSpec spec;
+  std::vector<float> weights;
+};
+
+// Weights after ten steps from (1, -2, 0.5, 3). Made with PyTorch 1.13: torch.optim.SGD, Adam and AdamW on one parameter
+// of four floats, with these rates and factors converted to float first, torch.nn.utils.clip_grad_norm_ before each step
+// where there is a clip_norm, printed with nine digits.
+std::vector<Golden> GoldenCases() {
+  return {
+      {WithDecay(Named("sgd"), 0.01f), {0.988723874f, -1.9648726f, 0.591199398f, 2.91013336f}},
+      {Named("momentum"), {1.02539802f, -2.17328954f, 0.701167285f, 2.85701132f}},
+      {WithDecay(Named("momentum"), 0.1f), {0.818806231f, -1.76357412f, 0.603665352f, 2.29034042f}},
+      {WithDecay(Named("nesterov"), 0.1f), {0.783751488f, -1.66555381f, 0.663865626f, 2.16387916f}},
+      {Named("adam"), {1.06760228f, -2.02847981f, 0.490593851f, 2.92221665f}},
+      {CoarseAdam(), {0.959830642f, -1.92416489f, 0.490708858f, 2.8692646f}},
+      {WithDecay(Named("adamw"), 0.5f), {0.828745782f, -1.57960522f, 0.386336684f, 2.26689672f}},
+      {WithClip(WithDecay(Named("adamw"), 0.1f), 0.75f), {0.957431316f, -1.92632353f, 0.523763001f, 2.74118066f}},
+      {WithClip(Named("nesterov"), 0.75f), {0.949098289f, -2.03624797f, 0.715770185f, 2.81879354f}},
+  };
 }
 
 // On f = a*x^2/2 plain descent gives x[n] = (1 - rate*a)^n * x[0].
@@ -131,9 +189,10 @@ TEST(UpdateRule, WithPlainSgdNUpdatesOnArrivalAreOneUpdateOfTheMean) {
 }
 
 TEST(UpdateRule, CuttingTheWeightsIntoSlicesDoesNotChangeABit) {
-  constexpr int64_t kCount = 1003;
+  constexpr int64_t kCount = 3003;
   const uint64_t seed = 7;
-  for (const OptimizerSpec& spec : {Sgd(0.3f), Momentum(0.3f, 0.9f)}) {
+  for (const Golden& golden : GoldenCases()) {
+    const OptimizerSpec& spec = golden.spec;
     Random random(seed);
     std::vector<float> whole(kCount);
     for (float& value : whole) value = random.Normal();
@@ -143,10 +202,10 @@ TEST(UpdateRule, CuttingTheWeightsIntoSlicesDoesNotChangeABit) {
     for (int step = 0; step < 5; ++step) {
       std::vector<float> gradient(kCount);
       for (float& value : gradient) value = random.Normal();
-      whole_rule->Apply({0, step}, gradient, absl::MakeSpan(whole));
+      whole_rule->Apply({0, step, step, 0.7f}, gradient, absl::MakeSpan(whole));
       for (int32_t k = 6; k >= 0; --k) {
         const Range range = Part(kCount, 7, k);
-        cut_rule->Apply({range.begin, step}, absl::MakeConstSpan(gradient).subspan(range.begin, range.count),
+        cut_rule->Apply({range.begin, step, step, 0.7f}, absl::MakeConstSpan(gradient).subspan(range.begin, range.count),
                         absl::MakeSpan(cut).subspan(range.begin, range.count));
       }
     }
@@ -154,18 +213,151 @@ TEST(UpdateRule, CuttingTheWeightsIntoSlicesDoesNotChangeABit) {
   }
 }
 
-TEST(LearningRate, DropsExactlyAfterEverySamples) {
-  OptimizerSpec spec = Sgd(0.5f);
-  spec.mutable_step_schedule()->set_every_samples(1000);
-  spec.mutable_step_schedule()->set_factor(0.5f);
-  const absl::StatusOr<LearningRate> rate = LearningRate::Create(spec, 1);
-  ASSERT_TRUE(rate.ok()) << rate.status();
-  EXPECT_EQ(rate->At(0), 0.5f);
-  EXPECT_EQ(rate->At(999), 0.5f);
-  EXPECT_EQ(rate->At(1000), 0.25f);
-  EXPECT_EQ(rate->At(1999), 0.25f);
-  EXPECT_EQ(rate->At(5000), 0x1p-6f);
-  EXPECT_EQ(rate->At(int64_t{1} << 60), 0.0f);
+TEST(UpdateRule, AgreesWithPyTorchAfterTenSteps) {
+  for (const Golden& golden : GoldenCases()) {
+    auto rule = Create(golden.spec, 4);
+    std::vector<float> weights = {1.0f, -2.0f, 0.5f, 3.0f};
+    for (int step = 0; step < 10; ++step) {
+      const std::vector<float> gradient = GoldenGradient(step);
+      const float clip = rule->ClipFactor(rule->SumOfSquares(0, gradient));
+      EXPECT_EQ(clip < 1, golden.spec.has_clip_norm()) << golden.spec.ShortDebugString() << " step " << step;
+      rule->Apply({0, step, step, clip}, gradient, absl::MakeSpan(weights));
+    }
+    for (int i = 0; i < 4; ++i) {
+      // Ten steps of at most ten roundings of numbers of at most 4, in another order there than here.
+      EXPECT_NEAR(weights[i], golden.weights[i], 10 * 10 * 0x1p-24) << golden.spec.ShortDebugString() << " " << i;
+    }
+  }
+}
+
+// All rules in double precision, from their definitions.
+class Oracle {
+ public:
+  Oracle(const OptimizerSpec& spec, std::vector<float> start)
+      : spec_(spec), weights_(start.begin(), start.end()), first_(start.size(), 0.0), second_(start.size(), 0.0) {}
+
+  void Step(int t, double rate, const std::vector<float>& gradient) {
+    double squares = 0;
+    for (const float g : gradient) squares += double{g} * g;
+    const double clip = spec_.has_clip_norm() ? std::min(1.0, spec_.clip_norm() / (std::sqrt(squares) + 1e-6)) : 1.0;
+    for (size_t i = 0; i < gradient.size(); ++i) {
+      double& w = weights_[i];
+      double g = clip * gradient[i];
+      const bool adamw = spec_.name() == "adamw";
+      if (adamw) w *= 1 - rate * spec_.weight_decay();
+      if (!adamw) g += spec_.weight_decay() * w;
+      w -= rate * Direction(t, i, g);
+    }
+  }
+  const std::vector<double>& weights() const { return weights_; }
+
+ private:
+  double Direction(int t, size_t i, double g) {
+    if (spec_.name() == "sgd") return g;
+    if (spec_.has_momentum()) {
+      first_[i] = spec_.momentum() * first_[i] + g;
+      return spec_.name() == "nesterov" ? g + spec_.momentum() * first_[i] : first_[i];
+    }
+    const double beta1 = spec_.beta1(), beta2 = spec_.beta2();
+    first_[i] = beta1 * first_[i] + (1 - beta1) * g;
+    second_[i] = beta2 * second_[i] + (1 - beta2) * g * g;
+    return first_[i] / (1 - std::pow(beta1, t)) / (std::sqrt(second_[i] / (1 - std::pow(beta2, t))) + spec_.epsilon());
+  }
+
+  const OptimizerSpec spec_;
+  std::vector<double> weights_, first_, second_;
+};
+
+TEST(UpdateRule, FollowsItsDefinitionInDoublePrecision) {
+  constexpr int64_t kCount = 1500;  // more than a block
+  const uint64_t seed = 23;
+  for (const Golden& golden : GoldenCases()) {
+    Random random(seed);
+    std::vector<float> weights(kCount);
+    for (float& value : weights) value = random.Normal();
+    Oracle oracle(golden.spec, weights);
+    auto rule = Create(golden.spec, kCount);
+    for (int step = 0; step < 50; ++step) {
+      std::vector<float> gradient(kCount);
+      for (float& value : gradient) value = random.Normal();
+      rule->Apply({0, step, step, rule->ClipFactor(rule->SumOfSquares(0, gradient))}, gradient,
+                  absl::MakeSpan(weights));
+      oracle.Step(step + 1, 0.05f, gradient);
+    }
+    double largest = 0;
+    for (int64_t i = 0; i < kCount; ++i) largest = std::max(largest, std::fabs(weights[i] - oracle.weights()[i]));
+    // 50 steps of ten roundings of numbers below 8.
+    EXPECT_LT(largest, 50 * 10 * 8 * 0x1p-25) << golden.spec.ShortDebugString() << " seed " << seed;
+  }
+}
+
+TEST(UpdateRule, ClipsToTheNormOfWhatIsTrainedAndOnlyDownwards) {
+  auto rule = CreateUpdateRule(WithClip(Sgd(1.0f), 2.0f), {5, 1, {{1, 2}}});
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  EXPECT_TRUE((*rule)->clips());
+  const std::vector<float> gradient = {3.0f, 100.0f, -100.0f, 0.0f, 4.0f};
+  const double squares = (*rule)->SumOfSquares(0, gradient);
+  EXPECT_EQ(squares, 25.0);
+  EXPECT_EQ((*rule)->SumOfSquares(2, std::vector<float>{100.0f, 2.0f}), 4.0);
+  const float factor = (*rule)->ClipFactor(squares);
+  EXPECT_EQ(factor, static_cast<float>(2.0 / (5.0 + 1e-6)));
+  EXPECT_EQ((*rule)->ClipFactor(3.9), 1.0f);
+  std::vector<float> weights(5, 0.0f);
+  (*rule)->Apply({0, 0, 0, factor}, gradient, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{-(factor * 3.0f), 10.0f, -10.0f, 0.0f, -(factor * 4.0f)}))
+      << "statistics take the batch's value as it is";
+  EXPECT_FALSE(Create(Sgd(1.0f), 1)->clips());
+  EXPECT_EQ(Create(Sgd(1.0f), 1)->ClipFactor(1e30), 1.0f);
+}
+
+TEST(UpdateRule, StatisticsAreBlendedUnderEveryOptimizerHoweverSlicesAreCut) {
+  const std::vector<Range> statistics = {{0, 2}, {5, 1}, {6, 1}, {9, 1}};
+  for (const Golden& golden : GoldenCases()) {
+    auto rule = CreateUpdateRule(golden.spec, {10, 1, statistics});
+    auto plain = CreateUpdateRule(golden.spec, {10});
+    ASSERT_TRUE(rule.ok() && plain.ok());
+    std::vector<float> weights(10, 2.0f), trained(10, 2.0f);
+    std::vector<float> gradient(10);
+    for (int i = 0; i < 10; ++i) gradient[i] = static_cast<float>(i) - 4.0f;
+    for (int step = 0; step < 2; ++step) {
+      for (const Range& slice : {Range{0, 1}, Range{1, 5}, Range{6, 4}}) {
+        (*rule)->Apply({slice.begin, step, step, 0.5f}, absl::MakeConstSpan(gradient).subspan(slice.begin, slice.count),
+                       absl::MakeSpan(weights).subspan(slice.begin, slice.count));
+      }
+      (*plain)->Apply({0, step, step, 0.5f}, gradient, absl::MakeSpan(trained));
+    }
+    for (int i = 0; i < 10; ++i) {
+      const bool is_statistic = i < 2 || i == 5 || i == 6 || i == 9;
+      float expected = 2.0f;
+      for (int step = 0; step < 2; ++step) expected = 0.9f * expected + 0.1f * gradient[i];
+      EXPECT_EQ(weights[i], is_statistic ? expected : trained[i]) << golden.spec.name() << " " << i;
+      EXPECT_NE(weights[i], is_statistic ? trained[i] : expected) << golden.spec.name() << " " << i;
+    }
+  }
+}
+
+// With updates on arrival every worker's share of the mean is an update of its own.
+TEST(UpdateRule, NSharesOfAnUpdateDecayAndBlendLikeOneWhole) {
+  const OptimizerSpec spec = WithDecay(Sgd(0.01f), 0.5f);
+  for (const int workers : {1, 2, 8}) {
+    auto rule = CreateUpdateRule(spec, {2, 1, {{1, 1}}});
+    ASSERT_TRUE(rule.ok());
+    std::vector<float> weights = {1.0f, 1.0f};
+    const std::vector<float> gradient = {0.0f, 3.0f / static_cast<float>(workers)};
+    for (int worker = 0; worker < workers; ++worker) {
+      (*rule)->Apply({0, 0, worker, 1, 1.0f / static_cast<float>(workers)}, gradient, absl::MakeSpan(weights));
+    }
+    // (1 - x/N)^N is within x^2/2 of 1 - x.
+    EXPECT_NEAR(weights[0], 1 - 0.01 * 0.5, 0.005 * 0.005 / 2 + 1e-6) << workers;
+    EXPECT_NEAR(weights[1], 0.9 + 0.1 * 3, 0.1 * 0.1 / 2 * 3) << workers;
+  }
+}
+
+OptimizerSpec Cosine(float rate, int64_t total, float floor) {
+  OptimizerSpec spec = Sgd(rate);
+  spec.mutable_cosine_schedule()->set_total_samples(total);
+  spec.mutable_cosine_schedule()->set_floor(floor);
+  return spec;
 }
 
 TEST(LearningRate, OfTheUpdateFollowsSamplesSeenNotTheNumberOfUpdates) {
@@ -208,6 +400,25 @@ TEST(UpdateRule, NamesTheFieldThatIsWrong) {
   spec.mutable_step_schedule()->set_every_samples(5);
   spec.mutable_step_schedule()->set_factor(1.5f);
   EXPECT_TRUE(absl::StrContains(error(spec), "step_schedule.factor 1.5")) << error(spec);
+  spec.mutable_step_schedule()->set_factor(0.5f);
+  spec.mutable_cosine_schedule()->set_total_samples(100);
+  EXPECT_TRUE(absl::StrContains(error(spec), "step_schedule is set too; give one")) << error(spec);
+  EXPECT_TRUE(absl::StrContains(error(Cosine(0.1f, 0, 0)), "cosine_schedule.total_samples 0"));
+  EXPECT_TRUE(absl::StrContains(error(Cosine(0.1f, 10, 1.5f)), "cosine_schedule.floor 1.5"));
+  EXPECT_TRUE(absl::StrContains(error(WithDecay(Sgd(0.1f), -1)), "optimizer.weight_decay -1"));
+  EXPECT_TRUE(absl::StrContains(error(WithClip(Sgd(0.1f), 0)), "optimizer.clip_norm 0"));
+  spec = Sgd(0.1f);
+  spec.set_warmup_samples(-1);
+  EXPECT_TRUE(absl::StrContains(error(spec), "optimizer.warmup_samples -1")) << error(spec);
+  spec = Named("adam");
+  spec.set_beta1(1.0f);
+  EXPECT_TRUE(absl::StrContains(error(spec), "optimizer.beta1 1: expected")) << error(spec);
+  spec = Named("adamw");
+  spec.clear_beta2();
+  EXPECT_TRUE(absl::StrContains(error(spec), "optimizer.beta2 is missing")) << error(spec);
+  spec = Named("adam");
+  spec.set_epsilon(0);
+  EXPECT_TRUE(absl::StrContains(error(spec), "optimizer.epsilon 0: expected")) << error(spec);
 }
 
 }  // namespace

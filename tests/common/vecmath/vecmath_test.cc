@@ -53,6 +53,60 @@ TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
   }
 }
 
+TEST(Vecmath, WeightedSumsRoundAfterEachStepInBodyAndTailAlike) {
+  const double a = 0.3f, b = 0.7f;
+  for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
+    const Floats x = RandomFloats(count, 1), y = RandomFloats(count, 2);
+    Floats scaled(count), sum(count), blended = y;
+    ScaleInto(0.3f, x, absl::MakeSpan(scaled));
+    WeightedSum(0.3f, x, 0.7f, y, absl::MakeSpan(sum));
+    Blend(0.7f, 0.3f, x, absl::MakeSpan(blended));
+    for (size_t i = 0; i < count; ++i) {
+      const float ax = static_cast<float>(a * x[i]);
+      const float by = static_cast<float>(b * y[i]);
+      ASSERT_EQ(scaled[i], ax);
+      ASSERT_EQ(sum[i], ax + by) << i << " of " << count;
+      ASSERT_EQ(blended[i], by + ax) << i << " of " << count;
+    }
+  }
+}
+
+// One operation of floats, rounded once: sums, products, quotients and roots of floats in double are rounded to 53 bits,
+// more than twice 24, so rounding again to float gives what one rounding gives.
+float Rounded(double value) { return static_cast<float>(value); }
+
+TEST(Vecmath, AdamRoundsAfterEachStepInBodyAndTailAlike) {
+  const AdamFactors f = {0.9f, 0.1f, 0.999f, 0.001f, 3.25f, 1e-3f, 0.07f};
+  for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
+    const Floats g = RandomFloats(count, 1), w = RandomFloats(count, 2), m = RandomFloats(count, 3);
+    Floats v = RandomFloats(count, 4);
+    for (float& value : v) value *= value;
+    Floats first = m, second = v, weights = w;
+    AdamStep(f, g, absl::MakeSpan(first), absl::MakeSpan(second), absl::MakeSpan(weights));
+    for (size_t i = 0; i < count; ++i) {
+      const auto times = [](double a, double b) { return Rounded(a * b); };
+      const float mean = Rounded(double{times(f.first_keep, m[i])} + times(f.first_share, g[i]));
+      const float square = Rounded(double{times(f.second_keep, v[i])} + times(times(f.second_share, g[i]), g[i]));
+      const float root = Rounded(std::sqrt(double{square}));
+      const float divisor = Rounded(double{times(root, f.root_factor)} + f.epsilon);
+      ASSERT_EQ(first[i], mean) << i << " of " << count;
+      ASSERT_EQ(second[i], square) << i << " of " << count;
+      ASSERT_EQ(weights[i], Rounded(double{w[i]} - times(f.step, Rounded(double{mean} / divisor)))) << i;
+    }
+  }
+}
+
+TEST(Vecmath, SumOfSquaresIsThatOfDoublesInOneOrder) {
+  for (const size_t count : {0, 1, 8, 13, 1003}) {
+    const Floats values = RandomFloats(count, 5);
+    double lanes[8] = {};
+    for (size_t i = 0; i < count; ++i) lanes[i % 8] += double{values[i]} * values[i];
+    const double expected = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+    EXPECT_EQ(SumOfSquares(values), expected) << count;
+  }
+  EXPECT_EQ(SumOfSquares(Floats{1e30f, 1e30f}), 2.0 * double{1e30f} * 1e30f) << "floats would overflow";
+}
+
 TEST(Vecmath, EveryFiniteHalfSurvivesTheWayThroughFloat) {
   Halves all(65536);
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);

@@ -23,13 +23,14 @@ TEST(Schedules, AHundredThousandRandomOnesAgreeWithTheOracle) {
 }
 
 TEST(Schedules, RandomCasesCoverEveryConsistencyModelAndBound) {
-  int bsp = 0, asynchronous = 0;
+  int bsp = 0, clipping = 0, asynchronous = 0;
   std::vector<int> ssp(4, 0);
   for (uint64_t seed = 0; seed < 1000; ++seed) {
     const ScheduleCase c = RandomScheduleCase(seed);
     if (c.bsp) {
       ++bsp;
       EXPECT_EQ(c.bound, 0);
+      if (c.clips) ++clipping;
     } else if (!c.bound.has_value()) {
       ++asynchronous;
     } else {
@@ -37,6 +38,7 @@ TEST(Schedules, RandomCasesCoverEveryConsistencyModelAndBound) {
     }
   }
   EXPECT_GT(bsp, 100);
+  EXPECT_GT(clipping, 50);
   EXPECT_GT(asynchronous, 100);
   for (const int count : ssp) EXPECT_GT(count, 100);
 }
@@ -110,11 +112,28 @@ class AnswersTooLate : public Twin {
   }
 };
 
+// A rule that leaves clipping to the server and lets it go without: every part is updated by itself, and whole.
+class UnclippedRule : public UpdateRule {
+ public:
+  explicit UnclippedRule(std::unique_ptr<UpdateRule> real) : real_(std::move(real)) {}
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) override {
+    real_->Apply(step, gradient, weights);
+  }
+  bool clips() const override { return false; }
+  double SumOfSquares(int64_t begin, absl::Span<const float> gradient) const override {
+    return real_->SumOfSquares(begin, gradient);
+  }
+  float ClipFactor(double sum_of_squares) const override { return real_->ClipFactor(sum_of_squares); }
+
+ protected:
+  const std::unique_ptr<UpdateRule> real_;
+};
+
 // Under BSP applies contributions as they come, so that reads hold a part of the next clock.
 class MixesClocks : public Twin {
  public:
   MixesClocks(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
-      : Twin(OnArrival(std::move(plan)), std::move(update), std::move(weights)) {}
+      : Twin(OnArrival(std::move(plan)), std::make_unique<UnclippedRule>(std::move(update)), std::move(weights)) {}
 
  private:
   static ShardPlan OnArrival(ShardPlan plan) {
@@ -143,6 +162,30 @@ class CountsNoStaleness : public Twin {
     fresh.read_version = push.part < static_cast<int32_t>(versions().size()) ? versions()[push.part] : 0;
     return Twin::OnPush(fresh, ready);
   }
+};
+
+class NeverClips : public Twin {
+ public:
+  NeverClips(const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
+      : Twin(plan, std::make_unique<UnclippedRule>(std::move(update)), std::move(weights)) {}
+};
+
+// Clips each part by its own norm, as a server would that knows of no other part.
+class ClipsAlone : public Twin {
+ public:
+  ClipsAlone(const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
+      : Twin(plan, std::make_unique<Rule>(std::move(update)), std::move(weights)) {}
+
+ private:
+  class Rule : public UnclippedRule {
+   public:
+    using UnclippedRule::UnclippedRule;
+    void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) override {
+      UpdateStep clipped = step;
+      clipped.clip = ClipFactor(SumOfSquares(step.begin, gradient));
+      real_->Apply(clipped, gradient, weights);
+    }
+  };
 };
 
 template <typename Broken>
@@ -180,6 +223,12 @@ TEST(SchedulesCheck, FindsClocksThatAreMixedUnderBsp) { EXPECT_THAT(Finding<Mixe
 
 TEST(SchedulesCheck, FindsAParkedPullThatIsNeverReleased) {
   EXPECT_THAT(Finding<ForgetsParked>(), HasSubstr("answers the pulls of workers"));
+}
+
+TEST(SchedulesCheck, FindsAServerThatDoesNotClip) { EXPECT_THAT(Finding<NeverClips>(), HasSubstr("BSP, clipping")); }
+
+TEST(SchedulesCheck, FindsAPartThatIsClippedByItself) {
+  EXPECT_THAT(Finding<ClipsAlone>(), HasSubstr("BSP, clipping"));
 }
 
 TEST(SchedulesCheck, FindsAHistogramThatDiffersFromTheOracles) {

@@ -163,6 +163,20 @@ TEST(DeterministicStager, TakesTheLargestValueWhoseSumIsExactAndRefusesTheNextBy
   }
 }
 
+TEST(DeterministicStager, CountsTheBatchesOfEveryWorkerAmongTheAddends) {
+  StagerOptions options = Deterministic(2, 10);
+  options.scale = 1.0f;
+  options.accumulate = 4;
+  Staged staged(options);
+  const float largest = std::ldexp(1.0f, 24 - 3 - 10);  // eight of them are 2^24 steps
+  staged.gradient(0, 0) = largest;
+  ASSERT_TRUE(staged.stager().Fetch(0, staged.bucket(0)).ok());
+  staged.gradient(0, 0) = largest + 0x1p-10f;
+  const absl::Status refused = staged.stager().Fetch(0, staged.bucket(0)).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_NE(refused.message().find("over 2 workers with 4 batches each"), absl::string_view::npos) << refused;
+}
+
 TEST(DeterministicStager, RefusesValuesThatAreNotFinite) {
   for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     Staged staged(Deterministic(2, 20));

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "worker/strategy/registry.h"
 
@@ -56,7 +57,7 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
   link.rank = rank;
   link.workers = spec.training().workers();
   link.servers = spec.strategy().parameter_server().servers();
-  link.global_batch = int64_t{1} * spec.training().workers() * spec.training().batch_per_worker();
+  link.global_batch = GlobalBatch(spec);
   link.spec = &spec;
   link.layout = &layout;
   link.weights = &weights_;
