@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/transport/auto_fabric.h"
 #include "common/transport/grpc/grpc_fabric.h"
 #include "common/transport/inproc/inproc_fabric.h"
+#include "common/transport/shm/shm_fabric.h"
 #include "common/transport/tcp/tcp_fabric.h"
 
 namespace ringmaster {
@@ -18,9 +20,11 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
+    {{"auto", "shm when all processes are on one host, tcp otherwise"}, CreateAutoFabric},
     {{"grpc", "one gRPC stream a pair of processes, payloads outside protobuf"}, CreateGrpcFabric},
     {{"inproc", "copies between the threads of one process"},
      [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},
+    {{"shm", "shared memory between the processes of one host"}, CreateShmFabric},
     {{"tcp", "plain sockets, one connection a pair of processes"}, CreateTcpFabric},
 };
 
@@ -31,6 +35,10 @@ absl::Status CheckOptions(const FabricOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": segment_bytes is ",
                                                    options.segment_bytes, ", expected a multiple of 4 from 4 to ",
                                                    kSegmentBytesMax));
+  }
+  if (options.wait != "sleep" && options.wait != "spin") {
+    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": wait is \"", options.wait,
+                                                   "\", expected \"sleep\" or \"spin\""));
   }
   if (options.early_bytes_limit < 0) {
     return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": early_bytes_limit is ",

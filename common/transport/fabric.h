@@ -10,16 +10,18 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/tensor/tensor.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
 
 // How a process reaches the data plane of the run.
 struct FabricOptions {
-  std::string name;                         // "grpc", "tcp" or "inproc"
+  std::string name;                         // "grpc", "tcp", "shm", "inproc" or "auto"
   std::string listen_address = "127.0.0.1"; // numeric, "[::1]:4000" or without port: then the system chooses one
   std::string token;                        // of the job: strange processes are turned away
   int64_t segment_bytes = 1 << 20;          // largest payload of a frame, a multiple of 4; the same in all processes
+  std::string wait = "sleep";               // or "spin": look for a while before sleeping; for fabrics that can
   int64_t early_bytes_limit = 256 << 20;    // kept for receives not yet posted
 };
 
@@ -55,6 +57,14 @@ class Fabric {
 
   // Bytes of framing that the fabric adds to a message of `payload_bytes` (all its segments), for metering.
   virtual int64_t HeaderBytes(int64_t payload_bytes) const = 0;
+
+  // The transport that runs: what FabricOptions names, or, after Connect, what "auto" has chosen.
+  virtual std::string name() const = 0;
+
+  // Host memory, not initialized, that the fabric moves fastest: peers on this host may read it in place. For what is
+  // exchanged again and again; at start, after Connect. The buffer may outlive the fabric. ResourceExhausted: there is
+  // no memory.
+  virtual absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) { return Buffer::AllocateHost(size_bytes); }
 
   // Aborts the transports of all nodes that live here.
   virtual void Abort(const absl::Status& why) = 0;

@@ -44,6 +44,7 @@ class FabricBase::Node : public Transport {
     }
     const absl::Status status = fabric_.SendLocal(*fabric_.nodes_[to], message);
     matcher_.FinishSend(op);
+    fabric_.OnChange();
     if (!status.ok()) {
       fabric_.Abort(status);
       return status;
@@ -52,29 +53,37 @@ class FabricBase::Node : public Transport {
   }
 
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    RM_RETURN_IF_ERROR(CheckPeer(from, tag));
-    return matcher_.AddReceive({from, tag, out, mode, nullptr});
+    return AddReceive({from, tag, out, mode, nullptr});
   }
 
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
     RM_CHECK(received != nullptr);
-    RM_RETURN_IF_ERROR(CheckPeer(from, tag));
-    return matcher_.AddReceive({from, tag, out, ReceiveMode::kStore, received});
+    return AddReceive({from, tag, out, ReceiveMode::kStore, received});
   }
 
-  absl::Status Wait(OpId op, absl::Time deadline) override { return matcher_.Wait(op, deadline); }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
-    return matcher_.WaitAny(ops, deadline);
+  absl::Status Wait(OpId op, absl::Time deadline) override {
+    return fabric_.WaitForAny(matcher_, absl::MakeConstSpan(&op, 1), deadline).status();
   }
-  void Abort(const absl::Status& why) override { matcher_.Abort(why); }
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+    return fabric_.WaitForAny(matcher_, ops, deadline);
+  }
+  void Abort(const absl::Status& why) override {
+    matcher_.Abort(why);
+    fabric_.OnChange();
+  }
 
   Matcher& matcher() { return matcher_; }
 
  private:
-  absl::Status CheckPeer(NodeId from, const Tag& tag) const {
-    if (fabric_.process_of_.contains(from)) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(tag), " at ", ToString(self_), " from ",
-                                                   ToString(from), ": no such node in this run"));
+  absl::StatusOr<OpId> AddReceive(const Matcher::Receive& receive) {
+    auto place = fabric_.process_of_.find(receive.from);
+    if (place == fabric_.process_of_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(receive.tag), " at ", ToString(self_),
+                                                     " from ", ToString(receive.from), ": no such node in this run"));
+    }
+    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddReceive(receive));
+    if (place->second != fabric_.self_) fabric_.OnPost(place->second, receive.from, self_, receive.tag);
+    return op;
   }
 
   FabricBase& fabric_;
@@ -138,21 +147,25 @@ absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<FrameArrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
-  auto from = process_of_.find(header.from);
+absl::StatusOr<Matcher*> FabricBase::Recipient(int32_t process, NodeId sender, NodeId recipient) {
+  auto from = process_of_.find(sender);
   if (from == process_of_.end() || from->second != process) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a frame from ", Describe(process), " says it is from ", ToString(header.from)));
+        absl::StrCat("a frame from ", Describe(process), " says it is from ", ToString(sender)));
   }
-  auto to = nodes_.find(header.to);
+  auto to = nodes_.find(recipient);
   if (to == nodes_.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("a frame from ", Describe(process), " is for ", ToString(header.to), ", who is not here"));
+        absl::StrCat("a frame from ", Describe(process), " is for ", ToString(recipient), ", who is not here"));
   }
-  Matcher& matcher = to->second->matcher();
-  RM_ASSIGN_OR_RETURN(Matcher::Operation* const message,
-                      matcher.BeginSegment({header.from, header.tag, header.total_bytes, header.offset, header.length}));
-  return FrameArrival{&matcher, message};
+  return &to->second->matcher();
+}
+
+absl::StatusOr<FrameArrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
+  RM_ASSIGN_OR_RETURN(Matcher* const matcher, Recipient(process, header.from, header.to));
+  RM_ASSIGN_OR_RETURN(Matcher::Operation* const message, matcher->BeginSegment({header.from, header.tag, header.total_bytes,
+                                                                               header.offset, header.length}));
+  return FrameArrival{matcher, message};
 }
 
 }  // namespace ringmaster

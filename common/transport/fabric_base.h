@@ -48,6 +48,7 @@ class FabricBase : public Fabric {
  public:
   ~FabricBase() override;
 
+  std::string name() const override { return options_.name; }
   Transport& transport(NodeId node) override;
   void Abort(const absl::Status& why) override;
 
@@ -67,6 +68,20 @@ class FabricBase : public Fabric {
 
   // The nodes are aborted: drop what is queued. Any thread; once, not before Connected.
   virtual void OnAbort() = 0;
+
+  // The matcher of `to`, who lives here, for what `from` sent. InvalidArgument: `from` does not live in `process`, or
+  // `to` not here.
+  absl::StatusOr<Matcher*> Recipient(int32_t process, NodeId from, NodeId to);
+
+  // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters carry the bytes
+  // themselves has its own.
+  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+    return matcher.WaitAny(ops, deadline);
+  }
+  // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
+  virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
+  // Operations of other threads than the caller's may be over. Any thread.
+  virtual void OnChange() {}
 
   // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the frame names nodes that do
   // not live there or here; and Matcher::BeginSegment's errors.

@@ -27,6 +27,14 @@ std::string DescribePending(const Matcher::Operation& op, double seconds) {
   return absl::StrCat("nothing from ", ToString(op.peer), " for ", ToString(op.tag), " ", within);
 }
 
+// `pending`: the first operation that was waited for.
+absl::Status LateStatus(const Matcher::Operation* pending, size_t ops, absl::Duration waited) {
+  RM_CHECK(pending != nullptr);  // no other thread has waited for it meanwhile
+  std::string text = DescribePending(*pending, absl::ToDoubleSeconds(std::max(waited, absl::ZeroDuration())));
+  if (ops > 1) absl::StrAppend(&text, " (nor any of ", ops - 1, " more)");
+  return absl::DeadlineExceededError(text);
+}
+
 }  // namespace
 
 // A thread asleep in a wait; only operations it waits for wake it.
@@ -101,6 +109,31 @@ absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time dead
   return WaitLocked(ops, deadline);
 }
 
+absl::StatusOr<int> Matcher::Poll(absl::Span<const OpId> ops) {
+  if (ops.empty()) return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
+  absl::MutexLock lock(&mutex_);
+  if (!aborted_.ok()) return aborted_;
+  if (first_done_ != nullptr) {
+    RM_ASSIGN_OR_RETURN(const int done, TakeDone(ops));
+    if (done >= 0) return done;
+  }
+  RM_RETURN_IF_ERROR(CheckPending(ops));
+  return -1;
+}
+
+absl::Status Matcher::Late(absl::Span<const OpId> ops, absl::Duration waited) {
+  absl::MutexLock lock(&mutex_);
+  return LateStatus(Find(ops[0]), ops.size(), waited);
+}
+
+bool Matcher::AwaitsSend(absl::Span<const OpId> ops) {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(ops.begin(), ops.end(), [this](OpId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const Operation* op = Find(id);
+    return op != nullptr && op->is_send && !op->done;
+  });
+}
+
 absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time deadline) {
   if (!aborted_.ok()) return aborted_;
   absl::StatusOr<int> result = TakeDone(ids);
@@ -112,10 +145,7 @@ absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time d
   const absl::Time begin = absl::Now();
   for (bool late = false; result.ok() && *result < 0;) {
     if (late) {
-      const double seconds = absl::ToDoubleSeconds(std::max(deadline - begin, absl::ZeroDuration()));
-      std::string text = DescribePending(*Find(ids[0]), seconds);
-      if (ids.size() > 1) absl::StrAppend(&text, " (nor any of ", ids.size() - 1, " more)");
-      result = absl::DeadlineExceededError(text);
+      result = LateStatus(Find(ids[0]), ids.size(), deadline - begin);
       break;
     }
     late = waiter.ready.WaitWithDeadline(&mutex_, deadline);

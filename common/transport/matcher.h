@@ -57,6 +57,14 @@ class Matcher {
   absl::Status Wait(OpId op, absl::Time deadline);
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline);
 
+  // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1 when none is done.
+  // Late is what a WaitAny says that has waited for `waited` in vain.
+  absl::StatusOr<int> Poll(absl::Span<const OpId> ops);
+  absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited);
+
+  // Whether one of `ops` is a send that is not done.
+  bool AwaitsSend(absl::Span<const OpId> ops);
+
   // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs that `why` is an error.
   void Abort(const absl::Status& why);
 
@@ -78,6 +86,10 @@ class Matcher {
   // InvalidArgument for a segment that does not follow the one before; ResourceExhausted, which also aborts this
   // matcher, when the early limit is reached.
   absl::StatusOr<Operation*> BeginSegment(const Segment& segment);
+
+  // As BeginSegment for a whole message at once, if its receive is posted or nobody wants it any more; false, and
+  // nothing is changed, when the receive has yet to be posted.
+  absl::StatusOr<bool> BeginIfPosted(const Segment& whole, Operation** message);
 
   // Where the next bytes may be written straight to, as many as the segment still lacks; must be followed by Commit.
   // Empty: use Append (they are to be added or dropped).
@@ -101,6 +113,7 @@ class Matcher {
   void AbortLocked(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Consume(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> TakeDone(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Operation*> BeginLocked(const Segment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPending(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

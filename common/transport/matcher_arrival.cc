@@ -89,6 +89,22 @@ void ApplyBytes(absl::Span<const std::byte> bytes, ReceiveMode mode, int64_t off
 
 absl::StatusOr<Matcher::Operation*> Matcher::BeginSegment(const Segment& segment) {
   absl::MutexLock lock(&mutex_);
+  return BeginLocked(segment);
+}
+
+absl::StatusOr<bool> Matcher::BeginIfPosted(const Segment& whole, Operation** message) {
+  absl::MutexLock lock(&mutex_);
+  *message = nullptr;
+  if (!aborted_.ok()) return true;
+  auto found = messages_.find(Key(whole.from, whole.tag));
+  if (found == messages_.end() || !found->second->posted) return false;
+  absl::StatusOr<Operation*> begun = BeginLocked(whole);
+  if (!begun.ok()) return begun.status();
+  *message = *begun;
+  return true;
+}
+
+absl::StatusOr<Matcher::Operation*> Matcher::BeginLocked(const Segment& segment) {
   if (!aborted_.ok()) return nullptr;
   Operation*& slot = messages_[Key(segment.from, segment.tag)];
   if (slot == nullptr) {

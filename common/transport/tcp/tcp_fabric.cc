@@ -140,7 +140,11 @@ class TcpFabric : public FabricBase {
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
   if (!listener.ok()) return Annotate(listener.status(), "tcp");
-  return std::make_unique<TcpFabric>(options, *std::move(listener));
+  return CreateTcpFabricAt(options, *std::move(listener));
+}
+
+std::unique_ptr<Fabric> CreateTcpFabricAt(const FabricOptions& options, Listener listener) {
+  return std::make_unique<TcpFabric>(options, std::move(listener));
 }
 
 }  // namespace ringmaster

@@ -5,12 +5,16 @@
 
 #include "absl/status/statusor.h"
 #include "common/transport/fabric.h"
+#include "common/transport/socket.h"
 
 namespace ringmaster {
 
 // The fabric over plain sockets: one connection a pair of processes, one I/O thread a process. Listens until connected,
 // no longer. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options);
+
+// The same with a socket that listens already.
+std::unique_ptr<Fabric> CreateTcpFabricAt(const FabricOptions& options, Listener listener);
 
 }  // namespace ringmaster
 

@@ -1,0 +1,86 @@
+#include "common/transport/auto_fabric.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/transport/shm/shm_fabric.h"
+#include "common/transport/socket.h"
+#include "common/transport/tcp/tcp_fabric.h"
+
+namespace ringmaster {
+namespace {
+
+class AutoFabric : public Fabric {
+ public:
+  AutoFabric(const FabricOptions& options, Listener listener)
+      : options_(options), endpoint_(listener.endpoint), listener_(std::move(listener)) {}
+
+  std::string endpoint() const override { return endpoint_; }
+  std::string name() const override { return chosen_ == nullptr ? options_.name : chosen_->name(); }
+
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+    RM_CHECK(chosen_ == nullptr);
+    FabricOptions options = options_;
+    options.name = AreOnOneHost(processes) ? "shm" : "tcp";
+    std::unique_ptr<Fabric> chosen = options.name == "shm" ? CreateShmFabricAt(options, std::move(listener_))
+                                                           : CreateTcpFabricAt(options, std::move(listener_));
+    {
+      absl::MutexLock lock(&mutex_);
+      chosen_ = std::move(chosen);
+      if (!aborted_.ok()) chosen_->Abort(aborted_);
+    }
+    return chosen_->Connect(processes, self, deadline);
+  }
+
+  Transport& transport(NodeId node) override { return chosen_->transport(node); }
+  int64_t HeaderBytes(int64_t payload_bytes) const override { return chosen_->HeaderBytes(payload_bytes); }
+  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override { return chosen_->AllocateExchange(size_bytes); }
+
+  void Abort(const absl::Status& why) override {
+    RM_CHECK(!why.ok());
+    absl::MutexLock lock(&mutex_);
+    if (chosen_ != nullptr) {
+      chosen_->Abort(why);
+    } else if (aborted_.ok()) {
+      aborted_ = why;
+    }
+  }
+
+ private:
+  const FabricOptions options_;
+  const std::string endpoint_;
+  Listener listener_;  // until connected
+  absl::Mutex mutex_;  // of an abort that comes while Connect chooses
+  absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Fabric> chosen_;  // constant after Connect
+};
+
+std::string HostOf(const std::string& endpoint) { return endpoint.substr(0, endpoint.rfind(':')); }
+
+bool IsLoopback(const std::string& host) { return absl::StartsWith(host, "127.") || host == "[::1]"; }
+
+}  // namespace
+
+bool AreOnOneHost(const std::vector<ProcessAddress>& processes) {
+  if (processes.empty()) return true;
+  const std::string first = HostOf(processes[0].endpoint);
+  return std::all_of(processes.begin(), processes.end(), [&](const ProcessAddress& process) {
+    const std::string host = HostOf(process.endpoint);
+    return host == first || (IsLoopback(host) && IsLoopback(first));
+  });
+}
+
+absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options) {
+  absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
+  if (!listener.ok()) return Annotate(listener.status(), options.name);
+  return std::make_unique<AutoFabric>(options, *std::move(listener));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,77 @@
+#include "common/transport/shm/layout.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Status Bad(const char* field, int64_t value) {
+  return absl::InvalidArgumentError(absl::StrCat("a descriptor's ", field, " is ", value, ", which is out of range"));
+}
+
+Role RoleOf(uint8_t flags, uint8_t server_bit) { return (flags & server_bit) != 0 ? Role::kServer : Role::kWorker; }
+
+}  // namespace
+
+void WriteDescriptor(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t ack_slot,
+                     Descriptor* descriptor) {
+  descriptor->kind = static_cast<uint8_t>(header.tag.kind);
+  descriptor->flags = (header.from.role == Role::kServer ? Descriptor::kFromServer : 0) |
+                      (header.to.role == Role::kServer ? Descriptor::kToServer : 0) |
+                      (in_exchange ? Descriptor::kInExchange : 0);
+  descriptor->round = header.tag.round;
+  descriptor->from_index = header.from.index;
+  descriptor->to_index = header.to.index;
+  descriptor->bucket = header.tag.bucket;
+  descriptor->length_or_ack = in_exchange ? ack_slot : static_cast<uint32_t>(header.length);
+  descriptor->step = header.tag.step;
+  descriptor->note = header.tag.note;
+  descriptor->total_bytes = header.total_bytes;
+  descriptor->place = place;
+  descriptor->offset_and_piece = static_cast<uint64_t>(header.offset) << 16 | header.tag.piece;
+}
+
+absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared, int64_t exchange_bytes) {
+  // Each field is read once: what is checked is what is used, whatever the peer writes meanwhile.
+  const auto* const source = static_cast<const volatile Descriptor*>(&shared);
+  const uint8_t kind = source->kind;
+  const uint8_t flags = source->flags;
+  const uint32_t length_or_ack = source->length_or_ack;
+  const uint64_t place = source->place;
+  const uint64_t offset_and_piece = source->offset_and_piece;
+  const uint64_t offset = offset_and_piece >> 16;
+  Arrival arrival;
+  FrameHeader& header = arrival.header;
+  header.from = {RoleOf(flags, Descriptor::kFromServer), source->from_index};
+  header.to = {RoleOf(flags, Descriptor::kToServer), source->to_index};
+  header.tag.kind = static_cast<MessageKind>(kind);
+  header.tag.round = source->round;
+  header.tag.piece = static_cast<uint16_t>(offset_and_piece);
+  header.tag.bucket = source->bucket;
+  header.tag.step = source->step;
+  header.tag.note = source->note;
+  header.total_bytes = source->total_bytes;
+  arrival.in_exchange = (flags & Descriptor::kInExchange) != 0;
+  if (kind > static_cast<uint8_t>(MessageKind::kTest)) return Bad("kind", kind);
+  if (flags > 7) return Bad("flags", flags);
+  if (header.total_bytes < 0) return Bad("total size", header.total_bytes);
+  if (arrival.in_exchange) {
+    if (header.total_bytes == 0 || header.total_bytes > exchange_bytes) return Bad("total size", header.total_bytes);
+    if (place > static_cast<uint64_t>(exchange_bytes - header.total_bytes)) return Bad("place", place);
+    if (length_or_ack >= kAckSlots) return Bad("slot", length_or_ack);
+    header.length = header.total_bytes;
+    arrival.begin = static_cast<int64_t>(place);
+    arrival.ack_slot = length_or_ack;
+    return arrival;
+  }
+  header.length = length_or_ack;
+  if (header.length > kPieceBytes || (header.length == 0) != (header.total_bytes == 0)) return Bad("length", header.length);
+  if (offset > static_cast<uint64_t>(header.total_bytes - header.length)) return Bad("offset", offset);
+  header.offset = static_cast<int64_t>(offset);
+  arrival.begin = static_cast<int64_t>(place % kPoolBytes);
+  if (arrival.begin > kPoolBytes - header.length) return Bad("place", place);
+  arrival.pool_end = place + (header.length + kCacheLine - 1) / kCacheLine * kCacheLine;
+  return arrival;
+}
+
+}  // namespace ringmaster

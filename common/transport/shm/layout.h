@@ -1,0 +1,107 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SHM_LAYOUT_H_
+#define RINGMASTER_COMMON_TRANSPORT_SHM_LAYOUT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "common/transport/frame.h"
+
+namespace ringmaster {
+
+// What lies in the memory that the processes of one host share. Each process owns a control block: a header, and a lane
+// to every process (its own stays unused). Peers map it too. Nothing read from it is trusted: whoever reads copies
+// first, then checks.
+//
+// Memory order. A descriptor is written, then its `sequence` is stored with release; the reader's acquiring load of that
+// sequence sees it and all the payload written before. In the other direction `taken`, `freed` and an acknowledgement
+// are stored with release after the last read of what they give back, and loaded with acquire before it is written
+// again. Sleeping needs more: a reader counts itself in `sleepers` and then looks at everything once more, a writer
+// publishes and then looks at `sleepers`. Sequentially consistent fences between the two steps on either side mean that
+// at least one of them sees the other, so no wake-up is lost; with nobody asleep a writer only reads a line it has in
+// its cache. `starved` and `waiters` pair up in the same way.
+
+inline constexpr int64_t kRingSlots = 512;
+inline constexpr int64_t kAckSlots = 128;
+inline constexpr int64_t kPoolBytes = 1 << 20;
+// Largest piece of a message that passes through the pool: a piece stays in the inner caches between its two copies.
+inline constexpr int64_t kPieceBytes = 64 << 10;
+// A message up to this size passes through the pool wherever it lies: copying it is cheaper than an acknowledgement.
+inline constexpr int64_t kSmallBytes = 4096;
+inline constexpr int64_t kCacheLine = 64;
+
+// One message in exchange memory, or one piece of a message in the pool.
+struct alignas(kCacheLine) Descriptor {
+  static constexpr uint8_t kFromServer = 1, kToServer = 2, kInExchange = 4;
+
+  std::atomic<uint32_t> sequence;  // position in the lane, plus 1; written last
+  uint8_t kind;
+  uint8_t flags;
+  uint16_t round;
+  int32_t from_index;
+  int32_t to_index;
+  int32_t bucket;
+  uint32_t length_or_ack;  // of the piece; of a message in exchange memory, the slot of its acknowledgement
+  int64_t step;
+  int64_t note;
+  int64_t total_bytes;
+  uint64_t place;          // in the lane's pool, counted from the start of the run; or in the sender's exchange memory
+  uint64_t offset_and_piece;  // where in its message the bytes begin, times 2^16, plus the tag's piece
+};
+static_assert(sizeof(Descriptor) == 64);
+
+// From the control block's owner to one peer.
+struct Lane {
+  Descriptor ring[kRingSlots];
+  // The owner's.
+  alignas(kCacheLine) std::atomic<uint32_t> starved;  // not 0: the owner holds messages back that had no room
+  std::atomic<uint32_t> help_asked;                   // bits of Help: set by the peer, cleared by the owner
+  // The peer's.
+  alignas(kCacheLine) std::atomic<uint64_t> taken;    // descriptors
+  std::atomic<uint64_t> freed;                        // bytes of the pool
+  struct alignas(kCacheLine) Ack {
+    std::atomic<uint32_t> sequence;                   // of the descriptor whose bytes were read
+  };
+  Ack acks[kAckSlots];
+  alignas(kCacheLine) std::byte pool[kPoolBytes];
+};
+
+// What a process asks of the helper thread of another.
+enum Help : uint32_t {
+  kHelpSend = 1,         // there is room again for what you held back
+  kHelpTakeEarly = 2,    // I wait for sends that nobody there has posted a receive for: keep them yourself
+};
+
+struct ControlHeader {
+  uint64_t nonce;
+  alignas(kCacheLine) std::atomic<uint32_t> bell;      // moves when there is something for a sleeper; a futex
+  std::atomic<uint32_t> sleepers;                      // threads about to sleep, or asleep, on the bell
+  alignas(kCacheLine) std::atomic<uint32_t> waiters;   // threads in a wait, awake or asleep
+};
+
+static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free);
+
+inline int64_t ControlBytes(int64_t processes) { return sizeof(ControlHeader) + processes * sizeof(Lane); }
+
+// A descriptor as its reader keeps it, every field in its range.
+struct Arrival {
+  FrameHeader header;        // a whole message in exchange memory, or a piece
+  bool in_exchange = false;
+  int64_t begin = 0;         // of the bytes, in the pool or in the exchange memory
+  uint64_t pool_end = 0;     // the pool is free up to here once the piece is read
+  uint32_t ack_slot = 0;
+  uint32_t sequence = 0;
+};
+
+// The descriptor of `header` (a whole message with `in_exchange`), all but its sequence.
+void WriteDescriptor(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t ack_slot,
+                     Descriptor* descriptor);
+
+// Copies a descriptor out of shared memory and checks it against the sizes of the pool and of the peer's exchange
+// memory. InvalidArgument names the first field that is out of range.
+absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& descriptor, int64_t exchange_bytes);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SHM_LAYOUT_H_

@@ -1,0 +1,122 @@
+#include "common/transport/shm/meeting.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/transport/fabric_base.h"
+#include "common/transport/shm/layout.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kOfferMagic[8] = {'R', 'M', 'S', 'H', 'A', 'R', 'E', '1'};
+constexpr char kMapped = 'M';
+
+// Travels as it lies in memory; all fields are naturally aligned, so there is no padding.
+struct Offer {
+  char magic[8];
+  int32_t pid;
+  int32_t control_fd;
+  int32_t exchange_fd;
+  int32_t zero;
+  uint64_t control_inode;
+  uint64_t exchange_inode;
+  int64_t control_bytes;
+  int64_t exchange_bytes;
+  uint64_t nonce;
+};
+static_assert(sizeof(Offer) == 64);
+
+Offer OfferOf(const Shared& own) {
+  const Segment::Name control = own.control->name();
+  const Segment::Name exchange = own.exchange->name();
+  Offer offer = {{}, control.pid, control.fd, exchange.fd, 0, control.inode, exchange.inode, control.size_bytes,
+                 exchange.size_bytes, own.nonce};
+  std::memcpy(offer.magic, kOfferMagic, sizeof(kOfferMagic));
+  return offer;
+}
+
+absl::Status WriteAll(int fd, const void* data, size_t size) {
+  // So little fits into the buffer of a fresh connection, or the connection is broken.
+  if (send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size)) return absl::OkStatus();
+  return absl::UnavailableError("it closed the connection: it has ended or failed");
+}
+
+absl::Status ReadAll(int fd, void* data, size_t size, absl::Time deadline) {
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
+    if (count > 0) {
+      done += count;
+      continue;
+    }
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+      return absl::UnavailableError("it closed the connection: it has ended or failed");
+    }
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError("it has not mapped the shared memory in time");
+    }
+    pollfd readable = {fd, POLLIN, 0};
+    poll(&readable, 1, static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1000)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SharedMemory> OpenOffer(const Offer& offer, int64_t processes) {
+  if (std::memcmp(offer.magic, kOfferMagic, sizeof(kOfferMagic)) != 0 ||
+      offer.control_bytes != ControlBytes(processes) || offer.exchange_bytes <= 0) {
+    return absl::FailedPreconditionError("what it says of its shared memory makes no sense; use one build for all ranks");
+  }
+  SharedMemory memory;
+  RM_ASSIGN_OR_RETURN(
+      memory.control, Segment::Open({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes}, true));
+  RM_ASSIGN_OR_RETURN(
+      memory.exchange, Segment::Open({offer.pid, offer.exchange_fd, offer.exchange_inode, offer.exchange_bytes}, false));
+  if (reinterpret_cast<const ControlHeader*>(memory.control.data())->nonce != offer.nonce) {
+    return absl::UnavailableError("the shared memory found is another process's; use transport \"tcp\" across hosts");
+  }
+  return memory;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
+                                                      const Shared& own, absl::Time deadline) {
+  std::vector<SharedMemory> memories(sockets.size());
+  const auto for_all_peers = [&](auto&& action) -> absl::Status {
+    for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
+      if (process == membership.self) continue;
+      RM_RETURN_IF_ERROR(Annotate(action(process, sockets[process].get()),
+                                  absl::StrCat(membership.transport, ": ",
+                                               DescribeProcess(membership.processes, process))));
+    }
+    return absl::OkStatus();
+  };
+  const Offer offer = OfferOf(own);
+  // Everybody writes before he reads, so nobody waits in a circle.
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteAll(fd, &offer, sizeof(offer)); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
+    Offer theirs;
+    RM_RETURN_IF_ERROR(ReadAll(fd, &theirs, sizeof(theirs), deadline));
+    RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, sockets.size()));
+    return absl::OkStatus();
+  }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteAll(fd, &kMapped, 1); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
+    char mapped = 0;
+    RM_RETURN_IF_ERROR(ReadAll(fd, &mapped, 1, deadline));
+    if (mapped == kMapped) return absl::OkStatus();
+    return absl::FailedPreconditionError("it answers what no process of ours does; use one build for all ranks");
+  }));
+  return memories;
+}
+
+}  // namespace ringmaster

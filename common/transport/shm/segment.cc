@@ -1,0 +1,101 @@
+#include "common/transport/shm/segment.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+absl::Status NoMemory(const char* action, int64_t size_bytes, int error) {
+  return absl::ResourceExhaustedError(absl::StrCat("cannot ", action, " ", size_bytes, " bytes of shared memory: ",
+                                                   std::strerror(error),
+                                                   "; check the limits of this machine, or use transport \"tcp\""));
+}
+
+}  // namespace
+
+Segment& Segment::operator=(Segment&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(inode_, other.inode_);
+  std::swap(data_, other.data_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+Segment::~Segment() {
+  if (data_ != nullptr) munmap(data_, size_bytes_);
+}
+
+absl::Status Segment::Map(bool writable) {
+  void* const data = mmap(nullptr, size_bytes_, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE,
+                          fd_.get(), 0);
+  if (data == MAP_FAILED) return NoMemory("map", size_bytes_, errno);
+  data_ = static_cast<std::byte*>(data);
+  // A core file would have every peer's weights in it; large pages are taken where the system gives them to such files.
+  madvise(data_, size_bytes_, MADV_DONTDUMP);
+  madvise(data_, size_bytes_, MADV_HUGEPAGE);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Segment> Segment::Create(const char* label, int64_t size_bytes) {
+  Segment segment;
+  segment.size_bytes_ = size_bytes;
+  segment.fd_ = Fd(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  struct stat status {};
+  if (!segment.fd_.valid() || fchmod(segment.fd_.get(), 0600) != 0 || ftruncate(segment.fd_.get(), size_bytes) != 0 ||
+      fcntl(segment.fd_.get(), F_ADD_SEALS, kSeals) != 0 || fstat(segment.fd_.get(), &status) != 0) {
+    return NoMemory("create", size_bytes, errno);
+  }
+  segment.inode_ = status.st_ino;
+  RM_RETURN_IF_ERROR(segment.Map(true));
+  return segment;
+}
+
+Segment::Name Segment::name() const { return {static_cast<int32_t>(getpid()), fd_.get(), inode_, size_bytes_}; }
+
+absl::StatusOr<Segment> Segment::Open(const Name& name, bool writable) {
+  const std::string path = absl::StrCat("/proc/", name.pid, "/fd/", name.fd);
+  Segment segment;
+  segment.fd_ = Fd(open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat status {};
+  if (!segment.fd_.valid() || fstat(segment.fd_.get(), &status) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot open its shared memory at ", path, ": ", std::strerror(errno),
+                                               "; processes of another host, user or container use transport \"tcp\""));
+  }
+  const int seals = fcntl(segment.fd_.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals || status.st_ino != name.inode || status.st_size != name.size_bytes ||
+      status.st_uid != geteuid()) {
+    return absl::UnavailableError(absl::StrCat(
+        path, " is not the shared memory that was announced (", name.size_bytes, " bytes, sealed, of user ", geteuid(),
+        "); processes of another host, user or container use transport \"tcp\""));
+  }
+  segment.inode_ = status.st_ino;
+  segment.size_bytes_ = name.size_bytes;
+  RM_RETURN_IF_ERROR(segment.Map(writable));
+  segment.fd_ = Fd();
+  return segment;
+}
+
+absl::Status Segment::Reserve(int64_t offset, int64_t size_bytes) {
+  while (fallocate(fd_.get(), 0, offset, size_bytes) != 0) {
+    if (errno != EINTR) return NoMemory("reserve", size_bytes, errno);
+  }
+  return absl::OkStatus();
+}
+
+void Segment::Release(int64_t offset, int64_t size_bytes) {
+  // Where this fails the pages stay until the process ends.
+  fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size_bytes);
+}
+
+}  // namespace ringmaster

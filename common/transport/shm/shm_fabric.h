@@ -1,0 +1,24 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SHM_SHM_FABRIC_H_
+#define RINGMASTER_COMMON_TRANSPORT_SHM_SHM_FABRIC_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/transport/fabric.h"
+#include "common/transport/socket.h"
+
+namespace ringmaster {
+
+// The fabric of processes on one host, through shared memory (layout.h). Threads that wait carry the bytes; besides
+// there is one helper thread a process, which notices a peer's end and steps in where nobody waits. Processes meet over
+// loopback sockets with the handshake of all fabrics; a socket then stays open, for the helpers.
+//
+// Exchange memory of a process can be read by its peers at any time. Errors as CreateFabric.
+absl::StatusOr<std::unique_ptr<Fabric>> CreateShmFabric(const FabricOptions& options);
+
+// The same with a socket that listens already.
+std::unique_ptr<Fabric> CreateShmFabricAt(const FabricOptions& options, Listener listener);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SHM_SHM_FABRIC_H_
