@@ -63,6 +63,7 @@ RunSpec Erased(RunSpec spec, bool erase_transport_name) {
   spec.clear_name();
   spec.clear_strategy();
   spec.clear_codec();
+  spec.clear_output();
   if (erase_transport_name) spec.mutable_transport()->clear_name();
   return spec;
 }

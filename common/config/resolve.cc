@@ -154,6 +154,10 @@ void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
   RM_DEFAULT(transport, allow_remote, false);
 }
 
+void ResolveOutput(OutputSpec* output) {
+  if (!output->dump_gradients().empty()) RM_DEFAULT(output, dump_gradient_steps, 10);
+}
+
 void ResolveLimits(LimitsSpec* limits) {
   RM_DEFAULT(limits, wait_seconds, 30.0);
   RM_DEFAULT(limits, join_seconds, 60.0);
@@ -189,6 +193,7 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveCodec(spec.mutable_codec());
   ResolveTransport(spec.strategy().launch(), spec.mutable_transport());
   ResolveLimits(spec.mutable_limits());
+  if (spec.has_output()) ResolveOutput(spec.mutable_output());
   if (spec.name().empty()) spec.set_name(std::string(StrategyName(spec.strategy())));
   return spec;
 }

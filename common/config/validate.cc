@@ -299,6 +299,35 @@ void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   }
 }
 
+void CheckOutput(const RunSpec& spec, Problems* problems) {
+  const OutputSpec& output = spec.output();
+  if (!output.dump_gradients().empty() && spec.strategy().has_parameter_server()) {
+    problems->AddName("output.dump_gradients", output.dump_gradients(),
+                      "with a parameter server the averaged gradient exists on the servers alone; use single, solo or an "
+                      "all-reduce, which ends with the same gradients where it is synchronous");
+  }
+  if (!output.dump_gradients().empty()) {
+    problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1, 1 << 20);
+  } else if (output.has_dump_gradient_steps()) {
+    problems->Add("output.dump_gradient_steps", output.dump_gradient_steps(),
+                  "only with output.dump_gradients, the folder that they go to; set it or leave this out");
+  }
+}
+
+void CheckEvaluation(const RunSpec& spec, Problems* problems) {
+  if (!spec.has_evaluation()) return;
+  if (!spec.strategy().has_solo()) {
+    problems->AddName("strategy", StrategyName(spec.strategy()), "an evaluation exchanges nothing; use \"solo\"");
+  }
+  if (spec.training().init_weights().empty()) {
+    problems->AddName("training.init_weights", "", "an evaluation needs weights to score; give --weights FILE");
+  }
+  const OutputSpec& output = spec.output();
+  if (!output.save_weights().empty() || !output.dump_batches().empty() || !output.dump_gradients().empty()) {
+    problems->Add("output", "{...}", "an evaluation trains nothing that could be saved or dumped; leave it out");
+  }
+}
+
 void CheckLimits(const LimitsSpec& limits, Problems* problems) {
   constexpr double kDay = 86400;
   problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
@@ -322,6 +351,8 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckStrategy(resolved, known, &problems);
   CheckCodec(resolved, known, &problems);
   CheckTransport(resolved, known, &problems);
+  CheckOutput(resolved, &problems);
+  CheckEvaluation(resolved, &problems);
   CheckLimits(resolved.limits(), &problems);
   return problems.ToStatus();
 }

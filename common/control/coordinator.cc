@@ -26,6 +26,9 @@ std::string NodesOf(const Join& join) {
   });
 }
 
+// The largest report is that of an evaluation with the predictions of a worker's share of the test set.
+constexpr int kMessageBytesMax = 64 << 20;
+
 // A failure that another process's death would explain.
 bool MayBeAConsequence(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
@@ -53,6 +56,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     // Clients ping every ten seconds, also while they wait at a barrier.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();

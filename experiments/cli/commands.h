@@ -19,6 +19,7 @@ enum ExitCode : int {
 using Action = std::function<int()>;
 void DeclareCompare(CLI::App* app, Action* action);
 void DeclareRun(CLI::App* app, Action* action);
+void DeclareEvaluate(CLI::App* app, Action* action);
 void DeclareNode(CLI::App* app, Action* action);
 void DeclareDoctor(CLI::App* app, Action* action);
 void DeclareList(CLI::App* app, Action* action);

@@ -19,6 +19,7 @@
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
+#include "experiments/cli/outputs.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
@@ -71,6 +72,7 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std
     spec = *std::move(resolved);
     RM_RETURN_IF_ERROR(CheckComparable(specs.front(), spec));
   }
+  RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
   return specs;
 }
 

@@ -20,6 +20,7 @@ constexpr char kExamples[] =
     "  ringmaster compare --arms single,solo,ps,ring --epochs 1\n"
     "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
+    "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
     "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
   ringmaster::Action action;
   ringmaster::DeclareCompare(&app, &action);
   ringmaster::DeclareRun(&app, &action);
+  ringmaster::DeclareEvaluate(&app, &action);
   ringmaster::DeclareVerify(&app, &action);
   ringmaster::DeclareNode(&app, &action);
   ringmaster::DeclareList(&app, &action);

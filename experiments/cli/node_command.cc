@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
+#include "experiments/cli/outputs.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
@@ -70,7 +72,11 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
     const int servers = ProcessCount(with_one) - 1;
     if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
   }
-  return ResolveAndValidate(spec, environment.default_data_dir);
+  std::vector<RunSpec> specs(1);
+  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, environment.default_data_dir));
+  // Who started this rank has seen to it.
+  if (!flags.joins) RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+  return specs[0];
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {

@@ -13,6 +13,7 @@
 #include "common/transport/fabric.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
+#include "worker/loop/initial_weights.h"
 #include "worker/model/model.h"
 #include "worker/strategy/registry.h"
 
@@ -39,6 +40,13 @@ constexpr Flag kFlags[] = {
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
     {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
     {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1; adam and adamw: 0.001]"},
+    {"--init-weights", "FILE", "training.init_weights", "weights to start from (.safetensors), instead of the seed"},
+    {"--save-weights", "FILE", "output.save_weights",
+     "where worker 0 leaves the final weights (.safetensors); {arm} stands for the arm's name"},
+    {"--dump-batches", "DIR", "output.dump_batches",
+     "folder for the sample indices of every step, a .npy file a rank; {arm} as above"},
+    {"--dump-gradients", "DIR", "output.dump_gradients",
+     "folder for the averaged gradients of the first 10 steps (.safetensors); {arm} as above"},
     {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
      "samples between evaluations; 0: only at the end [10000]"},
 };
@@ -68,10 +76,27 @@ KnownNames AllNames() {
 }  // namespace
 
 void SpecFlags::Declare(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view) { return true; });
+  command->get_option("--steps")->excludes(command->get_option("--epochs"));
+  DeclareSeedAndSet(command);
+}
+
+void SpecFlags::DeclareForEvaluation(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view field) {
+    return absl::StartsWith(field, "model.") || absl::StartsWith(field, "data.") || field == "training.workers" ||
+           field == "training.kernels";
+  });
+  DeclareSeedAndSet(command);
+}
+
+void SpecFlags::DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted) {
   for (const Flag& flag : kFlags) {
+    if (!wanted(flag.field)) continue;
     fields_.emplace_back(command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
   }
-  command->get_option("--steps")->excludes(command->get_option("--epochs"));
+}
+
+void SpecFlags::DeclareSeedAndSet(CLI::App* command) {
   fields_.emplace_back(command->add_option("--seed", "seed of the initial weights and of the data order [1]")
                            ->type_name("S")
                            ->group("Run"),
@@ -133,6 +158,8 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   options.bucket_bytes = resolved.training().bucket_bytes();
   RM_ASSIGN_OR_RETURN(const auto model, CreateModel(resolved.model(), options, *reference));
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
+  // A file of weights is looked at here, before any process is started for nothing.
+  if (!resolved.training().init_weights().empty()) RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
   return resolved;
 }
 

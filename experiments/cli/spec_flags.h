@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -17,15 +19,21 @@ class SpecFlags {
   // Declares the flags on `command`; this object outlives the parsing.
   void Declare(CLI::App* command);
 
+  // The same for a command that trains nothing: model, data, workers, kernels, --seed and --set.
+  void DeclareForEvaluation(CLI::App* command);
+
   // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names the flag.
   absl::Status Apply(RunSpec* spec) const;
 
  private:
+  void DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted);
+  void DeclareSeedAndSet(CLI::App* command);
+
   std::vector<std::pair<CLI::Option*, std::string>> fields_;  // option, field path
   std::vector<std::string> sets_;
 };
 
-// Fills defaults, looks at the data set's headers, and validates: a spec that can be run. `default_data_dir` is where
+// Fills defaults, looks at the data set's headers and the initial weights' file, and validates: a spec that can be run. `default_data_dir` is where
 // the set-up keeps data sets. Errors are the user's to mend.
 absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir);
 

@@ -22,6 +22,8 @@
 #include "server/shard_service.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
+#include "worker/loop/evaluation_run.h"
+#include "worker/loop/initial_weights.h"
 #include "worker/loop/training_loop.h"
 #include "worker/model/model.h"
 
@@ -89,7 +91,8 @@ class Node {
       RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
       kernel_target_ = kernels->target();
     }
-    // Initial weights and layout come from the host's model on every process: they do not depend on the device.
+    // Initial weights and layout come from the host's model (or a file) on every process: they do not depend on the
+    // device.
     RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
     ModelOptions model_options;
     model_options.shape = shape;
@@ -97,8 +100,7 @@ class Node {
     model_options.bucket_bytes = spec_.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *reference));
     layout_ = std::make_unique<ParamLayout>(model->layout());
-    initial_weights_.resize(layout_->count());
-    model->InitWeights(spec_.training().seed(), absl::MakeSpan(initial_weights_));
+    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *model));
 
     FabricOptions fabric;
     fabric.name = spec_.transport().name();
@@ -187,6 +189,7 @@ class Node {
     setup.transport = worker.transport.get();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
+    if (spec_.has_evaluation()) return RunEvaluation(setup, &reports_[i]);
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
     return worker.loop->Run(&reports_[i]);
   }
@@ -251,8 +254,11 @@ class Node {
 }  // namespace
 
 uint64_t SpecFingerprint(const RunSpec& spec) {
+  // What a run leaves behind may lie elsewhere on another rank's machine.
+  RunSpec outcome = spec;
+  outcome.clear_output();
   // Deterministic within one program version; map fields are not used in a RunSpec.
-  return Fingerprint64(spec.SerializeAsString());
+  return Fingerprint64(outcome.SerializeAsString());
 }
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {

@@ -18,6 +18,7 @@
 #include "server/shard_service.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
+#include "worker/loop/initial_weights.h"
 #include "worker/model/model.h"
 
 namespace ringmaster {
@@ -119,8 +120,7 @@ class Cluster {
     model.bucket_bytes = worker.spec.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     if (rank == 0) {
-      initial_weights_.resize(worker.model->layout().count());
-      worker.model->InitWeights(spec_.training().seed(), absl::MakeSpan(initial_weights_));
+      RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *worker.model));
     }
     const NodeId self{Role::kWorker, rank};
     Transport* real = &fabric_->transport(self);

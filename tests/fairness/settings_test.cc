@@ -117,11 +117,12 @@ void Change(Message* message, const FieldDescriptor& field) {
   }
 }
 
-// The paths to all fields below `type` but the strategy, the codec and the name.
+// The paths to all fields below `type` but the strategy, the codec, the name and what a run leaves behind.
 void FindFields(const google::protobuf::Descriptor& type, const FieldPath& prefix, std::vector<FieldPath>* paths) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor* field = type.field(i);
-    if (prefix.empty() && (field->name() == "name" || field->name() == "strategy" || field->name() == "codec")) continue;
+    static const auto* const kMayDiffer = new std::set<std::string>{"name", "strategy", "codec", "output"};
+    if (prefix.empty() && kMayDiffer->count(field->name()) > 0) continue;
     FieldPath path = prefix;
     path.push_back(field);
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {

@@ -7,8 +7,17 @@
 
 namespace ringmaster {
 
+Range EvaluationShare(const Samples& samples, int32_t workers, int32_t rank) {
+  const int64_t count = samples.count();
+  const int64_t batch = EvaluationBatch(samples.shape);
+  const Range batches = Part(CeilDiv(count, batch), workers, rank);
+  const int64_t begin = std::min(count, batches.begin * batch);
+  return {begin, std::min(count, batches.end() * batch) - begin};
+}
+
 absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work) {
+                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work,
+                                    LabelScores* labels) {
   BatchScore total;
   const SampleShape& shape = samples.shape;
   // Where images are kept as bytes, their floats are made batch by batch.
@@ -32,6 +41,13 @@ absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t
     total.loss_sum += score.loss_sum;
     total.correct += score.correct;
     total.count += score.count;
+    if (labels != nullptr) {
+      const size_t before = labels->losses.size();
+      labels->losses.resize(before + score.count);
+      labels->predictions.resize(before + score.count);
+      RM_RETURN_IF_ERROR(model.ScoreRows(absl::MakeSpan(labels->losses).subspan(before),
+                                         absl::MakeSpan(labels->predictions).subspan(before)));
+    }
     work->fetch_add(1, std::memory_order_relaxed);
   }
   return total;

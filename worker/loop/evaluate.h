@@ -1,8 +1,10 @@
 #ifndef RINGMASTER_WORKER_LOOP_EVALUATE_H_
 #define RINGMASTER_WORKER_LOOP_EVALUATE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/partition.h"
@@ -12,10 +14,28 @@
 
 namespace ringmaster {
 
+// Samples an evaluation takes at once: 256 images, or texts of about 4096 tokens.
+inline int64_t EvaluationBatch(const SampleShape& shape) {
+  return shape.context > 0 ? std::max<int64_t>(1, 4096 / shape.context) : 256;
+}
+
+// What worker `rank` of `workers` scores of `samples`: whole evaluation batches, as evenly as they go, so that each
+// sample is scored once and in the same batch, to the same bits, however many workers there are. The shares are in rank
+// order; the last ones are empty where there are fewer batches than workers.
+Range EvaluationShare(const Samples& samples, int32_t workers, int32_t rank);
+
+// The scores of labels one by one, in order.
+struct LabelScores {
+  std::vector<float> losses;
+  std::vector<int32_t> predictions;
+};
+
 // Sums of loss and correct predictions over samples [range) under `weights` (in the kernels' place), in batches of at
-// most `max_batch`; `work` is counted up with each. Every worker scores its own range; the ranges of all workers together are the whole set.
+// most `max_batch`; `work` is counted up with each. Every worker scores its own share; the shares of all workers together
+// are the whole set. Unless null, the range's labels are appended to `labels`.
 absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work);
+                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work,
+                                    LabelScores* labels = nullptr);
 
 }  // namespace ringmaster
 

@@ -13,7 +13,7 @@
 #include "common/config/describe.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
-#include "worker/loop/evaluate.h"
+#include "worker/loop/not_finite.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
@@ -93,6 +93,12 @@ absl::Status TrainingLoop::Prepare() {
   link.transport = setup_.transport;
   link.update = update_.get();
   link.step_times = &step_times_;
+  RM_ASSIGN_OR_RETURN(outputs_, RunOutputs::Create(*setup_.spec, setup_.rank, shares_, layout, weights_.front()));
+  if (outputs_->wants_gradients()) {
+    link.averaged_gradient = [this](int64_t step, const Bucket& bucket, absl::Span<const float> gradient) {
+      outputs_->AddGradient(step, bucket, gradient);
+    };
+  }
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   // `single` computes the batches of all ranks, one after the other. A rank's A batches lie side by side in the data
   // order, as those of A ranks would.
@@ -145,6 +151,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
     mark = Clock::now();
   }
+  RM_RETURN_IF_ERROR(FinishOutputs());
   if (!is_solo()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
   return FillReport(report);
 }
@@ -158,12 +165,8 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   }
   Enter("exchange");
   RM_RETURN_IF_ERROR(strategy_->EndStep(step));
+  RM_RETURN_IF_ERROR(outputs_->EndStep(step));
   batch_loss_ /= shares_ * accumulate_;
-  if (!std::isfinite(batch_loss_)) {
-    return absl::OutOfRangeError(absl::StrCat("the training loss is ", batch_loss_,
-                                              "; lower optimizer.learning_rate (now ",
-                                              setup_.spec->optimizer().learning_rate(), ")"));
-  }
   setup_.progress->loss.store(batch_loss_, std::memory_order_relaxed);
   return absl::OkStatus();
 }
@@ -179,6 +182,7 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
     ScopedPhase phase(step_times_, Phase::kLoad);
     RM_ASSIGN_OR_RETURN(host_batch, batches_->Next());
     const uint64_t fingerprint = BatchFingerprint(*host_batch);
+    RM_RETURN_IF_ERROR(outputs_->AddBatch(setup_.rank + micro_batch.share, host_batch->indices));
     batch_logs_[micro_batch.share].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   }
   {
@@ -206,8 +210,18 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
   RM_ASSIGN_OR_RETURN(BatchScore score, setup_.model->Score());
   const auto backward = std::chrono::duration<double, std::milli>(MillisecondsSince(begin) - others_ms);
   step_times_.Add(Phase::kBackward, std::chrono::duration_cast<Clock::duration>(backward));
-  batch_loss_ += score.loss_sum / static_cast<double>(score.count);
+  const double loss = score.loss_sum / static_cast<double>(score.count);
+  if (!std::isfinite(loss)) {
+    return WithAdvice(ExplainLostBatch({loss, batch, weights, weights_.front()}, *setup_.model, *setup_.kernels));
+  }
+  batch_loss_ += loss;
   return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::WithAdvice(const absl::Status& status) const {
+  if (!absl::IsOutOfRange(status)) return status;
+  return absl::OutOfRangeError(absl::StrCat(status.message(), "; lower optimizer.learning_rate (now ",
+                                            setup_.spec->optimizer().learning_rate(), ")"));
 }
 
 // The step's gradient comes about in one of two arenas by step parity, so that one step's may still be on its way while
@@ -250,7 +264,7 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier(absl::StrCat(name, " begin")));
   const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& test = setup_.dataset->test;
-  const Range range = Part(test.count(), shares, setup_.rank);
+  const Range range = EvaluationShare(test, shares, setup_.rank);
   if (range.count > 0) {
     RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(BatchScore score,
@@ -271,7 +285,7 @@ absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
   Enter("final loss");
   const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& train = setup_.dataset->train;
-  const Range range = Part(train.count(), shares, setup_.rank);
+  const Range range = EvaluationShare(train, shares, setup_.rank);
   if (range.count == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
   RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, EvaluationBatch(train.shape), weights, *setup_.model,
@@ -293,6 +307,13 @@ void TrainingLoop::CountStep(int64_t step, double step_ms, WorkerReport* report)
   for (int phase = 0; phase < kPhaseCount; ++phase) phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
   setup_.progress->samples_per_second.store(1000.0 * global_batch_ * timed_steps_ / timed_ms_,
                                             std::memory_order_relaxed);
+}
+
+absl::Status TrainingLoop::FinishOutputs() {
+  // The losses of earlier steps say nothing about the last update.
+  RM_RETURN_IF_ERROR(Annotate(WithAdvice(CheckFinite("final weight", setup_.model->layout(), weights_.front())),
+                              absl::StrCat("worker/", setup_.rank, " step=", training_.steps() - 1, " phase=update")));
+  return outputs_->Finish(weights_.front());
 }
 
 absl::Status TrainingLoop::ReportWeights(WorkerReport* report) const {

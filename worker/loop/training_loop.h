@@ -19,6 +19,8 @@
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/conductor.h"
+#include "worker/loop/evaluate.h"
+#include "worker/loop/run_outputs.h"
 #include "worker/loop/stager.h"
 #include "worker/model/model.h"
 #include "worker/strategy/strategy.h"
@@ -41,11 +43,6 @@ struct WorkerSetup {
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
 };
-
-// Samples an evaluation takes at once: 256 images, or texts of about 4096 tokens.
-inline int64_t EvaluationBatch(const SampleShape& shape) {
-  return shape.context > 0 ? std::max<int64_t>(1, 4096 / shape.context) : 256;
-}
 
 // Samples that the model of a worker must take at once. The rounding of convolutions depends on it, so every arm asks
 // here.
@@ -90,6 +87,10 @@ class TrainingLoop {
   absl::Status ScoreTrainingSet(WorkerReport* report);
   absl::Status FillReport(WorkerReport* report);
   absl::Status ReportWeights(WorkerReport* report) const;
+  // `status` of numbers that are not finite, with what to do about it; another one as it is.
+  absl::Status WithAdvice(const absl::Status& status) const;
+  // The final weights are numbers, and go where the spec wants them.
+  absl::Status FinishOutputs();
   // Adds the step, and the drain before it, to the totals.
   void CountStep(int64_t step, double step_ms, WorkerReport* report);
   void Enter(const char* phase) {
@@ -108,6 +109,7 @@ class TrainingLoop {
   std::unique_ptr<UpdateRule> update_;
   std::unique_ptr<Stager> stager_;
   BatchUpload upload_;
+  std::unique_ptr<RunOutputs> outputs_;
   std::unique_ptr<SyncStrategy> strategy_;
 
   std::unique_ptr<Prefetcher> batches_;   // of all steps, a step's micro-batches one after the other

@@ -3,6 +3,11 @@
 namespace ringmaster {
 
 void LocalUpdate::Apply(int64_t step) {
+  if (link_.averaged_gradient) {
+    for (const Bucket& bucket : link_.layout->buckets()) {
+      link_.averaged_gradient(step, bucket, gradients_[bucket.id]);
+    }
+  }
   ScopedPhase phase(*link_.step_times, Phase::kUpdate);
   float clip = 1;
   if (link_.update->clips()) {

@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_STRATEGY_STRATEGY_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ struct WorkerLink {
   Transport* transport = nullptr;      // null where the strategy exchanges nothing
   UpdateRule* update = nullptr;        // for strategies in which workers hold the weights
   PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
+  // Told each bucket's averaged gradient before it is applied, by strategies in which workers hold the weights, on the
+  // step thread. Absent: nobody asks.
+  std::function<void(int64_t step, const Bucket& bucket, absl::Span<const float> gradient)> averaged_gradient;
 };
 
 // What a strategy's exchange thread did, all steps together.

@@ -123,6 +123,18 @@ TEST(Comparable, EveryFieldOutsideStrategyAndCodecCounts) {
   }
 }
 
+TEST(Comparable, WhatARunLeavesBehindDoesNotCount) {
+  RunSpec ring = Resolved("ring");
+  ring.mutable_output()->set_save_weights("ring.safetensors");
+  EXPECT_TRUE(CheckComparable(Resolved("ps"), ring).ok());
+}
+
+TEST(Comparable, TheFileOfTheInitialWeightsCounts) {
+  RunSpec ring = Resolved("ring");
+  ring.mutable_training()->set_init_weights("w.safetensors");
+  EXPECT_THAT(std::string(CheckComparable(Resolved("ps"), ring).message()), HasSubstr("training.init_weights is"));
+}
+
 TEST(Comparable, TheTransportMayDifferForThreadsAloneAndOnlyByName) {
   const RunSpec ps = Resolved("ps");
   RunSpec dp = Resolved("dp");

@@ -214,13 +214,30 @@ INSTANTIATE_TEST_SUITE_P(
                 "transport.listen_address = \"localhost\": expected a numeric"},
         Refusal{{"transport.listen_address=0.0.0.0"}, "transport.listen_address = \"0.0.0.0\": other machines can"},
         Refusal{{"transport.listen_address=::"}, "transport.listen_address = \"::\": other machines can reach it"},
+        Refusal{{"output.dump_gradients=g"},
+                "output.dump_gradients = \"g\": with a parameter server the averaged gradient exists on the servers"},
+        Refusal{{"output.dump_gradients=g", "output.dump_gradient_steps=0", "strategy.single={}"},
+                "output.dump_gradient_steps = 0: expected 1 to"},
+        Refusal{{"output.dump_gradient_steps=5"}, "output.dump_gradient_steps = 5: only with output.dump_gradients"},
+        Refusal{{"evaluation={}", "training.init_weights=w", "strategy.single={}"},
+                "strategy = \"single\": an evaluation exchanges nothing; use \"solo\""},
+        Refusal{{"evaluation={}", "strategy.solo={}"}, "training.init_weights = \"\": an evaluation needs weights"},
+        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w", "output.save_weights=v"},
+                "output = {...}: an evaluation trains nothing"},
         Refusal{{"limits.wait_seconds=0"}, "limits.wait_seconds = 0: expected 0.001 to 86400"},
         Refusal{{"limits.heartbeat_seconds=30"},
                 "limits.heartbeat_seconds = 30: expected below limits.wait_seconds"}));
 
+TEST(Resolve, DumpedGradientsAreThoseOfTenStepsUnlessSaid) {
+  EXPECT_EQ(Spec({"output.dump_gradients=g"}).output().dump_gradient_steps(), 10);
+  EXPECT_FALSE(Spec({}).has_output());
+}
+
 TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
   for (const RunSpec& spec :
-       {Spec({"transport.listen_address=0.0.0.0", "transport.allow_remote=true"}),
+       {Spec({"output.dump_gradients=g", "strategy.all_reduce={}"}), Spec({"output.save_weights=w"}),
+        Spec({"evaluation={}", "strategy.solo={}", "training.init_weights=w"}),
+        Spec({"transport.listen_address=0.0.0.0", "transport.allow_remote=true"}),
         Spec({"transport.listen_address=::1"}), Spec({"transport.listen_address=127.1.2.3"}),
         Spec({"codec.name=topk", "strategy.all_reduce.collective=ring"}),
         Spec({"codec.name=fp16", "strategy.all_reduce.collective=direct"}),

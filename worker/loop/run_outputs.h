@@ -1,0 +1,62 @@
+#ifndef RINGMASTER_WORKER_LOOP_RUN_OUTPUTS_H_
+#define RINGMASTER_WORKER_LOOP_RUN_OUTPUTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/formats/npy.h"
+#include "common/params/param_layout.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// Where a run's outputs lie (docs/FORMATS.md).
+std::string InitialWeightsFile(const std::string& folder);               // FOLDER/initial-weights.safetensors
+std::string BatchesFile(const std::string& folder, int32_t rank);        // FOLDER/batches-rank0.npy
+std::string GradientsFile(const std::string& folder, int64_t step);      // FOLDER/gradients-step000000.safetensors
+
+// What one worker leaves behind beside its report, as the resolved spec's OutputSpec asks: sample indices of every step
+// for each rank whose batches it computes, and from worker 0 the first steps' averaged gradients and the final weights.
+// Costs nothing where nothing is asked for. The step thread's.
+class RunOutputs {
+ public:
+  // `ranks`: how many ranks, from `rank` on, this worker computes the batches of. Where batches are wanted, worker 0
+  // also writes the initial weights beside them, and a run can be repeated from the folder. `spec` and `layout` outlive
+  // it. Finds out at once what cannot be written: the status names the field.
+  static absl::StatusOr<std::unique_ptr<RunOutputs>> Create(const RunSpec& spec, int32_t rank, int32_t ranks,
+                                                            const ParamLayout& layout,
+                                                            absl::Span<const float> initial_weights);
+
+  // The next batch of `rank`, as positions in the training set.
+  absl::Status AddBatch(int32_t rank, absl::Span<const int64_t> indices);
+
+  // Whether somebody wants AddGradient.
+  bool wants_gradients() const { return !gradients_.empty(); }
+  // One bucket of the averaged gradient of `step`.
+  void AddGradient(int64_t step, const Bucket& bucket, absl::Span<const float> gradient);
+  // All buckets of `step` have come.
+  absl::Status EndStep(int64_t step);
+
+  // After the last step, with the final weights.
+  absl::Status Finish(absl::Span<const float> weights);
+
+ private:
+  RunOutputs(const RunSpec& spec, int32_t rank, const ParamLayout& layout)
+      : spec_(spec), output_(spec.output()), rank_(rank), layout_(layout) {}
+
+  const RunSpec& spec_;
+  const OutputSpec& output_;
+  const int32_t rank_;
+  const ParamLayout& layout_;
+  std::vector<std::unique_ptr<NpyWriter>> batches_;   // by rank from rank_ on; empty: nobody asks
+  std::vector<float> gradients_;                      // one step's arena; empty: nobody asks
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_WORKER_LOOP_RUN_OUTPUTS_H_
