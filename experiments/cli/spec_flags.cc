@@ -39,7 +39,7 @@ constexpr Flag kFlags[] = {
     {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
     {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
-    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1; adam and adamw: 0.001]"},
+    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},
     {"--init-weights", "FILE", "training.init_weights", "weights to start from (.safetensors), instead of the seed"},
     {"--save-weights", "FILE", "output.save_weights",
      "where worker 0 leaves the final weights (.safetensors); {arm} stands for the arm's name"},

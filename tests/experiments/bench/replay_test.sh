@@ -20,6 +20,7 @@ run() {
   shift 2
   while [[ $1 != -- ]]; do flags+=("$1") && shift; done
   shift
+  mkdir -p "$out"
   "$ringmaster" compare --arms ring --transport tcp --steps 20 --batch 4 --learning-rate 0.05 --out "$out" \
     --dump-batches "$out/batches" --dump-gradients "$out/gradients" --save-weights "$out/w.safetensors" \
     --set training.evaluate_every_samples=0 --set training.kernels=cpu "$@" >"$out.log" 2>&1 || {
