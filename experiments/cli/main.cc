@@ -22,6 +22,7 @@ constexpr char kExamples[] =
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
     "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
     "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
+    "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareRun(&app, &action);
   ringmaster::DeclareEvaluate(&app, &action);
   ringmaster::DeclareVerify(&app, &action);
+  ringmaster::DeclareBench(&app, &action);
   ringmaster::DeclareNode(&app, &action);
   ringmaster::DeclareList(&app, &action);
   ringmaster::DeclareDoctor(&app, &action);

@@ -1,0 +1,71 @@
+#ifndef RINGMASTER_EXPERIMENTS_BENCH_BENCH_GROUP_H_
+#define RINGMASTER_EXPERIMENTS_BENCH_BENCH_GROUP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/control/control_client.h"
+#include "common/transport/fabric.h"
+
+namespace ringmaster {
+
+// What one process of a benchmark is told.
+struct BenchSeat {
+  int32_t rank = 0;
+  int32_t ranks = 0;
+  std::string coordinator;  // "127.0.0.1:29500"
+  std::string token;
+  uint64_t fingerprint = 0;  // of what is measured: ranks that differ are turned away
+};
+
+struct BenchLaunch {
+  int32_t ranks = 0;
+  uint64_t fingerprint = 0;
+  // Of this very program, for the other ranks; --rank R --coordinator E are added.
+  std::vector<std::string> arguments;
+  // Set from elsewhere (a signal handler) to end the benchmark.
+  const std::atomic<bool>* interrupted = nullptr;
+};
+
+// Leads a benchmark of one process a rank on this machine: rank 0 is `rank0`, on a thread of this process, and all others
+// are processes that it starts. Returns when all have ended, with the first failure, which names the rank.
+absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0);
+
+// One rank's place among the others: worker/RANK on a fabric of its own for each transport, all open at once, so that
+// transports can take turns. Calls come from one thread.
+class BenchGroup {
+ public:
+  // Joins, and returns once all ranks are connected on all `transports` (names as CreateFabric takes them), which wait as
+  // `wait` says ("sleep", "spin"). Errors as ControlClient::Attend, CreateFabric and Fabric::Connect.
+  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat,
+                                                          const std::vector<std::string>& transports,
+                                                          const std::string& wait);
+
+  // The fabric of transport number `i`. Memory in use on it must outlive this object.
+  Fabric& fabric(size_t i) { return *fabrics_[i]; }
+  Transport& transport(size_t i) { return fabrics_[i]->transport({Role::kWorker, seat_.rank}); }
+
+  // Leaves: when `status`, of this rank's work, is OK, once every rank has said so; else everywhere with that failure.
+  // Returns the failure that came first.
+  absl::Status Leave(const absl::Status& status);
+
+ private:
+  explicit BenchGroup(const BenchSeat& seat) : seat_(seat) {}
+  absl::Status CreateFabrics(const std::vector<std::string>& transports, const std::string& wait);
+  absl::Status Attend();
+  absl::Status Connect();
+
+  const BenchSeat seat_;
+  std::vector<std::unique_ptr<Fabric>> fabrics_;
+  std::unique_ptr<ControlClient> client_;  // destroyed before the fabrics its abort callback uses
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_BENCH_BENCH_GROUP_H_

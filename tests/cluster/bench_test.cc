@@ -1,0 +1,68 @@
+// `ringmaster bench` with real processes.
+
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
+  const Finished bench = RunProgram({"bench", "allreduce", "--workers", "2", "--transport", "tcp", "--collective",
+                                     "ring,auto", "--sizes", "4KiB,1000004", "--iterations", "7", "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const auto json = nlohmann::json::parse(bench.out);
+  EXPECT_EQ(json["workers"], 2);
+  ASSERT_EQ(json["rows"].size(), 4u) << bench.out;
+  for (size_t i = 0; i < 4; ++i) {
+    const auto& row = json["rows"][i];
+    const double bytes = i < 2 ? 4096 : 1000004;
+    EXPECT_EQ(row["size_bytes"], bytes);
+    EXPECT_EQ(row["count"], bytes / 4);
+    EXPECT_EQ(row["collective"], i % 2 == 0 ? "ring" : "auto");
+    EXPECT_NE(row["collective_ran"], "auto");
+    EXPECT_EQ(row["iterations"], 7);
+    EXPECT_EQ(row["check"], "ok");
+    EXPECT_GT(row["time_us_min"], 0);
+    EXPECT_LE(row["time_us_min"], row["time_us"]);
+    // At two ranks each link carries the size once.
+    EXPECT_NEAR(row["busbw_gbps"], bytes / row["time_us"].get<double>() / 1e3, 1e-9);
+    EXPECT_EQ(row["busbw_gbps"], row["algbw_gbps"]);
+  }
+  ASSERT_EQ(json["ratios"].size(), 2u);
+  EXPECT_GT(json["ratios"][0]["low"], 0);
+  EXPECT_LE(json["ratios"][0]["low"], json["ratios"][0]["theirs_over_ours"]);
+  EXPECT_GE(json["ratios"][0]["high"], json["ratios"][0]["theirs_over_ours"]);
+}
+
+TEST(Bench, AMistakeInTheFlagsStartsNothing) {
+  const Finished bench = RunProgram({"bench", "allreduce", "--sizes", "4KiB:1MiB,4098"});
+  EXPECT_EQ(bench.exit_code, 2);
+  EXPECT_EQ(bench.out, "");
+  EXPECT_THAT(bench.err, HasSubstr("expected a multiple of 4"));
+}
+
+TEST(Bench, ARankThatDiesEndsTheBenchmarkAndIsNamed) {
+  Program bench({"bench", "allreduce", "--sizes", "1MiB", "--iterations", "1000000"});
+  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  std::vector<pid_t> ranks;
+  while (ranks.empty() && absl::Now() < deadline) ranks = ChildrenOf(bench.pid());
+  ASSERT_EQ(ranks.size(), 1u);
+  kill(ranks[0], SIGKILL);
+  const Finished finished = bench.Wait(absl::Minutes(1));
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("worker/1"));
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,140 @@
+#include "experiments/bench/bench_table.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_split.h"
+#include "experiments/bench/bench_all_reduce.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+AllReduceBench TwoTransports() {
+  AllReduceBench bench;
+  bench.transports = {"shm", "tcp"};
+  bench.sizes = {1 << 20};
+  return bench;
+}
+
+AllReduceResult ResultOf(const AllReduceBench& bench) {
+  AllReduceResult result;
+  result.size_bytes = 1 << 20;
+  result.burst = 4;
+  double factor = 1;
+  for (const BenchContender& contender : ContendersOf(bench)) {
+    result.contenders.push_back(
+        {contender, contender.transport, contender.collective, {100 * factor, 300 * factor, 200 * factor}});
+    factor *= 2.5;
+  }
+  return result;
+}
+
+TEST(BenchTable, BandwidthsAreThoseOfNcclTests) {
+  const ContenderTimes times{{"tcp", "ring"}, "tcp", "ring", {400, 1000, 500}};
+  const AllReduceFigures figures = FiguresOf(times, 1000000, 4);
+  EXPECT_DOUBLE_EQ(figures.time_us, 500);
+  EXPECT_DOUBLE_EQ(figures.time_us_min, 400);
+  EXPECT_DOUBLE_EQ(figures.algorithm_gbps, 2);  // 10^6 bytes in 500 us
+  EXPECT_DOUBLE_EQ(figures.bus_gbps, 3);        // times 2 * 3 / 4
+}
+
+TEST(BenchTable, EveryContenderHasARowAndTheFirstOfTwoTheRatio) {
+  const AllReduceBench bench = TwoTransports();
+  const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_THAT(rows[0], HasSubstr("1048576      262144  float32  shm        ring"));
+  EXPECT_THAT(rows[0], HasSubstr("ok   2.50  2.50 to 2.50"));
+  EXPECT_THAT(rows[1], HasSubstr("tcp"));
+  EXPECT_THAT(rows[1], HasSubstr("500.0       250.0"));
+  EXPECT_THAT(rows[1], Not(HasSubstr("to")));
+  EXPECT_THAT(AllReduceTableNote(bench), HasSubstr("time of tcp ring over time of shm ring"));
+}
+
+TEST(BenchTable, ThereIsNoRatioOfOneOrThree) {
+  AllReduceBench bench = TwoTransports();
+  bench.transports = {"tcp"};
+  EXPECT_THAT(AllReduceTableHead(bench, Machine(), "abc"), Not(HasSubstr("ratio")));
+  bench.transports = {"tcp", "shm", "grpc"};
+  EXPECT_THAT(AllReduceTableHead(bench, Machine(), "abc"), Not(HasSubstr("ratio")));
+  EXPECT_EQ(AllReduceTableNote(bench), "");
+  EXPECT_THAT(AllReduceTableRows(bench, ResultOf(bench)), Not(HasSubstr(" to ")));
+}
+
+TEST(BenchTable, ColumnsStandUnderTheirHeads) {
+  const AllReduceBench bench = TwoTransports();
+  const std::vector<std::string> head = absl::StrSplit(AllReduceTableHead(bench, Machine(), "abc"), '\n');
+  const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
+  for (const char* name : {"size", "count", "time", "least", "algbw", "busbw", "check", "ratio"}) {
+    const size_t end = head[1].find(name) + std::string(name).size();
+    EXPECT_NE(rows[0][end - 1], ' ') << name;
+    EXPECT_EQ(rows[0][end], ' ') << name;
+  }
+}
+
+TEST(BenchTable, WhatAutoStoodForIsSaid) {
+  AllReduceBench bench = TwoTransports();
+  AllReduceResult result = ResultOf(bench);
+  result.contenders[0].contender.collective = "auto";
+  result.contenders[0].collective_ran = "direct";
+  EXPECT_THAT(AllReduceTableRows(bench, result), HasSubstr("auto: direct "));
+}
+
+TEST(BenchTable, JsonHasARowAContenderAndTheRatioOfTwo) {
+  const AllReduceBench bench = TwoTransports();
+  const auto json = nlohmann::json::parse(AllReduceJson(bench, {ResultOf(bench)}, Machine(), "abc"));
+  ASSERT_EQ(json["rows"].size(), 2u);
+  EXPECT_EQ(json["rows"][1]["transport"], "tcp");
+  EXPECT_EQ(json["rows"][1]["time_us"], 500);
+  EXPECT_EQ(json["rows"][1]["iterations"], 3);
+  EXPECT_EQ(json["rows"][1]["burst"], 4);
+  ASSERT_EQ(json["ratios"].size(), 1u);
+  EXPECT_EQ(json["ratios"][0]["theirs_over_ours"], 2.5);
+  EXPECT_EQ(json["ratios"][0]["ours"], "shm ring");
+}
+
+TEST(AllReduceBench, ABurstReducesAboutFourMebibytesUnlessItIsGiven) {
+  AllReduceBench bench;
+  EXPECT_EQ(BurstOf(bench, 4096), 16);
+  EXPECT_EQ(BurstOf(bench, 1 << 20), 4);
+  EXPECT_EQ(BurstOf(bench, 64 << 20), 1);
+  bench.burst = 3;
+  EXPECT_EQ(BurstOf(bench, 64 << 20), 3);
+}
+
+TEST(AllReduceBench, NamesThatAreUnknownOrTwiceAreRefusedWithTheKnownOnes) {
+  const auto error = [](const AllReduceBench& bench) { return std::string(CheckAllReduceBench(bench, 0).message()); };
+  AllReduceBench bench = TwoTransports();
+  EXPECT_EQ(error(bench), "");
+  bench.transports = {"tcp", "tcp"};
+  EXPECT_THAT(error(bench), HasSubstr("--transport names \"tcp\" twice"));
+  bench.transports = {"pigeon"};
+  EXPECT_THAT(error(bench), HasSubstr("--transport \"pigeon\" is unknown; known: auto, grpc"));
+  bench.transports = {"inproc"};
+  EXPECT_THAT(error(bench), HasSubstr("does not leave its process"));
+  bench.transports = {"tcp"};
+  bench.collectives = {"rings"};
+  EXPECT_THAT(error(bench), HasSubstr("--collective \"rings\" is unknown"));
+}
+
+TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {
+  AllReduceBench bench = TwoTransports();
+  bench.workers = 1;
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckAllReduceBench(bench, 0)));
+  bench.workers = 65;
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckAllReduceBench(bench, 0)));
+  bench.workers = 2;
+  // Two workers on two transports with bursts of 4 MiB: 16 MiB.
+  EXPECT_TRUE(CheckAllReduceBench(bench, 32 << 20).ok());
+  EXPECT_THAT(std::string(CheckAllReduceBench(bench, 31 << 20).message()), HasSubstr("need 16 MiB, more than half"));
+}
+
+}  // namespace
+}  // namespace ringmaster
