@@ -7,9 +7,8 @@
 
 namespace ringmaster {
 
-Range EvaluationShare(const Samples& samples, int32_t workers, int32_t rank) {
-  const int64_t count = samples.count();
-  const int64_t batch = EvaluationBatch(samples.shape);
+Range EvaluationShare(const SampleShape& shape, int64_t count, int32_t workers, int32_t rank) {
+  const int64_t batch = EvaluationBatch(shape);
   const Range batches = Part(CeilDiv(count, batch), workers, rank);
   const int64_t begin = std::min(count, batches.begin * batch);
   return {begin, std::min(count, batches.end() * batch) - begin};

@@ -23,7 +23,7 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
   report->set_kernel_target(setup.kernels->target());
   report->set_weights_sha256(Sha256Hex(*setup.initial_weights));
   const Samples& test = setup.dataset->test;
-  const Range range = EvaluationShare(test, setup.spec->training().workers(), setup.rank);
+  const Range range = EvaluationShare(test.shape, test.count(), setup.spec->training().workers(), setup.rank);
   const int64_t labels = test.shape.labels();
   if (range.count * labels > kReportedLabelsMax) {
     return absl::ResourceExhaustedError(absl::StrCat(

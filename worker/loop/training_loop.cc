@@ -264,7 +264,7 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier(absl::StrCat(name, " begin")));
   const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& test = setup_.dataset->test;
-  const Range range = EvaluationShare(test, shares, setup_.rank);
+  const Range range = EvaluationShare(test.shape, test.count(), shares, setup_.rank);
   if (range.count > 0) {
     RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
     RM_ASSIGN_OR_RETURN(BatchScore score,
@@ -285,7 +285,7 @@ absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
   Enter("final loss");
   const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& train = setup_.dataset->train;
-  const Range range = EvaluationShare(train, shares, setup_.rank);
+  const Range range = EvaluationShare(train.shape, FinalLossSamples(train), shares, setup_.rank);
   if (range.count == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
   RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, EvaluationBatch(train.shape), weights, *setup_.model,
