@@ -147,7 +147,10 @@ void DeclareAllReduce(CLI::App* bench, Action* action) {
 void DeclareBench(CLI::App* app, Action* action) {
   CLI::App* command = app->add_subcommand("bench", "how fast the parts are on this machine");
   command->footer(kBenchFooter);
-  command->require_subcommand(1);
+  // Not require_subcommand: a word that is no benchmark is to be named.
+  command->callback([command] {
+    if (command->get_subcommands().empty()) throw CLI::RequiredError("A benchmark (see `ringmaster bench --help`)");
+  });
   DeclareAllReduce(command, action);
 }
 
