@@ -20,10 +20,15 @@ absl::Status Invalid(const Push& push, const std::string& what) {
 }  // namespace
 
 ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
+    : ShardCore(std::move(plan), std::move(update), absl::MakeSpan(weights)) {
+  own_weights_ = std::move(weights);  // they stay where they are
+}
+
+ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights)
     : plan_(std::move(plan)),
       update_(std::move(update)),
       sums_(plan_.contributions_per_update > 1 || update_->clips()),
-      weights_(std::move(weights)),
+      weights_(weights),
       clocks_(plan_.workers, static_cast<int32_t>(plan_.part_counts.size())) {
   RM_CHECK(plan_.contributions_per_update == 1 || plan_.contributions_per_update == plan_.workers);
   RM_CHECK(!plan_.staleness_bound.has_value() || *plan_.staleness_bound >= 0);
@@ -138,7 +143,7 @@ void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient
   step.update = versions_[part_index];
   step.clip = clip;
   step.share = static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
-  update_->Apply(step, gradient, absl::MakeSpan(weights_).subspan(part.begin, part.count));
+  update_->Apply(step, gradient, weights_.subspan(part.begin, part.count));
   ++versions_[part_index];
 }
 

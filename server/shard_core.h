@@ -71,6 +71,8 @@ class ShardCore {
   // (then with bound 0), a bound of 0 or more, a global batch that the workers share evenly, and, where `update` clips,
   // contributions_per_update of all workers with bound 0.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights);
+  // The same in memory of the caller's, which outlives the core and is its own until then.
+  ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
 
   // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising worker.
   // A worker brings each part step by step, parts of one step in any order; parts of the next step may come before the
@@ -119,7 +121,8 @@ class ShardCore {
   const std::unique_ptr<UpdateRule> update_;
   // Contributions are summed up before the update: there are several, or the sums of all parts are needed to clip.
   const bool sums_;
-  std::vector<float> weights_;
+  std::vector<float> own_weights_;           // empty where the caller has the memory
+  const absl::Span<float> weights_;
   std::vector<float> sum_;                   // of the contributions so far; empty where each is applied as it comes
   int32_t complete_ = 0;                     // with clipping: parts whose sum waits for the others
   std::vector<Part> parts_;

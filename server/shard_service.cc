@@ -38,7 +38,8 @@ absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
 
 absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec& spec, const ParamLayout& layout,
                                                                    absl::Span<const float> initial_weights,
-                                                                   int32_t index, Transport& transport) {
+                                                                   int32_t index, Transport& transport,
+                                                                   const BufferAllocator& allocate) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
   const std::vector<Range> parts = ShardParts(layout, spec.strategy().parameter_server().servers(), index);
@@ -47,13 +48,21 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   scope.workers = spec.training().workers();
   scope.statistics = ShardStatistics(parts, layout.statistics());
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
-  return std::unique_ptr<ShardService>(
-      new ShardService(spec, layout, initial_weights, index, transport, std::move(codec), std::move(update)));
+  const std::vector<float> shard = GatherShard(parts, initial_weights);
+  const int64_t shard_bytes = shard.size() * sizeof(float);
+  RM_ASSIGN_OR_RETURN(Buffer weights, allocate(shard_bytes));
+  std::copy(shard.begin(), shard.end(), weights.floats());
+  std::unique_ptr<ShardService> service(
+      new ShardService(spec, layout, index, transport, std::move(codec), std::move(update), std::move(weights)));
+  if (!service->takes_snapshots_) return service;
+  for (Peer& peer : service->peers_) {
+    RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
+  }
+  return service;
 }
 
-ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
-                           int32_t index, Transport& transport, std::unique_ptr<Codec> codec,
-                           std::unique_ptr<UpdateRule> update)
+ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
+                           std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights)
     : index_(index),
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
@@ -61,7 +70,8 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl:
       takes_snapshots_(spec.strategy().parameter_server().consistency() != Consistency::BSP),
       transport_(transport),
       codec_(std::move(codec)),
-      core_(PlanOf(spec, parts_), std::move(update), GatherShard(parts_, initial_weights)),
+      weights_(std::move(weights)),
+      core_(PlanOf(spec, parts_), std::move(update), weights_.float_span()),
       peers_(workers_) {
   const bool exact = codec_->traits().exact;
   for (Peer& peer : peers_) {
@@ -71,7 +81,6 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, absl:
     }
     peer.received.resize(parts_.size());
     peer.push_step.resize(parts_.size());
-    if (takes_snapshots_) peer.reply.resize(core_.weights().size());
     peer.sends.reserve(parts_.size() + 1);
   }
   ops_.reserve(workers_ * (parts_.size() + 1));
@@ -172,8 +181,8 @@ absl::Status ShardService::Answer(const Reply& reply) {
   RM_RETURN_IF_ERROR(FinishReply(peer));
   absl::Span<const float> weights = core_.weights();
   if (takes_snapshots_) {
-    std::copy(weights.begin(), weights.end(), peer.reply.begin());
-    weights = peer.reply;
+    std::copy(weights.begin(), weights.end(), peer.reply.floats());
+    weights = peer.reply.float_span();
   }
   const MessageKind kind = peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights;
   const float* data = weights.data();

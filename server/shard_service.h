@@ -14,6 +14,7 @@
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
 #include "common/params/param_layout.h"
+#include "common/tensor/tensor.h"
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -26,10 +27,12 @@ namespace ringmaster {
 class ShardService {
  public:
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
-  // server/`index` and outlives the service.
+  // server/`index` and outlives the service. `allocate`: where the weights and their copies lie, from where they are sent;
+  // the transport's own exchange memory for one.
   static absl::StatusOr<std::unique_ptr<ShardService>> Create(const RunSpec& spec, const ParamLayout& layout,
                                                               absl::Span<const float> initial_weights, int32_t index,
-                                                              Transport& transport);
+                                                              Transport& transport,
+                                                              const BufferAllocator& allocate = Buffer::AllocateHost);
 
   // Serves until all workers are done. A server waits for its workers without a deadline of its own: workers watch
   // their own waits, the control plane watches heartbeats, and an abort of the transport ends this one with its status.
@@ -50,7 +53,7 @@ class ShardService {
     PullNote request;                            // the one being answered
     bool ahead_of_pushes = false;                // the request came before pushes that were sent before it
     std::chrono::steady_clock::time_point asked_at;
-    std::vector<float> reply;                    // with snapshots: later updates must not tear it
+    Buffer reply;                                // with snapshots: later updates must not tear it
     std::vector<OpId> sends;                     // of the last reply
     bool done = false;
   };
@@ -60,8 +63,8 @@ class ShardService {
     int32_t part = 0;  // -1: a pull request
   };
 
-  ShardService(const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights, int32_t index,
-               Transport& transport, std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update);
+  ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
+               std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights);
 
   absl::Status ExpectPush(int32_t worker, int32_t part);
   absl::Status ExpectPull(int32_t worker);
@@ -83,6 +86,7 @@ class ShardService {
   const bool takes_snapshots_;
   Transport& transport_;
   const std::unique_ptr<Codec> codec_;
+  const Buffer weights_;  // the core's
   ShardCore core_;
   std::vector<Peer> peers_;
   // The posted receives, and beside each what it stands for.

@@ -151,6 +151,7 @@ void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
   RM_DEFAULT_NAME(transport, name, launch == THREADS ? "inproc" : "grpc");
   RM_DEFAULT(transport, segment_bytes, 1 << 20);
   RM_DEFAULT_NAME(transport, listen_address, "127.0.0.1");
+  RM_DEFAULT_NAME(transport, wait, "sleep");
   RM_DEFAULT(transport, allow_remote, false);
 }
 

@@ -270,6 +270,16 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
   }
 }
 
+void CheckWait(const TransportSpec& transport, Problems* problems) {
+  if (transport.wait() != "sleep" && transport.wait() != "spin") {
+    problems->AddName("transport.wait", transport.wait(), "expected \"sleep\" or \"spin\"");
+  } else if (transport.wait() == "spin" && transport.name() != "shm" && transport.name() != "auto") {
+    problems->AddName("transport.wait", transport.wait(),
+                      absl::StrCat("transport \"", transport.name(),
+                                   "\" has a thread that sleeps on its sockets; use \"sleep\", or transport \"shm\""));
+  }
+}
+
 void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const TransportSpec& transport = spec.transport();
   problems->Known("transport.name", "transport", transport.name(), known.transports);
@@ -280,8 +290,10 @@ void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   if (!threads && transport.name() == "inproc") {
     problems->AddName(
         "transport.name", "inproc",
-        "reaches no other process, and strategy.launch is PROCESSES; use \"grpc\" or \"tcp\", or launch THREADS");
+        "reaches no other process, and strategy.launch is PROCESSES; use \"auto\", \"grpc\", \"shm\" or \"tcp\", or launch "
+        "THREADS");
   }
+  CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
   in_addr v4;
   in6_addr v6;

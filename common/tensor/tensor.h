@@ -42,6 +42,9 @@ class Buffer {
   Release release_;
 };
 
+// Where buffers of a certain kind come from, Buffer::AllocateHost for one.
+using BufferAllocator = std::function<absl::StatusOr<Buffer>(int64_t size_bytes)>;
+
 // Borrows a row-major matrix of floats; never owns. Vectors have rows = 1.
 struct TensorView {
   float* data = nullptr;

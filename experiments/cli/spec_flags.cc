@@ -36,7 +36,7 @@ constexpr Flag kFlags[] = {
     {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
     {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
     {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
-    {"--transport", "NAME", "transport.name", "grpc or tcp [grpc]"},
+    {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
     {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
     {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},

@@ -143,7 +143,9 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_codec(spec.codec().name());
   summary.set_workers(spec.training().workers());
   summary.set_servers(ServerCount(spec));
-  summary.set_transport(spec.transport().name());
+  // What ran, once anything has: "auto" names none.
+  const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
+  summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
   summary.set_status(record.status());
   summary.set_steps(spec.training().steps());
   summary.set_global_batch(GlobalBatch(spec));

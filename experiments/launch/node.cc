@@ -15,6 +15,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/tensor/tensor.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "experiments/launch/placement.h"
@@ -64,6 +65,7 @@ class Node {
       }
     }
     ProcessReport report;
+    report.set_transport(fabric_->name());
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     return client_->Finish(report);
@@ -107,6 +109,7 @@ class Node {
     fabric.listen_address = spec_.transport().listen_address();
     fabric.token = options_.token;
     fabric.segment_bytes = spec_.transport().segment_bytes();
+    fabric.wait = spec_.transport().wait();
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(fabric));
     return absl::OkStatus();
   }
@@ -160,7 +163,8 @@ class Node {
 
   absl::Status RunServer(size_t i) {
     RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
-                                                           fabric_->transport({Role::kServer, servers_[i]})));
+                                                           fabric_->transport({Role::kServer, servers_[i]}),
+                                                           ExchangeMemory()));
     RM_RETURN_IF_ERROR(services_[i]->Run());
     server_reports_[i] = services_[i]->Report();
     return absl::OkStatus();
@@ -187,11 +191,18 @@ class Node {
     setup.model = worker.model.get();
     setup.initial_weights = &initial_weights_;
     setup.transport = worker.transport.get();
+    setup.allocate_exchange = ExchangeMemory();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
     if (spec_.has_evaluation()) return RunEvaluation(setup, &reports_[i]);
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
     return worker.loop->Run(&reports_[i]);
+  }
+
+  // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to be called while the
+  // fabric is there.
+  BufferAllocator ExchangeMemory() {
+    return [this](int64_t size_bytes) { return fabric_->AllocateExchange(size_bytes); };
   }
 
   // Keeps the first failure of this process, wakes its other threads with it and reports it at once.

@@ -9,11 +9,14 @@
 namespace ringmaster {
 
 absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, const ParamLayout& layout,
-                                                       const StagerOptions& options, int32_t slots) {
+                                                       const StagerOptions& options, int32_t slots,
+                                                       const BufferAllocator& allocate) {
   std::unique_ptr<Stager> stager(new Stager(kernels, layout, options));
   const int64_t arena_bytes = layout.count() * static_cast<int64_t>(sizeof(float));
   for (int32_t slot = 0; slot < slots; ++slot) {
-    RM_ASSIGN_OR_RETURN(Buffer arena, kernels.AllocateStaging(arena_bytes));
+    // The model then writes gradients where the peers read them.
+    const bool in_exchange = allocate && kernels.place() == Place::kHost;
+    RM_ASSIGN_OR_RETURN(Buffer arena, in_exchange ? allocate(arena_bytes) : kernels.AllocateStaging(arena_bytes));
     stager->host_.push_back(std::move(arena));
   }
   if (kernels.place() == Place::kDevice) {

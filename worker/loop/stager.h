@@ -27,9 +27,11 @@ struct StagerOptions {
 // gradients live in arenas (slots), which are the caller's to assign. The step thread's.
 class Stager {
  public:
-  // `slots`: gradient arenas on the host.
+  // `slots`: gradient arenas on the host. `allocate`: where they come from, where kernels work on the host; absent:
+  // kernels.AllocateStaging, as on a device.
   static absl::StatusOr<std::unique_ptr<Stager>> Create(KernelLibrary& kernels, const ParamLayout& layout,
-                                                        const StagerOptions& options, int32_t slots);
+                                                        const StagerOptions& options, int32_t slots,
+                                                        const BufferAllocator& allocate = nullptr);
 
   // Where backward writes: the host arena of `slot` itself, or device memory.
   TensorView gradients(int32_t slot);

@@ -75,7 +75,7 @@ absl::Status TrainingLoop::Prepare() {
   staging.deterministic = training_.deterministic();
   staging.deterministic_bits = training_.deterministic_bits();
   const int32_t slots = 2 + (shares_ > 1 ? 1 : 0) + (accumulate_ > 1 ? 1 : 0);
-  RM_ASSIGN_OR_RETURN(stager_, Stager::Create(*setup_.kernels, layout, staging, slots));
+  RM_ASSIGN_OR_RETURN(stager_, Stager::Create(*setup_.kernels, layout, staging, slots, setup_.allocate_exchange));
   const int64_t largest_batch = LargestBatch(*setup_.spec, setup_.dataset->train.shape);
   RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, largest_batch,
                                                    setup_.dataset->train.shape));

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/tensor/tensor.h"
 #include "common/transport/metered.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -39,6 +40,7 @@ struct WorkerSetup {
   Model* model = nullptr;
   const std::vector<float>* initial_weights = nullptr;
   MeteredTransport* transport = nullptr; // null where nothing is exchanged
+  BufferAllocator allocate_exchange;     // of host memory that the transport moves fastest; absent: ordinary memory
   Conductor* conductor = nullptr;
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names

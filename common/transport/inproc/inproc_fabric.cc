@@ -20,7 +20,7 @@ class InprocFabric : public FabricBase {
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
     if (processes.size() != 1) {
       return absl::InvalidArgumentError(absl::StrCat("transport \"inproc\" with ", processes.size(),
-                                                     " processes: it joins the nodes of one; use \"grpc\" or \"tcp\""));
+                                                     " processes: it joins the nodes of one; use \"auto\""));
     }
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     return Connected();

@@ -65,7 +65,10 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared, int64_t exchang
     return arrival;
   }
   header.length = length_or_ack;
-  if (header.length > kPieceBytes || (header.length == 0) != (header.total_bytes == 0)) return Bad("length", header.length);
+  if (header.length > kPieceBytes || header.length > header.total_bytes ||
+      (header.length == 0) != (header.total_bytes == 0)) {
+    return Bad("length", header.length);
+  }
   if (offset > static_cast<uint64_t>(header.total_bytes - header.length)) return Bad("offset", offset);
   header.offset = static_cast<int64_t>(offset);
   arrival.begin = static_cast<int64_t>(place % kPoolBytes);

@@ -12,7 +12,7 @@ inline KnownNames TestNames() {
   known.datasets = {"mnist", "cifar10", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas"};
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
-  known.transports = {"grpc", "tcp", "inproc"};
+  known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
   known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"};
   return known;
 }
