@@ -364,6 +364,70 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
   EXPECT_EQ(fabric.HeaderBytes(2 * kSegmentBytes + 10), frames * fabric.HeaderBytes(0));
 }
 
+TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {
+  FabricGroup group = Join({1, 1});
+  const int64_t sizes[] = {0, 4, 4096, 4100, kSegmentBytes, 3 * kSegmentBytes + 20, (5 << 20) + 4};
+  absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(6 << 20);
+  ASSERT_OK(memory.status());
+  int64_t step = 0;
+  for (const int64_t size : sizes) {
+    for (const ReceiveMode mode : {ReceiveMode::kStore, ReceiveMode::kAddFloat32}) {
+      for (const bool post_first : {true, false}) {
+        SCOPED_TRACE(testing::Message() << size << " bytes, posted " << (post_first ? "before" : "after"));
+        const Tag tag = TestTag(++step);
+        const absl::Span<float> in = memory->float_span().subspan(step, size / 4);
+        Random random(step);
+        for (float& value : in) value = random.Normal();
+        std::vector<float> out(in.size(), 0.5f);
+        std::vector<float> expected(in.begin(), in.end());
+        if (mode == ReceiveMode::kAddFloat32) {
+          for (float& value : expected) value += 0.5f;
+        }
+        const auto out_bytes = absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), size);
+        absl::StatusOr<OpId> post = -1;
+        if (post_first) post = group.worker(1).Post(Worker(0), tag, out_bytes, mode);
+        const auto send = group.worker(0).StartSend(
+            Worker(1), tag, absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), size));
+        ASSERT_OK(send.status());
+        // A send is over sooner or later, whether its receive is posted or not.
+        if (!post_first && size < kSegmentBytes) ASSERT_OK(group.worker(0).Wait(*send, Soon()));
+        if (!post_first) post = group.worker(1).Post(Worker(0), tag, out_bytes, mode);
+        ASSERT_OK(post.status());
+        ASSERT_OK(group.worker(1).Wait(*post, Soon()));
+        if (post_first || size >= kSegmentBytes) ASSERT_OK(group.worker(0).Wait(*send, Soon()));
+        ASSERT_TRUE(out == expected);
+      }
+    }
+  }
+}
+
+TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
+  FabricGroup group = Join({1, 1});
+  constexpr int kMessages = 700;
+  constexpr int64_t kFloats = 2048;
+  absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(kMessages * kFloats * 4);
+  ASSERT_OK(memory.status());
+  std::vector<OpId> sends;
+  for (int i = 0; i < kMessages; ++i) {
+    const absl::Span<float> in = memory->float_span().subspan(i * kFloats, kFloats);
+    std::fill(in.begin(), in.end(), static_cast<float>(i));
+    const auto send = group.worker(0).StartSend(
+        Worker(1), TestTag(i), absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), in.size() * 4));
+    ASSERT_OK(send.status());
+    sends.push_back(*send);
+  }
+  for (int i = kMessages - 1; i >= 0; --i) {
+    std::vector<float> out(kFloats);
+    const auto post = group.worker(1).Post(
+        Worker(0), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), out.size() * 4),
+        ReceiveMode::kStore);
+    ASSERT_OK(post.status());
+    ASSERT_OK(group.worker(1).Wait(*post, Soon()));
+    ASSERT_EQ(out, std::vector<float>(kFloats, static_cast<float>(i)));
+  }
+  for (const OpId op : sends) ASSERT_OK(group.worker(0).Wait(op, Soon()));
+}
+
 std::vector<std::string> Names() {
   std::vector<std::string> names;
   for (const TransportInfo& info : Transports()) names.push_back(info.name);
