@@ -18,36 +18,28 @@ constexpr int64_t kUneven = 4 * 767;
 constexpr int64_t kSmall = 4 * 256;
 constexpr int64_t kWhole = 1 << 20;
 
-// Latin squares: row i, column j take bucket (i + j) mod 3, and tcp on the diagonal. Co-located servers are on another
-// diagonal and in the first cell, so that they meet both transports.
+// Graeco-Latin squares: row i, column j take bucket (i + j) mod 3 and transport (i - j) mod 3. Where co-located servers
+// are, no square of nine cells has every pair, so one cell comes with both placements.
 constexpr Setting kSettings[] = {
     {3, "ring", 0, false, kUneven, "tcp"},
     {3, "direct", 0, false, kSmall, "grpc"},
-    {3, "reduce_broadcast", 0, false, kWhole, "grpc"},
-    {4, "ring", 0, false, kSmall, "grpc"},
+    {3, "reduce_broadcast", 0, false, kWhole, "shm"},
+    {4, "ring", 0, false, kSmall, "shm"},
     {4, "direct", 0, false, kWhole, "tcp"},
     {4, "reduce_broadcast", 0, false, kUneven, "grpc"},
     {8, "ring", 0, false, kWhole, "grpc"},
-    {8, "direct", 0, false, kUneven, "grpc"},
+    {8, "direct", 0, false, kUneven, "shm"},
     {8, "reduce_broadcast", 0, false, kSmall, "tcp"},
-    {3, "halving_doubling", 0, false, kUneven, "grpc"},
-    {3, "binomial_tree", 0, false, kSmall, "tcp"},
-    {3, "auto", 0, false, kWhole, "tcp"},
-    {4, "halving_doubling", 0, false, kSmall, "tcp"},
-    {4, "binomial_tree", 0, false, kWhole, "grpc"},
-    {4, "auto", 0, false, kUneven, "grpc"},
-    {8, "halving_doubling", 0, false, kWhole, "grpc"},
-    {8, "binomial_tree", 0, false, kUneven, "grpc"},
-    {8, "auto", 0, false, kSmall, "grpc"},
     {3, kServer, 1, true, kUneven, "tcp"},
     {3, kServer, 2, true, kSmall, "grpc"},
-    {3, kServer, 3, false, kWhole, "grpc"},
-    {4, kServer, 1, false, kSmall, "grpc"},
+    {3, kServer, 3, false, kWhole, "shm"},
+    {3, kServer, 3, true, kWhole, "shm"},
+    {4, kServer, 1, false, kSmall, "shm"},
     {4, kServer, 2, false, kWhole, "tcp"},
     {4, kServer, 3, true, kUneven, "grpc"},
-    {8, kServer, 1, true, kWhole, "grpc"},
-    {8, kServer, 2, false, kUneven, "grpc"},
-    {8, kServer, 3, false, kSmall, "tcp"},
+    {8, kServer, 1, false, kWhole, "grpc"},
+    {8, kServer, 2, false, kUneven, "shm"},
+    {8, kServer, 3, true, kSmall, "tcp"},
     {3, kServer, 1, true, kWhole, "inproc"},
     {4, kServer, 1, true, kUneven, "inproc"},
     {8, kServer, 1, true, kSmall, "inproc"},

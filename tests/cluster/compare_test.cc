@@ -38,7 +38,7 @@ const json& ArmOf(const json& runs, const std::string& arm) {
 }
 
 class Transports : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Transports, testing::Values("grpc", "tcp"));
+INSTANTIATE_TEST_SUITE_P(All, Transports, testing::Values("grpc", "shm", "tcp"));
 
 TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
   const json runs = RunsOf(RunProgram(SmallRun(
