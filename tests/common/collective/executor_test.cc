@@ -20,63 +20,12 @@
 #include "common/transport/wake.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/common/collective/executor_ranks.h"
 #include "tests/support/forwarding_transport.h"
 
 namespace ringmaster {
 namespace {
 
-using Floats = std::vector<float>;
-constexpr absl::Duration kLimit = absl::Seconds(30);
-
-std::unique_ptr<Fabric> InprocFabric(int32_t ranks) {
-  FabricOptions options;
-  options.name = "inproc";
-  absl::StatusOr<std::unique_ptr<Fabric>> fabric = CreateFabric(options);
-  EXPECT_TRUE(fabric.ok()) << fabric.status();
-  ProcessAddress all;
-  for (int32_t rank = 0; rank < ranks; ++rank) all.nodes.push_back({Role::kWorker, rank});
-  const absl::Status connected = (*fabric)->Connect({all}, 0, absl::Now() + kLimit);
-  EXPECT_TRUE(connected.ok()) << connected;
-  return *std::move(fabric);
-}
-
-std::unique_ptr<Schedule> Create(const std::string& name) {
-  absl::StatusOr<std::unique_ptr<Schedule>> schedule = CreateSchedule(name);
-  EXPECT_TRUE(schedule.ok()) << schedule.status();
-  return *std::move(schedule);
-}
-
-template <typename T>
-absl::Span<std::byte> Bytes(std::vector<T>& values) {
-  return absl::MakeSpan(reinterpret_cast<std::byte*>(values.data()), values.size() * sizeof(T));
-}
-
-std::vector<Floats> RandomGradients(int32_t ranks, int64_t count, uint64_t seed) {
-  std::vector<Floats> gradients(ranks, Floats(count));
-  Random random(seed);
-  for (Floats& gradient : gradients) {
-    for (float& value : gradient) value = random.Normal() * (1 + 1000 * random.Uniform());
-  }
-  return gradients;
-}
-
-Floats SumInRankOrder(const std::vector<Floats>& gradients) {
-  Floats sum = gradients[0];
-  for (size_t rank = 1; rank < gradients.size(); ++rank) Add(gradients[rank], absl::MakeSpan(sum));
-  return sum;
-}
-
-// One thread a rank, started in an order of its own; returns when all are done.
-template <typename Body>
-void OnAllRanks(int32_t ranks, uint64_t seed, Body body) {
-  std::vector<int32_t> order(ranks);
-  for (int32_t i = 0; i < ranks; ++i) order[i] = i;
-  Random random(seed);
-  for (int32_t i = ranks - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
-  std::vector<std::thread> threads;
-  for (const int32_t rank : order) threads.emplace_back([rank, &body] { body(rank); });
-  for (std::thread& thread : threads) thread.join();
-}
 
 TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAndBuckets) {
   const std::vector<int64_t> buckets = {1003, 64, 3, 0, 1};
@@ -511,54 +460,6 @@ TEST(CollectiveExecutor, AllGatherBringsEveryMessageInItsOwnSize) {
       }
     }
   });
-}
-
-TEST(CollectiveExecutor, ADeadlineNamesCollectiveStepBucketRoundAndPeer) {
-  const auto fabric = InprocFabric(3);
-  CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 3, absl::Milliseconds(20));
-  Floats data(9, 1.0f);
-  const auto ring = Create("ring");
-  const absl::Status status = executor.AllReduce(*ring, 12, 3, ElementType::kFloat32, Bytes(data));
-  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(absl::StrContains(status.message(), "ring step=12 bucket=3 round=0 peer=worker/2: ")) << status;
-  // Half a sum cannot be taken up again: from now on it is this error.
-  const absl::Status again = executor.AllReduce(*ring, 13, 3, ElementType::kFloat32, Bytes(data));
-  EXPECT_EQ(again.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(absl::StrContains(again.message(), "ring step=12 bucket=3 round=0 peer=worker/2: ")) << again;
-}
-
-TEST(CollectiveExecutor, AMessageOfAnotherSizeIsRefusedAndNamesItsSender) {
-  for (const bool gather : {false, true}) {
-    const auto fabric = InprocFabric(2);
-    Transport& peer = fabric->transport({Role::kWorker, 1});
-    Floats wrong(100, 1.0f);
-    Tag tag;
-    tag.kind = MessageKind::kCollective;
-    tag.step = gather ? 1 : 0;
-    ASSERT_TRUE(peer.StartSend({Role::kWorker, 0}, tag, Bytes(wrong)).ok());
-    Floats data(10, 1.0f);
-    std::vector<absl::Span<std::byte>> received = {{}, Bytes(data)};
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 2, kLimit);
-    const absl::Status status =
-        gather ? executor.AllGather(1, 0, Bytes(data), absl::MakeSpan(received))
-               : executor.AllReduce(*Create("ring"), 0, 0, ElementType::kFloat32, Bytes(data));
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-    EXPECT_TRUE(absl::StrContains(status.message(), "round=0 peer=worker/1: ")) << status;
-  }
-}
-
-TEST(CollectiveExecutor, AnAbortEndsACollectiveThatWaits) {
-  const auto fabric = InprocFabric(2);
-  Floats data(10, 1.0f);
-  absl::Status status;
-  std::thread thread([&] {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 2, kLimit);
-    status = executor.AllReduce(*Create("direct"), 4, 2, ElementType::kFloat32, Bytes(data));
-  });
-  fabric->Abort(absl::UnavailableError("worker/1 is gone"));
-  thread.join();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_TRUE(absl::StrContains(status.message(), "worker/1 is gone")) << status;
 }
 
 }  // namespace
