@@ -273,10 +273,6 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
 void CheckWait(const TransportSpec& transport, Problems* problems) {
   if (transport.wait() != "sleep" && transport.wait() != "spin") {
     problems->AddName("transport.wait", transport.wait(), "expected \"sleep\" or \"spin\"");
-  } else if (transport.wait() == "spin" && transport.name() != "shm" && transport.name() != "auto") {
-    problems->AddName("transport.wait", transport.wait(),
-                      absl::StrCat("transport \"", transport.name(),
-                                   "\" has a thread that sleeps on its sockets; use \"sleep\", or transport \"shm\""));
   }
 }
 

@@ -1,11 +1,14 @@
 #include "common/transport/fabric_base.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 
@@ -145,6 +148,18 @@ absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
                       to.matcher().BeginSegment({message.from, message.tag, total_bytes, 0, total_bytes}));
   if (arriving != nullptr) to.matcher().Append(arriving, message.payload);
   return absl::OkStatus();
+}
+
+absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+  if (options_.wait == "spin") {
+    const absl::Time end = std::min(deadline, absl::Now() + kSpin);
+    for (int looks = 1; looks % kLooksPerTime != 0 || absl::Now() < end; ++looks) {
+      const absl::StatusOr<int> done = matcher.Poll(ops);
+      if (!done.ok() || *done >= 0) return done;
+      _mm_pause();
+    }
+  }
+  return matcher.WaitAny(ops, deadline);
 }
 
 absl::StatusOr<Matcher*> FabricBase::Recipient(int32_t process, NodeId sender, NodeId recipient) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/transport/fabric.h"
 #include "common/transport/frame.h"
@@ -73,11 +74,13 @@ class FabricBase : public Fabric {
   // `to` not here.
   absl::StatusOr<Matcher*> Recipient(int32_t process, NodeId from, NodeId to);
 
+  // How long a wait looks before it sleeps, where options().wait is "spin".
+  static constexpr absl::Duration kSpin = absl::Microseconds(200);
+  static constexpr int kLooksPerTime = 64;  // between two looks at the clock
+
   // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters carry the bytes
   // themselves has its own.
-  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
-    return matcher.WaitAny(ops, deadline);
-  }
+  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
   // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
   virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
   // Operations of other threads than the caller's may be over. Any thread.

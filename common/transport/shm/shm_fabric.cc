@@ -34,9 +34,6 @@
 namespace ringmaster {
 namespace {
 
-// How long a wait spins before it sleeps, and how many looks it takes between two looks at the clock.
-constexpr absl::Duration kSpin = absl::Microseconds(200);
-constexpr int kLooksPerTime = 64;
 // A send that has waited this long for a peer that posts nothing asks the peer's helper to keep the message.
 constexpr absl::Duration kPatience = absl::Milliseconds(20);
 

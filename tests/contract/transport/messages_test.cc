@@ -401,6 +401,47 @@ TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {
   }
 }
 
+TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
+  FabricOptions options = Options();
+  options.wait = "spin";
+  FabricGroup group = Join(options, {1, 1});
+  // One side turns the message round at once, then after longer than any spin.
+  constexpr int kTurns = 200;
+  absl::Status status;
+  std::thread other([&] {
+    status = [&]() -> absl::Status {
+      int value = 0;
+      const auto bytes = absl::MakeSpan(reinterpret_cast<std::byte*>(&value), sizeof(value));
+      for (int i = 0; i < kTurns; ++i) {
+        auto post = group.worker(1).Post(Worker(0), TestTag(i), bytes, ReceiveMode::kStore);
+        if (!post.ok()) return post.status();
+        if (absl::Status waited = group.worker(1).Wait(*post, Soon()); !waited.ok()) return waited;
+        auto never = group.worker(1).Post(Worker(0), TestTag(-1 - i), {}, ReceiveMode::kStore);
+        if (!never.ok()) return never.status();
+        // A wait in vain is the pause.
+        if (i % 20 == 0) group.worker(1).Wait(*never, absl::Now() + absl::Milliseconds(2)).IgnoreError();
+        auto send = group.worker(1).StartSend(Worker(0), TestTag(i), bytes);
+        if (!send.ok()) return send.status();
+        if (absl::Status waited = group.worker(1).Wait(*send, Soon()); !waited.ok()) return waited;
+      }
+      return absl::OkStatus();
+    }();
+  });
+  for (int i = 0; i < kTurns; ++i) {
+    int back = -1;
+    auto post = group.worker(0).Post(Worker(1), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(&back), sizeof(back)),
+                                     ReceiveMode::kStore);
+    auto send = group.worker(0).StartSend(Worker(1), TestTag(i),
+                                          absl::MakeSpan(reinterpret_cast<const std::byte*>(&i), sizeof(i)));
+    ASSERT_TRUE(post.ok() && send.ok());
+    ASSERT_OK(group.worker(0).Wait(*post, Soon()));
+    ASSERT_OK(group.worker(0).Wait(*send, Soon()));
+    EXPECT_EQ(back, i);
+  }
+  other.join();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
   FabricGroup group = Join({1, 1});
   constexpr int kMessages = 700;
