@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains a recorded run once more in PyTorch and prints how far the two are apart.
 
-The run must have left its batches, its final weights and, optionally, its first gradients:
+The run must have left its batches, its final weights and, optionally, its first gradients (DIR exists):
 
     ringmaster compare --arms ring --steps 200 --out DIR --dump-batches DIR/batches --dump-gradients DIR/gradients \\
         --save-weights DIR/ring.safetensors
