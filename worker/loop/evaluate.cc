@@ -14,11 +14,11 @@ Range EvaluationShare(const SampleShape& shape, int64_t count, int32_t workers, 
   return {begin, std::min(count, batches.end() * batch) - begin};
 }
 
-absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work,
-                                    LabelScores* labels) {
+absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, TensorView weights, Model& model,
+                                    BatchUpload& upload, std::atomic<int64_t>* work, LabelScores* labels) {
   BatchScore total;
   const SampleShape& shape = samples.shape;
+  const int64_t max_batch = EvaluationBatch(shape);
   // Where images are kept as bytes, their floats are made batch by batch.
   std::vector<float> features(samples.pixels.empty() ? 0 : std::min(max_batch, range.count) * shape.features());
   for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {

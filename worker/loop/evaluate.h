@@ -36,12 +36,11 @@ struct LabelScores {
   std::vector<int32_t> predictions;
 };
 
-// Sums of loss and correct predictions over samples [range) under `weights` (in the kernels' place), in batches of at
-// most `max_batch`; `work` is counted up with each. Every worker scores its own share; the shares of all workers together
+// Sums of loss and correct predictions over samples [range) under `weights` (in the kernels' place), in evaluation
+// batches; `work` is counted up with each. Every worker scores its own share; the shares of all workers together
 // are the whole set. Unless null, the range's labels are appended to `labels`.
-absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, int64_t max_batch, TensorView weights,
-                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work,
-                                    LabelScores* labels = nullptr);
+absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, TensorView weights, Model& model,
+                                    BatchUpload& upload, std::atomic<int64_t>* work, LabelScores* labels = nullptr);
 
 }  // namespace ringmaster
 

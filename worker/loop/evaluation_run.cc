@@ -40,8 +40,7 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
                       BatchUpload::Create(*setup.kernels, LargestBatch(*setup.spec, test.shape), test.shape));
   RM_ASSIGN_OR_RETURN(const TensorView weights, stager->Weights(*setup.initial_weights, 0));
   LabelScores rows;
-  RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, EvaluationBatch(test.shape), weights, *setup.model,
-                                                       upload, &setup.progress->work, &rows));
+  RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, weights, *setup.model, upload, &setup.progress->work, &rows));
   scores->set_correct(total.correct);
   for (int64_t sample = 0; sample < range.count; ++sample) {
     double loss = 0;

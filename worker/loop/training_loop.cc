@@ -172,7 +172,7 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
 }
 
 absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) {
-  // `single` computes the batches of all ranks, one after the other.
+  // The rank whose batch it is, which `single` stands for.
   const int32_t rank = setup_.rank + micro_batch.share;
   TensorView weights;
   const Batch* host_batch = nullptr;
@@ -182,7 +182,7 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
     ScopedPhase phase(step_times_, Phase::kLoad);
     RM_ASSIGN_OR_RETURN(host_batch, batches_->Next());
     const uint64_t fingerprint = BatchFingerprint(*host_batch);
-    RM_RETURN_IF_ERROR(outputs_->AddBatch(setup_.rank + micro_batch.share, host_batch->indices));
+    RM_RETURN_IF_ERROR(outputs_->AddBatch(rank, host_batch->indices));
     batch_logs_[micro_batch.share].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
   }
   {
@@ -258,18 +258,21 @@ absl::Status TrainingLoop::BucketDone(int64_t step, const MicroBatch& micro_batc
   return strategy_->GradReady(step, bucket, gradient);
 }
 
+absl::StatusOr<BatchScore> TrainingLoop::ScoreShare(const Samples& samples, int64_t count) {
+  const int32_t workers = setup_.spec->strategy().has_single() ? 1 : training_.workers();
+  const Range range = EvaluationShare(samples.shape, count, workers, setup_.rank);
+  if (range.count == 0) return BatchScore();
+  RM_ASSIGN_OR_RETURN(const TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
+  return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
+}
+
 absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* report) {
   const std::string name = absl::StrCat("evaluate ", samples_seen);
   Enter("evaluate");
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier(absl::StrCat(name, " begin")));
-  const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& test = setup_.dataset->test;
-  const Range range = EvaluationShare(test.shape, test.count(), shares, setup_.rank);
-  if (range.count > 0) {
-    RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
-    RM_ASSIGN_OR_RETURN(BatchScore score,
-                        Evaluate(test, range, EvaluationBatch(test.shape), weights, *setup_.model, upload_,
-                                 &setup_.progress->work));
+  RM_ASSIGN_OR_RETURN(const BatchScore score, ScoreShare(test, test.count()));
+  if (score.count > 0) {
     Evaluation* evaluation = report->add_evaluations();
     evaluation->set_samples_seen(samples_seen);
     evaluation->set_seconds(training_ms_ / 1000);
@@ -283,13 +286,9 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
 
 absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
   Enter("final loss");
-  const int32_t shares = setup_.spec->strategy().has_single() ? 1 : training_.workers();
   const Samples& train = setup_.dataset->train;
-  const Range range = EvaluationShare(train.shape, FinalLossSamples(train), shares, setup_.rank);
-  if (range.count == 0) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
-  RM_ASSIGN_OR_RETURN(BatchScore score, Evaluate(train, range, EvaluationBatch(train.shape), weights, *setup_.model,
-                                                 upload_, &setup_.progress->work));
+  RM_ASSIGN_OR_RETURN(const BatchScore score, ScoreShare(train, FinalLossSamples(train)));
+  if (score.count == 0) return absl::OkStatus();
   report->set_final_loss(score.loss_sum / static_cast<double>(score.count));
   report->set_final_loss_count(score.count);
   return absl::OkStatus();

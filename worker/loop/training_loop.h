@@ -85,6 +85,9 @@ class TrainingLoop {
   int32_t SlotOf(int64_t step, const MicroBatch& micro_batch) const;
   int32_t SumSlotOf(int64_t step, int32_t share) const;
   absl::Status BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket);
+  // Loss and hits of this worker's share of the first `count` samples under the front weights; nothing where the share
+  // is empty.
+  absl::StatusOr<BatchScore> ScoreShare(const Samples& samples, int64_t count);
   absl::Status EvaluateAll(int64_t samples_seen, WorkerReport* report);
   absl::Status ScoreTrainingSet(WorkerReport* report);
   absl::Status FillReport(WorkerReport* report);
