@@ -5,23 +5,10 @@
 
 #include "common/update/update_rule.h"
 #include "gtest/gtest.h"
+#include "tests/common/update/optimizer_specs.h"
 
 namespace ringmaster {
 namespace {
-
-OptimizerSpec Sgd(float rate) {
-  OptimizerSpec spec;
-  spec.set_name("sgd");
-  spec.set_learning_rate(rate);
-  return spec;
-}
-
-OptimizerSpec Cosine(float rate, int64_t total, float floor) {
-  OptimizerSpec spec = Sgd(rate);
-  spec.mutable_cosine_schedule()->set_total_samples(total);
-  spec.mutable_cosine_schedule()->set_floor(floor);
-  return spec;
-}
 
 TEST(LearningRate, DropsExactlyAfterEverySamples) {
   OptimizerSpec spec = Sgd(0.5f);

@@ -9,16 +9,10 @@
 #include "common/base/partition.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "tests/common/update/optimizer_specs.h"
 
 namespace ringmaster {
 namespace {
-
-OptimizerSpec Sgd(float rate) {
-  OptimizerSpec spec;
-  spec.set_name("sgd");
-  spec.set_learning_rate(rate);
-  return spec;
-}
 
 OptimizerSpec Momentum(float rate, float momentum) {
   OptimizerSpec spec = Sgd(rate);
@@ -351,13 +345,6 @@ TEST(UpdateRule, NSharesOfAnUpdateDecayAndBlendLikeOneWhole) {
     EXPECT_NEAR(weights[0], 1 - 0.01 * 0.5, 0.005 * 0.005 / 2 + 1e-6) << workers;
     EXPECT_NEAR(weights[1], 0.9 + 0.1 * 3, 0.1 * 0.1 / 2 * 3) << workers;
   }
-}
-
-OptimizerSpec Cosine(float rate, int64_t total, float floor) {
-  OptimizerSpec spec = Sgd(rate);
-  spec.mutable_cosine_schedule()->set_total_samples(total);
-  spec.mutable_cosine_schedule()->set_floor(floor);
-  return spec;
 }
 
 TEST(LearningRate, OfTheUpdateFollowsSamplesSeenNotTheNumberOfUpdates) {

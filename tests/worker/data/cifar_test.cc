@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/worker/data/refusal.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
@@ -48,15 +49,7 @@ class Cifar10 : public ::testing::Test {
     std::ofstream(dir_ + "/" + name, std::ios::binary) << bytes;
   }
 
-  // Inspection and loading must refuse with the same words.
-  std::string ErrorOf() {
-    int64_t train = 0, test = 0;
-    const auto shape = InspectDataset(spec_, &train, &test);
-    const auto dataset = LoadDataset(spec_);
-    EXPECT_FALSE(shape.ok());
-    EXPECT_EQ(shape.status(), dataset.status());
-    return std::string(dataset.status().message());
-  }
+  std::string ErrorOf() { return std::string(RefusalOf(spec_).message()); }
 
   const std::string dir_;
   DataSpec spec_;

@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/worker/data/refusal.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
@@ -30,15 +31,7 @@ class Text : public ::testing::Test {
 
   void Write(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
 
-  // Inspection and loading must refuse with the same words.
-  absl::Status Error() {
-    int64_t train = 0, test = 0;
-    const auto shape = InspectDataset(spec_, &train, &test);
-    const auto dataset = LoadDataset(spec_);
-    EXPECT_FALSE(shape.ok());
-    EXPECT_EQ(shape.status(), dataset.status());
-    return dataset.status();
-  }
+  absl::Status Error() { return RefusalOf(spec_); }
 
   const std::string path_;
   DataSpec spec_;
