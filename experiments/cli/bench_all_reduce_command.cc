@@ -1,0 +1,147 @@
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/fingerprint.h"
+#include "common/base/status_macros.h"
+#include "common/build_stamp/build_stamp.h"
+#include "common/log/log.h"
+#include "common/machine/machine.h"
+#include "experiments/bench/bench_all_reduce.h"
+#include "experiments/bench/bench_group.h"
+#include "experiments/bench/bench_sizes.h"
+#include "experiments/bench/bench_table.h"
+#include "experiments/cli/bench_commands.h"
+#include "experiments/cli/commands.h"
+#include "experiments/cli/terminal.h"
+#include "experiments/launch/launcher_environment.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kAllReduceFooter[] =
+    "Examples:\n"
+    "  ringmaster bench allreduce                                  ring over tcp, two processes, 4 KiB to 64 MiB\n"
+    "  ringmaster bench allreduce --transport shm,tcp --wait spin  side by side, with the ratio\n"
+    "  ringmaster bench allreduce --collective ring,direct --workers 4 --sizes 64KiB:16MiB:x2,100MiB\n"
+    "\n"
+    "One process a rank. An iteration writes the buffers anew, passes a barrier, and then is timed while they are\n"
+    "summed in place, one call after the other (--burst 1: each behind a barrier of its own). The slowest rank's time\n"
+    "counts; `time` is the median, `algbw` size / time, `busbw` that times 2(N-1)/N. Every element of every result is\n"
+    "compared with the exact sum. Several transports and collectives take turns, iteration by iteration; of two, the\n"
+    "ratio is the median of the pairs' ratios, with its 95 % interval by bootstrap.\n"
+    "Exit code 0: measured and right, 1: a wrong sum or a rank that failed, 2: a mistake in the flags.";
+
+struct AllReduceFlags {
+  AllReduceBench bench;
+  std::string sizes = "4KiB:64MiB";
+  bool json = false;
+  // Of a process that the leading one started.
+  int32_t rank = 0;
+  std::string coordinator;
+};
+
+// The command line of the other ranks: everything that decides what is measured.
+std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
+  const AllReduceBench& bench = flags.bench;
+  return {"bench",        "allreduce",
+          "--transport",  absl::StrJoin(bench.transports, ","),
+          "--collective", absl::StrJoin(bench.collectives, ","),
+          "--workers",    absl::StrCat(bench.workers),
+          "--sizes",      flags.sizes,
+          "--wait",       bench.wait,
+          "--iterations", absl::StrCat(bench.iterations),
+          "--warm-up",    absl::StrCat(bench.warm_up),
+          "--burst",      absl::StrCat(bench.burst)};
+}
+
+absl::Status Check(AllReduceFlags* flags) {
+  RM_ASSIGN_OR_RETURN(flags->bench.sizes, ParseSizes(flags->sizes));
+  return CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes());
+}
+
+// The part of a rank that another process leads, which says what happened.
+absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
+  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const BenchSeat seat{flags.rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
+  return RunAllReduceRank(flags.bench, seat, [](const AllReduceResult&) {});
+}
+
+absl::Status LeadAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
+  const Machine machine = DescribeMachine();
+  const std::string commit = GetBuildStamp().commit();
+  std::vector<AllReduceResult> results;
+  const auto sink = [&](const AllReduceResult& result) {
+    results.push_back(result);
+    if (flags.json) return;
+    std::fputs(AllReduceTableRows(flags.bench, result).c_str(), stdout);
+    std::fflush(stdout);
+  };
+  if (!flags.json) std::fputs(AllReduceTableHead(flags.bench, machine, commit).c_str(), stdout);
+  BenchLaunch launch;
+  launch.ranks = flags.bench.workers;
+  launch.fingerprint = fingerprint;
+  launch.arguments = ArgumentsOf(flags);
+  launch.interrupted = &InterruptFlag();
+  RM_RETURN_IF_ERROR(LeadBench(
+      launch, [&](const BenchSeat& seat) { return RunAllReduceRank(flags.bench, seat, sink); }));
+  std::printf("%s", flags.json ? (AllReduceJson(flags.bench, results, machine, commit) + "\n").c_str()
+                               : AllReduceTableNote(flags.bench).c_str());
+  return absl::OkStatus();
+}
+
+int RunAllReduce(AllReduceFlags flags) {
+  const absl::Status checked = Check(&flags);
+  if (!checked.ok()) {
+    Log(LogLevel::kError, checked.message());
+    return kExitUserError;
+  }
+  const uint64_t fingerprint = Fingerprint64(absl::StrJoin(ArgumentsOf(flags), "\n"));
+  const bool leads = flags.coordinator.empty();
+  const absl::Status ran = leads ? LeadAllReduce(flags, fingerprint) : JoinAllReduce(flags, fingerprint);
+  if (ran.ok()) return kExitOk;
+  if (leads) Log(LogLevel::kError, ran.message());
+  return InterruptFlag() ? kExitInterrupted : kExitFailedRun;
+}
+
+}  // namespace
+
+void DeclareAllReduceBench(CLI::App* bench, Action* action) {
+  CLI::App* command = bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
+  command->footer(kAllReduceFooter);
+  auto flags = std::make_shared<AllReduceFlags>();
+  command->add_option("--transport", flags->bench.transports, "one or more, comma-separated; `ringmaster list` has them")
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->capture_default_str();
+  command->add_option("--collective", flags->bench.collectives, "likewise")
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->capture_default_str();
+  command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
+  command->add_option("--sizes", flags->sizes, "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+      ->type_name("SIZES")
+      ->capture_default_str();
+  command->add_option("--wait", flags->bench.wait, "how waiting ranks wait: sleep or spin")
+      ->check(CLI::IsMember({"sleep", "spin"}))
+      ->capture_default_str();
+  command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("--burst", flags->bench.burst, "calls behind one barrier; 0: 4 MiB of them, 1 to 16")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_option("--rank", flags->rank)->group("");
+  command->add_option("--coordinator", flags->coordinator)->group("");
+  command->callback([action, flags] { *action = [flags] { return RunAllReduce(*flags); }; });
+}
+
+}  // namespace ringmaster

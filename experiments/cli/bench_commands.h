@@ -1,0 +1,13 @@
+#ifndef RINGMASTER_EXPERIMENTS_CLI_BENCH_COMMANDS_H_
+#define RINGMASTER_EXPERIMENTS_CLI_BENCH_COMMANDS_H_
+
+#include "experiments/cli/commands.h"
+
+namespace ringmaster {
+
+// Each declares a benchmark on `bench`, as the commands of commands.h are declared on the program.
+void DeclareAllReduceBench(CLI::App* bench, Action* action);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_CLI_BENCH_COMMANDS_H_
