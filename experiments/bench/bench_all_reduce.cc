@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/status_macros.h"
@@ -18,21 +16,17 @@
 #include "common/transport/fabric.h"
 #include "experiments/bench/bench_pattern.h"
 #include "experiments/bench/bench_sizes.h"
+#include "experiments/bench/bench_turns.h"
 
 namespace ringmaster {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = BenchClock;
 
 constexpr absl::Duration kWaitLimit = absl::Seconds(60);
-constexpr double kSecondsOfContender = 0.5;
-constexpr int64_t kIterationsMin = 10;
-constexpr int64_t kIterationsMax = 2000;
 constexpr int64_t kBurstBytes = 4 << 20;
 constexpr int64_t kBurstMax = 16;
 constexpr int64_t kAlignment = 64;
-
-double SecondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 int64_t Aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -41,22 +35,6 @@ int64_t BufferBytes(const AllReduceBench& bench) {
   int64_t bytes = 0;
   for (const int64_t size : bench.sizes) bytes = std::max(bytes, BurstOf(bench, size) * Aligned(size));
   return bytes;
-}
-
-// `known` has a `name` for each.
-template <typename Infos>
-absl::Status CheckNames(absl::string_view flag, const std::vector<std::string>& names, const Infos& known) {
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    const bool found = std::any_of(known.begin(), known.end(), [&](const auto& info) { return name == info.name; });
-    if (!found) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, " \"", name, "\" is unknown; known: ",
-                       absl::StrJoin(known, ", ", [](std::string* out, const auto& info) { out->append(info.name); })));
-    }
-    if (!seen.insert(name).second) return absl::InvalidArgumentError(absl::StrCat(flag, " names \"", name, "\" twice"));
-  }
-  return absl::OkStatus();
 }
 
 // One rank. Calls come from one thread.
@@ -115,9 +93,8 @@ class Rank {
     int64_t iterations = bench_.iterations;
     if (iterations == 0) {
       std::vector<double> slowest = {round_seconds};
-      RM_RETURN_IF_ERROR(TakeSlowest(&slowest));
-      const double wanted = kSecondsOfContender * turns.size() / slowest[0];
-      iterations = static_cast<int64_t>(std::clamp<double>(wanted, kIterationsMin, kIterationsMax));
+      RM_RETURN_IF_ERROR(Slowest(&slowest));
+      iterations = BenchIterations(slowest[0], turns.size());
     }
     std::vector<double> seconds;  // [iterations, turns]
     seconds.reserve(iterations * turns.size());
@@ -127,7 +104,7 @@ class Rank {
         seconds.push_back(taken);
       }
     }
-    RM_RETURN_IF_ERROR(TakeSlowest(&seconds));
+    RM_RETURN_IF_ERROR(Slowest(&seconds));
     result->size_bytes = size_bytes;
     result->burst = BurstOf(bench_, size_bytes);
     for (size_t t = 0; t < turns.size(); ++t) {
@@ -176,22 +153,8 @@ class Rank {
     return seconds / turn.burst;
   }
 
-  // Replaces each of `seconds`, as many on every rank, by the largest of all ranks.
-  absl::Status TakeSlowest(std::vector<double>* seconds) {
-    std::vector<std::vector<double>> others(seat_.ranks);
-    std::vector<absl::Span<std::byte>> received(seat_.ranks);
-    for (int32_t rank = 0; rank < seat_.ranks; ++rank) {
-      if (rank == seat_.rank) continue;
-      others[rank].resize(seconds->size());
-      received[rank] = {reinterpret_cast<std::byte*>(others[rank].data()), seconds->size() * sizeof(double)};
-    }
-    const absl::Span<const std::byte> own(reinterpret_cast<const std::byte*>(seconds->data()),
-                                          seconds->size() * sizeof(double));
-    RM_RETURN_IF_ERROR(lines_[0].executor->AllGather(lines_[0].next_step++, 0, own, absl::MakeSpan(received)));
-    for (const std::vector<double>& other : others) {
-      for (size_t i = 0; i < other.size(); ++i) (*seconds)[i] = std::max((*seconds)[i], other[i]);
-    }
-    return absl::OkStatus();
+  absl::Status Slowest(std::vector<double>* seconds) {
+    return TakeSlowest(*lines_[0].executor, lines_[0].next_step++, seat_.rank, seat_.ranks, seconds);
   }
 
   absl::Status Named(const absl::Status& status, const Turn& turn) const {
@@ -228,14 +191,8 @@ absl::Status CheckAllReduceBench(const AllReduceBench& bench, int64_t memory_byt
     return absl::InvalidArgumentError(
         absl::StrCat("--workers ", bench.workers, ": expected 2 to ", BenchPattern::kRanksMax));
   }
-  RM_RETURN_IF_ERROR(CheckNames("--transport", bench.transports, Transports()));
-  for (const std::string& name : bench.transports) {
-    if (name == "inproc") {
-      return absl::InvalidArgumentError(
-          "--transport \"inproc\" does not leave its process, and here every rank is a process of its own; use shm");
-    }
-  }
-  RM_RETURN_IF_ERROR(CheckNames("--collective", bench.collectives, CollectiveChoices()));
+  RM_RETURN_IF_ERROR(CheckBenchTransports(bench.transports));
+  RM_RETURN_IF_ERROR(CheckBenchNames("--collective", bench.collectives, CollectiveChoices()));
   const int64_t needed = bench.workers * static_cast<int64_t>(bench.transports.size()) * BufferBytes(bench);
   if (memory_bytes > 0 && needed > memory_bytes / 2) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -14,6 +14,7 @@
 #include "common/control/coordinator.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 
 namespace ringmaster {
@@ -31,7 +32,9 @@ constexpr absl::Duration kEndLimit = absl::Seconds(1);
 // Between the endpoints of one process, one a transport.
 constexpr char kEndpointSeparator[] = ",";
 
-std::string NameOf(int32_t rank) { return ToString(NodeId{Role::kWorker, rank}); }
+std::vector<NodeId> NodesOf(const std::vector<std::vector<NodeId>>& nodes, int32_t rank) {
+  return nodes.empty() ? std::vector<NodeId>{{Role::kWorker, rank}} : nodes[rank];
+}
 
 // Starts ranks 1 and up.
 absl::Status StartRanks(const BenchLaunch& launch, const std::string& endpoint, const std::string& token,
@@ -47,12 +50,12 @@ absl::Status StartRanks(const BenchLaunch& launch, const std::string& endpoint, 
 }
 
 // A process that ended before it joined: the coordinator knows of those that had.
-void NoteEarlyEnds(Children* children, Coordinator* coordinator) {
+void NoteEarlyEnds(const BenchLaunch& launch, Children* children, Coordinator* coordinator) {
   for (const auto& [child, how] : children->Reap()) {
     const int32_t rank = child + 1;
     if (coordinator->Processes()[rank].joined) continue;
     coordinator->Abort(absl::UnavailableError(absl::StrCat(
-        NameOf(rank), " ended with ", how, " before it joined the benchmark; what it said stands above")));
+        NamesOf(NodesOf(launch.nodes, rank)), " ended with ", how, " before it joined the benchmark; what it said stands above")));
   }
 }
 
@@ -70,14 +73,15 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   Children children;
   const absl::Status started = StartRanks(launch, coordinator->endpoint(), options.token, &children);
   if (!started.ok()) coordinator->Abort(started);
-  const BenchSeat seat{0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint};
+  const BenchSeat seat{0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint,
+                       launch.nodes};
   std::thread rank0_thread([&] {
     const absl::Status ran = rank0(seat);
     if (!ran.ok()) coordinator->Abort(ran);
   });
   while (!coordinator->WaitFor(kPoll)) {
     if (launch.interrupted != nullptr && *launch.interrupted) coordinator->Abort(absl::CancelledError("interrupted"));
-    NoteEarlyEnds(&children, coordinator.get());
+    NoteEarlyEnds(launch, &children, coordinator.get());
   }
   rank0_thread.join();
   children.WaitOrKill(absl::Now() + kEndLimit);
@@ -91,7 +95,9 @@ absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& se
   RM_RETURN_IF_ERROR(group->CreateFabrics(transports, wait));
   RM_RETURN_IF_ERROR(group->Attend());
   const absl::Status connected = group->Connect();
-  if (!connected.ok()) return group->Leave(Annotate(connected, absl::StrCat(NameOf(seat.rank), " connecting")));
+  if (!connected.ok()) {
+    return group->Leave(Annotate(connected, absl::StrCat(NamesOf(NodesOf(seat.nodes, seat.rank)), " connecting")));
+  }
   return group;
 }
 
@@ -117,7 +123,11 @@ absl::Status BenchGroup::Attend() {
   join.set_data_endpoint(absl::StrJoin(fabrics_, kEndpointSeparator,
                                        [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
   join.set_pid(getpid());
-  join.add_nodes()->set_index(seat_.rank);
+  for (const NodeId& node : NodesOf(seat_.nodes, seat_.rank)) {
+    NodeName* name = join.add_nodes();
+    name->set_server(node.role == Role::kServer);
+    name->set_index(node.index);
+  }
   RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
                                    seat_.coordinator, join, absl::Now() + kJoinLimit + kJoinGrace,
                                    [this](const absl::Status& why) {
@@ -135,10 +145,10 @@ absl::Status BenchGroup::Connect() {
       const std::vector<std::string> endpoints =
           absl::StrSplit(client_->welcome().processes(rank).data_endpoint(), kEndpointSeparator);
       if (endpoints.size() != fabrics_.size()) {
-        return absl::InvalidArgumentError(absl::StrCat(NameOf(rank), " listens on ", endpoints.size(),
+        return absl::InvalidArgumentError(absl::StrCat(NamesOf(NodesOf(seat_.nodes, rank)), " listens on ", endpoints.size(),
                                                        " transports, expected ", fabrics_.size()));
       }
-      addresses.push_back({endpoints[i], {NodeId{Role::kWorker, rank}}});
+      addresses.push_back({endpoints[i], NodesOf(seat_.nodes, rank)});
     }
     RM_RETURN_IF_ERROR(fabrics_[i]->Connect(addresses, seat_.rank, deadline));
   }

@@ -22,11 +22,14 @@ struct BenchSeat {
   std::string coordinator;  // "127.0.0.1:29500"
   std::string token;
   uint64_t fingerprint = 0;  // of what is measured: ranks that differ are turned away
+  // Who lives in which rank's process; empty: worker/R in that of rank R.
+  std::vector<std::vector<NodeId>> nodes;
 };
 
 struct BenchLaunch {
   int32_t ranks = 0;
   uint64_t fingerprint = 0;
+  std::vector<std::vector<NodeId>> nodes;  // as BenchSeat's
   // Of this very program, for the other ranks; --rank R --coordinator E are added.
   std::vector<std::string> arguments;
   // Set from elsewhere (a signal handler) to end the benchmark.
@@ -37,7 +40,7 @@ struct BenchLaunch {
 // are processes that it starts. Returns when all have ended, with the first failure, which names the rank.
 absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0);
 
-// One rank's place among the others: worker/RANK on a fabric of its own for each transport, all open at once, so that
+// One rank's place among the others: its nodes, worker/RANK for one, on a fabric of its own for each transport, all open at once, so that
 // transports can take turns. Calls come from one thread.
 class BenchGroup {
  public:
@@ -49,7 +52,9 @@ class BenchGroup {
 
   // The fabric of transport number `i`. Memory in use on it must outlive this object.
   Fabric& fabric(size_t i) { return *fabrics_[i]; }
-  Transport& transport(size_t i) { return fabrics_[i]->transport({Role::kWorker, seat_.rank}); }
+  Transport& transport(size_t i) { return transport(i, {Role::kWorker, seat_.rank}); }
+  // That of a node of this process.
+  Transport& transport(size_t i, NodeId node) { return fabrics_[i]->transport(node); }
 
   // Leaves: when `status`, of this rank's work, is OK, once every rank has said so; else everywhere with that failure.
   // Returns the failure that came first.

@@ -16,6 +16,7 @@ void DeclareBench(CLI::App* app, Action* action) {
     if (command->get_subcommands().empty()) throw CLI::RequiredError("A benchmark (see `ringmaster bench --help`)");
   });
   DeclareAllReduceBench(command, action);
+  DeclarePushPullBench(command, action);
 }
 
 }  // namespace ringmaster

@@ -45,6 +45,29 @@ TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
   EXPECT_GE(json["ratios"][0]["high"], json["ratios"][0]["theirs_over_ours"]);
 }
 
+TEST(Bench, WorkersPushToServersOfTheirOwnAndBesideThemAndPullWhatTheyAddUp) {
+  for (const char* placement : {"dedicated", "colocated"}) {
+    const Finished bench =
+        RunProgram({"bench", "pushpull", "--workers", "2", "--servers", "2", "--placement", placement, "--transport",
+                    "tcp,shm", "--sizes", "64KiB,1000004", "--bucket", "256KiB", "--iterations", "7", "--json"});
+    ASSERT_EQ(bench.exit_code, 0) << bench.err;
+    const auto json = nlohmann::json::parse(bench.out);
+    EXPECT_EQ(json["placement"], placement);
+    ASSERT_EQ(json["rows"].size(), 4u) << bench.out;
+    for (size_t i = 0; i < 4; ++i) {
+      const auto& row = json["rows"][i];
+      const double bytes = i < 2 ? 65536 : 1000004;
+      EXPECT_EQ(row["size_bytes"], bytes);
+      EXPECT_EQ(row["buckets"], i < 2 ? 1 : 4);
+      EXPECT_EQ(row["transport_ran"], i % 2 == 0 ? "tcp" : "shm");
+      EXPECT_EQ(row["iterations"], 7);
+      EXPECT_EQ(row["check"], "ok");
+      EXPECT_NEAR(row["total_payload_gbps"], 4 * bytes / row["time_us"].get<double>() / 1e3, 1e-9);
+    }
+    EXPECT_EQ(json["ratios"].size(), 2u);
+  }
+}
+
 TEST(Bench, AMistakeInTheFlagsStartsNothing) {
   const Finished bench = RunProgram({"bench", "allreduce", "--sizes", "4KiB:1MiB,4098"});
   EXPECT_EQ(bench.exit_code, 2);
