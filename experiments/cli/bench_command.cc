@@ -17,6 +17,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   });
   DeclareAllReduceBench(command, action);
   DeclarePushPullBench(command, action);
+  DeclareStepBench(command, action);
 }
 
 }  // namespace ringmaster

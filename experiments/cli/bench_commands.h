@@ -8,6 +8,7 @@ namespace ringmaster {
 // Each declares a benchmark on `bench`, as the commands of commands.h are declared on the program.
 void DeclareAllReduceBench(CLI::App* bench, Action* action);
 void DeclarePushPullBench(CLI::App* bench, Action* action);
+void DeclareStepBench(CLI::App* bench, Action* action);
 
 }  // namespace ringmaster
 

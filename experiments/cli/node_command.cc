@@ -43,6 +43,7 @@ struct NodeFlags {
   std::string coordinator;
   int device = -1;
   bool joins = false;   // somebody else leads, rank 0 included
+  std::string turns;    // of a run that a benchmark started
 };
 
 // What the flags leave open, the launcher's environment says.
@@ -142,7 +143,7 @@ int RunNodeCommand(NodeFlags flags) {
   if (!ranks.ok()) return fail(ranks);
   absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
   if (!token.ok()) return fail(token.status());
-  const NodeOptions options{flags.rank, flags.coordinator, *token, flags.device};
+  const NodeOptions options{flags.rank, flags.coordinator, *token, flags.device, flags.turns};
   if (flags.rank == 0 && !flags.joins) return Lead(*spec, options, flags.out);
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
@@ -166,6 +167,7 @@ void DeclareNode(CLI::App* app, Action* action) {
       ->check(CLI::Range(0, 1023));
   command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
   command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
+  command->add_option("--turns", flags->turns)->group("");
   flags->spec.Declare(command);
   command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
 }

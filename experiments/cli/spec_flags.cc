@@ -89,6 +89,14 @@ void SpecFlags::DeclareForEvaluation(CLI::App* command) {
   DeclareSeedAndSet(command);
 }
 
+void SpecFlags::DeclareForBench(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view field) {
+    return field == "model.name" || field == "training.workers" || field == "training.batch_per_worker" ||
+           field == "strategy.parameter_server.servers" || field == "transport.name" || field == "training.kernels";
+  });
+  DeclareSeedAndSet(command);
+}
+
 void SpecFlags::DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted) {
   for (const Flag& flag : kFlags) {
     if (!wanted(flag.field)) continue;

@@ -22,6 +22,10 @@ class SpecFlags {
   // The same for a command that trains nothing: model, data, workers, kernels, --seed and --set.
   void DeclareForEvaluation(CLI::App* command);
 
+  // The same for a benchmark of training, which decides data and steps: model, workers, batch, servers, transport,
+  // kernels, --seed and --set.
+  void DeclareForBench(CLI::App* command);
+
   // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names the flag.
   absl::Status Apply(RunSpec* spec) const;
 

@@ -20,6 +20,7 @@
 #include "common/transport/metered.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/process_conductor.h"
+#include "experiments/launch/turns.h"
 #include "server/shard_service.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
@@ -110,6 +111,9 @@ class Node {
     fabric.token = options_.token;
     fabric.segment_bytes = spec_.transport().segment_bytes();
     fabric.wait = spec_.transport().wait();
+    if (!options_.turns.empty()) {
+      RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(options_.turns));
+    }
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(fabric));
     return absl::OkStatus();
   }
@@ -194,6 +198,11 @@ class Node {
     setup.allocate_exchange = ExchangeMemory();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
+    if (turns_ != nullptr) {
+      setup.before_step = [this, rank, conductor](int64_t step) {
+        return turns_->Await(rank, step, [conductor] { return conductor->status(); });
+      };
+    }
     if (spec_.has_evaluation()) return RunEvaluation(setup, &reports_[i]);
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
     return worker.loop->Run(&reports_[i]);
@@ -245,6 +254,7 @@ class Node {
   Dataset dataset_;
   std::string kernel_target_;
   std::unique_ptr<ParamLayout> layout_;
+  std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
   std::vector<float> initial_weights_;
 
   std::deque<WorkerProgress> progress_;        // by worker; atomics do not move

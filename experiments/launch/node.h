@@ -15,6 +15,7 @@ struct NodeOptions {
   std::string coordinator;    // "127.0.0.1:29500"
   std::string token;
   int device = 0;             // GPU, where there is one
+  std::string turns;          // file by which somebody grants the steps (experiments/launch/turns.h); empty: nobody
 };
 
 // Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its servers, its data

@@ -31,6 +31,7 @@ struct RunArmOptions {
   // Set from elsewhere (a signal handler) to end the run.
   const std::atomic<bool>* interrupted = nullptr;
   ProgressSink progress;   // called a few times a second, by the calling thread
+  std::string turns;       // file by which somebody grants the steps (experiments/launch/turns.h); empty: nobody
 };
 
 // Runs one arm on this machine: starts a process a rank (experiments/launch/placement.h), leads them, waits, and collects.

@@ -132,6 +132,10 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     setup_.progress->step.store(step, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());
+    if (setup_.before_step) {
+      RM_RETURN_IF_ERROR(setup_.before_step(step));
+      mark = Clock::now();
+    }
     absl::Status status = RunStep(step);
     if (!status.ok()) {
       return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step, " phase=",

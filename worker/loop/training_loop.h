@@ -44,6 +44,8 @@ struct WorkerSetup {
   Conductor* conductor = nullptr;
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
+  // Called before every step, its time on no clock; an error ends training. Absent: nobody asks.
+  std::function<absl::Status(int64_t step)> before_step;
 };
 
 // Samples that the model of a worker must take at once. The rounding of convolutions depends on it, so every arm asks
