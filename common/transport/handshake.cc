@@ -173,6 +173,7 @@ class Joiner {
       return absl::UnavailableError(absl::StrCat(Peer(peer.process), " answered like a stranger; is the endpoint right?"));
     }
     RM_RETURN_IF_ERROR(VerdictStatus(static_cast<JoinVerdict>(peer.answer.verdict), Peer(peer.process)));
+    SendUnpacedWithinHost(peer.fd.get());
     joined_[peer.process] = std::move(peer.fd);
     return absl::OkStatus();
   }
@@ -209,6 +210,7 @@ class Joiner {
     }
     if (verdict != JoinVerdict::kWelcome) return VerdictStatus(verdict, absl::StrCat(membership_.transport, ": process ", hello.process));
     SendAtOnce(fd.get());
+    SendUnpacedWithinHost(fd.get());
     joined_[hello.process] = std::move(fd);
     return absl::OkStatus();
   }

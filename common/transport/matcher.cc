@@ -1,6 +1,9 @@
 #include "common/transport/matcher.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -36,12 +39,6 @@ absl::Status LateStatus(const Matcher::Operation* pending, size_t ops, absl::Dur
 }
 
 }  // namespace
-
-// A thread asleep in a wait; only operations it waits for wake it.
-struct Matcher::Waiter {
-  absl::Span<const OpId> ids;
-  absl::CondVar ready;
-};
 
 Matcher::Matcher(NodeId self, int64_t early_bytes_limit) : self_(self), early_bytes_limit_(early_bytes_limit) {}
 
@@ -99,26 +96,61 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
 }
 
 absl::Status Matcher::Wait(OpId op, absl::Time deadline) {
-  absl::MutexLock lock(&mutex_);
-  return WaitLocked(absl::MakeConstSpan(&op, 1), deadline).status();
+  return WaitAny(absl::MakeConstSpan(&op, 1), deadline).status();
 }
 
 absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time deadline) {
-  if (ops.empty()) return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
+  Waiter waiter;
+  return WaitAny(ops, deadline, &waiter);
+}
+
+absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time deadline, Waiter* waiter) {
   absl::MutexLock lock(&mutex_);
-  return WaitLocked(ops, deadline);
+  return WaitLocked(ops, deadline, waiter);
 }
 
 absl::StatusOr<int> Matcher::Poll(absl::Span<const OpId> ops) {
-  if (ops.empty()) return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
   absl::MutexLock lock(&mutex_);
+  return PollLocked(ops);
+}
+
+absl::StatusOr<int> Matcher::PollLocked(absl::Span<const OpId> ids) {
+  if (ids.empty()) return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
   if (!aborted_.ok()) return aborted_;
-  if (first_done_ != nullptr) {
-    RM_ASSIGN_OR_RETURN(const int done, TakeDone(ops));
-    if (done >= 0) return done;
-  }
-  RM_RETURN_IF_ERROR(CheckPending(ops));
+  RM_ASSIGN_OR_RETURN(const int done, TakeDone(ids));
+  if (done >= 0) return done;
+  RM_RETURN_IF_ERROR(CheckPending(ids));
   return -1;
+}
+
+absl::StatusOr<int> Matcher::Watch(absl::Span<const OpId> ops, Waiter* waiter) {
+  RM_CHECK(waiter->event >= 0);
+  absl::MutexLock lock(&mutex_);
+  const absl::StatusOr<int> done = PollLocked(ops);
+  if (!done.ok() || *done >= 0) return done;
+  waiter->ids = ops;
+  waiters_.push_back(waiter);
+  return -1;
+}
+
+void Matcher::Unwatch(Waiter* waiter) {
+  absl::MutexLock lock(&mutex_);
+  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
+}
+
+void Matcher::Call(Waiter* waiter) {
+  absl::MutexLock lock(&mutex_);
+  waiter->called = true;
+  Wake(waiter);
+}
+
+void Matcher::Wake(Waiter* waiter) {
+  if (waiter->event < 0) {
+    waiter->ready.Signal();
+    return;
+  }
+  const uint64_t one = 1;
+  RM_CHECK(write(waiter->event, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN);  // EAGAIN: it is full
 }
 
 absl::Status Matcher::Late(absl::Span<const OpId> ops, absl::Duration waited) {
@@ -134,25 +166,22 @@ bool Matcher::AwaitsSend(absl::Span<const OpId> ops) {
   });
 }
 
-absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time deadline) {
-  if (!aborted_.ok()) return aborted_;
-  absl::StatusOr<int> result = TakeDone(ids);
+absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time deadline, Waiter* waiter) {
+  absl::StatusOr<int> result = PollLocked(ids);
   if (!result.ok() || *result >= 0) return result;
-  RM_RETURN_IF_ERROR(CheckPending(ids));
-  Waiter waiter;
-  waiter.ids = ids;
-  waiters_.push_back(&waiter);
+  waiter->ids = ids;
+  waiters_.push_back(waiter);
   const absl::Time begin = absl::Now();
-  for (bool late = false; result.ok() && *result < 0;) {
+  for (bool late = false; result.ok() && *result < 0 && !waiter->called;) {
     if (late) {
       result = LateStatus(Find(ids[0]), ids.size(), deadline - begin);
       break;
     }
-    late = waiter.ready.WaitWithDeadline(&mutex_, deadline);
+    late = waiter->ready.WaitWithDeadline(&mutex_, deadline);
     result = aborted_.ok() ? TakeDone(ids) : aborted_;
     RM_CHECK(!result.ok() || *result >= 0 || Find(ids[0]) != nullptr);  // no other thread has waited for it meanwhile
   }
-  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), &waiter));
+  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
   return result;
 }
 
@@ -185,7 +214,8 @@ void Matcher::AbortLocked(const absl::Status& why) {
   RM_CHECK(!why.ok());
   if (!aborted_.ok()) return;
   aborted_ = why;
-  for (Waiter* waiter : waiters_) waiter->ready.SignalAll();
+  changes_.fetch_add(1, std::memory_order_release);
+  for (Waiter* waiter : waiters_) Wake(waiter);
 }
 
 Matcher::Operation* Matcher::NewOperation() {
@@ -225,8 +255,9 @@ void Matcher::Complete(Operation* op, absl::Status status) {
   op->done_before = last_done_;
   (last_done_ == nullptr ? first_done_ : last_done_->done_after) = op;
   last_done_ = op;
+  changes_.fetch_add(1, std::memory_order_release);
   for (Waiter* waiter : waiters_) {
-    if (std::find(waiter->ids.begin(), waiter->ids.end(), op->id) != waiter->ids.end()) waiter->ready.Signal();
+    if (std::find(waiter->ids.begin(), waiter->ids.end(), op->id) != waiter->ids.end()) Wake(waiter);
   }
 }
 

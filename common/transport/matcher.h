@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_COMMON_TRANSPORT_MATCHER_H_
 #define RINGMASTER_COMMON_TRANSPORT_MATCHER_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -58,9 +59,29 @@ class Matcher {
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline);
 
   // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1 when none is done.
-  // Late is what a WaitAny says that has waited for `waited` in vain.
+  // Late is what a WaitAny says that has waited for `waited` in vain. While `changes` stays the same, so does what Poll
+  // finds.
   absl::StatusOr<int> Poll(absl::Span<const OpId> ops);
   absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited);
+  uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
+
+  // One sleep of one thread: in WaitAny, or, with an `event` (an eventfd), on descriptors between Watch and Unwatch.
+  struct Waiter {
+    explicit Waiter(int event = -1) : event(event) {}
+    const int event;
+    // The rest is the matcher's.
+    absl::Span<const OpId> ids;
+    absl::CondVar ready;
+    bool called = false;  // by Call: the sleep ends, whatever is done
+  };
+  // As WaitAny; -1 once `waiter` is called and none is done.
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline, Waiter* waiter);
+  // As Poll; when none is done the waiter's event is written to once one is, or after an abort, until Unwatch. `ops`
+  // and `waiter` must live until then.
+  absl::StatusOr<int> Watch(absl::Span<const OpId> ops, Waiter* waiter);
+  void Unwatch(Waiter* waiter);
+  // Ends the sleep, or the next one, of a waiter. Any thread.
+  void Call(Waiter* waiter);
 
   // Whether one of `ops` is a send that is not done.
   bool AwaitsSend(absl::Span<const OpId> ops);
@@ -102,7 +123,6 @@ class Matcher {
   void Append(Operation* message, absl::Span<const std::byte> bytes);
 
  private:
-  struct Waiter;
   using Key = std::pair<NodeId, Tag>;
 
   Operation* NewOperation() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -115,8 +135,10 @@ class Matcher {
   absl::StatusOr<int> TakeDone(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Operation*> BeginLocked(const Segment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPending(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline)
+  absl::StatusOr<int> PollLocked(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline, Waiter* waiter)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wake(Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Status HoldEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReleaseEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -127,6 +149,8 @@ class Matcher {
 
   const NodeId self_;
   const int64_t early_bytes_limit_;
+
+  std::atomic<uint64_t> changes_{0};  // operations done, and aborts; written under the mutex
 
   absl::Mutex mutex_;
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);

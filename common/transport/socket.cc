@@ -49,6 +49,18 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
+// Whether both ends have one address, or are loopback addresses.
+bool StaysWithinHost(const sockaddr_storage& a, const sockaddr_storage& b) {
+  if (a.ss_family != b.ss_family) return false;
+  if (a.ss_family == AF_INET6) {
+    return std::memcmp(&reinterpret_cast<const sockaddr_in6&>(a).sin6_addr,
+                       &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
+  }
+  const uint32_t own = ntohl(reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr);
+  const uint32_t other = ntohl(reinterpret_cast<const sockaddr_in&>(b).sin_addr.s_addr);
+  return own == other || (own >> 24 == IN_LOOPBACKNET && other >> 24 == IN_LOOPBACKNET);
+}
+
 std::string EndpointOf(int fd) {
   Address address;
   address.size = sizeof(address.storage);
@@ -107,6 +119,19 @@ absl::StatusOr<Fd> StartConnecting(const std::string& endpoint) {
 void SendAtOnce(int fd) {
   const int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+}
+
+void SendUnpacedWithinHost(int fd) {
+  Address own, other;
+  own.size = other.size = sizeof(sockaddr_storage);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&own.storage), &own.size) != 0 ||
+      getpeername(fd, reinterpret_cast<sockaddr*>(&other.storage), &other.size) != 0 ||
+      !StaysWithinHost(own.storage, other.storage)) {
+    return;
+  }
+  // Every kernel has it and lets everybody use it.
+  constexpr char kReno[] = "reno";
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kReno, sizeof(kReno) - 1);
 }
 
 }  // namespace ringmaster

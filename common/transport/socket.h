@@ -44,6 +44,10 @@ absl::StatusOr<Fd> StartConnecting(const std::string& endpoint);
 // Sends small writes at once (no Nagle), on a connected socket.
 void SendAtOnce(int fd);
 
+// On a connection that stays within this host: sends without pacing, which some systems' congestion control (BBR) does
+// by default to spare a network that is not there. Any other connection is left as the system has it.
+void SendUnpacedWithinHost(int fd);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_TRANSPORT_SOCKET_H_

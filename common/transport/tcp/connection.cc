@@ -15,9 +15,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kWriteBudgetBytes = 4 << 20;
-constexpr int64_t kReadBudgetBytes = 4 << 20;
-
 absl::Status Broken(const char* action, int error) {
   return absl::UnavailableError(absl::StrCat("cannot ", action, ": ", std::strerror(error)));
 }
@@ -31,13 +28,14 @@ absl::Status Connection::Register() {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = key_;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_.get(), &event) == 0) return absl::OkStatus();
-  return Broken("poll a connection", errno);
+  is_registered_ = epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_.get(), &event) == 0;
+  return is_registered_ ? absl::OkStatus() : Broken("poll a connection", errno);
 }
 
 void Connection::Unregister() {
   absl::MutexLock lock(&mutex_);
   dropping_ = true;
+  is_registered_ = false;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_.get(), nullptr);
 }
 
@@ -46,6 +44,7 @@ void Connection::DropSends() {
   dropping_ = true;
   queue_.clear();
   head_ = 0;
+  has_queue_.store(false, std::memory_order_relaxed);
   PollForOutput(false);
 }
 
@@ -66,25 +65,23 @@ absl::Status Connection::Send(const OutgoingMessage& message) {
   if (dropping_) return absl::OkStatus();
   const bool first = head_ == queue_.size();
   queue_.push_back(sending);
-  if (!first) return absl::OkStatus();
-  // What the caller writes itself needs no other thread to wake; but it has better to do than to feed a fast reader.
-  RM_RETURN_IF_ERROR(Flush(segment_bytes_ + kFrameHeaderBytes));
-  PollForOutput(head_ < queue_.size());
-  return absl::OkStatus();
+  return first ? Flush().status() : absl::OkStatus();
 }
 
-absl::Status Connection::Write() {
+absl::StatusOr<bool> Connection::Write() {
+  if (!has_queue_.load(std::memory_order_relaxed)) return false;
   absl::MutexLock lock(&mutex_);
-  if (dropping_) return absl::OkStatus();
-  RM_RETURN_IF_ERROR(Flush(kWriteBudgetBytes));
-  PollForOutput(head_ < queue_.size());
-  return absl::OkStatus();
+  if (dropping_ || head_ == queue_.size()) return false;
+  return Flush();
 }
 
-absl::Status Connection::Flush(int64_t budget_bytes) {
-  while (head_ < queue_.size() && budget_bytes > 0) {
+// Whether anything was written.
+absl::StatusOr<bool> Connection::Flush() {
+  int64_t written_bytes = 0;
+  while (head_ < queue_.size() && written_bytes < kTurnBytes) {
     Gather gather;
-    for (size_t i = head_; i < queue_.size() && gather.frames < Gather::kFramesMax && gather.bytes < budget_bytes; ++i) {
+    const int64_t budget_bytes = kTurnBytes - written_bytes;
+    for (size_t i = head_; i < queue_.size() && gather.HasRoom(budget_bytes); ++i) {
       AddFrames(queue_[i], budget_bytes, &gather);
     }
     msghdr header{};
@@ -95,10 +92,12 @@ absl::Status Connection::Flush(int64_t budget_bytes) {
     if (written < 0 && errno == EAGAIN) break;
     if (written < 0) return Broken("write", errno);
     Advance(written);
+    written_bytes += written;
     if (written < gather.bytes) break;
-    budget_bytes -= written;
   }
-  return absl::OkStatus();
+  has_queue_.store(head_ < queue_.size(), std::memory_order_relaxed);
+  PollForOutput(head_ < queue_.size());
+  return written_bytes > 0;
 }
 
 void Connection::Gather::Add(const void* data, int64_t count) {
@@ -107,11 +106,11 @@ void Connection::Gather::Add(const void* data, int64_t count) {
   bytes += count;
 }
 
-// Adds the frames that a message has yet to write, from the middle of one on.
+// Adds the frames that a message has yet to write, from the middle of one on, up to the budget.
 void Connection::AddFrames(const Sending& sending, int64_t budget_bytes, Gather* gather) const {
   const int64_t frame_bytes = kFrameHeaderBytes + segment_bytes_;
   int64_t place = sending.written_bytes;
-  while (place < sending.stream_bytes && gather->frames < Gather::kFramesMax && gather->bytes < budget_bytes) {
+  while (place < sending.stream_bytes && gather->HasRoom(budget_bytes)) {
     const int64_t offset = place / frame_bytes * segment_bytes_;
     int64_t within = place % frame_bytes;
     const FrameHeader header = sending.message.Frame(offset, segment_bytes_);
@@ -119,11 +118,13 @@ void Connection::AddFrames(const Sending& sending, int64_t budget_bytes, Gather*
     if (within < kFrameHeaderBytes) {
       encoded = EncodeFrameHeader(header);
       gather->Add(encoded.data() + within, kFrameHeaderBytes - within);
+      place += kFrameHeaderBytes - within;
       within = kFrameHeaderBytes;
     }
     const int64_t begin = within - kFrameHeaderBytes;
-    gather->Add(sending.message.payload.data() + offset + begin, header.length - begin);
-    place = place / frame_bytes * frame_bytes + kFrameHeaderBytes + header.length;
+    const int64_t count = std::min(header.length - begin, std::max<int64_t>(budget_bytes - gather->bytes, 0));
+    gather->Add(sending.message.payload.data() + offset + begin, count);
+    place += count;
   }
 }
 
@@ -144,14 +145,17 @@ void Connection::Advance(int64_t written_bytes) {
   }
 }
 
-absl::Status Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
-                              absl::Span<std::byte> scratch) {
-  for (int64_t budget_bytes = kReadBudgetBytes; budget_bytes > 0;) {
+absl::StatusOr<bool> Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
+                                      absl::Span<std::byte> scratch) {
+  int64_t read_bytes = 0;
+  while (read_bytes < kTurnBytes) {
     absl::Span<std::byte> direct;
     if (segment_left_ > 0 && arrival_.message != nullptr) direct = arrival_.matcher->Direct(arrival_.message);
     const bool is_direct = !direct.empty();
     RM_CHECK(!is_direct || static_cast<int64_t>(direct.size()) == segment_left_);
-    const absl::Span<std::byte> place = is_direct ? direct : scratch.first(std::min<int64_t>(segment_left_, scratch.size()));
+    // Elements lie aligned in the scratch, wherever the read before cut one: they are added in one pass.
+    const absl::Span<std::byte> aligned = scratch.subspan(segment_bytes_read_ % sizeof(float));
+    const absl::Span<std::byte> place = is_direct ? direct : aligned.first(std::min<int64_t>(segment_left_, aligned.size()));
     iovec pieces[2] = {{place.data(), place.size()}, {input_.data() + buffered_, input_.size() - buffered_}};
     const bool whole = static_cast<int64_t>(place.size()) == segment_left_;
     const int first_piece = place.empty() ? 1 : 0;
@@ -160,20 +164,21 @@ absl::Status Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(con
     const int64_t taken = std::min<int64_t>(std::max<ssize_t>(count, 0), place.size());
     if (is_direct) arrival_.matcher->Commit(arrival_.message, taken);
     if (count < 0 && error == EINTR) continue;
-    if (count < 0 && error == EAGAIN) return absl::OkStatus();
+    if (count < 0 && error == EAGAIN) break;
     if (count < 0) return Broken("read", error);
     if (count == 0) return absl::UnavailableError("it closed the connection: it has ended or failed");
     if (!is_direct && taken > 0 && arrival_.message != nullptr) {
       arrival_.matcher->Append(arrival_.message, place.first(taken));
     }
+    segment_bytes_read_ += taken;
     segment_left_ -= taken;
     buffered_ += count - taken;
     RM_RETURN_IF_ERROR(Parse(begin));
+    read_bytes += count;
     const int64_t asked = (first_piece == 0 ? place.size() : 0) + (whole ? pieces[1].iov_len : 0);
-    if (count < asked) return absl::OkStatus();  // nothing more yet
-    budget_bytes -= count;
+    if (count < asked) break;  // nothing more yet
   }
-  return absl::OkStatus();
+  return read_bytes > 0;
 }
 
 // Takes frames and parts of frames out of the input buffer; what stays is part of a header.
@@ -186,6 +191,7 @@ absl::Status Connection::Parse(absl::FunctionRef<absl::StatusOr<FrameArrival>(co
         arrival_.matcher->Append(arrival_.message, absl::MakeConstSpan(input_.data() + place, count));
       }
       place += count;
+      segment_bytes_read_ += count;
       segment_left_ -= count;
     }
     if (buffered_ - place < kFrameHeaderBytes || segment_left_ > 0) break;
@@ -194,6 +200,7 @@ absl::Status Connection::Parse(absl::FunctionRef<absl::StatusOr<FrameArrival>(co
     place += kFrameHeaderBytes;
     RM_ASSIGN_OR_RETURN(const FrameHeader header, DecodeFrameHeader(encoded, segment_bytes_));
     RM_ASSIGN_OR_RETURN(arrival_, begin(header));
+    segment_bytes_read_ = 0;
     segment_left_ = header.length;
   }
   std::memmove(input_.data(), input_.data() + place, buffered_ - place);

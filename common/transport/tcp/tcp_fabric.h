@@ -9,8 +9,8 @@
 
 namespace ringmaster {
 
-// The fabric over plain sockets: one connection a pair of processes, one I/O thread a process. Listens until connected,
-// no longer. Errors as CreateFabric.
+// The fabric over plain sockets: one connection a pair of processes. The threads that wait read and write them, one at a
+// time; a helper thread does when no thread waits. Listens until connected, no longer. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options);
 
 // The same with a socket that listens already.
