@@ -93,6 +93,8 @@ class ShardCore {
   // histogram[s]: contributions applied with staleness s (updates of the same part between read and apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }
   const ClockTable& clocks() const { return clocks_; }
+  // Of the next update of `part` from the sum of all workers: the contributions of so many ranks, from 0 on, are added.
+  int32_t added(int32_t part) const { return parts_[part].added; }
   // The pulls that wait and for whom, for the text of a timeout: "worker/1 at clock 7 awaits clock 5 of worker/0 (at 4)".
   std::string DescribeParked() const;
 

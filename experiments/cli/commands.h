@@ -25,6 +25,7 @@ void DeclareDoctor(CLI::App* app, Action* action);
 void DeclareList(CLI::App* app, Action* action);
 void DeclareVerify(CLI::App* app, Action* action);
 void DeclareBench(CLI::App* app, Action* action);
+void DeclareExplain(CLI::App* app, Action* action);
 
 }  // namespace ringmaster
 

@@ -23,6 +23,7 @@ constexpr char kExamples[] =
     "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
     "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
     "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
+    "  ringmaster explain ring --workers 4              who sends what to whom, round by round\n"
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
@@ -46,6 +47,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareEvaluate(&app, &action);
   ringmaster::DeclareVerify(&app, &action);
   ringmaster::DeclareBench(&app, &action);
+  ringmaster::DeclareExplain(&app, &action);
   ringmaster::DeclareNode(&app, &action);
   ringmaster::DeclareList(&app, &action);
   ringmaster::DeclareDoctor(&app, &action);
