@@ -34,6 +34,11 @@ class Codec {
   virtual int64_t MaxEncodedBytes(int64_t count) const = 0;
   // Encodes `in` (finite values) into `out` (at least MaxEncodedBytes); returns bytes used. Same inputs, same bytes.
   virtual int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const = 0;
+  // One step of error feedback: encodes c[i] = residual[i] + in[i] as Encode does, then residual[i] = c[i] - d[i], where d
+  // is what Decode makes of the encoding; all zeros where Decode refuses it. The same bits as those four steps, in as few
+  // passes over memory as the codec can. `residual` has in.size() elements.
+  virtual int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                                  absl::Span<std::byte> out) const = 0;
   // How many of `encoded_bytes` are indices rather than values.
   virtual int64_t IndexBytes(int64_t encoded_bytes) const = 0;
   // out = the decoded floats, every element written. Never trusts `in`: a length that does not go with out.size(), bytes

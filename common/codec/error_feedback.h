@@ -29,8 +29,7 @@ class ErrorFeedback {
  private:
   const Codec& codec_;
   const bool enabled_;
-  std::vector<float> residual_;   // [count] when enabled
-  std::vector<float> decoded_;    // [largest slice so far]
+  std::vector<float> residual_;  // [count] when enabled
 };
 
 }  // namespace ringmaster

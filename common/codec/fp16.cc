@@ -6,12 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/vecmath/vecmath.h"
+#include "common/codec/loops.h"
 
 namespace ringmaster {
 namespace {
-
-constexpr size_t kBlock = 1024;  // elements; a block stays in the first cache, and lies where halves may lie
 
 absl::Status CheckSize(size_t bytes, size_t count) {
   if (bytes == 2 * count) return absl::OkStatus();
@@ -19,7 +17,15 @@ absl::Status CheckSize(size_t bytes, size_t count) {
       absl::StrCat("codec \"fp16\": ", bytes, " bytes, expected ", 2 * count, " for ", count, " floats"));
 }
 
-absl::Status NotFinite(size_t index, size_t count) {
+// Of halves of which one is an infinity or a NaN.
+absl::Status NotFinite(absl::Span<const std::byte> halves) {
+  const size_t count = halves.size() / 2;
+  size_t index = 0;
+  for (; index < count; ++index) {
+    uint16_t half;
+    std::memcpy(&half, halves.data() + 2 * index, sizeof(half));
+    if ((half & 0x7C00) == 0x7C00) break;
+  }
   return absl::InvalidArgumentError(absl::StrCat("codec \"fp16\": value ", index, " of ", count,
                                                  " is not finite: the gradient, or its sum over the workers, left the "
                                                  "range of halves (65504)"));
@@ -33,43 +39,31 @@ class Fp16 : public Codec {
 
   int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 2 * in.size());
-    alignas(32) uint16_t halves[kBlock];
-    for (size_t begin = 0; begin < in.size(); begin += kBlock) {
-      const size_t count = std::min(kBlock, in.size() - begin);
-      ToFloat16Saturating(in.subspan(begin, count), absl::MakeSpan(halves, count));
-      std::memcpy(out.data() + 2 * begin, halves, 2 * count);
+    loops_.encode_halves(in.data(), in.size(), out.data());
+    return static_cast<int64_t>(2 * in.size());
+  }
+
+  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                          absl::Span<std::byte> out) const override {
+    RM_CHECK(residual.size() == in.size() && out.size() >= 2 * in.size());
+    if (!loops_.encode_halves_corrected(in.data(), residual.data(), in.size(), out.data())) {
+      std::fill(residual.begin(), residual.end(), 0.0f);
     }
     return static_cast<int64_t>(2 * in.size());
   }
 
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
-    alignas(32) uint16_t halves[kBlock];
-    for (size_t begin = 0; begin < out.size(); begin += kBlock) {
-      const absl::Span<float> values = out.subspan(begin, kBlock);
-      std::memcpy(halves, in.data() + 2 * begin, 2 * values.size());
-      FromFloat16(absl::MakeConstSpan(halves, values.size()), values);
-      const size_t culprit = FirstNotFinite(values);
-      if (culprit < values.size()) return NotFinite(begin + culprit, out.size());
-    }
-    return absl::OkStatus();
+    return loops_.decode_halves(in.data(), out.size(), out.data()) ? absl::OkStatus() : NotFinite(in);
   }
 
   absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
-    alignas(32) uint16_t halves[kBlock];
-    alignas(32) float block[kBlock];
-    for (size_t begin = 0; begin < out.size(); begin += kBlock) {
-      const size_t count = std::min(kBlock, out.size() - begin);
-      std::memcpy(halves, in.data() + 2 * begin, 2 * count);
-      const absl::Span<float> values(block, count);
-      FromFloat16(absl::MakeConstSpan(halves, count), values);
-      const size_t culprit = FirstNotFinite(values);
-      if (culprit < count) return NotFinite(begin + culprit, out.size());
-      Add(values, out.subspan(begin, count));
-    }
-    return absl::OkStatus();
+    return loops_.add_halves(in.data(), out.size(), out.data()) ? absl::OkStatus() : NotFinite(in);
   }
+
+ private:
+  const CodecLoops& loops_ = BestLoops();
 };
 
 }  // namespace

@@ -35,6 +35,14 @@ class None : public Codec {
     return static_cast<int64_t>(4 * in.size());
   }
 
+  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                          absl::Span<std::byte> out) const override {
+    Add(in, residual);
+    const int64_t bytes = Encode(residual, seed, out);
+    std::fill(residual.begin(), residual.end(), 0.0f);
+    return bytes;
+  }
+
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
     if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());

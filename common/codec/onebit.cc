@@ -1,5 +1,6 @@
 #include "common/codec/onebit.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -7,7 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/vecmath/vecmath.h"
+#include "common/codec/loops.h"
 
 namespace ringmaster {
 namespace {
@@ -49,27 +50,55 @@ class Onebit : public Codec {
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
   int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
-    const int64_t count = static_cast<int64_t>(in.size());
-    const int64_t bytes = EncodedBytes(count);
-    RM_CHECK(static_cast<int64_t>(out.size()) >= bytes);
-    const float scale =
-        count == 0 ? 0.0f : static_cast<float>(SumOfMagnitudes(in) / static_cast<double>(count));
-    std::memcpy(out.data(), &scale, kScaleBytes);
-    PackSigns(in, absl::MakeSpan(reinterpret_cast<uint8_t*>(out.data()) + kScaleBytes, bytes - kScaleBytes));
+    return WriteScale(loops_.pack_signs(in.data(), in.size(), SignsIn(out, in.size())), in.size(), out);
+  }
+
+  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                          absl::Span<std::byte> out) const override {
+    RM_CHECK(residual.size() == in.size());
+    uint8_t* const signs = SignsIn(out, in.size());
+    const double sum = loops_.pack_signs_corrected(in.data(), residual.data(), in.size(), signs);
+    const int64_t bytes = WriteScale(sum, in.size(), out);
+    // The scale is known at the end alone, so what it leaves out takes a second pass.
+    const float scale = ScaleOf(sum, in.size());
+    if (std::isfinite(scale)) {
+      loops_.add_signs(signs, -scale, in.size(), residual.data());
+    } else {
+      std::fill(residual.begin(), residual.end(), 0.0f);
+    }
     return bytes;
   }
 
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
-    UnpackSigns(payload.signs, payload.scale, out);
+    loops_.unpack_signs(payload.signs.data(), payload.scale, out.size(), out.data());
     return absl::OkStatus();
   }
 
   absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
-    AddUnpackedSigns(payload.signs, payload.scale, out);
+    loops_.add_signs(payload.signs.data(), payload.scale, out.size(), out.data());
     return absl::OkStatus();
   }
+
+ private:
+  static uint8_t* SignsIn(absl::Span<std::byte> out, size_t count) {
+    RM_CHECK(static_cast<int64_t>(out.size()) >= EncodedBytes(static_cast<int64_t>(count)));
+    return reinterpret_cast<uint8_t*>(out.data()) + kScaleBytes;
+  }
+
+  static float ScaleOf(double sum, size_t count) {
+    return count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
+  }
+
+  // Returns the size of the whole.
+  static int64_t WriteScale(double sum, size_t count, absl::Span<std::byte> out) {
+    const float scale = ScaleOf(sum, count);
+    std::memcpy(out.data(), &scale, kScaleBytes);
+    return EncodedBytes(static_cast<int64_t>(count));
+  }
+
+  const CodecLoops& loops_ = BestLoops();
 };
 
 }  // namespace

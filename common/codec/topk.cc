@@ -1,56 +1,31 @@
 #include "common/codec/topk.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/codec/loops.h"
+#include "common/codec/selection.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr int64_t kPairBytes = 8;
 
-// |value| as an integer of the same order; NaNs stand above infinity.
-uint32_t Magnitude(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits & 0x7FFFFFFFu;
-}
-
-// What separates the kept from the rest: all above `magnitude`, and the first `ties` that equal it.
-struct Threshold {
-  uint32_t magnitude = 0;
-  int64_t ties = 0;
-};
-
-// Exact selection of the k-th largest magnitude by its digits, the highest first: three passes, no memory but the
-// counters, and a cost that does not depend on the values. 1 <= k <= in.size().
-Threshold SelectThreshold(absl::Span<const float> in, int64_t k) {
-  struct Digit {
-    int shift;
-    int bits;
-  };
-  constexpr Digit kDigits[] = {{20, 11}, {10, 10}, {0, 10}};
-  std::array<int64_t, 2048> counters;
-  uint32_t prefix = 0;  // the digits found so far
-  int64_t rest = k;     // of the elements with this prefix, how many are kept
-  for (const Digit& digit : kDigits) {
-    const uint32_t mask = (1u << digit.bits) - 1;
-    std::fill(counters.begin(), counters.begin() + mask + 1, 0);
-    for (const float value : in) {
-      const uint32_t shifted = Magnitude(value) >> digit.shift;
-      if (shifted >> digit.bits == prefix) ++counters[shifted & mask];
-    }
-    uint32_t chosen = mask;
-    while (counters[chosen] < rest) rest -= counters[chosen--];
-    prefix = prefix << digit.bits | chosen;
+// Where one thread's candidates lie: of the largest slice it has encoded, and nothing in it outlives a call.
+Candidates Scratch(size_t room) {
+  thread_local std::vector<int32_t> indices;
+  thread_local std::vector<float> values;
+  if (values.size() < room) {
+    indices.resize(room);
+    values.resize(room);
   }
-  return {prefix, rest};
+  return {indices.data(), values.data(), 0, room};
 }
 
 class Topk : public Codec {
@@ -62,27 +37,33 @@ class Topk : public Codec {
   int64_t IndexBytes(int64_t encoded_bytes) const override { return encoded_bytes / 2; }
 
   int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
-    const int64_t count = static_cast<int64_t>(in.size());
-    const int64_t kept = KeptCount(count);
-    RM_CHECK(count <= std::numeric_limits<int32_t>::max());
-    RM_CHECK(static_cast<int64_t>(out.size()) >= kPairBytes * kept);
-    if (count == 0) return 0;
-    Threshold threshold = SelectThreshold(in, kept);
-    std::byte* to = out.data();
-    for (int32_t i = 0; i < count; ++i) {
-      const uint32_t magnitude = Magnitude(in[i]);
-      if (magnitude < threshold.magnitude) continue;
-      if (magnitude == threshold.magnitude && threshold.ties-- <= 0) continue;
-      std::memcpy(to, &i, 4);
-      std::memcpy(to + 4, &in[i], 4);
-      to += kPairBytes;
+    const int64_t kept = CheckedKeptCount(in.size(), out.size());
+    if (kept > 0) WritePairs(SelectLargest(in, {}, kept, Scratch(CandidatesRoom(in.size(), kept))), out);
+    return kPairBytes * kept;
+  }
+
+  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                          absl::Span<std::byte> out) const override {
+    RM_CHECK(residual.size() == in.size());
+    const int64_t kept = CheckedKeptCount(in.size(), out.size());
+    if (kept == 0) return 0;
+    const Candidates largest = SelectLargest(in, residual, kept, Scratch(CandidatesRoom(in.size(), kept)));
+    WritePairs(largest, out);
+    int32_t magnitude = 0;
+    for (size_t i = 0; i < largest.count; ++i) {
+      const float value = largest.values[i];
+      magnitude = std::max(magnitude, MagnitudeOf(value));
+      residual[largest.indices[i]] = value - (0.0f + value);
     }
-    RM_CHECK(to - out.data() == kPairBytes * kept);
+    // Infinities and NaNs are the largest of all, so none is left where none is kept.
+    if (magnitude >= MagnitudeOf(std::numeric_limits<float>::infinity())) {
+      std::fill(residual.begin(), residual.end(), 0.0f);
+    }
     return kPairBytes * kept;
   }
 
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    std::fill(out.begin(), out.end(), 0.0f);
+    BestLoops().clear(out.size(), out.data());
     return DecodeAdd(in, out);
   }
 
@@ -121,6 +102,21 @@ class Topk : public Codec {
     const double whole = std::round(share);
     const double kept = std::fabs(share - whole) <= 1e-9 * whole ? whole : std::ceil(share);
     return std::min(count, std::max(int64_t{1}, static_cast<int64_t>(kept)));
+  }
+
+  int64_t CheckedKeptCount(size_t count, size_t room_bytes) const {
+    RM_CHECK(count <= static_cast<size_t>(std::numeric_limits<int32_t>::max()));
+    const int64_t kept = KeptCount(static_cast<int64_t>(count));
+    RM_CHECK(static_cast<int64_t>(room_bytes) >= kPairBytes * kept);
+    return kept;
+  }
+
+  static void WritePairs(const Candidates& largest, absl::Span<std::byte> out) {
+    std::byte* to = out.data();
+    for (size_t i = 0; i < largest.count; ++i, to += kPairBytes) {
+      std::memcpy(to, &largest.indices[i], 4);
+      std::memcpy(to + 4, &largest.values[i], 4);
+    }
   }
 
   const double density_;

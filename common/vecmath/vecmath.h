@@ -8,7 +8,7 @@
 
 namespace ringmaster {
 
-// The only float loops outside the kernels. Spans of one call have one size and do not overlap. Pure, thread-safe.
+// With the codecs' the only float loops outside the kernels. Spans of one call have one size and do not overlap. Pure, thread-safe.
 // No fused multiply-adds: every operation rounds once, on every machine.
 
 // out[i] += in[i]

@@ -1,6 +1,7 @@
 #include "common/codec/error_feedback.h"
 
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,31 @@ TEST(ErrorFeedback, WhatIsSentAndWhatIsLeftIsTheGradientToTheBit) {
       something_is_left |= feedback.residual()[i] != 0;
     }
     EXPECT_TRUE(something_is_left) << name;
+  }
+}
+
+TEST(ErrorFeedback, ACorrectedEncodingIsThatOfTheSumAndLeavesWhatDecodingLacks) {
+  for (const CodecInfo& info : Codecs()) {
+    const auto codec = Create(info.name);
+    for (const size_t count : {1, 8, 100, 5003}) {
+      for (const float strange : {1.0f, 70000.0f, -0.0f, NAN, -INFINITY}) {
+        Floats gradient = RandomFloats(count, count);
+        Floats residual = RandomFloats(count, count + 1);
+        gradient[count / 2] = residual[count / 2] = strange;
+        Floats corrected = residual;
+        for (size_t i = 0; i < count; ++i) corrected[i] += gradient[i];
+        std::vector<std::byte> expected(codec->MaxEncodedBytes(count)), bytes(expected.size());
+        expected.resize(codec->Encode(corrected, 3, absl::MakeSpan(expected)));
+        Floats left(count), decoded(count);
+        if (codec->Decode(expected, absl::MakeSpan(decoded)).ok()) {
+          for (size_t i = 0; i < count; ++i) left[i] = corrected[i] - decoded[i];
+        }
+        bytes.resize(codec->EncodeCorrected(gradient, 3, absl::MakeSpan(residual), absl::MakeSpan(bytes)));
+        EXPECT_EQ(bytes, expected) << info.name << " " << count << " " << strange;
+        EXPECT_EQ(std::memcmp(residual.data(), left.data(), count * sizeof(float)), 0)
+            << info.name << " " << count << " " << strange;
+      }
+    }
   }
 }
 

@@ -35,6 +35,16 @@ class CodecTwin : public Codec {
   int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
     return codec_->Encode(in, seed, out);
   }
+  // By the definition, from the twin's own Encode and Decode.
+  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+                          absl::Span<std::byte> out) const override {
+    for (size_t i = 0; i < in.size(); ++i) residual[i] += in[i];
+    const int64_t bytes = Encode(residual, seed, out);
+    std::vector<float> decoded(in.size());
+    const bool is_refused = !Decode(out.first(bytes), absl::MakeSpan(decoded)).ok();
+    for (size_t i = 0; i < in.size(); ++i) residual[i] = is_refused ? 0.0f : residual[i] - decoded[i];
+    return bytes;
+  }
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     return codec_->Decode(in, out);
   }

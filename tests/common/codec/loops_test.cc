@@ -1,0 +1,179 @@
+#include "common/codec/loops.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = std::vector<float>;
+using Bytes = std::vector<std::byte>;
+
+// Ordinary values, and now and then one that is not: beyond the halves' range, subnormal, infinite, NaN, -0.
+Floats StrangeFloats(size_t count, uint64_t seed) {
+  constexpr float kStrange[] = {65504.0f, 65520.0f, -1e30f, 1e-7f,    -1e-42f,
+                                -0.0f,    0.0f,     NAN,    INFINITY, -INFINITY};
+  Random random(seed);
+  Floats values(count);
+  for (float& value : values) {
+    value = random.Below(9) == 0 ? kStrange[random.Below(10)] : random.Normal() * std::ldexp(1.0f, -int(random.Below(20)));
+  }
+  return values;
+}
+
+Floats OrdinaryFloats(size_t count, uint64_t seed) {
+  Random random(seed);
+  Floats values(count);
+  for (float& value : values) value = random.Normal();
+  return values;
+}
+
+// The same bits, NaNs included.
+bool SameBits(const Floats& a, const Floats& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+// Everything the loops make of `in` and `residual`.
+struct Outcome {
+  Bytes halves, corrected_halves;
+  Floats left_by_halves, decoded_halves, added_halves;
+  std::vector<uint8_t> signs, corrected_signs;
+  double sum = 0, corrected_sum = 0;
+  Floats corrected, unpacked, added_signs;
+  std::vector<int32_t> indices, corrected_indices;
+  Floats values, corrected_values, corrected_by_collect;
+  bool corrected_is_finite = false, decoded_is_finite = false, added_is_finite = false;
+};
+
+Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residual, int32_t above) {
+  const size_t n = in.size();
+  Outcome out;
+  out.halves.resize(2 * n);
+  out.corrected_halves.resize(2 * n);
+  loops.encode_halves(in.data(), n, out.halves.data());
+  out.left_by_halves = residual;
+  out.corrected_is_finite =
+      loops.encode_halves_corrected(in.data(), out.left_by_halves.data(), n, out.corrected_halves.data());
+  out.decoded_halves.resize(n);
+  out.decoded_is_finite = loops.decode_halves(out.halves.data(), n, out.decoded_halves.data());
+  out.added_halves = residual;
+  out.added_is_finite = loops.add_halves(out.halves.data(), n, out.added_halves.data());
+
+  out.signs.assign((n + 7) / 8, 0xFF);
+  out.corrected_signs = out.signs;
+  out.sum = loops.pack_signs(in.data(), n, out.signs.data());
+  out.corrected = residual;
+  out.corrected_sum = loops.pack_signs_corrected(in.data(), out.corrected.data(), n, out.corrected_signs.data());
+  out.unpacked.resize(n);
+  loops.unpack_signs(out.signs.data(), 0.3f, n, out.unpacked.data());
+  out.added_signs = residual;
+  loops.add_signs(out.signs.data(), 0.3f, n, out.added_signs.data());
+
+  const auto collect = [&](const auto& run, std::vector<int32_t>* indices, Floats* values) {
+    indices->resize(n + kCollectBlock);
+    values->resize(n + kCollectBlock);
+    Candidates candidates{indices->data(), values->data(), 0, indices->size()};
+    EXPECT_EQ(run(&candidates), n);
+    indices->resize(candidates.count);
+    values->resize(candidates.count);
+  };
+  collect([&](Candidates* candidates) { return loops.collect(in.data(), 0, n, above, candidates); }, &out.indices,
+          &out.values);
+  out.corrected_by_collect = residual;
+  collect(
+      [&](Candidates* candidates) {
+        return loops.collect_corrected(in.data(), out.corrected_by_collect.data(), 0, n, above, candidates);
+      },
+      &out.corrected_indices, &out.corrected_values);
+  return out;
+}
+
+void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
+  EXPECT_EQ(a.halves, b.halves) << what;
+  EXPECT_EQ(a.corrected_halves, b.corrected_halves) << what;
+  EXPECT_TRUE(SameBits(a.left_by_halves, b.left_by_halves)) << what;
+  EXPECT_TRUE(SameBits(a.decoded_halves, b.decoded_halves)) << what;
+  EXPECT_TRUE(SameBits(a.added_halves, b.added_halves)) << what;
+  EXPECT_EQ(a.corrected_is_finite, b.corrected_is_finite) << what;
+  EXPECT_EQ(a.decoded_is_finite, b.decoded_is_finite) << what;
+  EXPECT_EQ(a.added_is_finite, b.added_is_finite) << what;
+  EXPECT_EQ(a.signs, b.signs) << what;
+  EXPECT_EQ(a.corrected_signs, b.corrected_signs) << what;
+  EXPECT_EQ(std::memcmp(&a.sum, &b.sum, sizeof(double)), 0) << what << ": " << a.sum << " and " << b.sum;
+  EXPECT_EQ(std::memcmp(&a.corrected_sum, &b.corrected_sum, sizeof(double)), 0) << what;
+  EXPECT_TRUE(SameBits(a.corrected, b.corrected)) << what;
+  EXPECT_TRUE(SameBits(a.unpacked, b.unpacked)) << what;
+  EXPECT_TRUE(SameBits(a.added_signs, b.added_signs)) << what;
+  EXPECT_EQ(a.indices, b.indices) << what;
+  EXPECT_TRUE(SameBits(a.values, b.values)) << what;
+  EXPECT_EQ(a.corrected_indices, b.corrected_indices) << what;
+  EXPECT_TRUE(SameBits(a.corrected_values, b.corrected_values)) << what;
+  EXPECT_TRUE(SameBits(a.corrected_by_collect, b.corrected_by_collect)) << what;
+}
+
+constexpr size_t kCounts[] = {0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1000, 4099};
+
+TEST(CodecLoops, EveryInstructionSetGivesTheSameBits) {
+  if (Avx512Loops() == nullptr) GTEST_SKIP() << "this machine has the baseline alone";
+  for (const size_t count : kCounts) {
+    for (const int32_t above : {-1, 0, MagnitudeOf(0.5f), MagnitudeOf(2.0f), 0x7FFFFFFF}) {
+      const std::string what = std::to_string(count) + " elements, above " + std::to_string(above);
+      const Floats strange = StrangeFloats(count, count), left = StrangeFloats(count, count + 1);
+      ExpectSame(RunLoops(Avx2Loops(), strange, left, above), RunLoops(*Avx512Loops(), strange, left, above), what);
+      const Floats ordinary = OrdinaryFloats(count, count), rest = OrdinaryFloats(count, count + 1);
+      ExpectSame(RunLoops(Avx2Loops(), ordinary, rest, above), RunLoops(*Avx512Loops(), ordinary, rest, above), what);
+    }
+  }
+}
+
+// Of the sums and selections; what becomes of single elements the codecs' tests say.
+TEST(CodecLoops, TheBaselineIsWhatTheHeaderSays) {
+  for (const size_t count : kCounts) {
+    const Floats in = OrdinaryFloats(count, count), residual = OrdinaryFloats(count, count + 1);
+    const int32_t above = MagnitudeOf(0.7f);
+    const Outcome out = RunLoops(Avx2Loops(), in, residual, above);
+    double lanes[32] = {};
+    std::vector<int32_t> indices;
+    for (size_t i = 0; i < count; ++i) {
+      lanes[i % 32] += std::fabs(double{in[i]});
+      if (std::fabs(in[i]) > 0.7f) indices.push_back(static_cast<int32_t>(i));
+      ASSERT_EQ(out.corrected[i], residual[i] + in[i]);
+      ASSERT_EQ(out.signs[i / 8] >> (i % 8) & 1, in[i] < 0);
+      ASSERT_EQ(out.corrected_signs[i / 8] >> (i % 8) & 1, residual[i] + in[i] < 0);
+    }
+    for (size_t width = 16; width > 0; width /= 2) {
+      for (size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+    }
+    EXPECT_EQ(out.sum, lanes[0]) << count;
+    EXPECT_EQ(out.indices, indices) << count;
+    EXPECT_TRUE(count % 8 == 0 || out.signs.back() >> (count % 8) == 0) << "bits past the end";
+  }
+}
+
+TEST(CodecLoops, ACollectStopsWhereThereMayBeNoMoreRoomAndGoesOnFromThere) {
+  const Floats in = OrdinaryFloats(1000, 3);
+  for (const CodecLoops* loops : {&Avx2Loops(), &BestLoops()}) {
+    std::vector<int32_t> indices(100);
+    Floats values(100);
+    std::vector<int32_t> all;
+    for (size_t at = 0; at < in.size();) {
+      Candidates candidates{indices.data(), values.data(), 0, 100};
+      const size_t stopped = loops->collect(in.data(), at, in.size(), -1, &candidates);
+      ASSERT_GT(stopped, at) << loops->name;
+      ASSERT_EQ(candidates.count, stopped - at) << loops->name;
+      all.insert(all.end(), indices.begin(), indices.begin() + candidates.count);
+      at = stopped;
+    }
+    ASSERT_EQ(all.size(), in.size());
+    for (size_t i = 0; i < all.size(); ++i) ASSERT_EQ(all[i], static_cast<int32_t>(i));
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster
