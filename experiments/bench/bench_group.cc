@@ -14,6 +14,7 @@
 #include "common/control/coordinator.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/mpirun.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 
@@ -27,8 +28,10 @@ constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 constexpr absl::Duration kHeartbeatPeriod = absl::Seconds(1);
 constexpr absl::Duration kSilenceLimit = absl::Seconds(15);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
-// How long processes may take to end by themselves once the benchmark is over.
+// How long processes may take to end by themselves once the benchmark is over: when it has failed, and when all is well,
+// where mpirun has output to pass on.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
+constexpr absl::Duration kGoodEndLimit = absl::Seconds(20);
 // Between the endpoints of one process, one a transport.
 constexpr char kEndpointSeparator[] = ",";
 
@@ -36,15 +39,24 @@ std::vector<NodeId> NodesOf(const std::vector<std::vector<NodeId>>& nodes, int32
   return nodes.empty() ? std::vector<NodeId>{{Role::kWorker, rank}} : nodes[rank];
 }
 
-// Starts ranks 1 and up.
+// Starts ranks 1 and up, or mpirun with all.
 absl::Status StartRanks(const BenchLaunch& launch, const std::string& endpoint, const std::string& token,
                         Children* children) {
+  std::vector<std::string> arguments = launch.arguments;
+  arguments.insert(arguments.end(), {"--coordinator", endpoint});
+  const std::vector<std::string> environment = {absl::StrCat(kTokenVariable, "=", token)};
+  if (launch.mpirun_transport) {
+    RM_ASSIGN_OR_RETURN(ChildProgram mpirun,
+                        Mpirun({launch.ranks, *launch.mpirun_transport, /*all_algorithms=*/true}, arguments, environment));
+    mpirun.keeps_output = true;
+    return children->Start(mpirun);
+  }
   for (int32_t rank = 1; rank < launch.ranks; ++rank) {
-    std::vector<std::string> arguments = launch.arguments;
-    for (const std::string& argument : {std::string("--rank"), absl::StrCat(rank), std::string("--coordinator"), endpoint}) {
-      arguments.push_back(argument);
-    }
-    RM_RETURN_IF_ERROR(children->Start(arguments, {absl::StrCat(kTokenVariable, "=", token)}, ""));
+    ChildProgram program;
+    program.arguments = arguments;
+    program.arguments.insert(program.arguments.end(), {"--rank", absl::StrCat(rank)});
+    program.environment = environment;
+    RM_RETURN_IF_ERROR(children->Start(program));
   }
   return absl::OkStatus();
 }
@@ -52,10 +64,12 @@ absl::Status StartRanks(const BenchLaunch& launch, const std::string& endpoint, 
 // A process that ended before it joined: the coordinator knows of those that had.
 void NoteEarlyEnds(const BenchLaunch& launch, Children* children, Coordinator* coordinator) {
   for (const auto& [child, how] : children->Reap()) {
-    const int32_t rank = child + 1;
+    const int32_t rank = launch.mpirun_transport ? launch.ranks - 1 : child + 1;
     if (coordinator->Processes()[rank].joined) continue;
-    coordinator->Abort(absl::UnavailableError(absl::StrCat(
-        NamesOf(NodesOf(launch.nodes, rank)), " ended with ", how, " before it joined the benchmark; what it said stands above")));
+    const std::string name = NamesOf(NodesOf(launch.nodes, rank));
+    coordinator->Abort(absl::UnavailableError(absl::StrCat(launch.mpirun_transport ? "mpirun" : name, " ended with ", how,
+                                                           " before ", launch.mpirun_transport ? name : "it",
+                                                           " joined the benchmark; what it said stands above")));
   }
 }
 
@@ -76,6 +90,7 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   const BenchSeat seat{0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint,
                        launch.nodes};
   std::thread rank0_thread([&] {
+    if (launch.mpirun_transport) return;
     const absl::Status ran = rank0(seat);
     if (!ran.ok()) coordinator->Abort(ran);
   });
@@ -84,8 +99,9 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
     NoteEarlyEnds(launch, &children, coordinator.get());
   }
   rank0_thread.join();
-  children.WaitOrKill(absl::Now() + kEndLimit);
-  return coordinator->Result().status();
+  const absl::Status result = coordinator->Result().status();
+  children.WaitOrKill(absl::Now() + (result.ok() ? kGoodEndLimit : kEndLimit));
+  return result;
 }
 
 absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& seat,
@@ -130,11 +146,21 @@ absl::Status BenchGroup::Attend() {
   }
   RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
                                    seat_.coordinator, join, absl::Now() + kJoinLimit + kJoinGrace,
-                                   [this](const absl::Status& why) {
-                                     for (const auto& fabric : fabrics_) fabric->Abort(why);
-                                   },
-                                   [] { return Heartbeat(); }, kHeartbeatPeriod));
+                                   [this](const absl::Status& why) { OnAbort(why); }, [] { return Heartbeat(); }, kHeartbeatPeriod));
   return absl::OkStatus();
+}
+
+void BenchGroup::OnAbort(const absl::Status& why) {
+  for (const auto& fabric : fabrics_) fabric->Abort(why);
+  absl::MutexLock lock(&mutex_);
+  aborted_ = why;
+  if (abort_) abort_(why);
+}
+
+void BenchGroup::SetAbort(std::function<void(const absl::Status&)> abort) {
+  absl::MutexLock lock(&mutex_);
+  abort_ = std::move(abort);
+  if (abort_ && !aborted_.ok()) abort_(aborted_);
 }
 
 absl::Status BenchGroup::Connect() {

@@ -18,16 +18,17 @@ struct AllReduceFigures {
 };
 AllReduceFigures FiguresOf(const ContenderTimes& times, int64_t size_bytes, int32_t ranks);
 
-// Three lines above the rows, and the rows of one size: one a contender. Of two contenders the first one's row ends with
-// the pairs' ratio and its interval. All end with a newline. Pure, thread-safe.
+// Three lines above the rows, and the rows of one size: one a contender. All but the first one's end with the ratio of
+// their times to the first one's, pair by pair, and its interval; that of the fastest engine beside ours says so. All end
+// with a newline. Pure, thread-safe.
 std::string AllReduceTableHead(const AllReduceBench& bench, const Machine& machine, const std::string& commit);
 std::string AllReduceTableRows(const AllReduceBench& bench, const AllReduceResult& result);
 
-// What the ratio's column means; empty unless there are two contenders.
+// What the ratio's column means; empty where there is only one contender.
 std::string AllReduceTableNote(const AllReduceBench& bench);
 
-// All of it as one JSON object on one line, without a newline: "rows", one a size and contender, and "ratios", one a size
-// where there are two contenders. Pure, thread-safe.
+// All of it as one JSON object on one line, without a newline: "rows", one a size and contender, and "ratios", of every
+// engine beside ours over each of our contenders, or else of every contender over the first. Pure, thread-safe.
 std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllReduceResult>& results,
                           const Machine& machine, const std::string& commit);
 

@@ -44,7 +44,8 @@ absl::Status CheckBenchNames(absl::string_view flag, const std::vector<std::stri
     if (!found) {
       return absl::InvalidArgumentError(
           absl::StrCat(flag, " \"", name, "\" is unknown; known: ",
-                       absl::StrJoin(known, ", ", [](std::string* out, const auto& info) { out->append(info.name); })));
+                       absl::StrJoin(known, ", ",
+                                     [](std::string* out, const auto& info) { absl::StrAppend(out, info.name); })));
     }
     if (!seen.insert(name).second) return absl::InvalidArgumentError(absl::StrCat(flag, " names \"", name, "\" twice"));
   }

@@ -18,7 +18,9 @@
 #include "experiments/cli/bench_commands.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/mpirun.h"
 
 namespace ringmaster {
 namespace {
@@ -28,20 +30,26 @@ constexpr char kAllReduceFooter[] =
     "  ringmaster bench allreduce                                  ring over tcp, two processes, 4 KiB to 64 MiB\n"
     "  ringmaster bench allreduce --transport shm,tcp --wait spin  side by side, with the ratio\n"
     "  ringmaster bench allreduce --collective ring,direct --workers 4 --sizes 64KiB:16MiB:x2,100MiB\n"
+    "  ringmaster bench allreduce --against mpi,gloo --wait spin   beside Open MPI and Gloo, each at its best\n"
+    "  ringmaster bench allreduce --against mpi --burst 1,4        behind a barrier each, and back to back\n"
     "\n"
     "One process a rank. An iteration writes the buffers anew, passes a barrier, and then is timed while they are\n"
     "summed in place, one call after the other (--burst 1: each behind a barrier of its own). The slowest rank's time\n"
     "counts; `time` is the median, `algbw` size / time, `busbw` that times 2(N-1)/N. Every element of every result is\n"
-    "compared with the exact sum. Several transports and collectives take turns, iteration by iteration; of two, the\n"
-    "ratio is the median of the pairs' ratios, with its 95 % interval by bootstrap.\n"
+    "compared with the exact sum. Contenders take turns, iteration by iteration, every other round in reverse; the ratio\n"
+    "of a row's time to the first row's is the median of the pairs' ratios, with its 95 % interval by bootstrap.\n"
+    "Other engines sum in the same processes; of each, the algorithm that is fastest at that size is looked for first and\n"
+    "named. With mpi the ranks are started by mpirun, and Open MPI carries its bytes by TCP where the transport is tcp or\n"
+    "grpc, by shared memory where it is shm or auto. It always spins; --wait spin has ours do so.\n"
     "Exit code 0: measured and right, 1: a wrong sum or a rank that failed, 2: a mistake in the flags.";
 
 struct AllReduceFlags {
   AllReduceBench bench;
+  std::vector<std::string> against;
   std::string sizes = "4KiB:64MiB";
   bool json = false;
-  // Of a process that the leading one started.
-  int32_t rank = 0;
+  // Of a process that the leading one started; mpirun says the rank in the environment.
+  int32_t rank = -1;
   std::string coordinator;
 };
 
@@ -49,6 +57,7 @@ struct AllReduceFlags {
 std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
   const AllReduceBench& bench = flags.bench;
   return {"bench",        "allreduce",
+          "--engine",     absl::StrJoin(bench.engines, ","),
           "--transport",  absl::StrJoin(bench.transports, ","),
           "--collective", absl::StrJoin(bench.collectives, ","),
           "--workers",    absl::StrCat(bench.workers),
@@ -56,42 +65,58 @@ std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
           "--wait",       bench.wait,
           "--iterations", absl::StrCat(bench.iterations),
           "--warm-up",    absl::StrCat(bench.warm_up),
-          "--burst",      absl::StrCat(bench.burst)};
+          "--burst",      absl::StrJoin(bench.bursts, ",")};
 }
 
 absl::Status Check(AllReduceFlags* flags) {
   RM_ASSIGN_OR_RETURN(flags->bench.sizes, ParseSizes(flags->sizes));
+  flags->bench.engines.insert(flags->bench.engines.end(), flags->against.begin(), flags->against.end());
+  flags->against.clear();
+  if (NeedsMpirun(flags->bench)) RM_RETURN_IF_ERROR(Mpirun(MpirunOptions(), {}, {}).status());
   return CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes());
+}
+
+// Measures as one rank; rank 0 prints what comes out, as it comes or, as JSON, in the end.
+absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
+  const Machine machine = DescribeMachine();
+  const std::string commit = GetBuildStamp().commit();
+  const bool table = seat.rank == 0 && !flags.json;
+  std::vector<AllReduceResult> results;
+  RM_RETURN_IF_ERROR(RunAllReduceRank(flags.bench, seat, [&](const AllReduceResult& result) {
+    results.push_back(result);
+    if (!table) return;
+    if (results.size() == 1) std::fputs(AllReduceTableHead(flags.bench, machine, commit).c_str(), stdout);
+    std::fputs(AllReduceTableRows(flags.bench, result).c_str(), stdout);
+    std::fflush(stdout);
+  }));
+  if (seat.rank != 0) return absl::OkStatus();
+  std::printf("%s", flags.json ? (AllReduceJson(flags.bench, results, machine, commit) + "\n").c_str()
+                               : AllReduceTableNote(flags.bench).c_str());
+  return absl::OkStatus();
 }
 
 // The part of a rank that another process leads, which says what happened.
 absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  const BenchSeat seat{flags.rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
-  return RunAllReduceRank(flags.bench, seat, [](const AllReduceResult&) {});
+  BenchSeat seat{flags.rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
+  if (seat.rank < 0) {
+    DieWithParent();
+    seat.rank = environment.rank.value_or(0);
+  }
+  return Measure(flags, seat);
 }
 
 absl::Status LeadAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
-  const Machine machine = DescribeMachine();
-  const std::string commit = GetBuildStamp().commit();
-  std::vector<AllReduceResult> results;
-  const auto sink = [&](const AllReduceResult& result) {
-    results.push_back(result);
-    if (flags.json) return;
-    std::fputs(AllReduceTableRows(flags.bench, result).c_str(), stdout);
-    std::fflush(stdout);
-  };
-  if (!flags.json) std::fputs(AllReduceTableHead(flags.bench, machine, commit).c_str(), stdout);
   BenchLaunch launch;
   launch.ranks = flags.bench.workers;
   launch.fingerprint = fingerprint;
   launch.arguments = ArgumentsOf(flags);
+  if (NeedsMpirun(flags.bench)) {
+    launch.mpirun_transport = flags.bench.transports[0];
+    if (flags.json) launch.arguments.push_back("--json");
+  }
   launch.interrupted = &InterruptFlag();
-  RM_RETURN_IF_ERROR(LeadBench(
-      launch, [&](const BenchSeat& seat) { return RunAllReduceRank(flags.bench, seat, sink); }));
-  std::printf("%s", flags.json ? (AllReduceJson(flags.bench, results, machine, commit) + "\n").c_str()
-                               : AllReduceTableNote(flags.bench).c_str());
-  return absl::OkStatus();
+  return LeadBench(launch, [&](const BenchSeat& seat) { return Measure(flags, seat); });
 }
 
 int RunAllReduce(AllReduceFlags flags) {
@@ -114,6 +139,13 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
   CLI::App* command = bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
   command->footer(kAllReduceFooter);
   auto flags = std::make_shared<AllReduceFlags>();
+  command->add_option("--engine", flags->bench.engines, "who sums: ringmaster, mpi, gloo, nccl; comma-separated")
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->capture_default_str();
+  command->add_option("--against", flags->against, "engines beside it, each with its best algorithm")
+      ->delimiter(',')
+      ->type_name("NAMES");
   command->add_option("--transport", flags->bench.transports, "one or more, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
@@ -135,7 +167,8 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
   command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_option("--burst", flags->bench.burst, "calls behind one barrier; 0: 4 MiB of them, 1 to 16")
+  command->add_option("--burst", flags->bench.bursts, "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")
+      ->delimiter(',')
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");

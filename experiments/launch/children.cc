@@ -26,7 +26,8 @@ std::string Describe(int wait_status) {
 }
 
 // Runs between fork and exec: async-signal-safe calls only.
-[[noreturn]] void BecomeChild(int input, pid_t parent, char* const argv[], char* const envp[]) {
+[[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent, char* const argv[],
+                              char* const envp[]) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
@@ -36,29 +37,31 @@ std::string Describe(int wait_status) {
   } else {
     dup2(input, STDIN_FILENO);
   }
-  dup2(STDERR_FILENO, STDOUT_FILENO);
+  if (!program.keeps_output) dup2(STDERR_FILENO, STDOUT_FILENO);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  execve("/proc/self/exe", argv, envp);
+  execve(program.path.c_str(), argv, envp);
   _exit(127);
 }
 
 }  // namespace
 
+void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 Children::~Children() { WaitOrKill(absl::InfinitePast()); }
 
-absl::Status Children::Start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                             const std::string& input) {
+absl::Status Children::Start(const ChildProgram& program) {
+  const std::string& input = program.input;
   if (input.size() > kPipeCapacity) {
     return absl::InvalidArgumentError(absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
   }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::UnavailableError(absl::StrCat("pipe: ", strerror(errno)));
-  std::vector<std::string> names = environment;
+  std::vector<std::string> names = program.environment;
   for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(*entry);
   std::vector<char*> argv = {const_cast<char*>("ringmaster")};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : program.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
   for (const std::string& name : names) envp.push_back(const_cast<char*>(name.c_str()));
@@ -66,7 +69,7 @@ absl::Status Children::Start(const std::vector<std::string>& arguments, const st
 
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) BecomeChild(ends[0], parent, argv.data(), envp.data());
+  if (pid == 0) BecomeChild(program, ends[0], parent, argv.data(), envp.data());
   close(ends[0]);
   if (pid < 0) {
     const int error = errno;

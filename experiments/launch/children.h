@@ -13,6 +13,18 @@
 
 namespace ringmaster {
 
+// What a child process runs.
+struct ChildProgram {
+  std::string path = "/proc/self/exe";           // this very program
+  std::vector<std::string> arguments;            // without argv[0]
+  std::vector<std::string> environment;          // "NAME=value", added to this process's
+  std::string input;                             // its standard input, at most 64 KiB
+  bool keeps_output = false;                     // writes to this one's standard output, not to its standard error
+};
+
+// Lets this process die with its parent: for the ranks of a launcher that Children started, which they would outlive.
+void DieWithParent();
+
 // Processes this one has started. None outlives it: each dies with the thread that started it, and the destructor
 // kills and reaps what is left. One thread.
 class Children {
@@ -22,11 +34,8 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  // Starts this very program with `arguments` (without argv[0]) and `environment` ("NAME=value") added to this process's;
-  // `input` (at most 64 KiB) is its standard input, its standard output is this one's standard error.
-  // Terminal signals do not reach it: whoever started it decides.
-  absl::Status Start(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                     const std::string& input);
+  // Starts `program`. Terminal signals do not reach it: whoever started it decides.
+  absl::Status Start(const ChildProgram& program);
 
   // Reaps what has ended: (index in order of Start, a description such as "exit code 1" or "signal 9 (Killed)").
   std::vector<std::pair<int, std::string>> Reap();

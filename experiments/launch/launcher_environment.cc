@@ -29,13 +29,18 @@ absl::StatusOr<std::optional<int>> Number(const char* name, int largest = std::n
   return std::optional<int>(value);
 }
 
+// The first of two variables that is set.
+absl::StatusOr<std::optional<int>> NumberOf(const char* name, const char* else_name) {
+  return Variable(name) ? Number(name) : Number(else_name);
+}
+
 }  // namespace
 
 absl::StatusOr<LauncherEnvironment> ReadLauncherEnvironment() {
   LauncherEnvironment environment;
-  RM_ASSIGN_OR_RETURN(environment.rank, Number("RANK"));
-  RM_ASSIGN_OR_RETURN(environment.world_size, Number("WORLD_SIZE"));
-  RM_ASSIGN_OR_RETURN(environment.local_rank, Number("LOCAL_RANK"));
+  RM_ASSIGN_OR_RETURN(environment.rank, NumberOf("RANK", "OMPI_COMM_WORLD_RANK"));
+  RM_ASSIGN_OR_RETURN(environment.world_size, NumberOf("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"));
+  RM_ASSIGN_OR_RETURN(environment.local_rank, NumberOf("LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"));
   const std::optional<std::string> address = Variable("MASTER_ADDR");
   RM_ASSIGN_OR_RETURN(const std::optional<int> port, Number("MASTER_PORT", 65535));
   if (address && port) {
@@ -46,6 +51,7 @@ absl::StatusOr<LauncherEnvironment> ReadLauncherEnvironment() {
   environment.token = Variable(kTokenVariable);
   environment.default_data_dir =
       DefaultDataDir(Variable("XDG_CACHE_HOME").value_or(""), Variable("HOME").value_or(""));
+  environment.search_path = Variable("PATH").value_or("");
   return environment;
 }
 

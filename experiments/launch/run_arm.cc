@@ -31,13 +31,13 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
   for (int32_t process = 0; process < processes; ++process) {
-    std::vector<std::string> arguments = {"node",          "-",        "--joins",
-                                          "--rank",        absl::StrCat(process),
-                                          "--world-size",  absl::StrCat(processes),
-                                          "--coordinator", endpoint,
-                                          "--device",      absl::StrCat(options.device)};
-    if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
-    const absl::Status started = children->Start(arguments, {absl::StrCat(kTokenVariable, "=", token)}, text);
+    ChildProgram program;
+    program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
+                         "--coordinator", endpoint, "--device", absl::StrCat(options.device)};
+    if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    program.environment = {absl::StrCat(kTokenVariable, "=", token)};
+    program.input = text;
+    const absl::Status started = children->Start(program);
     if (!started.ok()) return started;
   }
   return absl::OkStatus();

@@ -2,12 +2,14 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/engine/engines.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/program.h"
@@ -65,6 +67,67 @@ TEST(Bench, WorkersPushToServersOfTheirOwnAndBesideThemAndPullWhatTheyAddUp) {
       EXPECT_NEAR(row["total_payload_gbps"], 4 * bytes / row["time_us"].get<double>() / 1e3, 1e-9);
     }
     EXPECT_EQ(json["ratios"].size(), 2u);
+  }
+}
+
+// Why this build lacks an engine; empty where it has it.
+std::string Missing(const char* engine) { return std::string(CheckEngine(engine).message()); }
+
+TEST(Bench, OpenMpiAndGlooSumInTheSameProcessesEachWithItsBestAlgorithm) {
+  if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
+  if (!Missing("gloo").empty()) GTEST_SKIP() << Missing("gloo");
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--against", "mpi,gloo", "--workers", "3", "--transport", "tcp", "--sizes",
+                  "4KiB,1000004", "--burst", "1,2", "--iterations", "4", "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const auto json = nlohmann::json::parse(bench.out);
+  ASSERT_EQ(json["rows"].size(), 12u) << bench.out;  // 2 sizes, 2 bursts, 3 engines
+  for (size_t i = 0; i < 12; i += 3) {
+    EXPECT_EQ(json["rows"][i]["engine"], "ringmaster");
+    const auto& mpi = json["rows"][i + 1];
+    EXPECT_EQ(mpi["engine"], "mpi");
+    EXPECT_EQ(mpi["transport_ran"], "self,tcp");
+    EXPECT_EQ(mpi["calibration_us"].size(), 7u) << "the algorithms of Open MPI cannot be chosen";
+    const auto& gloo = json["rows"][i + 2];
+    EXPECT_EQ(gloo["engine"], "gloo");
+    EXPECT_EQ(gloo["calibration_us"].size(), 5u);
+    for (const auto& peer : {mpi, gloo}) {
+      double least = 1e99;
+      for (const auto& [algorithm, time_us] : peer["calibration_us"].items()) least = std::min<double>(least, time_us);
+      EXPECT_EQ(peer["calibration_us"][peer["collective_ran"].get<std::string>()], least);
+      EXPECT_EQ(peer["check"], "ok");
+    }
+  }
+  ASSERT_EQ(json["ratios"].size(), 8u);
+  EXPECT_NE(json["ratios"][0]["best_peer"], json["ratios"][1]["best_peer"]);
+}
+
+TEST(Bench, MpiBesideTwoTransportsIsRefused) {
+  if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
+  const Finished bench = RunProgram({"bench", "allreduce", "--against", "mpi", "--transport", "tcp,shm"});
+  EXPECT_EQ(bench.exit_code, 2);
+  EXPECT_THAT(bench.err, HasSubstr("name one transport"));
+}
+
+TEST(Bench, ARankUnderMpirunThatDiesEndsTheBenchmarkAndLeavesNobodyBehind) {
+  if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
+  Program bench({"bench", "allreduce", "--engine", "mpi", "--sizes", "1MiB", "--iterations", "1000000"});
+  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  std::vector<pid_t> mpirun;
+  std::vector<pid_t> ranks;
+  while (ranks.size() < 2 && absl::Now() < deadline) {
+    mpirun = ChildrenOf(bench.pid());
+    if (!mpirun.empty()) ranks = ChildrenOf(mpirun[0]);
+  }
+  ASSERT_EQ(ranks.size(), 2u);
+  kill(ranks[1], SIGKILL);
+  const Finished finished = bench.Wait(absl::Minutes(1));
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.err, testing::AnyOf(HasSubstr("worker/"), HasSubstr("mpirun")));
+  for (const pid_t rank : ranks) {
+    while (kill(rank, 0) == 0 && absl::Now() < deadline) {
+    }
+    EXPECT_NE(kill(rank, 0), 0) << "process " << rank << " is still there";
   }
 }
 

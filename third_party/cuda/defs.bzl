@@ -58,7 +58,7 @@ def _without_toolkit(name, visibility):
     )
     native.filegroup(name = name, srcs = [name + ".left_out.txt"], visibility = visibility)
 
-def cuda_shared_library(name, srcs, hdrs = [], deps = [], visibility = None):
+def cuda_shared_library(name, srcs, hdrs = [], deps = [], libraries = "@cuda//:cuda", visibility = None):
     """`lib<name>.so` from CUDA and C++ sources; `name` stands for the file in `data` attributes.
 
     Without a toolkit `name` holds no library, only a note that says why, which building it also prints.
@@ -68,6 +68,7 @@ def cuda_shared_library(name, srcs, hdrs = [], deps = [], visibility = None):
       srcs: .cu and .cc files; both are compiled by nvcc, so both may include CUDA's headers.
       hdrs: headers of this library.
       deps: cc_library targets the sources include and need; they are linked in.
+      libraries: what of the toolkit is linked: "@cuda//:cuda", or "@cuda//:cudart" alone.
       visibility: of `name`.
     """
     if not CUDA_FOUND:
@@ -81,6 +82,6 @@ def cuda_shared_library(name, srcs, hdrs = [], deps = [], visibility = None):
         name = "lib" + name + ".so",
         srcs = objects,
         linkshared = True,
-        deps = deps + ["@cuda//:cuda"],
+        deps = deps + [libraries],
     )
     native.filegroup(name = name, srcs = ["lib" + name + ".so"], visibility = visibility)

@@ -1,4 +1,5 @@
-"""Finds the CUDA Toolkit and writes it down as @cuda: defs.bzl (constants) and :cuda (what to link).
+"""Finds the CUDA Toolkit and writes it down as @cuda: defs.bzl (constants, whether NCCL is there too) and :cuda (what to
+link).
 
 The toolkit is CUDA_HOME where that is set, else /usr/local/cuda. RINGMASTER_CUDA=0 leaves it out although it is there,
 for builds that have no use for it. Without a toolkit everything still builds; see cuda_shared_library in defs.bzl.
@@ -12,12 +13,19 @@ CUDA_FOUND = {found}
 CUDA_HOME = {home}
 CUDA_VERSION = {version}
 CUDA_MISSING_REASON = {reason}
+NCCL_FOUND = {nccl}
 '''
 
 _BUILD = """# Written by //third_party/cuda:repository.bzl.
 cc_library(
     name = "cuda",
     linkopts = {linkopts},
+    visibility = ["//visibility:public"],
+)
+
+cc_library(
+    name = "cudart",
+    linkopts = {cudart_linkopts},
     visibility = ["//visibility:public"],
 )
 """
@@ -47,13 +55,15 @@ def _cuda_toolkit_impl(repository_ctx):
     home = repository_ctx.os.environ.get("CUDA_HOME", "") or "/usr/local/cuda"
     version, reason = _inspect(repository_ctx, home)
     lib = home + "/lib64"
-    linkopts = [] if version == None else ["-L" + lib, "-lcublas", "-lcudart", "-Wl,-rpath," + lib]
-    repository_ctx.file("BUILD", _BUILD.format(linkopts = repr(linkopts)))
+    cudart = [] if version == None else ["-L" + lib, "-lcudart", "-Wl,-rpath," + lib]
+    linkopts = [] if version == None else ["-L" + lib, "-lcublas"] + cudart[1:]
+    repository_ctx.file("BUILD", _BUILD.format(linkopts = repr(linkopts), cudart_linkopts = repr(cudart)))
     repository_ctx.file("defs.bzl", _DEFS.format(
         found = version != None,
         home = repr(home),
         version = repr(version or ""),
         reason = repr(reason or ""),
+        nccl = version != None and repository_ctx.path(home + "/include/nccl.h").exists,
     ))
 
 cuda_toolkit = repository_rule(

@@ -10,7 +10,8 @@ readonly BUILD_PACKAGES=(
   libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-readonly TEST_PACKAGES=(libgmock-dev libgtest-dev)
+# The last two are collective libraries that the program uses where it finds them (common/engine).
+readonly TEST_PACKAGES=(libgmock-dev libgtest-dev libgloo-dev libopenmpi-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

@@ -42,6 +42,14 @@ _LIBRARIES = {
     "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 
+# What the program can do without: name: (-l flags, a header that must exist). Nothing is built for a library that is
+# missing; @system//:optional.bzl says which are there.
+_OPTIONAL = {
+    "gloo": (["-lgloo"], "gloo/allreduce.h"),
+    # Of Open MPI alone: MPICH has no such header.
+    "mpi": (["-lmpi"], "mpi/mpi-ext.h"),
+}
+
 _FOUND = """
 cc_library(
     name = "{name}",
@@ -79,19 +87,26 @@ def _link_flags(repository_ctx, modules, flags):
     result = repository_ctx.execute(["pkg-config", "--libs"] + modules)
     return _unique_flags(result.stdout) if result.return_code == 0 else None
 
+def _has_header(repository_ctx, header):
+    return repository_ctx.path("/usr/include/" + header).exists or \
+           repository_ctx.path("/usr/include/x86_64-linux-gnu/" + header).exists
+
 def _system_libraries_impl(repository_ctx):
     # Installing a package later must be noticed: dpkg rewrites this file.
     repository_ctx.path("/var/lib/dpkg/status")
     build = ["# Written by //third_party/system:repository.bzl."]
     for name, (modules, flags, header, package) in _LIBRARIES.items():
-        found = repository_ctx.path("/usr/include/" + header).exists or \
-                repository_ctx.path("/usr/include/x86_64-linux-gnu/" + header).exists
-        linkopts = _link_flags(repository_ctx, modules, flags) if found else None
+        linkopts = _link_flags(repository_ctx, modules, flags) if _has_header(repository_ctx, header) else None
         if linkopts == None:
             build.append(_MISSING.format(name = name, package = package))
         else:
             build.append(_FOUND.format(name = name, linkopts = repr(linkopts)))
+    optional = {}
+    for name, (linkopts, header) in _OPTIONAL.items():
+        optional[name] = _has_header(repository_ctx, header)
+        build.append(_FOUND.format(name = name, linkopts = repr(linkopts if optional[name] else [])))
     repository_ctx.file("BUILD", "\n".join(build))
+    repository_ctx.file("optional.bzl", "# Written by //third_party/system:repository.bzl.\nFOUND = " + repr(optional) + "\n")
 
 system_libraries = repository_rule(
     implementation = _system_libraries_impl,

@@ -46,23 +46,37 @@ TEST(BenchTable, BandwidthsAreThoseOfNcclTests) {
   EXPECT_DOUBLE_EQ(figures.bus_gbps, 3);        // times 2 * 3 / 4
 }
 
-TEST(BenchTable, EveryContenderHasARowAndTheFirstOfTwoTheRatio) {
-  const AllReduceBench bench = TwoTransports();
+TEST(BenchTable, EveryContenderHasARowAndAllButTheFirstItsRatioToIt) {
+  AllReduceBench bench = TwoTransports();
+  bench.transports.push_back("grpc");
   const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
-  ASSERT_EQ(rows.size(), 3u);
-  EXPECT_THAT(rows[0], HasSubstr("1048576      262144  float32  shm        ring"));
-  EXPECT_THAT(rows[0], HasSubstr("ok   2.50  2.50 to 2.50"));
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_THAT(rows[0], HasSubstr("1048576      262144  float32      4  ringmaster  shm         ring"));
+  EXPECT_THAT(rows[0], Not(HasSubstr(" to ")));
   EXPECT_THAT(rows[1], HasSubstr("tcp"));
   EXPECT_THAT(rows[1], HasSubstr("500.0       250.0"));
-  EXPECT_THAT(rows[1], Not(HasSubstr("to")));
-  EXPECT_THAT(AllReduceTableNote(bench), HasSubstr("time of tcp ring over time of shm ring"));
+  EXPECT_THAT(rows[1], HasSubstr("ok   2.50  2.50 to 2.50"));
+  EXPECT_THAT(rows[2], HasSubstr("ok   6.25  6.25 to 6.25"));
+  EXPECT_THAT(AllReduceTableNote(bench), HasSubstr("time of the row over time of shm ring"));
 }
 
-TEST(BenchTable, ThereIsNoRatioOfOneOrThree) {
+TEST(BenchTable, OfEnginesBesideOursTheFastestIsMarkedAndNamesItsAlgorithm) {
   AllReduceBench bench = TwoTransports();
   bench.transports = {"tcp"};
-  EXPECT_THAT(AllReduceTableHead(bench, Machine(), "abc"), Not(HasSubstr("ratio")));
-  bench.transports = {"tcp", "shm", "grpc"};
+  bench.engines = {kOwnEngine, "mpi", "gloo"};
+  AllReduceResult result = ResultOf(bench);
+  result.contenders[1].transport_ran = "self,tcp";
+  result.contenders[1].collective_ran = "rabenseifner";
+  result.contenders[2].times_us = {150, 300, 200};
+  const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, result), '\n');
+  EXPECT_THAT(rows[1], HasSubstr("mpi         self,tcp    rabenseifner "));
+  EXPECT_THAT(rows[1], Not(HasSubstr("best peer")));
+  EXPECT_THAT(rows[2], HasSubstr("ok   1.00  1.00 to 1.50  best peer"));
+}
+
+TEST(BenchTable, ThereIsNoRatioOfOne) {
+  AllReduceBench bench = TwoTransports();
+  bench.transports = {"tcp"};
   EXPECT_THAT(AllReduceTableHead(bench, Machine(), "abc"), Not(HasSubstr("ratio")));
   EXPECT_EQ(AllReduceTableNote(bench), "");
   EXPECT_THAT(AllReduceTableRows(bench, ResultOf(bench)), Not(HasSubstr(" to ")));
@@ -72,10 +86,10 @@ TEST(BenchTable, ColumnsStandUnderTheirHeads) {
   const AllReduceBench bench = TwoTransports();
   const std::vector<std::string> head = absl::StrSplit(AllReduceTableHead(bench, Machine(), "abc"), '\n');
   const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
-  for (const char* name : {"size", "count", "time", "least", "algbw", "busbw", "check", "ratio"}) {
+  for (const char* name : {"size", "count", "calls", "time", "least", "algbw", "busbw", "check", "ratio"}) {
     const size_t end = head[1].find(name) + std::string(name).size();
-    EXPECT_NE(rows[0][end - 1], ' ') << name;
-    EXPECT_EQ(rows[0][end], ' ') << name;
+    EXPECT_NE(rows[1][end - 1], ' ') << name;
+    EXPECT_EQ(rows[1][end], ' ') << name;
   }
 }
 
@@ -101,12 +115,10 @@ TEST(BenchTable, JsonHasARowAContenderAndTheRatioOfTwo) {
 }
 
 TEST(AllReduceBench, ABurstReducesAboutFourMebibytesUnlessItIsGiven) {
-  AllReduceBench bench;
-  EXPECT_EQ(BurstOf(bench, 4096), 16);
-  EXPECT_EQ(BurstOf(bench, 1 << 20), 4);
-  EXPECT_EQ(BurstOf(bench, 64 << 20), 1);
-  bench.burst = 3;
-  EXPECT_EQ(BurstOf(bench, 64 << 20), 3);
+  EXPECT_EQ(BurstOf(0, 4096), 16);
+  EXPECT_EQ(BurstOf(0, 1 << 20), 4);
+  EXPECT_EQ(BurstOf(0, 64 << 20), 1);
+  EXPECT_EQ(BurstOf(3, 64 << 20), 3);
 }
 
 TEST(AllReduceBench, NamesThatAreUnknownOrTwiceAreRefusedWithTheKnownOnes) {
@@ -122,6 +134,41 @@ TEST(AllReduceBench, NamesThatAreUnknownOrTwiceAreRefusedWithTheKnownOnes) {
   bench.transports = {"tcp"};
   bench.collectives = {"rings"};
   EXPECT_THAT(error(bench), HasSubstr("--collective \"rings\" is unknown"));
+}
+
+TEST(BenchTable, JsonHasTheRatioOfEveryEngineOverEachOfOurs) {
+  AllReduceBench bench = TwoTransports();
+  bench.transports = {"tcp"};
+  bench.collectives = {"ring", "direct"};
+  bench.engines = {kOwnEngine, "gloo"};
+  AllReduceResult result = ResultOf(bench);
+  result.contenders[2].calibration = {{"ring", 12.5}, {"bcube", 13}};
+  const auto json = nlohmann::json::parse(AllReduceJson(bench, {result}, Machine(), "abc"));
+  ASSERT_EQ(json["ratios"].size(), 2u);
+  EXPECT_EQ(json["ratios"][1]["ours"], "tcp direct");
+  EXPECT_EQ(json["ratios"][1]["theirs"], "gloo");
+  EXPECT_EQ(json["ratios"][1]["best_peer"], true);
+  EXPECT_EQ(json["rows"][2]["calibration_us"]["bcube"], 13);
+}
+
+TEST(AllReduceBench, OurOwnContendersComeFirstAndOtherEnginesOnce) {
+  AllReduceBench bench = TwoTransports();
+  bench.engines = {"gloo", kOwnEngine};
+  const std::vector<BenchContender> contenders = ContendersOf(bench);
+  ASSERT_EQ(contenders.size(), 3u);
+  EXPECT_EQ(contenders[1].transport, "tcp");
+  EXPECT_EQ(contenders[2].engine, "gloo");
+  EXPECT_FALSE(NeedsMpirun(bench));
+  bench.engines = {"mpi"};
+  EXPECT_EQ(ContendersOf(bench).size(), 1u);
+  EXPECT_TRUE(NeedsMpirun(bench));
+}
+
+TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
+  AllReduceBench bench = TwoTransports();
+  bench.engines = {kOwnEngine, "mpl"};
+  EXPECT_THAT(std::string(CheckAllReduceBench(bench, 0).message()),
+              HasSubstr("\"mpl\" is unknown; known: ringmaster, mpi, gloo, nccl"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {

@@ -13,7 +13,8 @@ class LauncherEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", kTokenVariable,
-                             "XDG_CACHE_HOME", "HOME"}) {
+                             "XDG_CACHE_HOME", "HOME", "OMPI_COMM_WORLD_RANK",
+                             "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"}) {
       unsetenv(name);
     }
   }
@@ -28,6 +29,18 @@ TEST_F(LauncherEnvironmentTest, SaysNothingWhereNothingIsSet) {
   EXPECT_FALSE(environment->local_rank.has_value());
   EXPECT_FALSE(environment->coordinator.has_value());
   EXPECT_FALSE(environment->token.has_value());
+}
+
+TEST_F(LauncherEnvironmentTest, MpirunsVariablesStandInForThoseThatAreNotSet) {
+  Set("OMPI_COMM_WORLD_RANK", "2");
+  Set("OMPI_COMM_WORLD_SIZE", "4");
+  Set("OMPI_COMM_WORLD_LOCAL_RANK", "1");
+  Set("WORLD_SIZE", "8");
+  const auto environment = ReadLauncherEnvironment();
+  ASSERT_TRUE(environment.ok()) << environment.status();
+  EXPECT_EQ(environment->rank, 2);
+  EXPECT_EQ(environment->world_size, 8);
+  EXPECT_EQ(environment->local_rank, 1);
 }
 
 TEST_F(LauncherEnvironmentTest, ReadsEveryVariable) {

@@ -1,0 +1,197 @@
+// libringmaster_mpi.so: MPI_Allreduce of Open MPI.
+
+// The C++ bindings of MPI-2 are not part of it any more.
+#define OMPI_SKIP_MPICXX 1
+#include <mpi/mpi.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "common/engine/engine.h"
+#include "common/engine/export.h"
+
+namespace ringmaster {
+namespace {
+
+// How long a call may go on after Abort. MPI cannot be told to give one up.
+constexpr absl::Duration kAbortGrace = absl::Seconds(1);
+
+// Of the segmented ring, as Open MPI's own decision takes it.
+constexpr int kSegmentBytes = 1 << 20;
+
+// Open MPI's numbers (coll_tuned_allreduce_algorithm) are the indices.
+const std::vector<std::string>& AllAlgorithms() {
+  static const auto* const kNames = new std::vector<std::string>{
+      "default", "basic_linear", "nonoverlapping", "recursive_doubling", "ring", "segmented_ring", "rabenseifner"};
+  return *kNames;
+}
+
+absl::Status StatusOf(int code, absl::string_view what) {
+  if (code == MPI_SUCCESS) return absl::OkStatus();
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  return absl::UnavailableError(absl::StrCat(what, ": ", text));
+}
+
+// A control variable of Open MPI's, an int.
+class ControlVariable {
+ public:
+  // `name` without the framework's own prefix; not ok() where this MPI has no such variable.
+  explicit ControlVariable(const char* name) {
+    int index = 0;
+    int count = 0;
+    ok_ = MPI_T_cvar_get_index(name, &index) == MPI_SUCCESS &&
+          MPI_T_cvar_handle_alloc(index, nullptr, &handle_, &count) == MPI_SUCCESS && count == 1;
+  }
+  bool ok() const { return ok_; }
+  int Get() {
+    int value = 0;
+    return ok_ && MPI_T_cvar_read(handle_, &value) == MPI_SUCCESS ? value : 0;
+  }
+  bool Set(int value) { return ok_ && MPI_T_cvar_write(handle_, &value) == MPI_SUCCESS && Get() == value; }
+
+ private:
+  bool ok_ = false;
+  MPI_T_cvar_handle handle_ = nullptr;
+};
+
+std::string StringVariable(const char* name) {
+  int index = 0;
+  int count = 0;
+  MPI_T_cvar_handle handle = nullptr;
+  if (MPI_T_cvar_get_index(name, &index) != MPI_SUCCESS) return "";
+  if (MPI_T_cvar_handle_alloc(index, nullptr, &handle, &count) != MPI_SUCCESS) return "";
+  std::string value(static_cast<size_t>(count) + 1, '\0');
+  if (MPI_T_cvar_read(handle, value.data()) != MPI_SUCCESS) value.clear();
+  MPI_T_cvar_handle_free(&handle);
+  return value.c_str();
+}
+
+class MpiEngine : public Engine {
+ public:
+  // MPI is there once in a process, from MPI_Init to MPI_Finalize.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineSeat& seat) {
+    int initialized = 0;
+    MPI_Initialized(&initialized);
+    if (initialized) {
+      return absl::FailedPreconditionError("MPI is initialized once in a process, and it has been already");
+    }
+    int provided = 0;
+    RM_RETURN_IF_ERROR(StatusOf(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread"));
+    if (provided < MPI_THREAD_SERIALIZED) {
+      return absl::FailedPreconditionError(
+          "this MPI was built without threads, and the exchange runs on a thread of its own; use Debian's Open MPI");
+    }
+    // Its control variables are an interface of their own.
+    RM_RETURN_IF_ERROR(StatusOf(MPI_T_init_thread(MPI_THREAD_SERIALIZED, &provided), "MPI_T_init_thread"));
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    int rank = 0;
+    int ranks = 0;
+    RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank"));
+    RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_size(MPI_COMM_WORLD, &ranks), "MPI_Comm_size"));
+    if (rank != seat.rank || ranks != seat.ranks) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("MPI says rank ", rank, " of ", ranks, ", expected rank ", seat.rank, " of ", seat.ranks,
+                       "; start the ranks with mpirun -n ", seat.ranks, ", in the order of their ranks"));
+    }
+    return std::unique_ptr<Engine>(new MpiEngine);
+  }
+
+  ~MpiEngine() override {
+    if (reaper_.joinable()) reaper_.join();
+  }
+
+  std::string library() const override { return library_; }
+  std::string wire() const override { return wire_; }
+  absl::Span<const std::string> algorithms() const override { return algorithms_; }
+
+  absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) override {
+    if (data.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
+      return absl::InvalidArgumentError(absl::StrCat("MPI_Allreduce of ", data.size(), " floats, at most ",
+                                                     std::numeric_limits<int>::max(), "; use smaller buckets"));
+    }
+    RM_RETURN_IF_ERROR(MakeCommunicator(algorithm));
+    RM_RETURN_IF_ERROR(SetCalling(true));
+    const int code = MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()), MPI_FLOAT, MPI_SUM,
+                                   communicators_[algorithm]);
+    RM_RETURN_IF_ERROR(SetCalling(false));
+    return StatusOf(code, absl::StrCat("MPI_Allreduce by ", algorithms_[algorithm]));
+  }
+
+  void Abort(const absl::Status& why) override {
+    absl::MutexLock lock(&mutex_);
+    if (!aborted_.ok() || why.ok()) return;
+    aborted_ = why;
+    if (!calling_) return;
+    reaper_ = std::thread([this] {
+      absl::MutexLock lock(&mutex_);
+      const auto returned = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !calling_; };
+      if (!mutex_.AwaitWithTimeout(absl::Condition(&returned), kAbortGrace)) std::_Exit(1);
+    });
+  }
+
+  absl::Status Finish() override {
+    MPI_T_finalize();
+    return StatusOf(MPI_Finalize(), "MPI_Finalize");
+  }
+
+ private:
+  MpiEngine() : communicators_(AllAlgorithms().size(), MPI_COMM_NULL) {
+    char version[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+    int length = 0;
+    MPI_Get_library_version(version, &length);
+    const std::string full = version;  // "Open MPI v4.1.4, package: ..."
+    library_ = full.substr(0, full.find(','));
+    wire_ = StringVariable("btl");
+    if (wire_.empty()) wire_ = "its own choice";
+    algorithms_ = AllAlgorithms();
+    // Its algorithms are its own choice unless it was started with coll_tuned_use_dynamic_rules.
+    if (ControlVariable("coll_tuned_use_dynamic_rules").Get() == 0 || !algorithm_.ok()) algorithms_.resize(1);
+  }
+
+  // A communicator keeps the algorithm that was asked for when it was made.
+  absl::Status MakeCommunicator(int32_t algorithm) {
+    if (communicators_[algorithm] != MPI_COMM_NULL) return absl::OkStatus();
+    if (algorithms_.size() > 1 && !(algorithm_.Set(algorithm) && segment_bytes_.Set(kSegmentBytes))) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("Open MPI does not take algorithm ", algorithm, " (", algorithms_[algorithm], ")"));
+    }
+    RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_dup(MPI_COMM_WORLD, &communicators_[algorithm]), "MPI_Comm_dup"));
+    MPI_Comm_set_errhandler(communicators_[algorithm], MPI_ERRORS_RETURN);
+    return absl::OkStatus();
+  }
+
+  absl::Status SetCalling(bool calling) {
+    absl::MutexLock lock(&mutex_);
+    calling_ = calling;
+    return aborted_;
+  }
+
+  std::string library_;
+  std::string wire_;
+  std::vector<std::string> algorithms_;
+  std::vector<MPI_Comm> communicators_;  // by algorithm, made when it is first asked for
+  ControlVariable algorithm_{"coll_tuned_allreduce_algorithm"};
+  ControlVariable segment_bytes_{"coll_tuned_allreduce_algorithm_segmentsize"};
+
+  absl::Mutex mutex_;
+  bool calling_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
+  std::thread reaper_;  // ends the process when a call outlives Abort
+};
+
+}  // namespace
+}  // namespace ringmaster
+
+RINGMASTER_EXPORT_ENGINE(ringmaster::MpiEngine::Create)
