@@ -12,6 +12,9 @@
 namespace ringmaster {
 namespace {
 
+// Floats of a sum that are added and applied at once: they stay in the first cache between the two.
+constexpr size_t kBlock = 4096;
+
 absl::Status Invalid(const Push& push, const std::string& what) {
   return absl::InvalidArgumentError(
       absl::StrCat("push from worker/", push.worker, " step=", push.step, " part=", push.part, ": ", what));
@@ -47,7 +50,10 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
     begin += count;
   }
   RM_CHECK(begin == static_cast<int64_t>(weights_.size()));
-  if (sums_) sum_.resize(weights_.size());
+  // The sum of two is never written where it can go straight into an update.
+  if (plan_.contributions_per_update > 2 || (update_->clips() && plan_.workers > 1)) sum_.resize(weights_.size());
+  if (plan_.contributions_per_update > 1) block_.resize(kBlock);
+  updated_.reserve(parts_.size());
   versions_.assign(parts_.size(), 0);
   staleness_histogram_.assign(1, 0);
   parked_.resize(plan_.workers);
@@ -86,9 +92,11 @@ absl::Status ShardCore::Check(const Push& push) const {
 absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
   RM_RETURN_IF_ERROR(Check(push));
   const int64_t slowest = clocks_.slowest();
+  updated_.clear();
   if (!sums_) {
     Count(push);
     ApplyUpdate(push.part, push.gradient, 1);
+    updated_.push_back(push.part);
     clocks_.PartApplied(push.worker, push.part);
   } else {
     parts_[push.part].waiting[push.worker] = push;
@@ -100,50 +108,78 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
 
 void ShardCore::AddPrefix(int32_t part_index) {
   Part& part = parts_[part_index];
-  const absl::Span<float> sum = SumOf(part);
   for (; part.added < plan_.workers && part.waiting[part.added].has_value(); ++part.added) {
-    const Push& push = *part.waiting[part.added];
-    Count(push);
-    if (part.added == 0) {
-      std::copy(push.gradient.begin(), push.gradient.end(), sum.begin());
-    } else {
-      Add(push.gradient, sum);
-    }
+    const Push push = *part.waiting[part.added];
     part.waiting[part.added].reset();
+    Count(push);
+    const bool last = part.added + 1 == plan_.workers;
+    if (part.added == 0) {
+      part.sum = push.gradient;
+    } else if (last && !update_->clips()) {
+      return UpdateFromSum(part_index, push.gradient, 1);
+    } else {
+      AddToSum(push.gradient, &part);
+    }
   }
   if (part.added == plan_.workers) SumComplete(part_index);
 }
 
-void ShardCore::SumComplete(int32_t part_index) {
-  int32_t first = part_index, last = part_index;
-  float clip = 1;
-  if (update_->clips()) {
-    parts_[part_index].squares = update_->SumOfSquares(parts_[part_index].begin, SumOf(parts_[part_index]));
-    if (++complete_ < static_cast<int32_t>(parts_.size())) return;
-    complete_ = 0;
-    first = 0;
-    last = static_cast<int32_t>(parts_.size()) - 1;
-    double squares = 0;
-    for (const Part& part : parts_) squares += part.squares;
-    clip = update_->ClipFactor(squares);
-  }
-  for (int32_t index = first; index <= last; ++index) {
-    parts_[index].added = 0;
-    ApplyUpdate(index, SumOf(parts_[index]), clip);
-    for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, index);
+void ShardCore::AddToSum(absl::Span<const float> gradient, Part* part) {
+  const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(part->begin, part->count);
+  if (part->added == 1) {
+    WeightedSum(1, part->sum, 1, gradient, sum);
+    part->sum = sum;
+  } else {
+    Add(gradient, sum);
   }
 }
 
-void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip) {
-  const Part& part = parts_[part_index];
+void ShardCore::SumComplete(int32_t part_index) {
+  if (!update_->clips()) return UpdateFromSum(part_index, {}, 1);
+  Part& complete = parts_[part_index];
+  complete.squares = update_->SumOfSquares(complete.begin, complete.sum);
+  if (++complete_ < static_cast<int32_t>(parts_.size())) return;
+  complete_ = 0;
+  double squares = 0;
+  for (const Part& part : parts_) squares += part.squares;
+  const float clip = update_->ClipFactor(squares);
+  for (int32_t index = 0; index < static_cast<int32_t>(parts_.size()); ++index) UpdateFromSum(index, {}, clip);
+}
+
+void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip) {
+  Part& part = parts_[part_index];
+  if (last.empty()) {
+    ApplyUpdate(part_index, part.sum, clip);
+  } else {
+    UpdateStep step = NextUpdate(part_index, clip);
+    for (size_t begin = 0; begin < last.size(); begin += kBlock) {
+      const absl::Span<const float> gradient = last.subspan(begin, kBlock);
+      const absl::Span<float> block = absl::MakeSpan(block_).first(gradient.size());
+      WeightedSum(1, part.sum.subspan(begin, kBlock), 1, gradient, block);
+      step.begin = part.begin + static_cast<int64_t>(begin);
+      update_->Apply(step, block, weights_.subspan(step.begin, block.size()));
+    }
+    ++versions_[part_index];
+  }
+  part.added = 0;
+  updated_.push_back(part_index);
+  for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, part_index);
+}
+
+UpdateStep ShardCore::NextUpdate(int32_t part_index, float clip) const {
   UpdateStep step;
-  step.begin = part.begin;
+  step.begin = parts_[part_index].begin;
   step.samples_seen =
       versions_[part_index] * plan_.contributions_per_update * ExactDiv(plan_.global_batch, plan_.workers);
   step.update = versions_[part_index];
   step.clip = clip;
   step.share = static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
-  update_->Apply(step, gradient, weights_.subspan(part.begin, part.count));
+  return step;
+}
+
+void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip) {
+  const Part& part = parts_[part_index];
+  update_->Apply(NextUpdate(part_index, clip), gradient, weights_.subspan(part.begin, part.count));
   ++versions_[part_index];
 }
 

@@ -34,6 +34,7 @@ struct Push {
   int64_t step = 0;   // the worker's clock when it computed it
   int64_t read_version = 0;  // updates of this part in the weights it was computed from
   // Borrowed for the call; where contributions are summed up until versions()[part] > step, when the update is done.
+  // Unchanged.
   absl::Span<const float> gradient;
 };
 
@@ -54,7 +55,8 @@ struct Reply {
 
 // The server as a pure state machine: no threads, no I/O, no clock of its own, so that every interleaving is a unit test.
 // Under BSP contributions are added in rank order, the longest prefix present at a time, whatever their arrival: the
-// update has the bits of ((g0 + g1) + g2) + ..., and is applied on the last. Otherwise each is applied as it comes.
+// update has the bits of ((g0 + g1) + g2) + ..., and is applied on the last, which is added on the way, block by block.
+// Otherwise each is applied as it comes.
 //
 // The learning rate follows the samples seen: an update of a part comes after (updates of that part so far) times
 // contributions_per_update times the samples of one contribution, global_batch / workers.
@@ -86,8 +88,14 @@ class ShardCore {
   // last pull. FailedPrecondition: the worker's last pull is still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
+  // The parts that the last OnPush which was not refused has updated, rising. Under BSP every worker may be sent them.
+  absl::Span<const int32_t> updated() const { return updated_; }
+
   // The shard's arena. Stays in place; read it before the next OnPush.
   absl::Span<const float> weights() const { return weights_; }
+  absl::Span<const float> part_weights(int32_t part) const {
+    return weights_.subspan(parts_[part].begin, parts_[part].count);
+  }
   // Updates applied to each part.
   absl::Span<const int64_t> versions() const { return versions_; }
   // histogram[s]: contributions applied with staleness s (updates of the same part between read and apply).
@@ -104,14 +112,19 @@ class ShardCore {
     int64_t count = 0;
     double squares = 0;                    // with clipping: the sum of squares of a sum that is complete
     int32_t added = 0;                     // ranks 0..added-1 are in the sum; all: it waits for the other parts' sums
+    absl::Span<const float> sum;           // of those: rank 0's gradient itself, or the part's slice of sum_
     std::vector<std::optional<Push>> waiting;  // [workers]; arrived, not yet applied
   };
 
   absl::Status Check(const Push& push) const;
   void AddPrefix(int32_t part_index);
-  // A part's sum is complete: updates it, or, where gradients are clipped, all parts once all sums are.
+  // Adds one contribution to those before it, in the part's slice of sum_.
+  void AddToSum(absl::Span<const float> gradient, Part* part);
+  // The sum of a part is complete: updates the part, or, where gradients are clipped, all parts once all sums are.
   void SumComplete(int32_t part_index);
-  absl::Span<float> SumOf(const Part& part) { return absl::MakeSpan(sum_).subspan(part.begin, part.count); }
+  // The update of a part by its sum, or by its sum and `last`, where that is not empty.
+  void UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip);
+  UpdateStep NextUpdate(int32_t part_index, float clip) const;
   void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip);
   void Count(const Push& push);
   // The clock that the slowest worker must have reached; absent: none.
@@ -125,10 +138,12 @@ class ShardCore {
   const bool sums_;
   std::vector<float> own_weights_;           // empty where the caller has the memory
   const absl::Span<float> weights_;
-  std::vector<float> sum_;                   // of the contributions so far; empty where each is applied as it comes
+  std::vector<float> sum_;                   // of contributions so far, where sums of two and more are kept
+  std::vector<float> block_;                 // of a sum on its way into an update
   int32_t complete_ = 0;                     // with clipping: parts whose sum waits for the others
   std::vector<Part> parts_;
   std::vector<int64_t> versions_;
+  std::vector<int32_t> updated_;
   std::vector<int64_t> staleness_histogram_;
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]

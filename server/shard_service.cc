@@ -54,7 +54,7 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   std::copy(shard.begin(), shard.end(), weights.floats());
   std::unique_ptr<ShardService> service(
       new ShardService(spec, layout, index, transport, std::move(codec), std::move(update), std::move(weights)));
-  if (!service->takes_snapshots_) return service;
+  if (service->answers_pushes_) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
   }
@@ -67,7 +67,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
       wait_limit_(absl::Seconds(spec.limits().wait_seconds())),
-      takes_snapshots_(spec.strategy().parameter_server().consistency() != Consistency::BSP),
+      answers_pushes_(spec.strategy().parameter_server().consistency() == Consistency::BSP),
       transport_(transport),
       codec_(std::move(codec)),
       weights_(std::move(weights)),
@@ -82,6 +82,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.received.resize(parts_.size());
     peer.push_step.resize(parts_.size());
     peer.sends.reserve(parts_.size() + 1);
+    peer.part_sends.resize(parts_.size());
   }
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
@@ -131,18 +132,21 @@ absl::Status ShardService::Run() {
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
   const int64_t step = peer.push_step[part];
-  RM_RETURN_IF_ERROR(FinishReply(peer));
+  RM_RETURN_IF_ERROR(answers_pushes_ ? FinishAnswer(peer, part) : FinishReply(peer));
   const absl::Span<const std::byte> bytes = absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes);
   absl::Span<const float> gradient = AsFloats(bytes);
-  const std::string context = absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step);
+  absl::Status status;
   if (!codec_->traits().exact && parts_[part].count > 0) {
-    RM_RETURN_IF_ERROR(Annotate(codec_->Decode(bytes, absl::MakeSpan(peer.decoded[part])), context));
+    status = codec_->Decode(bytes, absl::MakeSpan(peer.decoded[part]));
     gradient = peer.decoded[part];
   }
-  RM_RETURN_IF_ERROR(
-      Annotate(core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_), context));
+  if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_);
+  if (!status.ok()) return Annotate(status, absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   ++peer.push_step[part];
   RM_RETURN_IF_ERROR(ExpectPush(worker, part));
+  if (answers_pushes_) {
+    for (const int32_t updated : core_.updated()) RM_RETURN_IF_ERROR(SendPart(updated));
+  }
   return peer.ahead_of_pushes ? PullAfterPushes(worker) : absl::OkStatus();
 }
 
@@ -155,6 +159,10 @@ absl::Status ShardService::OnPull(int32_t worker) {
     ++farewells_;
     return absl::OkStatus();
   }
+  if (answers_pushes_) {
+    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", worker, " at clock ", peer.request.clock,
+                                                   ": under BSP weights come by themselves with every update"));
+  }
   peer.asked_at = std::chrono::steady_clock::now();
   return PullAfterPushes(worker);
 }
@@ -165,8 +173,7 @@ absl::Status ShardService::PullAfterPushes(int32_t worker) {
   peer.ahead_of_pushes = std::any_of(peer.push_step.begin(), peer.push_step.end(),
                                      [clock](int64_t step) { return step < clock; });
   if (peer.ahead_of_pushes) return absl::OkStatus();
-  return Annotate(core_.OnPull({worker, peer.request.clock, peer.request.drain}, &ready_),
-                  absl::StrCat("pull from worker/", worker));
+  return core_.OnPull({worker, peer.request.clock, peer.request.drain}, &ready_);
 }
 
 absl::Status ShardService::FinishReply(Peer& peer) {
@@ -175,29 +182,45 @@ absl::Status ShardService::FinishReply(Peer& peer) {
   return absl::OkStatus();
 }
 
+absl::Status ShardService::FinishAnswer(Peer& peer, int32_t part) {
+  const OpId op = std::exchange(peer.part_sends[part], 0);
+  return op == 0 ? absl::OkStatus() : transport_.Wait(op, absl::Now() + wait_limit_);
+}
+
+absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, absl::Span<const float> weights) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(weights.data());
+  return transport_.StartSend({Role::kWorker, worker}, tag, {bytes, weights.size() * sizeof(float)});
+}
+
+absl::Status ShardService::SendPart(int32_t part) {
+  Tag tag{MessageKind::kWeights, 0, part, core_.versions()[part] - 1};
+  tag.note = core_.versions()[part];
+  // The worker that may live beside this server comes last: its copy is made here and now, the others' are on their way.
+  for (int32_t i = 1; i <= workers_; ++i) {
+    const int32_t worker = (index_ + i) % workers_;
+    RM_ASSIGN_OR_RETURN(peers_[worker].part_sends[part], StartSend(worker, tag, core_.part_weights(part)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ShardService::Answer(const Reply& reply) {
   Peer& peer = peers_[reply.worker];
-  const NodeId to{Role::kWorker, reply.worker};
   RM_RETURN_IF_ERROR(FinishReply(peer));
-  absl::Span<const float> weights = core_.weights();
-  if (takes_snapshots_) {
-    std::copy(weights.begin(), weights.end(), peer.reply.floats());
-    weights = peer.reply.float_span();
-  }
-  const MessageKind kind = peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights;
-  const float* data = weights.data();
+  const absl::Span<const float> weights = core_.weights();
+  std::copy(weights.begin(), weights.end(), peer.reply.floats());
+  const absl::Span<const float> copy = peer.reply.float_span();
+  size_t begin = 0;
   for (size_t part = 0; part < parts_.size(); ++part) {
-    Tag tag{kind, 0, static_cast<int32_t>(part), peer.pulls};
+    Tag tag{peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights, 0, static_cast<int32_t>(part), peer.pulls};
     tag.note = core_.versions()[part];
-    const auto* bytes = reinterpret_cast<const std::byte*>(data);
-    RM_ASSIGN_OR_RETURN(OpId op, transport_.StartSend(to, tag, {bytes, parts_[part].count * sizeof(float)}));
+    RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, tag, copy.subspan(begin, parts_[part].count)));
     peer.sends.push_back(op);
-    data += parts_[part].count;
+    begin += parts_[part].count;
   }
   Tag answer{MessageKind::kPull, 0, 0, peer.pulls};
   answer.note = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - peer.asked_at)
                     .count();
-  RM_ASSIGN_OR_RETURN(OpId op, transport_.StartSend(to, answer, {}));
+  RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, answer, {}));
   peer.sends.push_back(op);
   ++peer.pulls;
   return ExpectPull(reply.worker);

@@ -24,6 +24,10 @@ namespace ringmaster {
 
 // One server of a run: receives pushes and pulls, lets ShardCore decide, sends weights. Run is called once, by the
 // server's own thread, and ends when every worker has said farewell.
+//
+// Under BSP nobody pulls: every worker waits for the same update of every part, so a part's weights go to all of them as
+// soon as it is updated, while other parts are still being pushed. They lie where they are sent from until each worker
+// has pushed the part again. Otherwise a worker asks at the end of its step, and gets the whole shard as it is then.
 class ShardService {
  public:
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
@@ -55,6 +59,7 @@ class ShardService {
     std::chrono::steady_clock::time_point asked_at;
     Buffer reply;                                // with snapshots: later updates must not tear it
     std::vector<OpId> sends;                     // of the last reply
+    std::vector<OpId> part_sends;                // of the last answer to a push of each part; 0: there is none
     bool done = false;
   };
   // What an operation in ops_ stands for.
@@ -74,16 +79,21 @@ class ShardService {
   // order, and its own updates must not be missing from the weights it gets.
   absl::Status PullAfterPushes(int32_t worker);
   absl::Status Answer(const Reply& reply);
-  // Waits until the last reply has left. The worker has gone on since, so it has the reply: this is over at once.
+  // Sends a part that has just been updated for all workers to all of them.
+  absl::Status SendPart(int32_t part);
+  absl::StatusOr<OpId> StartSend(int32_t worker, const Tag& tag, absl::Span<const float> weights);
+  // Waits until the last reply has left, or the last answer for a part. The worker has gone on since, so it has what was
+  // sent: this is over at once.
   absl::Status FinishReply(Peer& peer);
+  absl::Status FinishAnswer(Peer& peer, int32_t part);
 
   const int32_t index_;
   const int32_t workers_;
   const std::vector<Range> parts_;
   const absl::Duration wait_limit_;
   // Under BSP the shard's own memory is sent: an update waits for pushes of all workers, each of which has the weights
-  // before it pushes. Otherwise the shard moves on while a reply is under way.
-  const bool takes_snapshots_;
+  // before it pushes. Otherwise the shard moves on while a reply is under way, and replies are copies.
+  const bool answers_pushes_;
   Transport& transport_;
   const std::unique_ptr<Codec> codec_;
   const Buffer weights_;  // the core's

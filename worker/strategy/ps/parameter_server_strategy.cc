@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/transport/wake.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 
@@ -55,7 +56,7 @@ class Mailbox {
   bool ready_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-class ParameterServerStrategy : public SyncStrategy {
+class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
  public:
   ParameterServerStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec)
       : link_(link),
@@ -65,8 +66,8 @@ class ParameterServerStrategy : public SyncStrategy {
         front_versions_(servers_.NoVersions()),
         read_versions_{servers_.NoVersions(), servers_.NoVersions()},
         pulled_versions_(servers_.NoVersions()),
-        exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
-                  [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); }) {}
+        wake_(*link.transport, 0),
+        exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(), *this) {}
 
   absl::Status BeginStep(int64_t step) override {
     // The arena and the buffers of this parity are free once step - 2 has left them. This comes before the taking, or a
@@ -127,18 +128,29 @@ class ParameterServerStrategy : public SyncStrategy {
   }
 
   // The exchange thread's side.
-  absl::Status Handle(const ExchangeTask& task, PhaseTimes& times) {
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     switch (task.kind) {
       case ExchangeTask::Kind::kBucket:
-        return servers_.Push(task, read_versions_[task.step % 2], times);
-      case ExchangeTask::Kind::kEndStep:
+        return servers_.Push(task, read_versions_[task.step % 2], mailbox_.arriving(), times);
+      case ExchangeTask::Kind::kEndStep: {
+        ScopedPhase phase(times, Phase::kExchange);
+        Clock::duration parked = Clock::duration::zero();
+        if (consistency_ == Consistency::BSP) {
+          RM_RETURN_IF_ERROR(servers_.FinishAnswers(task.step, &pulled_versions_));
+        } else {
+          RM_RETURN_IF_ERROR(
+              servers_.Pull({task.step + 1, false, false}, mailbox_.arriving(), &pulled_versions_, &parked));
+        }
+        // What has been answered has left long ago.
+        RM_RETURN_IF_ERROR(servers_.FinishPushes(task.step));
+        mailbox_.Deliver(pulled_versions_, parked);
+        return absl::OkStatus();
+      }
       case ExchangeTask::Kind::kDrain: {
         ScopedPhase phase(times, Phase::kExchange);
-        const bool drain = task.kind == ExchangeTask::Kind::kDrain;
-        if (!drain) RM_RETURN_IF_ERROR(servers_.FinishPushes(task.step));
-        Clock::duration parked;
+        Clock::duration parked = Clock::duration::zero();
         RM_RETURN_IF_ERROR(
-            servers_.Pull({task.step + 1, drain, false}, mailbox_.arriving(), &pulled_versions_, &parked));
+            servers_.Pull({task.step + 1, true, false}, mailbox_.arriving(), &pulled_versions_, &parked));
         mailbox_.Deliver(pulled_versions_, parked);
         return absl::OkStatus();
       }
@@ -147,6 +159,20 @@ class ParameterServerStrategy : public SyncStrategy {
     }
     return absl::InternalError("unknown exchange task");
   }
+
+  // New weights come while gradients are still being computed, and somebody has to be there for them: on a transport
+  // whose waiters carry the bytes nobody else takes them.
+  bool unfinished() const override { return servers_.awaits_answers(); }
+
+  absl::Status Advance(PhaseTimes& times) override {
+    ScopedPhase phase(times, Phase::kExchange);
+    RM_ASSIGN_OR_RETURN(const OpId wake, wake_.Arm());
+    RM_ASSIGN_OR_RETURN(const bool woken, servers_.AwaitAnswer(wake));
+    if (woken) wake_.Consumed();
+    return absl::OkStatus();
+  }
+
+  void Wake() override { wake_.Signal(); }
 
   const WorkerLink link_;
   const ParameterServerSpec::Consistency consistency_;
@@ -163,6 +189,7 @@ class ParameterServerStrategy : public SyncStrategy {
   PartVersions read_versions_[2];
 
   PartVersions pulled_versions_;  // the exchange thread's
+  ringmaster::Wake wake_;         // ends its wait in Advance
 
   ExchangeThread exchange_;  // last: its thread uses the above
 };

@@ -12,6 +12,7 @@ namespace ringmaster {
 ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     : link_(link),
       codec_(std::move(codec)),
+      is_answered_(link.spec->strategy().parameter_server().consistency() == ParameterServerSpec::BSP),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
       feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback()) {
   const size_t buckets = link_.layout->buckets().size();
@@ -19,7 +20,8 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
     replies_.emplace_back(buckets + 1);
   }
-  pull_ops_.reserve(link_.servers * (buckets + 2));
+  receives_.reserve(link_.servers * (buckets + 1));
+  requests_.reserve(link_.servers);
   for (int parity = 0; parity < 2; ++parity) {
     pushes_[parity].reserve(link_.servers * buckets);
     if (codec_->traits().exact) continue;
@@ -55,14 +57,19 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
   return absl::MakeConstSpan(out).first(size);
 }
 
-absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read, PhaseTimes& times) {
-  for (int32_t server = 0; server < link_.servers; ++server) {
+absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read, absl::Span<float> weights,
+                              PhaseTimes& times) {
+  // Every worker begins with another server, and the one that may live beside it comes last: its copy is made here and
+  // now, while the others' are on their way.
+  for (int32_t i = 1; i <= link_.servers; ++i) {
+    const int32_t server = (link_.rank + i) % link_.servers;
     absl::Span<const std::byte> payload;
     {
       ScopedPhase phase(times, Phase::kEncode);
       RM_ASSIGN_OR_RETURN(payload, EncodePart(task, server, parts_[server][task.bucket]));
     }
     ScopedPhase phase(times, Phase::kExchange);
+    if (is_answered_) RM_RETURN_IF_ERROR(PostWeights(server, {MessageKind::kWeights, 0, task.bucket, task.step}, weights));
     Tag tag{MessageKind::kPush, 0, task.bucket, task.step};
     tag.note = read[server][task.bucket];
     RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, server}, tag, payload));
@@ -73,51 +80,47 @@ absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read
 
 absl::Status ServerLink::FinishPushes(int64_t step) {
   for (OpId op : pushes_[step % 2]) {
-    RM_RETURN_IF_ERROR(Annotate(link_.transport->Wait(op, Deadline()), absl::StrCat("push of step ", step)));
+    const absl::Status status = link_.transport->Wait(op, Deadline());
+    if (!status.ok()) return Annotate(status, absl::StrCat("push of step ", step));
   }
   pushes_[step % 2].clear();
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::SendRequests(const PullNote& note) {
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    Tag request{MessageKind::kPull, 0, 0, pulls_};
-    request.note = EncodePullNote(note);
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, server}, request, {}));
-    pull_ops_.push_back(op);
+absl::Status ServerLink::PostWeights(int32_t server, const Tag& tag, absl::Span<float> weights) {
+  const Range& part = parts_[server][tag.bucket];
+  auto* data = reinterpret_cast<std::byte*>(weights.data() + part.begin);
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo({Role::kServer, server}, tag,
+                                                         absl::MakeSpan(data, part.count * sizeof(float)),
+                                                         &replies_[server][tag.bucket]));
+  receives_.push_back(op);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> ServerLink::AwaitAnswer(OpId wake) {
+  const OpId ops[] = {receives_.back(), wake};
+  RM_ASSIGN_OR_RETURN(const int done, link_.transport->WaitAny(ops, absl::InfiniteFuture()));
+  if (done == 0) receives_.pop_back();
+  return done == 1;
+}
+
+absl::Status ServerLink::FinishAnswers(int64_t step, PartVersions* versions) {
+  RM_RETURN_IF_ERROR(FinishReceives("weights of clock ", step + 1));
+  return TakeVersions(versions);
+}
+
+absl::Status ServerLink::FinishReceives(const char* what, int64_t clock) {
+  const absl::Time deadline = Deadline();
+  for (; !receives_.empty(); receives_.pop_back()) {
+    const absl::Status status = link_.transport->Wait(receives_.back(), deadline);
+    if (!status.ok()) return Annotate(status, absl::StrCat(what, clock));
   }
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::Pull(const PullNote& note, absl::Span<float> weights, PartVersions* versions,
-                              Clock::duration* parked) {
-  pull_ops_.clear();
-  const size_t buckets = link_.layout->buckets().size();
-  const MessageKind kind = note.drain ? MessageKind::kDrain : MessageKind::kWeights;
-  // Receives are posted before the request goes out, so that weights land where they are going.
+absl::Status ServerLink::TakeVersions(PartVersions* versions) const {
   for (int32_t server = 0; server < link_.servers; ++server) {
-    const NodeId from{Role::kServer, server};
-    for (size_t bucket = 0; bucket < buckets; ++bucket) {
-      const Range& part = parts_[server][bucket];
-      auto* data = reinterpret_cast<std::byte*>(weights.data() + part.begin);
-      RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo(from, {kind, 0, static_cast<int32_t>(bucket), pulls_},
-                                                             absl::MakeSpan(data, part.count * sizeof(float)),
-                                                             &replies_[server][bucket]));
-      pull_ops_.push_back(op);
-    }
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo(from, {MessageKind::kPull, 0, 0, pulls_}, {},
-                                                           &replies_[server][buckets]));
-    pull_ops_.push_back(op);
-  }
-  RM_RETURN_IF_ERROR(SendRequests(note));
-  ++pulls_;
-  const absl::Time deadline = Deadline();
-  for (OpId op : pull_ops_) {
-    RM_RETURN_IF_ERROR(Annotate(link_.transport->Wait(op, deadline), absl::StrCat("pull at clock ", note.clock)));
-  }
-  *parked = Clock::duration::zero();
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    for (size_t bucket = 0; bucket < buckets; ++bucket) {
+    for (size_t bucket = 0; bucket < parts_[server].size(); ++bucket) {
       const Received& reply = replies_[server][bucket];
       const int64_t expected_bytes = parts_[server][bucket].count * sizeof(float);
       if (reply.bytes != expected_bytes) {
@@ -126,16 +129,55 @@ absl::Status ServerLink::Pull(const PullNote& note, absl::Span<float> weights, P
       }
       (*versions)[server][bucket] = reply.note;
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::SendRequests(const PullNote& note) {
+  for (int32_t server = 0; server < link_.servers; ++server) {
+    Tag request{MessageKind::kPull, 0, 0, pulls_};
+    request.note = EncodePullNote(note);
+    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, server}, request, {}));
+    requests_.push_back(op);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::FinishRequests() {
+  for (; !requests_.empty(); requests_.pop_back()) {
+    RM_RETURN_IF_ERROR(link_.transport->Wait(requests_.back(), Deadline()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::Pull(const PullNote& note, absl::Span<float> weights, PartVersions* versions,
+                              Clock::duration* parked) {
+  const int32_t buckets = static_cast<int32_t>(link_.layout->buckets().size());
+  const MessageKind kind = note.drain ? MessageKind::kDrain : MessageKind::kWeights;
+  // Receives are posted before the request goes out, so that weights land where they are going.
+  for (int32_t server = 0; server < link_.servers; ++server) {
+    for (int32_t bucket = 0; bucket < buckets; ++bucket) {
+      RM_RETURN_IF_ERROR(PostWeights(server, {kind, 0, bucket, pulls_}, weights));
+    }
+    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo({Role::kServer, server}, {MessageKind::kPull, 0, 0, pulls_},
+                                                           {}, &replies_[server][buckets]));
+    receives_.push_back(op);
+  }
+  RM_RETURN_IF_ERROR(SendRequests(note));
+  ++pulls_;
+  RM_RETURN_IF_ERROR(FinishReceives("pull at clock ", note.clock));
+  RM_RETURN_IF_ERROR(FinishRequests());
+  RM_RETURN_IF_ERROR(TakeVersions(versions));
+  *parked = Clock::duration::zero();
+  for (int32_t server = 0; server < link_.servers; ++server) {
     *parked = std::max<Clock::duration>(*parked, std::chrono::microseconds(replies_[server][buckets].note));
   }
   return absl::OkStatus();
 }
 
 absl::Status ServerLink::SayFarewell() {
-  pull_ops_.clear();
   RM_RETURN_IF_ERROR(SendRequests({0, false, true}));
-  for (OpId op : pull_ops_) RM_RETURN_IF_ERROR(link_.transport->Wait(op, Deadline()));
-  return absl::OkStatus();
+  return FinishRequests();
 }
 
 }  // namespace ringmaster

@@ -19,16 +19,27 @@ namespace ringmaster {
 // Updates of each part that a set of weights contains, by server and bucket.
 using PartVersions = std::vector<std::vector<int64_t>>;
 
-// The exchange thread's conversation with all servers: pushes of parts, pulls of weights.
+// The exchange thread's conversation with all servers: pushes of parts, pulls of weights. Under BSP servers answer every
+// push with the part's new weights, once it has them; otherwise they are asked for all that they hold (Pull).
 class ServerLink {
  public:
   ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec);
 
-  // Starts to push the parts of one bucket. `read`: the versions of the weights the gradient was computed from.
-  absl::Status Push(const ExchangeTask& task, const PartVersions& read, PhaseTimes& times);
+  // Starts to push the parts of one bucket. `read`: the versions of the weights the gradient was computed from. Where
+  // servers answer pushes, the bucket's new weights will land in `weights` (the whole arena), which is theirs until
+  // FinishAnswers.
+  absl::Status Push(const ExchangeTask& task, const PartVersions& read, absl::Span<float> weights, PhaseTimes& times);
 
   // Waits until the pushes of `step` have left this worker's buffers.
   absl::Status FinishPushes(int64_t step);
+
+  // Whether answers are still to come, or to be waited for. AwaitAnswer sleeps until the last of them has come, or `wake`
+  // is done: then it returns true. It has no deadline: this worker is still computing, and FinishAnswers has one.
+  bool awaits_answers() const { return !receives_.empty(); }
+  absl::StatusOr<bool> AwaitAnswer(OpId wake);
+
+  // Waits until all answers to the pushes of `step` have landed; fills `versions`.
+  absl::Status FinishAnswers(int64_t step, PartVersions* versions);
 
   // Asks every server for its weights and waits until all have landed in `weights` (the whole arena); fills `versions`.
   // `parked` gets the longest time a server kept the pull waiting at its gate.
@@ -44,9 +55,16 @@ class ServerLink {
   absl::Time Deadline() const { return absl::Now() + wait_limit_; }
   absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
   absl::Status SendRequests(const PullNote& note);
+  absl::Status FinishRequests();
+  // Expects the part that `tag` names by its bucket, from `server`, in its place in `weights`.
+  absl::Status PostWeights(int32_t server, const Tag& tag, absl::Span<float> weights);
+  absl::Status FinishReceives(const char* what, int64_t clock);
+  // What came of all parts: the sizes must be right.
+  absl::Status TakeVersions(PartVersions* versions) const;
 
   const WorkerLink link_;
   const std::unique_ptr<Codec> codec_;
+  const bool is_answered_;
   const absl::Duration wait_limit_;
   ErrorFeedback feedback_;
   std::vector<std::vector<Range>> parts_;                    // by server and bucket
@@ -54,9 +72,12 @@ class ServerLink {
   // straight from the gradient arena.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
   std::vector<OpId> pushes_[2];                              // started and not yet waited for, by step parity
-  // Replies of one pull, by server: the answer to the request first, then a message a bucket.
+  // What came last, by server: a message a bucket, then the answer to the request of a pull.
   std::vector<std::vector<Received>> replies_;
-  std::vector<OpId> pull_ops_;
+  // Of a pull, or of the answers to a step's pushes; not yet waited for. The last is waited for first: mostly the others
+  // are there then, and the thread has slept once.
+  std::vector<OpId> receives_;
+  std::vector<OpId> requests_;                               // sent and not yet waited for
   int64_t pulls_ = 0;                                        // so far; numbers the tags
   int64_t index_bytes_ = 0;
 };
