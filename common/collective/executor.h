@@ -98,6 +98,12 @@ class CollectiveExecutor {
     Plan plan;
     int32_t uses = 0;  // in flight
   };
+  // What became of a question (see PlanOp).
+  struct Lending {
+    Loan loan;              // at who was asked: memory empty when nothing was lent
+    bool answered = false;  // likewise: the sum is there already
+    bool returned = false;  // at who asked
+  };
   // One collective in flight, or a free place for one; its memory stays for the next.
   struct Flight {
     Ticket ticket = 0;  // 0: free
@@ -112,6 +118,7 @@ class CollectiveExecutor {
     absl::Span<absl::Span<std::byte>> received;  // likewise
     std::vector<Received> sizes;                 // likewise, [ranks]
     std::vector<int32_t> waits_for;              // of each operation, what is not done yet
+    std::vector<Lending> lendings;               // of each operation
     int32_t left = 0;                            // operations not done
     std::vector<std::byte> scratch;
   };
@@ -140,14 +147,23 @@ class CollectiveExecutor {
   // What a send sends, and where a receive or an addition goes.
   absl::Span<const std::byte> PayloadOf(OpRef ref) const;
   absl::Span<std::byte> TargetOf(OpRef ref);
+  // The scratch of the receive `op`, or what was lent in its place.
+  absl::Span<std::byte> ScratchOf(Flight& flight, int32_t op);
 
   // Starts what is ready_, and what becomes so meanwhile.
   absl::Status RunReady();
   absl::Status StartOp(OpRef ref);
+  // Whether the operation, an answer, is no message since its question's memory was lent; then it has been given.
+  bool AnswerInPlace(OpRef ref);
+  // A receive is done whose memory may have been lent.
+  void TakeLoan(OpRef ref);
   absl::Status Post(OpRef ref);
   absl::Status SendMore(Peer* peer);
+  absl::StatusOr<OpId> StartMessage(OpRef ref, absl::Span<const std::byte> payload);
   void AddFromScratch(OpRef ref);
-  absl::Status Done(OpRef ref);
+  // An awaited message is done.
+  absl::Status MessageDone(OpRef ref);
+  void Done(OpRef ref);
   void Land(Flight* flight);
 
   // `status`, of a wait for any, with the operation that it is about; and of `ref`.

@@ -44,6 +44,8 @@ class Planner {
     Range elements;
     int32_t writer = -1;           // the operation that wrote it last
     std::vector<int32_t> readers;  // since then
+    // Of the messages that begin with this cell, those that were added to it.
+    std::vector<int32_t> questions;
   };
   struct Edge {
     int32_t before = 0;
@@ -93,7 +95,7 @@ class Planner {
       const size_t next = MessageEnd(begin, end);
       const absl::Span<Cell> cells = absl::MakeSpan(cells_).subspan(begin, next - begin);
       if (step.op == Step::Op::kSend) AddSend(step, piece, cells);
-      if (step.op == Step::Op::kReceive) AddWrite(MessageOp(PlanOp::Kind::kReceive, step, piece, cells), cells);
+      if (step.op == Step::Op::kReceive) AddReceive(step, piece, cells);
       if (step.op == Step::Op::kReceiveAdd) AddContributions(steps, piece, cells);
       begin = next;
     }
@@ -129,6 +131,29 @@ class Planner {
       if (cell.writer >= 0) WaitFor(op, cell.writer);
       cell.readers.push_back(op);
     }
+    for (const int32_t question : cells.front().questions) {
+      if (plan_.ops[question].bytes == plan_.ops[op].bytes) Answer(question, op);
+    }
+  }
+
+  // `answer` takes back, or brings back, the bytes of `question`, if that is with the same peer and the round before.
+  void Answer(int32_t question, int32_t answer) {
+    PlanOp& asked = plan_.ops[question];
+    PlanOp& answered = plan_.ops[answer];
+    if (asked.peer != answered.peer || asked.round + 1 != answered.round) return;
+    asked.answer = answer;
+    answered.question = question;
+  }
+
+  void AddReceive(const Step& step, int64_t piece, absl::Span<Cell> cells) {
+    const PlanOp message = MessageOp(PlanOp::Kind::kReceive, step, piece, cells);
+    const std::vector<int32_t> readers = cells.front().readers;
+    const bool is_answer = readers.size() == 1 && plan_.ops[readers[0]].to == message.to &&
+                           plan_.ops[readers[0]].bytes == message.bytes &&
+                           std::all_of(cells.begin(), cells.end(),
+                                       [&readers](const Cell& cell) { return cell.readers == readers; });
+    const int32_t op = AddWrite(message, cells);
+    if (is_answer) Answer(readers[0], op);
   }
 
   int32_t AddWrite(const PlanOp& write, absl::Span<Cell> cells) {
@@ -147,6 +172,7 @@ class Planner {
     op.kind = PlanOp::Kind::kReceive;
     op.to_scratch = true;
     op.to = plan_.scratch_bytes;
+    op.to_receive = static_cast<int32_t>(plan_.ops.size());
     plan_.scratch_bytes += RoundUp(op.bytes, kAlignment);
     return Push(op);
   }
@@ -156,30 +182,34 @@ class Planner {
         std::count_if(steps.begin(), steps.end(), [this](const Step& step) { return step.peer < shape_.rank; });
     const bool sum_apart = lower > 1;
     int32_t apart = -1;  // what wrote the sum in scratch last
-    int64_t apart_place = 0;
+    int32_t apart_receive = -1;
     for (size_t i = 0; i < steps.size(); ++i) {
       PlanOp message = MessageOp(PlanOp::Kind::kReceiveAdd, steps[i], piece, cells);
       if (i == 0 && !sum_apart) {
-        AddWrite(message, cells);
+        cells.front().questions.push_back(AddWrite(message, cells));
         continue;
       }
       const int32_t arrival = AddScratchReceive(message);
+      cells.front().questions.push_back(arrival);
       PlanOp add = message;
       add.kind = PlanOp::Kind::kAdd;
       add.from = plan_.ops[arrival].to;
+      add.from_receive = arrival;
       if (sum_apart && i == 0) {
         apart = arrival;
-        apart_place = add.from;
+        apart_receive = arrival;
       } else if (sum_apart && i < lower) {
         PlanOp into_apart = add;
         into_apart.to_scratch = true;
-        into_apart.to = apart_place;
+        into_apart.to = plan_.ops[apart_receive].to;
+        into_apart.to_receive = apart_receive;
         const int32_t op = Push(into_apart);
         WaitFor(op, arrival);
         WaitFor(op, apart);
         apart = op;
         if (i + 1 < lower) continue;
-        add.from = apart_place;
+        add.from = plan_.ops[apart_receive].to;
+        add.from_receive = apart_receive;
         WaitFor(AddWrite(add, cells), apart);
       } else {
         WaitFor(AddWrite(add, cells), arrival);

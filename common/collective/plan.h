@@ -29,6 +29,15 @@ struct PlanOp {
   int64_t to = 0;  // bytes
   int64_t from = 0;
   int64_t bytes = 0;
+  // The receive in whose scratch lies what is at `from`, and what is at `to` with to_scratch.
+  int32_t from_receive = -1;
+  int32_t to_receive = -1;
+  // A question and its answer: bytes that go to a peer and, summed, come back from it in the next round, which nothing
+  // here touches meanwhile. Of the send, the receive that brings them back; at the peer, of the receive, the send of the
+  // sum. Where the two share memory the answer is written in place, and is no message. Questions wait for nobody's
+  // answers of later rounds, so what is lent always comes back.
+  int32_t answer = -1;
+  int32_t question = -1;  // of the answer
 };
 
 // All that one rank does in one collective on data of one size: its schedule's messages cut in pieces, and what each of

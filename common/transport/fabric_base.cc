@@ -34,34 +34,31 @@ class FabricBase::Node : public Transport {
   NodeId self() const override { return self_; }
 
   absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    auto place = fabric_.process_of_.find(to);
-    if (place == fabric_.process_of_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(tag), " from ", ToString(self_), " to ",
-                                                     ToString(to), ": no such node in this run"));
-    }
-    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(to, tag));
-    const OutgoingMessage message = {self_, to, tag, payload, &matcher_, op};
-    if (place->second != fabric_.self_) {
-      fabric_.SendRemote(place->second, message);
-      return op;
-    }
-    const absl::Status status = fabric_.SendLocal(*fabric_.nodes_[to], message);
-    matcher_.FinishSend(op);
-    fabric_.OnChange();
-    if (!status.ok()) {
-      fabric_.Abort(status);
-      return status;
-    }
-    return op;
+    return Start(to, tag, payload, nullptr);
+  }
+
+  absl::StatusOr<OpId> StartLoan(NodeId to, Tag tag, absl::Span<std::byte> memory, bool* returned) override {
+    *returned = false;
+    return Start(to, tag, memory, returned);
   }
 
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    return AddReceive({from, tag, out, mode, nullptr});
+    return AddReceive({from, tag, out, mode, nullptr, nullptr});
   }
 
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
     RM_CHECK(received != nullptr);
-    return AddReceive({from, tag, out, ReceiveMode::kStore, received});
+    return AddReceive({from, tag, out, ReceiveMode::kStore, received, nullptr});
+  }
+
+  absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode,
+                                Loan* loan) override {
+    *loan = {};
+    return AddReceive({from, tag, out, mode, nullptr, loan});
+  }
+
+  void Return(NodeId from, const Tag& tag, const Loan& loan) override {
+    fabric_.ReturnLoan(fabric_.process_of_.at(from), loan);
   }
 
   absl::Status Wait(OpId op, absl::Time deadline) override {
@@ -78,6 +75,28 @@ class FabricBase::Node : public Transport {
   Matcher& matcher() { return matcher_; }
 
  private:
+  absl::StatusOr<OpId> Start(NodeId to, const Tag& tag, absl::Span<const std::byte> payload, bool* returned) {
+    auto place = fabric_.process_of_.find(to);
+    if (place == fabric_.process_of_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(tag), " from ", ToString(self_), " to ",
+                                                     ToString(to), ": no such node in this run"));
+    }
+    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(to, tag, returned));
+    const OutgoingMessage message = {self_, to, tag, payload, &matcher_, op, returned != nullptr};
+    if (place->second != fabric_.self_) {
+      fabric_.SendRemote(place->second, message);
+      return op;
+    }
+    const absl::Status status = fabric_.SendLocal(*fabric_.nodes_[to], message);
+    matcher_.FinishSend(op);
+    fabric_.OnChange();
+    if (!status.ok()) {
+      fabric_.Abort(status);
+      return status;
+    }
+    return op;
+  }
+
   absl::StatusOr<OpId> AddReceive(const Matcher::Receive& receive) {
     auto place = fabric_.process_of_.find(receive.from);
     if (place == fabric_.process_of_.end()) {
@@ -149,6 +168,8 @@ absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   if (arriving != nullptr) to.matcher().Append(arriving, message.payload);
   return absl::OkStatus();
 }
+
+void FabricBase::ReturnLoan(int32_t process, const Loan& loan) { RM_CHECK(false); }  // only who lends is given back to
 
 absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
   if (options_.wait == "spin") {

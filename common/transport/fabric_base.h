@@ -28,6 +28,7 @@ struct OutgoingMessage {
   absl::Span<const std::byte> payload;
   Matcher* sender = nullptr;
   OpId op = 0;
+  bool lent = false;  // the peer may borrow the payload, and write it
 
   // The header of the frame that begins at `offset` of the payload.
   FrameHeader Frame(int64_t offset, int64_t segment_bytes) const;
@@ -83,6 +84,8 @@ class FabricBase : public Fabric {
   virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
   // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
   virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
+  // A node here gives back what a node of `process` has lent. Any thread.
+  virtual void ReturnLoan(int32_t process, const Loan& loan);
   // Operations of other threads than the caller's may be over. Any thread.
   virtual void OnChange() {}
 

@@ -47,20 +47,22 @@ Matcher::~Matcher() {
   RM_CHECK(waiters_.empty());
 }
 
-absl::StatusOr<OpId> Matcher::AddSend(NodeId to, const Tag& tag) {
+absl::StatusOr<OpId> Matcher::AddSend(NodeId to, const Tag& tag, bool* returned) {
   absl::MutexLock lock(&mutex_);
   if (!aborted_.ok()) return aborted_;
   Operation* op = NewOperation();
   op->is_send = true;
+  op->returned = returned;
   op->peer = to;
   op->tag = tag;
   return GiveId(op);
 }
 
-void Matcher::FinishSend(OpId id) {
+void Matcher::FinishSend(OpId id, bool returned) {
   absl::MutexLock lock(&mutex_);
   Operation* op = Find(id);
   if (op == nullptr || !aborted_.ok()) return;
+  if (op->returned != nullptr) *op->returned = returned;
   Complete(op, absl::OkStatus());
 }
 
@@ -87,6 +89,7 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   op->out = receive.out;
   op->mode = receive.mode;
   op->received = receive.received;
+  op->loan = receive.loan;
   const OpId id = GiveId(op);
   if (op->begun) {
     CheckSize(op);

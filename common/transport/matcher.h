@@ -39,8 +39,9 @@ class Matcher {
 
   // ---- The node's side.
 
-  // Registers a send, to be ended by FinishSend. Fails with the abort's status only.
-  absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag);
+  // Registers a send, to be ended by FinishSend. `returned`: it is a loan, and what FinishSend says of it goes here.
+  // Fails with the abort's status only.
+  absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
   struct Receive {
     NodeId from;
@@ -48,6 +49,7 @@ class Matcher {
     absl::Span<std::byte> out;
     ReceiveMode mode = ReceiveMode::kStore;
     Received* received = nullptr;  // set: any size up to out.size() will do, and what came is told here
+    Loan* loan = nullptr;          // set: memory that is lent is borrowed, not read, and what was lent is told here
   };
   // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
   // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
@@ -91,8 +93,9 @@ class Matcher {
 
   // ---- The wire's side.
 
-  // The bytes of a send have left the caller's memory. No effect after an abort.
-  void FinishSend(OpId op);
+  // The bytes of a send have left the caller's memory; of a loan, `returned`: they were borrowed and returned. No effect
+  // after an abort.
+  void FinishSend(OpId op, bool returned = false);
 
   struct Segment {
     NodeId from;
@@ -118,6 +121,10 @@ class Matcher {
 
   // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message may be gone.
   void Commit(Operation* message, int64_t count);
+
+  // A whole message that was begun and is lent: hands it to the receive, if that takes loans; else false, and its bytes
+  // are brought as any other's.
+  bool Lend(Operation* message, const Loan& loan);
 
   // Copies or adds the message's next bytes; any number and alignment.
   void Append(Operation* message, absl::Span<const std::byte> bytes);

@@ -31,6 +31,9 @@ struct Matcher::Operation {
   absl::Span<std::byte> out;
   ReceiveMode mode = ReceiveMode::kStore;
   Received* received = nullptr;
+  Loan* loan = nullptr;
+
+  bool* returned = nullptr;  // of a send that is a loan
 
   // The arrival, once begun.
   bool begun = false;

@@ -31,7 +31,7 @@ class Metered : public MeteredTransport {
     if (!Counts(from)) return transport_.Post(from, tag, out, mode);
     absl::MutexLock lock(&mutex_);
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.Post(from, tag, out, mode));
-    receives_[op] = {tag.kind, static_cast<int64_t>(out.size()), nullptr};
+    receives_[op] = {tag.kind, static_cast<int64_t>(out.size()), nullptr, nullptr};
     return op;
   }
 
@@ -39,8 +39,33 @@ class Metered : public MeteredTransport {
     if (!Counts(from)) return transport_.PostUpTo(from, tag, out, received);
     absl::MutexLock lock(&mutex_);
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostUpTo(from, tag, out, received));
-    receives_[op] = {tag.kind, 0, received};
+    receives_[op] = {tag.kind, 0, received, nullptr};
     return op;
+  }
+
+  absl::StatusOr<OpId> StartLoan(NodeId to, Tag tag, absl::Span<std::byte> memory, bool* returned) override {
+    if (!Counts(to)) return transport_.StartLoan(to, tag, memory, returned);
+    absl::MutexLock lock(&mutex_);
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartLoan(to, tag, memory, returned));
+    Count(traffic_.sent[tag.kind], memory.size());
+    receives_[op] = {tag.kind, static_cast<int64_t>(memory.size()), nullptr, returned};
+    return op;
+  }
+
+  absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode,
+                                Loan* loan) override {
+    if (!Counts(from)) return transport_.PostLoan(from, tag, out, mode, loan);
+    absl::MutexLock lock(&mutex_);
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostLoan(from, tag, out, mode, loan));
+    receives_[op] = {tag.kind, static_cast<int64_t>(out.size()), nullptr, nullptr};
+    return op;
+  }
+
+  void Return(NodeId from, const Tag& tag, const Loan& loan) override {
+    transport_.Return(from, tag, loan);
+    if (!Counts(from)) return;
+    absl::MutexLock lock(&mutex_);
+    Count(traffic_.sent[tag.kind], loan.memory.size());
   }
 
   absl::Status Wait(OpId op, absl::Time deadline) override {
@@ -67,6 +92,7 @@ class Metered : public MeteredTransport {
     MessageKind kind;
     int64_t bytes;
     const Received* received;  // set by PostUpTo: the size, known once the wait succeeded
+    const bool* returned;      // set by StartLoan: whether anything came back
   };
 
   // A message of the node to itself wakes a thread and is no traffic.
@@ -83,7 +109,9 @@ class Metered : public MeteredTransport {
     auto found = receives_.find(op);
     if (found == receives_.end()) return;  // a send, or of a co-located peer
     const Receive& receive = found->second;
-    Count(traffic_.received[receive.kind], receive.received != nullptr ? receive.received->bytes : receive.bytes);
+    if (receive.returned == nullptr || *receive.returned) {
+      Count(traffic_.received[receive.kind], receive.received != nullptr ? receive.received->bytes : receive.bytes);
+    }
     receives_.erase(found);
   }
 

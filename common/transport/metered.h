@@ -25,7 +25,8 @@ struct Traffic {
   std::map<MessageKind, TrafficCount> received;
 };
 
-// Wraps a transport and counts; sends are counted when started, receives when their wait succeeds.
+// Wraps a transport and counts; sends are counted when started, receives when their wait succeeds. Memory that was
+// borrowed and returned counts as a message each way, as it would on a wire.
 // `is_local(peer)`: whether the peer is co-located with this node, so that its messages do not count. Thread-safe.
 class MeteredTransport : public Transport {
  public:

@@ -60,6 +60,12 @@ struct Received {
   int64_t note = 0;
 };
 
+// Memory of a peer, lent with a message: to be read and written in place until it is returned.
+struct Loan {
+  absl::Span<std::byte> memory;  // empty: the message has come as any other
+  int64_t handle = 0;            // the transport's
+};
+
 // What one node uses to talk to all others. Sends are started and receives are posted; neither ever waits for a peer,
 // so that a ring in which every rank sends first cannot stand still. Messages between a pair of nodes may complete in any order; each is
 // found by its tag. Bytes that come before their receive is posted are kept (up to a limit that ends the run with
@@ -84,6 +90,24 @@ class Transport {
   // As Post with kStore, for a message of 0 to out.size() bytes (encoded gradients) or one whose note matters;
   // `received` is filled when Wait returns OK and must live until then.
   virtual absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) = 0;
+
+  // As StartSend, but where the two nodes share memory the peer may borrow `memory` in place of receiving its bytes: Wait
+  // then returns OK when the peer has returned it, with what the peer has left there. `returned`, which must live until
+  // then, says whether that is so; if not, `memory` is as it was. A transport that shares no memory sends.
+  virtual absl::StatusOr<OpId> StartLoan(NodeId to, Tag tag, absl::Span<std::byte> memory, bool* returned) {
+    *returned = false;
+    return StartSend(to, tag, memory);
+  }
+
+  // As Post, but takes a loan where the message is one: then nothing is stored or added, and `loan` is filled when Wait
+  // returns OK. `loan` must live until then.
+  virtual absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode, Loan* loan) {
+    *loan = {};
+    return Post(from, tag, out, mode);
+  }
+
+  // Gives back what came from `from` under `tag`; `loan.memory` is the peer's again. Once for each loan. Never waits.
+  virtual void Return(NodeId from, const Tag& tag, const Loan& loan) {}
 
   // Sleeps until the operation is done. DeadlineExceeded names peer and tag and leaves the operation as it was, so it
   // may be waited for again; after an abort, the abort's status.

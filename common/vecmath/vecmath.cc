@@ -70,6 +70,13 @@ void Add(absl::Span<const float> in, absl::Span<float> out) {
   for (size_t i = 0; i < in.size(); ++i) to[i] += from[i];
 }
 
+void AddToBoth(absl::Span<float> a, absl::Span<float> b) {
+  RM_CHECK(a.size() == b.size());
+  float* __restrict one = a.data();
+  float* __restrict other = b.data();
+  for (size_t i = 0; i < a.size(); ++i) one[i] = other[i] = one[i] + other[i];
+}
+
 void Subtract(absl::Span<const float> in, absl::Span<float> out) {
   RM_CHECK(in.size() == out.size());
   const float* __restrict from = in.data();
@@ -200,6 +207,17 @@ void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out) {
     StoreHalves(_mm256_add_ps(LoadHalves(out.data() + i), LoadHalves(in.data() + i)), out.data() + i);
   }
   for (; i < in.size(); ++i) out[i] = FloatToHalf(HalfToFloat(out[i]) + HalfToFloat(in[i]));
+}
+
+void AddFloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b) {
+  RM_CHECK(a.size() == b.size());
+  size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    const __m256 sum = _mm256_add_ps(LoadHalves(a.data() + i), LoadHalves(b.data() + i));
+    StoreHalves(sum, a.data() + i);
+    StoreHalves(sum, b.data() + i);
+  }
+  for (; i < a.size(); ++i) a[i] = b[i] = FloatToHalf(HalfToFloat(a[i]) + HalfToFloat(b[i]));
 }
 
 void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits) {

@@ -14,6 +14,9 @@ namespace ringmaster {
 // out[i] += in[i]
 void Add(absl::Span<const float> in, absl::Span<float> out);
 
+// a[i] = b[i] = a[i] + b[i]
+void AddToBoth(absl::Span<float> a, absl::Span<float> b);
+
 // out[i] -= in[i]
 void Subtract(absl::Span<const float> in, absl::Span<float> out);
 
@@ -78,6 +81,9 @@ void AddFromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out);
 
 // out[i] = half(float(out[i]) + float(in[i])): a sum of halves that stays a half, commutative.
 void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out);
+
+// a[i] = b[i] = half(float(a[i]) + float(b[i]))
+void AddFloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b);
 
 // Bit i % 8 of bits[i / 8] is the sign bit of in[i]; the bits past the end are 0. bits: CeilDiv(in.size(), 8) bytes.
 void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits);

@@ -5,7 +5,8 @@
 
 namespace ringmaster {
 
-// Hands every call on to another transport: the base of those that listen or break something.
+// Hands every call on to another transport: the base of those that listen or break something. Nothing is lent, so every
+// byte passes through StartSend.
 class ForwardingTransport : public Transport {
  public:
   // `real` outlives this object.

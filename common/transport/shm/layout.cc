@@ -13,12 +13,14 @@ Role RoleOf(uint8_t flags, uint8_t server_bit) { return (flags & server_bit) != 
 
 }  // namespace
 
-void WriteDescriptor(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t ack_slot,
+void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t ack_slot,
                      Descriptor* descriptor) {
+  const bool in_exchange = payload_place != PayloadPlace::kPool;
   descriptor->kind = static_cast<uint8_t>(header.tag.kind);
   descriptor->flags = (header.from.role == Role::kServer ? Descriptor::kFromServer : 0) |
                       (header.to.role == Role::kServer ? Descriptor::kToServer : 0) |
-                      (in_exchange ? Descriptor::kInExchange : 0);
+                      (in_exchange ? Descriptor::kInExchange : 0) |
+                      (payload_place == PayloadPlace::kLent ? Descriptor::kLent : 0);
   descriptor->round = header.tag.round;
   descriptor->from_index = header.from.index;
   descriptor->to_index = header.to.index;
@@ -51,11 +53,13 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared, int64_t exchang
   header.tag.step = source->step;
   header.tag.note = source->note;
   header.total_bytes = source->total_bytes;
-  arrival.in_exchange = (flags & Descriptor::kInExchange) != 0;
+  const bool in_exchange = (flags & Descriptor::kInExchange) != 0;
+  const bool lent = (flags & Descriptor::kLent) != 0;
   if (kind > static_cast<uint8_t>(MessageKind::kTest)) return Bad("kind", kind);
-  if (flags > 7) return Bad("flags", flags);
+  if (flags > 15 || (lent && !in_exchange)) return Bad("flags", flags);
   if (header.total_bytes < 0) return Bad("total size", header.total_bytes);
-  if (arrival.in_exchange) {
+  if (in_exchange) {
+    arrival.payload_place = lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
     if (header.total_bytes == 0 || header.total_bytes > exchange_bytes) return Bad("total size", header.total_bytes);
     if (place > static_cast<uint64_t>(exchange_bytes - header.total_bytes)) return Bad("place", place);
     if (length_or_ack >= kAckSlots) return Bad("slot", length_or_ack);

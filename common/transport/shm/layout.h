@@ -29,11 +29,13 @@ inline constexpr int64_t kPoolBytes = 1 << 20;
 inline constexpr int64_t kPieceBytes = 64 << 10;
 // A message up to this size passes through the pool wherever it lies: copying it is cheaper than an acknowledgement.
 inline constexpr int64_t kSmallBytes = 4096;
+// Likewise one that is lent, where the acknowledgement takes the place of an answer.
+inline constexpr int64_t kSmallLoanBytes = 256;
 inline constexpr int64_t kCacheLine = 64;
 
 // One message in exchange memory, or one piece of a message in the pool.
 struct alignas(kCacheLine) Descriptor {
-  static constexpr uint8_t kFromServer = 1, kToServer = 2, kInExchange = 4;
+  static constexpr uint8_t kFromServer = 1, kToServer = 2, kInExchange = 4, kLent = 8;
 
   std::atomic<uint32_t> sequence;  // position in the lane, plus 1; written last
   uint8_t kind;
@@ -61,7 +63,8 @@ struct Lane {
   alignas(kCacheLine) std::atomic<uint64_t> taken;    // descriptors
   std::atomic<uint64_t> freed;                        // bytes of the pool
   struct alignas(kCacheLine) Ack {
-    std::atomic<uint32_t> sequence;                   // of the descriptor whose bytes were read
+    std::atomic<uint32_t> sequence;                   // of the descriptor whose bytes were read; written last
+    std::atomic<uint32_t> returned;                   // not 0: and they were lent, and written
   };
   Ack acks[kAckSlots];
   alignas(kCacheLine) std::byte pool[kPoolBytes];
@@ -84,18 +87,22 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t
 
 inline int64_t ControlBytes(int64_t processes) { return sizeof(ControlHeader) + processes * sizeof(Lane); }
 
+// Where the bytes of a message lie: in pieces in the lane's pool, or whole in the sender's exchange memory, which the
+// receiver may read, or read and write.
+enum class PayloadPlace { kPool, kExchange, kLent };
+
 // A descriptor as its reader keeps it, every field in its range.
 struct Arrival {
   FrameHeader header;        // a whole message in exchange memory, or a piece
-  bool in_exchange = false;
+  PayloadPlace payload_place = PayloadPlace::kPool;
   int64_t begin = 0;         // of the bytes, in the pool or in the exchange memory
   uint64_t pool_end = 0;     // the pool is free up to here once the piece is read
   uint32_t ack_slot = 0;
   uint32_t sequence = 0;
 };
 
-// The descriptor of `header` (a whole message with `in_exchange`), all but its sequence.
-void WriteDescriptor(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t ack_slot,
+// The descriptor of `header` (of a whole message but in the pool), all but its sequence.
+void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t ack_slot,
                      Descriptor* descriptor);
 
 // Copies a descriptor out of shared memory and checks it against the sizes of the pool and of the peer's exchange

@@ -16,6 +16,10 @@ namespace {
 // A starved sender hears of room when this much came free, or when nothing more is there to take.
 constexpr int64_t kCreditBytes = kPoolBytes / 4;
 
+// A loan's handle is the sequence of its descriptor, and below it the slot of its acknowledgement.
+constexpr int kSlotBits = 8;
+static_assert(kAckSlots <= 1 << kSlotBits);
+
 uint64_t RoundToLine(uint64_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
 
 absl::Status BadCounter(const char* name, uint64_t value, uint64_t least, uint64_t most) {
@@ -83,14 +87,15 @@ absl::StatusOr<bool> Link::FlushLocked() {
 absl::StatusOr<bool> Link::HandOver(Sending* sending) {
   const OutgoingMessage& message = sending->message;
   const int64_t total_bytes = message.payload.size();
-  if (sending->handed_bytes == 0 && total_bytes > kSmallBytes && !free_slots_.empty() &&
-      ends_.exchange->Contains(message.payload)) {
+  const PayloadPlace payload_place = message.lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
+  if (sending->handed_bytes == 0 && total_bytes > (message.lent ? kSmallLoanBytes : kSmallBytes) &&
+      !free_slots_.empty() && ends_.exchange->Contains(message.payload)) {
     RM_ASSIGN_OR_RETURN(const bool has_slot, HasSlot());
     if (!has_slot) return false;
     const uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
     const uint32_t sequence =
-        Publish(message.Frame(0, total_bytes), true, ends_.exchange->offset(message.payload), slot);
+        Publish(message.Frame(0, total_bytes), payload_place, ends_.exchange->offset(message.payload), slot);
     unread_.push_back({slot, sequence, message.sender, message.op});
     unread_count_.store(static_cast<int32_t>(unread_.size()), std::memory_order_relaxed);
     return true;
@@ -105,7 +110,7 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
       std::memcpy(ends_.out->pool + place % kPoolBytes, message.payload.data() + piece.offset, piece.length);
     }
     pool_used_ = place + RoundToLine(piece.length);
-    Publish(piece, false, place, 0);
+    Publish(piece, PayloadPlace::kPool, place, 0);
     sending->handed_bytes += piece.length;
   } while (sending->handed_bytes < total_bytes);
   message.sender->FinishSend(message.op);
@@ -133,9 +138,9 @@ absl::StatusOr<int64_t> Link::FindPoolPlace(int64_t length) {
   return static_cast<int64_t>(place);
 }
 
-uint32_t Link::Publish(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t slot) {
+uint32_t Link::Publish(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t slot) {
   Descriptor& descriptor = ends_.out->ring[published_ % kRingSlots];
-  WriteDescriptor(header, in_exchange, place, slot, &descriptor);
+  WriteDescriptor(header, payload_place, place, slot, &descriptor);
   const auto sequence = static_cast<uint32_t>(++published_);
   descriptor.sequence.store(sequence, std::memory_order_release);
   return sequence;
@@ -147,14 +152,15 @@ bool Link::TakeAcks() {
   bool any = false;
   for (size_t i = 0; i < unread_.size();) {
     const Unread unread = unread_[i];
-    if (ends_.out->acks[unread.slot].sequence.load(std::memory_order_acquire) != unread.sequence) {
+    const Lane::Ack& ack = ends_.out->acks[unread.slot];
+    if (ack.sequence.load(std::memory_order_acquire) != unread.sequence) {
       ++i;
       continue;
     }
     unread_[i] = unread_.back();
     unread_.pop_back();
     free_slots_.push_back(unread.slot);
-    unread.sender->FinishSend(unread.op);
+    unread.sender->FinishSend(unread.op, ack.returned.load(std::memory_order_relaxed) != 0);
     any = true;
   }
   unread_count_.store(static_cast<int32_t>(unread_.size()), std::memory_order_relaxed);
@@ -202,7 +208,7 @@ absl::StatusOr<bool> Link::Receive() {
     arrival.sequence = static_cast<uint32_t>(taken + 1);
     RM_ASSIGN_OR_RETURN(Matcher* const matcher, recipient_(arrival.header.from, arrival.header.to));
     claimed.matcher = matcher;
-    if (!arrival.in_exchange) {
+    if (arrival.payload_place == PayloadPlace::kPool) {
       RM_RETURN_IF_ERROR(TakePiece(arrival, *matcher));
     } else {
       RM_ASSIGN_OR_RETURN(const bool is_claimed, TryClaim(arrival, &claimed));
@@ -244,9 +250,23 @@ absl::StatusOr<bool> Link::TryClaim(const Arrival& arrival, Claimed* claimed) {
 
 void Link::Bring(const Claimed& claimed) {
   const Arrival& arrival = claimed.arrival;
-  claimed.matcher->Append(claimed.message,
-                          absl::MakeConstSpan(ends_.peer_exchange + arrival.begin, arrival.header.total_bytes));
-  ends_.in->acks[arrival.ack_slot].sequence.store(arrival.sequence, std::memory_order_release);
+  const absl::Span<std::byte> bytes(ends_.peer_exchange + arrival.begin, arrival.header.total_bytes);
+  if (arrival.payload_place == PayloadPlace::kLent) {
+    const int64_t handle = int64_t{arrival.sequence} << kSlotBits | arrival.ack_slot;
+    if (claimed.matcher->Lend(claimed.message, {bytes, handle})) return;
+  }
+  claimed.matcher->Append(claimed.message, bytes);
+  Acknowledge(arrival.ack_slot, arrival.sequence, false);
+}
+
+void Link::Return(const Loan& loan) {
+  Acknowledge(loan.handle & ((1 << kSlotBits) - 1), static_cast<uint32_t>(loan.handle >> kSlotBits), true);
+}
+
+void Link::Acknowledge(uint32_t slot, uint32_t sequence, bool returned) {
+  Lane::Ack& ack = ends_.in->acks[slot];
+  ack.returned.store(returned ? 1 : 0, std::memory_order_relaxed);
+  ack.sequence.store(sequence, std::memory_order_release);
   RingBell(ends_.peer);
 }
 

@@ -22,7 +22,7 @@ namespace ringmaster {
 
 // Messages to and from one other process through shared memory. A message in exchange memory is only described: the
 // receiver copies or adds it straight from there and acknowledges. Any other (and every small one) passes through the
-// lane's pool, in pieces. Pieces always find room in the end, because the receiver takes them at once, early ones into
+// lane's pool, in pieces. What is lent is handed to a receive that takes loans, and acknowledged when it is returned. Pieces always find room in the end, because the receiver takes them at once, early ones into
 // memory of its own; early messages in exchange memory stay where they are until their receive is posted.
 //
 // There is no thread behind it: whoever waits calls Advance. Any thread, any method. Errors mean that the peer writes
@@ -36,7 +36,7 @@ class Link {
     ControlHeader* peer = nullptr;
     Lane* in = nullptr;                  // in the peer's
     const ExchangeHeap* exchange = nullptr;
-    const std::byte* peer_exchange = nullptr;
+    std::byte* peer_exchange = nullptr;
     int64_t peer_exchange_bytes = 0;
     int socket = -1;                     // a byte on it calls the peer's helper
   };
@@ -56,6 +56,9 @@ class Link {
 
   // A receive was posted: brings its message, if it is in the peer's exchange memory and came before.
   absl::Status OnPost(NodeId from, NodeId to, const Tag& tag);
+
+  // Gives back what the peer has lent.
+  void Return(const Loan& loan);
 
   // Does what the peer asked of the helper.
   absl::Status Help();
@@ -90,13 +93,14 @@ class Link {
   absl::StatusOr<bool> HasSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
   // The place of `length` bytes in the pool; -1: there is no room.
   absl::StatusOr<int64_t> FindPoolPlace(int64_t length) ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
-  uint32_t Publish(const FrameHeader& header, bool in_exchange, uint64_t place, uint32_t slot)
+  uint32_t Publish(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t slot)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
   absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
   absl::StatusOr<bool> Receive();
   absl::Status TakePiece(const Arrival& arrival, Matcher& matcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mutex_);
   absl::StatusOr<bool> TryClaim(const Arrival& arrival, Claimed* claimed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mutex_);
   void Bring(const Claimed& claimed);
+  void Acknowledge(uint32_t slot, uint32_t sequence, bool returned);
   absl::Status TakeEarly();
   bool TakeAcks();
   bool HasArrival() const;

@@ -79,7 +79,7 @@ absl::StatusOr<SharedMemory> OpenOffer(const Offer& offer, int64_t processes) {
   RM_ASSIGN_OR_RETURN(
       memory.control, Segment::Open({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes}, true));
   RM_ASSIGN_OR_RETURN(
-      memory.exchange, Segment::Open({offer.pid, offer.exchange_fd, offer.exchange_inode, offer.exchange_bytes}, false));
+      memory.exchange, Segment::Open({offer.pid, offer.exchange_fd, offer.exchange_inode, offer.exchange_bytes}, true));
   if (reinterpret_cast<const ControlHeader*>(memory.control.data())->nonce != offer.nonce) {
     return absl::UnavailableError("the shared memory found is another process's; use transport \"tcp\" across hosts");
   }

@@ -93,6 +93,8 @@ class ShmFabric : public FabricBase {
     Check(process, links_[process]->OnPost(from, to, tag));
   }
 
+  void ReturnLoan(int32_t process, const Loan& loan) override { links_[process]->Return(loan); }
+
   void OnChange() override { RingBell(own()); }
 
   void OnAbort() override {

@@ -239,5 +239,47 @@ TEST(Plan, AHugeBucketHasNoMorePiecesThanATagCanName) {
   }
 }
 
+// A message as both of its ends name it.
+using Name = std::tuple<int32_t, int32_t, int, int>;  // from, to, round, piece
+
+TEST(Plan, WhoAsksAndWhoIsAskedAgreeOnTheAnswerAndHoldTheSameBytes) {
+  for (const CollectiveInfo& info : Collectives()) {
+    for (int32_t ranks = 2; ranks <= 9; ++ranks) {
+      SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks));
+      std::map<Name, Name> asked, answered;  // by question
+      for (int32_t rank = 0; rank < ranks; ++rank) {
+        const Plan plan = MakePlan(*Create(info.name), {rank, ranks, 301, kElementBytes, kPieceBytes});
+        const auto name = [rank](const PlanOp& op) {
+          return op.kind == PlanOp::Kind::kSend ? Name(rank, op.peer, op.round, op.piece)
+                                                : Name(op.peer, rank, op.round, op.piece);
+        };
+        for (size_t i = 0; i < plan.ops.size(); ++i) {
+          const PlanOp& question = plan.ops[i];
+          if (question.answer < 0) continue;
+          const PlanOp& answer = plan.ops[question.answer];
+          EXPECT_EQ(answer.question, static_cast<int32_t>(i));
+          EXPECT_EQ(answer.bytes, question.bytes);
+          EXPECT_EQ(answer.round, question.round + 1);
+          if (question.kind == PlanOp::Kind::kSend) {
+            EXPECT_EQ(answer.to, question.to);
+            asked[name(question)] = name(answer);
+          } else {
+            answered[name(question)] = name(answer);
+          }
+        }
+      }
+      for (const auto& [question, answer] : asked) {
+        const auto found = answered.find(question);
+        ASSERT_NE(found, answered.end());
+        EXPECT_EQ(found->second, answer);
+      }
+      // All to all, and at two ranks always, every chunk is asked for and comes back.
+      const bool all_ask = info.name == std::string("direct") || info.name == std::string("reduce_broadcast") || ranks == 2;
+      EXPECT_TRUE(!all_ask || !asked.empty());
+      if (info.name == std::string("ring") && ranks > 2) EXPECT_TRUE(asked.empty());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -34,24 +34,26 @@ void ExpectSame(const FrameHeader& a, const FrameHeader& b) {
 
 TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
   Descriptor descriptor = {};
-  WriteDescriptor(Header(), false, 3 * kPoolBytes + 128, 0, &descriptor);
+  WriteDescriptor(Header(), PayloadPlace::kPool, 3 * kPoolBytes + 128, 0, &descriptor);
   absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor, kExchangeBytes);
   ASSERT_TRUE(arrival.ok()) << arrival.status();
   ExpectSame(arrival->header, Header());
-  EXPECT_FALSE(arrival->in_exchange);
+  EXPECT_EQ(arrival->payload_place, PayloadPlace::kPool);
   EXPECT_EQ(arrival->begin, 128);
   EXPECT_EQ(arrival->pool_end, 3 * kPoolBytes + 128 + 128u);
 
   FrameHeader whole = Header();
   whole.offset = 0;
   whole.length = whole.total_bytes;
-  WriteDescriptor(whole, true, 4096, kAckSlots - 1, &descriptor);
-  arrival = ReadDescriptor(descriptor, kExchangeBytes);
-  ASSERT_TRUE(arrival.ok()) << arrival.status();
-  ExpectSame(arrival->header, whole);
-  EXPECT_TRUE(arrival->in_exchange);
-  EXPECT_EQ(arrival->begin, 4096);
-  EXPECT_EQ(arrival->ack_slot, kAckSlots - 1u);
+  for (const PayloadPlace payload_place : {PayloadPlace::kExchange, PayloadPlace::kLent}) {
+    WriteDescriptor(whole, payload_place, 4096, kAckSlots - 1, &descriptor);
+    arrival = ReadDescriptor(descriptor, kExchangeBytes);
+    ASSERT_TRUE(arrival.ok()) << arrival.status();
+    ExpectSame(arrival->header, whole);
+    EXPECT_EQ(arrival->payload_place, payload_place);
+    EXPECT_EQ(arrival->begin, 4096);
+    EXPECT_EQ(arrival->ack_slot, kAckSlots - 1u);
+  }
 }
 
 TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
@@ -59,12 +61,13 @@ TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
     Descriptor descriptor = {};
     FrameHeader header = Header();
     if (in_exchange) header.offset = 0;
-    WriteDescriptor(header, in_exchange, 0, 0, &descriptor);
+    WriteDescriptor(header, in_exchange ? PayloadPlace::kExchange : PayloadPlace::kPool, 0, 0, &descriptor);
     edit(descriptor);
     return std::string(ReadDescriptor(descriptor, kExchangeBytes).status().message());
   };
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.kind = 7; }), "kind is 7"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = 8; }), "flags is 8"));
+  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = 16; }), "flags is 16"));
+  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = Descriptor::kLent; }), "flags is 8"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_bytes = -1; }), "total size is -1"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = kPieceBytes + 1; }), "length"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = 0; }), "length"));
@@ -86,7 +89,7 @@ TEST(ShmLayout, NoBytesOfNoiseReachBeyondPoolOrExchangeMemory) {
     Descriptor descriptor = {};
     FrameHeader header = Header();
     header.offset = 0;
-    WriteDescriptor(header, i % 2 == 0, 0, 0, &descriptor);
+    WriteDescriptor(header, static_cast<PayloadPlace>(i % 3), 0, 0, &descriptor);
     // A few bytes of noise, anywhere behind the sequence.
     auto* const bytes = reinterpret_cast<unsigned char*>(&descriptor);
     for (uint64_t k = 0; k < 1 + random.Below(6); ++k) {
@@ -95,7 +98,7 @@ TEST(ShmLayout, NoBytesOfNoiseReachBeyondPoolOrExchangeMemory) {
     const absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor, kExchangeBytes);
     if (!arrival.ok()) continue;
     ++read;
-    const int64_t limit = arrival->in_exchange ? kExchangeBytes : kPoolBytes;
+    const int64_t limit = arrival->payload_place == PayloadPlace::kPool ? kPoolBytes : kExchangeBytes;
     ASSERT_TRUE(arrival->begin >= 0 && arrival->header.length >= 0 && arrival->begin + arrival->header.length <= limit)
         << "seed " << seed << " round " << i;
     ASSERT_TRUE(arrival->header.offset >= 0 &&

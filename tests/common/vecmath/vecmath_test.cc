@@ -34,6 +34,9 @@ TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
   for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
     const Floats in = RandomFloats(count, 1);
     const Floats before = RandomFloats(count, 2);
+    Floats both = before, other = in;
+    AddToBoth(absl::MakeSpan(both), absl::MakeSpan(other));
+    EXPECT_EQ(both, other);
     Floats added = before, subtracted = before, scaled = before, stepped = before, folded = before;
     Add(in, absl::MakeSpan(added));
     Subtract(in, absl::MakeSpan(subtracted));
@@ -45,6 +48,7 @@ TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
       const float step = static_cast<float>(static_cast<double>(0.3f) * in[i]);
       const float kept = static_cast<float>(static_cast<double>(0.3f) * before[i]);
       ASSERT_EQ(added[i], before[i] + in[i]);
+      ASSERT_EQ(both[i], before[i] + in[i]);
       ASSERT_EQ(subtracted[i], before[i] - in[i]);
       ASSERT_EQ(scaled[i], kept);
       ASSERT_EQ(stepped[i], before[i] - step) << i << " of " << count;
