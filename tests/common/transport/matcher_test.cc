@@ -1,11 +1,16 @@
 #include "common/transport/matcher.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "common/base/random.h"
+#include "common/transport/socket.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
 
@@ -190,6 +195,56 @@ TEST(Matcher, AddingToMemoryThatIsNotWholeElementsIsRefused) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(matcher.AddReceive({kPeer, kTag, BytesOf(out).subspan(2, 4), ReceiveMode::kAddFloat32}).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+bool IsSignalled(const Fd& event) {
+  pollfd polled = {event.get(), POLLIN, 0};
+  return poll(&polled, 1, 0) == 1;
+}
+
+TEST(Matcher, WatchSignalsTheEventForItsOwnOperationsAndForAnAbortOnly) {
+  Matcher matcher(kSelf, 0);
+  const Fd event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  const std::vector<OpId> watched = {*matcher.AddSend(kPeer, kTag), *matcher.AddSend(kPeer, kTag)};
+  const OpId other = *matcher.AddSend(kPeer, kTag);
+  Matcher::Waiter waiter(event.get());
+  ASSERT_EQ(*matcher.Watch(watched, &waiter), -1);
+  uint64_t changes = matcher.changes();
+  matcher.FinishSend(other);
+  EXPECT_FALSE(IsSignalled(event));
+  EXPECT_NE(matcher.changes(), changes);
+  changes = matcher.changes();
+  matcher.FinishSend(watched[1]);
+  EXPECT_TRUE(IsSignalled(event));
+  EXPECT_NE(matcher.changes(), changes);
+  matcher.Unwatch(&waiter);
+  uint64_t signals = 0;
+  ASSERT_EQ(read(event.get(), &signals, sizeof(signals)), static_cast<ssize_t>(sizeof(signals)));
+  // What is done already is no reason to sleep.
+  EXPECT_EQ(*matcher.Watch(watched, &waiter), 1);
+  const std::vector<OpId> left = {watched[0]};
+  ASSERT_EQ(*matcher.Watch(left, &waiter), -1);
+  matcher.Abort(absl::CancelledError("stopped"));
+  EXPECT_TRUE(IsSignalled(event));
+  matcher.Unwatch(&waiter);
+  EXPECT_EQ(matcher.Watch(left, &waiter).status(), absl::CancelledError("stopped"));
+}
+
+TEST(Matcher, CallEndsASleepThatHasBegunOrNotAndTakesNothingDoneAway) {
+  Matcher matcher(kSelf, 0);
+  const std::vector<OpId> ops = {*matcher.AddSend(kPeer, kTag)};
+  Matcher::Waiter called_before;
+  matcher.Call(&called_before);
+  EXPECT_EQ(*matcher.WaitAny(ops, Soon(), &called_before), -1);
+  Matcher::Waiter waiter;
+  absl::StatusOr<int> result = 0;
+  std::thread sleeper([&] { result = matcher.WaitAny(ops, Soon(), &waiter); });
+  matcher.Call(&waiter);
+  sleeper.join();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(*result, -1);
+  matcher.FinishSend(ops[0]);
+  EXPECT_EQ(*matcher.WaitAny(ops, Soon(), &called_before), 0);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -16,20 +17,22 @@ constexpr NodeId kSelf = {Role::kWorker, 0};
 
 absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
 
-class WakeTest : public testing::Test {
+// By transport: a thread asleep in any of them is woken.
+class WakeTest : public testing::TestWithParam<std::string> {
  protected:
   WakeTest() {
     FabricOptions options;
-    options.name = "inproc";
+    options.name = GetParam();
     fabric_ = *CreateFabric(options);
-    const absl::Status connected = fabric_->Connect({{"", {kSelf, {Role::kWorker, 1}}}}, 0, Soon());
+    const absl::Status connected =
+        fabric_->Connect({{fabric_->endpoint(), {kSelf, {Role::kWorker, 1}}}}, 0, Soon());
     EXPECT_TRUE(connected.ok()) << connected;
   }
 
   std::unique_ptr<Fabric> fabric_;
 };
 
-TEST_F(WakeTest, NoSignalIsLostWhenItComesBeforeDuringOrAfterTheWaitBegins) {
+TEST_P(WakeTest, NoSignalIsLostWhenItComesBeforeDuringOrAfterTheWaitBegins) {
   Transport& transport = fabric_->transport(kSelf);
   Wake wake(transport, 0);
   constexpr int kItems = 20'000;
@@ -51,7 +54,7 @@ TEST_F(WakeTest, NoSignalIsLostWhenItComesBeforeDuringOrAfterTheWaitBegins) {
   producer.join();
 }
 
-TEST_F(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
+TEST_P(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
   Transport& transport = fabric_->transport(kSelf);
   Wake wake(transport, 3);
   const OpId armed = *wake.Arm();
@@ -65,7 +68,7 @@ TEST_F(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
   EXPECT_EQ(*wake.Arm(), armed);
 }
 
-TEST_F(WakeTest, IsNoTraffic) {
+TEST_P(WakeTest, IsNoTraffic) {
   const auto metered = CreateMeteredTransport(fabric_->transport(kSelf), *fabric_, [](NodeId) { return false; });
   Wake wake(*metered, 0);
   wake.Signal();
@@ -74,13 +77,16 @@ TEST_F(WakeTest, IsNoTraffic) {
   EXPECT_TRUE(metered->traffic().received.empty());
 }
 
-TEST_F(WakeTest, AfterAnAbortNothingSleeps) {
+TEST_P(WakeTest, AfterAnAbortNothingSleeps) {
   Transport& transport = fabric_->transport(kSelf);
   Wake wake(transport, 0);
   fabric_->Abort(absl::UnavailableError("gone"));
   wake.Signal();
   EXPECT_EQ(wake.Arm().status(), absl::UnavailableError("gone"));
 }
+
+INSTANTIATE_TEST_SUITE_P(All, WakeTest, testing::Values("grpc", "inproc", "shm", "tcp"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace ringmaster
