@@ -1,9 +1,6 @@
 #include "common/transport/matcher.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -127,7 +124,7 @@ absl::StatusOr<int> Matcher::PollLocked(absl::Span<const OpId> ids) {
 }
 
 absl::StatusOr<int> Matcher::Watch(absl::Span<const OpId> ops, Waiter* waiter) {
-  RM_CHECK(waiter->event >= 0);
+  RM_CHECK(waiter->rouser != nullptr);
   absl::MutexLock lock(&mutex_);
   const absl::StatusOr<int> done = PollLocked(ops);
   if (!done.ok() || *done >= 0) return done;
@@ -148,12 +145,11 @@ void Matcher::Call(Waiter* waiter) {
 }
 
 void Matcher::Wake(Waiter* waiter) {
-  if (waiter->event < 0) {
+  if (waiter->rouser != nullptr) {
+    waiter->rouser->Rouse();
+  } else {
     waiter->ready.Signal();
-    return;
   }
-  const uint64_t one = 1;
-  RM_CHECK(write(waiter->event, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN);  // EAGAIN: it is full
 }
 
 absl::Status Matcher::Late(absl::Span<const OpId> ops, absl::Duration waited) {

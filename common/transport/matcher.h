@@ -19,6 +19,14 @@
 
 namespace ringmaster {
 
+// How a thread that sleeps elsewhere than in the matcher is woken.
+class Rouser {
+ public:
+  virtual ~Rouser() = default;
+  // Ends the thread's sleep, or its next one. Any thread, with locks held: calls nothing back.
+  virtual void Rouse() = 0;
+};
+
 // The mailbox of one node, the same for every fabric: brings posted receives and arriving messages together, keeps what
 // arrives early, and lets threads wait for operations. It has two sides: the node's own threads call the first group
 // below, whoever carries bytes (an I/O thread, or the sender itself in one process) calls the second.
@@ -67,10 +75,10 @@ class Matcher {
   absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited);
   uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
 
-  // One sleep of one thread: in WaitAny, or, with an `event` (an eventfd), on descriptors between Watch and Unwatch.
+  // One sleep of one thread: in WaitAny, or, with a `rouser`, elsewhere between Watch and Unwatch.
   struct Waiter {
-    explicit Waiter(int event = -1) : event(event) {}
-    const int event;
+    explicit Waiter(Rouser* rouser = nullptr) : rouser(rouser) {}
+    Rouser* const rouser;
     // The rest is the matcher's.
     absl::Span<const OpId> ids;
     absl::CondVar ready;
@@ -78,8 +86,8 @@ class Matcher {
   };
   // As WaitAny; -1 once `waiter` is called and none is done.
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline, Waiter* waiter);
-  // As Poll; when none is done the waiter's event is written to once one is, or after an abort, until Unwatch. `ops`
-  // and `waiter` must live until then.
+  // As Poll; when none is done the waiter is roused once one is, or after an abort, until Unwatch. `ops` and `waiter`
+  // must live until then.
   absl::StatusOr<int> Watch(absl::Span<const OpId> ops, Waiter* waiter);
   void Unwatch(Waiter* waiter);
   // Ends the sleep, or the next one, of a waiter. Any thread.

@@ -1,6 +1,7 @@
 #include "common/transport/grpc/grpc_fabric.h"
 
 #include <fcntl.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -9,22 +10,23 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
-#include "common/transport/fabric_base.h"
 #include "common/transport/grpc/stream.h"
 #include "common/transport/grpc/stream_ends.h"
 #include "common/transport/handshake.h"
+#include "common/transport/polling_fabric.h"
 #include "common/transport/socket.h"
 
 namespace ringmaster {
@@ -33,34 +35,27 @@ namespace {
 constexpr int64_t kMessagePrefixBytes = 5;  // gRPC's own, before each message
 constexpr int64_t kSegmentsInFlight = 4;    // window and write buffer, so that the wire never runs dry
 
-class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
+class GrpcFabric : public PollingFabric {
  public:
   GrpcFabric(const FabricOptions& options, Listener listener)
-      : FabricBase(options), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)) {}
+      : PollingFabric(options), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)) {}
 
   ~GrpcFabric() override {
-    {
-      absl::MutexLock lock(&mutex_);
-      leaving_ = true;
-    }
     // What gRPC still has to write to a peer that hangs would keep its calls: the sockets are shut under it.
     for (const Fd& socket : sockets_) {
       if (socket.valid()) shutdown(socket.get(), SHUT_RDWR);
     }
-    for (auto& stream : streams_) {
-      if (stream != nullptr) stream->Close();
-    }
-    for (auto& stream : streams_) {
-      if (stream != nullptr) stream->AwaitDone();
-    }
-    std::vector<std::unique_ptr<Stream>> ended;  // their contexts hold the channels
-    {
-      absl::MutexLock lock(&mutex_);
-      ended.swap(streams_);
-    }
-    ended.clear();
+    EndStreams();
     stubs_.clear();
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    StopPolling();
+    if (queue_ != nullptr) {
+      queue_->Shutdown();
+      void* tag = nullptr;
+      bool ok = false;
+      while (queue_->Next(&tag, &ok)) Handle(tag, ok);
+    }
+    uncalled_.clear();
     server_.reset();
     sends_.AwaitNone();
   }
@@ -82,6 +77,8 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
       joined_[self] = true;
     }
     RM_RETURN_IF_ERROR(StartServer());
+    if (queue_ == nullptr) queue_ = std::make_unique<grpc::CompletionQueue>();
+    StartPolling("grpc-helper");
     for (int32_t process = 0; process < self; ++process) RM_RETURN_IF_ERROR(OpenStream(process));
     RM_RETURN_IF_ERROR(AwaitStreams(begin, deadline));
     return Connected();
@@ -101,7 +98,56 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
     }
   }
 
+  bool Look() override { return Next(gpr_inf_past(GPR_CLOCK_MONOTONIC), [] {}); }
+
+  void Nap(absl::Duration limit, absl::FunctionRef<void()> over) override {
+    const gpr_timespec span = gpr_time_from_micros(absl::ToInt64Microseconds(limit) + 1, GPR_TIMESPAN);
+    Next(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span), over);
+  }
+
+  void Rouse() override {
+    if (!is_roused_.exchange(true)) rouse_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), &rouse_);
+  }
+
  private:
+  // Handles what gRPC says first until `limit`; whether it said anything. Calls `over` before.
+  bool Next(gpr_timespec limit, absl::FunctionRef<void()> over) {
+    void* tag = nullptr;
+    bool ok = false;
+    const bool any = queue_->AsyncNext(&tag, &ok, limit) == grpc::CompletionQueue::GOT_EVENT;
+    over();
+    if (any) Handle(tag, ok);
+    return any;
+  }
+
+  void Handle(void* tag, bool ok) {
+    if (tag == &rouse_) {
+      is_roused_.store(false);
+      return;
+    }
+    const StreamTag& of_stream = *static_cast<StreamTag*>(tag);
+    of_stream.stream->On(of_stream.kind, ok);
+  }
+
+  // Ends all calls; a stream that nobody has called stays until the server has ended.
+  void EndStreams() {
+    std::vector<std::unique_ptr<Stream>> ended;
+    {
+      absl::MutexLock lock(&mutex_);
+      leaving_ = true;
+      ended.swap(streams_);
+    }
+    for (auto& stream : ended) {
+      if (stream != nullptr) stream->Close();
+    }
+    for (auto& stream : uncalled_) {
+      if (stream != nullptr) stream->Close();
+    }
+    for (auto& stream : ended) {
+      if (stream != nullptr) stream->AwaitEnd();
+    }
+  }
+
   // Waits until every pair with this process has a stream.
   absl::Status AwaitStreams(absl::Time begin, absl::Time deadline) {
     absl::MutexLock lock(&mutex_);
@@ -138,13 +184,44 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
     if (self() + 1 == static_cast<int32_t>(processes().size())) return absl::OkStatus();
     grpc::ServerBuilder builder;
     SetArguments([&](const char* name, int value) { builder.AddChannelArgument(name, value); });
-    builder.RegisterCallbackGenericService(this);
+    builder.RegisterAsyncGenericService(&service_);
+    std::unique_ptr<grpc::ServerCompletionQueue> queue = builder.AddCompletionQueue();
+    grpc::ServerCompletionQueue* const server_queue = queue.get();
+    queue_ = std::move(queue);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::UnavailableError("grpc: the server did not start");
     for (int32_t process = self() + 1; process < static_cast<int32_t>(processes().size()); ++process) {
+      AwaitStream(server_queue);
       RM_ASSIGN_OR_RETURN(const int fd, Duplicate(process));
       grpc::AddInsecureChannelFromFd(server_.get(), fd);
     }
+    return absl::OkStatus();
+  }
+
+  // Has the server take one more stream, whichever process opens it; its connection has passed the handshake.
+  void AwaitStream(grpc::ServerCompletionQueue* queue) {
+    const size_t place = uncalled_.size();
+    uncalled_.push_back(std::make_unique<ServerStream>(options().segment_bytes, &sends_));
+    ServerStream& stream = *uncalled_.back();
+    stream.SetEvents({nullptr, [this](const absl::Status& status) { Fail(Annotate(status, "grpc: a connection")); }});
+    // Who is joined may be sent to: not before it is answered.
+    const auto process_of = std::make_shared<int32_t>(-1);  // shared by the two reactions
+    stream.Start(
+        service_, queue, [this, place, process_of](int32_t process) { return Accept(place, *process_of = process); },
+        [this, process_of] {
+          absl::MutexLock lock(&mutex_);
+          joined_[*process_of] = true;
+        });
+  }
+
+  absl::Status Accept(size_t place, int32_t process) {
+    absl::MutexLock lock(&mutex_);
+    const int32_t count = static_cast<int32_t>(streams_.size());
+    if (leaving_ || process <= self() || process >= count || streams_[process] != nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat("a stream from process ", process, " is not expected"));
+    }
+    uncalled_[place]->SetEvents(EventsOf(process));
+    streams_[process] = std::move(uncalled_[place]);
     return absl::OkStatus();
   }
 
@@ -161,7 +238,7 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
       absl::MutexLock lock(&mutex_);
       streams_[process] = std::move(stream);
     }
-    started.Start(*stubs_.back(), self(), [this, process] {
+    started.Start(*stubs_.back(), queue_.get(), self(), [this, process] {
       absl::MutexLock lock(&mutex_);
       joined_[process] = true;
     });
@@ -175,48 +252,29 @@ class GrpcFabric : public FabricBase, private grpc::CallbackGenericService {
     return absl::UnavailableError("grpc: no descriptor left; check the limit of open files (ulimit -n)");
   }
 
-  // Called by gRPC for each stream that a higher process opens; its connection has passed the handshake.
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
-    const auto& metadata = context->client_metadata();
-    const auto found = metadata.find(kProcessKey);
-    int32_t process = -1;
-    const bool is_named =
-        context->method() == kExchangeMethod && found != metadata.end() &&
-        absl::SimpleAtoi(absl::string_view(found->second.data(), found->second.size()), &process);
-    ServerStream* accepted = nullptr;
-    {
-      absl::MutexLock lock(&mutex_);
-      const int32_t count = static_cast<int32_t>(streams_.size());
-      if (!is_named || leaving_ || process <= self() || process >= count || streams_[process] != nullptr) {
-        return new RefusedStream;
-      }
-      auto stream = std::make_unique<ServerStream>(options().segment_bytes, &sends_, context);
-      accepted = stream.get();
-      streams_[process] = std::move(stream);
-    }
-    accepted->SetEvents(EventsOf(process));
-    accepted->Start();
-    // Not before: who is joined may be sent to, and a first write would send the metadata that Start adds to.
-    absl::MutexLock lock(&mutex_);
-    joined_[process] = true;
-    return accepted;
-  }
-
   StreamEvents EventsOf(int32_t process) {
     return {[this, process](const FrameHeader& header) { return BeginFrame(process, header); },
             [this, process](const absl::Status& status) {
-              const absl::Status why = Annotate(status, absl::StrCat("grpc: connection to ", Describe(process)));
-              Abort(why);
-              absl::MutexLock lock(&mutex_);
-              if (join_status_.ok()) join_status_ = why;
+              Fail(Annotate(status, absl::StrCat("grpc: connection to ", Describe(process))));
             }};
+  }
+
+  void Fail(const absl::Status& why) {
+    Abort(why);
+    absl::MutexLock lock(&mutex_);
+    if (join_status_.ok()) join_status_ = why;
   }
 
   Fd listener_;  // until connected
   const std::string endpoint_;
   std::vector<Fd> sockets_;  // by process; gRPC works on duplicates
   std::vector<std::unique_ptr<grpc::GenericStub>> stubs_;
+  grpc::AsyncGenericService service_;
+  std::unique_ptr<grpc::CompletionQueue> queue_;  // the server's, where there is one
   std::unique_ptr<grpc::Server> server_;
+  std::vector<std::unique_ptr<ServerStream>> uncalled_;  // filled by Connect, taken from by who polls
+  grpc::Alarm rouse_;
+  std::atomic<bool> is_roused_{false};
   SendCount sends_;
 
   absl::Mutex mutex_;

@@ -46,16 +46,61 @@ struct Stream::Sending {
   std::atomic<int> holders{1};
 };
 
-Stream::Stream(int64_t segment_bytes, SendCount* count) : segment_bytes_(segment_bytes), count_(count) {}
+Stream::Stream(int64_t segment_bytes, SendCount* count) : segment_bytes_(segment_bytes), count_(count) {
+  for (size_t kind = 0; kind < tags_.size(); ++kind) tags_[kind] = {this, static_cast<StreamTag::Kind>(kind)};
+}
 
-Stream::~Stream() { RM_CHECK(queue_.empty()); }
+Stream::~Stream() {
+  RM_CHECK(queue_.empty());
+  RM_CHECK(awaited_tags_ == 0);
+}
 
 void Stream::SetEvents(StreamEvents events) { events_ = std::move(events); }
+
+void* Stream::Awaited(StreamTag::Kind kind) {
+  absl::MutexLock lock(&mutex_);
+  ++awaited_tags_;
+  return &tags_[static_cast<size_t>(kind)];
+}
+
+void Stream::HasCall() {
+  absl::MutexLock lock(&mutex_);
+  has_call_ = true;
+}
+
+void Stream::AwaitEnd() {
+  absl::MutexLock lock(&mutex_);
+  const auto is_ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return IsEnded(); };
+  mutex_.Await(absl::Condition(&is_ended));
+}
+
+void Stream::On(StreamTag::Kind kind, bool ok) {
+  bool closing = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    closing = closing_;
+  }
+  const bool begins = kind == StreamTag::Kind::kOpened || kind == StreamTag::Kind::kAnswered;
+  if (kind == StreamTag::Kind::kOpened && ok) HasCall();
+  if (begins && !ok) {
+    Break(absl::UnavailableError("the stream did not open: the process there has ended or failed"));
+  } else if (begins && closing) {
+    Cancel();
+    EndIfQuiet();
+  } else if (begins) {
+    kind == StreamTag::Kind::kOpened ? Opened() : Answered();
+  }
+  if (kind == StreamTag::Kind::kRead) ReadDone(ok);
+  if (kind == StreamTag::Kind::kWritten) WriteDone(ok);
+  absl::MutexLock lock(&mutex_);
+  if (kind == StreamTag::Kind::kOver) over_ = true;
+  --awaited_tags_;
+}
 
 void Stream::Send(const OutgoingMessage& message) {
   {
     absl::MutexLock lock(&mutex_);
-    if (dropping_) return;
+    if (dropping_ || closing_) return;
     queue_.push_back(new Sending(message, count_));
     if (writing_) return;
     writing_ = true;
@@ -77,42 +122,18 @@ void Stream::Close() {
   DropSends();
   {
     absl::MutexLock lock(&mutex_);
-    if (closing_) return;  // it broke: it ends by itself, and gRPC may have taken its context back
+    if (closing_) return;  // it broke: it ends by itself
     closing_ = true;
-    ++busy_;
   }
   Cancel();
-  LeaveBusy();
-}
-
-void Stream::AwaitDone() {
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&done_));
-}
-
-bool Stream::EnterBusy() {
-  absl::MutexLock lock(&mutex_);
-  if (closing_) return false;
-  ++busy_;
-  return true;
-}
-
-void Stream::LeaveBusy() {
-  {
-    absl::MutexLock lock(&mutex_);
-    --busy_;
-  }
-  ReleaseIfOver();
+  EndIfQuiet();
 }
 
 void Stream::ReadNext() { StartReadOf(&incoming_); }
 
 void Stream::ReadDone(bool ok) {
-  if (!ok) {
-    Break(absl::UnavailableError("it closed the connection: it has ended or failed"));
-    return;
-  }
-  const absl::Status status = Receive();
+  const absl::Status status =
+      ok ? Receive() : absl::UnavailableError("it closed the connection: it has ended or failed");
   if (status.ok()) {
     ReadNext();
   } else {
@@ -133,13 +154,8 @@ void Stream::WriteDone(bool ok) {
   } else if (!ok) {
     Break(absl::UnavailableError("a write failed: it has ended or failed"));
   } else {
-    ReleaseIfOver();
+    EndIfQuiet();
   }
-}
-
-void Stream::Done() {
-  absl::MutexLock lock(&mutex_);
-  done_ = true;
 }
 
 void Stream::WriteNext() {
@@ -160,7 +176,7 @@ void Stream::WriteNext() {
     }
   }
   if (sending == nullptr) {
-    ReleaseIfOver();
+    EndIfQuiet();
     return;
   }
   const FrameHeaderBytes encoded = EncodeFrameHeader(header);
@@ -174,7 +190,7 @@ void Stream::WriteNext() {
   buffer.Clear();
   slices[1] = grpc::Slice();
   if (last) Sending::Release(sending);  // the queue's
-  StartWriteOf(&outgoing_);
+  StartWriteOf(outgoing_);
 }
 
 absl::Status Stream::Receive() {
@@ -216,17 +232,20 @@ void Stream::Break(const absl::Status& status) {
     first = !closing_;
     closing_ = true;
   }
-  if (first) events_.broken(status);
-  ReleaseIfOver();
+  if (first) {
+    Cancel();
+    events_.broken(status);
+  }
+  EndIfQuiet();
 }
 
-void Stream::ReleaseIfOver() {
+void Stream::EndIfQuiet() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!closing_ || writing_ || busy_ > 0 || released_) return;
-    released_ = true;
+    if (!closing_ || !has_call_ || writing_ || ending_) return;
+    ending_ = true;
   }
-  Release();
+  StartEnd();
 }
 
 }  // namespace ringmaster

@@ -4,6 +4,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -31,6 +32,15 @@ class SendCount {
   int64_t count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
+class Stream;
+
+// What gRPC's completion queue says of a stream: the queue's tags point to one of these.
+struct StreamTag {
+  enum class Kind : uint8_t { kOpened, kAnswered, kRead, kWritten, kOver };
+  Stream* stream = nullptr;
+  Kind kind = Kind::kOpened;
+};
+
 // What happens on a stream, told to the fabric without any lock held.
 struct StreamEvents {
   std::function<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin;
@@ -38,59 +48,68 @@ struct StreamEvents {
 };
 
 // One end of a stream, whichever side opened it: queue and frames here, gRPC's calls in stream_ends.h. gRPC allows one
-// write and one read at a time and wants to hear, by Release, when no more will be started.
+// write and one read at a time. Its reactions come as tags of a completion queue, which whoever polls it passes on to
+// On, one thread at a time; everything else is any thread's.
 class Stream {
  public:
   // `count` outlives the stream and what gRPC holds of its sends.
   Stream(int64_t segment_bytes, SendCount* count);
-  // Everything queued is sent or dropped.
+  // Everything queued is sent or dropped, and the queue has returned all tags.
   virtual ~Stream();
 
-  // Before the first read. The events outlive the stream's last reaction.
+  // Before the first reaction. The events outlive the last.
   void SetEvents(StreamEvents events);
 
-  // Queues the message, whose payload stays the sender's until its send is finished. Any thread; never waits for a peer.
+  // The queue has returned one of this stream's tags.
+  void On(StreamTag::Kind kind, bool ok);
+
+  // Queues the message, whose payload stays the sender's until its send is finished. Never waits for a peer.
   void Send(const OutgoingMessage& message);
 
-  // Forgets what is queued; what gRPC has taken already stays its own. Any thread.
+  // Forgets what is queued; what gRPC has taken already stays its own.
   void DropSends();
 
-  // Ends the stream, whose connection is shut already; AwaitDone tells when.
+  // Ends the stream, whose connection is shut already.
   void Close();
 
-  // Waits until gRPC has let go of the stream.
-  void AwaitDone();
+  // Waits, while another thread polls the queue, until gRPC has let go of the call of a stream that was closed or broke.
+  // At once, if there is none yet; the queue may return one more tag then.
+  void AwaitEnd();
 
  protected:
-  virtual void StartWriteOf(const grpc::ByteBuffer* buffer) = 0;
+  // Each starts what returns as the tag of that kind.
+  virtual void StartWriteOf(const grpc::ByteBuffer& buffer) = 0;
   virtual void StartReadOf(grpc::ByteBuffer* buffer) = 0;
+  virtual void StartEnd() = 0;  // no write is under way, and none is started after it
+  // The first two reactions. The second calls ReadNext, if all is well.
+  virtual void Opened() = 0;
+  virtual void Answered() = 0;
   virtual void Cancel() = 0;
-  virtual void Release() = 0;  // no operation is started from here on
 
-  // Keeps Release away while operations are started from outside gRPC's reactions; false when it is too late.
-  bool EnterBusy();
-  void LeaveBusy();
+  // There is a call, for which kOpened is to come: from here on it has to be ended.
+  void HasCall();
 
+  // The tag of a kind that is about to be started; each of them comes back once.
+  void* Awaited(StreamTag::Kind kind);
   void ReadNext();
-
-  // gRPC's reactions, passed on by the ends.
-  void ReadDone(bool ok);
-  void WriteDone(bool ok);
-  void Done();
+  void Break(const absl::Status& status);
 
  private:
   struct Sending;
 
   // Writes the next frame; the caller has set writing_.
   void WriteNext();
+  void ReadDone(bool ok);
+  void WriteDone(bool ok);
   // Takes the frame that was read last.
   absl::Status Receive();
-  void Break(const absl::Status& status);
-  void ReleaseIfOver();
+  void EndIfQuiet();
+  bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !has_call_ || (over_ && awaited_tags_ == 0); }
 
   const int64_t segment_bytes_;
   SendCount* const count_;
   StreamEvents events_;
+  std::array<StreamTag, 5> tags_;  // by kind
 
   // The reader's.
   grpc::ByteBuffer incoming_;
@@ -103,9 +122,10 @@ class Stream {
   bool dropping_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool released_ ABSL_GUARDED_BY(mutex_) = false;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;
-  int busy_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool has_call_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool over_ ABSL_GUARDED_BY(mutex_) = false;
+  int awaited_tags_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace ringmaster

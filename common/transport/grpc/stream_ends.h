@@ -5,70 +5,68 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "common/transport/grpc/stream.h"
 
 namespace ringmaster {
 
-constexpr char kExchangeMethod[] = "/ringmaster.Fabric/Exchange";
-constexpr char kProcessKey[] = "ringmaster-process";
-
 // The end that opened the stream.
-class ClientStream : public Stream, private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+class ClientStream : public Stream {
  public:
   using Stream::Stream;
 
-  // Opens the stream as process `self`. `welcomed`: the other end has answered; called at most once, without a lock.
-  // The stub is alive until AwaitDone has returned.
-  void Start(grpc::GenericStub& stub, int32_t self, std::function<void()> welcomed);
+  // Opens the stream as process `self`, with reactions in `queue`. `welcomed`: the other end has answered; called at most
+  // once, without a lock. Stub and queue outlive the stream.
+  void Start(grpc::GenericStub& stub, grpc::CompletionQueue* queue, int32_t self, std::function<void()> welcomed);
 
  protected:
-  void StartWriteOf(const grpc::ByteBuffer* buffer) override { StartWrite(buffer); }
-  void StartReadOf(grpc::ByteBuffer* buffer) override { StartRead(buffer); }
+  void StartWriteOf(const grpc::ByteBuffer& buffer) override {
+    call_->Write(buffer, Awaited(StreamTag::Kind::kWritten));
+  }
+  void StartReadOf(grpc::ByteBuffer* buffer) override { call_->Read(buffer, Awaited(StreamTag::Kind::kRead)); }
+  void StartEnd() override { call_->Finish(&end_, Awaited(StreamTag::Kind::kOver)); }
+  void Opened() override { call_->ReadInitialMetadata(Awaited(StreamTag::Kind::kAnswered)); }
+  void Answered() override;
   void Cancel() override { context_.TryCancel(); }
-  void Release() override { RemoveHold(); }
 
  private:
-  void OnReadInitialMetadataDone(bool ok) override;
-  void OnReadDone(bool ok) override { ReadDone(ok); }
-  void OnWriteDone(bool ok) override { WriteDone(ok); }
-  void OnDone(const grpc::Status& status) override { Done(); }
-
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  grpc::Status end_;
   std::function<void()> welcomed_;
 };
 
-// The end that was called.
-class ServerStream : public Stream, public grpc::ServerGenericBidiReactor {
+// The end that is called.
+class ServerStream : public Stream {
  public:
-  // `context` is gRPC's and lives until Done.
-  ServerStream(int64_t segment_bytes, SendCount* count, grpc::GenericCallbackServerContext* context)
-      : Stream(segment_bytes, count), context_(context) {}
+  ServerStream(int64_t segment_bytes, SendCount* count) : Stream(segment_bytes, count), call_(&context_) {}
 
-  // Answers and begins to read; the events are set.
-  void Start();
+  // Waits for a call, with reactions in `queue`, which is of the service's server and outlives the stream's tags.
+  // `called`: one has come, from that process (-1: it does not say); an error breaks the stream. `answered`: messages may
+  // be sent. Each is called at most once, without a lock. The server's end ends the wait.
+  void Start(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue* queue,
+             std::function<absl::Status(int32_t process)> called, std::function<void()> answered);
 
  protected:
-  void StartWriteOf(const grpc::ByteBuffer* buffer) override { StartWrite(buffer); }
-  void StartReadOf(grpc::ByteBuffer* buffer) override { StartRead(buffer); }
-  void Cancel() override { context_->TryCancel(); }
-  void Release() override { Finish(grpc::Status::CANCELLED); }
+  void StartWriteOf(const grpc::ByteBuffer& buffer) override {
+    call_.Write(buffer, Awaited(StreamTag::Kind::kWritten));
+  }
+  void StartReadOf(grpc::ByteBuffer* buffer) override { call_.Read(buffer, Awaited(StreamTag::Kind::kRead)); }
+  void StartEnd() override { call_.Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver)); }
+  void Opened() override;
+  void Answered() override;
+  void Cancel() override;
 
  private:
-  void OnReadDone(bool ok) override { ReadDone(ok); }
-  void OnWriteDone(bool ok) override { WriteDone(ok); }
-  void OnDone() override { Done(); }
-
-  grpc::GenericCallbackServerContext* const context_;
-};
-
-// Refuses a call that names no process; deletes itself.
-class RefusedStream : public grpc::ServerGenericBidiReactor {
- public:
-  RefusedStream() { Finish(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no stream is expected")); }
-  void OnDone() override { delete this; }
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter call_;
+  std::atomic<bool> is_called_{false};
+  std::function<absl::Status(int32_t process)> called_;
+  std::function<void()> answered_;
 };
 
 }  // namespace ringmaster

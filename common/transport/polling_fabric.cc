@@ -1,0 +1,130 @@
+#include "common/transport/polling_fabric.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "common/base/check.h"
+
+namespace ringmaster {
+namespace {
+
+// When no thread has polled for this long, the helper does.
+constexpr absl::Duration kPatience = absl::Milliseconds(2);
+
+}  // namespace
+
+PollingFabric::PollingFabric(const FabricOptions& options) : FabricBase(options), spins_(options.wait == "spin") {}
+
+PollingFabric::~PollingFabric() { RM_CHECK(!helper_.joinable()); }
+
+// The helper takes no signals: they are the main thread's to handle.
+void PollingFabric::StartPolling(const char* helper_name) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  helper_ = std::thread([this] { RunHelper(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(helper_.native_handle(), helper_name);
+}
+
+void PollingFabric::StopPolling() {
+  if (!helper_.joinable()) return;
+  {
+    absl::MutexLock lock(&helper_mutex_);
+    stopping_.store(true);
+  }
+  Rouse();
+  helper_.join();
+}
+
+absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+  const uint64_t seen = matcher.changes();
+  absl::StatusOr<int> done = matcher.Poll(ops);
+  while (done.ok() && *done < 0) {
+    if (seat_.TryTake()) {
+      done = Carry(matcher, ops, deadline, seen);
+      seat_.Leave();
+      return done;
+    }
+    done = SleepWhileOthersPoll(matcher, ops, deadline);
+  }
+  return done;
+}
+
+absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops,
+                                                        absl::Time deadline) {
+  wanting_.fetch_add(1, std::memory_order_seq_cst);
+  if (helper_naps_.load(std::memory_order_seq_cst)) Rouse();
+  const absl::StatusOr<int> done = seat_.Sleep(matcher, ops, deadline);
+  wanting_.fetch_sub(1, std::memory_order_relaxed);
+  return done;
+}
+
+// The seat's holder: moves bytes until one of `ops` is done. `seen`: the matcher's changes that were looked at.
+absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline,
+                                         uint64_t seen) {
+  const absl::Time begin = absl::Now();
+  absl::Time spin_end = spins_ ? begin + kSpin : begin;
+  bool was_idle = true;
+  for (int looks = 0;;) {
+    const uint64_t changes = matcher.changes();
+    if (changes != seen) {
+      seen = changes;
+      const absl::StatusOr<int> done = matcher.Poll(ops);
+      if (!done.ok() || *done >= 0) return done;
+    }
+    if (Look()) {
+      was_idle = false;
+      continue;
+    }
+    if (spins_ && ++looks % kLooksPerTime != 0) continue;
+    const absl::Time now = absl::Now();
+    if (now >= deadline) return matcher.Late(ops, now - begin);
+    if (!was_idle && spins_) spin_end = now + kSpin;
+    was_idle = true;
+    if (now < spin_end) {
+      sched_yield();  // ranks may share cores
+      continue;
+    }
+    seen = matcher.changes();
+    const absl::StatusOr<int> done = NapUnlessDone(matcher, ops, std::min(deadline - now, absl::Minutes(1)));
+    if (!done.ok() || *done >= 0) return done;
+    looks = 0;
+  }
+}
+
+absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit) {
+  Matcher::Waiter waiter(this);
+  const absl::StatusOr<int> done = matcher.Watch(ops, &waiter);
+  if (!done.ok() || *done >= 0) return done;
+  Nap(limit, [&] { matcher.Unwatch(&waiter); });
+  return -1;
+}
+
+// Only looks at the clock while others poll: to them it costs nothing.
+void PollingFabric::RunHelper() {
+  uint64_t turns = seat_.turns();
+  while (PauseHelper()) {
+    while (!seat_.taken() && seat_.turns() == turns && !stopping_.load() && seat_.TryTake()) {
+      turns = seat_.turns();
+      helper_naps_.store(true, std::memory_order_seq_cst);
+      if (wanting_.load(std::memory_order_seq_cst) == 0 && !stopping_.load()) Nap(absl::Minutes(1), [] {});
+      helper_naps_.store(false, std::memory_order_seq_cst);
+      seat_.Leave();
+    }
+    turns = seat_.turns();
+  }
+}
+
+// Returns after kPatience; false when polling stops.
+bool PollingFabric::PauseHelper() {
+  absl::MutexLock lock(&helper_mutex_);
+  const auto stops = [this] { return stopping_.load(); };
+  return !helper_mutex_.AwaitWithTimeout(absl::Condition(&stops), kPatience);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,67 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_POLLING_FABRIC_H_
+#define RINGMASTER_COMMON_TRANSPORT_POLLING_FABRIC_H_
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/transport/fabric_base.h"
+#include "common/transport/matcher.h"
+#include "common/transport/poll_seat.h"
+
+namespace ringmaster {
+
+// A fabric whose waiting threads move the bytes themselves: one at a time looks after the connections until an operation
+// of its own is done, and then calls another of those who wait. So a message costs no hand-over between threads where one
+// thread of a process waits. When no thread has polled for a while (all compute), a helper thread does, and gives way to
+// the first that waits.
+class PollingFabric : public FabricBase, private Rouser {
+ protected:
+  explicit PollingFabric(const FabricOptions& options);
+  // Polling has stopped.
+  ~PollingFabric() override;
+
+  // Looking and napping are possible from here on, until StopPolling. `helper_name`: of the thread, 15 letters at most.
+  void StartPolling(const char* helper_name);
+  // Ends the helper; nobody waits any more. To be called before what is polled goes. No effect before StartPolling.
+  void StopPolling();
+
+  // Moves what can be moved without waiting, up to a bound that keeps the caller's own operations from being late; whether
+  // there was any. One thread at a time.
+  virtual bool Look() = 0;
+
+  // Sleeps until there is something to move, for `limit` (more than 0, at most a minute) or until roused; then calls
+  // `over` and moves what there is. The same thread as Look.
+  virtual void Nap(absl::Duration limit, absl::FunctionRef<void()> over) = 0;
+
+  // Ends the nap that is on, or the next one. Any thread; calls nothing of this class.
+  void Rouse() override = 0;
+
+  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) override;
+
+ private:
+  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline, uint64_t seen);
+  absl::StatusOr<int> NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit);
+  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
+  void RunHelper();
+  bool PauseHelper();
+
+  const bool spins_;
+  PollSeat seat_;
+  // Who wants the seat counts itself and then looks whether the helper naps; the helper says that it will and then looks
+  // at the count: one of the two sees the other.
+  std::atomic<int32_t> wanting_{0};
+  std::atomic<bool> helper_naps_{false};
+  std::atomic<bool> stopping_{false};
+  absl::Mutex helper_mutex_;  // held to turn stopping_ on
+  std::thread helper_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_POLLING_FABRIC_H_
