@@ -31,6 +31,8 @@ constexpr ArmInfo kArms[] = {
     {"halving-doubling", "all-reduce by recursive halving and doubling: about the ring's bytes in fewer rounds", false},
     {"binomial-tree", "all-reduce up a tree to rank 0 and down again", false},
     {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose", false},
+    {"all-reduce-mpi", "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", false},
+    {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered", false},
     {"ring-fp16", "the ring in half precision, summed on the wire", false},
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring", false},
     {"ps-fp16", "ps with gradients in half precision", false},
@@ -97,6 +99,10 @@ bool Fill(absl::string_view arm, const RunSpec& base, RunSpec* spec) {
     strategy->mutable_all_reduce()->set_collective("binomial_tree");
   } else if (arm == "all-reduce-auto") {
     strategy->mutable_all_reduce()->set_collective("auto");
+  } else if (arm == "all-reduce-mpi") {
+    strategy->mutable_all_reduce()->set_collective("mpi");
+  } else if (arm == "all-reduce-gloo") {
+    strategy->mutable_all_reduce()->set_collective("gloo");
   } else if (arm == "reduce-broadcast") {
     strategy->mutable_all_reduce()->set_collective("reduce_broadcast");
   } else {

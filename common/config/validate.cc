@@ -209,6 +209,27 @@ void CheckServers(const RunSpec& spec, Problems* problems) {
   }
 }
 
+// What another library's all-reduce cannot do.
+void CheckEngine(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+  const std::string& name = spec.strategy().all_reduce().collective();
+  if (std::find(known.engines.begin(), known.engines.end(), name) == known.engines.end()) return;
+  if (spec.codec().name() != "none") {
+    problems->AddName("codec.name", spec.codec().name(),
+                      absl::StrCat("collective \"", name, "\" sums float32 in a library of its own, which knows no codec; "
+                                   "use \"none\", or collective \"ring\""));
+  }
+  if (spec.strategy().launch() == THREADS) {
+    problems->Add("strategy.launch", "THREADS",
+                  absl::StrCat("a process is one rank of \"", name, "\"; use PROCESSES, or collective \"ring\""));
+  }
+  const std::string& kernels = spec.training().kernels();
+  if (name == "nccl" && kernels != "cublas" && kernels != "auto") {
+    problems->AddName("strategy.all_reduce.collective", "nccl",
+                      absl::StrCat("sums in the memory of a GPU for each worker, and training.kernels is \"", kernels,
+                                   "\"; use kernels \"cublas\", or collective \"mpi\", \"gloo\" or \"ring\""));
+  }
+}
+
 void CheckStrategy(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const StrategySpec& strategy = spec.strategy();
   if (strategy.kind_case() == StrategySpec::KIND_NOT_SET) {
@@ -216,8 +237,10 @@ void CheckStrategy(const RunSpec& spec, const KnownNames& known, Problems* probl
   }
   if (strategy.has_parameter_server()) CheckServers(spec, problems);
   if (strategy.has_all_reduce()) {
-    problems->Known("strategy.all_reduce.collective", "collective", strategy.all_reduce().collective(),
-                    known.collectives);
+    std::vector<std::string> names = known.collectives;
+    names.insert(names.end(), known.engines.begin(), known.engines.end());
+    problems->Known("strategy.all_reduce.collective", "collective", strategy.all_reduce().collective(), names);
+    CheckEngine(spec, known, problems);
   }
 }
 

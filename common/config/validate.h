@@ -18,8 +18,8 @@ struct KnownCodec {
 };
 
 // The registries' names. They are handed in because this package sees neither workers nor transports; whoever
-// assembles the program fills them from Models(), Datasets(), KernelLibraries(), Codecs(), Transports() and
-// Collectives().
+// assembles the program fills them from Models(), Datasets(), KernelLibraries(), Codecs(), Transports(),
+// Collectives() and Engines().
 struct KnownNames {
   std::vector<std::string> models;
   std::vector<std::string> datasets;
@@ -27,6 +27,7 @@ struct KnownNames {
   std::vector<KnownCodec> codecs;
   std::vector<std::string> transports;
   std::vector<std::string> collectives;
+  std::vector<std::string> engines;  // collective libraries that are not ours, named as collectives too
 };
 
 // Whether `resolved` (from Resolve) can be run. InvalidArgument lists everything that is wrong, one line each: field,

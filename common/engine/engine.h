@@ -45,8 +45,10 @@ class Engine {
   // addition is the library's. After an error `data` is unspecified and every later call fails.
   virtual absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) = 0;
 
-  // Makes a call in progress, and later ones, fail, where the library can be told so. One that cannot (MPI, NCCL) ends
-  // the process with status 1 when the call has not returned soon after. Any thread; never waits.
+  // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it up; Gloo closes its
+  // connections, so that the peers' calls fail at once, and this rank's own when its peers close theirs or wait_limit is
+  // over; MPI can be told nothing, and the process ends with status 1 when the call has not returned a second later. Any
+  // thread; never waits.
   virtual void Abort(const absl::Status& why) = 0;
 
   // Takes leave of the library after the last call, together with all ranks, so that none finds its peers gone. Not

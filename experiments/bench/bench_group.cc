@@ -98,9 +98,10 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
     if (launch.interrupted != nullptr && *launch.interrupted) coordinator->Abort(absl::CancelledError("interrupted"));
     NoteEarlyEnds(launch, &children, coordinator.get());
   }
-  rank0_thread.join();
   const absl::Status result = coordinator->Result().status();
+  // Before rank 0, which may wait for one of them that hangs.
   children.WaitOrKill(absl::Now() + (result.ok() ? kGoodEndLimit : kEndLimit));
+  rank0_thread.join();
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/resolve.h"
+#include "common/engine/engines.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/cli/commands.h"
@@ -62,6 +63,11 @@ std::vector<Finding> Examine() {
   const auto cuda = DescribeCuda();
   findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});
   for (const TransportInfo& info : Transports()) findings.push_back(CheckTransport(info));
+  for (const EngineInfo& info : Engines()) {
+    const absl::Status there = CheckEngine(info.name);
+    findings.push_back({absl::StrCat("engine ", info.name), there.ok(),
+                        std::string(there.ok() ? info.summary : there.message())});
+  }
   findings.push_back(CheckMnist());
   return findings;
 }

@@ -9,6 +9,7 @@
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "common/engine/engines.h"
 #include "common/formats/atomic_file.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
@@ -58,6 +59,10 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
     if (flags.servers.has_value() || flags.staleness.has_value()) {
       return absl::InvalidArgumentError(absl::StrCat("--servers and --staleness do not apply to \"", flags.arm,
                                                      "\", which has no server; leave them out"));
+    }
+    if (const std::string& collective = spec.strategy().all_reduce().collective(); IsEngine(collective)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", flags.arm, "\" sums by ", collective, ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
     const auto name = ResolveCollective(spec.strategy().all_reduce().collective(), flags.workers, int64_t{64} << 20);

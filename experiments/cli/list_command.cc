@@ -8,6 +8,7 @@
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
+#include "common/engine/engines.h"
 #include "common/transport/fabric.h"
 #include "common/update/update_rule.h"
 #include "experiments/cli/commands.h"
@@ -37,6 +38,7 @@ std::vector<Section> AllSections() {
           SectionOf("strategies", Strategies()),
           SectionOf("codecs", Codecs()),
           SectionOf("collectives", CollectiveChoices()),
+          SectionOf("engines", Engines()),
           SectionOf("transports", Transports()),
           SectionOf("optimizers", Optimizers()),
           SectionOf("models", Models()),

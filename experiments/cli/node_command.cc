@@ -16,6 +16,7 @@
 #include "experiments/cli/outcome.h"
 #include "experiments/cli/outputs.h"
 #include "experiments/cli/spec_flags.h"
+#include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
@@ -30,7 +31,8 @@ constexpr char kFooter[] =
     "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
     "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
     "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
-    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for the flags. RINGMASTER_TOKEN, the same on\n"
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for the flags; under mpirun, which a run with\n"
+    "collective \"mpi\" needs, what it says of rank and world size does. RINGMASTER_TOKEN, the same on\n"
     "every rank, keeps other processes out; without it the spec's fingerprint does, on loopback only.";
 
 struct NodeFlags {
@@ -136,6 +138,8 @@ int RunNodeCommand(NodeFlags flags) {
   };
   absl::StatusOr<LauncherEnvironment> environment = ReadLauncherEnvironment();
   if (!environment.ok()) return fail(environment.status());
+  // Who leads the run has started mpirun, and this is one of its ranks.
+  if (flags.joins && flags.rank < 0) DieWithParent();
   FillFromEnvironment(*environment, &flags);
   absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
   if (!spec.ok()) return fail(spec.status());

@@ -10,6 +10,7 @@
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
+#include "common/engine/engines.h"
 #include "common/transport/fabric.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
@@ -54,7 +55,7 @@ constexpr Flag kFlags[] = {
 template <typename Infos>
 std::vector<std::string> NamesOf(const Infos& infos) {
   std::vector<std::string> names;
-  for (const auto& info : infos) names.push_back(info.name);
+  for (const auto& info : infos) names.emplace_back(info.name);
   return names;
 }
 
@@ -70,6 +71,7 @@ KnownNames AllNames() {
   }
   known.transports = NamesOf(Transports());
   known.collectives = NamesOf(CollectiveChoices());
+  known.engines = NamesOf(Engines());
   return known;
 }
 
@@ -157,6 +159,10 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   RM_RETURN_IF_ERROR(shape.status());
   if (resolved.training().kernels() == "cublas") {
     RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), "training.kernels = \"cublas\""));
+  }
+  const std::string& collective = resolved.strategy().all_reduce().collective();
+  if (IsEngine(collective)) {
+    RM_RETURN_IF_ERROR(Annotate(CheckEngine(collective), "strategy.all_reduce.collective"));
   }
   // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
   RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));

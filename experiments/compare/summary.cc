@@ -69,6 +69,7 @@ void SummarizePhases(const std::vector<const WorkerReport*>& workers, RunSummary
 void SummarizeBytes(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
   double worker_steps = 0, up = 0, down = 0, index = 0, header = 0;
   for (const WorkerReport* worker : workers) {
+    if (!worker->engine().empty()) return;  // not metered
     worker_steps += worker->step_ms_size();
     up += static_cast<double>(worker->payload_bytes_up());
     down += static_cast<double>(worker->payload_bytes_down());
@@ -154,6 +155,7 @@ RunSummary Summarize(const RunRecord& record) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) / record.machine().cores());
   }
   const std::vector<const WorkerReport*> workers = WorkersByRank(record);
+  if (!workers.empty() && !workers.front()->engine().empty()) summary.set_transport(workers.front()->engine());
   if (record.status() != "ok" || workers.empty()) return summary;
   SummarizeSpeed(workers, &summary);
   SummarizePhases(workers, &summary);

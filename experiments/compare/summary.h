@@ -24,7 +24,8 @@ absl::Span<const AccuracyThreshold> AccuracyThresholds();
 //   exposed_comm_ms     phase "exposed": the step thread waits for exchange. Absent for single and solo
 //   hidden_comm_ms      encode + exchange + reduce of the exchange thread, less the time that the step thread waited
 //                       (exposed, gate), at least 0: exchange while it computes. Absent for single and solo
-//   bytes_...           mean per step and worker, all steps
+//   transport           what carried the bytes; of an all-reduce by another library, that library and its wire
+//   bytes_...           mean per step and worker, all steps; absent where another library carried them, unmetered
 //   staleness_...       over all contributions to all servers; absent without servers
 //   final_loss, test_accuracy, seconds_to_accuracy, weights_sha256   of rank 0; absent for solo, which trains N
 //                       models. The time is that of the first evaluation that reaches the accuracy, not interpolated

@@ -260,7 +260,7 @@ std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_w
   for (const Block& block : blocks) absl::StrAppend(&text, RenderBlock(block, rows), "\n");
   absl::StrAppend(&text,
                   "hidden and encode: on the exchange thread beside compute, no part of the step\n"
-                  "bytes: payload of one worker in one step; – not defined here, or not reached\n");
+                  "bytes: payload of a worker and step; – not defined, not metered or not reached\n");
   for (const std::string& note : rows.notes) absl::StrAppend(&text, note, "\n");
   return text;
 }

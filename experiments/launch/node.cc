@@ -189,6 +189,7 @@ class Node {
     });
     WorkerSetup setup;
     setup.rank = rank;
+    setup.device = options_.device;
     setup.spec = &spec_;
     setup.dataset = &dataset_;
     setup.kernels = worker.kernels.get();

@@ -1,5 +1,8 @@
 #include "experiments/launch/run_arm.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <random>
@@ -15,6 +18,7 @@
 #include "common/machine/machine.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
 #include "worker/kernels/registry.h"
@@ -23,17 +27,55 @@ namespace ringmaster {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
-// How long processes may take to end by themselves once the run is over.
+// How long processes may take to end by themselves once the run is over; mpirun, which ends its ranks and cleans up.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
+constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
+
+// What another process of this machine's user can read while this object lives: mpirun gives the ranks no input.
+class MemoryFile {
+ public:
+  explicit MemoryFile(const std::string& text) : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
+    complete_ = descriptor_ >= 0 && write(descriptor_, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  }
+  ~MemoryFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  bool complete() const { return complete_; }
+  std::string path() const { return absl::StrCat("/proc/", getpid(), "/fd/", descriptor_); }
+
+ private:
+  const int descriptor_;
+  bool complete_ = false;
+};
+
+bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
+
+absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
+                         const std::string& token, const MemoryFile& text, Children* children) {
+  const int32_t processes = ProcessCount(spec);
+  if (!text.complete()) return absl::ResourceExhaustedError("no memory for a file with the run's spec");
+  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
+                                        "--coordinator", endpoint, "--device", absl::StrCat(options.device)};
+  if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
+  MpirunOptions mpirun;
+  mpirun.ranks = processes;
+  mpirun.transport = spec.transport().name();
+  absl::StatusOr<ChildProgram> program = Mpirun(mpirun, arguments, {absl::StrCat(kTokenVariable, "=", token)});
+  return program.ok() ? children->Start(*program) : program.status();
+}
 
 absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
                             const std::string& token, Children* children) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
+  // NCCL wants a GPU for each rank; other runs share the one they are told.
+  const bool one_device_each = spec.strategy().all_reduce().collective() == "nccl";
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
     program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
-                         "--coordinator", endpoint, "--device", absl::StrCat(options.device)};
+                         "--coordinator", endpoint, "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
@@ -46,8 +88,15 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
 // A process that ended before the run was over: the coordinator knows of those that had joined.
 void NoteEarlyEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
   for (const auto& [process, how] : children->Reap()) {
-    const ProcessState state = coordinator->Processes()[process];
-    if (state.joined) continue;
+    const std::vector<ProcessState> states = coordinator->Processes();
+    if (NeedsMpirun(spec)) {
+      const auto joined = [](const ProcessState& state) { return state.joined; };
+      if (std::all_of(states.begin(), states.end(), joined)) continue;
+      coordinator->Abort(absl::UnavailableError(
+          absl::StrCat("mpirun ended with ", how, " before all its ranks joined the run; what they said stands above")));
+      continue;
+    }
+    if (states[process].joined) continue;
     coordinator->Abort(absl::UnavailableError(absl::StrCat(
         NamesOf(PlaceNodes(spec)[process]), " (rank ", process, ") ended with ", how, " before it joined the run; what it said stands above")));
   }
@@ -167,7 +216,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     return record;
   }
   Children children;
-  const absl::Status started = StartProcesses(spec, options, (*coordinator)->endpoint(), token, &children);
+  const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
+  const absl::Status started =
+      NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
+                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, &children);
   if (!started.ok()) (*coordinator)->Abort(started);
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {
@@ -179,7 +231,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     progress.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
     options.progress(progress);
   }
-  children.WaitOrKill(absl::Now() + kEndLimit);
+  children.WaitOrKill(absl::Now() + (NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit));
   FillRecord((*coordinator)->Result(), &record);
   return record;
 }

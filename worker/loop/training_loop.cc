@@ -87,6 +87,7 @@ absl::Status TrainingLoop::Prepare() {
   link.workers = training_.workers();
   link.servers = setup_.spec->strategy().parameter_server().servers();
   link.global_batch = global_batch_;
+  link.device = setup_.device;
   link.spec = setup_.spec;
   link.layout = &layout;
   link.weights = &weights_;
@@ -347,7 +348,8 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   if (training_.report_weights()) RM_RETURN_IF_ERROR(ReportWeights(report));
   report->set_index_bytes_up(exchange.index_bytes);
   for (const std::string& name : exchange.bucket_collectives) report->add_bucket_collectives(name);
-  if (setup_.transport == nullptr) return absl::OkStatus();
+  report->set_engine(exchange.engine);
+  if (setup_.transport == nullptr || !exchange.engine.empty()) return absl::OkStatus();
   const Traffic traffic = setup_.transport->traffic();
   // What evaluations cause is no part of any step.
   for (const auto& [kind, count] : traffic.sent) {

@@ -34,6 +34,7 @@ using StrategyFactory = std::function<absl::StatusOr<std::unique_ptr<SyncStrateg
 // What one worker trains with; everything outlives the loop.
 struct WorkerSetup {
   int32_t rank = 0;
+  int device = 0;                        // GPU, where there is one
   const RunSpec* spec = nullptr;         // resolved
   const Dataset* dataset = nullptr;
   KernelLibrary* kernels = nullptr;

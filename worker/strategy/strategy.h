@@ -49,6 +49,7 @@ struct WorkerLink {
   int32_t workers = 0;
   int32_t servers = 0;
   int64_t global_batch = 0;
+  int device = 0;                      // GPU, for a collective library that computes on one
   const RunSpec* spec = nullptr;       // resolved
   const ParamLayout* layout = nullptr;
   WeightStore* weights = nullptr;
@@ -67,6 +68,7 @@ struct ExchangeReport {
   double reduce_ms = 0;
   int64_t index_bytes = 0;  // of the payload sent
   std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
+  std::string engine;       // of an all-reduce by another library, whose bytes our transport does not see
   absl::Status status;      // of all that it did, Finish's own messages included
 
   void AddTimes(const PhaseTimes& times) {

@@ -14,6 +14,7 @@ inline KnownNames TestNames() {
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
   known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"};
+  known.engines = {"mpi", "gloo", "nccl"};
   return known;
 }
 

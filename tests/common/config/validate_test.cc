@@ -266,5 +266,21 @@ TEST(Validate, NotANumberIsNoNumberInAnyRange) {
   EXPECT_THAT(error, HasSubstr("optimizer.learning_rate = inf"));
 }
 
+TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndNcclAGpu) {
+  const auto status = [](std::vector<const char*> more) {
+    more.insert(more.begin(), "strategy.all_reduce.collective=mpi");
+    return Validate(Spec(more), TestNames());
+  };
+  EXPECT_TRUE(status({}).ok()) << status({});
+  EXPECT_THAT(std::string(status({"codec.name=fp16"}).message()), HasSubstr("which knows no codec"));
+  EXPECT_THAT(std::string(status({"strategy.launch=THREADS", "transport.name=inproc"}).message()),
+              HasSubstr("a process is one rank of \"mpi\""));
+  const auto nccl = [](const char* kernels) {
+    return Validate(Spec({"strategy.all_reduce.collective=nccl", kernels}), TestNames());
+  };
+  EXPECT_TRUE(nccl("training.kernels=cublas").ok());
+  EXPECT_THAT(std::string(nccl("training.kernels=cpu").message()), HasSubstr("use kernels \"cublas\""));
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -1,177 +1,25 @@
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 
-#include <algorithm>
-#include <string>
 #include <utility>
-#include <vector>
 
-#include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
-#include "common/codec/error_feedback.h"
-#include "common/collective/choice.h"
-#include "common/collective/executor.h"
-#include "common/collective/schedule.h"
-#include "common/transport/wake.h"
+#include "common/engine/engines.h"
+#include "worker/strategy/all_reduce/engine_sum.h"
+#include "worker/strategy/all_reduce/executor_sum.h"
+#include "worker/strategy/all_reduce/gradient_sum.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/local_update.h"
 
 namespace ringmaster {
 namespace {
 
-// Buckets in flight whose payload is not the gradient itself: each has buffers of its own.
-constexpr int64_t kEncodedInFlightMax = 4;
-
-// Sums buckets' gradients over all workers, in place, several at once. The exchange thread's, but for Wake.
-class GradientSum : public ExchangeWork {
- public:
-  GradientSum(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules, std::unique_ptr<Codec> codec)
-      : link_(link),
-        schedules_(std::move(schedules)),
-        codec_(std::move(codec)),
-        feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback()),
-        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
-        wake_(*link.transport, 0) {
-    if (codec_->traits().exact) return;
-    int64_t capacity = 0;
-    for (const Bucket& bucket : link.layout->buckets()) {
-      capacity = std::max(capacity, codec_->MaxEncodedBytes(bucket.count));
-    }
-    encoded_.resize(std::min<int64_t>(kEncodedInFlightMax, link.layout->buckets().size()));
-    for (Encoded& encoded : encoded_) {
-      // A codec that is summable needs only its own buffer; the others one for every rank's message.
-      encoded.buffers.resize(codec_->traits().summable_on_wire ? 1 : link.workers);
-      for (std::vector<std::byte>& buffer : encoded.buffers) buffer.resize(capacity);
-      encoded.received.resize(link.workers);
-    }
-  }
-
-  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
-    if (task.kind == ExchangeTask::Kind::kEndStep) {
-      while (unfinished()) RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
-      return absl::OkStatus();
-    }
-    if (codec_->traits().exact) {
-      ScopedPhase phase(times, Phase::kExchange);
-      auto* bytes = reinterpret_cast<std::byte*>(task.gradient.data());
-      return executor_
-          .Start(*schedules_[task.bucket], task.step, task.bucket, ElementType::kFloat32,
-                 absl::MakeSpan(bytes, task.gradient.size() * sizeof(float)))
-          .status();
-    }
-    return link_.workers == 1 ? absl::OkStatus() : StartEncoded(task, times);
-  }
-
-  bool unfinished() const override {
-    return executor_.in_flight() > 0 ||
-           std::any_of(encoded_.begin(), encoded_.end(), [](const Encoded& encoded) { return encoded.busy; });
-  }
-
-  absl::Status Advance(PhaseTimes& times) override {
-    RM_ASSIGN_OR_RETURN(const OpId wake, wake_.Arm());
-    return AdvanceUntil(wake, times);
-  }
-
-  void Wake() override { wake_.Signal(); }
-
-  int64_t index_bytes() const { return index_bytes_; }
-
-  // What ran, by bucket.
-  std::vector<std::string> CollectiveNames() const {
-    std::vector<std::string> names;
-    for (const auto& schedule : schedules_) {
-      const bool summed = codec_->traits().exact || codec_->traits().summable_on_wire;
-      names.push_back(summed ? std::string(schedule->name()) : "all_gather");
-    }
-    return names;
-  }
-
- private:
-  // A bucket on its way in encoded form, or a free place for one.
-  struct Encoded {
-    bool busy = false;
-    CollectiveExecutor::Ticket ticket = 0;
-    absl::Span<float> gradient;
-    absl::Span<std::byte> own;
-    std::vector<std::vector<std::byte>> buffers;
-    std::vector<absl::Span<std::byte>> received;  // [ranks], of a gather
-  };
-
-  absl::Status AdvanceUntil(OpId wake, PhaseTimes& times) {
-    if (executor_.in_flight() > 0) {
-      ScopedPhase phase(times, Phase::kExchange);
-      RM_ASSIGN_OR_RETURN(const bool woken, executor_.Advance(wake));
-      if (woken) wake_.Consumed();
-    }
-    return DecodeFinished(times);
-  }
-
-  absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
-    const auto is_free = [](const Encoded& encoded) { return !encoded.busy; };
-    auto place = std::find_if(encoded_.begin(), encoded_.end(), is_free);
-    for (; place == encoded_.end(); place = std::find_if(encoded_.begin(), encoded_.end(), is_free)) {
-      RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
-    }
-    Encoded& encoded = *place;
-    const bool summable = codec_->traits().summable_on_wire;
-    {
-      ScopedPhase phase(times, Phase::kEncode);
-      std::vector<std::byte>& out = encoded.buffers[summable ? 0 : link_.rank];
-      const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
-      const Bucket& bucket = link_.layout->buckets()[task.bucket];
-      encoded.own = absl::MakeSpan(out).first(feedback_.Encode(bucket.begin, task.gradient, seed, absl::MakeSpan(out)));
-    }
-    encoded.gradient = task.gradient;
-    encoded.busy = true;
-    ScopedPhase phase(times, Phase::kExchange);
-    if (summable) {
-      RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
-                                                          ElementType::kFloat16, encoded.own));
-      return absl::OkStatus();
-    }
-    index_bytes_ += codec_->IndexBytes(encoded.own.size()) * (link_.workers - 1);
-    for (int32_t rank = 0; rank < link_.workers; ++rank) encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
-    RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.StartGather(task.step, task.bucket, encoded.own,
-                                                              absl::MakeSpan(encoded.received)));
-    return absl::OkStatus();
-  }
-
-  absl::Status DecodeFinished(PhaseTimes& times) {
-    for (Encoded& encoded : encoded_) {
-      if (!encoded.busy || executor_.InFlight(encoded.ticket)) continue;
-      encoded.busy = false;
-      ScopedPhase phase(times, Phase::kReduce);
-      if (codec_->traits().summable_on_wire) {
-        RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.gradient));
-        continue;
-      }
-      encoded.received[link_.rank] = encoded.own;
-      RM_RETURN_IF_ERROR(codec_->Decode(encoded.received[0], encoded.gradient));
-      for (int32_t rank = 1; rank < link_.workers; ++rank) {
-        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.received[rank], encoded.gradient));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  const WorkerLink link_;
-  const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
-  const std::unique_ptr<Codec> codec_;
-  ErrorFeedback feedback_;
-  CollectiveExecutor executor_;
-  ringmaster::Wake wake_;
-  std::vector<Encoded> encoded_;
-  int64_t index_bytes_ = 0;
-};
-
 class AllReduceStrategy : public SyncStrategy {
  public:
-  AllReduceStrategy(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules,
-                    std::unique_ptr<Codec> codec)
+  AllReduceStrategy(const WorkerLink& link, std::unique_ptr<GradientSum> sum)
       : link_(link),
         update_(link),
-        sum_(link, std::move(schedules), std::move(codec)),
-        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), sum_) {}
+        sum_(std::move(sum)),
+        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), *sum_) {}
 
   absl::Status BeginStep(int64_t step) override { return exchange_.status(); }
 
@@ -196,32 +44,25 @@ class AllReduceStrategy : public SyncStrategy {
     exchange_.Stop();
     ExchangeReport report;
     report.AddTimes(exchange_.times());
-    report.index_bytes = sum_.index_bytes();
-    report.bucket_collectives = sum_.CollectiveNames();
-    report.status = exchange_.status();
+    const absl::Status left = sum_->Finish();
+    sum_->Describe(&report);
+    report.status = exchange_.status().ok() ? left : exchange_.status();
     return report;
   }
 
  private:
   const WorkerLink link_;
   LocalUpdate update_;         // the step thread's
-  GradientSum sum_;            // the exchange thread's until Stop
+  const std::unique_ptr<GradientSum> sum_;  // the exchange thread's until Stop
   ExchangeThread exchange_;    // last: its thread uses the above
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
-  const std::string& name = link.spec->strategy().all_reduce().collective();
-  const int64_t element_bytes = codec->traits().exact ? sizeof(float) : sizeof(uint16_t);
-  std::vector<std::unique_ptr<Schedule>> schedules;
-  for (const Bucket& bucket : link.layout->buckets()) {
-    RM_ASSIGN_OR_RETURN(auto schedule,
-                        CreateSchedule(ResolveCollective(name, link.workers, bucket.count * element_bytes)));
-    schedules.push_back(std::move(schedule));
-  }
-  return std::make_unique<AllReduceStrategy>(link, std::move(schedules), std::move(codec));
+  const bool ours = !IsEngine(link.spec->strategy().all_reduce().collective());
+  RM_ASSIGN_OR_RETURN(auto sum, ours ? CreateExecutorSum(link) : CreateEngineSum(link));
+  return std::make_unique<AllReduceStrategy>(link, std::move(sum));
 }
 
 }  // namespace ringmaster

@@ -1,0 +1,104 @@
+#include "worker/strategy/all_reduce/engine_sum.h"
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "common/collective/executor.h"
+#include "common/engine/engine.h"
+#include "common/engine/engines.h"
+#include "common/engine/gather_messages.h"
+#include "common/transport/wake.h"
+
+namespace ringmaster {
+namespace {
+
+// Tells an engine of the abort of our own transport: a thread that sleeps until that, or until it is stopped.
+class AbortWatch {
+ public:
+  AbortWatch(Transport& transport, Engine& engine) : wake_(transport, /*stream=*/1) {
+    thread_ = std::thread([this, &transport, &engine] {
+      const absl::StatusOr<OpId> stop = wake_.Arm();
+      const absl::Status woken = stop.ok() ? transport.Wait(*stop, absl::InfiniteFuture()) : stop.status();
+      if (woken.ok()) return;
+      aborted_ = woken;
+      engine.Abort(woken);
+    });
+  }
+  // Needs the transport, unless it was called before. Returns the abort's status, or OK where there was none.
+  absl::Status Stop() {
+    if (thread_.joinable()) {
+      wake_.Signal();
+      thread_.join();
+    }
+    return aborted_;
+  }
+  ~AbortWatch() { Stop().IgnoreError(); }
+
+ private:
+  absl::Status aborted_;  // the thread's, then of who joined it
+  Wake wake_;
+  std::thread thread_;
+};
+
+class EngineSum : public GradientSum {
+ public:
+  EngineSum(const WorkerLink& link, std::unique_ptr<Engine> engine)
+      : link_(link), engine_(std::move(engine)), watch_(*link.transport, *engine_) {}
+
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+    if (task.kind != ExchangeTask::Kind::kBucket) return absl::OkStatus();
+    ScopedPhase phase(times, Phase::kExchange);
+    failed_ = engine_->AllReduce(0, task.gradient);
+    return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
+                                          " bucket=", task.bucket));
+  }
+
+  // A call returns when its sum is there.
+  bool unfinished() const override { return false; }
+  absl::Status Advance(PhaseTimes& times) override { return absl::OkStatus(); }
+  void Wake() override {}
+
+  absl::Status Finish() override {
+    const absl::Status aborted = watch_.Stop();
+    RM_RETURN_IF_ERROR(failed_);
+    return aborted.ok() ? engine_->Finish() : aborted;
+  }
+
+  void Describe(ExchangeReport* report) const override {
+    report->engine = absl::StrCat(engine_->library(), " over ", engine_->wire());
+    report->bucket_collectives.assign(link_.layout->buckets().size(),
+                                      absl::StrCat(link_.spec->strategy().all_reduce().collective(), " ",
+                                                   engine_->algorithms()[0]));
+  }
+
+ private:
+  const WorkerLink link_;
+  const std::unique_ptr<Engine> engine_;
+  absl::Status failed_;
+  AbortWatch watch_;  // last: its thread uses the engine
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GradientSum>> CreateEngineSum(const WorkerLink& link) {
+  const std::string& name = link.spec->strategy().all_reduce().collective();
+  EngineSeat seat;
+  seat.rank = link.rank;
+  seat.ranks = link.workers;
+  seat.device = link.device;
+  seat.listen_address = link.spec->transport().listen_address();
+  seat.wait_limit = absl::Seconds(link.spec->limits().wait_seconds());
+  CollectiveExecutor executor(*link.transport, link.rank, link.workers, seat.wait_limit);
+  int64_t step = 0;
+  seat.all_gather = [&](absl::string_view own) {
+    return GatherMessages(executor, link.rank, link.workers, step++, own);
+  };
+  RM_ASSIGN_OR_RETURN(auto engine, CreateEngine(name, seat));
+  return std::make_unique<EngineSum>(link, std::move(engine));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,183 @@
+#include "worker/strategy/all_reduce/executor_sum.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/codec/error_feedback.h"
+#include "common/collective/choice.h"
+#include "common/collective/executor.h"
+#include "common/collective/schedule.h"
+#include "common/transport/wake.h"
+
+namespace ringmaster {
+namespace {
+
+// Buckets in flight whose payload is not the gradient itself: each has buffers of its own.
+constexpr int64_t kEncodedInFlightMax = 4;
+
+// Several buckets at once.
+class ExecutorSum : public GradientSum {
+ public:
+  ExecutorSum(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules, std::unique_ptr<Codec> codec)
+      : link_(link),
+        schedules_(std::move(schedules)),
+        codec_(std::move(codec)),
+        feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback()),
+        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
+        wake_(*link.transport, 0) {
+    if (codec_->traits().exact) return;
+    int64_t capacity = 0;
+    for (const Bucket& bucket : link.layout->buckets()) {
+      capacity = std::max(capacity, codec_->MaxEncodedBytes(bucket.count));
+    }
+    encoded_.resize(std::min<int64_t>(kEncodedInFlightMax, link.layout->buckets().size()));
+    for (Encoded& encoded : encoded_) {
+      // A codec that is summable needs only its own buffer; the others one for every rank's message.
+      encoded.buffers.resize(codec_->traits().summable_on_wire ? 1 : link.workers);
+      for (std::vector<std::byte>& buffer : encoded.buffers) buffer.resize(capacity);
+      encoded.received.resize(link.workers);
+    }
+  }
+
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+    if (task.kind == ExchangeTask::Kind::kEndStep) {
+      while (unfinished()) RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
+      return absl::OkStatus();
+    }
+    if (codec_->traits().exact) {
+      ScopedPhase phase(times, Phase::kExchange);
+      auto* bytes = reinterpret_cast<std::byte*>(task.gradient.data());
+      return executor_
+          .Start(*schedules_[task.bucket], task.step, task.bucket, ElementType::kFloat32,
+                 absl::MakeSpan(bytes, task.gradient.size() * sizeof(float)))
+          .status();
+    }
+    return link_.workers == 1 ? absl::OkStatus() : StartEncoded(task, times);
+  }
+
+  bool unfinished() const override {
+    return executor_.in_flight() > 0 ||
+           std::any_of(encoded_.begin(), encoded_.end(), [](const Encoded& encoded) { return encoded.busy; });
+  }
+
+  absl::Status Advance(PhaseTimes& times) override {
+    RM_ASSIGN_OR_RETURN(const OpId wake, wake_.Arm());
+    return AdvanceUntil(wake, times);
+  }
+
+  void Wake() override { wake_.Signal(); }
+
+  absl::Status Finish() override { return absl::OkStatus(); }
+
+  void Describe(ExchangeReport* report) const override {
+    report->index_bytes = index_bytes_;
+    report->bucket_collectives = CollectiveNames();
+  }
+
+ private:
+  // What ran, by bucket.
+  std::vector<std::string> CollectiveNames() const {
+    std::vector<std::string> names;
+    for (const auto& schedule : schedules_) {
+      const bool summed = codec_->traits().exact || codec_->traits().summable_on_wire;
+      names.push_back(summed ? std::string(schedule->name()) : "all_gather");
+    }
+    return names;
+  }
+
+  // A bucket on its way in encoded form, or a free place for one.
+  struct Encoded {
+    bool busy = false;
+    CollectiveExecutor::Ticket ticket = 0;
+    absl::Span<float> gradient;
+    absl::Span<std::byte> own;
+    std::vector<std::vector<std::byte>> buffers;
+    std::vector<absl::Span<std::byte>> received;  // [ranks], of a gather
+  };
+
+  absl::Status AdvanceUntil(OpId wake, PhaseTimes& times) {
+    if (executor_.in_flight() > 0) {
+      ScopedPhase phase(times, Phase::kExchange);
+      RM_ASSIGN_OR_RETURN(const bool woken, executor_.Advance(wake));
+      if (woken) wake_.Consumed();
+    }
+    return DecodeFinished(times);
+  }
+
+  absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
+    const auto is_free = [](const Encoded& encoded) { return !encoded.busy; };
+    auto place = std::find_if(encoded_.begin(), encoded_.end(), is_free);
+    for (; place == encoded_.end(); place = std::find_if(encoded_.begin(), encoded_.end(), is_free)) {
+      RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
+    }
+    Encoded& encoded = *place;
+    const bool summable = codec_->traits().summable_on_wire;
+    {
+      ScopedPhase phase(times, Phase::kEncode);
+      std::vector<std::byte>& out = encoded.buffers[summable ? 0 : link_.rank];
+      const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
+      const Bucket& bucket = link_.layout->buckets()[task.bucket];
+      encoded.own = absl::MakeSpan(out).first(feedback_.Encode(bucket.begin, task.gradient, seed, absl::MakeSpan(out)));
+    }
+    encoded.gradient = task.gradient;
+    encoded.busy = true;
+    ScopedPhase phase(times, Phase::kExchange);
+    if (summable) {
+      RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
+                                                          ElementType::kFloat16, encoded.own));
+      return absl::OkStatus();
+    }
+    index_bytes_ += codec_->IndexBytes(encoded.own.size()) * (link_.workers - 1);
+    for (int32_t rank = 0; rank < link_.workers; ++rank) encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
+    RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.StartGather(task.step, task.bucket, encoded.own,
+                                                              absl::MakeSpan(encoded.received)));
+    return absl::OkStatus();
+  }
+
+  absl::Status DecodeFinished(PhaseTimes& times) {
+    for (Encoded& encoded : encoded_) {
+      if (!encoded.busy || executor_.InFlight(encoded.ticket)) continue;
+      encoded.busy = false;
+      ScopedPhase phase(times, Phase::kReduce);
+      if (codec_->traits().summable_on_wire) {
+        RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.gradient));
+        continue;
+      }
+      encoded.received[link_.rank] = encoded.own;
+      RM_RETURN_IF_ERROR(codec_->Decode(encoded.received[0], encoded.gradient));
+      for (int32_t rank = 1; rank < link_.workers; ++rank) {
+        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.received[rank], encoded.gradient));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const WorkerLink link_;
+  const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
+  const std::unique_ptr<Codec> codec_;
+  ErrorFeedback feedback_;
+  CollectiveExecutor executor_;
+  ringmaster::Wake wake_;
+  std::vector<Encoded> encoded_;
+  int64_t index_bytes_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink& link) {
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
+  const std::string& name = link.spec->strategy().all_reduce().collective();
+  const int64_t element_bytes = codec->traits().exact ? sizeof(float) : sizeof(uint16_t);
+  std::vector<std::unique_ptr<Schedule>> schedules;
+  for (const Bucket& bucket : link.layout->buckets()) {
+    RM_ASSIGN_OR_RETURN(auto schedule,
+                        CreateSchedule(ResolveCollective(name, link.workers, bucket.count * element_bytes)));
+    schedules.push_back(std::move(schedule));
+  }
+  return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));
+}
+
+}  // namespace ringmaster
