@@ -18,6 +18,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   DeclareAllReduceBench(command, action);
   DeclarePushPullBench(command, action);
   DeclareStepBench(command, action);
+  DeclareGemmBench(command, action);
   DeclareCodecBench(command, action);
 }
 

@@ -9,6 +9,7 @@ namespace ringmaster {
 void DeclareAllReduceBench(CLI::App* bench, Action* action);
 void DeclarePushPullBench(CLI::App* bench, Action* action);
 void DeclareStepBench(CLI::App* bench, Action* action);
+void DeclareGemmBench(CLI::App* bench, Action* action);
 void DeclareCodecBench(CLI::App* bench, Action* action);
 
 }  // namespace ringmaster

@@ -79,6 +79,37 @@ struct Col2ImCall {
   float* input_gradient = nullptr;
 };
 
+// The three directions of a convolution without bias, over all images of `shape`; weights[out_channels][channels][kernel]
+// [kernel], outputs [out_channels][images][oh][ow]. `scratch` holds KernelLibrary::convolution_scratch_floats for
+// `largest`, the shape with as many images as there ever are: how the sums are cut may follow from it, and never follows
+// from `images`.
+struct ConvolutionCall {
+  ConvShape shape, largest;
+  int64_t out_channels = 0;
+  const float* input = nullptr;
+  const float* weights = nullptr;
+  float* output = nullptr;  // overwritten
+  float* scratch = nullptr;
+};
+
+struct ConvolutionWeightGradientCall {
+  ConvShape shape, largest;
+  int64_t out_channels = 0;
+  const float* input = nullptr;
+  const float* output_gradient = nullptr;
+  float* weight_gradient = nullptr;  // overwritten
+  float* scratch = nullptr;
+};
+
+struct ConvolutionInputGradientCall {
+  ConvShape shape, largest;
+  int64_t out_channels = 0;
+  const float* weights = nullptr;
+  const float* output_gradient = nullptr;
+  float* input_gradient = nullptr;  // overwritten
+  float* scratch = nullptr;
+};
+
 // 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for each output the
 // position 0..3 (row-major in the window) of the first largest value; output [planes][height/2][width/2].
 struct MaxPoolCall {

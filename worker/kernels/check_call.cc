@@ -29,6 +29,17 @@ absl::Status CheckWindow(absl::string_view operation, const ConvShape& shape, in
   return absl::OkStatus();
 }
 
+// Call: any of the three directions.
+template <typename Call>
+absl::Status CheckConvolution(absl::string_view operation, const Call& call) {
+  if (absl::Status status = CheckWindow(operation, call.shape, 0, 0); !status.ok()) return status;
+  if (call.out_channels < 1 || call.shape.images > call.largest.images) {
+    return Refuse(operation, " out_channels=", call.out_channels, " images=", call.shape.images,
+                  ": out_channels must be positive, and images at most ", call.largest.images);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPlanes(absl::string_view operation, int64_t planes, int64_t height, int64_t width) {
   if (planes < 0 || height < 0 || width < 0 || height % 2 != 0 || width % 2 != 0) {
     return Refuse(operation, " planes=", planes, " height=", height, " width=", width,
@@ -149,6 +160,16 @@ absl::Status CheckCall(const Im2ColCall& call) {
 
 absl::Status CheckCall(const Col2ImCall& call) {
   return CheckWindow("col2im", call.shape, call.image_begin, call.image_count);
+}
+
+absl::Status CheckCall(const ConvolutionCall& call) { return CheckConvolution("convolution", call); }
+
+absl::Status CheckCall(const ConvolutionWeightGradientCall& call) {
+  return CheckConvolution("convolution weight gradient", call);
+}
+
+absl::Status CheckCall(const ConvolutionInputGradientCall& call) {
+  return CheckConvolution("convolution input gradient", call);
 }
 
 absl::Status CheckCall(const MaxPoolCall& call) {

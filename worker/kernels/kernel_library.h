@@ -39,6 +39,11 @@ class KernelLibrary {
   virtual absl::Status ReluBackward(const ReluBackwardCall& call) = 0;
   virtual absl::Status Im2Col(const Im2ColCall& call) = 0;
   virtual absl::Status Col2Im(const Col2ImCall& call) = 0;
+  virtual absl::Status Convolution(const ConvolutionCall& call) = 0;
+  virtual absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) = 0;
+  virtual absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) = 0;
+  // Floats of scratch that the three take.
+  virtual int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const = 0;
   virtual absl::Status MaxPool(const MaxPoolCall& call) = 0;
   virtual absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) = 0;
   virtual absl::Status SwapAxes(const SwapAxesCall& call) = 0;

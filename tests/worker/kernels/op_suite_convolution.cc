@@ -83,4 +83,71 @@ TEST_P(KernelOpTest, Col2ImAddsToTheImagesInTheRangeAlone) {
   }
 }
 
+// All images of a shape, to so many channels.
+struct ConvolutionCase {
+  ConvShape shape;
+  int64_t out_channels;
+};
+
+std::vector<ConvolutionCase> ConvolutionCases() {
+  return {{{1, 3, 5, 7, 3, 1}, 5},    {{2, 2, 6, 6, 5, 2}, 33},   {{3, 2, 9, 17, 5, 0}, 70}, {{16, 2, 8, 8, 3, 1}, 16},
+          {{4, 1, 30, 29, 1, 0}, 20}, {{2, 2, 3, 3, 7, 3}, 3},    {{1, 1, 20, 20, 9, 4}, 64}, {{1, 1, 1, 1, 1, 0}, 1},
+          {{3, 2, 8, 8, 3, 1, 2}, 6}, {{2, 3, 7, 33, 1, 0, 2}, 4}, {{2, 2, 5, 5, 2, 3}, 7},   {{32, 2, 14, 14, 5, 2}, 64}};
+}
+
+// Gives the three results of a convolution: output, weight gradient, input gradient.
+struct ConvolutionInputs {
+  std::vector<float> input, weights, output_gradient;
+};
+
+std::vector<std::vector<float>> RunConvolution(const ConvolutionCase& window, const ConvolutionInputs& inputs,
+                                               KernelLibrary& kernels, int64_t offset) {
+  const ConvShape& shape = window.shape;
+  // As if larger batches came, too: the scratch is made for those.
+  ConvShape largest = shape;
+  largest.images = 2 * shape.images + 1;
+  Floats input(kernels, inputs.input, offset), weights(kernels, inputs.weights, offset);
+  Floats output_gradient(kernels, inputs.output_gradient, offset);
+  Floats output = Floats::Poisoned(kernels, output_gradient.count(), offset);
+  Floats weight_gradient = Floats::Poisoned(kernels, weights.count(), offset);
+  Floats input_gradient = Floats::Poisoned(kernels, input.count(), offset);
+  Floats scratch = Floats::Poisoned(kernels, kernels.convolution_scratch_floats(largest, window.out_channels), offset);
+  EXPECT_EQ(kernels.Convolution({shape, largest, window.out_channels, input.data(), weights.data(), output.data(),
+                                 scratch.data()}),
+            absl::OkStatus());
+  EXPECT_EQ(kernels.ConvolutionWeightGradient({shape, largest, window.out_channels, input.data(), output_gradient.data(),
+                                               weight_gradient.data(), scratch.data()}),
+            absl::OkStatus());
+  EXPECT_EQ(kernels.ConvolutionInputGradient({shape, largest, window.out_channels, weights.data(),
+                                              output_gradient.data(), input_gradient.data(), scratch.data()}),
+            absl::OkStatus());
+  scratch.Download();
+  return {output.Download(), weight_gradient.Download(), input_gradient.Download()};
+}
+
+// A sum of n products in any order: n roundings each, relative to the sum of absolute products.
+TEST_P(KernelOpTest, ConvolutionsGiveTheReferencesSums) {
+  for (const ConvolutionCase& window : ConvolutionCases()) {
+    const ConvShape& shape = window.shape;
+    const int64_t outputs = window.out_channels * shape.images * shape.out_height() * shape.out_width();
+    const int64_t window_taps = shape.kernel * shape.kernel;
+    const ConvolutionInputs inputs{RandomFloats(InputElements(shape)),
+                                   RandomFloats(window.out_channels * shape.channels * window_taps),
+                                   RandomFloats(outputs)};
+    const ConvolutionInputs absolute{Absolute(inputs.input), Absolute(inputs.weights),
+                                     Absolute(inputs.output_gradient)};
+    const std::string what = absl::StrCat(Describe(WindowCase{shape, 0, shape.images}), " out=", window.out_channels);
+    const auto actual = Repeat(
+        [&](KernelLibrary& kernels, int64_t offset) { return RunConvolution(window, inputs, kernels, offset); }, what);
+    const auto expected = RunConvolution(window, inputs, reference_, 0);
+    const auto scale = RunConvolution(window, absolute, reference_, 0);
+    const double terms[] = {static_cast<double>(shape.channels * window_taps),
+                            static_cast<double>(shape.images * shape.out_height() * shape.out_width()),
+                            static_cast<double>(window.out_channels * window_taps)};
+    for (int i = 0; i < 3; ++i) {
+      ExpectWithin(actual[i], expected[i], scale[i], (terms[i] + 2) * kRounding, absl::StrCat(what, " result ", i));
+    }
+  }
+}
+
 }  // namespace ringmaster

@@ -52,6 +52,9 @@ TEST_P(KernelOpTest, SizesThatMakeNoSenseAreRefusedWithTheirValues) {
       kernels().Dropout({data, 4, -0.1f, 1}),
       kernels().Dropout({data, 4, kNan, 1}),
       kernels().AveragePool({4, 0, data, data}),
+      kernels().Convolution({{1, 1, 4, 4, 5, 0}, {1, 1, 4, 4, 5, 0}, 1, data, data, data, data}),
+      kernels().ConvolutionWeightGradient({{1, 1, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 0, data, data, data, data}),
+      kernels().ConvolutionInputGradient({{1, 2, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 1, data, data, data, data}),
       kernels().AveragePoolBackward({-1, 4, data, data}),
   };
   ExpectRefused(refusals);

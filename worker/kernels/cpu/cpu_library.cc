@@ -1,7 +1,10 @@
 #include "worker/kernels/cpu/cpu_library.h"
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "worker/kernels/check_call.h"
+#include "worker/kernels/convolution_by_gemm.h"
+#include "worker/kernels/cpu/direct_convolution.h"
 #include "worker/kernels/cpu/ops.h"
 #include "worker/kernels/host_library.h"
 
@@ -11,13 +14,17 @@ namespace {
 class CpuLibrary final : public HostLibrary {
  public:
   absl::string_view name() const override { return "cpu"; }
-  std::string target() const override { return cpu::GemmTarget(); }
+  std::string target() const override { return CpuBlasTarget(); }
   absl::Status Gemm(const GemmCall& call) override;
   absl::Status AddBias(const BiasCall& call) override;
   absl::Status BiasGradient(const BiasGradientCall& call) override;
   absl::Status ReluBackward(const ReluBackwardCall& call) override;
   absl::Status Im2Col(const Im2ColCall& call) override;
   absl::Status Col2Im(const Col2ImCall& call) override;
+  absl::Status Convolution(const ConvolutionCall& call) override;
+  absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) override;
+  absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) override;
+  int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override;
   absl::Status MaxPool(const MaxPoolCall& call) override;
   absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
   absl::Status SwapAxes(const SwapAxesCall& call) override;
@@ -75,6 +82,32 @@ absl::Status CpuLibrary::Col2Im(const Col2ImCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   cpu::Col2Im(call);
   return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::Convolution(const ConvolutionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionByGemm(call, *this);
+  cpu::DirectConvolution(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionWeightGradientByGemm(call, *this);
+  cpu::DirectConvolutionWeightGradient(call);
+  return absl::OkStatus();
+}
+
+absl::Status CpuLibrary::ConvolutionInputGradient(const ConvolutionInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionInputGradientByGemm(call, *this);
+  cpu::DirectConvolutionInputGradient(call);
+  return absl::OkStatus();
+}
+
+int64_t CpuLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
+  return cpu::HasDirectConvolution(largest) ? cpu::DirectConvolutionScratchFloats(largest, out_channels)
+                                            : ConvolutionByGemmScratchFloats(*this, largest);
 }
 
 absl::Status CpuLibrary::MaxPool(const MaxPoolCall& call) {
@@ -203,6 +236,8 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary() {
   return std::unique_ptr<KernelLibrary>(new CpuLibrary());
 }
 
-std::string CpuBlasTarget() { return cpu::GemmTarget(); }
+std::string CpuBlasTarget() {
+  return absl::StrCat(cpu::GemmTarget(), cpu::HasWideConvolutions() ? ", convolutions avx512" : "");
+}
 
 }  // namespace ringmaster

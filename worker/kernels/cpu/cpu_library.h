@@ -13,7 +13,8 @@ namespace ringmaster {
 // processor without AVX2 and FMA.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary();
 
-// Version and instruction set of the BLAS, for `doctor` ("onednn 2.6.3 avx512_core_bf16"). Thread-safe.
+// Version and instruction set of the BLAS, and whether convolutions are our own in AVX-512 ("onednn 2.6.3
+// avx512_core_bf16, convolutions avx512"): all that decides bits. Thread-safe.
 std::string CpuBlasTarget();
 
 }  // namespace ringmaster

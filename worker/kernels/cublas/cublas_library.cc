@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "worker/kernels/check_call.h"
+#include "worker/kernels/convolution_by_gemm.h"
 #include "worker/kernels/cublas/cuda_status.h"
 #include "worker/kernels/cublas/devices.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -162,6 +163,25 @@ absl::Status CublasLibrary::Col2Im(const Col2ImCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   return Run([&] { return LaunchCol2Im(call, stream_); },
              [&] { return absl::StrCat("col2im ", ConvText(call.shape, call.image_begin, call.image_count)); });
+}
+
+absl::Status CublasLibrary::Convolution(const ConvolutionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionByGemm(call, *this);
+}
+
+absl::Status CublasLibrary::ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionWeightGradientByGemm(call, *this);
+}
+
+absl::Status CublasLibrary::ConvolutionInputGradient(const ConvolutionInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionInputGradientByGemm(call, *this);
+}
+
+int64_t CublasLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
+  return ConvolutionByGemmScratchFloats(*this, largest);
 }
 
 absl::Status CublasLibrary::MaxPool(const MaxPoolCall& call) {

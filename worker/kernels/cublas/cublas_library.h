@@ -47,6 +47,10 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status ReluBackward(const ReluBackwardCall& call) override;
   absl::Status Im2Col(const Im2ColCall& call) override;
   absl::Status Col2Im(const Col2ImCall& call) override;
+  absl::Status Convolution(const ConvolutionCall& call) override;
+  absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) override;
+  absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) override;
+  int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override;
   absl::Status MaxPool(const MaxPoolCall& call) override;
   absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
   absl::Status SwapAxes(const SwapAxesCall& call) override;

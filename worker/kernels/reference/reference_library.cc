@@ -2,6 +2,7 @@
 
 #include "common/base/status_macros.h"
 #include "worker/kernels/check_call.h"
+#include "worker/kernels/convolution_by_gemm.h"
 #include "worker/kernels/reference/ops.h"
 
 namespace ringmaster {
@@ -40,6 +41,25 @@ absl::Status ReferenceLibrary::Col2Im(const Col2ImCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   reference::Col2Im(call);
   return absl::OkStatus();
+}
+
+absl::Status ReferenceLibrary::Convolution(const ConvolutionCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionByGemm(call, *this);
+}
+
+absl::Status ReferenceLibrary::ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionWeightGradientByGemm(call, *this);
+}
+
+absl::Status ReferenceLibrary::ConvolutionInputGradient(const ConvolutionInputGradientCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return ConvolutionInputGradientByGemm(call, *this);
+}
+
+int64_t ReferenceLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
+  return ConvolutionByGemmScratchFloats(*this, largest);
 }
 
 absl::Status ReferenceLibrary::MaxPool(const MaxPoolCall& call) {

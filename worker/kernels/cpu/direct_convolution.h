@@ -1,0 +1,26 @@
+#ifndef RINGMASTER_WORKER_KERNELS_CPU_DIRECT_CONVOLUTION_H_
+#define RINGMASTER_WORKER_KERNELS_CPU_DIRECT_CONVOLUTION_H_
+
+#include <cstdint>
+
+#include "worker/kernels/calls.h"
+
+// Convolutions straight from the images, without columns in memory: an image at a time is copied with its padding, its
+// pixels are broadcast and multiplied by vectors of output channels, which stay in registers until all taps are added up.
+// Needs AVX-512 and stride 1. The order of every sum depends on the sizes alone.
+namespace ringmaster::cpu {
+
+// Whether this processor has what they need.
+bool HasWideConvolutions();
+// Whether this processor and these sizes have it: both directions of a convolution alike.
+bool HasDirectConvolution(const ConvShape& shape);
+// What the calls take of scratch, the batch whatever it is.
+int64_t DirectConvolutionScratchFloats(const ConvShape& shape, int64_t out_channels);
+
+void DirectConvolution(const ConvolutionCall& call);
+void DirectConvolutionWeightGradient(const ConvolutionWeightGradientCall& call);
+void DirectConvolutionInputGradient(const ConvolutionInputGradientCall& call);
+
+}  // namespace ringmaster::cpu
+
+#endif  // RINGMASTER_WORKER_KERNELS_CPU_DIRECT_CONVOLUTION_H_
