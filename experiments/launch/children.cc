@@ -28,7 +28,7 @@ std::string Describe(int wait_status) {
 // Runs between fork and exec: async-signal-safe calls only.
 [[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent, char* const argv[],
                               char* const envp[]) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_PDEATHSIG, program.death_signal);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
   // Where this program has no standard input, the pipe may have got its number, and would be closed on exec.

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_EXPERIMENTS_LAUNCH_CHILDREN_H_
 #define RINGMASTER_EXPERIMENTS_LAUNCH_CHILDREN_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <string>
@@ -19,14 +20,15 @@ struct ChildProgram {
   std::vector<std::string> arguments;            // without argv[0]
   std::vector<std::string> environment;          // "NAME=value", added to this process's
   std::string input;                             // its standard input, at most 64 KiB
+  int death_signal = SIGKILL;                    // what it gets when the thread that started it ends
   bool keeps_output = false;                     // writes to this one's standard output, not to its standard error
 };
 
 // Lets this process die with its parent: for the ranks of a launcher that Children started, which they would outlive.
 void DieWithParent();
 
-// Processes this one has started. None outlives it: each dies with the thread that started it, and the destructor
-// kills and reaps what is left. One thread.
+// Processes this one has started. None outlives it: each gets its death signal when the thread that started it ends, and
+// the destructor kills and reaps what is left. One thread.
 class Children {
  public:
   Children() = default;

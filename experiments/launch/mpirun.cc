@@ -39,6 +39,7 @@ absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options, const std::vec
   program.arguments.push_back(OwnPath());
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
   program.environment = environment;
+  program.death_signal = SIGTERM;  // upon which it ends its ranks and removes its files
   const bool sockets = options.transport == "tcp" || options.transport == "grpc";
   // ob1 is the layer above the byte transfer layers (btl); others bring transports of their own.
   program.environment.push_back("OMPI_MCA_pml=ob1");

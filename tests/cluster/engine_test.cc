@@ -130,10 +130,11 @@ TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
   SKIP_WITHOUT("mpi");
   Program program(EndlessRun("all-reduce-mpi"));
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
-  const std::vector<pid_t> workers = WorkersOf(program, "all-reduce-mpi");
-  ASSERT_EQ(workers.size(), 2u);
+  std::vector<pid_t> processes = WorkersOf(program, "all-reduce-mpi");
+  ASSERT_EQ(processes.size(), 2u);
+  processes.push_back(ChildrenOf(program.pid())[0]);  // mpirun
   program.Signal(SIGKILL);
-  EXPECT_TRUE(AllGoneBefore(workers, absl::Now() + absl::Seconds(10)));
+  EXPECT_TRUE(AllGoneBefore(processes, absl::Now() + absl::Seconds(10)));
 }
 
 TEST(Engine, WithoutMpirunItSaysWhatToInstall) {
