@@ -118,8 +118,12 @@ absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const s
   base.mutable_training()->set_evaluate_every_samples(0);
   base.mutable_training()->set_kernels(kernels);
   std::vector<RunSpec> specs;
-  RM_RETURN_IF_ERROR(AddArms({"single", "dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast"}, " N=2", base,
-                             &specs));
+  RM_RETURN_IF_ERROR(AddArms({"single", "dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast",
+                              "halving-doubling", "binomial-tree", "all-reduce-auto"},
+                             " N=2", base, &specs));
+  // Where sums are written in place.
+  base.mutable_transport()->set_name("shm");
+  RM_RETURN_IF_ERROR(AddArms({"ps-sharded", "ring", "binomial-tree"}, " N=2 shm", base, &specs));
   return specs;
 }
 

@@ -30,8 +30,8 @@ struct Setting {
 // a collective, and among those with servers). One row per number of workers has all workers in one process.
 absl::Span<const Setting> CoveringSettings();
 
-// lenet on `data`, two workers: single, dp, ps, ps-sharded, ring, direct and reduce-broadcast, 100 steps. `kernels`
-// names the kernel library.
+// lenet on `data`, two workers, 100 steps: single, dp, ps, ps-sharded and an all-reduce by every collective, and some of
+// them again over shared memory. `kernels` names the kernel library.
 absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const std::string& kernels, uint64_t seed);
 
 // A small model on synthetic samples, exact sums: single, then every covering setting with that number of workers.

@@ -15,8 +15,8 @@
 
 namespace ringmaster {
 
-// The exchange memory of a process: one large segment, of which buffers are cut at start. Peers map it whole, once, and
-// may read every buffer. Shared with its buffers, which may outlive the fabric: the last of them ends it. Thread-safe.
+// The exchange memory of a process: one large segment, of which buffers are cut at start. Peers map it whole, once, to read
+// what is sent and to write what is lent. Shared with its buffers, which may outlive the fabric: the last of them ends it. Thread-safe.
 class ExchangeHeap : public std::enable_shared_from_this<ExchangeHeap> {
  public:
   // Address space for as much memory as this machine has; pages only come with buffers. Errors as Segment::Create.
