@@ -252,6 +252,27 @@ TEST(ShardCore, BspParksPullsUntilTheUpdateOfEveryPartAndThenAnswersAll) {
   EXPECT_EQ(core.DescribeParked(), "");
 }
 
+TEST(ShardCore, NamesThePartsThatAPushHasUpdated) {
+  using Parts = std::vector<int32_t>;
+  ShardCore core = Core(Bsp(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
+  OptimizerSpec clipping = Sgd(1.0f);
+  clipping.set_clip_norm(1.0f);
+  ShardCore clipped = Core(Bsp(2, {1, 1}), clipping, {0.0f, 0.0f});
+  ShardCore arrival = Core(Asynchronous(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  const Push pushes[] = {{1, 1, 0, 0, one}, {0, 1, 0, 0, one}, {0, 0, 0, 0, one}, {1, 0, 0, 0, one}};
+  const Parts expected[] = {{}, {1}, {}, {0}};
+  for (int i = 0; i < 4; ++i) {
+    for (ShardCore* each : {&core, &clipped, &arrival}) ExpectOk(each->OnPush(pushes[i], &ready));
+    EXPECT_EQ(core.updated(), absl::MakeConstSpan(expected[i])) << i;
+    // No part is updated before the sums of all are there.
+    EXPECT_EQ(clipped.updated(), absl::MakeConstSpan(i == 3 ? Parts{0, 1} : Parts{})) << i;
+    EXPECT_EQ(arrival.updated(), absl::MakeConstSpan(Parts{pushes[i].part})) << i;
+  }
+  EXPECT_EQ(core.part_weights(1)[0], -2.0f);
+}
+
 TEST(ShardCore, SspGateStaysShutUntilTheSlowestIsWithinBound) {
   ShardCore core = Core(Ssp(2, 1, {1}), Sgd(1.0f), {0.0f});
   const Floats one = {1.0f};

@@ -77,29 +77,31 @@ class ServedShard {
 
   // Sends the worker's pull number `request` at `clock`; Weights waits for the answer.
   void AskForWeights(int32_t worker, int64_t request, int64_t clock) {
-    Transport& transport = fabric_->transport({Role::kWorker, worker});
-    for (const Bucket& bucket : layout_.buckets()) {
-      auto* out = reinterpret_cast<std::byte*>(weights_.data() + bucket.begin);
-      const Tag tag{MessageKind::kWeights, 0, bucket.id, request};
-      ops_.push_back(*transport.Post({Role::kServer, 0}, tag, {out, static_cast<size_t>(bucket.count) * 4},
-                                     ReceiveMode::kStore));
-    }
+    for (const Bucket& bucket : layout_.buckets()) ExpectPart(worker, bucket.id, request);
     Send(worker, MessageKind::kPull, 0, request, EncodePullNote({clock, false, false}), {});
   }
+  // Posts the receive of what is sent of `bucket` after `step`; Weights waits for it.
+  void ExpectPart(int32_t worker, int32_t bucket, int64_t step) {
+    const Bucket& part = layout_.buckets()[bucket];
+    auto* out = reinterpret_cast<std::byte*>(weights_[worker].data() + part.begin);
+    ops_[worker].push_back(*fabric_->transport({Role::kWorker, worker})
+                                .Post({Role::kServer, 0}, {MessageKind::kWeights, 0, bucket, step},
+                                      {out, static_cast<size_t>(part.count) * 4}, ReceiveMode::kStore));
+  }
   std::vector<float> Weights(int32_t worker) {
-    for (const OpId op : ops_) {
+    for (const OpId op : ops_[worker]) {
       const absl::Status status = fabric_->transport({Role::kWorker, worker}).Wait(op, absl::Now() + kLimit);
       EXPECT_TRUE(status.ok()) << status;
     }
-    ops_.clear();
-    return weights_;
+    ops_[worker].clear();
+    return weights_[worker];
   }
 
  private:
   const RunSpec spec_;
   const ParamLayout layout_;
-  std::vector<float> weights_ = std::vector<float>(kCount);
-  std::vector<OpId> ops_;
+  std::vector<float> weights_[2] = {std::vector<float>(kCount), std::vector<float>(kCount)};  // by worker
+  std::vector<OpId> ops_[2];
   std::unique_ptr<ShardService> service_;
   std::unique_ptr<Fabric> fabric_;
   absl::Status result_;
@@ -199,6 +201,18 @@ TEST(ShardService, AWorkersPullSeesItsOwnPushesEvenWhenItOvertakesThem) {
     shard.Farewell(1, 1);
     EXPECT_TRUE(shard.Result().ok());
   }
+}
+
+TEST(ShardService, UnderBspAPartsWeightsComeToAllWithoutBeingAskedForAsSoonAsAllHavePushedIt) {
+  ServedShard shard(SpecOf(ParameterServerSpec::BSP, "none"));
+  for (int32_t worker = 0; worker < 2; ++worker) shard.ExpectPart(worker, 1, 0);
+  shard.Push(1, 1, 0, FloatBytes(100, -1.0f));
+  shard.Push(0, 1, 0, FloatBytes(100, -3.0f));
+  // Nobody has pushed another part yet.
+  EXPECT_EQ(shard.Weights(0)[100], 4.0f);
+  EXPECT_EQ(shard.Weights(1)[199], 4.0f);
+  shard.AskForWeights(0, 0, 1);
+  ExpectNames(shard.Result(), {"pull from worker/0 at clock 1", "come by themselves"});
 }
 
 TEST(ShardService, EndsWithTheStatusOfAnAbortedTransport) {

@@ -6,7 +6,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
-#include "common/transport/wake.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 
@@ -56,7 +55,7 @@ class Mailbox {
   bool ready_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
+class ParameterServerStrategy : public SyncStrategy {
  public:
   ParameterServerStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec)
       : link_(link),
@@ -66,8 +65,8 @@ class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
         front_versions_(servers_.NoVersions()),
         read_versions_{servers_.NoVersions(), servers_.NoVersions()},
         pulled_versions_(servers_.NoVersions()),
-        wake_(*link.transport, 0),
-        exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(), *this) {}
+        exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
+                  [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); }) {}
 
   absl::Status BeginStep(int64_t step) override {
     // The arena and the buffers of this parity are free once step - 2 has left them. This comes before the taking, or a
@@ -128,7 +127,7 @@ class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
   }
 
   // The exchange thread's side.
-  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+  absl::Status Handle(const ExchangeTask& task, PhaseTimes& times) {
     switch (task.kind) {
       case ExchangeTask::Kind::kBucket:
         return servers_.Push(task, read_versions_[task.step % 2], mailbox_.arriving(), times);
@@ -160,20 +159,6 @@ class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
     return absl::InternalError("unknown exchange task");
   }
 
-  // New weights come while gradients are still being computed, and somebody has to be there for them: on a transport
-  // whose waiters carry the bytes nobody else takes them.
-  bool unfinished() const override { return servers_.awaits_answers(); }
-
-  absl::Status Advance(PhaseTimes& times) override {
-    ScopedPhase phase(times, Phase::kExchange);
-    RM_ASSIGN_OR_RETURN(const OpId wake, wake_.Arm());
-    RM_ASSIGN_OR_RETURN(const bool woken, servers_.AwaitAnswer(wake));
-    if (woken) wake_.Consumed();
-    return absl::OkStatus();
-  }
-
-  void Wake() override { wake_.Signal(); }
-
   const WorkerLink link_;
   const ParameterServerSpec::Consistency consistency_;
   ServerLink servers_;  // the exchange thread's
@@ -189,7 +174,6 @@ class ParameterServerStrategy : public SyncStrategy, private ExchangeWork {
   PartVersions read_versions_[2];
 
   PartVersions pulled_versions_;  // the exchange thread's
-  ringmaster::Wake wake_;         // ends its wait in Advance
 
   ExchangeThread exchange_;  // last: its thread uses the above
 };

@@ -97,13 +97,6 @@ absl::Status ServerLink::PostWeights(int32_t server, const Tag& tag, absl::Span<
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> ServerLink::AwaitAnswer(OpId wake) {
-  const OpId ops[] = {receives_.back(), wake};
-  RM_ASSIGN_OR_RETURN(const int done, link_.transport->WaitAny(ops, absl::InfiniteFuture()));
-  if (done == 0) receives_.pop_back();
-  return done == 1;
-}
-
 absl::Status ServerLink::FinishAnswers(int64_t step, PartVersions* versions) {
   RM_RETURN_IF_ERROR(FinishReceives("weights of clock ", step + 1));
   return TakeVersions(versions);

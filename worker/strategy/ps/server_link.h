@@ -33,11 +33,6 @@ class ServerLink {
   // Waits until the pushes of `step` have left this worker's buffers.
   absl::Status FinishPushes(int64_t step);
 
-  // Whether answers are still to come, or to be waited for. AwaitAnswer sleeps until the last of them has come, or `wake`
-  // is done: then it returns true. It has no deadline: this worker is still computing, and FinishAnswers has one.
-  bool awaits_answers() const { return !receives_.empty(); }
-  absl::StatusOr<bool> AwaitAnswer(OpId wake);
-
   // Waits until all answers to the pushes of `step` have landed; fills `versions`.
   absl::Status FinishAnswers(int64_t step, PartVersions* versions);
 
