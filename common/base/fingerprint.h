@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -18,6 +19,21 @@ std::string Sha256Hex(absl::Span<const float> values);
 
 // A 64-bit fingerprint (the first 8 bytes of SHA-256), for layouts, specs and samples.
 uint64_t Fingerprint64(absl::string_view bytes);
+
+// Fingerprint64 of bytes that come piece by piece, in constant memory. Move-only; one thread at a time.
+class FingerprintStream {
+ public:
+  FingerprintStream();
+  void Add(absl::string_view bytes);
+  // Of all bytes added since the last call, or the beginning.
+  uint64_t Finish();
+
+ private:
+  struct Free {
+    void operator()(void* context) const;
+  };
+  std::unique_ptr<void, Free> context_;
+};
 
 }  // namespace ringmaster
 

@@ -6,9 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/string_view.h"
 #include "common/base/check.h"
-#include "common/base/fingerprint.h"
 #include "common/base/random.h"
 #include "worker/data/augment.h"
 
@@ -77,14 +75,13 @@ void Loader::Fill(int32_t rank, int64_t step, Batch* batch) {
   }
 }
 
-uint64_t BatchFingerprint(const Batch& batch) {
-  const size_t index_bytes = batch.indices.size() * sizeof(int64_t);
-  std::string bytes(index_bytes + batch.labels.size() * sizeof(int32_t), '\0');
-  if (!bytes.empty()) {
-    std::memcpy(&bytes[0], batch.indices.data(), index_bytes);
-    std::memcpy(&bytes[index_bytes], batch.labels.data(), bytes.size() - index_bytes);
-  }
-  return Fingerprint64(bytes);
+uint64_t BatchFingerprint(const Batch& batch, FingerprintStream* stream) {
+  const auto add = [stream](const auto& values) {
+    stream->Add({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
+  };
+  add(batch.indices);
+  add(batch.labels);
+  return stream->Finish();
 }
 
 }  // namespace ringmaster

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "common/base/fingerprint.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
@@ -55,8 +56,9 @@ class Loader {
   CachedEpoch cache_[2];
 };
 
-// 64-bit fingerprint of a batch's sample indices and labels: the log of these is equal across arms.
-uint64_t BatchFingerprint(const Batch& batch);
+// 64-bit fingerprint of a batch's sample indices and labels: the log of these is equal across arms. `stream` is what it
+// is computed with, empty before and after.
+uint64_t BatchFingerprint(const Batch& batch, FingerprintStream* stream);
 
 }  // namespace ringmaster
 

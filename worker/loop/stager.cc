@@ -1,5 +1,6 @@
 #include "worker/loop/stager.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -38,9 +39,17 @@ absl::StatusOr<absl::Span<float>> Stager::Fetch(int32_t slot, const Bucket& buck
                                            bucket.count * static_cast<int64_t>(sizeof(float))));
     RM_RETURN_IF_ERROR(kernels_.Finish());
   }
-  if (options_.scale != 1.0f) Scale(options_.scale, values);
+  ScaleStatistics(bucket, values);
   if (options_.deterministic) RM_RETURN_IF_ERROR(RoundToGrid(bucket.id, values));
   return values;
+}
+
+void Stager::ScaleStatistics(const Bucket& bucket, absl::Span<float> values) const {
+  for (const Range& range : layout_.statistics()) {
+    const int64_t begin = std::max(range.begin, bucket.begin);
+    const int64_t end = std::min(range.end(), bucket.end());
+    if (begin < end) Scale(options_.statistic_scale, values.subspan(begin - bucket.begin, end - begin));
+  }
 }
 
 absl::Status Stager::RoundToGrid(int32_t bucket, absl::Span<float> values) const {

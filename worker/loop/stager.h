@@ -16,14 +16,14 @@ namespace ringmaster {
 
 // How gradients leave the kernels' memory.
 struct StagerOptions {
-  float scale = 1.0f;                 // 1/(N*A); 1/A for solo
+  float statistic_scale = 1.0f;       // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale
   int32_t workers = 1;                // N, for the bound of exact sums
   bool deterministic = false;
   int32_t deterministic_bits = 0;     // k: scaled gradients are rounded to multiples of 2^-k
   int32_t accumulate = 1;             // A, the gradients of each worker in the sum
 };
 
-// Brings gradients from the kernel library's place to the host and weights back, and scales: the same for all arms. Host
+// Brings gradients from the kernel library's place to the host and weights back: the same for all arms. Host
 // gradients live in arenas (slots), which are the caller's to assign. The step thread's.
 class Stager {
  public:
@@ -39,7 +39,7 @@ class Stager {
   // The host arena of `slot`.
   absl::Span<float> host_gradients(int32_t slot) { return host_[slot].float_span(); }
 
-  // Makes `bucket` of `slot` available on the host, scaled. OutOfRange under `deterministic` when a value is too large
+  // Makes `bucket` of `slot` available on the host, its running statistics scaled. OutOfRange under `deterministic` when a value is too large
   // for exact sums: the message names bucket and value.
   absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, const Bucket& bucket);
 
@@ -50,6 +50,7 @@ class Stager {
   Stager(KernelLibrary& kernels, const ParamLayout& layout, const StagerOptions& options)
       : kernels_(kernels), layout_(layout), options_(options) {}
 
+  void ScaleStatistics(const Bucket& bucket, absl::Span<float> values) const;
   absl::Status RoundToGrid(int32_t bucket, absl::Span<float> values) const;
 
   KernelLibrary& kernels_;

@@ -26,6 +26,9 @@ double MillisecondsSince(Clock::time_point begin) {
 // Names the stream of dropout masks among those of the training seed.
 constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 
+// Steps for whose figures memory is there from the beginning: 8 MiB a worker.
+constexpr int64_t kReportedStepsReserved = 1 << 20;
+
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
   return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
 }
@@ -47,6 +50,7 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       shares_(setup.spec->strategy().has_single() ? training_.workers() : 1),
       accumulate_(training_.accumulate()),
       global_batch_(GlobalBatch(*setup.spec)),
+      gradient_scale_(1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()))),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
       weights_(*setup.initial_weights),
@@ -69,7 +73,7 @@ absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerS
 absl::Status TrainingLoop::Prepare() {
   const ParamLayout& layout = setup_.model->layout();
   StagerOptions staging;
-  staging.scale = 1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()));
+  staging.statistic_scale = gradient_scale_;
   staging.accumulate = accumulate_;
   staging.workers = training_.workers();
   staging.deterministic = training_.deterministic();
@@ -125,6 +129,10 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
 absl::Status TrainingLoop::Train(WorkerReport* report) {
   report->set_rank(setup_.rank);
   report->set_kernel_target(setup_.kernels->target());
+  // No timed step allocates; of very long runs some steps do.
+  const auto reported_steps = static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
+  report->mutable_step_ms()->Reserve(reported_steps);
+  report->mutable_step_loss()->Reserve(reported_steps);
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier("start"));
   const int64_t every = is_solo() ? 0 : training_.evaluate_every_samples();
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
@@ -163,10 +171,14 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
 
 absl::Status TrainingLoop::RunStep(int64_t step) {
   batch_loss_ = 0;
+  RM_RETURN_IF_ERROR(Load(step, {0, 0}));
   Enter("gate");
   RM_RETURN_IF_ERROR(strategy_->BeginStep(step));
   for (int32_t share = 0; share < shares_; ++share) {
-    for (int32_t index = 0; index < accumulate_; ++index) RM_RETURN_IF_ERROR(Compute(step, {share, index}));
+    for (int32_t index = 0; index < accumulate_; ++index) {
+      if (share > 0 || index > 0) RM_RETURN_IF_ERROR(Load(step, {share, index}));
+      RM_RETURN_IF_ERROR(Compute(step, {share, index}));
+    }
   }
   Enter("exchange");
   RM_RETURN_IF_ERROR(strategy_->EndStep(step));
@@ -176,32 +188,39 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) {
+absl::Status TrainingLoop::Load(int64_t step, const MicroBatch& micro_batch) {
   // The rank whose batch it is, which `single` stands for.
   const int32_t rank = setup_.rank + micro_batch.share;
-  TensorView weights;
   const Batch* host_batch = nullptr;
-  BatchView batch;
   {
     Enter("load");
     ScopedPhase phase(step_times_, Phase::kLoad);
     RM_ASSIGN_OR_RETURN(host_batch, batches_->Next());
-    const uint64_t fingerprint = BatchFingerprint(*host_batch);
+    const uint64_t fingerprint = BatchFingerprint(*host_batch, &batch_stream_);
     RM_RETURN_IF_ERROR(outputs_->AddBatch(rank, host_batch->indices));
-    batch_logs_[micro_batch.share].append(reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint));
+    batch_logs_[micro_batch.share].Add({reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
   }
+  Enter("upload");
+  ScopedPhase phase(step_times_, Phase::kUpload);
+  RM_ASSIGN_OR_RETURN(batch_, upload_.Upload(ViewOf(*host_batch)));
+  batch_.training = true;
+  batch_.dropout_seed = DropoutSeed(rank, step, micro_batch.index);
+  // The loss has the factor, so that no pass over the gradients is needed for it.
+  batch_.gradient_scale = gradient_scale_;
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) {
+  TensorView weights;
   {
     Enter("upload");
     ScopedPhase phase(step_times_, Phase::kUpload);
     RM_ASSIGN_OR_RETURN(weights, stager_->Weights(weights_.front(), weights_.version()));
-    RM_ASSIGN_OR_RETURN(batch, upload_.Upload(ViewOf(*host_batch)));
-    batch.training = true;
-    batch.dropout_seed = DropoutSeed(rank, step, micro_batch.index);
   }
   {
     Enter("forward");
     ScopedPhase phase(step_times_, Phase::kForward);
-    RM_RETURN_IF_ERROR(setup_.model->Forward(batch, weights));
+    RM_RETURN_IF_ERROR(setup_.model->Forward(batch_, weights));
   }
   Enter("backward");
   const Clock::time_point begin = Clock::now();
@@ -217,7 +236,7 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
   step_times_.Add(Phase::kBackward, std::chrono::duration_cast<Clock::duration>(backward));
   const double loss = score.loss_sum / static_cast<double>(score.count);
   if (!std::isfinite(loss)) {
-    return WithAdvice(ExplainLostBatch({loss, batch, weights, weights_.front()}, *setup_.model, *setup_.kernels));
+    return WithAdvice(ExplainLostBatch({loss, batch_, weights, weights_.front()}, *setup_.model, *setup_.kernels));
   }
   batch_loss_ += loss;
   return absl::OkStatus();
@@ -343,7 +362,7 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   }
   report->set_timed_seconds(timed_ms_ / 1000);
   report->set_timed_steps(timed_steps_);
-  for (const std::string& log : batch_logs_) report->add_batch_log_fingerprints(Fingerprint64(log));
+  for (FingerprintStream& log : batch_logs_) report->add_batch_log_fingerprints(log.Finish());
   report->set_weights_sha256(Sha256Hex(weights_.front()));
   if (training_.report_weights()) RM_RETURN_IF_ERROR(ReportWeights(report));
   report->set_index_bytes_up(exchange.index_bytes);

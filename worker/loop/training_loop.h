@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/fingerprint.h"
 #include "common/tensor/tensor.h"
 #include "common/transport/metered.h"
 #include "proto/record.pb.h"
@@ -81,6 +82,10 @@ class TrainingLoop {
   absl::Status Prepare();
   absl::Status Train(WorkerReport* report);
   absl::Status RunStep(int64_t step);
+  // Takes the next batch, that of `micro_batch`. Before the gate for the first of a step: it needs no weights, so what
+  // comes from the servers comes meanwhile.
+  absl::Status Load(int64_t step, const MicroBatch& micro_batch);
+  // Forward and backward of the batch loaded last.
   absl::Status Compute(int64_t step, const MicroBatch& micro_batch);
   // Of one training batch, by the rank it stands for: every arm drops the same activations.
   uint64_t DropoutSeed(int32_t rank, int64_t step, int32_t micro_batch) const;
@@ -112,6 +117,7 @@ class TrainingLoop {
   const int32_t shares_;          // ranks whose batches are computed here: N for `single`, else 1
   const int32_t accumulate_;      // A
   const int64_t global_batch_;
+  const float gradient_scale_;    // 1/(N*A); 1/A for solo
   Loader loader_;                            // used by batches_ alone
   WeightStore weights_;
   std::unique_ptr<UpdateRule> update_;
@@ -122,7 +128,9 @@ class TrainingLoop {
 
   std::unique_ptr<Prefetcher> batches_;   // of all steps, a step's micro-batches one after the other
   double batch_loss_ = 0;                 // of the step so far, summed over micro-batches
-  std::vector<std::string> batch_logs_;   // by share: fingerprints of its batches, 8 bytes each
+  BatchView batch_;                       // loaded last, where the kernels can read it
+  FingerprintStream batch_stream_;
+  std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
   PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too
   double drain_ms_ = 0;                   // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};     // totals over timed steps

@@ -25,6 +25,7 @@ struct BatchView {
   const int32_t* tokens = nullptr;
   bool training = false;
   uint64_t dropout_seed = 0;   // of this batch: by seed, rank, step and micro-batch
+  float gradient_scale = 1.0f; // of the mean loss whose gradient Backward computes
 };
 
 // Sums over the labels of a batch; `count` of them.

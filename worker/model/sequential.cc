@@ -177,7 +177,7 @@ absl::Status Sequential::Forward(const BatchView& batch, TensorView weights) {
   loss.row_loss = scores_.floats();
   loss.row_correct = scores_.floats() + rows();
   loss.gradient = logit_gradient_.floats();
-  loss.gradient_scale = 1.0f / static_cast<float>(rows());
+  loss.gradient_scale = batch.gradient_scale / static_cast<float>(rows());
   RM_RETURN_IF_ERROR(kernels_.SoftmaxCrossEntropy(loss));
   backward_is_due_ = true;
   return absl::OkStatus();

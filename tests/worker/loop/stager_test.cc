@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,8 +22,8 @@ constexpr int64_t kBucketElements = 100;
 // A stager on the host, with a gradient that a test writes.
 class Staged {
  public:
-  explicit Staged(const StagerOptions& options, int32_t slots = 2)
-      : layout_({{"weights", {kCount}}}, kBucketElements), kernels_(*CreateKernelLibrary("reference", 0)) {
+  explicit Staged(const StagerOptions& options, int32_t slots = 2, std::vector<Param> params = {{"weights", {kCount}}})
+      : layout_(std::move(params), kBucketElements), kernels_(*CreateKernelLibrary("reference", 0)) {
     auto stager = Stager::Create(*kernels_, layout_, options, slots);
     EXPECT_TRUE(stager.ok()) << stager.status();
     stager_ = *std::move(stager);
@@ -53,20 +54,26 @@ class Staged {
 
 StagerOptions Deterministic(int32_t workers, int32_t bits) { return {1.0f / workers, workers, true, bits}; }
 
-std::vector<float> RandomGradient(uint64_t seed) {
+// A worker's share of the mean over `workers`.
+std::vector<float> RandomGradient(uint64_t seed, int32_t workers = 1) {
   Random random(seed);
   std::vector<float> gradient(kCount);
-  for (float& value : gradient) value = random.Normal();
+  for (float& value : gradient) value = random.Normal() / static_cast<float>(workers);
   return gradient;
 }
 
-TEST(Stager, ScalesABucketAndLeavesTheOthersAlone) {
-  Staged staged({0.25f, 4, false, 0});
+TEST(Stager, ScalesTheStatisticsOfABucketAndLeavesAllElseAlone) {
+  const auto is_statistic = [](int64_t i) { return (i >= 80 && i < 130) || i >= 180; };
+  std::vector<Param> params = {{"a", {80}}, {"mean", {50}}, {"b", {50}}, {"variance", {70}}};
+  params[1].statistic = params[3].statistic = true;
+  Staged staged({0.25f, 4, false, 0}, 2, std::move(params));
   for (int64_t i = 0; i < kCount; ++i) staged.gradient(0, i) = static_cast<float>(i);
   const auto values = staged.stager().Fetch(0, staged.bucket(1));
   ASSERT_TRUE(values.ok()) << values.status();
   ASSERT_EQ(values->size(), 100u);
-  for (int64_t i = 0; i < 100; ++i) EXPECT_EQ((*values)[i], 0.25f * static_cast<float>(100 + i));
+  for (int64_t i = 100; i < 200; ++i) {
+    EXPECT_EQ((*values)[i - 100], (is_statistic(i) ? 0.25f : 1.0f) * static_cast<float>(i));
+  }
   EXPECT_EQ(staged.gradient(0, 99), 99.0f);
   EXPECT_EQ(staged.gradient(0, 200), 200.0f);
 }
@@ -105,7 +112,7 @@ TEST(DeterministicStager, SumsOfAllWorkersHaveTheSameBitsInAnyOrder) {
     std::vector<std::vector<float>> gradients;
     for (int32_t rank = 0; rank < workers; ++rank) {
       Staged staged(Deterministic(workers, 20));
-      gradients.push_back(staged.Stage(0, RandomGradient(10 + rank)));
+      gradients.push_back(staged.Stage(0, RandomGradient(10 + rank, workers)));
     }
     Random random(workers);
     for (int trial = 0; trial < 50; ++trial) {
@@ -144,7 +151,7 @@ TEST(DeterministicStager, TakesTheLargestValueWhoseSumIsExactAndRefusesTheNextBy
       // Whole steps that N workers may each bring: N * limit <= 2^24.
       const int64_t limit = (int64_t{1} << 24) / workers;
       StagerOptions options = Deterministic(workers, kBits);
-      options.scale = 1.0f;
+      options.statistic_scale = 1.0f;
       Staged staged(options);
       staged.gradient(0, 120) = sign * static_cast<float>(limit) * 0x1p-10f;
       const auto largest = staged.stager().Fetch(0, staged.bucket(1));
@@ -165,7 +172,7 @@ TEST(DeterministicStager, TakesTheLargestValueWhoseSumIsExactAndRefusesTheNextBy
 
 TEST(DeterministicStager, CountsTheBatchesOfEveryWorkerAmongTheAddends) {
   StagerOptions options = Deterministic(2, 10);
-  options.scale = 1.0f;
+  options.statistic_scale = 1.0f;
   options.accumulate = 4;
   Staged staged(options);
   const float largest = std::ldexp(1.0f, 24 - 3 - 10);  // eight of them are 2^24 steps
