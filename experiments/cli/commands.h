@@ -24,6 +24,7 @@ void DeclareNode(CLI::App* app, Action* action);
 void DeclareDoctor(CLI::App* app, Action* action);
 void DeclareList(CLI::App* app, Action* action);
 void DeclareVerify(CLI::App* app, Action* action);
+void DeclareSweep(CLI::App* app, Action* action);
 void DeclareBench(CLI::App* app, Action* action);
 void DeclareExplain(CLI::App* app, Action* action);
 

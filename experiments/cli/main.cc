@@ -20,6 +20,7 @@ constexpr char kExamples[] =
     "  ringmaster compare --arms single,solo,ps,ring --epochs 1\n"
     "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
+    "  ringmaster sweep my_sweep.textproto              every combination of some settings, resumed if stopped\n"
     "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
     "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
     "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
   ringmaster::Action action;
   ringmaster::DeclareCompare(&app, &action);
   ringmaster::DeclareRun(&app, &action);
+  ringmaster::DeclareSweep(&app, &action);
   ringmaster::DeclareEvaluate(&app, &action);
   ringmaster::DeclareVerify(&app, &action);
   ringmaster::DeclareBench(&app, &action);

@@ -57,14 +57,31 @@ std::string FormatCount(double count) {
   return digits;
 }
 
-ProgressLine::ProgressLine(std::string arm) : arm_(std::move(arm)), terminal_(isatty(STDERR_FILENO)) {}
+StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO)) {}
 
-void ProgressLine::Show(const ArmProgress& progress) {
-  // The first line comes with the first step.
-  const bool due = shown_ ? progress.seconds - last_shown_seconds_ >= kPlainLineSeconds : progress.step > 0;
+void StatusLine::Show(std::string text, double seconds, bool worth_telling) {
+  const bool due = shown_ ? seconds - last_shown_seconds_ >= kPlainLineSeconds : worth_telling;
   if (!terminal_ && !due) return;
   shown_ = true;
-  last_shown_seconds_ = progress.seconds;
+  last_shown_seconds_ = seconds;
+  if (terminal_) {
+    // A line that wraps could not be written over.
+    text.resize(std::min<size_t>(text.size(), WidthOf(STDERR_FILENO) - 1));
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  std::fflush(stderr);
+}
+
+void StatusLine::Finish(const std::string& text) {
+  std::fprintf(stderr, "%s%s\n", terminal_ ? "\r\033[K" : "", text.c_str());
+  std::fflush(stderr);
+}
+
+ProgressLine::ProgressLine(std::string arm) : arm_(std::move(arm)) {}
+
+void ProgressLine::Show(const ArmProgress& progress) {
   std::string text = absl::StrFormat("%-20s step %d/%d", arm_, progress.step, progress.steps);
   if (progress.samples_per_second > 0) {
     absl::StrAppend(&text, "  ", FormatCount(progress.samples_per_second), " samples/s");
@@ -77,19 +94,9 @@ void ProgressLine::Show(const ArmProgress& progress) {
     const double left = progress.seconds / progress.step * (progress.steps - progress.step);
     absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
   }
-  if (terminal_) {
-    // A line that wraps could not be written over.
-    text.resize(std::min<size_t>(text.size(), WidthOf(STDERR_FILENO) - 1));
-    std::fprintf(stderr, "\r\033[K%s", text.c_str());
-  } else {
-    std::fprintf(stderr, "%s\n", text.c_str());
-  }
-  std::fflush(stderr);
+  line_.Show(std::move(text), progress.seconds, progress.step > 0);
 }
 
-void ProgressLine::Finish(const std::string& outcome) {
-  std::fprintf(stderr, "%s%-20s %s\n", terminal_ ? "\r\033[K" : "", arm_.c_str(), outcome.c_str());
-  std::fflush(stderr);
-}
+void ProgressLine::Finish(const std::string& outcome) { line_.Finish(absl::StrFormat("%-20s %s", arm_, outcome)); }
 
 }  // namespace ringmaster

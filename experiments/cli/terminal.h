@@ -15,7 +15,22 @@ const std::atomic<bool>& InterruptFlag();
 // Columns of the terminal on standard output; 120 where it is none.
 int TerminalWidth();
 
-// One arm's progress on standard error: a line that is rewritten on a terminal, a plain line now and then elsewhere.
+// A line on standard error that is rewritten on a terminal; elsewhere a plain line now and then.
+class StatusLine {
+ public:
+  StatusLine();
+  // `seconds`: since what it is about began; the first plain line comes when `worth_telling`.
+  void Show(std::string text, double seconds, bool worth_telling);
+  // Replaces the line for good.
+  void Finish(const std::string& text);
+
+ private:
+  const bool terminal_;
+  bool shown_ = false;
+  double last_shown_seconds_ = 0;
+};
+
+// One arm's progress on a status line.
 class ProgressLine {
  public:
   explicit ProgressLine(std::string arm);
@@ -25,9 +40,7 @@ class ProgressLine {
 
  private:
   const std::string arm_;
-  const bool terminal_;
-  bool shown_ = false;
-  double last_shown_seconds_ = 0;
+  StatusLine line_;
 };
 
 // "1 m 05 s", "12 s"

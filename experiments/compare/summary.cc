@@ -154,6 +154,13 @@ RunSummary Summarize(const RunRecord& record) {
   if (record.machine().cores() > 0) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) / record.machine().cores());
   }
+  if (record.conditions().seconds() > 0) summary.set_run_seconds(record.conditions().seconds());
+  if (record.has_sweep()) {
+    summary.set_sweep(record.sweep().sweep());
+    summary.set_cell(record.sweep().cell());
+    summary.set_trial(record.sweep().trial());
+    summary.set_settings(record.sweep().settings());
+  }
   const std::vector<const WorkerReport*> workers = WorkersByRank(record);
   if (!workers.empty() && !workers.front()->engine().empty()) summary.set_transport(workers.front()->engine());
   if (record.status() != "ok" || workers.empty()) return summary;

@@ -15,6 +15,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
+#include "common/machine/conditions.h"
 #include "common/machine/machine.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
@@ -209,6 +210,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   RunRecord record = NewRecord(spec);
   const std::string token = NewToken();
   const absl::Time begin = absl::Now();
+  const ConditionsMeter conditions;
   auto coordinator = Coordinator::Start(
       CoordinatorOptionsOf(spec, absl::StrCat(spec.transport().listen_address(), ":0"), token));
   if (!coordinator.ok()) {
@@ -232,6 +234,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     options.progress(progress);
   }
   children.WaitOrKill(absl::Now() + (NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit));
+  *record.mutable_conditions() = conditions.End();
   FillRecord((*coordinator)->Result(), &record);
   return record;
 }

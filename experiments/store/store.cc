@@ -172,6 +172,20 @@ absl::Status Store::Append(const RunRecord& record) {
                   absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\" is not stored"));
 }
 
+absl::StatusOr<std::vector<SweepRun>> Store::SweepRuns(const std::string& sweep) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                      database_->Query("SELECT sweep, cell, trial, status, run_seconds FROM runs "
+                                       "WHERE sweep IS NOT NULL ORDER BY rowid"));
+  std::vector<SweepRun> runs;
+  for (const SqlRow& row : rows) {
+    if (std::get<std::string>(row[0]) != sweep) continue;
+    const double* seconds = std::get_if<double>(&row[4]);
+    runs.push_back({std::get<std::string>(row[1]), static_cast<int32_t>(std::get<int64_t>(row[2])),
+                    std::get<std::string>(row[3]), seconds == nullptr ? 0 : *seconds});
+  }
+  return runs;
+}
+
 absl::StatusOr<std::vector<RunRecord>> Store::Records() {
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database_->Query("SELECT record FROM runs ORDER BY rowid"));
   std::vector<RunRecord> records;

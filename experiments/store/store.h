@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_EXPERIMENTS_STORE_STORE_H_
 #define RINGMASTER_EXPERIMENTS_STORE_STORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,14 @@
 #include "proto/record.pb.h"
 
 namespace ringmaster {
+
+// A run that a sweep has asked for and that is in the store.
+struct SweepRun {
+  std::string cell;
+  int32_t trial = 0;
+  std::string status;   // "ok" or "CODE: message"
+  double seconds = 0;   // wall clock
+};
 
 // The results of all runs in one folder, only ever added to:
 //   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a column for every
@@ -29,6 +38,9 @@ class Store {
   // was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors, another process's lock. On return
   // it is on the disk.
   absl::Status Append(const RunRecord& record);
+
+  // What is known of a sweep's runs, in the order in which they were added; cheap, however long the runs were.
+  absl::StatusOr<std::vector<SweepRun>> SweepRuns(const std::string& sweep);
 
   // All runs in the order in which they were added.
   absl::StatusOr<std::vector<RunRecord>> Records();

@@ -1,0 +1,107 @@
+#include "experiments/sweep/run_sweep.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "experiments/compare/summary.h"
+
+namespace ringmaster {
+namespace {
+
+using RunKey = std::pair<std::string, int32_t>;  // cell, trial
+
+// The last word on every run: a retried one may have failed before.
+std::map<RunKey, const SweepRun*> LastByKey(const std::vector<SweepRun>& runs) {
+  std::map<RunKey, const SweepRun*> last;
+  for (const SweepRun& run : runs) {
+    const SweepRun*& entry = last[{run.cell, run.trial}];
+    if (entry == nullptr || entry->status != "ok") entry = &run;
+  }
+  return last;
+}
+
+std::string SettingsJson(const Settings& settings) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [field, value] : settings) json[field] = value;
+  return json.dump();
+}
+
+// Mean seconds of a run, by cell and (under the empty name) of all.
+std::map<std::string, double> MeanSeconds(const std::vector<SweepRun>& runs) {
+  std::map<std::string, std::pair<double, int>> sums;
+  for (const SweepRun& run : runs) {
+    if (run.status != "ok") continue;
+    for (const std::string& name : {run.cell, std::string()}) {
+      sums[name].first += run.seconds;
+      ++sums[name].second;
+    }
+  }
+  std::map<std::string, double> means;
+  for (const auto& [name, sum] : sums) means[name] = sum.first / sum.second;
+  return means;
+}
+
+}  // namespace
+
+std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed) {
+  const auto last = LastByKey(runs);
+  std::vector<PlannedRun> left;
+  for (const PlannedRun& run : plan.order) {
+    const auto found = last.find({plan.cells[run.cell].id, run.trial});
+    if (found == last.end() || (retry_failed && found->second->status != "ok")) left.push_back(run);
+  }
+  return left;
+}
+
+SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed) {
+  SweepState state;
+  state.runs = plan.order.size();
+  const auto last = LastByKey(runs);
+  for (const PlannedRun& run : plan.order) {
+    const auto found = last.find({plan.cells[run.cell].id, run.trial});
+    if (found == last.end()) continue;
+    ++(found->second->status == "ok" ? state.done : state.failed);
+  }
+  const std::map<std::string, double> means = MeanSeconds(runs);
+  if (means.empty()) return state;
+  for (const PlannedRun& run : RunsLeft(plan, runs, retry_failed)) {
+    const auto own = means.find(plan.cells[run.cell].id);
+    state.seconds_left += own != means.end() ? own->second : means.at("");
+  }
+  return state;
+}
+
+absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options, SweepWatcher& watcher) {
+  RunArmOptions arm;
+  arm.device = options.device;
+  arm.interrupted = options.interrupted;
+  arm.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
+  RM_ASSIGN_OR_RETURN(std::vector<SweepRun> runs, store.SweepRuns(plan.name));
+  bool retry_failed = options.retry_failed;
+  std::vector<PlannedRun> left = RunsLeft(plan, runs, retry_failed);
+  for (size_t next = 0; next < left.size(); ++next) {
+    const PlannedRun& run = left[next];
+    const PlannedCell& cell = plan.cells[run.cell];
+    // Another program may have done it meanwhile; what failed before and is retried is no reason to skip it.
+    RM_ASSIGN_OR_RETURN(runs, store.SweepRuns(plan.name));
+    const auto last = LastByKey(runs);
+    const auto found = last.find({cell.id, run.trial});
+    if (found != last.end() && (found->second->status == "ok" || !retry_failed)) continue;
+    watcher.OnStart(StateOf(plan, runs, retry_failed), cell, run.trial);
+    RunRecord record = RunArm(SpecOfRun(plan, run), arm);
+    if (options.interrupted != nullptr && *options.interrupted) return absl::CancelledError("interrupted");
+    SweepMembership* membership = record.mutable_sweep();
+    membership->set_sweep(plan.name);
+    membership->set_cell(cell.id);
+    membership->set_trial(run.trial);
+    membership->set_settings(SettingsJson(cell.settings));
+    *record.mutable_summary() = Summarize(record);
+    RM_RETURN_IF_ERROR(store.Append(record));
+    watcher.OnEnd(record.summary());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,168 @@
+// `sweep`: real processes, stopped and resumed, failing, two at once on one store.
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr absl::Duration kLimit = absl::Seconds(120);
+
+class Sweep : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = absl::StrCat(testing::TempDir(), "/sweep_", testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+
+  // Writes a sweep of small runs over tcp; `more` says what varies.
+  std::string File(const std::string& more, const std::string& name = "small") const {
+    const std::string path = absl::StrCat(folder_, "/", name, ".textproto");
+    std::ofstream(path) << R"(
+      base {
+        data { name: "synthetic" synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 } }
+        model { name: "mlp" mlp_hidden: 31 }
+        training { kernels: "cpu" batch_per_worker: 8 steps: 20 bucket_bytes: 3000 }
+        transport { name: "tcp" }
+      }
+    )" << more;
+    return path;
+  }
+  std::vector<std::string> Arguments(const std::string& file, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {"sweep", file, "--out", folder_};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  // Statuses of the stored runs, by (settings, trial).
+  std::multimap<std::pair<std::string, int>, std::string> Stored() const {
+    std::multimap<std::pair<std::string, int>, std::string> runs;
+    std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const json run = json::parse(line);
+      runs.emplace(std::make_pair(run["settings"].get<std::string>(), run["trial"].get<int>()), run["status"]);
+    }
+    return runs;
+  }
+  void ExpectEachOnce(size_t count) const {
+    const auto runs = Stored();
+    EXPECT_EQ(runs.size(), count);
+    for (const auto& [key, status] : runs) {
+      EXPECT_EQ(runs.count(key), 1u) << key.first << " trial " << key.second;
+      EXPECT_EQ(status, "ok");
+    }
+  }
+
+  std::string folder_;
+};
+
+TEST_F(Sweep, RunsEveryCellAndASecondTimeNothing) {
+  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)");
+  const Finished first = RunProgram(Arguments(file));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  ExpectEachOnce(3 * 2);  // and solo
+  EXPECT_THAT(first.out, HasSubstr("arm=solo"));
+  EXPECT_THAT(first.out, HasSubstr("100.0 [100.0, 100.0]"));  // solo against itself
+  const Finished second = RunProgram(Arguments(file));
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  ExpectEachOnce(3 * 2);
+  EXPECT_THAT(second.err, Not(HasSubstr("samples/s")));
+}
+
+TEST_F(Sweep, GoesOnAfterBeingKilledAndRepeatsNoFinishedRun) {
+  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)");
+  {
+    Program program(Arguments(file));
+    // The second run's line: the first is kept by then.
+    ASSERT_TRUE(program.WaitForError("1/6", kLimit) && program.WaitForError("samples/s", kLimit)) << program.ErrorSoFar();
+    program.Signal(SIGKILL);
+    EXPECT_EQ(program.Wait(kLimit).exit_code, 128 + SIGKILL);
+  }
+  const size_t before = Stored().size();
+  EXPECT_GE(before, 1u);
+  EXPECT_LT(before, 6u);
+  const Finished resumed = RunProgram(Arguments(file));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  ExpectEachOnce(6);
+}
+
+TEST_F(Sweep, CtrlCKeepsWhatIsDoneAndSaysThatItGoesOn) {
+  const std::string file = File(R"(axes { field: "training.steps" values: ["20", "1000000"] } base { strategy { solo {} } }
+                                   trials: 1)");
+  Program program(Arguments(file));
+  ASSERT_TRUE(program.WaitForError("/1000000", kLimit)) << program.ErrorSoFar();
+  program.Signal(SIGINT);
+  const Finished finished = program.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("the same command goes on from here"));
+  for (const auto& [key, status] : Stored()) EXPECT_EQ(status, "ok");
+}
+
+TEST_F(Sweep, KeepsAFailedRunGoesOnAndRetriesItWhenAsked) {
+  // A learning rate that ends in a loss that is no number.
+  const std::string file = File(R"(axes { field: "optimizer.learning_rate" values: ["1e30", "0.1"] }
+                                   base { strategy { solo {} } } trials: 1)");
+  const Finished first = RunProgram(Arguments(file));
+  EXPECT_EQ(first.exit_code, 1);
+  EXPECT_THAT(first.err, HasSubstr("--retry-failed tries them again"));
+  EXPECT_EQ(Stored().size(), 2u);
+  const Finished second = RunProgram(Arguments(file));
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_EQ(Stored().size(), 2u);
+  const Finished third = RunProgram(Arguments(file, {"--retry-failed"}));
+  EXPECT_EQ(third.exit_code, 1);
+  EXPECT_EQ(Stored().size(), 3u);
+}
+
+TEST_F(Sweep, TwoAtOnceOnOneStoreKeepAllTheirRuns) {
+  const std::string left = File(R"(axes { field: "arm" values: "ring" } trials: 2)", "left");
+  const std::string right = File(R"(axes { field: "arm" values: "ps" } trials: 2)", "right");
+  Program one(Arguments(left)), two(Arguments(right));
+  const Finished first = one.Wait(kLimit), second = two.Wait(kLimit);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(Stored().size(), 8u);
+}
+
+TEST_F(Sweep, ADryRunShowsCellsAndTimeAndKeepsNothing) {
+  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2
+                                   exclude { when { field: "arm" value: "ps" } reason: "not today" })");
+  const Finished dry = RunProgram(Arguments(file, {"--dry-run"}));
+  ASSERT_EQ(dry.exit_code, 0) << dry.err;
+  EXPECT_THAT(dry.out, HasSubstr("4 runs: 0 done, 0 failed, 4 to do"));
+  EXPECT_THAT(dry.out, HasSubstr("not run: arm=ps: not today"));
+  EXPECT_THAT(dry.out, HasSubstr("at least"));
+  EXPECT_EQ(Stored().size(), 0u);
+}
+
+TEST_F(Sweep, MistakesEndBeforeAnythingRuns) {
+  const auto error_of = [&](const std::string& more) {
+    const Finished finished = RunProgram(Arguments(File(more)));
+    EXPECT_EQ(finished.exit_code, 2) << more;
+    EXPECT_EQ(Stored().size(), 0u);
+    return finished.err;
+  };
+  EXPECT_THAT(error_of(R"(axes { field: "training.worker" values: "1" })"), HasSubstr("did you mean"));
+  EXPECT_THAT(error_of(R"(axes { field: "training.workers" values: "0" })"), HasSubstr("cell training.workers=0 cannot be run"));
+  EXPECT_THAT(error_of("axis { }"), HasSubstr("expected a SweepSpec textproto"));
+  EXPECT_EQ(RunProgram({"sweep", folder_ + "/none.textproto", "--out", folder_}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace ringmaster
