@@ -123,18 +123,16 @@ class TogetherStory {
   }
 
   absl::Status Push(int32_t worker, Scene* scene) {
-    scene->title = absl::StrCat("worker/", worker, " pushes its gradient and asks for new weights");
+    scene->title = absl::StrCat("worker/", worker, " pushes its gradient");
     arrived_.push_back(worker);
-    const float gradient = 1;
     std::vector<Reply> ready;
     for (int32_t server = 0; server < scheme_.servers; ++server) {
       const std::string part = scheme_.servers == 1 ? "the gradient" : absl::StrCat("part ", server);
       Send(worker, server, true, part, scene);
-      RM_RETURN_IF_ERROR(cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient, 1)}, &ready));
-      RM_RETURN_IF_ERROR(cores_[server]->OnPull({worker, 1, false}, &ready));
+      RM_RETURN_IF_ERROR(cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient_, 1)}, &ready));
     }
     const ShardCore& core = *cores_[0];
-    if (core.versions()[0] > 0) {
+    if (!core.updated().empty()) {
       scene->remarks.push_back("All contributions are there: the weights are updated once, from their sum.");
     } else if (worker >= core.added(0)) {
       scene->remarks.push_back(
@@ -143,9 +141,8 @@ class TogetherStory {
     } else {
       scene->remarks.push_back(absl::StrCat("Added up so far: workers ",
                                             core.added(0) == 1 ? "0" : absl::StrCat("0-", core.added(0) - 1),
-                                            ". Its request waits for the update."));
+                                            ". Nobody is answered before the update."));
     }
-    if (!ready.empty()) RM_CHECK(static_cast<int32_t>(ready.size()) == scheme_.workers * scheme_.servers);
     return absl::OkStatus();
   }
 
@@ -190,6 +187,7 @@ class TogetherStory {
   }
 
   const ServerScheme scheme_;
+  const float gradient_ = 1;  // of everybody; the cores borrow it until the update
   std::vector<std::unique_ptr<ShardCore>> cores_;
   std::vector<int32_t> arrived_;
   std::vector<bool> has_new_weights_;
