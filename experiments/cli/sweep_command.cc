@@ -168,6 +168,7 @@ int Sweep(const SweepFlags& flags) {
   if (!store.ok()) return fail(store.status(), kExitUserError);
   const auto runs = (*store)->SweepRuns(plan->name);
   if (!runs.ok()) return fail(runs.status(), kExitUserError);
+  if (!plan->question.empty()) std::fprintf(stderr, "%s\n", plan->question.c_str());
   const absl::Status status = flags.dry_run ? DryRun(*plan, *runs, flags) : RunAndShow(*plan, **store, flags);
   if (InterruptFlag()) return kExitInterrupted;
   if (!status.ok()) return fail(status, kExitFailedRun);

@@ -102,6 +102,7 @@ absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& n
   RM_ASSIGN_OR_RETURN(SweepCells expanded, ExpandCells(sweep));
   SweepPlan plan;
   plan.name = sweep.name().empty() ? name : sweep.name();
+  plan.question = sweep.question();
   plan.excluded = std::move(expanded.excluded);
   for (const SweepCell& cell : expanded.cells) {
     RM_ASSIGN_OR_RETURN(PlannedCell planned, Planned(cell.settings, cell.spec, resolve));

@@ -36,6 +36,7 @@ struct SameCell {
 
 struct SweepPlan {
   std::string name;
+  std::string question;            // what it answers; may be empty
   std::vector<PlannedCell> cells;
   std::vector<ExcludedCell> excluded;
   std::vector<SameCell> same;
