@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/kernels/cpu/ops.h"
+#include "worker/kernels/cpu/wide_gemm.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -52,6 +53,10 @@ absl::Status Gemm(const GemmCall& call) {
   if (call.m == 0 || call.n == 0) return absl::OkStatus();
   if (call.k == 0) {
     ScaleOutput(call);
+    return absl::OkStatus();
+  }
+  if (HasWideGemm(call)) {
+    WideGemm(call);
     return absl::OkStatus();
   }
   // OpenMP's count belongs to the calling thread and not to the library object, so it is set (one store to thread-local
