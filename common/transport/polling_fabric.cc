@@ -17,7 +17,7 @@ constexpr absl::Duration kPatience = absl::Milliseconds(2);
 
 }  // namespace
 
-PollingFabric::PollingFabric(const FabricOptions& options) : FabricBase(options), spins_(options.wait == "spin") {}
+PollingFabric::PollingFabric(const FabricOptions& options, bool spins) : FabricBase(options), spins_(spins) {}
 
 PollingFabric::~PollingFabric() { RM_CHECK(!helper_.joinable()); }
 

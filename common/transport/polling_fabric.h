@@ -22,7 +22,8 @@ namespace ringmaster {
 // the first that waits.
 class PollingFabric : public FabricBase, private Rouser {
  protected:
-  explicit PollingFabric(const FabricOptions& options);
+  // `spins`: waits look for a while before they nap.
+  PollingFabric(const FabricOptions& options, bool spins);
   // Polling has stopped.
   ~PollingFabric() override;
 

@@ -34,7 +34,9 @@ constexpr int32_t kReadUnasked = 4;
 class TcpFabric : public PollingFabric {
  public:
   TcpFabric(const FabricOptions& options, Listener listener)
-      : PollingFabric(options), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)) {}
+      : PollingFabric(options, options.wait == "spin"),
+        listener_(std::move(listener.fd)),
+        endpoint_(std::move(listener.endpoint)) {}
 
   ~TcpFabric() override { StopPolling(); }
 
