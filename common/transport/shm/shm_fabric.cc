@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -181,7 +182,10 @@ class ShmFabric : public FabricBase {
       }
       const absl::Time now = absl::Now();
       if (now >= deadline) return matcher.Late(ops, now - begin);
-      if (spins_ && now < begin + kSpin) continue;
+      if (spins_ && now < begin + kSpin) {
+        sched_yield();  // ranks may share cores
+        continue;
+      }
       if (!sleeper.has_value()) {
         sleeper.emplace(own());  // and looks once more
         continue;
