@@ -1,5 +1,7 @@
 // The program `ringmaster`: its subcommands are declared in commands.h, a file each.
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -34,6 +36,12 @@ constexpr char kExamples[] =
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Freed memory stays with the process: gRPC takes and gives back a buffer for every segment, and the pages of one that
+  // went back to the system must be zeroed again before it can be read into. All arms alike. Over gRPC an all-reduce of
+  // 1 to 64 MiB takes 1.3 to 1.5 times as long without.
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TOP_PAD, 64 << 20);
   CLI::App app(kDescription, "ringmaster");
   app.footer(kExamples);
   app.require_subcommand(1);
