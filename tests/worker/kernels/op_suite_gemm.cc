@@ -60,7 +60,9 @@ std::vector<float> Multiply(ReferenceLibrary& reference, GemmCall call, const st
 TEST_P(KernelOpTest, GemmAgreesWithTheReferenceForAllTransposesAndRowLengths) {
   const std::vector<GemmCase> cases = {{1, 1, 1},     {3, 5, 7},     {17, 33, 9},  {20, 576, 25}, {50, 128, 500},
                                        {500, 64, 50}, {32, 500, 80}, {10, 50, 32}, {1, 64, 100},  {64, 1, 100},
-                                       {2, 3, 4097},  {0, 4, 3},     {4, 0, 3},    {4, 3, 0}};
+                                       {2, 3, 4097},  {0, 4, 3},     {4, 0, 3},    {4, 3, 0},
+                                       // Few rows and few terms of a large product.
+                                       {64, 513, 700}, {40, 600, 515}, {515, 640, 64}, {513, 530, 37}};
   const std::vector<std::pair<float, float>> factors = {{1.0f, 0.0f}, {1.0f, 1.0f}, {0.5f, -2.0f}};
   for (const GemmCase& sizes : cases) {
     for (int variant = 0; variant < 12; ++variant) {
@@ -99,7 +101,8 @@ TEST_P(KernelOpTest, GemmAgreesWithTheReferenceForAllTransposesAndRowLengths) {
 TEST_P(KernelOpTest, ASecondLibraryGivesTheSameBits) {
   auto second = GetParam().create();
   ASSERT_TRUE(second.ok()) << second.status();
-  for (const GemmCase& sizes : {GemmCase{20, 576, 25}, {50, 500, 512}, {500, 800, 32}, {32, 500, 800}, {7, 9, 11}}) {
+  for (const GemmCase& sizes : {GemmCase{20, 576, 25}, {50, 500, 512}, {500, 800, 32}, {32, 500, 800}, {7, 9, 11},
+                                {62, 530, 600}, {513, 640, 64}}) {
     GemmCall call = CallOf(sizes, static_cast<int>(sizes.m) % 4);
     const std::vector<float> a = RandomFloats(ElementsOfA(call)), b = RandomFloats(ElementsOfB(call));
     std::vector<std::vector<float>> results;

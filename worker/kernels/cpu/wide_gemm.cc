@@ -16,7 +16,7 @@ constexpr int64_t kFewRows = 64;           // four vectors
 constexpr int kVectors = kFewRows / 16;
 constexpr int64_t kTileRows = 6;           // with four vectors each: 24 of the 32 registers hold sums
 // Below, the copies cost more than they save.
-constexpr int64_t kLeastSize = 256;
+constexpr int64_t kLeastSize = 512;
 
 // [size][kFewRows] and another [kFewRows][kFewRows], aligned to vectors.
 float* Scratch(int64_t size) {
