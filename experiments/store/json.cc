@@ -127,7 +127,13 @@ Json RecordJson(const RunRecord& record) {
     const auto found = summary.seconds_to_accuracy().find(threshold.name);
     seconds[threshold.name] = found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
   }
-  for (const char* name : {"weights_sha256", "steps", "global_batch"}) json[name] = figure(name);
+  for (const char* name : {"weights_sha256", "steps", "global_batch", "run_seconds"}) json[name] = figure(name);
+  if (record.has_sweep()) {
+    json["sweep"] = MessageJson(record.sweep());
+    json["sweep"]["trial"] = record.sweep().trial();
+    json["sweep"]["settings"] = Json::parse(record.sweep().settings(), nullptr, false);
+  }
+  if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   json["build"] = MessageJson(record.build());
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());

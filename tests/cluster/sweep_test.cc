@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/program.h"
@@ -27,22 +28,25 @@ constexpr absl::Duration kLimit = absl::Seconds(120);
 class Sweep : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/sweep_", testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ =
+        absl::StrCat(testing::TempDir(), "/sweep_", testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
 
   // Writes a sweep of small runs over tcp; `more` says what varies.
-  std::string File(const std::string& more, const std::string& name = "small") const {
+  std::string File(const std::string& more, const std::string& name = "small", int steps = 20) const {
     const std::string path = absl::StrCat(folder_, "/", name, ".textproto");
-    std::ofstream(path) << R"(
+    std::ofstream(path) << absl::Substitute(R"(
       base {
         data { name: "synthetic" synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 } }
         model { name: "mlp" mlp_hidden: 31 }
-        training { kernels: "cpu" batch_per_worker: 8 steps: 20 bucket_bytes: 3000 }
+        training { kernels: "cpu" batch_per_worker: 8 steps: $0 bucket_bytes: 3000 }
         transport { name: "tcp" }
       }
-    )" << more;
+    )",
+                                            steps)
+                        << more;
     return path;
   }
   std::vector<std::string> Arguments(const std::string& file, const std::vector<std::string>& more = {}) const {
@@ -56,7 +60,7 @@ class Sweep : public testing::Test {
     std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
     for (std::string line; std::getline(lines, line);) {
       const json run = json::parse(line);
-      runs.emplace(std::make_pair(run["settings"].get<std::string>(), run["trial"].get<int>()), run["status"]);
+      runs.emplace(std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()), run["status"]);
     }
     return runs;
   }
@@ -86,11 +90,12 @@ TEST_F(Sweep, RunsEveryCellAndASecondTimeNothing) {
 }
 
 TEST_F(Sweep, GoesOnAfterBeingKilledAndRepeatsNoFinishedRun) {
-  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)");
+  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)", "long", 4000);
   {
     Program program(Arguments(file));
     // The second run's line: the first is kept by then.
-    ASSERT_TRUE(program.WaitForError("1/6", kLimit) && program.WaitForError("samples/s", kLimit)) << program.ErrorSoFar();
+    ASSERT_TRUE(program.WaitForError("1/6", kLimit) && program.WaitForError("samples/s", kLimit))
+        << program.ErrorSoFar();
     program.Signal(SIGKILL);
     EXPECT_EQ(program.Wait(kLimit).exit_code, 128 + SIGKILL);
   }
@@ -103,8 +108,8 @@ TEST_F(Sweep, GoesOnAfterBeingKilledAndRepeatsNoFinishedRun) {
 }
 
 TEST_F(Sweep, CtrlCKeepsWhatIsDoneAndSaysThatItGoesOn) {
-  const std::string file = File(R"(axes { field: "training.steps" values: ["20", "1000000"] } base { strategy { solo {} } }
-                                   trials: 1)");
+  const std::string file = File(R"(axes { field: "training.steps" values: ["20", "1000000"] }
+                                   axes { field: "arm" values: "solo" } trials: 1)");
   Program program(Arguments(file));
   ASSERT_TRUE(program.WaitForError("/1000000", kLimit)) << program.ErrorSoFar();
   program.Signal(SIGINT);
@@ -117,7 +122,7 @@ TEST_F(Sweep, CtrlCKeepsWhatIsDoneAndSaysThatItGoesOn) {
 TEST_F(Sweep, KeepsAFailedRunGoesOnAndRetriesItWhenAsked) {
   // A learning rate that ends in a loss that is no number.
   const std::string file = File(R"(axes { field: "optimizer.learning_rate" values: ["1e30", "0.1"] }
-                                   base { strategy { solo {} } } trials: 1)");
+                                   axes { field: "arm" values: "solo" } trials: 1)");
   const Finished first = RunProgram(Arguments(file));
   EXPECT_EQ(first.exit_code, 1);
   EXPECT_THAT(first.err, HasSubstr("--retry-failed tries them again"));
@@ -159,7 +164,8 @@ TEST_F(Sweep, MistakesEndBeforeAnythingRuns) {
     return finished.err;
   };
   EXPECT_THAT(error_of(R"(axes { field: "training.worker" values: "1" })"), HasSubstr("did you mean"));
-  EXPECT_THAT(error_of(R"(axes { field: "training.workers" values: "0" })"), HasSubstr("cell training.workers=0 cannot be run"));
+  EXPECT_THAT(error_of(R"(axes { field: "training.workers" values: "0" })"),
+              HasSubstr("cell training.workers=0 cannot be run"));
   EXPECT_THAT(error_of("axis { }"), HasSubstr("expected a SweepSpec textproto"));
   EXPECT_EQ(RunProgram({"sweep", folder_ + "/none.textproto", "--out", folder_}).exit_code, 2);
 }

@@ -71,6 +71,7 @@ TEST(Json, ARunHasExactlyTheFieldsThatReadersRelyOn) {
                                           "weights_sha256",
                                           "steps",
                                           "global_batch",
+                                          "run_seconds",
                                           "build",
                                           "machine",
                                           "spec"};

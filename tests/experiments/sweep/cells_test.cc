@@ -37,13 +37,11 @@ TEST(Cells, AreTheProductOfTheAxesAndTheLastChangesFastest) {
     axes { field: "training.workers" values: "1" values: "2" }
     axes { field: "optimizer.learning_rate" values: "0.1" values: "0.2" values: "0.4" })pb"));
   ASSERT_TRUE(cells.ok()) << cells.status();
-  EXPECT_THAT(Texts(*cells),
-              ElementsAre("training.workers=1 optimizer.learning_rate=0.1",
-                          "training.workers=1 optimizer.learning_rate=0.2",
-                          "training.workers=1 optimizer.learning_rate=0.4",
-                          "training.workers=2 optimizer.learning_rate=0.1",
-                          "training.workers=2 optimizer.learning_rate=0.2",
-                          "training.workers=2 optimizer.learning_rate=0.4"));
+  EXPECT_THAT(
+      Texts(*cells),
+      ElementsAre("training.workers=1 optimizer.learning_rate=0.1", "training.workers=1 optimizer.learning_rate=0.2",
+                  "training.workers=1 optimizer.learning_rate=0.4", "training.workers=2 optimizer.learning_rate=0.1",
+                  "training.workers=2 optimizer.learning_rate=0.2", "training.workers=2 optimizer.learning_rate=0.4"));
   EXPECT_EQ(cells->cells[4].spec.training().workers(), 2);
   EXPECT_FLOAT_EQ(cells->cells[4].spec.optimizer().learning_rate(), 0.2f);
 }
@@ -99,7 +97,8 @@ TEST(Cells, SayWhatIsWrongWithAnAxis) {
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "rung" })pb"), HasSubstr("no such arm; known are single"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ring" values: "ring" })pb"), HasSubstr("use trials"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.seed" values: "1" })pb"), HasSubstr("list them with seeds"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ps" } axes { field: "arm" values: "ring" })pb"),
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ps" }
+                           axes { field: "arm" values: "ring" })pb"),
               HasSubstr("two axes set it"));
   EXPECT_THAT(ErrorOf(R"pb(axes {
                              zip { field: "training.workers" values: "1" values: "2" }
@@ -110,12 +109,21 @@ TEST(Cells, SayWhatIsWrongWithAnAxis) {
 
 TEST(Cells, SayWhatIsWrongWithAnExclusion) {
   const std::string axis = R"pb(axes { field: "arm" values: "ps" values: "ring" })pb";
-  EXPECT_THAT(ErrorOf(axis + R"pb( exclude { when { field: "arm" value: "ps" } })pb"), HasSubstr("has no reason"));
-  EXPECT_THAT(ErrorOf(axis + R"pb( exclude { when { field: "arm" value: "pss" } reason: "r" })pb"),
+  EXPECT_THAT(ErrorOf(axis + R"pb(exclude { when { field: "arm" value: "ps" } })pb"), HasSubstr("has no reason"));
+  EXPECT_THAT(ErrorOf(axis + R"pb(exclude {
+                                    when { field: "arm" value: "pss" }
+                                    reason: "r"
+                                  })pb"),
               HasSubstr("no axis sets arm=pss"));
-  EXPECT_THAT(ErrorOf(axis + R"pb( exclude { reason: "r" })pb"), HasSubstr("names no setting"));
-  EXPECT_THAT(ErrorOf(axis + R"pb( exclude { when { field: "arm" value: "ps" } reason: "r" }
-                                   exclude { when { field: "arm" value: "ring" } reason: "r" })pb"),
+  EXPECT_THAT(ErrorOf(axis + R"pb(exclude { reason: "r" })pb"), HasSubstr("names no setting"));
+  EXPECT_THAT(ErrorOf(axis + R"pb(exclude {
+                                    when { field: "arm" value: "ps" }
+                                    reason: "r"
+                                  }
+                                  exclude {
+                                    when { field: "arm" value: "ring" }
+                                    reason: "r"
+                                  })pb"),
               HasSubstr("nothing to run"));
 }
 

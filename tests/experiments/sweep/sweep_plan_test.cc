@@ -39,9 +39,9 @@ TEST(SweepPlan, AddsTheSoloArmOfEveryGroupOnce) {
     axes { field: "training.workers" values: "2" values: "4" }
     axes { field: "arm" values: "ps" values: "ring" })pb");
   ASSERT_TRUE(plan.ok()) << plan.status();
-  ASSERT_THAT(Texts(*plan), ElementsAre("training.workers=2 arm=ps", "training.workers=2 arm=ring",
-                                        "training.workers=4 arm=ps", "training.workers=4 arm=ring",
-                                        "arm=solo training.workers=2", "arm=solo training.workers=4"));
+  ASSERT_THAT(Texts(*plan),
+              ElementsAre("training.workers=2 arm=ps", "training.workers=2 arm=ring", "training.workers=4 arm=ps",
+                          "training.workers=4 arm=ring", "arm=solo training.workers=2", "arm=solo training.workers=4"));
   EXPECT_EQ(plan->cells[0].solo, 4u);
   EXPECT_EQ(plan->cells[3].solo, 5u);
   EXPECT_EQ(plan->cells[4].solo, 4u);
@@ -68,7 +68,11 @@ TEST(SweepPlan, RunsCellsThatAreTheSameOnce) {
 }
 
 TEST(SweepPlan, DrawsAnOrderForEachTrialAndAlwaysTheSame) {
-  const std::string text = R"pb(axes { field: "training.batch_per_worker" range { from: 1 to: 12 step: 1 } } trials: 2)pb";
+  const std::string text = R"pb(axes {
+                                  field: "training.batch_per_worker"
+                                  range { from: 1 to: 12 step: 1 }
+                                }
+                                trials: 2)pb";
   const auto plan = PlanOf(text), again = PlanOf(text), other = PlanOf(text + " order_seed: 2");
   ASSERT_TRUE(plan.ok() && again.ok() && other.ok());
   const auto cells_of = [](const SweepPlan& from, int32_t trial) {
@@ -91,11 +95,14 @@ TEST(SweepPlan, DrawsAnOrderForEachTrialAndAlwaysTheSame) {
 }
 
 TEST(SweepPlan, GivesEveryTrialASeedAndTheCellOneIdentity) {
-  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" } seeds: 7 seeds: 9)pb");
+  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" }
+                                seeds: 7
+                                seeds: 9)pb");
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(SpecOfRun(*plan, {0, 0}).training().seed(), 7u);
   EXPECT_EQ(SpecOfRun(*plan, {0, 1}).training().seed(), 9u);
-  const auto other = PlanOf(R"pb(axes { field: "arm" values: "ring" } trials: 1)pb");
+  const auto other = PlanOf(R"pb(axes { field: "arm" values: "ring" }
+                                 trials: 1)pb");
   ASSERT_TRUE(other.ok());
   EXPECT_EQ(plan->cells[0].id, other->cells[0].id);
   EXPECT_NE(plan->cells[0].id, plan->cells[1].id);
@@ -121,7 +128,8 @@ TEST(SweepPlan, NamesTheCellThatCannotBeRun) {
 class SweepRuns : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "solo" } trials: 2)pb");
+    auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "solo" }
+                            trials: 2)pb");
     ASSERT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
   }
@@ -141,7 +149,8 @@ TEST_F(SweepRuns, WhatIsDoneIsNotRepeatedAndWhatFailedOnlyWhenAsked) {
 }
 
 TEST_F(SweepRuns, ARetriedRunThatSucceedsCountsAsDone) {
-  const std::vector<SweepRun> runs = {Run(0, 0, "UNAVAILABLE: gone", 1), Run(0, 0, "ok", 10), Run(0, 0, "ABORTED: x", 1)};
+  const std::vector<SweepRun> runs = {Run(0, 0, "UNAVAILABLE: gone", 1), Run(0, 0, "ok", 10),
+                                      Run(0, 0, "ABORTED: x", 1)};
   const SweepState state = StateOf(plan_, runs, true);
   EXPECT_EQ(state.done, 1u);
   EXPECT_EQ(state.failed, 0u);
@@ -190,7 +199,10 @@ TEST(PlanText, ShowsWhatIsDoneFailedExcludedAndTheSame) {
   const auto plan = PlanOf(R"pb(
     axes { field: "strategy.parameter_server.servers" values: "1" values: "2" }
     axes { field: "arm" values: "ps" values: "ring" values: "ssp" }
-    exclude { when { field: "arm" value: "ssp" } reason: "not today" }
+    exclude {
+      when { field: "arm" value: "ssp" }
+      reason: "not today"
+    }
     trials: 2)pb");
   ASSERT_TRUE(plan.ok()) << plan.status();
   const std::string text = PlanText(*plan, {{plan->cells[0].id, 0, "ok", 1}, {plan->cells[0].id, 1, "ABORTED: x", 1}});
