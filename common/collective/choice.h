@@ -9,12 +9,20 @@
 
 namespace ringmaster {
 
-// The schedule that "auto" stands for: the fastest measured for so many ranks and bytes of data. The same on every rank,
-// whatever the machine: it is read off a table that is part of the program (choice.cc, with how it was measured).
-absl::string_view ChooseCollective(int32_t ranks, int64_t bytes);
+// What decides which schedule is fastest.
+struct CollectiveSize {
+  absl::string_view transport;  // as the spec names it: over "shm" other schedules are fast than over sockets
+  int32_t ranks = 0;
+  int64_t bytes = 0;  // of the data
+};
+
+// The schedule that "auto" stands for: the fastest measured for that size. The same on every rank, whatever the
+// machine: it is read off a table that is part of the program (choice.cc, with how it was measured). A transport "auto"
+// counts as sockets, since its choice is made later.
+absl::string_view ChooseCollective(const CollectiveSize& size);
 
 // `name`, or what it stands for when it is "auto".
-absl::string_view ResolveCollective(absl::string_view name, int32_t ranks, int64_t bytes);
+absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize& size);
 
 // What a spec may name: all schedules, and "auto". For `list` and validation.
 absl::Span<const CollectiveInfo> CollectiveChoices();

@@ -202,7 +202,8 @@ class Rank {
       turn.line = std::find(bench_.transports.begin(), bench_.transports.end(), contender.transport) -
                   bench_.transports.begin();
       RM_ASSIGN_OR_RETURN(turn.schedule,
-                          CreateSchedule(ResolveCollective(contender.collective, seat_.ranks, size_bytes)));
+                          CreateSchedule(ResolveCollective(contender.collective,
+                                                           {contender.transport, seat_.ranks, size_bytes})));
     }
     return turns;
   }

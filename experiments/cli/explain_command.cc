@@ -65,7 +65,8 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
           "\"", flags.arm, "\" sums by ", collective, ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
-    const auto name = ResolveCollective(spec.strategy().all_reduce().collective(), flags.workers, int64_t{64} << 20);
+    const auto name = ResolveCollective(spec.strategy().all_reduce().collective(),
+                                        {spec.transport().name(), flags.workers, int64_t{64} << 20});
     RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
     return ExplainCollective(*schedule, flags.workers);
   }

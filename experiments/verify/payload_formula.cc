@@ -96,7 +96,8 @@ absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& 
   }
   const int64_t element_bytes = spec.codec().name() == "none" ? kFloatBytes : 2;
   const std::string collective(
-      ResolveCollective(spec.strategy().all_reduce().collective(), ranks, bucket.count * element_bytes));
+      ResolveCollective(spec.strategy().all_reduce().collective(),
+                        {spec.transport().name(), ranks, bucket.count * element_bytes}));
   RM_ASSIGN_OR_RETURN(StepPayload payload, CollectivePayload(collective, bucket.count, ranks, rank));
   payload.up *= element_bytes;
   payload.down *= element_bytes;

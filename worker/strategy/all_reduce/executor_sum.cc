@@ -174,7 +174,8 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink&
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
     RM_ASSIGN_OR_RETURN(auto schedule,
-                        CreateSchedule(ResolveCollective(name, link.workers, bucket.count * element_bytes)));
+                        CreateSchedule(ResolveCollective(name, {link.spec->transport().name(), link.workers,
+                                                                bucket.count * element_bytes})));
     schedules.push_back(std::move(schedule));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));
