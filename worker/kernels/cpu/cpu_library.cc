@@ -86,27 +86,27 @@ absl::Status CpuLibrary::Col2Im(const Col2ImCall& call) {
 
 absl::Status CpuLibrary::Convolution(const ConvolutionCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionByGemm(call, *this);
+  if (!cpu::HasDirectConvolution(call.shape, call.out_channels)) return ConvolutionByGemm(call, *this);
   cpu::DirectConvolution(call);
   return absl::OkStatus();
 }
 
 absl::Status CpuLibrary::ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionWeightGradientByGemm(call, *this);
+  if (!cpu::HasDirectConvolution(call.shape, call.out_channels)) return ConvolutionWeightGradientByGemm(call, *this);
   cpu::DirectConvolutionWeightGradient(call);
   return absl::OkStatus();
 }
 
 absl::Status CpuLibrary::ConvolutionInputGradient(const ConvolutionInputGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  if (!cpu::HasDirectConvolution(call.shape)) return ConvolutionInputGradientByGemm(call, *this);
+  if (!cpu::HasDirectConvolution(call.shape, call.out_channels)) return ConvolutionInputGradientByGemm(call, *this);
   cpu::DirectConvolutionInputGradient(call);
   return absl::OkStatus();
 }
 
 int64_t CpuLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
-  return cpu::HasDirectConvolution(largest) ? cpu::DirectConvolutionScratchFloats(largest, out_channels)
+  return cpu::HasDirectConvolution(largest, out_channels) ? cpu::DirectConvolutionScratchFloats(largest, out_channels)
                                             : ConvolutionByGemmScratchFloats(*this, largest);
 }
 

@@ -261,8 +261,9 @@ bool HasWideConvolutions() {
          __builtin_cpu_supports("avx512dq");
 }
 
-bool HasDirectConvolution(const ConvShape& shape) {
-  return shape.stride == 1 && shape.padding < shape.kernel && HasWideConvolutions();
+bool HasDirectConvolution(const ConvShape& shape, int64_t out_channels) {
+  const bool fills_blocks = out_channels % kBlock == 0 && (shape.channels < kLanes || shape.channels % kBlock == 0);
+  return fills_blocks && shape.stride == 1 && shape.padding < shape.kernel && HasWideConvolutions();
 }
 
 int64_t DirectConvolutionScratchFloats(const ConvShape& shape, int64_t out_channels) {
