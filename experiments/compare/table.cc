@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "common/trace/trace.h"
+#include "experiments/compare/columns.h"
 #include "experiments/compare/summary.h"
 
 namespace ringmaster {
@@ -37,19 +38,6 @@ struct Group {
   std::vector<Column> columns;
   int width = 0;  // of the columns and the gaps between them
 };
-
-// Columns on a terminal: code points, as all we print are one column wide.
-int DisplayWidth(absl::string_view text) {
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string Left(absl::string_view text, int width) {
-  return absl::StrCat(text, std::string(std::max(0, width - DisplayWidth(text)), ' '));
-}
-
-std::string Right(absl::string_view text, int width) {
-  return absl::StrCat(std::string(std::max(0, width - DisplayWidth(text)), ' '), text);
-}
 
 std::string Line(int width) {
   std::string line;
@@ -220,7 +208,7 @@ std::string TableLine(const Block& block, const std::string& first,
   for (const Group* group : block) {
     absl::StrAppend(&line, std::string(kGroupGap - kColumnGap, ' '));
     for (const Column& column : group->columns) {
-      absl::StrAppend(&line, std::string(kColumnGap, ' '), Right(cell(column), column.width));
+      absl::StrAppend(&line, std::string(kColumnGap, ' '), PadLeft(cell(column), column.width));
     }
   }
   line.erase(line.find_last_not_of(' ') + 1);
@@ -235,16 +223,16 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
     const int right = group->width - DisplayWidth(group->title) - 2 - left;
     absl::StrAppend(
         &titles, std::string(kGroupGap, ' '),
-        left < 0 ? Left(group->title, group->width) : absl::StrCat(Line(left), " ", group->title, " ", Line(right)));
+        left < 0 ? PadRight(group->title, group->width) : absl::StrCat(Line(left), " ", group->title, " ", Line(right)));
     absl::StrAppend(&rule, std::string(kGroupGap, ' '), Line(group->width));
   }
   std::string text = titles + "\n";
-  absl::StrAppend(&text, TableLine(block, Left("arm", rows.width), [](const Column& c) { return c.title; }));
-  absl::StrAppend(&text, TableLine(block, Left("", rows.width), [](const Column& c) { return c.unit; }));
+  absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), [](const Column& c) { return c.title; }));
+  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.unit; }));
   absl::StrAppend(&text, rule, "\n");
   for (size_t i = 0; i < rows.arms.size(); ++i) {
     absl::StrAppend(&text,
-                    TableLine(block, Left(rows.arms[i], rows.width), [i](const Column& c) { return c.cells[i]; }));
+                    TableLine(block, PadRight(rows.arms[i], rows.width), [i](const Column& c) { return c.cells[i]; }));
   }
   return text;
 }

@@ -4,35 +4,27 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "experiments/compare/columns.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr char kIndent[] = "  ";
 
-// Columns of a terminal that UTF-8 text takes: characters outside ASCII are one each here (arrows).
-size_t Columns(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; });
-}
-
-std::string Padded(const std::string& text, size_t columns) {
-  return absl::StrCat(text, std::string(columns - std::min(columns, Columns(text)), ' '));
-}
-
 void Trim(std::string* line) { line->erase(line->find_last_not_of(' ') + 1); }
 
-std::string Messages(const Story& story, const Scene& scene, size_t width) {
+std::string Messages(const Story& story, const Scene& scene, int width) {
   std::vector<std::string> texts;
-  size_t widest = 0;
+  int widest = 0;
   for (const StoryMessage& message : scene.messages) {
     texts.push_back(absl::StrCat(story.actors[message.from], " → ", story.actors[message.to], ": ", message.what));
-    widest = std::max(widest, Columns(texts.back()));
+    widest = std::max(widest, DisplayWidth(texts.back()));
   }
-  const size_t across = std::max<size_t>(1, (width - 2) / (widest + 3));
+  const size_t across = std::max(1, (width - 2) / (widest + 3));
   std::string out;
   for (size_t i = 0; i < texts.size(); i += across) {
     std::string line = kIndent;
-    for (size_t j = i; j < std::min(i + across, texts.size()); ++j) line += Padded(texts[j], widest + 3);
+    for (size_t j = i; j < std::min(i + across, texts.size()); ++j) line += PadRight(texts[j], widest + 3);
     Trim(&line);
     absl::StrAppend(&out, line, "\n");
   }
@@ -40,23 +32,23 @@ std::string Messages(const Story& story, const Scene& scene, size_t width) {
 }
 
 std::string Table(const Story& story, const Scene& scene) {
-  std::vector<size_t> widths;
-  size_t names = 0;
-  for (const std::string& actor : story.actors) names = std::max(names, Columns(actor));
+  std::vector<int> widths;
+  int names = 0;
+  for (const std::string& actor : story.actors) names = std::max(names, DisplayWidth(actor));
   for (size_t column = 0; column < story.columns.size(); ++column) {
-    widths.push_back(Columns(story.columns[column]));
-    for (const auto& row : scene.holdings) widths.back() = std::max(widths.back(), Columns(row[column].text));
+    widths.push_back(DisplayWidth(story.columns[column]));
+    for (const auto& row : scene.holdings) widths.back() = std::max(widths.back(), DisplayWidth(row[column].text));
   }
   std::string line = absl::StrCat(kIndent, kIndent, std::string(names, ' '));
   for (size_t column = 0; column < widths.size(); ++column)
-    line += "  " + Padded(story.columns[column], widths[column]);
+    line += "  " + PadRight(story.columns[column], widths[column]);
   Trim(&line);
   std::string out = line + "\n";
   for (size_t actor = 0; actor < story.actors.size(); ++actor) {
-    line = absl::StrCat(kIndent, kIndent, Padded(story.actors[actor], names));
+    line = absl::StrCat(kIndent, kIndent, PadRight(story.actors[actor], names));
     for (size_t column = 0; column < widths.size(); ++column) {
       const std::string& text = scene.holdings[actor][column].text;
-      line += "  " + Padded(text.empty() ? "·" : text, widths[column]);
+      line += "  " + PadRight(text.empty() ? "·" : text, widths[column]);
     }
     Trim(&line);
     absl::StrAppend(&out, line, "\n");
@@ -67,7 +59,7 @@ std::string Table(const Story& story, const Scene& scene) {
 }  // namespace
 
 std::string StoryText(const Story& story, int width) {
-  const auto columns = static_cast<size_t>(std::max(width, 40));
+  const int columns = std::max(width, 40);
   std::string out = absl::StrCat(story.title, "\n", story.summary, "\n", story.legend, "\n");
   for (const Scene& scene : story.scenes) {
     absl::StrAppend(&out, "\n", scene.title, "\n", Messages(story, scene, columns));

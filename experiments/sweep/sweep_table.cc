@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "experiments/bench/bench_statistics.h"
+#include "experiments/compare/columns.h"
 
 namespace ringmaster {
 namespace {
@@ -22,20 +23,16 @@ using Row = std::vector<std::string>;
 
 // Columns padded to their widest cell, two spaces between; the first column to the left, the others to the right.
 std::string Aligned(const std::vector<Row>& rows) {
-  std::vector<size_t> widths;
-  const auto width = [](const std::string& text) {
-    return std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; });
-  };
+  std::vector<int> widths;
   for (const Row& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max<size_t>(widths[i], width(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
   }
   std::string text;
   for (const Row& row : rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - width(row[i]), ' ');
-      absl::StrAppend(&line, i == 0 ? "" : "  ", i == 0 ? row[i] + padding : padding + row[i]);
+      absl::StrAppend(&line, i == 0 ? PadRight(row[i], widths[i]) : absl::StrCat("  ", PadLeft(row[i], widths[i])));
     }
     line.erase(line.find_last_not_of(' ') + 1);
     absl::StrAppend(&text, line, "\n");
