@@ -13,13 +13,21 @@ namespace {
 using RunKey = std::pair<std::string, int32_t>;  // cell, trial
 
 // The last word on every run: a retried one may have failed before.
-std::map<RunKey, const SweepRun*> LastByKey(const std::vector<SweepRun>& runs) {
-  std::map<RunKey, const SweepRun*> last;
+using LastRuns = std::map<RunKey, const SweepRun*>;
+
+LastRuns LastByKey(const std::vector<SweepRun>& runs) {
+  LastRuns last;
   for (const SweepRun& run : runs) {
     const SweepRun*& entry = last[{run.cell, run.trial}];
     if (entry == nullptr || entry->status != "ok") entry = &run;
   }
   return last;
+}
+
+// Whether the run is still to be done.
+bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, bool retry_failed) {
+  const auto found = last.find({plan.cells[run.cell].id, run.trial});
+  return found == last.end() || (retry_failed && found->second->status != "ok");
 }
 
 std::string SettingsJson(const Settings& settings) {
@@ -49,8 +57,7 @@ std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepR
   const auto last = LastByKey(runs);
   std::vector<PlannedRun> left;
   for (const PlannedRun& run : plan.order) {
-    const auto found = last.find({plan.cells[run.cell].id, run.trial});
-    if (found == last.end() || (retry_failed && found->second->status != "ok")) left.push_back(run);
+    if (IsLeft(plan, run, last, retry_failed)) left.push_back(run);
   }
   return left;
 }
@@ -79,17 +86,12 @@ absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& o
   arm.interrupted = options.interrupted;
   arm.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
   RM_ASSIGN_OR_RETURN(std::vector<SweepRun> runs, store.SweepRuns(plan.name));
-  bool retry_failed = options.retry_failed;
-  std::vector<PlannedRun> left = RunsLeft(plan, runs, retry_failed);
-  for (size_t next = 0; next < left.size(); ++next) {
-    const PlannedRun& run = left[next];
-    const PlannedCell& cell = plan.cells[run.cell];
-    // Another program may have done it meanwhile; what failed before and is retried is no reason to skip it.
+  for (const PlannedRun& run : RunsLeft(plan, runs, options.retry_failed)) {
+    // Another program may have done it meanwhile.
     RM_ASSIGN_OR_RETURN(runs, store.SweepRuns(plan.name));
-    const auto last = LastByKey(runs);
-    const auto found = last.find({cell.id, run.trial});
-    if (found != last.end() && (found->second->status == "ok" || !retry_failed)) continue;
-    watcher.OnStart(StateOf(plan, runs, retry_failed), cell, run.trial);
+    if (!IsLeft(plan, run, LastByKey(runs), options.retry_failed)) continue;
+    const PlannedCell& cell = plan.cells[run.cell];
+    watcher.OnStart(StateOf(plan, runs, options.retry_failed), cell, run.trial);
     RunRecord record = RunArm(SpecOfRun(plan, run), arm);
     if (options.interrupted != nullptr && *options.interrupted) return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
