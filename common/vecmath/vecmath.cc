@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "common/base/check.h"
 
@@ -22,43 +21,10 @@ void StoreHalves(__m256 values, uint16_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
 }
 
-constexpr float kLargestHalf = 65504.0f;
-
-// Finite values into [-65504, 65504]; infinities and NaNs pass (min and max return their second operand for a NaN).
-__m256 Saturate(__m256 values) {
-  const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values);
-  const __m256 infinite = _mm256_cmp_ps(magnitude, _mm256_set1_ps(std::numeric_limits<float>::infinity()), _CMP_EQ_OQ);
-  const __m256 raised = _mm256_max_ps(_mm256_set1_ps(-kLargestHalf), values);
-  return _mm256_blendv_ps(_mm256_min_ps(_mm256_set1_ps(kLargestHalf), raised), values, infinite);
-}
-
-// Eight times `magnitude` with the signs of the byte's bits, the lowest first.
-__m256 SignedEight(uint8_t bits, __m256 magnitude) {
-  const __m256i lanes = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
-  const __m256i negative = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), lanes), lanes);
-  return _mm256_xor_ps(magnitude, _mm256_and_ps(_mm256_castsi256_ps(negative), _mm256_set1_ps(-0.0f)));
-}
-
-float SignedOne(absl::Span<const uint8_t> bits, size_t index, float magnitude) {
-  return (bits[index / 8] >> (index % 8)) & 1 ? -magnitude : magnitude;
-}
-
 bool IsFinite(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
   return (bits & 0x7F800000u) != 0x7F800000u;
-}
-
-// The sum of term(values[i]) over eight interleaved partial sums, added pairwise at the end.
-template <typename Term>
-double InterleavedSum(absl::Span<const float> values, Term term) {
-  double sums[8] = {};
-  size_t i = 0;
-  for (; i + 8 <= values.size(); i += 8) {
-    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += term(static_cast<double>(values[i + lane]));
-  }
-  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += term(static_cast<double>(values[i]));
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 }  // namespace
@@ -150,11 +116,13 @@ void AdamStep(const AdamFactors& f, absl::Span<const float> gradient, absl::Span
 }
 
 double SumOfSquares(absl::Span<const float> values) {
-  return InterleavedSum(values, [](double value) { return value * value; });
-}
-
-double SumOfMagnitudes(absl::Span<const float> values) {
-  return InterleavedSum(values, [](double value) { return std::fabs(value); });
+  double sums[8] = {};
+  size_t i = 0;
+  for (; i + 8 <= values.size(); i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += static_cast<double>(values[i + lane]) * values[i + lane];
+  }
+  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += static_cast<double>(values[i]) * values[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 size_t FirstNotFinite(absl::Span<const float> values) {
@@ -177,27 +145,11 @@ void ToFloat16(absl::Span<const float> in, absl::Span<uint16_t> out) {
   for (; i < in.size(); ++i) out[i] = FloatToHalf(in[i]);
 }
 
-void ToFloat16Saturating(absl::Span<const float> in, absl::Span<uint16_t> out) {
-  RM_CHECK(in.size() == out.size());
-  size_t i = 0;
-  for (; i + 8 <= in.size(); i += 8) StoreHalves(Saturate(_mm256_loadu_ps(in.data() + i)), out.data() + i);
-  for (; i < in.size(); ++i) out[i] = FloatToHalf(_mm256_cvtss_f32(Saturate(_mm256_set1_ps(in[i]))));
-}
-
 void FromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out) {
   RM_CHECK(in.size() == out.size());
   size_t i = 0;
   for (; i + 8 <= in.size(); i += 8) _mm256_storeu_ps(out.data() + i, LoadHalves(in.data() + i));
   for (; i < in.size(); ++i) out[i] = HalfToFloat(in[i]);
-}
-
-void AddFromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out) {
-  RM_CHECK(in.size() == out.size());
-  size_t i = 0;
-  for (; i + 8 <= in.size(); i += 8) {
-    _mm256_storeu_ps(out.data() + i, _mm256_add_ps(_mm256_loadu_ps(out.data() + i), LoadHalves(in.data() + i)));
-  }
-  for (; i < in.size(); ++i) out[i] += HalfToFloat(in[i]);
 }
 
 void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out) {
@@ -218,38 +170,6 @@ void AddFloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b) {
     StoreHalves(sum, b.data() + i);
   }
   for (; i < a.size(); ++i) a[i] = b[i] = FloatToHalf(HalfToFloat(a[i]) + HalfToFloat(b[i]));
-}
-
-void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits) {
-  RM_CHECK(bits.size() == (in.size() + 7) / 8);
-  size_t i = 0;
-  for (; i + 8 <= in.size(); i += 8) {
-    bits[i / 8] = static_cast<uint8_t>(_mm256_movemask_ps(_mm256_loadu_ps(in.data() + i)));
-  }
-  if (i < in.size()) {
-    unsigned tail = 0;
-    for (size_t j = i; j < in.size(); ++j) tail |= (std::signbit(in[j]) ? 1u : 0u) << (j - i);
-    bits[i / 8] = static_cast<uint8_t>(tail);
-  }
-}
-
-void UnpackSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out) {
-  RM_CHECK(bits.size() == (out.size() + 7) / 8);
-  const __m256 magnitudes = _mm256_set1_ps(magnitude);
-  size_t i = 0;
-  for (; i + 8 <= out.size(); i += 8) _mm256_storeu_ps(out.data() + i, SignedEight(bits[i / 8], magnitudes));
-  for (; i < out.size(); ++i) out[i] = SignedOne(bits, i, magnitude);
-}
-
-void AddUnpackedSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out) {
-  RM_CHECK(bits.size() == (out.size() + 7) / 8);
-  const __m256 magnitudes = _mm256_set1_ps(magnitude);
-  size_t i = 0;
-  for (; i + 8 <= out.size(); i += 8) {
-    const __m256 sum = _mm256_add_ps(_mm256_loadu_ps(out.data() + i), SignedEight(bits[i / 8], magnitudes));
-    _mm256_storeu_ps(out.data() + i, sum);
-  }
-  for (; i < out.size(); ++i) out[i] += SignedOne(bits, i, magnitude);
 }
 
 }  // namespace ringmaster

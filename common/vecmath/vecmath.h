@@ -56,12 +56,9 @@ struct AdamFactors {
 void AdamStep(const AdamFactors& factors, absl::Span<const float> gradient, absl::Span<float> first,
               absl::Span<float> second, absl::Span<float> weights);
 
-// The sum of values[i]^2 in double precision, in the order of SumOfMagnitudes. The squares are exact.
+// The sum of values[i]^2 in double precision, over eight interleaved partial sums that are added pairwise at the end: one
+// fixed order, so the same bits everywhere. The squares are exact.
 double SumOfSquares(absl::Span<const float> values);
-
-// The sum of |values[i]| in double precision, over eight interleaved partial sums that are added pairwise at the end:
-// one fixed order, so the same bits everywhere. Infinite or NaN when a value is.
-double SumOfMagnitudes(absl::Span<const float> values);
 
 // The index of the first infinity or NaN, or values.size() when there is none.
 size_t FirstNotFinite(absl::Span<const float> values);
@@ -69,30 +66,14 @@ size_t FirstNotFinite(absl::Span<const float> values);
 // IEEE binary16, round to nearest even; beyond its range infinity, as the hardware converts.
 void ToFloat16(absl::Span<const float> in, absl::Span<uint16_t> out);
 
-// As ToFloat16, but finite values beyond the range become the largest half of their sign, +-65504. Infinities and NaNs
-// stay what they are.
-void ToFloat16Saturating(absl::Span<const float> in, absl::Span<uint16_t> out);
-
 // Exact.
 void FromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out);
-
-// out[i] += float(in[i])
-void AddFromFloat16(absl::Span<const uint16_t> in, absl::Span<float> out);
 
 // out[i] = half(float(out[i]) + float(in[i])): a sum of halves that stays a half, commutative.
 void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out);
 
 // a[i] = b[i] = half(float(a[i]) + float(b[i]))
 void AddFloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b);
-
-// Bit i % 8 of bits[i / 8] is the sign bit of in[i]; the bits past the end are 0. bits: CeilDiv(in.size(), 8) bytes.
-void PackSigns(absl::Span<const float> in, absl::Span<uint8_t> bits);
-
-// out[i] = bit i ? -magnitude : magnitude. bits: CeilDiv(out.size(), 8) bytes.
-void UnpackSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out);
-
-// out[i] += bit i ? -magnitude : magnitude
-void AddUnpackedSigns(absl::Span<const uint8_t> bits, float magnitude, absl::Span<float> out);
 
 }  // namespace ringmaster
 

@@ -156,9 +156,110 @@ TEST(CodecLoops, TheBaselineIsWhatTheHeaderSays) {
   }
 }
 
+// The value that a half's bits stand for, from the definition of binary16.
+double HalfValue(uint16_t bits) {
+  const int exponent = (bits >> 10) & 31;
+  const int fraction = bits & 1023;
+  const double sign = bits >> 15 ? -1 : 1;
+  return exponent == 0 ? sign * std::ldexp(fraction, -24) : sign * std::ldexp(1024 + fraction, exponent - 25);
+}
+
+bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
+
+std::vector<uint16_t> EncodedHalves(const CodecLoops& loops, const Floats& in) {
+  std::vector<uint16_t> halves(in.size());
+  loops.encode_halves(in.data(), in.size(), reinterpret_cast<std::byte*>(halves.data()));
+  return halves;
+}
+
+std::vector<const CodecLoops*> EverySet() { return {&Avx2Loops(), &BestLoops()}; }
+
+TEST(CodecLoops, EveryFiniteHalfSurvivesTheWayThroughFloat) {
+  std::vector<uint16_t> all(65536);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
+  for (const CodecLoops* loops : EverySet()) {
+    Floats floats(all.size());
+    EXPECT_FALSE(loops->decode_halves(reinterpret_cast<const std::byte*>(all.data()), all.size(), floats.data()));
+    const std::vector<uint16_t> back = EncodedHalves(*loops, floats);
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (!IsFiniteHalf(all[i])) {
+        ASSERT_FALSE(std::isfinite(floats[i])) << loops->name;
+        ASSERT_FALSE(IsFiniteHalf(back[i])) << loops->name << ": infinities and NaNs are passed on";
+        continue;
+      }
+      ASSERT_EQ(floats[i], HalfValue(all[i])) << loops->name;
+      ASSERT_EQ(back[i], all[i]) << loops->name;
+    }
+  }
+}
+
+TEST(CodecLoops, HalvesStopAtTheLargestInBodyAndTail) {
+  for (const CodecLoops* loops : EverySet()) {
+    for (const float value : {65504.0f, 65519.0f, 65520.0f, 1e30f, std::numeric_limits<float>::max()}) {
+      for (const size_t count : {11, 27}) {
+        Floats in;
+        for (size_t i = 0; i < count; ++i) in.push_back(i % 2 == 0 ? value : -value);
+        const std::vector<uint16_t> out = EncodedHalves(*loops, in);
+        for (size_t i = 0; i < count; ++i) {
+          ASSERT_EQ(HalfValue(out[i]), in[i] > 0 ? 65504 : -65504) << loops->name << " " << value;
+        }
+      }
+    }
+  }
+}
+
+TEST(CodecLoops, HalvesAreAddedAsFloats) {
+  for (const CodecLoops* loops : EverySet()) {
+    for (const size_t count : {1, 8, 13, 256}) {
+      const std::vector<uint16_t> a = EncodedHalves(*loops, OrdinaryFloats(count, 4));
+      const std::vector<uint16_t> b = EncodedHalves(*loops, OrdinaryFloats(count, 5));
+      Floats sums(count);
+      EXPECT_TRUE(loops->decode_halves(reinterpret_cast<const std::byte*>(a.data()), count, sums.data()));
+      EXPECT_TRUE(loops->add_halves(reinterpret_cast<const std::byte*>(b.data()), count, sums.data()));
+      for (size_t i = 0; i < count; ++i) ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
+    }
+  }
+}
+
+TEST(CodecLoops, MagnitudesAreSummedInDoublePrecision) {
+  for (const CodecLoops* loops : EverySet()) {
+    const auto sum_of = [&](const Floats& values) {
+      std::vector<uint8_t> bits((values.size() + 7) / 8);
+      return loops->pack_signs(values.data(), values.size(), bits.data());
+    };
+    for (const size_t count : {0, 1, 7, 8, 9, 1003}) {
+      const Floats values = OrdinaryFloats(count, 6);
+      long double expected = 0;
+      for (const float value : values) expected += std::fabs(value);
+      EXPECT_NEAR(sum_of(values), static_cast<double>(expected), 1e-12 * count);
+    }
+    const float largest = std::numeric_limits<float>::max();
+    EXPECT_EQ(sum_of(Floats(3, -largest)), 3.0 * largest);
+    EXPECT_TRUE(std::isnan(sum_of(Floats{1, NAN})));
+  }
+}
+
+TEST(CodecLoops, SignsSurvivePackingAndTheRestOfTheLastByteIsZero) {
+  for (const CodecLoops* loops : EverySet()) {
+    for (const size_t count : {1, 7, 8, 9, 64, 1003}) {
+      const Floats in = OrdinaryFloats(count, 7);
+      std::vector<uint8_t> bits((count + 7) / 8, 0xFF);
+      loops->pack_signs(in.data(), count, bits.data());
+      Floats out(count), sum(count, 1.0f);
+      loops->unpack_signs(bits.data(), 0.25f, count, out.data());
+      loops->add_signs(bits.data(), 0.25f, count, sum.data());
+      for (size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(out[i], in[i] < 0 ? -0.25f : 0.25f);
+        ASSERT_EQ(sum[i], in[i] < 0 ? 0.75f : 1.25f);
+      }
+      EXPECT_TRUE(count % 8 == 0 || bits.back() >> (count % 8) == 0);
+    }
+  }
+}
+
 TEST(CodecLoops, ACollectStopsWhereThereMayBeNoMoreRoomAndGoesOnFromThere) {
   const Floats in = OrdinaryFloats(1000, 3);
-  for (const CodecLoops* loops : {&Avx2Loops(), &BestLoops()}) {
+  for (const CodecLoops* loops : EverySet()) {
     std::vector<int32_t> indices(100);
     Floats values(100);
     std::vector<int32_t> all;
