@@ -1,8 +1,6 @@
-// What the executor allocates, counted: every operator new of this program goes through here.
+// What the executor allocates, counted.
 #include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <thread>
 #include <vector>
 
@@ -12,20 +10,8 @@
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
 #include "gtest/gtest.h"
+#include "tests/support/allocations.h"
 #include "tests/support/forwarding_transport.h"
-
-namespace {
-thread_local int64_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ringmaster {
 namespace {
@@ -35,22 +21,13 @@ class UncountedTransport : public ForwardingTransport {
  public:
   using ForwardingTransport::ForwardingTransport;
   absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    const int64_t before = allocations;
-    auto result = real_.StartSend(to, tag, payload);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.StartSend(to, tag, payload); });
   }
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    const int64_t before = allocations;
-    auto result = real_.Post(from, tag, out, mode);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.Post(from, tag, out, mode); });
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
-    const int64_t before = allocations;
-    auto result = real_.WaitAny(ops, deadline);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.WaitAny(ops, deadline); });
   }
 };
 
@@ -80,7 +57,7 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
         for (const int64_t count : buckets) data.emplace_back(count, 1.0f);
         for (int64_t step = 0; step < 60; ++step) {
           // How far the queues grow depends on the order of arrival: the first steps see to it.
-          if (step == 50) allocations = 0;
+          if (step == 50) ThreadAllocations() = 0;
           for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
             auto* bytes = reinterpret_cast<std::byte*>(data[bucket].data());
             const auto ticket = executor.Start(**schedule, step, static_cast<int32_t>(bucket), ElementType::kFloat32,
@@ -89,7 +66,7 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
           }
           if (!executor.FinishAll().ok()) return;
         }
-        counted[rank] = allocations;
+        counted[rank] = ThreadAllocations();
       });
     }
     for (std::thread& thread : threads) thread.join();

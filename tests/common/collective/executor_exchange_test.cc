@@ -151,7 +151,9 @@ TEST(ExecutorOnExchangeMemory, WritesSumsInPlaceWithTheBitsOfMessagesAndCountsTh
             }
           }
           // Two ranks need no other message, whatever the schedule.
-          if (ranks == 2 && count >= 333) EXPECT_GE(sharing.LoansReturned() - loans_before, SharingRanks::kBuckets);
+          if (ranks == 2 && count >= 333) {
+            EXPECT_GE(sharing.LoansReturned() - loans_before, SharingRanks::kBuckets);
+          }
         }
       }
     }

@@ -1,9 +1,6 @@
-// What a parameter server and its workers' exchange threads allocate in a step, counted: every operator new of this
-// program goes through here.
+// What a parameter server and its workers' exchange threads allocate in a step, counted.
 #include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,21 +11,9 @@
 #include "common/transport/fabric.h"
 #include "gtest/gtest.h"
 #include "server/shard_service.h"
+#include "tests/support/allocations.h"
 #include "tests/support/forwarding_transport.h"
 #include "tests/worker/strategy/strategy_group.h"
-
-namespace {
-thread_local int64_t allocations = 0;
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ringmaster {
 namespace {
@@ -46,36 +31,21 @@ class CountingTransport : public ForwardingTransport {
       : ForwardingTransport(real), kind_(kind), counted_(counted) {}
 
   absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    if (tag.kind == kind_ && tag.step == kFirst && begin_ < 0) begin_ = allocations;
-    if (tag.kind == kind_ && tag.step == kSteps - 1) counted_->store(allocations - begin_);
-    const int64_t before = allocations;
-    auto result = real_.StartSend(to, tag, payload);
-    allocations = before;
-    return result;
+    if (tag.kind == kind_ && tag.step == kFirst && begin_ < 0) begin_ = ThreadAllocations();
+    if (tag.kind == kind_ && tag.step == kSteps - 1) counted_->store(ThreadAllocations() - begin_);
+    return Uncounted([&] { return real_.StartSend(to, tag, payload); });
   }
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    const int64_t before = allocations;
-    auto result = real_.Post(from, tag, out, mode);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.Post(from, tag, out, mode); });
   }
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
-    const int64_t before = allocations;
-    auto result = real_.PostUpTo(from, tag, out, received);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.PostUpTo(from, tag, out, received); });
   }
   absl::Status Wait(OpId op, absl::Time deadline) override {
-    const int64_t before = allocations;
-    absl::Status status = real_.Wait(op, deadline);
-    allocations = before;
-    return status;
+    return Uncounted([&] { return real_.Wait(op, deadline); });
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
-    const int64_t before = allocations;
-    auto result = real_.WaitAny(ops, deadline);
-    allocations = before;
-    return result;
+    return Uncounted([&] { return real_.WaitAny(ops, deadline); });
   }
 
  private:
