@@ -136,6 +136,18 @@ double PhaseMs(const RunSummary& summary, const char* name) {
   return found == summary.phase_ms().end() ? 0.0 : found->second;
 }
 
+std::optional<double> ExposedAndContentionMs(const RunSummary& summary) {
+  if (!summary.has_exposed_comm_ms() || !summary.has_contention_ms()) return std::nullopt;
+  return summary.exposed_comm_ms() + summary.contention_ms();
+}
+
+std::optional<double> ExposedShare(const RunSummary& summary) {
+  if (!summary.has_exposed_comm_ms() || !summary.has_hidden_comm_ms()) return std::nullopt;
+  const double communication = summary.exposed_comm_ms() + summary.hidden_comm_ms();
+  if (!(communication > 0)) return std::nullopt;
+  return summary.exposed_comm_ms() / communication;
+}
+
 RunSummary Summarize(const RunRecord& record) {
   const RunSpec& spec = record.spec();
   RunSummary summary;

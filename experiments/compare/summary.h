@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_EXPERIMENTS_COMPARE_SUMMARY_H_
 #define RINGMASTER_EXPERIMENTS_COMPARE_SUMMARY_H_
 
+#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -43,6 +44,14 @@ RunSummary Summarize(const RunRecord& record);
 //                         the difference. A median less means: noise can push it below 0, and it is left there, for
 //                         that shows how far the figure can be trusted. Not for single and solo
 void AddComparative(std::vector<RunSummary>* summaries);
+
+// Exposed communication and contention together, milliseconds: by how much exchange makes a step longer, whether the step
+// waits for it or shares its cores with it. Absent where either is. Pure.
+std::optional<double> ExposedAndContentionMs(const RunSummary& summary);
+
+// exposed / (exposed + hidden), 0 to 1: the share of communication for which the step waits. Absent where nothing is
+// communicated. Pure.
+std::optional<double> ExposedShare(const RunSummary& summary);
 
 // Phase `name` of the summary in milliseconds a step, 0 where it did not occur.
 double PhaseMs(const RunSummary& summary, const char* name);

@@ -87,8 +87,15 @@ std::vector<Group> MakeGroups() {
         {"exposed", "", 2, RM_FIGURE(exposed_comm_ms, 1)},
         {"update", "", 2, Phases({Phase::kUpdate})},
         {"contention", "", 2, RM_FIGURE(contention_ms, 1)},
-        {"hidden", "beside", 2, RM_FIGURE(hidden_comm_ms, 1)},
-        {"encode", "beside", 2,
+        {"exposed +", "contention", 2, ExposedAndContentionMs}}},
+      {"communication",
+       {{"exposed", "% of it", 1,
+         [](const RunSummary& s) -> std::optional<double> {
+           const std::optional<double> share = ExposedShare(s);
+           return share.has_value() ? std::optional<double>(*share * 100) : std::nullopt;
+         }},
+        {"hidden", "ms", 2, RM_FIGURE(hidden_comm_ms, 1)},
+        {"encode", "ms", 2,
          [](const RunSummary& s) -> std::optional<double> {
            if (!s.has_hidden_comm_ms()) return std::nullopt;  // exchanges nothing
            return PhaseMs(s, PhaseName(Phase::kEncode));

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 
 #include "experiments/compare/summary.h"
 #include "google/protobuf/descriptor.h"
@@ -118,8 +119,12 @@ Json RecordJson(const RunRecord& record) {
   }
   // Sorted by name: the order of a protobuf map is not fixed.
   json["phase_ms"] = std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
-  for (const char* name : {"exposed_comm_ms", "hidden_comm_ms", "contention_ms", "bytes_up_per_step",
-                           "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss", "test_accuracy"}) {
+  for (const char* name : {"exposed_comm_ms", "hidden_comm_ms", "contention_ms"}) json[name] = figure(name);
+  const auto derived = [](std::optional<double> value) { return value.has_value() ? Json(*value) : Json(nullptr); };
+  json["exposed_and_contention_ms"] = derived(ExposedAndContentionMs(summary));
+  json["exposed_share"] = derived(ExposedShare(summary));
+  for (const char* name : {"bytes_up_per_step", "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss",
+                           "test_accuracy"}) {
     json[name] = figure(name);
   }
   Json& seconds = json["seconds_to_accuracy"] = Json::object();

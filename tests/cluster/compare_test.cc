@@ -91,9 +91,9 @@ TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
     ASSERT_TRUE(record.is_object()) << line;
     for (const char* field :
          {"arm", "strategy", "codec", "workers", "servers", "transport", "status", "samples_per_second", "step_ms_p50",
-          "step_ms_p95", "phase_ms", "exposed_comm_ms", "hidden_comm_ms", "contention_ms", "bytes_up_per_step",
-          "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss", "test_accuracy",
-          "seconds_to_accuracy", "weights_sha256", "steps", "global_batch"}) {
+          "step_ms_p95", "phase_ms", "exposed_comm_ms", "hidden_comm_ms", "contention_ms", "exposed_and_contention_ms",
+          "exposed_share", "bytes_up_per_step", "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss",
+          "test_accuracy", "seconds_to_accuracy", "weights_sha256", "steps", "global_batch"}) {
       EXPECT_TRUE(record.contains(field)) << field;
     }
     ++count;

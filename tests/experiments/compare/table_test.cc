@@ -92,7 +92,8 @@ TEST(Table, FiguresStandInTheirColumns) {
   std::istringstream row(LinesOf(table, "ps-sharded").at(0));
   for (std::string cell; row >> cell;) figures.push_back(cell);
   EXPECT_THAT(figures, ::testing::ElementsAre("ps-sharded", "4321", "1.44", "77.2", "14.81", "16.20", "1.5",  // speed
-                                              "9.75", "0.50", "1.25", "0.00", "0.75", "2.50", "0.00",         // time
+                                              "9.75", "0.50", "1.25", "0.00", "0.75", "2.00",                 // time
+                                              "33.3", "2.50", "0.00",                                         // comm.
                                               "1724.3", "1724.3", "0.50", "3",                                // bytes
                                               "0.0312", "98.76", "7.2", "–"));
 }

@@ -35,6 +35,9 @@ RunRecord Record() {
   summary->set_samples_per_second(1234.5);
   (*summary->mutable_phase_ms())["forward"] = 1.5;
   (*summary->mutable_seconds_to_accuracy())["0.97"] = 7.25;
+  summary->set_exposed_comm_ms(1.5);
+  summary->set_hidden_comm_ms(6);
+  summary->set_contention_ms(0.5);
   summary->set_staleness_max(3);
   summary->set_steps(4);
   summary->set_global_batch(64);
@@ -61,6 +64,8 @@ TEST(Json, ARunHasExactlyTheFieldsThatReadersRelyOn) {
                                           "exposed_comm_ms",
                                           "hidden_comm_ms",
                                           "contention_ms",
+                                          "exposed_and_contention_ms",
+                                          "exposed_share",
                                           "bytes_up_per_step",
                                           "bytes_down_per_step",
                                           "staleness_mean",
@@ -86,6 +91,8 @@ TEST(Json, FiguresKeepTheirTypesAndWhatIsUndefinedIsNull) {
   EXPECT_EQ(json["phase_ms"], Json::parse(R"({"forward": 1.5})"));
   EXPECT_EQ(json["seconds_to_accuracy"], Json::parse(R"({"0.97": 7.25, "0.98": null})"));
   EXPECT_EQ(json["staleness_max"], 3);
+  EXPECT_EQ(json["exposed_and_contention_ms"], 2.0);
+  EXPECT_EQ(json["exposed_share"], 0.2);
   EXPECT_TRUE(json["staleness_mean"].is_null());
   EXPECT_TRUE(json["weights_sha256"].is_null());
   EXPECT_TRUE(json["final_loss"].is_null());
