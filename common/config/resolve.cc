@@ -18,6 +18,12 @@ namespace {
 #define RM_DEFAULT_NAME(message, field, value) (!(message)->field().empty() ? void() : (message)->set_##field(value))
 #define RM_DEFAULT_ENUM(message, field, value) ((message)->field() != 0 ? void() : (message)->set_##field(value))
 
+// Several, so that exchange starts while backward runs and little is left when it ends; and no more than that, since each
+// costs every rank messages and a turn of its exchange thread (docs/PERFORMANCE.md has the measurement).
+constexpr int64_t kLeastBuckets = 3;
+constexpr int64_t kLeastBucketBytes = 512 << 10;
+constexpr int64_t kMostBucketBytes = 8 << 20;
+
 void ResolveModel(ModelSpec* model) {
   RM_DEFAULT_NAME(model, name, "lenet");
   const std::string& name = model->name();
@@ -108,16 +114,15 @@ absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingS
   return absl::OkStatus();
 }
 
-absl::Status ResolveTraining(int64_t train_samples, TrainingSpec* training) {
+absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* training) {
   RM_DEFAULT(training, workers, 2);
   RM_DEFAULT(training, batch_per_worker, 32);
   RM_DEFAULT(training, accumulate, 1);
-  RM_RETURN_IF_ERROR(ResolveSteps(GlobalBatch(*training), train_samples, training));
+  RM_RETURN_IF_ERROR(ResolveSteps(GlobalBatch(*training), context.train_samples, training));
   RM_DEFAULT(training, seed, 1);
   RM_DEFAULT(training, evaluate_every_samples, 10000);
   RM_DEFAULT(training, warmup_steps, static_cast<int32_t>(std::clamp<int64_t>(training->steps() / 2, 0, 10)));
-  // Several buckets even in lenet (1.7 MB), so that exchange starts while backward runs.
-  RM_DEFAULT(training, bucket_bytes, 512 * 1024);
+  RM_DEFAULT(training, bucket_bytes, DefaultBucketBytes(context.model_bytes));
   RM_DEFAULT(training, deterministic, false);
   // Scaled gradients up to 2 with 8 workers stay exact.
   RM_DEFAULT(training, deterministic_bits, 20);
@@ -172,6 +177,12 @@ std::string DefaultDataDir(absl::string_view xdg_cache_home, absl::string_view h
   return absl::StrCat(home, "/.cache/ringmaster");
 }
 
+int64_t DefaultBucketBytes(int64_t model_bytes) {
+  int64_t bytes = kLeastBucketBytes;
+  while (bytes < kMostBucketBytes && 2 * bytes <= model_bytes / kLeastBuckets) bytes *= 2;
+  return bytes;
+}
+
 DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
   RM_DEFAULT_NAME(&data, name, "mnist");
   RM_DEFAULT(&data, seed, 1);
@@ -188,7 +199,7 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveModel(spec.mutable_model());
   *spec.mutable_data() = ResolveData(std::move(*spec.mutable_data()), context.default_data_dir);
   ResolveOptimizer(spec.mutable_optimizer());
-  RM_RETURN_IF_ERROR(ResolveTraining(context.train_samples, spec.mutable_training()));
+  RM_RETURN_IF_ERROR(ResolveTraining(context, spec.mutable_training()));
   ResolveCosine(spec.training(), GlobalBatch(spec), spec.mutable_optimizer());
   ResolveStrategy(spec.training().workers(), spec.mutable_strategy());
   ResolveCodec(spec.mutable_codec());

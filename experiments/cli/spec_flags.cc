@@ -154,7 +154,7 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
     countable.mutable_training()->clear_epochs();
     countable.mutable_training()->set_steps(1);
   }
-  RM_ASSIGN_OR_RETURN(RunSpec resolved, Resolve(countable, context));
+  RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
   RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
   RM_RETURN_IF_ERROR(shape.status());
   if (resolved.training().kernels() == "cublas") {
@@ -174,7 +174,9 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
   // A file of weights is looked at here, before any process is started for nothing.
   if (!resolved.training().init_weights().empty()) RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
-  return resolved;
+  // Only now the model's size is known, and with it that of the buckets.
+  context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
+  return Resolve(std::move(countable), context);
 }
 
 }  // namespace ringmaster

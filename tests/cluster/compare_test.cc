@@ -157,6 +157,20 @@ TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
   EXPECT_TRUE(names("passes over", absl::StrCat(epochs)));
 }
 
+TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
+  const auto bucket_bytes = [](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"compare", "--data", "synthetic", "--model", "mlp", "--set",
+                                          "model.mlp_hidden=1024,1024", "--arms", "single,dp,ps,ring", "--steps", "2",
+                                          "--json", "--out", NewFolder("out")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    std::vector<int64_t> sizes;
+    for (const json& run : RunsOf(RunProgram(arguments))) sizes.push_back(run["spec"]["training"]["bucket_bytes"]);
+    return sizes;
+  };
+  EXPECT_EQ(bucket_bytes({}), std::vector<int64_t>(4, 2 << 20));
+  EXPECT_EQ(bucket_bytes({"--set", "training.bucket_bytes=400000"}), std::vector<int64_t>(4, 400000));
+}
+
 TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
   const auto weights = [](const std::string& seed) {
     const json runs = RunsOf(RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "10", "--seed", seed, "--json",

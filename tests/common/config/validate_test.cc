@@ -76,6 +76,26 @@ TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
   EXPECT_TRUE(Resolve(spec, {"/data", 0}).ok());
 }
 
+TEST(Resolve, BucketsFollowTheSizeOfTheModelAndNothingThatArmsDifferIn) {
+  // lenet, mlp 784-1024-1024-10, cnn, and models at and beyond the bounds.
+  EXPECT_EQ(DefaultBucketBytes(431080 * 4), 512 << 10);
+  EXPECT_EQ(DefaultBucketBytes(1863690 * 4), 2 << 20);
+  EXPECT_EQ(DefaultBucketBytes(3274634 * 4), 4 << 20);
+  EXPECT_EQ(DefaultBucketBytes(0), 512 << 10);
+  EXPECT_EQ(DefaultBucketBytes((3 << 20) - 1), 512 << 10);
+  EXPECT_EQ(DefaultBucketBytes(3 << 20), 1 << 20);
+  EXPECT_EQ(DefaultBucketBytes(int64_t{1} << 40), 8 << 20);
+  for (const char* assignment : {"strategy.single={}", "strategy.all_reduce={}", "strategy.launch=THREADS", "codec.name=topk",
+                                 "transport.name=shm", "training.workers=8"}) {
+    RunSpec spec;
+    ASSERT_TRUE(SetField(assignment, &spec).ok());
+    const auto resolved = Resolve(spec, {"/data", 60000, 12 << 20});
+    ASSERT_TRUE(resolved.ok());
+    EXPECT_EQ(resolved->training().bucket_bytes(), 4 << 20) << assignment;
+  }
+  EXPECT_EQ(Spec({"training.bucket_bytes=3000"}).training().bucket_bytes(), 3000);
+}
+
 TEST(Resolve, ResolvingTwiceChangesNothing) {
   for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
                                  "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
@@ -83,7 +103,7 @@ TEST(Resolve, ResolvingTwiceChangesNothing) {
                                  "data.name=synthetic", "data.name=text", "data.augment={}", "optimizer.name=momentum",
                                  "strategy.launch=THREADS"}) {
     const RunSpec once = Spec({assignment});
-    const auto twice = Resolve(once, {"/elsewhere", 1});
+    const auto twice = Resolve(once, {"/elsewhere", 1, 64 << 20});
     ASSERT_TRUE(twice.ok());
     EXPECT_EQ(SerializeRunSpec(*twice), SerializeRunSpec(once)) << assignment;
   }
