@@ -5,6 +5,7 @@
 #include "worker/kernels/cpu/attention_block.h"
 #include "worker/kernels/cpu/ops.h"
 #include "worker/kernels/cpu/vectors.h"
+#include "worker/kernels/cpu/wide_attention.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -39,6 +40,10 @@ absl::Status AttendBlock(const AttentionCall& call, const AttentionBlock& block)
 // probabilities = causal softmax(q k' / sqrt(head_width)), output = probabilities v, for each head of each sequence.
 // Source: Vaswani et al. 2017, section 3.2.1.
 absl::Status Attention(const AttentionCall& call) {
+  if (HasWideAttention(call.shape)) {
+    WideAttention(call);
+    return absl::OkStatus();
+  }
   for (int64_t sequence = 0; sequence < call.shape.batch; ++sequence) {
     for (int64_t head = 0; head < call.shape.heads; ++head) {
       for (int64_t begin = 0; begin < call.shape.context; begin += kAttentionBlockQueries) {

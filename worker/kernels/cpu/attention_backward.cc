@@ -5,6 +5,7 @@
 #include "worker/kernels/cpu/attention_block.h"
 #include "worker/kernels/cpu/ops.h"
 #include "worker/kernels/cpu/vectors.h"
+#include "worker/kernels/cpu/wide_attention.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -49,6 +50,10 @@ int64_t AttentionScratchFloats(const AttentionShape& shape) {
 
 // qkv_gradient from output_gradient, for each head of each sequence.
 absl::Status AttentionBackward(const AttentionBackwardCall& call) {
+  if (HasWideAttention(call.shape)) {
+    WideAttentionBackward(call);
+    return absl::OkStatus();
+  }
   const int64_t last = (call.shape.context - 1) / kAttentionBlockQueries * kAttentionBlockQueries;
   for (int64_t sequence = 0; sequence < call.shape.batch; ++sequence) {
     for (int64_t head = 0; head < call.shape.heads; ++head) {

@@ -1,15 +1,10 @@
+#include "worker/kernels/cpu/direct_convolution.h"
+#include "worker/kernels/cpu/gelu_loops.h"
 #include "worker/kernels/cpu/ops.h"
 #include "worker/kernels/cpu/vectors.h"
 
 namespace ringmaster::cpu {
 namespace {
-
-// With u = sqrt(2/pi) (x + 0.044715 x^3), (1 + tanh u) / 2 = 1 / (1 + e^-2u): one exponential, and no cancellation for
-// negative x as 1 + tanh would have.
-constexpr float kTwoSlope = 2 * 0.79788456080286536f;
-constexpr float kCubic = 0.044715f;
-// From here on e^-2|u| is 0; larger numbers would only overflow in x^3.
-constexpr float kSaturated = 11.0f;
 
 inline __m256 Set(float value) { return _mm256_set1_ps(value); }
 
@@ -46,8 +41,7 @@ inline __m256 SlopeOf(__m256 x) {
 
 }  // namespace
 
-// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
-void Gelu(const GeluCall& call) {
+void NarrowGelu(const GeluCall& call) {
   if (call.bias == nullptr) {
     Map(call.rows * call.cols, call.output, GeluOf, call.input);
     return;
@@ -60,11 +54,28 @@ void Gelu(const GeluCall& call) {
   }
 }
 
-// gradient[i] *= gelu'(input[i]); in place.
-void GeluBackward(const GeluBackwardCall& call) {
+void NarrowGeluBackward(const GeluBackwardCall& call) {
   Map(
       call.count, call.gradient, [](__m256 x, __m256 gradient) { return gradient * SlopeOf(x); }, call.input,
       call.gradient);
+}
+
+// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+void Gelu(const GeluCall& call) {
+  if (HasWideConvolutions()) {
+    WideGelu(call);
+  } else {
+    NarrowGelu(call);
+  }
+}
+
+// gradient[i] *= gelu'(input[i]); in place.
+void GeluBackward(const GeluBackwardCall& call) {
+  if (HasWideConvolutions()) {
+    WideGeluBackward(call);
+  } else {
+    NarrowGeluBackward(call);
+  }
 }
 
 }  // namespace ringmaster::cpu

@@ -38,7 +38,7 @@ void NormInputGradient(const NormInputGradientCall& call);
 void Embedding(const EmbeddingCall& call);
 void EmbeddingGradient(const EmbeddingGradientCall& call);
 
-// By Gemm, whose errors they pass on.
+// Short contexts by AVX-512, all others by Gemm, whose errors they pass on.
 absl::Status Attention(const AttentionCall& call);
 absl::Status AttentionBackward(const AttentionBackwardCall& call);
 // What AttentionBackward takes: one block's gradients of scores.
