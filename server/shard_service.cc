@@ -30,6 +30,9 @@ ShardPlan PlanOf(const RunSpec& spec, absl::Span<const Range> parts) {
   return plan;
 }
 
+// The step at whose end a worker asks; -1 where it asks for no step: it drains, or takes leave.
+int64_t StepOf(const PullNote& request) { return request.drain || request.farewell ? -1 : request.clock - 1; }
+
 absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
   return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float));
 }
@@ -39,7 +42,8 @@ absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
 absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec& spec, const ParamLayout& layout,
                                                                    absl::Span<const float> initial_weights,
                                                                    int32_t index, Transport& transport,
-                                                                   const BufferAllocator& allocate) {
+                                                                   const BufferAllocator& allocate,
+                                                                   ServerTraces* traces) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
   const std::vector<Range> parts = ShardParts(layout, spec.strategy().parameter_server().servers(), index);
@@ -52,8 +56,8 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   const int64_t shard_bytes = shard.size() * sizeof(float);
   RM_ASSIGN_OR_RETURN(Buffer weights, allocate(shard_bytes));
   std::copy(shard.begin(), shard.end(), weights.floats());
-  std::unique_ptr<ShardService> service(
-      new ShardService(spec, layout, index, transport, std::move(codec), std::move(update), std::move(weights)));
+  std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport, std::move(codec),
+                                                         std::move(update), std::move(weights), traces));
   if (service->answers_pushes_) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
@@ -62,7 +66,8 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
 }
 
 ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
-                           std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights)
+                           std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights,
+                           ServerTraces* traces)
     : index_(index),
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
@@ -72,7 +77,8 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
       codec_(std::move(codec)),
       weights_(std::move(weights)),
       core_(PlanOf(spec, parts_), std::move(update), weights_.float_span()),
-      peers_(workers_) {
+      peers_(workers_),
+      traces_(traces) {
   const bool exact = codec_->traits().exact;
   for (Peer& peer : peers_) {
     for (const Range& part : parts_) {
@@ -115,18 +121,41 @@ absl::Status ShardService::Run() {
   }
   while (farewells_ < workers_) {
     RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, absl::InfiniteFuture()));
-    const auto begin = std::chrono::steady_clock::now();
+    arrival_ = Clock::now();
     const Expected what = expected_[index];
     // They stay in the order in which they were posted, and the first that is there is served: nobody waits for ever.
     ops_.erase(ops_.begin() + index);
     expected_.erase(expected_.begin() + index);
-    ready_.clear();
-    absl::Status status = what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part);
-    for (size_t i = 0; status.ok() && i < ready_.size(); ++i) status = Answer(ready_[i]);
-    busy_ += std::chrono::steady_clock::now() - begin;
+    const absl::Status status = Serve(what);
+    busy_ += Clock::now() - arrival_;
     RM_RETURN_IF_ERROR(status);
   }
   return absl::OkStatus();
+}
+
+absl::Status ShardService::Serve(const Expected& what) {
+  ready_.clear();
+  RM_RETURN_IF_ERROR(what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part));
+  for (const Reply& reply : ready_) RM_RETURN_IF_ERROR(Answer(reply));
+  if (traces_ == nullptr) return absl::OkStatus();
+  const Peer& peer = peers_[what.worker];
+  MessageEnd message;
+  message.peer = {Role::kWorker, what.worker};
+  message.tag.kind = what.part == kPull ? MessageKind::kPull : MessageKind::kPush;
+  if (what.part == kPull) {
+    message.step = StepOf(peer.request);
+  } else {
+    message.tag.bucket = what.part;
+    message.step = peer.push_step[what.part] - 1;
+    message.payload_bytes = peer.received[what.part].bytes;
+  }
+  traces_->shard.AddReceived(message, arrival_);
+  AddSpan(KindName(message.tag.kind), message.step, what.part, arrival_);
+  return absl::OkStatus();
+}
+
+void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin) {
+  if (traces_ != nullptr && traces_->shard.Wants(step)) traces_->shard.AddSpan(name, step, part, begin, Clock::now());
 }
 
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
@@ -136,11 +165,15 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   const absl::Span<const std::byte> bytes = absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes);
   absl::Span<const float> gradient = AsFloats(bytes);
   absl::Status status;
+  Clock::time_point begin = Clock::now();
   if (!codec_->traits().exact && parts_[part].count > 0) {
     status = codec_->Decode(bytes, absl::MakeSpan(peer.decoded[part]));
     gradient = peer.decoded[part];
+    AddSpan("decode", step, part, begin);
+    begin = Clock::now();
   }
   if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_);
+  AddSpan(core_.updated().empty() ? "add" : "update", step, part, begin);
   if (!status.ok()) return Annotate(status, absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   ++peer.push_step[part];
   RM_RETURN_IF_ERROR(ExpectPush(worker, part));
@@ -163,7 +196,7 @@ absl::Status ShardService::OnPull(int32_t worker) {
     return absl::InvalidArgumentError(absl::StrCat("pull from worker/", worker, " at clock ", peer.request.clock,
                                                    ": under BSP weights come by themselves with every update"));
   }
-  peer.asked_at = std::chrono::steady_clock::now();
+  peer.asked_at = Clock::now();
   return PullAfterPushes(worker);
 }
 
@@ -187,41 +220,56 @@ absl::Status ShardService::FinishAnswer(Peer& peer, int32_t part) {
   return op == 0 ? absl::OkStatus() : transport_.Wait(op, absl::Now() + wait_limit_);
 }
 
-absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, absl::Span<const float> weights) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(weights.data());
-  return transport_.StartSend({Role::kWorker, worker}, tag, {bytes, weights.size() * sizeof(float)});
+absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, int64_t step,
+                                             absl::Span<const float> weights) {
+  const auto* data = reinterpret_cast<const std::byte*>(weights.data());
+  const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
+  const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
+  RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend({Role::kWorker, worker}, tag, bytes));
+  if (traces_ != nullptr) {
+    traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())}, time);
+  }
+  return op;
 }
 
 absl::Status ShardService::SendPart(int32_t part) {
-  Tag tag{MessageKind::kWeights, 0, part, core_.versions()[part] - 1};
+  const Clock::time_point begin = Clock::now();
+  const int64_t step = core_.versions()[part] - 1;
+  Tag tag{MessageKind::kWeights, 0, part, step};
   tag.note = core_.versions()[part];
   // The worker that may live beside this server comes last: its copy is made here and now, the others' are on their way.
   for (int32_t i = 1; i <= workers_; ++i) {
     const int32_t worker = (index_ + i) % workers_;
-    RM_ASSIGN_OR_RETURN(peers_[worker].part_sends[part], StartSend(worker, tag, core_.part_weights(part)));
+    RM_ASSIGN_OR_RETURN(peers_[worker].part_sends[part], StartSend(worker, tag, step, core_.part_weights(part)));
   }
+  AddSpan("send", step, part, begin);
   return absl::OkStatus();
 }
 
 absl::Status ShardService::Answer(const Reply& reply) {
   Peer& peer = peers_[reply.worker];
+  const Clock::time_point begin = Clock::now();
+  const int64_t step = StepOf(peer.request);
+  if (traces_ != nullptr && peer.asked_at < arrival_) {
+    traces_->parked[reply.worker].AddSpan("parked", step, -1, peer.asked_at, begin);
+  }
   RM_RETURN_IF_ERROR(FinishReply(peer));
   const absl::Span<const float> weights = core_.weights();
   std::copy(weights.begin(), weights.end(), peer.reply.floats());
   const absl::Span<const float> copy = peer.reply.float_span();
-  size_t begin = 0;
+  size_t first = 0;
   for (size_t part = 0; part < parts_.size(); ++part) {
     Tag tag{peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights, 0, static_cast<int32_t>(part), peer.pulls};
     tag.note = core_.versions()[part];
-    RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, tag, copy.subspan(begin, parts_[part].count)));
+    RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, tag, step, copy.subspan(first, parts_[part].count)));
     peer.sends.push_back(op);
-    begin += parts_[part].count;
+    first += parts_[part].count;
   }
   Tag answer{MessageKind::kPull, 0, 0, peer.pulls};
-  answer.note = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - peer.asked_at)
-                    .count();
-  RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, answer, {}));
+  answer.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
+  RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, answer, step, {}));
   peer.sends.push_back(op);
+  AddSpan("send", step, -1, begin);
   ++peer.pulls;
   return ExpectPull(reply.worker);
 }

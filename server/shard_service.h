@@ -1,7 +1,6 @@
 #ifndef RINGMASTER_SERVER_SHARD_SERVICE_H_
 #define RINGMASTER_SERVER_SHARD_SERVICE_H_
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -15,6 +14,8 @@
 #include "common/exchange/parts.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
+#include "common/trace/node_traces.h"
+#include "common/trace/phase.h"
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -32,11 +33,13 @@ class ShardService {
  public:
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
   // server/`index` and outlives the service. `allocate`: where the weights and their copies lie, from where they are sent;
-  // the transport's own exchange memory for one.
+  // the transport's own exchange memory for one. `traces`: where the traced steps are recorded, outlives the service;
+  // null: nowhere.
   static absl::StatusOr<std::unique_ptr<ShardService>> Create(const RunSpec& spec, const ParamLayout& layout,
                                                               absl::Span<const float> initial_weights, int32_t index,
                                                               Transport& transport,
-                                                              const BufferAllocator& allocate = Buffer::AllocateHost);
+                                                              const BufferAllocator& allocate = Buffer::AllocateHost,
+                                                              ServerTraces* traces = nullptr);
 
   // Serves until all workers are done. A server waits for its workers without a deadline of its own: workers watch
   // their own waits, the control plane watches heartbeats, and an abort of the transport ends this one with its status.
@@ -56,7 +59,7 @@ class ShardService {
     int64_t pulls = 0;                           // requests expected so far; numbers the tags
     PullNote request;                            // the one being answered
     bool ahead_of_pushes = false;                // the request came before pushes that were sent before it
-    std::chrono::steady_clock::time_point asked_at;
+    Clock::time_point asked_at;
     Buffer reply;                                // with snapshots: later updates must not tear it
     std::vector<OpId> sends;                     // of the last reply
     std::vector<OpId> part_sends;                // of the last answer to a push of each part; 0: there is none
@@ -69,8 +72,10 @@ class ShardService {
   };
 
   ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
-               std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights);
+               std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights, ServerTraces* traces);
 
+  // Serves what has come, and records it as of the step whose push or pull it is.
+  absl::Status Serve(const Expected& what);
   absl::Status ExpectPush(int32_t worker, int32_t part);
   absl::Status ExpectPull(int32_t worker);
   absl::Status OnPush(int32_t worker, int32_t part);
@@ -81,11 +86,14 @@ class ShardService {
   absl::Status Answer(const Reply& reply);
   // Sends a part that has just been updated for all workers to all of them.
   absl::Status SendPart(int32_t part);
-  absl::StatusOr<OpId> StartSend(int32_t worker, const Tag& tag, absl::Span<const float> weights);
+  // `step`: the worker's, of the training.
+  absl::StatusOr<OpId> StartSend(int32_t worker, const Tag& tag, int64_t step, absl::Span<const float> weights);
   // Waits until the last reply has left, or the last answer for a part. The worker has gone on since, so it has what was
   // sent: this is over at once.
   absl::Status FinishReply(Peer& peer);
   absl::Status FinishAnswer(Peer& peer, int32_t part);
+  // Records a stretch of this thread's time, up to now.
+  void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
   const int32_t index_;
   const int32_t workers_;
@@ -104,7 +112,9 @@ class ShardService {
   std::vector<Expected> expected_;
   std::vector<Reply> ready_;
   int32_t farewells_ = 0;
-  std::chrono::steady_clock::duration busy_{};
+  Clock::duration busy_{};
+  ServerTraces* const traces_;
+  Clock::time_point arrival_;  // of what is served
 };
 
 }  // namespace ringmaster

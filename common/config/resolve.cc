@@ -160,7 +160,11 @@ void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
   RM_DEFAULT(transport, allow_remote, false);
 }
 
-void ResolveOutput(OutputSpec* output) {
+// Three steps show how they follow one another, and a record stays small.
+constexpr int32_t kTraceSteps = 3;
+
+void ResolveOutput(bool evaluates, OutputSpec* output) {
+  if (!evaluates) RM_DEFAULT(output, trace_steps, kTraceSteps);
   if (!output->dump_gradients().empty()) RM_DEFAULT(output, dump_gradient_steps, 10);
 }
 
@@ -205,7 +209,7 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveCodec(spec.mutable_codec());
   ResolveTransport(spec.strategy().launch(), spec.mutable_transport());
   ResolveLimits(spec.mutable_limits());
-  if (spec.has_output()) ResolveOutput(spec.mutable_output());
+  if (!spec.has_evaluation() || spec.has_output()) ResolveOutput(spec.has_evaluation(), spec.mutable_output());
   if (spec.name().empty()) spec.set_name(std::string(StrategyName(spec.strategy())));
   return spec;
 }

@@ -332,6 +332,7 @@ void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
 
 void CheckOutput(const RunSpec& spec, Problems* problems) {
   const OutputSpec& output = spec.output();
+  problems->Range<int64_t>("output.trace_steps", output.trace_steps(), 0, 1000);
   if (!output.dump_gradients().empty() && spec.strategy().has_parameter_server()) {
     problems->AddName("output.dump_gradients", output.dump_gradients(),
                       "with a parameter server the averaged gradient exists on the servers alone; use single, solo or an "
@@ -354,8 +355,9 @@ void CheckEvaluation(const RunSpec& spec, Problems* problems) {
     problems->AddName("training.init_weights", "", "an evaluation needs weights to score; give --weights FILE");
   }
   const OutputSpec& output = spec.output();
-  if (!output.save_weights().empty() || !output.dump_batches().empty() || !output.dump_gradients().empty()) {
-    problems->Add("output", "{...}", "an evaluation trains nothing that could be saved or dumped; leave it out");
+  if (!output.save_weights().empty() || !output.dump_batches().empty() || !output.dump_gradients().empty() ||
+      output.trace_steps() > 0) {
+    problems->Add("output", "{...}", "an evaluation trains nothing that could be saved, dumped or traced; leave it out");
   }
 }
 

@@ -5,42 +5,51 @@
 #include <chrono>
 #include <cstdint>
 
+#include "common/trace/phase.h"
+#include "common/trace/thread_recorder.h"
+
 namespace ringmaster {
-
-// Where a thread's time goes. The first group belongs to the step thread, the second to the exchange thread.
-enum class Phase {
-  kGate, kLoad, kUpload, kForward, kBackward, kDownload, kExposed, kUpdate,
-  kEncode, kExchange, kReduce,
-};
-inline constexpr int kPhaseCount = 11;
-const char* PhaseName(Phase phase);
-
-using Clock = std::chrono::steady_clock;
 
 // Time per phase of one thread in one step. Owned by that thread; read by others only after it has been joined or
 // handed over. Never synchronizes a device.
 class PhaseTimes {
  public:
+  // `recorder`: where stretches of time are recorded too; the thread's own, outlives this object. Null: nowhere.
+  explicit PhaseTimes(ThreadRecorder* recorder = nullptr) : recorder_(recorder) {}
+
   void Add(Phase phase, Clock::duration time) { times_[static_cast<int>(phase)] += time; }
+  // As above, of one stretch of the thread's time, which is recorded where the step under way is traced. `bucket`: what it
+  // was for; -1: no bucket, or several.
+  void Add(Phase phase, Clock::time_point begin, Clock::time_point end, int32_t bucket = -1) {
+    Add(phase, end - begin);
+    if (recorder_ != nullptr && recorder_->step() >= 0) {
+      recorder_->AddSpan(PhaseName(phase), recorder_->step(), bucket, begin, end);
+    }
+  }
   double Milliseconds(Phase phase) const {
     return std::chrono::duration<double, std::milli>(times_[static_cast<int>(phase)]).count();
   }
+  // As if nothing had been added.
+  void Clear() { times_ = {}; }
 
  private:
   std::array<Clock::duration, kPhaseCount> times_{};
+  ThreadRecorder* recorder_;
 };
 
 // Adds the time of its own life to a phase.
 class ScopedPhase {
  public:
-  ScopedPhase(PhaseTimes& times, Phase phase) : times_(times), phase_(phase), begin_(Clock::now()) {}
-  ~ScopedPhase() { times_.Add(phase_, Clock::now() - begin_); }
+  ScopedPhase(PhaseTimes& times, Phase phase, int32_t bucket = -1)
+      : times_(times), phase_(phase), bucket_(bucket), begin_(Clock::now()) {}
+  ~ScopedPhase() { times_.Add(phase_, begin_, Clock::now(), bucket_); }
   ScopedPhase(const ScopedPhase&) = delete;
   ScopedPhase& operator=(const ScopedPhase&) = delete;
 
  private:
   PhaseTimes& times_;
   const Phase phase_;
+  const int32_t bucket_;
   const Clock::time_point begin_;
 };
 

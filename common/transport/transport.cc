@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace ringmaster {
-namespace {
 
 const char* KindName(MessageKind kind) {
   switch (kind) {
@@ -17,8 +16,6 @@ const char* KindName(MessageKind kind) {
   }
   return "unknown";
 }
-
-}  // namespace
 
 std::string ToString(const NodeId& id) {
   return absl::StrCat(id.role == Role::kWorker ? "worker/" : "server/", id.index);

@@ -28,6 +28,7 @@ struct NodeId {
 std::string ToString(const NodeId& id);  // "worker/2"
 
 enum class MessageKind : uint8_t { kCollective = 0, kPush = 1, kPull = 2, kWeights = 3, kDrain = 4, kTest = 5, kWake = 6 };
+const char* KindName(MessageKind kind);  // "push"
 
 // Names one message between two nodes; a (from, to, tag) is used once in a run. `note` is no part of the name: it travels
 // in the frame header with the message (a version, a flag, a time), so that payloads stay exactly what the formulae say.

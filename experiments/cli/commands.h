@@ -27,6 +27,7 @@ void DeclareVerify(CLI::App* app, Action* action);
 void DeclareSweep(CLI::App* app, Action* action);
 void DeclareBench(CLI::App* app, Action* action);
 void DeclareExplain(CLI::App* app, Action* action);
+void DeclareTrace(CLI::App* app, Action* action);
 
 }  // namespace ringmaster
 

@@ -16,8 +16,10 @@
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/tensor/tensor.h"
+#include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
+#include "common/transport/traced.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/process_conductor.h"
 #include "experiments/launch/turns.h"
@@ -39,7 +41,7 @@ constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 class Node {
  public:
   Node(const RunSpec& spec, const NodeOptions& options)
-      : spec_(spec), options_(options), processes_(PlaceNodes(spec)) {
+      : spec_(spec), options_(options), processes_(PlaceNodes(spec)), traced_(TracedStepsOf(spec)) {
     for (const NodeId& id : processes_[options.process]) {
       if (id.role == Role::kWorker) {
         workers_.push_back(id.index);
@@ -52,6 +54,7 @@ class Node {
     services_.resize(servers_.size());
     reports_.resize(workers_.size());
     server_reports_.resize(servers_.size());
+    server_traces_.resize(servers_.size());
   }
 
   absl::Status Run() {
@@ -69,6 +72,7 @@ class Node {
     report.set_transport(fabric_->name());
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
+    if (traced_.count() > 0) AddTraces(&report);
     return client_->Finish(report);
   }
 
@@ -77,6 +81,8 @@ class Node {
   struct Worker {
     std::unique_ptr<KernelLibrary> kernels;
     std::unique_ptr<Model> model;
+    std::unique_ptr<WorkerTraces> traces;   // null: nothing is traced
+    std::unique_ptr<Transport> traced;      // likewise
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };
@@ -140,6 +146,7 @@ class Node {
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds())));
+    welcomed_ = Clock::now();
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {
       addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
@@ -166,9 +173,14 @@ class Node {
   }
 
   absl::Status RunServer(size_t i) {
+    if (traced_.count() > 0) {
+      const bool parks = spec_.strategy().parameter_server().consistency() != ParameterServerSpec::BSP;
+      server_traces_[i] =
+          std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
+    }
     RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
                                                            fabric_->transport({Role::kServer, servers_[i]}),
-                                                           ExchangeMemory()));
+                                                           ExchangeMemory(), server_traces_[i].get()));
     RM_RETURN_IF_ERROR(services_[i]->Run());
     server_reports_[i] = services_[i]->Report();
     return absl::OkStatus();
@@ -184,7 +196,13 @@ class Node {
     model_options.bucket_bytes = spec_.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
     const NodeId self{Role::kWorker, rank};
-    worker.transport = CreateMeteredTransport(fabric_->transport(self), *fabric_, [this, self](NodeId peer) {
+    Transport* transport = &fabric_->transport(self);
+    if (traced_.count() > 0) {
+      worker.traces = std::make_unique<WorkerTraces>(rank, traced_);
+      worker.traced = CreateTracedTransport(*transport, worker.traces->exchange);
+      transport = worker.traced.get();
+    }
+    worker.transport = CreateMeteredTransport(*transport, *fabric_, [this, self](NodeId peer) {
       return AreColocated(spec_, self, peer);
     });
     WorkerSetup setup;
@@ -199,6 +217,7 @@ class Node {
     setup.allocate_exchange = ExchangeMemory();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
+    setup.traces = worker.traces.get();
     if (turns_ != nullptr) {
       setup.before_step = [this, rank, conductor](int64_t step) {
         return turns_->Await(rank, step, [conductor] { return conductor->status(); });
@@ -207,6 +226,17 @@ class Node {
     if (spec_.has_evaluation()) return RunEvaluation(setup, &reports_[i]);
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
     return worker.loop->Run(&reports_[i]);
+  }
+
+  // What the threads, which have ended, recorded.
+  void AddTraces(ProcessReport* report) const {
+    Clock::time_point started;  // of worker 0
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      worker_parts_[i].traces->AddTo(report);
+      if (workers_[i] == 0) started = worker_parts_[i].traces->started;
+    }
+    for (const auto& traces : server_traces_) traces->AddTo(report);
+    *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
   }
 
   // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to be called while the
@@ -249,6 +279,7 @@ class Node {
   const RunSpec& spec_;
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
+  const TracedSteps traced_;
   std::vector<int32_t> workers_;
   std::vector<int32_t> servers_;
 
@@ -261,6 +292,8 @@ class Node {
   std::deque<WorkerProgress> progress_;        // by worker; atomics do not move
   std::vector<WorkerReport> reports_;
   std::vector<ServerReport> server_reports_;
+  std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server; null: nothing is traced
+  Clock::time_point welcomed_;                                // to the run, like all other processes
 
   // After a failure, operations that nobody waited for may touch these until the fabric is gone: it goes first.
   std::vector<Worker> worker_parts_;

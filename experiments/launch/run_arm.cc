@@ -17,6 +17,7 @@
 #include "common/config/load.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
+#include "common/trace/node_traces.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
@@ -199,6 +200,7 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   record->set_status("ok");
   for (const ProcessReport& report : *result) *record->add_reports() = report;
   MergeEvaluations(record);
+  AlignTraces(record->mutable_reports());
   for (const ProcessReport& process : record->reports()) {
     for (const WorkerReport& worker : process.workers()) {
       record->mutable_machine()->set_kernel_target(worker.kernel_target());

@@ -43,7 +43,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 RunRecord NewRecord(const RunSpec& spec);
 
 // Puts the processes' reports into the record; evaluations and final losses, which each worker has of its own share,
-// become those of the whole in worker 0's report.
+// become those of the whole in worker 0's report, and all traces are put on one clock.
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
 
 // What of the processes' last heartbeats a display shows.

@@ -11,8 +11,10 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
+#include "common/transport/traced.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 #include "server/shard_service.h"
@@ -74,6 +76,11 @@ class Cluster {
     ProcessReport report;
     for (Worker& worker : workers_) *report.add_workers() = worker.report;
     for (auto& service : services_) *report.add_servers() = service->Report();
+    if (seams_.reports_traces) {
+      for (Worker& worker : workers_) worker.traces->AddTo(&report);
+      for (const auto& traces : server_traces_) traces->AddTo(&report);
+      *report.mutable_trace_clock() = ThisTraceClock({}, workers_[0].traces->started);
+    }
     return std::vector<ProcessReport>{report};
   }
 
@@ -84,6 +91,8 @@ class Cluster {
     std::unique_ptr<KernelLibrary> kernels;
     std::unique_ptr<Model> model;
     std::unique_ptr<Transport> wrapped;
+    std::unique_ptr<WorkerTraces> traces;
+    std::unique_ptr<Transport> traced;
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
     WorkerProgress progress;
@@ -101,8 +110,10 @@ class Cluster {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }
     for (int32_t server = 0; server < ServerCount(spec_); ++server) {
+      server_traces_.push_back(std::make_unique<ServerTraces>(server, TrainingWorkers(spec_), TracedStepsOf(spec_)));
       RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, workers_[0].model->layout(), initial_weights_,
-                                                             server, fabric_->transport({Role::kServer, server})));
+                                                             server, fabric_->transport({Role::kServer, server}),
+                                                             Buffer::AllocateHost, server_traces_.back().get()));
       services_.push_back(std::move(service));
     }
     return absl::OkStatus();
@@ -125,7 +136,9 @@ class Cluster {
     const NodeId self{Role::kWorker, rank};
     Transport* real = &fabric_->transport(self);
     if (seams_.wrap) worker.wrapped = seams_.wrap(rank, *real);
-    worker.transport = CreateMeteredTransport(worker.wrapped ? *worker.wrapped : *real, *fabric_,
+    worker.traces = std::make_unique<WorkerTraces>(rank, TracedStepsOf(spec_));
+    worker.traced = CreateTracedTransport(worker.wrapped ? *worker.wrapped : *real, worker.traces->exchange);
+    worker.transport = CreateMeteredTransport(*worker.traced, *fabric_,
                                               [this, self](NodeId peer) { return AreColocated(spec_, self, peer); });
     return absl::OkStatus();
   }
@@ -143,6 +156,7 @@ class Cluster {
     setup.conductor = &conductor_;
     setup.progress = &worker.progress;
     setup.create_strategy = seams_.create_strategy;
+    setup.traces = worker.traces.get();
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
     return worker.loop->Run(&worker.report);
   }
@@ -159,6 +173,7 @@ class Cluster {
   ThreadConductor conductor_;
   std::vector<float> initial_weights_;
   std::vector<Worker> workers_;
+  std::vector<std::unique_ptr<ServerTraces>> server_traces_;
   std::vector<std::unique_ptr<ShardService>> services_;
   std::unique_ptr<Fabric> fabric_;  // last: memory that it may touch outlives it
 };

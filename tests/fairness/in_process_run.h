@@ -20,6 +20,8 @@ struct RunSeams {
   std::function<std::unique_ptr<Transport>(int32_t rank, Transport& real)> wrap;
   // Stands in for worker/strategy.
   StrategyFactory create_strategy;
+  // Whether what the spec has traced is put into the record.
+  bool reports_traces = true;
 };
 
 // Runs one resolved spec with everything real but the processes: all workers (the training loop, kernels, model and

@@ -98,6 +98,7 @@ absl::Status TrainingLoop::Prepare() {
   link.transport = setup_.transport;
   link.update = update_.get();
   link.step_times = &step_times_;
+  if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   RM_ASSIGN_OR_RETURN(outputs_, RunOutputs::Create(*setup_.spec, setup_.rank, shares_, layout, weights_.front()));
   if (outputs_->wants_gradients()) {
     link.averaged_gradient = [this](int64_t step, const Bucket& bucket, absl::Span<const float> gradient) {
@@ -137,6 +138,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   const int64_t every = is_solo() ? 0 : training_.evaluate_every_samples();
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
   Clock::time_point mark = Clock::now();
+  if (setup_.traces != nullptr) setup_.traces->started = mark;
   for (int64_t step = 0; step < training_.steps(); ++step) {
     setup_.progress->step.store(step, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
@@ -145,12 +147,18 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
       RM_RETURN_IF_ERROR(setup_.before_step(step));
       mark = Clock::now();
     }
+    if (recorder() != nullptr) recorder()->BeginStep(step);
     absl::Status status = RunStep(step);
     if (!status.ok()) {
       return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step, " phase=",
                                            setup_.progress->phase.load(std::memory_order_relaxed)));
     }
-    CountStep(step, MillisecondsSince(mark), report);
+    const Clock::time_point end = Clock::now();
+    if (recorder() != nullptr) {
+      recorder()->AddSpan("step", step, -1, mark, end);
+      recorder()->EndStep();
+    }
+    CountStep(step, std::chrono::duration<double, std::milli>(end - mark).count(), report);
     mark = Clock::now();
     const int64_t samples_seen = (step + 1) * global_batch_;
     const bool last = step + 1 == training_.steps();
@@ -223,17 +231,12 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
     RM_RETURN_IF_ERROR(setup_.model->Forward(batch_, weights));
   }
   Enter("backward");
-  const Clock::time_point begin = Clock::now();
-  const double others_before = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate);
+  backward_since_ = Clock::now();
   RM_RETURN_IF_ERROR(setup_.model->Backward(
       weights, stager_->gradients(SlotOf(step, micro_batch)),
       [this, step, &micro_batch](const Bucket& bucket) { return BucketDone(step, micro_batch, bucket); }));
-  // Staging and adding happen inside Backward's calls; they have phases of their own.
-  const double others_ms = step_times_.Milliseconds(Phase::kDownload) + step_times_.Milliseconds(Phase::kUpdate) -
-                           others_before;
   RM_ASSIGN_OR_RETURN(BatchScore score, setup_.model->Score());
-  const auto backward = std::chrono::duration<double, std::milli>(MillisecondsSince(begin) - others_ms);
-  step_times_.Add(Phase::kBackward, std::chrono::duration_cast<Clock::duration>(backward));
+  CountBackward(-1);
   const double loss = score.loss_sum / static_cast<double>(score.count);
   if (!std::isfinite(loss)) {
     return WithAdvice(ExplainLostBatch({loss, batch_, weights, weights_.front()}, *setup_.model, *setup_.kernels));
@@ -260,26 +263,34 @@ int32_t TrainingLoop::SlotOf(int64_t step, const MicroBatch& micro_batch) const 
   return shares_ > 1 ? 3 : 2;
 }
 
+// Staging and adding happen inside Backward's calls; they have phases of their own.
 absl::Status TrainingLoop::BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket) {
+  CountBackward(bucket.id);
   absl::Span<float> gradient;
+  RM_RETURN_IF_ERROR(Collect(step, micro_batch, bucket, &gradient));
+  backward_since_ = Clock::now();
+  const bool is_last = micro_batch.index + 1 == accumulate_ && micro_batch.share + 1 == shares_;
+  return is_last ? strategy_->GradReady(step, bucket, gradient) : absl::OkStatus();
+}
+
+absl::Status TrainingLoop::Collect(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket,
+                                   absl::Span<float>* gradient) {
   {
-    ScopedPhase phase(step_times_, Phase::kDownload);
-    RM_ASSIGN_OR_RETURN(gradient, stager_->Fetch(SlotOf(step, micro_batch), bucket));
+    ScopedPhase phase(step_times_, Phase::kDownload, bucket.id);
+    RM_ASSIGN_OR_RETURN(*gradient, stager_->Fetch(SlotOf(step, micro_batch), bucket));
   }
   const auto add_to = [&](int32_t share) {
-    ScopedPhase phase(step_times_, Phase::kUpdate);
+    ScopedPhase phase(step_times_, Phase::kUpdate, bucket.id);
     const absl::Span<float> sum =
         stager_->host_gradients(SumSlotOf(step, share)).subspan(bucket.begin, bucket.count);
-    Add(gradient, sum);
-    gradient = sum;
+    Add(*gradient, sum);
+    *gradient = sum;
   };
   // The additions everybody makes, each gradient from a buffer of its own: a rank's own batches first, (g0 + g1) + ...,
   // then the ranks' sums, (s0 + s1) + ...
   if (micro_batch.index > 0) add_to(micro_batch.share);
-  if (micro_batch.index + 1 < accumulate_) return absl::OkStatus();
-  if (micro_batch.share > 0) add_to(0);
-  if (micro_batch.share + 1 < shares_) return absl::OkStatus();
-  return strategy_->GradReady(step, bucket, gradient);
+  if (micro_batch.index + 1 == accumulate_ && micro_batch.share > 0) add_to(0);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<BatchScore> TrainingLoop::ScoreShare(const Samples& samples, int64_t count) {
@@ -321,7 +332,8 @@ absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
 void TrainingLoop::CountStep(int64_t step, double step_ms, WorkerReport* report) {
   training_ms_ += step_ms;
   step_ms += std::exchange(drain_ms_, 0);
-  const PhaseTimes times = std::exchange(step_times_, {});
+  const PhaseTimes times = step_times_;
+  step_times_.Clear();
   report->add_step_ms(static_cast<float>(step_ms));
   report->add_step_loss(static_cast<float>(batch_loss_));
   if (step < training_.warmup_steps()) return;

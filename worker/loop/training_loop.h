@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/fingerprint.h"
 #include "common/tensor/tensor.h"
+#include "common/trace/node_traces.h"
 #include "common/transport/metered.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -46,6 +47,7 @@ struct WorkerSetup {
   Conductor* conductor = nullptr;
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
+  WorkerTraces* traces = nullptr;        // where the traced steps are recorded; null: nowhere
   // Called before every step, its time on no clock; an error ends training. Absent: nobody asks.
   std::function<absl::Status(int64_t step)> before_step;
 };
@@ -93,6 +95,10 @@ class TrainingLoop {
   int32_t SlotOf(int64_t step, const MicroBatch& micro_batch) const;
   int32_t SumSlotOf(int64_t step, int32_t share) const;
   absl::Status BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket);
+  // Brings the bucket's gradient to the host and adds it to those before it; `gradient`: what has come of it so far.
+  absl::Status Collect(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket, absl::Span<float>* gradient);
+  // Adds backward's time since it began or went on. `bucket`: which it has just finished; -1: none.
+  void CountBackward(int32_t bucket) { step_times_.Add(Phase::kBackward, backward_since_, Clock::now(), bucket); }
   // Loss and hits of this worker's share of the first `count` samples under the front weights; nothing where the share
   // is empty.
   absl::StatusOr<BatchScore> ScoreShare(const Samples& samples, int64_t count);
@@ -106,6 +112,7 @@ class TrainingLoop {
   absl::Status FinishOutputs();
   // Adds the step, and the drain before it, to the totals.
   void CountStep(int64_t step, double step_ms, WorkerReport* report);
+  ThreadRecorder* recorder() { return setup_.traces == nullptr ? nullptr : &setup_.traces->step; }
   void Enter(const char* phase) {
     setup_.progress->phase.store(phase, std::memory_order_relaxed);
     setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
@@ -131,7 +138,8 @@ class TrainingLoop {
   BatchView batch_;                       // loaded last, where the kernels can read it
   FingerprintStream batch_stream_;
   std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
-  PhaseTimes step_times_;                 // since the last step ended; the strategy adds to it too
+  PhaseTimes step_times_{recorder()};     // since the last step ended; the strategy adds to it too
+  Clock::time_point backward_since_;      // when it began, or went on after what it is interrupted by at each bucket
   double drain_ms_ = 0;                   // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};     // totals over timed steps
   double training_ms_ = 0;                // clocks stopped during evaluations

@@ -22,13 +22,22 @@ class HandlerWork : public ExchangeWork {
 
 }  // namespace
 
-ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work)
-    : first_timed_step_(first_timed_step), work_(work), ring_(capacity), thread_([this] { Run(); }) {}
+ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work, ThreadRecorder* recorder)
+    : first_timed_step_(first_timed_step),
+      work_(work),
+      recorder_(recorder),
+      times_(recorder),
+      discarded_(recorder),
+      ring_(capacity),
+      thread_([this] { Run(); }) {}
 
-ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler)
+ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler, ThreadRecorder* recorder)
     : first_timed_step_(first_timed_step),
       own_work_(std::make_unique<HandlerWork>(std::move(handler))),
       work_(*own_work_),
+      recorder_(recorder),
+      times_(recorder),
+      discarded_(recorder),
       ring_(capacity),
       thread_([this] { Run(); }) {}
 
@@ -91,11 +100,7 @@ bool ExchangeThread::Next() {
     advancing_ = !has_task;
   }
   if (has_task) {
-    current_ = task.step < first_timed_step_ ? &discarded_ : &times_;
-    absl::Status result = healthy ? work_.Run(task, *current_) : absl::OkStatus();
-    absl::MutexLock lock(&mutex_);
-    Keep(std::move(result));
-    ++done_;
+    RunTask(task, healthy);
   } else {
     absl::Status result = work_.Advance(*current_);
     absl::MutexLock lock(&mutex_);
@@ -103,6 +108,22 @@ bool ExchangeThread::Next() {
     Keep(std::move(result));
   }
   return true;
+}
+
+void ExchangeThread::RunTask(const ExchangeTask& task, bool healthy) {
+  current_ = task.step < first_timed_step_ ? &discarded_ : &times_;
+  if (recorder_ != nullptr) {
+    const bool is_of_a_step = task.kind == ExchangeTask::Kind::kBucket || task.kind == ExchangeTask::Kind::kEndStep;
+    if (is_of_a_step) {
+      recorder_->BeginStep(task.step);
+    } else {
+      recorder_->EndStep();
+    }
+  }
+  absl::Status result = healthy ? work_.Run(task, *current_) : absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  Keep(std::move(result));
+  ++done_;
 }
 
 void ExchangeThread::Keep(absl::Status result) {

@@ -50,9 +50,10 @@ class ExchangeThread {
 
   // `capacity` tasks may be waiting: enough for all buckets and ends of two steps. Times of steps before
   // `first_timed_step` are thrown away. After the work's first error later tasks are dropped and every wait returns
-  // that error. `work` outlives this object.
-  ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work);
-  ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler);
+  // that error. `work` outlives this object, and so does `recorder`, to which the work of steps is recorded (null: to
+  // none).
+  ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work, ThreadRecorder* recorder = nullptr);
+  ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler, ThreadRecorder* recorder = nullptr);
   // Runs what is queued, finishes what is unfinished, then joins.
   ~ExchangeThread();
   ExchangeThread(const ExchangeThread&) = delete;
@@ -75,6 +76,7 @@ class ExchangeThread {
 
  private:
   void Run();
+  void RunTask(const ExchangeTask& task, bool healthy);
 
   // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is left.
   bool Next();
@@ -83,6 +85,7 @@ class ExchangeThread {
   const int64_t first_timed_step_;
   const std::unique_ptr<ExchangeWork> own_work_;  // around a handler
   ExchangeWork& work_;
+  ThreadRecorder* const recorder_;
   PhaseTimes times_;       // the exchange thread's
   PhaseTimes discarded_;   // likewise; of warm-up steps
   PhaseTimes* current_ = &discarded_;  // likewise; those of the last task's step

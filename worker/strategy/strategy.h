@@ -56,6 +56,7 @@ struct WorkerLink {
   Transport* transport = nullptr;      // null where the strategy exchanges nothing
   UpdateRule* update = nullptr;        // for strategies in which workers hold the weights
   PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
+  ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
   // Told each bucket's averaged gradient before it is applied, by strategies in which workers hold the weights, on the
   // step thread. Absent: nobody asks.
   std::function<void(int64_t step, const Bucket& bucket, absl::Span<const float> gradient)> averaged_gradient;

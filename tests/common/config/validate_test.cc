@@ -239,6 +239,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "output.dump_gradients = \"g\": with a parameter server the averaged gradient exists on the servers"},
         Refusal{{"output.dump_gradients=g", "output.dump_gradient_steps=0", "strategy.single={}"},
                 "output.dump_gradient_steps = 0: expected 1 to"},
+        Refusal{{"output.trace_steps=1001"}, "output.trace_steps = 1001: expected 0 to"},
+        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w", "output.trace_steps=3"},
+                "output = {...}: an evaluation trains nothing"},
         Refusal{{"output.dump_gradient_steps=5"}, "output.dump_gradient_steps = 5: only with output.dump_gradients"},
         Refusal{{"evaluation={}", "training.init_weights=w", "strategy.single={}"},
                 "strategy = \"single\": an evaluation exchanges nothing; use \"solo\""},
@@ -251,7 +254,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Resolve, DumpedGradientsAreThoseOfTenStepsUnlessSaid) {
   EXPECT_EQ(Spec({"output.dump_gradients=g"}).output().dump_gradient_steps(), 10);
-  EXPECT_FALSE(Spec({}).has_output());
+  EXPECT_EQ(Spec({}).output().trace_steps(), 3);
+  EXPECT_EQ(Spec({"output.trace_steps=0"}).output().trace_steps(), 0);
+  EXPECT_FALSE(Spec({"evaluation={}"}).has_output());
 }
 
 TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {

@@ -19,7 +19,8 @@ class AllReduceStrategy : public SyncStrategy {
       : link_(link),
         update_(link),
         sum_(std::move(sum)),
-        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), *sum_) {}
+        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), *sum_,
+                  link.exchange_recorder) {}
 
   absl::Status BeginStep(int64_t step) override { return exchange_.status(); }
 

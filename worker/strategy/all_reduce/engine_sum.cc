@@ -51,7 +51,7 @@ class EngineSum : public GradientSum {
 
   absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     if (task.kind != ExchangeTask::Kind::kBucket) return absl::OkStatus();
-    ScopedPhase phase(times, Phase::kExchange);
+    ScopedPhase phase(times, Phase::kExchange, task.bucket);
     failed_ = engine_->AllReduce(0, task.gradient);
     return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
                                           " bucket=", task.bucket));

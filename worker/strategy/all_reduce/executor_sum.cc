@@ -48,7 +48,7 @@ class ExecutorSum : public GradientSum {
       return absl::OkStatus();
     }
     if (codec_->traits().exact) {
-      ScopedPhase phase(times, Phase::kExchange);
+      ScopedPhase phase(times, Phase::kExchange, task.bucket);
       auto* bytes = reinterpret_cast<std::byte*>(task.gradient.data());
       return executor_
           .Start(*schedules_[task.bucket], task.step, task.bucket, ElementType::kFloat32,
@@ -116,7 +116,7 @@ class ExecutorSum : public GradientSum {
     Encoded& encoded = *place;
     const bool summable = codec_->traits().summable_on_wire;
     {
-      ScopedPhase phase(times, Phase::kEncode);
+      ScopedPhase phase(times, Phase::kEncode, task.bucket);
       std::vector<std::byte>& out = encoded.buffers[summable ? 0 : link_.rank];
       const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
       const Bucket& bucket = link_.layout->buckets()[task.bucket];
@@ -124,7 +124,7 @@ class ExecutorSum : public GradientSum {
     }
     encoded.gradient = task.gradient;
     encoded.busy = true;
-    ScopedPhase phase(times, Phase::kExchange);
+    ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (summable) {
       RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
                                                           ElementType::kFloat16, encoded.own));

@@ -66,7 +66,8 @@ class ParameterServerStrategy : public SyncStrategy {
         read_versions_{servers_.NoVersions(), servers_.NoVersions()},
         pulled_versions_(servers_.NoVersions()),
         exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
-                  [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); }) {}
+                  [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); },
+                  link.exchange_recorder) {}
 
   absl::Status BeginStep(int64_t step) override {
     // The arena and the buffers of this parity are free once step - 2 has left them. This comes before the taking, or a
@@ -118,11 +119,11 @@ class ParameterServerStrategy : public SyncStrategy {
     RM_RETURN_IF_ERROR(exchange_.WaitFor(number));
     Clock::duration parked = Clock::duration::zero();
     mailbox_.Take(&front_versions_, &parked);
-    const Clock::duration waited = Clock::now() - begin;
+    const Clock::time_point end = Clock::now();
     const Clock::duration gated =
-        consistency_ == Consistency::SSP ? std::min(parked, waited) : Clock::duration::zero();
-    link_.step_times->Add(Phase::kGate, gated);
-    link_.step_times->Add(Phase::kExposed, waited - gated);
+        consistency_ == Consistency::SSP ? std::min(parked, end - begin) : Clock::duration::zero();
+    link_.step_times->Add(Phase::kGate, begin, begin + gated);
+    link_.step_times->Add(Phase::kExposed, begin + gated, end);
     return absl::OkStatus();
   }
 

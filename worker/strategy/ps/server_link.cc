@@ -65,10 +65,10 @@ absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read
     const int32_t server = (link_.rank + i) % link_.servers;
     absl::Span<const std::byte> payload;
     {
-      ScopedPhase phase(times, Phase::kEncode);
+      ScopedPhase phase(times, Phase::kEncode, task.bucket);
       RM_ASSIGN_OR_RETURN(payload, EncodePart(task, server, parts_[server][task.bucket]));
     }
-    ScopedPhase phase(times, Phase::kExchange);
+    ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (is_answered_) RM_RETURN_IF_ERROR(PostWeights(server, {MessageKind::kWeights, 0, task.bucket, task.step}, weights));
     Tag tag{MessageKind::kPush, 0, task.bucket, task.step};
     tag.note = read[server][task.bucket];

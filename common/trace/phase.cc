@@ -1,4 +1,4 @@
-#include "common/trace/trace.h"
+#include "common/trace/phase.h"
 
 namespace ringmaster {
 
