@@ -36,6 +36,11 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
   }
   std::vector<std::string> values;
   for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      const Message& element = message.GetReflection()->GetRepeatedMessage(message, &field, i);
+      values.push_back(absl::StrCat("{", element.ShortDebugString(), "}"));
+      continue;
+    }
     google::protobuf::TextFormat::PrintFieldValueToString(message, &field, i, &text);
     values.push_back(text);
   }

@@ -1,5 +1,9 @@
 #include "common/config/describe.h"
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
 namespace ringmaster {
 
 absl::string_view StrategyName(const StrategySpec& strategy) {
@@ -37,6 +41,14 @@ bool UpdatesOnArrival(const StrategySpec& strategy) {
   return strategy.has_parameter_server() &&
          (strategy.parameter_server().consistency() == ParameterServerSpec::SSP ||
           strategy.parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS);
+}
+
+std::optional<NodeAddress> ReadNodeName(absl::string_view text) {
+  NodeAddress node;
+  node.is_server = absl::ConsumePrefix(&text, "server/");
+  if (!node.is_server && !absl::ConsumePrefix(&text, "worker/")) return std::nullopt;
+  if (!absl::SimpleAtoi(text, &node.index) || absl::StrCat(node.index) != text || node.index < 0) return std::nullopt;
+  return node;
 }
 
 bool HasDropout(absl::string_view model_name) {

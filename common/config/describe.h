@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_CONFIG_DESCRIBE_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
@@ -25,6 +26,14 @@ int32_t ProcessCount(const RunSpec& resolved);
 
 // Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are not in step.
 bool UpdatesOnArrival(const StrategySpec& strategy);
+
+// "worker/2" or "server/0", apart.
+struct NodeAddress {
+  bool is_server = false;
+  int32_t index = 0;
+};
+// Absent: `text` is no such name.
+std::optional<NodeAddress> ReadNodeName(absl::string_view text);
 
 // Whether the model takes model.dropout.
 bool HasDropout(absl::string_view model_name);

@@ -150,6 +150,21 @@ class FirstMessage : public google::protobuf::io::ErrorCollector {
   std::string text;
 };
 
+// The elements of a list of messages: {...}, or [{...}, {...}].
+absl::Status SetMessages(const FieldDescriptor& field, const std::string& text, Message* message) {
+  message->GetReflection()->ClearField(message, &field);
+  if (text == "[]") return absl::OkStatus();
+  if (text.empty() || (text.front() != '{' && text.front() != '[')) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", field.name(), "\" is a list whose elements have fields of their "
+                                                   "own; set it as {...} or [{...}, {...}]"));
+  }
+  FirstMessage errors;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (parser.MergeFromString(absl::StrCat(field.name(), ": ", text), message)) return absl::OkStatus();
+  return absl::InvalidArgumentError(errors.text);
+}
+
 absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, Message* message) {
   if (text.size() < 2 || text.front() != '{' || text.back() != '}') {
     return absl::InvalidArgumentError(
@@ -164,6 +179,8 @@ absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, M
 }
 
 absl::Status SetLast(const FieldDescriptor& field, const std::string& text, Message* message) {
+  const bool is_message = field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+  if (field.is_repeated() && is_message) return SetMessages(field, text, message);
   if (field.is_repeated()) {
     message->GetReflection()->ClearField(message, &field);
     for (absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
@@ -171,7 +188,7 @@ absl::Status SetLast(const FieldDescriptor& field, const std::string& text, Mess
     }
     return absl::OkStatus();
   }
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) return SetMessage(field, text, message);
+  if (is_message) return SetMessage(field, text, message);
   return SetScalar(field, text, message);
 }
 
@@ -185,6 +202,10 @@ absl::Status SetPath(absl::string_view path, const std::string& value, Message* 
     absl::StrAppend(&prefix, prefix.empty() ? "" : ".", names[i]);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
       return absl::InvalidArgumentError(absl::StrCat("\"", prefix, "\" is a value and has no fields"));
+    }
+    if (field->is_repeated()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", prefix, "\" is a list; set all of it, with \"", prefix, "=[{...}, {...}]\""));
     }
     message = message->GetReflection()->MutableMessage(message, field);
   }

@@ -128,6 +128,8 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   RM_DEFAULT(training, deterministic_bits, 20);
   RM_DEFAULT(training, report_weights, false);
   RM_DEFAULT_NAME(training, kernels, "auto");
+  // Backward computes two products for each of forward's.
+  if (training->has_emulated_compute()) RM_DEFAULT(training->mutable_emulated_compute(), backward_share, 2.0 / 3);
   return absl::OkStatus();
 }
 
@@ -152,12 +154,29 @@ void ResolveCodec(CodecSpec* codec) {
   RM_DEFAULT(codec, error_feedback, sparse || codec->name() == "onebit");
 }
 
+void ResolveNetwork(NetworkSpec* network) {
+  RM_DEFAULT(network, latency_ms, 0.0);
+  RM_DEFAULT(network, jitter_ms, 0.0);
+  RM_DEFAULT(network, seed, 1);
+  // What a node or link does not say is as everywhere.
+  for (NodeNetworkSpec& node : *network->mutable_nodes()) {
+    if (!network->has_megabits_per_second()) continue;
+    RM_DEFAULT(&node, egress_megabits_per_second, network->megabits_per_second());
+    RM_DEFAULT(&node, ingress_megabits_per_second, network->megabits_per_second());
+  }
+  for (LinkSpec& link : *network->mutable_links()) {
+    RM_DEFAULT(&link, latency_ms, network->latency_ms());
+    RM_DEFAULT(&link, jitter_ms, network->jitter_ms());
+  }
+}
+
 void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
   RM_DEFAULT_NAME(transport, name, launch == THREADS ? "inproc" : "grpc");
   RM_DEFAULT(transport, segment_bytes, 1 << 20);
   RM_DEFAULT_NAME(transport, listen_address, "127.0.0.1");
   RM_DEFAULT_NAME(transport, wait, "sleep");
   RM_DEFAULT(transport, allow_remote, false);
+  if (transport->has_network()) ResolveNetwork(transport->mutable_network());
 }
 
 // Three steps show how they follow one another, and a record stays small.

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "common/config/describe.h"
 #include "common/config/problems.h"
+#include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
 
 namespace ringmaster {
@@ -299,7 +300,8 @@ void CheckWait(const TransportSpec& transport, Problems* problems) {
   }
 }
 
-void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+// Whether this host alone reaches its address.
+bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const TransportSpec& transport = spec.transport();
   problems->Known("transport.name", "transport", transport.name(), known.transports);
   const bool threads = spec.strategy().launch() == THREADS;
@@ -321,13 +323,14 @@ void CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   const bool is_v6 = !is_v4 && inet_pton(AF_INET6, address.c_str(), &v6) == 1;
   if (!is_v4 && !is_v6) {
     problems->AddName("transport.listen_address", address, "expected a numeric address, for example 127.0.0.1");
-    return;
+    return false;
   }
   const bool loopback = is_v4 ? ntohl(v4.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&v6);
   if (!loopback && !transport.allow_remote()) {
     problems->AddName("transport.listen_address", address,
                       "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");
   }
+  return loopback;
 }
 
 void CheckOutput(const RunSpec& spec, Problems* problems) {
@@ -383,7 +386,8 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckTraining(resolved, known, &problems);
   CheckStrategy(resolved, known, &problems);
   CheckCodec(resolved, known, &problems);
-  CheckTransport(resolved, known, &problems);
+  const bool is_loopback = CheckTransport(resolved, known, &problems);
+  CheckEmulation(resolved, known, is_loopback, &problems);
   CheckOutput(resolved, &problems);
   CheckEvaluation(resolved, &problems);
   CheckLimits(resolved.limits(), &problems);

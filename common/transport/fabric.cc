@@ -1,13 +1,17 @@
 #include "common/transport/fabric.h"
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
 #include "common/transport/auto_fabric.h"
 #include "common/transport/grpc/grpc_fabric.h"
 #include "common/transport/inproc/inproc_fabric.h"
+#include "common/transport/shaped/shaped_fabric.h"
 #include "common/transport/shm/shm_fabric.h"
 #include "common/transport/tcp/tcp_fabric.h"
 
@@ -63,7 +67,9 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& option
     if (options.name != entry.info.name) continue;
     const absl::Status status = CheckOptions(options);
     if (!status.ok()) return status;
-    return entry.create(options);
+    if (!options.network.has_value()) return entry.create(options);
+    RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, entry.create(options));
+    return CreateShapedFabric(std::move(fabric), *options.network);
   }
   const std::string names = absl::StrJoin(
       Transports(), ", ", [](std::string* out, const TransportInfo& info) { absl::StrAppend(out, info.name); });

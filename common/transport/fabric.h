@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/tensor/tensor.h"
+#include "common/transport/network_shape.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
@@ -23,6 +25,7 @@ struct FabricOptions {
   int64_t segment_bytes = 1 << 20;          // largest payload of a frame, a multiple of 4; the same in all processes
   std::string wait = "sleep";               // or "spin": waits look for a while before they sleep
   int64_t early_bytes_limit = 256 << 20;    // kept for receives not yet posted
+  std::optional<NetworkShape> network;      // absent: as fast as the wire is
 };
 
 // One process of the run as its peers see it.

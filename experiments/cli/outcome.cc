@@ -4,18 +4,34 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/config/network_text.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/compare/summary.h"
 #include "experiments/compare/table.h"
 #include "experiments/store/json.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
 
 bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
+
+// What of a run's surroundings was made up, as lines that end with a newline; arms that are compared have it in common.
+std::string EmulationText(const RunSpec& spec) {
+  std::string text;
+  const std::string network = NetworkText(spec.transport());
+  const std::string compute = ComputeText(spec.training());
+  if (!network.empty()) absl::StrAppend(&text, "network: shaped, ", network, "\n");
+  if (!compute.empty()) absl::StrAppend(&text, "compute: ", compute, "\n");
+  if (spec.training().has_emulated_compute()) {
+    absl::StrAppend(&text, "nothing was learned: loss and accuracy have no figures\n");
+  }
+  return text.empty() ? text : "\n" + text;
+}
 
 }  // namespace
 
@@ -38,7 +54,8 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
 void Outcome::Print(bool json) const {
   if (!json) {
     if (any_ok()) {
-      std::printf("\n%s", RenderTable(summaries_, TerminalWidth()).c_str());
+      std::printf("\n%s%s", RenderTable(summaries_, TerminalWidth()).c_str(),
+                  EmulationText(records_.front().spec()).c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());

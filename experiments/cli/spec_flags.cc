@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
+#include "common/config/network_text.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
@@ -38,6 +39,10 @@ constexpr Flag kFlags[] = {
     {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
     {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
     {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
+    {"--network", "RATE,LATENCY", "transport.network",
+     "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one being jitter; none"},
+    {"--emulate", "MS", "training.emulated_compute.milliseconds",
+     "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
     {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
     {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},
@@ -129,6 +134,10 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (field == "seed") {
       RM_RETURN_IF_ERROR(set("training.seed"));
       RM_RETURN_IF_ERROR(set("data.seed"));
+      continue;
+    }
+    if (field == "transport.network") {
+      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()), option->get_name()));
       continue;
     }
     // How long to train, said by a flag, replaces what the file says.

@@ -20,6 +20,7 @@
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "common/transport/traced.h"
+#include "experiments/launch/network.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/process_conductor.h"
 #include "experiments/launch/turns.h"
@@ -29,6 +30,7 @@
 #include "worker/loop/evaluation_run.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/training_loop.h"
+#include "worker/model/emulated.h"
 #include "worker/model/model.h"
 
 namespace ringmaster {
@@ -117,6 +119,7 @@ class Node {
     fabric.token = options_.token;
     fabric.segment_bytes = spec_.transport().segment_bytes();
     fabric.wait = spec_.transport().wait();
+    fabric.network = NetworkOf(spec_);
     if (!options_.turns.empty()) {
       RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(options_.turns));
     }
@@ -192,9 +195,16 @@ class Node {
     RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
     ModelOptions model_options;
     model_options.shape = dataset_.train.shape;
-    model_options.max_batch = LargestBatch(spec_, dataset_.train.shape);
+    const bool emulated = spec_.training().has_emulated_compute();
+    model_options.max_batch = emulated ? 1 : LargestBatch(spec_, dataset_.train.shape);
     model_options.bucket_bytes = spec_.training().bucket_bytes();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
+    if (emulated) {
+      const EmulatedComputeSpec& compute = spec_.training().emulated_compute();
+      const absl::Duration both = absl::Milliseconds(compute.milliseconds());
+      const absl::Duration backward = both * compute.backward_share();
+      worker.model = CreateEmulatedModel(std::move(worker.model), {both - backward, backward}, *worker.kernels);
+    }
     const NodeId self{Role::kWorker, rank};
     Transport* transport = &fabric_->transport(self);
     if (traced_.count() > 0) {
@@ -309,9 +319,10 @@ class Node {
 }  // namespace
 
 uint64_t SpecFingerprint(const RunSpec& spec) {
-  // What a run leaves behind may lie elsewhere on another rank's machine.
+  // What a run leaves behind may lie elsewhere on another rank's machine, which has an address of its own.
   RunSpec outcome = spec;
   outcome.clear_output();
+  outcome.mutable_transport()->clear_listen_address();
   // Deterministic within one program version; map fields are not used in a RunSpec.
   return Fingerprint64(outcome.SerializeAsString());
 }

@@ -112,6 +112,9 @@ void Change(Message* message, const FieldDescriptor& field) {
       return reflection->SetBool(message, &field, !reflection->GetBool(*message, &field));
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection->SetString(message, &field, reflection->GetString(*message, &field) + "x");
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      reflection->AddMessage(message, &field);
+      return;
     default:
       ADD_FAILURE() << field.full_name() << " has a type this test does not know";
   }
@@ -125,7 +128,7 @@ void FindFields(const google::protobuf::Descriptor& type, const FieldPath& prefi
     if (prefix.empty() && kMayDiffer->count(field->name()) > 0) continue;
     FieldPath path = prefix;
     path.push_back(field);
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field->is_repeated()) {
       FindFields(*field->message_type(), path, paths);
     } else {
       paths->push_back(path);

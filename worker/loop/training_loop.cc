@@ -51,6 +51,7 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       accumulate_(training_.accumulate()),
       global_batch_(GlobalBatch(*setup.spec)),
       gradient_scale_(1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()))),
+      slowdown_(training_, setup.rank, [conductor = setup.conductor] { return conductor->status(); }),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
       weights_(*setup.initial_weights),
@@ -135,7 +136,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   report->mutable_step_ms()->Reserve(reported_steps);
   report->mutable_step_loss()->Reserve(reported_steps);
   RM_RETURN_IF_ERROR(setup_.conductor->Barrier("start"));
-  const int64_t every = is_solo() ? 0 : training_.evaluate_every_samples();
+  const int64_t every = is_scored() ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
@@ -168,12 +169,12 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
     drain_ms_ = MillisecondsSince(mark);
     training_ms_ += drain_ms_;
-    if (!is_solo()) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
+    if (is_scored()) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
     mark = Clock::now();
   }
   RM_RETURN_IF_ERROR(FinishOutputs());
-  if (!is_solo()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
+  if (is_scored()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
   return FillReport(report);
 }
 
@@ -228,13 +229,20 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
   {
     Enter("forward");
     ScopedPhase phase(step_times_, Phase::kForward);
+    if (micro_batch.share == 0 && micro_batch.index == 0) RM_RETURN_IF_ERROR(slowdown_.Delay(step));
+    slowdown_.Begin();
     RM_RETURN_IF_ERROR(setup_.model->Forward(batch_, weights));
+    RM_RETURN_IF_ERROR(slowdown_.Stretch());
   }
   Enter("backward");
   backward_since_ = Clock::now();
-  RM_RETURN_IF_ERROR(setup_.model->Backward(
-      weights, stager_->gradients(SlotOf(step, micro_batch)),
-      [this, step, &micro_batch](const Bucket& bucket) { return BucketDone(step, micro_batch, bucket); }));
+  slowdown_.Begin();
+  RM_RETURN_IF_ERROR(setup_.model->Backward(weights, stager_->gradients(SlotOf(step, micro_batch)),
+                                            [this, step, &micro_batch](const Bucket& bucket) {
+                                              const absl::Status done = BucketDone(step, micro_batch, bucket);
+                                              slowdown_.Begin();
+                                              return done;
+                                            }));
   RM_ASSIGN_OR_RETURN(BatchScore score, setup_.model->Score());
   CountBackward(-1);
   const double loss = score.loss_sum / static_cast<double>(score.count);
@@ -278,6 +286,11 @@ absl::Status TrainingLoop::Collect(int64_t step, const MicroBatch& micro_batch, 
   {
     ScopedPhase phase(step_times_, Phase::kDownload, bucket.id);
     RM_ASSIGN_OR_RETURN(*gradient, stager_->Fetch(SlotOf(step, micro_batch), bucket));
+  }
+  if (slowdown_.factor() != 1) {
+    // A device has computed the bucket only now.
+    ScopedPhase phase(step_times_, Phase::kBackward, bucket.id);
+    RM_RETURN_IF_ERROR(slowdown_.Stretch());
   }
   const auto add_to = [&](int32_t share) {
     ScopedPhase phase(step_times_, Phase::kUpdate, bucket.id);

@@ -24,6 +24,7 @@
 #include "worker/loop/conductor.h"
 #include "worker/loop/evaluate.h"
 #include "worker/loop/run_outputs.h"
+#include "worker/loop/slowdown.h"
 #include "worker/loop/stager.h"
 #include "worker/model/model.h"
 #include "worker/strategy/strategy.h"
@@ -118,6 +119,8 @@ class TrainingLoop {
     setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
   }
   bool is_solo() const { return setup_.spec->strategy().has_solo(); }
+  // Replicas that exchange nothing, and weights that nothing has moved, have no accuracy worth a figure.
+  bool is_scored() const { return !is_solo() && !training_.has_emulated_compute(); }
 
   const WorkerSetup setup_;
   const TrainingSpec& training_;
@@ -125,6 +128,7 @@ class TrainingLoop {
   const int32_t accumulate_;      // A
   const int64_t global_batch_;
   const float gradient_scale_;    // 1/(N*A); 1/A for solo
+  Slowdown slowdown_;
   Loader loader_;                            // used by batches_ alone
   WeightStore weights_;
   std::unique_ptr<UpdateRule> update_;

@@ -2,9 +2,35 @@
 
 #include <thread>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
+namespace {
+
+constexpr char kShaped[] = "shaped_";
+
+}  // namespace
+
+std::vector<std::string> TransportsUnderTest() {
+  std::vector<std::string> names;
+  for (const TransportInfo& info : Transports()) names.push_back(info.name);
+  for (const char* name : {"grpc", "shm", "tcp"}) names.push_back(absl::StrCat(kShaped, name));
+  return names;
+}
+
+void SetTransport(const std::string& name, FabricOptions* options) {
+  absl::string_view below = name;
+  if (absl::ConsumePrefix(&below, kShaped)) {
+    NetworkShape shape;
+    shape.rate = 4e9;
+    shape.latency = absl::Microseconds(20);
+    shape.jitter = absl::Microseconds(30);
+    options->network = shape;
+  }
+  options->name = std::string(below);
+}
 
 absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector<int>& workers_by_process) {
   FabricGroup group;

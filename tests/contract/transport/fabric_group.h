@@ -20,6 +20,13 @@ inline absl::Time Soon() { return absl::Now() + absl::Seconds(60); }
 inline Tag TestTag(int64_t step, int32_t bucket = 0) { return {MessageKind::kTest, 0, bucket, step}; }
 inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
 
+// Every transport of the registry, and each that joins processes under a shaped network too, as "shaped_tcp".
+std::vector<std::string> TransportsUnderTest();
+
+// Sets what one of these names means. The shaped network is faster than the wire most of the time, with some latency and
+// jitter: messages overtake each other.
+void SetTransport(const std::string& name, FabricOptions* options);
+
 // Workers on fabrics of one kind in this process, each fabric playing a process of its own (inproc: all in one), joined
 // by real sockets on loopback ports that the system chooses.
 struct FabricGroup {

@@ -23,7 +23,7 @@ using Bytes = std::vector<std::byte>;
 
 FabricOptions OptionsOf(const std::string& name) {
   FabricOptions options;
-  options.name = name;
+  SetTransport(name, &options);
   options.token = "of this test";
   return options;
 }

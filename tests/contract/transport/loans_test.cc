@@ -16,7 +16,7 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
  protected:
   FabricGroup Join() {
     FabricOptions options;
-    options.name = GetParam();
+    SetTransport(GetParam(), &options);
     absl::StatusOr<FabricGroup> group = JoinFabrics(options, {1, 1});
     EXPECT_TRUE(group.ok()) << group.status();
     return *std::move(group);
@@ -121,13 +121,7 @@ TEST_P(LoansOverEveryFabric, LentMemoryOfAnotherSizeThanIsExpectedFailsTheReceiv
   EXPECT_FALSE(returned);
 }
 
-std::vector<std::string> Names() {
-  std::vector<std::string> names;
-  for (const TransportInfo& info : Transports()) names.push_back(info.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, LoansOverEveryFabric, testing::ValuesIn(Names()),
+INSTANTIATE_TEST_SUITE_P(All, LoansOverEveryFabric, testing::ValuesIn(TransportsUnderTest()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -31,7 +31,7 @@ class EveryFabric : public testing::TestWithParam<std::string> {
  protected:
   FabricOptions Options() const {
     FabricOptions options;
-    options.name = GetParam();
+    SetTransport(GetParam(), &options);
     options.token = "of this test";
     options.segment_bytes = kSegmentBytes;
     return options;
@@ -469,13 +469,7 @@ TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
   for (const OpId op : sends) ASSERT_OK(group.worker(0).Wait(op, Soon()));
 }
 
-std::vector<std::string> Names() {
-  std::vector<std::string> names;
-  for (const TransportInfo& info : Transports()) names.push_back(info.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, EveryFabric, testing::ValuesIn(Names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, EveryFabric, testing::ValuesIn(TransportsUnderTest()), [](const auto& info) { return info.param; });
 
 TEST(CreateFabric, UnknownNameAndSenselessSegmentAreRefusedByName) {
   FabricOptions options;

@@ -70,7 +70,7 @@ class Processes : public testing::TestWithParam<std::string> {
 
   absl::Status Live(int32_t rank, Pipe* to_peer, Pipe* from_peer, const Scenario& scenario) {
     FabricOptions options;
-    options.name = GetParam();
+    SetTransport(GetParam(), &options);
     options.token = "of this test";
     RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateFabric(options));
     to_peer->Put(fabric->endpoint());
@@ -198,7 +198,7 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
   EXPECT_EQ(EntriesOf("/dev/shm"), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Processes, testing::Values("auto", "shm", "tcp"),
+INSTANTIATE_TEST_SUITE_P(All, Processes, testing::Values("auto", "shm", "tcp", "shaped_shm", "shaped_tcp"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

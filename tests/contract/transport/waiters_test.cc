@@ -16,7 +16,7 @@ class Waiters : public testing::TestWithParam<std::string> {
  protected:
   FabricGroup Join(const std::string& wait, const std::vector<int>& workers_by_process) {
     FabricOptions options;
-    options.name = GetParam();
+    SetTransport(GetParam(), &options);
     options.token = "of this test";
     options.wait = wait;
     absl::StatusOr<FabricGroup> group = JoinFabrics(options, workers_by_process);
@@ -91,13 +91,7 @@ TEST_P(Waiters, ManyThreadsOfAProcessWaitAtOnceAndEachGetsItsOwn) {
   }
 }
 
-std::vector<std::string> Names() {
-  std::vector<std::string> names;
-  for (const TransportInfo& info : Transports()) names.push_back(info.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, Waiters, testing::ValuesIn(Names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Waiters, testing::ValuesIn(TransportsUnderTest()), [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace ringmaster

@@ -23,7 +23,7 @@ TEST(Presets, AskAQuestionAndPlanCellsThatDiffer) {
     EXPECT_GE(plan->seeds.size(), 5u) << path << ": an interval needs trials";
     ++presets;
   }
-  EXPECT_EQ(presets, 7);
+  EXPECT_EQ(presets, 8);
 }
 
 }  // namespace

@@ -1,0 +1,126 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_
+#define RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/transport/fabric.h"
+#include "common/transport/network_shape.h"
+#include "common/transport/transport.h"
+
+namespace ringmaster {
+
+// Nanoseconds of the clock that all processes of a host share (CLOCK_MONOTONIC).
+using Nanoseconds = int64_t;
+inline constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
+Nanoseconds MonotonicNow();
+
+// The rates and delays of a network between so many processes.
+struct NetworkPlan {
+  struct Delay {
+    double rate = kUnlimitedRate;  // bytes a nanosecond
+    Nanoseconds latency = 0;
+    Nanoseconds jitter = 0;
+  };
+  std::vector<double> egress;    // by process, bytes a nanosecond
+  std::vector<double> ingress;
+  std::vector<Delay> links;      // by sender * processes + receiver
+  uint64_t seed = 1;
+
+  int32_t processes() const { return static_cast<int32_t>(egress.size()); }
+  const Delay& link(int32_t from, int32_t to) const { return links[int64_t{from} * processes() + to]; }
+};
+
+// What `shape` means for these processes. InvalidArgument: it names a node that lives nowhere.
+absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<ProcessAddress>& processes);
+
+// A network of cards, reckoned as a fluid: the messages from one process to another form a flow, one behind the other as
+// on a connection, and all flows share the cards they cross max-min fairly (no flow could be faster without a slower one
+// losing), as many TCP connections do. A message has left when its last byte is through its sender's card, its receiver's
+// and the link, which it crosses at one speed; it arrives its latency and jitter later, not before the one before it. So
+// a lone message takes bytes / rate + latency, and N at once to one receiver take N times as long, whoever sends them.
+//
+// The state lies in memory that processes share, which is all zero in the beginning; this object is a process's view of
+// it. Pure otherwise: no clock, no threads, no locks; one caller at a time among all views. Source of the model: max-min
+// fairness, Bertsekas and Gallager, Data Networks, section 6.5.2; as in SimGrid.
+class FlowNetwork {
+ public:
+  struct Message {
+    uint64_t key = 0;   // of the run's messages, by MessageKey
+    NodeId from;
+    NodeId to;
+    int64_t bytes = 0;
+  };
+  struct Notice {
+    Message message;
+    Nanoseconds time = 0;
+    bool has_left = false;  // else it arrives at `time`, which may be yet to come
+  };
+
+  // Bytes of state for so many processes.
+  static int64_t StateBytes(int32_t processes);
+
+  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's.
+  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state);
+
+  // A message enters at `now`, or, where the network has been advanced beyond, then. ResourceExhausted: too many are
+  // under way.
+  absl::Status Start(int32_t from, int32_t to, const Message& message, Nanoseconds now);
+
+  // Lets time pass. A time that is over already changes nothing.
+  void Advance(Nanoseconds now);
+
+  // What has become of messages from and to this process since the last call, in the order in which they left.
+  void TakeNotices(int32_t process, absl::FunctionRef<void(const Notice&)> take);
+
+  // A process's intention not to look before `until`, which it has taken from NextNotice.
+  void SleepUntil(int32_t process, Nanoseconds until);
+
+  // When this process will have a notice to take whose time has come, if nothing enters before; kNever when nothing is
+  // under way from or to it. Never later than it turns out.
+  Nanoseconds NextNotice(int32_t process);
+
+  // Names those who mean to sleep beyond their next notice, which something that happened since has brought forward.
+  // They are taken to be about to look, and are not named again before the next SleepUntil.
+  void TakeOversleepers(absl::FunctionRef<void(int32_t process)> take);
+
+ private:
+  struct Slot;
+  struct Flow;
+  struct Card;
+  struct Header;
+
+  void LetPass(Nanoseconds until);
+  void FinishHead(int64_t flow_index);
+  void ShareCards();
+  Nanoseconds HeadLeaves(const Flow& flow) const;
+  void PutNotice(int32_t process, int32_t slot, bool has_left);
+  void FindNextNotices();
+  double JitterShare(uint64_t key) const;
+
+  const NetworkPlan plan_;
+  Header* header_;
+  Card* cards_;      // [processes]
+  Flow* flows_;      // [processes^2]
+  int32_t* active_;  // [processes^2]: indices of flows with messages; the first header_->active_count count
+  Slot* slots_;      // [kSlots + 1]: 0 is none
+  // Scratch: what is left of each card while rates are shared out, and NextNotices' answer.
+  std::vector<double> egress_left_;
+  std::vector<double> ingress_left_;
+  std::vector<int32_t> egress_flows_;
+  std::vector<int32_t> ingress_flows_;
+  std::vector<Nanoseconds> next_notices_;
+};
+
+// Names a message in a run, the same in every process.
+uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_

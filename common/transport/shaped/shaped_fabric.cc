@@ -1,0 +1,111 @@
+#include "common/transport/shaped/shaped_fabric.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/transport/shaped/flow_network.h"
+#include "common/transport/shaped/network_card.h"
+#include "common/transport/shaped/shaped_transport.h"
+#include "common/transport/shm/segment.h"
+
+namespace ringmaster {
+namespace {
+
+// No bucket: names the message that says where the network's memory is.
+constexpr int32_t kMeetingBucket = -1;
+
+Tag MeetingTag() { return {MessageKind::kDrain, 0, kMeetingBucket, 0}; }
+
+class ShapedFabric : public Fabric, private NetworkEntrance {
+ public:
+  ShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape) : shape_(shape), below_(std::move(below)) {}
+  // Notices go through the transports below: they end first.
+  ~ShapedFabric() override { card_.reset(); }
+
+  std::string endpoint() const override { return below_->endpoint(); }
+  std::string name() const override { return below_->name(); }
+  int64_t HeaderBytes(int64_t payload_bytes) const override { return below_->HeaderBytes(payload_bytes); }
+  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override { return below_->AllocateExchange(size_bytes); }
+  void Abort(const absl::Status& why) override { below_->Abort(why); }
+
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+    RM_RETURN_IF_ERROR(below_->Connect(processes, self, deadline));
+    RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, processes));
+    for (int32_t process = 0; process < plan.processes(); ++process) {
+      for (const NodeId& node : processes[process].nodes) process_of_[node] = process;
+    }
+    self_ = self;
+    for (const NodeId& node : processes[self].nodes) {
+      nodes_[node] = std::make_unique<ShapedTransport>(below_->transport(node), static_cast<NetworkEntrance&>(*this));
+    }
+    absl::StatusOr<Segment> segment = self == 0 ? ShareMemory(processes, deadline) : FindMemory(processes, deadline);
+    RM_RETURN_IF_ERROR(Annotate(segment.status(), "shaped network"));
+    card_ = std::make_unique<NetworkCard>(plan, self, *std::move(segment), [this](const FlowNetwork::Notice& notice) {
+      nodes_.at(notice.has_left ? notice.message.from : notice.message.to)->Tell(notice);
+    });
+    return absl::OkStatus();
+  }
+
+  Transport& transport(NodeId node) override {
+    const auto found = nodes_.find(node);
+    RM_CHECK(found != nodes_.end());
+    return *found->second;
+  }
+
+ private:
+  bool Crosses(NodeId peer) const override {
+    const auto found = process_of_.find(peer);
+    return found != process_of_.end() && found->second != self_;
+  }
+
+  absl::Status Start(const FlowNetwork::Message& message, Nanoseconds now) override {
+    return card_->Start(process_of_.at(message.to), message, now);
+  }
+
+  // The first process makes the network's memory and says to the others where it is.
+  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes, absl::Time deadline) {
+    const int64_t bytes = NetworkCard::SegmentBytes(static_cast<int32_t>(processes.size()));
+    RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-network", bytes));
+    NetworkCard::Initialize(segment);
+    Segment::Name name = segment.name();
+    Transport& transport = below_->transport(processes[0].nodes[0]);
+    const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&name), sizeof(name));
+    for (size_t process = 1; process < processes.size(); ++process) {
+      RM_ASSIGN_OR_RETURN(const OpId op, transport.StartSend(processes[process].nodes[0], MeetingTag(), payload));
+      RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
+    }
+    return segment;
+  }
+
+  absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes, absl::Time deadline) {
+    Segment::Name name;
+    Transport& transport = below_->transport(processes[self_].nodes[0]);
+    const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&name), sizeof(name));
+    RM_ASSIGN_OR_RETURN(const OpId op,
+                        transport.Post(processes[0].nodes[0], MeetingTag(), out, ReceiveMode::kStore));
+    RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
+    return Segment::Open(name, /*writable=*/true);
+  }
+
+  const NetworkShape shape_;
+  // Constant after Connect.
+  int32_t self_ = -1;
+  absl::flat_hash_map<NodeId, int32_t> process_of_;
+  std::unique_ptr<Fabric> below_;
+  absl::flat_hash_map<NodeId, std::unique_ptr<ShapedTransport>> nodes_;
+  std::unique_ptr<NetworkCard> card_;
+};
+
+}  // namespace
+
+std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape) {
+  return std::make_unique<ShapedFabric>(std::move(below), shape);
+}
+
+}  // namespace ringmaster

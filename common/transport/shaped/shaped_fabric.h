@@ -1,0 +1,18 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SHAPED_SHAPED_FABRIC_H_
+#define RINGMASTER_COMMON_TRANSPORT_SHAPED_SHAPED_FABRIC_H_
+
+#include <memory>
+
+#include "common/transport/fabric.h"
+#include "common/transport/network_shape.h"
+
+namespace ringmaster {
+
+// `below`, with messages between its processes taking the time that a network of this shape gives them. All processes
+// must live on one host: Connect is Unavailable where they do not, and InvalidArgument where the shape names a node that
+// lives nowhere. Bytes, headers and names are those of `below`.
+std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SHAPED_SHAPED_FABRIC_H_
