@@ -19,8 +19,8 @@
 #include "common/transport/fabric.h"
 #include "experiments/bench/bench_pattern.h"
 #include "experiments/bench/bench_sizes.h"
-#include "experiments/bench/bench_statistics.h"
 #include "experiments/bench/bench_turns.h"
+#include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "experiments/bench/bench_codec.h"
-#include "experiments/bench/bench_statistics.h"
+#include "experiments/statistics/statistics.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {

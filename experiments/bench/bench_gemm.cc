@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "experiments/bench/bench_statistics.h"
+#include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
 namespace {

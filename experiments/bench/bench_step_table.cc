@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "experiments/bench/bench_statistics.h"
 #include "experiments/compare/summary.h"
+#include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "experiments/bench/bench_sizes.h"
-#include "experiments/bench/bench_statistics.h"
+#include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
 namespace {

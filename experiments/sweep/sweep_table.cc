@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "experiments/bench/bench_statistics.h"
 #include "experiments/compare/columns.h"
+#include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
 namespace {

@@ -1,4 +1,4 @@
-#include "experiments/bench/bench_statistics.h"
+#include "experiments/statistics/statistics.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_EXPERIMENTS_BENCH_BENCH_STATISTICS_H_
-#define RINGMASTER_EXPERIMENTS_BENCH_BENCH_STATISTICS_H_
+#ifndef RINGMASTER_EXPERIMENTS_STATISTICS_STATISTICS_H_
+#define RINGMASTER_EXPERIMENTS_STATISTICS_STATISTICS_H_
 
 #include <cstddef>
 #include <vector>
@@ -32,4 +32,4 @@ MedianInterval PairedRatio(const std::vector<double>& ours, const std::vector<do
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_EXPERIMENTS_BENCH_BENCH_STATISTICS_H_
+#endif  // RINGMASTER_EXPERIMENTS_STATISTICS_STATISTICS_H_
