@@ -2,9 +2,12 @@
 
 #include <sqlite3.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -51,11 +54,31 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   sqlite3* handle = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
-  std::unique_ptr<Database> database(new Database(path, handle));
+  std::unique_ptr<Database> database(new Database(path, handle, true));
   if (code != SQLITE_OK) return database->Error(code, "open");
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kLockWaitMs);
   // Opening reads nothing yet; this does, before anything is written.
+  RM_RETURN_IF_ERROR(database->Query("SELECT count(*) FROM sqlite_master").status());
+  return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return absl::NotFoundError(absl::StrCat("no file ", path));
+  // With a log beside it somebody writes, or was killed: SQLite then reads both. Without, it is told that nobody does, or it
+  // would create the log's files.
+  const auto log_size = std::filesystem::file_size(path + "-wal", error);
+  const bool has_log = !error && log_size > 0;
+  const std::string uri = absl::StrCat(
+      "file:", absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}), has_log ? "" : "?immutable=1");
+  sqlite3* handle = nullptr;
+  const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
+  const int code = sqlite3_open_v2(uri.c_str(), &handle, flags, nullptr);
+  std::unique_ptr<Database> database(new Database(path, handle, false));
+  if (code != SQLITE_OK) return database->Error(code, "open");
+  sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, kLockWaitMs);
   RM_RETURN_IF_ERROR(database->Query("SELECT count(*) FROM sqlite_master").status());
   return database;
 }
@@ -68,13 +91,14 @@ absl::Status Database::Error(int code, absl::string_view tried) const {
   switch (code & 0xff) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-      return absl::InvalidArgumentError(absl::StrCat(text, "; it is left as it is, name another folder with --out"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(text, "; it is left as it is", writes_ ? ", name another folder with --out" : ""));
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return absl::InvalidArgumentError(
-          absl::StrCat(text, "; expected a folder in which files can be written, name one with --out"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          text, writes_ ? "; expected a folder in which files can be written, name one with --out" : "; expected a file that can be read"));
     case SQLITE_CONSTRAINT: return absl::AlreadyExistsError(text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

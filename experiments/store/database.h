@@ -32,6 +32,10 @@ class Database {
   // Opens `path`, creating an empty database where there is none; a file that is no database is left untouched. Waits
   // up to five seconds for other processes' locks, here and in every later call.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
+
+  // Opens the database at `path` to read it: the file stays as it is, and where no other process has it open, nothing is
+  // created beside it either. NotFound: there is none.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
   ~Database();
 
   // Runs one or more statements without parameters.
@@ -49,12 +53,14 @@ class Database {
   };
   using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
-  Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
+  Database(std::string path, sqlite3* handle, bool writes)
+      : path_(std::move(path)), handle_(handle), writes_(writes) {}
   absl::Status Error(int code, absl::string_view tried) const;
   absl::StatusOr<Statement> Prepare(const std::string& sql);
 
   const std::string path_;
   sqlite3* const handle_;
+  const bool writes_;
 };
 
 }  // namespace ringmaster

@@ -23,6 +23,10 @@ using google::protobuf::FieldDescriptor;
 // "RMST": tells our databases from other programs'.
 constexpr int64_t kApplicationId = 0x524D5354;
 
+// Of the tables: a program refuses those of a higher one. A figure more is a column more and needs no new version. Stores
+// from before there was a version have 0.
+constexpr int64_t kSchemaVersion = 1;
+
 struct Column {
   std::string name;
   std::string type;
@@ -94,7 +98,15 @@ std::vector<SqlRow> StepRows(const RunRecord& record) {
 absl::Status CheckOurs(Database& database, const std::string& path) {
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> id, database.Query("PRAGMA application_id"));
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database.Query("SELECT count(*) FROM sqlite_master"));
-  if (std::get<int64_t>(id[0][0]) == kApplicationId || std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> version, database.Query("PRAGMA user_version"));
+  if (std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
+  if (std::get<int64_t>(id[0][0]) == kApplicationId) {
+    const int64_t found = std::get<int64_t>(version[0][0]);
+    if (found <= kSchemaVersion) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("database ", path, ": its schema has version ", found,
+                                                   ", this program knows versions up to ", kSchemaVersion,
+                                                   "; it is left as it is, use the newer program that wrote it"));
+  }
   return absl::InvalidArgumentError(absl::StrCat("database ", path,
                                                  ": holds the tables of another program, expected ",
                                                  "none or results of ringmaster; name another folder with --out"));
@@ -117,7 +129,34 @@ absl::Status CreateTables(Database& database) {
     if (std::any_of(present.begin(), present.end(), named)) continue;
     RM_RETURN_IF_ERROR(database.Execute(absl::StrCat("ALTER TABLE runs ADD COLUMN ", column.name, " ", column.type)));
   }
-  return database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId));
+  return database.Execute(
+      absl::StrCat("PRAGMA application_id = ", kApplicationId, "; PRAGMA user_version = ", kSchemaVersion));
+}
+
+absl::StatusOr<std::vector<RunRecord>> RecordsIn(Database& database, const std::string& path) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database.Query("SELECT record FROM runs ORDER BY rowid"));
+  std::vector<RunRecord> records;
+  for (const SqlRow& row : rows) {
+    const SqlBlob* blob = std::get_if<SqlBlob>(&row[0]);
+    if (blob == nullptr || !records.emplace_back().ParseFromString(blob->bytes)) {
+      return absl::DataLossError(absl::StrCat(path, ": row ", records.size(), " of runs holds no run record"));
+    }
+  }
+  return records;
+}
+
+absl::StatusOr<std::vector<RunRecord>> ReadOnce(const std::string& file) {
+  RM_ASSIGN_OR_RETURN(const auto database, Database::OpenForReading(file));
+  RM_RETURN_IF_ERROR(CheckOurs(*database, file));
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database->Query("SELECT count(*) FROM sqlite_master"));
+  if (std::get<int64_t>(tables[0][0]) == 0) return std::vector<RunRecord>();  // made, and never written to
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> check, database->Query("PRAGMA quick_check(1)"));
+  const std::string* verdict = check.empty() ? nullptr : std::get_if<std::string>(&check[0][0]);
+  if (verdict == nullptr || *verdict != "ok") {
+    return absl::InvalidArgumentError(absl::StrCat("database ", file, ": is damaged (",
+                                                   verdict == nullptr ? "no answer" : *verdict, "); it is left as it is"));
+  }
+  return RecordsIn(*database, file);
 }
 
 absl::Status Prepare(Database& database, const std::string& path) {
@@ -186,17 +225,25 @@ absl::StatusOr<std::vector<SweepRun>> Store::SweepRuns(const std::string& sweep)
   return runs;
 }
 
-absl::StatusOr<std::vector<RunRecord>> Store::Records() {
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database_->Query("SELECT record FROM runs ORDER BY rowid"));
-  std::vector<RunRecord> records;
-  for (const SqlRow& row : rows) {
-    const SqlBlob* blob = std::get_if<SqlBlob>(&row[0]);
-    if (blob == nullptr || !records.emplace_back().ParseFromString(blob->bytes)) {
-      return absl::DataLossError(
-          absl::StrCat("results.sqlite: row ", records.size(), " of runs holds no run record"));
-    }
+absl::StatusOr<std::vector<RunRecord>> Store::Records() { return RecordsIn(*database_, "results.sqlite"); }
+
+absl::StatusOr<std::vector<RunRecord>> Store::ReadRecords(const std::string& path) {
+  std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(path, error);
+  const std::string file = is_folder ? path + "/results.sqlite" : path;
+  if (!std::filesystem::is_regular_file(file, error)) {
+    return absl::NotFoundError(absl::StrCat(
+        "store ", path, ": ", is_folder ? "the folder holds no results.sqlite" : "there is no such folder",
+        "; expected the folder that a run, comparison or sweep wrote (--out)"));
   }
-  return records;
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    const auto before = std::filesystem::last_write_time(file, error);
+    auto records = ReadOnce(file);
+    // A sweep may have begun to write meanwhile, of which a reader without locks learns nothing else.
+    if (std::filesystem::last_write_time(file, error) == before) return records;
+  }
+  return absl::UnavailableError(absl::StrCat("store ", path, ": another program writes to it without a pause; try again"));
 }
 
 }  // namespace ringmaster

@@ -31,7 +31,7 @@ struct SweepRun {
 class Store {
  public:
   // Opens the folder `dir`, creating it and the files where they are missing. InvalidArgument: it cannot be written,
-  // or results.sqlite is something else, which is then untouched. Unavailable: disk errors, another process's lock.
+  // or results.sqlite is something else or of a newer program, and is then untouched. Unavailable: disk errors, another process's lock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
 
   // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error, to neither: what
@@ -44,6 +44,10 @@ class Store {
 
   // All runs in the order in which they were added.
   absl::StatusOr<std::vector<RunRecord>> Records();
+
+  // The same of the store at `path`, its folder or its results.sqlite, which stays as it is: nothing is created or changed.
+  // NotFound: there is no store; InvalidArgument: it is another program's, damaged, or of a newer program.
+  static absl::StatusOr<std::vector<RunRecord>> ReadRecords(const std::string& path);
 
  private:
   Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)

@@ -146,6 +146,73 @@ TEST_F(StoreTest, ADatabaseOfAnOlderProgramGetsTheMissingColumns) {
   EXPECT_EQ(Query("SELECT efficiency FROM runs").size(), 2u);
 }
 
+TEST_F(StoreTest, AStoreFromBeforePredictionsAndVersionsIsReadAndAddedTo) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
+                  ->Execute("ALTER TABLE runs DROP COLUMN predicted_step_ms; PRAGMA user_version = 0")
+                  .ok());
+  const auto read = Store::ReadRecords(dir_);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size(), 1u);
+  EXPECT_EQ(Query("SELECT name FROM pragma_table_info('runs') WHERE name = 'predicted_step_ms'").size(), 0u);
+  RunRecord record = Record("b");
+  record.mutable_summary()->set_predicted_step_ms(2.5);
+  ASSERT_TRUE(Open()->Append(record).ok());
+  EXPECT_EQ(std::get<double>(Query("SELECT predicted_step_ms FROM runs WHERE run_id = 'b'").at(0)[0]), 2.5);
+}
+
+TEST_F(StoreTest, AStoreOfANewerProgramIsRefusedAndLeftUntouched) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("PRAGMA user_version = 7").ok());
+  const std::string bytes = ReadFile(dir_ + "/results.sqlite");
+  for (const absl::Status& status : {Store::Open(dir_).status(), Store::ReadRecords(dir_).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("version 7, this program knows versions up to 1"));
+  }
+  EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), bytes);
+}
+
+TEST_F(StoreTest, ReadingCreatesAndChangesNothing) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  const std::string bytes = ReadFile(dir_ + "/results.sqlite");
+  std::filesystem::remove(dir_ + "/results.jsonl");
+  for (const std::string& path : {dir_, dir_ + "/results.sqlite"}) {
+    const auto records = Store::ReadRecords(path);
+    ASSERT_TRUE(records.ok()) << records.status();
+    ASSERT_EQ(records->size(), 1u);
+    EXPECT_EQ((*records)[0].run_id(), "a");
+  }
+  EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), bytes);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 1);
+  EXPECT_EQ(Store::ReadRecords(dir_ + "/none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/none"));
+}
+
+TEST_F(StoreTest, WhatAnotherProcessIsStillWritingIsReadToo) {
+  const auto writer = Open();
+  ASSERT_TRUE(writer->Append(Record("a")).ok());  // in the log beside the database, while the writer lives
+  ASSERT_GT(std::filesystem::file_size(dir_ + "/results.sqlite-wal"), 0u);
+  const auto records = Store::ReadRecords(dir_);
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ(records->size(), 1u);
+  EXPECT_TRUE(writer->Append(Record("b")).ok());
+}
+
+TEST_F(StoreTest, ADamagedStoreIsAClearErrorAndLeftUntouched) {
+  {
+    const auto store = Open();
+    for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(store->Append(Record(id)).ok());
+  }
+  std::string bytes = ReadFile(dir_ + "/results.sqlite");
+  for (const size_t kept : {bytes.size() / 2, size_t{5000}}) {
+    std::ofstream(dir_ + "/results.sqlite", std::ios::binary) << bytes.substr(0, kept);
+    const auto records = Store::ReadRecords(dir_);
+    EXPECT_EQ(records.status().code(), absl::StatusCode::kInvalidArgument) << records.status();
+    EXPECT_THAT(std::string(records.status().message()), HasSubstr("it is left as it is"));
+    EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), bytes.substr(0, kept));
+  }
+}
+
 TEST_F(StoreTest, AFolderThatCannotBeMadeIsAClearError) {
   std::ofstream(dir_) << "a file";
   for (const std::string& dir : {dir_, dir_ + "/below", std::string("/proc/no-such-folder")}) {
