@@ -28,6 +28,8 @@ void DeclareSweep(CLI::App* app, Action* action);
 void DeclareBench(CLI::App* app, Action* action);
 void DeclareExplain(CLI::App* app, Action* action);
 void DeclareTrace(CLI::App* app, Action* action);
+void DeclareReport(CLI::App* app, Action* action);
+void DeclarePlot(CLI::App* app, Action* action);
 
 }  // namespace ringmaster
 

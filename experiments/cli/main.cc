@@ -23,6 +23,8 @@ constexpr char kExamples[] =
     "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
     "  ringmaster sweep my_sweep.textproto              every combination of some settings, resumed if stopped\n"
+    "  ringmaster report ringmaster-out -o report.html  charts and tables of all stored runs, one page\n"
+    "  ringmaster plot scaling -o scaling.svg           one of the charts as a figure\n"
     "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
     "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
     "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
@@ -55,6 +57,8 @@ int main(int argc, char** argv) {
   ringmaster::DeclareCompare(&app, &action);
   ringmaster::DeclareRun(&app, &action);
   ringmaster::DeclareSweep(&app, &action);
+  ringmaster::DeclareReport(&app, &action);
+  ringmaster::DeclarePlot(&app, &action);
   ringmaster::DeclareEvaluate(&app, &action);
   ringmaster::DeclareVerify(&app, &action);
   ringmaster::DeclareBench(&app, &action);
