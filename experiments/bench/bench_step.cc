@@ -117,7 +117,8 @@ class Peer final : public Contender {
     if (!absl::ConsumePrefix(&rest, "ready ")) {
       return absl::FailedPreconditionError(absl::StrCat(
           peer_.name, ": ", peer_.arguments[0], " says \"", line,
-          "\"; install PyTorch (on Debian: apt-get install python3-torch) or name a Python that has it with --python"));
+          "\"; install PyTorch and a fast BLAS (on Debian: apt-get install python3-torch libopenblas0) or name a Python that "
+          "has them with --python"));
     }
     const auto said = nlohmann::json::parse(rest.begin(), rest.end(), nullptr, /*allow_exceptions=*/false);
     const int64_t parameters = said.is_object() ? said.value("parameters", int64_t{0}) : 0;
