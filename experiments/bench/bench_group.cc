@@ -108,8 +108,18 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
 absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& seat,
                                                              const std::vector<std::string>& transports,
                                                              const std::string& wait) {
+  std::vector<FabricOptions> fabrics(transports.size());
+  for (size_t i = 0; i < transports.size(); ++i) {
+    fabrics[i].name = transports[i];
+    fabrics[i].wait = wait;
+  }
+  return Join(seat, std::move(fabrics));
+}
+
+absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& seat,
+                                                             std::vector<FabricOptions> fabrics) {
   std::unique_ptr<BenchGroup> group(new BenchGroup(seat));
-  RM_RETURN_IF_ERROR(group->CreateFabrics(transports, wait));
+  RM_RETURN_IF_ERROR(group->CreateFabrics(std::move(fabrics)));
   RM_RETURN_IF_ERROR(group->Attend());
   const absl::Status connected = group->Connect();
   if (!connected.ok()) {
@@ -118,13 +128,10 @@ absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& se
   return group;
 }
 
-absl::Status BenchGroup::CreateFabrics(const std::vector<std::string>& transports, const std::string& wait) {
-  for (const std::string& name : transports) {
-    FabricOptions options;
-    options.name = name;
+absl::Status BenchGroup::CreateFabrics(std::vector<FabricOptions> fabrics) {
+  for (FabricOptions& options : fabrics) {
     options.listen_address = kLoopback;
     options.token = seat_.token;
-    options.wait = wait;
     RM_ASSIGN_OR_RETURN(auto fabric, CreateFabric(options));
     fabrics_.push_back(std::move(fabric));
   }

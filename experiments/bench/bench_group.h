@@ -57,6 +57,9 @@ class BenchGroup {
                                                           const std::vector<std::string>& transports,
                                                           const std::string& wait);
 
+  // The same with a fabric for each of `fabrics`; their token and address are the seat's.
+  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat, std::vector<FabricOptions> fabrics);
+
   // The fabric of transport number `i`. Memory in use on it must outlive this object.
   Fabric& fabric(size_t i) { return *fabrics_[i]; }
   Transport& transport(size_t i) { return transport(i, {Role::kWorker, seat_.rank}); }
@@ -73,7 +76,7 @@ class BenchGroup {
 
  private:
   explicit BenchGroup(const BenchSeat& seat) : seat_(seat) {}
-  absl::Status CreateFabrics(const std::vector<std::string>& transports, const std::string& wait);
+  absl::Status CreateFabrics(std::vector<FabricOptions> fabrics);
   absl::Status Attend();
   absl::Status Connect();
   void OnAbort(const absl::Status& why);

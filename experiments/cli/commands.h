@@ -30,6 +30,7 @@ void DeclareExplain(CLI::App* app, Action* action);
 void DeclareTrace(CLI::App* app, Action* action);
 void DeclareReport(CLI::App* app, Action* action);
 void DeclarePlot(CLI::App* app, Action* action);
+void DeclarePredict(CLI::App* app, Action* action);
 
 }  // namespace ringmaster
 

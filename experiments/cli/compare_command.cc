@@ -6,23 +6,16 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "common/base/status_macros.h"
-#include "common/config/arms.h"
-#include "common/config/comparable.h"
-#include "common/config/load.h"
 #include "common/log/log.h"
+#include "experiments/cli/arm_specs.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
-#include "experiments/cli/outputs.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
-#include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 
@@ -43,38 +36,6 @@ struct RunFlags {
   int device = 0;
   bool json = false;
 };
-
-std::vector<std::string> DefaultArms() {
-  std::vector<std::string> names;
-  for (const ArmInfo& arm : Arms()) {
-    if (arm.by_default) names.push_back(arm.name);
-  }
-  return names;
-}
-
-// The resolved specs of all arms, checked against each other: nothing runs before all of them can.
-absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunFlags& flags, const std::vector<std::string>& arms) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  RunSpec base;
-  if (!flags.spec_file.empty()) {
-    RM_ASSIGN_OR_RETURN(base, LoadRunSpec(flags.spec_file));
-  }
-  RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
-  std::vector<RunSpec> specs;
-  if (arms.empty()) specs.push_back(base);
-  for (const std::string& arm : arms) {
-    RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(std::string(absl::StripAsciiWhitespace(arm)), base));
-    specs.push_back(std::move(spec));
-  }
-  for (RunSpec& spec : specs) {
-    absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);
-    if (!resolved.ok()) return arms.empty() ? resolved.status() : Annotate(resolved.status(), "arm " + spec.name());
-    spec = *std::move(resolved);
-    RM_RETURN_IF_ERROR(CheckComparable(specs.front(), spec));
-  }
-  RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
-  return specs;
-}
 
 void Announce(const std::vector<RunSpec>& specs) {
   const RunSpec& spec = specs.front();
@@ -101,7 +62,9 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     Log(LogLevel::kError, status.message());
     return code;
   };
-  absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(flags, arms);
+  const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
+  if (!base.ok()) return fail(base.status(), kExitUserError);
+  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);

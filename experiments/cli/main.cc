@@ -30,6 +30,7 @@ constexpr char kExamples[] =
     "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
     "  ringmaster explain ring --workers 4              who sends what to whom, round by round\n"
     "  ringmaster trace ring                            some steps of the newest ring run, for a trace viewer\n"
+    "  ringmaster predict --arms ps,ring                what a step will take, beside what it does take\n"
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareBench(&app, &action);
   ringmaster::DeclareExplain(&app, &action);
   ringmaster::DeclareTrace(&app, &action);
+  ringmaster::DeclarePredict(&app, &action);
   ringmaster::DeclareNode(&app, &action);
   ringmaster::DeclareList(&app, &action);
   ringmaster::DeclareDoctor(&app, &action);

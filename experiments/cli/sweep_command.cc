@@ -14,10 +14,12 @@
 #include "common/config/textproto.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/link_measurement.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/compare/summary.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/model/calibrate.h"
 #include "experiments/store/store.h"
 #include "experiments/sweep/run_sweep.h"
 #include "experiments/sweep/sweep_plan.h"
@@ -45,6 +47,7 @@ struct SweepFlags {
   std::string out = "ringmaster-out";
   bool dry_run = false;
   bool retry_failed = false;
+  bool predict = false;
   int device = 0;
 };
 
@@ -137,6 +140,13 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
   options.device = flags.device;
   options.retry_failed = flags.retry_failed;
   options.interrupted = &InterruptFlag();
+  CalibrationOptions calibration;
+  calibration.device = flags.device;
+  calibration.interrupted = &InterruptFlag();
+  calibration.measure_link = MeasureLink;
+  calibration.tell = [](absl::string_view what) { std::fprintf(stderr, "measuring: %s\n", std::string(what).c_str()); };
+  Predictor predictor(std::move(calibration));
+  if (flags.predict) options.predict = [&predictor](const RunSpec& spec) { return predictor.Predict(spec); };
   const absl::Status status = RunSweep(plan, store, options, watcher);
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   RM_ASSIGN_OR_RETURN(std::vector<RunRecord> records, store.Records());
@@ -190,6 +200,8 @@ void DeclareSweep(CLI::App* app, Action* action) {
   command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
   command->add_flag("--dry-run", flags->dry_run, "show the cells and how long they will take; a few steps are tried");
   command->add_flag("--retry-failed", flags->retry_failed, "run again what failed before");
+  command->add_flag("--predict", flags->predict,
+                    "say before each run what its step will take, as `ringmaster predict` does, and keep that with it");
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
   command->callback([action, flags] { *action = [flags] { return Sweep(*flags); }; });

@@ -167,6 +167,7 @@ RunSummary Summarize(const RunRecord& record) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) / record.machine().cores());
   }
   if (record.conditions().seconds() > 0) summary.set_run_seconds(record.conditions().seconds());
+  if (record.has_prediction()) summary.set_predicted_step_ms(record.prediction().step_ms());
   if (record.has_sweep()) {
     summary.set_sweep(record.sweep().sweep());
     summary.set_cell(record.sweep().cell());

@@ -19,6 +19,7 @@ absl::Span<const AccuracyThreshold> AccuracyThresholds();
 // The figures of one run, from its reports alone. Pure, thread-safe. A run whose status is not "ok" gets its settings
 // and status and no figures. What is not defined for the arm stays absent.
 //
+//   predicted_step_ms   what the cost model said before the run; absent where nobody asked it
 //   samples_per_second  global batch * timed steps / timed seconds of the slowest worker
 //   step_ms_p50, _p95   over the timed steps of all workers, linear between neighbours
 //   phase_ms            mean per timed step and worker

@@ -132,7 +132,10 @@ Json RecordJson(const RunRecord& record) {
     const auto found = summary.seconds_to_accuracy().find(threshold.name);
     seconds[threshold.name] = found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
   }
-  for (const char* name : {"weights_sha256", "steps", "global_batch", "run_seconds"}) json[name] = figure(name);
+  for (const char* name : {"weights_sha256", "steps", "global_batch", "run_seconds", "predicted_step_ms"}) {
+    json[name] = figure(name);
+  }
+  if (record.has_prediction()) json["prediction"] = MessageJson(record.prediction());
   if (record.has_sweep()) {
     json["sweep"] = MessageJson(record.sweep());
     json["sweep"]["trial"] = record.sweep().trial();

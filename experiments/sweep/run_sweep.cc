@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -51,6 +52,15 @@ std::map<std::string, double> MeanSeconds(const std::vector<SweepRun>& runs) {
   return means;
 }
 
+// Nothing where nobody asks, or where nobody can say.
+absl::StatusOr<std::optional<Prediction>> PredictionOf(const RunSpec& spec, const SweepOptions& options) {
+  if (!options.predict) return std::optional<Prediction>();
+  absl::StatusOr<Prediction> prediction = options.predict(spec);
+  if (prediction.ok()) return std::optional<Prediction>(*std::move(prediction));
+  if (absl::IsUnimplemented(prediction.status())) return std::optional<Prediction>();
+  return prediction.status();
+}
+
 }  // namespace
 
 std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed) {
@@ -92,13 +102,16 @@ absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& o
     if (!IsLeft(plan, run, LastByKey(runs), options.retry_failed)) continue;
     const PlannedCell& cell = plan.cells[run.cell];
     watcher.OnStart(StateOf(plan, runs, options.retry_failed), cell, run.trial);
-    RunRecord record = RunArm(SpecOfRun(plan, run), arm);
+    const RunSpec spec = SpecOfRun(plan, run);
+    RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options));
+    RunRecord record = RunArm(spec, arm);
     if (options.interrupted != nullptr && *options.interrupted) return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan.name);
     membership->set_cell(cell.id);
     membership->set_trial(run.trial);
     membership->set_settings(SettingsJson(cell.settings));
+    if (prediction) *record.mutable_prediction() = *prediction;
     *record.mutable_summary() = Summarize(record);
     RM_RETURN_IF_ERROR(store.Append(record));
     watcher.OnEnd(record.summary());

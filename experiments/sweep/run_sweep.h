@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "experiments/launch/run_arm.h"
 #include "experiments/store/store.h"
 #include "experiments/sweep/sweep_plan.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
@@ -42,6 +45,9 @@ struct SweepOptions {
   int device = 0;
   bool retry_failed = false;
   const std::atomic<bool>* interrupted = nullptr;
+  // Says what a run will take, before it runs; absent: nobody asks. Unimplemented where it cannot: the run goes ahead
+  // without. Any other error ends the sweep.
+  std::function<absl::StatusOr<Prediction>(const RunSpec& spec)> predict;
 };
 
 // Runs what is left of `plan`, one run after the other, and keeps each in `store` as it ends: whatever stops the

@@ -76,6 +76,18 @@ class Sweep : public testing::Test {
   std::string folder_;
 };
 
+TEST_F(Sweep, KeepsWhatWasPredictedWithEveryRun) {
+  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 1)");
+  const Finished sweep = RunProgram(Arguments(file, {"--predict"}));
+  ASSERT_EQ(sweep.exit_code, 0) << sweep.err;
+  std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
+  int runs = 0;
+  for (std::string line; std::getline(lines, line); ++runs) {
+    EXPECT_GT(json::parse(line)["predicted_step_ms"].get<double>(), 0) << line;
+  }
+  EXPECT_EQ(runs, 3);  // with solo
+}
+
 TEST_F(Sweep, RunsEveryCellAndASecondTimeNothing) {
   const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)");
   const Finished first = RunProgram(Arguments(file));

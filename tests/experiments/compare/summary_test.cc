@@ -68,6 +68,13 @@ RunRecord PsRecord() {
   return record;
 }
 
+TEST(Summarize, WhatWasPredictedStandsBesideWhatWasMeasured) {
+  RunRecord record = PsRecord();
+  EXPECT_FALSE(Summarize(record).has_predicted_step_ms());
+  record.mutable_prediction()->set_step_ms(12.5);
+  EXPECT_EQ(Summarize(record).predicted_step_ms(), 12.5);
+}
+
 TEST(Summarize, SettingsAndResourcesAreCounted) {
   const RunSummary summary = Summarize(PsRecord());
   EXPECT_EQ(summary.arm(), "ps");

@@ -77,6 +77,7 @@ TEST(Json, ARunHasExactlyTheFieldsThatReadersRelyOn) {
                                           "steps",
                                           "global_batch",
                                           "run_seconds",
+                                          "predicted_step_ms",
                                           "build",
                                           "machine",
                                           "spec"};

@@ -1,0 +1,104 @@
+// `ringmaster predict` with real processes.
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+TEST(Predict, SaysWhatAStepTakesMeasuresItAndKeepsBoth) {
+  const std::string folder = NewFolder("predict_keeps");
+  const Finished predict =
+      RunProgram(SmallRun("predict", {"--arms", "single,solo,dp,ps,ps-sharded,ssp,ring,async-topk,ring-fp16", "--transport",
+                                      "tcp", "--steps", "30", "--out", folder, "--json"}));
+  ASSERT_EQ(predict.exit_code, 0) << predict.err;
+  const json result = json::parse(predict.out);
+  ASSERT_EQ(result["arms"].size(), 9u) << predict.out;
+  std::ifstream lines(absl::StrCat(folder, "/results.jsonl"));
+  for (const json& arm : result["arms"]) {
+    const double predicted = arm["predicted_step_ms"];
+    EXPECT_GT(predicted, 0) << arm;
+    EXPECT_EQ(arm["status"], "ok") << arm;
+    const double measured = arm["measured_step_ms"];
+    EXPECT_GT(measured, 0) << arm;
+    EXPECT_NEAR(arm["residual"], (measured - predicted) / measured, 1e-9) << arm;
+    const bool exchanges = arm["arm"] != "single" && arm["arm"] != "solo";
+    EXPECT_EQ(arm["communication_ms"] > 0, exchanges) << arm;
+    // What was measured of the wire stands beside what it was measured for; dp has none.
+    EXPECT_EQ(arm["round_trip_samples"] > 0, exchanges && arm["arm"] != "dp") << arm;
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    const json kept = json::parse(line);
+    EXPECT_EQ(kept["arm"], arm["arm"]);
+    EXPECT_EQ(kept["predicted_step_ms"], predicted);
+    EXPECT_EQ(kept["prediction"]["step_ms"], predicted);
+  }
+}
+
+TEST(Predict, WithoutMeasurementNothingIsTrainedOrKept) {
+  const std::string folder = NewFolder("predict_alone");
+  const Finished predict = RunProgram(
+      SmallRun("predict", {"--arms", "ring", "--transport", "shm", "--no-measure", "--out", folder + "/results"}));
+  ASSERT_EQ(predict.exit_code, 0) << predict.err;
+  EXPECT_THAT(predict.out, HasSubstr("predicted"));
+  EXPECT_THAT(predict.out, HasSubstr("shm: "));
+  EXPECT_THAT(predict.err, HasSubstr("1 predicted"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/results"));
+}
+
+TEST(Predict, PredictsTheStrategyOfAFile) {
+  const std::string folder = NewFolder("predict_file");
+  std::ofstream(folder + "/run.textproto") << "strategy { all_reduce { collective: \"direct\" } } transport { name: \"tcp\" }";
+  std::vector<std::string> arguments = SmallRun("predict", {"--no-measure", "--json"});
+  arguments.insert(arguments.begin() + 1, folder + "/run.textproto");
+  const Finished predict = RunProgram(arguments);
+  ASSERT_EQ(predict.exit_code, 0) << predict.err;
+  const json result = json::parse(predict.out);
+  ASSERT_EQ(result["arms"].size(), 1u);
+  EXPECT_EQ(result["arms"][0]["arm"], "all_reduce");
+  EXPECT_TRUE(result["arms"][0]["measured_step_ms"].is_null());
+}
+
+TEST(Predict, MistakesAreNamedBeforeAnythingIsMeasured) {
+  const Finished unknown = RunProgram(SmallRun("predict", {"--arms", "rong"}));
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("\"rong\": no such arm"));
+  const Finished field = RunProgram(SmallRun("predict", {"--set", "training.wokers=3"}));
+  EXPECT_EQ(field.exit_code, 2);
+  EXPECT_THAT(field.err, HasSubstr("wokers"));
+  const std::string file = NewFolder("predict_mistakes") + "/scored.textproto";
+  std::ofstream(file) << "evaluation {}";
+  const Finished scored = RunProgram({"predict", file});
+  EXPECT_EQ(scored.exit_code, 2);
+  EXPECT_THAT(scored.err, HasSubstr("no steps to predict"));
+  const Finished missing = RunProgram({"predict", "/nowhere/run.textproto"});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_THAT(missing.err, HasSubstr("/nowhere/run.textproto"));
+}
+
+TEST(Predict, AnInterruptEndsItWhileItMeasures) {
+  Program predict(SmallRun("predict", {"--arms", "ps,ring", "--transport", "tcp", "--steps", "1000000", "--out",
+                                       NewFolder("predict_interrupted")}));
+  ASSERT_TRUE(predict.WaitForError("2 predicted", absl::Seconds(60))) << predict.ErrorSoFar();
+  predict.Signal(SIGINT);
+  const Finished finished = predict.Wait(absl::Seconds(30));
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("predicted"));
+}
+
+}  // namespace
+}  // namespace ringmaster
