@@ -9,7 +9,7 @@ namespace ringmaster {
 
 std::map<std::string, double> MedianSteps(const std::string& arms, const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {"compare", "--arms", arms, "--data", "synthetic", "--model", "lenet", "--batch",
-                                        "2", "--transport", "tcp", "--json", "--out", NewFolder("out"), "--set",
+                                        "2", "--transport", "shm", "--json", "--out", NewFolder("out"), "--set",
                                         "data.synthetic.train_samples=256", "--set", "data.synthetic.test_samples=16",
                                         "--set", "training.kernels=cpu"};
   arguments.insert(arguments.end(), more.begin(), more.end());
