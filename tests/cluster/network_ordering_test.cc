@@ -15,7 +15,7 @@ namespace {
 using Steps = std::map<std::string, double>;
 
 // `workers` on a network, computing for `milliseconds`; an mlp of 407 kB, which takes 33 ms at 100 Mbit/s.
-Steps Run(const std::string& arms, int workers, const std::string& network, double milliseconds,
+Steps StepsOf(const std::string& arms, int workers, const std::string& network, double milliseconds,
           const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments = {"--workers", absl::StrCat(workers), "--network", network, "--emulate",
                                         absl::StrCat(milliseconds), "--steps", "7", "--set",
@@ -27,7 +27,7 @@ Steps Run(const std::string& arms, int workers, const std::string& network, doub
 TEST(ExpectedOrdering, CentralServersTimeGrowsWithTheWorkersAndTheRingsFlattens) {
   std::map<int, Steps> at;
   for (const int workers : {2, 4, 8, 16}) {
-    at[workers] = Run("ps,ring", workers, "100mbit", 5);
+    at[workers] = StepsOf("ps,ring", workers, "100mbit", 5);
     ASSERT_EQ(at[workers].size(), 2u);
   }
   for (const int workers : {4, 8, 16}) {
@@ -41,13 +41,13 @@ TEST(ExpectedOrdering, CentralServersTimeGrowsWithTheWorkersAndTheRingsFlattens)
 }
 
 TEST(ExpectedOrdering, ShardedServersBesideEveryWorkerTakeWhatTheRingTakes) {
-  Steps steps = Run("ps-sharded,ring", 8, "100mbit", 5);
+  Steps steps = StepsOf("ps-sharded,ring", 8, "100mbit", 5);
   ASSERT_EQ(steps.size(), 2u);
   EXPECT_NEAR(steps["ps-sharded"] / steps["ring"], 1, 0.15);
 }
 
 TEST(ExpectedOrdering, RingLosesToTheShardedServerWhereEveryMessageIsLate) {
-  Steps steps = Run("ps-sharded,ring", 4, "1gbit,50ms", 5);
+  Steps steps = StepsOf("ps-sharded,ring", 4, "1gbit,50ms", 5);
   ASSERT_EQ(steps.size(), 2u);
   // 2 and 2(N-1) = 6 messages behind one another.
   EXPECT_GT(steps["ring"] / steps["ps-sharded"], 2);
@@ -55,8 +55,8 @@ TEST(ExpectedOrdering, RingLosesToTheShardedServerWhereEveryMessageIsLate) {
 
 TEST(ExpectedOrdering, StragglerHoldsUpWhoWaitsForItAlone) {
   const std::vector<std::string> straggler = {"--set", "training.slowdowns={ranks: 1 factor: 4}"};
-  Steps even = Run("ps,ring,async", 4, "10gbit", 20);
-  Steps slowed = Run("ps,ring,async", 4, "10gbit", 20, straggler);
+  Steps even = StepsOf("ps,ring,async", 4, "10gbit", 20);
+  Steps slowed = StepsOf("ps,ring,async", 4, "10gbit", 20, straggler);
   ASSERT_EQ(even.size() + slowed.size(), 6u);
   EXPECT_GT(slowed["ps"] / even["ps"], 2.5);
   EXPECT_GT(slowed["ring"] / even["ring"], 2.5);
@@ -64,7 +64,7 @@ TEST(ExpectedOrdering, StragglerHoldsUpWhoWaitsForItAlone) {
 }
 
 TEST(ExpectedOrdering, TopkWinsOnASlowNetworkAndLosesOnLoopback) {
-  Steps slow = Run("ring,ring-topk", 4, "100mbit", 5);
+  Steps slow = StepsOf("ring,ring-topk", 4, "100mbit", 5);
   ASSERT_EQ(slow.size(), 2u);
   EXPECT_GT(slow["ring"] / slow["ring-topk"], 2);
   // Loopback carries a megabyte faster than its largest elements are found. All is real here.
