@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
@@ -27,8 +28,12 @@ namespace ringmaster {
 namespace {
 
 // Steps played, and those of the beginning that do not count: arms without a common beat settle within some.
-constexpr int64_t kSteps = 50;
-constexpr int64_t kStepsToSettle = 10;
+constexpr int64_t kSteps = 70;
+constexpr int64_t kStepsToSettle = 30;
+// Where nobody keeps workers in step, each step's computing takes up to so much less or more of itself, as it does in a
+// run, and workers begin one after the other. Without both all would push at once and pull at once for ever, and leave
+// half of every card idle.
+constexpr double kDrift = 0.05;
 // Enough to see the end of the first step's exchange.
 constexpr int64_t kStepsAlone = 3;
 // Encoded buckets in flight of an all-reduce (worker/strategy/all_reduce/executor_sum.cc).
@@ -53,8 +58,9 @@ class NoExchange : public ExchangeModel {
 // The step thread of one rank.
 class StepThread {
  public:
-  StepThread(int32_t rank, int64_t steps, const Costs& costs, ExchangeModel* exchange, EventQueue* queue)
-      : rank_(rank), steps_(steps), costs_(costs), exchange_(exchange), queue_(queue) {}
+  // `drift`: of this worker's computing, in [0, 1).
+  StepThread(int32_t rank, int64_t steps, double drift, const Costs& costs, ExchangeModel* exchange, EventQueue* queue)
+      : rank_(rank), steps_(steps), drift_(drift), costs_(costs), exchange_(exchange), queue_(queue), random_(rank) {}
 
   void Start() {
     if (step_ == steps_) return;
@@ -78,7 +84,8 @@ class StepThread {
     waited_ += queue_->now() - mark_;
     if (step_ == exchange_->lag()) first_exchange = queue_->now();
     const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
-    const double compute = costs_.compute.compute * (costs_.factors.empty() ? 1 : costs_.factors[rank_]);
+    const double compute = costs_.compute.compute * (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
+                           (1 + drift_ * (2 * random_.Uniform() - 1));
     computed_ = costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
     const std::vector<double>& ready = costs_.compute.bucket_ready;
     for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
@@ -106,9 +113,11 @@ class StepThread {
 
   const int32_t rank_;
   const int64_t steps_;
+  const double drift_;
   const Costs& costs_;
   ExchangeModel* const exchange_;
   EventQueue* const queue_;
+  Random random_;
   int64_t step_ = 0;
   double begin_ = 0;
   double mark_ = 0;
@@ -122,8 +131,8 @@ class Simulation {
   Simulation(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs)
       : spec_(spec), buckets_(buckets), costs_(costs), workers_(TrainingWorkers(spec)), network_(costs.network, &queue_) {}
 
-  // Once.
-  absl::Status Run(int64_t steps) {
+  // Once. Workers begin `stagger` seconds one after the other.
+  absl::Status Run(int64_t steps, double stagger) {
     RM_ASSIGN_OR_RETURN(codec_, CreateCodec(spec_.codec()));
     if (spec_.strategy().has_all_reduce()) {
       RM_RETURN_IF_ERROR(AddCollective());
@@ -132,10 +141,13 @@ class Simulation {
     } else {
       for (int32_t rank = 0; rank < workers_; ++rank) exchanges_.push_back(std::make_unique<NoExchange>());
     }
+    const double drift = UpdatesOnArrival(spec_.strategy()) ? kDrift : 0;
     for (int32_t rank = 0; rank < workers_; ++rank) {
-      threads_.push_back(std::make_unique<StepThread>(rank, steps, costs_, exchanges_[rank].get(), &queue_));
+      threads_.push_back(std::make_unique<StepThread>(rank, steps, drift, costs_, exchanges_[rank].get(), &queue_));
     }
-    for (const auto& thread : threads_) thread->Start();
+    for (int32_t rank = 0; rank < workers_; ++rank) {
+      queue_.After(rank * stagger, [this, rank] { threads_[rank]->Start(); });
+    }
     while (queue_.RunNext()) {
     }
     return absl::OkStatus();
@@ -305,19 +317,22 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
     result.step = result.compute = SingleStep(spec.training().workers(), costs.compute);
     return result;
   }
+  double stagger = 0;
+  if (!spec.strategy().has_solo()) {
+    Costs idle = costs;
+    idle.compute = {};
+    idle.compute.bucket_ready.assign(buckets.size(), 0);
+    idle.delay = nullptr;
+    Simulation alone(spec, buckets, idle);
+    RM_RETURN_IF_ERROR(alone.Run(kStepsAlone, /*stagger=*/0));
+    result.communication = alone.first_exchange();
+    if (UpdatesOnArrival(spec.strategy())) stagger = result.communication / spec.training().workers();
+  }
   Simulation simulation(spec, buckets, costs);
-  RM_RETURN_IF_ERROR(simulation.Run(kSteps));
+  RM_RETURN_IF_ERROR(simulation.Run(kSteps, stagger));
   result.step = std::max(simulation.step(), simulation.crowded_step());
   result.exposed = simulation.exposed();
   result.compute = simulation.compute();
-  if (spec.strategy().has_solo()) return result;
-  Costs idle = costs;
-  idle.compute = {};
-  idle.compute.bucket_ready.assign(buckets.size(), 0);
-  idle.delay = nullptr;
-  Simulation alone(spec, buckets, idle);
-  RM_RETURN_IF_ERROR(alone.Run(kStepsAlone));
-  result.communication = alone.first_exchange();
   return result;
 }
 

@@ -111,19 +111,6 @@ TEST(SimulateStep, TheCentralServersCardIsTheBottleneck) {
   }
 }
 
-// In a run the worker that gets its weights first begins its next step while the others' are still on their way, so one
-// bucket takes (N + 1) M/B a step.
-TEST(SimulateStep, WorkersOfACentralServerFallOutOfStep) {
-  for (int32_t n = 2; n <= 8; ++n) {
-    const RunSpec spec = SpecOf("ps", n);
-    const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
-    const auto step = SimulateStep(spec, buckets, CostsOf(spec, buckets.size()));
-    ASSERT_TRUE(step.ok()) << step.status();
-    EXPECT_LT(step->step, step->communication) << "N=" << n;
-    EXPECT_GE(step->step, n * kBytes / kRate) << "N=" << n;
-  }
-}
-
 // max(M/B, N M/(K B)), in each direction; the last bucket's way back comes on top. Servers that wait for the part of a
 // worker that began with another server cost up to a bucket more.
 TEST(SimulateStep, DedicatedServersShareTheLoad) {
@@ -186,9 +173,22 @@ TEST(SimulateStep, AStragglerHoldsUpThoseWhoWaitForIt) {
   };
   EXPECT_NEAR(step_of("ps"), 0.040, kRounding);
   EXPECT_NEAR(step_of("ring"), 0.040, kRounding);
-  // Within the bound they run ahead, then they wait for it in every step.
-  EXPECT_NEAR(step_of("ssp"), 0.040, kRounding);
-  EXPECT_NEAR(step_of("async"), 0.010, kRounding);
+  // Within the bound they run ahead, then they wait for it in every step. Computing drifts by up to 5 %.
+  EXPECT_NEAR(step_of("ssp"), 0.040, 0.001);
+  EXPECT_NEAR(step_of("async"), 0.010, 0.0005);
+}
+
+// In lockstep all would push and then all pull, N M/B each. With no barrier some push while others pull.
+TEST(SimulateStep, AsynchronousWorkersUseBothWaysOfTheServersCardAtOnce) {
+  const RunSpec spec = SpecOf("async", 4);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
+  Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/0);
+  costs.compute = {0, 0.004, 0, {0.25, 0.5, 0.75, 1}};
+  const auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  const double one_way = 4 * kBytes / kRate;
+  EXPECT_GE(step->step, one_way * 0.95);
+  EXPECT_LE(step->step, one_way * 1.75);
 }
 
 TEST(SimulateStep, WorkThatSharesCoresTakesItsTime) {
