@@ -9,7 +9,7 @@
 
 namespace ringmaster {
 
-// What one drawing shows: rows of one comparison, or of the comparisons of one family with N on the axis. A row is an
+// What one drawing shows: rows of one comparison, or of comparisons that differ in one setting, which is on the axis. A row is an
 // object with "arm" (its label) and "comparison" (its number), by which pages filter, and the chart's own fields; a row
 // without "arm" is a guide that belongs to all.
 struct Panel {
@@ -26,6 +26,7 @@ struct ChartRows {
 // "high" their interval. Pure but for PayloadRows and BytesRows, which look at the data set's files to learn the model's
 // size.
 ChartRows ScalingRows(const Comparisons& comparisons);      // N, samples_per_second
+ChartRows SweptRows(const Comparisons& comparisons);        // value (of the setting in the title), samples_per_second
 ChartRows EfficiencyRows(const Comparisons& comparisons);   // N, percent
 ChartRows CostRows(const Comparisons& comparisons);         // per ("worker", "process"), samples_per_second
 ChartRows RatioRows(const Comparisons& comparisons);        // base, ratio, verdict

@@ -19,6 +19,10 @@ constexpr ChartInfo kCharts[] = {
     {"efficiency", "Speed", "Parallel efficiency against the number of workers",
      "Samples per second as a share of solo's in the same trial: what exchange leaves of the workers' speed.",
      kSpec_efficiency, EfficiencyRows},
+    {"swept", "Speed", "Throughput against other settings",
+     "Samples per second where comparisons differ in one numeric setting alone, which is on the axis and in the panel's title. "
+     "Solo is dashed, single dotted.",
+     kSpec_swept, SweptRows},
     {"cost", "Speed", "Throughput per worker and per process",
      "Samples per second divided by the workers (full color) and by all processes of the run, dedicated servers included "
      "(light): what a node buys.",

@@ -46,11 +46,30 @@ function tracksOf(rows) {
   return [...new Set(distinct(rows, "track").concat(distinct(rows, "to")))].sort(compare);
 }
 
+// Marks of a logarithmic axis of ratios: as fine as the range asks for, and always 1.
+function ratioTicks(rows) {
+  const ends = rows.flatMap(row => [row.low, row.high]).filter(value => value > 0).concat(1);
+  const low = Math.min(...ends), high = Math.max(...ends), range = high / low;
+  const ticks = range > 6 ? [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100] : range > 3 ? [0.2, 0.5, 1, 2, 5]
+    : range > 1.7 ? [0.4, 0.5, 0.7, 1, 1.4, 2, 2.5] : range > 1.25 ? [0.6, 0.8, 1, 1.25, 1.6] : [0.8, 0.9, 1, 1.1, 1.25];
+  return ticks.filter(tick => tick >= low && tick <= high);
+}
+
+// Phases that take enough time to be seen: a legend of slivers would be longer than the chart.
+function visiblePhases(rows) {
+  const times = new Map();
+  for (const {phase, milliseconds, begin_ms, end_ms} of rows) {
+    if (phase !== undefined) times.set(phase, (times.get(phase) ?? 0) + (milliseconds ?? end_ms - begin_ms));
+  }
+  const least = 0.005 * [...times.values()].reduce((sum, time) => sum + time, 0);
+  return new Set([...times.keys()].filter(phase => times.get(phase) >= least));
+}
+
 // What stands for "@name" in a spec.
 function namesOf(rows, arms, palette) {
   const present = new Set(distinct(rows, "arm"));
   const shown = arms.filter(arm => present.has(arm.name));
-  const phases = new Set(distinct(rows, "phase"));
+  const phases = visiblePhases(rows), values = distinct(rows, "value").sort((a, b) => a - b);
   const numbers = field => rows.map(row => row[field]).filter(value => value !== undefined);
   const domain = shown.map(arm => arm.name);
   return {
@@ -58,6 +77,9 @@ function namesOf(rows, arms, palette) {
     "@color": {domain, range: shown.map(arm => arm.color)},
     "@shape": {domain, range: shown.map(arm => arm.shape)},
     "@N": distinct(rows, "N").sort((a, b) => a - b),
+    "@values": values, "@ratios": ratioTicks(rows),
+    "@value_scale": {type: values[0] > 0 && values[values.length - 1] / values[0] >= 8 ? "log" : "linear", zero: false,
+                     nice: false, padding: 24},
     "@phases": Object.keys(PHASES).filter(phase => phases.has(phase)),
     "@phase": {domain: Object.keys(PHASES), range: Object.values(PHASES)},
     "@tracks": tracksOf(rows),
@@ -103,9 +125,11 @@ function panelSpec(chart, rows, arms, options) {
 // All panels of a chart, below one another, with titles: a figure to keep. panels: [{title, rows}]. options: {dark, width}.
 function figureSpec(chart, panels, arms, options) {
   const palette = paletteOf(options.dark), all = panels.flatMap(panel => panel.rows);
-  const width = options.width - 140;
+  const width = options.width - 140, common = namesOf(all, arms, palette);
+  // The panels share colors and their legend; axes are each one's own.
+  const shared = Object.fromEntries(["@color", "@shape", "@phases"].map(name => [name, common[name]]));
   const views = panels.map(panel => ({
-    ...resolve(chart.spec, namesOf(panel.rows, arms, palette)), height: heightOf(chart.spec, panel.rows), data: {values: panel.rows}, width,
+    ...resolve(chart.spec, {...namesOf(panel.rows, arms, palette), ...shared}), height: heightOf(chart.spec, panel.rows), data: {values: panel.rows}, width,
     ...(panel.title ? {title: {text: panel.title, fontSize: 12}} : {}),
   }));
   return {

@@ -91,6 +91,14 @@ async function download(chart, kind) {
 
 // ---- charts
 
+function isWide(chart) {
+  const many = other => other.wide || other.panels.length > 1;
+  if (many(chart)) return true;
+  // Of an odd number of narrow cards the last has a row of its own.
+  const narrow = report.charts.filter(other => other.section === chart.section && !many(other));
+  return narrow.length % 2 === 1 && narrow[narrow.length - 1] === chart;
+}
+
 function chartCard(chart) {
   const tools = make("div", {class: "tools"});
   for (const kind of ["svg", "png", "csv"]) {
@@ -98,8 +106,8 @@ function chartCard(chart) {
     button.onclick = () => download(chart, kind);
     tools.append(button);
   }
-  const card = make("figure", {class: chart.wide || chart.panels.length > 1 ? "card wide" : "card", id: `chart-${chart.id}`},
-    make("header", {}, make("h3", {}, chart.title), tools), make("p", {class: "shows"}, chart.shows), make("div", {class: "panels"}));
+  const card = make("figure", {class: isWide(chart) ? "card wide" : "card", id: `chart-${chart.id}`},
+    make("header", {}, make("h3", {}, chart.title), tools), make("p", {class: "shows"}, chart.shows), make("div", {class: chart.wide ? "panels below" : "panels"}));
   chart.card = card;
   return card;
 }
@@ -128,7 +136,7 @@ async function showChart(chart) {
     chart.views.push(result);
   }
   if (panels.length > PANELS_MAX) {
-    place.append(note(`${PANELS_MAX} of ${panels.length} comparisons are drawn; the filters above choose others.`));
+    place.append(note(`${PANELS_MAX} of ${panels.length} are drawn; the filters above choose others.`));
   }
 }
 
@@ -157,10 +165,12 @@ function showTables() {
   for (const table of report.tables) {
     const element = tableElement(table);
     if (!element) continue;
-    if (table.section !== heading) place.append(make("h2", {}, heading = table.section));
-    if (table.title) place.append(make("h4", {}, table.title));
-    if (table.caption) place.append(make("p", {class: "small quiet"}, table.caption));
-    place.append(element);
+    if (table.section !== heading) {
+      place.append(make("h2", {}, heading = table.section));
+      if (table.caption) place.append(make("p", {class: "small quiet"}, table.caption));
+    }
+    const title = table.title || `${table.rows.filter(rowShown).length} rows`;
+    place.append(table.long ? make("details", {}, make("summary", {}, title), element) : make("h4", {}, title), ...(table.long ? [] : [element]));
   }
 }
 

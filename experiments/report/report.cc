@@ -61,7 +61,9 @@ Json TableJson(const ReportTable& table) {
     for (size_t i = 0; i < row.cells.size(); ++i) cells.push_back(CellText(table.columns[i], row.cells[i]));
     rows.push_back({{"arm", row.arm}, {"base", row.base}, {"comparison", row.comparison}, {"cells", std::move(cells)}});
   }
-  return {{"section", table.section}, {"title", table.title}, {"caption", table.caption}, {"columns", columns}, {"rows", rows}};
+  // What has a row for every two arms or every run is opened by who wants it.
+  const bool is_long = table.id == "pairs" || table.id == "runs";
+  return {{"section", table.section}, {"title", table.title}, {"long", is_long}, {"caption", table.caption}, {"columns", columns}, {"rows", rows}};
 }
 
 std::string FieldOf(const Comparison& comparison, const std::string& path) {

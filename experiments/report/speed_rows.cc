@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/trace/trace.h"
 #include "experiments/compare/summary.h"
 #include "experiments/report/caveats.h"
 #include "experiments/report/chart_rows.h"
 #include "experiments/report/figures.h"
 #include "experiments/report/panels.h"
+#include "experiments/report/spec_fields.h"
 #include "experiments/statistics/statistics.h"
 
 namespace ringmaster {
@@ -34,6 +37,48 @@ AddRows FigureRows(const char* id, const char* name) {
       rows->push_back(std::move(row));
     }
   };
+}
+
+// The number that a comparison has in a field; absent where it has none.
+std::optional<double> NumberOf(const Comparison& comparison, const std::string& path) {
+  const auto found = comparison.fields.find(path);
+  double number = 0;
+  if (found == comparison.fields.end() || !absl::SimpleAtod(found->second, &number)) return std::nullopt;
+  return number;
+}
+
+// What tells a comparison from the others apart from one field.
+std::string LabelWithout(const Comparisons& comparisons, const Comparison& comparison, const std::string& path) {
+  std::vector<std::string> parts;
+  for (const std::string& other : comparisons.differing) {
+    const auto found = comparison.fields.find(other);
+    if (other == path) continue;
+    parts.push_back(
+        absl::StrCat(ShortFieldName(other), " = ", found == comparison.fields.end() ? "not set" : found->second));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+// The comparisons that differ in that field alone, by what else tells them from the rest; a panel for each.
+void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows* chart) {
+  std::map<std::string, std::vector<const Comparison*>> groups;
+  for (const Comparison& comparison : comparisons.all) {
+    if (NumberOf(comparison, path).has_value()) groups[LabelWithout(comparisons, comparison, path)].push_back(&comparison);
+  }
+  for (const auto& [label, group] : groups) {
+    if (group.size() < 2) continue;
+    Panel panel;
+    panel.title = label.empty() ? path : absl::StrCat(path, " (", label, ")");
+    for (const Comparison* comparison : group) {
+      Json rows = Json::array();
+      FigureRows("samples_per_second", "samples_per_second")(*comparison, &rows);
+      for (Json& row : rows) {
+        row["value"] = *NumberOf(*comparison, path);
+        panel.rows.push_back(std::move(row));
+      }
+    }
+    if (!panel.rows.empty()) chart->panels.push_back(std::move(panel));
+  }
 }
 
 // The step thread's phases in the order in which a step passes through them.
@@ -75,6 +120,18 @@ void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::s
 
 ChartRows ScalingRows(const Comparisons& comparisons) {
   return PanelPerFamily(comparisons, FigureRows("samples_per_second", "samples_per_second"), kNothingFinished);
+}
+
+ChartRows SweptRows(const Comparisons& comparisons) {
+  ChartRows chart;
+  for (const std::string& path : comparisons.differing) {
+    if (path != "training.workers") AddSwept(comparisons, path, &chart);
+  }
+  if (chart.panels.empty()) {
+    chart.missing = "No two comparisons with finished runs differ in one numeric setting alone, the number of workers left out. A "
+                    "sweep with an axis such as training.bucket_bytes makes some.";
+  }
+  return chart;
 }
 
 ChartRows EfficiencyRows(const Comparisons& comparisons) {

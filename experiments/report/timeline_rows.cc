@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -116,6 +117,7 @@ void AddMessages(const Json& base, const std::vector<const ThreadTrace*>& traces
 
 ChartRows TimelineRows(const Comparisons& comparisons) {
   ChartRows chart;
+  std::vector<Panel> alone;  // of runs in which nobody speaks to anybody: the least to see
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
       const auto traced = std::find_if(cell.trials.begin(), cell.trials.end(),
@@ -133,9 +135,12 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
         AddMessages(RowOf(comparison, cell), traces, steps, axis, &panel.rows);
         if (panel.rows.size() <= kRowsMax || steps.size() == 1) break;
       }
-      if (!panel.rows.empty()) chart.panels.push_back(std::move(panel));
+      const auto is_message = [](const Json& row) { return row["kind"] == "message"; };
+      const bool speaks = std::any_of(panel.rows.begin(), panel.rows.end(), is_message) && comparison.workers() > 1;
+      if (!panel.rows.empty()) (speaks ? chart.panels : alone).push_back(std::move(panel));
     }
   }
+  std::move(alone.begin(), alone.end(), std::back_inserter(chart.panels));
   if (chart.panels.empty()) {
     chart.missing = "No finished run was traced: their specs have output.trace_steps = 0, or an older program made them. Run again "
                     "without that setting.";

@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
 
+sys.dont_write_bytecode = True  # the folder of the sources stays as it is
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from browser import Browser  # noqa: E402
 
@@ -21,6 +23,12 @@ axes { field: "training.workers" values: ["1", "2"] }
 axes { field: "arm" values: ["single", "solo", "ps", "ps-sharded", "ring", "async"] }
 exclude { when { field: "arm" value: "ring" } when { field: "training.workers" value: "1" } reason: "nothing to exchange" }
 trials: 2
+"""
+# Another setting, in a sweep of its own.
+SECOND = """
+axes { field: "training.bucket_bytes" values: ["3000", "6000"] }
+axes { field: "arm" values: ["ps", "ring"] }
+trials: 1
 """
 # What these runs have no data for, and a part of the reason that stands in its place.
 MISSING = {"prediction": "ringmaster predict"}
@@ -75,11 +83,13 @@ def ringmaster(*arguments):
 class ReportPage(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        sweep = os.path.join(folder(), "sweep.textproto")
-        pathlib.Path(sweep).write_text(SWEEP, encoding="utf-8")
+        sweeps = [os.path.join(folder(), name + ".textproto") for name in ("workers", "buckets")]
+        pathlib.Path(sweeps[0]).write_text(SWEEP, encoding="utf-8")
+        pathlib.Path(sweeps[1]).write_text(SWEEP[:SWEEP.index("axes")] + SECOND, encoding="utf-8")
         cls.store = os.path.join(folder(), "store")
         cls.page = os.path.join(folder(), "report.html")
-        for arguments in (["sweep", sweep, "--out", cls.store], ["report", cls.store, "-o", cls.page]):
+        for arguments in (["sweep", sweeps[0], "--out", cls.store], ["sweep", sweeps[1], "--out", cls.store],
+                          ["report", cls.store, "-o", cls.page]):
             done = ringmaster(*arguments)
             if done.returncode != 0:
                 raise RuntimeError("%s: exit code %d\n%s" % (arguments, done.returncode, done.stderr))
@@ -141,6 +151,15 @@ class ReportPage(unittest.TestCase):
             self.assertEqual(len(own), 1, "%s has colors %s" % (arm, own))
         self.assertEqual(len({color for own in colors.values() for color in own}), len(colors))
 
+    def test_an_arm_has_its_color_in_a_saved_figure_too(self):
+        # The panel of N = 1 has no ring, so its arms are others than those of the panel beside it.
+        self.show()
+        svg = self.browser.run("return exportView(report.charts.find(chart => chart.id === 'cost')).toSVG()")
+        for arm in self.browser.run("return report.arms"):
+            marks = re.findall(r'<path aria-label="[^"]*arm: %s[;"][^>]*?fill="(#\w+)"' % re.escape(arm["name"]), svg)
+            self.assertTrue(marks, arm)
+            self.assertEqual(set(marks), {arm["color"]}, arm)
+
     def test_filters_act_on_all_charts_and_tables(self):
         self.show()
         arms = "return [...new Set([...document.querySelectorAll('[aria-label*=\"arm: ps;\"]')].map(e => e.closest('.card').id))]"
@@ -151,9 +170,14 @@ class ReportPage(unittest.TestCase):
         self.press("arm", "ps")
         self.assertEqual(self.browser.run(arms), [])
         self.assertEqual(self.browser.run(rows), 0)
-        self.assertEqual(self.browser.run(panels), 2)
+        self.assertEqual(self.browser.run(panels), 3)
         self.press("N", "1")
+        self.assertEqual(self.browser.run(panels), 2)
+        self.press("bucket_bytes", "3000")
         self.assertEqual(self.browser.run(panels), 1)
+        self.press("bucket_bytes", "3000")
+        self.press("sweep", "buckets")
+        self.assertEqual(self.browser.run(panels), 1, "of the comparison in which the other sweep has runs too")
         for arm in ("single", "solo", "ps-sharded", "ring", "async"):
             self.press("arm", arm)
         text = self.browser.run("return document.querySelector('#chart-breakdown').textContent")
@@ -176,6 +200,13 @@ class ReportPage(unittest.TestCase):
             "const names = []; HTMLAnchorElement.prototype.click = function () { names.push(this.download); };"
             "return Promise.all(['svg', 'png', 'csv'].map(kind => download(report.charts[0], kind))).then(() => names.sort())")
         self.assertEqual(names, ["ringmaster-scaling.csv", "ringmaster-scaling.png", "ringmaster-scaling.svg"])
+        self.assertEqual(self.browser.console(), [])
+
+    def test_runs_that_differ_in_more_than_the_scheme_stand_apart_by_name(self):
+        self.show()
+        self.assertIn("training.workers, training.bucket_bytes", self.browser.run("return document.getElementById('apart').textContent"))
+        titles = self.browser.run("return [...document.querySelectorAll('#chart-breakdown h4')].map(title => title.textContent)")
+        self.assertEqual(titles, ["N = 1, bucket_bytes = 3000", "N = 2, bucket_bytes = 3000", "N = 2, bucket_bytes = 6000"])
 
     def test_what_the_results_do_not_show_is_said(self):
         self.show()

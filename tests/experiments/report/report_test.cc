@@ -277,6 +277,20 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no such chart; known are scaling, efficiency"));
 }
 
+TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
+  auto records = Runs(2, {1}) + Runs(4, {1});
+  for (const int64_t bytes : {1000, 8000}) {
+    records = records + Runs(4, {1});
+    for (size_t i = records.size() - 3; i < records.size(); ++i) {
+      records[i].mutable_spec()->mutable_training()->set_bucket_bytes(bytes);
+    }
+  }
+  const auto panels = SweptRows(GroupRecords(records)).panels;
+  ASSERT_EQ(panels.size(), 1u) << "N = 2 has one size of buckets only";
+  EXPECT_EQ(panels[0].title, "training.bucket_bytes (N = 4)");
+  EXPECT_EQ(panels[0].rows.size(), 3u * 3);
+}
+
 TEST(Charts, MeteredBytesLieOnTheFormula) {
   RunSpec spec = SpecOf("ring", 2);
   const std::vector<RunRecord> records = {RunOf(spec, 4)};
