@@ -181,11 +181,15 @@ class Planner {
     const size_t lower =
         std::count_if(steps.begin(), steps.end(), [this](const Step& step) { return step.peer < shape_.rank; });
     const bool sum_apart = lower > 1;
+    const bool sends_too = std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) {
+      return std::any_of(cell.readers.begin(), cell.readers.end(),
+                         [&](int32_t reader) { return plan_.ops[reader].round == steps[0].round; });
+    });
     int32_t apart = -1;  // what wrote the sum in scratch last
     int32_t apart_receive = -1;
     for (size_t i = 0; i < steps.size(); ++i) {
       PlanOp message = MessageOp(PlanOp::Kind::kReceiveAdd, steps[i], piece, cells);
-      if (i == 0 && !sum_apart) {
+      if (i == 0 && !sum_apart && !sends_too) {
         cells.front().questions.push_back(AddWrite(message, cells));
         continue;
       }

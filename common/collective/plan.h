@@ -65,7 +65,8 @@ struct PlanShape {
 // Operation b waits for an earlier operation a when both touch an element that one of them writes. Contributions to the
 // same chunks in one round are added in rank order with the rank's own at its place, (((g0 + g1) + own) + g3) + ...: when
 // more than one rank stands before this one they are summed apart, in scratch, and that sum is added to the own (addition
-// of two commutes). Otherwise the first is added on arrival, straight into the data. Pure, thread-safe.
+// of two commutes). Otherwise the first is added on arrival, straight into the data, unless the same round sends what
+// is there: then it lands in scratch meanwhile, and is added once that has left. Pure, thread-safe.
 Plan MakePlan(const Schedule& schedule, const PlanShape& shape);
 
 // Every rank's message to every other, of any size, in round 0.

@@ -8,6 +8,7 @@
 #include "common/collective/binomial_tree.h"
 #include "common/collective/direct.h"
 #include "common/collective/halving_doubling.h"
+#include "common/collective/recursive_doubling.h"
 #include "common/collective/reduce_broadcast.h"
 #include "common/collective/ring.h"
 
@@ -29,9 +30,11 @@ constexpr Entry kEntries[] = {
     {{"halving_doubling", "recursive halving, then doubling: about the ring's bytes in 2 log2 N rounds, any N"},
      CreateHalvingDoubling},
     {{"binomial_tree", "the whole bucket up a tree to rank 0 and down again, in 2 log2 N rounds"}, CreateBinomialTree},
+    {{"recursive_doubling", "the whole bucket both ways between pairs: log2 N rounds, for log2 N times S, any N"},
+     CreateRecursiveDoubling},
 };
 constexpr CollectiveInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info, kEntries[3].info,
-                                      kEntries[4].info};
+                                      kEntries[4].info, kEntries[5].info};
 static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
 
 }  // namespace

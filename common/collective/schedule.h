@@ -17,9 +17,10 @@ namespace ringmaster {
 // smaller than N) is left out by both sides.
 //
 // Steps of one round may run at once: within a round no step writes a chunk that another step of the round reads or
-// writes. The one exception: several receive-and-adds of the same chunks. Their contributions and the rank's own are
-// added in rank order, ((g0 + g1) + g2) + ..., whatever the order of arrival; they are listed by rising peer. In every
-// round a pair of ranks exchanges at most one message each way, so (peer, round) finds it.
+// writes. There are two exceptions. Several receive-and-adds of the same chunks: their contributions and the rank's own
+// are added in rank order, ((g0 + g1) + g2) + ..., whatever the order of arrival; they are listed by rising peer. And a
+// receive-and-add of the chunks that the round sends: what leaves is what was there before. In every round a pair of
+// ranks exchanges at most one message each way, so (peer, round) finds it.
 struct Step {
   enum class Op { kSend, kReceive, kReceiveAdd };
   Op op = Op::kSend;
@@ -40,13 +41,13 @@ class Schedule {
 };
 
 // The all-reduce schedule of that name: "ring", "direct" (reduce-scatter and all-gather, all to all), "reduce_broadcast"
-// (everything to rank 0, summed there, sent out), "halving_doubling" or "binomial_tree". InvalidArgument names the known
-// ones.
+// (everything to rank 0, summed there, sent out), "halving_doubling", "binomial_tree" or "recursive_doubling".
+// InvalidArgument names the known ones.
 //
 // Order of addition, for N of 3 or more (for N = 2 addition commutes and all agree): "direct" and "reduce_broadcast" add
 // every element in rank order and so give the bits of a parameter server; "ring" starts chunk c at rank c and adds
-// around the ring, so each chunk has another order; "halving_doubling" and "binomial_tree" add along a tree, the same one
-// for every element (see their headers). Each is the same on every rank and in every run.
+// around the ring, so each chunk has another order; the other three add along a tree, the same one for every element (see
+// their headers). Each is the same on every rank and in every run.
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name);
 
 // The registry, for `list`, validation and tests: one line a schedule.

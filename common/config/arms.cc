@@ -30,6 +30,7 @@ constexpr ArmInfo kArms[] = {
      false},
     {"halving-doubling", "all-reduce by recursive halving and doubling: about the ring's bytes in fewer rounds", false},
     {"binomial-tree", "all-reduce up a tree to rank 0 and down again", false},
+    {"recursive-doubling", "all-reduce by whole buckets between pairs: the fewest rounds, for more bytes", false},
     {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose", false},
     {"all-reduce-mpi", "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", false},
     {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered", false},
@@ -97,6 +98,8 @@ bool Fill(absl::string_view arm, const RunSpec& base, RunSpec* spec) {
     strategy->mutable_all_reduce()->set_collective("halving_doubling");
   } else if (arm == "binomial-tree") {
     strategy->mutable_all_reduce()->set_collective("binomial_tree");
+  } else if (arm == "recursive-doubling") {
+    strategy->mutable_all_reduce()->set_collective("recursive_doubling");
   } else if (arm == "all-reduce-auto") {
     strategy->mutable_all_reduce()->set_collective("auto");
   } else if (arm == "all-reduce-mpi") {

@@ -84,8 +84,8 @@ constexpr ArmColor kColors[] = {
     {"ps", "#e0524d"},            {"ps-sharded", "#f28e2b"},     {"ssp", "#b65fb0"},
     {"ring", "#3a7fd5"},          {"async", "#2f9e62"},          {"async-topk", "#8bc34a"},
     {"direct", "#17a2b8"},        {"reduce-broadcast", "#e377a8"}, {"halving-doubling", "#5c6bc0"},
-    {"binomial-tree", "#26a69a"}, {"all-reduce-auto", "#7e57c2"}, {"all-reduce-mpi", "#c2863a"},
-    {"all-reduce-gloo", "#a1887f"}, {"ring-fp16", "#7fb3ee"},    {"ring-topk", "#1f5fa8"},
+    {"binomial-tree", "#26a69a"}, {"recursive-doubling", "#8d6e63"}, {"all-reduce-auto", "#7e57c2"},
+    {"all-reduce-mpi", "#c2863a"}, {"all-reduce-gloo", "#a1887f"}, {"ring-fp16", "#7fb3ee"},    {"ring-topk", "#1f5fa8"},
     {"ps-fp16", "#f4978e"},       {"ps-onebit", "#a8322d"},
 };
 

@@ -60,6 +60,17 @@ StepPayload HalvingDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
   return {elements, elements, 0};
 }
 
+// Both ways alike: the whole bucket in each of log2 M rounds between M parties, M the largest power of two up to N; the
+// first of a pair also takes the second's in and gives it the sum.
+StepPayload RecursiveDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
+  int32_t parties = 1;
+  int64_t messages = 0;
+  for (; 2 * parties <= ranks; parties *= 2) ++messages;
+  const int32_t pairs = ranks - parties;
+  if (rank < 2 * pairs) messages = rank % 2 == 1 ? 1 : messages + 1;
+  return {messages * count, messages * count, 0};
+}
+
 absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int64_t count, int32_t ranks,
                                               int32_t rank) {
   const auto chunk = [&](int64_t index) { return PartCount(count, ranks, index); };
@@ -75,6 +86,7 @@ absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int
     return StepPayload{elements, elements, 0};
   }
   if (collective == "halving_doubling") return HalvingDoublingPayload(count, ranks, rank);
+  if (collective == "recursive_doubling") return RecursiveDoublingPayload(count, ranks, rank);
   if (collective == "binomial_tree") {
     int64_t messages = rank == 0 ? 0 : 1;  // to the parent; one to every child
     for (int32_t stride = 1; stride < ranks && rank % (2 * stride) == 0; stride *= 2) {

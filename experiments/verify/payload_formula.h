@@ -22,7 +22,8 @@ struct StepPayload {
 // collective "auto" stands for).
 //   all_reduce   ring: up 2S - chunk(r+1) - chunk(r+2), down 2S - chunk(r) - chunk(r+1), summed over buckets
 //                direct: S - chunk(r) + (N-1) chunk(r) both ways; reduce_broadcast: S both ways, (N-1)S for rank 0
-//                halving_doubling, binomial_tree: both ways what their headers say; auto: of the bucket's choice
+//                halving_doubling, binomial_tree, recursive_doubling: both ways what their headers say
+//                auto: of the bucket's choice
 //                payloads that cannot be summed: the encoded bucket to and from each of the N-1 others
 //   parameter_server   up the encoded parts, down 4 bytes an element, of all servers that do not live beside the worker
 //   single, solo       nothing

@@ -119,7 +119,7 @@ absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const s
   base.mutable_training()->set_kernels(kernels);
   std::vector<RunSpec> specs;
   RM_RETURN_IF_ERROR(AddArms({"single", "dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast",
-                              "halving-doubling", "binomial-tree", "all-reduce-auto"},
+                              "halving-doubling", "binomial-tree", "recursive-doubling", "all-reduce-auto"},
                              " N=2", base, &specs));
   // Where sums are written in place.
   base.mutable_transport()->set_name("shm");

@@ -108,6 +108,9 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
       if (rank == 0) send(2, {Role::kWorker, 2}, bytes);
       if (rank == 0) send(3, {Role::kWorker, 1}, bytes);
       if (rank == 2) send(3, {Role::kWorker, 3}, bytes);
+    } else if (collective == "recursive_doubling") {
+      send(1, {Role::kWorker, rank ^ 1}, 4 * bucket.count);
+      send(2, {Role::kWorker, rank ^ 2}, 4 * bucket.count);
     } else if (rank > 0) {  // reduce_broadcast
       send(0, {Role::kWorker, 0}, 4 * bucket.count);
     } else {
@@ -143,7 +146,7 @@ std::vector<Message> MessagesOf(const RunSpec& spec, const RunSpec& believed, Ru
 
 class Scheme : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::Values("ring", "direct", "reduce-broadcast", "halving-doubling",
-                                                             "binomial-tree", "ps", "ps-sharded"),
+                                                      "binomial-tree", "recursive-doubling", "ps", "ps-sharded"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -166,7 +169,7 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
 TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
   const RunSpec base = SmallSpec(kWorkers, true);
   const RunSpec ring = ArmOf("ring", base);
-  for (const char* other : {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree"}) {
+  for (const char* other : {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree", "recursive-doubling"}) {
     RunRecord record;
     const std::vector<Message> sent = MessagesOf(ring, ArmOf(other, base), &record);
     const auto weights = CheckSameWeights({RunInProcess(base), record});

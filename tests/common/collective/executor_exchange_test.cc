@@ -150,8 +150,8 @@ TEST(ExecutorOnExchangeMemory, WritesSumsInPlaceWithTheBitsOfMessagesAndCountsTh
                         SharingRanks::kBuckets * SentBytes(*schedule, rank, ranks, count, ElementBytes(type)));
             }
           }
-          // Two ranks need no other message, whatever the schedule.
-          if (ranks == 2 && count >= 333) {
+          // Two ranks need no other message, whatever the schedule, if what is sent comes back at all.
+          if (ranks == 2 && count >= 333 && info.name != std::string("recursive_doubling")) {
             EXPECT_GE(sharing.LoansReturned() - loans_before, SharingRanks::kBuckets);
           }
         }

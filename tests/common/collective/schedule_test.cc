@@ -84,7 +84,7 @@ TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
   }
 }
 
-TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeer) {
+TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeerAndToWhatIsSent) {
   for (const CollectiveInfo& info : Collectives()) {
     const auto schedule = Create(info.name);
     for (int32_t ranks = 1; ranks <= 17; ++ranks) {
@@ -102,7 +102,10 @@ TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingP
             const bool both_add_same = steps[a].op == Step::Op::kReceiveAdd && steps[b].op == Step::Op::kReceiveAdd &&
                                        steps[a].chunk_begin == steps[b].chunk_begin &&
                                        steps[a].chunk_count == steps[b].chunk_count && steps[a].peer < steps[b].peer;
-            EXPECT_TRUE(apart || both_read || both_add_same) << "steps " << a << " and " << b;
+            const bool adds_to_sent = steps[a].op == Step::Op::kSend && steps[b].op == Step::Op::kReceiveAdd &&
+                                      steps[a].chunk_begin == steps[b].chunk_begin &&
+                                      steps[a].chunk_count == steps[b].chunk_count;
+            EXPECT_TRUE(apart || both_read || both_add_same || adds_to_sent) << "steps " << a << " and " << b;
           }
         }
       }
@@ -141,7 +144,8 @@ TEST(SentBytes, EqualTheFormulae) {
 TEST(CreateSchedule, NamesTheKnownOnesWhenItIsAskedForAnother) {
   const absl::Status status = CreateSchedule("tree").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  for (const char* part : {"\"tree\"", "\"ring\"", "\"direct\"", "\"reduce_broadcast\"", "\"halving_doubling\""}) {
+  for (const char* part : {"\"tree\"", "\"ring\"", "\"direct\"", "\"reduce_broadcast\"", "\"halving_doubling\"",
+                           "\"recursive_doubling\""}) {
     EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
   }
   for (const CollectiveInfo& info : Collectives()) EXPECT_EQ(Create(info.name)->name(), info.name);

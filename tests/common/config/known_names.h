@@ -13,7 +13,7 @@ inline KnownNames TestNames() {
   known.kernels = {"reference", "cpu", "cublas"};
   known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
-  known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"};
+  known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"};
   known.engines = {"mpi", "gloo", "nccl"};
   return known;
 }

@@ -125,6 +125,7 @@ TEST(Payload, OfRingDirectAndCoLocatedServersIsTheSameInTotal) {
   std::vector<Arm> arms = AllReduceArms();
   arms.push_back(ServerArm(ParameterServerSpec::BSP, ParameterServerSpec::COLOCATED, kWorkers));
   for (const Arm& arm : arms) {
+    if (arm.strategy.all_reduce().collective() == "recursive_doubling") continue;  // whole buckets in every round
     StrategyGroup group(SpecOf(arm, "none", kWorkers), std::vector<float>(305, 1.0f), 101);
     ASSERT_EQ(RunSteps(&group, 1), absl::OkStatus());
     int64_t sent = 0;

@@ -90,7 +90,7 @@ std::vector<NamedSpec> SynchronousSpecs(int32_t workers, float learning_rate) {
     }
   }
   for (const char* collective :
-       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"}) {
+       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"}) {
     RunSpec spec = GroupSpec(workers, learning_rate);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
     specs.push_back({collective, spec});
@@ -150,7 +150,7 @@ TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
   const Floats exact = TrainOnTheSum(3, 0.05f, NormalGradient);
   for (const char* codec : {"fp16", "topk", "onebit"}) {
     for (const char* collective :
-       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "auto"}) {
+       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"}) {
       SCOPED_TRACE(absl::StrCat(codec, " ", collective));
       RunSpec spec = GroupSpec(3, 0.05f);
       spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
