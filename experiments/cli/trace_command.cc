@@ -35,14 +35,12 @@ struct TraceFlags {
 };
 
 absl::StatusOr<std::vector<RunRecord>> RecordsOf(const std::string& folder) {
-  // Opening would make the files.
   std::error_code error;
   if (!std::filesystem::exists(folder + "/results.sqlite", error)) {
     return absl::NotFoundError(absl::StrCat("no results in ", folder, ": it has no results.sqlite; `ringmaster compare --out ",
                                             folder, "` makes some, or name another folder with --out"));
   }
-  RM_ASSIGN_OR_RETURN(const auto store, Store::Open(folder));
-  return store->Records();
+  return Store::ReadRecords(folder);
 }
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
