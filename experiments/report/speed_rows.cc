@@ -230,7 +230,7 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
           rows->push_back(std::move(row));
         }
       },
-      "No run has a prediction. `ringmaster predict SPEC` measures beside its prediction and stores both.");
+      "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one with what they measure.");
   for (Panel& panel : chart.panels) {
     double largest = 0;
     for (const Json& row : panel.rows) {
