@@ -51,7 +51,7 @@ TEST(TwoWorkers, EndWithTheSameBitsOnMnistUnderEverySynchronousScheme) {
   data.set_test_limit(100);
   const auto specs = TwoWorkerRuns(data, "cpu", 1);
   ASSERT_TRUE(specs.ok()) << specs.status();
-  ASSERT_EQ(specs->size(), 13u);
+  ASSERT_EQ(specs->size(), 14u);
   for (const RunSpec& spec : *specs) ASSERT_GE(spec.training().steps(), 100);
   const std::vector<RunRecord> records = RunAll(*specs);
   ExpectOk(CheckSameWeights(records));
