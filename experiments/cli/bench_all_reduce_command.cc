@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/engine/one_device_each.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/bench/bench_all_reduce.h"
@@ -21,6 +23,7 @@
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
+#include "worker/kernels/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -73,7 +76,12 @@ absl::Status Check(AllReduceFlags* flags) {
   flags->bench.engines.insert(flags->bench.engines.end(), flags->against.begin(), flags->against.end());
   flags->against.clear();
   if (NeedsMpirun(flags->bench)) RM_RETURN_IF_ERROR(Mpirun(MpirunOptions(), {}, {}).status());
-  return CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes());
+  RM_RETURN_IF_ERROR(CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes()));
+  const std::vector<std::string>& engines = flags->bench.engines;
+  if (std::find(engines.begin(), engines.end(), "nccl") == engines.end()) return absl::OkStatus();
+  const absl::StatusOr<int> devices = CudaDeviceCount();
+  if (!devices.ok()) return Annotate(devices.status(), "engine \"nccl\"");
+  return CheckOneDeviceEach({flags->bench.workers, 0, *devices});
 }
 
 // Measures as one rank; rank 0 prints what comes out, as it comes or, as JSON, in the end.

@@ -19,6 +19,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   DeclarePushPullBench(command, action);
   DeclareStepBench(command, action);
   DeclareGemmBench(command, action);
+  DeclareKernelsBench(command, action);
   DeclareCodecBench(command, action);
 }
 

@@ -10,6 +10,7 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action);
 void DeclarePushPullBench(CLI::App* bench, Action* action);
 void DeclareStepBench(CLI::App* bench, Action* action);
 void DeclareGemmBench(CLI::App* bench, Action* action);
+void DeclareKernelsBench(CLI::App* bench, Action* action);
 void DeclareCodecBench(CLI::App* bench, Action* action);
 
 }  // namespace ringmaster

@@ -66,6 +66,10 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (!base.ok()) return fail(base.status(), kExitUserError);
   const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  for (const RunSpec& spec : *specs) {
+    const absl::Status fits = CheckDevices(spec, flags.device);
+    if (!fits.ok()) return fail(fits, kExitUserError);
+  }
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
   Announce(*specs);

@@ -12,9 +12,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
+#include "common/engine/one_device_each.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
 #include "common/trace/node_traces.h"
@@ -52,6 +54,9 @@ class MemoryFile {
   bool complete_ = false;
 };
 
+// NCCL wants a GPU for each rank; the ranks of other runs share the one they are told.
+bool NeedsDeviceEach(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "nccl"; }
+
 bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
 
 absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
@@ -72,8 +77,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
                             const std::string& token, Children* children) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
-  // NCCL wants a GPU for each rank; other runs share the one they are told.
-  const bool one_device_each = spec.strategy().all_reduce().collective() == "nccl";
+  const bool one_device_each = NeedsDeviceEach(spec);
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
     program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
@@ -208,8 +212,19 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   }
 }
 
+absl::Status CheckDevices(const RunSpec& spec, int first_device) {
+  if (!NeedsDeviceEach(spec)) return absl::OkStatus();
+  const absl::StatusOr<int> devices = CudaDeviceCount();
+  if (!devices.ok()) return Annotate(devices.status(), "collective \"nccl\"");
+  return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
+}
+
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   RunRecord record = NewRecord(spec);
+  if (const absl::Status fits = CheckDevices(spec, options.device); !fits.ok()) {
+    FillRecord(fits, &record);
+    return record;
+  }
   const std::string token = NewToken();
   const absl::Time begin = absl::Now();
   const ConditionsMeter conditions;

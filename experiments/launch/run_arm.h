@@ -39,6 +39,10 @@ struct RunArmOptions {
 // no figures. When it returns, no process it started is left.
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 
+// Whether this machine has the GPUs from `first_device` on that the run's processes take one each of; runs whose ranks
+// share one always fit. Unavailable: no GPU at all. InvalidArgument: too few, with what to use instead.
+absl::Status CheckDevices(const RunSpec& spec, int first_device);
+
 // A record with everything but status and reports: id, time, build, machine.
 RunRecord NewRecord(const RunSpec& spec);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ namespace ringmaster {
 namespace {
 
 using nlohmann::json;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 constexpr absl::Duration kStart = absl::Seconds(60);
@@ -61,6 +63,21 @@ TEST(Engine, FourWorkersWithExactSumsEndWithTheRingsBits) {
   const json runs = json::parse(finished.out)["runs"];
   ASSERT_EQ(runs.size(), 3u);
   for (const json& run : runs) EXPECT_EQ(run["weights_sha256"], runs[0]["weights_sha256"]) << run["arm"];
+}
+
+TEST(Engine, NcclWithMoreWorkersThanGpusIsAMistakeThatStartsNothing) {
+  SKIP_WITHOUT("nccl");
+  const std::string spec = NewFolder("nccl") + "/run.textproto";
+  std::ofstream(spec) << "name: \"nccl\" strategy { all_reduce { collective: \"nccl\" } }\n";
+  const Finished run = RunProgram(
+      {"run", spec, "--data", "synthetic", "--workers", "64", "--steps", "5", "--out", NewFolder("out")});
+  EXPECT_EQ(run.exit_code, 2) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("collective \"nccl\""));
+  // No library, driver or device, or too few.
+  EXPECT_THAT(run.err, AnyOf(HasSubstr(": cuda "), HasSubstr("NCCL takes one rank a GPU")));
+  const Finished bench = RunProgram({"bench", "allreduce", "--engine", "nccl", "--workers", "64", "--sizes", "4KiB"});
+  EXPECT_EQ(bench.exit_code, 2) << bench.err;
+  EXPECT_THAT(bench.err, HasSubstr("\"nccl\""));
 }
 
 std::vector<std::string> EndlessRun(const std::string& arm) {

@@ -33,6 +33,8 @@ TEST(BuiltCudaLibrary, LoadsAndCarriesThisProgramsStamp) {
   EXPECT_STREQ(stamp(), kInterfaceStamp);
   EXPECT_NE(dlsym(library, CudaPlugin::kCreateSymbol), nullptr);
   EXPECT_NE(dlsym(library, CudaPlugin::kDescribeSymbol), nullptr);
+  EXPECT_NE(dlsym(library, CudaPlugin::kCountSymbol), nullptr);
+  EXPECT_NE(dlsym(library, CudaPlugin::kTimeSymbol), nullptr);
 }
 
 TEST(BuiltCudaLibrary, IsFoundInTheRunfilesAndGetsAsFarAsDriverOrDevice) {

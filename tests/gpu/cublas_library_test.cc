@@ -220,6 +220,25 @@ TEST_F(CublasLibraryTest, StagingIsPinnedHostMemoryThatSurvivesARoundTrip) {
   EXPECT_EQ(std::memcmp(out->data(), back->data(), 4000), 0);
 }
 
+// Ten times as many calls take longer, and the host's time to make the calls is not what is measured.
+TEST_F(CublasLibraryTest, TimingGrowsWithTheWorkAndHandsItsErrorsOn) {
+  constexpr int64_t kCount = int64_t{16} << 20;
+  Floats from = Floats::Poisoned(kernels(), kCount), to = Floats::Poisoned(kernels(), kCount);
+  const auto time_copies = [&](int copies) {
+    return TimeCublasCalls(kernels(), [&] {
+      for (int i = 0; i < copies; ++i) RM_RETURN_IF_ERROR(kernels().CopyFloats(from.data(), to.data(), kCount));
+      return absl::OkStatus();
+    });
+  };
+  ASSERT_TRUE(time_copies(1).ok());
+  const auto few = time_copies(10), many = time_copies(100);
+  ASSERT_TRUE(few.ok() && many.ok()) << few.status() << many.status();
+  EXPECT_GT(*few, 0.0);
+  EXPECT_GT(*many, 5 * *few);
+  EXPECT_EQ(TimeCublasCalls(kernels(), [] { return absl::InternalError("broken"); }).status(),
+            absl::InternalError("broken"));
+}
+
 TEST_F(CublasLibraryTest, BuffersOfNoBytesAndBuffersThatOutliveTheLibraryAreFine) {
   Buffer kept;
   {

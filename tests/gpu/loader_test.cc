@@ -63,6 +63,15 @@ TEST(CublasLoader, ADeviceThatIsNotThereIsUnavailableAndTheMessageNamesLibraryDr
 
 TEST(CublasLoader, ANegativeDeviceIsUnavailable) { EXPECT_TRUE(absl::IsUnavailable(LoadCublasLibrary(-1).status())); }
 
+TEST(CublasLoader, DevicesAreCountedOrMissingForTheSameReasonAsLoading) {
+  const absl::StatusOr<int> count = CountCublasDevices();
+  if (count.ok()) {
+    EXPECT_GE(*count, 1);
+  } else {
+    EXPECT_EQ(count.status(), LoadCublasLibrary(0).status());
+  }
+}
+
 TEST(CublasLoader, TheDescriptionHoldsDevicesOrTheSameReasonAsLoading) {
   const absl::StatusOr<std::string> described = DescribeCublas();
   if (described.ok()) {

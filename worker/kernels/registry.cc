@@ -1,6 +1,9 @@
 #include "worker/kernels/registry.h"
 
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "worker/kernels/cpu/cpu_library.h"
 #include "worker/kernels/cublas/loader.h"
 #include "worker/kernels/reference/reference_library.h"
@@ -36,6 +39,16 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_
 }
 
 absl::StatusOr<std::string> DescribeCuda() { return DescribeCublas(); }
+
+absl::StatusOr<int> CudaDeviceCount() { return CountCublasDevices(); }
+
+absl::StatusOr<double> TimeCalls(KernelLibrary& kernels, absl::FunctionRef<absl::Status()> work) {
+  if (kernels.place() == Place::kDevice) return TimeCublasCalls(kernels, work);
+  const auto begin = std::chrono::steady_clock::now();
+  RM_RETURN_IF_ERROR(work());
+  RM_RETURN_IF_ERROR(kernels.Finish());
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 std::string DescribeCpuBlas() { return CpuBlasTarget(); }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -20,8 +21,15 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_
 
 // What "cublas" would say here, for `doctor`: OK with a description of the devices, or why not.
 absl::StatusOr<std::string> DescribeCuda();
+// How many GPUs this machine shows, at least 1, or why "cublas" cannot run here.
+absl::StatusOr<int> CudaDeviceCount();
 // The CPU BLAS and its instruction set, for `doctor`.
 std::string DescribeCpuBlas();
+
+// Seconds that the calls which `work` makes to `kernels` take where they run, after everything called before: between two
+// events of a device's stream, by the clock on the host. Waits for them; makes events, so it is for benchmarks and no
+// part of a step. An error of `work` is handed on.
+absl::StatusOr<double> TimeCalls(KernelLibrary& kernels, absl::FunctionRef<absl::Status()> work);
 
 struct KernelLibraryInfo {
   const char* name;

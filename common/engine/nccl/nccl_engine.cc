@@ -13,12 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
+#include "common/engine/one_device_each.h"
 
 namespace ringmaster {
 namespace {
@@ -132,8 +134,9 @@ class NcclEngine : public Engine {
 
   absl::Status Connect(const EngineSeat& seat) {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
-    char bus_id[32] = {};
-    RM_RETURN_IF_ERROR(StatusOf(cudaDeviceGetPCIBusId(bus_id, sizeof(bus_id), device_), "cudaDeviceGetPCIBusId"));
+    RM_ASSIGN_OR_RETURN(const std::string name, DeviceName());
+    RM_ASSIGN_OR_RETURN(const std::vector<std::string> devices, seat.all_gather(name));
+    RM_RETURN_IF_ERROR(CheckOneDeviceEach(devices));
     RM_RETURN_IF_ERROR(StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
     ncclUniqueId id = {};
     if (seat.rank == 0) RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.unique_id(&id), "ncclGetUniqueId"));
@@ -141,12 +144,19 @@ class NcclEngine : public Engine {
                         seat.all_gather(absl::string_view(id.internal, sizeof(id.internal))));
     std::memcpy(id.internal, ids[0].data(), sizeof(id.internal));
     RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.init_rank(&communicator_, seat.ranks, id, seat.rank),
-                                      absl::StrCat("ncclCommInitRank on device ", device_, " (", bus_id,
-                                                   "; two ranks cannot share one)")));
+                                      absl::StrCat("ncclCommInitRank on device ", device_, " (", name, ")")));
     int version = 0;
     RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.version(&version), "ncclGetVersion"));
     library_ = absl::StrCat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
     return absl::OkStatus();
+  }
+
+  // "GPU-3f2a... (NVIDIA H100)": no other device has this name, on whichever machine.
+  absl::StatusOr<std::string> DeviceName() const {
+    cudaDeviceProp properties;
+    RM_RETURN_IF_ERROR(StatusOf(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties"));
+    const absl::string_view uuid(properties.uuid.bytes, sizeof(properties.uuid.bytes));
+    return absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
   }
 
   absl::Status Reserve(size_t bytes) {

@@ -1,5 +1,7 @@
 #include "worker/kernels/registry.h"
 
+#include <chrono>
+
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -39,6 +41,30 @@ TEST(KernelRegistry, DescribesTheCpuBlasAsItsTarget) {
   const auto kernels = CreateKernelLibrary("cpu", 0);
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   EXPECT_EQ(DescribeCpuBlas(), (*kernels)->target());
+}
+
+TEST(KernelRegistry, ADeviceCountIsThereExactlyWhereCublasFindsADevice) {
+  const auto count = CudaDeviceCount();
+  EXPECT_EQ(count.ok(), DescribeCuda().ok()) << count.status();
+  EXPECT_GE(count.value_or(1), 1);
+}
+
+TEST(KernelRegistry, TimingIsOfTheWorkAloneAndHandsItsErrorsOn) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kWork = std::chrono::milliseconds(5);
+  const auto kernels = CreateKernelLibrary("cpu", 0);
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  const Clock::time_point before = Clock::now();
+  const auto seconds = TimeCalls(**kernels, [&] {
+    for (const Clock::time_point begin = Clock::now(); Clock::now() - begin < kWork;) {
+    }
+    return absl::OkStatus();
+  });
+  const double outside = std::chrono::duration<double>(Clock::now() - before).count();
+  ASSERT_TRUE(seconds.ok()) << seconds.status();
+  EXPECT_GE(*seconds, 0.005);
+  EXPECT_LE(*seconds, outside);
+  EXPECT_EQ(TimeCalls(**kernels, [] { return absl::InternalError("broken"); }).status(), absl::InternalError("broken"));
 }
 
 }  // namespace

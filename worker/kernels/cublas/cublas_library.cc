@@ -55,6 +55,19 @@ std::string GemmText(const GemmCall& call) {
                       " ldc=", call.ldc, " beta=", call.beta);
 }
 
+// Two events, destroyed with the object.
+struct Events {
+  Events() = default;
+  ~Events() {
+    if (begin != nullptr) cudaEventDestroy(begin);
+    if (end != nullptr) cudaEventDestroy(end);
+  }
+  Events(const Events&) = delete;
+  Events& operator=(const Events&) = delete;
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+};
+
 absl::Status StatusOf(cudaError_t code, absl::string_view what) { return CudaStatus(code, what); }
 absl::Status StatusOf(cublasStatus_t code, absl::string_view what) { return CublasStatus(code, what); }
 
@@ -351,6 +364,21 @@ absl::Status CublasLibrary::Finish() {
                                                    bad_rows.token - 1, " is not in [0, vocabulary)"));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<double> CublasLibrary::TimeCalls(absl::FunctionRef<absl::Status()> work) {
+  const auto what = [] { return std::string("timing"); };
+  Events events;
+  RM_RETURN_IF_ERROR(Run([&] { return cudaEventCreate(&events.begin); }, what));
+  RM_RETURN_IF_ERROR(Run([&] { return cudaEventCreate(&events.end); }, what));
+  RM_RETURN_IF_ERROR(Finish());
+  RM_RETURN_IF_ERROR(Run([&] { return cudaEventRecord(events.begin, stream_); }, what));
+  RM_RETURN_IF_ERROR(work());
+  RM_RETURN_IF_ERROR(Run([&] { return cudaEventRecord(events.end, stream_); }, what));
+  RM_RETURN_IF_ERROR(Finish());
+  float milliseconds = 0;
+  RM_RETURN_IF_ERROR(Run([&] { return cudaEventElapsedTime(&milliseconds, events.begin, events.end); }, what));
+  return milliseconds / 1e3;
 }
 
 }  // namespace ringmaster

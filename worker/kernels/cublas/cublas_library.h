@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -75,6 +76,10 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status Finish() override;
+
+  // Seconds between an event before the calls that `work` makes to this object and one after them, all on its stream.
+  // Waits for both. For benchmarks: it makes events, which no timed step may. Errors of `work` are handed on.
+  absl::StatusOr<double> TimeCalls(absl::FunctionRef<absl::Status()> work);
 
  private:
   // 1 + a row whose label is no class, or whose token is not in the vocabulary; 0: none.

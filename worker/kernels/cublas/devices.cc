@@ -17,8 +17,16 @@ constexpr int kCapabilityMajorMin = 8;
 // CUDA's way to write a version: 13000 is 13.0.
 std::string VersionText(int version) { return absl::StrCat(version / 1000, ".", version % 1000 / 10); }
 
-// How many devices there are, at least 1.
-absl::StatusOr<int> DeviceCount() {
+absl::StatusOr<cudaDeviceProp> Properties(int device) {
+  cudaDeviceProp properties;
+  RM_RETURN_IF_ERROR(
+      CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
+  return properties;
+}
+
+}  // namespace
+
+absl::StatusOr<int> CountDevices() {
   int runtime = 0, driver = 0;
   RM_RETURN_IF_ERROR(CudaStatus(cudaRuntimeGetVersion(&runtime), "runtime version"));
   RM_RETURN_IF_ERROR(CudaStatus(cudaDriverGetVersion(&driver), "driver version"));
@@ -43,17 +51,8 @@ absl::StatusOr<int> DeviceCount() {
   return count;
 }
 
-absl::StatusOr<cudaDeviceProp> Properties(int device) {
-  cudaDeviceProp properties;
-  RM_RETURN_IF_ERROR(
-      CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
-  return properties;
-}
-
-}  // namespace
-
 absl::StatusOr<std::string> UsableDevice(int device) {
-  RM_ASSIGN_OR_RETURN(const int count, DeviceCount());
+  RM_ASSIGN_OR_RETURN(const int count, CountDevices());
   if (device < 0 || device >= count) {
     return absl::UnavailableError(absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 ",
                                                "to ", count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
@@ -69,7 +68,7 @@ absl::StatusOr<std::string> UsableDevice(int device) {
 }
 
 absl::StatusOr<std::string> DescribeDevices() {
-  RM_ASSIGN_OR_RETURN(const int count, DeviceCount());
+  RM_ASSIGN_OR_RETURN(const int count, CountDevices());
   int runtime = 0, driver = 0, cublas_major = 0, cublas_minor = 0;
   RM_RETURN_IF_ERROR(CudaStatus(cudaRuntimeGetVersion(&runtime), "runtime version"));
   RM_RETURN_IF_ERROR(CudaStatus(cudaDriverGetVersion(&driver), "driver version"));

@@ -26,6 +26,8 @@ struct Plugin {
   std::string path;
   CudaPlugin::Create* create = nullptr;
   CudaPlugin::Describe* describe = nullptr;
+  CudaPlugin::Count* count = nullptr;
+  CudaPlugin::Time* time = nullptr;
 };
 
 // The running program's own file, links resolved; empty when the kernel does not say.
@@ -85,6 +87,8 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
     }
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kCreateSymbol, &plugin.create));
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kDescribeSymbol, &plugin.describe));
+    RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kCountSymbol, &plugin.count));
+    RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kTimeSymbol, &plugin.time));
     return plugin;
   }
   return absl::UnavailableError(absl::StrCat("cuda library ", CudaPlugin::kFileName, " not found (looked for ",
@@ -111,6 +115,26 @@ absl::StatusOr<std::string> DescribeCublas(absl::string_view directory) {
   const int code = plugin.describe(text.data(), text.size());
   if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), text.c_str());
   return std::string(text.c_str());
+}
+
+absl::StatusOr<int> CountCublasDevices(absl::string_view directory) {
+  RM_ASSIGN_OR_RETURN(const Plugin plugin, LoadPlugin(directory));
+  std::string text(kTextBytes, '\0');
+  int devices = 0;
+  const int code = plugin.count(&devices, text.data(), text.size());
+  if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), text.c_str());
+  return devices;
+}
+
+absl::StatusOr<double> TimeCublasCalls(KernelLibrary& library, absl::FunctionRef<absl::Status()> work,
+                                       absl::string_view directory) {
+  RM_CHECK(library.place() == Place::kDevice);
+  RM_ASSIGN_OR_RETURN(const Plugin plugin, LoadPlugin(directory));
+  std::string text(kTextBytes, '\0');
+  double seconds = 0;
+  const int code = plugin.time(&library, work, &seconds, text.data(), text.size());
+  if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), text.c_str());
+  return seconds;
 }
 
 }  // namespace ringmaster

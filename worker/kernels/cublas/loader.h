@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "worker/kernels/kernel_library.h"
@@ -24,6 +25,13 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, abs
 // For `doctor`: driver and runtime, and a line a device with its compute capability, which says so where that is below
 // 8.0 and the kernels cannot run. Errors as LoadCublasLibrary; a machine whose devices are all too old is OK here.
 absl::StatusOr<std::string> DescribeCublas(absl::string_view directory = "");
+
+// How many devices the driver shows, usable or not; at least 1. Errors as LoadCublasLibrary.
+absl::StatusOr<int> CountCublasDevices(absl::string_view directory = "");
+
+// Seconds on the device of the calls that `work` makes to `library`, which LoadCublasLibrary made; see TimeCalls.
+absl::StatusOr<double> TimeCublasCalls(KernelLibrary& library, absl::FunctionRef<absl::Status()> work,
+                                       absl::string_view directory = "");
 
 }  // namespace ringmaster
 

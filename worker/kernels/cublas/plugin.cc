@@ -36,9 +36,27 @@ RINGMASTER_EXPORT int ringmaster_cuda_describe(char* text, size_t text_bytes) {
   return Report(absl::StatusCode::kOk, *described, text, text_bytes);
 }
 
+RINGMASTER_EXPORT int ringmaster_cuda_device_count(int* devices, char* text, size_t text_bytes) {
+  const auto counted = ringmaster::CountDevices();
+  if (!counted.ok()) return Report(counted.status().code(), counted.status().message(), text, text_bytes);
+  *devices = *counted;
+  return Report(absl::StatusCode::kOk, "", text, text_bytes);
+}
+
+RINGMASTER_EXPORT int ringmaster_cuda_time(ringmaster::KernelLibrary* library,
+                                           absl::FunctionRef<absl::Status()> work, double* seconds, char* text,
+                                           size_t text_bytes) {
+  const auto timed = static_cast<ringmaster::CublasLibrary*>(library)->TimeCalls(work);
+  if (!timed.ok()) return Report(timed.status().code(), timed.status().message(), text, text_bytes);
+  *seconds = *timed;
+  return Report(absl::StatusCode::kOk, "", text, text_bytes);
+}
+
 // The loader calls through these types.
 namespace ringmaster {
 static_assert(std::is_same_v<decltype(ringmaster_cuda_stamp), CudaPlugin::Stamp>);
 static_assert(std::is_same_v<decltype(ringmaster_cuda_create), CudaPlugin::Create>);
 static_assert(std::is_same_v<decltype(ringmaster_cuda_describe), CudaPlugin::Describe>);
+static_assert(std::is_same_v<decltype(ringmaster_cuda_device_count), CudaPlugin::Count>);
+static_assert(std::is_same_v<decltype(ringmaster_cuda_time), CudaPlugin::Time>);
 }  // namespace ringmaster

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "worker/kernels/cublas/interface_stamp.h"
 #include "worker/kernels/kernel_library.h"
 
@@ -27,6 +29,16 @@ struct CudaPlugin {
   // Puts a description of driver, runtime and devices, one device a line, into `text`, or why there are none.
   static constexpr char kDescribeSymbol[] = "ringmaster_cuda_describe";
   using Describe = int(char* text, size_t text_bytes);
+
+  // Puts the number of devices, at least 1, into *devices, or why there are none into `text`.
+  static constexpr char kCountSymbol[] = "ringmaster_cuda_device_count";
+  using Count = int(int* devices, char* text, size_t text_bytes);
+
+  // Puts the seconds between two events of the stream of `library`, which Create made, into *seconds: one before and one
+  // after the calls that `work` makes to it. Waits for both. An error of `work` is handed on.
+  static constexpr char kTimeSymbol[] = "ringmaster_cuda_time";
+  using Time = int(KernelLibrary* library, absl::FunctionRef<absl::Status()> work, double* seconds, char* text,
+                   size_t text_bytes);
 };
 
 }  // namespace ringmaster

@@ -1,0 +1,65 @@
+#include "experiments/bench/bench_kernels.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "worker/kernels/registry.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kMebibyte = 1 << 20;
+
+absl::StatusOr<std::vector<KernelRow>> Measure(const KernelBench& bench, const std::function<bool()>& interrupted) {
+  auto kernels = CreateKernelLibrary("cpu", 0);
+  if (!kernels.ok()) return kernels.status();
+  std::vector<KernelRow> rows;
+  const absl::Status status =
+      RunKernelBench(bench, **kernels, interrupted, [&](const KernelRow& row) { rows.push_back(row); });
+  if (!status.ok()) return status;
+  return rows;
+}
+
+TEST(BenchKernels, SharesAreOfTheCopyAndOfTheProductsAlone) {
+  const auto rows = Measure({kMebibyte, 3, 64, 2, 32}, [] { return false; });
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_GT(rows->size(), 15u);
+  const KernelRow& copy = rows->front();
+  EXPECT_EQ(copy.name, "copy");
+  EXPECT_EQ(copy.goal, 0);
+  std::set<std::string> names;
+  for (size_t i = 0; i < rows->size(); ++i) {
+    const KernelRow& row = (*rows)[i];
+    EXPECT_TRUE(names.insert(row.name).second) << row.name << " comes twice";
+    EXPECT_GT(row.ms, 0) << row.name;
+    EXPECT_EQ(row.is_bytes, i + 2 < rows->size()) << row.name;
+    if (row.is_bytes) {
+      EXPECT_DOUBLE_EQ(row.share, row.rate / copy.rate) << row.name;
+    }
+  }
+  // A copy reads and writes the array once; relu too, and add reads one more.
+  const std::map<std::string, double> arrays = {{"copy", 2}, {"relu", 2}, {"add", 3}};
+  for (const KernelRow& row : *rows) {
+    const auto found = arrays.find(row.name);
+    if (found == arrays.end()) continue;
+    EXPECT_DOUBLE_EQ(row.rate, found->second * kMebibyte / row.ms / 1e6) << row.name;
+  }
+  // 64-64-64-10 on 32 samples: two directions of the first layer, three of the others.
+  const KernelRow& products = (*rows)[rows->size() - 2];
+  const KernelRow& step = rows->back();
+  EXPECT_NEAR(products.rate, 2.0 * 32 * (2 * 64 * 64 + 3 * 64 * 64 + 3 * 64 * 10) / products.ms / 1e6, 1e-9);
+  EXPECT_DOUBLE_EQ(step.share, products.ms / step.ms);
+  EXPECT_EQ(step.goal, 0.9);
+}
+
+TEST(BenchKernels, AnInterruptEndsIt) {
+  int asked = 0;
+  const auto rows = Measure({kMebibyte, 3, 64, 2, 32}, [&] { return ++asked > 10; });
+  EXPECT_TRUE(absl::IsCancelled(rows.status())) << rows.status();
+}
+
+}  // namespace
+}  // namespace ringmaster
