@@ -105,6 +105,10 @@ def _system_libraries_impl(repository_ctx):
     for name, (linkopts, header) in _OPTIONAL.items():
         optional[name] = _has_header(repository_ctx, header)
         build.append(_FOUND.format(name = name, linkopts = repr(linkopts if optional[name] else [])))
+    # For what reads installed files that Bazel does not see: other packages, another action.
+    installed = repository_ctx.execute(["sha256sum", "/var/lib/dpkg/status"])
+    repository_ctx.file("packages.sha256", installed.stdout)
+    build.append("\nexports_files([\"packages.sha256\"])\n")
     repository_ctx.file("BUILD", "\n".join(build))
     repository_ctx.file("optional.bzl", "# Written by //third_party/system:repository.bzl.\nFOUND = " + repr(optional) + "\n")
 
