@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/exchange/parts.h"
+#include "common/machine/short_turns.h"
 #include "common/update/update_rule.h"
 
 namespace ringmaster {
@@ -115,6 +116,7 @@ absl::Status ShardService::ExpectPull(int32_t worker) {
 }
 
 absl::Status ShardService::Run() {
+  AskForShortTurns(kExchangeTurn);  // refused, it is late more often
   for (int32_t worker = 0; worker < workers_; ++worker) {
     for (size_t part = 0; part < parts_.size(); ++part) RM_RETURN_IF_ERROR(ExpectPush(worker, part));
     RM_RETURN_IF_ERROR(ExpectPull(worker));

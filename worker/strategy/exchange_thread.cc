@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/machine/short_turns.h"
 
 namespace ringmaster {
 
@@ -79,6 +80,7 @@ void ExchangeThread::Stop() {
 }
 
 void ExchangeThread::Run() {
+  AskForShortTurns(kExchangeTurn);  // refused, it is late more often
   while (Next()) {
   }
 }
