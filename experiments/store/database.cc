@@ -14,6 +14,7 @@ namespace ringmaster {
 namespace {
 
 constexpr int kLockWaitMs = 5000;
+constexpr int kLockLookMs = 10;
 
 struct Bind {
   sqlite3_stmt* statement;
@@ -104,6 +105,18 @@ absl::Status Database::Error(int code, absl::string_view tried) const {
     case SQLITE_LOCKED:
       return absl::UnavailableError(absl::StrCat(text, " by another process for over ", kLockWaitMs / 1000, " s"));
     default: return absl::UnavailableError(text);
+  }
+}
+
+absl::Status Database::UseWriteAheadLog() {
+  constexpr char kSql[] = "PRAGMA journal_mode = WAL";
+  // For the lock that this takes SQLite does not wait by itself: two that make one database at once would turn each other
+  // away.
+  for (int waited_ms = 0;; waited_ms += kLockLookMs) {
+    const int code = sqlite3_exec(handle_, kSql, nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return absl::OkStatus();
+    if ((code & 0xff) != SQLITE_BUSY || waited_ms >= kLockWaitMs) return Error(code, kSql);
+    sqlite3_sleep(kLockLookMs);
   }
 }
 

@@ -38,6 +38,9 @@ class Database {
   static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
   ~Database();
 
+  // Keeps a log beside the file from now on, so that reading and writing go on at once. Waits as all calls do.
+  absl::Status UseWriteAheadLog();
+
   // Runs one or more statements without parameters.
   absl::Status Execute(const std::string& sql);
 

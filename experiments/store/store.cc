@@ -96,12 +96,16 @@ std::vector<SqlRow> StepRows(const RunRecord& record) {
 }
 
 absl::Status CheckOurs(Database& database, const std::string& path) {
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> id, database.Query("PRAGMA application_id"));
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database.Query("SELECT count(*) FROM sqlite_master"));
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> version, database.Query("PRAGMA user_version"));
-  if (std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
-  if (std::get<int64_t>(id[0][0]) == kApplicationId) {
-    const int64_t found = std::get<int64_t>(version[0][0]);
+  // At one moment: another process may be making the tables.
+  RM_RETURN_IF_ERROR(database.Execute("BEGIN"));
+  const auto tables = database.Query("SELECT count(*) FROM sqlite_master");
+  const auto id = database.Query("PRAGMA application_id");
+  const auto version = database.Query("PRAGMA user_version");
+  RM_RETURN_IF_ERROR(database.Execute("COMMIT"));
+  for (const auto* answer : {&tables, &id, &version}) RM_RETURN_IF_ERROR(answer->status());
+  if (std::get<int64_t>((*tables)[0][0]) == 0) return absl::OkStatus();
+  if (std::get<int64_t>((*id)[0][0]) == kApplicationId) {
+    const int64_t found = std::get<int64_t>((*version)[0][0]);
     if (found <= kSchemaVersion) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("database ", path, ": its schema has version ", found,
                                                    ", this program knows versions up to ", kSchemaVersion,
@@ -161,7 +165,7 @@ absl::StatusOr<std::vector<RunRecord>> ReadOnce(const std::string& file) {
 
 absl::Status Prepare(Database& database, const std::string& path) {
   RM_RETURN_IF_ERROR(CheckOurs(database, path));
-  RM_RETURN_IF_ERROR(database.Execute("PRAGMA journal_mode = WAL"));
+  RM_RETURN_IF_ERROR(database.UseWriteAheadLog());
   RM_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
   const absl::Status created = CreateTables(database);
   if (created.ok()) return database.Execute("COMMIT");

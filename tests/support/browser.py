@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 
 START_SECONDS = 30
-CALL_SECONDS = 60
+START_ATTEMPTS = 4
+CALL_SECONDS = 90
 
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -35,13 +36,23 @@ class Browser:
         if port is None:
             raise RuntimeError("chromedriver did not start")
         self._base = "http://127.0.0.1:%s/session" % port
-        session = self._call("POST", "", {"capabilities": {"alwaysMatch": {
-            "browserName": "chrome",
-            "goog:chromeOptions": {"args": ARGUMENTS + ["--user-data-dir=" + self._folder]},
-            "goog:loggingPrefs": {"browser": "ALL"},
-            "timeouts": {"script": 1000 * START_SECONDS, "pageLoad": 1000 * START_SECONDS},
-        }}})
-        self._base += "/" + session["sessionId"]
+        self._base += "/" + self._start_session()
+
+    def _start_session(self):
+        # The first start on a busy machine may take longer than ChromeDriver, which has no setting for it, waits.
+        for attempt in range(START_ATTEMPTS):
+            profile = tempfile.mkdtemp(dir=self._folder)
+            try:
+                return self._call("POST", "", {"capabilities": {"alwaysMatch": {
+                    "browserName": "chrome",
+                    "goog:chromeOptions": {"args": ARGUMENTS + ["--user-data-dir=" + profile]},
+                    "goog:loggingPrefs": {"browser": "ALL"},
+                    "timeouts": {"script": 1000 * START_SECONDS, "pageLoad": 1000 * START_SECONDS},
+                }}})["sessionId"]
+            except RuntimeError as error:
+                if "session not created" not in str(error) or attempt + 1 == START_ATTEMPTS:
+                    self._driver.kill()
+                    raise
 
     def __enter__(self):
         return self

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -295,6 +297,20 @@ TEST_F(StoreTest, TwoStoresOnOneFolderTakeTurns) {
   EXPECT_EQ(second->Records()->size(), 3u);
   EXPECT_EQ(Lines(),
             SummaryJson(Record("a")) + "\n" + SummaryJson(Record("b")) + "\n" + SummaryJson(Record("c")) + "\n");
+}
+
+TEST_F(StoreTest, ManyThatMakeOneFolderAtOnceAllOpenIt) {
+  constexpr int kRounds = 20, kOpeners = 4;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string folder = dir_ + std::to_string(round);
+    std::vector<absl::Status> statuses(kOpeners);
+    std::vector<std::thread> openers;
+    for (absl::Status& status : statuses) {
+      openers.emplace_back([&folder, &status] { status = Store::Open(folder).status(); });
+    }
+    for (std::thread& opener : openers) opener.join();
+    for (const absl::Status& status : statuses) ASSERT_TRUE(status.ok()) << status;
+  }
 }
 
 }  // namespace
