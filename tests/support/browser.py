@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 
 START_SECONDS = 30
-START_ATTEMPTS = 4
 CALL_SECONDS = 90
 
 ARGUMENTS = [
@@ -25,34 +25,32 @@ class Browser:
 
     def __init__(self, folder):
         self._folder = tempfile.mkdtemp(dir=folder)
-        self._driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, env=dict(os.environ, HOME=self._folder))
-        port = None
-        for line in self._driver.stdout:  # ends with the driver
-            started = re.search(r"started successfully on port (\d+)", line)
-            if started:
-                port = started.group(1)
-                break
-        if port is None:
-            raise RuntimeError("chromedriver did not start")
+        # Started here and not by ChromeDriver, which would look for it at "localhost": a name that a bare machine may not
+        # know.
+        self._chromium, devtools = self._start(
+            ["chromium", *ARGUMENTS, "--remote-debugging-port=0", "--user-data-dir=" + self._folder, "about:blank"],
+            r"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
+        self._driver, port = self._start(["chromedriver", "--port=0"], r"started successfully on port (\d+)")
         self._base = "http://127.0.0.1:%s/session" % port
-        self._base += "/" + self._start_session()
+        session = self._call("POST", "", {"capabilities": {"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": {"debuggerAddress": "127.0.0.1:" + devtools},
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": 1000 * START_SECONDS, "pageLoad": 1000 * START_SECONDS},
+        }}})
+        self._base += "/" + session["sessionId"]
 
-    def _start_session(self):
-        # The first start on a busy machine may take longer than ChromeDriver, which has no setting for it, waits.
-        for attempt in range(START_ATTEMPTS):
-            profile = tempfile.mkdtemp(dir=self._folder)
-            try:
-                return self._call("POST", "", {"capabilities": {"alwaysMatch": {
-                    "browserName": "chrome",
-                    "goog:chromeOptions": {"args": ARGUMENTS + ["--user-data-dir=" + profile]},
-                    "goog:loggingPrefs": {"browser": "ALL"},
-                    "timeouts": {"script": 1000 * START_SECONDS, "pageLoad": 1000 * START_SECONDS},
-                }}})["sessionId"]
-            except RuntimeError as error:
-                if "session not created" not in str(error) or attempt + 1 == START_ATTEMPTS:
-                    self._driver.kill()
-                    raise
+    def _start(self, command, port_pattern):
+        """The process, and the port that it says it listens on."""
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                   env=dict(os.environ, HOME=self._folder))
+        for line in process.stdout:  # ends with the process
+            port = re.search(port_pattern, line)
+            if port:
+                # What it says from now on is nobody's, but must not fill the pipe.
+                threading.Thread(target=process.stdout.read, daemon=True).start()
+                return process, port.group(1)
+        raise RuntimeError("%s did not start" % command[0])
 
     def __enter__(self):
         return self
@@ -61,9 +59,9 @@ class Browser:
         try:
             self._call("DELETE", "")
         finally:
-            self._driver.terminate()
-            self._driver.wait()
-            self._driver.stdout.close()
+            for process in (self._driver, self._chromium):
+                process.terminate()
+                process.wait()
 
     def _call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
