@@ -82,7 +82,7 @@ TEST(Engine, NcclWithMoreWorkersThanGpusIsAMistakeThatStartsNothing) {
 
 std::vector<std::string> EndlessRun(const std::string& arm) {
   return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", "tcp", "--evaluate-every", "0",
-                              "--out", NewFolder("out"), "--set", "limits.wait_seconds=3", "--set",
+                              "--out", NewFolder("out"), "--set", "limits.wait_seconds=6", "--set",
                               "limits.heartbeat_seconds=0.1"});
 }
 
