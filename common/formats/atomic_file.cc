@@ -82,6 +82,12 @@ absl::Status AtomicFile::Commit() {
   return absl::OkStatus();
 }
 
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view text) {
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file, AtomicFile::Create(path));
+  RM_RETURN_IF_ERROR(file->Write(text.data(), text.size()));
+  return file->Commit();
+}
+
 absl::Status CheckFileCanBeWritten(const std::string& path) { return AtomicFile::Create(path).status(); }
 
 absl::Status CheckFolderCanBeWritten(const std::string& folder) {

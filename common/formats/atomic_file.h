@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace ringmaster {
 
@@ -36,6 +37,9 @@ class AtomicFile {
   const std::string temporary_;
   std::FILE* file_;   // null once committed
 };
+
+// A file at `path` that holds `text`, whole or not at all. Errors as AtomicFile's.
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view text);
 
 // Whether a file could be written at `path` right now: its folder exists and takes new files, and no folder has its
 // name. Leaves nothing behind. Called before a run starts, so that hours of training are not lost to a typing error.

@@ -91,12 +91,6 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
   return ExplainServer(scheme);
 }
 
-absl::Status WritePage(const std::string& path, const std::string& page) {
-  RM_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-  RM_RETURN_IF_ERROR(file->Write(page.data(), page.size()));
-  return file->Commit();
-}
-
 int Explain(const ExplainFlags& flags) {
   const absl::StatusOr<Story> story = Tell(flags);
   if (!story.ok()) {
@@ -107,7 +101,7 @@ int Explain(const ExplainFlags& flags) {
     std::fputs(StoryText(*story, TerminalWidth()).c_str(), stdout);
     return kExitOk;
   }
-  const absl::Status written = WritePage(flags.page, StoryPage(*story));
+  const absl::Status written = WriteFileAtomically(flags.page, StoryPage(*story));
   if (!written.ok()) {
     Log(LogLevel::kError, written.message());
     return kExitUserError;

@@ -91,9 +91,7 @@ absl::Status Plot(const PlotFlags& flags) {
     std::fputs(svg.c_str(), stdout);
     return absl::OkStatus();
   }
-  RM_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(flags.out));
-  RM_RETURN_IF_ERROR(file->Write(svg.data(), svg.size()));
-  RM_RETURN_IF_ERROR(file->Commit());
+  RM_RETURN_IF_ERROR(WriteFileAtomically(flags.out, svg));
   std::fprintf(stderr, "%s: %zu panels\n", flags.out.c_str(), chart["panels"].size());
   return absl::OkStatus();
 }

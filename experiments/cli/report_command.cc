@@ -41,12 +41,6 @@ absl::StatusOr<std::string> Render(const std::string& format, const Comparisons&
   return ReportPage(comparisons, tables);
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  RM_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-  RM_RETURN_IF_ERROR(file->Write(text.data(), text.size()));
-  return file->Commit();
-}
-
 absl::Status Report(const ReportFlags& flags) {
   const bool page = flags.format == "html";
   const std::string out = flags.out.empty() && page ? "report.html" : flags.out;
@@ -65,7 +59,7 @@ absl::Status Report(const ReportFlags& flags) {
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }
-  RM_RETURN_IF_ERROR(WriteFile(out, text));
+  RM_RETURN_IF_ERROR(WriteFileAtomically(out, text));
   std::fprintf(stderr, "%s: %zu runs in %zu comparisons%s\n", out.c_str(), records.size(), comparisons.all.size(),
                page ? "; open it in a browser" : "");
   return absl::OkStatus();

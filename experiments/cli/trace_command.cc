@@ -43,12 +43,6 @@ absl::StatusOr<std::vector<RunRecord>> RecordsOf(const std::string& folder) {
   return Store::ReadRecords(folder);
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  RM_ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-  RM_RETURN_IF_ERROR(file->Write(text.data(), text.size()));
-  return file->Commit();
-}
-
 int Fail(const std::string& message) {
   Log(LogLevel::kError, message);
   return kExitUserError;
@@ -77,7 +71,7 @@ int WriteTrace(const TraceFlags& flags) {
   if (flags.file == "-") {
     std::fputs(trace.json.c_str(), stdout);
   } else {
-    const absl::Status written = WriteFile(flags.file, trace.json);
+    const absl::Status written = WriteFileAtomically(flags.file, trace.json);
     if (!written.ok()) return Fail(std::string(written.message()));
     std::fprintf(stderr, "%s: %d steps of run %s, arm %s: %d threads, %d spans, %d messages; open it at https://ui.perfetto.dev\n",
                  flags.file.c_str(), static_cast<int>(trace.steps), (*run)->run_id().c_str(),
