@@ -87,6 +87,8 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
       if (!exact) peer.decoded.emplace_back(part.count);
     }
     peer.received.resize(parts_.size());
+    peer.arriving.resize(parts_.size());
+    peer.borrowed.resize(parts_.size());
     peer.push_step.resize(parts_.size());
     peer.sends.reserve(parts_.size() + 1);
     peer.part_sends.resize(parts_.size());
@@ -98,10 +100,16 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
 
 absl::Status ShardService::ExpectPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
-  RM_ASSIGN_OR_RETURN(OpId op, transport_.PostUpTo({Role::kWorker, worker},
-                                                   {MessageKind::kPush, 0, part, peer.push_step[part]},
-                                                   absl::MakeSpan(peer.inbox[part]), &peer.received[part]));
-  ops_.push_back(op);
+  const NodeId from{Role::kWorker, worker};
+  const Tag tag{MessageKind::kPush, 0, part, peer.push_step[part]};
+  const absl::Span<std::byte> inbox = absl::MakeSpan(peer.inbox[part]);
+  // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
+  // are checked and then used, and must not change in between.
+  absl::StatusOr<OpId> op =
+      codec_->traits().exact ? transport_.PostToRead(from, tag, inbox, &peer.received[part], &peer.arriving[part])
+                             : transport_.PostUpTo(from, tag, inbox, &peer.received[part]);
+  RM_RETURN_IF_ERROR(op.status());
+  ops_.push_back(*op);
   expected_.push_back({worker, part});
   return absl::OkStatus();
 }
@@ -164,7 +172,9 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
   const int64_t step = peer.push_step[part];
   RM_RETURN_IF_ERROR(answers_pushes_ ? FinishAnswer(peer, part) : FinishReply(peer));
-  const absl::Span<const std::byte> bytes = absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes);
+  const Loan loan = peer.arriving[part];
+  const absl::Span<const std::byte> bytes =
+      loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes) : loan.memory;
   absl::Span<const float> gradient = AsFloats(bytes);
   absl::Status status;
   Clock::time_point begin = Clock::now();
@@ -177,12 +187,23 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_);
   AddSpan(core_.updated().empty() ? "add" : "update", step, part, begin);
   if (!status.ok()) return Annotate(status, absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
+  peer.borrowed[part] = loan;
   ++peer.push_step[part];
   RM_RETURN_IF_ERROR(ExpectPush(worker, part));
-  if (answers_pushes_) {
-    for (const int32_t updated : core_.updated()) RM_RETURN_IF_ERROR(SendPart(updated));
+  for (const int32_t updated : core_.updated()) {
+    ReturnGradients(updated);
+    if (answers_pushes_) RM_RETURN_IF_ERROR(SendPart(updated));
   }
   return peer.ahead_of_pushes ? PullAfterPushes(worker) : absl::OkStatus();
+}
+
+void ShardService::ReturnGradients(int32_t part) {
+  for (int32_t worker = 0; worker < workers_; ++worker) {
+    Peer& peer = peers_[worker];
+    const Loan loan = std::exchange(peer.borrowed[part], {});
+    if (loan.memory.empty()) continue;
+    transport_.Return({Role::kWorker, worker}, {MessageKind::kPush, 0, part, peer.push_step[part] - 1}, loan);
+  }
 }
 
 absl::Status ShardService::OnPull(int32_t worker) {

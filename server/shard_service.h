@@ -51,9 +51,11 @@ class ShardService {
  private:
   // A worker as this server sees it. Buffers are by part (bucket).
   struct Peer {
-    std::vector<std::vector<std::byte>> inbox;   // what is pushed, encoded
+    std::vector<std::vector<std::byte>> inbox;   // what is pushed, encoded, where it cannot be read at the worker's
     std::vector<std::vector<float>> decoded;     // empty for the exact codec: the inbox holds the floats
     std::vector<Received> received;
+    std::vector<Loan> arriving;                  // of the push that is expected
+    std::vector<Loan> borrowed;                  // of the one before, until the update that it is in is done
     std::vector<int64_t> push_step;              // the step whose push is expected next
     Received pull;
     int64_t pulls = 0;                           // requests expected so far; numbers the tags
@@ -83,6 +85,8 @@ class ShardService {
   // Hands the worker's pull to the core once all it pushed before is there: messages of one worker may come in any
   // order, and its own updates must not be missing from the weights it gets.
   absl::Status PullAfterPushes(int32_t worker);
+  // Gives back the gradients that an update of a part was made from.
+  void ReturnGradients(int32_t part);
   absl::Status Answer(const Reply& reply);
   // Sends a part that has just been updated for all workers to all of them.
   absl::Status SendPart(int32_t part);

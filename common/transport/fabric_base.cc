@@ -57,8 +57,18 @@ class FabricBase::Node : public Transport {
     return AddReceive({from, tag, out, mode, nullptr, loan});
   }
 
+  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                  Loan* loan) override {
+    RM_CHECK(received != nullptr);
+    *loan = {};
+    return AddReceive({from, tag, out, ReceiveMode::kStore, received, loan, true});
+  }
+
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
-    fabric_.ReturnLoan(fabric_.process_of_.at(from), loan);
+    const int32_t process = fabric_.process_of_.at(from);
+    if (process != fabric_.self_) return fabric_.ReturnLoan(process, loan);
+    fabric_.nodes_.at(from)->matcher_.FinishSend(loan.handle, !loan.read_only);
+    fabric_.OnChange();
   }
 
   absl::Status Wait(OpId op, absl::Time deadline) override {
@@ -87,12 +97,12 @@ class FabricBase::Node : public Transport {
       fabric_.SendRemote(place->second, message);
       return op;
     }
-    const absl::Status status = fabric_.SendLocal(*fabric_.nodes_[to], message);
-    matcher_.FinishSend(op);
+    const absl::StatusOr<bool> has_left = fabric_.SendLocal(*fabric_.nodes_[to], message);
+    if (!has_left.ok() || *has_left) matcher_.FinishSend(op);
     fabric_.OnChange();
-    if (!status.ok()) {
-      fabric_.Abort(status);
-      return status;
+    if (!has_left.ok()) {
+      fabric_.Abort(has_left.status());
+      return has_left.status();
     }
     return op;
   }
@@ -161,12 +171,17 @@ void FabricBase::AbortNodes() {
   OnAbort();
 }
 
-absl::Status FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
+absl::StatusOr<bool> FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   const int64_t total_bytes = message.payload.size();
   RM_ASSIGN_OR_RETURN(Matcher::Operation* const arriving,
                       to.matcher().BeginSegment({message.from, message.tag, total_bytes, 0, total_bytes}));
-  if (arriving != nullptr) to.matcher().Append(arriving, message.payload);
-  return absl::OkStatus();
+  if (arriving == nullptr) return true;
+  // Whoever borrows what is only sent does not write it.
+  auto* const memory = const_cast<std::byte*>(message.payload.data());
+  const bool read_only = !message.lent;
+  if (to.matcher().Lend(arriving, {absl::MakeSpan(memory, total_bytes), message.op, read_only})) return false;
+  to.matcher().Append(arriving, message.payload);
+  return true;
 }
 
 void FabricBase::ReturnLoan(int32_t process, const Loan& loan) { RM_CHECK(false); }  // only who lends is given back to

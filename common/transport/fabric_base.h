@@ -44,8 +44,9 @@ struct FrameArrival {
 std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process);
 
 // What all fabrics share: the nodes of this process with their matchers, who lives where, and messages between two
-// nodes of this process, which are copied (or added) by the sender's thread. What is left to a fabric is to carry
-// frames to and from other processes. A fabric's destructor ends its I/O before this one's runs.
+// nodes of this process, which are copied (or added) by the sender's thread, or borrowed by the receiver. What is left
+// to a fabric is to carry frames to and from other processes. A fabric's destructor ends its I/O before this one's
+// runs.
 class FabricBase : public Fabric {
  public:
   ~FabricBase() override;
@@ -84,7 +85,7 @@ class FabricBase : public Fabric {
   virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
   // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
   virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
-  // A node here gives back what a node of `process` has lent. Any thread.
+  // A node here gives back what a node of `process`, which is another, has lent. Any thread.
   virtual void ReturnLoan(int32_t process, const Loan& loan);
   // Operations of other threads than the caller's may be over. Any thread.
   virtual void OnChange() {}
@@ -102,8 +103,9 @@ class FabricBase : public Fabric {
  private:
   class Node;
 
-  // Brings a message to a node of this process.
-  absl::Status SendLocal(Node& to, const OutgoingMessage& message);
+  // Brings a message to a node of this process. True when its bytes have left the sender's memory; false: they are
+  // borrowed.
+  absl::StatusOr<bool> SendLocal(Node& to, const OutgoingMessage& message);
 
   const FabricOptions options_;
   // Constant after SetProcesses.

@@ -87,6 +87,7 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   op->mode = receive.mode;
   op->received = receive.received;
   op->loan = receive.loan;
+  op->reads = receive.reads;
   const OpId id = GiveId(op);
   if (op->begun) {
     CheckSize(op);

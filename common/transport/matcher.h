@@ -58,6 +58,7 @@ class Matcher {
     ReceiveMode mode = ReceiveMode::kStore;
     Received* received = nullptr;  // set: any size up to out.size() will do, and what came is told here
     Loan* loan = nullptr;          // set: memory that is lent is borrowed, not read, and what was lent is told here
+    bool reads = false;            // of a loan: only to be read, so that memory which is only sent may be borrowed too
   };
   // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
   // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
@@ -130,8 +131,8 @@ class Matcher {
   // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message may be gone.
   void Commit(Operation* message, int64_t count);
 
-  // A whole message that was begun and is lent: hands it to the receive, if that takes loans; else false, and its bytes
-  // are brought as any other's.
+  // A whole message that was begun and lies in memory that the receiver can borrow: hands it to the receive, if that
+  // takes such loans; else false, and its bytes are brought as any other's. `loan.read_only`: it was sent, not lent.
   bool Lend(Operation* message, const Loan& loan);
 
   // Copies or adds the message's next bytes; any number and alignment.

@@ -160,8 +160,10 @@ void Matcher::Commit(Operation* message, int64_t count) {
 bool Matcher::Lend(Operation* message, const Loan& loan) {
   absl::MutexLock lock(&mutex_);
   if (!aborted_.ok() || message->loan == nullptr || message->early != nullptr || message->dropping) return false;
+  if (loan.read_only && !message->reads) return false;
   if (reinterpret_cast<uintptr_t>(loan.memory.data()) % sizeof(float) != 0) return false;  // nobody adds to that in place
   *message->loan = loan;
+  message->loan->read_only = message->reads;
   message->arrived_bytes = message->opened_bytes;
   Settle(message);
   return true;

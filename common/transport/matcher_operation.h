@@ -32,6 +32,7 @@ struct Matcher::Operation {
   ReceiveMode mode = ReceiveMode::kStore;
   Received* received = nullptr;
   Loan* loan = nullptr;
+  bool reads = false;
 
   bool* returned = nullptr;  // of a send that is a loan
 

@@ -61,9 +61,18 @@ class Metered : public MeteredTransport {
     return op;
   }
 
+  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                  Loan* loan) override {
+    if (!Counts(from)) return transport_.PostToRead(from, tag, out, received, loan);
+    absl::MutexLock lock(&mutex_);
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostToRead(from, tag, out, received, loan));
+    receives_[op] = {tag.kind, 0, received, nullptr};
+    return op;
+  }
+
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
     transport_.Return(from, tag, loan);
-    if (!Counts(from)) return;
+    if (!Counts(from) || loan.read_only) return;
     absl::MutexLock lock(&mutex_);
     Count(traffic_.sent[tag.kind], loan.memory.size());
   }
@@ -91,7 +100,7 @@ class Metered : public MeteredTransport {
   struct Receive {
     MessageKind kind;
     int64_t bytes;
-    const Received* received;  // set by PostUpTo: the size, known once the wait succeeded
+    const Received* received;  // set by PostUpTo and PostToRead: the size, known once the wait succeeded
     const bool* returned;      // set by StartLoan: whether anything came back
   };
 

@@ -26,7 +26,7 @@ struct Traffic {
 };
 
 // Wraps a transport and counts; sends are counted when started, receives when their wait succeeds. Memory that was
-// borrowed and returned counts as a message each way, as it would on a wire.
+// borrowed and returned counts as a message each way, as it would on a wire; borrowed only to be read, one way.
 // `is_local(peer)`: whether the peer is co-located with this node, so that its messages do not count. Thread-safe.
 class MeteredTransport : public Transport {
  public:

@@ -62,8 +62,15 @@ class Traced : public Transport {
     return op;
   }
 
+  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                  Loan* loan) override {
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.PostToRead(from, tag, out, received, loan));
+    if (Records(from, tag)) Expect(op, {MessageOf(from, tag, 0), received, nullptr});
+    return op;
+  }
+
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
-    if (Records(from, tag)) {
+    if (Records(from, tag) && !loan.read_only) {
       MessageEnd message = MessageOf(from, tag, loan.memory.size());
       message.kind = kReturned;
       recorder_.AddSent(message, Clock::now());
@@ -88,7 +95,7 @@ class Traced : public Transport {
  private:
   struct Receive {
     MessageEnd message;
-    const Received* received = nullptr;  // set by PostUpTo: the size, known once the wait succeeded
+    const Received* received = nullptr;  // set by PostUpTo and PostToRead: the size, known once the wait succeeded
     const bool* returned = nullptr;      // set by StartLoan: whether anything came back
   };
 

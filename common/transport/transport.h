@@ -61,10 +61,12 @@ struct Received {
   int64_t note = 0;
 };
 
-// Memory of a peer, lent with a message: to be read and written in place until it is returned.
+// Memory of a peer, borrowed in place of a message's bytes until it is returned: to be read and written in place, or
+// only to be read.
 struct Loan {
   absl::Span<std::byte> memory;  // empty: the message has come as any other
   int64_t handle = 0;            // the transport's
+  bool read_only = false;        // borrowed by PostToRead: nothing goes back
 };
 
 // What one node uses to talk to all others. Sends are started and receives are posted; neither ever waits for a peer,
@@ -81,7 +83,8 @@ class Transport {
   virtual NodeId self() const = 0;
 
   // Starts to send `payload` (which may be empty) to `to`. The bytes stay untouched until Wait returns OK for the operation; the
-  // wait is over when the bytes have left this buffer, not when the peer has them.
+  // wait is over when the bytes have left this buffer, not when the peer has them. A peer that reads them here
+  // (PostToRead) lets them go when it is done.
   virtual absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) = 0;
 
   // Expects a message of exactly out.size() bytes. `out` belongs to the transport until Wait returns OK. A message of another size fails
@@ -105,6 +108,15 @@ class Transport {
   virtual absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode, Loan* loan) {
     *loan = {};
     return Post(from, tag, out, mode);
+  }
+
+  // As PostUpTo, but where the two nodes share the memory that the message is sent from, its bytes need not be stored:
+  // `loan`, filled when Wait returns OK, is then where they lie. The peer's send is not over until it is returned, so
+  // nothing that the peer does only then may be waited for meanwhile.
+  virtual absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                          Loan* loan) {
+    *loan = {};
+    return PostUpTo(from, tag, out, received);
   }
 
   // Gives back what came from `from` under `tag`; `loan.memory` is the peer's again. Once for each loan. Never waits.

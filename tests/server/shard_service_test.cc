@@ -1,6 +1,8 @@
 #include "server/shard_service.h"
 
+#include <algorithm>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -58,17 +60,30 @@ class ServedShard {
     return result_;
   }
 
-  void Send(int32_t worker, MessageKind kind, int32_t bucket, int64_t step, int64_t note,
-            const std::vector<std::byte>& payload) {
-    Transport& transport = fabric_->transport({Role::kWorker, worker});
+  // What is being sent.
+  struct Sent {
+    int32_t worker = 0;
+    OpId op = 0;
+    std::vector<std::byte> payload;
+  };
+  // Starts to send; the server may read the payload where it is.
+  Sent& Send(int32_t worker, MessageKind kind, int32_t bucket, int64_t step, int64_t note,
+             std::vector<std::byte> payload) {
     Tag tag{kind, 0, bucket, step};
     tag.note = note;
-    absl::StatusOr<OpId> op = transport.StartSend({Role::kServer, 0}, tag, payload);
-    ASSERT_TRUE(op.ok()) << op.status();
-    EXPECT_TRUE(transport.Wait(*op, absl::Now() + kLimit).ok());
+    Sent& sent = sent_.emplace_back(Sent{worker, 0, std::move(payload)});
+    Transport& transport = fabric_->transport({Role::kWorker, worker});
+    const absl::StatusOr<OpId> op = transport.StartSend({Role::kServer, 0}, tag, sent.payload);
+    EXPECT_TRUE(op.ok()) << op.status();
+    if (op.ok()) sent.op = *op;
+    return sent;
   }
-  void Push(int32_t worker, int32_t bucket, int64_t step, const std::vector<std::byte>& payload) {
-    Send(worker, MessageKind::kPush, bucket, step, 0, payload);
+  Sent& Push(int32_t worker, int32_t bucket, int64_t step, std::vector<std::byte> payload) {
+    return Send(worker, MessageKind::kPush, bucket, step, 0, std::move(payload));
+  }
+  // Whether the server needs the payload no more, by `deadline`.
+  absl::Status HasLeft(const Sent& sent, absl::Time deadline) {
+    return fabric_->transport({Role::kWorker, sent.worker}).Wait(sent.op, deadline);
   }
   void Abort(const absl::Status& why) { fabric_->Abort(why); }
   void Farewell(int32_t worker, int64_t request) {
@@ -102,6 +117,7 @@ class ServedShard {
   const ParamLayout layout_;
   std::vector<float> weights_[2] = {std::vector<float>(kCount), std::vector<float>(kCount)};  // by worker
   std::vector<OpId> ops_[2];
+  std::deque<Sent> sent_;  // references stay
   std::unique_ptr<ShardService> service_;
   std::unique_ptr<Fabric> fabric_;
   absl::Status result_;
@@ -213,6 +229,44 @@ TEST(ShardService, UnderBspAPartsWeightsComeToAllWithoutBeingAskedForAsSoonAsAll
   EXPECT_EQ(shard.Weights(1)[199], 4.0f);
   shard.AskForWeights(0, 0, 1);
   ExpectNames(shard.Result(), {"pull from worker/0 at clock 1", "come by themselves"});
+}
+
+TEST(ShardService, UnderBspAGradientIsReadWhereItLiesAndGivenBackWithItsUpdateAndNotBefore) {
+  ServedShard shard(SpecOf(ParameterServerSpec::BSP, "none"));
+  const auto step_of = [&](int32_t bucket, int64_t step) {
+    for (int32_t worker = 0; worker < 2; ++worker) {
+      shard.ExpectPart(worker, bucket, step);
+      shard.Push(worker, bucket, step, FloatBytes(bucket == 2 ? 50 : 100, 0.0f));
+    }
+    for (int32_t worker = 0; worker < 2; ++worker) shard.Weights(worker);
+  };
+  // From here on the server expects the next pushes of these.
+  step_of(1, 0);
+  step_of(2, 0);
+  ServedShard::Sent& first = shard.Push(0, 1, 1, FloatBytes(100, -1.0f));
+  // The server takes pushes in the order in which they come, so it has this one when it has updated the other part.
+  step_of(2, 1);
+  EXPECT_EQ(shard.HasLeft(first, absl::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+  // As no worker may: it shows where the sum is read from.
+  const std::vector<std::byte> other = FloatBytes(100, -5.0f);
+  std::copy(other.begin(), other.end(), first.payload.begin());
+  for (int32_t worker = 0; worker < 2; ++worker) shard.ExpectPart(worker, 1, 1);
+  ServedShard::Sent& second = shard.Push(1, 1, 1, FloatBytes(100, -2.0f));
+  EXPECT_EQ(shard.Weights(0)[100], 7.0f);
+  EXPECT_EQ(shard.Weights(1)[199], 7.0f);
+  EXPECT_EQ(shard.HasLeft(first, absl::Now() + kLimit), absl::OkStatus());
+  EXPECT_EQ(shard.HasLeft(second, absl::Now() + kLimit), absl::OkStatus());
+}
+
+TEST(ShardService, WithoutASumAGradientIsGivenBackAtOnce) {
+  for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
+    SCOPED_TRACE(absl::StrCat("consistency=", consistency));
+    ServedShard shard(SpecOf(consistency, "none"));
+    for (int64_t step = 0; step < 3; ++step) {
+      ServedShard::Sent& sent = shard.Push(0, 1, step, FloatBytes(100, -1.0f));
+      EXPECT_EQ(shard.HasLeft(sent, absl::Now() + kLimit), absl::OkStatus());
+    }
+  }
 }
 
 TEST(ShardService, EndsWithTheStatusOfAnAbortedTransport) {

@@ -40,6 +40,13 @@ absl::StatusOr<OpId> ShapedTransport::PostUpTo(NodeId from, Tag tag, absl::Span<
   return AddReceive(from, tag, [&] { return below_.PostUpTo(from, tag, out, received); });
 }
 
+absl::StatusOr<OpId> ShapedTransport::PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                                 Loan* loan) {
+  if (!entrance_.Crosses(from)) return below_.PostToRead(from, tag, out, received, loan);
+  *loan = {};
+  return PostUpTo(from, tag, out, received);
+}
+
 absl::StatusOr<OpId> ShapedTransport::AddReceive(NodeId from, const Tag& tag,
                                                  absl::FunctionRef<absl::StatusOr<OpId>()> post) {
   if (!entrance_.Crosses(from)) return post();

@@ -34,7 +34,8 @@ class NetworkEntrance {
 // has left through its card, a receive's when it has arrived. So the time at which a message arrives does not depend on
 // when somebody waits for it, and copying and adding happen meanwhile, as on a network that is slower than memory.
 //
-// Memory is never lent: a message crosses the network as a whole. An operation has the same id here and underneath.
+// A message crosses the network as a whole: memory is lent within a process only. An operation has the same id here and
+// underneath.
 class ShapedTransport : public Transport {
  public:
   // `below` and `entrance` outlive this object.
@@ -44,6 +45,9 @@ class ShapedTransport : public Transport {
   absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override;
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override;
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override;
+  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
+                                  Loan* loan) override;
+  void Return(NodeId from, const Tag& tag, const Loan& loan) override { below_.Return(from, tag, loan); }
   absl::Status Wait(OpId op, absl::Time deadline) override;
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override;
   void Abort(const absl::Status& why) override;

@@ -251,16 +251,16 @@ absl::StatusOr<bool> Link::TryClaim(const Arrival& arrival, Claimed* claimed) {
 void Link::Bring(const Claimed& claimed) {
   const Arrival& arrival = claimed.arrival;
   const absl::Span<std::byte> bytes(ends_.peer_exchange + arrival.begin, arrival.header.total_bytes);
-  if (arrival.payload_place == PayloadPlace::kLent) {
-    const int64_t handle = int64_t{arrival.sequence} << kSlotBits | arrival.ack_slot;
-    if (claimed.matcher->Lend(claimed.message, {bytes, handle})) return;
-  }
+  const int64_t handle = int64_t{arrival.sequence} << kSlotBits | arrival.ack_slot;
+  const bool read_only = arrival.payload_place != PayloadPlace::kLent;
+  if (claimed.matcher->Lend(claimed.message, {bytes, handle, read_only})) return;
   claimed.matcher->Append(claimed.message, bytes);
   Acknowledge(arrival.ack_slot, arrival.sequence, false);
 }
 
 void Link::Return(const Loan& loan) {
-  Acknowledge(loan.handle & ((1 << kSlotBits) - 1), static_cast<uint32_t>(loan.handle >> kSlotBits), true);
+  Acknowledge(loan.handle & ((1 << kSlotBits) - 1), static_cast<uint32_t>(loan.handle >> kSlotBits),
+              !loan.read_only);
 }
 
 void Link::Acknowledge(uint32_t slot, uint32_t sequence, bool returned) {

@@ -22,8 +22,10 @@ namespace ringmaster {
 
 // Messages to and from one other process through shared memory. A message in exchange memory is only described: the
 // receiver copies or adds it straight from there and acknowledges. Any other (and every small one) passes through the
-// lane's pool, in pieces. What is lent is handed to a receive that takes loans, and acknowledged when it is returned. Pieces always find room in the end, because the receiver takes them at once, early ones into
-// memory of its own; early messages in exchange memory stay where they are until their receive is posted.
+// lane's pool, in pieces. What is lent is handed to a receive that takes loans, and acknowledged when it is returned;
+// so is any message in exchange memory to a receive that reads it there. Pieces always find room in the end, because
+// the receiver takes them at once, early ones into memory of its own; early messages in exchange memory stay where they
+// are until their receive is posted.
 //
 // There is no thread behind it: whoever waits calls Advance. Any thread, any method. Errors mean that the peer writes
 // what no process of ours does, or that a limit is reached: they end the run.

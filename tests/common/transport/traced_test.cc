@@ -154,6 +154,27 @@ TEST(TracedTransport, BorrowedMemoryIsAMessageEachWayAndOneWayWhereItWasSent) {
   }
 }
 
+TEST(TracedTransport, MemoryThatIsOnlyReadIsAMessageOneWay) {
+  Lender lender(true);
+  ThreadRecorder recorder("worker/0", "exchange", {5, 6}, Keeps::kSpansAndMessages);
+  const auto transport = CreateTracedTransport(lender, recorder);
+  recorder.BeginStep(5);
+  std::vector<std::byte> memory(32);
+  Received received;
+  Loan loan;
+  const auto op =
+      transport->PostToRead(kOne, TagOf(MessageKind::kPush, 5), absl::MakeSpan(memory), &received, &loan);
+  ASSERT_TRUE(op.ok());
+  received.bytes = 20;
+  ASSERT_TRUE(transport->Wait(*op, Soon()).ok());
+  transport->Return(kOne, TagOf(MessageKind::kPush, 5), {absl::MakeSpan(memory), 1, /*read_only=*/true});
+  const ThreadTrace trace = recorder.Trace();
+  EXPECT_EQ(trace.sent_size(), 0);
+  ASSERT_EQ(trace.received_size(), 1);
+  EXPECT_EQ(trace.received(0).kind(), "push");
+  EXPECT_EQ(trace.received(0).payload_bytes(), 20);
+}
+
 TEST(TracedTransport, RecordingAllocatesNothing) {
   Lender lender(true);
   ThreadRecorder recorder("worker/0", "exchange", {0, 100}, Keeps::kSpansAndMessages);

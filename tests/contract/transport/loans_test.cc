@@ -1,8 +1,10 @@
 // What every fabric does with memory that one node lends to another.
 #include <cstring>
 #include <map>
+#include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/transport/metered.h"
@@ -20,6 +22,13 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
     absl::StatusOr<FabricGroup> group = JoinFabrics(options, {1, 1});
     EXPECT_TRUE(group.ok()) << group.status();
     return *std::move(group);
+  }
+
+  // Whether what is sent or lent of so many bytes is borrowed: within a process where the receive was posted first,
+  // between processes of one host what is in exchange memory and not small.
+  static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes, int64_t small_bytes) {
+    if (is_beside) return post_first && bytes > 0;
+    return (GetParam() == "shm" || GetParam() == "auto") && in_exchange && bytes > small_bytes;
   }
 };
 
@@ -68,8 +77,8 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
             ASSERT_OK(posted.status());
             ASSERT_OK(borrower->Wait(*posted, Soon()));
             const bool is_lent = !loan.memory.empty();
-            if (GetParam() == "shm" && in_exchange && lends && borrows && count > 64) EXPECT_TRUE(is_lent);
-            if (!in_exchange || !lends || !borrows) EXPECT_FALSE(is_lent);
+            const bool is_beside = GetParam() == "inproc";
+            EXPECT_EQ(is_lent, lends && borrows && IsBorrowed(is_beside, in_exchange, post_first, count * 4, 256));
             if (is_lent) {
               ASSERT_EQ(loan.memory.size(), lent_bytes.size());
               ASSERT_EQ(std::memcmp(loan.memory.data(), lent_bytes.data(), lent_bytes.size()), 0);
@@ -100,7 +109,162 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
   EXPECT_EQ(bytes(borrower->traffic().received), bytes_there);
   EXPECT_EQ(bytes(borrower->traffic().sent), bytes_back);
   EXPECT_EQ(bytes(lender->traffic().received), bytes_back);
-  if (GetParam() == "shm") EXPECT_GE(loans, 8);
+  if (GetParam() == "shm" || GetParam() == "inproc") {
+    EXPECT_GE(loans, 8);
+  }
+}
+
+// Floats that worker 0 sends and another worker asks to read in place.
+struct Reading {
+  int64_t count = 0;
+  bool in_exchange = false;
+  bool lends = false;
+  bool post_first = false;
+};
+
+class ReadingsOverEveryFabric : public LoansOverEveryFabric {
+ protected:
+  // `reader`: a worker beside worker 0, or of another process.
+  void Begin(int32_t reader) {
+    FabricOptions options;
+    SetTransport(GetParam(), &options);
+    absl::StatusOr<FabricGroup> group = JoinFabrics(options, {2, 1});
+    ASSERT_OK(group.status());
+    group_ = *std::move(group);
+    sender_ = Meter(0);
+    reader_ = Meter(reader);
+    to_ = Worker(reader);
+    is_beside_ = group_.homes[reader] == group_.homes[0];
+    absl::StatusOr<Buffer> memory = group_.fabrics[0]->AllocateExchange(6 << 20);
+    ASSERT_OK(memory.status());
+    memory_ = *std::move(memory);
+    elsewhere_.resize(memory_.float_span().size());
+  }
+
+  void Read(const Reading& reading) {
+    Tag tag = TestTag(++step_);
+    tag.note = 7 * step_;
+    const absl::Span<float> sent =
+        (reading.in_exchange ? memory_.float_span() : absl::MakeSpan(elsewhere_)).subspan(step_, reading.count);
+    std::iota(sent.begin(), sent.end(), 1.0f);
+    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(sent.data()), reading.count * 4);
+    std::vector<std::byte> out(bytes.size() + 4);  // more than comes
+    Loan loan;
+    Received received;
+    bool returned = true;
+    absl::StatusOr<OpId> posted = -1;
+    const auto post = [&] { posted = reader_->PostToRead(Worker(0), tag, absl::MakeSpan(out), &received, &loan); };
+    if (reading.post_first) post();
+    const absl::StatusOr<OpId> send =
+        reading.lends ? sender_->StartLoan(to_, tag, bytes, &returned) : sender_->StartSend(to_, tag, bytes);
+    ASSERT_OK(send.status());
+    if (!reading.post_first) post();
+    ASSERT_OK(posted.status());
+    ASSERT_OK(reader_->Wait(*posted, Soon()));
+    EXPECT_EQ(received.bytes, static_cast<int64_t>(bytes.size()));
+    EXPECT_EQ(received.note, 7 * step_);
+    const bool is_borrowed = !loan.memory.empty();
+    EXPECT_EQ(is_borrowed, IsBorrowed(is_beside_, reading.in_exchange, reading.post_first, bytes.size(),
+                                      reading.lends ? 256 : 4096));
+    if (is_borrowed) {
+      ASSERT_EQ(loan.memory.size(), bytes.size());
+      EXPECT_EQ(sender_->Wait(*send, absl::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+    }
+    const std::byte* const begin = is_borrowed ? loan.memory.data() : out.data();
+    if (!bytes.empty()) {
+      EXPECT_EQ(std::memcmp(begin, bytes.data(), bytes.size()), 0);
+    }
+    if (is_borrowed) reader_->Return(Worker(0), tag, loan);
+    ASSERT_OK(sender_->Wait(*send, Soon()));
+    if (reading.lends) {
+      EXPECT_FALSE(returned);  // nothing was left there
+    }
+    bytes_read_ += bytes.size();
+  }
+
+  std::unique_ptr<MeteredTransport> Meter(int32_t rank) {
+    return CreateMeteredTransport(group_.worker(rank), *group_.fabrics[group_.homes[rank]],
+                                  [](NodeId) { return false; });
+  }
+
+  FabricGroup group_;
+  std::unique_ptr<MeteredTransport> sender_, reader_;
+  NodeId to_;
+  bool is_beside_ = false;
+  Buffer memory_;
+  std::vector<float> elsewhere_;
+  int64_t step_ = 0;
+  int64_t bytes_read_ = 0;
+};
+
+TEST_P(ReadingsOverEveryFabric, AMessageIsReadWhereItLiesUntilItIsReturnedOrStoredLikeAnyOther) {
+  for (const int32_t reader : {1, 2}) {
+    Begin(reader);
+    for (const int64_t count : {0, 1, 1024, 1025, 100'001, 1'300'000}) {
+      for (const bool in_exchange : {true, false}) {
+        for (const bool lends : {true, false}) {
+          for (const bool post_first : {true, false}) {
+            SCOPED_TRACE(testing::Message() << "to worker/" << reader << ", " << count << " floats, in_exchange="
+                                            << in_exchange << " lends=" << lends << " post_first=" << post_first);
+            Read({count, in_exchange, lends, post_first});
+            if (HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+    EXPECT_EQ(sender_->traffic().sent.at(MessageKind::kTest).payload_bytes, bytes_read_);
+    EXPECT_EQ(reader_->traffic().received.at(MessageKind::kTest).payload_bytes, bytes_read_);
+    EXPECT_TRUE(reader_->traffic().sent.empty());
+    EXPECT_TRUE(sender_->traffic().received.empty());
+    bytes_read_ = 0;
+  }
+}
+
+TEST_P(LoansOverEveryFabric, WhoeverWantsToWriteDoesNotGetWhatIsOnlySent) {
+  FabricGroup group = Join();
+  absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(100'000);
+  ASSERT_OK(memory.status());
+  std::vector<float> out(25'000, 1.0f);
+  const absl::Span<std::byte> out_bytes(reinterpret_cast<std::byte*>(out.data()), 100'000);
+  Loan loan;
+  const auto post = group.worker(1).PostLoan(Worker(0), TestTag(1), out_bytes, ReceiveMode::kAddFloat32, &loan);
+  const auto send = group.worker(0).StartSend(
+      Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000));
+  ASSERT_TRUE(post.ok() && send.ok());
+  ASSERT_OK(group.worker(1).Wait(*post, Soon()));
+  ASSERT_TRUE(loan.memory.empty());
+  ASSERT_OK(group.worker(0).Wait(*send, Soon()));
+}
+
+TEST_P(LoansOverEveryFabric, AnAbortWakesWhoHasLentAndWhoseMemoryIsRead) {
+  for (const bool lends : {true, false}) {
+    FabricGroup group = Join();
+    absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(100'000);
+    ASSERT_OK(memory.status());
+    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000);
+    std::vector<std::byte> out(100'000);
+    Received received;
+    Loan loan;
+    bool returned = false;
+    const auto post = group.worker(1).PostToRead(Worker(0), TestTag(1), absl::MakeSpan(out), &received, &loan);
+    const auto send = lends ? group.worker(0).StartLoan(Worker(1), TestTag(1), bytes, &returned)
+                            : group.worker(0).StartSend(Worker(1), TestTag(1), bytes);
+    ASSERT_TRUE(post.ok() && send.ok());
+    ASSERT_OK(group.worker(1).Wait(*post, Soon()));
+    if (loan.memory.empty()) return;  // the fabric has sent it
+    absl::Status status;
+    std::thread waiter([&] { status = group.worker(0).Wait(*send, Soon()); });
+    // The one that has borrowed goes: its process where it has one.
+    if (group.fabrics.size() > 1) {
+      group.fabrics[1].reset();
+    } else {
+      group.fabrics[0]->Abort(absl::UnavailableError("worker/1 has failed"));
+    }
+    waiter.join();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_NE(status.message().find("worker/1"), absl::string_view::npos) << status;
+    if (group.fabrics[1 % group.fabrics.size()] != nullptr) group.worker(1).Return(Worker(0), TestTag(1), loan);
+  }
 }
 
 TEST_P(LoansOverEveryFabric, LentMemoryOfAnotherSizeThanIsExpectedFailsTheReceiveAndComesBack) {
@@ -122,6 +286,8 @@ TEST_P(LoansOverEveryFabric, LentMemoryOfAnotherSizeThanIsExpectedFailsTheReceiv
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LoansOverEveryFabric, testing::ValuesIn(TransportsUnderTest()),
+                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, ReadingsOverEveryFabric, testing::ValuesIn(TransportsUnderTest()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

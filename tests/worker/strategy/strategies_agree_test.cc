@@ -35,16 +35,23 @@ void GridGradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<f
   for (float& value : out) value = (static_cast<float>(random.Below(2047)) - 1023.0f) * 0x1p-10f;
 }
 
-Floats InitialWeights() {
+Floats InitialWeights(int64_t count = kCount) {
   Random random(kSeed);
-  Floats weights(kCount);
+  Floats weights(count);
   for (float& value : weights) value = random.Normal();
   return weights;
 }
 
+// What is trained, and over what.
+struct Setting {
+  int64_t count = kCount;
+  int64_t bucket_elements = kBucketElements;
+  GroupOptions group;
+};
+
 // Runs all steps and drains; every worker's front weights.
-std::vector<Floats> Train(const RunSpec& spec, const GradientSource& source) {
-  StrategyGroup group(spec, InitialWeights(), kBucketElements);
+std::vector<Floats> Train(const RunSpec& spec, const GradientSource& source, const Setting& setting = {}) {
+  StrategyGroup group(spec, InitialWeights(setting.count), setting.bucket_elements, setting.group);
   std::vector<Floats> weights(group.workers());
   const absl::Status status = group.Run([&](GroupWorker& worker) {
     absl::Status done = worker.Steps(0, kSteps, source);
@@ -113,6 +120,48 @@ TEST(Strategies, OfTwoWorkersLeaveTheBitsOfOneOnTheSumWhateverTheGradients) {
 }
 
 TEST(Strategies, OfThreeWorkersLeaveTheBitsOfOneOnTheSumWhereSumsAreExact) { ExpectAllAgree(3, 0.05f, GridGradient); }
+
+// Parts of more than 4096 bytes: over shm and within a process servers read them where the workers have them.
+TEST(Strategies, OfServersLeaveTheSameBitsHoweverGradientsComeToThem) {
+  for (const bool clips : {false, true}) {
+    for (const int32_t workers : {2, 3}) {
+      for (const auto placement : {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
+        RunSpec spec = GroupSpec(workers, 0.05f);
+        ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
+        ps->set_placement(placement);
+        ps->set_servers(clips ? 1 : 2);  // who clips by the norm of all has all
+        if (clips) spec.mutable_optimizer()->set_clip_norm(1.0f);
+        std::vector<Floats> expected;
+        for (const char* transport : {"tcp", "shm", "inproc"}) {
+          SCOPED_TRACE(absl::StrCat(transport, " clips=", clips, " N=", workers, " placement=", placement));
+          Setting setting{20'000, 6000, {}};
+          setting.group.transport = transport;
+          const std::vector<Floats> weights = Train(spec, NormalGradient, setting);
+          if (expected.empty()) expected.assign(workers, weights[0]);
+          EXPECT_EQ(weights, expected);
+          EXPECT_NE(weights[0], InitialWeights(20'000));
+        }
+      }
+    }
+  }
+}
+
+// One worker: its own updates alone, in order.
+TEST(Strategies, OfServersThatWaitForNobodyLeaveTheSameBitsHoweverGradientsComeToThem) {
+  for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
+    RunSpec spec = GroupSpec(1, 0.05f);
+    spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
+    std::vector<Floats> expected;
+    for (const char* transport : {"tcp", "shm", "inproc"}) {
+      SCOPED_TRACE(absl::StrCat(transport, " consistency=", consistency));
+      Setting setting{20'000, 6000, {}};
+      setting.group.transport = transport;
+      const std::vector<Floats> weights = Train(spec, NormalGradient, setting);
+      if (expected.empty()) expected = weights;
+      EXPECT_EQ(weights, expected);
+    }
+  }
+}
 
 TEST(Strategies, OfOneWorkerLeaveTheBitsOfThatWorkerAlone) { ExpectAllAgree(1, 0.05f, NormalGradient); }
 

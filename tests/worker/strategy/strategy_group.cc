@@ -45,13 +45,15 @@ RunSpec GroupSpec(int32_t workers, float learning_rate) {
 }
 
 GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
-                         int32_t rank, std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter)
+                         int32_t rank, Fabric& fabric, std::unique_ptr<MeteredTransport> transport,
+                         const TransportWrap& above_meter)
     : rank_(rank),
       layout_(layout),
       transport_(std::move(transport)),
       above_(above_meter ? above_meter(*transport_) : nullptr),
       weights_(initial_weights),
-      gradients_{std::vector<float>(layout.count()), std::vector<float>(layout.count())},
+      gradients_{ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float))),
+                 ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float)))},
       update_(ValueOf(CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))) {
   WorkerLink link;
   link.rank = rank;
@@ -68,7 +70,7 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
 }
 
 absl::Status GroupWorker::Compute(int64_t step, const GradientSource& source) {
-  const absl::Span<float> arena = absl::MakeSpan(gradients_[step % 2]);
+  const absl::Span<float> arena = gradients_[step % 2].float_span();
   for (const Bucket& bucket : layout_.buckets()) {
     const absl::Span<float> gradient = arena.subspan(bucket.begin, bucket.count);
     source(rank_, step, bucket, gradient);
@@ -93,19 +95,23 @@ StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_wei
   RM_CHECK(Join(options.transport).ok());
   for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) {
     const NodeId self{Role::kWorker, rank};
-    Transport* transport = &TransportOf(self);
+    Fabric& fabric = FabricOf(self);
+    Transport* transport = &fabric.transport(self);
     if (options.below_meter) {
       below_.push_back(options.below_meter(*transport));
       transport = below_.back().get();
     }
-    auto metered = CreateMeteredTransport(*transport, *fabrics_[homes_.at(self)],
+    auto metered = CreateMeteredTransport(*transport, fabric,
                                           [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
-    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, std::move(metered),
+    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, fabric, std::move(metered),
                                                      options.above_meter));
   }
   for (int32_t server = 0; server < spec_.strategy().parameter_server().servers(); ++server) {
-    servers_.push_back(ValueOf(
-        ShardService::Create(spec_, layout_, initial_weights, server, TransportOf({Role::kServer, server}))));
+    const NodeId self{Role::kServer, server};
+    Fabric& fabric = FabricOf(self);
+    servers_.push_back(
+        ValueOf(ShardService::Create(spec_, layout_, initial_weights, server, fabric.transport(self),
+                                     [&fabric](int64_t bytes) { return fabric.AllocateExchange(bytes); })));
   }
 }
 

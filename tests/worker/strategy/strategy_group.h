@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/tensor/tensor.h"
 #include "common/trace/trace.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
@@ -30,19 +31,20 @@ using GradientSource = std::function<void(int32_t rank, int64_t step, const Buck
 using TransportWrap = std::function<std::unique_ptr<Transport>(Transport& inner)>;
 
 struct GroupOptions {
-  // "inproc": everybody in one process. "tcp", "grpc": every worker and every dedicated server plays a process of its own,
-  // joined by real connections on loopback; a co-located server lives with its worker.
+  // "inproc": everybody in one process. "tcp", "grpc", "shm": every worker and every dedicated server plays a process
+  // of its own, joined by real connections on loopback; a co-located server lives with its worker.
   std::string transport = "inproc";
   // Absent: nothing is put there.
   TransportWrap above_meter;  // between a worker's strategy and its meter
   TransportWrap below_meter;  // between a worker's meter and the fabric
 };
 
-// A worker without model and data: weights, two gradient arenas and a strategy. One thread at a time.
+// A worker without model and data: weights, two gradient arenas in exchange memory of `fabric` and a strategy. One
+// thread at a time.
 class GroupWorker {
  public:
   GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t rank,
-              std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
+              Fabric& fabric, std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
 
   int32_t rank() const { return rank_; }
   SyncStrategy& strategy() { return *strategy_; }
@@ -61,7 +63,7 @@ class GroupWorker {
   const std::unique_ptr<MeteredTransport> transport_;
   const std::unique_ptr<Transport> above_;  // may be null
   WeightStore weights_;
-  std::vector<float> gradients_[2];
+  Buffer gradients_[2];
   std::unique_ptr<UpdateRule> update_;
   PhaseTimes step_times_;
   std::unique_ptr<SyncStrategy> strategy_;
@@ -100,7 +102,7 @@ class StrategyGroup {
 
  private:
   absl::Status Join(const std::string& transport);
-  Transport& TransportOf(NodeId node) { return fabrics_[homes_.at(node)]->transport(node); }
+  Fabric& FabricOf(NodeId node) { return *fabrics_[homes_.at(node)]; }
   void Abort(const absl::Status& status);
   void Note(const absl::Status& status);
   void FinishAll();
