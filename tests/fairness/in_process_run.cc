@@ -124,7 +124,11 @@ class Cluster {
     worker.spec = spec_;
     if (seams_.edit) seams_.edit(rank, &worker.spec);
     RM_ASSIGN_OR_RETURN(worker.dataset, LoadDataset(worker.spec.data()));
-    RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(worker.spec.training().kernels(), 0));
+    if (seams_.create_kernels) {
+      worker.kernels = seams_.create_kernels(rank);
+    } else {
+      RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(worker.spec.training().kernels(), 0));
+    }
     ModelOptions model;
     model.shape = worker.dataset.train.shape;
     model.max_batch = LargestBatch(worker.spec, model.shape);

@@ -8,6 +8,7 @@
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
+#include "worker/kernels/kernel_library.h"
 #include "worker/loop/training_loop.h"
 
 namespace ringmaster {
@@ -18,6 +19,8 @@ struct RunSeams {
   std::function<void(int32_t rank, RunSpec* spec)> edit;
   // Stands between worker `rank` and the fabric; null: nothing does.
   std::function<std::unique_ptr<Transport>(int32_t rank, Transport& real)> wrap;
+  // Makes worker `rank`'s kernel library; absent: the one that the spec names.
+  std::function<std::unique_ptr<KernelLibrary>(int32_t rank)> create_kernels;
   // Stands in for worker/strategy.
   StrategyFactory create_strategy;
   // Whether what the spec has traced is put into the record.

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -11,36 +10,13 @@
 #include "common/base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/worker/kernels/device_array.h"
+#include "tests/gpu/cublas_fixture.h"
 #include "tests/worker/kernels/op_suite.h"
 #include "tests/worker/model/model_suite.h"
 #include "worker/kernels/cublas/loader.h"
 
 namespace ringmaster {
 namespace {
-
-using Floats = DeviceArray<float>;
-using Ints = DeviceArray<int32_t>;
-
-absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCublas() {
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> kernels = LoadCublasLibrary(0);
-  if (!kernels.ok()) return Annotate(kernels.status(), "no CUDA device to test on");
-  return kernels;
-}
-
-class CublasLibraryTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto kernels = CreateCublas();
-    ASSERT_TRUE(kernels.ok()) << kernels.status();
-    kernels_ = *std::move(kernels);
-  }
-
-  KernelLibrary& kernels() { return *kernels_; }
-
- private:
-  std::unique_ptr<KernelLibrary> kernels_;
-};
 
 std::vector<float> Uniform(int64_t count, Random* random) {
   std::vector<float> values(count);

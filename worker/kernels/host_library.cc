@@ -1,6 +1,7 @@
 #include "worker/kernels/host_library.h"
 
 #include <cstring>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "worker/kernels/check_call.h"
@@ -12,6 +13,13 @@ absl::Status CheckSize(absl::string_view operation, int64_t size) {
   if (size >= 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(operation, " of ", size, ": the size must not be negative"));
 }
+
+// The host is always where its work is.
+class ReachedPoint : public WorkPoint {
+ public:
+  absl::StatusOr<bool> IsReached() override { return true; }
+  absl::Status Await() override { return absl::OkStatus(); }
+};
 
 absl::Status Copy(const void* from, void* to, int64_t size_bytes) {
   if (absl::Status status = CheckSize("copy", size_bytes); !status.ok()) return status;
@@ -47,6 +55,16 @@ absl::Status HostLibrary::CopyToHost(const void* from, void* to, int64_t size_by
 absl::Status HostLibrary::CopyFromHost(const void* from, void* to, int64_t size_bytes) {
   return Copy(from, to, size_bytes);
 }
+
+absl::Status HostLibrary::StartCopyToHost(const SideCopy& copy) { return Copy(copy.from, copy.to, copy.size_bytes); }
+
+absl::Status HostLibrary::StartCopyFromHost(const SideCopy& copy) { return Copy(copy.from, copy.to, copy.size_bytes); }
+
+absl::StatusOr<std::unique_ptr<WorkPoint>> HostLibrary::CreatePoint() { return std::make_unique<ReachedPoint>(); }
+
+absl::Status HostLibrary::Mark(WorkPoint& point) { return absl::OkStatus(); }
+
+absl::Status HostLibrary::OrderAfter(WorkPoint& point) { return absl::OkStatus(); }
 
 absl::Status HostLibrary::Finish() { return absl::OkStatus(); }
 

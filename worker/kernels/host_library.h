@@ -1,6 +1,8 @@
 #ifndef RINGMASTER_WORKER_KERNELS_HOST_LIBRARY_H_
 #define RINGMASTER_WORKER_KERNELS_HOST_LIBRARY_H_
 
+#include <memory>
+
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -16,6 +18,11 @@ class HostLibrary : public KernelLibrary {
   absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
+  absl::Status StartCopyToHost(const SideCopy& copy) override;
+  absl::Status StartCopyFromHost(const SideCopy& copy) override;
+  absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() override;
+  absl::Status Mark(WorkPoint& point) override;
+  absl::Status OrderAfter(WorkPoint& point) override;
   absl::Status Finish() override;
 };
 

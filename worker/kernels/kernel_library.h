@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_KERNELS_KERNEL_LIBRARY_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,27 @@
 #include "worker/kernels/calls.h"
 
 namespace ringmaster {
+
+// A point in the work of one kernel library, which the host and later work can wait for. Reached until it is first set.
+// Used where the library is: by one thread at a time.
+class WorkPoint {
+ public:
+  virtual ~WorkPoint() = default;
+  // Whether all that it was set behind is done. Does not wait.
+  virtual absl::StatusOr<bool> IsReached() = 0;
+  // Sleeps until it is reached. Returns what has failed on the device until then.
+  virtual absl::Status Await() = 0;
+};
+
+// A copy that goes on while later operations run. All of it stays the caller's until `end` is reached; then the points may
+// be set anew.
+struct SideCopy {
+  const void* from = nullptr;
+  void* to = nullptr;
+  int64_t size_bytes = 0;
+  WorkPoint* begin = nullptr;  // set behind all operations called so far, which the copy waits for
+  WorkPoint* end = nullptr;    // set behind the copy
+};
 
 // The operations of forward and backward, on one device. `reference` is naive and the oracle of the others; `cpu` uses
 // a BLAS and SIMD; `cublas` CUDA kernels and cuBLAS. One thread at a time. Same inputs, same bits, on one machine.
@@ -74,7 +96,19 @@ class KernelLibrary {
   // Asynchronous on the stream; the host side must stay until Finish. On a host library plain copies.
   virtual absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) = 0;
   virtual absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) = 0;
-  // Waits for everything called so far and reports deferred errors.
+
+  // Copies beside the operations, one after the other as they are started; fast from and to memory of AllocateStaging. Later
+  // operations do not wait for them: see OrderAfter. On a host library plain copies, and every point is reached.
+  virtual absl::Status StartCopyToHost(const SideCopy& copy) = 0;
+  virtual absl::Status StartCopyFromHost(const SideCopy& copy) = 0;
+  // A point of this library, which it may not outlive. For start-up: it allocates.
+  virtual absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() = 0;
+  // Sets `point` behind all operations called so far.
+  virtual absl::Status Mark(WorkPoint& point) = 0;
+  // Operations called from now on begin when `point` is reached. The host does not wait.
+  virtual absl::Status OrderAfter(WorkPoint& point) = 0;
+
+  // Waits for all operations called so far and reports deferred errors.
   virtual absl::Status Finish() = 0;
 };
 

@@ -2,43 +2,97 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
+namespace {
+
+constexpr int64_t kFloatBytes = sizeof(float);
+// Of the weights on their way to a device: long enough for a copy at full rate, short beside an arena.
+constexpr int64_t kUploadPartFloats = int64_t{1} << 20;
+
+std::string NameOf(const Bucket& bucket) { return absl::StrCat("bucket ", bucket.id, " from the device"); }
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, const ParamLayout& layout,
                                                        const StagerOptions& options, int32_t slots,
                                                        const BufferAllocator& allocate) {
   std::unique_ptr<Stager> stager(new Stager(kernels, layout, options));
-  const int64_t arena_bytes = layout.count() * static_cast<int64_t>(sizeof(float));
+  const int64_t arena_bytes = layout.count() * kFloatBytes;
   for (int32_t slot = 0; slot < slots; ++slot) {
     // The model then writes gradients where the peers read them.
     const bool in_exchange = allocate && kernels.place() == Place::kHost;
     RM_ASSIGN_OR_RETURN(Buffer arena, in_exchange ? allocate(arena_bytes) : kernels.AllocateStaging(arena_bytes));
     stager->host_.push_back(std::move(arena));
   }
-  if (kernels.place() == Place::kDevice) {
+  if (stager->on_device()) {
     RM_ASSIGN_OR_RETURN(stager->device_gradients_, kernels.Allocate(arena_bytes));
     RM_ASSIGN_OR_RETURN(stager->device_weights_, kernels.Allocate(arena_bytes));
+    for (size_t i = 0; i < layout.buckets().size(); ++i) {
+      RM_ASSIGN_OR_RETURN(Points points, stager->CreatePoints());
+      stager->fetches_.push_back(std::move(points));
+    }
+    for (int part = 0; part < 2; ++part) {
+      RM_ASSIGN_OR_RETURN(stager->upload_parts_[part], kernels.AllocateStaging(kUploadPartFloats * kFloatBytes));
+      RM_ASSIGN_OR_RETURN(stager->uploads_[part], stager->CreatePoints());
+    }
   }
   return stager;
 }
 
+// Errors have nobody left to hear them. What is not made when Create fails is null.
+Stager::~Stager() {
+  for (const Points& fetch : fetches_) fetch.end->Await().IgnoreError();
+  for (const Points& upload : uploads_) {
+    if (upload.end != nullptr) upload.end->Await().IgnoreError();
+  }
+}
+
+absl::StatusOr<Stager::Points> Stager::CreatePoints() const {
+  Points points;
+  RM_ASSIGN_OR_RETURN(points.begin, kernels_.CreatePoint());
+  RM_ASSIGN_OR_RETURN(points.end, kernels_.CreatePoint());
+  return points;
+}
+
 TensorView Stager::gradients(int32_t slot) {
-  const bool on_device = kernels_.place() == Place::kDevice;
-  return {on_device ? device_gradients_.floats() : host_[slot].floats(), 1, layout_.count(), kernels_.place()};
+  return {on_device() ? device_gradients_.floats() : host_[slot].floats(), 1, layout_.count(), kernels_.place()};
+}
+
+absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
+  if (!on_device()) return absl::OkStatus();
+  const Points& points = fetches_[bucket.id];
+  SideCopy copy;
+  copy.from = device_gradients_.floats() + bucket.begin;
+  copy.to = host_[slot].floats() + bucket.begin;
+  copy.size_bytes = bucket.count * kFloatBytes;
+  copy.begin = points.begin.get();
+  copy.end = points.end.get();
+  return Annotate(kernels_.StartCopyToHost(copy), NameOf(bucket));
+}
+
+absl::StatusOr<bool> Stager::HasCome(const Bucket& bucket) {
+  if (!on_device()) return true;
+  absl::StatusOr<bool> reached = fetches_[bucket.id].end->IsReached();
+  if (!reached.ok()) return Annotate(reached.status(), NameOf(bucket));
+  return reached;
+}
+
+absl::Status Stager::AwaitGradient(const Bucket& bucket) {
+  if (!on_device()) return absl::OkStatus();
+  return Annotate(fetches_[bucket.id].begin->Await(), NameOf(bucket));
 }
 
 absl::StatusOr<absl::Span<float>> Stager::Fetch(int32_t slot, const Bucket& bucket) {
+  if (on_device()) RM_RETURN_IF_ERROR(Annotate(fetches_[bucket.id].end->Await(), NameOf(bucket)));
   absl::Span<float> values = host_[slot].float_span().subspan(bucket.begin, bucket.count);
-  if (kernels_.place() == Place::kDevice) {
-    RM_RETURN_IF_ERROR(kernels_.CopyToHost(device_gradients_.floats() + bucket.begin, values.data(),
-                                           bucket.count * static_cast<int64_t>(sizeof(float))));
-    RM_RETURN_IF_ERROR(kernels_.Finish());
-  }
   ScaleStatistics(bucket, values);
   if (options_.deterministic) RM_RETURN_IF_ERROR(RoundToGrid(bucket.id, values));
   return values;
@@ -73,18 +127,34 @@ absl::Status Stager::RoundToGrid(int32_t bucket, absl::Span<float> values) const
 }
 
 absl::StatusOr<TensorView> Stager::Weights(absl::Span<const float> host, int64_t version) {
-  if (kernels_.place() != Place::kDevice) {
+  if (!on_device()) {
     // Kernels only read weights; the view's pointer is not const because gradients share the type.
     return TensorView{const_cast<float*>(host.data()), 1, layout_.count(), Place::kHost};
   }
   if (version != uploaded_version_) {
-    RM_RETURN_IF_ERROR(kernels_.CopyFromHost(host.data(), device_weights_.floats(),
-                                             layout_.count() * static_cast<int64_t>(sizeof(float))));
-    // The host side may be swapped or updated as soon as this returns.
-    RM_RETURN_IF_ERROR(kernels_.Finish());
+    RM_RETURN_IF_ERROR(Annotate(Upload(host), "weights to the device"));
     uploaded_version_ = version;
   }
   return TensorView{device_weights_.floats(), 1, layout_.count(), Place::kDevice};
+}
+
+absl::Status Stager::Upload(absl::Span<const float> host) {
+  const int64_t count = layout_.count();
+  int part = 0;
+  for (int64_t begin = 0; begin < count; begin += kUploadPartFloats, part = 1 - part) {
+    const Points& points = uploads_[part];
+    RM_RETURN_IF_ERROR(points.end->Await());
+    SideCopy copy;
+    copy.from = upload_parts_[part].data();
+    copy.to = device_weights_.floats() + begin;
+    copy.size_bytes = std::min(kUploadPartFloats, count - begin) * kFloatBytes;
+    copy.begin = points.begin.get();
+    copy.end = points.end.get();
+    std::memcpy(upload_parts_[part].data(), host.data() + begin, static_cast<size_t>(copy.size_bytes));
+    RM_RETURN_IF_ERROR(kernels_.StartCopyFromHost(copy));
+  }
+  // Copies come one after the other, so the last one's end is that of all.
+  return count == 0 ? absl::OkStatus() : kernels_.OrderAfter(*uploads_[1 - part].end);
 }
 
 }  // namespace ringmaster

@@ -81,6 +81,9 @@ absl::Status TrainingLoop::Prepare() {
   staging.deterministic_bits = training_.deterministic_bits();
   const int32_t slots = 2 + (shares_ > 1 ? 1 : 0) + (accumulate_ > 1 ? 1 : 0);
   RM_ASSIGN_OR_RETURN(stager_, Stager::Create(*setup_.kernels, layout, staging, slots, setup_.allocate_exchange));
+  if (setup_.kernels->place() == Place::kDevice) {
+    RM_ASSIGN_OR_RETURN(forward_end_, setup_.kernels->CreatePoint());
+  }
   const int64_t largest_batch = LargestBatch(*setup_.spec, setup_.dataset->train.shape);
   RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, largest_batch,
                                                    setup_.dataset->train.shape));
@@ -232,10 +235,12 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
     if (micro_batch.share == 0 && micro_batch.index == 0) RM_RETURN_IF_ERROR(slowdown_.Delay(step));
     slowdown_.Begin();
     RM_RETURN_IF_ERROR(setup_.model->Forward(batch_, weights));
+    if (forward_end_ != nullptr) RM_RETURN_IF_ERROR(setup_.kernels->Mark(*forward_end_));
     RM_RETURN_IF_ERROR(slowdown_.Stretch());
   }
   Enter("backward");
   backward_since_ = Clock::now();
+  finished_buckets_ = delivered_buckets_ = 0;
   slowdown_.Begin();
   RM_RETURN_IF_ERROR(setup_.model->Backward(weights, stager_->gradients(SlotOf(step, micro_batch)),
                                             [this, step, &micro_batch](const Bucket& bucket) {
@@ -243,6 +248,7 @@ absl::Status TrainingLoop::Compute(int64_t step, const MicroBatch& micro_batch) 
                                               slowdown_.Begin();
                                               return done;
                                             }));
+  RM_RETURN_IF_ERROR(DeliverBuckets(step, micro_batch, /*wait=*/true));
   RM_ASSIGN_OR_RETURN(BatchScore score, setup_.model->Score());
   CountBackward(-1);
   const double loss = score.loss_sum / static_cast<double>(score.count);
@@ -271,14 +277,45 @@ int32_t TrainingLoop::SlotOf(int64_t step, const MicroBatch& micro_batch) const 
   return shares_ > 1 ? 3 : 2;
 }
 
-// Staging and adding happen inside Backward's calls; they have phases of their own.
 absl::Status TrainingLoop::BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket) {
+  RM_RETURN_IF_ERROR(stager_->StartFetch(SlotOf(step, micro_batch), bucket));
+  ++finished_buckets_;
+  // A rank that is slowed down computes nothing more before its sleep.
+  return DeliverBuckets(step, micro_batch, /*wait=*/slowdown_.factor() != 1);
+}
+
+absl::Status TrainingLoop::DeliverBuckets(int64_t step, const MicroBatch& micro_batch, bool wait) {
+  while (delivered_buckets_ < finished_buckets_) {
+    const Bucket& bucket = setup_.model->layout().buckets()[delivered_buckets_];
+    if (!wait) {
+      RM_ASSIGN_OR_RETURN(const bool has_come, stager_->HasCome(bucket));
+      if (!has_come) break;
+    }
+    RM_RETURN_IF_ERROR(Deliver(step, micro_batch, bucket));
+    ++delivered_buckets_;
+  }
+  return absl::OkStatus();
+}
+
+// Staging and adding happen while backward goes on, or inside its calls; they have phases of their own.
+absl::Status TrainingLoop::Deliver(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket) {
+  if (delivered_buckets_ == 0) RM_RETURN_IF_ERROR(AwaitForward());
+  RM_RETURN_IF_ERROR(stager_->AwaitGradient(bucket));
   CountBackward(bucket.id);
   absl::Span<float> gradient;
   RM_RETURN_IF_ERROR(Collect(step, micro_batch, bucket, &gradient));
   backward_since_ = Clock::now();
   const bool is_last = micro_batch.index + 1 == accumulate_ && micro_batch.share + 1 == shares_;
   return is_last ? strategy_->GradReady(step, bucket, gradient) : absl::OkStatus();
+}
+
+absl::Status TrainingLoop::AwaitForward() {
+  if (forward_end_ == nullptr) return absl::OkStatus();
+  RM_RETURN_IF_ERROR(forward_end_->Await());
+  const Clock::time_point now = Clock::now();
+  step_times_.Add(Phase::kForward, backward_since_, now);
+  backward_since_ = now;
+  return absl::OkStatus();
 }
 
 absl::Status TrainingLoop::Collect(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket,

@@ -95,9 +95,16 @@ class TrainingLoop {
   // The stager's slot that backward writes a micro-batch's gradient to, and the one in which its rank's add up.
   int32_t SlotOf(int64_t step, const MicroBatch& micro_batch) const;
   int32_t SumSlotOf(int64_t step, int32_t share) const;
+  // Backward has finished `bucket`, or called for what does.
   absl::Status BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket);
+  // Delivers finished buckets in their order: those that have come to the host, or with `wait` all.
+  absl::Status DeliverBuckets(int64_t step, const MicroBatch& micro_batch, bool wait);
+  // Hands on one bucket, waiting for it.
+  absl::Status Deliver(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket);
   // Brings the bucket's gradient to the host and adds it to those before it; `gradient`: what has come of it so far.
   absl::Status Collect(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket, absl::Span<float>* gradient);
+  // A device may go on after its calls have returned: counts what is left of forward, at the first bucket of a backward.
+  absl::Status AwaitForward();
   // Adds backward's time since it began or went on. `bucket`: which it has just finished; -1: none.
   void CountBackward(int32_t bucket) { step_times_.Add(Phase::kBackward, backward_since_, Clock::now(), bucket); }
   // Loss and hits of this worker's share of the first `count` samples under the front weights; nothing where the share
@@ -143,6 +150,9 @@ class TrainingLoop {
   FingerprintStream batch_stream_;
   std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
   PhaseTimes step_times_{recorder()};     // since the last step ended; the strategy adds to it too
+  std::unique_ptr<WorkPoint> forward_end_;  // of a device; null on the host
+  size_t finished_buckets_ = 0;           // of the backward under way, and those of them that have been delivered
+  size_t delivered_buckets_ = 0;
   Clock::time_point backward_since_;      // when it began, or went on after what it is interrupted by at each bucket
   double drain_ms_ = 0;                   // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};     // totals over timed steps

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "tests/support/late_device.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -31,7 +32,11 @@ class Staged {
     for (int32_t slot = 0; slot < slots; ++slot) std::fill_n(stager_->gradients(slot).data, kCount, 0.0f);
   }
   Stager& stager() { return *stager_; }
-  const Bucket& bucket(int32_t id) const { return layout_.buckets()[id]; }
+  absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, int32_t bucket) {
+    const absl::Status started = stager_->StartFetch(slot, layout_.buckets()[bucket]);
+    if (!started.ok()) return started;
+    return stager_->Fetch(slot, layout_.buckets()[bucket]);
+  }
   float& gradient(int32_t slot, int64_t element) { return stager_->gradients(slot).data[element]; }
 
   // The whole gradient, staged bucket by bucket.
@@ -39,7 +44,7 @@ class Staged {
     for (int64_t i = 0; i < kCount; ++i) stager_->gradients(slot).data[i] = gradient[i];
     std::vector<float> staged;
     for (const Bucket& bucket : layout_.buckets()) {
-      const auto values = stager_->Fetch(slot, bucket);
+      const auto values = Fetch(slot, bucket.id);
       EXPECT_TRUE(values.ok()) << values.status();
       if (values.ok()) staged.insert(staged.end(), values->begin(), values->end());
     }
@@ -68,7 +73,7 @@ TEST(Stager, ScalesTheStatisticsOfABucketAndLeavesAllElseAlone) {
   params[1].statistic = params[3].statistic = true;
   Staged staged({0.25f, 4, false, 0}, 2, std::move(params));
   for (int64_t i = 0; i < kCount; ++i) staged.gradient(0, i) = static_cast<float>(i);
-  const auto values = staged.stager().Fetch(0, staged.bucket(1));
+  const auto values = staged.Fetch(0, 1);
   ASSERT_TRUE(values.ok()) << values.status();
   ASSERT_EQ(values->size(), 100u);
   for (int64_t i = 100; i < 200; ++i) {
@@ -90,6 +95,25 @@ TEST(Stager, OnTheHostWeightsAreTheHostArenaItself) {
   Staged staged({1.0f, 1, false, 0});
   const std::vector<float> weights(kCount, 3.0f);
   EXPECT_EQ(staged.stager().Weights(weights, 0)->data, weights.data());
+}
+
+// Three parts, so that the first's memory is used again.
+TEST(Stager, ALargeArenaGoesUpInPartsAndItsHostMemoryIsFreeAtOnce) {
+  LateDevice device;
+  const ParamLayout layout({{"weights", {5 << 19}}}, int64_t{1} << 20);
+  auto stager = Stager::Create(device, layout, {}, 1);
+  ASSERT_TRUE(stager.ok()) << stager.status();
+  std::vector<float> weights(layout.count());
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(i);
+  const std::vector<float> sent = weights;
+  const auto on_device = (*stager)->Weights(weights, 1);
+  ASSERT_TRUE(on_device.ok()) << on_device.status();
+  std::fill(weights.begin(), weights.end(), -1.0f);
+  EXPECT_TRUE(std::equal(sent.begin(), sent.end(), on_device->data));
+  // Of the same version nothing is copied again.
+  on_device->data[0] = 7.0f;
+  ASSERT_TRUE((*stager)->Weights(weights, 1).ok());
+  EXPECT_EQ(on_device->data[0], 7.0f);
 }
 
 TEST(DeterministicStager, RoundsToTheNearestMultipleAndMovesNoValueFurtherThanHalfAStep) {
@@ -154,13 +178,13 @@ TEST(DeterministicStager, TakesTheLargestValueWhoseSumIsExactAndRefusesTheNextBy
       options.statistic_scale = 1.0f;
       Staged staged(options);
       staged.gradient(0, 120) = sign * static_cast<float>(limit) * 0x1p-10f;
-      const auto largest = staged.stager().Fetch(0, staged.bucket(1));
+      const auto largest = staged.Fetch(0, 1);
       ASSERT_TRUE(largest.ok()) << largest.status();
       EXPECT_EQ((*largest)[20], sign * static_cast<float>(limit) * 0x1p-10f);
       // At and above 2^24 steps float32 has no odd ones.
       const float next = sign * static_cast<float>(limit + (workers == 1 ? 2 : 1)) * 0x1p-10f;
       staged.gradient(0, 120) = next;
-      const absl::Status refused = staged.stager().Fetch(0, staged.bucket(1)).status();
+      const absl::Status refused = staged.Fetch(0, 1).status();
       EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange) << refused;
       for (const std::string& part : {absl::StrCat("bucket 1"), absl::StrCat(next), absl::StrCat(workers, " workers"),
                                       absl::StrCat("deterministic_bits=", kBits)}) {
@@ -177,9 +201,9 @@ TEST(DeterministicStager, CountsTheBatchesOfEveryWorkerAmongTheAddends) {
   Staged staged(options);
   const float largest = std::ldexp(1.0f, 24 - 3 - 10);  // eight of them are 2^24 steps
   staged.gradient(0, 0) = largest;
-  ASSERT_TRUE(staged.stager().Fetch(0, staged.bucket(0)).ok());
+  ASSERT_TRUE(staged.Fetch(0, 0).ok());
   staged.gradient(0, 0) = largest + 0x1p-10f;
-  const absl::Status refused = staged.stager().Fetch(0, staged.bucket(0)).status();
+  const absl::Status refused = staged.Fetch(0, 0).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange);
   EXPECT_NE(refused.message().find("over 2 workers with 4 batches each"), absl::string_view::npos) << refused;
 }
@@ -188,7 +212,7 @@ TEST(DeterministicStager, RefusesValuesThatAreNotFinite) {
   for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     Staged staged(Deterministic(2, 20));
     staged.gradient(0, 0) = value;
-    EXPECT_EQ(staged.stager().Fetch(0, staged.bucket(0)).status().code(), absl::StatusCode::kOutOfRange);
+    EXPECT_EQ(staged.Fetch(0, 0).status().code(), absl::StatusCode::kOutOfRange);
   }
 }
 

@@ -91,6 +91,7 @@ absl::Status CublasLibrary::Init() {
   const std::string where = absl::StrCat("set-up on device ", device_);
   RM_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(device_), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), where));
+  RM_RETURN_IF_ERROR(side_copies_.Init(device_));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&workspace_, kWorkspaceBytes), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&partials_, kPartialFloats * sizeof(float)), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMallocHost(&bad_rows_, sizeof(*bad_rows_)), where));
@@ -344,6 +345,28 @@ absl::Status CublasLibrary::CopyFromHost(const void* from, void* to, int64_t siz
         return size_bytes == 0 ? cudaSuccess : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, stream_);
       },
       [&] { return absl::StrCat("copy_from_host size_bytes=", size_bytes); });
+}
+
+absl::Status CublasLibrary::StartCopyToHost(const SideCopy& copy) {
+  RM_RETURN_IF_ERROR(CheckSize("start_copy_to_host", "size_bytes", copy.size_bytes));
+  return side_copies_.Start(copy, cudaMemcpyDeviceToHost, stream_);
+}
+
+absl::Status CublasLibrary::StartCopyFromHost(const SideCopy& copy) {
+  RM_RETURN_IF_ERROR(CheckSize("start_copy_from_host", "size_bytes", copy.size_bytes));
+  return side_copies_.Start(copy, cudaMemcpyHostToDevice, stream_);
+}
+
+absl::StatusOr<std::unique_ptr<WorkPoint>> CublasLibrary::CreatePoint() { return CudaPoint::Create(device_); }
+
+absl::Status CublasLibrary::Mark(WorkPoint& point) {
+  RM_RETURN_IF_ERROR(Run([] { return cudaSuccess; }, [] { return std::string("mark"); }));
+  return static_cast<CudaPoint&>(point).Record(stream_);
+}
+
+absl::Status CublasLibrary::OrderAfter(WorkPoint& point) {
+  RM_RETURN_IF_ERROR(Run([] { return cudaSuccess; }, [] { return std::string("order_after"); }));
+  return static_cast<CudaPoint&>(point).Hold(stream_);
 }
 
 absl::Status CublasLibrary::Finish() {

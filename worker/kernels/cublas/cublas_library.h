@@ -8,13 +8,15 @@
 #include <string>
 
 #include "absl/functional/function_ref.h"
+#include "worker/kernels/cublas/side_copies.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
 
 // The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 (no
-// TF32), all on one stream of the object's own, which is not the default stream. cuBLAS has one handle with one
-// workspace of its own, and no sum uses atomics, so the same calls give the same bits on the same device.
+// TF32), all on one stream of the object's own, which is not the default stream; a second one is for the copies beside
+// them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give the same bits
+// on the same device.
 //
 // One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
 // or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
@@ -25,7 +27,7 @@ class CublasLibrary final : public KernelLibrary {
   // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
   static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device);
 
-  // Waits for the stream. Buffers may outlive the object.
+  // Waits for its streams. Buffers may outlive the object.
   ~CublasLibrary() override;
   CublasLibrary(const CublasLibrary&) = delete;
   CublasLibrary& operator=(const CublasLibrary&) = delete;
@@ -75,6 +77,11 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
+  absl::Status StartCopyToHost(const SideCopy& copy) override;
+  absl::Status StartCopyFromHost(const SideCopy& copy) override;
+  absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() override;
+  absl::Status Mark(WorkPoint& point) override;
+  absl::Status OrderAfter(WorkPoint& point) override;
   absl::Status Finish() override;
 
   // Seconds between an event before the calls that `work` makes to this object and one after them, all on its stream.
@@ -104,6 +111,7 @@ class CublasLibrary final : public KernelLibrary {
   float* partials_ = nullptr;  // kPartialFloats
   // Pinned; written by the device, read and cleared by Finish.
   BadRows* bad_rows_ = nullptr;
+  SideCopies side_copies_;
 };
 
 }  // namespace ringmaster

@@ -1,0 +1,159 @@
+// Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and training
+// gives the bits that it gives on the host.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/partition.h"
+#include "common/params/param_layout.h"
+#include "common/vecmath/vecmath.h"
+#include "experiments/verify/record_checks.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/fairness/in_process_run.h"
+#include "tests/fairness/specs.h"
+#include "tests/support/late_device.h"
+#include "worker/strategy/registry.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A small run with several buckets on the library "reference".
+RunSpec Small() {
+  RunSpec spec = SmallSpec(2, false);
+  spec.mutable_training()->set_kernels("reference");
+  spec.mutable_training()->set_bucket_bytes(1024);
+  spec.mutable_training()->set_steps(12);
+  return spec;
+}
+
+RunSeams OnLateDevice(const LateDeviceOptions& options) {
+  RunSeams seams;
+  seams.create_kernels = [options](int32_t rank) { return std::make_unique<LateDevice>(options); };
+  return seams;
+}
+
+// Notes what becomes of the first step's buckets, and exchanges nothing.
+class NotingStrategy : public SyncStrategy {
+ public:
+  NotingStrategy(const WorkerLink& link, std::vector<std::string>* notes) : link_(link), notes_(*notes) {}
+
+  absl::Status BeginStep(int64_t step) override { return absl::OkStatus(); }
+  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+    if (step > 0) return absl::OkStatus();
+    EXPECT_EQ(FirstNotFinite(gradient), gradient.size()) << "bucket " << bucket.id << " is read before it has come";
+    notes_.push_back(absl::StrCat("ready ", bucket.id));
+    return absl::OkStatus();
+  }
+  absl::Status EndStep(int64_t step) override {
+    if (step == 0) notes_.push_back("end");
+    link_.weights->Touch();
+    return absl::OkStatus();
+  }
+  absl::Status Drain() override { return absl::OkStatus(); }
+  ExchangeReport Finish() override { return {}; }
+
+ private:
+  const WorkerLink link_;
+  std::vector<std::string>& notes_;
+};
+
+// The first step of one worker with five buckets: when each copy is started and when its bucket is handed on.
+std::vector<std::string> FirstStep(std::optional<int64_t> lag) {
+  RunSpec spec = SmallSpec(1, false);
+  spec.mutable_training()->set_kernels("reference");
+  spec.mutable_training()->set_steps(2);
+  spec = ArmOf("solo", spec);
+  std::vector<std::string> notes;
+  int64_t buckets = 0;
+  LateDeviceOptions options;
+  options.lag = lag;
+  options.fetch_started = [&](int64_t fetch) {
+    if (fetch < buckets) notes.push_back(absl::StrCat("start ", fetch));
+  };
+  RunSeams seams = OnLateDevice(options);
+  seams.create_strategy = [&](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+    buckets = static_cast<int64_t>(link.layout->buckets().size());
+    return std::make_unique<NotingStrategy>(link, &notes);
+  };
+  const auto layout = LayoutOf(spec);
+  EXPECT_TRUE(layout.ok()) << layout.status();
+  spec.mutable_training()->set_bucket_bytes(4 * CeilDiv(layout->count(), 5));
+  const RunRecord record = RunInProcess(spec, seams);
+  EXPECT_EQ(record.status(), "ok");
+  EXPECT_EQ(buckets, 5);
+  return notes;
+}
+
+TEST(DeviceCopies, ABucketThatComesWhileBackwardGoesOnIsHandedOnThen) {
+  EXPECT_THAT(FirstStep(0), ElementsAre("start 0", "ready 0", "start 1", "ready 1", "start 2", "ready 2", "start 3",
+                                        "ready 3", "start 4", "ready 4", "end"));
+}
+
+TEST(DeviceCopies, BucketsAreHandedOnInOrderAsFarAsTheyHaveComeAndTheRestAfterBackward) {
+  EXPECT_THAT(FirstStep(3), ElementsAre("start 0", "start 1", "start 2", "start 3", "ready 0", "start 4", "ready 1",
+                                        "ready 2", "ready 3", "ready 4", "end"));
+}
+
+TEST(DeviceCopies, WithoutAnyThatComesBackwardWaitsForNone) {
+  EXPECT_THAT(FirstStep(std::nullopt), ElementsAre("start 0", "start 1", "start 2", "start 3", "start 4", "ready 0",
+                                                   "ready 1", "ready 2", "ready 3", "ready 4", "end"));
+}
+
+struct Lateness {
+  const char* name;
+  std::optional<int64_t> lag;
+};
+
+class EveryLateness : public testing::TestWithParam<Lateness> {};
+INSTANTIATE_TEST_SUITE_P(DeviceCopies, EveryLateness,
+                         testing::Values(Lateness{"AtOnce", 0}, Lateness{"SomeLater", 3},
+                                         Lateness{"WhenWaitedFor", std::nullopt}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(EveryLateness, TrainingGivesTheBitsOfTheHost) {
+  LateDeviceOptions options;
+  options.lag = GetParam().lag;
+  for (const char* arm : {"single", "ps-sharded", "ring"}) {
+    for (const int32_t accumulate : {1, 2}) {
+      RunSpec spec = Small();
+      spec.mutable_training()->set_accumulate(accumulate);
+      spec = ArmOf(arm, spec);
+      const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
+      ASSERT_EQ(device.status(), "ok") << arm;
+      const auto same = CheckSameWeights({host, device});
+      EXPECT_TRUE(same.ok()) << arm << ", " << accumulate << " batches: " << same.status();
+      EXPECT_EQ(host.reports(0).workers(0).final_loss(), device.reports(0).workers(0).final_loss());
+    }
+  }
+}
+
+TEST(DeviceCopies, AFactorThatSlowsARankComesBucketByBucket) {
+  RunSpec spec = Small();
+  SlowdownSpec* slowdown = spec.mutable_training()->add_slowdowns();
+  slowdown->add_ranks(1);
+  slowdown->set_factor(2);
+  spec = ArmOf("ring", spec);
+  const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice({}));
+  const auto same = CheckSameWeights({host, device});
+  EXPECT_TRUE(same.ok()) << same.status();
+}
+
+TEST(DeviceCopies, ACopyThatFailsEndsTheRunAndNamesItsBucket) {
+  LateDeviceOptions options;
+  options.failing_fetch = 3;
+  const RunRecord record = RunInProcess(ArmOf("ring", Small()), OnLateDevice(options));
+  EXPECT_NE(record.status(), "ok");
+  EXPECT_THAT(record.status(), HasSubstr("step=0"));
+  EXPECT_THAT(record.status(), HasSubstr("bucket 3 from the device: a copy of 1024 bytes is lost"));
+}
+
+}  // namespace
+}  // namespace ringmaster
