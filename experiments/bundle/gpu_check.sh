@@ -172,7 +172,7 @@ look_at_devices() {
 
 # ---- the checks ----------------------------------------------------------------------------------------------------
 
-if [[ $kernels == cublas ]]; then suite=Cublas own=:CublasLibraryTest.*; else suite=Cpu own=; fi
+if [[ $kernels == cublas ]]; then suite=Cublas own=:CublasLibraryTest.*:Models/CublasSegments.*; else suite=Cpu own=; fi
 
 # Tests of the suite in "$1"; status 0 when there were some and all passed.
 run_tests() {

@@ -135,6 +135,46 @@ TEST_P(EveryLateness, TrainingGivesTheBitsOfTheHost) {
   }
 }
 
+// Segments of one worker's run, and its record.
+std::pair<SegmentCounts, RunRecord> RunOnOneDevice(const RunSpec& spec) {
+  SegmentCounts counts;
+  LateDeviceOptions options;
+  options.ended = [&](const SegmentCounts& ended) { counts = ended; };
+  RunRecord record = RunInProcess(spec, OnLateDevice(options));
+  return {counts, std::move(record)};
+}
+
+// Forward and each stretch of backward are run once, kept at the second step, and replayed from then on; so are those of
+// evaluations, whose batches are of other sizes.
+TEST(DeviceSegments, AreReplayedFromTheThirdStepOnWithTheBitsOfTheHost) {
+  RunSpec spec = SmallSpec(1, false);
+  spec.mutable_training()->set_kernels("reference");
+  spec.mutable_training()->set_bucket_bytes(1024);
+  spec.mutable_training()->set_steps(20);
+  spec = ArmOf("single", spec);
+  const auto [counts, device] = RunOnOneDevice(spec);
+  const auto same = CheckSameWeights({RunInProcess(spec), device});
+  EXPECT_TRUE(same.ok()) << same.status();
+  ASSERT_GE(counts.kept, 3);
+  EXPECT_GE(counts.replayed, 18 * 3);
+  EXPECT_LE(counts.run, 2 * counts.kept);
+}
+
+// A step's own seed is an argument like any other, so masks are never those of another step.
+TEST(DeviceSegments, WithDropoutStretchesWithMasksAreRunAsTheyAre) {
+  RunSpec spec = SmallSpec(1, false);
+  spec.mutable_model()->set_dropout(0.25f);
+  spec.mutable_training()->set_kernels("reference");
+  spec.mutable_training()->set_bucket_bytes(1024);
+  spec.mutable_training()->set_steps(20);
+  spec = ArmOf("single", spec);
+  const auto [counts, device] = RunOnOneDevice(spec);
+  const auto same = CheckSameWeights({RunInProcess(spec), device});
+  EXPECT_TRUE(same.ok()) << same.status();
+  EXPECT_GE(counts.run, 20 * 2);
+  EXPECT_GE(counts.replayed, 18);
+}
+
 TEST(DeviceCopies, AFactorThatSlowsARankComesBucketByBucket) {
   RunSpec spec = Small();
   SlowdownSpec* slowdown = spec.mutable_training()->add_slowdowns();

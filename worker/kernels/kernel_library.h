@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -32,6 +33,12 @@ struct SideCopy {
   int64_t size_bytes = 0;
   WorkPoint* begin = nullptr;  // set behind all operations called so far, which the copy waits for
   WorkPoint* end = nullptr;    // set behind the copy
+};
+
+// How often RunSegment has run calls as they are, has kept them while it did, and has replayed what it kept.
+struct SegmentCounts {
+  int64_t run = 0, kept = 0, replayed = 0;
+  std::string refusal;  // why nothing is kept any more; empty: nothing is wrong
 };
 
 // The operations of forward and backward, on one device. `reference` is naive and the oracle of the others; `cpu` uses
@@ -107,6 +114,12 @@ class KernelLibrary {
   virtual absl::Status Mark(WorkPoint& point) = 0;
   // Operations called from now on begin when `point` is reached. The host does not wait.
   virtual absl::Status OrderAfter(WorkPoint& point) = 0;
+
+  // Makes the operations that `calls` calls for, and no others. A device may ask for them more than once without making them,
+  // and may make them from what it has kept of the same calls before: `calls` calls for operations alone (no copies to or
+  // from the host, no points, no Finish, no other segment), and changes nothing else. The bits are the same either way.
+  virtual absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) = 0;
+  virtual SegmentCounts segment_counts() const = 0;
 
   // Waits for all operations called so far and reports deferred errors.
   virtual absl::Status Finish() = 0;

@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(LayerList layers, cons
   RM_RETURN_IF_ERROR(Annotate(
       model->AllocateActivations(),
       absl::StrCat("activations of ", options.max_batch, " samples (a smaller batch needs less)")));
+  model->PlanBackward();
   return std::unique_ptr<Model>(std::move(model));
 }
 
@@ -114,6 +115,33 @@ absl::Status Sequential::AllocateActivations() {
   RM_ASSIGN_OR_RETURN(scores_, kernels_.Allocate(score_bytes));
   RM_ASSIGN_OR_RETURN(host_scores_, kernels_.AllocateStaging(score_bytes));
   return absl::OkStatus();
+}
+
+void Sequential::PlanBackward() {
+  size_t next_buffer = 0;
+  float* output_gradient = logit_gradient_.floats();
+  BackwardStretch stretch;
+  for (size_t i = layers_.size(); i-- > first_with_params_;) {
+    backward_calls_.push_back({i, false, output_gradient, nullptr});
+    const int64_t finished = param_begin_[i] + param_count_[i];
+    stretch.calls_end = backward_calls_.size();
+    while (stretch.buckets_end < layout_.buckets().size() && layout_.buckets()[stretch.buckets_end].end() <= finished) {
+      ++stretch.buckets_end;
+    }
+    if (stretch.buckets_end > stretch.buckets_begin) {
+      backward_stretches_.push_back(stretch);
+      stretch.calls_begin = stretch.calls_end;
+      stretch.buckets_begin = stretch.buckets_end;
+    }
+    if (i == first_with_params_) break;
+    float* const of_output = output_gradient;
+    if (!layers_[i]->in_place()) {
+      output_gradient = gradients_[next_buffer].floats();
+      next_buffer = 1 - next_buffer;
+    }
+    backward_calls_.push_back({i, true, of_output, output_gradient});
+  }
+  RM_CHECK(stretch.buckets_end == layout_.buckets().size());
 }
 
 void Sequential::InitWeights(uint64_t seed, absl::Span<float> weights) const {
@@ -168,19 +196,23 @@ absl::Status Sequential::Forward(const BatchView& batch, TensorView weights) {
   RM_RETURN_IF_ERROR(CheckArena("forward: weights", weights));
   RM_RETURN_IF_ERROR(CheckBatch(batch));
   batch_ = batch;
-  for (size_t i = 0; i < layers_.size(); ++i) RM_RETURN_IF_ERROR(layers_[i]->Forward(CallOf(i, weights.data)));
+  RM_RETURN_IF_ERROR(kernels_.RunSegment([&] { return CallForward(weights.data); }));
+  backward_is_due_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Sequential::CallForward(const float* weights) {
+  for (size_t i = 0; i < layers_.size(); ++i) RM_RETURN_IF_ERROR(layers_[i]->Forward(CallOf(i, weights)));
   SoftmaxCrossEntropyCall loss;
   loss.rows = rows();
   loss.classes = options_.shape.classes;
   loss.logits = outputs_.back();
-  loss.labels = batch.labels;
+  loss.labels = batch_.labels;
   loss.row_loss = scores_.floats();
   loss.row_correct = scores_.floats() + rows();
   loss.gradient = logit_gradient_.floats();
-  loss.gradient_scale = batch.gradient_scale / static_cast<float>(rows());
-  RM_RETURN_IF_ERROR(kernels_.SoftmaxCrossEntropy(loss));
-  backward_is_due_ = true;
-  return absl::OkStatus();
+  loss.gradient_scale = batch_.gradient_scale / static_cast<float>(rows());
+  return kernels_.SoftmaxCrossEntropy(loss);
 }
 
 absl::Status Sequential::Backward(TensorView weights, TensorView gradients, BucketReady ready) {
@@ -193,28 +225,26 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
     return absl::FailedPreconditionError("backward of a batch for evaluation: norms and dropout did not train on it");
   }
   backward_is_due_ = false;  // what Forward left is consumed on the way down
-  size_t next_bucket = 0;
-  size_t next_buffer = 0;
-  float* output_gradient = logit_gradient_.floats();
-  for (size_t i = layers_.size(); i-- > first_with_params_;) {
-    LayerCall call = CallOf(i, weights.data);
-    call.gradients = gradients.data + param_begin_[i];
-    if (shared_begin_[i] >= 0) call.shared_gradients = gradients.data + shared_begin_[i];
-    call.output_gradient = output_gradient;
-    RM_RETURN_IF_ERROR(layers_[i]->ParamGradient(call));
-    const int64_t finished = param_begin_[i] + param_count_[i];
-    while (next_bucket < layout_.buckets().size() && layout_.buckets()[next_bucket].end() <= finished) {
-      RM_RETURN_IF_ERROR(ready(layout_.buckets()[next_bucket++]));
+  for (const BackwardStretch& stretch : backward_stretches_) {
+    RM_RETURN_IF_ERROR(kernels_.RunSegment([&] { return CallBackward(stretch, weights.data, gradients.data); }));
+    for (size_t bucket = stretch.buckets_begin; bucket < stretch.buckets_end; ++bucket) {
+      RM_RETURN_IF_ERROR(ready(layout_.buckets()[bucket]));
     }
-    if (i == first_with_params_) break;
-    if (!layers_[i]->in_place()) {
-      output_gradient = gradients_[next_buffer].floats();
-      next_buffer = 1 - next_buffer;
-    }
-    call.input_gradient = output_gradient;
-    RM_RETURN_IF_ERROR(layers_[i]->InputGradient(call));
   }
-  RM_CHECK(next_bucket == layout_.buckets().size());
+  return absl::OkStatus();
+}
+
+absl::Status Sequential::CallBackward(const BackwardStretch& stretch, const float* weights, float* gradients) {
+  for (size_t i = stretch.calls_begin; i < stretch.calls_end; ++i) {
+    const BackwardCall& planned = backward_calls_[i];
+    Layer& layer = *layers_[planned.layer];
+    LayerCall call = CallOf(planned.layer, weights);
+    call.gradients = gradients + param_begin_[planned.layer];
+    if (shared_begin_[planned.layer] >= 0) call.shared_gradients = gradients + shared_begin_[planned.layer];
+    call.output_gradient = planned.output_gradient;
+    call.input_gradient = planned.input_gradient;
+    RM_RETURN_IF_ERROR(planned.of_input ? layer.InputGradient(call) : layer.ParamGradient(call));
+  }
   return absl::OkStatus();
 }
 

@@ -33,7 +33,24 @@ class Sequential final : public Model {
  private:
   Sequential(LayerList layers, const ModelOptions& options, KernelLibrary& kernels);
 
+  // A call of a layer on the way down, all but weights, gradients and batch fixed.
+  struct BackwardCall {
+    size_t layer = 0;
+    bool of_input = false;  // InputGradient, else ParamGradient
+    float* output_gradient = nullptr;
+    float* input_gradient = nullptr;
+  };
+  // Calls between two moments at which buckets are announced.
+  struct BackwardStretch {
+    size_t calls_begin = 0, calls_end = 0;      // among backward_calls_
+    size_t buckets_begin = 0, buckets_end = 0;  // that these calls finish
+  };
+
   absl::Status AllocateActivations();
+  void PlanBackward();
+  // The operations of Forward, and of one stretch of Backward.
+  absl::Status CallForward(const float* weights);
+  absl::Status CallBackward(const BackwardStretch& stretch, const float* weights, float* gradients);
   absl::Status CheckArena(const char* which, const TensorView& arena) const;
   absl::Status CheckBatch(const BatchView& batch) const;
   int64_t rows() const { return batch_.count * options_.shape.labels(); }
@@ -53,6 +70,8 @@ class Sequential final : public Model {
   std::vector<float*> outputs_;        // of each layer
   std::array<Buffer, 2> gradients_;    // of activations, used in turn
   Buffer logit_gradient_;
+  std::vector<BackwardCall> backward_calls_;
+  std::vector<BackwardStretch> backward_stretches_;
   Buffer scores_;       // row_loss, then row_correct, in the library's place
   Buffer host_scores_;  // the same on the host
   std::vector<float> host_logits_;  // of ScoreRows

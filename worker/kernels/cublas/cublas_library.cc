@@ -8,6 +8,7 @@
 #include "common/base/status_macros.h"
 #include "worker/kernels/check_call.h"
 #include "worker/kernels/convolution_by_gemm.h"
+#include "worker/kernels/cublas/call_text.h"
 #include "worker/kernels/cublas/cuda_status.h"
 #include "worker/kernels/cublas/devices.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -18,42 +19,16 @@ namespace {
 // What cuBLAS recommends for compute capability 9.0; more than any smaller device asks for.
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
-std::string AxisText(BiasAxis axis) { return axis == BiasAxis::kPerColumn ? "per column" : "per row"; }
-
-std::string ConvText(const ConvShape& shape, int64_t image_begin, int64_t image_count) {
-  return absl::StrCat("channels=", shape.channels, " images=", shape.images, " height=", shape.height,
-                      " width=", shape.width, " kernel=", shape.kernel, " padding=", shape.padding,
-                      " stride=", shape.stride, " image_begin=", image_begin, " image_count=", image_count);
-}
-
-std::string PlanesText(int64_t planes, int64_t height, int64_t width) {
-  return absl::StrCat("planes=", planes, " height=", height, " width=", width);
-}
-
-std::string CountText(absl::string_view operation, int64_t count) { return absl::StrCat(operation, " count=", count); }
-
-std::string NormText(absl::string_view operation, const NormShape& shape) {
-  const char* kind = shape.kind == NormKind::kLayer ? "layer" : shape.kind == NormKind::kBatch ? "batch" : "group";
-  return absl::StrCat(operation, " kind=", kind, " rows=", shape.rows, " features=", shape.features, " pixels=",
-                      shape.pixels, " groups_per_image=", shape.groups_per_image);
-}
-
-template <typename Call>
-std::string EmbeddingText(absl::string_view operation, const Call& call) {
-  return absl::StrCat(operation, " rows=", call.rows, " context=", call.context, " width=", call.width,
-                      " vocabulary=", call.vocabulary);
-}
-
-std::string AttentionText(absl::string_view operation, const AttentionShape& shape) {
-  return absl::StrCat(operation, " batch=", shape.batch, " context=", shape.context, " heads=", shape.heads,
-                      " head_width=", shape.head_width);
-}
-
-std::string GemmText(const GemmCall& call) {
-  return absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k, call.transpose_a ? " a transposed" : "",
-                      call.transpose_b ? " b transposed" : "", " lda=", call.lda, " ldb=", call.ldb,
-                      " ldc=", call.ldc, " beta=", call.beta);
-}
+// What a segment remembers of the two operations without a call of their own.
+struct FillZeroCall {
+  float* data;
+  int64_t count;
+};
+struct CopyFloatsCall {
+  const float* from;
+  float* to;
+  int64_t count;
+};
 
 // Two events, destroyed with the object.
 struct Events {
@@ -119,11 +94,29 @@ CublasLibrary::~CublasLibrary() {
 
 template <typename Launch, typename Describe>
 absl::Status CublasLibrary::Run(Launch launch, Describe describe) {
+  RM_CHECK(segments_.mode() == SegmentGraphs::Mode::kMake);  // a segment has operations alone
   const cudaError_t selected = cudaSetDevice(device_);
   if (selected != cudaSuccess) return CudaStatus(selected, absl::StrCat(describe(), " on device ", device_));
   const auto code = launch();
   if (code == decltype(code){}) return absl::OkStatus();
   return StatusOf(code, absl::StrCat(describe(), " on device ", device_));
+}
+
+template <typename Call, typename Launch, typename Describe>
+absl::Status CublasLibrary::Run(const Call& call, Launch launch, Describe describe) {
+  switch (segments_.mode()) {
+    case SegmentGraphs::Mode::kMake:
+      return Run(launch, describe);
+    case SegmentGraphs::Mode::kNote:
+      segments_.Note(call);
+      return absl::OkStatus();
+    case SegmentGraphs::Mode::kCapture:
+      break;
+  }
+  // RunSegment has selected the device.
+  const auto code = launch();
+  if (code == decltype(code){}) return absl::OkStatus();
+  return StatusOf(code, absl::StrCat(describe(), " captured on device ", device_));
 }
 
 absl::StatusOr<Buffer> CublasLibrary::Allocate(int64_t size_bytes) {
@@ -145,37 +138,37 @@ absl::StatusOr<Buffer> CublasLibrary::AllocateStaging(int64_t size_bytes) {
 
 absl::Status CublasLibrary::Gemm(const GemmCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchGemm(call, handle_); }, [&] { return GemmText(call); });
+  return Run(call, [&] { return LaunchGemm(call, handle_); }, [&] { return GemmText(call); });
 }
 
 absl::Status CublasLibrary::AddBias(const BiasCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchAddBias(call, stream_); },
+  return Run(call, [&] { return LaunchAddBias(call, stream_); },
              [&] { return absl::StrCat("add_bias rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis)); });
 }
 
 absl::Status CublasLibrary::BiasGradient(const BiasGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchBiasGradient(call, partials_, stream_); }, [&] {
+  return Run(call, [&] { return LaunchBiasGradient(call, partials_, stream_); }, [&] {
     return absl::StrCat("bias_gradient rows=", call.rows, " cols=", call.cols, " ", AxisText(call.axis));
   });
 }
 
 absl::Status CublasLibrary::ReluBackward(const ReluBackwardCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchReluBackward(call, stream_); },
+  return Run(call, [&] { return LaunchReluBackward(call, stream_); },
              [&] { return absl::StrCat("relu_backward count=", call.count); });
 }
 
 absl::Status CublasLibrary::Im2Col(const Im2ColCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchIm2Col(call, stream_); },
+  return Run(call, [&] { return LaunchIm2Col(call, stream_); },
              [&] { return absl::StrCat("im2col ", ConvText(call.shape, call.image_begin, call.image_count)); });
 }
 
 absl::Status CublasLibrary::Col2Im(const Col2ImCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchCol2Im(call, stream_); },
+  return Run(call, [&] { return LaunchCol2Im(call, stream_); },
              [&] { return absl::StrCat("col2im ", ConvText(call.shape, call.image_begin, call.image_count)); });
 }
 
@@ -200,128 +193,132 @@ int64_t CublasLibrary::convolution_scratch_floats(const ConvShape& largest, int6
 
 absl::Status CublasLibrary::MaxPool(const MaxPoolCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchMaxPool(call, stream_); },
+  return Run(call, [&] { return LaunchMaxPool(call, stream_); },
              [&] { return absl::StrCat("max_pool ", PlanesText(call.planes, call.height, call.width)); });
 }
 
 absl::Status CublasLibrary::MaxPoolBackward(const MaxPoolBackwardCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchMaxPoolBackward(call, stream_); },
+  return Run(call, [&] { return LaunchMaxPoolBackward(call, stream_); },
              [&] { return absl::StrCat("max_pool_backward ", PlanesText(call.planes, call.height, call.width)); });
 }
 
 absl::Status CublasLibrary::SwapAxes(const SwapAxesCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchSwapAxes(call, stream_); }, [&] {
+  return Run(call, [&] { return LaunchSwapAxes(call, stream_); }, [&] {
     return absl::StrCat("swap_axes outer_a=", call.outer_a, " outer_b=", call.outer_b, " inner=", call.inner);
   });
 }
 
 absl::Status CublasLibrary::SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchSoftmaxCrossEntropy(call, &bad_rows_->label, stream_); },
+  return Run(call, [&] { return LaunchSoftmaxCrossEntropy(call, &bad_rows_->label, stream_); },
              [&] { return absl::StrCat("softmax_cross_entropy rows=", call.rows, " classes=", call.classes); });
 }
 
 absl::Status CublasLibrary::FillZero(float* data, int64_t count) {
   RM_RETURN_IF_ERROR(CheckSize("fill_zero", "count", count));
-  return Run([&] { return count == 0 ? cudaSuccess : cudaMemsetAsync(data, 0, count * sizeof(float), stream_); },
-             [&] { return absl::StrCat("fill_zero count=", count); });
+  const FillZeroCall call = {data, count};
+  return Run(
+      call, [&] { return count == 0 ? cudaSuccess : cudaMemsetAsync(data, 0, count * sizeof(float), stream_); },
+      [&] { return absl::StrCat("fill_zero count=", count); });
 }
 
 absl::Status CublasLibrary::Relu(const ReluCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchRelu(call, stream_); }, [&] { return CountText("relu", call.count); });
+  return Run(call, [&] { return LaunchRelu(call, stream_); }, [&] { return CountText("relu", call.count); });
 }
 
 absl::Status CublasLibrary::Add(const AddCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchAdd(call, stream_); }, [&] { return CountText("add", call.count); });
+  return Run(call, [&] { return LaunchAdd(call, stream_); }, [&] { return CountText("add", call.count); });
 }
 
 absl::Status CublasLibrary::Gelu(const GeluCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchGelu(call, stream_); },
+  return Run(call, [&] { return LaunchGelu(call, stream_); },
              [&] { return absl::StrCat("gelu rows=", call.rows, " cols=", call.cols); });
 }
 
 absl::Status CublasLibrary::GeluBackward(const GeluBackwardCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchGeluBackward(call, stream_); }, [&] { return CountText("gelu_backward", call.count); });
+  return Run(call, [&] { return LaunchGeluBackward(call, stream_); }, [&] { return CountText("gelu_backward", call.count); });
 }
 
 absl::Status CublasLibrary::Dropout(const DropoutCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchDropout(call, stream_); },
+  return Run(call, [&] { return LaunchDropout(call, stream_); },
              [&] { return absl::StrCat("dropout count=", call.count, " rate=", call.rate); });
 }
 
 absl::Status CublasLibrary::AveragePool(const AveragePoolCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchAveragePool(call, stream_); },
+  return Run(call, [&] { return LaunchAveragePool(call, stream_); },
              [&] { return absl::StrCat("average_pool planes=", call.planes, " pixels=", call.pixels); });
 }
 
 absl::Status CublasLibrary::AveragePoolBackward(const AveragePoolBackwardCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchAveragePoolBackward(call, stream_); },
+  return Run(call, [&] { return LaunchAveragePoolBackward(call, stream_); },
              [&] { return absl::StrCat("average_pool_backward planes=", call.planes, " pixels=", call.pixels); });
 }
 
 absl::Status CublasLibrary::Norm(const NormCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchNorm(call, stream_); }, [&] { return NormText("norm", call.shape); });
+  return Run(call, [&] { return LaunchNorm(call, stream_); }, [&] { return NormText("norm", call.shape); });
 }
 
 absl::Status CublasLibrary::NormInference(const NormInferenceCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchNormInference(call, stream_); },
+  return Run(call, [&] { return LaunchNormInference(call, stream_); },
              [&] { return NormText("norm_inference", call.shape); });
 }
 
 absl::Status CublasLibrary::NormParamGradient(const NormParamGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchNormParamGradient(call, partials_, stream_); },
+  return Run(call, [&] { return LaunchNormParamGradient(call, partials_, stream_); },
              [&] { return NormText("norm_param_gradient", call.shape); });
 }
 
 absl::Status CublasLibrary::NormInputGradient(const NormInputGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchNormInputGradient(call, stream_); },
+  return Run(call, [&] { return LaunchNormInputGradient(call, stream_); },
              [&] { return NormText("norm_input_gradient", call.shape); });
 }
 
 absl::Status CublasLibrary::Embedding(const EmbeddingCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchEmbedding(call, &bad_rows_->token, stream_); },
+  return Run(call, [&] { return LaunchEmbedding(call, &bad_rows_->token, stream_); },
              [&] { return EmbeddingText("embedding", call); });
 }
 
 absl::Status CublasLibrary::EmbeddingGradient(const EmbeddingGradientCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run([&] { return LaunchEmbeddingGradient(call, &bad_rows_->token, stream_); },
+  return Run(call, [&] { return LaunchEmbeddingGradient(call, &bad_rows_->token, stream_); },
              [&] { return EmbeddingText("embedding_gradient", call); });
 }
 
 absl::Status CublasLibrary::Attention(const AttentionCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   const auto describe = [&] { return AttentionText("attention", call.shape); };
-  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionScores(call, handle_); }, describe));
-  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionSoftmax(call, stream_); }, describe));
-  return Run([&] { return LaunchAttentionOutput(call, handle_); }, describe);
+  RM_RETURN_IF_ERROR(Run(call, [&] { return LaunchAttentionScores(call, handle_); }, describe));
+  RM_RETURN_IF_ERROR(Run(call, [&] { return LaunchAttentionSoftmax(call, stream_); }, describe));
+  return Run(call, [&] { return LaunchAttentionOutput(call, handle_); }, describe);
 }
 
 absl::Status CublasLibrary::AttentionBackward(const AttentionBackwardCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   const auto describe = [&] { return AttentionText("attention_backward", call.shape); };
-  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionProbabilityGradient(call, handle_); }, describe));
-  RM_RETURN_IF_ERROR(Run([&] { return LaunchAttentionSoftmaxBackward(call, stream_); }, describe));
-  return Run([&] { return LaunchAttentionQkvGradient(call, handle_); }, describe);
+  RM_RETURN_IF_ERROR(Run(call, [&] { return LaunchAttentionProbabilityGradient(call, handle_); }, describe));
+  RM_RETURN_IF_ERROR(Run(call, [&] { return LaunchAttentionSoftmaxBackward(call, stream_); }, describe));
+  return Run(call, [&] { return LaunchAttentionQkvGradient(call, handle_); }, describe);
 }
 
 absl::Status CublasLibrary::CopyFloats(const float* from, float* to, int64_t count) {
   RM_RETURN_IF_ERROR(CheckCopyFloats(count));
+  const CopyFloatsCall call = {from, to, count};
   return Run(
+      call,
       [&] {
         if (count == 0) return cudaSuccess;
         return cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToDevice, stream_);
@@ -367,6 +364,11 @@ absl::Status CublasLibrary::Mark(WorkPoint& point) {
 absl::Status CublasLibrary::OrderAfter(WorkPoint& point) {
   RM_RETURN_IF_ERROR(Run([] { return cudaSuccess; }, [] { return std::string("order_after"); }));
   return static_cast<CudaPoint&>(point).Hold(stream_);
+}
+
+absl::Status CublasLibrary::RunSegment(absl::FunctionRef<absl::Status()> calls) {
+  RM_RETURN_IF_ERROR(Run([] { return cudaSuccess; }, [] { return std::string("run_segment"); }));
+  return segments_.Run(calls, stream_);
 }
 
 absl::Status CublasLibrary::Finish() {

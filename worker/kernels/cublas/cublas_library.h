@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/functional/function_ref.h"
+#include "worker/kernels/cublas/segment_graphs.h"
 #include "worker/kernels/cublas/side_copies.h"
 #include "worker/kernels/kernel_library.h"
 
@@ -16,7 +17,7 @@ namespace ringmaster {
 // The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 (no
 // TF32), all on one stream of the object's own, which is not the default stream; a second one is for the copies beside
 // them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give the same bits
-// on the same device.
+// on the same device. Segments whose calls come again are replayed as CUDA graphs (segment_graphs.h).
 //
 // One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
 // or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
@@ -82,6 +83,8 @@ class CublasLibrary final : public KernelLibrary {
   absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() override;
   absl::Status Mark(WorkPoint& point) override;
   absl::Status OrderAfter(WorkPoint& point) override;
+  absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) override;
+  SegmentCounts segment_counts() const override { return segments_.counts(); }
   absl::Status Finish() override;
 
   // Seconds between an event before the calls that `work` makes to this object and one after them, all on its stream.
@@ -102,6 +105,9 @@ class CublasLibrary final : public KernelLibrary {
   // only for an error.
   template <typename Launch, typename Describe>
   absl::Status Run(Launch launch, Describe describe);
+  // The same for an operation, whose arguments are `call`: what may be part of a segment.
+  template <typename Call, typename Launch, typename Describe>
+  absl::Status Run(const Call& call, Launch launch, Describe describe);
 
   const int device_;
   const std::string target_;
@@ -112,6 +118,7 @@ class CublasLibrary final : public KernelLibrary {
   // Pinned; written by the device, read and cleared by Finish.
   BadRows* bad_rows_ = nullptr;
   SideCopies side_copies_;
+  SegmentGraphs segments_;
 };
 
 }  // namespace ringmaster
