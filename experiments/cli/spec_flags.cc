@@ -43,7 +43,7 @@ constexpr Flag kFlags[] = {
      "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one being jitter; none"},
     {"--emulate", "MS", "training.emulated_compute.milliseconds",
      "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
-    {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas or reference [auto]"},
+    {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas, cublas_tf32 or reference [auto]"},
     {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
     {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},
     {"--init-weights", "FILE", "training.init_weights", "weights to start from (.safetensors), instead of the seed"},
@@ -166,8 +166,9 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
   RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
   RM_RETURN_IF_ERROR(shape.status());
-  if (resolved.training().kernels() == "cublas") {
-    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), "training.kernels = \"cublas\""));
+  const std::string& kernels = resolved.training().kernels();
+  if (kernels == "cublas" || kernels == "cublas_tf32") {
+    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
   }
   const std::string& collective = resolved.strategy().all_reduce().collective();
   if (IsEngine(collective)) {

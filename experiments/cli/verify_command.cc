@@ -121,7 +121,7 @@ void DeclareVerify(CLI::App* app, Action* action) {
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("--data-dir", flags->data_dir, "folder with the four MNIST IDX files");
   command->add_option("--kernels", flags->kernels, "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
-      ->check(CLI::IsMember({"cpu", "cublas", "reference", "auto"}))
+      ->check(CLI::IsMember({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "of weights, data and random schedules")->capture_default_str();
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");

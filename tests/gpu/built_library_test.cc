@@ -51,7 +51,7 @@ TEST(BuiltCudaLibrary, CutsALongReasonToTheCallersTextAndEndsIt) {
   ASSERT_NE(create, nullptr);
   char text[] = "0123456789";
   KernelLibrary* made = nullptr;
-  EXPECT_EQ(create(kNoSuchDevice, &made, text, 5), static_cast<int>(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(create(kNoSuchDevice, ProductPrecision::kFp32, &made, text, 5), static_cast<int>(absl::StatusCode::kUnavailable));
   EXPECT_EQ(made, nullptr);
   EXPECT_EQ(std::string(text, sizeof(text)), std::string("cuda\00056789\0", 11));
 }

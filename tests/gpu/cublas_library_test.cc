@@ -48,6 +48,17 @@ TEST_F(CublasLibraryTest, GemmMultipliesInPlainFp32) {
   for (const float element : product) ASSERT_EQ(element, kSize * value);
 }
 
+TEST_F(CublasLibraryTest, GemmMultipliesInTf32WhereThatIsAskedForAndSaysSo) {
+  constexpr int64_t kSize = 256;
+  const auto tf32 = LoadCublasLibrary(0, "", ProductPrecision::kTf32);
+  ASSERT_TRUE(tf32.ok()) << tf32.status();
+  EXPECT_EQ((*tf32)->name(), "cublas_tf32");
+  EXPECT_EQ((*tf32)->target(), kernels().target() + " tf32");
+  const std::vector<float> product = Multiply(**tf32, kSize, kSize, kSize, std::vector<float>(kSize * kSize, 1.0f + 0x1p-12f),
+                                              std::vector<float>(kSize * kSize, 1.0f));
+  for (const float element : product) ASSERT_EQ(element, kSize);
+}
+
 TEST_F(CublasLibraryTest, GemmGivesTheSameBitsInEveryRepetitionWhateverRanBetween) {
   Random random(11);
   const std::vector<float> a = Uniform(500 * 800, &random), b = Uniform(800 * 32, &random);

@@ -14,7 +14,8 @@ namespace {
 constexpr KernelLibraryInfo kLibraries[] = {
     {"auto", "cublas where a CUDA device is found, else cpu"},
     {"cpu", "oneDNN for matrix products, SIMD for the rest"},
-    {"cublas", "CUDA kernels and cuBLAS on one GPU"},
+    {"cublas", "CUDA kernels and cuBLAS on one GPU, products in fp32"},
+    {"cublas_tf32", "the same with products in TF32: faster, and of 10 bits"},
     {"reference", "naive loops, the oracle of the others; slow"},
 };
 
@@ -32,6 +33,7 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_
   if (name == "auto") return CreateBest(device);
   if (name == "cpu") return CreateCpuLibrary();
   if (name == "cublas") return LoadCublasLibrary(device);
+  if (name == "cublas_tf32") return LoadCublasLibrary(device, "", ProductPrecision::kTf32);
   if (name == "reference") return std::unique_ptr<KernelLibrary>(new ReferenceLibrary());
   std::string known;
   for (const KernelLibraryInfo& info : kLibraries) absl::StrAppend(&known, known.empty() ? "" : ", ", info.name);

@@ -12,9 +12,9 @@
 
 namespace ringmaster {
 
-// The kernel library `name` ("auto", "reference", "cpu", "cublas") for one worker. "auto" is cublas where the CUDA
-// library loads and finds a device, else cpu. `device` picks the GPU (ignored on the host).
-// NotFound: unknown name, known ones listed. Unavailable: cublas without a library, driver or device; the message says
+// The kernel library `name` ("auto", "reference", "cpu", "cublas", "cublas_tf32") for one worker. "auto" is cublas where the
+// CUDA library loads and finds a device, else cpu; TF32 must be asked for. `device` picks the GPU (ignored on the host).
+// NotFound: unknown name, known ones listed. Unavailable: cublas (of either kind) without a library, driver or device; the message says
 // which. FailedPrecondition: a CUDA library of another build. "cpu" keeps its BLAS to one thread in whichever thread
 // calls.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_view name, int device);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -10,7 +11,7 @@ namespace {
 TEST(KernelRegistry, EveryListedLibraryIsMadeOrSaysWhatIsMissing) {
   for (const KernelLibraryInfo& info : KernelLibraries()) {
     const auto kernels = CreateKernelLibrary(info.name, 0);
-    if (absl::string_view(info.name) == "cublas") {
+    if (absl::StartsWith(info.name, "cublas")) {
       EXPECT_TRUE(kernels.ok() || !kernels.status().message().empty()) << info.name;
       EXPECT_NE(kernels.status().code(), absl::StatusCode::kNotFound);
       continue;

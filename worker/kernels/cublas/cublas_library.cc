@@ -53,14 +53,17 @@ absl::Status CheckSize(absl::string_view operation, absl::string_view quantity, 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CublasLibrary>> CublasLibrary::Create(int device) {
+absl::StatusOr<std::unique_ptr<CublasLibrary>> CublasLibrary::Create(int device, ProductPrecision precision) {
   RM_ASSIGN_OR_RETURN(std::string target, UsableDevice(device));
-  std::unique_ptr<CublasLibrary> library(new CublasLibrary(device, std::move(target)));
+  // Its bits are others.
+  if (precision == ProductPrecision::kTf32) target += " tf32";
+  std::unique_ptr<CublasLibrary> library(new CublasLibrary(device, precision, std::move(target)));
   RM_RETURN_IF_ERROR(library->Init());
   return library;
 }
 
-CublasLibrary::CublasLibrary(int device, std::string target) : device_(device), target_(std::move(target)) {}
+CublasLibrary::CublasLibrary(int device, ProductPrecision precision, std::string target)
+    : device_(device), precision_(precision), target_(std::move(target)) {}
 
 absl::Status CublasLibrary::Init() {
   const std::string where = absl::StrCat("set-up on device ", device_);
@@ -77,7 +80,9 @@ absl::Status CublasLibrary::Init() {
   RM_RETURN_IF_ERROR(CublasStatus(cublasSetWorkspace(handle_, workspace_, kWorkspaceBytes), where));
   RM_RETURN_IF_ERROR(CublasStatus(cublasSetAtomicsMode(handle_, CUBLAS_ATOMICS_NOT_ALLOWED), where));
   // The default computes fp32 products in fp32; TF32 is a mode of its own.
-  RM_RETURN_IF_ERROR(CublasStatus(cublasSetMathMode(handle_, CUBLAS_DEFAULT_MATH), where));
+  const cublasMath_t mode =
+      precision_ == ProductPrecision::kTf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH;
+  RM_RETURN_IF_ERROR(CublasStatus(cublasSetMathMode(handle_, mode), where));
   return CublasStatus(cublasSetPointerMode(handle_, CUBLAS_POINTER_MODE_HOST), where);
 }
 

@@ -8,14 +8,15 @@
 #include <string>
 
 #include "absl/functional/function_ref.h"
+#include "worker/kernels/cublas/product_precision.h"
 #include "worker/kernels/cublas/segment_graphs.h"
 #include "worker/kernels/cublas/side_copies.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
 
-// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 (no
-// TF32), all on one stream of the object's own, which is not the default stream; a second one is for the copies beside
+// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 or in
+// TF32, all on one stream of the object's own, which is not the default stream; a second one is for the copies beside
 // them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give the same bits
 // on the same device. Segments whose calls come again are replayed as CUDA graphs (segment_graphs.h).
 //
@@ -26,14 +27,16 @@ namespace ringmaster {
 class CublasLibrary final : public KernelLibrary {
  public:
   // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
-  static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device);
+  static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device, ProductPrecision precision);
 
   // Waits for its streams. Buffers may outlive the object.
   ~CublasLibrary() override;
   CublasLibrary(const CublasLibrary&) = delete;
   CublasLibrary& operator=(const CublasLibrary&) = delete;
 
-  absl::string_view name() const override { return "cublas"; }
+  absl::string_view name() const override {
+    return precision_ == ProductPrecision::kTf32 ? "cublas_tf32" : "cublas";
+  }
   Place place() const override { return Place::kDevice; }
   std::string target() const override { return target_; }
   // A block of columns must be wide enough for its product to occupy every multiprocessor, and each block costs two
@@ -97,7 +100,7 @@ class CublasLibrary final : public KernelLibrary {
     int64_t label = 0, token = 0;
   };
 
-  CublasLibrary(int device, std::string target);
+  CublasLibrary(int device, ProductPrecision precision, std::string target);
   // Makes stream, handle and workspace; what exists when it fails is freed by the destructor.
   absl::Status Init();
 
@@ -110,6 +113,7 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status Run(const Call& call, Launch launch, Describe describe);
 
   const int device_;
+  const ProductPrecision precision_;
   const std::string target_;
   cudaStream_t stream_ = nullptr;
   cublasHandle_t handle_ = nullptr;

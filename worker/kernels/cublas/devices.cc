@@ -5,23 +5,28 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "worker/kernels/cublas/cuda_status.h"
+#include "worker/kernels/cublas/device_text.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr int kCapabilityMajorMin = 8;
-
 // CUDA's way to write a version: 13000 is 13.0.
 std::string VersionText(int version) { return absl::StrCat(version / 1000, ".", version % 1000 / 10); }
 
-absl::StatusOr<cudaDeviceProp> Properties(int device) {
+absl::StatusOr<DeviceFacts> FactsOf(int device) {
   cudaDeviceProp properties;
   RM_RETURN_IF_ERROR(
       CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
-  return properties;
+  DeviceFacts facts;
+  facts.device = device;
+  facts.name = properties.name;
+  facts.capability_major = properties.major;
+  facts.capability_minor = properties.minor;
+  facts.memory_bytes = static_cast<int64_t>(properties.totalGlobalMem);
+  facts.multiprocessors = properties.multiProcessorCount;
+  return facts;
 }
 
 }  // namespace
@@ -57,14 +62,8 @@ absl::StatusOr<std::string> UsableDevice(int device) {
     return absl::UnavailableError(absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 ",
                                                "to ", count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
   }
-  RM_ASSIGN_OR_RETURN(const cudaDeviceProp properties, Properties(device));
-  if (properties.major < kCapabilityMajorMin) {
-    return absl::UnavailableError(
-        absl::StrCat("cuda device ", device, " (", properties.name, ") has compute capability ", properties.major, ".",
-                     properties.minor, ", the kernels need ", kCapabilityMajorMin,
-                     ".0; use another device or the kernel library \"cpu\""));
-  }
-  return absl::StrCat("sm_", properties.major, properties.minor, " ", properties.name);
+  RM_ASSIGN_OR_RETURN(const DeviceFacts facts, FactsOf(device));
+  return TargetOf(facts);
 }
 
 absl::StatusOr<std::string> DescribeDevices() {
@@ -77,13 +76,8 @@ absl::StatusOr<std::string> DescribeDevices() {
   std::string text = absl::StrCat("driver for CUDA ", VersionText(driver), ", runtime ", VersionText(runtime),
                                   ", cuBLAS ", cublas_major, ".", cublas_minor, ", devices: ", count);
   for (int device = 0; device < count; ++device) {
-    RM_ASSIGN_OR_RETURN(const cudaDeviceProp properties, Properties(device));
-    absl::StrAppendFormat(&text, "\ndevice %d: %s, compute capability %d.%d, %.1f GiB, %d multiprocessors", device,
-                          properties.name, properties.major, properties.minor,
-                          static_cast<double>(properties.totalGlobalMem) / (1 << 30), properties.multiProcessorCount);
-    if (properties.major < kCapabilityMajorMin) {
-      absl::StrAppend(&text, " (below ", kCapabilityMajorMin, ".0: the kernels cannot run on it)");
-    }
+    RM_ASSIGN_OR_RETURN(const DeviceFacts facts, FactsOf(device));
+    absl::StrAppend(&text, "\n", DescriptionOf(facts));
   }
   return text;
 }

@@ -55,7 +55,7 @@ cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& c
 cudaError_t LaunchAttentionSoftmaxBackward(const AttentionBackwardCall& call, cudaStream_t stream);
 cublasStatus_t LaunchAttentionQkvGradient(const AttentionBackwardCall& call, cublasHandle_t handle);
 
-// On the handle's stream, in plain fp32 (the handle's math mode is the caller's).
+// On the handle's stream, in the handle's math mode.
 cublasStatus_t LaunchGemm(const GemmCall& call, cublasHandle_t handle);
 
 }  // namespace ringmaster

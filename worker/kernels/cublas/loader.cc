@@ -99,11 +99,12 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory) {
+absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory,
+                                                                 ProductPrecision precision) {
   RM_ASSIGN_OR_RETURN(const Plugin plugin, LoadPlugin(directory));
   std::string text(kTextBytes, '\0');
   KernelLibrary* library = nullptr;
-  const int code = plugin.create(device, &library, text.data(), text.size());
+  const int code = plugin.create(device, precision, &library, text.data(), text.size());
   if (code != 0) return absl::Status(static_cast<absl::StatusCode>(code), text.c_str());
   RM_CHECK(library != nullptr);
   return std::unique_ptr<KernelLibrary>(library);

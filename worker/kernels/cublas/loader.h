@@ -7,6 +7,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "worker/kernels/cublas/product_precision.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -20,7 +21,8 @@ namespace ringmaster {
 // Unavailable: no library (not found, or what it links to does not load), no driver, or no such device that it can
 // use; the message begins with which of the three ("cuda library", "cuda driver", "cuda device") and says what to do.
 // FailedPrecondition: the library is of another build.
-absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory = "");
+absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory = "",
+                                                                 ProductPrecision precision = ProductPrecision::kFp32);
 
 // For `doctor`: driver and runtime, and a line a device with its compute capability, which says so where that is below
 // 8.0 and the kernels cannot run. Errors as LoadCublasLibrary; a machine whose devices are all too old is OK here.

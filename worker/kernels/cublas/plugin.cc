@@ -21,10 +21,10 @@ int Report(absl::StatusCode code, absl::string_view message, char* text, size_t 
 
 RINGMASTER_EXPORT const char* ringmaster_cuda_stamp() { return ringmaster::kInterfaceStamp; }
 
-RINGMASTER_EXPORT int ringmaster_cuda_create(int device, ringmaster::KernelLibrary** library, char* text,
-                                             size_t text_bytes) {
+RINGMASTER_EXPORT int ringmaster_cuda_create(int device, ringmaster::ProductPrecision precision,
+                                             ringmaster::KernelLibrary** library, char* text, size_t text_bytes) {
   *library = nullptr;
-  auto created = ringmaster::CublasLibrary::Create(device);
+  auto created = ringmaster::CublasLibrary::Create(device, precision);
   if (!created.ok()) return Report(created.status().code(), created.status().message(), text, text_bytes);
   *library = created->release();
   return Report(absl::StatusCode::kOk, "", text, text_bytes);

@@ -6,6 +6,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "worker/kernels/cublas/interface_stamp.h"
+#include "worker/kernels/cublas/product_precision.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -21,10 +22,10 @@ struct CudaPlugin {
   static constexpr char kStampSymbol[] = "ringmaster_cuda_stamp";
   using Stamp = const char*();
 
-  // Makes the kernel library of GPU `device` in *library (the caller deletes it), or leaves it null and puts the
+  // Makes the kernel library of GPU `device`, with products of `precision`, in *library (the caller deletes it), or leaves it null and puts the
   // reason into `text`. The stream and handle belong to the object; use it from one thread at a time.
   static constexpr char kCreateSymbol[] = "ringmaster_cuda_create";
-  using Create = int(int device, KernelLibrary** library, char* text, size_t text_bytes);
+  using Create = int(int device, ProductPrecision precision, KernelLibrary** library, char* text, size_t text_bytes);
 
   // Puts a description of driver, runtime and devices, one device a line, into `text`, or why there are none.
   static constexpr char kDescribeSymbol[] = "ringmaster_cuda_describe";
