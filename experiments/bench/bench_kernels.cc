@@ -6,6 +6,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "experiments/statistics/statistics.h"
@@ -24,8 +25,25 @@ constexpr double kMemoryGoal = 0.8, kProductGoal = 0.9;
 // A row of the operations that have rows.
 constexpr int64_t kColumns = 1024;
 constexpr int32_t kClasses = 10;
+constexpr int32_t kSymbols = 256;
 
 using Work = absl::FunctionRef<absl::Status()>;
+
+// A product of rows with weights [outputs, inputs], in two or three directions.
+struct LinearLayer {
+  int64_t inputs = 0, outputs = 0;
+  bool has_input_gradient = true;
+};
+
+// A model's step beside the products of its linear layers.
+struct StepBench {
+  ModelSpec spec;
+  SampleShape shape;
+  std::vector<LinearLayer> layers;
+  int64_t samples = 0, rows = 0;  // a row is what a linear layer multiplies: a sample, or a token of one
+  double other_operations = 0;    // of a step, beside those of the linear layers
+  double goal = 0;
+};
 
 class Bench {
  public:
@@ -34,7 +52,8 @@ class Bench {
       : bench_(bench), kernels_(kernels), interrupted_(interrupted), sink_(sink) {}
 
   absl::Status MemoryBound();
-  absl::Status ProductBound();
+  absl::Status MlpStep();
+  absl::Status TransformerStep();
 
  private:
   // Median seconds of one call of `work`.
@@ -65,8 +84,10 @@ class Bench {
   absl::Status Rows(int64_t count, float* a, float* b, float* c);
   absl::Status Images(int64_t count, float* a, float* b);
   absl::StatusOr<Buffer> RandomFloats(int64_t count);
-  absl::StatusOr<double> TimeProducts(const float* a, const float* b, float* c);
-  absl::StatusOr<double> TimeStep();
+  absl::StatusOr<Buffer> RandomClasses(int64_t count, int32_t classes);
+  absl::StatusOr<double> TimeProducts(absl::Span<const LinearLayer> layers, int64_t rows);
+  absl::StatusOr<double> TimeStep(const ModelSpec& spec, const SampleShape& shape, int64_t samples);
+  absl::Status Step(const StepBench& step);
 
   const KernelBench bench_;
   KernelLibrary& kernels_;
@@ -170,35 +191,53 @@ absl::Status Bench::MemoryBound() {
   return Images(count, a.floats(), b.floats());
 }
 
-// Seconds of the products of forward and backward, as the model's linear layers call them and nothing between them.
-absl::StatusOr<double> Bench::TimeProducts(const float* a, const float* b, float* c) {
-  const int64_t rows = bench_.batch;
-  const auto layer = [&](int64_t outputs, bool first) -> absl::Status {
-    const int64_t inputs = bench_.width;
-    RM_RETURN_IF_ERROR(kernels_.Gemm({false, true, rows, outputs, inputs, 1, a, inputs, b, inputs, 0, c, outputs}));
-    RM_RETURN_IF_ERROR(kernels_.Gemm({true, false, outputs, inputs, rows, 1, a, outputs, b, inputs, 0, c, inputs}));
-    if (first) return absl::OkStatus();
-    return kernels_.Gemm({false, false, rows, inputs, outputs, 1, a, outputs, b, inputs, 0, c, inputs});
-  };
-  return Time(1, [&] {
-    for (int64_t i = 0; i < bench_.layers; ++i) RM_RETURN_IF_ERROR(layer(bench_.width, i == 0));
-    return layer(kClasses, false);
+// Of labels, and of tokens: texts of one symbol would have one row of the table take all gradients.
+absl::StatusOr<Buffer> Bench::RandomClasses(int64_t count, int32_t classes) {
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(int32_t));
+  RM_ASSIGN_OR_RETURN(Buffer place, kernels_.Allocate(bytes));
+  RM_ASSIGN_OR_RETURN(Buffer staging, kernels_.AllocateStaging(bytes));
+  auto* const values = reinterpret_cast<int32_t*>(staging.data());
+  Random random(1);
+  for (int64_t i = 0; i < count; ++i) values[i] = static_cast<int32_t>(random.Below(classes));
+  RM_RETURN_IF_ERROR(kernels_.CopyFromHost(staging.data(), place.data(), bytes));
+  RM_RETURN_IF_ERROR(kernels_.Finish());
+  return place;
+}
+
+// Seconds of the products of forward and backward, as linear layers on `rows` rows call them and nothing between them.
+absl::StatusOr<double> Bench::TimeProducts(absl::Span<const LinearLayer> layers, int64_t rows) {
+  int64_t largest = 0;
+  for (const LinearLayer& layer : layers) {
+    largest = std::max({largest, rows * layer.inputs, rows * layer.outputs, layer.inputs * layer.outputs});
+  }
+  RM_ASSIGN_OR_RETURN(const Buffer a, RandomFloats(largest));
+  RM_ASSIGN_OR_RETURN(const Buffer b, RandomFloats(largest));
+  RM_ASSIGN_OR_RETURN(const Buffer c, RandomFloats(largest));
+  return Time(1, [&]() -> absl::Status {
+    for (const auto& [inputs, outputs, has_input_gradient] : layers) {
+      RM_RETURN_IF_ERROR(kernels_.Gemm(
+          {false, true, rows, outputs, inputs, 1, a.floats(), inputs, b.floats(), inputs, 0, c.floats(), outputs}));
+      RM_RETURN_IF_ERROR(kernels_.Gemm(
+          {true, false, outputs, inputs, rows, 1, a.floats(), outputs, b.floats(), inputs, 0, c.floats(), inputs}));
+      if (!has_input_gradient) continue;
+      RM_RETURN_IF_ERROR(kernels_.Gemm(
+          {false, false, rows, inputs, outputs, 1, a.floats(), outputs, b.floats(), inputs, 0, c.floats(), inputs}));
+    }
+    return absl::OkStatus();
   });
 }
 
-absl::StatusOr<double> Bench::TimeStep() {
-  ModelSpec spec;
-  spec.set_name("mlp");
-  for (int64_t i = 0; i < bench_.layers; ++i) spec.add_mlp_hidden(static_cast<int32_t>(bench_.width));
+// Seconds of forward and backward of `samples` samples.
+absl::StatusOr<double> Bench::TimeStep(const ModelSpec& spec, const SampleShape& shape, int64_t samples) {
   ModelOptions options;
-  options.shape = SampleShape{1, 1, static_cast<int32_t>(bench_.width), kClasses};
-  options.max_batch = bench_.batch;
+  options.shape = shape;
+  options.max_batch = samples;
   options.bucket_bytes = int64_t{4} << 20;
   RM_ASSIGN_OR_RETURN(const auto model, CreateModel(spec, options, kernels_));
   const int64_t count = model->layout().count();
-  RM_ASSIGN_OR_RETURN(const Buffer features, RandomFloats(bench_.batch * bench_.width));
-  RM_ASSIGN_OR_RETURN(const Buffer labels, kernels_.Allocate(bench_.batch * static_cast<int64_t>(sizeof(int32_t))));
-  RM_RETURN_IF_ERROR(kernels_.FillZero(reinterpret_cast<float*>(labels.data()), bench_.batch));  // class 0
+  const int64_t labels = samples * shape.labels();
+  RM_ASSIGN_OR_RETURN(const Buffer features, RandomFloats(samples * shape.features()));
+  RM_ASSIGN_OR_RETURN(const Buffer classes, RandomClasses(labels, shape.classes));
   RM_ASSIGN_OR_RETURN(Buffer weights, kernels_.Allocate(count * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer gradients, kernels_.Allocate(count * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer staging, kernels_.AllocateStaging(count * kFloatBytes));
@@ -206,8 +245,8 @@ absl::StatusOr<double> Bench::TimeStep() {
   RM_RETURN_IF_ERROR(kernels_.CopyFromHost(staging.data(), weights.data(), count * kFloatBytes));
   BatchView batch;
   batch.features = features.floats();
-  batch.labels = reinterpret_cast<const int32_t*>(labels.data());
-  batch.count = bench_.batch;
+  batch.labels = batch.tokens = reinterpret_cast<const int32_t*>(classes.data());
+  batch.count = samples;
   batch.training = true;
   const TensorView weight_view{weights.floats(), 1, count, kernels_.place()};
   const TensorView gradient_view{gradients.floats(), 1, count, kernels_.place()};
@@ -217,24 +256,63 @@ absl::StatusOr<double> Bench::TimeStep() {
   });
 }
 
-absl::Status Bench::ProductBound() {
-  const int64_t width = bench_.width, batch = bench_.batch;
-  // Two operations a weight and sample, in each of three directions but for the first layer's, which has two.
-  const double operations = 2.0 * static_cast<double>(batch) *
-                            (static_cast<double>(3 * bench_.layers - 1) * static_cast<double>(width * width) +
-                             3.0 * static_cast<double>(width * kClasses));
-  double products = 0;
-  {
-    const int64_t largest = width * std::max<int64_t>({width, batch, kClasses});
-    RM_ASSIGN_OR_RETURN(const Buffer a, RandomFloats(largest));
-    RM_ASSIGN_OR_RETURN(const Buffer b, RandomFloats(largest));
-    RM_ASSIGN_OR_RETURN(const Buffer c, RandomFloats(largest));
-    RM_ASSIGN_OR_RETURN(products, TimeProducts(a.floats(), b.floats(), c.floats()));
+// Two operations a weight and row, in each direction.
+double OperationsOf(absl::Span<const LinearLayer> layers, int64_t rows) {
+  double operations = 0;
+  for (const LinearLayer& layer : layers) {
+    operations += (layer.has_input_gradient ? 6.0 : 4.0) * static_cast<double>(rows) *
+                  static_cast<double>(layer.inputs * layer.outputs);
   }
-  sink_({"mlp products alone", products * 1e3, operations / products / 1e9, false, 1, 0});
-  RM_ASSIGN_OR_RETURN(const double step, TimeStep());
-  sink_({"mlp step", step * 1e3, operations / step / 1e9, false, products / step, kProductGoal});
+  return operations;
+}
+
+absl::Status Bench::Step(const StepBench& step) {
+  const double linear = OperationsOf(step.layers, step.rows);
+  RM_ASSIGN_OR_RETURN(const double products, TimeProducts(step.layers, step.rows));
+  sink_({step.spec.name() + " products alone", products * 1e3, linear / products / 1e9, false, 1, 0});
+  RM_ASSIGN_OR_RETURN(const double whole, TimeStep(step.spec, step.shape, step.samples));
+  sink_({step.spec.name() + " step", whole * 1e3, (linear + step.other_operations) / whole / 1e9, false,
+         products / whole, step.goal});
   return absl::OkStatus();
+}
+
+absl::Status Bench::MlpStep() {
+  StepBench step;
+  step.spec.set_name("mlp");
+  for (int64_t i = 0; i < bench_.layers; ++i) {
+    step.spec.add_mlp_hidden(static_cast<int32_t>(bench_.width));
+    step.layers.push_back({bench_.width, bench_.width, i > 0});
+  }
+  step.layers.push_back({bench_.width, kClasses, true});
+  step.shape = SampleShape{1, 1, static_cast<int32_t>(bench_.width), kClasses};
+  step.samples = step.rows = bench_.batch;
+  step.goal = kProductGoal;
+  return Step(step);
+}
+
+absl::Status Bench::TransformerStep() {
+  const KernelBench::Transformer& sizes = bench_.transformer;
+  StepBench step;
+  step.spec.set_name("transformer");
+  TransformerSpec* const spec = step.spec.mutable_transformer();
+  spec->set_layers(static_cast<int32_t>(sizes.layers));
+  spec->set_width(static_cast<int32_t>(sizes.width));
+  spec->set_heads(static_cast<int32_t>(sizes.heads));
+  for (int64_t i = 0; i < sizes.layers; ++i) {
+    for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>(1, 3), {1, 1}, {1, 4}, {4, 1}}) {
+      step.layers.push_back({inputs * sizes.width, outputs * sizes.width, true});
+    }
+  }
+  step.layers.push_back({sizes.width, kSymbols, true});
+  step.shape.height = step.shape.width = 1;
+  step.shape.classes = kSymbols;
+  step.shape.context = static_cast<int32_t>(sizes.context);
+  step.samples = sizes.texts;
+  step.rows = sizes.texts * sizes.context;
+  // Two products of each row with a context forward, four backward.
+  step.other_operations = 12.0 * static_cast<double>(step.rows) *
+                          static_cast<double>(sizes.context * sizes.width * sizes.layers);
+  return Step(step);
 }
 
 }  // namespace
@@ -242,8 +320,9 @@ absl::Status Bench::ProductBound() {
 absl::Status RunKernelBench(const KernelBench& bench, KernelLibrary& kernels, const std::function<bool()>& interrupted,
                             const std::function<void(const KernelRow&)>& sink) {
   Bench run(bench, kernels, interrupted, sink);
-  RM_RETURN_IF_ERROR(run.MemoryBound());
-  return run.ProductBound();
+  if (!bench.steps_only) RM_RETURN_IF_ERROR(run.MemoryBound());
+  RM_RETURN_IF_ERROR(run.MlpStep());
+  return run.TransformerStep();
 }
 
 }  // namespace ringmaster

@@ -19,6 +19,13 @@ struct KernelBench {
   int64_t width = 0;
   int64_t layers = 0;
   int64_t batch = 0;
+  // A decoder over characters, whose attention memory bounds as well.
+  struct Transformer {
+    int64_t layers = 0, width = 0, heads = 0, context = 0;
+    int64_t texts = 0;  // in a step
+  };
+  Transformer transformer;
+  bool steps_only = false;   // the steps and their products, nothing else
 };
 
 // One line of the table.
@@ -27,12 +34,13 @@ struct KernelRow {
   double ms = 0;        // of one call, or of a step, where it runs (TimeCalls)
   double rate = 0;      // 10^9 bytes a second that must be moved at the least, or 10^9 floating-point operations
   bool is_bytes = true; // which of them
-  double share = 0;     // of the ceiling: the rate of CopyFloats, or of the step's products alone
+  double share = 0;     // of the ceiling: the rate of CopyFloats, or the time of the products of the step's linear layers alone
   double goal = 0;      // what a kernel library on a GPU is to reach; 0: the ceiling itself
 };
 
 // Measures on `kernels` and hands each line to `sink` as it comes: "copy", the operations that memory bounds against it,
-// then the products of a training step alone, and the step. Every figure comes after calls that are not counted. Bytes are
+// then for the perceptron and the transformer the products of a step's linear layers alone, and the step: forward and
+// backward. Every figure comes after calls that are not counted. Bytes are
 // those of each array once, also where an operation reads one twice. `interrupted` ends it with Cancelled. Errors: no
 // memory, or the library's.
 absl::Status RunKernelBench(const KernelBench& bench, KernelLibrary& kernels, const std::function<bool()>& interrupted,

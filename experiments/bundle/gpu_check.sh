@@ -5,7 +5,7 @@
 #   ./gpu_check.sh --data-dir DIR   a folder with the four MNIST files, instead of the bundle's own
 #   ./gpu_check.sh --seed N         repeats the random inputs of an earlier check, which printed it (0 to 99999)
 #   ./gpu_check.sh --device N       another GPU than the first (by CUDA_VISIBLE_DEVICES)
-#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, verify, speed, memcheck, racecheck
+#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, verify, speed, pytorch, memcheck, racecheck
 #   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU: shows that bundle and script work, says nothing about a GPU
 # A check passes, fails, or is skipped with the reason; what could not run never counts as passed.
 # Exit status: 0 nothing failed, 1 a check failed, 2 a mistake in the arguments, 3 this machine lacks something, which is named,
@@ -13,7 +13,7 @@
 set -uo pipefail
 HERE=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 readonly HERE DRIVER_MIN=580 ACCURACY_MIN=0.985
-readonly CHECKS=(kernels gradients training ps_is_ring verify codecs speed memcheck racecheck)
+readonly CHECKS=(kernels gradients training ps_is_ring verify codecs speed pytorch memcheck racecheck)
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 mistake() {
@@ -269,10 +269,54 @@ check_speed() {
     return
   fi
   low=$(tr '{' '\n' <"$out/$check.txt" | grep '"reached":false' | sed 's/^"name":"\([^"]*\)".*/\1/' | tr '\n' ';')
-  if [[ -z $low ]]; then
-    note "$check" passed "memory-bound operations at 80 % of the copy rate or more, the step at 90 % of its products" "$SECONDS"
+  if ! grep -q '"refusal":""' "$out/$check.txt"; then
+    note "$check" failed "no CUDA graph: $(grep -oE '"refusal":"[^"]*' "$out/$check.txt")" "$SECONDS"
+  elif [[ -z $low ]]; then
+    note "$check" passed "memory-bound operations at 80 % of the copy rate or more, the MLP's step at 90 % of its products, $(
+      grep -oE '"replayed":[0-9]+' "$out/$check.txt" | grep -oE '[0-9]+') segments replayed as CUDA graphs" "$SECONDS"
   else
     note "$check" failed "below their goal: $low see $out/$check.txt" "$SECONDS"
+  fi
+}
+
+# A python3 that has torch; status 1: none.
+find_pytorch() {
+  local candidate
+  for candidate in python3 /usr/bin/python3; do
+    "$candidate" -c 'import torch' >/dev/null 2>&1 && echo "$candidate" && return
+  done
+  return 1
+}
+
+check_pytorch() {
+  local python library libraries=(cublas cublas_tf32) device=cuda ours=() status=0
+  python=$(find_pytorch) || {
+    note "$check" skipped "no python3 here has torch"
+    return
+  }
+  [[ $kernels == cublas ]] || libraries=(cpu) device=cpu
+  limit=1200
+  for library in "${libraries[@]}"; do
+    check=pytorch_$library run "$HERE/ringmaster" bench kernels --library "$library" --steps-only --json || {
+      note "$check" failed "bench kernels --library $library: $(check=pytorch_$library last_words)" "$SECONDS"
+      return
+    }
+    ours+=(--ours "$out/pytorch_$library.txt")
+  done
+  run "$python" -B "$HERE/bench/step_pytorch_gpu.py" "${ours[@]}" --device "$device" --json "$out/pytorch.json" || status=$?
+  ((status > 1)) || sed 's/^/         /' "$out/$check.txt" | tee -a "$log"
+  if ((status == 3)); then
+    note "$check" skipped "$(last_words)" "$SECONDS"
+  elif ((status > 1)); then
+    note "$check" failed "$(last_words)" "$SECONDS"
+  elif [[ $kernels != cublas ]]; then
+    note "$check" skipped "measured, but the goals are a GPU's and this is a rehearsal on the CPU" "$SECONDS"
+  elif ((status == 1)); then
+    note "$check" failed "slower than PyTorch's eager forward and backward: ratios $(
+      grep -oE 'ratio [0-9.]+' "$out/$check.txt" | grep -oE '[0-9.]+' | tr '\n' ' ')" "$SECONDS"
+  else
+    note "$check" passed "forward and backward against PyTorch's, eager, fp32 and TF32: ratios $(
+      grep -oE 'ratio [0-9.]+' "$out/$check.txt" | grep -oE '[0-9.]+' | tr '\n' ' ')" "$SECONDS"
   fi
 }
 
@@ -305,8 +349,9 @@ check_racecheck() { check_with_sanitizer 'RACECHECK SUMMARY: 0 hazards'; }
 # ---- all of it -----------------------------------------------------------------------------------------------------
 
 write_results() {
-  local speed=null
+  local speed=null pytorch=null
   [[ ! -s $out/speed.txt ]] || speed=$(cat "$out/speed.txt")
+  [[ ! -s $out/pytorch.json ]] || pytorch=$(cat "$out/pytorch.json")
   {
     printf '{"kernels": "%s", "seed": %s, "exit": %s,\n' "$kernels" "$seed" "$1"
     printf ' "build": %s,\n "date": "%s",\n' "$(json_string "$build")" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
@@ -314,13 +359,13 @@ write_results() {
     printf ' "missing": [%s' "$(json_list "${missing[@]}")"
     printf '],\n "passed": %s, "failed": %s, "skipped": %s,\n "checks": [\n' "$passed" "$failed" "$skipped"
     (IFS=$'\n' && printf '%s' "${results[*]}" | sed '$!s/$/,/')
-    printf '\n ],\n "speed": %s}\n' "$speed"
+    printf '\n ],\n "speed": %s,\n "pytorch": %s}\n' "$speed" "$pytorch"
   } >"$out/results.json"
 }
 
 say "ringmaster GPU check, $(date -u +%Y-%m-%dT%H:%M:%SZ), kernels $kernels, seed $seed"
 [[ $kernels == cublas ]] || say "A rehearsal on the CPU: it says nothing about a GPU."
-rm -f "$out"/speed.txt
+rm -f "$out"/speed.txt "$out"/pytorch.json
 driver='' gpu=''
 look_at_machine
 build=$("$HERE/ringmaster" doctor 2>>"$log" | sed -n 's/^ *build *//p')

@@ -114,6 +114,8 @@ def place_of(path):
         return ("" if path.endswith("bundle/ringmaster") else "bin/") + name
     if name.endswith(".textproto"):
         return "presets/" + name
+    if name == "step_pytorch_gpu.py":
+        return "bench/" + name
     if name.endswith("-ubyte"):
         return "data/ringmaster/mnist/" + name
     if name in ("README.md", "gpu_check.sh") or name.endswith(".left_out.txt"):
