@@ -26,6 +26,8 @@ constexpr double kMemoryGoal = 0.8, kProductGoal = 0.9;
 constexpr int64_t kColumns = 1024;
 constexpr int32_t kClasses = 10;
 constexpr int32_t kSymbols = 256;
+// Of the tables that embeddings are looked up in, tokens and positions.
+constexpr int32_t kTokens = 64;
 
 using Work = absl::FunctionRef<absl::Status()>;
 
@@ -82,6 +84,7 @@ class Bench {
 
   absl::Status Elementwise(int64_t count, float* a, float* b);
   absl::Status Rows(int64_t count, float* a, float* b, float* c);
+  absl::Status Labelled(int64_t count, float* a, float* b, float* c);
   absl::Status Images(int64_t count, float* a, float* b);
   absl::StatusOr<Buffer> RandomFloats(int64_t count);
   absl::StatusOr<Buffer> RandomClasses(int64_t count, int32_t classes);
@@ -151,6 +154,24 @@ absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
   });
 }
 
+// Rows with a class or a token each.
+absl::Status Bench::Labelled(int64_t count, float* a, float* b, float* c) {
+  const int64_t rows = count / kColumns;
+  RM_ASSIGN_OR_RETURN(const Buffer classes, RandomClasses(rows, kTokens));
+  auto* const values = reinterpret_cast<const int32_t*>(classes.data());
+  RM_RETURN_IF_ERROR(Memory("softmax and cross-entropy", 8 * count, [&] {
+    return kernels_.SoftmaxCrossEntropy({rows, kColumns, a, values, c, c + rows, b, 1.0f});
+  }));
+  // The tables are small beside what is looked up in them.
+  float* const positions = a + kTokens * kColumns;
+  RM_RETURN_IF_ERROR(Memory("embedding", 4 * count, [&] {
+    return kernels_.Embedding({rows, kTokens, kColumns, kTokens, values, a, positions, b});
+  }));
+  return Memory("embedding gradient", 4 * count, [&] {
+    return kernels_.EmbeddingGradient({rows, kTokens, kColumns, kTokens, values, b, a, positions, false});
+  });
+}
+
 // Images of 32 x 32 pixels.
 absl::Status Bench::Images(int64_t count, float* a, float* b) {
   constexpr int64_t kSide = 32;
@@ -165,6 +186,9 @@ absl::Status Bench::Images(int64_t count, float* a, float* b) {
   }));
   RM_RETURN_IF_ERROR(Memory("average pool", 4 * count, [&] {
     return kernels_.AveragePool({planes, kSide * kSide, a, b});
+  }));
+  RM_RETURN_IF_ERROR(Memory("average pool backward", 4 * count, [&] {
+    return kernels_.AveragePoolBackward({planes, kSide * kSide, b, a});
   }));
   // Nine columns a pixel, in an array of that size.
   ConvShape shape;
@@ -188,6 +212,7 @@ absl::Status Bench::MemoryBound() {
   RM_ASSIGN_OR_RETURN(const Buffer c, RandomFloats(2 * (count / kColumns) + 3 * kColumns));
   RM_RETURN_IF_ERROR(Elementwise(count, a.floats(), b.floats()));
   RM_RETURN_IF_ERROR(Rows(count, a.floats(), b.floats(), c.floats()));
+  RM_RETURN_IF_ERROR(Labelled(count, a.floats(), b.floats(), c.floats()));
   return Images(count, a.floats(), b.floats());
 }
 

@@ -15,6 +15,7 @@ Prints a line a step, and with --json FILE writes all figures there. Exit status
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -185,6 +186,9 @@ def main():
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--json", metavar="FILE", help="where to write the figures")
     arguments = parser.parse_args()
+    if arguments.device == "cpu":
+        # One thread, as ours; a BLAS reads it when it is loaded.
+        os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     try:
         import torch
     except ImportError as error:

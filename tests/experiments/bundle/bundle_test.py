@@ -280,6 +280,8 @@ class WholeRehearsal(BundleTest):
         self.assertGreater(len(results["speed"]["rows"]), 15)
         if results["pytorch"] is not None:
             self.assertEqual([row["step"] for row in results["pytorch"]["rows"]], ["mlp", "transformer"])
+            figure = [check["figure"] for check in results["checks"] if check["check"] == "pytorch"][0]
+            self.assertRegex(figure, r"a whole step of the MLP with cpu, updated on the host: [0-9.]+ ms")
 
 
 class HowItIsMade(unittest.TestCase):
