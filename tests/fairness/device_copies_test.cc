@@ -1,5 +1,5 @@
-// Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and training
-// gives the bits that it gives on the host.
+// Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and
+// training gives the bits that it gives on the host.
 
 #include <memory>
 #include <optional>
@@ -144,8 +144,8 @@ std::pair<SegmentCounts, RunRecord> RunOnOneDevice(const RunSpec& spec) {
   return {counts, std::move(record)};
 }
 
-// Forward and each stretch of backward are run once, kept at the second step, and replayed from then on; so are those of
-// evaluations, whose batches are of other sizes.
+// Forward and each stretch of backward are run once, kept at the second step, and replayed from then on; so are those
+// of evaluations, whose batches are of other sizes.
 TEST(DeviceSegments, AreReplayedFromTheThirdStepOnWithTheBitsOfTheHost) {
   RunSpec spec = SmallSpec(1, false);
   spec.mutable_training()->set_kernels("reference");

@@ -54,8 +54,8 @@ TEST_F(CublasLibraryTest, GemmMultipliesInTf32WhereThatIsAskedForAndSaysSo) {
   ASSERT_TRUE(tf32.ok()) << tf32.status();
   EXPECT_EQ((*tf32)->name(), "cublas_tf32");
   EXPECT_EQ((*tf32)->target(), kernels().target() + " tf32");
-  const std::vector<float> product = Multiply(**tf32, kSize, kSize, kSize, std::vector<float>(kSize * kSize, 1.0f + 0x1p-12f),
-                                              std::vector<float>(kSize * kSize, 1.0f));
+  const std::vector<float> values(kSize * kSize, 1.0f + 0x1p-12f), ones(kSize * kSize, 1.0f);
+  const std::vector<float> product = Multiply(**tf32, kSize, kSize, kSize, values, ones);
   for (const float element : product) ASSERT_EQ(element, kSize);
 }
 

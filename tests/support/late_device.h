@@ -30,10 +30,10 @@ struct LateDeviceOptions {
   std::function<void(const SegmentCounts& counts)> ended;
 };
 
-// A device whose memory is the host's and whose operations are the reference's, with copies beside them that come as late
-// as a test wants, in their order: until then where they go to holds NaN, and what they read is read only when they come.
-// So a gradient that is used too soon, or overwritten too soon, gives other bits than the reference does. Segments whose calls
-// come again are replayed from copies of their calls, as "cublas" replays graphs. One thread.
+// A device whose memory is the host's and whose operations are the reference's, with copies beside them that come as
+// late as a test wants, in their order: until then where they go to holds NaN, and what they read is read only when they
+// come. So a gradient that is used too soon, or overwritten too soon, gives other bits than the reference does. Segments
+// whose calls come again are replayed from copies of their calls, as "cublas" replays graphs. One thread.
 class LateDevice final : public KernelLibrary {
  public:
   explicit LateDevice(LateDeviceOptions options = {}) : options_(std::move(options)) {}
@@ -55,27 +55,47 @@ class LateDevice final : public KernelLibrary {
   absl::Status Im2Col(const Im2ColCall& call) override { return Do(call, &ReferenceLibrary::Im2Col); }
   absl::Status Col2Im(const Col2ImCall& call) override { return Do(call, &ReferenceLibrary::Col2Im); }
   absl::Status Convolution(const ConvolutionCall& call) override { return Do(call, &ReferenceLibrary::Convolution); }
-  absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) override { return Do(call, &ReferenceLibrary::ConvolutionWeightGradient); }
-  absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) override { return Do(call, &ReferenceLibrary::ConvolutionInputGradient); }
+  absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) override {
+    return Do(call, &ReferenceLibrary::ConvolutionWeightGradient);
+  }
+  absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) override {
+    return Do(call, &ReferenceLibrary::ConvolutionInputGradient);
+  }
   absl::Status MaxPool(const MaxPoolCall& call) override { return Do(call, &ReferenceLibrary::MaxPool); }
-  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override { return Do(call, &ReferenceLibrary::MaxPoolBackward); }
+  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override {
+    return Do(call, &ReferenceLibrary::MaxPoolBackward);
+  }
   absl::Status SwapAxes(const SwapAxesCall& call) override { return Do(call, &ReferenceLibrary::SwapAxes); }
-  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override { return Do(call, &ReferenceLibrary::SoftmaxCrossEntropy); }
+  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override {
+    return Do(call, &ReferenceLibrary::SoftmaxCrossEntropy);
+  }
   absl::Status Relu(const ReluCall& call) override { return Do(call, &ReferenceLibrary::Relu); }
   absl::Status Add(const AddCall& call) override { return Do(call, &ReferenceLibrary::Add); }
   absl::Status Gelu(const GeluCall& call) override { return Do(call, &ReferenceLibrary::Gelu); }
   absl::Status GeluBackward(const GeluBackwardCall& call) override { return Do(call, &ReferenceLibrary::GeluBackward); }
   absl::Status Dropout(const DropoutCall& call) override { return Do(call, &ReferenceLibrary::Dropout); }
   absl::Status AveragePool(const AveragePoolCall& call) override { return Do(call, &ReferenceLibrary::AveragePool); }
-  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override { return Do(call, &ReferenceLibrary::AveragePoolBackward); }
+  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override {
+    return Do(call, &ReferenceLibrary::AveragePoolBackward);
+  }
   absl::Status Norm(const NormCall& call) override { return Do(call, &ReferenceLibrary::Norm); }
-  absl::Status NormInference(const NormInferenceCall& call) override { return Do(call, &ReferenceLibrary::NormInference); }
-  absl::Status NormParamGradient(const NormParamGradientCall& call) override { return Do(call, &ReferenceLibrary::NormParamGradient); }
-  absl::Status NormInputGradient(const NormInputGradientCall& call) override { return Do(call, &ReferenceLibrary::NormInputGradient); }
+  absl::Status NormInference(const NormInferenceCall& call) override {
+    return Do(call, &ReferenceLibrary::NormInference);
+  }
+  absl::Status NormParamGradient(const NormParamGradientCall& call) override {
+    return Do(call, &ReferenceLibrary::NormParamGradient);
+  }
+  absl::Status NormInputGradient(const NormInputGradientCall& call) override {
+    return Do(call, &ReferenceLibrary::NormInputGradient);
+  }
   absl::Status Embedding(const EmbeddingCall& call) override { return Do(call, &ReferenceLibrary::Embedding); }
-  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override { return Do(call, &ReferenceLibrary::EmbeddingGradient); }
+  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override {
+    return Do(call, &ReferenceLibrary::EmbeddingGradient);
+  }
   absl::Status Attention(const AttentionCall& call) override { return Do(call, &ReferenceLibrary::Attention); }
-  absl::Status AttentionBackward(const AttentionBackwardCall& call) override { return Do(call, &ReferenceLibrary::AttentionBackward); }
+  absl::Status AttentionBackward(const AttentionBackwardCall& call) override {
+    return Do(call, &ReferenceLibrary::AttentionBackward);
+  }
   int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override {
     return operations_.convolution_scratch_floats(largest, out_channels);
   }

@@ -25,8 +25,8 @@ class WorkPoint {
   virtual absl::Status Await() = 0;
 };
 
-// A copy that goes on while later operations run. All of it stays the caller's until `end` is reached; then the points may
-// be set anew.
+// A copy that goes on while later operations run. All of it stays the caller's until `end` is reached; then the
+// points may be set anew.
 struct SideCopy {
   const void* from = nullptr;
   void* to = nullptr;
@@ -104,8 +104,9 @@ class KernelLibrary {
   virtual absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) = 0;
   virtual absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) = 0;
 
-  // Copies beside the operations, one after the other as they are started; fast from and to memory of AllocateStaging. Later
-  // operations do not wait for them: see OrderAfter. On a host library plain copies, and every point is reached.
+  // Copies beside the operations, one after the other as they are started; fast from and to memory of
+  // AllocateStaging. Later operations do not wait for them: see OrderAfter. On a host library plain copies, and every
+  // point is reached.
   virtual absl::Status StartCopyToHost(const SideCopy& copy) = 0;
   virtual absl::Status StartCopyFromHost(const SideCopy& copy) = 0;
   // A point of this library, which it may not outlive. For start-up: it allocates.
@@ -115,9 +116,10 @@ class KernelLibrary {
   // Operations called from now on begin when `point` is reached. The host does not wait.
   virtual absl::Status OrderAfter(WorkPoint& point) = 0;
 
-  // Makes the operations that `calls` calls for, and no others. A device may ask for them more than once without making them,
-  // and may make them from what it has kept of the same calls before: `calls` calls for operations alone (no copies to or
-  // from the host, no points, no Finish, no other segment), and changes nothing else. The bits are the same either way.
+  // Makes the operations that `calls` calls for, and no others. A device may ask for them more than once without
+  // making them, and may make them from what it has kept of the same calls before: `calls` calls for operations alone
+  // (no copies to or from the host, no points, no Finish, no other segment), and changes nothing else. The bits are
+  // the same either way.
   virtual absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) = 0;
   virtual SegmentCounts segment_counts() const = 0;
 

@@ -46,8 +46,8 @@ class CallDigest {
   int64_t calls_ = 0;
 };
 
-// What a device has kept of segments, by the digests of their calls, and which calls it has made before. Of fixed size: what
-// finds no room is run as it is called. One thread.
+// What a device has kept of segments, by the digests of their calls, and which calls it has made before. Of fixed
+// size: what finds no room is run as it is called. One thread.
 template <typename Kept>
 class SegmentTable {
  public:
@@ -59,8 +59,8 @@ class SegmentTable {
     return found == kept_.end() ? nullptr : &found->second;
   }
 
-  // Whether calls of `digest` have been asked after before, and may be kept: what comes once, as calls with a step's own
-  // seed do, is not worth it. A newer digest may take an older one's place.
+  // Whether calls of `digest` have been asked after before, and may be kept: what comes once, as calls with a step's
+  // own seed do, is not worth it. A newer digest may take an older one's place.
   bool IsWorthKeeping(uint64_t digest) {
     return std::exchange(seen_[digest % kSeen], digest) == digest && kept_.size() < kKeptMax;
   }

@@ -24,8 +24,8 @@ struct StagerOptions {
 };
 
 // Brings gradients from the kernel library's place to the host and weights back: the same for all arms. Host
-// gradients live in arenas (slots), which are the caller's to assign. From a device a bucket is copied while backward goes
-// on; on the host it is there as it is. The step thread's.
+// gradients live in arenas (slots), which are the caller's to assign. From a device a bucket is copied while backward
+// goes on; on the host it is there as it is. The step thread's.
 class Stager {
  public:
   // `slots`: gradient arenas on the host. `allocate`: where they come from, where kernels work on the host; absent:
@@ -38,28 +38,28 @@ class Stager {
   Stager(const Stager&) = delete;
   Stager& operator=(const Stager&) = delete;
 
-  // Where backward writes: the host arena of `slot` itself, or device memory, which is one for all slots: a backward may
-  // begin when every bucket of the one before has been fetched.
+  // Where backward writes: the host arena of `slot` itself, or device memory, which is one for all slots: a backward
+  // may begin when every bucket of the one before has been fetched.
   TensorView gradients(int32_t slot);
 
   // The host arena of `slot`.
   absl::Span<float> host_gradients(int32_t slot) { return host_[slot].float_span(); }
 
-  // Starts to bring `bucket` to the host arena of `slot`, behind all that the kernels have been called for so far. Does not
-  // wait.
+  // Starts to bring `bucket` to the host arena of `slot`, behind all that the kernels have been called for so far.
+  // Does not wait.
   absl::Status StartFetch(int32_t slot, const Bucket& bucket);
   // Of a bucket whose fetch has been started: whether it has come; and waits until its gradient is computed, though
   // perhaps not yet copied.
   absl::StatusOr<bool> HasCome(const Bucket& bucket);
   absl::Status AwaitGradient(const Bucket& bucket);
-  // Waits for `bucket` of `slot`, whose fetch has been started, and scales its running statistics. The error of a copy
-  // names the bucket. OutOfRange under `deterministic` when a value is too large for exact sums: the message names bucket
-  // and value.
+  // Waits for `bucket` of `slot`, whose fetch has been started, and scales its running statistics. The error of a
+  // copy names the bucket. OutOfRange under `deterministic` when a value is too large for exact sums: the message
+  // names bucket and value.
   absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, const Bucket& bucket);
 
-  // The weights where the kernels can read them: the host arena itself, or a device copy renewed when `version` moved. What
-  // the kernels are called for next waits for the copy; the caller waits for its last part at most to leave `host`, which
-  // is free again on return.
+  // The weights where the kernels can read them: the host arena itself, or a device copy renewed when `version`
+  // moved. What the kernels are called for next waits for the copy, the caller until all of `host` has been read: it
+  // may change again on return.
   absl::StatusOr<TensorView> Weights(absl::Span<const float> host, int64_t version);
 
  private:

@@ -304,6 +304,7 @@ TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndNcclAGpu) {
     return Validate(Spec({"strategy.all_reduce.collective=nccl", kernels}), TestNames());
   };
   EXPECT_TRUE(nccl("training.kernels=cublas").ok());
+  EXPECT_TRUE(nccl("training.kernels=cublas_tf32").ok());
   EXPECT_THAT(std::string(nccl("training.kernels=cpu").message()), HasSubstr("use kernels \"cublas\""));
 }
 

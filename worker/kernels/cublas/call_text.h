@@ -24,7 +24,9 @@ inline std::string PlanesText(int64_t planes, int64_t height, int64_t width) {
   return absl::StrCat("planes=", planes, " height=", height, " width=", width);
 }
 
-inline std::string CountText(absl::string_view operation, int64_t count) { return absl::StrCat(operation, " count=", count); }
+inline std::string CountText(absl::string_view operation, int64_t count) {
+  return absl::StrCat(operation, " count=", count);
+}
 
 inline std::string NormText(absl::string_view operation, const NormShape& shape) {
   const char* kind = shape.kind == NormKind::kLayer ? "layer" : shape.kind == NormKind::kBatch ? "batch" : "group";

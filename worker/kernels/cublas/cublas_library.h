@@ -15,10 +15,10 @@
 
 namespace ringmaster {
 
-// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32 or in
-// TF32, all on one stream of the object's own, which is not the default stream; a second one is for the copies beside
-// them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give the same bits
-// on the same device. Segments whose calls come again are replayed as CUDA graphs (segment_graphs.h).
+// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32
+// or in TF32, all on one stream of the object's own, which is not the default stream; a second one is for the copies
+// beside them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give
+// the same bits on the same device. Segments whose calls come again are replayed as CUDA graphs (segment_graphs.h).
 //
 // One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
 // or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's

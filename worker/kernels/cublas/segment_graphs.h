@@ -13,10 +13,10 @@
 
 namespace ringmaster {
 
-// Segments of one stream's operations as CUDA graphs. The calls of a segment are first only noted, for their digest. Calls
-// that come for the first time are then made, which loads their kernels; the second time they are captured into a graph, and
-// from then on the graph is launched in their place. It is the calls themselves that decide, so whatever an argument is (a
-// pointer, a size, a seed), other calls are never replaced.
+// Segments of one stream's operations as CUDA graphs. The calls of a segment are first only noted, for their digest.
+// Calls that come for the first time are then made, which loads their kernels; the second time they are captured into
+// a graph, and from then on the graph is launched in their place. It is the calls themselves that decide, so whatever
+// an argument is (a pointer, a size, a seed), other calls are never replaced.
 //
 // When a capture fails, the refusal is kept and all calls are made as they are from then on.
 class SegmentGraphs {
@@ -27,8 +27,8 @@ class SegmentGraphs {
   SegmentGraphs(const SegmentGraphs&) = delete;
   SegmentGraphs& operator=(const SegmentGraphs&) = delete;
 
-  // Operations ask on each call: in kNote they give it to Note and do nothing else, in kCapture they touch nothing but the
-  // stream.
+  // Operations ask on each call: in kNote they give it to Note and do nothing else, in kCapture they touch nothing
+  // but the stream.
   enum class Mode { kMake, kNote, kCapture };
   Mode mode() const { return mode_; }
   template <typename Call>

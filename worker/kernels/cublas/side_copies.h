@@ -45,7 +45,8 @@ class SideCopies {
 
   // Once, before anything else.
   absl::Status Init(int device);
-  // Starts `copy`, whose points are CudaPoints, in the direction of `kind`, behind what `operations` has been given so far.
+  // Starts `copy`, whose points are CudaPoints, in the direction of `kind`, behind what `operations` has been given
+  // so far.
   absl::Status Start(const SideCopy& copy, cudaMemcpyKind kind, cudaStream_t operations);
 
  private:
