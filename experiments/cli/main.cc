@@ -1,6 +1,7 @@
 // The program `ringmaster`: its subcommands are declared in commands.h, a file each.
 
 #include <malloc.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -46,6 +47,11 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TOP_PAD, 64 << 20);
+  // gRPC's default has any thread that waits on one of its queues serve every socket of the process, and hand over what it
+  // reads to the thread that waits for it: the control plane's threads carry gradients. With "poll" a thread looks at the
+  // sockets of its own queue. Over gRPC an all-reduce takes half the time at every size from 4 KiB to 64 MiB. Set before
+  // there are threads; a user's own choice stays.
+  setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0);
   CLI::App app(kDescription, "ringmaster");
   app.footer(kExamples);
   app.require_subcommand(1);
