@@ -34,6 +34,7 @@ constexpr ArmInfo kArms[] = {
     {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose", false},
     {"all-reduce-mpi", "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", false},
     {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered", false},
+    {"all-reduce-cuda-ipc", "all-reduce in the memory of the GPU that workers share; its bytes are not metered", false},
     {"ring-fp16", "the ring in half precision, summed on the wire", false},
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring", false},
     {"ps-fp16", "ps with gradients in half precision", false},
@@ -106,6 +107,8 @@ bool Fill(absl::string_view arm, const RunSpec& base, RunSpec* spec) {
     strategy->mutable_all_reduce()->set_collective("mpi");
   } else if (arm == "all-reduce-gloo") {
     strategy->mutable_all_reduce()->set_collective("gloo");
+  } else if (arm == "all-reduce-cuda-ipc") {
+    strategy->mutable_all_reduce()->set_collective("cuda_ipc");
   } else if (arm == "reduce-broadcast") {
     strategy->mutable_all_reduce()->set_collective("reduce_broadcast");
   } else {

@@ -224,9 +224,10 @@ void CheckEngine(const RunSpec& spec, const KnownNames& known, Problems* problem
                   absl::StrCat("a process is one rank of \"", name, "\"; use PROCESSES, or collective \"ring\""));
   }
   const std::string& kernels = spec.training().kernels();
-  if (name == "nccl" && kernels != "cublas" && kernels != "cublas_tf32" && kernels != "auto") {
-    problems->AddName("strategy.all_reduce.collective", "nccl",
-                      absl::StrCat("sums in the memory of a GPU for each worker, and training.kernels is \"", kernels,
+  if ((name == "nccl" || name == "cuda_ipc") && kernels != "cublas" && kernels != "cublas_tf32" && kernels != "auto") {
+    problems->AddName("strategy.all_reduce.collective", name,
+                      absl::StrCat("sums in the memory of ", name == "nccl" ? "a GPU for each worker" : "the workers' GPU",
+                                   ", and training.kernels is \"", kernels,
                                    "\"; use kernels \"cublas\", or collective \"mpi\", \"gloo\" or \"ring\""));
   }
 }

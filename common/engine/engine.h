@@ -45,7 +45,7 @@ class Engine {
   // addition is the library's. After an error `data` is unspecified and every later call fails.
   virtual absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) = 0;
 
-  // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it up; Gloo closes its
+  // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it up; CUDA IPC fails in all ranks; Gloo closes its
   // connections, so that the peers' calls fail at once, and this rank's own when its peers close theirs or wait_limit is
   // over; MPI can be told nothing, and the process ends with status 1 when the call has not returned a second later. Any
   // thread; never waits.

@@ -23,7 +23,10 @@ constexpr size_t kTextBytes = 4096;
 constexpr EngineInfo kEngines[] = {
     {"mpi", "Open MPI's MPI_Allreduce; ranks are started by mpirun", "libopenmpi-dev"},
     {"gloo", "Gloo over sockets of its own, as in torch.distributed", "libgloo-dev"},
-    {"nccl", "NCCL, one GPU a rank; data goes through device memory", "the CUDA toolkit with nccl.h"},
+    {"nccl", "NCCL, one GPU a rank; data goes through device memory", "the CUDA toolkit with nccl.h",
+     EngineGpus::kOneEach},
+    {"cuda_ipc", "sums in the memory of the one GPU that the ranks share, by CUDA IPC", "the CUDA toolkit",
+     EngineGpus::kOneForAll},
 };
 
 // The running program's own file, links resolved.
@@ -82,6 +85,11 @@ absl::StatusOr<void*> Load(const EngineInfo& info) {
 absl::Span<const EngineInfo> Engines() { return kEngines; }
 
 bool IsEngine(absl::string_view name) { return Find(name).ok(); }
+
+EngineGpus EngineGpusOf(absl::string_view name) {
+  const auto info = Find(name);
+  return info.ok() ? (*info)->gpus : EngineGpus::kNone;
+}
 
 absl::Status CheckEngine(absl::string_view name) {
   RM_ASSIGN_OR_RETURN(const EngineInfo* info, Find(name));

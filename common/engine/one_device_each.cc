@@ -7,7 +7,9 @@ namespace {
 
 constexpr char kWhy[] =
     "NCCL takes one rank a GPU, since the kernels of two ranks on one would wait for each other for ever";
-constexpr char kInstead[] = "collective \"ring\", \"mpi\" or \"gloo\", whose ranks may share a GPU";
+constexpr char kInstead[] =
+    "collective \"cuda_ipc\", which sums in the memory of a GPU that all ranks share, or \"ring\", \"mpi\" or \"gloo\", "
+    "which sum on the host";
 
 }  // namespace
 

@@ -115,7 +115,6 @@ class Rank {
     EngineSeat seat;
     seat.rank = seat_.rank;
     seat.ranks = seat_.ranks;
-    seat.device = seat_.rank;
     seat.wait_limit = kWaitLimit;
     seat.all_gather = [this](absl::string_view own) {
       return GatherMessages(*lines_[0].executor, seat_.rank, seat_.ranks, lines_[0].next_step++, own);
@@ -123,6 +122,7 @@ class Rank {
     for (const std::string& name : bench_.engines) {
       if (name == kOwnEngine) continue;
       Line line;
+      seat.device = EngineGpusOf(name) == EngineGpus::kOneEach ? seat_.rank : 0;
       RM_ASSIGN_OR_RETURN(line.engine, CreateEngine(name, seat));
       RM_ASSIGN_OR_RETURN(line.buffer, Buffer::AllocateHost(BufferBytes(bench_)));
       lines_.push_back(std::move(line));

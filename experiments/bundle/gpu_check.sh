@@ -5,7 +5,8 @@
 #   ./gpu_check.sh --data-dir DIR   a folder with the four MNIST files, instead of the bundle's own
 #   ./gpu_check.sh --seed N         repeats the random inputs of an earlier check, which printed it (0 to 99999)
 #   ./gpu_check.sh --device N       another GPU than the first (by CUDA_VISIBLE_DEVICES)
-#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, verify, speed, pytorch, memcheck, racecheck
+#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, cuda_ipc, verify, codecs,
+#                                   speed, pytorch, memcheck, racecheck
 #   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU: shows that bundle and script work, says nothing about a GPU
 # A check passes, fails, or is skipped with the reason; what could not run never counts as passed.
 # Exit status: 0 nothing failed, 1 a check failed, 2 a mistake in the arguments, 3 this machine lacks something, which is named,
@@ -13,7 +14,7 @@
 set -uo pipefail
 HERE=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 readonly HERE DRIVER_MIN=580 ACCURACY_MIN=0.985
-readonly CHECKS=(kernels gradients training ps_is_ring verify codecs speed pytorch memcheck racecheck)
+readonly CHECKS=(kernels gradients training ps_is_ring cuda_ipc verify codecs speed pytorch memcheck racecheck)
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 mistake() {
@@ -236,6 +237,31 @@ check_ps_is_ring() {
   hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
   if [[ $(grep -c . <<<"$hashes") == 2 && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
     note "$check" passed "two ranks on one device, 100 steps: the same weights to the last bit" "$SECONDS"
+  else
+    note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" "$SECONDS"
+  fi
+}
+
+# The ranks' sums pass through the device's memory: of every size, and those of a training run.
+check_cuda_ipc() {
+  local hashes
+  [[ $kernels == cublas ]] || {
+    note "$check" skipped "a rehearsal on the CPU has no device memory to share"
+    return
+  }
+  limit=600
+  run "$HERE/ringmaster" bench allreduce --engine ringmaster,cuda_ipc --transport shm --workers 2 || {
+    note "$check" failed "$(last_words)" "$SECONDS"
+    return
+  }
+  run "$HERE/ringmaster" compare --arms ps,ring,all-reduce-cuda-ipc --workers 2 --steps 100 --evaluate-every 0 \
+    --kernels cublas --data synthetic --out "$out/runs" --json || {
+    note "$check" failed "$(last_words)" "$SECONDS"
+    return
+  }
+  hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
+  if [[ $(grep -c . <<<"$hashes") == 3 && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
+    note "$check" passed "two ranks on one device: exact sums of every size, 100 steps with ps's and ring's bits" "$SECONDS"
   else
     note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" "$SECONDS"
   fi

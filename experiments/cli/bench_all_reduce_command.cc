@@ -10,6 +10,7 @@
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/engine/engines.h"
 #include "common/engine/one_device_each.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
@@ -77,11 +78,14 @@ absl::Status Check(AllReduceFlags* flags) {
   flags->against.clear();
   if (NeedsMpirun(flags->bench)) RM_RETURN_IF_ERROR(Mpirun(MpirunOptions(), {}, {}).status());
   RM_RETURN_IF_ERROR(CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes()));
-  const std::vector<std::string>& engines = flags->bench.engines;
-  if (std::find(engines.begin(), engines.end(), "nccl") == engines.end()) return absl::OkStatus();
-  const absl::StatusOr<int> devices = CudaDeviceCount();
-  if (!devices.ok()) return Annotate(devices.status(), "engine \"nccl\"");
-  return CheckOneDeviceEach({flags->bench.workers, 0, *devices});
+  for (const std::string& engine : flags->bench.engines) {
+    const EngineGpus gpus = EngineGpusOf(engine);
+    if (gpus == EngineGpus::kNone) continue;
+    const absl::StatusOr<int> devices = CudaDeviceCount();
+    if (!devices.ok()) return Annotate(devices.status(), absl::StrCat("engine \"", engine, "\""));
+    if (gpus == EngineGpus::kOneEach) RM_RETURN_IF_ERROR(CheckOneDeviceEach({flags->bench.workers, 0, *devices}));
+  }
+  return absl::OkStatus();
 }
 
 // Measures as one rank; rank 0 prints what comes out, as it comes or, as JSON, in the end.
@@ -147,7 +151,7 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
   CLI::App* command = bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
   command->footer(kAllReduceFooter);
   auto flags = std::make_shared<AllReduceFlags>();
-  command->add_option("--engine", flags->bench.engines, "who sums: ringmaster, mpi, gloo, nccl; comma-separated")
+  command->add_option("--engine", flags->bench.engines, "who sums: ringmaster, mpi, gloo, nccl, cuda_ipc; comma-separated")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();

@@ -16,6 +16,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
+#include "common/engine/engines.h"
 #include "common/engine/one_device_each.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
@@ -54,8 +55,10 @@ class MemoryFile {
   bool complete_ = false;
 };
 
-// NCCL wants a GPU for each rank; the ranks of other runs share the one they are told.
-bool NeedsDeviceEach(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "nccl"; }
+EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(spec.strategy().all_reduce().collective()); }
+
+// The ranks of other runs share the one they are told.
+bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::kOneEach; }
 
 bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
 
@@ -213,9 +216,12 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
 }
 
 absl::Status CheckDevices(const RunSpec& spec, int first_device) {
-  if (!NeedsDeviceEach(spec)) return absl::OkStatus();
+  if (GpusOf(spec) == EngineGpus::kNone) return absl::OkStatus();
   const absl::StatusOr<int> devices = CudaDeviceCount();
-  if (!devices.ok()) return Annotate(devices.status(), "collective \"nccl\"");
+  if (!devices.ok()) {
+    return Annotate(devices.status(), absl::StrCat("collective \"", spec.strategy().all_reduce().collective(), "\""));
+  }
+  if (!NeedsDeviceEach(spec)) return absl::OkStatus();
   return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
 }
 

@@ -86,7 +86,7 @@ constexpr ArmColor kColors[] = {
     {"direct", "#17a2b8"},        {"reduce-broadcast", "#e377a8"}, {"halving-doubling", "#5c6bc0"},
     {"binomial-tree", "#26a69a"}, {"recursive-doubling", "#8d6e63"}, {"all-reduce-auto", "#7e57c2"},
     {"all-reduce-mpi", "#c2863a"}, {"all-reduce-gloo", "#a1887f"}, {"ring-fp16", "#7fb3ee"},    {"ring-topk", "#1f5fa8"},
-    {"ps-fp16", "#f4978e"},       {"ps-onebit", "#a8322d"},
+    {"ps-fp16", "#f4978e"},       {"ps-onebit", "#a8322d"},      {"all-reduce-cuda-ipc", "#76b900"},
 };
 
 // For arms with names of their own.

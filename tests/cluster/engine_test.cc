@@ -80,6 +80,19 @@ TEST(Engine, NcclWithMoreWorkersThanGpusIsAMistakeThatStartsNothing) {
   EXPECT_THAT(bench.err, HasSubstr("\"nccl\""));
 }
 
+TEST(Engine, CudaIpcWithoutAGpuIsAMistakeThatStartsNothing) {
+  SKIP_WITHOUT("cuda_ipc");
+  std::vector<std::string> arguments = SmallRun("compare", {"--arms", "all-reduce-cuda-ipc", "--out", NewFolder("out")});
+  const Finished on_the_cpu = RunProgram(arguments);
+  EXPECT_EQ(on_the_cpu.exit_code, 2) << on_the_cpu.err;
+  EXPECT_THAT(on_the_cpu.err, HasSubstr("cuda_ipc"));
+  EXPECT_THAT(on_the_cpu.err, HasSubstr("use kernels \"cublas\""));
+  const Finished bench = RunProgram({"bench", "allreduce", "--engine", "cuda_ipc", "--sizes", "4KiB", "--iterations", "1"});
+  if (bench.exit_code == 0) GTEST_SKIP() << "there is a GPU";
+  EXPECT_EQ(bench.exit_code, 2) << bench.err;
+  EXPECT_THAT(bench.err, HasSubstr("engine \"cuda_ipc\": cuda "));
+}
+
 std::vector<std::string> EndlessRun(const std::string& arm) {
   return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", "tcp", "--evaluate-every", "0",
                               "--out", NewFolder("out"), "--set", "limits.wait_seconds=6", "--set",

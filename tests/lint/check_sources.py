@@ -17,7 +17,7 @@ LIBRARY_HEADERS = [
     ("spdlog", r"spdlog/", ["common/log"]),
     ("SQLite", r"sqlite3\.h", ["experiments/store"]),
     ("oneDNN", r"(dnnl|oneapi)", ["worker/kernels/cpu"]),
-    ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas", "common/engine/nccl"]),
+    ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas", "common/engine/nccl", "common/engine/cuda_ipc"]),
     ("MPI", r"mpi", ["common/engine/mpi"]),
     ("Gloo", r"gloo/", ["common/engine/gloo"]),
     ("CLI11", r"CLI/", ["experiments/cli"]),

@@ -291,7 +291,7 @@ TEST(Validate, NotANumberIsNoNumberInAnyRange) {
   EXPECT_THAT(error, HasSubstr("optimizer.learning_rate = inf"));
 }
 
-TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndNcclAGpu) {
+TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndThoseOfAGpuOne) {
   const auto status = [](std::vector<const char*> more) {
     more.insert(more.begin(), "strategy.all_reduce.collective=mpi");
     return Validate(Spec(more), TestNames());
@@ -300,12 +300,12 @@ TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndNcclAGpu) {
   EXPECT_THAT(std::string(status({"codec.name=fp16"}).message()), HasSubstr("which knows no codec"));
   EXPECT_THAT(std::string(status({"strategy.launch=THREADS", "transport.name=inproc"}).message()),
               HasSubstr("a process is one rank of \"mpi\""));
-  const auto nccl = [](const char* kernels) {
-    return Validate(Spec({"strategy.all_reduce.collective=nccl", kernels}), TestNames());
-  };
-  EXPECT_TRUE(nccl("training.kernels=cublas").ok());
-  EXPECT_TRUE(nccl("training.kernels=cublas_tf32").ok());
-  EXPECT_THAT(std::string(nccl("training.kernels=cpu").message()), HasSubstr("use kernels \"cublas\""));
+  for (const char* collective : {"strategy.all_reduce.collective=nccl", "strategy.all_reduce.collective=cuda_ipc"}) {
+    const auto with = [&](const char* kernels) { return Validate(Spec({collective, kernels}), TestNames()); };
+    EXPECT_TRUE(with("training.kernels=cublas").ok());
+    EXPECT_TRUE(with("training.kernels=cublas_tf32").ok());
+    EXPECT_THAT(std::string(with("training.kernels=cpu").message()), HasSubstr("use kernels \"cublas\"")) << collective;
+  }
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ TEST(OneDeviceEach, TwoRanksOnOneAreNamedWithWhyAndWhatToUse) {
   EXPECT_THAT(text, HasSubstr("ranks 1 and 3 are both on GPU-b"));
   EXPECT_THAT(text, HasSubstr("NCCL takes one rank a GPU"));
   EXPECT_THAT(text, HasSubstr("--device"));
+  EXPECT_THAT(text, HasSubstr("or use collective \"cuda_ipc\""));
   EXPECT_THAT(text, HasSubstr("\"ring\""));
 }
 
@@ -34,9 +35,9 @@ TEST(OneDeviceEach, AMachineMustShowAsManyFromTheFirstOnAsThereAreWorkers) {
   const absl::Status one = CheckOneDeviceEach(DeviceDemand{2, 0, 1});
   EXPECT_EQ(one.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(one.message()), HasSubstr("with 2 workers on this machine, on the GPUs from 0 on: it shows 1"));
-  EXPECT_THAT(std::string(one.message()), HasSubstr("use --workers 1, or collective \"ring\""));
+  EXPECT_THAT(std::string(one.message()), HasSubstr("use --workers 1, or collective \"cuda_ipc\""));
   EXPECT_THAT(std::string(CheckOneDeviceEach(DeviceDemand{3, 7, 8}).message()), HasSubstr("use --workers 1, or"));
-  EXPECT_THAT(std::string(CheckOneDeviceEach(DeviceDemand{2, 9, 8}).message()), HasSubstr("; use collective \"ring\""));
+  EXPECT_THAT(std::string(CheckOneDeviceEach(DeviceDemand{2, 9, 8}).message()), HasSubstr("; use collective \"cuda_ipc\""));
 }
 
 }  // namespace

@@ -168,7 +168,7 @@ TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
   AllReduceBench bench = TwoTransports();
   bench.engines = {kOwnEngine, "mpl"};
   EXPECT_THAT(std::string(CheckAllReduceBench(bench, 0).message()),
-              HasSubstr("\"mpl\" is unknown; known: ringmaster, mpi, gloo, nccl"));
+              HasSubstr("\"mpl\" is unknown; known: ringmaster, mpi, gloo, nccl, cuda_ipc"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {

@@ -209,7 +209,7 @@ class GpuCheck(BundleTest):
         topics = {text.split(":")[0] for text in results["missing"]}
         self.assertLessEqual({"driver", "device"} if self.has_cuda else {"CUDA library"}, topics)
         self.assertEqual((results["passed"], results["failed"], results["skipped"]), (0, 0, len(results["checks"])))
-        self.assertEqual(len(results["checks"]), 10)
+        self.assertEqual(len(results["checks"]), 11)
         for check in results["checks"]:
             self.assertEqual(check["status"], "skipped")
             reason = "no CUDA kernels of them" if check["check"] == "codecs" else "this machine lacks: "
@@ -275,7 +275,7 @@ class WholeRehearsal(BundleTest):
         has_data = any(name.startswith("data/") for name in self.names)
         for name in ["kernels", "gradients", "ps_is_ring", "verify"] + (["training"] if has_data else []):
             self.assertEqual(found[name], "passed", ran.stdout)
-        for name in ["codecs", "speed", "pytorch", "memcheck", "racecheck"]:
+        for name in ["cuda_ipc", "codecs", "speed", "pytorch", "memcheck", "racecheck"]:
             self.assertEqual(found[name], "skipped", ran.stdout)
         self.assertGreater(len(results["speed"]["rows"]), 15)
         if results["pytorch"] is not None:
