@@ -36,8 +36,7 @@ struct CodecLoops {
   bool (*add_halves)(const std::byte* in, size_t n, float* out);
 
   // onebit. Bit i % 8 of bits[i / 8] becomes the sign bit of value i, the bits past the end 0. Returns the sum of the
-  // magnitudes in double precision: 32 interleaved partial sums, then halved in number, the upper half added to the
-  // lower, until one is left.
+  // magnitudes in double precision, in the order of sum_order.h.
   double (*pack_signs)(const float* in, size_t n, uint8_t* bits);
   double (*pack_signs_corrected)(const float* in, float* residual, size_t n, uint8_t* bits);
   // out[i] = bit i ? -magnitude : magnitude, and out[i] += the same.

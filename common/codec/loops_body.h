@@ -1,17 +1,18 @@
 #ifndef RINGMASTER_COMMON_CODEC_LOOPS_BODY_H_
 #define RINGMASTER_COMMON_CODEC_LOOPS_BODY_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "common/codec/loops.h"
+#include "common/codec/sum_order.h"
 
 // The loops over vectors of the instruction set V, which lists what its vectors can do. Included by one source file for
 // each set, with V in an unnamed namespace and all else static, so that no two files share code.
 
 namespace ringmaster {
 
-inline constexpr size_t kSumLanes = 32;  // partial sums of pack_signs
 inline constexpr float kLargestHalf = 65504.0f;
 
 // Asks for the cache line that is written 2 KiB further on: a loop that only writes is held up by every line it does not
@@ -126,30 +127,35 @@ static inline double FoldLanes(double* lanes) {
 template <class V, class Correct, class CorrectOne>
 double PackSignsOf(size_t n, uint8_t* bits, Correct correct, CorrectOne correct_one) {
   constexpr size_t kSums = kSumLanes / V::kDoubles;
-  typename V::Doubles sums[kSums];
-  for (size_t s = 0; s < kSums; ++s) sums[s] = V::ZeroDoubles();
-  size_t i = 0;
-  for (; i + kSumLanes <= n; i += kSumLanes) {
-    uint32_t signs = 0;
-    for (size_t v = 0; v < kSumLanes; v += V::kLanes) {
-      const float* const values = correct(i + v);
-      signs |= V::Signs(V::Load(values)) << v;
-      for (size_t d = 0; d < V::kLanes; d += V::kDoubles) {
-        typename V::Doubles& sum = sums[(v + d) / V::kDoubles];
-        sum = V::AddDoubles(sum, V::Magnitudes(values + d));
-      }
-    }
-    std::memcpy(bits + i / 8, &signs, sizeof(signs));
-  }
+  alignas(64) double totals[kSumLanes] = {};
   alignas(64) double lanes[kSumLanes];
-  for (size_t s = 0; s < kSums; ++s) V::StoreDoubles(sums[s], lanes + s * V::kDoubles);
-  for (size_t begin = i; i < n; ++i) {
-    const float value = correct_one(i);
-    lanes[i - begin] += std::fabs(static_cast<double>(value));
-    if (i % 8 == 0) bits[i / 8] = 0;
-    bits[i / 8] |= static_cast<uint8_t>((std::signbit(value) ? 1u : 0u) << (i % 8));
+  size_t i = 0;
+  while (i < n) {
+    const size_t end = std::min(n, i + kSumBlock);
+    typename V::Doubles sums[kSums];
+    for (size_t s = 0; s < kSums; ++s) sums[s] = V::ZeroDoubles();
+    for (; i + kSumLanes <= end; i += kSumLanes) {
+      uint32_t signs = 0;
+      for (size_t v = 0; v < kSumLanes; v += V::kLanes) {
+        const float* const values = correct(i + v);
+        signs |= V::Signs(V::Load(values)) << v;
+        for (size_t d = 0; d < V::kLanes; d += V::kDoubles) {
+          typename V::Doubles& sum = sums[(v + d) / V::kDoubles];
+          sum = V::AddDoubles(sum, V::Magnitudes(values + d));
+        }
+      }
+      std::memcpy(bits + i / 8, &signs, sizeof(signs));
+    }
+    for (size_t s = 0; s < kSums; ++s) V::StoreDoubles(sums[s], lanes + s * V::kDoubles);
+    for (; i < end; ++i) {
+      const float value = correct_one(i);
+      lanes[i % kSumLanes] += std::fabs(static_cast<double>(value));
+      if (i % 8 == 0) bits[i / 8] = 0;
+      bits[i / 8] |= static_cast<uint8_t>((std::signbit(value) ? 1u : 0u) << (i % 8));
+    }
+    for (size_t lane = 0; lane < kSumLanes; ++lane) totals[lane] += lanes[lane];
   }
-  return FoldLanes(lanes);
+  return FoldLanes(totals);
 }
 
 template <class V>

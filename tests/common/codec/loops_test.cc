@@ -1,5 +1,6 @@
 #include "common/codec/loops.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -273,6 +274,24 @@ TEST(CodecLoops, ACollectStopsWhereThereMayBeNoMoreRoomAndGoesOnFromThere) {
     }
     ASSERT_EQ(all.size(), in.size());
     for (size_t i = 0; i < all.size(); ++i) ASSERT_EQ(all[i], static_cast<int32_t>(i));
+  }
+}
+
+// The rule of sum_order.h, written down once more.
+TEST(CodecLoops, MagnitudesAreAddedUpInTheOneOrder) {
+  for (const size_t count : {0, 5, 33, 4095, 4096, 4097, 8192, 50007}) {
+    const Floats in = OrdinaryFloats(count, count);
+    double totals[32] = {};
+    for (size_t begin = 0; begin < count; begin += 4096) {
+      double lanes[32] = {};
+      for (size_t i = begin; i < std::min(count, begin + 4096); ++i) lanes[i % 32] += std::fabs(double{in[i]});
+      for (int lane = 0; lane < 32; ++lane) totals[lane] += lanes[lane];
+    }
+    for (int width = 16; width > 0; width /= 2) {
+      for (int lane = 0; lane < width; ++lane) totals[lane] += totals[lane + width];
+    }
+    std::vector<uint8_t> signs((count + 7) / 8);
+    EXPECT_EQ(Avx2Loops().pack_signs(in.data(), count, signs.data()), totals[0]) << count;
   }
 }
 
