@@ -26,6 +26,8 @@ struct LateDeviceOptions {
   int64_t failing_fetch = -1;
   // Told of each copy to the host when it is started, by its number.
   std::function<void(int64_t fetch)> fetch_started;
+  // Told of each encoding that is called for.
+  std::function<void(const EncodeCall& call)> encoding;
   // Told what it has done with segments when it ends.
   std::function<void(const SegmentCounts& counts)> ended;
 };
@@ -95,6 +97,10 @@ class LateDevice final : public KernelLibrary {
   absl::Status Attention(const AttentionCall& call) override { return Do(call, &ReferenceLibrary::Attention); }
   absl::Status AttentionBackward(const AttentionBackwardCall& call) override {
     return Do(call, &ReferenceLibrary::AttentionBackward);
+  }
+  absl::Status Encode(const EncodeCall& call) override {
+    if (options_.encoding) options_.encoding(call);
+    return Do(call, Operation([this, call] { return operations_.Encode(call); }));
   }
   int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override {
     return operations_.convolution_scratch_floats(largest, out_channels);

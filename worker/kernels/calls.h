@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_KERNELS_CALLS_H_
 #define RINGMASTER_WORKER_KERNELS_CALLS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ringmaster {
@@ -323,6 +324,20 @@ struct AttentionBackwardCall {
   const float* output_gradient = nullptr;
   float* qkv_gradient = nullptr;
   float* scratch = nullptr;        // KernelLibrary::attention_scratch_floats(shape)
+};
+
+// A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a residual one step of error
+// feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite, for the
+// receiver to refuse, and the residual is 0. count is at least 1.
+enum class EncodeKind { kFp16, kOnebit, kTopk };
+struct EncodeCall {
+  EncodeKind kind = EncodeKind::kFp16;
+  int64_t count = 0;
+  int64_t kept = 0;                 // topk alone: 1 to count
+  const float* gradient = nullptr;  // [count]
+  float* residual = nullptr;        // [count]; null: no error feedback
+  std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
+  std::byte* scratch = nullptr;     // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
 };
 
 }  // namespace ringmaster

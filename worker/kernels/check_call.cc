@@ -1,5 +1,7 @@
 #include "worker/kernels/check_call.h"
 
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -208,6 +210,19 @@ absl::Status CheckCall(const DropoutCall& call) {
   if (call.count < 0 || !(call.rate >= 0.0f && call.rate < 1.0f)) {
     return Refuse("dropout count=", call.count, " rate=", call.rate,
                   ": count must not be negative and rate be in [0, 1)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCall(const EncodeCall& call) {
+  const bool is_topk = call.kind == EncodeKind::kTopk;
+  if (call.count < 1 || call.count > std::numeric_limits<int32_t>::max() ||
+      (is_topk && (call.kept < 1 || call.kept > call.count))) {
+    return Refuse("encode count=", call.count, " kept=", call.kept, ": count must be in [1, 2^31), and of topk kept in ",
+                  "[1, count]");
+  }
+  if (reinterpret_cast<uintptr_t>(call.out) % 8 != 0 || reinterpret_cast<uintptr_t>(call.scratch) % 8 != 0) {
+    return Refuse("encode count=", call.count, ": out and scratch must lie at multiples of 8 bytes");
   }
   return absl::OkStatus();
 }

@@ -36,6 +36,7 @@ absl::Status CheckCall(const EmbeddingCall& call);
 absl::Status CheckCall(const EmbeddingGradientCall& call);
 absl::Status CheckCall(const AttentionCall& call);
 absl::Status CheckCall(const AttentionBackwardCall& call);
+absl::Status CheckCall(const EncodeCall& call);
 // The `count` of CopyFloats.
 absl::Status CheckCopyFloats(int64_t count);
 

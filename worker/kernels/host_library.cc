@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/kernels/check_call.h"
+#include "worker/kernels/encode_on_host.h"
 
 namespace ringmaster {
 namespace {
@@ -46,6 +47,11 @@ absl::Status HostLibrary::CopyFloats(const float* from, float* to, int64_t count
   if (absl::Status status = CheckCopyFloats(count); !status.ok()) return status;
   if (count > 0) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
   return absl::OkStatus();
+}
+
+absl::Status HostLibrary::Encode(const EncodeCall& call) {
+  if (absl::Status status = CheckCall(call); !status.ok()) return status;
+  return EncodeOnHost(call);
 }
 
 absl::Status HostLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {

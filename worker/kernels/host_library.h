@@ -17,6 +17,7 @@ class HostLibrary : public KernelLibrary {
   absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
   absl::Status FillZero(float* data, int64_t count) override;
   absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
+  absl::Status Encode(const EncodeCall& call) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status StartCopyToHost(const SideCopy& copy) override;

@@ -97,6 +97,9 @@ class KernelLibrary {
   virtual int64_t attention_scratch_floats(const AttentionShape& shape) const {
     return shape.batch * shape.heads * shape.context * shape.context;
   }
+  virtual absl::Status Encode(const EncodeCall& call) = 0;
+  // Bytes of scratch that Encode takes.
+  virtual int64_t encode_scratch_bytes(EncodeKind kind, int64_t count) const { return 0; }
   // to[i] = from[i], both in the library's place.
   virtual absl::Status CopyFloats(const float* from, float* to, int64_t count) = 0;
 

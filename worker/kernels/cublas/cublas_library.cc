@@ -256,6 +256,16 @@ absl::Status CublasLibrary::Dropout(const DropoutCall& call) {
              [&] { return absl::StrCat("dropout count=", call.count, " rate=", call.rate); });
 }
 
+absl::Status CublasLibrary::Encode(const EncodeCall& call) {
+  RM_RETURN_IF_ERROR(CheckCall(call));
+  return Run(call, [&] { return LaunchEncode(call, stream_); },
+             [&] { return absl::StrCat("encode kind=", static_cast<int>(call.kind), " count=", call.count, " kept=", call.kept); });
+}
+
+int64_t CublasLibrary::encode_scratch_bytes(EncodeKind kind, int64_t count) const {
+  return EncodeScratchBytes(kind, count);
+}
+
 absl::Status CublasLibrary::AveragePool(const AveragePoolCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
   return Run(call, [&] { return LaunchAveragePool(call, stream_); },

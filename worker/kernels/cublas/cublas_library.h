@@ -78,6 +78,8 @@ class CublasLibrary final : public KernelLibrary {
   absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override;
   absl::Status Attention(const AttentionCall& call) override;
   absl::Status AttentionBackward(const AttentionBackwardCall& call) override;
+  absl::Status Encode(const EncodeCall& call) override;
+  int64_t encode_scratch_bytes(EncodeKind kind, int64_t count) const override;
   absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;

@@ -35,6 +35,8 @@ cudaError_t LaunchAdd(const AddCall& call, cudaStream_t stream);
 cudaError_t LaunchGelu(const GeluCall& call, cudaStream_t stream);
 cudaError_t LaunchGeluBackward(const GeluBackwardCall& call, cudaStream_t stream);
 cudaError_t LaunchDropout(const DropoutCall& call, cudaStream_t stream);
+int64_t EncodeScratchBytes(EncodeKind kind, int64_t count);
+cudaError_t LaunchEncode(const EncodeCall& call, cudaStream_t stream);
 cudaError_t LaunchAveragePool(const AveragePoolCall& call, cudaStream_t stream);
 cudaError_t LaunchAveragePoolBackward(const AveragePoolBackwardCall& call, cudaStream_t stream);
 cudaError_t LaunchNorm(const NormCall& call, cudaStream_t stream);
