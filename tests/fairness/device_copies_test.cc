@@ -1,6 +1,7 @@
 // Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and
 // training gives the bits that it gives on the host.
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,6 +133,52 @@ TEST_P(EveryLateness, TrainingGivesTheBitsOfTheHost) {
       EXPECT_TRUE(same.ok()) << arm << ", " << accumulate << " batches: " << same.status();
       EXPECT_EQ(host.reports(0).workers(0).final_loss(), device.reports(0).workers(0).final_loss());
     }
+  }
+}
+
+// Under error feedback too, with parts of every server and with a collective that sums on the wire.
+TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
+  for (const char* arm : {"ps-onebit", "ps-fp16", "ps-sharded", "ring-topk", "ring-fp16"}) {
+    RunSpec spec = ArmOf(arm, Small());
+    if (std::string(arm) == "ps-sharded") {
+      spec.mutable_codec()->set_name("topk");
+      spec.mutable_codec()->set_density(0.1);
+    }
+    if (spec.codec().name() != "fp16") spec.mutable_codec()->set_error_feedback(true);
+    std::atomic<int64_t> encodings = 0, with_residual = 0;
+    LateDeviceOptions options;
+    options.lag = GetParam().lag;
+    options.encoding = [&](const EncodeCall& call) {
+      ++encodings;
+      with_residual += call.residual == nullptr ? 0 : 1;
+    };
+    const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
+    ASSERT_EQ(device.status(), "ok") << arm;
+    const auto same = CheckSameWeights({host, device});
+    EXPECT_TRUE(same.ok()) << arm << ": " << same.status();
+    // Of both workers, of every bucket and step, for each server.
+    const auto layout = LayoutOf(spec);
+    ASSERT_TRUE(layout.ok());
+    const int64_t slices = std::string(arm) == "ps-sharded" ? 2 : 1;
+    EXPECT_EQ(encodings, 2 * slices * spec.training().steps() * static_cast<int64_t>(layout->buckets().size())) << arm;
+    EXPECT_EQ(with_residual, spec.codec().error_feedback() ? encodings.load() : 0) << arm;
+  }
+}
+
+// Where the host has a say in a gradient before it is sent, the host encodes it.
+TEST(DeviceEncodings, AreLeftToTheHostWhereGradientsChangeThere) {
+  for (const bool deterministic : {false, true}) {
+    RunSpec spec = Small();
+    spec.mutable_training()->set_accumulate(deterministic ? 1 : 2);
+    spec.mutable_training()->set_deterministic(deterministic);
+    spec = ArmOf("ps-onebit", spec);
+    std::atomic<int64_t> encodings = 0;
+    LateDeviceOptions options;
+    options.encoding = [&](const EncodeCall&) { ++encodings; };
+    const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
+    const auto same = CheckSameWeights({host, device});
+    EXPECT_TRUE(same.ok()) << same.status();
+    EXPECT_EQ(encodings, 0);
   }
 }
 

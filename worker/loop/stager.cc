@@ -73,6 +73,11 @@ absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   copy.from = device_gradients_.floats() + bucket.begin;
   copy.to = host_[slot].floats() + bucket.begin;
   copy.size_bytes = bucket.count * kFloatBytes;
+  if (encoder_ != nullptr) {
+    auto encoded = encoder_->Encode(device_gradients_.floats(), bucket, slot);
+    if (!encoded.ok()) return Annotate(encoded.status(), NameOf(bucket));
+    copy = *encoded;
+  }
   copy.begin = points.begin.get();
   copy.end = points.end.get();
   return Annotate(kernels_.StartCopyToHost(copy), NameOf(bucket));

@@ -11,6 +11,7 @@
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
+#include "worker/loop/gradient_encoder.h"
 
 namespace ringmaster {
 
@@ -44,6 +45,10 @@ class Stager {
 
   // The host arena of `slot`.
   absl::Span<float> host_gradients(int32_t slot) { return host_[slot].float_span(); }
+
+  // From here on buckets come encoded: `encoder`, on a device and prepared, which outlives this object. Slots are then
+  // step parities, and what Fetch returns is not written.
+  void SetEncoder(GradientEncoder* encoder) { encoder_ = encoder; }
 
   // Starts to bring `bucket` to the host arena of `slot`, behind all that the kernels have been called for so far.
   // Does not wait.
@@ -88,6 +93,7 @@ class Stager {
   Buffer upload_parts_[2];
   Points uploads_[2];
   int64_t uploaded_version_ = -1;
+  GradientEncoder* encoder_ = nullptr;  // null: gradients come as floats
 };
 
 }  // namespace ringmaster

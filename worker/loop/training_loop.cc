@@ -103,6 +103,10 @@ absl::Status TrainingLoop::Prepare() {
   link.update = update_.get();
   link.step_times = &step_times_;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
+  if (MayEncodeOnDevice(*setup_.spec, layout, setup_.kernels->place())) {
+    RM_ASSIGN_OR_RETURN(encoder_, GradientEncoder::Create(*setup_.kernels, layout, setup_.spec->codec()));
+    link.encoder = encoder_.get();
+  }
   RM_ASSIGN_OR_RETURN(outputs_, RunOutputs::Create(*setup_.spec, setup_.rank, shares_, layout, weights_.front()));
   if (outputs_->wants_gradients()) {
     link.averaged_gradient = [this](int64_t step, const Bucket& bucket, absl::Span<const float> gradient) {
@@ -110,6 +114,7 @@ absl::Status TrainingLoop::Prepare() {
     };
   }
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
+  if (encoder_ != nullptr && encoder_->is_prepared()) stager_->SetEncoder(encoder_.get());
   // `single` computes the batches of all ranks, one after the other. A rank's A batches lie side by side in the data
   // order, as those of A ranks would.
   const int64_t per_step = int64_t{shares_} * accumulate_;

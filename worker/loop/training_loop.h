@@ -23,6 +23,7 @@
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/conductor.h"
 #include "worker/loop/evaluate.h"
+#include "worker/loop/gradient_encoder.h"
 #include "worker/loop/run_outputs.h"
 #include "worker/loop/slowdown.h"
 #include "worker/loop/stager.h"
@@ -139,6 +140,7 @@ class TrainingLoop {
   Loader loader_;                            // used by batches_ alone
   WeightStore weights_;
   std::unique_ptr<UpdateRule> update_;
+  std::unique_ptr<GradientEncoder> encoder_;  // null where gradients come to the host as floats
   std::unique_ptr<Stager> stager_;
   BatchUpload upload_;
   std::unique_ptr<RunOutputs> outputs_;

@@ -25,7 +25,7 @@ class ExecutorSum : public GradientSum {
       : link_(link),
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
-        feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback()),
+        feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr),
         executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
@@ -107,6 +107,12 @@ class ExecutorSum : public GradientSum {
     return DecodeFinished(times);
   }
 
+  absl::Span<std::byte> Encode(const ExchangeTask& task, std::vector<std::byte>* out) {
+    const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
+    const Bucket& bucket = link_.layout->buckets()[task.bucket];
+    return absl::MakeSpan(*out).first(feedback_.Encode(bucket.begin, task.gradient, seed, absl::MakeSpan(*out)));
+  }
+
   absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
     const auto is_free = [](const Encoded& encoded) { return !encoded.busy; };
     auto place = std::find_if(encoded_.begin(), encoded_.end(), is_free);
@@ -117,10 +123,8 @@ class ExecutorSum : public GradientSum {
     const bool summable = codec_->traits().summable_on_wire;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
-      std::vector<std::byte>& out = encoded.buffers[summable ? 0 : link_.rank];
-      const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
-      const Bucket& bucket = link_.layout->buckets()[task.bucket];
-      encoded.own = absl::MakeSpan(out).first(feedback_.Encode(bucket.begin, task.gradient, seed, absl::MakeSpan(out)));
+      encoded.own = link_.encoder != nullptr ? link_.encoder->Encoded(task.step, task.bucket, 0)
+                                             : Encode(task, &encoded.buffers[summable ? 0 : link_.rank]);
     }
     encoded.gradient = task.gradient;
     encoded.busy = true;
@@ -177,6 +181,17 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink&
                         CreateSchedule(ResolveCollective(name, {link.spec->transport().name(), link.workers,
                                                                 bucket.count * element_bytes})));
     schedules.push_back(std::move(schedule));
+  }
+  if (link.workers == 1) {
+    // Nothing is sent, and the gradient is applied as it is.
+    WorkerLink alone = link;
+    alone.encoder = nullptr;
+    return std::make_unique<ExecutorSum>(alone, std::move(schedules), std::move(codec));
+  }
+  if (link.encoder != nullptr) {
+    std::vector<std::vector<Range>> slices;
+    for (const Bucket& bucket : link.layout->buckets()) slices.push_back({{bucket.begin, bucket.count}});
+    RM_RETURN_IF_ERROR(link.encoder->Prepare(std::move(slices)));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));
 }

@@ -183,6 +183,16 @@ class ParameterServerStrategy : public SyncStrategy {
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(const WorkerLink& link) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
+  if (link.encoder != nullptr) {
+    std::vector<std::vector<Range>> slices;
+    for (const Bucket& bucket : link.layout->buckets()) {
+      std::vector<Range>& parts = slices.emplace_back();
+      for (int32_t server = 0; server < link.servers; ++server) {
+        parts.push_back(PartOnServer(bucket, link.servers, server));
+      }
+    }
+    RM_RETURN_IF_ERROR(link.encoder->Prepare(std::move(slices)));
+  }
   return std::make_unique<ParameterServerStrategy>(link, std::move(codec));
 }
 

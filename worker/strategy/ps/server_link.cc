@@ -14,7 +14,7 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
       codec_(std::move(codec)),
       is_answered_(link.spec->strategy().parameter_server().consistency() == ParameterServerSpec::BSP),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
-      feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback()) {
+      feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr) {
   const size_t buckets = link_.layout->buckets().size();
   for (int32_t server = 0; server < link_.servers; ++server) {
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
@@ -24,7 +24,7 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
   requests_.reserve(link_.servers);
   for (int parity = 0; parity < 2; ++parity) {
     pushes_[parity].reserve(link_.servers * buckets);
-    if (codec_->traits().exact) continue;
+    if (codec_->traits().exact || link_.encoder != nullptr) continue;
     encoded_[parity].resize(link_.servers);
     for (int32_t server = 0; server < link_.servers; ++server) {
       for (const Range& part : parts_[server]) {
@@ -46,15 +46,25 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
     return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(gradient.data()), gradient.size() * sizeof(float));
   }
   if (part.count == 0) return absl::Span<const std::byte>();
-  const uint64_t stream = (int64_t{task.bucket} * link_.servers + server) * link_.workers + link_.rank;
-  const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), stream);
-  std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
-  const int64_t size = feedback_.Encode(part.begin, gradient, seed, absl::MakeSpan(out));
+  absl::Span<const std::byte> encoded;
+  if (link_.encoder != nullptr) {
+    encoded = link_.encoder->Encoded(task.step, task.bucket, server);
+  } else {
+    encoded = EncodeHere(task, server, part, gradient);
+  }
   // Like the payload it is part of, an index counts only where it crosses the wire.
   const bool is_local = link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
                         server == link_.rank;
-  if (!is_local) index_bytes_ += codec_->IndexBytes(size);
-  return absl::MakeConstSpan(out).first(size);
+  if (!is_local) index_bytes_ += codec_->IndexBytes(encoded.size());
+  return encoded;
+}
+
+absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
+                                                   absl::Span<const float> gradient) {
+  const uint64_t stream = (int64_t{task.bucket} * link_.servers + server) * link_.workers + link_.rank;
+  const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), stream);
+  std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
+  return absl::MakeConstSpan(out).first(feedback_.Encode(part.begin, gradient, seed, absl::MakeSpan(out)));
 }
 
 absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read, absl::Span<float> weights,

@@ -48,6 +48,8 @@ class ServerLink {
 
  private:
   absl::Time Deadline() const { return absl::Now() + wait_limit_; }
+  absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
+                                         absl::Span<const float> gradient);
   absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
   absl::Status SendRequests(const PullNote& note);
   absl::Status FinishRequests();
@@ -64,7 +66,7 @@ class ServerLink {
   ErrorFeedback feedback_;
   std::vector<std::vector<Range>> parts_;                    // by server and bucket
   // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact codec, which sends
-  // straight from the gradient arena.
+  // straight from the gradient arena, and with link.encoder.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
   std::vector<OpId> pushes_[2];                              // started and not yet waited for, by step parity
   // What came last, by server: a message a bucket, then the answer to the request of a pull.

@@ -1,0 +1,93 @@
+#include "worker/loop/gradient_encoder.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+
+namespace ringmaster {
+namespace {
+
+// What EncodeCall asks of addresses.
+constexpr int64_t kAlignment = 8;
+
+// Absent: a codec without kernels on a device.
+std::optional<EncodeKind> KindOf(const std::string& codec) {
+  if (codec == "fp16") return EncodeKind::kFp16;
+  if (codec == "onebit") return EncodeKind::kOnebit;
+  if (codec == "topk") return EncodeKind::kTopk;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place) {
+  if (place != Place::kDevice || !KindOf(resolved.codec().name()).has_value()) return false;
+  const TrainingSpec& training = resolved.training();
+  return !resolved.strategy().has_single() && training.accumulate() == 1 && !training.deterministic() &&
+         layout.statistics().empty();
+}
+
+absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,
+                                                                         const ParamLayout& layout,
+                                                                         const CodecSpec& spec) {
+  const std::optional<EncodeKind> kind = KindOf(spec.name());
+  RM_CHECK(kind.has_value());
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec));
+  std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
+  if (!spec.error_feedback()) return encoder;
+  RM_ASSIGN_OR_RETURN(encoder->residual_, kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
+  RM_RETURN_IF_ERROR(kernels.FillZero(encoder->residual_.floats(), layout.count()));
+  return encoder;
+}
+
+absl::Status GradientEncoder::Prepare(std::vector<std::vector<Range>> slices) {
+  RM_CHECK(slices.size() == layout_.buckets().size() && slices_.empty());
+  int64_t bytes = 0, scratch_bytes = 0;
+  for (const std::vector<Range>& of_bucket : slices) {
+    std::vector<Slice>& places = slices_.emplace_back();
+    for (const Range& range : of_bucket) {
+      const int64_t size_bytes = range.count == 0 ? 0 : codec_->MaxEncodedBytes(range.count);
+      places.push_back({range, bytes, size_bytes});
+      bytes += CeilDiv(size_bytes, kAlignment) * kAlignment;
+      if (range.count > 0) scratch_bytes = std::max(scratch_bytes, kernels_.encode_scratch_bytes(kind_, range.count));
+    }
+  }
+  RM_ASSIGN_OR_RETURN(scratch_, kernels_.Allocate(scratch_bytes));
+  RM_ASSIGN_OR_RETURN(encoded_, kernels_.Allocate(bytes));
+  for (Buffer& host : host_) {
+    RM_ASSIGN_OR_RETURN(host, kernels_.AllocateStaging(bytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Span<std::byte> GradientEncoder::Encoded(int64_t step, int32_t bucket, size_t slice) {
+  const Slice& place = slices_[bucket][slice];
+  return {host_[step % 2].data() + place.begin_bytes, static_cast<size_t>(place.size_bytes)};
+}
+
+absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket, int parity) {
+  const std::vector<Slice>& slices = slices_[bucket.id];
+  for (const Slice& slice : slices) {
+    if (slice.range.count == 0) continue;
+    EncodeCall call;
+    call.kind = kind_;
+    call.count = slice.range.count;
+    call.kept = kind_ == EncodeKind::kTopk ? codec_->IndexBytes(slice.size_bytes) / 4 : 0;
+    call.gradient = gradients + slice.range.begin;
+    call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
+    call.out = encoded_.data() + slice.begin_bytes;
+    call.scratch = scratch_.data();
+    RM_RETURN_IF_ERROR(kernels_.Encode(call));
+  }
+  SideCopy copy;
+  const int64_t begin_bytes = slices.front().begin_bytes;
+  copy.from = encoded_.data() + begin_bytes;
+  copy.to = host_[parity].data() + begin_bytes;
+  copy.size_bytes = slices.back().begin_bytes + slices.back().size_bytes - begin_bytes;
+  return copy;
+}
+
+}  // namespace ringmaster
