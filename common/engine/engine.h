@@ -40,10 +40,12 @@ class Engine {
   // The algorithms that AllReduce can be told to take, by index; 0 is the library's own choice or its usual one.
   virtual absl::Span<const std::string> algorithms() const = 0;
 
-  // Replaces `data`, on the host, by its sum over all ranks, which is the same bits on all ranks where the algorithm sums
-  // each element once (all but Gloo's old "ring"), and on two ranks in any case, since addition commutes. The order of
-  // addition is the library's. After an error `data` is unspecified and every later call fails.
-  virtual absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) = 0;
+  // data, on the host, = the sum over all ranks of `from`, of as many floats: data itself or, for an engine that sums on a
+  // GPU (EngineInfo::gpus), memory of the seat's device, complete, and unchanged until the call returns. The sum is the same
+  // bits on all ranks where the algorithm sums each element once (all but Gloo's old "ring"), and on two ranks in any case,
+  // since addition commutes. The order of addition is the library's. After an error `data` is unspecified and every later
+  // call fails.
+  virtual absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) = 0;
 
   // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it up; CUDA IPC fails in all ranks; Gloo closes its
   // connections, so that the peers' calls fail at once, and this rank's own when its peers close theirs or wait_limit is

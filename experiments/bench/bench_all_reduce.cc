@@ -251,7 +251,7 @@ class Rank {
   }
 
   static absl::Status Reduce(const Turn& turn, Line* line, absl::Span<float> floats) {
-    if (line->engine != nullptr) return line->engine->AllReduce(turn.algorithm, floats);
+    if (line->engine != nullptr) return line->engine->AllReduce(turn.algorithm, floats.data(), floats);
     const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(floats.data()), floats.size() * sizeof(float));
     return line->executor->AllReduce(*turn.schedule, line->next_step++, 0, ElementType::kFloat32, bytes);
   }

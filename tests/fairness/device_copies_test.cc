@@ -1,6 +1,7 @@
 // Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and
 // training gives the bits that it gives on the host.
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -162,6 +163,61 @@ TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
     const int64_t slices = std::string(arm) == "ps-sharded" ? 2 : 1;
     EXPECT_EQ(encodings, 2 * slices * spec.training().steps() * static_cast<int64_t>(layout->buckets().size())) << arm;
     EXPECT_EQ(with_residual, spec.codec().error_feedback() ? encodings.load() : 0) << arm;
+  }
+}
+
+// Sends what it reads on the device, as a collective library on a GPU does.
+class TakingStrategy : public SyncStrategy {
+ public:
+  TakingStrategy(const WorkerLink& link, std::unique_ptr<SyncStrategy> inner)
+      : gradients_(link.device_gradients->Take()), inner_(std::move(inner)) {}
+
+  absl::Status BeginStep(int64_t step) override { return inner_->BeginStep(step); }
+  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+    std::copy_n(gradients_ + bucket.begin, bucket.count, gradient.begin());
+    return inner_->GradReady(step, bucket, gradient);
+  }
+  absl::Status EndStep(int64_t step) override { return inner_->EndStep(step); }
+  absl::Status Drain() override { return inner_->Drain(); }
+  ExchangeReport Finish() override { return inner_->Finish(); }
+
+ private:
+  const float* const gradients_;
+  const std::unique_ptr<SyncStrategy> inner_;
+};
+
+TEST(DeviceGradients, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
+  const RunSpec spec = ArmOf("ring", Small());
+  std::atomic<int64_t> fetches = 0;
+  LateDeviceOptions options;
+  options.fetch_started = [&](int64_t) { ++fetches; };
+  RunSeams seams = OnLateDevice(options);
+  seams.create_strategy = [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+    auto inner = CreateStrategy(link);
+    if (!inner.ok()) return inner.status();
+    return std::make_unique<TakingStrategy>(link, *std::move(inner));
+  };
+  const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, seams);
+  ASSERT_EQ(device.status(), "ok");
+  const auto same = CheckSameWeights({host, device});
+  EXPECT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(fetches, 0);
+}
+
+// Nobody is offered gradients that the host has yet to change.
+TEST(DeviceGradients, AreNotOfferedWhereTheyChangeOnTheHost) {
+  for (const bool deterministic : {false, true}) {
+    RunSpec spec = Small();
+    spec.mutable_training()->set_accumulate(deterministic ? 1 : 2);
+    spec.mutable_training()->set_deterministic(deterministic);
+    std::atomic<int32_t> offered = 0;
+    RunSeams seams = OnLateDevice({});
+    seams.create_strategy = [&](const WorkerLink& link) {
+      offered += link.device_gradients != nullptr || link.encoder != nullptr ? 1 : 0;
+      return CreateStrategy(link);
+    };
+    EXPECT_EQ(RunInProcess(ArmOf("ps-onebit", spec), seams).status(), "ok");
+    EXPECT_EQ(offered, 0);
   }
 }
 

@@ -17,6 +17,8 @@
 #include "gtest/gtest.h"
 #include "tests/common/engine/engine_ranks.h"
 #include "tests/support/program.h"
+#include "tests/worker/kernels/device_array.h"
+#include "worker/kernels/cublas/loader.h"
 
 namespace ringmaster {
 namespace {
@@ -41,7 +43,7 @@ TEST(CudaIpc, ThreadsGetTheSumInRankOrderToTheLastBit) {
       for (uint64_t call = 0; call < 12; ++call) {
         const size_t count = kCounts[call % std::size(kCounts)];
         std::vector<float> data = Values(rank, call, count);
-        const absl::Status status = engine.AllReduce(0, absl::MakeSpan(data));
+        const absl::Status status = engine.AllReduce(0, data.data(), absl::MakeSpan(data));
         ASSERT_TRUE(status.ok()) << status;
         std::vector<float> expected = Values(0, call, count);
         for (int other = 1; other < ranks; ++other) {
@@ -56,6 +58,23 @@ TEST(CudaIpc, ThreadsGetTheSumInRankOrderToTheLastBit) {
   }
 }
 
+TEST(CudaIpc, NumbersInDeviceMemoryAreSummedAndLeftAsTheyAre) {
+  constexpr size_t kCount = 3 * (2 << 20) + 5;
+  RunEngineRanks("cuda_ipc", 2, [](int rank, Engine& engine) {
+    auto kernels = LoadCublasLibrary(0);
+    ASSERT_TRUE(kernels.ok()) << kernels.status();
+    const std::vector<float> own = Values(rank, 7, kCount), other = Values(1 - rank, 7, kCount);
+    const DeviceArray<float> on_device(**kernels, own, 3);
+    std::vector<float> data(kCount, -1.0f);
+    ASSERT_EQ(engine.AllReduce(0, on_device.data(), absl::MakeSpan(data)), absl::OkStatus());
+    size_t wrong = 0;
+    for (size_t i = 0; i < kCount; ++i) wrong += data[i] != own[i] + other[i];
+    EXPECT_EQ(wrong, 0u) << "rank " << rank;
+    EXPECT_EQ(on_device.Download(), own);
+    EXPECT_TRUE(engine.Finish().ok());
+  });
+}
+
 TEST(CudaIpc, AnAbortEndsThePeersCall) {
   absl::Barrier* const both = new absl::Barrier(2);
   RunEngineRanks("cuda_ipc", 2, [&](int rank, Engine& engine) {
@@ -64,7 +83,7 @@ TEST(CudaIpc, AnAbortEndsThePeersCall) {
     if (rank == 1) {
       engine.Abort(absl::CancelledError("enough"));
     } else {
-      EXPECT_TRUE(absl::IsCancelled(engine.AllReduce(0, absl::MakeSpan(data))));
+      EXPECT_TRUE(absl::IsCancelled(engine.AllReduce(0, data.data(), absl::MakeSpan(data))));
       EXPECT_LT(absl::Now() - begin, kEngineWaitLimit / 2);
     }
     if (both->Block()) delete both;

@@ -24,9 +24,12 @@ std::optional<EncodeKind> KindOf(const std::string& codec) {
 }  // namespace
 
 bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place) {
-  if (place != Place::kDevice || !KindOf(resolved.codec().name()).has_value()) return false;
+  return LeaveDeviceAsTheyAre(resolved, layout, place) && KindOf(resolved.codec().name()).has_value();
+}
+
+bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  return !resolved.strategy().has_single() && training.accumulate() == 1 && !training.deterministic() &&
+  return place == Place::kDevice && !resolved.strategy().has_single() && training.accumulate() == 1 && !training.deterministic() &&
          layout.statistics().empty();
 }
 

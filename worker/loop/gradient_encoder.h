@@ -18,9 +18,11 @@
 
 namespace ringmaster {
 
-// Whether a worker's gradients may be encoded where the kernels are before they are copied: on a device, by a codec that
-// has kernels there. Where they change on the host first (several batches added up, rounded to a grid, running
-// statistics), the strategy encodes them.
+// Whether a worker's gradients are on a device what is to be sent: where they change on the host first (several batches
+// added up, rounded to a grid, running statistics), they must come there.
+bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place);
+
+// Whether they may then be encoded before they are copied: by a codec that has kernels there.
 bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place);
 
 // Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's, but for Encoded.

@@ -69,6 +69,10 @@ TensorView Stager::gradients(int32_t slot) {
 absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   if (!on_device()) return absl::OkStatus();
   const Points& points = fetches_[bucket.id];
+  if (stays_on_device_) {
+    RM_RETURN_IF_ERROR(kernels_.Mark(*points.begin));
+    return kernels_.Mark(*points.end);
+  }
   SideCopy copy;
   copy.from = device_gradients_.floats() + bucket.begin;
   copy.to = host_[slot].floats() + bucket.begin;
@@ -81,6 +85,11 @@ absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   copy.begin = points.begin.get();
   copy.end = points.end.get();
   return Annotate(kernels_.StartCopyToHost(copy), NameOf(bucket));
+}
+
+const float* Stager::Take() {
+  stays_on_device_ = true;
+  return device_gradients_.floats();
 }
 
 absl::StatusOr<bool> Stager::HasCome(const Bucket& bucket) {

@@ -12,6 +12,7 @@
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/gradient_encoder.h"
+#include "worker/strategy/device_gradients.h"
 
 namespace ringmaster {
 
@@ -27,7 +28,7 @@ struct StagerOptions {
 // Brings gradients from the kernel library's place to the host and weights back: the same for all arms. Host
 // gradients live in arenas (slots), which are the caller's to assign. From a device a bucket is copied while backward
 // goes on; on the host it is there as it is. The step thread's.
-class Stager {
+class Stager : public DeviceGradients {
  public:
   // `slots`: gradient arenas on the host. `allocate`: where they come from, where kernels work on the host; absent:
   // kernels.AllocateStaging, as on a device.
@@ -35,7 +36,7 @@ class Stager {
                                                         const StagerOptions& options, int32_t slots,
                                                         const BufferAllocator& allocate = nullptr);
   // Waits for the copies under way.
-  ~Stager();
+  ~Stager() override;
   Stager(const Stager&) = delete;
   Stager& operator=(const Stager&) = delete;
 
@@ -49,6 +50,10 @@ class Stager {
   // From here on buckets come encoded: `encoder`, on a device and prepared, which outlives this object. Slots are then
   // step parities, and what Fetch returns is not written.
   void SetEncoder(GradientEncoder* encoder) { encoder_ = encoder; }
+
+  // Leaves gradients on the device from here on: what Fetch returns is not written, and means that the bucket is
+  // computed.
+  const float* Take() override;
 
   // Starts to bring `bucket` to the host arena of `slot`, behind all that the kernels have been called for so far.
   // Does not wait.
@@ -94,6 +99,7 @@ class Stager {
   Points uploads_[2];
   int64_t uploaded_version_ = -1;
   GradientEncoder* encoder_ = nullptr;  // null: gradients come as floats
+  bool stays_on_device_ = false;        // or do not come at all
 };
 
 }  // namespace ringmaster

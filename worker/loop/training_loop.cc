@@ -103,6 +103,7 @@ absl::Status TrainingLoop::Prepare() {
   link.update = update_.get();
   link.step_times = &step_times_;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
+  if (LeaveDeviceAsTheyAre(*setup_.spec, layout, setup_.kernels->place())) link.device_gradients = stager_.get();
   if (MayEncodeOnDevice(*setup_.spec, layout, setup_.kernels->place())) {
     RM_ASSIGN_OR_RETURN(encoder_, GradientEncoder::Create(*setup_.kernels, layout, setup_.spec->codec()));
     link.encoder = encoder_.get();

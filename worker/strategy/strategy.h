@@ -16,6 +16,7 @@
 #include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/bucket_encoder.h"
+#include "worker/strategy/device_gradients.h"
 
 namespace ringmaster {
 
@@ -56,6 +57,7 @@ struct WorkerLink {
   WeightStore* weights = nullptr;
   Transport* transport = nullptr;      // null where the strategy exchanges nothing
   UpdateRule* update = nullptr;        // for strategies in which workers hold the weights
+  DeviceGradients* device_gradients = nullptr;  // of GPU `device`; null: they come to the host
   BucketEncoder* encoder = nullptr;    // of the spec's codec, where gradients are computed; null: the strategy encodes
   PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
@@ -89,8 +91,8 @@ class SyncStrategy {
   // Returns when step `step` may start: front weights are what the consistency model grants, and the step's gradient
   // buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;
-  // The bucket's gradient, already scaled, [bucket.count] on the host (with an encoder that the strategy has prepared:
-  // memory for it alone), stays untouched by the loop until BeginStep(step + 2)
+  // The bucket's gradient, already scaled, [bucket.count] on the host (with an encoder that the strategy has prepared, or
+  // gradients that it takes on the device: memory for it alone), stays untouched by the loop until BeginStep(step + 2)
   // returns; the strategy may change it. Buckets come in order. Only enqueues: never waits for a peer.
   virtual absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) = 0;
   virtual absl::Status EndStep(int64_t step) = 0;

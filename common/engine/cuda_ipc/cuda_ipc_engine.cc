@@ -152,9 +152,10 @@ class CudaStream final : public IpcStream {
   absl::Status Select() { return StatusOf(cudaSetDevice(device_), "cudaSetDevice"); }
 
   absl::Status CopyIn(int slot, absl::Span<const float> piece) override {
-    return StatusOf(cudaMemcpyAsync(own_.Slot(slot), piece.data(), piece.size() * sizeof(float), cudaMemcpyHostToDevice,
-                                    stream_),
-                    absl::StrCat("copying ", piece.size(), " floats to the device"));
+    // From the host or from the device: unified addressing tells.
+    return StatusOf(
+        cudaMemcpyAsync(own_.Slot(slot), piece.data(), piece.size() * sizeof(float), cudaMemcpyDefault, stream_),
+        absl::StrCat("copying ", piece.size(), " floats to be summed"));
   }
   absl::Status Record(IpcMoment moment, int slot) override {
     return StatusOf(cudaEventRecord(own_.Event(moment, slot), stream_), "cudaEventRecord");
@@ -249,9 +250,9 @@ class CudaIpcEngine final : public Engine {
   std::string wire() const override { return "device memory"; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
-  absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) override {
+  absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
     RM_RETURN_IF_ERROR(stream_.Select());
-    const absl::Status summed = sum_->Run(data);
+    const absl::Status summed = sum_->Run(from, data);
     // The peers wait for this rank no longer than it would for them.
     if (!summed.ok()) board_->GiveUp(rank_);
     return summed;

@@ -20,19 +20,19 @@ Range IpcChunk(int64_t count, int32_t ranks, int32_t rank) {
   return {begin, std::min(count, groups.end() * kGroupFloats) - begin};
 }
 
-absl::Status IpcSum::Run(absl::Span<float> data) {
+absl::Status IpcSum::Run(const float* from, absl::Span<float> data) {
   const absl::Time deadline = absl::Now() + seat_.wait_limit;
   for (size_t begin = 0; begin < data.size(); begin += seat_.slot_floats) {
-    RM_RETURN_IF_ERROR(QueuePiece(data.subspan(begin, seat_.slot_floats), deadline));
+    RM_RETURN_IF_ERROR(QueuePiece(from + begin, data.subspan(begin, seat_.slot_floats), deadline));
   }
   return WaitUntilDone(deadline);
 }
 
-absl::Status IpcSum::QueuePiece(absl::Span<float> piece, absl::Time deadline) {
+absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, absl::Time deadline) {
   const int slot = static_cast<int>(pieces_ % kIpcSlots);
   ++pieces_;
   const auto chunk_of = [&](int32_t rank) { return IpcChunk(static_cast<int64_t>(piece.size()), seat_.ranks, rank); };
-  RM_RETURN_IF_ERROR(stream_->CopyIn(slot, piece));
+  RM_RETURN_IF_ERROR(stream_->CopyIn(slot, absl::MakeConstSpan(from, piece.size())));
   RM_RETURN_IF_ERROR(Meet(BoardRow::kReady, IpcMoment::kReady, slot, deadline));
   if (const Range own = chunk_of(seat_.rank); own.count > 0) RM_RETURN_IF_ERROR(stream_->Sum(slot, own));
   RM_RETURN_IF_ERROR(Meet(BoardRow::kSummed, IpcMoment::kSummed, slot, deadline));

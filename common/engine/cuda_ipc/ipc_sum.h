@@ -41,13 +41,14 @@ class IpcSum {
   // `board` and `stream` outlive this object.
   IpcSum(const IpcSeat& seat, Board* board, IpcStream* stream) : seat_(seat), board_(board), stream_(stream) {}
 
-  // Replaces `data` by its sum over all ranks, who call it as often with as many floats; returns when it is there.
+  // data = the sum over all ranks of `from`, of as many floats: data itself, or what the stream copies from elsewhere. All
+  // ranks call it as often with as many floats; returns when the sum is there.
   // Errors of the board and of the stream; then `data` is unspecified, may still be written to until the stream is done,
   // and nothing more may be called.
-  absl::Status Run(absl::Span<float> data);
+  absl::Status Run(const float* from, absl::Span<float> data);
 
  private:
-  absl::Status QueuePiece(absl::Span<float> piece, absl::Time deadline);
+  absl::Status QueuePiece(const float* from, absl::Span<float> piece, absl::Time deadline);
   absl::Status Meet(BoardRow row, IpcMoment moment, int slot, absl::Time deadline);
   absl::Status WaitUntilDone(absl::Time deadline);
 

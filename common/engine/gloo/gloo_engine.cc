@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
@@ -88,7 +89,8 @@ class GlooEngine : public Engine {
   std::string wire() const override { return "tcp"; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
-  absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) override {
+  absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
+    RM_CHECK(from == data.data());
     if (data.size() > static_cast<size_t>(std::numeric_limits<int>::max()) / sizeof(float)) {
       return absl::InvalidArgumentError(
           absl::StrCat("Gloo's all-reduce of ", data.size(), " floats, at most 2 GiB; use smaller buckets"));

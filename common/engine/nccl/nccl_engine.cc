@@ -102,12 +102,12 @@ class NcclEngine : public Engine {
   std::string wire() const override { return "its own choice"; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
-  absl::Status AllReduce(int32_t algorithm, absl::Span<float> data) override {
+  absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
     const size_t bytes = data.size() * sizeof(float);
     if (bytes > capacity_) RM_RETURN_IF_ERROR(Reserve(bytes));
     RM_RETURN_IF_ERROR(
-        StatusOf(cudaMemcpyAsync(memory_, data.data(), bytes, cudaMemcpyHostToDevice, stream_), "to the device"));
+        StatusOf(cudaMemcpyAsync(memory_, from, bytes, cudaMemcpyDefault, stream_), "to the device"));
     RM_RETURN_IF_ERROR(
         nccl_.StatusOf(nccl_.all_reduce(memory_, memory_, data.size(), ncclFloat, ncclSum, communicator_, stream_),
                        "ncclAllReduce"));

@@ -36,7 +36,7 @@ TEST(Engines, EveryAlgorithmOfGlooSumsWithAnyNumberOfRanksAndElements) {
           std::vector<float> data(count);
           for (int repetition = 0; repetition < 2; ++repetition) {
             for (size_t i = 0; i < count; ++i) data[i] = static_cast<float>(i % 97 + 100 * rank + repetition);
-            const absl::Status status = engine.AllReduce(static_cast<int32_t>(algorithm), absl::MakeSpan(data));
+            const absl::Status status = engine.AllReduce(static_cast<int32_t>(algorithm), data.data(), absl::MakeSpan(data));
             ASSERT_TRUE(status.ok()) << engine.algorithms()[algorithm] << ": " << status;
             size_t wrong = 0;
             for (size_t i = 0; i < count; ++i) {
@@ -58,7 +58,7 @@ TEST(Engines, AnAbortFailsThePeersCallAndLaterOnesOfItsOwn) {
     std::vector<float> data(1000);
     const absl::Time begin = absl::Now();
     if (rank == 1) engine.Abort(absl::CancelledError("enough"));
-    EXPECT_FALSE(engine.AllReduce(0, absl::MakeSpan(data)).ok());
+    EXPECT_FALSE(engine.AllReduce(0, data.data(), absl::MakeSpan(data)).ok());
     EXPECT_LT(absl::Now() - begin, kEngineWaitLimit / 2) << "rank " << rank << " waited for its limit";
     // Neither leaves before the other is done: the end of its connections would do what the abort should.
     if (both->Block()) delete both;

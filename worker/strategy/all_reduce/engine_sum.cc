@@ -44,15 +44,25 @@ class AbortWatch {
   std::thread thread_;
 };
 
+bool TakesFromDevice(const WorkerLink& link) {
+  return link.device_gradients != nullptr &&
+         EngineGpusOf(link.spec->strategy().all_reduce().collective()) != EngineGpus::kNone;
+}
+
 class EngineSum : public GradientSum {
  public:
   EngineSum(const WorkerLink& link, std::unique_ptr<Engine> engine)
-      : link_(link), engine_(std::move(engine)), watch_(*link.transport, *engine_) {}
+      : link_(link),
+        engine_(std::move(engine)),
+        on_device_(TakesFromDevice(link) ? link.device_gradients->Take() : nullptr),
+        watch_(*link.transport, *engine_) {}
 
   absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     if (task.kind != ExchangeTask::Kind::kBucket) return absl::OkStatus();
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
-    failed_ = engine_->AllReduce(0, task.gradient);
+    const float* const from =
+        on_device_ == nullptr ? task.gradient.data() : on_device_ + link_.layout->buckets()[task.bucket].begin;
+    failed_ = engine_->AllReduce(0, from, task.gradient);
     return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
                                           " bucket=", task.bucket));
   }
@@ -78,6 +88,7 @@ class EngineSum : public GradientSum {
  private:
   const WorkerLink link_;
   const std::unique_ptr<Engine> engine_;
+  const float* const on_device_;  // the arena of gradients there; null: they come to the host
   absl::Status failed_;
   AbortWatch watch_;  // last: its thread uses the engine
 };
