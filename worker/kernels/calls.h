@@ -80,10 +80,10 @@ struct Col2ImCall {
   float* input_gradient = nullptr;
 };
 
-// The three directions of a convolution without bias, over all images of `shape`; weights[out_channels][channels][kernel]
-// [kernel], outputs [out_channels][images][oh][ow]. `scratch` holds KernelLibrary::convolution_scratch_floats for
-// `largest`, the shape with as many images as there ever are: how the sums are cut may follow from it, and never follows
-// from `images`.
+// The three directions of a convolution without bias, over all images of `shape`;
+// weights[out_channels][channels][kernel] [kernel], outputs [out_channels][images][oh][ow]. `scratch` holds
+// KernelLibrary::convolution_scratch_floats for `largest`, the shape with as many images as there ever are: how the
+// sums are cut may follow from it, and never follows from `images`.
 struct ConvolutionCall {
   ConvShape shape, largest;
   int64_t out_channels = 0;
@@ -327,8 +327,8 @@ struct AttentionBackwardCall {
 };
 
 // A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a residual one step of error
-// feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite, for the
-// receiver to refuse, and the residual is 0. count is at least 1.
+// feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite,
+// for the receiver to refuse, and the residual is 0. count is at least 1.
 enum class EncodeKind { kFp16, kOnebit, kTopk };
 struct EncodeCall {
   EncodeKind kind = EncodeKind::kFp16;

@@ -218,8 +218,8 @@ absl::Status CheckCall(const EncodeCall& call) {
   const bool is_topk = call.kind == EncodeKind::kTopk;
   if (call.count < 1 || call.count > std::numeric_limits<int32_t>::max() ||
       (is_topk && (call.kept < 1 || call.kept > call.count))) {
-    return Refuse("encode count=", call.count, " kept=", call.kept, ": count must be in [1, 2^31), and of topk kept in ",
-                  "[1, count]");
+    return Refuse("encode count=", call.count, " kept=", call.kept,
+                  ": count must be in [1, 2^31), and of topk kept in [1, count]");
   }
   if (reinterpret_cast<uintptr_t>(call.out) % 8 != 0 || reinterpret_cast<uintptr_t>(call.scratch) % 8 != 0) {
     return Refuse("encode count=", call.count, ": out and scratch must lie at multiples of 8 bytes");

@@ -29,8 +29,8 @@ bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place
 
 bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  return place == Place::kDevice && !resolved.strategy().has_single() && training.accumulate() == 1 && !training.deterministic() &&
-         layout.statistics().empty();
+  return place == Place::kDevice && !resolved.strategy().has_single() && training.accumulate() == 1 &&
+         !training.deterministic() && layout.statistics().empty();
 }
 
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,

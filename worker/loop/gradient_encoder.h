@@ -25,7 +25,8 @@ bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Pl
 // Whether they may then be encoded before they are copied: by a codec that has kernels there.
 bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place);
 
-// Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's, but for Encoded.
+// Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's, but for
+// Encoded.
 class GradientEncoder final : public BucketEncoder {
  public:
   // `kernels` and `layout` outlive it.

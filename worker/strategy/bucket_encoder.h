@@ -11,15 +11,15 @@
 
 namespace ringmaster {
 
-// Gradients that are encoded where they are computed, so that only the encoding comes to the host. With it the floats given
-// to GradReady are not the gradient; they are memory for the strategy to use. Error feedback, where the spec has it, is
-// the encoder's.
+// Gradients that are encoded where they are computed, so that only the encoding comes to the host. With it the floats
+// given to GradReady are not the gradient; they are memory for the strategy to use. Error feedback, where the spec
+// has it, is the encoder's.
 class BucketEncoder {
  public:
   virtual ~BucketEncoder() = default;
 
-  // Before the first step, once: which parts of each bucket, as ranges of the arena in the order of the bucket, are encoded
-  // each for itself. The strategy says so, which sends them.
+  // Before the first step, once: which parts of each bucket, as ranges of the arena in the order of the bucket, are
+  // encoded each for itself. The strategy says so, which sends them.
   virtual absl::Status Prepare(std::vector<std::vector<Range>> slices) = 0;
 
   // The encoding of slices[bucket][slice], the bytes that the spec's codec makes of it; none for an empty slice. From

@@ -8,8 +8,8 @@ class DeviceGradients {
  public:
   virtual ~DeviceGradients() = default;
   // Where the arena lies, always the same place. From here on gradients do not come to the host: the floats given to
-  // GradReady are memory for the strategy alone, and the bucket's gradient is complete in its place in the arena, where it
-  // stays until EndStep returns. By the strategy, when it is made.
+  // GradReady are memory for the strategy alone, and the bucket's gradient is complete in its place in the arena,
+  // where it stays until EndStep returns. By the strategy, when it is made.
   virtual const float* Take() = 0;
 };
 

@@ -91,9 +91,10 @@ class SyncStrategy {
   // Returns when step `step` may start: front weights are what the consistency model grants, and the step's gradient
   // buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;
-  // The bucket's gradient, already scaled, [bucket.count] on the host (with an encoder that the strategy has prepared, or
-  // gradients that it takes on the device: memory for it alone), stays untouched by the loop until BeginStep(step + 2)
-  // returns; the strategy may change it. Buckets come in order. Only enqueues: never waits for a peer.
+  // The bucket's gradient, already scaled, [bucket.count] on the host (with an encoder that the strategy has
+  // prepared, or gradients that it takes on the device: memory for it alone), stays untouched by the loop until
+  // BeginStep(step + 2) returns; the strategy may change it. Buckets come in order. Only enqueues: never waits for a
+  // peer.
   virtual absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) = 0;
   virtual absl::Status EndStep(int64_t step) = 0;
   // Waits until everything this worker sent is applied everywhere and all workers' updates of finished steps are in

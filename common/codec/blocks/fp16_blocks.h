@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-// The bits of the half nearest to `value`, ties to even; finite values beyond the range become +-65504; a NaN stays one, quiet,
-// with the upper bits of its payload. As F16C's instruction gives them, in whole numbers alone.
+// The bits of the half nearest to `value`, ties to even; finite values beyond the range become +-65504; a NaN stays
+// one, quiet, with the upper bits of its payload. As F16C's instruction gives them, in whole numbers alone.
 RM_DEVICE inline uint16_t HalfOf(float value) {
   const uint32_t bits = BitsOf(value);
   const uint32_t sign = bits >> 16 & 0x8000;

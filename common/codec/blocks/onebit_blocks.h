@@ -20,7 +20,8 @@ struct OnebitEncoding {
 inline int64_t OnebitSumBlocks(int64_t count) { return (count + kSumBlock - 1) / kSumBlock; }
 
 // The sum of a block's magnitudes by lane, and the signs. A warp takes a block: its lanes are those of the sum, so that
-// neighbouring threads read neighbouring elements. `is_negative` turns what lies side by side in time into words of bits.
+// neighbouring threads read neighbouring elements. `is_negative` turns what lies side by side in time into words of
+// bits.
 struct SumMagnitudes {
   static constexpr int kWarps = kTeamThreads / kSumLanes;
   static constexpr int kWords = kSumBlock / 32;
@@ -77,8 +78,8 @@ struct SumMagnitudes {
   }
 };
 
-// The blocks' lanes in the order of the blocks, then the lanes in halves, then the scale. One block of threads, of which a
-// warp adds what all of them have read ahead.
+// The blocks' lanes in the order of the blocks, then the lanes in halves, then the scale. One block of threads, of
+// which a warp adds what all of them have read ahead.
 struct FinishScale {
   static constexpr int64_t kTileBlocks = 128;
   struct Shared {

@@ -248,7 +248,8 @@ void EncodeTopk(Launcher& launcher, const TopkEncoding& call) {
   launcher.Run(tile_blocks, CountTiles{call});
   launcher.Run(1, SumTiles{call});
   launcher.Run(tile_blocks, WriteKept{call});
-  if (call.residual != nullptr) launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, &call.search->not_finite});
+  if (call.residual == nullptr) return;
+  launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, &call.search->not_finite});
 }
 
 }  // namespace ringmaster

@@ -2,7 +2,7 @@
 
 #include <cuda_runtime.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -69,8 +69,8 @@ absl::StatusOr<std::string> UsableDevice(int device) {
                               "cudaDeviceGetAttribute of interprocess events"));
   cudaDeviceProp properties;
   RM_RETURN_IF_ERROR(StatusOf(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"));
-  const std::string name = absl::StrCat(
-      "GPU-", absl::BytesToHexString({properties.uuid.bytes, sizeof(properties.uuid.bytes)}), " (", properties.name, ")");
+  const absl::string_view uuid(properties.uuid.bytes, sizeof(properties.uuid.bytes));
+  const std::string name = absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
   if (unified_addressing == 0 || events == 0) {
     return absl::UnavailableError(absl::StrCat("device ", device, ", ", name,
                                                ", has no interprocess memory and events (CUDA IPC); use \"mpi\", "
@@ -100,7 +100,8 @@ class CudaStream final : public IpcStream {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
     RM_RETURN_IF_ERROR(StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
     void* memory = nullptr;
-    RM_RETURN_IF_ERROR(StatusOf(cudaMalloc(&memory, kMemoryBytes), absl::StrCat("cudaMalloc of ", kMemoryBytes, " bytes")));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaMalloc(&memory, kMemoryBytes), absl::StrCat("cudaMalloc of ", kMemoryBytes, " bytes")));
     own_.memory = static_cast<float*>(memory);
     cudaIpcMemHandle_t memory_handle;
     RM_RETURN_IF_ERROR(StatusOf(cudaIpcGetMemHandle(&memory_handle, memory), "cudaIpcGetMemHandle"));

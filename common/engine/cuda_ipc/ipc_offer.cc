@@ -9,7 +9,8 @@ namespace ringmaster {
 namespace {
 
 constexpr char kInstead[] =
-    "; use collective \"nccl\", which takes a GPU for each rank, or \"ring\", \"mpi\" or \"gloo\", which sum on the host";
+    "; use collective \"nccl\", which takes a GPU for each rank, or \"ring\", \"mpi\" or \"gloo\", which sum on the "
+    "host";
 
 }  // namespace
 

@@ -40,7 +40,8 @@ absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, absl
     // Every rank begins with its own.
     const int32_t rank = (seat_.rank + i) % seat_.ranks;
     const Range chunk = chunk_of(rank);
-    if (chunk.count > 0) RM_RETURN_IF_ERROR(stream_->CopyOut(rank, slot, chunk, piece.subspan(chunk.begin, chunk.count)));
+    if (chunk.count == 0) continue;
+    RM_RETURN_IF_ERROR(stream_->CopyOut(rank, slot, chunk, piece.subspan(chunk.begin, chunk.count)));
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// out[i] = ((in[0][i] + in[1][i]) + ...) over the ranks, in their order. In place: each element is read and written by one
-// thread alone. Bounded by memory: four floats an access.
+// out[i] = ((in[0][i] + in[1][i]) + ...) over the ranks, in their order. In place: each element is read and written
+// by one thread alone. Bounded by memory: four floats an access.
 
 #include <algorithm>
 
@@ -21,7 +21,9 @@ __global__ void __launch_bounds__(kThreads) SumRanksKernel(RankFloats inputs, in
   const int64_t quads = count / 4;
   for (int64_t quad = first; quad < quads; quad += stride) {
     float4 sum = reinterpret_cast<const float4*>(inputs.of_rank[0])[quad];
-    for (int rank = 1; rank < ranks; ++rank) sum = Sum(sum, reinterpret_cast<const float4*>(inputs.of_rank[rank])[quad]);
+    for (int rank = 1; rank < ranks; ++rank) {
+      sum = Sum(sum, reinterpret_cast<const float4*>(inputs.of_rank[rank])[quad]);
+    }
     reinterpret_cast<float4*>(out)[quad] = sum;
   }
   for (int64_t i = 4 * quads + first; i < count; i += stride) {

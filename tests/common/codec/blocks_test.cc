@@ -155,8 +155,8 @@ TEST_P(Blocks, WhatIsNotFiniteIsPassedOnAndForgotten) {
   }
 }
 
-// 2^24 + 1 is halfway between two floats, and what is added to it one after the other is lost: added to each other first, it
-// would not be.
+// 2^24 + 1 is halfway between two floats, and what is added to it one after the other is lost: added to each other
+// first, it would not be.
 TEST(Onebit, BlocksAreAddedInTheirOrderByAllOfThem) {
   Floats in(4 * kSumBlock, 0.0f);
   in[0] = 0x1p24f;

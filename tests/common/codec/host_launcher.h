@@ -35,8 +35,8 @@ class HostTeam {
   Random& random_;
 };
 
-// Runs encoders on the host as a device would, block after block in an order drawn from `seed`. Shared memory begins with
-// what nobody has put there.
+// Runs encoders on the host as a device would, block after block in an order drawn from `seed`. Shared memory begins
+// with what nobody has put there.
 class HostLauncher {
  public:
   explicit HostLauncher(uint64_t seed) : random_(seed) {}

@@ -32,7 +32,8 @@ int64_t WordsOf(int64_t bytes) { return (bytes + 7) / 8; }
 
 }  // namespace
 
-// The reference encodes by the codecs themselves. Values of few magnitudes, so that topk has ties to break, and of many.
+// The reference encodes by the codecs themselves. Values of few magnitudes, so that topk has ties to break, and of
+// many.
 TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
   for (const EncodeKind kind : kKinds) {
     for (const int64_t count : {1, 7, 8, 33, 4095, 4096, 5001, 65537, 300007}) {
@@ -56,7 +57,8 @@ TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
           on_host.out = reinterpret_cast<std::byte*>(expected_words.data());
           ASSERT_EQ(reference_.Encode(on_host), absl::OkStatus());
 
-          Floats device_gradient(kernels(), gradient, RandomOffset()), device_residual(kernels(), residual, RandomOffset());
+          Floats device_gradient(kernels(), gradient, RandomOffset());
+          Floats device_residual(kernels(), residual, RandomOffset());
           Words out = Words::Poisoned(kernels(), WordsOf(EncodedBytes(call)));
           Words scratch = Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, count)));
           call.gradient = device_gradient.data();

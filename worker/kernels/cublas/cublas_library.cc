@@ -258,8 +258,9 @@ absl::Status CublasLibrary::Dropout(const DropoutCall& call) {
 
 absl::Status CublasLibrary::Encode(const EncodeCall& call) {
   RM_RETURN_IF_ERROR(CheckCall(call));
-  return Run(call, [&] { return LaunchEncode(call, stream_); },
-             [&] { return absl::StrCat("encode kind=", static_cast<int>(call.kind), " count=", call.count, " kept=", call.kept); });
+  return Run(call, [&] { return LaunchEncode(call, stream_); }, [&] {
+    return absl::StrCat("encode kind=", static_cast<int>(call.kind), " count=", call.count, " kept=", call.kept);
+  });
 }
 
 int64_t CublasLibrary::encode_scratch_bytes(EncodeKind kind, int64_t count) const {

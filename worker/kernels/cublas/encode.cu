@@ -1,4 +1,5 @@
-// The encodings of gradients (common/codec/blocks): fp16, onebit and topk, with error feedback's residual on the device.
+// The encodings of gradients (common/codec/blocks): fp16, onebit and topk, with error feedback's residual on the
+// device.
 
 #include <cstring>
 
