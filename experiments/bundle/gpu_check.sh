@@ -225,8 +225,19 @@ check_training() {
   fi
 }
 
+# judge_same_weights RUNS WHAT: passed, saying WHAT, when as many runs of 100 steps have ended with the same weights.
+judge_same_weights() {
+  local hashes
+  hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
+  if [[ $(grep -c . <<<"$hashes") == "$1" && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
+    note "$check" passed "$2" "$SECONDS"
+  else
+    note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" "$SECONDS"
+  fi
+}
+
 check_ps_is_ring() {
-  local hashes samples=(--data synthetic)
+  local samples=(--data synthetic)
   has_mnist && samples=(--data-dir "$data")
   limit=600
   run "$HERE/ringmaster" compare --arms ps,ring --workers 2 --steps 100 --evaluate-every 0 --kernels "$kernels" \
@@ -234,17 +245,11 @@ check_ps_is_ring() {
     note "$check" failed "$(last_words)" "$SECONDS"
     return
   }
-  hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
-  if [[ $(grep -c . <<<"$hashes") == 2 && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
-    note "$check" passed "two ranks on one device, 100 steps: the same weights to the last bit" "$SECONDS"
-  else
-    note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" "$SECONDS"
-  fi
+  judge_same_weights 2 "two ranks on one device, 100 steps: the same weights to the last bit"
 }
 
 # The ranks' sums pass through the device's memory: of every size, and those of a training run.
 check_cuda_ipc() {
-  local hashes
   [[ $kernels == cublas ]] || {
     note "$check" skipped "a rehearsal on the CPU has no device memory to share"
     return
@@ -259,12 +264,7 @@ check_cuda_ipc() {
     note "$check" failed "$(last_words)" "$SECONDS"
     return
   }
-  hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
-  if [[ $(grep -c . <<<"$hashes") == 3 && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
-    note "$check" passed "two ranks on one device: exact sums of every size, 100 steps with ps's and ring's bits" "$SECONDS"
-  else
-    note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" "$SECONDS"
-  fi
+  judge_same_weights 3 "two ranks on one device: exact sums of every size, 100 steps with ps's and ring's bits"
 }
 
 check_verify() {
