@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/exchange/parts.h"
@@ -130,7 +131,7 @@ absl::Status ShardService::Run() {
     RM_RETURN_IF_ERROR(ExpectPull(worker));
   }
   while (farewells_ < workers_) {
-    RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, absl::InfiniteFuture()));
+    RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, MonotonicTime::InfiniteFuture()));
     arrival_ = Clock::now();
     const Expected what = expected_[index];
     // They stay in the order in which they were posted, and the first that is there is served: nobody waits for ever.
@@ -233,14 +234,14 @@ absl::Status ShardService::PullAfterPushes(int32_t worker) {
 }
 
 absl::Status ShardService::FinishReply(Peer& peer) {
-  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, absl::Now() + wait_limit_));
+  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, MonotonicNow() + wait_limit_));
   peer.sends.clear();
   return absl::OkStatus();
 }
 
 absl::Status ShardService::FinishAnswer(Peer& peer, int32_t part) {
   const OpId op = std::exchange(peer.part_sends[part], 0);
-  return op == 0 ? absl::OkStatus() : transport_.Wait(op, absl::Now() + wait_limit_);
+  return op == 0 ? absl::OkStatus() : transport_.Wait(op, MonotonicNow() + wait_limit_);
 }
 
 absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, int64_t step,

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/collective/binomial_tree.h"
 #include "common/vecmath/vecmath.h"
@@ -352,7 +352,7 @@ absl::StatusOr<bool> CollectiveExecutor::Advance(OpId also) {
   const size_t first = also == 0 ? 1 : 0;
   ids_[0] = also;
   const absl::StatusOr<int> done =
-      transport_.WaitAny(absl::MakeConstSpan(ids_).subspan(first), absl::Now() + options_.wait_limit);
+      transport_.WaitAny(absl::MakeConstSpan(ids_).subspan(first), MonotonicNow() + options_.wait_limit);
   if (!done.ok()) return Abandon(Blame(done.status()));
   const size_t place = *done + first;
   if (place == 0) return true;
@@ -403,7 +403,7 @@ absl::Status CollectiveExecutor::Blame(const absl::Status& status) {
   }
   const OpRef oldest_ref = refs_[oldest];
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
-    const absl::Status pending = transport_.Wait(ids_[oldest], absl::InfinitePast());
+    const absl::Status pending = transport_.Wait(ids_[oldest], MonotonicTime::InfinitePast());
     if (pending.code() != absl::StatusCode::kDeadlineExceeded) Forget(oldest);
     return Annotated(absl::DeadlineExceededError(absl::StrCat(pending.message(), "; nothing moved for ",
                                                               absl::FormatDuration(options_.wait_limit), " with ",
@@ -412,7 +412,7 @@ absl::Status CollectiveExecutor::Blame(const absl::Status& status) {
   }
   // The operation that failed is waited for already; an abort ends all alike.
   for (size_t place = ids_.size() - 1; place > 0; --place) {
-    const absl::Status now = transport_.Wait(ids_[place], absl::InfinitePast());
+    const absl::Status now = transport_.Wait(ids_[place], MonotonicTime::InfinitePast());
     if (now.code() == absl::StatusCode::kDeadlineExceeded) continue;
     const OpRef ref = now == status ? oldest_ref : refs_[place];
     Forget(place);
@@ -425,7 +425,7 @@ absl::Status CollectiveExecutor::Abandon(const absl::Status& why) {
   failed_ = why;
   transport_.Abort(why);
   // Aborted, so none of these sleeps; they take the operations back.
-  for (; ids_.size() > 1; Forget(ids_.size() - 1)) transport_.Wait(ids_.back(), absl::InfinitePast()).IgnoreError();
+  for (; ids_.size() > 1; Forget(ids_.size() - 1)) transport_.Wait(ids_.back(), MonotonicTime::InfinitePast()).IgnoreError();
   for (Flight& flight : flights_) flight.ticket = 0;
   for (Peer& peer : peers_) peer = {};
   ready_.clear();

@@ -2,12 +2,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "proto/control.grpc.pb.h"
 
@@ -29,6 +32,7 @@ class ControlClientImpl : public ControlClient {
       absl::MutexLock lock(&mutex_);
       closing_ = true;
       goodbye = goodbye_;
+      changed_.SignalAll();
     }
     // A coordinator that failed or is gone would end neither the stream nor a write that waits for it.
     if (!goodbye) context_.TryCancel();
@@ -41,7 +45,7 @@ class ControlClientImpl : public ControlClient {
     if (stream_ != nullptr) stream_->Finish();
   }
 
-  absl::Status Join(const ringmaster::Join& join, absl::Time deadline) {
+  absl::Status Join(const ringmaster::Join& join, MonotonicTime deadline) {
     grpc::ChannelArguments arguments;
     // Every process has a connection of its own: two ranks in one test process must not share fate.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -53,7 +57,7 @@ class ControlClientImpl : public ControlClient {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     channel_ = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), arguments);
-    if (!channel_->WaitForConnected(absl::ToChronoTime(deadline))) {
+    if (!IsConnected(deadline)) {
       return absl::DeadlineExceededError(absl::StrCat("no coordinator answers at ", endpoint_,
                                                       "; start rank 0 first, or correct --coordinator"));
     }
@@ -66,7 +70,7 @@ class ControlClientImpl : public ControlClient {
     pulse_ = std::thread([this] { Pulse(); });
     absl::MutexLock lock(&mutex_);
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
-    if (!mutex_.AwaitWithDeadline(absl::Condition(&decided), deadline)) {
+    if (!changed_.AwaitUntil(&mutex_, deadline, decided)) {
       return absl::DeadlineExceededError(
           absl::StrCat("rank ", join.process(), " joined ", endpoint_, ", but not all ranks came in time"));
     }
@@ -98,7 +102,7 @@ class ControlClientImpl : public ControlClient {
     // The run's status comes back as an abort; it may name a better cause than this process saw.
     absl::MutexLock lock(&mutex_);
     const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !status_.ok(); };
-    mutex_.AwaitWithTimeout(absl::Condition(&failed), absl::Seconds(2));
+    changed_.AwaitUntil(&mutex_, MonotonicNow() + absl::Seconds(2), failed);
   }
 
   absl::Status Finish(const ProcessReport& report) override {
@@ -117,6 +121,17 @@ class ControlClientImpl : public ControlClient {
   }
 
  private:
+  // Waits for the connection; false when `deadline` came first. gRPC takes moments of the wall clock: it is asked again
+  // now and then, so that somebody who sets that clock does no harm.
+  bool IsConnected(MonotonicTime deadline) {
+    for (;;) {
+      const absl::Duration left = std::max(deadline - MonotonicNow(), absl::ZeroDuration());
+      const auto limit = absl::ToChronoMilliseconds(std::min(left, absl::Seconds(1)));
+      if (channel_->WaitForConnected(std::chrono::system_clock::now() + limit)) return true;
+      if (left == absl::ZeroDuration()) return false;
+    }
+  }
+
   void Send(const FromProcess& message) {
     absl::MutexLock lock(&write_mutex_);
     stream_->Write(message);  // a broken stream is the reader's to report
@@ -145,6 +160,7 @@ class ControlClientImpl : public ControlClient {
           case ToProcess::KIND_NOT_SET:
             break;
         }
+        changed_.SignalAll();
       }
       if (!failure.ok()) Abort(failure);
     }
@@ -161,6 +177,7 @@ class ControlClientImpl : public ControlClient {
       absl::MutexLock lock(&mutex_);
       if (!status_.ok()) return;
       status_ = why;
+      changed_.SignalAll();
     }
     on_abort_(why);
   }
@@ -170,7 +187,7 @@ class ControlClientImpl : public ControlClient {
     for (;;) {
       {
         absl::MutexLock lock(&mutex_);
-        if (mutex_.AwaitWithTimeout(absl::Condition(&closing), heartbeat_period_)) return;
+        if (changed_.AwaitUntil(&mutex_, MonotonicNow() + heartbeat_period_, closing)) return;
       }
       FromProcess message;
       *message.mutable_heartbeat() = heartbeat_();
@@ -190,6 +207,7 @@ class ControlClientImpl : public ControlClient {
   absl::Mutex write_mutex_;  // one write at a time
 
   absl::Mutex mutex_;
+  MonotonicCondVar changed_;  // signalled when a field below changes that a timed wait is for
   Welcome welcome_;  // constant once welcomed_
   bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
   bool goodbye_ ABSL_GUARDED_BY(mutex_) = false;
@@ -204,7 +222,7 @@ class ControlClientImpl : public ControlClient {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
-    const std::string& endpoint, const Join& join, absl::Time deadline,
+    const std::string& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
     absl::Duration heartbeat_period) {
   auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),

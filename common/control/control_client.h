@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
 
@@ -23,7 +24,7 @@ class ControlClient {
   // taken. DeadlineExceeded: nobody answers at `endpoint`. `on_abort` is called once, from the client's own thread, when
   // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`.
   static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const std::string& endpoint, const Join& join,
-                                                               absl::Time deadline,
+                                                               MonotonicTime deadline,
                                                                std::function<void(const absl::Status&)> on_abort,
                                                                std::function<Heartbeat()> heartbeat,
                                                                absl::Duration heartbeat_period);

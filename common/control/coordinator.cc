@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
 #include "proto/control.grpc.pb.h"
@@ -29,6 +30,9 @@ std::string NodesOf(const Join& join) {
 // The largest report is that of an evaluation with the predictions of a worker's share of the test set.
 constexpr int kMessageBytesMax = 64 << 20;
 
+// How often the deadlines are looked at that no message brings.
+constexpr absl::Duration kWatchPeriod = absl::Milliseconds(50);
+
 // A failure that another process's death would explain.
 bool MayBeAConsequence(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
@@ -37,13 +41,14 @@ bool MayBeAConsequence(const absl::Status& status) {
 class CoordinatorImpl : public Coordinator, public Control::Service {
  public:
   explicit CoordinatorImpl(const CoordinatorOptions& options)
-      : options_(options), started_(absl::Now()), members_(options.processes) {}
+      : options_(options), started_(MonotonicNow()), members_(options.processes) {}
 
   ~CoordinatorImpl() override {
     {
       absl::MutexLock lock(&mutex_);
       FailLocked(absl::CancelledError("the coordinator is closing"), true);
       closing_ = true;
+      changed_.SignalAll();
     }
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
     if (watcher_.joinable()) watcher_.join();
@@ -81,7 +86,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   bool WaitFor(absl::Duration limit) override {
     absl::MutexLock lock(&mutex_);
     const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return OverLocked(); };
-    return mutex_.AwaitWithTimeout(absl::Condition(&over), limit);
+    return changed_.AwaitUntil(&mutex_, MonotonicNow() + limit, over);
   }
 
   absl::StatusOr<std::vector<ProcessReport>> Result() override {
@@ -131,8 +136,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     ProcessReport report;
     Stream* stream = nullptr;
     grpc::ServerContext* context = nullptr;
-    absl::Time heard;
-    absl::Time moved;       // when its heartbeats last told of work done
+    MonotonicTime heard;
+    MonotonicTime moved;       // when its heartbeats last told of work done
     bool waiting = false;   // at a barrier
   };
 
@@ -178,8 +183,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.state.nodes = NodesOf(join);
     member.stream = stream;
     member.context = context;
-    member.heard = absl::Now();
-    member.moved = absl::Now();
+    member.heard = MonotonicNow();
+    member.moved = MonotonicNow();
     if (++joined_ == options_.processes) WelcomeLocked();
     return absl::OkStatus();
   }
@@ -224,10 +229,10 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   void OnMessage(int32_t index, const FromProcess& message) {
     absl::MutexLock lock(&mutex_);
     Member& member = members_[index];
-    member.heard = absl::Now();
+    member.heard = MonotonicNow();
     switch (message.kind_case()) {
       case FromProcess::kHeartbeat:
-        if (message.heartbeat().work() != member.state.last.work()) member.moved = absl::Now();
+        if (message.heartbeat().work() != member.state.last.work()) member.moved = MonotonicNow();
         member.state.last = message.heartbeat();
         break;
       case FromProcess::kArrive:
@@ -245,6 +250,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
           ToProcess goodbye;
           goodbye.mutable_goodbye();
           BroadcastLocked(goodbye);
+          changed_.SignalAll();
         }
         break;
       case FromProcess::kJoin:
@@ -260,7 +266,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     arrived_.erase(name);
     for (Member& member : members_) {
       member.waiting = false;
-      member.moved = absl::Now();
+      member.moved = MonotonicNow();
     }
     ToProcess release;
     release.mutable_release()->set_barrier(name);
@@ -280,12 +286,13 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     if (!final && MayBeAConsequence(why)) {
       if (suspected_.ok()) {
         suspected_ = why;
-        suspected_at_ = absl::Now();
+        suspected_at_ = MonotonicNow();
       }
       return;
     }
     failed_ = true;
     failure_ = why;
+    changed_.SignalAll();
     ToProcess message;
     *message.mutable_abort() = FailureOf(why);
     BroadcastLocked(message);
@@ -299,9 +306,9 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   void Watch() {
     absl::MutexLock lock(&mutex_);
     const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return closing_; };
-    while (!mutex_.AwaitWithTimeout(absl::Condition(&closing), absl::Milliseconds(50))) {
+    while (!changed_.AwaitUntil(&mutex_, MonotonicNow() + kWatchPeriod, closing)) {
       if (OverLocked()) continue;
-      const absl::Time now = absl::Now();
+      const MonotonicTime now = MonotonicNow();
       if (!suspected_.ok() && now - suspected_at_ > options_.settle_time) FailLocked(suspected_, true);
       if (joined_ < options_.processes) {
         if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
@@ -314,7 +321,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     }
   }
 
-  absl::Status HealthLocked(const Member& member, absl::Time now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+  absl::Status HealthLocked(const Member& member, MonotonicTime now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     if (member.state.finished) return absl::OkStatus();
     if (now - member.heard > options_.silence_limit) {
       return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
@@ -347,12 +354,13 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   }
 
   const CoordinatorOptions options_;
-  const absl::Time started_;
+  const MonotonicTime started_;
   std::string endpoint_;
   std::unique_ptr<grpc::Server> server_;
   std::thread watcher_;
 
   absl::Mutex mutex_;
+  MonotonicCondVar changed_;  // signalled when the run is over and when the coordinator closes
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
   int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -361,7 +369,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   absl::Status suspected_ ABSL_GUARDED_BY(mutex_);
-  absl::Time suspected_at_ ABSL_GUARDED_BY(mutex_);
+  MonotonicTime suspected_at_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 namespace {
@@ -56,7 +56,7 @@ int64_t ConditionsMeter::ReadThrottles() {
 }
 
 ConditionsMeter::ConditionsMeter()
-    : begin_(absl::Now()),
+    : begin_(MonotonicNow()),
       load_(ReadLoad()),
       cores_(ReadCoreTimes()),
       own_seconds_(OwnSeconds()),
@@ -65,7 +65,7 @@ ConditionsMeter::ConditionsMeter()
 Conditions ConditionsMeter::End() const {
   Conditions conditions;
   conditions.set_load_before(load_);
-  conditions.set_seconds(absl::ToDoubleSeconds(absl::Now() - begin_));
+  conditions.set_seconds(absl::ToDoubleSeconds(MonotonicNow() - begin_));
   conditions.set_throttles(ReadThrottles() - throttles_);
   const CoreTimes cores = ReadCoreTimes();
   const double total = cores.total - cores_.total;

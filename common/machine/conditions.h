@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
@@ -30,7 +30,7 @@ class ConditionsMeter {
   static double OwnSeconds();
   static int64_t ReadThrottles();
 
-  absl::Time begin_;
+  MonotonicTime begin_;
   double load_ = 0;
   CoreTimes cores_;
   double own_seconds_ = 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/shm/shm_fabric.h"
 #include "common/transport/socket.h"
@@ -25,7 +26,7 @@ class AutoFabric : public Fabric {
   std::string endpoint() const override { return endpoint_; }
   std::string name() const override { return chosen_ == nullptr ? options_.name : chosen_->name(); }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_CHECK(chosen_ == nullptr);
     FabricOptions options = options_;
     options.name = AreOnOneHost(processes) ? "shm" : "tcp";

@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/tensor/tensor.h"
 #include "common/transport/network_shape.h"
 #include "common/transport/transport.h"
@@ -52,7 +52,7 @@ class Fabric {
   // every pair with this process is connected or the deadline passes (DeadlineExceeded names the processes that are
   // missing). PermissionDenied: a peer refused this process's token. Unavailable: nobody listens at a peer's endpoint.
   // FailedPrecondition: a peer runs with another protocol version, segment size or list of processes.
-  virtual absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) = 0;
+  virtual absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) = 0;
 
   // The transport of a node that lives in this process (RM_CHECKed); owned by the fabric, valid while it lives. After
   // Connect.

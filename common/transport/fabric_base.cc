@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -71,10 +71,10 @@ class FabricBase::Node : public Transport {
     fabric_.OnChange();
   }
 
-  absl::Status Wait(OpId op, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override {
     return fabric_.WaitForAny(matcher_, absl::MakeConstSpan(&op, 1), deadline).status();
   }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return fabric_.WaitForAny(matcher_, ops, deadline);
   }
   void Abort(const absl::Status& why) override {
@@ -186,10 +186,10 @@ absl::StatusOr<bool> FabricBase::SendLocal(Node& to, const OutgoingMessage& mess
 
 void FabricBase::ReturnLoan(int32_t process, const Loan& loan) { RM_CHECK(false); }  // only who lends is given back to
 
-absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
   if (options_.wait == "spin") {
-    const absl::Time end = std::min(deadline, absl::Now() + kSpin);
-    for (int looks = 1; looks % kLooksPerTime != 0 || absl::Now() < end; ++looks) {
+    const MonotonicTime end = std::min(deadline, MonotonicNow() + kSpin);
+    for (int looks = 1; looks % kLooksPerTime != 0 || MonotonicNow() < end; ++looks) {
       const absl::StatusOr<int> done = matcher.Poll(ops);
       if (!done.ok() || *done >= 0) return done;
       _mm_pause();

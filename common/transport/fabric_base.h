@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/fabric.h"
 #include "common/transport/frame.h"
 #include "common/transport/matcher.h"
@@ -82,7 +83,7 @@ class FabricBase : public Fabric {
 
   // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters carry the bytes
   // themselves has its own.
-  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
+  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
   // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
   virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
   // A node here gives back what a node of `process`, which is another, has lent. Any thread.

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/frame.h"
@@ -52,13 +52,13 @@ class Joiner {
         terms_(TermsFingerprint(membership)),
         joined_(membership.processes.size()) {}
 
-  absl::StatusOr<std::vector<Fd>> Run(absl::Time deadline) {
-    const absl::Time begin = absl::Now();
+  absl::StatusOr<std::vector<Fd>> Run(MonotonicTime deadline) {
+    const MonotonicTime begin = MonotonicNow();
     for (int32_t process = 0; process < membership_.self; ++process) RM_RETURN_IF_ERROR(Dial(process));
     for (;;) {
       const std::vector<std::string> missing = Missing();
       if (missing.empty()) return std::move(joined_);
-      const absl::Duration left = deadline - absl::Now();
+      const absl::Duration left = deadline - MonotonicNow();
       if (left <= absl::ZeroDuration()) {
         return absl::DeadlineExceededError(absl::StrCat(
             membership_.transport, ": ", absl::StrJoin(missing, ", "), " not connected within ",
@@ -227,7 +227,7 @@ class Joiner {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership, absl::Time deadline) {
+absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership, MonotonicTime deadline) {
   return Joiner(listener, membership).Run(deadline);
 }
 

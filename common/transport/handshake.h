@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/transport/membership.h"
 #include "common/transport/socket.h"
 
@@ -15,7 +15,7 @@ namespace ringmaster {
 // anything else is closed and costs nothing but its descriptor, of which strangers get a few at a time.
 // Returns one connected, non-blocking socket a process (none at `self`), with nothing read or written beyond the
 // handshake. Blocks the caller, at most until `deadline`. Errors as Fabric::Connect.
-absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership, absl::Time deadline);
+absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership, MonotonicTime deadline);
 
 }  // namespace ringmaster
 

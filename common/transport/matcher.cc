@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/matcher_operation.h"
 
@@ -96,16 +97,16 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   return id;
 }
 
-absl::Status Matcher::Wait(OpId op, absl::Time deadline) {
+absl::Status Matcher::Wait(OpId op, MonotonicTime deadline) {
   return WaitAny(absl::MakeConstSpan(&op, 1), deadline).status();
 }
 
-absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time deadline) {
+absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) {
   Waiter waiter;
   return WaitAny(ops, deadline, &waiter);
 }
 
-absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, absl::Time deadline, Waiter* waiter) {
+absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline, Waiter* waiter) {
   absl::MutexLock lock(&mutex_);
   return WaitLocked(ops, deadline, waiter);
 }
@@ -166,18 +167,18 @@ bool Matcher::AwaitsSend(absl::Span<const OpId> ops) {
   });
 }
 
-absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, absl::Time deadline, Waiter* waiter) {
+absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, MonotonicTime deadline, Waiter* waiter) {
   absl::StatusOr<int> result = PollLocked(ids);
   if (!result.ok() || *result >= 0) return result;
   waiter->ids = ids;
   waiters_.push_back(waiter);
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   for (bool late = false; result.ok() && *result < 0 && !waiter->called;) {
     if (late) {
       result = LateStatus(Find(ids[0]), ids.size(), deadline - begin);
       break;
     }
-    late = waiter->ready.WaitWithDeadline(&mutex_, deadline);
+    late = waiter->ready.WaitUntil(&mutex_, deadline);
     result = aborted_.ok() ? TakeDone(ids) : aborted_;
     RM_CHECK(!result.ok() || *result >= 0 || Find(ids[0]) != nullptr);  // no other thread has waited for it meanwhile
   }

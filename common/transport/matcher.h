@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
@@ -66,8 +67,8 @@ class Matcher {
 
   // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again. Of several that are
   // done the one that was done first is returned.
-  absl::Status Wait(OpId op, absl::Time deadline);
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline);
+  absl::Status Wait(OpId op, MonotonicTime deadline);
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline);
 
   // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1 when none is done.
   // Late is what a WaitAny says that has waited for `waited` in vain. While `changes` stays the same, so does what Poll
@@ -82,11 +83,11 @@ class Matcher {
     Rouser* const rouser;
     // The rest is the matcher's.
     absl::Span<const OpId> ids;
-    absl::CondVar ready;
+    MonotonicCondVar ready;
     bool called = false;  // by Call: the sleep ends, whatever is done
   };
   // As WaitAny; -1 once `waiter` is called and none is done.
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline, Waiter* waiter);
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline, Waiter* waiter);
   // As Poll; when none is done the waiter is roused once one is, or after an abort, until Unwatch. `ops` and `waiter`
   // must live until then.
   absl::StatusOr<int> Watch(absl::Span<const OpId> ops, Waiter* waiter);
@@ -152,7 +153,7 @@ class Matcher {
   absl::StatusOr<Operation*> BeginLocked(const Segment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPending(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> PollLocked(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, absl::Time deadline, Waiter* waiter)
+  absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, MonotonicTime deadline, Waiter* waiter)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake(Waiter* waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -6,6 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -77,13 +78,13 @@ class Metered : public MeteredTransport {
     Count(traffic_.sent[tag.kind], loan.memory.size());
   }
 
-  absl::Status Wait(OpId op, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(transport_.Wait(op, deadline));
     CountReceive(op);
     return absl::OkStatus();
   }
 
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     RM_ASSIGN_OR_RETURN(const int index, transport_.WaitAny(ops, deadline));
     CountReceive(ops[index]);
     return index;

@@ -1,4 +1,5 @@
 #include "common/transport/poll_seat.h"
+#include "common/base/monotonic.h"
 
 #include <algorithm>
 
@@ -21,7 +22,7 @@ void PollSeat::CallSleeper() {
   if (!taken() && !sleepers_.empty()) sleepers_.front()->matcher->Call(&sleepers_.front()->waiter);
 }
 
-absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
   Sleeper sleeper;
   sleeper.matcher = &matcher;
   {

@@ -8,8 +8,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/matcher.h"
 #include "common/transport/transport.h"
 
@@ -31,7 +31,7 @@ class PollSeat {
   void Leave();
 
   // Waits as Matcher::WaitAny while others hold the seat; -1 when it may be free: try to take it.
-  absl::StatusOr<int> Sleep(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
+  absl::StatusOr<int> Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
 
   // For who watches whether anybody polls at all: how often the seat was taken, and whether it is.
   uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }

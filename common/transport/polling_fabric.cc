@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 namespace {
@@ -36,12 +36,13 @@ void PollingFabric::StopPolling() {
   {
     absl::MutexLock lock(&helper_mutex_);
     stopping_.store(true);
+    helper_stops_.Signal();
   }
   Rouse();
   helper_.join();
 }
 
-absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
   const uint64_t seen = matcher.changes();
   absl::StatusOr<int> done = matcher.Poll(ops);
   while (done.ok() && *done < 0) {
@@ -56,7 +57,7 @@ absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const
 }
 
 absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops,
-                                                        absl::Time deadline) {
+                                                        MonotonicTime deadline) {
   wanting_.fetch_add(1, std::memory_order_seq_cst);
   if (helper_naps_.load(std::memory_order_seq_cst)) Rouse();
   const absl::StatusOr<int> done = seat_.Sleep(matcher, ops, deadline);
@@ -65,10 +66,10 @@ absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::
 }
 
 // The seat's holder: moves bytes until one of `ops` is done. `seen`: the matcher's changes that were looked at.
-absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline,
+absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
                                          uint64_t seen) {
-  const absl::Time begin = absl::Now();
-  absl::Time spin_end = spins_ ? begin + kSpin : begin;
+  const MonotonicTime begin = MonotonicNow();
+  MonotonicTime spin_end = spins_ ? begin + kSpin : begin;
   bool was_idle = true;
   for (int looks = 0;;) {
     const uint64_t changes = matcher.changes();
@@ -82,7 +83,7 @@ absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId
       continue;
     }
     if (spins_ && ++looks % kLooksPerTime != 0) continue;
-    const absl::Time now = absl::Now();
+    const MonotonicTime now = MonotonicNow();
     if (now >= deadline) return matcher.Late(ops, now - begin);
     if (!was_idle && spins_) spin_end = now + kSpin;
     was_idle = true;
@@ -123,8 +124,7 @@ void PollingFabric::RunHelper() {
 // Returns after kPatience; false when polling stops.
 bool PollingFabric::PauseHelper() {
   absl::MutexLock lock(&helper_mutex_);
-  const auto stops = [this] { return stopping_.load(); };
-  return !helper_mutex_.AwaitWithTimeout(absl::Condition(&stops), kPatience);
+  return !helper_stops_.AwaitUntil(&helper_mutex_, MonotonicNow() + kPatience, [this] { return stopping_.load(); });
 }
 
 }  // namespace ringmaster

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/matcher.h"
 #include "common/transport/poll_seat.h"
@@ -43,12 +44,12 @@ class PollingFabric : public FabricBase, private Rouser {
   // Ends the nap that is on, or the next one. Any thread; calls nothing of this class.
   void Rouse() override = 0;
 
-  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) override;
+  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) override;
 
  private:
-  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline, uint64_t seen);
+  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline, uint64_t seen);
   absl::StatusOr<int> NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit);
-  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline);
+  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
   void RunHelper();
   bool PauseHelper();
 
@@ -60,6 +61,7 @@ class PollingFabric : public FabricBase, private Rouser {
   std::atomic<bool> helper_naps_{false};
   std::atomic<bool> stopping_{false};
   absl::Mutex helper_mutex_;  // held to turn stopping_ on
+  MonotonicCondVar helper_stops_;
   std::thread helper_;
 };
 

@@ -5,6 +5,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -78,13 +79,13 @@ class Traced : public Transport {
     transport_.Return(from, tag, loan);
   }
 
-  absl::Status Wait(OpId op, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(transport_.Wait(op, deadline));
     Arrived(op);
     return absl::OkStatus();
   }
 
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     RM_ASSIGN_OR_RETURN(const int index, transport_.WaitAny(ops, deadline));
     Arrived(ops[index]);
     return index;

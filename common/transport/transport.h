@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 
@@ -124,11 +124,11 @@ class Transport {
 
   // Sleeps until the operation is done. DeadlineExceeded names peer and tag and leaves the operation as it was, so it
   // may be waited for again; after an abort, the abort's status.
-  virtual absl::Status Wait(OpId op, absl::Time deadline) = 0;
+  virtual absl::Status Wait(OpId op, MonotonicTime deadline) = 0;
 
   // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed. Another thread ends the
   // sleep by a message from the node to itself (common/transport/wake.h).
-  virtual absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) = 0;
+  virtual absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) = 0;
 
   // Wakes every waiter with `why` and fails all later calls with it. The first abort wins. May be called from any thread.
   virtual void Abort(const absl::Status& why) = 0;

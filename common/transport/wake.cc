@@ -1,6 +1,6 @@
 #include "common/transport/wake.h"
 
-#include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -30,7 +30,7 @@ void Wake::Signal() {
   if (signalled_.exchange(true)) return;
   const absl::StatusOr<OpId> op = transport_.StartSend(transport_.self(), TagOf(next_to_send_++), {});
   // A message to oneself is brought by the sender: it is done.
-  if (op.ok()) transport_.Wait(*op, absl::InfiniteFuture()).IgnoreError();
+  if (op.ok()) transport_.Wait(*op, MonotonicTime::InfiniteFuture()).IgnoreError();
 }
 
 }  // namespace ringmaster

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/coordinator.h"
 #include "experiments/launch/children.h"
@@ -100,7 +100,7 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   }
   const absl::Status result = coordinator->Result().status();
   // Before rank 0, which may wait for one of them that hangs.
-  children.WaitOrKill(absl::Now() + (result.ok() ? kGoodEndLimit : kEndLimit));
+  children.WaitOrKill(MonotonicNow() + (result.ok() ? kGoodEndLimit : kEndLimit));
   rank0_thread.join();
   return result;
 }
@@ -153,7 +153,7 @@ absl::Status BenchGroup::Attend() {
     name->set_index(node.index);
   }
   RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                   seat_.coordinator, join, absl::Now() + kJoinLimit + kJoinGrace,
+                                   seat_.coordinator, join, MonotonicNow() + kJoinLimit + kJoinGrace,
                                    [this](const absl::Status& why) { OnAbort(why); }, [] { return Heartbeat(); }, kHeartbeatPeriod));
   return absl::OkStatus();
 }
@@ -172,7 +172,7 @@ void BenchGroup::SetAbort(std::function<void(const absl::Status&)> abort) {
 }
 
 absl::Status BenchGroup::Connect() {
-  const absl::Time deadline = absl::Now() + kJoinLimit;
+  const MonotonicTime deadline = MonotonicNow() + kJoinLimit;
   for (size_t i = 0; i < fabrics_.size(); ++i) {
     std::vector<ProcessAddress> addresses;
     for (int32_t rank = 0; rank < seat_.ranks; ++rank) {

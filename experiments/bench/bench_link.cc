@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
 #include "common/tensor/tensor.h"
@@ -121,7 +121,7 @@ class Rank {
     return group_->transport(0).Post({Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
                                      absl::MakeSpan(in_.data(), size_), ReceiveMode::kStore);
   }
-  absl::Status Wait(OpId op) { return group_->transport(0).Wait(op, absl::Now() + kWaitLimit); }
+  absl::Status Wait(OpId op) { return group_->transport(0).Wait(op, MonotonicNow() + kWaitLimit); }
   const LinkBench& bench_;
   const BenchSeat& seat_;
   int64_t size_ = 0;

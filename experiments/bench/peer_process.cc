@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 namespace {
@@ -84,9 +85,9 @@ absl::StatusOr<std::unique_ptr<PeerProcess>> PeerProcess::Start(const std::vecto
 PeerProcess::~PeerProcess() {
   if (channel_ >= 0) close(channel_);
   if (pid_ <= 0) return;
-  const absl::Time deadline = absl::Now() + kEndLimit;
+  const MonotonicTime deadline = MonotonicNow() + kEndLimit;
   while (waitpid(pid_, nullptr, WNOHANG) == 0) {
-    if (absl::Now() < deadline) {
+    if (MonotonicNow() < deadline) {
       absl::SleepFor(absl::Milliseconds(5));
       continue;
     }
@@ -107,7 +108,7 @@ absl::Status PeerProcess::WriteLine(const std::string& line) {
 }
 
 absl::StatusOr<std::string> PeerProcess::ReadLine(absl::Duration limit, const std::atomic<bool>* interrupted) {
-  const absl::Time deadline = absl::Now() + limit;
+  const MonotonicTime deadline = MonotonicNow() + limit;
   while (true) {
     const size_t end = unread_.find('\n');
     if (end != std::string::npos) {
@@ -116,7 +117,7 @@ absl::StatusOr<std::string> PeerProcess::ReadLine(absl::Duration limit, const st
       return line;
     }
     if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
-    if (absl::Now() > deadline) {
+    if (MonotonicNow() > deadline) {
       return absl::DeadlineExceededError(absl::StrCat(name_, ": no answer within ", absl::FormatDuration(limit)));
     }
     pollfd waited = {channel_, POLLIN, 0};

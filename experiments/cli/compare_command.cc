@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/log/log.h"
 #include "experiments/cli/arm_specs.h"
 #include "experiments/cli/commands.h"
@@ -77,7 +77,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
     const RunSpec& spec = (*specs)[i];
     ProgressLine line(specs->size() == 1 ? spec.name() : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
-    const absl::Time begin = absl::Now();
+    const MonotonicTime begin = MonotonicNow();
     RunArmOptions options;
     options.device = flags.device;
     options.interrupted = &InterruptFlag();
@@ -89,7 +89,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
       code = fail(summary.status(), kExitFailedRun);
       break;
     }
-    line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(absl::Now() - begin)));
+    line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(MonotonicNow() - begin)));
     if (summary->status() != "ok") code = kExitFailedRun;
   }
   if (!outcome->empty()) outcome->Print(flags.json);

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
 #include "experiments/cli/arm_specs.h"
@@ -72,8 +72,8 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
 
 absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs, const PredictFlags& flags) {
   StatusLine line;
-  const absl::Time begin = absl::Now();
-  const auto seconds = [begin] { return absl::ToDoubleSeconds(absl::Now() - begin); };
+  const MonotonicTime begin = MonotonicNow();
+  const auto seconds = [begin] { return absl::ToDoubleSeconds(MonotonicNow() - begin); };
   CalibrationOptions options;
   options.device = flags.device;
   options.interrupted = &InterruptFlag();

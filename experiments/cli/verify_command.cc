@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/config/resolve.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
@@ -87,7 +87,7 @@ int RunVerify(const VerifyFlags& flags) {
     Log(LogLevel::kError, environment.status().message());
     return kExitUserError;
   }
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   int runs = 0;
   VerifyOptions options;
   options.data_dir = flags.data_dir.empty() ? ResolveData({}, environment->default_data_dir).dir() : flags.data_dir;
@@ -96,16 +96,16 @@ int RunVerify(const VerifyFlags& flags) {
   options.interrupted = [] { return InterruptFlag().load(); };
   options.run = [&runs](const RunSpec& spec) {
     ProgressLine line(absl::StrCat("run ", ++runs, ": ", spec.name()));
-    const absl::Time begin = absl::Now();
+    const MonotonicTime begin = MonotonicNow();
     RunArmOptions arm;
     arm.interrupted = &InterruptFlag();
     arm.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
     RunRecord record = RunArm(spec, arm);
-    line.Finish(record.status() == "ok" ? FormatSeconds(absl::ToDoubleSeconds(absl::Now() - begin)) : record.status());
+    line.Finish(record.status() == "ok" ? FormatSeconds(absl::ToDoubleSeconds(MonotonicNow() - begin)) : record.status());
     return record;
   };
   const VerifyOutcome outcome = Verify(options);
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+  const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
   if (!outcome.real_data) Log(LogLevel::kWarning, outcome.data);
   flags.json ? PrintJson(outcome, seconds) : PrintTable(outcome, seconds);
   if (InterruptFlag()) return kExitInterrupted;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 namespace {
@@ -49,7 +50,7 @@ std::string Describe(int wait_status) {
 
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
-Children::~Children() { WaitOrKill(absl::InfinitePast()); }
+Children::~Children() { WaitOrKill(MonotonicTime::InfinitePast()); }
 
 absl::Status Children::Start(const ChildProgram& program) {
   const std::string& input = program.input;
@@ -97,8 +98,8 @@ std::vector<std::pair<int, std::string>> Children::Reap() {
   return ended;
 }
 
-void Children::WaitOrKill(absl::Time deadline) {
-  while (!empty() && absl::Now() < deadline) {
+void Children::WaitOrKill(MonotonicTime deadline) {
+  while (!empty() && MonotonicNow() < deadline) {
     Reap();
     if (!empty()) absl::SleepFor(absl::Milliseconds(5));
   }

@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "common/base/monotonic.h"
 
 namespace ringmaster {
 
@@ -43,7 +43,7 @@ class Children {
   std::vector<std::pair<int, std::string>> Reap();
 
   // Waits for all to end until `deadline`, then kills the rest. Afterwards none is left.
-  void WaitOrKill(absl::Time deadline);
+  void WaitOrKill(MonotonicTime deadline);
 
   bool empty() const;
 

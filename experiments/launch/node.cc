@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/fingerprint.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
@@ -143,7 +144,7 @@ class Node {
       name->set_server(id.role == Role::kServer);
       name->set_index(id.index);
     }
-    const absl::Time deadline = absl::Now() + absl::Seconds(spec_.limits().join_seconds());
+    const MonotonicTime deadline = MonotonicNow() + absl::Seconds(spec_.limits().join_seconds());
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
                                      options_.coordinator, join, deadline + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },

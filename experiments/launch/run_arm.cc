@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
@@ -187,7 +188,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
 
 RunRecord NewRecord(const RunSpec& spec) {
   RunRecord record;
-  const absl::Time now = absl::Now();
+  const absl::Time now = absl::Now();  // a date, not a duration
   record.set_run_id(absl::StrCat(absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()), "-",
                                  NewToken().substr(0, 8)));
   record.set_started_at(absl::FormatTime(absl::RFC3339_sec, now, absl::UTCTimeZone()));
@@ -232,7 +233,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     return record;
   }
   const std::string token = NewToken();
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
   auto coordinator = Coordinator::Start(
       CoordinatorOptionsOf(spec, absl::StrCat(spec.transport().listen_address(), ":0"), token));
@@ -253,10 +254,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     NoteEarlyEnds(spec, &children, coordinator->get());
     if (!options.progress) continue;
     ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
-    progress.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+    progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
     options.progress(progress);
   }
-  children.WaitOrKill(absl::Now() + (NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit));
+  children.WaitOrKill(MonotonicNow() + (NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit));
   *record.mutable_conditions() = conditions.End();
   FillRecord((*coordinator)->Result(), &record);
   return record;

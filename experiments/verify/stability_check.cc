@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/exchange/parts.h"
 #include "common/params/param_layout.h"
@@ -59,7 +59,7 @@ class ScriptedWorker {
   absl::Status Farewell() { return Request({0, false, true}); }
 
  private:
-  absl::Time Deadline() const { return absl::Now() + absl::Seconds(30); }
+  MonotonicTime Deadline() const { return MonotonicNow() + absl::Seconds(30); }
 
   absl::Status Send(const Tag& tag, absl::Span<const std::byte> payload) {
     RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend(kServer, tag, payload));
@@ -134,7 +134,7 @@ absl::StatusOr<double> FinalMagnitude(const StabilityCase& c) {
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Fabric> fabric, CreateFabric(options));
   ProcessAddress process{"", {kServer}};
   for (int32_t rank = 0; rank < count; ++rank) process.nodes.push_back({Role::kWorker, rank});
-  RM_RETURN_IF_ERROR(fabric->Connect({process}, 0, absl::Now() + absl::Seconds(30)));
+  RM_RETURN_IF_ERROR(fabric->Connect({process}, 0, MonotonicNow() + absl::Seconds(30)));
   RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec, layout, start, 0, fabric->transport(kServer)));
 
   absl::Status served;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/control_client.h"
 #include "common/control/coordinator.h"
@@ -26,7 +26,7 @@ absl::Status Attend(const std::string& endpoint, int32_t process, uint64_t weigh
   NodeName* name = join.add_nodes();
   name->set_index(process);
   RM_ASSIGN_OR_RETURN(auto client, ControlClient::Attend(
-                                       endpoint, join, absl::Now() + kLimit, [](const absl::Status&) {},
+                                       endpoint, join, MonotonicNow() + kLimit, [](const absl::Status&) {},
                                        [] { return Heartbeat(); }, absl::Milliseconds(100)));
   return client->Finish(ProcessReport());
 }

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "experiments/verify/plan.h"
 #include "experiments/verify/record_checks.h"
@@ -71,7 +71,7 @@ class Verification {
     if (options_.interrupted()) return;
     const Figure figure = judge();
     if (options_.interrupted()) return;  // runs it cut short would fail the check
-    const absl::Time now = absl::Now();
+    const MonotonicTime now = MonotonicNow();
     outcome_.checks.push_back({topic, what, figure.ok(),
                                figure.ok() ? *figure : std::string(figure.status().message()),
                                absl::ToDoubleSeconds(now - mark_)});
@@ -157,7 +157,7 @@ class Verification {
   const VerifyOptions& options_;
   VerifyOutcome outcome_;
   Records all_;
-  absl::Time mark_ = absl::Now();
+  MonotonicTime mark_ = MonotonicNow();
 };
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/engine/engines.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -112,10 +112,10 @@ TEST(Bench, MpiBesideTwoTransportsIsRefused) {
 TEST(Bench, ARankUnderMpirunThatDiesEndsTheBenchmarkAndLeavesNobodyBehind) {
   if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
   Program bench({"bench", "allreduce", "--engine", "mpi", "--sizes", "1MiB", "--iterations", "1000000"});
-  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  const MonotonicTime deadline = MonotonicNow() + absl::Minutes(1);
   std::vector<pid_t> mpirun;
   std::vector<pid_t> ranks;
-  while (ranks.size() < 2 && absl::Now() < deadline) {
+  while (ranks.size() < 2 && MonotonicNow() < deadline) {
     mpirun = ChildrenOf(bench.pid());
     if (!mpirun.empty()) ranks = ChildrenOf(mpirun[0]);
   }
@@ -125,7 +125,7 @@ TEST(Bench, ARankUnderMpirunThatDiesEndsTheBenchmarkAndLeavesNobodyBehind) {
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.err, testing::AnyOf(HasSubstr("worker/"), HasSubstr("mpirun")));
   for (const pid_t rank : ranks) {
-    while (kill(rank, 0) == 0 && absl::Now() < deadline) {
+    while (kill(rank, 0) == 0 && MonotonicNow() < deadline) {
     }
     EXPECT_NE(kill(rank, 0), 0) << "process " << rank << " is still there";
   }
@@ -140,9 +140,9 @@ TEST(Bench, AMistakeInTheFlagsStartsNothing) {
 
 TEST(Bench, ARankThatDiesEndsTheBenchmarkAndIsNamed) {
   Program bench({"bench", "allreduce", "--sizes", "1MiB", "--iterations", "1000000"});
-  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  const MonotonicTime deadline = MonotonicNow() + absl::Minutes(1);
   std::vector<pid_t> ranks;
-  while (ranks.empty() && absl::Now() < deadline) ranks = ChildrenOf(bench.pid());
+  while (ranks.empty() && MonotonicNow() < deadline) ranks = ChildrenOf(bench.pid());
   ASSERT_EQ(ranks.size(), 1u);
   kill(ranks[0], SIGKILL);
   const Finished finished = bench.Wait(absl::Minutes(1));

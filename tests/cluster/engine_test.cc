@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/engine/engines.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -105,10 +105,10 @@ std::vector<pid_t> WorkersOf(const Program& program, const std::string& arm) {
   return arm == "all-reduce-mpi" && !children.empty() ? ChildrenOf(children[0]) : children;
 }
 
-bool AllGoneBefore(const std::vector<pid_t>& processes, absl::Time deadline) {
+bool AllGoneBefore(const std::vector<pid_t>& processes, MonotonicTime deadline) {
   for (const pid_t process : processes) {
     while (kill(process, 0) == 0) {
-      if (absl::Now() > deadline) return false;
+      if (MonotonicNow() > deadline) return false;
     }
   }
   return true;
@@ -128,7 +128,7 @@ TEST_P(EngineFailures, AKilledWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind) 
   const Finished finished = program.Wait(absl::Seconds(15));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, HasSubstr("ended before its work was done"));
-  EXPECT_TRUE(AllGoneBefore(workers, absl::Now() + absl::Seconds(5)));
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
 }
 
 TEST_P(EngineFailures, AHangingWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind) {
@@ -142,7 +142,7 @@ TEST_P(EngineFailures, AHangingWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind)
   const Finished finished = program.Wait(absl::Seconds(15));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, HasSubstr("no heartbeat"));
-  EXPECT_TRUE(AllGoneBefore(workers, absl::Now() + absl::Seconds(5)));
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
 }
 
 TEST_P(EngineFailures, AnInterruptEndsTheRunAndLeavesNobodyBehind) {
@@ -153,7 +153,7 @@ TEST_P(EngineFailures, AnInterruptEndsTheRunAndLeavesNobodyBehind) {
   const std::vector<pid_t> workers = WorkersOf(program, arm);
   program.Signal(SIGINT);
   EXPECT_EQ(program.Wait(absl::Seconds(15)).exit_code, 130);
-  EXPECT_TRUE(AllGoneBefore(workers, absl::Now() + absl::Seconds(5)));
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
 }
 
 TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
@@ -164,7 +164,7 @@ TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
   ASSERT_EQ(processes.size(), 2u);
   processes.push_back(ChildrenOf(program.pid())[0]);  // mpirun
   program.Signal(SIGKILL);
-  EXPECT_TRUE(AllGoneBefore(processes, absl::Now() + absl::Seconds(10)));
+  EXPECT_TRUE(AllGoneBefore(processes, MonotonicNow() + absl::Seconds(10)));
 }
 
 TEST(Engine, WithoutMpirunItSaysWhatToInstall) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
@@ -72,11 +72,11 @@ TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
   Program program(EndlessRun(GetParam().arm, out, GetParam().transport, GetParam().bucket_bytes));
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   kill(RankOf(program, GetParam().rank), SIGKILL);
   const Finished finished = program.Wait(absl::Seconds(10));
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(4));
+  EXPECT_LT(MonotonicNow() - begin, absl::Seconds(4));
   EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("ended before its work was done"),
                                   HasSubstr("step="), HasSubstr("phase=")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
@@ -102,10 +102,10 @@ TEST(Interrupt, StopsEveryProcessWithinTwoSecondsAndKeepsWhatWasMeasured) {
   ASSERT_TRUE(program.WaitForError("2/2 ring", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
   EXPECT_EQ(children.size(), 2u);
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   program.Signal(SIGINT);
   const Finished finished = program.Wait(absl::Seconds(10));
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
+  EXPECT_LT(MonotonicNow() - begin, absl::Seconds(2));
   EXPECT_EQ(finished.exit_code, 130);
   EXPECT_THAT(finished.out, AllOf(HasSubstr("single"), HasSubstr("interrupted")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
@@ -120,14 +120,14 @@ TEST(Death, OfTheLauncherTakesItsProcessesAlong) {
   program.Signal(SIGKILL);
   EXPECT_EQ(program.Wait(absl::Seconds(10)).exit_code, 128 + SIGKILL);
   // Orphans are adopted and reaped by another process: gone is gone, a zombie of somebody else's does not count.
-  const absl::Time deadline = absl::Now() + absl::Seconds(5);
+  const MonotonicTime deadline = MonotonicNow() + absl::Seconds(5);
   for (pid_t child : children) {
     const auto lives = [child] {
       std::ifstream stat(absl::StrCat("/proc/", child, "/stat"));
       std::string pid, name, state;
       return static_cast<bool>(stat >> pid >> name >> state) && state != "Z";
     };
-    while (lives() && absl::Now() < deadline) {
+    while (lives() && MonotonicNow() < deadline) {
     }
     EXPECT_FALSE(lives()) << child << " is left";
   }

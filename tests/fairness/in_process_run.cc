@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/trace/node_traces.h"
@@ -105,7 +105,7 @@ class Cluster {
     FabricOptions options;
     options.name = "inproc";
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
-    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, absl::Now() + absl::Seconds(10)));
+    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, MonotonicNow() + absl::Seconds(10)));
     for (size_t rank = 0; rank < workers_.size(); ++rank) {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }

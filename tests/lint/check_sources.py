@@ -43,6 +43,13 @@ LAYERS = {
 ENVIRONMENT = re.compile(r"\b(secure_)?getenv\s*\(")
 READ_ENVIRONMENT = ("experiments/launch/launcher_environment.cc", "worker/kernels/cublas/loader.cc")
 
+# Durations and deadlines are monotonic (common/base/monotonic.h): what follows the wall clock is for dates alone, and for
+# gRPC, which takes no other moments.
+WALL_CLOCK = re.compile(r"\b(absl::Now\(|absl::Time\b|system_clock|AwaitWith(Timeout|Deadline)|WaitWith(Timeout|Deadline)|"
+                        r"WithTimeout\(|CLOCK_REALTIME|gettimeofday|time\((NULL|nullptr)\))")
+READ_WALL_CLOCK = ("experiments/launch/run_arm.cc", "common/control/control_client.cc", "common/control/coordinator.cc",
+                   "common/transport/grpc/grpc_fabric.cc", "common/base/monotonic.h", "common/base/monotonic.cc")
+
 # What a reader must not find anywhere. (Written in two parts, so that this file does not find itself.)
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|\bfor" r" now\b", re.IGNORECASE)
 SLEEP = re.compile(r"\b(sleep_" r"for|sleep_" r"until|Sleep" r"For|u" r"sleep|nano" r"sleep|sleep\s*\()")
@@ -96,6 +103,8 @@ def check_line(path, line):
         if ENVIRONMENT.search(line) and not is_below(path, "tests") and path not in READ_ENVIRONMENT:
             yield "reads the environment; take a field of the spec or a flag (only %s may)" % " and ".join(
                 READ_ENVIRONMENT)
+        if WALL_CLOCK.search(line) and not is_below(path, "tests") and path not in READ_WALL_CLOCK:
+            yield "follows the wall clock, which somebody may set; use common/base/monotonic.h"
         include = INCLUDE.match(line)
         if include:
             yield from check_include(path, include.group(1))

@@ -55,6 +55,11 @@ class CheckSources(unittest.TestCase):
         self.expect_one({"worker/strategy/ps/a.cc": '#include "worker/kernels/registry.h"\n'},
                         "worker/strategy/ps/a.cc:1: includes")
 
+    def test_a_deadline_by_the_wall_clock(self):
+        self.expect_one({"common/a.cc": "const auto begin = absl::Now();\n"}, "common/a.cc:1: follows the wall clock")
+        self.expect_one({"server/a.cc": "mutex.AwaitWithTimeout(done, limit);\n"}, "server/a.cc:1: follows the wall clock")
+        self.assertEqual(self.check({"common/a.cc": "const auto begin = MonotonicNow();\n"})[0], 0)
+
     def test_a_setting_from_the_environment(self):
         self.expect_one({"common/a.cc": 'std::getenv("A");\n'}, "common/a.cc:1: reads the environment")
         self.assertEqual(self.check({"tests/a.cc": 'std::getenv("A");\n'})[0], 0)

@@ -1,3 +1,4 @@
+#include "common/base/monotonic.h"
 #include "server/shard_service.h"
 
 #include <algorithm>
@@ -41,7 +42,7 @@ class ServedShard {
     options.name = "inproc";
     fabric_ = *CreateFabric(options);
     const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
-    EXPECT_TRUE(fabric_->Connect({{"", nodes}}, 0, absl::Now() + kLimit).ok());
+    EXPECT_TRUE(fabric_->Connect({{"", nodes}}, 0, MonotonicNow() + kLimit).ok());
     service_ = *ShardService::Create(spec_, layout_, std::vector<float>(kCount, 0.0f), 0,
                                      fabric_->transport({Role::kServer, 0}));
     thread_ = std::thread([this] { result_ = service_->Run(); });
@@ -82,7 +83,7 @@ class ServedShard {
     return Send(worker, MessageKind::kPush, bucket, step, 0, std::move(payload));
   }
   // Whether the server needs the payload no more, by `deadline`.
-  absl::Status HasLeft(const Sent& sent, absl::Time deadline) {
+  absl::Status HasLeft(const Sent& sent, MonotonicTime deadline) {
     return fabric_->transport({Role::kWorker, sent.worker}).Wait(sent.op, deadline);
   }
   void Abort(const absl::Status& why) { fabric_->Abort(why); }
@@ -105,7 +106,7 @@ class ServedShard {
   }
   std::vector<float> Weights(int32_t worker) {
     for (const OpId op : ops_[worker]) {
-      const absl::Status status = fabric_->transport({Role::kWorker, worker}).Wait(op, absl::Now() + kLimit);
+      const absl::Status status = fabric_->transport({Role::kWorker, worker}).Wait(op, MonotonicNow() + kLimit);
       EXPECT_TRUE(status.ok()) << status;
     }
     ops_[worker].clear();
@@ -246,7 +247,7 @@ TEST(ShardService, UnderBspAGradientIsReadWhereItLiesAndGivenBackWithItsUpdateAn
   ServedShard::Sent& first = shard.Push(0, 1, 1, FloatBytes(100, -1.0f));
   // The server takes pushes in the order in which they come, so it has this one when it has updated the other part.
   step_of(2, 1);
-  EXPECT_EQ(shard.HasLeft(first, absl::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(shard.HasLeft(first, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
   // As no worker may: it shows where the sum is read from.
   const std::vector<std::byte> other = FloatBytes(100, -5.0f);
   std::copy(other.begin(), other.end(), first.payload.begin());
@@ -254,8 +255,8 @@ TEST(ShardService, UnderBspAGradientIsReadWhereItLiesAndGivenBackWithItsUpdateAn
   ServedShard::Sent& second = shard.Push(1, 1, 1, FloatBytes(100, -2.0f));
   EXPECT_EQ(shard.Weights(0)[100], 7.0f);
   EXPECT_EQ(shard.Weights(1)[199], 7.0f);
-  EXPECT_EQ(shard.HasLeft(first, absl::Now() + kLimit), absl::OkStatus());
-  EXPECT_EQ(shard.HasLeft(second, absl::Now() + kLimit), absl::OkStatus());
+  EXPECT_EQ(shard.HasLeft(first, MonotonicNow() + kLimit), absl::OkStatus());
+  EXPECT_EQ(shard.HasLeft(second, MonotonicNow() + kLimit), absl::OkStatus());
 }
 
 TEST(ShardService, WithoutASumAGradientIsGivenBackAtOnce) {
@@ -264,7 +265,7 @@ TEST(ShardService, WithoutASumAGradientIsGivenBackAtOnce) {
     ServedShard shard(SpecOf(consistency, "none"));
     for (int64_t step = 0; step < 3; ++step) {
       ServedShard::Sent& sent = shard.Push(0, 1, step, FloatBytes(100, -1.0f));
-      EXPECT_EQ(shard.HasLeft(sent, absl::Now() + kLimit), absl::OkStatus());
+      EXPECT_EQ(shard.HasLeft(sent, MonotonicNow() + kLimit), absl::OkStatus());
     }
   }
 }

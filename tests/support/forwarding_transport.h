@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_TESTS_SUPPORT_FORWARDING_TRANSPORT_H_
 #define RINGMASTER_TESTS_SUPPORT_FORWARDING_TRANSPORT_H_
 
+#include "common/base/monotonic.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
@@ -22,8 +23,8 @@ class ForwardingTransport : public Transport {
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
     return real_.PostUpTo(from, tag, out, received);
   }
-  absl::Status Wait(OpId op, absl::Time deadline) override { return real_.Wait(op, deadline); }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override { return real_.Wait(op, deadline); }
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return real_.WaitAny(ops, deadline);
   }
   void Abort(const absl::Status& why) override { real_.Abort(why); }

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -32,12 +32,12 @@ std::string ReadFile(const std::string& path) {
 // Looks again and again until `done`, and says whether it came before the limit. Another process offers no event to wait for.
 template <typename Done>
 bool Poll(absl::Duration limit, Done done) {
-  const absl::Time deadline = absl::Now() + limit;
+  const MonotonicTime deadline = MonotonicNow() + limit;
   absl::Mutex never;
   absl::MutexLock lock(&never);
   const auto no = [] { return false; };
   while (!done()) {
-    if (absl::Now() > deadline) return false;
+    if (MonotonicNow() > deadline) return false;
     never.AwaitWithTimeout(absl::Condition(&no), absl::Milliseconds(10));
   }
   return true;

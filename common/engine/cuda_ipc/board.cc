@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/shm/bell.h"
 
@@ -45,12 +46,12 @@ bool Board::AllReached(BoardRow row, int64_t value) const {
   return true;
 }
 
-absl::Status Board::WaitForAll(BoardRow row, int64_t value, absl::Time deadline) const {
+absl::Status Board::WaitForAll(BoardRow row, int64_t value, MonotonicTime deadline) const {
   while (true) {
     Sleeper sleeper(&header()->bell);
     RM_RETURN_IF_ERROR(status());
     if (AllReached(row, value)) return absl::OkStatus();
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - MonotonicNow();
     if (left <= absl::ZeroDuration()) break;
     sleeper.Sleep(left);
   }

@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/transport/shm/layout.h"
 #include "common/transport/shm/segment.h"
 
@@ -30,7 +30,7 @@ class Board {
 
   // Returns when the counter of every rank is at least `value`. DeadlineExceeded names the ranks whose is not, with how
   // far they are; Cancelled once any rank has given up.
-  absl::Status WaitForAll(BoardRow row, int64_t value, absl::Time deadline) const;
+  absl::Status WaitForAll(BoardRow row, int64_t value, MonotonicTime deadline) const;
 
   // Makes every wait on the board fail, of every rank, those in progress and those to come. Any thread; never waits.
   void GiveUp(int32_t rank);

@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/engine/cuda_ipc/board.h"
 #include "common/engine/cuda_ipc/ipc_offer.h"
@@ -267,7 +268,7 @@ class CudaIpcEngine final : public Engine {
     RM_RETURN_IF_ERROR(stream_.Select());
     RM_RETURN_IF_ERROR(stream_.ClosePeers());
     board_->Show(rank_, BoardRow::kLeft, 1);
-    RM_RETURN_IF_ERROR(board_->WaitForAll(BoardRow::kLeft, 1, absl::Now() + wait_limit_));
+    RM_RETURN_IF_ERROR(board_->WaitForAll(BoardRow::kLeft, 1, MonotonicNow() + wait_limit_));
     stream_.Release();
     return absl::OkStatus();
   }

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -21,14 +21,14 @@ Range IpcChunk(int64_t count, int32_t ranks, int32_t rank) {
 }
 
 absl::Status IpcSum::Run(const float* from, absl::Span<float> data) {
-  const absl::Time deadline = absl::Now() + seat_.wait_limit;
+  const MonotonicTime deadline = MonotonicNow() + seat_.wait_limit;
   for (size_t begin = 0; begin < data.size(); begin += seat_.slot_floats) {
     RM_RETURN_IF_ERROR(QueuePiece(from + begin, data.subspan(begin, seat_.slot_floats), deadline));
   }
   return WaitUntilDone(deadline);
 }
 
-absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, absl::Time deadline) {
+absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, MonotonicTime deadline) {
   const int slot = static_cast<int>(pieces_ % kIpcSlots);
   ++pieces_;
   const auto chunk_of = [&](int32_t rank) { return IpcChunk(static_cast<int64_t>(piece.size()), seat_.ranks, rank); };
@@ -47,7 +47,7 @@ absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, absl
 }
 
 // The stream goes on when all ranks' streams have come to this moment of the piece.
-absl::Status IpcSum::Meet(BoardRow row, IpcMoment moment, int slot, absl::Time deadline) {
+absl::Status IpcSum::Meet(BoardRow row, IpcMoment moment, int slot, MonotonicTime deadline) {
   RM_RETURN_IF_ERROR(stream_->Record(moment, slot));
   board_->Show(seat_.rank, row, pieces_);
   RM_RETURN_IF_ERROR(board_->WaitForAll(row, pieces_, deadline));
@@ -58,12 +58,12 @@ absl::Status IpcSum::Meet(BoardRow row, IpcMoment moment, int slot, absl::Time d
 }
 
 // Asks again and again rather than waiting on the stream, which would wait for ever where a peer is gone.
-absl::Status IpcSum::WaitUntilDone(absl::Time deadline) {
+absl::Status IpcSum::WaitUntilDone(MonotonicTime deadline) {
   while (true) {
     RM_ASSIGN_OR_RETURN(const bool done, stream_->Done());
     if (done) return absl::OkStatus();
     RM_RETURN_IF_ERROR(board_->status());
-    if (absl::Now() > deadline) {
+    if (MonotonicNow() > deadline) {
       return absl::DeadlineExceededError(absl::StrCat("the device has not summed ", pieces_, " pieces within ",
                                                       absl::FormatDuration(seat_.wait_limit)));
     }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/base/partition.h"
 #include "common/engine/cuda_ipc/board.h"
 #include "common/engine/cuda_ipc/ipc_stream.h"
@@ -48,9 +49,9 @@ class IpcSum {
   absl::Status Run(const float* from, absl::Span<float> data);
 
  private:
-  absl::Status QueuePiece(const float* from, absl::Span<float> piece, absl::Time deadline);
-  absl::Status Meet(BoardRow row, IpcMoment moment, int slot, absl::Time deadline);
-  absl::Status WaitUntilDone(absl::Time deadline);
+  absl::Status QueuePiece(const float* from, absl::Span<float> piece, MonotonicTime deadline);
+  absl::Status Meet(BoardRow row, IpcMoment moment, int slot, MonotonicTime deadline);
+  absl::Status WaitUntilDone(MonotonicTime deadline);
 
   const IpcSeat seat_;
   Board* const board_;

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
@@ -139,7 +140,7 @@ class MpiEngine : public Engine {
     reaper_ = std::thread([this] {
       absl::MutexLock lock(&mutex_);
       const auto returned = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !calling_; };
-      if (!mutex_.AwaitWithTimeout(absl::Condition(&returned), kAbortGrace)) std::_Exit(1);
+      if (!changed_.AwaitUntil(&mutex_, MonotonicNow() + kAbortGrace, returned)) std::_Exit(1);
     });
   }
 
@@ -177,6 +178,7 @@ class MpiEngine : public Engine {
   absl::Status SetCalling(bool calling) {
     absl::MutexLock lock(&mutex_);
     calling_ = calling;
+    changed_.SignalAll();
     return aborted_;
   }
 
@@ -188,6 +190,7 @@ class MpiEngine : public Engine {
   ControlVariable segment_bytes_{"coll_tuned_allreduce_algorithm_segmentsize"};
 
   absl::Mutex mutex_;
+  MonotonicCondVar changed_;  // signalled when calling_ changes
   bool calling_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
   std::thread reaper_;  // ends the process when a call outlives Abort

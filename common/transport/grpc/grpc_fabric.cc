@@ -22,6 +22,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/grpc/stream.h"
 #include "common/transport/grpc/stream_ends.h"
@@ -62,8 +63,8 @@ class GrpcFabric : public PollingFabric {
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
-    const absl::Time begin = absl::Now();
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+    const MonotonicTime begin = MonotonicNow();
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     RM_ASSIGN_OR_RETURN(
         sockets_,
@@ -145,12 +146,12 @@ class GrpcFabric : public PollingFabric {
   }
 
   // Waits until every pair with this process has a stream.
-  absl::Status AwaitStreams(absl::Time begin, absl::Time deadline) {
+  absl::Status AwaitStreams(MonotonicTime begin, MonotonicTime deadline) {
     absl::MutexLock lock(&mutex_);
     const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
     };
-    if (mutex_.AwaitWithDeadline(absl::Condition(&is_over), deadline)) return join_status_;
+    if (joined_changed_.AwaitUntil(&mutex_, deadline, is_over)) return join_status_;
     std::vector<std::string> missing;
     for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
       if (!joined_[process]) missing.push_back(Describe(process));
@@ -207,6 +208,7 @@ class GrpcFabric : public PollingFabric {
         [this, process_of] {
           absl::MutexLock lock(&mutex_);
           joined_[*process_of] = true;
+          joined_changed_.SignalAll();
         });
   }
 
@@ -237,6 +239,7 @@ class GrpcFabric : public PollingFabric {
     started.Start(*stubs_.back(), queue_.get(), self(), [this, process] {
       absl::MutexLock lock(&mutex_);
       joined_[process] = true;
+      joined_changed_.SignalAll();
     });
     return absl::OkStatus();
   }
@@ -259,6 +262,7 @@ class GrpcFabric : public PollingFabric {
     Abort(why);
     absl::MutexLock lock(&mutex_);
     if (join_status_.ok()) join_status_ = why;
+    joined_changed_.SignalAll();
   }
 
   Fd listener_;  // until connected
@@ -278,6 +282,7 @@ class GrpcFabric : public PollingFabric {
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<bool> joined_ ABSL_GUARDED_BY(mutex_);
   absl::Status join_status_ ABSL_GUARDED_BY(mutex_);
+  MonotonicCondVar joined_changed_;  // signalled when one of the two above changes
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

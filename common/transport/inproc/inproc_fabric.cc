@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
 
@@ -17,7 +18,7 @@ class InprocFabric : public FabricBase {
 
   std::string endpoint() const override { return ""; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     if (processes.size() != 1) {
       return absl::InvalidArgumentError(absl::StrCat("transport \"inproc\" with ", processes.size(),
                                                      " processes: it joins the nodes of one; use \"auto\""));

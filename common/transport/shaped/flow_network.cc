@@ -60,7 +60,7 @@ struct FlowNetwork::Header {
   int32_t is_shared_out;  // the rates are those of the active flows
 };
 
-Nanoseconds MonotonicNow() {
+Nanoseconds NetworkNow() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * Nanoseconds{1'000'000'000} + now.tv_nsec;

@@ -19,7 +19,7 @@ namespace ringmaster {
 // Nanoseconds of the clock that all processes of a host share (CLOCK_MONOTONIC).
 using Nanoseconds = int64_t;
 inline constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
-Nanoseconds MonotonicNow();
+Nanoseconds NetworkNow();
 
 // The rates and delays of a network between so many processes.
 struct NetworkPlan {

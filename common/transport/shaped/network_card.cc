@@ -124,7 +124,7 @@ Nanoseconds NetworkCard::Look(uint32_t* heard) {
   {
     Lock lock(shared_);
     *heard = bell(self_).load(std::memory_order_seq_cst);
-    network_.Advance(MonotonicNow());
+    network_.Advance(NetworkNow());
     network_.TakeNotices(self_, [this](const FlowNetwork::Notice& notice) { due_.push(notice); });
     next = network_.NextNotice(self_);
     if (!due_.empty()) next = std::min(next, due_.top().time);
@@ -140,7 +140,7 @@ void NetworkCard::Run() {
   while (!stopping_.load()) {
     uint32_t heard = 0;
     const Nanoseconds next = Look(&heard);
-    for (const Nanoseconds now = MonotonicNow(); !due_.empty() && due_.top().time <= now; due_.pop()) {
+    for (const Nanoseconds now = NetworkNow(); !due_.empty() && due_.top().time <= now; due_.pop()) {
       listener_(due_.top());
     }
     if (!stopping_.load()) FutexWait(&bell(self_), heard, next);

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/shaped/flow_network.h"
 #include "common/transport/shaped/network_card.h"
@@ -34,7 +35,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
   absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override { return below_->AllocateExchange(size_bytes); }
   void Abort(const absl::Status& why) override { below_->Abort(why); }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(below_->Connect(processes, self, deadline));
     RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, processes));
     for (int32_t process = 0; process < plan.processes(); ++process) {
@@ -69,7 +70,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
   }
 
   // The first process makes the network's memory and says to the others where it is.
-  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes, absl::Time deadline) {
+  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
     const int64_t bytes = NetworkCard::SegmentBytes(static_cast<int32_t>(processes.size()));
     RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-network", bytes));
     NetworkCard::Initialize(segment);
@@ -83,7 +84,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     return segment;
   }
 
-  absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes, absl::Time deadline) {
+  absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
     Segment::Name name;
     Transport& transport = below_->transport(processes[self_].nodes[0]);
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&name), sizeof(name));

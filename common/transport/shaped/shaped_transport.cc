@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -18,7 +18,7 @@ constexpr int32_t kFirstStream = 1 << 24;
 
 absl::StatusOr<OpId> ShapedTransport::StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) {
   if (!entrance_.Crosses(to)) return below_.StartSend(to, tag, payload);
-  const Nanoseconds now = MonotonicNow();
+  const Nanoseconds now = NetworkNow();
   RM_ASSIGN_OR_RETURN(const OpId op, below_.StartSend(to, tag, payload));
   const FlowNetwork::Message message = {MessageKey(self(), to, tag), self(), to, static_cast<int64_t>(payload.size())};
   {
@@ -73,7 +73,7 @@ void ShapedTransport::Tell(const FlowNetwork::Notice& notice) {
   for (Sleeper* sleeper : asleep_) sleeper->wake.Signal();
 }
 
-absl::Status ShapedTransport::Wait(OpId op, absl::Time deadline) {
+absl::Status ShapedTransport::Wait(OpId op, MonotonicTime deadline) {
   return WaitAny(absl::MakeConstSpan(&op, 1), deadline).status();
 }
 
@@ -102,11 +102,11 @@ int ShapedTransport::TakeDone(absl::Span<const OpId> ops, std::vector<int>* pend
   return -1;
 }
 
-absl::StatusOr<int> ShapedTransport::WaitAny(absl::Span<const OpId> ops, absl::Time deadline) {
+absl::StatusOr<int> ShapedTransport::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) {
   std::vector<int> pending;  // places in `ops`
   std::vector<OpId> below;   // the same, and the sleeper's wake behind them
   Sleeper* sleeper = nullptr;
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
@@ -144,7 +144,7 @@ absl::StatusOr<int> ShapedTransport::WaitAny(absl::Span<const OpId> ops, absl::T
     asleep_.erase(std::find(asleep_.begin(), asleep_.end(), sleeper));
     awake_.push_back(sleeper);
     if (index.ok()) return pending[*index];
-    if (absl::IsDeadlineExceeded(index.status())) return Late(ops, absl::Now() - begin);
+    if (absl::IsDeadlineExceeded(index.status())) return Late(ops, MonotonicNow() - begin);
     // Which one of several has failed is not known here; a failed operation ends a run.
     if (pending.size() == 1) crossings_.erase(ops[pending[0]]);
     return index.status();

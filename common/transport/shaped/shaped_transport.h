@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/shaped/flow_network.h"
 #include "common/transport/transport.h"
 #include "common/transport/wake.h"
@@ -48,8 +49,8 @@ class ShapedTransport : public Transport {
   absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
                                   Loan* loan) override;
   void Return(NodeId from, const Tag& tag, const Loan& loan) override { below_.Return(from, tag, loan); }
-  absl::Status Wait(OpId op, absl::Time deadline) override;
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override;
+  absl::Status Wait(OpId op, MonotonicTime deadline) override;
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override;
   void Abort(const absl::Status& why) override;
 
   // What has become of a message from or to this node, whose time has come.

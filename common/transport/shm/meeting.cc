@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/shm/layout.h"
@@ -50,7 +50,7 @@ absl::Status WriteAll(int fd, const void* data, size_t size) {
   return absl::UnavailableError("it closed the connection: it has ended or failed");
 }
 
-absl::Status ReadAll(int fd, void* data, size_t size, absl::Time deadline) {
+absl::Status ReadAll(int fd, void* data, size_t size, MonotonicTime deadline) {
   for (size_t done = 0; done < size;) {
     const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
     if (count > 0) {
@@ -60,7 +60,7 @@ absl::Status ReadAll(int fd, void* data, size_t size, absl::Time deadline) {
     if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
       return absl::UnavailableError("it closed the connection: it has ended or failed");
     }
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - MonotonicNow();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError("it has not mapped the shared memory in time");
     }
@@ -89,7 +89,7 @@ absl::StatusOr<SharedMemory> OpenOffer(const Offer& offer, int64_t processes) {
 }  // namespace
 
 absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                      const Shared& own, absl::Time deadline) {
+                                                      const Shared& own, MonotonicTime deadline) {
   std::vector<SharedMemory> memories(sockets.size());
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/transport/membership.h"
 #include "common/transport/shm/segment.h"
 #include "common/transport/socket.h"
@@ -29,7 +29,7 @@ struct Shared {
 // everybody's and returns when everybody has mapped this process's; by process, empty at `self`. Unavailable: a peer's
 // memory is out of reach, or it has ended. DeadlineExceeded names the process that is silent.
 absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                      const Shared& own, absl::Time deadline);
+                                                      const Shared& own, MonotonicTime deadline);
 
 }  // namespace ringmaster
 

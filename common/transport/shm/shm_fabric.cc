@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/handshake.h"
@@ -54,7 +54,7 @@ class ShmFabric : public FabricBase {
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     const Membership membership = {"shm", options().token, options().segment_bytes, processes, self};
     RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(), membership, deadline));
@@ -104,7 +104,7 @@ class ShmFabric : public FabricBase {
     }
   }
 
-  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) override {
     own()->waiters.fetch_add(1, std::memory_order_relaxed);
     const absl::StatusOr<int> result = Carry(matcher, ops, deadline);
     own()->waiters.fetch_sub(1, std::memory_order_seq_cst);
@@ -163,11 +163,11 @@ class ShmFabric : public FabricBase {
   }
 
   // Carries bytes until one of `ops` is done.
-  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, absl::Time deadline) {
+  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
     absl::StatusOr<int> done = matcher.Poll(ops);
     if (!done.ok() || *done >= 0) return done;
-    const absl::Time begin = absl::Now();
-    absl::Time ask_at = begin + kPatience;
+    const MonotonicTime begin = MonotonicNow();
+    MonotonicTime ask_at = begin + kPatience;
     std::optional<Sleeper> sleeper;
     for (int looks = 0;;) {
       const bool any = Advance();
@@ -180,7 +180,7 @@ class ShmFabric : public FabricBase {
         _mm_pause();
         continue;
       }
-      const absl::Time now = absl::Now();
+      const MonotonicTime now = MonotonicNow();
       if (now >= deadline) return matcher.Late(ops, now - begin);
       if (spins_ && now < begin + kSpin) {
         sched_yield();  // ranks may share cores
@@ -197,8 +197,8 @@ class ShmFabric : public FabricBase {
   }
 
   // How long to sleep at most. A wait for a send asks the peers' helpers now and then, in case nobody there waits.
-  absl::Duration SleepLimit(Matcher& matcher, absl::Span<const OpId> ops, absl::Time now, absl::Time deadline,
-                            absl::Time* ask_at) {
+  absl::Duration SleepLimit(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime now, MonotonicTime deadline,
+                            MonotonicTime* ask_at) {
     if (!matcher.AwaitsSend(ops)) return deadline - now;
     if (now >= *ask_at) {
       for (const auto& link : links_) {

@@ -15,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/handshake.h"
 #include "common/transport/polling_fabric.h"
@@ -42,7 +43,7 @@ class TcpFabric : public PollingFabric {
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, absl::Time deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     RM_ASSIGN_OR_RETURN(
         std::vector<Fd> sockets,

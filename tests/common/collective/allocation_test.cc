@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
@@ -26,7 +26,7 @@ class UncountedTransport : public ForwardingTransport {
   absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
     return Uncounted([&] { return real_.Post(from, tag, out, mode); });
   }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return Uncounted([&] { return real_.WaitAny(ops, deadline); });
   }
 };
@@ -42,7 +42,7 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
     const auto fabric = *CreateFabric(fabric_options);
     ProcessAddress all;
     for (int32_t rank = 0; rank < kRanks; ++rank) all.nodes.push_back({Role::kWorker, rank});
-    ASSERT_TRUE(fabric->Connect({all}, 0, absl::Now() + absl::Seconds(30)).ok());
+    ASSERT_TRUE(fabric->Connect({all}, 0, MonotonicNow() + absl::Seconds(30)).ok());
     std::vector<int64_t> counted(kRanks, -1);
     std::vector<std::thread> threads;
     for (int32_t rank = 0; rank < kRanks; ++rank) {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
@@ -30,7 +30,7 @@ inline std::unique_ptr<Fabric> InprocFabric(int32_t ranks) {
   EXPECT_TRUE(fabric.ok()) << fabric.status();
   ProcessAddress all;
   for (int32_t rank = 0; rank < ranks; ++rank) all.nodes.push_back({Role::kWorker, rank});
-  const absl::Status connected = (*fabric)->Connect({all}, 0, absl::Now() + kLimit);
+  const absl::Status connected = (*fabric)->Connect({all}, 0, MonotonicNow() + kLimit);
   EXPECT_TRUE(connected.ok()) << connected;
   return *std::move(fabric);
 }

@@ -1,3 +1,4 @@
+#include "common/base/monotonic.h"
 #include "common/collective/executor.h"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/base/partition.h"
 #include "common/base/random.h"
 #include "common/transport/fabric.h"
@@ -91,14 +91,14 @@ class WatchedTransport : public Transport {
   absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
     return Lend(transport_.PostUpTo(from, tag, out, received), out, true);
   }
-  absl::Status Wait(OpId op, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override {
     const absl::Status status = transport_.Wait(op, deadline);
     const bool goes_on = status.code() == absl::StatusCode::kDeadlineExceeded && !aborted_;
     if (goes_on) return status;
     EXPECT_EQ(lent_.erase(op), 1u) << "waited for twice";
     return status;
   }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     absl::StatusOr<int> index = transport_.WaitAny(ops, deadline);
     if (index.ok()) lent_.erase(ops[*index]);
     return index;
@@ -377,7 +377,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
             Transport& transport = fabric->transport({Role::kWorker, peer});
             const auto op = transport.StartSend({Role::kWorker, rank}, tag, Bytes(slice));
             ASSERT_TRUE(op.ok()) << op.status();
-            ASSERT_TRUE(transport.Wait(*op, absl::Now() + kLimit).ok());
+            ASSERT_TRUE(transport.Wait(*op, MonotonicNow() + kLimit).ok());
           }
           tag.round = 1;
           for (const int32_t peer : order) {
@@ -386,7 +386,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
             Transport& transport = fabric->transport({Role::kWorker, peer});
             const auto op = transport.StartSend({Role::kWorker, rank}, tag, Bytes(chunk));
             ASSERT_TRUE(op.ok()) << op.status();
-            ASSERT_TRUE(transport.Wait(*op, absl::Now() + kLimit).ok());
+            ASSERT_TRUE(transport.Wait(*op, MonotonicNow() + kLimit).ok());
           }
           if (early) thread = std::thread(run);
           thread.join();

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/monotonic.h"
 #include "common/control/control_client.h"
 #include "common/control/coordinator.h"
 #include "gtest/gtest.h"
@@ -52,7 +53,7 @@ class Process {
   // Joins; returns when all have, or it failed.
   absl::Status Attend(std::function<Heartbeat()> heartbeat = [] { return Heartbeat(); }) {
     absl::StatusOr<std::unique_ptr<ControlClient>> client = ControlClient::Attend(
-        endpoint_, join_, absl::Now() + kLimit,
+        endpoint_, join_, MonotonicNow() + kLimit,
         [this](const absl::Status& why) {
           abort_status_ = why;
           ++aborts_;
@@ -126,8 +127,8 @@ class ControlledRun {
   // Returns once the coordinator has heard `count` more heartbeats of a process: what it sent before has been read too.
   void AwaitHeartbeats(int32_t index, int64_t count) {
     const int64_t enough = coordinator_->Processes()[index].last.step() + count;
-    const absl::Time deadline = absl::Now() + kLimit;
-    while (coordinator_->Processes()[index].last.step() < enough && absl::Now() < deadline) {
+    const MonotonicTime deadline = MonotonicNow() + kLimit;
+    while (coordinator_->Processes()[index].last.step() < enough && MonotonicNow() < deadline) {
       EXPECT_FALSE(coordinator_->WaitFor(kBeat));
     }
   }
@@ -373,7 +374,7 @@ TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
     endpoint = gone.coordinator().endpoint();
   }
   const auto client = ControlClient::Attend(
-      endpoint, JoinOf(0, 1), absl::Now() + absl::Milliseconds(300), [](const absl::Status&) {},
+      endpoint, JoinOf(0, 1), MonotonicNow() + absl::Milliseconds(300), [](const absl::Status&) {},
       [] { return Heartbeat(); }, kBeat);
   ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded, {endpoint, "start rank 0 first"});
 }

@@ -1,3 +1,4 @@
+#include "common/base/monotonic.h"
 #include "common/engine/cuda_ipc/board.h"
 
 #include <sys/wait.h>
@@ -6,7 +7,6 @@
 #include <string>
 #include <thread>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -28,7 +28,7 @@ TEST(Board, AWaitEndsWhenTheLastRankHasShownAndSeesWhatItDidBefore) {
       board->Show(1, BoardRow::kReady, round);
     });
     board->Show(0, BoardRow::kReady, round);
-    ASSERT_TRUE(board->WaitForAll(BoardRow::kReady, round, absl::Now() + kWaitLimit).ok());
+    ASSERT_TRUE(board->WaitForAll(BoardRow::kReady, round, MonotonicNow() + kWaitLimit).ok());
     EXPECT_EQ(written, round);
     other.join();
   }
@@ -44,11 +44,11 @@ TEST(Board, AnotherProcessFindsItByItsNameAndItsCountersAreSeen) {
     auto opened = Board::Open(name, 2);
     if (!opened.ok()) _exit(1);
     opened->Show(1, BoardRow::kSummed, 7);
-    _exit(opened->WaitForAll(BoardRow::kReady, 3, absl::Now() + kWaitLimit).ok() ? 0 : 2);
+    _exit(opened->WaitForAll(BoardRow::kReady, 3, MonotonicNow() + kWaitLimit).ok() ? 0 : 2);
   }
-  EXPECT_TRUE(board->WaitForAll(BoardRow::kReady, 0, absl::Now() + kWaitLimit).ok());
+  EXPECT_TRUE(board->WaitForAll(BoardRow::kReady, 0, MonotonicNow() + kWaitLimit).ok());
   board->Show(0, BoardRow::kSummed, 7);
-  EXPECT_TRUE(board->WaitForAll(BoardRow::kSummed, 7, absl::Now() + kWaitLimit).ok());
+  EXPECT_TRUE(board->WaitForAll(BoardRow::kSummed, 7, MonotonicNow() + kWaitLimit).ok());
   // Of both ranks, so that the child's wait ends.
   board->Show(0, BoardRow::kReady, 3);
   board->Show(1, BoardRow::kReady, 3);
@@ -62,7 +62,7 @@ TEST(Board, AtTheDeadlineThoseWhoAreBehindAreNamed) {
   ASSERT_TRUE(board.ok()) << board.status();
   board->Show(0, BoardRow::kReady, 5);
   board->Show(2, BoardRow::kReady, 4);
-  const absl::Status status = board->WaitForAll(BoardRow::kReady, 5, absl::Now() + absl::Milliseconds(1));
+  const absl::Status status = board->WaitForAll(BoardRow::kReady, 5, MonotonicNow() + absl::Milliseconds(1));
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("waited in vain for 5 pieces ready; behind is rank 1 with 0, rank 2 with 4"));
@@ -72,14 +72,14 @@ TEST(Board, WhoGivesUpEndsEveryWaitThatIsAndWillBe) {
   auto board = Board::Create(2);
   ASSERT_TRUE(board.ok()) << board.status();
   absl::Status woken;
-  std::thread waiting([&] { woken = board->WaitForAll(BoardRow::kReady, 1, absl::Now() + kWaitLimit); });
+  std::thread waiting([&] { woken = board->WaitForAll(BoardRow::kReady, 1, MonotonicNow() + kWaitLimit); });
   board->GiveUp(1);
   waiting.join();
   EXPECT_TRUE(absl::IsCancelled(woken)) << woken;
   EXPECT_THAT(std::string(woken.message()), HasSubstr("rank 1 gave up"));
   board->GiveUp(0);
   EXPECT_THAT(std::string(board->status().message()), HasSubstr("rank 1 gave up"));
-  EXPECT_TRUE(absl::IsCancelled(board->WaitForAll(BoardRow::kReady, 0, absl::Now() + kWaitLimit)));
+  EXPECT_TRUE(absl::IsCancelled(board->WaitForAll(BoardRow::kReady, 0, MonotonicNow() + kWaitLimit)));
 }
 
 TEST(Board, AnotherNumberOfRanksIsRefused) {

@@ -1,9 +1,9 @@
+#include "common/base/monotonic.h"
 #include "common/transport/poll_seat.h"
 
 #include <thread>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -12,7 +12,7 @@ namespace {
 constexpr NodeId kSelf = {Role::kWorker, 0};
 constexpr NodeId kPeer = {Role::kWorker, 1};
 
-absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
 
 Tag TagOf(int64_t step) { return {MessageKind::kTest, 0, 0, step}; }
 
@@ -91,7 +91,7 @@ TEST(PollSeat, SleepEndsByItsOwnOperationWhileAnotherPolls) {
   ASSERT_TRUE(done.ok()) << done.status();
   EXPECT_EQ(*done, 1);
   EXPECT_FALSE(seat.TryTake());
-  EXPECT_EQ(seat.Sleep(matcher, {Never(matcher, 3)}, absl::Now()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(seat.Sleep(matcher, {Never(matcher, 3)}, MonotonicNow()).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 }  // namespace

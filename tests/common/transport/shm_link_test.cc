@@ -1,4 +1,5 @@
 // A link whose peer writes what no process of ours does: every counter it shares is forged in turn.
+#include "common/base/monotonic.h"
 #include "common/transport/shm/link.h"
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/time/time.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
 
@@ -56,7 +56,7 @@ class LinkToForger : public testing::Test {
     last_ = *matcher_.AddSend(kPeer, tag, lent ? &returned_ : nullptr);
     return link_->Send({kHere, kPeer, tag, payload, &matcher_, last_, lent});
   }
-  bool LastIsDone() { return matcher_.Wait(last_, absl::InfinitePast()).ok(); }
+  bool LastIsDone() { return matcher_.Wait(last_, MonotonicTime::InfinitePast()).ok(); }
 
   // As the peer's own link would publish it.
   void Publish(uint64_t position, const FrameHeader& header, PayloadPlace place, uint32_t slot = 0) {

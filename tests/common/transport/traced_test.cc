@@ -1,9 +1,9 @@
+#include "common/base/monotonic.h"
 #include "common/transport/traced.h"
 
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "common/transport/fabric.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -17,7 +17,7 @@ using Keeps = ThreadRecorder::Keeps;
 constexpr NodeId kZero{Role::kWorker, 0};
 constexpr NodeId kOne{Role::kWorker, 1};
 
-absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
 
 Tag TagOf(MessageKind kind, int64_t step, int32_t bucket = 0) { return {kind, 0, bucket, step}; }
 
@@ -100,7 +100,7 @@ TEST_F(TracedPair, AReceiveIsOfTheStepThatExpectedItAndAWaitThatFailsIsNone) {
   std::vector<std::byte> out(4);
   const auto receive = one_->Post(kZero, tag, absl::MakeSpan(out), ReceiveMode::kStore);
   ASSERT_TRUE(receive.ok());
-  EXPECT_TRUE(absl::IsDeadlineExceeded(one_->Wait(*receive, absl::Now())));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(one_->Wait(*receive, MonotonicNow())));
   EXPECT_EQ(one_recorder_.Trace().received_size(), 0);
   BeginStep(6);
   const auto send = zero_->StartSend(kOne, tag, out);
@@ -122,8 +122,8 @@ class Lender : public Transport {
     *returned = lends_;
     return ++ops_;
   }
-  absl::Status Wait(OpId, absl::Time) override { return absl::OkStatus(); }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId>, absl::Time) override { return 0; }
+  absl::Status Wait(OpId, MonotonicTime) override { return absl::OkStatus(); }
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId>, MonotonicTime) override { return 0; }
   void Abort(const absl::Status&) override {}
 
  private:

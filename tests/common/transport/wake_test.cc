@@ -1,3 +1,4 @@
+#include "common/base/monotonic.h"
 #include "common/transport/wake.h"
 
 #include <atomic>
@@ -5,7 +6,6 @@
 #include <string>
 #include <thread>
 
-#include "absl/time/clock.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr NodeId kSelf = {Role::kWorker, 0};
 
-absl::Time Soon() { return absl::Now() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
 
 // By transport: a thread asleep in any of them is woken.
 class WakeTest : public testing::TestWithParam<std::string> {

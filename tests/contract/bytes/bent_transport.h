@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/transport.h"
 #include "tests/support/forwarding_transport.h"
@@ -22,7 +22,7 @@ class SendsOneSegmentMore : public ForwardingTransport {
     if (!sent_ && !payload.empty()) {
       sent_ = true;
       RM_ASSIGN_OR_RETURN(const OpId op, real_.StartSend(to, {MessageKind::kTest, 0, 0, 0}, extra_));
-      RM_RETURN_IF_ERROR(real_.Wait(op, absl::Now() + absl::Seconds(60)));
+      RM_RETURN_IF_ERROR(real_.Wait(op, MonotonicNow() + absl::Seconds(60)));
     }
     return real_.StartSend(to, tag, payload);
   }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
@@ -37,7 +37,7 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Fabric> fabric, CreateFabric(options));
   ProcessAddress all;
   for (int32_t rank = 0; rank < ranks; ++rank) all.nodes.push_back({Role::kWorker, rank});
-  RM_RETURN_IF_ERROR(fabric->Connect({all}, 0, absl::Now() + absl::Seconds(60)));
+  RM_RETURN_IF_ERROR(fabric->Connect({all}, 0, MonotonicNow() + absl::Seconds(60)));
   std::vector<RankResult> results(ranks);
   std::vector<std::thread> threads;
   for (int32_t rank = 0; rank < ranks; ++rank) {

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/transport/fabric.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
 
 // Long enough for a slow machine under a sanitizer; a test that reaches it has failed.
-inline absl::Time Soon() { return absl::Now() + absl::Seconds(60); }
+inline MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(60); }
 
 inline Tag TestTag(int64_t step, int32_t bucket = 0) { return {MessageKind::kTest, 0, bucket, step}; }
 inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "absl/strings/match.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/transport/frame.h"
 #include "common/transport/socket.h"
@@ -38,9 +38,9 @@ int CountEntries(const char* folder) {
 
 // gRPC ends its own threads and descriptors in the background, so the counts are awaited.
 bool Await(const std::function<bool()>& holds) {
-  const absl::Time deadline = Soon();
+  const MonotonicTime deadline = Soon();
   while (!holds()) {
-    if (absl::Now() > deadline) return false;
+    if (MonotonicNow() > deadline) return false;
     poll(nullptr, 0, 1);
   }
   return true;
@@ -64,7 +64,7 @@ class NetworkFabric : public testing::TestWithParam<std::string> {
   std::array<absl::Status, 2> ConnectTwo(absl::Duration first_limit = absl::Seconds(60)) {
     std::array<absl::Status, 2> statuses;
     std::thread other([&] { statuses[1] = fabrics_[1]->Connect(processes_, 1, Soon()); });
-    statuses[0] = fabrics_[0]->Connect(processes_, 0, absl::Now() + first_limit);
+    statuses[0] = fabrics_[0]->Connect(processes_, 0, MonotonicNow() + first_limit);
     other.join();
     return statuses;
   }
@@ -95,7 +95,7 @@ TEST_P(NetworkFabric, AnotherSegmentSizeFailsBothEnds) {
 
 TEST_P(NetworkFabric, MissingProcessIsNamedWhenTheDeadlinePasses) {
   CreateTwo(Options(), Options());
-  const absl::Status status = fabrics_[0]->Connect(processes_, 0, absl::Now() + absl::Milliseconds(50));
+  const absl::Status status = fabrics_[0]->Connect(processes_, 0, MonotonicNow() + absl::Milliseconds(50));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(absl::StrContains(status.message(), "process 1 (worker/1)")) << status;
 }
@@ -155,10 +155,10 @@ TEST_P(NetworkFabric, FabricWithUnsentMegabytesAndUnreadOnesEndsAtOnce) {
   ASSERT_TRUE(group.ok()) << group.status();
   ASSERT_TRUE(group->worker(0).StartSend(Worker(1), TestTag(1), in).ok());
   ASSERT_TRUE(group->worker(1).StartSend(Worker(0), TestTag(1), in).ok());
-  const absl::Time begin = absl::Now();
+  const MonotonicTime begin = MonotonicNow();
   group->fabrics[0].reset();
   group->fabrics[1].reset();
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
+  EXPECT_LT(MonotonicNow() - begin, absl::Seconds(2));
 }
 
 TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {

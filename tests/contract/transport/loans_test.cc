@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/monotonic.h"
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"
 #include "tests/contract/transport/fabric_group.h"
@@ -83,7 +84,7 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
               ASSERT_EQ(loan.memory.size(), lent_bytes.size());
               ASSERT_EQ(std::memcmp(loan.memory.data(), lent_bytes.data(), lent_bytes.size()), 0);
               for (const float value : own) ASSERT_EQ(value, 0.5f);  // as it was
-              EXPECT_EQ(lender->Wait(*send, absl::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+              EXPECT_EQ(lender->Wait(*send, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
               auto* const floats = reinterpret_cast<float*>(loan.memory.data());
               for (int64_t i = 0; i < count; ++i) floats[i] = -floats[i];
               borrower->Return(Worker(0), tag, loan);
@@ -168,7 +169,7 @@ class ReadingsOverEveryFabric : public LoansOverEveryFabric {
                                       reading.lends ? 256 : 4096));
     if (is_borrowed) {
       ASSERT_EQ(loan.memory.size(), bytes.size());
-      EXPECT_EQ(sender_->Wait(*send, absl::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+      EXPECT_EQ(sender_->Wait(*send, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
     }
     const std::byte* const begin = is_borrowed ? loan.memory.data() : out.data();
     if (!bytes.empty()) {

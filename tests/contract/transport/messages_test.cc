@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/transport/metered.h"
 #include "common/vecmath/vecmath.h"
@@ -241,7 +242,7 @@ TEST_P(EveryFabric, DeadlineNamesPeerAndTagAndLeavesTheReceiveInPlace) {
   const Tag tag = {MessageKind::kPush, 0, 3, 12};
   auto post = group.worker(0).Post(Worker(1), tag, absl::MakeSpan(out), ReceiveMode::kStore);
   ASSERT_OK(post.status());
-  const absl::Status status = group.worker(0).Wait(*post, absl::Now() + absl::Milliseconds(100));
+  const absl::Status status = group.worker(0).Wait(*post, MonotonicNow() + absl::Milliseconds(100));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(status.message(), "nothing from worker/1 for push step=12 bucket=3 within 0.1s");
   const Bytes in = RandomBytes(4, 1);
@@ -274,7 +275,7 @@ TEST_P(EveryFabric, WaitAnyReturnsEachOperationOnceAsItIsDone) {
     ops[*done] = *expected_post;
     ASSERT_OK(group.worker(i == 2 ? 2 : 1).Wait(*send, Soon()));
   }
-  const absl::Status none = group.worker(0).WaitAny(ops, absl::Now()).status();
+  const absl::Status none = group.worker(0).WaitAny(ops, MonotonicNow()).status();
   EXPECT_EQ(none.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(absl::StrContains(none.message(), "2 more")) << none;
 }
@@ -419,7 +420,7 @@ TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
         auto never = group.worker(1).Post(Worker(0), TestTag(-1 - i), {}, ReceiveMode::kStore);
         if (!never.ok()) return never.status();
         // A wait in vain is the pause.
-        if (i % 20 == 0) group.worker(1).Wait(*never, absl::Now() + absl::Milliseconds(2)).IgnoreError();
+        if (i % 20 == 0) group.worker(1).Wait(*never, MonotonicNow() + absl::Milliseconds(2)).IgnoreError();
         auto send = group.worker(1).StartSend(Worker(0), TestTag(i), bytes);
         if (!send.ok()) return send.status();
         if (absl::Status waited = group.worker(1).Wait(*send, Soon()); !waited.ok()) return waited;

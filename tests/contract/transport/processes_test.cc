@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "gtest/gtest.h"
@@ -192,7 +193,7 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
     RM_ASSIGN_OR_RETURN(const OpId unread, transport.StartSend(Worker(0), TestTag(2), bytes));
     RM_RETURN_IF_ERROR(transport.StartSend(Worker(0), TestTag(1), bytes.first(4)).status());
     // Nobody posts its receive for as long as this process lives.
-    for (;;) transport.Wait(unread, absl::InfiniteFuture()).IgnoreError(), pause();
+    for (;;) transport.Wait(unread, MonotonicTime::InfiniteFuture()).IgnoreError(), pause();
   });
   EXPECT_TRUE(WIFSIGNALED(child_status_));
   EXPECT_EQ(EntriesOf("/dev/shm"), before);

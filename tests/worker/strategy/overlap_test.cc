@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "gtest/gtest.h"
 #include "tests/support/forwarding_transport.h"
 #include "tests/worker/strategy/strategy_group.h"
@@ -57,7 +58,7 @@ class StartRecorder : public ForwardingTransport {
     if (self().index == 0 && tag.kind == MessageKind::kCollective) started_->Add(tag.bucket);
     return real_.StartSend(to, tag, payload);
   }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     if (self().index == 0) started_->Wait(ops.size());
     return real_.WaitAny(ops, deadline);
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/base/monotonic.h"
 #include "common/config/resolve.h"
 #include "common/transport/fabric.h"
 #include "gtest/gtest.h"
@@ -51,10 +51,10 @@ class CountingTransport : public ForwardingTransport {
       return 0;
     });
   }
-  absl::Status Wait(OpId op, absl::Time deadline) override {
+  absl::Status Wait(OpId op, MonotonicTime deadline) override {
     return Uncounted([&] { return real_.Wait(op, deadline); });
   }
-  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, absl::Time deadline) override {
+  absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return Uncounted([&] { return real_.WaitAny(ops, deadline); });
   }
 
@@ -111,7 +111,7 @@ absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t
     ops.push_back(*transport.StartSend({Role::kServer, 0}, tag, {out, bytes}));
   }
   for (const OpId op : ops) {
-    const absl::Status status = transport.Wait(op, absl::Now() + absl::Seconds(30));
+    const absl::Status status = transport.Wait(op, MonotonicNow() + absl::Seconds(30));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -127,7 +127,7 @@ TEST(ShardService, AllocatesNothingInAStep) {
   std::vector<std::vector<float>> gradients(2, std::vector<float>(kCount, -1.0f));
   const auto fabric = *CreateFabric(fabric_options);
   const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
-  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, absl::Now() + absl::Seconds(30)).ok());
+  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + absl::Seconds(30)).ok());
   CountingTransport transport(fabric->transport({Role::kServer, 0}), MessageKind::kWeights, &counted);
   const auto service = *ShardService::Create(spec, layout, std::vector<float>(kCount, 0.0f), 0, transport);
   std::thread server([&] { EXPECT_EQ(service->Run(), absl::CancelledError("the test is over")); });

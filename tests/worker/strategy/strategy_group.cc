@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/config/resolve.h"
@@ -139,7 +140,7 @@ absl::Status StrategyGroup::Join(const std::string& transport) {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < fabrics_.size(); ++i) {
     threads.emplace_back([&, i] {
-      statuses[i] = fabrics_[i]->Connect(processes, static_cast<int32_t>(i), absl::Now() + kLimit);
+      statuses[i] = fabrics_[i]->Connect(processes, static_cast<int32_t>(i), MonotonicNow() + kLimit);
     });
   }
   for (std::thread& thread : threads) thread.join();

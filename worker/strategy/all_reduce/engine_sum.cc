@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
 #include "common/engine/engine.h"
@@ -22,7 +23,7 @@ class AbortWatch {
   AbortWatch(Transport& transport, Engine& engine) : wake_(transport, /*stream=*/1) {
     thread_ = std::thread([this, &transport, &engine] {
       const absl::StatusOr<OpId> stop = wake_.Arm();
-      const absl::Status woken = stop.ok() ? transport.Wait(*stop, absl::InfiniteFuture()) : stop.status();
+      const absl::Status woken = stop.ok() ? transport.Wait(*stop, MonotonicTime::InfiniteFuture()) : stop.status();
       if (woken.ok()) return;
       aborted_ = woken;
       engine.Abort(woken);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 
@@ -113,7 +114,7 @@ absl::Status ServerLink::FinishAnswers(int64_t step, PartVersions* versions) {
 }
 
 absl::Status ServerLink::FinishReceives(const char* what, int64_t clock) {
-  const absl::Time deadline = Deadline();
+  const MonotonicTime deadline = Deadline();
   for (; !receives_.empty(); receives_.pop_back()) {
     const absl::Status status = link_.transport->Wait(receives_.back(), deadline);
     if (!status.ok()) return Annotate(status, absl::StrCat(what, clock));

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/codec/codec.h"
 #include "common/codec/error_feedback.h"
 #include "common/exchange/parts.h"
@@ -47,7 +48,7 @@ class ServerLink {
   PartVersions NoVersions() const;
 
  private:
-  absl::Time Deadline() const { return absl::Now() + wait_limit_; }
+  MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
   absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
                                          absl::Span<const float> gradient);
   absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
