@@ -2,6 +2,7 @@
 # stderr, so that stdout belongs to the program.
 
 readonly SETUP_DIR="$ROOT/third_party/setup"
+readonly PROGRESS_SECONDS=15
 
 # Debian 12 packages that the program needs to be built and run, and what the tests need on top.
 readonly BUILD_PACKAGES=(
@@ -99,7 +100,22 @@ set_bazel_flags() {
     BAZEL_STARTUP+=("--output_user_root=${TMPDIR:-/tmp}/ringmaster-bazel-$UID")
   fi
   BAZEL_FLAGS=("--jobs=$(nproc)" --noshow_loading_progress --show_result=0)
-  [[ -t 2 ]] || BAZEL_FLAGS+=(--noshow_progress --color=no)
+  [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
+}
+
+# Passes Bazel's output on. Where no terminal shows its progress, a line every 15 s says how far it is; Bazel finds some of
+# its steps only on the way.
+tell_progress() {
+  local line begin=$SECONDS told=$SECONDS
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[([0-9,]+)\ /\ ([0-9,]+)\] ]]; then
+      ((SECONDS - told >= PROGRESS_SECONDS)) || continue
+      told=$SECONDS
+      printf 'Bazel: %s of at least %s steps, %d s so far\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" $((told - begin))
+    elif [[ $line != Analyzing:* && $line != Loading:* && $line != "    currently "* ]]; then
+      printf '%s\n' "$line"
+    fi
+  done
 }
 
 bazel_is_running() {
@@ -114,7 +130,11 @@ run_bazel() {
   if [[ -z ${bazel_server:-} ]]; then
     if bazel_is_running; then bazel_server=found; else bazel_server=started; fi
   fi
-  (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 1>&2)
+  if [[ -t 2 ]]; then
+    (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 1>&2)
+  else
+    (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 2>&1) | tell_progress >&2
+  fi
 }
 
 # Leaves no Bazel server behind where nobody sits at the terminal, unless it was there before.
