@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/system_error.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
@@ -56,7 +57,7 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view source, go
 absl::Status LoadTextproto(const std::string& path, absl::string_view what, google::protobuf::Message* message) {
   const std::string expected = absl::StrCat("; expected a ", message->GetDescriptor()->name(), " textproto");
   const auto cannot_read = [&](int error) {
-    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", std::strerror(error), ")", expected);
+    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", ErrorText(error), ")", expected);
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   };
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));

@@ -24,6 +24,8 @@ struct CoordinatorOptions {
   absl::Duration progress_limit = absl::InfiniteDuration();  // how long one may stand still while another waits for it
   // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
   absl::Duration settle_time = absl::Milliseconds(300);
+  // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
+  absl::Duration cause_time = absl::Milliseconds(300);
 };
 
 // What is known of one process, for progress lines and error texts.
@@ -49,6 +51,10 @@ class Coordinator {
 
   // Ends the run for everyone with `why`, unless it has failed before.
   virtual void Abort(const absl::Status& why) = 0;
+
+  // Process number `process`, called `name`, has ended as `how` says ("signal 9 (Killed)"): unless its work was done that
+  // ends the run.
+  virtual void NoteEnd(int32_t process, const std::string& name, const std::string& how) = 0;
 
   // Waits until the run is over, at most `limit`: true when it is, so that a caller may show progress in between.
   virtual bool WaitFor(absl::Duration limit) = 0;

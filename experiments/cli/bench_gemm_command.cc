@@ -11,7 +11,7 @@
 #include "common/machine/machine.h"
 #include "experiments/bench/bench_gemm.h"
 #include "experiments/cli/bench_commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

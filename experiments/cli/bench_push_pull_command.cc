@@ -15,8 +15,9 @@
 #include "experiments/bench/bench_push_pull_table.h"
 #include "experiments/bench/bench_sizes.h"
 #include "experiments/cli/bench_commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/placement.h"
 
 namespace ringmaster {
 namespace {
@@ -100,6 +101,7 @@ absl::Status Join(const Flags& flags) {
   seat.coordinator = flags.coordinator;
   seat.token = environment.token.value_or("");
   seat.fingerprint = FingerprintOf(flags, flags.bench.sizes.front());
+  NameProcess(seat.nodes[seat.rank]);
   return RunPushPullProcess(bench, seat, [](const PushPullResult&) {});
 }
 

@@ -11,8 +11,8 @@
 #include "experiments/bench/bench_step.h"
 #include "experiments/bench/bench_step_table.h"
 #include "experiments/cli/bench_commands.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
-#include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 
 namespace ringmaster {

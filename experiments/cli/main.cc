@@ -1,15 +1,21 @@
 // The program `ringmaster`: its subcommands are declared in commands.h, a file each.
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
+#include "common/machine/process_name.h"
 #include "experiments/cli/commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
+#include "experiments/launch/descriptors.h"
 
 namespace {
 
@@ -35,12 +41,16 @@ constexpr char kExamples[] =
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
-    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted.\n"
+    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted (Ctrl-C),\n"
+    "143 ended by SIGTERM, 129 by SIGHUP. Ctrl-Z stops a run with all its ranks, and `fg` has it go on.\n"
     "`ringmaster COMMAND --help` explains a command's flags.";
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Ranks are started as /proc/self/exe.
+  prctl(PR_SET_NAME, "ringmaster");
+  ringmaster::LendArguments(argc, argv);
   // Freed memory stays with the process: gRPC takes and gives back a buffer for every segment, and the pages of one that
   // went back to the system must be zeroed again before it can be read into. All arms alike. Over gRPC an all-reduce of
   // 1 to 64 MiB takes 1.3 to 1.5 times as long without.
@@ -90,9 +100,12 @@ int main(int argc, char** argv) {
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
-  const int code = action();
+  ringmaster::RaiseDescriptorLimit();
+  int code = action();
+  if (ringmaster::EndSignal() != 0 && code != ringmaster::kExitOk) code = 128 + ringmaster::EndSignal();
   // A table that nobody could read is no success; the records are safe.
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  ringmaster::Log(ringmaster::LogLevel::kError, "cannot write to standard output");
+  ringmaster::Log(ringmaster::LogLevel::kError,
+                  absl::StrCat("cannot write to standard output: ", ringmaster::ErrorText(errno)));
   return code == ringmaster::kExitOk ? ringmaster::kExitFailedRun : code;
 }

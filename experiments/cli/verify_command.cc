@@ -11,6 +11,7 @@
 #include "common/config/resolve.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/run_arm.h"

@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/machine/process_tree.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -139,6 +140,7 @@ class Node {
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     join.set_pid(getpid());
+    join.set_process_space(ProcessSpace());
     for (const NodeId& id : processes_[options_.process]) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);
@@ -149,7 +151,7 @@ class Node {
                                      options_.coordinator, join, deadline + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
-                                     absl::Seconds(spec_.limits().heartbeat_seconds())));
+                                     absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
     welcomed_ = Clock::now();
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {

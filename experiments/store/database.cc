@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -88,8 +89,14 @@ Database::~Database() { sqlite3_close_v2(handle_); }
 
 absl::Status Database::Error(int code, absl::string_view tried) const {
   const char* why = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
-  const std::string text = absl::StrCat("database ", path_, ": ", tried, ": ", why);
-  switch (code & 0xff) {
+  // SQLite says "disk I/O error" of a limit.
+  const int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+  const int kind = code & 0xff;
+  const bool limited = IsLimit(system) && (kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN);
+  const std::string text = absl::StrCat("database ", path_, ": ", tried, ": ", why, limited ? ": " : "",
+                                        limited ? ErrorText(system) : "");
+  if (limited) return absl::UnavailableError(text);
+  switch (kind) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return absl::InvalidArgumentError(

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -18,7 +19,7 @@ constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 absl::Status NoMemory(const char* action, int64_t size_bytes, int error) {
   return absl::ResourceExhaustedError(absl::StrCat("cannot ", action, " ", size_bytes, " bytes of shared memory: ",
-                                                   std::strerror(error),
+                                                   ErrorText(error),
                                                    "; check the limits of this machine, or use transport \"tcp\""));
 }
 
@@ -69,7 +70,7 @@ absl::StatusOr<Segment> Segment::Open(const Name& name, bool writable) {
   segment.fd_ = Fd(open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat status {};
   if (!segment.fd_.valid() || fstat(segment.fd_.get(), &status) != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot open its shared memory at ", path, ": ", std::strerror(errno),
+    return absl::UnavailableError(absl::StrCat("cannot open its shared memory at ", path, ": ", ErrorText(errno),
                                                "; processes of another host, user or container use transport \"tcp\""));
   }
   const int seals = fcntl(segment.fd_.get(), F_GET_SEALS);
