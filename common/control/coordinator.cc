@@ -181,7 +181,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   // How a member's process has ended, as far as that is known by now; empty: not at all.
   std::string HowItEnded(const Member& member) const {
     if (!member.how.empty()) return member.how;
-    const std::optional<int> status = IsHere(member) ? WaitStatusOf(static_cast<pid_t>(member.state.pid)) : std::nullopt;
+    if (!IsHere(member)) return "";
+    const std::optional<int> status = WaitStatusOf(static_cast<pid_t>(member.state.pid));
     return status ? EndText(*status) : "";
   }
 
@@ -304,6 +305,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
         ArriveLocked(message.arrive().barrier());
         break;
       case FromProcess::kFailure:
+        // mpirun, for one, ends the other ranks when one has died.
+        if (std::any_of(members_.begin(), members_.end(), IsLost)) break;
         FailLocked(absl::Status(static_cast<absl::StatusCode>(message.failure().code()), message.failure().message()),
                    false);
         break;

@@ -93,7 +93,7 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   options.processes = launch.ranks;
   options.join_limit = kJoinLimit;
   options.silence_limit = kSilenceLimit;
-  options.cause_time = kCauseTime;
+  if (!launch.mpirun_transport) options.cause_time = kCauseTime;
   RM_ASSIGN_OR_RETURN(auto coordinator, Coordinator::Start(options));
   Children children;
   const absl::Status started = StartRanks(launch, coordinator->endpoint(), options.token, &children);

@@ -40,8 +40,8 @@ std::string StopsText(const std::vector<RunRecord>& records) {
   for (const RunRecord& record : records) {
     const double seconds = record.conditions().stopped_seconds();
     if (seconds <= 0) continue;
-    absl::StrAppendFormat(&text, "%s was stopped (Ctrl-Z) for %.1f s: its step times hold that, its medians hardly\n",
-                          record.spec().name(), seconds);
+    absl::StrAppendFormat(&text, "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
+                          "hardly\n", record.spec().name(), seconds);
   }
   return text.empty() ? text : "\n" + text;
 }

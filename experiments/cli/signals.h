@@ -6,9 +6,9 @@
 
 namespace ringmaster {
 
-// How this program takes signals. A thread of its own waits for SIGINT, SIGTERM and SIGHUP, which end the process with exit
-// code 128 + signal, and for SIGTSTP (Ctrl-Z), which stops it; what the process has started is ended or stopped with it, and
-// goes on with it. A signal that was ignored when the program started stays ignored, here and in what it starts.
+// How this program takes signals. A thread of its own waits for SIGINT, SIGTERM and SIGHUP, which end the process with
+// exit code 128 + signal, and for SIGTSTP (Ctrl-Z), which stops it; what the process has started is ended or stopped with
+// it, and goes on with it. A signal that was ignored when the program started stays ignored, here and in what it starts.
 //
 // The end comes at once unless somebody has asked for one of the two:
 //  - InterruptFlag: the signal sets it, and whoever runs something has a second and a half to end well.

@@ -9,8 +9,8 @@
 namespace ringmaster {
 namespace {
 
-// The one that leads has a connection and up to two more descriptors of gRPC a process, a rank up to two a peer over grpc;
-// and each about a dozen of standard streams, files, event queues and listeners.
+// The one that leads has a connection and up to two more descriptors of gRPC a process, a rank up to two a peer over
+// grpc; and each about a dozen of standard streams, files, event queues and listeners.
 constexpr int64_t kDescriptorsEachProcess = 3;
 constexpr int64_t kDescriptorsAnyway = 24;
 

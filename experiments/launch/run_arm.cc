@@ -48,8 +48,8 @@ constexpr absl::Duration kCauseTime = absl::Seconds(1);
 class MemoryFile {
  public:
   explicit MemoryFile(const std::string& text) : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
-    const bool complete = descriptor_ >= 0 && write(descriptor_, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    error_ = complete ? 0 : errno;
+    const auto size = static_cast<ssize_t>(text.size());
+    if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != size) error_ = errno;
   }
   ~MemoryFile() {
     if (descriptor_ >= 0) close(descriptor_);
@@ -261,7 +261,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
   CoordinatorOptions leads = CoordinatorOptionsOf(spec, absl::StrCat(spec.transport().listen_address(), ":0"), token);
-  leads.cause_time = kCauseTime;
+  if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
   auto coordinator = Coordinator::Start(leads);
   if (!coordinator.ok()) {
     FillRecord(coordinator.status(), &record);

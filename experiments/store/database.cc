@@ -1,6 +1,8 @@
 #include "experiments/store/database.h"
 
+#include <errno.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <system_error>
@@ -89,8 +91,12 @@ Database::~Database() { sqlite3_close_v2(handle_); }
 
 absl::Status Database::Error(int code, absl::string_view tried) const {
   const char* why = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
-  // SQLite says "disk I/O error" of a limit.
-  const int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+  // SQLite says "disk I/O error" of a limit, and keeps the errno of a failed write only now and then.
+  int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+  const bool grows = code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_TRUNCATE || code == SQLITE_IOERR_SHMSIZE;
+  rlimit limit{};
+  const bool sized = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  if (grows && sized && !IsLimit(system)) system = EFBIG;
   const int kind = code & 0xff;
   const bool limited = IsLimit(system) && (kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN);
   const std::string text = absl::StrCat("database ", path_, ": ", tried, ": ", why, limited ? ": " : "",

@@ -171,7 +171,7 @@ bool AllGone(const std::vector<pid_t>& pids) {
 
 TEST(LauncherSignals, EndEveryRankInALongBatchToo) {
   for (const int number : {SIGTERM, SIGHUP}) {
-    Program program(Compare({"--emulate", "60000"}));
+    Program program(Compare({"--emulate", "25000"}));
     ASSERT_TRUE(WaitUntil(kStart, [&] { return ChildrenOf(program.pid()).size() == 2; }));
     const std::vector<pid_t> ranks = ChildrenOf(program.pid());
     ASSERT_TRUE(program.WaitForError("starting", kStart)) << program.ErrorSoFar();
@@ -224,7 +224,7 @@ TEST(Stop, PausesTheRanksToo) {
   program.Signal(SIGCONT);
   const Finished finished = program.Wait(kStart);
   EXPECT_EQ(finished.exit_code, 0) << finished.out;
-  EXPECT_THAT(finished.out, HasSubstr("ring was stopped (Ctrl-Z) for 2."));
+  EXPECT_THAT(finished.out, HasSubstr("ring was stopped (Ctrl-Z, SIGSTOP) for 2."));
 }
 
 TEST(Stop, OfTheLauncherAloneCountsAgainstNoLimit) {
