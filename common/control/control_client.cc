@@ -20,7 +20,7 @@
 namespace ringmaster {
 namespace {
 
-// Whether all addresses of `endpoint` are this machine's own: others cannot be bound to.
+// Whether one of the addresses of `endpoint` is this machine's own: others cannot be bound to.
 bool IsOfThisMachine(const std::string& endpoint) {
   std::string host = endpoint.substr(0, endpoint.rfind(':'));
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
@@ -28,8 +28,8 @@ bool IsOfThisMachine(const std::string& endpoint) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
-  bool own = found != nullptr;
-  for (const addrinfo* address = found; address != nullptr && own; address = address->ai_next) {
+  bool own = false;
+  for (const addrinfo* address = found; address != nullptr && !own; address = address->ai_next) {
     const int probe = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     own = probe >= 0 && bind(probe, address->ai_addr, address->ai_addrlen) == 0;
     if (probe >= 0) close(probe);

@@ -94,7 +94,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     if (member.state.finished) return;
     member.how = how;
     if (member.state.joined) return FailLocked(Died(member), true);
-    const std::string memory = memory_kills_.Found();
+    const std::string memory = MemoryText(how);
     FailLocked(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how, " before it joined",
                                                    memory.empty() ? "" : "; ", memory,
                                                    "; what it said stands above")),
@@ -186,9 +186,15 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     return status ? EndText(*status) : "";
   }
 
+  // What the system has killed for want of memory meanwhile, where that may be why a process ended `how`.
+  std::string MemoryText(const std::string& how) const {
+    const bool maybe = how.empty() || how == EndText(SIGKILL) || how == EndText((128 + SIGKILL) << 8);
+    return maybe ? memory_kills_.Found() : "";
+  }
+
   absl::Status Died(const Member& member) const {
     const std::string how = HowItEnded(member);
-    const std::string memory = memory_kills_.Found();
+    const std::string memory = MemoryText(how);
     std::string text = absl::StrCat(Where(member), ": the process ended before its work was done");
     if (!how.empty()) {
       absl::StrAppend(&text, ", with ", how);
@@ -217,8 +223,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     if (!IsHere(member) || !IsSuspended(static_cast<pid_t>(member.state.pid))) {
       return "the process hangs or its machine is gone";
     }
-    return absl::StrCat("the process is suspended, a signal (SIGSTOP, Ctrl-Z) has stopped it; `kill -CONT ",
-                        member.state.pid, "` has one go on in time");
+    return absl::StrCat("the process is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it, and nobody has let it go "
+                        "on (kill -CONT ", member.state.pid, ")");
   }
 
   absl::Status AdmitLocked(const Join& join, grpc::ServerContext* context, Stream* stream)
