@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/base/known_words.h"
 #include "google/protobuf/descriptor.h"
@@ -21,8 +22,10 @@ using google::protobuf::FieldDescriptor;
 // The commands that the words name, the program itself first.
 using Chain = std::vector<const CLI::App*>;
 
-std::string CommandText(const Chain& chain) {
-  return absl::StrCat("`", absl::StrJoin(chain, " ", [](std::string* out, const CLI::App* app) { *out += app->get_name(); }));
+// "`ringmaster bench gemm`", or with `more` behind it in the quotes.
+std::string CommandText(const Chain& chain, absl::string_view more = "") {
+  const auto name = [](std::string* out, const CLI::App* app) { *out += app->get_name(); };
+  return absl::StrCat("`", absl::StrJoin(chain, " ", name), more, "`");
 }
 
 // The path of the only field of that name in a run spec, or empty.
@@ -64,9 +67,9 @@ std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
   }
   const std::string nearest = NearestWord(word, known);
   if (meant.empty() && !nearest.empty()) meant = absl::StrCat("--", nearest);
-  return absl::StrCat(flag, ": no such flag of ", CommandText(chain), "`; ",
-                      meant.empty() ? "" : absl::StrCat("did you mean \"", meant, "\"? "), CommandText(chain),
-                      " --help` lists them");
+  return absl::StrCat(flag, ": no such flag of ", CommandText(chain), "; ",
+                      meant.empty() ? "" : absl::StrCat("did you mean \"", meant, "\"? "), CommandText(chain, " --help"),
+                      " lists them");
 }
 
 std::string NoSuchCommand(const Chain& chain, const std::string& word) {
@@ -75,7 +78,7 @@ std::string NoSuchCommand(const Chain& chain, const std::string& word) {
     known.push_back(app->get_name());
   }
   return absl::StrCat("\"", word, "\": no such ", chain.size() == 1 ? "command" : "benchmark", "; ", DidYouMean(word, known),
-                      CommandText(chain), " --help` lists them");
+                      CommandText(chain, " --help"), " lists them");
 }
 
 // The first flag or command that there is not, as a message, or nothing; `chain` becomes the commands that there are.
@@ -117,9 +120,9 @@ std::string CommandLineProblem(const CLI::App& app, const std::vector<std::strin
     const std::vector<std::string> unordered = app.remaining(/*recurse=*/true);
     const std::set<std::string> extras(unordered.begin(), unordered.end());
     const auto first = std::find_if(arguments.begin(), arguments.end(), [&](const auto& word) { return extras.count(word) > 0; });
-    if (first != arguments.end()) text = absl::StrCat("\"", *first, "\": ", CommandText(chain), "` takes no such argument");
+    if (first != arguments.end()) text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
   }
-  return absl::StrCat(text, "; ", CommandText(chain), " --help` explains");
+  return absl::StrCat(text, "; ", CommandText(chain, " --help"), " explains");
 }
 
 CLI::Validator OneOf(const std::vector<std::string>& names) {
