@@ -341,6 +341,10 @@ absl::StatusOr<std::vector<SweepRun>> Store::ReadSweepRuns(const std::string& di
   std::vector<SweepRun> runs;
   if (!std::filesystem::exists(file, error)) return runs;
   RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
+    // A store from before there were sweeps is not changed here.
+    RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> columns,
+                        database.Query("SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'sweep'"));
+    if (std::get<int64_t>(columns[0][0]) == 0) return absl::OkStatus();
     RM_ASSIGN_OR_RETURN(runs, SweepRunsIn(database, sweep));
     return absl::OkStatus();
   }));

@@ -309,6 +309,11 @@ TEST_F(StoreTest, TheRunsOfASweepAreReadWithoutMakingAStore) {
   ASSERT_TRUE(runs.ok()) << runs.status();
   ASSERT_EQ(runs->size(), 1u);
   EXPECT_EQ((*runs)[0].trial, 2);
+  // From before there were sweeps.
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("ALTER TABLE runs DROP COLUMN sweep").ok());
+  const auto older = Store::ReadSweepRuns(dir_, "s");
+  ASSERT_TRUE(older.ok()) << older.status();
+  EXPECT_TRUE(older->empty());
 }
 
 TEST_F(StoreTest, ADamagedStoreIsAClearErrorAndLeftUntouched) {
