@@ -8,7 +8,7 @@
 
 namespace ringmaster {
 
-// How to get the data that `given` (not resolved) asks for from the place where set-up keeps it: "; or run ./run once to fetch
+// How to get the data that `given` (not resolved) asks for from the place where set-up keeps it: ", or run ./run once to fetch
 // it". Empty where that does not help: outside a checkout, of a folder or file that the user named, of other data.
 std::string FetchAdvice(const DataSpec& given);
 

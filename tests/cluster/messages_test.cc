@@ -45,7 +45,7 @@ TEST(Messages, AnUnknownFlagNamesItselfFirstAndTheNearestOfItsCommand) {
       {"run --worker 4 spec.textproto", "error: --worker: no such flag of `ringmaster run`", "--workers"},
       {"sweep --dryrun x", "error: --dryrun: no such flag", "--dry-run"},
       {"report --fromat md", "error: --fromat: no such flag", "--format"},
-      {"plot --compare 2", "error: --compare: no such flag", "--comparison"},
+      {"plot --comparision 2", "error: --comparision: no such flag", "--comparison"},
       {"evaluate --weight w", "error: --weight: no such flag of `ringmaster evaluate`", "--weights"},
       {"verify --kernel cpu", "error: --kernel: no such flag", "--kernels"},
       {"explain --worker 4", "error: --worker: no such flag", "--workers"},

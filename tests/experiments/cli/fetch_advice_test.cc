@@ -50,8 +50,8 @@ class FetchAdvice : public testing::Test {
 };
 
 TEST_F(FetchAdvice, OfMissingDataIsGivenInACheckoutAlone) {
-  EXPECT_THAT(ErrorIn(checkout_, "mnist"), HasSubstr("; or run ./run once to fetch it"));
-  EXPECT_THAT(ErrorIn(checkout_, "text"), HasSubstr("; or run ./run compare --data text once to fetch it"));
+  EXPECT_THAT(ErrorIn(checkout_, "mnist"), HasSubstr(", or run ./run once to fetch it"));
+  EXPECT_THAT(ErrorIn(checkout_, "text"), HasSubstr(", or run ./run compare --data text once to fetch it"));
   for (const char* name : {"mnist", "text"}) {
     const std::string error = ErrorIn(elsewhere_, name);
     EXPECT_THAT(error, HasSubstr("cannot be opened (No such file or directory)"));
