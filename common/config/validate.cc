@@ -121,7 +121,7 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   problems->Known("data.name", "dataset", data.name(), known.datasets);
   if (data.name() == "mnist" && data.dir().empty()) {
     problems->AddName("data.dir", "",
-                      "expected the folder with the IDX files; run ./run once to fetch them, or set --data-dir");
+                      "expected the folder with the IDX files; set --data-dir");
   }
   const bool has_files_in_folder = data.name() == "mnist" || data.name() == "cifar10";
   if (!has_files_in_folder && !data.dir().empty()) {

@@ -7,12 +7,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
 #include "common/machine/process_name.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/signals.h"
 #include "experiments/launch/descriptors.h"
@@ -87,16 +90,11 @@ int main(int argc, char** argv) {
   ringmaster::DeclareDoctor(&app, &action);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::RequiredError& error) {
-    // A word that is no command counts as none given: name it.
-    if (!app.get_subcommands().empty() || app.remaining().empty()) {
-      app.exit(error);
-    } else {
-      std::fprintf(stderr, "\"%s\": no such command; `ringmaster --help` lists them\n", app.remaining().front().c_str());
-    }
-    return ringmaster::kExitUserError;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ringmaster::kExitOk : ringmaster::kExitUserError;
+    if (error.get_exit_code() == 0) return app.exit(error);   // --help, --version
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::fprintf(stderr, "error: %s\n", ringmaster::CommandLineProblem(app, arguments, error).c_str());
+    return ringmaster::kExitUserError;
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
