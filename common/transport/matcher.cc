@@ -206,6 +206,21 @@ absl::Status Matcher::CheckPending(absl::Span<const OpId> ids) {
   return absl::OkStatus();
 }
 
+Activity Matcher::activity(int64_t moved_before) {
+  Activity activity;
+  absl::MutexLock lock(&mutex_);
+  activity.moved = static_cast<int64_t>(changes()) + segments_;
+  if (activity.moved != moved_before) return activity;
+  for (const Waiter* waiter : waiters_) {
+    for (const OpId id : waiter->ids) {
+      const Operation* op = Find(id);
+      if (op == nullptr || op->done || op->peer == self_) continue;
+      activity.awaited.push_back({op->peer, op->tag, op->is_send});
+    }
+  }
+  return activity;
+}
+
 void Matcher::Abort(const absl::Status& why) {
   absl::MutexLock lock(&mutex_);
   AbortLocked(why);
