@@ -81,6 +81,7 @@ class Matcher {
   struct Waiter {
     explicit Waiter(Rouser* rouser = nullptr) : rouser(rouser) {}
     Rouser* const rouser;
+    MonotonicTime since;  // when its wait began, for the text of one that is late; InfinitePast: with this sleep
     // The rest is the matcher's.
     absl::Span<const OpId> ids;
     MonotonicCondVar ready;
