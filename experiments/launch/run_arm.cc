@@ -180,7 +180,10 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& 
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = ProcessCount(spec);
   options.join_limit = absl::Seconds(spec.limits().join_seconds());
-  options.progress_limit = absl::Seconds(spec.limits().wait_seconds());
+  options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
+  if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
+  options.waits.asynchronous =
+      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
