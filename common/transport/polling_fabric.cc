@@ -107,16 +107,19 @@ absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<co
   return -1;
 }
 
-// Only looks at the clock while others poll: to them it costs nothing.
+// Only looks at the clock while others poll: to them it costs nothing. Who wants the seat and is called to it may have to
+// wait for a core: the helper does not ask again before its next pause.
 void PollingFabric::RunHelper() {
   uint64_t turns = seat_.turns();
   while (PauseHelper()) {
     while (!seat_.taken() && seat_.turns() == turns && !stopping_.load() && seat_.TryTake()) {
       turns = seat_.turns();
       helper_naps_.store(true, std::memory_order_seq_cst);
-      if (wanting_.load(std::memory_order_seq_cst) == 0 && !stopping_.load()) Nap(absl::Minutes(1), [] {});
+      const bool is_wanted = wanting_.load(std::memory_order_seq_cst) != 0;
+      if (!is_wanted && !stopping_.load()) Nap(absl::Minutes(1), [] {});
       helper_naps_.store(false, std::memory_order_seq_cst);
       seat_.Leave();
+      if (is_wanted) break;
     }
     turns = seat_.turns();
   }

@@ -117,7 +117,7 @@ class Node {
       int64_t test_count = 0;
       RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
     } else {
-      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data()));
+      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
       shape = dataset_.train.shape;
       RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
       kernel_target_ = kernels->target();

@@ -53,6 +53,10 @@ class Program {
 // Start and wait, two minutes at most.
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
 
+// Looks again and again until `done`, and says whether it came before the limit: for what other processes do, which
+// offer no event to wait for.
+bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
+
 // A fresh folder under the test's temporary one.
 std::string NewFolder(const std::string& name);
 
