@@ -183,7 +183,7 @@ int RunNodeCommand(NodeFlags flags) {
   absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
   if (!spec.ok()) return fail(spec.status());
   absl::Status ranks = CheckRanks(flags, *spec);
-  if (ranks.ok()) ranks = CheckDescriptors(flags.world_size);
+  if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
   if (!ranks.ok()) return fail(ranks);
   absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
   if (!token.ok()) return fail(token.status());
