@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/known_words.h"
+#include "common/base/system_error.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
@@ -119,7 +120,7 @@ absl::Status LoadTextproto(const std::string& path, absl::string_view what, goog
   const auto cannot_read = [&](int error) {
     const std::string near = NearbyTextproto(path, std::filesystem::path(path).parent_path().string());
     const std::string hint = error == ENOENT && !near.empty() ? absl::StrCat("; did you mean ", near, "?") : "";
-    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", std::strerror(error), ")", expected, hint);
+    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", ErrorText(error), ")", expected, hint);
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   };
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));

@@ -368,7 +368,11 @@ void CheckEvaluation(const RunSpec& spec, Problems* problems) {
 void CheckLimits(const LimitsSpec& limits, Problems* problems) {
   constexpr double kDay = 86400;
   problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
-  problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  if (limits.has_join_seconds()) problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  if (limits.has_compute_seconds()) {
+    problems->Range<double>("limits.compute_seconds", limits.compute_seconds(), 0.001, kDay,
+                            "leave it out for 20 times a rank's slowest step, at least 60");
+  }
   problems->Range<double>("limits.heartbeat_seconds", limits.heartbeat_seconds(), 0.001, kDay);
   if (limits.wait_seconds() > 0 && limits.heartbeat_seconds() >= limits.wait_seconds()) {
     problems->Add("limits.heartbeat_seconds", limits.heartbeat_seconds(),

@@ -22,10 +22,11 @@
 #include "experiments/cli/bench_commands.h"
 #include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
+#include "experiments/launch/placement.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -115,6 +116,7 @@ absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   if (!flags.rank) DieWithParent();
   const int32_t rank = flags.rank ? *flags.rank : environment.rank.value_or(0);
   const BenchSeat seat{rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
+  NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }
 

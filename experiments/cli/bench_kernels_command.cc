@@ -11,7 +11,7 @@
 #include "experiments/bench/bench_kernels.h"
 #include "experiments/cli/bench_commands.h"
 #include "experiments/cli/command_line.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

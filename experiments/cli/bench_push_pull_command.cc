@@ -16,8 +16,9 @@
 #include "experiments/bench/bench_sizes.h"
 #include "experiments/cli/bench_commands.h"
 #include "experiments/cli/command_line.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/placement.h"
 
 namespace ringmaster {
 namespace {
@@ -101,6 +102,7 @@ absl::Status Join(const Flags& flags) {
   seat.coordinator = flags.coordinator;
   seat.token = environment.token.value_or("");
   seat.fingerprint = FingerprintOf(flags, flags.bench.sizes.front());
+  NameProcess(seat.nodes[seat.rank]);
   return RunPushPullProcess(bench, seat, [](const PushPullResult&) {});
 }
 

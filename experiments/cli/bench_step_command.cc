@@ -12,8 +12,8 @@
 #include "experiments/bench/bench_step_table.h"
 #include "experiments/cli/bench_commands.h"
 #include "experiments/cli/command_line.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
-#include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 
 namespace ringmaster {

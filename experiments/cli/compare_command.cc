@@ -14,6 +14,7 @@
 #include "experiments/cli/arm_specs.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/cli/weights_file.h"
@@ -68,7 +69,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   for (const RunSpec& spec : *specs) {
-    const absl::Status fits = CheckDevices(spec, flags.device);
+    const absl::Status fits = CheckMachine(spec, flags.device);
     if (!fits.ok()) return fail(fits, kExitUserError);
   }
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);

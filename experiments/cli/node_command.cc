@@ -1,7 +1,10 @@
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,13 +15,17 @@
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
+#include "common/control/end_request.h"
 #include "common/log/log.h"
+#include "common/machine/process_end.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
 #include "experiments/cli/outputs.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/weights_file.h"
 #include "experiments/launch/children.h"
+#include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
@@ -126,8 +133,15 @@ absl::StatusOr<std::string> TokenFor(const NodeFlags& flags, const LauncherEnvir
   return absl::StrCat(absl::Hex(SpecFingerprint(spec), absl::kZeroPad16));
 }
 
-// Leads the run from rank 0: its own part runs here too.
-int Lead(const RunSpec& spec, const NodeOptions& options, const std::string& out) {
+// Aborted: what the run ends with is no consequence of another failure.
+absl::Status EndedBy(const std::string& name, int signal) {
+  return absl::AbortedError(absl::StrCat(name, ": ended by ", SignalName(signal)));
+}
+
+// Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and its record is kept, also
+// while that thread computes a long batch.
+int Lead(const RunSpec& spec, const std::string& name, const NodeOptions& options, const std::string& out) {
+  constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
   RunRecord record = NewRecord(spec);
   auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
   if (!coordinator.ok()) {
@@ -135,10 +149,25 @@ int Lead(const RunSpec& spec, const NodeOptions& options, const std::string& out
     return kExitUserError;
   }
   Log(LogLevel::kDebug, absl::StrCat("leads the run at ", (*coordinator)->endpoint()));
-  const absl::Status ran = RunNode(spec, options);
-  if (!ran.ok()) (*coordinator)->Abort(ran);
+  std::packaged_task<absl::Status()> part([&] { return RunNode(spec, options); });
+  std::future<absl::Status> ran = part.get_future();
+  std::thread thread(std::move(part));
+  bool over = false;
+  while (!over && !InterruptFlag()) over = ran.wait_for(kPoll) == std::future_status::ready;
+  if (!over) {
+    (*coordinator)->Abort(EndedBy(name, EndSignal()));
+    over = ran.wait_for(kUnwindLimit) == std::future_status::ready;
+  }
+  if (over) {
+    thread.join();
+    const absl::Status status = ran.get();
+    if (!status.ok()) (*coordinator)->Abort(status);
+  }
   FillRecord((*coordinator)->Result(), &record);
-  return ReportOutcome(record, out, /*json=*/false);
+  const int code = ReportOutcome(record, out, /*json=*/false);
+  if (over) return code;
+  std::fflush(stdout);
+  EndProcess(128 + EndSignal());
 }
 
 int RunNodeCommand(NodeFlags flags) {
@@ -153,16 +182,28 @@ int RunNodeCommand(NodeFlags flags) {
   FillFromEnvironment(*environment, &flags);
   absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
   if (!spec.ok()) return fail(spec.status());
-  const absl::Status ranks = CheckRanks(flags, *spec);
+  absl::Status ranks = CheckRanks(flags, *spec);
+  if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
   if (!ranks.ok()) return fail(ranks);
   absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
   if (!token.ok()) return fail(token.status());
-  const NodeOptions options{*flags.rank, flags.coordinator, *token, flags.device.value_or(0), flags.turns};
-  if (*flags.rank == 0 && !flags.joins) return Lead(*spec, options, flags.out);
+  const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
+  const std::string name = NamesOf(nodes);
+  NameProcess(nodes);
+  NodeOptions options{*flags.rank, flags.coordinator, *token, flags.device.value_or(0), flags.turns};
+  if (*flags.rank == 0 && !flags.joins) return Lead(*spec, name, options, flags.out);
+  // Who leads the run says what happened; a rank started by hand says it too.
+  const bool says = !flags.joins;
+  const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function
+  OnEndSignal([ends, name, says](int signal) {
+    const absl::Status why = EndedBy(name, signal);
+    if (says) Log(LogLevel::kError, why.message());
+    ends->Make(why);
+  });
+  options.ends = ends.get();
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
-  // Who leads the run says what happened; a rank started by hand says it too.
-  if (!flags.joins) Log(LogLevel::kError, ran.message());
+  if (says && EndSignal() == 0) Log(LogLevel::kError, ran.message());
   return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError : kExitFailedRun;
 }
 

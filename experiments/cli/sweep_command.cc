@@ -16,6 +16,7 @@
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/link_measurement.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/cli/weights_file.h"

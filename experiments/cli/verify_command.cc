@@ -13,6 +13,7 @@
 #include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/fetch_advice.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/run_arm.h"

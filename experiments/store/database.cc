@@ -1,6 +1,8 @@
 #include "experiments/store/database.h"
 
+#include <errno.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -110,12 +112,19 @@ absl::Status Database::Error(int code, absl::string_view tried) const {
   // Of a statement its beginning tells enough: "INSERT INTO runs".
   const std::string doing = absl::StrCat("database ", path_, ": ", tried.substr(0, tried.find('(')), ": ");
   const std::string text = absl::StrCat(doing, why);
-  switch (code & 0xff) {
-    case SQLITE_FULL: return absl::UnavailableError(absl::StrCat(doing, ErrorText(ENOSPC)));
-    case SQLITE_IOERR: {
-      const int error = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
-      return absl::UnavailableError(error == 0 ? text : absl::StrCat(text, " (", ErrorText(error), ")"));
-    }
+  // SQLite says "disk I/O error" of a limit, and keeps the errno of a failed write only now and then.
+  int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+  const bool grows = code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_TRUNCATE || code == SQLITE_IOERR_SHMSIZE;
+  rlimit limit{};
+  const bool sized = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  if (grows && sized && !IsLimit(system)) system = EFBIG;
+  const int kind = code & 0xff;
+  if (kind == SQLITE_FULL && !IsLimit(system)) system = ENOSPC;
+  const bool limited = IsLimit(system) && (kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN);
+  if (limited) return absl::UnavailableError(absl::StrCat(text, ": ", ErrorText(system)));
+  switch (kind) {
+    case SQLITE_IOERR:
+      return absl::UnavailableError(system == 0 ? text : absl::StrCat(text, " (", ErrorText(system), ")"));
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return absl::InvalidArgumentError(

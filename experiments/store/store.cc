@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/config/load.h"
 #include "common/log/log.h"
 #include "experiments/store/json.h"
@@ -268,7 +269,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
   std::filesystem::create_directories(dir, error);
   if (error || !std::filesystem::is_directory(dir, error)) {
     return absl::InvalidArgumentError(absl::StrCat("results folder ", dir, ": cannot be created (",
-                                                   error ? error.message() : "it is a file",
+                                                   error ? ErrorText(error.value()) : "it is a file",
                                                    "); name another one with --out"));
   }
   const std::string path = dir + "/results.sqlite";

@@ -49,7 +49,7 @@ absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
 }
 
 // Adds the first records of `path`, `limit` at most.
-absl::Status AddRecords(const std::string& path, int64_t limit, Samples* samples) {
+absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part, Samples* samples) {
   RM_ASSIGN_OR_RETURN(const int64_t records, CountRecords(path));
   const int64_t count = std::min(records, limit);
   RM_ASSIGN_OR_RETURN(DataFile file, DataFile::Open(path, kRemedy));
@@ -61,20 +61,20 @@ absl::Status AddRecords(const std::string& path, int64_t limit, Samples* samples
                              absl::StrCat("labels from 0 to ", kShape.classes - 1), kGetIt);
     }
     samples->labels.push_back(record[0]);
-    samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
+    if (part == DatasetPart::kAll) samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit) {
+absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit, DatasetPart part) {
   Samples samples;
   samples.shape = kShape;
   samples.pixel_values = PixelValues(kStatistics);
   samples.labels.reserve(limit);
-  samples.pixels.reserve(limit * kPixelBytes);
+  if (part == DatasetPart::kAll) samples.pixels.reserve(limit * kPixelBytes);
   for (const std::string& path : paths) {
     if (samples.count() == limit) break;
-    RM_RETURN_IF_ERROR(AddRecords(path, limit - samples.count(), &samples));
+    RM_RETURN_IF_ERROR(AddRecords(path, limit - samples.count(), part, &samples));
   }
   RM_CHECK(samples.count() == limit);
   return samples;
@@ -90,11 +90,12 @@ absl::StatusOr<CifarExtent> InspectCifar10(const std::string& dir) {
   return extent;
 }
 
-absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count) {
+absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count,
+                                    DatasetPart part) {
   RM_CHECK(train_count > 0 && test_count > 0);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadFiles(TrainFiles(dir), train_count));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadFiles(TestFiles(dir), test_count));
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadFiles(TrainFiles(dir), train_count, part));
+  RM_ASSIGN_OR_RETURN(dataset.test, LoadFiles(TestFiles(dir), test_count, part));
   return dataset;
 }
 

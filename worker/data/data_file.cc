@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -21,7 +22,7 @@ constexpr int64_t kMostExpansion = 1032;
 constexpr int64_t kReadAtOnce = int64_t{1} << 20;
 
 std::string CannotBeOpened(absl::string_view path, int error, const DataRemedy& remedy) {
-  return absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ",
+  return absl::StrCat("data file ", path, ": cannot be opened (", ErrorText(error), "); ",
                       error == ENOENT ? remedy.missing : remedy.damaged);
 }
 
@@ -108,7 +109,7 @@ int64_t DataFile::ReadSome(unsigned char* to, int64_t bytes, std::string* reason
     // zlib begins with the path, which the caller names anyway.
     *reason = std::string(absl::StripPrefix(text, absl::StrCat(path_, ": ")));
     if (code == Z_OK) *reason = "end of file";
-    if (code == Z_ERRNO) *reason = std::strerror(errno);
+    if (code == Z_ERRNO) *reason = ErrorText(errno);
   }
   return done;
 }

@@ -105,14 +105,18 @@ absl::StatusOr<Counts> Count(const DataSpec& spec) {
 
 }  // namespace
 
-absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec) {
+DatasetPart DatasetPartFor(const RunSpec& spec) {
+  return spec.training().has_emulated_compute() ? DatasetPart::kLabels : DatasetPart::kAll;
+}
+
+absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
-  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test);
-  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test);
+  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
+  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test, part);
   if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test));
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train, part));
+  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test, part));
   return dataset;
 }
 

@@ -122,16 +122,17 @@ absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files) {
   return pair.extent;
 }
 
-absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit) {
+absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(OpenPair pair, OpenBoth(files));
   RM_CHECK(limit > 0 && limit <= pair.extent.count);
   const int64_t bytes = limit * pair.extent.shape.features();
   Samples samples;
+  samples.shape = pair.extent.shape;
+  samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
+  if (part == DatasetPart::kLabels) return samples;
   RM_ASSIGN_OR_RETURN(samples.pixels, pair.images.file.Read(bytes));
   RM_RETURN_IF_ERROR(pair.images.file.ExpectEnd(pair.images.body_bytes - bytes));
   samples.pixel_values = PixelValues({kStatistics});
-  samples.shape = pair.extent.shape;
-  samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
   return samples;
 }
 

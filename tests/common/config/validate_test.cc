@@ -249,6 +249,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w", "output.save_weights=v"},
                 "output = {...}: an evaluation trains nothing"},
         Refusal{{"limits.wait_seconds=0"}, "limits.wait_seconds = 0: expected 0.001 to 86400"},
+        Refusal{{"limits.compute_seconds=-1"}, "limits.compute_seconds = -1: expected 0.001 to 86400; leave it out"},
+        Refusal{{"limits.join_seconds=0"}, "limits.join_seconds = 0: expected 0.001 to 86400"},
         Refusal{{"limits.heartbeat_seconds=30"},
                 "limits.heartbeat_seconds = 30: expected below limits.wait_seconds"}));
 

@@ -78,6 +78,18 @@ TEST_F(Idx, PixelsAreNormalizedAndLabelsKept) {
   EXPECT_NEAR(features[143], (143 / 255.0 - 0.1307) / 0.3081, 1e-6);
 }
 
+TEST_F(Idx, LabelsAloneAreThoseOfTheWholeSetUnderItsLimits) {
+  spec_.set_train_limit(7);
+  const auto whole = LoadDataset(spec_);
+  const auto labels = LoadDataset(spec_, DatasetPart::kLabels);
+  ASSERT_TRUE(whole.ok() && labels.ok()) << whole.status() << labels.status();
+  EXPECT_EQ(labels->train.labels, whole->train.labels);
+  EXPECT_EQ(labels->test.labels, whole->test.labels);
+  EXPECT_EQ(labels->train.shape.features(), whole->train.shape.features());
+  EXPECT_TRUE(whole->train.has_features());
+  EXPECT_FALSE(labels->train.has_features());
+}
+
 TEST_F(Idx, InspectionAgreesWithLoadingUnderLimits) {
   spec_.set_train_limit(7);
   spec_.set_test_limit(2);
