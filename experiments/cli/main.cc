@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -87,6 +88,12 @@ void SetUpProcess() {
   setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0);
 }
 
+// The stream remembers that a write failed, not why, and by now others have set errno: what one more byte fails for.
+std::string WhyStandardOutputFails() {
+  const ssize_t wrote = write(STDOUT_FILENO, "\n", 1);
+  return wrote == 1 ? "some of it is missing" : ringmaster::ErrorText(errno);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -133,6 +140,6 @@ int main(int argc, char** argv) {
   // A table that nobody could read is no success; the records are safe.
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   ringmaster::Log(ringmaster::LogLevel::kError,
-                  absl::StrCat("cannot write to standard output: ", ringmaster::ErrorText(errno)));
+                  absl::StrCat("cannot write to standard output: ", WhyStandardOutputFails()));
   return code == ringmaster::kExitOk ? ringmaster::kExitFailedRun : code;
 }
