@@ -28,7 +28,7 @@ class FetchAdvice : public testing::Test {
     std::ofstream(checkout_ + "/third_party/setup/setup.sh") << "\n";
     std::ofstream(checkout_ + "/run") << "#!/bin/sh\n";
     chmod((checkout_ + "/run").c_str(), 0755);
-    std::filesystem::create_directories(default_);
+    std::filesystem::create_directories(default_ + "/mnist");
   }
   void TearDown() override { std::filesystem::current_path(before_); }
 
@@ -45,7 +45,7 @@ class FetchAdvice : public testing::Test {
 
   const std::string checkout_ = NewFolder("checkout");
   const std::string elsewhere_ = NewFolder("elsewhere");
-  const std::string default_ = NewFolder("cache") + "/mnist";
+  const std::string default_ = NewFolder("cache");   // of all data sets
   std::filesystem::path before_;
 };
 
@@ -68,7 +68,7 @@ TEST_F(FetchAdvice, IsNotGivenForAFolderThatTheUserNamed) {
 }
 
 TEST_F(FetchAdvice, IsNotGivenForADamagedFile) {
-  std::ofstream(default_ + "/train-images-idx3-ubyte") << "this is no image, whatever its name says";
+  std::ofstream(default_ + "/mnist/train-images-idx3-ubyte") << "this is no image, whatever its name says";
   const std::string error = ErrorIn(checkout_, "mnist");
   EXPECT_THAT(error, HasSubstr("found magic number"));
   EXPECT_THAT(error, HasSubstr("put a sound copy in its place"));
