@@ -27,6 +27,7 @@
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -172,6 +173,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   progress.steps = spec.training().steps();
   bool first = true;
   for (const ProcessState& process : processes) {
+    progress.pids.push_back(process.joined ? process.pid : 0);
     if (!process.joined || process.last.phase() == "serve") continue;
     // The slowest worker's step is the run's.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
@@ -228,7 +230,9 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
 
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   RunRecord record = NewRecord(spec);
-  if (const absl::Status fits = CheckDevices(spec, options.device); !fits.ok()) {
+  absl::Status fits = CheckDevices(spec, options.device);
+  if (fits.ok()) fits = CheckAddressSpace(spec);
+  if (!fits.ok()) {
     FillRecord(fits, &record);
     return record;
   }

@@ -23,6 +23,7 @@ struct ArmProgress {
   double test_accuracy = 0;   // 0: not evaluated yet
   std::string phase;
   double seconds = 0;         // since the arm was started
+  std::vector<int64_t> pids;  // by process; 0: has not joined
 };
 using ProgressSink = std::function<void(const ArmProgress&)>;
 
