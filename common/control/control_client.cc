@@ -1,6 +1,9 @@
 #include "common/control/control_client.h"
 
 #include <grpcpp/grpcpp.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,16 +20,36 @@
 namespace ringmaster {
 namespace {
 
+// Whether all addresses of `endpoint` are this machine's own: others cannot be bound to.
+bool IsOfThisMachine(const std::string& endpoint) {
+  std::string host = endpoint.substr(0, endpoint.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  bool own = found != nullptr;
+  for (const addrinfo* address = found; address != nullptr && own; address = address->ai_next) {
+    const int probe = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    own = probe >= 0 && bind(probe, address->ai_addr, address->ai_addrlen) == 0;
+    if (probe >= 0) close(probe);
+  }
+  freeaddrinfo(found);
+  return own;
+}
+
 class ControlClientImpl : public ControlClient {
  public:
   ControlClientImpl(const std::string& endpoint, std::function<void(const absl::Status&)> on_abort,
-                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period)
+                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period, EndRequest* ends)
       : endpoint_(endpoint),
         on_abort_(std::move(on_abort)),
         heartbeat_(std::move(heartbeat)),
-        heartbeat_period_(heartbeat_period) {}
+        heartbeat_period_(heartbeat_period),
+        ends_(ends) {}
 
   ~ControlClientImpl() override {
+    if (ends_ != nullptr) ends_->Listen(nullptr);
     bool goodbye = false;
     {
       absl::MutexLock lock(&mutex_);
@@ -52,10 +75,14 @@ class ControlClientImpl : public ControlClient {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-    // A coordinator whose machine vanishes sends no word of it: unanswered pings do.
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this machine its end breaks the
+    // connection, and pings would only find that it is suspended.
+    pings_ = !IsOfThisMachine(endpoint_);
+    if (pings_) {
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    }
     channel_ = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), arguments);
     if (!IsConnected(deadline)) {
       return absl::DeadlineExceededError(absl::StrCat("no coordinator answers at ", endpoint_,
@@ -68,6 +95,7 @@ class ControlClientImpl : public ControlClient {
     Send(message);
     reader_ = std::thread([this] { Read(); });
     pulse_ = std::thread([this] { Pulse(); });
+    if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
     absl::MutexLock lock(&mutex_);
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
     if (!changed_.AwaitUntil(&mutex_, deadline, decided)) {
@@ -164,7 +192,8 @@ class ControlClientImpl : public ControlClient {
       }
       if (!failure.ok()) Abort(failure);
     }
-    absl::Status lost = absl::UnavailableError(absl::StrCat("the coordinator at ", endpoint_, " is gone"));
+    absl::Status lost = absl::UnavailableError(absl::StrCat(
+        "the coordinator at ", endpoint_, " is gone", pings_ ? ", or has been suspended for over 20 s" : ""));
     {
       absl::MutexLock lock(&mutex_);
       if (goodbye_ || closing_) return;
@@ -199,7 +228,9 @@ class ControlClientImpl : public ControlClient {
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;
+  EndRequest* const ends_;  // null: nobody asks
 
+  bool pings_ = false;  // constant once joined
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Control::Stub> stub_;
   grpc::ClientContext context_;
@@ -224,9 +255,9 @@ class ControlClientImpl : public ControlClient {
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
     const std::string& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
-    absl::Duration heartbeat_period) {
+    absl::Duration heartbeat_period, EndRequest* ends) {
   auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
-                                                    heartbeat_period);
+                                                    heartbeat_period, ends);
   RM_RETURN_IF_ERROR(client->Join(join, deadline));
   return client;
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/control/end_request.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
 
@@ -22,12 +23,14 @@ class ControlClient {
 
   // Connects and joins; returns once every process has. PermissionDenied: another job's token. AlreadyExists: the rank is
   // taken. DeadlineExceeded: nobody answers at `endpoint`. `on_abort` is called once, from the client's own thread, when
-  // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`.
+  // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`. Where `ends` (it must
+  // outlive the client) asks for it, from this call on, the run is failed with its reason.
   static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const std::string& endpoint, const Join& join,
                                                                MonotonicTime deadline,
                                                                std::function<void(const absl::Status&)> on_abort,
                                                                std::function<Heartbeat()> heartbeat,
-                                                               absl::Duration heartbeat_period);
+                                                               absl::Duration heartbeat_period,
+                                                               EndRequest* ends = nullptr);
 
   // Who takes part, by process index.
   virtual const Welcome& welcome() const = 0;

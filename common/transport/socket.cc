@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -100,7 +101,7 @@ absl::StatusOr<Listener> ListenAt(const std::string& text) {
       bind(listener.fd.get(), address.get(), address.size) != 0 || listen(listener.fd.get(), 128) != 0) {
     const int error = errno;
     return absl::UnavailableError(
-        absl::StrCat("cannot listen at \"", text, "\": ", std::strerror(error), "; ", Remedy(error)));
+        absl::StrCat("cannot listen at \"", text, "\": ", ErrorText(error), "; ", Remedy(error)));
   }
   listener.endpoint = EndpointOf(listener.fd.get());
   return listener;
@@ -110,7 +111,7 @@ absl::StatusOr<Fd> StartConnecting(const std::string& endpoint) {
   RM_ASSIGN_OR_RETURN(const Address address, ParseAddress(endpoint));
   Fd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid() || (connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS)) {
-    return absl::UnavailableError(absl::StrCat("cannot connect to ", endpoint, ": ", std::strerror(errno)));
+    return absl::UnavailableError(absl::StrCat("cannot connect to ", endpoint, ": ", ErrorText(errno)));
   }
   SendAtOnce(fd.get());
   return fd;

@@ -9,8 +9,8 @@
 #include "common/log/log.h"
 #include "experiments/bench/bench_start.h"
 #include "experiments/cli/bench_commands.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
-#include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 
 namespace ringmaster {

@@ -1,19 +1,28 @@
 // The program `ringmaster`: its subcommands are declared in commands.h, a file each.
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
 #include "common/machine/address_space.h"
+#include "common/machine/process_name.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
+#include "experiments/launch/descriptors.h"
 
 namespace {
 
@@ -39,7 +48,8 @@ constexpr char kExamples[] =
     "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
-    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted.\n"
+    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted (Ctrl-C),\n"
+    "143 ended by SIGTERM, 129 by SIGHUP. Ctrl-Z stops a run with all its ranks, and `fg` has it go on.\n"
     "`ringmaster COMMAND --help` explains a command's flags.";
 
 // Above this limit of address space (ulimit -v) threads may reserve what they like.
@@ -80,6 +90,9 @@ void SetUpProcess() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Ranks are started as /proc/self/exe.
+  prctl(PR_SET_NAME, "ringmaster");
+  ringmaster::LendArguments(argc, argv);
   SetUpProcess();
   CLI::App app(kDescription, "ringmaster");
   app.footer(kExamples);
@@ -106,22 +119,20 @@ int main(int argc, char** argv) {
   ringmaster::DeclareDoctor(&app, &action);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::RequiredError& error) {
-    // A word that is no command counts as none given: name it.
-    if (!app.get_subcommands().empty() || app.remaining().empty()) {
-      app.exit(error);
-    } else {
-      std::fprintf(stderr, "\"%s\": no such command; `ringmaster --help` lists them\n", app.remaining().front().c_str());
-    }
-    return ringmaster::kExitUserError;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ringmaster::kExitOk : ringmaster::kExitUserError;
+    if (error.get_exit_code() == 0) return app.exit(error);   // --help, --version
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::fprintf(stderr, "error: %s\n", ringmaster::CommandLineProblem(app, arguments, error).c_str());
+    return ringmaster::kExitUserError;
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
-  const int code = action();
+  ringmaster::RaiseDescriptorLimit();
+  int code = action();
+  if (ringmaster::EndSignal() != 0 && code != ringmaster::kExitOk) code = 128 + ringmaster::EndSignal();
   // A table that nobody could read is no success; the records are safe.
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  ringmaster::Log(ringmaster::LogLevel::kError, "cannot write to standard output");
+  ringmaster::Log(ringmaster::LogLevel::kError,
+                  absl::StrCat("cannot write to standard output: ", ringmaster::ErrorText(errno)));
   return code == ringmaster::kExitOk ? ringmaster::kExitFailedRun : code;
 }

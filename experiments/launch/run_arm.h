@@ -44,6 +44,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 // share one always fit. Unavailable: no GPU at all. InvalidArgument: too few, with what to use instead.
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
 
+// CheckDevices, and whether the limits of open files and of address space suffice (ResourceExhausted). What RunArm asks
+// first.
+absl::Status CheckMachine(const RunSpec& spec, int first_device);
+
 // A record with everything but status and reports: id, time, build, machine.
 RunRecord NewRecord(const RunSpec& spec);
 

@@ -132,7 +132,7 @@ TEST(AddressSpace, ThatRunsOutLaterIsNamedToo) {
 
 TEST(AddressSpace, ThatIsTooSmallEndsTheRunWithTheNameAndValueOfItsLimit) {
   const Finished finished = RunUnder(120'000'000, "shm");
-  EXPECT_EQ(finished.exit_code, 1) << finished.err;
+  EXPECT_EQ(finished.exit_code, 2) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("needs at least 15"));
   EXPECT_THAT(finished.err, HasSubstr("limited to 120000000 bytes (ulimit -v, RLIMIT_AS)"));
   EXPECT_THAT(finished.err, HasSubstr("raise the limit"));

@@ -50,7 +50,8 @@ std::string NewFolder(const std::string& name) {
   return path;
 }
 
-Program::Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+Program::Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                 const std::function<void()>& prepare) {
   const std::string folder = NewFolder("program");
   out_path_ = folder + "/out";
   err_path_ = folder + "/err";
@@ -66,6 +67,8 @@ Program::Program(const std::vector<std::string>& arguments, const std::vector<st
   dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
   dup2(open(out_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
   dup2(open(err_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGTSTP}) signal(number, SIG_DFL);
+  if (prepare) prepare();
   execve(kProgram, argv.data(), envp.data());
   _exit(127);
 }
@@ -106,6 +109,27 @@ Finished Program::Wait(absl::Duration limit) {
 
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   return Program(arguments, environment).Wait(absl::Minutes(2));
+}
+
+char StateOf(pid_t pid) {
+  const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t name_end = stat.rfind(')');
+  return name_end == std::string::npos ? 0 : stat[name_end + 2];
+}
+
+std::string CommandLineOf(pid_t pid) {
+  std::string line = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"));
+  while (!line.empty() && line.back() == '\0') line.pop_back();
+  for (char& c : line) c = c == '\0' ? ' ' : c;
+  return line;
+}
+
+pid_t RankNamed(pid_t parent, const std::string& name) {
+  for (const pid_t child : ChildrenOf(parent)) {
+    if (CommandLineOf(child) == "ringmaster: " + name) return child;
+  }
+  ADD_FAILURE() << "no process of " << name;
+  return 0;
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {

@@ -19,9 +19,10 @@ constexpr int64_t kRecordBytes = 1 + kPixelBytes;
 constexpr int kTrainFiles = 5;
 // Statistics of the training pixels, red, green and blue; the field's customary figures.
 constexpr PixelStatistics kStatistics[] = {{0.4914f, 0.2470f}, {0.4822f, 0.2435f}, {0.4465f, 0.2616f}};
-constexpr char kRemedy[] =
+constexpr char kGetIt[] =
     "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin files into that folder, "
     "or name the folder that has them with --data-dir";
+constexpr DataRemedy kRemedy = {kGetIt, kGetIt};
 
 std::vector<std::string> TrainFiles(const std::string& dir) {
   std::vector<std::string> paths;
@@ -35,7 +36,7 @@ absl::StatusOr<int64_t> CountRecords(const std::string& path) {
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(path, kRemedy));
   if (size > 0 && size % kRecordBytes == 0) return size / kRecordBytes;
   return DamagedDataFile(path, absl::StrCat(size, " bytes"),
-                         absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kRemedy);
+                         absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kGetIt);
 }
 
 absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
@@ -57,7 +58,7 @@ absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part
     const unsigned char* record = bytes.data() + i * kRecordBytes;
     if (record[0] >= kShape.classes) {
       return DamagedDataFile(path, absl::StrCat("label ", record[0], " at record ", i),
-                             absl::StrCat("labels from 0 to ", kShape.classes - 1), kRemedy);
+                             absl::StrCat("labels from 0 to ", kShape.classes - 1), kGetIt);
     }
     samples->labels.push_back(record[0]);
     if (part == DatasetPart::kAll) samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);

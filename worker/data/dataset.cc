@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/data/cifar.h"
 #include "worker/data/idx.h"
@@ -28,9 +28,8 @@ struct Counts {
 };
 
 absl::Status UnknownDataset(absl::string_view name) {
-  const std::string known = absl::StrJoin(
-      kDatasets, ", ", [](std::string* out, const DatasetInfo& info) { absl::StrAppend(out, info.name); });
-  return absl::InvalidArgumentError(absl::StrCat("data.name = \"", name, "\": no such dataset; known are ", known));
+  return absl::InvalidArgumentError(absl::StrCat("data.name = \"", name, "\": no such dataset; ",
+                                                 KnownWordsText(name, RegistryNames(kDatasets))));
 }
 
 absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit, int64_t available) {
@@ -67,7 +66,7 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data file ", test_files.images_path, ": found images of ", test.shape.height, "x", test.shape.width,
         ", expected ", train.shape.height, "x", train.shape.width,
-        " as in the training set; run ./run once to fetch it, or point --data-dir at a folder that has it"));
+        " as in the training set; point --data-dir at a folder whose files are of one set"));
   }
   return Counts{train.shape, train.count, test.count};
 }

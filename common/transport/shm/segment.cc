@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/machine/address_space.h"
 
 namespace ringmaster {
@@ -18,10 +19,9 @@ namespace {
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 absl::Status NoMemory(const char* action, int64_t size_bytes, int error) {
-  const std::string text = absl::StrCat("cannot ", action, " ", size_bytes, " bytes of shared memory: ",
-                                        std::strerror(error));
-  if (error == EMFILE) return absl::ResourceExhaustedError(absl::StrCat(text, "; raise the limit (ulimit -n)"));
   const std::string limit = error == ENOMEM ? DescribeAddressSpaceLimit() : "";
+  const std::string text = absl::StrCat("cannot ", action, " ", size_bytes, " bytes of shared memory: ", ErrorText(error));
+  if (IsLimit(error)) return absl::ResourceExhaustedError(text);
   return absl::ResourceExhaustedError(absl::StrCat(
       text, "; ", limit.empty() ? "check the limits of this machine" : limit, ", or use transport \"tcp\""));
 }
@@ -78,7 +78,7 @@ absl::StatusOr<std::vector<Segment>> Segment::OpenParts(const Name& name, bool w
   if (!fd.valid() && errno == EMFILE) return NoMemory("open", name.size_bytes, EMFILE);
   struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot open its shared memory at ", path, ": ", std::strerror(errno),
+    return absl::UnavailableError(absl::StrCat("cannot open its shared memory at ", path, ": ", ErrorText(errno),
                                                "; processes of another host, user or container use transport \"tcp\""));
   }
   const int seals = fcntl(fd.get(), F_GET_SEALS);

@@ -24,6 +24,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/handshake.h"
 #include "common/transport/shm/bell.h"
@@ -66,8 +67,7 @@ class ShmFabric : public FabricBase {
     control_.Seal();
     wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_.valid()) {
-      return absl::UnavailableError(absl::StrCat("shm: no event descriptor: ", std::strerror(errno),
-                                                 "; check the limit of open files (ulimit -n)"));
+      return absl::UnavailableError(absl::StrCat("shm: no event descriptor: ", ErrorText(errno)));
     }
     links_.resize(processes.size());
     for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
@@ -124,7 +124,7 @@ class ShmFabric : public FabricBase {
     if (!control.ok()) return Annotate(control.status(), "shm");
     control_ = *std::move(control);
     if (getrandom(&own()->nonce, sizeof(own()->nonce), 0) != sizeof(own()->nonce)) {
-      return absl::UnavailableError(absl::StrCat("shm: no random numbers: ", std::strerror(errno)));
+      return absl::UnavailableError(absl::StrCat("shm: no random numbers: ", ErrorText(errno)));
     }
     exchange_ = ExchangeHeap::Create(absl::MakeSpan(own()->exchange));
     return absl::OkStatus();

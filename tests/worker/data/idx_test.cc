@@ -114,7 +114,7 @@ TEST_F(Idx, AMissingFileNamesThePathAndTheRemedy) {
   std::remove((dir_ + "/t10k-labels-idx1-ubyte").c_str());
   const std::string error = ErrorOf();
   EXPECT_THAT(error, HasSubstr(dir_ + "/t10k-labels-idx1-ubyte"));
-  EXPECT_THAT(error, HasSubstr("run ./run once to fetch it, or point --data-dir"));
+  EXPECT_THAT(error, HasSubstr("; point --data-dir at a folder that has it"));
 }
 
 TEST_F(Idx, AWrongMagicNumberIsNamedWithTheExpectedOne) {
