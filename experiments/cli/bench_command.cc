@@ -21,6 +21,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   DeclareGemmBench(command, action);
   DeclareKernelsBench(command, action);
   DeclareCodecBench(command, action);
+  DeclareStartBench(command, action);
 }
 
 }  // namespace ringmaster

@@ -29,6 +29,7 @@
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "experiments/launch/run_arm.h"
 
 namespace ringmaster {
@@ -184,6 +185,7 @@ int RunNodeCommand(NodeFlags flags) {
   if (!spec.ok()) return fail(spec.status());
   absl::Status ranks = CheckRanks(flags, *spec);
   if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
+  if (ranks.ok() && !flags.joins) ranks = CheckAddressSpace(*spec);
   if (!ranks.ok()) return fail(ranks);
   absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
   if (!token.ok()) return fail(token.status());

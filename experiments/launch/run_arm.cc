@@ -30,6 +30,7 @@
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -195,6 +196,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   progress.steps = spec.training().steps();
   bool first = true;
   for (const ProcessState& process : processes) {
+    progress.pids.push_back(process.joined ? process.pid : 0);
     if (!process.joined || process.last.phase() == "serve") continue;
     // The slowest worker's step is the run's.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
@@ -251,6 +253,7 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
 
 absl::Status CheckMachine(const RunSpec& spec, int first_device) {
   RM_RETURN_IF_ERROR(CheckDescriptors(ProcessCount(spec)));
+  RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
   return CheckDevices(spec, first_device);
 }
 

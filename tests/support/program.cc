@@ -111,8 +111,6 @@ Finished RunProgram(const std::vector<std::string>& arguments, const std::vector
   return Program(arguments, environment).Wait(absl::Minutes(2));
 }
 
-bool WaitUntil(absl::Duration limit, const std::function<bool()>& done) { return Poll(limit, done); }
-
 char StateOf(pid_t pid) {
   const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
   const size_t name_end = stat.rfind(')');

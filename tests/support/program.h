@@ -69,9 +69,6 @@ std::string CommandLineOf(pid_t pid);
 // The state of a process as /proc has it, such as 'T' where a signal has stopped it; 0: it is gone.
 char StateOf(pid_t pid);
 
-// Waits until `done`, and says whether it came within `limit`.
-bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
-
 // Process ids of the children of `parent`, grandchildren left out.
 std::vector<pid_t> ChildrenOf(pid_t parent);
 

@@ -205,7 +205,7 @@ class NoisyLink : public LinkToForger {
     EXPECT_TRUE(
         matcher_.AddReceive({kPeer, tag, absl::MakeSpan(out), ReceiveMode::kStore, nullptr, &loan}).ok());
     const bool taken = link_->Advance().ok();
-    if (!loan.memory.empty()) EXPECT_TRUE(LiesInExchangeMemory(loan.memory));
+    EXPECT_TRUE(loan.memory.empty() || LiesInExchangeMemory(loan.memory));
     return taken;
   }
 };
