@@ -46,7 +46,7 @@ bool MayBeAConsequence(const absl::Status& status) {
 class CoordinatorImpl : public Coordinator, public Control::Service {
  public:
   explicit CoordinatorImpl(const CoordinatorOptions& options)
-      : options_(options), started_(MonotonicNow()), members_(options.processes) {}
+      : options_(options), started_(MonotonicNow()), judge_(options.waits), members_(options.processes) {}
 
   ~CoordinatorImpl() override {
     {
@@ -156,8 +156,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     Stream* stream = nullptr;
     grpc::ServerContext* context = nullptr;
     MonotonicTime heard;
-    MonotonicTime moved;       // when its heartbeats last told of work done
-    bool waiting = false;   // at a barrier
     MonotonicTime lost = MonotonicTime::InfiniteFuture();  // when its stream broke before its work was done
     std::string how;        // it ended; empty: not known
   };
@@ -255,7 +253,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.stream = stream;
     member.context = context;
     member.heard = MonotonicNow();
-    member.moved = MonotonicNow();
     if (++joined_ == options_.processes) WelcomeLocked();
     return absl::OkStatus();
   }
@@ -278,6 +275,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       ProcessEntry* entry = message.mutable_welcome()->add_processes();
       entry->set_data_endpoint(member.join.data_endpoint());
       *entry->mutable_nodes() = member.join.nodes();
+      for (const NodeName& node : member.join.nodes()) judge_.Add(node, member.state.pid, SinceStart());
     }
     BroadcastLocked(message);
   }
@@ -303,11 +301,10 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.heard = MonotonicNow();
     switch (message.kind_case()) {
       case FromProcess::kHeartbeat:
-        if (message.heartbeat().work() != member.state.last.work()) member.moved = MonotonicNow();
         member.state.last = message.heartbeat();
+        for (const NodeActivity& node : message.heartbeat().nodes()) judge_.Heard(node, SinceStart());
         break;
       case FromProcess::kArrive:
-        member.waiting = true;
         ArriveLocked(message.arrive().barrier());
         break;
       case FromProcess::kFailure:
@@ -319,6 +316,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       case FromProcess::kResult:
         member.report = message.result();
         member.state.finished = true;
+        for (const NodeName& node : member.join.nodes()) judge_.Finished(node, SinceStart());
         if (++finished_ == options_.processes) {
           ToProcess goodbye;
           goodbye.mutable_goodbye();
@@ -337,10 +335,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     for (const Member& member : members_) expected += member.join.kernel_target().empty() ? 0 : 1;
     if (++arrived_[name] < expected) return;
     arrived_.erase(name);
-    for (Member& member : members_) {
-      member.waiting = false;
-      member.moved = MonotonicNow();
-    }
     ToProcess release;
     release.mutable_release()->set_barrier(name);
     BroadcastLocked(release);
@@ -392,8 +386,11 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
         const absl::Status health = HealthLocked(member, now);
         if (!health.ok()) FailLocked(health, true);
       }
+      if (const absl::Status waits = judge_.Judge(); !waits.ok()) FailLocked(waits, true);
     }
   }
+
+  absl::Duration SinceStart() const { return MonotonicNow() - started_; }
 
   absl::Status HealthLocked(const Member& member, MonotonicTime now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     if (member.state.finished) return absl::OkStatus();
@@ -401,16 +398,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
                                                       absl::FormatDuration(options_.silence_limit),
                                                       "; ", WhySilent(member)));
-    }
-    // Standing still is nobody's business until somebody waits for it. Servers have no work of their own to tell of.
-    const bool awaited = std::any_of(members_.begin(), members_.end(), [](const Member& other) {
-      return other.waiting || (other.state.finished && !other.join.kernel_target().empty());
-    });
-    const bool trains = !member.join.kernel_target().empty() && !member.waiting;
-    if (awaited && trains && now - member.moved > options_.progress_limit) {
-      return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no progress for ",
-                                                      absl::FormatDuration(options_.progress_limit),
-                                                      " (limits.wait_seconds) while other ranks wait for it"));
     }
     return absl::OkStatus();
   }
@@ -437,6 +424,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when the run is over and when the coordinator closes
+  WaitJudge judge_ ABSL_GUARDED_BY(mutex_);
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
   int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;

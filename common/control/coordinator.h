@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/control/wait_judge.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
 
@@ -21,7 +22,7 @@ struct CoordinatorOptions {
   int32_t processes = 0;
   absl::Duration join_limit;       // for all processes to join
   absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
-  absl::Duration progress_limit = absl::InfiniteDuration();  // how long one may stand still while another waits for it
+  WaitLimits waits;                // of waits of nodes for each other; infinite unless set
   // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
   absl::Duration settle_time = absl::Milliseconds(300);
   // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.

@@ -1,18 +1,30 @@
 #include "common/machine/process_end.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/machine/address_space.h"
 
 namespace ringmaster {
 namespace {
 
 // Fields of /proc/PID/stat between the state and the exit code.
 constexpr int kFieldsBetween = 48;
+
+// Libraries that do not look at what they are given end so where there is no address space. Who starts a process has the
+// same limit.
+std::string AddressSpaceHint(int signal) {
+  const std::optional<int64_t> limit = AddressSpaceLimit();
+  if (!limit.has_value() || (signal != SIGSEGV && signal != SIGABRT && signal != SIGBUS)) return "";
+  return absl::StrCat(", perhaps for lack of address space: processes are limited to ", *limit,
+                      " bytes (ulimit -v, RLIMIT_AS)");
+}
 
 }  // namespace
 
@@ -23,7 +35,8 @@ std::string SignalName(int signal) {
 
 std::string EndText(int wait_status) {
   if (WIFSIGNALED(wait_status)) {
-    return absl::StrCat("signal ", WTERMSIG(wait_status), " (", strsignal(WTERMSIG(wait_status)), ")");
+    const int signal = WTERMSIG(wait_status);
+    return absl::StrCat("signal ", signal, " (", strsignal(signal), ")", AddressSpaceHint(signal));
   }
   const int code = WEXITSTATUS(wait_status);
   const int signal = code - 128;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "experiments/bench/bench_sizes.h"
 #include "experiments/bench/bench_table.h"
 #include "experiments/cli/bench_commands.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/signals.h"
 #include "experiments/launch/children.h"
@@ -54,7 +56,7 @@ struct AllReduceFlags {
   std::string sizes = "4KiB:64MiB";
   bool json = false;
   // Of a process that the leading one started; mpirun says the rank in the environment.
-  int32_t rank = -1;
+  std::optional<int32_t> rank;
   std::string coordinator;
 };
 
@@ -111,11 +113,9 @@ absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
 // The part of a rank that another process leads, which says what happened.
 absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  BenchSeat seat{flags.rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
-  if (seat.rank < 0) {
-    DieWithParent();
-    seat.rank = environment.rank.value_or(0);
-  }
+  if (!flags.rank) DieWithParent();
+  const int32_t rank = flags.rank ? *flags.rank : environment.rank.value_or(0);
+  const BenchSeat seat{rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
   NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }
@@ -173,7 +173,7 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
       ->type_name("SIZES")
       ->capture_default_str();
   command->add_option("--wait", flags->bench.wait, "how waiting ranks wait: sleep or spin")
-      ->check(CLI::IsMember({"sleep", "spin"}))
+      ->check(OneOf({"sleep", "spin"}))
       ->capture_default_str();
   command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
       ->check(CLI::Range(0, 1000000))

@@ -17,6 +17,7 @@
 #include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 
@@ -73,6 +74,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   }
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  TellOfWeights(*specs);
   Announce(*specs);
   int code = kExitOk;
   for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {

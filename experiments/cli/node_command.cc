@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,11 +23,13 @@
 #include "experiments/cli/outputs.h"
 #include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "experiments/launch/run_arm.h"
 
 namespace ringmaster {
@@ -47,20 +50,20 @@ struct NodeFlags {
   std::string spec_file;
   std::string arm;
   std::string out = "ringmaster-out";
-  int rank = -1;
-  int world_size = -1;
+  std::optional<int> rank;
+  std::optional<int> world_size;
   std::string coordinator;
-  int device = -1;
+  std::optional<int> device;
   bool joins = false;   // somebody else leads, rank 0 included
   std::string turns;    // of a run that a benchmark started
 };
 
 // What the flags leave open, the launcher's environment says.
 void FillFromEnvironment(const LauncherEnvironment& environment, NodeFlags* flags) {
-  if (flags->rank < 0) flags->rank = environment.rank.value_or(-1);
-  if (flags->world_size < 0) flags->world_size = environment.world_size.value_or(-1);
+  if (!flags->rank) flags->rank = environment.rank;
+  if (!flags->world_size) flags->world_size = environment.world_size;
   if (flags->coordinator.empty()) flags->coordinator = environment.coordinator.value_or("");
-  if (flags->device < 0) flags->device = environment.local_rank.value_or(0);
+  if (!flags->device) flags->device = environment.local_rank;
 }
 
 absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironment& environment) {
@@ -72,7 +75,7 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
   if (!flags.arm.empty()) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
   }
-  if (!spec.training().has_workers() && flags.world_size > 0) {
+  if (!spec.training().has_workers() && flags.world_size.value_or(0) > 0) {
     // A launcher says how many processes there are; those that are no dedicated servers are workers.
     RunSpec with_one = spec;
     with_one.mutable_training()->set_workers(1);
@@ -80,31 +83,39 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
     with_one.mutable_training()->clear_epochs();
     RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, environment.default_data_dir));
     const int servers = ProcessCount(with_one) - 1;
-    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
+    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(*flags.world_size - servers);
   }
   std::vector<RunSpec> specs(1);
   RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, environment.default_data_dir));
   // Who started this rank has seen to it.
-  if (!flags.joins) RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+  if (!flags.joins) {
+    RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+    TellOfWeights(specs);
+  }
   return specs[0];
+}
+
+// "--rank 3", or that nobody has said it.
+std::string Given(const char* flag, std::optional<int> value) {
+  return value ? absl::StrCat(flag, " ", *value) : absl::StrCat(flag, " is not given");
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
   const int processes = ProcessCount(spec);
   if (flags.world_size != processes) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--world-size ", flags.world_size, ": this run has ", processes, " processes (", TrainingWorkers(spec),
+        Given("--world-size", flags.world_size), ": this run has ", processes, " processes (", TrainingWorkers(spec),
         " workers, ", ServerCount(spec), " servers); give --world-size ", processes,
         " or change --workers or --servers"));
   }
-  if (flags.rank < 0 || flags.rank >= processes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--rank ", flags.rank, ": expected 0 to ", processes - 1, " (give --rank or set RANK)"));
+  if (!flags.rank || *flags.rank < 0 || *flags.rank >= processes) {
+    return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ", processes - 1,
+                                                   " (give --rank or set RANK)"));
   }
   if (flags.coordinator.find(':') == std::string::npos) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--coordinator \"", flags.coordinator,
-                     "\": expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)"));
+        absl::StrCat("--coordinator ", flags.coordinator.empty() ? "is not given" : absl::StrCat("\"", flags.coordinator, "\""),
+                     ": expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)"));
   }
   return absl::OkStatus();
 }
@@ -168,20 +179,21 @@ int RunNodeCommand(NodeFlags flags) {
   absl::StatusOr<LauncherEnvironment> environment = ReadLauncherEnvironment();
   if (!environment.ok()) return fail(environment.status());
   // Who leads the run has started mpirun, and this is one of its ranks.
-  if (flags.joins && flags.rank < 0) DieWithParent();
+  if (flags.joins && !flags.rank) DieWithParent();
   FillFromEnvironment(*environment, &flags);
   absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
   if (!spec.ok()) return fail(spec.status());
   absl::Status ranks = CheckRanks(flags, *spec);
-  if (ranks.ok()) ranks = CheckDescriptors(flags.world_size);
+  if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
+  if (ranks.ok() && !flags.joins) ranks = CheckAddressSpace(*spec);
   if (!ranks.ok()) return fail(ranks);
   absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
   if (!token.ok()) return fail(token.status());
-  const std::vector<NodeId> nodes = PlaceNodes(*spec)[flags.rank];
+  const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
   const std::string name = NamesOf(nodes);
   NameProcess(nodes);
-  NodeOptions options{flags.rank, flags.coordinator, *token, flags.device, flags.turns};
-  if (flags.rank == 0 && !flags.joins) return Lead(*spec, name, options, flags.out);
+  NodeOptions options{*flags.rank, flags.coordinator, *token, flags.device.value_or(0), flags.turns};
+  if (*flags.rank == 0 && !flags.joins) return Lead(*spec, name, options, flags.out);
   // Who leads the run says what happened; a rank started by hand says it too.
   const bool says = !flags.joins;
   const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function

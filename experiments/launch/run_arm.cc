@@ -30,6 +30,7 @@
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -180,7 +181,10 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& 
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = ProcessCount(spec);
   options.join_limit = absl::Seconds(spec.limits().join_seconds());
-  options.progress_limit = absl::Seconds(spec.limits().wait_seconds());
+  options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
+  if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
+  options.waits.asynchronous =
+      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
@@ -192,6 +196,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   progress.steps = spec.training().steps();
   bool first = true;
   for (const ProcessState& process : processes) {
+    progress.pids.push_back(process.joined ? process.pid : 0);
     if (!process.joined || process.last.phase() == "serve") continue;
     // The slowest worker's step is the run's.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
@@ -248,6 +253,7 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
 
 absl::Status CheckMachine(const RunSpec& spec, int first_device) {
   RM_RETURN_IF_ERROR(CheckDescriptors(ProcessCount(spec)));
+  RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
   return CheckDevices(spec, first_device);
 }
 

@@ -23,6 +23,7 @@ struct ArmProgress {
   double test_accuracy = 0;   // 0: not evaluated yet
   std::string phase;
   double seconds = 0;         // since the arm was started
+  std::vector<int64_t> pids;  // by process; 0: has not joined
 };
 using ProgressSink = std::function<void(const ArmProgress&)>;
 
@@ -43,7 +44,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 // share one always fit. Unavailable: no GPU at all. InvalidArgument: too few, with what to use instead.
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
 
-// CheckDevices, and whether the limit of open files suffices (ResourceExhausted). What RunArm asks first.
+// CheckDevices, and whether the limits of open files and of address space suffice (ResourceExhausted). What RunArm asks
+// first.
 absl::Status CheckMachine(const RunSpec& spec, int first_device);
 
 // A record with everything but status and reports: id, time, build, machine.

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -41,7 +40,7 @@ absl::Status JsonLines::WriteAll(const std::string& bytes) const {
       done += static_cast<size_t>(wrote);
     } else if (wrote == 0 || errno != EINTR) {
       return absl::UnavailableError(
-          absl::StrCat("results file ", path_, ": ", wrote == 0 ? "nothing written" : ErrorText(errno)));
+          absl::StrCat("results file ", path_, ": ", wrote == 0 ? std::string("nothing written") : ErrorText(errno)));
     }
   }
   if (fsync(file_) == 0) return absl::OkStatus();

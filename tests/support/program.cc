@@ -29,9 +29,9 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Looks again and again until `done`, and says whether it came before the limit. Another process offers no event to wait for.
-template <typename Done>
-bool Poll(absl::Duration limit, Done done) {
+}  // namespace
+
+bool WaitUntil(absl::Duration limit, const std::function<bool()>& done) {
   const MonotonicTime deadline = MonotonicNow() + limit;
   absl::Mutex never;
   absl::MutexLock lock(&never);
@@ -42,8 +42,6 @@ bool Poll(absl::Duration limit, Done done) {
   }
   return true;
 }
-
-}  // namespace
 
 std::string NewFolder(const std::string& name) {
   static std::atomic<int> next{0};
@@ -98,7 +96,7 @@ bool Program::Reap() {
 
 bool Program::WaitForError(const std::string& text, absl::Duration limit) {
   bool found = false;
-  Poll(limit, [&] {
+  WaitUntil(limit, [&] {
     const bool over = Reap();
     found = ErrorSoFar().find(text) != std::string::npos;
     return found || over;
@@ -107,15 +105,13 @@ bool Program::WaitForError(const std::string& text, absl::Duration limit) {
 }
 
 Finished Program::Wait(absl::Duration limit) {
-  if (!Poll(limit, [this] { return Reap(); })) return {-1, ReadFile(out_path_), ReadFile(err_path_)};
+  if (!WaitUntil(limit, [this] { return Reap(); })) return {-1, ReadFile(out_path_), ReadFile(err_path_)};
   return {exit_code_, ReadFile(out_path_), ReadFile(err_path_)};
 }
 
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   return Program(arguments, environment).Wait(absl::Minutes(2));
 }
-
-bool WaitUntil(absl::Duration limit, const std::function<bool()>& done) { return Poll(limit, done); }
 
 char StateOf(pid_t pid) {
   const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));

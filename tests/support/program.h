@@ -55,6 +55,10 @@ class Program {
 // Start and wait, two minutes at most.
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
 
+// Looks again and again until `done`, and says whether it came before the limit: for what other processes do, which
+// offer no event to wait for.
+bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
+
 // A fresh folder under the test's temporary one.
 std::string NewFolder(const std::string& name);
 
@@ -66,9 +70,6 @@ std::string CommandLineOf(pid_t pid);
 
 // The state of a process as /proc has it, such as 'T' where a signal has stopped it; 0: it is gone.
 char StateOf(pid_t pid);
-
-// Waits until `done`, and says whether it came within `limit`.
-bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
 
 // Process ids of the children of `parent`, grandchildren left out.
 std::vector<pid_t> ChildrenOf(pid_t parent);
