@@ -21,8 +21,8 @@ class ControlClient {
  public:
   virtual ~ControlClient() = default;
 
-  // Connects and joins; returns once every process has. PermissionDenied: another job's token. AlreadyExists: the rank is
-  // taken. DeadlineExceeded: nobody answers at `endpoint`. `on_abort` is called once, from the client's own thread, when
+  // Connects until `deadline` and joins; returns once every process has, or the coordinator waits no longer for them. PermissionDenied: another job's token. AlreadyExists: the rank is
+  // taken. DeadlineExceeded: nobody answers at `endpoint`, or ranks are missing. `on_abort` is called once, from the client's own thread, when
   // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`. Where `ends` (it must
   // outlive the client) asks for it, from this call on, the run is failed with its reason.
   static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const std::string& endpoint, const Join& join,

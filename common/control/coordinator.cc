@@ -38,6 +38,9 @@ constexpr int kMessageBytesMax = 64 << 20;
 // How often the deadlines are looked at that no message brings.
 constexpr absl::Duration kWatchPeriod = absl::Milliseconds(50);
 
+// How often waits are judged, which costs more.
+constexpr absl::Duration kJudgePeriod = absl::Milliseconds(200);
+
 // A failure that another process's death would explain.
 bool MayBeAConsequence(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
@@ -379,15 +382,27 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       if (JudgeDeathsLocked(now)) continue;
       if (!suspected_.ok() && now - suspected_at_ > options_.settle_time) FailLocked(suspected_, true);
       if (joined_ < options_.processes) {
-        if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
+        if (IsJoiningOverLocked(now)) FailLocked(MissingLocked(), true);
         continue;
       }
       for (const Member& member : members_) {
         const absl::Status health = HealthLocked(member, now);
         if (!health.ok()) FailLocked(health, true);
       }
+      if (now - judged_at_ < kJudgePeriod) continue;
+      judged_at_ = now;
       if (const absl::Status waits = judge_.Judge(); !waits.ok()) FailLocked(waits, true);
     }
+  }
+
+  // Some process is missing that nothing more is to be hoped for from.
+  bool IsJoiningOverLocked(MonotonicTime now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    bool all_get_on = options_.is_starting != nullptr && now - started_ <= options_.starting_limit;
+    for (int32_t i = 0; options_.is_starting != nullptr && i < options_.processes; ++i) {
+      // Everybody is looked at from the beginning: it takes two looks to see somebody move.
+      if (!members_[i].state.joined && !options_.is_starting(i)) all_get_on = false;
+    }
+    return now - started_ > options_.join_limit && !all_get_on;
   }
 
   absl::Duration SinceStart() const { return MonotonicNow() - started_; }
@@ -425,6 +440,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when the run is over and when the coordinator closes
   WaitJudge judge_ ABSL_GUARDED_BY(mutex_);
+  MonotonicTime judged_at_ ABSL_GUARDED_BY(mutex_);
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
   int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;
