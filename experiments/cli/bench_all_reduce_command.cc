@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -109,11 +110,12 @@ absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
 
 // The part of a rank that another process leads, which says what happened.
 absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  BenchSeat seat{flags.rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
+  RM_ASSIGN_OR_RETURN(const HostPort coordinator, HostPort::Parse(flags.coordinator));
+  BenchSeat seat{flags.rank, flags.bench.workers, coordinator, ReadEnvironment().token.value_or(""), fingerprint};
   if (seat.rank < 0) {
     DieWithParent();
-    seat.rank = environment.rank.value_or(0);
+    RM_ASSIGN_OR_RETURN(const std::optional<int> rank, ReadFromMpirun(LauncherNumber::kRank));
+    seat.rank = rank.value_or(0);
   }
   return Measure(flags, seat);
 }

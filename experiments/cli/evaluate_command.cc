@@ -36,7 +36,7 @@ struct EvaluateFlags {
 
 // What is evaluated, resolved; of a run's spec only model, data and kernels count.
 absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   RunSpec spec;
   if (!flags.spec_file.empty()) {
     RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file));

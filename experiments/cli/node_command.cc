@@ -1,16 +1,18 @@
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/host_port.h"
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
+#include "common/engine/engines.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
@@ -48,15 +50,39 @@ struct NodeFlags {
   std::string turns;    // of a run that a benchmark started
 };
 
-// What the flags leave open, the launcher's environment says.
-void FillFromEnvironment(const LauncherEnvironment& environment, NodeFlags* flags) {
-  if (flags->rank < 0) flags->rank = environment.rank.value_or(-1);
-  if (flags->world_size < 0) flags->world_size = environment.world_size.value_or(-1);
-  if (flags->coordinator.empty()) flags->coordinator = environment.coordinator.value_or("");
-  if (flags->device < 0) flags->device = environment.local_rank.value_or(0);
+// What the flags leave open, the launcher's environment says. Who leads a run has given its ranks all but the rank, which
+// the mpirun that he started says.
+absl::Status FillFromEnvironment(NodeFlags* flags) {
+  const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
+  if (flags->rank < 0) {
+    RM_ASSIGN_OR_RETURN(const std::optional<int> rank, read(LauncherNumber::kRank));
+    flags->rank = rank.value_or(-1);
+  }
+  if (flags->world_size < 0) {
+    RM_ASSIGN_OR_RETURN(const std::optional<int> world_size, read(LauncherNumber::kWorldSize));
+    flags->world_size = world_size.value_or(-1);
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironment& environment) {
+// Whether the run computes on a GPU, so that it matters which.
+bool NeedsDevice(const RunSpec& spec) {
+  const std::string& kernels = spec.training().kernels();
+  return (kernels != "cpu" && kernels != "reference") ||
+         EngineGpusOf(spec.strategy().all_reduce().collective()) != EngineGpus::kNone;
+}
+
+absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
+  if (flags->device >= 0) return absl::OkStatus();
+  flags->device = 0;
+  if (!NeedsDevice(spec)) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const std::optional<int> local_rank, ReadFromLauncher(LauncherNumber::kLocalRank));
+  flags->device = local_rank.value_or(0);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
+  const std::string data_dir = ReadEnvironment().default_data_dir;
   RunSpec spec;
   if (!flags.spec_file.empty()) {
     RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file == "-" ? "/dev/stdin" : flags.spec_file));
@@ -71,12 +97,12 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
     with_one.mutable_training()->set_workers(1);
     with_one.mutable_training()->set_steps(1);
     with_one.mutable_training()->clear_epochs();
-    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, environment.default_data_dir));
+    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
     const int servers = ProcessCount(with_one) - 1;
     if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
   }
   std::vector<RunSpec> specs(1);
-  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, environment.default_data_dir));
+  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
   // Who started this rank has seen to it.
   if (!flags.joins) RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
   return specs[0];
@@ -94,22 +120,43 @@ absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
     return absl::InvalidArgumentError(
         absl::StrCat("--rank ", flags.rank, ": expected 0 to ", processes - 1, " (give --rank or set RANK)"));
   }
-  if (flags.coordinator.find(':') == std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--coordinator \"", flags.coordinator,
-                     "\": expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)"));
-  }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> TokenFor(const NodeFlags& flags, const LauncherEnvironment& environment,
-                                     const RunSpec& spec) {
-  if (environment.token) return *environment.token;
-  const bool loopback = absl::StartsWith(flags.coordinator, "127.") ||
-                        absl::StartsWith(flags.coordinator, "localhost:") ||
-                        absl::StartsWith(flags.coordinator, "[::1]:");
-  if (!loopback) {
-    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", flags.coordinator,
+// Where rank 0 leads the run: what the flag says, else what a launcher does.
+absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
+  HostPort coordinator;
+  if (!flags.coordinator.empty()) {
+    const auto parsed = HostPort::Parse(flags.coordinator);
+    if (!parsed.ok()) return Annotate(parsed.status(), "--coordinator");
+    coordinator = *parsed;
+  } else {
+    RM_ASSIGN_OR_RETURN(const std::optional<HostPort> said, ReadCoordinator());
+    if (!said) {
+      return absl::InvalidArgumentError(
+          "--coordinator is missing: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
+    }
+    coordinator = *said;
+  }
+  // Rank 0 may listen at every address, or where the system chooses: it knows what became of it.
+  if (leads) return coordinator;
+  if (IsWildcard(coordinator.host)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--coordinator ", coordinator.ToString(), ": this is every address of the machine that listens, and none to "
+        "connect to; give rank ", flags.rank, " the name or address of rank 0's machine"));
+  }
+  if (coordinator.port == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
+                                                   ": port 0 is one that rank 0's machine chooses; give rank ",
+                                                   flags.rank, " the port that rank 0 listens at"));
+  }
+  return coordinator;
+}
+
+absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec& spec) {
+  if (const std::optional<std::string> token = ReadEnvironment().token) return *token;
+  if (!IsLoopback(coordinator.host) && coordinator.host != "localhost") {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
                                                    " is not loopback: set ", kTokenVariable,
                                                    " to the same secret on every rank"));
   }
@@ -117,18 +164,23 @@ absl::StatusOr<std::string> TokenFor(const NodeFlags& flags, const LauncherEnvir
 }
 
 // Leads the run from rank 0: its own part runs here too.
-int Lead(const RunSpec& spec, const NodeOptions& options, const std::string& out) {
+int Lead(const RunSpec& spec, NodeOptions options, const NodeFlags& flags) {
   RunRecord record = NewRecord(spec);
   auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
   if (!coordinator.ok()) {
-    Log(LogLevel::kError, coordinator.status().message());
+    const std::string more = flags.coordinator.empty() ? WhyMasterPortMayBeTaken() : "";
+    Log(LogLevel::kError, absl::StrCat(coordinator.status().message(), more.empty() ? "" : "; ", more));
     return kExitUserError;
   }
-  Log(LogLevel::kDebug, absl::StrCat("leads the run at ", (*coordinator)->endpoint()));
+  // Others cannot know a port that the system has chosen.
+  const bool is_news = options.coordinator.port == 0 && ProcessCount(spec) > 1;
+  options.coordinator = (*coordinator)->endpoint();
+  Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
+      absl::StrCat("leads the run at ", options.coordinator.ToString()));
   const absl::Status ran = RunNode(spec, options);
   if (!ran.ok()) (*coordinator)->Abort(ran);
   FillRecord((*coordinator)->Result(), &record);
-  return ReportOutcome(record, out, /*json=*/false);
+  return ReportOutcome(record, flags.out, /*json=*/false);
 }
 
 int RunNodeCommand(NodeFlags flags) {
@@ -136,19 +188,23 @@ int RunNodeCommand(NodeFlags flags) {
     Log(LogLevel::kError, status.message());
     return kExitUserError;
   };
-  absl::StatusOr<LauncherEnvironment> environment = ReadLauncherEnvironment();
-  if (!environment.ok()) return fail(environment.status());
   // Who leads the run has started mpirun, and this is one of its ranks.
   if (flags.joins && flags.rank < 0) DieWithParent();
-  FillFromEnvironment(*environment, &flags);
-  absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
+  const absl::Status filled = FillFromEnvironment(&flags);
+  if (!filled.ok()) return fail(filled);
+  absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status());
   const absl::Status ranks = CheckRanks(flags, *spec);
   if (!ranks.ok()) return fail(ranks);
-  absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
+  const absl::Status device = FillDevice(*spec, &flags);
+  if (!device.ok()) return fail(device);
+  const bool leads = flags.rank == 0 && !flags.joins;
+  const absl::StatusOr<HostPort> coordinator = CoordinatorFor(flags, leads);
+  if (!coordinator.ok()) return fail(coordinator.status());
+  absl::StatusOr<std::string> token = TokenFor(*coordinator, *spec);
   if (!token.ok()) return fail(token.status());
-  const NodeOptions options{flags.rank, flags.coordinator, *token, flags.device, flags.turns};
-  if (flags.rank == 0 && !flags.joins) return Lead(*spec, options, flags.out);
+  const NodeOptions options{flags.rank, *coordinator, *token, flags.device, flags.turns};
+  if (leads) return Lead(*spec, options, flags);
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
   // Who leads the run says what happened; a rank started by hand says it too.

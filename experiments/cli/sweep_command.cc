@@ -162,7 +162,7 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
 absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
   RM_RETURN_IF_ERROR(LoadTextproto(flags.file, "sweep", &sweep));
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   return PlanSweep(sweep, std::filesystem::path(flags.file).stem().string(),
                    [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
 }

@@ -82,15 +82,11 @@ void PrintJson(const VerifyOutcome& outcome, double seconds) {
 }
 
 int RunVerify(const VerifyFlags& flags) {
-  const auto environment = ReadLauncherEnvironment();
-  if (!environment.ok()) {
-    Log(LogLevel::kError, environment.status().message());
-    return kExitUserError;
-  }
   const MonotonicTime begin = MonotonicNow();
   int runs = 0;
   VerifyOptions options;
-  options.data_dir = flags.data_dir.empty() ? ResolveData({}, environment->default_data_dir).dir() : flags.data_dir;
+  options.data_dir =
+      flags.data_dir.empty() ? ResolveData({}, ReadEnvironment().default_data_dir).dir() : flags.data_dir;
   options.kernels = flags.kernels;
   options.seed = flags.seed;
   options.interrupted = [] { return InterruptFlag().load(); };

@@ -12,10 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/fingerprint.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/machine/host_identity.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -37,7 +39,7 @@
 namespace ringmaster {
 namespace {
 
-// The coordinator's limit for joining ends first and names who is missing; a process only gives up after it.
+// The coordinator's limit for joining ends first and names who is missing; a process only stops looking for it after that.
 constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 
 // One process of a run.
@@ -139,27 +141,41 @@ class Node {
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     join.set_pid(getpid());
+    const HostIdentity host = ReadHostIdentity();
+    join.set_boot_id(host.boot_id);
+    join.set_network_namespace(host.network_namespace);
     for (const NodeId& id : processes_[options_.process]) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);
       name->set_index(id.index);
     }
-    const MonotonicTime deadline = MonotonicNow() + absl::Seconds(spec_.limits().join_seconds());
+    const absl::Duration limit = absl::Seconds(spec_.limits().join_seconds());
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, deadline + kJoinGrace,
+                                     options_.coordinator, join, MonotonicNow() + limit + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds())));
     welcomed_ = Clock::now();
+    RM_RETURN_IF_ERROR(NoteAddress());
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {
       addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
     }
-    const absl::Status connected = fabric_->Connect(addresses, options_.process, deadline);
+    const absl::Status connected = fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
     if (connected.ok()) return connected;
     client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
+  }
+
+  // Where every address is listened at, peers were told a real one; what opens sockets of its own takes it too.
+  absl::Status NoteAddress() {
+    if (!IsWildcard(WithoutBrackets(spec_.transport().listen_address()))) return absl::OkStatus();
+    const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
+    if (own.empty()) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
+    spec_.mutable_transport()->set_listen_address(endpoint.host);
+    return absl::OkStatus();
   }
 
   void RunThreads() {
@@ -287,7 +303,7 @@ class Node {
     return heartbeat;
   }
 
-  const RunSpec& spec_;
+  RunSpec spec_;  // but for the address to listen at, as it was given
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
   const TracedSteps traced_;
