@@ -32,10 +32,13 @@ constexpr char kFooter[] =
     "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps its record:\n"
     "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
     "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
+    "HOST is a name or an address, IPv6 in brackets ([::1]:29500). A name that does not resolve yet is looked up again\n"
+    "until limits.join_seconds are over. Rank 0 alone may listen at every address (0.0.0.0:29500).\n"
     "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
-    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for the flags; under mpirun, which a run with\n"
-    "collective \"mpi\" needs, what it says of rank and world size does. RINGMASTER_TOKEN, the same on\n"
-    "every rank, keeps other processes out; without it the spec's fingerprint does, on loopback only.";
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; under mpirun, which a\n"
+    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak they must agree.\n"
+    "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's fingerprint does, on\n"
+    "loopback only.";
 
 struct NodeFlags {
   SpecFlags spec;
