@@ -76,8 +76,8 @@ absl::Status Reception::Listen(const HostPort& where) {
   for (const SocketAddress& address : addresses) {
     if (IsOfThisMachine(address)) own.push_back(address);
   }
+  if (own.empty() && !is_name) own = addresses;  // which fails, and says why
   if (own.empty()) {
-    if (!is_name) return ListenAt(addresses.front(), kWhenTaken).status();
     return absl::OutOfRangeError(absl::StrCat("the name \"", where.host, "\" is ", Hosts(addresses), ", no address of this "
                                               "machine, which has ", absl::StrJoin(OwnAddresses(), ", ")));
   }

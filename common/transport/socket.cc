@@ -69,9 +69,12 @@ absl::StatusOr<Listener> ListenAt(const SocketAddress& address, absl::string_vie
   Listener listener;
   listener.fd = Fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int yes = 1;
+  const int no = 0;
+  // Whatever the system's habit, :: takes IPv4 too.
+  if (address.family() == AF_INET6) setsockopt(listener.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
   if (!listener.fd.valid() ||
       setsockopt(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-      bind(listener.fd.get(), address.get(), address.size()) != 0 || listen(listener.fd.get(), 128) != 0) {
+      bind(listener.fd.get(), address.get(), address.size()) != 0 || listen(listener.fd.get(), SOMAXCONN) != 0) {
     const int error = errno;
     const HostPort where = address.ToHostPort();
     return absl::UnavailableError(
