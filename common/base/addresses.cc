@@ -1,5 +1,6 @@
 #include "common/base/addresses.h"
 
+#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -37,9 +38,13 @@ absl::StatusOr<SocketAddress> SocketAddress::OfOtherEnd(int socket) { return End
 
 HostPort SocketAddress::ToHostPort() const {
   char host[NI_MAXHOST];
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage_);
+  if (family() == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, host, sizeof(host));
+    return {host, ntohs(v6.sin6_port)};
+  }
   if (getnameinfo(get(), size_, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0) return {};
-  const auto port = family() == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(storage_).sin6_port
-                                         : reinterpret_cast<const sockaddr_in&>(storage_).sin_port;
+  const auto port = family() == AF_INET6 ? v6.sin6_port : reinterpret_cast<const sockaddr_in&>(storage_).sin_port;
   return {host, ntohs(port)};
 }
 

@@ -25,7 +25,7 @@ class SocketAddress {
   socklen_t size() const { return size_; }
   int family() const { return storage_.ss_family; }
 
-  // Numeric: "10.0.0.1", "::1", "fe80::1%eth0".
+  // Numeric: "10.0.0.1", "::1", "fe80::1%eth0". An IPv4 address that came by an IPv6 socket is IPv4.
   HostPort ToHostPort() const;
 
  private:

@@ -25,21 +25,19 @@ namespace {
 
 constexpr absl::Duration kTryAgain = absl::Milliseconds(200);
 
-// Peers cannot connect to every address: the one that this process has towards the coordinator takes its place.
+// Peers cannot connect to every address: the one that this process has towards the coordinator takes its place. Where that
+// is loopback, the coordinator, which is on the same machine, may know a better one.
 absl::Status FillDataEndpoint(int socket, Join* join) {
   auto listens_at = HostPort::Parse(join->data_endpoint());
   if (!listens_at.ok() || !IsWildcard(listens_at->host)) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(const SocketAddress own, SocketAddress::OfThisEnd(socket));
   const bool takes_v6 = listens_at->host.find(':') != std::string::npos;
-  std::string host = own.ToHostPort().host;
-  // A socket at 0.0.0.0 takes no IPv6.
+  const std::string host = own.ToHostPort().host;
+  if (IsLoopback(host)) return absl::OkStatus();
   if (!takes_v6 && own.family() == AF_INET6) {
-    if (!IsLoopback(host)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "transport.listen_address is ", listens_at->host, ", which takes IPv4 alone, and this process reaches the "
-          "coordinator over IPv6, from ", host, "; set it to ::, or to an address of this machine"));
-    }
-    host = LoopbackFor(listens_at->host);
+    return absl::InvalidArgumentError(absl::StrCat(
+        "transport.listen_address is ", listens_at->host, ", which takes IPv4 alone, and this process reaches the "
+        "coordinator over IPv6, from ", host, "; set it to ::, or to an address of this machine"));
   }
   listens_at->host = host;
   join->set_data_endpoint(listens_at->ToString());

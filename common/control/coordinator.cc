@@ -206,6 +206,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   void WelcomeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ToProcess message;
     const Member* first_worker = nullptr;
+    for (Member& member : members_) NameRealAddress(&member.join);
     for (const Member& member : members_) {
       absl::Status agrees = AgreesWith(members_[0], member);
       if (!member.join.kernel_target().empty()) {
@@ -225,6 +226,14 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       *entry->mutable_nodes() = member.join.nodes();
     }
     BroadcastLocked(message);
+  }
+
+  // Of a process of this machine that listens everywhere and came by loopback: the address by which others come here.
+  void NameRealAddress(Join* join) const {
+    auto endpoint = HostPort::Parse(join->data_endpoint());
+    if (!endpoint.ok() || !IsWildcard(endpoint->host)) return;
+    endpoint->host = reception_->ReachedAt(endpoint->host);
+    join->set_data_endpoint(endpoint->ToString());
   }
 
   static absl::Status AgreesWith(const Member& first, const Member& member) {

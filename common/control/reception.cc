@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -117,6 +118,13 @@ void Reception::Close() {
   listeners_.clear();
 }
 
+std::string Reception::ReachedAt(const std::string& wildcard) const {
+  absl::MutexLock lock(&mutex_);
+  if (!reached_v4_.empty()) return reached_v4_;
+  const bool takes_v6 = LoopbackFor(wildcard) == "::1";
+  return takes_v6 && !reached_v6_.empty() ? reached_v6_ : LoopbackFor(wildcard);
+}
+
 std::string Reception::Hindrance() const {
   absl::MutexLock lock(&mutex_);
   if (refused_.empty()) return only_loopback_;
@@ -138,6 +146,13 @@ void Reception::Run() {
   }
 }
 
+void Reception::NoteReached(const std::string& host) {
+  if (IsLoopback(host)) return;
+  absl::MutexLock lock(&mutex_);
+  std::string& reached = absl::StrContains(host, ':') ? reached_v6_ : reached_v4_;
+  if (reached.empty()) reached = host;
+}
+
 // Takes all who wait. False: somebody waits who cannot be taken.
 bool Reception::AcceptAll(int listener) {
   for (;;) {
@@ -149,6 +164,7 @@ bool Reception::AcceptAll(int listener) {
       refused_ = is_short ? Cannot(error) : "";
     }
     if (!fd.valid()) return !is_short;
+    if (const auto own = SocketAddress::OfThisEnd(fd.get()); own.ok()) NoteReached(own->ToHostPort().host);
     SendAtOnce(fd.get());
     take_(std::move(fd));
   }

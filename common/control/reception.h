@@ -35,6 +35,10 @@ class Reception {
   // Where processes of this machine connect: numeric, and loopback where every address is listened at.
   const HostPort& endpoint() const { return endpoint_; }
 
+  // An address of this machine by which a process of another came in, for those that listen at `wildcard` and know only
+  // loopback; loopback as long as none did. Thread-safe.
+  std::string ReachedAt(const std::string& wildcard) const;
+
   // What keeps processes out, as far as this end knows; empty: nothing. "the name ... is loopback here ...", "it cannot
   // accept connections: ...". Thread-safe.
   std::string Hindrance() const;
@@ -44,6 +48,7 @@ class Reception {
   absl::Status Listen(const HostPort& where);
   void Run();
   bool AcceptAll(int listener);
+  void NoteReached(const std::string& host);
 
   // Constant once open.
   std::vector<Fd> listeners_;
@@ -54,6 +59,8 @@ class Reception {
   std::thread thread_;
 
   mutable absl::Mutex mutex_;
+  std::string reached_v4_ ABSL_GUARDED_BY(mutex_);  // the first of this kind; empty: none
+  std::string reached_v6_ ABSL_GUARDED_BY(mutex_);
   std::string refused_ ABSL_GUARDED_BY(mutex_);  // why the last connection could not be accepted; empty: it was
 };
 

@@ -148,6 +148,32 @@ TEST(Joining, AWildcardIsListenedAtAndNeverHandedOut) {
   }
 }
 
+// An IPv4 address of this machine that is not loopback; empty: there is none.
+std::string OuterAddress() {
+  for (const std::string& own : OwnAddresses()) {
+    const std::string host = own.substr(0, own.find(' '));
+    if (!IsLoopback(host) && !absl::StrContains(host, ':')) return host;
+  }
+  return "";
+}
+
+TEST(Joining, WhoListensEverywhereIsNamedByTheAddressThatOthersCameBy) {
+  const std::string outer = OuterAddress();
+  if (outer.empty()) GTEST_SKIP() << "this machine has no address but loopback";
+  CoordinatorOptions options = OptionsOf(2, kLimit);
+  options.listen_at = {"0.0.0.0", 0};
+  const auto coordinator = StartCoordinator(options);
+  const int port = coordinator->endpoint().port;
+  Join joins[] = {JoinOf(0, 2), JoinOf(1, 2)};
+  for (Join& join : joins) join.set_data_endpoint("0.0.0.0:4000");
+  absl::StatusOr<std::unique_ptr<ControlClient>> other;
+  std::thread joining([&] { other = Attend({outer, port}, joins[1], kLimit); });
+  const auto zero = Attend(coordinator->endpoint(), joins[0], kLimit);
+  joining.join();
+  ASSERT_TRUE(zero.ok() && other.ok()) << zero.status() << other.status();
+  for (const auto& process : (*zero)->welcome().processes()) EXPECT_EQ(process.data_endpoint(), outer + ":4000");
+}
+
 TEST(Joining, LoopbackOfAnotherMachineOrNamespaceIsRefusedByName) {
   for (const bool other_machine : {true, false}) {
     const auto coordinator = StartCoordinator(OptionsOf(2, kLimit));
