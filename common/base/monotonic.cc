@@ -7,21 +7,54 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
+#include <limits>
+
+#include "common/base/stopped_time.h"
 
 namespace ringmaster {
 
-MonotonicTime MonotonicNow() {
+namespace {
+
+// The clock of a process, in nanoseconds: the system's minus the time stopped, but never past the last moment that a
+// process which is awake can see. Written by the thread of NoteAwake, the stop before the bound; read the other way
+// around, so that no reader has a new bound with an old stop, which would be too late a time.
+std::atomic<int64_t> stopped_ns{0};
+std::atomic<int64_t> bound_ns{std::numeric_limits<int64_t>::max()};
+
+int64_t SystemNs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return MonotonicTime(absl::DurationFromTimespec(now));
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
+
+}  // namespace
+
+MonotonicTime MonotonicNow() {
+  const int64_t bound = bound_ns.load(std::memory_order_acquire);
+  const int64_t now = SystemNs() - stopped_ns.load(std::memory_order_acquire);
+  return MonotonicTime(absl::Nanoseconds(std::min(now, bound)));
+}
+
+void NoteAwake() {
+  const int64_t now = SystemNs();
+  const int64_t bound = bound_ns.load(std::memory_order_relaxed);
+  int64_t stopped = stopped_ns.load(std::memory_order_relaxed);
+  if (now - stopped > bound) {
+    stopped = now - bound;
+    stopped_ns.store(stopped, std::memory_order_release);
+  }
+  bound_ns.store(now - stopped + absl::ToInt64Nanoseconds(kAwakeGapMax), std::memory_order_release);
+}
+
+absl::Duration StoppedTime() { return absl::Nanoseconds(stopped_ns.load(std::memory_order_acquire)); }
 
 bool MonotonicCondVar::WaitUntil(absl::Mutex* mutex, MonotonicTime deadline) {
   const uint32_t heard = signals_.load(std::memory_order_relaxed);
   waiters_.fetch_add(1, std::memory_order_relaxed);
   mutex->Unlock();
   // The kernel refuses moments before the clock's origin; those are over anyway.
-  const timespec until = absl::ToTimespec(std::max(deadline.since_origin(), absl::ZeroDuration()));
+  const absl::Duration on_system_clock = deadline.since_origin() + StoppedTime();
+  const timespec until = absl::ToTimespec(std::max(on_system_clock, absl::ZeroDuration()));
   const bool for_ever = deadline == MonotonicTime::InfiniteFuture();
   // Without FUTEX_CLOCK_REALTIME `until` is on CLOCK_MONOTONIC. The deadline is judged by the clock, not by the result.
   syscall(SYS_futex, &signals_, FUTEX_WAIT_BITSET_PRIVATE, heard, for_ever ? nullptr : &until, nullptr,

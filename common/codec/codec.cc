@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/codec/fp16.h"
 #include "common/codec/none.h"
 #include "common/codec/onebit.h"
@@ -33,10 +33,8 @@ absl::StatusOr<std::unique_ptr<Codec>> CreateCodec(const CodecSpec& spec) {
   for (const Entry& entry : kEntries) {
     if (spec.name() == entry.info.name) return entry.create(spec);
   }
-  const std::string known = absl::StrJoin(
-      kInfos, ", ", [](std::string* out, const CodecInfo& info) { absl::StrAppend(out, "\"", info.name, "\""); });
-  return absl::InvalidArgumentError(
-      absl::StrCat("codec.name \"", spec.name(), "\" is unknown: expected one of ", known));
+  return absl::InvalidArgumentError(absl::StrCat("codec.name \"", spec.name(), "\" is unknown; ",
+                                                 KnownWordsText(spec.name(), RegistryNames(kInfos))));
 }
 
 absl::Span<const CodecInfo> Codecs() { return kInfos; }

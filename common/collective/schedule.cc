@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/collective/binomial_tree.h"
 #include "common/collective/direct.h"
 #include "common/collective/halving_doubling.h"
@@ -43,9 +43,8 @@ absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name)
   for (const Entry& entry : kEntries) {
     if (name == entry.info.name) return entry.create();
   }
-  const std::string known = absl::StrJoin(
-      kInfos, ", ", [](std::string* out, const CollectiveInfo& info) { absl::StrAppend(out, "\"", info.name, "\""); });
-  return absl::InvalidArgumentError(absl::StrCat("collective \"", name, "\" is unknown: expected one of ", known));
+  return absl::InvalidArgumentError(
+      absl::StrCat("collective \"", name, "\" is unknown; ", KnownWordsText(name, RegistryNames(kInfos))));
 }
 
 absl::Span<const CollectiveInfo> Collectives() { return kInfos; }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 
 namespace ringmaster {
 namespace {
@@ -127,9 +127,8 @@ absl::StatusOr<RunSpec> MakeArm(absl::string_view arm, const RunSpec& base) {
   spec.clear_strategy();
   spec.clear_codec();
   if (Fill(arm, base, &spec)) return spec;
-  const std::string known =
-      absl::StrJoin(kArms, ", ", [](std::string* out, const ArmInfo& info) { absl::StrAppend(out, info.name); });
-  return absl::InvalidArgumentError(absl::StrCat("arm \"", arm, "\": no such arm; known are ", known));
+  return absl::InvalidArgumentError(
+      absl::StrCat("arm \"", arm, "\": no such arm; ", KnownWordsText(arm, RegistryNames(kArms))));
 }
 
 }  // namespace ringmaster

@@ -61,7 +61,7 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
       times++ == 0 ? network.set_latency_ms(value) : network.set_jitter_ms(value);
     } else {
       return absl::InvalidArgumentError(
-          absl::StrCat("network \"", text, "\": \"", item, "\" is not what is expected there; give a rate, a latency "
+          absl::StrCat("\"", item, "\" is not what is expected there; give a rate, a latency "
                        "and a jitter, for example 100mbit,5ms or 1gbit,50us,20us"));
     }
   }

@@ -8,9 +8,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
+#include "common/config/textproto.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
@@ -23,21 +24,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 absl::Status UnknownField(const Descriptor& type, absl::string_view name, absl::string_view prefix) {
   std::vector<std::string> fields;
   for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i)->name());
@@ -45,15 +31,9 @@ absl::Status UnknownField(const Descriptor& type, absl::string_view name, absl::
     return absl::InvalidArgumentError(
         absl::StrCat("\"", prefix, "\" has no fields; set it as a whole with \"", prefix, "={}\""));
   }
-  const std::string known = absl::StrJoin(fields, ", ");
-  const auto distance = [&](const std::string& field) { return EditDistance(field, name); };
-  const std::string nearest =
-      *std::min_element(fields.begin(), fields.end(),
-                        [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
-  const std::string hint = distance(nearest) <= 3 ? absl::StrCat("did you mean \"", nearest, "\"? ") : "";
   return absl::InvalidArgumentError(
       absl::StrCat("no field \"", name, "\" ", prefix.empty() ? "in a run spec" : absl::StrCat("in \"", prefix, "\""),
-                   "; ", hint, "known are ", known));
+                   "; ", KnownWordsText(name, fields)));
 }
 
 template <typename T>
@@ -84,7 +64,7 @@ absl::StatusOr<int> EnumNumber(const FieldDescriptor& field, const std::string& 
   for (int i = 0; i < field.enum_type()->value_count(); ++i) {
     if (field.enum_type()->value(i)->number() != 0) names.push_back(field.enum_type()->value(i)->name());
   }
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not one of ", absl::StrJoin(names, ", ")));
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is no value of it; ", KnownWordsText(text, names)));
 }
 
 // Sets (or, for a repeated field, appends) one scalar.
@@ -162,7 +142,7 @@ absl::Status SetMessages(const FieldDescriptor& field, const std::string& text, 
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   if (parser.MergeFromString(absl::StrCat(field.name(), ": ", text), message)) return absl::OkStatus();
-  return absl::InvalidArgumentError(errors.text);
+  return absl::InvalidArgumentError(TextprotoProblem(errors.text, *message->GetDescriptor()));
 }
 
 absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, Message* message) {
@@ -175,7 +155,7 @@ absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, M
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   if (parser.ParseFromString(text.substr(1, text.size() - 2), child)) return absl::OkStatus();
-  return absl::InvalidArgumentError(errors.text);
+  return absl::InvalidArgumentError(TextprotoProblem(errors.text, *message->GetDescriptor()));
 }
 
 absl::Status SetLast(const FieldDescriptor& field, const std::string& text, Message* message) {
@@ -218,12 +198,12 @@ absl::Status SetField(absl::string_view assignment, RunSpec* spec) {
   const size_t equals = assignment.find('=');
   if (equals == absl::string_view::npos) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--set ", assignment, ": expected field.path=value, for example training.steps=100"));
+        "expected field.path=value, for example training.steps=100");
   }
   const absl::string_view path = absl::StripAsciiWhitespace(assignment.substr(0, equals));
   const std::string value(absl::StripAsciiWhitespace(assignment.substr(equals + 1)));
   RunSpec changed = *spec;
-  RM_RETURN_IF_ERROR(Annotate(SetPath(path, value, &changed), absl::StrCat("--set ", assignment)));
+  RM_RETURN_IF_ERROR(SetPath(path, value, &changed));
   *spec = std::move(changed);
   return absl::OkStatus();
 }

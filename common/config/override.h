@@ -13,8 +13,8 @@ namespace ringmaster {
 //   strategy.launch=THREADS          enums by name, in any case
 //   strategy.all_reduce={}           a message by its textproto in braces
 // A field inside another member of a oneof switches to that member and drops what the former held. Spaces around the
-// path and the value are ignored. InvalidArgument names the assignment, what is wrong and the known names; `spec` is
-// then unchanged. Thread-safe.
+// path and the value are ignored. InvalidArgument says what is wrong, with the known names, and `spec` is then
+// unchanged: the caller adds what the user wrote, a flag or an axis. Thread-safe.
 absl::Status SetField(absl::string_view assignment, RunSpec* spec);
 
 }  // namespace ringmaster

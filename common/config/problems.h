@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/base/known_words.h"
 
 namespace ringmaster {
 
@@ -31,7 +32,7 @@ class Problems {
   void Known(absl::string_view field, absl::string_view kind, const std::string& value,
              const std::vector<std::string>& names) {
     if (std::find(names.begin(), names.end(), value) != names.end()) return;
-    AddName(field, value, absl::StrCat("no such ", kind, "; known are ", absl::StrJoin(names, ", ")));
+    AddName(field, value, absl::StrCat("no such ", kind, "; ", KnownWordsText(value, names)));
   }
   absl::Status ToStatus() const {
     return lines_.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));

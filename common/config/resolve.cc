@@ -189,7 +189,7 @@ void ResolveOutput(bool evaluates, OutputSpec* output) {
 
 void ResolveLimits(LimitsSpec* limits) {
   RM_DEFAULT(limits, wait_seconds, 30.0);
-  RM_DEFAULT(limits, join_seconds, 60.0);
+  // join_seconds and compute_seconds depend on the machine and the run, unless they are said.
   RM_DEFAULT(limits, heartbeat_seconds, 0.5);
 }
 

@@ -1,12 +1,19 @@
 #include "common/config/textproto.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <set>
+#include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/known_words.h"
+#include "common/base/system_error.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
@@ -14,19 +21,23 @@
 namespace ringmaster {
 namespace {
 
+using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::FieldDescriptor;
+
 // A spec is a page of text; a file beyond this is something else.
 constexpr size_t kMaxBytes = 1 << 20;
 
 // Keeps the first error; without a collector protobuf would print to stderr.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
-  explicit FirstError(absl::string_view source) : source_(source) {}
+  FirstError(absl::string_view source, const Descriptor& type) : source_(source), type_(type) {}
 
   void AddError(int line, int column, const std::string& message) override {
     if (!text_.empty()) return;
     // Errors of the whole text come with line -1.
     text_ = line < 0 ? source_ : absl::StrCat(source_, ":", line + 1, ":", column + 1);
-    absl::StrAppend(&text_, ": ", absl::StripSuffix(message, "."));
+    absl::StrAppend(&text_, ": ", TextprotoProblem(message, type_));
   }
   void AddWarning(int line, int column, const std::string& message) override {}
 
@@ -34,8 +45,30 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 
  private:
   const std::string source_;
+  const Descriptor& type_;
   std::string text_;
 };
+
+// The text in quotation marks behind `lead` in `said`; empty: `said` has no such part.
+std::string QuotedBehind(absl::string_view said, absl::string_view lead) {
+  const size_t at = said.find(absl::StrCat(lead, "\""));
+  if (at == absl::string_view::npos) return "";
+  said.remove_prefix(at + lead.size() + 1);
+  return std::string(said.substr(0, said.find('"')));
+}
+
+// The type of the first field of that name, anywhere below `type`, whose values are an enum's. Null: there is none.
+const EnumDescriptor* EnumOfField(const Descriptor& type, const std::string& field, std::set<const Descriptor*>* seen) {
+  if (!seen->insert(&type).second) return nullptr;
+  const FieldDescriptor* own = type.FindFieldByName(field);
+  if (own != nullptr && own->enum_type() != nullptr) return own->enum_type();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const Descriptor* below = type.field(i)->message_type();
+    const EnumDescriptor* found = below == nullptr ? nullptr : EnumOfField(*below, field, seen);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
+}
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -43,8 +76,37 @@ struct CloseFile {
 
 }  // namespace
 
+std::string TextprotoProblem(absl::string_view said, const Descriptor& root) {
+  const std::string text(absl::StripSuffix(said, "."));
+  std::vector<std::string> known;
+  std::string word = QuotedBehind(said, "has no field named ");
+  if (!word.empty()) {
+    const Descriptor* type = root.file()->pool()->FindMessageTypeByName(QuotedBehind(said, "Message type "));
+    for (int i = 0; type != nullptr && i < type->field_count(); ++i) known.push_back(type->field(i)->name());
+  } else if (word = QuotedBehind(said, "enumeration value of "); !word.empty()) {
+    std::set<const Descriptor*> seen;
+    const EnumDescriptor* type = EnumOfField(root, QuotedBehind(said, "for field "), &seen);
+    for (int i = 0; type != nullptr && i < type->value_count(); ++i) {
+      if (type->value(i)->number() != 0) known.push_back(type->value(i)->name());   // 0 is "unset" in all our enums
+    }
+  }
+  return known.empty() ? text : absl::StrCat(text, "; ", KnownWordsText(word, known));
+}
+
+std::string NearbyTextproto(const std::string& path, const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder.empty() ? "." : folder, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() == ".textproto") names.push_back(it->path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  const std::string nearest = NearestWord(std::filesystem::path(path).stem().string(), names);
+  return nearest.empty() ? "" : (std::filesystem::path(folder) / (nearest + ".textproto")).string();
+}
+
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source, google::protobuf::Message* message) {
-  FirstError errors(source);
+  FirstError errors(source, *message->GetDescriptor());
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
@@ -56,7 +118,9 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view source, go
 absl::Status LoadTextproto(const std::string& path, absl::string_view what, google::protobuf::Message* message) {
   const std::string expected = absl::StrCat("; expected a ", message->GetDescriptor()->name(), " textproto");
   const auto cannot_read = [&](int error) {
-    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", std::strerror(error), ")", expected);
+    const std::string near = NearbyTextproto(path, std::filesystem::path(path).parent_path().string());
+    const std::string hint = error == ENOENT && !near.empty() ? absl::StrCat("; did you mean ", near, "?") : "";
+    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", ErrorText(error), ")", expected, hint);
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   };
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));

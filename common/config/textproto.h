@@ -14,8 +14,15 @@ namespace ringmaster {
 // fields are described. Prints nothing. Thread-safe.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source, google::protobuf::Message* message);
 
+// What protobuf's parser says is wrong with a textproto of type `root`, without its full stop, and, where it is a name, with
+// the known ones and the nearest of them. Pure.
+std::string TextprotoProblem(absl::string_view said, const google::protobuf::Descriptor& root);
+
+// The path of the .textproto file in `folder` whose name is nearest to that of `path`; empty: none is near.
+std::string NearbyTextproto(const std::string& path, const std::string& folder);
+
 // Reads and parses the file at `path`, at most 1 MiB. `what` names its kind in errors ("run spec"). NotFound or
-// InvalidArgument for a file that cannot be read; else as ParseTextproto.
+// InvalidArgument for a file that cannot be read, with a file beside it that has nearly its name; else as ParseTextproto.
 absl::Status LoadTextproto(const std::string& path, absl::string_view what, google::protobuf::Message* message);
 
 }  // namespace ringmaster

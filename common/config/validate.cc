@@ -120,7 +120,7 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   problems->Known("data.name", "dataset", data.name(), known.datasets);
   if (data.name() == "mnist" && data.dir().empty()) {
     problems->AddName("data.dir", "",
-                      "expected the folder with the IDX files; run ./run once to fetch them, or set --data-dir");
+                      "expected the folder with the IDX files; set --data-dir");
   }
   const bool has_files_in_folder = data.name() == "mnist" || data.name() == "cifar10";
   if (!has_files_in_folder && !data.dir().empty()) {
@@ -364,7 +364,11 @@ void CheckEvaluation(const RunSpec& spec, Problems* problems) {
 void CheckLimits(const LimitsSpec& limits, Problems* problems) {
   constexpr double kDay = 86400;
   problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
-  problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  if (limits.has_join_seconds()) problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  if (limits.has_compute_seconds()) {
+    problems->Range<double>("limits.compute_seconds", limits.compute_seconds(), 0.001, kDay,
+                            "leave it out for 20 times a rank's slowest step, at least 60");
+  }
   problems->Range<double>("limits.heartbeat_seconds", limits.heartbeat_seconds(), 0.001, kDay);
   if (limits.wait_seconds() > 0 && limits.heartbeat_seconds() >= limits.wait_seconds()) {
     problems->Add("limits.heartbeat_seconds", limits.heartbeat_seconds(),

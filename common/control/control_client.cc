@@ -53,13 +53,15 @@ bool StaysHere(int socket) {
 class ControlClientImpl : public ControlClient {
  public:
   ControlClientImpl(const HostPort& endpoint, std::function<void(const absl::Status&)> on_abort,
-                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period)
+                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period, EndRequest* ends)
       : endpoint_(endpoint),
         on_abort_(std::move(on_abort)),
         heartbeat_(std::move(heartbeat)),
-        heartbeat_period_(heartbeat_period) {}
+        heartbeat_period_(heartbeat_period),
+        ends_(ends) {}
 
   ~ControlClientImpl() override {
+    if (ends_ != nullptr) ends_->Listen(nullptr);
     bool goodbye = false;
     {
       absl::MutexLock lock(&mutex_);
@@ -91,6 +93,7 @@ class ControlClientImpl : public ControlClient {
       absl::SleepFor(std::min(kTryAgain, deadline - MonotonicNow()));
     }
     pulse_ = std::thread([this] { Pulse(); });
+    if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
     // How long the others may take is the coordinator's to say: it ends the run for all who have joined.
     absl::MutexLock lock(&mutex_);
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
@@ -145,10 +148,13 @@ class ControlClientImpl : public ControlClient {
   // Starts a conversation over a connected socket.
   void Converse(Fd socket, const ringmaster::Join& join) {
     grpc::ChannelArguments arguments;
-    // A coordinator whose machine vanishes sends no word of it: unanswered pings do.
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this machine its end breaks the
+    // connection, and pings would only find that it is suspended.
+    if (!is_here_) {
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    }
     const std::shared_ptr<grpc::Channel> channel =
         grpc::CreateCustomInsecureChannelFromFd(endpoint_.ToString(), socket.Release(), arguments);
     stub_ = Control::NewStub(channel);
@@ -222,8 +228,9 @@ class ControlClientImpl : public ControlClient {
       }
       if (!failure.ok()) Abort(failure);
     }
-    absl::Status lost =
-        absl::UnavailableError(absl::StrCat("the coordinator at ", endpoint_.ToString(), " is gone"));
+    absl::Status lost = absl::UnavailableError(
+        absl::StrCat("the coordinator at ", endpoint_.ToString(), " is gone",
+                     is_here_ ? "" : ", or has been suspended for over 20 s"));
     {
       absl::MutexLock lock(&mutex_);
       if (!admitted_) {
@@ -260,10 +267,11 @@ class ControlClientImpl : public ControlClient {
   }
 
   const HostPort endpoint_;
-  bool is_here_ = false;  // the coordinator is on this machine
+  bool is_here_ = false;  // the coordinator is on this machine; constant once joined
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;
+  EndRequest* const ends_;  // null: nobody asks
 
   std::unique_ptr<Control::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
@@ -290,9 +298,9 @@ class ControlClientImpl : public ControlClient {
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
     const HostPort& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
-    absl::Duration heartbeat_period) {
+    absl::Duration heartbeat_period, EndRequest* ends) {
   auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
-                                                    heartbeat_period);
+                                                    heartbeat_period, ends);
   RM_RETURN_IF_ERROR(client->Join(join, deadline));
   return client;
 }

@@ -3,8 +3,10 @@
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -17,6 +19,9 @@
 #include "common/control/missing_ranks.h"
 #include "common/control/reception.h"
 #include "common/log/log.h"
+#include "common/machine/memory_kills.h"
+#include "common/machine/process_end.h"
+#include "common/machine/process_tree.h"
 #include "proto/control.grpc.pb.h"
 
 namespace ringmaster {
@@ -44,7 +49,7 @@ bool MayBeAConsequence(const absl::Status& status) {
 class CoordinatorImpl : public Coordinator, public Control::Service {
  public:
   explicit CoordinatorImpl(const CoordinatorOptions& options)
-      : options_(options), started_(MonotonicNow()), members_(options.processes) {}
+      : options_(options), started_(MonotonicNow()), judge_(options.waits), members_(options.processes) {}
 
   ~CoordinatorImpl() override {
     {
@@ -84,6 +89,19 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   void Abort(const absl::Status& why) override {
     absl::MutexLock lock(&mutex_);
     FailLocked(why, true);
+  }
+
+  void NoteEnd(int32_t process, const std::string& name, const std::string& how) override {
+    absl::MutexLock lock(&mutex_);
+    Member& member = members_[process];
+    if (member.state.finished) return;
+    member.how = how;
+    if (member.state.joined) return FailLocked(Died(member), true);
+    const std::string memory = memory_kills_.Found();
+    FailLocked(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how, " before it joined",
+                                                   memory.empty() ? "" : "; ", memory,
+                                                   "; what it said stands above")),
+               true);
   }
 
   bool WaitFor(absl::Duration limit) override {
@@ -129,7 +147,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     Member& member = members_[index];
     member.stream = nullptr;
     member.context = nullptr;
-    if (!member.state.finished) FailLocked(Died(member), true);
+    // The stream breaks a moment before the process's end can be seen.
+    if (!member.state.finished) member.lost = MonotonicNow();
     return grpc::Status::OK;
   }
 
@@ -142,8 +161,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     Stream* stream = nullptr;
     grpc::ServerContext* context = nullptr;
     MonotonicTime heard;
-    MonotonicTime moved;       // when its heartbeats last told of work done
-    bool waiting = false;   // at a barrier
+    MonotonicTime lost = MonotonicTime::InfiniteFuture();  // when its stream broke before its work was done
+    std::string how;        // it ended; empty: not known
   };
 
   static Failure FailureOf(const absl::Status& status) {
@@ -157,8 +176,52 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     return absl::StrCat(member.state.nodes, " (pid ", member.state.pid, ") at step=", member.state.last.step(),
                         " phase=", member.state.last.phase().empty() ? "start" : member.state.last.phase());
   }
-  static absl::Status Died(const Member& member) {
-    return absl::UnavailableError(absl::StrCat(Where(member), ": the process ended before its work was done"));
+  // Whether this process sees the member's by its number.
+  bool IsHere(const Member& member) const {
+    return !process_space_.empty() && member.join.process_space() == process_space_;
+  }
+
+  // How a member's process has ended, as far as that is known by now; empty: not at all.
+  std::string HowItEnded(const Member& member) const {
+    if (!member.how.empty()) return member.how;
+    if (!IsHere(member)) return "";
+    const std::optional<int> status = WaitStatusOf(static_cast<pid_t>(member.state.pid));
+    return status ? EndText(*status) : "";
+  }
+
+  absl::Status Died(const Member& member) const {
+    const std::string how = HowItEnded(member);
+    const std::string memory = memory_kills_.Found();
+    std::string text = absl::StrCat(Where(member), ": the process ended before its work was done");
+    if (!how.empty()) {
+      absl::StrAppend(&text, ", with ", how);
+    } else if (IsHere(member) && kill(static_cast<pid_t>(member.state.pid), 0) == 0) {
+      text = absl::StrCat(Where(member), ": its connection broke, and the process is still there");
+    } else {
+      absl::StrAppend(&text, "; whoever started it knows its exit code or signal");
+    }
+    return absl::UnavailableError(absl::StrCat(text, memory.empty() ? "" : "; ", memory));
+  }
+
+  static bool IsLost(const Member& member) { return member.lost != MonotonicTime::InfiniteFuture(); }
+
+  // Ends the run for the first process that has died, once it is known why or nobody can say any more. Returns whether
+  // there is one: then nothing else may explain the run's end before it does.
+  bool JudgeDeathsLocked(MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const Member& member : members_) {
+      if (!IsLost(member)) continue;
+      if (!HowItEnded(member).empty() || now - member.lost > options_.cause_time) FailLocked(Died(member), true);
+    }
+    return std::any_of(members_.begin(), members_.end(), IsLost);
+  }
+
+  // Why a member says nothing, and what to do.
+  std::string WhySilent(const Member& member) const {
+    if (!IsHere(member) || !IsSuspended(static_cast<pid_t>(member.state.pid))) {
+      return "the process hangs or its machine is gone";
+    }
+    return absl::StrCat("the process is suspended, a signal (SIGSTOP, Ctrl-Z) has stopped it; `kill -CONT ",
+                        member.state.pid, "` has one go on in time");
   }
 
   void NoteRefusalLocked(int32_t index, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -194,7 +257,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.stream = stream;
     member.context = context;
     member.heard = MonotonicNow();
-    member.moved = MonotonicNow();
     ToProcess answer;
     answer.mutable_admitted();
     stream->Write(answer);
@@ -224,6 +286,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       ProcessEntry* entry = message.mutable_welcome()->add_processes();
       entry->set_data_endpoint(member.join.data_endpoint());
       *entry->mutable_nodes() = member.join.nodes();
+      for (const NodeName& node : member.join.nodes()) judge_.Add(node, member.state.pid, SinceStart());
     }
     BroadcastLocked(message);
   }
@@ -257,20 +320,22 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.heard = MonotonicNow();
     switch (message.kind_case()) {
       case FromProcess::kHeartbeat:
-        if (message.heartbeat().work() != member.state.last.work()) member.moved = MonotonicNow();
         member.state.last = message.heartbeat();
+        for (const NodeActivity& node : message.heartbeat().nodes()) judge_.Heard(node, SinceStart());
         break;
       case FromProcess::kArrive:
-        member.waiting = true;
         ArriveLocked(message.arrive().barrier());
         break;
       case FromProcess::kFailure:
+        // mpirun, for one, ends the other ranks when one has died.
+        if (std::any_of(members_.begin(), members_.end(), IsLost)) break;
         FailLocked(absl::Status(static_cast<absl::StatusCode>(message.failure().code()), message.failure().message()),
                    false);
         break;
       case FromProcess::kResult:
         member.report = message.result();
         member.state.finished = true;
+        for (const NodeName& node : member.join.nodes()) judge_.Finished(node, SinceStart());
         if (++finished_ == options_.processes) {
           ToProcess goodbye;
           goodbye.mutable_goodbye();
@@ -289,10 +354,6 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     for (const Member& member : members_) expected += member.join.kernel_target().empty() ? 0 : 1;
     if (++arrived_[name] < expected) return;
     arrived_.erase(name);
-    for (Member& member : members_) {
-      member.waiting = false;
-      member.moved = MonotonicNow();
-    }
     ToProcess release;
     release.mutable_release()->set_barrier(name);
     BroadcastLocked(release);
@@ -334,6 +395,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     while (!changed_.AwaitUntil(&mutex_, MonotonicNow() + kWatchPeriod, closing)) {
       if (OverLocked()) continue;
       const MonotonicTime now = MonotonicNow();
+      if (JudgeDeathsLocked(now)) continue;
       if (!suspected_.ok() && now - suspected_at_ > options_.settle_time) FailLocked(suspected_, true);
       if (joined_ < options_.processes) {
         if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
@@ -343,25 +405,18 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
         const absl::Status health = HealthLocked(member, now);
         if (!health.ok()) FailLocked(health, true);
       }
+      if (const absl::Status waits = judge_.Judge(); !waits.ok()) FailLocked(waits, true);
     }
   }
+
+  absl::Duration SinceStart() const { return MonotonicNow() - started_; }
 
   absl::Status HealthLocked(const Member& member, MonotonicTime now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     if (member.state.finished) return absl::OkStatus();
     if (now - member.heard > options_.silence_limit) {
       return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no heartbeat for ",
                                                       absl::FormatDuration(options_.silence_limit),
-                                                      "; the process hangs or its machine is gone"));
-    }
-    // Standing still is nobody's business until somebody waits for it. Servers have no work of their own to tell of.
-    const bool awaited = std::any_of(members_.begin(), members_.end(), [](const Member& other) {
-      return other.waiting || (other.state.finished && !other.join.kernel_target().empty());
-    });
-    const bool trains = !member.join.kernel_target().empty() && !member.waiting;
-    if (awaited && trains && now - member.moved > options_.progress_limit) {
-      return absl::DeadlineExceededError(absl::StrCat(Where(member), ": no progress for ",
-                                                      absl::FormatDuration(options_.progress_limit),
-                                                      " (limits.wait_seconds) while other ranks wait for it"));
+                                                      "; ", WhySilent(member)));
     }
     return absl::OkStatus();
   }
@@ -382,12 +437,15 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 
   const CoordinatorOptions options_;
   const MonotonicTime started_;
+  const std::string process_space_ = ProcessSpace();
+  const MemoryKills memory_kills_;
   std::unique_ptr<Reception> reception_;
   std::unique_ptr<grpc::Server> server_;
   std::thread watcher_;
 
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when the run is over and when the coordinator closes
+  WaitJudge judge_ ABSL_GUARDED_BY(mutex_);
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
   int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/host_port.h"
+#include "common/control/wait_judge.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
 
@@ -22,9 +23,11 @@ struct CoordinatorOptions {
   int32_t processes = 0;
   absl::Duration join_limit;       // for all processes to join
   absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
-  absl::Duration progress_limit = absl::InfiniteDuration();  // how long one may stand still while another waits for it
+  WaitLimits waits;                // of waits of nodes for each other; infinite unless set
   // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
   absl::Duration settle_time = absl::Milliseconds(300);
+  // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
+  absl::Duration cause_time = absl::Milliseconds(300);
 };
 
 // What is known of one process, for progress lines and error texts.
@@ -54,6 +57,10 @@ class Coordinator {
 
   // Ends the run for everyone with `why`, unless it has failed before.
   virtual void Abort(const absl::Status& why) = 0;
+
+  // Process number `process`, called `name`, has ended as `how` says ("signal 9 (Killed)"): unless its work was done that
+  // ends the run.
+  virtual void NoteEnd(int32_t process, const std::string& name, const std::string& how) = 0;
 
   // Waits until the run is over, at most `limit`: true when it is, so that a caller may show progress in between.
   virtual bool WaitFor(absl::Duration limit) = 0;

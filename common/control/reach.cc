@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/addresses.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -78,16 +78,16 @@ std::string Explain(int error, const SocketAddress& address, const HostPort& whe
                           "port");
     case EHOSTUNREACH:
     case ENETUNREACH:
-      return absl::StrCat(at, " cannot be reached from this machine: ", std::strerror(error),
+      return absl::StrCat(at, " cannot be reached from this machine: ", ErrorText(error),
                           "; correct the address, or the route between the machines");
     case EINVAL:
       return absl::StrCat(at, ": a link-local address needs its interface, as in fe80::1%eth0");
     case EAFNOSUPPORT:
     case EADDRNOTAVAIL:
-      return absl::StrCat(at, ": this machine has no addresses of that kind (", std::strerror(error),
+      return absl::StrCat(at, ": this machine has no addresses of that kind (", ErrorText(error),
                           "); give rank 0's other address");
     default:
-      return absl::StrCat("cannot connect to ", at, ": ", std::strerror(error));
+      return absl::StrCat("cannot connect to ", at, ": ", ErrorText(error));
   }
 }
 
@@ -114,8 +114,7 @@ absl::StatusOr<Fd> ReachCoordinator(const HostPort& where, MonotonicTime deadlin
         }
         if (attempt.error == EMFILE || attempt.error == ENFILE) {
           return absl::ResourceExhaustedError(absl::StrCat("cannot connect to the coordinator at ", where.ToString(), ": ",
-                                                           std::strerror(attempt.error),
-                                                           "; raise the limit of open files (ulimit -n)"));
+                                                           ErrorText(attempt.error)));
         }
         if (Weight(attempt.error) <= weight) continue;
         weight = Weight(attempt.error);

@@ -2,13 +2,11 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -18,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "common/base/addresses.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/log/log.h"
 
 namespace ringmaster {
@@ -32,13 +31,6 @@ std::string Hosts(const std::vector<SocketAddress>& addresses) {
   std::vector<std::string> hosts;
   for (const SocketAddress& address : addresses) hosts.push_back(address.ToHostPort().host);
   return absl::StrJoin(hosts, ", ");
-}
-
-std::string Cannot(int error) {
-  if (error != EMFILE) return std::strerror(error);
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return absl::StrCat(std::strerror(error), ", at most ", limit.rlim_cur, "; raise the limit (ulimit -n)");
 }
 
 }  // namespace
@@ -64,7 +56,7 @@ absl::StatusOr<std::unique_ptr<Reception>> Reception::Open(const HostPort& where
   }
   reception->wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!reception->wake_.valid()) {
-    return absl::UnavailableError(absl::StrCat("cannot listen at ", where.ToString(), ": ", Cannot(errno)));
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", where.ToString(), ": ", ErrorText(errno)));
   }
   return reception;
 }
@@ -161,7 +153,7 @@ bool Reception::AcceptAll(int listener) {
     const bool is_short = !fd.valid() && (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM);
     if (fd.valid() || is_short) {
       absl::MutexLock lock(&mutex_);
-      refused_ = is_short ? Cannot(error) : "";
+      refused_ = is_short ? ErrorText(error) : "";
     }
     if (!fd.valid()) return !is_short;
     if (const auto own = SocketAddress::OfThisEnd(fd.get()); own.ok()) NoteReached(own->ToHostPort().host);

@@ -49,8 +49,8 @@ class Engine {
 
   // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it up; CUDA IPC
   // fails in all ranks; Gloo closes its connections, so that the peers' calls fail at once, and this rank's own when
-  // its peers close theirs or wait_limit is over; MPI can be told nothing, and the process ends with status 1 when
-  // the call has not returned a second later. Any thread; never waits.
+  // its peers close theirs; MPI can be told nothing. The process ends with status 1 when a call of Gloo or MPI has not
+  // returned a second or two later. Any thread; never waits.
   virtual void Abort(const absl::Status& why) = 0;
 
   // Takes leave of the library after the last call, together with all ranks, so that none finds its peers gone. Not

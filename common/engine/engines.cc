@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/base/check.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/engine/plugin.h"
 
@@ -53,9 +53,8 @@ absl::StatusOr<const EngineInfo*> Find(absl::string_view name) {
   for (const EngineInfo& info : kEngines) {
     if (info.name == name) return &info;
   }
-  return absl::NotFoundError(absl::StrCat(
-      "engine \"", name, "\" is unknown; known: ",
-      absl::StrJoin(kEngines, ", ", [](std::string* out, const EngineInfo& info) { absl::StrAppend(out, info.name); })));
+  return absl::NotFoundError(
+      absl::StrCat("engine \"", name, "\" is unknown; ", KnownWordsText(name, RegistryNames(kEngines))));
 }
 
 // The object's handle, which stays for the life of the process: engines hold its code.

@@ -6,14 +6,47 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
 
-absl::Status SystemError(int error, const std::string& doing, const std::string& path) {
-  return absl::ErrnoToStatus(error, absl::StrCat(doing, " ", path));
+absl::Status CannotWrite(int error, const std::string& path) {
+  return SystemError(error, absl::StrCat("cannot write ", path));
+}
+
+// The temporary names of this process's files that are not complete: a signal must not leave them behind. Files come and
+// go on any thread.
+class Incomplete {
+ public:
+  void Add(const std::string& path) {
+    absl::MutexLock lock(&mutex_);
+    paths_.insert(path);
+  }
+  void Forget(const std::string& path) {
+    absl::MutexLock lock(&mutex_);
+    paths_.erase(path);
+  }
+  // No file comes after this.
+  void RemoveForGood() {
+    mutex_.Lock();
+    for (const std::string& path : paths_) unlink(path.c_str());
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::set<std::string> paths_ ABSL_GUARDED_BY(mutex_);
+};
+
+Incomplete& IncompleteFiles() {
+  static auto* const files = new Incomplete();
+  return *files;
 }
 
 std::string FolderOf(const std::string& path) {
@@ -41,8 +74,9 @@ absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string
       return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no folder ", FolderOf(path),
                                               "; make it, or choose another"));
     }
-    return SystemError(error, "cannot write", path);
+    return CannotWrite(error, path);
   }
+  IncompleteFiles().Add(temporary);
   // What mkostemp makes is the owner's alone; a result is for whoever the user's mask lets read.
   const mode_t mask = umask(0);
   umask(mask);
@@ -52,7 +86,8 @@ absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string
     const int error = errno;
     close(descriptor);
     unlink(temporary.c_str());
-    return SystemError(error, "cannot write", path);
+    IncompleteFiles().Forget(temporary);
+    return CannotWrite(error, path);
   }
   return std::unique_ptr<AtomicFile>(new AtomicFile(path, std::move(temporary), file));
 }
@@ -61,16 +96,18 @@ AtomicFile::~AtomicFile() {
   if (file_ == nullptr) return;
   std::fclose(file_);
   unlink(temporary_.c_str());
+  IncompleteFiles().Forget(temporary_);
 }
 
 absl::Status AtomicFile::Write(const void* bytes, size_t size) {
   if (size == 0 || std::fwrite(bytes, 1, size, file_) == size) return absl::OkStatus();
-  return SystemError(errno, "cannot write", path_);
+  return CannotWrite(errno, path_);
 }
 
 absl::Status AtomicFile::Commit() {
-  if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) return SystemError(errno, "cannot write", path_);
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) return SystemError(errno, "cannot write", path_);
+  if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) return CannotWrite(errno, path_);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) return CannotWrite(errno, path_);
+  IncompleteFiles().Forget(temporary_);
   std::fclose(file_);
   file_ = nullptr;
   // The new name is on the disk once its folder is.
@@ -87,6 +124,8 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view text
   RM_RETURN_IF_ERROR(file->Write(text.data(), text.size()));
   return file->Commit();
 }
+
+void RemoveIncompleteFiles() { IncompleteFiles().RemoveForGood(); }
 
 absl::Status CheckFileCanBeWritten(const std::string& path) { return AtomicFile::Create(path).status(); }
 

@@ -41,6 +41,10 @@ class AtomicFile {
 // A file at `path` that holds `text`, whole or not at all. Errors as AtomicFile's.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view text);
 
+// Removes the temporary files of everything that is not committed, for a process that ends now: whoever makes, commits or
+// destroys one afterwards waits for ever. Any thread.
+void RemoveIncompleteFiles();
+
 // Whether a file could be written at `path` right now: its folder exists and takes new files, and no folder has its
 // name. Leaves nothing behind. Called before a run starts, so that hours of training are not lost to a typing error.
 absl::Status CheckFileCanBeWritten(const std::string& path);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -28,12 +29,19 @@ using Json = nlohmann::json;
 constexpr char kMetadata[] = "__metadata__";
 constexpr size_t kLengthBytes = 8;
 constexpr int64_t kFloatBytes = sizeof(float);
+// PyTorch's batch norms count their batches in such a tensor; nothing that is computed here depends on it.
+constexpr char kCounter[] = "num_batches_tracked";
+constexpr char kCounterType[] = "I64";
+constexpr int64_t kCounterBytes = 8;
+// A zip archive, as torch.save makes.
+constexpr char kZipMagic[] = "PK\x03\x04";
 // The header is an object of objects of arrays.
 constexpr int kDepthMax = 3;
 
 // Where a tensor's bytes lie, from the end of the header on.
 struct Entry {
   std::string name;
+  std::string dtype;
   std::vector<int64_t> shape;
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -49,6 +57,25 @@ absl::Status Bad(absl::string_view what) { return absl::InvalidArgumentError(wha
 
 absl::Status BadTensor(absl::string_view name, absl::string_view what) {
   return Bad(absl::StrCat("tensor ", Quoted(name), ": ", what));
+}
+
+// Bytes of an element; 0: not read.
+int64_t BytesOfType(absl::string_view dtype) {
+  if (dtype == "F32") return kFloatBytes;
+  return dtype == "F16" || dtype == "BF16" ? 2 : 0;
+}
+
+bool IsCounter(const Entry& entry) {
+  const absl::string_view name = entry.name;
+  return entry.dtype == kCounterType && (name == kCounter || absl::EndsWith(name, absl::StrCat(".", kCounter)));
+}
+
+// The element type's bits to a float's, exactly: bfloat16 is the upper half of a float.
+void FromBfloat16(absl::Span<const uint16_t> in, absl::Span<float> out) {
+  for (size_t i = 0; i < in.size(); ++i) {
+    const uint32_t bits = uint32_t{in[i]} << 16;
+    memcpy(&out[i], &bits, sizeof(bits));
+  }
 }
 
 // Parses the header; refuses what nlohmann's parser lets pass: names that come twice, and depth without limit.
@@ -91,15 +118,17 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
       !json.contains("data_offsets")) {
     return BadTensor(name, "expected exactly dtype, shape and data_offsets");
   }
-  const Json& dtype = json["dtype"];
-  if (!dtype.is_string() || dtype.get<std::string>() != "F32") {
-    return BadTensor(name, absl::StrCat("dtype ", dtype.is_string() ? Quoted(dtype.get<std::string>()) : "is no string",
-                                        "; only F32 is read, convert the tensor to float32"));
-  }
+  if (!json["dtype"].is_string()) return BadTensor(name, "dtype is no string");
   Entry entry;
   entry.name = name;
+  entry.dtype = json["dtype"].get<std::string>();
+  const int64_t element_bytes = IsCounter(entry) ? kCounterBytes : BytesOfType(entry.dtype);
+  if (element_bytes == 0) {
+    return BadTensor(name, absl::StrCat("dtype ", Quoted(entry.dtype), "; expected F32, F16 or BF16: convert it before it is "
+                                        "saved (in PyTorch: tensor.float()), or leave it out if it is no weight"));
+  }
   if (!json["shape"].is_array()) return BadTensor(name, "shape is no list");
-  uint64_t bytes = kFloatBytes;
+  uint64_t bytes = static_cast<uint64_t>(element_bytes);
   bool overflow = false;
   bool empty = false;
   for (const Json& extent : json["shape"]) {
@@ -112,6 +141,7 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
   }
   if (overflow) return BadTensor(name, "a shape with more elements than can be counted");
   if (empty) bytes = 0;
+  if (IsCounter(entry) && bytes != kCounterBytes) return BadTensor(name, "a batch counter that is not one number");
   const Json& offsets = json["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned()) {
@@ -168,10 +198,29 @@ absl::Status ReadExactly(std::FILE* file, void* out, size_t size) {
   return Bad("it ends before it should; is somebody still writing it?");
 }
 
-absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes) {
+// The values of the tensor whose bytes come next.
+absl::Status ReadValues(std::FILE* file, uint64_t bytes, LoadedTensor* tensor) {
+  tensor->values.resize(bytes / BytesOfType(tensor->dtype));
+  if (tensor->dtype == "F32") {
+    RM_RETURN_IF_ERROR(ReadExactly(file, tensor->values.data(), bytes));
+  } else {
+    std::vector<uint16_t> halves(tensor->values.size());
+    RM_RETURN_IF_ERROR(ReadExactly(file, halves.data(), bytes));
+    (tensor->dtype == "F16" ? FromFloat16 : FromBfloat16)(halves, absl::MakeSpan(tensor->values));
+  }
+  const size_t at = FirstNotFinite(tensor->values);
+  if (at == tensor->values.size()) return absl::OkStatus();
+  return BadTensor(tensor->name, absl::StrCat("element ", at, " is ", tensor->values[at], ", no finite number"));
+}
+
+absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, SafetensorsPart part) {
   unsigned char length_bytes[kLengthBytes];
   if (file_bytes < kLengthBytes) return Bad(absl::StrCat("a file of ", file_bytes, " bytes, the header's length takes 8"));
   RM_RETURN_IF_ERROR(ReadExactly(file, length_bytes, kLengthBytes));
+  if (memcmp(length_bytes, kZipMagic, sizeof(kZipMagic) - 1) == 0) {
+    return Bad("a zip archive, as torch.save writes; expected .safetensors: in PyTorch, "
+               "safetensors.torch.save_file(model.state_dict(), path)");
+  }
   uint64_t header_bytes = 0;
   for (size_t i = kLengthBytes; i-- > 0;) header_bytes = header_bytes << 8 | length_bytes[i];
   if (header_bytes > kSafetensorsHeaderBytesMax) {
@@ -186,13 +235,14 @@ absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes) {
   RM_ASSIGN_OR_RETURN(std::vector<Entry> entries,
                       ParseHeader(header, file_bytes - kLengthBytes - header_bytes, &result));
   for (Entry& entry : entries) {
-    LoadedTensor tensor{std::move(entry.name), std::move(entry.shape), {}};
-    tensor.values.resize((entry.end - entry.begin) / kFloatBytes);
-    RM_RETURN_IF_ERROR(ReadExactly(file, tensor.values.data(), entry.end - entry.begin));
-    const size_t at = FirstNotFinite(tensor.values);
-    if (at < tensor.values.size()) {
-      return BadTensor(tensor.name, absl::StrCat("element ", at, " is ", tensor.values[at], ", no finite number"));
+    if (IsCounter(entry)) {
+      std::vector<char> passed(entry.end - entry.begin);
+      if (part == SafetensorsPart::kAll) RM_RETURN_IF_ERROR(ReadExactly(file, passed.data(), passed.size()));
+      result.counters.push_back(std::move(entry.name));
+      continue;
     }
+    LoadedTensor tensor{std::move(entry.name), std::move(entry.shape), {}, std::move(entry.dtype)};
+    if (part == SafetensorsPart::kAll) RM_RETURN_IF_ERROR(ReadValues(file, entry.end - entry.begin, &tensor));
     result.tensors.push_back(std::move(tensor));
   }
   return result;
@@ -227,14 +277,14 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
   return file->Commit();
 }
 
-absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path) {
+absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path, SafetensorsPart part) {
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
   struct stat info {};
   if (file == nullptr || fstat(fileno(file.get()), &info) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
   if (!S_ISREG(info.st_mode)) return Bad(absl::StrCat(path, ": no regular file"));
-  absl::StatusOr<Safetensors> result = ReadOpen(file.get(), static_cast<uint64_t>(info.st_size));
+  absl::StatusOr<Safetensors> result = ReadOpen(file.get(), static_cast<uint64_t>(info.st_size), part);
   if (!result.ok()) return Annotate(result.status(), absl::StrCat(path, " is no weights file that can be used"));
   return result;
 }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/monotonic.h"
+#include "common/base/stopped_time.h"
 
 namespace ringmaster {
 namespace {
@@ -60,12 +61,14 @@ ConditionsMeter::ConditionsMeter()
       load_(ReadLoad()),
       cores_(ReadCoreTimes()),
       own_seconds_(OwnSeconds()),
-      throttles_(ReadThrottles()) {}
+      throttles_(ReadThrottles()),
+      stopped_(StoppedTime()) {}
 
 Conditions ConditionsMeter::End() const {
   Conditions conditions;
   conditions.set_load_before(load_);
   conditions.set_seconds(absl::ToDoubleSeconds(MonotonicNow() - begin_));
+  conditions.set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime() - stopped_));
   conditions.set_throttles(ReadThrottles() - throttles_);
   const CoreTimes cores = ReadCoreTimes();
   const double total = cores.total - cores_.total;

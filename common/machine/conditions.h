@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "proto/record.pb.h"
 
@@ -35,6 +36,7 @@ class ConditionsMeter {
   CoreTimes cores_;
   double own_seconds_ = 0;
   int64_t throttles_ = 0;
+  absl::Duration stopped_;
 };
 
 }  // namespace ringmaster

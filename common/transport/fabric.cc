@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/transport/auto_fabric.h"
 #include "common/transport/grpc/grpc_fabric.h"
@@ -71,9 +71,8 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& option
     RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, entry.create(options));
     return CreateShapedFabric(std::move(fabric), *options.network);
   }
-  const std::string names = absl::StrJoin(
-      Transports(), ", ", [](std::string* out, const TransportInfo& info) { absl::StrAppend(out, info.name); });
-  return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\" is unknown; use one of ", names));
+  return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\" is unknown; ",
+                                                 KnownWordsText(options.name, RegistryNames(Transports()))));
 }
 
 }  // namespace ringmaster

@@ -93,6 +93,7 @@ class FabricBase::Node : public Transport {
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return fabric_.WaitForAny(matcher_, ops, deadline);
   }
+  Activity activity(int64_t moved_before) override { return matcher_.activity(moved_before); }
   void Abort(const absl::Status& why) override {
     matcher_.Abort(why);
     fabric_.OnChange();

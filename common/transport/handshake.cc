@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/frame.h"
 
@@ -65,8 +66,7 @@ class Joiner {
             absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin)), ", ", strangers_,
             " connections turned away; ",
             accept_error_ == EMFILE || accept_error_ == ENFILE
-                ? absl::StrCat("this process cannot accept connections: ", std::strerror(accept_error_),
-                               "; raise the limit of open files (ulimit -n)")
+                ? absl::StrCat("this process cannot accept connections: ", ErrorText(accept_error_))
                 : "check that every process of the run has started and shares its token"));
       }
       RM_RETURN_IF_ERROR(Turn(left));
@@ -166,7 +166,7 @@ class Joiner {
       if (count >= 0) peer.written += count;
       if (count >= 0 || error == EAGAIN || error == EINTR) return absl::OkStatus();
       return absl::UnavailableError(absl::StrCat(
-          Peer(peer.process), ": cannot connect: ", std::strerror(error),
+          Peer(peer.process), ": cannot connect: ", ErrorText(error),
           error == ECONNREFUSED ? "; has it ended?"
                                 : "; can this machine reach that address? transport.listen_address of that process "
                                   "chooses it"));

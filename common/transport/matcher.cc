@@ -18,8 +18,11 @@ namespace {
 constexpr int kSlotBits = 20;
 constexpr int64_t kSlotMask = (int64_t{1} << kSlotBits) - 1;
 
+// Of less than this nobody has waited.
+constexpr double kToldSeconds = 0.05;
+
 std::string DescribePending(const Matcher::Operation& op, double seconds) {
-  const std::string within = seconds > 0 ? absl::StrFormat("within %.1fs", seconds) : "so far";
+  const std::string within = seconds >= kToldSeconds ? absl::StrFormat("within %.1fs", seconds) : "so far";
   if (op.is_send) return absl::StrCat(ToString(op.tag), " to ", ToString(op.peer), " not sent ", within);
   if (op.begun && op.arrived_bytes > 0) {
     return absl::StrCat("only ", op.arrived_bytes, " of ", op.total_bytes, " bytes from ", ToString(op.peer), " for ",
@@ -172,10 +175,10 @@ absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, MonotonicTim
   if (!result.ok() || *result >= 0) return result;
   waiter->ids = ids;
   waiters_.push_back(waiter);
-  const MonotonicTime begin = MonotonicNow();
+  if (waiter->since == MonotonicTime::InfinitePast()) waiter->since = MonotonicNow();
   for (bool late = false; result.ok() && *result < 0 && !waiter->called;) {
     if (late) {
-      result = LateStatus(Find(ids[0]), ids.size(), deadline - begin);
+      result = LateStatus(Find(ids[0]), ids.size(), MonotonicNow() - waiter->since);
       break;
     }
     late = waiter->ready.WaitUntil(&mutex_, deadline);
@@ -204,6 +207,21 @@ absl::Status Matcher::CheckPending(absl::Span<const OpId> ids) {
         absl::StrCat("operation ", id, " of ", ToString(self_), " was never started or is waited for already"));
   }
   return absl::OkStatus();
+}
+
+Activity Matcher::activity(int64_t moved_before) {
+  Activity activity;
+  absl::MutexLock lock(&mutex_);
+  activity.moved = static_cast<int64_t>(changes()) + segments_;
+  if (activity.moved != moved_before) return activity;
+  for (const Waiter* waiter : waiters_) {
+    for (const OpId id : waiter->ids) {
+      const Operation* op = Find(id);
+      if (op == nullptr || op->done || op->peer == self_) continue;
+      activity.awaited.push_back({op->peer, op->tag, op->is_send});
+    }
+  }
+  return activity;
 }
 
 void Matcher::Abort(const absl::Status& why) {

@@ -81,6 +81,7 @@ class Matcher {
   struct Waiter {
     explicit Waiter(Rouser* rouser = nullptr) : rouser(rouser) {}
     Rouser* const rouser;
+    MonotonicTime since;  // when its wait began, for the text of one that is late; InfinitePast: with this sleep
     // The rest is the matcher's.
     absl::Span<const OpId> ids;
     MonotonicCondVar ready;
@@ -97,6 +98,9 @@ class Matcher {
 
   // Whether one of `ops` is a send that is not done.
   bool AwaitsSend(absl::Span<const OpId> ops);
+
+  // As Transport's. A thread that looks for messages without sleeping is missed.
+  Activity activity(int64_t moved_before);
 
   // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs that `why` is an error.
   void Abort(const absl::Status& why);
@@ -173,6 +177,7 @@ class Matcher {
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
   int64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t segments_ ABSL_GUARDED_BY(mutex_) = 0;  // begun so far
   std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);  // by slot: of the operation there that is not yet waited for, or 0
   Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;  // not yet waited for, in the order in which they were done
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;

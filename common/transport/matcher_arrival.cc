@@ -128,6 +128,7 @@ absl::StatusOr<Matcher::Operation*> Matcher::BeginLocked(const Segment& segment)
         message->opened_bytes, " of ", message->total_bytes, "; was the tag used twice?"));
   }
   message->opened_bytes += segment.length;
+  ++segments_;
   if (first) {
     if (message->posted) {
       CheckSize(message);

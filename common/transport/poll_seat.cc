@@ -22,9 +22,11 @@ void PollSeat::CallSleeper() {
   if (!taken() && !sleepers_.empty()) sleepers_.front()->matcher->Call(&sleepers_.front()->waiter);
 }
 
-absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
+absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
+                                    MonotonicTime since) {
   Sleeper sleeper;
   sleeper.matcher = &matcher;
+  sleeper.waiter.since = since;
   {
     absl::MutexLock lock(&mutex_);
     sleepers_.push_back(&sleeper);

@@ -30,8 +30,10 @@ class PollSeat {
   // The holder's: gives the seat up and calls one of those who sleep.
   void Leave();
 
-  // Waits as Matcher::WaitAny while others hold the seat; -1 when it may be free: try to take it.
-  absl::StatusOr<int> Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
+  // Waits as Matcher::WaitAny while others hold the seat; -1 when it may be free: try to take it. `since`: when the wait
+  // began that this is part of, for the text of one that is late; InfinitePast: now.
+  absl::StatusOr<int> Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
+                            MonotonicTime since = MonotonicTime::InfinitePast());
 
   // For who watches whether anybody polls at all: how often the seat was taken, and whether it is.
   uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }

@@ -45,31 +45,32 @@ void PollingFabric::StopPolling() {
 absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
   const uint64_t seen = matcher.changes();
   absl::StatusOr<int> done = matcher.Poll(ops);
+  if (!done.ok() || *done >= 0) return done;
+  const MonotonicTime begin = MonotonicNow();
   while (done.ok() && *done < 0) {
     if (seat_.TryTake()) {
-      done = Carry(matcher, ops, deadline, seen);
+      done = Carry(matcher, ops, {begin, deadline}, seen);
       seat_.Leave();
       return done;
     }
-    done = SleepWhileOthersPoll(matcher, ops, deadline);
+    done = SleepWhileOthersPoll(matcher, ops, {begin, deadline});
   }
   return done;
 }
 
 absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops,
-                                                        MonotonicTime deadline) {
+                                                        const Term& term) {
   wanting_.fetch_add(1, std::memory_order_seq_cst);
   if (helper_naps_.load(std::memory_order_seq_cst)) Rouse();
-  const absl::StatusOr<int> done = seat_.Sleep(matcher, ops, deadline);
+  const absl::StatusOr<int> done = seat_.Sleep(matcher, ops, term.deadline, term.begin);
   wanting_.fetch_sub(1, std::memory_order_relaxed);
   return done;
 }
 
 // The seat's holder: moves bytes until one of `ops` is done. `seen`: the matcher's changes that were looked at.
-absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
+absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, const Term& term,
                                          uint64_t seen) {
-  const MonotonicTime begin = MonotonicNow();
-  MonotonicTime spin_end = spins_ ? begin + kSpin : begin;
+  MonotonicTime spin_end = spins_ ? MonotonicNow() + kSpin : term.begin;
   bool was_idle = true;
   for (int looks = 0;;) {
     const uint64_t changes = matcher.changes();
@@ -84,7 +85,7 @@ absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId
     }
     if (spins_ && ++looks % kLooksPerTime != 0) continue;
     const MonotonicTime now = MonotonicNow();
-    if (now >= deadline) return matcher.Late(ops, now - begin);
+    if (now >= term.deadline) return matcher.Late(ops, now - term.begin);
     if (!was_idle && spins_) spin_end = now + kSpin;
     was_idle = true;
     if (now < spin_end) {
@@ -92,7 +93,7 @@ absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId
       continue;
     }
     seen = matcher.changes();
-    const absl::StatusOr<int> done = NapUnlessDone(matcher, ops, std::min(deadline - now, absl::Minutes(1)));
+    const absl::StatusOr<int> done = NapUnlessDone(matcher, ops, std::min(term.deadline - now, absl::Minutes(1)));
     if (!done.ok() || *done >= 0) return done;
     looks = 0;
   }
@@ -106,16 +107,19 @@ absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<co
   return -1;
 }
 
-// Only looks at the clock while others poll: to them it costs nothing.
+// Only looks at the clock while others poll: to them it costs nothing. Who wants the seat and is called to it may have to
+// wait for a core: the helper does not ask again before its next pause.
 void PollingFabric::RunHelper() {
   uint64_t turns = seat_.turns();
   while (PauseHelper()) {
     while (!seat_.taken() && seat_.turns() == turns && !stopping_.load() && seat_.TryTake()) {
       turns = seat_.turns();
       helper_naps_.store(true, std::memory_order_seq_cst);
-      if (wanting_.load(std::memory_order_seq_cst) == 0 && !stopping_.load()) Nap(absl::Minutes(1), [] {});
+      const bool is_wanted = wanting_.load(std::memory_order_seq_cst) != 0;
+      if (!is_wanted && !stopping_.load()) Nap(absl::Minutes(1), [] {});
       helper_naps_.store(false, std::memory_order_seq_cst);
       seat_.Leave();
+      if (is_wanted) break;
     }
     turns = seat_.turns();
   }

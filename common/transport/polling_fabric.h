@@ -47,9 +47,13 @@ class PollingFabric : public FabricBase, private Rouser {
   absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) override;
 
  private:
-  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline, uint64_t seen);
+  struct Term {
+    MonotonicTime begin;  // of the whole wait, in which the seat may be taken and left several times
+    MonotonicTime deadline;
+  };
+  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, const Term& term, uint64_t seen);
   absl::StatusOr<int> NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit);
-  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
+  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, const Term& term);
   void RunHelper();
   bool PauseHelper();
 

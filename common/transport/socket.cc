@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/machine/processes.h"
 
 namespace ringmaster {
@@ -48,9 +48,9 @@ std::string Explain(int error, const HostPort& address, absl::string_view when_t
     case EAFNOSUPPORT: return "this machine has no such addresses (IPv6 is off); use an IPv4 address, such as 127.0.0.1";
     case EACCES: return absl::StrCat("ports below 1024 need rights; ", when_taken);
     case EMFILE:
-    case ENFILE: return absl::StrCat(std::strerror(error), "; raise the limit of open files (ulimit -n)");
+    case ENFILE: return ErrorText(error);
     case EINVAL: return "a link-local address needs its interface, as in fe80::1%eth0";
-    default: return absl::StrCat(std::strerror(error), "; check the address and the limits of this machine");
+    default: return absl::StrCat(ErrorText(error), "; check the address and the limits of this machine");
   }
 }
 
@@ -95,7 +95,7 @@ absl::StatusOr<Fd> StartConnecting(const SocketAddress& address) {
   if (!fd.valid() || (connect(fd.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS)) {
     const int error = errno;
     return absl::UnavailableError(
-        absl::StrCat("cannot connect to ", address.ToHostPort().ToString(), ": ", std::strerror(error)));
+        absl::StrCat("cannot connect to ", address.ToHostPort().ToString(), ": ", ErrorText(error)));
   }
   SendAtOnce(fd.get());
   return fd;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -69,6 +70,17 @@ struct Loan {
   bool read_only = false;        // borrowed by PostToRead: nothing goes back
 };
 
+// What the threads of a node wait for in Wait and WaitAny at one moment.
+struct Activity {
+  struct Awaited {
+    NodeId peer;
+    Tag tag;
+    bool is_send = false;
+  };
+  int64_t moved = 0;             // grows with every operation that is done and every segment that arrives
+  std::vector<Awaited> awaited;  // operations with other nodes that are not done
+};
+
 // What one node uses to talk to all others. Sends are started and receives are posted; neither ever waits for a peer,
 // so that a ring in which every rank sends first cannot stand still. Messages between a pair of nodes may complete in any order; each is
 // found by its tag. Bytes that come before their receive is posted are kept (up to a limit that ends the run with
@@ -129,6 +141,10 @@ class Transport {
   // Sleeps until one of `ops` is done and returns its index in `ops`; only that one is consumed. Another thread ends the
   // sleep by a message from the node to itself (common/transport/wake.h).
   virtual absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) = 0;
+
+  // What goes on, for reports of progress. `awaited` is empty unless `moved` is still `moved_before`. Any thread, now and
+  // then: it takes the lock that every message takes. Empty where the transport does not know.
+  virtual Activity activity(int64_t moved_before) { return {}; }
 
   // Wakes every waiter with `why` and fails all later calls with it. The first abort wins. May be called from any thread.
   virtual void Abort(const absl::Status& why) = 0;

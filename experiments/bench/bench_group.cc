@@ -13,7 +13,9 @@
 #include "common/base/status_macros.h"
 #include "common/control/coordinator.h"
 #include "common/machine/host_identity.h"
+#include "common/machine/process_tree.h"
 #include "experiments/launch/children.h"
+#include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/placement.h"
@@ -33,6 +35,10 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 // where mpirun has output to pass on.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kGoodEndLimit = absl::Seconds(20);
+// When a signal has ended it: this program must have ended within two seconds.
+constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
+// How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
+constexpr absl::Duration kCauseTime = absl::Seconds(1);
 // Between the endpoints of one process, one a transport.
 constexpr char kEndpointSeparator[] = ",";
 
@@ -62,14 +68,17 @@ absl::Status StartRanks(const BenchLaunch& launch, const HostPort& endpoint, con
   return absl::OkStatus();
 }
 
-// A process that ended before it joined: the coordinator knows of those that had.
-void NoteEarlyEnds(const BenchLaunch& launch, Children* children, Coordinator* coordinator) {
+// Processes that ended: what is not yet done of the benchmark fails with that.
+void NoteEnds(const BenchLaunch& launch, Children* children, Coordinator* coordinator) {
   for (const auto& [child, how] : children->Reap()) {
-    const int32_t rank = launch.mpirun_transport ? launch.ranks - 1 : child + 1;
-    if (coordinator->Processes()[rank].joined) continue;
-    const std::string name = NamesOf(NodesOf(launch.nodes, rank));
-    coordinator->Abort(absl::UnavailableError(absl::StrCat(launch.mpirun_transport ? "mpirun" : name, " ended with ", how,
-                                                           " before ", launch.mpirun_transport ? name : "it",
+    if (!launch.mpirun_transport) {
+      coordinator->NoteEnd(child + 1, NamesOf(NodesOf(launch.nodes, child + 1)), how);
+      continue;
+    }
+    const int32_t last = launch.ranks - 1;
+    if (coordinator->Processes()[last].joined) continue;
+    coordinator->Abort(absl::UnavailableError(absl::StrCat("mpirun ended with ", how, " before ",
+                                                           NamesOf(NodesOf(launch.nodes, last)),
                                                            " joined the benchmark; what it said stands above")));
   }
 }
@@ -77,6 +86,7 @@ void NoteEarlyEnds(const BenchLaunch& launch, Children* children, Coordinator* c
 }  // namespace
 
 absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0) {
+  RM_RETURN_IF_ERROR(CheckDescriptors(launch.ranks));
   CoordinatorOptions options;
   options.listen_at = {kLoopback, 0};
   options.token = NewToken();
@@ -84,6 +94,7 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   options.processes = launch.ranks;
   options.join_limit = kJoinLimit;
   options.silence_limit = kSilenceLimit;
+  if (!launch.mpirun_transport) options.cause_time = kCauseTime;
   RM_ASSIGN_OR_RETURN(auto coordinator, Coordinator::Start(options));
   Children children;
   const absl::Status started = StartRanks(launch, coordinator->endpoint(), options.token, &children);
@@ -100,11 +111,12 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   });
   while (!coordinator->WaitFor(kPoll)) {
     if (launch.interrupted != nullptr && *launch.interrupted) coordinator->Abort(absl::CancelledError("interrupted"));
-    NoteEarlyEnds(launch, &children, coordinator.get());
+    NoteEnds(launch, &children, coordinator.get());
   }
   const absl::Status result = coordinator->Result().status();
   // Before rank 0, which may wait for one of them that hangs.
-  children.WaitOrKill(MonotonicNow() + (result.ok() ? kGoodEndLimit : kEndLimit));
+  const bool interrupted = launch.interrupted != nullptr && *launch.interrupted;
+  children.WaitOrKill(MonotonicNow() + (result.ok() ? kGoodEndLimit : interrupted ? kInterruptLimit : kEndLimit));
   rank0_thread.join();
   return result;
 }
@@ -151,6 +163,7 @@ absl::Status BenchGroup::Attend() {
   join.set_data_endpoint(absl::StrJoin(fabrics_, kEndpointSeparator,
                                        [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
   join.set_pid(getpid());
+  join.set_process_space(ProcessSpace());
   const HostIdentity host = ReadHostIdentity();
   join.set_boot_id(host.boot_id);
   join.set_network_namespace(host.network_namespace);

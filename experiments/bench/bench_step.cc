@@ -14,10 +14,8 @@
 #include "experiments/bench/peer_process.h"
 #include "experiments/compare/summary.h"
 #include "experiments/launch/run_arm.h"
+#include "experiments/launch/run_needs.h"
 #include "experiments/launch/turns.h"
-#include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
-#include "worker/model/model.h"
 
 namespace ringmaster {
 namespace {
@@ -155,17 +153,6 @@ class Peer final : public Contender {
   const std::atomic<bool>& interrupted_;
   std::unique_ptr<PeerProcess> process_;
 };
-
-absl::StatusOr<int64_t> ParameterCount(const RunSpec& run) {
-  int64_t train = 0, test = 0;
-  ModelOptions options;
-  RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(run.data(), &train, &test));
-  options.max_batch = 1;
-  options.bucket_bytes = run.training().bucket_bytes();
-  RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
-  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(run.model(), options, *kernels));
-  return model->layout().count();
-}
 
 }  // namespace
 

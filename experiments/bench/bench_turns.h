@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/base/known_words.h"
 #include "common/collective/executor.h"
 
 namespace ringmaster {
@@ -43,9 +43,7 @@ absl::Status CheckBenchNames(absl::string_view flag, const std::vector<std::stri
     const bool found = std::any_of(known.begin(), known.end(), [&](const auto& info) { return name == info.name; });
     if (!found) {
       return absl::InvalidArgumentError(
-          absl::StrCat(flag, " \"", name, "\" is unknown; known: ",
-                       absl::StrJoin(known, ", ",
-                                     [](std::string* out, const auto& info) { absl::StrAppend(out, info.name); })));
+          absl::StrCat(flag, " \"", name, "\" is unknown; ", KnownWordsText(name, RegistryNames(known))));
     }
     if (!seen.insert(name).second) return absl::InvalidArgumentError(absl::StrCat(flag, " names \"", name, "\" twice"));
   }

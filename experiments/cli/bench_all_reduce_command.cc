@@ -20,11 +20,13 @@
 #include "experiments/bench/bench_sizes.h"
 #include "experiments/bench/bench_table.h"
 #include "experiments/cli/bench_commands.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
+#include "experiments/launch/placement.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -54,7 +56,7 @@ struct AllReduceFlags {
   std::string sizes = "4KiB:64MiB";
   bool json = false;
   // Of a process that the leading one started; mpirun says the rank in the environment.
-  int32_t rank = -1;
+  std::optional<int32_t> rank;
   std::string coordinator;
 };
 
@@ -111,12 +113,14 @@ absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
 // The part of a rank that another process leads, which says what happened.
 absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   RM_ASSIGN_OR_RETURN(const HostPort coordinator, HostPort::Parse(flags.coordinator));
-  BenchSeat seat{flags.rank, flags.bench.workers, coordinator, ReadEnvironment().token.value_or(""), fingerprint};
-  if (seat.rank < 0) {
+  std::optional<int> rank = flags.rank;
+  if (!rank) {
     DieWithParent();
-    RM_ASSIGN_OR_RETURN(const std::optional<int> rank, ReadFromMpirun(LauncherNumber::kRank));
-    seat.rank = rank.value_or(0);
+    RM_ASSIGN_OR_RETURN(rank, ReadFromMpirun(LauncherNumber::kRank));
   }
+  const BenchSeat seat{rank.value_or(0), flags.bench.workers, coordinator, ReadEnvironment().token.value_or(""),
+                       fingerprint};
+  NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }
 
@@ -173,7 +177,7 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
       ->type_name("SIZES")
       ->capture_default_str();
   command->add_option("--wait", flags->bench.wait, "how waiting ranks wait: sleep or spin")
-      ->check(CLI::IsMember({"sleep", "spin"}))
+      ->check(OneOf({"sleep", "spin"}))
       ->capture_default_str();
   command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
       ->check(CLI::Range(0, 1000000))

@@ -13,7 +13,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   command->footer(kBenchFooter);
   // Not require_subcommand: a word that is no benchmark is to be named.
   command->callback([command] {
-    if (command->get_subcommands().empty()) throw CLI::RequiredError("A benchmark (see `ringmaster bench --help`)");
+    if (command->get_subcommands().empty()) throw CLI::RequiredError("a benchmark");
   });
   DeclareAllReduceBench(command, action);
   DeclarePushPullBench(command, action);
@@ -21,6 +21,7 @@ void DeclareBench(CLI::App* app, Action* action) {
   DeclareGemmBench(command, action);
   DeclareKernelsBench(command, action);
   DeclareCodecBench(command, action);
+  DeclareStartBench(command, action);
 }
 
 }  // namespace ringmaster

@@ -12,6 +12,7 @@ void DeclareStepBench(CLI::App* bench, Action* action);
 void DeclareGemmBench(CLI::App* bench, Action* action);
 void DeclareKernelsBench(CLI::App* bench, Action* action);
 void DeclareCodecBench(CLI::App* bench, Action* action);
+void DeclareStartBench(CLI::App* bench, Action* action);
 
 }  // namespace ringmaster
 

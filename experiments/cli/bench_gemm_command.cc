@@ -11,7 +11,8 @@
 #include "common/machine/machine.h"
 #include "experiments/bench/bench_gemm.h"
 #include "experiments/cli/bench_commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/command_line.h"
+#include "experiments/cli/signals.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -117,7 +118,7 @@ void DeclareGemmBench(CLI::App* bench, Action* action) {
   command->add_option("--library", flags->libraries, "one or more of cpu and reference, comma-separated")
       ->delimiter(',')
       ->type_name("NAMES")
-      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->check(OneOf({"cpu", "reference"}))
       ->capture_default_str();
   command->add_option("--shapes", flags->shapes, "instead of the models' own")->type_name("SHAPES");
   command->add_option("--repetitions", flags->repetitions, "samples of each, of about a millisecond or one call")

@@ -10,7 +10,8 @@
 #include "common/machine/machine.h"
 #include "experiments/bench/bench_kernels.h"
 #include "experiments/cli/bench_commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/command_line.h"
+#include "experiments/cli/signals.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -135,7 +136,7 @@ void DeclareKernelsBench(CLI::App* bench, Action* action) {
   command->footer(kKernelsFooter);
   auto flags = std::make_shared<KernelsFlags>();
   command->add_option("--library", flags->library, "kernel library")
-      ->check(CLI::IsMember({"auto", "cublas", "cublas_tf32", "cpu", "reference"}))
+      ->check(OneOf({"auto", "cublas", "cublas_tf32", "cpu", "reference"}))
       ->capture_default_str();
   command->add_option("--device", flags->device, "GPU, where there is one")
       ->check(CLI::Range(0, 1023))

@@ -15,8 +15,10 @@
 #include "experiments/bench/bench_push_pull_table.h"
 #include "experiments/bench/bench_sizes.h"
 #include "experiments/cli/bench_commands.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/command_line.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/launcher_environment.h"
+#include "experiments/launch/placement.h"
 
 namespace ringmaster {
 namespace {
@@ -100,6 +102,7 @@ absl::Status Join(const Flags& flags) {
   RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(flags.coordinator));
   seat.token = environment.token.value_or("");
   seat.fingerprint = FingerprintOf(flags, flags.bench.sizes.front());
+  NameProcess(seat.nodes[seat.rank]);
   return RunPushPullProcess(bench, seat, [](const PushPullResult&) {});
 }
 
@@ -155,7 +158,7 @@ void DeclarePushPullBench(CLI::App* bench, Action* action) {
   command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
   command->add_option("--servers", flags->bench.servers, "that share every bucket")->capture_default_str();
   command->add_option("--placement", flags->placement, "of the servers: dedicated processes, or beside the workers")
-      ->check(CLI::IsMember({"dedicated", "colocated"}))
+      ->check(OneOf({"dedicated", "colocated"}))
       ->capture_default_str();
   command->add_option("--sizes", flags->sizes, "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
       ->type_name("SIZES")
@@ -164,7 +167,7 @@ void DeclarePushPullBench(CLI::App* bench, Action* action) {
       ->type_name("SIZE")
       ->capture_default_str();
   command->add_option("--wait", flags->bench.wait, "how waiting processes wait: sleep or spin")
-      ->check(CLI::IsMember({"sleep", "spin"}))
+      ->check(OneOf({"sleep", "spin"}))
       ->capture_default_str();
   command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
       ->check(CLI::Range(0, 1000000))

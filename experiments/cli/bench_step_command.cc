@@ -11,8 +11,9 @@
 #include "experiments/bench/bench_step.h"
 #include "experiments/bench/bench_step_table.h"
 #include "experiments/cli/bench_commands.h"
+#include "experiments/cli/command_line.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
-#include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 
 namespace ringmaster {
@@ -125,7 +126,7 @@ void DeclareStepBench(CLI::App* bench, Action* action) {
   command->add_option("--block-steps", flags->block_steps, "timed steps of a block; 0: about half a second of them")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command->add_option("--against", flags->against, "peer: pytorch")->check(CLI::IsMember({"pytorch"}));
+  command->add_option("--against", flags->against, "peer: pytorch")->check(OneOf({"pytorch"}));
   command->add_option("--python", flags->python, "Python that has torch")->capture_default_str();
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);

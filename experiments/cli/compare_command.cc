@@ -14,8 +14,10 @@
 #include "experiments/cli/arm_specs.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 
@@ -67,11 +69,12 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   for (const RunSpec& spec : *specs) {
-    const absl::Status fits = CheckDevices(spec, flags.device);
+    const absl::Status fits = CheckMachine(spec, flags.device);
     if (!fits.ok()) return fail(fits, kExitUserError);
   }
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  TellOfWeights(*specs);
   Announce(*specs);
   int code = kExitOk;
   for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {

@@ -13,6 +13,7 @@
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/fetch_advice.h"
 #include "experiments/launch/launcher_environment.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
@@ -41,7 +42,7 @@ Finding CheckMnist() {
   int64_t train = 0;
   int64_t test = 0;
   const auto shape = InspectDataset(data, &train, &test);
-  if (!shape.ok()) return {"MNIST", false, std::string(shape.status().message())};
+  if (!shape.ok()) return {"MNIST", false, std::string(WithFetchAdvice(shape.status(), {}).message())};
   return {"MNIST", true, absl::StrCat(train, " training and ", test, " test images in ", data.dir())};
 }
 

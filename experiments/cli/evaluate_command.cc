@@ -2,17 +2,21 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/config/load.h"
 #include "common/formats/atomic_file.h"
+#include "common/formats/weights.h"
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/evaluation_result.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/run_arm.h"
 #include "worker/data/dataset.h"
@@ -22,8 +26,9 @@ namespace {
 
 constexpr char kEvaluateFooter[] =
     "Each worker is a process and scores its share of the test set, in whole batches; each sample is scored once. Loss\n"
-    "and accuracy are the same bits for every number of workers. The model's and the data's flags are those of the run\n"
-    "that saved the weights; --base takes its spec.";
+    "and accuracy are the same bits for every number of workers. The model is the one that the file names, unless --model\n"
+    "or --base says another; the data's flags are those of the run that saved the weights. Files of PyTorch are read as they\n"
+    "are: prefixes module. and _orig_mod., batch counters, float16 and bfloat16 are dealt with and said.";
 
 struct EvaluateFlags {
   SpecFlags spec;
@@ -34,14 +39,39 @@ struct EvaluateFlags {
   bool json = false;
 };
 
-// What is evaluated, resolved; of a run's spec only model, data and kernels count.
+// Takes out of a run's spec what an evaluation has no use for, and what would be refused without a word from the user.
+void LeaveEvaluation(RunSpec* spec) {
+  TrainingSpec training;
+  if (spec->training().has_workers()) training.set_workers(spec->training().workers());
+  training.set_kernels(spec->training().kernels());
+  *spec->mutable_training() = std::move(training);
+  spec->mutable_transport()->clear_network();
+  spec->mutable_data()->clear_augment();
+}
+
+// What the user says, with the model of the file of weights where the user says none or the same.
+absl::StatusOr<RunSpec> GivenSpec(const EvaluateFlags& flags) {
+  RunSpec base;
+  if (!flags.spec_file.empty()) {
+    RM_ASSIGN_OR_RETURN(base, LoadRunSpec(flags.spec_file));
+    LeaveEvaluation(&base);
+  }
+  RunSpec spec = base;
+  RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
+  const absl::StatusOr<WeightsHeader> header = ReadWeightsHeader(flags.weights);
+  RM_RETURN_IF_ERROR(Annotate(header.status(), "--weights"));
+  const std::string& name = spec.model().name();
+  if (base.has_model() || !(name.empty() || (header->model.ok() && header->model->name() == name))) return spec;
+  RM_ASSIGN_OR_RETURN(*base.mutable_model(), ModelOfWeights(flags.weights, *header));
+  RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
+  return base;
+}
+
+// What is evaluated, resolved; of a run's spec only model, data, workers and kernels count.
 absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
   const Environment environment = ReadEnvironment();
-  RunSpec spec;
-  if (!flags.spec_file.empty()) {
-    RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file));
-  }
-  RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
+  if (flags.weights.empty()) return absl::InvalidArgumentError("--weights \"\": expected a file (.safetensors)");
+  RM_ASSIGN_OR_RETURN(RunSpec spec, GivenSpec(flags));
   spec.set_name("evaluate");
   spec.clear_strategy();
   spec.mutable_strategy()->mutable_solo();
@@ -56,8 +86,7 @@ absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
   spec.mutable_evaluation();
   RM_ASSIGN_OR_RETURN(spec, ResolveAndValidate(spec, environment.default_data_dir));
   if (!flags.predictions.empty()) {
-    RM_RETURN_IF_ERROR(
-        Annotate(CheckFileCanBeWritten(flags.predictions), absl::StrCat("--predictions ", flags.predictions)));
+    RM_RETURN_IF_ERROR(Annotate(CheckFileCanBeWritten(flags.predictions), "--predictions"));
   }
   return spec;
 }
@@ -94,6 +123,7 @@ int RunEvaluate(const EvaluateFlags& flags) {
   };
   const absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status(), kExitUserError);
+  TellOfWeights({*spec});
   RunArmOptions options;
   options.device = flags.device;
   options.interrupted = &InterruptFlag();

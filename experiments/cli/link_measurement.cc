@@ -4,9 +4,10 @@
 #include "common/base/status_macros.h"
 #include "common/config/load.h"
 #include "experiments/bench/bench_group.h"
-#include "experiments/cli/terminal.h"
+#include "experiments/cli/signals.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/network.h"
+#include "experiments/launch/placement.h"
 
 namespace ringmaster {
 namespace {
@@ -58,6 +59,7 @@ absl::Status JoinLinkMeasurement(const std::string& text, int32_t rank, const st
   RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(coordinator));
   seat.token = environment.token.value_or("");
   seat.fingerprint = Fingerprint64(text);
+  NameProcess({{Role::kWorker, rank}});
   return RunLinkRank(BenchOf(link), seat, [](const std::vector<LinkTimes>&) {});
 }
 

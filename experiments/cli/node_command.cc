@@ -1,7 +1,10 @@
+#include <chrono>
 #include <cstdio>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,16 +15,22 @@
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
+#include "common/control/end_request.h"
 #include "common/engine/engines.h"
 #include "common/log/log.h"
+#include "common/machine/process_end.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/outcome.h"
 #include "experiments/cli/outputs.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/children.h"
+#include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "experiments/launch/run_arm.h"
 
 namespace ringmaster {
@@ -45,10 +54,10 @@ struct NodeFlags {
   std::string spec_file;
   std::string arm;
   std::string out = "ringmaster-out";
-  int rank = -1;
-  int world_size = -1;
+  std::optional<int> rank;
+  std::optional<int> world_size;
   std::string coordinator;
-  int device = -1;
+  std::optional<int> device;
   bool joins = false;   // somebody else leads, rank 0 included
   std::string turns;    // of a run that a benchmark started
 };
@@ -57,13 +66,11 @@ struct NodeFlags {
 // the mpirun that he started says.
 absl::Status FillFromEnvironment(NodeFlags* flags) {
   const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
-  if (flags->rank < 0) {
-    RM_ASSIGN_OR_RETURN(const std::optional<int> rank, read(LauncherNumber::kRank));
-    flags->rank = rank.value_or(-1);
+  if (!flags->rank) {
+    RM_ASSIGN_OR_RETURN(flags->rank, read(LauncherNumber::kRank));
   }
-  if (flags->world_size < 0) {
-    RM_ASSIGN_OR_RETURN(const std::optional<int> world_size, read(LauncherNumber::kWorldSize));
-    flags->world_size = world_size.value_or(-1);
+  if (!flags->world_size) {
+    RM_ASSIGN_OR_RETURN(flags->world_size, read(LauncherNumber::kWorldSize));
   }
   return absl::OkStatus();
 }
@@ -76,11 +83,8 @@ bool NeedsDevice(const RunSpec& spec) {
 }
 
 absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
-  if (flags->device >= 0) return absl::OkStatus();
-  flags->device = 0;
-  if (!NeedsDevice(spec)) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(const std::optional<int> local_rank, ReadFromLauncher(LauncherNumber::kLocalRank));
-  flags->device = local_rank.value_or(0);
+  if (flags->device || !NeedsDevice(spec)) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(flags->device, ReadFromLauncher(LauncherNumber::kLocalRank));
   return absl::OkStatus();
 }
 
@@ -94,7 +98,7 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   if (!flags.arm.empty()) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
   }
-  if (!spec.training().has_workers() && flags.world_size > 0) {
+  if (!spec.training().has_workers() && flags.world_size.value_or(0) > 0) {
     // A launcher says how many processes there are; those that are no dedicated servers are workers.
     RunSpec with_one = spec;
     with_one.mutable_training()->set_workers(1);
@@ -102,26 +106,34 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
     with_one.mutable_training()->clear_epochs();
     RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
     const int servers = ProcessCount(with_one) - 1;
-    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(flags.world_size - servers);
+    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(*flags.world_size - servers);
   }
   std::vector<RunSpec> specs(1);
   RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
   // Who started this rank has seen to it.
-  if (!flags.joins) RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+  if (!flags.joins) {
+    RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+    TellOfWeights(specs);
+  }
   return specs[0];
+}
+
+// "--rank 3", or that nobody has said it.
+std::string Given(const char* flag, std::optional<int> value) {
+  return value ? absl::StrCat(flag, " ", *value) : absl::StrCat(flag, " is not given");
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
   const int processes = ProcessCount(spec);
   if (flags.world_size != processes) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--world-size ", flags.world_size, ": this run has ", processes, " processes (", TrainingWorkers(spec),
+        Given("--world-size", flags.world_size), ": this run has ", processes, " processes (", TrainingWorkers(spec),
         " workers, ", ServerCount(spec), " servers); give --world-size ", processes,
         " or change --workers or --servers"));
   }
-  if (flags.rank < 0 || flags.rank >= processes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--rank ", flags.rank, ": expected 0 to ", processes - 1, " (give --rank or set RANK)"));
+  if (!flags.rank || *flags.rank < 0 || *flags.rank >= processes) {
+    return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ", processes - 1,
+                                                   " (give --rank or set RANK)"));
   }
   return absl::OkStatus();
 }
@@ -137,7 +149,7 @@ absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
     RM_ASSIGN_OR_RETURN(const std::optional<HostPort> said, ReadCoordinator());
     if (!said) {
       return absl::InvalidArgumentError(
-          "--coordinator is missing: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
+          "--coordinator is not given: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
     }
     coordinator = *said;
   }
@@ -146,12 +158,12 @@ absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
   if (IsWildcard(coordinator.host)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--coordinator ", coordinator.ToString(), ": this is every address of the machine that listens, and none to "
-        "connect to; give rank ", flags.rank, " the name or address of rank 0's machine"));
+        "connect to; give rank ", *flags.rank, " the name or address of rank 0's machine"));
   }
   if (coordinator.port == 0) {
     return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
                                                    ": port 0 is one that rank 0's machine chooses; give rank ",
-                                                   flags.rank, " the port that rank 0 listens at"));
+                                                   *flags.rank, " the port that rank 0 listens at"));
   }
   return coordinator;
 }
@@ -166,8 +178,15 @@ absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec&
   return absl::StrCat(absl::Hex(SpecFingerprint(spec), absl::kZeroPad16));
 }
 
-// Leads the run from rank 0: its own part runs here too.
-int Lead(const RunSpec& spec, NodeOptions options, const NodeFlags& flags) {
+// Aborted: what the run ends with is no consequence of another failure.
+absl::Status EndedBy(const std::string& name, int signal) {
+  return absl::AbortedError(absl::StrCat(name, ": ended by ", SignalName(signal)));
+}
+
+// Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and its record is kept, also
+// while that thread computes a long batch.
+int Lead(const RunSpec& spec, const std::string& name, NodeOptions options, const NodeFlags& flags) {
+  constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
   RunRecord record = NewRecord(spec);
   auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
   if (!coordinator.ok()) {
@@ -180,10 +199,25 @@ int Lead(const RunSpec& spec, NodeOptions options, const NodeFlags& flags) {
   options.coordinator = (*coordinator)->endpoint();
   Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
       absl::StrCat("leads the run at ", options.coordinator.ToString()));
-  const absl::Status ran = RunNode(spec, options);
-  if (!ran.ok()) (*coordinator)->Abort(ran);
+  std::packaged_task<absl::Status()> part([&] { return RunNode(spec, options); });
+  std::future<absl::Status> ran = part.get_future();
+  std::thread thread(std::move(part));
+  bool over = false;
+  while (!over && !InterruptFlag()) over = ran.wait_for(kPoll) == std::future_status::ready;
+  if (!over) {
+    (*coordinator)->Abort(EndedBy(name, EndSignal()));
+    over = ran.wait_for(kUnwindLimit) == std::future_status::ready;
+  }
+  if (over) {
+    thread.join();
+    const absl::Status status = ran.get();
+    if (!status.ok()) (*coordinator)->Abort(status);
+  }
   FillRecord((*coordinator)->Result(), &record);
-  return ReportOutcome(record, flags.out, /*json=*/false);
+  const int code = ReportOutcome(record, flags.out, /*json=*/false);
+  if (over) return code;
+  std::fflush(stdout);
+  EndProcess(128 + EndSignal());
 }
 
 int RunNodeCommand(NodeFlags flags) {
@@ -192,12 +226,14 @@ int RunNodeCommand(NodeFlags flags) {
     return kExitUserError;
   };
   // Who leads the run has started mpirun, and this is one of its ranks.
-  if (flags.joins && flags.rank < 0) DieWithParent();
+  if (flags.joins && !flags.rank) DieWithParent();
   const absl::Status filled = FillFromEnvironment(&flags);
   if (!filled.ok()) return fail(filled);
   absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status());
-  const absl::Status ranks = CheckRanks(flags, *spec);
+  absl::Status ranks = CheckRanks(flags, *spec);
+  if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
+  if (ranks.ok() && !flags.joins) ranks = CheckAddressSpace(*spec);
   if (!ranks.ok()) return fail(ranks);
   const absl::Status device = FillDevice(*spec, &flags);
   if (!device.ok()) return fail(device);
@@ -206,12 +242,23 @@ int RunNodeCommand(NodeFlags flags) {
   if (!coordinator.ok()) return fail(coordinator.status());
   absl::StatusOr<std::string> token = TokenFor(*coordinator, *spec);
   if (!token.ok()) return fail(token.status());
-  const NodeOptions options{flags.rank, *coordinator, *token, flags.device, flags.turns};
-  if (leads) return Lead(*spec, options, flags);
+  const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
+  const std::string name = NamesOf(nodes);
+  NameProcess(nodes);
+  NodeOptions options{*flags.rank, *coordinator, *token, flags.device.value_or(0), flags.turns};
+  if (leads) return Lead(*spec, name, options, flags);
+  // Who leads the run says what happened; a rank started by hand says it too.
+  const bool says = !flags.joins;
+  const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function
+  OnEndSignal([ends, name, says](int signal) {
+    const absl::Status why = EndedBy(name, signal);
+    if (says) Log(LogLevel::kError, why.message());
+    ends->Make(why);
+  });
+  options.ends = ends.get();
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
-  // Who leads the run says what happened; a rank started by hand says it too.
-  if (!flags.joins) Log(LogLevel::kError, ran.message());
+  if (says && EndSignal() == 0) Log(LogLevel::kError, ran.message());
   return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError : kExitFailedRun;
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
 #include "common/log/log.h"
@@ -33,6 +34,18 @@ std::string EmulationText(const RunSpec& spec) {
   return text.empty() ? text : "\n" + text;
 }
 
+// Which runs were stopped meanwhile, as lines that end with a newline: their step times hold the pause.
+std::string StopsText(const std::vector<RunRecord>& records) {
+  std::string text;
+  for (const RunRecord& record : records) {
+    const double seconds = record.conditions().stopped_seconds();
+    if (seconds <= 0) continue;
+    absl::StrAppendFormat(&text, "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
+                          "hardly\n", record.spec().name(), seconds);
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
 }  // namespace
 
 absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
@@ -54,8 +67,8 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
 void Outcome::Print(bool json) const {
   if (!json) {
     if (any_ok()) {
-      std::printf("\n%s%s", RenderTable(summaries_, TerminalWidth()).c_str(),
-                  EmulationText(records_.front().spec()).c_str());
+      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth()).c_str(),
+                  EmulationText(records_.front().spec()).c_str(), StopsText(records_).c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());

@@ -56,7 +56,7 @@ absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
                                                        "; put ", kArm, " into the path, which stands for the arm's name, "
                                                        "and name each arm once"));
       }
-      RM_RETURN_IF_ERROR(Annotate(Prepare(output), given));
+      RM_RETURN_IF_ERROR(Annotate(Prepare(output), output.flag));
       dumps = dumps || output.folder;
     }
   }

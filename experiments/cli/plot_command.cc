@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/formats/atomic_file.h"
 #include "common/log/log.h"
@@ -49,7 +50,8 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   for (const std::string& arm : flags.arms) {
     if (std::find(comparisons.arms.begin(), comparisons.arms.end(), arm) != comparisons.arms.end()) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--arms ", arm, ": the store has no such arm; it has ", absl::StrJoin(comparisons.arms, ", ")));
+        absl::StrCat("--arms ", arm, ": the store has no such arm; ", DidYouMean(arm, comparisons.arms), "it has ",
+                     absl::StrJoin(comparisons.arms, ", ")));
   }
   if (flags.comparison > static_cast<int>(comparisons.all.size())) {
     return absl::InvalidArgumentError(

@@ -16,8 +16,10 @@
 #include "experiments/cli/commands.h"
 #include "experiments/cli/link_measurement.h"
 #include "experiments/cli/outcome.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/launch/run_arm.h"
 #include "experiments/model/calibrate.h"
 #include "experiments/model/prediction_table.h"
@@ -129,6 +131,7 @@ int Predict(const PredictFlags& flags) {
   }
   const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  TellOfWeights(*specs);
   std::optional<Outcome> outcome;
   if (!flags.no_measure) {
     absl::StatusOr<Outcome> opened = Outcome::Open(flags.out);

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/formats/atomic_file.h"
 #include "common/log/log.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
 #include "experiments/report/comparisons.h"
 #include "experiments/report/report.h"
@@ -75,7 +76,7 @@ void DeclareReport(CLI::App* app, Action* action) {
   command->add_option("-o,--out", flags->out, "file to write; report.html for a page, else standard output")
       ->type_name("FILE");
   command->add_option("--format", flags->format, "html, md, csv, json or latex (booktabs)")
-      ->check(CLI::IsMember({"html", "md", "csv", "json", "latex"}))
+      ->check(OneOf({"html", "md", "csv", "json", "latex"}))
       ->capture_default_str();
   command->callback([action, flags] {
     *action = [flags] {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
@@ -13,6 +14,7 @@
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
 #include "common/transport/fabric.h"
+#include "experiments/cli/fetch_advice.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/loop/initial_weights.h"
@@ -57,26 +59,19 @@ constexpr Flag kFlags[] = {
      "samples between evaluations; 0: only at the end [10000]"},
 };
 
-template <typename Infos>
-std::vector<std::string> NamesOf(const Infos& infos) {
-  std::vector<std::string> names;
-  for (const auto& info : infos) names.emplace_back(info.name);
-  return names;
-}
-
 KnownNames AllNames() {
   KnownNames known;
-  known.models = NamesOf(Models());
-  known.datasets = NamesOf(Datasets());
-  for (const std::string& name : NamesOf(KernelLibraries())) {
+  known.models = RegistryNames(Models());
+  known.datasets = RegistryNames(Datasets());
+  for (const std::string& name : RegistryNames(KernelLibraries())) {
     if (name != "auto") known.kernels.push_back(name);
   }
   for (const CodecInfo& codec : Codecs()) {
     known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
   }
-  known.transports = NamesOf(Transports());
-  known.collectives = NamesOf(CollectiveChoices());
-  known.engines = NamesOf(Engines());
+  known.transports = RegistryNames(Transports());
+  known.collectives = RegistryNames(CollectiveChoices());
+  known.engines = RegistryNames(Engines());
   return known;
 }
 
@@ -129,7 +124,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (option->count() == 0) continue;
     const std::string value = option->results().back();
     const auto set = [&](const std::string& path) {
-      return Annotate(SetField(absl::StrCat(path, "=", value), spec), option->get_name());
+      return Annotate(SetField(absl::StrCat(path, "=", value), spec), absl::StrCat(option->get_name(), " ", value));
     };
     if (field == "seed") {
       RM_RETURN_IF_ERROR(set("training.seed"));
@@ -137,7 +132,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
       continue;
     }
     if (field == "transport.network") {
-      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()), option->get_name()));
+      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()), absl::StrCat(option->get_name(), " ", value)));
       continue;
     }
     // How long to train, said by a flag, replaces what the file says.
@@ -146,7 +141,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     RM_RETURN_IF_ERROR(set(field));
   }
   for (const std::string& assignment : sets_) {
-    RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), "--set"));
+    RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), absl::StrCat("--set ", assignment)));
   }
   return absl::OkStatus();
 }
@@ -165,7 +160,7 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   }
   RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
   RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
-  RM_RETURN_IF_ERROR(shape.status());
+  RM_RETURN_IF_ERROR(WithFetchAdvice(shape.status(), spec.data()));
   const std::string& kernels = resolved.training().kernels();
   if (kernels == "cublas" || kernels == "cublas_tf32") {
     RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
@@ -15,8 +16,10 @@
 #include "common/log/log.h"
 #include "experiments/cli/commands.h"
 #include "experiments/cli/link_measurement.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/spec_flags.h"
 #include "experiments/cli/terminal.h"
+#include "experiments/cli/weights_file.h"
 #include "experiments/compare/summary.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/model/calibrate.h"
@@ -127,6 +130,7 @@ absl::Status DryRun(const SweepPlan& plan, const std::vector<SweepRun>& runs, co
   }
   std::printf("\n");
   std::fflush(stdout);
+  std::fprintf(stderr, "to estimate how long they take, a few steps of each kind are trained now, and not kept\n");
   RM_ASSIGN_OR_RETURN(const auto seconds, Probe(plan, flags));
   double total = 0;
   for (const PlannedRun& run : left) total += seconds.at(run.cell);
@@ -159,12 +163,29 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
   return status;
 }
 
+// Where a file is missing and none beside it has nearly its name: the preset that was probably meant.
+absl::Status WithPreset(const absl::Status& status, const std::string& file) {
+  if (!absl::IsNotFound(status) || absl::StrContains(status.message(), "did you mean")) return status;
+  // In a checkout, and in a bundle.
+  for (const char* folder : {"experiments/presets", "presets"}) {
+    const std::string preset = NearbyTextproto(file, folder);
+    if (!preset.empty()) return absl::NotFoundError(absl::StrCat(status.message(), "; did you mean ", preset, "?"));
+  }
+  return status;
+}
+
 absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
-  RM_RETURN_IF_ERROR(LoadTextproto(flags.file, "sweep", &sweep));
+  RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
   const Environment environment = ReadEnvironment();
   return PlanSweep(sweep, std::filesystem::path(flags.file).stem().string(),
                    [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
+}
+
+std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
+  std::vector<RunSpec> specs;
+  for (const PlannedCell& cell : plan.cells) specs.push_back(cell.spec);
+  return specs;
 }
 
 int Sweep(const SweepFlags& flags) {
@@ -174,15 +195,20 @@ int Sweep(const SweepFlags& flags) {
   };
   const absl::StatusOr<SweepPlan> plan = LoadPlan(flags);
   if (!plan.ok()) return fail(plan.status(), kExitUserError);
+  if (!plan->question.empty()) std::fprintf(stderr, "%s\n", plan->question.c_str());
+  TellOfWeights(SpecsOf(*plan));
+  if (flags.dry_run) {
+    const auto runs = Store::ReadSweepRuns(flags.out, plan->name);
+    if (!runs.ok()) return fail(runs.status(), kExitUserError);
+    const absl::Status status = DryRun(*plan, *runs, flags);
+    if (InterruptFlag()) return kExitInterrupted;
+    return status.ok() ? kExitOk : fail(status, kExitFailedRun);
+  }
   auto store = Store::Open(flags.out);
   if (!store.ok()) return fail(store.status(), kExitUserError);
-  const auto runs = (*store)->SweepRuns(plan->name);
-  if (!runs.ok()) return fail(runs.status(), kExitUserError);
-  if (!plan->question.empty()) std::fprintf(stderr, "%s\n", plan->question.c_str());
-  const absl::Status status = flags.dry_run ? DryRun(*plan, *runs, flags) : RunAndShow(*plan, **store, flags);
+  const absl::Status status = RunAndShow(*plan, **store, flags);
   if (InterruptFlag()) return kExitInterrupted;
   if (!status.ok()) return fail(status, kExitFailedRun);
-  if (flags.dry_run) return kExitOk;
   const auto now = (*store)->SweepRuns(plan->name);
   if (!now.ok()) return fail(now.status(), kExitFailedRun);
   const SweepState state = StateOf(*plan, *now, flags.retry_failed);
@@ -198,7 +224,7 @@ void DeclareSweep(CLI::App* app, Action* action) {
   auto flags = std::make_shared<SweepFlags>();
   command->add_option("FILE", flags->file, "what to vary (textproto)")->required();
   command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
-  command->add_flag("--dry-run", flags->dry_run, "show the cells and how long they will take; a few steps are tried");
+  command->add_flag("--dry-run", flags->dry_run, "show the cells and how long they will take: trains a few steps to estimate, unless runs are stored, and keeps nothing");
   command->add_flag("--retry-failed", flags->retry_failed, "run again what failed before");
   command->add_flag("--predict", flags->predict,
                     "say before each run what its step will take, as `ringmaster predict` does, and keep that with it");

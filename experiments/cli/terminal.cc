@@ -1,6 +1,5 @@
 #include "experiments/cli/terminal.h"
 
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -18,11 +17,6 @@ namespace {
 // Elsewhere than on a terminal, a line every so often keeps a log readable.
 constexpr double kPlainLineSeconds = 10;
 
-// A signal handler can reach nothing but a variable of static life.
-std::atomic<bool> interrupt_flag{false};
-
-void OnSignal(int) { interrupt_flag = true; }
-
 int WidthOf(int fd) {
   winsize size{};
   if (isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
@@ -30,18 +24,6 @@ int WidthOf(int fd) {
 }
 
 }  // namespace
-
-const std::atomic<bool>& InterruptFlag() { return interrupt_flag; }
-
-void HandleSignals() {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGHUP, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);  // writes report the error
-  signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the ends of the ranks' processes would go unseen
-}
 
 int TerminalWidth() { return WidthOf(STDOUT_FILENO); }
 

@@ -1,16 +1,11 @@
 #ifndef RINGMASTER_EXPERIMENTS_CLI_TERMINAL_H_
 #define RINGMASTER_EXPERIMENTS_CLI_TERMINAL_H_
 
-#include <atomic>
 #include <string>
 
 #include "experiments/launch/run_arm.h"
 
 namespace ringmaster {
-
-// From now on SIGINT, SIGTERM and SIGHUP only set InterruptFlag(): whoever runs something looks at it.
-void HandleSignals();
-const std::atomic<bool>& InterruptFlag();
 
 // Columns of the terminal on standard output; 120 where it is none.
 int TerminalWidth();

@@ -10,7 +10,10 @@
 #include "common/base/monotonic.h"
 #include "common/config/resolve.h"
 #include "common/log/log.h"
+#include "experiments/cli/command_line.h"
 #include "experiments/cli/commands.h"
+#include "experiments/cli/fetch_advice.h"
+#include "experiments/cli/signals.h"
 #include "experiments/cli/terminal.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/run_arm.h"
@@ -87,6 +90,9 @@ int RunVerify(const VerifyFlags& flags) {
   VerifyOptions options;
   options.data_dir =
       flags.data_dir.empty() ? ResolveData({}, ReadEnvironment().default_data_dir).dir() : flags.data_dir;
+  DataSpec asked;
+  asked.set_dir(flags.data_dir);
+  options.fetch_advice = FetchAdvice(asked);
   options.kernels = flags.kernels;
   options.seed = flags.seed;
   options.interrupted = [] { return InterruptFlag().load(); };
@@ -117,7 +123,7 @@ void DeclareVerify(CLI::App* app, Action* action) {
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("--data-dir", flags->data_dir, "folder with the four MNIST IDX files");
   command->add_option("--kernels", flags->kernels, "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
-      ->check(CLI::IsMember({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
+      ->check(OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "of weights, data and random schedules")->capture_default_str();
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");

@@ -3,28 +3,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/monotonic.h"
+#include "common/base/system_error.h"
+#include "common/machine/process_end.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr size_t kPipeCapacity = 64 << 10;
 
-std::string Describe(int wait_status) {
-  if (WIFSIGNALED(wait_status)) {
-    return absl::StrCat("signal ", WTERMSIG(wait_status), " (", strsignal(WTERMSIG(wait_status)), ")");
-  }
-  return absl::StrCat("exit code ", WEXITSTATUS(wait_status));
-}
+// How long a process that is asked to end may take: a rank tells the others and removes what it was writing.
+constexpr absl::Duration kAskLimit = absl::Milliseconds(500);
 
 // Runs between fork and exec: async-signal-safe calls only.
 [[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent, char* const argv[],
@@ -58,7 +56,7 @@ absl::Status Children::Start(const ChildProgram& program) {
     return absl::InvalidArgumentError(absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
   }
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return absl::UnavailableError(absl::StrCat("pipe: ", strerror(errno)));
+  if (pipe2(ends, O_CLOEXEC) != 0) return SystemError(errno, "cannot start a process: no pipe");
   std::vector<std::string> names = program.environment;
   for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(*entry);
   std::vector<char*> argv = {const_cast<char*>("ringmaster")};
@@ -75,7 +73,7 @@ absl::Status Children::Start(const ChildProgram& program) {
   if (pid < 0) {
     const int error = errno;
     close(ends[1]);
-    return absl::ResourceExhaustedError(absl::StrCat("cannot start a process: ", strerror(error)));
+    return absl::ResourceExhaustedError(absl::StrCat("cannot start a process: ", ErrorText(error)));
   }
   pids_.push_back(pid);
   // Fits the pipe: does not wait for the child. A child that dies first shows up in Reap.
@@ -93,22 +91,33 @@ std::vector<std::pair<int, std::string>> Children::Reap() {
     int wait_status = 0;
     if (pids_[i] == 0 || waitpid(pids_[i], &wait_status, WNOHANG) != pids_[i]) continue;
     pids_[i] = 0;
-    ended.emplace_back(static_cast<int>(i), Describe(wait_status));
+    ended.emplace_back(static_cast<int>(i), EndText(wait_status));
   }
   return ended;
 }
 
-void Children::WaitOrKill(MonotonicTime deadline) {
-  while (!empty() && MonotonicNow() < deadline) {
-    Reap();
-    if (!empty()) absl::SleepFor(absl::Milliseconds(5));
+std::vector<std::pair<int, std::string>> Children::WaitOrKill(MonotonicTime deadline) {
+  std::vector<std::pair<int, std::string>> ended;
+  const auto wait_until = [&](MonotonicTime limit) {
+    while (!empty() && MonotonicNow() < limit) {
+      for (auto& end : Reap()) ended.push_back(std::move(end));
+      if (!empty()) absl::SleepFor(absl::Milliseconds(5));
+    }
+  };
+  wait_until(deadline);
+  for (const pid_t pid : pids_) {
+    if (pid != 0) kill(pid, SIGTERM);
   }
-  for (pid_t& pid : pids_) {
-    if (pid == 0) continue;
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-    pid = 0;
+  wait_until(deadline + kAskLimit);
+  for (size_t i = 0; i < pids_.size(); ++i) {
+    int wait_status = 0;
+    if (pids_[i] == 0) continue;
+    kill(pids_[i], SIGKILL);
+    waitpid(pids_[i], &wait_status, 0);
+    pids_[i] = 0;
+    ended.emplace_back(static_cast<int>(i), EndText(wait_status));
   }
+  return ended;
 }
 
 bool Children::empty() const {

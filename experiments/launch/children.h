@@ -42,11 +42,12 @@ class Children {
   // Of the child number `index`, in order of Start; 0 once it is reaped.
   pid_t pid(int index) const { return pids_[index]; }
 
-  // Reaps what has ended: (index in order of Start, a description such as "exit code 1" or "signal 9 (Killed)").
+  // Reaps what has ended: (index in order of Start, what became of it, as EndText of common/machine/process_end.h says it).
   std::vector<std::pair<int, std::string>> Reap();
 
-  // Waits for all to end until `deadline`, then kills the rest. Afterwards none is left.
-  void WaitOrKill(MonotonicTime deadline);
+  // Waits for all to end until `deadline`, then asks the rest by SIGTERM, and kills whoever is still there half a second
+  // later. Afterwards none is left. Returns what Reap would have.
+  std::vector<std::pair<int, std::string>> WaitOrKill(MonotonicTime deadline);
 
   bool empty() const;
 

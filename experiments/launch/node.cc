@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/fingerprint.h"
@@ -17,12 +19,15 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/engine/engines.h"
 #include "common/machine/host_identity.h"
+#include "common/machine/process_tree.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "common/transport/traced.h"
+#include "experiments/launch/activity.h"
 #include "experiments/launch/network.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/process_conductor.h"
@@ -42,17 +47,31 @@ namespace {
 // The coordinator's limit for joining ends first and names who is missing; a process only stops looking for it after that.
 constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 
+// Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
+// ends them. A limit of a rank's own is the last resort, where it judges nothing.
+constexpr double kLastResortSeconds = 86400;
+
+RunSpec WithoutOwnLimits(RunSpec spec) {
+  spec.mutable_limits()->set_wait_seconds(kLastResortSeconds);
+  return spec;
+}
+
 // One process of a run.
 class Node {
  public:
   Node(const RunSpec& spec, const NodeOptions& options)
-      : spec_(spec), options_(options), processes_(PlaceNodes(spec)), traced_(TracedStepsOf(spec)) {
+      : spec_(spec),
+        judged_spec_(WithoutOwnLimits(spec)),
+        options_(options),
+        processes_(PlaceNodes(spec)),
+        traced_(TracedStepsOf(spec)) {
     for (const NodeId& id : processes_[options.process]) {
       if (id.role == Role::kWorker) {
         workers_.push_back(id.index);
         progress_.emplace_back();
       } else {
         servers_.push_back(id.index);
+        server_done_.emplace_back(false);
       }
     }
     worker_parts_.resize(workers_.size());
@@ -100,7 +119,7 @@ class Node {
       int64_t test_count = 0;
       RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
     } else {
-      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data()));
+      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
       shape = dataset_.train.shape;
       RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
       kernel_target_ = kernels->target();
@@ -141,6 +160,7 @@ class Node {
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     join.set_pid(getpid());
+    join.set_process_space(ProcessSpace());
     const HostIdentity host = ReadHostIdentity();
     join.set_boot_id(host.boot_id);
     join.set_network_namespace(host.network_namespace);
@@ -154,7 +174,7 @@ class Node {
                                      options_.coordinator, join, MonotonicNow() + limit + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
-                                     absl::Seconds(spec_.limits().heartbeat_seconds())));
+                                     absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
     welcomed_ = Clock::now();
     RM_RETURN_IF_ERROR(NoteAddress());
     std::vector<ProcessAddress> addresses;
@@ -162,6 +182,7 @@ class Node {
       addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
     }
     const absl::Status connected = fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
+    connected_.store(connected.ok());
     if (connected.ok()) return connected;
     client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
     const absl::Status of_the_run = client_->status();
@@ -174,7 +195,7 @@ class Node {
     const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
     if (own.empty()) return absl::OkStatus();
     RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
-    spec_.mutable_transport()->set_listen_address(endpoint.host);
+    for (RunSpec* spec : {&spec_, &judged_spec_}) spec->mutable_transport()->set_listen_address(endpoint.host);
     return absl::OkStatus();
   }
 
@@ -198,10 +219,11 @@ class Node {
       server_traces_[i] =
           std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
-    RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(spec_, *layout_, initial_weights_, servers_[i],
+    RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
                                                            fabric_->transport({Role::kServer, servers_[i]}),
                                                            ExchangeMemory(), server_traces_[i].get()));
     RM_RETURN_IF_ERROR(services_[i]->Run());
+    server_done_[i].store(true);
     server_reports_[i] = services_[i]->Report();
     return absl::OkStatus();
   }
@@ -235,7 +257,7 @@ class Node {
     WorkerSetup setup;
     setup.rank = rank;
     setup.device = options_.device;
-    setup.spec = &spec_;
+    setup.spec = &judged_spec_;
     setup.dataset = &dataset_;
     setup.kernels = worker.kernels.get();
     setup.model = worker.model.get();
@@ -250,9 +272,14 @@ class Node {
         return turns_->Await(rank, step, [conductor] { return conductor->status(); });
       };
     }
-    if (spec_.has_evaluation()) return RunEvaluation(setup, &reports_[i]);
-    RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
-    return worker.loop->Run(&reports_[i]);
+    if (spec_.has_evaluation()) {
+      RM_RETURN_IF_ERROR(RunEvaluation(setup, &reports_[i]));
+    } else {
+      RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
+      RM_RETURN_IF_ERROR(worker.loop->Run(&reports_[i]));
+    }
+    progress_[i].done.store(true);
+    return absl::OkStatus();
   }
 
   // What the threads, which have ended, recorded.
@@ -285,8 +312,13 @@ class Node {
     client_->Fail(status);
   }
 
-  Heartbeat MakeHeartbeat() const {
+  Heartbeat MakeHeartbeat() {
     Heartbeat heartbeat;
+    // Before that no node has a transport, and the coordinator's limit for joining is the only one.
+    if (connected_.load()) {
+      for (size_t i = 0; i < workers_.size(); ++i) *heartbeat.add_nodes() = WorkerActivity(i);
+      for (size_t i = 0; i < servers_.size(); ++i) *heartbeat.add_nodes() = ServerActivity(i);
+    }
     if (progress_.empty()) {
       heartbeat.set_phase("serve");
       return heartbeat;
@@ -294,16 +326,36 @@ class Node {
     const WorkerProgress& first = progress_.front();
     heartbeat.set_step(first.step);
     heartbeat.set_phase(first.phase.load());
+    heartbeat.set_bucket(first.bucket);
     heartbeat.set_loss(first.loss);
     heartbeat.set_samples_per_second(first.samples_per_second);
     heartbeat.set_test_accuracy(first.test_accuracy);
-    int64_t work = 0;
-    for (const WorkerProgress& worker : progress_) work += worker.work;
-    heartbeat.set_work(work);
     return heartbeat;
   }
 
-  RunSpec spec_;  // but for the address to listen at, as it was given
+  NodeActivity WorkerActivity(size_t i) {
+    WorkerSight sight;
+    sight.rank = workers_[i];
+    sight.progress = &progress_[i];
+    sight.exchange = ActivityOf({Role::kWorker, workers_[i]});
+    if (IsEngine(spec_.strategy().all_reduce().collective())) sight.engine_ranks = spec_.training().workers();
+    return DescribeWorker(sight);
+  }
+
+  NodeActivity ServerActivity(size_t i) {
+    return DescribeServer(servers_[i], server_done_[i].load(), ActivityOf({Role::kServer, servers_[i]}));
+  }
+
+  Activity ActivityOf(NodeId id) {
+    int64_t& moved = moved_[id];
+    Activity activity = fabric_->transport(id).activity(moved);
+    moved = activity.moved;
+    return activity;
+  }
+
+  // Both are as they were given, but for the address to listen at.
+  RunSpec spec_;
+  RunSpec judged_spec_;  // for those who wait
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
   const TracedSteps traced_;
@@ -327,6 +379,9 @@ class Node {
   std::vector<std::unique_ptr<ShardService>> services_;
 
   std::unique_ptr<Fabric> fabric_;
+  std::atomic<bool> connected_{false};
+  std::deque<std::atomic<bool>> server_done_;       // by server
+  absl::flat_hash_map<NodeId, int64_t> moved_;      // the heartbeat's: what each transport said last
   std::unique_ptr<ControlClient> client_;      // destroyed before the fabric its abort callback uses
 
   absl::Mutex mutex_;

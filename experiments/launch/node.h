@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/host_port.h"
+#include "common/control/end_request.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -17,6 +18,7 @@ struct NodeOptions {
   std::string token;
   int device = 0;             // GPU, where there is one
   std::string turns;          // file by which somebody grants the steps (experiments/launch/turns.h); empty: nobody
+  EndRequest* ends = nullptr; // by which somebody asks this process to leave the run; null: nobody does
 };
 
 // Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its servers, its data

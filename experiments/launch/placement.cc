@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/describe.h"
+#include "common/machine/process_name.h"
 
 namespace ringmaster {
 namespace {
@@ -33,6 +34,11 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
 std::string NamesOf(const std::vector<NodeId>& nodes) {
   return absl::StrJoin(nodes, "+",
                        [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
+}
+
+void NameProcess(const std::vector<NodeId>& nodes) {
+  const std::string names = NamesOf(nodes);
+  RenameProcess(absl::StrCat("ringmaster: ", names), absl::StrCat("rm:", names));
 }
 
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) { return PlaceOf(spec, a) == PlaceOf(spec, b); }

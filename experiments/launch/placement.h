@@ -21,6 +21,10 @@ int32_t TrainingWorkers(const RunSpec& spec);
 // "worker/1+server/1": the nodes of one process, for error texts.
 std::string NamesOf(const std::vector<NodeId>& nodes);
 
+// Has the process of `nodes` bear their names: "ringmaster: worker/1+server/1" on its command line, "rm:worker/1+ser" for
+// short. Once, from the main thread.
+void NameProcess(const std::vector<NodeId>& nodes);
+
 // Whether two nodes share a place, so that what they exchange is no traffic: a server and the worker it lives beside.
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b);
 

@@ -1,5 +1,6 @@
 #include "experiments/launch/run_arm.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
@@ -23,10 +25,12 @@
 #include "common/machine/machine.h"
 #include "common/trace/node_traces.h"
 #include "experiments/launch/children.h"
+#include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
+#include "experiments/launch/run_needs.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -36,24 +40,31 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 // How long processes may take to end by themselves once the run is over; mpirun, which ends its ranks and cleans up.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
+// When a signal has ended it: this program must have ended within two seconds.
+constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
+// How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
+constexpr absl::Duration kCauseTime = absl::Seconds(1);
 
 // What another process of this machine's user can read while this object lives: mpirun gives the ranks no input.
 class MemoryFile {
  public:
   explicit MemoryFile(const std::string& text) : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
-    complete_ = descriptor_ >= 0 && write(descriptor_, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    const auto size = static_cast<ssize_t>(text.size());
+    if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != size) error_ = errno;
   }
   ~MemoryFile() {
     if (descriptor_ >= 0) close(descriptor_);
   }
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
-  bool complete() const { return complete_; }
+  absl::Status status() const {
+    return error_ == 0 ? absl::OkStatus() : SystemError(error_, "cannot make a file with the run's spec in memory");
+  }
   std::string path() const { return absl::StrCat("/proc/", getpid(), "/fd/", descriptor_); }
 
  private:
   const int descriptor_;
-  bool complete_ = false;
+  int error_ = 0;
 };
 
 EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(spec.strategy().all_reduce().collective()); }
@@ -66,7 +77,7 @@ bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().coll
 absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
                          const std::string& token, const MemoryFile& text, Children* children) {
   const int32_t processes = ProcessCount(spec);
-  if (!text.complete()) return absl::ResourceExhaustedError("no memory for a file with the run's spec");
+  RM_RETURN_IF_ERROR(text.status());
   std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
                                         "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
@@ -96,21 +107,31 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
   return absl::OkStatus();
 }
 
-// A process that ended before the run was over: the coordinator knows of those that had joined.
-void NoteEarlyEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
+// Processes that ended: what is not yet done of the run fails with that, whether they had joined or not.
+void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
   for (const auto& [process, how] : children->Reap()) {
-    const std::vector<ProcessState> states = coordinator->Processes();
-    if (NeedsMpirun(spec)) {
-      const auto joined = [](const ProcessState& state) { return state.joined; };
-      if (std::all_of(states.begin(), states.end(), joined)) continue;
-      coordinator->Abort(absl::UnavailableError(
-          absl::StrCat("mpirun ended with ", how, " before all its ranks joined the run; what they said stands above")));
+    if (!NeedsMpirun(spec)) {
+      coordinator->NoteEnd(process, NamesOf(PlaceNodes(spec)[process]), how);
       continue;
     }
-    if (states[process].joined) continue;
-    coordinator->Abort(absl::UnavailableError(absl::StrCat(
-        NamesOf(PlaceNodes(spec)[process]), " (rank ", process, ") ended with ", how, " before it joined the run; what it said stands above")));
+    const std::vector<ProcessState> states = coordinator->Processes();
+    const auto joined = [](const ProcessState& state) { return state.joined; };
+    if (std::all_of(states.begin(), states.end(), joined)) continue;
+    coordinator->Abort(absl::UnavailableError(
+        absl::StrCat("mpirun ended with ", how, " before all its ranks joined the run; what they said stands above")));
   }
+}
+
+// Waits for the processes of a run that is over. Returns its status, if a failure with what mpirun's end tells of it: how
+// one of its ranks has ended nobody else knows.
+absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options, const absl::Status& status,
+                          Children* children) {
+  const bool interrupted = options.interrupted != nullptr && *options.interrupted;
+  const absl::Duration limit =
+      interrupted ? kInterruptLimit : NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit;
+  const auto ended = children->WaitOrKill(MonotonicNow() + limit);
+  if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
+  return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
 }
 
 // Weighted means over the workers' shares.
@@ -160,7 +181,10 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = ProcessCount(spec);
   options.join_limit = absl::Seconds(spec.limits().join_seconds());
-  options.progress_limit = absl::Seconds(spec.limits().wait_seconds());
+  options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
+  if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
+  options.waits.asynchronous =
+      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
@@ -172,6 +196,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   progress.steps = spec.training().steps();
   bool first = true;
   for (const ProcessState& process : processes) {
+    progress.pids.push_back(process.joined ? process.pid : 0);
     if (!process.joined || process.last.phase() == "serve") continue;
     // The slowest worker's step is the run's.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
@@ -226,17 +251,25 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
   return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
 }
 
+absl::Status CheckMachine(const RunSpec& spec, int first_device) {
+  RM_RETURN_IF_ERROR(CheckDescriptors(ProcessCount(spec)));
+  RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
+  return CheckDevices(spec, first_device);
+}
+
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   RunRecord record = NewRecord(spec);
-  if (const absl::Status fits = CheckDevices(spec, options.device); !fits.ok()) {
+  if (const absl::Status fits = CheckMachine(spec, options.device); !fits.ok()) {
     FillRecord(fits, &record);
     return record;
   }
   const std::string token = NewToken();
   const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
-  auto coordinator = Coordinator::Start(
-      CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token));
+  CoordinatorOptions leads =
+      CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token);
+  if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
+  auto coordinator = Coordinator::Start(leads);
   if (!coordinator.ok()) {
     FillRecord(coordinator.status(), &record);
     return record;
@@ -251,15 +284,17 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     if (options.interrupted != nullptr && *options.interrupted) {
       (*coordinator)->Abort(absl::CancelledError("interrupted"));
     }
-    NoteEarlyEnds(spec, &children, coordinator->get());
+    NoteEnds(spec, &children, coordinator->get());
     if (!options.progress) continue;
     ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
     progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
     options.progress(progress);
   }
-  children.WaitOrKill(MonotonicNow() + (NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit));
+  absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
+  const absl::Status status = EndProcesses(spec, options, result.status(), &children);
+  if (!status.ok()) result = status;
   *record.mutable_conditions() = conditions.End();
-  FillRecord((*coordinator)->Result(), &record);
+  FillRecord(result, &record);
   return record;
 }
 

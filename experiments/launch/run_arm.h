@@ -24,6 +24,7 @@ struct ArmProgress {
   double test_accuracy = 0;   // 0: not evaluated yet
   std::string phase;
   double seconds = 0;         // since the arm was started
+  std::vector<int64_t> pids;  // by process; 0: has not joined
 };
 using ProgressSink = std::function<void(const ArmProgress&)>;
 
@@ -43,6 +44,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 // Whether this machine has the GPUs from `first_device` on that the run's processes take one each of; runs whose ranks
 // share one always fit. Unavailable: no GPU at all. InvalidArgument: too few, with what to use instead.
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
+
+// CheckDevices, and whether the limits of open files and of address space suffice (ResourceExhausted). What RunArm asks
+// first.
+absl::Status CheckMachine(const RunSpec& spec, int first_device);
 
 // A record with everything but status and reports: id, time, build, machine.
 RunRecord NewRecord(const RunSpec& spec);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -62,10 +63,10 @@ absl::StatusOr<std::unique_ptr<TurnGiver>> TurnGiver::Create(int32_t workers, in
   giver->size_ = SizeFor(workers, steps);
   giver->file_ = memfd_create("ringmaster-turns", MFD_CLOEXEC);
   if (giver->file_ < 0 || ftruncate(giver->file_, giver->size_) != 0) {
-    return absl::UnavailableError(absl::StrCat("turns: an anonymous file of ", giver->size_, " bytes: ", strerror(errno)));
+    return absl::UnavailableError(absl::StrCat("turns: an anonymous file of ", giver->size_, " bytes: ", ErrorText(errno)));
   }
   void* memory = mmap(nullptr, giver->size_, PROT_READ | PROT_WRITE, MAP_SHARED, giver->file_, 0);
-  if (memory == MAP_FAILED) return absl::ResourceExhaustedError(absl::StrCat("turns: mmap: ", strerror(errno)));
+  if (memory == MAP_FAILED) return absl::ResourceExhaustedError(absl::StrCat("turns: mmap: ", ErrorText(errno)));
   giver->memory_ = memory;
   giver->path_ = absl::StrCat("/proc/", getpid(), "/fd/", giver->file_);
   auto* head = static_cast<Head*>(memory);
@@ -99,7 +100,7 @@ double TurnGiver::Seconds(int64_t begin, int64_t end) const {
 
 absl::StatusOr<std::unique_ptr<TurnTaker>> TurnTaker::Open(const std::string& path) {
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (file < 0) return absl::NotFoundError(absl::StrCat("turns: open ", path, ": ", strerror(errno)));
+  if (file < 0) return absl::NotFoundError(absl::StrCat("turns: open ", path, ": ", ErrorText(errno)));
   struct stat found;
   std::unique_ptr<TurnTaker> taker(new TurnTaker());
   if (fstat(file, &found) == 0 && found.st_size >= static_cast<int64_t>(sizeof(Head))) {

@@ -120,7 +120,7 @@ RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
 
 absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted) {
   const RunSpec solo = SoloOf(spec, kProfileSteps, kProfileWarmUp);
-  RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data()));
+  RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
   RM_ASSIGN_OR_RETURN(const auto kernels, CreateKernelLibrary(solo.training().kernels(), device));
   ModelOptions options;
   options.shape = dataset.train.shape;

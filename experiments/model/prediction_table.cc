@@ -117,7 +117,9 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms) {
     row["communication_ms"] = p.communication_ms();
     row["exposed_ms"] = p.exposed_ms();
     row["latency_us"] = p.latency_us();
-    row["bytes_per_second"] = p.bytes_per_second();
+    // 0 stands for a link without a limit that can be measured, or none at all.
+    row["bytes_per_second"] =
+        p.bytes_per_second() > 0 ? nlohmann::ordered_json(p.bytes_per_second()) : nlohmann::ordered_json();
     row["round_trip_samples"] = p.round_trip_samples();
     row["status"] = arm.status.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(arm.status);
     row["measured_step_ms"] =

@@ -194,7 +194,7 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
 // How much of the machine was taken from the trials of a cell, where it was much.
 void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* texts) {
   size_t disturbed = 0;
-  double foreign = 0, stolen = 0;
+  double foreign = 0, stolen = 0, stopped = 0;
   int64_t throttles = 0;
   for (const Trial& trial : cell.trials) {
     if (!IsDisturbed(*trial.record)) continue;
@@ -203,6 +203,7 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
     foreign = std::max(foreign, conditions.foreign_share());
     stolen = std::max(stolen, conditions.stolen_share());
     throttles = std::max(throttles, conditions.throttles());
+    stopped = std::max(stopped, conditions.stopped_seconds());
   }
   if (disturbed == 0) return;
   Texts causes;
@@ -213,6 +214,7 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
     causes.push_back(absl::StrFormat("other virtual machines took up to %.0f %% of the cores", 100 * stolen));
   }
   if (throttles > 0) causes.push_back(absl::StrCat("heat slowed cores up to ", throttles, " times"));
+  if (stopped > 0) causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for up to %.1f s, which step times hold", stopped));
   texts->push_back(absl::StrCat(name, ", ", disturbed, " of ", cell.trials.size(), " trials: ", absl::StrJoin(causes, "; "), "."));
 }
 
@@ -221,7 +223,7 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
 bool IsDisturbed(const RunRecord& record) {
   const Conditions& conditions = record.conditions();
   return conditions.foreign_share() > kForeignShareMuch || conditions.stolen_share() > kStolenShareMuch ||
-         conditions.throttles() > 0;
+         conditions.throttles() > 0 || conditions.stopped_seconds() > 0;
 }
 
 std::vector<size_t> OutlierTrials(const ReportCell& cell) {

@@ -1,5 +1,8 @@
 #include "experiments/report/chart_library.h"
 
+#include "absl/strings/str_cat.h"
+#include "common/machine/checkout.h"
+
 namespace ringmaster {
 
 const char* ChartLibraryCredits() {
@@ -11,10 +14,12 @@ const char* ChartLibraryCredits() {
 
 absl::Status CheckChartLibrary() {
   if (EmbeddedChartLibrary().vega[0] != '\0') return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "this program was built without the chart library (Vega-Lite): run third_party/setup/fetch_vega.sh "
-      "~/.cache/ringmaster/vega, or ./run on a machine with a network, and build again; --format md, csv, json and latex work "
-      "without it");
+  return absl::FailedPreconditionError(absl::StrCat(
+      "this program was built without the chart library (Vega-Lite)",
+      IsInCheckout() ? ": run third_party/setup/fetch_vega.sh ~/.cache/ringmaster/vega, or ./run on a machine with a network, "
+                       "and build again"
+                     : ", and draws no charts",
+      "; --format md, csv, json and latex work without it"));
 }
 
 }  // namespace ringmaster

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "experiments/report/chart_library.h"
 
 extern char** environ;
@@ -45,7 +46,7 @@ using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 absl::StatusOr<File> Temporary() {
   File file(std::tmpfile(), std::fclose);
-  if (file == nullptr) return absl::UnavailableError(absl::StrCat("cannot make a temporary file: ", std::strerror(errno)));
+  if (file == nullptr) return absl::UnavailableError(absl::StrCat("cannot make a temporary file: ", ErrorText(errno)));
   return file;
 }
 
@@ -72,7 +73,7 @@ absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const n
   RM_ASSIGN_OR_RETURN(const File errors, Temporary());
   const std::string script = Script(chart, arms, options);
   if (std::fwrite(script.data(), 1, script.size(), input.get()) != script.size() || std::fflush(input.get()) != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot write a temporary file: ", std::strerror(errno)));
+    return absl::UnavailableError(absl::StrCat("cannot write a temporary file: ", ErrorText(errno)));
   }
   std::rewind(input.get());
   posix_spawn_file_actions_t actions;
@@ -80,14 +81,22 @@ absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const n
   posix_spawn_file_actions_adddup2(&actions, fileno(input.get()), 0);
   posix_spawn_file_actions_adddup2(&actions, fileno(output.get()), 1);
   posix_spawn_file_actions_adddup2(&actions, fileno(errors.get()), 2);
+  // Signals that a thread of this program waits for are blocked in all others.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   std::string name = options.node, from_stdin = "-";
   char* arguments[] = {name.data(), from_stdin.data(), nullptr};
   pid_t pid = 0;
-  const int failed = posix_spawnp(&pid, options.node.c_str(), &actions, nullptr, arguments, environ);
+  const int failed = posix_spawnp(&pid, options.node.c_str(), &actions, &attributes, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   if (failed == ENOENT) return NoNode(options.node);
   if (failed != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot start \"", options.node, "\": ", std::strerror(failed)));
+    return absl::UnavailableError(absl::StrCat("cannot start \"", options.node, "\": ", ErrorText(failed)));
   }
   int state = 0;
   while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
@@ -178,9 +179,9 @@ absl::StatusOr<Json> ChartJson(const Comparisons& comparisons, absl::string_view
   for (const ChartInfo& chart : Charts()) {
     if (chart.id == id) return ChartOf(chart, comparisons);
   }
-  const std::string known = absl::StrJoin(
-      Charts(), ", ", [](std::string* out, const ChartInfo& chart) { absl::StrAppend(out, chart.id); });
-  return absl::InvalidArgumentError(absl::StrCat("chart \"", id, "\": no such chart; known are ", known));
+  std::vector<std::string> known;
+  for (const ChartInfo& chart : Charts()) known.push_back(chart.id);
+  return absl::InvalidArgumentError(absl::StrCat("chart \"", id, "\": no such chart; ", KnownWordsText(id, known)));
 }
 
 absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {

@@ -1,7 +1,12 @@
 #include "experiments/store/database.h"
 
+#include <errno.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -9,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -64,15 +70,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   return database;
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return absl::NotFoundError(absl::StrCat("no file ", path));
-  // With a log beside it somebody writes, or was killed: SQLite then reads both. Without, it is told that nobody does, or it
-  // would create the log's files.
-  const auto log_size = std::filesystem::file_size(path + "-wal", error);
-  const bool has_log = !error && log_size > 0;
-  const std::string uri = absl::StrCat(
-      "file:", absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}), has_log ? "" : "?immutable=1");
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenUri(const std::string& path, const std::string& uri, bool alone) {
   sqlite3* handle = nullptr;
   const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
   const int code = sqlite3_open_v2(uri.c_str(), &handle, flags, nullptr);
@@ -80,16 +78,53 @@ absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const std::st
   if (code != SQLITE_OK) return database->Error(code, "open");
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kLockWaitMs);
+  if (alone) {
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    RM_RETURN_IF_ERROR(database->Execute("PRAGMA locking_mode = EXCLUSIVE"));
+  }
   RM_RETURN_IF_ERROR(database->Query("SELECT count(*) FROM sqlite_master").status());
   return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenForReading(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return absl::NotFoundError(absl::StrCat("no file ", path));
+  // With a log beside it somebody writes, or was killed: SQLite then reads both. Without, it is told that nobody does, or it
+  // would create the log's files.
+  const auto log_size = std::filesystem::file_size(path + "-wal", error);
+  const bool has_log = !error && log_size > 0;
+  const std::string uri = absl::StrCat("file:", absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}));
+  if (!has_log) return OpenUri(path, uri + "?immutable=1", false);
+  auto database = OpenUri(path, uri, false);
+  if (database.ok() || !absl::IsInvalidArgument(database.status())) return database;
+  // To read a log SQLite writes an index of it beside the file, which cannot be done here (another user's folder, a
+  // read-only medium). Who has the file alone keeps the index in memory.
+  auto alone = OpenUri(path, uri + "?vfs=unix-none", true);
+  if (alone.ok() || access(absl::StrCat(path, "-wal").c_str(), R_OK) == 0) return alone;
+  return absl::InvalidArgumentError(absl::StrCat("database ", path, ": its log ", path, "-wal cannot be read (",
+                                                 std::strerror(errno), "), so runs would be missing; make it readable"));
 }
 
 Database::~Database() { sqlite3_close_v2(handle_); }
 
 absl::Status Database::Error(int code, absl::string_view tried) const {
   const char* why = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
-  const std::string text = absl::StrCat("database ", path_, ": ", tried, ": ", why);
-  switch (code & 0xff) {
+  // Of a statement its beginning tells enough: "INSERT INTO runs".
+  const std::string doing = absl::StrCat("database ", path_, ": ", tried.substr(0, tried.find('(')), ": ");
+  const std::string text = absl::StrCat(doing, why);
+  // SQLite says "disk I/O error" of a limit, and keeps the errno of a failed write only now and then.
+  int system = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
+  const bool grows = code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_TRUNCATE || code == SQLITE_IOERR_SHMSIZE;
+  rlimit limit{};
+  const bool sized = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  if (grows && sized && !IsLimit(system)) system = EFBIG;
+  const int kind = code & 0xff;
+  if (kind == SQLITE_FULL && !IsLimit(system)) system = ENOSPC;
+  const bool limited = IsLimit(system) && (kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN);
+  if (limited) return absl::UnavailableError(absl::StrCat(text, ": ", ErrorText(system)));
+  switch (kind) {
+    case SQLITE_IOERR:
+      return absl::UnavailableError(system == 0 ? text : absl::StrCat(text, " (", ErrorText(system), ")"));
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return absl::InvalidArgumentError(

@@ -34,7 +34,8 @@ class Database {
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
 
   // Opens the database at `path` to read it: the file stays as it is, and where no other process has it open, nothing is
-  // created beside it either. NotFound: there is none.
+  // created beside it either. A log beside it is read too, also where nothing can be written: then without locks, so that
+  // the caller looks whether the files changed meanwhile. NotFound: there is none.
   static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
   ~Database();
 
@@ -55,6 +56,9 @@ class Database {
     void operator()(sqlite3_stmt* statement) const;
   };
   using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+  // What it is opened as: SQLite's URI, and whether this process alone has it (no locks, no shared memory).
+  static absl::StatusOr<std::unique_ptr<Database>> OpenUri(const std::string& path, const std::string& uri, bool alone);
 
   Database(std::string path, sqlite3* handle, bool writes)
       : path_(std::move(path)), handle_(handle), writes_(writes) {}

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 
@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<JsonLines>> JsonLines::Open(const std::string& pa
   const int file = open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) {
     return absl::InvalidArgumentError(absl::StrCat("results file ", path, ": cannot be written (",
-                                                   std::strerror(errno), "); name another folder with --out"));
+                                                   ErrorText(errno), "); name another folder with --out"));
   }
   return std::unique_ptr<JsonLines>(new JsonLines(path, file));
 }
@@ -27,7 +27,7 @@ JsonLines::~JsonLines() { close(file_); }
 absl::StatusOr<int64_t> JsonLines::Size() const {
   struct stat info;
   if (fstat(file_, &info) == 0) return int64_t{info.st_size};
-  return absl::UnavailableError(absl::StrCat("results file ", path_, ": ", std::strerror(errno)));
+  return absl::UnavailableError(absl::StrCat("results file ", path_, ": ", ErrorText(errno)));
 }
 
 absl::Status JsonLines::WriteAll(const std::string& bytes) const {
@@ -40,11 +40,11 @@ absl::Status JsonLines::WriteAll(const std::string& bytes) const {
       done += static_cast<size_t>(wrote);
     } else if (wrote == 0 || errno != EINTR) {
       return absl::UnavailableError(
-          absl::StrCat("results file ", path_, ": ", wrote == 0 ? "nothing written" : std::strerror(errno)));
+          absl::StrCat("results file ", path_, ": ", wrote == 0 ? std::string("nothing written") : ErrorText(errno)));
     }
   }
   if (fsync(file_) == 0) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("results file ", path_, ": ", std::strerror(errno)));
+  return absl::UnavailableError(absl::StrCat("results file ", path_, ": ", ErrorText(errno)));
 }
 
 absl::Status JsonLines::Append(const std::string& line) {

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <set>
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/config/load.h"
+#include "common/log/log.h"
 #include "experiments/store/json.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -149,25 +154,109 @@ absl::StatusOr<std::vector<RunRecord>> RecordsIn(Database& database, const std::
   return records;
 }
 
-absl::StatusOr<std::vector<RunRecord>> ReadOnce(const std::string& file) {
+// Opens `file`, checks that it is ours and sound, and lets `read` have it; a store that was made and never written to has
+// nothing to read.
+absl::Status ReadOnce(const std::string& file, absl::FunctionRef<absl::Status(Database&)> read) {
   RM_ASSIGN_OR_RETURN(const auto database, Database::OpenForReading(file));
   RM_RETURN_IF_ERROR(CheckOurs(*database, file));
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database->Query("SELECT count(*) FROM sqlite_master"));
-  if (std::get<int64_t>(tables[0][0]) == 0) return std::vector<RunRecord>();  // made, and never written to
+  if (std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> check, database->Query("PRAGMA quick_check(1)"));
   const std::string* verdict = check.empty() ? nullptr : std::get_if<std::string>(&check[0][0]);
   if (verdict == nullptr || *verdict != "ok") {
     return absl::InvalidArgumentError(absl::StrCat("database ", file, ": is damaged (",
                                                    verdict == nullptr ? "no answer" : *verdict, "); it is left as it is"));
   }
-  return RecordsIn(*database, file);
+  return read(*database);
+}
+
+// When a file was last written, and how long it is: what another program's writing changes.
+std::pair<std::filesystem::file_time_type, uintmax_t> StateOf(const std::string& file) {
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(file, error);
+  const uintmax_t size = std::filesystem::file_size(file, error);
+  return {time, error ? 0 : size};
+}
+
+// ReadOnce, again where another program wrote meanwhile, of which a reader without locks learns nothing else. `read` may be
+// called several times.
+absl::Status ReadUnchanged(const std::string& file, absl::FunctionRef<absl::Status(Database&)> read) {
+  constexpr int kTries = 3;
+  const std::string log = file + "-wal";
+  for (int i = 0; i < kTries; ++i) {
+    const auto before = std::make_pair(StateOf(file), StateOf(log));
+    const absl::Status status = ReadOnce(file, read);
+    if (std::make_pair(StateOf(file), StateOf(log)) == before) return status;
+  }
+  return absl::UnavailableError(absl::StrCat("store ", file, ": another program writes to it without a pause; try again"));
+}
+
+absl::StatusOr<std::vector<SweepRun>> SweepRunsIn(Database& database, const std::string& sweep) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                      database.Query("SELECT sweep, cell, trial, status, run_seconds FROM runs "
+                                     "WHERE sweep IS NOT NULL ORDER BY rowid"));
+  std::vector<SweepRun> runs;
+  for (const SqlRow& row : rows) {
+    if (std::get<std::string>(row[0]) != sweep) continue;
+    const double* seconds = std::get_if<double>(&row[4]);
+    runs.push_back({std::get<std::string>(row[1]), static_cast<int32_t>(std::get<int64_t>(row[2])),
+                    std::get<std::string>(row[3]), seconds == nullptr ? 0 : *seconds});
+  }
+  return runs;
+}
+
+// The runs of results.jsonl in `folder`, in its order; none where there is no such file.
+std::vector<std::string> ListedRuns(const std::string& folder) {
+  const std::string key = "\"run_id\":\"";
+  std::vector<std::string> runs;
+  std::ifstream lines(folder + "/results.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const size_t at = line.find(key);
+    if (at == std::string::npos || lines.eof()) continue;   // a line without its end is being written
+    const size_t begin = at + key.size();
+    runs.push_back(line.substr(begin, line.find('"', begin) - begin));
+  }
+  return runs;
+}
+
+// What to say where results.sqlite lacks `listed` runs of results.jsonl; empty: it has all.
+std::string LostRunsText(const std::string& folder, const std::vector<std::string>& listed,
+                         const std::set<std::string>& stored) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> beyond;
+  for (const std::string& run : listed) {
+    if (stored.count(run) == 0) beyond.push_back(run);
+  }
+  if (beyond.empty()) return "";
+  const size_t count = beyond.size();
+  beyond.resize(std::min(count, kNamed));
+  return absl::StrCat("store ", folder, ": results.sqlite lacks ", count, " of the runs in results.jsonl (",
+                      absl::StrJoin(beyond, ", "), count > kNamed ? ", ..." : "",
+                      "): it was copied without its log results.sqlite-wal, or a run was cut off while it was added; copy all "
+                      "files results.sqlite* from where they were written");
+}
+
+std::string FolderOf(const std::string& file) {
+  const std::string folder = std::filesystem::path(file).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+absl::Status WarnOfLostRuns(Database& database, const std::string& folder) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database.Query("SELECT run_id FROM runs"));
+  std::set<std::string> stored;
+  for (const SqlRow& row : rows) stored.insert(std::get<std::string>(row[0]));
+  const std::string lost = LostRunsText(folder, ListedRuns(folder), stored);
+  if (!lost.empty()) Log(LogLevel::kWarning, lost);
+  return absl::OkStatus();
 }
 
 absl::Status Prepare(Database& database, const std::string& path) {
   RM_RETURN_IF_ERROR(CheckOurs(database, path));
   RM_RETURN_IF_ERROR(database.UseWriteAheadLog());
   RM_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
-  const absl::Status created = CreateTables(database);
+  absl::Status created = CreateTables(database);
+  // While nobody else can add a run.
+  if (created.ok()) created = WarnOfLostRuns(database, FolderOf(path));
   if (created.ok()) return database.Execute("COMMIT");
   database.Execute("ROLLBACK").IgnoreError();
   return created;
@@ -180,7 +269,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
   std::filesystem::create_directories(dir, error);
   if (error || !std::filesystem::is_directory(dir, error)) {
     return absl::InvalidArgumentError(absl::StrCat("results folder ", dir, ": cannot be created (",
-                                                   error ? error.message() : "it is a file",
+                                                   error ? ErrorText(error.value()) : "it is a file",
                                                    "); name another one with --out"));
   }
   const std::string path = dir + "/results.sqlite";
@@ -216,17 +305,7 @@ absl::Status Store::Append(const RunRecord& record) {
 }
 
 absl::StatusOr<std::vector<SweepRun>> Store::SweepRuns(const std::string& sweep) {
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
-                      database_->Query("SELECT sweep, cell, trial, status, run_seconds FROM runs "
-                                       "WHERE sweep IS NOT NULL ORDER BY rowid"));
-  std::vector<SweepRun> runs;
-  for (const SqlRow& row : rows) {
-    if (std::get<std::string>(row[0]) != sweep) continue;
-    const double* seconds = std::get_if<double>(&row[4]);
-    runs.push_back({std::get<std::string>(row[1]), static_cast<int32_t>(std::get<int64_t>(row[2])),
-                    std::get<std::string>(row[3]), seconds == nullptr ? 0 : *seconds});
-  }
-  return runs;
+  return SweepRunsIn(*database_, sweep);
 }
 
 absl::StatusOr<std::vector<RunRecord>> Store::Records() { return RecordsIn(*database_, "results.sqlite"); }
@@ -240,14 +319,37 @@ absl::StatusOr<std::vector<RunRecord>> Store::ReadRecords(const std::string& pat
         "store ", path, ": ", is_folder ? "the folder holds no results.sqlite" : "there is no such folder",
         "; expected the folder that a run, comparison or sweep wrote (--out)"));
   }
-  constexpr int kTries = 3;
-  for (int i = 0; i < kTries; ++i) {
-    const auto before = std::filesystem::last_write_time(file, error);
-    auto records = ReadOnce(file);
-    // A sweep may have begun to write meanwhile, of which a reader without locks learns nothing else.
-    if (std::filesystem::last_write_time(file, error) == before) return records;
-  }
-  return absl::UnavailableError(absl::StrCat("store ", path, ": another program writes to it without a pause; try again"));
+  std::vector<RunRecord> records;
+  std::vector<std::string> listed;
+  RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
+    listed = ListedRuns(FolderOf(file));   // first: a run is added to it before it is committed
+    RM_ASSIGN_OR_RETURN(records, RecordsIn(database, file));
+    return absl::OkStatus();
+  }));
+  std::set<std::string> stored;
+  for (const RunRecord& record : records) stored.insert(record.run_id());
+  // A copy under another name is nobody's twin.
+  const bool is_ours = std::filesystem::path(file).filename() == "results.sqlite";
+  const std::string lost = is_ours ? LostRunsText(FolderOf(file), listed, stored) : "";
+  if (!lost.empty() && records.empty()) return absl::InvalidArgumentError(lost);
+  if (!lost.empty()) Log(LogLevel::kWarning, lost);
+  return records;
+}
+
+absl::StatusOr<std::vector<SweepRun>> Store::ReadSweepRuns(const std::string& dir, const std::string& sweep) {
+  const std::string file = dir + "/results.sqlite";
+  std::error_code error;
+  std::vector<SweepRun> runs;
+  if (!std::filesystem::exists(file, error)) return runs;
+  RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
+    // A store from before there were sweeps is not changed here.
+    RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> columns,
+                        database.Query("SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'sweep'"));
+    if (std::get<int64_t>(columns[0][0]) == 0) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(runs, SweepRunsIn(database, sweep));
+    return absl::OkStatus();
+  }));
+  return runs;
 }
 
 }  // namespace ringmaster

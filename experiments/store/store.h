@@ -46,8 +46,13 @@ class Store {
   absl::StatusOr<std::vector<RunRecord>> Records();
 
   // The same of the store at `path`, its folder or its results.sqlite, which stays as it is: nothing is created or changed.
-  // NotFound: there is no store; InvalidArgument: it is another program's, damaged, or of a newer program.
+  // Runs of results.jsonl that results.sqlite lacks are told in a warning (it was copied without its log), or where it has
+  // none at all in the error. NotFound: there is no store; InvalidArgument: it is another program's, damaged, or of a newer
+  // program.
   static absl::StatusOr<std::vector<RunRecord>> ReadRecords(const std::string& path);
+
+  // SweepRuns of the store in the folder `dir`, which stays as it is; none where there is no store. Errors as ReadRecords'.
+  static absl::StatusOr<std::vector<SweepRun>> ReadSweepRuns(const std::string& dir, const std::string& sweep);
 
  private:
   Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/override.h"
@@ -87,6 +88,12 @@ absl::StatusOr<std::vector<Axis>> AxesOf(const SweepSpec& sweep) {
   return axes;
 }
 
+// What was probably meant, among the fields of the axes and the values of the setting's own.
+std::string Hint(const SettingSpec& setting, const std::vector<std::string>& known) {
+  const std::string value = DidYouMean(setting.value(), known);
+  return value.empty() ? DidYouMean(setting.field(), known) : value;
+}
+
 // Refuses an exclusion that could never take effect: a typing error would run what was meant to be left out.
 absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& axes) {
   for (const ExclusionSpec& exclusion : sweep.exclude()) {
@@ -100,16 +107,18 @@ absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& ax
     }
     for (const SettingSpec& setting : exclusion.when()) {
       bool found = false;
+      std::vector<std::string> known;
       for (const Axis& axis : axes) {
         for (const Settings& point : axis) {
+          for (const auto& [field, value] : point) known.push_back(field == setting.field() ? value : field);
           found |=
               std::find(point.begin(), point.end(), std::make_pair(setting.field(), setting.value())) != point.end();
         }
       }
       if (found) continue;
       return absl::InvalidArgumentError(absl::StrCat("exclude \"", exclusion.reason(), "\": no axis sets ",
-                                                     setting.field(), "=", setting.value(),
-                                                     "; expected a field and a value of an axis"));
+                                                     setting.field(), "=", setting.value(), "; ", Hint(setting, known),
+                                                     "expected a field and a value of an axis"));
     }
   }
   return absl::OkStatus();
@@ -135,14 +144,14 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
       continue;
     }
     const absl::Status set = SetField(absl::StrCat(field, "=", value), &spec);
-    if (!set.ok()) return Annotate(set, absl::StrCat("axis \"", field, "\""));
+    if (!set.ok()) return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
   }
   if (arm.empty()) {
     if (spec.name().empty()) spec.set_name("cell");
     return spec;
   }
   absl::StatusOr<RunSpec> made = MakeArm(arm, spec);
-  if (!made.ok()) return Annotate(made.status(), "axis \"arm\"");
+  if (!made.ok()) return Annotate(made.status(), "axis");
   return made;
 }
 

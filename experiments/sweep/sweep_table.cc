@@ -115,6 +115,9 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
     }
     if (conditions.throttles() > 0)
       causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
+    if (conditions.stopped_seconds() > 0) {
+      causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold", conditions.stopped_seconds()));
+    }
     if (!causes.empty()) notes->push_back(absl::StrCat(name, ", trial ", trial, ": ", absl::StrJoin(causes, "; ")));
   }
 }

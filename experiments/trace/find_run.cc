@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/known_words.h"
 
 namespace ringmaster {
 
@@ -21,7 +22,14 @@ absl::StatusOr<const RunRecord*> FindRun(absl::Span<const RunRecord> records, co
   }
   if (of_arm != nullptr) return of_arm;
   if (begin_so.size() == 1) return begin_so[0];
-  if (begin_so.empty()) return absl::NotFoundError(absl::StrCat("no run \"", name, "\" among ", records.size()));
+  if (begin_so.empty()) {
+    std::vector<std::string> known = {"last"};
+    for (const RunRecord& record : records) known.push_back(record.spec().name());
+    const std::string nearest = NearestWord(name, known);
+    return absl::NotFoundError(absl::StrCat("no run \"", name, "\"",
+                                            nearest.empty() ? "" : absl::StrCat(" (did you mean \"", nearest, "\"?)"),
+                                            " among ", records.size()));
+  }
   return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is the beginning of ", begin_so.size(), " run ids, ",
                                                  begin_so[0]->run_id(), " and ", begin_so[1]->run_id(),
                                                  " among them; write more of it"));

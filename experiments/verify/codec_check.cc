@@ -192,6 +192,7 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws) {
 absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws) {
   const double score = LargestBiasScore(*codec.make(), seed, draws);
   if (score <= kBiasScoreLimit) return absl::OkStatus();
+  if (!std::isfinite(score)) return Broken("codec \"", codec.name, "\" seed ", seed, ": it does not decode what it encodes");
   return Broken("codec \"", codec.name, "\" seed ", seed, ": the mean of ", draws, " decodings lies ", score,
                 " standard errors from the input, expected at most ", kBiasScoreLimit);
 }

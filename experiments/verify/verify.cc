@@ -27,10 +27,10 @@ constexpr int64_t kSchedules = 100000;
 constexpr int64_t kCodecEffort = 4000;
 
 // MNIST where it is, else synthetic samples of its shape.
-DataSpec ChooseData(const std::string& dir, VerifyOutcome* outcome) {
+DataSpec ChooseData(const VerifyOptions& options, VerifyOutcome* outcome) {
   DataSpec data;
   data.set_name("mnist");
-  data.set_dir(dir);
+  data.set_dir(options.data_dir);
   data.set_train_limit(kTrainSamples);
   data.set_test_limit(kTestSamples);
   int64_t train = 0, test = 0;
@@ -38,7 +38,9 @@ DataSpec ChooseData(const std::string& dir, VerifyOutcome* outcome) {
   outcome->real_data = found.ok();
   outcome->data = "mnist";
   if (found.ok()) return data;
-  outcome->data = absl::StrCat("synthetic, for there is no MNIST: ", found.message());
+  outcome->data = absl::IsNotFound(found)
+                      ? absl::StrCat("synthetic, for there is no MNIST: ", found.message(), options.fetch_advice)
+                      : absl::StrCat("synthetic, for MNIST cannot be used: ", found.message());
   DataSpec synthetic;
   synthetic.set_name("synthetic");
   synthetic.mutable_synthetic()->set_train_samples(kTrainSamples);
@@ -92,7 +94,7 @@ class Verification {
   }
 
   void TwoWorkers() {
-    const DataSpec data = ChooseData(options_.data_dir, &outcome_);
+    const DataSpec data = ChooseData(options_, &outcome_);
     const auto specs = TwoWorkerRuns(data, options_.kernels, options_.seed);
     const auto records = RunAll(specs);
     const auto with = [&](Figure (*judge)(absl::Span<const RunRecord>)) {

@@ -25,6 +25,7 @@ struct CheckResult {
 
 struct VerifyOptions {
   std::string data_dir;              // the folder with MNIST; without it synthetic samples of its size stand in
+  std::string fetch_advice;          // behind what is said where a file of it is missing
   std::string kernels = "cpu";       // of the two-worker runs
   uint64_t seed = 1;
   // Runs one resolved spec; usually RunArm.

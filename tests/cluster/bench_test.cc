@@ -47,6 +47,29 @@ TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
   EXPECT_GE(json["ratios"][0]["high"], json["ratios"][0]["theirs_over_ours"]);
 }
 
+TEST(Bench, StartTellsTimeAndMemoryOfEveryRole) {
+  const Finished bench = RunProgram({"bench", "start", "--workers", "3", "--strategy", "ring,ps", "--transport", "shm",
+                                     "--emulate", "1", "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const auto json = nlohmann::json::parse(bench.out);
+  EXPECT_EQ(json["workers"], 3);
+  ASSERT_EQ(json["rows"].size(), 2u) << bench.out;
+  for (const auto& row : json["rows"]) {
+    EXPECT_GT(row["join_seconds"], 0);
+    EXPECT_GT(row["join_cpu_seconds"], 0);
+    EXPECT_EQ(row["workers"]["processes"], 3);
+    EXPECT_GT(row["workers"]["memory_mib"], 1);
+    EXPECT_LE(row["workers"]["memory_mib"], row["workers"]["memory_mib_max"]);
+    EXPECT_LT(row["workers"]["memory_mib_max"], row["workers"]["address_mib_max"]);
+    EXPECT_LT(row["workers"]["largest_mapping_mib"], row["workers"]["address_mib_max"]);
+    EXPECT_EQ(row.contains("servers"), row["arm"] == "ps");
+  }
+  EXPECT_EQ(json["rows"][1]["servers"]["processes"], 1);
+  const Finished table = RunProgram({"bench", "start", "--workers", "2", "--emulate", "1"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("start of 2 workers, mlp on synthetic, transport grpc, compute emulated"));
+}
+
 TEST(Bench, WorkersPushToServersOfTheirOwnAndBesideThemAndPullWhatTheyAddUp) {
   for (const char* placement : {"dedicated", "colocated"}) {
     const Finished bench =

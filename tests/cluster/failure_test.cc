@@ -35,22 +35,8 @@ std::string LinesOf(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// A child of `program`, by the rank it was started with.
-pid_t RankOf(const Program& program, int rank) {
-  for (pid_t child : ChildrenOf(program.pid())) {
-    std::ifstream file(absl::StrCat("/proc/", child, "/cmdline"), std::ios::binary);
-    const std::string line(std::istreambuf_iterator<char>(file), {});
-    std::string wanted = absl::StrCat("--rank|", rank, "|");
-    for (char& c : wanted) c = c == '|' ? '\0' : c;
-    if (line.find(wanted) != std::string::npos) return child;
-  }
-  ADD_FAILURE() << "no process of rank " << rank;
-  return 0;
-}
-
 struct Case {
   const char* arm;
-  int rank;
   const char* named;
   const char* transport = "tcp";
   int64_t bucket_bytes = 3000;
@@ -61,11 +47,11 @@ constexpr int64_t kOneBucket = 20000;
 
 class Deaths : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(Roles, Deaths,
-                         testing::Values(Case{"ring", 1, "worker/1"}, Case{"ps", 2, "server/0"},
-                                         Case{"ps-sharded", 0, "worker/0+server/0"}, Case{"async", 1, "worker/1"},
-                                         Case{"ps", 1, "worker/1", "shm", kOneBucket},
-                                         Case{"ps", 2, "server/0", "shm", kOneBucket},
-                                         Case{"ps-sharded", 0, "worker/0+server/0", "shm", kOneBucket}));
+                         testing::Values(Case{"ring", "worker/1"}, Case{"ps", "server/0"},
+                                         Case{"ps-sharded", "worker/0+server/0"}, Case{"async", "worker/1"},
+                                         Case{"ps", "worker/1", "shm", kOneBucket},
+                                         Case{"ps", "server/0", "shm", kOneBucket},
+                                         Case{"ps-sharded", "worker/0+server/0", "shm", kOneBucket}));
 
 TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
   const std::string out = NewFolder("out");
@@ -73,11 +59,11 @@ TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
   const MonotonicTime begin = MonotonicNow();
-  kill(RankOf(program, GetParam().rank), SIGKILL);
+  kill(RankNamed(program.pid(), GetParam().named), SIGKILL);
   const Finished finished = program.Wait(absl::Seconds(10));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_LT(MonotonicNow() - begin, absl::Seconds(4));
-  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("ended before its work was done"),
+  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("ended before its work was done, with signal 9 (Killed)"),
                                   HasSubstr("step="), HasSubstr("phase=")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
   EXPECT_THAT(LinesOf(out + "/results.jsonl"), HasSubstr(GetParam().named));
@@ -88,10 +74,10 @@ TEST_P(Deaths, AHangingRankEndsTheRunAndIsNamed) {
       EndlessRun(GetParam().arm, NewFolder("out"), GetParam().transport, GetParam().bucket_bytes));
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
-  kill(RankOf(program, GetParam().rank), SIGSTOP);
+  kill(RankNamed(program.pid(), GetParam().named), SIGSTOP);
   const Finished finished = program.Wait(absl::Seconds(10));
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("no heartbeat")));
+  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("no heartbeat"), HasSubstr("the process is suspended")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
 }
 

@@ -123,7 +123,7 @@ class Cluster {
     Worker& worker = workers_[rank];
     worker.spec = spec_;
     if (seams_.edit) seams_.edit(rank, &worker.spec);
-    RM_ASSIGN_OR_RETURN(worker.dataset, LoadDataset(worker.spec.data()));
+    RM_ASSIGN_OR_RETURN(worker.dataset, LoadDataset(worker.spec.data(), DatasetPartFor(worker.spec)));
     if (seams_.create_kernels) {
       worker.kernels = seams_.create_kernels(rank);
     } else {

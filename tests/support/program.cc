@@ -29,9 +29,9 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Looks again and again until `done`, and says whether it came before the limit. Another process offers no event to wait for.
-template <typename Done>
-bool Poll(absl::Duration limit, Done done) {
+}  // namespace
+
+bool WaitUntil(absl::Duration limit, const std::function<bool()>& done) {
   const MonotonicTime deadline = MonotonicNow() + limit;
   absl::Mutex never;
   absl::MutexLock lock(&never);
@@ -43,8 +43,6 @@ bool Poll(absl::Duration limit, Done done) {
   return true;
 }
 
-}  // namespace
-
 std::string NewFolder(const std::string& name) {
   static std::atomic<int> next{0};
   const std::string path = absl::StrCat(testing::TempDir(), "/", name, "-", getpid(), "-", next++);
@@ -52,7 +50,8 @@ std::string NewFolder(const std::string& name) {
   return path;
 }
 
-Program::Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+Program::Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                 const std::function<void()>& prepare) {
   const std::string folder = NewFolder("program");
   out_path_ = folder + "/out";
   err_path_ = folder + "/err";
@@ -68,6 +67,8 @@ Program::Program(const std::vector<std::string>& arguments, const std::vector<st
   dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
   dup2(open(out_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
   dup2(open(err_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGTSTP}) signal(number, SIG_DFL);
+  if (prepare) prepare();
   execve(kProgram, argv.data(), envp.data());
   _exit(127);
 }
@@ -93,7 +94,7 @@ bool Program::Reap() {
 
 bool Program::WaitForError(const std::string& text, absl::Duration limit) {
   bool found = false;
-  Poll(limit, [&] {
+  WaitUntil(limit, [&] {
     const bool over = Reap();
     found = ErrorSoFar().find(text) != std::string::npos;
     return found || over;
@@ -102,12 +103,33 @@ bool Program::WaitForError(const std::string& text, absl::Duration limit) {
 }
 
 Finished Program::Wait(absl::Duration limit) {
-  if (!Poll(limit, [this] { return Reap(); })) return {-1, ReadFile(out_path_), ReadFile(err_path_)};
+  if (!WaitUntil(limit, [this] { return Reap(); })) return {-1, ReadFile(out_path_), ReadFile(err_path_)};
   return {exit_code_, ReadFile(out_path_), ReadFile(err_path_)};
 }
 
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   return Program(arguments, environment).Wait(absl::Minutes(2));
+}
+
+char StateOf(pid_t pid) {
+  const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t name_end = stat.rfind(')');
+  return name_end == std::string::npos ? 0 : stat[name_end + 2];
+}
+
+std::string CommandLineOf(pid_t pid) {
+  std::string line = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"));
+  while (!line.empty() && line.back() == '\0') line.pop_back();
+  for (char& c : line) c = c == '\0' ? ' ' : c;
+  return line;
+}
+
+pid_t RankNamed(pid_t parent, const std::string& name) {
+  for (const pid_t child : ChildrenOf(parent)) {
+    if (CommandLineOf(child) == "ringmaster: " + name) return child;
+  }
+  ADD_FAILURE() << "no process of " << name;
+  return 0;
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,10 @@ struct Finished {
 class Program {
  public:
   // Starts bazel-bin's experiments/ringmaster with `arguments`; "NAME=value" entries are added to its environment.
-  explicit Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
+  // `prepare` runs in the new process before the program, for signals and limits that it inherits. Signals that end
+  // programs have their default action unless it says otherwise.
+  explicit Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
+                   const std::function<void()>& prepare = nullptr);
   // Kills it if it still runs.
   ~Program();
   Program(const Program&) = delete;
@@ -49,8 +53,21 @@ class Program {
 // Start and wait, two minutes at most.
 Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
 
+// Looks again and again until `done`, and says whether it came before the limit: for what other processes do, which
+// offer no event to wait for.
+bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
+
 // A fresh folder under the test's temporary one.
 std::string NewFolder(const std::string& name);
+
+// The child of `parent` that bears the name of a rank, such as "worker/1+server/1"; fails the test where there is none.
+pid_t RankNamed(pid_t parent, const std::string& name);
+
+// The command line of a process, its words separated by spaces.
+std::string CommandLineOf(pid_t pid);
+
+// The state of a process as /proc has it, such as 'T' where a signal has stopped it; 0: it is gone.
+char StateOf(pid_t pid);
 
 // Process ids of the children of `parent`, grandchildren left out.
 std::vector<pid_t> ChildrenOf(pid_t parent);

@@ -19,9 +19,10 @@ constexpr int64_t kRecordBytes = 1 + kPixelBytes;
 constexpr int kTrainFiles = 5;
 // Statistics of the training pixels, red, green and blue; the field's customary figures.
 constexpr PixelStatistics kStatistics[] = {{0.4914f, 0.2470f}, {0.4822f, 0.2435f}, {0.4465f, 0.2616f}};
-constexpr char kRemedy[] =
+constexpr char kGetIt[] =
     "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin files into that folder, "
     "or name the folder that has them with --data-dir";
+constexpr DataRemedy kRemedy = {kGetIt, kGetIt};
 
 std::vector<std::string> TrainFiles(const std::string& dir) {
   std::vector<std::string> paths;
@@ -35,7 +36,7 @@ absl::StatusOr<int64_t> CountRecords(const std::string& path) {
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(path, kRemedy));
   if (size > 0 && size % kRecordBytes == 0) return size / kRecordBytes;
   return DamagedDataFile(path, absl::StrCat(size, " bytes"),
-                         absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kRemedy);
+                         absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kGetIt);
 }
 
 absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
@@ -48,7 +49,7 @@ absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
 }
 
 // Adds the first records of `path`, `limit` at most.
-absl::Status AddRecords(const std::string& path, int64_t limit, Samples* samples) {
+absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part, Samples* samples) {
   RM_ASSIGN_OR_RETURN(const int64_t records, CountRecords(path));
   const int64_t count = std::min(records, limit);
   RM_ASSIGN_OR_RETURN(DataFile file, DataFile::Open(path, kRemedy));
@@ -57,23 +58,23 @@ absl::Status AddRecords(const std::string& path, int64_t limit, Samples* samples
     const unsigned char* record = bytes.data() + i * kRecordBytes;
     if (record[0] >= kShape.classes) {
       return DamagedDataFile(path, absl::StrCat("label ", record[0], " at record ", i),
-                             absl::StrCat("labels from 0 to ", kShape.classes - 1), kRemedy);
+                             absl::StrCat("labels from 0 to ", kShape.classes - 1), kGetIt);
     }
     samples->labels.push_back(record[0]);
-    samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
+    if (part == DatasetPart::kAll) samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit) {
+absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit, DatasetPart part) {
   Samples samples;
   samples.shape = kShape;
   samples.pixel_values = PixelValues(kStatistics);
   samples.labels.reserve(limit);
-  samples.pixels.reserve(limit * kPixelBytes);
+  if (part == DatasetPart::kAll) samples.pixels.reserve(limit * kPixelBytes);
   for (const std::string& path : paths) {
     if (samples.count() == limit) break;
-    RM_RETURN_IF_ERROR(AddRecords(path, limit - samples.count(), &samples));
+    RM_RETURN_IF_ERROR(AddRecords(path, limit - samples.count(), part, &samples));
   }
   RM_CHECK(samples.count() == limit);
   return samples;
@@ -89,11 +90,12 @@ absl::StatusOr<CifarExtent> InspectCifar10(const std::string& dir) {
   return extent;
 }
 
-absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count) {
+absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count,
+                                    DatasetPart part) {
   RM_CHECK(train_count > 0 && test_count > 0);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadFiles(TrainFiles(dir), train_count));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadFiles(TestFiles(dir), test_count));
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadFiles(TrainFiles(dir), train_count, part));
+  RM_ASSIGN_OR_RETURN(dataset.test, LoadFiles(TestFiles(dir), test_count, part));
   return dataset;
 }
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 
 namespace ringmaster {
 namespace {
@@ -20,18 +21,19 @@ namespace {
 constexpr int64_t kMostExpansion = 1032;
 constexpr int64_t kReadAtOnce = int64_t{1} << 20;
 
-std::string CannotBeOpened(absl::string_view path, int error, absl::string_view remedy) {
-  return absl::StrCat("data file ", path, ": cannot be opened (", std::strerror(error), "); ", remedy);
+std::string CannotBeOpened(absl::string_view path, int error, const DataRemedy& remedy) {
+  return absl::StrCat("data file ", path, ": cannot be opened (", ErrorText(error), "); ",
+                      error == ENOENT ? remedy.missing : remedy.damaged);
 }
 
 // The last four bytes of a gzip file: its content's size modulo 2^32.
-absl::StatusOr<uint32_t> StreamSize(const std::string& path, absl::string_view remedy) {
+absl::StatusOr<uint32_t> StreamSize(const std::string& path, const DataRemedy& remedy) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) return absl::InvalidArgumentError(CannotBeOpened(path, errno, remedy));
   unsigned char bytes[4] = {};
   const bool read = std::fseek(file, -4, SEEK_END) == 0 && std::fread(bytes, 1, 4, file) == 4;
   std::fclose(file);
-  if (!read) return DamagedDataFile(path, "no end of a gzip stream", "a whole gzip file", remedy);
+  if (!read) return DamagedDataFile(path, "no end of a gzip stream", "a whole gzip file", remedy.damaged);
   return uint32_t{bytes[3]} << 24 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[1]} << 8 | uint32_t{bytes[0]};
 }
 
@@ -43,7 +45,7 @@ absl::Status DamagedDataFile(absl::string_view path, absl::string_view found, ab
       absl::StrCat("data file ", path, ": found ", found, ", expected ", expected, "; ", remedy));
 }
 
-absl::StatusOr<int64_t> DataFileSize(const std::string& path, absl::string_view remedy) {
+absl::StatusOr<int64_t> DataFileSize(const std::string& path, const DataRemedy& remedy) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     const int error = errno;
@@ -51,23 +53,23 @@ absl::StatusOr<int64_t> DataFileSize(const std::string& path, absl::string_view 
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   }
   if (!S_ISREG(info.st_mode)) {
-    return DamagedDataFile(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device", "a regular file", remedy);
+    return DamagedDataFile(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device", "a regular file", remedy.damaged);
   }
   return int64_t{info.st_size};
 }
 
 void DataFile::CloseFile::operator()(gzFile_s* file) const { gzclose_r(file); }
 
-absl::StatusOr<DataFile> DataFile::Open(const std::string& path, absl::string_view remedy) {
+absl::StatusOr<DataFile> DataFile::Open(const std::string& path, const DataRemedy& remedy) {
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(path, remedy));
-  DataFile data(path, remedy, size);
+  DataFile data(path, remedy.damaged, size);
   data.file_.reset(gzopen(path.c_str(), "rb"));
   if (data.file_ == nullptr) return absl::InvalidArgumentError(CannotBeOpened(path, errno, remedy));
   gzbuffer(data.file_.get(), 1 << 17);
   data.compressed_ = gzdirect(data.file_.get()) == 0;
   if (data.compressed_ != absl::EndsWith(path, ".gz")) {
     return DamagedDataFile(path, data.compressed_ ? "a gzip file" : "a file that is no gzip stream",
-                           data.compressed_ ? "an uncompressed one; rename it to end in .gz" : "one", remedy);
+                           data.compressed_ ? "an uncompressed one; rename it to end in .gz" : "one", remedy.damaged);
   }
   if (!data.compressed_) return data;
   RM_ASSIGN_OR_RETURN(data.stream_size_, StreamSize(path, remedy));
@@ -107,7 +109,7 @@ int64_t DataFile::ReadSome(unsigned char* to, int64_t bytes, std::string* reason
     // zlib begins with the path, which the caller names anyway.
     *reason = std::string(absl::StripPrefix(text, absl::StrCat(path_, ": ")));
     if (code == Z_OK) *reason = "end of file";
-    if (code == Z_ERRNO) *reason = std::strerror(errno);
+    if (code == Z_ERRNO) *reason = ErrorText(errno);
   }
   return done;
 }

@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/data/cifar.h"
 #include "worker/data/idx.h"
@@ -28,9 +28,8 @@ struct Counts {
 };
 
 absl::Status UnknownDataset(absl::string_view name) {
-  const std::string known = absl::StrJoin(
-      kDatasets, ", ", [](std::string* out, const DatasetInfo& info) { absl::StrAppend(out, info.name); });
-  return absl::InvalidArgumentError(absl::StrCat("data.name = \"", name, "\": no such dataset; known are ", known));
+  return absl::InvalidArgumentError(absl::StrCat("data.name = \"", name, "\": no such dataset; ",
+                                                 KnownWordsText(name, RegistryNames(kDatasets))));
 }
 
 absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit, int64_t available) {
@@ -67,7 +66,7 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data file ", test_files.images_path, ": found images of ", test.shape.height, "x", test.shape.width,
         ", expected ", train.shape.height, "x", train.shape.width,
-        " as in the training set; run ./run once to fetch it, or point --data-dir at a folder that has it"));
+        " as in the training set; point --data-dir at a folder whose files are of one set"));
   }
   return Counts{train.shape, train.count, test.count};
 }
@@ -106,14 +105,18 @@ absl::StatusOr<Counts> Count(const DataSpec& spec) {
 
 }  // namespace
 
-absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec) {
+DatasetPart DatasetPartFor(const RunSpec& spec) {
+  return spec.training().has_emulated_compute() ? DatasetPart::kLabels : DatasetPart::kAll;
+}
+
+absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
-  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test);
-  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test);
+  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
+  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test, part);
   if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test));
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train, part));
+  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test, part));
   return dataset;
 }
 

@@ -28,7 +28,8 @@ struct SampleShape {
 // Labelled samples in memory. Immutable after loading; thread-safe to read.
 struct Samples {
   SampleShape shape;
-  // Images: floats, or bytes with what each byte of a channel means, a quarter of the memory. One of the two is empty.
+  // Images: floats, or bytes with what each byte of a channel means, a quarter of the memory. One of the two is empty;
+  // both are where nobody looks at the images, see DatasetPart.
   std::vector<float> features;      // [count][channels][height][width], normalized
   std::vector<uint8_t> pixels;      // [count][channels][height][width]
   std::vector<float> pixel_values;  // [channels][256], normalized
@@ -36,7 +37,9 @@ struct Samples {
   std::vector<int32_t> labels;  // [count][shape.labels()], in [0, classes)
   int64_t count() const { return static_cast<int64_t>(labels.size()) / shape.labels(); }
 
-  // Writes the features of the image at `index`, shape.features() floats, to `to`.
+  bool has_features() const { return !features.empty() || !pixels.empty(); }
+
+  // Writes the features of the image at `index`, shape.features() floats, to `to`. REQUIRES: has_features().
   void CopyFeatures(int64_t index, float* to) const {
     if (pixels.empty()) {
       std::copy_n(features.data() + index * shape.features(), shape.features(), to);
@@ -55,9 +58,15 @@ struct Dataset {
   Samples test;
 };
 
+// What of a data set is wanted: emulated computing looks at no image, and labels alone need neither the time to make
+// images nor a copy of them in every process. The data order, the batches' fingerprints and the checks of labels are the
+// same. Of texts all is loaded: tokens are the labels of other tokens.
+enum class DatasetPart { kAll, kLabels };
+DatasetPart DatasetPartFor(const RunSpec& spec);
+
 // Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was expected, and how
 // to get it.
-absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec);
+absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part = DatasetPart::kAll);
 
 // What LoadDataset would find, from file headers alone (no bodies read): for validation before any process starts.
 absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count, int64_t* test_count);

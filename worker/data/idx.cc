@@ -21,7 +21,8 @@ constexpr int32_t kClasses = 10;
 constexpr PixelStatistics kStatistics{0.1307f, 0.3081f};
 // Larger images are no IDX set we know, but a damaged header.
 constexpr uint32_t kMaxExtent = 4096;
-constexpr char kRemedy[] = "run ./run once to fetch it, or point --data-dir at a folder that has it";
+constexpr DataRemedy kRemedy = {"point --data-dir at a folder that has it",
+                                "put a sound copy in its place, or point --data-dir at a folder that has one"};
 
 // An open IDX file, positioned behind its header.
 struct OpenIdx {
@@ -32,7 +33,7 @@ struct OpenIdx {
 };
 
 absl::Status Damaged(absl::string_view path, absl::string_view found, absl::string_view expected) {
-  return DamagedDataFile(path, found, expected, kRemedy);
+  return DamagedDataFile(path, found, expected, kRemedy.damaged);
 }
 
 uint32_t BigEndian(const unsigned char* bytes) {
@@ -42,7 +43,7 @@ uint32_t BigEndian(const unsigned char* bytes) {
 // `path`, or its twin in gzip where that is all there is.
 std::string PlainOrCompressed(const std::string& path) {
   const std::string compressed = absl::StrCat(path, ".gz");
-  const bool only_compressed = absl::IsNotFound(DataFileSize(path, "").status()) && DataFileSize(compressed, "").ok();
+  const bool only_compressed = absl::IsNotFound(DataFileSize(path, kRemedy).status()) && DataFileSize(compressed, kRemedy).ok();
   return only_compressed ? compressed : path;
 }
 
@@ -121,16 +122,17 @@ absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files) {
   return pair.extent;
 }
 
-absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit) {
+absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(OpenPair pair, OpenBoth(files));
   RM_CHECK(limit > 0 && limit <= pair.extent.count);
   const int64_t bytes = limit * pair.extent.shape.features();
   Samples samples;
+  samples.shape = pair.extent.shape;
+  samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
+  if (part == DatasetPart::kLabels) return samples;
   RM_ASSIGN_OR_RETURN(samples.pixels, pair.images.file.Read(bytes));
   RM_RETURN_IF_ERROR(pair.images.file.ExpectEnd(pair.images.body_bytes - bytes));
   samples.pixel_values = PixelValues({kStatistics});
-  samples.shape = pair.extent.shape;
-  samples.labels.assign(pair.labels.begin(), pair.labels.begin() + limit);
   return samples;
 }
 

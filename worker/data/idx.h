@@ -34,8 +34,9 @@ absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files);
 
 // The first `limit` samples of the pair (0 < limit <= count of the header), pixels normalized as (x / 255 - 0.1307) /
 // 0.3081. Errors: those of InspectIdx (which include a label that is not in [0, 10), naming its position), and a gzip
-// stream that is damaged or longer than its header says, also behind the limit.
-absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit);
+// stream that is damaged or longer than its header says, also behind the limit. Without images no body of a file of
+// images is read, nor checked.
+absl::StatusOr<Samples> LoadIdx(const IdxPair& files, int64_t limit, DatasetPart part = DatasetPart::kAll);
 
 }  // namespace ringmaster
 

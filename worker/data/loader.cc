@@ -37,7 +37,7 @@ Loader::Loader(const Samples& samples, const DataOrder& order, const AugmentSpec
   RM_CHECK(order.batch_per_worker > 0 && order.global_batch >= order.batch_per_worker);
   // Allocated here, so that no step of the run does.
   for (CachedEpoch& cached : cache_) cached.permutation.resize(order.samples);
-  if (!Augments(augment)) return;
+  if (!Augments(augment) || !samples.has_features()) return;
   RM_CHECK(samples.shape.context == 0);
   image_.resize(samples.shape.features());
 }
@@ -66,7 +66,7 @@ void Loader::Fill(int32_t rank, int64_t step, Batch* batch) {
     batch->indices[j] = sample;
     CopySample(samples_.labels, sample, shape.labels(), j, &batch->labels);
     CopySample(samples_.tokens, sample, shape.context, j, &batch->tokens);
-    if (shape.context > 0) continue;
+    if (!samples_.has_features()) continue;
     float* features = batch->features.data() + j * shape.features();
     samples_.CopyFeatures(sample, image_.empty() ? features : image_.data());
     if (image_.empty()) continue;

@@ -37,7 +37,7 @@ class Loader {
   // `samples` outlives the loader; samples.count() == order.samples > 0. `augment` for images only.
   Loader(const Samples& samples, const DataOrder& order, const AugmentSpec& augment = {});
 
-  // Fills `batch` with rank's part of `step`; reuses its memory.
+  // Fills `batch` with rank's part of `step`; reuses its memory. Features that the samples lack are zeros.
   void Fill(int32_t rank, int64_t step, Batch* batch);
 
   // The sample at position `i` of the stream.

@@ -11,19 +11,19 @@ namespace {
 enum Stream : uint64_t { kPrototypes = 1, kTrain = 2, kTest = 3 };
 
 Samples MakeSamples(const SampleShape& shape, const std::vector<float>& prototypes, float noise, uint64_t seed,
-                    int64_t count) {
+                    int64_t count, DatasetPart part) {
   Samples samples;
   samples.shape = shape;
+  samples.labels.resize(count);
+  for (int64_t i = 0; i < count; ++i) samples.labels[i] = static_cast<int32_t>(i % shape.classes);
+  if (part == DatasetPart::kLabels) return samples;
   const int64_t features = shape.features();
   samples.features.resize(count * features);
-  samples.labels.resize(count);
   for (int64_t i = 0; i < count; ++i) {
-    const int32_t label = static_cast<int32_t>(i % shape.classes);
     Random random(MixSeed(seed, static_cast<uint64_t>(i)));
-    const float* prototype = prototypes.data() + label * features;
+    const float* prototype = prototypes.data() + samples.labels[i] * features;
     float* sample = samples.features.data() + i * features;
     for (int64_t j = 0; j < features; ++j) sample[j] = prototype[j] + noise * random.Normal();
-    samples.labels[i] = label;
   }
   return samples;
 }
@@ -60,7 +60,8 @@ Dataset MakeSyntheticTexts(const SampleShape& shape, uint64_t seed, int64_t trai
 
 }  // namespace
 
-Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count, int64_t test_count) {
+Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count, int64_t test_count,
+                      DatasetPart part) {
   if (spec.context() > 0) {
     RM_CHECK(spec.classes() > 0 && train_count > 0 && test_count > 0);
     return MakeSyntheticTexts({0, 0, 0, spec.classes(), spec.context()}, seed, train_count, test_count);
@@ -70,8 +71,8 @@ Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_co
   Random random(MixSeed(seed, kPrototypes));
   std::vector<float> prototypes(shape.classes * shape.features());
   for (float& value : prototypes) value = random.Normal();
-  return {MakeSamples(shape, prototypes, spec.noise(), MixSeed(seed, kTrain), train_count),
-          MakeSamples(shape, prototypes, spec.noise(), MixSeed(seed, kTest), test_count)};
+  return {MakeSamples(shape, prototypes, spec.noise(), MixSeed(seed, kTrain), train_count, part),
+          MakeSamples(shape, prototypes, spec.noise(), MixSeed(seed, kTest), test_count, part)};
 }
 
 }  // namespace ringmaster

@@ -14,7 +14,8 @@ namespace ringmaster {
 // successors, training and test samples are streams of their own of `seed`; each sample too, so that a smaller set is a
 // prefix of a larger one. The same numbers on every machine.
 //   train_count, test_count: samples made, > 0.
-Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count, int64_t test_count);
+Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count, int64_t test_count,
+                      DatasetPart part = DatasetPart::kAll);
 
 }  // namespace ringmaster
 

@@ -13,9 +13,8 @@ namespace ringmaster {
 namespace {
 
 constexpr int32_t kByteValues = 256;
-constexpr char kRemedy[] =
-    "run third_party/setup/fetch_text.sh once to fetch the default text, or name a text of yours with --set "
-    "data.text.file=PATH";
+constexpr char kNameOne[] = "name a text of yours with --set data.text.file=PATH";
+constexpr DataRemedy kRemedy = {kNameOne, kNameOne};
 
 // Where the splits of a text lie, in bytes.
 struct TextSplits {
@@ -26,10 +25,10 @@ struct TextSplits {
 absl::StatusOr<TextSplits> Split(const TextSpec& spec) {
   RM_CHECK(spec.context() > 0 && spec.test_share() > 0 && spec.test_share() < 1);
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(spec.file(), kRemedy));
-  if (size == 0) return DamagedDataFile(spec.file(), "an empty file", "a text", kRemedy);
+  if (size == 0) return DamagedDataFile(spec.file(), "an empty file", "a text", kNameOne);
   if (size > kTextBytesMax) {
     return DamagedDataFile(spec.file(), absl::StrCat(size, " bytes"),
-                           absl::StrCat("at most ", kTextBytesMax, ", for all of it is held in memory"), kRemedy);
+                           absl::StrCat("at most ", kTextBytesMax, ", for all of it is held in memory"), kNameOne);
   }
   const int64_t test_bytes = static_cast<int64_t>(std::floor(static_cast<double>(size) * spec.test_share()));
   const int64_t train_bytes = size - test_bytes;
@@ -43,7 +42,7 @@ absl::StatusOr<TextSplits> Split(const TextSpec& spec) {
       spec.file(), absl::StrCat(size, " bytes, ", train_bytes, " to train on and ", test_bytes, " to test on"),
       absl::StrCat("at least ", spec.context() + 1, " of each (data.text.context = ", spec.context(),
                    " and the next one); lower it or set data.text.test_share (now ", spec.test_share(), ")"),
-      kRemedy);
+      kNameOne);
 }
 
 // `text` begins with the split.

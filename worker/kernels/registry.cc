@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/kernels/cpu/cpu_library.h"
 #include "worker/kernels/cublas/loader.h"
@@ -35,9 +36,8 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_
   if (name == "cublas") return LoadCublasLibrary(device);
   if (name == "cublas_tf32") return LoadCublasLibrary(device, "", ProductPrecision::kTf32);
   if (name == "reference") return std::unique_ptr<KernelLibrary>(new ReferenceLibrary());
-  std::string known;
-  for (const KernelLibraryInfo& info : kLibraries) absl::StrAppend(&known, known.empty() ? "" : ", ", info.name);
-  return absl::NotFoundError(absl::StrCat("kernel library \"", name, "\": unknown; known are ", known));
+  return absl::NotFoundError(
+      absl::StrCat("kernel library \"", name, "\": unknown; ", KnownWordsText(name, RegistryNames(kLibraries))));
 }
 
 absl::StatusOr<std::string> DescribeCuda() { return DescribeCublas(); }

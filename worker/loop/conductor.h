@@ -17,7 +17,12 @@ struct WorkerProgress {
   std::atomic<double> loss{0};
   std::atomic<double> samples_per_second{0};  // of all workers together, as this one sees it
   std::atomic<double> test_accuracy{0};       // of this worker's share, last evaluation
-  std::atomic<int64_t> work{0};               // grows with every phase entered and every batch evaluated
+  std::atomic<int64_t> work{0};               // grows with every phase entered, bucket finished and batch evaluated
+  std::atomic<int32_t> bucket{0};             // finished last by the backward pass under way
+  std::atomic<double> slowest_step_seconds{0};  // of the steps so far, without their waits
+  std::atomic<bool> at_barrier{false};
+  std::atomic<bool> paused{false};            // told to stand still before its next step
+  std::atomic<bool> done{false};              // has nothing more to do
 };
 
 // The training loop's view of the control plane.

@@ -12,8 +12,9 @@ absl::StatusOr<std::vector<float>> InitialWeights(const RunSpec& spec, const Mod
     model.InitWeights(spec.training().seed(), absl::MakeSpan(weights));
     return weights;
   }
+  // Each command's flag for it.
   RM_RETURN_IF_ERROR(Annotate(LoadArena(file, spec.model().name(), model.layout(), absl::MakeSpan(weights)),
-                              "training.init_weights"));
+                              spec.has_evaluation() ? "--weights" : "--init-weights"));
   return weights;
 }
 

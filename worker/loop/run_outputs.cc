@@ -40,7 +40,7 @@ absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Create(const RunSpec& sp
   if (rank != 0) return outputs;
   if (!output.dump_batches().empty()) {
     RM_RETURN_IF_ERROR(Annotate(
-        SaveArena(InitialWeightsFile(output.dump_batches()), spec.model().name(), layout, initial_weights),
+        SaveArena(InitialWeightsFile(output.dump_batches()), spec, layout, initial_weights),
         "output.dump_batches"));
   }
   if (!output.dump_gradients().empty()) {
@@ -65,7 +65,7 @@ void RunOutputs::AddGradient(int64_t step, const Bucket& bucket, absl::Span<cons
 
 absl::Status RunOutputs::EndStep(int64_t step) {
   if (gradients_.empty() || step >= output_.dump_gradient_steps()) return absl::OkStatus();
-  return Annotate(SaveArena(GradientsFile(output_.dump_gradients(), step), spec_.model().name(), layout_, gradients_),
+  return Annotate(SaveArena(GradientsFile(output_.dump_gradients(), step), spec_, layout_, gradients_),
                   "output.dump_gradients");
 }
 
@@ -74,7 +74,7 @@ absl::Status RunOutputs::Finish(absl::Span<const float> weights) {
     RM_RETURN_IF_ERROR(Annotate(writer->Finish(), "output.dump_batches"));
   }
   if (rank_ != 0 || output_.save_weights().empty()) return absl::OkStatus();
-  return Annotate(SaveArena(output_.save_weights(), spec_.model().name(), layout_, weights), "output.save_weights");
+  return Annotate(SaveArena(output_.save_weights(), spec_, layout_, weights), "output.save_weights");
 }
 
 }  // namespace ringmaster

@@ -102,6 +102,7 @@ absl::Status TrainingLoop::Prepare() {
   link.transport = setup_.transport;
   link.update = update_.get();
   link.step_times = &step_times_;
+  link.work = &setup_.progress->work;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   if (LeaveDeviceAsTheyAre(*setup_.spec, layout, setup_.kernels->place())) link.device_gradients = stager_.get();
   if (MayEncodeOnDevice(*setup_.spec, layout, setup_.kernels->place())) {
@@ -144,7 +145,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   const auto reported_steps = static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
   report->mutable_step_ms()->Reserve(reported_steps);
   report->mutable_step_loss()->Reserve(reported_steps);
-  RM_RETURN_IF_ERROR(setup_.conductor->Barrier("start"));
+  RM_RETURN_IF_ERROR(AwaitBarrier("start"));
   const int64_t every = is_scored() ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
   Clock::time_point mark = Clock::now();
@@ -154,7 +155,9 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());
     if (setup_.before_step) {
+      setup_.progress->paused.store(true, std::memory_order_relaxed);
       RM_RETURN_IF_ERROR(setup_.before_step(step));
+      setup_.progress->paused.store(false, std::memory_order_relaxed);
       mark = Clock::now();
     }
     if (recorder() != nullptr) recorder()->BeginStep(step);
@@ -286,6 +289,8 @@ int32_t TrainingLoop::SlotOf(int64_t step, const MicroBatch& micro_batch) const 
 absl::Status TrainingLoop::BucketDone(int64_t step, const MicroBatch& micro_batch, const Bucket& bucket) {
   RM_RETURN_IF_ERROR(stager_->StartFetch(SlotOf(step, micro_batch), bucket));
   ++finished_buckets_;
+  setup_.progress->bucket.store(bucket.id, std::memory_order_relaxed);
+  setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
   // A rank that is slowed down computes nothing more before its sleep.
   return DeliverBuckets(step, micro_batch, /*wait=*/slowdown_.factor() != 1);
 }
@@ -360,7 +365,7 @@ absl::StatusOr<BatchScore> TrainingLoop::ScoreShare(const Samples& samples, int6
 absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* report) {
   const std::string name = absl::StrCat("evaluate ", samples_seen);
   Enter("evaluate");
-  RM_RETURN_IF_ERROR(setup_.conductor->Barrier(absl::StrCat(name, " begin")));
+  RM_RETURN_IF_ERROR(AwaitBarrier(absl::StrCat(name, " begin")));
   const Samples& test = setup_.dataset->test;
   RM_ASSIGN_OR_RETURN(const BatchScore score, ScoreShare(test, test.count()));
   if (score.count > 0) {
@@ -372,7 +377,16 @@ absl::Status TrainingLoop::EvaluateAll(int64_t samples_seen, WorkerReport* repor
     evaluation->set_count(score.count);
     setup_.progress->test_accuracy.store(evaluation->test_accuracy(), std::memory_order_relaxed);
   }
-  return setup_.conductor->Barrier(absl::StrCat(name, " end"));
+  return AwaitBarrier(absl::StrCat(name, " end"));
+}
+
+absl::Status TrainingLoop::AwaitBarrier(const std::string& name) {
+  setup_.progress->at_barrier.store(true, std::memory_order_relaxed);
+  setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
+  const absl::Status status = setup_.conductor->Barrier(name);
+  setup_.progress->at_barrier.store(false, std::memory_order_relaxed);
+  setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
+  return status;
 }
 
 absl::Status TrainingLoop::ScoreTrainingSet(WorkerReport* report) {
@@ -390,6 +404,10 @@ void TrainingLoop::CountStep(int64_t step, double step_ms, WorkerReport* report)
   step_ms += std::exchange(drain_ms_, 0);
   const PhaseTimes times = step_times_;
   step_times_.Clear();
+  const double waited_ms = times.Milliseconds(Phase::kGate) + times.Milliseconds(Phase::kExposed);
+  const double own_seconds = std::max(0.0, step_ms - waited_ms) / 1000;
+  std::atomic<double>& slowest = setup_.progress->slowest_step_seconds;
+  slowest.store(std::max(own_seconds, slowest.load(std::memory_order_relaxed)), std::memory_order_relaxed);
   report->add_step_ms(static_cast<float>(step_ms));
   report->add_step_loss(static_cast<float>(batch_loss_));
   if (step < training_.warmup_steps()) return;
@@ -419,6 +437,7 @@ absl::Status TrainingLoop::ReportWeights(WorkerReport* report) const {
 }
 
 absl::Status TrainingLoop::FillReport(WorkerReport* report) {
+  Enter("farewell");
   const ExchangeReport exchange = strategy_->Finish();
   RM_RETURN_IF_ERROR(Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
   phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;

@@ -126,6 +126,7 @@ class TrainingLoop {
     setup_.progress->phase.store(phase, std::memory_order_relaxed);
     setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
   }
+  absl::Status AwaitBarrier(const std::string& name);
   bool is_solo() const { return setup_.spec->strategy().has_solo(); }
   // Replicas that exchange nothing, and weights that nothing has moved, have no accuracy worth a figure.
   bool is_scored() const { return !is_solo() && !training_.has_emulated_compute(); }

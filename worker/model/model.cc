@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/model/cnn.h"
 #include "worker/model/lenet.h"
@@ -46,8 +47,8 @@ absl::Status CheckKind(const ModelSpec& spec, const SampleShape& shape) {
         ": it takes texts; models for images are ",
         NamesWhere([](const ModelInfo& known) { return !known.takes_texts; })));
   }
-  return absl::InvalidArgumentError(absl::StrCat("model.name \"", spec.name(), "\": unknown; known are ",
-                                                 NamesWhere([](const ModelInfo&) { return true; })));
+  return absl::InvalidArgumentError(absl::StrCat("model.name \"", spec.name(), "\": unknown; ",
+                                                 KnownWordsText(spec.name(), RegistryNames(kModels))));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/model/layers/average_pool.h"
 #include "worker/model/layers/conv2d.h"
@@ -123,7 +124,7 @@ absl::Status CheckSpec(const ResnetSpec& spec) {
   if (spec.norm() == "batch") return absl::OkStatus();
   if (spec.norm() != "group") {
     return absl::InvalidArgumentError(
-        absl::StrCat("model.resnet.norm \"", spec.norm(), "\": unknown; known are batch, group"));
+        absl::StrCat("model.resnet.norm \"", spec.norm(), "\": unknown; ", KnownWordsText(spec.norm(), {"batch", "group"})));
   }
   if (spec.groups() >= 1 && spec.width() % spec.groups() == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("model.resnet.groups = ", spec.groups(), ": expected a divisor of ",

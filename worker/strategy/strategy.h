@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_STRATEGY_STRATEGY_H_
 #define RINGMASTER_WORKER_STRATEGY_STRATEGY_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,6 +61,7 @@ struct WorkerLink {
   DeviceGradients* device_gradients = nullptr;  // of GPU `device`; null: they come to the host
   BucketEncoder* encoder = nullptr;    // of the spec's codec, where gradients are computed; null: the strategy encodes
   PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
+  std::atomic<int64_t>* work = nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
   // Told each bucket's averaged gradient before it is applied, by strategies in which workers hold the weights, on the
   // step thread. Absent: nobody asks.

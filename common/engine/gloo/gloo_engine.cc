@@ -20,15 +20,18 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/engine/call_guard.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
 
 namespace ringmaster {
 namespace {
+
+// A call returns when the peers have closed their ends too; one that hangs does not.
+constexpr absl::Duration kAbortGrace = absl::Seconds(2);
 
 enum Algorithm : int32_t { kRing, kBcube, kOldRing, kOldRingChunked, kOldHalvingDoubling };
 
@@ -95,24 +98,21 @@ class GlooEngine : public Engine {
       return absl::InvalidArgumentError(
           absl::StrCat("Gloo's all-reduce of ", data.size(), " floats, at most 2 GiB; use smaller buckets"));
     }
-    {
-      absl::MutexLock lock(&mutex_);
-      RM_RETURN_IF_ERROR(aborted_);
-    }
-    return Guarded(absl::StrCat("all-reduce by ", algorithms_[algorithm]), [&] {
+    RM_RETURN_IF_ERROR(guard_.Begin());
+    const absl::Status summed = Guarded(absl::StrCat("all-reduce by ", algorithms_[algorithm]), [&] {
       if (algorithm <= kBcube) {
         RunNew(algorithm, data);
       } else {
         OldFor(algorithm, data)->run();
       }
     });
+    // Summed or not, the run has ended.
+    RM_RETURN_IF_ERROR(guard_.End());
+    return summed;
   }
 
   void Abort(const absl::Status& why) override {
-    absl::MutexLock lock(&mutex_);
-    if (!aborted_.ok() || why.ok()) return;
-    aborted_ = why;
-    (void)Guarded("closing", [this] { context_->closeConnections(); });
+    if (guard_.Abort(why)) (void)Guarded("closing", [this] { context_->closeConnections(); });
   }
 
   absl::Status Finish() override { return absl::OkStatus(); }
@@ -158,8 +158,7 @@ class GlooEngine : public Engine {
   int32_t old_algorithm_ = 0;
   size_t old_count_ = 0;
 
-  absl::Mutex mutex_;
-  absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
+  CallGuard guard_{kAbortGrace};
 };
 
 }  // namespace

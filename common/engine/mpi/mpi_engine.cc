@@ -9,16 +9,14 @@
 #include <limits>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
-#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/engine/call_guard.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
 
@@ -110,10 +108,6 @@ class MpiEngine : public Engine {
     return std::unique_ptr<Engine>(new MpiEngine);
   }
 
-  ~MpiEngine() override {
-    if (reaper_.joinable()) reaper_.join();
-  }
-
   std::string library() const override { return library_; }
   std::string wire() const override { return wire_; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
@@ -125,24 +119,14 @@ class MpiEngine : public Engine {
                                                      std::numeric_limits<int>::max(), "; use smaller buckets"));
     }
     RM_RETURN_IF_ERROR(MakeCommunicator(algorithm));
-    RM_RETURN_IF_ERROR(SetCalling(true));
+    RM_RETURN_IF_ERROR(guard_.Begin());
     const int code = MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()), MPI_FLOAT, MPI_SUM,
                                    communicators_[algorithm]);
-    RM_RETURN_IF_ERROR(SetCalling(false));
+    RM_RETURN_IF_ERROR(guard_.End());
     return StatusOf(code, absl::StrCat("MPI_Allreduce by ", algorithms_[algorithm]));
   }
 
-  void Abort(const absl::Status& why) override {
-    absl::MutexLock lock(&mutex_);
-    if (!aborted_.ok() || why.ok()) return;
-    aborted_ = why;
-    if (!calling_) return;
-    reaper_ = std::thread([this] {
-      absl::MutexLock lock(&mutex_);
-      const auto returned = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !calling_; };
-      if (!changed_.AwaitUntil(&mutex_, MonotonicNow() + kAbortGrace, returned)) std::_Exit(1);
-    });
-  }
+  void Abort(const absl::Status& why) override { guard_.Abort(why); }
 
   absl::Status Finish() override {
     MPI_T_finalize();
@@ -175,25 +159,13 @@ class MpiEngine : public Engine {
     return absl::OkStatus();
   }
 
-  absl::Status SetCalling(bool calling) {
-    absl::MutexLock lock(&mutex_);
-    calling_ = calling;
-    changed_.SignalAll();
-    return aborted_;
-  }
-
   std::string library_;
   std::string wire_;
   std::vector<std::string> algorithms_;
   std::vector<MPI_Comm> communicators_;  // by algorithm, made when it is first asked for
   ControlVariable algorithm_{"coll_tuned_allreduce_algorithm"};
   ControlVariable segment_bytes_{"coll_tuned_allreduce_algorithm_segmentsize"};
-
-  absl::Mutex mutex_;
-  MonotonicCondVar changed_;  // signalled when calling_ changes
-  bool calling_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
-  std::thread reaper_;  // ends the process when a call outlives Abort
+  CallGuard guard_{kAbortGrace};
 };
 
 }  // namespace

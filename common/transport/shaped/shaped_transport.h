@@ -51,6 +51,7 @@ class ShapedTransport : public Transport {
   void Return(NodeId from, const Tag& tag, const Loan& loan) override { below_.Return(from, tag, loan); }
   absl::Status Wait(OpId op, MonotonicTime deadline) override;
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override;
+  Activity activity(int64_t moved_before) override { return below_.activity(moved_before); }
   void Abort(const absl::Status& why) override;
 
   // What has become of a message from or to this node, whose time has come.

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/system_error.h"
 #include "common/machine/host_identity.h"
 
 namespace ringmaster {
@@ -47,7 +48,7 @@ absl::Status CheckIdentity(const HostProof::Offer& offer) {
 
 absl::Status NotReached(const std::string& path, int error) {
   if (access("/proc/self/fd", X_OK) != 0) return Differs("/proc is not mounted here, through which memory is found");
-  return Differs(absl::StrCat("its files are not visible here at ", path, ": ", std::strerror(error),
+  return Differs(absl::StrCat("its files are not visible here at ", path, ": ", ErrorText(error),
                               " (another /proc, or rules that hide processes)"));
 }
 
@@ -79,7 +80,7 @@ absl::StatusOr<HostProof> HostProof::Create() {
       write(fd, offer.number, kNumberBytes) != static_cast<ssize_t>(kNumberBytes) ||
       fcntl(fd, F_ADD_SEALS, kSeals) != 0 || fstat(fd, &status) != 0) {
     return absl::UnavailableError(absl::StrCat("cannot make a file in memory with a random number: ",
-                                               std::strerror(errno), "; check the limit of open files (ulimit -n)"));
+                                               ErrorText(errno)));
   }
   const HostIdentity own = ReadHostIdentity();
   own.boot_id.copy(offer.boot_id, sizeof(offer.boot_id) - 1);

@@ -33,7 +33,7 @@ void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint
   descriptor->offset_and_piece = static_cast<uint64_t>(header.offset) << 16 | header.tag.piece;
 }
 
-absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared, int64_t exchange_bytes) {
+absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared) {
   // Each field is read once: what is checked is what is used, whatever the peer writes meanwhile.
   const auto* const source = static_cast<const volatile Descriptor*>(&shared);
   const uint8_t kind = source->kind;
@@ -60,11 +60,13 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared, int64_t exchang
   if (header.total_bytes < 0) return Bad("total size", header.total_bytes);
   if (in_exchange) {
     arrival.payload_place = lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
-    if (header.total_bytes == 0 || header.total_bytes > exchange_bytes) return Bad("total size", header.total_bytes);
-    if (place > static_cast<uint64_t>(exchange_bytes - header.total_bytes)) return Bad("place", place);
+    if (header.total_bytes == 0) return Bad("total size", header.total_bytes);
+    const uint64_t segment = place >> kPlaceOffsetBits;
+    if (segment >= kExchangeSegments) return Bad("segment", segment);
     if (length_or_ack >= kAckSlots) return Bad("slot", length_or_ack);
     header.length = header.total_bytes;
-    arrival.begin = static_cast<int64_t>(place);
+    arrival.segment = static_cast<int32_t>(segment);
+    arrival.begin = static_cast<int64_t>(place & ((uint64_t{1} << kPlaceOffsetBits) - 1));
     arrival.ack_slot = length_or_ack;
     return arrival;
   }

@@ -11,8 +11,8 @@
 namespace ringmaster {
 
 // What lies in the memory that the processes of one host share. Each process owns a control block: a header, and a lane
-// to every process (its own stays unused). Peers map it too. Nothing read from it is trusted: whoever reads copies
-// first, then checks.
+// to every process (its own stays unused). A peer maps the header and its own lane. Nothing read from it is trusted:
+// whoever reads copies first, then checks.
 //
 // Memory order. A descriptor is written, then its `sequence` is stored with release; the reader's acquiring load of that
 // sequence sees it and all the payload written before. In the other direction `taken`, `freed` and an acknowledgement
@@ -32,6 +32,11 @@ inline constexpr int64_t kSmallBytes = 4096;
 // Likewise one that is lent, where the acknowledgement takes the place of an answer.
 inline constexpr int64_t kSmallLoanBytes = 256;
 inline constexpr int64_t kCacheLine = 64;
+// Headers and lanes are whole pages, because they are mapped one by one.
+inline constexpr int64_t kPageBytes = 4096;
+// A process's exchange memory grows by segments, each at least a quarter of those before it: so many reach beyond any
+// machine's memory.
+inline constexpr int32_t kExchangeSegments = 64;
 
 // One message in exchange memory, or one piece of a message in the pool.
 struct alignas(kCacheLine) Descriptor {
@@ -48,13 +53,13 @@ struct alignas(kCacheLine) Descriptor {
   int64_t step;
   int64_t note;
   int64_t total_bytes;
-  uint64_t place;          // in the lane's pool, counted from the start of the run; or in the sender's exchange memory
+  uint64_t place;          // in the lane's pool, counted from the start of the run; or of exchange memory, see PlaceOf
   uint64_t offset_and_piece;  // where in its message the bytes begin, times 2^16, plus the tag's piece
 };
 static_assert(sizeof(Descriptor) == 64);
 
 // From the control block's owner to one peer.
-struct Lane {
+struct alignas(kPageBytes) Lane {
   Descriptor ring[kRingSlots];
   // The owner's.
   alignas(kCacheLine) std::atomic<uint32_t> starved;  // not 0: the owner holds messages back that had no room
@@ -76,16 +81,33 @@ enum Help : uint32_t {
   kHelpTakeEarly = 2,    // I wait for sends that nobody there has posted a receive for: keep them yourself
 };
 
-struct ControlHeader {
+// How peers find one segment of the owner's exchange memory; all zero until there is one. A descriptor that lies there
+// is published after it, and it stays as it is.
+struct ExchangeEntry {
+  int64_t size_bytes;
+  uint64_t inode;
+  int32_t fd;
+  int32_t zero;
+};
+
+struct alignas(kPageBytes) ControlHeader {
   uint64_t nonce;
   alignas(kCacheLine) std::atomic<uint32_t> bell;      // moves when there is something for a sleeper; a futex
   std::atomic<uint32_t> sleepers;                      // threads about to sleep, or asleep, on the bell
   alignas(kCacheLine) std::atomic<uint32_t> waiters;   // threads in a wait, awake or asleep
+  alignas(kCacheLine) ExchangeEntry exchange[kExchangeSegments];
 };
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free);
 
 inline int64_t ControlBytes(int64_t processes) { return sizeof(ControlHeader) + processes * sizeof(Lane); }
+inline int64_t LaneOffset(int64_t process) { return ControlBytes(process); }
+
+// A place in exchange memory as one number.
+inline constexpr int kPlaceOffsetBits = 48;
+inline uint64_t PlaceOf(int32_t segment, int64_t offset) {
+  return static_cast<uint64_t>(segment) << kPlaceOffsetBits | static_cast<uint64_t>(offset);
+}
 
 // Where the bytes of a message lie: in pieces in the lane's pool, or whole in the sender's exchange memory, which the
 // receiver may read, or read and write.
@@ -95,7 +117,8 @@ enum class PayloadPlace { kPool, kExchange, kLent };
 struct Arrival {
   FrameHeader header;        // a whole message in exchange memory, or a piece
   PayloadPlace payload_place = PayloadPlace::kPool;
-  int64_t begin = 0;         // of the bytes, in the pool or in the exchange memory
+  int32_t segment = 0;       // of the exchange memory
+  int64_t begin = 0;         // of the bytes, in the pool or in the segment
   uint64_t pool_end = 0;     // the pool is free up to here once the piece is read
   uint32_t ack_slot = 0;
   uint32_t sequence = 0;
@@ -105,9 +128,9 @@ struct Arrival {
 void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t ack_slot,
                      Descriptor* descriptor);
 
-// Copies a descriptor out of shared memory and checks it against the sizes of the pool and of the peer's exchange
-// memory. InvalidArgument names the first field that is out of range.
-absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& descriptor, int64_t exchange_bytes);
+// Copies a descriptor out of shared memory and checks it. InvalidArgument names the first field that is out of range.
+// Whether a place in exchange memory exists is PeerExchange's to say.
+absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& descriptor);
 
 }  // namespace ringmaster
 

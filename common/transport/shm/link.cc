@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
@@ -29,7 +30,7 @@ absl::Status BadCounter(const char* name, uint64_t value, uint64_t least, uint64
 
 }  // namespace
 
-Link::Link(const Ends& ends, Recipient recipient) : ends_(ends), recipient_(std::move(recipient)) {
+Link::Link(const Ends& ends, Recipient recipient) : ends_(ends), recipient_(std::move(recipient)), peer_exchange_(ends.peer, ends.peer_pid) {
   for (uint32_t slot = 0; slot < kAckSlots; ++slot) free_slots_.push_back(slot);
   unread_.reserve(kAckSlots);
   early_.reserve(kAckSlots);
@@ -88,14 +89,16 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
   const OutgoingMessage& message = sending->message;
   const int64_t total_bytes = message.payload.size();
   const PayloadPlace payload_place = message.lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
-  if (sending->handed_bytes == 0 && total_bytes > (message.lent ? kSmallLoanBytes : kSmallBytes) &&
-      !free_slots_.empty() && ends_.exchange->Contains(message.payload)) {
+  std::optional<uint64_t> exchange_place;
+  if (sending->handed_bytes == 0 && total_bytes > (message.lent ? kSmallLoanBytes : kSmallBytes) && !free_slots_.empty()) {
+    exchange_place = ends_.exchange->PlaceFor(message.payload);
+  }
+  if (exchange_place.has_value()) {
     RM_ASSIGN_OR_RETURN(const bool has_slot, HasSlot());
     if (!has_slot) return false;
     const uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
-    const uint32_t sequence =
-        Publish(message.Frame(0, total_bytes), payload_place, ends_.exchange->offset(message.payload), slot);
+    const uint32_t sequence = Publish(message.Frame(0, total_bytes), payload_place, *exchange_place, slot);
     unread_.push_back({slot, sequence, message.sender, message.op});
     unread_count_.store(static_cast<int32_t>(unread_.size()), std::memory_order_relaxed);
     return true;
@@ -204,17 +207,19 @@ absl::StatusOr<bool> Link::Receive() {
     absl::MutexLock lock(&receive_mutex_);
     if (!HasArrival()) return false;
     const uint64_t taken = taken_.load(std::memory_order_relaxed);
-    RM_ASSIGN_OR_RETURN(Arrival arrival, ReadDescriptor(ends_.in->ring[taken % kRingSlots], ends_.peer_exchange_bytes));
+    RM_ASSIGN_OR_RETURN(Arrival arrival, ReadDescriptor(ends_.in->ring[taken % kRingSlots]));
     arrival.sequence = static_cast<uint32_t>(taken + 1);
     RM_ASSIGN_OR_RETURN(Matcher* const matcher, recipient_(arrival.header.from, arrival.header.to));
     claimed.matcher = matcher;
     if (arrival.payload_place == PayloadPlace::kPool) {
       RM_RETURN_IF_ERROR(TakePiece(arrival, *matcher));
     } else {
-      RM_ASSIGN_OR_RETURN(const bool is_claimed, TryClaim(arrival, &claimed));
+      Whole whole = {arrival, {}};
+      RM_ASSIGN_OR_RETURN(whole.bytes, peer_exchange_.Find(arrival.segment, arrival.begin, arrival.header.total_bytes));
+      RM_ASSIGN_OR_RETURN(const bool is_claimed, TryClaim(whole, &claimed));
       if (!is_claimed) {
         const FrameHeader& header = arrival.header;
-        if (early_.size() == kAckSlots || !early_.emplace(Key({header.from, header.to}, header.tag), arrival).second) {
+        if (early_.size() == kAckSlots || !early_.emplace(Key({header.from, header.to}, header.tag), whole).second) {
           return absl::InvalidArgumentError(absl::StrCat(ToString(header.tag), " from ", ToString(header.from), " to ",
                                                          ToString(header.to), " came twice, or too much came early"));
         }
@@ -241,16 +246,16 @@ absl::Status Link::TakePiece(const Arrival& arrival, Matcher& matcher) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> Link::TryClaim(const Arrival& arrival, Claimed* claimed) {
-  const FrameHeader& header = arrival.header;
-  claimed->arrival = arrival;
+absl::StatusOr<bool> Link::TryClaim(const Whole& whole, Claimed* claimed) {
+  const FrameHeader& header = whole.arrival.header;
+  claimed->whole = whole;
   return claimed->matcher->BeginIfPosted({header.from, header.tag, header.total_bytes, 0, header.total_bytes},
                                          &claimed->message);
 }
 
 void Link::Bring(const Claimed& claimed) {
-  const Arrival& arrival = claimed.arrival;
-  const absl::Span<std::byte> bytes(ends_.peer_exchange + arrival.begin, arrival.header.total_bytes);
+  const Arrival& arrival = claimed.whole.arrival;
+  const absl::Span<std::byte> bytes = claimed.whole.bytes;
   const int64_t handle = int64_t{arrival.sequence} << kSlotBits | arrival.ack_slot;
   const bool read_only = arrival.payload_place != PayloadPlace::kLent;
   if (claimed.matcher->Lend(claimed.message, {bytes, handle, read_only})) return;
@@ -293,9 +298,9 @@ absl::Status Link::TakeEarly() {
     {
       absl::MutexLock lock(&receive_mutex_);
       if (early_.empty()) return absl::OkStatus();
-      claimed.arrival = early_.begin()->second;
+      claimed.whole = early_.begin()->second;
       early_.erase(early_.begin());
-      const FrameHeader& header = claimed.arrival.header;
+      const FrameHeader& header = claimed.whole.arrival.header;
       RM_ASSIGN_OR_RETURN(claimed.matcher, recipient_(header.from, header.to));
       RM_ASSIGN_OR_RETURN(claimed.message, claimed.matcher->BeginSegment({header.from, header.tag, header.total_bytes,
                                                                          0, header.total_bytes}));

@@ -17,6 +17,7 @@
 #include "common/transport/matcher.h"
 #include "common/transport/shm/exchange_heap.h"
 #include "common/transport/shm/layout.h"
+#include "common/transport/shm/peer_exchange.h"
 
 namespace ringmaster {
 
@@ -38,8 +39,7 @@ class Link {
     ControlHeader* peer = nullptr;
     Lane* in = nullptr;                  // in the peer's
     const ExchangeHeap* exchange = nullptr;
-    std::byte* peer_exchange = nullptr;
-    int64_t peer_exchange_bytes = 0;
+    int32_t peer_pid = 0;                // whose exchange memory is mapped as it comes
     int socket = -1;                     // a byte on it calls the peer's helper
   };
   // The matcher of a node here that a node of the peer sends to.
@@ -84,11 +84,16 @@ class Link {
     OpId op = 0;
   };
   using Key = std::pair<std::pair<NodeId, NodeId>, Tag>;
-  // A message on its way from the peer's exchange memory.
+  // A whole message in the peer's exchange memory.
+  struct Whole {
+    Arrival arrival;
+    absl::Span<std::byte> bytes;
+  };
+  // One on its way from there.
   struct Claimed {
     Matcher* matcher = nullptr;
     Matcher::Operation* message = nullptr;
-    Arrival arrival;
+    Whole whole;
   };
 
   absl::StatusOr<bool> HandOver(Sending* sending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
@@ -100,7 +105,7 @@ class Link {
   absl::StatusOr<bool> FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
   absl::StatusOr<bool> Receive();
   absl::Status TakePiece(const Arrival& arrival, Matcher& matcher) ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mutex_);
-  absl::StatusOr<bool> TryClaim(const Arrival& arrival, Claimed* claimed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mutex_);
+  absl::StatusOr<bool> TryClaim(const Whole& whole, Claimed* claimed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(receive_mutex_);
   void Bring(const Claimed& claimed);
   void Acknowledge(uint32_t slot, uint32_t sequence, bool returned);
   absl::Status TakeEarly();
@@ -128,7 +133,8 @@ class Link {
   absl::Mutex receive_mutex_;
   std::atomic<uint64_t> taken_{0};        // written under the mutex
   std::atomic<int64_t> uncredited_bytes_{0};
-  absl::flat_hash_map<Key, Arrival> early_ ABSL_GUARDED_BY(receive_mutex_);
+  absl::flat_hash_map<Key, Whole> early_ ABSL_GUARDED_BY(receive_mutex_);
+  PeerExchange peer_exchange_ ABSL_GUARDED_BY(receive_mutex_);
 };
 
 }  // namespace ringmaster

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -12,7 +13,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr char kOfferMagic[8] = {'R', 'M', 'S', 'H', 'A', 'R', 'E', '1'};
+constexpr char kOfferMagic[8] = {'R', 'M', 'S', 'H', 'A', 'R', 'E', '2'};
 constexpr char kMapped = 'M';
 
 // Travels as it lies in memory; all fields are naturally aligned, so there is no padding.
@@ -20,36 +21,31 @@ struct Offer {
   char magic[8];
   int32_t pid;
   int32_t control_fd;
-  int32_t exchange_fd;
-  int32_t zero;
   uint64_t control_inode;
-  uint64_t exchange_inode;
   int64_t control_bytes;
-  int64_t exchange_bytes;
   uint64_t nonce;
 };
-static_assert(sizeof(Offer) == 64);
+static_assert(sizeof(Offer) == 40);
 
 Offer OfferOf(const Shared& own) {
   const Segment::Name control = own.control->name();
-  const Segment::Name exchange = own.exchange->name();
-  Offer offer = {{}, control.pid, control.fd, exchange.fd, 0, control.inode, exchange.inode, control.size_bytes,
-                 exchange.size_bytes, own.nonce};
+  Offer offer = {{}, control.pid, control.fd, control.inode, control.size_bytes, own.nonce};
   std::memcpy(offer.magic, kOfferMagic, sizeof(kOfferMagic));
   return offer;
 }
 
-absl::StatusOr<SharedMemory> OpenOffer(const Offer& offer, int64_t processes) {
+// By process `self` of `processes`.
+absl::StatusOr<PeerMemory> OpenOffer(const Offer& offer, int32_t self, int64_t processes) {
   if (std::memcmp(offer.magic, kOfferMagic, sizeof(kOfferMagic)) != 0 ||
-      offer.control_bytes != ControlBytes(processes) || offer.exchange_bytes <= 0) {
+      offer.control_bytes != ControlBytes(processes)) {
     return absl::FailedPreconditionError("what it says of its shared memory makes no sense; use one build for all ranks");
   }
-  SharedMemory memory;
   RM_ASSIGN_OR_RETURN(
-      memory.control, Segment::Open({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes}, true));
-  RM_ASSIGN_OR_RETURN(
-      memory.exchange, Segment::Open({offer.pid, offer.exchange_fd, offer.exchange_inode, offer.exchange_bytes}, true));
-  if (reinterpret_cast<const ControlHeader*>(memory.control.data())->nonce != offer.nonce) {
+      std::vector<Segment> parts,
+      Segment::OpenParts({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes}, /*writable=*/true,
+                         {Range{0, sizeof(ControlHeader)}, Range{LaneOffset(self), sizeof(Lane)}}));
+  PeerMemory memory = {offer.pid, std::move(parts[0]), std::move(parts[1])};
+  if (reinterpret_cast<const ControlHeader*>(memory.header.data())->nonce != offer.nonce) {
     return absl::UnavailableError("the shared memory found is another process's; use transport \"tcp\" across hosts");
   }
   return memory;
@@ -57,9 +53,9 @@ absl::StatusOr<SharedMemory> OpenOffer(const Offer& offer, int64_t processes) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                      const Shared& own, MonotonicTime deadline) {
-  std::vector<SharedMemory> memories(sockets.size());
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
+                                                    const Shared& own, MonotonicTime deadline) {
+  std::vector<PeerMemory> memories(sockets.size());
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
       if (process == membership.self) continue;
@@ -75,7 +71,7 @@ absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> socke
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
     Offer theirs;
     RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), deadline));
-    RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, sockets.size()));
+    RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, membership.self, sockets.size()));
     return absl::OkStatus();
   }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &kMapped, 1); }));

@@ -12,24 +12,24 @@
 
 namespace ringmaster {
 
-// The shared memory of a process, as its peers map it.
-struct SharedMemory {
-  Segment control;    // the control block
-  Segment exchange;   // not writable
+// What a process maps of a peer's control block.
+struct PeerMemory {
+  int32_t pid = 0;
+  Segment header;
+  Segment lane;       // to this process
 };
 
 // What a process shares.
 struct Shared {
   const Segment* control = nullptr;
-  const Segment* exchange = nullptr;
   uint64_t nonce = 0;  // also in the control block: proves that the right memory was found
 };
 
-// Exchanges the names of shared segments over the sockets of a finished handshake (by process, none at `self`), maps
+// Exchanges the names of control blocks over the sockets of a finished handshake (by process, none at `self`), maps
 // everybody's and returns when everybody has mapped this process's; by process, empty at `self`. Unavailable: a peer's
 // memory is out of reach, or it has ended. DeadlineExceeded names the process that is silent.
-absl::StatusOr<std::vector<SharedMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                      const Shared& own, MonotonicTime deadline);
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
+                                                    const Shared& own, MonotonicTime deadline);
 
 }  // namespace ringmaster
 

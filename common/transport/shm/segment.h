@@ -4,9 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/base/partition.h"
 #include "common/transport/socket.h"
 
 namespace ringmaster {
@@ -21,7 +24,8 @@ class Segment {
   Segment& operator=(Segment&& other) noexcept;
   ~Segment();
 
-  // A segment of this process, all zero. `label` is what tools show. ResourceExhausted: no descriptor or address space.
+  // A segment of this process, all zero. `label` is what tools show. ResourceExhausted: no descriptor or address space;
+  // the text names the limit that was met.
   static absl::StatusOr<Segment> Create(const char* label, int64_t size_bytes);
 
   // Where another process, which must be the same user's, finds the segment.
@@ -37,6 +41,8 @@ class Segment {
   // is not what its name says (another size, not sealed, another user's), which is so when the process is not of this
   // host.
   static absl::StatusOr<Segment> Open(const Name& name, bool writable);
+  // The same of parts of it, whole pages, in their order: data() and size_bytes() are the part's then.
+  static absl::StatusOr<std::vector<Segment>> OpenParts(const Name& name, bool writable, absl::Span<const Range> parts);
 
   // Closes the descriptor: nobody can open the segment any more, and Reserve and Release fail.
   void Seal() { fd_ = Fd(); }
@@ -51,7 +57,8 @@ class Segment {
   int64_t size_bytes() const { return size_bytes_; }
 
  private:
-  absl::Status Map(bool writable);
+  // Maps `part` of the file behind `fd`.
+  absl::Status Map(int fd, bool writable, const Range& part);
 
   Fd fd_;
   uint64_t inode_ = 0;

@@ -24,6 +24,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/handshake.h"
 #include "common/transport/shm/bell.h"
@@ -64,12 +65,11 @@ class ShmFabric : public FabricBase {
     if (sockets_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
     RM_RETURN_IF_ERROR(CreateMemory(processes.size()));
     RM_ASSIGN_OR_RETURN(memories_,
-                        ShareMemory(sockets_, membership, {&control_, &exchange_->segment(), own()->nonce}, deadline));
+                        ShareMemory(sockets_, membership, {&control_, own()->nonce}, deadline));
     control_.Seal();
     wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_.valid()) {
-      return absl::UnavailableError(absl::StrCat("shm: no event descriptor: ", std::strerror(errno),
-                                                 "; check the limit of open files (ulimit -n)"));
+      return absl::UnavailableError(absl::StrCat("shm: no event descriptor: ", ErrorText(errno)));
     }
     links_.resize(processes.size());
     for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
@@ -129,9 +129,6 @@ class ShmFabric : public FabricBase {
   }
 
   ControlHeader* own() const { return reinterpret_cast<ControlHeader*>(control_.data()); }
-  Lane* LaneTo(const Segment& control, int32_t process) const {
-    return reinterpret_cast<Lane*>(control.data() + sizeof(ControlHeader)) + process;
-  }
 
   // Memory that is all zero is an empty control block.
   absl::Status CreateMemory(int64_t processes) {
@@ -139,24 +136,21 @@ class ShmFabric : public FabricBase {
     if (!control.ok()) return Annotate(control.status(), "shm");
     control_ = *std::move(control);
     if (getrandom(&own()->nonce, sizeof(own()->nonce), 0) != sizeof(own()->nonce)) {
-      return absl::UnavailableError(absl::StrCat("shm: no random numbers: ", std::strerror(errno)));
+      return absl::UnavailableError(absl::StrCat("shm: no random numbers: ", ErrorText(errno)));
     }
-    absl::StatusOr<std::shared_ptr<ExchangeHeap>> exchange = ExchangeHeap::Create();
-    if (!exchange.ok()) return Annotate(exchange.status(), "shm");
-    exchange_ = *std::move(exchange);
+    exchange_ = ExchangeHeap::Create(absl::MakeSpan(own()->exchange));
     return absl::OkStatus();
   }
 
   std::unique_ptr<Link> MakeLink(int32_t process) {
-    const SharedMemory& memory = memories_[process];
+    const PeerMemory& memory = memories_[process];
     Link::Ends ends;
     ends.own = own();
-    ends.out = LaneTo(control_, process);
-    ends.peer = reinterpret_cast<ControlHeader*>(memory.control.data());
-    ends.in = LaneTo(memory.control, self());
+    ends.out = reinterpret_cast<Lane*>(control_.data() + LaneOffset(process));
+    ends.peer = reinterpret_cast<ControlHeader*>(memory.header.data());
+    ends.in = reinterpret_cast<Lane*>(memory.lane.data());
     ends.exchange = exchange_.get();
-    ends.peer_exchange = memory.exchange.data();
-    ends.peer_exchange_bytes = memory.exchange.size_bytes();
+    ends.peer_pid = memory.pid;
     ends.socket = sockets_[process].get();
     return std::make_unique<Link>(
         ends, [this, process](NodeId from, NodeId to) { return Recipient(process, from, to); });
@@ -264,7 +258,7 @@ class ShmFabric : public FabricBase {
   std::vector<Fd> sockets_;
   Segment control_;
   std::shared_ptr<ExchangeHeap> exchange_;  // its buffers may outlive the fabric
-  std::vector<SharedMemory> memories_;
+  std::vector<PeerMemory> memories_;
   std::vector<std::unique_ptr<Link>> links_;
   Fd wake_;
   std::atomic<bool> stopping_{false};

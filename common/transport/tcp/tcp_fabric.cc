@@ -17,6 +17,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/transport/handshake.h"
 #include "common/transport/polling_fabric.h"
 #include "common/transport/socket.h"
@@ -61,8 +62,7 @@ class TcpFabric : public PollingFabric {
     event.events = EPOLLIN;
     event.data.u64 = kWakeKey;
     if (!epoll_.valid() || !wake_.valid() || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) {
-      return absl::UnavailableError(absl::StrCat("tcp: cannot poll connections: ", std::strerror(errno),
-                                                 "; check the limit of open files (ulimit -n)"));
+      return absl::UnavailableError(absl::StrCat("tcp: cannot poll connections: ", ErrorText(errno)));
     }
     connections_.resize(processes.size());
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {

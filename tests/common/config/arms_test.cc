@@ -90,7 +90,7 @@ TEST(Arms, AnUnknownArmListsTheKnownOnes) {
   const auto spec = MakeArm("rings", RunSpec());
   EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(spec.status().message()),
-              HasSubstr("arm \"rings\": no such arm; known are single, solo, dp"));
+              HasSubstr("arm \"rings\": no such arm; did you mean \"ring\"? known are single, solo, dp"));
 }
 
 TEST(Comparable, TheFirstFieldThatDiffersIsNamedWithBothValues) {

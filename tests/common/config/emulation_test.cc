@@ -95,7 +95,7 @@ TEST(EmulatedCompute, NeedsATimeAndRefusesWhatItWouldLeaveEmpty) {
                    2.0 / 3);
   EXPECT_THAT(ErrorOf({"training.emulated_compute={}"}), HasSubstr("training.emulated_compute.milliseconds = (none)"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=-1"}), HasSubstr("milliseconds = -1"));
-  EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=40000"}), HasSubstr("limits.wait_seconds"));
+  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}), "");  // longer than limits.wait_seconds
   EXPECT_THAT(ErrorOf({"training.emulated_compute={milliseconds: 1 backward_share: 1.5}"}),
               HasSubstr("training.emulated_compute.backward_share = 1.5"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "output.save_weights=/tmp/w"}),
@@ -116,8 +116,9 @@ TEST(Slowdowns, AreCheckedOneByOne) {
   EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 periodic {milliseconds: 2}}"}), HasSubstr("every_steps = 0"));
   EXPECT_THAT(ErrorOf({"training.steps=10", "training.slowdowns={ranks: 0 pause {step: 10 milliseconds: 2}}"}),
               HasSubstr("pause.step = 10"));
-  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 pause {step: 1 milliseconds: 30000}}"}),
-              HasSubstr("limits.wait_seconds"));
+  EXPECT_EQ(ErrorOf({"training.slowdowns={ranks: 0 pause {step: 1 milliseconds: 30000}}"}), "");
+  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 pause {step: 1 milliseconds: -1}}"}),
+              HasSubstr("training.slowdowns[0].pause.milliseconds = -1"));
 }
 
 TEST(Override, ListsOfMessagesAreSetAsAWholeAndNotThroughAField) {
@@ -129,7 +130,7 @@ TEST(Override, ListsOfMessagesAreSetAsAWholeAndNotThroughAField) {
   ASSERT_TRUE(SetField("training.slowdowns=[]", &spec).ok());
   EXPECT_EQ(spec.training().slowdowns_size(), 0);
   EXPECT_THAT(std::string(SetField("training.slowdowns=4", &spec).message()), HasSubstr("[{...}, {...}]"));
-  EXPECT_THAT(std::string(SetField("training.slowdowns={ranks: x}", &spec).message()), HasSubstr("slowdowns"));
+  EXPECT_THAT(std::string(SetField("training.slowdowns={ranks: x}", &spec).message()), HasSubstr("got: x"));
   EXPECT_THAT(std::string(SetField("training.slowdowns.factor=4", &spec).message()),
               HasSubstr("\"training.slowdowns\" is a list"));
 }

@@ -98,7 +98,7 @@ TEST(Override, AListReplacesAndAnEmptyListClears) {
 TEST(Override, AnUnknownFieldNamesTheNearestAndTheKnownOnes) {
   RunSpec spec;
   EXPECT_THAT(Set("optimizer.learning_rat=1", &spec),
-              StartsWith("--set optimizer.learning_rat=1: no field \"learning_rat\" in \"optimizer\"; did you mean "
+              StartsWith("no field \"learning_rat\" in \"optimizer\"; did you mean "
                          "\"learning_rate\"? known are name, learning_rate, momentum, step_schedule, "));
   const std::string far = Set("zzzzzzzzz=1", &spec);
   EXPECT_THAT(far, HasSubstr("no field \"zzzzzzzzz\" in a run spec; known are name, model"));
@@ -117,10 +117,10 @@ TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {
         "optimizer.learning_rate=nan", "optimizer.learning_rate=1e300", "training.deterministic=yes",
         "strategy.launch=FORKS", "strategy.launch=LAUNCH_MODE_UNSET", "model.mlp_hidden=1,x", "training=5",
         "strategy.single={x: 1}", "strategy.parameter_server.servers=x"}) {
-    EXPECT_THAT(Set(assignment, &spec), StartsWith(std::string("--set ") + assignment + ": "));
+    EXPECT_NE(Set(assignment, &spec), "") << assignment;
     EXPECT_EQ(spec.SerializeAsString(), before) << assignment;
   }
-  EXPECT_THAT(Set("strategy.launch=FORKS", &spec), HasSubstr("\"FORKS\" is not one of PROCESSES, THREADS"));
+  EXPECT_THAT(Set("strategy.launch=FORKS", &spec), HasSubstr("\"FORKS\" is no value of it; known are PROCESSES, THREADS"));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@
 namespace ringmaster {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::string BytesOfFile(const std::string& path) {
@@ -69,6 +71,93 @@ TEST_F(SafetensorsTest, TensorsAndMetadataComeBackAsTheyWere) {
   EXPECT_EQ(file->tensors[1].values, bias);
 }
 
+// A file with one tensor of two-byte elements.
+std::string HalvesFile(const std::string& dtype, const std::vector<uint16_t>& bits) {
+  const std::string header = absl::StrCat(R"({"a":{"dtype":")", dtype, R"(","shape":[)", bits.size(), R"(],"data_offsets":[0,)",
+                                          2 * bits.size(), "]}}");
+  std::string data;
+  for (const uint16_t value : bits) {
+    data.push_back(static_cast<char>(value & 0xff));
+    data.push_back(static_cast<char>(value >> 8));
+  }
+  return FileOf(header, data, header.size());
+}
+
+// IEEE binary16 by its definition.
+double HalfValue(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  const double size = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  return bits >> 15 ? -size : size;
+}
+
+TEST_F(SafetensorsTest, EveryFiniteFloat16AndBfloat16BecomesTheSameNumber) {
+  std::vector<uint16_t> halves, bfloats;
+  for (uint32_t bits = 0; bits < 1 << 16; ++bits) {
+    if ((bits >> 10 & 31) != 31) halves.push_back(static_cast<uint16_t>(bits));
+    if ((bits >> 7 & 255) != 255) bfloats.push_back(static_cast<uint16_t>(bits));
+  }
+  const auto from_halves = Read(HalvesFile("F16", halves));
+  ASSERT_TRUE(from_halves.ok()) << from_halves.status();
+  EXPECT_EQ(from_halves->tensors[0].dtype, "F16");
+  ASSERT_EQ(from_halves->tensors[0].values.size(), halves.size());
+  for (size_t i = 0; i < halves.size(); ++i) {
+    const float value = from_halves->tensors[0].values[i];
+    ASSERT_EQ(value, HalfValue(halves[i])) << halves[i];   // a half is a float, subnormal ones too
+    ASSERT_EQ(std::signbit(value), (halves[i] >> 15) != 0) << halves[i];
+  }
+  const auto from_bfloats = Read(HalvesFile("BF16", bfloats));
+  ASSERT_TRUE(from_bfloats.ok()) << from_bfloats.status();
+  ASSERT_EQ(from_bfloats->tensors[0].values.size(), bfloats.size());
+  for (size_t i = 0; i < bfloats.size(); ++i) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, &from_bfloats->tensors[0].values[i], sizeof(bits));
+    ASSERT_EQ(bits, uint32_t{bfloats[i]} << 16);
+  }
+}
+
+TEST_F(SafetensorsTest, HalvesThatAreNoFiniteNumbersAreRefused) {
+  for (const uint16_t bits : {0x7c00, 0xfc00, 0x7e00, 0xfdff}) {
+    EXPECT_THAT(ErrorOf(HalvesFile("F16", {0, bits})), HasSubstr("tensor \"a\": element 1 is")) << bits;
+  }
+  for (const uint16_t bits : {0x7f80, 0xff80, 0x7fc0, 0xff81}) {
+    EXPECT_THAT(ErrorOf(HalvesFile("BF16", {0, bits})), HasSubstr("tensor \"a\": element 1 is")) << bits;
+  }
+}
+
+TEST_F(SafetensorsTest, OtherTypesAreRefusedByNameWithWhatToDo) {
+  for (const char* dtype : {"F64", "I64", "I32", "U8", "BOOL", "F8_E4M3"}) {
+    EXPECT_THAT(ErrorOf(HalvesFile(dtype, {1, 2})), AllOf(HasSubstr(absl::StrCat("tensor \"a\": dtype \"", dtype, "\"")),
+                                                          HasSubstr("expected F32, F16 or BF16"), HasSubstr("tensor.float()")));
+  }
+  EXPECT_THAT(ErrorOf("PK\x03\x04 and so on"), HasSubstr("as torch.save writes; expected .safetensors"));
+}
+
+TEST_F(SafetensorsTest, BatchCountersAreLeftOutWhereverTheyStand) {
+  const std::string header =
+      R"({"bn.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
+      R"("a":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},)"
+      R"("num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[12,20]}})";
+  const auto file = Read(FileOf(header, std::string(8, '\xff') + std::string("\0\0\x80\x3f", 4) + std::string(8, '\1'), header.size()));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->counters, (std::vector<std::string>{"bn.num_batches_tracked", "num_batches_tracked"}));
+  ASSERT_EQ(file->tensors.size(), 1u);
+  EXPECT_EQ(file->tensors[0].values, std::vector<float>{1.0f});
+  // Another name, or more than one number, is something else.
+  EXPECT_THAT(ErrorOfHeader(R"({"num_batches":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})", 8), HasSubstr("dtype"));
+  EXPECT_THAT(ErrorOfHeader(R"({"num_batches_tracked":{"dtype":"I64","shape":[2],"data_offsets":[0,16]}})"),
+              HasSubstr("not one number"));
+}
+
+TEST_F(SafetensorsTest, AHeaderIsReadWithoutValues) {
+  const std::vector<float> one = {std::numeric_limits<float>::quiet_NaN()};
+  ASSERT_TRUE(WriteSafetensors(path_, {{"model", "mlp"}}, {{"a", {1}, one}}).ok());
+  const auto file = ReadSafetensors(path_, SafetensorsPart::kHeader);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->metadata.at("model"), "mlp");
+  EXPECT_EQ(file->tensors[0].shape, std::vector<int64_t>{1});
+  EXPECT_TRUE(file->tensors[0].values.empty());
+}
+
 TEST_F(SafetensorsTest, TheBytesAreThoseOfTheFormat) {
   const std::vector<float> one = {1.0f};
   ASSERT_TRUE(WriteSafetensors(path_, {}, {{"a", {1}, one}}).ok());
@@ -105,7 +194,7 @@ TEST_F(SafetensorsTest, WhatIsWrongWithATensorIsNamed) {
     return ErrorOfHeader(absl::StrCat("{\"fc1.weight\":{\"dtype\":", dtype, ",\"shape\":", shape, ",\"data_offsets\":",
                                       offsets, "}}"));
   };
-  EXPECT_THAT(error("\"F16\"", "[4]", "[0,16]"), HasSubstr("tensor \"fc1.weight\": dtype \"F16\"; only F32"));
+  EXPECT_THAT(error("\"F64\"", "[2]", "[0,16]"), HasSubstr("tensor \"fc1.weight\": dtype \"F64\"; expected F32"));
   EXPECT_THAT(error("32", "[4]", "[0,16]"), HasSubstr("dtype is no string"));
   EXPECT_THAT(error("\"F32\"", "4", "[0,16]"), HasSubstr("shape is no list"));
   EXPECT_THAT(error("\"F32\"", "[-4]", "[0,16]"), HasSubstr("shape holds something else"));

@@ -1,26 +1,35 @@
 #include "common/transport/shm/exchange_heap.h"
 
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
 namespace {
 
-std::shared_ptr<ExchangeHeap> NewHeap() {
-  absl::StatusOr<std::shared_ptr<ExchangeHeap>> heap = ExchangeHeap::Create();
-  EXPECT_TRUE(heap.ok()) << heap.status();
-  return *std::move(heap);
-}
+struct Table {
+  ExchangeEntry entries[kExchangeSegments] = {};
+  absl::Span<ExchangeEntry> span() { return absl::MakeSpan(entries); }
+};
 
 absl::Span<const std::byte> BytesOf(const Buffer& buffer) {
   return {buffer.data(), static_cast<size_t>(buffer.size_bytes())};
 }
 
 TEST(ExchangeHeap, BuffersOutliveTheHeapsOwnerAndDoNotOverlap) {
-  std::shared_ptr<ExchangeHeap> heap = NewHeap();
+  Table table;
+  std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
   Random random(3);
   std::vector<Buffer> buffers;
   for (int round = 0; round < 200; ++round) {
@@ -43,7 +52,8 @@ TEST(ExchangeHeap, BuffersOutliveTheHeapsOwnerAndDoNotOverlap) {
 }
 
 TEST(ExchangeHeap, FreedNeighboursJoinInWhateverOrderTheyAreFreed) {
-  const std::shared_ptr<ExchangeHeap> heap = NewHeap();
+  Table table;
+  const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
   std::vector<int> order = {0, 1, 2};
   do {
     std::vector<Buffer> pages;
@@ -54,22 +64,95 @@ TEST(ExchangeHeap, FreedNeighboursJoinInWhateverOrderTheyAreFreed) {
     const Buffer all = *heap->Allocate(3 * 4096);
     EXPECT_EQ(all.data(), first);
   } while (std::next_permutation(order.begin(), order.end()));
-  const absl::Status too_large = heap->Allocate(heap->segment().size_bytes() + 1).status();
-  EXPECT_EQ(too_large.code(), absl::StatusCode::kResourceExhausted) << too_large;
 }
 
-TEST(ExchangeHeap, ContainsWhatLiesWhollyInside) {
-  const std::shared_ptr<ExchangeHeap> heap = NewHeap();
-  const Buffer buffer = *heap->Allocate(1000);
+TEST(ExchangeHeap, FindsThePlaceOfWhatLiesWhollyInside) {
+  Table table;
+  const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
+  const Buffer first = *heap->Allocate(1000);
+  const int64_t size_bytes = heap->mapped_bytes();
+  const Buffer second = *heap->Allocate(size_bytes);
   const Buffer other = *Buffer::AllocateHost(1000);
-  EXPECT_TRUE(heap->Contains(BytesOf(buffer)));
-  EXPECT_EQ(heap->offset(BytesOf(buffer).subspan(7)), heap->offset(BytesOf(buffer)) + 7);
-  EXPECT_FALSE(heap->Contains(BytesOf(other)));
-  const std::byte* const end = heap->segment().data() + heap->segment().size_bytes();
-  EXPECT_TRUE(heap->Contains({end - 8, 8}));
-  EXPECT_FALSE(heap->Contains({end - 8, 9}));
-  EXPECT_FALSE(heap->Contains({end, 1}));
-  EXPECT_FALSE(heap->Contains({heap->segment().data() - 1, 2}));
+  EXPECT_EQ(heap->PlaceFor(BytesOf(first)), PlaceOf(0, 0));
+  EXPECT_EQ(heap->PlaceFor(BytesOf(first).subspan(7)), PlaceOf(0, 7));
+  EXPECT_EQ(heap->PlaceFor(BytesOf(second).subspan(9)), PlaceOf(1, 9));
+  EXPECT_FALSE(heap->PlaceFor(BytesOf(other)).has_value());
+  const std::byte* const end = first.data() + size_bytes;
+  EXPECT_EQ(heap->PlaceFor({end - 8, 8}), PlaceOf(0, size_bytes - 8));
+  EXPECT_FALSE(heap->PlaceFor({end - 8, 9}).has_value());
+  EXPECT_FALSE(heap->PlaceFor({first.data() - 1, 2}).has_value());
+}
+
+TEST(ExchangeHeap, GrowsByWhatIsNeededAndEntersEverySegmentInItsTable) {
+  Table table;
+  const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
+  EXPECT_EQ(heap->mapped_bytes(), 0);
+  std::vector<Buffer> buffers;
+  int64_t needed_bytes = 0;
+  for (const int64_t size_bytes : {4096, 3 << 20, 40 << 20, 1 << 20, 40 << 20, 100 << 20}) {
+    buffers.push_back(*heap->Allocate(size_bytes));
+    needed_bytes += size_bytes;
+    EXPECT_LE(heap->mapped_bytes(), needed_bytes + needed_bytes / 4 + (4 << 20));
+  }
+  // Pages are there for buffers alone.
+  int64_t pages_bytes = 0;
+  for (int32_t i = 0; i < kExchangeSegments; ++i) {
+    if (i >= heap->segment_count()) {
+      EXPECT_EQ(table.entries[i].size_bytes, 0);
+      continue;
+    }
+    const ExchangeEntry& entry = table.entries[i];
+    struct stat status {};
+    ASSERT_EQ(fstat(entry.fd, &status), 0);
+    EXPECT_EQ(status.st_ino, entry.inode);
+    EXPECT_EQ(status.st_size, entry.size_bytes);
+    pages_bytes += int64_t{status.st_blocks} * 512;
+  }
+  EXPECT_EQ(pages_bytes, needed_bytes);
+  // What was freed is used again before anything grows.
+  const int64_t mapped_bytes = heap->mapped_bytes();
+  buffers[2] = Buffer();
+  buffers[2] = *heap->Allocate(40 << 20);
+  EXPECT_EQ(heap->mapped_bytes(), mapped_bytes);
+}
+
+TEST(ExchangeHeap, ManySmallBuffersNeedFewSegments) {
+  Table table;
+  const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < 300; ++i) {
+    absl::StatusOr<Buffer> buffer = heap->Allocate(1 << 20);
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    buffers.push_back(*std::move(buffer));
+  }
+  EXPECT_LT(heap->segment_count(), kExchangeSegments / 2);
+}
+
+// Ends the process with 0 when the heap did what it should: a limit of address space is not to be undone.
+void UseAHeapUnderALimitOfAddressSpace() {
+  Table table;
+  const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
+  const Buffer first = *heap->Allocate(80 << 20);
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0;
+  statm >> pages;
+  const rlim_t limit = pages * sysconf(_SC_PAGESIZE) + (11 << 20);
+  const rlimit address_space = {limit, limit};
+  if (setrlimit(RLIMIT_AS, &address_space) != 0) std::exit(3);
+  // A quarter of what is there would not fit any more.
+  const absl::StatusOr<Buffer> fits = heap->Allocate(9 << 20);
+  if (!fits.ok()) std::exit(4);
+  const absl::Status too_large = heap->Allocate(9 << 20).status();
+  std::cerr << too_large << std::endl;
+  std::exit(absl::IsResourceExhausted(too_large) &&
+                    absl::StrContains(too_large.message(), absl::StrCat(limit, " bytes of address space (ulimit -v")) &&
+                    absl::StrContains(too_large.message(), absl::StrCat(9 << 20, " bytes of shared memory"))
+                ? 0
+                : 5);
+}
+
+TEST(ExchangeHeapDeathTest, NamesTheLimitOfAddressSpaceThatLeavesNoRoomAndTakesWhatFits) {
+  EXPECT_EXIT(UseAHeapUnderALimitOfAddressSpace(), testing::ExitedWithCode(0), "");
 }
 
 TEST(Segment, OpensByNameOnlyWhatWasAnnounced) {

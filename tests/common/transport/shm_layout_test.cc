@@ -9,8 +9,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kExchangeBytes = 1 << 20;
-
 FrameHeader Header() {
   FrameHeader header;
   header.from = {Role::kServer, 3};
@@ -35,7 +33,7 @@ void ExpectSame(const FrameHeader& a, const FrameHeader& b) {
 TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
   Descriptor descriptor = {};
   WriteDescriptor(Header(), PayloadPlace::kPool, 3 * kPoolBytes + 128, 0, &descriptor);
-  absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor, kExchangeBytes);
+  absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor);
   ASSERT_TRUE(arrival.ok()) << arrival.status();
   ExpectSame(arrival->header, Header());
   EXPECT_EQ(arrival->payload_place, PayloadPlace::kPool);
@@ -46,11 +44,12 @@ TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
   whole.offset = 0;
   whole.length = whole.total_bytes;
   for (const PayloadPlace payload_place : {PayloadPlace::kExchange, PayloadPlace::kLent}) {
-    WriteDescriptor(whole, payload_place, 4096, kAckSlots - 1, &descriptor);
-    arrival = ReadDescriptor(descriptor, kExchangeBytes);
+    WriteDescriptor(whole, payload_place, PlaceOf(kExchangeSegments - 1, 4096), kAckSlots - 1, &descriptor);
+    arrival = ReadDescriptor(descriptor);
     ASSERT_TRUE(arrival.ok()) << arrival.status();
     ExpectSame(arrival->header, whole);
     EXPECT_EQ(arrival->payload_place, payload_place);
+    EXPECT_EQ(arrival->segment, kExchangeSegments - 1);
     EXPECT_EQ(arrival->begin, 4096);
     EXPECT_EQ(arrival->ack_slot, kAckSlots - 1u);
   }
@@ -63,7 +62,7 @@ TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
     if (in_exchange) header.offset = 0;
     WriteDescriptor(header, in_exchange ? PayloadPlace::kExchange : PayloadPlace::kPool, 0, 0, &descriptor);
     edit(descriptor);
-    return std::string(ReadDescriptor(descriptor, kExchangeBytes).status().message());
+    return std::string(ReadDescriptor(descriptor).status().message());
   };
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.kind = 7; }), "kind is 7"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = 16; }), "flags is 16"));
@@ -75,13 +74,12 @@ TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.offset_and_piece = ~uint64_t{0}; }), "offset"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.place = kPoolBytes - 64; }), "place"));
   EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.total_bytes = 0; }), "total size"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.total_bytes = kExchangeBytes + 1; }), "total size"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = kExchangeBytes - 99'999; }), "place"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = ~uint64_t{0}; }), "place"));
+  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = PlaceOf(64, 0); }), "segment is 64"));
+  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = ~uint64_t{0}; }), "segment"));
   EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.length_or_ack = kAckSlots; }), "slot"));
 }
 
-TEST(ShmLayout, NoBytesOfNoiseReachBeyondPoolOrExchangeMemory) {
+TEST(ShmLayout, NoBytesOfNoiseReachBeyondThePoolOrTheTableOfSegments) {
   const uint64_t seed = 5;
   Random random(seed);
   int read = 0;
@@ -95,12 +93,15 @@ TEST(ShmLayout, NoBytesOfNoiseReachBeyondPoolOrExchangeMemory) {
     for (uint64_t k = 0; k < 1 + random.Below(6); ++k) {
       bytes[4 + random.Below(sizeof(Descriptor) - 4)] = static_cast<unsigned char>(random.Next());
     }
-    const absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor, kExchangeBytes);
+    const absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor);
     if (!arrival.ok()) continue;
     ++read;
-    const int64_t limit = arrival->payload_place == PayloadPlace::kPool ? kPoolBytes : kExchangeBytes;
-    ASSERT_TRUE(arrival->begin >= 0 && arrival->header.length >= 0 && arrival->begin + arrival->header.length <= limit)
-        << "seed " << seed << " round " << i;
+    ASSERT_TRUE(arrival->begin >= 0 && arrival->header.length >= 0) << "seed " << seed << " round " << i;
+    if (arrival->payload_place == PayloadPlace::kPool) {
+      ASSERT_LE(arrival->begin + arrival->header.length, kPoolBytes) << "seed " << seed << " round " << i;
+    } else {
+      ASSERT_TRUE(arrival->segment >= 0 && arrival->segment < kExchangeSegments) << "seed " << seed << " round " << i;
+    }
     ASSERT_TRUE(arrival->header.offset >= 0 &&
                 arrival->header.offset + arrival->header.length <= arrival->header.total_bytes)
         << "seed " << seed << " round " << i;

@@ -2,8 +2,13 @@
 #include "common/base/monotonic.h"
 #include "common/transport/shm/link.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,12 +27,12 @@ constexpr int64_t kPeerExchangeBytes = 1 << 20;
 // A control block of two processes, all zero as shared memory is. On the heap, so that a sanitizer sees its ends.
 class ControlBlock {
  public:
-  ControlBlock() : memory_(static_cast<std::byte*>(std::aligned_alloc(kCacheLine, ControlBytes(2)))) {
+  ControlBlock() : memory_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, ControlBytes(2)))) {
     std::fill(memory_, memory_ + ControlBytes(2), std::byte{0});
   }
   ~ControlBlock() { std::free(memory_); }
   ControlHeader* header() { return reinterpret_cast<ControlHeader*>(memory_); }
-  Lane* lane(int process) { return reinterpret_cast<Lane*>(memory_ + sizeof(ControlHeader)) + process; }
+  Lane* lane(int process) { return reinterpret_cast<Lane*>(memory_ + LaneOffset(process)); }
 
  private:
   std::byte* const memory_;
@@ -35,16 +40,17 @@ class ControlBlock {
 
 class LinkToForger : public testing::Test {
  protected:
-  LinkToForger() : matcher_(kHere, 1 << 20), peer_exchange_(kPeerExchangeBytes) {
-    heap_ = *ExchangeHeap::Create();
+  LinkToForger() : matcher_(kHere, 1 << 20) {
+    heap_ = ExchangeHeap::Create(absl::MakeSpan(own_.header()->exchange));
+    peer_heap_ = ExchangeHeap::Create(absl::MakeSpan(peer_.header()->exchange));
+    peer_buffer_ = *peer_heap_->Allocate(kPeerExchangeBytes);
     Link::Ends ends;
     ends.own = own_.header();
     ends.out = out_ = own_.lane(1);
     ends.peer = peer_.header();
     ends.in = in_ = peer_.lane(0);
     ends.exchange = heap_.get();
-    ends.peer_exchange = peer_exchange_.data();
-    ends.peer_exchange_bytes = kPeerExchangeBytes;
+    ends.peer_pid = getpid();
     link_ = std::make_unique<Link>(ends, [this](NodeId from, NodeId to) -> absl::StatusOr<Matcher*> {
       if (from == kPeer && to == kHere) return &matcher_;
       return absl::InvalidArgumentError("strangers");
@@ -70,12 +76,25 @@ class LinkToForger : public testing::Test {
   Lane* in_ = nullptr;
   Matcher matcher_;
   std::shared_ptr<ExchangeHeap> heap_;
-  std::vector<std::byte> peer_exchange_;
+  std::shared_ptr<ExchangeHeap> peer_heap_;
+  Buffer peer_buffer_;
   std::unique_ptr<Link> link_;
   int64_t next_step_ = 0;
   OpId last_ = 0;
   bool returned_ = false;
 };
+
+// Whether one mapping of exchange memory in this process has all of `bytes`.
+bool LiesInExchangeMemory(absl::Span<const std::byte> bytes) {
+  std::ifstream maps("/proc/self/maps");
+  const auto first = reinterpret_cast<uintptr_t>(bytes.data());
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0, end = 0;
+    if (!absl::StrContains(line, "ringmaster-exchange") || std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
+    if (first >= begin && first + bytes.size() <= end) return true;
+  }
+  return false;
+}
 
 void ExpectBad(const absl::Status& status, const std::string& what) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -137,6 +156,26 @@ TEST_F(LinkToForger, AsksOfNoMeaningAreNoHarm) {
   EXPECT_TRUE(link_->Advance().ok());
 }
 
+TEST_F(LinkToForger, SegmentsAndPlacesThatDoNotExistAreErrors) {
+  const auto refused = [&](int32_t segment, int64_t begin, int64_t bytes) {
+    WriteDescriptor({kPeer, kHere, {MessageKind::kTest, 0, 0, 0}, bytes, 0, bytes}, PayloadPlace::kExchange,
+                    PlaceOf(segment, begin), 0, &in_->ring[0]);
+    in_->ring[0].sequence.store(1);
+    return link_->Advance().status();
+  };
+  const int64_t size_bytes = peer_heap_->mapped_bytes();
+  ExpectBad(refused(1, 0, 8192), "segment is 1, which does not exist");
+  ExpectBad(refused(kExchangeSegments, 0, 8192), "segment is 64");
+  ExpectBad(refused(0, size_bytes - 8191, 8192), "place is");
+  ExpectBad(refused(0, 0, size_bytes + 1), "total size");
+  // The peer's to write, not to be believed.
+  peer_.header()->exchange[1] = {int64_t{1} << 40, peer_.header()->exchange[0].inode, peer_.header()->exchange[0].fd, 0};
+  EXPECT_EQ(refused(1, 0, 8192).code(), absl::StatusCode::kUnavailable);
+  peer_.header()->exchange[1] = {-1, 0, 0, 0};
+  ExpectBad(refused(1, 0, 8192), "does not exist");
+  EXPECT_TRUE(refused(0, size_bytes - 8192, 8192).ok());
+}
+
 TEST_F(LinkToForger, AMessageThatComesTwiceOrTooManyThatNobodyAwaitsAreErrors) {
   const auto publish = [&](uint64_t position, int64_t step) {
     Publish(position, {kPeer, kHere, {MessageKind::kTest, 0, 0, step}, 4096, 0, 4096}, PayloadPlace::kExchange);
@@ -166,10 +205,7 @@ class NoisyLink : public LinkToForger {
     EXPECT_TRUE(
         matcher_.AddReceive({kPeer, tag, absl::MakeSpan(out), ReceiveMode::kStore, nullptr, &loan}).ok());
     const bool taken = link_->Advance().ok();
-    if (!loan.memory.empty()) {
-      EXPECT_GE(loan.memory.data(), peer_exchange_.data());
-      EXPECT_LE(loan.memory.data() + loan.memory.size(), peer_exchange_.data() + kPeerExchangeBytes);
-    }
+    EXPECT_TRUE(loan.memory.empty() || LiesInExchangeMemory(loan.memory));
     return taken;
   }
 };

@@ -128,7 +128,7 @@ TEST(AllReduceBench, NamesThatAreUnknownOrTwiceAreRefusedWithTheKnownOnes) {
   bench.transports = {"tcp", "tcp"};
   EXPECT_THAT(error(bench), HasSubstr("--transport names \"tcp\" twice"));
   bench.transports = {"pigeon"};
-  EXPECT_THAT(error(bench), HasSubstr("--transport \"pigeon\" is unknown; known: auto, grpc"));
+  EXPECT_THAT(error(bench), HasSubstr("--transport \"pigeon\" is unknown; known are auto, grpc"));
   bench.transports = {"inproc"};
   EXPECT_THAT(error(bench), HasSubstr("does not leave its process"));
   bench.transports = {"tcp"};
@@ -168,7 +168,7 @@ TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
   AllReduceBench bench = TwoTransports();
   bench.engines = {kOwnEngine, "mpl"};
   EXPECT_THAT(std::string(CheckAllReduceBench(bench, 0).message()),
-              HasSubstr("\"mpl\" is unknown; known: ringmaster, mpi, gloo, nccl, cuda_ipc"));
+              HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, gloo, nccl, cuda_ipc"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {

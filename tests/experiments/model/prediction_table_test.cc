@@ -60,6 +60,9 @@ TEST(PredictionJson, HasTheFiguresAndNullForWhatThereIsNot) {
   EXPECT_TRUE(json["arms"][1]["measured_step_ms"].is_null());
   EXPECT_TRUE(json["arms"][1]["residual"].is_null());
   EXPECT_TRUE(json["arms"][1]["status"].is_null());
+  PredictedArm unlimited = ArmOf("solo", 5, 5);
+  unlimited.prediction.set_bytes_per_second(0);
+  EXPECT_TRUE(nlohmann::json::parse(PredictionJson({unlimited}))["arms"][0]["bytes_per_second"].is_null());
 }
 
 }  // namespace

@@ -274,7 +274,7 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
     }
   }
   const auto unknown = ChartJson(GroupRecords(records), "scalin");
-  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no such chart; known are scaling, efficiency"));
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no such chart; did you mean \"scaling\"? known are scaling, efficiency"));
 }
 
 TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {

@@ -1,6 +1,7 @@
 #include "experiments/store/store.h"
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -10,7 +11,11 @@
 #include <vector>
 
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "experiments/store/json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -18,6 +23,7 @@
 namespace ringmaster {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string ReadFile(const std::string& path) {
@@ -198,6 +204,116 @@ TEST_F(StoreTest, WhatAnotherProcessIsStillWritingIsReadToo) {
   ASSERT_TRUE(records.ok()) << records.status();
   EXPECT_EQ(records->size(), 1u);
   EXPECT_TRUE(writer->Append(Record("b")).ok());
+}
+
+// Copies of the files of a store that is being written, as of one whose program was killed, in a folder for all users.
+class CopiedStore : public StoreTest {
+ protected:
+  void SetUp() override {
+    char path[] = "/tmp/ringmaster-store-XXXXXX";
+    ASSERT_NE(mkdtemp(path), nullptr);
+    copy_ = path;
+    const auto writer = Open();
+    ASSERT_TRUE(writer->Append(Record("a")).ok());
+    // The log is folded in here, and goes on with the others.
+    Query("PRAGMA wal_checkpoint(TRUNCATE)");
+    for (const char* id : {"b", "c"}) ASSERT_TRUE(writer->Append(Record(id)).ok());
+    for (const char* name : {"results.sqlite", "results.sqlite-wal", "results.jsonl"}) {
+      std::filesystem::copy_file(absl::StrCat(dir_, "/", name), absl::StrCat(copy_, "/", name));
+    }
+  }
+  void TearDown() override {
+    chmod(copy_.c_str(), 0755);
+    std::filesystem::remove_all(copy_);
+  }
+  // Nobody may write there; and who is root, whom modes do not bind, becomes another user in a child. Returns how many runs
+  // ReadRecords finds, -1 on an error, which goes to standard error.
+  int ReadAsAnybody() {
+    for (const auto& entry : std::filesystem::directory_iterator(copy_)) chmod(entry.path().c_str(), 0444);
+    chmod(copy_.c_str(), 0555);
+    const pid_t child = fork();
+    if (child == 0) {
+      constexpr uid_t kNobody = 65534;
+      if (geteuid() == 0 && setuid(kNobody) != 0) _exit(200);
+      const auto records = Store::ReadRecords(copy_);
+      if (!records.ok()) std::fprintf(stderr, "%s\n", records.status().ToString().c_str());
+      _exit(records.ok() ? static_cast<int>(records->size()) : 255);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    return WEXITSTATUS(status) == 255 ? -1 : WEXITSTATUS(status);
+  }
+  std::string copy_;
+};
+
+TEST_F(CopiedStore, WithItsLogIsReadWhereNothingCanBeWritten) {
+  const std::string bytes = ReadFile(copy_ + "/results.sqlite"), log = ReadFile(copy_ + "/results.sqlite-wal");
+  EXPECT_EQ(ReadAsAnybody(), 3);
+  EXPECT_EQ(ReadFile(copy_ + "/results.sqlite"), bytes);
+  EXPECT_EQ(ReadFile(copy_ + "/results.sqlite-wal"), log);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(copy_), {}), 3);
+}
+
+TEST_F(CopiedStore, WithoutItsLogNamesTheRunsThatAreMissing) {
+  std::filesystem::remove(copy_ + "/results.sqlite-wal");
+  testing::internal::CaptureStdout();   // where spdlog logs by default
+  const auto records = Store::ReadRecords(copy_);
+  const std::string said = testing::internal::GetCapturedStdout();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ(records->size(), 1u);
+  EXPECT_THAT(said, AllOf(HasSubstr("results.sqlite lacks 2 of the runs in results.jsonl (b, c)"), HasSubstr("results.sqlite-wal")));
+  // Who goes on with such a store hears of it too.
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(Store::Open(copy_).ok());
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("lacks 2 of the runs"));
+}
+
+TEST_F(CopiedStore, OfWhichNothingIsLeftIsAnError) {
+  std::filesystem::remove(copy_ + "/results.sqlite-wal");
+  {
+    const auto database = Database::Open(copy_ + "/results.sqlite");
+    ASSERT_TRUE((*database)->Execute("DELETE FROM runs; PRAGMA wal_checkpoint(TRUNCATE)").ok());
+  }
+  EXPECT_THAT(std::string(Store::ReadRecords(copy_).status().message()), HasSubstr("lacks 3 of the runs"));
+}
+
+TEST_F(CopiedStore, WhoseLogCannotBeReadIsAnErrorThatNamesIt) {
+  chmod(copy_.c_str(), 0555);
+  const pid_t child = fork();
+  if (child == 0) {
+    chmod((copy_ + "/results.sqlite").c_str(), 0444);
+    chmod((copy_ + "/results.sqlite-wal").c_str(), 0);
+    if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
+    const std::string said(Store::ReadRecords(copy_).status().message());
+    std::fprintf(stderr, "%s\n", said.c_str());
+    _exit(said.find("results.sqlite-wal cannot be read (Permission denied)") == std::string::npos);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(StoreTest, TheRunsOfASweepAreReadWithoutMakingAStore) {
+  const auto none = Store::ReadSweepRuns(dir_, "s");
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->empty());
+  EXPECT_FALSE(std::filesystem::exists(dir_));
+  RunRecord record = Record("a");
+  record.mutable_sweep()->set_sweep("s");
+  record.mutable_summary()->set_sweep("s");
+  record.mutable_summary()->set_cell("c");
+  record.mutable_summary()->set_trial(2);
+  ASSERT_TRUE(Open()->Append(record).ok());
+  const auto runs = Store::ReadSweepRuns(dir_, "s");
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  ASSERT_EQ(runs->size(), 1u);
+  EXPECT_EQ((*runs)[0].trial, 2);
+  // From before there were sweeps.
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("ALTER TABLE runs DROP COLUMN sweep").ok());
+  const auto older = Store::ReadSweepRuns(dir_, "s");
+  ASSERT_TRUE(older.ok()) << older.status();
+  EXPECT_TRUE(older->empty());
 }
 
 TEST_F(StoreTest, ADamagedStoreIsAClearErrorAndLeftUntouched) {

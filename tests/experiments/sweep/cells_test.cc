@@ -94,7 +94,7 @@ TEST(Cells, SayWhatIsWrongWithAnAxis) {
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.workers" values: "two" })pb"), HasSubstr("whole number"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.workers" })pb"), HasSubstr("has no values"));
   EXPECT_THAT(ErrorOf(R"pb(axes { values: "1" })pb"), HasSubstr("names no field"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "rung" })pb"), HasSubstr("no such arm; known are single"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "rung" })pb"), HasSubstr("no such arm; did you mean \"ring\"? known are single"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ring" values: "ring" })pb"), HasSubstr("use trials"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.seed" values: "1" })pb"), HasSubstr("list them with seeds"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ps" }

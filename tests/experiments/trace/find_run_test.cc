@@ -47,7 +47,7 @@ TEST(FindRun, TakesAnIdAUniqueBeginningAnArmOrLast) {
 TEST(FindRun, NamesTwoThatBeginSoAndSaysWhenThereIsNone) {
   EXPECT_THAT(IdOf("20261125T02"), HasSubstr("INVALID_ARGUMENT: \"20261125T02\" is the beginning of 2 run ids, "
                                              "20261125T02-bb and 20261125T02-bc"));
-  EXPECT_THAT(IdOf("rings"), HasSubstr("NOT_FOUND: no run \"rings\" among 4"));
+  EXPECT_THAT(IdOf("rings"), HasSubstr("NOT_FOUND: no run \"rings\" (did you mean \"ring\"?) among 4"));
   EXPECT_TRUE(absl::IsNotFound(FindRun({}, "last").status()));
 }
 

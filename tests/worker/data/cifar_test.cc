@@ -55,6 +55,16 @@ class Cifar10 : public ::testing::Test {
   DataSpec spec_;
 };
 
+TEST_F(Cifar10, LabelsAloneAreThoseOfTheWholeSet) {
+  const auto whole = LoadDataset(spec_);
+  const auto labels = LoadDataset(spec_, DatasetPart::kLabels);
+  ASSERT_TRUE(whole.ok() && labels.ok()) << whole.status() << labels.status();
+  EXPECT_EQ(labels->train.labels, whole->train.labels);
+  EXPECT_EQ(labels->test.labels, whole->test.labels);
+  EXPECT_EQ(labels->train.shape.features(), whole->train.shape.features());
+  EXPECT_FALSE(labels->train.has_features());
+}
+
 TEST_F(Cifar10, SamplesAreTheRecordsOfAllFilesInOrderNormalizedByChannel) {
   int64_t train = 0, test = 0;
   const auto shape = InspectDataset(spec_, &train, &test);

@@ -78,6 +78,18 @@ TEST_F(Idx, PixelsAreNormalizedAndLabelsKept) {
   EXPECT_NEAR(features[143], (143 / 255.0 - 0.1307) / 0.3081, 1e-6);
 }
 
+TEST_F(Idx, LabelsAloneAreThoseOfTheWholeSetUnderItsLimits) {
+  spec_.set_train_limit(7);
+  const auto whole = LoadDataset(spec_);
+  const auto labels = LoadDataset(spec_, DatasetPart::kLabels);
+  ASSERT_TRUE(whole.ok() && labels.ok()) << whole.status() << labels.status();
+  EXPECT_EQ(labels->train.labels, whole->train.labels);
+  EXPECT_EQ(labels->test.labels, whole->test.labels);
+  EXPECT_EQ(labels->train.shape.features(), whole->train.shape.features());
+  EXPECT_TRUE(whole->train.has_features());
+  EXPECT_FALSE(labels->train.has_features());
+}
+
 TEST_F(Idx, InspectionAgreesWithLoadingUnderLimits) {
   spec_.set_train_limit(7);
   spec_.set_test_limit(2);
@@ -102,7 +114,7 @@ TEST_F(Idx, AMissingFileNamesThePathAndTheRemedy) {
   std::remove((dir_ + "/t10k-labels-idx1-ubyte").c_str());
   const std::string error = ErrorOf();
   EXPECT_THAT(error, HasSubstr(dir_ + "/t10k-labels-idx1-ubyte"));
-  EXPECT_THAT(error, HasSubstr("run ./run once to fetch it, or point --data-dir"));
+  EXPECT_THAT(error, HasSubstr("; point --data-dir at a folder that has it"));
 }
 
 TEST_F(Idx, AWrongMagicNumberIsNamedWithTheExpectedOne) {

@@ -50,6 +50,25 @@ class DataOrderTest : public ::testing::Test {
   }
 };
 
+TEST_F(DataOrderTest, LabelsAloneGiveTheSameBatchesWithZerosForFeatures) {
+  const Dataset labels = MakeSynthetic(SmallSpec(), 7, kSamples, 4, DatasetPart::kLabels);
+  EXPECT_FALSE(labels.train.has_features());
+  EXPECT_EQ(labels.test.labels, dataset_.test.labels);
+  AugmentSpec augment;
+  augment.set_flip(true);
+  Loader whole(dataset_.train, {3, kSamples, 10, 5});
+  Loader bare(labels.train, {3, kSamples, 10, 5}, augment);
+  Batch expected, batch;
+  for (int64_t step = 0; step < 2 * kSamples; ++step) {
+    whole.Fill(1, step, &expected);
+    bare.Fill(1, step, &batch);
+    ASSERT_EQ(batch.indices, expected.indices);
+    ASSERT_EQ(batch.labels, expected.labels);
+    ASSERT_EQ(Fingerprint(batch), Fingerprint(expected));
+    ASSERT_EQ(batch.features, std::vector<float>(expected.features.size()));
+  }
+}
+
 TEST_F(DataOrderTest, EveryEpochIsAPermutationAlthoughTheBatchDoesNotDivideIt) {
   const std::vector<int64_t> stream = Stream(1, 2, 5, kSamples);  // 230 samples: 10 epochs
   std::set<std::vector<int64_t>> epochs;

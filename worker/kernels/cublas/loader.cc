@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/machine/checkout.h"
 #include "worker/kernels/cublas/plugin.h"
 
 namespace ringmaster {
@@ -92,9 +93,11 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
     return plugin;
   }
   return absl::UnavailableError(absl::StrCat("cuda library ", CudaPlugin::kFileName, " not found (looked for ",
-                                             absl::StrJoin(paths, ", "),
-                                             "); `./run --cuda doctor` builds it where the CUDA toolkit is "
-                                             "installed; the kernel library \"cpu\" needs none"));
+                                             absl::StrJoin(paths, ", "), "); ",
+                                             IsInCheckout() ? "`./run --cuda doctor` builds it where the CUDA toolkit is "
+                                                              "installed; "
+                                                            : "",
+                                             "the kernel library \"cpu\" needs none"));
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ class EngineSum : public GradientSum {
     const float* const from =
         on_device_ == nullptr ? task.gradient.data() : on_device_ + link_.layout->buckets()[task.bucket].begin;
     failed_ = engine_->AllReduce(0, from, task.gradient);
+    if (link_.work != nullptr) link_.work->fetch_add(1, std::memory_order_relaxed);
     return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
                                           " bucket=", task.bucket));
   }

@@ -114,9 +114,8 @@ absl::Status ServerLink::FinishAnswers(int64_t step, PartVersions* versions) {
 }
 
 absl::Status ServerLink::FinishReceives(const char* what, int64_t clock) {
-  const MonotonicTime deadline = Deadline();
   for (; !receives_.empty(); receives_.pop_back()) {
-    const absl::Status status = link_.transport->Wait(receives_.back(), deadline);
+    const absl::Status status = link_.transport->Wait(receives_.back(), Deadline());
     if (!status.ok()) return Annotate(status, absl::StrCat(what, clock));
   }
   return absl::OkStatus();

@@ -1,0 +1,64 @@
+#include "common/machine/process_end.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <cstdint>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/machine/address_space.h"
+
+namespace ringmaster {
+namespace {
+
+// Fields of /proc/PID/stat between the state and the exit code.
+constexpr int kFieldsBetween = 48;
+
+// Libraries that do not look at what they are given end so where there is no address space. Who starts a process has the
+// same limit.
+std::string AddressSpaceHint(int signal) {
+  const std::optional<int64_t> limit = AddressSpaceLimit();
+  if (!limit.has_value() || (signal != SIGSEGV && signal != SIGABRT && signal != SIGBUS)) return "";
+  return absl::StrCat(", perhaps for lack of address space: processes are limited to ", *limit,
+                      " bytes (ulimit -v, RLIMIT_AS)");
+}
+
+}  // namespace
+
+std::string SignalName(int signal) {
+  const char* const name = sigabbrev_np(signal);
+  return name == nullptr ? absl::StrCat("signal ", signal) : absl::StrCat("SIG", name);
+}
+
+std::string EndText(int wait_status) {
+  if (WIFSIGNALED(wait_status)) {
+    const int signal = WTERMSIG(wait_status);
+    return absl::StrCat("signal ", signal, " (", strsignal(signal), ")", AddressSpaceHint(signal));
+  }
+  const int code = WEXITSTATUS(wait_status);
+  const int signal = code - 128;
+  // Shells, mpirun and this program itself give such codes.
+  if (signal <= 0 || sigabbrev_np(signal) == nullptr) return absl::StrCat("exit code ", code);
+  return absl::StrCat("exit code ", code, " (ended by ", SignalName(signal), ")");
+}
+
+std::optional<int> WaitStatusOf(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text;
+  std::getline(file, text);
+  // The name may hold spaces and parentheses; what follows its last one does not.
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string field;
+  if (!(fields >> field) || field != "Z") return std::nullopt;
+  for (int i = 0; i < kFieldsBetween; ++i) fields >> field;
+  int wait_status = 0;
+  if (!(fields >> wait_status)) return std::nullopt;
+  return wait_status;
+}
+
+}  // namespace ringmaster
