@@ -1,7 +1,5 @@
 #include "common/config/validate.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/base/host_port.h"
 #include "common/config/describe.h"
 #include "common/config/problems.h"
 #include "common/config/validate_emulation.h"
@@ -317,16 +316,13 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   }
   CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
-  in_addr v4;
-  in6_addr v6;
   const std::string& address = transport.listen_address();
-  const bool is_v4 = inet_pton(AF_INET, address.c_str(), &v4) == 1;
-  const bool is_v6 = !is_v4 && inet_pton(AF_INET6, address.c_str(), &v6) == 1;
-  if (!is_v4 && !is_v6) {
-    problems->AddName("transport.listen_address", address, "expected a numeric address, for example 127.0.0.1");
+  if (!IsNumericAddress(WithoutBrackets(address))) {
+    problems->AddName("transport.listen_address", address,
+                      "expected a numeric address without a port, for example 127.0.0.1 or ::1");
     return false;
   }
-  const bool loopback = is_v4 ? ntohl(v4.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&v6);
+  const bool loopback = IsLoopback(WithoutBrackets(address));
   if (!loopback && !transport.allow_remote()) {
     problems->AddName("transport.listen_address", address,
                       "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");

@@ -1,46 +1,58 @@
 #include "common/control/control_client.h"
 
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <memory>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "common/base/addresses.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/control/reach.h"
+#include "common/machine/processes.h"
+#include "common/transport/socket.h"
 #include "proto/control.grpc.pb.h"
 
 namespace ringmaster {
 namespace {
 
-// Whether one of the addresses of `endpoint` is this machine's own: others cannot be bound to.
-bool IsOfThisMachine(const std::string& endpoint) {
-  std::string host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
-  bool own = false;
-  for (const addrinfo* address = found; address != nullptr && !own; address = address->ai_next) {
-    const int probe = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    own = probe >= 0 && bind(probe, address->ai_addr, address->ai_addrlen) == 0;
-    if (probe >= 0) close(probe);
+constexpr absl::Duration kTryAgain = absl::Milliseconds(200);
+
+// Peers cannot connect to every address: the one that this process has towards the coordinator takes its place. Where that
+// is loopback, the coordinator, which is on the same machine, may know a better one.
+absl::Status FillDataEndpoint(int socket, Join* join) {
+  auto listens_at = HostPort::Parse(join->data_endpoint());
+  if (!listens_at.ok() || !IsWildcard(listens_at->host)) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const SocketAddress own, SocketAddress::OfThisEnd(socket));
+  const bool takes_v6 = listens_at->host.find(':') != std::string::npos;
+  const std::string host = own.ToHostPort().host;
+  if (IsLoopback(host)) return absl::OkStatus();
+  if (!takes_v6 && own.family() == AF_INET6) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "transport.listen_address is ", listens_at->host, ", which takes IPv4 alone, and this process reaches the "
+        "coordinator over IPv6, from ", host, "; set it to ::, or to an address of this machine"));
   }
-  freeaddrinfo(found);
-  return own;
+  listens_at->host = host;
+  join->set_data_endpoint(listens_at->ToString());
+  return absl::OkStatus();
+}
+
+bool StaysHere(int socket) {
+  const auto own = SocketAddress::OfThisEnd(socket);
+  const auto other = SocketAddress::OfOtherEnd(socket);
+  return own.ok() && other.ok() && AreOfOneHost(*own, *other);
 }
 
 class ControlClientImpl : public ControlClient {
  public:
-  ControlClientImpl(const std::string& endpoint, std::function<void(const absl::Status&)> on_abort,
+  ControlClientImpl(const HostPort& endpoint, std::function<void(const absl::Status&)> on_abort,
                     std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period, EndRequest* ends)
       : endpoint_(endpoint),
         on_abort_(std::move(on_abort)),
@@ -58,7 +70,7 @@ class ControlClientImpl : public ControlClient {
       changed_.SignalAll();
     }
     // A coordinator that failed or is gone would end neither the stream nor a write that waits for it.
-    if (!goodbye) context_.TryCancel();
+    if (!goodbye && context_ != nullptr) context_->TryCancel();
     if (pulse_.joinable()) pulse_.join();
     if (stream_ != nullptr) {
       absl::MutexLock lock(&write_mutex_);
@@ -68,38 +80,24 @@ class ControlClientImpl : public ControlClient {
     if (stream_ != nullptr) stream_->Finish();
   }
 
-  absl::Status Join(const ringmaster::Join& join, MonotonicTime deadline) {
-    grpc::ChannelArguments arguments;
-    // Every process has a connection of its own: two ranks in one test process must not share fate.
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this machine its end breaks the
-    // connection, and pings would only find that it is suspended.
-    pings_ = !IsOfThisMachine(endpoint_);
-    if (pings_) {
-      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  absl::Status Join(ringmaster::Join join, MonotonicTime deadline) {
+    for (;;) {
+      RM_ASSIGN_OR_RETURN(Fd socket, ReachCoordinator(endpoint_, deadline));
+      RM_RETURN_IF_ERROR(FillDataEndpoint(socket.get(), &join));
+      is_here_ = StaysHere(socket.get());
+      Converse(std::move(socket), join);
+      RM_ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(deadline));
+      if (answered) break;
+      // Whoever listens there hung up: a run that is just ending, perhaps.
+      HangUp();
+      absl::SleepFor(std::min(kTryAgain, deadline - MonotonicNow()));
     }
-    channel_ = grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), arguments);
-    if (!IsConnected(deadline)) {
-      return absl::DeadlineExceededError(absl::StrCat("no coordinator answers at ", endpoint_,
-                                                      "; start rank 0 first, or correct --coordinator"));
-    }
-    stub_ = Control::NewStub(channel_);
-    stream_ = stub_->Attend(&context_);
-    FromProcess message;
-    *message.mutable_join() = join;
-    Send(message);
-    reader_ = std::thread([this] { Read(); });
     pulse_ = std::thread([this] { Pulse(); });
     if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
+    // How long the others may take is the coordinator's to say: it ends the run for all who have joined.
     absl::MutexLock lock(&mutex_);
-    // The coordinator knows who is missing and how long to wait for them; one that is gone ends this too.
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
-    changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
+    mutex_.Await(absl::Condition(&decided));
     return status_;
   }
 
@@ -147,15 +145,52 @@ class ControlClientImpl : public ControlClient {
   }
 
  private:
-  // Waits for the connection; false when `deadline` came first. gRPC takes moments of the wall clock: it is asked again
-  // now and then, so that somebody who sets that clock does no harm.
-  bool IsConnected(MonotonicTime deadline) {
-    for (;;) {
-      const absl::Duration left = std::max(deadline - MonotonicNow(), absl::ZeroDuration());
-      const auto limit = absl::ToChronoMilliseconds(std::min(left, absl::Seconds(1)));
-      if (channel_->WaitForConnected(std::chrono::system_clock::now() + limit)) return true;
-      if (left == absl::ZeroDuration()) return false;
+  // Starts a conversation over a connected socket.
+  void Converse(Fd socket, const ringmaster::Join& join) {
+    grpc::ChannelArguments arguments;
+    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this machine its end breaks the
+    // connection, and pings would only find that it is suspended.
+    if (!is_here_) {
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     }
+    const std::shared_ptr<grpc::Channel> channel =
+        grpc::CreateCustomInsecureChannelFromFd(endpoint_.ToString(), socket.Release(), arguments);
+    stub_ = Control::NewStub(channel);
+    context_ = std::make_unique<grpc::ClientContext>();
+    stream_ = stub_->Attend(context_.get());
+    FromProcess message;
+    *message.mutable_join() = join;
+    Send(message);
+    reader_ = std::thread([this] { Read(); });
+  }
+
+  // Whether the coordinator has let this process in, with a refusal as status; false: it has ended the conversation.
+  absl::StatusOr<bool> AwaitAnswer(MonotonicTime deadline) {
+    absl::MutexLock lock(&mutex_);
+    const auto answered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return admitted_ || hung_up_ || !status_.ok();
+    };
+    if (changed_.AwaitUntil(&mutex_, deadline, answered) && !(hung_up_ && MonotonicNow() >= deadline)) {
+      if (!status_.ok()) return status_;
+      return !hung_up_;
+    }
+    const std::string holder = is_here_ ? WhoListensAt(endpoint_.port) : "";
+    return absl::DeadlineExceededError(absl::StrCat(
+        endpoint_.ToString(), " takes connections, and no coordinator has ", hung_up_ ? "stayed" : "answered",
+        " there by the deadline", holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
+        "; end the other program or give another port, or see whether rank 0 is suspended or has no descriptors left"));
+  }
+
+  void HangUp() {
+    context_->TryCancel();
+    reader_.join();
+    stream_->Finish();
+    stream_ = nullptr;
+    context_ = nullptr;
+    absl::MutexLock lock(&mutex_);
+    hung_up_ = false;
   }
 
   void Send(const FromProcess& message) {
@@ -170,6 +205,9 @@ class ControlClientImpl : public ControlClient {
       {
         absl::MutexLock lock(&mutex_);
         switch (message.kind_case()) {
+          case ToProcess::kAdmitted:
+            admitted_ = true;
+            break;
           case ToProcess::kWelcome:
             welcome_ = message.welcome();
             welcomed_ = true;
@@ -190,10 +228,16 @@ class ControlClientImpl : public ControlClient {
       }
       if (!failure.ok()) Abort(failure);
     }
-    absl::Status lost = absl::UnavailableError(absl::StrCat(
-        "the coordinator at ", endpoint_, " is gone", pings_ ? ", or has been suspended for over 20 s" : ""));
+    absl::Status lost = absl::UnavailableError(
+        absl::StrCat("the coordinator at ", endpoint_.ToString(), " is gone",
+                     is_here_ ? "" : ", or has been suspended for over 20 s"));
     {
       absl::MutexLock lock(&mutex_);
+      if (!admitted_) {
+        hung_up_ = true;
+        changed_.SignalAll();
+        return;
+      }
       if (goodbye_ || closing_) return;
     }
     Abort(lost);
@@ -222,22 +266,23 @@ class ControlClientImpl : public ControlClient {
     }
   }
 
-  const std::string endpoint_;
+  const HostPort endpoint_;
+  bool is_here_ = false;  // the coordinator is on this machine; constant once joined
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;
   EndRequest* const ends_;  // null: nobody asks
 
-  bool pings_ = false;  // constant once joined
-  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Control::Stub> stub_;
-  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReaderWriter<FromProcess, ToProcess>> stream_;
   absl::Mutex write_mutex_;  // one write at a time
 
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when a field below changes that a timed wait is for
   Welcome welcome_;  // constant once welcomed_
+  bool admitted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hung_up_ ABSL_GUARDED_BY(mutex_) = false;  // by the other end, before it let this process in
   bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
   bool goodbye_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -251,7 +296,7 @@ class ControlClientImpl : public ControlClient {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
-    const std::string& endpoint, const Join& join, MonotonicTime deadline,
+    const HostPort& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
     absl::Duration heartbeat_period, EndRequest* ends) {
   auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/control/end_request.h"
 #include "proto/control.pb.h"
@@ -21,11 +22,14 @@ class ControlClient {
  public:
   virtual ~ControlClient() = default;
 
-  // Connects until `deadline` and joins; returns once every process has, or the coordinator waits no longer for them. PermissionDenied: another job's token. AlreadyExists: the rank is
-  // taken. DeadlineExceeded: nobody answers at `endpoint`, or ranks are missing. `on_abort` is called once, from the client's own thread, when
-  // the run has failed or the coordinator is gone; `heartbeat` is asked every `heartbeat_period`. Where `ends` (it must
-  // outlive the client) asks for it, from this call on, the run is failed with its reason.
-  static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const std::string& endpoint, const Join& join,
+  // Looks for the coordinator until `deadline`, by name or address, and joins; returns once every process has, or the
+  // coordinator gives up waiting for them. Where the join's data endpoint is a wildcard, peers are told the address that
+  // this process has towards the coordinator. PermissionDenied: another job's token. AlreadyExists: the rank is taken.
+  // DeadlineExceeded: no coordinator answers at `endpoint`; the text says what was found instead. `on_abort` is called
+  // once, from the client's own thread, when the run has failed or the coordinator is gone; `heartbeat` is asked every
+  // `heartbeat_period`. Where `ends` (it must outlive the client) asks for it, from this call on, the run is failed with
+  // its reason.
+  static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const HostPort& endpoint, const Join& join,
                                                                MonotonicTime deadline,
                                                                std::function<void(const absl::Status&)> on_abort,
                                                                std::function<Heartbeat()> heartbeat,

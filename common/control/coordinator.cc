@@ -2,6 +2,7 @@
 
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/server_posix.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -15,6 +16,8 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/control/missing_ranks.h"
+#include "common/control/reception.h"
 #include "common/log/log.h"
 #include "common/machine/memory_kills.h"
 #include "common/machine/process_end.h"
@@ -58,33 +61,33 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       closing_ = true;
       changed_.SignalAll();
     }
+    if (reception_ != nullptr) reception_->Close();
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
     if (watcher_.joinable()) watcher_.join();
   }
 
   absl::Status Listen() {
+    RM_ASSIGN_OR_RETURN(reception_, Reception::Open(options_.listen_at, started_ + options_.join_limit));
     grpc::ServerBuilder builder;
-    int port = 0;
-    // Two coordinators on one port would each get some of the ranks.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     // Clients ping every ten seconds, also while they wait at a barrier.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
-    builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.listen_address,
-                                                 ": the port is busy or the address is not this machine's; choose "
-                                                 "another with --coordinator, or end who holds it"));
-    }
-    const size_t colon = options_.listen_address.rfind(':');
-    endpoint_ = absl::StrCat(options_.listen_address.substr(0, colon), ":", port);
+    if (server_ == nullptr) return absl::UnavailableError("the coordinator's gRPC server did not start");
+    reception_->Start([this](Fd fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd.Release()); });
+    const std::string hindrance = reception_->Hindrance();
+    if (!hindrance.empty() && options_.processes > 1) Log(LogLevel::kWarning, hindrance);
     watcher_ = std::thread([this] { Watch(); });
     return absl::OkStatus();
   }
 
-  std::string endpoint() const override { return endpoint_; }
+  HostPort endpoint() const override { return reception_->endpoint(); }
+
+  void NoteStarted(int32_t index, int64_t pid) override {
+    absl::MutexLock lock(&mutex_);
+    members_[index].trace.pid = pid;
+  }
 
   void Abort(const absl::Status& why) override {
     absl::MutexLock lock(&mutex_);
@@ -136,6 +139,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
         ToProcess refusal;
         *refusal.mutable_abort() = FailureOf(admitted);
         stream->Write(refusal);
+        NoteRefusalLocked(index, admitted);
         // A process of this run that does not fit ends it; a stranger is only turned away.
         if (!absl::IsPermissionDenied(admitted) && !absl::IsAlreadyExists(admitted)) FailLocked(admitted, true);
         return grpc::Status::OK;
@@ -156,6 +160,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     ProcessState state;
     Join join;
     ProcessReport report;
+    RankTrace trace;  // before it joins
     Stream* stream = nullptr;
     grpc::ServerContext* context = nullptr;
     MonotonicTime heard;
@@ -228,6 +233,11 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
                         "on (kill -CONT ", member.state.pid, ")");
   }
 
+  void NoteRefusalLocked(int32_t index, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (index < 0 || index >= options_.processes || members_[index].state.joined) return;
+    members_[index].trace.refused = std::string(why.message());
+  }
+
   absl::Status AdmitLocked(const Join& join, grpc::ServerContext* context, Stream* stream)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (join.token() != options_.token) {
@@ -256,6 +266,9 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     member.stream = stream;
     member.context = context;
     member.heard = MonotonicNow();
+    ToProcess answer;
+    answer.mutable_admitted();
+    stream->Write(answer);
     if (++joined_ == options_.processes) WelcomeLocked();
     return absl::OkStatus();
   }
@@ -264,6 +277,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   void WelcomeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ToProcess message;
     const Member* first_worker = nullptr;
+    for (Member& member : members_) NameRealAddress(&member.join);
     for (const Member& member : members_) {
       absl::Status agrees = AgreesWith(members_[0], member);
       if (!member.join.kernel_target().empty()) {
@@ -274,6 +288,9 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
               " with ", first_worker->join.kernel_target(), "; set training.kernels so that all ranks agree"));
         }
       }
+      for (const Member& other : members_) {
+        if (agrees.ok()) agrees = CheckIsReached(member.join, other.join);
+      }
       if (!agrees.ok()) return FailLocked(agrees, true);
       ProcessEntry* entry = message.mutable_welcome()->add_processes();
       entry->set_data_endpoint(member.join.data_endpoint());
@@ -281,6 +298,14 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       for (const NodeName& node : member.join.nodes()) judge_.Add(node, member.state.pid, SinceStart());
     }
     BroadcastLocked(message);
+  }
+
+  // Of a process of this machine that listens everywhere and came by loopback: the address by which others come here.
+  void NameRealAddress(Join* join) const {
+    auto endpoint = HostPort::Parse(join->data_endpoint());
+    if (!endpoint.ok() || !IsWildcard(endpoint->host)) return;
+    endpoint->host = reception_->ReachedAt(endpoint->host);
+    join->set_data_endpoint(endpoint->ToString());
   }
 
   static absl::Status AgreesWith(const Member& first, const Member& member) {
@@ -418,22 +443,24 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   }
 
   absl::Status MissingLocked() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    std::vector<int32_t> missing;
+    std::vector<MissingRank> missing;
     for (size_t i = 0; i < members_.size(); ++i) {
-      if (!members_[i].state.joined) missing.push_back(static_cast<int32_t>(i));
+      if (!members_[i].state.joined) missing.push_back({static_cast<int32_t>(i), members_[i].trace});
     }
-    return absl::DeadlineExceededError(absl::StrCat("rank ", absl::StrJoin(missing, ", "), " of ", options_.processes,
-                                                    " did not join within ",
-                                                    absl::FormatDuration(options_.join_limit),
-                                                    " (limits.join_seconds); start the missing ranks sooner, or "
-                                                    "raise the limit"));
+    return absl::DeadlineExceededError(
+        absl::StrCat("rank ", absl::StrJoin(missing, ", ", [](std::string* out, const MissingRank& rank) {
+                       absl::StrAppend(out, rank.rank);
+                     }),
+                     " of ", options_.processes, " did not join within ", absl::FormatDuration(options_.join_limit),
+                     " (limits.join_seconds): ",
+                     WhyMissing(missing, {options_.listen_at.host, reception_->endpoint().port}, reception_->Hindrance())));
   }
 
   const CoordinatorOptions options_;
   const MonotonicTime started_;
   const std::string process_space_ = ProcessSpace();
   const MemoryKills memory_kills_;
-  std::string endpoint_;
+  std::unique_ptr<Reception> reception_;
   std::unique_ptr<grpc::Server> server_;
   std::thread watcher_;
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/host_port.h"
 #include "common/control/wait_judge.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
@@ -17,7 +18,7 @@
 namespace ringmaster {
 
 struct CoordinatorOptions {
-  std::string listen_address = "127.0.0.1:0";  // port 0: chosen by the system
+  HostPort listen_at = {"127.0.0.1", 0};  // by name or address; port 0: chosen by the system
   std::string token;
   uint64_t spec_fingerprint = 0;
   int32_t processes = 0;
@@ -49,11 +50,15 @@ class Coordinator {
  public:
   virtual ~Coordinator() = default;
 
-  // Listens. Unavailable: the port is busy or the address is not this machine's.
+  // Listens. A name that does not mean an address of this machine yet is waited for, at most `join_limit`. Unavailable: the
+  // port is busy, or the address is not this machine's; the text says who has the port, or which addresses there are.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Start(const CoordinatorOptions& options);
 
-  // "127.0.0.1:41234"
-  virtual std::string endpoint() const = 0;
+  // Where processes of this machine connect: numeric, never a wildcard.
+  virtual HostPort endpoint() const = 0;
+
+  // Process `index` was started on this machine as `pid`: should it be missing in the end, /proc says more of it.
+  virtual void NoteStarted(int32_t index, int64_t pid) = 0;
 
   // Ends the run for everyone with `why`, unless it has failed before.
   virtual void Abort(const absl::Status& why) = 0;

@@ -1,16 +1,20 @@
 #include "common/transport/auto_fabric.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/log/log.h"
+#include "common/transport/fabric_base.h"
+#include "common/transport/handshake.h"
+#include "common/transport/membership.h"
+#include "common/transport/shm/one_host.h"
 #include "common/transport/shm/shm_fabric.h"
 #include "common/transport/socket.h"
 #include "common/transport/tcp/tcp_fabric.h"
@@ -28,10 +32,18 @@ class AutoFabric : public Fabric {
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_CHECK(chosen_ == nullptr);
+    RM_RETURN_IF_ERROR(CheckProcesses(processes, self));
+    const Membership membership = {options_.name, options_.token, options_.segment_bytes, processes, self};
+    RM_ASSIGN_OR_RETURN(std::vector<Fd> sockets, JoinProcesses(listener_.fd.get(), membership, deadline));
+    // All who may come have come.
+    Fd closed = std::move(listener_.fd);
+    const absl::Status one_host = ProveOneHost(sockets, membership, deadline);
+    if (!one_host.ok() && !absl::IsFailedPrecondition(one_host)) return one_host;
+    if (!one_host.ok()) Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp: ", one_host.message()));
     FabricOptions options = options_;
-    options.name = AreOnOneHost(processes) ? "shm" : "tcp";
-    std::unique_ptr<Fabric> chosen = options.name == "shm" ? CreateShmFabricAt(options, std::move(listener_))
-                                                           : CreateTcpFabricAt(options, std::move(listener_));
+    options.name = one_host.ok() ? "shm" : "tcp";
+    std::unique_ptr<Fabric> chosen = one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(sockets))
+                                                   : CreateTcpFabricOver(options, endpoint_, std::move(sockets));
     {
       absl::MutexLock lock(&mutex_);
       chosen_ = std::move(chosen);
@@ -63,20 +75,7 @@ class AutoFabric : public Fabric {
   std::unique_ptr<Fabric> chosen_;  // constant after Connect
 };
 
-std::string HostOf(const std::string& endpoint) { return endpoint.substr(0, endpoint.rfind(':')); }
-
-bool IsLoopback(const std::string& host) { return absl::StartsWith(host, "127.") || host == "[::1]"; }
-
 }  // namespace
-
-bool AreOnOneHost(const std::vector<ProcessAddress>& processes) {
-  if (processes.empty()) return true;
-  const std::string first = HostOf(processes[0].endpoint);
-  return std::all_of(processes.begin(), processes.end(), [&](const ProcessAddress& process) {
-    const std::string host = HostOf(process.endpoint);
-    return host == first || (IsLoopback(host) && IsLoopback(first));
-  });
-}
 
 absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);

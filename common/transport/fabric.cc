@@ -24,7 +24,7 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {{"auto", "shm when all processes are on one host, tcp otherwise"}, CreateAutoFabric},
+    {{"auto", "shm when all processes prove that they are on one host, tcp otherwise"}, CreateAutoFabric},
     {{"grpc", "one gRPC stream a pair of processes, payloads outside protobuf"}, CreateGrpcFabric},
     {{"inproc", "copies between the threads of one process"},
      [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},

@@ -51,7 +51,8 @@ class Fabric {
   // Connects to all other processes; `self` is this one's index in `processes`, the same list everywhere. Waits until
   // every pair with this process is connected or the deadline passes (DeadlineExceeded names the processes that are
   // missing). PermissionDenied: a peer refused this process's token. Unavailable: nobody listens at a peer's endpoint.
-  // FailedPrecondition: a peer runs with another protocol version, segment size or list of processes.
+  // FailedPrecondition: a peer runs with another protocol version, segment size or list of processes; or "shm" is asked
+  // for and the processes could not prove that they are on one host.
   virtual absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) = 0;
 
   // The transport of a node that lives in this process (RM_CHECKed); owned by the fabric, valid while it lives. After

@@ -19,6 +19,22 @@ FrameHeader OutgoingMessage::Frame(int64_t offset, int64_t segment_bytes) const 
   return {from, to, tag, total_bytes, offset, std::min(segment_bytes, total_bytes - offset)};
 }
 
+absl::Status CheckProcesses(const std::vector<ProcessAddress>& processes, int32_t self) {
+  if (self < 0 || self >= static_cast<int32_t>(processes.size())) {
+    return absl::InvalidArgumentError(absl::StrCat("connect as process ", self, ": there are ", processes.size()));
+  }
+  absl::flat_hash_map<NodeId, int32_t> process_of;
+  for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
+    for (const NodeId& node : processes[process].nodes) {
+      const auto [place, is_new] = process_of.emplace(node, process);
+      if (is_new) continue;
+      return absl::InvalidArgumentError(absl::StrCat(ToString(node), " lives in process ", place->second,
+                                                     " and in process ", process, "; expected in one place"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process) {
   std::vector<std::string> names;
   for (const NodeId& node : processes[process].nodes) names.push_back(ToString(node));
@@ -129,15 +145,10 @@ FabricBase::~FabricBase() = default;
 
 absl::Status FabricBase::SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self) {
   RM_CHECK(self_ == -1);
-  if (self < 0 || self >= static_cast<int32_t>(processes.size())) {
-    return absl::InvalidArgumentError(absl::StrCat("connect as process ", self, ": there are ", processes.size()));
-  }
+  RM_RETURN_IF_ERROR(CheckProcesses(processes, self));
   for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
     for (const NodeId& node : processes[process].nodes) {
-      if (!process_of_.emplace(node, process).second) {
-        return absl::InvalidArgumentError(absl::StrCat(ToString(node), " lives in process ", process_of_[node],
-                                                       " and in process ", process, "; expected in one place"));
-      }
+      process_of_.emplace(node, process);
       if (process == self) nodes_[node] = std::make_unique<Node>(*this, node);
     }
   }

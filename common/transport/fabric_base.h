@@ -41,6 +41,9 @@ struct FrameArrival {
   Matcher::Operation* message = nullptr;
 };
 
+// What Connect is told must make sense. InvalidArgument: a node lives twice, or `self` is no index.
+absl::Status CheckProcesses(const std::vector<ProcessAddress>& processes, int32_t self);
+
 // "process 1 (worker/1, server/0)"
 std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process);
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/frame.h"
 
@@ -63,7 +64,10 @@ class Joiner {
         return absl::DeadlineExceededError(absl::StrCat(
             membership_.transport, ": ", absl::StrJoin(missing, ", "), " not connected within ",
             absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin)), ", ", strangers_,
-            " connections turned away; check that every process of the run has started and shares its token"));
+            " connections turned away; ",
+            accept_error_ == EMFILE || accept_error_ == ENFILE
+                ? absl::StrCat("this process cannot accept connections: ", ErrorText(accept_error_))
+                : "check that every process of the run has started and shares its token"));
       }
       RM_RETURN_IF_ERROR(Turn(left));
     }
@@ -135,7 +139,10 @@ class Joiner {
   void Accept() {
     for (;;) {
       Fd fd(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (!fd.valid()) return;
+      if (!fd.valid()) {
+        accept_error_ = errno;
+        return;
+      }
       if (incoming_.size() == kStrangersMax + joined_.size()) {
         incoming_.pop_front();
         ++strangers_;
@@ -158,8 +165,11 @@ class Joiner {
       if (error == 0 && count < 0) error = errno;
       if (count >= 0) peer.written += count;
       if (count >= 0 || error == EAGAIN || error == EINTR) return absl::OkStatus();
-      return absl::UnavailableError(absl::StrCat(Peer(peer.process), ": cannot connect: ", std::strerror(error),
-                                                 "; has it ended?"));
+      return absl::UnavailableError(absl::StrCat(
+          Peer(peer.process), ": cannot connect: ", ErrorText(error),
+          error == ECONNREFUSED ? "; has it ended?"
+                                : "; can this machine reach that address? transport.listen_address of that process "
+                                  "chooses it"));
     }
     const ssize_t count = recv(peer.fd.get(), reinterpret_cast<char*>(&peer.answer) + peer.read,
                                sizeof(Answer) - peer.read, 0);
@@ -223,6 +233,7 @@ class Joiner {
   std::vector<Outgoing> outgoing_;
   std::deque<Incoming> incoming_;
   int64_t strangers_ = 0;
+  int accept_error_ = 0;  // of the last attempt to accept, EAGAIN where nobody waits
 };
 
 }  // namespace

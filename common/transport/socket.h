@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/base/addresses.h"
 
 namespace ringmaster {
 
@@ -20,6 +22,8 @@ class Fd {
   }
   ~Fd();
   int get() const { return fd_; }
+  // The caller owns it from here on.
+  int Release() { return std::exchange(fd_, -1); }
   bool valid() const { return fd_ >= 0; }
 
  private:
@@ -34,12 +38,16 @@ struct Listener {
 
 // Listens at a numeric `address`: "127.0.0.1", "127.0.0.1:4000", "::1" or "[::1]:4000"; without a port, or with port 0,
 // the system chooses one. InvalidArgument: no numeric address. Unavailable: the port is taken, the address is not of
-// this machine, or listening is not allowed; the text says which and what to do.
+// this machine, or listening is not allowed; the text says which (who has the port, which addresses there are) and what to do.
 absl::StatusOr<Listener> ListenAt(const std::string& address);
+
+// The same at an address that has been read. `when_taken` is what to do where its port is.
+absl::StatusOr<Listener> ListenAt(const SocketAddress& address, absl::string_view when_taken);
 
 // Starts to connect to an endpoint as Listener gives it; the socket does not block, is closed on exec and sends small
 // writes at once. Done when it becomes writable; SO_ERROR then has the outcome. Errors as ListenAt.
 absl::StatusOr<Fd> StartConnecting(const std::string& endpoint);
+absl::StatusOr<Fd> StartConnecting(const SocketAddress& address);
 
 // Sends small writes at once (no Nagle), on a connected socket.
 void SendAtOnce(int fd);

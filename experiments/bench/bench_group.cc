@@ -12,6 +12,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/coordinator.h"
+#include "common/machine/host_identity.h"
 #include "common/machine/process_tree.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/descriptors.h"
@@ -46,10 +47,10 @@ std::vector<NodeId> NodesOf(const std::vector<std::vector<NodeId>>& nodes, int32
 }
 
 // Starts ranks 1 and up, or mpirun with all.
-absl::Status StartRanks(const BenchLaunch& launch, const std::string& endpoint, const std::string& token,
+absl::Status StartRanks(const BenchLaunch& launch, const HostPort& endpoint, const std::string& token,
                         Children* children) {
   std::vector<std::string> arguments = launch.arguments;
-  arguments.insert(arguments.end(), {"--coordinator", endpoint});
+  arguments.insert(arguments.end(), {"--coordinator", endpoint.ToString()});
   const std::vector<std::string> environment = {absl::StrCat(kTokenVariable, "=", token)};
   if (launch.mpirun_transport) {
     RM_ASSIGN_OR_RETURN(ChildProgram mpirun,
@@ -87,7 +88,7 @@ void NoteEnds(const BenchLaunch& launch, Children* children, Coordinator* coordi
 absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0) {
   RM_RETURN_IF_ERROR(CheckDescriptors(launch.ranks));
   CoordinatorOptions options;
-  options.listen_address = absl::StrCat(kLoopback, ":0");
+  options.listen_at = {kLoopback, 0};
   options.token = NewToken();
   options.spec_fingerprint = launch.fingerprint;
   options.processes = launch.ranks;
@@ -98,6 +99,9 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   Children children;
   const absl::Status started = StartRanks(launch, coordinator->endpoint(), options.token, &children);
   if (!started.ok()) coordinator->Abort(started);
+  for (int32_t rank = 1; started.ok() && !launch.mpirun_transport && rank < launch.ranks; ++rank) {
+    coordinator->NoteStarted(rank, children.pid(rank - 1));
+  }
   const BenchSeat seat{0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint,
                        launch.nodes};
   std::thread rank0_thread([&] {
@@ -160,6 +164,9 @@ absl::Status BenchGroup::Attend() {
                                        [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
   join.set_pid(getpid());
   join.set_process_space(ProcessSpace());
+  const HostIdentity host = ReadHostIdentity();
+  join.set_boot_id(host.boot_id);
+  join.set_network_namespace(host.network_namespace);
   for (const NodeId& node : NodesOf(seat_.nodes, seat_.rank)) {
     NodeName* name = join.add_nodes();
     name->set_server(node.role == Role::kServer);

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/host_port.h"
 #include "common/control/control_client.h"
 #include "common/transport/fabric.h"
 
@@ -22,7 +23,7 @@ namespace ringmaster {
 struct BenchSeat {
   int32_t rank = 0;
   int32_t ranks = 0;
-  std::string coordinator;  // "127.0.0.1:29500"
+  HostPort coordinator;
   std::string token;
   uint64_t fingerprint = 0;  // of what is measured: ranks that differ are turned away
   // Who lives in which rank's process; empty: worker/R in that of rank R.

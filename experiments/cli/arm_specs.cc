@@ -30,7 +30,7 @@ absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& 
 }
 
 absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base, const std::vector<std::string>& arms) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   std::vector<RunSpec> specs;
   if (arms.empty()) specs.push_back(base);
   for (const std::string& arm : arms) {

@@ -112,10 +112,14 @@ absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
 
 // The part of a rank that another process leads, which says what happened.
 absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  if (!flags.rank) DieWithParent();
-  const int32_t rank = flags.rank ? *flags.rank : environment.rank.value_or(0);
-  const BenchSeat seat{rank, flags.bench.workers, flags.coordinator, environment.token.value_or(""), fingerprint};
+  RM_ASSIGN_OR_RETURN(const HostPort coordinator, HostPort::Parse(flags.coordinator));
+  std::optional<int> rank = flags.rank;
+  if (!rank) {
+    DieWithParent();
+    RM_ASSIGN_OR_RETURN(rank, ReadFromMpirun(LauncherNumber::kRank));
+  }
+  const BenchSeat seat{rank.value_or(0), flags.bench.workers, coordinator, ReadEnvironment().token.value_or(""),
+                       fingerprint};
   NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }

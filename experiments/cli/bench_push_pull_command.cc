@@ -93,13 +93,13 @@ uint64_t FingerprintOf(const Flags& flags, int64_t size_bytes) {
 
 // The part of a process that another leads, which says what happened.
 absl::Status Join(const Flags& flags) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   const PushPullBench bench = OfSize(flags, flags.bench.sizes.front());
   BenchSeat seat;
   seat.rank = flags.rank;
   seat.nodes = PushPullNodes(bench);
   seat.ranks = static_cast<int32_t>(seat.nodes.size());
-  seat.coordinator = flags.coordinator;
+  RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(flags.coordinator));
   seat.token = environment.token.value_or("");
   seat.fingerprint = FingerprintOf(flags, flags.bench.sizes.front());
   NameProcess(seat.nodes[seat.rank]);

@@ -44,7 +44,7 @@ void FillStart(const StartFlags& flags, RunSpec* spec) {
 }
 
 absl::StatusOr<std::vector<RunSpec>> RunsOf(const StartFlags& flags) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   RunSpec base;
   RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
   FillStart(flags, &base);

@@ -71,7 +71,7 @@ void FillModel(int64_t steps, RunSpec* spec) {
 int64_t DefaultBlockSteps(const std::string& model) { return model == "mlp" ? 40 : model == "cnn" ? 10 : 8; }
 
 absl::StatusOr<StepBench> BenchOf(const StepFlags& flags) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   RunSpec base;
   RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
   StepBench bench;

@@ -38,9 +38,7 @@ Finding CheckTransport(const TransportInfo& info) {
 }
 
 Finding CheckMnist() {
-  const auto environment = ReadLauncherEnvironment();
-  if (!environment.ok()) return {"MNIST", false, std::string(environment.status().message())};
-  const DataSpec data = ResolveData({}, environment->default_data_dir);
+  const DataSpec data = ResolveData({}, ReadEnvironment().default_data_dir);
   int64_t train = 0;
   int64_t test = 0;
   const auto shape = InspectDataset(data, &train, &test);

@@ -69,7 +69,7 @@ absl::StatusOr<RunSpec> GivenSpec(const EvaluateFlags& flags) {
 
 // What is evaluated, resolved; of a run's spec only model, data, workers and kernels count.
 absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   if (flags.weights.empty()) return absl::InvalidArgumentError("--weights \"\": expected a file (.safetensors)");
   RM_ASSIGN_OR_RETURN(RunSpec spec, GivenSpec(flags));
   spec.set_name("evaluate");

@@ -52,11 +52,11 @@ absl::StatusOr<std::vector<LinkTimes>> MeasureLink(const RunSpec& spec, int32_t 
 
 absl::Status JoinLinkMeasurement(const std::string& text, int32_t rank, const std::string& coordinator) {
   RM_ASSIGN_OR_RETURN(const RunSpec link, ParseRunSpec(text, "--link"));
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   BenchSeat seat;
   seat.rank = rank;
   seat.ranks = link.training().workers();
-  seat.coordinator = coordinator;
+  RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(coordinator));
   seat.token = environment.token.value_or("");
   seat.fingerprint = Fingerprint64(text);
   NameProcess({{Role::kWorker, rank}});

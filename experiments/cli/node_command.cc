@@ -8,14 +8,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/host_port.h"
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
+#include "common/engine/engines.h"
 #include "common/log/log.h"
 #include "common/machine/process_end.h"
 #include "experiments/cli/commands.h"
@@ -40,10 +41,13 @@ constexpr char kFooter[] =
     "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps its record:\n"
     "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
     "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
+    "HOST is a name or an address, IPv6 in brackets ([::1]:29500). A name that does not resolve yet is looked up again\n"
+    "until limits.join_seconds are over. Rank 0 alone may listen at every address (0.0.0.0:29500).\n"
     "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
-    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for the flags; under mpirun, which a run with\n"
-    "collective \"mpi\" needs, what it says of rank and world size does. RINGMASTER_TOKEN, the same on\n"
-    "every rank, keeps other processes out; without it the spec's fingerprint does, on loopback only.";
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; under mpirun, which a\n"
+    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak they must agree.\n"
+    "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's fingerprint does, on\n"
+    "loopback only.";
 
 struct NodeFlags {
   SpecFlags spec;
@@ -58,15 +62,34 @@ struct NodeFlags {
   std::string turns;    // of a run that a benchmark started
 };
 
-// What the flags leave open, the launcher's environment says.
-void FillFromEnvironment(const LauncherEnvironment& environment, NodeFlags* flags) {
-  if (!flags->rank) flags->rank = environment.rank;
-  if (!flags->world_size) flags->world_size = environment.world_size;
-  if (flags->coordinator.empty()) flags->coordinator = environment.coordinator.value_or("");
-  if (!flags->device) flags->device = environment.local_rank;
+// What the flags leave open, the launcher's environment says. Who leads a run has given its ranks all but the rank, which
+// the mpirun that he started says.
+absl::Status FillFromEnvironment(NodeFlags* flags) {
+  const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
+  if (!flags->rank) {
+    RM_ASSIGN_OR_RETURN(flags->rank, read(LauncherNumber::kRank));
+  }
+  if (!flags->world_size) {
+    RM_ASSIGN_OR_RETURN(flags->world_size, read(LauncherNumber::kWorldSize));
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironment& environment) {
+// Whether the run computes on a GPU, so that it matters which.
+bool NeedsDevice(const RunSpec& spec) {
+  const std::string& kernels = spec.training().kernels();
+  return (kernels != "cpu" && kernels != "reference") ||
+         EngineGpusOf(spec.strategy().all_reduce().collective()) != EngineGpus::kNone;
+}
+
+absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
+  if (flags->device || !NeedsDevice(spec)) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(flags->device, ReadFromLauncher(LauncherNumber::kLocalRank));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
+  const std::string data_dir = ReadEnvironment().default_data_dir;
   RunSpec spec;
   if (!flags.spec_file.empty()) {
     RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file == "-" ? "/dev/stdin" : flags.spec_file));
@@ -81,12 +104,12 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags, const LauncherEnvironm
     with_one.mutable_training()->set_workers(1);
     with_one.mutable_training()->set_steps(1);
     with_one.mutable_training()->clear_epochs();
-    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, environment.default_data_dir));
+    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
     const int servers = ProcessCount(with_one) - 1;
     if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(*flags.world_size - servers);
   }
   std::vector<RunSpec> specs(1);
-  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, environment.default_data_dir));
+  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
   // Who started this rank has seen to it.
   if (!flags.joins) {
     RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
@@ -112,22 +135,43 @@ absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
     return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ", processes - 1,
                                                    " (give --rank or set RANK)"));
   }
-  if (flags.coordinator.find(':') == std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--coordinator ", flags.coordinator.empty() ? "is not given" : absl::StrCat("\"", flags.coordinator, "\""),
-                     ": expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)"));
-  }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> TokenFor(const NodeFlags& flags, const LauncherEnvironment& environment,
-                                     const RunSpec& spec) {
-  if (environment.token) return *environment.token;
-  const bool loopback = absl::StartsWith(flags.coordinator, "127.") ||
-                        absl::StartsWith(flags.coordinator, "localhost:") ||
-                        absl::StartsWith(flags.coordinator, "[::1]:");
-  if (!loopback) {
-    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", flags.coordinator,
+// Where rank 0 leads the run: what the flag says, else what a launcher does.
+absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
+  HostPort coordinator;
+  if (!flags.coordinator.empty()) {
+    const auto parsed = HostPort::Parse(flags.coordinator);
+    if (!parsed.ok()) return Annotate(parsed.status(), "--coordinator");
+    coordinator = *parsed;
+  } else {
+    RM_ASSIGN_OR_RETURN(const std::optional<HostPort> said, ReadCoordinator());
+    if (!said) {
+      return absl::InvalidArgumentError(
+          "--coordinator is not given: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
+    }
+    coordinator = *said;
+  }
+  // Rank 0 may listen at every address, or where the system chooses: it knows what became of it.
+  if (leads) return coordinator;
+  if (IsWildcard(coordinator.host)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--coordinator ", coordinator.ToString(), ": this is every address of the machine that listens, and none to "
+        "connect to; give rank ", *flags.rank, " the name or address of rank 0's machine"));
+  }
+  if (coordinator.port == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
+                                                   ": port 0 is one that rank 0's machine chooses; give rank ",
+                                                   *flags.rank, " the port that rank 0 listens at"));
+  }
+  return coordinator;
+}
+
+absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec& spec) {
+  if (const std::optional<std::string> token = ReadEnvironment().token) return *token;
+  if (!IsLoopback(coordinator.host) && coordinator.host != "localhost") {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
                                                    " is not loopback: set ", kTokenVariable,
                                                    " to the same secret on every rank"));
   }
@@ -141,15 +185,20 @@ absl::Status EndedBy(const std::string& name, int signal) {
 
 // Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and its record is kept, also
 // while that thread computes a long batch.
-int Lead(const RunSpec& spec, const std::string& name, const NodeOptions& options, const std::string& out) {
+int Lead(const RunSpec& spec, const std::string& name, NodeOptions options, const NodeFlags& flags) {
   constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
   RunRecord record = NewRecord(spec);
   auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
   if (!coordinator.ok()) {
-    Log(LogLevel::kError, coordinator.status().message());
+    const std::string more = flags.coordinator.empty() ? WhyMasterPortMayBeTaken() : "";
+    Log(LogLevel::kError, absl::StrCat(coordinator.status().message(), more.empty() ? "" : "; ", more));
     return kExitUserError;
   }
-  Log(LogLevel::kDebug, absl::StrCat("leads the run at ", (*coordinator)->endpoint()));
+  // Others cannot know a port that the system has chosen.
+  const bool is_news = options.coordinator.port == 0 && ProcessCount(spec) > 1;
+  options.coordinator = (*coordinator)->endpoint();
+  Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
+      absl::StrCat("leads the run at ", options.coordinator.ToString()));
   std::packaged_task<absl::Status()> part([&] { return RunNode(spec, options); });
   std::future<absl::Status> ran = part.get_future();
   std::thread thread(std::move(part));
@@ -165,7 +214,7 @@ int Lead(const RunSpec& spec, const std::string& name, const NodeOptions& option
     if (!status.ok()) (*coordinator)->Abort(status);
   }
   FillRecord((*coordinator)->Result(), &record);
-  const int code = ReportOutcome(record, out, /*json=*/false);
+  const int code = ReportOutcome(record, flags.out, /*json=*/false);
   if (over) return code;
   std::fflush(stdout);
   EndProcess(128 + EndSignal());
@@ -176,24 +225,28 @@ int RunNodeCommand(NodeFlags flags) {
     Log(LogLevel::kError, status.message());
     return kExitUserError;
   };
-  absl::StatusOr<LauncherEnvironment> environment = ReadLauncherEnvironment();
-  if (!environment.ok()) return fail(environment.status());
   // Who leads the run has started mpirun, and this is one of its ranks.
   if (flags.joins && !flags.rank) DieWithParent();
-  FillFromEnvironment(*environment, &flags);
-  absl::StatusOr<RunSpec> spec = BuildSpec(flags, *environment);
+  const absl::Status filled = FillFromEnvironment(&flags);
+  if (!filled.ok()) return fail(filled);
+  absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status());
   absl::Status ranks = CheckRanks(flags, *spec);
   if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
   if (ranks.ok() && !flags.joins) ranks = CheckAddressSpace(*spec);
   if (!ranks.ok()) return fail(ranks);
-  absl::StatusOr<std::string> token = TokenFor(flags, *environment, *spec);
+  const absl::Status device = FillDevice(*spec, &flags);
+  if (!device.ok()) return fail(device);
+  const bool leads = flags.rank == 0 && !flags.joins;
+  const absl::StatusOr<HostPort> coordinator = CoordinatorFor(flags, leads);
+  if (!coordinator.ok()) return fail(coordinator.status());
+  absl::StatusOr<std::string> token = TokenFor(*coordinator, *spec);
   if (!token.ok()) return fail(token.status());
   const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
   const std::string name = NamesOf(nodes);
   NameProcess(nodes);
-  NodeOptions options{*flags.rank, flags.coordinator, *token, flags.device.value_or(0), flags.turns};
-  if (*flags.rank == 0 && !flags.joins) return Lead(*spec, name, options, flags.out);
+  NodeOptions options{*flags.rank, *coordinator, *token, flags.device.value_or(0), flags.turns};
+  if (leads) return Lead(*spec, name, options, flags);
   // Who leads the run says what happened; a rank started by hand says it too.
   const bool says = !flags.joins;
   const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function

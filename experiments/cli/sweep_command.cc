@@ -177,7 +177,7 @@ absl::Status WithPreset(const absl::Status& status, const std::string& file) {
 absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
   RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
+  const Environment environment = ReadEnvironment();
   return PlanSweep(sweep, std::filesystem::path(flags.file).stem().string(),
                    [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
 }

@@ -85,15 +85,11 @@ void PrintJson(const VerifyOutcome& outcome, double seconds) {
 }
 
 int RunVerify(const VerifyFlags& flags) {
-  const auto environment = ReadLauncherEnvironment();
-  if (!environment.ok()) {
-    Log(LogLevel::kError, environment.status().message());
-    return kExitUserError;
-  }
   const MonotonicTime begin = MonotonicNow();
   int runs = 0;
   VerifyOptions options;
-  options.data_dir = flags.data_dir.empty() ? ResolveData({}, environment->default_data_dir).dir() : flags.data_dir;
+  options.data_dir =
+      flags.data_dir.empty() ? ResolveData({}, ReadEnvironment().default_data_dir).dir() : flags.data_dir;
   DataSpec asked;
   asked.set_dir(flags.data_dir);
   options.fetch_advice = FetchAdvice(asked);

@@ -12,13 +12,13 @@ namespace ringmaster {
 namespace {
 
 absl::StatusOr<std::string> FindMpirun() {
-  RM_ASSIGN_OR_RETURN(const LauncherEnvironment environment, ReadLauncherEnvironment());
-  for (const absl::string_view folder : absl::StrSplit(environment.search_path, ':', absl::SkipEmpty())) {
+  const std::string search_path = ReadEnvironment().search_path;
+  for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
     const std::string path = absl::StrCat(folder, "/mpirun");
     if (access(path.c_str(), X_OK) == 0) return path;
   }
   return absl::NotFoundError(absl::StrCat("mpirun, which starts the ranks of \"mpi\", is not on the PATH (",
-                                          environment.search_path, "); install openmpi-bin"));
+                                          search_path, "); install openmpi-bin"));
 }
 
 // This program's own file: what /proc/self/exe means to mpirun is mpirun.

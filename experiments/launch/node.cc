@@ -14,11 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/fingerprint.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/engine/engines.h"
+#include "common/machine/host_identity.h"
 #include "common/machine/process_tree.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
@@ -42,6 +44,9 @@
 
 namespace ringmaster {
 namespace {
+
+// The coordinator's limit for joining ends first and names who is missing; a process only stops looking for it after that.
+constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 
 // Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
 // ends them. A limit of a rank's own is the last resort, where it judges nothing.
@@ -157,6 +162,9 @@ class Node {
     join.set_data_endpoint(fabric_->endpoint());
     join.set_pid(getpid());
     join.set_process_space(ProcessSpace());
+    const HostIdentity host = ReadHostIdentity();
+    join.set_boot_id(host.boot_id);
+    join.set_network_namespace(host.network_namespace);
     for (const NodeId& id : processes_[options_.process]) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);
@@ -164,11 +172,12 @@ class Node {
     }
     const absl::Duration limit = JoinLimit(spec_);
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, MonotonicNow() + limit,
+                                     options_.coordinator, join, MonotonicNow() + limit + kJoinGrace,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
     welcomed_ = Clock::now();
+    RM_RETURN_IF_ERROR(NoteAddress());
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {
       addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
@@ -179,6 +188,16 @@ class Node {
     client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
+  }
+
+  // Where every address is listened at, peers were told a real one; what opens sockets of its own takes it too.
+  absl::Status NoteAddress() {
+    if (!IsWildcard(WithoutBrackets(spec_.transport().listen_address()))) return absl::OkStatus();
+    const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
+    if (own.empty()) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
+    for (RunSpec* spec : {&spec_, &judged_spec_}) spec->mutable_transport()->set_listen_address(endpoint.host);
+    return absl::OkStatus();
   }
 
   void RunThreads() {
@@ -335,8 +354,9 @@ class Node {
     return activity;
   }
 
-  const RunSpec& spec_;
-  const RunSpec judged_spec_;  // for those who wait
+  // Both are as they were given, but for the address to listen at.
+  RunSpec spec_;
+  RunSpec judged_spec_;  // for those who wait
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
   const TracedSteps traced_;

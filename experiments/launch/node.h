@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/base/host_port.h"
 #include "common/control/end_request.h"
 #include "proto/run_spec.pb.h"
 
@@ -13,7 +14,7 @@ namespace ringmaster {
 // What one process of a run is told.
 struct NodeOptions {
   int32_t process = 0;        // its rank among the processes (experiments/launch/placement.h says who lives there)
-  std::string coordinator;    // "127.0.0.1:29500"
+  HostPort coordinator;
   std::string token;
   int device = 0;             // GPU, where there is one
   std::string turns;          // file by which somebody grants the steps (experiments/launch/turns.h); empty: nobody

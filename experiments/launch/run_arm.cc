@@ -78,12 +78,12 @@ bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::k
 
 bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
 
-absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
+absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
                          const std::string& token, const MemoryFile& text, Children* children) {
   const int32_t processes = ProcessCount(spec);
   RM_RETURN_IF_ERROR(text.status());
   std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
-                                        "--coordinator", endpoint, "--device", absl::StrCat(options.device)};
+                                        "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
   MpirunOptions mpirun;
   mpirun.ranks = processes;
@@ -92,21 +92,23 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, cons
   return program.ok() ? children->Start(*program) : program.status();
 }
 
-absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const std::string& endpoint,
-                            const std::string& token, Children* children, StartingProcesses* starting) {
+absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
+                            const std::string& token, Coordinator* coordinator, Children* children,
+                            StartingProcesses* starting) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
   const bool one_device_each = NeedsDeviceEach(spec);
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
     program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
-                         "--coordinator", endpoint, "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
+                         "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
     const absl::Status started = children->Start(program);
     if (!started.ok()) return started;
     starting->Add(children->pid(process));
+    coordinator->NoteStarted(process, children->pid(process));
   }
   return absl::OkStatus();
 }
@@ -178,10 +180,9 @@ std::string NewToken() {
   return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
 }
 
-CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& listen_address,
-                                        const std::string& token) {
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at, const std::string& token) {
   CoordinatorOptions options;
-  options.listen_address = listen_address;
+  options.listen_at = listen_at;
   options.token = token;
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = ProcessCount(spec);
@@ -272,7 +273,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
   StartingProcesses starting(kStartingPatience);
-  CoordinatorOptions leads = CoordinatorOptionsOf(spec, absl::StrCat(spec.transport().listen_address(), ":0"), token);
+  CoordinatorOptions leads =
+      CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token);
   leads.starting_limit = kStartingFactor * leads.join_limit;
   leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
   if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
@@ -285,7 +287,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
   const absl::Status started =
       NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
-                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, &children, &starting);
+                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children, &starting);
   if (!started.ok()) (*coordinator)->Abort(started);
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/host_port.h"
 #include "common/control/coordinator.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -61,9 +62,8 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
 // 32 random hexadecimal digits.
 std::string NewToken();
 
-// The options of a run's coordinator; `listen_address` with port.
-CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const std::string& listen_address,
-                                        const std::string& token);
+// The options of a run's coordinator.
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at, const std::string& token);
 
 }  // namespace ringmaster
 

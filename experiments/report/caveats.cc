@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/base/host_port.h"
 #include "common/config/describe.h"
 #include "experiments/statistics/statistics.h"
 
@@ -53,7 +54,7 @@ std::string Runs(size_t count) { return count == 1 ? "1 run" : absl::StrCat(coun
 void AddNetwork(const std::vector<const RunRecord*>& runs, Texts* texts) {
   const size_t shaped = Count(runs, [](const RunRecord& run) { return run.spec().transport().has_network(); });
   const size_t local = Count(runs, [](const RunRecord& run) {
-    return !run.spec().transport().has_network() && absl::StartsWith(run.spec().transport().listen_address(), "127.");
+    return !run.spec().transport().has_network() && IsLoopback(WithoutBrackets(run.spec().transport().listen_address()));
   });
   if (local > 0) {
     texts->push_back(absl::StrCat(

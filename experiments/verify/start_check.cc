@@ -16,7 +16,7 @@ namespace {
 constexpr absl::Duration kLimit = absl::Seconds(10);
 constexpr char kToken[] = "start-check";
 
-absl::Status Attend(const std::string& endpoint, int32_t process, uint64_t weights) {
+absl::Status Attend(const HostPort& endpoint, int32_t process, uint64_t weights) {
   Join join;
   join.set_process(process);
   join.set_processes(2);

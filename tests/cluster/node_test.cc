@@ -128,6 +128,57 @@ TEST(Node, RanksThatStartFromDifferentSeedsAreRefused) {
   EXPECT_EQ(one.Wait(kLimit).exit_code, 1);
 }
 
+// One worker, whose place the environment or flags give.
+std::vector<std::string> Alone(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = SmallRun("node", {"--arm", "ring", "--steps", "3", "--out", NewFolder("out")});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+const std::vector<std::string> kAllFlags = {"--rank", "0", "--world-size", "1", "--coordinator", "127.0.0.1:0"};
+
+TEST(Node, LaunchersThatContradictEachOtherEndItWithBothNamesAndFlagsDecide) {
+  const std::vector<std::string> rank = {"RANK=0", "OMPI_COMM_WORLD_RANK=1", "WORLD_SIZE=1", "MASTER_ADDR=127.0.0.1",
+                                         "MASTER_PORT=1"};
+  const Finished contradicted = RunProgram(Alone({}), rank);
+  EXPECT_EQ(contradicted.exit_code, 2);
+  EXPECT_THAT(contradicted.err, HasSubstr("RANK=0"));
+  EXPECT_THAT(contradicted.err, HasSubstr("OMPI_COMM_WORLD_RANK=1"));
+  const Finished of_size = RunProgram(Alone({"--rank", "0"}), {"WORLD_SIZE=1", "OMPI_COMM_WORLD_SIZE=2"});
+  EXPECT_EQ(of_size.exit_code, 2);
+  EXPECT_THAT(of_size.err, HasSubstr("WORLD_SIZE=1"));
+  EXPECT_THAT(of_size.err, HasSubstr("OMPI_COMM_WORLD_SIZE=2"));
+  const Finished decided = RunProgram(Alone(kAllFlags), rank);
+  EXPECT_EQ(decided.exit_code, 0) << decided.err;
+}
+
+TEST(Node, KubernetesMasterPortIsNamedAsItsOwnAndIgnoredWhereNobodyNeedsIt) {
+  const std::vector<std::string> pod = {"MASTER_PORT=tcp://10.96.0.1:29500"};
+  const Finished named = RunProgram(Alone({"--rank", "0", "--world-size", "1"}), pod);
+  EXPECT_EQ(named.exit_code, 2);
+  EXPECT_THAT(named.err, HasSubstr("Kubernetes"));
+  EXPECT_THAT(named.err, HasSubstr("--coordinator"));
+  const Finished ignored = RunProgram(Alone(kAllFlags), pod);
+  EXPECT_EQ(ignored.exit_code, 0) << ignored.err;
+  const Finished compared =
+      RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", NewFolder("out")}), pod);
+  EXPECT_EQ(compared.exit_code, 0) << compared.err;
+}
+
+TEST(Node, AWildcardIsForRankZeroAloneAndIPv6HasBrackets) {
+  const Finished one = RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "0.0.0.0:29500"}),
+                                  {"RINGMASTER_TOKEN=secret"});
+  EXPECT_EQ(one.exit_code, 2);
+  EXPECT_THAT(one.err, HasSubstr("none to connect to"));
+  const Finished bare = RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "::1:29500"}));
+  EXPECT_EQ(bare.exit_code, 2);
+  EXPECT_THAT(bare.err, HasSubstr("brackets"));
+  const Finished zero = RunProgram(Alone({"--rank", "0", "--world-size", "1", "--coordinator", "0.0.0.0:0", "--set",
+                                          "transport.listen_address=0.0.0.0", "--set", "transport.allow_remote=true"}),
+                                   {"RINGMASTER_TOKEN=secret"});
+  EXPECT_EQ(zero.exit_code, 0) << zero.err;
+}
+
 TEST(Node, ARankThatNeverComesIsNamedWhenTheTimeIsUp) {
   const Finished finished =
       RunProgram(Rank(0, FreePort(), NewFolder("out"), {"--set", "limits.join_seconds=1"}));

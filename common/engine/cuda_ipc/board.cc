@@ -21,15 +21,19 @@ absl::StatusOr<Board> Board::Create(int32_t ranks) {
   RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-board", BytesOf(ranks)));
   // Touching it never fails afterwards.
   RM_RETURN_IF_ERROR(segment.Reserve(0, BytesOf(ranks)));
-  return Board(std::move(segment), ranks);
+  Board board(std::move(segment), ranks);
+  RM_ASSIGN_OR_RETURN(HostProof proof, HostProof::Create());
+  board.proof_.emplace(std::move(proof));
+  return board;
 }
 
-absl::StatusOr<Board> Board::Open(const Segment::Name& name, int32_t ranks) {
-  if (name.size_bytes != BytesOf(ranks)) {
-    return absl::InvalidArgumentError(absl::StrCat("a board of ", name.size_bytes, " bytes was announced, expected ",
+absl::StatusOr<Board> Board::Open(const Name& name, int32_t ranks) {
+  RM_RETURN_IF_ERROR(HostProof::Check(name.proof));
+  if (name.memory.size_bytes != BytesOf(ranks)) {
+    return absl::InvalidArgumentError(absl::StrCat("a board of ", name.memory.size_bytes, " bytes was announced, expected ",
                                                    BytesOf(ranks), " for ", ranks, " ranks"));
   }
-  RM_ASSIGN_OR_RETURN(Segment segment, Segment::Open(name, /*writable=*/true));
+  RM_ASSIGN_OR_RETURN(Segment segment, Segment::Open(name.memory, /*writable=*/true));
   return Board(std::move(segment), ranks);
 }
 

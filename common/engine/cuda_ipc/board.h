@@ -2,10 +2,12 @@
 #define RINGMASTER_COMMON_ENGINE_CUDA_IPC_BOARD_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/monotonic.h"
+#include "common/transport/shm/host_proof.h"
 #include "common/transport/shm/layout.h"
 #include "common/transport/shm/segment.h"
 
@@ -19,11 +21,18 @@ inline constexpr int kBoardRows = 3;
 // are far enough. What a rank did before Show is seen by whoever has waited for it. One thread a rank, but for GiveUp.
 class Board {
  public:
-  // Of the rank that makes it, and of the others. Errors as Segment's.
+  // How another process finds it. Travels as it lies in memory.
+  struct Name {
+    HostProof::Offer proof;  // that both are on one host
+    Segment::Name memory;
+  };
+
+  // Of the rank that makes it, and of the others. Errors as HostProof's and Segment's.
   static absl::StatusOr<Board> Create(int32_t ranks);
-  static absl::StatusOr<Board> Open(const Segment::Name& name, int32_t ranks);
+  static absl::StatusOr<Board> Open(const Name& name, int32_t ranks);
   // By which other processes of this host find it, as long as the object lives that made it.
-  Segment::Name name() const { return segment_.name(); }
+  // REQUIRES: Create has made it.
+  Name name() const { return {proof_->offer(), segment_.name()}; }
 
   // Raises `rank`'s counter to `value`.
   void Show(int32_t rank, BoardRow row, int64_t value);
@@ -59,6 +68,7 @@ class Board {
   bool AllReached(BoardRow row, int64_t value) const;
 
   Segment segment_;
+  std::optional<HostProof> proof_;  // of the rank that has made it
   int32_t ranks_;
 };
 

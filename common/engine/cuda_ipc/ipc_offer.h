@@ -10,8 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/engine/cuda_ipc/board.h"
 #include "common/engine/cuda_ipc/ipc_stream.h"
-#include "common/transport/shm/segment.h"
 
 namespace ringmaster {
 
@@ -24,7 +24,7 @@ struct IpcOffer {
 
   char device[160];        // UUID and name, ending in a 0: no other device, on whichever machine, has these
   uint64_t process;        // a random number that no other process has
-  Segment::Name board;     // rank 0's
+  Board::Name board;       // rank 0's
   uint64_t memory;         // in the rank's own process: address of its slots, [kIpcSlots, kIpcSlotFloats]
   uint64_t events[kIpcMoments][kIpcSlots];  // likewise
   Handle memory_handle;    // for other processes

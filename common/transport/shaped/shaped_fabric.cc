@@ -1,6 +1,7 @@
 #include "common/transport/shaped/shaped_fabric.h"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "common/transport/shaped/flow_network.h"
 #include "common/transport/shaped/network_card.h"
 #include "common/transport/shaped/shaped_transport.h"
+#include "common/transport/shm/host_proof.h"
 #include "common/transport/shm/segment.h"
 
 namespace ringmaster {
@@ -20,6 +22,12 @@ namespace {
 
 // No bucket: names the message that says where the network's memory is.
 constexpr int32_t kMeetingBucket = -1;
+
+// What the first process tells the others; travels as it lies in memory.
+struct Meeting {
+  HostProof::Offer proof;
+  Segment::Name memory;
+};
 
 Tag MeetingTag() { return {MessageKind::kDrain, 0, kMeetingBucket, 0}; }
 
@@ -69,14 +77,17 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     return card_->Start(process_of_.at(message.to), message, now);
   }
 
-  // The first process makes the network's memory and says to the others where it is.
+  // The first process makes the network's memory and says to the others where it is, with the proof that it is on their
+  // host.
   absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
     const int64_t bytes = NetworkCard::SegmentBytes(static_cast<int32_t>(processes.size()));
     RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-network", bytes));
     NetworkCard::Initialize(segment);
-    Segment::Name name = segment.name();
+    RM_ASSIGN_OR_RETURN(HostProof proof, HostProof::Create());
+    proof_.emplace(std::move(proof));
+    const Meeting meeting = {proof_->offer(), segment.name()};
     Transport& transport = below_->transport(processes[0].nodes[0]);
-    const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&name), sizeof(name));
+    const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&meeting), sizeof(meeting));
     for (size_t process = 1; process < processes.size(); ++process) {
       RM_ASSIGN_OR_RETURN(const OpId op, transport.StartSend(processes[process].nodes[0], MeetingTag(), payload));
       RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
@@ -85,13 +96,15 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
   }
 
   absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
-    Segment::Name name;
+    Meeting meeting;
     Transport& transport = below_->transport(processes[self_].nodes[0]);
-    const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&name), sizeof(name));
+    const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&meeting), sizeof(meeting));
     RM_ASSIGN_OR_RETURN(const OpId op,
                         transport.Post(processes[0].nodes[0], MeetingTag(), out, ReceiveMode::kStore));
     RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
-    return Segment::Open(name, /*writable=*/true);
+    RM_RETURN_IF_ERROR(Annotate(HostProof::Check(meeting.proof),
+                                "a network is emulated between processes of one host, and process 0 is not on this one"));
+    return Segment::Open(meeting.memory, /*writable=*/true);
   }
 
   const NetworkShape shape_;
@@ -100,6 +113,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
   absl::flat_hash_map<NodeId, int32_t> process_of_;
   std::unique_ptr<Fabric> below_;
   absl::flat_hash_map<NodeId, std::unique_ptr<ShapedTransport>> nodes_;
+  std::optional<HostProof> proof_;  // of the first process, as long as others may look at it
   std::unique_ptr<NetworkCard> card_;
 };
 

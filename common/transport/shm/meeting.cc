@@ -1,18 +1,13 @@
 #include "common/transport/shm/meeting.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/fabric_base.h"
+#include "common/transport/shm/exact_io.h"
 #include "common/transport/shm/layout.h"
 
 namespace ringmaster {
@@ -37,32 +32,6 @@ Offer OfferOf(const Shared& own) {
   Offer offer = {{}, control.pid, control.fd, control.inode, control.size_bytes, own.nonce};
   std::memcpy(offer.magic, kOfferMagic, sizeof(kOfferMagic));
   return offer;
-}
-
-absl::Status WriteAll(int fd, const void* data, size_t size) {
-  // So little fits into the buffer of a fresh connection, or the connection is broken.
-  if (send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size)) return absl::OkStatus();
-  return absl::UnavailableError("it closed the connection: it has ended or failed");
-}
-
-absl::Status ReadAll(int fd, void* data, size_t size, MonotonicTime deadline) {
-  for (size_t done = 0; done < size;) {
-    const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
-    if (count > 0) {
-      done += count;
-      continue;
-    }
-    if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
-      return absl::UnavailableError("it closed the connection: it has ended or failed");
-    }
-    const absl::Duration left = deadline - MonotonicNow();
-    if (left <= absl::ZeroDuration()) {
-      return absl::DeadlineExceededError("it has not mapped the shared memory in time");
-    }
-    pollfd readable = {fd, POLLIN, 0};
-    poll(&readable, 1, static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1000)));
-  }
-  return absl::OkStatus();
 }
 
 // By process `self` of `processes`.
@@ -98,17 +67,17 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets
   };
   const Offer offer = OfferOf(own);
   // Everybody writes before he reads, so nobody waits in a circle.
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteAll(fd, &offer, sizeof(offer)); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &offer, sizeof(offer)); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
     Offer theirs;
-    RM_RETURN_IF_ERROR(ReadAll(fd, &theirs, sizeof(theirs), deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), deadline));
     RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, membership.self, sockets.size()));
     return absl::OkStatus();
   }));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteAll(fd, &kMapped, 1); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &kMapped, 1); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
     char mapped = 0;
-    RM_RETURN_IF_ERROR(ReadAll(fd, &mapped, 1, deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &mapped, 1, deadline));
     if (mapped == kMapped) return absl::OkStatus();
     return absl::FailedPreconditionError("it answers what no process of ours does; use one build for all ranks");
   }));

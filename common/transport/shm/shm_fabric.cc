@@ -32,6 +32,7 @@
 #include "common/transport/shm/layout.h"
 #include "common/transport/shm/link.h"
 #include "common/transport/shm/meeting.h"
+#include "common/transport/shm/one_host.h"
 
 namespace ringmaster {
 namespace {
@@ -46,6 +47,9 @@ class ShmFabric : public FabricBase {
   ShmFabric(const FabricOptions& options, Listener listener)
       : FabricBase(options), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)),
         spins_(options.wait == "spin") {}
+  ShmFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
+      : FabricBase(options), endpoint_(std::move(endpoint)), spins_(options.wait == "spin"),
+        sockets_(std::move(sockets)) {}
 
   ~ShmFabric() override {
     if (!helper_.joinable()) return;
@@ -60,9 +64,7 @@ class ShmFabric : public FabricBase {
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     const Membership membership = {"shm", options().token, options().segment_bytes, processes, self};
-    RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(), membership, deadline));
-    // All who may come have come.
-    Fd closed = std::move(listener_);
+    if (sockets_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
     RM_RETURN_IF_ERROR(CreateMemory(processes.size()));
     RM_ASSIGN_OR_RETURN(memories_,
                         ShareMemory(sockets_, membership, {&control_, own()->nonce}, deadline));
@@ -118,6 +120,16 @@ class ShmFabric : public FabricBase {
   }
 
  private:
+  absl::Status JoinOneHost(const Membership& membership, MonotonicTime deadline) {
+    RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(), membership, deadline));
+    // All who may come have come.
+    Fd closed = std::move(listener_);
+    const absl::Status proved = ProveOneHost(sockets_, membership, deadline);
+    if (!absl::IsFailedPrecondition(proved)) return proved;
+    return absl::FailedPreconditionError(
+        absl::StrCat("transport \"shm\": ", proved.message(), "; use transport \"tcp\", or \"auto\", which finds out"));
+  }
+
   ControlHeader* own() const { return reinterpret_cast<ControlHeader*>(control_.data()); }
 
   // Memory that is all zero is an empty control block.
@@ -244,7 +256,7 @@ class ShmFabric : public FabricBase {
     if (!status.ok()) Abort(Annotate(status, absl::StrCat("shm: connection to ", Describe(process))));
   }
 
-  Fd listener_;  // until connected
+  Fd listener_;  // until connected; none where the sockets are given
   const std::string endpoint_;
   const bool spins_;
   // Constant after Connect, by process.
@@ -263,11 +275,12 @@ class ShmFabric : public FabricBase {
 absl::StatusOr<std::unique_ptr<Fabric>> CreateShmFabric(const FabricOptions& options) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
   if (!listener.ok()) return Annotate(listener.status(), "shm");
-  return CreateShmFabricAt(options, *std::move(listener));
+  return std::make_unique<ShmFabric>(options, *std::move(listener));
 }
 
-std::unique_ptr<Fabric> CreateShmFabricAt(const FabricOptions& options, Listener listener) {
-  return std::make_unique<ShmFabric>(options, std::move(listener));
+std::unique_ptr<Fabric> CreateShmFabricOver(const FabricOptions& options, std::string endpoint,
+                                            std::vector<Fd> sockets) {
+  return std::make_unique<ShmFabric>(options, std::move(endpoint), std::move(sockets));
 }
 
 }  // namespace ringmaster

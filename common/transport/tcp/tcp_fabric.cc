@@ -39,6 +39,8 @@ class TcpFabric : public PollingFabric {
       : PollingFabric(options, options.wait == "spin"),
         listener_(std::move(listener.fd)),
         endpoint_(std::move(listener.endpoint)) {}
+  TcpFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
+      : PollingFabric(options, options.wait == "spin"), endpoint_(std::move(endpoint)), joined_(std::move(sockets)) {}
 
   ~TcpFabric() override { StopPolling(); }
 
@@ -46,9 +48,12 @@ class TcpFabric : public PollingFabric {
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    RM_ASSIGN_OR_RETURN(
-        std::vector<Fd> sockets,
-        JoinProcesses(listener_.get(), {"tcp", options().token, options().segment_bytes, processes, self}, deadline));
+    std::vector<Fd> sockets = std::move(joined_);
+    if (sockets.empty()) {
+      RM_ASSIGN_OR_RETURN(
+          sockets,
+          JoinProcesses(listener_.get(), {"tcp", options().token, options().segment_bytes, processes, self}, deadline));
+    }
     // All who may come have come.
     Fd closed = std::move(listener_);
     epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
@@ -157,8 +162,9 @@ class TcpFabric : public PollingFabric {
     Abort(Annotate(status, absl::StrCat("tcp: connection to ", Describe(process))));
   }
 
-  Fd listener_;  // until connected
+  Fd listener_;  // until connected; none where the sockets are given
   const std::string endpoint_;
+  std::vector<Fd> joined_;  // by process, until Connect takes them; empty: it connects itself
   Fd epoll_;
   Fd wake_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by process, none to itself; constant after Connect
@@ -170,11 +176,12 @@ class TcpFabric : public PollingFabric {
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
   if (!listener.ok()) return Annotate(listener.status(), "tcp");
-  return CreateTcpFabricAt(options, *std::move(listener));
+  return std::make_unique<TcpFabric>(options, *std::move(listener));
 }
 
-std::unique_ptr<Fabric> CreateTcpFabricAt(const FabricOptions& options, Listener listener) {
-  return std::make_unique<TcpFabric>(options, std::move(listener));
+std::unique_ptr<Fabric> CreateTcpFabricOver(const FabricOptions& options, std::string endpoint,
+                                            std::vector<Fd> sockets) {
+  return std::make_unique<TcpFabric>(options, std::move(endpoint), std::move(sockets));
 }
 
 }  // namespace ringmaster

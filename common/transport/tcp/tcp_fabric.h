@@ -2,6 +2,8 @@
 #define RINGMASTER_COMMON_TRANSPORT_TCP_TCP_FABRIC_H_
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/transport/fabric.h"
@@ -13,8 +15,8 @@ namespace ringmaster {
 // time; a helper thread does when no thread waits. Listens until connected, no longer. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options);
 
-// The same with a socket that listens already.
-std::unique_ptr<Fabric> CreateTcpFabricAt(const FabricOptions& options, Listener listener);
+// The same over the sockets of a finished handshake, by process, none at this one's. `endpoint` is where they came from.
+std::unique_ptr<Fabric> CreateTcpFabricOver(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets);
 
 }  // namespace ringmaster
 

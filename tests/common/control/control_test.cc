@@ -1,4 +1,6 @@
 // Coordinator and clients over real gRPC on loopback, all processes of a run played by threads of this one.
+#include <unistd.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -75,7 +77,7 @@ class Process {
   int aborts() const { return aborts_; }
 
  private:
-  const std::string endpoint_;
+  const HostPort endpoint_;
   const Join join_;
   absl::Status abort_status_;
   std::atomic<int> aborts_{0};
@@ -384,13 +386,13 @@ TEST(Control, AClosingCoordinatorLetsEverybodyGo) {
 TEST(Control, ABusyPortIsUnavailableWithARemedy) {
   ControlledRun run(OptionsOf(1));
   CoordinatorOptions options = OptionsOf(1);
-  options.listen_address = run.coordinator().endpoint();
+  options.listen_at = run.coordinator().endpoint();
   ExpectError(Coordinator::Start(options).status(), absl::StatusCode::kUnavailable,
-              {options.listen_address, "busy", "--coordinator"});
+              {options.listen_at.ToString(), "busy", absl::StrCat("pid ", getpid()), "--coordinator"});
 }
 
 TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
-  std::string endpoint;
+  HostPort endpoint;
   {
     ControlledRun gone(OptionsOf(1));
     endpoint = gone.coordinator().endpoint();
@@ -398,7 +400,7 @@ TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
   const auto client = ControlClient::Attend(
       endpoint, JoinOf(0, 1), MonotonicNow() + absl::Milliseconds(300), [](const absl::Status&) {},
       [] { return Heartbeat(); }, kBeat);
-  ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded, {endpoint, "start rank 0 first"});
+  ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded, {endpoint.ToString(), "refused", "start rank 0"});
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ TEST(Board, AWaitEndsWhenTheLastRankHasShownAndSeesWhatItDidBefore) {
 TEST(Board, AnotherProcessFindsItByItsNameAndItsCountersAreSeen) {
   auto board = Board::Create(2);
   ASSERT_TRUE(board.ok()) << board.status();
-  const Segment::Name name = board->name();
+  const Board::Name name = board->name();
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {

@@ -16,7 +16,7 @@ IpcOffer OfferOn(const char* device, uint64_t process) {
   IpcOffer offer = {};
   std::strncpy(offer.device, device, sizeof(offer.device) - 1);
   offer.process = process;
-  offer.board = {12, 3, 4567, 89};
+  offer.board.memory = {12, 3, 4567, 89};
   offer.memory = 0x7f0000000000 + process;
   offer.events[1][1] = 42 + process;
   offer.memory_handle.fill(static_cast<char>(process));
@@ -31,7 +31,7 @@ TEST(IpcOffer, WhatARankSaysIsWhatTheOthersRead) {
   ASSERT_TRUE(offers.ok()) << offers.status();
   ASSERT_EQ(offers->size(), 3u);
   for (size_t rank = 0; rank < 3; ++rank) EXPECT_EQ(EncodeIpcOffer((*offers)[rank]), messages[rank]);
-  EXPECT_EQ((*offers)[1].board.inode, 4567u);
+  EXPECT_EQ((*offers)[1].board.memory.inode, 4567u);
   EXPECT_TRUE(IsSameProcess((*offers)[0], (*offers)[2]));
   EXPECT_FALSE(IsSameProcess((*offers)[0], (*offers)[1]));
 }

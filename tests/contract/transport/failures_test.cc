@@ -3,12 +3,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <functional>
 #include <thread>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "common/transport/frame.h"
@@ -126,12 +128,22 @@ TEST_P(NetworkFabric, BusyPortAndForeignAddressAreUnavailableWithARemedy) {
   const absl::Status taken = CreateFabric(busy).status();
   EXPECT_EQ(taken.code(), absl::StatusCode::kUnavailable) << taken;
   EXPECT_TRUE(absl::StrContains(taken.message(), "leave the port out")) << taken;
+  EXPECT_TRUE(absl::StrContains(taken.message(), absl::StrCat("pid ", getpid()))) << taken;
   busy.listen_address = "192.0.2.1";  // reserved for documentation: nobody's
   const absl::Status foreign = CreateFabric(busy).status();
   EXPECT_EQ(foreign.code(), absl::StatusCode::kUnavailable) << foreign;
   EXPECT_TRUE(absl::StrContains(foreign.message(), "127.0.0.1")) << foreign;
   busy.listen_address = "localhost";
   EXPECT_EQ(CreateFabric(busy).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(NetworkFabric, IPv6LoopbackIsAsGoodAsIPv4) {
+  FabricOptions options = Options();
+  options.listen_address = "::1";
+  if (!ListenAt(options.listen_address).ok()) GTEST_SKIP() << "this machine has no IPv6";
+  CreateTwo(options, options);
+  EXPECT_TRUE(absl::StartsWith(processes_[0].endpoint, "[::1]:")) << processes_[0].endpoint;
+  for (const absl::Status& status : ConnectTwo()) ASSERT_TRUE(status.ok()) << status;
 }
 
 TEST_P(NetworkFabric, PeerThatGoesAwayWakesWaitersAndIsNamed) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
@@ -103,7 +104,7 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateEngineSum(const WorkerLink& l
   seat.rank = link.rank;
   seat.ranks = link.workers;
   seat.device = link.device;
-  seat.listen_address = link.spec->transport().listen_address();
+  seat.listen_address = WithoutBrackets(link.spec->transport().listen_address());
   seat.wait_limit = absl::Seconds(link.spec->limits().wait_seconds());
   CollectiveExecutor executor(*link.transport, link.rank, link.workers, seat.wait_limit);
   int64_t step = 0;

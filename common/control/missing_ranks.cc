@@ -1,0 +1,87 @@
+#include "common/control/missing_ranks.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/machine/host_identity.h"
+#include "common/machine/processes.h"
+
+namespace ringmaster {
+namespace {
+
+// What is said of ranks of which nothing was heard.
+std::string Unheard(const HostPort& listens_at) {
+  if (IsWildcard(listens_at.host)) {
+    return absl::StrCat("nothing was heard; check that it was started, and with rank 0's address and port ",
+                        listens_at.port, " as --coordinator");
+  }
+  const bool here = IsLoopback(listens_at.host) || listens_at.host == "localhost";
+  return absl::StrCat("nothing was heard; check that it was started with --coordinator ", listens_at.ToString(),
+                      here ? ", on this machine: other machines do not reach a loopback address"
+                           : ", and that its machine reaches that address");
+}
+
+std::string WhatIsKnown(const RankTrace& trace, const HostPort& listens_at) {
+  if (!trace.refused.empty()) return absl::StrCat("a process came and was turned away: ", trace.refused);
+  if (trace.pid == 0) return Unheard(listens_at);
+  const std::optional<ProcessFacts> facts = LookAtProcess(trace.pid);
+  if (!facts || facts->has_ended()) return absl::StrCat("its process (pid ", trace.pid, ") has ended");
+  if (facts->is_suspended()) {
+    return absl::StrCat("its process (pid ", trace.pid, ") is suspended; let it go on with kill -CONT ", trace.pid);
+  }
+  return absl::StrCat("its process (pid ", trace.pid, ") is still starting, and has computed for ",
+                      absl::FormatDuration(absl::Trunc(facts->cpu, absl::Milliseconds(10))),
+                      "; raise limits.join_seconds, or start fewer ranks on this machine");
+}
+
+// "rank 1", "ranks 1, 2, 5".
+std::string Ranks(const std::vector<int32_t>& ranks) {
+  return absl::StrCat(ranks.size() == 1 ? "rank " : "ranks ", absl::StrJoin(ranks, ", "));
+}
+
+std::string NameOf(const Join& join) {
+  return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {
+    absl::StrAppend(out, node.server() ? "server/" : "worker/", node.index());
+  });
+}
+
+HostIdentity IdentityOf(const Join& join) { return {join.boot_id(), join.network_namespace(), 0}; }
+
+}  // namespace
+
+std::string WhyMissing(const std::vector<MissingRank>& missing, const HostPort& listens_at,
+                       const std::string& hindrance) {
+  std::vector<std::pair<std::string, std::vector<int32_t>>> known;  // in order of the first rank of each
+  for (const MissingRank& rank : missing) {
+    const std::string what = WhatIsKnown(rank.trace, listens_at);
+    auto found = std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == what; });
+    if (found == known.end()) found = known.insert(known.end(), {what, {}});
+    found->second.push_back(rank.rank);
+  }
+  std::string text = absl::StrJoin(known, "; ", [](std::string* out, const auto& entry) {
+    absl::StrAppend(out, "of ", Ranks(entry.second), ": ", entry.first);
+  });
+  if (!hindrance.empty()) absl::StrAppend(&text, "; ", hindrance);
+  return text;
+}
+
+absl::Status CheckIsReached(const Join& member, const Join& other) {
+  const auto endpoint = HostPort::Parse(member.data_endpoint());
+  if (!endpoint.ok() || !IsLoopback(endpoint->host)) return absl::OkStatus();
+  // What the system does not say is no difference.
+  if (member.boot_id().empty() || other.boot_id().empty() || ShareLoopback(IdentityOf(member), IdentityOf(other))) {
+    return absl::OkStatus();
+  }
+  const bool one_machine = member.boot_id() == other.boot_id();
+  return absl::FailedPreconditionError(absl::StrCat(
+      NameOf(member), " listens at ", endpoint->ToString(), ", and ", NameOf(other), " is ",
+      one_machine ? "in another network namespace, as in another container or pod" : "on another machine",
+      ", from where loopback is not reached; set transport.listen_address to an address that the others reach, or to "
+      "0.0.0.0, and transport.allow_remote=true"));
+}
+
+}  // namespace ringmaster

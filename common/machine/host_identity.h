@@ -1,0 +1,24 @@
+#ifndef RINGMASTER_COMMON_MACHINE_HOST_IDENTITY_H_
+#define RINGMASTER_COMMON_MACHINE_HOST_IDENTITY_H_
+
+#include <cstdint>
+#include <string>
+
+namespace ringmaster {
+
+// Where a process lives, as the system says it; what it does not say is empty or 0.
+struct HostIdentity {
+  std::string boot_id;         // of this boot of this machine: no other boot of any machine has it
+  uint64_t network_namespace = 0;  // processes with another one do not share loopback
+  uint64_t pid_namespace = 0;      // processes with another one know each other by other numbers, or not at all
+};
+
+// This process's.
+HostIdentity ReadHostIdentity();
+
+// Whether 127.0.0.1 is the same place for both: one boot and one network namespace, both known.
+bool ShareLoopback(const HostIdentity& a, const HostIdentity& b);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_MACHINE_HOST_IDENTITY_H_

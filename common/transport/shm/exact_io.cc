@@ -1,0 +1,41 @@
+#include "common/transport/shm/exact_io.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/time/time.h"
+#include "common/base/monotonic.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Status Closed() { return absl::UnavailableError("it closed the connection: it has ended or failed"); }
+
+}  // namespace
+
+absl::Status WriteExactly(int fd, const void* data, size_t size) {
+  return send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size) ? absl::OkStatus() : Closed();
+}
+
+absl::Status ReadExactly(int fd, void* data, size_t size, MonotonicTime deadline) {
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
+    if (count > 0) {
+      done += count;
+      continue;
+    }
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) return Closed();
+    const absl::Duration left = deadline - MonotonicNow();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError("it has not answered what is asked before memory is shared");
+    }
+    pollfd readable = {fd, POLLIN, 0};
+    poll(&readable, 1, static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1000)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,21 @@
+#ifndef RINGMASTER_COMMON_TRANSPORT_SHM_EXACT_IO_H_
+#define RINGMASTER_COMMON_TRANSPORT_SHM_EXACT_IO_H_
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "common/base/monotonic.h"
+
+namespace ringmaster {
+
+// What processes say to each other right after the handshake, on its sockets, which do not block.
+
+// Writes `size` bytes, few enough for the buffer of a fresh connection. Unavailable: the connection is broken.
+absl::Status WriteExactly(int fd, const void* data, size_t size);
+
+// Reads `size` bytes; waits for them until `deadline` (DeadlineExceeded). Unavailable: the peer has closed the connection.
+absl::Status ReadExactly(int fd, void* data, size_t size, MonotonicTime deadline);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_TRANSPORT_SHM_EXACT_IO_H_
