@@ -51,8 +51,6 @@ class Children {
 
   bool empty() const;
 
-  // Of the child with this index in order of Start; 0 once it is reaped.
-  pid_t pid(int index) const { return pids_[index]; }
 
  private:
   std::vector<pid_t> pids_;  // 0: reaped
