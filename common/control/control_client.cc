@@ -96,8 +96,9 @@ class ControlClientImpl : public ControlClient {
     if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
     // How long the others may take is the coordinator's to say: it ends the run for all who have joined.
     absl::MutexLock lock(&mutex_);
+    // The coordinator knows who is missing and how long to wait for them; one that is gone ends this too.
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
-    mutex_.Await(absl::Condition(&decided));
+    changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
     return status_;
   }
 

@@ -41,6 +41,9 @@ constexpr int kMessageBytesMax = 64 << 20;
 // How often the deadlines are looked at that no message brings.
 constexpr absl::Duration kWatchPeriod = absl::Milliseconds(50);
 
+// How often waits are judged, which costs more.
+constexpr absl::Duration kJudgePeriod = absl::Milliseconds(200);
+
 // A failure that another process's death would explain.
 bool MayBeAConsequence(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
@@ -97,7 +100,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     if (member.state.finished) return;
     member.how = how;
     if (member.state.joined) return FailLocked(Died(member), true);
-    const std::string memory = memory_kills_.Found();
+    const std::string memory = MemoryText(how);
     FailLocked(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how, " before it joined",
                                                    memory.empty() ? "" : "; ", memory,
                                                    "; what it said stands above")),
@@ -189,9 +192,15 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     return status ? EndText(*status) : "";
   }
 
+  // What the system has killed for want of memory meanwhile, where that may be why a process ended `how`.
+  std::string MemoryText(const std::string& how) const {
+    const bool maybe = how.empty() || how == EndText(SIGKILL) || how == EndText((128 + SIGKILL) << 8);
+    return maybe ? memory_kills_.Found() : "";
+  }
+
   absl::Status Died(const Member& member) const {
     const std::string how = HowItEnded(member);
-    const std::string memory = memory_kills_.Found();
+    const std::string memory = MemoryText(how);
     std::string text = absl::StrCat(Where(member), ": the process ended before its work was done");
     if (!how.empty()) {
       absl::StrAppend(&text, ", with ", how);
@@ -220,8 +229,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     if (!IsHere(member) || !IsSuspended(static_cast<pid_t>(member.state.pid))) {
       return "the process hangs or its machine is gone";
     }
-    return absl::StrCat("the process is suspended, a signal (SIGSTOP, Ctrl-Z) has stopped it; `kill -CONT ",
-                        member.state.pid, "` has one go on in time");
+    return absl::StrCat("the process is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it, and nobody has let it go "
+                        "on (kill -CONT ", member.state.pid, ")");
   }
 
   void NoteRefusalLocked(int32_t index, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -398,15 +407,27 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       if (JudgeDeathsLocked(now)) continue;
       if (!suspected_.ok() && now - suspected_at_ > options_.settle_time) FailLocked(suspected_, true);
       if (joined_ < options_.processes) {
-        if (now - started_ > options_.join_limit) FailLocked(MissingLocked(), true);
+        if (IsJoiningOverLocked(now)) FailLocked(MissingLocked(), true);
         continue;
       }
       for (const Member& member : members_) {
         const absl::Status health = HealthLocked(member, now);
         if (!health.ok()) FailLocked(health, true);
       }
+      if (now - judged_at_ < kJudgePeriod) continue;
+      judged_at_ = now;
       if (const absl::Status waits = judge_.Judge(); !waits.ok()) FailLocked(waits, true);
     }
+  }
+
+  // Some process is missing that nothing more is to be hoped for from.
+  bool IsJoiningOverLocked(MonotonicTime now) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    bool all_get_on = options_.is_starting != nullptr && now - started_ <= options_.starting_limit;
+    for (int32_t i = 0; options_.is_starting != nullptr && i < options_.processes; ++i) {
+      // Everybody is looked at from the beginning: it takes two looks to see somebody move.
+      if (!members_[i].state.joined && !options_.is_starting(i)) all_get_on = false;
+    }
+    return now - started_ > options_.join_limit && !all_get_on;
   }
 
   absl::Duration SinceStart() const { return MonotonicNow() - started_; }
@@ -446,6 +467,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when the run is over and when the coordinator closes
   WaitJudge judge_ ABSL_GUARDED_BY(mutex_);
+  MonotonicTime judged_at_ ABSL_GUARDED_BY(mutex_);
   std::vector<Member> members_ ABSL_GUARDED_BY(mutex_);
   int32_t joined_ ABSL_GUARDED_BY(mutex_) = 0;
   int32_t finished_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_CONTROL_COORDINATOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,10 @@ struct CoordinatorOptions {
   uint64_t spec_fingerprint = 0;
   int32_t processes = 0;
   absl::Duration join_limit;       // for all processes to join
+  // Whether a process that has not joined is seen to get on with it: then it is waited for up to starting_limit. Asked
+  // again and again, by the coordinator's own thread. Absent: nobody can see that.
+  std::function<bool(int32_t process)> is_starting;
+  absl::Duration starting_limit = absl::ZeroDuration();
   absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
   WaitLimits waits;                // of waits of nodes for each other; infinite unless set
   // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.

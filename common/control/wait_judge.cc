@@ -14,6 +14,8 @@ namespace {
 
 constexpr absl::Duration kComputeLimitMin = absl::Seconds(60);
 constexpr int kSlowestSteps = 20;
+// Shorter waits are not looked at: what excuses them is of no account.
+constexpr absl::Duration kLookedAt = absl::Seconds(1);
 // A limit that was too short by an unknown factor is raised by this one.
 constexpr int kRaise = 10;
 // Longer chains are told by their first nodes.
@@ -54,7 +56,7 @@ void WaitJudge::Add(const NodeName& node, int64_t pid, absl::Duration now) {
   Node& added = nodes_[NameOf(node)];
   added.pid = pid;
   *added.last.mutable_node() = node;
-  added.heard = added.moved = now;
+  added.heard = added.moved = added.excused = now;
 }
 
 void WaitJudge::Heard(const NodeActivity& activity, absl::Duration now) {
@@ -84,6 +86,7 @@ void WaitJudge::Forgive(absl::Duration gap) {
   for (auto& [name, node] : nodes_) {
     node.heard += gap;
     node.moved += gap;
+    node.excused += gap;
   }
 }
 
@@ -96,39 +99,47 @@ absl::Duration WaitJudge::ComputeLimit(const Node& node) const {
   return limits_.compute.value_or(DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds())));
 }
 
-absl::Status WaitJudge::Judge() const {
-  for (const auto& [name, node] : nodes_) {
-    // A server's own wait is nobody's: it serves those who do. One that is done waits for workers alone.
-    if (node.last.node().server() || !node.was_heard || !Waits(node) || Still(node) < limits_.wait) continue;
-    const absl::Status judged = JudgeFrom(name);
+absl::Status WaitJudge::Judge() {
+  const absl::Duration looked_at = std::min(kLookedAt, limits_.wait / 4);
+  for (auto& [name, node] : nodes_) {
+    // A server's own wait is nobody's: it serves those who do.
+    if (node.last.node().server() || !node.was_heard || !Waits(node) || Still(node) < looked_at) continue;
+    const absl::Status judged = JudgeFrom(name, &node);
     if (!judged.ok()) return judged;
   }
   return absl::OkStatus();
 }
 
-absl::Status WaitJudge::JudgeFrom(const std::string& waiting) const {
-  std::vector<Step> steps = {{waiting}};
-  std::set<std::string> seen = {waiting};
-  bool goes_on = false;
+absl::Status WaitJudge::JudgeFrom(const std::string& name, Node* waiting) const {
+  std::vector<Step> steps = {{name}};
+  std::set<std::string> seen = {name};
+  absl::Duration excused = waiting->moved;
   for (size_t i = 0; i < steps.size(); ++i) {
     const auto found = nodes_.find(steps[i].node);
-    if (found == nodes_.end() || !found->second.was_heard) return absl::OkStatus();
-    const Node& node = found->second;
-    if (node.last.state() == NodeActivity::COMPUTES && Still(node) > ComputeLimit(node)) {
-      return ComputesTooLong(steps, static_cast<int32_t>(i));
+    if (found == nodes_.end() || !found->second.was_heard) {
+      excused = waiting->heard;
+      continue;
     }
-    // A server that waits has moved for whoever it serves, not for this wait.
-    const bool moves = !Waits(node) || (!node.last.node().server() && Still(node) < limits_.wait);
+    const Node& node = found->second;
+    const bool too_long = node.last.state() == NodeActivity::COMPUTES && Still(node) > ComputeLimit(node);
+    if (too_long && Still(*waiting) >= limits_.wait) return ComputesTooLong(steps, static_cast<int32_t>(i));
+    if (!Waits(node)) {
+      excused = std::max(excused, node.heard);
+    } else if (!node.last.node().server()) {
+      // A server that waits has moved for whoever it serves, not for this wait.
+      excused = std::max(excused, node.moved);
+    }
     bool nothing_left = false;
-    std::vector<Step> next = Next(steps, steps[i], &nothing_left);
-    goes_on = goes_on || moves || nothing_left;
-    for (Step& step : next) {
+    for (Step& step : Next(steps, steps[i], &nothing_left)) {
       if (!seen.insert(step.node).second) continue;
       step.from = static_cast<int32_t>(i);
       steps.push_back(step);
     }
+    if (nothing_left) excused = waiting->heard;
   }
-  return goes_on ? absl::OkStatus() : NobodyMoves(steps);
+  waiting->excused = std::max(waiting->excused, excused);
+  // What the last one who computed has sent may take as long to arrive as any other message.
+  return waiting->heard - waiting->excused < limits_.wait ? absl::OkStatus() : NobodyMoves(steps);
 }
 
 std::vector<WaitJudge::Step> WaitJudge::Next(const std::vector<Step>& steps, const Step& step,
@@ -194,7 +205,8 @@ std::vector<WaitJudge::Step> WaitJudge::OthersNotYet(const Node& node) const {
 std::string WaitJudge::Where(const std::string& name) const {
   const Node& node = nodes_.at(name);
   return absl::StrCat(name, " (pid ", node.pid, ") at step=", node.last.step(),
-                      " phase=", node.last.phase().empty() ? "start" : node.last.phase());
+                      " phase=", node.last.phase().empty() ? "start" : node.last.phase(),
+                      node.last.phase() == "backward" ? absl::StrCat(" bucket=", node.last.bucket()) : "");
 }
 
 absl::Status WaitJudge::ComputesTooLong(const std::vector<Step>& steps, int32_t last) const {
@@ -212,7 +224,7 @@ absl::Status WaitJudge::ComputesTooLong(const std::vector<Step>& steps, int32_t 
           : absl::StrCat("limits.compute_seconds, left out: 20 times its slowest step so far, ",
                          Seconds(absl::Seconds(node.last.slowest_step_seconds())), ", and at least 60s");
   return absl::DeadlineExceededError(absl::StrCat(
-      Where(steps[last].node), " bucket=", node.last.bucket(), ": computes for ", Seconds(Still(node)),
+      Where(steps[last].node), ": computes for ", Seconds(Still(node)),
       " without a change of step, phase or bucket while ", steps[first].node, " waits for it", by, "; expected one within ",
       Seconds(limit), " (", why, "); if it may take so long, raise limits.compute_seconds to at least ",
       WholeSeconds(std::max({kComputeLimitMin, kRaise * limit,

@@ -27,10 +27,11 @@ absl::Duration DefaultComputeLimit(absl::Duration slowest_step);
 
 // Decides which waits of a run go on. A wait that has lasted limits.wait is followed from node to node, by who waits for
 // whom, to the nodes that are really waited for:
-//   - one that computes, within its compute limit, or that has got further within limits.wait: the wait goes on;
+//   - one that computes, within its compute limit: the wait goes on, and for limits.wait after that, since what it sends
+//     takes its time;
 //   - one that computes for longer: the run ends, and the status names it and limits.compute_seconds;
-//   - all wait and none gets any further (a lost message, a deadlock): the run ends, and the status names the chain and
-//     limits.wait_seconds.
+//   - all wait and none has got any further within limits.wait (a lost message, a deadlock): the run ends, and the status
+//     names the chain and limits.wait_seconds.
 // A server waits for the workers whose pushes are the furthest behind. A node that says nothing is not judged here.
 //
 // Pure: time is what the caller says, as a duration since any fixed moment. Not thread-safe.
@@ -50,8 +51,9 @@ class WaitJudge {
   // Time in which nobody could be heard does not count.
   void Forgive(absl::Duration gap);
 
-  // DeadlineExceeded: a wait that must not go on, and why.
-  absl::Status Judge() const;
+  // DeadlineExceeded: a wait that must not go on, and why. To be asked again and again, several times in limits.wait: it
+  // remembers until when each wait had an excuse.
+  absl::Status Judge();
 
  private:
   struct Node {
@@ -60,6 +62,8 @@ class WaitJudge {
     NodeActivity last;
     absl::Duration heard;  // when it spoke last
     absl::Duration moved;  // when it was first heard that it had got where it is
+    // The last moment when somebody that its wait is really for was known to compute, or got further.
+    absl::Duration excused;
   };
   struct Step {
     std::string node;
@@ -77,7 +81,7 @@ class WaitJudge {
   std::vector<Step> NextOfServer(const Node& node, const Node& asker, const AwaitedMessage* asked) const;
   // Who has not come to the barrier, or the end, that `node` has come to.
   std::vector<Step> OthersNotYet(const Node& node) const;
-  absl::Status JudgeFrom(const std::string& waiting) const;
+  absl::Status JudgeFrom(const std::string& name, Node* waiting) const;
 
   std::string Where(const std::string& name) const;
   absl::Status ComputesTooLong(const std::vector<Step>& steps, int32_t last) const;

@@ -209,6 +209,12 @@ absl::Status Matcher::CheckPending(absl::Span<const OpId> ids) {
   return absl::OkStatus();
 }
 
+Matcher::ShownWait::ShownWait(Matcher& matcher, absl::Span<const OpId> ops) : matcher_(matcher) {
+  waiter_.ids = ops;
+  absl::MutexLock lock(&matcher_.mutex_);
+  matcher_.waiters_.push_back(&waiter_);
+}
+
 Activity Matcher::activity(int64_t moved_before) {
   Activity activity;
   absl::MutexLock lock(&mutex_);

@@ -99,8 +99,21 @@ class Matcher {
   // Whether one of `ops` is a send that is not done.
   bool AwaitsSend(absl::Span<const OpId> ops);
 
-  // As Transport's. A thread that looks for messages without sleeping is missed.
+  // As Transport's. A thread that sleeps elsewhere than in WaitAny, or between Watch and Unwatch, is missed unless its wait
+  // is shown.
   Activity activity(int64_t moved_before);
+  // Shows activity() a wait for `ops` while it lives.
+  class ShownWait {
+   public:
+    ShownWait(Matcher& matcher, absl::Span<const OpId> ops);
+    ~ShownWait() { matcher_.Unwatch(&waiter_); }
+    ShownWait(const ShownWait&) = delete;
+    ShownWait& operator=(const ShownWait&) = delete;
+
+   private:
+    Matcher& matcher_;
+    Waiter waiter_;  // whom nothing rouses
+  };
 
   // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs that `why` is an error.
   void Abort(const absl::Status& why);

@@ -65,8 +65,6 @@ void FillModel(int64_t steps, RunSpec* spec) {
   }
   if (!spec->optimizer().has_learning_rate()) spec->mutable_optimizer()->set_learning_rate(0.01f);
   if (spec->transport().name().empty()) spec->mutable_transport()->set_name("shm");
-  // Waiting for a turn is no hang.
-  if (!spec->limits().has_wait_seconds()) spec->mutable_limits()->set_wait_seconds(600);
 }
 
 // About half a second of the models' steps on one core each.

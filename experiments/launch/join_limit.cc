@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "common/config/describe.h"
 #include "common/machine/machine.h"
-#include "experiments/launch/placement.h"
 
 namespace ringmaster {
 namespace {

@@ -28,6 +28,7 @@
 #include "common/transport/metered.h"
 #include "common/transport/traced.h"
 #include "experiments/launch/activity.h"
+#include "experiments/launch/join_limit.h"
 #include "experiments/launch/network.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/process_conductor.h"
@@ -43,9 +44,6 @@
 
 namespace ringmaster {
 namespace {
-
-// The coordinator's limit for joining ends first and names who is missing; a process only stops looking for it after that.
-constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 
 // Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
 // ends them. A limit of a rank's own is the last resort, where it judges nothing.
@@ -169,9 +167,9 @@ class Node {
       name->set_server(id.role == Role::kServer);
       name->set_index(id.index);
     }
-    const absl::Duration limit = absl::Seconds(spec_.limits().join_seconds());
+    const absl::Duration limit = JoinLimit(spec_);
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, MonotonicNow() + limit + kJoinGrace,
+                                     options_.coordinator, join, MonotonicNow() + limit,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));

@@ -26,11 +26,13 @@
 #include "common/trace/node_traces.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/descriptors.h"
+#include "experiments/launch/join_limit.h"
 #include "experiments/launch/launcher_environment.h"
 #include "experiments/launch/mpirun.h"
 #include "experiments/launch/node.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_needs.h"
+#include "experiments/launch/starting_processes.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -44,6 +46,8 @@ constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
 constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
 // How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
 constexpr absl::Duration kCauseTime = absl::Seconds(1);
+// A process that has not joined and has used no processor time for so long is not waited for beyond the limit.
+constexpr absl::Duration kStartingPatience = absl::Seconds(5);
 
 // What another process of this machine's user can read while this object lives: mpirun gives the ranks no input.
 class MemoryFile {
@@ -89,7 +93,8 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, cons
 }
 
 absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
-                            const std::string& token, Coordinator* coordinator, Children* children) {
+                            const std::string& token, Coordinator* coordinator, Children* children,
+                            StartingProcesses* starting) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
   const bool one_device_each = NeedsDeviceEach(spec);
@@ -103,6 +108,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
     const absl::Status started = children->Start(program);
     if (!started.ok()) return started;
     coordinator->NoteStarted(process, children->pid(process));
+    starting->Add(children->pid(process));
   }
   return absl::OkStatus();
 }
@@ -180,7 +186,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.token = token;
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = ProcessCount(spec);
-  options.join_limit = absl::Seconds(spec.limits().join_seconds());
+  options.join_limit = JoinLimit(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
   options.waits.asynchronous =
@@ -266,8 +272,11 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const std::string token = NewToken();
   const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
+  StartingProcesses starting(kStartingPatience);
   CoordinatorOptions leads =
       CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token);
+  leads.starting_limit = kStartingFactor * leads.join_limit;
+  leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
   if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
   auto coordinator = Coordinator::Start(leads);
   if (!coordinator.ok()) {
@@ -278,7 +287,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
   const absl::Status started =
       NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
-                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children);
+                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children,
+                                         &starting);
   if (!started.ok()) (*coordinator)->Abort(started);
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -86,21 +88,25 @@ class Ranks {
     // Rank 0 listens, and the others have connections to it.
     const int connections = phase == Phase::kJoining ? 2 : 3;
     EXPECT_TRUE(WaitUntil(kStart, [&] { return Established() >= 2 * connections; })) << Established();
-    if (phase == Phase::kPeer) (*this)[1].Signal(SIGSTOP);
     // From the last join on nothing can be seen from outside; the steps begin within this.
     WaitUntil(absl::Milliseconds(700), [] { return false; });
+    if (phase != Phase::kPeer) return;
+    (*this)[1].Signal(SIGSTOP);
+    WaitUntil(absl::Milliseconds(200), [] { return false; });
   }
 
  private:
   // Ends of connections to or from the coordinator's port.
   int Established() const {
-    std::ifstream file("/proc/net/tcp");
     const std::string port = absl::StrCat(":", absl::Hex(port_, absl::kZeroPad4), " ");
     int ends = 0;
-    for (std::string line; std::getline(file, line);) {
-      for (char& c : line) c = static_cast<char>(tolower(c));
-      // local address, remote address, state
-      if (line.find(port) != std::string::npos && line.find(" 01 ") != std::string::npos) ++ends;
+    for (const char* const table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+      std::ifstream file(table);
+      for (std::string line; std::getline(file, line);) {
+        absl::AsciiStrToLower(&line);
+        // local address, remote address, state
+        if (absl::StrContains(line, port) && absl::StrContains(line, " 01 ")) ++ends;
+      }
     }
     return ends;
   }
@@ -111,16 +117,19 @@ class Ranks {
 };
 
 class RankSignals : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(
-    Phases, RankSignals,
-    testing::Values(Case{"IntAlone", SIGINT, 1, Phase::kAlone}, Case{"TermJoining", SIGTERM, 1, Phase::kJoining},
-                    Case{"HupToRankZeroJoining", SIGHUP, 0, Phase::kJoining},
-                    Case{"TermTraining", SIGTERM, 1, Phase::kTraining},
-                    Case{"IntToRankZeroTraining", SIGINT, 0, Phase::kTraining},
-                    Case{"TermInALongBatch", SIGTERM, 2, Phase::kLongBatch},
-                    Case{"TermToRankZeroInALongBatch", SIGTERM, 0, Phase::kLongBatch},
-                    Case{"TermWhileAPeerIsAwaited", SIGTERM, 2, Phase::kPeer}),
-    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
+constexpr auto NameOf = [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); };
+INSTANTIATE_TEST_SUITE_P(Phases, RankSignals,
+                         testing::Values(Case{"IntAlone", SIGINT, 1, Phase::kAlone},
+                                         Case{"TermTraining", SIGTERM, 1, Phase::kTraining},
+                                         Case{"TermToRankZeroInALongBatch", SIGTERM, 0, Phase::kLongBatch}),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(MorePhases, RankSignals,
+                         testing::Values(Case{"TermJoining", SIGTERM, 1, Phase::kJoining},
+                                         Case{"HupToRankZeroJoining", SIGHUP, 0, Phase::kJoining},
+                                         Case{"IntToRankZeroTraining", SIGINT, 0, Phase::kTraining},
+                                         Case{"TermInALongBatch", SIGTERM, 2, Phase::kLongBatch},
+                                         Case{"TermWhileAPeerIsAwaited", SIGTERM, 2, Phase::kPeer}),
+                         NameOf);
 
 TEST_P(RankSignals, EndTheRankInTimeAndNameItToTheOthers) {
   const auto [name, number, rank, phase] = GetParam();
@@ -145,7 +154,7 @@ TEST_P(RankSignals, EndTheRankInTimeAndNameItToTheOthers) {
   EXPECT_THAT(rest.err + rest.out, HasSubstr(said));
 }
 
-TEST(RankByHand, IsNamedWithTheSignalThatKilledIt) {
+TEST(MoreDeaths, OfARankByHandNameTheSignalThatKilledIt) {
   Ranks ranks(Phase::kTraining);
   ranks.Await(Phase::kTraining);
   ranks[1].Signal(SIGKILL);  // this test waits for its end later than rank 0 looks
@@ -155,87 +164,11 @@ TEST(RankByHand, IsNamedWithTheSignalThatKilledIt) {
   EXPECT_THAT(led.out, HasSubstr("ended before its work was done, with signal 9 (Killed)"));
 }
 
-std::vector<std::string> Compare(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"--arms", "ring", "--steps", "100000", "--transport", "tcp", "--evaluate-every",
-                                        "0",      "--out", NewFolder("out")};
+std::vector<std::string> Compare(const char* arm, int steps, const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {"--arms", arm, "--steps", absl::StrCat(steps), "--evaluate-every", "0",
+                                        "--out", NewFolder("out")};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return SmallRun("compare", arguments);
-}
-
-bool AllGone(const std::vector<pid_t>& pids) {
-  for (const pid_t pid : pids) {
-    if (StateOf(pid) != 0 && StateOf(pid) != 'Z') return false;
-  }
-  return true;
-}
-
-TEST(LauncherSignals, EndEveryRankInALongBatchToo) {
-  for (const int number : {SIGTERM, SIGHUP}) {
-    Program program(Compare({"--emulate", "25000"}));
-    ASSERT_TRUE(WaitUntil(kStart, [&] { return ChildrenOf(program.pid()).size() == 2; }));
-    const std::vector<pid_t> ranks = ChildrenOf(program.pid());
-    ASSERT_TRUE(program.WaitForError("starting", kStart)) << program.ErrorSoFar();
-    program.Signal(number);
-    const Finished finished = program.Wait(kLauncherEnd);
-    EXPECT_EQ(finished.exit_code, 128 + number) << finished.err;
-    EXPECT_TRUE(AllGone(ranks));
-    EXPECT_THAT(finished.out, HasSubstr("interrupted"));
-  }
-}
-
-TEST(LauncherSignals, ASecondOneEndsItAtOnce) {
-  // Rank 0 of a benchmark is a thread of the launcher, and nothing interrupts it while it fills its memory.
-  Program program({"bench", "allreduce", "--sizes", "256MiB", "--iterations", "100000", "--transport", "shm"});
-  ASSERT_TRUE(WaitUntil(kStart, [&] { return !ChildrenOf(program.pid()).empty(); }));
-  const std::vector<pid_t> ranks = ChildrenOf(program.pid());
-  program.Signal(SIGINT);
-  WaitUntil(absl::Milliseconds(500), [&] { return AllGone({program.pid()}); });
-  program.Signal(SIGINT);
-  EXPECT_EQ(program.Wait(kLauncherEnd).exit_code, 130);
-  EXPECT_TRUE(AllGone(ranks));
-}
-
-TEST(LauncherSignals, ThatWereIgnoredAtTheStartStayIgnoredInRanksToo) {
-  Program program(Compare({"--steps", "60", "--emulate", "30"}), {}, [] {
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) signal(number, SIG_IGN);
-  });
-  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
-  const pid_t rank = RankNamed(program.pid(), "worker/1");
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    program.Signal(number);
-    kill(rank, number);
-  }
-  const Finished finished = program.Wait(kStart);
-  EXPECT_EQ(finished.exit_code, 0) << finished.err << finished.out;
-}
-
-TEST(Stop, PausesTheRanksToo) {
-  // In a process group of its own, as a shell's job: in one without a shell the system stops nobody upon Ctrl-Z.
-  Program program(Compare({"--steps", "100", "--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
-                           "limits.heartbeat_seconds=0.1"}),
-                  {}, [] { setpgid(0, 0); });
-  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
-  const std::vector<pid_t> ranks = ChildrenOf(program.pid());
-  ASSERT_EQ(ranks.size(), 2u);
-  program.Signal(SIGTSTP);
-  ASSERT_TRUE(WaitUntil(absl::Seconds(5), [&] { return StateOf(program.pid()) == 'T'; }));
-  for (const pid_t rank : ranks) EXPECT_EQ(StateOf(rank), 'T');
-  WaitUntil(absl::Milliseconds(2500), [] { return false; });
-  program.Signal(SIGCONT);
-  const Finished finished = program.Wait(kStart);
-  EXPECT_EQ(finished.exit_code, 0) << finished.out;
-  EXPECT_THAT(finished.out, HasSubstr("ring was stopped (Ctrl-Z, SIGSTOP) for 2."));
-}
-
-TEST(Stop, OfTheLauncherAloneCountsAgainstNoLimit) {
-  Program program(Compare({"--steps", "100", "--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
-                           "limits.heartbeat_seconds=0.1"}));
-  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
-  program.Signal(SIGSTOP);
-  WaitUntil(absl::Milliseconds(2500), [] { return false; });
-  program.Signal(SIGCONT);
-  const Finished finished = program.Wait(kStart);
-  EXPECT_EQ(finished.exit_code, 0) << finished.out;
 }
 
 // A pipe that nobody reads, with little room left: whoever writes to it waits.
@@ -257,6 +190,95 @@ class FullPipe {
   int ends_[2];
 };
 
+// Whether a process waits for room in a pipe.
+bool WritesToAPipe(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/wchan"));
+  std::string where;
+  file >> where;
+  return absl::StrContains(where, "pipe");
+}
+
+bool AllGone(const std::vector<pid_t>& pids) {
+  for (const pid_t pid : pids) {
+    if (StateOf(pid) != 0 && StateOf(pid) != 'Z') return false;
+  }
+  return true;
+}
+
+TEST(MoreLauncherSignals, EndEveryRankInALongBatchToo) {
+  for (const int number : {SIGTERM, SIGHUP}) {
+    Program program(Compare("ring", 100, {"--emulate", "25000"}));
+    ASSERT_TRUE(WaitUntil(kStart, [&] { return ChildrenOf(program.pid()).size() == 2; }));
+    const std::vector<pid_t> ranks = ChildrenOf(program.pid());
+    for (const pid_t rank : ranks) {
+      EXPECT_TRUE(WaitUntil(kStart, [&] { return CommandLineOf(rank).find("ringmaster: ") == 0; }));
+    }
+    // From the names on nothing can be seen from outside; the first batch begins within this.
+    WaitUntil(absl::Milliseconds(700), [] { return false; });
+    program.Signal(number);
+    const Finished finished = program.Wait(kLauncherEnd);
+    EXPECT_EQ(finished.exit_code, 128 + number) << finished.err;
+    EXPECT_TRUE(AllGone(ranks));
+    EXPECT_THAT(finished.out, HasSubstr("interrupted"));
+  }
+}
+
+TEST(LauncherSignals, ASecondOneEndsItAtOnce) {
+  // Nobody reads the table that the first one has it show.
+  const FullPipe pipe;
+  Program program(Compare("ring", 10000, {"--emulate", "20"}), {}, [&] { dup2(pipe.input(), STDOUT_FILENO); });
+  ASSERT_TRUE(WaitUntil(kStart, [&] { return ChildrenOf(program.pid()).size() == 2; }));
+  program.Signal(SIGINT);
+  ASSERT_TRUE(WaitUntil(kLauncherEnd, [&] { return WritesToAPipe(program.pid()); }));
+  // Two that come together are one: a terminal that closes sends two.
+  WaitUntil(absl::Milliseconds(400), [] { return false; });
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait(kRankEnd).exit_code, 130);
+}
+
+TEST(LauncherSignals, ThatWereIgnoredAtTheStartStayIgnoredInRanksToo) {
+  Program program(Compare("ring", 40, {"--emulate", "30"}), {}, [] {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) signal(number, SIG_IGN);
+  });
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  const pid_t rank = RankNamed(program.pid(), "worker/1");
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    program.Signal(number);
+    kill(rank, number);
+  }
+  const Finished finished = program.Wait(kStart);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err << finished.out;
+}
+
+TEST(Stop, PausesTheRanksToo) {
+  // In a process group of its own, as a shell's job: in one without a shell the system stops nobody upon Ctrl-Z.
+  Program program(Compare("ring", 60, {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
+                           "limits.heartbeat_seconds=0.1"}),
+                  {}, [] { setpgid(0, 0); });
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  const std::vector<pid_t> ranks = ChildrenOf(program.pid());
+  ASSERT_EQ(ranks.size(), 2u);
+  program.Signal(SIGTSTP);
+  ASSERT_TRUE(WaitUntil(absl::Seconds(5), [&] { return StateOf(program.pid()) == 'T'; }));
+  for (const pid_t rank : ranks) EXPECT_EQ(StateOf(rank), 'T');
+  WaitUntil(absl::Milliseconds(1800), [] { return false; });
+  program.Signal(SIGCONT);
+  const Finished finished = program.Wait(kStart);
+  EXPECT_EQ(finished.exit_code, 0) << finished.out;
+  EXPECT_THAT(finished.out, HasSubstr("ring was stopped (Ctrl-Z, SIGSTOP) for "));
+}
+
+TEST(MoreStops, OfTheLauncherAloneCountsAgainstNoLimit) {
+  Program program(Compare("ring", 100, {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
+                           "limits.heartbeat_seconds=0.1"}));
+  ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
+  program.Signal(SIGSTOP);
+  WaitUntil(absl::Milliseconds(2500), [] { return false; });
+  program.Signal(SIGCONT);
+  const Finished finished = program.Wait(kStart);
+  EXPECT_EQ(finished.exit_code, 0) << finished.out;
+}
+
 TEST(CommandSignals, EndWhatStartsNoRanksAtOnce) {
   const std::vector<std::vector<std::string>> commands = {
       {"list"}, {"explain", "ring", "--workers", "4"}, {"doctor"}};
@@ -264,13 +286,7 @@ TEST(CommandSignals, EndWhatStartsNoRanksAtOnce) {
     for (const int number : {SIGINT, SIGTERM}) {
       const FullPipe pipe;
       Program program(command, {}, [&] { dup2(pipe.input(), STDOUT_FILENO); });
-      const auto writes = [&] {
-        std::ifstream file(absl::StrCat("/proc/", program.pid(), "/wchan"));
-        std::string where;
-        file >> where;
-        return where.find("pipe") != std::string::npos;
-      };
-      EXPECT_TRUE(WaitUntil(kStart, writes)) << command[0];
+      EXPECT_TRUE(WaitUntil(kStart, [&] { return WritesToAPipe(program.pid()); })) << command[0];
       program.Signal(number);
       EXPECT_EQ(program.Wait(kRankEnd).exit_code, 128 + number) << command[0];
     }
@@ -278,7 +294,7 @@ TEST(CommandSignals, EndWhatStartsNoRanksAtOnce) {
 }
 
 TEST(Names, OfRanksAreTheirNodesAndTheLaunchersIsItsOwn) {
-  Program program(Compare({"--arms", "ps-sharded", "--emulate", "20"}));
+  Program program(Compare("ps-sharded", 10000, {"--emulate", "20"}));
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   const auto short_name = [](pid_t pid) {
     std::ifstream file(absl::StrCat("/proc/", pid, "/comm"));

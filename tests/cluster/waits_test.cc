@@ -20,7 +20,9 @@ constexpr absl::Duration kLimit = absl::Seconds(90);
 TEST(Waits, GoOnForARankThatComputesForLongerThanWaitSeconds) {
   const std::vector<std::string> arms = {"ring", "ps", "ssp", "solo"};
   std::vector<std::unique_ptr<Program>> programs;
-  for (const std::string& arm : arms) programs.push_back(std::make_unique<Program>(RunWithPause(arm, 3500)));
+  for (const std::string& arm : arms) {
+    programs.push_back(std::make_unique<Program>(RunWithPause(arm, 3500, {"--transport", arm == "ps" ? "shm" : "tcp"})));
+  }
   for (size_t i = 0; i < arms.size(); ++i) {
     const Finished finished = programs[i]->Wait(kLimit);
     EXPECT_EQ(finished.exit_code, 0) << arms[i] << ": " << finished.out << finished.err;
@@ -31,7 +33,8 @@ TEST(Waits, EndForARankThatComputesLongerThanComputeSecondsAndNameItAndTheField)
   const std::vector<std::string> arms = {"ring", "ps"};
   std::vector<std::unique_ptr<Program>> programs;
   for (const std::string& arm : arms) {
-    programs.push_back(std::make_unique<Program>(RunWithPause(arm, 600'000, {"--set", "limits.compute_seconds=1"})));
+    programs.push_back(std::make_unique<Program>(RunWithPause(
+        arm, 600'000, {"--set", "limits.compute_seconds=1", "--transport", arm == "ring" ? "shm" : "grpc"})));
   }
   for (size_t i = 0; i < arms.size(); ++i) {
     const Finished finished = programs[i]->Wait(kLimit);

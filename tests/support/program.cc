@@ -81,6 +81,8 @@ Program::~Program() {
 
 void Program::Signal(int number) const { kill(pid_, number); }
 
+std::string Program::OutputSoFar() const { return ReadFile(out_path_); }
+
 std::string Program::ErrorSoFar() const { return ReadFile(err_path_); }
 
 bool Program::Reap() {

@@ -35,6 +35,8 @@ class Program {
   void Signal(int number) const;
   // What it has written to standard error so far.
   std::string ErrorSoFar() const;
+  // And to standard output.
+  std::string OutputSoFar() const;
   // Waits until its standard error contains `text`; false at the deadline or when it ends without.
   bool WaitForError(const std::string& text, absl::Duration limit);
   // Waits for its end, at most `limit`.

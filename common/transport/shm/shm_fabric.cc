@@ -39,6 +39,8 @@ namespace {
 
 // A send that has waited this long for a peer that posts nothing asks the peer's helper to keep the message.
 constexpr absl::Duration kPatience = absl::Milliseconds(20);
+// Of shorter waits nobody asks, and they pay for no report.
+constexpr absl::Duration kShownAfter = absl::Milliseconds(100);
 
 class ShmFabric : public FabricBase {
  public:
@@ -175,6 +177,7 @@ class ShmFabric : public FabricBase {
     const MonotonicTime begin = MonotonicNow();
     MonotonicTime ask_at = begin + kPatience;
     std::optional<Sleeper> sleeper;
+    std::optional<Matcher::ShownWait> shown;  // of a wait that lasts
     for (int looks = 0;;) {
       const bool any = Advance();
       if (any || sleeper.has_value() || looks % kLooksPerTime == 0) {
@@ -196,7 +199,9 @@ class ShmFabric : public FabricBase {
         sleeper.emplace(own());  // and looks once more
         continue;
       }
-      sleeper->Sleep(SleepLimit(matcher, ops, now, deadline, &ask_at));
+      const MonotonicTime show_at = begin + kShownAfter;
+      if (!shown.has_value() && now >= show_at) shown.emplace(matcher, ops);
+      sleeper->Sleep(SleepLimit(matcher, ops, now, shown.has_value() ? deadline : std::min(deadline, show_at), &ask_at));
       sleeper.reset();
       looks = 0;
     }

@@ -18,25 +18,28 @@ namespace {
 
 constexpr absl::Duration kStop = absl::Seconds(1);
 
+// Waits for nothing that could come.
+bool Wait(absl::Duration limit) {
+  absl::Mutex mutex;
+  MonotonicCondVar never;
+  absl::MutexLock lock(&mutex);
+  return never.AwaitUntil(&mutex, MonotonicNow() + limit, [] { return false; });
+}
+
 // A process that says when it is awake, waits for a deadline 0.7 s ahead, and ends with what came out; 0: all as it ought
 // to be.
 int WaitBesideAStop(int ready) {
   NoteAwake();
   std::thread([] {
     for (;;) {
-      absl::SleepFor(kAwakePeriod);
+      Wait(kAwakePeriod);
       NoteAwake();
     }
   }).detach();
-  const MonotonicTime begin = MonotonicNow();
   const absl::Time begin_on_the_wall = absl::Now();
   const char byte = 0;
   if (write(ready, &byte, 1) != 1) return 1;
-  absl::Mutex mutex;
-  MonotonicCondVar never;
-  absl::MutexLock lock(&mutex);
-  const bool came = never.AwaitUntil(&mutex, begin + absl::Milliseconds(700), [] { return false; });
-  if (came) return 2;
+  if (Wait(absl::Milliseconds(700))) return 2;
   // Both have passed in full: the wait and the stop, but for the part of it that may not be noticed.
   if (absl::Now() - begin_on_the_wall < kStop + absl::Milliseconds(700) - kAwakeGapMax) return 3;
   if (StoppedTime() < kStop - 2 * kAwakeGapMax || StoppedTime() > kStop + absl::Seconds(2)) return 4;
@@ -54,7 +57,7 @@ TEST(StoppedTime, IsLeftOutOfTheClockAndOfDeadlines) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, WUNTRACED), child);
   ASSERT_TRUE(WIFSTOPPED(status));
-  absl::SleepFor(kStop);
+  Wait(kStop);
   kill(child, SIGCONT);
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status));

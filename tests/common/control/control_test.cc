@@ -274,6 +274,28 @@ TEST(Control, ARankThatNeverJoinsIsNamedToThoseWhoDid) {
   ExpectError(run.Failure(), absl::StatusCode::kDeadlineExceeded, {"rank 1, 2 of 3"});
 }
 
+TEST(Control, ARankThatIsSeenToStartIsWaitedForUntilItStandsStillOrTheOuterLimit) {
+  for (const bool stands_still : {false, true}) {
+    CoordinatorOptions options = OptionsOf(2);
+    options.join_limit = absl::Milliseconds(100);
+    options.starting_limit = stands_still ? kLimit : absl::Milliseconds(500);
+    std::atomic<bool> starting{true};
+    options.is_starting = [&](int32_t process) { return process == 1 && starting; };
+    const MonotonicTime begin = MonotonicNow();
+    ControlledRun run(options);
+    Process first(run.coordinator(), JoinOf(0, 2));
+    std::thread joining([&] {
+      ExpectError(first.Attend(), absl::StatusCode::kDeadlineExceeded, {"rank 1 of 2", "did not join"});
+    });
+    EXPECT_FALSE(run.coordinator().WaitFor(absl::Milliseconds(300)));
+    if (stands_still) starting = false;
+    EXPECT_FALSE(run.Failure().ok());
+    EXPECT_GE(MonotonicNow() - begin, absl::Milliseconds(stands_still ? 300 : 500));
+    EXPECT_LT(MonotonicNow() - begin, kLimit);
+    joining.join();
+  }
+}
+
 TEST(Control, ASilentProcessIsNamedWithStepAndPhaseToTheOthers) {
   CoordinatorOptions options = OptionsOf(2);
   options.silence_limit = absl::Seconds(1);

@@ -209,6 +209,21 @@ TEST(WaitJudge, WeightsForWhichAllHavePushedAreLostHoweverBusyTheOthersAre) {
               AllOf(HasSubstr("worker/0"), HasSubstr("waits for nobody"), Not(HasSubstr("worker/1"))));
 }
 
+TEST(WaitJudge, WhatTheLastRankSendsHasTheWholeWaitLimitToArrive) {
+  for (const absl::Duration computes : {absl::Seconds(29), absl::Seconds(45)}) {
+    JudgedRun run(Limits(), 2, 1);
+    run.Say(Waiting(0, Server(0), AwaitedMessage::WEIGHTS, 4));
+    run.Say(Computing(1, 4));
+    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 4)}));
+    EXPECT_TRUE(run.Pass(computes).ok());
+    // It pushes, and the weights are on their way.
+    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 5)}));
+    run.Say(Computing(1, 5));
+    EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok()) << computes;
+    EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))), HasSubstr("limits.wait_seconds")) << computes;
+  }
+}
+
 TEST(WaitJudge, AnAsynchronousServerWaitsForNobodyButInADrain) {
   for (const bool drains : {false, true}) {
     JudgedRun run(Limits(std::nullopt, true), 2, 1);
@@ -252,7 +267,7 @@ TEST(WaitJudge, ARankThatWasToldToStandStillIsWaitedFor) {
 
 TEST(WaitJudge, OneThatSaysNothingIsNotJudgedHere) {
   JudgedRun run(Limits(), 2, 0);
-  run.Say(Waiting(0, Worker(1), AwaitedMessage::COLLECTIVE));
+  run.Say(Waiting(0, Worker(1), AwaitedMessage::COLLECTIVE));  // worker/1 has never been heard
   EXPECT_TRUE(run.Pass(absl::Minutes(5)).ok());
 }
 

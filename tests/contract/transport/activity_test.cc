@@ -62,7 +62,7 @@ TEST_P(Activities, AThreadThatWaitsIsSeenWithPeerAndTagUntilTheMessageIsThere) {
   ASSERT_TRUE(sent.ok()) << sent.status();
   waiter.join();
   EXPECT_TRUE(waited.ok()) << waited;
-  EXPECT_GT(transport.activity(0).moved, before);
+  EXPECT_GT(transport.activity(0).moved, before) << "the wait that is over has moved nothing";
   EXPECT_TRUE(AwaitWaits(0).empty());
   EXPECT_TRUE(group_.worker(1).Wait(*sent, Soon()).ok());
 }

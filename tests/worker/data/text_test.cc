@@ -99,11 +99,11 @@ TEST_F(Text, InspectionAgreesWithLoadingUnderLimits) {
   EXPECT_THAT(std::string(Error().message()), HasSubstr("data.test_limit = 8: expected 1 to 7"));
 }
 
-TEST_F(Text, AMissingFileNamesPathAndTheCommandThatFetchesTheText) {
+TEST_F(Text, AMissingFileNamesPathAndTheFieldThatNamesAnother) {
   const absl::Status error = Error();
   EXPECT_TRUE(absl::IsNotFound(error));
   EXPECT_THAT(std::string(error.message()), HasSubstr(path_));
-  EXPECT_THAT(std::string(error.message()), HasSubstr("run third_party/setup/fetch_text.sh"));
+  EXPECT_THAT(std::string(error.message()), HasSubstr("name a text of yours with --set data.text.file=PATH"));
 }
 
 TEST_F(Text, AnEmptyFileIsRefused) {
