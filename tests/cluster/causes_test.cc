@@ -92,7 +92,7 @@ class SmallGroup {
 };
 
 TEST(Causes, ARankThatTheSystemKilledForWantOfMemoryIsNamedWithTheLimit) {
-  const SmallGroup group(64 << 20);
+  const SmallGroup group(160 << 20);
   if (!group.ok()) GTEST_SKIP() << "needs the right to make a control group of memory (cgroup v1)";
   // 100 MB of weights a rank, twice.
   Program program(
@@ -105,7 +105,7 @@ TEST(Causes, ARankThatTheSystemKilledForWantOfMemoryIsNamedWithTheLimit) {
   EXPECT_EQ(finished.exit_code, 1) << finished.err;
   EXPECT_THAT(finished.out + finished.err,
               AllOf(HasSubstr("signal 9 (Killed)"), HasSubstr("out of memory: oom_kill rose by"),
-                    HasSubstr("64 MiB"), HasSubstr("memory.limit_in_bytes")));
+                    HasSubstr("160 MiB"), HasSubstr("memory.limit_in_bytes")));
 }
 
 std::function<void()> Limit(int resource, rlim_t value) {
