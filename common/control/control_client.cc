@@ -94,10 +94,11 @@ class ControlClientImpl : public ControlClient {
     }
     pulse_ = std::thread([this] { Pulse(); });
     if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
-    // How long the others may take is the coordinator's to say: it ends the run for all who have joined.
+    // How long the others may take is the coordinator's to say: it ends the run for all who have joined, and its own end
+    // ends this too.
     absl::MutexLock lock(&mutex_);
     const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
-    mutex_.Await(absl::Condition(&decided));
+    changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
     return status_;
   }
 

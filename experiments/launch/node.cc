@@ -45,9 +45,6 @@
 namespace ringmaster {
 namespace {
 
-// The coordinator's limit for joining ends first and names who is missing; a process only stops looking for it after that.
-constexpr absl::Duration kJoinGrace = absl::Seconds(2);
-
 // Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
 // ends them. A limit of a rank's own is the last resort, where it judges nothing.
 constexpr double kLastResortSeconds = 86400;
@@ -172,7 +169,7 @@ class Node {
     }
     const absl::Duration limit = JoinLimit(spec_);
     RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, MonotonicNow() + limit + kJoinGrace,
+                                     options_.coordinator, join, MonotonicNow() + limit,
                                      [this](const absl::Status& why) { fabric_->Abort(why); },
                                      [this] { return MakeHeartbeat(); },
                                      absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));

@@ -107,8 +107,8 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
     program.input = text;
     const absl::Status started = children->Start(program);
     if (!started.ok()) return started;
-    starting->Add(children->pid(process));
     coordinator->NoteStarted(process, children->pid(process));
+    starting->Add(children->pid(process));
   }
   return absl::OkStatus();
 }
@@ -287,7 +287,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
   const absl::Status started =
       NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
-                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children, &starting);
+                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children,
+                                         &starting);
   if (!started.ok()) (*coordinator)->Abort(started);
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {

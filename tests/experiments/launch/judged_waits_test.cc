@@ -27,7 +27,7 @@ class Rank {
  public:
   Rank(int32_t rank, FabricGroup* group) : rank_(rank), group_(*group) { progress_.phase = "exchange"; }
 
-  absl::Status Join(const std::string& endpoint) {
+  absl::Status Join(const HostPort& endpoint) {
     ringmaster::Join join;
     join.set_process(rank_);
     join.set_processes(2);
