@@ -74,7 +74,8 @@ class SmallGroup {
     std::ifstream file("/proc/self/cgroup");
     for (std::string line; std::getline(file, line);) {
       const size_t at = line.find(":memory:");
-      if (at != std::string::npos) path_ = "/sys/fs/cgroup/memory" + line.substr(at + 8) + absl::StrCat("/test-", getpid());
+      if (at == std::string::npos) continue;
+      path_ = absl::StrCat("/sys/fs/cgroup/memory", line.substr(at + 8), "/test-", getpid());
     }
     ok_ = !path_.empty() && mkdir(path_.c_str(), 0755) == 0;
     if (ok_) ok_ = static_cast<bool>(std::ofstream(path_ + "/memory.limit_in_bytes") << bytes << std::flush);
@@ -127,8 +128,9 @@ TEST(Limits, AFileThatMayNotGrowIsAnErrorThatNamesTheFileAndTheLimit) {
 TEST(Limits, WeightsThatARankMayNotWriteAreTheRunsStatus) {
   const std::string out = NewFolder("out");
   const Finished finished =
-      Program(Compare(out, {"--steps", "3", "--set", "model.mlp_hidden=4000", "--save-weights", out + "/w.safetensors"}), {},
-              Limit(RLIMIT_FSIZE, 1 << 20))
+      Program(Compare(out, {"--steps", "3", "--set", "model.mlp_hidden=4000", "--save-weights",
+                            out + "/w.safetensors"}),
+              {}, Limit(RLIMIT_FSIZE, 1 << 20))
           .Wait(kStart);
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, AllOf(HasSubstr("safetensors"), HasSubstr("ulimit -f, RLIMIT_FSIZE")));
@@ -163,9 +165,8 @@ TEST(Limits, TooFewOpenFilesAreSaidBeforeAnythingStarts) {
 TEST(MoreLimits, AsManyOpenFilesAsAreAskedForSuffice) {
   // 4 processes and 24: above what each transport was seen to use.
   for (const char* const transport : {"tcp", "grpc", "shm"}) {
-    const Finished finished = Program(Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport}),
-                                      {}, Limit(RLIMIT_NOFILE, 36))
-                                  .Wait(kStart);
+    const auto command = Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport});
+    const Finished finished = Program(command, {}, Limit(RLIMIT_NOFILE, 36)).Wait(kStart);
     EXPECT_EQ(finished.exit_code, 0) << transport << finished.err << finished.out;
   }
 }

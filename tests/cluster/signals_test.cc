@@ -65,12 +65,13 @@ class Ranks {
  public:
   explicit Ranks(Phase phase) : port_(FreePort()), out_(NewFolder("out")) {
     const char* const milliseconds = phase == Phase::kLongBatch ? "60000" : "20";
-    for (int rank = phase == Phase::kAlone ? 1 : 0; rank < (phase == Phase::kAlone ? 2 : phase == Phase::kJoining ? 2 : 3);
-         ++rank) {
+    const int first = phase == Phase::kAlone ? 1 : 0;
+    const int count = phase == Phase::kAlone ? 1 : phase == Phase::kJoining ? 2 : 3;
+    for (int rank = first; rank < first + count; ++rank) {
       std::vector<std::string> arguments =
           SmallRun("node", {"--arm", "ring", "--steps", "100000", "--emulate", milliseconds, "--evaluate-every", "0",
                             "--rank", absl::StrCat(rank), "--world-size", "3", "--coordinator",
-                            absl::StrCat("127.0.0.1:", port_), "--out", out_, "--set", "limits.wait_seconds=100", "-v"});
+                            absl::StrCat("127.0.0.1:", port_), "--out", out_, "--set", "limits.wait_seconds=100"});
       programs_.resize(3);
       programs_[rank] = std::make_unique<Program>(arguments);
     }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "absl/strings/numbers.h"
@@ -131,7 +132,7 @@ pid_t RankNamed(pid_t parent, const std::string& name) {
     if (CommandLineOf(child) == "ringmaster: " + name) return child;
   }
   ADD_FAILURE() << "no process of " << name;
-  return 0;
+  return std::numeric_limits<pid_t>::max();  // a signal to 0 would go to this test
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {
