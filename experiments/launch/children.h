@@ -39,6 +39,9 @@ class Children {
   // Starts `program`. Terminal signals do not reach it: whoever started it decides.
   absl::Status Start(const ChildProgram& program);
 
+  // Of the child with this index in order of Start; 0 once it is reaped.
+  pid_t pid(int index) const { return pids_[index]; }
+
   // Reaps what has ended: (index in order of Start, what became of it, as EndText of common/machine/process_end.h says it).
   std::vector<std::pair<int, std::string>> Reap();
 
