@@ -33,7 +33,10 @@ class AutoFabric : public Fabric {
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_CHECK(chosen_ == nullptr);
     RM_RETURN_IF_ERROR(CheckProcesses(processes, self));
-    const Membership membership = {options_.name, options_.token, options_.segment_bytes, processes, self};
+    const Membership membership = {options_.name, options_.token, options_.segment_bytes, processes, self, [this] {
+                                     absl::MutexLock lock(&mutex_);
+                                     return aborted_;
+                                   }};
     RM_ASSIGN_OR_RETURN(std::vector<Fd> sockets, JoinProcesses(listener_.fd.get(), membership, deadline));
     // All who may come have come.
     Fd closed = std::move(listener_.fd);

@@ -171,6 +171,11 @@ void FabricBase::Abort(const absl::Status& why) {
   if (connected_) AbortNodes();
 }
 
+absl::Status FabricBase::aborted() {
+  absl::MutexLock lock(&abort_mutex_);
+  return aborted_;
+}
+
 absl::Status FabricBase::Connected() {
   absl::MutexLock lock(&abort_mutex_);
   connected_ = true;

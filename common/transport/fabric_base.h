@@ -66,6 +66,9 @@ class FabricBase : public Fabric {
   // `self` is no index. Called once, by Connect, before anything below.
   absl::Status SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self);
 
+  // The reason of the first abort, or OK. For what waits while processes are being connected. Any thread.
+  absl::Status aborted();
+
   // Ends a successful Connect. From here on Abort reaches the nodes; one that came while processes were still being
   // connected does so now, and its status is Connect's.
   absl::Status Connected();

@@ -117,9 +117,9 @@ class Joiner {
       polled.push_back({peer.fd.get(), static_cast<short>(peer.written < sizeof(Hello) ? POLLOUT : POLLIN), 0});
     }
     for (const Incoming& peer : incoming_) polled.push_back({peer.fd.get(), POLLIN, 0});
-    const int64_t left_ms = absl::ToInt64Milliseconds(left) + 1;
-    if (poll(polled.data(), polled.size(), static_cast<int>(std::min<int64_t>(left_ms, 1000))) <= 0) {
-      return absl::OkStatus();
+    const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
+    if (poll(polled.data(), polled.size(), static_cast<int>(limit_ms)) <= 0) {
+      return membership_.Aborted();
     }
     const size_t outgoing_count = outgoing_.size();
     for (size_t i = 0; i < outgoing_count; ++i) {

@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_TRANSPORT_MEMBERSHIP_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,14 @@ struct Membership {
   int64_t segment_bytes = 0;
   std::vector<ProcessAddress> processes;
   int32_t self = 0;
+  // Asked again and again while processes connect: an error ends that. Null: nobody aborts it.
+  std::function<absl::Status()> aborted = nullptr;
+
+  absl::Status Aborted() const { return aborted ? aborted() : absl::OkStatus(); }
 };
+
+// How often it is asked.
+inline constexpr int kAbortPollMs = 100;
 
 // What stands for the token on the wire: 64 hexadecimal digits.
 std::string TokenDigest(absl::string_view token);

@@ -51,7 +51,6 @@ class Children {
 
   bool empty() const;
 
-
  private:
   std::vector<pid_t> pids_;  // 0: reaped
 };

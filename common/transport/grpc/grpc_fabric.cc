@@ -27,6 +27,7 @@
 #include "common/transport/grpc/stream.h"
 #include "common/transport/grpc/stream_ends.h"
 #include "common/transport/handshake.h"
+#include "common/transport/membership.h"
 #include "common/transport/polling_fabric.h"
 #include "common/transport/socket.h"
 
@@ -68,7 +69,9 @@ class GrpcFabric : public PollingFabric {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     RM_ASSIGN_OR_RETURN(
         sockets_,
-        JoinProcesses(listener_.get(), {"grpc", options().token, options().segment_bytes, processes, self}, deadline));
+        JoinProcesses(listener_.get(),
+                      {"grpc", options().token, options().segment_bytes, processes, self, [this] { return aborted(); }},
+                      deadline));
     // All who may come have come.
     Fd closed = std::move(listener_);
     {
@@ -151,7 +154,11 @@ class GrpcFabric : public PollingFabric {
     const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
     };
-    if (joined_changed_.AwaitUntil(&mutex_, deadline, is_over)) return join_status_;
+    for (MonotonicTime now = begin; now < deadline; now = MonotonicNow()) {
+      const MonotonicTime look = std::min(deadline, now + absl::Milliseconds(kAbortPollMs));
+      if (joined_changed_.AwaitUntil(&mutex_, look, is_over)) return join_status_;
+      RM_RETURN_IF_ERROR(aborted());
+    }
     std::vector<std::string> missing;
     for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
       if (!joined_[process]) missing.push_back(Describe(process));

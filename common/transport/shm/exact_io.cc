@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
 
 namespace ringmaster {
 namespace {
@@ -20,7 +21,7 @@ absl::Status WriteExactly(int fd, const void* data, size_t size) {
   return send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size) ? absl::OkStatus() : Closed();
 }
 
-absl::Status ReadExactly(int fd, void* data, size_t size, MonotonicTime deadline) {
+absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& membership, MonotonicTime deadline) {
   for (size_t done = 0; done < size;) {
     const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
     if (count > 0) {
@@ -33,7 +34,8 @@ absl::Status ReadExactly(int fd, void* data, size_t size, MonotonicTime deadline
       return absl::DeadlineExceededError("it has not answered what is asked before memory is shared");
     }
     pollfd readable = {fd, POLLIN, 0};
-    poll(&readable, 1, static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 1000)));
+    const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
+    if (poll(&readable, 1, static_cast<int>(limit_ms)) == 0) RM_RETURN_IF_ERROR(membership.Aborted());
   }
   return absl::OkStatus();
 }

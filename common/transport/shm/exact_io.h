@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/monotonic.h"
+#include "common/transport/membership.h"
 
 namespace ringmaster {
 
@@ -13,8 +14,9 @@ namespace ringmaster {
 // Writes `size` bytes, few enough for the buffer of a fresh connection. Unavailable: the connection is broken.
 absl::Status WriteExactly(int fd, const void* data, size_t size);
 
-// Reads `size` bytes; waits for them until `deadline` (DeadlineExceeded). Unavailable: the peer has closed the connection.
-absl::Status ReadExactly(int fd, void* data, size_t size, MonotonicTime deadline);
+// Reads `size` bytes; waits for them until `deadline` (DeadlineExceeded) or until `membership` is aborted, with that error.
+// Unavailable: the peer has closed the connection.
+absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& membership, MonotonicTime deadline);
 
 }  // namespace ringmaster
 

@@ -70,14 +70,14 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &offer, sizeof(offer)); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
     Offer theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
     RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, membership.self, sockets.size()));
     return absl::OkStatus();
   }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &kMapped, 1); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
     char mapped = 0;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &mapped, 1, deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &mapped, 1, membership, deadline));
     if (mapped == kMapped) return absl::OkStatus();
     return absl::FailedPreconditionError("it answers what no process of ours does; use one build for all ranks");
   }));

@@ -56,7 +56,7 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
   std::memcpy(verdict.magic, kMagic, sizeof(kMagic));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
     Hello theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
     if (std::memcmp(theirs.magic, kMagic, sizeof(kMagic)) != 0) return Stranger();
     const absl::Status proved = HostProof::Check(theirs.offer);
     if (proved.ok() || verdict.differs != 0) return absl::OkStatus();
@@ -70,7 +70,7 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &verdict, sizeof(verdict)); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
     Verdict theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
     if (std::memcmp(theirs.magic, kMagic, sizeof(kMagic)) != 0) return Stranger();
     if (verdict.differs == 0) verdict = theirs;
     return absl::OkStatus();

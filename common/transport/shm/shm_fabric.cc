@@ -63,7 +63,8 @@ class ShmFabric : public FabricBase {
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    const Membership membership = {"shm", options().token, options().segment_bytes, processes, self};
+    const Membership membership = {"shm", options().token, options().segment_bytes, processes, self,
+                                   [this] { return aborted(); }};
     if (sockets_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
     RM_RETURN_IF_ERROR(CreateMemory(processes.size()));
     RM_ASSIGN_OR_RETURN(memories_,

@@ -52,7 +52,9 @@ class TcpFabric : public PollingFabric {
     if (sockets.empty()) {
       RM_ASSIGN_OR_RETURN(
           sockets,
-          JoinProcesses(listener_.get(), {"tcp", options().token, options().segment_bytes, processes, self}, deadline));
+          JoinProcesses(
+              listener_.get(),
+              {"tcp", options().token, options().segment_bytes, processes, self, [this] { return aborted(); }}, deadline));
     }
     // All who may come have come.
     Fd closed = std::move(listener_);

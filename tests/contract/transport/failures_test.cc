@@ -102,6 +102,16 @@ TEST_P(NetworkFabric, MissingProcessIsNamedWhenTheDeadlinePasses) {
   EXPECT_TRUE(absl::StrContains(status.message(), "process 1 (worker/1)")) << status;
 }
 
+TEST_P(NetworkFabric, AbortWhileAPeerIsAwaitedEndsConnect) {
+  CreateTwo(Options(), Options());
+  std::thread aborts([this] { fabrics_[0]->Abort(absl::CancelledError("the peer has ended")); });
+  // worker/1 never comes.
+  const absl::Status status = fabrics_[0]->Connect(processes_, 0, MonotonicTime::InfiniteFuture());
+  aborts.join();
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_EQ(status.message(), "the peer has ended");
+}
+
 TEST_P(NetworkFabric, AbortBeforeTheProcessesAreConnectedIsNotForgotten) {
   CreateTwo(Options(), Options());
   const absl::Status why = absl::CancelledError("the run has failed");
