@@ -22,7 +22,7 @@ TEST(Engines, AnUnknownOneIsRefusedWithTheKnownOnes) {
   EXPECT_FALSE(IsEngine("ring"));
   EXPECT_TRUE(IsEngine("mpi"));
   EXPECT_TRUE(absl::IsNotFound(CheckEngine("ring")));
-  EXPECT_THAT(std::string(CheckEngine("ring").message()), HasSubstr("known: mpi, gloo, nccl, cuda_ipc"));
+  EXPECT_THAT(std::string(CheckEngine("ring").message()), HasSubstr("known are mpi, gloo, nccl, cuda_ipc"));
 }
 
 TEST(Engines, EveryAlgorithmOfGlooSumsWithAnyNumberOfRanksAndElements) {
