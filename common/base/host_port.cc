@@ -47,6 +47,8 @@ absl::StatusOr<HostPort> ParseBracketed(absl::string_view text, bool needs_port)
 
 absl::StatusOr<HostPort> ParseText(absl::string_view text, bool needs_port) {
   if (!text.empty() && text[0] == '[') return ParseBracketed(text, needs_port);
+  if (text.find("://") != absl::string_view::npos) return Wrong(text, "a URL; expected HOST:PORT without a scheme");
+  if (text.find_first_of(" \t\n") != absl::string_view::npos) return Wrong(text, "no host has a space in its name");
   const auto colons = std::count(text.begin(), text.end(), ':');
   if (colons > 1) {
     if (!needs_port && IsNumericAddress(std::string(text))) return HostPort{std::string(text), 0};

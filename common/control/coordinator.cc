@@ -241,7 +241,9 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   absl::Status AdmitLocked(const Join& join, grpc::ServerContext* context, Stream* stream)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (join.token() != options_.token) {
-      return absl::PermissionDeniedError("the job's token does not match: this coordinator belongs to another job");
+      return absl::PermissionDeniedError(
+          "the rank's token is not the coordinator's: it belongs to another job, or differs in spec or flags, which stand in "
+          "for a token that is not set; give every rank the same RINGMASTER_TOKEN, or the same spec and flags");
     }
     if (join.process() < 0 || join.process() >= options_.processes || join.processes() != options_.processes) {
       return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(), " of ", join.processes(),

@@ -122,6 +122,7 @@ absl::StatusOr<WeightsHeader> ReadWeightsHeader(const std::string& path) {
     return found == file.metadata.end() ? std::string() : found->second;
   };
   header.model_name = text_of(kModelName);
+  header.data_name = text_of(kDataName);
   const std::string spec = text_of(kModelSpec);
   if (spec.empty()) return header;
   ModelSpec model;

@@ -45,7 +45,7 @@ void WriteLimit(char* text) {
   char limit[kTextBytes];
   WriteLimit(limit);
   char line[2 * kTextBytes];
-  const int size = std::snprintf(line, sizeof(line), "ringmaster (pid %d): %s: %s\n", static_cast<int>(getpid()), what,
+  const int size = std::snprintf(line, sizeof(line), "error: ringmaster (pid %d): %s: %s\n", static_cast<int>(getpid()), what,
                                  limit[0] != '\0' ? limit : "this machine, or the limit of its memory, has no more");
   if (size > 0 && write(STDERR_FILENO, line, static_cast<size_t>(size)) < 0) _exit(exit_code_for_lack);
   _exit(exit_code_for_lack);

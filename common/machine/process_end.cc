@@ -2,8 +2,10 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <sstream>
@@ -26,6 +28,16 @@ std::string AddressSpaceHint(int signal) {
                       " bytes (ulimit -v, RLIMIT_AS)");
 }
 
+// The system kills who has used up the hard limit of processor time, and says nothing.
+std::string ProcessorTimeHint(int signal) {
+  rlimit limit{};
+  if ((signal != SIGKILL && signal != SIGXCPU) || getrlimit(RLIMIT_CPU, &limit) != 0) return "";
+  const rlim_t seconds = std::min(limit.rlim_cur, limit.rlim_max);
+  if (seconds == RLIM_INFINITY) return "";
+  return absl::StrCat(", perhaps for its processor time: processes are limited to ", seconds,
+                      " s of it (ulimit -t, RLIMIT_CPU)");
+}
+
 }  // namespace
 
 std::string SignalName(int signal) {
@@ -36,7 +48,8 @@ std::string SignalName(int signal) {
 std::string EndText(int wait_status) {
   if (WIFSIGNALED(wait_status)) {
     const int signal = WTERMSIG(wait_status);
-    return absl::StrCat("signal ", signal, " (", strsignal(signal), ")", AddressSpaceHint(signal));
+    return absl::StrCat("signal ", signal, " (", strsignal(signal), ")", AddressSpaceHint(signal),
+                        ProcessorTimeHint(signal));
   }
   const int code = WEXITSTATUS(wait_status);
   const int signal = code - 128;

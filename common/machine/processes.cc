@@ -32,9 +32,10 @@ std::string CommandOf(int64_t pid, const std::string& short_name) {
   std::string command = ReadAll(absl::StrCat("/proc/", pid, "/cmdline"));
   while (!command.empty() && command.back() == '\0') command.pop_back();
   if (command.empty()) return absl::StrCat("(", short_name, ")");
-  // Of the program's path the last part is enough.
+  // Of the program's path the last part is enough. Ranks have a name in its place: "ringmaster: worker/0".
   const size_t slash = command.substr(0, command.find('\0')).rfind('/');
-  if (slash != std::string::npos && slash + 1 < command.size()) command.erase(0, slash + 1);
+  const bool is_path = command[0] == '/' || command[0] == '.';
+  if (is_path && slash != std::string::npos && slash + 1 < command.size()) command.erase(0, slash + 1);
   for (char& byte : command) {
     if (static_cast<unsigned char>(byte) < ' ') byte = ' ';  // arguments end in a zero
   }

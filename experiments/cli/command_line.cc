@@ -1,6 +1,7 @@
 #include "experiments/cli/command_line.h"
 
 #include <algorithm>
+#include <regex>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -107,6 +108,14 @@ std::string UnknownWord(const std::vector<std::string>& arguments, Chain* chain)
   return "";
 }
 
+// What the parser says of a value that is missing or out of range, as everything else is said.
+std::string InOurWords(std::string text) {
+  static const auto* const kRange = new std::regex("^(.*): Value (.*) not in range (.*) to (.*)$");
+  static const auto* const kMissing = new std::regex("^(.*): 1 required (.*) missing$");
+  text = std::regex_replace(text, *kRange, "$1 $2: expected $3 to $4");
+  return std::regex_replace(text, *kMissing, "$1: expected a value ($2)");
+}
+
 }  // namespace
 
 std::string CommandLineProblem(const CLI::App& app, const std::vector<std::string>& arguments,
@@ -122,7 +131,7 @@ std::string CommandLineProblem(const CLI::App& app, const std::vector<std::strin
     const auto first = std::find_if(arguments.begin(), arguments.end(), [&](const auto& word) { return extras.count(word) > 0; });
     if (first != arguments.end()) text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
   }
-  return absl::StrCat(text, "; ", CommandText(chain, " --help"), " explains");
+  return absl::StrCat(InOurWords(text), "; ", CommandText(chain, " --help"), " explains");
 }
 
 CLI::Validator OneOf(const std::vector<std::string>& names) {

@@ -129,7 +129,9 @@ void DeclareCompare(CLI::App* app, Action* action) {
 void DeclareRun(CLI::App* app, Action* action) {
   CLI::App* command = app->add_subcommand("run", "run one spec file");
   auto flags = std::make_shared<RunFlags>();
-  command->add_option("SPEC", flags->spec_file, "run spec (textproto, proto/run_spec.proto)")->required();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto, proto/run_spec.proto)")
+      ->required()
+      ->check([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
   DeclareCommon(command, flags.get());
   command->callback([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
 }

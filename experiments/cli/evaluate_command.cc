@@ -67,6 +67,14 @@ absl::StatusOr<RunSpec> GivenSpec(const EvaluateFlags& flags) {
   return base;
 }
 
+// A score on other data than the weights were trained on may be wanted; mostly --data was forgotten.
+void TellOfOtherData(const std::string& path, const std::string& data) {
+  const absl::StatusOr<WeightsHeader> header = ReadWeightsHeader(path);
+  if (!header.ok() || header->data_name.empty() || header->data_name == data) return;
+  Log(LogLevel::kWarning, absl::StrCat("--weights ", path, " were trained on ", header->data_name, " and are scored on ",
+                                       data, "; give --data ", header->data_name, " to score them on the same"));
+}
+
 // What is evaluated, resolved; of a run's spec only model, data, workers and kernels count.
 absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
   const Environment environment = ReadEnvironment();
@@ -124,6 +132,7 @@ int RunEvaluate(const EvaluateFlags& flags) {
   const absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status(), kExitUserError);
   TellOfWeights({*spec});
+  TellOfOtherData(flags.weights, spec->data().name());
   RunArmOptions options;
   options.device = flags.device;
   options.interrupted = &InterruptFlag();

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/host_port.h"
 #include "common/base/status_macros.h"
+#include "common/base/stopped_time.h"
 #include "common/config/arms.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
@@ -214,6 +215,10 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options, cons
     if (!status.ok()) (*coordinator)->Abort(status);
   }
   FillRecord((*coordinator)->Result(), &record);
+  // What else the machine did is not known to one of its ranks, but its own stops are.
+  if (StoppedTime() > absl::ZeroDuration()) {
+    record.mutable_conditions()->set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime()));
+  }
   const int code = ReportOutcome(record, flags.out, /*json=*/false);
   if (over) return code;
   std::fflush(stdout);

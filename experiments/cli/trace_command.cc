@@ -61,7 +61,7 @@ int WriteTrace(const TraceFlags& flags) {
   if (flags.run.empty()) return List(*records, stdout);
   const absl::StatusOr<const RunRecord*> run = FindRun(*records, flags.run);
   if (!run.ok()) {
-    const bool unknown = absl::IsNotFound(run.status());
+    const bool unknown = absl::IsNotFound(run.status()) && !TracedRunsText(*records, kListedRunsMax).empty();
     Fail(absl::StrCat(run.status().message(), unknown ? absl::StrCat(" in ", flags.store, "; those with traces are:") : ""));
     if (unknown) List(*records, stderr);
     return kExitUserError;

@@ -134,7 +134,7 @@ absl::Status Database::Error(int code, absl::string_view tried) const {
     case SQLITE_PERM:
     case SQLITE_AUTH:
       return absl::InvalidArgumentError(absl::StrCat(
-          text, writes_ ? "; expected a folder in which files can be written, name one with --out" : "; expected a file that can be read"));
+          text, system == 0 ? "" : absl::StrCat(" (", ErrorText(system), ")"), writes_ ? "; expected a folder in which files can be written, name one with --out" : "; expected a file that can be read"));
     case SQLITE_CONSTRAINT: return absl::AlreadyExistsError(text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

@@ -78,6 +78,11 @@ TEST(Messages, OtherMistakesInTheCommandLineNameTheWordAndTheCommand) {
   EXPECT_THAT(ErrorOf("compare ring ps"), StartsWith("error: \"ring\": `ringmaster compare` takes no such argument"));
   EXPECT_THAT(ErrorOf("bench"), StartsWith("error: a benchmark is required; `ringmaster bench --help`"));
   EXPECT_THAT(ErrorOf("sweep x --out"), HasSubstr("--out"));
+  EXPECT_THAT(ErrorOf("compare --workers"), StartsWith("error: --workers: expected a value ("));
+  EXPECT_THAT(ErrorOf("explain ring --workers 64"), StartsWith("error: --workers 64: expected 2 to 32;"));
+  EXPECT_THAT(ErrorOf(std::vector<std::string>{"run", ""}), StartsWith("error: SPEC: \"\": expected a file;"));
+  EXPECT_THAT(ErrorOf("node --arm ring --rank 1 --world-size 2 --data synthetic --coordinator https://[::1]:29500"),
+              HasSubstr("without a scheme"));
 }
 
 // Everything that is chosen by name.

@@ -50,6 +50,9 @@ TEST(HostPort, AMistakeIsNamedWithWhatWasExpected) {
   const std::vector<Mistake> mistakes = {{"", "expected HOST:PORT"},
                                          {"job-0", "expected HOST:PORT"},
                                          {"::1:29500", "brackets"},
+                                         {"https://127.0.0.1:29500", "without a scheme"},
+                                         {"https://[::1]:29500", "without a scheme"},
+                                         {"a b:29500", "has a space"},
                                          {"[::1]", "expected a port"},
                                          {"[::1]29500", "expected a port"},
                                          {"[::1", "not closed"},
@@ -58,7 +61,7 @@ TEST(HostPort, AMistakeIsNamedWithWhatWasExpected) {
                                          {"job-0:+5", "expected a number"},
                                          {"job-0:65536", "0 to 65535"},
                                          {"job-0:-1", "0 to 65535"},
-                                         {"tcp://10.0.0.1:29500", "brackets"}};
+                                         {"tcp://10.0.0.1:29500", "without a scheme"}};
   for (const Mistake& mistake : mistakes) {
     const absl::Status status = HostPort::Parse(mistake.text).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << mistake.text;

@@ -2,8 +2,11 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <string>
 
 #include <optional>
 
@@ -40,6 +43,17 @@ TEST(ProcessEnd, OfAChildThatNobodyHasWaitedForIsSeen) {
   EXPECT_EQ(EndText(*WaitStatusOf(killed.pid())), "signal 9 (Killed)");
   EXPECT_EQ(EndText(*WaitStatusOf(failed.pid())), "exit code 3");
   EXPECT_EQ(EndText(*WaitStatusOf(told.pid())), "exit code 143 (ended by SIGTERM)");
+}
+
+TEST(ProcessEnd, ALimitOfProcessorTimeIsNamedBesideTheSignalThatItGives) {
+  const EndedChild killed([] { raise(SIGKILL); });
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_CPU, &limit), 0);
+  const rlimit limited = {1000000, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_CPU, &limited), 0);
+  const std::string text = EndText(*WaitStatusOf(killed.pid()));
+  ASSERT_EQ(setrlimit(RLIMIT_CPU, &limit), 0);
+  EXPECT_NE(text.find("limited to 1000000 s of it (ulimit -t, RLIMIT_CPU)"), std::string::npos) << text;
 }
 
 TEST(ProcessEnd, OfAProcessThatRunsIsNone) { EXPECT_EQ(WaitStatusOf(getpid()), std::nullopt); }
