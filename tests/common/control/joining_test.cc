@@ -231,7 +231,7 @@ TEST(Joining, OfEachMissingRankItIsSaidWhatIsKnown) {
                coordinator->endpoint().ToString(), absl::StrCat("of rank 1: its process (pid ", starting.pid(), ") is still starting"),
                absl::StrCat("of rank 2: its process (pid ", suspended.pid(), ") is suspended"), "kill -CONT",
                absl::StrCat("of rank 3: its process (pid ", ended, ") has ended"),
-               "of rank 4: a process came and was turned away: the job's token"});
+               "of rank 4: a process came and was turned away: the rank's token"});
   waitpid(ended, nullptr, 0);
 }
 
