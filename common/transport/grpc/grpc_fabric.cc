@@ -150,15 +150,18 @@ class GrpcFabric : public PollingFabric {
 
   // Waits until every pair with this process has a stream.
   absl::Status AwaitStreams(MonotonicTime begin, MonotonicTime deadline) {
-    absl::MutexLock lock(&mutex_);
     const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
     };
     for (MonotonicTime now = begin; now < deadline; now = MonotonicNow()) {
       const MonotonicTime look = std::min(deadline, now + absl::Milliseconds(kAbortPollMs));
-      if (joined_changed_.AwaitUntil(&mutex_, look, is_over)) return join_status_;
-      RM_RETURN_IF_ERROR(aborted());
+      {
+        absl::MutexLock lock(&mutex_);
+        if (joined_changed_.AwaitUntil(&mutex_, look, is_over)) return join_status_;
+      }
+      RM_RETURN_IF_ERROR(aborted());  // takes the lock under which an abort takes mutex_
     }
+    absl::MutexLock lock(&mutex_);
     std::vector<std::string> missing;
     for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
       if (!joined_[process]) missing.push_back(Describe(process));
