@@ -34,6 +34,10 @@ pair() {
   wait $zero && return $one
 }
 
+# For what runs in a namespace.
+export -f pair fail free_port
+export PROGRAM OUT failed
+
 # NAME TRANSPORT: what the record of a run says that carried its bytes.
 expect_transport() {
   grep -q "\"transport\": *\"$2\"" "$1/results.jsonl" || fail "$1: not over $2: $(grep -o '"transport": *"[a-z]*"' "$1/results.jsonl" | sort -u | tr '\n' ' ')"
@@ -69,15 +73,13 @@ mount --bind etc_hosts /etc/hosts || exit 77
 (sleep 1; echo "127.0.0.1 job-0.example" >> etc_hosts) &
 "$@"
 END
-  export -f pair fail
-  export PROGRAM OUT failed
   unshare --mount bash late.sh bash -c "pair late tcp job-0.example:$(free_port) env env" || fail "late: $(tail -n 2 late-0 late-1)"
   grep -q 'job-0.example.*does not resolve' late-0 || fail "late: rank 0 does not say what it waits for: $(cat late-0)"
 else
   echo "SKIPPED: no right to make mount namespaces"
 fi
 
-if can --net; then
+if can --net && command -v ip > /dev/null; then
   tried=$((tried + 1))
   cat > without_ipv6.sh << 'END'
 echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
@@ -86,10 +88,9 @@ ip link set lo up
 pair old grpc "localhost:$(free_port)" env env || fail "old: $(tail -n 2 old-0 old-1)"
 exit $failed
 END
-  export -f free_port
   unshare --net bash without_ipv6.sh || failed=1
 else
-  echo "SKIPPED: no right to make network namespaces"
+  echo "SKIPPED: no right to make network namespaces, or no ip (iproute2)"
 fi
 
 # A rank left over from an outer launcher contradicts mpirun's own.
