@@ -16,9 +16,11 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/control/joins.h"
 #include "common/control/missing_ranks.h"
 #include "common/control/reception.h"
 #include "common/log/log.h"
+#include "common/machine/host_identity.h"
 #include "common/machine/memory_kills.h"
 #include "common/machine/process_end.h"
 #include "common/machine/process_tree.h"
@@ -28,12 +30,6 @@ namespace ringmaster {
 namespace {
 
 using Stream = grpc::ServerReaderWriter<ToProcess, FromProcess>;
-
-std::string NodesOf(const Join& join) {
-  return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {
-    absl::StrAppend(out, node.server() ? "server/" : "worker/", node.index());
-  });
-}
 
 // The largest report is that of an evaluation with the predictions of a worker's share of the test set.
 constexpr int kMessageBytesMax = 64 << 20;
@@ -181,7 +177,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   }
   // Whether this process sees the member's by its number.
   bool IsHere(const Member& member) const {
-    return !process_space_.empty() && member.join.process_space() == process_space_;
+    return ShareProcessIds(host_, HostOf(member.join));
   }
 
   // How a member's process has ended, as far as that is known by now; empty: not at all.
@@ -460,7 +456,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 
   const CoordinatorOptions options_;
   const MonotonicTime started_;
-  const std::string process_space_ = ProcessSpace();
+  const HostIdentity host_ = ReadHostIdentity();
   const MemoryKills memory_kills_;
   std::unique_ptr<Reception> reception_;
   std::unique_ptr<grpc::Server> server_;

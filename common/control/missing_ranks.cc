@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "common/control/joins.h"
 #include "common/machine/host_identity.h"
 #include "common/machine/processes.h"
 
@@ -43,14 +44,6 @@ std::string Ranks(const std::vector<int32_t>& ranks) {
   return absl::StrCat(ranks.size() == 1 ? "rank " : "ranks ", absl::StrJoin(ranks, ", "));
 }
 
-std::string NameOf(const Join& join) {
-  return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {
-    absl::StrAppend(out, node.server() ? "server/" : "worker/", node.index());
-  });
-}
-
-HostIdentity IdentityOf(const Join& join) { return {join.boot_id(), join.network_namespace(), 0}; }
-
 }  // namespace
 
 std::string WhyMissing(const std::vector<MissingRank>& missing, const HostPort& listens_at,
@@ -73,12 +66,12 @@ absl::Status CheckIsReached(const Join& member, const Join& other) {
   const auto endpoint = HostPort::Parse(member.data_endpoint());
   if (!endpoint.ok() || !IsLoopback(endpoint->host)) return absl::OkStatus();
   // What the system does not say is no difference.
-  if (member.boot_id().empty() || other.boot_id().empty() || ShareLoopback(IdentityOf(member), IdentityOf(other))) {
+  if (member.boot_id().empty() || other.boot_id().empty() || ShareLoopback(HostOf(member), HostOf(other))) {
     return absl::OkStatus();
   }
   const bool one_machine = member.boot_id() == other.boot_id();
   return absl::FailedPreconditionError(absl::StrCat(
-      NameOf(member), " listens at ", endpoint->ToString(), ", and ", NameOf(other), " is ",
+      NodesOf(member), " listens at ", endpoint->ToString(), ", and ", NodesOf(other), " is ",
       one_machine ? "in another network namespace, as in another container or pod" : "on another machine",
       ", from where loopback is not reached; set transport.listen_address to an address that the others reach, or to "
       "0.0.0.0, and transport.allow_remote=true"));

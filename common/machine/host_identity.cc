@@ -27,4 +27,8 @@ bool ShareLoopback(const HostIdentity& a, const HostIdentity& b) {
          a.network_namespace == b.network_namespace;
 }
 
+bool ShareProcessIds(const HostIdentity& a, const HostIdentity& b) {
+  return !a.boot_id.empty() && a.boot_id == b.boot_id && a.pid_namespace != 0 && a.pid_namespace == b.pid_namespace;
+}
+
 }  // namespace ringmaster

@@ -19,6 +19,9 @@ HostIdentity ReadHostIdentity();
 // Whether 127.0.0.1 is the same place for both: one boot and one network namespace, both known.
 bool ShareLoopback(const HostIdentity& a, const HostIdentity& b);
 
+// Whether a process id means the same process to both: one boot and one pid namespace, both known.
+bool ShareProcessIds(const HostIdentity& a, const HostIdentity& b);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_MACHINE_HOST_IDENTITY_H_

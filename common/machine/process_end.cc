@@ -7,17 +7,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "common/machine/address_space.h"
+#include "common/machine/process_stat.h"
 
 namespace ringmaster {
 namespace {
-
-// Fields of /proc/PID/stat between the state and the exit code.
-constexpr int kFieldsBetween = 48;
 
 // Libraries that do not look at what they are given end so where there is no address space. Who starts a process has the
 // same limit.
@@ -59,19 +55,8 @@ std::string EndText(int wait_status) {
 }
 
 std::optional<int> WaitStatusOf(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  std::string text;
-  std::getline(file, text);
-  // The name may hold spaces and parentheses; what follows its last one does not.
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string field;
-  if (!(fields >> field) || field != "Z") return std::nullopt;
-  for (int i = 0; i < kFieldsBetween; ++i) fields >> field;
-  int wait_status = 0;
-  if (!(fields >> wait_status)) return std::nullopt;
-  return wait_status;
+  const std::optional<ProcessStat> stat = ReadProcessStat(pid);
+  return stat ? stat->wait_status : std::nullopt;
 }
 
 }  // namespace ringmaster

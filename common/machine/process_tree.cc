@@ -1,40 +1,19 @@
 #include "common/machine/process_tree.h"
 
 #include <dirent.h>
-#include <limits.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <map>
-#include <sstream>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/machine/process_stat.h"
 
 namespace ringmaster {
-namespace {
-
-struct Stat {
-  char state = 0;  // as proc(5) has it
-  pid_t parent = 0;
-};
-
-Stat ReadStat(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  std::string text;
-  std::getline(file, text);
-  // The name may hold spaces and parentheses; what follows its last one does not.
-  const size_t name_end = text.rfind(')');
-  Stat stat;
-  if (name_end != std::string::npos) std::istringstream(text.substr(name_end + 1)) >> stat.state >> stat.parent;
-  return stat;
-}
-
-}  // namespace
-
 bool IsSuspended(pid_t pid) {
-  const char state = ReadStat(pid).state;
-  return state == 'T' || state == 't';
+  const std::optional<ProcessStat> stat = ReadProcessStat(pid);
+  return stat && stat->is_suspended();
 }
 
 std::string ShortNameOf(pid_t pid) {
@@ -51,8 +30,8 @@ std::vector<pid_t> DescendantsOf(pid_t pid) {
   while (const dirent* entry = readdir(folder)) {
     pid_t found = 0;
     if (!absl::SimpleAtoi(entry->d_name, &found)) continue;
-    const Stat stat = ReadStat(found);
-    if (stat.parent > 0) children[stat.parent].push_back(found);
+    const std::optional<ProcessStat> stat = ReadProcessStat(found);
+    if (stat && stat->parent > 0) children[stat->parent].push_back(found);
   }
   closedir(folder);
   std::vector<pid_t> descendants = children[pid];
@@ -61,15 +40,6 @@ std::vector<pid_t> DescendantsOf(pid_t pid) {
     descendants.insert(descendants.end(), more.begin(), more.end());
   }
   return descendants;
-}
-
-std::string ProcessSpace() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string boot;
-  char space[PATH_MAX];
-  const ssize_t size = readlink("/proc/self/ns/pid", space, sizeof(space));
-  if (!std::getline(file, boot) || boot.empty() || size <= 0) return "";
-  return absl::StrCat(boot, " ", std::string(space, static_cast<size_t>(size)));
 }
 
 }  // namespace ringmaster

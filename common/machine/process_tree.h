@@ -20,9 +20,6 @@ std::string ShortNameOf(pid_t pid);
 // What outlived its own parent is not found.
 std::vector<pid_t> DescendantsOf(pid_t pid);
 
-// Names what process ids mean: equal texts, equal machine, boot and space of process ids. Empty: unknown.
-std::string ProcessSpace();
-
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_MACHINE_PROCESS_TREE_H_

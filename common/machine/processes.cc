@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -84,21 +85,10 @@ bool HoldsOneOf(int64_t pid, const std::set<std::string>& sockets) {
 }  // namespace
 
 std::optional<ProcessFacts> LookAtProcess(int64_t pid) {
-  // "4711 (short name, with anything in it) S 1 ..."
-  const std::string stat = ReadAll(absl::StrCat("/proc/", pid, "/stat"));
-  const size_t begin = stat.find('(');
-  const size_t end = stat.rfind(')');
-  if (begin == std::string::npos || end == std::string::npos || end < begin) return std::nullopt;
-  const std::vector<std::string> fields = absl::StrSplit(stat.substr(end + 1), ' ', absl::SkipEmpty());
-  if (fields.size() < 13) return std::nullopt;
-  ProcessFacts facts;
-  facts.state = fields[0][0];
-  int64_t user = 0, system = 0;
-  if (absl::SimpleAtoi(fields[11], &user) && absl::SimpleAtoi(fields[12], &system)) {
-    facts.cpu = absl::Seconds(1) * (user + system) / sysconf(_SC_CLK_TCK);
-  }
-  facts.command = CommandOf(pid, stat.substr(begin + 1, end - begin - 1));
-  return facts;
+  std::optional<ProcessStat> stat = ReadProcessStat(pid);
+  if (!stat) return std::nullopt;
+  std::string command = CommandOf(pid, stat->short_name);
+  return ProcessFacts(*std::move(stat), std::move(command));
 }
 
 std::string WhoListensAt(int port) {

@@ -4,19 +4,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
-#include "absl/time/time.h"
+#include "common/machine/process_stat.h"
 
 namespace ringmaster {
 
 // What /proc says of one process of this machine, whoever started it. Thread-safe.
-struct ProcessFacts {
-  char state = '?';      // as proc(5) has it: 'R' runs, 'S' and 'D' wait, 'T' is stopped, 't' is traced, 'Z' has ended
-  absl::Duration cpu;    // computing time so far, of all its threads
-  std::string command;   // its command line without the program's folder, at most 120 bytes; or (its short name)
+struct ProcessFacts : ProcessStat {
+  ProcessFacts(ProcessStat stat, std::string command) : ProcessStat(std::move(stat)), command(std::move(command)) {}
 
-  bool is_suspended() const { return state == 'T' || state == 't'; }
-  bool has_ended() const { return state == 'Z' || state == 'X'; }
+  std::string command;   // its command line without the program's folder, at most 120 bytes; or (its short name)
 };
 
 // Absent: no process of this number can be seen here.

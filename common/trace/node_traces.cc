@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/machine/host_identity.h"
 
 namespace ringmaster {
 namespace {
@@ -25,11 +25,9 @@ int64_t Nanoseconds(Clock::time_point time) {
 
 // Of the monotonic clock, which begins anew with every boot and may be another in a container.
 std::string ClockName() {
-  std::string boot;
-  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
   char name_space[64] = {};
   const ssize_t length = readlink("/proc/self/ns/time", name_space, sizeof(name_space) - 1);
-  return absl::StrCat(boot, " ", length > 0 ? name_space : "time");
+  return absl::StrCat(ReadHostIdentity().boot_id, " ", length > 0 ? name_space : "time");
 }
 
 void Shift(int64_t nanoseconds, ThreadTrace* trace) {

@@ -1,7 +1,5 @@
 #include "experiments/bench/bench_group.h"
 
-#include <unistd.h>
-
 #include <thread>
 #include <utility>
 
@@ -12,8 +10,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/coordinator.h"
-#include "common/machine/host_identity.h"
-#include "common/machine/process_tree.h"
+#include "common/control/joins.h"
 #include "experiments/launch/children.h"
 #include "experiments/launch/descriptors.h"
 #include "experiments/launch/launcher_environment.h"
@@ -162,11 +159,7 @@ absl::Status BenchGroup::Attend() {
   join.set_spec_fingerprint(seat_.fingerprint);
   join.set_data_endpoint(absl::StrJoin(fabrics_, kEndpointSeparator,
                                        [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
-  join.set_pid(getpid());
-  join.set_process_space(ProcessSpace());
-  const HostIdentity host = ReadHostIdentity();
-  join.set_boot_id(host.boot_id);
-  join.set_network_namespace(host.network_namespace);
+  SayWhoJoins(&join);
   for (const NodeId& node : NodesOf(seat_.nodes, seat_.rank)) {
     NodeName* name = join.add_nodes();
     name->set_server(node.role == Role::kServer);

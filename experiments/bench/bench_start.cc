@@ -1,7 +1,5 @@
 #include "experiments/bench/bench_start.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,10 +12,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/machine/process_stat.h"
 #include "experiments/launch/placement.h"
 #include "experiments/launch/run_arm.h"
 #include "experiments/launch/turns.h"
@@ -141,13 +139,9 @@ nlohmann::ordered_json JsonOf(const std::vector<ProcessCosts>& processes) {
 
 std::optional<ProcessCosts> CostsOf(int64_t pid) {
   ProcessCosts costs;
-  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
-  std::string text;
-  if (!std::getline(stat, text)) return std::nullopt;
-  // The name in parentheses may hold anything; from behind it on, the times are fields 11 and 12, counted from 0.
-  const std::vector<std::string> fields = absl::StrSplit(text.substr(text.rfind(')') + 2), ' ');
-  if (fields.size() < 13) return std::nullopt;
-  costs.cpu_seconds = (std::atof(fields[11].c_str()) + std::atof(fields[12].c_str())) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  const std::optional<ProcessStat> stat = ReadProcessStat(pid);
+  if (!stat) return std::nullopt;
+  costs.cpu_seconds = absl::ToDoubleSeconds(stat->cpu);
   std::ifstream rollup(absl::StrCat("/proc/", pid, "/smaps_rollup"));
   for (std::string line; std::getline(rollup, line);) {
     long long kibibytes = 0;

@@ -81,7 +81,7 @@ MonotonicTime BeginEnd(int signal) {
 }
 
 void TakeSignals(const sigset_t& taken) {
-  const timespec tick{0, 100'000'000};
+  const timespec tick = absl::ToTimespec(kAwakePeriod);
   MonotonicTime began;
   MonotonicTime deadline = MonotonicTime::InfiniteFuture();
   for (;;) {

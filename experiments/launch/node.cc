@@ -1,7 +1,5 @@
 #include "experiments/launch/node.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -19,9 +17,8 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/control/joins.h"
 #include "common/engine/engines.h"
-#include "common/machine/host_identity.h"
-#include "common/machine/process_tree.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -157,11 +154,7 @@ class Node {
     join.set_layout_fingerprint(layout_->fingerprint());
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
-    join.set_pid(getpid());
-    join.set_process_space(ProcessSpace());
-    const HostIdentity host = ReadHostIdentity();
-    join.set_boot_id(host.boot_id);
-    join.set_network_namespace(host.network_namespace);
+    SayWhoJoins(&join);
     for (const NodeId& id : processes_[options_.process]) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);

@@ -31,7 +31,7 @@ class StartingProcesses {
   struct Process {
     pid_t pid = 0;
     MonotonicTime looked;
-    int64_t ticks = -1;     // of processor time so far
+    absl::Duration cpu = -absl::InfiniteDuration();  // processor time so far
     MonotonicTime got_on;   // when it was last seen to
     bool gets_on = true;
   };
