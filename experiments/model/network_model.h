@@ -24,7 +24,7 @@ struct LinkModel {
   double rate = std::numeric_limits<double>::infinity();  // bytes a second, within its cards' rates
 };
 
-// What messages are reckoned to take. Processes as PlaceNodes numbers them.
+// What messages are computed to take. Processes as PlaceNodes numbers them.
 struct NetworkModel {
   std::vector<CardModel> cards;  // by process
   std::vector<LinkModel> links;  // from * processes + to

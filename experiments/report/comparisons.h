@@ -10,8 +10,8 @@
 
 namespace ringmaster {
 
-// One finished run of a cell. `key` pairs it with the runs of other cells that took place beside it: a sweep's trial, or
-// else the how manieth run of its cell it is.
+// One finished run of a cell. `key` pairs it with the runs of other cells that took place beside it: a sweep's trial,
+// otherwise its ordinal among the runs of its cell.
 struct Trial {
   std::string key;
   const RunRecord* record = nullptr;
