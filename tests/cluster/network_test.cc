@@ -1,11 +1,13 @@
 // A step's time on a shaped network with emulated computing is what the formulae say. Nothing overlaps in these runs: one
 // bucket, which is finished when backward is.
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/shaped_run.h"
 
@@ -21,24 +23,39 @@ struct Setting {
 
 class StepTime : public testing::TestWithParam<Setting> {};
 
+// Runs `arms` as MedianSteps does and holds each step's time, in milliseconds, against `expected`, within a tenth. Other
+// programs on this machine only ever add time: an arm that took too long runs again, twice at most, and its shortest counts.
+void ExpectSteps(const std::map<std::string, double>& expected, const std::vector<std::string>& more) {
+  const auto is_too_long = [](double took, double wanted) { return took > 1.1 * wanted; };
+  std::map<std::string, double> shortest;
+  std::vector<std::string> arms;
+  for (const auto& [arm, milliseconds] : expected) arms.push_back(arm);
+  for (int run = 0; run < 3 && !arms.empty(); ++run) {
+    const std::map<std::string, double> steps = MedianSteps(absl::StrJoin(arms, ","), more);
+    ASSERT_EQ(steps.size(), arms.size());
+    arms.clear();
+    for (const auto& [arm, milliseconds] : steps) {
+      double& least = shortest.emplace(arm, milliseconds).first->second;
+      least = std::min(least, milliseconds);
+      if (is_too_long(least, expected.at(arm))) arms.push_back(arm);
+    }
+  }
+  for (const auto& [arm, milliseconds] : expected) {
+    EXPECT_NEAR(shortest.at(arm) / milliseconds, 1, 0.1) << arm << ": " << shortest.at(arm) << " ms, expected " << milliseconds;
+  }
+}
+
 TEST_P(StepTime, IsComputePlusTheFormulaOfTheScheme) {
   const auto [workers, megabits_per_second] = GetParam();
-  const std::map<std::string, double> steps = MedianSteps(
-      "solo,ps,ps-sharded,ring",
-      {"--workers", absl::StrCat(workers), "--network", absl::StrCat(megabits_per_second, "mbit"), "--emulate",
-       absl::StrCat(kComputeMs), "--steps", "9", "--set", "training.warmup_steps=2", "--set",
-       "training.emulated_compute.backward_share=0", "--set", "training.bucket_bytes=4000000"});
-  ASSERT_EQ(steps.size(), 4u);
   const double n = workers;
   const double whole_ms = kLenetBytes * 8 / (megabits_per_second * 1e3);
-  const auto expect = [&](const char* arm, double communication_ms) {
-    const double expected = kComputeMs + communication_ms;
-    EXPECT_NEAR(steps.at(arm) / expected, 1, 0.1) << arm << ": " << steps.at(arm) << " ms, expected " << expected;
-  };
-  expect("solo", 0);
-  expect("ps", 2 * n * whole_ms);                    // all pushes, then all weights, through the server's card
-  expect("ps-sharded", 2 * (n - 1) / n * whole_ms);  // a server beside every worker
-  expect("ring", 2 * (n - 1) / n * whole_ms);
+  ExpectSteps({{"solo", kComputeMs},
+               {"ps", kComputeMs + 2 * n * whole_ms},  // all pushes, then all weights, through the server's card
+               {"ps-sharded", kComputeMs + 2 * (n - 1) / n * whole_ms},  // a server beside every worker
+               {"ring", kComputeMs + 2 * (n - 1) / n * whole_ms}},
+              {"--workers", absl::StrCat(workers), "--network", absl::StrCat(megabits_per_second, "mbit"), "--emulate",
+               absl::StrCat(kComputeMs), "--steps", "9", "--set", "training.warmup_steps=2", "--set",
+               "training.emulated_compute.backward_share=0", "--set", "training.bucket_bytes=4000000"});
 }
 
 INSTANTIATE_TEST_SUITE_P(Rates, StepTime, testing::Values(Setting{2, 1000}, Setting{4, 1000}, Setting{2, 100}),
@@ -47,12 +64,9 @@ INSTANTIATE_TEST_SUITE_P(Rates, StepTime, testing::Values(Setting{2, 1000}, Sett
                          });
 
 TEST(Latency, ComesOnceForEveryMessageThatAnotherWaitsFor) {
-  const std::map<std::string, double> steps =
-      MedianSteps("ps,ring", {"--workers", "4", "--network", "20ms", "--emulate", "5", "--steps", "9", "--set",
-                              "training.warmup_steps=2", "--set", "training.bucket_bytes=4000000"});
-  ASSERT_EQ(steps.size(), 2u);
-  EXPECT_NEAR(steps.at("ps") / (5 + 2 * 20), 1, 0.1);
-  EXPECT_NEAR(steps.at("ring") / (5 + 6 * 20), 1, 0.1);  // 2(N-1) rounds
+  ExpectSteps({{"ps", 5 + 2 * 20}, {"ring", 5 + 6 * 20}},  // 2(N-1) rounds
+              {"--workers", "4", "--network", "20ms", "--emulate", "5", "--steps", "9", "--set", "training.warmup_steps=2",
+               "--set", "training.bucket_bytes=4000000"});
 }
 
 }  // namespace
