@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/base/message.h"
 #include "common/trace/phase.h"
-#include "common/transport/transport.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {

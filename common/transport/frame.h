@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "common/transport/transport.h"
+#include "common/base/message.h"
 
 namespace ringmaster {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "common/transport/transport.h"
+#include "common/base/message.h"
 
 namespace ringmaster {
 

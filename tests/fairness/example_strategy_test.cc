@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "experiments/verify/record_checks.h"
+#include "experiments/proof/verify/record_checks.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/example_strategy/example_strategy.h"
 #include "tests/fairness/in_process_run.h"

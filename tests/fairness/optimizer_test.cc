@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/vecmath/vecmath.h"
-#include "experiments/verify/record_checks.h"
+#include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"

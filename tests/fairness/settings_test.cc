@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/comparable.h"
-#include "experiments/verify/plan.h"
+#include "experiments/proof/verify/plan.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"

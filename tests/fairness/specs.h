@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
-#include "experiments/verify/plan.h"
+#include "experiments/proof/verify/plan.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/base/random.h"
-#include "experiments/verify/plan.h"
-#include "experiments/verify/record_checks.h"
+#include "experiments/proof/verify/plan.h"
+#include "experiments/proof/verify/record_checks.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/forwarding_transport.h"

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "experiments/verify/record_checks.h"
-#include "experiments/verify/start_check.h"
+#include "experiments/proof/verify/record_checks.h"
+#include "experiments/proof/verify/start_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/example_strategy/example_strategy.h"

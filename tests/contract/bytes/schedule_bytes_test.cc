@@ -12,7 +12,7 @@
 #include "common/params/param_layout.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
-#include "experiments/verify/payload_formula.h"
+#include "experiments/proof/verify/payload_formula.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -2,9 +2,9 @@
 #include <memory>
 #include <string>
 
-#include "experiments/verify/codec_bytes_check.h"
-#include "experiments/verify/codec_check.h"
-#include "experiments/verify/codec_under_check.h"
+#include "experiments/proof/verify/codec_bytes_check.h"
+#include "experiments/proof/verify/codec_check.h"
+#include "experiments/proof/verify/codec_under_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/contract/codecs/codec_twins.h"

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "common/codec/codec.h"
-#include "experiments/verify/codec_check.h"
+#include "experiments/proof/verify/codec_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

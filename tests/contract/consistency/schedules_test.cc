@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "experiments/verify/consistency_check.h"
-#include "experiments/verify/shard_schedule.h"
-#include "experiments/verify/shard_under_check.h"
+#include "experiments/proof/verify/consistency_check.h"
+#include "experiments/proof/verify/shard_schedule.h"
+#include "experiments/proof/verify/shard_under_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

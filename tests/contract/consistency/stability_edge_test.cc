@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "experiments/verify/consistency_check.h"
-#include "experiments/verify/stability_check.h"
+#include "experiments/proof/verify/consistency_check.h"
+#include "experiments/proof/verify/stability_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -1,0 +1,131 @@
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/status_macros.h"
+#include "common/build_stamp/build_stamp.h"
+#include "common/log/log.h"
+#include "common/machine/machine.h"
+#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/command_line.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/proof/bench/bench_gemm.h"
+#include "worker/kernels/registry.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kGemmFooter[] =
+    "Examples:\n"
+    "  ringmaster bench gemm                                   the products of the models' training steps\n"
+    "  ringmaster bench gemm --shapes 1024x1024x1024,64x1024x784:nt --library cpu,reference\n"
+    "\n"
+    "On one thread. A shape is MxNxK, with :nn, :nt, :tn or :tt for transposed operands. The second operand and the result\n"
+    "are others in every call, as weights and gradients are; libraries take turns shape by shape. The head names what the\n"
+    "library has picked its kernels for.\n"
+    "Exit code 0: measured, 1: a product that failed, 2: a mistake in the flags.";
+
+struct GemmFlags {
+  std::vector<std::string> libraries = {"cpu"};
+  std::string shapes;
+  int repetitions = 20;
+  bool json = false;
+};
+
+struct GemmLibrary {
+  std::string name;
+  std::unique_ptr<KernelLibrary> kernels;
+};
+
+absl::StatusOr<std::vector<GemmLibrary>> Open(const std::vector<std::string>& names) {
+  std::vector<GemmLibrary> libraries;
+  for (const std::string& name : names) {
+    RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(name, 0));
+    libraries.push_back({name, std::move(kernels)});
+  }
+  return libraries;
+}
+
+const char* LettersOf(const GemmShape& shape) {
+  if (shape.transpose_a) return shape.transpose_b ? "tt" : "tn";
+  return shape.transpose_b ? "nt" : "nn";
+}
+
+absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shapes,
+                     const std::vector<GemmLibrary>& libraries) {
+  const Machine machine = DescribeMachine();
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  if (!flags.json) {
+    std::printf("# matrix products on one core (%s), commit %s\n", machine.cpu().c_str(),
+                GetBuildStamp().commit().c_str());
+    for (const GemmLibrary& library : libraries) {
+      std::printf("# %s: %s\n", library.name.c_str(), library.kernels->target().c_str());
+    }
+    std::printf("%-30s  %6s  %6s  %6s  %2s  %-9s  %10s  %10s  %8s\n", "", "m", "n", "k", "", "library", "time (us)",
+                "least", "GFLOP/s");
+  }
+  for (const GemmShape& shape : shapes) {
+    for (const GemmLibrary& library : libraries) {
+      if (InterruptFlag()) return absl::CancelledError("interrupted");
+      RM_ASSIGN_OR_RETURN(const GemmTimes times, TimeGemm(shape, flags.repetitions, *library.kernels));
+      if (flags.json) {
+        rows.push_back({{"use", shape.use}, {"m", shape.m}, {"n", shape.n}, {"k", shape.k},
+                        {"operands", LettersOf(shape)}, {"library", library.name},
+                        {"target", library.kernels->target()}, {"time_us", times.us_median},
+                        {"time_us_min", times.us_min}, {"gflops", times.gflops}});
+        continue;
+      }
+      std::printf("%-30s  %6d  %6d  %6d  %2s  %-9s  %10.1f  %10.1f  %8.1f\n", shape.use.c_str(),
+                  static_cast<int>(shape.m), static_cast<int>(shape.n), static_cast<int>(shape.k), LettersOf(shape),
+                  library.name.c_str(), times.us_median, times.us_min, times.gflops);
+      std::fflush(stdout);
+    }
+  }
+  if (!flags.json) return absl::OkStatus();
+  const nlohmann::ordered_json object = {{"benchmark", "gemm"},
+                                         {"cpu", machine.cpu()},
+                                         {"commit", GetBuildStamp().commit()},
+                                         {"repetitions", flags.repetitions},
+                                         {"rows", rows}};
+  std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  return absl::OkStatus();
+}
+
+int RunGemm(const GemmFlags& flags) {
+  const auto fail = [](const absl::Status& status, int code) {
+    Log(LogLevel::kError, status.message());
+    return code;
+  };
+  absl::StatusOr<std::vector<GemmShape>> shapes = ModelGemmShapes();
+  if (!flags.shapes.empty()) shapes = ParseGemmShapes(flags.shapes);
+  if (!shapes.ok()) return fail(shapes.status(), kExitUserError);
+  const absl::StatusOr<std::vector<GemmLibrary>> libraries = Open(flags.libraries);
+  if (!libraries.ok()) return fail(libraries.status(), kExitUserError);
+  const absl::Status measured = Measure(flags, *shapes, *libraries);
+  if (measured.ok()) return kExitOk;
+  return fail(measured, InterruptFlag() ? kExitInterrupted : kExitFailedRun);
+}
+
+}  // namespace
+
+void DeclareGemmBench(CLI::App* bench, Action* action) {
+  CLI::App* command = bench->add_subcommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
+  command->footer(kGemmFooter);
+  auto flags = std::make_shared<GemmFlags>();
+  command->add_option("--library", flags->libraries, "one or more of cpu and reference, comma-separated")
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->check(OneOf({"cpu", "reference"}))
+      ->capture_default_str();
+  command->add_option("--shapes", flags->shapes, "instead of the models' own")->type_name("SHAPES");
+  command->add_option("--repetitions", flags->repetitions, "samples of each, of about a millisecond or one call")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->callback([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,139 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/monotonic.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/arm_specs.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_arm.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kCompareFooter[] =
+    "Every arm trains the same model from the same weights on the same batches; only the strategy and the codec\n"
+    "differ. Arms run one after another, each in processes of its own on this machine, on loopback. The arms\n"
+    "`single` and `solo` are the base of speed-up and the ceiling of efficiency: leave them in.\n"
+    "Ctrl-C stops the running arm and shows what was measured.";
+
+struct RunFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::vector<std::string> arms;   // empty: the default ones (compare), the spec's own (run)
+  std::string out = "ringmaster-out";
+  int device = 0;
+  bool json = false;
+};
+
+void Announce(const std::vector<RunSpec>& specs) {
+  const RunSpec& spec = specs.front();
+  const TrainingSpec& training = spec.training();
+  const std::string accumulated =
+      training.accumulate() > 1 ? absl::StrCat(training.accumulate(), " batches of ") : std::string();
+  std::fprintf(stderr, "%s on %s: %d workers x %s%d samples a step, %d steps, %s, seed %d; %d %s\n",
+               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(), accumulated.c_str(),
+               training.batch_per_worker(), static_cast<int>(training.steps()), spec.transport().name().c_str(),
+               static_cast<int>(training.seed()), static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
+}
+
+std::string OutcomeText(const RunSummary& summary, double seconds) {
+  if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
+  std::string text = absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
+                                     FormatCount(summary.samples_per_second()), summary.step_ms_p50());
+  if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
+  if (summary.has_test_accuracy()) absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
+  return text;
+}
+
+int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
+  const auto fail = [](const absl::Status& status, int code) {
+    Log(LogLevel::kError, status.message());
+    return code;
+  };
+  const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
+  if (!base.ok()) return fail(base.status(), kExitUserError);
+  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
+  if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  for (const RunSpec& spec : *specs) {
+    const absl::Status fits = CheckMachine(spec, flags.device);
+    if (!fits.ok()) return fail(fits, kExitUserError);
+  }
+  absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
+  if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  TellOfWeights(*specs);
+  Announce(*specs);
+  int code = kExitOk;
+  for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
+    const RunSpec& spec = (*specs)[i];
+    ProgressLine line(specs->size() == 1 ? spec.name() : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
+    const MonotonicTime begin = MonotonicNow();
+    RunArmOptions options;
+    options.device = flags.device;
+    options.interrupted = &InterruptFlag();
+    options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
+    RunRecord record = RunArm(spec, options);
+    absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
+    if (!summary.ok()) {
+      line.Finish("not kept");
+      code = fail(summary.status(), kExitFailedRun);
+      break;
+    }
+    line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(MonotonicNow() - begin)));
+    if (summary->status() != "ok") code = kExitFailedRun;
+  }
+  if (!outcome->empty()) outcome->Print(flags.json);
+  return InterruptFlag() ? kExitInterrupted : code;
+}
+
+void DeclareCommon(CLI::App* command, RunFlags* flags) {
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
+  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
+      ->check(CLI::Range(0, 1023));
+  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  flags->spec.Declare(command);
+}
+
+}  // namespace
+
+void DeclareCompare(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("compare", "train under several arms and show one table (the main job)");
+  command->footer(kCompareFooter);
+  auto flags = std::make_shared<RunFlags>();
+  command
+      ->add_option("--arms", flags->arms,
+                   absl::StrCat("arms, comma-separated [", absl::StrJoin(DefaultArms(), ","),
+                                "]; `ringmaster list` has more"))
+      ->delimiter(',')
+      ->type_name("LIST");
+  command->add_option("--base", flags->spec_file, "run spec (textproto) that the arms start from");
+  DeclareCommon(command, flags.get());
+  command->callback([action, flags] {
+    *action = [flags] { return RunAll(*flags, flags->arms.empty() ? DefaultArms() : flags->arms); };
+  });
+}
+
+void DeclareRun(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("run", "run one spec file");
+  auto flags = std::make_shared<RunFlags>();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto, proto/run_spec.proto)")
+      ->required()
+      ->check([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
+  DeclareCommon(command, flags.get());
+  command->callback([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
+}
+
+}  // namespace ringmaster

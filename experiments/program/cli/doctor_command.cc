@@ -1,0 +1,101 @@
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/build_stamp/build_stamp.h"
+#include "common/config/resolve.h"
+#include "common/engine/engines.h"
+#include "common/machine/machine.h"
+#include "common/transport/fabric.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/fetch_advice.h"
+#include "experiments/program/run/launcher_environment.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+
+namespace ringmaster {
+namespace {
+
+struct Finding {
+  std::string topic;
+  bool ok = false;
+  std::string text;
+};
+
+// A transport works when it can listen: opened for real.
+Finding CheckTransport(const TransportInfo& info) {
+  FabricOptions options;
+  options.name = info.name;
+  options.token = "doctor";
+  const auto fabric = CreateFabric(options);
+  return {absl::StrCat("transport ", info.name), fabric.ok(),
+          fabric.ok() ? info.summary : std::string(fabric.status().message())};
+}
+
+Finding CheckMnist() {
+  const DataSpec data = ResolveData({}, ReadEnvironment().default_data_dir);
+  int64_t train = 0;
+  int64_t test = 0;
+  const auto shape = InspectDataset(data, &train, &test);
+  if (!shape.ok()) return {"MNIST", false, std::string(WithFetchAdvice(shape.status(), {}).message())};
+  return {"MNIST", true, absl::StrCat(train, " training and ", test, " test images in ", data.dir())};
+}
+
+std::vector<Finding> Examine() {
+  const Machine machine = DescribeMachine();
+  const BuildStamp build = GetBuildStamp();
+  std::vector<Finding> findings;
+  findings.push_back({"build", true, absl::StrCat(build.commit(), ", ", build.compiler())});
+  findings.push_back({"machine", true,
+                      absl::StrFormat("%s, %.1f GiB, %s", machine.cpu(), machine.memory_bytes() / 1073741824.0,
+                                      machine.kernel())});
+  findings.push_back({"cores", machine.cores() > 1,
+                      absl::StrCat(machine.cores(), machine.cores() > 1
+                                                        ? ""
+                                                        : ": ranks share it, so times show little about scaling")});
+  findings.push_back({"BLAS", true, DescribeCpuBlas()});
+  const auto cuda = DescribeCuda();
+  findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});
+  for (const TransportInfo& info : Transports()) findings.push_back(CheckTransport(info));
+  for (const EngineInfo& info : Engines()) {
+    const absl::Status there = CheckEngine(info.name);
+    findings.push_back({absl::StrCat("engine ", info.name), there.ok(),
+                        std::string(there.ok() ? info.summary : there.message())});
+  }
+  findings.push_back(CheckMnist());
+  return findings;
+}
+
+int Doctor(bool json) {
+  const std::vector<Finding> findings = Examine();
+  if (json) {
+    nlohmann::ordered_json object;
+    for (const Finding& finding : findings) {
+      object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}};
+    }
+    std::printf("%s\n", object.dump().c_str());
+    return kExitOk;
+  }
+  for (const Finding& finding : findings) {
+    std::printf("%s %-18s %s\n", finding.ok ? "  " : "--", finding.topic.c_str(), finding.text.c_str());
+  }
+  std::printf("\nLines marked -- say what is missing and how to get it; training on the CPU needs neither CUDA nor\n"
+              "MNIST (`--data synthetic`).\n");
+  return kExitOk;
+}
+
+}  // namespace
+
+void DeclareDoctor(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("doctor", "what this machine has, and what it lacks");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "one JSON object on standard output");
+  command->callback([action, json] { *action = [json] { return Doctor(*json); }; });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,128 @@
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/collective/choice.h"
+#include "common/config/arms.h"
+#include "common/config/resolve.h"
+#include "common/engine/engines.h"
+#include "common/formats/atomic_file.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/proof/explain/explain_collective.h"
+#include "experiments/proof/explain/explain_server.h"
+#include "experiments/proof/explain/story_page.h"
+#include "experiments/proof/explain/story_text.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int32_t kWorkersMax = 32;  // beyond it nobody can read the table
+constexpr char kExplainFooter[] =
+    "Examples:\n"
+    "  ringmaster explain ring --workers 4\n"
+    "  ringmaster explain ps --workers 3\n"
+    "  ringmaster explain ssp --staleness 1 -o ssp.html\n"
+    "\n"
+    "What is shown is played by the very schedules and the very server that train.";
+
+struct ExplainFlags {
+  std::string arm;
+  int32_t workers = 4;
+  std::optional<int32_t> servers;
+  std::optional<int32_t> staleness;
+  std::string page;
+};
+
+// Common names of what the arms call otherwise.
+std::string ArmOf(const std::string& name) {
+  if (name == "tree") return "binomial-tree";
+  if (name == "sharded-ps" || name == "sharded") return "ps-sharded";
+  return name;
+}
+
+absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
+  RunSpec base;
+  base.mutable_training()->set_workers(flags.workers);
+  base.mutable_training()->set_steps(1);
+  ParameterServerSpec* asked = base.mutable_strategy()->mutable_parameter_server();
+  if (flags.servers.has_value()) asked->set_servers(*flags.servers);
+  if (flags.staleness.has_value()) asked->set_staleness_bound(*flags.staleness);
+  RM_ASSIGN_OR_RETURN(RunSpec arm, MakeArm(ArmOf(flags.arm), base));
+  RM_ASSIGN_OR_RETURN(const RunSpec spec, Resolve(std::move(arm), ResolveContext{}));
+  if (spec.strategy().has_all_reduce()) {
+    if (flags.servers.has_value() || flags.staleness.has_value()) {
+      return absl::InvalidArgumentError(absl::StrCat("--servers and --staleness do not apply to \"", flags.arm,
+                                                     "\", which has no server; leave them out"));
+    }
+    if (const std::string& collective = spec.strategy().all_reduce().collective(); IsEngine(collective)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", flags.arm, "\" sums by ", collective, ", a library whose messages are its own; name an arm such as ring"));
+    }
+    // Of "auto" the one for large buckets.
+    const auto name = ResolveCollective(spec.strategy().all_reduce().collective(),
+                                        {spec.transport().name(), flags.workers, int64_t{64} << 20});
+    RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
+    return ExplainCollective(*schedule, flags.workers);
+  }
+  if (!spec.strategy().has_parameter_server()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", flags.arm, "\" exchanges nothing; name an arm that does, such as ring or ps"));
+  }
+  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  ServerScheme scheme;
+  scheme.workers = flags.workers;
+  scheme.servers = ps.servers();
+  scheme.colocated = ps.placement() == ParameterServerSpec::COLOCATED;
+  scheme.together = ps.consistency() == ParameterServerSpec::BSP;
+  if (ps.consistency() == ParameterServerSpec::SSP) scheme.staleness_bound = ps.staleness_bound();
+  if (flags.staleness.has_value() && ps.consistency() != ParameterServerSpec::SSP) {
+    return absl::InvalidArgumentError(absl::StrCat("--staleness is the bound of ssp; \"", flags.arm, "\" has none"));
+  }
+  if (scheme.servers > kWorkersMax || (scheme.colocated && scheme.servers > scheme.workers)) {
+    return absl::InvalidArgumentError(absl::StrCat("--servers ", scheme.servers, ": expected at most ",
+                                                   scheme.colocated ? scheme.workers : kWorkersMax));
+  }
+  return ExplainServer(scheme);
+}
+
+int Explain(const ExplainFlags& flags) {
+  const absl::StatusOr<Story> story = Tell(flags);
+  if (!story.ok()) {
+    Log(LogLevel::kError, story.status().message());
+    return absl::IsInternal(story.status()) ? kExitFailedRun : kExitUserError;
+  }
+  if (flags.page.empty()) {
+    std::fputs(StoryText(*story, TerminalWidth()).c_str(), stdout);
+    return kExitOk;
+  }
+  const absl::Status written = WriteFileAtomically(flags.page, StoryPage(*story));
+  if (!written.ok()) {
+    Log(LogLevel::kError, written.message());
+    return kExitUserError;
+  }
+  std::fprintf(stderr, "%s: %zu scenes; open it in a browser\n", flags.page.c_str(), story->scenes.size());
+  return kExitOk;
+}
+
+}  // namespace
+
+void DeclareExplain(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("explain", "who sends what to whom under an arm, round by round");
+  command->footer(kExplainFooter);
+  auto flags = std::make_shared<ExplainFlags>();
+  command->add_option("ARM", flags->arm, "ring, halving-doubling, tree, direct, ps, ps-sharded, ssp, async, ...")
+      ->required();
+  command->add_option("--workers", flags->workers, "N")->check(CLI::Range(2, kWorkersMax))->capture_default_str();
+  command->add_option("--servers", flags->servers, "K, of a parameter server")->check(CLI::Range(1, kWorkersMax));
+  command->add_option("--staleness", flags->staleness, "the bound of ssp")->check(CLI::Range(0, 1000));
+  command->add_option("-o,--out", flags->page, "write an HTML page that animates it instead")->type_name("FILE.html");
+  command->callback([action, flags] { *action = [flags] { return Explain(*flags); }; });
+}
+
+}  // namespace ringmaster

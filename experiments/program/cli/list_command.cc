@@ -1,0 +1,76 @@
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/codec/codec.h"
+#include "common/collective/choice.h"
+#include "common/config/arms.h"
+#include "common/engine/engines.h"
+#include "common/transport/fabric.h"
+#include "common/update/update_rule.h"
+#include "experiments/program/cli/commands.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/model/model.h"
+#include "worker/strategy/registry.h"
+
+namespace ringmaster {
+namespace {
+
+struct Section {
+  std::string title;
+  std::vector<std::pair<std::string, std::string>> entries;  // name, summary
+};
+
+template <typename Infos>
+Section SectionOf(const char* title, const Infos& infos) {
+  Section section{title, {}};
+  for (const auto& info : infos) section.entries.emplace_back(info.name, info.summary);
+  return section;
+}
+
+// Everything that can be named, straight from the registries.
+std::vector<Section> AllSections() {
+  return {SectionOf("arms", Arms()),
+          SectionOf("strategies", Strategies()),
+          SectionOf("codecs", Codecs()),
+          SectionOf("collectives", CollectiveChoices()),
+          SectionOf("engines", Engines()),
+          SectionOf("transports", Transports()),
+          SectionOf("optimizers", Optimizers()),
+          SectionOf("models", Models()),
+          SectionOf("datasets", Datasets()),
+          SectionOf("kernels", KernelLibraries())};
+}
+
+int List(bool json) {
+  const std::vector<Section> sections = AllSections();
+  if (json) {
+    nlohmann::ordered_json object;
+    for (const Section& section : sections) {
+      object[section.title] = nlohmann::ordered_json::object();
+      for (const auto& [name, summary] : section.entries) object[section.title][name] = summary;
+    }
+    std::printf("%s\n", object.dump().c_str());
+    return kExitOk;
+  }
+  for (const Section& section : sections) {
+    std::printf("%s\n", section.title.c_str());
+    for (const auto& [name, summary] : section.entries) std::printf("  %-18s %s\n", name.c_str(), summary.c_str());
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void DeclareList(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("list", "names that flags and specs take, with a sentence each");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "one JSON object on standard output");
+  command->callback([action, json] { *action = [json] { return List(*json); }; });
+}
+
+}  // namespace ringmaster

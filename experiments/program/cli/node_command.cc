@@ -1,0 +1,290 @@
+#include <chrono>
+#include <cstdio>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/host_port.h"
+#include "common/base/status_macros.h"
+#include "common/base/stopped_time.h"
+#include "common/config/arms.h"
+#include "common/config/describe.h"
+#include "common/config/load.h"
+#include "common/control/coordinator.h"
+#include "common/control/end_request.h"
+#include "common/engine/engines.h"
+#include "common/log/log.h"
+#include "common/machine/process_end.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/outputs.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/children.h"
+#include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/node.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_needs.h"
+#include "experiments/program/run/run_arm.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr char kDescription[] = "one rank of a run, started by hand or by a launcher";
+constexpr char kFooter[] =
+    "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps its record:\n"
+    "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
+    "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
+    "HOST is a name or an address, IPv6 in brackets ([::1]:29500). A name that does not resolve yet is looked up again\n"
+    "until limits.join_seconds are over. Rank 0 alone may listen at every address (0.0.0.0:29500).\n"
+    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; under mpirun, which a\n"
+    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak they must agree.\n"
+    "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's fingerprint does, on\n"
+    "loopback only.";
+
+struct NodeFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::string arm;
+  std::string out = "ringmaster-out";
+  std::optional<int> rank;
+  std::optional<int> world_size;
+  std::string coordinator;
+  std::optional<int> device;
+  bool joins = false;   // somebody else leads, rank 0 included
+  std::string turns;    // of a run that a benchmark started
+};
+
+// What the flags leave open, the launcher's environment says. Who leads a run has given its ranks all but the rank, which
+// the mpirun that he started says.
+absl::Status FillFromEnvironment(NodeFlags* flags) {
+  const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
+  if (!flags->rank) {
+    RM_ASSIGN_OR_RETURN(flags->rank, read(LauncherNumber::kRank));
+  }
+  if (!flags->world_size) {
+    RM_ASSIGN_OR_RETURN(flags->world_size, read(LauncherNumber::kWorldSize));
+  }
+  return absl::OkStatus();
+}
+
+// Whether the run computes on a GPU, so that it matters which.
+bool NeedsDevice(const RunSpec& spec) {
+  const std::string& kernels = spec.training().kernels();
+  return (kernels != "cpu" && kernels != "reference") ||
+         EngineGpusOf(spec.strategy().all_reduce().collective()) != EngineGpus::kNone;
+}
+
+absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
+  if (flags->device || !NeedsDevice(spec)) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(flags->device, ReadFromLauncher(LauncherNumber::kLocalRank));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
+  const std::string data_dir = ReadEnvironment().default_data_dir;
+  RunSpec spec;
+  if (!flags.spec_file.empty()) {
+    RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file == "-" ? "/dev/stdin" : flags.spec_file));
+  }
+  RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
+  if (!flags.arm.empty()) {
+    RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
+  }
+  if (!spec.training().has_workers() && flags.world_size.value_or(0) > 0) {
+    // A launcher says how many processes there are; those that are no dedicated servers are workers.
+    RunSpec with_one = spec;
+    with_one.mutable_training()->set_workers(1);
+    with_one.mutable_training()->set_steps(1);
+    with_one.mutable_training()->clear_epochs();
+    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
+    const int servers = ProcessCount(with_one) - 1;
+    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(*flags.world_size - servers);
+  }
+  std::vector<RunSpec> specs(1);
+  RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
+  // Who started this rank has seen to it.
+  if (!flags.joins) {
+    RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
+    TellOfWeights(specs);
+  }
+  return specs[0];
+}
+
+// "--rank 3", or that nobody has said it.
+std::string Given(const char* flag, std::optional<int> value) {
+  return value ? absl::StrCat(flag, " ", *value) : absl::StrCat(flag, " is not given");
+}
+
+absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
+  const int processes = ProcessCount(spec);
+  if (flags.world_size != processes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Given("--world-size", flags.world_size), ": this run has ", processes, " processes (", TrainingWorkers(spec),
+        " workers, ", ServerCount(spec), " servers); give --world-size ", processes,
+        " or change --workers or --servers"));
+  }
+  if (!flags.rank || *flags.rank < 0 || *flags.rank >= processes) {
+    return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ", processes - 1,
+                                                   " (give --rank or set RANK)"));
+  }
+  return absl::OkStatus();
+}
+
+// Where rank 0 leads the run: what the flag says, else what a launcher does.
+absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
+  HostPort coordinator;
+  if (!flags.coordinator.empty()) {
+    const auto parsed = HostPort::Parse(flags.coordinator);
+    if (!parsed.ok()) return Annotate(parsed.status(), "--coordinator");
+    coordinator = *parsed;
+  } else {
+    RM_ASSIGN_OR_RETURN(const std::optional<HostPort> said, ReadCoordinator());
+    if (!said) {
+      return absl::InvalidArgumentError(
+          "--coordinator is not given: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
+    }
+    coordinator = *said;
+  }
+  // Rank 0 may listen at every address, or where the system chooses: it knows what became of it.
+  if (leads) return coordinator;
+  if (IsWildcard(coordinator.host)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--coordinator ", coordinator.ToString(), ": this is every address of the machine that listens, and none to "
+        "connect to; give rank ", *flags.rank, " the name or address of rank 0's machine"));
+  }
+  if (coordinator.port == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
+                                                   ": port 0 is one that rank 0's machine chooses; give rank ",
+                                                   *flags.rank, " the port that rank 0 listens at"));
+  }
+  return coordinator;
+}
+
+absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec& spec) {
+  if (const std::optional<std::string> token = ReadEnvironment().token) return *token;
+  if (!IsLoopback(coordinator.host) && coordinator.host != "localhost") {
+    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
+                                                   " is not loopback: set ", kTokenVariable,
+                                                   " to the same secret on every rank"));
+  }
+  return absl::StrCat(absl::Hex(SpecFingerprint(spec), absl::kZeroPad16));
+}
+
+// Aborted: what the run ends with is no consequence of another failure.
+absl::Status EndedBy(const std::string& name, int signal) {
+  return absl::AbortedError(absl::StrCat(name, ": ended by ", SignalName(signal)));
+}
+
+// Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and its record is kept, also
+// while that thread computes a long batch.
+int Lead(const RunSpec& spec, const std::string& name, NodeOptions options, const NodeFlags& flags) {
+  constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
+  RunRecord record = NewRecord(spec);
+  auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
+  if (!coordinator.ok()) {
+    const std::string more = flags.coordinator.empty() ? WhyMasterPortMayBeTaken() : "";
+    Log(LogLevel::kError, absl::StrCat(coordinator.status().message(), more.empty() ? "" : "; ", more));
+    return kExitUserError;
+  }
+  // Others cannot know a port that the system has chosen.
+  const bool is_news = options.coordinator.port == 0 && ProcessCount(spec) > 1;
+  options.coordinator = (*coordinator)->endpoint();
+  Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
+      absl::StrCat("leads the run at ", options.coordinator.ToString()));
+  std::packaged_task<absl::Status()> part([&] { return RunNode(spec, options); });
+  std::future<absl::Status> ran = part.get_future();
+  std::thread thread(std::move(part));
+  bool over = false;
+  while (!over && !InterruptFlag()) over = ran.wait_for(kPoll) == std::future_status::ready;
+  if (!over) {
+    (*coordinator)->Abort(EndedBy(name, EndSignal()));
+    over = ran.wait_for(kUnwindLimit) == std::future_status::ready;
+  }
+  if (over) {
+    thread.join();
+    const absl::Status status = ran.get();
+    if (!status.ok()) (*coordinator)->Abort(status);
+  }
+  FillRecord((*coordinator)->Result(), &record);
+  // What else the machine did is not known to one of its ranks, but its own stops are.
+  if (StoppedTime() > absl::ZeroDuration()) {
+    record.mutable_conditions()->set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime()));
+  }
+  const int code = ReportOutcome(record, flags.out, /*json=*/false);
+  if (over) return code;
+  std::fflush(stdout);
+  EndProcess(128 + EndSignal());
+}
+
+int RunNodeCommand(NodeFlags flags) {
+  const auto fail = [](const absl::Status& status) {
+    Log(LogLevel::kError, status.message());
+    return kExitUserError;
+  };
+  // Who leads the run has started mpirun, and this is one of its ranks.
+  if (flags.joins && !flags.rank) DieWithParent();
+  const absl::Status filled = FillFromEnvironment(&flags);
+  if (!filled.ok()) return fail(filled);
+  absl::StatusOr<RunSpec> spec = BuildSpec(flags);
+  if (!spec.ok()) return fail(spec.status());
+  absl::Status ranks = CheckRanks(flags, *spec);
+  if (ranks.ok()) ranks = CheckDescriptors(*flags.world_size);
+  if (ranks.ok() && !flags.joins) ranks = CheckAddressSpace(*spec);
+  if (!ranks.ok()) return fail(ranks);
+  const absl::Status device = FillDevice(*spec, &flags);
+  if (!device.ok()) return fail(device);
+  const bool leads = flags.rank == 0 && !flags.joins;
+  const absl::StatusOr<HostPort> coordinator = CoordinatorFor(flags, leads);
+  if (!coordinator.ok()) return fail(coordinator.status());
+  absl::StatusOr<std::string> token = TokenFor(*coordinator, *spec);
+  if (!token.ok()) return fail(token.status());
+  const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
+  const std::string name = NamesOf(nodes);
+  NameProcess(nodes);
+  NodeOptions options{*flags.rank, *coordinator, *token, flags.device.value_or(0), flags.turns};
+  if (leads) return Lead(*spec, name, options, flags);
+  // Who leads the run says what happened; a rank started by hand says it too.
+  const bool says = !flags.joins;
+  const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function
+  OnEndSignal([ends, name, says](int signal) {
+    const absl::Status why = EndedBy(name, signal);
+    if (says) Log(LogLevel::kError, why.message());
+    ends->Make(why);
+  });
+  options.ends = ends.get();
+  const absl::Status ran = RunNode(*spec, options);
+  if (ran.ok()) return kExitOk;
+  if (says && EndSignal() == 0) Log(LogLevel::kError, ran.message());
+  return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError : kExitFailedRun;
+}
+
+}  // namespace
+
+void DeclareNode(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("node", kDescription);
+  command->footer(kFooter);
+  auto flags = std::make_shared<NodeFlags>();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto); - reads standard input");
+  command->add_option("--arm", flags->arm, "an arm by name instead of, or over, the spec's strategy and codec");
+  command->add_option("--rank", flags->rank, "this process's rank");
+  command->add_option("--world-size", flags->world_size, "processes of the run: workers and dedicated servers");
+  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")->type_name("HOST:PORT");
+  command->add_option("--device", flags->device, "GPU of this process, where there is one")
+      ->check(CLI::Range(0, 1023));
+  command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
+  command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
+  command->add_option("--turns", flags->turns)->group("");
+  flags->spec.Declare(command);
+  command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,102 @@
+#include "experiments/program/cli/outcome.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/status_macros.h"
+#include "common/config/network_text.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/program/store/json.h"
+#include "experiments/study/results/summary.h"
+#include "experiments/study/results/table.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+namespace {
+
+bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
+
+// What of a run's surroundings was made up, as lines that end with a newline; arms that are compared have it in common.
+std::string EmulationText(const RunSpec& spec) {
+  std::string text;
+  const std::string network = NetworkText(spec.transport());
+  const std::string compute = ComputeText(spec.training());
+  if (!network.empty()) absl::StrAppend(&text, "network: shaped, ", network, "\n");
+  if (!compute.empty()) absl::StrAppend(&text, "compute: ", compute, "\n");
+  if (spec.training().has_emulated_compute()) {
+    absl::StrAppend(&text, "nothing was learned: loss and accuracy have no figures\n");
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
+// Which runs were stopped meanwhile, as lines that end with a newline: their step times hold the pause.
+std::string StopsText(const std::vector<RunRecord>& records) {
+  std::string text;
+  for (const RunRecord& record : records) {
+    const double seconds = record.conditions().stopped_seconds();
+    if (seconds <= 0) continue;
+    absl::StrAppendFormat(&text, "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
+                          "hardly\n", record.spec().name(), seconds);
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
+}  // namespace
+
+absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(out));
+  return Outcome(std::move(store), out);
+}
+
+absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
+  summaries_.push_back(Summarize(record));
+  AddComparative(&summaries_);
+  *record.mutable_summary() = summaries_.back();
+  const absl::Status appended = store_->Append(record);
+  record.clear_reports();
+  records_.push_back(std::move(record));
+  RM_RETURN_IF_ERROR(appended);
+  return summaries_.back();
+}
+
+void Outcome::Print(bool json) const {
+  if (!json) {
+    if (any_ok()) {
+      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth()).c_str(),
+                  EmulationText(records_.front().spec()).c_str(), StopsText(records_).c_str());
+    } else {
+      for (const RunSummary& summary : summaries_) {
+        std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
+      }
+    }
+    std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
+    return;
+  }
+  std::vector<RunRecord> records = records_;
+  for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
+  std::printf("%s\n", ComparisonJson(records).c_str());
+}
+
+bool Outcome::all_ok() const { return std::all_of(summaries_.begin(), summaries_.end(), IsOk); }
+
+bool Outcome::any_ok() const { return std::any_of(summaries_.begin(), summaries_.end(), IsOk); }
+
+int ReportOutcome(const RunRecord& record, const std::string& out, bool json) {
+  absl::StatusOr<Outcome> outcome = Outcome::Open(out);
+  if (!outcome.ok()) {
+    Log(LogLevel::kError, outcome.status().message());
+    return kExitUserError;
+  }
+  const absl::StatusOr<RunSummary> added = outcome->Add(record);
+  if (!added.ok()) Log(LogLevel::kError, added.status().message());
+  outcome->Print(json);
+  if (!added.ok() || !outcome->all_ok()) return kExitFailedRun;
+  return kExitOk;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,46 @@
+#ifndef RINGMASTER_EXPERIMENTS_PROGRAM_CLI_OUTCOME_H_
+#define RINGMASTER_EXPERIMENTS_PROGRAM_CLI_OUTCOME_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "experiments/program/store/store.h"
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+
+// The finished arms of one command: kept in the store as they come, shown at the end.
+class Outcome {
+ public:
+  // Opens (or creates) the store in `out`.
+  static absl::StatusOr<Outcome> Open(const std::string& out);
+
+  // Derives the record's summary, with what earlier arms allow to be compared, and appends it to the store. Returns the
+  // summary as far as it can be known now.
+  absl::StatusOr<RunSummary> Add(RunRecord record);
+
+  // The table (or what failed, when everything did), or with `json` one JSON object, on standard output.
+  void Print(bool json) const;
+
+  bool all_ok() const;
+  bool any_ok() const;
+  bool empty() const { return summaries_.empty(); }
+
+ private:
+  explicit Outcome(std::unique_ptr<Store> store, std::string out) : store_(std::move(store)), out_(std::move(out)) {}
+
+  std::unique_ptr<Store> store_;
+  std::string out_;
+  std::vector<RunRecord> records_;      // without reports
+  std::vector<RunSummary> summaries_;   // by record
+};
+
+// Opens, adds and prints a single record; logs what went wrong. Returns the program's exit code.
+int ReportOutcome(const RunRecord& record, const std::string& out, bool json);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_PROGRAM_CLI_OUTCOME_H_

@@ -1,0 +1,191 @@
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/arm_specs.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/link_measurement.h"
+#include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/run_arm.h"
+#include "experiments/study/predict/calibrate.h"
+#include "experiments/study/predict/prediction_table.h"
+#include "experiments/study/predict/simulate.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kStepsWhenNobodySays = 200;
+
+constexpr char kPredictFooter[] =
+    "Examples:\n"
+    "  ringmaster predict                                  the arms of `compare`, predicted and then measured\n"
+    "  ringmaster predict my.textproto --arms ps,ps-sharded,ring --workers 4\n"
+    "  ringmaster predict --arms ring,direct --transport tcp --no-measure\n"
+    "\n"
+    "Measured first: messages between as many processes as there are workers, over the very transport (a ping-pong for\n"
+    "the latency, all at once for the rate), and a short run of the same workers that exchange nothing. Then every arm's\n"
+    "step is played, with the schedules, parts and rules of consistency that train, in a network where each node has one\n"
+    "card; a step takes at least what all its work takes of the cores. Left out: threads that wait for a core while\n"
+    "others have it, additions in an all-reduce, framing.\n"
+    "Measured runs are kept with their prediction. Exit codes as of `compare`.";
+
+struct PredictFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::vector<std::string> arms;
+  std::string out = "ringmaster-out";
+  int device = 0;
+  bool no_measure = false;
+  bool json = false;
+  // Of a process that another one started to measure messages.
+  std::string link;
+  int32_t rank = 0;
+  std::string coordinator;
+};
+
+// What is to be predicted. Without words about it training is short, and scored once.
+absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
+  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  if (base.has_evaluation()) {
+    return absl::InvalidArgumentError("evaluation: a run that only evaluates has no steps to predict; leave it out");
+  }
+  TrainingSpec* training = base.mutable_training();
+  if (!training->has_steps() && !training->has_epochs()) training->set_steps(kStepsWhenNobodySays);
+  if (!training->has_evaluate_every_samples()) training->set_evaluate_every_samples(0);
+  const bool named = !flags.arms.empty() || !flags.spec_file.empty();
+  RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs, BuildSpecs(base, named ? flags.arms : DefaultArms()));
+  for (const RunSpec& spec : specs) RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
+  return specs;
+}
+
+absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs, const PredictFlags& flags) {
+  StatusLine line;
+  const MonotonicTime begin = MonotonicNow();
+  const auto seconds = [begin] { return absl::ToDoubleSeconds(MonotonicNow() - begin); };
+  CalibrationOptions options;
+  options.device = flags.device;
+  options.interrupted = &InterruptFlag();
+  options.measure_link = MeasureLink;
+  options.tell = [&](absl::string_view what) { line.Show(absl::StrCat("measuring: ", what), seconds(), true); };
+  Predictor predictor(std::move(options));
+  std::vector<PredictedArm> arms;
+  for (const RunSpec& spec : specs) {
+    absl::StatusOr<Prediction> prediction = predictor.Predict(spec);
+    if (!prediction.ok()) {
+      line.Finish("not predicted");
+      return Annotate(prediction.status(), "arm " + spec.name());
+    }
+    PredictedArm& arm = arms.emplace_back();
+    arm.arm = spec.name();
+    arm.transport = spec.transport().name();
+    arm.prediction = *std::move(prediction);
+  }
+  line.Finish(absl::StrFormat("%d predicted  %.1f s", arms.size(), seconds()));
+  return arms;
+}
+
+// Runs the arm and keeps its record. The store's errors.
+absl::Status Measure(const RunSpec& spec, const std::string& label, const PredictFlags& flags, Outcome* outcome,
+                     PredictedArm* arm) {
+  ProgressLine line(label);
+  RunArmOptions options;
+  options.device = flags.device;
+  options.interrupted = &InterruptFlag();
+  options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
+  RunRecord record = RunArm(spec, options);
+  *record.mutable_prediction() = arm->prediction;
+  const absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
+  if (!summary.ok()) {
+    line.Finish("not kept");
+    return summary.status();
+  }
+  arm->status = summary->status();
+  if (summary->has_step_ms_p50()) arm->measured_step_ms = summary->step_ms_p50();
+  line.Finish(summary->status() == "ok" ? absl::StrFormat("step %.2f ms, predicted %.2f ms", summary->step_ms_p50(),
+                                                          arm->prediction.step_ms())
+                                        : absl::StrCat("failed: ", summary->status()));
+  return absl::OkStatus();
+}
+
+int Predict(const PredictFlags& flags) {
+  const auto fail = [](const absl::Status& status, int code) {
+    Log(LogLevel::kError, status.message());
+    return InterruptFlag() ? kExitInterrupted : code;
+  };
+  if (!flags.link.empty()) {
+    return JoinLinkMeasurement(flags.link, flags.rank, flags.coordinator).ok() ? kExitOk : kExitFailedRun;
+  }
+  const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
+  if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  TellOfWeights(*specs);
+  std::optional<Outcome> outcome;
+  if (!flags.no_measure) {
+    absl::StatusOr<Outcome> opened = Outcome::Open(flags.out);
+    if (!opened.ok()) return fail(opened.status(), kExitUserError);
+    outcome = *std::move(opened);
+  }
+  absl::StatusOr<std::vector<PredictedArm>> arms = PredictAll(*specs, flags);
+  if (!arms.ok()) return fail(arms.status(), kExitFailedRun);
+  int code = kExitOk;
+  for (size_t i = 0; outcome.has_value() && i < specs->size() && !InterruptFlag(); ++i) {
+    const RunSpec& spec = (*specs)[i];
+    const absl::Status kept =
+        Measure(spec, absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()), flags, &*outcome, &(*arms)[i]);
+    if (!kept.ok()) {
+      code = fail(kept, kExitFailedRun);
+      break;
+    }
+    if ((*arms)[i].status != "ok") code = kExitFailedRun;
+  }
+  if (flags.json) {
+    std::printf("%s\n", PredictionJson(*arms).c_str());
+  } else {
+    std::printf("\n%s", PredictionTable(*arms).c_str());
+    if (outcome.has_value()) {
+      std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", flags.out.c_str(), flags.out.c_str());
+    }
+  }
+  return InterruptFlag() ? kExitInterrupted : code;
+}
+
+}  // namespace
+
+void DeclarePredict(CLI::App* app, Action* action) {
+  CLI::App* command =
+      app->add_subcommand("predict", "what a step will take under several arms, beside what it does take");
+  command->footer(kPredictFooter);
+  auto flags = std::make_shared<PredictFlags>();
+  command->add_option("SPEC", flags->spec_file, "run spec (textproto) to predict, or for --arms to start from");
+  command
+      ->add_option("--arms", flags->arms,
+                   absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ", absl::StrJoin(DefaultArms(), ","),
+                                "]; `ringmaster list` has more"))
+      ->delimiter(',')
+      ->type_name("LIST");
+  command->add_flag("--no-measure", flags->no_measure, "predict alone: nothing is trained or kept");
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
+  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
+      ->check(CLI::Range(0, 1023));
+  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  flags->spec.Declare(command);
+  command->add_option("--link", flags->link)->group("");
+  command->add_option("--rank", flags->rank)->group("");
+  command->add_option("--coordinator", flags->coordinator)->group("");
+  command->callback([action, flags] { *action = [flags] { return Predict(*flags); }; });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,187 @@
+#include "experiments/program/cli/spec_flags.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/collective/choice.h"
+#include "common/config/network_text.h"
+#include "common/config/override.h"
+#include "common/config/resolve.h"
+#include "common/config/validate.h"
+#include "common/engine/engines.h"
+#include "common/transport/fabric.h"
+#include "experiments/program/cli/fetch_advice.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/initial_weights.h"
+#include "worker/model/model.h"
+#include "worker/strategy/registry.h"
+
+namespace ringmaster {
+namespace {
+
+struct Flag {
+  const char* name;
+  const char* value;  // what stands behind it in --help
+  const char* field;
+  const char* help;
+};
+
+constexpr Flag kFlags[] = {
+    {"--workers", "N", "training.workers", "workers [2]"},
+    {"--servers", "K", "strategy.parameter_server.servers", "parameter servers, where they are dedicated [1]"},
+    {"--batch", "B", "training.batch_per_worker", "samples a worker takes in a step [32]"},
+    {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
+    {"--epochs", "EPOCHS", "training.epochs", "passes over the training set; fractions are allowed [2]"},
+    {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
+    {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
+    {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
+    {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
+    {"--network", "RATE,LATENCY", "transport.network",
+     "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one being jitter; none"},
+    {"--emulate", "MS", "training.emulated_compute.milliseconds",
+     "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
+    {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas, cublas_tf32 or reference [auto]"},
+    {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
+    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},
+    {"--init-weights", "FILE", "training.init_weights", "weights to start from (.safetensors), instead of the seed"},
+    {"--save-weights", "FILE", "output.save_weights",
+     "where worker 0 leaves the final weights (.safetensors); {arm} stands for the arm's name"},
+    {"--dump-batches", "DIR", "output.dump_batches",
+     "folder for the sample indices of every step, a .npy file a rank; {arm} as above"},
+    {"--dump-gradients", "DIR", "output.dump_gradients",
+     "folder for the averaged gradients of the first 10 steps (.safetensors); {arm} as above"},
+    {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
+     "samples between evaluations; 0: only at the end [10000]"},
+};
+
+KnownNames AllNames() {
+  KnownNames known;
+  known.models = RegistryNames(Models());
+  known.datasets = RegistryNames(Datasets());
+  for (const std::string& name : RegistryNames(KernelLibraries())) {
+    if (name != "auto") known.kernels.push_back(name);
+  }
+  for (const CodecInfo& codec : Codecs()) {
+    known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
+  }
+  known.transports = RegistryNames(Transports());
+  known.collectives = RegistryNames(CollectiveChoices());
+  known.engines = RegistryNames(Engines());
+  return known;
+}
+
+}  // namespace
+
+void SpecFlags::Declare(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view) { return true; });
+  command->get_option("--steps")->excludes(command->get_option("--epochs"));
+  DeclareSeedAndSet(command);
+}
+
+void SpecFlags::DeclareForEvaluation(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view field) {
+    return absl::StartsWith(field, "model.") || absl::StartsWith(field, "data.") || field == "training.workers" ||
+           field == "training.kernels";
+  });
+  DeclareSeedAndSet(command);
+}
+
+void SpecFlags::DeclareForBench(CLI::App* command) {
+  DeclareSome(command, [](absl::string_view field) {
+    return field == "model.name" || field == "training.workers" || field == "training.batch_per_worker" ||
+           field == "strategy.parameter_server.servers" || field == "transport.name" || field == "training.kernels";
+  });
+  DeclareSeedAndSet(command);
+}
+
+void SpecFlags::DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted) {
+  for (const Flag& flag : kFlags) {
+    if (!wanted(flag.field)) continue;
+    fields_.emplace_back(command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
+  }
+}
+
+void SpecFlags::DeclareSeedAndSet(CLI::App* command) {
+  fields_.emplace_back(command->add_option("--seed", "seed of the initial weights and of the data order [1]")
+                           ->type_name("S")
+                           ->group("Run"),
+                       "seed");
+  command
+      ->add_option("--set", sets_,
+                   "set any field of the run spec (proto/run_spec.proto), e.g. --set limits.wait_seconds=5; may be "
+                   "given several times, the last one wins")
+      ->type_name("FIELD.PATH=VALUE")
+      ->group("Run");
+}
+
+absl::Status SpecFlags::Apply(RunSpec* spec) const {
+  for (const auto& [option, field] : fields_) {
+    if (option->count() == 0) continue;
+    const std::string value = option->results().back();
+    const auto set = [&](const std::string& path) {
+      return Annotate(SetField(absl::StrCat(path, "=", value), spec), absl::StrCat(option->get_name(), " ", value));
+    };
+    if (field == "seed") {
+      RM_RETURN_IF_ERROR(set("training.seed"));
+      RM_RETURN_IF_ERROR(set("data.seed"));
+      continue;
+    }
+    if (field == "transport.network") {
+      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()), absl::StrCat(option->get_name(), " ", value)));
+      continue;
+    }
+    // How long to train, said by a flag, replaces what the file says.
+    if (field == "training.steps") spec->mutable_training()->clear_epochs();
+    if (field == "training.epochs") spec->mutable_training()->clear_steps();
+    RM_RETURN_IF_ERROR(set(field));
+  }
+  for (const std::string& assignment : sets_) {
+    RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), absl::StrCat("--set ", assignment)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir) {
+  ResolveContext context;
+  context.default_data_dir = default_data_dir;
+  const DataSpec data = ResolveData(spec.data(), default_data_dir);
+  int64_t test_samples = 0;
+  absl::StatusOr<SampleShape> shape = InspectDataset(data, &context.train_samples, &test_samples);
+  // What is wrong with the spec comes before what is wrong with the files: without them, steps stand in for epochs.
+  RunSpec countable = spec;
+  if (!shape.ok() && !countable.training().has_steps()) {
+    countable.mutable_training()->clear_epochs();
+    countable.mutable_training()->set_steps(1);
+  }
+  RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
+  RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
+  RM_RETURN_IF_ERROR(WithFetchAdvice(shape.status(), spec.data()));
+  const std::string& kernels = resolved.training().kernels();
+  if (kernels == "cublas" || kernels == "cublas_tf32") {
+    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
+  }
+  const std::string& collective = resolved.strategy().all_reduce().collective();
+  if (IsEngine(collective)) {
+    RM_RETURN_IF_ERROR(Annotate(CheckEngine(collective), "strategy.all_reduce.collective"));
+  }
+  // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
+  RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
+  ModelOptions options;
+  options.shape = *shape;
+  options.max_batch = 1;
+  options.bucket_bytes = resolved.training().bucket_bytes();
+  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(resolved.model(), options, *reference));
+  RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
+  // A file of weights is looked at here, before any process is started for nothing.
+  if (!resolved.training().init_weights().empty()) RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
+  // Only now the model's size is known, and with it that of the buckets.
+  context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
+  return Resolve(std::move(countable), context);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,402 @@
+#include "experiments/program/run/node.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/fingerprint.h"
+#include "common/base/host_port.h"
+#include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
+#include "common/config/describe.h"
+#include "common/control/control_client.h"
+#include "common/control/joins.h"
+#include "common/engine/engines.h"
+#include "common/tensor/tensor.h"
+#include "common/trace/node_traces.h"
+#include "common/transport/fabric.h"
+#include "common/transport/metered.h"
+#include "common/transport/traced.h"
+#include "experiments/program/run/activity.h"
+#include "experiments/program/run/join_limit.h"
+#include "experiments/program/run/network.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/process_conductor.h"
+#include "experiments/program/run/turns.h"
+#include "server/shard_service.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/evaluation_run.h"
+#include "worker/loop/initial_weights.h"
+#include "worker/loop/training_loop.h"
+#include "worker/model/emulated.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+// Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
+// ends them. A limit of a rank's own is the last resort, where it judges nothing.
+constexpr double kLastResortSeconds = 86400;
+
+RunSpec WithoutOwnLimits(RunSpec spec) {
+  spec.mutable_limits()->set_wait_seconds(kLastResortSeconds);
+  return spec;
+}
+
+// One process of a run.
+class Node {
+ public:
+  Node(const RunSpec& spec, const NodeOptions& options)
+      : spec_(spec),
+        judged_spec_(WithoutOwnLimits(spec)),
+        options_(options),
+        processes_(PlaceNodes(spec)),
+        traced_(TracedStepsOf(spec)) {
+    for (const NodeId& id : processes_[options.process]) {
+      if (id.role == Role::kWorker) {
+        workers_.push_back(id.index);
+        progress_.emplace_back();
+      } else {
+        servers_.push_back(id.index);
+        server_done_.emplace_back(false);
+      }
+    }
+    worker_parts_.resize(workers_.size());
+    services_.resize(servers_.size());
+    reports_.resize(workers_.size());
+    server_reports_.resize(servers_.size());
+    server_traces_.resize(servers_.size());
+  }
+
+  absl::Status Run() {
+    RM_RETURN_IF_ERROR(Prepare());
+    RM_RETURN_IF_ERROR(Join());
+    RunThreads();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) {
+        const absl::Status of_the_run = client_->status();
+        return of_the_run.ok() ? failure_ : of_the_run;
+      }
+    }
+    ProcessReport report;
+    report.set_transport(fabric_->name());
+    for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
+    for (const ServerReport& server : server_reports_) *report.add_servers() = server;
+    if (traced_.count() > 0) AddTraces(&report);
+    return client_->Finish(report);
+  }
+
+ private:
+  // What a worker trains with, in the order in which one part uses the others.
+  struct Worker {
+    std::unique_ptr<KernelLibrary> kernels;
+    std::unique_ptr<Model> model;
+    std::unique_ptr<WorkerTraces> traces;   // null: nothing is traced
+    std::unique_ptr<Transport> traced;      // likewise
+    std::unique_ptr<MeteredTransport> transport;
+    std::unique_ptr<TrainingLoop> loop;
+  };
+
+  // Everything that can fail before other processes are concerned: data, layout, initial weights, a listening port.
+  absl::Status Prepare() {
+    SampleShape shape;
+    if (workers_.empty()) {
+      int64_t train_count = 0;
+      int64_t test_count = 0;
+      RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
+    } else {
+      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
+      shape = dataset_.train.shape;
+      RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+      kernel_target_ = kernels->target();
+    }
+    // Initial weights and layout come from the host's model (or a file) on every process: they do not depend on the
+    // device.
+    RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
+    ModelOptions model_options;
+    model_options.shape = shape;
+    model_options.max_batch = 1;
+    model_options.bucket_bytes = spec_.training().bucket_bytes();
+    RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *reference));
+    layout_ = std::make_unique<ParamLayout>(model->layout());
+    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *model));
+
+    FabricOptions fabric;
+    fabric.name = spec_.transport().name();
+    fabric.listen_address = spec_.transport().listen_address();
+    fabric.token = options_.token;
+    fabric.segment_bytes = spec_.transport().segment_bytes();
+    fabric.wait = spec_.transport().wait();
+    fabric.network = NetworkOf(spec_);
+    if (!options_.turns.empty()) {
+      RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(options_.turns));
+    }
+    RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(fabric));
+    return absl::OkStatus();
+  }
+
+  absl::Status Join() {
+    ringmaster::Join join;
+    join.set_process(options_.process);
+    join.set_processes(static_cast<int32_t>(processes_.size()));
+    join.set_token(options_.token);
+    join.set_spec_fingerprint(SpecFingerprint(spec_));
+    join.set_weights_fingerprint(Fingerprint64(Sha256Hex(initial_weights_)));
+    join.set_layout_fingerprint(layout_->fingerprint());
+    join.set_kernel_target(kernel_target_);
+    join.set_data_endpoint(fabric_->endpoint());
+    SayWhoJoins(&join);
+    for (const NodeId& id : processes_[options_.process]) {
+      NodeName* name = join.add_nodes();
+      name->set_server(id.role == Role::kServer);
+      name->set_index(id.index);
+    }
+    const absl::Duration limit = JoinLimit(spec_);
+    RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
+                                     options_.coordinator, join, MonotonicNow() + limit,
+                                     [this](const absl::Status& why) { fabric_->Abort(why); },
+                                     [this] { return MakeHeartbeat(); },
+                                     absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
+    welcomed_ = Clock::now();
+    RM_RETURN_IF_ERROR(NoteAddress());
+    std::vector<ProcessAddress> addresses;
+    for (int i = 0; i < client_->welcome().processes_size(); ++i) {
+      addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
+    }
+    const absl::Status connected = fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
+    connected_.store(connected.ok());
+    if (connected.ok()) return connected;
+    client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
+    const absl::Status of_the_run = client_->status();
+    return of_the_run.ok() ? connected : of_the_run;
+  }
+
+  // Where every address is listened at, peers were told a real one; what opens sockets of its own takes it too.
+  absl::Status NoteAddress() {
+    if (!IsWildcard(WithoutBrackets(spec_.transport().listen_address()))) return absl::OkStatus();
+    const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
+    if (own.empty()) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
+    for (RunSpec* spec : {&spec_, &judged_spec_}) spec->mutable_transport()->set_listen_address(endpoint.host);
+    return absl::OkStatus();
+  }
+
+  void RunThreads() {
+    ProcessConductor conductor(*client_, static_cast<int32_t>(workers_.size()));
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < servers_.size(); ++i) {
+      threads.emplace_back([this, i, &conductor] {
+        Note(Annotate(RunServer(i), absl::StrCat("server/", servers_[i])), &conductor);
+      });
+    }
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      threads.emplace_back([this, i, &conductor] { Note(RunWorker(i, &conductor), &conductor); });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  absl::Status RunServer(size_t i) {
+    if (traced_.count() > 0) {
+      const bool parks = spec_.strategy().parameter_server().consistency() != ParameterServerSpec::BSP;
+      server_traces_[i] =
+          std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
+    }
+    RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
+                                                           fabric_->transport({Role::kServer, servers_[i]}),
+                                                           ExchangeMemory(), server_traces_[i].get()));
+    RM_RETURN_IF_ERROR(services_[i]->Run());
+    server_done_[i].store(true);
+    server_reports_[i] = services_[i]->Report();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWorker(size_t i, Conductor* conductor) {
+    const int32_t rank = workers_[i];
+    Worker& worker = worker_parts_[i];
+    RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+    ModelOptions model_options;
+    model_options.shape = dataset_.train.shape;
+    const bool emulated = spec_.training().has_emulated_compute();
+    model_options.max_batch = emulated ? 1 : LargestBatch(spec_, dataset_.train.shape);
+    model_options.bucket_bytes = spec_.training().bucket_bytes();
+    RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
+    if (emulated) {
+      const EmulatedComputeSpec& compute = spec_.training().emulated_compute();
+      const absl::Duration both = absl::Milliseconds(compute.milliseconds());
+      const absl::Duration backward = both * compute.backward_share();
+      worker.model = CreateEmulatedModel(std::move(worker.model), {both - backward, backward}, *worker.kernels);
+    }
+    const NodeId self{Role::kWorker, rank};
+    Transport* transport = &fabric_->transport(self);
+    if (traced_.count() > 0) {
+      worker.traces = std::make_unique<WorkerTraces>(rank, traced_);
+      worker.traced = CreateTracedTransport(*transport, worker.traces->exchange);
+      transport = worker.traced.get();
+    }
+    worker.transport = CreateMeteredTransport(*transport, *fabric_, [this, self](NodeId peer) {
+      return AreColocated(spec_, self, peer);
+    });
+    WorkerSetup setup;
+    setup.rank = rank;
+    setup.device = options_.device;
+    setup.spec = &judged_spec_;
+    setup.dataset = &dataset_;
+    setup.kernels = worker.kernels.get();
+    setup.model = worker.model.get();
+    setup.initial_weights = &initial_weights_;
+    setup.transport = worker.transport.get();
+    setup.allocate_exchange = ExchangeMemory();
+    setup.conductor = conductor;
+    setup.progress = &progress_[i];
+    setup.traces = worker.traces.get();
+    if (turns_ != nullptr) {
+      setup.before_step = [this, rank, conductor](int64_t step) {
+        return turns_->Await(rank, step, [conductor] { return conductor->status(); });
+      };
+    }
+    if (spec_.has_evaluation()) {
+      RM_RETURN_IF_ERROR(RunEvaluation(setup, &reports_[i]));
+    } else {
+      RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
+      RM_RETURN_IF_ERROR(worker.loop->Run(&reports_[i]));
+    }
+    progress_[i].done.store(true);
+    return absl::OkStatus();
+  }
+
+  // What the threads, which have ended, recorded.
+  void AddTraces(ProcessReport* report) const {
+    Clock::time_point started;  // of worker 0
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      worker_parts_[i].traces->AddTo(report);
+      if (workers_[i] == 0) started = worker_parts_[i].traces->started;
+    }
+    for (const auto& traces : server_traces_) traces->AddTo(report);
+    *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
+  }
+
+  // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to be called while the
+  // fabric is there.
+  BufferAllocator ExchangeMemory() {
+    return [this](int64_t size_bytes) { return fabric_->AllocateExchange(size_bytes); };
+  }
+
+  // Keeps the first failure of this process, wakes its other threads with it and reports it at once.
+  void Note(const absl::Status& status, ProcessConductor* conductor) {
+    if (status.ok()) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) return;
+      failure_ = status;
+    }
+    fabric_->Abort(status);
+    conductor->Abort(status);
+    client_->Fail(status);
+  }
+
+  Heartbeat MakeHeartbeat() {
+    Heartbeat heartbeat;
+    // Before that no node has a transport, and the coordinator's limit for joining is the only one.
+    if (connected_.load()) {
+      for (size_t i = 0; i < workers_.size(); ++i) *heartbeat.add_nodes() = WorkerActivity(i);
+      for (size_t i = 0; i < servers_.size(); ++i) *heartbeat.add_nodes() = ServerActivity(i);
+    }
+    if (progress_.empty()) {
+      heartbeat.set_phase("serve");
+      return heartbeat;
+    }
+    const WorkerProgress& first = progress_.front();
+    heartbeat.set_step(first.step);
+    heartbeat.set_phase(first.phase.load());
+    heartbeat.set_bucket(first.bucket);
+    heartbeat.set_loss(first.loss);
+    heartbeat.set_samples_per_second(first.samples_per_second);
+    heartbeat.set_test_accuracy(first.test_accuracy);
+    return heartbeat;
+  }
+
+  NodeActivity WorkerActivity(size_t i) {
+    WorkerSight sight;
+    sight.rank = workers_[i];
+    sight.progress = &progress_[i];
+    sight.exchange = ActivityOf({Role::kWorker, workers_[i]});
+    if (IsEngine(spec_.strategy().all_reduce().collective())) sight.engine_ranks = spec_.training().workers();
+    return DescribeWorker(sight);
+  }
+
+  NodeActivity ServerActivity(size_t i) {
+    return DescribeServer(servers_[i], server_done_[i].load(), ActivityOf({Role::kServer, servers_[i]}));
+  }
+
+  Activity ActivityOf(NodeId id) {
+    int64_t& moved = moved_[id];
+    Activity activity = fabric_->transport(id).activity(moved);
+    moved = activity.moved;
+    return activity;
+  }
+
+  // Both are as they were given, but for the address to listen at.
+  RunSpec spec_;
+  RunSpec judged_spec_;  // for those who wait
+  const NodeOptions options_;
+  const std::vector<std::vector<NodeId>> processes_;
+  const TracedSteps traced_;
+  std::vector<int32_t> workers_;
+  std::vector<int32_t> servers_;
+
+  Dataset dataset_;
+  std::string kernel_target_;
+  std::unique_ptr<ParamLayout> layout_;
+  std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
+  std::vector<float> initial_weights_;
+
+  std::deque<WorkerProgress> progress_;        // by worker; atomics do not move
+  std::vector<WorkerReport> reports_;
+  std::vector<ServerReport> server_reports_;
+  std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server; null: nothing is traced
+  Clock::time_point welcomed_;                                // to the run, like all other processes
+
+  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it goes first.
+  std::vector<Worker> worker_parts_;
+  std::vector<std::unique_ptr<ShardService>> services_;
+
+  std::unique_ptr<Fabric> fabric_;
+  std::atomic<bool> connected_{false};
+  std::deque<std::atomic<bool>> server_done_;       // by server
+  absl::flat_hash_map<NodeId, int64_t> moved_;      // the heartbeat's: what each transport said last
+  std::unique_ptr<ControlClient> client_;      // destroyed before the fabric its abort callback uses
+
+  absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+uint64_t SpecFingerprint(const RunSpec& spec) {
+  // What a run leaves behind may lie elsewhere on another rank's machine, which has an address of its own.
+  RunSpec outcome = spec;
+  outcome.clear_output();
+  outcome.mutable_transport()->clear_listen_address();
+  // Deterministic within one program version; map fields are not used in a RunSpec.
+  return Fingerprint64(outcome.SerializeAsString());
+}
+
+absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
+  const int32_t processes = ProcessCount(spec);
+  if (options.process < 0 || options.process >= processes) {
+    return absl::InvalidArgumentError(absl::StrCat("rank ", options.process, " does not exist: this spec has ranks 0 to ",
+                                                   processes - 1));
+  }
+  return Node(spec, options).Run();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,46 @@
+#include "experiments/program/run/placement.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/describe.h"
+#include "common/machine/process_name.h"
+
+namespace ringmaster {
+namespace {
+
+// The place of a node: workers at 0..N-1, dedicated servers after them.
+int32_t PlaceOf(const RunSpec& spec, NodeId node) {
+  if (node.role == Role::kWorker) return node.index;
+  const bool colocated = spec.strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED;
+  return node.index + (colocated ? 0 : TrainingWorkers(spec));
+}
+
+}  // namespace
+
+int32_t TrainingWorkers(const RunSpec& spec) { return spec.strategy().has_single() ? 1 : spec.training().workers(); }
+
+std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
+  std::vector<std::vector<NodeId>> processes;
+  const auto place = [&](NodeId node) {
+    const size_t process = spec.strategy().launch() == THREADS ? 0 : PlaceOf(spec, node);
+    if (processes.size() <= process) processes.resize(process + 1);
+    processes[process].push_back(node);
+  };
+  for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) place({Role::kWorker, rank});
+  for (int32_t server = 0; server < ServerCount(spec); ++server) place({Role::kServer, server});
+  return processes;
+}
+
+std::string NamesOf(const std::vector<NodeId>& nodes) {
+  return absl::StrJoin(nodes, "+",
+                       [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
+}
+
+void NameProcess(const std::vector<NodeId>& nodes) {
+  const std::string names = NamesOf(nodes);
+  RenameProcess(absl::StrCat("ringmaster: ", names), absl::StrCat("rm:", names));
+}
+
+bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) { return PlaceOf(spec, a) == PlaceOf(spec, b); }
+
+}  // namespace ringmaster

@@ -1,0 +1,311 @@
+#include "experiments/program/run/run_arm.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
+#include "common/base/system_error.h"
+#include "common/build_stamp/build_stamp.h"
+#include "common/config/describe.h"
+#include "common/config/load.h"
+#include "common/engine/engines.h"
+#include "common/engine/one_device_each.h"
+#include "common/machine/conditions.h"
+#include "common/machine/machine.h"
+#include "common/trace/node_traces.h"
+#include "experiments/program/run/children.h"
+#include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/join_limit.h"
+#include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/mpirun.h"
+#include "experiments/program/run/node.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_needs.h"
+#include "experiments/program/run/starting_processes.h"
+#include "worker/kernels/registry.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr absl::Duration kPoll = absl::Milliseconds(50);
+// How long processes may take to end by themselves once the run is over; mpirun, which ends its ranks and cleans up.
+constexpr absl::Duration kEndLimit = absl::Seconds(1);
+constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
+// When a signal has ended it: this program must have ended within two seconds.
+constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
+// How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
+constexpr absl::Duration kCauseTime = absl::Seconds(1);
+// A process that has not joined and has used no processor time for so long is not waited for beyond the limit.
+constexpr absl::Duration kStartingPatience = absl::Seconds(5);
+
+// What another process of this machine's user can read while this object lives: mpirun gives the ranks no input.
+class MemoryFile {
+ public:
+  explicit MemoryFile(const std::string& text) : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
+    const auto size = static_cast<ssize_t>(text.size());
+    if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != size) error_ = errno;
+  }
+  ~MemoryFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  absl::Status status() const {
+    return error_ == 0 ? absl::OkStatus() : SystemError(error_, "cannot make a file with the run's spec in memory");
+  }
+  std::string path() const { return absl::StrCat("/proc/", getpid(), "/fd/", descriptor_); }
+
+ private:
+  const int descriptor_;
+  int error_ = 0;
+};
+
+EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(spec.strategy().all_reduce().collective()); }
+
+// The ranks of other runs share the one they are told.
+bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::kOneEach; }
+
+bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
+
+absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
+                         const std::string& token, const MemoryFile& text, Children* children) {
+  const int32_t processes = ProcessCount(spec);
+  RM_RETURN_IF_ERROR(text.status());
+  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
+                                        "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device)};
+  if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
+  MpirunOptions mpirun;
+  mpirun.ranks = processes;
+  mpirun.transport = spec.transport().name();
+  absl::StatusOr<ChildProgram> program = Mpirun(mpirun, arguments, {absl::StrCat(kTokenVariable, "=", token)});
+  return program.ok() ? children->Start(*program) : program.status();
+}
+
+absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
+                            const std::string& token, Coordinator* coordinator, Children* children,
+                            StartingProcesses* starting) {
+  const int32_t processes = ProcessCount(spec);
+  const std::string text = SerializeRunSpec(spec);
+  const bool one_device_each = NeedsDeviceEach(spec);
+  for (int32_t process = 0; process < processes; ++process) {
+    ChildProgram program;
+    program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
+                         "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
+    if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    program.environment = {absl::StrCat(kTokenVariable, "=", token)};
+    program.input = text;
+    const absl::Status started = children->Start(program);
+    if (!started.ok()) return started;
+    coordinator->NoteStarted(process, children->pid(process));
+    starting->Add(children->pid(process));
+  }
+  return absl::OkStatus();
+}
+
+// Processes that ended: what is not yet done of the run fails with that, whether they had joined or not.
+void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
+  for (const auto& [process, how] : children->Reap()) {
+    if (!NeedsMpirun(spec)) {
+      coordinator->NoteEnd(process, NamesOf(PlaceNodes(spec)[process]), how);
+      continue;
+    }
+    const std::vector<ProcessState> states = coordinator->Processes();
+    const auto joined = [](const ProcessState& state) { return state.joined; };
+    if (std::all_of(states.begin(), states.end(), joined)) continue;
+    coordinator->Abort(absl::UnavailableError(
+        absl::StrCat("mpirun ended with ", how, " before all its ranks joined the run; what they said stands above")));
+  }
+}
+
+// Waits for the processes of a run that is over. Returns its status, if a failure with what mpirun's end tells of it: how
+// one of its ranks has ended nobody else knows.
+absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options, const absl::Status& status,
+                          Children* children) {
+  const bool interrupted = options.interrupted != nullptr && *options.interrupted;
+  const absl::Duration limit =
+      interrupted ? kInterruptLimit : NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit;
+  const auto ended = children->WaitOrKill(MonotonicNow() + limit);
+  if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
+  return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
+}
+
+// Weighted means over the workers' shares.
+void MergeEvaluations(RunRecord* record) {
+  std::map<int64_t, Evaluation> merged;  // by samples seen
+  double loss_sum = 0;
+  int64_t loss_count = 0;
+  WorkerReport* first = nullptr;
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) {
+      if (first == nullptr) first = &worker;
+      for (const Evaluation& share : worker.evaluations()) {
+        Evaluation& whole = merged[share.samples_seen()];
+        whole.set_samples_seen(share.samples_seen());
+        whole.set_seconds(std::max(whole.seconds(), share.seconds()));
+        whole.set_test_loss(whole.test_loss() + share.test_loss() * share.count());
+        whole.set_test_accuracy(whole.test_accuracy() + share.test_accuracy() * share.count());
+        whole.set_count(whole.count() + share.count());
+      }
+      loss_sum += worker.final_loss() * worker.final_loss_count();
+      loss_count += worker.final_loss_count();
+      worker.clear_evaluations();
+    }
+  }
+  if (first == nullptr) return;
+  for (auto& [samples_seen, whole] : merged) {
+    whole.set_test_loss(whole.test_loss() / whole.count());
+    whole.set_test_accuracy(whole.test_accuracy() / whole.count());
+    *first->add_evaluations() = whole;
+  }
+  if (loss_count == 0) return;
+  first->set_final_loss(loss_sum / loss_count);
+  first->set_final_loss_count(loss_count);
+}
+
+}  // namespace
+
+std::string NewToken() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at, const std::string& token) {
+  CoordinatorOptions options;
+  options.listen_at = listen_at;
+  options.token = token;
+  options.spec_fingerprint = SpecFingerprint(spec);
+  options.processes = ProcessCount(spec);
+  options.join_limit = JoinLimit(spec);
+  options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
+  if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
+  options.waits.asynchronous =
+      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
+  // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
+  options.silence_limit =
+      absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
+  return options;
+}
+
+ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec& spec) {
+  ArmProgress progress;
+  progress.steps = spec.training().steps();
+  bool first = true;
+  for (const ProcessState& process : processes) {
+    progress.pids.push_back(process.joined ? process.pid : 0);
+    if (!process.joined || process.last.phase() == "serve") continue;
+    // The slowest worker's step is the run's.
+    progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
+    if (first) {
+      progress.loss = process.last.loss();
+      progress.samples_per_second = process.last.samples_per_second();
+      progress.test_accuracy = process.last.test_accuracy();
+      progress.phase = process.last.phase();
+    }
+    first = false;
+  }
+  return progress;
+}
+
+RunRecord NewRecord(const RunSpec& spec) {
+  RunRecord record;
+  const absl::Time now = absl::Now();  // a date, not a duration
+  record.set_run_id(absl::StrCat(absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()), "-",
+                                 NewToken().substr(0, 8)));
+  record.set_started_at(absl::FormatTime(absl::RFC3339_sec, now, absl::UTCTimeZone()));
+  *record.mutable_spec() = spec;
+  *record.mutable_build() = GetBuildStamp();
+  *record.mutable_machine() = DescribeMachine();
+  record.mutable_machine()->set_blas(DescribeCpuBlas());
+  record.mutable_machine()->set_gpu(DescribeCuda().value_or(""));
+  return record;
+}
+
+void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record) {
+  if (!result.ok()) {
+    record->set_status(result.status().ToString());
+    return;
+  }
+  record->set_status("ok");
+  for (const ProcessReport& report : *result) *record->add_reports() = report;
+  MergeEvaluations(record);
+  AlignTraces(record->mutable_reports());
+  for (const ProcessReport& process : record->reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      record->mutable_machine()->set_kernel_target(worker.kernel_target());
+    }
+  }
+}
+
+absl::Status CheckDevices(const RunSpec& spec, int first_device) {
+  if (GpusOf(spec) == EngineGpus::kNone) return absl::OkStatus();
+  const absl::StatusOr<int> devices = CudaDeviceCount();
+  if (!devices.ok()) {
+    return Annotate(devices.status(), absl::StrCat("collective \"", spec.strategy().all_reduce().collective(), "\""));
+  }
+  if (!NeedsDeviceEach(spec)) return absl::OkStatus();
+  return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
+}
+
+absl::Status CheckMachine(const RunSpec& spec, int first_device) {
+  RM_RETURN_IF_ERROR(CheckDescriptors(ProcessCount(spec)));
+  RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
+  return CheckDevices(spec, first_device);
+}
+
+RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
+  RunRecord record = NewRecord(spec);
+  if (const absl::Status fits = CheckMachine(spec, options.device); !fits.ok()) {
+    FillRecord(fits, &record);
+    return record;
+  }
+  const std::string token = NewToken();
+  const MonotonicTime begin = MonotonicNow();
+  const ConditionsMeter conditions;
+  StartingProcesses starting(kStartingPatience);
+  CoordinatorOptions leads =
+      CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token);
+  leads.starting_limit = kStartingFactor * leads.join_limit;
+  leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
+  if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
+  auto coordinator = Coordinator::Start(leads);
+  if (!coordinator.ok()) {
+    FillRecord(coordinator.status(), &record);
+    return record;
+  }
+  Children children;
+  const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
+  const absl::Status started =
+      NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
+                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children,
+                                         &starting);
+  if (!started.ok()) (*coordinator)->Abort(started);
+  while (!(*coordinator)->WaitFor(kPoll)) {
+    if (options.interrupted != nullptr && *options.interrupted) {
+      (*coordinator)->Abort(absl::CancelledError("interrupted"));
+    }
+    NoteEnds(spec, &children, coordinator->get());
+    if (!options.progress) continue;
+    ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
+    progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
+    options.progress(progress);
+  }
+  absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
+  const absl::Status status = EndProcesses(spec, options, result.status(), &children);
+  if (!status.ok()) result = status;
+  *record.mutable_conditions() = conditions.End();
+  FillRecord(result, &record);
+  return record;
+}
+
+}  // namespace ringmaster

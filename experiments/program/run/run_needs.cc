@@ -1,0 +1,55 @@
+#include "experiments/program/run/run_needs.h"
+
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/describe.h"
+#include "common/machine/address_space.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+// Measured with a model of some kilobytes, over every transport: below it libraries fail that do not check.
+constexpr int64_t kProcessBytes = 144'000'000;
+// Initial weights, front and back ones, and gradients of two steps.
+constexpr int64_t kArenas = 5;
+// A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
+constexpr int64_t kPairBytes = 2 * (1100 << 10);
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
+  int64_t train = 0, test = 0;
+  ModelOptions options;
+  RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(spec.data(), &train, &test));
+  options.max_batch = 1;
+  options.bucket_bytes = spec.training().bucket_bytes();
+  RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
+  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(spec.model(), options, *kernels));
+  return model->layout().count();
+}
+
+int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {
+  const std::string& transport = spec.transport().name();
+  const bool shares_memory = transport == "shm" || transport == "auto";
+  return kProcessBytes + kArenas * parameters * static_cast<int64_t>(sizeof(float)) +
+         (shares_memory ? kPairBytes * (ProcessCount(spec) - 1) : 0);
+}
+
+absl::Status CheckAddressSpace(const RunSpec& spec) {
+  const std::optional<int64_t> limit = AddressSpaceLimit();
+  if (!limit.has_value()) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const int64_t parameters, ParameterCount(spec));
+  const int64_t least = LeastAddressSpace(spec, parameters);
+  if (*limit >= least) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("a rank of this run needs at least ", least, " bytes of address space, and processes are limited to ",
+                   *limit, " bytes (ulimit -v, RLIMIT_AS); raise the limit, or use fewer ranks or a smaller model"));
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,164 @@
+#include "experiments/program/store/json.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include "experiments/study/results/summary.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "nlohmann/json.hpp"
+
+namespace ringmaster {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using Json = nlohmann::ordered_json;
+
+// The shortest decimal that reads back as the same float: 0.05 rather than 0.05000000074505806.
+double ShortestDecimal(float value) {
+  if (!std::isfinite(value)) return value;
+  char text[32];
+  for (int digits = 6; digits <= 9; ++digits) {
+    std::snprintf(text, sizeof(text), "%.*g", digits, static_cast<double>(value));
+    if (std::strtof(text, nullptr) == value) break;
+  }
+  return std::strtod(text, nullptr);
+}
+
+Json MessageJson(const Message& message);
+
+// The field's value, or its element `index` where it is repeated.
+Json ValueJson(const Message& message, const FieldDescriptor& field, int index) {
+  const Reflection& r = *message.GetReflection();
+  const bool repeated = field.is_repeated();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return repeated ? r.GetRepeatedInt32(message, &field, index) : r.GetInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return repeated ? r.GetRepeatedInt64(message, &field, index) : r.GetInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return repeated ? r.GetRepeatedUInt32(message, &field, index) : r.GetUInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return repeated ? r.GetRepeatedUInt64(message, &field, index) : r.GetUInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return repeated ? r.GetRepeatedDouble(message, &field, index) : r.GetDouble(message, &field);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return ShortestDecimal(repeated ? r.GetRepeatedFloat(message, &field, index) : r.GetFloat(message, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return repeated ? r.GetRepeatedBool(message, &field, index) : r.GetBool(message, &field);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return (repeated ? r.GetRepeatedEnum(message, &field, index) : r.GetEnum(message, &field))->name();
+    case FieldDescriptor::CPPTYPE_STRING:
+      return repeated ? r.GetRepeatedString(message, &field, index) : r.GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return MessageJson(repeated ? r.GetRepeatedMessage(message, &field, index) : r.GetMessage(message, &field));
+  }
+  return nullptr;
+}
+
+// The fields that are set, under their names in the .proto file.
+Json MessageJson(const Message& message) {
+  Json json = Json::object();
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (!field->is_repeated()) {
+      json[field->name()] = ValueJson(message, *field, 0);
+      continue;
+    }
+    Json& values = json[field->name()] = Json::array();
+    const int size = message.GetReflection()->FieldSize(message, field);
+    for (int i = 0; i < size; ++i) values.push_back(ValueJson(message, *field, i));
+  }
+  return json;
+}
+
+// Five digits are more than a clock or a float32 loss is good for, and keep lines short.
+Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
+  Json array = Json::array();
+  for (const float value : values) array.push_back(std::round(value * 1e5) / 1e5);
+  return array;
+}
+
+// What was measured step by step, where the record still has its reports: evaluations, and a series for each rank.
+void AddSeries(const RunRecord& record, Json* json) {
+  Json evaluations = Json::array();
+  Json series = Json::array();
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      for (const Evaluation& evaluation : worker.evaluations()) evaluations.push_back(MessageJson(evaluation));
+      series.push_back({{"rank", worker.rank()},
+                        {"step_ms", RoundedArray(worker.step_ms())},
+                        {"loss", RoundedArray(worker.step_loss())}});
+    }
+  }
+  if (series.empty()) return;
+  (*json)["evaluations"] = std::move(evaluations);
+  (*json)["series"] = std::move(series);
+}
+
+Json RecordJson(const RunRecord& record) {
+  const RunSummary& summary = record.summary();
+  // In the order of the .proto file of RunSummary, where a field that is not set is null.
+  const auto figure = [&](const char* name) -> Json {
+    const FieldDescriptor& field = *summary.GetDescriptor()->FindFieldByName(name);
+    if (field.has_presence() && !summary.GetReflection()->HasField(summary, &field)) return nullptr;
+    return ValueJson(summary, field, 0);
+  };
+  Json json = Json::object();
+  json["run_id"] = record.run_id();
+  json["started_at"] = record.started_at();
+  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status",
+                           "samples_per_second", "step_ms_p50", "step_ms_p95"}) {
+    json[name] = figure(name);
+  }
+  // Sorted by name: the order of a protobuf map is not fixed.
+  json["phase_ms"] = std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
+  for (const char* name : {"exposed_comm_ms", "hidden_comm_ms", "contention_ms"}) json[name] = figure(name);
+  const auto derived = [](std::optional<double> value) { return value.has_value() ? Json(*value) : Json(nullptr); };
+  json["exposed_and_contention_ms"] = derived(ExposedAndContentionMs(summary));
+  json["exposed_share"] = derived(ExposedShare(summary));
+  for (const char* name : {"bytes_up_per_step", "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss",
+                           "test_accuracy"}) {
+    json[name] = figure(name);
+  }
+  Json& seconds = json["seconds_to_accuracy"] = Json::object();
+  for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
+    const auto found = summary.seconds_to_accuracy().find(threshold.name);
+    seconds[threshold.name] = found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
+  }
+  for (const char* name : {"weights_sha256", "steps", "global_batch", "run_seconds", "predicted_step_ms"}) {
+    json[name] = figure(name);
+  }
+  if (record.has_prediction()) json["prediction"] = MessageJson(record.prediction());
+  if (record.has_sweep()) {
+    json["sweep"] = MessageJson(record.sweep());
+    json["sweep"]["trial"] = record.sweep().trial();
+    json["sweep"]["settings"] = Json::parse(record.sweep().settings(), nullptr, false);
+  }
+  if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  json["build"] = MessageJson(record.build());
+  json["machine"] = MessageJson(record.machine());
+  json["spec"] = MessageJson(record.spec());
+  AddSeries(record, &json);
+  return json;
+}
+
+std::string OneLine(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+std::string SummaryJson(const RunRecord& record) { return OneLine(RecordJson(record)); }
+
+std::string ComparisonJson(const std::vector<RunRecord>& records) {
+  Json runs = Json::array();
+  for (const RunRecord& record : records) runs.push_back(RecordJson(record));
+  return OneLine(Json{{"runs", runs}});
+}
+
+}  // namespace ringmaster

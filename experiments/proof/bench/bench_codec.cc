@@ -1,0 +1,209 @@
+#include "experiments/proof/bench/bench_codec.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "experiments/proof/bench/bench_codec_check.h"
+#include "experiments/proof/bench/bench_sizes.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kCacheLine = 64;
+constexpr int64_t kBurstBytes = 512 << 10;  // small gradients are done several times between two looks at the clock
+constexpr double kSecondsPerOperation = 0.2;
+constexpr int kBuffers = 5;  // of the gradient's size
+
+using Clock = std::chrono::steady_clock;
+
+CodecSpec SpecOf(const std::string& name, double density) {
+  CodecSpec spec;
+  spec.set_name(name);
+  if (name == "topk") spec.set_density(density);
+  return spec;
+}
+
+// Values as gradients have them: near 0, of layers of unlike scale, none of them 0.
+void FillGradient(absl::Span<float> out) {
+  Random random(7);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const float layer = static_cast<float>(1 + (8 * i / out.size()) % 4);
+    out[i] = 1e-3f * layer * random.Normal();
+    if (out[i] == 0) out[i] = 1e-9f;
+  }
+}
+
+// One codec, one size, and the memory for it.
+class Subject {
+ public:
+  Subject(const std::string& name, const Codec& codec, int64_t size_bytes)
+      : name_(name),
+        codec_(codec),
+        in_(size_bytes / 4),
+        out_(in_.size()),
+        residual_(in_.size()),
+        before_(in_.size()),
+        copy_(in_.size()),
+        encoded_(codec.MaxEncodedBytes(static_cast<int64_t>(in_.size()))) {
+    FillGradient(absl::MakeSpan(in_));
+  }
+
+  void Copy() { std::memcpy(copy_.data(), in_.data(), in_.size() * sizeof(float)); }
+
+  absl::Status Run(const std::string& operation) {
+    if (operation == "encode") {
+      bytes_ = codec_.Encode(in_, 1, absl::MakeSpan(encoded_));
+      return absl::OkStatus();
+    }
+    if (operation == "decode") return codec_.Decode(payload(), absl::MakeSpan(out_));
+    if (operation == "decode_add") return codec_.DecodeAdd(payload(), absl::MakeSpan(out_));
+    RM_CHECK(operation == "encode_feedback");
+    bytes_ = codec_.EncodeCorrected(in_, 1, absl::MakeSpan(residual_), absl::MakeSpan(encoded_));
+    return absl::OkStatus();
+  }
+
+  // All four operations once more, against the definition.
+  absl::Status Check() {
+    RM_RETURN_IF_ERROR(Run("encode"));
+    RM_RETURN_IF_ERROR(Run("decode"));
+    RM_RETURN_IF_ERROR(CheckDecoded(name_, in_, out_, kept()));
+    const std::vector<float> decoded = out_;
+    std::copy(in_.rbegin(), in_.rend(), out_.begin());
+    RM_RETURN_IF_ERROR(Run("decode_add"));
+    for (size_t i = 0; i < in_.size(); ++i) before_[i] = in_[in_.size() - 1 - i] + decoded[i];
+    RM_RETURN_IF_ERROR(Same("decode_add", out_, before_));
+
+    for (size_t i = 0; i < in_.size(); ++i) before_[i] = residual_[i] + in_[i];
+    RM_RETURN_IF_ERROR(Run("encode_feedback"));
+    RM_RETURN_IF_ERROR(Run("decode"));
+    RM_RETURN_IF_ERROR(CheckDecoded(name_, before_, out_, kept()));
+    for (size_t i = 0; i < in_.size(); ++i) before_[i] -= out_[i];
+    return Same("encode_feedback", residual_, before_);
+  }
+
+  int64_t encoded_bytes() const { return bytes_; }
+
+ private:
+  absl::Span<const std::byte> payload() const { return absl::MakeConstSpan(encoded_).first(bytes_); }
+  int64_t kept() const { return codec_.IndexBytes(bytes_) / 4; }
+
+  absl::Status Same(const char* operation, absl::Span<const float> got, absl::Span<const float> expected) const {
+    for (size_t i = 0; i < got.size(); ++i) {
+      if (got[i] == expected[i]) continue;
+      return absl::DataLossError(absl::StrCat("codec \"", name_, "\" ", operation, ": element ", i, " is ", got[i],
+                                              ", expected ", expected[i]));
+    }
+    return absl::OkStatus();
+  }
+
+  const std::string name_;
+  const Codec& codec_;
+  std::vector<float> in_;
+  std::vector<float> out_;
+  std::vector<float> residual_;
+  std::vector<float> before_;
+  std::vector<float> copy_;
+  std::vector<std::byte> encoded_;
+  int64_t bytes_ = 0;
+};
+
+double MicrosecondsACall(Clock::time_point begin, int64_t calls) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count() / static_cast<double>(calls);
+}
+
+// One pair: memcpy, then the operation.
+absl::Status RunPair(int64_t burst, Subject* subject, CodecTimes* times) {
+  const Clock::time_point copy_begin = Clock::now();
+  for (int64_t i = 0; i < burst; ++i) subject->Copy();
+  times->copy_us.push_back(MicrosecondsACall(copy_begin, burst));
+  const Clock::time_point begin = Clock::now();
+  for (int64_t i = 0; i < burst; ++i) RM_RETURN_IF_ERROR(subject->Run(times->operation));
+  times->times_us.push_back(MicrosecondsACall(begin, burst));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& name, int64_t size_bytes) {
+  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(SpecOf(name, bench.density)));
+  Subject subject(name, *codec, size_bytes);
+  CodecResult result{name, size_bytes, 0, {}};
+  for (const char* operation : {"encode", "decode", "decode_add", "encode_feedback"}) {
+    result.operations.push_back({operation, 0, {}, {}});
+  }
+  const int64_t burst = std::max<int64_t>(1, kBurstBytes / size_bytes);
+  // The first iterations touch the memory and say how many there are to be.
+  double slowest_us = 1;
+  for (int warm_up = 0; warm_up < 3; ++warm_up) {
+    slowest_us = 1;
+    for (CodecTimes& times : result.operations) {
+      RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
+      slowest_us = std::max(slowest_us, (times.times_us.back() + times.copy_us.back()) * static_cast<double>(burst));
+      times.times_us.clear();
+      times.copy_us.clear();
+    }
+  }
+  const auto affordable = static_cast<int64_t>(kSecondsPerOperation * 1e6 / slowest_us);
+  const int64_t iterations = bench.iterations > 0 ? bench.iterations : std::clamp<int64_t>(affordable, 10, 1000);
+  for (int64_t i = 0; i < iterations; ++i) {
+    for (CodecTimes& times : result.operations) RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
+  }
+  RM_RETURN_IF_ERROR(subject.Check());
+  result.encoded_bytes = subject.encoded_bytes();
+  for (CodecTimes& times : result.operations) {
+    times.moved_bytes = MovedBytes(times.operation, size_bytes, result.encoded_bytes,
+                                   codec->IndexBytes(result.encoded_bytes));
+  }
+  return result;
+}
+
+}  // namespace
+
+int64_t MovedBytes(const std::string& operation, int64_t size_bytes, int64_t encoded_bytes, int64_t index_bytes) {
+  if (operation == "encode" || operation == "decode") return size_bytes + encoded_bytes;
+  if (operation == "encode_feedback") return 3 * size_bytes + encoded_bytes;  // gradient, residual read and written
+  RM_CHECK(operation == "decode_add");
+  const int64_t touched = index_bytes == 0 ? size_bytes : std::min(size_bytes, index_bytes / 4 * kCacheLine);
+  return 2 * touched + encoded_bytes;
+}
+
+absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes) {
+  if (bench.codecs.empty() || bench.sizes.empty()) {
+    return absl::InvalidArgumentError("bench codec: no codec or no size; name at least one of each");
+  }
+  std::set<std::string> seen;
+  for (const std::string& name : bench.codecs) {
+    RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench.density)).status());
+    if (!seen.insert(name).second) {
+      return absl::InvalidArgumentError(absl::StrCat("bench codec: codec \"", name, "\" is named twice; name it once"));
+    }
+  }
+  const int64_t largest = *std::max_element(bench.sizes.begin(), bench.sizes.end());
+  if (memory_bytes > 0 && largest * (kBuffers + 3) > memory_bytes / 2) {
+    return absl::InvalidArgumentError(absl::StrCat("bench codec: ", FormatSize(largest), " needs ", kBuffers + 3,
+                                                   " buffers of that size, more than half of this machine's ",
+                                                   memory_bytes >> 20, " MiB; ask for less"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunCodecBench(const CodecBench& bench, const std::function<void(const CodecResult&)>& sink) {
+  for (const std::string& name : bench.codecs) {
+    for (const int64_t size_bytes : bench.sizes) {
+      RM_ASSIGN_OR_RETURN(const CodecResult result, Measure(bench, name, size_bytes));
+      sink(result);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,170 @@
+#include "experiments/proof/explain/explain_collective.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "experiments/proof/explain/ranks_text.h"
+
+namespace ringmaster {
+namespace {
+
+using Contributions = std::set<int32_t>;
+using State = std::vector<std::vector<Contributions>>;  // [workers][chunks]
+
+std::vector<std::vector<Holding>> HoldingsOf(const State& state) {
+  std::vector<std::vector<Holding>> holdings;
+  for (size_t rank = 0; rank < state.size(); ++rank) {
+    std::vector<Holding>& row = holdings.emplace_back();
+    for (const Contributions& sum : state[rank]) {
+      const Holding::Kind kind = sum.size() == state.size() ? Holding::Kind::kWhole
+                                 : sum.size() > 1           ? Holding::Kind::kPartial
+                                                            : Holding::Kind::kOwn;
+      row.push_back({kind, SumText({sum.begin(), sum.end()})});
+    }
+  }
+  return holdings;
+}
+
+std::string ChunksText(const Step& step, int32_t workers) {
+  if (step.chunk_count == workers) return "everything";
+  if (step.chunk_count == 1) return absl::StrCat("chunk ", step.chunk_begin);
+  return absl::StrCat("chunks ", step.chunk_begin, "-", step.chunk_begin + step.chunk_count - 1);
+}
+
+// All workers' steps, by the rounds in which anything is sent: rounds[r][rank].
+std::vector<std::vector<std::vector<Step>>> RoundsOf(const Schedule& schedule, int32_t workers) {
+  std::vector<std::vector<std::vector<Step>>> rounds;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    for (const Step& step : schedule.StepsOf(rank, workers)) {
+      if (static_cast<int32_t>(rounds.size()) <= step.round) rounds.resize(step.round + 1);
+      for (auto& round : rounds) round.resize(workers);
+      rounds[step.round][rank].push_back(step);
+    }
+  }
+  // A schedule may number rounds that only other counts of workers need.
+  const auto is_empty = [](const std::vector<std::vector<Step>>& round) {
+    return std::all_of(round.begin(), round.end(), [](const std::vector<Step>& steps) { return steps.empty(); });
+  };
+  rounds.erase(std::remove_if(rounds.begin(), rounds.end(), is_empty), rounds.end());
+  return rounds;
+}
+
+bool Matches(const Step& receive, const std::vector<Step>& peers_steps, int32_t rank) {
+  return std::any_of(peers_steps.begin(), peers_steps.end(), [&](const Step& step) {
+    return step.op == Step::Op::kSend && step.peer == rank && step.chunk_begin == receive.chunk_begin &&
+           step.chunk_count == receive.chunk_count;
+  });
+}
+
+// One round: messages into `scene`, sums into `state`.
+absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state, Scene* scene) {
+  const State before = *state;
+  const auto workers = static_cast<int32_t>(before.size());
+  int64_t sent = 0, added = 0, stored = 0;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    for (const Step& step : round[rank]) {
+      if (step.op == Step::Op::kSend) {
+        ++sent;
+        continue;
+      }
+      if (!Matches(step, round[step.peer], rank)) {
+        return absl::InternalError(absl::StrCat("worker/", rank, " awaits ", ChunksText(step, workers), " of worker/",
+                                                step.peer, " in round ", step.round, ", which does not send it"));
+      }
+      const bool adds = step.op == Step::Op::kReceiveAdd;
+      ++(adds ? added : stored);
+      scene->messages.push_back({step.peer, rank, absl::StrCat(ChunksText(step, workers), adds ? ", added" : "")});
+      for (int32_t chunk = step.chunk_begin; chunk < step.chunk_begin + step.chunk_count; ++chunk) {
+        const Contributions& arriving = before[step.peer][chunk];
+        Contributions& own = (*state)[rank][chunk];
+        if (!adds) own.clear();
+        for (const int32_t contribution : arriving) {
+          if (own.insert(contribution).second) continue;
+          return absl::InternalError(absl::StrCat("round ", step.round, ": worker/", contribution,
+                                                  "'s gradient is added twice in chunk ", chunk, " of worker/", rank));
+        }
+      }
+    }
+  }
+  if (sent != added + stored) {
+    return absl::InternalError(absl::StrCat(scene->title, ": ", sent, " messages sent, ", added + stored, " received"));
+  }
+  const char* what = stored == 0  ? "what arrives is added to the own"
+                     : added == 0 ? "finished sums are passed on"
+                                  : "some add what arrives, others take it over";
+  absl::StrAppend(&scene->title, ": ", what);
+  return absl::OkStatus();
+}
+
+// What every worker sends, as multiples of the gradient: equal ones together.
+std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_t rounds) {
+  constexpr int64_t kChunk = 1 << 20;  // elements; so large that rounding to whole elements does not show
+  std::vector<std::pair<int64_t, std::vector<int32_t>>> sent;  // bytes, who
+  int64_t total = 0;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    const int64_t bytes = SentBytes(schedule, rank, workers, workers * kChunk, 1);
+    total += bytes;
+    auto same = std::find_if(sent.begin(), sent.end(), [&](const auto& entry) { return entry.first == bytes; });
+    if (same == sent.end()) same = sent.insert(sent.end(), {bytes, {}});
+    same->second.push_back(rank);
+  }
+  const double gradient = static_cast<double>(workers) * kChunk;
+  std::vector<std::string> lines;
+  for (const auto& [bytes, ranks] : sent) {
+    const bool all = static_cast<int32_t>(ranks.size()) == workers;
+    lines.push_back(absl::StrFormat(
+        "%s %s %.4g times the gradient in %d rounds.",
+        all ? std::string("Every worker") : absl::StrCat(ranks.size() == 1 ? "worker " : "workers ", RanksText(ranks)),
+        all || ranks.size() == 1 ? "sends" : "send each", bytes / gradient, rounds));
+  }
+  lines.push_back(
+      absl::StrFormat("All together send %.4g times the gradient; no scheme that sums needs less than "
+                      "2(N-1) = %d.",
+                      total / gradient, 2 * (workers - 1)));
+  return lines;
+}
+
+}  // namespace
+
+absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers) {
+  RM_CHECK(workers >= 2);
+  Story story;
+  story.title = absl::StrCat(schedule.name(), " all-reduce, ", workers, " workers");
+  story.summary = absl::StrCat("Every worker starts with its own gradient and ends with the sum of all ", workers,
+                               ". The gradient is cut into ", workers, " chunks.");
+  story.legend = "0+2: the sum of worker 0's and worker 2's gradients of that chunk.";
+  story.workers = workers;
+  State state(workers, std::vector<Contributions>(workers));
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    story.actors.push_back(absl::StrCat("worker/", rank));
+    story.columns.push_back(absl::StrCat("chunk ", rank));
+    for (Contributions& own : state[rank]) own.insert(rank);
+  }
+  story.scenes.push_back({"At first everybody has its own gradient", {}, {}, HoldingsOf(state)});
+  const auto rounds = RoundsOf(schedule, workers);
+  for (size_t round = 0; round < rounds.size(); ++round) {
+    Scene scene;
+    scene.title = absl::StrCat("Round ", round + 1, " of ", rounds.size());
+    RM_RETURN_IF_ERROR(PlayRound(rounds[round], &state, &scene));
+    scene.holdings = HoldingsOf(state);
+    story.scenes.push_back(std::move(scene));
+  }
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    for (int32_t chunk = 0; chunk < workers; ++chunk) {
+      if (static_cast<int32_t>(state[rank][chunk].size()) == workers) continue;
+      return absl::InternalError(
+          absl::StrCat(schedule.name(), " leaves worker/", rank, " without the whole sum of chunk ", chunk));
+    }
+  }
+  story.moral = CostOf(schedule, workers, rounds.size());
+  return story;
+}
+
+}  // namespace ringmaster

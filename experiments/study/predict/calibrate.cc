@@ -1,0 +1,224 @@
+#include "experiments/study/predict/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/config/describe.h"
+#include "common/machine/machine.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_arm.h"
+#include "experiments/proof/bench/bench_turns.h"
+#include "experiments/study/results/statistics.h"
+#include "worker/loop/slowdown.h"
+
+namespace ringmaster {
+namespace {
+
+// Of the run that exchanges nothing.
+constexpr double kSoloSeconds = 2;
+constexpr double kSoloStepsMin = 15;
+constexpr double kSoloStepsMax = 200;
+constexpr int32_t kSoloWarmUp = 5;
+constexpr int kRepetitions = 9;
+constexpr int64_t kCopiedBytes = 1 << 20;
+
+constexpr double kMegabit = 1e6 / 8;  // bytes
+
+// Bytes a second, where the spec says so.
+std::optional<double> RateOf(bool has, double megabits) {
+  return has ? std::optional<double>(megabits * kMegabit) : std::nullopt;
+}
+
+double MedianSeconds(const std::function<void()>& what) {
+  what();
+  std::vector<double> seconds;
+  for (int i = 0; i < kRepetitions; ++i) {
+    const BenchClock::time_point begin = BenchClock::now();
+    what();
+    seconds.push_back(SecondsSince(begin));
+  }
+  return Median(std::move(seconds));
+}
+
+// The process where a node of a network lives; nothing where its name is nobody's.
+std::optional<size_t> ProcessOf(const std::vector<std::vector<NodeId>>& processes, const std::string& name) {
+  for (size_t process = 0; process < processes.size(); ++process) {
+    for (const NodeId& node : processes[process]) {
+      if (ToString(node) == name) return process;
+    }
+  }
+  return std::nullopt;
+}
+
+// What decides how long workers compute.
+std::string ComputeKey(const RunSpec& spec) {
+  RunSpec key = SoloOf(spec, 1, 0);
+  key.clear_transport();
+  key.clear_limits();
+  key.clear_output();
+  key.mutable_training()->clear_seed();
+  key.mutable_training()->clear_evaluate_every_samples();
+  key.mutable_data()->clear_seed();
+  return key.SerializeAsString();
+}
+
+}  // namespace
+
+NetworkModel ReckonedNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate) {
+  const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec);
+  const NetworkSpec& network = spec.transport().network();
+  LinkModel link;
+  link.jitter = network.jitter_ms() / 1000;
+  // What was measured has half of the jitter on the average.
+  link.latency = std::max(0.0, fit.latency - link.jitter / 2);
+  NetworkModel model = UniformNetwork(static_cast<int>(processes.size()), {fit.rate, fit.rate}, link);
+  model.copy_rate = copy_rate;
+  model.seed = network.seed();
+  for (const NodeNetworkSpec& node : network.nodes()) {
+    const auto process = ProcessOf(processes, node.node());
+    if (!process) continue;
+    CardModel& card = model.cards[*process];
+    card.egress = RateOf(node.has_egress_megabits_per_second(), node.egress_megabits_per_second()).value_or(card.egress);
+    card.ingress =
+        RateOf(node.has_ingress_megabits_per_second(), node.ingress_megabits_per_second()).value_or(card.ingress);
+  }
+  for (const LinkSpec& differs : network.links()) {
+    const auto from = ProcessOf(processes, differs.from());
+    const auto to = ProcessOf(processes, differs.to());
+    if (!from || !to) continue;
+    LinkModel& of_pair = model.links[*from * processes.size() + *to];
+    of_pair.rate = RateOf(differs.has_megabits_per_second(), differs.megabits_per_second()).value_or(of_pair.rate);
+    if (differs.has_latency_ms()) {
+      of_pair.latency = std::max(0.0, link.latency + (differs.latency_ms() - network.latency_ms()) / 1000);
+    }
+    if (differs.has_jitter_ms()) of_pair.jitter = differs.jitter_ms() / 1000;
+  }
+  return model;
+}
+
+absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
+  RM_RETURN_IF_ERROR(CheckPredictable(spec));
+  RM_ASSIGN_OR_RETURN(const Compute* const compute, ComputeOf(spec));
+  LinkFit link;
+  if (!spec.strategy().has_single() && !spec.strategy().has_solo() && ProcessCount(spec) > 1) {
+    RM_ASSIGN_OR_RETURN(const LinkFit* const fit, LinkOf(spec));
+    link = *fit;
+  }
+  Costs costs;
+  costs.compute = spec.strategy().has_single() ? compute->alone.costs : compute->together;
+  costs.network = ReckonedNetwork(spec, link, CopyRate());
+  costs.cores.cores = DescribeMachine().cores();
+  costs.cores.computes = !spec.training().has_emulated_compute();
+  costs.cores.message = link.cpu_message;
+  costs.cores.byte = link.cpu_byte;
+  RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, compute->alone.buckets));
+  std::vector<Slowdown> slowdowns;
+  for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) {
+    slowdowns.emplace_back(spec.training(), rank, [] { return absl::OkStatus(); });
+    costs.factors.push_back(slowdowns.back().factor());
+  }
+  costs.delay = [&slowdowns](int32_t rank, int64_t step) {
+    return absl::ToDoubleSeconds(slowdowns[rank].DelayOf(step));
+  };
+  RM_ASSIGN_OR_RETURN(const SimulatedStep step, SimulateStep(spec, compute->alone.buckets, costs));
+  Prediction prediction;
+  prediction.set_step_ms(1000 * step.step);
+  prediction.set_compute_ms(1000 * step.compute);
+  prediction.set_exposed_ms(1000 * step.exposed);
+  prediction.set_communication_ms(1000 * step.communication);
+  prediction.set_latency_us(1e6 * link.latency);
+  prediction.set_bytes_per_second(std::isfinite(link.rate) ? link.rate : 0);
+  prediction.set_round_trip_samples(static_cast<double>(link.samples));
+  return prediction;
+}
+
+absl::StatusOr<const Predictor::Compute*> Predictor::ComputeOf(const RunSpec& spec) {
+  const std::string key = ComputeKey(spec);
+  const auto known = computes_.find(key);
+  if (known != computes_.end()) return &known->second;
+  Compute compute;
+  Tell("one worker computes alone");
+  auto alone = ProfileCompute(spec, options_.device, options_.interrupted);
+  RM_RETURN_IF_ERROR(Annotate(alone.status(), "measuring one worker's computing"));
+  compute.alone = *std::move(alone);
+  const int32_t workers = spec.training().workers();
+  Tell(absl::StrCat(workers, workers == 1 ? " worker computes" : " workers compute", ", exchanging nothing"));
+  const auto steps = static_cast<int64_t>(std::clamp(
+      kSoloSeconds / std::max(compute.alone.step, 1e-6), kSoloStepsMin, kSoloStepsMax));
+  RunArmOptions arm;
+  arm.device = options_.device;
+  arm.interrupted = options_.interrupted;
+  const RunRecord record = RunArm(SoloOf(spec, steps + kSoloWarmUp, kSoloWarmUp), arm);
+  if (options_.interrupted != nullptr && *options_.interrupted) return absl::CancelledError("interrupted");
+  if (record.status() != "ok") {
+    return absl::UnavailableError(absl::StrCat("measuring what ", workers, " workers compute: ", record.status()));
+  }
+  compute.together = CostsOfSolo(record, compute.alone);
+  return &computes_.emplace(key, std::move(compute)).first->second;
+}
+
+absl::StatusOr<const LinkFit*> Predictor::LinkOf(const RunSpec& spec) {
+  const int32_t ranks = std::max<int32_t>(2, spec.training().workers());
+  const std::string key = absl::StrCat(ranks, " ", spec.transport().SerializeAsString());
+  const auto known = links_.find(key);
+  if (known != links_.end()) return &known->second;
+  Tell(absl::StrCat("messages between ", ranks, " processes over ", spec.transport().name()));
+  auto times = options_.measure_link(spec, ranks);
+  RM_RETURN_IF_ERROR(Annotate(times.status(), absl::StrCat("measuring messages over ", spec.transport().name())));
+  return &links_.emplace(key, FitLink(*times)).first->second;
+}
+
+absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<const Bucket> buckets) {
+  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
+  if (codec->traits().exact) return CodecCosts();
+  int64_t count = 0;
+  for (const Bucket& bucket : buckets) count = std::max(count, bucket.count);
+  const std::string key = absl::StrCat(count, " ", spec.codec().SerializeAsString());
+  const auto known = codecs_.find(key);
+  if (known != codecs_.end()) return known->second;
+  Tell(absl::StrCat("codec ", spec.codec().name()));
+  Random random(1);
+  std::vector<float> gradient(count), residual(count);
+  for (float& value : gradient) value = random.Normal();
+  std::vector<std::byte> encoded(codec->MaxEncodedBytes(count));
+  int64_t bytes = 0;
+  CodecCosts costs;
+  costs.encode = MedianSeconds([&] {
+                   bytes = spec.codec().error_feedback()
+                               ? codec->EncodeCorrected(gradient, 1, absl::MakeSpan(residual), absl::MakeSpan(encoded))
+                               : codec->Encode(gradient, 1, absl::MakeSpan(encoded));
+                 }) /
+                 static_cast<double>(count);
+  absl::Status decoded;
+  costs.decode = MedianSeconds([&] {
+                   decoded = codec->Decode(absl::MakeConstSpan(encoded).first(bytes), absl::MakeSpan(gradient));
+                 }) /
+                 static_cast<double>(count);
+  RM_RETURN_IF_ERROR(decoded);
+  codecs_[key] = costs;
+  return costs;
+}
+
+double Predictor::CopyRate() {
+  if (copy_rate_ == 0) {
+    std::vector<char> from(kCopiedBytes, 1), to(kCopiedBytes);
+    copy_rate_ = kCopiedBytes / MedianSeconds([&] { std::memcpy(to.data(), from.data(), kCopiedBytes); });
+  }
+  return copy_rate_;
+}
+
+void Predictor::Tell(absl::string_view what) const {
+  if (options_.tell) options_.tell(what);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,193 @@
+#include "experiments/study/predict/compute_profile.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/config/resolve.h"
+#include "common/trace/trace.h"
+#include "experiments/study/results/statistics.h"
+#include "experiments/study/results/summary.h"
+#include "worker/data/dataset.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/conductor.h"
+#include "worker/loop/initial_weights.h"
+#include "worker/loop/training_loop.h"
+#include "worker/model/emulated.h"
+#include "worker/model/model.h"
+#include "worker/strategy/registry.h"
+#include "worker/strategy/strategy.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kProfileSteps = 23;
+constexpr int32_t kProfileWarmUp = 3;
+
+// Of a worker that is alone.
+class AloneConductor : public Conductor {
+ public:
+  explicit AloneConductor(const std::atomic<bool>* interrupted) : interrupted_(interrupted) {}
+  absl::Status Barrier(absl::string_view name) override { return status(); }
+  absl::Status status() override {
+    return interrupted_ != nullptr && *interrupted_ ? absl::CancelledError("interrupted") : absl::OkStatus();
+  }
+
+ private:
+  const std::atomic<bool>* const interrupted_;
+};
+
+// What the step thread did between the gate and the end of backward, in seconds; by timed step.
+struct HandedOver {
+  std::vector<std::vector<double>> ready;  // [bucket]
+  std::vector<double> computed;
+};
+
+// A strategy that notes when it is called.
+class Recorder : public SyncStrategy {
+ public:
+  Recorder(std::unique_ptr<SyncStrategy> real, HandedOver* times) : real_(std::move(real)), times_(times) {}
+
+  absl::Status BeginStep(int64_t step) override {
+    const absl::Status status = real_->BeginStep(step);
+    begin_ = Clock::now();
+    return status;
+  }
+  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+    if (step >= kProfileWarmUp) times_->ready[bucket.id].push_back(Since());
+    return real_->GradReady(step, bucket, gradient);
+  }
+  absl::Status EndStep(int64_t step) override {
+    if (step >= kProfileWarmUp) times_->computed.push_back(Since());
+    return real_->EndStep(step);
+  }
+  absl::Status Drain() override { return real_->Drain(); }
+  ExchangeReport Finish() override { return real_->Finish(); }
+
+ private:
+  double Since() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+  const std::unique_ptr<SyncStrategy> real_;
+  HandedOver* const times_;
+  Clock::time_point begin_;
+};
+
+// Of a worker's timed steps.
+double MedianStep(const WorkerReport& report) {
+  std::vector<double> steps(report.step_ms().end() - report.timed_steps(), report.step_ms().end());
+  return Median(std::move(steps)) / 1000;
+}
+
+// A median step, shared out as the phases' means.
+ComputeCosts ShareOut(double step, double mean_step, double load, double update, int32_t accumulate) {
+  ComputeCosts costs;
+  const double scale = mean_step > 0 ? step / mean_step : 1;
+  costs.load = load * scale / accumulate;
+  costs.update = update * scale;
+  costs.compute = std::max(0.0, step - costs.load - costs.update);
+  return costs;
+}
+
+double PhaseSeconds(const WorkerReport& report, Phase phase) {
+  const auto found = report.phase_ms().find(PhaseName(phase));
+  return found == report.phase_ms().end() ? 0 : found->second / 1000;
+}
+
+}  // namespace
+
+RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
+  RunSpec solo = spec;
+  solo.set_name("solo");
+  solo.clear_strategy();
+  solo.mutable_strategy()->mutable_solo();
+  solo.mutable_strategy()->set_launch(PROCESSES);
+  solo.clear_codec();
+  if (spec.transport().name() == "inproc") solo.mutable_transport()->set_name("tcp");
+  solo.mutable_transport()->clear_network();
+  solo.clear_output();
+  solo.mutable_output()->set_trace_steps(0);
+  solo.mutable_training()->clear_slowdowns();
+  solo.mutable_training()->set_report_weights(false);
+  solo.mutable_training()->set_steps(steps);
+  solo.mutable_training()->set_warmup_steps(warmup_steps);
+  absl::StatusOr<RunSpec> resolved = Resolve(std::move(solo), {});
+  RM_CHECK(resolved.ok());  // it names its steps
+  return *std::move(resolved);
+}
+
+absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted) {
+  const RunSpec solo = SoloOf(spec, kProfileSteps, kProfileWarmUp);
+  RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
+  RM_ASSIGN_OR_RETURN(const auto kernels, CreateKernelLibrary(solo.training().kernels(), device));
+  ModelOptions options;
+  options.shape = dataset.train.shape;
+  const bool emulated = solo.training().has_emulated_compute();
+  options.max_batch = emulated ? 1 : LargestBatch(solo, dataset.train.shape);
+  options.bucket_bytes = solo.training().bucket_bytes();
+  RM_ASSIGN_OR_RETURN(auto model, CreateModel(solo.model(), options, *kernels));
+  if (emulated) {
+    const EmulatedComputeSpec& compute = solo.training().emulated_compute();
+    const absl::Duration both = absl::Milliseconds(compute.milliseconds());
+    const absl::Duration backward = both * compute.backward_share();
+    model = CreateEmulatedModel(std::move(model), {both - backward, backward}, *kernels);
+  }
+  RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *model));
+  AloneConductor conductor(interrupted);
+  WorkerProgress progress;
+  HandedOver times;
+  times.ready.resize(model->layout().buckets().size());
+  WorkerSetup setup;
+  setup.device = device;
+  setup.spec = &solo;
+  setup.dataset = &dataset;
+  setup.kernels = kernels.get();
+  setup.model = model.get();
+  setup.initial_weights = &weights;
+  setup.conductor = &conductor;
+  setup.progress = &progress;
+  setup.create_strategy = [&times](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+    RM_ASSIGN_OR_RETURN(auto real, CreateStrategy(link));
+    return std::make_unique<Recorder>(std::move(real), &times);
+  };
+  WorkerReport report;
+  {
+    RM_ASSIGN_OR_RETURN(const auto loop, TrainingLoop::Create(setup));
+    RM_RETURN_IF_ERROR(loop->Run(&report));
+  }
+  ComputeProfile profile;
+  profile.buckets.assign(model->layout().buckets().begin(), model->layout().buckets().end());
+  profile.step = MedianStep(report);
+  profile.costs = ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
+                           PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),
+                           solo.training().accumulate());
+  const double computed = Median(times.computed);
+  double latest = 0;
+  for (const std::vector<double>& ready : times.ready) {
+    latest = std::clamp(Median(ready) / computed, latest, 1.0);
+    profile.costs.bucket_ready.push_back(latest);
+  }
+  return profile;
+}
+
+ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape) {
+  const RunSummary summary = Summarize(record);
+  double mean_step = 0;
+  int32_t workers = 0;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      mean_step += worker.timed_seconds() / static_cast<double>(worker.timed_steps());
+      ++workers;
+    }
+  }
+  ComputeCosts costs = ShareOut(summary.step_ms_p50() / 1000, mean_step / workers,
+                                PhaseMs(summary, PhaseName(Phase::kLoad)) / 1000,
+                                PhaseMs(summary, PhaseName(Phase::kUpdate)) / 1000,
+                                record.spec().training().accumulate());
+  costs.bucket_ready = shape.costs.bucket_ready;
+  return costs;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,36 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COMPUTE_PROFILE_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COMPUTE_PROFILE_H_
+
+#include <atomic>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/params/param_layout.h"
+#include "experiments/study/predict/costs.h"
+#include "proto/record.pb.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// One worker alone on this machine.
+struct ComputeProfile {
+  std::vector<Bucket> buckets;  // the run's
+  ComputeCosts costs;
+  double step = 0;              // seconds, median
+};
+
+// Runs some steps of the training loop for `spec` (resolved and valid) in this process, with a strategy that exchanges
+// nothing and notes when it is handed each bucket. Slowdowns of the spec are left out. On `device`, where there is a GPU.
+// `interrupted`: set from elsewhere (a signal handler) to end it with Cancelled. Errors as the training loop's.
+absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted);
+
+// The costs of a worker of `record`, a run that exchanged nothing and went well: its median step is shared out as its
+// phases' means are. `shape` says when buckets are ready.
+ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape);
+
+// `spec` as a run of so many steps that exchanges nothing, leaves nothing behind, and has nobody slowed down.
+RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COMPUTE_PROFILE_H_

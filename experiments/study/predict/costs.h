@@ -1,0 +1,50 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COSTS_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COSTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "experiments/study/predict/network_model.h"
+
+namespace ringmaster {
+
+// What a worker's step takes where nothing is exchanged, in seconds.
+struct ComputeCosts {
+  double load = 0;     // the first batch, before the gate
+  double compute = 0;  // from the gate to the end of backward: upload, forward, backward, download, the other batches
+  double update = 0;   // of all weights
+  // By bucket: the share of `compute` after which its gradient is handed over, rising, in [0, 1].
+  std::vector<double> bucket_ready;
+};
+
+// Seconds an element that a codec takes; 0 for gradients as they are.
+struct CodecCosts {
+  double encode = 0;
+  double decode = 0;
+};
+
+// A host's cores, and the processor time that messages between processes take of them, in seconds, both ends together.
+struct CoreCosts {
+  int32_t cores = 0;         // 0: nobody shares any
+  bool computes = true;      // false: computing is emulated, and takes no core
+  double message = 0;
+  double byte = 0;
+};
+
+// All that a prediction reckons with, beside the spec and the layout.
+struct Costs {
+  ComputeCosts compute;    // of every rank
+  CodecCosts codec;
+  NetworkModel network;
+  // What exchange takes from the cores that computing needs too, where all live on one host.
+  CoreCosts cores;
+  // How many times as long as that a rank computes, by rank; empty: nobody is slower.
+  std::vector<double> factors;
+  // Seconds that a rank is late by in a step, before it computes; absent: nobody is.
+  std::function<double(int32_t rank, int64_t step)> delay;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COSTS_H_

@@ -1,0 +1,55 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_REPORT_COMPARISONS_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_REPORT_COMPARISONS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+
+// One finished run of a cell. `key` pairs it with the runs of other cells that took place beside it: a sweep's trial,
+// otherwise its ordinal among the runs of its cell.
+struct Trial {
+  std::string key;
+  const RunRecord* record = nullptr;
+  RunSummary summary;  // with the figures that need other arms, from the runs of the same key
+};
+
+// All runs of one spec, whatever their training.seed.
+struct ReportCell {
+  std::string arm;       // its name; with the strategy's settings where several cells of one name stand side by side
+  std::string arm_name;  // its name alone
+  RunSpec spec;          // of the first run, without the seed
+  std::vector<Trial> trials;
+  std::vector<const RunRecord*> failed;
+};
+
+// Cells that may stand side by side: they differ in strategy and codec alone (common/config/comparable.h), and ran on one
+// machine.
+struct Comparison {
+  int number = 0;     // from 1
+  int family = 0;     // the same for comparisons that differ in nothing but the number of workers
+  std::string label;  // by what differs among the comparisons: "N = 2, bucket_bytes = 65536"
+  std::vector<ReportCell> cells;             // by the order of arms
+  std::map<std::string, std::string> fields;  // what its runs have in common, by path; and machine.cpu
+  int32_t workers() const { return cells.front().spec.training().workers(); }
+};
+
+// The runs of a store, sorted. Points into the records, which outlive it.
+struct Comparisons {
+  std::vector<Comparison> all;
+  std::vector<std::string> differing;  // paths of the fields that are not the same in all comparisons
+  std::vector<std::string> arms;       // labels of all cells, each once, by the order of arms
+  std::vector<const RunRecord*> failed;
+  int evaluations = 0;  // records of runs that only evaluate: no part of any comparison
+};
+
+// Groups `records`. Pure, thread-safe.
+Comparisons GroupRecords(const std::vector<RunRecord>& records);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_REPORT_COMPARISONS_H_

@@ -1,0 +1,160 @@
+#include "experiments/study/report/table_text.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/config/describe.h"
+#include "experiments/study/report/caveats.h"
+#include "experiments/study/report/figures.h"
+
+namespace ringmaster {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kLatexColumnsMax = 8;  // beside the first, on a page
+
+std::string MarkdownCell(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"|", "\\|"}, {"\n", " "}, {"<", "&lt;"}});
+}
+
+std::string Heading(const TableColumn& column) {
+  return column.unit.empty() ? column.title : absl::StrCat(column.title, ", ", column.unit);
+}
+
+std::string LatexCell(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"\\", "\\textbackslash{}"}, {"{", "\\{"}, {"}", "\\}"}, {"%", "\\%"}, {"&", "\\&"},
+                                    {"#", "\\#"}, {"_", "\\_"}, {"$", "\\$"}, {"~", "\\textasciitilde{}"},
+                                    {"^", "\\textasciicircum{}"}, {"<", "\\textless{}"}, {">", "\\textgreater{}"},
+                                    {"×", "$\\times$"}, {"–", "--"}, {"\n", " "}});
+}
+
+// One environment with the first column and those from `begin` to `end`.
+std::string LatexPart(const ReportTable& table, size_t begin, size_t end) {
+  std::vector<size_t> columns = {0};
+  for (size_t i = begin; i < end; ++i) columns.push_back(i);
+  std::string align;
+  for (const size_t i : columns) absl::StrAppend(&align, table.columns[i].numeric ? "r" : table.columns[i].wide ? "p{8cm}" : "l");
+  const auto line = [&](const std::function<std::string(size_t)>& cell) {
+    std::vector<std::string> cells;
+    for (const size_t i : columns) cells.push_back(LatexCell(cell(i)));
+    return absl::StrCat("    ", absl::StrJoin(cells, " & "), " \\\\\n");
+  };
+  std::string title = table.title.empty() ? table.section : absl::StrCat(table.section, ": ", table.title);
+  std::string text = absl::StrCat("\\begin{table}\n  \\centering\n  \\caption{", LatexCell(title), ". ",
+                                  LatexCell(table.caption), "}\n  \\begin{tabular}{", align, "}\n    \\toprule\n");
+  absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].title; }));
+  absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].unit; }), "    \\midrule\n");
+  for (const TableRow& row : table.rows) {
+    absl::StrAppend(&text, line([&](size_t i) { return CellText(table.columns[i], row.cells[i]); }));
+  }
+  absl::StrAppend(&text, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
+  return text;
+}
+
+std::string CsvCell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+Json CellJson(const TableCell& cell) {
+  if (!cell.figure.has_value()) return cell.text.empty() ? Json(nullptr) : Json(cell.text);
+  const MedianInterval& figure = *cell.figure;
+  if (figure.low == figure.median && figure.high == figure.median) return figure.median;
+  return {{"median", figure.median}, {"low", figure.low}, {"high", figure.high}};
+}
+
+}  // namespace
+
+std::string MarkdownText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
+  std::string text = "# Ringmaster report\n";
+  std::string section;
+  for (const ReportTable& table : tables) {
+    if (table.section != section) absl::StrAppend(&text, "\n## ", section = table.section, "\n");
+    if (!table.title.empty()) absl::StrAppend(&text, "\n### ", MarkdownCell(table.title), "\n");
+    absl::StrAppend(&text, "\n");
+    std::vector<std::string> heads, rules;
+    for (const TableColumn& column : table.columns) {
+      heads.push_back(MarkdownCell(Heading(column)));
+      rules.push_back(column.numeric ? "---:" : ":---");
+    }
+    absl::StrAppend(&text, "| ", absl::StrJoin(heads, " | "), " |\n| ", absl::StrJoin(rules, " | "), " |\n");
+    for (const TableRow& row : table.rows) {
+      std::vector<std::string> cells;
+      for (size_t i = 0; i < row.cells.size(); ++i) cells.push_back(MarkdownCell(CellText(table.columns[i], row.cells[i])));
+      absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
+    }
+    if (!table.caption.empty()) absl::StrAppend(&text, "\n", table.caption, "\n");
+  }
+  absl::StrAppend(&text, "\n## What these results do not show\n\n");
+  for (const std::string& limit : Limits(comparisons)) absl::StrAppend(&text, "- ", limit, "\n");
+  const std::vector<std::string> doubts = Doubts(comparisons);
+  if (!doubts.empty()) absl::StrAppend(&text, "\n## Figures to be doubted\n\n");
+  for (const std::string& doubt : doubts) absl::StrAppend(&text, "- ", doubt, "\n");
+  return text;
+}
+
+std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
+  std::string text = "% Written by ringmaster report. Needs \\usepackage{booktabs} and UTF-8.\n\n";
+  for (const ReportTable& table : tables) {
+    if (table.id == "runs") continue;
+    for (size_t begin = 1; begin < table.columns.size(); begin += kLatexColumnsMax) {
+      absl::StrAppend(&text, LatexPart(table, begin, std::min(begin + kLatexColumnsMax, table.columns.size())));
+    }
+  }
+  absl::StrAppend(&text, "\\paragraph{What these results do not show}\n\\begin{itemize}\n");
+  for (const std::string& limit : Limits(comparisons)) absl::StrAppend(&text, "  \\item ", LatexCell(limit), "\n");
+  absl::StrAppend(&text, "\\end{itemize}\n");
+  return text;
+}
+
+std::string CsvText(const Comparisons& comparisons) {
+  std::vector<std::string> heads = {"comparison", "settings", "arm", "workers", "servers", "processes", "codec", "trials", "failed"};
+  for (const FigureInfo& figure : Figures()) {
+    for (const char* suffix : {"", "_low", "_high"}) heads.push_back(absl::StrCat(figure.id, suffix));
+  }
+  std::string text = absl::StrCat(absl::StrJoin(heads, ","), "\r\n");
+  for (const Comparison& comparison : comparisons.all) {
+    for (const ReportCell& cell : comparison.cells) {
+      std::vector<std::string> cells = {absl::StrCat(comparison.number),
+                                        CsvCell(comparison.label),
+                                        CsvCell(cell.arm),
+                                        absl::StrCat(cell.spec.training().workers()),
+                                        absl::StrCat(ServerCount(cell.spec)),
+                                        absl::StrCat(ProcessCount(cell.spec)),
+                                        CsvCell(cell.spec.codec().name()),
+                                        absl::StrCat(cell.trials.size()),
+                                        absl::StrCat(cell.failed.size())};
+      for (const FigureInfo& figure : Figures()) {
+        const auto value = FigureOf(cell, figure.of);
+        if (!value.has_value()) {
+          cells.insert(cells.end(), 3, "");
+          continue;
+        }
+        for (const double number : {value->median, value->low, value->high}) cells.push_back(absl::StrFormat("%.9g", number));
+      }
+      absl::StrAppend(&text, absl::StrJoin(cells, ","), "\r\n");
+    }
+  }
+  return text;
+}
+
+std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
+  Json json = {{"tables", Json::array()}, {"limits", Limits(comparisons)}, {"doubts", Doubts(comparisons)}};
+  for (const ReportTable& table : tables) {
+    Json rows = Json::array();
+    for (const TableRow& row : table.rows) {
+      Json object = {{"comparison", row.comparison}};
+      for (size_t i = 0; i < row.cells.size(); ++i) object[table.columns[i].id] = CellJson(row.cells[i]);
+      rows.push_back(std::move(object));
+    }
+    json["tables"].push_back({{"id", table.id}, {"title", table.title}, {"rows", std::move(rows)}});
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,178 @@
+#include "experiments/study/report/tables.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/config/describe.h"
+#include "experiments/study/report/caveats.h"
+#include "experiments/study/report/figures.h"
+
+namespace ringmaster {
+namespace {
+
+TableColumn TextColumn(const char* id, const char* title) { return {id, title, "", 0, false, false}; }
+TableColumn CountColumn(const char* id, const char* title, const char* unit = "") {
+  return {id, title, unit, 0, true, false};
+}
+
+TableCell Text(std::string text) { return {std::move(text), std::nullopt}; }
+TableCell Count(double count) { return {"", MedianInterval{count, count, count}}; }
+
+ReportTable FiguresTable(const Comparison& comparison) {
+  ReportTable table;
+  table.id = "figures";
+  table.section = "Figures";
+  table.title = comparison.label;
+  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Speed-up and efficiency are "
+                  "taken trial by trial. A dash: not defined, not metered or not reached.";
+  table.columns = {TextColumn("arm", "arm"), CountColumn("workers", "N", "workers"), CountColumn("servers", "K", "servers"),
+                   CountColumn("processes", "processes"), TextColumn("codec", "codec"), TextColumn("transport", "transport"),
+                   TextColumn("trials", "trials")};
+  for (const FigureInfo& figure : Figures()) {
+    table.columns.push_back({figure.id, figure.title, figure.unit, figure.decimals, true, false});
+  }
+  for (const ReportCell& cell : comparison.cells) {
+    TableRow row;
+    row.arm = cell.arm;
+    row.comparison = comparison.number;
+    const std::string transport =
+        cell.trials.empty() ? cell.spec.transport().name() : cell.trials.front().summary.transport();
+    const std::string failed = cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
+    row.cells = {Text(cell.arm),
+                 Count(cell.spec.training().workers()),
+                 Count(ServerCount(cell.spec)),
+                 Count(ProcessCount(cell.spec)),
+                 Text(cell.spec.codec().name()),
+                 Text(transport),
+                 Text(absl::StrCat(cell.trials.size(), failed))};
+    for (const FigureInfo& figure : Figures()) row.cells.push_back({"", FigureOf(cell, figure.of)});
+    table.rows.push_back(std::move(row));
+  }
+  // A column that no arm has tells nothing.
+  for (size_t i = table.columns.size(); i-- > 0;) {
+    const auto is_empty = [&](const TableRow& row) { return row.cells[i].text.empty() && !row.cells[i].figure.has_value(); };
+    if (!std::all_of(table.rows.begin(), table.rows.end(), is_empty)) continue;
+    table.columns.erase(table.columns.begin() + static_cast<int64_t>(i));
+    for (TableRow& row : table.rows) row.cells.erase(row.cells.begin() + static_cast<int64_t>(i));
+  }
+  return table;
+}
+
+ReportTable PairsTable(const Comparison& comparison) {
+  ReportTable table;
+  table.id = "pairs";
+  table.section = "Arms in pairs";
+  table.title = comparison.label;
+  table.caption = "Ratio of samples/s, trial by trial. Not distinguishable: the 95 % interval spans 1, or there is one pair only.";
+  table.columns = {TextColumn("arm", "arm"), TextColumn("against", "against"), CountColumn("pairs", "pairs of trials"),
+                   {"ratio", "ratio", "of samples/s", 3, true, false}, TextColumn("verdict", "verdict")};
+  for (const PairedFigure& pair : PairedFigures(comparison)) {
+    TableRow row;
+    row.arm = pair.arm->arm;
+    row.base = pair.base->arm;
+    row.comparison = comparison.number;
+    const std::string verdict = !pair.distinguishable() ? "not distinguishable" : pair.ratio.low > 1 ? "faster" : "slower";
+    row.cells = {Text(pair.arm->arm), Text(pair.base->arm), Count(static_cast<double>(pair.pairs)), {"", pair.ratio},
+                 Text(verdict)};
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+ReportTable RunsTable(const Comparisons& comparisons) {
+  ReportTable table;
+  table.id = "runs";
+  table.section = "What was run, on what";
+  table.columns = {TextColumn("run", "run"),
+                   TextColumn("arm", "arm"),
+                   TextColumn("settings", "comparison"),
+                   TextColumn("trial", "trial"),
+                   CountColumn("seed", "seed"),
+                   {"seconds", "run", "s", 1, true, false},
+                   {"samples_per_second", "samples/s", "", 0, true, false},
+                   TextColumn("build", "build"),
+                   TextColumn("cpu", "processor"),
+                   CountColumn("cores", "cores"),
+                   TextColumn("gpu", "GPU"),
+                   TextColumn("kernel_target", "kernels"),
+                   TextColumn("system", "system"),
+                   {"load", "load before", "threads", 2, true, false},
+                   {"foreign", "foreign load", "% of cores", 1, true, false},
+                   {"throttles", "throttles", "", 0, true, false}};
+  for (const Comparison& comparison : comparisons.all) {
+    for (const ReportCell& cell : comparison.cells) {
+      for (const Trial& trial : cell.trials) {
+        const RunRecord& record = *trial.record;
+        TableRow row;
+        row.arm = cell.arm;
+        row.comparison = comparison.number;
+        const Conditions& conditions = record.conditions();
+        std::optional<MedianInterval> speed;
+        if (trial.summary.has_samples_per_second()) speed = Count(trial.summary.samples_per_second()).figure;
+        row.cells = {Text(record.run_id()),
+                     Text(cell.arm),
+                     Text(comparison.label),
+                     Text(trial.key),
+                     Count(static_cast<double>(record.spec().training().seed())),
+                     Count(conditions.seconds()),
+                     {"", speed},
+                     Text(record.build().commit().substr(0, 19)),
+                     Text(record.machine().cpu()),
+                     Count(record.machine().cores()),
+                     Text(record.machine().gpu().empty() ? "none" : record.machine().gpu()),
+                     Text(record.machine().kernel_target()),
+                     Text(record.machine().kernel()),
+                     Count(conditions.load_before()),
+                     Count(100 * conditions.foreign_share()),
+                     Count(static_cast<double>(conditions.throttles()))};
+        table.rows.push_back(std::move(row));
+      }
+    }
+  }
+  return table;
+}
+
+ReportTable FailedTable(const Comparisons& comparisons) {
+  ReportTable table;
+  table.id = "failed";
+  table.section = "Failed runs";
+  table.caption = "They have a status and no figures.";
+  table.columns = {TextColumn("run", "run"), TextColumn("arm", "arm"), TextColumn("settings", "comparison"),
+                   {"status", "status", "", 0, false, true}};
+  for (const Comparison& comparison : comparisons.all) {
+    for (const ReportCell& cell : comparison.cells) {
+      for (const RunRecord* record : cell.failed) {
+        TableRow row;
+        row.arm = cell.arm;
+        row.comparison = comparison.number;
+        row.cells = {Text(record->run_id()), Text(cell.arm), Text(comparison.label), Text(record->status())};
+        table.rows.push_back(std::move(row));
+      }
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+std::vector<ReportTable> MakeTables(const Comparisons& comparisons) {
+  std::vector<ReportTable> tables;
+  for (const Comparison& comparison : comparisons.all) tables.push_back(FiguresTable(comparison));
+  for (const Comparison& comparison : comparisons.all) tables.push_back(PairsTable(comparison));
+  tables.push_back(FailedTable(comparisons));
+  tables.push_back(RunsTable(comparisons));
+  tables.erase(std::remove_if(tables.begin(), tables.end(), [](const ReportTable& table) { return table.rows.empty(); }),
+               tables.end());
+  return tables;
+}
+
+std::string CellText(const TableColumn& column, const TableCell& cell) {
+  if (!cell.figure.has_value()) return cell.text.empty() ? "–" : cell.text;
+  const auto number = [&](double value) { return absl::StrFormat("%.*f", column.decimals, value); };
+  const MedianInterval& figure = *cell.figure;
+  if (figure.low == figure.median && figure.high == figure.median) return number(figure.median);
+  return absl::StrCat(number(figure.median), " [", number(figure.low), ", ", number(figure.high), "]");
+}
+
+}  // namespace ringmaster

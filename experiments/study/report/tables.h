@@ -1,0 +1,53 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_REPORT_TABLES_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_REPORT_TABLES_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/study/report/comparisons.h"
+#include "experiments/study/results/statistics.h"
+
+namespace ringmaster {
+
+struct TableColumn {
+  std::string id;     // of its cells in CSV and JSON
+  std::string title;
+  std::string unit;
+  int decimals = 0;
+  bool numeric = false;
+  bool wide = false;  // holds sentences
+};
+
+// Text, or a figure; neither: undefined.
+struct TableCell {
+  std::string text;
+  std::optional<MedianInterval> figure;
+};
+
+struct TableRow {
+  std::string arm;     // what the row is about; may be empty
+  std::string base;    // the arm that it is compared with; may be empty
+  int comparison = 0;  // its number; 0: none
+  std::vector<TableCell> cells;
+};
+
+struct ReportTable {
+  std::string id;       // "figures", "pairs", "failed", "runs"
+  std::string section;  // heading under which it stands
+  std::string title;    // which comparison, where there are several
+  std::string caption;
+  std::vector<TableColumn> columns;
+  std::vector<TableRow> rows;
+};
+
+// The tables of a report: for each comparison the figures of its cells and its arms in pairs; then failed runs, and every
+// run with what it ran on. Runs that may not stand side by side never do. Pure.
+std::vector<ReportTable> MakeTables(const Comparisons& comparisons);
+
+// "6332 [6100, 6400]" with the column's decimals; one trial has no interval, and what is undefined is "–". Pure.
+std::string CellText(const TableColumn& column, const TableCell& cell);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_REPORT_TABLES_H_

@@ -1,0 +1,209 @@
+#include "experiments/study/results/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "common/config/describe.h"
+#include "common/trace/trace.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr AccuracyThreshold kThresholds[] = {{"0.97", 0.97}, {"0.98", 0.98}};
+
+std::vector<const WorkerReport*> WorkersByRank(const RunRecord& record) {
+  std::vector<const WorkerReport*> workers;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) workers.push_back(&worker);
+  }
+  std::sort(workers.begin(), workers.end(),
+            [](const WorkerReport* a, const WorkerReport* b) { return a->rank() < b->rank(); });
+  return workers;
+}
+
+// Linear between the two values around the position; `sorted` is not empty.
+double Quantile(const std::vector<float>& sorted, double q) {
+  const double position = q * static_cast<double>(sorted.size() - 1);
+  const size_t below = static_cast<size_t>(position);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+bool ExchangesNothing(const RunSummary& summary) {
+  return summary.strategy() == "single" || summary.strategy() == "solo";
+}
+
+void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+  const WorkerReport& slowest = **std::max_element(
+      workers.begin(), workers.end(),
+      [](const WorkerReport* a, const WorkerReport* b) { return a->timed_seconds() < b->timed_seconds(); });
+  if (slowest.timed_seconds() > 0 && slowest.timed_steps() > 0) {
+    summary->set_samples_per_second(static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
+                                    slowest.timed_seconds());
+  }
+  std::vector<float> step_ms;
+  for (const WorkerReport* worker : workers) {
+    const int64_t timed = std::clamp<int64_t>(worker->timed_steps(), 0, worker->step_ms_size());
+    step_ms.insert(step_ms.end(), worker->step_ms().end() - timed, worker->step_ms().end());
+  }
+  if (step_ms.empty()) return;
+  std::sort(step_ms.begin(), step_ms.end());
+  summary->set_step_ms_p50(Quantile(step_ms, 0.5));
+  summary->set_step_ms_p95(Quantile(step_ms, 0.95));
+}
+
+void SummarizePhases(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+  for (const WorkerReport* worker : workers) {
+    for (const auto& [name, milliseconds] : worker->phase_ms()) {
+      (*summary->mutable_phase_ms())[name] += milliseconds / static_cast<double>(workers.size());
+    }
+  }
+  if (ExchangesNothing(*summary)) return;
+  const auto phase = [&](Phase which) { return PhaseMs(*summary, PhaseName(which)); };
+  summary->set_exposed_comm_ms(phase(Phase::kExposed));
+  const double exchange = phase(Phase::kEncode) + phase(Phase::kExchange) + phase(Phase::kReduce);
+  summary->set_hidden_comm_ms(std::max(0.0, exchange - phase(Phase::kExposed) - phase(Phase::kGate)));
+}
+
+void SummarizeBytes(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+  double worker_steps = 0, up = 0, down = 0, index = 0, header = 0;
+  for (const WorkerReport* worker : workers) {
+    if (!worker->engine().empty()) return;  // not metered
+    worker_steps += worker->step_ms_size();
+    up += static_cast<double>(worker->payload_bytes_up());
+    down += static_cast<double>(worker->payload_bytes_down());
+    index += static_cast<double>(worker->index_bytes_up());
+    header += static_cast<double>(worker->header_bytes_up() + worker->header_bytes_down());
+  }
+  if (worker_steps == 0) return;
+  summary->set_bytes_up_per_step(up / worker_steps);
+  summary->set_bytes_down_per_step(down / worker_steps);
+  summary->set_index_bytes_up_per_step(index / worker_steps);
+  summary->set_header_bytes_per_step(header / worker_steps);
+}
+
+void SummarizeStaleness(const RunRecord& record, RunSummary* summary) {
+  double contributions = 0, sum = 0;
+  int64_t largest = 0;
+  for (const ProcessReport& process : record.reports()) {
+    for (const ServerReport& server : process.servers()) {
+      for (int64_t s = 0; s < server.staleness_histogram_size(); ++s) {
+        const int64_t count = server.staleness_histogram(static_cast<int>(s));
+        if (count == 0) continue;
+        contributions += static_cast<double>(count);
+        sum += static_cast<double>(count) * static_cast<double>(s);
+        largest = std::max(largest, s);
+      }
+    }
+  }
+  if (contributions == 0) return;
+  summary->set_staleness_mean(sum / contributions);
+  summary->set_staleness_max(largest);
+}
+
+void SummarizeLearning(const WorkerReport& first, RunSummary* summary) {
+  summary->set_final_loss(first.final_loss());
+  if (!first.weights_sha256().empty()) summary->set_weights_sha256(first.weights_sha256());
+  if (first.evaluations_size() == 0) return;
+  summary->set_test_accuracy(first.evaluations(first.evaluations_size() - 1).test_accuracy());
+  for (const AccuracyThreshold& threshold : kThresholds) {
+    for (const Evaluation& evaluation : first.evaluations()) {
+      if (evaluation.test_accuracy() < threshold.accuracy) continue;
+      (*summary->mutable_seconds_to_accuracy())[threshold.name] = evaluation.seconds();
+      break;
+    }
+  }
+}
+
+// The arm of `strategy` with the same workers and batch as `like` that has figures; null where there is none.
+const RunSummary* FindBase(const std::vector<RunSummary>& summaries, const char* strategy, const RunSummary& like) {
+  for (const RunSummary& summary : summaries) {
+    if (summary.strategy() == strategy && summary.has_samples_per_second() && summary.workers() == like.workers() &&
+        summary.global_batch() == like.global_batch()) {
+      return &summary;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Span<const AccuracyThreshold> AccuracyThresholds() { return kThresholds; }
+
+double PhaseMs(const RunSummary& summary, const char* name) {
+  const auto found = summary.phase_ms().find(name);
+  return found == summary.phase_ms().end() ? 0.0 : found->second;
+}
+
+std::optional<double> ExposedAndContentionMs(const RunSummary& summary) {
+  if (!summary.has_exposed_comm_ms() || !summary.has_contention_ms()) return std::nullopt;
+  return summary.exposed_comm_ms() + summary.contention_ms();
+}
+
+std::optional<double> ExposedShare(const RunSummary& summary) {
+  if (!summary.has_exposed_comm_ms() || !summary.has_hidden_comm_ms()) return std::nullopt;
+  const double communication = summary.exposed_comm_ms() + summary.hidden_comm_ms();
+  if (!(communication > 0)) return std::nullopt;
+  return summary.exposed_comm_ms() / communication;
+}
+
+RunSummary Summarize(const RunRecord& record) {
+  const RunSpec& spec = record.spec();
+  RunSummary summary;
+  summary.set_arm(spec.name());
+  summary.set_strategy(std::string(StrategyName(spec.strategy())));
+  summary.set_codec(spec.codec().name());
+  summary.set_workers(spec.training().workers());
+  summary.set_servers(ServerCount(spec));
+  // What ran, once anything has: "auto" names none.
+  const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
+  summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
+  summary.set_status(record.status());
+  summary.set_steps(spec.training().steps());
+  summary.set_global_batch(GlobalBatch(spec));
+  summary.set_processes(ProcessCount(spec));
+  if (record.machine().cores() > 0) {
+    summary.set_processes_per_core(static_cast<double>(summary.processes()) / record.machine().cores());
+  }
+  if (record.conditions().seconds() > 0) summary.set_run_seconds(record.conditions().seconds());
+  if (record.has_prediction()) summary.set_predicted_step_ms(record.prediction().step_ms());
+  if (record.has_sweep()) {
+    summary.set_sweep(record.sweep().sweep());
+    summary.set_cell(record.sweep().cell());
+    summary.set_trial(record.sweep().trial());
+    summary.set_settings(record.sweep().settings());
+  }
+  const std::vector<const WorkerReport*> workers = WorkersByRank(record);
+  if (!workers.empty() && !workers.front()->engine().empty()) summary.set_transport(workers.front()->engine());
+  if (record.status() != "ok" || workers.empty()) return summary;
+  SummarizeSpeed(workers, &summary);
+  SummarizePhases(workers, &summary);
+  SummarizeBytes(workers, &summary);
+  SummarizeStaleness(record, &summary);
+  if (!spec.strategy().has_solo() && !spec.training().has_emulated_compute()) SummarizeLearning(*workers.front(), &summary);
+  return summary;
+}
+
+void AddComparative(std::vector<RunSummary>* summaries) {
+  for (RunSummary& summary : *summaries) {
+    summary.clear_speed_up_over_single();
+    summary.clear_efficiency();
+    summary.clear_contention_ms();
+    if (!summary.has_samples_per_second()) continue;
+    const RunSummary* single = FindBase(*summaries, "single", summary);
+    const RunSummary* solo = FindBase(*summaries, "solo", summary);
+    if (single != nullptr) {
+      summary.set_speed_up_over_single(summary.samples_per_second() / single->samples_per_second());
+    }
+    if (solo == nullptr || summary.strategy() == "single") continue;
+    summary.set_efficiency(summary.samples_per_second() / solo->samples_per_second());
+    if (summary.strategy() == "solo") continue;
+    const char* update = PhaseName(Phase::kUpdate);
+    summary.set_contention_ms(summary.step_ms_p50() - solo->step_ms_p50() - summary.exposed_comm_ms() -
+                              PhaseMs(summary, PhaseName(Phase::kGate)) -
+                              (PhaseMs(summary, update) - PhaseMs(*solo, update)));
+  }
+}
+
+}  // namespace ringmaster

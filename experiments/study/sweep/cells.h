@@ -1,0 +1,50 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_SWEEP_CELLS_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_SWEEP_CELLS_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/run_spec.pb.h"
+#include "proto/sweep_spec.pb.h"
+
+namespace ringmaster {
+
+// What the axes say of one cell: field and value, in the order of the axes.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+// "arm=ring training.workers=4"
+std::string SettingsText(const Settings& settings);
+
+// One combination of the axes' values.
+struct SweepCell {
+  Settings settings;
+  RunSpec spec;  // not yet resolved; named after its arm, or "cell"
+};
+
+// A combination that is not run.
+struct ExcludedCell {
+  Settings settings;
+  std::string reason;
+};
+
+struct SweepCells {
+  std::vector<SweepCell> cells;  // the last axis changes fastest
+  std::vector<ExcludedCell> excluded;
+};
+
+// Every combination of the axes, less the excluded ones. An arm is made from the base with all other settings, so that
+// settings of servers reach only arms that have some. InvalidArgument names the axis and what is wrong with it: an
+// unknown field or arm, a value of a wrong type, no values, fields that are zipped and have unequal numbers of values,
+// a field of two axes, an exclusion of what is no axis' value or without a reason, or nothing left to run. Pure.
+absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep);
+
+// The values of a range, as text. InvalidArgument: not exactly one of step and factor, one that does not lead from
+// `from` to `to`, or more than 1000 values. Pure.
+absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_SWEEP_CELLS_H_

@@ -1,0 +1,191 @@
+#include "experiments/study/sweep/sweep_table.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "experiments/study/results/columns.h"
+#include "experiments/study/results/statistics.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr size_t kFewTrials = 5;
+constexpr double kForeignShareMuch = 0.05;
+constexpr double kStolenShareMuch = 0.01;
+
+using Row = std::vector<std::string>;
+
+// Columns padded to their widest cell, two spaces between; the first column to the left, the others to the right.
+std::string Aligned(const std::vector<Row>& rows) {
+  std::vector<int> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      absl::StrAppend(&line, i == 0 ? PadRight(row[i], widths[i]) : absl::StrCat("  ", PadLeft(row[i], widths[i])));
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    absl::StrAppend(&text, line, "\n");
+  }
+  return text;
+}
+
+// The runs that count of one cell, by trial.
+using Trials = std::map<int32_t, const RunRecord*>;
+
+std::map<std::string, Trials> TrialsByCell(const std::vector<RunRecord>& records) {
+  std::map<std::string, Trials> cells;
+  for (const RunRecord& record : records) {
+    if (record.status() != "ok") continue;
+    cells[record.sweep().cell()][record.sweep().trial()] = &record;
+  }
+  return cells;
+}
+
+std::vector<double> Speeds(const Trials& trials) {
+  std::vector<double> speeds;
+  for (const auto& [trial, record] : trials) {
+    if (record->summary().has_samples_per_second()) speeds.push_back(record->summary().samples_per_second());
+  }
+  return speeds;
+}
+
+std::string IntervalText(const MedianInterval& interval, const char* format) {
+  const auto number = [&](double value) { return absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), value); };
+  return absl::StrCat(number(interval.median), " [", number(interval.low), ", ", number(interval.high), "]");
+}
+
+// Against solo, trial by trial: absent without pairs.
+std::optional<MedianInterval> Efficiency(const Trials& own, const Trials& solo) {
+  std::vector<double> ratios;
+  for (const auto& [trial, record] : own) {
+    const auto found = solo.find(trial);
+    if (found == solo.end() || !record->summary().has_samples_per_second()) continue;
+    ratios.push_back(100 * record->summary().samples_per_second() / found->second->summary().samples_per_second());
+  }
+  if (ratios.empty()) return std::nullopt;
+  return BootstrapMedian(ratios);
+}
+
+Row CellRow(const PlannedCell& cell, const Trials& trials, const Trials* solo, size_t planned) {
+  Row row = {SettingsText(cell.settings), absl::StrCat(trials.size(), "/", planned)};
+  const std::vector<double> speeds = Speeds(trials);
+  row.push_back(speeds.empty() ? "–" : IntervalText(BootstrapMedian(speeds), "%.0f"));
+  std::vector<double> steps, accuracies;
+  for (const auto& [trial, record] : trials) {
+    if (record->summary().has_step_ms_p50()) steps.push_back(record->summary().step_ms_p50());
+    if (record->summary().has_test_accuracy()) accuracies.push_back(100 * record->summary().test_accuracy());
+  }
+  row.push_back(steps.empty() ? "–" : absl::StrFormat("%.2f", Median(steps)));
+  const auto efficiency = solo == nullptr ? std::nullopt : Efficiency(trials, *solo);
+  row.push_back(efficiency.has_value() ? IntervalText(*efficiency, "%.1f") : "–");
+  row.push_back(accuracies.empty() ? "–" : IntervalText(BootstrapMedian(accuracies), "%.2f"));
+  return row;
+}
+
+// What of one cell is to be doubted.
+void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::string>* notes) {
+  const std::string name = SettingsText(cell.settings);
+  const std::vector<double> speeds = Speeds(trials);
+  for (const size_t outlier : Outliers(speeds)) {
+    auto trial = trials.begin();
+    std::advance(trial, outlier);
+    notes->push_back(absl::StrFormat("%s: trial %d is an outlier (%.0f samples/s, median %.0f); it counts all the same",
+                                     name, trial->first, speeds[outlier], Median(speeds)));
+  }
+  for (const auto& [trial, record] : trials) {
+    const Conditions& conditions = record->conditions();
+    std::vector<std::string> causes;
+    if (conditions.foreign_share() > kForeignShareMuch) {
+      causes.push_back(absl::StrFormat("other processes used %.0f %% of the cores", 100 * conditions.foreign_share()));
+    }
+    if (conditions.stolen_share() > kStolenShareMuch) {
+      causes.push_back(
+          absl::StrFormat("other virtual machines took %.0f %% of the cores", 100 * conditions.stolen_share()));
+    }
+    if (conditions.throttles() > 0)
+      causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
+    if (conditions.stopped_seconds() > 0) {
+      causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold", conditions.stopped_seconds()));
+    }
+    if (!causes.empty()) notes->push_back(absl::StrCat(name, ", trial ", trial, ": ", absl::StrJoin(causes, "; ")));
+  }
+}
+
+template <typename Field>
+void AddDifference(const std::map<std::string, Trials>& cells, const char* what, Field field,
+                   std::vector<std::string>* notes) {
+  std::set<std::string> values;
+  for (const auto& [id, trials] : cells) {
+    for (const auto& [trial, record] : trials) values.insert(field(*record));
+  }
+  if (values.size() > 1)
+    notes->push_back(absl::StrCat("runs of ", values.size(), " ", what, ": ", absl::StrJoin(values, ", ")));
+}
+
+}  // namespace
+
+std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
+  std::vector<Row> rows = {{"cell", "done", "failed"}};
+  for (const PlannedCell& cell : plan.cells) {
+    std::set<int32_t> done, failed;
+    for (const SweepRun& run : runs) {
+      if (run.cell == cell.id) (run.status == "ok" ? done : failed).insert(run.trial);
+    }
+    for (const int32_t trial : done) failed.erase(trial);
+    rows.push_back({absl::StrCat(SettingsText(cell.settings), cell.added ? "  (added: the ceiling)" : ""),
+                    absl::StrCat(done.size(), "/", plan.seeds.size()),
+                    failed.empty() ? "" : absl::StrCat(failed.size())});
+  }
+  std::string text = Aligned(rows);
+  for (const ExcludedCell& cell : plan.excluded) {
+    absl::StrAppend(&text, "not run: ", SettingsText(cell.settings), ": ", cell.reason, "\n");
+  }
+  for (const SameCell& cell : plan.same) {
+    absl::StrAppend(&text, "the same run: ", SettingsText(cell.settings), " as ",
+                    SettingsText(plan.cells[cell.as].settings), "\n");
+  }
+  return text;
+}
+
+std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& records) {
+  const std::map<std::string, Trials> cells = TrialsByCell(records);
+  const auto trials_of = [&](size_t index) -> const Trials* {
+    const auto found = cells.find(plan.cells[index].id);
+    return found == cells.end() ? nullptr : &found->second;
+  };
+  std::vector<Row> rows = {{"cell", "trials", "samples/s", "step ms", "efficiency %", "test accuracy %"}};
+  std::vector<std::string> notes;
+  size_t fewest = plan.seeds.size();
+  for (size_t i = 0; i < plan.cells.size(); ++i) {
+    static const Trials kNone;
+    const Trials& trials = trials_of(i) == nullptr ? kNone : *trials_of(i);
+    const PlannedCell& cell = plan.cells[i];
+    rows.push_back(CellRow(cell, trials, cell.solo.has_value() ? trials_of(*cell.solo) : nullptr, plan.seeds.size()));
+    AddDoubts(cell, trials, &notes);
+    fewest = std::min(fewest, trials.size());
+  }
+  AddDifference(
+      cells, "builds", [](const RunRecord& record) { return record.build().commit(); }, &notes);
+  AddDifference(
+      cells, "machines", [](const RunRecord& record) { return record.machine().host_hash(); }, &notes);
+  if (fewest < kFewTrials) {
+    notes.push_back(absl::StrCat("fewer than ", kFewTrials, " trials of some cells: their intervals are too narrow"));
+  }
+  std::string text =
+      absl::StrCat(Aligned(rows), "medians over trials, [95 % interval]; efficiency against solo, trial by trial\n");
+  for (const std::string& note : notes) absl::StrAppend(&text, "note: ", note, "\n");
+  return text;
+}
+
+}  // namespace ringmaster

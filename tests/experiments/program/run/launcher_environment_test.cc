@@ -1,0 +1,145 @@
+#include "experiments/program/run/launcher_environment.h"
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr LauncherNumber kNumbers[] = {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank};
+constexpr const char* kPlain[] = {"RANK", "WORLD_SIZE", "LOCAL_RANK"};
+constexpr const char* kOfMpirun[] = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"};
+
+// Every test starts with none of the variables set.
+class LauncherEnvironmentTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"MASTER_ADDR", "MASTER_PORT", kTokenVariable, "XDG_CACHE_HOME", "HOME", "TORCHELASTIC_RUN_ID"}) {
+      unsetenv(name);
+    }
+    for (int i = 0; i < 3; ++i) unsetenv(kPlain[i]), unsetenv(kOfMpirun[i]);
+  }
+  static void Set(const char* name, const char* value) { setenv(name, value, 1); }
+
+  static void ExpectError(const absl::Status& status, const std::vector<std::string>& texts) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    for (const std::string& text : texts) {
+      EXPECT_NE(status.message().find(text), absl::string_view::npos) << status << " lacks " << text;
+    }
+  }
+};
+
+TEST_F(LauncherEnvironmentTest, SaysNothingWhereNothingIsSet) {
+  for (const LauncherNumber number : kNumbers) {
+    const auto value = ReadFromLauncher(number);
+    ASSERT_TRUE(value.ok()) << value.status();
+    EXPECT_FALSE(value->has_value());
+  }
+  EXPECT_FALSE(ReadCoordinator()->has_value());
+  EXPECT_FALSE(ReadEnvironment().token.has_value());
+  EXPECT_EQ(WhyMasterPortMayBeTaken(), "");
+}
+
+TEST_F(LauncherEnvironmentTest, EitherLaunchersVariableIsTaken) {
+  for (const auto& names : {kPlain, kOfMpirun}) {
+    SetUp();
+    for (int i = 0; i < 3; ++i) Set(names[i], std::to_string(i + 2).c_str());
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(*ReadFromLauncher(kNumbers[i]), i + 2) << names[i];
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, TwoLaunchersThatAgreeAreTaken) {
+  Set("RANK", "1");
+  Set("OMPI_COMM_WORLD_RANK", "01");
+  EXPECT_EQ(*ReadFromLauncher(LauncherNumber::kRank), 1);
+}
+
+TEST_F(LauncherEnvironmentTest, TwoLaunchersThatContradictEachOtherAreNamedWithTheirValuesAndTheFlagThatDecides) {
+  const std::vector<std::string> flags = {"--rank", "--world-size", "--device"};
+  for (int i = 0; i < 3; ++i) {
+    SetUp();
+    Set(kPlain[i], "1");
+    Set(kOfMpirun[i], "2");
+    ExpectError(ReadFromLauncher(kNumbers[i]).status(),
+                {std::string(kPlain[i]) + "=1", std::string(kOfMpirun[i]) + "=2", "contradict", flags[i]});
+    // A leader that has started mpirun itself knows whose word counts.
+    EXPECT_EQ(*ReadFromMpirun(kNumbers[i]), 2);
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, AVariableThatIsNotAskedForIsNotJudged) {
+  Set("RANK", "3");
+  Set("WORLD_SIZE", "many");
+  Set("LOCAL_RANK", "none");
+  Set("MASTER_PORT", "tcp://10.96.0.1:29500");
+  Set("RINGMASTER_TOKEN", "abc");
+  Set("HOME", "/home/someone");
+  EXPECT_EQ(*ReadFromLauncher(LauncherNumber::kRank), 3);
+  EXPECT_EQ(ReadEnvironment().token, "abc");
+  EXPECT_EQ(ReadEnvironment().default_data_dir, "/home/someone/.cache/ringmaster");
+}
+
+TEST_F(LauncherEnvironmentTest, AnEmptyVariableIsNoVariable) {
+  Set("RANK", "");
+  Set("RINGMASTER_TOKEN", "");
+  EXPECT_FALSE(ReadFromLauncher(LauncherNumber::kRank)->has_value());
+  EXPECT_FALSE(ReadEnvironment().token.has_value());
+}
+
+TEST_F(LauncherEnvironmentTest, ABadNumberIsNamedWithItsValue) {
+  for (int i = 0; i < 3; ++i) {
+    for (const char* value : {"two", "-1", "1.5", "99999999999", "3x"}) {
+      SetUp();
+      Set(kPlain[i], value);
+      ExpectError(ReadFromLauncher(kNumbers[i]).status(), {std::string(kPlain[i]) + "=\"" + value});
+    }
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, TheCoordinatorIsAnAddressAndAPort) {
+  for (const auto& [address, host] : std::vector<std::pair<const char*, const char*>>{
+           {"10.0.0.1", "10.0.0.1"}, {"job-0.example", "job-0.example"}, {"fd00::1", "fd00::1"}, {"[::1]", "::1"}}) {
+    Set("MASTER_ADDR", address);
+    Set("MASTER_PORT", "29500");
+    const auto coordinator = ReadCoordinator();
+    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+    EXPECT_TRUE(**coordinator == (HostPort{host, 29500})) << (*coordinator)->ToString();
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, HalfACoordinatorIsNamedWithTheHalfThatLacks) {
+  Set("MASTER_ADDR", "10.0.0.1");
+  ExpectError(ReadCoordinator().status(), {"MASTER_ADDR=\"10.0.0.1\"", "MASTER_PORT is not", "--coordinator"});
+  SetUp();
+  Set("MASTER_PORT", "29500");
+  ExpectError(ReadCoordinator().status(), {"MASTER_PORT=\"29500\"", "MASTER_ADDR is not", "--coordinator"});
+}
+
+TEST_F(LauncherEnvironmentTest, KubernetesPortIsNamedAsItsOwn) {
+  for (const char* address : {"", "10.0.0.1"}) {
+    Set("MASTER_ADDR", address);
+    Set("MASTER_PORT", "tcp://10.96.0.1:29500");
+    ExpectError(ReadCoordinator().status(),
+                {"tcp://10.96.0.1:29500", "Kubernetes", "enableServiceLinks", "--coordinator"});
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, AnAddressWithAPortAndAPortThatNoMachineHasAreNamed) {
+  Set("MASTER_ADDR", "10.0.0.1:29500");
+  Set("MASTER_PORT", "29500");
+  ExpectError(ReadCoordinator().status(), {"MASTER_ADDR=\"10.0.0.1:29500\"", "without a port"});
+  Set("MASTER_ADDR", "10.0.0.1");
+  Set("MASTER_PORT", "70000");
+  ExpectError(ReadCoordinator().status(), {"MASTER_PORT=\"70000\""});
+}
+
+TEST_F(LauncherEnvironmentTest, TorchrunsAgentIsKnownByItsVariable) {
+  Set("TORCHELASTIC_RUN_ID", "x");
+  EXPECT_NE(WhyMasterPortMayBeTaken().find("torchrun's agent"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ringmaster

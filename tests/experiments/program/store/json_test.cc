@@ -1,0 +1,145 @@
+#include "experiments/program/store/json.h"
+
+#include <limits>
+#include <set>
+#include <string>
+
+#include "common/config/arms.h"
+#include "common/config/resolve.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace ringmaster {
+namespace {
+
+using Json = nlohmann::json;
+
+RunRecord Record() {
+  RunRecord record;
+  record.set_run_id("r1");
+  record.set_started_at("2024-01-01T00:00:00Z");
+  RunSpec base;
+  base.mutable_training()->set_steps(4);
+  base.mutable_data()->set_seed(18446744073709551615u);
+  *record.mutable_spec() = *Resolve(*MakeArm("async-topk", base), {"/data", 0});
+  record.mutable_build()->set_commit("abc-dirty");
+  record.mutable_machine()->set_cores(2);
+  RunSummary* summary = record.mutable_summary();
+  summary->set_arm("async-topk");
+  summary->set_strategy("parameter_server");
+  summary->set_codec("topk");
+  summary->set_workers(2);
+  summary->set_servers(1);
+  summary->set_transport("grpc");
+  summary->set_status("ok");
+  summary->set_samples_per_second(1234.5);
+  (*summary->mutable_phase_ms())["forward"] = 1.5;
+  (*summary->mutable_seconds_to_accuracy())["0.97"] = 7.25;
+  summary->set_exposed_comm_ms(1.5);
+  summary->set_hidden_comm_ms(6);
+  summary->set_contention_ms(0.5);
+  summary->set_staleness_max(3);
+  summary->set_steps(4);
+  summary->set_global_batch(64);
+  return record;
+}
+
+TEST(Json, ARunHasExactlyTheFieldsThatReadersRelyOn) {
+  const Json json = Json::parse(SummaryJson(Record()));
+  std::set<std::string> names;
+  for (const auto& item : json.items()) names.insert(item.key());
+  const std::set<std::string> expected = {"run_id",
+                                          "started_at",
+                                          "arm",
+                                          "strategy",
+                                          "codec",
+                                          "workers",
+                                          "servers",
+                                          "transport",
+                                          "status",
+                                          "samples_per_second",
+                                          "step_ms_p50",
+                                          "step_ms_p95",
+                                          "phase_ms",
+                                          "exposed_comm_ms",
+                                          "hidden_comm_ms",
+                                          "contention_ms",
+                                          "exposed_and_contention_ms",
+                                          "exposed_share",
+                                          "bytes_up_per_step",
+                                          "bytes_down_per_step",
+                                          "staleness_mean",
+                                          "staleness_max",
+                                          "final_loss",
+                                          "test_accuracy",
+                                          "seconds_to_accuracy",
+                                          "weights_sha256",
+                                          "steps",
+                                          "global_batch",
+                                          "run_seconds",
+                                          "predicted_step_ms",
+                                          "build",
+                                          "machine",
+                                          "spec"};
+  EXPECT_EQ(names, expected);
+}
+
+TEST(Json, FiguresKeepTheirTypesAndWhatIsUndefinedIsNull) {
+  const Json json = Json::parse(SummaryJson(Record()));
+  EXPECT_EQ(json["arm"], "async-topk");
+  EXPECT_EQ(json["workers"], 2);
+  EXPECT_EQ(json["samples_per_second"], 1234.5);
+  EXPECT_EQ(json["phase_ms"], Json::parse(R"({"forward": 1.5})"));
+  EXPECT_EQ(json["seconds_to_accuracy"], Json::parse(R"({"0.97": 7.25, "0.98": null})"));
+  EXPECT_EQ(json["staleness_max"], 3);
+  EXPECT_EQ(json["exposed_and_contention_ms"], 2.0);
+  EXPECT_EQ(json["exposed_share"], 0.2);
+  EXPECT_TRUE(json["staleness_mean"].is_null());
+  EXPECT_TRUE(json["weights_sha256"].is_null());
+  EXPECT_TRUE(json["final_loss"].is_null());
+}
+
+TEST(Json, TheSpecIsAnObjectWithExactNumbersAndNamesOfEnums) {
+  const Json spec = Json::parse(SummaryJson(Record()))["spec"];
+  EXPECT_EQ(spec["data"]["seed"], 18446744073709551615u);
+  EXPECT_EQ(spec["optimizer"]["learning_rate"].dump(), "0.1");
+  EXPECT_EQ(spec["strategy"]["parameter_server"]["consistency"], "ASYNCHRONOUS");
+  EXPECT_EQ(spec["strategy"]["launch"], "PROCESSES");
+  EXPECT_EQ(spec["codec"]["error_feedback"], true);
+}
+
+TEST(Json, ItStaysOneLineOfValidJsonWhateverTheStatusHolds) {
+  RunRecord record = Record();
+  record.mutable_summary()->set_status("INTERNAL: \"quoted\"\nnext\tline \x01");
+  record.mutable_summary()->set_final_loss(std::numeric_limits<double>::quiet_NaN());
+  const std::string line = SummaryJson(record);
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  EXPECT_EQ(Json::parse(line)["status"], record.summary().status());
+  EXPECT_TRUE(Json::parse(line)["final_loss"].is_null());
+}
+
+TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
+  RunRecord record;
+  WorkerReport* worker = record.add_reports()->add_workers();
+  worker->set_rank(1);
+  worker->add_step_ms(2.5f);
+  worker->add_step_loss(0.1f);
+  worker->add_evaluations()->set_test_accuracy(0.75);
+  const nlohmann::json with = nlohmann::json::parse(SummaryJson(record));
+  EXPECT_EQ(with["series"], nlohmann::json::parse(R"([{"rank": 1, "step_ms": [2.5], "loss": [0.1]}])"));
+  EXPECT_EQ(with["evaluations"][0]["test_accuracy"], 0.75);
+  record.clear_reports();
+  EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));
+}
+
+TEST(Json, AComparisonIsOneObjectWithItsRunsInOrder) {
+  RunRecord second = Record();
+  second.mutable_summary()->set_arm("ring");
+  const Json json = Json::parse(ComparisonJson({Record(), second}));
+  ASSERT_EQ(json.size(), 1u);
+  ASSERT_EQ(json["runs"].size(), 2u);
+  EXPECT_EQ(json["runs"][1]["arm"], "ring");
+}
+
+}  // namespace
+}  // namespace ringmaster

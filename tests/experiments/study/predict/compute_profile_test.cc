@@ -1,0 +1,82 @@
+#include "experiments/study/predict/compute_profile.h"
+
+#include <numeric>
+
+#include "common/config/arms.h"
+#include "common/config/resolve.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+RunSpec SmallSpec() {
+  RunSpec base;
+  base.mutable_model()->set_name("mlp");
+  base.mutable_model()->add_mlp_hidden(64);
+  base.mutable_data()->set_name("synthetic");
+  base.mutable_data()->mutable_synthetic()->set_train_samples(512);
+  base.mutable_training()->set_workers(2);
+  base.mutable_training()->set_steps(1000);
+  base.mutable_training()->set_bucket_bytes(64 << 10);
+  base.mutable_training()->set_kernels("reference");
+  base.mutable_output()->set_save_weights("never-written");
+  return *Resolve(*MakeArm("ring", base), {});
+}
+
+TEST(ProfileCompute, BucketsAreReadyInOrderAndTheShareOfALayerIsSeen) {
+  const auto profile = ProfileCompute(SmallSpec(), 0, nullptr);
+  ASSERT_TRUE(profile.ok()) << profile.status();
+  const std::vector<double>& ready = profile->costs.bucket_ready;
+  ASSERT_EQ(ready.size(), profile->buckets.size());
+  ASSERT_EQ(ready.size(), 4u);  // (784 + 1) * 64 + (64 + 1) * 10 floats
+  EXPECT_GT(ready.front(), 0);
+  for (size_t i = 1; i < ready.size(); ++i) EXPECT_GE(ready[i], ready[i - 1]);
+  EXPECT_LE(ready.back(), 1);
+  // Forward comes first, and the first layer's weights are the last gradient of all.
+  EXPECT_GT(ready.back(), 0.5);
+  const ComputeCosts& costs = profile->costs;
+  EXPECT_GT(costs.compute, 0);
+  EXPECT_GT(costs.update, 0);
+  EXPECT_NEAR(costs.load + costs.compute + costs.update, profile->step, 1e-9);
+}
+
+TEST(ProfileCompute, EndsWhenItIsInterrupted) {
+  const std::atomic<bool> interrupted = true;
+  EXPECT_EQ(ProfileCompute(SmallSpec(), 0, &interrupted).status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(SoloOf, LeavesNothingOfTheExchangeAndOfTheOutputs) {
+  const RunSpec solo = SoloOf(SmallSpec(), 20, 5);
+  EXPECT_TRUE(solo.strategy().has_solo());
+  EXPECT_EQ(solo.codec().name(), "none");
+  EXPECT_EQ(solo.output().save_weights(), "");
+  EXPECT_EQ(solo.output().trace_steps(), 0);
+  EXPECT_EQ(solo.training().steps(), 20);
+  EXPECT_EQ(solo.training().warmup_steps(), 5);
+  EXPECT_EQ(solo.training().workers(), 2);
+}
+
+TEST(CostsOfSolo, AMedianStepIsSharedOutAsThePhasesAre) {
+  RunRecord record;
+  *record.mutable_spec() = SoloOf(SmallSpec(), 4, 1);
+  record.set_status("ok");
+  for (int rank = 0; rank < 2; ++rank) {
+    WorkerReport* worker = record.add_reports()->add_workers();
+    worker->set_rank(rank);
+    for (const float ms : {99.0f, 10.0f, 10.0f, 40.0f}) worker->add_step_ms(ms);
+    worker->set_timed_steps(3);
+    worker->set_timed_seconds(0.060);  // 20 ms a step
+    (*worker->mutable_phase_ms())["load"] = 2;
+    (*worker->mutable_phase_ms())["update"] = 4;
+  }
+  ComputeProfile shape;
+  shape.costs.bucket_ready = {0.5, 1};
+  const ComputeCosts costs = CostsOfSolo(record, shape);
+  EXPECT_NEAR(costs.load, 0.001, 1e-9);
+  EXPECT_NEAR(costs.update, 0.002, 1e-9);
+  EXPECT_NEAR(costs.compute, 0.007, 1e-9);
+  EXPECT_EQ(costs.bucket_ready, shape.costs.bucket_ready);
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,291 @@
+#include "experiments/study/predict/simulate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/arms.h"
+#include "common/config/describe.h"
+#include "common/config/resolve.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr double kRate = 1e8;      // B: bytes a second, each way
+constexpr double kLatency = 1e-3;  // a: seconds a message
+// Of doubles that were added up in another order.
+constexpr double kRounding = 1e-9;
+
+RunSpec SpecOf(const std::string& arm, int32_t workers, int32_t servers = 1) {
+  RunSpec base;
+  base.mutable_training()->set_workers(workers);
+  base.mutable_training()->set_steps(1000);
+  base.mutable_strategy()->mutable_parameter_server()->set_servers(servers);
+  return *Resolve(*MakeArm(arm, base), {});
+}
+
+// `count` buckets that hold `elements` together; both divide.
+std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
+  std::vector<Bucket> buckets;
+  for (int32_t i = 0; i < count; ++i) buckets.push_back({i, i * (elements / count), elements / count});
+  return buckets;
+}
+
+Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double latency = kLatency) {
+  Costs costs;
+  costs.compute.bucket_ready.assign(buckets, 0);
+  LinkModel link;
+  link.latency = latency;
+  costs.network = UniformNetwork(ProcessCount(spec), {rate, rate}, link);
+  return costs;
+}
+
+double CommunicationOf(const RunSpec& spec, int64_t elements, int32_t bucket_count) {
+  const std::vector<Bucket> buckets = BucketsOf(elements, bucket_count);
+  const auto step = SimulateStep(spec, buckets, CostsOf(spec, buckets.size()));
+  EXPECT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->compute, 0, kRounding);
+  return step->communication;
+}
+
+// Divisible by 2 to 8, and a chunk of it is smaller than a piece, so that no round overlaps another.
+constexpr int64_t kElements = 840 * 128;
+constexpr double kBytes = kElements * 4.0;  // M
+
+TEST(SimulateStep, RingTakesItsFormula) {
+  for (int32_t n = 2; n <= 8; ++n) {
+    EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), kElements, 1),
+                2.0 * (n - 1) / n * kBytes / kRate + 2 * (n - 1) * kLatency, kRounding)
+        << "N=" << n;
+  }
+}
+
+TEST(SimulateStep, HalvingDoublingTakesItsFormula) {
+  for (const int32_t n : {2, 4, 8}) {
+    EXPECT_NEAR(CommunicationOf(SpecOf("halving-doubling", n), kElements, 1),
+                2.0 * std::log2(n) * kLatency + 2.0 * (n - 1) / n * kBytes / kRate, kRounding)
+        << "N=" << n;
+  }
+}
+
+// Up the tree the formula's lg N (a + M/B). Down again the root's messages to its lg N children share its card, as do
+// those of each child to its own: lg N (lg N + 1) / 2 times M/B, where one after the other would take lg N.
+TEST(SimulateStep, BinomialTreeTakesItsFormulaUpAndSharesItsCardsDown) {
+  for (const int32_t n : {2, 4, 8}) {
+    const double levels = std::log2(n);
+    EXPECT_NEAR(CommunicationOf(SpecOf("binomial-tree", n), kElements, 1),
+                2 * levels * kLatency + (levels + levels * (levels + 1) / 2) * kBytes / kRate, kRounding)
+        << "N=" << n;
+  }
+}
+
+TEST(SimulateStep, DirectSendsTheRingsBytesInTwoRounds) {
+  for (int32_t n = 2; n <= 8; ++n) {
+    EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), kElements, 1),
+                2.0 * (n - 1) / n * kBytes / kRate + 2 * kLatency, kRounding)
+        << "N=" << n;
+  }
+}
+
+TEST(SimulateStep, ReduceAndBroadcastPassesEverythingThroughOneCard) {
+  for (int32_t n = 2; n <= 8; ++n) {
+    EXPECT_NEAR(CommunicationOf(SpecOf("reduce-broadcast", n), kElements, 1),
+                2.0 * (n - 1) * kBytes / kRate + 2 * kLatency, kRounding)
+        << "N=" << n;
+  }
+}
+
+// With one bucket nothing can come back before all has gone there: N M/B each way, one after the other. With n buckets
+// all but one of them overlap, and many come close to the formula's N M/B.
+TEST(SimulateStep, TheCentralServersCardIsTheBottleneck) {
+  for (int32_t n = 2; n <= 8; ++n) {
+    for (const int32_t buckets : {1, 4, 40}) {
+      EXPECT_NEAR(CommunicationOf(SpecOf("ps", n), kElements, buckets),
+                  n * kBytes / kRate * (1 + 1.0 / buckets) + 2 * kLatency, kRounding)
+          << "N=" << n << " buckets=" << buckets;
+    }
+  }
+}
+
+// max(M/B, N M/(K B)), in each direction; the last bucket's way back comes on top. Servers that wait for the part of a
+// worker that began with another server cost up to a bucket more.
+TEST(SimulateStep, DedicatedServersShareTheLoad) {
+  constexpr int32_t kBuckets = 40;
+  for (const int32_t n : {2, 4, 8}) {
+    for (const int32_t k : {2, 4}) {
+      const double bound = std::max(kBytes / kRate, n * kBytes / (k * kRate));
+      const double taken = CommunicationOf(SpecOf("ps", n, k), kElements, kBuckets);
+      EXPECT_GE(taken, bound) << "N=" << n << " K=" << k;
+      EXPECT_LE(taken, bound * (1 + 2.0 / kBuckets) + 2 * kLatency + kRounding) << "N=" << n << " K=" << k;
+    }
+  }
+}
+
+// A worker's card sends its pushes and, for its server, the weights: 2(N-1)/N M/B. What is not overlapped is at most a
+// bucket's.
+TEST(SimulateStep, ColocatedServersTakeTheRingsTime) {
+  constexpr int32_t kBuckets = 40;
+  for (int32_t n = 2; n <= 8; ++n) {
+    const double bound = 2.0 * (n - 1) / n * kBytes / kRate;
+    const double taken = CommunicationOf(SpecOf("ps-sharded", n), kElements, kBuckets);
+    EXPECT_GE(taken, bound - kRounding) << "N=" << n;
+    EXPECT_LE(taken, bound * (1 + 1.0 / kBuckets) + 2 * kLatency + kRounding) << "N=" << n;
+  }
+}
+
+TEST(SimulateStep, AnAsynchronousStepTakesItsPushAndItsPull) {
+  // One worker: nobody shares the server. The push, the request behind it, the weights; then the next step's push.
+  const RunSpec spec = SpecOf("async", 1);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
+  const auto step = SimulateStep(spec, buckets, CostsOf(spec, buckets.size()));
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->step, 2 * kBytes / kRate + 2 * kLatency, kRounding);
+}
+
+TEST(SimulateStep, WhatIsShorterThanComputingIsHidden) {
+  // Buckets of 1 ms in turn every 10 ms: only the last one is waited for.
+  const RunSpec spec = SpecOf("ring", 2);
+  const std::vector<Bucket> buckets = BucketsOf(100000, 4);  // 100 kB each: 1 ms for both rounds
+  Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/0);
+  costs.compute = {/*load=*/0.001, /*compute=*/0.040, /*update=*/0.002, {0.25, 0.5, 0.75, 1}};
+  const auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->exposed, 0.001, kRounding);
+  EXPECT_NEAR(step->compute, 0.043, kRounding);
+  EXPECT_NEAR(step->step, 0.044, kRounding);
+  EXPECT_NEAR(step->communication, 0.004, kRounding);
+}
+
+TEST(SimulateStep, AStragglerHoldsUpThoseWhoWaitForIt) {
+  const std::vector<Bucket> buckets = BucketsOf(1000, 1);
+  const auto step_of = [&](const std::string& arm) {
+    const RunSpec spec = SpecOf(arm, 4);
+    Costs costs = CostsOf(spec, 1, /*rate=*/1e30, /*latency=*/0);
+    costs.compute = {0, 0.010, 0, {1}};
+    costs.delay = [](int32_t rank, int64_t step) { return rank == 3 ? 0.030 : 0.0; };
+    const auto step = SimulateStep(spec, buckets, costs);
+    EXPECT_TRUE(step.ok()) << step.status();
+    return step->step;
+  };
+  EXPECT_NEAR(step_of("ps"), 0.040, kRounding);
+  EXPECT_NEAR(step_of("ring"), 0.040, kRounding);
+  // Within the bound they run ahead, then they wait for it in every step. Computing drifts by up to 5 %.
+  EXPECT_NEAR(step_of("ssp"), 0.040, 0.001);
+  EXPECT_NEAR(step_of("async"), 0.010, 0.0005);
+}
+
+// In lockstep all would push and then all pull, N M/B each. With no barrier some push while others pull.
+TEST(SimulateStep, AsynchronousWorkersUseBothWaysOfTheServersCardAtOnce) {
+  const RunSpec spec = SpecOf("async", 4);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
+  Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/0);
+  costs.compute = {0, 0.004, 0, {0.25, 0.5, 0.75, 1}};
+  const auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  const double one_way = 4 * kBytes / kRate;
+  EXPECT_GE(step->step, one_way * 0.95);
+  EXPECT_LE(step->step, one_way * 1.75);
+}
+
+TEST(SimulateStep, WorkThatSharesCoresTakesItsTime) {
+  // Two workers on two cores: what their messages take of these comes on top of computing, though the network is fast.
+  const RunSpec spec = SpecOf("ring", 2);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
+  Costs costs = CostsOf(spec, 1, /*rate=*/1e30, /*latency=*/0);
+  costs.compute = {0, 0.010, 0, {1}};
+  costs.cores.cores = 2;
+  costs.cores.message = 0.0005;   // two rounds of two messages, each of half of the bucket
+  costs.cores.byte = 0.004 / kBytes;
+  auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->step, 0.010 + (4 * 0.0005 + 2 * 0.004) / 2, kRounding);
+  // Emulated computing leaves them alone, and so does a machine with cores to spare.
+  costs.cores.computes = false;
+  EXPECT_NEAR(SimulateStep(spec, buckets, costs)->step, 0.010, kRounding);
+  costs.cores.computes = true;
+  costs.cores.cores = 8;
+  EXPECT_NEAR(SimulateStep(spec, buckets, costs)->step, 0.010, kRounding);
+}
+
+TEST(SimulateStep, AFactorStretchesARanksComputing) {
+  const RunSpec spec = SpecOf("ring", 2);
+  Costs costs = CostsOf(spec, 1, /*rate=*/1e30, /*latency=*/0);
+  costs.compute = {0.001, 0.010, 0.002, {1}};
+  costs.factors = {1, 4};
+  const auto step = SimulateStep(spec, BucketsOf(1000, 1), costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->step, 0.043, kRounding);
+  EXPECT_NEAR(step->exposed, 0.015, kRounding);
+  EXPECT_NEAR(step->compute, 0.028, kRounding);
+}
+
+TEST(SimulateStep, CodecsSendFewerBytesAndTakeTime) {
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
+  const auto communication_of = [&](const std::string& arm, double encode) {
+    const RunSpec spec = SpecOf(arm, 2);
+    Costs costs = CostsOf(spec, 1, kRate, /*latency=*/0);
+    costs.codec.encode = encode;
+    const auto step = SimulateStep(spec, buckets, costs);
+    EXPECT_TRUE(step.ok()) << step.status();
+    return step->communication;
+  };
+  EXPECT_NEAR(communication_of("ring-fp16", 0), kBytes / 2 / kRate, kRounding);
+  EXPECT_NEAR(communication_of("ring-fp16", 1e-8), kBytes / 2 / kRate + kElements * 1e-8, kRounding);
+  // Up half, down whole.
+  EXPECT_NEAR(communication_of("ps-fp16", 0), 2 * (kBytes / 2 + kBytes) / kRate, kRounding);
+  // A gather of 8 bytes for each of 1 %, rounded up.
+  EXPECT_NEAR(communication_of("ring-topk", 0), std::ceil(kElements / 100.0) * 8 / kRate, 1e-7);
+}
+
+TEST(SimulateStep, OneSlowCardSlowsTheRing) {
+  const RunSpec spec = SpecOf("ring", 4);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
+  Costs costs = CostsOf(spec, 1, kRate, /*latency=*/0);
+  costs.network.cards[2].egress = kRate / 10;
+  const auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->communication, 10 * 2.0 * 3 / 4 * kBytes / kRate, kBytes / kRate);
+}
+
+TEST(SimulateStep, SingleComputesEverybodysBatches) {
+  const RunSpec spec = SpecOf("single", 4);
+  const std::vector<Bucket> buckets = BucketsOf(1000, 1);
+  Costs costs = CostsOf(spec, 1);
+  costs.compute = {0.001, 0.010, 0.002, {1}};
+  const auto step = SimulateStep(spec, buckets, costs);
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_NEAR(step->step, 4 * 0.011 + 0.002, kRounding);
+  EXPECT_EQ(step->communication, 0);
+}
+
+TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
+  const RunSpec spec = SpecOf("all-reduce-gloo", 2);
+  const std::vector<Bucket> buckets = BucketsOf(1000, 1);
+  const auto step = SimulateStep(spec, buckets, CostsOf(spec, 1));
+  EXPECT_EQ(step.status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(step.status().message()), testing::HasSubstr("gloo"));
+}
+
+// Every arm that the program knows, with more buckets than may be in flight at once, comes to its end.
+TEST(SimulateStep, NoArmStandsStill) {
+  for (const ArmInfo& arm : Arms()) {
+    for (const int32_t n : {1, 2, 3, 5, 8}) {
+      const RunSpec spec = SpecOf(arm.name, n);
+      if (!CheckPredictable(spec).ok()) continue;
+      const std::vector<Bucket> buckets = BucketsOf(30 * 1001, 30);
+      Costs costs = CostsOf(spec, buckets.size());
+      costs.compute.compute = 0.001;
+      costs.network.links[0].jitter = 0.001;
+      const auto step = SimulateStep(spec, buckets, costs);
+      ASSERT_TRUE(step.ok()) << arm.name << " N=" << n << ": " << step.status();
+      EXPECT_GE(step->step, 0.001) << arm.name << " N=" << n;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster

@@ -1,0 +1,386 @@
+#include "experiments/study/report/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/arms.h"
+#include "common/config/resolve.h"
+#include "experiments/study/report/caveats.h"
+#include "experiments/study/report/chart_rows.h"
+#include "experiments/study/report/charts.h"
+#include "experiments/study/report/comparisons.h"
+#include "experiments/study/report/figures.h"
+#include "experiments/study/report/table_text.h"
+#include "experiments/study/report/tables.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using Json = nlohmann::ordered_json;
+
+constexpr int kSteps = 60;
+
+RunSpec SpecOf(const std::string& arm, int workers) {
+  RunSpec base;
+  base.mutable_data()->set_name("synthetic");
+  base.mutable_model()->set_name("mlp");
+  base.mutable_training()->set_workers(workers);
+  base.mutable_training()->set_steps(kSteps);
+  return *Resolve(*MakeArm(arm, base), ResolveContext{});
+}
+
+// A finished run whose workers all take `step_ms` a step; of which a third is waiting for exchange.
+RunRecord RunOf(const RunSpec& spec, float step_ms) {
+  static int runs = 0;
+  RunRecord record;
+  record.set_run_id(absl::StrCat("r", ++runs));
+  record.set_started_at(absl::StrCat("2024-01-01T00:00:", 10 + runs % 50, "Z"));
+  record.set_status("ok");
+  *record.mutable_spec() = spec;
+  record.mutable_build()->set_commit("abc");
+  record.mutable_machine()->set_host_hash("h1");
+  record.mutable_machine()->set_cores(2);
+  record.mutable_conditions()->set_seconds(3);
+  const int workers = spec.strategy().has_single() ? 1 : spec.training().workers();
+  for (int rank = 0; rank < workers; ++rank) {
+    WorkerReport* worker = record.add_reports()->add_workers();
+    worker->set_rank(rank);
+    for (int step = 0; step < kSteps; ++step) {
+      worker->add_step_ms(step_ms);
+      worker->add_step_loss(2.0f / static_cast<float>(1 + step));
+    }
+    worker->set_timed_steps(kSteps - 10);
+    worker->set_timed_seconds(step_ms * (kSteps - 10) / 1000);
+    (*worker->mutable_phase_ms())["forward"] = step_ms / 3;
+    (*worker->mutable_phase_ms())["backward"] = step_ms / 3;
+    if (!spec.strategy().has_solo() && !spec.strategy().has_single()) (*worker->mutable_phase_ms())["exposed"] = step_ms / 3;
+    worker->set_payload_bytes_up(1000 * kSteps);
+    Evaluation* evaluation = worker->add_evaluations();
+    evaluation->set_seconds(1.5);
+    evaluation->set_test_accuracy(0.975);
+    evaluation->set_samples_seen(640);
+  }
+  if (spec.strategy().has_parameter_server()) {
+    ServerReport* server = record.add_reports()->add_servers();
+    for (const int64_t count : {60, 30, 10}) server->add_staleness_histogram(count);
+  }
+  return record;
+}
+
+RunRecord FailedRun(const RunSpec& spec, const std::string& status) {
+  RunRecord record = RunOf(spec, 1);
+  record.set_status(status);
+  record.clear_reports();
+  return record;
+}
+
+// Solo, ps and ring with `trials` runs each: ring takes 4 ms a step, ps 4 times `slower` of it.
+std::vector<RunRecord> Runs(int workers, const std::vector<float>& slower) {
+  std::vector<RunRecord> records;
+  for (size_t trial = 0; trial < slower.size(); ++trial) {
+    for (const char* arm : {"solo", "ps", "ring"}) {
+      RunSpec spec = SpecOf(arm, workers);
+      spec.mutable_training()->set_seed(trial + 1);
+      const float wobble = 0.01f * static_cast<float>(trial);
+      records.push_back(RunOf(spec, (arm == std::string("solo") ? 2 : arm == std::string("ps") ? 4 * slower[trial] : 4) + wobble));
+    }
+  }
+  return records;
+}
+
+std::vector<RunRecord> operator+(std::vector<RunRecord> a, const std::vector<RunRecord>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+const ReportCell& CellOf(const Comparison& comparison, const std::string& arm) {
+  for (const ReportCell& cell : comparison.cells) {
+    if (cell.arm == arm) return cell;
+  }
+  ADD_FAILURE() << "no arm " << arm;
+  return comparison.cells.front();
+}
+
+TEST(Comparisons, RunsThatDifferInMoreThanStrategyAndCodecStandApartByTheNameOfTheField) {
+  const auto records = Runs(2, {1, 1}) + Runs(4, {1, 1});
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("training.workers"));
+  EXPECT_EQ(comparisons.all[0].label, "N = 2");
+  EXPECT_EQ(comparisons.all[1].label, "N = 4");
+  EXPECT_EQ(comparisons.all[0].family, comparisons.all[1].family);
+  for (const Comparison& comparison : comparisons.all) {
+    ASSERT_EQ(comparison.cells.size(), 3u);
+    for (const ReportCell& cell : comparison.cells) EXPECT_EQ(cell.trials.size(), 2u) << "seeds are trials of one cell";
+  }
+}
+
+TEST(Comparisons, AnotherMachineAndAnotherRateAreOtherComparisonsAndFamilies) {
+  auto records = Runs(2, {1});
+  auto elsewhere = Runs(2, {1});
+  for (RunRecord& record : elsewhere) record.mutable_machine()->set_host_hash("h2");
+  auto faster = Runs(2, {1});
+  for (RunRecord& record : faster) record.mutable_spec()->mutable_optimizer()->set_learning_rate(0.5);
+  const auto all = records + elsewhere + faster;
+  const Comparisons comparisons = GroupRecords(all);
+  ASSERT_EQ(comparisons.all.size(), 3u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("machine.host", "optimizer.learning_rate"));
+  EXPECT_NE(comparisons.all[0].family, comparisons.all[2].family);
+}
+
+TEST(Comparisons, ThreadsOfOneProcessStandBesideRunsOverAnyTransport) {
+  auto records = Runs(2, {1});
+  records.push_back(RunOf(SpecOf("dp", 2), 3));
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 1u);
+  EXPECT_EQ(comparisons.all[0].cells.size(), 4u);
+}
+
+TEST(Comparisons, CellsOfOneArmAreToldApartByTheirSettings) {
+  std::vector<RunRecord> records;
+  for (const int bound : {1, 4}) {
+    RunSpec spec = SpecOf("ssp", 2);
+    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(bound);
+    records.push_back(RunOf(spec, 4));
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  EXPECT_THAT(comparisons.arms, ElementsAre("ssp staleness_bound=1", "ssp staleness_bound=4"));
+}
+
+TEST(Figures, MediansIntervalsAndEfficiencyAreOverTrialsInPairs) {
+  const auto records = Runs(2, {1, 1.5, 2});
+  const Comparisons comparisons = GroupRecords(records);
+  const ReportCell& ps = CellOf(comparisons.all[0], "ps");
+  const auto efficiency = FigureOf(ps, FigureById("efficiency").of);
+  ASSERT_TRUE(efficiency.has_value());
+  EXPECT_NEAR(efficiency->median, 100 * 2.01 / 6.01, 0.1);
+  EXPECT_NEAR(efficiency->high, 50, 0.1);
+  EXPECT_NEAR(efficiency->low, 100 * 2.02 / 8.02, 0.1);
+  const auto per_process = FigureOf(ps, FigureById("samples_per_second_per_node").of);
+  const auto per_worker = FigureOf(ps, FigureById("samples_per_second_per_worker").of);
+  EXPECT_NEAR(per_process->median / per_worker->median, 2.0 / 3, 1e-6) << "the server is a process too";
+}
+
+TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
+  const auto verdict = [](const std::vector<float>& slower) {
+    const auto records = Runs(2, slower);
+    const Comparisons comparisons = GroupRecords(records);
+    const auto rows = RatioRows(comparisons);
+    EXPECT_EQ(rows.panels.size(), 1u);
+    EXPECT_EQ(rows.panels[0].rows[0]["pair"], "ring / ps");
+    return rows.panels[0].rows[0]["verdict"].get<std::string>();
+  };
+  EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5}), "faster");
+  EXPECT_EQ(verdict({0.5, 0.6, 0.4, 0.5}), "slower");
+  EXPECT_EQ(verdict({0.5, 1.6, 0.7, 1.5}), "not distinguishable");
+  EXPECT_EQ(verdict({1.5}), "not distinguishable");
+}
+
+TEST(Tables, AFailedRunHasAStatusAndNoFigures) {
+  auto records = Runs(2, {1});
+  records.push_back(FailedRun(SpecOf("async", 2), "UNAVAILABLE: worker/1 | died"));
+  const Comparisons comparisons = GroupRecords(records);
+  const ReportCell& failed = CellOf(comparisons.all[0], "async");
+  EXPECT_THAT(failed.trials, IsEmpty());
+  for (const FigureInfo& figure : Figures()) EXPECT_FALSE(FigureOf(failed, figure.of).has_value()) << figure.id;
+  const auto tables = MakeTables(comparisons);
+  const std::string text = MarkdownText(comparisons, tables);
+  EXPECT_THAT(text, HasSubstr("UNAVAILABLE: worker/1 \\| died"));
+  EXPECT_THAT(text, HasSubstr("1 run failed"));
+}
+
+TEST(Tables, TextIsEscapedInEveryFormat) {
+  RunSpec spec = SpecOf("ring", 2);
+  spec.set_name("my_ring, 50% & \"more\" | <b>");
+  const std::vector<RunRecord> records = {RunOf(spec, 4)};
+  const Comparisons comparisons = GroupRecords(records);
+  const auto tables = MakeTables(comparisons);
+  EXPECT_THAT(MarkdownText(comparisons, tables), HasSubstr("my_ring, 50% & \"more\" \\| &lt;b>"));
+  const std::string latex = LatexText(comparisons, tables);
+  EXPECT_THAT(latex, HasSubstr("my\\_ring, 50\\% \\& \"more\" | \\textless{}b\\textgreater{}"));
+  EXPECT_THAT(latex, HasSubstr("\\toprule"));
+  EXPECT_THAT(CsvText(comparisons), HasSubstr("\"my_ring, 50% & \"\"more\"\" | <b>\""));
+  const Json json = Json::parse(JsonText(comparisons, tables));
+  EXPECT_EQ(json["tables"][0]["rows"][0]["arm"], spec.name());
+}
+
+TEST(Tables, CsvHasARowForEveryCellAndAsManyFieldsInEach) {
+  const auto records = Runs(2, {1, 2}) + Runs(4, {1, 2});
+  const std::string csv = CsvText(GroupRecords(records));
+  std::vector<size_t> commas;
+  for (size_t begin = 0; begin < csv.size();) {
+    const size_t end = csv.find("\r\n", begin);
+    commas.push_back(std::count(csv.begin() + static_cast<int64_t>(begin), csv.begin() + static_cast<int64_t>(end), ','));
+    begin = end + 2;
+  }
+  ASSERT_EQ(commas.size(), 1u + 6u);
+  for (const size_t count : commas) EXPECT_EQ(count, commas[0]);
+}
+
+TEST(Caveats, SayWhatTheRecordsShowOfMachineNetworkAndTrials) {
+  auto records = Runs(4, {1});
+  records[0].mutable_build()->set_commit("abc-dirty");
+  records[1].mutable_conditions()->set_foreign_share(0.4);
+  const std::string limits = absl::StrJoin(Limits(GroupRecords(records)), "\n");
+  EXPECT_THAT(limits, HasSubstr("within one host"));
+  EXPECT_THAT(limits, HasSubstr("up to 5 on 2, arm ps with N = 4"));
+  EXPECT_THAT(limits, HasSubstr("3 of 3 cells have fewer than 5 trials"));
+  EXPECT_THAT(limits, HasSubstr("Runs of 2 builds"));
+  EXPECT_THAT(limits, HasSubstr("-dirty"));
+  EXPECT_THAT(limits, HasSubstr("not quiet during 1 run"));
+  EXPECT_THAT(limits, HasSubstr("synthetic"));
+  EXPECT_THAT(limits, Not(HasSubstr("emulated")));
+  for (RunRecord& record : records) {
+    record.mutable_spec()->mutable_transport()->mutable_network()->set_latency_ms(1);
+    record.mutable_spec()->mutable_training()->mutable_emulated_compute()->set_milliseconds(5);
+  }
+  const std::string shaped = absl::StrJoin(Limits(GroupRecords(records)), "\n");
+  EXPECT_THAT(shaped, HasSubstr("emulated on one host"));
+  EXPECT_THAT(shaped, HasSubstr("computed nothing"));
+}
+
+TEST(Caveats, OutliersAndDriftAreNamedAndCountAllTheSame) {
+  auto records = Runs(2, {1, 1.01f, 1.02f, 1.03f, 5});
+  const Comparisons comparisons = GroupRecords(records);
+  const std::string doubts = absl::StrJoin(Doubts(comparisons), "\n");
+  EXPECT_THAT(doubts, HasSubstr("ps (N = 2), trial 4 is an outlier"));
+  EXPECT_EQ(CellOf(comparisons.all[0], "ps").trials.size(), 5u);
+  const auto drifting = Runs(2, {1, 1, 2, 2});
+  EXPECT_THAT(absl::StrJoin(Doubts(GroupRecords(drifting)), "\n"), HasSubstr("ps (N = 2) drifts"));
+}
+
+TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
+  const std::vector<RunRecord> none = {FailedRun(SpecOf("ps", 2), "INTERNAL: no")};
+  const auto records = Runs(2, {1, 2}) + Runs(4, {1, 2});
+  for (const auto* runs : {&none, &records}) {
+    const Comparisons comparisons = GroupRecords(*runs);
+    for (const ChartInfo& info : Charts()) {
+      const auto chart = ChartJson(comparisons, info.id);
+      ASSERT_TRUE(chart.ok()) << chart.status();
+      EXPECT_NE((*chart)["panels"].empty(), (*chart)["missing"].get<std::string>().empty()) << info.id;
+      EXPECT_TRUE(runs == &records || (*chart)["panels"].empty()) << info.id;
+      EXPECT_TRUE((*chart)["spec"].contains("mark") || (*chart)["spec"].contains("layer")) << info.id;
+    }
+  }
+  const auto unknown = ChartJson(GroupRecords(records), "scalin");
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no such chart; did you mean \"scaling\"? known are scaling, efficiency"));
+}
+
+TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
+  auto records = Runs(2, {1}) + Runs(4, {1});
+  for (const int64_t bytes : {1000, 8000}) {
+    records = records + Runs(4, {1});
+    for (size_t i = records.size() - 3; i < records.size(); ++i) {
+      records[i].mutable_spec()->mutable_training()->set_bucket_bytes(bytes);
+    }
+  }
+  const auto panels = SweptRows(GroupRecords(records)).panels;
+  ASSERT_EQ(panels.size(), 1u) << "N = 2 has one size of buckets only";
+  EXPECT_EQ(panels[0].title, "training.bucket_bytes (N = 4)");
+  EXPECT_EQ(panels[0].rows.size(), 3u * 3);
+}
+
+TEST(Charts, MeteredBytesLieOnTheFormula) {
+  RunSpec spec = SpecOf("ring", 2);
+  const std::vector<RunRecord> records = {RunOf(spec, 4)};
+  const auto rows = PayloadRows(GroupRecords(records)).panels.at(0).rows;
+  EXPECT_EQ(rows[0]["kilobytes"], 1.0);
+  // mlp of 784-128-10: 101770 floats; a ring of two sends and receives them once.
+  EXPECT_NEAR(rows[0]["formula_kilobytes"].get<double>(), 2 * 4 * 101.770, 0.01);
+}
+
+TEST(Charts, StalenessIsAShareOfAllContributions) {
+  const std::vector<RunRecord> records = {RunOf(SpecOf("async", 2), 4)};
+  const auto rows = StalenessRows(GroupRecords(records)).panels.at(0).rows;
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[1]["staleness"], 1);
+  EXPECT_EQ(rows[1]["percent"], 30.0);
+}
+
+TEST(Charts, PredictionsStandBesideMeasurements) {
+  std::vector<RunRecord> records = {RunOf(SpecOf("ring", 2), 4)};
+  records[0].mutable_prediction()->set_step_ms(5);
+  const auto rows = PredictionRows(GroupRecords(records)).panels.at(0).rows;
+  ASSERT_EQ(rows.size(), 3u) << "and the ends of the line where both are equal";
+  EXPECT_EQ(rows[0]["predicted_ms"], 5.0);
+  EXPECT_EQ(rows[0]["measured_ms"], 4.0);
+  EXPECT_EQ(rows[0]["off_percent"], 25.0);
+}
+
+TEST(Charts, TheTimelineJoinsTheTwoEndsOfAMessage) {
+  std::vector<RunRecord> records = {RunOf(SpecOf("ps", 2), 4)};
+  const auto thread = [&](const char* node, const char* name) {
+    ThreadTrace* trace = records[0].mutable_reports(0)->add_traces();
+    trace->set_node(node);
+    trace->set_thread(name);
+    return trace;
+  };
+  ThreadTrace* worker = thread("worker/0", "exchange");
+  TraceSpan* span = worker->add_spans();
+  span->set_phase("exchange");
+  span->set_step(10);
+  span->set_bucket(-1);
+  span->set_begin_ns(5000000);
+  span->set_duration_ns(1000000);
+  ThreadTrace* server = thread("server/0", "shard");
+  for (const bool sent : {true, false}) {
+    TraceMessage* message = sent ? worker->add_sent() : server->add_received();
+    message->set_peer(sent ? "server/0" : "worker/0");
+    message->set_kind("push");
+    message->set_step(10);
+    message->set_payload_bytes(400);
+    message->set_time_ns(sent ? 5500000 : 7000000);
+  }
+  server->add_received()->set_peer("worker/1");  // whose other end was not recorded
+  const auto panels = TimelineRows(GroupRecords(records)).panels;
+  ASSERT_EQ(panels.size(), 1u);
+  ASSERT_EQ(panels[0].rows.size(), 2u);
+  EXPECT_EQ(panels[0].rows[0]["begin_ms"], 0.0);
+  EXPECT_EQ(panels[0].rows[0]["end_ms"], 1.0);
+  const Json& message = panels[0].rows[1];
+  EXPECT_EQ(message["track"], "worker/0 exchange");
+  EXPECT_EQ(message["to"], "server/0 shard");
+  EXPECT_EQ(message["begin_ms"], 0.5);
+  EXPECT_EQ(message["end_ms"], 2.0);
+}
+
+TEST(Charts, ArmsKeepTheirColorsWhateverStandsBesideThem) {
+  const Json few = ArmStyles({"ring"}), many = ArmStyles({"ps", "ring", "mine", "yours"});
+  EXPECT_EQ(few[0]["color"], many[1]["color"]);
+  std::vector<std::string> colors;
+  for (const Json& style : many) {
+    EXPECT_THAT(colors, Not(Contains(style["color"].get<std::string>())));
+    colors.push_back(style["color"]);
+  }
+}
+
+TEST(Page, HoldsEverythingAndNoTextEndsItsScripts) {
+  RunSpec spec = SpecOf("ring", 2);
+  spec.set_name("</script><script>alert(1)</script>");
+  const std::vector<RunRecord> records = {RunOf(spec, 4)};
+  const Comparisons comparisons = GroupRecords(records);
+  const auto page = ReportPage(comparisons, MakeTables(comparisons));
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(*page, Not(HasSubstr("alert(1)</script>")));
+  EXPECT_THAT(*page, Not(HasSubstr("src=\"http")));
+  EXPECT_THAT(*page, HasSubstr("Redistribution and use in source and binary forms"));
+  const std::string open = "<script id=\"report\" type=\"application/json\">";
+  const size_t begin = page->find(open) + open.size();
+  const Json json = Json::parse(page->substr(begin, page->find("</script>", begin) - begin));
+  EXPECT_EQ(json["arms"][0]["name"], spec.name());
+  EXPECT_EQ(json["charts"].size(), Charts().size());
+}
+
+}  // namespace
+}  // namespace ringmaster

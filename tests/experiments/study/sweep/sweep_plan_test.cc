@@ -1,0 +1,216 @@
+#include "experiments/study/sweep/sweep_plan.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/config/resolve.h"
+#include "experiments/study/sweep/run_sweep.h"
+#include "experiments/study/sweep/sweep_table.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+absl::StatusOr<RunSpec> ResolveOnly(const RunSpec& spec) { return Resolve(spec, ResolveContext{}); }
+
+absl::StatusOr<SweepPlan> PlanOf(const std::string& text) {
+  SweepSpec sweep;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString("base { training { steps: 10 } } " + text, &sweep)) << text;
+  return PlanSweep(sweep, "sweep", ResolveOnly);
+}
+
+std::vector<std::string> Texts(const SweepPlan& plan) {
+  std::vector<std::string> texts;
+  for (const PlannedCell& cell : plan.cells) texts.push_back(SettingsText(cell.settings));
+  return texts;
+}
+
+TEST(SweepPlan, AddsTheSoloArmOfEveryGroupOnce) {
+  const auto plan = PlanOf(R"pb(
+    axes { field: "training.workers" values: "2" values: "4" }
+    axes { field: "arm" values: "ps" values: "ring" })pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(Texts(*plan),
+              ElementsAre("training.workers=2 arm=ps", "training.workers=2 arm=ring", "training.workers=4 arm=ps",
+                          "training.workers=4 arm=ring", "arm=solo training.workers=2", "arm=solo training.workers=4"));
+  EXPECT_EQ(plan->cells[0].solo, 4u);
+  EXPECT_EQ(plan->cells[3].solo, 5u);
+  EXPECT_EQ(plan->cells[4].solo, 4u);
+  EXPECT_TRUE(plan->cells[5].added);
+}
+
+TEST(SweepPlan, TakesTheSoloArmThatIsThere) {
+  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "solo" values: "ring" })pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->cells.size(), 2u);
+  EXPECT_EQ(plan->cells[1].solo, 0u);
+  EXPECT_FALSE(plan->cells[0].added);
+}
+
+TEST(SweepPlan, RunsCellsThatAreTheSameOnce) {
+  const auto plan = PlanOf(R"pb(
+    axes { field: "strategy.parameter_server.servers" values: "1" values: "2" }
+    axes { field: "arm" values: "ps" values: "ring" })pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->cells.size(), 3u + 1u);
+  ASSERT_EQ(plan->same.size(), 1u);
+  EXPECT_EQ(SettingsText(plan->same[0].settings), "strategy.parameter_server.servers=2 arm=ring");
+  EXPECT_EQ(plan->same[0].as, 1u);
+}
+
+TEST(SweepPlan, DrawsAnOrderForEachTrialAndAlwaysTheSame) {
+  const std::string text = R"pb(axes {
+                                  field: "training.batch_per_worker"
+                                  range { from: 1 to: 12 step: 1 }
+                                }
+                                trials: 2)pb";
+  const auto plan = PlanOf(text), again = PlanOf(text), other = PlanOf(text + " order_seed: 2");
+  ASSERT_TRUE(plan.ok() && again.ok() && other.ok());
+  const auto cells_of = [](const SweepPlan& from, int32_t trial) {
+    std::vector<size_t> cells;
+    for (const PlannedRun& run : from.order) {
+      if (run.trial == trial) cells.push_back(run.cell);
+    }
+    return cells;
+  };
+  EXPECT_EQ(cells_of(*plan, 0), cells_of(*again, 0));
+  EXPECT_NE(cells_of(*plan, 0), cells_of(*other, 0));
+  EXPECT_NE(cells_of(*plan, 0), cells_of(*plan, 1));
+  for (int32_t trial = 0; trial < 2; ++trial) {
+    const std::vector<size_t> cells = cells_of(*plan, trial);
+    EXPECT_EQ(std::set<size_t>(cells.begin(), cells.end()).size(), plan->cells.size());
+  }
+  // All of a trial come before any of the next: a sweep that is stopped has whole trials.
+  EXPECT_TRUE(std::is_sorted(plan->order.begin(), plan->order.end(),
+                             [](const PlannedRun& a, const PlannedRun& b) { return a.trial < b.trial; }));
+}
+
+TEST(SweepPlan, GivesEveryTrialASeedAndTheCellOneIdentity) {
+  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" }
+                                seeds: 7
+                                seeds: 9)pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(SpecOfRun(*plan, {0, 0}).training().seed(), 7u);
+  EXPECT_EQ(SpecOfRun(*plan, {0, 1}).training().seed(), 9u);
+  const auto other = PlanOf(R"pb(axes { field: "arm" values: "ring" }
+                                 trials: 1)pb");
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(plan->cells[0].id, other->cells[0].id);
+  EXPECT_NE(plan->cells[0].id, plan->cells[1].id);
+}
+
+TEST(SweepPlan, RefusesTrialsAndSeedsThatDoNotFit) {
+  EXPECT_THAT(std::string(PlanOf("trials: 0").status().message()), HasSubstr("expected 1 to 1000"));
+  EXPECT_THAT(std::string(PlanOf("trials: 3 seeds: 1").status().message()), HasSubstr("there are 1 for 3 trials"));
+}
+
+TEST(SweepPlan, NamesTheCellThatCannotBeRun) {
+  SweepSpec sweep;
+  AxisSpec* axis = sweep.add_axes();
+  axis->set_field("arm");
+  axis->add_values("ring");
+  const auto plan = PlanSweep(sweep, "sweep", [](const RunSpec&) -> absl::StatusOr<RunSpec> {
+    return absl::InvalidArgumentError("no such thing");
+  });
+  EXPECT_THAT(std::string(plan.status().message()), HasSubstr("cell arm=ring cannot be run"));
+  EXPECT_THAT(std::string(plan.status().message()), HasSubstr("no such thing"));
+}
+
+class SweepRuns : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "solo" }
+                            trials: 2)pb");
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    plan_ = *std::move(plan);
+  }
+  SweepRun Run(size_t cell, int32_t trial, const std::string& status, double seconds) const {
+    return {plan_.cells[cell].id, trial, status, seconds};
+  }
+  SweepPlan plan_;
+};
+
+TEST_F(SweepRuns, WhatIsDoneIsNotRepeatedAndWhatFailedOnlyWhenAsked) {
+  const std::vector<SweepRun> runs = {Run(0, 0, "ok", 10), Run(1, 1, "UNAVAILABLE: gone", 1)};
+  EXPECT_EQ(RunsLeft(plan_, {}, false).size(), 4u);
+  EXPECT_EQ(RunsLeft(plan_, runs, false).size(), 2u);
+  const std::vector<PlannedRun> retried = RunsLeft(plan_, runs, true);
+  EXPECT_EQ(retried.size(), 3u);
+  for (const PlannedRun& run : retried) EXPECT_FALSE(run.cell == 0 && run.trial == 0);
+}
+
+TEST_F(SweepRuns, ARetriedRunThatSucceedsCountsAsDone) {
+  const std::vector<SweepRun> runs = {Run(0, 0, "UNAVAILABLE: gone", 1), Run(0, 0, "ok", 10),
+                                      Run(0, 0, "ABORTED: x", 1)};
+  const SweepState state = StateOf(plan_, runs, true);
+  EXPECT_EQ(state.done, 1u);
+  EXPECT_EQ(state.failed, 0u);
+}
+
+TEST_F(SweepRuns, TimeLeftGoesByTheCellsOwnRunsWhereThereAreSome) {
+  // ring took 10 s; solo, of which nothing is known, counts as the mean.
+  const SweepState state = StateOf(plan_, {Run(0, 0, "ok", 10)}, false);
+  EXPECT_DOUBLE_EQ(state.seconds_left, 10 + 2 * 10);
+  const SweepState later = StateOf(plan_, {Run(0, 0, "ok", 10), Run(1, 0, "ok", 4)}, false);
+  EXPECT_DOUBLE_EQ(later.seconds_left, 10 + 4);
+  EXPECT_DOUBLE_EQ(StateOf(plan_, {}, false).seconds_left, 0);
+}
+
+RunRecord Record(const SweepPlan& plan, size_t cell, int32_t trial, double samples_per_second) {
+  RunRecord record;
+  record.set_status("ok");
+  record.mutable_sweep()->set_cell(plan.cells[cell].id);
+  record.mutable_sweep()->set_trial(trial);
+  record.mutable_summary()->set_samples_per_second(samples_per_second);
+  record.mutable_build()->set_commit("abc");
+  return record;
+}
+
+TEST_F(SweepRuns, ResultsCompareTrialByTrialWithSolo) {
+  const std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000), Record(plan_, 0, 1, 450),
+                                          Record(plan_, 1, 1, 500)};
+  const std::string text = ResultsText(plan_, records);
+  // Speeds differ by half between trials, their ratios do not.
+  EXPECT_THAT(text, HasSubstr("90.0 [90.0, 90.0]"));
+  EXPECT_THAT(text, HasSubstr("675 [450, 900]"));
+  EXPECT_THAT(text, HasSubstr("note: fewer than 5 trials"));
+  EXPECT_THAT(text, Not(HasSubstr("builds")));
+}
+
+TEST_F(SweepRuns, ResultsSayWhatMakesThemDoubtful) {
+  std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000)};
+  records[0].mutable_conditions()->set_foreign_share(0.4);
+  records[1].mutable_build()->set_commit("def");
+  const std::string text = ResultsText(plan_, records);
+  EXPECT_THAT(text, HasSubstr("arm=ring, trial 0: other processes used 40 % of the cores"));
+  EXPECT_THAT(text, HasSubstr("runs of 2 builds: abc, def"));
+}
+
+TEST(PlanText, ShowsWhatIsDoneFailedExcludedAndTheSame) {
+  const auto plan = PlanOf(R"pb(
+    axes { field: "strategy.parameter_server.servers" values: "1" values: "2" }
+    axes { field: "arm" values: "ps" values: "ring" values: "ssp" }
+    exclude {
+      when { field: "arm" value: "ssp" }
+      reason: "not today"
+    }
+    trials: 2)pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string text = PlanText(*plan, {{plan->cells[0].id, 0, "ok", 1}, {plan->cells[0].id, 1, "ABORTED: x", 1}});
+  EXPECT_THAT(text, HasSubstr("1/2       1"));
+  EXPECT_THAT(text, HasSubstr("(added: the ceiling)"));
+  EXPECT_THAT(text, HasSubstr("not run: strategy.parameter_server.servers=1 arm=ssp: not today"));
+  EXPECT_THAT(text, HasSubstr("the same run: strategy.parameter_server.servers=2 arm=ring as "));
+}
+
+}  // namespace
+}  // namespace ringmaster
