@@ -9,6 +9,7 @@
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/engine/engines.h"
+#include "common/params/param_layout.h"
 #include "common/transport/fabric.h"
 #include "common/update/update_rule.h"
 #include "experiments/program/cli/commands.h"
@@ -37,6 +38,7 @@ std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
           SectionOf("strategies", Strategies()),
           SectionOf("codecs", Codecs()),
+          SectionOf("bucket layouts", BucketLayouts()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),
           SectionOf("transports", Transports()),

@@ -126,6 +126,7 @@ class Node {
     model_options.shape = shape;
     model_options.max_batch = 1;
     model_options.bucket_bytes = spec_.training().bucket_bytes();
+    model_options.bucket_layout = spec_.training().bucket_layout();
     RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *reference));
     layout_ = std::make_unique<ParamLayout>(model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *model));
@@ -228,6 +229,7 @@ class Node {
     const bool emulated = spec_.training().has_emulated_compute();
     model_options.max_batch = emulated ? 1 : LargestBatch(spec_, dataset_.train.shape);
     model_options.bucket_bytes = spec_.training().bucket_bytes();
+    model_options.bucket_layout = spec_.training().bucket_layout();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
     if (emulated) {
       const EmulatedComputeSpec& compute = spec_.training().emulated_compute();

@@ -29,6 +29,7 @@ absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
   RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(spec.data(), &train, &test));
   options.max_batch = 1;
   options.bucket_bytes = spec.training().bucket_bytes();
+  options.bucket_layout = spec.training().bucket_layout();
   RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
   RM_ASSIGN_OR_RETURN(const auto model, CreateModel(spec.model(), options, *kernels));
   return model->layout().count();

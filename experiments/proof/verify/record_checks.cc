@@ -182,6 +182,7 @@ absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& resolved) {
   RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(resolved.data(), &train_count, &test_count));
   options.max_batch = 1;
   options.bucket_bytes = resolved.training().bucket_bytes();
+  options.bucket_layout = resolved.training().bucket_layout();
   RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
   RM_ASSIGN_OR_RETURN(auto model, CreateModel(resolved.model(), options, *kernels));
   return model->layout();

@@ -127,6 +127,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, c
   const bool emulated = solo.training().has_emulated_compute();
   options.max_batch = emulated ? 1 : LargestBatch(solo, dataset.train.shape);
   options.bucket_bytes = solo.training().bucket_bytes();
+  options.bucket_layout = solo.training().bucket_layout();
   RM_ASSIGN_OR_RETURN(auto model, CreateModel(solo.model(), options, *kernels));
   if (emulated) {
     const EmulatedComputeSpec& compute = solo.training().emulated_compute();
