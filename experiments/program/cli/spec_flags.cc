@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
@@ -65,9 +64,6 @@ KnownNames AllNames() {
   known.datasets = RegistryNames(Datasets());
   for (const std::string& name : RegistryNames(KernelLibraries())) {
     if (name != "auto") known.kernels.push_back(name);
-  }
-  for (const CodecInfo& codec : Codecs()) {
-    known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
   }
   known.transports = RegistryNames(Transports());
   known.collectives = RegistryNames(CollectiveChoices());
@@ -175,6 +171,7 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   options.shape = *shape;
   options.max_batch = 1;
   options.bucket_bytes = resolved.training().bucket_bytes();
+  options.bucket_layout = resolved.training().bucket_layout();
   RM_ASSIGN_OR_RETURN(const auto model, CreateModel(resolved.model(), options, *reference));
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
   // A file of weights is looked at here, before any process is started for nothing.
