@@ -112,7 +112,7 @@ void CollectiveCore::StartOp(OpRef ref, Actions* actions) {
     std::push_heap(peer.waiting.begin(), peer.waiting.end(), Behind);
     SendMore(&peer, actions);
   } else {
-    actions->push_back({Kind::kPost, ref});
+    actions->push_back({Kind::kReceive, ref});
   }
 }
 

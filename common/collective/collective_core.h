@@ -14,10 +14,10 @@ struct OpRef {
   int32_t op = 0;  // of its plan
 };
 
-// What a shell has to do about an operation. All but kPost and kSend is done at once; nothing answers it.
+// What a shell has to do about an operation. All but kReceive and kSend is done at once; nothing answers it.
 struct CollectiveAction {
   enum class Kind : uint8_t {
-    kPost,      // expect the operation's message; one with an answer may be lent
+    kReceive,   // expect the operation's message; one with an answer may be lent
     kSend,      // send the operation's message; one with an answer may be lent to the peer
     kAdd,       // add what `from_receive` has brought, in scratch or lent, to the operation's target
     kAddLent,   // the operation's message is lent: add it to the operation's target
@@ -26,7 +26,7 @@ struct CollectiveAction {
     kReturn,    // give back the memory that the question of the operation lent: it holds the answer
     kFinished,  // the flight has ended; `op` says nothing
   };
-  Kind kind = Kind::kPost;
+  Kind kind = Kind::kReceive;
   OpRef op;
 };
 
@@ -45,7 +45,7 @@ struct CollectiveLimits {
 // is appended to `actions`. No threads, no clock, no data: the shell that drives it may be on a transport
 // (CollectiveExecutor) or in simulated time. It does the actions in their order, and all of them before the next event.
 //
-// A receive is posted and a send begun as soon as the data they touch allow it; of the sends that could go, the oldest
+// A receive and a send begin as soon as the data they touch allow it; of the sends that could go, the oldest
 // collective's go first, and of those the latest round's, so that a sum is sent on while it is still in the cache. Where
 // ranks share memory, a message with an answer (see PlanOp) may be lent in place of being sent: the peer writes the
 // answer there, and neither side has a message for it.
@@ -79,7 +79,7 @@ class CollectiveCore {
 
   // The message of `op` is through: a send has left, or a receive has landed. `in_place`, of a message with an answer:
   // of a receive, that it was lent; of a send, that it was lent and has been returned with the answer in it.
-  // REQUIRES: the operation was posted or begun, and was not done before.
+  // REQUIRES: the operation was begun, and was not done before.
   void MessageDone(OpRef op, bool in_place, std::vector<CollectiveAction>* actions);
 
   // Forgets all collectives in flight, half way as they are.

@@ -176,8 +176,8 @@ absl::Status CollectiveExecutor::Act(const CollectiveAction& action) {
   const PlanOp& op = core_.OpOf(ref);
   const OpRef question = {ref.flight, op.question};
   switch (action.kind) {
-    case Kind::kPost: return Await(Post(ref), ref);
-    case Kind::kSend: return Await(Send(ref), ref);
+    case Kind::kReceive: return Await(transport_.Receive(IncomingOf(ref)), ref);
+    case Kind::kSend: return Await(transport_.Send(OutgoingOf(ref)), ref);
     case Kind::kAdd: AddBytes(flight.work.type, ScratchOf(flight, op.from_receive), TargetOf(ref)); break;
     case Kind::kAddLent: AddBytes(flight.work.type, LentBy(ref), TargetOf(ref)); break;
     case Kind::kAddBoth: AddBytesToBoth(flight.work.type, TargetOf(ref), LentBy(ref)); break;
@@ -190,25 +190,24 @@ absl::Status CollectiveExecutor::Act(const CollectiveAction& action) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<OpId> CollectiveExecutor::Post(OpRef ref) {
+Outgoing CollectiveExecutor::OutgoingOf(OpRef ref) {
   Flight& flight = flights_[ref.flight];
   const PlanOp& op = core_.OpOf(ref);
-  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.work.type) : ReceiveMode::kStore;
-  const NodeId peer = group_.nodes[op.peer];
-  const Tag tag = TagOf(ref);
-  const absl::Span<std::byte> target = TargetOf(ref);
-  if (op.kind == PlanOp::Kind::kGatherReceive) return transport_.PostUpTo(peer, tag, target, &flight.sizes[op.peer]);
-  if (op.answer < 0) return transport_.Post(peer, tag, target, mode);
-  return transport_.PostLoan(peer, tag, target, mode, &flight.lendings[ref.op].loan);
+  const NodeId& peer = group_.nodes[op.peer];
+  if (op.answer < 0) return {peer, TagOf(ref), PayloadOf(ref)};
+  return {peer, TagOf(ref), flight.work.data.subspan(op.to, op.bytes), &flight.lendings[ref.op].returned};
 }
 
-absl::StatusOr<OpId> CollectiveExecutor::Send(OpRef ref) {
+Incoming CollectiveExecutor::IncomingOf(OpRef ref) {
   Flight& flight = flights_[ref.flight];
   const PlanOp& op = core_.OpOf(ref);
-  const NodeId peer = group_.nodes[op.peer];
-  if (op.answer < 0) return transport_.StartSend(peer, TagOf(ref), PayloadOf(ref));
-  return transport_.StartLoan(peer, TagOf(ref), flight.work.data.subspan(op.to, op.bytes),
-                              &flight.lendings[ref.op].returned);
+  const NodeId& peer = group_.nodes[op.peer];
+  const Tag tag = TagOf(ref);
+  const absl::Span<std::byte> target = TargetOf(ref);
+  if (op.kind == PlanOp::Kind::kGatherReceive) return {peer, tag, target, &flight.sizes[op.peer]};
+  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.work.type) : ReceiveMode::kStore;
+  if (op.answer >= 0) return {peer, tag, target, mode, &flight.lendings[ref.op].loan};
+  return {peer, tag, target, mode};
 }
 
 absl::Status CollectiveExecutor::Await(const absl::StatusOr<OpId>& id, OpRef ref) {

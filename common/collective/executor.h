@@ -133,8 +133,8 @@ class CollectiveExecutor {
   // Does what the core has decided.
   absl::Status Act();
   absl::Status Act(const CollectiveAction& action);
-  absl::StatusOr<OpId> Post(OpRef ref);
-  absl::StatusOr<OpId> Send(OpRef ref);
+  Outgoing OutgoingOf(OpRef ref);
+  Incoming IncomingOf(OpRef ref);
   absl::Status Await(const absl::StatusOr<OpId>& id, OpRef ref);
   void Land(Flight* flight);
 

@@ -243,10 +243,10 @@ class Cluster {
     const PlanOp& op = node.core.OpOf(ref);
     const OpRef question = {ref.flight, op.question};
     switch (action.kind) {
-      case Action::Kind::kPost:
+      case Action::Kind::kReceive:
         // The transport may write from the beginning.
         if (op.kind == PlanOp::Kind::kReceive) std::fill_n(TargetOf(node, ref).data(), op.bytes / sizeof(float), NAN);
-        EXPECT_TRUE(posts_.emplace(NameOf(rank, ref), ref).second) << "posted twice";
+        EXPECT_TRUE(posts_.emplace(NameOf(rank, ref), ref).second) << "expected twice";
         break;
       case Action::Kind::kSend: Begin(rank, ref); break;
       case Action::Kind::kAdd:
