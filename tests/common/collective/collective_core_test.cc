@@ -387,6 +387,37 @@ TEST(CollectiveCore, TheOldestCollectivesSendsGoFirstAndOfThoseTheLatestRounds) 
   EXPECT_EQ(core.in_flight(), 0);
 }
 
+TEST(CollectiveCore, WritesASumIntoLentMemoryWithItsAdditionOnlyWhenNothingElseIsStillAdded) {
+  // A question, another receive, and the question's answer, which waits for both.
+  Plan plan;
+  plan.ops.resize(3);
+  for (const int32_t receive : {0, 1}) {
+    plan.ops[receive] = {PlanOp::Kind::kReceiveAdd, false, 0, static_cast<uint16_t>(receive), 1};
+    plan.ops[receive].next_begin = receive;
+    plan.ops[receive].next_end = receive + 1;
+  }
+  plan.ops[0].answer = 2;
+  plan.ops[2] = {PlanOp::Kind::kSend, false, 1, 0, 1, /*waits_for=*/2};
+  plan.ops[2].question = 0;
+  plan.next = {2, 2};
+  using Kind = Action::Kind;
+  for (const bool question_first : {true, false}) {
+    CollectiveCore core(2, CollectiveLimits());
+    Actions actions;
+    core.Start({&plan, 0}, &actions);
+    actions.clear();
+    for (const int32_t receive : {question_first ? 0 : 1, question_first ? 1 : 0}) {
+      core.MessageDone({0, receive}, /*in_place=*/receive == 0, &actions);
+    }
+    std::vector<Kind> kinds;
+    for (const Action& action : actions) kinds.push_back(action.kind);
+    const std::vector<Kind> expected =
+        question_first ? std::vector<Kind>{Kind::kAddLent, Kind::kAnswer, Kind::kReturn, Kind::kFinished}
+                       : std::vector<Kind>{Kind::kAddBoth, Kind::kReturn, Kind::kFinished};
+    EXPECT_EQ(kinds, expected);
+  }
+}
+
 TEST(CollectiveCore, HasRoomWhileCollectivesAndTheirBytesStayBelowTheLimits) {
   const Plan plan = SendsOf(1);
   Plan with_scratch = plan;
