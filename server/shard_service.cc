@@ -85,17 +85,13 @@ absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
   Peer& peer = peers_[worker];
   const NodeId from{Role::kWorker, worker};
   const bool is_pull = tag.kind == MessageKind::kPull;
-  absl::StatusOr<OpId> op;
-  if (is_pull) {
-    op = transport_.PostUpTo(from, tag, {}, &peer.pull);
-  } else if (codec_->traits().exact) {
-    // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
-    // are checked and then used, and must not change in between.
-    op = transport_.PostToRead(from, tag, absl::MakeSpan(peer.inbox[tag.bucket]), &peer.received[tag.bucket],
-                               &peer.arriving[tag.bucket]);
-  } else {
-    op = transport_.PostUpTo(from, tag, absl::MakeSpan(peer.inbox[tag.bucket]), &peer.received[tag.bucket]);
-  }
+  const absl::Span<std::byte> inbox = is_pull ? absl::Span<std::byte>() : absl::MakeSpan(peer.inbox[tag.bucket]);
+  Received* received = is_pull ? &peer.pull : &peer.received[tag.bucket];
+  // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
+  // are checked and then used, and must not change in between.
+  absl::StatusOr<OpId> op = codec_->traits().exact && !is_pull
+                                ? transport_.Receive({from, tag, inbox, received, &peer.arriving[tag.bucket]})
+                                : transport_.Receive({from, tag, inbox, received});
   RM_RETURN_IF_ERROR(op.status());
   ops_.push_back(*op);
   expected_.push_back({worker, is_pull ? kPull : tag.bucket});
@@ -248,7 +244,7 @@ absl::Status ShardService::Send(int32_t worker, Tag tag, int64_t step) {
   const auto* data = reinterpret_cast<const std::byte*>(weights.data());
   const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
-  RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend({Role::kWorker, worker}, tag, bytes));
+  RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({{Role::kWorker, worker}, tag, bytes}));
   peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
   if (traces_ != nullptr) {
     traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())}, time);

@@ -92,7 +92,7 @@ absl::Status ServerLink::Ask(absl::Span<const WorkerAction> actions, absl::Span<
 }
 
 absl::Status ServerLink::Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops) {
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, action.server}, action.tag, payload));
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, action.server}, action.tag, payload}));
   ops->push_back(op);
   return absl::OkStatus();
 }
@@ -107,7 +107,7 @@ absl::Status ServerLink::Expect(const WorkerAction& action, absl::Span<float> we
     received = &replies[tag.bucket];
     out = absl::MakeSpan(reinterpret_cast<std::byte*>(weights.data() + part.begin), part.count * sizeof(float));
   }
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo({Role::kServer, action.server}, tag, out, received));
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, action.server}, tag, out, received}));
   expected_.push_back({op, action.server, tag});
   return absl::OkStatus();
 }
