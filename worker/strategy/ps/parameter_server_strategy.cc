@@ -81,8 +81,8 @@ class ParameterServerStrategy : public SyncStrategy {
     return failure_;
   }
 
-  // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's time; otherwise the time
-  // that a server kept pulls parked because of the staleness bound is, and everything else is exposed communication.
+  // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's time. Otherwise a pull
+  // that a server parked because of the staleness bound is, and everything else is exposed communication.
   absl::Status Await(Clock::time_point begin, bool is_gate) {
     Clock::duration parked = Clock::duration::zero();
     {
@@ -94,7 +94,12 @@ class ParameterServerStrategy : public SyncStrategy {
       parked = std::exchange(parked_, Clock::duration::zero());
     }
     const Clock::time_point end = Clock::now();
-    const Clock::duration gated = is_gate ? end - begin : keeps_ ? Clock::duration::zero() : std::min(parked, end - begin);
+    Clock::duration gated = Clock::duration::zero();
+    if (is_gate) {
+      gated = end - begin;
+    } else if (!keeps_) {
+      gated = std::min(parked, end - begin);
+    }
     link_.step_times->Add(Phase::kGate, begin, begin + gated);
     link_.step_times->Add(Phase::kExposed, begin + gated, end);
     return absl::OkStatus();
