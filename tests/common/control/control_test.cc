@@ -27,7 +27,8 @@ CoordinatorOptions OptionsOf(int32_t processes) {
   options.token = "the token";
   options.spec_fingerprint = 7;
   options.processes = processes;
-  options.join_limit = kLimit;
+  // Later than any test waits, so that nothing but what is tested wakes the coordinator in time.
+  options.join_limit = absl::Hours(1);
   options.silence_limit = kLimit;
   return options;
 }
