@@ -11,6 +11,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/control/dealing.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/loop/not_finite.h"
@@ -30,7 +31,7 @@ constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 constexpr int64_t kReportedStepsReserved = 1 << 20;
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
-  return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
+  return {spec.data().seed(), samples, spec.training().batch_per_worker()};
 }
 
 BatchView ViewOf(const Batch& batch) {
@@ -117,12 +118,13 @@ absl::Status TrainingLoop::Prepare() {
   }
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   if (encoder_ != nullptr && encoder_->is_prepared()) stager_->SetEncoder(encoder_.get());
-  // `single` computes the batches of all ranks, one after the other. A rank's A batches lie side by side in the data
-  // order, as those of A ranks would.
+  // `single` computes the batches of all ranks, one after the other.
   const int64_t per_step = int64_t{shares_} * accumulate_;
+  const Dealing dealing{training_.workers(), accumulate_};
   batches_ = std::make_unique<Prefetcher>(
-      training_.steps() * per_step, setup_.spec->data().prefetch(), [this, per_step](int64_t k, Batch* batch) {
-        loader_.Fill(setup_.rank * accumulate_ + static_cast<int32_t>(k % per_step), k / per_step, batch);
+      training_.steps() * per_step, setup_.spec->data().prefetch(), [this, dealing, per_step](int64_t k, Batch* batch) {
+        const auto nth = static_cast<int32_t>(k % per_step);
+        loader_.Fill(dealing.BatchOf({k / per_step, setup_.rank + nth / accumulate_, nth % accumulate_}), batch);
         return absl::OkStatus();
       });
   return absl::OkStatus();
