@@ -17,9 +17,10 @@
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
 #include "common/log/log.h"
 #include "common/machine/process_end.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/outcome.h"
 #include "experiments/program/cli/outputs.h"
@@ -80,7 +81,7 @@ absl::Status FillFromEnvironment(NodeFlags* flags) {
 bool NeedsDevice(const RunSpec& spec) {
   const std::string& kernels = spec.training().kernels();
   return (kernels != "cpu" && kernels != "reference") ||
-         EngineGpusOf(spec.strategy().all_reduce().collective()) != EngineGpus::kNone;
+         EngineGpusOf(TraitsOf(spec).engine) != EngineGpus::kNone;
 }
 
 absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {

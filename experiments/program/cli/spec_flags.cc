@@ -7,12 +7,12 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/collective/choice.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
+#include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/fetch_advice.h"
 #include "worker/data/dataset.h"
@@ -70,8 +70,6 @@ KnownNames AllNames() {
     known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
   }
   known.transports = RegistryNames(Transports());
-  known.collectives = RegistryNames(CollectiveChoices());
-  known.engines = RegistryNames(Engines());
   return known;
 }
 
@@ -165,9 +163,8 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   if (kernels == "cublas" || kernels == "cublas_tf32") {
     RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
   }
-  const std::string& collective = resolved.strategy().all_reduce().collective();
-  if (IsEngine(collective)) {
-    RM_RETURN_IF_ERROR(Annotate(CheckEngine(collective), "strategy.all_reduce.collective"));
+  if (const absl::string_view engine = TraitsOf(resolved).engine; !engine.empty()) {
+    RM_RETURN_IF_ERROR(Annotate(CheckEngine(engine), "strategy.all_reduce.collective"));
   }
   // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
   RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));

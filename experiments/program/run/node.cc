@@ -18,7 +18,7 @@
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
-#include "common/engine/engines.h"
+#include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -206,7 +206,7 @@ class Node {
 
   absl::Status RunServer(size_t i) {
     if (traced_.count() > 0) {
-      const bool parks = spec_.strategy().parameter_server().consistency() != ParameterServerSpec::BSP;
+      const bool parks = UpdatesOnArrival(spec_.strategy());
       server_traces_[i] =
           std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
@@ -329,7 +329,7 @@ class Node {
     sight.rank = workers_[i];
     sight.progress = &progress_[i];
     sight.exchange = ActivityOf({Role::kWorker, workers_[i]});
-    if (IsEngine(spec_.strategy().all_reduce().collective())) sight.engine_ranks = spec_.training().workers();
+    if (!TraitsOf(spec_).engine.empty()) sight.engine_ranks = spec_.training().workers();
     return DescribeWorker(sight);
   }
 

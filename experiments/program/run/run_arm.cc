@@ -19,10 +19,11 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
+#include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
@@ -71,12 +72,12 @@ class MemoryFile {
   int error_ = 0;
 };
 
-EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(spec.strategy().all_reduce().collective()); }
+EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(TraitsOf(spec).engine); }
 
 // The ranks of other runs share the one they are told.
 bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::kOneEach; }
 
-bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
+bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
 
 absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
                          const std::string& token, const MemoryFile& text, Children* children) {
@@ -189,8 +190,8 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.join_limit = JoinLimit(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
-  options.waits.asynchronous =
-      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
+  const SchemeTraits traits = TraitsOf(spec);
+  options.waits.asynchronous = traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
@@ -251,7 +252,7 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
   if (GpusOf(spec) == EngineGpus::kNone) return absl::OkStatus();
   const absl::StatusOr<int> devices = CudaDeviceCount();
   if (!devices.ok()) {
-    return Annotate(devices.status(), absl::StrCat("collective \"", spec.strategy().all_reduce().collective(), "\""));
+    return Annotate(devices.status(), absl::StrCat("collective \"", TraitsOf(spec).engine, "\""));
   }
   if (!NeedsDeviceEach(spec)) return absl::OkStatus();
   return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
