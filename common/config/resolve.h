@@ -29,8 +29,8 @@ DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir);
 int64_t DefaultBucketBytes(int64_t model_bytes);
 
 // Fills every field left out with its default: the one place where defaults live, but for a scheme's own
-// (common/scheme). Turns epochs into steps and clears epochs, unless both are set: Validate refuses that. Keeps every value that is set, right or wrong; resolving twice
-// changes nothing. InvalidArgument: epochs without context.train_samples, or not above 0.
+// (common/scheme). Turns epochs into steps and clears epochs, unless both are set: Validate refuses that. Keeps every
+// value that is set, right or wrong; resolving twice changes nothing. InvalidArgument: epochs without context.train_samples, or not above 0.
 absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context);
 
 }  // namespace ringmaster

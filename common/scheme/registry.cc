@@ -2,15 +2,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/scheme/all_reduce.h"
-#include "common/scheme/parameter_server.h"
-#include "common/scheme/single.h"
-#include "common/scheme/solo.h"
+#include "common/scheme/all_reduce/all_reduce.h"
+#include "common/scheme/parameter_server/parameter_server.h"
+#include "common/scheme/single/single.h"
+#include "common/scheme/solo/solo.h"
 
 namespace ringmaster {
 namespace {
 
-// A new scheme is one line here, and one in worker/strategy/registry.cc.
+// A new scheme is one line here, one in schemes.bzl and one in worker/strategy/registry.cc.
 constexpr const Scheme* kSchemes[] = {
     &kSingleScheme,
     &kSoloScheme,

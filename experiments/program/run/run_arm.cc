@@ -32,6 +32,7 @@
 #include "experiments/program/run/mpirun.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/starting_processes.h"
 #include "worker/kernels/registry.h"
@@ -83,8 +84,9 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, cons
                          const std::string& token, const MemoryFile& text, Children* children) {
   const int32_t processes = ProcessCount(spec);
   RM_RETURN_IF_ERROR(text.status());
-  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
-                                        "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device)};
+  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--resolved", FingerprintText(spec),
+                                        "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
+                                        "--device", absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
   MpirunOptions mpirun;
   mpirun.ranks = processes;
@@ -98,11 +100,13 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
                             StartingProcesses* starting) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
+  const std::string fingerprint = FingerprintText(spec);
   const bool one_device_each = NeedsDeviceEach(spec);
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
-    program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
-                         "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
+    program.arguments = {"node", "-", "--joins", "--resolved", fingerprint, "--rank", absl::StrCat(process),
+                         "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
+                         "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;

@@ -1,4 +1,4 @@
-#include "common/scheme/all_reduce.h"
+#include "common/scheme/all_reduce/all_reduce.h"
 
 #include <memory>
 #include <string>

@@ -1,4 +1,4 @@
-#include "common/scheme/parameter_server.h"
+#include "common/scheme/parameter_server/parameter_server.h"
 
 #include <memory>
 

@@ -1,4 +1,4 @@
-#include "common/scheme/single.h"
+#include "common/scheme/single/single.h"
 
 namespace ringmaster {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_COMMON_SCHEME_ALL_REDUCE_H_
-#define RINGMASTER_COMMON_SCHEME_ALL_REDUCE_H_
+#ifndef RINGMASTER_COMMON_SCHEME_ALL_REDUCE_ALL_REDUCE_H_
+#define RINGMASTER_COMMON_SCHEME_ALL_REDUCE_ALL_REDUCE_H_
 
 #include "common/scheme/scheme.h"
 
@@ -10,4 +10,4 @@ extern const Scheme kAllReduceScheme;
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_COMMON_SCHEME_ALL_REDUCE_H_
+#endif  // RINGMASTER_COMMON_SCHEME_ALL_REDUCE_ALL_REDUCE_H_

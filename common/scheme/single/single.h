@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_COMMON_SCHEME_SINGLE_H_
-#define RINGMASTER_COMMON_SCHEME_SINGLE_H_
+#ifndef RINGMASTER_COMMON_SCHEME_SINGLE_SINGLE_H_
+#define RINGMASTER_COMMON_SCHEME_SINGLE_SINGLE_H_
 
 #include "common/scheme/scheme.h"
 
@@ -10,4 +10,4 @@ extern const Scheme kSingleScheme;
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_COMMON_SCHEME_SINGLE_H_
+#endif  // RINGMASTER_COMMON_SCHEME_SINGLE_SINGLE_H_

@@ -1,4 +1,4 @@
-#include "common/scheme/solo.h"
+#include "common/scheme/solo/solo.h"
 
 namespace ringmaster {
 namespace {
