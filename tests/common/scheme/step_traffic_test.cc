@@ -38,6 +38,7 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
         EXPECT_EQ(StepTrafficOf(spec, layout, {Role::kWorker, 0}).status().code(), absl::StatusCode::kUnimplemented);
         continue;
       }
+      int64_t sent = 0;
       for (int32_t rank = 0; rank < traits.workers; ++rank) {
         SCOPED_TRACE(absl::StrCat(arm.name, " N=", workers, " rank ", rank));
         const auto traffic = StepTrafficOf(spec, layout, {Role::kWorker, rank});
@@ -45,9 +46,9 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
         ASSERT_TRUE(traffic.ok() && formula.ok()) << traffic.status() << formula.status();
         EXPECT_EQ(traffic->sent, formula->up);
         EXPECT_EQ(traffic->received, formula->down);
-        EXPECT_EQ(traffic->sent > 0, traits.exchanges && !(workers == 1 && traits.servers_beside_workers) &&
-                                         !(workers == 1 && traits.servers == 0));
+        sent += traffic->sent;
       }
+      if (workers > 1) EXPECT_EQ(sent > 0, traits.exchanges) << arm.name << " N=" << workers;
     }
   }
 }
