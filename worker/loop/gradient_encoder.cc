@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -29,7 +30,7 @@ bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place
 
 bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  return place == Place::kDevice && !resolved.strategy().has_single() && training.accumulate() == 1 &&
+  return place == Place::kDevice && TraitsOf(resolved).workers == training.workers() && training.accumulate() == 1 &&
          !training.deterministic() && layout.statistics().empty();
 }
 

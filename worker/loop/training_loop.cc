@@ -48,10 +48,13 @@ BatchView ViewOf(const Batch& batch) {
 TrainingLoop::TrainingLoop(const WorkerSetup& setup)
     : setup_(setup),
       training_(setup.spec->training()),
-      shares_(setup.spec->strategy().has_single() ? training_.workers() : 1),
+      traits_(TraitsOf(*setup.spec)),
+      shares_(static_cast<int32_t>(ExactDiv(training_.workers(), traits_.workers))),
+      is_scored_(IsScored(*setup.spec)),
       accumulate_(training_.accumulate()),
       global_batch_(GlobalBatch(*setup.spec)),
-      gradient_scale_(1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()))),
+      gradient_scale_(1.0f / static_cast<float>(
+                                 accumulate_ * (traits_.divisor == Divisor::kAllBatches ? training_.workers() : 1))),
       slowdown_(training_, setup.rank, [conductor = setup.conductor] { return conductor->status(); }),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
@@ -94,7 +97,7 @@ absl::Status TrainingLoop::Prepare() {
   WorkerLink link;
   link.rank = setup_.rank;
   link.workers = training_.workers();
-  link.servers = setup_.spec->strategy().parameter_server().servers();
+  link.servers = traits_.servers;
   link.global_batch = global_batch_;
   link.device = setup_.device;
   link.spec = setup_.spec;
@@ -148,7 +151,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   report->mutable_step_ms()->Reserve(reported_steps);
   report->mutable_step_loss()->Reserve(reported_steps);
   RM_RETURN_IF_ERROR(AwaitBarrier("start"));
-  const int64_t every = is_scored() ? training_.evaluate_every_samples() : 0;
+  const int64_t every = is_scored_ ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
@@ -183,12 +186,12 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
     drain_ms_ = MillisecondsSince(mark);
     training_ms_ += drain_ms_;
-    if (is_scored()) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
+    if (is_scored_) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
     mark = Clock::now();
   }
   RM_RETURN_IF_ERROR(FinishOutputs());
-  if (is_scored()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
+  if (is_scored_) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
   return FillReport(report);
 }
 
@@ -357,8 +360,7 @@ absl::Status TrainingLoop::Collect(int64_t step, const MicroBatch& micro_batch, 
 }
 
 absl::StatusOr<BatchScore> TrainingLoop::ScoreShare(const Samples& samples, int64_t count) {
-  const int32_t workers = setup_.spec->strategy().has_single() ? 1 : training_.workers();
-  const Range range = EvaluationShare(samples.shape, count, workers, setup_.rank);
+  const Range range = EvaluationShare(samples.shape, count, traits_.workers, setup_.rank);
   if (range.count == 0) return BatchScore();
   RM_ASSIGN_OR_RETURN(const TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
   return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
