@@ -11,7 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/transport/shaped/flow_network.h"
+#include "common/network/flow_network.h"
 #include "common/transport/shaped/network_card.h"
 #include "common/transport/shaped/shaped_transport.h"
 #include "common/transport/shm/host_proof.h"
@@ -45,9 +45,11 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(below_->Connect(processes, self, deadline));
-    RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, processes));
+    std::vector<std::vector<NodeId>> nodes;
+    for (const ProcessAddress& process : processes) nodes.push_back(process.nodes);
+    RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, nodes));
     for (int32_t process = 0; process < plan.processes(); ++process) {
-      for (const NodeId& node : processes[process].nodes) process_of_[node] = process;
+      for (const NodeId& node : nodes[process]) process_of_[node] = process;
     }
     self_ = self;
     for (const NodeId& node : processes[self].nodes) {
@@ -89,7 +91,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     Transport& transport = below_->transport(processes[0].nodes[0]);
     const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&meeting), sizeof(meeting));
     for (size_t process = 1; process < processes.size(); ++process) {
-      RM_ASSIGN_OR_RETURN(const OpId op, transport.StartSend(processes[process].nodes[0], MeetingTag(), payload));
+      RM_ASSIGN_OR_RETURN(const OpId op, transport.Send({processes[process].nodes[0], MeetingTag(), payload}));
       RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
     }
     return segment;
@@ -99,8 +101,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     Meeting meeting;
     Transport& transport = below_->transport(processes[self_].nodes[0]);
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&meeting), sizeof(meeting));
-    RM_ASSIGN_OR_RETURN(const OpId op,
-                        transport.Post(processes[0].nodes[0], MeetingTag(), out, ReceiveMode::kStore));
+    RM_ASSIGN_OR_RETURN(const OpId op, transport.Receive({processes[0].nodes[0], MeetingTag(), out}));
     RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
     RM_RETURN_IF_ERROR(Annotate(HostProof::Check(meeting.proof),
                                 "a network is emulated between processes of one host, and process 0 is not on this one"));
