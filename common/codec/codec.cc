@@ -52,6 +52,16 @@ const CodecInfo* FindCodec(absl::string_view name) {
   return nullptr;
 }
 
+std::string QuotedCodecs(absl::FunctionRef<bool(const CodecInfo&)> wanted, absl::string_view separator) {
+  std::string names;
+  for (const CodecInfo& info : kInfos) {
+    if (wanted(info)) absl::StrAppend(&names, names.empty() ? "" : separator, "\"", info.name, "\"");
+  }
+  return names;
+}
+
+bool IsLossyAndSummed(const CodecInfo& codec) { return codec.traits.summable_as.has_value() && !codec.traits.exact; }
+
 const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field) {
   for (const CodecOption& option : codec.options) {
     if (field == option.field) return &option;

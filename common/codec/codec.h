@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -87,6 +88,10 @@ struct CodecInfo {
 absl::Span<const CodecInfo> Codecs();
 // Null: there is no such codec.
 const CodecInfo* FindCodec(absl::string_view name);
+// For messages: the names of those for which `wanted` holds, each in quotes.
+std::string QuotedCodecs(absl::FunctionRef<bool(const CodecInfo&)> wanted, absl::string_view separator);
+// Leaves something out, and is summed on the wire all the same.
+bool IsLossyAndSummed(const CodecInfo& codec);
 // Null: the codec does not take this field of CodecSpec.
 const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field);
 

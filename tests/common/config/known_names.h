@@ -12,8 +12,6 @@ inline KnownNames TestNames() {
   known.datasets = {"mnist", "cifar10", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas", "cublas_tf32"};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
-  known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"};
-  known.engines = {"mpi", "gloo", "nccl", "cuda_ipc"};
   return known;
 }
 

@@ -27,7 +27,7 @@ class ExecutorSum : public GradientSum {
         codec_(std::move(codec)),
         memory_(CreateCodecMemory(*codec_, link.layout->count(),
                                   link.spec->codec().error_feedback() && link.encoder == nullptr)),
-        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
+        executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
     int64_t capacity = 0;
