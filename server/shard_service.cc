@@ -107,8 +107,8 @@ absl::Status ShardService::ExpectPush(int32_t worker, int32_t part) {
   // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
   // are checked and then used, and must not change in between.
   absl::StatusOr<OpId> op =
-      codec_->traits().exact ? transport_.PostToRead(from, tag, inbox, &peer.received[part], &peer.arriving[part])
-                             : transport_.PostUpTo(from, tag, inbox, &peer.received[part]);
+      codec_->traits().exact ? transport_.Receive({from, tag, inbox, &peer.received[part], &peer.arriving[part]})
+                             : transport_.Receive({from, tag, inbox, &peer.received[part]});
   RM_RETURN_IF_ERROR(op.status());
   ops_.push_back(*op);
   expected_.push_back({worker, part});
@@ -118,7 +118,7 @@ absl::Status ShardService::ExpectPush(int32_t worker, int32_t part) {
 absl::Status ShardService::ExpectPull(int32_t worker) {
   Peer& peer = peers_[worker];
   RM_ASSIGN_OR_RETURN(
-      OpId op, transport_.PostUpTo({Role::kWorker, worker}, {MessageKind::kPull, 0, 0, peer.pulls}, {}, &peer.pull));
+      OpId op, transport_.Receive({{Role::kWorker, worker}, {MessageKind::kPull, 0, 0, peer.pulls}, {}, &peer.pull}));
   ops_.push_back(op);
   expected_.push_back({worker, kPull});
   return absl::OkStatus();
@@ -249,7 +249,7 @@ absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, int
   const auto* data = reinterpret_cast<const std::byte*>(weights.data());
   const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
-  RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend({Role::kWorker, worker}, tag, bytes));
+  RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({{Role::kWorker, worker}, tag, bytes}));
   if (traces_ != nullptr) {
     traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())}, time);
   }

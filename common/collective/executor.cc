@@ -199,7 +199,7 @@ absl::Status CollectiveExecutor::StartOp(OpRef ref) {
     Done(ref);
     return absl::OkStatus();
   }
-  if (!IsSend(op)) return Post(ref);
+  if (!IsSend(op)) return StartReceive(ref);
   Peer& peer = peers_[op.peer];
   peer.waiting.push_back({flights_[ref.flight].ticket, op.round, ref});
   std::push_heap(peer.waiting.begin(), peer.waiting.end(), Behind);
@@ -265,17 +265,27 @@ absl::Span<std::byte> CollectiveExecutor::ScratchOf(Flight& flight, int32_t op) 
   return loan.memory.empty() ? absl::MakeSpan(flight.scratch).subspan(receive.to, receive.bytes) : loan.memory;
 }
 
-absl::Status CollectiveExecutor::Post(OpRef ref) {
+Outgoing CollectiveExecutor::OutgoingOf(OpRef ref) {
   Flight& flight = flights_[ref.flight];
   const PlanOp& op = OpOf(ref);
-  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.type) : ReceiveMode::kStore;
+  if (op.answer < 0) return {Worker(op.peer), TagOf(ref), PayloadOf(ref)};
+  return {Worker(op.peer), TagOf(ref), flight.data.subspan(op.to, op.bytes), &flight.lendings[ref.op].returned};
+}
+
+Incoming CollectiveExecutor::IncomingOf(OpRef ref) {
+  Flight& flight = flights_[ref.flight];
+  const PlanOp& op = OpOf(ref);
   const NodeId peer = Worker(op.peer);
   const Tag tag = TagOf(ref);
   const absl::Span<std::byte> target = TargetOf(ref);
-  const absl::StatusOr<OpId> id =
-      op.kind == PlanOp::Kind::kGatherReceive ? transport_.PostUpTo(peer, tag, target, &flight.sizes[op.peer])
-      : op.answer >= 0                        ? transport_.PostLoan(peer, tag, target, mode, &flight.lendings[ref.op].loan)
-                                              : transport_.Post(peer, tag, target, mode);
+  if (op.kind == PlanOp::Kind::kGatherReceive) return {peer, tag, target, &flight.sizes[op.peer]};
+  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.type) : ReceiveMode::kStore;
+  if (op.answer >= 0) return {peer, tag, target, mode, &flight.lendings[ref.op].loan};
+  return {peer, tag, target, mode};
+}
+
+absl::Status CollectiveExecutor::StartReceive(OpRef ref) {
+  const absl::StatusOr<OpId> id = transport_.Receive(IncomingOf(ref));
   if (!id.ok()) return Annotated(id.status(), ref);
   ids_.push_back(*id);
   refs_.push_back(ref);
@@ -285,26 +295,17 @@ absl::Status CollectiveExecutor::Post(OpRef ref) {
 absl::Status CollectiveExecutor::SendMore(Peer* peer) {
   while (!peer->waiting.empty()) {
     const OpRef ref = peer->waiting.front().ref;
-    const absl::Span<const std::byte> payload = PayloadOf(ref);
-    const int64_t bytes = payload.size();
+    const int64_t bytes = PayloadOf(ref).size();
     if (peer->ahead_bytes > 0 && peer->ahead_bytes + bytes > options_.ahead_bytes) break;
     std::pop_heap(peer->waiting.begin(), peer->waiting.end(), Behind);
     peer->waiting.pop_back();
-    const absl::StatusOr<OpId> id = StartMessage(ref, payload);
+    const absl::StatusOr<OpId> id = transport_.Send(OutgoingOf(ref));
     if (!id.ok()) return Annotated(id.status(), ref);
     peer->ahead_bytes += bytes;
     ids_.push_back(*id);
     refs_.push_back(ref);
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<OpId> CollectiveExecutor::StartMessage(OpRef ref, absl::Span<const std::byte> payload) {
-  Flight& flight = flights_[ref.flight];
-  const PlanOp& op = OpOf(ref);
-  if (op.answer < 0) return transport_.StartSend(Worker(op.peer), TagOf(ref), payload);
-  return transport_.StartLoan(Worker(op.peer), TagOf(ref), flight.data.subspan(op.to, op.bytes),
-                              &flight.lendings[ref.op].returned);
 }
 
 void CollectiveExecutor::AddFromScratch(OpRef ref) {

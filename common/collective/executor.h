@@ -157,9 +157,10 @@ class CollectiveExecutor {
   bool AnswerInPlace(OpRef ref);
   // A receive is done whose memory may have been lent.
   void TakeLoan(OpRef ref);
-  absl::Status Post(OpRef ref);
+  Outgoing OutgoingOf(OpRef ref);
+  Incoming IncomingOf(OpRef ref);
+  absl::Status StartReceive(OpRef ref);
   absl::Status SendMore(Peer* peer);
-  absl::StatusOr<OpId> StartMessage(OpRef ref, absl::Span<const std::byte> payload);
   void AddFromScratch(OpRef ref);
   // An awaited message is done.
   absl::Status MessageDone(OpRef ref);

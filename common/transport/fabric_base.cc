@@ -49,35 +49,40 @@ class FabricBase::Node : public Transport {
 
   NodeId self() const override { return self_; }
 
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    return Start(to, tag, payload, nullptr);
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    if (message.returned != nullptr) *message.returned = false;
+    const auto place = fabric_.process_of_.find(message.to);
+    if (place == fabric_.process_of_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(message.tag), " from ", ToString(self_),
+                                                     " to ", ToString(message.to), ": no such node in this run"));
+    }
+    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(message.to, message.tag, message.returned));
+    const OutgoingMessage started = {self_,     message.to, message.tag, message.payload,
+                                     &matcher_, op,         message.returned != nullptr};
+    if (place->second != fabric_.self_) {
+      fabric_.SendRemote(place->second, started);
+      return op;
+    }
+    const absl::StatusOr<bool> has_left = fabric_.SendLocal(*fabric_.nodes_[message.to], started);
+    if (!has_left.ok() || *has_left) matcher_.FinishSend(op);
+    fabric_.OnChange();
+    if (!has_left.ok()) {
+      fabric_.Abort(has_left.status());
+      return has_left.status();
+    }
+    return op;
   }
 
-  absl::StatusOr<OpId> StartLoan(NodeId to, Tag tag, absl::Span<std::byte> memory, bool* returned) override {
-    *returned = false;
-    return Start(to, tag, memory, returned);
-  }
-
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    return AddReceive({from, tag, out, mode, nullptr, nullptr});
-  }
-
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
-    RM_CHECK(received != nullptr);
-    return AddReceive({from, tag, out, ReceiveMode::kStore, received, nullptr});
-  }
-
-  absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode,
-                                Loan* loan) override {
-    *loan = {};
-    return AddReceive({from, tag, out, mode, nullptr, loan});
-  }
-
-  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
-                                  Loan* loan) override {
-    RM_CHECK(received != nullptr);
-    *loan = {};
-    return AddReceive({from, tag, out, ReceiveMode::kStore, received, loan, true});
+  absl::StatusOr<OpId> Receive(const Incoming& message) override {
+    if (message.loan != nullptr) *message.loan = {};
+    const auto place = fabric_.process_of_.find(message.from);
+    if (place == fabric_.process_of_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(message.tag), " at ", ToString(self_),
+                                                     " from ", ToString(message.from), ": no such node in this run"));
+    }
+    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddReceive(message));
+    if (place->second != fabric_.self_) fabric_.OnPost(place->second, message.from, self_, message.tag);
+    return op;
   }
 
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
@@ -102,39 +107,6 @@ class FabricBase::Node : public Transport {
   Matcher& matcher() { return matcher_; }
 
  private:
-  absl::StatusOr<OpId> Start(NodeId to, const Tag& tag, absl::Span<const std::byte> payload, bool* returned) {
-    auto place = fabric_.process_of_.find(to);
-    if (place == fabric_.process_of_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(tag), " from ", ToString(self_), " to ",
-                                                     ToString(to), ": no such node in this run"));
-    }
-    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(to, tag, returned));
-    const OutgoingMessage message = {self_, to, tag, payload, &matcher_, op, returned != nullptr};
-    if (place->second != fabric_.self_) {
-      fabric_.SendRemote(place->second, message);
-      return op;
-    }
-    const absl::StatusOr<bool> has_left = fabric_.SendLocal(*fabric_.nodes_[to], message);
-    if (!has_left.ok() || *has_left) matcher_.FinishSend(op);
-    fabric_.OnChange();
-    if (!has_left.ok()) {
-      fabric_.Abort(has_left.status());
-      return has_left.status();
-    }
-    return op;
-  }
-
-  absl::StatusOr<OpId> AddReceive(const Matcher::Receive& receive) {
-    auto place = fabric_.process_of_.find(receive.from);
-    if (place == fabric_.process_of_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(receive.tag), " at ", ToString(self_),
-                                                     " from ", ToString(receive.from), ": no such node in this run"));
-    }
-    RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddReceive(receive));
-    if (place->second != fabric_.self_) fabric_.OnPost(place->second, receive.from, self_, receive.tag);
-    return op;
-  }
-
   FabricBase& fabric_;
   const NodeId self_;
   Matcher matcher_;

@@ -67,7 +67,7 @@ void Matcher::FinishSend(OpId id, bool returned) {
   Complete(op, absl::OkStatus());
 }
 
-absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
+absl::StatusOr<OpId> Matcher::AddReceive(const Incoming& receive) {
   const int64_t element_bytes = ElementBytes(receive.mode);
   if (reinterpret_cast<uintptr_t>(receive.out.data()) % element_bytes != 0 || receive.out.size() % element_bytes != 0) {
     return absl::InvalidArgumentError(
@@ -91,7 +91,7 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Receive& receive) {
   op->mode = receive.mode;
   op->received = receive.received;
   op->loan = receive.loan;
-  op->reads = receive.reads;
+  op->reads = receive.only_reads();
   const OpId id = GiveId(op);
   if (op->begun) {
     CheckSize(op);

@@ -52,18 +52,9 @@ class Matcher {
   // Fails with the abort's status only.
   absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
-  struct Receive {
-    NodeId from;
-    Tag tag;
-    absl::Span<std::byte> out;
-    ReceiveMode mode = ReceiveMode::kStore;
-    Received* received = nullptr;  // set: any size up to out.size() will do, and what came is told here
-    Loan* loan = nullptr;          // set: memory that is lent is borrowed, not read, and what was lent is told here
-    bool reads = false;            // of a loan: only to be read, so that memory which is only sent may be borrowed too
-  };
   // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
   // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
-  absl::StatusOr<OpId> AddReceive(const Receive& receive);
+  absl::StatusOr<OpId> AddReceive(const Incoming& receive);
 
   // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again. Of several that are
   // done the one that was done first is returned.

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "common/transport/fabric.h"
+#include "common/transport/forwarding.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {
@@ -28,8 +29,9 @@ struct Traffic {
 // Wraps a transport and counts; sends are counted when started, receives when their wait succeeds. Memory that was
 // borrowed and returned counts as a message each way, as it would on a wire; borrowed only to be read, one way.
 // `is_local(peer)`: whether the peer is co-located with this node, so that its messages do not count. Thread-safe.
-class MeteredTransport : public Transport {
+class MeteredTransport : public ForwardingTransport {
  public:
+  using ForwardingTransport::ForwardingTransport;
   virtual Traffic traffic() const = 0;
 };
 std::unique_ptr<MeteredTransport> CreateMeteredTransport(Transport& transport, const Fabric& fabric,

@@ -15,7 +15,7 @@ Tag Wake::TagOf(int64_t number) const {
 
 absl::StatusOr<OpId> Wake::Arm() {
   if (armed_ == 0) {
-    RM_ASSIGN_OR_RETURN(armed_, transport_.Post(transport_.self(), TagOf(next_to_await_), {}, ReceiveMode::kStore));
+    RM_ASSIGN_OR_RETURN(armed_, transport_.Receive({transport_.self(), TagOf(next_to_await_), {}}));
     ++next_to_await_;
   }
   return armed_;
@@ -28,7 +28,7 @@ void Wake::Consumed() {
 
 void Wake::Signal() {
   if (signalled_.exchange(true)) return;
-  const absl::StatusOr<OpId> op = transport_.StartSend(transport_.self(), TagOf(next_to_send_++), {});
+  const absl::StatusOr<OpId> op = transport_.Send({transport_.self(), TagOf(next_to_send_++), {}});
   // A message to oneself is brought by the sender: it is done.
   if (op.ok()) transport_.Wait(*op, MonotonicTime::InfiniteFuture()).IgnoreError();
 }

@@ -9,10 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/partition.h"
+#include "common/transport/forwarding.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 
@@ -52,11 +52,12 @@ class Log {
 class Recorder : public ForwardingTransport {
  public:
   Recorder(Transport& real, Log& log) : ForwardingTransport(real), log_(log) {}
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    const Tag& tag = message.tag;
     if (tag.kind == MessageKind::kCollective || tag.kind == MessageKind::kPush) {
-      log_.Add(Describe(tag.step, tag.bucket, tag.round, self().index, to, payload.size()));
+      log_.Add(Describe(tag.step, tag.bucket, tag.round, self().index, message.to, message.payload.size()));
     }
-    return real_.StartSend(to, tag, payload);
+    return below_.Send(message.WithoutLoan());  // the answer to a loan is no message
   }
 
  private:

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/transport/forwarding.h"
 #include "experiments/proof/verify/plan.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 
@@ -32,9 +32,9 @@ class UnrulyTransport : public ForwardingTransport {
  public:
   UnrulyTransport(Transport& real, uint64_t seed) : ForwardingTransport(real), random_(seed) {}
 
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
     for (uint64_t turns = random_.Below(40); turns > 0; --turns) std::this_thread::yield();
-    return real_.StartSend(to, tag, payload);
+    return below_.Send(message);
   }
 
  private:

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "common/transport/forwarding.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/proof/verify/start_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/example_strategy/example_strategy.h"
-#include "tests/support/forwarding_transport.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 #include "worker/strategy/registry.h"
@@ -50,10 +50,11 @@ class DropsAChunk : public ForwardingTransport {
  public:
   DropsAChunk(Transport& real, int32_t round) : ForwardingTransport(real), round_(round) {}
 
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    if (tag.step != 7 || tag.bucket != 1 || tag.round != round_) return real_.Post(from, tag, out, mode);
-    nowhere_.resize(out.size());
-    return real_.Post(from, tag, absl::MakeSpan(nowhere_), ReceiveMode::kStore);
+  absl::StatusOr<OpId> Receive(const Incoming& message) override {
+    const Tag& tag = message.tag;
+    if (tag.step != 7 || tag.bucket != 1 || tag.round != round_) return below_.Receive(message.WithoutLoan());
+    nowhere_.resize(message.out.size());
+    return below_.Receive({message.from, tag, absl::MakeSpan(nowhere_)});
   }
 
  private:

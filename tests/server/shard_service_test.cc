@@ -74,7 +74,7 @@ class ServedShard {
     tag.note = note;
     Sent& sent = sent_.emplace_back(Sent{worker, 0, std::move(payload)});
     Transport& transport = fabric_->transport({Role::kWorker, worker});
-    const absl::StatusOr<OpId> op = transport.StartSend({Role::kServer, 0}, tag, sent.payload);
+    const absl::StatusOr<OpId> op = transport.Send({{Role::kServer, 0}, tag, sent.payload});
     EXPECT_TRUE(op.ok()) << op.status();
     if (op.ok()) sent.op = *op;
     return sent;
@@ -101,8 +101,8 @@ class ServedShard {
     const Bucket& part = layout_.buckets()[bucket];
     auto* out = reinterpret_cast<std::byte*>(weights_[worker].data() + part.begin);
     ops_[worker].push_back(*fabric_->transport({Role::kWorker, worker})
-                                .Post({Role::kServer, 0}, {MessageKind::kWeights, 0, bucket, step},
-                                      {out, static_cast<size_t>(part.count) * 4}, ReceiveMode::kStore));
+                                .Receive({{Role::kServer, 0}, {MessageKind::kWeights, 0, bucket, step},
+                                          {out, static_cast<size_t>(part.count) * 4}}));
   }
   std::vector<float> Weights(int32_t worker) {
     for (const OpId op : ops_[worker]) {

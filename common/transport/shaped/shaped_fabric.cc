@@ -89,7 +89,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     Transport& transport = below_->transport(processes[0].nodes[0]);
     const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&meeting), sizeof(meeting));
     for (size_t process = 1; process < processes.size(); ++process) {
-      RM_ASSIGN_OR_RETURN(const OpId op, transport.StartSend(processes[process].nodes[0], MeetingTag(), payload));
+      RM_ASSIGN_OR_RETURN(const OpId op, transport.Send({processes[process].nodes[0], MeetingTag(), payload}));
       RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
     }
     return segment;
@@ -99,8 +99,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     Meeting meeting;
     Transport& transport = below_->transport(processes[self_].nodes[0]);
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&meeting), sizeof(meeting));
-    RM_ASSIGN_OR_RETURN(const OpId op,
-                        transport.Post(processes[0].nodes[0], MeetingTag(), out, ReceiveMode::kStore));
+    RM_ASSIGN_OR_RETURN(const OpId op, transport.Receive({processes[0].nodes[0], MeetingTag(), out}));
     RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
     RM_RETURN_IF_ERROR(Annotate(HostProof::Check(meeting.proof),
                                 "a network is emulated between processes of one host, and process 0 is not on this one"));

@@ -16,45 +16,30 @@ constexpr int32_t kFirstStream = 1 << 24;
 
 }  // namespace
 
-absl::StatusOr<OpId> ShapedTransport::StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) {
-  if (!entrance_.Crosses(to)) return below_.StartSend(to, tag, payload);
+absl::StatusOr<OpId> ShapedTransport::Send(const Outgoing& message) {
+  if (!entrance_.Crosses(message.to)) return below_.Send(message);
   const Nanoseconds now = NetworkNow();
-  RM_ASSIGN_OR_RETURN(const OpId op, below_.StartSend(to, tag, payload));
-  const FlowNetwork::Message message = {MessageKey(self(), to, tag), self(), to, static_cast<int64_t>(payload.size())};
+  RM_ASSIGN_OR_RETURN(const OpId op, below_.Send(message.WithoutLoan()));
+  const FlowNetwork::Message crossing = {MessageKey(self(), message.to, message.tag), self(), message.to,
+                                         static_cast<int64_t>(message.payload.size())};
   {
     absl::MutexLock lock(&mutex_);
-    crossings_[op] = {to, tag, true, false, false};
-    sends_[message.key] = op;
+    crossings_[op] = {message.to, message.tag, true, false, false};
+    sends_[crossing.key] = op;
   }
-  const absl::Status started = entrance_.Start(message, now);
+  const absl::Status started = entrance_.Start(crossing, now);
   if (started.ok()) return op;
   Abort(started);  // the bytes are on their way, and will never arrive
   return started;
 }
 
-absl::StatusOr<OpId> ShapedTransport::Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) {
-  return AddReceive(from, tag, [&] { return below_.Post(from, tag, out, mode); });
-}
-
-absl::StatusOr<OpId> ShapedTransport::PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) {
-  return AddReceive(from, tag, [&] { return below_.PostUpTo(from, tag, out, received); });
-}
-
-absl::StatusOr<OpId> ShapedTransport::PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
-                                                 Loan* loan) {
-  if (!entrance_.Crosses(from)) return below_.PostToRead(from, tag, out, received, loan);
-  *loan = {};
-  return PostUpTo(from, tag, out, received);
-}
-
-absl::StatusOr<OpId> ShapedTransport::AddReceive(NodeId from, const Tag& tag,
-                                                 absl::FunctionRef<absl::StatusOr<OpId>()> post) {
-  if (!entrance_.Crosses(from)) return post();
-  const uint64_t key = MessageKey(from, self(), tag);
+absl::StatusOr<OpId> ShapedTransport::Receive(const Incoming& message) {
+  if (!entrance_.Crosses(message.from)) return below_.Receive(message);
+  const uint64_t key = MessageKey(message.from, self(), message.tag);
   absl::MutexLock lock(&mutex_);
-  RM_ASSIGN_OR_RETURN(const OpId op, post());
+  RM_ASSIGN_OR_RETURN(const OpId op, below_.Receive(message.WithoutLoan()));
   const bool passed = arrived_.erase(key) > 0;
-  crossings_[op] = {from, tag, false, false, passed};
+  crossings_[op] = {message.from, message.tag, false, false, passed};
   if (!passed) receives_[key] = op;
   return op;
 }

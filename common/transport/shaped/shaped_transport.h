@@ -8,13 +8,13 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
+#include "common/transport/forwarding.h"
 #include "common/transport/shaped/flow_network.h"
 #include "common/transport/transport.h"
 #include "common/transport/wake.h"
@@ -35,23 +35,16 @@ class NetworkEntrance {
 // has left through its card, a receive's when it has arrived. So the time at which a message arrives does not depend on
 // when somebody waits for it, and copying and adding happen meanwhile, as on a network that is slower than memory.
 //
-// A message crosses the network as a whole: memory is lent within a process only. An operation has the same id here and
-// underneath.
-class ShapedTransport : public Transport {
+// A message crosses the network as a whole: memory is lent within a process only.
+class ShapedTransport : public ForwardingTransport {
  public:
   // `below` and `entrance` outlive this object.
-  ShapedTransport(Transport& below, NetworkEntrance& entrance) : below_(below), entrance_(entrance) {}
+  ShapedTransport(Transport& below, NetworkEntrance& entrance) : ForwardingTransport(below), entrance_(entrance) {}
 
-  NodeId self() const override { return below_.self(); }
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override;
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override;
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override;
-  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
-                                  Loan* loan) override;
-  void Return(NodeId from, const Tag& tag, const Loan& loan) override { below_.Return(from, tag, loan); }
+  absl::StatusOr<OpId> Send(const Outgoing& message) override;
+  absl::StatusOr<OpId> Receive(const Incoming& message) override;
   absl::Status Wait(OpId op, MonotonicTime deadline) override;
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override;
-  Activity activity(int64_t moved_before) override { return below_.activity(moved_before); }
   void Abort(const absl::Status& why) override;
 
   // What has become of a message from or to this node, whose time has come.
@@ -72,14 +65,12 @@ class ShapedTransport : public Transport {
     Wake wake;
   };
 
-  absl::StatusOr<OpId> AddReceive(NodeId from, const Tag& tag, absl::FunctionRef<absl::StatusOr<OpId>()> post);
   Sleeper* TakeSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Consumes the first of `ops` that is done and returns its place; -1, with those that the transport below has yet to
   // finish in `pending`, as places in `ops`.
   int TakeDone(absl::Span<const OpId> ops, std::vector<int>* pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  Transport& below_;
   NetworkEntrance& entrance_;
 
   absl::Mutex mutex_;

@@ -89,11 +89,11 @@ class Rank {
       return 0;
     }
     const int32_t other = 1 - seat_.rank;
-    RM_ASSIGN_OR_RETURN(const OpId receive, PostReceive(other, message));
+    RM_ASSIGN_OR_RETURN(const OpId receive, Receive(other, message));
     RM_RETURN_IF_ERROR(executor_->Barrier(next_tag_++, 0));
     const BenchClock::time_point begin = BenchClock::now();
     if (seat_.rank == 1) RM_RETURN_IF_ERROR(Wait(receive));
-    RM_ASSIGN_OR_RETURN(const OpId send, StartSend(other, message));
+    RM_ASSIGN_OR_RETURN(const OpId send, Send(other, message));
     if (seat_.rank == 0) RM_RETURN_IF_ERROR(Wait(receive));
     const double seconds = SecondsSince(begin) / 2;
     RM_RETURN_IF_ERROR(Wait(send));
@@ -104,22 +104,22 @@ class Rank {
     const int32_t next = (seat_.rank + 1) % seat_.ranks;
     const int32_t previous = (seat_.rank + seat_.ranks - 1) % seat_.ranks;
     const int64_t message = next_message_++;
-    RM_ASSIGN_OR_RETURN(const OpId receive, PostReceive(previous, message));
+    RM_ASSIGN_OR_RETURN(const OpId receive, Receive(previous, message));
     RM_RETURN_IF_ERROR(executor_->Barrier(next_tag_++, 0));
     const BenchClock::time_point begin = BenchClock::now();
-    RM_ASSIGN_OR_RETURN(const OpId send, StartSend(next, message));
+    RM_ASSIGN_OR_RETURN(const OpId send, Send(next, message));
     RM_RETURN_IF_ERROR(Wait(receive));
     RM_RETURN_IF_ERROR(Wait(send));
     return SecondsSince(begin);
   }
 
-  absl::StatusOr<OpId> StartSend(int32_t rank, int64_t message) {
-    return group_->transport(0).StartSend({Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
-                                          absl::MakeConstSpan(out_.data(), size_));
+  absl::StatusOr<OpId> Send(int32_t rank, int64_t message) {
+    return group_->transport(0).Send({{Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
+                                      absl::MakeConstSpan(out_.data(), size_)});
   }
-  absl::StatusOr<OpId> PostReceive(int32_t rank, int64_t message) {
-    return group_->transport(0).Post({Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
-                                     absl::MakeSpan(in_.data(), size_), ReceiveMode::kStore);
+  absl::StatusOr<OpId> Receive(int32_t rank, int64_t message) {
+    return group_->transport(0).Receive({{Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
+                                         absl::MakeSpan(in_.data(), size_)});
   }
   absl::Status Wait(OpId op) { return group_->transport(0).Wait(op, MonotonicNow() + kWaitLimit); }
   const LinkBench& bench_;

@@ -62,7 +62,7 @@ class ScriptedWorker {
   MonotonicTime Deadline() const { return MonotonicNow() + absl::Seconds(30); }
 
   absl::Status Send(const Tag& tag, absl::Span<const std::byte> payload) {
-    RM_ASSIGN_OR_RETURN(const OpId op, transport_.StartSend(kServer, tag, payload));
+    RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({kServer, tag, payload}));
     return transport_.Wait(op, Deadline());
   }
 
@@ -75,10 +75,10 @@ class ScriptedWorker {
   absl::StatusOr<int64_t> Pull(float* weight) {
     Received weights, answer;
     RM_ASSIGN_OR_RETURN(const OpId weights_op,
-                        transport_.PostUpTo(kServer, {MessageKind::kWeights, 0, 0, pulls_},
-                                            {reinterpret_cast<std::byte*>(weight), sizeof(*weight)}, &weights));
+                        transport_.Receive({kServer, {MessageKind::kWeights, 0, 0, pulls_},
+                                            {reinterpret_cast<std::byte*>(weight), sizeof(*weight)}, &weights}));
     RM_ASSIGN_OR_RETURN(const OpId answer_op,
-                        transport_.PostUpTo(kServer, {MessageKind::kPull, 0, 0, pulls_}, {}, &answer));
+                        transport_.Receive({kServer, {MessageKind::kPull, 0, 0, pulls_}, {}, &answer}));
     RM_RETURN_IF_ERROR(Request({clock_, false, false}));
     RM_RETURN_IF_ERROR(transport_.Wait(weights_op, Deadline()));
     RM_RETURN_IF_ERROR(transport_.Wait(answer_op, Deadline()));

@@ -9,9 +9,9 @@
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
+#include "common/transport/forwarding.h"
 #include "gtest/gtest.h"
 #include "tests/support/allocations.h"
-#include "tests/support/forwarding_transport.h"
 
 namespace ringmaster {
 namespace {
@@ -19,16 +19,19 @@ namespace {
 // What happens inside the transport is not the executor's: a message that comes before its receive is kept there.
 class UncountedTransport : public ForwardingTransport {
  public:
-  using ForwardingTransport::ForwardingTransport;
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    return Uncounted([&] { return real_.StartSend(to, tag, payload); });
+  UncountedTransport(Transport& below, bool lends) : ForwardingTransport(below), lends_(lends) {}
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    return Uncounted([&] { return below_.Send(lends_ ? message : message.WithoutLoan()); });
   }
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    return Uncounted([&] { return real_.Post(from, tag, out, mode); });
+  absl::StatusOr<OpId> Receive(const Incoming& message) override {
+    return Uncounted([&] { return below_.Receive(message); });
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
-    return Uncounted([&] { return real_.WaitAny(ops, deadline); });
+    return Uncounted([&] { return below_.WaitAny(ops, deadline); });
   }
+
+ private:
+  const bool lends_;
 };
 
 TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
@@ -47,7 +50,7 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
     std::vector<std::thread> threads;
     for (int32_t rank = 0; rank < kRanks; ++rank) {
       threads.emplace_back([&, rank] {
-        UncountedTransport transport(fabric->transport({Role::kWorker, rank}));
+        UncountedTransport transport(fabric->transport({Role::kWorker, rank}), /*lends=*/rank != 1);
         ExecutorOptions options;
         options.wait_limit = absl::Seconds(30);
         options.in_flight_max = 2;

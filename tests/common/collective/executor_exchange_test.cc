@@ -8,30 +8,23 @@
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
+#include "common/transport/forwarding.h"
 #include "common/transport/metered.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
 #include "tests/common/collective/executor_ranks.h"
 #include "tests/contract/transport/fabric_group.h"
-#include "tests/support/forwarding_transport.h"
 
 namespace ringmaster {
 namespace {
 
-// Hands loans on too, and counts those returned.
+// Counts the loans that are returned.
 class LoanCounter : public ForwardingTransport {
  public:
   using ForwardingTransport::ForwardingTransport;
-  absl::StatusOr<OpId> StartLoan(NodeId to, Tag tag, absl::Span<std::byte> memory, bool* returned) override {
-    return real_.StartLoan(to, tag, memory, returned);
-  }
-  absl::StatusOr<OpId> PostLoan(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode,
-                                Loan* loan) override {
-    return real_.PostLoan(from, tag, out, mode, loan);
-  }
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
     ++returned_;
-    real_.Return(from, tag, loan);
+    below_.Return(from, tag, loan);
   }
   int64_t returned() const { return returned_; }
 

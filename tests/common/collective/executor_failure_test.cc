@@ -32,7 +32,7 @@ TEST(CollectiveExecutor, AMessageOfAnotherSizeIsRefusedAndNamesItsSender) {
     Tag tag;
     tag.kind = MessageKind::kCollective;
     tag.step = gather ? 1 : 0;
-    ASSERT_TRUE(peer.StartSend({Role::kWorker, 0}, tag, Bytes(wrong)).ok());
+    ASSERT_TRUE(peer.Send({{Role::kWorker, 0}, tag, Bytes(wrong)}).ok());
     Floats data(10, 1.0f);
     std::vector<absl::Span<std::byte>> received = {{}, Bytes(data)};
     CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 2, kLimit);

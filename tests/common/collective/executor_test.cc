@@ -16,12 +16,12 @@
 #include "common/base/partition.h"
 #include "common/base/random.h"
 #include "common/transport/fabric.h"
+#include "common/transport/forwarding.h"
 #include "common/transport/metered.h"
 #include "common/transport/wake.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
 #include "tests/common/collective/executor_ranks.h"
-#include "tests/support/forwarding_transport.h"
 
 namespace ringmaster {
 namespace {
@@ -73,62 +73,57 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
   }
 }
 
-// Passes everything on to a node's transport, and fails the test when memory that the transport still holds is lent out
-// again: a receive into what is being sent or received, or a send of what is being received.
-class WatchedTransport : public Transport {
+// Passes everything but loans on to a node's transport, and fails the test when memory that the transport still holds
+// is handed to it again: a receive into what is being sent or received, or a send of what is being received.
+class WatchedTransport : public ForwardingTransport {
  public:
-  explicit WatchedTransport(Transport& transport, std::function<void()> before_send = [] {})
-      : transport_(transport), before_send_(std::move(before_send)) {}
+  explicit WatchedTransport(Transport& below, std::function<void()> before_send = [] {})
+      : ForwardingTransport(below), before_send_(std::move(before_send)) {}
 
-  NodeId self() const override { return transport_.self(); }
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
     before_send_();
-    return Lend(transport_.StartSend(to, tag, payload), payload, false);
+    return Hold(below_.Send(message.WithoutLoan()), message.payload, false);
   }
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    return Lend(transport_.Post(from, tag, out, mode), out, true);
-  }
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
-    return Lend(transport_.PostUpTo(from, tag, out, received), out, true);
+  absl::StatusOr<OpId> Receive(const Incoming& message) override {
+    return Hold(below_.Receive(message.WithoutLoan()), message.out, true);
   }
   absl::Status Wait(OpId op, MonotonicTime deadline) override {
-    const absl::Status status = transport_.Wait(op, deadline);
+    const absl::Status status = below_.Wait(op, deadline);
     const bool goes_on = status.code() == absl::StatusCode::kDeadlineExceeded && !aborted_;
     if (goes_on) return status;
-    EXPECT_EQ(lent_.erase(op), 1u) << "waited for twice";
+    EXPECT_EQ(held_.erase(op), 1u) << "waited for twice";
     return status;
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
-    absl::StatusOr<int> index = transport_.WaitAny(ops, deadline);
-    if (index.ok()) lent_.erase(ops[*index]);
+    absl::StatusOr<int> index = below_.WaitAny(ops, deadline);
+    if (index.ok()) held_.erase(ops[*index]);
     return index;
   }
   void Abort(const absl::Status& why) override {
     aborted_ = true;
-    transport_.Abort(why);
+    below_.Abort(why);
   }
 
-  size_t lent() const { return lent_.size(); }
+  size_t held() const { return held_.size(); }
 
  private:
-  struct Loan {
+  struct Held {
     absl::Span<const std::byte> memory;
     bool written = false;
   };
 
-  absl::StatusOr<OpId> Lend(absl::StatusOr<OpId> op, absl::Span<const std::byte> memory, bool written) {
-    for (const auto& [other, loan] : lent_) {
-      const bool apart = memory.data() + memory.size() <= loan.memory.data() ||
-                         loan.memory.data() + loan.memory.size() <= memory.data();
-      EXPECT_TRUE(apart || (!written && !loan.written)) << "operation " << other << " still holds this memory";
+  absl::StatusOr<OpId> Hold(absl::StatusOr<OpId> op, absl::Span<const std::byte> memory, bool written) {
+    for (const auto& [other, held] : held_) {
+      const bool apart = memory.data() + memory.size() <= held.memory.data() ||
+                         held.memory.data() + held.memory.size() <= memory.data();
+      EXPECT_TRUE(apart || (!written && !held.written)) << "operation " << other << " still holds this memory";
     }
-    if (op.ok()) lent_[*op] = {memory, written};
+    if (op.ok()) held_[*op] = {memory, written};
     return op;
   }
 
-  Transport& transport_;
   const std::function<void()> before_send_;
-  std::map<OpId, Loan> lent_;
+  std::map<OpId, Held> held_;
   bool aborted_ = false;
 };
 
@@ -142,7 +137,7 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
         CollectiveExecutor executor(watched, rank, ranks, kLimit);
         EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
-        EXPECT_EQ(watched.lent(), 0u) << info.name << " rank " << rank << " of " << ranks;
+        EXPECT_EQ(watched.held(), 0u) << info.name << " rank " << rank << " of " << ranks;
       });
     }
   }
@@ -152,7 +147,7 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
   CollectiveExecutor executor(watched, 3, 4, absl::Milliseconds(5));
   Floats data(100, 1.0f);
   EXPECT_FALSE(executor.AllReduce(*Create("direct"), 0, 0, ElementType::kFloat32, Bytes(data)).ok());
-  EXPECT_EQ(watched.lent(), 0u);
+  EXPECT_EQ(watched.held(), 0u);
 }
 
 ExecutorOptions SmallPieces() {
@@ -194,7 +189,7 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
         EXPECT_TRUE(many.Finish(tickets[6]).ok());
         EXPECT_FALSE(many.InFlight(tickets[6]));
         EXPECT_TRUE(many.FinishAll().ok());
-        EXPECT_EQ(watched.lent(), 0u);
+        EXPECT_EQ(watched.held(), 0u);
       });
       for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
         for (int32_t rank = 0; rank < ranks; ++rank) {
@@ -206,16 +201,18 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
 }
 
 // Brings every message late by as many turns of the scheduler as its random numbers say, so that ranks overtake each
-// other in every way.
+// other in every way. With an even seed it lends nothing.
 class SlowTransport : public ForwardingTransport {
  public:
-  SlowTransport(Transport& real, uint64_t seed) : ForwardingTransport(real), random_(seed) {}
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+  SlowTransport(Transport& below, uint64_t seed)
+      : ForwardingTransport(below), lends_(seed % 2 == 1), random_(seed) {}
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
     for (uint64_t turns = random_.Below(20); turns > 0; --turns) std::this_thread::yield();
-    return real_.StartSend(to, tag, payload);
+    return below_.Send(lends_ ? message : message.WithoutLoan());
   }
 
  private:
+  const bool lends_;
   Random random_;
 };
 
@@ -273,7 +270,7 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
               executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank])).status();
         }
         if (statuses[rank].ok()) statuses[rank] = executor.FinishAll();
-        EXPECT_EQ(watched.lent(), 0u) << info.name;
+        EXPECT_EQ(watched.held(), 0u) << info.name;
         EXPECT_EQ(executor.in_flight(), 0) << info.name;
       });
       // Rank 1 at least has seen it, and whoever has not was done before.
@@ -375,7 +372,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
           for (const int32_t peer : order) {
             Floats slice(given[peer].begin() + own.begin, given[peer].begin() + own.end());
             Transport& transport = fabric->transport({Role::kWorker, peer});
-            const auto op = transport.StartSend({Role::kWorker, rank}, tag, Bytes(slice));
+            const auto op = transport.Send({{Role::kWorker, rank}, tag, Bytes(slice)});
             ASSERT_TRUE(op.ok()) << op.status();
             ASSERT_TRUE(transport.Wait(*op, MonotonicNow() + kLimit).ok());
           }
@@ -384,7 +381,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
             if (name != "direct") break;
             Floats chunk(Part(64, kRanks, peer).count, 0.0f);
             Transport& transport = fabric->transport({Role::kWorker, peer});
-            const auto op = transport.StartSend({Role::kWorker, rank}, tag, Bytes(chunk));
+            const auto op = transport.Send({{Role::kWorker, rank}, tag, Bytes(chunk)});
             ASSERT_TRUE(op.ok()) << op.status();
             ASSERT_TRUE(transport.Wait(*op, MonotonicNow() + kLimit).ok());
           }

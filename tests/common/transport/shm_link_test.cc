@@ -203,7 +203,7 @@ class NoisyLink : public LinkToForger {
     std::vector<std::byte> out(bytes);
     Loan loan;
     EXPECT_TRUE(
-        matcher_.AddReceive({kPeer, tag, absl::MakeSpan(out), ReceiveMode::kStore, nullptr, &loan}).ok());
+        matcher_.AddReceive({kPeer, tag, absl::MakeSpan(out), ReceiveMode::kStore, &loan}).ok());
     const bool taken = link_->Advance().ok();
     EXPECT_TRUE(loan.memory.empty() || LiesInExchangeMemory(loan.memory));
     return taken;

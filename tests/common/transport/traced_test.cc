@@ -44,8 +44,8 @@ class TracedPair : public testing::Test {
     const std::vector<std::byte> payload(bytes);
     std::vector<std::byte> out(100);
     Received received;
-    const auto receive = one_->PostUpTo(kZero, tag, absl::MakeSpan(out), &received);
-    const auto send = zero_->StartSend(kOne, tag, payload);
+    const auto receive = one_->Receive({kZero, tag, absl::MakeSpan(out), &received});
+    const auto send = zero_->Send({kOne, tag, payload});
     ASSERT_TRUE(receive.ok() && send.ok());
     ASSERT_TRUE(one_->Wait(*receive, Soon()).ok());
     ASSERT_TRUE(zero_->Wait(*send, Soon()).ok());
@@ -82,8 +82,8 @@ TEST_F(TracedPair, OtherStepsDrainsAndMessagesToTheNodeItselfAreLeftOut) {
   BeginStep(5);
   Exchange(TagOf(MessageKind::kDrain, 5), 8);
   const Tag wake = TagOf(MessageKind::kWake, 1);
-  const auto receive = zero_->Post(kZero, wake, {}, ReceiveMode::kStore);
-  const auto send = zero_->StartSend(kZero, wake, {});
+  const auto receive = zero_->Receive({kZero, wake, {}});
+  const auto send = zero_->Send({kZero, wake, {}});
   ASSERT_TRUE(receive.ok() && send.ok());
   const OpId both[] = {*receive, *send};
   ASSERT_TRUE(zero_->WaitAny(both, Soon()).ok());
@@ -98,12 +98,12 @@ TEST_F(TracedPair, AReceiveIsOfTheStepThatExpectedItAndAWaitThatFailsIsNone) {
   BeginStep(5);
   const Tag tag = TagOf(MessageKind::kWeights, 77);
   std::vector<std::byte> out(4);
-  const auto receive = one_->Post(kZero, tag, absl::MakeSpan(out), ReceiveMode::kStore);
+  const auto receive = one_->Receive({kZero, tag, absl::MakeSpan(out)});
   ASSERT_TRUE(receive.ok());
   EXPECT_TRUE(absl::IsDeadlineExceeded(one_->Wait(*receive, MonotonicNow())));
   EXPECT_EQ(one_recorder_.Trace().received_size(), 0);
   BeginStep(6);
-  const auto send = zero_->StartSend(kOne, tag, out);
+  const auto send = zero_->Send({kOne, tag, out});
   ASSERT_TRUE(send.ok() && zero_->Wait(*send, Soon()).ok());
   ASSERT_TRUE(one_->Wait(*receive, Soon()).ok());
   ASSERT_EQ(one_recorder_.Trace().received_size(), 1);
@@ -115,15 +115,15 @@ class Lender : public Transport {
  public:
   explicit Lender(bool lends) : lends_(lends) {}
   NodeId self() const override { return kZero; }
-  absl::StatusOr<OpId> StartSend(NodeId, Tag, absl::Span<const std::byte>) override { return ++ops_; }
-  absl::StatusOr<OpId> Post(NodeId, Tag, absl::Span<std::byte>, ReceiveMode) override { return ++ops_; }
-  absl::StatusOr<OpId> PostUpTo(NodeId, Tag, absl::Span<std::byte>, Received*) override { return ++ops_; }
-  absl::StatusOr<OpId> StartLoan(NodeId, Tag, absl::Span<std::byte>, bool* returned) override {
-    *returned = lends_;
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    if (message.returned != nullptr) *message.returned = lends_;
     return ++ops_;
   }
+  absl::StatusOr<OpId> Receive(const Incoming&) override { return ++ops_; }
+  void Return(NodeId, const Tag&, const Loan&) override {}
   absl::Status Wait(OpId, MonotonicTime) override { return absl::OkStatus(); }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId>, MonotonicTime) override { return 0; }
+  Activity activity(int64_t) override { return {}; }
   void Abort(const absl::Status&) override {}
 
  private:
@@ -140,7 +140,7 @@ TEST(TracedTransport, BorrowedMemoryIsAMessageEachWayAndOneWayWhereItWasSent) {
     recorder.BeginStep(5);
     std::vector<std::byte> memory(32);
     bool returned = false;
-    const auto op = transport->StartLoan(kOne, TagOf(MessageKind::kCollective, 5), absl::MakeSpan(memory), &returned);
+    const auto op = transport->Send({kOne, TagOf(MessageKind::kCollective, 5), absl::MakeSpan(memory), &returned});
     ASSERT_TRUE(op.ok() && transport->Wait(*op, Soon()).ok());
     transport->Return(kOne, TagOf(MessageKind::kCollective, 5), {absl::MakeSpan(memory), 1});
     const ThreadTrace trace = recorder.Trace();
@@ -163,7 +163,7 @@ TEST(TracedTransport, MemoryThatIsOnlyReadIsAMessageOneWay) {
   Received received;
   Loan loan;
   const auto op =
-      transport->PostToRead(kOne, TagOf(MessageKind::kPush, 5), absl::MakeSpan(memory), &received, &loan);
+      transport->Receive({kOne, TagOf(MessageKind::kPush, 5), absl::MakeSpan(memory), &received, &loan});
   ASSERT_TRUE(op.ok());
   received.bytes = 20;
   ASSERT_TRUE(transport->Wait(*op, Soon()).ok());
@@ -185,11 +185,11 @@ TEST(TracedTransport, RecordingAllocatesNothing) {
   for (int64_t step = 0; step < 100; ++step) {
     recorder.BeginStep(step);
     for (OpId& op : ops) {
-      op = *transport->Post(kOne, TagOf(MessageKind::kCollective, step), absl::MakeSpan(memory), ReceiveMode::kStore);
+      op = *transport->Receive({kOne, TagOf(MessageKind::kCollective, step), absl::MakeSpan(memory)});
     }
     for (const OpId op : ops) ASSERT_TRUE(transport->Wait(op, Soon()).ok());
     for (size_t i = 0; i < ops.size(); ++i) {
-      ASSERT_TRUE(transport->StartSend(kOne, TagOf(MessageKind::kCollective, step), memory).ok());
+      ASSERT_TRUE(transport->Send({kOne, TagOf(MessageKind::kCollective, step), memory}).ok());
     }
   }
   EXPECT_EQ(ThreadAllocations(), before);

@@ -60,8 +60,8 @@ TEST_P(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
   const OpId armed = *wake.Arm();
   EXPECT_EQ(*wake.Arm(), armed);
   const Tag tag = {MessageKind::kTest, 0, 0, 1};
-  const OpId post = *transport.Post({Role::kWorker, 1}, tag, {}, ReceiveMode::kStore);
-  ASSERT_TRUE(fabric_->transport({Role::kWorker, 1}).StartSend(kSelf, tag, {}).ok());
+  const OpId post = *transport.Receive({{Role::kWorker, 1}, tag, {}});
+  ASSERT_TRUE(fabric_->transport({Role::kWorker, 1}).Send({kSelf, tag, {}}).ok());
   const auto index = transport.WaitAny({armed, post}, Soon());
   ASSERT_TRUE(index.ok()) << index.status();
   EXPECT_EQ(*index, 1);

@@ -7,8 +7,7 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/transport/transport.h"
-#include "tests/support/forwarding_transport.h"
+#include "common/transport/forwarding.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -18,13 +17,13 @@ class SendsOneSegmentMore : public ForwardingTransport {
  public:
   SendsOneSegmentMore(Transport& real, int64_t extra_bytes) : ForwardingTransport(real), extra_(extra_bytes) {}
 
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    if (!sent_ && !payload.empty()) {
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    if (!sent_ && !message.payload.empty()) {
       sent_ = true;
-      RM_ASSIGN_OR_RETURN(const OpId op, real_.StartSend(to, {MessageKind::kTest, 0, 0, 0}, extra_));
-      RM_RETURN_IF_ERROR(real_.Wait(op, MonotonicNow() + absl::Seconds(60)));
+      RM_ASSIGN_OR_RETURN(const OpId op, below_.Send({message.to, {MessageKind::kTest, 0, 0, 0}, extra_}));
+      RM_RETURN_IF_ERROR(below_.Wait(op, MonotonicNow() + absl::Seconds(60)));
     }
-    return real_.StartSend(to, tag, payload);
+    return below_.Send(message);
   }
 
  private:

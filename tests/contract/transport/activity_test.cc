@@ -41,7 +41,7 @@ TEST_P(Activities, AThreadThatWaitsIsSeenWithPeerAndTagUntilTheMessageIsThere) {
   std::byte in[2][4] = {};
   std::vector<OpId> ops;
   for (int i : {0, 1}) {
-    const auto op = transport.Post(Worker(1), TestTag(7, i), absl::MakeSpan(in[i]), ReceiveMode::kStore);
+    const auto op = transport.Receive({Worker(1), TestTag(7, i), absl::MakeSpan(in[i])});
     ASSERT_TRUE(op.ok()) << op.status();
     ops.push_back(*op);
   }
@@ -58,7 +58,7 @@ TEST_P(Activities, AThreadThatWaitsIsSeenWithPeerAndTagUntilTheMessageIsThere) {
   }
   EXPECT_TRUE(transport.activity(before - 1).awaited.empty()) << "waits are told only where nothing has moved";
   const std::byte out[4] = {};
-  const auto sent = group_.worker(1).StartSend(Worker(0), TestTag(7, 1), out);
+  const auto sent = group_.worker(1).Send({Worker(0), TestTag(7, 1), out});
   ASSERT_TRUE(sent.ok()) << sent.status();
   waiter.join();
   EXPECT_TRUE(waited.ok()) << waited;

@@ -118,7 +118,7 @@ TEST_P(NetworkFabric, AbortBeforeTheProcessesAreConnectedIsNotForgotten) {
   fabrics_[0]->Abort(why);
   EXPECT_EQ(ConnectTwo()[0], why);
   std::array<std::byte, 4> out;
-  EXPECT_EQ(fabrics_[0]->transport(Worker(0)).Post(Worker(1), TestTag(0), absl::MakeSpan(out), ReceiveMode::kStore)
+  EXPECT_EQ(fabrics_[0]->transport(Worker(0)).Receive({Worker(1), TestTag(0), absl::MakeSpan(out)})
                 .status(),
             why);
 }
@@ -160,7 +160,7 @@ TEST_P(NetworkFabric, PeerThatGoesAwayWakesWaitersAndIsNamed) {
   absl::StatusOr<FabricGroup> group = JoinFabrics(Options(), {1, 2});
   ASSERT_TRUE(group.ok()) << group.status();
   Bytes out(4);
-  auto post = group->worker(0).Post(Worker(2), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
+  auto post = group->worker(0).Receive({Worker(2), TestTag(1), absl::MakeSpan(out)});
   ASSERT_TRUE(post.ok());
   absl::Status status;
   std::thread waiter([&] { status = group->worker(0).Wait(*post, Soon()); });
@@ -175,8 +175,8 @@ TEST_P(NetworkFabric, FabricWithUnsentMegabytesAndUnreadOnesEndsAtOnce) {
   const Bytes in(64 << 20);
   absl::StatusOr<FabricGroup> group = JoinFabrics(options, {1, 1});
   ASSERT_TRUE(group.ok()) << group.status();
-  ASSERT_TRUE(group->worker(0).StartSend(Worker(1), TestTag(1), in).ok());
-  ASSERT_TRUE(group->worker(1).StartSend(Worker(0), TestTag(1), in).ok());
+  ASSERT_TRUE(group->worker(0).Send({Worker(1), TestTag(1), in}).ok());
+  ASSERT_TRUE(group->worker(1).Send({Worker(0), TestTag(1), in}).ok());
   const MonotonicTime begin = MonotonicNow();
   group->fabrics[0].reset();
   group->fabrics[1].reset();
@@ -219,8 +219,8 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
   }
   EXPECT_EQ(error, ECONNREFUSED);
   Bytes in(1000, std::byte{7}), out(1000);
-  auto post = fabrics_[1]->transport(Worker(1)).Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
-  auto sent = fabrics_[0]->transport(Worker(0)).StartSend(Worker(1), TestTag(1), in);
+  auto post = fabrics_[1]->transport(Worker(1)).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
+  auto sent = fabrics_[0]->transport(Worker(0)).Send({Worker(1), TestTag(1), in});
   ASSERT_TRUE(post.ok() && sent.ok());
   ASSERT_TRUE(fabrics_[1]->transport(Worker(1)).Wait(*post, Soon()).ok());
   ASSERT_TRUE(fabrics_[0]->transport(Worker(0)).Wait(*sent, Soon()).ok());

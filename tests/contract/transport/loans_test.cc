@@ -66,13 +66,13 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
             Loan loan;
             bool returned = false;
             const auto post = [&] {
-              return borrows ? borrower->PostLoan(Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32, &loan)
-                             : borrower->Post(Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32);
+              return borrows ? borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32, &loan})
+                             : borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32});
             };
             absl::StatusOr<OpId> posted = -1;
             if (post_first) posted = post();
-            const absl::StatusOr<OpId> send = lends ? lender->StartLoan(Worker(1), tag, lent_bytes, &returned)
-                                                    : lender->StartSend(Worker(1), tag, lent_bytes);
+            const absl::StatusOr<OpId> send = lends ? lender->Send({Worker(1), tag, lent_bytes, &returned})
+                                                    : lender->Send({Worker(1), tag, lent_bytes});
             ASSERT_OK(send.status());
             if (!post_first) posted = post();
             ASSERT_OK(posted.status());
@@ -154,10 +154,10 @@ class ReadingsOverEveryFabric : public LoansOverEveryFabric {
     Received received;
     bool returned = true;
     absl::StatusOr<OpId> posted = -1;
-    const auto post = [&] { posted = reader_->PostToRead(Worker(0), tag, absl::MakeSpan(out), &received, &loan); };
+    const auto post = [&] { posted = reader_->Receive({Worker(0), tag, absl::MakeSpan(out), &received, &loan}); };
     if (reading.post_first) post();
     const absl::StatusOr<OpId> send =
-        reading.lends ? sender_->StartLoan(to_, tag, bytes, &returned) : sender_->StartSend(to_, tag, bytes);
+        reading.lends ? sender_->Send({to_, tag, bytes, &returned}) : sender_->Send({to_, tag, bytes});
     ASSERT_OK(send.status());
     if (!reading.post_first) post();
     ASSERT_OK(posted.status());
@@ -228,9 +228,9 @@ TEST_P(LoansOverEveryFabric, WhoeverWantsToWriteDoesNotGetWhatIsOnlySent) {
   std::vector<float> out(25'000, 1.0f);
   const absl::Span<std::byte> out_bytes(reinterpret_cast<std::byte*>(out.data()), 100'000);
   Loan loan;
-  const auto post = group.worker(1).PostLoan(Worker(0), TestTag(1), out_bytes, ReceiveMode::kAddFloat32, &loan);
-  const auto send = group.worker(0).StartSend(
-      Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000));
+  const auto post = group.worker(1).Receive({Worker(0), TestTag(1), out_bytes, ReceiveMode::kAddFloat32, &loan});
+  const auto send = group.worker(0).Send(
+      {Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000)});
   ASSERT_TRUE(post.ok() && send.ok());
   ASSERT_OK(group.worker(1).Wait(*post, Soon()));
   ASSERT_TRUE(loan.memory.empty());
@@ -247,9 +247,9 @@ TEST_P(LoansOverEveryFabric, AnAbortWakesWhoHasLentAndWhoseMemoryIsRead) {
     Received received;
     Loan loan;
     bool returned = false;
-    const auto post = group.worker(1).PostToRead(Worker(0), TestTag(1), absl::MakeSpan(out), &received, &loan);
-    const auto send = lends ? group.worker(0).StartLoan(Worker(1), TestTag(1), bytes, &returned)
-                            : group.worker(0).StartSend(Worker(1), TestTag(1), bytes);
+    const auto post = group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out), &received, &loan});
+    const auto send = lends ? group.worker(0).Send({Worker(1), TestTag(1), bytes, &returned})
+                            : group.worker(0).Send({Worker(1), TestTag(1), bytes});
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
     if (loan.memory.empty()) return;  // the fabric has sent it
@@ -276,9 +276,10 @@ TEST_P(LoansOverEveryFabric, LentMemoryOfAnotherSizeThanIsExpectedFailsTheReceiv
   Loan loan;
   bool returned = true;
   const auto post =
-      group.worker(1).PostLoan(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kAddFloat32, &loan);
-  const auto send = group.worker(0).StartLoan(
-      Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000), &returned);
+      group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kAddFloat32, &loan});
+  const auto send = group.worker(0).Send(
+      {Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000),
+       &returned});
   ASSERT_TRUE(post.ok() && send.ok());
   EXPECT_EQ(group.worker(1).Wait(*post, Soon()).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(loan.memory.empty());

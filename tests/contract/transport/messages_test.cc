@@ -64,13 +64,13 @@ TEST_P(EveryFabric, BringsEverySizeUnharmedPostedBeforeOrAfter) {
       const Bytes in = RandomBytes(size, step);
       Bytes out(size);
       absl::StatusOr<OpId> post = -1;
-      if (post_first) post = group.worker(1).Post(Worker(0), tag, absl::MakeSpan(out), ReceiveMode::kStore);
-      const absl::StatusOr<OpId> send = group.worker(0).StartSend(Worker(1), tag, in);
+      if (post_first) post = group.worker(1).Receive({Worker(0), tag, absl::MakeSpan(out)});
+      const absl::StatusOr<OpId> send = group.worker(0).Send({Worker(1), tag, in});
       ASSERT_OK(send.status());
       if (!post_first) {
         // With the send done, an unposted message is at least on its way.
         ASSERT_OK(group.worker(0).Wait(*send, Soon()));
-        post = group.worker(1).Post(Worker(0), tag, absl::MakeSpan(out), ReceiveMode::kStore);
+        post = group.worker(1).Receive({Worker(0), tag, absl::MakeSpan(out)});
       }
       ASSERT_OK(post.status());
       ASSERT_OK(group.worker(1).Wait(*post, Soon()));
@@ -92,10 +92,9 @@ TEST_P(EveryFabric, RingOfFourInWhichAllSendSixteenMegabytesFirstFinishes) {
     threads.emplace_back([&, rank] {
       Transport& transport = group.worker(rank);
       statuses[rank] = [&]() -> absl::Status {
-        auto send = transport.StartSend(Worker((rank + 1) % kRanks), TestTag(0), in[rank]);
+        auto send = transport.Send({Worker((rank + 1) % kRanks), TestTag(0), in[rank]});
         if (!send.ok()) return send.status();
-        auto post = transport.Post(Worker((rank + kRanks - 1) % kRanks), TestTag(0), absl::MakeSpan(out[rank]),
-                                   ReceiveMode::kStore);
+        auto post = transport.Receive({Worker((rank + kRanks - 1) % kRanks), TestTag(0), absl::MakeSpan(out[rank])});
         if (!post.ok()) return post.status();
         const absl::Status sent = transport.Wait(*send, Soon());
         const absl::Status received = transport.Wait(*post, Soon());
@@ -128,9 +127,9 @@ TEST_P(EveryFabric, SumsOfFloatsAndHalvesEqualVecmathBitForBit) {
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(sum.data()), bytes.size());
     const Tag tag = TestTag(++step);
     absl::StatusOr<OpId> post = -1;
-    if (post_first) post = group.worker(1).Post(Worker(0), tag, out, mode);
-    auto send = group.worker(0).StartSend(Worker(1), tag, bytes);
-    if (!post_first) post = group.worker(1).Post(Worker(0), tag, out, mode);
+    if (post_first) post = group.worker(1).Receive({Worker(0), tag, out, mode});
+    auto send = group.worker(0).Send({Worker(1), tag, bytes});
+    if (!post_first) post = group.worker(1).Receive({Worker(0), tag, out, mode});
     EXPECT_TRUE(send.ok() && post.ok());
     EXPECT_TRUE(group.worker(1).Wait(*post, Soon()).ok());
     EXPECT_TRUE(group.worker(0).Wait(*send, Soon()).ok());
@@ -146,7 +145,7 @@ TEST_P(EveryFabric, SumsOfFloatsAndHalvesEqualVecmathBitForBit) {
   }
 }
 
-TEST_P(EveryFabric, PostUpToTellsTheSizeAndTheNoteThatCame) {
+TEST_P(EveryFabric, AReceiveOfAnySizeTellsTheSizeAndTheNoteThatCame) {
   FabricGroup group = Join({1, 1});
   for (const int64_t size : {int64_t{0}, int64_t{1}, 2 * kSegmentBytes + 5, int64_t{1} << 20}) {
     const Bytes in = RandomBytes(size, size);
@@ -154,8 +153,8 @@ TEST_P(EveryFabric, PostUpToTellsTheSizeAndTheNoteThatCame) {
     Received received = {-1, -1};
     Tag noted = TestTag(size);
     noted.note = -size - (int64_t{1} << 40);
-    auto post = group.worker(1).PostUpTo(Worker(0), TestTag(size), absl::MakeSpan(out), &received);
-    auto send = group.worker(0).StartSend(Worker(1), noted, in);
+    auto post = group.worker(1).Receive({Worker(0), TestTag(size), absl::MakeSpan(out), &received});
+    auto send = group.worker(0).Send({Worker(1), noted, in});
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
     ASSERT_OK(group.worker(0).Wait(*send, Soon()));
@@ -176,17 +175,16 @@ TEST_P(EveryFabric, ManySmallMessagesAreFoundByTheirTagsInAnyOrder) {
   std::vector<int> in(kMessages), out(kMessages, -1);
   std::vector<OpId> sends, posts;
   const auto post = [&](int i) {
-    auto op = group.worker(1).Post(Worker(0), TestTag(i / 7, i % 7),
-                                   absl::MakeSpan(reinterpret_cast<std::byte*>(&out[i]), sizeof(int)),
-                                   ReceiveMode::kStore);
+    auto op = group.worker(1).Receive({Worker(0), TestTag(i / 7, i % 7),
+                                       absl::MakeSpan(reinterpret_cast<std::byte*>(&out[i]), sizeof(int))});
     ASSERT_OK(op.status());
     posts.push_back(*op);
   };
   for (int i = 0; i < kMessages / 2; ++i) post(order[i]);
   for (int i = 0; i < kMessages; ++i) {
     in[i] = i;
-    auto op = group.worker(0).StartSend(Worker(1), TestTag(i / 7, i % 7),
-                                        absl::MakeSpan(reinterpret_cast<const std::byte*>(&in[i]), sizeof(int)));
+    auto op = group.worker(0).Send({Worker(1), TestTag(i / 7, i % 7),
+                                    absl::MakeSpan(reinterpret_cast<const std::byte*>(&in[i]), sizeof(int))});
     ASSERT_OK(op.status());
     sends.push_back(*op);
   }
@@ -204,11 +202,11 @@ TEST_P(EveryFabric, MessageOfAnotherSizeFailsItsWaitAloneAndNamesBoth) {
     const Tag tag = {MessageKind::kPush, 0, 3, post_first};
     const Tag next_tag = TestTag(post_first);
     absl::StatusOr<OpId> post = -1;
-    if (post_first) post = group.worker(1).Post(Worker(0), tag, absl::MakeSpan(out), ReceiveMode::kStore);
-    auto send = group.worker(0).StartSend(Worker(1), tag, in);
-    auto next_send = group.worker(0).StartSend(Worker(1), next_tag, in);
-    if (!post_first) post = group.worker(1).Post(Worker(0), tag, absl::MakeSpan(out), ReceiveMode::kStore);
-    auto next_post = group.worker(1).Post(Worker(0), next_tag, absl::MakeSpan(next), ReceiveMode::kStore);
+    if (post_first) post = group.worker(1).Receive({Worker(0), tag, absl::MakeSpan(out)});
+    auto send = group.worker(0).Send({Worker(1), tag, in});
+    auto next_send = group.worker(0).Send({Worker(1), next_tag, in});
+    if (!post_first) post = group.worker(1).Receive({Worker(0), tag, absl::MakeSpan(out)});
+    auto next_post = group.worker(1).Receive({Worker(0), next_tag, absl::MakeSpan(next)});
     ASSERT_TRUE(post.ok() && send.ok() && next_post.ok() && next_send.ok());
     const absl::Status status = group.worker(1).Wait(*post, Soon());
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -227,11 +225,11 @@ TEST_P(EveryFabric, MessageOfAnotherSizeFailsItsWaitAloneAndNamesBoth) {
 TEST_P(EveryFabric, RefusesToPostTwiceAndToTalkToStrangers) {
   FabricGroup group = Join({1, 1});
   Bytes out(4);
-  ASSERT_OK(group.worker(1).Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore).status());
-  EXPECT_EQ(group.worker(1).Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore).status().code(),
+  ASSERT_OK(group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)}).status());
+  EXPECT_EQ(group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)}).status().code(),
             absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(group.worker(0).StartSend(Worker(9), TestTag(1), out).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(group.worker(0).Post(Worker(9), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore).status().code(),
+  EXPECT_EQ(group.worker(0).Send({Worker(9), TestTag(1), out}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(group.worker(0).Receive({Worker(9), TestTag(1), absl::MakeSpan(out)}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(group.worker(0).Wait(12345, Soon()).code(), absl::StatusCode::kInvalidArgument);
 }
@@ -240,13 +238,13 @@ TEST_P(EveryFabric, DeadlineNamesPeerAndTagAndLeavesTheReceiveInPlace) {
   FabricGroup group = Join({1, 1});
   Bytes out(4);
   const Tag tag = {MessageKind::kPush, 0, 3, 12};
-  auto post = group.worker(0).Post(Worker(1), tag, absl::MakeSpan(out), ReceiveMode::kStore);
+  auto post = group.worker(0).Receive({Worker(1), tag, absl::MakeSpan(out)});
   ASSERT_OK(post.status());
   const absl::Status status = group.worker(0).Wait(*post, MonotonicNow() + absl::Milliseconds(100));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(status.message(), "nothing from worker/1 for push step=12 bucket=3 within 0.1s");
   const Bytes in = RandomBytes(4, 1);
-  auto send = group.worker(1).StartSend(Worker(0), tag, in);
+  auto send = group.worker(1).Send({Worker(0), tag, in});
   ASSERT_OK(send.status());
   ASSERT_OK(group.worker(0).Wait(*post, Soon()));
   EXPECT_TRUE(in == out);
@@ -258,18 +256,18 @@ TEST_P(EveryFabric, WaitAnyReturnsEachOperationOnceAsItIsDone) {
   std::vector<Bytes> out(3, Bytes(8));
   std::vector<OpId> ops;
   for (int i = 0; i < 3; ++i) {
-    auto op = group.worker(0).Post(Worker(i == 2 ? 2 : 1), TestTag(i), absl::MakeSpan(out[i]), ReceiveMode::kStore);
+    auto op = group.worker(0).Receive({Worker(i == 2 ? 2 : 1), TestTag(i), absl::MakeSpan(out[i])});
     ASSERT_OK(op.status());
     ops.push_back(*op);
   }
   const Bytes in = RandomBytes(8, 5);
   for (const int i : {1, 2, 0}) {
-    auto send = group.worker(i == 2 ? 2 : 1).StartSend(Worker(0), TestTag(i), in);
+    auto send = group.worker(i == 2 ? 2 : 1).Send({Worker(0), TestTag(i), in});
     ASSERT_OK(send.status());
     const absl::StatusOr<int> done = group.worker(0).WaitAny(ops, Soon());
     ASSERT_OK(done.status());
     EXPECT_TRUE(out[i] == in);
-    auto expected_post = group.worker(0).Post(Worker(1), TestTag(100 + i), absl::MakeSpan(out[i]), ReceiveMode::kStore);
+    auto expected_post = group.worker(0).Receive({Worker(1), TestTag(100 + i), absl::MakeSpan(out[i])});
     ASSERT_OK(expected_post.status());
     EXPECT_EQ(group.worker(0).Wait(ops[*done], Soon()).code(), absl::StatusCode::kInvalidArgument);
     ops[*done] = *expected_post;
@@ -283,7 +281,7 @@ TEST_P(EveryFabric, WaitAnyReturnsEachOperationOnceAsItIsDone) {
 TEST_P(EveryFabric, AbortWakesAWaiterOnAnotherThreadAndFailsAllLaterCalls) {
   FabricGroup group = Join({1, 1});
   Bytes out(4);
-  auto post = group.worker(0).Post(Worker(1), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
+  auto post = group.worker(0).Receive({Worker(1), TestTag(1), absl::MakeSpan(out)});
   ASSERT_OK(post.status());
   absl::Status status;
   std::thread waiter([&] { status = group.worker(0).Wait(*post, Soon()); });
@@ -291,8 +289,8 @@ TEST_P(EveryFabric, AbortWakesAWaiterOnAnotherThreadAndFailsAllLaterCalls) {
   group.fabrics[0]->Abort(absl::InternalError("a later abort loses"));
   waiter.join();
   EXPECT_EQ(status, absl::CancelledError("stopped by the user"));
-  EXPECT_EQ(group.worker(0).Post(Worker(1), TestTag(2), absl::MakeSpan(out), ReceiveMode::kStore).status(), status);
-  EXPECT_EQ(group.worker(0).StartSend(Worker(1), TestTag(2), out).status(), status);
+  EXPECT_EQ(group.worker(0).Receive({Worker(1), TestTag(2), absl::MakeSpan(out)}).status(), status);
+  EXPECT_EQ(group.worker(0).Send({Worker(1), TestTag(2), out}).status(), status);
   EXPECT_EQ(group.worker(0).Wait(*post, Soon()), status);
 }
 
@@ -303,10 +301,10 @@ TEST_P(EveryFabric, EarlyMessagesBeyondTheLimitEndTheRunWithResourceExhausted) {
   const Bytes in = RandomBytes(300 << 10, 1);
   Bytes out(4);
   FabricGroup group = Join(options, {1, 1});
-  auto post = group.worker(1).Post(Worker(0), TestTag(99), absl::MakeSpan(out), ReceiveMode::kStore);
+  auto post = group.worker(1).Receive({Worker(0), TestTag(99), absl::MakeSpan(out)});
   ASSERT_OK(post.status());
   for (int i = 0; i < 4; ++i) {
-    if (!group.worker(0).StartSend(Worker(1), TestTag(i), in).ok()) break;  // the fourth, when it is refused at once
+    if (!group.worker(0).Send({Worker(1), TestTag(i), in}).ok()) break;  // the fourth, when it is refused at once
   }
   const absl::Status status = group.worker(1).Wait(*post, Soon());
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
@@ -322,8 +320,8 @@ TEST_P(EveryFabric, WorkersOfOneProcessTalkInMemoryAndAcrossProcessesAtOnce) {
     for (int from = 0; from < 3; ++from) {
       Bytes& place = out[{from, to}];
       place.resize(in.size());
-      auto post = group.worker(to).Post(Worker(from), TestTag(1), absl::MakeSpan(place), ReceiveMode::kStore);
-      auto send = group.worker(from).StartSend(Worker(to), TestTag(1), in);
+      auto post = group.worker(to).Receive({Worker(from), TestTag(1), absl::MakeSpan(place)});
+      auto send = group.worker(from).Send({Worker(to), TestTag(1), in});
       ASSERT_TRUE(post.ok() && send.ok());
       ops.emplace_back(to, *post);
       ops.emplace_back(from, *send);
@@ -343,11 +341,11 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
   const Fabric& fabric = *group.fabrics[0];
   Bytes in = RandomBytes(2 * kSegmentBytes + 10, 1), out(in.size()), up_to(1000);
   Received received;
-  auto post = receiver->Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
-  auto post_up_to = receiver->PostUpTo(Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received);
-  auto send = sender->StartSend(Worker(1), TestTag(1), in);
-  auto send_less = sender->StartSend(Worker(1), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(in).first(77));
-  auto send_near = sender->StartSend(Worker(2), TestTag(1), in);
+  auto post = receiver->Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
+  auto post_up_to = receiver->Receive({Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received});
+  auto send = sender->Send({Worker(1), TestTag(1), in});
+  auto send_less = sender->Send({Worker(1), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(in).first(77)});
+  auto send_near = sender->Send({Worker(2), TestTag(1), in});
   ASSERT_TRUE(post.ok() && post_up_to.ok() && send.ok() && send_less.ok() && send_near.ok());
   EXPECT_TRUE(receiver->traffic().received.empty());
   ASSERT_OK(receiver->Wait(*post, Soon()));
@@ -386,13 +384,13 @@ TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {
         }
         const auto out_bytes = absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), size);
         absl::StatusOr<OpId> post = -1;
-        if (post_first) post = group.worker(1).Post(Worker(0), tag, out_bytes, mode);
-        const auto send = group.worker(0).StartSend(
-            Worker(1), tag, absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), size));
+        if (post_first) post = group.worker(1).Receive({Worker(0), tag, out_bytes, mode});
+        const auto send = group.worker(0).Send(
+            {Worker(1), tag, absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), size)});
         ASSERT_OK(send.status());
         // A send is over sooner or later, whether its receive is posted or not.
         if (!post_first && size < kSegmentBytes) ASSERT_OK(group.worker(0).Wait(*send, Soon()));
-        if (!post_first) post = group.worker(1).Post(Worker(0), tag, out_bytes, mode);
+        if (!post_first) post = group.worker(1).Receive({Worker(0), tag, out_bytes, mode});
         ASSERT_OK(post.status());
         ASSERT_OK(group.worker(1).Wait(*post, Soon()));
         if (post_first || size >= kSegmentBytes) ASSERT_OK(group.worker(0).Wait(*send, Soon()));
@@ -414,14 +412,14 @@ TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
       int value = 0;
       const auto bytes = absl::MakeSpan(reinterpret_cast<std::byte*>(&value), sizeof(value));
       for (int i = 0; i < kTurns; ++i) {
-        auto post = group.worker(1).Post(Worker(0), TestTag(i), bytes, ReceiveMode::kStore);
+        auto post = group.worker(1).Receive({Worker(0), TestTag(i), bytes});
         if (!post.ok()) return post.status();
         if (absl::Status waited = group.worker(1).Wait(*post, Soon()); !waited.ok()) return waited;
-        auto never = group.worker(1).Post(Worker(0), TestTag(-1 - i), {}, ReceiveMode::kStore);
+        auto never = group.worker(1).Receive({Worker(0), TestTag(-1 - i), {}});
         if (!never.ok()) return never.status();
         // A wait in vain is the pause.
         if (i % 20 == 0) group.worker(1).Wait(*never, MonotonicNow() + absl::Milliseconds(2)).IgnoreError();
-        auto send = group.worker(1).StartSend(Worker(0), TestTag(i), bytes);
+        auto send = group.worker(1).Send({Worker(0), TestTag(i), bytes});
         if (!send.ok()) return send.status();
         if (absl::Status waited = group.worker(1).Wait(*send, Soon()); !waited.ok()) return waited;
       }
@@ -430,10 +428,10 @@ TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
   });
   for (int i = 0; i < kTurns; ++i) {
     int back = -1;
-    auto post = group.worker(0).Post(Worker(1), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(&back), sizeof(back)),
-                                     ReceiveMode::kStore);
-    auto send = group.worker(0).StartSend(Worker(1), TestTag(i),
-                                          absl::MakeSpan(reinterpret_cast<const std::byte*>(&i), sizeof(i)));
+    auto post = group.worker(0).Receive({Worker(1), TestTag(i),
+                                         absl::MakeSpan(reinterpret_cast<std::byte*>(&back), sizeof(back))});
+    auto send = group.worker(0).Send({Worker(1), TestTag(i),
+                                      absl::MakeSpan(reinterpret_cast<const std::byte*>(&i), sizeof(i))});
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(0).Wait(*post, Soon()));
     ASSERT_OK(group.worker(0).Wait(*send, Soon()));
@@ -453,16 +451,15 @@ TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
   for (int i = 0; i < kMessages; ++i) {
     const absl::Span<float> in = memory->float_span().subspan(i * kFloats, kFloats);
     std::fill(in.begin(), in.end(), static_cast<float>(i));
-    const auto send = group.worker(0).StartSend(
-        Worker(1), TestTag(i), absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), in.size() * 4));
+    const auto send = group.worker(0).Send(
+        {Worker(1), TestTag(i), absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), in.size() * 4)});
     ASSERT_OK(send.status());
     sends.push_back(*send);
   }
   for (int i = kMessages - 1; i >= 0; --i) {
     std::vector<float> out(kFloats);
-    const auto post = group.worker(1).Post(
-        Worker(0), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), out.size() * 4),
-        ReceiveMode::kStore);
+    const auto post = group.worker(1).Receive(
+        {Worker(0), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), out.size() * 4)});
     ASSERT_OK(post.status());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
     ASSERT_EQ(out, std::vector<float>(kFloats, static_cast<float>(i)));

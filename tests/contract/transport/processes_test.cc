@@ -122,9 +122,9 @@ absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
       const int64_t floats = FloatsOf(base + i);
       const bool adds = i % 2 == 1;
       std::fill(data, data + floats, adds ? 1.0f : -1.0f);
-      RM_ASSIGN_OR_RETURN(posts[i], transport.Post(peer, TestTag(base + i),
-                                                   absl::MakeSpan(reinterpret_cast<std::byte*>(data), floats * 4),
-                                                   adds ? ReceiveMode::kAddFloat32 : ReceiveMode::kStore));
+      RM_ASSIGN_OR_RETURN(posts[i], transport.Receive({peer, TestTag(base + i),
+                                                       absl::MakeSpan(reinterpret_cast<std::byte*>(data), floats * 4),
+                                                       adds ? ReceiveMode::kAddFloat32 : ReceiveMode::kStore}));
       return absl::OkStatus();
     };
     for (int place = 0; place < count / 2; ++place) RM_RETURN_IF_ERROR(post(place));
@@ -132,9 +132,9 @@ absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
       float* const data = (i % 3 == 0 ? ordinary : exchange).floats() + i * kFloatsMax;
       const int64_t floats = FloatsOf(base + i);
       for (int64_t k = 0; k < floats; ++k) data[k] = ValueOf(base + i, k);
-      RM_ASSIGN_OR_RETURN(sends[i], transport.StartSend(peer, TestTag(base + i),
-                                                        {reinterpret_cast<const std::byte*>(data),
-                                                         static_cast<size_t>(floats * 4)}));
+      RM_ASSIGN_OR_RETURN(sends[i], transport.Send({peer, TestTag(base + i),
+                                                    {reinterpret_cast<const std::byte*>(data),
+                                                     static_cast<size_t>(floats * 4)}}));
     }
     for (int place = count / 2; place < count; ++place) RM_RETURN_IF_ERROR(post(place));
     for (int i = 0; i < count; ++i) {
@@ -175,14 +175,14 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
     Transport& transport = fabric.transport(Worker(0));
     // Bytes of the peer's memory that were never read may be read after its death.
     RM_ASSIGN_OR_RETURN(const OpId ready,
-                        transport.Post(Worker(1), TestTag(1), absl::MakeSpan(out).first(4), ReceiveMode::kStore));
+                        transport.Receive({Worker(1), TestTag(1), absl::MakeSpan(out).first(4)}));
     RM_RETURN_IF_ERROR(transport.Wait(ready, Soon()));
-    RM_ASSIGN_OR_RETURN(const OpId never, transport.Post(Worker(1), TestTag(3), absl::MakeSpan(out), ReceiveMode::kStore));
+    RM_ASSIGN_OR_RETURN(const OpId never, transport.Receive({Worker(1), TestTag(3), absl::MakeSpan(out)}));
     kill(child, SIGKILL);
     const absl::Status status = transport.Wait(never, Soon());
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
     EXPECT_TRUE(absl::StrContains(status.message(), "process 1 (worker/1)")) << status;
-    transport.Post(Worker(1), TestTag(2), absl::MakeSpan(out), ReceiveMode::kStore).status().IgnoreError();
+    transport.Receive({Worker(1), TestTag(2), absl::MakeSpan(out)}).status().IgnoreError();
     return absl::OkStatus();
   };
   Run(die, [](Fabric& fabric) -> absl::Status {
@@ -190,8 +190,8 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
     RM_ASSIGN_OR_RETURN(Buffer memory, fabric.AllocateExchange(1 << 20));
     std::memset(memory.data(), 1, memory.size_bytes());
     const auto bytes = absl::MakeConstSpan(memory.data(), memory.size_bytes());
-    RM_ASSIGN_OR_RETURN(const OpId unread, transport.StartSend(Worker(0), TestTag(2), bytes));
-    RM_RETURN_IF_ERROR(transport.StartSend(Worker(0), TestTag(1), bytes.first(4)).status());
+    RM_ASSIGN_OR_RETURN(const OpId unread, transport.Send({Worker(0), TestTag(2), bytes}));
+    RM_RETURN_IF_ERROR(transport.Send({Worker(0), TestTag(1), bytes.first(4)}).status());
     // Nobody posts its receive for as long as this process lives.
     for (;;) transport.Wait(unread, MonotonicTime::InfiniteFuture()).IgnoreError(), pause();
   });

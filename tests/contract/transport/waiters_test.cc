@@ -33,12 +33,12 @@ absl::Status PlayPingPong(Transport& transport, NodeId peer, int32_t game, bool 
   for (int turn = 0; turn < kTurns; ++turn) {
     const size_t size = turn % 8 == 7 ? kLarge : 100;
     std::fill_n(in.begin(), size, static_cast<std::byte>(turn + game));
-    auto post = transport.Post(peer, TestTag(turn, game), absl::MakeSpan(out).first(size), ReceiveMode::kStore);
+    auto post = transport.Receive({peer, TestTag(turn, game), absl::MakeSpan(out).first(size)});
     if (!post.ok()) return post.status();
     if (!begins) {
       if (absl::Status waited = transport.Wait(*post, Soon()); !waited.ok()) return waited;
     }
-    auto send = transport.StartSend(peer, TestTag(turn, game), absl::MakeConstSpan(in).first(size));
+    auto send = transport.Send({peer, TestTag(turn, game), absl::MakeConstSpan(in).first(size)});
     if (!send.ok()) return send.status();
     if (absl::Status waited = transport.Wait(*send, Soon()); !waited.ok()) return waited;
     if (begins) {
@@ -57,8 +57,8 @@ TEST_P(Waiters, MegabytesGetThroughWhileOneSideOnlyComputes) {
     const Bytes in(kSize, std::byte{3});
     Bytes out(kSize);
     FabricGroup group = Join("sleep", {1, 1});
-    const auto post = group.worker(1).Post(Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kStore);
-    const auto send = group.worker(0).StartSend(Worker(1), TestTag(1), in);
+    const auto post = group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
+    const auto send = group.worker(0).Send({Worker(1), TestTag(1), in});
     ASSERT_TRUE(post.ok() && send.ok());
     // The other side does not wait before this one is through.
     const auto receive = [&] { return group.worker(1).Wait(*post, Soon()).ok(); };

@@ -7,8 +7,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/transport/forwarding.h"
 #include "gtest/gtest.h"
-#include "tests/support/forwarding_transport.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -54,13 +54,13 @@ class Started {
 class StartRecorder : public ForwardingTransport {
  public:
   StartRecorder(Transport& real, Started* started) : ForwardingTransport(real), started_(started) {}
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
-    if (self().index == 0 && tag.kind == MessageKind::kCollective) started_->Add(tag.bucket);
-    return real_.StartSend(to, tag, payload);
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    if (self().index == 0 && message.tag.kind == MessageKind::kCollective) started_->Add(message.tag.bucket);
+    return below_.Send(message.WithoutLoan());  // what is lent is awaited for longer
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     if (self().index == 0) started_->Wait(ops.size());
-    return real_.WaitAny(ops, deadline);
+    return below_.WaitAny(ops, deadline);
   }
 
  private:

@@ -9,10 +9,10 @@
 #include "common/base/monotonic.h"
 #include "common/config/resolve.h"
 #include "common/transport/fabric.h"
+#include "common/transport/forwarding.h"
 #include "gtest/gtest.h"
 #include "server/shard_service.h"
 #include "tests/support/allocations.h"
-#include "tests/support/forwarding_transport.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -30,32 +30,26 @@ class CountingTransport : public ForwardingTransport {
   CountingTransport(Transport& real, MessageKind kind, std::atomic<int64_t>* counted)
       : ForwardingTransport(real), kind_(kind), counted_(counted) {}
 
-  absl::StatusOr<OpId> StartSend(NodeId to, Tag tag, absl::Span<const std::byte> payload) override {
+  absl::StatusOr<OpId> Send(const Outgoing& message) override {
+    const Tag& tag = message.tag;
     if (tag.kind == kind_ && tag.step == kFirst && begin_ < 0) begin_ = ThreadAllocations();
     if (tag.kind == kind_ && tag.step == kSteps - 1) counted_->store(ThreadAllocations() - begin_);
-    return Uncounted([&] { return real_.StartSend(to, tag, payload); });
+    return Uncounted([&] { return below_.Send(message); });
   }
-  absl::StatusOr<OpId> Post(NodeId from, Tag tag, absl::Span<std::byte> out, ReceiveMode mode) override {
-    return Uncounted([&] { return real_.Post(from, tag, out, mode); });
-  }
-  absl::StatusOr<OpId> PostUpTo(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received) override {
-    return Uncounted([&] { return real_.PostUpTo(from, tag, out, received); });
-  }
-  absl::StatusOr<OpId> PostToRead(NodeId from, Tag tag, absl::Span<std::byte> out, Received* received,
-                                  Loan* loan) override {
-    return Uncounted([&] { return real_.PostToRead(from, tag, out, received, loan); });
+  absl::StatusOr<OpId> Receive(const Incoming& message) override {
+    return Uncounted([&] { return below_.Receive(message); });
   }
   void Return(NodeId from, const Tag& tag, const Loan& loan) override {
     Uncounted([&] {
-      real_.Return(from, tag, loan);
+      below_.Return(from, tag, loan);
       return 0;
     });
   }
   absl::Status Wait(OpId op, MonotonicTime deadline) override {
-    return Uncounted([&] { return real_.Wait(op, deadline); });
+    return Uncounted([&] { return below_.Wait(op, deadline); });
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
-    return Uncounted([&] { return real_.WaitAny(ops, deadline); });
+    return Uncounted([&] { return below_.WaitAny(ops, deadline); });
   }
 
  private:
@@ -104,11 +98,10 @@ absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t
     const size_t bytes = bucket.count * sizeof(float);
     auto* in = reinterpret_cast<std::byte*>(weights->data() + bucket.begin);
     const auto* out = reinterpret_cast<const std::byte*>(gradient->data() + bucket.begin);
-    ops.push_back(*transport.Post({Role::kServer, 0}, {MessageKind::kWeights, 0, bucket.id, step}, {in, bytes},
-                                  ReceiveMode::kStore));
+    ops.push_back(*transport.Receive({{Role::kServer, 0}, {MessageKind::kWeights, 0, bucket.id, step}, {in, bytes}}));
     Tag tag{MessageKind::kPush, 0, bucket.id, step};
     tag.note = step;
-    ops.push_back(*transport.StartSend({Role::kServer, 0}, tag, {out, bytes}));
+    ops.push_back(*transport.Send({{Role::kServer, 0}, tag, {out, bytes}}));
   }
   for (const OpId op : ops) {
     const absl::Status status = transport.Wait(op, MonotonicNow() + absl::Seconds(30));

@@ -83,7 +83,7 @@ absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read
     if (is_answered_) RM_RETURN_IF_ERROR(PostWeights(server, {MessageKind::kWeights, 0, task.bucket, task.step}, weights));
     Tag tag{MessageKind::kPush, 0, task.bucket, task.step};
     tag.note = read[server][task.bucket];
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, server}, tag, payload));
+    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, server}, tag, payload}));
     pushes_[task.step % 2].push_back(op);
   }
   return absl::OkStatus();
@@ -101,9 +101,9 @@ absl::Status ServerLink::FinishPushes(int64_t step) {
 absl::Status ServerLink::PostWeights(int32_t server, const Tag& tag, absl::Span<float> weights) {
   const Range& part = parts_[server][tag.bucket];
   auto* data = reinterpret_cast<std::byte*>(weights.data() + part.begin);
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo({Role::kServer, server}, tag,
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, server}, tag,
                                                          absl::MakeSpan(data, part.count * sizeof(float)),
-                                                         &replies_[server][tag.bucket]));
+                                                         &replies_[server][tag.bucket]}));
   receives_.push_back(op);
   return absl::OkStatus();
 }
@@ -140,7 +140,7 @@ absl::Status ServerLink::SendRequests(const PullNote& note) {
   for (int32_t server = 0; server < link_.servers; ++server) {
     Tag request{MessageKind::kPull, 0, 0, pulls_};
     request.note = EncodePullNote(note);
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->StartSend({Role::kServer, server}, request, {}));
+    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, server}, request, {}}));
     requests_.push_back(op);
   }
   return absl::OkStatus();
@@ -162,8 +162,8 @@ absl::Status ServerLink::Pull(const PullNote& note, absl::Span<float> weights, P
     for (int32_t bucket = 0; bucket < buckets; ++bucket) {
       RM_RETURN_IF_ERROR(PostWeights(server, {kind, 0, bucket, pulls_}, weights));
     }
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->PostUpTo({Role::kServer, server}, {MessageKind::kPull, 0, 0, pulls_},
-                                                           {}, &replies_[server][buckets]));
+    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, server}, {MessageKind::kPull, 0, 0, pulls_},
+                                                           {}, &replies_[server][buckets]}));
     receives_.push_back(op);
   }
   RM_RETURN_IF_ERROR(SendRequests(note));

@@ -44,7 +44,7 @@ class Rank {
   absl::Status WaitForOther(int64_t step) {
     progress_.step = step;
     std::byte in[4];
-    const auto op = group_.worker(rank_).Post(Worker(1 - rank_), TestTag(step), absl::MakeSpan(in), ReceiveMode::kStore);
+    const auto op = group_.worker(rank_).Receive({Worker(1 - rank_), TestTag(step), absl::MakeSpan(in)});
     return op.ok() ? group_.worker(rank_).Wait(*op, Soon()) : op.status();
   }
 
