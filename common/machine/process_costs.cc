@@ -11,14 +11,17 @@
 namespace ringmaster {
 namespace {
 
-double SecondsOf(const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); }
+double SecondsOf(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
 
 // The size in "NAME:   1234 kB", in bytes; absent where the file has no such line.
 std::optional<int64_t> ReadSize(const std::string& path, absl::string_view name) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     absl::string_view rest = line;
-    if (!absl::ConsumePrefix(&rest, name) || !absl::ConsumePrefix(&rest, ":") || !absl::ConsumeSuffix(&rest, " kB")) continue;
+    if (!absl::ConsumePrefix(&rest, name) || !absl::ConsumePrefix(&rest, ":") || !absl::ConsumeSuffix(&rest, " kB"))
+      continue;
     int64_t kilobytes = 0;
     if (absl::SimpleAtoi(rest, &kilobytes)) return kilobytes * 1024;
   }

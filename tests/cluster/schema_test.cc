@@ -1,6 +1,6 @@
-// Readers of yesterday against the output of today. schema_1.txt has every key, with its types, that JSON of schema version 1 and
-// the CSV of reports had when it was written down: all of them must still be there. A key that the program has gained since
-// needs no line in it; a line is taken out only together with a new version.
+// Readers of yesterday against the output of today. schema_1.txt has every key, with its types, that JSON of schema
+// version 1 and the CSV of reports had when it was written down: all of them must still be there. A key that the
+// program has gained since needs no line in it; a line is taken out only together with a new version.
 
 #include <algorithm>
 #include <cmath>
@@ -27,8 +27,8 @@ using ::testing::Not;
 constexpr char kFixture[] = "tests/cluster/schema_1.txt";
 constexpr int kVersion = 1;
 
-// A line of the fixture: "DOCUMENT PATH [TYPES [?]]". A path has a key or "*", every element, between slashes. "?": not every
-// object of its kind has the key.
+// A line of the fixture: "DOCUMENT PATH [TYPES [?]]". A path has a key or "*", every element, between slashes. "?": not
+// every object of its kind has the key.
 struct Promise {
   std::string document, path;
   std::vector<std::string> types;
@@ -68,9 +68,12 @@ void Check(const Promise& promise, const std::vector<json>& documents) {
   int lacking = 0;
   for (const json& document : documents) Follow(document, absl::StrSplit(promise.path, '/'), &found, &lacking);
   EXPECT_FALSE(found.empty()) << promise.document << ": nothing at " << promise.path;
-  if (!promise.optional) EXPECT_EQ(lacking, 0) << promise.document << ": objects without " << promise.path;
+  if (!promise.optional) {
+    EXPECT_EQ(lacking, 0) << promise.document << ": objects without " << promise.path;
+  }
   for (const json* value : found) {
-    EXPECT_THAT(promise.types, ::testing::Contains(TypeOf(*value))) << promise.document << " " << promise.path << ": " << *value;
+    EXPECT_THAT(promise.types, ::testing::Contains(TypeOf(*value)))
+        << promise.document << " " << promise.path << ": " << *value;
   }
 }
 
@@ -92,9 +95,9 @@ class Schema : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const std::string out = NewFolder("schema"), swept = NewFolder("schema-sweep");
-    const Finished compared =
-        RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic", "--model", "mlp",
-                    "--steps", "30", "--evaluate-every", "640", "--set", "training.warmup_steps=5", "--json", "--out", out});
+    const Finished compared = RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data",
+                                          "synthetic", "--model", "mlp", "--steps", "30", "--evaluate-every", "640",
+                                          "--set", "training.warmup_steps=5", "--json", "--out", out});
     ASSERT_EQ(compared.exit_code, 0) << compared.err;
     documents_["compare"] = {json::parse(compared.out)};
     documents_["lines"] = LinesOf(out + "/results.jsonl");
@@ -185,7 +188,8 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
   EXPECT_EQ(runs["ps"]["staleness_max"], 0);
   const double speed = std::stod(csv_["ring"]["samples_per_second"]);
   EXPECT_NEAR(speed, runs["ring"]["samples_per_second"], 1e-4 * speed);
-  EXPECT_NEAR(std::stod(csv_["ring"]["efficiency"]), 100 * speed / runs["solo"]["samples_per_second"].get<double>(), 1e-3);
+  EXPECT_NEAR(std::stod(csv_["ring"]["efficiency"]), 100 * speed / runs["solo"]["samples_per_second"].get<double>(),
+              1e-3);
   EXPECT_NEAR(std::stod(csv_["ps"]["samples_per_second_per_node"]) * 3, runs["ps"]["samples_per_second"], 1e-2);
 }
 
@@ -197,12 +201,15 @@ TEST_F(Schema, WhatProcessesTakeIsMeasuredInEveryRole) {
     EXPECT_GT(run["peak_rss_bytes"], run["worker_pss_bytes"]) << arm;
     // Two cores' time at most, on a machine of two; but for what clocks round.
     const double wall_ms = 1000 / run["samples_per_second"].get<double>();
-    EXPECT_LE(run["worker_cpu_ms_per_sample"].get<double>(), 1.2 * wall_ms * run["machine"]["cores"].get<double>()) << arm;
+    EXPECT_LE(run["worker_cpu_ms_per_sample"].get<double>(), 1.2 * wall_ms * run["machine"]["cores"].get<double>())
+        << arm;
   }
   EXPECT_TRUE(runs["ring"]["server_pss_bytes"].is_null());
   EXPECT_GT(runs["ps"]["server_pss_bytes"], 0);
-  EXPECT_NEAR(runs["ps"]["cpu_ms_per_sample"].get<double>(),
-              runs["ps"]["worker_cpu_ms_per_sample"].get<double>() + runs["ps"]["server_cpu_ms_per_sample"].get<double>(), 1e-9);
+  EXPECT_NEAR(
+      runs["ps"]["cpu_ms_per_sample"].get<double>(),
+      runs["ps"]["worker_cpu_ms_per_sample"].get<double>() + runs["ps"]["server_cpu_ms_per_sample"].get<double>(),
+      1e-9);
   EXPECT_EQ(runs["ps"]["nodes"]["node"], json({"worker/0", "worker/1", "server/0"}));
   EXPECT_EQ(runs["ps"]["nodes"]["shared"], json({false, false, false}));
   EXPECT_EQ(runs["dp"]["nodes"]["shared"], json({true, true, true}));
@@ -210,8 +217,9 @@ TEST_F(Schema, WhatProcessesTakeIsMeasuredInEveryRole) {
 }
 
 TEST(Columns, AreChosenByTheirTags) {
-  const std::vector<std::string> arguments = {"compare", "--arms", "solo", "--data", "synthetic", "--model", "mlp",
-                                              "--steps", "20", "--out", NewFolder("columns"), "--columns"};
+  const std::vector<std::string> arguments = {
+      "compare", "--arms",  "solo", "--data", "synthetic",          "--model",
+      "mlp",     "--steps", "20",   "--out",  NewFolder("columns"), "--columns"};
   std::vector<std::string> good = arguments, bad = arguments;
   good.push_back("step_ms_p50,pss_bytes");
   const Finished shown = RunProgram(good);

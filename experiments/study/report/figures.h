@@ -24,8 +24,8 @@ std::optional<MedianInterval> FigureOf(const ReportCell& cell, const Figure& fig
 // The same of one worker or server, by its name ("worker/0").
 std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure, const std::string& node);
 
-// The figures of the catalogue that reports show of a cell, and those of them that they show of a worker or server, in the
-// order of their columns.
+// The figures of the catalogue that reports show of a cell, and those of them that they show of a worker or server, in
+// the order of their columns.
 std::vector<const Figure*> ReportFigures();
 std::vector<const Figure*> ReportNodeFigures();
 

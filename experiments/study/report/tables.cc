@@ -27,7 +27,9 @@ TableColumn ColumnOf(const Figure& figure) {
 // A column that no row has tells nothing.
 void EraseEmptyColumns(ReportTable* table) {
   for (size_t i = table->columns.size(); i-- > 0;) {
-    const auto is_empty = [&](const TableRow& row) { return row.cells[i].text.empty() && !row.cells[i].figure.has_value(); };
+    const auto is_empty = [i](const TableRow& row) {
+      return row.cells[i].text.empty() && !row.cells[i].figure.has_value();
+    };
     if (!std::all_of(table->rows.begin(), table->rows.end(), is_empty)) continue;
     table->columns.erase(table->columns.begin() + static_cast<int64_t>(i));
     for (TableRow& row : table->rows) row.cells.erase(row.cells.begin() + static_cast<int64_t>(i));
@@ -71,8 +73,9 @@ ReportTable NodesTable(const Comparison& comparison) {
   table.id = "nodes";
   table.section = "Figures by worker and server";
   table.title = comparison.label;
-  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Computing time and "
-                  "memory are the process's: where several nodes live in one, each has all of it, and the process says so.";
+  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Computing "
+                  "time and memory are the process's: where several nodes live in one, each has all of it, and the "
+                  "process says so.";
   table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"), TextColumn("process", "process")};
   for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));
   for (const ReportCell& cell : comparison.cells) {
@@ -81,8 +84,11 @@ ReportTable NodesTable(const Comparison& comparison) {
       TableRow row;
       row.arm = cell.arm;
       row.comparison = comparison.number;
-      row.cells = {Text(cell.arm), Text(node.node()), Text(absl::StrCat(node.process(), node.shared() ? ", shared" : ""))};
-      for (const Figure* figure : ReportNodeFigures()) row.cells.push_back({"", FigureOfNode(cell, *figure, node.node())});
+      const std::string process = absl::StrCat(node.process(), node.shared() ? ", shared" : "");
+      row.cells = {Text(cell.arm), Text(node.node()), Text(process)};
+      for (const Figure* figure : ReportNodeFigures()) {
+        row.cells.push_back({"", FigureOfNode(cell, *figure, node.node())});
+      }
       table.rows.push_back(std::move(row));
     }
   }

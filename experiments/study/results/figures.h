@@ -12,8 +12,8 @@
 
 namespace ringmaster {
 
-// The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no figure by themselves; a figure
-// more is a row more in figures.cc, apart from where its raw value is measured.
+// The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no figure by themselves. A
+// figure more is a row more in catalogue.cc, apart from where its raw value is measured.
 
 // What a figure needs; where that is missing, the figure is absent: never 0.
 enum class Need {
@@ -48,8 +48,8 @@ struct TableFigure {
   bool by_default = true;  // without --columns
 };
 
-// A column of a report's tables and its CSV, in the order of the catalogue. `id`: key in CSV and the report's JSON; numbers
-// there have the format's factor.
+// A column of a report's tables and its CSV, in the order of the catalogue. `id`: key in CSV and the report's JSON;
+// numbers there have the format's factor.
 struct ReportFigure {
   const char* id = "";
   FigureFormat format;
@@ -58,8 +58,8 @@ struct ReportFigure {
 // What stands in a sweep's table, over the trials of a cell.
 enum class OverTrials {
   kMedian,
-  kInterval,       // the median with its 95 % interval
-  kRatiosToSolo,   // the same, of the ratios of samples/s to the solo cell's, trial by trial
+  kInterval,      // the median with its 95 % interval
+  kRatiosToSolo,  // the same, of the ratios of samples/s to the solo cell's, trial by trial
 };
 struct SweepFigure {
   OverTrials over = OverTrials::kMedian;
@@ -77,20 +77,20 @@ struct NodeOfRun {
 using FigureOfRun = std::function<std::optional<double>(const RunSummary&)>;
 
 struct Figure {
-  const char* tag;         // key in JSON; never changes its meaning
-  const char* unit;        // of the value; "" for a ratio or a count
-  const char* over;        // how it is aggregated over workers and steps
+  const char* tag;   // key in JSON; never changes its meaning
+  const char* unit;  // of the value; "" for a ratio or a count
+  const char* over;  // how it is aggregated over workers and steps
   const char* definition;
   std::vector<Need> needs;
-  FigureOfRun value;       // from a summary; absent where it is not defined
+  FigureOfRun value;  // from a summary; absent where it is not defined
   // Of figures that have no field in RunSummary: from the reports. Summarize keeps it under the tag.
   std::function<std::optional<double>(const RunRecord&)> measure;
   // The same of one node; null: the figure is of whole runs alone. Asked only where the whole run has the figure.
   std::function<std::optional<double>(const NodeOfRun&)> of_node;
   bool (*is_doubtful)(double value) = nullptr;  // null: never
   const char* doubt = "";                       // what a table says then
-  bool in_json = false;    // a key of its own in a run's JSON
-  bool is_whole = false;   // an integer in JSON
+  bool in_json = false;                         // a key of its own in a run's JSON
+  bool is_whole = false;                        // an integer in JSON
   std::optional<TableFigure> table;
   std::optional<ReportFigure> report;
   std::optional<SweepFigure> sweep;
@@ -102,8 +102,8 @@ absl::Span<const Figure> Figures();
 // The figure with that tag, which must exist.
 const Figure& FigureByTag(absl::string_view tag);
 
-// Fills summary->figures and summary->nodes from the reports of a run that is "ok", whose other fields are filled. Pure but
-// for *summary.
+// Fills summary->figures and summary->nodes from the reports of a run that is "ok", whose other fields are filled. Pure
+// but for *summary.
 void KeepFigures(const RunRecord& record, RunSummary* summary);
 
 // Test accuracies whose time is reported, as they appear in RunSummary.seconds_to_accuracy.

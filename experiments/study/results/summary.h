@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-// The figures of one run, from its reports alone; figures.h has the definition of each. Pure, thread-safe. A run whose status
-// is not "ok" gets its settings and status and no figures. What is not defined for the arm stays absent.
+// The figures of one run, from its reports alone; catalogue.cc has the definition of each. Pure, thread-safe. A run whose
+// status is not "ok" gets its settings and status and no figures. What is not defined for the arm stays absent.
 //   transport   what carried the bytes; of an all-reduce by another library, that library and its wire
 //   phase_ms    mean per timed step and worker
 RunSummary Summarize(const RunRecord& record);

@@ -204,7 +204,8 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
     absl::StrAppend(&rule, std::string(kGroupGap, ' '), Line(group->width));
   }
   std::string text = titles + "\n";
-  absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), [](const Column& c) { return c.format().title; }));
+  const auto title = [](const Column& column) { return column.format().title; };
+  absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), title));
   absl::StrAppend(&text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.format().unit; }));
   absl::StrAppend(&text, rule, "\n");
   for (size_t i = 0; i < rows.arms.size(); ++i) {

@@ -74,7 +74,8 @@ TEST(ProcessCosts, WhatTheSystemDoesNotTellIsAbsent) {
   const std::string proc = testing::TempDir() + "/proc";
   EXPECT_FALSE(ProcessPssBytes(proc).has_value());
   std::filesystem::create_directories(proc + "/self");
-  std::ofstream(proc + "/self/smaps_rollup") << "55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:   12 kB\nPss_Dirty: 3 kB\n";
+  std::ofstream(proc + "/self/smaps_rollup")
+      << "55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:   12 kB\nPss_Dirty: 3 kB\n";
   EXPECT_EQ(ProcessPssBytes(proc), 12 * 1024);
   EXPECT_FALSE(ProcessPeakRssBytes(proc).has_value());
 }

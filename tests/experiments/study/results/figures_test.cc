@@ -42,7 +42,8 @@ RunRecord FullRecord(const std::string& arm) {
     worker->set_timed_steps(kTimedSteps);
     worker->set_timed_seconds(0.03);
     worker->set_process_cpu_seconds(0.192 * (rank + 1));
-    for (int step = 0; step < kSteps; ++step) worker->add_step_ms(step == 0 ? 500.0f : static_cast<float>(10 * step + rank));
+    for (int step = 0; step < kSteps; ++step)
+      worker->add_step_ms(step == 0 ? 500.0f : static_cast<float>(10 * step + rank));
     for (const char* phase : {"forward", "backward", "gate", "exposed", "update", "encode", "exchange", "reduce"}) {
       (*worker->mutable_phase_ms())[phase] = 1 + rank;
     }
@@ -69,7 +70,9 @@ RunSummary SummaryOfLast(const std::vector<RunRecord>& records) {
   return summaries.back();
 }
 
-std::optional<double> ValueOf(const char* tag, const RunRecord& record) { return FigureByTag(tag).value(Summarize(record)); }
+std::optional<double> ValueOf(const char* tag, const RunRecord& record) {
+  return FigureByTag(tag).value(Summarize(record));
+}
 
 std::map<std::string, double> NodeValues(const RunRecord& record, const std::string& node) {
   for (const NodeFigures& figures : Summarize(record).nodes()) {
@@ -86,9 +89,15 @@ TEST(Figures, NoTwoHaveOneNameOrOnePlace) {
     EXPECT_TRUE(tags.insert(figure.tag).second) << figure.tag;
     EXPECT_NE(std::string(figure.definition), "") << figure.tag;
     EXPECT_NE(std::string(figure.over), "") << figure.tag;
-    if (figure.table.has_value()) EXPECT_TRUE(places.insert({figure.table->group, figure.table->place}).second) << figure.tag;
-    if (figure.report.has_value()) EXPECT_TRUE(ids.insert(figure.report->id).second) << figure.tag;
-    if (figure.sweep.has_value()) EXPECT_TRUE(titles.insert(figure.sweep->format.title).second) << figure.tag;
+    if (figure.table.has_value()) {
+      EXPECT_TRUE(places.insert({figure.table->group, figure.table->place}).second) << figure.tag;
+    }
+    if (figure.report.has_value()) {
+      EXPECT_TRUE(ids.insert(figure.report->id).second) << figure.tag;
+    }
+    if (figure.sweep.has_value()) {
+      EXPECT_TRUE(titles.insert(figure.sweep->format.title).second) << figure.tag;
+    }
   }
 }
 
@@ -139,7 +148,9 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
   const RunSummary alone = SummaryOfLast({all[0], all[1]});
   for (const Figure& figure : Figures()) {
     for (const Need need : figure.needs) {
-      if (need == Need::kExchange || need == Need::kLearning) EXPECT_FALSE(figure.value(alone).has_value()) << figure.tag;
+      if (need == Need::kExchange || need == Need::kLearning) {
+        EXPECT_FALSE(figure.value(alone).has_value()) << figure.tag;
+      }
     }
   }
 }
@@ -150,7 +161,9 @@ TEST(Figures, AFailedRunHasNone) {
   const RunSummary summary = Summarize(record);
   const std::set<std::string> settings = {"predicted_step_ms", "processes_per_core", "run_seconds"};
   for (const Figure& figure : Figures()) {
-    if (settings.count(figure.tag) == 0) EXPECT_FALSE(figure.value(summary).has_value()) << figure.tag;
+    if (settings.count(figure.tag) == 0) {
+      EXPECT_FALSE(figure.value(summary).has_value()) << figure.tag;
+    }
   }
   EXPECT_EQ(summary.nodes_size(), 0);
 }
@@ -207,7 +220,8 @@ TEST(Figures, OfANodeAreItsOwnInTheOrderOfRanks) {
   ASSERT_EQ(summary.nodes_size(), 3);
   EXPECT_EQ(summary.nodes(0).node(), "worker/0");
   EXPECT_EQ(summary.nodes(0).process(), 1);
-  auto first = NodeValues(record, "worker/0"), second = NodeValues(record, "worker/1"), server = NodeValues(record, "server/0");
+  auto first = NodeValues(record, "worker/0"), second = NodeValues(record, "worker/1"),
+       server = NodeValues(record, "server/0");
   EXPECT_EQ(first["step_ms_p50"], 20);
   EXPECT_EQ(second["step_ms_p50"], 21);
   EXPECT_EQ(first["exposed_comm_ms"], 1);
@@ -216,7 +230,8 @@ TEST(Figures, OfANodeAreItsOwnInTheOrderOfRanks) {
   EXPECT_EQ(server["staleness_max"], 1);
   EXPECT_EQ(server.count("step_ms_p50"), 0u);
   EXPECT_EQ(first.count("staleness_max"), 0u);
-  EXPECT_EQ(NodeValues(FullRecord("solo"), "worker/0").count("exposed_comm_ms"), 0u) << "what is not defined for the run";
+  EXPECT_EQ(NodeValues(FullRecord("solo"), "worker/0").count("exposed_comm_ms"), 0u)
+      << "what is not defined for the run";
 }
 
 }  // namespace
