@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
+#include "common/network/network_shape.h"
 #include "common/tensor/tensor.h"
-#include "common/transport/network_shape.h"
 #include "common/transport/transport.h"
 
 namespace ringmaster {

@@ -16,6 +16,7 @@
 #include "absl/container/inlined_vector.h"
 #include "common/base/check.h"
 #include "common/base/partition.h"
+#include "common/transport/shaped/network_now.h"
 
 namespace ringmaster {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "common/transport/shaped/flow_network.h"
+#include "common/network/flow_network.h"
 #include "common/transport/shm/segment.h"
 
 namespace ringmaster {

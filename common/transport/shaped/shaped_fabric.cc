@@ -11,7 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/transport/shaped/flow_network.h"
+#include "common/network/flow_network.h"
 #include "common/transport/shaped/network_card.h"
 #include "common/transport/shaped/shaped_transport.h"
 #include "common/transport/shm/host_proof.h"
@@ -45,9 +45,11 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(below_->Connect(processes, self, deadline));
-    RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, processes));
+    std::vector<std::vector<NodeId>> nodes;
+    for (const ProcessAddress& process : processes) nodes.push_back(process.nodes);
+    RM_ASSIGN_OR_RETURN(const NetworkPlan plan, PlanNetwork(shape_, nodes));
     for (int32_t process = 0; process < plan.processes(); ++process) {
-      for (const NodeId& node : processes[process].nodes) process_of_[node] = process;
+      for (const NodeId& node : nodes[process]) process_of_[node] = process;
     }
     self_ = self;
     for (const NodeId& node : processes[self].nodes) {

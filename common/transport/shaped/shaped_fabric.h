@@ -3,8 +3,8 @@
 
 #include <memory>
 
+#include "common/network/network_shape.h"
 #include "common/transport/fabric.h"
-#include "common/transport/network_shape.h"
 
 namespace ringmaster {
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/transport/shaped/network_now.h"
 
 namespace ringmaster {
 namespace {

@@ -14,8 +14,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
+#include "common/network/flow_network.h"
 #include "common/transport/forwarding.h"
-#include "common/transport/shaped/flow_network.h"
 #include "common/transport/transport.h"
 #include "common/transport/wake.h"
 

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "common/transport/network_shape.h"
+#include "common/network/network_shape.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

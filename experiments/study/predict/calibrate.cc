@@ -32,12 +32,13 @@ constexpr int32_t kSoloWarmUp = 5;
 constexpr int kRepetitions = 9;
 constexpr int64_t kCopiedBytes = 1 << 20;
 
+constexpr double kSecond = 1e9;       // nanoseconds
 constexpr double kMegabit = 1e6 / 8;  // bytes
 
-// Bytes a second, where the spec says so.
-std::optional<double> RateOf(bool has, double megabits) {
-  return has ? std::optional<double>(megabits * kMegabit) : std::nullopt;
-}
+// Bytes a nanosecond.
+double RateOf(double megabits_per_second) { return megabits_per_second * kMegabit / kSecond; }
+
+Nanoseconds NanosecondsOf(double milliseconds) { return std::llround(milliseconds * 1e6); }
 
 double MedianSeconds(const std::function<void()>& what) {
   what();
@@ -74,36 +75,37 @@ std::string ComputeKey(const RunSpec& spec) {
 
 }  // namespace
 
-NetworkModel ReckonedNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate) {
+NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate) {
   const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec);
   const NetworkSpec& network = spec.transport().network();
-  LinkModel link;
-  link.jitter = network.jitter_ms() / 1000;
   // What was measured has half of the jitter on the average.
-  link.latency = std::max(0.0, fit.latency - link.jitter / 2);
-  NetworkModel model = UniformNetwork(static_cast<int>(processes.size()), {fit.rate, fit.rate}, link);
-  model.copy_rate = copy_rate;
-  model.seed = network.seed();
+  const double latency_ms = std::max(0.0, 1000 * fit.latency - network.jitter_ms() / 2);
+  NetworkCosts costs;
+  costs.copy_rate = copy_rate;
+  NetworkPlan& plan = costs.plan;
+  plan.seed = network.seed();
+  plan.egress.assign(processes.size(), fit.rate / kSecond);
+  plan.ingress = plan.egress;
+  plan.links.assign(processes.size() * processes.size(),
+                    {kUnlimitedRate, NanosecondsOf(latency_ms), NanosecondsOf(network.jitter_ms())});
   for (const NodeNetworkSpec& node : network.nodes()) {
     const auto process = ProcessOf(processes, node.node());
     if (!process) continue;
-    CardModel& card = model.cards[*process];
-    card.egress = RateOf(node.has_egress_megabits_per_second(), node.egress_megabits_per_second()).value_or(card.egress);
-    card.ingress =
-        RateOf(node.has_ingress_megabits_per_second(), node.ingress_megabits_per_second()).value_or(card.ingress);
+    if (node.has_egress_megabits_per_second()) plan.egress[*process] = RateOf(node.egress_megabits_per_second());
+    if (node.has_ingress_megabits_per_second()) plan.ingress[*process] = RateOf(node.ingress_megabits_per_second());
   }
   for (const LinkSpec& differs : network.links()) {
     const auto from = ProcessOf(processes, differs.from());
     const auto to = ProcessOf(processes, differs.to());
     if (!from || !to) continue;
-    LinkModel& of_pair = model.links[*from * processes.size() + *to];
-    of_pair.rate = RateOf(differs.has_megabits_per_second(), differs.megabits_per_second()).value_or(of_pair.rate);
+    NetworkPlan::Delay& link = plan.links[*from * processes.size() + *to];
+    if (differs.has_megabits_per_second()) link.rate = RateOf(differs.megabits_per_second());
     if (differs.has_latency_ms()) {
-      of_pair.latency = std::max(0.0, link.latency + (differs.latency_ms() - network.latency_ms()) / 1000);
+      link.latency = NanosecondsOf(std::max(0.0, latency_ms + differs.latency_ms() - network.latency_ms()));
     }
-    if (differs.has_jitter_ms()) of_pair.jitter = differs.jitter_ms() / 1000;
+    if (differs.has_jitter_ms()) link.jitter = NanosecondsOf(differs.jitter_ms());
   }
-  return model;
+  return costs;
 }
 
 absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
@@ -116,7 +118,7 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   }
   Costs costs;
   costs.compute = spec.strategy().has_single() ? compute->alone.costs : compute->together;
-  costs.network = ReckonedNetwork(spec, link, CopyRate());
+  costs.network = MeasuredNetwork(spec, link, CopyRate());
   costs.cores.cores = DescribeMachine().cores();
   costs.cores.computes = !spec.training().has_emulated_compute();
   costs.cores.message = link.cpu_message;

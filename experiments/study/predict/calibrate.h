@@ -64,7 +64,7 @@ class Predictor {
 
 // The network of a run between whose processes a message takes what `fit` says, which was measured with the network of
 // the spec but for its nodes and links that differ: those are taken from the spec. Pure.
-NetworkModel ReckonedNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate);
+NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate);
 
 }  // namespace ringmaster
 

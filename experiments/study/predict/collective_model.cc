@@ -132,7 +132,7 @@ void CollectiveModel::SendMore(int32_t peer_rank) {
     peer.ahead_bytes += bytes;
     const MessageName name = {rank_, flight.step, flight.bucket, what.round, what.piece};
     network_->Send(
-        rank_, peer_rank, static_cast<double>(bytes),
+        rank_, peer_rank, bytes,
         [this, ticket, op, peer_rank, bytes] {
           peers_[peer_rank].ahead_bytes -= bytes;
           Done(Find(ticket), op);

@@ -12,7 +12,7 @@
 #include "common/collective/plan.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/exchange_model.h"
-#include "experiments/study/predict/network_model.h"
+#include "experiments/study/predict/simulated_network.h"
 
 namespace ringmaster {
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "experiments/study/predict/network_model.h"
+#include "experiments/study/predict/simulated_network.h"
 
 namespace ringmaster {
 
@@ -36,7 +36,7 @@ struct CoreCosts {
 struct Costs {
   ComputeCosts compute;    // of every rank
   CodecCosts codec;
-  NetworkModel network;
+  NetworkCosts network;
   // What exchange takes from the cores that computing needs too, where all live on one host.
   CoreCosts cores;
   // How many times as long as that a rank computes, by rank; empty: nobody is slower.

@@ -2,27 +2,33 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_EVENT_QUEUE_H_
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>
 
+#include "common/network/flow_network.h"
+
 namespace ringmaster {
 
-// What a simulation does next. Time is in seconds from 0 and passes from event to event; events of one moment run in the
-// order in which they were added, so that a simulation is the same every time. One thread.
+// What a simulation does next. Time begins at 0, is in whole nanoseconds and passes from event to event; events of one
+// moment run in the order in which they were added, so that a simulation is the same every time. One thread.
 class EventQueue {
  public:
   using Action = std::function<void()>;
 
-  double now() const { return now_; }
+  Nanoseconds time() const { return now_; }
+  // In seconds.
+  double now() const { return static_cast<double>(now_) * 1e-9; }
 
   // Runs `action` at `time`, or now where that has passed.
-  void At(double time, Action action) {
+  void At(Nanoseconds time, Action action) {
     events_.push_back({std::max(time, now_), added_++, std::move(action)});
     std::push_heap(events_.begin(), events_.end(), Later);
   }
-  void After(double seconds, Action action) { At(now_ + seconds, std::move(action)); }
+  // To the nearest nanosecond.
+  void After(double seconds, Action action) { At(now_ + std::llround(seconds * 1e9), std::move(action)); }
 
   // Runs the next event; false: there is none.
   bool RunNext() {
@@ -37,7 +43,7 @@ class EventQueue {
 
  private:
   struct Event {
-    double time = 0;
+    Nanoseconds time = 0;
     int64_t number = 0;
     Action action;
   };
@@ -45,7 +51,7 @@ class EventQueue {
     return a.time != b.time ? a.time > b.time : a.number > b.number;
   }
 
-  double now_ = 0;
+  Nanoseconds now_ = 0;
   int64_t added_ = 0;
   std::vector<Event> events_;  // a heap
 };

@@ -27,7 +27,7 @@ ServerModel::ServerModel(int32_t index, const ServerPlan* plan, const std::vecto
 
 void ServerModel::Work(double seconds, EventQueue::Action action) {
   free_ = std::max(free_, queue_->now()) + seconds;
-  queue_->At(free_, std::move(action));
+  queue_->After(free_ - queue_->now(), std::move(action));
 }
 
 void ServerModel::OnPush(int32_t worker, int32_t bucket) {
@@ -85,11 +85,11 @@ void ServerModel::AnswerPulls() {
 }
 
 void ServerModel::Answer(int32_t worker) {
-  const auto send = [this, worker](double bytes) {
+  const auto send = [this, worker](int64_t bytes) {
     network_->Send(plan_.server_process[index_], plan_.worker_process[worker], bytes, Nothing,
                    [this, worker] { workers_[worker]->OnWeights(); });
   };
-  for (const double bytes : plan_.weight_bytes[index_]) send(bytes);
+  for (const int64_t bytes : plan_.weight_bytes[index_]) send(bytes);
   send(0);
 }
 

@@ -8,7 +8,7 @@
 
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/exchange_model.h"
-#include "experiments/study/predict/network_model.h"
+#include "experiments/study/predict/simulated_network.h"
 #include "server/clock_table.h"
 
 namespace ringmaster {
@@ -22,8 +22,8 @@ struct ServerPlan {
   int64_t lag = 1;                         // of a worker (ExchangeModel); 2: asynchronous
   bool updates_together = false;           // gradients are clipped: no part is updated before all sums are there
   // [server][bucket], bytes.
-  std::vector<std::vector<double>> push_bytes;
-  std::vector<std::vector<double>> weight_bytes;
+  std::vector<std::vector<int64_t>> push_bytes;
+  std::vector<std::vector<int64_t>> weight_bytes;
   // Seconds: at the worker for a part before it is sent; at the server for a contribution, and for an update.
   std::vector<std::vector<double>> encode;
   std::vector<std::vector<double>> add;

@@ -21,7 +21,7 @@
 #include "experiments/study/predict/collective_model.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/exchange_model.h"
-#include "experiments/study/predict/network_model.h"
+#include "experiments/study/predict/simulated_network.h"
 #include "experiments/study/predict/server_model.h"
 
 namespace ringmaster {
@@ -148,9 +148,9 @@ class Simulation {
     for (int32_t rank = 0; rank < workers_; ++rank) {
       queue_.After(rank * stagger, [this, rank] { threads_[rank]->Start(); });
     }
-    while (queue_.RunNext()) {
+    while (network_.status().ok() && queue_.RunNext()) {
     }
-    return absl::OkStatus();
+    return network_.status();
   }
 
   double step() const {
@@ -236,15 +236,15 @@ class Simulation {
     const double touch = costs_.compute.update / static_cast<double>(std::max<int64_t>(1, elements));
     const bool exact = codec_->traits().exact;
     for (int32_t server = 0; server < ps.servers(); ++server) {
-      for (auto* of_server : {&plan.push_bytes, &plan.weight_bytes, &plan.encode, &plan.add, &plan.update}) {
-        of_server->emplace_back();
-      }
+      for (auto* of_server : {&plan.push_bytes, &plan.weight_bytes}) of_server->emplace_back();
+      for (auto* of_server : {&plan.encode, &plan.add, &plan.update}) of_server->emplace_back();
       for (const Bucket& bucket : buckets_) {
-        const auto count = static_cast<double>(PartOnServer(bucket, ps.servers(), server).count);
-        const double bytes = count * sizeof(float);
+        const int64_t elements_here = PartOnServer(bucket, ps.servers(), server).count;
+        const int64_t bytes = elements_here * static_cast<int64_t>(sizeof(float));
         plan.weight_bytes[server].push_back(bytes);
         plan.push_bytes[server].push_back(
-            exact || count == 0 ? bytes : static_cast<double>(codec_->MaxEncodedBytes(static_cast<int64_t>(count))));
+            exact || elements_here == 0 ? bytes : codec_->MaxEncodedBytes(elements_here));
+        const auto count = static_cast<double>(elements_here);
         plan.encode[server].push_back(count * costs_.codec.encode);
         plan.add[server].push_back(count * (costs_.codec.decode + (plan.bsp ? touch : 0)));
         plan.update[server].push_back(count * touch);
@@ -311,7 +311,7 @@ absl::Status CheckPredictable(const RunSpec& spec) {
 absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
   RM_CHECK(costs.compute.bucket_ready.size() == buckets.size());
-  RM_CHECK(static_cast<int32_t>(costs.network.cards.size()) == ProcessCount(spec));
+  RM_CHECK(costs.network.plan.processes() == ProcessCount(spec));
   SimulatedStep result;
   if (spec.strategy().has_single()) {
     result.step = result.compute = SingleStep(spec.training().workers(), costs.compute);

@@ -17,8 +17,8 @@ namespace {
 
 constexpr double kRate = 1e8;      // B: bytes a second, each way
 constexpr double kLatency = 1e-3;  // a: seconds a message
-// Of doubles that were added up in another order.
-constexpr double kRounding = 1e-9;
+// A message leaves at a whole nanosecond, and some wait for others.
+constexpr double kRounding = 1e-7;
 
 RunSpec SpecOf(const std::string& arm, int32_t workers, int32_t servers = 1) {
   RunSpec base;
@@ -38,9 +38,11 @@ std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
 Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double latency = kLatency) {
   Costs costs;
   costs.compute.bucket_ready.assign(buckets, 0);
-  LinkModel link;
-  link.latency = latency;
-  costs.network = UniformNetwork(ProcessCount(spec), {rate, rate}, link);
+  const auto processes = static_cast<size_t>(ProcessCount(spec));
+  NetworkPlan& plan = costs.network.plan;
+  plan.egress.assign(processes, rate * 1e-9);
+  plan.ingress = plan.egress;
+  plan.links.assign(processes * processes, {kUnlimitedRate, std::llround(latency * 1e9), 0});
   return costs;
 }
 
@@ -245,7 +247,7 @@ TEST(SimulateStep, OneSlowCardSlowsTheRing) {
   const RunSpec spec = SpecOf("ring", 4);
   const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
   Costs costs = CostsOf(spec, 1, kRate, /*latency=*/0);
-  costs.network.cards[2].egress = kRate / 10;
+  costs.network.plan.egress[2] = kRate * 1e-9 / 10;
   const auto step = SimulateStep(spec, buckets, costs);
   ASSERT_TRUE(step.ok()) << step.status();
   EXPECT_NEAR(step->communication, 10 * 2.0 * 3 / 4 * kBytes / kRate, kBytes / kRate);
@@ -279,7 +281,7 @@ TEST(SimulateStep, NoArmStandsStill) {
       const std::vector<Bucket> buckets = BucketsOf(30 * 1001, 30);
       Costs costs = CostsOf(spec, buckets.size());
       costs.compute.compute = 0.001;
-      costs.network.links[0].jitter = 0.001;
+      costs.network.plan.links[0].jitter = 1000000;
       const auto step = SimulateStep(spec, buckets, costs);
       ASSERT_TRUE(step.ok()) << arm.name << " N=" << n << ": " << step.status();
       EXPECT_GE(step->step, 0.001) << arm.name << " N=" << n;

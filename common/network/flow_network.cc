@@ -1,8 +1,7 @@
-#include "common/transport/shaped/flow_network.h"
+#include "common/network/flow_network.h"
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -15,7 +14,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr int32_t kSlots = 1 << 16;       // messages under way, and notices not yet taken
 constexpr double kBytesPerNanosecond = 1e-9;
 constexpr double kSame = 1 + 1e-9;        // rates within this factor are one
 constexpr double kNoBytes = 1e-3;         // what rounding may leave of a message
@@ -60,17 +58,11 @@ struct FlowNetwork::Header {
   int32_t is_shared_out;  // the rates are those of the active flows
 };
 
-Nanoseconds NetworkNow() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * Nanoseconds{1'000'000'000} + now.tv_nsec;
-}
-
-absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<ProcessAddress>& processes) {
+absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes) {
   absl::flat_hash_map<NodeId, int32_t> process_of;
   const auto count = static_cast<int32_t>(processes.size());
   for (int32_t process = 0; process < count; ++process) {
-    for (const NodeId& node : processes[process].nodes) process_of[node] = process;
+    for (const NodeId& node : processes[process]) process_of[node] = process;
   }
   const auto find = [&](NodeId node) -> absl::StatusOr<int32_t> {
     const auto found = process_of.find(node);
@@ -108,15 +100,16 @@ uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag) {
   return MixSeed(key, static_cast<uint64_t>(tag.step));
 }
 
-int64_t FlowNetwork::StateBytes(int32_t processes) {
+int64_t FlowNetwork::StateBytes(int32_t processes, int32_t slots) {
   const int64_t pairs = int64_t{processes} * processes;
   return Aligned(sizeof(Header)) + Aligned(processes * sizeof(Card)) + Aligned(pairs * sizeof(Flow)) +
-         Aligned(pairs * sizeof(int32_t)) + Aligned((kSlots + 1) * sizeof(Slot));
+         Aligned(pairs * sizeof(int32_t)) + Aligned((int64_t{slots} + 1) * sizeof(Slot));
 }
 
-FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state) : plan_(plan) {
+FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots)
+    : plan_(plan), slot_count_(slots) {
   const int32_t processes = plan.processes();
-  RM_CHECK(static_cast<int64_t>(state.size()) >= StateBytes(processes));
+  RM_CHECK(static_cast<int64_t>(state.size()) >= StateBytes(processes, slots));
   std::byte* at = state.data();
   const auto take = [&at](int64_t bytes) {
     std::byte* const begin = at;
@@ -128,7 +121,7 @@ FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state) :
   cards_ = reinterpret_cast<Card*>(take(processes * sizeof(Card)));
   flows_ = reinterpret_cast<Flow*>(take(pairs * sizeof(Flow)));
   active_ = reinterpret_cast<int32_t*>(take(pairs * sizeof(int32_t)));
-  slots_ = reinterpret_cast<Slot*>(take((kSlots + 1) * sizeof(Slot)));
+  slots_ = reinterpret_cast<Slot*>(take((int64_t{slots} + 1) * sizeof(Slot)));
   egress_left_.resize(processes);
   ingress_left_.resize(processes);
   egress_flows_.resize(processes);
@@ -140,14 +133,20 @@ void FlowNetwork::SleepUntil(int32_t process, Nanoseconds until) { cards_[proces
 
 absl::Status FlowNetwork::Start(int32_t from, int32_t to, const Message& message, Nanoseconds now) {
   Advance(now);
+  RM_RETURN_IF_ERROR(Enter(from, to, message));
+  Advance(header_->time);  // without bytes, or without limits, it has left
+  return absl::OkStatus();
+}
+
+absl::Status FlowNetwork::Enter(int32_t from, int32_t to, const Message& message) {
   int32_t slot = header_->free_slot;
   if (slot != 0) {
     header_->free_slot = slots_[slot].next;
-  } else if (header_->used_slots < kSlots) {
+  } else if (header_->used_slots < slot_count_) {
     slot = ++header_->used_slots;
   } else {
     return absl::ResourceExhaustedError(
-        absl::StrCat("shaped network: ", kSlots, " messages are under way; use larger buckets or a faster network"));
+        absl::StrCat("shaped network: ", slot_count_, " messages are under way; use larger buckets or a faster network"));
   }
   Slot& entry = slots_[slot];
   entry = Slot();
@@ -164,7 +163,6 @@ absl::Status FlowNetwork::Start(int32_t from, int32_t to, const Message& message
   line.left_bytes = static_cast<double>(message.bytes);
   active_[header_->active_count++] = static_cast<int32_t>(&line - flows_);
   header_->is_shared_out = 0;
-  Advance(header_->time);  // without bytes, or without limits, it has left
   return absl::OkStatus();
 }
 
@@ -174,11 +172,16 @@ Nanoseconds FlowNetwork::HeadLeaves(const Flow& line) const {
   return header_->time + static_cast<Nanoseconds>(std::ceil(line.left_bytes / line.rate));
 }
 
+Nanoseconds FlowNetwork::NextLeaves() {
+  if (header_->is_shared_out == 0) ShareCards();
+  Nanoseconds next = kNever;
+  for (int64_t i = 0; i < header_->active_count; ++i) next = std::min(next, HeadLeaves(flows_[active_[i]]));
+  return next;
+}
+
 void FlowNetwork::Advance(Nanoseconds now) {
   for (;;) {
-    if (header_->is_shared_out == 0) ShareCards();
-    Nanoseconds next = kNever;
-    for (int64_t i = 0; i < header_->active_count; ++i) next = std::min(next, HeadLeaves(flows_[active_[i]]));
+    const Nanoseconds next = NextLeaves();
     if (next > std::max(now, header_->time)) break;
     LetPass(next);
     // From the back, since finished flows are replaced by the last one.

@@ -1,5 +1,5 @@
 // What the fluid says of messages that share cards, by times reckoned on paper.
-#include "common/transport/shaped/flow_network.h"
+#include "common/network/flow_network.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -26,8 +26,8 @@ constexpr int64_t kBytes = 1'000'000;  // a millisecond at 1e9 bytes a second
 class Network {
  public:
   Network(const NetworkShape& shape, int32_t workers) {
-    std::vector<ProcessAddress> processes;
-    for (int32_t rank = 0; rank < workers; ++rank) processes.push_back({"", {Worker(rank)}});
+    std::vector<std::vector<NodeId>> processes;
+    for (int32_t rank = 0; rank < workers; ++rank) processes.push_back({Worker(rank)});
     absl::StatusOr<NetworkPlan> plan = PlanNetwork(shape, processes);
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
@@ -277,7 +277,7 @@ TEST(FlowNetwork, TooManyMessagesUnderWayAreRefused) {
 TEST(PlanNetwork, StrangersAreNamed) {
   NetworkShape shape;
   shape.cards = {{Worker(7), 1, 1}};
-  const absl::Status status = PlanNetwork(shape, {{"", {Worker(0)}}}).status();
+  const absl::Status status = PlanNetwork(shape, {{Worker(0)}}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(absl::StrContains(status.message(), "worker/7")) << status;
 }

@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_
-#define RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_
+#ifndef RINGMASTER_COMMON_NETWORK_FLOW_NETWORK_H_
+#define RINGMASTER_COMMON_NETWORK_FLOW_NETWORK_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -11,15 +11,13 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/message.h"
-#include "common/transport/fabric.h"
-#include "common/transport/network_shape.h"
+#include "common/network/network_shape.h"
 
 namespace ringmaster {
 
-// Nanoseconds of the clock that all processes of a host share (CLOCK_MONOTONIC).
+// Of a clock that all who look at a network share.
 using Nanoseconds = int64_t;
 inline constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
-Nanoseconds NetworkNow();
 
 // The rates and delays of a network between so many processes.
 struct NetworkPlan {
@@ -37,8 +35,8 @@ struct NetworkPlan {
   const Delay& link(int32_t from, int32_t to) const { return links[int64_t{from} * processes() + to]; }
 };
 
-// What `shape` means for these processes. InvalidArgument: it names a node that lives nowhere.
-absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<ProcessAddress>& processes);
+// What `shape` means for processes in which these nodes live. InvalidArgument: it names a node that lives nowhere.
+absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes);
 
 // A network of cards, reckoned as a fluid: the messages from one process to another form a flow, one behind the other as
 // on a connection, and all flows share the cards they cross max-min fairly (no flow could be faster without a slower one
@@ -63,18 +61,28 @@ class FlowNetwork {
     bool has_left = false;  // else it arrives at `time`, which may be yet to come
   };
 
-  // Bytes of state for so many processes.
-  static int64_t StateBytes(int32_t processes);
+  // Messages under way, and notices not yet taken, unless a view is told otherwise.
+  static constexpr int32_t kSlots = 1 << 16;
 
-  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's.
-  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state);
+  // Bytes of state for so many processes.
+  static int64_t StateBytes(int32_t processes, int32_t slots = kSlots);
+
+  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` are all views' own.
+  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots = kSlots);
 
   // A message enters at `now`, or, where the network has been advanced beyond, then. ResourceExhausted: too many are
   // under way.
   absl::Status Start(int32_t from, int32_t to, const Message& message, Nanoseconds now);
 
+  // As Start, at the moment to which the network has been advanced; but the message's own leaving, and what it takes from
+  // others, is worked out by the next Advance alone. For one caller's many messages of one moment.
+  absl::Status Enter(int32_t from, int32_t to, const Message& message);
+
   // Lets time pass. A time that is over already changes nothing.
   void Advance(Nanoseconds now);
+
+  // When the next message will have left, if nothing enters before; kNever when nothing is under way.
+  Nanoseconds NextLeaves();
 
   // What has become of messages from and to this process since the last call, in the order in which they left.
   void TakeNotices(int32_t process, absl::FunctionRef<void(const Notice&)> take);
@@ -105,11 +113,12 @@ class FlowNetwork {
   double JitterShare(uint64_t key) const;
 
   const NetworkPlan plan_;
+  const int32_t slot_count_;
   Header* header_;
   Card* cards_;      // [processes]
   Flow* flows_;      // [processes^2]
   int32_t* active_;  // [processes^2]: indices of flows with messages; the first header_->active_count count
-  Slot* slots_;      // [kSlots + 1]: 0 is none
+  Slot* slots_;      // [slot_count_ + 1]: 0 is none
   // Scratch: what is left of each card while rates are shared out, and NextNotices' answer.
   std::vector<double> egress_left_;
   std::vector<double> ingress_left_;
@@ -123,4 +132,4 @@ uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag);
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_COMMON_TRANSPORT_SHAPED_FLOW_NETWORK_H_
+#endif  // RINGMASTER_COMMON_NETWORK_FLOW_NETWORK_H_

@@ -1,0 +1,69 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_NETWORK_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_NETWORK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "common/network/flow_network.h"
+#include "experiments/study/predict/event_queue.h"
+
+namespace ringmaster {
+
+// What messages take. Processes as PlaceNodes numbers them.
+struct NetworkCosts {
+  NetworkPlan plan;
+  double copy_rate = std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
+};
+
+// The network of one simulation: the one that shapes a run's messages (common/network/flow_network.h), on the simulation's
+// time. One thread.
+class SimulatedNetwork {
+ public:
+  // `queue` outlives this.
+  SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue);
+
+  // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this returns. Within a
+  // process a message is a copy.
+  void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left, EventQueue::Action arrived);
+
+  // ResourceExhausted: too many messages were under way at once, and some were lost.
+  const absl::Status& status() const { return status_; }
+  // Of all messages sent so far between processes.
+  int64_t messages() const { return messages_; }
+  double bytes() const { return bytes_; }
+
+ private:
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  struct Message {
+    EventQueue::Action left;
+    EventQueue::Action arrived;
+    int untold = 2;
+  };
+
+  // Looks at the network once for all that happens at this moment, and then when the next message leaves.
+  void LookSoon();
+  void Look();
+
+  const int32_t processes_;
+  const double copy_rate_;
+  EventQueue* const queue_;
+  std::vector<Line> state_;
+  FlowNetwork network_;
+  absl::flat_hash_map<uint64_t, Message> under_way_;  // by running number
+  absl::Status status_;
+  int64_t messages_ = 0;
+  double bytes_ = 0;
+  Nanoseconds advanced_ = -1;  // until when
+  bool looks_soon_ = false;
+  int64_t looks_ = 0;  // an event of earlier ones is void
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_NETWORK_H_
