@@ -75,7 +75,8 @@ std::optional<double> ValueOf(const char* tag, const RunRecord& record) {
 }
 
 std::map<std::string, double> NodeValues(const RunRecord& record, const std::string& node) {
-  for (const NodeFigures& figures : Summarize(record).nodes()) {
+  const RunSummary summary = Summarize(record);
+  for (const NodeFigures& figures : summary.nodes()) {
     if (figures.node() == node) return {figures.figures().begin(), figures.figures().end()};
   }
   ADD_FAILURE() << "no node " << node;
