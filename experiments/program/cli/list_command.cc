@@ -39,7 +39,8 @@ Section SectionOf(const char* title, const Infos& infos) {
 Section FiguresSection() {
   Section section{"figures", {}};
   for (const Figure& figure : Figures()) {
-    std::string text = absl::StrCat(figure.definition, "; ", figure.over);
+    const std::string unit = *figure.unit == 0 ? "" : absl::StrCat(", ", figure.unit);
+    std::string text = absl::StrCat(figure.definition, unit, "; ", figure.over);
     for (const Need need : figure.needs) absl::StrAppend(&text, "; needs ", NeedText(need));
     section.entries.emplace_back(figure.tag, std::move(text));
   }
