@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/monotonic.h"
 #include "common/trace/thread_recorder.h"
 #include "common/transport/fabric.h"
@@ -40,12 +41,11 @@ class Clerk : public Transport {
     Note("return to ", ToString(from), " of ", ToString(tag), " handle ", loan.handle, " read_only ", loan.read_only);
   }
   absl::Status Wait(OpId op, MonotonicTime deadline) override {
-    Note("wait for ", op, deadline == MonotonicTime::InfiniteFuture() ? " for ever" : " until then");
-    return absl::OkStatus();
+    return WaitAny({op}, deadline).status();
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
-    Note("wait for any of ", ops.size(), deadline == MonotonicTime::InfiniteFuture() ? " for ever" : " until then");
-    return 1;
+    Note("wait for ", absl::StrJoin(ops, " or "), deadline == MonotonicTime::InfiniteFuture() ? " for ever" : "");
+    return static_cast<int>(ops.size()) - 1;
   }
   Activity activity(int64_t moved_before) override {
     Note("activity since ", moved_before);
@@ -88,7 +88,7 @@ std::vector<std::string> CallAll(Transport& transport) {
   transport.Return(kPeer, tag, {bytes, 6, true});
   std::vector<std::string> back = {ToString(transport.self()), absl::StrCat(ops.front(), " ", ops.back())};
   back.push_back(transport.Wait(ops[0], MonotonicTime::InfiniteFuture()).ToString());
-  back.push_back(absl::StrCat(*transport.WaitAny({ops[0], ops[1]}, MonotonicTime::InfiniteFuture())));
+  back.push_back(absl::StrCat(*transport.WaitAny({ops.front(), ops.back()}, MonotonicTime::InfiniteFuture())));
   const Activity activity = transport.activity(4);
   back.push_back(absl::StrCat(activity.moved, " ", activity.awaited.size()));
   transport.Abort(absl::CancelledError("the end"));
