@@ -214,7 +214,7 @@ std::string StartJson(absl::Span<const StartCosts> starts) {
     if (!start.servers.empty()) row["servers"] = JsonOf(start.servers);
     rows.push_back(std::move(row));
   }
-  const nlohmann::ordered_json object = {{"benchmark", "start"},
+  nlohmann::ordered_json object = {{"benchmark", "start"},
                                          {"cores", first.machine().cores()},
                                          {"cpu", first.machine().cpu()},
                                          {"commit", first.build().commit()},
