@@ -214,15 +214,15 @@ std::string StartJson(absl::Span<const StartCosts> starts) {
     if (!start.servers.empty()) row["servers"] = JsonOf(start.servers);
     rows.push_back(std::move(row));
   }
-  nlohmann::ordered_json object = {{"benchmark", "start"},
+  const nlohmann::ordered_json object = {{"benchmark", "start"},
                                          {"cores", first.machine().cores()},
                                          {"cpu", first.machine().cpu()},
                                          {"commit", first.build().commit()},
                                          {"workers", first.spec().training().workers()},
                                          {"model", first.spec().model().name()},
                                          {"transport", first.spec().transport().name()},
-                                         {"rows", rows}};
-  object[kSchemaVersionKey] = kSchemaVersion;
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
