@@ -90,8 +90,8 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
                                          {"cpu", machine.cpu()},
                                          {"commit", GetBuildStamp().commit()},
                                          {"repetitions", flags.repetitions},
-                                         {"rows", rows}};
-  object[kSchemaVersionKey] = kSchemaVersion;
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }

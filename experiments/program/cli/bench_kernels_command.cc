@@ -112,8 +112,8 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
                                            {"kept", segments.kept},
                                            {"replayed", segments.replayed},
                                            {"refusal", segments.refusal}}},
-                                         {"rows", rows}};
-  object[kSchemaVersionKey] = kSchemaVersion;
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }

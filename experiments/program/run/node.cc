@@ -260,7 +260,7 @@ class Node {
 
   // What the process took. Nothing that the threads, which have ended, trained with is gone, nor is another process of the run
   // before it has heard from all.
-  void AddCosts(double cpu_before, ProcessCosts* costs) const {
+  void AddCosts(double cpu_before, MeasuredCosts* costs) const {
     if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
     if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
     if (const auto peak = ProcessPeakRssBytes()) costs->set_peak_rss_bytes(*peak);

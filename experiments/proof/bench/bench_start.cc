@@ -221,8 +221,8 @@ std::string StartJson(absl::Span<const StartCosts> starts) {
                                          {"workers", first.spec().training().workers()},
                                          {"model", first.spec().model().name()},
                                          {"transport", first.spec().transport().name()},
-                                         {"rows", rows}};
-  object[kSchemaVersionKey] = kSchemaVersion;
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
