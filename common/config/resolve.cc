@@ -7,7 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -133,25 +135,16 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   return absl::OkStatus();
 }
 
-void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
-  if (strategy->kind_case() == StrategySpec::KIND_NOT_SET) strategy->mutable_parameter_server();
-  RM_DEFAULT_ENUM(strategy, launch, PROCESSES);
-  if (strategy->has_parameter_server()) {
-    ParameterServerSpec* server = strategy->mutable_parameter_server();
-    RM_DEFAULT_ENUM(server, consistency, ParameterServerSpec::BSP);
-    RM_DEFAULT_ENUM(server, placement, ParameterServerSpec::DEDICATED);
-    RM_DEFAULT(server, servers, server->placement() == ParameterServerSpec::COLOCATED ? workers : 1);
-    if (server->consistency() == ParameterServerSpec::SSP) RM_DEFAULT(server, staleness_bound, 2);
-  }
-  if (strategy->has_all_reduce()) RM_DEFAULT_NAME(strategy->mutable_all_reduce(), collective, "ring");
-}
-
+// A codec says itself what it does where the spec says nothing.
 void ResolveCodec(CodecSpec* codec) {
-  RM_DEFAULT_NAME(codec, name, "none");
-  const bool sparse = codec->name() == "topk";
-  if (sparse) RM_DEFAULT(codec, density, 0.01);
-  // What these two leave out is most of the gradient; half precision's rounding is not worth a second buffer.
-  RM_DEFAULT(codec, error_feedback, sparse || codec->name() == "onebit");
+  RM_DEFAULT_NAME(codec, name, kNoCodec);
+  const CodecInfo* const info = FindCodec(codec->name());
+  if (info != nullptr) {
+    for (const CodecOption& option : info->options) {
+      if (!(codec->*option.is_set)()) (codec->*option.set)(option.default_value);
+    }
+  }
+  RM_DEFAULT(codec, error_feedback, info != nullptr && info->traits.feedback_by_default);
 }
 
 void ResolveNetwork(NetworkSpec* network) {

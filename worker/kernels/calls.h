@@ -3,6 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "common/codec/encode_kind.h"
 
 namespace ringmaster {
 
@@ -329,7 +333,6 @@ struct AttentionBackwardCall {
 // A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a residual one step of error
 // feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite,
 // for the receiver to refuse, and the residual is 0. count is at least 1.
-enum class EncodeKind { kFp16, kOnebit, kTopk };
 struct EncodeCall {
   EncodeKind kind = EncodeKind::kFp16;
   int64_t count = 0;
@@ -339,6 +342,30 @@ struct EncodeCall {
   std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
   std::byte* scratch = nullptr;     // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
 };
+
+// data[i] = 0.
+struct FillZeroCall {
+  float* data = nullptr;
+  int64_t count = 0;
+};
+
+// to[i] = from[i], both in the library's place.
+struct CopyFloatsCall {
+  const float* from = nullptr;
+  float* to = nullptr;
+  int64_t count = 0;
+};
+
+// Every operation there is, with its arguments.
+using Operation =
+    std::variant<GemmCall, BiasCall, BiasGradientCall, ReluBackwardCall, Im2ColCall, Col2ImCall, ConvolutionCall,
+                 ConvolutionWeightGradientCall, ConvolutionInputGradientCall, MaxPoolCall, MaxPoolBackwardCall,
+                 SwapAxesCall, SoftmaxCrossEntropyCall, ReluCall, AddCall, GeluCall, GeluBackwardCall, DropoutCall,
+                 AveragePoolCall, AveragePoolBackwardCall, NormCall, NormInferenceCall, NormParamGradientCall,
+                 NormInputGradientCall, EmbeddingCall, EmbeddingGradientCall, AttentionCall, AttentionBackwardCall,
+                 EncodeCall, FillZeroCall, CopyFloatsCall>;
+// In the order in which they are made.
+using Operations = std::vector<Operation>;
 
 }  // namespace ringmaster
 

@@ -9,7 +9,9 @@
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
+#include "common/params/param_layout.h"
+#include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
 #include "common/update/update_rule.h"
 #include "experiments/program/cli/commands.h"
@@ -18,7 +20,6 @@
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/model/model.h"
-#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -32,6 +33,12 @@ template <typename Infos>
 Section SectionOf(const char* title, const Infos& infos) {
   Section section{title, {}};
   for (const auto& info : infos) section.entries.emplace_back(info.name, info.summary);
+  return section;
+}
+
+Section StrategySection() {
+  Section section{"strategies", {}};
+  for (const Scheme* scheme : Schemes()) section.entries.emplace_back(scheme->name, scheme->summary);
   return section;
 }
 
@@ -50,8 +57,9 @@ Section FiguresSection() {
 // Everything that can be named, straight from the registries.
 std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
-          SectionOf("strategies", Strategies()),
+          StrategySection(),
           SectionOf("codecs", Codecs()),
+          SectionOf("bucket layouts", BucketLayouts()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),
           SectionOf("transports", Transports()),

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include "common/scheme/registry.h"
+
 namespace ringmaster {
 namespace {
 
-bool ExchangesNothing(const ReportCell& cell) {
-  return cell.spec.strategy().has_single() || cell.spec.strategy().has_solo();
-}
+bool ExchangesNothing(const ReportCell& cell) { return !TraitsOf(cell.spec).exchanges; }
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/results/pooling.h"
 
@@ -62,7 +63,8 @@ FigureOfRun SpeedOver(double (*count)(const RunSummary&)) {
 
 // One worker computes everything in a single run, whatever N says of its micro-batches.
 double WorkersThatCompute(const RunSummary& s) {
-  return s.strategy() == "single" ? 1 : static_cast<double>(s.workers());
+  const Scheme* const scheme = FindScheme(s.strategy());
+  return scheme == nullptr ? s.workers() : scheme->traits({}, s.workers()).workers;
 }
 
 Value ExposedAndContentionMs(const RunSummary& s) {

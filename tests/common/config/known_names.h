@@ -11,10 +11,7 @@ inline KnownNames TestNames() {
   known.models = {"lenet", "mlp", "cnn", "resnet", "transformer"};
   known.datasets = {"mnist", "cifar10", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas", "cublas_tf32"};
-  known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
-  known.collectives = {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"};
-  known.engines = {"mpi", "gloo", "nccl", "cuda_ipc"};
   return known;
 }
 
