@@ -14,30 +14,23 @@ namespace {
 // What EncodeCall asks of addresses.
 constexpr int64_t kAlignment = 8;
 
-// Absent: a codec without kernels on a device.
-std::optional<EncodeKind> KindOf(const std::string& codec) {
-  if (codec == "fp16") return EncodeKind::kFp16;
-  if (codec == "onebit") return EncodeKind::kOnebit;
-  if (codec == "topk") return EncodeKind::kTopk;
-  return std::nullopt;
-}
-
 }  // namespace
 
 GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
   const bool unchanged = place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
                          training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
-  return {unchanged && KindOf(resolved.codec().name()).has_value(), unchanged};
+  const CodecInfo* const codec = FindCodec(resolved.codec().name());
+  return {unchanged && codec != nullptr && codec->traits.device_kind.has_value(), unchanged};
 }
 
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,
                                                                          const ParamLayout& layout,
                                                                          const CodecSpec& spec,
                                                                          const std::vector<std::vector<Range>>& slices) {
-  const std::optional<EncodeKind> kind = KindOf(spec.name());
-  RM_CHECK(kind.has_value());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec));
+  const std::optional<EncodeKind> kind = codec->traits().device_kind;
+  RM_CHECK(kind.has_value());
   std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
   RM_RETURN_IF_ERROR(encoder->Prepare(slices));
   if (!spec.error_feedback()) return encoder;
@@ -79,7 +72,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
     EncodeCall call;
     call.kind = kind_;
     call.count = slice.range.count;
-    call.kept = kind_ == EncodeKind::kTopk ? codec_->IndexBytes(slice.size_bytes) / 4 : 0;
+    call.kept = codec_->IndexBytes(slice.size_bytes) / 4;
     call.gradient = gradients + slice.range.begin;
     call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
     call.out = encoded_.data() + slice.begin_bytes;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/config/describe.h"
+#include "common/machine/process_costs.h"
 
 namespace ringmaster {
 namespace {
@@ -25,6 +26,8 @@ RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
   report_.mutable_step_loss()->Reserve(reported_steps);
 }
 
+void RunReport::Resume() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
+
 void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times) {
   training_ms_ += step_ms;
   step_ms += std::exchange(drain_ms_, 0);
@@ -34,7 +37,7 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
   slowest.store(std::max(own_seconds, slowest.load(std::memory_order_relaxed)), std::memory_order_relaxed);
   report_.add_step_ms(static_cast<float>(step_ms));
   report_.add_step_loss(static_cast<float>(loss));
-  if (step < training_.warmup_steps()) return;
+  if (step < training_.warmup_steps()) return Resume();
   timed_ms_ += step_ms;
   ++timed_steps_;
   for (int phase = 0; phase < kPhaseCount; ++phase) phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
@@ -45,6 +48,7 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
 void RunReport::AddDrain(double drain_ms) {
   drain_ms_ = drain_ms;
   training_ms_ += drain_ms;
+  if (timed_steps_ > 0) timed_cpu_seconds_ += ProcessCpuSeconds() - cpu_mark_seconds_;
 }
 
 void RunReport::AddExchange(const ExchangeReport& exchange) {
@@ -57,6 +61,7 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   }
   report_.set_timed_seconds(timed_ms_ / 1000);
   report_.set_timed_steps(timed_steps_);
+  if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
   report_.set_index_bytes_up(exchange.index_bytes);
   for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
   report_.set_engine(exchange.engine);

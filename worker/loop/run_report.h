@@ -22,6 +22,8 @@ class RunReport {
   // Takes memory for the steps' figures. Both outlive it.
   RunReport(const WorkerSetup& setup, WorkerReport* report);
 
+  // Training begins, or goes on after what is on no clock.
+  void Resume();
   // The next step, with what its phases were and its mean loss, and the drain before it. Steps of the warm-up are not
   // timed. Allocates nothing, but for very long runs.
   void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times);
@@ -49,6 +51,8 @@ class RunReport {
   double training_ms_ = 0;
   double timed_ms_ = 0;
   int64_t timed_steps_ = 0;
+  double cpu_mark_seconds_ = 0;         // of the process, when what is being counted began
+  double timed_cpu_seconds_ = 0;        // of the process, over the timed steps
 };
 
 }  // namespace ringmaster

@@ -105,6 +105,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
   const int64_t every = scoring_->is_scored() ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
+  figures->Resume();
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
   for (int64_t step = 0; step < training_.steps(); ++step) {
@@ -139,6 +140,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
     figures->AddDrain(Milliseconds(Clock::now() - mark));
     if (scoring_->is_scored()) RM_RETURN_IF_ERROR(Evaluate(samples_seen, *figures, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
+    figures->Resume();
     mark = Clock::now();
   }
   return absl::OkStatus();

@@ -197,8 +197,8 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<co
   CodecCosts costs;
   costs.encode = MedianSeconds([&] {
                    bytes = spec.codec().error_feedback()
-                               ? codec->EncodeCorrected(gradient, 1, absl::MakeSpan(residual), absl::MakeSpan(encoded))
-                               : codec->Encode(gradient, 1, absl::MakeSpan(encoded));
+                               ? codec->EncodeCorrected({1}, gradient, absl::MakeSpan(residual), absl::MakeSpan(encoded))
+                               : codec->Encode({1}, gradient, absl::MakeSpan(encoded));
                  }) /
                  static_cast<double>(count);
   absl::Status decoded;

@@ -187,8 +187,8 @@ class Simulation {
 
   absl::Status AddCollective() {
     const bool exact = codec_->traits().exact;
-    const bool summed = exact || codec_->traits().summable_on_wire;
-    const int64_t element_bytes = exact ? ElementBytes(ElementType::kFloat32) : ElementBytes(ElementType::kFloat16);
+    const bool summed = codec_->traits().summable_as.has_value();
+    const int64_t element_bytes = ElementBytes(codec_->traits().summable_as.value_or(ElementType::kFloat16));
     for (const Bucket& bucket : buckets_) {
       BucketPlans& plans = bucket_plans_.emplace_back();
       plans.encode = costs_.codec.encode * static_cast<double>(bucket.count);
