@@ -13,6 +13,13 @@ ClockTable::ClockTable(int32_t workers, int32_t parts) : parts_(parts) {
   lacking_.assign(workers, parts);
 }
 
+void ClockTable::BeginAt(int64_t clock) {
+  RM_CHECK(clock >= 0 && *std::max_element(applied_.begin(), applied_.end()) == 0);
+  applied_.assign(applied_.size(), clock);
+  clocks_.assign(clocks_.size(), clock);
+  slowest_ = clock;
+}
+
 bool ClockTable::PartApplied(int32_t worker, int32_t part) {
   RM_CHECK(worker >= 0 && worker < static_cast<int32_t>(clocks_.size()) && part >= 0 && part < parts_);
   const auto row = applied_.begin() + static_cast<int64_t>(worker) * parts_;

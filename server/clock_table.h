@@ -13,6 +13,9 @@ class ClockTable {
   // All clocks start at 0. workers, parts: at least 1.
   ClockTable(int32_t workers, int32_t parts);
 
+  // Before the first part: every worker has done `clock` steps.
+  void BeginAt(int64_t clock);
+
   // `part` of the step after those of that part already applied was applied for `worker`. Returns true when the
   // worker's clock ticked by it (by one: the steps of one part are applied one after another).
   bool PartApplied(int32_t worker, int32_t part);

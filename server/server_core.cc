@@ -34,6 +34,12 @@ ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, abs
   ready_.reserve(plan_.shard.workers);
 }
 
+absl::Status ServerCore::Take(const State& state) {
+  RM_RETURN_IF_ERROR(shard_.Take(state));
+  push_steps_.assign(push_steps_.size(), shard_.clocks().slowest());
+  return absl::OkStatus();
+}
+
 void ServerCore::Start(std::vector<ServerAction>* actions) {
   for (int32_t worker = 0; worker < plan_.shard.workers; ++worker) {
     for (int32_t part = 0; part < parts(); ++part) ExpectPush(worker, part, actions);

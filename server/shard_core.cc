@@ -233,6 +233,37 @@ void ShardCore::ReleaseParked(std::vector<Reply>* ready) {
   }
 }
 
+absl::StatusOr<State> ShardCore::Give() const {
+  for (int32_t part = 0; part < static_cast<int32_t>(parts_.size()); ++part) {
+    for (int32_t worker = 0; worker < plan_.workers; ++worker) {
+      if (clocks_.applied(worker, part) == clocks_.slowest() && parts_[part].added == 0) continue;
+      return absl::FailedPreconditionError(absl::StrCat("state of a shard: worker/", worker, " has pushed part ", part,
+                                                        " for step ", clocks_.applied(worker, part),
+                                                        ", and the slowest worker is at ", clocks_.slowest()));
+    }
+  }
+  State state;
+  state.AddFloats("weights", weights_);
+  state.AddPart("rule", update_->Give());
+  state.AddInteger("step", clocks_.slowest());
+  state.AddInteger("version", versions_[0]);
+  return state;
+}
+
+absl::Status ShardCore::Take(const State& state) {
+  State own = state;
+  const State rule = own.TakePart("rule");
+  std::vector<float> weights(weights_.size());
+  int64_t step = 0, version = 0;
+  RM_RETURN_IF_ERROR(own.CopyTo({{"weights", absl::MakeSpan(weights)}, {"step", &step}, {"version", &version}}));
+  RM_RETURN_IF_ERROR(update_->Take(rule));
+  std::copy(weights.begin(), weights.end(), weights_.begin());
+  clocks_.BeginAt(step);
+  versions_.assign(versions_.size(), version);
+  pulled_clocks_.assign(pulled_clocks_.size(), step);
+  return absl::OkStatus();
+}
+
 std::string ShardCore::DescribeParked() const {
   std::string text;
   for (const std::optional<Pull>& pull : parked_) {

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/state/state.h"
 #include "common/update/update_rule.h"
 #include "server/clock_table.h"
 
@@ -87,6 +89,13 @@ class ShardCore {
   // never parked unless it drains. InvalidArgument: an unknown worker, a clock below 0 or below that of the worker's
   // last pull. FailedPrecondition: the worker's last pull is still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
+
+  // The array "weights", the update rule's entries as the part "rule", and the numbers "step" and "version", of updates of
+  // each part. FailedPrecondition: not all workers have done the same steps, so that no step ends here.
+  absl::StatusOr<State> Give() const;
+  // Goes on where the shard stopped that gave the state, of the same plan, with the same bits: workers push that step next.
+  // REQUIRES: nobody has pushed. InvalidArgument: the state is of another kind or size; nothing has changed then.
+  absl::Status Take(const State& state);
 
   // The parts that the last OnPush which was not refused has updated, rising. Under BSP every worker may be sent them.
   absl::Span<const int32_t> updated() const { return updated_; }

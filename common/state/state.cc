@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
@@ -48,6 +49,25 @@ void State::AddFloats(absl::string_view name, absl::Span<const float> values) {
 void State::AddInteger(absl::string_view name, int64_t value) { Add(name, value); }
 
 void State::AddReal(absl::string_view name, double value) { Add(name, value); }
+
+void State::AddPart(absl::string_view name, const State& part) {
+  for (const Entry& entry : part.entries_) Add(absl::StrCat(name, ".", entry.name), entry.value);
+}
+
+State State::TakePart(absl::string_view name) {
+  const std::string prefix = absl::StrCat(name, ".");
+  State part;
+  std::vector<Entry> rest;
+  for (Entry& entry : entries_) {
+    if (!absl::StartsWith(entry.name, prefix)) {
+      rest.push_back(std::move(entry));
+    } else {
+      part.Add(absl::string_view(entry.name).substr(prefix.size()), std::move(entry.value));
+    }
+  }
+  entries_ = std::move(rest);
+  return part;
+}
 
 absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
   for (const StateSlot& slot : slots) {

@@ -32,6 +32,11 @@ class State {
   void AddInteger(absl::string_view name, int64_t value);
   void AddReal(absl::string_view name, double value);
 
+  // Adds a copy of all entries of `part`, which the object has from one of its own parts, named "NAME.entry".
+  void AddPart(absl::string_view name, const State& part);
+  // Removes what AddPart added under `name`, and returns it: no entries, where there was none.
+  State TakePart(absl::string_view name);
+
   // In the order in which they were added.
   absl::Span<const Entry> entries() const { return entries_; }
 

@@ -62,6 +62,8 @@ class NotingStrategy : public SyncStrategy {
   }
   absl::Status Drain() override { return absl::OkStatus(); }
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
   ExchangeReport Finish() override { return {}; }
 
  private:

@@ -34,12 +34,12 @@ BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gra
       times_(times),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()), setup.spec->data().augment()),
       batch_logs_(shape.shares),
-      batches_(setup.spec->training().steps() * shape.batches(), setup.spec->data().prefetch(),
+      batches_((setup.spec->training().steps() - setup.first_step) * shape.batches(), setup.spec->data().prefetch(),
                [this, shape, dealing = Dealing{setup.spec->training().workers(), shape.accumulate}](int64_t k,
                                                                                                     Batch* batch) {
                  const auto nth = static_cast<int32_t>(k % shape.batches());
-                 loader_.Fill(dealing.BatchOf({k / shape.batches(), setup_.rank + nth / shape.accumulate,
-                                               nth % shape.accumulate}),
+                 const int64_t step = setup_.first_step + k / shape.batches();
+                 loader_.Fill(dealing.BatchOf({step, setup_.rank + nth / shape.accumulate, nth % shape.accumulate}),
                               batch);
                  return absl::OkStatus();
                }) {}

@@ -22,7 +22,8 @@ namespace ringmaster {
 // logged. The step thread's.
 class BatchFeed {
  public:
-  // `gradient_scale`: the factor of each batch's loss. All else outlives it.
+  // From step setup.first_step on: what the batches are follows from their step. `gradient_scale`: the factor of each batch's loss.
+  // All else outlives it.
   BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale, BatchUpload& upload,
             RunOutputs& outputs, PhaseTimes& times);
 

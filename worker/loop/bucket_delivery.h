@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/trace.h"
 #include "worker/loop/micro_batch.h"
@@ -46,6 +47,10 @@ class BucketDelivery {
   absl::Status DeliverRest();
   // Backward is over, its loss included.
   void End() { CountBackward(-1); }
+
+  // The stager's, between steps.
+  absl::StatusOr<State> Give() const { return stager_->Give(); }
+  absl::Status Take(const State& state) { return stager_->Take(state); }
 
  private:
   explicit BucketDelivery(const DeliveryParts& parts) : parts_(parts), layout_(parts.setup->model->layout()) {}

@@ -65,6 +65,24 @@ absl::Status GradientEncoder::Prepare(const std::vector<std::vector<Range>>& sli
   return absl::OkStatus();
 }
 
+absl::StatusOr<State> GradientEncoder::Give() const {
+  State state;
+  if (residual_.size_bytes() == 0) return state;
+  std::vector<float> residual(layout_.count());
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(residual_.data(), residual.data(), residual_.size_bytes()));
+  RM_RETURN_IF_ERROR(kernels_.Finish());
+  state.AddFloats("residual", residual);
+  return state;
+}
+
+absl::Status GradientEncoder::Take(const State& state) {
+  if (residual_.size_bytes() == 0) return state.CopyTo({});
+  std::vector<float> residual(layout_.count());
+  RM_RETURN_IF_ERROR(state.CopyTo({{"residual", absl::MakeSpan(residual)}}));
+  RM_RETURN_IF_ERROR(kernels_.CopyFromHost(residual.data(), residual_.data(), residual_.size_bytes()));
+  return kernels_.Finish();
+}
+
 absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket, int parity) {
   const std::vector<Slice>& slices = slices_[bucket.id];
   for (const Slice& slice : slices) {

@@ -13,6 +13,7 @@
 #include "common/base/partition.h"
 #include "common/codec/codec.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
@@ -41,6 +42,11 @@ class GradientEncoder {
   absl::Span<const absl::Span<std::byte>> encoded(int parity, int32_t bucket) const {
     return encoded_slices_[parity][bucket];
   }
+
+  // The array "residual" of error feedback; nothing without it.
+  absl::StatusOr<State> Give() const;
+  // InvalidArgument: the state is of another kind or size; what is kept is then unchanged.
+  absl::Status Take(const State& state);
 
  private:
   // Of one slice: what it is of, and where its encoding lies in the memory of all.

@@ -39,4 +39,21 @@ absl::Status HostReplica::Apply(int64_t step, absl::Span<const BucketGradient> a
   return absl::OkStatus();
 }
 
+absl::StatusOr<State> HostReplica::Give() const {
+  State state;
+  state.AddFloats("weights", weights_);
+  state.AddPart("rule", rule_->Give());
+  return state;
+}
+
+absl::Status HostReplica::Take(const State& state) {
+  State own = state;
+  const State rule = own.TakePart("rule");
+  std::vector<float> weights(weights_.size());
+  RM_RETURN_IF_ERROR(own.CopyTo({{"weights", absl::MakeSpan(weights)}}));
+  RM_RETURN_IF_ERROR(rule_->Take(rule));
+  Replace(&weights);
+  return absl::OkStatus();
+}
+
 }  // namespace ringmaster

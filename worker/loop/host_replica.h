@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
@@ -35,6 +36,9 @@ class HostReplica final : public Replica {
   WeightsView weights() const override { return WeightsView::OnHost(weights_, version_); }
   void Replace(std::vector<float>* weights) override;
   absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
+  // The array "weights", and the rule's entries as the part "rule".
+  absl::StatusOr<State> Give() const override;
+  absl::Status Take(const State& state) override;
 
  private:
   HostReplica(const ParamLayout& layout, std::vector<float> weights, std::unique_ptr<UpdateRule> rule,

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/gradient_encoder.h"
@@ -60,6 +61,10 @@ class Stager {
   // a copy names the bucket. OutOfRange under `deterministic` when a value is too large for exact sums: the message
   // names bucket and value.
   absl::StatusOr<BucketGradient> Fetch(int32_t slot, const Bucket& bucket);
+
+  // What is kept of the gradients that were encoded on the device (GradientEncoder); nothing of other forms.
+  absl::StatusOr<State> Give() const { return encoder_ == nullptr ? State() : encoder_->Give(); }
+  absl::Status Take(const State& state) { return encoder_ == nullptr ? state.CopyTo({}) : encoder_->Take(state); }
 
  private:
   Stager(KernelLibrary& kernels, const ParamLayout& layout, const StagerOptions& options)

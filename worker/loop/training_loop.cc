@@ -55,8 +55,8 @@ absl::Status TrainingLoop::Prepare() {
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
   RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(spec, sample), sample));
   scoring_ = std::make_unique<Scoring>(setup_, upload_);
-  RM_ASSIGN_OR_RETURN(outputs_,
-                      RunOutputs::Create(spec, setup_.rank, shape_.shares, layout, *setup_.initial_weights));
+  RM_ASSIGN_OR_RETURN(outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,
+                                                   *setup_.initial_weights));
   if (outputs_->wants_gradients()) {
     replica_->Observe([this, &layout](int64_t step, absl::Span<const BucketGradient> average) {
       for (const Bucket& bucket : layout.buckets()) outputs_->AddGradient(step, bucket, average[bucket.id].host());
@@ -66,6 +66,9 @@ absl::Status TrainingLoop::Prepare() {
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   RM_ASSIGN_OR_RETURN(delivery_, BucketDelivery::Create({&setup_, shape_, gradient_scale_, &slowdown_, &step_times_,
                                                          strategy_.get()}));
+  if (setup_.state != nullptr) {
+    RM_RETURN_IF_ERROR(Annotate(Take(*setup_.state), absl::StrCat("worker/", setup_.rank, " state")));
+  }
   feed_ = std::make_unique<BatchFeed>(setup_, shape_, gradient_scale_, upload_, *outputs_, step_times_);
   return absl::OkStatus();
 }
@@ -76,7 +79,6 @@ WorkerLink TrainingLoop::Link() {
   link.rank = setup_.rank;
   link.workers = training_.workers();
   link.servers = TraitsOf(spec).servers;
-  link.global_batch = global_batch_;
   link.device = setup_.device;
   link.spec = &spec;
   link.layout = &setup_.model->layout();
@@ -87,6 +89,29 @@ WorkerLink TrainingLoop::Link() {
   link.work = &setup_.progress->work;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   return link;
+}
+
+absl::StatusOr<State> TrainingLoop::Give() const {
+  State state;
+  state.AddInteger("step", training_.steps());
+  RM_ASSIGN_OR_RETURN(const State replica, replica_->Give());
+  RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
+  state.AddPart("replica", replica);
+  state.AddPart("gradients", gradients);
+  state.AddPart("strategy", strategy_->Give());
+  return state;
+}
+
+absl::Status TrainingLoop::Take(const State& state) {
+  State own = state;
+  RM_RETURN_IF_ERROR(replica_->Take(own.TakePart("replica")));
+  RM_RETURN_IF_ERROR(delivery_->Take(own.TakePart("gradients")));
+  RM_RETURN_IF_ERROR(strategy_->Take(own.TakePart("strategy")));
+  int64_t step = 0;
+  RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}}));
+  if (step == setup_.first_step) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("it is that of step ", step, ", and the run begins at step ",
+                                                 setup_.first_step));
 }
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
@@ -104,11 +129,12 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
 absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
   const int64_t every = scoring_->is_scored() ? training_.evaluate_every_samples() : 0;
-  int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
+  int64_t next_evaluation = every;
+  while (every > 0 && next_evaluation <= setup_.first_step * global_batch_) next_evaluation += every;
   figures->Resume();
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
-  for (int64_t step = 0; step < training_.steps(); ++step) {
+  for (int64_t step = setup_.first_step; step < training_.steps(); ++step) {
     setup_.progress->step.store(step, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());

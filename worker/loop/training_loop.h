@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -35,10 +36,15 @@ class TrainingLoop {
   // the transport's fabric.
   absl::Status Run(WorkerReport* report);
 
+  // What the worker would need to go on after its last step, for WorkerSetup::state. REQUIRES: Run has returned OK.
+  absl::StatusOr<State> Give() const;
+
  private:
   explicit TrainingLoop(const WorkerSetup& setup);
 
   absl::Status Prepare();
+  // setup_.state.
+  absl::Status Take(const State& state);
   WorkerLink Link();
   absl::Status Train(RunReport* figures, WorkerReport* report);
   absl::Status RunStep(int64_t step);

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/metered.h"
@@ -34,6 +35,10 @@ struct WorkerSetup {
   KernelLibrary* kernels = nullptr;
   Model* model = nullptr;
   const std::vector<float>* initial_weights = nullptr;
+  // The run begins at `first_step`, where `state` was given (TrainingLoop::Give) by a worker of the same spec and rank;
+  // then all workers and servers have theirs. Null: at step 0, with the initial weights.
+  int64_t first_step = 0;
+  const State* state = nullptr;
   MeteredTransport* transport = nullptr; // null where nothing is exchanged
   BufferAllocator allocate_exchange;     // of host memory that the transport moves fastest; absent: ordinary memory
   Conductor* conductor = nullptr;

@@ -23,6 +23,8 @@ class ForwardingStrategy : public SyncStrategy {
   absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }
   absl::Status Drain() override { return real_->Drain(); }
   WeightsView ModelWeights() const override { return real_->ModelWeights(); }
+  State Give() const override { return real_->Give(); }
+  absl::Status Take(const State& state) override { return real_->Take(state); }
   ExchangeReport Finish() override { return real_->Finish(); }
 
  protected:

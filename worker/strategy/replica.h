@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/check.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "worker/strategy/bucket_gradient.h"
 
@@ -46,6 +48,12 @@ class Replica {
   // over all buckets where the rule clips. Counts as the phase "update". The weights of a host take gradients of form
   // kHost only. An error leaves the weights useless.
   virtual absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) = 0;
+
+  // The weights and what the rule keeps. Taken by another replica of the same spec and layout, that goes on with the same
+  // bits, wherever its weights lie.
+  virtual absl::StatusOr<State> Give() const = 0;
+  // InvalidArgument: the state is of another kind or size; the replica is then unchanged.
+  virtual absl::Status Take(const State& state) = 0;
 };
 
 }  // namespace ringmaster

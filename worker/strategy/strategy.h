@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/transport/transport.h"
 #include "proto/run_spec.pb.h"
@@ -23,7 +24,6 @@ struct WorkerLink {
   int32_t rank = 0;
   int32_t workers = 0;
   int32_t servers = 0;
-  int64_t global_batch = 0;
   int device = 0;                      // GPU, for a collective library that computes on one
   const RunSpec* spec = nullptr;       // resolved
   const ParamLayout* layout = nullptr;
@@ -52,7 +52,7 @@ struct ExchangeReport {
   }
 };
 
-// The one thing that varies between arms. Called by the step thread only; steps count from 0.
+// The one thing that varies between arms. Called by the step thread only; a run's steps count from 0.
 // After an error every call returns that error.
 class SyncStrategy {
  public:
@@ -72,7 +72,12 @@ class SyncStrategy {
   // The weights that are the model: what is evaluated, reported and saved. Valid until the next step begins. REQUIRES:
   // Drain was the last call, or no step has begun.
   virtual WeightsView ModelWeights() const = 0;
-  // Stops the exchange thread and reports; nothing else is called afterwards.
+  // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the last call.
+  virtual State Give() const = 0;
+  // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the same bits. REQUIRES: no
+  // step has begun. InvalidArgument: the state is of another kind or size.
+  virtual absl::Status Take(const State& state) = 0;
+  // Stops the exchange thread and reports; nothing but Give is called afterwards.
   virtual ExchangeReport Finish() = 0;
 };
 

@@ -12,7 +12,6 @@
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
@@ -148,7 +147,6 @@ class Process {
     link.rank = seat_.rank;
     link.workers = bench_.workers;
     link.servers = bench_.servers;
-    link.global_batch = GlobalBatch(spec_);
     link.spec = &spec_;
     link.layout = &layout_;
     link.replica = line->replica.get();

@@ -72,5 +72,22 @@ TEST(StateDeathTest, ANameIsTakenOnce) {
   EXPECT_DEATH(state.AddReal("", 1), "");
 }
 
+TEST(State, APartIsTakenOutAsItWasPutIn) {
+  State rule;
+  rule.AddFloats("velocity", std::vector<float>{1, 2});
+  State state;
+  state.AddPart("rule", rule);
+  state.AddInteger("step", 5);
+  state.AddInteger("ruler", 6);
+  const State taken = state.TakePart("rule");
+  std::vector<float> velocity(2);
+  EXPECT_TRUE(taken.CopyTo({{"velocity", absl::MakeSpan(velocity)}}).ok());
+  EXPECT_EQ(velocity, (std::vector<float>{1, 2}));
+  int64_t step = 0, ruler = 0;
+  EXPECT_TRUE(state.CopyTo({{"step", &step}, {"ruler", &ruler}}).ok()) << "what is left";
+  EXPECT_EQ(step, 5);
+  EXPECT_TRUE(state.TakePart("rule").entries().empty());
+}
+
 }  // namespace
 }  // namespace ringmaster

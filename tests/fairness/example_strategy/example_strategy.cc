@@ -51,6 +51,10 @@ class ExampleStrategy : public SyncStrategy {
   // Every worker's are the same.
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
+  // Only weights and update rule outlast a step.
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
+
   ExchangeReport Finish() override { return {}; }
 
  private:

@@ -5,7 +5,6 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "worker/strategy/registry.h"
 
@@ -59,7 +58,6 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
   link.rank = rank;
   link.workers = spec.training().workers();
   link.servers = spec.strategy().parameter_server().servers();
-  link.global_batch = GlobalBatch(spec);
   link.spec = &spec;
   link.layout = &layout;
   link.replica = replica_.get();

@@ -44,6 +44,9 @@ class AllReduceStrategy : public SyncStrategy {
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
+  State Give() const override { return sum_->Give(); }
+  absl::Status Take(const State& state) override { return sum_->Take(state); }
+
   ExchangeReport Finish() override {
     exchange_.Stop();
     ExchangeReport report;

@@ -81,6 +81,10 @@ class ExecutorSum : public GradientSum {
 
   void Wake() override { wake_.Signal(); }
 
+  // The memory's.
+  State Give() const override { return memory_->Give(); }
+  absl::Status Take(const State& state) override { return memory_->Take(state); }
+
   absl::Status Finish() override { return absl::OkStatus(); }
 
   void Describe(ExchangeReport* report) const override {

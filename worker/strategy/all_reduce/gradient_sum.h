@@ -14,6 +14,10 @@ class GradientSum : public ExchangeWork {
   // The form in which the buckets' gradients are to come.
   virtual GradientRequest Gradients() const = 0;
 
+  // SyncStrategy's, by the step thread, while no task is under way.
+  virtual State Give() const = 0;
+  virtual absl::Status Take(const State& state) = 0;
+
   // After the last task, by the step thread, the exchange thread being no more: takes leave of the others. Also called
   // after a failure or an abort, when it waits for nobody.
   virtual absl::Status Finish() = 0;

@@ -81,6 +81,27 @@ class ParameterServerStrategy : public SyncStrategy {
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
+  // The numbers "step" and "version" of WorkerCore::BeginAt, and the codec's memory as the part "memory".
+  State Give() const override {
+    absl::MutexLock lock(&mutex_);
+    State state;
+    state.AddInteger("step", core_.ended());
+    state.AddInteger("version", core_.front_version(0, 0));
+    state.AddPart("memory", servers_.memory().Give());
+    return state;
+  }
+
+  absl::Status Take(const State& state) override {
+    State own = state;
+    const State memory = own.TakePart("memory");
+    int64_t step = 0, version = 0;
+    RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"version", &version}}));
+    RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
+    absl::MutexLock lock(&mutex_);
+    core_.BeginAt(step, version);
+    return absl::OkStatus();
+  }
+
   ExchangeReport Finish() override {
     exchange_.Post({ExchangeTask::Kind::kFarewell});
     exchange_.Stop();
@@ -208,7 +229,7 @@ class ParameterServerStrategy : public SyncStrategy {
   std::vector<WorkerAction> step_actions_;
   int64_t last_step_ = -1;
 
-  absl::Mutex mutex_;  // of the weights' replacing too
+  mutable absl::Mutex mutex_;  // of the weights' replacing too
   std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);  // whole, while others arrive; empty where none may
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come

@@ -41,6 +41,10 @@ class ServerLink {
   // Tells `core` what Finish has waited for; appends what it asks for then. Once after each Finish.
   void Report(WorkerCore* core, std::vector<WorkerAction>* actions);
 
+  // What is kept of the gradients that were encoded here.
+  CodecMemory& memory() { return *memory_; }
+  const CodecMemory& memory() const { return *memory_; }
+
   int64_t index_bytes() const { return index_bytes_; }
 
  private:

@@ -28,6 +28,12 @@ WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   waiting_.reserve(2 * (plan_.buckets + 1) + 2);
 }
 
+void WorkerCore::BeginAt(int64_t step, int64_t version) {
+  RM_CHECK(idle() && ended_ == 0 && step >= 0 && version >= 0);
+  ended_ = step;
+  for (Versions* versions : {&arriving_, &delivered_, &front_}) versions->assign(versions->size(), version);
+}
+
 size_t WorkerCore::MaxActions() const {
   // A step ends, lets the next one begin, and all that waits behind it starts: pushes of all parts and a pull.
   return 2 * static_cast<size_t>(plan_.servers) * (plan_.buckets + 1) + 6;

@@ -59,6 +59,9 @@ class WorkerCore {
   // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are answered.
   explicit WorkerCore(const WorkerPlan& plan);
 
+  // Before everything else: `step` steps have ended, and every part has had `version` updates. RM_CHECKs both.
+  void BeginAt(int64_t step, int64_t version);
+
   // What the step thread asks for. StepBegins is followed by kLetStepBegin, at once or from a later call; no step or
   // drain may be asked for in between. A drain comes between StepEnds and the next StepBegins, and is followed by
   // kDrained.
@@ -77,7 +80,7 @@ class WorkerCore {
 
   // No message is under way and nothing waits its turn.
   bool idle() const { return expected_ == 0 && unsent_ == 0 && !ending_.has_value(); }
-  // Steps whose exchange is over.
+  // Steps whose exchange is over, those before the first included.
   int64_t ended() const { return ended_; }
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull the longest.
   int64_t parked_us() const { return parked_us_; }

@@ -25,6 +25,10 @@ class SoloStrategy : public SyncStrategy {
 
   WeightsView ModelWeights() const override { return replica_.weights(); }
 
+  // Only weights and update rule outlast a step.
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
+
   ExchangeReport Finish() override { return {}; }
 
  private:
