@@ -13,11 +13,16 @@ ClockTable::ClockTable(int32_t workers, int32_t parts) : parts_(parts) {
   lacking_.assign(workers, parts);
 }
 
-void ClockTable::BeginAt(int64_t clock) {
-  RM_CHECK(clock >= 0 && *std::max_element(applied_.begin(), applied_.end()) == 0);
-  applied_.assign(applied_.size(), clock);
-  clocks_.assign(clocks_.size(), clock);
-  slowest_ = clock;
+ClockTable::ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied) : ClockTable(workers, parts) {
+  RM_CHECK(applied.size() == applied_.size());
+  applied_.assign(applied.begin(), applied.end());
+  for (int32_t worker = 0; worker < workers; ++worker) {
+    const auto row = applied_.begin() + static_cast<int64_t>(worker) * parts;
+    clocks_[worker] = *std::min_element(row, row + parts);
+    RM_CHECK(clocks_[worker] >= 0);
+    lacking_[worker] = static_cast<int32_t>(std::count(row, row + parts, clocks_[worker]));
+  }
+  slowest_ = *std::min_element(clocks_.begin(), clocks_.end());
 }
 
 bool ClockTable::PartApplied(int32_t worker, int32_t part) {

@@ -36,7 +36,8 @@ ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, abs
 
 absl::Status ServerCore::Take(const State& state) {
   RM_RETURN_IF_ERROR(shard_.Take(state));
-  push_steps_.assign(push_steps_.size(), shard_.clocks().slowest());
+  const absl::Span<const int64_t> applied = shard_.clocks().applied();
+  push_steps_.assign(applied.begin(), applied.end());
   return absl::OkStatus();
 }
 

@@ -90,11 +90,11 @@ class ShardCore {
   // last pull. FailedPrecondition: the worker's last pull is still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
-  // The array "weights", the update rule's entries as the part "rule", and the numbers "step" and "version", of updates of
-  // each part. FailedPrecondition: not all workers have done the same steps, so that no step ends here.
+  // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays. Another shard of the
+  // same plan and optimizer that takes it, before anything has come, goes on with the same bits; its staleness histogram
+  // counts its own contributions alone. FailedPrecondition: a contribution waits for others, or a pull is parked.
   absl::StatusOr<State> Give() const;
-  // Goes on where the shard stopped that gave the state, of the same plan, with the same bits: workers push that step next.
-  // REQUIRES: nobody has pushed. InvalidArgument: the state is of another kind or size; nothing has changed then.
+  // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed then.
   absl::Status Take(const State& state);
 
   // The parts that the last OnPush which was not refused has updated, rising. Under BSP every worker may be sent them.

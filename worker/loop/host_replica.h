@@ -36,7 +36,7 @@ class HostReplica final : public Replica {
   WeightsView weights() const override { return WeightsView::OnHost(weights_, version_); }
   void Replace(std::vector<float>* weights) override;
   absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
-  // The array "weights", and the rule's entries as the part "rule".
+  // The array "weights", and the rule's as the part "rule".
   absl::StatusOr<State> Give() const override;
   absl::Status Take(const State& state) override;
 

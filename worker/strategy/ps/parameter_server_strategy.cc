@@ -81,12 +81,12 @@ class ParameterServerStrategy : public SyncStrategy {
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
-  // The numbers "step" and "version" of WorkerCore::BeginAt, and the codec's memory as the part "memory".
+  // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part "memory".
   State Give() const override {
     absl::MutexLock lock(&mutex_);
     State state;
     state.AddInteger("step", core_.ended());
-    state.AddInteger("version", core_.front_version(0, 0));
+    state.AddIntegers("versions", core_.front_versions());
     state.AddPart("memory", servers_.memory().Give());
     return state;
   }
@@ -94,11 +94,12 @@ class ParameterServerStrategy : public SyncStrategy {
   absl::Status Take(const State& state) override {
     State own = state;
     const State memory = own.TakePart("memory");
-    int64_t step = 0, version = 0;
-    RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"version", &version}}));
-    RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
     absl::MutexLock lock(&mutex_);
-    core_.BeginAt(step, version);
+    int64_t step = 0;
+    std::vector<int64_t> versions(core_.front_versions().size());
+    RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"versions", absl::MakeSpan(versions)}}));
+    RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
+    core_.BeginAt(step, versions);
     return absl::OkStatus();
   }
 

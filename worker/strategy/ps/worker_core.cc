@@ -28,10 +28,10 @@ WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   waiting_.reserve(2 * (plan_.buckets + 1) + 2);
 }
 
-void WorkerCore::BeginAt(int64_t step, int64_t version) {
-  RM_CHECK(idle() && ended_ == 0 && step >= 0 && version >= 0);
+void WorkerCore::BeginAt(int64_t step, absl::Span<const int64_t> versions) {
+  RM_CHECK(idle() && ended_ == 0 && step >= 0 && versions.size() == front_.size());
   ended_ = step;
-  for (Versions* versions : {&arriving_, &delivered_, &front_}) versions->assign(versions->size(), version);
+  front_.assign(versions.begin(), versions.end());
 }
 
 size_t WorkerCore::MaxActions() const {
