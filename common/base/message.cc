@@ -25,6 +25,7 @@ std::string ToString(const Tag& tag) {
   std::string text = absl::StrCat(KindName(tag.kind), " step=", tag.step, " bucket=", tag.bucket);
   if (tag.kind == MessageKind::kCollective || tag.round != 0) absl::StrAppend(&text, " round=", tag.round);
   if (tag.piece != 0) absl::StrAppend(&text, " piece=", tag.piece);
+  if (tag.channel != 0) absl::StrAppend(&text, " channel=", tag.channel);
   return text;
 }
 

@@ -29,17 +29,19 @@ const char* KindName(MessageKind kind);  // "push"
 // in the frame header with the message (a version, a flag, a time), so that payloads stay exactly what the formulae say.
 struct Tag {
   MessageKind kind = MessageKind::kTest;
-  uint16_t round = 0;   // of a collective; 0 elsewhere
+  uint16_t round = 0;    // of a collective; 0 elsewhere
   int32_t bucket = 0;
   int64_t step = 0;
   int64_t note = 0;
-  uint16_t piece = 0;   // of a round's message of a collective; 0 elsewhere
+  uint16_t piece = 0;    // of a round's message of a collective; 0 elsewhere
+  uint16_t channel = 0;  // of a collective's group; 0 elsewhere
   friend bool operator==(const Tag& a, const Tag& b) {
-    return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step && a.piece == b.piece;
+    return a.kind == b.kind && a.round == b.round && a.bucket == b.bucket && a.step == b.step && a.piece == b.piece &&
+           a.channel == b.channel;
   }
   template <typename H>
   friend H AbslHashValue(H h, const Tag& tag) {
-    return H::combine(std::move(h), tag.kind, tag.round, tag.bucket, tag.step, tag.piece);
+    return H::combine(std::move(h), tag.kind, tag.round, tag.bucket, tag.step, tag.piece, tag.channel);
   }
 };
 std::string ToString(const Tag& tag);  // "push step=12 bucket=3"

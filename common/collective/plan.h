@@ -40,6 +40,8 @@ struct PlanOp {
   int32_t question = -1;  // of the answer
 };
 
+inline bool IsSend(const PlanOp& op) { return op.kind == PlanOp::Kind::kSend || op.kind == PlanOp::Kind::kGatherSend; }
+
 // All that one rank does in one collective on data of one size: its schedule's messages cut in pieces, and what each of
 // them waits for. Operations that do not wait for each other may run at once and end in any order.
 struct Plan {
@@ -48,13 +50,16 @@ struct Plan {
   int64_t scratch_bytes = 0;
 };
 
+// The usual size of a piece.
+inline constexpr int64_t kPlanPieceBytes = 512 << 10;
+
 // What is planned for. `piece_bytes`, 64 or more, is the same on all ranks: it decides what messages there are.
 struct PlanShape {
   int32_t rank = 0;
   int32_t ranks = 0;
   int64_t count = 0;
   int64_t element_bytes = 0;
-  int64_t piece_bytes = 0;
+  int64_t piece_bytes = kPlanPieceBytes;
 };
 
 // Cuts `schedule` for `shape`. A chunk larger than a piece is cut into nearly equal pieces, and each goes its way alone:

@@ -7,12 +7,14 @@
 
 namespace ringmaster {
 
-absl::StatusOr<std::vector<std::string>> GatherMessages(CollectiveExecutor& executor, int32_t rank, int32_t ranks,
-                                                        int64_t step, absl::string_view own) {
+absl::StatusOr<std::vector<std::string>> GatherMessages(CollectiveExecutor& executor, int64_t step,
+                                                        absl::string_view own) {
   if (static_cast<int64_t>(own.size()) > EngineSeat::kMessageBytesMax) {
     return absl::ResourceExhaustedError(absl::StrCat("an engine's message of ", own.size(), " bytes, at most ",
                                                      EngineSeat::kMessageBytesMax, "; use fewer ranks"));
   }
+  const int32_t rank = executor.rank();
+  const int32_t ranks = executor.ranks();
   std::vector<std::string> messages(ranks);
   std::vector<absl::Span<std::byte>> received(ranks);
   for (int32_t other = 0; other < ranks; ++other) {

@@ -11,10 +11,10 @@
 
 namespace ringmaster {
 
-// What EngineSeat::all_gather asks for, by an executor of `ranks` ranks of which this is `rank`: every rank's message,
-// by rank. `own` has at most EngineSeat::kMessageBytesMax. `step` makes tags, with bucket 0, as for any collective.
-absl::StatusOr<std::vector<std::string>> GatherMessages(CollectiveExecutor& executor, int32_t rank, int32_t ranks,
-                                                        int64_t step, absl::string_view own);
+// What EngineSeat::all_gather asks for, by an executor of the engine's ranks: every rank's message, by rank. `own` has at
+// most EngineSeat::kMessageBytesMax. `step` makes tags, with bucket 0, as for any collective.
+absl::StatusOr<std::vector<std::string>> GatherMessages(CollectiveExecutor& executor, int64_t step,
+                                                        absl::string_view own);
 
 }  // namespace ringmaster
 

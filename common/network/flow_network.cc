@@ -96,7 +96,7 @@ uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag) {
   const auto byte = [](auto value, int place) { return static_cast<uint64_t>(value) << 8 * place; };
   uint64_t key = byte(from.role, 7) | byte(to.role, 6) | byte(tag.kind, 5) | byte(tag.round, 2) | byte(tag.piece, 0);
   key = MixSeed(key, static_cast<uint64_t>(from.index) << 32 | static_cast<uint32_t>(to.index));
-  key = MixSeed(key, static_cast<uint32_t>(tag.bucket));
+  key = MixSeed(key, byte(tag.channel, 4) | static_cast<uint32_t>(tag.bucket));
   return MixSeed(key, static_cast<uint64_t>(tag.step));
 }
 

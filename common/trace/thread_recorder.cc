@@ -72,6 +72,7 @@ ThreadTrace ThreadRecorder::Trace() const {
       message->set_bucket(end.tag.bucket);
       message->set_round(end.tag.round);
       message->set_piece(end.tag.piece);
+      message->set_channel(end.tag.channel);
       message->set_payload_bytes(end.payload_bytes);
       message->set_time_ns(Nanoseconds(messages.all[i].time.time_since_epoch()));
     }

@@ -69,7 +69,8 @@ FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header) {
   writer.Put<int64_t>(header.total_bytes);
   writer.Put<int64_t>(header.offset);
   writer.Put<uint32_t>(static_cast<uint32_t>(header.length));
-  writer.Put<uint32_t>(0);
+  writer.Put<uint16_t>(header.tag.channel);
+  writer.Put<uint16_t>(0);
   return bytes;
 }
 
@@ -96,7 +97,8 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int
   header.total_bytes = reader.Take<int64_t>();
   header.offset = reader.Take<int64_t>();
   header.length = reader.Take<uint32_t>();
-  const uint32_t unused = reader.Take<uint32_t>();
+  header.tag.channel = reader.Take<uint16_t>();
+  const uint16_t unused = reader.Take<uint16_t>();
   if (unused != 0) return BadField("unused field", unused, "0");
   if (header.total_bytes < 0) return BadField("total", header.total_bytes, "0 or more bytes");
   if (header.length > segment_bytes) return BadField("length", header.length, "at most the segment size");

@@ -11,7 +11,7 @@
 namespace ringmaster {
 
 // Raised when frames or handshakes change, so that two builds never misread each other.
-inline constexpr uint32_t kWireVersion = 2;
+inline constexpr uint32_t kWireVersion = 3;
 
 // What stands before each segment on the wire.
 struct FrameHeader {
@@ -24,7 +24,7 @@ struct FrameHeader {
 };
 
 // 64 bytes, little-endian: magic u32, version u8, from.role u8, to.role u8, kind u8, from.index i32, to.index i32,
-// round u16, piece u16, bucket i32, step i64, note i64, total i64, offset i64, length u32, zero u32.
+// round u16, piece u16, bucket i32, step i64, note i64, total i64, offset i64, length u32, channel u16, zero u16.
 inline constexpr int64_t kFrameHeaderBytes = 64;
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 

@@ -69,10 +69,11 @@ struct Flow {
 };
 
 // What both ends of a message have in common.
-using MessageName = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t>;
+using MessageName = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
 
 MessageName NameOf(const std::string& from, const std::string& to, const TraceMessage& message) {
-  return {from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece()};
+  return {from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece(),
+          message.channel()};
 }
 
 std::vector<Thread> ThreadsOf(const RunRecord& record) {
@@ -178,6 +179,7 @@ class Events {
     Json args = {{"step", message.step()}, {"bucket", message.bucket()}, {"bytes", message.payload_bytes()}};
     if (message.round() != 0) args["round"] = message.round();
     if (message.piece() != 0) args["piece"] = message.piece();
+    if (message.channel() != 0) args["channel"] = message.channel();
     Json event = Of(message.kind(), kind, *end.thread, args);
     event["cat"] = "message";
     event["id"] = id;

@@ -28,7 +28,7 @@ void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint
   descriptor->length_or_ack = in_exchange ? ack_slot : static_cast<uint32_t>(header.length);
   descriptor->step = header.tag.step;
   descriptor->note = header.tag.note;
-  descriptor->total_bytes = header.total_bytes;
+  descriptor->total_and_channel = static_cast<uint64_t>(header.total_bytes) << 16 | header.tag.channel;
   descriptor->place = place;
   descriptor->offset_and_piece = static_cast<uint64_t>(header.offset) << 16 | header.tag.piece;
 }
@@ -40,6 +40,7 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared) {
   const uint8_t flags = source->flags;
   const uint32_t length_or_ack = source->length_or_ack;
   const uint64_t place = source->place;
+  const uint64_t total_and_channel = source->total_and_channel;
   const uint64_t offset_and_piece = source->offset_and_piece;
   const uint64_t offset = offset_and_piece >> 16;
   Arrival arrival;
@@ -49,15 +50,15 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared) {
   header.tag.kind = static_cast<MessageKind>(kind);
   header.tag.round = source->round;
   header.tag.piece = static_cast<uint16_t>(offset_and_piece);
+  header.tag.channel = static_cast<uint16_t>(total_and_channel);
   header.tag.bucket = source->bucket;
   header.tag.step = source->step;
   header.tag.note = source->note;
-  header.total_bytes = source->total_bytes;
+  header.total_bytes = static_cast<int64_t>(total_and_channel >> 16);
   const bool in_exchange = (flags & Descriptor::kInExchange) != 0;
   const bool lent = (flags & Descriptor::kLent) != 0;
   if (kind > static_cast<uint8_t>(MessageKind::kTest)) return Bad("kind", kind);
   if (flags > 15 || (lent && !in_exchange)) return Bad("flags", flags);
-  if (header.total_bytes < 0) return Bad("total size", header.total_bytes);
   if (in_exchange) {
     arrival.payload_place = lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
     if (header.total_bytes == 0) return Bad("total size", header.total_bytes);

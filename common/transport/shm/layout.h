@@ -52,7 +52,7 @@ struct alignas(kCacheLine) Descriptor {
   uint32_t length_or_ack;  // of the piece; of a message in exchange memory, the slot of its acknowledgement
   int64_t step;
   int64_t note;
-  int64_t total_bytes;
+  uint64_t total_and_channel;  // bytes of the message, times 2^16, plus the tag's channel
   uint64_t place;          // in the lane's pool, counted from the start of the run; or of exchange memory, see PlaceOf
   uint64_t offset_and_piece;  // where in its message the bytes begin, times 2^16, plus the tag's piece
 };

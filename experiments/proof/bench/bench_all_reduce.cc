@@ -93,8 +93,7 @@ class Rank {
       if (HasOwn(bench_)) {
         RM_ASSIGN_OR_RETURN(lines_[i].buffer, group_->fabric(i).AllocateExchange(BufferBytes(bench_)));
       }
-      lines_[i].executor =
-          std::make_unique<CollectiveExecutor>(group_->transport(i), seat_.rank, seat_.ranks, options);
+      lines_[i].executor = std::make_unique<CollectiveExecutor>(group_->transport(i), AllWorkers(seat_.ranks), options);
     }
     RM_RETURN_IF_ERROR(CreateEngines());
     for (const int64_t size : bench_.sizes) {
@@ -118,7 +117,7 @@ class Rank {
     seat.ranks = seat_.ranks;
     seat.wait_limit = kWaitLimit;
     seat.all_gather = [this](absl::string_view own) {
-      return GatherMessages(*lines_[0].executor, seat_.rank, seat_.ranks, lines_[0].next_step++, own);
+      return GatherMessages(*lines_[0].executor, lines_[0].next_step++, own);
     };
     for (const std::string& name : bench_.engines) {
       if (name == kOwnEngine) continue;
@@ -258,7 +257,7 @@ class Rank {
   }
 
   absl::Status Slowest(std::vector<double>* seconds) {
-    return TakeSlowest(*lines_[0].executor, lines_[0].next_step++, seat_.rank, seat_.ranks, seconds);
+    return TakeSlowest(*lines_[0].executor, lines_[0].next_step++, seconds);
   }
 
   absl::Status Named(const absl::Status& status, const Turn& turn) const {

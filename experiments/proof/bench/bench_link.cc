@@ -44,7 +44,7 @@ class Rank {
 
  private:
   absl::Status Measure(std::vector<LinkTimes>* times) {
-    executor_ = std::make_unique<CollectiveExecutor>(group_->transport(0), seat_.rank, seat_.ranks, kWaitLimit);
+    executor_ = std::make_unique<CollectiveExecutor>(group_->transport(0), AllWorkers(seat_.ranks), kWaitLimit);
     const int64_t largest = *std::max_element(bench_.sizes.begin(), bench_.sizes.end());
     RM_ASSIGN_OR_RETURN(out_, group_->fabric(0).AllocateExchange(largest));
     RM_ASSIGN_OR_RETURN(in_, group_->fabric(0).AllocateExchange(largest));
@@ -78,7 +78,7 @@ class Rank {
   }
 
   absl::Status Slowest(std::vector<double>* seconds) {
-    return TakeSlowest(*executor_, next_tag_++, seat_.rank, seat_.ranks, seconds);
+    return TakeSlowest(*executor_, next_tag_++, seconds);
   }
 
   // Rank 0's seconds one way; 0 on the others. Receives are posted before anything moves.

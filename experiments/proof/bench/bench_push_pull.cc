@@ -155,7 +155,7 @@ class Process {
     RM_ASSIGN_OR_RETURN(line->strategy, CreateStrategy(link));
     ExecutorOptions options;
     options.wait_limit = kWaitLimit;
-    line->executor = std::make_unique<CollectiveExecutor>(transport, seat_.rank, bench_.workers, options);
+    line->executor = std::make_unique<CollectiveExecutor>(transport, AllWorkers(bench_.workers), options);
     return line->strategy->BeginStep(0);
   }
 
@@ -224,7 +224,7 @@ class Process {
   }
 
   absl::Status Slowest(std::vector<double>* seconds) {
-    return TakeSlowest(*lines_[0].executor, lines_[0].next_tag++, seat_.rank, bench_.workers, seconds);
+    return TakeSlowest(*lines_[0].executor, lines_[0].next_tag++, seconds);
   }
 
   absl::Status Named(const absl::Status& status, const Line& line) const {

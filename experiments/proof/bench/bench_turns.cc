@@ -18,12 +18,11 @@ int64_t BenchIterations(double round_seconds, size_t contenders) {
   return static_cast<int64_t>(std::clamp<double>(wanted, kIterationsMin, kIterationsMax));
 }
 
-absl::Status TakeSlowest(CollectiveExecutor& executor, int64_t step, int32_t rank, int32_t ranks,
-                         std::vector<double>* seconds) {
-  std::vector<std::vector<double>> others(ranks);
-  std::vector<absl::Span<std::byte>> received(ranks);
-  for (int32_t other = 0; other < ranks; ++other) {
-    if (other == rank) continue;
+absl::Status TakeSlowest(CollectiveExecutor& executor, int64_t step, std::vector<double>* seconds) {
+  std::vector<std::vector<double>> others(executor.ranks());
+  std::vector<absl::Span<std::byte>> received(executor.ranks());
+  for (int32_t other = 0; other < executor.ranks(); ++other) {
+    if (other == executor.rank()) continue;
     others[other].resize(seconds->size());
     received[other] = {reinterpret_cast<std::byte*>(others[other].data()), seconds->size() * sizeof(double)};
   }

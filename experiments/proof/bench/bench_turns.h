@@ -31,8 +31,7 @@ int64_t BenchIterations(double round_seconds, size_t contenders);
 // Replaces each of `seconds`, as many on every rank, by the largest of all ranks, so that all go on with the same. A
 // collective call: every rank makes it with the same `step`, which no other message of the executor has. Errors as
 // CollectiveExecutor::AllGather.
-absl::Status TakeSlowest(CollectiveExecutor& executor, int64_t step, int32_t rank, int32_t ranks,
-                         std::vector<double>* seconds);
+absl::Status TakeSlowest(CollectiveExecutor& executor, int64_t step, std::vector<double>* seconds);
 
 // InvalidArgument where `names`, what `flag` was given, has one that is not among `known` (which have a `name` each), or
 // one twice. Pure.

@@ -6,18 +6,13 @@
 #include "common/base/check.h"
 
 namespace ringmaster {
-namespace {
-
-bool IsSend(const PlanOp& op) { return op.kind == PlanOp::Kind::kSend || op.kind == PlanOp::Kind::kGatherSend; }
-
-}  // namespace
 
 CollectiveModel::CollectiveModel(int32_t rank, const std::vector<BucketPlans>* buckets, int32_t encoded_max,
                                  const std::vector<CollectiveModel*>* peers, SimulatedNetwork* network,
                                  EventQueue* queue)
     : rank_(rank),
       buckets_(*buckets),
-      in_flight_max_(encoded_max > 0 ? std::min(encoded_max, options_.in_flight_max) : options_.in_flight_max),
+      in_flight_max_(encoded_max > 0 ? std::min(encoded_max, limits_.in_flight_max) : limits_.in_flight_max),
       models_(*peers),
       network_(network),
       queue_(queue),
@@ -127,7 +122,7 @@ void CollectiveModel::SendMore(int32_t peer_rank) {
     const PlanOp& what = flight.plan->ops[op];
     const std::vector<int64_t>& sent_bytes = buckets_[flight.bucket].sent_bytes;
     const int64_t bytes = sent_bytes.empty() ? what.bytes : sent_bytes[rank_];
-    if (peer.ahead_bytes > 0 && peer.ahead_bytes + bytes > options_.ahead_bytes) return;
+    if (peer.ahead_bytes > 0 && peer.ahead_bytes + bytes > limits_.ahead_bytes) return;
     peer.waiting.erase(next);
     peer.ahead_bytes += bytes;
     const MessageName name = {rank_, flight.step, flight.bucket, what.round, what.piece};

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/collective/executor.h"
+#include "common/collective/collective_core.h"
 #include "common/collective/plan.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/exchange_model.h"
@@ -25,7 +25,8 @@ struct BucketPlans {
 };
 
 // A rank of an all-reduce in a simulation: the exchange thread with its tasks in order, and the executor's rules of which
-// message goes when (common/collective/executor.h), played on the plans that a run executes. Additions take no time.
+// message goes when (common/collective/collective_core.h), played on the plans that a run executes. Additions take no
+// time.
 class CollectiveModel : public ExchangeModel {
  public:
   // `buckets` and `peers`, all ranks' models, outlive this; `encoded_max`: encoded buckets in flight, 0: no bound but the
@@ -79,7 +80,7 @@ class CollectiveModel : public ExchangeModel {
 
   const int32_t rank_;
   const std::vector<BucketPlans>& buckets_;
-  const ExecutorOptions options_;
+  const CollectiveLimits limits_;
   const int32_t in_flight_max_;
   const std::vector<CollectiveModel*>& models_;
   SimulatedNetwork* const network_;

@@ -204,8 +204,7 @@ class Simulation {
                                                             bucket.count * element_bytes})));
       for (int32_t rank = 0; rank < workers_; ++rank) {
         if (summed) {
-          plans.plans.push_back(
-              MakePlan(*schedule, {rank, workers_, bucket.count, element_bytes, ExecutorOptions().piece_bytes}));
+          plans.plans.push_back(MakePlan(*schedule, {rank, workers_, bucket.count, element_bytes}));
         } else {
           plans.plans.push_back(MakeGatherPlan(rank, workers_));
           plans.sent_bytes.push_back(codec_->MaxEncodedBytes(bucket.count));

@@ -24,7 +24,7 @@ constexpr size_t kSteps = 3;
 constexpr size_t kRowsMax = 1500;
 
 // Sender, receiver, and what else the two ends of a message have in common.
-using MessageKey = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t>;
+using MessageKey = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
 
 std::vector<const ThreadTrace*> TracesOf(const RunRecord& record) {
   std::vector<const ThreadTrace*> traces;
@@ -89,7 +89,8 @@ void AddMessages(const Json& base, const std::vector<const ThreadTrace*>& traces
   };
   std::map<MessageKey, End> sent;
   const auto key = [](const std::string& from, const std::string& to, const TraceMessage& message) {
-    return MessageKey{from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece()};
+    return MessageKey{from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece(),
+                      message.channel()};
   };
   for (const ThreadTrace* trace : traces) {
     for (const TraceMessage& message : trace->sent()) sent[key(trace->node(), message.peer(), message)] = {trace, &message};

@@ -53,9 +53,9 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
         UncountedTransport transport(fabric->transport({Role::kWorker, rank}), /*lends=*/rank != 1);
         ExecutorOptions options;
         options.wait_limit = absl::Seconds(30);
-        options.in_flight_max = 2;
+        options.limits.in_flight_max = 2;
         options.piece_bytes = 1024;
-        CollectiveExecutor executor(transport, rank, kRanks, options);
+        CollectiveExecutor executor(transport, AllWorkers(kRanks), options);
         std::vector<std::vector<float>> data;
         for (const int64_t count : buckets) data.emplace_back(count, 1.0f);
         for (int64_t step = 0; step < 60; ++step) {

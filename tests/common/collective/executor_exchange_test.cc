@@ -47,11 +47,11 @@ class SharingRanks {
     ExecutorOptions executor_options;
     executor_options.wait_limit = kLimit;
     executor_options.piece_bytes = 4096;
-    executor_options.ahead_bytes = 16384;
+    executor_options.limits.ahead_bytes = 16384;
     for (int32_t rank = 0; rank < ranks; ++rank) {
       meters_.push_back(CreateMeteredTransport(group_.worker(rank), *group_.fabrics[rank], [](NodeId) { return false; }));
       counters_.push_back(std::make_unique<LoanCounter>(*meters_[rank]));
-      executors_.push_back(std::make_unique<CollectiveExecutor>(*counters_[rank], rank, ranks, executor_options));
+      executors_.push_back(std::make_unique<CollectiveExecutor>(*counters_[rank], AllWorkers(ranks), executor_options));
       exchange_.push_back(*group_.fabrics[rank]->AllocateExchange(kBuckets * kBucketBytesMax));
       private_.push_back(*Buffer::AllocateHost(kBuckets * kBucketBytesMax));
     }

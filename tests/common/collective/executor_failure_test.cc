@@ -12,7 +12,7 @@ namespace {
 
 TEST(CollectiveExecutor, ADeadlineNamesCollectiveStepBucketRoundAndPeer) {
   const auto fabric = InprocFabric(3);
-  CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 3, absl::Milliseconds(20));
+  CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), AllWorkers(3), absl::Milliseconds(20));
   Floats data(9, 1.0f);
   const auto ring = Create("ring");
   const absl::Status status = executor.AllReduce(*ring, 12, 3, ElementType::kFloat32, Bytes(data));
@@ -35,7 +35,7 @@ TEST(CollectiveExecutor, AMessageOfAnotherSizeIsRefusedAndNamesItsSender) {
     ASSERT_TRUE(peer.Send({{Role::kWorker, 0}, tag, Bytes(wrong)}).ok());
     Floats data(10, 1.0f);
     std::vector<absl::Span<std::byte>> received = {{}, Bytes(data)};
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 2, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), AllWorkers(2), kLimit);
     const absl::Status status =
         gather ? executor.AllGather(1, 0, Bytes(data), absl::MakeSpan(received))
                : executor.AllReduce(*Create("ring"), 0, 0, ElementType::kFloat32, Bytes(data));
@@ -49,7 +49,7 @@ TEST(CollectiveExecutor, AnAbortEndsACollectiveThatWaits) {
   Floats data(10, 1.0f);
   absl::Status status;
   std::thread thread([&] {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), 0, 2, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), AllWorkers(2), kLimit);
     status = executor.AllReduce(*Create("direct"), 4, 2, ElementType::kFloat32, Bytes(data));
   });
   fabric->Abort(absl::UnavailableError("worker/1 is gone"));

@@ -33,8 +33,8 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
     const auto fabric = InprocFabric(ranks);
     std::vector<std::unique_ptr<CollectiveExecutor>> executors;
     for (int32_t rank = 0; rank < ranks; ++rank) {
-      executors.push_back(std::make_unique<CollectiveExecutor>(fabric->transport({Role::kWorker, rank}), rank, ranks,
-                                                               kLimit));
+      executors.push_back(
+          std::make_unique<CollectiveExecutor>(fabric->transport({Role::kWorker, rank}), AllWorkers(ranks), kLimit));
     }
     int64_t step = 0;
     for (int round = 0; round < 3; ++round) {
@@ -135,7 +135,7 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
       std::vector<Floats> data = RandomGradients(ranks, 103, 1);
       OnAllRanks(ranks, 6, [&](int32_t rank) {
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
-        CollectiveExecutor executor(watched, rank, ranks, kLimit);
+        CollectiveExecutor executor(watched, AllWorkers(ranks), kLimit);
         EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
         EXPECT_EQ(watched.held(), 0u) << info.name << " rank " << rank << " of " << ranks;
       });
@@ -144,7 +144,7 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
   // Nor after an error.
   const auto fabric = InprocFabric(4);
   WatchedTransport watched(fabric->transport({Role::kWorker, 3}));
-  CollectiveExecutor executor(watched, 3, 4, absl::Milliseconds(5));
+  CollectiveExecutor executor(watched, AllWorkers(4), absl::Milliseconds(5));
   Floats data(100, 1.0f);
   EXPECT_FALSE(executor.AllReduce(*Create("direct"), 0, 0, ElementType::kFloat32, Bytes(data)).ok());
   EXPECT_EQ(watched.held(), 0u);
@@ -153,9 +153,9 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
 ExecutorOptions SmallPieces() {
   ExecutorOptions options;
   options.wait_limit = kLimit;
-  options.in_flight_max = 3;
+  options.limits.in_flight_max = 3;
   options.piece_bytes = 64;
-  options.ahead_bytes = 100;
+  options.limits.ahead_bytes = 100;
   return options;
 }
 
@@ -171,8 +171,8 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
       auto pieces = whole;
       OnAllRanks(ranks, ranks, [&](int32_t rank) {
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
-        CollectiveExecutor one(watched, rank, ranks, kLimit);
-        CollectiveExecutor many(watched, rank, ranks, SmallPieces());
+        CollectiveExecutor one(watched, AllWorkers(ranks), kLimit);
+        CollectiveExecutor many(watched, AllWorkers(ranks), SmallPieces());
         for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
           const absl::Status status = one.AllReduce(*schedule, 0, static_cast<int32_t>(bucket), ElementType::kFloat32,
                                                     Bytes(whole[bucket][rank]));
@@ -229,7 +229,7 @@ TEST(CollectiveExecutor, AnyInterleavingOfManyCollectivesEndsWithTheSameBits) {
       const auto given = data;
       OnAllRanks(kRanks, seed, [&](int32_t rank) {
         SlowTransport slow(fabric->transport({Role::kWorker, rank}), seed * 100 + rank);
-        CollectiveExecutor executor(slow, rank, kRanks, SmallPieces());
+        CollectiveExecutor executor(slow, AllWorkers(kRanks), SmallPieces());
         for (int bucket = 0; bucket < kBuckets; ++bucket) {
           const auto ticket = executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank]));
           ASSERT_TRUE(ticket.ok()) << ticket.status();
@@ -264,7 +264,7 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}), [&, left = sends]() mutable {
           if (rank == 1 && left-- == 0) fabric->Abort(absl::UnavailableError("worker/1 is gone"));
         });
-        CollectiveExecutor executor(watched, rank, kRanks, SmallPieces());
+        CollectiveExecutor executor(watched, AllWorkers(kRanks), SmallPieces());
         for (int bucket = 0; bucket < 6 && statuses[rank].ok(); ++bucket) {
           statuses[rank] =
               executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank])).status();
@@ -287,7 +287,7 @@ TEST(CollectiveExecutor, AlsoEndsAWaitAndTheCollectiveGoesOn) {
   std::vector<Floats> data = RandomGradients(2, 100, 9);
   const Floats expected = SumInRankOrder(data);
   const auto ring = Create("ring");
-  CollectiveExecutor executor(transport, 0, 2, kLimit);
+  CollectiveExecutor executor(transport, AllWorkers(2), kLimit);
   Wake wake(transport, 0);
   ASSERT_TRUE(executor.Start(*ring, 0, 0, ElementType::kFloat32, Bytes(data[0])).ok());
   std::thread signaller([&] { wake.Signal(); });
@@ -299,7 +299,7 @@ TEST(CollectiveExecutor, AlsoEndsAWaitAndTheCollectiveGoesOn) {
   signaller.join();
   EXPECT_EQ(executor.in_flight(), 1);
   std::thread peer([&] {
-    CollectiveExecutor other(fabric->transport({Role::kWorker, 1}), 1, 2, kLimit);
+    CollectiveExecutor other(fabric->transport({Role::kWorker, 1}), AllWorkers(2), kLimit);
     EXPECT_TRUE(other.AllReduce(*ring, 0, 0, ElementType::kFloat32, Bytes(data[1])).ok());
   });
   EXPECT_TRUE(executor.FinishAll().ok());
@@ -313,7 +313,7 @@ TEST(CollectiveExecutor, NoRankPassesABarrierBeforeTheLastHasReachedIt) {
   const auto fabric = InprocFabric(kRanks);
   std::atomic<int> reached{0};
   OnAllRanks(kRanks, 7, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), rank, kRanks, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
     for (int64_t step = 0; step < 50; ++step) {
       for (int turns = (rank * 7 + step) % 11; turns > 0; --turns) std::this_thread::yield();
       reached.fetch_add(1);
@@ -330,7 +330,7 @@ TEST(CollectiveExecutor, TheRingAddsChunkCFromRankCOnwards) {
   std::vector<Floats> data = given;
   const auto ring = Create("ring");
   OnAllRanks(kRanks, 1, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), rank, kRanks, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
     EXPECT_TRUE(executor.AllReduce(*ring, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
   });
   for (int32_t chunk = 0; chunk < kRanks; ++chunk) {
@@ -362,7 +362,7 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
           Floats data = given[rank];
           std::thread thread;
           const auto run = [&] {
-            CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), rank, kRanks, kLimit);
+            CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
             const absl::Status status = executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data));
             EXPECT_TRUE(status.ok()) << status;
           };
@@ -406,7 +406,7 @@ TEST(CollectiveExecutor, HalvesAreSummedAsHalvesInTheSameOrder) {
   const auto ring = Create("ring");
   auto ringed = halves;
   OnAllRanks(kRanks, 2, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), rank, kRanks, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
     EXPECT_TRUE(executor.AllReduce(*direct, 0, 0, ElementType::kFloat16, Bytes(halves[rank])).ok());
     EXPECT_TRUE(executor.AllReduce(*ring, 1, 0, ElementType::kFloat16, Bytes(ringed[rank])).ok());
   });
@@ -425,7 +425,7 @@ TEST(CollectiveExecutor, SendsExactlyTheBytesOfTheFormula) {
       OnAllRanks(ranks, 3, [&](int32_t rank) {
         const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}), *fabric,
                                                     [](NodeId) { return false; });
-        CollectiveExecutor executor(*metered, rank, ranks, kLimit);
+        CollectiveExecutor executor(*metered, AllWorkers(ranks), kLimit);
         EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
         EXPECT_EQ(metered->traffic().sent[MessageKind::kCollective].payload_bytes,
                   SentBytes(*schedule, rank, ranks, 1003, 4))
@@ -439,7 +439,7 @@ TEST(CollectiveExecutor, AllGatherBringsEveryMessageInItsOwnSize) {
   constexpr int32_t kRanks = 4;
   const auto fabric = InprocFabric(kRanks);
   OnAllRanks(kRanks, 4, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), rank, kRanks, kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
     for (int64_t step = 0; step < 5; ++step) {
       // Rank r sends 3r bytes: rank 0 none at all.
       std::vector<uint8_t> own(3 * rank, static_cast<uint8_t>(10 * step + rank));

@@ -283,18 +283,19 @@ TEST(PlanNetwork, StrangersAreNamed) {
 }
 
 TEST(MessageKey, DiffersInEveryPartOfTheName) {
-  const Tag tag = {MessageKind::kPush, 3, 4, 5, 0, 6};
+  const Tag tag = {MessageKind::kPush, 3, 4, 5, 0, 6, 7};
   std::vector<uint64_t> keys = {MessageKey(Worker(0), Worker(1), tag), MessageKey(Worker(1), Worker(0), tag),
                                 MessageKey(Worker(0), Worker(2), tag),
                                 MessageKey({Role::kServer, 0}, Worker(1), tag),
                                 MessageKey(Worker(0), {Role::kServer, 1}, tag)};
-  for (int part = 0; part < 5; ++part) {
+  for (int part = 0; part < 6; ++part) {
     Tag other = tag;
     if (part == 0) other.kind = MessageKind::kPull;
     if (part == 1) ++other.round;
     if (part == 2) ++other.bucket;
     if (part == 3) ++other.step;
     if (part == 4) ++other.piece;
+    if (part == 5) ++other.channel;
     keys.push_back(MessageKey(Worker(0), Worker(1), other));
   }
   for (size_t i = 0; i < keys.size(); ++i) {

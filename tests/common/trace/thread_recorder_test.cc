@@ -51,6 +51,7 @@ TEST(ThreadRecorder, MessagesHaveTheTagsNameTheStepAndTheirBytes) {
   ThreadRecorder recorder("worker/0", "exchange", {4, 5}, Keeps::kSpansAndMessages);
   Tag tag{MessageKind::kWeights, 3, 2, 17};
   tag.piece = 6;
+  tag.channel = 8;
   recorder.AddSent({{Role::kServer, 1}, tag, 4, 4096}, At(7));
   recorder.AddReceived({{Role::kWorker, 1}, tag, 4, 12, "returned"}, At(9));
   recorder.AddReceived({{Role::kWorker, 1}, tag, 5, 12}, At(11));
@@ -62,6 +63,7 @@ TEST(ThreadRecorder, MessagesHaveTheTagsNameTheStepAndTheirBytes) {
   EXPECT_EQ(trace.sent(0).bucket(), 2);
   EXPECT_EQ(trace.sent(0).round(), 3);
   EXPECT_EQ(trace.sent(0).piece(), 6);
+  EXPECT_EQ(trace.sent(0).channel(), 8);
   EXPECT_EQ(trace.sent(0).payload_bytes(), 4096);
   EXPECT_EQ(trace.sent(0).time_ns(), 7);
   ASSERT_EQ(trace.received_size(), 1);

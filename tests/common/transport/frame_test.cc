@@ -13,7 +13,7 @@ FrameHeader Header() {
   FrameHeader header;
   header.from = {Role::kServer, 3};
   header.to = {Role::kWorker, 70000};
-  header.tag = {MessageKind::kWeights, 65535, -5, int64_t{1} << 50, -7, 65534};
+  header.tag = {MessageKind::kWeights, 65535, -5, int64_t{1} << 50, -7, 65534, 65533};
   header.total_bytes = int64_t{5} << 32;
   header.offset = int64_t{4} << 32;
   header.length = kSegmentBytes;
@@ -62,8 +62,8 @@ TEST(FrameHeader, RandomBytesNeverPassAsAFrame) {
   }
 }
 
-TEST(FrameHeader, UnknownRoleKindAndVersionAreRefused) {
-  for (const int place : {0, 4, 5, 6, 7}) {
+TEST(FrameHeader, UnknownRoleKindAndVersionAndUnusedBytesAreRefused) {
+  for (const int place : {0, 4, 5, 6, 7, 62, 63}) {
     FrameHeaderBytes bytes = EncodeFrameHeader(Header());
     bytes[place] = std::byte{99};
     EXPECT_FALSE(DecodeFrameHeader(bytes, kSegmentBytes).ok()) << "byte " << place;

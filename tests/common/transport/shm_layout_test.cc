@@ -13,7 +13,7 @@ FrameHeader Header() {
   FrameHeader header;
   header.from = {Role::kServer, 3};
   header.to = {Role::kWorker, 7};
-  header.tag = {MessageKind::kWeights, 65535, 1 << 30, int64_t{1} << 50, -5, 65534};
+  header.tag = {MessageKind::kWeights, 65535, 1 << 30, int64_t{1} << 50, -5, 65534, 65533};
   header.total_bytes = 100'000;
   header.offset = 65'536;
   header.length = 100;
@@ -67,13 +67,12 @@ TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.kind = 7; }), "kind is 7"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = 16; }), "flags is 16"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = Descriptor::kLent; }), "flags is 8"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_bytes = -1; }), "total size is -1"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = kPieceBytes + 1; }), "length"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = 0; }), "length"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_bytes = 99; }), "length"));
+  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_and_channel = 99 << 16; }), "length"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.offset_and_piece = ~uint64_t{0}; }), "offset"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.place = kPoolBytes - 64; }), "place"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.total_bytes = 0; }), "total size"));
+  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.total_and_channel = 7; }), "total size"));
   EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = PlaceOf(64, 0); }), "segment is 64"));
   EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = ~uint64_t{0}; }), "segment"));
   EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.length_or_ack = kAckSlots; }), "slot"));

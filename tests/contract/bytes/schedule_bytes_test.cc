@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
       for (int64_t i = 0; i < count; ++i) result.sum.push_back(Element(rank, i));
       const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}), *fabric,
                                                   [](NodeId) { return false; });
-      CollectiveExecutor executor(*metered, rank, ranks, absl::Seconds(60));
+      CollectiveExecutor executor(*metered, AllWorkers(ranks), absl::Seconds(60));
       result.status = executor.AllReduce(
           schedule, 0, 0, ElementType::kFloat32,
           absl::MakeSpan(reinterpret_cast<std::byte*>(result.sum.data()), result.sum.size() * sizeof(float)));

@@ -18,7 +18,7 @@ class ExampleStrategy : public SyncStrategy {
       : link_(link),
         options_(options),
         codec_(std::move(codec)),
-        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
+        executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
         gradients_(link.layout->buckets().size()) {
     int64_t largest = 0;
     for (const Bucket& bucket : link.layout->buckets()) largest = std::max(largest, bucket.count);

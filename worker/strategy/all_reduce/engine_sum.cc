@@ -106,10 +106,10 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateEngineSum(const WorkerLink& l
   seat.device = link.device;
   seat.listen_address = WithoutBrackets(link.spec->transport().listen_address());
   seat.wait_limit = absl::Seconds(link.spec->limits().wait_seconds());
-  CollectiveExecutor executor(*link.transport, link.rank, link.workers, seat.wait_limit);
+  CollectiveExecutor executor(*link.transport, AllWorkers(link.workers), seat.wait_limit);
   int64_t step = 0;
   seat.all_gather = [&](absl::string_view own) {
-    return GatherMessages(executor, link.rank, link.workers, step++, own);
+    return GatherMessages(executor, step++, own);
   };
   RM_ASSIGN_OR_RETURN(auto engine, CreateEngine(name, seat));
   return std::make_unique<EngineSum>(link, std::move(engine));

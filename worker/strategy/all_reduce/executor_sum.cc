@@ -26,7 +26,7 @@ class ExecutorSum : public GradientSum {
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
         feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr),
-        executor_(*link.transport, link.rank, link.workers, absl::Seconds(link.spec->limits().wait_seconds())),
+        executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
     int64_t capacity = 0;
