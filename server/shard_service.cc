@@ -8,7 +8,6 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/exchange/parts.h"
 #include "common/machine/short_turns.h"
 #include "common/update/update_rule.h"
@@ -16,21 +15,7 @@
 namespace ringmaster {
 namespace {
 
-using Consistency = ParameterServerSpec;
-
 constexpr int32_t kPull = -1;
-
-ShardPlan PlanOf(const RunSpec& spec, absl::Span<const Range> parts) {
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
-  ShardPlan plan;
-  plan.workers = spec.training().workers();
-  plan.global_batch = GlobalBatch(spec);
-  plan.contributions_per_update = ps.consistency() == Consistency::BSP ? plan.workers : 1;
-  if (ps.consistency() == Consistency::BSP) plan.staleness_bound = 0;
-  if (ps.consistency() == Consistency::SSP) plan.staleness_bound = ps.staleness_bound();
-  for (const Range& part : parts) plan.part_counts.push_back(part.count);
-  return plan;
-}
 
 // The step at whose end a worker asks; -1 where it asks for no step: it drains, or takes leave.
 int64_t StepOf(const PullNote& request) { return request.drain || request.farewell ? -1 : request.clock - 1; }
@@ -60,7 +45,7 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   std::copy(shard.begin(), shard.end(), weights.floats());
   std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport, std::move(codec),
                                                          std::move(update), std::move(weights), traces));
-  if (service->answers_pushes_) return service;
+  if (service->core_.plan().answers_pushes) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
   }
@@ -74,11 +59,10 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
       wait_limit_(absl::Seconds(spec.limits().wait_seconds())),
-      answers_pushes_(spec.strategy().parameter_server().consistency() == Consistency::BSP),
       transport_(transport),
       codec_(std::move(codec)),
       weights_(std::move(weights)),
-      core_(PlanOf(spec, parts_), std::move(update), weights_.float_span()),
+      core_(ServingPlanOf(spec, index, parts_), std::move(update), weights_.float_span()),
       peers_(workers_),
       traces_(traces) {
   const bool exact = codec_->traits().exact;
@@ -90,47 +74,36 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.received.resize(parts_.size());
     peer.arriving.resize(parts_.size());
     peer.borrowed.resize(parts_.size());
-    peer.push_step.resize(parts_.size());
-    peer.sends.reserve(parts_.size() + 1);
-    peer.part_sends.resize(parts_.size());
+    peer.sends.resize(parts_.size() + 1);
   }
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
-  ready_.reserve(workers_);
+  actions_.reserve(core_.MaxActions());
 }
 
-absl::Status ShardService::ExpectPush(int32_t worker, int32_t part) {
+absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
   Peer& peer = peers_[worker];
   const NodeId from{Role::kWorker, worker};
-  const Tag tag{MessageKind::kPush, 0, part, peer.push_step[part]};
-  const absl::Span<std::byte> inbox = absl::MakeSpan(peer.inbox[part]);
+  const bool is_pull = tag.kind == MessageKind::kPull;
+  const absl::Span<std::byte> inbox = is_pull ? absl::Span<std::byte>() : absl::MakeSpan(peer.inbox[tag.bucket]);
+  Received* received = is_pull ? &peer.pull : &peer.received[tag.bucket];
   // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
   // are checked and then used, and must not change in between.
-  absl::StatusOr<OpId> op =
-      codec_->traits().exact ? transport_.Receive({from, tag, inbox, &peer.received[part], &peer.arriving[part]})
-                             : transport_.Receive({from, tag, inbox, &peer.received[part]});
+  absl::StatusOr<OpId> op = codec_->traits().exact && !is_pull
+                                ? transport_.Receive({from, tag, inbox, received, &peer.arriving[tag.bucket]})
+                                : transport_.Receive({from, tag, inbox, received});
   RM_RETURN_IF_ERROR(op.status());
   ops_.push_back(*op);
-  expected_.push_back({worker, part});
-  return absl::OkStatus();
-}
-
-absl::Status ShardService::ExpectPull(int32_t worker) {
-  Peer& peer = peers_[worker];
-  RM_ASSIGN_OR_RETURN(
-      OpId op, transport_.Receive({{Role::kWorker, worker}, {MessageKind::kPull, 0, 0, peer.pulls}, {}, &peer.pull}));
-  ops_.push_back(op);
-  expected_.push_back({worker, kPull});
+  expected_.push_back({worker, is_pull ? kPull : tag.bucket});
   return absl::OkStatus();
 }
 
 absl::Status ShardService::Run() {
   AskForShortTurns(kExchangeTurn);  // refused, it is late more often
-  for (int32_t worker = 0; worker < workers_; ++worker) {
-    for (size_t part = 0; part < parts_.size(); ++part) RM_RETURN_IF_ERROR(ExpectPush(worker, part));
-    RM_RETURN_IF_ERROR(ExpectPull(worker));
-  }
-  while (farewells_ < workers_) {
+  actions_.clear();
+  core_.Start(&actions_);
+  RM_RETURN_IF_ERROR(Perform());
+  while (!core_.finished()) {
     RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, MonotonicTime::InfiniteFuture()));
     arrival_ = Clock::now();
     const Expected what = expected_[index];
@@ -145,9 +118,9 @@ absl::Status ShardService::Run() {
 }
 
 absl::Status ShardService::Serve(const Expected& what) {
-  ready_.clear();
+  actions_.clear();
   RM_RETURN_IF_ERROR(what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part));
-  for (const Reply& reply : ready_) RM_RETURN_IF_ERROR(Answer(reply));
+  RM_RETURN_IF_ERROR(Perform());
   if (traces_ == nullptr) return absl::OkStatus();
   const Peer& peer = peers_[what.worker];
   MessageEnd message;
@@ -157,7 +130,7 @@ absl::Status ShardService::Serve(const Expected& what) {
     message.step = StepOf(peer.request);
   } else {
     message.tag.bucket = what.part;
-    message.step = peer.push_step[what.part] - 1;
+    message.step = core_.push_step(what.worker, what.part) - 1;
     message.payload_bytes = peer.received[what.part].bytes;
   }
   traces_->shard.AddReceived(message, arrival_);
@@ -171,8 +144,8 @@ void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::
 
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
-  const int64_t step = peer.push_step[part];
-  RM_RETURN_IF_ERROR(answers_pushes_ ? FinishAnswer(peer, part) : FinishReply(peer));
+  const int64_t step = core_.push_step(worker, part);
+  RM_RETURN_IF_ERROR(core_.plan().answers_pushes ? FinishSend(worker, part) : FinishReply(worker));
   const Loan loan = peer.arriving[part];
   const absl::Span<const std::byte> bytes =
       loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes) : loan.memory;
@@ -185,17 +158,45 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
     AddSpan("decode", step, part, begin);
     begin = Clock::now();
   }
-  if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &ready_);
-  AddSpan(core_.updated().empty() ? "add" : "update", step, part, begin);
+  if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &actions_);
+  AddSpan(core_.shard().updated().empty() ? "add" : "update", step, part, begin);
   if (!status.ok()) return Annotate(status, absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   peer.borrowed[part] = loan;
-  ++peer.push_step[part];
-  RM_RETURN_IF_ERROR(ExpectPush(worker, part));
-  for (const int32_t updated : core_.updated()) {
-    ReturnGradients(updated);
-    if (answers_pushes_) RM_RETURN_IF_ERROR(SendPart(updated));
+  return absl::OkStatus();
+}
+
+absl::Status ShardService::OnPull(int32_t worker) {
+  Peer& peer = peers_[worker];
+  peer.request = DecodePullNote(peer.pull.note);
+  peer.asked_at = Clock::now();
+  if (!peer.request.farewell) RM_RETURN_IF_ERROR(FinishReply(worker));
+  return core_.OnRequest(worker, peer.request, &actions_);
+}
+
+absl::Status ShardService::Perform() {
+  for (size_t next = 0; next < actions_.size();) {
+    const ServerAction& action = actions_[next];
+    const Clock::time_point begin = Clock::now();
+    switch (action.kind) {
+      case ServerAction::Kind::kExpect:
+        RM_RETURN_IF_ERROR(Expect(action.worker, action.tag));
+        ++next;
+        break;
+      case ServerAction::Kind::kReturn:
+        ReturnGradients(action.tag.bucket);
+        ++next;
+        break;
+      case ServerAction::Kind::kCopy:
+        CopyWeights(action.worker);
+        ++next;
+        [[fallthrough]];
+      case ServerAction::Kind::kSend: {
+        RM_ASSIGN_OR_RETURN(next, SendRow(next, begin));
+        break;
+      }
+    }
   }
-  return peer.ahead_of_pushes ? PullAfterPushes(worker) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 void ShardService::ReturnGradients(int32_t part) {
@@ -203,106 +204,74 @@ void ShardService::ReturnGradients(int32_t part) {
     Peer& peer = peers_[worker];
     const Loan loan = std::exchange(peer.borrowed[part], {});
     if (loan.memory.empty()) continue;
-    transport_.Return({Role::kWorker, worker}, {MessageKind::kPush, 0, part, peer.push_step[part] - 1}, loan);
+    transport_.Return({Role::kWorker, worker}, {MessageKind::kPush, 0, part, core_.push_step(worker, part) - 1}, loan);
   }
 }
 
-absl::Status ShardService::OnPull(int32_t worker) {
+void ShardService::CopyWeights(int32_t worker) {
   Peer& peer = peers_[worker];
-  peer.request = DecodePullNote(peer.pull.note);
-  if (peer.request.farewell) {
-    if (peer.done) return absl::InvalidArgumentError(absl::StrCat("worker/", worker, " said farewell twice"));
-    peer.done = true;
-    ++farewells_;
-    return absl::OkStatus();
+  if (traces_ != nullptr && peer.asked_at < arrival_) {
+    traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at, Clock::now());
   }
-  if (answers_pushes_) {
-    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", worker, " at clock ", peer.request.clock,
-                                                   ": under BSP weights come by themselves with every update"));
-  }
-  peer.asked_at = Clock::now();
-  return PullAfterPushes(worker);
+  const absl::Span<const float> weights = core_.shard().weights();
+  std::copy(weights.begin(), weights.end(), peer.reply.floats());
 }
 
-absl::Status ShardService::PullAfterPushes(int32_t worker) {
+absl::StatusOr<size_t> ShardService::SendRow(size_t first, Clock::time_point begin) {
+  const ServerAction& row = actions_[first];
+  const bool answers_pushes = core_.plan().answers_pushes;
+  const int64_t step = answers_pushes ? row.tag.step : StepOf(peers_[row.worker].request);
+  size_t next = first;
+  for (; next < actions_.size() && actions_[next].kind == ServerAction::Kind::kSend; ++next) {
+    RM_RETURN_IF_ERROR(Send(actions_[next].worker, actions_[next].tag, step));
+  }
+  AddSpan("send", step, answers_pushes ? row.tag.bucket : -1, begin);
+  return next;
+}
+
+absl::Status ShardService::Send(int32_t worker, Tag tag, int64_t step) {
   Peer& peer = peers_[worker];
-  const int64_t clock = peer.request.clock;
-  peer.ahead_of_pushes = std::any_of(peer.push_step.begin(), peer.push_step.end(),
-                                     [clock](int64_t step) { return step < clock; });
-  if (peer.ahead_of_pushes) return absl::OkStatus();
-  return core_.OnPull({worker, peer.request.clock, peer.request.drain}, &ready_);
-}
-
-absl::Status ShardService::FinishReply(Peer& peer) {
-  for (OpId op : peer.sends) RM_RETURN_IF_ERROR(transport_.Wait(op, MonotonicNow() + wait_limit_));
-  peer.sends.clear();
-  return absl::OkStatus();
-}
-
-absl::Status ShardService::FinishAnswer(Peer& peer, int32_t part) {
-  const OpId op = std::exchange(peer.part_sends[part], 0);
-  return op == 0 ? absl::OkStatus() : transport_.Wait(op, MonotonicNow() + wait_limit_);
-}
-
-absl::StatusOr<OpId> ShardService::StartSend(int32_t worker, const Tag& tag, int64_t step,
-                                             absl::Span<const float> weights) {
+  absl::Span<const float> weights;
+  if (tag.kind == MessageKind::kPull) {
+    tag.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
+  } else {
+    weights = core_.shard().part_weights(tag.bucket);
+    if (!core_.plan().answers_pushes) {
+      const size_t begin = weights.data() - core_.shard().weights().data();
+      weights = absl::Span<const float>(peer.reply.float_span()).subspan(begin, weights.size());
+    }
+  }
   const auto* data = reinterpret_cast<const std::byte*>(weights.data());
   const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
   RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({{Role::kWorker, worker}, tag, bytes}));
+  peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
   if (traces_ != nullptr) {
     traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())}, time);
   }
-  return op;
-}
-
-absl::Status ShardService::SendPart(int32_t part) {
-  const Clock::time_point begin = Clock::now();
-  const int64_t step = core_.versions()[part] - 1;
-  Tag tag{MessageKind::kWeights, 0, part, step};
-  tag.note = core_.versions()[part];
-  // The worker that may live beside this server comes last: its copy is made here and now, the others' are on their way.
-  for (int32_t i = 1; i <= workers_; ++i) {
-    const int32_t worker = (index_ + i) % workers_;
-    RM_ASSIGN_OR_RETURN(peers_[worker].part_sends[part], StartSend(worker, tag, step, core_.part_weights(part)));
-  }
-  AddSpan("send", step, part, begin);
   return absl::OkStatus();
 }
 
-absl::Status ShardService::Answer(const Reply& reply) {
-  Peer& peer = peers_[reply.worker];
-  const Clock::time_point begin = Clock::now();
-  const int64_t step = StepOf(peer.request);
-  if (traces_ != nullptr && peer.asked_at < arrival_) {
-    traces_->parked[reply.worker].AddSpan("parked", step, -1, peer.asked_at, begin);
+absl::Status ShardService::FinishSend(int32_t worker, int32_t part) {
+  const OpId op = std::exchange(peers_[worker].sends[part], 0);
+  if (op == 0) return absl::OkStatus();
+  RM_RETURN_IF_ERROR(transport_.Wait(op, MonotonicNow() + wait_limit_));
+  core_.OnSent(worker, part);
+  return absl::OkStatus();
+}
+
+absl::Status ShardService::FinishReply(int32_t worker) {
+  for (size_t part = 0; part <= parts_.size(); ++part) {
+    RM_RETURN_IF_ERROR(FinishSend(worker, static_cast<int32_t>(part)));
   }
-  RM_RETURN_IF_ERROR(FinishReply(peer));
-  const absl::Span<const float> weights = core_.weights();
-  std::copy(weights.begin(), weights.end(), peer.reply.floats());
-  const absl::Span<const float> copy = peer.reply.float_span();
-  size_t first = 0;
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    Tag tag{peer.request.drain ? MessageKind::kDrain : MessageKind::kWeights, 0, static_cast<int32_t>(part), peer.pulls};
-    tag.note = core_.versions()[part];
-    RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, tag, step, copy.subspan(first, parts_[part].count)));
-    peer.sends.push_back(op);
-    first += parts_[part].count;
-  }
-  Tag answer{MessageKind::kPull, 0, 0, peer.pulls};
-  answer.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
-  RM_ASSIGN_OR_RETURN(const OpId op, StartSend(reply.worker, answer, step, {}));
-  peer.sends.push_back(op);
-  AddSpan("send", step, -1, begin);
-  ++peer.pulls;
-  return ExpectPull(reply.worker);
+  return absl::OkStatus();
 }
 
 ServerReport ShardService::Report() const {
   ServerReport report;
   report.set_index(index_);
-  for (int64_t count : core_.staleness_histogram()) report.add_staleness_histogram(count);
-  report.set_updates(std::accumulate(core_.versions().begin(), core_.versions().end(), int64_t{0}));
+  for (int64_t count : core_.shard().staleness_histogram()) report.add_staleness_histogram(count);
+  report.set_updates(std::accumulate(core_.shard().versions().begin(), core_.shard().versions().end(), int64_t{0}));
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

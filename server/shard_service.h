@@ -19,16 +19,12 @@
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
-#include "server/shard_core.h"
+#include "server/server_core.h"
 
 namespace ringmaster {
 
-// One server of a run: receives pushes and pulls, lets ShardCore decide, sends weights. Run is called once, by the
-// server's own thread, and ends when every worker has said farewell.
-//
-// Under BSP nobody pulls: every worker waits for the same update of every part, so a part's weights go to all of them as
-// soon as it is updated, while other parts are still being pushed. They lie where they are sent from until each worker
-// has pushed the part again. Otherwise a worker asks at the end of its step, and gets the whole shard as it is then.
+// One server of a run: the shell of ServerCore on a transport, which receives, decodes and sends. Run is called once, by
+// the server's own thread, and ends when every worker has said farewell.
 class ShardService {
  public:
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
@@ -56,16 +52,12 @@ class ShardService {
     std::vector<Received> received;
     std::vector<Loan> arriving;                  // of the push that is expected
     std::vector<Loan> borrowed;                  // of the one before, until the update that it is in is done
-    std::vector<int64_t> push_step;              // the step whose push is expected next
     Received pull;
-    int64_t pulls = 0;                           // requests expected so far; numbers the tags
-    PullNote request;                            // the one being answered
-    bool ahead_of_pushes = false;                // the request came before pushes that were sent before it
+    PullNote request;                            // the last
     Clock::time_point asked_at;
-    Buffer reply;                                // with snapshots: later updates must not tear it
-    std::vector<OpId> sends;                     // of the last reply
-    std::vector<OpId> part_sends;                // of the last answer to a push of each part; 0: there is none
-    bool done = false;
+    Buffer reply;                                // the core's copy: later updates must not tear a reply
+    // Of the last reply, or of the last answer to a push of each part: by part, then the end of a reply. 0: it has left.
+    std::vector<OpId> sends;
   };
   // What an operation in ops_ stands for.
   struct Expected {
@@ -78,24 +70,23 @@ class ShardService {
 
   // Serves what has come, and records it as of the step whose push or pull it is.
   absl::Status Serve(const Expected& what);
-  absl::Status ExpectPush(int32_t worker, int32_t part);
-  absl::Status ExpectPull(int32_t worker);
   absl::Status OnPush(int32_t worker, int32_t part);
   absl::Status OnPull(int32_t worker);
-  // Hands the worker's pull to the core once all it pushed before is there: messages of one worker may come in any
-  // order, and its own updates must not be missing from the weights it gets.
-  absl::Status PullAfterPushes(int32_t worker);
+  // Does what the core has asked for.
+  absl::Status Perform();
+  absl::Status Expect(int32_t worker, const Tag& tag);
   // Gives back the gradients that an update of a part was made from.
   void ReturnGradients(int32_t part);
-  absl::Status Answer(const Reply& reply);
-  // Sends a part that has just been updated for all workers to all of them.
-  absl::Status SendPart(int32_t part);
-  // `step`: the worker's, of the training.
-  absl::StatusOr<OpId> StartSend(int32_t worker, const Tag& tag, int64_t step, absl::Span<const float> weights);
-  // Waits until the last reply has left, or the last answer for a part. The worker has gone on since, so it has what was
-  // sent: this is over at once.
-  absl::Status FinishReply(Peer& peer);
-  absl::Status FinishAnswer(Peer& peer, int32_t part);
+  // Copies the weights that a reply is about to be sent from.
+  void CopyWeights(int32_t worker);
+  // Sends what actions_ lists from `first` on; returns the index behind it. `begin`: when the first message began to be
+  // made. It is one part for all workers, or a reply for one of them.
+  absl::StatusOr<size_t> SendRow(size_t first, Clock::time_point begin);
+  absl::Status Send(int32_t worker, Tag tag, int64_t step);
+  // Waits until what the worker was sent has left: the weights of one part, or a whole reply. The worker has gone on
+  // since, so it has what was sent: this is over at once.
+  absl::Status FinishSend(int32_t worker, int32_t part);
+  absl::Status FinishReply(int32_t worker);
   // Records a stretch of this thread's time, up to now.
   void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
@@ -103,19 +94,15 @@ class ShardService {
   const int32_t workers_;
   const std::vector<Range> parts_;
   const absl::Duration wait_limit_;
-  // Under BSP the shard's own memory is sent: an update waits for pushes of all workers, each of which has the weights
-  // before it pushes. Otherwise the shard moves on while a reply is under way, and replies are copies.
-  const bool answers_pushes_;
   Transport& transport_;
   const std::unique_ptr<Codec> codec_;
   const Buffer weights_;  // the core's
-  ShardCore core_;
+  ServerCore core_;
   std::vector<Peer> peers_;
   // The posted receives, and beside each what it stands for.
   std::vector<OpId> ops_;
   std::vector<Expected> expected_;
-  std::vector<Reply> ready_;
-  int32_t farewells_ = 0;
+  std::vector<ServerAction> actions_;
   Clock::duration busy_{};
   ServerTraces* const traces_;
   Clock::time_point arrival_;  // of what is served

@@ -22,7 +22,8 @@
 namespace ringmaster {
 
 // The worker's weights: `front` is what the step thread computes with; `back` is what has come from outside, to be
-// swapped in whole. Only the step thread swaps; `back` is shared as the strategy arranges.
+// swapped in whole, by the step thread or while that waits in BeginStep or Drain; `back` is shared as the strategy
+// arranges.
 class WeightStore {
  public:
   explicit WeightStore(std::vector<float> initial) : front_(std::move(initial)), back_(front_) {}

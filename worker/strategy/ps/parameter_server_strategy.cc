@@ -1,104 +1,68 @@
 #include "worker/strategy/ps/parameter_server_strategy.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
+#include "worker/strategy/ps/worker_core.h"
 
 namespace ringmaster {
 namespace {
 
-using Consistency = ParameterServerSpec;
-
-// Weights on their way from the servers to the step thread. They arrive in the back weights where the step thread takes
-// them before more are asked for. Where it takes what has come and never waits (`keeps`), they arrive in an arena of
-// their own: what has come stays until it is taken or something newer has come whole.
-class Mailbox {
- public:
-  Mailbox(WeightStore* weights, bool keeps, PartVersions none)
-      : weights_(weights), keeps_(keeps), arriving_(keeps ? weights->back().size() : 0), versions_(std::move(none)) {}
-
-  // Where the next weights are to be written. The exchange thread's, until Deliver.
-  absl::Span<float> arriving() { return keeps_ ? absl::MakeSpan(arriving_) : weights_->back(); }
-
-  // What `arriving` returned is whole; it overtakes weights that nobody has taken.
-  void Deliver(const PartVersions& versions, Clock::duration parked) {
-    absl::MutexLock lock(&mutex_);
-    if (keeps_) weights_->SwapBack(&arriving_);
-    versions_ = versions;
-    parked_ = parked;
-    ready_ = true;
-  }
-
-  // Swaps delivered weights to the front, all or none. The step thread's.
-  void Take(PartVersions* versions, Clock::duration* parked) {
-    absl::MutexLock lock(&mutex_);
-    if (!ready_) return;
-    ready_ = false;
-    weights_->Swap();
-    *versions = versions_;
-    *parked = parked_;
-  }
-
- private:
-  WeightStore* const weights_;
-  const bool keeps_;
-  std::vector<float> arriving_;  // the exchange thread's
-
-  absl::Mutex mutex_;  // of the swaps too
-  PartVersions versions_ ABSL_GUARDED_BY(mutex_);
-  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();
-  bool ready_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
+// The shell of WorkerCore on a transport and two threads. The exchange thread brings buckets and ends of steps to the
+// core in the order in which the step thread posted them, and sleeps until the messages of a step are through. Both
+// threads call the core, a few times a step, under a mutex that nobody holds while waiting for a peer.
 class ParameterServerStrategy : public SyncStrategy {
  public:
   ParameterServerStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec)
       : link_(link),
-        consistency_(link.spec->strategy().parameter_server().consistency()),
+        plan_(WorkerPlanOf(*link.spec, link.rank, static_cast<int32_t>(link.layout->buckets().size()))),
+        keeps_(plan_.steps_in_flight_max > 1),
         servers_(link, std::move(codec)),
-        mailbox_(link.weights, consistency_ == Consistency::ASYNCHRONOUS, servers_.NoVersions()),
-        front_versions_(servers_.NoVersions()),
-        read_versions_{servers_.NoVersions(), servers_.NoVersions()},
-        pulled_versions_(servers_.NoVersions()),
+        arriving_(keeps_ ? link.weights->back().size() : 0),
+        core_(plan_),
         exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
-                  [this](const ExchangeTask& task, PhaseTimes& times) { return Handle(task, times); },
-                  link.exchange_recorder) {}
+                  [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
+                  link.exchange_recorder) {
+    actions_.reserve(core_.MaxActions());
+    step_actions_.reserve(core_.MaxActions());
+  }
 
   absl::Status BeginStep(int64_t step) override {
-    // The arena and the buffers of this parity are free once step - 2 has left them. This comes before the taking, or a
-    // worker that is held up here would go on with the weights of before.
+    const Clock::time_point begin = Clock::now();
     {
-      ScopedPhase phase(*link_.step_times, Phase::kGate);
-      RM_RETURN_IF_ERROR(exchange_.WaitFor(step_end_[step % 2]));
+      absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) return failure_;
+      step_actions_.clear();
+      core_.StepBegins(step, &step_actions_);
+      Apply(step_actions_);
     }
-    RM_RETURN_IF_ERROR(TakeWeights(consistency_ == Consistency::ASYNCHRONOUS ? 0 : step_end_[(step + 1) % 2]));
-    read_versions_[step % 2] = front_versions_;
-    return absl::OkStatus();
+    // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's weights.
+    return Await(begin, /*is_gate=*/keeps_);
   }
 
   absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
-    return exchange_.status();
+    return status();
   }
 
   absl::Status EndStep(int64_t step) override {
-    step_end_[step % 2] = exchange_.Post({ExchangeTask::Kind::kEndStep, step});
+    exchange_.Post({ExchangeTask::Kind::kEndStep, step});
     last_step_ = step;
-    return exchange_.status();
+    return status();
   }
 
   absl::Status Drain() override {
-    if (last_step_ < 0) return absl::OkStatus();
-    // What the step's own pull brings comes first: weights older than the drain's must not arrive after it.
-    RM_RETURN_IF_ERROR(TakeWeights(step_end_[last_step_ % 2]));
-    // BSP's pull already holds every update of finished steps.
-    if (consistency_ == Consistency::BSP) return absl::OkStatus();
-    return TakeWeights(exchange_.Post({ExchangeTask::Kind::kDrain, last_step_}));
+    const Clock::time_point begin = Clock::now();
+    exchange_.Post({ExchangeTask::Kind::kDrain, last_step_});
+    return Await(begin, /*is_gate=*/false);
   }
 
   ExchangeReport Finish() override {
@@ -112,69 +76,131 @@ class ParameterServerStrategy : public SyncStrategy {
   }
 
  private:
-  // The step thread waits for task `number` (0: for nothing) and swaps in what has been delivered. A pull that a server
-  // parked because of the staleness bound is the gate's time; everything else it waits is exposed communication.
-  absl::Status TakeWeights(int64_t number) {
-    const Clock::time_point begin = Clock::now();
-    RM_RETURN_IF_ERROR(exchange_.WaitFor(number));
+  absl::Status status() {
+    absl::MutexLock lock(&mutex_);
+    return failure_;
+  }
+
+  // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's time. Otherwise a pull
+  // that a server parked because of the staleness bound is, and everything else is exposed communication.
+  absl::Status Await(Clock::time_point begin, bool is_gate) {
     Clock::duration parked = Clock::duration::zero();
-    mailbox_.Take(&front_versions_, &parked);
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto may_go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return let_go_ || !failure_.ok(); };
+      mutex_.Await(absl::Condition(&may_go));
+      if (!failure_.ok()) return failure_;
+      let_go_ = false;
+      parked = std::exchange(parked_, Clock::duration::zero());
+    }
     const Clock::time_point end = Clock::now();
-    const Clock::duration gated =
-        consistency_ == Consistency::SSP ? std::min(parked, end - begin) : Clock::duration::zero();
+    Clock::duration gated = Clock::duration::zero();
+    if (is_gate) {
+      gated = end - begin;
+    } else if (!keeps_) {
+      gated = std::min(parked, end - begin);
+    }
     link_.step_times->Add(Phase::kGate, begin, begin + gated);
     link_.step_times->Add(Phase::kExposed, begin + gated, end);
     return absl::OkStatus();
   }
 
-  // The exchange thread's side.
-  absl::Status Handle(const ExchangeTask& task, PhaseTimes& times) {
-    switch (task.kind) {
-      case ExchangeTask::Kind::kBucket:
-        return servers_.Push(task, read_versions_[task.step % 2], mailbox_.arriving(), times);
-      case ExchangeTask::Kind::kEndStep: {
-        ScopedPhase phase(times, Phase::kExchange);
-        Clock::duration parked = Clock::duration::zero();
-        if (consistency_ == Consistency::BSP) {
-          RM_RETURN_IF_ERROR(servers_.FinishAnswers(task.step, &pulled_versions_));
-        } else {
-          RM_RETURN_IF_ERROR(
-              servers_.Pull({task.step + 1, false, false}, mailbox_.arriving(), &pulled_versions_, &parked));
-        }
-        // What has been answered has left long ago.
-        RM_RETURN_IF_ERROR(servers_.FinishPushes(task.step));
-        mailbox_.Deliver(pulled_versions_, parked);
-        return absl::OkStatus();
+  // Does what the core asks for with the weights that lie here, and lets the step thread go.
+  void Apply(absl::Span<const WorkerAction> actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const WorkerAction& action : actions) {
+      switch (action.kind) {
+        case WorkerAction::Kind::kExpect:
+        case WorkerAction::Kind::kSend:
+          break;  // ServerLink's
+        case WorkerAction::Kind::kDeliver:
+          if (keeps_) link_.weights->SwapBack(&arriving_);
+          break;
+        case WorkerAction::Kind::kSwap:
+          link_.weights->Swap();
+          parked_ = std::chrono::microseconds(core_.parked_us());
+          break;
+        case WorkerAction::Kind::kLetStepBegin:
+        case WorkerAction::Kind::kDrained:
+          let_go_ = true;
+          break;
       }
-      case ExchangeTask::Kind::kDrain: {
-        ScopedPhase phase(times, Phase::kExchange);
-        Clock::duration parked = Clock::duration::zero();
-        RM_RETURN_IF_ERROR(
-            servers_.Pull({task.step + 1, true, false}, mailbox_.arriving(), &pulled_versions_, &parked));
-        mailbox_.Deliver(pulled_versions_, parked);
-        return absl::OkStatus();
-      }
-      case ExchangeTask::Kind::kFarewell:
-        return servers_.SayFarewell();
     }
-    return absl::InternalError("unknown exchange task");
   }
 
+  // The exchange thread's side.
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) {
+    absl::Status status = Handle(task, times);
+    if (!status.ok()) {
+      absl::MutexLock lock(&mutex_);
+      failure_ = status;
+    }
+    return status;
+  }
+
+  absl::Status Handle(const ExchangeTask& task, PhaseTimes& times) {
+    actions_.clear();
+    {
+      absl::MutexLock lock(&mutex_);
+      Tell(task);
+      Apply(actions_);
+    }
+    if (task.kind == ExchangeTask::Kind::kBucket) return servers_.Push(actions_, task, arriving(), times);
+    if (task.kind == ExchangeTask::Kind::kFarewell) {
+      RM_RETURN_IF_ERROR(servers_.Ask(actions_, {}));
+      return servers_.FinishRequests();
+    }
+    ScopedPhase phase(times, Phase::kExchange);
+    return FinishExchange(task);
+  }
+
+  void Tell(const ExchangeTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    switch (task.kind) {
+      case ExchangeTask::Kind::kBucket:
+        return core_.GradientReady(task.step, task.bucket, &actions_);
+      case ExchangeTask::Kind::kEndStep:
+        return core_.StepEnds(task.step, &actions_);
+      case ExchangeTask::Kind::kDrain:
+        return core_.DrainAsked(&actions_);
+      case ExchangeTask::Kind::kFarewell:
+        return core_.FarewellAsked(&actions_);
+    }
+  }
+
+  // Starts what the core has asked for and waits until nothing is under way.
+  absl::Status FinishExchange(const ExchangeTask& task) {
+    RM_RETURN_IF_ERROR(servers_.Ask(actions_, arriving()));
+    RM_RETURN_IF_ERROR(
+        servers_.Finish(plan_.answered ? "weights of clock " : "pull at clock ", task.step + 1, task.step));
+    actions_.clear();
+    absl::MutexLock lock(&mutex_);
+    servers_.Report(&core_, &actions_);
+    RM_CHECK(core_.idle());
+    Apply(actions_);
+    return absl::OkStatus();
+  }
+
+  // Where the next weights are to be written: in the back weights, where the step thread takes them before more are
+  // expected; or in an arena of their own, and what was delivered stays until it is taken or overtaken.
+  absl::Span<float> arriving() { return keeps_ ? absl::MakeSpan(arriving_) : link_.weights->back(); }
+
   const WorkerLink link_;
-  const ParameterServerSpec::Consistency consistency_;
-  ServerLink servers_;  // the exchange thread's
-  Mailbox mailbox_;
+  const WorkerPlan plan_;
+  const bool keeps_;
+
+  // The exchange thread's.
+  ServerLink servers_;
+  std::vector<float> arriving_;  // swapped under mutex_
+  std::vector<WorkerAction> actions_;
 
   // The step thread's.
-  PartVersions front_versions_;
-  int64_t step_end_[2] = {0, 0};  // tasks that end the last step of each parity
+  std::vector<WorkerAction> step_actions_;
   int64_t last_step_ = -1;
 
-  // By step parity: written by the step thread before the step's first bucket is posted, then read by the exchange
-  // thread until the step's end.
-  PartVersions read_versions_[2];
-
-  PartVersions pulled_versions_;  // the exchange thread's
+  absl::Mutex mutex_;  // of the weights' swaps too
+  WorkerCore core_ ABSL_GUARDED_BY(mutex_);
+  bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come
+  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();  // of the last swap; until it is counted
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 
   ExchangeThread exchange_;  // last: its thread uses the above
 };

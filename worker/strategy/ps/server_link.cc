@@ -13,7 +13,6 @@ namespace ringmaster {
 ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     : link_(link),
       codec_(std::move(codec)),
-      is_answered_(link.spec->strategy().parameter_server().consistency() == ParameterServerSpec::BSP),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
       feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr) {
   const size_t buckets = link_.layout->buckets().size();
@@ -21,10 +20,10 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
     replies_.emplace_back(buckets + 1);
   }
-  receives_.reserve(link_.servers * (buckets + 1));
+  expected_.reserve(link_.servers * (buckets + 1));
+  pushes_.reserve(link_.servers * buckets);
   requests_.reserve(link_.servers);
   for (int parity = 0; parity < 2; ++parity) {
-    pushes_[parity].reserve(link_.servers * buckets);
     if (codec_->traits().exact || link_.encoder != nullptr) continue;
     encoded_[parity].resize(link_.servers);
     for (int32_t server = 0; server < link_.servers; ++server) {
@@ -33,10 +32,6 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
       }
     }
   }
-}
-
-PartVersions ServerLink::NoVersions() const {
-  return PartVersions(link_.servers, std::vector<int64_t>(link_.layout->buckets().size(), 0));
 }
 
 absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const ExchangeTask& task, int32_t server,
@@ -68,119 +63,101 @@ absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int
   return absl::MakeConstSpan(out).first(feedback_.Encode(part.begin, gradient, seed, absl::MakeSpan(out)));
 }
 
-absl::Status ServerLink::Push(const ExchangeTask& task, const PartVersions& read, absl::Span<float> weights,
-                              PhaseTimes& times) {
-  // Every worker begins with another server, and the one that may live beside it comes last: its copy is made here and
-  // now, while the others' are on their way.
-  for (int32_t i = 1; i <= link_.servers; ++i) {
-    const int32_t server = (link_.rank + i) % link_.servers;
+absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task,
+                              absl::Span<float> weights, PhaseTimes& times) {
+  const WorkerAction* answer = nullptr;  // to the push that comes next
+  for (const WorkerAction& action : actions) {
+    if (action.kind == WorkerAction::Kind::kExpect) {
+      answer = &action;
+      continue;
+    }
     absl::Span<const std::byte> payload;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
-      RM_ASSIGN_OR_RETURN(payload, EncodePart(task, server, parts_[server][task.bucket]));
+      RM_ASSIGN_OR_RETURN(payload, EncodePart(task, action.server, parts_[action.server][task.bucket]));
     }
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
-    if (is_answered_) RM_RETURN_IF_ERROR(PostWeights(server, {MessageKind::kWeights, 0, task.bucket, task.step}, weights));
-    Tag tag{MessageKind::kPush, 0, task.bucket, task.step};
-    tag.note = read[server][task.bucket];
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, server}, tag, payload}));
-    pushes_[task.step % 2].push_back(op);
+    if (answer != nullptr) RM_RETURN_IF_ERROR(Expect(*answer, weights));
+    RM_RETURN_IF_ERROR(Send(action, payload, &pushes_));
   }
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::FinishPushes(int64_t step) {
-  for (OpId op : pushes_[step % 2]) {
+absl::Status ServerLink::Ask(absl::Span<const WorkerAction> actions, absl::Span<float> weights) {
+  for (const WorkerAction& action : actions) {
+    if (action.kind == WorkerAction::Kind::kExpect) RM_RETURN_IF_ERROR(Expect(action, weights));
+    if (action.kind == WorkerAction::Kind::kSend) RM_RETURN_IF_ERROR(Send(action, {}, &requests_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops) {
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, action.server}, action.tag, payload}));
+  ops->push_back(op);
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::Expect(const WorkerAction& action, absl::Span<float> weights) {
+  const Tag& tag = action.tag;
+  std::vector<Received>& replies = replies_[action.server];
+  Received* received = &replies.back();
+  absl::Span<std::byte> out;
+  if (tag.kind != MessageKind::kPull) {
+    const Range& part = parts_[action.server][tag.bucket];
+    received = &replies[tag.bucket];
+    out = absl::MakeSpan(reinterpret_cast<std::byte*>(weights.data() + part.begin), part.count * sizeof(float));
+  }
+  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, action.server}, tag, out, received}));
+  expected_.push_back({op, action.server, tag});
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::Finish(const char* expected, int64_t clock, int64_t step) {
+  for (size_t i = expected_.size(); i > 0; --i) {
+    const absl::Status status = link_.transport->Wait(expected_[i - 1].op, Deadline());
+    if (!status.ok()) return Annotate(status, absl::StrCat(expected, clock));
+  }
+  RM_RETURN_IF_ERROR(FinishRequests());
+  RM_RETURN_IF_ERROR(CheckSizes());
+  // What has been answered has left long ago.
+  for (const OpId op : pushes_) {
     const absl::Status status = link_.transport->Wait(op, Deadline());
     if (!status.ok()) return Annotate(status, absl::StrCat("push of step ", step));
-  }
-  pushes_[step % 2].clear();
-  return absl::OkStatus();
-}
-
-absl::Status ServerLink::PostWeights(int32_t server, const Tag& tag, absl::Span<float> weights) {
-  const Range& part = parts_[server][tag.bucket];
-  auto* data = reinterpret_cast<std::byte*>(weights.data() + part.begin);
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, server}, tag,
-                                                         absl::MakeSpan(data, part.count * sizeof(float)),
-                                                         &replies_[server][tag.bucket]}));
-  receives_.push_back(op);
-  return absl::OkStatus();
-}
-
-absl::Status ServerLink::FinishAnswers(int64_t step, PartVersions* versions) {
-  RM_RETURN_IF_ERROR(FinishReceives("weights of clock ", step + 1));
-  return TakeVersions(versions);
-}
-
-absl::Status ServerLink::FinishReceives(const char* what, int64_t clock) {
-  for (; !receives_.empty(); receives_.pop_back()) {
-    const absl::Status status = link_.transport->Wait(receives_.back(), Deadline());
-    if (!status.ok()) return Annotate(status, absl::StrCat(what, clock));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ServerLink::TakeVersions(PartVersions* versions) const {
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    for (size_t bucket = 0; bucket < parts_[server].size(); ++bucket) {
-      const Received& reply = replies_[server][bucket];
-      const int64_t expected_bytes = parts_[server][bucket].count * sizeof(float);
-      if (reply.bytes != expected_bytes) {
-        return absl::InvalidArgumentError(absl::StrCat("weights of bucket ", bucket, " from server/", server, ": ",
-                                                       reply.bytes, " bytes, expected ", expected_bytes));
-      }
-      (*versions)[server][bucket] = reply.note;
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ServerLink::SendRequests(const PullNote& note) {
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    Tag request{MessageKind::kPull, 0, 0, pulls_};
-    request.note = EncodePullNote(note);
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, server}, request, {}}));
-    requests_.push_back(op);
   }
   return absl::OkStatus();
 }
 
 absl::Status ServerLink::FinishRequests() {
-  for (; !requests_.empty(); requests_.pop_back()) {
-    RM_RETURN_IF_ERROR(link_.transport->Wait(requests_.back(), Deadline()));
+  for (size_t i = requests_.size(); i > 0; --i) {
+    RM_RETURN_IF_ERROR(link_.transport->Wait(requests_[i - 1], Deadline()));
   }
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::Pull(const PullNote& note, absl::Span<float> weights, PartVersions* versions,
-                              Clock::duration* parked) {
-  const int32_t buckets = static_cast<int32_t>(link_.layout->buckets().size());
-  const MessageKind kind = note.drain ? MessageKind::kDrain : MessageKind::kWeights;
-  // Receives are posted before the request goes out, so that weights land where they are going.
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    for (int32_t bucket = 0; bucket < buckets; ++bucket) {
-      RM_RETURN_IF_ERROR(PostWeights(server, {kind, 0, bucket, pulls_}, weights));
-    }
-    RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, server}, {MessageKind::kPull, 0, 0, pulls_},
-                                                           {}, &replies_[server][buckets]}));
-    receives_.push_back(op);
-  }
-  RM_RETURN_IF_ERROR(SendRequests(note));
-  ++pulls_;
-  RM_RETURN_IF_ERROR(FinishReceives("pull at clock ", note.clock));
-  RM_RETURN_IF_ERROR(FinishRequests());
-  RM_RETURN_IF_ERROR(TakeVersions(versions));
-  *parked = Clock::duration::zero();
-  for (int32_t server = 0; server < link_.servers; ++server) {
-    *parked = std::max<Clock::duration>(*parked, std::chrono::microseconds(replies_[server][buckets].note));
+absl::Status ServerLink::CheckSizes() const {
+  for (const Expected& expected : expected_) {
+    if (expected.tag.kind == MessageKind::kPull) continue;
+    const int32_t bucket = expected.tag.bucket;
+    const int64_t bytes = replies_[expected.server][bucket].bytes;
+    const int64_t expected_bytes = parts_[expected.server][bucket].count * sizeof(float);
+    if (bytes == expected_bytes) continue;
+    return absl::InvalidArgumentError(absl::StrCat("weights of bucket ", bucket, " from server/", expected.server, ": ",
+                                                   bytes, " bytes, expected ", expected_bytes));
   }
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::SayFarewell() {
-  RM_RETURN_IF_ERROR(SendRequests({0, false, true}));
-  return FinishRequests();
+void ServerLink::Report(WorkerCore* core, std::vector<WorkerAction>* actions) {
+  for (Expected& expected : expected_) {
+    const std::vector<Received>& replies = replies_[expected.server];
+    const bool is_weights = expected.tag.kind != MessageKind::kPull;
+    expected.tag.note = (is_weights ? replies[expected.tag.bucket] : replies.back()).note;
+    core->MessageArrived(expected.server, expected.tag, actions);
+  }
+  for (size_t i = 0; i < pushes_.size() + requests_.size(); ++i) core->MessageLeft(actions);
+  expected_.clear();
+  pushes_.clear();
+  requests_.clear();
 }
 
 }  // namespace ringmaster

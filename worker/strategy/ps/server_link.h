@@ -13,70 +13,69 @@
 #include "common/codec/error_feedback.h"
 #include "common/exchange/parts.h"
 #include "worker/strategy/exchange_thread.h"
+#include "worker/strategy/ps/worker_core.h"
 #include "worker/strategy/strategy.h"
 
 namespace ringmaster {
 
-// Updates of each part that a set of weights contains, by server and bucket.
-using PartVersions = std::vector<std::vector<int64_t>>;
-
-// The exchange thread's conversation with all servers: pushes of parts, pulls of weights. Under BSP servers answer every
-// push with the part's new weights, once it has them; otherwise they are asked for all that they hold (Pull).
+// The messages between a worker's exchange thread and all servers: what WorkerCore asks for, on a transport. Pushes are
+// encoded here.
 class ServerLink {
  public:
   ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec);
 
-  // Starts to push the parts of one bucket. `read`: the versions of the weights the gradient was computed from. Where
-  // servers answer pushes, the bucket's new weights will land in `weights` (the whole arena), which is theirs until
-  // FinishAnswers.
-  absl::Status Push(const ExchangeTask& task, const PartVersions& read, absl::Span<float> weights, PhaseTimes& times);
+  // Starts to send the parts of one bucket, as `actions` say, which are a task's (WorkerCore::GradientReady). Weights that
+  // they expect will land in `weights` (the whole arena), which is theirs until Finish.
+  absl::Status Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task, absl::Span<float> weights,
+                    PhaseTimes& times);
 
-  // Waits until the pushes of `step` have left this worker's buffers.
-  absl::Status FinishPushes(int64_t step);
+  // Starts what else `actions` ask for: requests, and the weights that they bring, as for Push.
+  absl::Status Ask(absl::Span<const WorkerAction> actions, absl::Span<float> weights);
 
-  // Waits until all answers to the pushes of `step` have landed; fills `versions`.
-  absl::Status FinishAnswers(int64_t step, PartVersions* versions);
+  // Waits until all that is expected has arrived and all that is sent has left this worker's buffers. `expected` and
+  // `clock` name what is awaited ("pull at clock ", 3), `step` the pushes.
+  absl::Status Finish(const char* expected, int64_t clock, int64_t step);
+  // The same of requests alone: a farewell, after which nothing is reported.
+  absl::Status FinishRequests();
 
-  // Asks every server for its weights and waits until all have landed in `weights` (the whole arena); fills `versions`.
-  // `parked` gets the longest time a server kept the pull waiting at its gate.
-  absl::Status Pull(const PullNote& note, absl::Span<float> weights, PartVersions* versions, Clock::duration* parked);
-
-  // Tells every server that this worker is done.
-  absl::Status SayFarewell();
+  // Tells `core` what Finish has waited for; appends what it asks for then. Once after each Finish.
+  void Report(WorkerCore* core, std::vector<WorkerAction>* actions);
 
   int64_t index_bytes() const { return index_bytes_; }
-  PartVersions NoVersions() const;
 
  private:
+  // A message that is expected.
+  struct Expected {
+    OpId op = 0;
+    int32_t server = 0;
+    Tag tag;
+  };
+
   MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
   absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
                                          absl::Span<const float> gradient);
   absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
-  absl::Status SendRequests(const PullNote& note);
-  absl::Status FinishRequests();
-  // Expects the part that `tag` names by its bucket, from `server`, in its place in `weights`.
-  absl::Status PostWeights(int32_t server, const Tag& tag, absl::Span<float> weights);
-  absl::Status FinishReceives(const char* what, int64_t clock);
-  // What came of all parts: the sizes must be right.
-  absl::Status TakeVersions(PartVersions* versions) const;
+  absl::Status Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops);
+  // Expects the message in its place in `weights`.
+  absl::Status Expect(const WorkerAction& action, absl::Span<float> weights);
+  // The weights that have arrived must be of the right size.
+  absl::Status CheckSizes() const;
 
   const WorkerLink link_;
   const std::unique_ptr<Codec> codec_;
-  const bool is_answered_;
   const absl::Duration wait_limit_;
   ErrorFeedback feedback_;
   std::vector<std::vector<Range>> parts_;                    // by server and bucket
   // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact codec, which sends
   // straight from the gradient arena, and with link.encoder.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
-  std::vector<OpId> pushes_[2];                              // started and not yet waited for, by step parity
   // What came last, by server: a message a bucket, then the answer to the request of a pull.
   std::vector<std::vector<Received>> replies_;
-  // Of a pull, or of the answers to a step's pushes; not yet waited for. The last is waited for first: mostly the others
-  // are there then, and the thread has slept once.
-  std::vector<OpId> receives_;
-  std::vector<OpId> requests_;                               // sent and not yet waited for
-  int64_t pulls_ = 0;                                        // so far; numbers the tags
+  // Messages not yet waited for. Of those expected the last is waited for first: mostly the others are there then, and
+  // the thread has slept once.
+  std::vector<Expected> expected_;
+  std::vector<OpId> pushes_;
+  std::vector<OpId> requests_;
   int64_t index_bytes_ = 0;
 };
 

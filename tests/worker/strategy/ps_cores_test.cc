@@ -1,0 +1,452 @@
+// The cores of workers and servers, joined by queues in one thread: a whole cluster under one seed, without a transport.
+#include "worker/strategy/ps/worker_core.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/random.h"
+#include "common/exchange/parts.h"
+#include "common/update/update_rule.h"
+#include "gtest/gtest.h"
+#include "server/server_core.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kSteps = 30;
+constexpr int32_t kBuckets = 3;
+constexpr uint64_t kSeeds = 60;
+
+// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of updates by worker,
+// exact in float32 for three workers and fewer than 64 steps.
+float GradientOf(int32_t rank) { return -static_cast<float>(int64_t{1} << (6 * rank)); }
+int64_t UpdatesOf(int32_t rank, float weight) { return (static_cast<int64_t>(weight) >> (6 * rank)) & 63; }
+
+struct Arm {
+  ParameterServerSpec::Consistency consistency = ParameterServerSpec::BSP;
+  int64_t bound = 0;  // SSP
+  int32_t workers = 3;
+  int32_t servers = 2;
+};
+
+RunSpec SpecOf(const Arm& arm) {
+  RunSpec spec;
+  spec.mutable_training()->set_workers(arm.workers);
+  spec.mutable_training()->set_batch_per_worker(1);
+  ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
+  ps->set_consistency(arm.consistency);
+  ps->set_servers(arm.servers);
+  ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
+  spec.mutable_optimizer()->set_name("sgd");
+  spec.mutable_optimizer()->set_learning_rate(1.0f);
+  return spec;
+}
+
+// One element of a part, and the message that brought it.
+struct Cell {
+  float weight = 0;
+  Tag from;
+};
+
+// A message between a worker and a server.
+struct Message {
+  bool to_server = false;
+  int32_t worker = 0;
+  int32_t server = 0;
+  Tag tag;
+  const float* memory = nullptr;  // where it is sent from, one element; null: it has no bytes
+  float at_send = 0;              // what was there then
+  bool borrowed = false;          // read at the sender's until it is returned, in place of being copied
+  bool has_left = false;          // and the sender was told, before or after it has arrived
+  bool has_arrived = false;
+  float payload = 0;              // once it has left
+};
+
+// Which of `messages` may go on is decided by the seed. Every part has one element, or none where there is no data.
+class Cluster {
+ public:
+  Cluster(const Arm& arm, uint64_t seed, bool has_data)
+      : arm_(arm), has_data_(has_data), random_(seed), borrows_(random_.Below(2) == 0) {
+    const RunSpec spec = SpecOf(arm);
+    for (int32_t index = 0; index < arm.servers; ++index) {
+      servers_.push_back(std::make_unique<Server>());
+      Server& server = *servers_.back();
+      server.weights.assign(has_data ? kBuckets : 0, 0.0f);
+      const std::vector<Range> parts(kBuckets, Range{0, has_data ? 1 : 0});
+      server.core = std::make_unique<ServerCore>(ServingPlanOf(spec, index, parts),
+                                                 *CreateUpdateRule(spec.optimizer(), {has_data ? kBuckets : 0}),
+                                                 absl::MakeSpan(server.weights));
+      server.copies.assign(arm.workers, std::vector<float>(kBuckets));
+      server.inbox.assign(arm.workers, std::vector<float>(kBuckets));
+      server.borrowed.assign(arm.workers, std::vector<bool>(kBuckets));
+    }
+    for (int32_t rank = 0; rank < arm.workers; ++rank) {
+      workers_.push_back(std::make_unique<Worker>(WorkerPlanOf(spec, rank, kBuckets)));
+      Worker& worker = *workers_.back();
+      for (auto* cells : {&worker.front, &worker.back, &worker.arriving}) cells->resize(arm.servers * kBuckets);
+      for (auto& arena : worker.gradients) arena.assign(arm.servers * kBuckets, 0.0f);
+    }
+    for (int32_t index = 0; index < arm.servers; ++index) {
+      std::vector<ServerAction> actions;
+      servers_[index]->core->Start(&actions);
+      Perform(index, actions);
+    }
+  }
+
+  // Until nothing can go on; returns the first thing that was wrong.
+  std::string Run() {
+    while (failure_.empty() && Move()) ++moves_;
+    if (!failure_.empty()) return failure_;
+    for (int32_t rank = 0; rank < arm_.workers; ++rank) {
+      if (workers_[rank]->phase != Phase::kGone) return absl::StrCat("worker/", rank, " stands still");
+      if (!workers_[rank]->core.idle()) return absl::StrCat("worker/", rank, " is gone and not idle");
+    }
+    for (const auto& server : servers_) {
+      if (!server->core->finished()) return "a server was not told that all workers are done";
+    }
+    return messages_.empty() ? "" : "messages are left over";
+  }
+
+  int64_t moves() const { return moves_; }
+
+ private:
+  enum class Phase { kBegins, kWaits, kComputes, kEnds, kDrains, kGone };
+  struct Worker {
+    explicit Worker(const WorkerPlan& plan) : core(plan) {}
+    WorkerCore core;
+    Phase phase = Phase::kBegins;
+    int64_t step = 0;
+    int32_t bucket = 0;
+    std::vector<Cell> front, back, arriving;  // [servers][buckets]
+    std::vector<float> gradients[2];          // likewise, by step parity
+    std::vector<Message> expected;
+  };
+  struct Server {
+    std::vector<float> weights;
+    std::unique_ptr<ServerCore> core;
+    std::vector<std::vector<float>> copies;  // by worker
+    std::vector<std::vector<float>> inbox;   // by worker and part
+    std::vector<std::vector<bool>> borrowed; // likewise: the gradient is read at the worker's
+    std::vector<Message> expected;
+  };
+
+  void Fail(const std::string& text) {
+    if (failure_.empty()) failure_ = text;
+  }
+  bool keeps() const { return arm_.consistency == ParameterServerSpec::ASYNCHRONOUS; }
+  static size_t Index(int32_t server, int32_t bucket) { return server * kBuckets + bucket; }
+  std::vector<Message>& ExpectedAt(const Message& message) {
+    return message.to_server ? servers_[message.server]->expected : workers_[message.worker]->expected;
+  }
+  bool IsExpected(const Message& message) {
+    for (const Message& expected : ExpectedAt(message)) {
+      if (expected.worker == message.worker && expected.server == message.server && expected.tag == message.tag) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // One event, of those that are possible now.
+  bool Move() {
+    std::vector<int64_t> possible;  // messages, first to leave and then to arrive; below 0 workers
+    const auto count = static_cast<int64_t>(messages_.size());
+    for (int64_t i = 0; i < count; ++i) {
+      if (!messages_[i].has_left) possible.push_back(i);
+      if (MayArrive(messages_[i])) possible.push_back(count + i);
+    }
+    for (int32_t rank = 0; rank < arm_.workers; ++rank) {
+      const Phase phase = workers_[rank]->phase;
+      if (phase != Phase::kWaits && phase != Phase::kDrains && phase != Phase::kGone) possible.push_back(-1 - rank);
+    }
+    if (possible.empty()) return false;
+    const int64_t choice = possible[random_.Below(possible.size())];
+    if (choice < 0) {
+      MoveWorker(static_cast<int32_t>(-1 - choice));
+    } else {
+      const bool leaves = choice < count;
+      Message& message = messages_[choice % count];
+      if (!message.has_left && message.memory != nullptr) message.payload = *message.memory;
+      (leaves ? message.has_left : message.has_arrived) = true;
+      const Message moved = message;
+      if (moved.has_left && moved.has_arrived) messages_.erase(messages_.begin() + choice % count);
+      leaves ? Leave(moved) : moved.to_server ? ArriveAtServer(moved) : ArriveAtWorker(moved);
+    }
+    return true;
+  }
+
+  bool MayArrive(const Message& message) {
+    if (message.has_arrived || !IsExpected(message)) return false;
+    // A server first waits until what it sent there before has left.
+    return !message.to_server || !servers_[message.server]->core->IsSending(message.worker, message.tag.bucket);
+  }
+
+  void MoveWorker(int32_t rank) {
+    Worker& worker = *workers_[rank];
+    std::vector<WorkerAction> actions;
+    switch (worker.phase) {
+      case Phase::kBegins:
+        worker.phase = Phase::kWaits;
+        worker.core.StepBegins(worker.step, &actions);
+        break;
+      case Phase::kComputes:
+        for (int32_t server = 0; server < arm_.servers; ++server) {
+          worker.gradients[worker.step % 2][Index(server, worker.bucket)] = GradientOf(rank);
+        }
+        worker.core.GradientReady(worker.step, worker.bucket, &actions);
+        if (++worker.bucket == kBuckets) worker.phase = Phase::kEnds;
+        break;
+      case Phase::kEnds: {
+        CheckRead(rank);
+        const bool drains = worker.step == kSteps / 2 || worker.step + 1 == kSteps;
+        worker.core.StepEnds(worker.step++, &actions);
+        worker.phase = drains ? Phase::kDrains : Phase::kBegins;
+        if (drains) worker.core.DrainAsked(&actions);
+        break;
+      }
+      case Phase::kWaits:
+      case Phase::kDrains:
+      case Phase::kGone:
+        break;
+    }
+    EXPECT_LE(actions.size(), 2 * worker.core.MaxActions());  // of two calls at most
+    Perform(rank, actions);
+  }
+
+  void Perform(int32_t rank, const std::vector<WorkerAction>& actions) {
+    Worker& worker = *workers_[rank];
+    for (const WorkerAction& action : actions) {
+      switch (action.kind) {
+        case WorkerAction::Kind::kExpect:
+          worker.expected.push_back({false, rank, action.server, action.tag});
+          break;
+        case WorkerAction::Kind::kSend: {
+          Message message{true, rank, action.server, action.tag};
+          if (action.tag.kind == MessageKind::kPush) {
+            message.memory = &worker.gradients[action.tag.step % 2][Index(action.server, action.tag.bucket)];
+            message.borrowed = message.has_left = borrows_;
+          }
+          Send(message);
+          break;
+        }
+        case WorkerAction::Kind::kDeliver:
+          if (keeps()) worker.back.swap(worker.arriving);
+          break;
+        case WorkerAction::Kind::kSwap:
+          worker.front.swap(worker.back);
+          CheckSwap(rank);
+          break;
+        case WorkerAction::Kind::kLetStepBegin:
+          if (action.tag.step != worker.step || worker.phase != Phase::kWaits) Fail("a step was let go that never asked");
+          worker.phase = Phase::kComputes;
+          worker.bucket = 0;
+          CheckRead(rank);
+          // Whoever still reads what was there would see it.
+          for (float& value : worker.gradients[worker.step % 2]) value = 1e6f;
+          break;
+        case WorkerAction::Kind::kDrained:
+          CheckDrained(rank);
+          worker.phase = worker.step == kSteps ? Phase::kGone : Phase::kBegins;
+          if (worker.step == kSteps) {
+            std::vector<WorkerAction> farewell;
+            worker.core.FarewellAsked(&farewell);
+            Perform(rank, farewell);
+          }
+          break;
+      }
+    }
+  }
+
+  void Perform(int32_t index, const std::vector<ServerAction>& actions) {
+    Server& server = *servers_[index];
+    EXPECT_LE(actions.size(), server.core->MaxActions());
+    for (const ServerAction& action : actions) {
+      const int32_t part = action.tag.bucket;
+      switch (action.kind) {
+        case ServerAction::Kind::kExpect:
+          server.expected.push_back({true, action.worker, index, action.tag});
+          break;
+        case ServerAction::Kind::kReturn:
+          for (int32_t rank = 0; rank < arm_.workers; ++rank) {
+            if (!server.borrowed[rank][part]) continue;
+            server.borrowed[rank][part] = false;
+            TellLeft(rank);
+          }
+          break;
+        case ServerAction::Kind::kCopy:
+          for (size_t i = 0; i < server.weights.size(); ++i) server.copies[action.worker][i] = server.weights[i];
+          break;
+        case ServerAction::Kind::kSend: {
+          Message message{false, action.worker, index, action.tag};
+          if (action.tag.kind != MessageKind::kPull && has_data_) {
+            const bool from_shard = arm_.consistency == ParameterServerSpec::BSP;
+            message.memory = from_shard ? &server.weights[part] : &server.copies[action.worker][part];
+          }
+          Send(message);
+          break;
+        }
+      }
+    }
+  }
+
+  void Send(Message message) {
+    if (message.memory != nullptr) message.at_send = *message.memory;
+    messages_.push_back(message);
+  }
+
+  void Leave(const Message& message) {
+    if (message.memory != nullptr && *message.memory != message.at_send) {
+      Fail(absl::StrCat(KindName(message.tag.kind), " of worker/", message.worker, " and server/", message.server, ": ",
+                        message.at_send, " became ", *message.memory, " before it had left"));
+    }
+    if (message.to_server) return TellLeft(message.worker);
+    servers_[message.server]->core->OnSent(message.worker, message.tag.bucket);
+  }
+
+  void TellLeft(int32_t rank) {
+    std::vector<WorkerAction> actions;
+    workers_[rank]->core.MessageLeft(&actions);
+    Perform(rank, actions);
+  }
+
+  void TakeExpected(const Message& message) {
+    std::vector<Message>& expected = ExpectedAt(message);
+    expected.erase(std::find_if(expected.begin(), expected.end(), [&](const Message& other) {
+      return other.worker == message.worker && other.server == message.server && other.tag == message.tag;
+    }));
+  }
+
+  void ArriveAtServer(const Message& message) {
+    TakeExpected(message);
+    Server& server = *servers_[message.server];
+    const int32_t part = message.tag.bucket;
+    std::vector<ServerAction> actions;
+    absl::Status status;
+    if (message.tag.kind == MessageKind::kPull) {
+      status = server.core->OnRequest(message.worker, DecodePullNote(message.tag.note), &actions);
+    } else {
+      server.inbox[message.worker][part] = message.payload;
+      server.borrowed[message.worker][part] = message.borrowed;
+      const float* gradient = message.borrowed ? message.memory : &server.inbox[message.worker][part];
+      status = server.core->OnPush({message.worker, part, message.tag.step, message.tag.note,
+                                    absl::MakeConstSpan(gradient, has_data_ ? 1 : 0)},
+                                   &actions);
+    }
+    if (!status.ok()) Fail(status.ToString());
+    Perform(message.server, actions);
+  }
+
+  void ArriveAtWorker(const Message& message) {
+    TakeExpected(message);
+    Worker& worker = *workers_[message.worker];
+    if (message.tag.kind != MessageKind::kPull) {
+      (keeps() ? worker.arriving : worker.back)[Index(message.server, message.tag.bucket)] = {message.payload,
+                                                                                              message.tag};
+    }
+    std::vector<WorkerAction> actions;
+    worker.core.MessageArrived(message.server, message.tag, &actions);
+    Perform(message.worker, actions);
+  }
+
+  // Weights are swapped in whole: all parts come from one pull, or are the answers to one step's pushes. The core knows
+  // how many updates each has.
+  void CheckSwap(int32_t rank) {
+    const Worker& worker = *workers_[rank];
+    for (int32_t server = 0; server < arm_.servers; ++server) {
+      for (int32_t bucket = 0; bucket < kBuckets; ++bucket) {
+        const Cell& cell = worker.front[Index(server, bucket)];
+        if (cell.from.step != worker.front[0].from.step || cell.from.kind != worker.front[0].from.kind) {
+          Fail(absl::StrCat("worker/", rank, ": weights of ", cell.from.step, " beside ", worker.front[0].from.step));
+        }
+        int64_t updates = 0;
+        for (int32_t r = 0; r < arm_.workers; ++r) updates += UpdatesOf(r, cell.weight);
+        if (arm_.consistency == ParameterServerSpec::BSP) updates /= arm_.workers;
+        if (!has_data_ || updates == worker.core.front_version(server, bucket)) continue;
+        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ", worker.core.front_version(server, bucket)));
+      }
+    }
+  }
+
+  // What a step reads: every update of clocks <= step - bound - 1, the worker's own until its last step, or the one before
+  // where it does not wait, and none that the gate forbids.
+  void CheckRead(int32_t rank) {
+    const Worker& worker = *workers_[rank];
+    const int64_t step = worker.step;
+    for (const Cell& cell : worker.front) {
+      for (int32_t r = 0; r < arm_.workers && has_data_; ++r) {
+        int64_t least = r == rank ? step : step - arm_.bound;
+        int64_t most = r == rank ? step : step + arm_.bound + 1;
+        if (arm_.consistency == ParameterServerSpec::BSP) most = step;
+        if (keeps()) least = r == rank ? step - 1 : 0;
+        if (keeps() && r != rank) most = kSteps;
+        const int64_t updates = UpdatesOf(r, cell.weight);
+        if (updates >= least && updates <= most) continue;
+        Fail(absl::StrCat("worker/", rank, " step=", step, ": ", updates, " updates of worker/", r, ", expected ", least,
+                          " to ", most));
+      }
+    }
+  }
+
+  void CheckDrained(int32_t rank) {
+    for (const Cell& cell : workers_[rank]->front) {
+      for (int32_t r = 0; r < arm_.workers && has_data_; ++r) {
+        if (UpdatesOf(r, cell.weight) >= workers_[rank]->step) continue;
+        Fail(absl::StrCat("worker/", rank, " drained after step ", workers_[rank]->step - 1, ": ",
+                          UpdatesOf(r, cell.weight), " updates of worker/", r));
+      }
+    }
+  }
+
+  const Arm arm_;
+  const bool has_data_;
+  Random random_;
+  const bool borrows_;  // servers read gradients at the workers'
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<Message> messages_;  // on their way
+  std::string failure_;
+  int64_t moves_ = 0;
+};
+
+std::vector<Arm> Arms() {
+  std::vector<Arm> arms;
+  for (int32_t servers = 1; servers <= 3; ++servers) {
+    arms.push_back({ParameterServerSpec::BSP, 0, 3, servers});
+    for (const int64_t bound : {0, 1, 3}) arms.push_back({ParameterServerSpec::SSP, bound, 3, servers});
+    arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers});
+  }
+  arms.push_back({ParameterServerSpec::BSP, 0, 1, 1});
+  return arms;
+}
+
+std::string Name(const Arm& arm, uint64_t seed) {
+  return absl::StrCat("consistency=", arm.consistency, " bound=", arm.bound, " N=", arm.workers, " K=", arm.servers,
+                      " seed=", seed);
+}
+
+TEST(Cores, ReadWhatTheirConsistencyGrantsInWholeDrainEverythingAndEndInFarewellWhateverTheOrder) {
+  for (const Arm& arm : Arms()) {
+    for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+      Cluster cluster(arm, seed, /*has_data=*/true);
+      ASSERT_EQ(cluster.Run(), "") << Name(arm, seed);
+    }
+  }
+}
+
+// A simulator has sizes and no weights: the cores must decide the same.
+TEST(Cores, DecideTheSameWithoutData) {
+  for (const Arm& arm : Arms()) {
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      Cluster with(arm, seed, /*has_data=*/true), without(arm, seed, /*has_data=*/false);
+      ASSERT_EQ(with.Run(), "") << Name(arm, seed);
+      ASSERT_EQ(without.Run(), "") << Name(arm, seed);
+      EXPECT_EQ(with.moves(), without.moves()) << Name(arm, seed);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster

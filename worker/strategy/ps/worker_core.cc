@@ -1,0 +1,198 @@
+#include "worker/strategy/ps/worker_core.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/exchange/parts.h"
+
+namespace ringmaster {
+
+using Kind = WorkerAction::Kind;
+
+WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
+  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  WorkerPlan plan;
+  plan.rank = rank;
+  plan.servers = ps.servers();
+  plan.buckets = buckets;
+  plan.answered = ps.consistency() == ParameterServerSpec::BSP;
+  plan.steps_in_flight_max = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
+  return plan;
+}
+
+WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
+  RM_CHECK(plan_.servers > 0 && plan_.buckets >= 0 && plan_.rank >= 0);
+  RM_CHECK(plan_.steps_in_flight_max == 1 || (plan_.steps_in_flight_max == 2 && !plan_.answered));
+  const size_t parts = static_cast<size_t>(plan_.servers) * plan_.buckets;
+  for (Versions* versions : {&arriving_, &delivered_, &front_, &read_[0], &read_[1]}) versions->assign(parts, 0);
+  waiting_.reserve(2 * (plan_.buckets + 1) + 2);
+}
+
+size_t WorkerCore::MaxActions() const {
+  // A step ends, lets the next one begin, and all that waits behind it starts: pushes of all parts and a pull.
+  return 2 * static_cast<size_t>(plan_.servers) * (plan_.buckets + 1) + 6;
+}
+
+void WorkerCore::Expect(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions) {
+  ++expected_;
+  actions->push_back({Kind::kExpect, server, tag});
+}
+
+void WorkerCore::Send(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions) {
+  ++unsent_;
+  actions->push_back({Kind::kSend, server, tag});
+}
+
+void WorkerCore::StepBegins(int64_t step, std::vector<WorkerAction>* actions) {
+  RM_CHECK(!beginning_.has_value() && !draining_);
+  beginning_ = step;
+  LetStepBegin(actions);
+}
+
+void WorkerCore::GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions) {
+  RM_CHECK(bucket >= 0 && bucket < plan_.buckets);
+  Add({Task::Kind::kBucket, step, bucket}, actions);
+}
+
+void WorkerCore::StepEnds(int64_t step, std::vector<WorkerAction>* actions) {
+  Add({Task::Kind::kEndStep, step}, actions);
+}
+
+void WorkerCore::DrainAsked(std::vector<WorkerAction>* actions) {
+  RM_CHECK(!beginning_.has_value() && !draining_);
+  draining_ = true;
+  Add({Task::Kind::kDrain}, actions);
+}
+
+void WorkerCore::FarewellAsked(std::vector<WorkerAction>* actions) { Add({Task::Kind::kFarewell}, actions); }
+
+void WorkerCore::MessageLeft(std::vector<WorkerAction>* actions) {
+  RM_CHECK(unsent_ > 0);
+  --unsent_;
+  Advance(actions);
+}
+
+void WorkerCore::MessageArrived(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions) {
+  RM_CHECK(expected_ > 0);
+  if (tag.kind == MessageKind::kPull) {
+    arriving_parked_us_ = std::max(arriving_parked_us_, tag.note);
+  } else {
+    arriving_[Index(server, tag.bucket)] = tag.note;
+  }
+  --expected_;
+  Advance(actions);
+}
+
+void WorkerCore::Add(const Task& task, std::vector<WorkerAction>* actions) {
+  if (ending_.has_value()) {
+    RM_CHECK(waiting_.size() < waiting_.capacity());
+    waiting_.push_back(task);
+    return;
+  }
+  Start(task, actions);
+  Advance(actions);
+}
+
+void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
+  if (task.kind == Task::Kind::kBucket) return Push(task, actions);
+  ending_ = task;
+  switch (task.kind) {
+    case Task::Kind::kBucket:
+      return;
+    case Task::Kind::kEndStep:
+      RM_CHECK(task.step == ended_);
+      if (!plan_.answered) Pull(/*drain=*/false, actions);
+      return;
+    case Task::Kind::kDrain:
+      // Answers to pushes hold every update of finished steps already.
+      if (!plan_.answered && ended_ > 0) Pull(/*drain=*/true, actions);
+      return;
+    case Task::Kind::kFarewell:
+      for (int32_t server = 0; server < plan_.servers; ++server) {
+        Tag request{MessageKind::kPull, 0, 0, pulls_};
+        request.note = EncodePullNote({0, false, true});
+        Send(server, request, actions);
+      }
+      return;
+  }
+}
+
+void WorkerCore::Push(const Task& task, std::vector<WorkerAction>* actions) {
+  // Every worker begins with another server, and the one that may live beside it comes last: its copy is made here and
+  // now, while the others' are on their way.
+  for (int32_t i = 1; i <= plan_.servers; ++i) {
+    const int32_t server = (plan_.rank + i) % plan_.servers;
+    if (plan_.answered) Expect(server, {MessageKind::kWeights, 0, task.bucket, task.step}, actions);
+    Tag push{MessageKind::kPush, 0, task.bucket, task.step};
+    push.note = read_[task.step % 2][Index(server, task.bucket)];
+    Send(server, push, actions);
+  }
+}
+
+void WorkerCore::Pull(bool drain, std::vector<WorkerAction>* actions) {
+  // Weights are expected before the request goes out, so that they land where they are going.
+  const MessageKind kind = drain ? MessageKind::kDrain : MessageKind::kWeights;
+  for (int32_t server = 0; server < plan_.servers; ++server) {
+    for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket) Expect(server, {kind, 0, bucket, pulls_}, actions);
+    Expect(server, {MessageKind::kPull, 0, 0, pulls_}, actions);
+  }
+  const int64_t clock = drain ? ended_ : ended_ + 1;
+  for (int32_t server = 0; server < plan_.servers; ++server) {
+    Tag request{MessageKind::kPull, 0, 0, pulls_};
+    request.note = EncodePullNote({clock, drain, false});
+    Send(server, request, actions);
+  }
+  ++pulls_;
+}
+
+void WorkerCore::Advance(std::vector<WorkerAction>* actions) {
+  while (ending_.has_value() && expected_ == 0 && unsent_ == 0) {
+    const Task ended = *ending_;
+    ending_.reset();
+    End(ended, actions);
+    while (!ending_.has_value() && next_waiting_ < waiting_.size()) Start(waiting_[next_waiting_++], actions);
+    if (next_waiting_ == waiting_.size()) {
+      waiting_.clear();
+      next_waiting_ = 0;
+    }
+  }
+}
+
+void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
+  if (task.kind == Task::Kind::kFarewell) return;
+  const bool brought_weights = task.kind == Task::Kind::kEndStep || (!plan_.answered && ended_ > 0);
+  if (brought_weights) {
+    actions->push_back({Kind::kDeliver, 0, {}});
+    arriving_.swap(delivered_);
+    has_delivered_ = true;
+    delivered_parked_us_ += arriving_parked_us_;
+    arriving_parked_us_ = 0;
+  }
+  if (task.kind == Task::Kind::kEndStep) {
+    ++ended_;
+    return LetStepBegin(actions);
+  }
+  draining_ = false;
+  TakeDelivered(actions);
+  actions->push_back({Kind::kDrained, 0, {}});
+}
+
+void WorkerCore::LetStepBegin(std::vector<WorkerAction>* actions) {
+  if (!beginning_.has_value() || *beginning_ >= ended_ + plan_.steps_in_flight_max) return;
+  const int64_t step = *beginning_;
+  beginning_.reset();
+  TakeDelivered(actions);
+  read_[step % 2] = front_;
+  actions->push_back({Kind::kLetStepBegin, 0, {MessageKind::kPush, 0, 0, step}});
+}
+
+void WorkerCore::TakeDelivered(std::vector<WorkerAction>* actions) {
+  if (!has_delivered_) return;
+  has_delivered_ = false;
+  front_.swap(delivered_);
+  parked_us_ = delivered_parked_us_;
+  delivered_parked_us_ = 0;
+  actions->push_back({Kind::kSwap, 0, {}});
+}
+
+}  // namespace ringmaster
