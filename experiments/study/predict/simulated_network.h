@@ -30,7 +30,10 @@ class SimulatedNetwork {
   // process a message is a copy.
   void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left, EventQueue::Action arrived);
 
-  // ResourceExhausted: too many messages were under way at once, and some were lost.
+  // The simulation has failed: the first reason stays.
+  void Abort(const absl::Status& why) { status_.Update(why); }
+
+  // Of Abort; or ResourceExhausted: too many messages were under way at once, and some were lost.
   const absl::Status& status() const { return status_; }
   // Of all messages sent so far between processes.
   int64_t messages() const { return messages_; }
