@@ -4,18 +4,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/scheme/scheme.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
-// A strategy and codec setting with a name.
-struct ArmInfo {
-  const char* name;
-  const char* summary;  // one sentence, for `list`
-  bool by_default;      // part of `compare` when no arms are named
-};
-
-// All arms, in the order in which tables show them.
+// All arms of all schemes, in the order in which tables show them. Lives as long as the program.
 absl::Span<const ArmInfo> Arms();
 
 // `base` (not yet resolved) with the arm's name, strategy and codec in place of its own; dp also changes the

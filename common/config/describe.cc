@@ -3,18 +3,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 
 absl::string_view StrategyName(const StrategySpec& strategy) {
-  switch (strategy.kind_case()) {
-    case StrategySpec::kSingle: return "single";
-    case StrategySpec::kSolo: return "solo";
-    case StrategySpec::kParameterServer: return "parameter_server";
-    case StrategySpec::kAllReduce: return "all_reduce";
-    case StrategySpec::KIND_NOT_SET: break;
-  }
-  return "";
+  const Scheme* scheme = FindScheme(strategy);
+  return scheme == nullptr ? "" : scheme->name;
 }
 
 int64_t GlobalBatch(const RunSpec& resolved) { return GlobalBatch(resolved.training()); }
@@ -25,22 +20,17 @@ int64_t GlobalBatch(const TrainingSpec& training) {
   return accumulate * training.workers() * training.batch_per_worker();
 }
 
-int32_t ServerCount(const RunSpec& resolved) {
-  return resolved.strategy().has_parameter_server() ? resolved.strategy().parameter_server().servers() : 0;
-}
+int32_t ServerCount(const RunSpec& resolved) { return TraitsOf(resolved).servers; }
 
-int32_t ProcessCount(const RunSpec& resolved) {
-  const StrategySpec& strategy = resolved.strategy();
-  if (strategy.launch() == THREADS || strategy.has_single()) return 1;
-  const bool dedicated =
-      strategy.has_parameter_server() && strategy.parameter_server().placement() == ParameterServerSpec::DEDICATED;
-  return resolved.training().workers() + (dedicated ? ServerCount(resolved) : 0);
-}
+int32_t ProcessCount(const RunSpec& resolved) { return TraitsOf(resolved).processes; }
 
 bool UpdatesOnArrival(const StrategySpec& strategy) {
-  return strategy.has_parameter_server() &&
-         (strategy.parameter_server().consistency() == ParameterServerSpec::SSP ||
-          strategy.parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS);
+  const Scheme* scheme = FindScheme(strategy);
+  return scheme != nullptr && scheme->traits(strategy, /*workers=*/1).updates == Updates::kOnArrival;
+}
+
+bool IsScored(const RunSpec& resolved) {
+  return TraitsOf(resolved).replicas != Replicas::kIndependent && !resolved.training().has_emulated_compute();
 }
 
 std::optional<NodeAddress> ReadNodeName(absl::string_view text) {

@@ -11,7 +11,7 @@ namespace ringmaster {
 
 // What follows from a resolved spec. Pure, thread-safe.
 
-// "single", "solo", "parameter_server", "all_reduce"; empty where no strategy is set.
+// The scheme's name (common/scheme), for example "all_reduce"; empty where no strategy is set.
 absl::string_view StrategyName(const StrategySpec& strategy);
 
 // Samples of one step of all workers together: N * A * b.
@@ -26,6 +26,10 @@ int32_t ProcessCount(const RunSpec& resolved);
 
 // Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are not in step.
 bool UpdatesOnArrival(const StrategySpec& strategy);
+
+// Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights that nothing has moved,
+// have none worth one.
+bool IsScored(const RunSpec& resolved);
 
 // "worker/2" or "server/0", apart.
 struct NodeAddress {

@@ -14,16 +14,13 @@ struct KnownCodec {
 };
 
 // The registries' names. They are handed in because this package sees neither workers nor transports; whoever
-// assembles the program fills them from Models(), Datasets(), KernelLibraries(), Codecs(), Transports(),
-// Collectives() and Engines().
+// assembles the program fills them from Models(), Datasets(), KernelLibraries(), Codecs() and Transports().
 struct KnownNames {
   std::vector<std::string> models;
   std::vector<std::string> datasets;
   std::vector<std::string> kernels;  // without "auto"
   std::vector<KnownCodec> codecs;
   std::vector<std::string> transports;
-  std::vector<std::string> collectives;
-  std::vector<std::string> engines;  // collective libraries that are not ours, named as collectives too
 };
 
 }  // namespace ringmaster

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -131,19 +132,6 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   // Backward computes two products for each of forward's.
   if (training->has_emulated_compute()) RM_DEFAULT(training->mutable_emulated_compute(), backward_share, 2.0 / 3);
   return absl::OkStatus();
-}
-
-void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
-  if (strategy->kind_case() == StrategySpec::KIND_NOT_SET) strategy->mutable_parameter_server();
-  RM_DEFAULT_ENUM(strategy, launch, PROCESSES);
-  if (strategy->has_parameter_server()) {
-    ParameterServerSpec* server = strategy->mutable_parameter_server();
-    RM_DEFAULT_ENUM(server, consistency, ParameterServerSpec::BSP);
-    RM_DEFAULT_ENUM(server, placement, ParameterServerSpec::DEDICATED);
-    RM_DEFAULT(server, servers, server->placement() == ParameterServerSpec::COLOCATED ? workers : 1);
-    if (server->consistency() == ParameterServerSpec::SSP) RM_DEFAULT(server, staleness_bound, 2);
-  }
-  if (strategy->has_all_reduce()) RM_DEFAULT_NAME(strategy->mutable_all_reduce(), collective, "ring");
 }
 
 void ResolveCodec(CodecSpec* codec) {

@@ -28,9 +28,9 @@ DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir);
 // and 8 MiB: three to six of them, or more in a large model. Follows from the model alone, so that all arms of a comparison have the same buckets. Pure.
 int64_t DefaultBucketBytes(int64_t model_bytes);
 
-// Fills every field left out with its default: the one place where defaults live. Turns epochs into steps and clears
-// epochs, unless both are set: Validate refuses that. Keeps every value that is set, right or wrong; resolving twice
-// changes nothing. InvalidArgument: epochs without context.train_samples, or not above 0.
+// Fills every field left out with its default: the one place where defaults live, but for a scheme's own
+// (common/scheme). Turns epochs into steps and clears epochs, unless both are set: Validate refuses that. Keeps every
+// value that is set, right or wrong; resolving twice changes nothing. InvalidArgument: epochs without context.train_samples, or not above 0.
 absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context);
 
 }  // namespace ringmaster

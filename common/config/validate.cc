@@ -9,10 +9,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/base/host_port.h"
+#include "common/base/problems.h"
 #include "common/config/describe.h"
-#include "common/config/problems.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -187,64 +188,6 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
   }
 }
 
-void CheckServers(const RunSpec& spec, Problems* problems) {
-  const ParameterServerSpec& server = spec.strategy().parameter_server();
-  problems->Range<int64_t>("strategy.parameter_server.servers", server.servers(), 1, kMaxNodes, "set --servers");
-  if (server.placement() == ParameterServerSpec::COLOCATED && server.servers() > spec.training().workers()) {
-    problems->Add("strategy.parameter_server.servers", server.servers(),
-                  absl::StrCat("co-located servers live beside workers, and there are ", spec.training().workers(),
-                               "; use at most as many servers, or placement DEDICATED"));
-  }
-  if (server.consistency() == ParameterServerSpec::SSP) {
-    if (!server.has_staleness_bound()) {
-      problems->Add("strategy.parameter_server.staleness_bound", "(none)",
-                    "SSP needs one, 0 or more; set it, or use consistency ASYNCHRONOUS for no bound");
-    } else {
-      problems->Range<int64_t>("strategy.parameter_server.staleness_bound", server.staleness_bound(), 0, 1 << 20);
-    }
-  } else if (server.has_staleness_bound()) {
-    problems->Add("strategy.parameter_server.staleness_bound", server.staleness_bound(),
-                  absl::StrCat("only for consistency SSP, and it is ",
-                               ParameterServerSpec::Consistency_Name(server.consistency()), "; leave it out"));
-  }
-}
-
-// What another library's all-reduce cannot do.
-void CheckEngine(const RunSpec& spec, const KnownNames& known, Problems* problems) {
-  const std::string& name = spec.strategy().all_reduce().collective();
-  if (std::find(known.engines.begin(), known.engines.end(), name) == known.engines.end()) return;
-  if (spec.codec().name() != "none") {
-    problems->AddName("codec.name", spec.codec().name(),
-                      absl::StrCat("collective \"", name, "\" sums float32 in a library of its own, which knows no codec; "
-                                   "use \"none\", or collective \"ring\""));
-  }
-  if (spec.strategy().launch() == THREADS) {
-    problems->Add("strategy.launch", "THREADS",
-                  absl::StrCat("a process is one rank of \"", name, "\"; use PROCESSES, or collective \"ring\""));
-  }
-  const std::string& kernels = spec.training().kernels();
-  if ((name == "nccl" || name == "cuda_ipc") && kernels != "cublas" && kernels != "cublas_tf32" && kernels != "auto") {
-    problems->AddName("strategy.all_reduce.collective", name,
-                      absl::StrCat("sums in the memory of ", name == "nccl" ? "a GPU for each worker" : "the workers' GPU",
-                                   ", and training.kernels is \"", kernels,
-                                   "\"; use kernels \"cublas\", or collective \"mpi\", \"gloo\" or \"ring\""));
-  }
-}
-
-void CheckStrategy(const RunSpec& spec, const KnownNames& known, Problems* problems) {
-  const StrategySpec& strategy = spec.strategy();
-  if (strategy.kind_case() == StrategySpec::KIND_NOT_SET) {
-    problems->Add("strategy", "(none)", "set one of single, solo, parameter_server, all_reduce");
-  }
-  if (strategy.has_parameter_server()) CheckServers(spec, problems);
-  if (strategy.has_all_reduce()) {
-    std::vector<std::string> names = known.collectives;
-    names.insert(names.end(), known.engines.begin(), known.engines.end());
-    problems->Known("strategy.all_reduce.collective", "collective", strategy.all_reduce().collective(), names);
-    CheckEngine(spec, known, problems);
-  }
-}
-
 void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const CodecSpec& codec = spec.codec();
   const auto found = std::find_if(known.codecs.begin(), known.codecs.end(),
@@ -271,7 +214,7 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
     }
     return;
   }
-  if (spec.strategy().has_single() || spec.strategy().has_solo()) {
+  if (!TraitsOf(spec).exchanges) {
     problems->AddName(
         "codec.name", codec.name(),
         absl::StrCat("strategy \"", StrategyName(spec.strategy()), "\" exchanges nothing; use \"none\""));
@@ -285,12 +228,6 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
     problems->AddName("codec.name", codec.name(),
                       "leaves out most of what it is given, and the running statistics of model.resnet.norm = \"batch\" "
                       "must arrive whole; use norm \"group\", or codec \"fp16\"");
-  }
-  const std::string& collective = spec.strategy().all_reduce().collective();
-  if (spec.strategy().has_all_reduce() && !found->summable_on_wire && collective != "ring") {
-    problems->AddName("codec.name", codec.name(),
-                      absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
-                                   "\" does; use collective \"ring\", which gathers them, or codec \"fp16\""));
   }
 }
 
@@ -333,7 +270,7 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
 void CheckOutput(const RunSpec& spec, Problems* problems) {
   const OutputSpec& output = spec.output();
   problems->Range<int64_t>("output.trace_steps", output.trace_steps(), 0, 1000);
-  if (!output.dump_gradients().empty() && spec.strategy().has_parameter_server()) {
+  if (!output.dump_gradients().empty() && TraitsOf(spec).weights == WeightHolder::kServers) {
     problems->AddName("output.dump_gradients", output.dump_gradients(),
                       "with a parameter server the averaged gradient exists on the servers alone; use single, solo or an "
                       "all-reduce, which ends with the same gradients where it is synchronous");
@@ -348,7 +285,7 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
 
 void CheckEvaluation(const RunSpec& spec, Problems* problems) {
   if (!spec.has_evaluation()) return;
-  if (!spec.strategy().has_solo()) {
+  if (TraitsOf(spec).replicas != Replicas::kIndependent) {
     problems->AddName("strategy", StrategyName(spec.strategy()), "an evaluation exchanges nothing; use \"solo\"");
   }
   if (spec.training().init_weights().empty()) {
@@ -385,10 +322,10 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckData(resolved, known, &problems);
   CheckOptimizer(resolved, &problems);
   CheckTraining(resolved, known, &problems);
-  CheckStrategy(resolved, known, &problems);
+  CheckStrategy(resolved, &problems);
   CheckCodec(resolved, known, &problems);
   const bool is_loopback = CheckTransport(resolved, known, &problems);
-  CheckEmulation(resolved, known, is_loopback, &problems);
+  CheckEmulation(resolved, is_loopback, &problems);
   CheckOutput(resolved, &problems);
   CheckEvaluation(resolved, &problems);
   CheckLimits(resolved.limits(), &problems);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -71,7 +72,7 @@ void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
   }
 }
 
-void CheckNetwork(const RunSpec& spec, const KnownNames& known, bool is_loopback, Problems* problems) {
+void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (!spec.transport().has_network()) return;
   const NetworkSpec& network = spec.transport().network();
   CheckRate("transport.network.megabits_per_second", network.has_megabits_per_second(), network.megabits_per_second(),
@@ -85,11 +86,10 @@ void CheckNetwork(const RunSpec& spec, const KnownNames& known, bool is_loopback
                   "shapes what processes say to each other, and strategy.launch is THREADS, one process; launch "
                   "PROCESSES, or leave the network out");
   }
-  const std::string& collective = spec.strategy().all_reduce().collective();
-  if (spec.strategy().has_all_reduce() &&
-      std::find(known.engines.begin(), known.engines.end(), collective) != known.engines.end()) {
+  const absl::string_view engine = TraitsOf(spec).engine;
+  if (!engine.empty()) {
     problems->Add(kField, "{...}",
-                  absl::StrCat("collective \"", collective, "\" has connections of its own, which cannot be shaped; use "
+                  absl::StrCat("collective \"", engine, "\" has connections of its own, which cannot be shaped; use "
                                "collective \"ring\", or leave the network out"));
   }
   if (!is_loopback || spec.transport().allow_remote()) {
@@ -158,8 +158,8 @@ void CheckEmulatedCompute(const RunSpec& spec, Problems* problems) {
 
 }  // namespace
 
-void CheckEmulation(const RunSpec& spec, const KnownNames& known, bool is_loopback, Problems* problems) {
-  CheckNetwork(spec, known, is_loopback, problems);
+void CheckEmulation(const RunSpec& spec, bool is_loopback, Problems* problems) {
+  CheckNetwork(spec, is_loopback, problems);
   CheckEmulatedCompute(spec, problems);
   for (int i = 0; i < spec.training().slowdowns_size(); ++i) {
     CheckSlowdown(absl::StrCat("training.slowdowns[", i, "]"), spec.training().slowdowns(i), spec, problems);

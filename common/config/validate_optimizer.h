@@ -1,7 +1,7 @@
 #ifndef RINGMASTER_COMMON_CONFIG_VALIDATE_OPTIMIZER_H_
 #define RINGMASTER_COMMON_CONFIG_VALIDATE_OPTIMIZER_H_
 
-#include "common/config/problems.h"
+#include "common/base/problems.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -15,6 +14,8 @@
 #include "common/base/addresses.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/control/client_core.h"
+#include "common/control/failures.h"
 #include "common/control/reach.h"
 #include "common/machine/processes.h"
 #include "common/transport/socket.h"
@@ -65,8 +66,8 @@ class ControlClientImpl : public ControlClient {
     bool goodbye = false;
     {
       absl::MutexLock lock(&mutex_);
-      closing_ = true;
-      goodbye = goodbye_;
+      core_.OnClose();
+      goodbye = core_.goodbye();
       changed_.SignalAll();
     }
     // A coordinator that failed or is gone would end neither the stream nor a write that waits for it.
@@ -97,12 +98,14 @@ class ControlClientImpl : public ControlClient {
     // How long the others may take is the coordinator's to say: it ends the run for all who have joined, and its own end
     // ends this too.
     absl::MutexLock lock(&mutex_);
-    const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return welcomed_ || !status_.ok(); };
+    const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.welcomed() || !core_.status().ok(); };
     changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
-    return status_;
+    return core_.status();
   }
 
-  const Welcome& welcome() const override { return welcome_; }
+  const Welcome& welcome() const override ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return core_.welcome();  // constant since Join
+  }
 
   absl::Status Barrier(absl::string_view name) override {
     FromProcess message;
@@ -111,22 +114,21 @@ class ControlClientImpl : public ControlClient {
     absl::MutexLock lock(&mutex_);
     const std::string key(name);
     const auto released = [this, &key]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return !status_.ok() || released_.count(key) > 0;
+      return !core_.status().ok() || core_.IsReleased(key);
     };
     // A peer that never comes is the coordinator's to notice: its heartbeats end, or its own waits do.
     mutex_.Await(absl::Condition(&released));
-    released_.erase(key);
-    return status_;
+    core_.Pass(key);
+    return core_.status();
   }
 
   void Fail(const absl::Status& why) override {
     FromProcess message;
-    message.mutable_failure()->set_code(static_cast<int>(why.code()));
-    message.mutable_failure()->set_message(std::string(why.message()));
+    *message.mutable_failure() = FailureOf(why);
     Send(message);
     // The run's status comes back as an abort; it may name a better cause than this process saw.
     absl::MutexLock lock(&mutex_);
-    const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !status_.ok(); };
+    const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !core_.status().ok(); };
     changed_.AwaitUntil(&mutex_, MonotonicNow() + absl::Seconds(2), failed);
   }
 
@@ -135,14 +137,14 @@ class ControlClientImpl : public ControlClient {
     *message.mutable_result() = report;
     Send(message);
     absl::MutexLock lock(&mutex_);
-    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return goodbye_ || !status_.ok(); };
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.goodbye() || !core_.status().ok(); };
     mutex_.Await(absl::Condition(&over));
-    return goodbye_ ? absl::OkStatus() : status_;
+    return core_.status();
   }
 
   absl::Status status() override {
     absl::MutexLock lock(&mutex_);
-    return status_;
+    return core_.status();
   }
 
  private:
@@ -171,15 +173,15 @@ class ControlClientImpl : public ControlClient {
   absl::StatusOr<bool> AwaitAnswer(MonotonicTime deadline) {
     absl::MutexLock lock(&mutex_);
     const auto answered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return admitted_ || hung_up_ || !status_.ok();
+      return core_.admitted() || core_.hung_up() || !core_.status().ok();
     };
-    if (changed_.AwaitUntil(&mutex_, deadline, answered) && !(hung_up_ && MonotonicNow() >= deadline)) {
-      if (!status_.ok()) return status_;
-      return !hung_up_;
+    if (changed_.AwaitUntil(&mutex_, deadline, answered) && !(core_.hung_up() && MonotonicNow() >= deadline)) {
+      if (!core_.status().ok()) return core_.status();
+      return !core_.hung_up();
     }
     const std::string holder = is_here_ ? WhoListensAt(endpoint_.port) : "";
     return absl::DeadlineExceededError(absl::StrCat(
-        endpoint_.ToString(), " takes connections, and no coordinator has ", hung_up_ ? "stayed" : "answered",
+        endpoint_.ToString(), " takes connections, and no coordinator has ", core_.hung_up() ? "stayed" : "answered",
         " there by the deadline", holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
         "; end the other program or give another port, or see whether rank 0 is suspended or has no descriptors left"));
   }
@@ -191,7 +193,7 @@ class ControlClientImpl : public ControlClient {
     stream_ = nullptr;
     context_ = nullptr;
     absl::MutexLock lock(&mutex_);
-    hung_up_ = false;
+    core_.OnRetry();
   }
 
   void Send(const FromProcess& message) {
@@ -202,60 +204,28 @@ class ControlClientImpl : public ControlClient {
   void Read() {
     ToProcess message;
     while (stream_->Read(&message)) {
-      absl::Status failure;
-      {
-        absl::MutexLock lock(&mutex_);
-        switch (message.kind_case()) {
-          case ToProcess::kAdmitted:
-            admitted_ = true;
-            break;
-          case ToProcess::kWelcome:
-            welcome_ = message.welcome();
-            welcomed_ = true;
-            break;
-          case ToProcess::kRelease:
-            released_.insert(message.release().barrier());
-            break;
-          case ToProcess::kAbort:
-            failure = absl::Status(static_cast<absl::StatusCode>(message.abort().code()), message.abort().message());
-            break;
-          case ToProcess::kGoodbye:
-            goodbye_ = true;
-            break;
-          case ToProcess::KIND_NOT_SET:
-            break;
-        }
-        changed_.SignalAll();
-      }
-      if (!failure.ok()) Abort(failure);
+      Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return core_.OnMessage(message); });
     }
-    absl::Status lost = absl::UnavailableError(
+    const absl::Status lost = absl::UnavailableError(
         absl::StrCat("the coordinator at ", endpoint_.ToString(), " is gone",
                      is_here_ ? "" : ", or has been suspended for over 20 s"));
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!admitted_) {
-        hung_up_ = true;
-        changed_.SignalAll();
-        return;
-      }
-      if (goodbye_ || closing_) return;
-    }
-    Abort(lost);
+    Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return core_.OnStreamEnd(lost); });
   }
 
-  void Abort(const absl::Status& why) {
+  // Brings the core an event, which may end the run, and tells who waits for what it changes.
+  template <typename Event>
+  void Tell(const Event& event) {
+    absl::Status failure;
     {
       absl::MutexLock lock(&mutex_);
-      if (!status_.ok()) return;
-      status_ = why;
+      failure = event();
       changed_.SignalAll();
     }
-    on_abort_(why);
+    if (!failure.ok()) on_abort_(failure);
   }
 
   void Pulse() {
-    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return closing_ || goodbye_; };
+    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.closing() || core_.goodbye(); };
     for (;;) {
       {
         absl::MutexLock lock(&mutex_);
@@ -280,15 +250,8 @@ class ControlClientImpl : public ControlClient {
   absl::Mutex write_mutex_;  // one write at a time
 
   absl::Mutex mutex_;
-  MonotonicCondVar changed_;  // signalled when a field below changes that a timed wait is for
-  Welcome welcome_;  // constant once welcomed_
-  bool admitted_ ABSL_GUARDED_BY(mutex_) = false;
-  bool hung_up_ ABSL_GUARDED_BY(mutex_) = false;  // by the other end, before it let this process in
-  bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool goodbye_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-  std::set<std::string> released_ ABSL_GUARDED_BY(mutex_);
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  MonotonicCondVar changed_;  // signalled when the core has changed
+  ClientCore core_ ABSL_GUARDED_BY(mutex_);
 
   std::thread reader_;
   std::thread pulse_;

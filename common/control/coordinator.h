@@ -11,41 +11,20 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/host_port.h"
-#include "common/control/wait_judge.h"
-#include "proto/control.pb.h"
+#include "common/control/control_core.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
 
-struct CoordinatorOptions {
+struct CoordinatorOptions : ControlRules {
   HostPort listen_at = {"127.0.0.1", 0};  // by name or address; port 0: chosen by the system
-  std::string token;
-  uint64_t spec_fingerprint = 0;
-  int32_t processes = 0;
-  absl::Duration join_limit;       // for all processes to join
-  // Whether a process that has not joined is seen to get on with it: then it is waited for up to starting_limit. Asked
-  // again and again, by the coordinator's own thread. Absent: nobody can see that.
+  // Whether a process that has not joined is seen to get on with it. Asked again and again, by the coordinator's own
+  // thread, where starting_limit is set. Absent: nobody can see that.
   std::function<bool(int32_t process)> is_starting;
-  absl::Duration starting_limit = absl::ZeroDuration();
-  absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
-  WaitLimits waits;                // of waits of nodes for each other; infinite unless set
-  // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
-  absl::Duration settle_time = absl::Milliseconds(300);
-  // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
-  absl::Duration cause_time = absl::Milliseconds(300);
-};
-
-// What is known of one process, for progress lines and error texts.
-struct ProcessState {
-  bool joined = false;
-  bool finished = false;
-  int64_t pid = 0;
-  std::string nodes;               // "worker/1+server/1"
-  Heartbeat last;
 };
 
 // The one place all processes of a run are joined to: admits them, compares their starts, releases barriers, watches
-// heartbeats, and spreads the first failure to everyone. Thread-safe.
+// heartbeats, and spreads the first failure to everyone. What it decides is in ControlCore. Thread-safe.
 class Coordinator {
  public:
   virtual ~Coordinator() = default;

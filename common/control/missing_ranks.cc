@@ -7,8 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "common/control/joins.h"
-#include "common/machine/host_identity.h"
 #include "common/machine/processes.h"
 
 namespace ringmaster {
@@ -60,21 +58,6 @@ std::string WhyMissing(const std::vector<MissingRank>& missing, const HostPort& 
   });
   if (!hindrance.empty()) absl::StrAppend(&text, "; ", hindrance);
   return text;
-}
-
-absl::Status CheckIsReached(const Join& member, const Join& other) {
-  const auto endpoint = HostPort::Parse(member.data_endpoint());
-  if (!endpoint.ok() || !IsLoopback(endpoint->host)) return absl::OkStatus();
-  // What the system does not say is no difference.
-  if (member.boot_id().empty() || other.boot_id().empty() || ShareLoopback(HostOf(member), HostOf(other))) {
-    return absl::OkStatus();
-  }
-  const bool one_machine = member.boot_id() == other.boot_id();
-  return absl::FailedPreconditionError(absl::StrCat(
-      NodesOf(member), " listens at ", endpoint->ToString(), ", and ", NodesOf(other), " is ",
-      one_machine ? "in another network namespace, as in another container or pod" : "on another machine",
-      ", from where loopback is not reached; set transport.listen_address to an address that the others reach, or to "
-      "0.0.0.0, and transport.allow_remote=true"));
 }
 
 }  // namespace ringmaster

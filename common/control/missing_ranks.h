@@ -5,9 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "common/base/host_port.h"
-#include "proto/control.pb.h"
 
 namespace ringmaster {
 
@@ -26,10 +24,6 @@ struct MissingRank {
 // `listens_at`: where they should have come; `hindrance`: what keeps all of them out, or empty.
 std::string WhyMissing(const std::vector<MissingRank>& missing, const HostPort& listens_at,
                        const std::string& hindrance);
-
-// Whether a process at `other`'s place reaches the data plane of `member`, as far as the two joins tell: loopback is
-// reached within one machine and network namespace. FailedPrecondition names both.
-absl::Status CheckIsReached(const Join& member, const Join& other);
 
 }  // namespace ringmaster
 

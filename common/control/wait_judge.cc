@@ -82,14 +82,6 @@ void WaitJudge::Finished(const NodeName& node, absl::Duration now) {
   done.last.clear_awaited();
 }
 
-void WaitJudge::Forgive(absl::Duration gap) {
-  for (auto& [name, node] : nodes_) {
-    node.heard += gap;
-    node.moved += gap;
-    node.excused += gap;
-  }
-}
-
 bool WaitJudge::Waits(const Node& node) {
   return node.last.state() == NodeActivity::WAITS || node.last.state() == NodeActivity::AT_BARRIER ||
          node.last.state() == NodeActivity::DONE;

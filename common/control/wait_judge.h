@@ -48,9 +48,6 @@ class WaitJudge {
   // The node's process has sent its result.
   void Finished(const NodeName& node, absl::Duration now);
 
-  // Time in which nobody could be heard does not count.
-  void Forgive(absl::Duration gap);
-
   // DeadlineExceeded: a wait that must not go on, and why. To be asked again and again, several times in limits.wait: it
   // remembers until when each wait had an excuse.
   absl::Status Judge();

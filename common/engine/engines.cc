@@ -4,14 +4,12 @@
 #include <limits.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
-#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/engine/plugin.h"
 
@@ -19,15 +17,6 @@ namespace ringmaster {
 namespace {
 
 constexpr size_t kTextBytes = 4096;
-
-constexpr EngineInfo kEngines[] = {
-    {"mpi", "Open MPI's MPI_Allreduce; ranks are started by mpirun", "libopenmpi-dev"},
-    {"gloo", "Gloo over sockets of its own, as in torch.distributed", "libgloo-dev"},
-    {"nccl", "NCCL, one GPU a rank; data goes through device memory", "the CUDA toolkit with nccl.h",
-     EngineGpus::kOneEach},
-    {"cuda_ipc", "sums in the memory of the one GPU that the ranks share, by CUDA IPC", "the CUDA toolkit",
-     EngineGpus::kOneForAll},
-};
 
 // The running program's own file, links resolved.
 std::string ProgramPath() {
@@ -47,14 +36,6 @@ std::vector<std::string> CandidatePaths(absl::string_view name) {
     paths.push_back(absl::StrCat(folder, "/common/engine/", name, "/", file));
   }
   return paths;
-}
-
-absl::StatusOr<const EngineInfo*> Find(absl::string_view name) {
-  for (const EngineInfo& info : kEngines) {
-    if (info.name == name) return &info;
-  }
-  return absl::NotFoundError(
-      absl::StrCat("engine \"", name, "\" is unknown; ", KnownWordsText(name, RegistryNames(kEngines))));
 }
 
 // The object's handle, which stays for the life of the process: engines hold its code.
@@ -81,23 +62,14 @@ absl::StatusOr<void*> Load(const EngineInfo& info) {
 
 }  // namespace
 
-absl::Span<const EngineInfo> Engines() { return kEngines; }
-
-bool IsEngine(absl::string_view name) { return Find(name).ok(); }
-
-EngineGpus EngineGpusOf(absl::string_view name) {
-  const auto info = Find(name);
-  return info.ok() ? (*info)->gpus : EngineGpus::kNone;
-}
-
 absl::Status CheckEngine(absl::string_view name) {
-  RM_ASSIGN_OR_RETURN(const EngineInfo* info, Find(name));
+  RM_ASSIGN_OR_RETURN(const EngineInfo* info, FindEngine(name));
   return Load(*info).status();
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(absl::string_view name, const EngineSeat& seat) {
   RM_CHECK(seat.rank >= 0 && seat.rank < seat.ranks);
-  RM_ASSIGN_OR_RETURN(const EngineInfo* info, Find(name));
+  RM_ASSIGN_OR_RETURN(const EngineInfo* info, FindEngine(name));
   RM_ASSIGN_OR_RETURN(void* handle, Load(*info));
   auto* create = reinterpret_cast<EnginePlugin::Create*>(dlsym(handle, EnginePlugin::kCreateSymbol));
   RM_CHECK(create != nullptr);

@@ -6,26 +6,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "common/engine/engine.h"
+#include "common/engine/engine_names.h"
 
 namespace ringmaster {
-
-// Which GPUs an engine sums on, if any.
-enum class EngineGpus { kNone, kOneEach, kOneForAll };
-
-struct EngineInfo {
-  absl::string_view name;
-  absl::string_view summary;
-  absl::string_view package;  // without which it is not built
-  EngineGpus gpus = EngineGpus::kNone;
-};
-
-// Every engine that there can be, whether it is in this build or not.
-absl::Span<const EngineInfo> Engines();
-bool IsEngine(absl::string_view name);
-// kNone for a name that is no engine's.
-EngineGpus EngineGpusOf(absl::string_view name);
 
 // OK where the engine's shared object is there and fits this program; loads it, which starts nothing but runs the
 // library's static constructors. Unavailable: it was left out when this was built, because the library was not found, or

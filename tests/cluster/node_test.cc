@@ -71,6 +71,13 @@ TEST(Node, TwoRanksByHandTrainAndRankZeroShowsTheTable) {
   EXPECT_EQ(second.out, "");
 }
 
+TEST(Node, ASpecThatIsNotTheOneItsLauncherResolvedIsRefused) {
+  const Finished rank =
+      Program(Rank(0, FreePort(), NewFolder("out"), {"--joins", "--resolved", "0123456789abcdef"})).Wait(kLimit);
+  EXPECT_EQ(rank.exit_code, 2);
+  EXPECT_THAT(rank.err, HasSubstr("--resolved 0123456789abcdef: the spec given is "));
+}
+
 TEST(Node, TakesItsPlaceFromALaunchersEnvironment) {
   const int port = FreePort();
   const std::string out = NewFolder("out");

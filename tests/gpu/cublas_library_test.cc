@@ -28,8 +28,9 @@ std::vector<float> Uniform(int64_t count, Random* random) {
 std::vector<float> Multiply(KernelLibrary& kernels, int64_t m, int64_t n, int64_t k, const std::vector<float>& a,
                             const std::vector<float>& b) {
   Floats left(kernels, a), right(kernels, b), product = Floats::Poisoned(kernels, m * n);
-  EXPECT_EQ(kernels.Gemm({false, false, m, n, k, 1.0f, left.data(), k, right.data(), n, 0.0f, product.data(), n}),
-            absl::OkStatus());
+  EXPECT_EQ(
+      kernels.Run(GemmCall{false, false, m, n, k, 1.0f, left.data(), k, right.data(), n, 0.0f, product.data(), n}),
+      absl::OkStatus());
   return product.Download();
 }
 
@@ -99,8 +100,8 @@ TEST_F(CublasLibraryTest, ALabelThatIsNoClassIsReportedByFinishOnceAndByRow) {
   Floats logits(kernels(), std::vector<float>(20, 0.0f));
   Ints labels(kernels(), {9, 10});
   Floats loss = Floats::Poisoned(kernels(), 2), correct = Floats::Poisoned(kernels(), 2);
-  ASSERT_EQ(kernels().SoftmaxCrossEntropy(
-                {2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f}),
+  ASSERT_EQ(kernels().Run(SoftmaxCrossEntropyCall{2, 10, logits.data(), labels.data(), loss.data(), correct.data(),
+                                                  nullptr, 1.0f}),
             absl::OkStatus());
   const absl::Status status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -113,8 +114,9 @@ TEST_F(CublasLibraryTest, ATokenOutsideTheVocabularyIsReportedByFinishOnceAndByR
   Floats token_table(kernels(), std::vector<float>(5 * 6, 1.0f));
   Floats position_table(kernels(), std::vector<float>(3 * 6, 1.0f));
   Floats output = Floats::Poisoned(kernels(), 3 * 6);
-  ASSERT_EQ(kernels().Embedding({3, 3, 6, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
-            absl::OkStatus());
+  ASSERT_EQ(
+      kernels().Run(EmbeddingCall{3, 3, 6, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
+      absl::OkStatus());
   absl::Status status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("token in row 1"));
@@ -123,8 +125,8 @@ TEST_F(CublasLibraryTest, ATokenOutsideTheVocabularyIsReportedByFinishOnceAndByR
   for (size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(std::isnan(rows[i]), i / 6 == 1) << "element " << i << " is " << rows[i];
   }
-  ASSERT_EQ(kernels().EmbeddingGradient({3, 3, 6, 5, later_tokens.data(), output.data(), token_table.data(),
-                                         position_table.data(), false}),
+  ASSERT_EQ(kernels().Run(EmbeddingGradientCall{3, 3, 6, 5, later_tokens.data(), output.data(), token_table.data(),
+                                                position_table.data(), false}),
             absl::OkStatus());
   status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -141,7 +143,7 @@ TEST_F(CublasLibraryTest, ColumnSumsOfManyRowsGiveTheSameBitsInEveryRepetitionAn
   std::vector<float> first;
   for (KernelLibrary* library : {&kernels(), second->get(), &kernels()}) {
     Floats gradient(*library, values, first.empty() ? 0 : 1), sums = Floats::Poisoned(*library, kCols);
-    ASSERT_EQ(library->BiasGradient({gradient.data(), kRows, kCols, sums.data(), BiasAxis::kPerColumn}),
+    ASSERT_EQ(library->Run(BiasGradientCall{gradient.data(), kRows, kCols, sums.data(), BiasAxis::kPerColumn}),
               absl::OkStatus());
     const std::vector<float> again = sums.Download();
     if (first.empty()) first = again;
@@ -180,7 +182,7 @@ TEST_F(CublasLibraryTest, NormGivesTheSameBitsWhereverItsTensorsLie) {
     call.output = output.data();
     call.mean = mean.data();
     call.inverse_deviation = inverse_deviation.data();
-    ASSERT_EQ(kernels().Norm(call), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(call), absl::OkStatus());
     const std::vector<float> again = output.Download();
     if (first.empty()) first = again;
     EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0) << "offset " << offset;
@@ -191,7 +193,7 @@ TEST_F(CublasLibraryTest, MoreMemoryThanTheDeviceHasIsResourceExhaustedAndHarmsN
   const absl::StatusOr<Buffer> buffer = kernels().Allocate(int64_t{1} << 50);
   EXPECT_EQ(buffer.status().code(), absl::StatusCode::kResourceExhausted) << buffer.status();
   Floats data = Floats::Poisoned(kernels(), 100);
-  EXPECT_EQ(kernels().ReluBackward({data.data(), data.data(), 100}), absl::OkStatus());
+  EXPECT_EQ(kernels().Run(ReluBackwardCall{data.data(), data.data(), 100}), absl::OkStatus());
   EXPECT_EQ(data.Download(), std::vector<float>(100, 0.0f));
 }
 
@@ -213,7 +215,8 @@ TEST_F(CublasLibraryTest, TimingGrowsWithTheWorkAndHandsItsErrorsOn) {
   Floats from = Floats::Poisoned(kernels(), kCount), to = Floats::Poisoned(kernels(), kCount);
   const auto time_copies = [&](int copies) {
     return TimeCublasCalls(kernels(), [&] {
-      for (int i = 0; i < copies; ++i) RM_RETURN_IF_ERROR(kernels().CopyFloats(from.data(), to.data(), kCount));
+      for (int i = 0; i < copies; ++i)
+        RM_RETURN_IF_ERROR(kernels().Run(CopyFloatsCall{from.data(), to.data(), kCount}));
       return absl::OkStatus();
     });
   };
@@ -236,7 +239,7 @@ TEST_F(CublasLibraryTest, BuffersOfNoBytesAndBuffersThatOutliveTheLibraryAreFine
     ASSERT_TRUE(buffer.ok()) << buffer.status();
     kept = *std::move(buffer);
   }
-  EXPECT_EQ(kernels().FillZero(kept.floats(), 16), absl::OkStatus());
+  EXPECT_EQ(kernels().Run(FillZeroCall{kept.floats(), 16}), absl::OkStatus());
   EXPECT_EQ(kernels().Finish(), absl::OkStatus());
 }
 

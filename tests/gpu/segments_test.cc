@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "common/base/random.h"
-#include "common/base/status_macros.h"
 #include "gtest/gtest.h"
 #include "tests/gpu/cublas_fixture.h"
 #include "worker/model/model.h"
@@ -134,15 +133,11 @@ TEST_F(CublasLibraryTest, WithDropoutEachStepHasItsOwnMasks) {
 
 TEST_F(CublasLibraryTest, ASegmentsErrorIsHandedOnAndTheNextOneRuns) {
   Floats values(kernels(), std::vector<float>(100, -1.0f));
-  const auto broken = [&]() -> absl::Status {
-    RM_RETURN_IF_ERROR(kernels().Relu({values.data(), 100}));
-    return kernels().Relu({values.data(), -1});
-  };
+  const Operation relu = ReluCall{values.data(), 100};
+  const Operations broken = {relu, ReluCall{values.data(), -1}};
   for (int i = 0; i < 3; ++i) EXPECT_EQ(kernels().RunSegment(broken).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(values.Download(), std::vector<float>(100, -1.0f));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(kernels().RunSegment([&] { return kernels().Relu({values.data(), 100}); }), absl::OkStatus());
-  }
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(kernels().RunSegment({&relu, 1}), absl::OkStatus());
   EXPECT_EQ(values.Download(), std::vector<float>(100, 0.0f));
   EXPECT_EQ(kernels().segment_counts().replayed, 1);
 }

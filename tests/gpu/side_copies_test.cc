@@ -31,7 +31,7 @@ struct Points {
 // Adds `step` to `values` so many times, which keeps the device busy for a while.
 void Add(KernelLibrary& kernels, const Floats& step, Floats& values, int times) {
   for (int i = 0; i < times; ++i) {
-    ASSERT_EQ(kernels.Add({step.data(), values.data(), kCount}), absl::OkStatus());
+    ASSERT_EQ(kernels.Run(AddCall{step.data(), values.data(), kCount}), absl::OkStatus());
   }
 }
 
@@ -59,7 +59,7 @@ TEST_F(CublasLibraryTest, WhatIsOrderedAfterACopyFromTheHostReadsWhatItHasBrough
   const Points points(kernels());
   ASSERT_EQ(kernels().StartCopyFromHost(points.Copy(host->data(), target.data(), kBytes)), absl::OkStatus());
   ASSERT_EQ(kernels().OrderAfter(*points.end), absl::OkStatus());
-  ASSERT_EQ(kernels().CopyFloats(target.data(), copied.data(), kCount), absl::OkStatus());
+  ASSERT_EQ(kernels().Run(CopyFloatsCall{target.data(), copied.data(), kCount}), absl::OkStatus());
   const std::vector<float> values = copied.Download();
   for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(values[i], static_cast<float>(i % 1000)) << "element " << i;
 }

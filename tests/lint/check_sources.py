@@ -3,6 +3,7 @@
 Prints one line a violation, "path:line: what is wrong; what to do", and exits with status 1 when there is any.
 """
 
+import json
 import os
 import re
 import sys
@@ -55,6 +56,22 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|\bfor" r" no
 SLEEP = re.compile(r"\b(sleep_" r"for|sleep_" r"until|Sleep" r"For|u" r"sleep|nano" r"sleep|sleep\s*\()")
 SHELL_SLEEP = re.compile(r"(^|[;&|]\s*)\s*sleep" r"\s+[0-9]")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
+
+# What some rooms know must not leak into the others. Of each name: files of these folders that match the pattern count, but
+# for those of its own rooms. COUNTS says how many there are today; that many is the limit, and it is lowered with the count.
+COUNTED_FOLDERS = ("common", "worker", "server", "experiments")
+COUNTS = "tests/lint/name_counts.json"
+COUNTED_NAMES = {
+    "strategies": (
+        re.compile(r"\bhas_(single|solo|parameter_server|all_reduce)\(|\bStrategySpec::k[A-Z]|"
+                   r"\bstrategy\(\)\.(single|solo|parameter_server|all_reduce)\(|\bstrategy\(\)\s*[!=]=\s*\""),
+        ("common/scheme", "worker/strategy", "server"),
+        "ask the traits (common/scheme/registry.h)"),
+    "codecs": (
+        re.compile(r"[\"'](fp16|topk|onebit)[\"']|[.>](has_|set_)?(density|error_feedback)\("),
+        ("common/codec",),
+        "ask the codec (common/codec/codec.h)"),
+}
 
 CODE = (".h", ".cc", ".cu", ".cuh")
 SCRIPTS = (".sh", ".py", ".bzl")
@@ -132,14 +149,50 @@ def check_file(root, path):
             yield number, message
 
 
+def names_in(root, path):
+    """Yields those of COUNTED_NAMES that the file `path` below root names outside their rooms."""
+    if not path.endswith(CODE) or not any(is_below(path, folder) for folder in COUNTED_FOLDERS):
+        return
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        text = file.read()
+    for name, (pattern, rooms, _) in COUNTED_NAMES.items():
+        if not any(is_below(path, room) for room in rooms) and pattern.search(text):
+            yield name
+
+
+def check_counts(root, named):
+    """Yields what is wrong with `named`, {name of COUNTED_NAMES: paths of the files that count}."""
+    limits = {}
+    if os.path.exists(os.path.join(root, COUNTS)):
+        with open(os.path.join(root, COUNTS), encoding="utf-8") as file:
+            limits = json.load(file)
+    for name, (_, rooms, remedy) in COUNTED_NAMES.items():
+        paths = named[name]
+        limit = limits.get(name)
+        if limit is None:
+            yield "has no limit for %s; there are %d files" % (name, len(paths))
+        elif len(paths) > limit:
+            yield "%d files outside %s know %s by name, at most %d may: %s; %s" % (
+                len(paths), " and ".join(rooms), name, limit, ", ".join(paths), remedy)
+        elif len(paths) < limit:
+            yield "%d files outside %s know %s by name, fewer than the limit %d; lower it" % (
+                len(paths), " and ".join(rooms), name, limit)
+
+
 def main():
     root = os.path.abspath(sys.argv[1])
     files, violations = 0, 0
+    named = {name: [] for name in COUNTED_NAMES}
     for path in source_files(root):
         files += 1
         for number, message in check_file(root, path):
             violations += 1
             print("%s:%d: %s" % (path, number, message))
+        for name in names_in(root, path):
+            named[name].append(path)
+    for message in check_counts(root, named):
+        violations += 1
+        print("%s:1: %s" % (COUNTS, message))
     print("%d files, %d violations" % (files, violations))
     return 1 if violations or not files else 0
 

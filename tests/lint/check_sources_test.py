@@ -1,5 +1,6 @@
 """Plants each kind of violation in a tree of its own and expects check_sources.py to name it, and nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tempfile
 import unittest
 
 CHECKER = sys.argv.pop(1)
+COUNTS = "tests/lint/name_counts.json"
 
 
 def guarded(guard, body):
@@ -16,7 +18,12 @@ def guarded(guard, body):
 class CheckSources(unittest.TestCase):
 
     def check(self, files):
-        """Returns the checker's exit status and its lines but the last for a tree of {path: text}."""
+        """Returns the checker's exit status and its lines but the last for a tree of {path: text}.
+
+        A tree that does not say how many files may know names has none of them.
+        """
+        if files:
+            files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), **files}
         with tempfile.TemporaryDirectory() as root:
             for path, text in files.items():
                 full = os.path.join(root, path)
@@ -78,6 +85,30 @@ class CheckSources(unittest.TestCase):
 
     def test_a_glob_in_a_build_file(self):
         self.expect_one({"common/BUILD": 'srcs = glob(["*.cc"])\n'}, "common/BUILD:1: glob()")
+
+    def test_a_file_that_asks_which_strategy_runs(self):
+        for line in ("if (spec.strategy().has_all_reduce()) return;\n", "case StrategySpec::kSolo: return;\n",
+                     "spec.strategy().parameter_server().servers();\n", 'summary.strategy() == "solo";\n'):
+            self.expect_one({"experiments/a.cc": line}, COUNTS + ":1: 1 files outside common/scheme and")
+            for room in ("common/scheme", "worker/strategy/ps", "server", "tests"):
+                self.assertEqual(self.check({room + "/a.cc": line}), (0, []))
+
+    def test_a_file_that_knows_a_codec(self):
+        for line in ('codec.name() == "topk";\n', "spec.codec().density();\n", "codec->set_error_feedback(true);\n"):
+            self.expect_one({"worker/a.cc": line}, COUNTS + ":1: 1 files outside common/codec know codecs")
+            self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
+
+    def test_as_many_files_as_the_limit_says_no_more_and_no_fewer(self):
+        line = "if (spec.strategy().has_solo()) return;\n"
+        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0})}
+        self.assertEqual(self.check({**limit, "common/a.cc": line + line}), (0, []))
+        self.expect_one({**limit, "common/a.cc": line, "worker/b.cc": line},
+                        COUNTS + ":1: 2 files outside common/scheme and worker/strategy and server know strategies by name, "
+                        "at most 1 may: common/a.cc, worker/b.cc;")
+        self.expect_one({**limit, "common/a.cc": "\n"}, COUNTS + ":1: 0 files")
+
+    def test_names_without_a_limit(self):
+        self.expect_one({COUNTS: json.dumps({"codecs": 0}), "common/a.cc": "\n"}, COUNTS + ":1: has no limit for strategies")
 
     def test_a_wrong_include_guard(self):
         self.expect_one({"common/base/a.h": guarded("A_H", "")}, "common/base/a.h:1: the include guard")

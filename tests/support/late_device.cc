@@ -3,25 +3,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/check.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr int kNanByte = 0xff;
-
-struct FillZeroCall {
-  float* data;
-  int64_t count;
-};
-struct CopyFloatsCall {
-  const float* from;
-  float* to;
-  int64_t count;
-};
 
 absl::StatusOr<Buffer> AllocateIn(Place place, int64_t size_bytes) {
   RM_ASSIGN_OR_RETURN(Buffer host, Buffer::AllocateHost(size_bytes));
@@ -60,40 +50,24 @@ absl::StatusOr<Buffer> LateDevice::AllocateStaging(int64_t size_bytes) {
   return AllocateIn(Place::kHostPinned, size_bytes);
 }
 
-absl::Status LateDevice::FillZero(float* data, int64_t count) {
-  const FillZeroCall call = {data, count};
-  return Do(call, Operation([this, call] { return operations_.FillZero(call.data, call.count); }));
+absl::Status LateDevice::Make(const Operation& operation) {
+  const auto* encode = std::get_if<EncodeCall>(&operation);
+  if (encode != nullptr && options_.encoding) options_.encoding(*encode);
+  return operations_.Run(operation);
 }
 
-absl::Status LateDevice::CopyFloats(const float* from, float* to, int64_t count) {
-  const CopyFloatsCall call = {from, to, count};
-  return Do(call, Operation([this, call] { return operations_.CopyFloats(call.from, call.to, call.count); }));
-}
-
-absl::Status LateDevice::RunSegment(absl::FunctionRef<absl::Status()> calls) {
-  RM_CHECK(noted_ == nullptr && kept_ == nullptr);
-  CallDigest digest;
-  noted_ = &digest;
-  const absl::Status noted = calls();
-  noted_ = nullptr;
-  RM_RETURN_IF_ERROR(noted);
-  const std::vector<Operation>* segment = segments_.Find(digest.value());
-  if (segment != nullptr) {
+absl::Status LateDevice::MakeSegment(absl::Span<const Operation> operations) {
+  const uint64_t digest = DigestOf(operations);
+  const Operations* kept = segments_.Find(digest);
+  if (kept != nullptr) {
     ++counts_.replayed;
-  } else if (segments_.IsWorthKeeping(digest.value())) {
-    std::vector<Operation> operations;
-    kept_ = &operations;
-    const absl::Status kept = calls();
-    kept_ = nullptr;
-    RM_RETURN_IF_ERROR(kept);
+  } else if (segments_.IsWorthKeeping(digest)) {
+    kept = &segments_.Keep(digest, Operations(operations.begin(), operations.end()));
     ++counts_.kept;
-    segment = &segments_.Keep(digest.value(), std::move(operations));
   } else {
     ++counts_.run;
-    return calls();
   }
-  for (const Operation& operation : *segment) RM_RETURN_IF_ERROR(operation());
-  return absl::OkStatus();
+  return operations_.RunSegment(kept != nullptr ? *kept : operations);
 }
 
 absl::StatusOr<std::unique_ptr<WorkPoint>> LateDevice::CreatePoint() { return std::make_unique<Point>(*this); }
@@ -119,7 +93,6 @@ absl::Status LateDevice::StartCopyFromHost(const SideCopy& copy) {
 }
 
 void LateDevice::Start(const SideCopy& copy, bool fails) {
-  RM_CHECK(noted_ == nullptr && kept_ == nullptr);
   static_cast<Point&>(*copy.begin).Set(-1);
   static_cast<Point&>(*copy.end).Set(started_++);
   std::memset(copy.to, kNanByte, static_cast<size_t>(copy.size_bytes));

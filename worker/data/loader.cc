@@ -34,7 +34,7 @@ void CopySample(const std::vector<T>& rows, int64_t from, int64_t size, int64_t 
 Loader::Loader(const Samples& samples, const DataOrder& order, const AugmentSpec& augment)
     : samples_(samples), order_(order), augment_(augment) {
   RM_CHECK(order.samples > 0 && order.samples == samples.count() && order.samples <= INT32_MAX);
-  RM_CHECK(order.batch_per_worker > 0 && order.global_batch >= order.batch_per_worker);
+  RM_CHECK(order.batch_per_worker > 0);
   // Allocated here, so that no step of the run does.
   for (CachedEpoch& cached : cache_) cached.permutation.resize(order.samples);
   if (!Augments(augment) || !samples.has_features()) return;
@@ -53,10 +53,10 @@ int64_t Loader::SampleAt(int64_t i) {
   return cached.permutation[i % order_.samples];
 }
 
-void Loader::Fill(int32_t rank, int64_t step, Batch* batch) {
+void Loader::Fill(int64_t number, Batch* batch) {
   const int64_t count = order_.batch_per_worker;
   const SampleShape& shape = samples_.shape;
-  const int64_t begin = step * order_.global_batch + rank * count;
+  const int64_t begin = number * count;
   batch->features.resize(count * shape.features());
   batch->tokens.resize(count * shape.context);
   batch->labels.resize(count * shape.labels());

@@ -10,7 +10,7 @@
 
 namespace ringmaster {
 
-// One worker's share of one step, on the host.
+// Samples that are computed together, on the host.
 struct Batch {
   std::vector<float> features;   // [batch][channels][height][width]; images only
   std::vector<int32_t> tokens;   // [batch][context]; texts only
@@ -19,26 +19,25 @@ struct Batch {
   int64_t count() const { return static_cast<int64_t>(indices.size()); }
 };
 
-// The data order of a run. Position i = step * global_batch + rank * batch_per_worker + j of an endless stream; epoch
-// = i div D, one seeded permutation an epoch. Steps run across epoch borders: every batch is full and no sample of an
-// epoch comes twice.
+// The data order of a run: an endless stream of samples, cut into batches of b. Position i is in epoch i div D, and every
+// epoch has one seeded permutation. Batches run across epoch borders: every batch is full and no sample of an epoch comes
+// twice. Who computes which batch is common/control/dealing.h's to say.
 struct DataOrder {
   uint64_t seed = 0;
   int64_t samples = 0;           // D
-  int64_t global_batch = 0;      // G
   int64_t batch_per_worker = 0;  // b
 };
 
-// Batch = f(seed, rank, step): stateless but for a cache of permutations. One thread at a time. Augmentation draws from
-// a stream of its own for each position i, so it is per rank and step, and the same however many workers share the
-// global batch.
+// Batch = f(seed, number): stateless but for a cache of permutations. One thread at a time. Augmentation draws from a stream
+// of its own for each position i, so it is the same whoever computes the batch, and however many workers share a step.
 class Loader {
  public:
   // `samples` outlives the loader; samples.count() == order.samples > 0. `augment` for images only.
   Loader(const Samples& samples, const DataOrder& order, const AugmentSpec& augment = {});
 
-  // Fills `batch` with rank's part of `step`; reuses its memory. Features that the samples lack are zeros.
-  void Fill(int32_t rank, int64_t step, Batch* batch);
+  // Fills `batch` with positions number * b to (number + 1) * b - 1 of the stream; reuses its memory. Features that the
+  // samples lack are zeros. REQUIRES: number >= 0.
+  void Fill(int64_t number, Batch* batch);
 
   // The sample at position `i` of the stream.
   int64_t SampleAt(int64_t i);

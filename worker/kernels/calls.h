@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <variant>
+#include <vector>
 
 namespace ringmaster {
 
@@ -339,6 +341,30 @@ struct EncodeCall {
   std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
   std::byte* scratch = nullptr;     // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
 };
+
+// data[i] = 0.
+struct FillZeroCall {
+  float* data = nullptr;
+  int64_t count = 0;
+};
+
+// to[i] = from[i], both in the library's place.
+struct CopyFloatsCall {
+  const float* from = nullptr;
+  float* to = nullptr;
+  int64_t count = 0;
+};
+
+// Every operation there is, with its arguments.
+using Operation =
+    std::variant<GemmCall, BiasCall, BiasGradientCall, ReluBackwardCall, Im2ColCall, Col2ImCall, ConvolutionCall,
+                 ConvolutionWeightGradientCall, ConvolutionInputGradientCall, MaxPoolCall, MaxPoolBackwardCall,
+                 SwapAxesCall, SoftmaxCrossEntropyCall, ReluCall, AddCall, GeluCall, GeluBackwardCall, DropoutCall,
+                 AveragePoolCall, AveragePoolBackwardCall, NormCall, NormInferenceCall, NormParamGradientCall,
+                 NormInputGradientCall, EmbeddingCall, EmbeddingGradientCall, AttentionCall, AttentionBackwardCall,
+                 EncodeCall, FillZeroCall, CopyFloatsCall>;
+// In the order in which they are made.
+using Operations = std::vector<Operation>;
 
 }  // namespace ringmaster
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 
@@ -118,7 +119,7 @@ absl::Status CheckTable(absl::string_view operation, const Call& call) {
 }
 
 template <typename Call>
-absl::Status CheckTokensOf(absl::string_view operation, const Call& call) {
+absl::Status CheckTokens(absl::string_view operation, const Call& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     if (call.tokens[row] < 0 || call.tokens[row] >= call.vocabulary) {
       return Refuse(operation, ": token ", call.tokens[row], " in row ", row, " of ", call.rows, ": must be in [0, ",
@@ -136,9 +137,7 @@ absl::Status CheckHeads(absl::string_view operation, const AttentionShape& shape
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status CheckCall(const GemmCall& call) {
+absl::Status Check(const GemmCall& call) {
   const int64_t a_row = call.transpose_a ? call.m : call.k;
   const int64_t b_row = call.transpose_b ? call.k : call.n;
   const bool sizes_ok = call.m >= 0 && call.n >= 0 && call.k >= 0;
@@ -150,39 +149,37 @@ absl::Status CheckCall(const GemmCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const BiasCall& call) { return CheckMatrix("bias", call.rows, call.cols); }
+absl::Status Check(const BiasCall& call) { return CheckMatrix("bias", call.rows, call.cols); }
 
-absl::Status CheckCall(const BiasGradientCall& call) { return CheckMatrix("bias gradient", call.rows, call.cols); }
+absl::Status Check(const BiasGradientCall& call) { return CheckMatrix("bias gradient", call.rows, call.cols); }
 
-absl::Status CheckCall(const ReluBackwardCall& call) { return CheckMatrix("relu backward", 1, call.count); }
+absl::Status Check(const ReluBackwardCall& call) { return CheckMatrix("relu backward", 1, call.count); }
 
-absl::Status CheckCall(const Im2ColCall& call) {
+absl::Status Check(const Im2ColCall& call) {
   return CheckWindow("im2col", call.shape, call.image_begin, call.image_count);
 }
 
-absl::Status CheckCall(const Col2ImCall& call) {
+absl::Status Check(const Col2ImCall& call) {
   return CheckWindow("col2im", call.shape, call.image_begin, call.image_count);
 }
 
-absl::Status CheckCall(const ConvolutionCall& call) { return CheckConvolution("convolution", call); }
+absl::Status Check(const ConvolutionCall& call) { return CheckConvolution("convolution", call); }
 
-absl::Status CheckCall(const ConvolutionWeightGradientCall& call) {
+absl::Status Check(const ConvolutionWeightGradientCall& call) {
   return CheckConvolution("convolution weight gradient", call);
 }
 
-absl::Status CheckCall(const ConvolutionInputGradientCall& call) {
+absl::Status Check(const ConvolutionInputGradientCall& call) {
   return CheckConvolution("convolution input gradient", call);
 }
 
-absl::Status CheckCall(const MaxPoolCall& call) {
-  return CheckPlanes("max pool", call.planes, call.height, call.width);
-}
+absl::Status Check(const MaxPoolCall& call) { return CheckPlanes("max pool", call.planes, call.height, call.width); }
 
-absl::Status CheckCall(const MaxPoolBackwardCall& call) {
+absl::Status Check(const MaxPoolBackwardCall& call) {
   return CheckPlanes("max pool backward", call.planes, call.height, call.width);
 }
 
-absl::Status CheckCall(const SwapAxesCall& call) {
+absl::Status Check(const SwapAxesCall& call) {
   if (call.outer_a < 0 || call.outer_b < 0 || call.inner < 0) {
     return Refuse("swap axes outer_a=", call.outer_a, " outer_b=", call.outer_b, " inner=", call.inner,
                   ": sizes must not be negative");
@@ -190,7 +187,7 @@ absl::Status CheckCall(const SwapAxesCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const SoftmaxCrossEntropyCall& call) {
+absl::Status Check(const SoftmaxCrossEntropyCall& call) {
   if (call.rows < 0 || call.classes < 1) {
     return Refuse("softmax cross entropy rows=", call.rows, " classes=", call.classes,
                   ": at least one class is needed");
@@ -198,15 +195,15 @@ absl::Status CheckCall(const SoftmaxCrossEntropyCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const ReluCall& call) { return CheckCount("relu", call.count); }
+absl::Status Check(const ReluCall& call) { return CheckCount("relu", call.count); }
 
-absl::Status CheckCall(const AddCall& call) { return CheckCount("add", call.count); }
+absl::Status Check(const AddCall& call) { return CheckCount("add", call.count); }
 
-absl::Status CheckCall(const GeluCall& call) { return CheckMatrix("gelu", call.rows, call.cols); }
+absl::Status Check(const GeluCall& call) { return CheckMatrix("gelu", call.rows, call.cols); }
 
-absl::Status CheckCall(const GeluBackwardCall& call) { return CheckCount("gelu backward", call.count); }
+absl::Status Check(const GeluBackwardCall& call) { return CheckCount("gelu backward", call.count); }
 
-absl::Status CheckCall(const DropoutCall& call) {
+absl::Status Check(const DropoutCall& call) {
   if (call.count < 0 || !(call.rate >= 0.0f && call.rate < 1.0f)) {
     return Refuse("dropout count=", call.count, " rate=", call.rate,
                   ": count must not be negative and rate be in [0, 1)");
@@ -214,7 +211,7 @@ absl::Status CheckCall(const DropoutCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const EncodeCall& call) {
+absl::Status Check(const EncodeCall& call) {
   const bool is_topk = call.kind == EncodeKind::kTopk;
   if (call.count < 1 || call.count > std::numeric_limits<int32_t>::max() ||
       (is_topk && (call.kept < 1 || call.kept > call.count))) {
@@ -227,13 +224,13 @@ absl::Status CheckCall(const EncodeCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const AveragePoolCall& call) { return CheckPixels("average pool", call.planes, call.pixels); }
+absl::Status Check(const AveragePoolCall& call) { return CheckPixels("average pool", call.planes, call.pixels); }
 
-absl::Status CheckCall(const AveragePoolBackwardCall& call) {
+absl::Status Check(const AveragePoolBackwardCall& call) {
   return CheckPixels("average pool backward", call.planes, call.pixels);
 }
 
-absl::Status CheckCall(const NormCall& call) {
+absl::Status Check(const NormCall& call) {
   if (absl::Status status = CheckNorm("norm", call.shape); !status.ok()) return status;
   if (absl::Status status = CheckEpsilon("norm", call.shape, call.epsilon); !status.ok()) return status;
   if (call.variance != nullptr && call.shape.elements_per_group() < 2) {
@@ -243,7 +240,7 @@ absl::Status CheckCall(const NormCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckCall(const NormInferenceCall& call) {
+absl::Status Check(const NormInferenceCall& call) {
   if (call.shape.kind != NormKind::kBatch) {
     return Refuse("norm inference ", Describe(call.shape), ": only a batch norm keeps statistics");
   }
@@ -251,21 +248,23 @@ absl::Status CheckCall(const NormInferenceCall& call) {
   return CheckEpsilon("norm inference", call.shape, call.epsilon);
 }
 
-absl::Status CheckCall(const NormParamGradientCall& call) { return CheckNorm("norm parameter gradient", call.shape); }
+absl::Status Check(const NormParamGradientCall& call) { return CheckNorm("norm parameter gradient", call.shape); }
 
-absl::Status CheckCall(const NormInputGradientCall& call) { return CheckNorm("norm input gradient", call.shape); }
+absl::Status Check(const NormInputGradientCall& call) { return CheckNorm("norm input gradient", call.shape); }
 
-absl::Status CheckCall(const EmbeddingCall& call) { return CheckTable("embedding", call); }
+absl::Status Check(const EmbeddingCall& call) { return CheckTable("embedding", call); }
 
-absl::Status CheckCall(const EmbeddingGradientCall& call) { return CheckTable("embedding gradient", call); }
+absl::Status Check(const EmbeddingGradientCall& call) { return CheckTable("embedding gradient", call); }
 
-absl::Status CheckCall(const AttentionCall& call) { return CheckHeads("attention", call.shape); }
+absl::Status Check(const AttentionCall& call) { return CheckHeads("attention", call.shape); }
 
-absl::Status CheckCall(const AttentionBackwardCall& call) { return CheckHeads("attention backward", call.shape); }
+absl::Status Check(const AttentionBackwardCall& call) { return CheckHeads("attention backward", call.shape); }
 
-absl::Status CheckCopyFloats(int64_t count) { return CheckCount("copy floats", count); }
+absl::Status Check(const FillZeroCall& call) { return CheckCount("fill zero", call.count); }
 
-absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call) {
+absl::Status Check(const CopyFloatsCall& call) { return CheckCount("copy floats", call.count); }
+
+absl::Status CheckIndicesOf(const SoftmaxCrossEntropyCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     if (call.labels[row] < 0 || call.labels[row] >= call.classes) {
       return Refuse("softmax cross entropy: label ", call.labels[row], " in row ", row, " of ", call.rows,
@@ -275,8 +274,24 @@ absl::Status CheckLabels(const SoftmaxCrossEntropyCall& call) {
   return absl::OkStatus();
 }
 
-absl::Status CheckTokens(const EmbeddingCall& call) { return CheckTokensOf("embedding", call); }
+absl::Status CheckIndicesOf(const EmbeddingCall& call) { return CheckTokens("embedding", call); }
 
-absl::Status CheckTokens(const EmbeddingGradientCall& call) { return CheckTokensOf("embedding gradient", call); }
+absl::Status CheckIndicesOf(const EmbeddingGradientCall& call) { return CheckTokens("embedding gradient", call); }
+
+// The others have none.
+template <typename Call>
+absl::Status CheckIndicesOf(const Call&) {
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckCall(const Operation& operation) {
+  return std::visit([](const auto& call) { return Check(call); }, operation);
+}
+
+absl::Status CheckIndices(const Operation& operation) {
+  return std::visit([](const auto& call) { return CheckIndicesOf(call); }, operation);
+}
 
 }  // namespace ringmaster

@@ -30,7 +30,7 @@ absl::Status ConvolutionByGemm(const ConvolutionCall& call, KernelLibrary& kerne
   const int64_t block = BlockImages(kernels, call.largest);
   for (int64_t begin = 0; begin < shape.images; begin += block) {
     const int64_t count = std::min(block, shape.images - begin);
-    RM_RETURN_IF_ERROR(kernels.Im2Col({shape, begin, count, call.input, call.scratch}));
+    RM_RETURN_IF_ERROR(kernels.Run(Im2ColCall{shape, begin, count, call.input, call.scratch}));
     GemmCall gemm;
     gemm.m = call.out_channels;
     gemm.n = count * Pixels(shape);
@@ -41,18 +41,18 @@ absl::Status ConvolutionByGemm(const ConvolutionCall& call, KernelLibrary& kerne
     gemm.ldb = gemm.n;
     gemm.c = call.output + begin * Pixels(shape);
     gemm.ldc = shape.images * Pixels(shape);
-    RM_RETURN_IF_ERROR(kernels.Gemm(gemm));
+    RM_RETURN_IF_ERROR(kernels.Run(gemm));
   }
   return absl::OkStatus();
 }
 
-absl::Status ConvolutionWeightGradientByGemm(const ConvolutionWeightGradientCall& call, KernelLibrary& kernels) {
+absl::Status ConvolutionByGemm(const ConvolutionWeightGradientCall& call, KernelLibrary& kernels) {
   const ConvShape& shape = call.shape;
   const int64_t block = BlockImages(kernels, call.largest);
-  if (shape.images == 0) return kernels.FillZero(call.weight_gradient, call.out_channels * Taps(shape));
+  if (shape.images == 0) return kernels.Run(FillZeroCall{call.weight_gradient, call.out_channels * Taps(shape)});
   for (int64_t begin = 0; begin < shape.images; begin += block) {
     const int64_t count = std::min(block, shape.images - begin);
-    RM_RETURN_IF_ERROR(kernels.Im2Col({shape, begin, count, call.input, call.scratch}));
+    RM_RETURN_IF_ERROR(kernels.Run(Im2ColCall{shape, begin, count, call.input, call.scratch}));
     GemmCall gemm;
     gemm.transpose_b = true;
     gemm.m = call.out_channels;
@@ -65,16 +65,16 @@ absl::Status ConvolutionWeightGradientByGemm(const ConvolutionWeightGradientCall
     gemm.beta = begin == 0 ? 0.0f : 1.0f;
     gemm.c = call.weight_gradient;
     gemm.ldc = gemm.n;
-    RM_RETURN_IF_ERROR(kernels.Gemm(gemm));
+    RM_RETURN_IF_ERROR(kernels.Run(gemm));
   }
   return absl::OkStatus();
 }
 
-absl::Status ConvolutionInputGradientByGemm(const ConvolutionInputGradientCall& call, KernelLibrary& kernels) {
+absl::Status ConvolutionByGemm(const ConvolutionInputGradientCall& call, KernelLibrary& kernels) {
   const ConvShape& shape = call.shape;
   const int64_t block = BlockImages(kernels, call.largest);
   RM_RETURN_IF_ERROR(
-      kernels.FillZero(call.input_gradient, shape.channels * shape.images * shape.height * shape.width));
+      kernels.Run(FillZeroCall{call.input_gradient, shape.channels * shape.images * shape.height * shape.width}));
   for (int64_t begin = 0; begin < shape.images; begin += block) {
     const int64_t count = std::min(block, shape.images - begin);
     GemmCall gemm;
@@ -88,8 +88,8 @@ absl::Status ConvolutionInputGradientByGemm(const ConvolutionInputGradientCall& 
     gemm.ldb = shape.images * Pixels(shape);
     gemm.c = call.scratch;
     gemm.ldc = gemm.n;
-    RM_RETURN_IF_ERROR(kernels.Gemm(gemm));
-    RM_RETURN_IF_ERROR(kernels.Col2Im({shape, begin, count, call.scratch, call.input_gradient}));
+    RM_RETURN_IF_ERROR(kernels.Run(gemm));
+    RM_RETURN_IF_ERROR(kernels.Run(Col2ImCall{shape, begin, count, call.scratch, call.input_gradient}));
   }
   return absl::OkStatus();
 }

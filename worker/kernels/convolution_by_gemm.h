@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_KERNELS_CONVOLUTION_BY_GEMM_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "worker/kernels/kernel_library.h"
@@ -17,8 +18,14 @@ namespace ringmaster {
 int64_t ConvolutionByGemmScratchFloats(const KernelLibrary& kernels, const ConvShape& largest);
 
 absl::Status ConvolutionByGemm(const ConvolutionCall& call, KernelLibrary& kernels);
-absl::Status ConvolutionWeightGradientByGemm(const ConvolutionWeightGradientCall& call, KernelLibrary& kernels);
-absl::Status ConvolutionInputGradientByGemm(const ConvolutionInputGradientCall& call, KernelLibrary& kernels);
+absl::Status ConvolutionByGemm(const ConvolutionWeightGradientCall& call, KernelLibrary& kernels);
+absl::Status ConvolutionByGemm(const ConvolutionInputGradientCall& call, KernelLibrary& kernels);
+
+// Whether Call is one of the three.
+template <typename Call>
+inline constexpr bool kIsConvolution =
+    std::is_same_v<Call, ConvolutionCall> || std::is_same_v<Call, ConvolutionWeightGradientCall> ||
+    std::is_same_v<Call, ConvolutionInputGradientCall>;
 
 }  // namespace ringmaster
 

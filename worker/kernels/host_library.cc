@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "worker/kernels/check_call.h"
-#include "worker/kernels/encode_on_host.h"
+#include "common/base/status_macros.h"
 
 namespace ringmaster {
 namespace {
@@ -37,23 +36,6 @@ absl::StatusOr<Buffer> HostLibrary::Allocate(int64_t size_bytes) {
 
 absl::StatusOr<Buffer> HostLibrary::AllocateStaging(int64_t size_bytes) { return Allocate(size_bytes); }
 
-absl::Status HostLibrary::FillZero(float* data, int64_t count) {
-  if (absl::Status status = CheckSize("fill zero", count); !status.ok()) return status;
-  if (count > 0) std::memset(data, 0, static_cast<size_t>(count) * sizeof(float));
-  return absl::OkStatus();
-}
-
-absl::Status HostLibrary::CopyFloats(const float* from, float* to, int64_t count) {
-  if (absl::Status status = CheckCopyFloats(count); !status.ok()) return status;
-  if (count > 0) std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
-  return absl::OkStatus();
-}
-
-absl::Status HostLibrary::Encode(const EncodeCall& call) {
-  if (absl::Status status = CheckCall(call); !status.ok()) return status;
-  return EncodeOnHost(call);
-}
-
 absl::Status HostLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {
   return Copy(from, to, size_bytes);
 }
@@ -71,6 +53,11 @@ absl::StatusOr<std::unique_ptr<WorkPoint>> HostLibrary::CreatePoint() { return s
 absl::Status HostLibrary::Mark(WorkPoint& point) { return absl::OkStatus(); }
 
 absl::Status HostLibrary::OrderAfter(WorkPoint& point) { return absl::OkStatus(); }
+
+absl::Status HostLibrary::MakeSegment(absl::Span<const Operation> operations) {
+  for (const Operation& operation : operations) RM_RETURN_IF_ERROR(Make(operation));
+  return absl::OkStatus();
+}
 
 absl::Status HostLibrary::Finish() { return absl::OkStatus(); }
 

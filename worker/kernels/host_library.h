@@ -2,8 +2,9 @@
 #define RINGMASTER_WORKER_KERNELS_HOST_LIBRARY_H_
 
 #include <memory>
+#include <type_traits>
 
-#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -15,9 +16,6 @@ class HostLibrary : public KernelLibrary {
   Place place() const override { return Place::kHost; }
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
   absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
-  absl::Status FillZero(float* data, int64_t count) override;
-  absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
-  absl::Status Encode(const EncodeCall& call) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status StartCopyToHost(const SideCopy& copy) override;
@@ -25,9 +23,23 @@ class HostLibrary : public KernelLibrary {
   absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() override;
   absl::Status Mark(WorkPoint& point) override;
   absl::Status OrderAfter(WorkPoint& point) override;
-  absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) override { return calls(); }
   SegmentCounts segment_counts() const override { return {}; }
   absl::Status Finish() override;
+
+ protected:
+  // Operations of segments are made one by one.
+  absl::Status MakeSegment(absl::Span<const Operation> operations) override;
+
+  // The status of `compute`, which returns one or nothing: an operation that cannot fail is OK.
+  template <typename Function>
+  static absl::Status StatusOf(Function compute) {
+    if constexpr (std::is_void_v<decltype(compute())>) {
+      compute();
+      return absl::OkStatus();
+    } else {
+      return compute();
+    }
+  }
 };
 
 }  // namespace ringmaster

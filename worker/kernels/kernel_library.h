@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/calls.h"
 
@@ -35,7 +35,7 @@ struct SideCopy {
   WorkPoint* end = nullptr;    // set behind the copy
 };
 
-// How often RunSegment has run calls as they are, has kept them while it did, and has replayed what it kept.
+// How often RunSegment has made operations one by one, has kept them while it did, and has replayed what it kept.
 struct SegmentCounts {
   int64_t run = 0, kept = 0, replayed = 0;
   std::string refusal;  // why nothing is kept any more; empty: nothing is wrong
@@ -62,46 +62,21 @@ class KernelLibrary {
   virtual absl::StatusOr<Buffer> Allocate(int64_t size_bytes) = 0;
   virtual absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) = 0;
 
-  virtual absl::Status Gemm(const GemmCall& call) = 0;
-  virtual absl::Status AddBias(const BiasCall& call) = 0;
-  virtual absl::Status BiasGradient(const BiasGradientCall& call) = 0;
-  virtual absl::Status ReluBackward(const ReluBackwardCall& call) = 0;
-  virtual absl::Status Im2Col(const Im2ColCall& call) = 0;
-  virtual absl::Status Col2Im(const Col2ImCall& call) = 0;
-  virtual absl::Status Convolution(const ConvolutionCall& call) = 0;
-  virtual absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) = 0;
-  virtual absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) = 0;
-  // Floats of scratch that the three take.
+  // Makes `operation`.
+  absl::Status Run(const Operation& operation);
+  // Makes `operations` in their order; none when one of them makes no sense. A device may replay what it has kept of
+  // the same operations before: the bits are the same either way.
+  absl::Status RunSegment(absl::Span<const Operation> operations);
+  virtual SegmentCounts segment_counts() const = 0;
+
+  // Floats of scratch that the three directions of a convolution take.
   virtual int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const = 0;
-  virtual absl::Status MaxPool(const MaxPoolCall& call) = 0;
-  virtual absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) = 0;
-  virtual absl::Status SwapAxes(const SwapAxesCall& call) = 0;
-  virtual absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) = 0;
-  virtual absl::Status FillZero(float* data, int64_t count) = 0;
-  virtual absl::Status Relu(const ReluCall& call) = 0;
-  virtual absl::Status Add(const AddCall& call) = 0;
-  virtual absl::Status Gelu(const GeluCall& call) = 0;
-  virtual absl::Status GeluBackward(const GeluBackwardCall& call) = 0;
-  virtual absl::Status Dropout(const DropoutCall& call) = 0;
-  virtual absl::Status AveragePool(const AveragePoolCall& call) = 0;
-  virtual absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) = 0;
-  virtual absl::Status Norm(const NormCall& call) = 0;
-  virtual absl::Status NormInference(const NormInferenceCall& call) = 0;
-  virtual absl::Status NormParamGradient(const NormParamGradientCall& call) = 0;
-  virtual absl::Status NormInputGradient(const NormInputGradientCall& call) = 0;
-  virtual absl::Status Embedding(const EmbeddingCall& call) = 0;
-  virtual absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) = 0;
-  virtual absl::Status Attention(const AttentionCall& call) = 0;
-  virtual absl::Status AttentionBackward(const AttentionBackwardCall& call) = 0;
-  // Floats of scratch that AttentionBackward takes.
+  // Floats of scratch that AttentionBackwardCall takes.
   virtual int64_t attention_scratch_floats(const AttentionShape& shape) const {
     return shape.batch * shape.heads * shape.context * shape.context;
   }
-  virtual absl::Status Encode(const EncodeCall& call) = 0;
-  // Bytes of scratch that Encode takes.
+  // Bytes of scratch that EncodeCall takes.
   virtual int64_t encode_scratch_bytes(EncodeKind kind, int64_t count) const { return 0; }
-  // to[i] = from[i], both in the library's place.
-  virtual absl::Status CopyFloats(const float* from, float* to, int64_t count) = 0;
 
   // Asynchronous on the stream; the host side must stay until Finish. On a host library plain copies.
   virtual absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) = 0;
@@ -119,15 +94,13 @@ class KernelLibrary {
   // Operations called from now on begin when `point` is reached. The host does not wait.
   virtual absl::Status OrderAfter(WorkPoint& point) = 0;
 
-  // Makes the operations that `calls` calls for, and no others. A device may ask for them more than once without
-  // making them, and may make them from what it has kept of the same calls before: `calls` calls for operations alone
-  // (no copies to or from the host, no points, no Finish, no other segment), and changes nothing else. The bits are
-  // the same either way.
-  virtual absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) = 0;
-  virtual SegmentCounts segment_counts() const = 0;
-
   // Waits for all operations called so far and reports deferred errors.
   virtual absl::Status Finish() = 0;
+
+ protected:
+  // Run and RunSegment, for operations that have passed CheckCall.
+  virtual absl::Status Make(const Operation& operation) = 0;
+  virtual absl::Status MakeSegment(absl::Span<const Operation> operations) = 0;
 };
 
 }  // namespace ringmaster

@@ -1,53 +1,43 @@
 #ifndef RINGMASTER_WORKER_KERNELS_SEGMENTS_H_
 #define RINGMASTER_WORKER_KERNELS_SEGMENTS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 
+#include "absl/types/span.h"
 #include "common/base/random.h"
+#include "worker/kernels/calls.h"
 
 namespace ringmaster {
 
-// What tells the calls of one segment from those of another: a digest of every operation and argument, in order.
-class CallDigest {
- public:
-  template <typename Call>
-  void Add(const Call& call) {
-    static_assert(std::is_trivially_copyable_v<Call>);
+// What tells one segment from another: a digest of every operation and argument, in order.
+inline uint64_t DigestOf(absl::Span<const Operation> operations) {
+  uint64_t digest = 0;
+  const auto add = [&digest](auto call) {
     // Padding holds whatever was there, so it is made the same first.
-    Call copy = call;
-    __builtin_clear_padding(&copy);
-    const char* const operation = __PRETTY_FUNCTION__;  // names Call
-    AddBytes(operation, std::strlen(operation));
-    AddBytes(&copy, sizeof(copy));
-    ++calls_;
-  }
-
-  int64_t calls() const { return calls_; }
-  uint64_t value() const { return value_; }
-
- private:
-  void AddBytes(const void* data, size_t size_bytes) {
-    const auto* bytes = static_cast<const char*>(data);
-    value_ = MixSeed(value_, size_bytes);
-    for (size_t begin = 0; begin < size_bytes; begin += sizeof(uint64_t)) {
+    __builtin_clear_padding(&call);
+    const auto* bytes = reinterpret_cast<const char*>(&call);
+    for (size_t begin = 0; begin < sizeof(call); begin += sizeof(uint64_t)) {
       uint64_t word = 0;
-      std::memcpy(&word, bytes + begin, size_bytes - begin < sizeof(word) ? size_bytes - begin : sizeof(word));
-      value_ = MixSeed(value_, word);
+      std::memcpy(&word, bytes + begin, std::min(sizeof(call) - begin, sizeof(word)));
+      digest = MixSeed(digest, word);
     }
+  };
+  for (const Operation& operation : operations) {
+    digest = MixSeed(digest, operation.index());
+    std::visit(add, operation);
   }
+  return digest;
+}
 
-  uint64_t value_ = 0;
-  int64_t calls_ = 0;
-};
-
-// What a device has kept of segments, by the digests of their calls, and which calls it has made before. Of fixed
-// size: what finds no room is run as it is called. One thread.
+// What a device has kept of segments, by their digests, and which ones it has made before. Of fixed size: what
+// finds no room is made operation by operation. One thread.
 template <typename Kept>
 class SegmentTable {
  public:
@@ -59,8 +49,8 @@ class SegmentTable {
     return found == kept_.end() ? nullptr : &found->second;
   }
 
-  // Whether calls of `digest` have been asked after before, and may be kept: what comes once, as calls with a step's
-  // own seed do, is not worth it. A newer digest may take an older one's place.
+  // Whether `digest` has been asked after before, and its segment may be kept: what comes once, as operations with a
+  // step's own seed do, is not worth it. A newer digest may take an older one's place.
   bool IsWorthKeeping(uint64_t digest) {
     return std::exchange(seen_[digest % kSeen], digest) == digest && kept_.size() < kKeptMax;
   }

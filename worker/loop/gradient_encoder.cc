@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -29,7 +30,7 @@ bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place
 
 bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  return place == Place::kDevice && !resolved.strategy().has_single() && training.accumulate() == 1 &&
+  return place == Place::kDevice && TraitsOf(resolved).workers == training.workers() && training.accumulate() == 1 &&
          !training.deterministic() && layout.statistics().empty();
 }
 
@@ -42,7 +43,7 @@ absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelL
   std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
   if (!spec.error_feedback()) return encoder;
   RM_ASSIGN_OR_RETURN(encoder->residual_, kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
-  RM_RETURN_IF_ERROR(kernels.FillZero(encoder->residual_.floats(), layout.count()));
+  RM_RETURN_IF_ERROR(kernels.Run(FillZeroCall{encoder->residual_.floats(), layout.count()}));
   return encoder;
 }
 
@@ -83,7 +84,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
     call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
     call.out = encoded_.data() + slice.begin_bytes;
     call.scratch = scratch_.data();
-    RM_RETURN_IF_ERROR(kernels_.Encode(call));
+    RM_RETURN_IF_ERROR(kernels_.Run(call));
   }
   SideCopy copy;
   const int64_t begin_bytes = slices.front().begin_bytes;

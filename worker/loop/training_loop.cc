@@ -11,6 +11,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/control/dealing.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/loop/not_finite.h"
@@ -30,7 +31,7 @@ constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 constexpr int64_t kReportedStepsReserved = 1 << 20;
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
-  return {spec.data().seed(), samples, GlobalBatch(spec), spec.training().batch_per_worker()};
+  return {spec.data().seed(), samples, spec.training().batch_per_worker()};
 }
 
 BatchView ViewOf(const Batch& batch) {
@@ -47,10 +48,13 @@ BatchView ViewOf(const Batch& batch) {
 TrainingLoop::TrainingLoop(const WorkerSetup& setup)
     : setup_(setup),
       training_(setup.spec->training()),
-      shares_(setup.spec->strategy().has_single() ? training_.workers() : 1),
+      traits_(TraitsOf(*setup.spec)),
+      shares_(static_cast<int32_t>(ExactDiv(training_.workers(), traits_.workers))),
+      is_scored_(IsScored(*setup.spec)),
       accumulate_(training_.accumulate()),
       global_batch_(GlobalBatch(*setup.spec)),
-      gradient_scale_(1.0f / static_cast<float>(accumulate_ * (is_solo() ? 1 : training_.workers()))),
+      gradient_scale_(1.0f / static_cast<float>(
+                                 accumulate_ * (traits_.divisor == Divisor::kAllBatches ? training_.workers() : 1))),
       slowdown_(training_, setup.rank, [conductor = setup.conductor] { return conductor->status(); }),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
@@ -93,7 +97,7 @@ absl::Status TrainingLoop::Prepare() {
   WorkerLink link;
   link.rank = setup_.rank;
   link.workers = training_.workers();
-  link.servers = setup_.spec->strategy().parameter_server().servers();
+  link.servers = traits_.servers;
   link.global_batch = global_batch_;
   link.device = setup_.device;
   link.spec = setup_.spec;
@@ -117,12 +121,13 @@ absl::Status TrainingLoop::Prepare() {
   }
   RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   if (encoder_ != nullptr && encoder_->is_prepared()) stager_->SetEncoder(encoder_.get());
-  // `single` computes the batches of all ranks, one after the other. A rank's A batches lie side by side in the data
-  // order, as those of A ranks would.
+  // `single` computes the batches of all ranks, one after the other.
   const int64_t per_step = int64_t{shares_} * accumulate_;
+  const Dealing dealing{training_.workers(), accumulate_};
   batches_ = std::make_unique<Prefetcher>(
-      training_.steps() * per_step, setup_.spec->data().prefetch(), [this, per_step](int64_t k, Batch* batch) {
-        loader_.Fill(setup_.rank * accumulate_ + static_cast<int32_t>(k % per_step), k / per_step, batch);
+      training_.steps() * per_step, setup_.spec->data().prefetch(), [this, dealing, per_step](int64_t k, Batch* batch) {
+        const auto nth = static_cast<int32_t>(k % per_step);
+        loader_.Fill(dealing.BatchOf({k / per_step, setup_.rank + nth / accumulate_, nth % accumulate_}), batch);
         return absl::OkStatus();
       });
   return absl::OkStatus();
@@ -146,7 +151,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   report->mutable_step_ms()->Reserve(reported_steps);
   report->mutable_step_loss()->Reserve(reported_steps);
   RM_RETURN_IF_ERROR(AwaitBarrier("start"));
-  const int64_t every = is_scored() ? training_.evaluate_every_samples() : 0;
+  const int64_t every = is_scored_ ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
@@ -181,12 +186,12 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
     drain_ms_ = MillisecondsSince(mark);
     training_ms_ += drain_ms_;
-    if (is_scored()) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
+    if (is_scored_) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
     mark = Clock::now();
   }
   RM_RETURN_IF_ERROR(FinishOutputs());
-  if (is_scored()) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
+  if (is_scored_) RM_RETURN_IF_ERROR(ScoreTrainingSet(report));
   return FillReport(report);
 }
 
@@ -355,8 +360,7 @@ absl::Status TrainingLoop::Collect(int64_t step, const MicroBatch& micro_batch, 
 }
 
 absl::StatusOr<BatchScore> TrainingLoop::ScoreShare(const Samples& samples, int64_t count) {
-  const int32_t workers = setup_.spec->strategy().has_single() ? 1 : training_.workers();
-  const Range range = EvaluationShare(samples.shape, count, workers, setup_.rank);
+  const Range range = EvaluationShare(samples.shape, count, traits_.workers, setup_.rank);
   if (range.count == 0) return BatchScore();
   RM_ASSIGN_OR_RETURN(const TensorView weights, stager_->Weights(weights_.front(), weights_.version()));
   return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/fingerprint.h"
+#include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/metered.h"
@@ -127,16 +128,15 @@ class TrainingLoop {
     setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
   }
   absl::Status AwaitBarrier(const std::string& name);
-  bool is_solo() const { return setup_.spec->strategy().has_solo(); }
-  // Replicas that exchange nothing, and weights that nothing has moved, have no accuracy worth a figure.
-  bool is_scored() const { return !is_solo() && !training_.has_emulated_compute(); }
 
   const WorkerSetup setup_;
   const TrainingSpec& training_;
-  const int32_t shares_;          // ranks whose batches are computed here: N for `single`, else 1
+  const SchemeTraits traits_;
+  const int32_t shares_;          // ranks whose batches are computed here: mostly 1
+  const bool is_scored_;          // whether loss and accuracy are figures of this run
   const int32_t accumulate_;      // A
   const int64_t global_batch_;
-  const float gradient_scale_;    // 1/(N*A); 1/A for solo
+  const float gradient_scale_;    // 1/(N*A), or 1/A
   Slowdown slowdown_;
   Loader loader_;                            // used by batches_ alone
   WeightStore weights_;

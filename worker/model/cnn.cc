@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<Model>> CreateCnn(float dropout, const ModelOptio
   RM_RETURN_IF_ERROR(stack.Add("conv2", 64));
   const int64_t features = stack.Flatten();
   RM_RETURN_IF_ERROR(AddLinear({"fc1", features, kHidden, Activation::kRelu}, kernels, &layers));
-  AddDropout({"fc1", kHidden, dropout}, kernels, &layers);
+  AddDropout({"fc1", kHidden, dropout}, &layers);
   RM_RETURN_IF_ERROR(AddLinear({"fc2", kHidden, sample.classes}, kernels, &layers));
   return Sequential::Create(std::move(layers), options, kernels);
 }

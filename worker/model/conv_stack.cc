@@ -18,8 +18,8 @@ ConvStack::ConvStack(const ModelOptions& options, int64_t kernel, int64_t paddin
       layers_(*layers),
       next_{options.shape.channels, options.max_batch, options.shape.height, options.shape.width, kernel, padding} {
   if (next_.channels == 1) return;  // one channel lies the same in both orders
-  layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kChannelMajor, next_.channels,
-                                                    next_.height * next_.width, kernels_));
+  layers_.push_back(
+      std::make_unique<SwapImageAxes>(ImageOrder::kChannelMajor, next_.channels, next_.height * next_.width));
 }
 
 absl::Status ConvStack::Add(const std::string& name, int64_t out_channels) {
@@ -32,14 +32,14 @@ absl::Status ConvStack::Add(const std::string& name, int64_t out_channels) {
   next_.channels = out_channels;
   next_.height = ExactDiv(height, 2);
   next_.width = ExactDiv(width, 2);
-  layers_.push_back(std::make_unique<BiasRelu>(
-      BiasReluOptions{name, out_channels, next_.height * next_.width, fan_in}, kernels_));
+  layers_.push_back(
+      std::make_unique<BiasRelu>(BiasReluOptions{name, out_channels, next_.height * next_.width, fan_in}));
   return absl::OkStatus();
 }
 
 int64_t ConvStack::Flatten() {
   const int64_t pixels = next_.height * next_.width;
-  layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kImageMajor, next_.channels, pixels, kernels_));
+  layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kImageMajor, next_.channels, pixels));
   return next_.channels * pixels;
 }
 

@@ -67,7 +67,7 @@ class EmulatedModel : public Model {
   absl::Status Zero(const TensorView& gradients) {
     if (std::find(zeroed_.begin(), zeroed_.end(), gradients.data) != zeroed_.end()) return absl::OkStatus();
     zeroed_.push_back(gradients.data);
-    return kernels_.FillZero(gradients.data, layout().count());
+    return kernels_.Run(FillZeroCall{gradients.data, layout().count()});
   }
 
   const std::unique_ptr<Model> real_;

@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<Model>> CreateMlp(const MlpOptions& mlp, const Mo
     }
     const std::string name = absl::StrCat("fc", i + 1);
     RM_RETURN_IF_ERROR(AddLinear({name, inputs, outputs, Activation::kRelu}, kernels, &layers));
-    AddDropout({name, outputs, mlp.dropout}, kernels, &layers);
+    AddDropout({name, outputs, mlp.dropout}, &layers);
     inputs = outputs;
   }
   const std::string last = absl::StrCat("fc", mlp.hidden.size() + 1);

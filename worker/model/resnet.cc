@@ -40,11 +40,10 @@ class Builder {
 
   absl::Status Build() {
     if (now_.channels > 1) {
-      layers_.push_back(
-          std::make_unique<SwapImageAxes>(ImageOrder::kChannelMajor, now_.channels, now_.pixels(), kernels_));
+      layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kChannelMajor, now_.channels, now_.pixels()));
     }
     RM_RETURN_IF_ERROR(AddConvNorm("conv1", "bn1", spec_.width(), 1));
-    layers_.push_back(std::make_unique<Relu>(now_.elements(), kernels_));
+    layers_.push_back(std::make_unique<Relu>(now_.elements()));
     for (int64_t stage = 0; stage < kStages; ++stage) {
       for (int32_t block = 0; block < spec_.blocks(); ++block) {
         const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
@@ -52,8 +51,8 @@ class Builder {
             AddBlock(absl::StrCat("layer", stage + 1, ".", block), int64_t{spec_.width()} << stage, stride));
       }
     }
-    layers_.push_back(std::make_unique<GlobalAveragePool>(now_.channels, now_.pixels(), kernels_));
-    layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kImageMajor, now_.channels, 1, kernels_));
+    layers_.push_back(std::make_unique<GlobalAveragePool>(now_.channels, now_.pixels()));
+    layers_.push_back(std::make_unique<SwapImageAxes>(ImageOrder::kImageMajor, now_.channels, 1));
     return AddLinear({"fc", now_.channels, classes_}, kernels_, &layers_);
   }
 
@@ -90,11 +89,10 @@ class Builder {
     const ResidualFork& begin = *fork;
     layers_.push_back(std::move(fork));
     RM_RETURN_IF_ERROR(AddConvNorm(name + ".conv1", name + ".bn1", channels, stride));
-    layers_.push_back(std::make_unique<Relu>(now_.elements(), kernels_));
+    layers_.push_back(std::make_unique<Relu>(now_.elements()));
     RM_RETURN_IF_ERROR(AddConvNorm(name + ".conv2", name + ".bn2", channels, 1));
     if (stride == 1) {
-      RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(begin, now_.elements(), kernels_));
-      layers_.push_back(std::move(join));
+      layers_.push_back(ResidualJoin::Create(begin, now_.elements()));
     } else {
       ResidualProjection projection;
       Images projected;
@@ -104,7 +102,7 @@ class Builder {
       RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(begin, std::move(projection), max_batch_, kernels_));
       layers_.push_back(std::move(join));
     }
-    layers_.push_back(std::make_unique<Relu>(now_.elements(), kernels_));
+    layers_.push_back(std::make_unique<Relu>(now_.elements()));
     return absl::OkStatus();
   }
 

@@ -196,13 +196,15 @@ absl::Status Sequential::Forward(const BatchView& batch, TensorView weights) {
   RM_RETURN_IF_ERROR(CheckArena("forward: weights", weights));
   RM_RETURN_IF_ERROR(CheckBatch(batch));
   batch_ = batch;
-  RM_RETURN_IF_ERROR(kernels_.RunSegment([&] { return CallForward(weights.data); }));
+  PlanForward(weights.data);
+  RM_RETURN_IF_ERROR(kernels_.RunSegment(operations_));
   backward_is_due_ = true;
   return absl::OkStatus();
 }
 
-absl::Status Sequential::CallForward(const float* weights) {
-  for (size_t i = 0; i < layers_.size(); ++i) RM_RETURN_IF_ERROR(layers_[i]->Forward(CallOf(i, weights)));
+void Sequential::PlanForward(const float* weights) {
+  operations_.clear();
+  for (size_t i = 0; i < layers_.size(); ++i) layers_[i]->Forward(CallOf(i, weights), &operations_);
   SoftmaxCrossEntropyCall loss;
   loss.rows = rows();
   loss.classes = options_.shape.classes;
@@ -212,7 +214,7 @@ absl::Status Sequential::CallForward(const float* weights) {
   loss.row_correct = scores_.floats() + rows();
   loss.gradient = logit_gradient_.floats();
   loss.gradient_scale = batch_.gradient_scale / static_cast<float>(rows());
-  return kernels_.SoftmaxCrossEntropy(loss);
+  operations_.emplace_back(loss);
 }
 
 absl::Status Sequential::Backward(TensorView weights, TensorView gradients, BucketReady ready) {
@@ -226,7 +228,8 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
   }
   backward_is_due_ = false;  // what Forward left is consumed on the way down
   for (const BackwardStretch& stretch : backward_stretches_) {
-    RM_RETURN_IF_ERROR(kernels_.RunSegment([&] { return CallBackward(stretch, weights.data, gradients.data); }));
+    PlanStretch(stretch, weights.data, gradients.data);
+    RM_RETURN_IF_ERROR(kernels_.RunSegment(operations_));
     for (size_t bucket = stretch.buckets_begin; bucket < stretch.buckets_end; ++bucket) {
       RM_RETURN_IF_ERROR(ready(layout_.buckets()[bucket]));
     }
@@ -234,7 +237,8 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
   return absl::OkStatus();
 }
 
-absl::Status Sequential::CallBackward(const BackwardStretch& stretch, const float* weights, float* gradients) {
+void Sequential::PlanStretch(const BackwardStretch& stretch, const float* weights, float* gradients) {
+  operations_.clear();
   for (size_t i = stretch.calls_begin; i < stretch.calls_end; ++i) {
     const BackwardCall& planned = backward_calls_[i];
     Layer& layer = *layers_[planned.layer];
@@ -243,9 +247,12 @@ absl::Status Sequential::CallBackward(const BackwardStretch& stretch, const floa
     if (shared_begin_[planned.layer] >= 0) call.shared_gradients = gradients + shared_begin_[planned.layer];
     call.output_gradient = planned.output_gradient;
     call.input_gradient = planned.input_gradient;
-    RM_RETURN_IF_ERROR(planned.of_input ? layer.InputGradient(call) : layer.ParamGradient(call));
+    if (planned.of_input) {
+      layer.InputGradient(call, &operations_);
+    } else {
+      layer.ParamGradient(call, &operations_);
+    }
   }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<BatchScore> Sequential::Score() {

@@ -48,9 +48,9 @@ class Sequential final : public Model {
 
   absl::Status AllocateActivations();
   void PlanBackward();
-  // The operations of Forward, and of one stretch of Backward.
-  absl::Status CallForward(const float* weights);
-  absl::Status CallBackward(const BackwardStretch& stretch, const float* weights, float* gradients);
+  // Put the operations of Forward, and of one stretch of Backward, into operations_.
+  void PlanForward(const float* weights);
+  void PlanStretch(const BackwardStretch& stretch, const float* weights, float* gradients);
   absl::Status CheckArena(const char* which, const TensorView& arena) const;
   absl::Status CheckBatch(const BatchView& batch) const;
   int64_t rows() const { return batch_.count * options_.shape.labels(); }
@@ -75,6 +75,7 @@ class Sequential final : public Model {
   Buffer scores_;       // row_loss, then row_correct, in the library's place
   Buffer host_scores_;  // the same on the host
   std::vector<float> host_logits_;  // of ScoreRows
+  Operations operations_;           // of the segment at hand
 
   BatchView batch_;                  // last given to Forward; count is 0 after a failed one
   bool backward_is_due_ = false;     // what Forward left is there and Backward has not used it up

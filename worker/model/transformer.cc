@@ -36,10 +36,10 @@ class Builder {
 
   absl::Status Build() {
     auto embedding = std::make_unique<TokenEmbedding>(
-        EmbeddingOptions{vocabulary_, context_, width_, kDeviation, spec_.tied_head()}, kernels_);
+        EmbeddingOptions{vocabulary_, context_, width_, kDeviation, spec_.tied_head()});
     const Layer* table = embedding.get();
     layers_.push_back(std::move(embedding));
-    AddDropout({"tok", context_ * width_, dropout_}, kernels_, &layers_);
+    AddDropout({"tok", context_ * width_, dropout_}, &layers_);
     for (int32_t i = 0; i < spec_.layers(); ++i) {
       const std::string block = absl::StrCat("blocks.", i);
       RM_RETURN_IF_ERROR(AddAttention(block));
@@ -83,9 +83,8 @@ class Builder {
     // So many branches are added up on the way through.
     linear.deviation = kDeviation / std::sqrt(2.0f * static_cast<float>(spec_.layers()));
     RM_RETURN_IF_ERROR(AddLinear(linear, kernels_, &layers_));
-    AddDropout({proj, context_ * width_, dropout_}, kernels_, &layers_);
-    RM_ASSIGN_OR_RETURN(auto join, ResidualJoin::Create(fork, context_ * width_, kernels_));
-    layers_.push_back(std::move(join));
+    AddDropout({proj, context_ * width_, dropout_}, &layers_);
+    layers_.push_back(ResidualJoin::Create(fork, context_ * width_));
     return absl::OkStatus();
   }
 

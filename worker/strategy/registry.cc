@@ -6,11 +6,29 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/scheme/registry.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 #include "worker/strategy/ps/parameter_server_strategy.h"
 #include "worker/strategy/solo/solo_strategy.h"
 
 namespace ringmaster {
+namespace {
+
+struct Entry {
+  const char* scheme;  // its name in common/scheme's registry
+  absl::StatusOr<std::unique_ptr<SyncStrategy>> (*create)(const WorkerLink& link);
+};
+
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link) { return CreateSoloStrategy(link); }
+
+constexpr Entry kEntries[] = {
+    {"single", CreateSolo},
+    {"solo", CreateSolo},
+    {"parameter_server", CreateParameterServerStrategy},
+    {"all_reduce", CreateAllReduceStrategy},
+};
+
+}  // namespace
 
 absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpec& codec) {
   if (layout.statistics().empty()) return absl::OkStatus();
@@ -26,29 +44,12 @@ absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpe
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link) {
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(*link.layout, link.spec->codec()));
-  switch (link.spec->strategy().kind_case()) {
-    case StrategySpec::kSingle:
-    case StrategySpec::kSolo:
-      return CreateSoloStrategy(link);
-    case StrategySpec::kParameterServer:
-      return CreateParameterServerStrategy(link);
-    case StrategySpec::kAllReduce:
-      return CreateAllReduceStrategy(link);
-    case StrategySpec::KIND_NOT_SET:
-      break;
+  const Scheme* scheme = FindScheme(link.spec->strategy());
+  for (const Entry& entry : kEntries) {
+    if (scheme != nullptr && entry.scheme == absl::string_view(scheme->name)) return entry.create(link);
   }
   return absl::InvalidArgumentError(
-      "strategy: none is set; name one of single, solo, parameter_server, all_reduce (see `ringmaster list`)");
-}
-
-absl::Span<const StrategyInfo> Strategies() {
-  static constexpr StrategyInfo kStrategies[] = {
-      {"single", "one worker computes all N micro-batches: the reference trajectory, and the base of speed-up"},
-      {"solo", "N workers that exchange nothing: the ceiling of efficiency, no accuracy"},
-      {"parameter_server", "K servers hold the weights; BSP, SSP(s) or asynchronous; dedicated or co-located"},
-      {"all_reduce", "every worker holds the weights; gradients are summed by a collective during backward"},
-  };
-  return kStrategies;
+      absl::StrCat("strategy: none is set; name one of ", SchemeNames(), " (see `ringmaster list`)"));
 }
 
 }  // namespace ringmaster

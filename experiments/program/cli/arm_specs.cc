@@ -9,6 +9,7 @@
 #include "common/config/load.h"
 #include "experiments/program/cli/outputs.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/resolve_spec.h"
 
 namespace ringmaster {
 

@@ -11,6 +11,7 @@
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/proof/bench/bench_start.h"
 
 namespace ringmaster {

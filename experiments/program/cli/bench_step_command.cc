@@ -13,6 +13,7 @@
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/proof/bench/bench_step.h"
 #include "experiments/proof/bench/bench_step_table.h"
 

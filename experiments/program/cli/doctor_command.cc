@@ -13,7 +13,7 @@
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
-#include "experiments/program/cli/fetch_advice.h"
+#include "experiments/program/run/fetch_advice.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"

@@ -18,6 +18,7 @@
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
 #include "worker/data/dataset.h"
 

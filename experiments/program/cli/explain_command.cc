@@ -9,9 +9,9 @@
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
-#include "common/engine/engines.h"
 #include "common/formats/atomic_file.h"
 #include "common/log/log.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/proof/explain/explain_collective.h"
@@ -55,33 +55,32 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
   if (flags.staleness.has_value()) asked->set_staleness_bound(*flags.staleness);
   RM_ASSIGN_OR_RETURN(RunSpec arm, MakeArm(ArmOf(flags.arm), base));
   RM_ASSIGN_OR_RETURN(const RunSpec spec, Resolve(std::move(arm), ResolveContext{}));
-  if (spec.strategy().has_all_reduce()) {
+  const SchemeTraits traits = TraitsOf(spec);
+  if (!traits.collective.empty() || !traits.engine.empty()) {
     if (flags.servers.has_value() || flags.staleness.has_value()) {
       return absl::InvalidArgumentError(absl::StrCat("--servers and --staleness do not apply to \"", flags.arm,
                                                      "\", which has no server; leave them out"));
     }
-    if (const std::string& collective = spec.strategy().all_reduce().collective(); IsEngine(collective)) {
+    if (!traits.engine.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "\"", flags.arm, "\" sums by ", collective, ", a library whose messages are its own; name an arm such as ring"));
+          "\"", flags.arm, "\" sums by ", traits.engine, ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
-    const auto name = ResolveCollective(spec.strategy().all_reduce().collective(),
-                                        {spec.transport().name(), flags.workers, int64_t{64} << 20});
+    const auto name = ResolveCollective(traits.collective, {spec.transport().name(), flags.workers, int64_t{64} << 20});
     RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
     return ExplainCollective(*schedule, flags.workers);
   }
-  if (!spec.strategy().has_parameter_server()) {
+  if (traits.servers == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", flags.arm, "\" exchanges nothing; name an arm that does, such as ring or ps"));
   }
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
   ServerScheme scheme;
   scheme.workers = flags.workers;
-  scheme.servers = ps.servers();
-  scheme.colocated = ps.placement() == ParameterServerSpec::COLOCATED;
-  scheme.together = ps.consistency() == ParameterServerSpec::BSP;
-  if (ps.consistency() == ParameterServerSpec::SSP) scheme.staleness_bound = ps.staleness_bound();
-  if (flags.staleness.has_value() && ps.consistency() != ParameterServerSpec::SSP) {
+  scheme.servers = traits.servers;
+  scheme.colocated = traits.servers_beside_workers;
+  scheme.together = traits.updates == Updates::kTogether;
+  scheme.staleness_bound = traits.staleness_bound;
+  if (flags.staleness.has_value() && !traits.staleness_bound.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("--staleness is the bound of ssp; \"", flags.arm, "\" has none"));
   }
   if (scheme.servers > kWorkersMax || (scheme.colocated && scheme.servers > scheme.workers)) {

@@ -8,14 +8,14 @@
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
+#include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
 #include "common/update/update_rule.h"
 #include "experiments/program/cli/commands.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/model/model.h"
-#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -32,10 +32,16 @@ Section SectionOf(const char* title, const Infos& infos) {
   return section;
 }
 
+Section StrategySection() {
+  Section section{"strategies", {}};
+  for (const Scheme* scheme : Schemes()) section.entries.emplace_back(scheme->name, scheme->summary);
+  return section;
+}
+
 // Everything that can be named, straight from the registries.
 std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
-          SectionOf("strategies", Strategies()),
+          StrategySection(),
           SectionOf("codecs", Codecs()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),

@@ -17,9 +17,10 @@
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
 #include "common/log/log.h"
 #include "common/machine/process_end.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/outcome.h"
 #include "experiments/program/cli/outputs.h"
@@ -31,6 +32,7 @@
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/run_arm.h"
 
@@ -60,6 +62,7 @@ struct NodeFlags {
   std::string coordinator;
   std::optional<int> device;
   bool joins = false;   // somebody else leads, rank 0 included
+  std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and validated; empty: nobody has
   std::string turns;    // of a run that a benchmark started
 };
 
@@ -80,7 +83,7 @@ absl::Status FillFromEnvironment(NodeFlags* flags) {
 bool NeedsDevice(const RunSpec& spec) {
   const std::string& kernels = spec.training().kernels();
   return (kernels != "cpu" && kernels != "reference") ||
-         EngineGpusOf(spec.strategy().all_reduce().collective()) != EngineGpus::kNone;
+         EngineGpusOf(TraitsOf(spec).engine) != EngineGpus::kNone;
 }
 
 absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
@@ -94,6 +97,10 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   RunSpec spec;
   if (!flags.spec_file.empty()) {
     RM_ASSIGN_OR_RETURN(spec, LoadRunSpec(flags.spec_file == "-" ? "/dev/stdin" : flags.spec_file));
+  }
+  if (!flags.resolved.empty()) {
+    RM_RETURN_IF_ERROR(CheckFingerprint(spec, flags.resolved));
+    return spec;
   }
   RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
   if (!flags.arm.empty()) {
@@ -176,7 +183,7 @@ absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec&
                                                    " is not loopback: set ", kTokenVariable,
                                                    " to the same secret on every rank"));
   }
-  return absl::StrCat(absl::Hex(SpecFingerprint(spec), absl::kZeroPad16));
+  return FingerprintText(spec);
 }
 
 // Aborted: what the run ends with is no consequence of another failure.
@@ -283,6 +290,7 @@ void DeclareNode(CLI::App* app, Action* action) {
   command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
   command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
   command->add_option("--turns", flags->turns)->group("");
+  command->add_option("--resolved", flags->resolved)->group("");
   flags->spec.Declare(command);
   command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
 }

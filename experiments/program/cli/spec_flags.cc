@@ -4,22 +4,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/known_words.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
-#include "common/collective/choice.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
-#include "common/config/resolve.h"
-#include "common/config/validate.h"
-#include "common/engine/engines.h"
-#include "common/transport/fabric.h"
-#include "experiments/program/cli/fetch_advice.h"
-#include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
-#include "worker/loop/initial_weights.h"
-#include "worker/model/model.h"
-#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -58,22 +45,6 @@ constexpr Flag kFlags[] = {
     {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
      "samples between evaluations; 0: only at the end [10000]"},
 };
-
-KnownNames AllNames() {
-  KnownNames known;
-  known.models = RegistryNames(Models());
-  known.datasets = RegistryNames(Datasets());
-  for (const std::string& name : RegistryNames(KernelLibraries())) {
-    if (name != "auto") known.kernels.push_back(name);
-  }
-  for (const CodecInfo& codec : Codecs()) {
-    known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
-  }
-  known.transports = RegistryNames(Transports());
-  known.collectives = RegistryNames(CollectiveChoices());
-  known.engines = RegistryNames(Engines());
-  return known;
-}
 
 }  // namespace
 
@@ -144,44 +115,6 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), absl::StrCat("--set ", assignment)));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir) {
-  ResolveContext context;
-  context.default_data_dir = default_data_dir;
-  const DataSpec data = ResolveData(spec.data(), default_data_dir);
-  int64_t test_samples = 0;
-  absl::StatusOr<SampleShape> shape = InspectDataset(data, &context.train_samples, &test_samples);
-  // What is wrong with the spec comes before what is wrong with the files: without them, steps stand in for epochs.
-  RunSpec countable = spec;
-  if (!shape.ok() && !countable.training().has_steps()) {
-    countable.mutable_training()->clear_epochs();
-    countable.mutable_training()->set_steps(1);
-  }
-  RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
-  RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
-  RM_RETURN_IF_ERROR(WithFetchAdvice(shape.status(), spec.data()));
-  const std::string& kernels = resolved.training().kernels();
-  if (kernels == "cublas" || kernels == "cublas_tf32") {
-    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
-  }
-  const std::string& collective = resolved.strategy().all_reduce().collective();
-  if (IsEngine(collective)) {
-    RM_RETURN_IF_ERROR(Annotate(CheckEngine(collective), "strategy.all_reduce.collective"));
-  }
-  // Whether the model takes such samples is the model's to say; the host's twin is cheap to make.
-  RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
-  ModelOptions options;
-  options.shape = *shape;
-  options.max_batch = 1;
-  options.bucket_bytes = resolved.training().bucket_bytes();
-  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(resolved.model(), options, *reference));
-  RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
-  // A file of weights is looked at here, before any process is started for nothing.
-  if (!resolved.training().init_weights().empty()) RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
-  // Only now the model's size is known, and with it that of the buckets.
-  context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
-  return Resolve(std::move(countable), context);
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,6 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
 
@@ -36,10 +35,6 @@ class SpecFlags {
   std::vector<std::pair<CLI::Option*, std::string>> fields_;  // option, field path
   std::vector<std::string> sets_;
 };
-
-// Fills defaults, looks at the data set's headers and the initial weights' file, and validates: a spec that can be run. `default_data_dir` is where
-// the set-up keeps data sets. Errors are the user's to mend.
-absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir);
 
 }  // namespace ringmaster
 

@@ -21,6 +21,7 @@
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"

@@ -18,7 +18,7 @@
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
-#include "common/engine/engines.h"
+#include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -29,15 +29,15 @@
 #include "experiments/program/run/network.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/process_conductor.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/turns.h"
+#include "experiments/program/run/worker_parts.h"
 #include "server/shard_service.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/loop/evaluation_run.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/training_loop.h"
-#include "worker/model/emulated.h"
-#include "worker/model/model.h"
 
 namespace ringmaster {
 namespace {
@@ -98,8 +98,7 @@ class Node {
  private:
   // What a worker trains with, in the order in which one part uses the others.
   struct Worker {
-    std::unique_ptr<KernelLibrary> kernels;
-    std::unique_ptr<Model> model;
+    WorkerParts parts;
     std::unique_ptr<WorkerTraces> traces;   // null: nothing is traced
     std::unique_ptr<Transport> traced;      // likewise
     std::unique_ptr<MeteredTransport> transport;
@@ -121,14 +120,9 @@ class Node {
     }
     // Initial weights and layout come from the host's model (or a file) on every process: they do not depend on the
     // device.
-    RM_ASSIGN_OR_RETURN(auto reference, CreateKernelLibrary("reference", 0));
-    ModelOptions model_options;
-    model_options.shape = shape;
-    model_options.max_batch = 1;
-    model_options.bucket_bytes = spec_.training().bucket_bytes();
-    RM_ASSIGN_OR_RETURN(auto model, CreateModel(spec_.model(), model_options, *reference));
-    layout_ = std::make_unique<ParamLayout>(model->layout());
-    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *model));
+    RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
+    layout_ = std::make_unique<ParamLayout>(host.model->layout());
+    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
 
     FabricOptions fabric;
     fabric.name = spec_.transport().name();
@@ -206,7 +200,7 @@ class Node {
 
   absl::Status RunServer(size_t i) {
     if (traced_.count() > 0) {
-      const bool parks = spec_.strategy().parameter_server().consistency() != ParameterServerSpec::BSP;
+      const bool parks = UpdatesOnArrival(spec_.strategy());
       server_traces_[i] =
           std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
@@ -222,19 +216,7 @@ class Node {
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
     Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
-    ModelOptions model_options;
-    model_options.shape = dataset_.train.shape;
-    const bool emulated = spec_.training().has_emulated_compute();
-    model_options.max_batch = emulated ? 1 : LargestBatch(spec_, dataset_.train.shape);
-    model_options.bucket_bytes = spec_.training().bucket_bytes();
-    RM_ASSIGN_OR_RETURN(worker.model, CreateModel(spec_.model(), model_options, *worker.kernels));
-    if (emulated) {
-      const EmulatedComputeSpec& compute = spec_.training().emulated_compute();
-      const absl::Duration both = absl::Milliseconds(compute.milliseconds());
-      const absl::Duration backward = both * compute.backward_share();
-      worker.model = CreateEmulatedModel(std::move(worker.model), {both - backward, backward}, *worker.kernels);
-    }
+    RM_ASSIGN_OR_RETURN(worker.parts, CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
     const NodeId self{Role::kWorker, rank};
     Transport* transport = &fabric_->transport(self);
     if (traced_.count() > 0) {
@@ -250,8 +232,8 @@ class Node {
     setup.device = options_.device;
     setup.spec = &judged_spec_;
     setup.dataset = &dataset_;
-    setup.kernels = worker.kernels.get();
-    setup.model = worker.model.get();
+    setup.kernels = worker.parts.kernels.get();
+    setup.model = worker.parts.model.get();
     setup.initial_weights = &initial_weights_;
     setup.transport = worker.transport.get();
     setup.allocate_exchange = ExchangeMemory();
@@ -329,7 +311,7 @@ class Node {
     sight.rank = workers_[i];
     sight.progress = &progress_[i];
     sight.exchange = ActivityOf({Role::kWorker, workers_[i]});
-    if (IsEngine(spec_.strategy().all_reduce().collective())) sight.engine_ranks = spec_.training().workers();
+    if (!TraitsOf(spec_).engine.empty()) sight.engine_ranks = spec_.training().workers();
     return DescribeWorker(sight);
   }
 
@@ -380,15 +362,6 @@ class Node {
 };
 
 }  // namespace
-
-uint64_t SpecFingerprint(const RunSpec& spec) {
-  // What a run leaves behind may lie elsewhere on another rank's machine, which has an address of its own.
-  RunSpec outcome = spec;
-  outcome.clear_output();
-  outcome.mutable_transport()->clear_listen_address();
-  // Deterministic within one program version; map fields are not used in a RunSpec.
-  return Fingerprint64(outcome.SerializeAsString());
-}
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
   const int32_t processes = ProcessCount(spec);

@@ -25,9 +25,6 @@ struct NodeOptions {
 // plane. Returns the run's status, which names the failing rank wherever it failed; every thread has ended by then.
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options);
 
-// Identity of a resolved spec, but for its outputs and the address to listen on: equal on all ranks of a run.
-uint64_t SpecFingerprint(const RunSpec& spec);
-
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_EXPERIMENTS_PROGRAM_RUN_NODE_H_

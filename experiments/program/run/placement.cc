@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/config/describe.h"
 #include "common/machine/process_name.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -11,13 +12,13 @@ namespace {
 // The place of a node: workers at 0..N-1, dedicated servers after them.
 int32_t PlaceOf(const RunSpec& spec, NodeId node) {
   if (node.role == Role::kWorker) return node.index;
-  const bool colocated = spec.strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED;
-  return node.index + (colocated ? 0 : TrainingWorkers(spec));
+  const SchemeTraits traits = TraitsOf(spec);
+  return node.index + (traits.servers_beside_workers ? 0 : traits.workers);
 }
 
 }  // namespace
 
-int32_t TrainingWorkers(const RunSpec& spec) { return spec.strategy().has_single() ? 1 : spec.training().workers(); }
+int32_t TrainingWorkers(const RunSpec& spec) { return TraitsOf(spec).workers; }
 
 std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
   std::vector<std::vector<NodeId>> processes;

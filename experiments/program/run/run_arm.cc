@@ -19,10 +19,11 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
-#include "common/engine/engines.h"
+#include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
+#include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
@@ -31,6 +32,7 @@
 #include "experiments/program/run/mpirun.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/starting_processes.h"
 #include "worker/kernels/registry.h"
@@ -71,19 +73,20 @@ class MemoryFile {
   int error_ = 0;
 };
 
-EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(spec.strategy().all_reduce().collective()); }
+EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(TraitsOf(spec).engine); }
 
 // The ranks of other runs share the one they are told.
 bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::kOneEach; }
 
-bool NeedsMpirun(const RunSpec& spec) { return spec.strategy().all_reduce().collective() == "mpi"; }
+bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
 
 absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
                          const std::string& token, const MemoryFile& text, Children* children) {
   const int32_t processes = ProcessCount(spec);
   RM_RETURN_IF_ERROR(text.status());
-  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--world-size", absl::StrCat(processes),
-                                        "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device)};
+  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--resolved", FingerprintText(spec),
+                                        "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
+                                        "--device", absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
   MpirunOptions mpirun;
   mpirun.ranks = processes;
@@ -97,11 +100,13 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
                             StartingProcesses* starting) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
+  const std::string fingerprint = FingerprintText(spec);
   const bool one_device_each = NeedsDeviceEach(spec);
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
-    program.arguments = {"node", "-", "--joins", "--rank", absl::StrCat(process), "--world-size", absl::StrCat(processes),
-                         "--coordinator", endpoint.ToString(), "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
+    program.arguments = {"node", "-", "--joins", "--resolved", fingerprint, "--rank", absl::StrCat(process),
+                         "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
+                         "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
@@ -189,8 +194,8 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.join_limit = JoinLimit(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
-  options.waits.asynchronous =
-      spec.strategy().parameter_server().consistency() == ParameterServerSpec::ASYNCHRONOUS;
+  const SchemeTraits traits = TraitsOf(spec);
+  options.waits.asynchronous = traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
   // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
   options.silence_limit =
       absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
@@ -251,7 +256,7 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
   if (GpusOf(spec) == EngineGpus::kNone) return absl::OkStatus();
   const absl::StatusOr<int> devices = CudaDeviceCount();
   if (!devices.ok()) {
-    return Annotate(devices.status(), absl::StrCat("collective \"", spec.strategy().all_reduce().collective(), "\""));
+    return Annotate(devices.status(), absl::StrCat("collective \"", TraitsOf(spec).engine, "\""));
   }
   if (!NeedsDeviceEach(spec)) return absl::OkStatus();
   return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});

@@ -7,9 +7,8 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/machine/address_space.h"
+#include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
-#include "worker/model/model.h"
 
 namespace ringmaster {
 namespace {
@@ -25,13 +24,9 @@ constexpr int64_t kPairBytes = 2 * (1100 << 10);
 
 absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
   int64_t train = 0, test = 0;
-  ModelOptions options;
-  RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(spec.data(), &train, &test));
-  options.max_batch = 1;
-  options.bucket_bytes = spec.training().bucket_bytes();
-  RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
-  RM_ASSIGN_OR_RETURN(const auto model, CreateModel(spec.model(), options, *kernels));
-  return model->layout().count();
+  RM_ASSIGN_OR_RETURN(const SampleShape shape, InspectDataset(spec.data(), &train, &test));
+  RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec, shape));
+  return host.model->layout().count();
 }
 
 int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {

@@ -88,10 +88,10 @@ absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions, Kern
   const auto run = [&](int64_t calls) -> absl::StatusOr<double> {
     const Clock::time_point begin = Clock::now();
     for (int64_t i = 0; i < calls; ++i, at = (at + 1) % copies) {
-      RM_RETURN_IF_ERROR(kernels.Gemm({shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f, a.floats(),
-                                       shape.transpose_a ? shape.m : shape.k, b.floats() + at * b_count,
-                                       shape.transpose_b ? shape.k : shape.n, 0.0f, c.floats() + at * c_count,
-                                       shape.n}));
+      RM_RETURN_IF_ERROR(
+          kernels.Run(GemmCall{shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f, a.floats(),
+                               shape.transpose_a ? shape.m : shape.k, b.floats() + at * b_count,
+                               shape.transpose_b ? shape.k : shape.n, 0.0f, c.floats() + at * c_count, shape.n}));
     }
     return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls);
   };

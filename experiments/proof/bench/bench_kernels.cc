@@ -111,27 +111,27 @@ absl::StatusOr<Buffer> Bench::RandomFloats(int64_t count) {
 }
 
 absl::Status Bench::Elementwise(int64_t count, float* a, float* b) {
-  RM_RETURN_IF_ERROR(Memory("copy", 8 * count, [&] { return kernels_.CopyFloats(a, b, count); }));
-  RM_RETURN_IF_ERROR(Memory("fill zero", 4 * count, [&] { return kernels_.FillZero(b, count); }));
+  RM_RETURN_IF_ERROR(Memory("copy", 8 * count, [&] { return kernels_.Run(CopyFloatsCall{a, b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("fill zero", 4 * count, [&] { return kernels_.Run(FillZeroCall{b, count}); }));
   // Of zeros: other gradients would shrink from call to call, until a CPU computes with denormal numbers.
-  RM_RETURN_IF_ERROR(Memory("gelu backward", 12 * count, [&] { return kernels_.GeluBackward({a, b, count}); }));
-  RM_RETURN_IF_ERROR(Memory("add", 12 * count, [&] { return kernels_.Add({a, b, count}); }));
-  RM_RETURN_IF_ERROR(Memory("relu", 8 * count, [&] { return kernels_.Relu({b, count}); }));
-  RM_RETURN_IF_ERROR(Memory("relu backward", 12 * count, [&] { return kernels_.ReluBackward({a, b, count}); }));
-  return Memory("dropout", 8 * count, [&] { return kernels_.Dropout({b, count, 0.1f, 1}); });
+  RM_RETURN_IF_ERROR(Memory("gelu backward", 12 * count, [&] { return kernels_.Run(GeluBackwardCall{a, b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("add", 12 * count, [&] { return kernels_.Run(AddCall{a, b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("relu", 8 * count, [&] { return kernels_.Run(ReluCall{b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("relu backward", 12 * count, [&] { return kernels_.Run(ReluBackwardCall{a, b, count}); }));
+  return Memory("dropout", 8 * count, [&] { return kernels_.Run(DropoutCall{b, count, 0.1f, 1}); });
 }
 
 absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
   const int64_t rows = count / kColumns;
-  RM_RETURN_IF_ERROR(Memory("gelu", 8 * count, [&] { return kernels_.Gelu({a, rows, kColumns, nullptr, b}); }));
+  RM_RETURN_IF_ERROR(Memory("gelu", 8 * count, [&] { return kernels_.Run(GeluCall{a, rows, kColumns, nullptr, b}); }));
   RM_RETURN_IF_ERROR(Memory("bias and relu", 8 * count, [&] {
-    return kernels_.AddBias({b, rows, kColumns, c, BiasAxis::kPerColumn, true});
+    return kernels_.Run(BiasCall{b, rows, kColumns, c, BiasAxis::kPerColumn, true});
   }));
   RM_RETURN_IF_ERROR(Memory("bias gradient", 4 * count, [&] {
-    return kernels_.BiasGradient({a, rows, kColumns, c, BiasAxis::kPerColumn});
+    return kernels_.Run(BiasGradientCall{a, rows, kColumns, c, BiasAxis::kPerColumn});
   }));
   RM_RETURN_IF_ERROR(Memory("swap axes", 8 * count, [&] {
-    return kernels_.SwapAxes({kColumns, rows / 64, 64, a, b});
+    return kernels_.Run(SwapAxesCall{kColumns, rows / 64, 64, a, b});
   }));
   NormShape shape;
   shape.rows = rows;
@@ -143,14 +143,14 @@ absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
   norm.output = b;
   norm.mean = c + kColumns;
   norm.inverse_deviation = norm.mean + rows;
-  RM_RETURN_IF_ERROR(Memory("layer norm", 8 * count, [&] { return kernels_.Norm(norm); }));
+  RM_RETURN_IF_ERROR(Memory("layer norm", 8 * count, [&] { return kernels_.Run(norm); }));
   RM_RETURN_IF_ERROR(Memory("layer norm, input gradient", 12 * count, [&] {
-    return kernels_.NormInputGradient({shape, a, c, norm.mean, norm.inverse_deviation, a, b});
+    return kernels_.Run(NormInputGradientCall{shape, a, c, norm.mean, norm.inverse_deviation, a, b});
   }));
   float* const gradients = norm.inverse_deviation + rows;
   return Memory("layer norm, parameter gradient", 8 * count, [&] {
-    return kernels_.NormParamGradient(
-        {shape, a, norm.mean, norm.inverse_deviation, b, gradients, gradients + kColumns});
+    return kernels_.Run(
+        NormParamGradientCall{shape, a, norm.mean, norm.inverse_deviation, b, gradients, gradients + kColumns});
   });
 }
 
@@ -160,15 +160,15 @@ absl::Status Bench::Labelled(int64_t count, float* a, float* b, float* c) {
   RM_ASSIGN_OR_RETURN(const Buffer classes, RandomClasses(rows, kTokens));
   auto* const values = reinterpret_cast<const int32_t*>(classes.data());
   RM_RETURN_IF_ERROR(Memory("softmax and cross-entropy", 8 * count, [&] {
-    return kernels_.SoftmaxCrossEntropy({rows, kColumns, a, values, c, c + rows, b, 1.0f});
+    return kernels_.Run(SoftmaxCrossEntropyCall{rows, kColumns, a, values, c, c + rows, b, 1.0f});
   }));
   // The tables are small beside what is looked up in them.
   float* const positions = a + kTokens * kColumns;
   RM_RETURN_IF_ERROR(Memory("embedding", 4 * count, [&] {
-    return kernels_.Embedding({rows, kTokens, kColumns, kTokens, values, a, positions, b});
+    return kernels_.Run(EmbeddingCall{rows, kTokens, kColumns, kTokens, values, a, positions, b});
   }));
   return Memory("embedding gradient", 4 * count, [&] {
-    return kernels_.EmbeddingGradient({rows, kTokens, kColumns, kTokens, values, b, a, positions, false});
+    return kernels_.Run(EmbeddingGradientCall{rows, kTokens, kColumns, kTokens, values, b, a, positions, false});
   });
 }
 
@@ -179,16 +179,16 @@ absl::Status Bench::Images(int64_t count, float* a, float* b) {
   RM_ASSIGN_OR_RETURN(const Buffer argmax, kernels_.Allocate(count / 4));
   auto* const positions = reinterpret_cast<uint8_t*>(argmax.data());
   RM_RETURN_IF_ERROR(Memory("max pool", 21 * count / 4, [&] {
-    return kernels_.MaxPool({planes, kSide, kSide, a, b, positions});
+    return kernels_.Run(MaxPoolCall{planes, kSide, kSide, a, b, positions});
   }));
   RM_RETURN_IF_ERROR(Memory("max pool backward", 21 * count / 4, [&] {
-    return kernels_.MaxPoolBackward({planes, kSide, kSide, a, positions, b});
+    return kernels_.Run(MaxPoolBackwardCall{planes, kSide, kSide, a, positions, b});
   }));
   RM_RETURN_IF_ERROR(Memory("average pool", 4 * count, [&] {
-    return kernels_.AveragePool({planes, kSide * kSide, a, b});
+    return kernels_.Run(AveragePoolCall{planes, kSide * kSide, a, b});
   }));
   RM_RETURN_IF_ERROR(Memory("average pool backward", 4 * count, [&] {
-    return kernels_.AveragePoolBackward({planes, kSide * kSide, b, a});
+    return kernels_.Run(AveragePoolBackwardCall{planes, kSide * kSide, b, a});
   }));
   // Nine columns a pixel, in an array of that size.
   ConvShape shape;
@@ -199,9 +199,9 @@ absl::Status Bench::Images(int64_t count, float* a, float* b) {
   shape.padding = 1;
   const int64_t pixels = shape.channels * shape.images * kSide * kSide;
   RM_RETURN_IF_ERROR(Memory("im2col 3x3", 40 * pixels, [&] {
-    return kernels_.Im2Col({shape, 0, shape.images, a, b});
+    return kernels_.Run(Im2ColCall{shape, 0, shape.images, a, b});
   }));
-  return Memory("col2im 3x3", 44 * pixels, [&] { return kernels_.Col2Im({shape, 0, shape.images, b, a}); });
+  return Memory("col2im 3x3", 44 * pixels, [&] { return kernels_.Run(Col2ImCall{shape, 0, shape.images, b, a}); });
 }
 
 absl::Status Bench::MemoryBound() {
@@ -240,13 +240,13 @@ absl::StatusOr<double> Bench::TimeProducts(absl::Span<const LinearLayer> layers,
   RM_ASSIGN_OR_RETURN(const Buffer c, RandomFloats(largest));
   return Time(1, [&]() -> absl::Status {
     for (const auto& [inputs, outputs, has_input_gradient] : layers) {
-      RM_RETURN_IF_ERROR(kernels_.Gemm(
-          {false, true, rows, outputs, inputs, 1, a.floats(), inputs, b.floats(), inputs, 0, c.floats(), outputs}));
-      RM_RETURN_IF_ERROR(kernels_.Gemm(
-          {true, false, outputs, inputs, rows, 1, a.floats(), outputs, b.floats(), inputs, 0, c.floats(), inputs}));
+      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{false, true, rows, outputs, inputs, 1, a.floats(), inputs, b.floats(),
+                                               inputs, 0, c.floats(), outputs}));
+      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{true, false, outputs, inputs, rows, 1, a.floats(), outputs, b.floats(),
+                                               inputs, 0, c.floats(), inputs}));
       if (!has_input_gradient) continue;
-      RM_RETURN_IF_ERROR(kernels_.Gemm(
-          {false, false, rows, inputs, outputs, 1, a.floats(), outputs, b.floats(), inputs, 0, c.floats(), inputs}));
+      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{false, false, rows, inputs, outputs, 1, a.floats(), outputs, b.floats(),
+                                               inputs, 0, c.floats(), inputs}));
     }
     return absl::OkStatus();
   });

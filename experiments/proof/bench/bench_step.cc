@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/turns.h"
@@ -167,8 +168,8 @@ absl::StatusOr<std::vector<StepPeer>> PyTorchPeers(const RunSpec& run, const std
     return absl::InvalidArgumentError(absl::StrCat(
         "model \"", model.name(), "\": PyTorch's side has mlp, cnn and transformer; leave --against away"));
   }
-  const bool central = run.strategy().has_parameter_server() &&
-                       run.strategy().parameter_server().placement() == ParameterServerSpec::DEDICATED;
+  const SchemeTraits traits = TraitsOf(run);
+  const bool central = traits.servers > 0 && !traits.servers_beside_workers;
   StepPeer peer;
   peer.name = central ? "pytorch rpc" : "pytorch ddp";
   peer.arguments = {python,     "-c",          kPyTorchScript, "--model", model.name(), "--exchange", central ? "rpc" : "ddp",

@@ -9,10 +9,9 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/worker_parts.h"
 #include "experiments/proof/verify/payload_formula.h"
 #include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
-#include "worker/model/model.h"
 
 namespace ringmaster {
 namespace {
@@ -178,13 +177,9 @@ absl::StatusOr<std::string> CheckWeightsClose(absl::Span<const RunRecord> record
 
 absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& resolved) {
   int64_t train_count = 0, test_count = 0;
-  ModelOptions options;
-  RM_ASSIGN_OR_RETURN(options.shape, InspectDataset(resolved.data(), &train_count, &test_count));
-  options.max_batch = 1;
-  options.bucket_bytes = resolved.training().bucket_bytes();
-  RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary("reference", 0));
-  RM_ASSIGN_OR_RETURN(auto model, CreateModel(resolved.model(), options, *kernels));
-  return model->layout();
+  RM_ASSIGN_OR_RETURN(const SampleShape shape, InspectDataset(resolved.data(), &train_count, &test_count));
+  RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(resolved, shape));
+  return host.model->layout();
 }
 
 }  // namespace ringmaster

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 #include "experiments/proof/verify/plan.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/proof/verify/start_check.h"
@@ -106,7 +107,7 @@ class Verification {
     Check("trajectory", "N=2: a repeated ring run ends with the same bits", [&]() -> Figure {
       RM_RETURN_IF_ERROR(records.status());
       const auto ring = std::find_if(records->begin(), records->end(), [](const RunRecord& record) {
-        return record.spec().strategy().all_reduce().collective() == "ring";
+        return TraitsOf(record.spec()).collective == "ring";
       });
       RM_ASSIGN_OR_RETURN(Records repeated, RunAll(std::vector<RunSpec>{ring->spec()}));
       repeated.push_back(*ring);

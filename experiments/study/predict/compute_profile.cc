@@ -9,15 +9,13 @@
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
 #include "common/trace/trace.h"
+#include "experiments/program/run/worker_parts.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
 #include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
 #include "worker/loop/conductor.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/training_loop.h"
-#include "worker/model/emulated.h"
-#include "worker/model/model.h"
 #include "worker/strategy/registry.h"
 #include "worker/strategy/strategy.h"
 
@@ -121,30 +119,18 @@ RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
 absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted) {
   const RunSpec solo = SoloOf(spec, kProfileSteps, kProfileWarmUp);
   RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
-  RM_ASSIGN_OR_RETURN(const auto kernels, CreateKernelLibrary(solo.training().kernels(), device));
-  ModelOptions options;
-  options.shape = dataset.train.shape;
-  const bool emulated = solo.training().has_emulated_compute();
-  options.max_batch = emulated ? 1 : LargestBatch(solo, dataset.train.shape);
-  options.bucket_bytes = solo.training().bucket_bytes();
-  RM_ASSIGN_OR_RETURN(auto model, CreateModel(solo.model(), options, *kernels));
-  if (emulated) {
-    const EmulatedComputeSpec& compute = solo.training().emulated_compute();
-    const absl::Duration both = absl::Milliseconds(compute.milliseconds());
-    const absl::Duration backward = both * compute.backward_share();
-    model = CreateEmulatedModel(std::move(model), {both - backward, backward}, *kernels);
-  }
-  RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *model));
+  RM_ASSIGN_OR_RETURN(const WorkerParts parts, CreateWorkerParts(solo, dataset.train.shape, device));
+  RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *parts.model));
   AloneConductor conductor(interrupted);
   WorkerProgress progress;
   HandedOver times;
-  times.ready.resize(model->layout().buckets().size());
+  times.ready.resize(parts.model->layout().buckets().size());
   WorkerSetup setup;
   setup.device = device;
   setup.spec = &solo;
   setup.dataset = &dataset;
-  setup.kernels = kernels.get();
-  setup.model = model.get();
+  setup.kernels = parts.kernels.get();
+  setup.model = parts.model.get();
   setup.initial_weights = &weights;
   setup.conductor = &conductor;
   setup.progress = &progress;
@@ -158,7 +144,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, c
     RM_RETURN_IF_ERROR(loop->Run(&report));
   }
   ComputeProfile profile;
-  profile.buckets.assign(model->layout().buckets().begin(), model->layout().buckets().end());
+  profile.buckets.assign(parts.model->layout().buckets().begin(), parts.model->layout().buckets().end());
   profile.step = MedianStep(report);
   profile.costs = ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
                            PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),

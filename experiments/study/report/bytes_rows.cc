@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "experiments/proof/verify/payload_formula.h"
+#include "common/scheme/registry.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/figures.h"
@@ -23,21 +23,21 @@ constexpr char kNothingMetered[] = "No arm that exchanges metered bytes has fini
 // Bytes that a worker sends and receives in a step by the formula, the mean of all; absent where there is none, or where
 // the data set's files, which say how large the model is, are not here.
 std::optional<double> FormulaBytes(const RunSpec& spec) {
-  if (spec.strategy().has_single() || spec.strategy().has_solo()) return std::nullopt;
+  if (!TraitsOf(spec).exchanges) return std::nullopt;
   const auto layout = LayoutOf(spec);
   if (!layout.ok()) return std::nullopt;
   double sum = 0;
   for (int32_t rank = 0; rank < spec.training().workers(); ++rank) {
-    const auto payload = PayloadFormula(spec, *layout, rank);
-    if (!payload.ok()) return std::nullopt;
-    sum += static_cast<double>(payload->up + payload->down);
+    const auto traffic = StepTrafficOf(spec, *layout, {Role::kWorker, rank});
+    if (!traffic.ok()) return std::nullopt;
+    sum += static_cast<double>(traffic->sent + traffic->received);
   }
   return sum / spec.training().workers();
 }
 
 std::optional<double> MeteredBytes(const Trial& trial) {
+  if (!TraitsOf(trial.record->spec()).exchanges) return std::nullopt;
   const RunSummary& summary = trial.summary;
-  if (summary.strategy() == "single" || summary.strategy() == "solo") return std::nullopt;
   if (!summary.has_bytes_up_per_step()) return std::nullopt;
   return summary.bytes_up_per_step() + summary.bytes_down_per_step();
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -99,7 +100,7 @@ void AddTrials(const Comparisons& comparisons, Texts* texts) {
       ++cells;
       fewest = std::min(fewest, cell.trials.size());
       if (cell.trials.size() < kFewTrials) ++few;
-      solo = solo || (cell.spec.strategy().has_solo() && !cell.trials.empty());
+      solo = solo || (TraitsOf(cell.spec).yardstick == Yardstick::kEfficiency && !cell.trials.empty());
     }
     if (!solo) ++without_solo;
   }

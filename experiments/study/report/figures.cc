@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/base/check.h"
+#include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/results/summary.h"
 
@@ -81,9 +82,7 @@ std::vector<FigureInfo> MakeFigures() {
 }
 #undef RM_FIELD
 
-bool ExchangesNothing(const ReportCell& cell) {
-  return cell.spec.strategy().has_single() || cell.spec.strategy().has_solo();
-}
+bool ExchangesNothing(const ReportCell& cell) { return !TraitsOf(cell.spec).exchanges; }
 
 }  // namespace
 

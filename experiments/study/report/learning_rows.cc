@@ -18,9 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kLossPoints = 100;  // of a curve; each the mean of the steps since the one before
 
-bool Learns(const ReportCell& cell) {
-  return !cell.spec.strategy().has_solo() && !cell.spec.training().has_emulated_compute();
-}
+bool Learns(const ReportCell& cell) { return IsScored(cell.spec); }
 
 struct LossPoint {
   double seconds = 0;

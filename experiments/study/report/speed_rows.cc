@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/chart_rows.h"
@@ -165,7 +166,7 @@ ChartRows RatioRows(const Comparisons& comparisons) {
       comparisons,
       [](const Comparison& comparison, Json* rows) {
         for (const PairedFigure& pair : PairedFigures(comparison)) {
-          if (pair.base->spec.strategy().has_single() || pair.base->spec.strategy().has_solo()) continue;
+          if (!TraitsOf(pair.base->spec).exchanges) continue;
           Json row = RowOf(comparison, *pair.arm);
           row["base"] = pair.base->arm;
           row["pair"] = absl::StrCat(pair.arm->arm, " / ", pair.base->arm);

@@ -181,7 +181,7 @@ RunSummary Summarize(const RunRecord& record) {
   SummarizePhases(workers, &summary);
   SummarizeBytes(workers, &summary);
   SummarizeStaleness(record, &summary);
-  if (!spec.strategy().has_solo() && !spec.training().has_emulated_compute()) SummarizeLearning(*workers.front(), &summary);
+  if (IsScored(spec)) SummarizeLearning(*workers.front(), &summary);
   return summary;
 }
 

@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/load.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -58,7 +59,7 @@ absl::Status AddCeilings(SpecResolver resolve, std::vector<PlannedCell>* cells) 
   for (size_t i = 0; i < asked; ++i) {
     RunSpec twin = (*cells)[i].spec;
     // Threads of one process are on a wire of their own; whoever compares them has processes beside them.
-    if (twin.strategy().has_single() || twin.strategy().launch() == THREADS) continue;
+    if (TraitsOf(twin).yardstick == Yardstick::kSpeedUp || twin.strategy().launch() == THREADS) continue;
     RM_ASSIGN_OR_RETURN(twin, MakeArm("solo", twin));
     RM_ASSIGN_OR_RETURN(PlannedCell cell, Planned(CeilingSettings((*cells)[i].settings), twin, resolve));
     const size_t place = Find(*cells, cell.id);

@@ -174,27 +174,6 @@ TEST(Joining, WhoListensEverywhereIsNamedByTheAddressThatOthersCameBy) {
   for (const auto& process : (*zero)->welcome().processes()) EXPECT_EQ(process.data_endpoint(), outer + ":4000");
 }
 
-TEST(Joining, LoopbackOfAnotherMachineOrNamespaceIsRefusedByName) {
-  for (const bool other_machine : {true, false}) {
-    const auto coordinator = StartCoordinator(OptionsOf(2, kLimit));
-    Join joins[] = {JoinOf(0, 2), JoinOf(1, 2)};
-    for (Join& join : joins) {
-      join.set_boot_id("this boot");
-      join.set_network_namespace(7);
-    }
-    if (other_machine) {
-      joins[1].set_boot_id("another");
-    } else {
-      joins[1].set_network_namespace(8);
-    }
-    std::thread first([&] { Attend(coordinator->endpoint(), joins[0], kLimit).status().IgnoreError(); });
-    ExpectError(Attend(coordinator->endpoint(), joins[1], kLimit).status(), absl::StatusCode::kFailedPrecondition,
-                {"worker/0 listens at 127.0.0.1:4000", "worker/1 is", other_machine ? "another machine" : "namespace",
-                 "transport.listen_address"});
-    first.join();
-  }
-}
-
 // A process that waits for its end.
 class Child {
  public:

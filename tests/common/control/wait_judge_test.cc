@@ -271,22 +271,5 @@ TEST(WaitJudge, OneThatSaysNothingIsNotJudgedHere) {
   EXPECT_TRUE(run.Pass(absl::Minutes(5)).ok());
 }
 
-TEST(WaitJudge, TimeInWhichNobodyCouldBeHeardIsForgiven) {
-  WaitJudge judge(Limits());
-  for (const int32_t rank : {0, 1}) {
-    judge.Add(Worker(rank), 0, absl::ZeroDuration());
-    judge.Heard(Waiting(rank, Worker(1 - rank), AwaitedMessage::COLLECTIVE), absl::ZeroDuration());
-  }
-  judge.Forgive(absl::Hours(1));
-  for (const int32_t rank : {0, 1}) {
-    judge.Heard(Waiting(rank, Worker(1 - rank), AwaitedMessage::COLLECTIVE), absl::Hours(1) + absl::Seconds(29));
-  }
-  EXPECT_TRUE(judge.Judge().ok());
-  for (const int32_t rank : {0, 1}) {
-    judge.Heard(Waiting(rank, Worker(1 - rank), AwaitedMessage::COLLECTIVE), absl::Hours(1) + absl::Seconds(31));
-  }
-  EXPECT_FALSE(judge.Judge().ok());
-}
-
 }  // namespace
 }  // namespace ringmaster

@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/codec/codec.h"
 #include "common/collective/schedule.h"
+#include "common/scheme/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/contract/bytes/bent_transport.h"
 #include "tests/contract/bytes/payload_check.h"
-#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -106,7 +106,7 @@ TEST(Payload, OfEveryServerArmAndCodecIsTheFormulaForOneToEightWorkers) {
 // The two tests above know these; a strategy that is new to the registry needs arms of its own there.
 TEST(Payload, IsTestedForEveryStrategyOfTheRegistry) {
   std::vector<std::string> names;
-  for (const StrategyInfo& info : Strategies()) names.push_back(info.name);
+  for (const Scheme* scheme : Schemes()) names.push_back(scheme->name);
   EXPECT_THAT(names, testing::UnorderedElementsAre("single", "solo", "parameter_server", "all_reduce"));
 }
 

@@ -122,14 +122,12 @@ class AugmentedBatches : public ::testing::Test {
 
   // All features of `steps` steps in the order of the stream.
   std::vector<float> Stream(int32_t workers, int64_t batch_per_worker, int64_t steps, uint64_t seed = 3) {
-    Loader loader(dataset_.train, {seed, 23, workers * batch_per_worker, batch_per_worker}, augment_);
+    Loader loader(dataset_.train, {seed, 23, batch_per_worker}, augment_);
     std::vector<float> features;
     Batch batch;
-    for (int64_t step = 0; step < steps; ++step) {
-      for (int32_t rank = 0; rank < workers; ++rank) {
-        loader.Fill(rank, step, &batch);
-        features.insert(features.end(), batch.features.begin(), batch.features.end());
-      }
+    for (int64_t number = 0; number < steps * workers; ++number) {
+      loader.Fill(number, &batch);
+      features.insert(features.end(), batch.features.begin(), batch.features.end());
     }
     return features;
   }
@@ -156,11 +154,11 @@ TEST_F(AugmentedBatches, ChangeASampleInAnotherWayEachTimeItComes) {
 
 TEST_F(AugmentedBatches, LeaveTheDataSetAloneAndKeepOrderAndLabels) {
   const std::vector<float> before = dataset_.train.features;
-  Loader plain(dataset_.train, {3, 23, 8, 8}), augmented(dataset_.train, {3, 23, 8, 8}, augment_);
+  Loader plain(dataset_.train, {3, 23, 8}), augmented(dataset_.train, {3, 23, 8}, augment_);
   Batch expected, batch;
   for (int64_t step = 0; step < 5; ++step) {
-    plain.Fill(0, step, &expected);
-    augmented.Fill(0, step, &batch);
+    plain.Fill(step, &expected);
+    augmented.Fill(step, &batch);
     EXPECT_EQ(batch.indices, expected.indices);
     EXPECT_EQ(batch.labels, expected.labels);
     EXPECT_NE(batch.features, expected.features);

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "common/control/dealing.h"
 #include "gtest/gtest.h"
 #include "worker/data/dataset.h"
 #include "worker/data/synthetic.h"
@@ -36,12 +37,12 @@ class DataOrderTest : public ::testing::Test {
 
   // All indices of `steps` steps in the order of the stream.
   std::vector<int64_t> Stream(uint64_t seed, int32_t workers, int64_t batch_per_worker, int64_t steps) {
-    Loader loader(dataset_.train, {seed, kSamples, workers * batch_per_worker, batch_per_worker});
+    Loader loader(dataset_.train, {seed, kSamples, batch_per_worker});
     std::vector<int64_t> indices;
     Batch batch;
     for (int64_t step = 0; step < steps; ++step) {
       for (int32_t rank = 0; rank < workers; ++rank) {
-        loader.Fill(rank, step, &batch);
+        loader.Fill(Dealing{workers, 1}.BatchOf({step, rank, 0}), &batch);
         EXPECT_EQ(batch.count(), batch_per_worker);
         indices.insert(indices.end(), batch.indices.begin(), batch.indices.end());
       }
@@ -56,12 +57,12 @@ TEST_F(DataOrderTest, LabelsAloneGiveTheSameBatchesWithZerosForFeatures) {
   EXPECT_EQ(labels.test.labels, dataset_.test.labels);
   AugmentSpec augment;
   augment.set_flip(true);
-  Loader whole(dataset_.train, {3, kSamples, 10, 5});
-  Loader bare(labels.train, {3, kSamples, 10, 5}, augment);
+  Loader whole(dataset_.train, {3, kSamples, 5});
+  Loader bare(labels.train, {3, kSamples, 5}, augment);
   Batch expected, batch;
   for (int64_t step = 0; step < 2 * kSamples; ++step) {
-    whole.Fill(1, step, &expected);
-    bare.Fill(1, step, &batch);
+    whole.Fill(step, &expected);
+    bare.Fill(step, &batch);
     ASSERT_EQ(batch.indices, expected.indices);
     ASSERT_EQ(batch.labels, expected.labels);
     ASSERT_EQ(Fingerprint(batch), Fingerprint(expected));
@@ -96,17 +97,17 @@ TEST_F(DataOrderTest, ABatchLargerThanTheSetCrossesSeveralEpochs) {
 }
 
 TEST_F(DataOrderTest, BatchesDoNotDependOnWhatWasAskedBefore) {
-  const DataOrder order{9, kSamples, 10, 5};
+  const DataOrder order{9, kSamples, 5};
   Loader in_order(dataset_.train, order);
   std::vector<uint64_t> fingerprints;
   Batch batch;
   for (int64_t step = 0; step < 30; ++step) {
-    in_order.Fill(1, step, &batch);
+    in_order.Fill(step, &batch);
     fingerprints.push_back(Fingerprint(batch));
   }
   Loader backwards(dataset_.train, order);
   for (int64_t step = 29; step >= 0; --step) {
-    backwards.Fill(1, step, &batch);
+    backwards.Fill(step, &batch);
     EXPECT_EQ(Fingerprint(batch), fingerprints[step]) << "step " << step;
   }
 }
@@ -114,9 +115,9 @@ TEST_F(DataOrderTest, BatchesDoNotDependOnWhatWasAskedBefore) {
 TEST_F(DataOrderTest, AnotherSeedIsAnotherOrder) { EXPECT_NE(Stream(1, 1, 23, 1), Stream(2, 1, 23, 1)); }
 
 TEST_F(DataOrderTest, ABatchCarriesTheFeaturesAndLabelsOfItsIndices) {
-  Loader loader(dataset_.train, {5, kSamples, 4, 4});
+  Loader loader(dataset_.train, {5, kSamples, 4});
   Batch batch;
-  loader.Fill(0, 5, &batch);  // positions 20..23: across an epoch border
+  loader.Fill(5, &batch);  // positions 20..23: across an epoch border
   for (int64_t j = 0; j < batch.count(); ++j) {
     EXPECT_EQ(batch.labels[j], dataset_.train.labels[batch.indices[j]]);
     for (int64_t f = 0; f < 6; ++f) {
@@ -200,9 +201,9 @@ TEST(SyntheticTexts, ABatchCarriesTheTokensAndLabelsOfItsIndices) {
   spec.set_classes(7);
   spec.set_context(3);
   const Dataset dataset = MakeSynthetic(spec, 5, 11, 2);
-  Loader loader(dataset.train, {5, 11, 4, 4});
+  Loader loader(dataset.train, {5, 11, 4});
   Batch batch;
-  loader.Fill(0, 2, &batch);  // positions 8..11: across an epoch border
+  loader.Fill(2, &batch);  // positions 8..11: across an epoch border
   EXPECT_EQ(batch.count(), 4);
   EXPECT_TRUE(batch.features.empty());
   ASSERT_EQ(batch.tokens.size(), 12u);

@@ -41,10 +41,10 @@ TEST_P(Depths, TheBatchesOfALoaderAreTheSameBits) {
   spec.set_classes(5);
   spec.set_noise(0.5f);
   const Dataset dataset = MakeSynthetic(spec, 7, 23, 4);
-  const DataOrder order{9, 23, 10, 5};
+  const DataOrder order{9, 23, 5};
   Loader ahead(dataset.train, order);
   Prefetcher prefetcher(60, GetParam(), [&](int64_t k, Batch* batch) {
-    ahead.Fill(static_cast<int32_t>(k % 2), k / 2, batch);
+    ahead.Fill(k, batch);
     return absl::OkStatus();
   });
   Loader reference(dataset.train, order);
@@ -52,7 +52,7 @@ TEST_P(Depths, TheBatchesOfALoaderAreTheSameBits) {
     const auto batch = prefetcher.Next();
     ASSERT_TRUE(batch.ok()) << batch.status();
     Batch expected;
-    reference.Fill(static_cast<int32_t>(k % 2), k / 2, &expected);
+    reference.Fill(k, &expected);
     EXPECT_EQ((*batch)->indices, expected.indices) << "batch " << k;
     EXPECT_EQ((*batch)->labels, expected.labels) << "batch " << k;
     EXPECT_EQ((*batch)->features, expected.features) << "batch " << k;

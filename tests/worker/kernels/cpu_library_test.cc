@@ -30,7 +30,7 @@ std::vector<float> MultiplyAt(KernelLibrary& kernels, GemmCall call, const std::
   call.a = left.data();
   call.b = right.data();
   call.c = out.data();
-  EXPECT_EQ(kernels.Gemm(call), absl::OkStatus());
+  EXPECT_EQ(kernels.Run(call), absl::OkStatus());
   return out.Download();
 }
 
@@ -90,7 +90,7 @@ TEST(CpuLibrary, BiasGradientGivesTheSameBitsWhateverTheAlignment) {
   for (int64_t offset = 0; offset < 8; ++offset) {
     Floats device_gradient(**kernels, gradient, offset);
     Floats bias = Floats::Poisoned(**kernels, 20, offset);
-    ASSERT_EQ((*kernels)->BiasGradient({device_gradient.data(), 20, 1031, bias.data(), BiasAxis::kPerRow}),
+    ASSERT_EQ((*kernels)->Run(BiasGradientCall{device_gradient.data(), 20, 1031, bias.data(), BiasAxis::kPerRow}),
               absl::OkStatus());
     sums.push_back(bias.Download());
     EXPECT_EQ(sums.back(), sums.front()) << "offset " << offset;
@@ -102,8 +102,8 @@ TEST(CpuLibrary, ALabelOutsideTheClassesIsRefusedByRow) {
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   std::vector<float> logits(20), loss(2), correct(2);
   const std::vector<int32_t> labels = {9, 10};
-  const absl::Status status = (*kernels)->SoftmaxCrossEntropy(
-      {2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f});
+  const absl::Status status = (*kernels)->Run(
+      SoftmaxCrossEntropyCall{2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("label 10 in row 1"), absl::string_view::npos) << status;
 }
@@ -116,9 +116,9 @@ TEST(CpuLibrary, ATokenOutsideTheVocabularyIsRefusedByRowAndNothingIsWritten) {
   for (const int32_t wrong : {-1, 2}) {
     const std::vector<int32_t> tokens = {1, 0, wrong};
     const absl::Status forward =
-        (*kernels)->Embedding({3, 1, 2, 2, tokens.data(), table.data(), table.data(), output.data()});
-    const absl::Status backward = (*kernels)->EmbeddingGradient(
-        {3, 1, 2, 2, tokens.data(), gradient.data(), token_gradient.data(), position_gradient.data(), false});
+        (*kernels)->Run(EmbeddingCall{3, 1, 2, 2, tokens.data(), table.data(), table.data(), output.data()});
+    const absl::Status backward = (*kernels)->Run(EmbeddingGradientCall{
+        3, 1, 2, 2, tokens.data(), gradient.data(), token_gradient.data(), position_gradient.data(), false});
     for (const absl::Status& status : {forward, backward}) {
       EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
       EXPECT_NE(status.message().find(absl::StrCat("token ", wrong, " in row 2")), absl::string_view::npos) << status;

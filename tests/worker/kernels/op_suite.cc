@@ -22,9 +22,9 @@ std::vector<float> KernelOpTest::RandomFloats(int64_t count) {
   return values;
 }
 
-KernelOpTest::Outputs KernelOpTest::Repeat(const Operation& operation, const std::string& what) {
-  const Outputs outputs = operation(kernels(), RandomOffset());
-  const Outputs again = operation(kernels(), 1 + RandomOffset());
+KernelOpTest::Outputs KernelOpTest::Repeat(const Work& work, const std::string& what) {
+  const Outputs outputs = work(kernels(), RandomOffset());
+  const Outputs again = work(kernels(), 1 + RandomOffset());
   EXPECT_EQ(outputs.size(), again.size()) << what;
   for (size_t i = 0; i < outputs.size() && i < again.size(); ++i) {
     EXPECT_TRUE(SameBits(outputs[i], again[i])) << what << ": output " << i << " differs when repeated";

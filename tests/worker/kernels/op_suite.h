@@ -29,10 +29,10 @@ class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
 
   // The arrays that an operation wrote.
   using Outputs = std::vector<std::vector<float>>;
-  // An operation on a library, with its arrays so many floats off their allocation.
-  using Operation = std::function<Outputs(KernelLibrary& kernels, int64_t offset)>;
-  // What `operation` gives on the library under test. Run again at other addresses it must give the same bits.
-  Outputs Repeat(const Operation& operation, const std::string& what);
+  // Makes an operation on a library, with its arrays so many floats off their allocation.
+  using Work = std::function<Outputs(KernelLibrary& kernels, int64_t offset)>;
+  // What `work` gives on the library under test. Run again at other addresses it must give the same bits.
+  Outputs Repeat(const Work& work, const std::string& what);
 
   KernelLibrary& kernels() { return *kernels_; }
   ReferenceLibrary reference_;

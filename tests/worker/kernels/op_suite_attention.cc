@@ -30,7 +30,8 @@ std::vector<std::vector<float>> Attend(KernelLibrary& kernels, const AttentionSh
                                        const std::vector<float>& qkv, int64_t offset) {
   Floats device_qkv(kernels, qkv, offset), probabilities = Floats::Poisoned(kernels, Pairs(shape), 2 * offset);
   Floats output = Floats::Poisoned(kernels, OutputElements(shape), offset);
-  EXPECT_EQ(kernels.Attention({shape, device_qkv.data(), probabilities.data(), output.data()}), absl::OkStatus());
+  EXPECT_EQ(kernels.Run(AttentionCall{shape, device_qkv.data(), probabilities.data(), output.data()}),
+            absl::OkStatus());
   return {probabilities.Download(), output.Download()};
 }
 
@@ -78,8 +79,8 @@ std::vector<float> AttendBackward(KernelLibrary& kernels, const AttentionShape& 
   Floats device_gradient(kernels, output_gradient, 2 * offset);
   Floats qkv_gradient = Floats::Poisoned(kernels, 3 * OutputElements(shape), offset);
   Floats scratch = Floats::Poisoned(kernels, kernels.attention_scratch_floats(shape), offset);
-  EXPECT_EQ(kernels.AttentionBackward(
-                {shape, device_qkv.data(), shares.data(), device_gradient.data(), qkv_gradient.data(), scratch.data()}),
+  EXPECT_EQ(kernels.Run(AttentionBackwardCall{shape, device_qkv.data(), shares.data(), device_gradient.data(),
+                                              qkv_gradient.data(), scratch.data()}),
             absl::OkStatus());
   scratch.Download();  // looks at its guards
   return qkv_gradient.Download();

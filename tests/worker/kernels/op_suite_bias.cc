@@ -19,10 +19,10 @@ TEST_P(KernelOpTest, AddBiasGivesTheReferencesValuesAndKeepsNan) {
       const std::vector<float> bias = RandomFloats(axis == BiasAxis::kPerRow ? rows : cols);
       Floats device_data(kernels(), data, RandomOffset()), device_bias(kernels(), bias, RandomOffset());
       BiasCall call{device_data.data(), rows, cols, device_bias.data(), axis, variant / 2 != 0};
-      ASSERT_EQ(kernels().AddBias(call), absl::OkStatus()) << what;
+      ASSERT_EQ(kernels().Run(call), absl::OkStatus()) << what;
       call.data = data.data();
       call.bias = bias.data();
-      ASSERT_EQ(reference_.AddBias(call), absl::OkStatus());
+      ASSERT_EQ(reference_.Run(call), absl::OkStatus());
       ExpectSame(device_data.Download(), data, what);
     }
   }
@@ -38,11 +38,11 @@ TEST_P(KernelOpTest, BiasGradientAgreesWithTheReference) {
       const std::vector<float> gradient = RandomFloats(rows * cols), absolute = Absolute(gradient);
       Floats device_gradient(kernels(), gradient, RandomOffset());
       Floats device_sums = Floats::Poisoned(kernels(), per_row ? rows : cols, RandomOffset());
-      ASSERT_EQ(kernels().BiasGradient({device_gradient.data(), rows, cols, device_sums.data(), axis}),
+      ASSERT_EQ(kernels().Run(BiasGradientCall{device_gradient.data(), rows, cols, device_sums.data(), axis}),
                 absl::OkStatus());
       std::vector<float> expected(device_sums.count()), scale(device_sums.count());
-      ASSERT_EQ(reference_.BiasGradient({gradient.data(), rows, cols, expected.data(), axis}), absl::OkStatus());
-      ASSERT_EQ(reference_.BiasGradient({absolute.data(), rows, cols, scale.data(), axis}), absl::OkStatus());
+      ASSERT_EQ(reference_.Run(BiasGradientCall{gradient.data(), rows, cols, expected.data(), axis}), absl::OkStatus());
+      ASSERT_EQ(reference_.Run(BiasGradientCall{absolute.data(), rows, cols, scale.data(), axis}), absl::OkStatus());
       ExpectWithin(device_sums.Download(), expected, scale, static_cast<double>(per_row ? cols : rows) * kRounding,
                    what);
     }

@@ -48,10 +48,10 @@ TEST_P(KernelOpTest, Im2ColGivesTheReferencesValues) {
     Floats device_input(kernels(), input, RandomOffset());
     Floats columns = Floats::Poisoned(kernels(), ColumnElements(window), RandomOffset());
     Im2ColCall call{window.shape, window.image_begin, window.image_count, device_input.data(), columns.data()};
-    ASSERT_EQ(kernels().Im2Col(call), absl::OkStatus()) << Describe(window);
+    ASSERT_EQ(kernels().Run(call), absl::OkStatus()) << Describe(window);
     call.input = input.data();
     call.columns = expected.data();
-    ASSERT_EQ(reference_.Im2Col(call), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(call), absl::OkStatus());
     ExpectSame(columns.Download(), expected, Describe(window));
   }
 }
@@ -65,13 +65,13 @@ TEST_P(KernelOpTest, Col2ImAddsToTheImagesInTheRangeAlone) {
     std::vector<float> expected = before, scale = Absolute(before);
     Floats device_columns(kernels(), columns, RandomOffset()), gradient(kernels(), before, RandomOffset());
     Col2ImCall call{window.shape, window.image_begin, window.image_count, device_columns.data(), gradient.data()};
-    ASSERT_EQ(kernels().Col2Im(call), absl::OkStatus()) << Describe(window);
+    ASSERT_EQ(kernels().Run(call), absl::OkStatus()) << Describe(window);
     call.columns = columns.data();
     call.input_gradient = expected.data();
-    ASSERT_EQ(reference_.Col2Im(call), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(call), absl::OkStatus());
     call.columns = absolute.data();
     call.input_gradient = scale.data();
-    ASSERT_EQ(reference_.Col2Im(call), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(call), absl::OkStatus());
     const std::vector<float> actual = gradient.Download();
     const double taps = static_cast<double>(window.shape.kernel * window.shape.kernel);
     ExpectWithin(actual, expected, scale, (taps + 1) * kRounding, Describe(window));
@@ -114,14 +114,14 @@ std::vector<std::vector<float>> RunConvolution(const ConvolutionCase& window, co
   Floats weight_gradient = Floats::Poisoned(kernels, weights.count(), offset);
   Floats input_gradient = Floats::Poisoned(kernels, input.count(), offset);
   Floats scratch = Floats::Poisoned(kernels, kernels.convolution_scratch_floats(largest, window.out_channels), offset);
-  EXPECT_EQ(kernels.Convolution({shape, largest, window.out_channels, input.data(), weights.data(), output.data(),
-                                 scratch.data()}),
+  EXPECT_EQ(kernels.Run(ConvolutionCall{shape, largest, window.out_channels, input.data(), weights.data(),
+                                        output.data(), scratch.data()}),
             absl::OkStatus());
-  EXPECT_EQ(kernels.ConvolutionWeightGradient({shape, largest, window.out_channels, input.data(), output_gradient.data(),
-                                               weight_gradient.data(), scratch.data()}),
+  EXPECT_EQ(kernels.Run(ConvolutionWeightGradientCall{shape, largest, window.out_channels, input.data(),
+                                                      output_gradient.data(), weight_gradient.data(), scratch.data()}),
             absl::OkStatus());
-  EXPECT_EQ(kernels.ConvolutionInputGradient({shape, largest, window.out_channels, weights.data(),
-                                              output_gradient.data(), input_gradient.data(), scratch.data()}),
+  EXPECT_EQ(kernels.Run(ConvolutionInputGradientCall{shape, largest, window.out_channels, weights.data(),
+                                                     output_gradient.data(), input_gradient.data(), scratch.data()}),
             absl::OkStatus());
   scratch.Download();
   return {output.Download(), weight_gradient.Download(), input_gradient.Download()};

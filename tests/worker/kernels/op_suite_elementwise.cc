@@ -21,8 +21,8 @@ TEST_P(KernelOpTest, ReluBackwardPassesExactlyTheGradientsOfPositiveOutputs) {
     std::vector<float> output = RandomFloats(count), gradient = RandomFloats(count);
     for (size_t i = 0; i < output.size(); i += 3) output[i] = i % 2 == 0 ? 0.0f : kNan;
     Floats device_output(kernels(), output, RandomOffset()), device_gradient(kernels(), gradient, RandomOffset());
-    ASSERT_EQ(kernels().ReluBackward({device_output.data(), device_gradient.data(), count}), absl::OkStatus());
-    ASSERT_EQ(reference_.ReluBackward({output.data(), gradient.data(), count}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(ReluBackwardCall{device_output.data(), device_gradient.data(), count}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(ReluBackwardCall{output.data(), gradient.data(), count}), absl::OkStatus());
     ExpectSame(device_gradient.Download(), gradient, absl::StrCat("relu backward count=", count));
   }
 }
@@ -32,8 +32,8 @@ TEST_P(KernelOpTest, ReluZeroesExactlyTheNegativeAndKeepsNan) {
     std::vector<float> data = RandomFloats(count);
     for (size_t i = 0; i < data.size(); i += 5) data[i] = i % 2 == 0 ? -0.0f : kNan;
     Floats device_data(kernels(), data, RandomOffset());
-    ASSERT_EQ(kernels().Relu({device_data.data(), count}), absl::OkStatus());
-    ASSERT_EQ(reference_.Relu({data.data(), count}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(ReluCall{device_data.data(), count}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(ReluCall{data.data(), count}), absl::OkStatus());
     ExpectSame(device_data.Download(), data, absl::StrCat("relu count=", count));
   }
 }
@@ -43,8 +43,8 @@ TEST_P(KernelOpTest, AddAddsEveryElementOnce) {
     const std::vector<float> input = RandomFloats(count);
     std::vector<float> output = RandomFloats(count);
     Floats device_input(kernels(), input, RandomOffset()), device_output(kernels(), output, RandomOffset());
-    ASSERT_EQ(kernels().Add({device_input.data(), device_output.data(), count}), absl::OkStatus());
-    ASSERT_EQ(reference_.Add({input.data(), output.data(), count}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(AddCall{device_input.data(), device_output.data(), count}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(AddCall{input.data(), output.data(), count}), absl::OkStatus());
     ExpectSame(device_output.Download(), output, absl::StrCat("add count=", count));
   }
 }
@@ -53,7 +53,7 @@ TEST_P(KernelOpTest, CopyFloatsCopiesExactlyItsRange) {
   for (const int64_t count : Counts()) {
     const std::vector<float> from = RandomFloats(count);
     Floats device_from(kernels(), from, RandomOffset()), to = Floats::Poisoned(kernels(), count, RandomOffset());
-    ASSERT_EQ(kernels().CopyFloats(device_from.data(), to.data(), count), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(CopyFloatsCall{device_from.data(), to.data(), count}), absl::OkStatus());
     ExpectSame(to.Download(), from, absl::StrCat("copy floats count=", count));
   }
 }
@@ -61,7 +61,7 @@ TEST_P(KernelOpTest, CopyFloatsCopiesExactlyItsRange) {
 TEST_P(KernelOpTest, FillZeroFillsExactlyItsRange) {
   for (const int64_t count : {0, 1, 13, 4099}) {
     Floats data = Floats::Poisoned(kernels(), count, RandomOffset());
-    ASSERT_EQ(kernels().FillZero(data.data(), count), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(FillZeroCall{data.data(), count}), absl::OkStatus());
     ExpectSame(data.Download(), std::vector<float>(count, 0.0f), absl::StrCat("fill zero count=", count));
   }
 }
@@ -90,12 +90,12 @@ TEST_P(KernelOpTest, GeluAgreesWithTheReferenceAndLeavesTheBiasedInput) {
     const std::string what = absl::StrCat("gelu rows=", sizes.rows, " cols=", sizes.cols, " bias=", sizes.bias);
     const std::vector<float> input = GeluInputs(RandomFloats(sizes.rows * sizes.cols));
     const std::vector<float> bias = RandomFloats(sizes.cols);
-    const Operation operation = [&](KernelLibrary& kernels, int64_t offset) {
+    const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
       Floats x(kernels, input, offset), device_bias(kernels, bias, offset);
       Floats output = Floats::Poisoned(kernels, x.count(), offset);
-      EXPECT_EQ(
-          kernels.Gelu({x.data(), sizes.rows, sizes.cols, sizes.bias ? device_bias.data() : nullptr, output.data()}),
-          absl::OkStatus());
+      EXPECT_EQ(kernels.Run(GeluCall{x.data(), sizes.rows, sizes.cols, sizes.bias ? device_bias.data() : nullptr,
+                                     output.data()}),
+                absl::OkStatus());
       return Outputs{x.Download(), output.Download()};
     };
     const Outputs actual = Repeat(operation, what), expected = operation(reference_, 0);
@@ -109,9 +109,9 @@ TEST_P(KernelOpTest, GeluBackwardAgreesWithTheReference) {
   for (const int64_t count : Counts()) {
     const std::string what = absl::StrCat("gelu backward count=", count);
     const std::vector<float> input = GeluInputs(RandomFloats(count)), gradient = RandomFloats(count);
-    const Operation operation = [&](KernelLibrary& kernels, int64_t offset) {
+    const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
       Floats x(kernels, input, offset), slope(kernels, gradient, 2 * offset);
-      EXPECT_EQ(kernels.GeluBackward({x.data(), slope.data(), count}), absl::OkStatus());
+      EXPECT_EQ(kernels.Run(GeluBackwardCall{x.data(), slope.data(), count}), absl::OkStatus());
       return Outputs{slope.Download()};
     };
     ExpectWithin(Repeat(operation, what)[0], operation(reference_, 0)[0], Absolute(gradient), 64 * kRounding, what);
@@ -125,9 +125,9 @@ TEST_P(KernelOpTest, DropoutGivesTheReferencesMaskAndValues) {
       std::vector<float> data = RandomFloats(count);
       if (count > 100) data[count / 2] = kNan;
       const uint64_t seed = random_.Next();
-      const Operation operation = [&](KernelLibrary& kernels, int64_t offset) {
+      const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
         Floats device_data(kernels, data, offset);
-        EXPECT_EQ(kernels.Dropout({device_data.data(), count, rate, seed}), absl::OkStatus());
+        EXPECT_EQ(kernels.Run(DropoutCall{device_data.data(), count, rate, seed}), absl::OkStatus());
         return Outputs{device_data.Download()};
       };
       const std::vector<float> actual = Repeat(operation, what)[0];
@@ -144,9 +144,9 @@ TEST_P(KernelOpTest, DropoutKeepsItsShareAndTheSameElementsInTheGradient) {
     const uint64_t seed = random_.Next();
     Floats ones(kernels(), std::vector<float>(kCount, 1.0f)), twos(kernels(), std::vector<float>(kCount, 2.0f));
     Floats others(kernels(), std::vector<float>(kCount, 1.0f));
-    ASSERT_EQ(kernels().Dropout({ones.data(), kCount, rate, seed}), absl::OkStatus());
-    ASSERT_EQ(kernels().Dropout({twos.data(), kCount, rate, seed}), absl::OkStatus());
-    ASSERT_EQ(kernels().Dropout({others.data(), kCount, rate, seed + 1}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(DropoutCall{ones.data(), kCount, rate, seed}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(DropoutCall{twos.data(), kCount, rate, seed}), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(DropoutCall{others.data(), kCount, rate, seed + 1}), absl::OkStatus());
     const std::vector<float> one = ones.Download(), two = twos.Download(), other = others.Download();
     int64_t kept = 0, kept_by_both = 0;
     for (int64_t i = 0; i < kCount; ++i) {

@@ -40,12 +40,12 @@ TEST_P(KernelOpTest, EmbeddingGivesTheReferencesValues) {
     const std::vector<int32_t> tokens = Tokens(sizes, &random_);
     const std::vector<float> token_table = RandomFloats(sizes.vocabulary * sizes.width);
     const std::vector<float> position_table = RandomFloats(sizes.context * sizes.width);
-    const Operation operation = [&](KernelLibrary& kernels, int64_t offset) {
+    const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
       Ints device_tokens(kernels, tokens, offset);
       Floats of_tokens(kernels, token_table, offset), of_positions(kernels, position_table, 2 * offset);
       Floats output = Floats::Poisoned(kernels, sizes.rows * sizes.width, offset);
-      EXPECT_EQ(kernels.Embedding({sizes.rows, sizes.context, sizes.width, sizes.vocabulary, device_tokens.data(),
-                                   of_tokens.data(), of_positions.data(), output.data()}),
+      EXPECT_EQ(kernels.Run(EmbeddingCall{sizes.rows, sizes.context, sizes.width, sizes.vocabulary,
+                                          device_tokens.data(), of_tokens.data(), of_positions.data(), output.data()}),
                 absl::OkStatus());
       return Outputs{output.Download()};
     };
@@ -67,14 +67,14 @@ TEST_P(KernelOpTest, EmbeddingGradientAgreesWithTheReferenceAndAddsOnlyWhereAske
           Ints device_tokens(kernels, tokens, offset);
           Floats output_gradient(kernels, of, offset), token_gradient(kernels, there, 2 * offset);
           Floats position_gradient = Floats::Poisoned(kernels, sizes.context * sizes.width, offset);
-          EXPECT_EQ(kernels.EmbeddingGradient({sizes.rows, sizes.context, sizes.width, sizes.vocabulary,
-                                               device_tokens.data(), output_gradient.data(), token_gradient.data(),
-                                               position_gradient.data(), accumulate}),
+          EXPECT_EQ(kernels.Run(EmbeddingGradientCall{sizes.rows, sizes.context, sizes.width, sizes.vocabulary,
+                                                      device_tokens.data(), output_gradient.data(),
+                                                      token_gradient.data(), position_gradient.data(), accumulate}),
                     absl::OkStatus());
           return Outputs{token_gradient.Download(), position_gradient.Download()};
         };
       };
-      const Operation operation = gather(gradient, before);
+      const Work operation = gather(gradient, before);
       const Outputs actual = Repeat(operation, what), expected = operation(reference_, 0);
       const Outputs scale = gather(Absolute(gradient), Absolute(before))(reference_, 0);
       for (const size_t i : {0, 1}) {

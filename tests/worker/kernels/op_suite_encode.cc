@@ -55,7 +55,7 @@ TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
           on_host.gradient = gradient.data();
           on_host.residual = feeds_back ? expected_residual.data() : nullptr;
           on_host.out = reinterpret_cast<std::byte*>(expected_words.data());
-          ASSERT_EQ(reference_.Encode(on_host), absl::OkStatus());
+          ASSERT_EQ(reference_.Run(on_host), absl::OkStatus());
 
           Floats device_gradient(kernels(), gradient, RandomOffset());
           Floats device_residual(kernels(), residual, RandomOffset());
@@ -65,7 +65,7 @@ TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
           call.residual = feeds_back ? device_residual.data() : nullptr;
           call.out = reinterpret_cast<std::byte*>(out.data());
           call.scratch = reinterpret_cast<std::byte*>(scratch.data());
-          ASSERT_EQ(kernels().Encode(call), absl::OkStatus());
+          ASSERT_EQ(kernels().Run(call), absl::OkStatus());
           const std::vector<double> words = out.Download();
           const std::string what = absl::StrCat("encode kind=", static_cast<int>(kind), " count=", count, " feedback=",
                                                 feeds_back, " ties=", has_ties);
@@ -95,19 +95,19 @@ TEST_P(KernelOpTest, EncodeForgetsTheResidualOfWhatIsNotFinite) {
     call.residual = residual.data();
     call.out = reinterpret_cast<std::byte*>(out.data());
     call.scratch = reinterpret_cast<std::byte*>(scratch.data());
-    ASSERT_EQ(kernels().Encode(call), absl::OkStatus());
+    ASSERT_EQ(kernels().Run(call), absl::OkStatus());
     EXPECT_EQ(residual.Download(), std::vector<float>(kCount, 0.0f)) << "kind " << static_cast<int>(kind);
   }
 }
 
 TEST_P(KernelOpTest, EncodeRefusesWhatItCannotKeep) {
   EncodeCall call;
-  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Encode(call)));
+  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
   call.count = 10;
   call.kind = EncodeKind::kTopk;
-  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Encode(call)));
+  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
   call.kept = 11;
-  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Encode(call)));
+  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
 }
 
 }  // namespace ringmaster

@@ -49,7 +49,7 @@ std::vector<float> Multiply(ReferenceLibrary& reference, GemmCall call, const st
   call.a = a.data();
   call.b = b.data();
   call.c = c.data();
-  EXPECT_EQ(reference.Gemm(call), absl::OkStatus());
+  EXPECT_EQ(reference.Run(call), absl::OkStatus());
   return c;
 }
 
@@ -83,7 +83,7 @@ TEST_P(KernelOpTest, GemmAgreesWithTheReferenceForAllTransposesAndRowLengths) {
       call.a = device_a.data();
       call.b = device_b.data();
       call.c = device_c.data();
-      ASSERT_EQ(kernels().Gemm(call), absl::OkStatus()) << Describe(call);
+      ASSERT_EQ(kernels().Run(call), absl::OkStatus()) << Describe(call);
       const std::vector<float> actual = device_c.Download();
       for (int64_t i = 0; i < call.m * call.ldc; ++i) {
         if (i % call.ldc >= call.n) {
@@ -112,7 +112,7 @@ TEST_P(KernelOpTest, ASecondLibraryGivesTheSameBits) {
       call.a = device_a.data();
       call.b = device_b.data();
       call.c = device_c.data();
-      ASSERT_EQ(kernels->Gemm(call), absl::OkStatus()) << Describe(call);
+      ASSERT_EQ(kernels->Run(call), absl::OkStatus()) << Describe(call);
       results.push_back(device_c.Download());
     }
     EXPECT_TRUE(SameBits(results[0], results[1]) && SameBits(results[0], results[2])) << Describe(call);

@@ -26,12 +26,12 @@ TEST_P(KernelOpTest, SoftmaxCrossEntropyAgreesWithTheReference) {
       Floats device_loss = Floats::Poisoned(kernels(), rows), device_correct = Floats::Poisoned(kernels(), rows);
       Floats device_gradient = Floats::Poisoned(kernels(), rows * classes, RandomOffset());
       const float scale = 1.0f / static_cast<float>(rows);
-      ASSERT_EQ(
-          kernels().SoftmaxCrossEntropy({rows, classes, device_logits.data(), device_labels.data(), device_loss.data(),
-                                         device_correct.data(), device_gradient.data(), scale}),
-          absl::OkStatus());
-      ASSERT_EQ(reference_.SoftmaxCrossEntropy(
-                    {rows, classes, logits.data(), labels.data(), loss.data(), correct.data(), gradient.data(), scale}),
+      ASSERT_EQ(kernels().Run(SoftmaxCrossEntropyCall{rows, classes, device_logits.data(), device_labels.data(),
+                                                      device_loss.data(), device_correct.data(), device_gradient.data(),
+                                                      scale}),
+                absl::OkStatus());
+      ASSERT_EQ(reference_.Run(SoftmaxCrossEntropyCall{rows, classes, logits.data(), labels.data(), loss.data(),
+                                                       correct.data(), gradient.data(), scale}),
                 absl::OkStatus());
       const double relative = (2.0 * spread + static_cast<double>(classes) + 16.0) * kRounding;
       ExpectWithin(device_loss.Download(), loss, std::vector<float>(rows, 1.0f + 2.0f * spread), relative, what);
@@ -50,10 +50,10 @@ TEST_P(KernelOpTest, SoftmaxCrossEntropyWithoutAGradientGivesTheSameLoss) {
   Floats correct = Floats::Poisoned(kernels(), 5), gradient = Floats::Poisoned(kernels(), 50);
   SoftmaxCrossEntropyCall call{
       5, 10, device_logits.data(), labels.data(), loss.data(), correct.data(), gradient.data(), 0.2f};
-  ASSERT_EQ(kernels().SoftmaxCrossEntropy(call), absl::OkStatus());
+  ASSERT_EQ(kernels().Run(call), absl::OkStatus());
   call.row_loss = loss_alone.data();
   call.gradient = nullptr;
-  ASSERT_EQ(kernels().SoftmaxCrossEntropy(call), absl::OkStatus());
+  ASSERT_EQ(kernels().Run(call), absl::OkStatus());
   EXPECT_TRUE(SameBits(loss.Download(), loss_alone.Download()));
 }
 

@@ -108,15 +108,15 @@ TEST_P(KernelOpTest, NormAgreesWithTheReference) {
     const NormShape& shape = norm.shape;
     const std::vector<float> input = Spread(RandomFloats(shape.count()), norm);
     const std::vector<float> gain = RandomFloats(shape.features), bias = RandomFloats(shape.features);
-    const Operation operation = [&](KernelLibrary& kernels, int64_t offset) {
+    const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
       Floats x(kernels, input, offset), device_gain(kernels, gain, 2 * offset), device_bias(kernels, bias, offset);
       Floats output = Floats::Poisoned(kernels, shape.count(), offset);
       Floats mean = Floats::Poisoned(kernels, shape.groups(), offset);
       Floats inverse = Floats::Poisoned(kernels, shape.groups(), offset);
       Floats variance = Floats::Poisoned(kernels, shape.groups(), offset);
       const bool corrected = shape.elements_per_group() > 1;
-      EXPECT_EQ(kernels.Norm({shape, 1e-5f, x.data(), device_gain.data(), device_bias.data(), output.data(),
-                              mean.data(), inverse.data(), corrected ? variance.data() : nullptr}),
+      EXPECT_EQ(kernels.Run(NormCall{shape, 1e-5f, x.data(), device_gain.data(), device_bias.data(), output.data(),
+                                     mean.data(), inverse.data(), corrected ? variance.data() : nullptr}),
                 absl::OkStatus());
       return Outputs{mean.Download(), inverse.Download(), output.Download(),
                      corrected ? variance.Download() : std::vector<float>(shape.groups())};
@@ -145,13 +145,13 @@ TEST_P(KernelOpTest, NormInferenceAgreesWithTheReference) {
         Floats x(kernels, inputs, offset), at(kernels, means, offset), variances(kernels, variance, offset);
         Floats device_gain(kernels, gains, 2 * offset), device_bias(kernels, biases, offset);
         Floats output = Floats::Poisoned(kernels, shape.count(), offset);
-        EXPECT_EQ(kernels.NormInference({shape, 1e-5f, x.data(), at.data(), variances.data(), device_gain.data(),
-                                         device_bias.data(), output.data()}),
+        EXPECT_EQ(kernels.Run(NormInferenceCall{shape, 1e-5f, x.data(), at.data(), variances.data(), device_gain.data(),
+                                                device_bias.data(), output.data()}),
                   absl::OkStatus());
         return Outputs{output.Download()};
       };
     };
-    const Operation operation = infer(input, mean, gain, bias);
+    const Work operation = infer(input, mean, gain, bias);
     const Outputs scale =
         infer(Absolute(input), Negative(Absolute(mean)), Absolute(gain), Absolute(bias))(reference_, 0);
     ExpectWithin(Repeat(operation, Describe(norm))[0], operation(reference_, 0)[0], scale[0], 8 * kRounding,
@@ -176,8 +176,8 @@ NormBackwardArrays WithStatistics(ReferenceLibrary& reference, const NormShape& 
   std::vector<float> output(shape.count()), bias(shape.features);
   arrays.mean.resize(shape.groups());
   arrays.inverse.resize(shape.groups());
-  EXPECT_EQ(reference.Norm({shape, 1e-5f, arrays.input.data(), arrays.gain.data(), bias.data(), output.data(),
-                            arrays.mean.data(), arrays.inverse.data(), nullptr}),
+  EXPECT_EQ(reference.Run(NormCall{shape, 1e-5f, arrays.input.data(), arrays.gain.data(), bias.data(), output.data(),
+                                   arrays.mean.data(), arrays.inverse.data(), nullptr}),
             absl::OkStatus());
   return arrays;
 }
@@ -188,8 +188,8 @@ std::vector<std::vector<float>> ParamGradients(KernelLibrary& kernels, const Nor
   Floats inverse(kernels, arrays.inverse, offset), output_gradient(kernels, arrays.output_gradient, 2 * offset);
   Floats gain_gradient = Floats::Poisoned(kernels, shape.features, offset);
   Floats bias_gradient = Floats::Poisoned(kernels, shape.features, offset);
-  EXPECT_EQ(kernels.NormParamGradient({shape, input.data(), mean.data(), inverse.data(), output_gradient.data(),
-                                       gain_gradient.data(), bias_gradient.data()}),
+  EXPECT_EQ(kernels.Run(NormParamGradientCall{shape, input.data(), mean.data(), inverse.data(), output_gradient.data(),
+                                              gain_gradient.data(), bias_gradient.data()}),
             absl::OkStatus());
   return {gain_gradient.Download(), bias_gradient.Download()};
 }
@@ -200,8 +200,8 @@ std::vector<float> InputGradient(KernelLibrary& kernels, const NormShape& shape,
   Floats gain(kernels, arrays.gain, offset), inverse(kernels, arrays.inverse, offset);
   Floats output_gradient(kernels, arrays.output_gradient, 2 * offset);
   Floats input_gradient = Floats::Poisoned(kernels, shape.count(), offset);
-  EXPECT_EQ(kernels.NormInputGradient({shape, input.data(), gain.data(), mean.data(), inverse.data(),
-                                       output_gradient.data(), input_gradient.data()}),
+  EXPECT_EQ(kernels.Run(NormInputGradientCall{shape, input.data(), gain.data(), mean.data(), inverse.data(),
+                                              output_gradient.data(), input_gradient.data()}),
             absl::OkStatus());
   return input_gradient.Download();
 }

@@ -34,11 +34,11 @@ TEST_P(KernelOpTest, MaxPoolTakesTheFirstLargest) {
     Floats device_input(kernels(), input, RandomOffset());
     Floats output = Floats::Poisoned(kernels(), count / 4, RandomOffset());
     Bytes argmax = Bytes::Poisoned(kernels(), count / 4, RandomOffset());
-    ASSERT_EQ(
-        kernels().MaxPool({sizes.planes, sizes.height, sizes.width, device_input.data(), output.data(), argmax.data()}),
-        absl::OkStatus());
-    ASSERT_EQ(reference_.MaxPool(
-                  {sizes.planes, sizes.height, sizes.width, input.data(), expected.data(), expected_argmax.data()}),
+    ASSERT_EQ(kernels().Run(MaxPoolCall{sizes.planes, sizes.height, sizes.width, device_input.data(), output.data(),
+                                        argmax.data()}),
+              absl::OkStatus());
+    ASSERT_EQ(reference_.Run(MaxPoolCall{sizes.planes, sizes.height, sizes.width, input.data(), expected.data(),
+                                         expected_argmax.data()}),
               absl::OkStatus());
     ExpectSame(output.Download(), expected, what);
     EXPECT_EQ(argmax.Download(), expected_argmax) << what;
@@ -55,11 +55,11 @@ TEST_P(KernelOpTest, MaxPoolBackwardOverwritesTheWholeInputGradient) {
     Floats device_gradient(kernels(), gradient, RandomOffset());
     Bytes device_argmax(kernels(), argmax, RandomOffset());
     Floats input_gradient = Floats::Poisoned(kernels(), count, RandomOffset());
-    ASSERT_EQ(kernels().MaxPoolBackward({sizes.planes, sizes.height, sizes.width, device_gradient.data(),
-                                         device_argmax.data(), input_gradient.data()}),
+    ASSERT_EQ(kernels().Run(MaxPoolBackwardCall{sizes.planes, sizes.height, sizes.width, device_gradient.data(),
+                                                device_argmax.data(), input_gradient.data()}),
               absl::OkStatus());
-    ASSERT_EQ(reference_.MaxPoolBackward(
-                  {sizes.planes, sizes.height, sizes.width, gradient.data(), argmax.data(), expected.data()}),
+    ASSERT_EQ(reference_.Run(MaxPoolBackwardCall{sizes.planes, sizes.height, sizes.width, gradient.data(),
+                                                 argmax.data(), expected.data()}),
               absl::OkStatus());
     ExpectSame(input_gradient.Download(), expected,
                absl::StrCat("max pool backward ", sizes.planes, "x", sizes.height, "x", sizes.width));
@@ -73,9 +73,9 @@ TEST_P(KernelOpTest, SwapAxesMovesEveryElement) {
     std::vector<float> expected(count);
     Floats device_input(kernels(), input, RandomOffset());
     Floats output = Floats::Poisoned(kernels(), count, RandomOffset());
-    ASSERT_EQ(kernels().SwapAxes({sizes.planes, sizes.height, sizes.width, device_input.data(), output.data()}),
+    ASSERT_EQ(kernels().Run(SwapAxesCall{sizes.planes, sizes.height, sizes.width, device_input.data(), output.data()}),
               absl::OkStatus());
-    ASSERT_EQ(reference_.SwapAxes({sizes.planes, sizes.height, sizes.width, input.data(), expected.data()}),
+    ASSERT_EQ(reference_.Run(SwapAxesCall{sizes.planes, sizes.height, sizes.width, input.data(), expected.data()}),
               absl::OkStatus());
     ExpectSame(output.Download(), expected,
                absl::StrCat("swap axes ", sizes.planes, "x", sizes.height, "x", sizes.width));
@@ -91,7 +91,7 @@ TEST_P(KernelOpTest, AveragePoolAgreesWithTheReference) {
     const auto pool = [planes = planes, pixels = pixels](const std::vector<float>& of) {
       return [of, planes, pixels](KernelLibrary& kernels, int64_t offset) {
         Floats input(kernels, of, offset), output = Floats::Poisoned(kernels, planes, offset);
-        EXPECT_EQ(kernels.AveragePool({planes, pixels, input.data(), output.data()}), absl::OkStatus());
+        EXPECT_EQ(kernels.Run(AveragePoolCall{planes, pixels, input.data(), output.data()}), absl::OkStatus());
         return Outputs{output.Download()};
       };
     };
@@ -108,9 +108,10 @@ TEST_P(KernelOpTest, AveragePoolBackwardOverwritesEveryPixelWithItsShare) {
     std::vector<float> expected(planes * pixels);
     Floats device_gradient(kernels(), gradient, RandomOffset());
     Floats input_gradient = Floats::Poisoned(kernels(), planes * pixels, RandomOffset());
-    ASSERT_EQ(kernels().AveragePoolBackward({planes, pixels, device_gradient.data(), input_gradient.data()}),
+    ASSERT_EQ(kernels().Run(AveragePoolBackwardCall{planes, pixels, device_gradient.data(), input_gradient.data()}),
               absl::OkStatus());
-    ASSERT_EQ(reference_.AveragePoolBackward({planes, pixels, gradient.data(), expected.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(AveragePoolBackwardCall{planes, pixels, gradient.data(), expected.data()}),
+              absl::OkStatus());
     // A division, or a product with the rounded reciprocal.
     ExpectWithin(input_gradient.Download(), expected, Absolute(expected), 3 * kRounding,
                  absl::StrCat("average pool backward planes=", planes, " pixels=", pixels));

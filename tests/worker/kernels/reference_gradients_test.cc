@@ -78,9 +78,9 @@ TEST_F(ReferenceGradients, GeluIsItsDefinitionAndItsSlope) {
   Values x = RandomValues(50, 4.0f), output(50);
   const Values weights = RandomValues(50);
   Values gradient = weights;
-  ASSERT_EQ(reference_.Gelu({x.data(), 5, 10, nullptr, output.data()}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(GeluCall{x.data(), 5, 10, nullptr, output.data()}), absl::OkStatus());
   ExpectNear(output, GeluOf(ToDouble(x)), "gelu");
-  ASSERT_EQ(reference_.GeluBackward({x.data(), gradient.data(), 50}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(GeluBackwardCall{x.data(), gradient.data(), 50}), absl::OkStatus());
   ExpectNear(gradient, Differences(GeluOf, x, weights), "gelu backward");
 }
 
@@ -97,8 +97,8 @@ TEST_F(ReferenceGradients, SoftmaxCrossEntropyAndItsGradient) {
     return outputs;
   };
   Values loss(3), correct(3), gradient(15);
-  ASSERT_EQ(reference_.SoftmaxCrossEntropy(
-                {3, 5, logits.data(), labels.data(), loss.data(), correct.data(), gradient.data(), 0.25f}),
+  ASSERT_EQ(reference_.Run(SoftmaxCrossEntropyCall{3, 5, logits.data(), labels.data(), loss.data(), correct.data(),
+                                                   gradient.data(), 0.25f}),
             absl::OkStatus());
   ExpectNear(loss, losses(ToDouble(logits)), "loss");
   ExpectNear(gradient, Differences(losses, logits, Values(3, 0.25f)), "softmax cross entropy backward");
@@ -112,9 +112,9 @@ TEST_F(ReferenceGradients, DropoutsGradientTakesTheSameMask) {
     for (size_t i = 0; i < x.size(); ++i) outputs.push_back(DropoutKeeps(11, i, 0.25f) ? x[i] / 0.75 : 0.0);
     return outputs;
   };
-  ASSERT_EQ(reference_.Dropout({output.data(), 40, 0.25f, 11}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(DropoutCall{output.data(), 40, 0.25f, 11}), absl::OkStatus());
   ExpectNear(output, drop(ToDouble(x)), "dropout");
-  ASSERT_EQ(reference_.Dropout({gradient.data(), 40, 0.25f, 11}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(DropoutCall{gradient.data(), 40, 0.25f, 11}), absl::OkStatus());
   ExpectNear(gradient, Differences(drop, x, weights), "dropout backward");
 }
 
@@ -126,9 +126,9 @@ TEST_F(ReferenceGradients, AveragePoolsGradientIsTheShareOfEachPixel) {
     return outputs;
   };
   Values output(3), gradient(21);
-  ASSERT_EQ(reference_.AveragePool({3, 7, x.data(), output.data()}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(AveragePoolCall{3, 7, x.data(), output.data()}), absl::OkStatus());
   ExpectNear(output, pool(ToDouble(x)), "average pool");
-  ASSERT_EQ(reference_.AveragePoolBackward({3, 7, weights.data(), gradient.data()}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(AveragePoolBackwardCall{3, 7, weights.data(), gradient.data()}), absl::OkStatus());
   ExpectNear(gradient, Differences(pool, x, weights), "average pool backward");
 }
 
@@ -154,9 +154,9 @@ TEST_F(ReferenceGradients, Col2ImIsTheGradientOfIm2ColAtEveryStride) {
     const Doubles expected = unfold(ToDouble(x));
     const Values weights = RandomValues(static_cast<int64_t>(expected.size()));
     Values columns(expected.size()), gradient(x.size());
-    ASSERT_EQ(reference_.Im2Col({shape, 0, 3, x.data(), columns.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(Im2ColCall{shape, 0, 3, x.data(), columns.data()}), absl::OkStatus());
     ExpectNear(columns, expected, "im2col");
-    ASSERT_EQ(reference_.Col2Im({shape, 0, 3, weights.data(), gradient.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(Col2ImCall{shape, 0, 3, weights.data(), gradient.data()}), absl::OkStatus());
     ExpectNear(gradient, Differences(unfold, x, weights), "col2im");
   }
 }
@@ -198,8 +198,8 @@ TEST_F(ReferenceGradients, NormsOfAllKindsAndTheirGradients) {
     const Values x = RandomValues(shape.count(), 2.0f), weights = RandomValues(shape.count());
     const Values gain = RandomValues(shape.features), bias = RandomValues(shape.features);
     Values output(shape.count()), mean(shape.groups()), inverse(shape.groups()), variance(shape.groups());
-    ASSERT_EQ(reference_.Norm({shape, 1e-5f, x.data(), gain.data(), bias.data(), output.data(), mean.data(),
-                               inverse.data(), variance.data()}),
+    ASSERT_EQ(reference_.Run(NormCall{shape, 1e-5f, x.data(), gain.data(), bias.data(), output.data(), mean.data(),
+                                      inverse.data(), variance.data()}),
               absl::OkStatus());
     Doubles means, variances;
     ExpectNear(output, NormOf(shape, ToDouble(x), ToDouble(gain), ToDouble(bias), &means, &variances), what);
@@ -207,11 +207,11 @@ TEST_F(ReferenceGradients, NormsOfAllKindsAndTheirGradients) {
     ExpectNear(variance, variances, what + " variance");
 
     Values input_gradient(shape.count()), gain_gradient(shape.features), bias_gradient(shape.features);
-    ASSERT_EQ(reference_.NormInputGradient(
-                  {shape, x.data(), gain.data(), mean.data(), inverse.data(), weights.data(), input_gradient.data()}),
+    ASSERT_EQ(reference_.Run(NormInputGradientCall{shape, x.data(), gain.data(), mean.data(), inverse.data(),
+                                                   weights.data(), input_gradient.data()}),
               absl::OkStatus());
-    ASSERT_EQ(reference_.NormParamGradient({shape, x.data(), mean.data(), inverse.data(), weights.data(),
-                                            gain_gradient.data(), bias_gradient.data()}),
+    ASSERT_EQ(reference_.Run(NormParamGradientCall{shape, x.data(), mean.data(), inverse.data(), weights.data(),
+                                                   gain_gradient.data(), bias_gradient.data()}),
               absl::OkStatus());
     const auto of_x = [&](const Doubles& v) { return NormOf(shape, v, ToDouble(gain), ToDouble(bias)); };
     const auto of_gain = [&](const Doubles& v) { return NormOf(shape, ToDouble(x), v, ToDouble(bias)); };
@@ -232,12 +232,13 @@ TEST_F(ReferenceGradients, EmbeddingAndTheGradientsOfItsTables) {
     return outputs;
   };
   Values output(21), token_gradient(15, 9.0f), position_gradient(12, 9.0f);
-  ASSERT_EQ(reference_.Embedding({7, 4, 3, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
+  ASSERT_EQ(reference_.Run(
+                EmbeddingCall{7, 4, 3, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
             absl::OkStatus());
   ExpectNear(output, embed(ToDouble(token_table), ToDouble(position_table)), "embedding");
   EmbeddingGradientCall call{
       7, 4, 3, 5, tokens.data(), weights.data(), token_gradient.data(), position_gradient.data()};
-  ASSERT_EQ(reference_.EmbeddingGradient(call), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(call), absl::OkStatus());
   Doubles expected =
       Differences([&](const Doubles& v) { return embed(v, ToDouble(position_table)); }, token_table, weights);
   ExpectNear(token_gradient, expected, "token gradient");
@@ -245,7 +246,7 @@ TEST_F(ReferenceGradients, EmbeddingAndTheGradientsOfItsTables) {
              Differences([&](const Doubles& v) { return embed(ToDouble(token_table), v); }, position_table, weights),
              "position gradient");
   call.accumulate = true;
-  ASSERT_EQ(reference_.EmbeddingGradient(call), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(call), absl::OkStatus());
   for (double& value : expected) value *= 2;
   ExpectNear(token_gradient, expected, "accumulated token gradient");
 }
@@ -286,12 +287,12 @@ TEST_F(ReferenceGradients, AttentionIsCausalSoftmaxAndItsGradient) {
     const Values qkv = RandomValues(3 * count, 2.0f), weights = RandomValues(count);
     Values probabilities(pairs, -1.0f), output(count), gradient(3 * count);
     Values scratch(reference_.attention_scratch_floats(shape));
-    ASSERT_EQ(reference_.Attention({shape, qkv.data(), probabilities.data(), output.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(AttentionCall{shape, qkv.data(), probabilities.data(), output.data()}), absl::OkStatus());
     Doubles expected;
     ExpectNear(output, AttentionOf(shape, ToDouble(qkv), &expected), "attention");
     ExpectNear(probabilities, expected, "probabilities");
-    ASSERT_EQ(reference_.AttentionBackward(
-                  {shape, qkv.data(), probabilities.data(), weights.data(), gradient.data(), scratch.data()}),
+    ASSERT_EQ(reference_.Run(AttentionBackwardCall{shape, qkv.data(), probabilities.data(), weights.data(),
+                                                   gradient.data(), scratch.data()}),
               absl::OkStatus());
     ExpectNear(gradient, Differences([&](const Doubles& v) { return AttentionOf(shape, v); }, qkv, weights),
                "attention backward");

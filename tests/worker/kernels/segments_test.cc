@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <utility>
+#include <variant>
 
 #include "gtest/gtest.h"
 #include "worker/kernels/calls.h"
@@ -10,54 +12,39 @@
 namespace ringmaster {
 namespace {
 
-template <typename Call>
-uint64_t DigestOf(const Call& call) {
-  CallDigest digest;
-  digest.Add(call);
-  return digest.value();
-}
-
 // A call made where every byte, padding too, was `byte` before.
 uint64_t DigestOver(int byte) {
-  alignas(GemmCall) unsigned char memory[sizeof(GemmCall)];
+  alignas(Operation) unsigned char memory[sizeof(Operation)];
   std::memset(memory, byte, sizeof(memory));
-  auto* call = new (memory) GemmCall;
-  call->m = 3;
-  call->beta = 1.0f;
-  return DigestOf(*call);
+  auto* operation = new (memory) Operation(std::in_place_type<GemmCall>);
+  std::get<GemmCall>(*operation).m = 3;
+  std::get<GemmCall>(*operation).beta = 1.0f;
+  return DigestOf({operation, 1});
 }
 
-TEST(CallDigest, EveryArgumentCountsAndPaddingDoesNot) {
+TEST(SegmentDigest, EveryArgumentCountsAndPaddingDoesNot) {
   GemmCall call;
   call.m = 3;
   call.beta = 1.0f;
-  EXPECT_EQ(DigestOver(0x00), DigestOf(call));
-  EXPECT_EQ(DigestOver(0xff), DigestOf(call));
-  const uint64_t plain = DigestOf(call);
+  EXPECT_EQ(DigestOver(0x00), DigestOf({call}));
+  EXPECT_EQ(DigestOver(0xff), DigestOf({call}));
+  const uint64_t plain = DigestOf({call});
   for (const auto& change : {+[](GemmCall* c) { c->transpose_b = true; }, +[](GemmCall* c) { c->beta = 0.5f; },
                              +[](GemmCall* c) { c->ldc = 7; }, +[](GemmCall* c) { c->c = &c->alpha; },
                              +[](GemmCall* c) { c->alpha = 0.25f; }}) {
     GemmCall other = call;
     change(&other);
-    EXPECT_NE(DigestOf(other), plain);
+    EXPECT_NE(DigestOf({other}), plain);
   }
 }
 
-TEST(CallDigest, OperationsOfTheSameBytesAndOtherOrdersDiffer) {
+TEST(SegmentDigest, OperationsOfTheSameBytesAndOtherOrdersDiffer) {
   float value = 0;
-  EXPECT_NE(DigestOf(ReluCall{&value, 1}), DigestOf(DropoutCall{&value, 1, 0, 0}));
-  struct Alike {
-    float* data;
-    int64_t count;
-  };
-  EXPECT_NE(DigestOf(ReluCall{&value, 1}), DigestOf(Alike{&value, 1}));
-  CallDigest one, other;
-  one.Add(ReluCall{&value, 1});
-  one.Add(ReluCall{&value, 2});
-  other.Add(ReluCall{&value, 2});
-  other.Add(ReluCall{&value, 1});
-  EXPECT_NE(one.value(), other.value());
-  EXPECT_EQ(one.calls(), 2);
+  const ReluCall one{&value, 1}, two{&value, 2};
+  EXPECT_NE(DigestOf({one}), DigestOf({FillZeroCall{&value, 1}}));
+  EXPECT_NE(DigestOf({one}), DigestOf({one, one}));
+  EXPECT_NE(DigestOf({one, two}), DigestOf({two, one}));
+  EXPECT_EQ(DigestOf({one, two}), DigestOf({one, two}));
 }
 
 TEST(SegmentTable, KeepsWhatComesAgainAndNotWhatComesOnce) {

@@ -3,7 +3,7 @@
 namespace ringmaster::cpu {
 
 // output[i] += input[i].
-void Add(const AddCall& call) {
+void Compute(const AddCall& call) {
   const float* __restrict input = call.input;
   float* __restrict output = call.output;
   for (int64_t i = 0; i < call.count; ++i) output[i] += input[i];

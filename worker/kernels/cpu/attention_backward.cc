@@ -29,17 +29,21 @@ absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlo
   const float* probabilities = call.probabilities + block.pairs();
   const float* output_gradient = call.output_gradient + block.output();
   float* scores = call.scratch;  // [queries][keys]
-  RM_RETURN_IF_ERROR(Gemm({false, true, block.queries(), block.keys(), shape.head_width, 1.0f, output_gradient,
-                           shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()}));
+  RM_RETURN_IF_ERROR(
+      Compute(GemmCall{false, true, block.queries(), block.keys(), shape.head_width, 1.0f, output_gradient,
+                       shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()}));
   for (int64_t i = 0; i < block.queries(); ++i) {
     SoftmaxBackward(probabilities + i * shape.context, block.begin + i + 1, block.keys(), scores + i * block.keys());
   }
-  RM_RETURN_IF_ERROR(Gemm({false, false, block.queries(), shape.head_width, block.keys(), scale, scores, block.keys(),
-                           call.qkv + block.qkv(1, 0), row, 0.0f, call.qkv_gradient + block.qkv(0, block.begin), row}));
-  RM_RETURN_IF_ERROR(Gemm({true, false, block.keys(), shape.head_width, block.queries(), scale, scores, block.keys(),
-                           call.qkv + block.qkv(0, block.begin), row, beta, call.qkv_gradient + block.qkv(1, 0), row}));
-  return Gemm({true, false, block.keys(), shape.head_width, block.queries(), 1.0f, probabilities, shape.context,
-               output_gradient, shape.width(), beta, call.qkv_gradient + block.qkv(2, 0), row});
+  RM_RETURN_IF_ERROR(
+      Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(), scale, scores, block.keys(),
+                       call.qkv + block.qkv(1, 0), row, 0.0f, call.qkv_gradient + block.qkv(0, block.begin), row}));
+  RM_RETURN_IF_ERROR(
+      Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), scale, scores, block.keys(),
+                       call.qkv + block.qkv(0, block.begin), row, beta, call.qkv_gradient + block.qkv(1, 0), row}));
+  return Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), 1.0f, probabilities,
+                          shape.context, output_gradient, shape.width(), beta, call.qkv_gradient + block.qkv(2, 0),
+                          row});
 }
 
 }  // namespace
@@ -49,7 +53,7 @@ int64_t AttentionScratchFloats(const AttentionShape& shape) {
 }
 
 // qkv_gradient from output_gradient, for each head of each sequence.
-absl::Status AttentionBackward(const AttentionBackwardCall& call) {
+absl::Status Compute(const AttentionBackwardCall& call) {
   if (HasWideAttention(call.shape)) {
     WideAttentionBackward(call);
     return absl::OkStatus();

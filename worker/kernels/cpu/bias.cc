@@ -36,7 +36,7 @@ void AddToRows(const BiasCall& call) {
 }  // namespace
 
 // data[rows, cols] += bias of the column or row, then relu if asked; one pass, in place.
-void AddBias(const BiasCall& call) {
+void Compute(const BiasCall& call) {
   if (call.relu) {
     AddToRows<true>(call);
   } else {

@@ -16,7 +16,7 @@ void SumRowsTogether(const float* __restrict gradient, int64_t rows, int64_t col
 }  // namespace
 
 // bias_gradient[i] = sum of column or row i of gradient[rows, cols].
-void BiasGradient(const BiasGradientCall& call) {
+void Compute(const BiasGradientCall& call) {
   if (call.axis == BiasAxis::kPerColumn) {
     SumRowsTogether(call.gradient, call.rows, call.cols, call.bias_gradient);
     return;

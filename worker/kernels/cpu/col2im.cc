@@ -50,7 +50,7 @@ void AddPosition(const Col2ImCall& call, const KernelPosition& position, const f
 
 // input_gradient of the images in the range += columns, each pixel in the order of the kernel's positions. The images
 // of one channel stay in the first cache while all positions are added to them.
-void Col2Im(const Col2ImCall& call) {
+void Compute(const Col2ImCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t row_length = call.image_count * shape.out_height() * shape.out_width();
   const float* columns = call.columns;

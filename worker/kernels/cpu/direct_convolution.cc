@@ -208,7 +208,7 @@ void DirectConvolution(const ConvolutionCall& call) {
   }
 }
 
-void DirectConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) {
+void DirectConvolution(const ConvolutionWeightGradientCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t taps = shape.channels * shape.kernel * shape.kernel;
   const int64_t in_pixels = shape.height * shape.width, out_pixels = shape.out_height() * shape.out_width();
@@ -230,7 +230,7 @@ void DirectConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) 
 }
 
 // The convolution of the output's gradient, padded so far that every input is reached, by the weights turned around.
-void DirectConvolutionInputGradient(const ConvolutionInputGradientCall& call) {
+void DirectConvolution(const ConvolutionInputGradientCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t window = shape.kernel * shape.kernel, taps = call.out_channels * window;
   const int64_t in_pixels = shape.height * shape.width, out_pixels = shape.out_height() * shape.out_width();

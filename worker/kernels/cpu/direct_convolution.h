@@ -19,8 +19,8 @@ bool HasDirectConvolution(const ConvShape& shape, int64_t out_channels);
 int64_t DirectConvolutionScratchFloats(const ConvShape& shape, int64_t out_channels);
 
 void DirectConvolution(const ConvolutionCall& call);
-void DirectConvolutionWeightGradient(const ConvolutionWeightGradientCall& call);
-void DirectConvolutionInputGradient(const ConvolutionInputGradientCall& call);
+void DirectConvolution(const ConvolutionWeightGradientCall& call);
+void DirectConvolution(const ConvolutionInputGradientCall& call);
 
 }  // namespace ringmaster::cpu
 

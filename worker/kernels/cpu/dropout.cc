@@ -17,7 +17,7 @@ void Draw(uint64_t seed, int64_t begin, int64_t count, float* __restrict draws) 
 }  // namespace
 
 // data[i] = kept(seed, i) ? data[i] / (1 - rate) : 0; in place.
-void Dropout(const DropoutCall& call) {
+void Compute(const DropoutCall& call) {
   const __m256 rate = _mm256_set1_ps(call.rate), kept_share = _mm256_set1_ps(1.0f - call.rate);
   const auto drop = [=](__m256 value, __m256 draw) {
     return _mm256_and_ps(value / kept_share, _mm256_cmp_ps(draw, rate, _CMP_GE_OQ));

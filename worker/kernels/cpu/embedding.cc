@@ -13,7 +13,7 @@ inline void AddRow(const float* __restrict from, float* __restrict to, int64_t c
 }  // namespace
 
 // output[r] = token_table[tokens[r]] + position_table[r mod context].
-void Embedding(const EmbeddingCall& call) {
+void Compute(const EmbeddingCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     const float* token = call.token_table + call.tokens[row] * call.width;
     const float* position = call.position_table + row % call.context * call.width;
@@ -24,7 +24,7 @@ void Embedding(const EmbeddingCall& call) {
 
 // token_gradient[v] (+)= the output gradients of the rows with token v, position_gradient[p] = those of the rows at
 // position p; both by rising row.
-void EmbeddingGradient(const EmbeddingGradientCall& call) {
+void Compute(const EmbeddingGradientCall& call) {
   if (!call.accumulate) std::fill_n(call.token_gradient, call.vocabulary * call.width, 0.0f);
   std::fill_n(call.position_gradient, call.context * call.width, 0.0f);
   for (int64_t row = 0; row < call.rows; ++row) {

@@ -61,7 +61,7 @@ void NarrowGeluBackward(const GeluBackwardCall& call) {
 }
 
 // input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
-void Gelu(const GeluCall& call) {
+void Compute(const GeluCall& call) {
   if (HasWideConvolutions()) {
     WideGelu(call);
   } else {
@@ -70,7 +70,7 @@ void Gelu(const GeluCall& call) {
 }
 
 // gradient[i] *= gelu'(input[i]); in place.
-void GeluBackward(const GeluBackwardCall& call) {
+void Compute(const GeluBackwardCall& call) {
   if (HasWideConvolutions()) {
     WideGeluBackward(call);
   } else {

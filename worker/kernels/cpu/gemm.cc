@@ -49,7 +49,7 @@ void ScaleOutput(const GemmCall& call) {
 
 }  // namespace
 
-absl::Status Gemm(const GemmCall& call) {
+absl::Status Compute(const GemmCall& call) {
   if (call.m == 0 || call.n == 0) return absl::OkStatus();
   if (call.k == 0) {
     ScaleOutput(call);

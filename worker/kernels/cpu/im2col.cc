@@ -70,7 +70,7 @@ void CopyShifted(const Im2ColCall& call, const KernelPosition& position, float* 
 }  // namespace
 
 // columns[channels * kernel * kernel][image_count * oh * ow] = the windows of the images in the range; 0 outside.
-void Im2Col(const Im2ColCall& call) {
+void Compute(const Im2ColCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t row_length = call.image_count * shape.out_height() * shape.out_width();
   const bool same_size =

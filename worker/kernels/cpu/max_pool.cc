@@ -42,7 +42,7 @@ inline void PoolOne(const float* upper, const float* lower, float* output, uint8
 }  // namespace
 
 // output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in the window.
-void MaxPool(const MaxPoolCall& call) {
+void Compute(const MaxPoolCall& call) {
   const int64_t out_width = call.width / 2;
   const int64_t out_rows = call.planes * (call.height / 2);
   for (int64_t row = 0; row < out_rows; ++row) {

@@ -37,7 +37,7 @@ inline void SpreadOne(float gradient, uint8_t argmax, float* upper, float* lower
 }  // namespace
 
 // input_gradient[planes][height][width] = output_gradient where argmax points, 0 elsewhere.
-void MaxPoolBackward(const MaxPoolBackwardCall& call) {
+void Compute(const MaxPoolBackwardCall& call) {
   const int64_t out_width = call.width / 2;
   const int64_t out_rows = call.planes * (call.height / 2);
   for (int64_t row = 0; row < out_rows; ++row) {

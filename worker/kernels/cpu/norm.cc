@@ -74,7 +74,7 @@ void NormGroup(const NormCall& call, int64_t group) {
 
 // output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse deviation are kept, and
 // the corrected variance where it is asked for. Source: Ba et al. 2016, Ioffe and Szegedy 2015, Wu and He 2018.
-void Norm(const NormCall& call) {
+void Compute(const NormCall& call) {
   for (int64_t group = 0; group < call.shape.groups(); ++group) {
     if (call.shape.kind == NormKind::kLayer) {
       NormRow(call, group);
@@ -85,7 +85,7 @@ void Norm(const NormCall& call) {
 }
 
 // output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of each feature.
-void NormInference(const NormInferenceCall& call) {
+void Compute(const NormInferenceCall& call) {
   const int64_t count = call.shape.rows * call.shape.pixels;
   for (int64_t feature = 0; feature < call.shape.features; ++feature) {
     const double deviation = std::sqrt(static_cast<double>(call.variance[feature]) + call.epsilon);

@@ -110,7 +110,7 @@ void GroupInputGradient(const NormInputGradientCall& call, int64_t group) {
 }  // namespace
 
 // gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of output_gradient.
-void NormParamGradient(const NormParamGradientCall& call) {
+void Compute(const NormParamGradientCall& call) {
   switch (call.shape.kind) {
     case NormKind::kLayer:
       return LayerParamGradient(call);
@@ -122,7 +122,7 @@ void NormParamGradient(const NormParamGradientCall& call) {
 }
 
 // The gradient of the input, through mean and deviation too. Source: Ioffe and Szegedy 2015, section 3.
-void NormInputGradient(const NormInputGradientCall& call) {
+void Compute(const NormInputGradientCall& call) {
   for (int64_t group = 0; group < call.shape.groups(); ++group) {
     if (call.shape.kind == NormKind::kLayer) {
       RowInputGradient(call, group);

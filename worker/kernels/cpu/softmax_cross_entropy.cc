@@ -34,7 +34,7 @@ int64_t FirstLargest(const float* logits, int64_t classes) {
 }  // namespace
 
 // Loss, hit and (unless null) scaled gradient of each row of logits[rows, classes].
-void SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
+void Compute(const SoftmaxCrossEntropyCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     const float* logits = call.logits + row * call.classes;
     const int32_t label = call.labels[row];

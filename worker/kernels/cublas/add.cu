@@ -18,9 +18,9 @@ __global__ void __launch_bounds__(kBlockThreads) AddKernel(AddCall call) {
 
 }  // namespace
 
-cudaError_t LaunchAdd(const AddCall& call, cudaStream_t stream) {
+cudaError_t Launch(const AddCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  AddKernel<<<GridForQuads(call.count), kBlockThreads, 0, stream>>>(call);
+  AddKernel<<<GridForQuads(call.count), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

@@ -19,9 +19,9 @@ __global__ void AddBiasKernel(BiasCall call) {
 
 }  // namespace
 
-cudaError_t LaunchAddBias(const BiasCall& call, cudaStream_t stream) {
+cudaError_t Launch(const BiasCall& call, const DeviceQueue& queue) {
   if (call.rows == 0 || call.cols == 0) return cudaSuccess;
-  AddBiasKernel<<<GridFor(call.rows, call.cols), kBlockThreads, 0, stream>>>(call);
+  AddBiasKernel<<<GridFor(call.rows, call.cols), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

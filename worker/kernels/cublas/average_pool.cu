@@ -53,24 +53,24 @@ void LaunchForward(const AveragePoolCall& call, cudaStream_t stream) {
 
 }  // namespace
 
-cudaError_t LaunchAveragePool(const AveragePoolCall& call, cudaStream_t stream) {
+cudaError_t Launch(const AveragePoolCall& call, const DeviceQueue& queue) {
   if (call.planes == 0) return cudaSuccess;
   if (call.pixels <= kWarpPixelsMax) {
-    LaunchForward<kWarpLanes>(call, stream);
+    LaunchForward<kWarpLanes>(call, queue.stream);
   } else {
-    LaunchForward<kBlockThreads>(call, stream);
+    LaunchForward<kBlockThreads>(call, queue.stream);
   }
   return cudaGetLastError();
 }
 
-cudaError_t LaunchAveragePoolBackward(const AveragePoolBackwardCall& call, cudaStream_t stream) {
+cudaError_t Launch(const AveragePoolBackwardCall& call, const DeviceQueue& queue) {
   const int64_t count = call.planes * call.pixels;
   if (count == 0) return cudaSuccess;
   if (QuadsFitInt32(count)) {
     AveragePoolBackwardKernel<int32_t>
-        <<<GridForQuads(count), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(count));
+        <<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
   } else {
-    AveragePoolBackwardKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, stream>>>(call, count);
+    AveragePoolBackwardKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }
   return cudaGetLastError();
 }

@@ -35,14 +35,15 @@ __global__ void SumRowsKernel(BiasGradientCall call) {
 }  // namespace
 
 // An empty sum is 0, so only an empty result launches nothing.
-cudaError_t LaunchBiasGradient(const BiasGradientCall& call, float* partials, cudaStream_t stream) {
+cudaError_t Launch(const BiasGradientCall& call, const DeviceQueue& queue) {
   if (call.axis == BiasAxis::kPerColumn) {
     if (call.cols == 0) return cudaSuccess;
-    return LaunchColumnSums<1>(BiasTerms{call}, call.rows, call.cols, {{call.bias_gradient}}, partials, stream);
+    return LaunchColumnSums<1>(BiasTerms{call}, call.rows, call.cols, {{call.bias_gradient}}, queue.partials,
+                               queue.stream);
   }
   if (call.rows == 0) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>(std::min(call.rows, kGridBlocksMax)));
-  SumRowsKernel<<<grid, kBlockThreads, 0, stream>>>(call);
+  SumRowsKernel<<<grid, kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

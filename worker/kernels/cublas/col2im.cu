@@ -41,15 +41,15 @@ __global__ void Col2ImKernel(Col2ImCall call, int64_t out_height, int64_t out_wi
 
 }  // namespace
 
-cudaError_t LaunchCol2Im(const Col2ImCall& call, cudaStream_t stream) {
+cudaError_t Launch(const Col2ImCall& call, const DeviceQueue& queue) {
   const int64_t out_height = call.shape.out_height(), out_width = call.shape.out_width();
   const int64_t pixels = call.image_count * call.shape.height * call.shape.width;
   if (call.shape.channels == 0 || pixels == 0) return cudaSuccess;
   const dim3 grid = GridFor(call.shape.channels, pixels);
   if (FitsInt32(pixels)) {
-    Col2ImKernel<int32_t><<<grid, kBlockThreads, 0, stream>>>(call, out_height, out_width);
+    Col2ImKernel<int32_t><<<grid, kBlockThreads, 0, queue.stream>>>(call, out_height, out_width);
   } else {
-    Col2ImKernel<int64_t><<<grid, kBlockThreads, 0, stream>>>(call, out_height, out_width);
+    Col2ImKernel<int64_t><<<grid, kBlockThreads, 0, queue.stream>>>(call, out_height, out_width);
   }
   return cudaGetLastError();
 }

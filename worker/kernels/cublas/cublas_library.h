@@ -1,13 +1,14 @@
 #ifndef RINGMASTER_WORKER_KERNELS_CUBLAS_CUBLAS_LIBRARY_H_
 #define RINGMASTER_WORKER_KERNELS_CUBLAS_CUBLAS_LIBRARY_H_
 
-#include <cublas_v2.h>
 #include <cuda_runtime.h>
 
 #include <memory>
 #include <string>
 
 #include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
+#include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/product_precision.h"
 #include "worker/kernels/cublas/segment_graphs.h"
 #include "worker/kernels/cublas/side_copies.h"
@@ -18,7 +19,7 @@ namespace ringmaster {
 // The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32
 // or in TF32, all on one stream of the object's own, which is not the default stream; a second one is for the copies
 // beside them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give
-// the same bits on the same device. Segments whose calls come again are replayed as CUDA graphs (segment_graphs.h).
+// the same bits on the same device. Segments that come again are replayed as CUDA graphs (segment_graphs.h).
 //
 // One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
 // or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
@@ -48,39 +49,8 @@ class CublasLibrary final : public KernelLibrary {
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
   absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
 
-  absl::Status Gemm(const GemmCall& call) override;
-  absl::Status AddBias(const BiasCall& call) override;
-  absl::Status BiasGradient(const BiasGradientCall& call) override;
-  absl::Status ReluBackward(const ReluBackwardCall& call) override;
-  absl::Status Im2Col(const Im2ColCall& call) override;
-  absl::Status Col2Im(const Col2ImCall& call) override;
-  absl::Status Convolution(const ConvolutionCall& call) override;
-  absl::Status ConvolutionWeightGradient(const ConvolutionWeightGradientCall& call) override;
-  absl::Status ConvolutionInputGradient(const ConvolutionInputGradientCall& call) override;
   int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override;
-  absl::Status MaxPool(const MaxPoolCall& call) override;
-  absl::Status MaxPoolBackward(const MaxPoolBackwardCall& call) override;
-  absl::Status SwapAxes(const SwapAxesCall& call) override;
-  absl::Status SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) override;
-  absl::Status FillZero(float* data, int64_t count) override;
-  absl::Status Relu(const ReluCall& call) override;
-  absl::Status Add(const AddCall& call) override;
-  absl::Status Gelu(const GeluCall& call) override;
-  absl::Status GeluBackward(const GeluBackwardCall& call) override;
-  absl::Status Dropout(const DropoutCall& call) override;
-  absl::Status AveragePool(const AveragePoolCall& call) override;
-  absl::Status AveragePoolBackward(const AveragePoolBackwardCall& call) override;
-  absl::Status Norm(const NormCall& call) override;
-  absl::Status NormInference(const NormInferenceCall& call) override;
-  absl::Status NormParamGradient(const NormParamGradientCall& call) override;
-  absl::Status NormInputGradient(const NormInputGradientCall& call) override;
-  absl::Status Embedding(const EmbeddingCall& call) override;
-  absl::Status EmbeddingGradient(const EmbeddingGradientCall& call) override;
-  absl::Status Attention(const AttentionCall& call) override;
-  absl::Status AttentionBackward(const AttentionBackwardCall& call) override;
-  absl::Status Encode(const EncodeCall& call) override;
   int64_t encode_scratch_bytes(EncodeKind kind, int64_t count) const override;
-  absl::Status CopyFloats(const float* from, float* to, int64_t count) override;
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status CopyFromHost(const void* from, void* to, int64_t size_bytes) override;
   absl::Status StartCopyToHost(const SideCopy& copy) override;
@@ -88,13 +58,16 @@ class CublasLibrary final : public KernelLibrary {
   absl::StatusOr<std::unique_ptr<WorkPoint>> CreatePoint() override;
   absl::Status Mark(WorkPoint& point) override;
   absl::Status OrderAfter(WorkPoint& point) override;
-  absl::Status RunSegment(absl::FunctionRef<absl::Status()> calls) override;
   SegmentCounts segment_counts() const override { return segments_.counts(); }
   absl::Status Finish() override;
 
   // Seconds between an event before the calls that `work` makes to this object and one after them, all on its stream.
   // Waits for both. For benchmarks: it makes events, which no timed step may. Errors of `work` are handed on.
   absl::StatusOr<double> TimeCalls(absl::FunctionRef<absl::Status()> work);
+
+ protected:
+  absl::Status Make(const Operation& operation) override;
+  absl::Status MakeSegment(absl::Span<const Operation> operations) override;
 
  private:
   // 1 + a row whose label is no class, or whose token is not in the vocabulary; 0: none.
@@ -109,18 +82,18 @@ class CublasLibrary final : public KernelLibrary {
   // Selects the device and runs `launch`, a cudaError_t() or cublasStatus_t(); `describe`, a std::string(), is asked
   // only for an error.
   template <typename Launch, typename Describe>
-  absl::Status Run(Launch launch, Describe describe);
-  // The same for an operation, whose arguments are `call`: what may be part of a segment.
-  template <typename Call, typename Launch, typename Describe>
-  absl::Status Run(const Call& call, Launch launch, Describe describe);
+  absl::Status OnDevice(Launch launch, Describe describe);
+  // The operations of several launches, and those of one.
+  absl::Status Queue(const AttentionCall& call);
+  absl::Status Queue(const AttentionBackwardCall& call);
+  template <typename Call>
+  absl::Status Queue(const Call& call);
 
   const int device_;
   const ProductPrecision precision_;
   const std::string target_;
-  cudaStream_t stream_ = nullptr;
-  cublasHandle_t handle_ = nullptr;
+  DeviceQueue queue_;
   void* workspace_ = nullptr;
-  float* partials_ = nullptr;  // kPartialFloats
   // Pinned; written by the device, read and cleared by Finish.
   BadRows* bad_rows_ = nullptr;
   SideCopies side_copies_;

@@ -21,9 +21,9 @@ __global__ void __launch_bounds__(kBlockThreads) DropoutKernel(DropoutCall call)
 
 }  // namespace
 
-cudaError_t LaunchDropout(const DropoutCall& call, cudaStream_t stream) {
+cudaError_t Launch(const DropoutCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  DropoutKernel<<<GridForQuads(call.count), kBlockThreads, 0, stream>>>(call);
+  DropoutKernel<<<GridForQuads(call.count), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

@@ -36,14 +36,14 @@ __global__ void __launch_bounds__(kBlockThreads) EmbeddingKernel(EmbeddingCall c
 
 }  // namespace
 
-cudaError_t LaunchEmbedding(const EmbeddingCall& call, int64_t* bad_token_row, cudaStream_t stream) {
+cudaError_t Launch(const EmbeddingCall& call, const DeviceQueue& queue) {
   if (call.rows == 0 || call.width == 0) return cudaSuccess;
   const int64_t count = call.rows * CeilDiv(call.width, kQuad);
   if (FitsInt32(count)) {
     EmbeddingKernel<int32_t>
-        <<<GridFor(count), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(count), bad_token_row);
+        <<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count), queue.bad_token_row);
   } else {
-    EmbeddingKernel<int64_t><<<GridFor(count), kBlockThreads, 0, stream>>>(call, count, bad_token_row);
+    EmbeddingKernel<int64_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, count, queue.bad_token_row);
   }
   return cudaGetLastError();
 }

@@ -104,20 +104,22 @@ __global__ void __launch_bounds__(kBlockThreads) CheckTokensKernel(EmbeddingGrad
 
 }  // namespace
 
-cudaError_t LaunchEmbeddingGradient(const EmbeddingGradientCall& call, int64_t* bad_token_row, cudaStream_t stream) {
+cudaError_t Launch(const EmbeddingGradientCall& call, const DeviceQueue& queue) {
   if (call.width == 0) return cudaSuccess;
-  if (call.rows > 0) CheckTokensKernel<<<GridFor(call.rows), kBlockThreads, 0, stream>>>(call, bad_token_row);
+  if (call.rows > 0)
+    CheckTokensKernel<<<GridFor(call.rows), kBlockThreads, 0, queue.stream>>>(call, queue.bad_token_row);
   if (call.vocabulary > 0) {
     const dim3 grid(static_cast<unsigned>(std::min(call.vocabulary, kGridBlocksMax)),
                     static_cast<unsigned>(std::min(CeilDiv(call.width, kBlockThreads), kGridBlocksMax)));
-    TokenGradientKernel<<<grid, kBlockThreads, 0, stream>>>(call);
+    TokenGradientKernel<<<grid, kBlockThreads, 0, queue.stream>>>(call);
   }
   const int64_t count = call.context * CeilDiv(call.width, kQuad);
   if (count == 0) return cudaGetLastError();
   if (FitsInt32(count)) {
-    PositionGradientKernel<int32_t><<<GridFor(count), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(count));
+    PositionGradientKernel<int32_t>
+        <<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
   } else {
-    PositionGradientKernel<int64_t><<<GridFor(count), kBlockThreads, 0, stream>>>(call, count);
+    PositionGradientKernel<int64_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }
   return cudaGetLastError();
 }

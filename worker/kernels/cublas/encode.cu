@@ -72,8 +72,8 @@ int64_t EncodeScratchBytes(EncodeKind kind, int64_t count) {
   return 0;
 }
 
-cudaError_t LaunchEncode(const EncodeCall& call, cudaStream_t stream) {
-  StreamLauncher launcher(stream);
+cudaError_t Launch(const EncodeCall& call, const DeviceQueue& queue) {
+  StreamLauncher launcher(queue.stream);
   switch (call.kind) {
     case EncodeKind::kFp16:
       EncodeFp16(launcher, {call.gradient, call.residual, call.count, reinterpret_cast<uint16_t*>(call.out),

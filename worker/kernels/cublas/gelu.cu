@@ -57,20 +57,20 @@ __global__ void __launch_bounds__(kBlockThreads) GeluBackwardKernel(GeluBackward
 
 }  // namespace
 
-cudaError_t LaunchGelu(const GeluCall& call, cudaStream_t stream) {
+cudaError_t Launch(const GeluCall& call, const DeviceQueue& queue) {
   const int64_t count = call.rows * call.cols;
   if (count == 0) return cudaSuccess;
   if (QuadsFitInt32(count)) {
-    GeluKernel<int32_t><<<GridForQuads(count), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(count));
+    GeluKernel<int32_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
   } else {
-    GeluKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, stream>>>(call, count);
+    GeluKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }
   return cudaGetLastError();
 }
 
-cudaError_t LaunchGeluBackward(const GeluBackwardCall& call, cudaStream_t stream) {
+cudaError_t Launch(const GeluBackwardCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  GeluBackwardKernel<<<GridForQuads(call.count), kBlockThreads, 0, stream>>>(call);
+  GeluBackwardKernel<<<GridForQuads(call.count), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

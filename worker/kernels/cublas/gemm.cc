@@ -24,10 +24,10 @@ cublasStatus_t ScaleOnly(const GemmCall& call, cublasHandle_t handle) {
 
 }  // namespace
 
-cublasStatus_t LaunchGemm(const GemmCall& call, cublasHandle_t handle) {
+cublasStatus_t Launch(const GemmCall& call, const DeviceQueue& queue) {
   if (call.m == 0 || call.n == 0) return CUBLAS_STATUS_SUCCESS;
-  if (call.k == 0) return ScaleOnly(call, handle);
-  return cublasSgemm_64(handle, call.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+  if (call.k == 0) return ScaleOnly(call, queue.handle);
+  return cublasSgemm_64(queue.handle, call.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
                         call.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, call.n, call.m, call.k, &call.alpha, call.b,
                         call.ldb, call.a, call.lda, &call.beta, call.c, call.ldc);
 }

@@ -32,16 +32,16 @@ __global__ void Im2ColKernel(Im2ColCall call, int64_t out_height, int64_t out_wi
 
 }  // namespace
 
-cudaError_t LaunchIm2Col(const Im2ColCall& call, cudaStream_t stream) {
+cudaError_t Launch(const Im2ColCall& call, const DeviceQueue& queue) {
   const int64_t out_height = call.shape.out_height(), out_width = call.shape.out_width();
   const int64_t rows = call.shape.channels * call.shape.kernel * call.shape.kernel;
   const int64_t row_length = call.image_count * out_height * out_width;
   if (rows == 0 || row_length == 0) return cudaSuccess;
   const dim3 grid = GridFor(rows, row_length);
   if (FitsInt32(row_length)) {
-    Im2ColKernel<int32_t><<<grid, kBlockThreads, 0, stream>>>(call, out_height, out_width);
+    Im2ColKernel<int32_t><<<grid, kBlockThreads, 0, queue.stream>>>(call, out_height, out_width);
   } else {
-    Im2ColKernel<int64_t><<<grid, kBlockThreads, 0, stream>>>(call, out_height, out_width);
+    Im2ColKernel<int64_t><<<grid, kBlockThreads, 0, queue.stream>>>(call, out_height, out_width);
   }
   return cudaGetLastError();
 }

@@ -4,7 +4,9 @@
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 
-#include "worker/kernels/kernel_library.h"
+#include <cstdint>
+
+#include "worker/kernels/calls.h"
 
 namespace ringmaster {
 
@@ -13,39 +15,50 @@ namespace ringmaster {
 constexpr int kColumnSumsMax = 2;
 constexpr int64_t kPartialFloats = int64_t{64} << 10;
 
-// One launcher an operation, each in a file of its own name. They queue the operation of kernel_library.h on `stream`
-// of the thread's current device and return what the launch said. The call has passed CheckCall; it may be empty. Sums
-// run in a fixed order and nothing is added atomically, so the same inputs give the same bits.
+// What launchers queue operations on: a stream, the cuBLAS handle on it, and memory for operations of this stream.
+struct DeviceQueue {
+  cudaStream_t stream = nullptr;
+  cublasHandle_t handle = nullptr;
+  float* partials = nullptr;  // kPartialFloats
+  // Both are reached by host and device.
+  int64_t* bad_label_row = nullptr;
+  int64_t* bad_token_row = nullptr;
+};
 
-cudaError_t LaunchAddBias(const BiasCall& call, cudaStream_t stream);
-cudaError_t LaunchBiasGradient(const BiasGradientCall& call, float* partials, cudaStream_t stream);
-cudaError_t LaunchReluBackward(const ReluBackwardCall& call, cudaStream_t stream);
-cudaError_t LaunchIm2Col(const Im2ColCall& call, cudaStream_t stream);
-cudaError_t LaunchCol2Im(const Col2ImCall& call, cudaStream_t stream);
-cudaError_t LaunchMaxPool(const MaxPoolCall& call, cudaStream_t stream);
-cudaError_t LaunchMaxPoolBackward(const MaxPoolBackwardCall& call, cudaStream_t stream);
-cudaError_t LaunchSwapAxes(const SwapAxesCall& call, cudaStream_t stream);
-// Sets *bad_label_row, which host and device both reach, to 1 + the row of a label that is no class, if there is one.
-cudaError_t LaunchSoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call, int64_t* bad_label_row,
-                                      cudaStream_t stream);
+// One launcher an operation, in a file of the operation's name. They queue the operation of calls.h on `queue` of the
+// thread's current device and return what the launch said. The call has passed CheckCall; it may be empty. Sums run in
+// a fixed order and nothing is added atomically, so the same inputs give the same bits.
 
-
-cudaError_t LaunchRelu(const ReluCall& call, cudaStream_t stream);
-cudaError_t LaunchAdd(const AddCall& call, cudaStream_t stream);
-cudaError_t LaunchGelu(const GeluCall& call, cudaStream_t stream);
-cudaError_t LaunchGeluBackward(const GeluBackwardCall& call, cudaStream_t stream);
-cudaError_t LaunchDropout(const DropoutCall& call, cudaStream_t stream);
-int64_t EncodeScratchBytes(EncodeKind kind, int64_t count);
-cudaError_t LaunchEncode(const EncodeCall& call, cudaStream_t stream);
-cudaError_t LaunchAveragePool(const AveragePoolCall& call, cudaStream_t stream);
-cudaError_t LaunchAveragePoolBackward(const AveragePoolBackwardCall& call, cudaStream_t stream);
-cudaError_t LaunchNorm(const NormCall& call, cudaStream_t stream);
-cudaError_t LaunchNormInference(const NormInferenceCall& call, cudaStream_t stream);
-cudaError_t LaunchNormParamGradient(const NormParamGradientCall& call, float* partials, cudaStream_t stream);
-cudaError_t LaunchNormInputGradient(const NormInputGradientCall& call, cudaStream_t stream);
+// In the handle's math mode.
+cublasStatus_t Launch(const GemmCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const BiasCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const BiasGradientCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const ReluBackwardCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const Im2ColCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const Col2ImCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const MaxPoolCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const MaxPoolBackwardCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const SwapAxesCall& call, const DeviceQueue& queue);
+// Sets *bad_label_row to 1 + the row of a label that is no class, if there is one.
+cudaError_t Launch(const SoftmaxCrossEntropyCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const ReluCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const AddCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const GeluCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const GeluBackwardCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const DropoutCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const AveragePoolCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const AveragePoolBackwardCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const NormCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const NormInferenceCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const NormParamGradientCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const NormInputGradientCall& call, const DeviceQueue& queue);
 // Both set *bad_token_row, as a bad label's row is set.
-cudaError_t LaunchEmbedding(const EmbeddingCall& call, int64_t* bad_token_row, cudaStream_t stream);
-cudaError_t LaunchEmbeddingGradient(const EmbeddingGradientCall& call, int64_t* bad_token_row, cudaStream_t stream);
+cudaError_t Launch(const EmbeddingCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const EmbeddingGradientCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const EncodeCall& call, const DeviceQueue& queue);
+int64_t EncodeScratchBytes(EncodeKind kind, int64_t count);
+cudaError_t Launch(const FillZeroCall& call, const DeviceQueue& queue);
+cudaError_t Launch(const CopyFloatsCall& call, const DeviceQueue& queue);
 
 // Attention: the scaled scores into `probabilities`, their softmax in place, and the output.
 cublasStatus_t LaunchAttentionScores(const AttentionCall& call, cublasHandle_t handle);
@@ -56,9 +69,6 @@ cublasStatus_t LaunchAttentionOutput(const AttentionCall& call, cublasHandle_t h
 cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& call, cublasHandle_t handle);
 cudaError_t LaunchAttentionSoftmaxBackward(const AttentionBackwardCall& call, cudaStream_t stream);
 cublasStatus_t LaunchAttentionQkvGradient(const AttentionBackwardCall& call, cublasHandle_t handle);
-
-// On the handle's stream, in the handle's math mode.
-cublasStatus_t LaunchGemm(const GemmCall& call, cublasHandle_t handle);
 
 }  // namespace ringmaster
 

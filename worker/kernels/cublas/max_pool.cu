@@ -31,13 +31,13 @@ __global__ void MaxPoolKernel(MaxPoolCall call, Index windows) {
 
 }  // namespace
 
-cudaError_t LaunchMaxPool(const MaxPoolCall& call, cudaStream_t stream) {
+cudaError_t Launch(const MaxPoolCall& call, const DeviceQueue& queue) {
   const int64_t windows = call.planes * (call.height / 2) * (call.width / 2);
   if (windows == 0) return cudaSuccess;
   if (FitsInt32(windows)) {
-    MaxPoolKernel<int32_t><<<GridFor(windows), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(windows));
+    MaxPoolKernel<int32_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(windows));
   } else {
-    MaxPoolKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, stream>>>(call, windows);
+    MaxPoolKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, windows);
   }
   return cudaGetLastError();
 }

@@ -25,13 +25,14 @@ __global__ void MaxPoolBackwardKernel(MaxPoolBackwardCall call, Index windows) {
 
 }  // namespace
 
-cudaError_t LaunchMaxPoolBackward(const MaxPoolBackwardCall& call, cudaStream_t stream) {
+cudaError_t Launch(const MaxPoolBackwardCall& call, const DeviceQueue& queue) {
   const int64_t windows = call.planes * (call.height / 2) * (call.width / 2);
   if (windows == 0) return cudaSuccess;
   if (FitsInt32(windows)) {
-    MaxPoolBackwardKernel<int32_t><<<GridFor(windows), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(windows));
+    MaxPoolBackwardKernel<int32_t>
+        <<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(windows));
   } else {
-    MaxPoolBackwardKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, stream>>>(call, windows);
+    MaxPoolBackwardKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, windows);
   }
   return cudaGetLastError();
 }

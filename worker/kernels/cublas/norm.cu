@@ -69,30 +69,30 @@ __global__ void __launch_bounds__(kBlockThreads) NormInferenceKernel(NormInferen
 }
 
 template <int kThreads>
-void Launch(const NormCall& call, const NormGroups& groups, cudaStream_t stream) {
+void LaunchTeams(const NormCall& call, const NormGroups& groups, cudaStream_t stream) {
   NormKernel<kThreads><<<Team<kThreads>::GridFor(groups.count), Team<kThreads>::kBlock, 0, stream>>>(call, groups);
 }
 
 }  // namespace
 
-cudaError_t LaunchNorm(const NormCall& call, cudaStream_t stream) {
+cudaError_t Launch(const NormCall& call, const DeviceQueue& queue) {
   const NormGroups groups = NormGroups::Of(call.shape);
   if (groups.count == 0 || groups.elements() == 0) return cudaSuccess;
   if (groups.elements() <= kWarpGroupMax) {
-    Launch<kWarpLanes>(call, groups, stream);
+    LaunchTeams<kWarpLanes>(call, groups, queue.stream);
   } else if (groups.elements() <= kSmallBlockGroupMax) {
-    Launch<kBlockThreads>(call, groups, stream);
+    LaunchTeams<kBlockThreads>(call, groups, queue.stream);
   } else {
-    Launch<kLargeBlockThreads>(call, groups, stream);
+    LaunchTeams<kLargeBlockThreads>(call, groups, queue.stream);
   }
   return cudaGetLastError();
 }
 
-cudaError_t LaunchNormInference(const NormInferenceCall& call, cudaStream_t stream) {
+cudaError_t Launch(const NormInferenceCall& call, const DeviceQueue& queue) {
   const int64_t length = call.shape.rows * call.shape.pixels;
   if (call.shape.features == 0 || length == 0) return cudaSuccess;
   const dim3 grid = GridFor(call.shape.features, CeilDiv(length, kQuad));
-  NormInferenceKernel<<<grid, kBlockThreads, 0, stream>>>(call, length);
+  NormInferenceKernel<<<grid, kBlockThreads, 0, queue.stream>>>(call, length);
   return cudaGetLastError();
 }
 

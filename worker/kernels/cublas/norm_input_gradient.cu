@@ -46,22 +46,22 @@ __global__ void __launch_bounds__(Team<kThreads>::kBlock) NormInputGradientKerne
 }
 
 template <int kThreads>
-void Launch(const NormInputGradientCall& call, const NormGroups& groups, cudaStream_t stream) {
+void LaunchTeams(const NormInputGradientCall& call, const NormGroups& groups, cudaStream_t stream) {
   NormInputGradientKernel<kThreads>
       <<<Team<kThreads>::GridFor(groups.count), Team<kThreads>::kBlock, 0, stream>>>(call, groups);
 }
 
 }  // namespace
 
-cudaError_t LaunchNormInputGradient(const NormInputGradientCall& call, cudaStream_t stream) {
+cudaError_t Launch(const NormInputGradientCall& call, const DeviceQueue& queue) {
   const NormGroups groups = NormGroups::Of(call.shape);
   if (groups.count == 0 || groups.elements() == 0) return cudaSuccess;
   if (groups.elements() <= kWarpGroupMax) {
-    Launch<kWarpLanes>(call, groups, stream);
+    LaunchTeams<kWarpLanes>(call, groups, queue.stream);
   } else if (groups.elements() <= kSmallBlockGroupMax) {
-    Launch<kBlockThreads>(call, groups, stream);
+    LaunchTeams<kBlockThreads>(call, groups, queue.stream);
   } else {
-    Launch<kLargeBlockThreads>(call, groups, stream);
+    LaunchTeams<kLargeBlockThreads>(call, groups, queue.stream);
   }
   return cudaGetLastError();
 }

@@ -56,29 +56,29 @@ __global__ void __launch_bounds__(Team<kThreads>::kBlock) FeatureSumsKernel(Norm
 }
 
 template <int kThreads>
-void Launch(const NormParamGradientCall& call, int64_t runs, int64_t length, cudaStream_t stream) {
+void LaunchTeams(const NormParamGradientCall& call, int64_t runs, int64_t length, cudaStream_t stream) {
   FeatureSumsKernel<kThreads>
       <<<Team<kThreads>::GridFor(call.shape.features), Team<kThreads>::kBlock, 0, stream>>>(call, runs, length);
 }
 
 }  // namespace
 
-cudaError_t LaunchNormParamGradient(const NormParamGradientCall& call, float* partials, cudaStream_t stream) {
+cudaError_t Launch(const NormParamGradientCall& call, const DeviceQueue& queue) {
   const NormShape& shape = call.shape;
   if (shape.features == 0) return cudaSuccess;
   if (shape.kind == NormKind::kLayer) {
     return LaunchColumnSums<2>(LayerTerms{call}, shape.rows, shape.features, {{call.gain_gradient, call.bias_gradient}},
-                               partials, stream);
+                               queue.partials, queue.stream);
   }
   const bool batch = shape.kind == NormKind::kBatch;
   const int64_t runs = batch ? 1 : shape.rows;
   const int64_t length = batch ? shape.rows * shape.pixels : shape.pixels;
   if (runs * length <= kWarpGroupMax) {
-    Launch<kWarpLanes>(call, runs, length, stream);
+    LaunchTeams<kWarpLanes>(call, runs, length, queue.stream);
   } else if (runs * length <= kSmallBlockGroupMax) {
-    Launch<kBlockThreads>(call, runs, length, stream);
+    LaunchTeams<kBlockThreads>(call, runs, length, queue.stream);
   } else {
-    Launch<kLargeBlockThreads>(call, runs, length, stream);
+    LaunchTeams<kLargeBlockThreads>(call, runs, length, queue.stream);
   }
   return cudaGetLastError();
 }

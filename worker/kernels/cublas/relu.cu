@@ -17,9 +17,9 @@ __global__ void __launch_bounds__(kBlockThreads) ReluKernel(ReluCall call) {
 
 }  // namespace
 
-cudaError_t LaunchRelu(const ReluCall& call, cudaStream_t stream) {
+cudaError_t Launch(const ReluCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  ReluKernel<<<GridForQuads(call.count), kBlockThreads, 0, stream>>>(call);
+  ReluKernel<<<GridForQuads(call.count), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

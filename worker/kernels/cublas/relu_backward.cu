@@ -14,9 +14,9 @@ __global__ void ReluBackwardKernel(ReluBackwardCall call) {
 
 }  // namespace
 
-cudaError_t LaunchReluBackward(const ReluBackwardCall& call, cudaStream_t stream) {
+cudaError_t Launch(const ReluBackwardCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  ReluBackwardKernel<<<GridFor(call.count), kBlockThreads, 0, stream>>>(call);
+  ReluBackwardKernel<<<GridFor(call.count), kBlockThreads, 0, queue.stream>>>(call);
   return cudaGetLastError();
 }
 

@@ -58,10 +58,10 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call, int64_t*
 
 }  // namespace
 
-cudaError_t LaunchSoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call, int64_t* bad_label_row,
-                                      cudaStream_t stream) {
+cudaError_t Launch(const SoftmaxCrossEntropyCall& call, const DeviceQueue& queue) {
   if (call.rows == 0 || call.classes == 0) return cudaSuccess;
-  SoftmaxCrossEntropyKernel<<<Team<kWarpLanes>::GridFor(call.rows), kBlockThreads, 0, stream>>>(call, bad_label_row);
+  SoftmaxCrossEntropyKernel<<<Team<kWarpLanes>::GridFor(call.rows), kBlockThreads, 0, queue.stream>>>(
+      call, queue.bad_label_row);
   return cudaGetLastError();
 }
 

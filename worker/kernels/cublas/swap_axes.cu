@@ -21,13 +21,13 @@ __global__ void SwapAxesKernel(SwapAxesCall call, Index count) {
 
 }  // namespace
 
-cudaError_t LaunchSwapAxes(const SwapAxesCall& call, cudaStream_t stream) {
+cudaError_t Launch(const SwapAxesCall& call, const DeviceQueue& queue) {
   const int64_t count = call.outer_a * call.outer_b * call.inner;
   if (count == 0) return cudaSuccess;
   if (FitsInt32(count)) {
-    SwapAxesKernel<int32_t><<<GridFor(count), kBlockThreads, 0, stream>>>(call, static_cast<int32_t>(count));
+    SwapAxesKernel<int32_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
   } else {
-    SwapAxesKernel<int64_t><<<GridFor(count), kBlockThreads, 0, stream>>>(call, count);
+    SwapAxesKernel<int64_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }
   return cudaGetLastError();
 }

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // output[i] += input[i].
-void Add(const AddCall& call) {
+void Compute(const AddCall& call) {
   for (int64_t i = 0; i < call.count; ++i) call.output[i] += call.input[i];
 }
 

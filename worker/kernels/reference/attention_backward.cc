@@ -47,7 +47,7 @@ void GradientsOf(const AttentionBackwardCall& call, const AttentionHead& at, int
 }  // namespace
 
 // qkv_gradient from output_gradient, for each head of each sequence.
-void AttentionBackward(const AttentionBackwardCall& call) {
+void Compute(const AttentionBackwardCall& call) {
   for (int64_t sequence = 0; sequence < call.shape.batch; ++sequence) {
     for (int64_t head = 0; head < call.shape.heads; ++head) {
       const AttentionHead at{call.shape, sequence, head};

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // output[p] = mean of input[p][0..pixels).
-void AveragePool(const AveragePoolCall& call) {
+void Compute(const AveragePoolCall& call) {
   for (int64_t plane = 0; plane < call.planes; ++plane) {
     double sum = 0;
     for (int64_t i = 0; i < call.pixels; ++i) sum += call.input[plane * call.pixels + i];
@@ -12,7 +12,7 @@ void AveragePool(const AveragePoolCall& call) {
 }
 
 // input_gradient[p][i] = output_gradient[p] / pixels.
-void AveragePoolBackward(const AveragePoolBackwardCall& call) {
+void Compute(const AveragePoolBackwardCall& call) {
   for (int64_t i = 0; i < call.planes * call.pixels; ++i) {
     call.input_gradient[i] = call.output_gradient[i / call.pixels] / static_cast<float>(call.pixels);
   }

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // data[rows, cols] += bias of the column or row, then relu if asked; in place.
-void AddBias(const BiasCall& call) {
+void Compute(const BiasCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     for (int64_t col = 0; col < call.cols; ++col) {
       float& value = call.data[row * call.cols + col];

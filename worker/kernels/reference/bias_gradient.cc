@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // bias_gradient[i] = sum of column or row i of gradient[rows, cols].
-void BiasGradient(const BiasGradientCall& call) {
+void Compute(const BiasGradientCall& call) {
   const bool per_column = call.axis == BiasAxis::kPerColumn;
   const int64_t count = per_column ? call.cols : call.rows;
   const int64_t terms = per_column ? call.rows : call.cols;

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // output[r] = token_table[tokens[r]] + position_table[r mod context].
-void Embedding(const EmbeddingCall& call) {
+void Compute(const EmbeddingCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     for (int64_t i = 0; i < call.width; ++i) {
       call.output[row * call.width + i] = call.token_table[call.tokens[row] * call.width + i] +
@@ -14,7 +14,7 @@ void Embedding(const EmbeddingCall& call) {
 
 // token_gradient[v] (+)= the output gradients of the rows with token v, position_gradient[p] = those of the rows at
 // position p.
-void EmbeddingGradient(const EmbeddingGradientCall& call) {
+void Compute(const EmbeddingGradientCall& call) {
   for (int64_t token = 0; token < call.vocabulary; ++token) {
     for (int64_t i = 0; i < call.width; ++i) {
       float& gradient = call.token_gradient[token * call.width + i];

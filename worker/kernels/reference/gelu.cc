@@ -13,7 +13,7 @@ double TanhOfInner(double x) { return std::tanh(kSqrtTwoOverPi * (x + kCubic * x
 }  // namespace
 
 // input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
-void Gelu(const GeluCall& call) {
+void Compute(const GeluCall& call) {
   for (int64_t i = 0; i < call.rows * call.cols; ++i) {
     if (call.bias != nullptr) call.input[i] += call.bias[i % call.cols];
     const double x = call.input[i];
@@ -22,7 +22,7 @@ void Gelu(const GeluCall& call) {
 }
 
 // gradient[i] *= gelu'(input[i]); in place.
-void GeluBackward(const GeluBackwardCall& call) {
+void Compute(const GeluBackwardCall& call) {
   for (int64_t i = 0; i < call.count; ++i) {
     const double x = call.input[i];
     const double tanh = TanhOfInner(x);

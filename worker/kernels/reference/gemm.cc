@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // c[m, n] = alpha * op(a) op(b) + beta * c; beta = 0 does not read c.
-void Gemm(const GemmCall& call) {
+void Compute(const GemmCall& call) {
   const int64_t a_row = call.transpose_a ? 1 : call.lda;
   const int64_t a_inner = call.transpose_a ? call.lda : 1;
   const int64_t b_inner = call.transpose_b ? 1 : call.ldb;

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // columns[channels * kernel * kernel][image_count * oh * ow] = the windows of the images in the range; 0 outside.
-void Im2Col(const Im2ColCall& call) {
+void Compute(const Im2ColCall& call) {
   const ConvShape& shape = call.shape;
   float* out = call.columns;
   for (int64_t channel = 0; channel < shape.channels; ++channel) {

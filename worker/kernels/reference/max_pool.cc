@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in the window.
-void MaxPool(const MaxPoolCall& call) {
+void Compute(const MaxPoolCall& call) {
   float* output = call.output;
   uint8_t* argmax = call.argmax;
   for (int64_t row = 0; row < call.planes * call.height; row += 2) {

@@ -3,7 +3,7 @@
 namespace ringmaster::reference {
 
 // input_gradient[planes][height][width] = output_gradient where argmax points, 0 elsewhere.
-void MaxPoolBackward(const MaxPoolBackwardCall& call) {
+void Compute(const MaxPoolBackwardCall& call) {
   const float* gradient = call.output_gradient;
   const uint8_t* argmax = call.argmax;
   for (int64_t row = 0; row < call.planes * call.height; row += 2) {

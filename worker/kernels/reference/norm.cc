@@ -7,7 +7,7 @@ namespace ringmaster::reference {
 
 // output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse deviation are kept, and
 // the corrected variance where it is asked for. The output is made from the statistics before they are rounded.
-void Norm(const NormCall& call) {
+void Compute(const NormCall& call) {
   const NormIndex index(call.shape);
   const int64_t terms = call.shape.elements_per_group();
   for (int64_t group = 0; group < call.shape.groups(); ++group) {
@@ -32,7 +32,7 @@ void Norm(const NormCall& call) {
 }
 
 // output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of each feature.
-void NormInference(const NormInferenceCall& call) {
+void Compute(const NormInferenceCall& call) {
   const NormIndex index(call.shape);
   for (int64_t at = 0; at < call.shape.count(); ++at) {
     const int64_t feature = index.FeatureOf(at);

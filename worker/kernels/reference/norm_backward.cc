@@ -4,7 +4,7 @@
 namespace ringmaster::reference {
 
 // gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of output_gradient.
-void NormParamGradient(const NormParamGradientCall& call) {
+void Compute(const NormParamGradientCall& call) {
   const NormIndex index(call.shape);
   for (int64_t feature = 0; feature < call.shape.features; ++feature) {
     double gain = 0, bias = 0;
@@ -23,7 +23,7 @@ void NormParamGradient(const NormParamGradientCall& call) {
 
 // With g = output_gradient * gain and x^ the normalized input of a group:
 // input_gradient = inverse_deviation * (g - mean(g) - x^ * mean(g x^)). Source: Ioffe and Szegedy 2015, section 3.
-void NormInputGradient(const NormInputGradientCall& call) {
+void Compute(const NormInputGradientCall& call) {
   const NormIndex index(call.shape);
   const int64_t terms = call.shape.elements_per_group();
   for (int64_t group = 0; group < call.shape.groups(); ++group) {

@@ -5,7 +5,7 @@
 namespace ringmaster::reference {
 
 // Loss, hit and (unless null) scaled gradient of each row of logits[rows, classes].
-void SoftmaxCrossEntropy(const SoftmaxCrossEntropyCall& call) {
+void Compute(const SoftmaxCrossEntropyCall& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     const float* logits = call.logits + row * call.classes;
     const int32_t label = call.labels[row];

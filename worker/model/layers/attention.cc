@@ -11,12 +11,11 @@ absl::StatusOr<std::unique_ptr<Layer>> CausalAttention::Create(const AttentionSh
   const int64_t pairs = shape.batch * shape.heads * shape.context * shape.context;
   RM_ASSIGN_OR_RETURN(Buffer probabilities, kernels.Allocate(pairs * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer scratch, kernels.Allocate(kernels.attention_scratch_floats(shape) * kFloatBytes));
-  return std::unique_ptr<Layer>(new CausalAttention(shape, kernels, std::move(probabilities), std::move(scratch)));
+  return std::unique_ptr<Layer>(new CausalAttention(shape, std::move(probabilities), std::move(scratch)));
 }
 
-CausalAttention::CausalAttention(const AttentionShape& shape, KernelLibrary& kernels, Buffer probabilities,
-                                 Buffer scratch)
-    : shape_(shape), kernels_(kernels), probabilities_(std::move(probabilities)), scratch_(std::move(scratch)) {}
+CausalAttention::CausalAttention(const AttentionShape& shape, Buffer probabilities, Buffer scratch)
+    : shape_(shape), probabilities_(std::move(probabilities)), scratch_(std::move(scratch)) {}
 
 AttentionShape CausalAttention::ShapeOf(int64_t batch) const {
   AttentionShape shape = shape_;
@@ -24,15 +23,15 @@ AttentionShape CausalAttention::ShapeOf(int64_t batch) const {
   return shape;
 }
 
-absl::Status CausalAttention::Forward(const LayerCall& call) {
-  return kernels_.Attention({ShapeOf(call.batch), call.input, probabilities_.floats(), call.output});
+void CausalAttention::Forward(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(AttentionCall{ShapeOf(call.batch), call.input, probabilities_.floats(), call.output});
 }
 
-absl::Status CausalAttention::ParamGradient(const LayerCall& call) { return absl::OkStatus(); }
+void CausalAttention::ParamGradient(const LayerCall& call, Operations* operations) {}
 
-absl::Status CausalAttention::InputGradient(const LayerCall& call) {
-  return kernels_.AttentionBackward({ShapeOf(call.batch), call.input, probabilities_.floats(), call.output_gradient,
-                                     call.input_gradient, scratch_.floats()});
+void CausalAttention::InputGradient(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(AttentionBackwardCall{ShapeOf(call.batch), call.input, probabilities_.floats(),
+                                                 call.output_gradient, call.input_gradient, scratch_.floats()});
 }
 
 }  // namespace ringmaster

@@ -14,23 +14,22 @@ namespace ringmaster {
 // projections around it are linear layers of their own.
 class CausalAttention final : public Layer {
  public:
-  // `shape` with the largest batch. `kernels` outlives the layer. Errors: no memory for the probabilities.
+  // `shape` with the largest batch. Errors: no memory for the probabilities.
   static absl::StatusOr<std::unique_ptr<Layer>> Create(const AttentionShape& shape, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return shape_.context * shape_.width(); }
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  CausalAttention(const AttentionShape& shape, KernelLibrary& kernels, Buffer probabilities, Buffer scratch);
+  CausalAttention(const AttentionShape& shape, Buffer probabilities, Buffer scratch);
 
   AttentionShape ShapeOf(int64_t batch) const;
 
   const AttentionShape shape_;
-  KernelLibrary& kernels_;
   const Buffer probabilities_;  // [batch][heads][context][context], for backward
   const Buffer scratch_;        // of backward
 };

@@ -2,14 +2,15 @@
 
 namespace ringmaster {
 
-absl::Status GlobalAveragePool::Forward(const LayerCall& call) {
-  return kernels_.AveragePool({channels_ * call.batch, pixels_, call.input, call.output});
+void GlobalAveragePool::Forward(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(AveragePoolCall{channels_ * call.batch, pixels_, call.input, call.output});
 }
 
-absl::Status GlobalAveragePool::ParamGradient(const LayerCall& call) { return absl::OkStatus(); }
+void GlobalAveragePool::ParamGradient(const LayerCall& call, Operations* operations) {}
 
-absl::Status GlobalAveragePool::InputGradient(const LayerCall& call) {
-  return kernels_.AveragePoolBackward({channels_ * call.batch, pixels_, call.output_gradient, call.input_gradient});
+void GlobalAveragePool::InputGradient(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(
+      AveragePoolBackwardCall{channels_ * call.batch, pixels_, call.output_gradient, call.input_gradient});
 }
 
 }  // namespace ringmaster

@@ -4,7 +4,6 @@
 #include <array>
 #include <string>
 
-#include "worker/kernels/kernel_library.h"
 #include "worker/model/layers/layer.h"
 
 namespace ringmaster {
@@ -22,19 +21,17 @@ struct BiasReluOptions {
 // also as they round, so they commute with a maximum, and the same values come out for a quarter of the work.
 class BiasRelu final : public Layer {
  public:
-  // `kernels` outlives the layer.
-  BiasRelu(const BiasReluOptions& options, KernelLibrary& kernels);
+  explicit BiasRelu(const BiasReluOptions& options);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return options_.channels * options_.pixels; }
   bool in_place() const override { return true; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
   const BiasReluOptions options_;
-  KernelLibrary& kernels_;
   const std::array<LayerParam, 1> params_;
 };
 

@@ -21,7 +21,7 @@ struct Conv2dOptions {
 // Convolution of CNHW images without bias (BiasRelu adds that): output[out_channels][images][oh][ow].
 class Conv2d final : public Layer {
  public:
-  // `kernels` outlives the layer. Errors: no memory for the scratch.
+  // Errors: no memory for the scratch.
   static absl::StatusOr<std::unique_ptr<Layer>> Create(const Conv2dOptions& options, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
@@ -29,17 +29,16 @@ class Conv2d final : public Layer {
     return options_.out_channels * options_.shape.out_height() * options_.shape.out_width();
   }
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  Conv2d(const Conv2dOptions& options, KernelLibrary& kernels, Buffer scratch);
+  Conv2d(const Conv2dOptions& options, Buffer scratch);
 
   ConvShape ShapeOf(int64_t batch) const;
 
   const Conv2dOptions options_;
-  KernelLibrary& kernels_;
   const std::array<LayerParam, 1> params_;
   const Buffer scratch_;
 };

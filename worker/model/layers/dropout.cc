@@ -6,23 +6,25 @@
 
 namespace ringmaster {
 
-Dropout::Dropout(const DropoutOptions& options, KernelLibrary& kernels)
-    : options_(options), stream_(Fingerprint64(absl::string_view(options.name))), kernels_(kernels) {}
+Dropout::Dropout(const DropoutOptions& options)
+    : options_(options), stream_(Fingerprint64(absl::string_view(options.name))) {}
 
-absl::Status Dropout::Mask(const LayerCall& call, float* data) {
-  if (!call.training) return absl::OkStatus();
-  return kernels_.Dropout(
-      {data, call.batch * options_.elements, options_.rate, MixSeed(call.dropout_seed, stream_)});
+void Dropout::Mask(const LayerCall& call, float* data, Operations* operations) {
+  if (!call.training) return;
+  operations->emplace_back(
+      DropoutCall{data, call.batch * options_.elements, options_.rate, MixSeed(call.dropout_seed, stream_)});
 }
 
-absl::Status Dropout::Forward(const LayerCall& call) { return Mask(call, call.output); }
+void Dropout::Forward(const LayerCall& call, Operations* operations) { Mask(call, call.output, operations); }
 
-absl::Status Dropout::ParamGradient(const LayerCall& call) { return absl::OkStatus(); }
+void Dropout::ParamGradient(const LayerCall& call, Operations* operations) {}
 
-absl::Status Dropout::InputGradient(const LayerCall& call) { return Mask(call, call.input_gradient); }
+void Dropout::InputGradient(const LayerCall& call, Operations* operations) {
+  Mask(call, call.input_gradient, operations);
+}
 
-void AddDropout(const DropoutOptions& options, KernelLibrary& kernels, LayerList* layers) {
-  if (options.rate > 0) layers->push_back(std::make_unique<Dropout>(options, kernels));
+void AddDropout(const DropoutOptions& options, LayerList* layers) {
+  if (options.rate > 0) layers->push_back(std::make_unique<Dropout>(options));
 }
 
 }  // namespace ringmaster

@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "worker/kernels/kernel_library.h"
 #include "worker/model/layers/layer.h"
 
 namespace ringmaster {
@@ -21,26 +20,24 @@ struct DropoutOptions {
 // of 0 already.
 class Dropout final : public Layer {
  public:
-  // `kernels` outlives the layer.
-  Dropout(const DropoutOptions& options, KernelLibrary& kernels);
+  explicit Dropout(const DropoutOptions& options);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return options_.elements; }
   bool in_place() const override { return true; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  absl::Status Mask(const LayerCall& call, float* data);
+  void Mask(const LayerCall& call, float* data, Operations* operations);
 
   const DropoutOptions options_;
   const uint64_t stream_;  // by name
-  KernelLibrary& kernels_;
 };
 
-// Appends the layer, unless the rate is 0. `kernels` outlives it.
-void AddDropout(const DropoutOptions& options, KernelLibrary& kernels, LayerList* layers);
+// Appends the layer, unless the rate is 0.
+void AddDropout(const DropoutOptions& options, LayerList* layers);
 
 }  // namespace ringmaster
 

@@ -2,13 +2,12 @@
 
 namespace ringmaster {
 
-TokenEmbedding::TokenEmbedding(const EmbeddingOptions& options, KernelLibrary& kernels)
+TokenEmbedding::TokenEmbedding(const EmbeddingOptions& options)
     : options_(options),
-      kernels_(kernels),
       params_{LayerParam{"tok.weight", {options.vocabulary, options.width}, 0, Init::kNormal, options.deviation},
               LayerParam{"pos.weight", {options.context, options.width}, 0, Init::kNormal, options.deviation}} {}
 
-absl::Status TokenEmbedding::Forward(const LayerCall& call) {
+void TokenEmbedding::Forward(const LayerCall& call, Operations* operations) {
   EmbeddingCall embedding;
   embedding.rows = call.batch * options_.context;
   embedding.context = options_.context;
@@ -18,10 +17,10 @@ absl::Status TokenEmbedding::Forward(const LayerCall& call) {
   embedding.token_table = call.weights;
   embedding.position_table = call.weights + options_.vocabulary * options_.width;
   embedding.output = call.output;
-  return kernels_.Embedding(embedding);
+  operations->emplace_back(embedding);
 }
 
-absl::Status TokenEmbedding::ParamGradient(const LayerCall& call) {
+void TokenEmbedding::ParamGradient(const LayerCall& call, Operations* operations) {
   EmbeddingGradientCall gradient;
   gradient.rows = call.batch * options_.context;
   gradient.context = options_.context;
@@ -32,12 +31,11 @@ absl::Status TokenEmbedding::ParamGradient(const LayerCall& call) {
   gradient.token_gradient = call.gradients;
   gradient.position_gradient = call.gradients + options_.vocabulary * options_.width;
   gradient.accumulate = options_.shared;
-  return kernels_.EmbeddingGradient(gradient);
+  operations->emplace_back(gradient);
 }
 
-absl::Status TokenEmbedding::InputGradient(const LayerCall& call) {
+void TokenEmbedding::InputGradient(const LayerCall& call, Operations* operations) {
   // Tokens have no gradient.
-  return absl::OkStatus();
 }
 
 }  // namespace ringmaster

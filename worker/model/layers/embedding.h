@@ -3,7 +3,6 @@
 
 #include <array>
 
-#include "worker/kernels/kernel_library.h"
 #include "worker/model/layers/layer.h"
 
 namespace ringmaster {
@@ -18,19 +17,17 @@ struct EmbeddingOptions {
 // pos.weight [context, width]. The first layer of a text model: it reads the batch's tokens and has no input gradient.
 class TokenEmbedding final : public Layer {
  public:
-  // `kernels` outlives the layer.
-  TokenEmbedding(const EmbeddingOptions& options, KernelLibrary& kernels);
+  explicit TokenEmbedding(const EmbeddingOptions& options);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return options_.context * options_.width; }
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
   const EmbeddingOptions options_;
-  KernelLibrary& kernels_;
   const std::array<LayerParam, 2> params_;
 };
 

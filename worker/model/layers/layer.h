@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "worker/kernels/calls.h"
 
 namespace ringmaster {
 
@@ -48,9 +48,9 @@ struct LayerCall {
   float* input_gradient = nullptr;
 };
 
-// One step of a network on one kernel library; owns the scratch it needs, allocated when it is made. One thread at a
-// time. Backward is two calls, so that the exchange of a layer's gradients starts before the gradient of its input is
-// computed.
+// One step of a network on one kernel library; owns the scratch it needs, allocated when it is made. It says which
+// operations compute what, by appending them to `operations`; whoever asks makes them. One thread at a time. Backward
+// is two calls, so that the exchange of a layer's gradients starts before the gradient of its input is computed.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -67,12 +67,12 @@ class Layer {
   // Whether the output is read again after the next layer has run, so that the next one may not work in place.
   virtual bool output_is_kept() const { return false; }
   // output = f(input).
-  virtual absl::Status Forward(const LayerCall& call) = 0;
+  virtual void Forward(const LayerCall& call, Operations* operations) = 0;
   // gradients = those of params(), overwritten; output_gradient is consumed: what InputGradient needs is left in it.
   // Needs input and output as Forward left them. Does nothing in a layer without parameters.
-  virtual absl::Status ParamGradient(const LayerCall& call) = 0;
+  virtual void ParamGradient(const LayerCall& call, Operations* operations) = 0;
   // input_gradient from what ParamGradient left, overwritten. Not called for layers below the first with parameters.
-  virtual absl::Status InputGradient(const LayerCall& call) = 0;
+  virtual void InputGradient(const LayerCall& call, Operations* operations) = 0;
 };
 
 using LayerList = std::vector<std::unique_ptr<Layer>>;

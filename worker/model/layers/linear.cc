@@ -30,13 +30,10 @@ std::vector<LayerParam> ParamsOf(const LinearOptions& options) {
 
 }  // namespace
 
-Linear::Linear(const LinearOptions& options, KernelLibrary& kernels, Buffer pre_activation)
-    : options_(options),
-      kernels_(kernels),
-      params_(ParamsOf(options)),
-      pre_activation_(std::move(pre_activation)) {}
+Linear::Linear(const LinearOptions& options, Buffer pre_activation)
+    : options_(options), params_(ParamsOf(options)), pre_activation_(std::move(pre_activation)) {}
 
-absl::Status Linear::Forward(const LayerCall& call) {
+void Linear::Forward(const LayerCall& call, Operations* operations) {
   const bool gelu = options_.activation == Activation::kGelu;
   GemmCall gemm;
   gemm.transpose_b = true;
@@ -49,29 +46,33 @@ absl::Status Linear::Forward(const LayerCall& call) {
   gemm.ldb = options_.inputs;
   gemm.c = gelu ? pre_activation_.floats() : call.output;
   gemm.ldc = options_.outputs;
-  RM_RETURN_IF_ERROR(kernels_.Gemm(gemm));
-  if (!options_.bias) return absl::OkStatus();
+  operations->emplace_back(gemm);
+  if (!options_.bias) return;
   const float* bias = call.weights + weight_count();
-  if (gelu) return kernels_.Gelu({pre_activation_.floats(), rows(call), options_.outputs, bias, call.output});
-  return kernels_.AddBias({call.output, rows(call), options_.outputs, bias, BiasAxis::kPerColumn,
-                           options_.activation == Activation::kRelu});
+  if (gelu) {
+    operations->emplace_back(GeluCall{pre_activation_.floats(), rows(call), options_.outputs, bias, call.output});
+  } else {
+    operations->emplace_back(BiasCall{call.output, rows(call), options_.outputs, bias, BiasAxis::kPerColumn,
+                                      options_.activation == Activation::kRelu});
+  }
 }
 
-absl::Status Linear::ActivationGradient(const LayerCall& call) {
+void Linear::ActivationGradient(const LayerCall& call, Operations* operations) {
   const int64_t count = rows(call) * options_.outputs;
   switch (options_.activation) {
     case Activation::kNone:
-      return absl::OkStatus();
+      break;
     case Activation::kRelu:
-      return kernels_.ReluBackward({call.output, call.output_gradient, count});
+      operations->emplace_back(ReluBackwardCall{call.output, call.output_gradient, count});
+      break;
     case Activation::kGelu:
-      return kernels_.GeluBackward({pre_activation_.floats(), call.output_gradient, count});
+      operations->emplace_back(GeluBackwardCall{pre_activation_.floats(), call.output_gradient, count});
+      break;
   }
-  return absl::OkStatus();
 }
 
-absl::Status Linear::ParamGradient(const LayerCall& call) {
-  RM_RETURN_IF_ERROR(ActivationGradient(call));
+void Linear::ParamGradient(const LayerCall& call, Operations* operations) {
+  ActivationGradient(call, operations);
   GemmCall gemm;
   gemm.transpose_a = true;
   gemm.m = options_.outputs;
@@ -83,13 +84,13 @@ absl::Status Linear::ParamGradient(const LayerCall& call) {
   gemm.ldb = options_.inputs;
   gemm.c = options_.shares != nullptr ? call.shared_gradients : call.gradients;
   gemm.ldc = options_.inputs;
-  RM_RETURN_IF_ERROR(kernels_.Gemm(gemm));
-  if (!options_.bias) return absl::OkStatus();
-  return kernels_.BiasGradient(
-      {call.output_gradient, rows(call), options_.outputs, call.gradients + weight_count(), BiasAxis::kPerColumn});
+  operations->emplace_back(gemm);
+  if (!options_.bias) return;
+  operations->emplace_back(BiasGradientCall{call.output_gradient, rows(call), options_.outputs,
+                                            call.gradients + weight_count(), BiasAxis::kPerColumn});
 }
 
-absl::Status Linear::InputGradient(const LayerCall& call) {
+void Linear::InputGradient(const LayerCall& call, Operations* operations) {
   GemmCall gemm;
   gemm.m = rows(call);
   gemm.n = options_.inputs;
@@ -100,7 +101,7 @@ absl::Status Linear::InputGradient(const LayerCall& call) {
   gemm.ldb = options_.inputs;
   gemm.c = call.input_gradient;
   gemm.ldc = options_.inputs;
-  return kernels_.Gemm(gemm);
+  operations->emplace_back(gemm);
 }
 
 absl::Status AddLinear(const LinearOptions& options, KernelLibrary& kernels, LayerList* layers) {
@@ -109,7 +110,7 @@ absl::Status AddLinear(const LinearOptions& options, KernelLibrary& kernels, Lay
     RM_ASSIGN_OR_RETURN(pre_activation, kernels.Allocate(options.max_batch * options.rows_per_sample *
                                                          options.outputs * static_cast<int64_t>(sizeof(float))));
   }
-  layers->push_back(std::make_unique<Linear>(options, kernels, std::move(pre_activation)));
+  layers->push_back(std::make_unique<Linear>(options, std::move(pre_activation)));
   return absl::OkStatus();
 }
 

@@ -28,29 +28,27 @@ struct LinearOptions {
 class Linear final : public Layer {
  public:
   // `pre_activation`: max_batch * rows_per_sample * outputs floats in the kernels' place for kGelu, else empty.
-  // `kernels` outlives the layer.
-  Linear(const LinearOptions& options, KernelLibrary& kernels, Buffer pre_activation);
+  Linear(const LinearOptions& options, Buffer pre_activation);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return options_.rows_per_sample * options_.outputs; }
   bool in_place() const override { return false; }
   const Layer* shares() const override { return options_.shares; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
   int64_t rows(const LayerCall& call) const { return call.batch * options_.rows_per_sample; }
   int64_t weight_count() const { return options_.inputs * options_.outputs; }
-  absl::Status ActivationGradient(const LayerCall& call);
+  void ActivationGradient(const LayerCall& call, Operations* operations);
 
   const LinearOptions options_;
-  KernelLibrary& kernels_;
   const std::vector<LayerParam> params_;
   const Buffer pre_activation_;  // kGelu: its input, for backward
 };
 
-// Appends the layer. `kernels` outlives it. Errors: no memory.
+// Appends the layer. Errors: no memory.
 absl::Status AddLinear(const LinearOptions& options, KernelLibrary& kernels, LayerList* layers);
 
 }  // namespace ringmaster

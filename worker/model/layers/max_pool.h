@@ -18,21 +18,20 @@ struct MaxPool2dOptions {
 // 2x2 maximum pooling, stride 2, of CNHW images.
 class MaxPool2d final : public Layer {
  public:
-  // `kernels` outlives the layer. Errors: no memory for the positions of the maxima.
+  // Errors: no memory for the positions of the maxima.
   static absl::StatusOr<std::unique_ptr<Layer>> Create(const MaxPool2dOptions& options, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override;
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  MaxPool2d(const MaxPool2dOptions& options, KernelLibrary& kernels, Buffer argmax);
+  MaxPool2d(const MaxPool2dOptions& options, Buffer argmax);
 
   const MaxPool2dOptions options_;
-  KernelLibrary& kernels_;
   const Buffer argmax_;  // one byte an output
 };
 

@@ -25,7 +25,7 @@ std::vector<LayerParam> ParamsOf(const NormOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Layer>> Norm::Create(const NormOptions& options, KernelLibrary& kernels) {
-  std::unique_ptr<Norm> norm(new Norm(options, kernels));
+  std::unique_ptr<Norm> norm(new Norm(options));
   const int64_t bytes = norm->ShapeOf(options.max_batch).groups() * static_cast<int64_t>(sizeof(float));
   RM_ASSIGN_OR_RETURN(norm->mean_, kernels.Allocate(bytes));
   RM_ASSIGN_OR_RETURN(norm->inverse_deviation_, kernels.Allocate(bytes));
@@ -35,8 +35,7 @@ absl::StatusOr<std::unique_ptr<Layer>> Norm::Create(const NormOptions& options, 
   return std::unique_ptr<Layer>(std::move(norm));
 }
 
-Norm::Norm(const NormOptions& options, KernelLibrary& kernels)
-    : options_(options), kernels_(kernels), params_(ParamsOf(options)) {}
+Norm::Norm(const NormOptions& options) : options_(options), params_(ParamsOf(options)) {}
 
 NormShape Norm::ShapeOf(int64_t batch) const {
   NormShape shape = options_.shape;
@@ -44,7 +43,7 @@ NormShape Norm::ShapeOf(int64_t batch) const {
   return shape;
 }
 
-absl::Status Norm::Forward(const LayerCall& call) {
+void Norm::Forward(const LayerCall& call, Operations* operations) {
   const int64_t features = options_.shape.features;
   if (has_running_statistics() && !call.training) {
     NormInferenceCall inference;
@@ -55,7 +54,8 @@ absl::Status Norm::Forward(const LayerCall& call) {
     inference.mean = call.weights + 2 * features;
     inference.variance = call.weights + 3 * features;
     inference.output = call.output;
-    return kernels_.NormInference(inference);
+    operations->emplace_back(inference);
+    return;
   }
   NormCall norm;
   norm.shape = ShapeOf(call.batch);
@@ -66,10 +66,10 @@ absl::Status Norm::Forward(const LayerCall& call) {
   norm.mean = mean_.floats();
   norm.inverse_deviation = inverse_deviation_.floats();
   norm.variance = variance_.floats();
-  return kernels_.Norm(norm);
+  operations->emplace_back(norm);
 }
 
-absl::Status Norm::ParamGradient(const LayerCall& call) {
+void Norm::ParamGradient(const LayerCall& call, Operations* operations) {
   const int64_t features = options_.shape.features;
   NormParamGradientCall gradient;
   gradient.shape = ShapeOf(call.batch);
@@ -79,13 +79,13 @@ absl::Status Norm::ParamGradient(const LayerCall& call) {
   gradient.output_gradient = call.output_gradient;
   gradient.gain_gradient = call.gradients;
   gradient.bias_gradient = call.gradients + features;
-  RM_RETURN_IF_ERROR(kernels_.NormParamGradient(gradient));
-  if (!has_running_statistics()) return absl::OkStatus();
-  RM_RETURN_IF_ERROR(kernels_.CopyFloats(mean_.floats(), call.gradients + 2 * features, features));
-  return kernels_.CopyFloats(variance_.floats(), call.gradients + 3 * features, features);
+  operations->emplace_back(gradient);
+  if (!has_running_statistics()) return;
+  operations->emplace_back(CopyFloatsCall{mean_.floats(), call.gradients + 2 * features, features});
+  operations->emplace_back(CopyFloatsCall{variance_.floats(), call.gradients + 3 * features, features});
 }
 
-absl::Status Norm::InputGradient(const LayerCall& call) {
+void Norm::InputGradient(const LayerCall& call, Operations* operations) {
   NormInputGradientCall gradient;
   gradient.shape = ShapeOf(call.batch);
   gradient.input = call.input;
@@ -94,7 +94,7 @@ absl::Status Norm::InputGradient(const LayerCall& call) {
   gradient.inverse_deviation = inverse_deviation_.floats();
   gradient.output_gradient = call.output_gradient;
   gradient.input_gradient = call.input_gradient;
-  return kernels_.NormInputGradient(gradient);
+  operations->emplace_back(gradient);
 }
 
 }  // namespace ringmaster

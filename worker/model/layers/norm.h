@@ -25,24 +25,23 @@ struct NormOptions {
 // by the weights' running ones.
 class Norm final : public Layer {
  public:
-  // `kernels` outlives the layer. Errors: no memory for the statistics of a batch.
+  // Errors: no memory for the statistics of a batch.
   static absl::StatusOr<std::unique_ptr<Layer>> Create(const NormOptions& options, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return options_.shape.count(); }
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  Norm(const NormOptions& options, KernelLibrary& kernels);
+  explicit Norm(const NormOptions& options);
 
   NormShape ShapeOf(int64_t batch) const;
   bool has_running_statistics() const { return options_.shape.kind == NormKind::kBatch; }
 
   const NormOptions options_;
-  KernelLibrary& kernels_;
   const std::vector<LayerParam> params_;
   // Of the batch at hand, one for each of its groups.
   Buffer mean_;

@@ -2,14 +2,14 @@
 
 namespace ringmaster {
 
-absl::Status Relu::Forward(const LayerCall& call) {
-  return kernels_.Relu({call.output, call.batch * elements_});
+void Relu::Forward(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(ReluCall{call.output, call.batch * elements_});
 }
 
-absl::Status Relu::ParamGradient(const LayerCall& call) { return absl::OkStatus(); }
+void Relu::ParamGradient(const LayerCall& call, Operations* operations) {}
 
-absl::Status Relu::InputGradient(const LayerCall& call) {
-  return kernels_.ReluBackward({call.output, call.input_gradient, call.batch * elements_});
+void Relu::InputGradient(const LayerCall& call, Operations* operations) {
+  operations->emplace_back(ReluBackwardCall{call.output, call.input_gradient, call.batch * elements_});
 }
 
 }  // namespace ringmaster

@@ -19,7 +19,7 @@ namespace ringmaster {
 // anyway. Backward adds the skip path's gradient.
 class ResidualFork final : public Layer {
  public:
-  // `elements`: of one sample. `kernels` outlives the layer. Errors: no memory for the skip path's gradient.
+  // `elements`: of one sample. Errors: no memory for the skip path's gradient.
   static absl::StatusOr<std::unique_ptr<ResidualFork>> Create(int64_t elements, int64_t max_batch,
                                                               KernelLibrary& kernels);
 
@@ -27,19 +27,18 @@ class ResidualFork final : public Layer {
   int64_t output_elements() const override { return elements_; }
   bool in_place() const override { return true; }
   bool output_is_kept() const override { return true; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
   // For the join: what came here, since Forward; and where it leaves the gradient that comes back on the skip path.
   const float* activation() const { return activation_; }
   float* skip_gradient() const { return skip_gradient_.floats(); }
 
  private:
-  ResidualFork(int64_t elements, KernelLibrary& kernels, Buffer skip_gradient);
+  ResidualFork(int64_t elements, Buffer skip_gradient);
 
   const int64_t elements_;
-  KernelLibrary& kernels_;
   const Buffer skip_gradient_;
   const float* activation_ = nullptr;
 };
@@ -54,31 +53,29 @@ struct ResidualProjection {
 // parameters are the projection's, the convolution's first.
 class ResidualJoin final : public Layer {
  public:
-  // `fork` comes before in the same list. `kernels` outlives the layer. Errors: no memory for the projection's output.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork, int64_t elements,
-                                                       KernelLibrary& kernels);
+  // `fork` comes before in the same list. Errors: no memory for the projection's output.
+  static std::unique_ptr<Layer> Create(const ResidualFork& fork, int64_t elements);
   static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork, ResidualProjection projection,
                                                        int64_t max_batch, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return elements_; }
   bool in_place() const override { return true; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
-  ResidualJoin(const ResidualFork& fork, ResidualProjection projection, int64_t elements, KernelLibrary& kernels);
+  ResidualJoin(const ResidualFork& fork, ResidualProjection projection, int64_t elements);
 
   bool has_projection() const { return projection_.convolution != nullptr; }
   // The calls of the projection's layers, forward parts and gradients of parameters.
-  LayerCall ConvolutionCall(const LayerCall& call) const;
+  LayerCall ConvolutionCallOf(const LayerCall& call) const;
   LayerCall NormCallOf(const LayerCall& call) const;
 
   const ResidualFork& fork_;
   const ResidualProjection projection_;
   const int64_t elements_;
-  KernelLibrary& kernels_;
   std::vector<LayerParam> params_;
   int64_t norm_begin_ = 0;  // of the norm's parameters among params_, elements
   Buffer convolved_;        // the convolution's output

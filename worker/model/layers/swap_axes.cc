@@ -2,18 +2,18 @@
 
 namespace ringmaster {
 
-absl::Status SwapImageAxes::Forward(const LayerCall& call) {
+void SwapImageAxes::Forward(const LayerCall& call, Operations* operations) {
   const bool from_images = to_ == ImageOrder::kChannelMajor;
-  return kernels_.SwapAxes({from_images ? call.batch : channels_, from_images ? channels_ : call.batch, pixels_,
-                            call.input, call.output});
+  operations->emplace_back(SwapAxesCall{from_images ? call.batch : channels_, from_images ? channels_ : call.batch,
+                                        pixels_, call.input, call.output});
 }
 
-absl::Status SwapImageAxes::ParamGradient(const LayerCall& call) { return absl::OkStatus(); }
+void SwapImageAxes::ParamGradient(const LayerCall& call, Operations* operations) {}
 
-absl::Status SwapImageAxes::InputGradient(const LayerCall& call) {
+void SwapImageAxes::InputGradient(const LayerCall& call, Operations* operations) {
   const bool from_images = to_ == ImageOrder::kImageMajor;
-  return kernels_.SwapAxes({from_images ? call.batch : channels_, from_images ? channels_ : call.batch, pixels_,
-                            call.output_gradient, call.input_gradient});
+  operations->emplace_back(SwapAxesCall{from_images ? call.batch : channels_, from_images ? channels_ : call.batch,
+                                        pixels_, call.output_gradient, call.input_gradient});
 }
 
 }  // namespace ringmaster

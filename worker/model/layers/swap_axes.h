@@ -1,7 +1,6 @@
 #ifndef RINGMASTER_WORKER_MODEL_LAYERS_SWAP_AXES_H_
 #define RINGMASTER_WORKER_MODEL_LAYERS_SWAP_AXES_H_
 
-#include "worker/kernels/kernel_library.h"
 #include "worker/model/layers/layer.h"
 
 namespace ringmaster {
@@ -12,22 +11,20 @@ enum class ImageOrder { kChannelMajor, kImageMajor };  // CNHW, NCHW
 // kind to one row a sample for the first linear layer.
 class SwapImageAxes final : public Layer {
  public:
-  // `pixels`: of one channel of one image. `kernels` outlives the layer.
-  SwapImageAxes(ImageOrder to, int64_t channels, int64_t pixels, KernelLibrary& kernels)
-      : to_(to), channels_(channels), pixels_(pixels), kernels_(kernels) {}
+  // `pixels`: of one channel of one image.
+  SwapImageAxes(ImageOrder to, int64_t channels, int64_t pixels) : to_(to), channels_(channels), pixels_(pixels) {}
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return channels_ * pixels_; }
   bool in_place() const override { return false; }
-  absl::Status Forward(const LayerCall& call) override;
-  absl::Status ParamGradient(const LayerCall& call) override;
-  absl::Status InputGradient(const LayerCall& call) override;
+  void Forward(const LayerCall& call, Operations* operations) override;
+  void ParamGradient(const LayerCall& call, Operations* operations) override;
+  void InputGradient(const LayerCall& call, Operations* operations) override;
 
  private:
   const ImageOrder to_;
   const int64_t channels_;
   const int64_t pixels_;
-  KernelLibrary& kernels_;
 };
 
 }  // namespace ringmaster

@@ -1,10 +1,9 @@
-#include "worker/kernels/encode_on_host.h"
-
 #include "absl/types/span.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "worker/kernels/host_ops.h"
 
-namespace ringmaster {
+namespace ringmaster::host {
 namespace {
 
 CodecSpec SpecOf(const EncodeCall& call) {
@@ -26,7 +25,8 @@ CodecSpec SpecOf(const EncodeCall& call) {
 
 }  // namespace
 
-absl::Status EncodeOnHost(const EncodeCall& call) {
+// The encoding of `gradient` into `out`, with one step of error feedback when there is a residual.
+absl::Status Compute(const EncodeCall& call) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(SpecOf(call)));
   const absl::Span<const float> gradient(call.gradient, call.count);
   const absl::Span<std::byte> out(call.out, codec->MaxEncodedBytes(call.count));
@@ -38,4 +38,4 @@ absl::Status EncodeOnHost(const EncodeCall& call) {
   return absl::OkStatus();
 }
 
-}  // namespace ringmaster
+}  // namespace ringmaster::host

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/program.h"

@@ -1,4 +1,4 @@
-#include "experiments/program/cli/fetch_advice.h"
+#include "experiments/program/run/fetch_advice.h"
 
 #include "absl/strings/str_cat.h"
 #include "common/machine/checkout.h"

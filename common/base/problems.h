@@ -1,5 +1,5 @@
-#ifndef RINGMASTER_COMMON_CONFIG_PROBLEMS_H_
-#define RINGMASTER_COMMON_CONFIG_PROBLEMS_H_
+#ifndef RINGMASTER_COMMON_BASE_PROBLEMS_H_
+#define RINGMASTER_COMMON_BASE_PROBLEMS_H_
 
 #include <algorithm>
 #include <string>
@@ -44,4 +44,4 @@ class Problems {
 
 }  // namespace ringmaster
 
-#endif  // RINGMASTER_COMMON_CONFIG_PROBLEMS_H_
+#endif  // RINGMASTER_COMMON_BASE_PROBLEMS_H_

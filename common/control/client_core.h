@@ -1,0 +1,60 @@
+#ifndef RINGMASTER_COMMON_CONTROL_CLIENT_CORE_H_
+#define RINGMASTER_COMMON_CONTROL_CLIENT_CORE_H_
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "proto/control.pb.h"
+
+namespace ringmaster {
+
+// What a process makes of the coordinator's messages and of a stream that ends: whether it is a member, which barriers are
+// open, and how the run ends for it. The first end counts, whether a failure or the goodbye. Pure. Not thread-safe.
+class ClientCore {
+ public:
+  // Returns the failure by which this message has ended the run, which is to be told once; OK: it has not.
+  absl::Status OnMessage(const ToProcess& message);
+
+  // The stream has ended. Before this process was let in, the other end has hung up, and it is asked again. After the run's
+  // end, or once this process closes the stream itself, that is as it should be. Otherwise the coordinator is lost: returns
+  // `lost`, the failure by which that has ended the run.
+  absl::Status OnStreamEnd(const absl::Status& lost);
+
+  // A conversation begins anew with whoever has hung up.
+  void OnRetry() { hung_up_ = false; }
+
+  // This process is about to close the stream.
+  void OnClose() { closing_ = true; }
+
+  // Whether this barrier has been released and not been passed. Pass forgets the release: barriers' names come again.
+  bool IsReleased(const std::string& barrier) const { return released_.count(barrier) > 0; }
+  void Pass(const std::string& barrier) { released_.erase(barrier); }
+
+  bool admitted() const { return admitted_; }
+  bool hung_up() const { return hung_up_; }
+  bool welcomed() const { return welcomed_; }
+  bool goodbye() const { return goodbye_; }
+  bool closing() const { return closing_; }
+  // Constant once welcomed().
+  const Welcome& welcome() const { return welcome_; }
+  // How the run has failed for this process; OK: it has not.
+  const absl::Status& status() const { return status_; }
+
+ private:
+  // Returns `why` where it is the run's end.
+  absl::Status Fail(const absl::Status& why);
+
+  bool admitted_ = false;
+  bool hung_up_ = false;
+  bool welcomed_ = false;
+  bool goodbye_ = false;
+  bool closing_ = false;
+  Welcome welcome_;
+  std::set<std::string> released_;
+  absl::Status status_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONTROL_CLIENT_CORE_H_

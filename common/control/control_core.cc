@@ -1,0 +1,342 @@
+#include "common/control/control_core.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "common/base/host_port.h"
+#include "common/base/status_macros.h"
+#include "common/control/agreement.h"
+#include "common/control/failures.h"
+#include "common/control/joins.h"
+
+namespace ringmaster {
+namespace {
+
+// How often what only looking shows is looked at: what a process died of, and whether one that starts gets on.
+constexpr absl::Duration kLookPeriod = absl::Milliseconds(50);
+
+// How often waits are judged.
+constexpr absl::Duration kJudgePeriod = absl::Milliseconds(200);
+
+// A failure that another process's death would explain.
+bool MayBeAConsequence(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
+}
+
+bool HasWorkers(const Join& join) { return !join.kernel_target().empty(); }
+
+std::string Where(const ProcessState& state) {
+  return absl::StrCat(state.nodes, " (pid ", state.pid, ") at step=", state.last.step(),
+                      " phase=", state.last.phase().empty() ? "start" : state.last.phase());
+}
+
+}  // namespace
+
+ControlCore::ControlCore(const ControlRules& rules, MonotonicTime started, Witness* witness)
+    : rules_(rules), started_(started), witness_(*witness), judge_(rules.waits), members_(rules.processes) {
+  wake_ = NextWake(started);
+}
+
+absl::Status ControlCore::CheckJoin(const Join& join) const {
+  if (join.token() != rules_.token) {
+    return absl::PermissionDeniedError(
+        "the rank's token is not the coordinator's: it belongs to another job, or differs in spec or flags, which stand in "
+        "for a token that is not set; give every rank the same RINGMASTER_TOKEN, or the same spec and flags");
+  }
+  if (join.process() < 0 || join.process() >= rules_.processes || join.processes() != rules_.processes) {
+    return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(), " of ", join.processes(),
+                                                   " wants to join, this run has ranks 0 to ", rules_.processes - 1,
+                                                   "; start every rank with the same spec"));
+  }
+  const Member& member = members_[join.process()];
+  if (member.state.joined) {
+    return absl::AlreadyExistsError(absl::StrCat("rank ", join.process(), " has joined already (pid ",
+                                                 member.state.pid, "); give every process a rank of its own"));
+  }
+  if (!failure_.ok()) return failure_;
+  if (join.spec_fingerprint() != rules_.spec_fingerprint) {
+    return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(),
+                                                   " has another resolved spec than the coordinator; start every "
+                                                   "rank with the same spec file and flags"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ControlCore::OnJoin(const Join& join, MonotonicTime now, Actions* actions) {
+  if (absl::Status fits = CheckJoin(join); !fits.ok()) {
+    const bool is_rank = join.process() >= 0 && join.process() < rules_.processes;
+    if (is_rank && !members_[join.process()].state.joined) {
+      members_[join.process()].trace.refused = std::string(fits.message());
+    }
+    // A process of this run that does not fit ends it; a stranger is only turned away.
+    if (!absl::IsPermissionDenied(fits) && !absl::IsAlreadyExists(fits)) Abort(fits, actions);
+    return fits;
+  }
+  Member& member = members_[join.process()];
+  member.join = join;
+  member.state.joined = true;
+  member.state.pid = join.pid();
+  member.state.nodes = NodesOf(join);
+  member.is_attached = true;
+  member.heard = now;
+  ControlAction& answer = actions->emplace_back();
+  answer.to = {join.process()};
+  answer.message.mutable_admitted();
+  if (++joined_ == rules_.processes) Form(now, actions);
+  wake_ = std::min(wake_, NextWake(now));
+  return absl::OkStatus();
+}
+
+// Everybody is here: compares what must be equal and tells all who is where.
+void ControlCore::Form(MonotonicTime now, Actions* actions) {
+  std::vector<Join> joins;
+  for (const Member& member : members_) {
+    Join& join = joins.emplace_back(member.join);
+    // Of a process of this machine that listens everywhere and came by loopback: the address by which others come here.
+    auto endpoint = HostPort::Parse(join.data_endpoint());
+    if (!endpoint.ok() || !IsWildcard(endpoint->host)) continue;
+    endpoint->host = witness_.ReachedAt(endpoint->host);
+    join.set_data_endpoint(endpoint->ToString());
+  }
+  if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok()) return Abort(agrees, actions);
+  ++epoch_;
+  ToProcess message;
+  for (const Join& join : joins) {
+    ProcessEntry* entry = message.mutable_welcome()->add_processes();
+    entry->set_data_endpoint(join.data_endpoint());
+    *entry->mutable_nodes() = join.nodes();
+    for (const NodeName& node : join.nodes()) judge_.Add(node, join.pid(), SinceStart(now));
+  }
+  judged_at_ = now;
+  Broadcast(message, actions);
+}
+
+void ControlCore::OnMessage(int32_t process, const FromProcess& message, MonotonicTime now, Actions* actions) {
+  Member& member = members_[process];
+  RM_CHECK(member.is_attached);
+  if (is_over()) return;
+  member.heard = now;
+  switch (message.kind_case()) {
+    case FromProcess::kHeartbeat:
+      member.state.last = message.heartbeat();
+      for (const NodeActivity& node : message.heartbeat().nodes()) judge_.Heard(node, SinceStart(now));
+      break;
+    case FromProcess::kArrive:
+      Arrive(process, message.arrive().barrier(), actions);
+      break;
+    case FromProcess::kFailure: {
+      // mpirun, for one, ends the other ranks when one has died.
+      const absl::Status why = StatusOf(message.failure());
+      if (why.ok() || AnyLost()) break;
+      if (MayBeAConsequence(why)) {
+        Suspect(why, now);
+      } else {
+        Abort(why, actions);
+      }
+      break;
+    }
+    case FromProcess::kResult:
+      Finish(&member, message.result(), now, actions);
+      break;
+    case FromProcess::kJoin:
+    case FromProcess::KIND_NOT_SET:
+      break;
+  }
+}
+
+void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* actions) {
+  // Before the welcome it is unknown who has workers, and nobody has a reason to come.
+  if (!is_formed()) return;
+  std::set<int32_t>& arrived = arrived_[barrier];
+  arrived.insert(process);
+  for (int32_t i = 0; i < rules_.processes; ++i) {
+    if (HasWorkers(members_[i].join) && arrived.count(i) == 0) return;
+  }
+  arrived_.erase(barrier);
+  ToProcess release;
+  release.mutable_release()->set_barrier(barrier);
+  Broadcast(release, actions);
+}
+
+void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions) {
+  if (member->state.finished) return;
+  member->report = report;
+  member->state.finished = true;
+  for (const NodeName& node : member->join.nodes()) judge_.Finished(node, SinceStart(now));
+  if (++finished_ < rules_.processes) return;
+  ToProcess goodbye;
+  goodbye.mutable_goodbye();
+  Broadcast(goodbye, actions);
+}
+
+void ControlCore::OnStreamEnd(int32_t process, MonotonicTime now) {
+  Member& member = members_[process];
+  RM_CHECK(member.is_attached);
+  member.is_attached = false;
+  // The stream breaks a moment before the process's end can be seen.
+  if (member.state.finished) return;
+  member.lost = now;
+  wake_ = now;
+}
+
+void ControlCore::NoteStarted(int32_t process, int64_t pid) { members_[process].trace.pid = pid; }
+
+void ControlCore::NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions) {
+  const Member& member = members_[process];
+  if (member.state.finished) return;
+  if (member.state.joined) return Abort(Died(member, how), actions);
+  const std::string memory = witness_.KilledForMemory(how);
+  Abort(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how, " before it joined",
+                                            memory.empty() ? "" : "; ", memory,
+                                            "; what it said stands above")),
+        actions);
+}
+
+void ControlCore::Abort(const absl::Status& why, Actions* actions) {
+  if (is_over()) return;
+  failure_ = why;
+  ToProcess message;
+  *message.mutable_abort() = FailureOf(why);
+  Broadcast(message, actions);
+}
+
+void ControlCore::Suspect(const absl::Status& why, MonotonicTime now) {
+  if (!suspected_.ok()) return;
+  suspected_ = why;
+  suspected_at_ = now;
+  wake_ = std::min(wake_, NextWake(now));
+}
+
+void ControlCore::Broadcast(const ToProcess& message, Actions* actions) const {
+  ControlAction& action = actions->emplace_back();
+  for (int32_t i = 0; i < rules_.processes; ++i) {
+    if (members_[i].is_attached) action.to.push_back(i);
+  }
+  action.message = message;
+}
+
+void ControlCore::OnTime(MonotonicTime now, Actions* actions) {
+  if (!is_over()) Judge(now, actions);
+  wake_ = NextWake(now);
+}
+
+void ControlCore::Judge(MonotonicTime now, Actions* actions) {
+  // Nothing else may explain the run's end before a death does.
+  if (AnyLost()) return JudgeDeaths(now, actions);
+  if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time) return Abort(suspected_, actions);
+  if (is_formed()) {
+    JudgeMembers(now, actions);
+  } else {
+    JudgeJoining(now, actions);
+  }
+}
+
+// Ends the run for the first process that has died, once it is known why or nobody can say any more.
+void ControlCore::JudgeDeaths(MonotonicTime now, Actions* actions) {
+  for (const Member& member : members_) {
+    if (!member.is_lost()) continue;
+    const std::string how = witness_.HowItEnded(member.join);
+    if (!how.empty() || now - member.lost >= rules_.cause_time) return Abort(Died(member, how), actions);
+  }
+}
+
+// Ends the run when some process is missing that nothing more is to be hoped for from.
+void ControlCore::JudgeJoining(MonotonicTime now, Actions* actions) {
+  const absl::Duration waited = now - started_;
+  bool all_get_on = waited < rules_.starting_limit;
+  for (int32_t i = 0; rules_.starting_limit > absl::ZeroDuration() && i < rules_.processes; ++i) {
+    // Everybody is looked at from the beginning: it takes two looks to see somebody move.
+    if (!members_[i].state.joined && !witness_.IsStarting(i)) all_get_on = false;
+  }
+  if (waited >= rules_.join_limit && !all_get_on) Abort(Missing(), actions);
+}
+
+void ControlCore::JudgeMembers(MonotonicTime now, Actions* actions) {
+  for (const Member& member : members_) {
+    if (member.state.finished) continue;
+    if (now - member.heard >= rules_.silence_limit) return Abort(Silent(member), actions);
+  }
+  if (now - judged_at_ < kJudgePeriod) return;
+  judged_at_ = now;
+  if (const absl::Status waits = judge_.Judge(); !waits.ok()) Abort(waits, actions);
+}
+
+MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
+  MonotonicTime wake = MonotonicTime::InfiniteFuture();
+  if (AnyLost()) {
+    for (const Member& member : members_) {
+      if (member.is_lost()) wake = std::min(wake, member.lost + rules_.cause_time);
+    }
+    return std::min(wake, now + kLookPeriod);
+  }
+  if (!suspected_.ok()) wake = suspected_at_ + rules_.settle_time;
+  if (is_formed()) {
+    for (const Member& member : members_) {
+      if (!member.state.finished) wake = std::min(wake, member.heard + rules_.silence_limit);
+    }
+    return std::min(wake, judged_at_ + kJudgePeriod);
+  }
+  if (rules_.starting_limit > absl::ZeroDuration()) wake = std::min(wake, now + kLookPeriod);
+  const MonotonicTime joined_by = started_ + rules_.join_limit;
+  return joined_by > now ? std::min(wake, joined_by) : wake;
+}
+
+bool ControlCore::AnyLost() const {
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.is_lost(); });
+}
+
+absl::StatusOr<std::vector<ProcessReport>> ControlCore::Result() const {
+  RM_CHECK(is_over());
+  if (!failure_.ok()) return failure_;
+  std::vector<ProcessReport> reports;
+  for (const Member& member : members_) reports.push_back(member.report);
+  return reports;
+}
+
+std::vector<ProcessState> ControlCore::Processes() const {
+  std::vector<ProcessState> states;
+  for (const Member& member : members_) states.push_back(member.state);
+  return states;
+}
+
+// `how`: as the process has ended, as far as that is known; empty: not at all.
+absl::Status ControlCore::Died(const Member& member, const std::string& how) const {
+  const std::string memory = witness_.KilledForMemory(how);
+  std::string text = absl::StrCat(Where(member.state), ": the process ended before its work was done");
+  if (!how.empty()) {
+    absl::StrAppend(&text, ", with ", how);
+  } else if (witness_.IsThere(member.join)) {
+    text = absl::StrCat(Where(member.state), ": its connection broke, and the process is still there");
+  } else {
+    absl::StrAppend(&text, "; whoever started it knows its exit code or signal");
+  }
+  return absl::UnavailableError(absl::StrCat(text, memory.empty() ? "" : "; ", memory));
+}
+
+// What a member that says nothing is accused of, and what to do.
+absl::Status ControlCore::Silent(const Member& member) const {
+  const std::string why =
+      witness_.IsSuspended(member.join)
+          ? absl::StrCat("the process is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it, and nobody has let it go "
+                         "on (kill -CONT ", member.state.pid, ")")
+          : "the process hangs or its machine is gone";
+  return absl::DeadlineExceededError(absl::StrCat(Where(member.state), ": no heartbeat for ",
+                                                  absl::FormatDuration(rules_.silence_limit), "; ", why));
+}
+
+absl::Status ControlCore::Missing() const {
+  std::vector<MissingRank> missing;
+  for (size_t i = 0; i < members_.size(); ++i) {
+    if (!members_[i].state.joined) missing.push_back({static_cast<int32_t>(i), members_[i].trace});
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat("rank ", absl::StrJoin(missing, ", ", [](std::string* out, const MissingRank& rank) {
+                     absl::StrAppend(out, rank.rank);
+                   }),
+                   " of ", rules_.processes, " did not join within ", absl::FormatDuration(rules_.join_limit),
+                   " (limits.join_seconds): ", witness_.WhyMissing(missing)));
+}
+
+}  // namespace ringmaster

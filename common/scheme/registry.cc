@@ -1,0 +1,85 @@
+#include "common/scheme/registry.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/scheme/all_reduce/all_reduce.h"
+#include "common/scheme/parameter_server/parameter_server.h"
+#include "common/scheme/single/single.h"
+#include "common/scheme/solo/solo.h"
+
+namespace ringmaster {
+namespace {
+
+// A new scheme is one line here, one in schemes.bzl and one in worker/strategy/registry.cc.
+constexpr const Scheme* kSchemes[] = {
+    &kSingleScheme,
+    &kSoloScheme,
+    &kParameterServerScheme,
+    &kAllReduceScheme,
+};
+constexpr const Scheme* kDefaultScheme = &kParameterServerScheme;
+
+// Makes `strategy` one of `scheme`, with nothing else set.
+void Choose(const Scheme& scheme, StrategySpec* strategy) {
+  const auto* field = StrategySpec::descriptor()->FindFieldByNumber(scheme.kind);
+  strategy->GetReflection()->MutableMessage(strategy, field);
+}
+
+}  // namespace
+
+absl::Span<const Scheme* const> Schemes() { return kSchemes; }
+
+std::string SchemeNames() {
+  return absl::StrJoin(kSchemes, ", ", [](std::string* out, const Scheme* scheme) { out->append(scheme->name); });
+}
+
+const Scheme* FindScheme(const StrategySpec& strategy) {
+  for (const Scheme* scheme : kSchemes) {
+    if (scheme->kind == strategy.kind_case()) return scheme;
+  }
+  return nullptr;
+}
+
+const Scheme* FindScheme(absl::string_view name) {
+  for (const Scheme* scheme : kSchemes) {
+    if (scheme->name == name) return scheme;
+  }
+  return nullptr;
+}
+
+SchemeTraits TraitsOf(const RunSpec& spec) {
+  const int32_t workers = spec.training().workers();
+  SchemeTraits traits;
+  if (const Scheme* scheme = FindScheme(spec.strategy())) {
+    traits = scheme->traits(spec.strategy(), workers);
+  } else {
+    traits.workers = workers;
+    traits.exchanges = false;
+  }
+  const bool threads = spec.strategy().launch() == THREADS;
+  traits.processes = threads ? 1 : traits.workers + (traits.servers_beside_workers ? 0 : traits.servers);
+  return traits;
+}
+
+void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
+  if (FindScheme(*strategy) == nullptr) Choose(*kDefaultScheme, strategy);
+  if (strategy->launch() == LAUNCH_MODE_UNSET) strategy->set_launch(PROCESSES);
+  FindScheme(*strategy)->resolve(workers, strategy);
+}
+
+void CheckStrategy(const RunSpec& resolved, Problems* problems) {
+  const Scheme* scheme = FindScheme(resolved.strategy());
+  if (scheme == nullptr) {
+    problems->Add("strategy", "(none)", absl::StrCat("set one of ", SchemeNames()));
+    return;
+  }
+  scheme->check(resolved, problems);
+}
+
+absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout, NodeId node) {
+  const Scheme* scheme = FindScheme(resolved.strategy());
+  if (scheme == nullptr || scheme->traffic == nullptr) return StepTraffic{};
+  return scheme->traffic(resolved, layout, node);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,45 @@
+#include "experiments/program/run/worker_parts.h"
+
+#include <utility>
+
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/training_loop.h"
+#include "worker/model/emulated.h"
+
+namespace ringmaster {
+namespace {
+
+absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels, int device, ModelOptions options) {
+  options.bucket_bytes = spec.training().bucket_bytes();
+  WorkerParts parts;
+  RM_ASSIGN_OR_RETURN(parts.kernels, CreateKernelLibrary(kernels, device));
+  RM_ASSIGN_OR_RETURN(parts.model, CreateModel(spec.model(), options, *parts.kernels));
+  return parts;
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape, int device) {
+  const TrainingSpec& training = resolved.training();
+  const bool emulated = training.has_emulated_compute();
+  ModelOptions options;
+  options.shape = shape;
+  options.max_batch = emulated ? 1 : LargestBatch(resolved, shape);
+  RM_ASSIGN_OR_RETURN(WorkerParts parts, CreateParts(resolved, training.kernels().c_str(), device, options));
+  if (!emulated) return parts;
+  const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds());
+  const absl::Duration backward = both * training.emulated_compute().backward_share();
+  parts.model = CreateEmulatedModel(std::move(parts.model), {both - backward, backward}, *parts.kernels);
+  return parts;
+}
+
+absl::StatusOr<WorkerParts> CreateHostModel(const RunSpec& resolved, const SampleShape& shape) {
+  ModelOptions options;
+  options.shape = shape;
+  options.max_batch = 1;
+  return CreateParts(resolved, "reference", 0, options);
+}
+
+}  // namespace ringmaster

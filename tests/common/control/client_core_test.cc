@@ -1,0 +1,107 @@
+// What a process makes of the coordinator's messages.
+#include "common/control/client_core.h"
+
+#include <string>
+
+#include "common/control/failures.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+const absl::Status kLost = absl::UnavailableError("the coordinator is gone");
+const absl::Status kWhy = absl::InternalError("why");
+
+ToProcess Admitted() {
+  ToProcess message;
+  message.mutable_admitted();
+  return message;
+}
+
+ToProcess Goodbye() {
+  ToProcess message;
+  message.mutable_goodbye();
+  return message;
+}
+
+ToProcess Release(const std::string& barrier) {
+  ToProcess message;
+  message.mutable_release()->set_barrier(barrier);
+  return message;
+}
+
+ToProcess Abort(const absl::Status& why) {
+  ToProcess message;
+  *message.mutable_abort() = FailureOf(why);
+  return message;
+}
+
+TEST(ClientCore, WhoHangsUpBeforeLettingAProcessInIsAskedAgainAndIsNoLostCoordinator) {
+  ClientCore core;
+  EXPECT_TRUE(core.OnStreamEnd(kLost).ok());
+  EXPECT_TRUE(core.hung_up());
+  EXPECT_TRUE(core.status().ok());
+  core.OnRetry();
+  EXPECT_FALSE(core.hung_up());
+  EXPECT_TRUE(core.OnMessage(Admitted()).ok());
+  EXPECT_TRUE(core.admitted());
+  EXPECT_FALSE(core.welcomed());
+  ToProcess welcome;
+  welcome.mutable_welcome()->add_processes();
+  EXPECT_TRUE(core.OnMessage(welcome).ok());
+  EXPECT_TRUE(core.welcomed());
+  EXPECT_EQ(core.welcome().processes_size(), 1);
+}
+
+TEST(ClientCore, ARefusalIsTheProcessesStatus) {
+  ClientCore core;
+  EXPECT_EQ(core.OnMessage(Abort(kWhy)), kWhy);
+  EXPECT_TRUE(core.OnStreamEnd(kLost).ok());
+  EXPECT_EQ(core.status(), kWhy);
+  EXPECT_FALSE(core.admitted());
+}
+
+TEST(ClientCore, ACoordinatorThatIsGoneIsTheFailureUnlessTheRunHasEndedOrTheProcessLeaves) {
+  for (const std::string before : {"nothing", "goodbye", "close", "abort"}) {
+    SCOPED_TRACE(before);
+    ClientCore core;
+    core.OnMessage(Admitted()).IgnoreError();
+    if (before == "goodbye") {
+      EXPECT_TRUE(core.OnMessage(Goodbye()).ok());
+    }
+    if (before == "close") core.OnClose();
+    if (before == "abort") {
+      EXPECT_EQ(core.OnMessage(Abort(kWhy)), kWhy);
+    }
+    EXPECT_EQ(core.OnStreamEnd(kLost), before == "nothing" ? kLost : absl::OkStatus());
+    EXPECT_EQ(core.status(), before == "nothing" ? kLost : before == "abort" ? kWhy : absl::OkStatus());
+    EXPECT_EQ(core.goodbye(), before == "goodbye");
+  }
+}
+
+TEST(ClientCore, TheFirstEndCountsAndIsToldOnce) {
+  ClientCore failed;
+  EXPECT_EQ(failed.OnMessage(Abort(kWhy)), kWhy);
+  EXPECT_TRUE(failed.OnMessage(Abort(absl::UnknownError("another"))).ok());
+  EXPECT_TRUE(failed.OnMessage(Goodbye()).ok());
+  EXPECT_EQ(failed.status(), kWhy);
+  EXPECT_FALSE(failed.goodbye());
+
+  ClientCore done;
+  EXPECT_TRUE(done.OnMessage(Goodbye()).ok());
+  EXPECT_TRUE(done.OnMessage(Abort(kWhy)).ok());
+  EXPECT_TRUE(done.status().ok());
+  EXPECT_TRUE(done.goodbye());
+}
+
+TEST(ClientCore, AReleaseIsForOnePassOfItsBarrier) {
+  ClientCore core;
+  EXPECT_TRUE(core.OnMessage(Release("a")).ok());
+  EXPECT_TRUE(core.IsReleased("a"));
+  EXPECT_FALSE(core.IsReleased("b"));
+  core.Pass("a");
+  EXPECT_FALSE(core.IsReleased("a"));
+}
+
+}  // namespace
+}  // namespace ringmaster
