@@ -24,8 +24,14 @@ struct Length {
 constexpr Length kManySteps = {70, 30};
 // Where all keep in step and nothing is random, each step is soon the one before it.
 constexpr Length kFewSteps = {8, 4};
-// So many messages are played in a few seconds: of a step with very many, fewer steps are.
+// With very many messages a step, as few as that.
+constexpr Length kFewestSteps = {2, 1};
+// So many messages are played in a few seconds.
 constexpr int64_t kMessagesMax = 400 << 10;
+// Between more processes than that messages leave within so many grains of their time (FlowNetwork). Not where workers
+// drift: what leaves together would keep them in step.
+constexpr int32_t kExactProcessesMax = 16;
+constexpr int32_t kGrains = 64;
 
 // Where nobody keeps workers in step, each step's computing takes up to so much less or more of itself, as it does in a
 // run, and workers begin one after the other. Without both all would push at once and pull at once for ever, and leave
@@ -48,9 +54,11 @@ bool HasJitter(const NetworkPlan& network) {
 // `step_messages`: about so many are sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
   const bool repeats = !UpdatesOnArrival(spec.strategy()) && !HasJitter(costs.network.plan) && !costs.delay;
-  if (repeats) return kFewSteps;
-  const int64_t steps = std::clamp(kMessagesMax / std::max<int64_t>(1, step_messages), kFewSteps.steps, kManySteps.steps);
-  return {steps, steps * kManySteps.settle / kManySteps.steps};
+  const Length& wanted = repeats ? kFewSteps : kManySteps;
+  const int64_t affordable = kMessagesMax / std::max<int64_t>(1, step_messages);
+  if (affordable >= wanted.steps) return wanted;
+  const int64_t steps = std::max(affordable, kFewestSteps.steps);
+  return {steps, std::max(steps * wanted.settle / wanted.steps, kFewestSteps.settle)};
 }
 
 // A step's exchange by itself.
@@ -101,8 +109,10 @@ absl::Status CheckPredictable(const RunSpec& spec) {
                                                "predicted; leave that arm out"));
 }
 
-absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
+absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, Costs costs) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
+  const bool drifts = UpdatesOnArrival(spec.strategy());
+  if (!drifts && ProcessCount(spec) > kExactProcessesMax) costs.network.grains = kGrains;
   RM_CHECK(costs.compute.bucket_ready.size() == buckets.size());
   RM_CHECK(costs.network.plan.processes() == ProcessCount(spec));
   SimulatedStep result;
@@ -116,7 +126,6 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
     RM_ASSIGN_OR_RETURN(alone, PlayAlone(spec, plan, costs));
     result.communication = alone.seconds;
   }
-  const bool drifts = UpdatesOnArrival(spec.strategy());
   RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, costs, drifts ? kDrift : 0));
   const Length length = LengthOf(spec, costs, alone.messages);
   const int32_t workers = cluster->workers();

@@ -172,9 +172,9 @@ void SimulatedAllReduce::Act() {
 }
 
 SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t from) const {
-  const Task& task = flights_[ref.flight];
   const PlanOp& op = core_.OpOf(ref);
-  return {from, task.step, task.bucket, op.round, op.piece};
+  const auto ticket = static_cast<uint16_t>(core_.TicketOf(ref));
+  return uint64_t{ticket} << 48 | uint64_t{static_cast<uint16_t>(from)} << 32 | uint64_t{op.round} << 16 | op.piece;
 }
 
 void SimulatedAllReduce::Send(OpRef ref) {
@@ -190,7 +190,7 @@ void SimulatedAllReduce::Send(OpRef ref) {
       [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload] { peer->OnMessage(name, payload); });
 }
 
-void SimulatedAllReduce::OnMessage(const MessageName& name, const Payload& payload) {
+void SimulatedAllReduce::OnMessage(MessageName name, const Payload& payload) {
   const auto posted = posted_.find(name);
   if (posted == posted_.end()) {
     early_[name] = payload;

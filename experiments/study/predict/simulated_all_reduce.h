@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <tuple>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -56,14 +55,15 @@ class SimulatedAllReduce : public SimulatedExchange {
   bool updates() const override { return true; }
 
  private:
-  // A message of a rank: its step, bucket, round and piece.
-  using MessageName = std::tuple<int32_t, int64_t, int32_t, uint16_t, uint16_t>;
+  // Of a message between the ranks: its collective's ticket, which is the same on all since they start the same in the
+  // same order, the sender, round and piece, 16 bits each.
+  using MessageName = uint64_t;
   struct Task {
     int64_t step = 0;
     int32_t bucket = 0;
   };
 
-  void OnMessage(const MessageName& name, const Payload& payload);
+  void OnMessage(MessageName name, const Payload& payload);
   // Does all that can be done now.
   void Work();
   // Does one thing; false: there is none.

@@ -6,7 +6,6 @@
 #include <limits>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "common/network/flow_network.h"
 #include "experiments/study/predict/event_queue.h"
@@ -16,6 +15,7 @@ namespace ringmaster {
 // What messages take. Processes as PlaceNodes numbers them.
 struct NetworkCosts {
   NetworkPlan plan;
+  int32_t grains = 0;  // FlowNetwork's
   double copy_rate = std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
 };
 
@@ -58,7 +58,8 @@ class SimulatedNetwork {
   EventQueue* const queue_;
   std::vector<Line> state_;
   FlowNetwork network_;
-  absl::flat_hash_map<uint64_t, Message> under_way_;  // by running number
+  std::vector<Message> under_way_;
+  std::vector<uint32_t> free_;  // places in it
   absl::Status status_;
   int64_t messages_ = 0;
   double bytes_ = 0;
