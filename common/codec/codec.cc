@@ -5,9 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/known_words.h"
 #include "common/codec/fp16.h"
+#include "common/codec/fp16_oracle.h"
 #include "common/codec/none.h"
+#include "common/codec/none_oracle.h"
 #include "common/codec/onebit.h"
+#include "common/codec/onebit_oracle.h"
 #include "common/codec/topk.h"
+#include "common/codec/topk_oracle.h"
 
 namespace ringmaster {
 namespace {
@@ -19,10 +23,12 @@ struct Entry {
 
 // A new codec is one line in each of these two lists.
 constexpr Entry kEntries[] = {
-    {{"none", "the floats as they are: 4 bytes an element", kNoneTraits}, CreateNone},
-    {{"fp16", "half precision: 2 bytes an element, may be summed on the wire", kFp16Traits}, CreateFp16},
-    {{"topk", "the share `density` of largest magnitude: 8 bytes for each element kept", kTopkTraits}, CreateTopk},
-    {{"onebit", "signs and the mean magnitude: 1 bit an element", kOnebitTraits}, CreateOnebit},
+    {{kNoCodec, "the floats as they are: 4 bytes an element", kNoneTraits, &kNoneOracle, {}}, CreateNone},
+    {{"fp16", "half precision: 2 bytes an element, may be summed on the wire", kFp16Traits, &kFp16Oracle, {}}, CreateFp16},
+    {{"topk", "the share `density` of largest magnitude: 8 bytes for each element kept", kTopkTraits, &kTopkOracle,
+      kTopkOptions},
+     CreateTopk},
+    {{"onebit", "signs and the mean magnitude: 1 bit an element", kOnebitTraits, &kOnebitOracle, {}}, CreateOnebit},
 };
 constexpr CodecInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info, kEntries[3].info};
 static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
@@ -38,5 +44,29 @@ absl::StatusOr<std::unique_ptr<Codec>> CreateCodec(const CodecSpec& spec) {
 }
 
 absl::Span<const CodecInfo> Codecs() { return kInfos; }
+
+const CodecInfo* FindCodec(absl::string_view name) {
+  for (const CodecInfo& info : kInfos) {
+    if (name == info.name) return &info;
+  }
+  return nullptr;
+}
+
+std::string QuotedCodecs(absl::FunctionRef<bool(const CodecInfo&)> wanted, absl::string_view separator) {
+  std::string names;
+  for (const CodecInfo& info : kInfos) {
+    if (wanted(info)) absl::StrAppend(&names, names.empty() ? "" : separator, "\"", info.name, "\"");
+  }
+  return names;
+}
+
+bool IsLossyAndSummed(const CodecInfo& codec) { return codec.traits.summable_as.has_value() && !codec.traits.exact; }
+
+const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field) {
+  for (const CodecOption& option : codec.options) {
+    if (field == option.field) return &option;
+  }
+  return nullptr;
+}
 
 }  // namespace ringmaster

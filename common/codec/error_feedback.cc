@@ -4,16 +4,25 @@
 
 namespace ringmaster {
 
-ErrorFeedback::ErrorFeedback(const Codec& codec, int64_t count, bool enabled)
-    : codec_(codec), enabled_(enabled && !codec.traits().exact), residual_(enabled_ ? count : 0, 0.0f) {
+ErrorFeedback::ErrorFeedback(const Codec& codec, int64_t count) : codec_(codec) {
   RM_CHECK(count >= 0);
+  residual_.resize(count, 0.0f);
 }
 
-int64_t ErrorFeedback::Encode(int64_t begin, absl::Span<const float> gradient, uint64_t seed,
+int64_t ErrorFeedback::Encode(const CodecStream& stream, int64_t begin, absl::Span<const float> gradient,
                               absl::Span<std::byte> out) {
-  if (!enabled_) return codec_.Encode(gradient, seed, out);
   RM_CHECK(begin >= 0 && begin + gradient.size() <= residual_.size());
-  return codec_.EncodeCorrected(gradient, seed, absl::MakeSpan(residual_).subspan(begin, gradient.size()), out);
+  return codec_.EncodeCorrected(stream, gradient, absl::MakeSpan(residual_).subspan(begin, gradient.size()), out);
+}
+
+State ErrorFeedback::Give() const {
+  State state;
+  state.AddFloats("residual", residual_);
+  return state;
+}
+
+absl::Status ErrorFeedback::Take(const State& state) {
+  return state.CopyTo({{"residual", absl::MakeSpan(residual_)}});
 }
 
 }  // namespace ringmaster

@@ -5,31 +5,29 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "common/codec/codec.h"
+#include "common/codec/memory.h"
 
 namespace ringmaster {
 
-// The sender's side of a lossy codec: adds what earlier steps left out, encodes, and remembers what this encoding
-// leaves out. Source: Seide et al. 2014, section 3; Karimireddy et al. 2019, algorithm 1.
-// One thread at a time. With `enabled` false, or an exact codec, it only encodes and remembers nothing.
-class ErrorFeedback {
+// Adds what earlier steps left out, encodes, and keeps what this encoding leaves out; of a slice whose gradient was not
+// finite, nothing. Source: Seide et al. 2014, section 3; Karimireddy et al. 2019, algorithm 1.
+class ErrorFeedback : public CodecMemory {
  public:
   // For an arena of `count` elements; `codec` must outlive this object.
-  ErrorFeedback(const Codec& codec, int64_t count, bool enabled);
+  ErrorFeedback(const Codec& codec, int64_t count);
 
-  // Encodes (gradient + residual of the slice) and keeps the new residual.
-  //   begin: the slice's first element in the arena.   gradient: [n], unchanged.   out: at least MaxEncodedBytes(n).
-  // Returns bytes used. A gradient that is not finite is encoded all the same, for the receiver to refuse; what was
-  // remembered of its slice is then forgotten.
-  int64_t Encode(int64_t begin, absl::Span<const float> gradient, uint64_t seed, absl::Span<std::byte> out);
+  int64_t Encode(const CodecStream& stream, int64_t begin, absl::Span<const float> gradient,
+                 absl::Span<std::byte> out) override;
+  // The array "residual".
+  State Give() const override;
+  absl::Status Take(const State& state) override;
 
-  // What is still to be sent, of the whole arena; empty when nothing is remembered.
+  // What is still to be sent, of the whole arena.
   absl::Span<const float> residual() const { return residual_; }
 
  private:
   const Codec& codec_;
-  const bool enabled_;
-  std::vector<float> residual_;  // [count] when enabled
+  std::vector<float> residual_;  // [count]
 };
 
 }  // namespace ringmaster

@@ -37,13 +37,13 @@ class Fp16 : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return 2 * count; }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 2 * in.size());
     loops_.encode_halves(in.data(), in.size(), out.data());
     return static_cast<int64_t>(2 * in.size());
   }
 
-  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
                           absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size() && out.size() >= 2 * in.size());
     if (!loops_.encode_halves_corrected(in.data(), residual.data(), in.size(), out.data())) {

@@ -29,16 +29,16 @@ class None : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return 4 * count; }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 4 * in.size());
     if (!in.empty()) std::memcpy(out.data(), in.data(), 4 * in.size());
     return static_cast<int64_t>(4 * in.size());
   }
 
-  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
                           absl::Span<std::byte> out) const override {
     Add(in, residual);
-    const int64_t bytes = Encode(residual, seed, out);
+    const int64_t bytes = Encode(stream, residual, out);
     std::fill(residual.begin(), residual.end(), 0.0f);
     return bytes;
   }

@@ -49,11 +49,11 @@ class Onebit : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return EncodedBytes(count); }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
     return WriteScale(loops_.pack_signs(in.data(), in.size(), SignsIn(out, in.size())), in.size(), out);
   }
 
-  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
                           absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     uint8_t* const signs = SignsIn(out, in.size());

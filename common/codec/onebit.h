@@ -13,8 +13,8 @@ namespace ringmaster {
 // of sum_order.h, on processors and devices alike: the same bits everywhere. The residual's energy is
 // (1 - l1^2 / (d l2^2)) of the input's. Biased: pair with ErrorFeedback. Source: Seide et al. 2014, with the scale of
 // Karimireddy et al. 2019.
-inline constexpr CodecTraits kOnebitTraits = {/*exact=*/false, /*unbiased=*/false, /*summable_on_wire=*/false,
-                                              /*index_bearing=*/false};
+inline constexpr CodecTraits kOnebitTraits = {/*exact=*/false, /*unbiased=*/false, /*index_bearing=*/false,
+                                              std::nullopt, /*feedback_by_default=*/true, EncodeKind::kOnebit};
 
 // The codec "onebit"; takes no setting.
 absl::StatusOr<std::unique_ptr<Codec>> CreateOnebit(const CodecSpec& spec);

@@ -36,13 +36,13 @@ class Topk : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return kPairBytes * KeptCount(count); }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return encoded_bytes / 2; }
 
-  int64_t Encode(absl::Span<const float> in, uint64_t seed, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
     const int64_t kept = CheckedKeptCount(in.size(), out.size());
     if (kept > 0) WritePairs(SelectLargest(in, {}, kept, Scratch(CandidatesRoom(in.size(), kept))), out);
     return kPairBytes * kept;
   }
 
-  int64_t EncodeCorrected(absl::Span<const float> in, uint64_t seed, absl::Span<float> residual,
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
                           absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     const int64_t kept = CheckedKeptCount(in.size(), out.size());

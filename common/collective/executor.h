@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/base/element_type.h"
 #include "common/collective/collective_core.h"
 #include "common/collective/group.h"
 #include "common/collective/plan.h"
@@ -19,9 +20,6 @@
 #include "common/transport/transport.h"
 
 namespace ringmaster {
-
-enum class ElementType { kFloat32, kFloat16 };
-inline int64_t ElementBytes(ElementType type) { return type == ElementType::kFloat32 ? 4 : 2; }
 
 // `piece_bytes` decides what messages there are and is the same on all ranks.
 struct ExecutorOptions {

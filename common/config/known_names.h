@@ -6,20 +6,12 @@
 
 namespace ringmaster {
 
-// What validation must know of a codec; from CodecTraits.
-struct KnownCodec {
-  std::string name;
-  bool exact = false;
-  bool summable_on_wire = false;
-};
-
 // The registries' names. They are handed in because this package sees neither workers nor transports; whoever
-// assembles the program fills them from Models(), Datasets(), KernelLibraries(), Codecs() and Transports().
+// assembles the program fills them from Models(), Datasets(), KernelLibraries() and Transports().
 struct KnownNames {
   std::vector<std::string> models;
   std::vector<std::string> datasets;
   std::vector<std::string> kernels;  // without "auto"
-  std::vector<KnownCodec> codecs;
   std::vector<std::string> transports;
 };
 

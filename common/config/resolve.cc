@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 
@@ -134,12 +135,16 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   return absl::OkStatus();
 }
 
+// A codec says itself what it does where the spec says nothing.
 void ResolveCodec(CodecSpec* codec) {
-  RM_DEFAULT_NAME(codec, name, "none");
-  const bool sparse = codec->name() == "topk";
-  if (sparse) RM_DEFAULT(codec, density, 0.01);
-  // What these two leave out is most of the gradient; half precision's rounding is not worth a second buffer.
-  RM_DEFAULT(codec, error_feedback, sparse || codec->name() == "onebit");
+  RM_DEFAULT_NAME(codec, name, kNoCodec);
+  const CodecInfo* const info = FindCodec(codec->name());
+  if (info != nullptr) {
+    for (const CodecOption& option : info->options) {
+      if (!(codec->*option.is_set)()) (codec->*option.set)(option.default_value);
+    }
+  }
+  RM_DEFAULT(codec, error_feedback, info != nullptr && info->traits.feedback_by_default);
 }
 
 void ResolveNetwork(NetworkSpec* network) {

@@ -9,7 +9,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/base/host_port.h"
+#include "common/base/known_words.h"
 #include "common/base/problems.h"
+#include "common/codec/codec.h"
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
@@ -188,26 +190,39 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
   }
 }
 
-void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems) {
+void CheckCodecOptions(const CodecSpec& codec, const CodecInfo& info, Problems* problems) {
+  std::vector<std::string> seen;
+  for (const CodecInfo& owner : Codecs()) {
+    for (const CodecOption& option : owner.options) {
+      if (std::find(seen.begin(), seen.end(), option.field) != seen.end()) continue;
+      seen.push_back(option.field);
+      const std::string field = absl::StrCat("codec.", option.field);
+      const double value = (codec.*option.value)();
+      const CodecOption* const own = FindOption(info, option.field);
+      if (own == nullptr && (codec.*option.is_set)()) {
+        const auto takes_it = [&](const CodecInfo& other) { return FindOption(other, option.field) != nullptr; };
+        problems->Add(field, value,
+                      absl::StrCat("only for codec ", QuotedCodecs(takes_it, " and "), ", and the codec is \"", codec.name(),
+                                   "\"; leave it out"));
+      }
+      // Written so that a NaN is refused.
+      if (own != nullptr && !(value > own->above && value <= own->most)) {
+        problems->Add(field, value,
+                      absl::StrCat("expected above ", own->above, " and at most ", own->most, ", ", own->meaning));
+      }
+    }
+  }
+}
+
+void CheckCodec(const RunSpec& spec, Problems* problems) {
   const CodecSpec& codec = spec.codec();
-  const auto found = std::find_if(known.codecs.begin(), known.codecs.end(),
-                                  [&](const KnownCodec& candidate) { return candidate.name == codec.name(); });
-  if (found == known.codecs.end()) {
-    std::vector<std::string> names;
-    for (const KnownCodec& candidate : known.codecs) names.push_back(candidate.name);
-    problems->Known("codec.name", "codec", codec.name(), names);
+  const CodecInfo* const info = FindCodec(codec.name());
+  if (info == nullptr) {
+    problems->Known("codec.name", "codec", codec.name(), RegistryNames(Codecs()));
     return;
   }
-  if (codec.name() == "topk") {
-    if (!(codec.density() > 0 && codec.density() <= 1)) {
-      problems->Add("codec.density", codec.density(),
-                    "expected above 0 and at most 1, the share of elements that is sent");
-    }
-  } else if (codec.has_density()) {
-    problems->Add("codec.density", codec.density(),
-                  absl::StrCat("only for codec \"topk\", and the codec is \"", codec.name(), "\"; leave it out"));
-  }
-  if (found->exact) {
+  CheckCodecOptions(codec, *info, problems);
+  if (info->traits.exact) {
     if (codec.error_feedback()) {
       problems->Add("codec.error_feedback", "true",
                     absl::StrCat("codec \"", codec.name(), "\" leaves no error; leave it out"));
@@ -224,10 +239,11 @@ void CheckCodec(const RunSpec& spec, const KnownNames& known, Problems* problems
                       "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
                       "training.deterministic=false");
   }
-  if (spec.model().resnet().norm() == "batch" && !found->summable_on_wire) {
+  if (spec.model().resnet().norm() == "batch" && !info->traits.summable_as.has_value()) {
     problems->AddName("codec.name", codec.name(),
-                      "leaves out most of what it is given, and the running statistics of model.resnet.norm = \"batch\" "
-                      "must arrive whole; use norm \"group\", or codec \"fp16\"");
+                      absl::StrCat("leaves out most of what it is given, and the running statistics of "
+                                   "model.resnet.norm = \"batch\" must arrive whole; use norm \"group\", or codec ",
+                                   QuotedCodecs(IsLossyAndSummed, " or ")));
   }
 }
 
@@ -323,7 +339,7 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckOptimizer(resolved, &problems);
   CheckTraining(resolved, known, &problems);
   CheckStrategy(resolved, &problems);
-  CheckCodec(resolved, known, &problems);
+  CheckCodec(resolved, &problems);
   const bool is_loopback = CheckTransport(resolved, known, &problems);
   CheckEmulation(resolved, is_loopback, &problems);
   CheckOutput(resolved, &problems);

@@ -9,8 +9,33 @@
 #include "common/base/fingerprint.h"
 
 namespace ringmaster {
+namespace {
 
-ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements) : params_(std::move(params)) {
+std::vector<Bucket> CutBuckets(int64_t count, int64_t bucket_elements) {
+  std::vector<Bucket> buckets;
+  for (int64_t begin = 0; begin < count; begin += bucket_elements) {
+    const int32_t id = static_cast<int32_t>(buckets.size());
+    buckets.push_back({id, begin, std::min(bucket_elements, count - begin)});
+  }
+  return buckets;
+}
+
+std::vector<Bucket> WholeTensorBuckets(absl::Span<const Param> params, int64_t bucket_elements) {
+  std::vector<Bucket> buckets;
+  for (const Param& param : params) {
+    if (param.count == 0) continue;
+    if (buckets.empty() || buckets.back().count >= bucket_elements) {
+      buckets.push_back({static_cast<int32_t>(buckets.size()), param.begin, 0});
+    }
+    buckets.back().count += param.count;
+  }
+  return buckets;
+}
+
+}  // namespace
+
+ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements, TrainingSpec::BucketLayout bucket_layout)
+    : params_(std::move(params)) {
   RM_CHECK(bucket_elements > 0);
   std::string identity;
   for (Param& param : params_) {
@@ -26,12 +51,18 @@ ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements) : p
       statistics_.push_back({param.begin, param.count});
     }
   }
-  for (int64_t begin = 0; begin < count_; begin += bucket_elements) {
-    const int32_t id = static_cast<int32_t>(buckets_.size());
-    buckets_.push_back({id, begin, std::min(bucket_elements, count_ - begin)});
-  }
-  absl::StrAppend(&identity, "|", bucket_elements);
+  const bool whole = bucket_layout == TrainingSpec::WHOLE_TENSORS;
+  buckets_ = whole ? WholeTensorBuckets(params_, bucket_elements) : CutBuckets(count_, bucket_elements);
+  absl::StrAppend(&identity, "|", bucket_elements, whole ? "|whole" : "");
   fingerprint_ = Fingerprint64(identity);
+}
+
+absl::Span<const BucketLayoutInfo> BucketLayouts() {
+  static constexpr BucketLayoutInfo kLayouts[] = {
+      {"CUT", "buckets of training.bucket_bytes, which cut tensors: the default"},
+      {"WHOLE_TENSORS", "buckets of whole tensors, of training.bucket_bytes or more together"},
+  };
+  return kLayouts;
 }
 
 }  // namespace ringmaster

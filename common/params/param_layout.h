@@ -7,6 +7,7 @@
 
 #include "absl/types/span.h"
 #include "common/base/partition.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
@@ -29,14 +30,18 @@ struct Bucket {
   int64_t end() const { return begin + count; }
 };
 
-// One flat arena for all parameters, laid out in the order in which backward finishes them (last layer first) and cut
-// into buckets of at most `bucket_elements`. A bucket may cut a tensor: it is ready once backward has passed its end.
-// Immutable after construction; thread-safe.
+// One flat arena for all parameters, laid out in the order in which backward finishes them (last layer first) and divided
+// into buckets, which have an element at least and are ready once backward has passed their ends. Immutable after
+// construction; thread-safe.
+//   CUT: each has `bucket_elements`, the last one what is left; tensors are cut where a bucket ends.
+//   WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least, the last one those that are
+//     left; an element's bucket is that of its whole tensor.
 class ParamLayout {
  public:
   // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and count are filled in
   // here.
-  ParamLayout(std::vector<Param> params, int64_t bucket_elements);
+  ParamLayout(std::vector<Param> params, int64_t bucket_elements,
+              TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT);
 
   absl::Span<const Param> params() const { return params_; }
   absl::Span<const Bucket> buckets() const { return buckets_; }
@@ -54,6 +59,13 @@ class ParamLayout {
   int64_t count_ = 0;
   uint64_t fingerprint_ = 0;
 };
+
+// The layouts of buckets, for `list`.
+struct BucketLayoutInfo {
+  const char* name;  // as training.bucket_layout has it
+  const char* summary;
+};
+absl::Span<const BucketLayoutInfo> BucketLayouts();
 
 }  // namespace ringmaster
 

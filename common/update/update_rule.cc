@@ -87,7 +87,7 @@ class Rule : public UpdateRule {
     }
   }
 
-  // An element's state for each of the rule's.
+  // Zeros, one for each of the rule's elements.
   std::vector<float> NewState() const { return std::vector<float>(scope_.count, 0.0f); }
 
  private:
@@ -122,6 +122,9 @@ class Sgd : public Rule {
  public:
   using Rule::Rule;
 
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
+
  private:
   void Update(const UpdateStep& step, float rate, int64_t begin, absl::Span<const float> gradient,
               absl::Span<float> weights) override {
@@ -139,6 +142,16 @@ class Momentum : public Rule {
         nesterov_(nesterov),
         velocity_(NewState()),
         ahead_(kBlock) {}
+
+  State Give() const override {
+    State state;
+    state.AddFloats("velocity", velocity_);
+    return state;
+  }
+
+  absl::Status Take(const State& state) override {
+    return state.CopyTo({{"velocity", absl::MakeSpan(velocity_)}});
+  }
 
  private:
   void Update(const UpdateStep& step, float rate, int64_t begin, absl::Span<const float> gradient,
@@ -172,6 +185,17 @@ class Adam : public Rule {
         decoupled_decay_(decoupled_decay),
         first_(NewState()),
         second_(NewState()) {}
+
+  State Give() const override {
+    State state;
+    state.AddFloats("first", first_);
+    state.AddFloats("second", second_);
+    return state;
+  }
+
+  absl::Status Take(const State& state) override {
+    return state.CopyTo({{"first", absl::MakeSpan(first_)}, {"second", absl::MakeSpan(second_)}});
+  }
 
  private:
   void Update(const UpdateStep& step, float rate, int64_t begin, absl::Span<const float> gradient,

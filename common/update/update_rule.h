@@ -5,9 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/partition.h"
+#include "common/state/state.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -46,6 +48,13 @@ class UpdateRule {
   // min(1, clip_norm / (sqrt(sum_of_squares) + 1e-6)) for the sum over all slices, rounded once; 1 without clipping.
   // Source: PyTorch torch.nn.utils.clip_grad_norm_.
   virtual float ClipFactor(double sum_of_squares) const = 0;
+
+  // The optimizer's arrays, of all elements of the rule: "velocity" of momentum and nesterov; "first" and "second", the
+  // moments, of adam and adamw; none of sgd. Taken by another rule of the same spec and scope, it goes on with the same
+  // bits; how many samples and updates there were, UpdateStep says.
+  virtual State Give() const = 0;
+  // InvalidArgument: the state is another optimizer's, or of another size; the rule is then unchanged.
+  virtual absl::Status Take(const State& state) = 0;
 };
 
 // What a rule updates.

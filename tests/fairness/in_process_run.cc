@@ -133,6 +133,7 @@ class Cluster {
     model.shape = worker.dataset.train.shape;
     model.max_batch = LargestBatch(worker.spec, model.shape);
     model.bucket_bytes = worker.spec.training().bucket_bytes();
+    model.bucket_layout = worker.spec.training().bucket_layout();
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     if (rank == 0) {
       RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *worker.model));

@@ -96,6 +96,11 @@ TEST_P(TwoWorkersOfAModel, EndWithTheSameBitsUnderEverySynchronousScheme) {
   base.mutable_training()->set_bucket_bytes(4 * 767);  // tensors are cut
   std::vector<RunSpec> specs;
   for (const char* arm : {"single", "dp", "ps", "ps-sharded", "ring"}) specs.push_back(ArmOf(arm, base));
+  base.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
+  for (const char* arm : {"dp", "ps", "ps-sharded", "ring"}) {
+    specs.push_back(ArmOf(arm, base));
+    specs.back().set_name(specs.back().name() + " whole tensors");
+  }
   const std::vector<RunRecord> records = RunAll(specs);
   ExpectOk(CheckSameWeights(records));
   ExpectOk(CheckSameBatches(records));

@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include "common/codec/encode_kind.h"
+
 namespace ringmaster {
 
 // All matrices are row-major floats in the library's own place (host or device). Activations of convolutional layers
@@ -331,7 +333,6 @@ struct AttentionBackwardCall {
 // A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a residual one step of error
 // feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite,
 // for the receiver to refuse, and the residual is 0. count is at least 1.
-enum class EncodeKind { kFp16, kOnebit, kTopk };
 struct EncodeCall {
   EncodeKind kind = EncodeKind::kFp16;
   int64_t count = 0;

@@ -8,18 +8,10 @@ namespace {
 
 CodecSpec SpecOf(const EncodeCall& call) {
   CodecSpec spec;
-  switch (call.kind) {
-    case EncodeKind::kFp16:
-      spec.set_name("fp16");
-      break;
-    case EncodeKind::kOnebit:
-      spec.set_name("onebit");
-      break;
-    case EncodeKind::kTopk:
-      spec.set_name("topk");
-      spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
-      break;
+  for (const CodecInfo& codec : Codecs()) {
+    if (codec.traits.device_kind == call.kind) spec.set_name(codec.name);
   }
+  if (call.kept > 0) spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
   return spec;
 }
 
@@ -31,9 +23,9 @@ absl::Status Compute(const EncodeCall& call) {
   const absl::Span<const float> gradient(call.gradient, call.count);
   const absl::Span<std::byte> out(call.out, codec->MaxEncodedBytes(call.count));
   if (call.residual == nullptr) {
-    codec->Encode(gradient, 0, out);
+    codec->Encode({}, gradient, out);
   } else {
-    codec->EncodeCorrected(gradient, 0, absl::MakeSpan(call.residual, call.count), out);
+    codec->EncodeCorrected({}, gradient, absl::MakeSpan(call.residual, call.count), out);
   }
   return absl::OkStatus();
 }

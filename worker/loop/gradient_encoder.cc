@@ -14,18 +14,11 @@ namespace {
 // What EncodeCall asks of addresses.
 constexpr int64_t kAlignment = 8;
 
-// Absent: a codec without kernels on a device.
-std::optional<EncodeKind> KindOf(const std::string& codec) {
-  if (codec == "fp16") return EncodeKind::kFp16;
-  if (codec == "onebit") return EncodeKind::kOnebit;
-  if (codec == "topk") return EncodeKind::kTopk;
-  return std::nullopt;
-}
-
 }  // namespace
 
 bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place) {
-  return LeaveDeviceAsTheyAre(resolved, layout, place) && KindOf(resolved.codec().name()).has_value();
+  const CodecInfo* const codec = FindCodec(resolved.codec().name());
+  return LeaveDeviceAsTheyAre(resolved, layout, place) && codec != nullptr && codec->traits.device_kind.has_value();
 }
 
 bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
@@ -37,9 +30,9 @@ bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Pl
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,
                                                                          const ParamLayout& layout,
                                                                          const CodecSpec& spec) {
-  const std::optional<EncodeKind> kind = KindOf(spec.name());
-  RM_CHECK(kind.has_value());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec));
+  const std::optional<EncodeKind> kind = codec->traits().device_kind;
+  RM_CHECK(kind.has_value());
   std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
   if (!spec.error_feedback()) return encoder;
   RM_ASSIGN_OR_RETURN(encoder->residual_, kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
@@ -79,7 +72,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
     EncodeCall call;
     call.kind = kind_;
     call.count = slice.range.count;
-    call.kept = kind_ == EncodeKind::kTopk ? codec_->IndexBytes(slice.size_bytes) / 4 : 0;
+    call.kept = codec_->IndexBytes(slice.size_bytes) / 4;
     call.gradient = gradients + slice.range.begin;
     call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
     call.out = encoded_.data() + slice.begin_bytes;

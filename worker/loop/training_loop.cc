@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/control/dealing.h"
+#include "common/machine/process_costs.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/loop/not_finite.h"
@@ -153,6 +154,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start"));
   const int64_t every = is_scored_ ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every > 0 ? every : training_.steps() * global_batch_;
+  cpu_mark_seconds_ = ProcessCpuSeconds();
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
   for (int64_t step = 0; step < training_.steps(); ++step) {
@@ -177,6 +179,7 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
       recorder()->EndStep();
     }
     CountStep(step, std::chrono::duration<double, std::milli>(end - mark).count(), report);
+    if (step < training_.warmup_steps()) cpu_mark_seconds_ = ProcessCpuSeconds();
     mark = Clock::now();
     const int64_t samples_seen = (step + 1) * global_batch_;
     const bool last = step + 1 == training_.steps();
@@ -186,8 +189,10 @@ absl::Status TrainingLoop::Train(WorkerReport* report) {
     RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
     drain_ms_ = MillisecondsSince(mark);
     training_ms_ += drain_ms_;
+    if (timed_steps_ > 0) timed_cpu_seconds_ += ProcessCpuSeconds() - cpu_mark_seconds_;
     if (is_scored_) RM_RETURN_IF_ERROR(EvaluateAll(samples_seen, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
+    cpu_mark_seconds_ = ProcessCpuSeconds();
     mark = Clock::now();
   }
   RM_RETURN_IF_ERROR(FinishOutputs());
@@ -453,6 +458,7 @@ absl::Status TrainingLoop::FillReport(WorkerReport* report) {
   }
   report->set_timed_seconds(timed_ms_ / 1000);
   report->set_timed_steps(timed_steps_);
+  if (timed_steps_ > 0) report->set_process_cpu_seconds(timed_cpu_seconds_);
   for (FingerprintStream& log : batch_logs_) report->add_batch_log_fingerprints(log.Finish());
   report->set_weights_sha256(Sha256Hex(weights_.front()));
   if (training_.report_weights()) RM_RETURN_IF_ERROR(ReportWeights(report));

@@ -162,6 +162,8 @@ class TrainingLoop {
   double training_ms_ = 0;                // clocks stopped during evaluations
   double timed_ms_ = 0;
   int64_t timed_steps_ = 0;
+  double cpu_mark_seconds_ = 0;           // of the process, when what is being counted began
+  double timed_cpu_seconds_ = 0;          // of the process, over the timed steps
 };
 
 }  // namespace ringmaster

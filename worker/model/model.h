@@ -68,6 +68,7 @@ struct ModelOptions {
   SampleShape shape;
   int64_t max_batch = 0;
   int64_t bucket_bytes = 0;
+  TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT;
 };
 
 // The model that the resolved spec names. InvalidArgument: an unknown name, or samples it cannot take.

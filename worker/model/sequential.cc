@@ -75,7 +75,7 @@ Sequential::Sequential(LayerList layers, const ModelOptions& options, KernelLibr
     : layers_(std::move(layers)),
       options_(options),
       kernels_(kernels),
-      layout_(ParamsInArenaOrder(layers_), options.bucket_bytes / kFloatBytes) {
+      layout_(ParamsInArenaOrder(layers_), options.bucket_bytes / kFloatBytes, options.bucket_layout) {
   param_begin_.resize(layers_.size());
   param_count_.resize(layers_.size());
   int64_t begin = 0;

@@ -49,7 +49,8 @@ void Resolve(int32_t, StrategySpec* strategy) {
 // What another library's all-reduce cannot do.
 void CheckEngineSpec(const RunSpec& spec, Problems* problems) {
   const std::string& name = spec.strategy().all_reduce().collective();
-  if (spec.codec().name() != "none") {
+  const CodecInfo* const codec = FindCodec(spec.codec().name());
+  if (codec == nullptr || !codec->traits.exact) {
     problems->AddName("codec.name", spec.codec().name(),
                       absl::StrCat("collective \"", name, "\" sums float32 in a library of its own, which knows no codec; "
                                    "use \"none\", or collective \"ring\""));
@@ -72,13 +73,12 @@ void CheckEngineSpec(const RunSpec& spec, Problems* problems) {
 // What a codec must do for the schedules that add on the way; the ring can gather instead.
 void CheckCodecSpec(const RunSpec& spec, Problems* problems) {
   const std::string& collective = spec.strategy().all_reduce().collective();
-  for (const CodecInfo& codec : Codecs()) {
-    if (codec.name != spec.codec().name() || codec.traits.exact || codec.traits.summable_on_wire) continue;
-    if (collective == "ring") continue;
-    problems->AddName("codec.name", codec.name,
-                      absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
-                                   "\" does; use collective \"ring\", which gathers them, or codec \"fp16\""));
-  }
+  const CodecInfo* const codec = FindCodec(spec.codec().name());
+  if (codec == nullptr || codec->traits.summable_as.has_value() || collective == "ring") return;
+  problems->AddName("codec.name", codec->name,
+                    absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
+                                 "\" does; use collective \"ring\", which gathers them, or codec ",
+                                 QuotedCodecs(IsLossyAndSummed, " or ")));
 }
 
 void Check(const RunSpec& spec, Problems* problems) {
@@ -116,7 +116,7 @@ absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& la
   StepTraffic traffic;
   if (traits.workers == 1) return traffic;
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, CreateCodec(spec.codec()));
-  const bool summed = codec->traits().exact || codec->traits().summable_on_wire;
+  const bool summed = codec->traits().summable_as.has_value();
   for (const Bucket& bucket : layout.buckets()) {
     if (!summed) {
       const int64_t bytes = (traits.workers - 1) * codec->MaxEncodedBytes(bucket.count);

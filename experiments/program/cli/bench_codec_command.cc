@@ -17,7 +17,7 @@ namespace {
 
 constexpr char kCodecFooter[] =
     "Examples:\n"
-    "  ringmaster bench codec                                     fp16, topk and onebit, 64 KiB to 64 MiB\n"
+    "  ringmaster bench codec                                     all that leave something out, 64 KiB to 64 MiB\n"
     "  ringmaster bench codec --codec topk --density 0.001 --sizes 512KiB,16MiB\n"
     "\n"
     "One thread. Four operations: encode; decode; decode_add, which adds what it decodes to a gradient; encode_feedback,\n"
@@ -78,7 +78,7 @@ void DeclareCodecBench(CLI::App* bench, Action* action) {
   command->add_option("--sizes", flags->sizes, "of the gradient: sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
       ->type_name("SIZES")
       ->capture_default_str();
-  command->add_option("--density", flags->bench.density, "share of elements that topk keeps")->capture_default_str();
+  command->add_option("--density", flags->bench.density, "share of elements kept, of codecs that take one")->capture_default_str();
   command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: a fifth of a second of them")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();

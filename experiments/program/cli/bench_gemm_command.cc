@@ -13,6 +13,7 @@
 #include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_gemm.h"
+#include "experiments/study/results/schema_version.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -89,7 +90,8 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
                                          {"cpu", machine.cpu()},
                                          {"commit", GetBuildStamp().commit()},
                                          {"repetitions", flags.repetitions},
-                                         {"rows", rows}};
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }

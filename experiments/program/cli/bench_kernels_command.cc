@@ -12,6 +12,7 @@
 #include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_kernels.h"
+#include "experiments/study/results/schema_version.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -111,7 +112,8 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
                                            {"kept", segments.kept},
                                            {"replayed", segments.replayed},
                                            {"refusal", segments.refusal}}},
-                                         {"rows", rows}};
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
@@ -20,6 +21,7 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/study/results/table.h"
 
 namespace ringmaster {
 namespace {
@@ -37,6 +39,7 @@ struct RunFlags {
   std::string out = "ringmaster-out";
   int device = 0;
   bool json = false;
+  std::vector<std::string> columns;  // empty: the usual ones
 };
 
 void Announce(const std::vector<RunSpec>& specs) {
@@ -64,6 +67,9 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     Log(LogLevel::kError, status.message());
     return code;
   };
+  if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
+    return fail(Annotate(known, "--columns"), kExitUserError);
+  }
   const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
   if (!base.ok()) return fail(base.status(), kExitUserError);
   const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
@@ -95,7 +101,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(MonotonicNow() - begin)));
     if (summary->status() != "ok") code = kExitFailedRun;
   }
-  if (!outcome->empty()) outcome->Print(flags.json);
+  if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
   return InterruptFlag() ? kExitInterrupted : code;
 }
 
@@ -104,6 +110,11 @@ void DeclareCommon(CLI::App* command, RunFlags* flags) {
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
   command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command
+      ->add_option("--columns", flags->columns,
+                   "figures that the table shows instead of the usual ones, comma-separated; `ringmaster list` has them all")
+      ->delimiter(',')
+      ->type_name("LIST");
   flags->spec.Declare(command);
 }
 

@@ -15,6 +15,7 @@
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/run/fetch_advice.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/study/results/schema_version.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 
@@ -78,6 +79,7 @@ int Doctor(bool json) {
     for (const Finding& finding : findings) {
       object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}};
     }
+    object[kSchemaVersionKey] = kSchemaVersion;
     std::printf("%s\n", object.dump().c_str());
     return kExitOk;
   }

@@ -20,6 +20,7 @@
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/study/results/schema_version.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
@@ -112,6 +113,7 @@ void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const Evaluati
     object["labels"] = result.labels;
     object["loss"] = result.loss;
     object["accuracy"] = result.accuracy;
+    object[kSchemaVersionKey] = kSchemaVersion;
     using ErrorHandler = nlohmann::ordered_json::error_handler_t;
     std::printf("%s\n", object.dump(-1, ' ', false, ErrorHandler::replace).c_str());
     return;

@@ -5,14 +5,18 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/engine/engine_names.h"
+#include "common/params/param_layout.h"
 #include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
 #include "common/update/update_rule.h"
 #include "experiments/program/cli/commands.h"
+#include "experiments/study/results/figures.h"
+#include "experiments/study/results/schema_version.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/model/model.h"
@@ -38,18 +42,32 @@ Section StrategySection() {
   return section;
 }
 
+// Figures by their tags, with what each is made of and what it needs.
+Section FiguresSection() {
+  Section section{"figures", {}};
+  for (const Figure& figure : Figures()) {
+    const std::string unit = *figure.unit == 0 ? "" : absl::StrCat(", ", figure.unit);
+    std::string text = absl::StrCat(figure.definition, unit, "; ", figure.over);
+    for (const Need need : figure.needs) absl::StrAppend(&text, "; needs ", NeedText(need));
+    section.entries.emplace_back(figure.tag, std::move(text));
+  }
+  return section;
+}
+
 // Everything that can be named, straight from the registries.
 std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
           StrategySection(),
           SectionOf("codecs", Codecs()),
+          SectionOf("bucket layouts", BucketLayouts()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),
           SectionOf("transports", Transports()),
           SectionOf("optimizers", Optimizers()),
           SectionOf("models", Models()),
           SectionOf("datasets", Datasets()),
-          SectionOf("kernels", KernelLibraries())};
+          SectionOf("kernels", KernelLibraries()),
+          FiguresSection()};
 }
 
 int List(bool json) {
@@ -60,6 +78,7 @@ int List(bool json) {
       object[section.title] = nlohmann::ordered_json::object();
       for (const auto& [name, summary] : section.entries) object[section.title][name] = summary;
     }
+    object[kSchemaVersionKey] = kSchemaVersion;
     std::printf("%s\n", object.dump().c_str());
     return kExitOk;
   }

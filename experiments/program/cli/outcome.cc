@@ -64,10 +64,10 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
   return summaries_.back();
 }
 
-void Outcome::Print(bool json) const {
+void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   if (!json) {
     if (any_ok()) {
-      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth()).c_str(),
+      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
                   EmulationText(records_.front().spec()).c_str(), StopsText(records_).c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
@@ -94,7 +94,7 @@ int ReportOutcome(const RunRecord& record, const std::string& out, bool json) {
   }
   const absl::StatusOr<RunSummary> added = outcome->Add(record);
   if (!added.ok()) Log(LogLevel::kError, added.status().message());
-  outcome->Print(json);
+  outcome->Print(json, {});
   if (!added.ok() || !outcome->all_ok()) return kExitFailedRun;
   return kExitOk;
 }

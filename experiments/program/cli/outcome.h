@@ -22,8 +22,9 @@ class Outcome {
   // summary as far as it can be known now.
   absl::StatusOr<RunSummary> Add(RunRecord record);
 
-  // The table (or what failed, when everything did), or with `json` one JSON object, on standard output.
-  void Print(bool json) const;
+  // The table (or what failed, when everything did), or with `json` one JSON object, on standard output. `columns`: the
+  // figures that the table shows (experiments/study/results/table.h), none for the usual ones.
+  void Print(bool json, const std::vector<std::string>& columns) const;
 
   bool all_ok() const;
   bool any_ok() const;

@@ -18,6 +18,7 @@
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/verify/verify.h"
+#include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 namespace {
@@ -81,6 +82,7 @@ void PrintJson(const VerifyOutcome& outcome, double seconds) {
                                 {"figure", check.figure},
                                 {"seconds", check.seconds}});
   }
+  object[kSchemaVersionKey] = kSchemaVersion;
   std::printf("%s\n", object.dump().c_str());
 }
 

@@ -18,6 +18,7 @@
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
+#include "common/machine/process_costs.h"
 #include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
@@ -79,6 +80,7 @@ class Node {
   absl::Status Run() {
     RM_RETURN_IF_ERROR(Prepare());
     RM_RETURN_IF_ERROR(Join());
+    const double cpu_before = ProcessCpuSeconds();
     RunThreads();
     {
       absl::MutexLock lock(&mutex_);
@@ -92,6 +94,7 @@ class Node {
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     if (traced_.count() > 0) AddTraces(&report);
+    AddCosts(cpu_before, report.mutable_costs());
     return client_->Finish(report);
   }
 
@@ -253,6 +256,14 @@ class Node {
     }
     progress_[i].done.store(true);
     return absl::OkStatus();
+  }
+
+  // What the process took. Nothing that the threads, which have ended, trained with is gone, nor is another process of the run
+  // before it has heard from all.
+  void AddCosts(double cpu_before, MeasuredCosts* costs) const {
+    if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
+    if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
+    if (const auto peak = ProcessPeakRssBytes()) costs->set_peak_rss_bytes(*peak);
   }
 
   // What the threads, which have ended, recorded.

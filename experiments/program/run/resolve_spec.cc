@@ -6,7 +6,6 @@
 #include "common/base/fingerprint.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
@@ -29,9 +28,6 @@ KnownNames AllNames() {
   known.datasets = RegistryNames(Datasets());
   for (const std::string& name : RegistryNames(KernelLibraries())) {
     if (name != "auto") known.kernels.push_back(name);
-  }
-  for (const CodecInfo& codec : Codecs()) {
-    known.codecs.push_back({codec.name, codec.traits.exact, codec.traits.summable_on_wire});
   }
   known.transports = RegistryNames(Transports());
   return known;

@@ -13,6 +13,7 @@ namespace {
 
 absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels, int device, ModelOptions options) {
   options.bucket_bytes = spec.training().bucket_bytes();
+  options.bucket_layout = spec.training().bucket_layout();
   WorkerParts parts;
   RM_ASSIGN_OR_RETURN(parts.kernels, CreateKernelLibrary(kernels, device));
   RM_ASSIGN_OR_RETURN(parts.model, CreateModel(spec.model(), options, *parts.kernels));

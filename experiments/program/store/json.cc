@@ -6,7 +6,8 @@
 #include <map>
 #include <optional>
 
-#include "experiments/study/results/summary.h"
+#include "experiments/study/results/figures.h"
+#include "experiments/study/results/schema_version.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "nlohmann/json.hpp"
@@ -102,39 +103,56 @@ void AddSeries(const RunRecord& record, Json* json) {
   (*json)["series"] = std::move(series);
 }
 
+Json FigureJson(const Figure& figure, std::optional<double> value) {
+  if (!value.has_value()) return nullptr;
+  return figure.is_whole ? Json(static_cast<int64_t>(*value)) : Json(*value);
+}
+
+// Names of the nodes and, in the same order, each figure of nodes; what is not defined for a node is null.
+Json NodesObject(const RunSummary& summary) {
+  Json json = {{"node", Json::array()}, {"process", Json::array()}, {"shared", Json::array()}};
+  for (const NodeFigures& node : summary.nodes()) {
+    json["node"].push_back(node.node());
+    json["process"].push_back(node.process());
+    json["shared"].push_back(node.shared());
+  }
+  for (const Figure& figure : Figures()) {
+    if (figure.of_node == nullptr) continue;
+    Json& values = json[figure.tag] = Json::array();
+    for (const NodeFigures& node : summary.nodes()) {
+      const auto found = node.figures().find(figure.tag);
+      values.push_back(FigureJson(figure, found == node.figures().end() ? std::nullopt : std::optional(found->second)));
+    }
+  }
+  return json;
+}
+
 Json RecordJson(const RunRecord& record) {
   const RunSummary& summary = record.summary();
-  // In the order of the .proto file of RunSummary, where a field that is not set is null.
-  const auto figure = [&](const char* name) -> Json {
-    const FieldDescriptor& field = *summary.GetDescriptor()->FindFieldByName(name);
-    if (field.has_presence() && !summary.GetReflection()->HasField(summary, &field)) return nullptr;
-    return ValueJson(summary, field, 0);
+  // Null where it is not set.
+  const auto field = [&](const char* name) -> Json {
+    const FieldDescriptor& descriptor = *summary.GetDescriptor()->FindFieldByName(name);
+    if (descriptor.has_presence() && !summary.GetReflection()->HasField(summary, &descriptor)) return nullptr;
+    return ValueJson(summary, descriptor, 0);
   };
   Json json = Json::object();
   json["run_id"] = record.run_id();
   json["started_at"] = record.started_at();
-  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status",
-                           "samples_per_second", "step_ms_p50", "step_ms_p95"}) {
-    json[name] = figure(name);
+  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status", "steps",
+                           "global_batch", "weights_sha256"}) {
+    json[name] = field(name);
+  }
+  for (const Figure& figure : Figures()) {
+    if (figure.in_json) json[figure.tag] = FigureJson(figure, figure.value(summary));
   }
   // Sorted by name: the order of a protobuf map is not fixed.
   json["phase_ms"] = std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
-  for (const char* name : {"exposed_comm_ms", "hidden_comm_ms", "contention_ms"}) json[name] = figure(name);
-  const auto derived = [](std::optional<double> value) { return value.has_value() ? Json(*value) : Json(nullptr); };
-  json["exposed_and_contention_ms"] = derived(ExposedAndContentionMs(summary));
-  json["exposed_share"] = derived(ExposedShare(summary));
-  for (const char* name : {"bytes_up_per_step", "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss",
-                           "test_accuracy"}) {
-    json[name] = figure(name);
-  }
   Json& seconds = json["seconds_to_accuracy"] = Json::object();
   for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
     const auto found = summary.seconds_to_accuracy().find(threshold.name);
     seconds[threshold.name] = found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
   }
-  for (const char* name : {"weights_sha256", "steps", "global_batch", "run_seconds", "predicted_step_ms"}) {
-    json[name] = figure(name);
-  }
+  json["nodes"] = NodesObject(summary);
   if (record.has_prediction()) json["prediction"] = MessageJson(record.prediction());
   if (record.has_sweep()) {
     json["sweep"] = MessageJson(record.sweep());
@@ -146,6 +164,7 @@ Json RecordJson(const RunRecord& record) {
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
   AddSeries(record, &json);
+  json[kSchemaVersionKey] = kSchemaVersion;
   return json;
 }
 
@@ -158,7 +177,9 @@ std::string SummaryJson(const RunRecord& record) { return OneLine(RecordJson(rec
 std::string ComparisonJson(const std::vector<RunRecord>& records) {
   Json runs = Json::array();
   for (const RunRecord& record : records) runs.push_back(RecordJson(record));
-  return OneLine(Json{{"runs", runs}});
+  return OneLine(Json{{"runs", runs}, {kSchemaVersionKey, kSchemaVersion}});
 }
+
+std::string NodesJson(const RunSummary& summary) { return OneLine(NodesObject(summary)); }
 
 }  // namespace ringmaster

@@ -9,14 +9,18 @@
 namespace ringmaster {
 
 // One run as one JSON object on one line, without a newline: the line of results.jsonl and what --json prints for a
-// run. Figures come from record.summary, "exposed_and_contention_ms" and "exposed_share" by what
-// compare/summary.h says of them; what is undefined is null. seconds_to_accuracy has every threshold, null
+// run. Its figures are those of the catalogue (experiments/study/results/figures.h), from record.summary, under their tags;
+// what is undefined is null. "nodes" has those of every worker and server, an array each in the order of nodes.node. seconds_to_accuracy has every threshold, null
 // where it was not reached. A record that still has its reports also gets "evaluations" (of the whole test set) and
-// "series" (step_ms and loss of every step, by rank). Bytes that are not UTF-8 are replaced. Pure, thread-safe.
+// "series" (step_ms and loss of every step, by rank). Bytes that are not UTF-8 are replaced. What a version of the schema
+// promises stands in docs/FORMATS.md. Pure, thread-safe.
 std::string SummaryJson(const RunRecord& record);
 
 // {"runs": [...]} of the same objects, on one line: what --json prints for a comparison.
 std::string ComparisonJson(const std::vector<RunRecord>& records);
+
+// "nodes" of SummaryJson alone: what the store's column of that name holds.
+std::string NodesJson(const RunSummary& summary);
 
 }  // namespace ringmaster
 

@@ -37,7 +37,7 @@ struct Column {
   std::string type;
 };
 
-// A column for every field of RunSummary: a new field needs no second place.
+// A column for every field of RunSummary. A figure without a field is a key of the column "figures".
 std::vector<Column> SummaryColumns() {
   std::vector<Column> columns;
   const auto& type = *RunSummary::descriptor();
@@ -46,7 +46,7 @@ std::vector<Column> SummaryColumns() {
     const bool integer =
         field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 || field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
     const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
-    columns.push_back({field.name(), field.is_map() ? "TEXT" : integer ? "INTEGER" : real ? "REAL" : "TEXT"});
+    columns.push_back({field.name(), field.is_repeated() ? "TEXT" : integer ? "INTEGER" : real ? "REAL" : "TEXT"});
   }
   return columns;
 }
@@ -67,6 +67,8 @@ SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
   const auto& reflection = *summary.GetReflection();
   if (field.name() == "phase_ms") return MapJson(summary.phase_ms());
   if (field.name() == "seconds_to_accuracy") return MapJson(summary.seconds_to_accuracy());
+  if (field.name() == "figures") return MapJson(summary.figures());
+  if (field.name() == "nodes") return NodesJson(summary);
   if (field.has_presence() && !reflection.HasField(summary, &field)) return std::monostate();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32: return int64_t{reflection.GetInt32(summary, &field)};

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
+#include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 
@@ -68,6 +69,7 @@ std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& r
                                 {"check", "ok"}});
     }
   }
+  object[kSchemaVersionKey] = kSchemaVersion;
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -108,6 +109,7 @@ std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullR
                                 {"low", ratio->low},
                                 {"high", ratio->high}});
   }
+  object[kSchemaVersionKey] = kSchemaVersion;
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

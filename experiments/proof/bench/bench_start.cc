@@ -19,6 +19,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/turns.h"
+#include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 namespace {
@@ -220,7 +221,8 @@ std::string StartJson(absl::Span<const StartCosts> starts) {
                                          {"workers", first.spec().training().workers()},
                                          {"model", first.spec().model().name()},
                                          {"transport", first.spec().transport().name()},
-                                         {"rows", rows}};
+                                         {"rows", rows},
+                                         {kSchemaVersionKey, kSchemaVersion}};
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
 
@@ -111,6 +112,7 @@ std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times
                                 {"low", comparison.ratio.low},
                                 {"high", comparison.ratio.high}});
   }
+  object[kSchemaVersionKey] = kSchemaVersion;
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "experiments/proof/bench/bench_sizes.h"
+#include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -165,6 +166,7 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
                                   {"high", ratio.interval.high}});
     }
   }
+  object[kSchemaVersionKey] = kSchemaVersion;
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

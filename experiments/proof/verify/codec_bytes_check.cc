@@ -51,7 +51,7 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   std::copy(in.begin(), in.end(), moved.begin() + 1);
   Bytes room(other.MaxEncodedBytes(static_cast<int64_t>(in.size())) + 2, std::byte{0xAB});
   const int64_t bytes =
-      other.Encode(absl::MakeConstSpan(moved).subspan(1), seed, absl::MakeSpan(room).subspan(1, room.size() - 2));
+      other.Encode({seed}, absl::MakeConstSpan(moved).subspan(1), absl::MakeSpan(room).subspan(1, room.size() - 2));
   if (bytes != static_cast<int64_t>(encoded.size()) || !std::equal(encoded.begin(), encoded.end(), room.begin() + 1)) {
     return Broken("two replicas encode the same input to different bytes");
   }

@@ -20,114 +20,35 @@ namespace {
 
 using Floats = std::vector<float>;
 
-// Errors of sums in double precision, relative to the sum of squares.
-constexpr double kSumError = 1e-12;
-constexpr double kHalfLargest = 65504;
-constexpr double kHalfSmallestNormal = 0x1p-14;
-
 template <typename... Parts>
 absl::Status Broken(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat(parts...));
-}
-
-double Energy(const Floats& values) {
-  double sum = 0;
-  for (const float value : values) sum += static_cast<double>(value) * value;
-  return sum;
-}
-
-double ResidualEnergy(const Floats& in, const Floats& out) {
-  double sum = 0;
-  for (size_t i = 0; i < in.size(); ++i) {
-    const double residual = static_cast<double>(in[i]) - out[i];
-    sum += residual * residual;
-  }
-  return sum;
-}
-
-absl::Status CheckExact(const Floats& in, const Floats& out) {
-  for (size_t i = 0; i < in.size(); ++i) {
-    if (std::memcmp(&in[i], &out[i], sizeof(float)) != 0) {
-      return Broken("element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", expected every bit");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckHalves(const Floats& in, const Floats& out) {
-  for (size_t i = 0; i < in.size(); ++i) {
-    const double magnitude = std::fabs(in[i]);
-    const double error = std::fabs(static_cast<double>(in[i]) - out[i]);
-    double bound = magnitude >= kHalfSmallestNormal ? 0x1p-11 * magnitude : 0x1p-25;
-    if (magnitude > kHalfLargest) bound = magnitude - kHalfLargest;
-    if (error <= bound) continue;
-    return Broken("element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", more than ", bound, " away");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckLargestKept(const Floats& in, const Floats& out, size_t encoded_bytes) {
-  const size_t kept = encoded_bytes / 8;
-  std::vector<size_t> order(in.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return std::fabs(in[a]) > std::fabs(in[b]); });
-  for (size_t place = 0; place < order.size(); ++place) {
-    const size_t i = order[place];
-    const float expected = place < kept ? in[i] : 0.0f;
-    if (out[i] == expected) continue;
-    return Broken("element ", i, " = ", in[i], ", number ", place, " by magnitude and index, comes out as ", out[i],
-                  " with ", kept, " kept");
-  }
-  const double bound = in.empty() ? 0 : (1 - static_cast<double>(kept) / static_cast<double>(in.size())) * Energy(in);
-  const double residual = ResidualEnergy(in, out);
-  if (residual <= bound + kSumError * Energy(in)) return absl::OkStatus();
-  return Broken("|x - C(x)|^2 = ", residual, ", more than (1 - k/d)|x|^2 = ", bound);
-}
-
-absl::Status CheckSigns(const Floats& in, const Floats& out) {
-  double l1 = 0;
-  for (size_t i = 0; i < in.size(); ++i) {
-    l1 += std::fabs(static_cast<double>(in[i]));
-    if (std::signbit(in[i]) == std::signbit(out[i])) continue;
-    return Broken("element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", of the other sign");
-  }
-  if (in.empty()) return absl::OkStatus();
-  const double count = static_cast<double>(in.size());
-  const double expected = Energy(in) - l1 * l1 / count;
-  const double residual = ResidualEnergy(in, out);
-  // The scale is rounded to float, by 2^-24 of it or the half of a denormal's place; the energy is at its least there,
-  // so the rounding enters squared.
-  const double bound = kSumError * Energy(in) + count * 0x1p-298;
-  if (std::fabs(residual - expected) <= bound) return absl::OkStatus();
-  return Broken("the residual has energy ", residual, ", expected |x|^2 - l1^2/d = ", expected);
 }
 
 absl::Status CheckBoundOn(const std::string& name, const Codec& codec, const Floats& in, uint64_t seed) {
   const std::vector<std::byte> encoded = EncodeWith(codec, in, seed);
   Floats out(in.size(), std::numeric_limits<float>::quiet_NaN());
   RM_RETURN_IF_ERROR(Annotate(codec.Decode(encoded, absl::MakeSpan(out)), "what Encode wrote"));
-  if (codec.traits().exact) return CheckExact(in, out);
-  if (name == "fp16") return CheckHalves(in, out);
-  if (name == "topk") return CheckLargestKept(in, out, encoded.size());
-  if (name == "onebit") return CheckSigns(in, out);
+  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : name);
+  if (info != nullptr) return info->oracle->check_bound(in, out, static_cast<int64_t>(encoded.size()));
   if (codec.traits().unbiased) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("codec \"", name, "\" has no bound stated in codec_check.cc"));
+  return absl::UnimplementedError(absl::StrCat("codec \"", name, "\" has no bound stated by an oracle"));
 }
 
 // Whether `name` gives back x to the bit with what it left out.
 bool RestoresBits(const std::string& name, const Codec& codec, float x) {
-  return codec.traits().exact || name == "topk" || (name == "fp16" && std::fabs(x) <= kHalfLargest);
+  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : name);
+  return info != nullptr && info->oracle->restores_bits(x);
 }
 
 absl::Status CheckRestoresOn(const std::string& name, const Codec& codec, const Floats& in, uint64_t seed) {
-  ErrorFeedback feedback(codec, static_cast<int64_t>(in.size()), true);
+  ErrorFeedback feedback(codec, static_cast<int64_t>(in.size()));
   std::vector<std::byte> bytes(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
-  bytes.resize(feedback.Encode(0, in, seed, absl::MakeSpan(bytes)));
+  bytes.resize(feedback.Encode({seed}, 0, in, absl::MakeSpan(bytes)));
   Floats sent(in.size());
   RM_RETURN_IF_ERROR(codec.Decode(bytes, absl::MakeSpan(sent)));
   for (size_t i = 0; i < in.size(); ++i) {
-    const float left = feedback.residual().empty() ? 0.0f : feedback.residual()[i];
+    const float left = feedback.residual()[i];
     const double error = std::fabs(static_cast<double>(sent[i] + left) - in[i]);
     // x - sent and sent + left round once each.
     const double bound = 0x1p-23 * (std::fabs(static_cast<double>(in[i])) + std::fabs(static_cast<double>(sent[i])));

@@ -13,10 +13,9 @@ namespace ringmaster {
 // The checks of one codec. All are FailedPrecondition where the codec breaks its promise, naming the input and the
 // figures; all repeat with the same seed.
 
-// Decode(Encode(x)) keeps the codec's bound on every input of CodecInputs: exact ones every bit; fp16 a relative 2^-11,
-// 2^-25 below 2^-14, the largest half beyond the range; topk exactly the k largest, the lower index on ties, and so
-// |x - C(x)|^2 <= (1 - k/d) |x|^2; onebit the signs and a residual of energy |x|^2 - l1^2/d. Unimplemented: a codec that
-// is neither exact nor unbiased and has no bound stated here.
+// Decode(Encode(x)) keeps the codec's bound on every input of CodecInputs: that of the oracle that the registry has under
+// its name, or, where it says that it is exact, every bit. Unimplemented: a codec that is neither exact nor unbiased and
+// has no oracle.
 absl::Status CheckCodecBound(const CodecUnderCheck& codec, uint64_t seed);
 
 // How far the mean of `draws` decodings of one x lies from x, in standard errors: the largest over several directions,
@@ -27,8 +26,8 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws);
 inline constexpr double kBiasScoreLimit = 5.0;
 absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws);
 
-// What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs, topk, and fp16 within
-// its range; for any codec up to the two roundings.
+// What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs and where the oracle says
+// so; for any codec up to the two roundings.
 absl::Status CheckCodecRestores(const CodecUnderCheck& codec, uint64_t seed);
 
 struct CodecFigures {

@@ -42,7 +42,7 @@ std::vector<CodecInput> CodecInputs(uint64_t seed) {
 
 std::vector<std::byte> EncodeWith(const Codec& codec, const std::vector<float>& in, uint64_t seed) {
   std::vector<std::byte> room(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
-  const int64_t bytes = codec.Encode(in, seed, absl::MakeSpan(room));
+  const int64_t bytes = codec.Encode({seed}, in, absl::MakeSpan(room));
   return std::vector<std::byte>(room.begin(), room.begin() + bytes);
 }
 

@@ -1,11 +1,11 @@
 #include "experiments/proof/verify/payload_formula.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/collective/choice.h"
 
 namespace ringmaster {
@@ -18,23 +18,9 @@ int64_t PartCount(int64_t count, int64_t parts, int64_t index) {
   return count / parts + (index % parts < count % parts ? 1 : 0);
 }
 
-struct Encoded {
-  int64_t bytes = 0;
-  int64_t index_bytes = 0;
-};
-
-// The wire size of `count` floats.
-absl::StatusOr<Encoded> EncodedSize(const CodecSpec& codec, int64_t count) {
-  if (codec.name() == "none") return Encoded{kFloatBytes * count, 0};
-  if (codec.name() == "fp16") return Encoded{2 * count, 0};
-  if (count == 0) return Encoded{};
-  if (codec.name() == "onebit") return Encoded{(count + 7) / 8 + 4, 0};
-  if (codec.name() == "topk") {
-    // 0.07 * 100 is a little above 7 in double precision and is meant to be 7.
-    const double kept = std::ceil(codec.density() * static_cast<double>(count) * (1 - 1e-9));
-    const int64_t pairs = std::clamp<int64_t>(static_cast<int64_t>(kept), 1, count);
-    return Encoded{8 * pairs, 4 * pairs};
-  }
+absl::StatusOr<const CodecOracle*> OracleOf(const CodecSpec& codec) {
+  const CodecInfo* const info = FindCodec(codec.name());
+  if (info != nullptr) return info->oracle;
   return absl::UnimplementedError(absl::StrCat("codec \"", codec.name(), "\" has no formula of its size"));
 }
 
@@ -100,13 +86,13 @@ absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int
 absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& bucket, int32_t rank) {
   const int32_t ranks = spec.training().workers();
   if (ranks == 1) return StepPayload{};
-  RM_ASSIGN_OR_RETURN(const Encoded encoded, EncodedSize(spec.codec(), bucket.count));
-  const bool summed = spec.codec().name() == "none" || spec.codec().name() == "fp16";
-  if (!summed) {
+  RM_ASSIGN_OR_RETURN(const CodecOracle* const oracle, OracleOf(spec.codec()));
+  const int64_t element_bytes = oracle->summed_element_bytes;
+  if (element_bytes == 0) {
+    const EncodedSize encoded = oracle->size(spec.codec(), bucket.count);
     const int64_t others = ranks - 1;
     return StepPayload{others * encoded.bytes, others * encoded.bytes, others * encoded.index_bytes};
   }
-  const int64_t element_bytes = spec.codec().name() == "none" ? kFloatBytes : 2;
   const std::string collective(
       ResolveCollective(spec.strategy().all_reduce().collective(),
                         {spec.transport().name(), ranks, bucket.count * element_bytes}));
@@ -118,11 +104,12 @@ absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& 
 
 absl::StatusOr<StepPayload> ServerPayload(const RunSpec& spec, const Bucket& bucket, int32_t rank) {
   const ParameterServerSpec& server = spec.strategy().parameter_server();
+  RM_ASSIGN_OR_RETURN(const CodecOracle* const oracle, OracleOf(spec.codec()));
   StepPayload payload;
   for (int32_t k = 0; k < server.servers(); ++k) {
     if (server.placement() == ParameterServerSpec::COLOCATED && k == rank) continue;
     const int64_t count = PartCount(bucket.count, server.servers(), k);
-    RM_ASSIGN_OR_RETURN(const Encoded encoded, EncodedSize(spec.codec(), count));
+    const EncodedSize encoded = oracle->size(spec.codec(), count);
     payload.up += encoded.bytes;
     payload.index_up += encoded.index_bytes;
     payload.down += kFloatBytes * count;

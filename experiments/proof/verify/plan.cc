@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
 
@@ -153,12 +154,13 @@ absl::StatusOr<std::vector<RunSpec>> RoundedSumRuns(int32_t workers, uint64_t se
 absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed) {
   RunSpec base = SmallBase(3, seed);
   std::vector<RunSpec> specs;
-  for (const char* codec : {"fp16", "topk", "onebit"}) {
+  for (const CodecInfo& codec : Codecs()) {
+    if (codec.traits.exact) continue;
     RunSpec spec = base;
-    spec.set_name(absl::StrCat("ring N=3 ", codec));
+    spec.set_name(absl::StrCat("ring N=3 ", codec.name));
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
-    spec.mutable_codec()->set_name(codec);
-    if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.05);
+    spec.mutable_codec()->set_name(codec.name);
+    if (FindOption(codec, "density") != nullptr) spec.mutable_codec()->set_density(0.05);
     RM_ASSIGN_OR_RETURN(spec, Resolve(std::move(spec), {}));
     specs.push_back(std::move(spec));
   }

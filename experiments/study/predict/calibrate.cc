@@ -13,8 +13,8 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/config/describe.h"
 #include "common/machine/machine.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
@@ -111,8 +111,9 @@ NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double cop
 absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
   RM_ASSIGN_OR_RETURN(const ComputeProfile* const alone, AloneOf(spec));
+  const SchemeTraits traits = TraitsOf(spec);
   LinkFit link;
-  if (!spec.strategy().has_single() && !spec.strategy().has_solo() && ProcessCount(spec) > 1) {
+  if (traits.exchanges && traits.processes > 1) {
     RM_ASSIGN_OR_RETURN(link, LinkOf(spec));
   }
   Costs costs;
@@ -124,7 +125,7 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   costs.cores.byte = link.cpu_byte;
   RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, alone->buckets));
   std::vector<Slowdown> slowdowns;
-  for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) {
+  for (int32_t rank = 0; rank < traits.workers; ++rank) {
     slowdowns.emplace_back(spec.training(), rank, [] { return absl::OkStatus(); });
     costs.factors.push_back(slowdowns.back().factor());
   }
@@ -196,10 +197,11 @@ absl::StatusOr<const ComputeCosts*> Predictor::PairOf(const RunSpec& spec, const
 }
 
 absl::StatusOr<ComputeCosts> Predictor::TogetherOf(const RunSpec& spec, const ComputeProfile& alone) {
-  const bool is_alone = TrainingWorkers(spec) == 1 || spec.training().has_emulated_compute();
+  const int32_t workers = TraitsOf(spec).workers;
+  const bool is_alone = workers == 1 || spec.training().has_emulated_compute();
   if (is_alone) return alone.costs;
   RM_ASSIGN_OR_RETURN(const ComputeCosts* const pair, PairOf(spec, alone));
-  return AmongWorkers(alone.costs, *pair, {TrainingWorkers(spec), DescribeMachine().cores(), alone.on_device});
+  return AmongWorkers(alone.costs, *pair, {workers, DescribeMachine().cores(), alone.on_device});
 }
 
 absl::StatusOr<LinkFit> Predictor::LinkOf(const RunSpec& spec) {
@@ -231,8 +233,8 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<co
   CodecCosts costs;
   costs.encode = MedianSeconds([&] {
                    bytes = spec.codec().error_feedback()
-                               ? codec->EncodeCorrected(gradient, 1, absl::MakeSpan(residual), absl::MakeSpan(encoded))
-                               : codec->Encode(gradient, 1, absl::MakeSpan(encoded));
+                               ? codec->EncodeCorrected({1}, gradient, absl::MakeSpan(residual), absl::MakeSpan(encoded))
+                               : codec->Encode({1}, gradient, absl::MakeSpan(encoded));
                  }) /
                  static_cast<double>(count);
   absl::Status decoded;

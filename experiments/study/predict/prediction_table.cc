@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "experiments/study/results/columns.h"
+#include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 namespace {
@@ -126,7 +127,7 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms) {
         arm.measured_step_ms ? nlohmann::ordered_json(*arm.measured_step_ms) : nlohmann::ordered_json();
     row["residual"] = residual ? nlohmann::ordered_json(*residual) : nlohmann::ordered_json();
   }
-  return nlohmann::ordered_json{{"arms", std::move(rows)}}.dump(-1, ' ', false,
+  return nlohmann::ordered_json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}.dump(-1, ' ', false,
                                                                 nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -8,8 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
-#include "common/engine/engines.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/predict/simulated_cluster.h"
 
 namespace ringmaster {
@@ -53,7 +52,7 @@ bool HasJitter(const NetworkPlan& network) {
 
 // `step_messages`: about so many are sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
-  const bool repeats = !UpdatesOnArrival(spec.strategy()) && !HasJitter(costs.network.plan) && !costs.delay;
+  const bool repeats = TraitsOf(spec).updates == Updates::kTogether && !HasJitter(costs.network.plan) && !costs.delay;
   const Length& wanted = repeats ? kFewSteps : kManySteps;
   const int64_t affordable = kMessagesMax / std::max<int64_t>(1, step_messages);
   if (affordable >= wanted.steps) return wanted;
@@ -102,27 +101,28 @@ double SingleStep(int32_t workers, const ComputeCosts& compute) {
 }  // namespace
 
 absl::Status CheckPredictable(const RunSpec& spec) {
-  const std::string& collective = spec.strategy().all_reduce().collective();
-  if (!IsEngine(collective)) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("strategy.all_reduce.collective = \"", collective,
+  const absl::string_view engine = TraitsOf(spec).engine;
+  if (engine.empty()) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat("strategy.all_reduce.collective = \"", engine,
                                                "\": the messages of another library are its own, so its time cannot be "
                                                "predicted; leave that arm out"));
 }
 
 absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, Costs costs) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
-  const bool drifts = UpdatesOnArrival(spec.strategy());
-  if (!drifts && ProcessCount(spec) > kExactProcessesMax) costs.network.grains = kGrains;
+  const SchemeTraits traits = TraitsOf(spec);
+  const bool drifts = traits.updates == Updates::kOnArrival;
+  if (!drifts && traits.processes > kExactProcessesMax) costs.network.grains = kGrains;
   RM_CHECK(costs.compute.bucket_ready.size() == buckets.size());
-  RM_CHECK(costs.network.plan.processes() == ProcessCount(spec));
+  RM_CHECK(costs.network.plan.processes() == traits.processes);
   SimulatedStep result;
-  if (spec.strategy().has_single()) {
+  if (!traits.exchanges && traits.workers == 1) {
     result.step = result.compute = SingleStep(spec.training().workers(), costs.compute);
     return result;
   }
   RM_ASSIGN_OR_RETURN(const ClusterPlan plan, PlanCluster(spec, buckets, costs));
   Alone alone;
-  if (!spec.strategy().has_solo()) {
+  if (traits.exchanges) {
     RM_ASSIGN_OR_RETURN(alone, PlayAlone(spec, plan, costs));
     result.communication = alone.seconds;
   }

@@ -7,11 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/element_type.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
-#include "common/collective/executor.h"
 #include "common/collective/schedule.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -24,10 +25,11 @@ constexpr int32_t kEncodedInFlightMax = 4;
 absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                             const CodecCosts& costs) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
-  const int32_t workers = spec.training().workers();
+  const SchemeTraits traits = TraitsOf(spec);
+  const int32_t workers = traits.workers;
   const bool exact = codec->traits().exact;
-  const bool summed = exact || codec->traits().summable_on_wire;
-  const int64_t element_bytes = ElementBytes(exact ? ElementType::kFloat32 : ElementType::kFloat16);
+  const bool summed = codec->traits().summable_as.has_value();
+  const int64_t element_bytes = ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
   AllReducePlan plan;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
@@ -42,7 +44,7 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
     auto& plans = known[summed ? absl::StrCat(bucket.count) : ""];
     if (plans == nullptr) {
       RM_ASSIGN_OR_RETURN(const auto schedule,
-                          CreateSchedule(ResolveCollective(spec.strategy().all_reduce().collective(),
+                          CreateSchedule(ResolveCollective(traits.collective,
                                                            {spec.transport().name(), workers,
                                                             bucket.count * element_bytes})));
       std::vector<Plan> of_ranks;

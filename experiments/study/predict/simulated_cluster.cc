@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
 
 namespace ringmaster {
@@ -31,15 +31,16 @@ T* At(const std::vector<T*>& list, int32_t index) {
 
 absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
   ClusterPlan plan;
-  const int32_t workers = spec.training().workers();
-  if (spec.strategy().has_all_reduce()) {
+  const SchemeTraits traits = TraitsOf(spec);
+  const int32_t workers = traits.workers;
+  if (!traits.collective.empty()) {
     RM_ASSIGN_OR_RETURN(plan.all_reduce, PlanAllReduce(spec, buckets, costs.codec));
     for (const AllReducePlan::OfBucket& bucket : plan.all_reduce.buckets) {
       plan.work += workers * (bucket.encode + bucket.decode);
     }
-  } else if (spec.strategy().has_parameter_server()) {
+  } else if (traits.weights == WeightHolder::kServers) {
     RM_ASSIGN_OR_RETURN(plan.parts, PlanParts(spec, buckets, costs));
-    const int32_t updates = UpdatesOnArrival(spec.strategy()) ? workers : 1;
+    const int32_t updates = traits.updates == Updates::kOnArrival ? workers : 1;
     for (const std::vector<PartCosts>& parts : plan.parts.parts) {
       for (const PartCosts& part : parts) plan.work += workers * (part.encode + part.add) + updates * part.update;
     }
@@ -99,10 +100,11 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(const
                                                                            const Costs& costs, double drift,
                                                                            const ClusterData& data) {
   std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
-  const int32_t workers = spec.training().workers();
-  if (spec.strategy().has_all_reduce()) {
+  const SchemeTraits traits = TraitsOf(spec);
+  const int32_t workers = traits.workers;
+  if (!traits.collective.empty()) {
     cluster->AddRanks(plan, workers, data);
-  } else if (spec.strategy().has_parameter_server()) {
+  } else if (traits.weights == WeightHolder::kServers) {
     RM_RETURN_IF_ERROR(cluster->AddServers(spec, plan, data));
   } else {
     for (int32_t rank = 0; rank < workers; ++rank) cluster->exchanges_.push_back(std::make_unique<NoExchange>());
@@ -128,7 +130,7 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
   const auto buckets = static_cast<int32_t>(plan.parts.parts.front().size());
   const std::vector<Range> no_parts(buckets);
   const int32_t workers = spec.training().workers();
-  for (int32_t index = 0; index < spec.strategy().parameter_server().servers(); ++index) {
+  for (int32_t index = 0; index < TraitsOf(spec).servers; ++index) {
     ServerData* const server_data = At(data.servers, index);
     const std::vector<Range>& parts = server_data == nullptr ? no_parts : data.parts[index];
     UpdateScope scope;

@@ -7,24 +7,25 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 
 namespace ringmaster {
 
 absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  const SchemeTraits traits = TraitsOf(spec);
   const bool exact = codec->traits().exact;
-  const bool sums = ps.consistency() == ParameterServerSpec::BSP;
+  const bool sums = traits.updates == Updates::kTogether;
   int64_t elements = 0;
   for (const Bucket& bucket : buckets) elements += bucket.count;
   const double touch = costs.compute.update / static_cast<double>(std::max<int64_t>(1, elements));
   PartsPlan plan;
-  plan.parts.resize(ps.servers());
-  for (int32_t server = 0; server < ps.servers(); ++server) {
+  plan.parts.resize(traits.servers);
+  for (int32_t server = 0; server < traits.servers; ++server) {
     for (const Bucket& bucket : buckets) {
       PartCosts& part = plan.parts[server].emplace_back();
-      const int64_t count = PartOnServer(bucket, ps.servers(), server).count;
+      const int64_t count = PartOnServer(bucket, traits.servers, server).count;
       part.weight_bytes = count * static_cast<int64_t>(sizeof(float));
       part.push_bytes = exact || count == 0 ? part.weight_bytes : codec->MaxEncodedBytes(count);
       part.encode = static_cast<double>(count) * costs.codec.encode;
@@ -32,8 +33,8 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
       part.update = static_cast<double>(count) * touch;
     }
   }
-  plan.worker_process.resize(spec.training().workers());
-  plan.server_process.resize(ps.servers());
+  plan.worker_process.resize(traits.workers);
+  plan.server_process.resize(traits.servers);
   const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec);
   for (size_t process = 0; process < processes.size(); ++process) {
     for (const NodeId& node : processes[process]) {

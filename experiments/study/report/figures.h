@@ -6,32 +6,28 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "experiments/study/report/comparisons.h"
+#include "experiments/study/results/figures.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
 
-// One figure of a run. Absent: not defined for the arm, or not measured.
+// A number of one run. Absent: not defined for the arm, or not measured.
 using RunFigure = std::function<std::optional<double>(const Trial&)>;
 
-struct FigureInfo {
-  const char* id;     // "samples_per_second"
-  const char* title;  // "samples/s"
-  const char* unit;   // "" where the title says it
-  int decimals;
-  RunFigure of;
-};
-
-// Every figure that reports show of a cell, in the order of their columns.
-absl::Span<const FigureInfo> Figures();
-
-// The figure with that id, which must exist.
-const FigureInfo& FigureById(absl::string_view id);
-
-// Median and interval of a figure over the trials of a cell that have it; absent where none has. Pure.
+// Median and interval over the trials of a cell that have the number; absent where none has. Pure.
 std::optional<MedianInterval> FigureOf(const ReportCell& cell, const RunFigure& figure);
+
+// The same of a figure of the catalogue that reports show, in the unit that they show it in.
+std::optional<MedianInterval> FigureOf(const ReportCell& cell, const Figure& figure);
+
+// The same of one worker or server, by its name ("worker/0").
+std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure, const std::string& node);
+
+// The figures of the catalogue that reports show of a cell, and those of them that they show of a worker or server, in
+// the order of their columns.
+std::vector<const Figure*> ReportFigures();
+std::vector<const Figure*> ReportNodeFigures();
 
 // One arm against another, trial by trial.
 struct PairedFigure {

@@ -9,7 +9,7 @@
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/panels.h"
 #include "experiments/study/results/statistics.h"
-#include "experiments/study/results/summary.h"
+#include "experiments/study/results/figures.h"
 
 namespace ringmaster {
 namespace {

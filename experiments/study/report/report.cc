@@ -63,7 +63,7 @@ Json TableJson(const ReportTable& table) {
     rows.push_back({{"arm", row.arm}, {"base", row.base}, {"comparison", row.comparison}, {"cells", std::move(cells)}});
   }
   // What has a row for every two arms or every run is opened by who wants it.
-  const bool is_long = table.id == "pairs" || table.id == "runs";
+  const bool is_long = table.id == "pairs" || table.id == "nodes" || table.id == "runs";
   return {{"section", table.section}, {"title", table.title}, {"long", is_long}, {"caption", table.caption}, {"columns", columns}, {"rows", rows}};
 }
 

@@ -26,10 +26,10 @@ using Json = nlohmann::ordered_json;
 constexpr char kNothingFinished[] = "No run has finished, so there are no figures of speed.";
 
 // A row for every cell that has the figure.
-AddRows FigureRows(const char* id, const char* name) {
-  return [id, name](const Comparison& comparison, Json* rows) {
+AddRows FigureRows(const char* tag, const char* name) {
+  return [tag, name](const Comparison& comparison, Json* rows) {
     for (const ReportCell& cell : comparison.cells) {
-      const auto figure = FigureOf(cell, FigureById(id).of);
+      const auto figure = FigureOf(cell, FigureByTag(tag));
       if (!figure.has_value()) continue;
       Json row = RowOf(comparison, cell);
       row["N"] = comparison.workers();
@@ -106,7 +106,7 @@ void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::s
               const std::function<double(const Trial&)>& of, Json* rows) {
   std::vector<double> values;
   for (const Trial& trial : cell.trials) values.push_back(of(trial));
-  const auto step_ms = FigureOf(cell, FigureById("step_ms_p50").of);
+  const auto step_ms = FigureOf(cell, FigureByTag("step_ms_p50"));
   // Less than a reader could see is left out, or every legend would name every phase.
   constexpr double kVisible = 0.005;
   if (!step_ms.has_value() || Median(values) <= kVisible * step_ms->median) return;
@@ -149,7 +149,7 @@ ChartRows CostRows(const Comparisons& comparisons) {
           const bool worker = per == std::string("worker");
           const char* id = worker ? "samples_per_second_per_worker" : "samples_per_second_per_node";
           for (const ReportCell& cell : comparison.cells) {
-            const auto figure = FigureOf(cell, FigureById(id).of);
+            const auto figure = FigureOf(cell, FigureByTag(id));
             if (!figure.has_value()) continue;
             Json row = RowOf(comparison, cell);
             row["per"] = per;
@@ -203,7 +203,7 @@ ChartRows CommunicationRows(const Comparisons& comparisons) {
             {"exposed_comm_ms", "exposed"}, {"hidden_comm_ms", "hidden"}, {"contention_ms", "contention"}};
         for (const ReportCell& cell : comparison.cells) {
           for (const auto& [id, kind] : kinds) {
-            const auto figure = FigureOf(cell, FigureById(id).of);
+            const auto figure = FigureOf(cell, FigureByTag(id));
             if (!figure.has_value()) continue;
             Json row = RowOf(comparison, cell);
             row["kind"] = kind;
@@ -220,8 +220,8 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
       comparisons,
       [](const Comparison& comparison, Json* rows) {
         for (const ReportCell& cell : comparison.cells) {
-          const auto predicted = FigureOf(cell, FigureById("predicted_step_ms").of);
-          const auto measured = FigureOf(cell, FigureById("step_ms_p50").of);
+          const auto predicted = FigureOf(cell, FigureByTag("predicted_step_ms"));
+          const auto measured = FigureOf(cell, FigureByTag("step_ms_p50"));
           if (!predicted.has_value() || !measured.has_value()) continue;
           Json row = RowOf(comparison, cell);
           row["N"] = comparison.workers();
@@ -259,7 +259,7 @@ ChartRows DriftRows(const Comparisons& comparisons) {
       comparisons,
       [&](const Comparison& comparison, Json* rows) {
         for (const ReportCell& cell : comparison.cells) {
-          const auto median = FigureOf(cell, FigureById("samples_per_second").of);
+          const auto median = FigureOf(cell, FigureByTag("samples_per_second"));
           if (!median.has_value() || cell.trials.size() < 2) continue;
           const std::vector<size_t> outliers = OutlierTrials(cell);
           for (size_t i = 0; i < cell.trials.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "common/config/describe.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
+#include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 namespace {
@@ -114,8 +115,8 @@ std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTa
 
 std::string CsvText(const Comparisons& comparisons) {
   std::vector<std::string> heads = {"comparison", "settings", "arm", "workers", "servers", "processes", "codec", "trials", "failed"};
-  for (const FigureInfo& figure : Figures()) {
-    for (const char* suffix : {"", "_low", "_high"}) heads.push_back(absl::StrCat(figure.id, suffix));
+  for (const Figure* figure : ReportFigures()) {
+    for (const char* suffix : {"", "_low", "_high"}) heads.push_back(absl::StrCat(figure->report->id, suffix));
   }
   std::string text = absl::StrCat(absl::StrJoin(heads, ","), "\r\n");
   for (const Comparison& comparison : comparisons.all) {
@@ -129,8 +130,8 @@ std::string CsvText(const Comparisons& comparisons) {
                                         CsvCell(cell.spec.codec().name()),
                                         absl::StrCat(cell.trials.size()),
                                         absl::StrCat(cell.failed.size())};
-      for (const FigureInfo& figure : Figures()) {
-        const auto value = FigureOf(cell, figure.of);
+      for (const Figure* figure : ReportFigures()) {
+        const auto value = FigureOf(cell, *figure);
         if (!value.has_value()) {
           cells.insert(cells.end(), 3, "");
           continue;
@@ -144,7 +145,8 @@ std::string CsvText(const Comparisons& comparisons) {
 }
 
 std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
-  Json json = {{"tables", Json::array()}, {"limits", Limits(comparisons)}, {"doubts", Doubts(comparisons)}};
+  Json json = {{"tables", Json::array()}, {"limits", Limits(comparisons)}, {"doubts", Doubts(comparisons)},
+               {kSchemaVersionKey, kSchemaVersion}};
   for (const ReportTable& table : tables) {
     Json rows = Json::array();
     for (const TableRow& row : table.rows) {

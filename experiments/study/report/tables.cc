@@ -19,6 +19,23 @@ TableColumn CountColumn(const char* id, const char* title, const char* unit = ""
 TableCell Text(std::string text) { return {std::move(text), std::nullopt}; }
 TableCell Count(double count) { return {"", MedianInterval{count, count, count}}; }
 
+TableColumn ColumnOf(const Figure& figure) {
+  const FigureFormat& format = figure.report->format;
+  return {figure.report->id, format.title, format.unit, format.decimals, true, false};
+}
+
+// A column that no row has tells nothing.
+void EraseEmptyColumns(ReportTable* table) {
+  for (size_t i = table->columns.size(); i-- > 0;) {
+    const auto is_empty = [i](const TableRow& row) {
+      return row.cells[i].text.empty() && !row.cells[i].figure.has_value();
+    };
+    if (!std::all_of(table->rows.begin(), table->rows.end(), is_empty)) continue;
+    table->columns.erase(table->columns.begin() + static_cast<int64_t>(i));
+    for (TableRow& row : table->rows) row.cells.erase(row.cells.begin() + static_cast<int64_t>(i));
+  }
+}
+
 ReportTable FiguresTable(const Comparison& comparison) {
   ReportTable table;
   table.id = "figures";
@@ -29,9 +46,7 @@ ReportTable FiguresTable(const Comparison& comparison) {
   table.columns = {TextColumn("arm", "arm"), CountColumn("workers", "N", "workers"), CountColumn("servers", "K", "servers"),
                    CountColumn("processes", "processes"), TextColumn("codec", "codec"), TextColumn("transport", "transport"),
                    TextColumn("trials", "trials")};
-  for (const FigureInfo& figure : Figures()) {
-    table.columns.push_back({figure.id, figure.title, figure.unit, figure.decimals, true, false});
-  }
+  for (const Figure* figure : ReportFigures()) table.columns.push_back(ColumnOf(*figure));
   for (const ReportCell& cell : comparison.cells) {
     TableRow row;
     row.arm = cell.arm;
@@ -46,16 +61,38 @@ ReportTable FiguresTable(const Comparison& comparison) {
                  Text(cell.spec.codec().name()),
                  Text(transport),
                  Text(absl::StrCat(cell.trials.size(), failed))};
-    for (const FigureInfo& figure : Figures()) row.cells.push_back({"", FigureOf(cell, figure.of)});
+    for (const Figure* figure : ReportFigures()) row.cells.push_back({"", FigureOf(cell, *figure)});
     table.rows.push_back(std::move(row));
   }
-  // A column that no arm has tells nothing.
-  for (size_t i = table.columns.size(); i-- > 0;) {
-    const auto is_empty = [&](const TableRow& row) { return row.cells[i].text.empty() && !row.cells[i].figure.has_value(); };
-    if (!std::all_of(table.rows.begin(), table.rows.end(), is_empty)) continue;
-    table.columns.erase(table.columns.begin() + static_cast<int64_t>(i));
-    for (TableRow& row : table.rows) row.cells.erase(row.cells.begin() + static_cast<int64_t>(i));
+  EraseEmptyColumns(&table);
+  return table;
+}
+
+ReportTable NodesTable(const Comparison& comparison) {
+  ReportTable table;
+  table.id = "nodes";
+  table.section = "Figures by worker and server";
+  table.title = comparison.label;
+  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Computing "
+                  "time and memory are the process's: where several nodes live in one, each has all of it, and the "
+                  "process says so.";
+  table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"), TextColumn("process", "process")};
+  for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));
+  for (const ReportCell& cell : comparison.cells) {
+    if (cell.trials.empty()) continue;
+    for (const NodeFigures& node : cell.trials.front().summary.nodes()) {
+      TableRow row;
+      row.arm = cell.arm;
+      row.comparison = comparison.number;
+      const std::string process = absl::StrCat(node.process(), node.shared() ? ", shared" : "");
+      row.cells = {Text(cell.arm), Text(node.node()), Text(process)};
+      for (const Figure* figure : ReportNodeFigures()) {
+        row.cells.push_back({"", FigureOfNode(cell, *figure, node.node())});
+      }
+      table.rows.push_back(std::move(row));
+    }
   }
+  EraseEmptyColumns(&table);
   return table;
 }
 
@@ -160,6 +197,7 @@ std::vector<ReportTable> MakeTables(const Comparisons& comparisons) {
   std::vector<ReportTable> tables;
   for (const Comparison& comparison : comparisons.all) tables.push_back(FiguresTable(comparison));
   for (const Comparison& comparison : comparisons.all) tables.push_back(PairsTable(comparison));
+  for (const Comparison& comparison : comparisons.all) tables.push_back(NodesTable(comparison));
   tables.push_back(FailedTable(comparisons));
   tables.push_back(RunsTable(comparisons));
   tables.erase(std::remove_if(tables.begin(), tables.end(), [](const ReportTable& table) { return table.rows.empty(); }),

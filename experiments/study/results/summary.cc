@@ -1,16 +1,15 @@
 #include "experiments/study/results/summary.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "common/config/describe.h"
 #include "common/trace/trace.h"
+#include "experiments/study/results/figures.h"
+#include "experiments/study/results/pooling.h"
 
 namespace ringmaster {
 namespace {
-
-constexpr AccuracyThreshold kThresholds[] = {{"0.97", 0.97}, {"0.98", 0.98}};
 
 std::vector<const WorkerReport*> WorkersByRank(const RunRecord& record) {
   std::vector<const WorkerReport*> workers;
@@ -20,14 +19,6 @@ std::vector<const WorkerReport*> WorkersByRank(const RunRecord& record) {
   std::sort(workers.begin(), workers.end(),
             [](const WorkerReport* a, const WorkerReport* b) { return a->rank() < b->rank(); });
   return workers;
-}
-
-// Linear between the two values around the position; `sorted` is not empty.
-double Quantile(const std::vector<float>& sorted, double q) {
-  const double position = q * static_cast<double>(sorted.size() - 1);
-  const size_t below = static_cast<size_t>(position);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 bool ExchangesNothing(const RunSummary& summary) {
@@ -42,13 +33,8 @@ void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary*
     summary->set_samples_per_second(static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
                                     slowest.timed_seconds());
   }
-  std::vector<float> step_ms;
-  for (const WorkerReport* worker : workers) {
-    const int64_t timed = std::clamp<int64_t>(worker->timed_steps(), 0, worker->step_ms_size());
-    step_ms.insert(step_ms.end(), worker->step_ms().end() - timed, worker->step_ms().end());
-  }
+  const std::vector<float> step_ms = SortedStepMs(workers);
   if (step_ms.empty()) return;
-  std::sort(step_ms.begin(), step_ms.end());
   summary->set_step_ms_p50(Quantile(step_ms, 0.5));
   summary->set_step_ms_p95(Quantile(step_ms, 0.95));
 }
@@ -84,22 +70,14 @@ void SummarizeBytes(const std::vector<const WorkerReport*>& workers, RunSummary*
 }
 
 void SummarizeStaleness(const RunRecord& record, RunSummary* summary) {
-  double contributions = 0, sum = 0;
-  int64_t largest = 0;
+  std::vector<const ServerReport*> servers;
   for (const ProcessReport& process : record.reports()) {
-    for (const ServerReport& server : process.servers()) {
-      for (int64_t s = 0; s < server.staleness_histogram_size(); ++s) {
-        const int64_t count = server.staleness_histogram(static_cast<int>(s));
-        if (count == 0) continue;
-        contributions += static_cast<double>(count);
-        sum += static_cast<double>(count) * static_cast<double>(s);
-        largest = std::max(largest, s);
-      }
-    }
+    for (const ServerReport& server : process.servers()) servers.push_back(&server);
   }
-  if (contributions == 0) return;
-  summary->set_staleness_mean(sum / contributions);
-  summary->set_staleness_max(largest);
+  const PooledStaleness staleness = PoolStaleness(servers);
+  if (staleness.contributions == 0) return;
+  summary->set_staleness_mean(staleness.mean);
+  summary->set_staleness_max(staleness.largest);
 }
 
 void SummarizeLearning(const WorkerReport& first, RunSummary* summary) {
@@ -107,7 +85,7 @@ void SummarizeLearning(const WorkerReport& first, RunSummary* summary) {
   if (!first.weights_sha256().empty()) summary->set_weights_sha256(first.weights_sha256());
   if (first.evaluations_size() == 0) return;
   summary->set_test_accuracy(first.evaluations(first.evaluations_size() - 1).test_accuracy());
-  for (const AccuracyThreshold& threshold : kThresholds) {
+  for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
     for (const Evaluation& evaluation : first.evaluations()) {
       if (evaluation.test_accuracy() < threshold.accuracy) continue;
       (*summary->mutable_seconds_to_accuracy())[threshold.name] = evaluation.seconds();
@@ -129,23 +107,9 @@ const RunSummary* FindBase(const std::vector<RunSummary>& summaries, const char*
 
 }  // namespace
 
-absl::Span<const AccuracyThreshold> AccuracyThresholds() { return kThresholds; }
-
 double PhaseMs(const RunSummary& summary, const char* name) {
   const auto found = summary.phase_ms().find(name);
   return found == summary.phase_ms().end() ? 0.0 : found->second;
-}
-
-std::optional<double> ExposedAndContentionMs(const RunSummary& summary) {
-  if (!summary.has_exposed_comm_ms() || !summary.has_contention_ms()) return std::nullopt;
-  return summary.exposed_comm_ms() + summary.contention_ms();
-}
-
-std::optional<double> ExposedShare(const RunSummary& summary) {
-  if (!summary.has_exposed_comm_ms() || !summary.has_hidden_comm_ms()) return std::nullopt;
-  const double communication = summary.exposed_comm_ms() + summary.hidden_comm_ms();
-  if (!(communication > 0)) return std::nullopt;
-  return summary.exposed_comm_ms() / communication;
 }
 
 RunSummary Summarize(const RunRecord& record) {
@@ -182,6 +146,7 @@ RunSummary Summarize(const RunRecord& record) {
   SummarizeBytes(workers, &summary);
   SummarizeStaleness(record, &summary);
   if (IsScored(spec)) SummarizeLearning(*workers.front(), &summary);
+  KeepFigures(record, &summary);
   return summary;
 }
 

@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
-#include "common/trace/trace.h"
+#include "common/base/known_words.h"
 #include "experiments/study/results/columns.h"
-#include "experiments/study/results/summary.h"
+#include "experiments/study/results/figures.h"
 
 namespace ringmaster {
 namespace {
@@ -21,16 +21,13 @@ constexpr int kColumnGap = 2;
 constexpr int kGroupGap = 3;
 constexpr char kUndefined[] = "–";
 
-using Figure = std::function<std::optional<double>(const RunSummary&)>;
-
 struct Column {
-  std::string title;
-  std::string unit;
-  int decimals = 0;
-  Figure figure;
+  const Figure* figure = nullptr;
   // Filled by Layout.
   std::vector<std::string> cells;
   int width = 0;
+
+  const FigureFormat& format() const { return figure->table->format; }
 };
 
 struct Group {
@@ -45,76 +42,35 @@ std::string Line(int width) {
   return line;
 }
 
-#define RM_FIGURE(field, scale)                      \
-  [](const RunSummary& s) -> std::optional<double> { \
-    if (!s.has_##field()) return std::nullopt;       \
-    return static_cast<double>(s.field()) * (scale); \
+const char* TitleOf(FigureGroup group) {
+  switch (group) {
+    case FigureGroup::kSpeed: return "speed";
+    case FigureGroup::kTime: return "where a step's time goes, ms";
+    case FigureGroup::kCommunication: return "communication";
+    case FigureGroup::kBytes: return "bytes and staleness";
+    case FigureGroup::kLearning: return "learning";
+    case FigureGroup::kMachine: return "what the processes take";
   }
-
-// Milliseconds a step of some phases together; undefined for a run without figures.
-Figure Phases(std::vector<Phase> phases) {
-  return [phases = std::move(phases)](const RunSummary& s) -> std::optional<double> {
-    if (!s.has_step_ms_p50()) return std::nullopt;
-    double sum = 0;
-    for (Phase phase : phases) sum += PhaseMs(s, PhaseName(phase));
-    return sum;
-  };
+  return "";
 }
 
-Figure SecondsTo(const char* threshold) {
-  return [threshold](const RunSummary& s) -> std::optional<double> {
-    const auto found = s.seconds_to_accuracy().find(threshold);
-    if (found == s.seconds_to_accuracy().end()) return std::nullopt;
-    return found->second;
-  };
-}
-
-std::vector<Group> MakeGroups() {
-  std::vector<Group> groups = {
-      {"speed",
-       {{"samples", "/s", 0, RM_FIGURE(samples_per_second, 1)},
-        {"speed-up", "× single", 2, RM_FIGURE(speed_up_over_single, 1)},
-        {"efficiency", "% of solo", 1, RM_FIGURE(efficiency, 100)},
-        {"step p50", "ms", 2, RM_FIGURE(step_ms_p50, 1)},
-        {"step p95", "ms", 2, RM_FIGURE(step_ms_p95, 1)},
-        {"processes", "/core", 1,
-         [](const RunSummary& s) -> std::optional<double> {
-           return s.processes_per_core() > 0 ? std::optional<double>(s.processes_per_core()) : std::nullopt;
-         }}}},
-      {"where a step's time goes, ms",
-       {{"compute", "", 2, Phases({Phase::kForward, Phase::kBackward})},
-        {"gate", "", 2, Phases({Phase::kGate})},
-        {"exposed", "", 2, RM_FIGURE(exposed_comm_ms, 1)},
-        {"update", "", 2, Phases({Phase::kUpdate})},
-        {"contention", "", 2, RM_FIGURE(contention_ms, 1)},
-        {"exposed +", "contention", 2, ExposedAndContentionMs}}},
-      {"communication",
-       {{"exposed", "% of it", 1,
-         [](const RunSummary& s) -> std::optional<double> {
-           const std::optional<double> share = ExposedShare(s);
-           return share.has_value() ? std::optional<double>(*share * 100) : std::nullopt;
-         }},
-        {"hidden", "ms", 2, RM_FIGURE(hidden_comm_ms, 1)},
-        {"encode", "ms", 2,
-         [](const RunSummary& s) -> std::optional<double> {
-           if (!s.has_hidden_comm_ms()) return std::nullopt;  // exchanges nothing
-           return PhaseMs(s, PhaseName(Phase::kEncode));
-         }}}},
-      {"bytes and staleness",
-       {{"up", "kB/step", 1, RM_FIGURE(bytes_up_per_step, 1e-3)},
-        {"down", "kB/step", 1, RM_FIGURE(bytes_down_per_step, 1e-3)},
-        {"stale", "mean", 2, RM_FIGURE(staleness_mean, 1)},
-        {"stale", "max", 0, RM_FIGURE(staleness_max, 1)}}},
-      {"learning",
-       {{"loss", "final", 4, RM_FIGURE(final_loss, 1)}, {"accuracy", "test %", 2, RM_FIGURE(test_accuracy, 100)}}},
-  };
-  for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
-    groups.back().columns.push_back(
-        {absl::StrFormat("to %g %%", threshold.accuracy * 100), "s", 1, SecondsTo(threshold.name)});
+// The groups that have columns: those of `tags`, or where it is empty those that stand in every table.
+std::vector<Group> MakeGroups(const std::vector<std::string>& tags) {
+  std::map<FigureGroup, std::map<int, Column>> chosen;  // by place
+  for (const Figure& figure : Figures()) {
+    if (!figure.table.has_value()) continue;
+    const bool shows = tags.empty() ? figure.table->by_default
+                                    : std::find(tags.begin(), tags.end(), figure.tag) != tags.end();
+    if (shows) chosen[figure.table->group][figure.table->place].figure = &figure;
+  }
+  std::vector<Group> groups;
+  for (auto& [which, columns] : chosen) {
+    Group& group = groups.emplace_back();
+    group.title = TitleOf(which);
+    for (auto& [place, column] : columns) group.columns.push_back(std::move(column));
   }
   return groups;
 }
-#undef RM_FIGURE
 
 // The transport of most arms; what differs from it is another wire.
 std::string UsualTransport(const std::vector<RunSummary>& summaries) {
@@ -131,10 +87,23 @@ struct Rows {
   int width = 3;  // of the arm column; "arm" at least
 };
 
-Rows MakeRows(const std::vector<RunSummary>& summaries) {
+// What to say of figures that cannot be what their name says, a line each.
+void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups, Rows* rows) {
+  for (const Group& group : groups) {
+    for (const Column& column : group.columns) {
+      const Figure& figure = *column.figure;
+      const auto is_doubtful = [&](const RunSummary& summary) {
+        const std::optional<double> value = figure.value(summary);
+        return figure.is_doubtful != nullptr && value.has_value() && figure.is_doubtful(*value);
+      };
+      if (std::any_of(summaries.begin(), summaries.end(), is_doubtful)) rows->notes.push_back(figure.doubt);
+    }
+  }
+}
+
+Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups) {
   Rows rows;
   const std::string usual = UsualTransport(summaries);
-  bool negative_contention = false;
   std::vector<std::string> failures;
   for (const RunSummary& summary : summaries) {
     std::string arm = summary.arm();
@@ -146,11 +115,10 @@ Rows MakeRows(const std::vector<RunSummary>& summaries) {
       rows.notes.push_back(
           absl::StrCat("* ", summary.arm(), ": other wire (", summary.transport(), "; the others ", usual, ")"));
     }
-    negative_contention |= summary.contention_ms() < -0.005;
     rows.width = std::max(rows.width, DisplayWidth(arm));
     rows.arms.push_back(std::move(arm));
   }
-  if (negative_contention) rows.notes.push_back("contention below 0 is noise: less than this run can tell apart");
+  AddDoubts(summaries, groups, &rows);
   rows.notes.insert(rows.notes.end(), failures.begin(), failures.end());
   return rows;
 }
@@ -158,10 +126,12 @@ Rows MakeRows(const std::vector<RunSummary>& summaries) {
 void Layout(const std::vector<RunSummary>& summaries, Group* group) {
   group->width = -kColumnGap;
   for (Column& column : group->columns) {
-    column.width = std::max(DisplayWidth(column.title), DisplayWidth(column.unit));
+    const FigureFormat& format = column.format();
+    column.width = std::max(DisplayWidth(format.title), DisplayWidth(format.unit));
     for (const RunSummary& summary : summaries) {
-      const std::optional<double> value = column.figure(summary);
-      column.cells.push_back(value.has_value() ? absl::StrFormat("%.*f", column.decimals, *value) : kUndefined);
+      const std::optional<double> value = column.figure->value(summary);
+      column.cells.push_back(value.has_value() ? absl::StrFormat("%.*f", format.decimals, *value * format.factor)
+                                               : kUndefined);
       column.width = std::max(column.width, DisplayWidth(column.cells.back()));
     }
     group->width += column.width + kColumnGap;
@@ -234,8 +204,9 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
     absl::StrAppend(&rule, std::string(kGroupGap, ' '), Line(group->width));
   }
   std::string text = titles + "\n";
-  absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), [](const Column& c) { return c.title; }));
-  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.unit; }));
+  const auto title = [](const Column& column) { return column.format().title; };
+  absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), title));
+  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.format().unit; }));
   absl::StrAppend(&text, rule, "\n");
   for (size_t i = 0; i < rows.arms.size(); ++i) {
     absl::StrAppend(&text,
@@ -246,10 +217,23 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
 
 }  // namespace
 
-std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_width) {
-  std::vector<Group> groups = MakeGroups();
+absl::Status CheckColumns(const std::vector<std::string>& tags) {
+  std::vector<std::string> known;
+  for (const Figure& figure : Figures()) {
+    if (figure.table.has_value()) known.push_back(figure.tag);
+  }
+  for (const std::string& tag : tags) {
+    if (std::find(known.begin(), known.end(), tag) != known.end()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("\"", tag, "\": no such figure; ", KnownWordsText(tag, known)));
+  }
+  return absl::OkStatus();
+}
+
+std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_width,
+                        const std::vector<std::string>& tags) {
+  std::vector<Group> groups = MakeGroups(tags);
   for (Group& group : groups) Layout(summaries, &group);
-  const Rows rows = MakeRows(summaries);
+  const Rows rows = MakeRows(summaries, groups);
   const std::vector<Block> blocks = Pack(groups, rows.width, std::max(terminal_width, kMinWidth));
   std::string text;
   for (const Block& block : blocks) absl::StrAppend(&text, RenderBlock(block, rows), "\n");

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "experiments/study/results/columns.h"
+#include "experiments/study/results/figures.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -52,51 +52,54 @@ std::map<std::string, Trials> TrialsByCell(const std::vector<RunRecord>& records
   return cells;
 }
 
-std::vector<double> Speeds(const Trials& trials) {
-  std::vector<double> speeds;
+std::vector<double> ValuesOf(const Figure& figure, const Trials& trials) {
+  std::vector<double> values;
   for (const auto& [trial, record] : trials) {
-    if (record->summary().has_samples_per_second()) speeds.push_back(record->summary().samples_per_second());
+    if (const auto value = figure.value(record->summary())) values.push_back(*value);
   }
-  return speeds;
+  return values;
 }
 
-std::string IntervalText(const MedianInterval& interval, const char* format) {
-  const auto number = [&](double value) { return absl::StrFormat(*absl::ParsedFormat<'f'>::New(format), value); };
-  return absl::StrCat(number(interval.median), " [", number(interval.low), ", ", number(interval.high), "]");
-}
+const Figure& Speed() { return FigureByTag("samples_per_second"); }
 
-// Against solo, trial by trial: absent without pairs.
-std::optional<MedianInterval> Efficiency(const Trials& own, const Trials& solo) {
+// Of samples/s, trial by trial; none without pairs.
+std::vector<double> RatiosTo(const Trials& base, const Trials& own) {
   std::vector<double> ratios;
   for (const auto& [trial, record] : own) {
-    const auto found = solo.find(trial);
-    if (found == solo.end() || !record->summary().has_samples_per_second()) continue;
-    ratios.push_back(100 * record->summary().samples_per_second() / found->second->summary().samples_per_second());
+    const auto found = base.find(trial);
+    const auto speed = Speed().value(record->summary());
+    if (found == base.end() || !speed.has_value()) continue;
+    ratios.push_back(*speed / found->second->summary().samples_per_second());
   }
-  if (ratios.empty()) return std::nullopt;
-  return BootstrapMedian(ratios);
+  return ratios;
+}
+
+std::string FigureText(const Figure& figure, const Trials& trials, const Trials* solo) {
+  const FigureFormat& format = figure.sweep->format;
+  const OverTrials over = figure.sweep->over;
+  std::vector<double> values;
+  if (over != OverTrials::kRatiosToSolo) values = ValuesOf(figure, trials);
+  if (over == OverTrials::kRatiosToSolo && solo != nullptr) values = RatiosTo(*solo, trials);
+  if (values.empty()) return "–";
+  for (double& value : values) value *= format.factor;
+  const auto number = [&](double value) { return absl::StrFormat("%.*f", format.decimals, value); };
+  if (over == OverTrials::kMedian) return number(Median(values));
+  const MedianInterval interval = BootstrapMedian(values);
+  return absl::StrCat(number(interval.median), " [", number(interval.low), ", ", number(interval.high), "]");
 }
 
 Row CellRow(const PlannedCell& cell, const Trials& trials, const Trials* solo, size_t planned) {
   Row row = {SettingsText(cell.settings), absl::StrCat(trials.size(), "/", planned)};
-  const std::vector<double> speeds = Speeds(trials);
-  row.push_back(speeds.empty() ? "–" : IntervalText(BootstrapMedian(speeds), "%.0f"));
-  std::vector<double> steps, accuracies;
-  for (const auto& [trial, record] : trials) {
-    if (record->summary().has_step_ms_p50()) steps.push_back(record->summary().step_ms_p50());
-    if (record->summary().has_test_accuracy()) accuracies.push_back(100 * record->summary().test_accuracy());
+  for (const Figure& figure : Figures()) {
+    if (figure.sweep.has_value()) row.push_back(FigureText(figure, trials, solo));
   }
-  row.push_back(steps.empty() ? "–" : absl::StrFormat("%.2f", Median(steps)));
-  const auto efficiency = solo == nullptr ? std::nullopt : Efficiency(trials, *solo);
-  row.push_back(efficiency.has_value() ? IntervalText(*efficiency, "%.1f") : "–");
-  row.push_back(accuracies.empty() ? "–" : IntervalText(BootstrapMedian(accuracies), "%.2f"));
   return row;
 }
 
 // What of one cell is to be doubted.
 void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::string>* notes) {
   const std::string name = SettingsText(cell.settings);
-  const std::vector<double> speeds = Speeds(trials);
+  const std::vector<double> speeds = ValuesOf(Speed(), trials);
   for (const size_t outlier : Outliers(speeds)) {
     auto trial = trials.begin();
     std::advance(trial, outlier);
@@ -164,7 +167,10 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
     const auto found = cells.find(plan.cells[index].id);
     return found == cells.end() ? nullptr : &found->second;
   };
-  std::vector<Row> rows = {{"cell", "trials", "samples/s", "step ms", "efficiency %", "test accuracy %"}};
+  std::vector<Row> rows = {{"cell", "trials"}};
+  for (const Figure& figure : Figures()) {
+    if (figure.sweep.has_value()) rows.front().push_back(figure.sweep->format.title);
+  }
   std::vector<std::string> notes;
   size_t fewest = plan.seeds.size();
   for (size_t i = 0; i < plan.cells.size(); ++i) {

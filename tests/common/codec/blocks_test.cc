@@ -37,9 +37,9 @@ struct Encoded {
 Encoded ByCodec(const Codec& codec, const Floats& in, Floats residual) {
   Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}), std::move(residual)};
   if (out.residual.empty()) {
-    codec.Encode(in, 0, absl::MakeSpan(out.bytes));
+    codec.Encode({}, in, absl::MakeSpan(out.bytes));
   } else {
-    codec.EncodeCorrected(in, 0, absl::MakeSpan(out.residual), absl::MakeSpan(out.bytes));
+    codec.EncodeCorrected({}, in, absl::MakeSpan(out.residual), absl::MakeSpan(out.bytes));
   }
   return out;
 }

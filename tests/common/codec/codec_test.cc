@@ -29,7 +29,7 @@ std::unique_ptr<Codec> Create(const std::string& name, double density = 0.1) {
 
 Encoded Encode(const Codec& codec, const Floats& in) {
   Encoded out(codec.MaxEncodedBytes(in.size()));
-  out.resize(codec.Encode(in, 0, absl::MakeSpan(out)));
+  out.resize(codec.Encode({}, in, absl::MakeSpan(out)));
   return out;
 }
 

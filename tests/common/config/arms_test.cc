@@ -111,6 +111,7 @@ TEST(Comparable, EveryFieldOutsideStrategyAndCodecCounts) {
       [](RunSpec* s) { s->mutable_data()->set_train_limit(5); },
       [](RunSpec* s) { s->mutable_optimizer()->mutable_step_schedule()->set_factor(0.5f); },
       [](RunSpec* s) { s->mutable_training()->set_deterministic(true); },
+      [](RunSpec* s) { s->mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS); },
       [](RunSpec* s) { s->mutable_transport()->set_name("tcp"); },
       [](RunSpec* s) { s->mutable_transport()->set_segment_bytes(4096); },
       [](RunSpec* s) { s->mutable_limits()->set_heartbeat_seconds(0.25); },
@@ -121,6 +122,14 @@ TEST(Comparable, EveryFieldOutsideStrategyAndCodecCounts) {
     EXPECT_FALSE(CheckComparable(a, b).ok()) << "change " << i;
     EXPECT_FALSE(CheckComparable(b, a).ok()) << "change " << i;
   }
+}
+
+TEST(Comparable, TheLayoutOfBucketsIsNamedWhereItDiffersAndIsCutWhereNobodySaysIt) {
+  RunSpec base;
+  base.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
+  EXPECT_THAT(std::string(CheckComparable(Resolved("ps"), Resolved("ring", base)).message()),
+              HasSubstr("training.bucket_layout is CUT in \"ps\" and WHOLE_TENSORS in \"ring\""));
+  EXPECT_TRUE(CheckComparable(Resolved("ps", base), Resolved("ring", base)).ok());
 }
 
 TEST(Comparable, WhatARunLeavesBehindDoesNotCount) {

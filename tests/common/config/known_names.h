@@ -11,7 +11,6 @@ inline KnownNames TestNames() {
   known.models = {"lenet", "mlp", "cnn", "resnet", "transformer"};
   known.datasets = {"mnist", "cifar10", "text", "synthetic"};
   known.kernels = {"reference", "cpu", "cublas", "cublas_tf32"};
-  known.codecs = {{"none", true, false}, {"fp16", false, true}, {"topk", false, false}, {"onebit", false, false}};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
   return known;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/config/override.h"
@@ -96,6 +97,21 @@ TEST(Resolve, BucketsFollowTheSizeOfTheModelAndNothingThatArmsDifferIn) {
   EXPECT_EQ(Spec({"training.bucket_bytes=3000"}).training().bucket_bytes(), 3000);
 }
 
+TEST(Resolve, ACodecGetsItsOwnOptionsAndFeedbackWhereItLeavesOutMost) {
+  EXPECT_EQ(Spec({}).codec().name(), "none");
+  EXPECT_EQ(Spec({"codec.name=topk"}).codec().density(), 0.01);
+  EXPECT_EQ(Spec({"codec.name=topk", "codec.density=0.5"}).codec().density(), 0.5);
+  for (const char* name : {"none", "fp16", "onebit"}) {
+    EXPECT_FALSE(Spec({absl::StrCat("codec.name=", name).c_str()}).codec().has_density()) << name;
+  }
+  EXPECT_TRUE(Spec({"codec.name=topk"}).codec().error_feedback());
+  EXPECT_TRUE(Spec({"codec.name=onebit"}).codec().error_feedback());
+  for (const char* name : {"none", "fp16", "zip"}) {
+    const CodecSpec codec = Spec({absl::StrCat("codec.name=", name).c_str()}).codec();
+    EXPECT_TRUE(codec.has_error_feedback() && !codec.error_feedback()) << name;
+  }
+}
+
 TEST(Resolve, ResolvingTwiceChangesNothing) {
   for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
                                  "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
@@ -170,7 +186,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "model.resnet.groups = 5: expected a divisor of model.resnet.width = 16"},
         Refusal{{"model.name=resnet", "strategy.parameter_server.consistency=SSP"},
                 "model.resnet.norm = \"batch\": with updates on arrival"},
-        Refusal{{"model.name=resnet", "codec.name=topk"}, "codec.name = \"topk\": leaves out most"},
+        Refusal{{"model.name=resnet", "codec.name=topk"},
+                "codec.name = \"topk\": leaves out most of what it is given, and the running statistics of "
+                "model.resnet.norm = \"batch\" must arrive whole; use norm \"group\", or codec \"fp16\""},
         Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
         Refusal{{"model.name=cnn", "model.dropout=1"}, "model.dropout = 1: expected 0 or more and below 1"},
         Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; did you mean \"cifar10\"? known are mnist, cifar10, text, synthetic"},
@@ -216,14 +234,17 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"strategy.all_reduce.collective=tree"},
                 "strategy.all_reduce.collective = \"tree\": no such collective; did you mean \"binomial_tree\"? known are ring, direct"},
         Refusal{{"codec.name=zip"}, "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
-        Refusal{{"codec.density=0.1"}, "codec.density = 0.1: only for codec \"topk\""},
-        Refusal{{"codec.name=topk", "codec.density=0"}, "codec.density = 0: expected above 0"},
+        Refusal{{"codec.density=0.1"},
+                "codec.density = 0.1: only for codec \"topk\", and the codec is \"none\"; leave it out"},
+        Refusal{{"codec.name=topk", "codec.density=0"},
+                "codec.density = 0: expected above 0 and at most 1, the share of elements that is sent"},
         Refusal{{"codec.error_feedback=true"}, "codec.error_feedback = true: codec \"none\" leaves no error"},
         Refusal{{"codec.name=fp16", "strategy.solo={}"},
                 "codec.name = \"fp16\": strategy \"solo\" exchanges nothing"},
         Refusal{{"codec.name=topk", "strategy.single={}"}, "codec.name = \"topk\": strategy \"single\" exchanges"},
         Refusal{{"codec.name=topk", "strategy.all_reduce.collective=direct"},
-                "codec.name = \"topk\": its payloads cannot be summed on the wire"},
+                "codec.name = \"topk\": its payloads cannot be summed on the wire, as collective \"direct\" does; "
+                "use collective \"ring\", which gathers them, or codec \"fp16\""},
         Refusal{{"codec.name=fp16", "training.deterministic=true"},
                 "codec.name = \"fp16\": training.deterministic asks for exact sums"},
         Refusal{{"transport.name=rdma"}, "transport.name = \"rdma\": no such transport; known are auto, grpc, inproc, shm, tcp"},

@@ -48,7 +48,9 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
         EXPECT_EQ(traffic->received, formula->down);
         sent += traffic->sent;
       }
-      if (workers > 1) EXPECT_EQ(sent > 0, traits.exchanges) << arm.name << " N=" << workers;
+      if (workers > 1) {
+        EXPECT_EQ(sent > 0, traits.exchanges) << arm.name << " N=" << workers;
+      }
     }
   }
 }

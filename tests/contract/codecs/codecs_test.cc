@@ -29,10 +29,14 @@ TEST(Codecs, OfTheRegistryHaveTheTraitsThatItLists) {
     const CodecTraits is = (*codec)->traits(), says = info.traits;
     EXPECT_EQ(is.exact, says.exact) << info.name;
     EXPECT_EQ(is.unbiased, says.unbiased) << info.name;
-    EXPECT_EQ(is.summable_on_wire, says.summable_on_wire) << info.name;
+    EXPECT_EQ(is.summable_as, says.summable_as) << info.name;
     EXPECT_EQ(is.index_bearing, says.index_bearing) << info.name;
-    // Encoded elements are added as halves, and nothing else is.
-    EXPECT_EQ(says.summable_on_wire, std::string(info.name) == "fp16") << info.name;
+    EXPECT_EQ(is.feedback_by_default, says.feedback_by_default) << info.name;
+    EXPECT_EQ(is.device_kind, says.device_kind) << info.name;
+    // Executors sum encodings element by element; the formula of bytes knows that by itself.
+    EXPECT_EQ(says.summable_as.has_value() ? ElementBytes(*says.summable_as) : 0, info.oracle->summed_element_bytes)
+        << info.name;
+    EXPECT_TRUE(!says.exact || says.summable_as == ElementType::kFloat32) << info.name;
   }
 }
 

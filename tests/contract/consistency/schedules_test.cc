@@ -124,6 +124,8 @@ class UnclippedRule : public UpdateRule {
     return real_->SumOfSquares(begin, gradient);
   }
   float ClipFactor(double sum_of_squares) const override { return real_->ClipFactor(sum_of_squares); }
+  State Give() const override { return real_->Give(); }
+  absl::Status Take(const State& state) override { return real_->Take(state); }
 
  protected:
   const std::unique_ptr<UpdateRule> real_;

@@ -52,7 +52,8 @@ class ExampleStrategy : public SyncStrategy {
     const absl::Span<float> own = gradients_[bucket.id];
     std::vector<absl::Span<std::byte>> received;
     for (std::vector<std::byte>& message : messages_) received.push_back(absl::MakeSpan(message));
-    const int64_t size = codec_->Encode(own, link_.spec->training().seed(), received[link_.rank]);
+    const CodecStream stream = BucketStream(link_.spec->training().seed(), step, bucket.id, link_.rank);
+    const int64_t size = codec_->Encode(stream, own, received[link_.rank]);
     received[link_.rank] = received[link_.rank].first(size);
     RM_RETURN_IF_ERROR(executor_.AllGather(step, bucket.id, received[link_.rank], absl::MakeSpan(received)));
     const absl::Span<float> sum = absl::MakeSpan(sum_).first(bucket.count);

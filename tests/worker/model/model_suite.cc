@@ -45,7 +45,7 @@ void ModelTest::SetUp() {
 }
 
 absl::StatusOr<std::unique_ptr<Model>> ModelTest::Create(const ModelCase& from) {
-  return CreateModel(from.spec(), {from.shape, from.max_batch, from.bucket_bytes}, kernels());
+  return CreateModel(from.spec(), {from.shape, from.max_batch, from.bucket_bytes, from.bucket_layout}, kernels());
 }
 
 void ModelTest::MoveOffTheStart(const ParamLayout& layout, std::vector<float>* weights) {
@@ -139,8 +139,14 @@ TEST_P(ModelTest, EveryBucketIsAnnouncedOnceInOrderAndWithItsFinalBits) {
       cases.push_back(from);
     }
   }
+  for (ModelCase from : SmallModels()) {
+    from.bucket_bytes = 4;  // a tensor a bucket
+    from.bucket_layout = TrainingSpec::WHOLE_TENSORS;
+    cases.push_back(from);
+  }
   for (const ModelCase& from : cases) {
-    SCOPED_TRACE(absl::StrCat(from.model, " ", from.settings, " bucket_bytes ", from.bucket_bytes));
+    SCOPED_TRACE(absl::StrCat(from.model, " ", from.settings, " bucket_bytes ", from.bucket_bytes, " ",
+                              TrainingSpec::BucketLayout_Name(from.bucket_layout)));
     const ModelRun run = Prepare(from);
     ASSERT_EQ(Forward(run), absl::OkStatus());
     const auto buckets = run.model->layout().buckets();

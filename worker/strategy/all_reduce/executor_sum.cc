@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/random.h"
+#include "common/base/element_type.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/codec/error_feedback.h"
+#include "common/codec/memory.h"
 #include "common/collective/choice.h"
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
@@ -25,7 +25,8 @@ class ExecutorSum : public GradientSum {
       : link_(link),
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
-        feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr),
+        memory_(CreateCodecMemory(*codec_, link.layout->count(),
+                                  link.spec->codec().error_feedback() && link.encoder == nullptr)),
         executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
@@ -35,8 +36,8 @@ class ExecutorSum : public GradientSum {
     }
     encoded_.resize(std::min<int64_t>(kEncodedInFlightMax, link.layout->buckets().size()));
     for (Encoded& encoded : encoded_) {
-      // A codec that is summable needs only its own buffer; the others one for every rank's message.
-      encoded.buffers.resize(codec_->traits().summable_on_wire ? 1 : link.workers);
+      // What is summed needs only its own buffer; what is gathered one for every rank's message.
+      encoded.buffers.resize(is_summed() ? 1 : link.workers);
       for (std::vector<std::byte>& buffer : encoded.buffers) buffer.resize(capacity);
       encoded.received.resize(link.workers);
     }
@@ -51,7 +52,7 @@ class ExecutorSum : public GradientSum {
       ScopedPhase phase(times, Phase::kExchange, task.bucket);
       auto* bytes = reinterpret_cast<std::byte*>(task.gradient.data());
       return executor_
-          .Start(*schedules_[task.bucket], task.step, task.bucket, ElementType::kFloat32,
+          .Start(*schedules_[task.bucket], task.step, task.bucket, *codec_->traits().summable_as,
                  absl::MakeSpan(bytes, task.gradient.size() * sizeof(float)))
           .status();
     }
@@ -78,12 +79,13 @@ class ExecutorSum : public GradientSum {
   }
 
  private:
+  bool is_summed() const { return codec_->traits().summable_as.has_value(); }
+
   // What ran, by bucket.
   std::vector<std::string> CollectiveNames() const {
     std::vector<std::string> names;
     for (const auto& schedule : schedules_) {
-      const bool summed = codec_->traits().exact || codec_->traits().summable_on_wire;
-      names.push_back(summed ? std::string(schedule->name()) : "all_gather");
+      names.push_back(is_summed() ? std::string(schedule->name()) : "all_gather");
     }
     return names;
   }
@@ -108,9 +110,9 @@ class ExecutorSum : public GradientSum {
   }
 
   absl::Span<std::byte> Encode(const ExchangeTask& task, std::vector<std::byte>* out) {
-    const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), task.bucket * 4096 + link_.rank);
+    const CodecStream stream = BucketStream(link_.spec->training().seed(), task.step, task.bucket, link_.rank);
     const Bucket& bucket = link_.layout->buckets()[task.bucket];
-    return absl::MakeSpan(*out).first(feedback_.Encode(bucket.begin, task.gradient, seed, absl::MakeSpan(*out)));
+    return absl::MakeSpan(*out).first(memory_->Encode(stream, bucket.begin, task.gradient, absl::MakeSpan(*out)));
   }
 
   absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
@@ -120,18 +122,17 @@ class ExecutorSum : public GradientSum {
       RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
     }
     Encoded& encoded = *place;
-    const bool summable = codec_->traits().summable_on_wire;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
       encoded.own = link_.encoder != nullptr ? link_.encoder->Encoded(task.step, task.bucket, 0)
-                                             : Encode(task, &encoded.buffers[summable ? 0 : link_.rank]);
+                                             : Encode(task, &encoded.buffers[is_summed() ? 0 : link_.rank]);
     }
     encoded.gradient = task.gradient;
     encoded.busy = true;
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
-    if (summable) {
+    if (is_summed()) {
       RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
-                                                          ElementType::kFloat16, encoded.own));
+                                                          *codec_->traits().summable_as, encoded.own));
       return absl::OkStatus();
     }
     index_bytes_ += codec_->IndexBytes(encoded.own.size()) * (link_.workers - 1);
@@ -146,7 +147,7 @@ class ExecutorSum : public GradientSum {
       if (!encoded.busy || executor_.InFlight(encoded.ticket)) continue;
       encoded.busy = false;
       ScopedPhase phase(times, Phase::kReduce);
-      if (codec_->traits().summable_on_wire) {
+      if (is_summed()) {
         RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.gradient));
         continue;
       }
@@ -162,7 +163,7 @@ class ExecutorSum : public GradientSum {
   const WorkerLink link_;
   const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
   const std::unique_ptr<Codec> codec_;
-  ErrorFeedback feedback_;
+  const std::unique_ptr<CodecMemory> memory_;
   CollectiveExecutor executor_;
   ringmaster::Wake wake_;
   std::vector<Encoded> encoded_;
@@ -174,7 +175,8 @@ class ExecutorSum : public GradientSum {
 absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink& link) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
   const std::string& name = link.spec->strategy().all_reduce().collective();
-  const int64_t element_bytes = codec->traits().exact ? sizeof(float) : sizeof(uint16_t);
+  // What is gathered runs no schedule; halves stand for it.
+  const int64_t element_bytes = ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
     RM_ASSIGN_OR_RETURN(auto schedule,

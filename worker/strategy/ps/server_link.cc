@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/monotonic.h"
-#include "common/base/random.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -14,7 +13,8 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     : link_(link),
       codec_(std::move(codec)),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
-      feedback_(*codec_, link.layout->count(), link.spec->codec().error_feedback() && link.encoder == nullptr) {
+      memory_(CreateCodecMemory(*codec_, link.layout->count(),
+                                link.spec->codec().error_feedback() && link.encoder == nullptr)) {
   const size_t buckets = link_.layout->buckets().size();
   for (int32_t server = 0; server < link_.servers; ++server) {
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
@@ -57,10 +57,10 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
 
 absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
                                                    absl::Span<const float> gradient) {
-  const uint64_t stream = (int64_t{task.bucket} * link_.servers + server) * link_.workers + link_.rank;
-  const uint64_t seed = MixSeed(MixSeed(link_.spec->training().seed(), task.step), stream);
+  const CodecStream stream = PartStream(link_.spec->training().seed(), task.step,
+                                        {task.bucket, server, link_.servers, link_.rank, link_.workers});
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
-  return absl::MakeConstSpan(out).first(feedback_.Encode(part.begin, gradient, seed, absl::MakeSpan(out)));
+  return absl::MakeConstSpan(out).first(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
 }
 
 absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task,

@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/codec/codec.h"
-#include "common/codec/error_feedback.h"
+#include "common/codec/memory.h"
 #include "common/exchange/parts.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/worker_core.h"
@@ -64,7 +64,7 @@ class ServerLink {
   const WorkerLink link_;
   const std::unique_ptr<Codec> codec_;
   const absl::Duration wait_limit_;
-  ErrorFeedback feedback_;
+  const std::unique_ptr<CodecMemory> memory_;
   std::vector<std::vector<Range>> parts_;                    // by server and bucket
   // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact codec, which sends
   // straight from the gradient arena, and with link.encoder.

@@ -162,13 +162,13 @@ TEST(Figures, MediansIntervalsAndEfficiencyAreOverTrialsInPairs) {
   const auto records = Runs(2, {1, 1.5, 2});
   const Comparisons comparisons = GroupRecords(records);
   const ReportCell& ps = CellOf(comparisons.all[0], "ps");
-  const auto efficiency = FigureOf(ps, FigureById("efficiency").of);
+  const auto efficiency = FigureOf(ps, FigureByTag("efficiency"));
   ASSERT_TRUE(efficiency.has_value());
   EXPECT_NEAR(efficiency->median, 100 * 2.01 / 6.01, 0.1);
   EXPECT_NEAR(efficiency->high, 50, 0.1);
   EXPECT_NEAR(efficiency->low, 100 * 2.02 / 8.02, 0.1);
-  const auto per_process = FigureOf(ps, FigureById("samples_per_second_per_node").of);
-  const auto per_worker = FigureOf(ps, FigureById("samples_per_second_per_worker").of);
+  const auto per_process = FigureOf(ps, FigureByTag("samples_per_second_per_node"));
+  const auto per_worker = FigureOf(ps, FigureByTag("samples_per_second_per_worker"));
   EXPECT_NEAR(per_process->median / per_worker->median, 2.0 / 3, 1e-6) << "the server is a process too";
 }
 
@@ -193,11 +193,43 @@ TEST(Tables, AFailedRunHasAStatusAndNoFigures) {
   const Comparisons comparisons = GroupRecords(records);
   const ReportCell& failed = CellOf(comparisons.all[0], "async");
   EXPECT_THAT(failed.trials, IsEmpty());
-  for (const FigureInfo& figure : Figures()) EXPECT_FALSE(FigureOf(failed, figure.of).has_value()) << figure.id;
+  for (const Figure* figure : ReportFigures()) EXPECT_FALSE(FigureOf(failed, *figure).has_value()) << figure->tag;
   const auto tables = MakeTables(comparisons);
   const std::string text = MarkdownText(comparisons, tables);
   EXPECT_THAT(text, HasSubstr("UNAVAILABLE: worker/1 \\| died"));
   EXPECT_THAT(text, HasSubstr("1 run failed"));
+}
+
+TEST(Tables, EveryWorkerAndServerHasItsOwnFigures) {
+  std::vector<RunRecord> records;
+  for (const float slower : {1.0f, 2.0f, 3.0f}) {
+    RunRecord record = RunOf(SpecOf("ps", 2), 4);
+    WorkerReport* second = record.mutable_reports(1)->mutable_workers(0);
+    for (float& step_ms : *second->mutable_step_ms()) step_ms *= slower;
+    for (ProcessReport& process : *record.mutable_reports()) process.mutable_costs()->set_pss_bytes(30000000);
+    records.push_back(record);
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  const auto tables = MakeTables(comparisons);
+  const auto nodes = std::find_if(tables.begin(), tables.end(), [](const ReportTable& table) { return table.id == "nodes"; });
+  ASSERT_NE(nodes, tables.end());
+  ASSERT_EQ(nodes->rows.size(), 3u);
+  const auto cell = [&](size_t row, const std::string& id) {
+    for (size_t i = 0; i < nodes->columns.size(); ++i) {
+      if (nodes->columns[i].id == id) return CellText(nodes->columns[i], nodes->rows[row].cells[i]);
+    }
+    return std::string("no such column");
+  };
+  EXPECT_EQ(cell(0, "node"), "worker/0");
+  EXPECT_EQ(cell(0, "step_ms_p50"), "4.00");
+  EXPECT_EQ(cell(1, "step_ms_p50"), "8.00 [4.00, 12.00]");
+  EXPECT_EQ(cell(1, "exposed_comm_ms"), "1.33");
+  EXPECT_EQ(cell(2, "node"), "server/0");
+  EXPECT_EQ(cell(2, "process"), "2");
+  EXPECT_EQ(cell(2, "step_ms_p50"), "–");
+  EXPECT_EQ(cell(2, "staleness_max"), "2");
+  EXPECT_EQ(cell(2, "pss_megabytes"), "30.0");
+  EXPECT_EQ(cell(2, "cpu_ms_per_sample"), "no such column") << "nobody measured it";
 }
 
 TEST(Tables, TextIsEscapedInEveryFormat) {

@@ -6,6 +6,7 @@
 
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "experiments/study/results/figures.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -163,12 +164,12 @@ TEST(Summarize, SoloHasNoLearningAndNoCommunication) {
 }
 
 TEST(Summarize, TheExposedShareIsOfAllCommunicationAndUndefinedWhereThereIsNone) {
-  EXPECT_DOUBLE_EQ(ExposedShare(Summarize(PsRecord())).value(), 3.0 / (3 + 8));
-  EXPECT_FALSE(ExposedShare(Summarize(Record("solo"))).has_value());
+  EXPECT_DOUBLE_EQ(FigureByTag("exposed_share").value(Summarize(PsRecord())).value(), 3.0 / (3 + 8));
+  EXPECT_FALSE(FigureByTag("exposed_share").value(Summarize(Record("solo"))).has_value());
   RunRecord alone = Record("ring");  // a ring of one sends nothing
   alone.mutable_spec()->mutable_training()->set_workers(1);
   AddWorker(0, 0.030, {9, 10, 10, 10}, &alone);
-  EXPECT_FALSE(ExposedShare(Summarize(alone)).has_value());
+  EXPECT_FALSE(FigureByTag("exposed_share").value(Summarize(alone)).has_value());
 }
 
 std::vector<RunSummary> Comparison() {
@@ -186,7 +187,7 @@ TEST(AddComparative, SpeedUpEfficiencyAndContentionFollowTheirDefinitions) {
   EXPECT_NEAR(summaries[0].efficiency(), 0.5, 1e-12);
   // p50 16 against 10, less exposed 3 and gate 1; solo's update of 0.5 is no part of a ps worker's step.
   EXPECT_NEAR(summaries[0].contention_ms(), 16 - 10 - 3 - 1 + 0.5, 1e-12);
-  EXPECT_NEAR(ExposedAndContentionMs(summaries[0]).value(), 16 - 10 - 1 + 0.5, 1e-12);
+  EXPECT_NEAR(FigureByTag("exposed_and_contention_ms").value(summaries[0]).value(), 16 - 10 - 1 + 0.5, 1e-12);
   EXPECT_DOUBLE_EQ(summaries[1].speed_up_over_single(), 1);
   EXPECT_FALSE(summaries[1].has_efficiency());
   EXPECT_FALSE(summaries[1].has_contention_ms());
@@ -201,7 +202,7 @@ TEST(AddComparative, WithoutItsBaseAFigureIsAbsent) {
   EXPECT_FALSE(summaries[0].has_speed_up_over_single());
   EXPECT_FALSE(summaries[0].has_efficiency());
   EXPECT_FALSE(summaries[0].has_contention_ms());
-  EXPECT_FALSE(ExposedAndContentionMs(summaries[0]).has_value());
+  EXPECT_FALSE(FigureByTag("exposed_and_contention_ms").value(summaries[0]).has_value());
   summaries = Comparison();
   summaries[2].clear_samples_per_second();  // solo failed
   summaries[1].set_global_batch(128);       // single of another cell

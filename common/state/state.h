@@ -1,0 +1,50 @@
+#ifndef RINGMASTER_COMMON_STATE_STATE_H_
+#define RINGMASTER_COMMON_STATE_STATE_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace ringmaster {
+
+// Where State::CopyTo writes one entry; borrows the memory.
+struct StateSlot {
+  absl::string_view name;
+  std::variant<absl::Span<float>, int64_t*, double*> to;
+};
+
+// What an object keeps from one step to the next, as named arrays and numbers, so that another object of the same kind
+// can go on where it stopped. A value: copies are independent. Not synchronized.
+class State {
+ public:
+  struct Entry {
+    std::string name;
+    std::variant<std::vector<float>, int64_t, double> value;
+  };
+
+  // Add a copy. The name is not empty and not yet there.
+  void AddFloats(absl::string_view name, absl::Span<const float> values);
+  void AddInteger(absl::string_view name, int64_t value);
+  void AddReal(absl::string_view name, double value);
+
+  // In the order in which they were added.
+  absl::Span<const Entry> entries() const { return entries_; }
+
+  // Writes every entry to its slot. The slots name all entries, in any order, each with its kind and size; otherwise
+  // InvalidArgument names the first that differs, with what the state has and what was expected, and nothing is written.
+  absl::Status CopyTo(absl::Span<const StateSlot> slots) const;
+
+ private:
+  void Add(absl::string_view name, std::variant<std::vector<float>, int64_t, double> value);
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_STATE_STATE_H_

@@ -1,0 +1,480 @@
+#include "experiments/study/results/catalogue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/config/describe.h"
+#include "common/scheme/registry.h"
+#include "common/trace/trace.h"
+#include "experiments/study/results/pooling.h"
+
+namespace ringmaster {
+namespace {
+
+using Value = std::optional<double>;
+
+Value ValueIn(const google::protobuf::Map<std::string, double>& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? Value() : Value(found->second);
+}
+
+// A field of RunSummary.
+#define RM_FIELD(field)                    \
+  [](const RunSummary& s) -> Value {       \
+    if (!s.has_##field()) return {};       \
+    return static_cast<double>(s.field()); \
+  }
+
+// Milliseconds a step of some phases together; those that did not occur count 0.
+double PhasesMs(const google::protobuf::Map<std::string, double>& phase_ms, const std::vector<Phase>& phases) {
+  double sum = 0;
+  for (const Phase phase : phases) sum += ValueIn(phase_ms, PhaseName(phase)).value_or(0);
+  return sum;
+}
+
+FigureOfRun Phases(std::vector<Phase> phases) {
+  return [phases = std::move(phases)](const RunSummary& s) -> Value {
+    if (!s.has_step_ms_p50()) return {};
+    return PhasesMs(s.phase_ms(), phases);
+  };
+}
+
+auto NodePhases(std::vector<Phase> phases) {
+  return [phases = std::move(phases)](const NodeOfRun& node) -> Value {
+    if (node.worker == nullptr) return {};
+    return PhasesMs(node.worker->phase_ms(), phases);
+  };
+}
+
+auto NodeStepMs(double quantile) {
+  return [quantile](const NodeOfRun& node) -> Value {
+    if (node.worker == nullptr) return {};
+    const std::vector<float> step_ms = SortedStepMs({node.worker});
+    return step_ms.empty() ? Value() : Value(Quantile(step_ms, quantile));
+  };
+}
+
+FigureOfRun SpeedOver(double (*count)(const RunSummary&)) {
+  return [count](const RunSummary& s) -> Value {
+    if (!s.has_samples_per_second() || count(s) <= 0) return {};
+    return s.samples_per_second() / count(s);
+  };
+}
+
+// One worker computes everything in a single run, whatever N says of its micro-batches.
+double WorkersThatCompute(const RunSummary& s) {
+  const Scheme* const scheme = FindScheme(s.strategy());
+  return scheme == nullptr ? s.workers() : scheme->traits({}, s.workers()).workers;
+}
+
+Value ExposedAndContentionMs(const RunSummary& s) {
+  if (!s.has_exposed_comm_ms() || !s.has_contention_ms()) return {};
+  return s.exposed_comm_ms() + s.contention_ms();
+}
+
+Value ExposedShare(const RunSummary& s) {
+  if (!s.has_exposed_comm_ms() || !s.has_hidden_comm_ms()) return {};
+  const double communication = s.exposed_comm_ms() + s.hidden_comm_ms();
+  if (!(communication > 0)) return {};
+  return s.exposed_comm_ms() / communication;
+}
+
+Value EncodeMs(const RunSummary& s) {
+  if (!s.has_hidden_comm_ms()) return {};  // exchanges nothing
+  return PhasesMs(s.phase_ms(), {Phase::kEncode});
+}
+
+Value ProcessesPerCore(const RunSummary& s) {
+  return s.processes_per_core() > 0 ? Value(s.processes_per_core()) : Value();
+}
+
+FigureOfRun SecondsTo(const char* threshold) {
+  return [threshold](const RunSummary& s) { return ValueIn(s.seconds_to_accuracy(), threshold); };
+}
+
+Value StalenessOfNode(const NodeOfRun& node, bool largest) {
+  if (node.server == nullptr) return {};
+  const PooledStaleness staleness = PoolStaleness({node.server});
+  if (staleness.contributions == 0) return {};
+  return largest ? static_cast<double>(staleness.largest) : staleness.mean;
+}
+
+// Milliseconds of computing that a process took for each sample of the global batch. All workers of a process have
+// measured the same, each over its own timed steps: the first one's counts.
+Value CpuMsPerSample(const RunSpec& spec, const ProcessReport& process) {
+  const bool trains = process.workers_size() > 0;
+  if (trains ? !process.workers(0).has_process_cpu_seconds() : !process.costs().has_cpu_seconds()) return {};
+  const double seconds = trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
+  const int64_t steps = trains ? process.workers(0).timed_steps() : spec.training().steps();
+  const double samples = static_cast<double>(steps * GlobalBatch(spec));
+  return samples > 0 ? Value(1000 * seconds / samples) : Value();
+}
+
+Value PssBytes(const RunSpec&, const ProcessReport& process) {
+  if (!process.costs().has_pss_bytes()) return {};
+  return static_cast<double>(process.costs().pss_bytes());
+}
+
+Value PeakRssBytes(const RunSpec&, const ProcessReport& process) {
+  if (!process.costs().has_peak_rss_bytes()) return {};
+  return static_cast<double>(process.costs().peak_rss_bytes());
+}
+
+using OfProcess = Value (*)(const RunSpec&, const ProcessReport&);
+
+bool IsAny(const ProcessReport&) { return true; }
+bool HasWorker(const ProcessReport& process) { return process.workers_size() > 0; }
+bool HasServer(const ProcessReport& process) { return process.servers_size() > 0; }
+
+// Over the processes that `counts` picks; absent where there are none, or one of them has no value.
+auto OverProcesses(OfProcess value, bool (*counts)(const ProcessReport&), double (*fold)(double, double)) {
+  return [value, counts, fold](const RunRecord& record) -> Value {
+    Value all;
+    for (const ProcessReport& process : record.reports()) {
+      if (!counts(process)) continue;
+      const Value one = value(record.spec(), process);
+      if (!one.has_value()) return {};
+      all = all.has_value() ? fold(*all, *one) : *one;
+    }
+    return all;
+  };
+}
+
+double Sum(double a, double b) { return a + b; }
+double Largest(double a, double b) { return std::max(a, b); }
+
+auto OfItsProcess(OfProcess value) {
+  return [value](const NodeOfRun& node) { return value(*node.spec, *node.process); };
+}
+
+// Builds a row of the catalogue.
+class Row {
+ public:
+  Row(const char* tag, const char* unit, const char* over, const char* definition) {
+    figure_.tag = tag;
+    figure_.unit = unit;
+    figure_.over = over;
+    figure_.definition = definition;
+  }
+  Row& Needs(std::vector<Need> needs) { return figure_.needs = std::move(needs), *this; }
+  Row& Value(FigureOfRun value) { return figure_.value = std::move(value), *this; }
+  Row& Measured(std::function<std::optional<double>(const RunRecord&)> measure) {
+    figure_.measure = std::move(measure);
+    figure_.value = [tag = figure_.tag](const RunSummary& s) { return ValueIn(s.figures(), tag); };
+    return *this;
+  }
+  Row& OfNode(std::function<std::optional<double>(const NodeOfRun&)> of_node) {
+    return figure_.of_node = std::move(of_node), *this;
+  }
+  Row& Doubtful(bool (*is_doubtful)(double), const char* doubt) {
+    return figure_.is_doubtful = is_doubtful, figure_.doubt = doubt, *this;
+  }
+  Row& Json() { return figure_.in_json = true, *this; }
+  Row& Whole() { return figure_.is_whole = true, *this; }
+  Row& Table(FigureGroup group, int place, FigureFormat format) {
+    return figure_.table = TableFigure{group, place, format, true}, *this;
+  }
+  // A column that only --columns shows.
+  Row& OnDemand(FigureGroup group, int place, FigureFormat format) {
+    return figure_.table = TableFigure{group, place, format, false}, *this;
+  }
+  Row& Report(const char* id, FigureFormat format) { return figure_.report = ReportFigure{id, format}, *this; }
+  Row& Sweep(OverTrials over, FigureFormat format) { return figure_.sweep = SweepFigure{over, format}, *this; }
+  operator Figure() const { return figure_; }  // NOLINT: a row is a figure
+
+ private:
+  Figure figure_;
+};
+
+constexpr char kPooledSteps[] = "timed steps of all workers, pooled";
+constexpr char kMeanStep[] = "mean of timed steps and workers";
+constexpr char kMeanOfAllSteps[] = "mean of all steps and workers";
+constexpr char kContributions[] = "all contributions to all servers";
+constexpr char kOneModel[] = "rank 0, whose model is all workers'";
+
+std::vector<Figure> SpeedFigures() {
+  using G = FigureGroup;
+  return {
+      Row("samples_per_second", "samples/s", "slowest worker", "global batch * timed steps / timed seconds")
+          .Value(RM_FIELD(samples_per_second))
+          .Json()
+          .Table(G::kSpeed, 1, {"samples", "/s", 0})
+          .Report("samples_per_second", {"samples/s", "", 0})
+          .Sweep(OverTrials::kInterval, {"samples/s", "", 0}),
+      Row("samples_per_second_per_worker", "samples/s", "slowest worker", "samples/s over the workers that compute")
+          .Value(SpeedOver(WorkersThatCompute))
+          .Json()
+          .OnDemand(G::kSpeed, 7, {"per worker", "/s", 0})
+          .Report("samples_per_second_per_worker", {"per worker", "samples/s", 0}),
+      Row("samples_per_second_per_node", "samples/s", "slowest worker", "samples/s over the processes, servers' too")
+          .Value(SpeedOver([](const RunSummary& s) { return static_cast<double>(s.processes()); }))
+          .Json()
+          .OnDemand(G::kSpeed, 8, {"per process", "/s", 0})
+          .Report("samples_per_second_per_node", {"per process", "samples/s", 0}),
+      Row("speed_up_over_single", "", "slowest worker", "samples/s over single's")
+          .Needs({Need::kSingle})
+          .Value(RM_FIELD(speed_up_over_single))
+          .Json()
+          .Table(G::kSpeed, 2, {"speed-up", "× single", 2})
+          .Report("speed_up_over_single", {"speed-up", "× single", 2}),
+      Row("efficiency", "", "slowest worker", "samples/s over solo's; not for single, which is one worker")
+          .Needs({Need::kSolo})
+          .Value(RM_FIELD(efficiency))
+          .Json()
+          .Table(G::kSpeed, 3, {"efficiency", "% of solo", 1, 100})
+          .Report("efficiency", {"efficiency", "% of solo", 1, 100})
+          .Sweep(OverTrials::kRatiosToSolo, {"efficiency %", "", 1, 100}),
+      Row("step_ms_p50", "ms", kPooledSteps, "median step")
+          .Value(RM_FIELD(step_ms_p50))
+          .OfNode(NodeStepMs(0.5))
+          .Json()
+          .Table(G::kSpeed, 4, {"step p50", "ms", 2})
+          .Report("step_ms_p50", {"step p50", "ms", 2})
+          .Sweep(OverTrials::kMedian, {"step ms", "", 2}),
+      Row("step_ms_p95", "ms", kPooledSteps, "step that 5 % are longer than, linear between neighbours")
+          .Value(RM_FIELD(step_ms_p95))
+          .OfNode(NodeStepMs(0.95))
+          .Json()
+          .Table(G::kSpeed, 5, {"step p95", "ms", 2})
+          .Report("step_ms_p95", {"step p95", "ms", 2}),
+      Row("predicted_step_ms", "ms", "of the run", "what the cost model said of the median step before the run")
+          .Needs({Need::kPrediction})
+          .Value(RM_FIELD(predicted_step_ms))
+          .Json()
+          .OnDemand(G::kSpeed, 9, {"predicted", "step ms", 2})
+          .Report("predicted_step_ms", {"predicted step", "ms", 2}),
+      Row("processes_per_core", "", "of the run", "processes of the run, servers' too, over the cores of its machine")
+          .Value(ProcessesPerCore)
+          .Json()
+          .Table(G::kSpeed, 6, {"processes", "/core", 1}),
+      Row("run_seconds", "s", "of the run", "wall clock from the start of the first process to the end of the last")
+          .Value(RM_FIELD(run_seconds))
+          .Json()
+          .OnDemand(G::kSpeed, 10, {"run", "s", 1}),
+  };
+}
+
+std::vector<Figure> TimeFigures() {
+  using G = FigureGroup;
+  return {
+      Row("compute_ms", "ms", kMeanStep, "forward and backward")
+          .Value(Phases({Phase::kForward, Phase::kBackward}))
+          .OfNode(NodePhases({Phase::kForward, Phase::kBackward}))
+          .Table(G::kTime, 1, {"compute", "", 2})
+          .Report("compute_ms", {"compute", "ms", 2}),
+      Row("gate_ms", "ms", kMeanStep, "the step thread waits for permission to start")
+          .Value(Phases({Phase::kGate}))
+          .OfNode(NodePhases({Phase::kGate}))
+          .Table(G::kTime, 2, {"gate", "", 2})
+          .Report("gate_ms", {"gate", "ms", 2}),
+      Row("exposed_comm_ms", "ms", kMeanStep, "the step thread waits for exchange")
+          .Needs({Need::kExchange})
+          .Value(RM_FIELD(exposed_comm_ms))
+          .OfNode(NodePhases({Phase::kExposed}))
+          .Json()
+          .Table(G::kTime, 3, {"exposed", "", 2})
+          .Report("exposed_comm_ms", {"exposed", "ms", 2}),
+      Row("hidden_comm_ms", "ms", kMeanStep,
+          "encode, exchange and reduce of the exchange thread, less the time that the step thread waited (exposed, "
+          "gate), at "
+          "least 0: exchange while it computes")
+          .Needs({Need::kExchange})
+          .Value(RM_FIELD(hidden_comm_ms))
+          .Json()
+          .Table(G::kCommunication, 2, {"hidden", "ms", 2})
+          .Report("hidden_comm_ms", {"hidden", "ms", 2}),
+      // Encoding runs on the exchange thread, so none of it is taken off the step. Solo updates in every step and a
+      // worker of a server never does, hence the difference. A median less means: noise can push it below 0, and it is
+      // left there, for that shows how far the figure can be trusted.
+      Row("contention_ms", "ms", "medians of steps, means of phases",
+          "(step p50 - solo's step p50) - exposed - gate - (update - solo's update): what exchange steals from "
+          "computing on "
+          "shared cores")
+          .Needs({Need::kExchange, Need::kSolo})
+          .Value(RM_FIELD(contention_ms))
+          .Json()
+          .Doubtful([](double ms) { return ms < -0.005; },
+                    "contention below 0 is noise: less than this run can tell apart")
+          .Table(G::kTime, 5, {"contention", "", 2})
+          .Report("contention_ms", {"contention", "ms", 2}),
+      Row("exposed_and_contention_ms", "ms", "medians of steps, means of phases",
+          "exposed and contention together: by how much exchange makes a step longer, whether the step waits for it or "
+          "shares "
+          "its cores with it")
+          .Needs({Need::kExchange, Need::kSolo})
+          .Value(ExposedAndContentionMs)
+          .Json()
+          .Table(G::kTime, 6, {"exposed +", "contention", 2}),
+      Row("exposed_share", "", kMeanStep,
+          "exposed / (exposed + hidden): the share of communication for which the step waits")
+          .Needs({Need::kExchange})
+          .Value(ExposedShare)
+          .Json()
+          .Table(G::kCommunication, 1, {"exposed", "% of it", 1, 100}),
+      Row("encode_ms", "ms", kMeanStep, "the exchange thread encodes, beside computing")
+          .Needs({Need::kExchange})
+          .Value(EncodeMs)
+          .OfNode(NodePhases({Phase::kEncode}))
+          .Table(G::kCommunication, 3, {"encode", "ms", 2}),
+      Row("update_ms", "ms", kMeanStep, "the step thread adds and updates")
+          .Value(Phases({Phase::kUpdate}))
+          .OfNode(NodePhases({Phase::kUpdate}))
+          .Table(G::kTime, 4, {"update", "", 2})
+          .Report("update_ms", {"update", "ms", 2}),
+  };
+}
+
+std::vector<Figure> BytesFigures() {
+  using G = FigureGroup;
+  return {
+      Row("bytes_up_per_step", "bytes", kMeanOfAllSteps, "payload that a worker sends, indices included")
+          .Needs({Need::kMeter})
+          .Value(RM_FIELD(bytes_up_per_step))
+          .Json()
+          .Table(G::kBytes, 1, {"up", "kB/step", 1, 1e-3})
+          .Report("kilobytes_up_per_step", {"up", "kB/step", 1, 1e-3}),
+      Row("bytes_down_per_step", "bytes", kMeanOfAllSteps, "payload that a worker receives, indices included")
+          .Needs({Need::kMeter})
+          .Value(RM_FIELD(bytes_down_per_step))
+          .Json()
+          .Table(G::kBytes, 2, {"down", "kB/step", 1, 1e-3})
+          .Report("kilobytes_down_per_step", {"down", "kB/step", 1, 1e-3}),
+      Row("index_bytes_up_per_step", "bytes", kMeanOfAllSteps, "of the payload sent: indices of a sparse codec")
+          .Needs({Need::kMeter})
+          .Value(RM_FIELD(index_bytes_up_per_step))
+          .Json()
+          .OnDemand(G::kBytes, 5, {"index", "kB/step", 1, 1e-3}),
+      Row("header_bytes_per_step", "bytes", kMeanOfAllSteps, "beside the payload, both ways: headers of frames")
+          .Needs({Need::kMeter})
+          .Value(RM_FIELD(header_bytes_per_step))
+          .Json()
+          .OnDemand(G::kBytes, 6, {"headers", "kB/step", 1, 1e-3}),
+      Row("staleness_mean", "", kContributions,
+          "updates of the same part applied between a worker's reading the weights and its gradient's being applied")
+          .Needs({Need::kServers})
+          .Value(RM_FIELD(staleness_mean))
+          .OfNode([](const NodeOfRun& node) { return StalenessOfNode(node, false); })
+          .Json()
+          .Table(G::kBytes, 3, {"stale", "mean", 2})
+          .Report("staleness_mean", {"staleness", "mean", 2}),
+      Row("staleness_max", "", kContributions, "the largest staleness")
+          .Needs({Need::kServers})
+          .Value(RM_FIELD(staleness_max))
+          .OfNode([](const NodeOfRun& node) { return StalenessOfNode(node, true); })
+          .Json()
+          .Whole()
+          .Table(G::kBytes, 4, {"stale", "max", 0})
+          .Report("staleness_max", {"staleness", "max", 0}),
+  };
+}
+
+std::vector<Figure> LearningFigures() {
+  using G = FigureGroup;
+  return {
+      Row("final_loss", "", kOneModel,
+          "training loss over the samples with the first 60 000 labels, with the final weights")
+          .Needs({Need::kLearning})
+          .Value(RM_FIELD(final_loss))
+          .Json()
+          .Table(G::kLearning, 1, {"loss", "final", 4})
+          .Report("final_loss", {"final loss", "", 4}),
+      Row("test_accuracy", "", kOneModel, "share of the test set's labels predicted right by the last evaluation")
+          .Needs({Need::kLearning})
+          .Value(RM_FIELD(test_accuracy))
+          .Json()
+          .Table(G::kLearning, 2, {"accuracy", "test %", 2, 100})
+          .Report("test_accuracy", {"accuracy", "test %", 2, 100})
+          .Sweep(OverTrials::kInterval, {"test accuracy %", "", 2, 100}),
+      // In JSON these two are seconds_to_accuracy.
+      Row("seconds_to_97", "s", kOneModel, "training until the first evaluation that reaches 97 %, not interpolated")
+          .Needs({Need::kLearning, Need::kReached})
+          .Value(SecondsTo("0.97"))
+          .Table(G::kLearning, 3, {"to 97 %", "s", 1})
+          .Report("seconds_to_97", {"to 97 %", "s", 2}),
+      Row("seconds_to_98", "s", kOneModel, "training until the first evaluation that reaches 98 %, not interpolated")
+          .Needs({Need::kLearning, Need::kReached})
+          .Value(SecondsTo("0.98"))
+          .Table(G::kLearning, 4, {"to 98 %", "s", 1})
+          .Report("seconds_to_98", {"to 98 %", "s", 2}),
+  };
+}
+
+// What processes take. Of a process that several workers and servers share, all of it counts for each of them.
+std::vector<Figure> MachineFigures() {
+  using G = FigureGroup;
+  const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
+  return {
+      Row("cpu_ms_per_sample", "ms", "sum of all processes",
+          "computing time, user and system, of all threads, for each sample: over the timed steps, evaluations left "
+          "out; of a "
+          "process of servers alone over all steps")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(CpuMsPerSample, IsAny, Sum))
+          .OfNode(OfItsProcess(CpuMsPerSample))
+          .Json()
+          .OnDemand(G::kMachine, 1, {"cpu", "ms/sample", 3})
+          .Report("cpu_ms_per_sample", {"cpu", "ms/sample", 3}),
+      Row("worker_cpu_ms_per_sample", "ms", "sum of the processes with workers",
+          "cpu_ms_per_sample of these, servers in them included")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(CpuMsPerSample, HasWorker, Sum))
+          .Json()
+          .OnDemand(G::kMachine, 2, {"cpu workers", "ms/sample", 3})
+          .Report("worker_cpu_ms_per_sample", {"cpu of workers", "ms/sample", 3}),
+      Row("server_cpu_ms_per_sample", "ms", "sum of the processes with servers",
+          "cpu_ms_per_sample of these, workers in them included")
+          .Needs({Need::kCosts, Need::kServers})
+          .Measured(OverProcesses(CpuMsPerSample, HasServer, Sum))
+          .Json()
+          .OnDemand(G::kMachine, 3, {"cpu servers", "ms/sample", 3})
+          .Report("server_cpu_ms_per_sample", {"cpu of servers", "ms/sample", 3}),
+      Row("pss_bytes", "bytes", "sum of all processes",
+          "proportional set size after the last step, when all that training took is still there: a shared page counts "
+          "in each "
+          "process by its share, so that the sum is the run's; without a GPU's memory")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PssBytes, IsAny, Sum))
+          .OfNode(OfItsProcess(PssBytes))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 4, megabytes("memory"))
+          .Report("pss_megabytes", megabytes("memory")),
+      Row("worker_pss_bytes", "bytes", "largest process with workers", "pss_bytes of it, servers in it included")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PssBytes, HasWorker, Largest))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 5, megabytes("a worker"))
+          .Report("worker_pss_megabytes", megabytes("memory of a worker")),
+      Row("server_pss_bytes", "bytes", "largest process with servers", "pss_bytes of it, workers in it included")
+          .Needs({Need::kCosts, Need::kServers})
+          .Measured(OverProcesses(PssBytes, HasServer, Largest))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 6, megabytes("a server"))
+          .Report("server_pss_megabytes", megabytes("memory of a server")),
+      Row("peak_rss_bytes", "bytes", "largest process",
+          "largest resident set size at any time, loading of data and messages under way included; shared pages count "
+          "in whole")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PeakRssBytes, IsAny, Largest))
+          .OfNode(OfItsProcess(PeakRssBytes))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 7, megabytes("peak RSS"))
+          .Report("peak_rss_megabytes", megabytes("peak resident")),
+  };
+}
+#undef RM_FIELD
+
+}  // namespace
+
+std::vector<Figure> MakeFigures() {
+  std::vector<Figure> all;
+  for (auto* part : {SpeedFigures, TimeFigures, BytesFigures, LearningFigures, MachineFigures}) {
+    for (Figure& figure : part()) all.push_back(std::move(figure));
+  }
+  return all;
+}
+
+}  // namespace ringmaster

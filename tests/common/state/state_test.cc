@@ -1,0 +1,76 @@
+#include "common/state/state.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::HasSubstr;
+using Floats = std::vector<float>;
+
+State Example() {
+  State state;
+  state.AddFloats("first", Floats{1, 2, 3});
+  state.AddInteger("updates", int64_t{1} << 60);
+  state.AddReal("norm", 0.1);
+  return state;
+}
+
+TEST(State, GivesBackEveryArrayAndNumberWhateverTheOrder) {
+  Floats first(3);
+  int64_t updates = 0;
+  double norm = 0;
+  ASSERT_TRUE(Example().CopyTo({{"norm", &norm}, {"first", absl::MakeSpan(first)}, {"updates", &updates}}).ok());
+  EXPECT_EQ(first, (Floats{1, 2, 3}));
+  EXPECT_EQ(updates, int64_t{1} << 60);
+  EXPECT_EQ(norm, 0.1);
+  EXPECT_EQ(Example().entries()[1].name, "updates");
+  EXPECT_TRUE(State().CopyTo({}).ok());
+}
+
+TEST(State, ACopyDoesNotChangeWithTheArrayThatItWasMadeOf) {
+  Floats values = {1, 2};
+  State state;
+  state.AddFloats("values", values);
+  values[0] = 9;
+  Floats out(2);
+  ASSERT_TRUE(state.CopyTo({{"values", absl::MakeSpan(out)}}).ok());
+  EXPECT_EQ(out, (Floats{1, 2}));
+}
+
+TEST(State, NamesBothWhereNameKindOrSizeDiffersAndWritesNothing) {
+  Floats three(3, 7.0f), four(4, 7.0f);
+  int64_t updates = 7;
+  double norm = 7;
+  const auto refusal = [](std::initializer_list<StateSlot> slots) {
+    const absl::Status status = Example().CopyTo(slots);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  const StateSlot first{"first", absl::MakeSpan(three)};
+  EXPECT_THAT(refusal({first, {"updates", &updates}, {"velocity", &norm}}),
+              HasSubstr("without \"velocity\", which is expected; it has \"first\", \"updates\", \"norm\""));
+  EXPECT_THAT(refusal({first, {"norm", &norm}}),
+              HasSubstr("with \"updates\", which nobody takes; expected \"first\", \"norm\""));
+  EXPECT_THAT(refusal({}), HasSubstr("with \"first\", which nobody takes; expected nothing"));
+  EXPECT_THAT(refusal({{"norm", &norm}, {"updates", &updates}, {"first", absl::MakeSpan(four)}}),
+              HasSubstr("\"first\": it is 3 floats, expected 4 floats"));
+  EXPECT_THAT(refusal({first, {"norm", &norm}, {"updates", &norm}}),
+              HasSubstr("\"updates\": it is an integer, expected a real number"));
+  EXPECT_EQ(three, Floats(3, 7.0f));
+  EXPECT_EQ(updates, 7);
+  EXPECT_EQ(norm, 7);
+}
+
+TEST(StateDeathTest, ANameIsTakenOnce) {
+  State state = Example();
+  EXPECT_DEATH(state.AddReal("first", 1), "");
+  EXPECT_DEATH(state.AddReal("", 1), "");
+}
+
+}  // namespace
+}  // namespace ringmaster
