@@ -39,9 +39,12 @@ struct FlowNetwork::Slot {
 struct FlowNetwork::Flow {
   int32_t head;
   int32_t tail;
+  int32_t from;
+  int32_t to;
   double left_bytes;           // of the head
   double rate;                 // bytes a nanosecond
   Nanoseconds last_arrival;
+  Nanoseconds leaves;          // the head, where there are grains
 };
 
 struct FlowNetwork::Card {
@@ -56,6 +59,7 @@ struct FlowNetwork::Header {
   int32_t free_slot;
   int32_t used_slots;     // of which some are free
   int32_t is_shared_out;  // the rates are those of the active flows
+  Nanoseconds next_leaves;  // where there are grains; 0: to be looked up
 };
 
 absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes) {
@@ -106,8 +110,12 @@ int64_t FlowNetwork::StateBytes(int32_t processes, int32_t slots) {
          Aligned(pairs * sizeof(int32_t)) + Aligned((int64_t{slots} + 1) * sizeof(Slot));
 }
 
-FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots)
-    : plan_(plan), slot_count_(slots) {
+FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots, int32_t grains)
+    : plan_(plan),
+      slot_count_(slots),
+      grains_(grains),
+      has_link_rates_(std::any_of(plan.links.begin(), plan.links.end(),
+                                  [](const NetworkPlan::Delay& link) { return !std::isinf(link.rate); })) {
   const int32_t processes = plan.processes();
   RM_CHECK(static_cast<int64_t>(state.size()) >= StateBytes(processes, slots));
   std::byte* at = state.data();
@@ -126,6 +134,11 @@ FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, i
   ingress_left_.resize(processes);
   egress_flows_.resize(processes);
   ingress_flows_.resize(processes);
+  for (CardFlows* of : {&leaving_, &coming_}) {
+    of->places.resize(pairs);
+    of->end.resize(processes);
+  }
+  candidates_.reserve(pairs + 2 * processes);
   next_notices_.resize(processes);
 }
 
@@ -160,6 +173,8 @@ absl::Status FlowNetwork::Enter(int32_t from, int32_t to, const Message& message
     return absl::OkStatus();
   }
   line.head = line.tail = slot;
+  line.from = from;
+  line.to = to;
   line.left_bytes = static_cast<double>(message.bytes);
   active_[header_->active_count++] = static_cast<int32_t>(&line - flows_);
   header_->is_shared_out = 0;
@@ -168,14 +183,30 @@ absl::Status FlowNetwork::Enter(int32_t from, int32_t to, const Message& message
 
 // When the flow's head will be through, at its rate.
 Nanoseconds FlowNetwork::HeadLeaves(const Flow& line) const {
+  if (grains_ > 0) return line.leaves;
   if (line.left_bytes < kNoBytes || std::isinf(line.rate)) return header_->time;
   return header_->time + static_cast<Nanoseconds>(std::ceil(line.left_bytes / line.rate));
 }
 
+// The same, at the end of a grain: the largest power of two that is no more than so much of the message's time.
+void FlowNetwork::PlanHead(Flow* line) const {
+  line->leaves = header_->time;
+  if (line->left_bytes < kNoBytes || std::isinf(line->rate)) return;
+  const double taken = static_cast<double>(slots_[line->head].message.bytes) / line->rate;
+  const Nanoseconds grain = taken < 2.0 * grains_ ? 1 : Nanoseconds{1} << std::ilogb(taken / grains_);
+  line->leaves = CeilDiv(header_->time + static_cast<Nanoseconds>(std::ceil(line->left_bytes / line->rate)), grain) * grain;
+}
+
 Nanoseconds FlowNetwork::NextLeaves() {
-  if (header_->is_shared_out == 0) ShareCards();
+  if (header_->is_shared_out == 0) {
+    ShareCards();
+    header_->next_leaves = 0;
+    for (int64_t i = 0; grains_ > 0 && i < header_->active_count; ++i) PlanHead(&flows_[active_[i]]);
+  }
+  if (grains_ > 0 && header_->next_leaves != 0) return header_->next_leaves;
   Nanoseconds next = kNever;
   for (int64_t i = 0; i < header_->active_count; ++i) next = std::min(next, HeadLeaves(flows_[active_[i]]));
+  header_->next_leaves = next;
   return next;
 }
 
@@ -218,8 +249,10 @@ void FlowNetwork::FinishHead(int64_t place) {
   entry.untaken = 2;
   PutNotice(entry.from, slot, true);
   PutNotice(entry.to, slot, false);
+  header_->next_leaves = 0;
   if (line.head != 0) {
     line.left_bytes = static_cast<double>(slots_[line.head].message.bytes);
+    if (grains_ > 0) PlanHead(&line);
     return;
   }
   line.tail = 0;
@@ -271,7 +304,7 @@ void FlowNetwork::TakeOversleepers(absl::FunctionRef<void(int32_t process)> take
 }
 
 void FlowNetwork::FindNextNotices() {
-  if (header_->is_shared_out == 0) ShareCards();
+  if (header_->is_shared_out == 0) NextLeaves();
   for (int32_t process = 0; process < plan_.processes(); ++process) {
     const Card& card = cards_[process];
     Nanoseconds next = kNever;
@@ -296,40 +329,90 @@ void FlowNetwork::ShareCards() {
   header_->is_shared_out = 1;
   egress_left_ = plan_.egress;
   ingress_left_ = plan_.ingress;
-  std::fill(egress_flows_.begin(), egress_flows_.end(), 0);
-  std::fill(ingress_flows_.begin(), ingress_flows_.end(), 0);
+  ListFlowsOfCards();
   constexpr double kOpen = -1;
-  for (int64_t i = 0; i < header_->active_count; ++i) {
-    Flow& line = flows_[active_[i]];
-    line.rate = kOpen;
-    ++egress_flows_[slots_[line.head].from];
-    ++ingress_flows_[slots_[line.head].to];
-  }
+  for (int64_t i = 0; i < header_->active_count; ++i) flows_[active_[i]].rate = kOpen;
+  const auto limit = [this](const Flow& line) {
+    return std::min({egress_left_[line.from] / egress_flows_[line.from], ingress_left_[line.to] / ingress_flows_[line.to],
+                     plan_.link(line.from, line.to).rate});
+  };
   for (int64_t open = header_->active_count; open > 0;) {
-    const auto limit = [this](const Flow& line) {
-      const Slot& head = slots_[line.head];
-      return std::min({egress_left_[head.from] / egress_flows_[head.from],
-                       ingress_left_[head.to] / ingress_flows_[head.to], plan_.link(head.from, head.to).rate});
-    };
     double lowest = kUnlimitedRate;
-    for (int64_t i = 0; i < header_->active_count; ++i) {
+    for (int32_t process = 0; process < plan_.processes(); ++process) {
+      if (egress_flows_[process] > 0) lowest = std::min(lowest, egress_left_[process] / egress_flows_[process]);
+      if (ingress_flows_[process] > 0) lowest = std::min(lowest, ingress_left_[process] / ingress_flows_[process]);
+    }
+    for (int64_t i = 0; has_link_rates_ && i < header_->active_count; ++i) {
       const Flow& line = flows_[active_[i]];
-      if (line.rate == kOpen) lowest = std::min(lowest, limit(line));
+      if (line.rate == kOpen) lowest = std::min(lowest, plan_.link(line.from, line.to).rate);
     }
     // A flow fixed at the lowest share leaves the others of its cards at least that much, so the order does not matter.
-    for (int64_t i = 0; i < header_->active_count; ++i) {
-      Flow& line = flows_[active_[i]];
-      if (line.rate != kOpen || limit(line) > lowest * kSame) continue;
-      const Slot& head = slots_[line.head];
+    const auto fix = [&](int64_t place) {
+      Flow& line = flows_[active_[place]];
+      if (line.rate != kOpen || limit(line) > lowest * kSame) return;
       line.rate = lowest;
       --open;
-      --egress_flows_[head.from];
-      --ingress_flows_[head.to];
-      if (std::isinf(lowest)) continue;
-      egress_left_[head.from] = std::max(0.0, egress_left_[head.from] - lowest);
-      ingress_left_[head.to] = std::max(0.0, ingress_left_[head.to] - lowest);
+      --egress_flows_[line.from];
+      --ingress_flows_[line.to];
+      if (std::isinf(lowest)) return;
+      egress_left_[line.from] = std::max(0.0, egress_left_[line.from] - lowest);
+      ingress_left_[line.to] = std::max(0.0, ingress_left_[line.to] - lowest);
+    };
+    if (ListFlowsOfFullCards(lowest * kSame)) {
+      for (const int32_t place : candidates_) fix(place);
+    } else {
+      for (int64_t place = 0; place < header_->active_count; ++place) fix(place);
     }
   }
+}
+
+// By card, the places in active_ of the flows that leave there, and of those that come in, ascending.
+void FlowNetwork::ListFlowsOfCards() {
+  const int32_t processes = plan_.processes();
+  const int64_t count = header_->active_count;
+  std::fill(egress_flows_.begin(), egress_flows_.end(), 0);
+  std::fill(ingress_flows_.begin(), ingress_flows_.end(), 0);
+  for (int64_t i = 0; i < count; ++i) {
+    const Flow& line = flows_[active_[i]];
+    ++egress_flows_[line.from];
+    ++ingress_flows_[line.to];
+  }
+  for (CardFlows* of : {&leaving_, &coming_}) {
+    const std::vector<int32_t>& counts = of == &leaving_ ? egress_flows_ : ingress_flows_;
+    int32_t begin = 0;
+    for (int32_t process = 0; process < processes; ++process) {
+      of->end[process] = begin;
+      begin += counts[process];
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const Flow& line = flows_[active_[i]];
+    leaving_.places[leaving_.end[line.from]++] = static_cast<int32_t>(i);
+    coming_.places[coming_.end[line.to]++] = static_cast<int32_t>(i);
+  }
+}
+
+// Puts the places of all flows of cards whose share is `share_max` or less into candidates_, ascending. False: they are so
+// many, or links have limits of their own, that all flows may as well be looked at.
+bool FlowNetwork::ListFlowsOfFullCards(double share_max) {
+  if (has_link_rates_) return false;
+  candidates_.clear();
+  const auto add = [this](const CardFlows& of, int32_t process) {
+    const int32_t begin = process == 0 ? 0 : of.end[process - 1];
+    candidates_.insert(candidates_.end(), of.places.begin() + begin, of.places.begin() + of.end[process]);
+  };
+  const int64_t candidates_max = header_->active_count / 4;
+  for (int32_t process = 0; process < plan_.processes(); ++process) {
+    if (egress_flows_[process] > 0 && egress_left_[process] / egress_flows_[process] <= share_max) {
+      add(leaving_, process);
+    }
+    if (ingress_flows_[process] > 0 && ingress_left_[process] / ingress_flows_[process] <= share_max) {
+      add(coming_, process);
+    }
+    if (static_cast<int64_t>(candidates_.size()) > candidates_max) return false;
+  }
+  std::sort(candidates_.begin(), candidates_.end());
+  return true;
 }
 
 }  // namespace ringmaster

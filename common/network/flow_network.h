@@ -67,8 +67,10 @@ class FlowNetwork {
   // Bytes of state for so many processes.
   static int64_t StateBytes(int32_t processes, int32_t slots = kSlots);
 
-  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` are all views' own.
-  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots = kSlots);
+  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` and `grains` are all views' own.
+  // `grains`: a message may leave late by up to 1 / grains of the time that it takes, so that many leave at one moment and
+  // there is less to do; 0: it leaves to the nanosecond.
+  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots = kSlots, int32_t grains = 0);
 
   // A message enters at `now`, or, where the network has been advanced beyond, then. ResourceExhausted: too many are
   // under way.
@@ -108,22 +110,35 @@ class FlowNetwork {
   void FinishHead(int64_t flow_index);
   void ShareCards();
   Nanoseconds HeadLeaves(const Flow& flow) const;
+  void PlanHead(Flow* flow) const;
   void PutNotice(int32_t process, int32_t slot, bool has_left);
   void FindNextNotices();
+  void ListFlowsOfCards();
+  bool ListFlowsOfFullCards(double share_max);
   double JitterShare(uint64_t key) const;
 
   const NetworkPlan plan_;
   const int32_t slot_count_;
+  const int32_t grains_;
+  const bool has_link_rates_;
   Header* header_;
   Card* cards_;      // [processes]
   Flow* flows_;      // [processes^2]
   int32_t* active_;  // [processes^2]: indices of flows with messages; the first header_->active_count count
   Slot* slots_;      // [slot_count_ + 1]: 0 is none
-  // Scratch: what is left of each card while rates are shared out, and NextNotices' answer.
+  // Flows by card: those of `process` are places[end[process - 1], end[process]), of the first places[0, end[0]).
+  struct CardFlows {
+    std::vector<int32_t> places;  // in active_
+    std::vector<int32_t> end;     // [processes]
+  };
+  // Scratch: what is left of each card while rates are shared out, its flows, and NextNotices' answer.
   std::vector<double> egress_left_;
   std::vector<double> ingress_left_;
   std::vector<int32_t> egress_flows_;
   std::vector<int32_t> ingress_flows_;
+  CardFlows leaving_;
+  CardFlows coming_;
+  std::vector<int32_t> candidates_;
   std::vector<Nanoseconds> next_notices_;
 };
 

@@ -36,11 +36,12 @@ constexpr char kPredictFooter[] =
     "  ringmaster predict my.textproto --arms ps,ps-sharded,ring --workers 4\n"
     "  ringmaster predict --arms ring,direct --transport tcp --no-measure\n"
     "\n"
-    "Measured first: messages between as many processes as there are workers, over the very transport (a ping-pong for\n"
-    "the latency, all at once for the rate), and a short run of the same workers that exchange nothing. Then every arm's\n"
-    "step is played, with the schedules, parts and rules of consistency that train, in a network where each node has one\n"
-    "card; a step takes at least what all its work takes of the cores. Left out: threads that wait for a core while\n"
-    "others have it, additions in an all-reduce, framing.\n"
+    "Measured first, whatever N is: messages between two processes, over the very transport (a ping-pong for the latency,\n"
+    "both at once for the rate), one worker's computing, and, unless it is emulated, a short run of two workers that\n"
+    "exchange nothing. What more workers make of this machine's cores is computed. Then every arm's step is played, by the\n"
+    "decisions of the workers and servers that train, in a network where each node has one card; a step takes at least\n"
+    "what all its work takes of the cores. Left out: threads that wait for a core while others have it, additions in an\n"
+    "all-reduce, framing.\n"
     "Measured runs are kept with their prediction. Exit codes as of `compare`.";
 
 struct PredictFlags {

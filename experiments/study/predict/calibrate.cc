@@ -13,8 +13,8 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/config/describe.h"
 #include "common/machine/machine.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
@@ -24,7 +24,7 @@
 namespace ringmaster {
 namespace {
 
-// Of the run that exchanges nothing.
+// Of two workers that exchange nothing.
 constexpr double kSoloSeconds = 2;
 constexpr double kSoloStepsMin = 15;
 constexpr double kSoloStepsMax = 200;
@@ -63,7 +63,7 @@ std::optional<size_t> ProcessOf(const std::vector<std::vector<NodeId>>& processe
 
 // What decides how long workers compute.
 std::string ComputeKey(const RunSpec& spec) {
-  RunSpec key = SoloOf(spec, 1, 0);
+  RunSpec key = SoloOf(spec, /*workers=*/1, 1, 0);
   key.clear_transport();
   key.clear_limits();
   key.clear_output();
@@ -110,29 +110,31 @@ NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double cop
 
 absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
-  RM_ASSIGN_OR_RETURN(const Compute* const compute, ComputeOf(spec));
+  RM_ASSIGN_OR_RETURN(const ComputeProfile* const alone, AloneOf(spec));
+  const SchemeTraits traits = TraitsOf(spec);
   LinkFit link;
-  if (!spec.strategy().has_single() && !spec.strategy().has_solo() && ProcessCount(spec) > 1) {
-    RM_ASSIGN_OR_RETURN(const LinkFit* const fit, LinkOf(spec));
-    link = *fit;
+  if (traits.exchanges && traits.processes > 1) {
+    RM_ASSIGN_OR_RETURN(link, LinkOf(spec));
   }
   Costs costs;
-  costs.compute = spec.strategy().has_single() ? compute->alone.costs : compute->together;
+  RM_ASSIGN_OR_RETURN(costs.compute, TogetherOf(spec, *alone));
   costs.network = MeasuredNetwork(spec, link, CopyRate());
   costs.cores.cores = DescribeMachine().cores();
   costs.cores.computes = !spec.training().has_emulated_compute();
   costs.cores.message = link.cpu_message;
   costs.cores.byte = link.cpu_byte;
-  RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, compute->alone.buckets));
+  RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, alone->buckets));
   std::vector<Slowdown> slowdowns;
-  for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) {
+  for (int32_t rank = 0; rank < traits.workers; ++rank) {
     slowdowns.emplace_back(spec.training(), rank, [] { return absl::OkStatus(); });
     costs.factors.push_back(slowdowns.back().factor());
   }
-  costs.delay = [&slowdowns](int32_t rank, int64_t step) {
-    return absl::ToDoubleSeconds(slowdowns[rank].DelayOf(step));
-  };
-  RM_ASSIGN_OR_RETURN(const SimulatedStep step, SimulateStep(spec, compute->alone.buckets, costs));
+  if (!spec.training().slowdowns().empty()) {
+    costs.delay = [&slowdowns](int32_t rank, int64_t step) {
+      return absl::ToDoubleSeconds(slowdowns[rank].DelayOf(step));
+    };
+  }
+  RM_ASSIGN_OR_RETURN(const SimulatedStep step, SimulateStep(spec, alone->buckets, std::move(costs)));
   Prediction prediction;
   prediction.set_step_ms(1000 * step.step);
   prediction.set_compute_ms(1000 * step.compute);
@@ -144,40 +146,74 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   return prediction;
 }
 
-absl::StatusOr<const Predictor::Compute*> Predictor::ComputeOf(const RunSpec& spec) {
+ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, const Sharing& sharing) {
+  if (sharing.workers == 1) return alone;
+  const auto whole = [](const ComputeCosts& costs) { return costs.load + costs.compute + costs.update; };
+  double factor = std::max(1.0, static_cast<double>(sharing.workers) / std::max(2, sharing.cores));
+  if (sharing.on_device) {
+    const double more = std::max(0.0, whole(pair) - whole(alone));
+    factor = (whole(pair) + (sharing.workers - 2) * more) / whole(pair);
+  }
+  ComputeCosts costs = pair;
+  costs.load *= factor;
+  costs.compute *= factor;
+  costs.update *= factor;
+  return costs;
+}
+
+LinkFit AmongNodes(const LinkFit& pair, const RunSpec& spec, int32_t cores) {
+  LinkFit fit = pair;
+  if (spec.transport().network().megabits_per_second() > 0) return fit;
+  fit.rate *= std::min(1.0, static_cast<double>(std::max(2, cores)) / spec.training().workers());
+  return fit;
+}
+
+absl::StatusOr<const ComputeProfile*> Predictor::AloneOf(const RunSpec& spec) {
   const std::string key = ComputeKey(spec);
-  const auto known = computes_.find(key);
-  if (known != computes_.end()) return &known->second;
-  Compute compute;
+  const auto known = alone_.find(key);
+  if (known != alone_.end()) return &known->second;
   Tell("one worker computes alone");
   auto alone = ProfileCompute(spec, options_.device, options_.interrupted);
   RM_RETURN_IF_ERROR(Annotate(alone.status(), "measuring one worker's computing"));
-  compute.alone = *std::move(alone);
-  const int32_t workers = spec.training().workers();
-  Tell(absl::StrCat(workers, workers == 1 ? " worker computes" : " workers compute", ", exchanging nothing"));
-  const auto steps = static_cast<int64_t>(std::clamp(
-      kSoloSeconds / std::max(compute.alone.step, 1e-6), kSoloStepsMin, kSoloStepsMax));
+  return &alone_.emplace(key, *std::move(alone)).first->second;
+}
+
+absl::StatusOr<const ComputeCosts*> Predictor::PairOf(const RunSpec& spec, const ComputeProfile& alone) {
+  const std::string key = ComputeKey(spec);
+  const auto known = pairs_.find(key);
+  if (known != pairs_.end()) return &known->second;
+  Tell("two workers compute, exchanging nothing");
+  const auto steps = static_cast<int64_t>(
+      std::clamp(kSoloSeconds / std::max(alone.step, 1e-6), kSoloStepsMin, kSoloStepsMax));
   RunArmOptions arm;
   arm.device = options_.device;
   arm.interrupted = options_.interrupted;
-  const RunRecord record = RunArm(SoloOf(spec, steps + kSoloWarmUp, kSoloWarmUp), arm);
+  const RunRecord record = RunArm(SoloOf(spec, /*workers=*/2, steps + kSoloWarmUp, kSoloWarmUp), arm);
   if (options_.interrupted != nullptr && *options_.interrupted) return absl::CancelledError("interrupted");
   if (record.status() != "ok") {
-    return absl::UnavailableError(absl::StrCat("measuring what ", workers, " workers compute: ", record.status()));
+    return absl::UnavailableError(absl::StrCat("measuring what two workers compute: ", record.status()));
   }
-  compute.together = CostsOfSolo(record, compute.alone);
-  return &computes_.emplace(key, std::move(compute)).first->second;
+  return &pairs_.emplace(key, CostsOfSolo(record, alone)).first->second;
 }
 
-absl::StatusOr<const LinkFit*> Predictor::LinkOf(const RunSpec& spec) {
-  const int32_t ranks = std::max<int32_t>(2, spec.training().workers());
-  const std::string key = absl::StrCat(ranks, " ", spec.transport().SerializeAsString());
-  const auto known = links_.find(key);
-  if (known != links_.end()) return &known->second;
-  Tell(absl::StrCat("messages between ", ranks, " processes over ", spec.transport().name()));
-  auto times = options_.measure_link(spec, ranks);
-  RM_RETURN_IF_ERROR(Annotate(times.status(), absl::StrCat("measuring messages over ", spec.transport().name())));
-  return &links_.emplace(key, FitLink(*times)).first->second;
+absl::StatusOr<ComputeCosts> Predictor::TogetherOf(const RunSpec& spec, const ComputeProfile& alone) {
+  const int32_t workers = TraitsOf(spec).workers;
+  const bool is_alone = workers == 1 || spec.training().has_emulated_compute();
+  if (is_alone) return alone.costs;
+  RM_ASSIGN_OR_RETURN(const ComputeCosts* const pair, PairOf(spec, alone));
+  return AmongWorkers(alone.costs, *pair, {workers, DescribeMachine().cores(), alone.on_device});
+}
+
+absl::StatusOr<LinkFit> Predictor::LinkOf(const RunSpec& spec) {
+  const std::string key = spec.transport().SerializeAsString();
+  auto known = links_.find(key);
+  if (known == links_.end()) {
+    Tell(absl::StrCat("messages between two processes over ", spec.transport().name()));
+    const auto times = options_.measure_link(spec, /*ranks=*/2);
+    RM_RETURN_IF_ERROR(Annotate(times.status(), absl::StrCat("measuring messages over ", spec.transport().name())));
+    known = links_.emplace(key, FitLink(*times)).first;
+  }
+  return AmongNodes(known->second, spec, DescribeMachine().cores());
 }
 
 absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<const Bucket> buckets) {

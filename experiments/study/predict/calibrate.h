@@ -21,21 +21,37 @@
 
 namespace ringmaster {
 
-// How a Predictor learns what it reckons with.
+// How a Predictor learns what it computes with.
 struct CalibrationOptions {
   int device = 0;
   const std::atomic<bool>* interrupted = nullptr;
-  // Measures messages between so many processes over the spec's transport.
+  // Measures messages between so many processes over the spec's transport: two.
   std::function<absl::StatusOr<std::vector<LinkTimes>>(const RunSpec& spec, int32_t ranks)> measure_link;
   // Told what is measured next; absent: nobody asks.
   std::function<void(absl::string_view what)> tell;
 };
 
-// Says what a step of a run will take, before it runs. Measures what it has to know once: messages for each transport,
-// network and number of workers; computing for each setting of what a worker computes. One thread.
-//
-// Computing is that of N workers at once that exchange nothing, as they share this machine's cores; when each bucket is
-// ready, and the step of `single`, is that of one worker alone.
+// How N workers share this machine. One that computes on a device has it to share, and no cores.
+struct Sharing {
+  int32_t workers = 0;
+  int32_t cores = 0;
+  bool on_device = false;
+};
+
+// What a worker computes among `sharing.workers` that compute at once, given what one does alone and one of two at once.
+// Pure.
+//   On cores: as one of two while each worker has a core of its own. Beyond that they take turns: N / cores times as long.
+//   On a device: every worker more takes from each what the second took from the first.
+ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, const Sharing& sharing);
+
+// What messages between N nodes on this machine take, given what they take between two, over the same network. Pure.
+// Where the network limits cards, N does not matter; else copying does, and beyond a node a core the nodes take turns.
+LinkFit AmongNodes(const LinkFit& pair, const RunSpec& spec, int32_t cores);
+
+// Says what a step of a run will take, before it runs. Measures what it has to know once: messages for each transport and
+// network, between two processes; computing for each setting of what a worker computes, of one worker alone and of two at
+// once that exchange nothing. What more of them make of this machine is computed. Emulated computing takes no core, and is
+// measured alone. One thread.
 class Predictor {
  public:
   explicit Predictor(CalibrationOptions options) : options_(std::move(options)) {}
@@ -44,19 +60,18 @@ class Predictor {
   absl::StatusOr<Prediction> Predict(const RunSpec& spec);
 
  private:
-  struct Compute {
-    ComputeProfile alone;
-    ComputeCosts together;
-  };
-
-  absl::StatusOr<const Compute*> ComputeOf(const RunSpec& spec);
-  absl::StatusOr<const LinkFit*> LinkOf(const RunSpec& spec);
+  absl::StatusOr<const ComputeProfile*> AloneOf(const RunSpec& spec);
+  // Of each of two workers at once.
+  absl::StatusOr<const ComputeCosts*> PairOf(const RunSpec& spec, const ComputeProfile& alone);
+  absl::StatusOr<ComputeCosts> TogetherOf(const RunSpec& spec, const ComputeProfile& alone);
+  absl::StatusOr<LinkFit> LinkOf(const RunSpec& spec);
   absl::StatusOr<CodecCosts> CodecOf(const RunSpec& spec, absl::Span<const Bucket> buckets);
   double CopyRate();
   void Tell(absl::string_view what) const;
 
   const CalibrationOptions options_;
-  std::map<std::string, Compute> computes_;    // by what decides them
+  std::map<std::string, ComputeProfile> alone_;  // by what decides them
+  std::map<std::string, ComputeCosts> pairs_;
   std::map<std::string, LinkFit> links_;
   std::map<std::string, CodecCosts> codecs_;
   double copy_rate_ = 0;                       // 0: not measured

@@ -95,7 +95,7 @@ double PhaseSeconds(const WorkerReport& report, Phase phase) {
 
 }  // namespace
 
-RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
+RunSpec SoloOf(const RunSpec& spec, int32_t workers, int64_t steps, int32_t warmup_steps) {
   RunSpec solo = spec;
   solo.set_name("solo");
   solo.clear_strategy();
@@ -108,6 +108,7 @@ RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
   solo.mutable_output()->set_trace_steps(0);
   solo.mutable_training()->clear_slowdowns();
   solo.mutable_training()->set_report_weights(false);
+  solo.mutable_training()->set_workers(workers);
   solo.mutable_training()->set_steps(steps);
   solo.mutable_training()->set_warmup_steps(warmup_steps);
   absl::StatusOr<RunSpec> resolved = Resolve(std::move(solo), {});
@@ -116,7 +117,7 @@ RunSpec SoloOf(const RunSpec& spec, int64_t steps, int32_t warmup_steps) {
 }
 
 absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted) {
-  const RunSpec solo = SoloOf(spec, kProfileSteps, kProfileWarmUp);
+  const RunSpec solo = SoloOf(spec, /*workers=*/1, kProfileSteps, kProfileWarmUp);
   RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
   RM_ASSIGN_OR_RETURN(const WorkerParts parts, CreateWorkerParts(solo, dataset.train.shape, device));
   RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *parts.model));
@@ -145,6 +146,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, c
   ComputeProfile profile;
   profile.buckets.assign(parts.model->layout().buckets().begin(), parts.model->layout().buckets().end());
   profile.step = MedianStep(report);
+  profile.on_device = parts.kernels->place() == Place::kDevice;
   profile.costs = ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
                            PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),
                            solo.training().accumulate());

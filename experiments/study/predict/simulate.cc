@@ -7,37 +7,37 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
-#include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
-#include "common/collective/choice.h"
-#include "common/collective/executor.h"
-#include "common/collective/plan.h"
-#include "common/collective/schedule.h"
-#include "common/config/describe.h"
-#include "common/engine/engines.h"
-#include "common/exchange/parts.h"
-#include "experiments/program/run/placement.h"
-#include "experiments/study/predict/collective_model.h"
-#include "experiments/study/predict/event_queue.h"
-#include "experiments/study/predict/exchange_model.h"
-#include "experiments/study/predict/simulated_network.h"
-#include "experiments/study/predict/server_model.h"
+#include "common/scheme/registry.h"
+#include "experiments/study/predict/simulated_cluster.h"
 
 namespace ringmaster {
 namespace {
 
-// Steps played, and those of the beginning that do not count: arms without a common beat settle within some.
-constexpr int64_t kSteps = 70;
-constexpr int64_t kStepsToSettle = 30;
+// Steps played, and those of the beginning that do not count.
+struct Length {
+  int64_t steps = 0;
+  int64_t settle = 0;
+};
+// Arms without a common beat settle within some, and what is random is averaged over many.
+constexpr Length kManySteps = {70, 30};
+// Where all keep in step and nothing is random, each step is soon the one before it.
+constexpr Length kFewSteps = {8, 4};
+// With very many messages a step, as few as that.
+constexpr Length kFewestSteps = {2, 1};
+// So many messages are played in a few seconds.
+constexpr int64_t kMessagesMax = 400 << 10;
+// Between more processes than that messages leave within so many grains of their time (FlowNetwork). Not where workers
+// drift: what leaves together would keep them in step.
+constexpr int32_t kExactProcessesMax = 16;
+constexpr int32_t kGrains = 64;
+
 // Where nobody keeps workers in step, each step's computing takes up to so much less or more of itself, as it does in a
 // run, and workers begin one after the other. Without both all would push at once and pull at once for ever, and leave
 // half of every card idle.
 constexpr double kDrift = 0.05;
 // Enough to see the end of the first step's exchange.
 constexpr int64_t kStepsAlone = 3;
-// Encoded buckets in flight of an all-reduce (worker/strategy/all_reduce/executor_sum.cc).
-constexpr int32_t kEncodedInFlightMax = 4;
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -45,252 +45,53 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// A worker that exchanges nothing.
-class NoExchange : public ExchangeModel {
- public:
-  void BeginStep(int64_t step, EventQueue::Action go) override { go(); }
-  void GradReady(int64_t step, int32_t bucket) override {}
-  void EndStep(int64_t step, EventQueue::Action go) override { go(); }
-  int64_t lag() const override { return 1; }
-  bool updates() const override { return true; }
+bool HasJitter(const NetworkPlan& network) {
+  return std::any_of(network.links.begin(), network.links.end(),
+                     [](const NetworkPlan::Delay& link) { return link.jitter > 0; });
+}
+
+// `step_messages`: about so many are sent in a step.
+Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
+  const bool repeats = TraitsOf(spec).updates == Updates::kTogether && !HasJitter(costs.network.plan) && !costs.delay;
+  const Length& wanted = repeats ? kFewSteps : kManySteps;
+  const int64_t affordable = kMessagesMax / std::max<int64_t>(1, step_messages);
+  if (affordable >= wanted.steps) return wanted;
+  const int64_t steps = std::max(affordable, kFewestSteps.steps);
+  return {steps, std::max(steps * wanted.settle / wanted.steps, kFewestSteps.settle)};
+}
+
+// A step's exchange by itself.
+struct Alone {
+  double seconds = 0;
+  int64_t messages = 0;  // at most one step's more than those of one step
 };
 
-// The step thread of one rank.
-class StepThread {
- public:
-  // `drift`: of this worker's computing, in [0, 1).
-  StepThread(int32_t rank, int64_t steps, double drift, const Costs& costs, ExchangeModel* exchange, EventQueue* queue)
-      : rank_(rank), steps_(steps), drift_(drift), costs_(costs), exchange_(exchange), queue_(queue), random_(rank) {}
-
-  void Start() {
-    if (step_ == steps_) return;
-    begin_ = queue_->now();
-    waited_ = 0;
-    queue_->After(costs_.compute.load, [this] {
-      mark_ = queue_->now();
-      exchange_->BeginStep(step_, [this] { Compute(); });
-    });
+absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Costs idle) {
+  for (double& ready : idle.compute.bucket_ready) ready = 0;
+  idle.compute.load = idle.compute.compute = idle.compute.update = 0;
+  idle.delay = nullptr;
+  RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, idle, /*drift=*/0));
+  for (int32_t rank = 0; rank < cluster->workers(); ++rank) cluster->thread(rank).Run(kStepsAlone, [] {});
+  int32_t over = 0;  // ranks whose first exchange is over
+  RM_RETURN_IF_ERROR(cluster->Run([&] {
+    while (over < cluster->workers() && cluster->thread(over).first_exchange() > 0) ++over;
+    return over == cluster->workers();
+  }));
+  Alone alone;
+  for (int32_t rank = 0; rank < cluster->workers(); ++rank) {
+    alone.seconds = std::max(alone.seconds, cluster->thread(rank).first_exchange());
   }
+  alone.messages = cluster->network().messages();
+  return alone;
+}
 
-  // In seconds, of the steps that count.
-  std::vector<double> steps;
-  double exposed = 0;  // all together
-  double compute = 0;
-  // When the exchange of step 0 was over.
-  double first_exchange = 0;
-
- private:
-  void Compute() {
-    waited_ += queue_->now() - mark_;
-    if (step_ == exchange_->lag()) first_exchange = queue_->now();
-    const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
-    const double compute = costs_.compute.compute * (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
-                           (1 + drift_ * (2 * random_.Uniform() - 1));
-    computed_ = costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
-    const std::vector<double>& ready = costs_.compute.bucket_ready;
-    for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
-      queue_->After(delay + ready[bucket] * compute,
-                    [this, bucket] { exchange_->GradReady(step_, static_cast<int32_t>(bucket)); });
-    }
-    queue_->After(delay + compute, [this] {
-      mark_ = queue_->now();
-      exchange_->EndStep(step_, [this] {
-        waited_ += queue_->now() - mark_;
-        queue_->After(exchange_->updates() ? costs_.compute.update : 0, [this] { Finish(); });
-      });
-    });
-  }
-
-  void Finish() {
-    if (step_ >= kStepsToSettle) {
-      steps.push_back(queue_->now() - begin_);
-      exposed += waited_;
-      compute += computed_;
-    }
-    ++step_;
-    Start();
-  }
-
-  const int32_t rank_;
-  const int64_t steps_;
-  const double drift_;
-  const Costs& costs_;
-  ExchangeModel* const exchange_;
-  EventQueue* const queue_;
-  Random random_;
-  int64_t step_ = 0;
-  double begin_ = 0;
-  double mark_ = 0;
-  double waited_ = 0;
-  double computed_ = 0;
-};
-
-// Everything of one simulation.
-class Simulation {
- public:
-  Simulation(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs)
-      : spec_(spec), buckets_(buckets), costs_(costs), workers_(TrainingWorkers(spec)), network_(costs.network, &queue_) {}
-
-  // Once. Workers begin `stagger` seconds one after the other.
-  absl::Status Run(int64_t steps, double stagger) {
-    RM_ASSIGN_OR_RETURN(codec_, CreateCodec(spec_.codec()));
-    if (spec_.strategy().has_all_reduce()) {
-      RM_RETURN_IF_ERROR(AddCollective());
-    } else if (spec_.strategy().has_parameter_server()) {
-      AddServers();
-    } else {
-      for (int32_t rank = 0; rank < workers_; ++rank) exchanges_.push_back(std::make_unique<NoExchange>());
-    }
-    const double drift = UpdatesOnArrival(spec_.strategy()) ? kDrift : 0;
-    for (int32_t rank = 0; rank < workers_; ++rank) {
-      threads_.push_back(std::make_unique<StepThread>(rank, steps, drift, costs_, exchanges_[rank].get(), &queue_));
-    }
-    for (int32_t rank = 0; rank < workers_; ++rank) {
-      queue_.After(rank * stagger, [this, rank] { threads_[rank]->Start(); });
-    }
-    while (network_.status().ok() && queue_.RunNext()) {
-    }
-    return network_.status();
-  }
-
-  double step() const {
-    std::vector<double> steps;
-    for (const auto& thread : threads_) steps.insert(steps.end(), thread->steps.begin(), thread->steps.end());
-    RM_CHECK(steps.size() == static_cast<size_t>(workers_) * (kSteps - kStepsToSettle));  // else the run stands still
-    return Median(std::move(steps));
-  }
-  double exposed() const { return Mean(&StepThread::exposed); }
-  double compute() const { return Mean(&StepThread::compute); }
-  // What a step takes at least where all of its work shares the cores, busy all the time: computing was measured with
-  // as many workers on them. A worker that is slowed sleeps.
-  double crowded_step() const {
-    const CoreCosts& cores = costs_.cores;
-    if (cores.cores <= 0) return 0;
-    const ComputeCosts& own = costs_.compute;
-    const double computed = own.load + own.compute + (exchanges_[0]->updates() ? own.update : 0);
-    const double busy = cores.computes ? std::min(workers_, cores.cores) * computed : 0;
-    const double messages = (network_.messages() * cores.message + network_.bytes() * cores.byte) / kSteps;
-    return (busy + messages + work_) / cores.cores;
-  }
-  double first_exchange() const {
-    double last = 0;
-    for (const auto& thread : threads_) last = std::max(last, thread->first_exchange);
-    return last;
-  }
-
- private:
-  double Mean(double StepThread::*total) const {
-    double sum = 0;
-    for (const auto& thread : threads_) sum += (*thread).*total;
-    return sum / static_cast<double>(workers_ * (kSteps - kStepsToSettle));
-  }
-
-  absl::Status AddCollective() {
-    const bool exact = codec_->traits().exact;
-    const bool summed = codec_->traits().summable_as.has_value();
-    const int64_t element_bytes = ElementBytes(codec_->traits().summable_as.value_or(ElementType::kFloat16));
-    for (const Bucket& bucket : buckets_) {
-      BucketPlans& plans = bucket_plans_.emplace_back();
-      plans.encode = costs_.codec.encode * static_cast<double>(bucket.count);
-      plans.decode = costs_.codec.decode * static_cast<double>(bucket.count) * (summed ? 1 : workers_);
-      work_ += workers_ * (plans.encode + plans.decode);
-      if (workers_ == 1) {
-        plans.plans.emplace_back();
-        continue;
-      }
-      RM_ASSIGN_OR_RETURN(const auto schedule,
-                          CreateSchedule(ResolveCollective(spec_.strategy().all_reduce().collective(),
-                                                           {spec_.transport().name(), workers_,
-                                                            bucket.count * element_bytes})));
-      for (int32_t rank = 0; rank < workers_; ++rank) {
-        if (summed) {
-          plans.plans.push_back(MakePlan(*schedule, {rank, workers_, bucket.count, element_bytes}));
-        } else {
-          plans.plans.push_back(MakeGatherPlan(rank, workers_));
-          plans.sent_bytes.push_back(codec_->MaxEncodedBytes(bucket.count));
-        }
-      }
-    }
-    collectives_.resize(workers_);
-    for (int32_t rank = 0; rank < workers_; ++rank) {
-      auto model = std::make_unique<CollectiveModel>(rank, &bucket_plans_, exact ? 0 : kEncodedInFlightMax,
-                                                     &collectives_, &network_, &queue_);
-      collectives_[rank] = model.get();
-      exchanges_.push_back(std::move(model));
-    }
-    return absl::OkStatus();
-  }
-
-  void AddServers() {
-    const ParameterServerSpec& ps = spec_.strategy().parameter_server();
-    ServerPlan& plan = server_plan_;
-    plan.workers = workers_;
-    plan.bsp = ps.consistency() == ParameterServerSpec::BSP;
-    if (ps.consistency() == ParameterServerSpec::SSP) plan.staleness_bound = ps.staleness_bound();
-    plan.lag = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
-    plan.updates_together = spec_.optimizer().has_clip_norm();
-    PlaceOn(&plan);
-    int64_t elements = 0;
-    for (const Bucket& bucket : buckets_) elements += bucket.count;
-    const double touch = costs_.compute.update / static_cast<double>(std::max<int64_t>(1, elements));
-    const bool exact = codec_->traits().exact;
-    for (int32_t server = 0; server < ps.servers(); ++server) {
-      for (auto* of_server : {&plan.push_bytes, &plan.weight_bytes}) of_server->emplace_back();
-      for (auto* of_server : {&plan.encode, &plan.add, &plan.update}) of_server->emplace_back();
-      for (const Bucket& bucket : buckets_) {
-        const int64_t elements_here = PartOnServer(bucket, ps.servers(), server).count;
-        const int64_t bytes = elements_here * static_cast<int64_t>(sizeof(float));
-        plan.weight_bytes[server].push_back(bytes);
-        plan.push_bytes[server].push_back(
-            exact || elements_here == 0 ? bytes : codec_->MaxEncodedBytes(elements_here));
-        const auto count = static_cast<double>(elements_here);
-        plan.encode[server].push_back(count * costs_.codec.encode);
-        plan.add[server].push_back(count * (costs_.codec.decode + (plan.bsp ? touch : 0)));
-        plan.update[server].push_back(count * touch);
-        work_ += workers_ * (plan.encode[server].back() + plan.add[server].back()) +
-                 (plan.bsp ? 1 : workers_) * plan.update[server].back();
-      }
-    }
-    for (int32_t server = 0; server < ps.servers(); ++server) {
-      owned_servers_.push_back(std::make_unique<ServerModel>(server, &plan, &server_workers_, &network_, &queue_));
-      servers_.push_back(owned_servers_.back().get());
-    }
-    for (int32_t rank = 0; rank < workers_; ++rank) {
-      auto model = std::make_unique<ServerExchangeModel>(rank, &plan, &servers_, &network_, &queue_);
-      server_workers_.push_back(model.get());
-      exchanges_.push_back(std::move(model));
-    }
-  }
-
-  void PlaceOn(ServerPlan* plan) const {
-    const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec_);
-    plan->worker_process.resize(workers_);
-    plan->server_process.resize(spec_.strategy().parameter_server().servers());
-    for (size_t process = 0; process < processes.size(); ++process) {
-      for (const NodeId& node : processes[process]) {
-        (node.role == Role::kWorker ? plan->worker_process : plan->server_process)[node.index] =
-            static_cast<int>(process);
-      }
-    }
-  }
-
-  const RunSpec& spec_;
-  const absl::Span<const Bucket> buckets_;
-  const Costs& costs_;
-  const int32_t workers_;
-  std::unique_ptr<Codec> codec_;
-  double work_ = 0;  // seconds a step of codecs and servers, all together
-  EventQueue queue_;
-  SimulatedNetwork network_;
-  std::vector<BucketPlans> bucket_plans_;
-  std::vector<CollectiveModel*> collectives_;
-  ServerPlan server_plan_;
-  std::vector<std::unique_ptr<ServerModel>> owned_servers_;
-  std::vector<ServerModel*> servers_;
-  std::vector<ServerExchangeModel*> server_workers_;
-  std::vector<std::unique_ptr<ExchangeModel>> exchanges_;
-  std::vector<std::unique_ptr<StepThread>> threads_;
-};
+// What a step takes at least where all of its work shares the cores, busy all the time; `own`: what each worker computes
+// with all others beside it. A worker that is slowed sleeps.
+double CrowdedStep(const CoreCosts& cores, int32_t workers, double own, double exchange) {
+  if (cores.cores <= 0) return 0;
+  const double busy = cores.computes ? std::min(workers, cores.cores) * own : 0;
+  return (busy + exchange) / cores.cores;
+}
 
 // The batches of N workers, one after the other in one.
 double SingleStep(int32_t workers, const ComputeCosts& compute) {
@@ -300,38 +101,59 @@ double SingleStep(int32_t workers, const ComputeCosts& compute) {
 }  // namespace
 
 absl::Status CheckPredictable(const RunSpec& spec) {
-  const std::string& collective = spec.strategy().all_reduce().collective();
-  if (!IsEngine(collective)) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("strategy.all_reduce.collective = \"", collective,
+  const absl::string_view engine = TraitsOf(spec).engine;
+  if (engine.empty()) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat("strategy.all_reduce.collective = \"", engine,
                                                "\": the messages of another library are its own, so its time cannot be "
                                                "predicted; leave that arm out"));
 }
 
-absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
+absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, Costs costs) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
+  const SchemeTraits traits = TraitsOf(spec);
+  const bool drifts = traits.updates == Updates::kOnArrival;
+  if (!drifts && traits.processes > kExactProcessesMax) costs.network.grains = kGrains;
   RM_CHECK(costs.compute.bucket_ready.size() == buckets.size());
-  RM_CHECK(costs.network.plan.processes() == ProcessCount(spec));
+  RM_CHECK(costs.network.plan.processes() == traits.processes);
   SimulatedStep result;
-  if (spec.strategy().has_single()) {
+  if (!traits.exchanges && traits.workers == 1) {
     result.step = result.compute = SingleStep(spec.training().workers(), costs.compute);
     return result;
   }
-  double stagger = 0;
-  if (!spec.strategy().has_solo()) {
-    Costs idle = costs;
-    idle.compute = {};
-    idle.compute.bucket_ready.assign(buckets.size(), 0);
-    idle.delay = nullptr;
-    Simulation alone(spec, buckets, idle);
-    RM_RETURN_IF_ERROR(alone.Run(kStepsAlone, /*stagger=*/0));
-    result.communication = alone.first_exchange();
-    if (UpdatesOnArrival(spec.strategy())) stagger = result.communication / spec.training().workers();
+  RM_ASSIGN_OR_RETURN(const ClusterPlan plan, PlanCluster(spec, buckets, costs));
+  Alone alone;
+  if (traits.exchanges) {
+    RM_ASSIGN_OR_RETURN(alone, PlayAlone(spec, plan, costs));
+    result.communication = alone.seconds;
   }
-  Simulation simulation(spec, buckets, costs);
-  RM_RETURN_IF_ERROR(simulation.Run(kSteps, stagger));
-  result.step = std::max(simulation.step(), simulation.crowded_step());
-  result.exposed = simulation.exposed();
-  result.compute = simulation.compute();
+  RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, costs, drifts ? kDrift : 0));
+  const Length length = LengthOf(spec, costs, alone.messages);
+  const int32_t workers = cluster->workers();
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    cluster->queue().After(drifts ? rank * alone.seconds / workers : 0,
+                           [&, rank] { cluster->thread(rank).Run(length.steps, [] {}); });
+  }
+  RM_RETURN_IF_ERROR(cluster->Run([] { return false; }));
+  std::vector<double> steps;
+  double exposed = 0;
+  double computed = 0;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    const std::vector<SimulatedStepThread::Step>& played = cluster->thread(rank).steps();
+    RM_CHECK(static_cast<int64_t>(played.size()) == length.steps);  // else the run stands still
+    for (int64_t step = length.settle; step < length.steps; ++step) {
+      steps.push_back(played[step].whole);
+      exposed += played[step].exposed;
+      computed += played[step].computed;
+    }
+  }
+  result.exposed = exposed / static_cast<double>(steps.size());
+  result.compute = computed / static_cast<double>(steps.size());
+  const SimulatedNetwork& network = cluster->network();
+  const double messages = (static_cast<double>(network.messages()) * costs.cores.message +
+                           network.bytes() * costs.cores.byte) / static_cast<double>(length.steps);
+  const double own = costs.compute.load + costs.compute.compute +
+                     (cluster->exchange(0).updates() ? costs.compute.update : 0);
+  result.step = std::max(Median(std::move(steps)), CrowdedStep(costs.cores, workers, own, messages + plan.work));
   return result;
 }
 

@@ -33,7 +33,7 @@ struct SimulatedStep {
 // for on shared cores, of which it only knows that their work takes its time.
 //
 // Unimplemented: an all-reduce by another library, whose messages nobody here knows.
-absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs);
+absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, Costs costs);
 
 // The reason why a run cannot be predicted, the same as SimulateStep's; OK where it can.
 absl::Status CheckPredictable(const RunSpec& spec);

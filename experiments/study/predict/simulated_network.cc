@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/types/span.h"
-#include "common/base/check.h"
 #include "common/base/partition.h"
 
 namespace ringmaster {
@@ -22,7 +21,8 @@ SimulatedNetwork::SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue)
       copy_rate_(costs.copy_rate),
       queue_(queue),
       state_(CeilDiv(FlowNetwork::StateBytes(processes_, SlotsFor(processes_)), static_cast<int64_t>(sizeof(Line)))),
-      network_(costs.plan, absl::MakeSpan(state_.front().bytes, state_.size() * sizeof(Line)), SlotsFor(processes_)) {}
+      network_(costs.plan, absl::MakeSpan(state_.front().bytes, state_.size() * sizeof(Line)), SlotsFor(processes_),
+               costs.grains) {}
 
 void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left,
                             EventQueue::Action arrived) {
@@ -36,10 +36,17 @@ void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue:
     advanced_ = queue_->time();
     network_.Advance(advanced_);
   }
-  const auto key = static_cast<uint64_t>(messages_++);
+  if (free_.empty()) {
+    free_.push_back(static_cast<uint32_t>(under_way_.size()));
+    under_way_.emplace_back();
+  }
+  const uint32_t place = free_.back();
+  free_.pop_back();
+  under_way_[place] = {std::move(left), std::move(arrived)};
+  // The number makes keys differ, for jitter's sake.
+  const uint64_t key = static_cast<uint64_t>(messages_++) << 32 | place;
   bytes_ += static_cast<double>(bytes);
   status_.Update(network_.Enter(from, to, {key, {}, {}, bytes}));
-  under_way_[key] = {std::move(left), std::move(arrived)};
   LookSoon();
 }
 
@@ -57,11 +64,10 @@ void SimulatedNetwork::Look() {
   network_.Advance(advanced_);
   for (int32_t process = 0; process < processes_; ++process) {
     network_.TakeNotices(process, [this](const FlowNetwork::Notice& notice) {
-      const auto message = under_way_.find(notice.message.key);
-      RM_CHECK(message != under_way_.end());
-      Message& told = message->second;
+      const auto place = static_cast<uint32_t>(notice.message.key);
+      Message& told = under_way_[place];
       queue_->At(notice.time, std::move(notice.has_left ? told.left : told.arrived));
-      if (--told.untold == 0) under_way_.erase(message);
+      if (--told.untold == 0) free_.push_back(place);
     });
   }
   const Nanoseconds next = network_.NextLeaves();

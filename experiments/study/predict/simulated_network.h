@@ -6,7 +6,6 @@
 #include <limits>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "common/network/flow_network.h"
 #include "experiments/study/predict/event_queue.h"
@@ -16,6 +15,7 @@ namespace ringmaster {
 // What messages take. Processes as PlaceNodes numbers them.
 struct NetworkCosts {
   NetworkPlan plan;
+  int32_t grains = 0;  // FlowNetwork's
   double copy_rate = std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
 };
 
@@ -30,7 +30,10 @@ class SimulatedNetwork {
   // process a message is a copy.
   void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left, EventQueue::Action arrived);
 
-  // ResourceExhausted: too many messages were under way at once, and some were lost.
+  // The simulation has failed: the first reason stays.
+  void Abort(const absl::Status& why) { status_.Update(why); }
+
+  // Of Abort; or ResourceExhausted: too many messages were under way at once, and some were lost.
   const absl::Status& status() const { return status_; }
   // Of all messages sent so far between processes.
   int64_t messages() const { return messages_; }
@@ -55,7 +58,8 @@ class SimulatedNetwork {
   EventQueue* const queue_;
   std::vector<Line> state_;
   FlowNetwork network_;
-  absl::flat_hash_map<uint64_t, Message> under_way_;  // by running number
+  std::vector<Message> under_way_;
+  std::vector<uint32_t> free_;  // places in it
   absl::Status status_;
   int64_t messages_ = 0;
   double bytes_ = 0;

@@ -54,5 +54,34 @@ TEST(MeasuredNetwork, TheMeanOfJitterIsPartOfTheMeasuredLatency) {
   EXPECT_EQ(costs.plan.link(0, 1).jitter, 4'000'000);
 }
 
+TEST(AmongWorkers, EachHasACoreOrTheyTakeTurns) {
+  const ComputeCosts alone = {0.001, 0.010, 0.002, {0.5, 1}};
+  const ComputeCosts pair = {0.002, 0.011, 0.003, {0.5, 1}};
+  EXPECT_EQ(AmongWorkers(alone, pair, {1, 2}).compute, alone.compute);
+  EXPECT_EQ(AmongWorkers(alone, pair, {2, 1}).compute, pair.compute);  // they were measured on that one core
+  EXPECT_EQ(AmongWorkers(alone, pair, {2, 2}).compute, pair.compute);
+  EXPECT_EQ(AmongWorkers(alone, pair, {8, 8}).compute, pair.compute);
+  const ComputeCosts crowded = AmongWorkers(alone, pair, {6, 2});
+  EXPECT_DOUBLE_EQ(crowded.load, 3 * pair.load);
+  EXPECT_DOUBLE_EQ(crowded.compute, 3 * pair.compute);
+  EXPECT_DOUBLE_EQ(crowded.update, 3 * pair.update);
+  EXPECT_EQ(crowded.bucket_ready, pair.bucket_ready);
+}
+
+TEST(AmongWorkers, OnADeviceEachTakesWhatTheSecondTook) {
+  const ComputeCosts alone = {0, 0.010, 0, {1}};
+  EXPECT_DOUBLE_EQ(AmongWorkers(alone, {0, 0.020, 0, {1}}, {4, 1, /*on_device=*/true}).compute, 0.040);
+  EXPECT_DOUBLE_EQ(AmongWorkers(alone, {0, 0.010, 0, {1}}, {4, 1, /*on_device=*/true}).compute, 0.010);
+}
+
+TEST(AmongNodes, ShareCoresAloneAndNoShapedCards) {
+  RunSpec spec = SpecOf("ring", 8);
+  EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 8).rate, 1e9);
+  EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).rate, 0.25e9);
+  EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).latency, 30e-6);
+  spec.mutable_transport()->mutable_network()->set_megabits_per_second(100);
+  EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).rate, 1e9);
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -46,7 +46,7 @@ TEST(ProfileCompute, EndsWhenItIsInterrupted) {
 }
 
 TEST(SoloOf, LeavesNothingOfTheExchangeAndOfTheOutputs) {
-  const RunSpec solo = SoloOf(SmallSpec(), 20, 5);
+  const RunSpec solo = SoloOf(SmallSpec(), 2, 20, 5);
   EXPECT_TRUE(solo.strategy().has_solo());
   EXPECT_EQ(solo.codec().name(), "none");
   EXPECT_EQ(solo.output().save_weights(), "");
@@ -58,7 +58,7 @@ TEST(SoloOf, LeavesNothingOfTheExchangeAndOfTheOutputs) {
 
 TEST(CostsOfSolo, AMedianStepIsSharedOutAsThePhasesAre) {
   RunRecord record;
-  *record.mutable_spec() = SoloOf(SmallSpec(), 4, 1);
+  *record.mutable_spec() = SoloOf(SmallSpec(), 2, 4, 1);
   record.set_status("ok");
   for (int rank = 0; rank < 2; ++rank) {
     WorkerReport* worker = record.add_reports()->add_workers();

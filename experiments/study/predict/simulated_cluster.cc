@@ -1,0 +1,160 @@
+#include "experiments/study/predict/simulated_cluster.h"
+
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
+#include "common/update/update_rule.h"
+
+namespace ringmaster {
+namespace {
+
+// A worker that exchanges nothing.
+class NoExchange : public SimulatedExchange {
+ public:
+  void BeginStep(int64_t step, EventQueue::Action go) override { go(); }
+  void GradReady(int64_t step, int32_t bucket) override {}
+  void EndStep(int64_t step, EventQueue::Action go) override { go(); }
+  void Drain(EventQueue::Action done) override { done(); }
+  void TakeLeave() override {}
+  int64_t lag() const override { return 1; }
+  bool updates() const override { return true; }
+};
+
+// The element of a list that may be empty.
+template <typename T>
+T* At(const std::vector<T*>& list, int32_t index) {
+  return list.empty() ? nullptr : list[index];
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
+  ClusterPlan plan;
+  const SchemeTraits traits = TraitsOf(spec);
+  const int32_t workers = traits.workers;
+  if (!traits.collective.empty()) {
+    RM_ASSIGN_OR_RETURN(plan.all_reduce, PlanAllReduce(spec, buckets, costs.codec));
+    for (const AllReducePlan::OfBucket& bucket : plan.all_reduce.buckets) {
+      plan.work += workers * (bucket.encode + bucket.decode);
+    }
+  } else if (traits.weights == WeightHolder::kServers) {
+    RM_ASSIGN_OR_RETURN(plan.parts, PlanParts(spec, buckets, costs));
+    const int32_t updates = traits.updates == Updates::kOnArrival ? workers : 1;
+    for (const std::vector<PartCosts>& parts : plan.parts.parts) {
+      for (const PartCosts& part : parts) plan.work += workers * (part.encode + part.add) + updates * part.update;
+    }
+  }
+  return plan;
+}
+
+void SimulatedStepThread::Run(int64_t last, EventQueue::Action done) {
+  last_ = last;
+  done_ = std::move(done);
+  Begin();
+}
+
+void SimulatedStepThread::Begin() {
+  if (step_ == last_) return std::exchange(done_, nullptr)();
+  begin_ = queue_->now();
+  current_ = {};
+  queue_->After(costs_.compute.load, [this] {
+    wait_begin_ = queue_->now();
+    exchange_->BeginStep(step_, [this] { Compute(); });
+  });
+}
+
+void SimulatedStepThread::Compute() {
+  current_.exposed += queue_->now() - wait_begin_;
+  if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
+  if (data_ != nullptr) data_->Compute(step_);
+  const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
+  const double compute = costs_.compute.compute * (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
+                         (1 + drift_ * (2 * random_.Uniform() - 1));
+  current_.computed = costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
+  const std::vector<double>& ready = costs_.compute.bucket_ready;
+  for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
+    queue_->After(delay + ready[bucket] * compute,
+                  [this, bucket] { exchange_->GradReady(step_, static_cast<int32_t>(bucket)); });
+  }
+  queue_->After(delay + compute, [this] { EndStep(); });
+}
+
+void SimulatedStepThread::EndStep() {
+  wait_begin_ = queue_->now();
+  exchange_->EndStep(step_, [this] {
+    current_.exposed += queue_->now() - wait_begin_;
+    if (data_ != nullptr && exchange_->updates()) data_->Update(step_);
+    queue_->After(exchange_->updates() ? costs_.compute.update : 0, [this] { Finish(); });
+  });
+}
+
+void SimulatedStepThread::Finish() {
+  current_.whole = queue_->now() - begin_;
+  done_steps_.push_back(current_);
+  ++step_;
+  Begin();
+}
+
+absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(const RunSpec& spec, const ClusterPlan& plan,
+                                                                           const Costs& costs, double drift,
+                                                                           const ClusterData& data) {
+  std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
+  const SchemeTraits traits = TraitsOf(spec);
+  const int32_t workers = traits.workers;
+  if (!traits.collective.empty()) {
+    cluster->AddRanks(plan, workers, data);
+  } else if (traits.weights == WeightHolder::kServers) {
+    RM_RETURN_IF_ERROR(cluster->AddServers(spec, plan, data));
+  } else {
+    for (int32_t rank = 0; rank < workers; ++rank) cluster->exchanges_.push_back(std::make_unique<NoExchange>());
+  }
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    cluster->threads_.push_back(std::make_unique<SimulatedStepThread>(
+        rank, drift, costs, cluster->exchanges_[rank].get(), &cluster->queue_, At(data.steps, rank)));
+  }
+  return cluster;
+}
+
+void SimulatedCluster::AddRanks(const ClusterPlan& plan, int32_t workers, const ClusterData& data) {
+  ranks_.resize(workers);
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    auto exchange = std::make_unique<SimulatedAllReduce>(rank, &plan.all_reduce, &ranks_, &network_, &queue_,
+                                                         At(data.ranks, rank));
+    ranks_[rank] = exchange.get();
+    exchanges_.push_back(std::move(exchange));
+  }
+}
+
+absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan& plan, const ClusterData& data) {
+  const auto buckets = static_cast<int32_t>(plan.parts.parts.front().size());
+  const std::vector<Range> no_parts(buckets);
+  const int32_t workers = spec.training().workers();
+  for (int32_t index = 0; index < TraitsOf(spec).servers; ++index) {
+    ServerData* const server_data = At(data.servers, index);
+    const std::vector<Range>& parts = server_data == nullptr ? no_parts : data.parts[index];
+    UpdateScope scope;
+    for (const Range& part : parts) scope.count += part.count;
+    scope.workers = workers;
+    RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
+    owned_servers_.push_back(std::make_unique<SimulatedServer>(ServingPlanOf(spec, index, parts), std::move(update),
+                                                               &plan.parts, &ps_workers_, &network_, &queue_,
+                                                               server_data));
+    servers_.push_back(owned_servers_.back().get());
+  }
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    auto exchange = std::make_unique<SimulatedPsWorker>(WorkerPlanOf(spec, rank, buckets), &plan.parts, &servers_,
+                                                        &network_, &queue_, At(data.workers, rank));
+    ps_workers_.push_back(exchange.get());
+    exchanges_.push_back(std::move(exchange));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedCluster::Run(const std::function<bool()>& stop) {
+  while (network_.status().ok() && !stop() && queue_.RunNext()) {
+  }
+  return network_.status();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,131 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_CLUSTER_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_CLUSTER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/base/partition.h"
+#include "common/base/random.h"
+#include "common/params/param_layout.h"
+#include "experiments/study/predict/costs.h"
+#include "experiments/study/predict/event_queue.h"
+#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/simulated_data.h"
+#include "experiments/study/predict/simulated_exchange.h"
+#include "experiments/study/predict/simulated_network.h"
+#include "experiments/study/predict/simulated_servers.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+
+// How a run exchanges its buckets, whatever its ranks compute.
+struct ClusterPlan {
+  AllReducePlan all_reduce;  // where the strategy is one
+  PartsPlan parts;           // where servers hold the weights
+  double work = 0;           // seconds of codecs and servers in a step, all together
+};
+
+// `spec` is resolved and valid, and not `single`, which exchanges nothing.
+absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs);
+
+// What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
+struct ClusterData {
+  std::vector<StepData*> steps;          // by rank
+  std::vector<RankData*> ranks;          // likewise, in an all-reduce
+  std::vector<PsWorkerData*> workers;    // likewise, with servers
+  std::vector<ServerData*> servers;
+  std::vector<std::vector<Range>> parts; // of each server, as ShardParts has them
+};
+
+// The step thread of one rank in simulated time: the training loop's order of loading, gate, computing, exchange and
+// update.
+class SimulatedStepThread {
+ public:
+  // One step, in seconds.
+  struct Step {
+    double whole = 0;
+    double exposed = 0;
+    double computed = 0;
+  };
+
+  // `drift`: computing takes up to so much less or more of itself, in [0, 1). `data` may be null.
+  SimulatedStepThread(int32_t rank, double drift, const Costs& costs, SimulatedExchange* exchange, EventQueue* queue,
+                      StepData* data)
+      : rank_(rank), drift_(drift), costs_(costs), exchange_(exchange), queue_(queue), data_(data), random_(rank) {}
+
+  // Does steps until `last`, then `done`.
+  void Run(int64_t last, EventQueue::Action done);
+
+  // Of finished steps, in order.
+  const std::vector<Step>& steps() const { return done_steps_; }
+  // When the exchange of step 0 was over; 0: it is not.
+  double first_exchange() const { return first_exchange_; }
+
+ private:
+  void Begin();
+  void Compute();
+  void EndStep();
+  void Finish();
+
+  const int32_t rank_;
+  const double drift_;
+  const Costs& costs_;
+  SimulatedExchange* const exchange_;
+  EventQueue* const queue_;
+  StepData* const data_;
+  Random random_;
+  int64_t step_ = 0;
+  int64_t last_ = 0;
+  EventQueue::Action done_;
+  double begin_ = 0;
+  double wait_begin_ = 0;
+  Step current_;
+  std::vector<Step> done_steps_;
+  double first_exchange_ = 0;
+};
+
+// A whole run in simulated time, in one thread: the step threads of all workers, the exchange's cores in their shells, the
+// servers and the network.
+class SimulatedCluster {
+ public:
+  // `spec`, `plan` and `costs` outlive this; `costs.network` has a card for every process of the run
+  // (experiments/program/run/placement.h). InvalidArgument: the optimizer's.
+  static absl::StatusOr<std::unique_ptr<SimulatedCluster>> Create(const RunSpec& spec, const ClusterPlan& plan,
+                                                                  const Costs& costs, double drift,
+                                                                  const ClusterData& data = {});
+  SimulatedCluster(const SimulatedCluster&) = delete;
+  SimulatedCluster& operator=(const SimulatedCluster&) = delete;
+
+  EventQueue& queue() { return queue_; }
+  SimulatedNetwork& network() { return network_; }
+  int32_t workers() const { return static_cast<int32_t>(threads_.size()); }
+  SimulatedStepThread& thread(int32_t rank) { return *threads_[rank]; }
+  SimulatedExchange& exchange(int32_t rank) { return *exchanges_[rank]; }
+  const SimulatedServer& server(int32_t index) const { return *servers_[index]; }
+
+  // Lets time pass until `stop`, or until nothing happens any more. The network's status.
+  absl::Status Run(const std::function<bool()>& stop);
+
+ private:
+  explicit SimulatedCluster(const NetworkCosts& costs) : network_(costs, &queue_) {}
+  void AddRanks(const ClusterPlan& plan, int32_t workers, const ClusterData& data);
+  absl::Status AddServers(const RunSpec& spec, const ClusterPlan& plan, const ClusterData& data);
+
+  EventQueue queue_;
+  SimulatedNetwork network_;
+  std::vector<SimulatedAllReduce*> ranks_;
+  std::vector<SimulatedServer*> servers_;
+  std::vector<SimulatedPsWorker*> ps_workers_;
+  std::vector<std::unique_ptr<SimulatedServer>> owned_servers_;
+  std::vector<std::unique_ptr<SimulatedExchange>> exchanges_;
+  std::vector<std::unique_ptr<SimulatedStepThread>> threads_;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_CLUSTER_H_

@@ -1,0 +1,89 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_DATA_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_DATA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "common/base/check.h"
+#include "common/collective/plan.h"
+
+namespace ringmaster {
+
+// What nodes of a simulation compute with and send to each other. A prediction has none of it: there messages have sizes
+// alone, and every pointer to what is declared here is null.
+
+// A message's bytes as they were when it was sent, and where they lay.
+struct Parcel {
+  std::vector<std::byte> bytes;
+  const std::byte* memory = nullptr;
+};
+using Payload = std::shared_ptr<const Parcel>;
+
+inline Payload PayloadOf(absl::Span<const std::byte> memory) {
+  return std::make_shared<const Parcel>(Parcel{{memory.begin(), memory.end()}, memory.data()});
+}
+
+// A transport may read the memory until the message has left: RM_CHECKs that nobody has written there meanwhile.
+inline void CheckUnchanged(const Payload& payload) {
+  if (payload == nullptr || payload->bytes.empty()) return;
+  RM_CHECK(std::memcmp(payload->memory, payload->bytes.data(), payload->bytes.size()) == 0);
+}
+
+// What a worker's step thread works on.
+class StepData {
+ public:
+  virtual ~StepData() = default;
+  // Computes the gradients of all buckets from the worker's weights.
+  virtual void Compute(int64_t step) = 0;
+  // Updates the weights by the exchanged gradients, where workers do.
+  virtual void Update(int64_t step) = 0;
+};
+
+// What a rank of an all-reduce works on. A flight is the core's (common/collective/collective_core.h).
+class RankData {
+ public:
+  virtual ~RankData() = default;
+  // Makes what the bucket's collective is to sum or gather, until Finish of its flight.
+  virtual void Encode(int64_t step, int32_t bucket) = 0;
+  virtual void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) = 0;
+  virtual Payload Send(int32_t flight, const PlanOp& op) = 0;
+  virtual void Receive(int32_t flight, const PlanOp& op, const Payload& payload) = 0;
+  virtual void Add(int32_t flight, const PlanOp& op) = 0;
+  // Decodes what the collective has left into the bucket's gradient.
+  virtual void Finish(int32_t flight) = 0;
+};
+
+// What a worker of parameter servers works on (worker/strategy/ps/worker_core.h).
+class PsWorkerData {
+ public:
+  virtual ~PsWorkerData() = default;
+  // Encodes a part of the bucket's gradient.
+  virtual Payload Push(int32_t server, int64_t step, int32_t bucket) = 0;
+  // A part's weights have arrived.
+  virtual void Receive(int32_t server, int32_t bucket, const Payload& payload) = 0;
+  virtual void Deliver() = 0;
+  virtual void Swap() = 0;
+};
+
+// What a server works on (server/server_core.h).
+class ServerData {
+ public:
+  virtual ~ServerData() = default;
+  // The shard's initial weights, in memory that is the core's while it lives.
+  virtual absl::Span<float> weights() = 0;
+  // Decodes what `worker` has pushed, into memory that stays until Return.
+  virtual absl::Span<const float> Decode(int32_t worker, int32_t part, const Payload& payload) = 0;
+  virtual void Return(int32_t part) = 0;
+  // Copies the shard to where replies to `worker` are sent from.
+  virtual void Copy(int32_t worker) = 0;
+  // `part`'s weights, from the copy or, where pushes are answered, from the shard itself.
+  virtual Payload Send(int32_t worker, int32_t part) = 0;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_DATA_H_

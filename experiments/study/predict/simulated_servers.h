@@ -1,0 +1,129 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_SERVERS_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_SERVERS_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/base/message.h"
+#include "common/params/param_layout.h"
+#include "common/update/update_rule.h"
+#include "experiments/study/predict/costs.h"
+#include "experiments/study/predict/event_queue.h"
+#include "experiments/study/predict/simulated_data.h"
+#include "experiments/study/predict/simulated_exchange.h"
+#include "experiments/study/predict/simulated_network.h"
+#include "proto/run_spec.pb.h"
+#include "server/server_core.h"
+#include "worker/strategy/ps/worker_core.h"
+
+namespace ringmaster {
+
+// What a part of a bucket on a server takes.
+struct PartCosts {
+  int64_t push_bytes = 0;
+  int64_t weight_bytes = 0;
+  double encode = 0;  // seconds: at the worker, before it is pushed
+  double add = 0;     // at the server, of one contribution
+  double update = 0;
+};
+
+// How the buckets of a run lie on servers. Processes as PlaceNodes numbers them.
+struct PartsPlan {
+  std::vector<std::vector<PartCosts>> parts;  // [server][bucket]
+  std::vector<int32_t> worker_process;
+  std::vector<int32_t> server_process;
+};
+
+// `spec` is resolved, its strategy a parameter server's. `costs.compute.update` is that of all weights.
+absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs);
+
+class SimulatedPsWorker;
+
+// The shell of ServerCore in simulated time: one thread, which handles messages in the order in which they come, and for
+// which each contribution and each update takes its time.
+class SimulatedServer {
+ public:
+  // `plan`, `workers` (all of them), `network`, `queue` and `data` outlive this. Without data `serving` has empty parts.
+  SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule> update, const PartsPlan* plan,
+                  const std::vector<SimulatedPsWorker*>* workers, SimulatedNetwork* network, EventQueue* queue,
+                  ServerData* data);
+
+  // Of `worker`: a push, or a request.
+  void OnMessage(int32_t worker, const Tag& tag, const Payload& payload);
+
+  const ServerCore& core() const { return core_; }
+
+ private:
+  struct Message {
+    int32_t worker = 0;
+    Tag tag;
+    Payload payload;
+  };
+
+  void Serve();
+  void Handle(const Message& message);
+  absl::Status Tell(const Message& message);
+  void Perform();
+  void Send(int32_t worker, const Tag& tag);
+  // Runs `action` after the thread has worked so long on it.
+  void Spend(double seconds, EventQueue::Action action);
+
+  const int32_t index_;
+  const PartsPlan& plan_;
+  const std::vector<SimulatedPsWorker*>& workers_;
+  SimulatedNetwork* const network_;
+  EventQueue* const queue_;
+  ServerData* const data_;
+  ServerCore core_;
+  std::vector<ServerAction> actions_;
+  std::deque<Message> inbox_;
+  bool busy_ = false;
+};
+
+// The shell of WorkerCore in simulated time. The exchange thread encodes and sends what the core asks for, in order.
+class SimulatedPsWorker : public SimulatedExchange {
+ public:
+  // `plan`, `servers` (all of them), `network`, `queue` and `data` outlive this.
+  SimulatedPsWorker(const WorkerPlan& worker, const PartsPlan* plan, const std::vector<SimulatedServer*>* servers,
+                    SimulatedNetwork* network, EventQueue* queue, PsWorkerData* data);
+
+  void BeginStep(int64_t step, EventQueue::Action go) override;
+  void GradReady(int64_t step, int32_t bucket) override;
+  void EndStep(int64_t step, EventQueue::Action go) override;
+  void Drain(EventQueue::Action done) override;
+  void TakeLeave() override;
+  int64_t lag() const override { return core_.plan().steps_in_flight_max; }
+  bool updates() const override { return false; }
+
+  // Of `server`: a part's weights, or the end of a pull's answer.
+  void OnMessage(int32_t server, const Tag& tag, const Payload& payload);
+
+  const WorkerCore& core() const { return core_; }
+
+ private:
+  // Does what the core has asked for.
+  void Perform();
+  void SendNext();
+  void Send(const WorkerAction& action);
+
+  const int32_t rank_;
+  const PartsPlan& plan_;
+  const std::vector<SimulatedServer*>& servers_;
+  SimulatedNetwork* const network_;
+  EventQueue* const queue_;
+  PsWorkerData* const data_;
+  WorkerCore core_;
+  std::vector<WorkerAction> actions_;
+  std::deque<WorkerAction> unsent_;
+  bool busy_ = false;            // the exchange thread encodes
+  EventQueue::Action waiting_;   // the step thread in BeginStep or Drain
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_SERVERS_H_

@@ -1,0 +1,219 @@
+#include "tests/experiments/study/predict/cluster_data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/codec/stream.h"
+#include "common/collective/collective_core.h"
+#include "common/config/describe.h"
+#include "common/exchange/parts.h"
+#include "common/scheme/registry.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+template <typename T>
+T ValueOf(absl::StatusOr<T> value) {
+  RM_CHECK(value.ok());
+  return *std::move(value);
+}
+
+absl::Span<std::byte> BytesOf(absl::Span<float> floats) {
+  return absl::MakeSpan(reinterpret_cast<std::byte*>(floats.data()), floats.size() * sizeof(float));
+}
+
+absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float));
+}
+
+bool KeepsDelivered(const SchemeTraits& traits) {
+  return traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
+}
+
+}  // namespace
+
+WorkerMemory::WorkerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
+                           int32_t rank, const GradientOfWeights& gradient, const StepObserver& observe)
+    : spec_(spec),
+      layout_(layout),
+      rank_(rank),
+      servers_(std::max(1, TraitsOf(spec).servers)),
+      keeps_(KeepsDelivered(TraitsOf(spec))),
+      gradient_(gradient),
+      observe_(observe),
+      codec_(ValueOf(CreateCodec(spec.codec()))),
+      memory_(CreateCodecMemory(*codec_, layout.count(), spec.codec().error_feedback())),
+      update_(ValueOf(CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))),
+      front_(initial_weights),
+      back_(initial_weights.size(), NAN),
+      arriving_(initial_weights.size(), NAN),
+      flights_(CollectiveLimits().in_flight_max) {
+  for (int parity = 0; parity < 2; ++parity) {
+    gradients_[parity].resize(layout.count());
+    encoded_[parity].resize(servers_ * layout.buckets().size());
+  }
+}
+
+absl::Span<float> WorkerMemory::Gradient(int64_t step, int32_t bucket) {
+  const Bucket& slice = layout_.buckets()[bucket];
+  return absl::MakeSpan(gradients_[step % 2]).subspan(slice.begin, slice.count);
+}
+
+void WorkerMemory::Compute(int64_t step) {
+  observe_(rank_, step);
+  for (const Bucket& bucket : layout_.buckets()) gradient_(rank_, step, front_, bucket, Gradient(step, bucket.id));
+}
+
+// As worker/strategy/local_update.cc.
+void WorkerMemory::Update(int64_t step) {
+  for (const Bucket& bucket : layout_.buckets()) {
+    update_->Apply({bucket.begin, step * GlobalBatch(spec_), step}, Gradient(step, bucket.id),
+                   absl::MakeSpan(front_).subspan(bucket.begin, bucket.count));
+  }
+}
+
+void WorkerMemory::Encode(int64_t step, int32_t bucket) {
+  const Bucket& slice = layout_.buckets()[bucket];
+  std::vector<std::byte>& out = encoded_[0][bucket];
+  out.resize(codec_->MaxEncodedBytes(slice.count));
+  out.resize(memory_->Encode(BucketStream(spec_.training().seed(), step, bucket, rank_), slice.begin,
+                             Gradient(step, bucket), absl::MakeSpan(out)));
+}
+
+void WorkerMemory::Start(int32_t place, int64_t step, int32_t bucket, const Plan& plan) {
+  Flight& flight = flights_[place];
+  flight.plan = &plan;
+  flight.gradient = Gradient(step, bucket);
+  flight.data = codec_->traits().exact ? BytesOf(flight.gradient) : absl::MakeSpan(encoded_[0][bucket]);
+  flight.scratch.assign(plan.scratch_bytes, std::byte{0xff});
+  flight.received.assign(spec_.training().workers(), {});
+}
+
+absl::Span<std::byte> WorkerMemory::Scratch(Flight& flight, int32_t receive) const {
+  const PlanOp& op = flight.plan->ops[receive];
+  return absl::MakeSpan(flight.scratch).subspan(op.to, op.bytes);
+}
+
+absl::Span<std::byte> WorkerMemory::Target(Flight& flight, const PlanOp& op) const {
+  return op.to_scratch ? Scratch(flight, op.to_receive) : flight.data.subspan(op.to, op.bytes);
+}
+
+void WorkerMemory::AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const {
+  RM_CHECK(from.size() == to.size());
+  if (codec_->traits().summable_as == ElementType::kFloat32) {
+    ringmaster::Add(absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
+                    absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
+  } else {
+    AddFloat16(absl::MakeConstSpan(reinterpret_cast<const uint16_t*>(from.data()), from.size() / 2),
+               absl::MakeSpan(reinterpret_cast<uint16_t*>(to.data()), to.size() / 2));
+  }
+}
+
+Payload WorkerMemory::Send(int32_t place, const PlanOp& op) {
+  const Flight& flight = flights_[place];
+  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? flight.data : flight.data.subspan(op.to, op.bytes));
+}
+
+void WorkerMemory::Receive(int32_t place, const PlanOp& op, const Payload& payload) {
+  Flight& flight = flights_[place];
+  if (op.kind == PlanOp::Kind::kGatherReceive) {
+    flight.received[op.peer] = payload->bytes;
+  } else if (op.kind == PlanOp::Kind::kReceiveAdd) {
+    AddBytes(payload->bytes, Target(flight, op));
+  } else {
+    const absl::Span<std::byte> target = Target(flight, op);
+    RM_CHECK(payload->bytes.size() == target.size());
+    std::copy(payload->bytes.begin(), payload->bytes.end(), target.begin());
+  }
+}
+
+void WorkerMemory::Add(int32_t place, const PlanOp& op) {
+  Flight& flight = flights_[place];
+  AddBytes(Scratch(flight, op.from_receive), Target(flight, op));
+}
+
+void WorkerMemory::Finish(int32_t place) {
+  Flight& flight = flights_[place];
+  if (codec_->traits().exact) return;
+  if (codec_->traits().summable_as.has_value()) {
+    RM_CHECK(codec_->Decode(flight.data, flight.gradient).ok());
+    return;
+  }
+  flight.received[rank_].assign(flight.data.begin(), flight.data.end());
+  for (size_t rank = 0; rank < flight.received.size(); ++rank) {
+    const std::vector<std::byte>& bytes = flight.received[rank];
+    RM_CHECK((rank == 0 ? codec_->Decode(bytes, flight.gradient) : codec_->DecodeAdd(bytes, flight.gradient)).ok());
+  }
+}
+
+Payload WorkerMemory::Push(int32_t server, int64_t step, int32_t bucket) {
+  const Bucket& slice = layout_.buckets()[bucket];
+  const Range part = PartOnServer(slice, servers_, server);
+  const absl::Span<float> gradient = Gradient(step, bucket).subspan(part.begin - slice.begin, part.count);
+  if (codec_->traits().exact || part.count == 0) return PayloadOf(BytesOf(gradient));
+  std::vector<std::byte>& out = encoded_[step % 2][server * layout_.buckets().size() + bucket];
+  out.resize(codec_->MaxEncodedBytes(part.count));
+  const CodecStream stream =
+      PartStream(spec_.training().seed(), step, {bucket, server, servers_, rank_, spec_.training().workers()});
+  out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
+  return PayloadOf(out);
+}
+
+void WorkerMemory::Receive(int32_t server, int32_t bucket, const Payload& payload) {
+  const Range part = PartOnServer(layout_.buckets()[bucket], servers_, server);
+  const absl::Span<const float> weights = FloatsOf(payload->bytes);
+  RM_CHECK(static_cast<int64_t>(weights.size()) == part.count);
+  std::copy(weights.begin(), weights.end(), (keeps_ ? arriving_ : back_).begin() + part.begin);
+}
+
+void WorkerMemory::Deliver() {
+  if (keeps_) arriving_.swap(back_);
+}
+
+void WorkerMemory::Swap() {
+  front_.swap(back_);
+  std::fill(back_.begin(), back_.end(), NAN);  // all of it arrives again
+}
+
+ServerMemory::ServerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
+                           int32_t index)
+    : parts_(ShardParts(layout, TraitsOf(spec).servers, index)),
+      answers_pushes_(TraitsOf(spec).updates == Updates::kTogether),
+      codec_(ValueOf(CreateCodec(spec.codec()))),
+      weights_(GatherShard(parts_, initial_weights)),
+      replies_(spec.training().workers()),
+      inbox_(spec.training().workers()) {
+  int64_t begin = 0;
+  for (const Range& part : parts_) {
+    begins_.push_back(begin);
+    begin += part.count;
+    for (auto& of_worker : inbox_) of_worker.emplace_back(part.count, NAN);
+  }
+}
+
+absl::Span<const float> ServerMemory::Decode(int32_t worker, int32_t part, const Payload& payload) {
+  std::vector<float>& into = inbox_[worker][part];
+  if (codec_->traits().exact || into.empty()) {
+    const absl::Span<const float> gradient = FloatsOf(payload->bytes);
+    RM_CHECK(gradient.size() == into.size());
+    std::copy(gradient.begin(), gradient.end(), into.begin());
+  } else {
+    RM_CHECK(codec_->Decode(payload->bytes, absl::MakeSpan(into)).ok());
+  }
+  return into;
+}
+
+void ServerMemory::Return(int32_t part) {
+  for (auto& of_worker : inbox_) std::fill(of_worker[part].begin(), of_worker[part].end(), NAN);
+}
+
+Payload ServerMemory::Send(int32_t worker, int32_t part) {
+  std::vector<float>& from = answers_pushes_ ? weights_ : replies_[worker];
+  return PayloadOf(BytesOf(absl::MakeSpan(from).subspan(begins_[part], parts_[part].count)));
+}
+
+}  // namespace ringmaster
