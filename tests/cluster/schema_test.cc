@@ -59,7 +59,8 @@ void Follow(const json& at, std::vector<std::string> path, std::vector<const jso
   if (key == "*") {
     for (const json& element : at) Follow(element, path, found, lacking);
   } else if (at.is_object()) {
-    at.contains(key) ? Follow(at[key], path, found, lacking) : void(++*lacking);
+    if (at.contains(key)) return Follow(at[key], path, found, lacking);
+    if (path.empty()) ++*lacking;
   }
 }
 
@@ -168,7 +169,7 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
     }
     std::sort(step_ms.begin(), step_ms.end());
     const size_t middle = step_ms.size() / 2;
-    EXPECT_NEAR(run["step_ms_p50"].get<double>(), (step_ms[middle - 1] + step_ms[middle]) / 2, 2e-5) << arm;
+    EXPECT_NEAR(run["step_ms_p50"].get<double>(), (step_ms[(step_ms.size() - 1) / 2] + step_ms[middle]) / 2, 2e-5) << arm;
     EXPECT_LE(run["step_ms_p50"], run["step_ms_p95"]) << arm;
     EXPECT_LE(run["step_ms_p95"].get<double>(), step_ms.back() + 1e-5) << arm;
     EXPECT_EQ(run["global_batch"], 64) << arm;

@@ -110,6 +110,8 @@ void Change(Message* message, const FieldDescriptor& field) {
       return reflection->SetDouble(message, &field, reflection->GetDouble(*message, &field) + 0.5);
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection->SetBool(message, &field, !reflection->GetBool(*message, &field));
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return reflection->SetEnumValue(message, &field, reflection->GetEnumValue(*message, &field) + 1);
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection->SetString(message, &field, reflection->GetString(*message, &field) + "x");
     case FieldDescriptor::CPPTYPE_MESSAGE:

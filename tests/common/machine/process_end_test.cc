@@ -65,7 +65,7 @@ TEST(ProcessTree, HoldsChildrenOfChildrenAndSaysWhoIsSuspended) {
   if (child == 0) {
     const pid_t grandchild = fork();
     if (grandchild == 0) raise(SIGSTOP);
-    write(ends[1], &grandchild, sizeof(grandchild));
+    if (write(ends[1], &grandchild, sizeof(grandchild)) < 0) _exit(1);
     for (;;) pause();
   }
   pid_t grandchild = 0;
