@@ -13,6 +13,18 @@ ClockTable::ClockTable(int32_t workers, int32_t parts) : parts_(parts) {
   lacking_.assign(workers, parts);
 }
 
+ClockTable::ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied) : ClockTable(workers, parts) {
+  RM_CHECK(applied.size() == applied_.size());
+  applied_.assign(applied.begin(), applied.end());
+  for (int32_t worker = 0; worker < workers; ++worker) {
+    const auto row = applied_.begin() + static_cast<int64_t>(worker) * parts;
+    clocks_[worker] = *std::min_element(row, row + parts);
+    RM_CHECK(clocks_[worker] >= 0);
+    lacking_[worker] = static_cast<int32_t>(std::count(row, row + parts, clocks_[worker]));
+  }
+  slowest_ = *std::min_element(clocks_.begin(), clocks_.end());
+}
+
 bool ClockTable::PartApplied(int32_t worker, int32_t part) {
   RM_CHECK(worker >= 0 && worker < static_cast<int32_t>(clocks_.size()) && part >= 0 && part < parts_);
   const auto row = applied_.begin() + static_cast<int64_t>(worker) * parts_;

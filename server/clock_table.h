@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
+
 namespace ringmaster {
 
 // How far every worker is on one shard. A worker's clock ticks when all its parts of a step are applied; parts of a
@@ -12,6 +14,8 @@ class ClockTable {
  public:
   // All clocks start at 0. workers, parts: at least 1.
   ClockTable(int32_t workers, int32_t parts);
+  // Goes on where another stood. `applied`: as its applied(), [workers * parts], each 0 or more.
+  ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied);
 
   // `part` of the step after those of that part already applied was applied for `worker`. Returns true when the
   // worker's clock ticked by it (by one: the steps of one part are applied one after another).
@@ -23,9 +27,11 @@ class ClockTable {
   int64_t applied(int32_t worker, int32_t part) const { return applied_[worker * parts_ + part]; }
   // The slowest worker's clock: all updates of clocks < slowest() are in the weights.
   int64_t slowest() const { return slowest_; }
+  // Of all workers and parts, [workers][parts].
+  absl::Span<const int64_t> applied() const { return applied_; }
 
  private:
-  const int32_t parts_;
+  int32_t parts_;
   std::vector<int64_t> applied_;  // [workers][parts]
   std::vector<int64_t> clocks_;   // [workers], the least of the worker's row
   std::vector<int32_t> lacking_;  // [workers], parts of the row that are at the worker's clock

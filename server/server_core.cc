@@ -34,6 +34,13 @@ ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, abs
   ready_.reserve(plan_.shard.workers);
 }
 
+absl::Status ServerCore::Take(const State& state) {
+  RM_RETURN_IF_ERROR(shard_.Take(state));
+  const absl::Span<const int64_t> applied = shard_.clocks().applied();
+  push_steps_.assign(applied.begin(), applied.end());
+  return absl::OkStatus();
+}
+
 void ServerCore::Start(std::vector<ServerAction>* actions) {
   for (int32_t worker = 0; worker < plan_.shard.workers; ++worker) {
     for (int32_t part = 0; part < parts(); ++part) ExpectPush(worker, part, actions);

@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/message.h"
 #include "common/base/partition.h"
 #include "common/exchange/parts.h"
+#include "common/state/state.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
 
@@ -58,6 +60,10 @@ class ServerCore {
  public:
   // As ShardCore's constructor. `weights` is the caller's memory, which outlives the core and is its own until then.
   ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
+
+  // ShardCore's. Take: before Start.
+  absl::StatusOr<State> Give() const { return shard_.Give(); }
+  absl::Status Take(const State& state);
 
   // What is expected first of every worker. Once.
   void Start(std::vector<ServerAction>* actions);

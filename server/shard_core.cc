@@ -106,6 +106,47 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<State> ShardCore::Give() const {
+  const auto is_under_way = [](const Part& part) {
+    return part.added > 0 || std::any_of(part.waiting.begin(), part.waiting.end(),
+                                         [](const std::optional<Push>& push) { return push.has_value(); });
+  };
+  if (std::any_of(parts_.begin(), parts_.end(), is_under_way)) {
+    return absl::FailedPreconditionError("the shard's state: an update lacks contributions");
+  }
+  if (std::any_of(parked_.begin(), parked_.end(), [](const auto& pull) { return pull.has_value(); })) {
+    return absl::FailedPreconditionError(absl::StrCat("the shard's state: pulls wait, ", DescribeParked()));
+  }
+  State state;
+  state.AddFloats("weights", weights_);
+  state.AddIntegers("versions", versions_);
+  state.AddIntegers("applied", clocks_.applied());
+  state.AddIntegers("pulled_clocks", pulled_clocks_);
+  state.AddPart("update", update_->Give());
+  return state;
+}
+
+absl::Status ShardCore::Take(const State& state) {
+  State own = state;
+  const State update = own.TakePart("update");
+  std::vector<float> weights(weights_.size());
+  std::vector<int64_t> versions(versions_.size()), applied(clocks_.applied().size()), pulled(pulled_clocks_.size());
+  RM_RETURN_IF_ERROR(own.CopyTo({{"weights", absl::MakeSpan(weights)},
+                                 {"versions", absl::MakeSpan(versions)},
+                                 {"applied", absl::MakeSpan(applied)},
+                                 {"pulled_clocks", absl::MakeSpan(pulled)}}));
+  for (const std::vector<int64_t>* counts : {&versions, &applied, &pulled}) {
+    if (std::all_of(counts->begin(), counts->end(), [](int64_t count) { return count >= 0; })) continue;
+    return absl::InvalidArgumentError("the shard's state: a count of updates or steps is below 0");
+  }
+  RM_RETURN_IF_ERROR(update_->Take(update));
+  std::copy(weights.begin(), weights.end(), weights_.begin());
+  versions_ = std::move(versions);
+  pulled_clocks_ = std::move(pulled);
+  clocks_ = ClockTable(plan_.workers, static_cast<int32_t>(parts_.size()), applied);
+  return absl::OkStatus();
+}
+
 void ShardCore::AddPrefix(int32_t part_index) {
   Part& part = parts_[part_index];
   for (; part.added < plan_.workers && part.waiting[part.added].has_value(); ++part.added) {

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/state/state.h"
 #include "common/update/update_rule.h"
 #include "server/clock_table.h"
 
@@ -87,6 +89,13 @@ class ShardCore {
   // never parked unless it drains. InvalidArgument: an unknown worker, a clock below 0 or below that of the worker's
   // last pull. FailedPrecondition: the worker's last pull is still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
+
+  // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays. Another shard of the
+  // same plan and optimizer that takes it, before anything has come, goes on with the same bits; its staleness histogram
+  // counts its own contributions alone. FailedPrecondition: a contribution waits for others, or a pull is parked.
+  absl::StatusOr<State> Give() const;
+  // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed then.
+  absl::Status Take(const State& state);
 
   // The parts that the last OnPush which was not refused has updated, rising. Under BSP every worker may be sent them.
   absl::Span<const int32_t> updated() const { return updated_; }

@@ -13,6 +13,7 @@
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/trace/phase.h"
@@ -36,6 +37,10 @@ class ShardService {
                                                               Transport& transport,
                                                               const BufferAllocator& allocate = Buffer::AllocateHost,
                                                               ServerTraces* traces = nullptr);
+
+  // The shard's (ShardCore). Take: before Run. Give: after it.
+  absl::Status Take(const State& state) { return core_.Take(state); }
+  absl::StatusOr<State> Give() const { return core_.Give(); }
 
   // Serves until all workers are done. A server waits for its workers without a deadline of its own: workers watch
   // their own waits, the control plane watches heartbeats, and an abort of the transport ends this one with its status.

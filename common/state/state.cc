@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
@@ -10,14 +11,11 @@
 namespace ringmaster {
 namespace {
 
-std::string Described(const std::variant<std::vector<float>, int64_t, double>& value) {
-  if (const auto* floats = std::get_if<std::vector<float>>(&value)) return absl::StrCat(floats->size(), " floats");
-  return std::holds_alternative<int64_t>(value) ? "an integer" : "a real number";
-}
-
-std::string Described(const std::variant<absl::Span<float>, int64_t*, double*>& to) {
-  if (const auto* floats = std::get_if<absl::Span<float>>(&to)) return absl::StrCat(floats->size(), " floats");
-  return std::holds_alternative<int64_t*>(to) ? "an integer" : "a real number";
+template <typename Floats, typename Integers, typename Integer, typename Real>
+std::string Described(const std::variant<Floats, Integers, Integer, Real>& value) {
+  if (const auto* floats = std::get_if<Floats>(&value)) return absl::StrCat(floats->size(), " floats");
+  if (const auto* integers = std::get_if<Integers>(&value)) return absl::StrCat(integers->size(), " integers");
+  return std::holds_alternative<Integer>(value) ? "an integer" : "a real number";
 }
 
 template <typename Named>
@@ -36,7 +34,7 @@ const Named* Find(absl::Span<const Named> all, absl::string_view name) {
 
 }  // namespace
 
-void State::Add(absl::string_view name, std::variant<std::vector<float>, int64_t, double> value) {
+void State::Add(absl::string_view name, Value value) {
   RM_CHECK(!name.empty() && Find(entries(), name) == nullptr);
   entries_.push_back({std::string(name), std::move(value)});
 }
@@ -45,9 +43,30 @@ void State::AddFloats(absl::string_view name, absl::Span<const float> values) {
   Add(name, std::vector<float>(values.begin(), values.end()));
 }
 
+void State::AddIntegers(absl::string_view name, absl::Span<const int64_t> values) {
+  Add(name, std::vector<int64_t>(values.begin(), values.end()));
+}
+
 void State::AddInteger(absl::string_view name, int64_t value) { Add(name, value); }
 
 void State::AddReal(absl::string_view name, double value) { Add(name, value); }
+
+void State::AddPart(absl::string_view name, const State& part) {
+  for (const Entry& entry : part.entries_) Add(absl::StrCat(name, "/", entry.name), entry.value);
+}
+
+State State::TakePart(absl::string_view name) {
+  const std::string prefix = absl::StrCat(name, "/");
+  const auto part_begin = std::stable_partition(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return !absl::StartsWith(entry.name, prefix);
+  });
+  State part;
+  for (auto entry = part_begin; entry != entries_.end(); ++entry) {
+    part.Add(entry->name.substr(prefix.size()), std::move(entry->value));
+  }
+  entries_.erase(part_begin, entries_.end());
+  return part;
+}
 
 absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
   for (const StateSlot& slot : slots) {
@@ -71,6 +90,9 @@ absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
     if (const auto* floats = std::get_if<absl::Span<float>>(&slot.to)) {
       const auto& values = std::get<std::vector<float>>(value);
       std::copy(values.begin(), values.end(), floats->begin());
+    } else if (const auto* integers = std::get_if<absl::Span<int64_t>>(&slot.to)) {
+      const auto& values = std::get<std::vector<int64_t>>(value);
+      std::copy(values.begin(), values.end(), integers->begin());
     } else if (const auto* integer = std::get_if<int64_t*>(&slot.to)) {
       **integer = std::get<int64_t>(value);
     } else {

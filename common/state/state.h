@@ -15,22 +15,29 @@ namespace ringmaster {
 // Where State::CopyTo writes one entry; borrows the memory.
 struct StateSlot {
   absl::string_view name;
-  std::variant<absl::Span<float>, int64_t*, double*> to;
+  std::variant<absl::Span<float>, absl::Span<int64_t>, int64_t*, double*> to;
 };
 
 // What an object keeps from one step to the next, as named arrays and numbers, so that another object of the same kind
 // can go on where it stopped. A value: copies are independent. Not synchronized.
 class State {
  public:
+  using Value = std::variant<std::vector<float>, std::vector<int64_t>, int64_t, double>;
   struct Entry {
     std::string name;
-    std::variant<std::vector<float>, int64_t, double> value;
+    Value value;
   };
 
   // Add a copy. The name is not empty and not yet there.
   void AddFloats(absl::string_view name, absl::Span<const float> values);
+  void AddIntegers(absl::string_view name, absl::Span<const int64_t> values);
   void AddInteger(absl::string_view name, int64_t value);
   void AddReal(absl::string_view name, double value);
+  // All entries of `part`, what an object inside keeps, as "name/...".
+  void AddPart(absl::string_view name, const State& part);
+
+  // Takes out what AddPart has added under this name; empty where there is nothing.
+  State TakePart(absl::string_view name);
 
   // In the order in which they were added.
   absl::Span<const Entry> entries() const { return entries_; }
@@ -40,7 +47,7 @@ class State {
   absl::Status CopyTo(absl::Span<const StateSlot> slots) const;
 
  private:
-  void Add(absl::string_view name, std::variant<std::vector<float>, int64_t, double> value);
+  void Add(absl::string_view name, Value value);
 
   std::vector<Entry> entries_;
 };

@@ -19,6 +19,7 @@
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 #include "tests/support/late_device.h"
+#include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
@@ -47,19 +48,22 @@ class NotingStrategy : public SyncStrategy {
  public:
   NotingStrategy(const WorkerLink& link, std::vector<std::string>* notes) : link_(link), notes_(*notes) {}
 
+  GradientRequest Gradients() const override { return {}; }
   absl::Status BeginStep(int64_t step) override { return absl::OkStatus(); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
     if (step > 0) return absl::OkStatus();
-    EXPECT_EQ(FirstNotFinite(gradient), gradient.size()) << "bucket " << bucket.id << " is read before it has come";
+    EXPECT_EQ(FirstNotFinite(gradient.host()), gradient.host().size()) << "bucket " << bucket.id << " is read before it has come";
     notes_.push_back(absl::StrCat("ready ", bucket.id));
     return absl::OkStatus();
   }
   absl::Status EndStep(int64_t step) override {
     if (step == 0) notes_.push_back("end");
-    link_.weights->Touch();
     return absl::OkStatus();
   }
   absl::Status Drain() override { return absl::OkStatus(); }
+  WeightsView ModelWeights() const override { return link_.replica->weights(); }
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
   ExchangeReport Finish() override { return {}; }
 
  private:
@@ -167,23 +171,15 @@ TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
 }
 
 // Sends what it reads on the device, as a collective library on a GPU does.
-class TakingStrategy : public SyncStrategy {
+class TakingStrategy : public ForwardingStrategy {
  public:
-  TakingStrategy(const WorkerLink& link, std::unique_ptr<SyncStrategy> inner)
-      : gradients_(link.device_gradients->Take()), inner_(std::move(inner)) {}
+  using ForwardingStrategy::ForwardingStrategy;
 
-  absl::Status BeginStep(int64_t step) override { return inner_->BeginStep(step); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    std::copy_n(gradients_ + bucket.begin, bucket.count, gradient.begin());
-    return inner_->GradReady(step, bucket, gradient);
+  GradientRequest Gradients() const override { return {GradientForm::kDevice, {}}; }
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    std::copy_n(gradient.device(), bucket.count, gradient.sum().begin());
+    return real_->GradReady(step, bucket, BucketGradient::OnHost(gradient.sum()));
   }
-  absl::Status EndStep(int64_t step) override { return inner_->EndStep(step); }
-  absl::Status Drain() override { return inner_->Drain(); }
-  ExchangeReport Finish() override { return inner_->Finish(); }
-
- private:
-  const float* const gradients_;
-  const std::unique_ptr<SyncStrategy> inner_;
 };
 
 TEST(DeviceGradients, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
@@ -195,7 +191,7 @@ TEST(DeviceGradients, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
   seams.create_strategy = [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto inner = CreateStrategy(link);
     if (!inner.ok()) return inner.status();
-    return std::make_unique<TakingStrategy>(link, *std::move(inner));
+    return std::make_unique<TakingStrategy>(*std::move(inner));
   };
   const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, seams);
   ASSERT_EQ(device.status(), "ok");
@@ -213,7 +209,7 @@ TEST(DeviceGradients, AreNotOfferedWhereTheyChangeOnTheHost) {
     std::atomic<int32_t> offered = 0;
     RunSeams seams = OnLateDevice({});
     seams.create_strategy = [&](const WorkerLink& link) {
-      offered += link.device_gradients != nullptr || link.encoder != nullptr ? 1 : 0;
+      offered += link.offer.device || link.offer.encoded ? 1 : 0;
       return CreateStrategy(link);
     };
     EXPECT_EQ(RunInProcess(ArmOf("ps-onebit", spec), seams).status(), "ok");

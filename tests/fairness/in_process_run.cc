@@ -73,6 +73,7 @@ class Cluster {
     }
     for (std::thread& thread : threads) thread.join();
     RM_RETURN_IF_ERROR(conductor_.status());
+    if (seams_.end != nullptr) RM_RETURN_IF_ERROR(GiveState());
     ProcessReport report;
     for (Worker& worker : workers_) *report.add_workers() = worker.report;
     for (auto& service : services_) *report.add_servers() = service->Report();
@@ -85,6 +86,19 @@ class Cluster {
   }
 
  private:
+  absl::Status GiveState() {
+    seams_.end->step = spec_.training().steps();
+    for (Worker& worker : workers_) {
+      RM_ASSIGN_OR_RETURN(State state, worker.loop->Give());
+      seams_.end->workers.push_back(std::move(state));
+    }
+    for (auto& service : services_) {
+      RM_ASSIGN_OR_RETURN(State state, service->Give());
+      seams_.end->servers.push_back(std::move(state));
+    }
+    return absl::OkStatus();
+  }
+
   struct Worker {
     RunSpec spec;
     Dataset dataset;
@@ -114,6 +128,7 @@ class Cluster {
       RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, workers_[0].model->layout(), initial_weights_,
                                                              server, fabric_->transport({Role::kServer, server}),
                                                              Buffer::AllocateHost, server_traces_.back().get()));
+      if (seams_.from != nullptr) RM_RETURN_IF_ERROR(service->Take(seams_.from->servers[server]));
       services_.push_back(std::move(service));
     }
     return absl::OkStatus();
@@ -157,6 +172,10 @@ class Cluster {
     setup.kernels = worker.kernels.get();
     setup.model = worker.model.get();
     setup.initial_weights = &initial_weights_;
+    if (seams_.from != nullptr) {
+      setup.first_step = seams_.from->step;
+      setup.state = &seams_.from->workers[rank];
+    }
     setup.transport = worker.transport.get();
     setup.conductor = &conductor_;
     setup.progress = &worker.progress;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
+#include "common/state/state.h"
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -12,6 +14,13 @@
 #include "worker/loop/training_loop.h"
 
 namespace ringmaster {
+
+// Where all nodes of a run stand between two steps.
+struct ClusterState {
+  int64_t step = 0;
+  std::vector<State> workers;  // by rank
+  std::vector<State> servers;
+};
 
 // Where a run may be broken, or listened to. Everything is optional.
 struct RunSeams {
@@ -23,6 +32,10 @@ struct RunSeams {
   std::function<std::unique_ptr<KernelLibrary>(int32_t rank)> create_kernels;
   // Stands in for worker/strategy.
   StrategyFactory create_strategy;
+  // The run goes on from here, at its step; null: it begins at step 0.
+  const ClusterState* from = nullptr;
+  // Gets where it stands at its end; null: nobody asks.
+  ClusterState* end = nullptr;
   // Whether what the spec has traced is put into the record.
   bool reports_traces = true;
 };

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
@@ -141,21 +142,17 @@ TEST(Settings, EachMovesTheWeightsWhereARunEnds) {
 }
 
 // Clips what a worker brings and not what all of them bring together: the mistake of clipping before the exchange.
-class ClipsBeforeTheExchange : public SyncStrategy {
+class ClipsBeforeTheExchange : public ForwardingStrategy {
  public:
-  ClipsBeforeTheExchange(std::unique_ptr<SyncStrategy> real, float norm) : real_(std::move(real)), norm_(norm) {}
-  absl::Status BeginStep(int64_t step) override { return real_->BeginStep(step); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    const double length = std::sqrt(SumOfSquares(gradient));
-    if (length > norm_) Scale(static_cast<float>(norm_ / length), gradient);
+  ClipsBeforeTheExchange(std::unique_ptr<SyncStrategy> real, float norm)
+      : ForwardingStrategy(std::move(real)), norm_(norm) {}
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    const double length = std::sqrt(SumOfSquares(gradient.host()));
+    if (length > norm_) Scale(static_cast<float>(norm_ / length), gradient.host());
     return real_->GradReady(step, bucket, gradient);
   }
-  absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }
-  absl::Status Drain() override { return real_->Drain(); }
-  ExchangeReport Finish() override { return real_->Finish(); }
 
  private:
-  const std::unique_ptr<SyncStrategy> real_;
   const float norm_;
 };
 

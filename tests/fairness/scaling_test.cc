@@ -10,42 +10,38 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
 
 // The first step's gradients by rank, as the strategies were given them.
-struct Gradients {
+struct Heard {
   absl::Mutex mutex;
   std::map<int32_t, std::vector<float>> by_rank ABSL_GUARDED_BY(mutex);
 };
 
-class Listener : public SyncStrategy {
+class Listener : public ForwardingStrategy {
  public:
-  Listener(std::unique_ptr<SyncStrategy> real, int32_t rank, Gradients* heard)
-      : real_(std::move(real)), rank_(rank), heard_(heard) {}
-  absl::Status BeginStep(int64_t step) override { return real_->BeginStep(step); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+  Listener(std::unique_ptr<SyncStrategy> real, int32_t rank, Heard* heard)
+      : ForwardingStrategy(std::move(real)), rank_(rank), heard_(heard) {}
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
     if (step == 0) {
       absl::MutexLock lock(&heard_->mutex);
       std::vector<float>& all = heard_->by_rank[rank_];
-      all.insert(all.end(), gradient.begin(), gradient.end());
+      all.insert(all.end(), gradient.host().begin(), gradient.host().end());
     }
     return real_->GradReady(step, bucket, gradient);
   }
-  absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }
-  absl::Status Drain() override { return real_->Drain(); }
-  ExchangeReport Finish() override { return real_->Finish(); }
 
  private:
-  const std::unique_ptr<SyncStrategy> real_;
   const int32_t rank_;
-  Gradients* const heard_;
+  Heard* const heard_;
 };
 
 std::map<int32_t, std::vector<float>> FirstGradients(const RunSpec& spec) {
-  Gradients heard;
+  Heard heard;
   RunSeams seams;
   seams.create_strategy = [&heard](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto real = CreateStrategy(link);

@@ -15,6 +15,7 @@
 #include "tests/fairness/example_strategy/example_strategy.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
@@ -28,20 +29,16 @@ void ExpectFails(const absl::StatusOr<std::string>& figure, const std::string& n
 }
 
 // Divides every gradient by N once more.
-class ScalesTwice : public SyncStrategy {
+class ScalesTwice : public ForwardingStrategy {
  public:
-  ScalesTwice(std::unique_ptr<SyncStrategy> real, int32_t workers) : real_(std::move(real)), workers_(workers) {}
-  absl::Status BeginStep(int64_t step) override { return real_->BeginStep(step); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    for (float& value : gradient) value /= static_cast<float>(workers_);
+  ScalesTwice(std::unique_ptr<SyncStrategy> real, int32_t workers)
+      : ForwardingStrategy(std::move(real)), workers_(workers) {}
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    for (float& value : gradient.host()) value /= static_cast<float>(workers_);
     return real_->GradReady(step, bucket, gradient);
   }
-  absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }
-  absl::Status Drain() override { return real_->Drain(); }
-  ExchangeReport Finish() override { return real_->Finish(); }
 
  private:
-  const std::unique_ptr<SyncStrategy> real_;
   const int32_t workers_;
 };
 

@@ -23,6 +23,12 @@ struct WorkerProgress {
   std::atomic<bool> at_barrier{false};
   std::atomic<bool> paused{false};            // told to stand still before its next step
   std::atomic<bool> done{false};              // has nothing more to do
+
+  // The step thread's: it begins with `name`, a string literal.
+  void Enter(const char* name) {
+    phase.store(name, std::memory_order_relaxed);
+    work.fetch_add(1, std::memory_order_relaxed);
+  }
 };
 
 // The training loop's view of the control plane.
@@ -35,6 +41,16 @@ class Conductor {
   // The first failure of the run, if any, without waiting.
   virtual absl::Status status() = 0;
 };
+
+// Conductor::Barrier, seen in `progress`.
+inline absl::Status AwaitBarrier(absl::string_view name, Conductor& conductor, WorkerProgress& progress) {
+  progress.at_barrier.store(true, std::memory_order_relaxed);
+  progress.work.fetch_add(1, std::memory_order_relaxed);
+  const absl::Status status = conductor.Barrier(name);
+  progress.at_barrier.store(false, std::memory_order_relaxed);
+  progress.work.fetch_add(1, std::memory_order_relaxed);
+  return status;
+}
 
 }  // namespace ringmaster
 

@@ -1,13 +1,11 @@
 #include "worker/loop/evaluation_run.h"
 
-#include <memory>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/evaluate.h"
-#include "worker/loop/stager.h"
+#include "worker/loop/weight_copies.h"
 
 namespace ringmaster {
 namespace {
@@ -34,11 +32,10 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
   scores->set_begin(range.begin);
   scores->set_count(range.count);
   if (range.count == 0) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(std::unique_ptr<Stager> stager,
-                      Stager::Create(*setup.kernels, setup.model->layout(), StagerOptions(), /*slots=*/1));
+  RM_ASSIGN_OR_RETURN(const auto copies, WeightCopies::Create(*setup.kernels, setup.model->layout().count()));
   RM_ASSIGN_OR_RETURN(BatchUpload upload,
                       BatchUpload::Create(*setup.kernels, LargestBatch(*setup.spec, test.shape), test.shape));
-  RM_ASSIGN_OR_RETURN(const TensorView weights, stager->Weights(*setup.initial_weights, 0));
+  RM_ASSIGN_OR_RETURN(const TensorView weights, copies->ForKernels(WeightsView::OnHost(*setup.initial_weights, 0)));
   LabelScores rows;
   RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, weights, *setup.model, upload, &setup.progress->work, &rows));
   scores->set_correct(total.correct);

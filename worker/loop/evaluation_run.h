@@ -3,7 +3,7 @@
 
 #include "absl/status/status.h"
 #include "proto/record.pb.h"
-#include "worker/loop/training_loop.h"
+#include "worker/loop/worker_setup.h"
 
 namespace ringmaster {
 

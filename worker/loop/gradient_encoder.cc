@@ -16,32 +16,31 @@ constexpr int64_t kAlignment = 8;
 
 }  // namespace
 
-bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place) {
-  const CodecInfo* const codec = FindCodec(resolved.codec().name());
-  return LeaveDeviceAsTheyAre(resolved, layout, place) && codec != nullptr && codec->traits.device_kind.has_value();
-}
-
-bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place) {
+GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  return place == Place::kDevice && TraitsOf(resolved).workers == training.workers() && training.accumulate() == 1 &&
-         !training.deterministic() && layout.statistics().empty();
+  const bool unchanged = place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
+                         training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
+  const CodecInfo* const codec = FindCodec(resolved.codec().name());
+  return {unchanged && codec != nullptr && codec->traits.device_kind.has_value(), unchanged};
 }
 
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,
                                                                          const ParamLayout& layout,
-                                                                         const CodecSpec& spec) {
+                                                                         const CodecSpec& spec,
+                                                                         const std::vector<std::vector<Range>>& slices) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec));
   const std::optional<EncodeKind> kind = codec->traits().device_kind;
   RM_CHECK(kind.has_value());
   std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
+  RM_RETURN_IF_ERROR(encoder->Prepare(slices));
   if (!spec.error_feedback()) return encoder;
   RM_ASSIGN_OR_RETURN(encoder->residual_, kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
   RM_RETURN_IF_ERROR(kernels.Run(FillZeroCall{encoder->residual_.floats(), layout.count()}));
   return encoder;
 }
 
-absl::Status GradientEncoder::Prepare(std::vector<std::vector<Range>> slices) {
-  RM_CHECK(slices.size() == layout_.buckets().size() && slices_.empty());
+absl::Status GradientEncoder::Prepare(const std::vector<std::vector<Range>>& slices) {
+  RM_CHECK(slices.size() == layout_.buckets().size());
   int64_t bytes = 0, scratch_bytes = 0;
   for (const std::vector<Range>& of_bucket : slices) {
     std::vector<Slice>& places = slices_.emplace_back();
@@ -54,15 +53,34 @@ absl::Status GradientEncoder::Prepare(std::vector<std::vector<Range>> slices) {
   }
   RM_ASSIGN_OR_RETURN(scratch_, kernels_.Allocate(scratch_bytes));
   RM_ASSIGN_OR_RETURN(encoded_, kernels_.Allocate(bytes));
-  for (Buffer& host : host_) {
-    RM_ASSIGN_OR_RETURN(host, kernels_.AllocateStaging(bytes));
+  for (int parity = 0; parity < 2; ++parity) {
+    RM_ASSIGN_OR_RETURN(host_[parity], kernels_.AllocateStaging(bytes));
+    for (const std::vector<Slice>& of_bucket : slices_) {
+      std::vector<absl::Span<std::byte>>& spans = encoded_slices_[parity].emplace_back();
+      for (const Slice& slice : of_bucket) {
+        spans.emplace_back(host_[parity].data() + slice.begin_bytes, static_cast<size_t>(slice.size_bytes));
+      }
+    }
   }
   return absl::OkStatus();
 }
 
-absl::Span<std::byte> GradientEncoder::Encoded(int64_t step, int32_t bucket, size_t slice) {
-  const Slice& place = slices_[bucket][slice];
-  return {host_[step % 2].data() + place.begin_bytes, static_cast<size_t>(place.size_bytes)};
+absl::StatusOr<State> GradientEncoder::Give() const {
+  State state;
+  if (residual_.size_bytes() == 0) return state;
+  std::vector<float> residual(layout_.count());
+  RM_RETURN_IF_ERROR(kernels_.CopyToHost(residual_.data(), residual.data(), residual_.size_bytes()));
+  RM_RETURN_IF_ERROR(kernels_.Finish());
+  state.AddFloats("residual", residual);
+  return state;
+}
+
+absl::Status GradientEncoder::Take(const State& state) {
+  if (residual_.size_bytes() == 0) return state.CopyTo({});
+  std::vector<float> residual(layout_.count());
+  RM_RETURN_IF_ERROR(state.CopyTo({{"residual", absl::MakeSpan(residual)}}));
+  RM_RETURN_IF_ERROR(kernels_.CopyFromHost(residual.data(), residual_.data(), residual_.size_bytes()));
+  return kernels_.Finish();
 }
 
 absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket, int parity) {

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_WORKER_LOOP_GRADIENT_ENCODER_H_
 #define RINGMASTER_WORKER_LOOP_GRADIENT_ENCODER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -9,39 +10,43 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/base/partition.h"
 #include "common/codec/codec.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
-#include "worker/strategy/bucket_encoder.h"
+#include "worker/strategy/bucket_gradient.h"
 
 namespace ringmaster {
 
-// Whether a worker's gradients are on a device what is to be sent: where they change on the host first (several batches
-// added up, rounded to a grid, running statistics), they must come there.
-bool LeaveDeviceAsTheyAre(const RunSpec& resolved, const ParamLayout& layout, Place place);
+// The forms in which a worker's gradients may be left on the device, its kernels working in `place`. None where they
+// change on the host first (several batches added up, rounded to a grid, running statistics) and must come there. Encoded
+// by a codec that has kernels on the device.
+GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place);
 
-// Whether they may then be encoded before they are copied: by a codec that has kernels there.
-bool MayEncodeOnDevice(const RunSpec& resolved, const ParamLayout& layout, Place place);
-
-// Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's, but for
-// Encoded.
-class GradientEncoder final : public BucketEncoder {
+// Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's.
+class GradientEncoder {
  public:
-  // `kernels` and `layout` outlive it.
+  // `slices`: GradientRequest's. `kernels` and `layout` outlive it.
   static absl::StatusOr<std::unique_ptr<GradientEncoder>> Create(KernelLibrary& kernels, const ParamLayout& layout,
-                                                                 const CodecSpec& spec);
-
-  // Whether the strategy takes encodings: it has called Prepare.
-  bool is_prepared() const { return !slices_.empty(); }
-
-  absl::Status Prepare(std::vector<std::vector<Range>> slices) override;
-  absl::Span<std::byte> Encoded(int64_t step, int32_t bucket, size_t slice) override;
+                                                                 const CodecSpec& spec,
+                                                                 const std::vector<std::vector<Range>>& slices);
 
   // Has the kernels encode `bucket` of the arena `gradients` on the device, behind all that they have been called for.
   // Returns the copy that brings it to the host, without its points: to the memory of `parity`, that of the step.
   absl::StatusOr<SideCopy> Encode(const float* gradients, const Bucket& bucket, int parity);
+
+  // By slice: where that copy puts the encodings of `bucket`; they stay there until the next step of that parity.
+  absl::Span<const absl::Span<std::byte>> encoded(int parity, int32_t bucket) const {
+    return encoded_slices_[parity][bucket];
+  }
+
+  // The array "residual" of error feedback; nothing without it.
+  absl::StatusOr<State> Give() const;
+  // InvalidArgument: the state is of another kind or size; what is kept is then unchanged.
+  absl::Status Take(const State& state);
 
  private:
   // Of one slice: what it is of, and where its encoding lies in the memory of all.
@@ -54,6 +59,8 @@ class GradientEncoder final : public BucketEncoder {
   GradientEncoder(KernelLibrary& kernels, const ParamLayout& layout, EncodeKind kind, std::unique_ptr<Codec> codec)
       : kernels_(kernels), layout_(layout), kind_(kind), codec_(std::move(codec)) {}
 
+  absl::Status Prepare(const std::vector<std::vector<Range>>& slices);
+
   KernelLibrary& kernels_;
   const ParamLayout& layout_;
   const EncodeKind kind_;
@@ -63,6 +70,7 @@ class GradientEncoder final : public BucketEncoder {
   Buffer scratch_;                         // on the device, of the largest slice
   Buffer encoded_;                         // on the device
   Buffer host_[2];                         // pinned, by step parity
+  std::vector<std::vector<absl::Span<std::byte>>> encoded_slices_[2];  // of host_, by bucket and slice
 };
 
 }  // namespace ringmaster

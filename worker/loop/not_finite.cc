@@ -52,4 +52,10 @@ absl::Status ExplainLostBatch(const LostBatch& lost, Model& model, KernelLibrary
   return absl::OutOfRangeError(absl::StrCat(loss, ", with finite weights and gradients in every bucket"));
 }
 
+absl::Status WithRateAdvice(const absl::Status& status, const OptimizerSpec& optimizer) {
+  if (!absl::IsOutOfRange(status)) return status;
+  return absl::OutOfRangeError(absl::StrCat(status.message(), "; lower optimizer.learning_rate (now ",
+                                            optimizer.learning_rate(), ")"));
+}
+
 }  // namespace ringmaster

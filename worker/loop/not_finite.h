@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
+#include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/model/model.h"
 
@@ -31,6 +32,9 @@ struct LostBatch {
 // memory of its own, and names the first gradient that is not. Always an error, OutOfRange but for a failed kernel.
 // Nobody else's buffers are touched, so an exchange may still be under way.
 absl::Status ExplainLostBatch(const LostBatch& lost, Model& model, KernelLibrary& kernels);
+
+// `status` of numbers that are not finite, with what to do about it; another one as it is.
+absl::Status WithRateAdvice(const absl::Status& status, const OptimizerSpec& optimizer);
 
 }  // namespace ringmaster
 

@@ -23,21 +23,21 @@ std::string GradientsFile(const std::string& folder, int64_t step) {
   return absl::StrFormat("%s/gradients-step%06d.safetensors", folder, step);
 }
 
-absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Create(const RunSpec& spec, int32_t rank, int32_t ranks,
+absl::StatusOr<std::unique_ptr<RunOutputs>> RunOutputs::Create(const RunSpec& spec, const OutputScope& scope,
                                                                const ParamLayout& layout,
                                                                absl::Span<const float> initial_weights) {
-  std::unique_ptr<RunOutputs> outputs(new RunOutputs(spec, rank, layout));
+  std::unique_ptr<RunOutputs> outputs(new RunOutputs(spec, scope.rank, layout));
   const OutputSpec& output = spec.output();
   if (!output.dump_batches().empty()) {
     const int64_t per_rank = ExactDiv(GlobalBatch(spec), spec.training().workers());
-    for (int32_t i = 0; i < ranks; ++i) {
-      auto writer = NpyWriter::Create(BatchesFile(output.dump_batches(), rank + i), NpyType::kInt64,
-                                      {spec.training().steps(), per_rank});
+    for (int32_t i = 0; i < scope.ranks; ++i) {
+      auto writer = NpyWriter::Create(BatchesFile(output.dump_batches(), scope.rank + i), NpyType::kInt64,
+                                      {spec.training().steps() - scope.first_step, per_rank});
       RM_RETURN_IF_ERROR(Annotate(writer.status(), "output.dump_batches"));
       outputs->batches_.push_back(*std::move(writer));
     }
   }
-  if (rank != 0) return outputs;
+  if (scope.rank != 0) return outputs;
   if (!output.dump_batches().empty()) {
     RM_RETURN_IF_ERROR(Annotate(
         SaveArena(InitialWeightsFile(output.dump_batches()), spec, layout, initial_weights),

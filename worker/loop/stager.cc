@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/vecmath/vecmath.h"
 
@@ -14,8 +14,6 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
-// Of the weights on their way to a device: long enough for a copy at full rate, short beside an arena.
-constexpr int64_t kUploadPartFloats = int64_t{1} << 20;
 
 std::string NameOf(const Bucket& bucket) { return absl::StrCat("bucket ", bucket.id, " from the device"); }
 
@@ -24,6 +22,7 @@ std::string NameOf(const Bucket& bucket) { return absl::StrCat("bucket ", bucket
 absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, const ParamLayout& layout,
                                                        const StagerOptions& options, int32_t slots,
                                                        const BufferAllocator& allocate) {
+  RM_CHECK(kernels.place() == Place::kDevice || options.request.form == GradientForm::kHost);
   std::unique_ptr<Stager> stager(new Stager(kernels, layout, options));
   const int64_t arena_bytes = layout.count() * kFloatBytes;
   for (int32_t slot = 0; slot < slots; ++slot) {
@@ -34,25 +33,21 @@ absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, c
   }
   if (stager->on_device()) {
     RM_ASSIGN_OR_RETURN(stager->device_gradients_, kernels.Allocate(arena_bytes));
-    RM_ASSIGN_OR_RETURN(stager->device_weights_, kernels.Allocate(arena_bytes));
     for (size_t i = 0; i < layout.buckets().size(); ++i) {
       RM_ASSIGN_OR_RETURN(Points points, stager->CreatePoints());
       stager->fetches_.push_back(std::move(points));
     }
-    for (int part = 0; part < 2; ++part) {
-      RM_ASSIGN_OR_RETURN(stager->upload_parts_[part], kernels.AllocateStaging(kUploadPartFloats * kFloatBytes));
-      RM_ASSIGN_OR_RETURN(stager->uploads_[part], stager->CreatePoints());
-    }
+  }
+  if (options.request.form == GradientForm::kEncoded) {
+    RM_ASSIGN_OR_RETURN(stager->encoder_,
+                        GradientEncoder::Create(kernels, layout, *options.codec, options.request.slices));
   }
   return stager;
 }
 
-// Errors have nobody left to hear them. What is not made when Create fails is null.
+// Errors have nobody left to hear them.
 Stager::~Stager() {
   for (const Points& fetch : fetches_) fetch.end->Await().IgnoreError();
-  for (const Points& upload : uploads_) {
-    if (upload.end != nullptr) upload.end->Await().IgnoreError();
-  }
 }
 
 absl::StatusOr<Stager::Points> Stager::CreatePoints() const {
@@ -69,7 +64,7 @@ TensorView Stager::gradients(int32_t slot) {
 absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   if (!on_device()) return absl::OkStatus();
   const Points& points = fetches_[bucket.id];
-  if (stays_on_device_) {
+  if (options_.request.form == GradientForm::kDevice) {
     RM_RETURN_IF_ERROR(kernels_.Mark(*points.begin));
     return kernels_.Mark(*points.end);
   }
@@ -87,11 +82,6 @@ absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   return Annotate(kernels_.StartCopyToHost(copy), NameOf(bucket));
 }
 
-const float* Stager::Take() {
-  stays_on_device_ = true;
-  return device_gradients_.floats();
-}
-
 absl::StatusOr<bool> Stager::HasCome(const Bucket& bucket) {
   if (!on_device()) return true;
   absl::StatusOr<bool> reached = fetches_[bucket.id].end->IsReached();
@@ -104,12 +94,20 @@ absl::Status Stager::AwaitGradient(const Bucket& bucket) {
   return Annotate(fetches_[bucket.id].begin->Await(), NameOf(bucket));
 }
 
-absl::StatusOr<absl::Span<float>> Stager::Fetch(int32_t slot, const Bucket& bucket) {
+absl::StatusOr<BucketGradient> Stager::Fetch(int32_t slot, const Bucket& bucket) {
   if (on_device()) RM_RETURN_IF_ERROR(Annotate(fetches_[bucket.id].end->Await(), NameOf(bucket)));
   absl::Span<float> values = host_[slot].float_span().subspan(bucket.begin, bucket.count);
+  switch (options_.request.form) {
+    case GradientForm::kEncoded:
+      return BucketGradient::Encoded(encoder_->encoded(slot, bucket.id), values);
+    case GradientForm::kDevice:
+      return BucketGradient::OnDevice(device_gradients_.floats() + bucket.begin, values);
+    case GradientForm::kHost:
+      break;
+  }
   ScaleStatistics(bucket, values);
   if (options_.deterministic) RM_RETURN_IF_ERROR(RoundToGrid(bucket.id, values));
-  return values;
+  return BucketGradient::OnHost(values);
 }
 
 void Stager::ScaleStatistics(const Bucket& bucket, absl::Span<float> values) const {
@@ -138,37 +136,6 @@ absl::Status Stager::RoundToGrid(int32_t bucket, absl::Span<float> values) const
     value = scaled / grid;
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<TensorView> Stager::Weights(absl::Span<const float> host, int64_t version) {
-  if (!on_device()) {
-    // Kernels only read weights; the view's pointer is not const because gradients share the type.
-    return TensorView{const_cast<float*>(host.data()), 1, layout_.count(), Place::kHost};
-  }
-  if (version != uploaded_version_) {
-    RM_RETURN_IF_ERROR(Annotate(Upload(host), "weights to the device"));
-    uploaded_version_ = version;
-  }
-  return TensorView{device_weights_.floats(), 1, layout_.count(), Place::kDevice};
-}
-
-absl::Status Stager::Upload(absl::Span<const float> host) {
-  const int64_t count = layout_.count();
-  int part = 0;
-  for (int64_t begin = 0; begin < count; begin += kUploadPartFloats, part = 1 - part) {
-    const Points& points = uploads_[part];
-    RM_RETURN_IF_ERROR(points.end->Await());
-    SideCopy copy;
-    copy.from = upload_parts_[part].data();
-    copy.to = device_weights_.floats() + begin;
-    copy.size_bytes = std::min(kUploadPartFloats, count - begin) * kFloatBytes;
-    copy.begin = points.begin.get();
-    copy.end = points.end.get();
-    std::memcpy(upload_parts_[part].data(), host.data() + begin, static_cast<size_t>(copy.size_bytes));
-    RM_RETURN_IF_ERROR(kernels_.StartCopyFromHost(copy));
-  }
-  // Copies come one after the other, so the last one's end is that of all.
-  return count == 0 ? absl::OkStatus() : kernels_.OrderAfter(*uploads_[1 - part].end);
 }
 
 }  // namespace ringmaster

@@ -9,10 +9,11 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/gradient_encoder.h"
-#include "worker/strategy/device_gradients.h"
+#include "worker/strategy/bucket_gradient.h"
 
 namespace ringmaster {
 
@@ -23,12 +24,14 @@ struct StagerOptions {
   bool deterministic = false;
   int32_t deterministic_bits = 0;     // k: scaled gradients are rounded to multiples of 2^-k
   int32_t accumulate = 1;             // A, the gradients of each worker in the sum
+  GradientRequest request;            // a form other than kHost only from a device, and then slots are step parities
+  const CodecSpec* codec = nullptr;   // of kEncoded
 };
 
-// Brings gradients from the kernel library's place to the host and weights back: the same for all arms. Host
-// gradients live in arenas (slots), which are the caller's to assign. From a device a bucket is copied while backward
-// goes on; on the host it is there as it is. The step thread's.
-class Stager : public DeviceGradients {
+// Takes gradients from where backward writes them, and gives them in the form that a strategy has asked for: the same
+// for all arms. Host gradients live in arenas (slots), which are the caller's to assign. From a device a bucket is copied
+// while backward goes on; on the host it is there as it is. The step thread's.
+class Stager {
  public:
   // `slots`: gradient arenas on the host. `allocate`: where they come from, where kernels work on the host; absent:
   // kernels.AllocateStaging, as on a device.
@@ -36,7 +39,7 @@ class Stager : public DeviceGradients {
                                                         const StagerOptions& options, int32_t slots,
                                                         const BufferAllocator& allocate = nullptr);
   // Waits for the copies under way.
-  ~Stager() override;
+  ~Stager();
   Stager(const Stager&) = delete;
   Stager& operator=(const Stager&) = delete;
 
@@ -47,30 +50,21 @@ class Stager : public DeviceGradients {
   // The host arena of `slot`.
   absl::Span<float> host_gradients(int32_t slot) { return host_[slot].float_span(); }
 
-  // From here on buckets come encoded: `encoder`, on a device and prepared, which outlives this object. Slots are then
-  // step parities, and what Fetch returns is not written.
-  void SetEncoder(GradientEncoder* encoder) { encoder_ = encoder; }
-
-  // Leaves gradients on the device from here on: what Fetch returns is not written, and means that the bucket is
-  // computed.
-  const float* Take() override;
-
-  // Starts to bring `bucket` to the host arena of `slot`, behind all that the kernels have been called for so far.
-  // Does not wait.
+  // Starts to bring `bucket`, or its encodings, to the host arena of `slot`, behind all that the kernels have been called
+  // for so far. Of form kDevice nothing is copied. Does not wait.
   absl::Status StartFetch(int32_t slot, const Bucket& bucket);
   // Of a bucket whose fetch has been started: whether it has come; and waits until its gradient is computed, though
   // perhaps not yet copied.
   absl::StatusOr<bool> HasCome(const Bucket& bucket);
   absl::Status AwaitGradient(const Bucket& bucket);
-  // Waits for `bucket` of `slot`, whose fetch has been started, and scales its running statistics. The error of a
-  // copy names the bucket. OutOfRange under `deterministic` when a value is too large for exact sums: the message
+  // Waits for `bucket` of `slot`, whose fetch has been started. Of form kHost, scales its running statistics. The error of
+  // a copy names the bucket. OutOfRange under `deterministic` when a value is too large for exact sums: the message
   // names bucket and value.
-  absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, const Bucket& bucket);
+  absl::StatusOr<BucketGradient> Fetch(int32_t slot, const Bucket& bucket);
 
-  // The weights where the kernels can read them: the host arena itself, or a device copy renewed when `version`
-  // moved. What the kernels are called for next waits for the copy, the caller until all of `host` has been read: it
-  // may change again on return.
-  absl::StatusOr<TensorView> Weights(absl::Span<const float> host, int64_t version);
+  // What is kept of the gradients that were encoded on the device (GradientEncoder); nothing of other forms.
+  absl::StatusOr<State> Give() const { return encoder_ == nullptr ? State() : encoder_->Give(); }
+  absl::Status Take(const State& state) { return encoder_ == nullptr ? state.CopyTo({}) : encoder_->Take(state); }
 
  private:
   Stager(KernelLibrary& kernels, const ParamLayout& layout, const StagerOptions& options)
@@ -83,7 +77,6 @@ class Stager : public DeviceGradients {
 
   bool on_device() const { return kernels_.place() == Place::kDevice; }
   absl::StatusOr<Points> CreatePoints() const;
-  absl::Status Upload(absl::Span<const float> host);
   void ScaleStatistics(const Bucket& bucket, absl::Span<float> values) const;
   absl::Status RoundToGrid(int32_t bucket, absl::Span<float> values) const;
 
@@ -92,14 +85,8 @@ class Stager : public DeviceGradients {
   const StagerOptions options_;
   std::vector<Buffer> host_;    // by slot
   Buffer device_gradients_;     // empty on the host
-  Buffer device_weights_;       // likewise
-  std::vector<Points> fetches_;  // by bucket, likewise
-  // Pinned memory through which weights go up, a part after the other: one is filled while the other is copied.
-  Buffer upload_parts_[2];
-  Points uploads_[2];
-  int64_t uploaded_version_ = -1;
-  GradientEncoder* encoder_ = nullptr;  // null: gradients come as floats
-  bool stays_on_device_ = false;        // or do not come at all
+  std::vector<Points> fetches_;  // by bucket; empty on the host
+  std::unique_ptr<GradientEncoder> encoder_;  // of form kEncoded, else null
 };
 
 }  // namespace ringmaster

@@ -10,8 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/types/span.h"
 #include "common/trace/trace.h"
+#include "worker/strategy/bucket_gradient.h"
 
 namespace ringmaster {
 
@@ -21,7 +21,7 @@ struct ExchangeTask {
   Kind kind = Kind::kBucket;
   int64_t step = 0;
   int32_t bucket = 0;             // kBucket only
-  absl::Span<float> gradient;     // kBucket only; the exchange thread's until the step's arena is used again
+  BucketGradient gradient;        // kBucket only; the exchange thread's until the step's arena is used again
 };
 
 // What the exchange thread does. Wake is called by the step thread, all else by the exchange thread.

@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,61 +10,29 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/transport/transport.h"
-#include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
-#include "worker/strategy/bucket_encoder.h"
-#include "worker/strategy/device_gradients.h"
+#include "worker/strategy/bucket_gradient.h"
+#include "worker/strategy/replica.h"
 
 namespace ringmaster {
-
-// The worker's weights: `front` is what the step thread computes with; `back` is what has come from outside, to be
-// swapped in whole, by the step thread or while that waits in BeginStep or Drain; `back` is shared as the strategy
-// arranges.
-class WeightStore {
- public:
-  explicit WeightStore(std::vector<float> initial) : front_(std::move(initial)), back_(front_) {}
-  absl::Span<float> front() { return absl::MakeSpan(front_); }
-  absl::Span<const float> front() const { return front_; }
-  absl::Span<float> back() { return absl::MakeSpan(back_); }
-  void Swap() {
-    front_.swap(back_);
-    ++version_;
-  }
-  // Puts `weights`, of as many elements, in the place of the back ones, which it gets.
-  void SwapBack(std::vector<float>* weights) { back_.swap(*weights); }
-  // The front weights were changed in place.
-  void Touch() { ++version_; }
-  // Moves whenever the front weights change: who holds a copy knows when to refresh it.
-  int64_t version() const { return version_; }
-
- private:
-  std::vector<float> front_;
-  std::vector<float> back_;
-  int64_t version_ = 0;
-};
 
 // All that a strategy sees of the world: no kernels, no model, no data. Everything outlives the strategy.
 struct WorkerLink {
   int32_t rank = 0;
   int32_t workers = 0;
   int32_t servers = 0;
-  int64_t global_batch = 0;
   int device = 0;                      // GPU, for a collective library that computes on one
   const RunSpec* spec = nullptr;       // resolved
   const ParamLayout* layout = nullptr;
-  WeightStore* weights = nullptr;
+  Replica* replica = nullptr;          // the weights that the worker computes with
   Transport* transport = nullptr;      // null where the strategy exchanges nothing
-  UpdateRule* update = nullptr;        // for strategies in which workers hold the weights
-  DeviceGradients* device_gradients = nullptr;  // of GPU `device`; null: they come to the host
-  BucketEncoder* encoder = nullptr;    // of the spec's codec, where gradients are computed; null: the strategy encodes
+  GradientOffer offer;                 // kDevice is GPU `device`
   PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
   std::atomic<int64_t>* work = nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
-  // Told each bucket's averaged gradient before it is applied, by strategies in which workers hold the weights, on the
-  // step thread. Absent: nobody asks.
-  std::function<void(int64_t step, const Bucket& bucket, absl::Span<const float> gradient)> averaged_gradient;
 };
 
 // What a strategy's exchange thread did, all steps together.
@@ -86,24 +52,32 @@ struct ExchangeReport {
   }
 };
 
-// The one thing that varies between arms. Called by the step thread only; steps count from 0.
+// The one thing that varies between arms. Called by the step thread only; a run's steps count from 0.
 // After an error every call returns that error.
 class SyncStrategy {
  public:
   virtual ~SyncStrategy() = default;
-  // Returns when step `step` may start: front weights are what the consistency model grants, and the step's gradient
+  // The form, among those offered, in which it takes its gradients. Asked once, before the first step.
+  virtual GradientRequest Gradients() const = 0;
+  // Returns when step `step` may start: the worker's weights are what the consistency model grants, and the step's gradient
   // buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;
-  // The bucket's gradient, already scaled, [bucket.count] on the host (with an encoder that the strategy has
-  // prepared, or gradients that it takes on the device: memory for it alone), stays untouched by the loop until
-  // BeginStep(step + 2) returns; the strategy may change it. Buckets come in order. Only enqueues: never waits for a
-  // peer.
-  virtual absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) = 0;
+  // The bucket's gradient, in the requested form. On a device it stays untouched by the loop until EndStep(step) returns,
+  // on the host until BeginStep(step + 2) does. Buckets come in order. Only enqueues: never waits for a peer.
+  virtual absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) = 0;
   virtual absl::Status EndStep(int64_t step) = 0;
   // Waits until everything this worker sent is applied everywhere and all workers' updates of finished steps are in
-  // the front weights (replicas: at once). Every worker calls it after the same step; training may go on afterwards.
+  // the worker's weights (replicas: at once). Every worker calls it after the same step; training may go on afterwards.
   virtual absl::Status Drain() = 0;
-  // Stops the exchange thread and reports; nothing else is called afterwards.
+  // The weights that are the model: what is evaluated, reported and saved. Valid until the next step begins. REQUIRES:
+  // Drain was the last call, or no step has begun.
+  virtual WeightsView ModelWeights() const = 0;
+  // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the last call.
+  virtual State Give() const = 0;
+  // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the same bits. REQUIRES: no
+  // step has begun. InvalidArgument: the state is of another kind or size.
+  virtual absl::Status Take(const State& state) = 0;
+  // Stops the exchange thread and reports; nothing but Give is called afterwards.
   virtual ExchangeReport Finish() = 0;
 };
 

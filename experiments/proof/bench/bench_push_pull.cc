@@ -12,7 +12,6 @@
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
@@ -24,6 +23,7 @@
 #include "experiments/proof/bench/bench_sizes.h"
 #include "experiments/proof/bench/bench_turns.h"
 #include "server/shard_service.h"
+#include "worker/loop/host_replica.h"
 #include "worker/strategy/registry.h"
 #include "worker/strategy/strategy.h"
 
@@ -107,9 +107,9 @@ class Process {
   struct Line {
     std::vector<Server> servers;  // of this process
     // The rest is the worker's.
-    std::unique_ptr<WeightStore> weights;
-    Buffer gradients[2];  // by step parity
     PhaseTimes times;
+    std::unique_ptr<HostReplica> replica;
+    Buffer gradients[2];  // by step parity
     std::unique_ptr<SyncStrategy> strategy;
     std::unique_ptr<CollectiveExecutor> executor;  // between the workers, outside the clock
     int64_t next_tag = 0;                          // of the executor's
@@ -137,7 +137,8 @@ class Process {
   }
 
   absl::Status PrepareWorker(const BufferAllocator& allocate, Line* line) {
-    line->weights = std::make_unique<WeightStore>(std::vector<float>(layout_.count(), 0.0f));
+    RM_ASSIGN_OR_RETURN(line->replica, HostReplica::Create(spec_, layout_, std::vector<float>(layout_.count(), 0.0f),
+                                                           line->times));
     for (Buffer& gradient : line->gradients) {
       RM_ASSIGN_OR_RETURN(gradient, allocate(layout_.count() * sizeof(float)));
     }
@@ -146,10 +147,9 @@ class Process {
     link.rank = seat_.rank;
     link.workers = bench_.workers;
     link.servers = bench_.servers;
-    link.global_batch = GlobalBatch(spec_);
     link.spec = &spec_;
     link.layout = &layout_;
-    link.weights = line->weights.get();
+    link.replica = line->replica.get();
     link.transport = &transport;
     link.step_times = &line->times;
     RM_ASSIGN_OR_RETURN(line->strategy, CreateStrategy(link));
@@ -205,13 +205,13 @@ class Process {
     RM_RETURN_IF_ERROR(Named(line->executor->Barrier(line->next_tag++, 0), *line));
     const BenchClock::time_point begin = BenchClock::now();
     for (const Bucket& bucket : layout_.buckets()) {
-      RM_RETURN_IF_ERROR(
-          Named(line->strategy->GradReady(step, bucket, gradient.subspan(bucket.begin, bucket.count)), *line));
+      const auto of_bucket = BucketGradient::OnHost(gradient.subspan(bucket.begin, bucket.count));
+      RM_RETURN_IF_ERROR(Named(line->strategy->GradReady(step, bucket, of_bucket), *line));
     }
     RM_RETURN_IF_ERROR(Named(line->strategy->EndStep(step), *line));
     RM_RETURN_IF_ERROR(Named(line->strategy->BeginStep(step + 1), *line));
     const double seconds = SecondsSince(begin);
-    RM_RETURN_IF_ERROR(Named(CheckWeights(step, line->weights->front()), *line));
+    RM_RETURN_IF_ERROR(Named(CheckWeights(step, line->replica->weights().host()), *line));
     return seconds;
   }
 

@@ -7,6 +7,7 @@
 #include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -95,6 +96,20 @@ absl::StatusOr<RunSpec> FromSetting(const Setting& setting, const RunSpec& base)
   return Resolve(std::move(spec), {});
 }
 
+// Of every arm whose updates are made from the exact sum of all workers' gradients, by messages of ours: single's bits are
+// theirs where N is 2.
+absl::StatusOr<std::vector<const char*>> ArmsThatAgree(const RunSpec& base) {
+  std::vector<const char*> arms = {"single"};
+  for (const ArmInfo& info : Arms()) {
+    RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
+    const SchemeTraits traits = TraitsOf(spec);
+    if (!traits.exchanges || traits.updates != Updates::kTogether || !traits.engine.empty()) continue;
+    RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
+    if (codec->traits().exact) arms.push_back(info.name);
+  }
+  return arms;
+}
+
 absl::Status AddArms(const std::vector<const char*>& arms, const std::string& suffix, const RunSpec& base,
                      std::vector<RunSpec>* specs) {
   for (const char* arm : arms) {
@@ -119,9 +134,8 @@ absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const s
   base.mutable_training()->set_evaluate_every_samples(0);
   base.mutable_training()->set_kernels(kernels);
   std::vector<RunSpec> specs;
-  RM_RETURN_IF_ERROR(AddArms({"single", "dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast",
-                              "halving-doubling", "binomial-tree", "recursive-doubling", "all-reduce-auto"},
-                             " N=2", base, &specs));
+  RM_ASSIGN_OR_RETURN(const std::vector<const char*> arms, ArmsThatAgree(base));
+  RM_RETURN_IF_ERROR(AddArms(arms, " N=2", base, &specs));
   // Where sums are written in place.
   base.mutable_transport()->set_name("shm");
   RM_RETURN_IF_ERROR(AddArms({"ps-sharded", "ring", "binomial-tree"}, " N=2 shm", base, &specs));

@@ -16,6 +16,7 @@
 #include "worker/loop/conductor.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/training_loop.h"
+#include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 #include "worker/strategy/strategy.h"
 
@@ -45,16 +46,17 @@ struct HandedOver {
 };
 
 // A strategy that notes when it is called.
-class Recorder : public SyncStrategy {
+class Recorder : public ForwardingStrategy {
  public:
-  Recorder(std::unique_ptr<SyncStrategy> real, HandedOver* times) : real_(std::move(real)), times_(times) {}
+  Recorder(std::unique_ptr<SyncStrategy> real, HandedOver* times)
+      : ForwardingStrategy(std::move(real)), times_(times) {}
 
   absl::Status BeginStep(int64_t step) override {
     const absl::Status status = real_->BeginStep(step);
     begin_ = Clock::now();
     return status;
   }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
     if (step >= kProfileWarmUp) times_->ready[bucket.id].push_back(Since());
     return real_->GradReady(step, bucket, gradient);
   }
@@ -62,13 +64,10 @@ class Recorder : public SyncStrategy {
     if (step >= kProfileWarmUp) times_->computed.push_back(Since());
     return real_->EndStep(step);
   }
-  absl::Status Drain() override { return real_->Drain(); }
-  ExchangeReport Finish() override { return real_->Finish(); }
 
  private:
   double Since() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
-  const std::unique_ptr<SyncStrategy> real_;
   HandedOver* const times_;
   Clock::time_point begin_;
 };

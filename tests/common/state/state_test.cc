@@ -32,6 +32,26 @@ TEST(State, GivesBackEveryArrayAndNumberWhateverTheOrder) {
   EXPECT_TRUE(State().CopyTo({}).ok());
 }
 
+TEST(State, APartIsTakenOutAsItWasPutIn) {
+  State whole;
+  whole.AddInteger("inner", 1);  // no part of "inner"
+  whole.AddPart("inner", Example());
+  whole.AddIntegers("clocks", {4, 5});
+  State part = whole.TakePart("inner");
+  ASSERT_EQ(part.entries().size(), 3u);
+  EXPECT_EQ(part.entries()[0].name, "first");
+  EXPECT_EQ(std::get<Floats>(part.entries()[0].value), (Floats{1, 2, 3}));
+  EXPECT_TRUE(whole.TakePart("inner").entries().empty());
+  int64_t inner = 0;
+  std::vector<int64_t> clocks(2);
+  ASSERT_TRUE(whole.CopyTo({{"clocks", absl::MakeSpan(clocks)}, {"inner", &inner}}).ok());
+  EXPECT_EQ(inner, 1);
+  EXPECT_EQ(clocks, (std::vector<int64_t>{4, 5}));
+  clocks.resize(3);
+  EXPECT_THAT(std::string(whole.CopyTo({{"clocks", absl::MakeSpan(clocks)}, {"inner", &inner}}).message()),
+              HasSubstr("\"clocks\": it is 2 integers, expected 3 integers"));
+}
+
 TEST(State, ACopyDoesNotChangeWithTheArrayThatItWasMadeOf) {
   Floats values = {1, 2};
   State state;

@@ -19,18 +19,22 @@ class ExampleStrategy : public SyncStrategy {
         options_(options),
         codec_(std::move(codec)),
         executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
-        gradients_(link.layout->buckets().size()) {
+        gradients_(link.layout->buckets().size()),
+        average_(link.layout->buckets().size()),
+        sum_(link.layout->count()) {
     int64_t largest = 0;
     for (const Bucket& bucket : link.layout->buckets()) largest = std::max(largest, bucket.count);
     messages_.assign(link.workers, std::vector<std::byte>(codec_->MaxEncodedBytes(largest)));
     decoded_.resize(largest);
-    sum_.resize(largest);
   }
+
+  // Floats on the host.
+  GradientRequest Gradients() const override { return {}; }
 
   absl::Status BeginStep(int64_t step) override { return status_; }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    gradients_[bucket.id] = gradient;
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    gradients_[bucket.id] = gradient.host();
     return status_;
   }
 
@@ -38,11 +42,18 @@ class ExampleStrategy : public SyncStrategy {
     for (const Bucket& bucket : link_.layout->buckets()) {
       if (status_.ok()) status_ = Exchange(step, bucket);
     }
-    link_.weights->Touch();
+    if (status_.ok()) status_ = link_.replica->Apply(step, average_);
     return status_;
   }
 
   absl::Status Drain() override { return status_; }
+
+  // Every worker's are the same.
+  WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  // Only weights and update rule outlast a step.
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
   ExchangeReport Finish() override { return {}; }
 
@@ -56,7 +67,7 @@ class ExampleStrategy : public SyncStrategy {
     const int64_t size = codec_->Encode(stream, own, received[link_.rank]);
     received[link_.rank] = received[link_.rank].first(size);
     RM_RETURN_IF_ERROR(executor_.AllGather(step, bucket.id, received[link_.rank], absl::MakeSpan(received)));
-    const absl::Span<float> sum = absl::MakeSpan(sum_).first(bucket.count);
+    const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(bucket.begin, bucket.count);
     const absl::Span<float> decoded = absl::MakeSpan(decoded_).first(bucket.count);
     for (int32_t rank = 0; rank < link_.workers; ++rank) {
       if (rank == link_.rank && options_.keep_own_undecoded) {
@@ -70,8 +81,7 @@ class ExampleStrategy : public SyncStrategy {
         Add(decoded, sum);
       }
     }
-    link_.update->Apply({bucket.begin, step * link_.global_batch, step}, sum,
-                        link_.weights->front().subspan(bucket.begin, bucket.count));
+    average_[bucket.id] = BucketGradient::OnHost(sum);
     return absl::OkStatus();
   }
 
@@ -80,8 +90,10 @@ class ExampleStrategy : public SyncStrategy {
   const std::unique_ptr<Codec> codec_;
   CollectiveExecutor executor_;
   std::vector<absl::Span<float>> gradients_;      // by bucket
+  std::vector<BucketGradient> average_;           // by bucket, in sum_
   std::vector<std::vector<std::byte>> messages_;  // by rank
-  std::vector<float> decoded_, sum_;
+  std::vector<float> decoded_;                    // of one bucket
+  std::vector<float> sum_;                        // the arena
   absl::Status status_;
 };
 

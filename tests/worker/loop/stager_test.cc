@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
-#include "tests/support/late_device.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {
@@ -35,7 +34,9 @@ class Staged {
   absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, int32_t bucket) {
     const absl::Status started = stager_->StartFetch(slot, layout_.buckets()[bucket]);
     if (!started.ok()) return started;
-    return stager_->Fetch(slot, layout_.buckets()[bucket]);
+    const auto gradient = stager_->Fetch(slot, layout_.buckets()[bucket]);
+    if (!gradient.ok()) return gradient.status();
+    return gradient->host();
   }
   float& gradient(int32_t slot, int64_t element) { return stager_->gradients(slot).data[element]; }
 
@@ -89,31 +90,6 @@ TEST(Stager, SlotsAreArenasOfTheirOwn) {
   staged.Stage(1, RandomGradient(2));
   staged.Stage(2, RandomGradient(3));
   EXPECT_TRUE(std::equal(first.begin(), first.end(), staged.stager().host_gradients(0).begin()));
-}
-
-TEST(Stager, OnTheHostWeightsAreTheHostArenaItself) {
-  Staged staged({1.0f, 1, false, 0});
-  const std::vector<float> weights(kCount, 3.0f);
-  EXPECT_EQ(staged.stager().Weights(weights, 0)->data, weights.data());
-}
-
-// Three parts, so that the first's memory is used again.
-TEST(Stager, ALargeArenaGoesUpInPartsAndItsHostMemoryIsFreeAtOnce) {
-  LateDevice device;
-  const ParamLayout layout({{"weights", {5 << 19}}}, int64_t{1} << 20);
-  auto stager = Stager::Create(device, layout, {}, 1);
-  ASSERT_TRUE(stager.ok()) << stager.status();
-  std::vector<float> weights(layout.count());
-  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(i);
-  const std::vector<float> sent = weights;
-  const auto on_device = (*stager)->Weights(weights, 1);
-  ASSERT_TRUE(on_device.ok()) << on_device.status();
-  std::fill(weights.begin(), weights.end(), -1.0f);
-  EXPECT_TRUE(std::equal(sent.begin(), sent.end(), on_device->data));
-  // Of the same version nothing is copied again.
-  on_device->data[0] = 7.0f;
-  ASSERT_TRUE((*stager)->Weights(weights, 1).ok());
-  EXPECT_EQ(on_device->data[0], 7.0f);
 }
 
 TEST(DeterministicStager, RoundsToTheNearestMultipleAndMovesNoValueFurtherThanHalfAStep) {

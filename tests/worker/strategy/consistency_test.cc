@@ -252,7 +252,7 @@ TEST(AFailingTransport, MakesEveryCallReturnItsStatusAndFinishEnds) {
     EXPECT_EQ(drained.code(), why.code()) << drained;
     EXPECT_NE(drained.message().find(why.message()), absl::string_view::npos) << drained;
     EXPECT_EQ(strategy.BeginStep(3), drained);
-    EXPECT_EQ(strategy.GradReady(3, group.layout().buckets()[0], absl::MakeSpan(gradient)), drained);
+    EXPECT_EQ(strategy.GradReady(3, group.layout().buckets()[0], BucketGradient::OnHost(absl::MakeSpan(gradient))), drained);
     EXPECT_EQ(strategy.EndStep(3), drained);
     EXPECT_EQ(strategy.Drain(), drained);
   }  // the group's destructor calls Finish

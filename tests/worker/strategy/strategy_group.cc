@@ -5,7 +5,6 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "worker/strategy/registry.h"
 
@@ -52,20 +51,17 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const s
       layout_(layout),
       transport_(std::move(transport)),
       above_(above_meter ? above_meter(*transport_) : nullptr),
-      weights_(initial_weights),
+      replica_(ValueOf(HostReplica::Create(spec, layout, initial_weights, step_times_))),
       gradients_{ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float))),
-                 ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float)))},
-      update_(ValueOf(CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))) {
+                 ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float)))} {
   WorkerLink link;
   link.rank = rank;
   link.workers = spec.training().workers();
   link.servers = spec.strategy().parameter_server().servers();
-  link.global_batch = GlobalBatch(spec);
   link.spec = &spec;
   link.layout = &layout;
-  link.weights = &weights_;
+  link.replica = replica_.get();
   link.transport = above_ != nullptr ? above_.get() : transport_.get();
-  link.update = update_.get();
   link.step_times = &step_times_;
   strategy_ = ValueOf(CreateStrategy(link));
 }
@@ -75,7 +71,7 @@ absl::Status GroupWorker::Compute(int64_t step, const GradientSource& source) {
   for (const Bucket& bucket : layout_.buckets()) {
     const absl::Span<float> gradient = arena.subspan(bucket.begin, bucket.count);
     source(rank_, step, bucket, gradient);
-    RM_RETURN_IF_ERROR(strategy_->GradReady(step, bucket, gradient));
+    RM_RETURN_IF_ERROR(strategy_->GradReady(step, bucket, BucketGradient::OnHost(gradient)));
   }
   return strategy_->EndStep(step);
 }

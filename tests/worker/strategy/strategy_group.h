@@ -17,9 +17,9 @@
 #include "common/trace/trace.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
-#include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_service.h"
+#include "worker/loop/host_replica.h"
 #include "worker/strategy/strategy.h"
 
 namespace ringmaster {
@@ -48,7 +48,7 @@ class GroupWorker {
 
   int32_t rank() const { return rank_; }
   SyncStrategy& strategy() { return *strategy_; }
-  absl::Span<const float> front() const { return weights_.front(); }
+  absl::Span<const float> front() const { return replica_->weights().host(); }
   Traffic traffic() const { return transport_->traffic(); }
 
   // The three calls of one step, as the training loop makes them.
@@ -62,10 +62,9 @@ class GroupWorker {
   const ParamLayout& layout_;
   const std::unique_ptr<MeteredTransport> transport_;
   const std::unique_ptr<Transport> above_;  // may be null
-  WeightStore weights_;
-  Buffer gradients_[2];
-  std::unique_ptr<UpdateRule> update_;
   PhaseTimes step_times_;
+  const std::unique_ptr<HostReplica> replica_;
+  Buffer gradients_[2];
   std::unique_ptr<SyncStrategy> strategy_;
 };
 

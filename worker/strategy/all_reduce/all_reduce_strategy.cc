@@ -1,6 +1,7 @@
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 
 #include <utility>
+#include <vector>
 
 #include "common/base/status_macros.h"
 #include "common/engine/engines.h"
@@ -8,7 +9,6 @@
 #include "worker/strategy/all_reduce/executor_sum.h"
 #include "worker/strategy/all_reduce/gradient_sum.h"
 #include "worker/strategy/exchange_thread.h"
-#include "worker/strategy/local_update.h"
 
 namespace ringmaster {
 namespace {
@@ -17,15 +17,17 @@ class AllReduceStrategy : public SyncStrategy {
  public:
   AllReduceStrategy(const WorkerLink& link, std::unique_ptr<GradientSum> sum)
       : link_(link),
-        update_(link),
+        average_(link.layout->buckets().size()),
         sum_(std::move(sum)),
         exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), *sum_,
                   link.exchange_recorder) {}
 
+  GradientRequest Gradients() const override { return sum_->Gradients(); }
+
   absl::Status BeginStep(int64_t step) override { return exchange_.status(); }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    update_.Remember(bucket, gradient);
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    average_[bucket.id] = BucketGradient::OnHost(gradient.sum());
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
     return exchange_.status();
   }
@@ -35,11 +37,15 @@ class AllReduceStrategy : public SyncStrategy {
       ScopedPhase phase(*link_.step_times, Phase::kExposed);
       RM_RETURN_IF_ERROR(exchange_.WaitFor(exchange_.Post({ExchangeTask::Kind::kEndStep, step})));
     }
-    update_.Apply(step);
-    return absl::OkStatus();
+    return link_.replica->Apply(step, average_);
   }
 
   absl::Status Drain() override { return exchange_.status(); }
+
+  WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  State Give() const override { return sum_->Give(); }
+  absl::Status Take(const State& state) override { return sum_->Take(state); }
 
   ExchangeReport Finish() override {
     exchange_.Stop();
@@ -53,7 +59,7 @@ class AllReduceStrategy : public SyncStrategy {
 
  private:
   const WorkerLink link_;
-  LocalUpdate update_;         // the step thread's
+  std::vector<BucketGradient> average_;  // of the step, by bucket; the step thread's
   const std::unique_ptr<GradientSum> sum_;  // the exchange thread's until Stop
   ExchangeThread exchange_;    // last: its thread uses the above
 };

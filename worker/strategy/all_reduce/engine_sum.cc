@@ -47,7 +47,7 @@ class AbortWatch {
 };
 
 bool TakesFromDevice(const WorkerLink& link) {
-  return link.device_gradients != nullptr &&
+  return link.offer.device &&
          EngineGpusOf(link.spec->strategy().all_reduce().collective()) != EngineGpus::kNone;
 }
 
@@ -56,15 +56,18 @@ class EngineSum : public GradientSum {
   EngineSum(const WorkerLink& link, std::unique_ptr<Engine> engine)
       : link_(link),
         engine_(std::move(engine)),
-        on_device_(TakesFromDevice(link) ? link.device_gradients->Take() : nullptr),
         watch_(*link.transport, *engine_) {}
+
+  GradientRequest Gradients() const override {
+    return {TakesFromDevice(link_) ? GradientForm::kDevice : GradientForm::kHost, {}};
+  }
 
   absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     if (task.kind != ExchangeTask::Kind::kBucket) return absl::OkStatus();
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
-    const float* const from =
-        on_device_ == nullptr ? task.gradient.data() : on_device_ + link_.layout->buckets()[task.bucket].begin;
-    failed_ = engine_->AllReduce(0, from, task.gradient);
+    const bool on_device = task.gradient.form() == GradientForm::kDevice;
+    const float* const from = on_device ? task.gradient.device() : task.gradient.host().data();
+    failed_ = engine_->AllReduce(0, from, task.gradient.sum());
     if (link_.work != nullptr) link_.work->fetch_add(1, std::memory_order_relaxed);
     return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
                                           " bucket=", task.bucket));
@@ -74,6 +77,9 @@ class EngineSum : public GradientSum {
   bool unfinished() const override { return false; }
   absl::Status Advance(PhaseTimes& times) override { return absl::OkStatus(); }
   void Wake() override {}
+
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
   absl::Status Finish() override {
     const absl::Status aborted = watch_.Stop();
@@ -91,7 +97,6 @@ class EngineSum : public GradientSum {
  private:
   const WorkerLink link_;
   const std::unique_ptr<Engine> engine_;
-  const float* const on_device_;  // the arena of gradients there; null: they come to the host
   absl::Status failed_;
   AbortWatch watch_;  // last: its thread uses the engine
 };

@@ -23,10 +23,11 @@ class ExecutorSum : public GradientSum {
  public:
   ExecutorSum(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules, std::unique_ptr<Codec> codec)
       : link_(link),
+        takes_encoded_(link.offer.encoded && link.workers > 1),
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
         memory_(CreateCodecMemory(*codec_, link.layout->count(),
-                                  link.spec->codec().error_feedback() && link.encoder == nullptr)),
+                                  link.spec->codec().error_feedback() && !takes_encoded_)),
         executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
@@ -43,6 +44,14 @@ class ExecutorSum : public GradientSum {
     }
   }
 
+  GradientRequest Gradients() const override {
+    GradientRequest request;
+    if (!takes_encoded_) return request;
+    request.form = GradientForm::kEncoded;
+    for (const Bucket& bucket : link_.layout->buckets()) request.slices.push_back({{bucket.begin, bucket.count}});
+    return request;
+  }
+
   absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     if (task.kind == ExchangeTask::Kind::kEndStep) {
       while (unfinished()) RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
@@ -50,10 +59,11 @@ class ExecutorSum : public GradientSum {
     }
     if (codec_->traits().exact) {
       ScopedPhase phase(times, Phase::kExchange, task.bucket);
-      auto* bytes = reinterpret_cast<std::byte*>(task.gradient.data());
+      const absl::Span<float> gradient = task.gradient.host();
+      auto* bytes = reinterpret_cast<std::byte*>(gradient.data());
       return executor_
           .Start(*schedules_[task.bucket], task.step, task.bucket, *codec_->traits().summable_as,
-                 absl::MakeSpan(bytes, task.gradient.size() * sizeof(float)))
+                 absl::MakeSpan(bytes, gradient.size() * sizeof(float)))
           .status();
     }
     return link_.workers == 1 ? absl::OkStatus() : StartEncoded(task, times);
@@ -70,6 +80,10 @@ class ExecutorSum : public GradientSum {
   }
 
   void Wake() override { wake_.Signal(); }
+
+  // The memory's.
+  State Give() const override { return memory_->Give(); }
+  absl::Status Take(const State& state) override { return memory_->Take(state); }
 
   absl::Status Finish() override { return absl::OkStatus(); }
 
@@ -94,7 +108,7 @@ class ExecutorSum : public GradientSum {
   struct Encoded {
     bool busy = false;
     CollectiveExecutor::Ticket ticket = 0;
-    absl::Span<float> gradient;
+    absl::Span<float> sum;
     absl::Span<std::byte> own;
     std::vector<std::vector<std::byte>> buffers;
     std::vector<absl::Span<std::byte>> received;  // [ranks], of a gather
@@ -112,7 +126,7 @@ class ExecutorSum : public GradientSum {
   absl::Span<std::byte> Encode(const ExchangeTask& task, std::vector<std::byte>* out) {
     const CodecStream stream = BucketStream(link_.spec->training().seed(), task.step, task.bucket, link_.rank);
     const Bucket& bucket = link_.layout->buckets()[task.bucket];
-    return absl::MakeSpan(*out).first(memory_->Encode(stream, bucket.begin, task.gradient, absl::MakeSpan(*out)));
+    return absl::MakeSpan(*out).first(memory_->Encode(stream, bucket.begin, task.gradient.host(), absl::MakeSpan(*out)));
   }
 
   absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
@@ -124,10 +138,10 @@ class ExecutorSum : public GradientSum {
     Encoded& encoded = *place;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
-      encoded.own = link_.encoder != nullptr ? link_.encoder->Encoded(task.step, task.bucket, 0)
-                                             : Encode(task, &encoded.buffers[is_summed() ? 0 : link_.rank]);
+      encoded.own = takes_encoded_ ? task.gradient.encoded(0)
+                                   : Encode(task, &encoded.buffers[is_summed() ? 0 : link_.rank]);
     }
-    encoded.gradient = task.gradient;
+    encoded.sum = task.gradient.sum();
     encoded.busy = true;
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (is_summed()) {
@@ -148,19 +162,20 @@ class ExecutorSum : public GradientSum {
       encoded.busy = false;
       ScopedPhase phase(times, Phase::kReduce);
       if (is_summed()) {
-        RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.gradient));
+        RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.sum));
         continue;
       }
       encoded.received[link_.rank] = encoded.own;
-      RM_RETURN_IF_ERROR(codec_->Decode(encoded.received[0], encoded.gradient));
+      RM_RETURN_IF_ERROR(codec_->Decode(encoded.received[0], encoded.sum));
       for (int32_t rank = 1; rank < link_.workers; ++rank) {
-        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.received[rank], encoded.gradient));
+        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.received[rank], encoded.sum));
       }
     }
     return absl::OkStatus();
   }
 
   const WorkerLink link_;
+  const bool takes_encoded_;  // a worker that is alone sends nothing, and its gradient is applied as it is
   const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
   const std::unique_ptr<Codec> codec_;
   const std::unique_ptr<CodecMemory> memory_;
@@ -183,17 +198,6 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink&
                         CreateSchedule(ResolveCollective(name, {link.spec->transport().name(), link.workers,
                                                                 bucket.count * element_bytes})));
     schedules.push_back(std::move(schedule));
-  }
-  if (link.workers == 1) {
-    // Nothing is sent, and the gradient is applied as it is.
-    WorkerLink alone = link;
-    alone.encoder = nullptr;
-    return std::make_unique<ExecutorSum>(alone, std::move(schedules), std::move(codec));
-  }
-  if (link.encoder != nullptr) {
-    std::vector<std::vector<Range>> slices;
-    for (const Bucket& bucket : link.layout->buckets()) slices.push_back({{bucket.begin, bucket.count}});
-    RM_RETURN_IF_ERROR(link.encoder->Prepare(std::move(slices)));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));
 }

@@ -7,10 +7,17 @@
 
 namespace ringmaster {
 
-// Sums buckets' gradients over all workers, in place: what the exchange thread of an all-reduce does. A bucket's task
+// Sums buckets' gradients over all workers, into BucketGradient::sum: what the exchange thread of an all-reduce does. A bucket's task
 // starts its sum or does it; that of a step's end returns when all are done.
 class GradientSum : public ExchangeWork {
  public:
+  // The form in which the buckets' gradients are to come.
+  virtual GradientRequest Gradients() const = 0;
+
+  // SyncStrategy's, by the step thread, while no task is under way.
+  virtual State Give() const = 0;
+  virtual absl::Status Take(const State& state) = 0;
+
   // After the last task, by the step thread, the exchange thread being no more: takes leave of the others. Also called
   // after a failure or an abort, when it waits for nobody.
   virtual absl::Status Finish() = 0;

@@ -26,13 +26,27 @@ class ParameterServerStrategy : public SyncStrategy {
         plan_(WorkerPlanOf(*link.spec, link.rank, static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
         servers_(link, std::move(codec)),
-        arriving_(keeps_ ? link.weights->back().size() : 0),
+        arriving_(link.layout->count()),
+        delivered_(keeps_ ? link.layout->count() : 0),
         core_(plan_),
         exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
                   [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
                   link.exchange_recorder) {
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());
+  }
+
+  GradientRequest Gradients() const override {
+    GradientRequest request;
+    if (!link_.offer.encoded) return request;
+    request.form = GradientForm::kEncoded;
+    for (const Bucket& bucket : link_.layout->buckets()) {
+      std::vector<Range>& parts = request.slices.emplace_back();
+      for (int32_t server = 0; server < link_.servers; ++server) {
+        parts.push_back(PartOnServer(bucket, link_.servers, server));
+      }
+    }
+    return request;
   }
 
   absl::Status BeginStep(int64_t step) override {
@@ -48,7 +62,7 @@ class ParameterServerStrategy : public SyncStrategy {
     return Await(begin, /*is_gate=*/keeps_);
   }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
     return status();
   }
@@ -63,6 +77,30 @@ class ParameterServerStrategy : public SyncStrategy {
     const Clock::time_point begin = Clock::now();
     exchange_.Post({ExchangeTask::Kind::kDrain, last_step_});
     return Await(begin, /*is_gate=*/false);
+  }
+
+  WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part "memory".
+  State Give() const override {
+    absl::MutexLock lock(&mutex_);
+    State state;
+    state.AddInteger("step", core_.ended());
+    state.AddIntegers("versions", core_.front_versions());
+    state.AddPart("memory", servers_.memory().Give());
+    return state;
+  }
+
+  absl::Status Take(const State& state) override {
+    State own = state;
+    const State memory = own.TakePart("memory");
+    absl::MutexLock lock(&mutex_);
+    int64_t step = 0;
+    std::vector<int64_t> versions(core_.front_versions().size());
+    RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"versions", absl::MakeSpan(versions)}}));
+    RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
+    core_.BeginAt(step, versions);
+    return absl::OkStatus();
   }
 
   ExchangeReport Finish() override {
@@ -113,10 +151,10 @@ class ParameterServerStrategy : public SyncStrategy {
         case WorkerAction::Kind::kSend:
           break;  // ServerLink's
         case WorkerAction::Kind::kDeliver:
-          if (keeps_) link_.weights->SwapBack(&arriving_);
+          if (keeps_) arriving_.swap(delivered_);
           break;
         case WorkerAction::Kind::kSwap:
-          link_.weights->Swap();
+          link_.replica->Replace(keeps_ ? &delivered_ : &arriving_);
           parked_ = std::chrono::microseconds(core_.parked_us());
           break;
         case WorkerAction::Kind::kLetStepBegin:
@@ -144,7 +182,7 @@ class ParameterServerStrategy : public SyncStrategy {
       Tell(task);
       Apply(actions_);
     }
-    if (task.kind == ExchangeTask::Kind::kBucket) return servers_.Push(actions_, task, arriving(), times);
+    if (task.kind == ExchangeTask::Kind::kBucket) return servers_.Push(actions_, task, absl::MakeSpan(arriving_), times);
     if (task.kind == ExchangeTask::Kind::kFarewell) {
       RM_RETURN_IF_ERROR(servers_.Ask(actions_, {}));
       return servers_.FinishRequests();
@@ -168,7 +206,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
   // Starts what the core has asked for and waits until nothing is under way.
   absl::Status FinishExchange(const ExchangeTask& task) {
-    RM_RETURN_IF_ERROR(servers_.Ask(actions_, arriving()));
+    RM_RETURN_IF_ERROR(servers_.Ask(actions_, absl::MakeSpan(arriving_)));
     RM_RETURN_IF_ERROR(
         servers_.Finish(plan_.answered ? "weights of clock " : "pull at clock ", task.step + 1, task.step));
     actions_.clear();
@@ -179,24 +217,21 @@ class ParameterServerStrategy : public SyncStrategy {
     return absl::OkStatus();
   }
 
-  // Where the next weights are to be written: in the back weights, where the step thread takes them before more are
-  // expected; or in an arena of their own, and what was delivered stays until it is taken or overtaken.
-  absl::Span<float> arriving() { return keeps_ ? absl::MakeSpan(arriving_) : link_.weights->back(); }
-
   const WorkerLink link_;
   const WorkerPlan plan_;
-  const bool keeps_;
+  const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights overtake it
 
   // The exchange thread's.
   ServerLink servers_;
-  std::vector<float> arriving_;  // swapped under mutex_
+  std::vector<float> arriving_;  // where the next weights are written; replaced under mutex_
   std::vector<WorkerAction> actions_;
 
   // The step thread's.
   std::vector<WorkerAction> step_actions_;
   int64_t last_step_ = -1;
 
-  absl::Mutex mutex_;  // of the weights' swaps too
+  mutable absl::Mutex mutex_;  // of the weights' replacing too
+  std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);  // whole, while others arrive; empty where none may
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come
   Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();  // of the last swap; until it is counted
@@ -209,16 +244,6 @@ class ParameterServerStrategy : public SyncStrategy {
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(const WorkerLink& link) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
-  if (link.encoder != nullptr) {
-    std::vector<std::vector<Range>> slices;
-    for (const Bucket& bucket : link.layout->buckets()) {
-      std::vector<Range>& parts = slices.emplace_back();
-      for (int32_t server = 0; server < link.servers; ++server) {
-        parts.push_back(PartOnServer(bucket, link.servers, server));
-      }
-    }
-    RM_RETURN_IF_ERROR(link.encoder->Prepare(std::move(slices)));
-  }
   return std::make_unique<ParameterServerStrategy>(link, std::move(codec));
 }
 

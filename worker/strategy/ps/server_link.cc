@@ -14,7 +14,7 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
       codec_(std::move(codec)),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
       memory_(CreateCodecMemory(*codec_, link.layout->count(),
-                                link.spec->codec().error_feedback() && link.encoder == nullptr)) {
+                                link.spec->codec().error_feedback() && !link.offer.encoded)) {
   const size_t buckets = link_.layout->buckets().size();
   for (int32_t server = 0; server < link_.servers; ++server) {
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
@@ -24,7 +24,7 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
   pushes_.reserve(link_.servers * buckets);
   requests_.reserve(link_.servers);
   for (int parity = 0; parity < 2; ++parity) {
-    if (codec_->traits().exact || link_.encoder != nullptr) continue;
+    if (codec_->traits().exact || link_.offer.encoded) continue;
     encoded_[parity].resize(link_.servers);
     for (int32_t server = 0; server < link_.servers; ++server) {
       for (const Range& part : parts_[server]) {
@@ -36,17 +36,16 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
 
 absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const ExchangeTask& task, int32_t server,
                                                                    const Range& part) {
-  const int64_t bucket_begin = link_.layout->buckets()[task.bucket].begin;
-  const absl::Span<const float> gradient = task.gradient.subspan(part.begin - bucket_begin, part.count);
   if (codec_->traits().exact) {
+    const absl::Span<const float> gradient = PartOf(task, part);
     return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(gradient.data()), gradient.size() * sizeof(float));
   }
   if (part.count == 0) return absl::Span<const std::byte>();
   absl::Span<const std::byte> encoded;
-  if (link_.encoder != nullptr) {
-    encoded = link_.encoder->Encoded(task.step, task.bucket, server);
+  if (task.gradient.form() == GradientForm::kEncoded) {
+    encoded = task.gradient.encoded(server);
   } else {
-    encoded = EncodeHere(task, server, part, gradient);
+    encoded = EncodeHere(task, server, part);
   }
   // Like the payload it is part of, an index counts only where it crosses the wire.
   const bool is_local = link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
@@ -55,12 +54,16 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
   return encoded;
 }
 
-absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
-                                                   absl::Span<const float> gradient) {
+absl::Span<const float> ServerLink::PartOf(const ExchangeTask& task, const Range& part) const {
+  return task.gradient.host().subspan(part.begin - link_.layout->buckets()[task.bucket].begin, part.count);
+}
+
+absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server, const Range& part) {
   const CodecStream stream = PartStream(link_.spec->training().seed(), task.step,
                                         {task.bucket, server, link_.servers, link_.rank, link_.workers});
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
-  return absl::MakeConstSpan(out).first(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
+  return absl::MakeConstSpan(out).first(
+      memory_->Encode(stream, part.begin, PartOf(task, part), absl::MakeSpan(out)));
 }
 
 absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task,

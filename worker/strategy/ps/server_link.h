@@ -19,7 +19,7 @@
 namespace ringmaster {
 
 // The messages between a worker's exchange thread and all servers: what WorkerCore asks for, on a transport. Pushes are
-// encoded here.
+// encoded here, unless they come encoded.
 class ServerLink {
  public:
   ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec);
@@ -41,6 +41,10 @@ class ServerLink {
   // Tells `core` what Finish has waited for; appends what it asks for then. Once after each Finish.
   void Report(WorkerCore* core, std::vector<WorkerAction>* actions);
 
+  // What is kept of the gradients that were encoded here.
+  CodecMemory& memory() { return *memory_; }
+  const CodecMemory& memory() const { return *memory_; }
+
   int64_t index_bytes() const { return index_bytes_; }
 
  private:
@@ -52,8 +56,8 @@ class ServerLink {
   };
 
   MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
-  absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part,
-                                         absl::Span<const float> gradient);
+  absl::Span<const float> PartOf(const ExchangeTask& task, const Range& part) const;
+  absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part);
   absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
   absl::Status Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops);
   // Expects the message in its place in `weights`.
@@ -67,7 +71,7 @@ class ServerLink {
   const std::unique_ptr<CodecMemory> memory_;
   std::vector<std::vector<Range>> parts_;                    // by server and bucket
   // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact codec, which sends
-  // straight from the gradient arena, and with link.encoder.
+  // straight from the gradient arena, and where buckets come encoded.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
   // What came last, by server: a message a bucket, then the answer to the request of a pull.
   std::vector<std::vector<Received>> replies_;

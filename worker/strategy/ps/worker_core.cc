@@ -28,6 +28,12 @@ WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   waiting_.reserve(2 * (plan_.buckets + 1) + 2);
 }
 
+void WorkerCore::BeginAt(int64_t step, absl::Span<const int64_t> versions) {
+  RM_CHECK(idle() && ended_ == 0 && step >= 0 && versions.size() == front_.size());
+  ended_ = step;
+  front_.assign(versions.begin(), versions.end());
+}
+
 size_t WorkerCore::MaxActions() const {
   // A step ends, lets the next one begin, and all that waits behind it starts: pushes of all parts and a pull.
   return 2 * static_cast<size_t>(plan_.servers) * (plan_.buckets + 1) + 6;

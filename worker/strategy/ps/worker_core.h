@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "common/base/message.h"
 #include "proto/run_spec.pb.h"
 
@@ -59,6 +60,10 @@ class WorkerCore {
   // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are answered.
   explicit WorkerCore(const WorkerPlan& plan);
 
+  // Before everything else: `step` steps have ended, and the front weights contain so many updates of each part.
+  //   versions: [servers][buckets], as front_versions().
+  void BeginAt(int64_t step, absl::Span<const int64_t> versions);
+
   // What the step thread asks for. StepBegins is followed by kLetStepBegin, at once or from a later call; no step or
   // drain may be asked for in between. A drain comes between StepEnds and the next StepBegins, and is followed by
   // kDrained.
@@ -77,11 +82,12 @@ class WorkerCore {
 
   // No message is under way and nothing waits its turn.
   bool idle() const { return expected_ == 0 && unsent_ == 0 && !ending_.has_value(); }
-  // Steps whose exchange is over.
+  // Steps whose exchange is over, those before the first included.
   int64_t ended() const { return ended_; }
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull the longest.
   int64_t parked_us() const { return parked_us_; }
-  // Updates of a part that the front weights contain.
+  // Updates of each part that the front weights contain; of one of them.
+  absl::Span<const int64_t> front_versions() const { return front_; }
   int64_t front_version(int32_t server, int32_t bucket) const { return front_[Index(server, bucket)]; }
   const WorkerPlan& plan() const { return plan_; }
   size_t MaxActions() const;

@@ -1,32 +1,39 @@
 #include "worker/strategy/solo/solo_strategy.h"
 
-#include "worker/strategy/local_update.h"
+#include <vector>
 
 namespace ringmaster {
 namespace {
 
 class SoloStrategy : public SyncStrategy {
  public:
-  explicit SoloStrategy(const WorkerLink& link) : update_(link) {}
+  explicit SoloStrategy(const WorkerLink& link)
+      : replica_(*link.replica), gradients_(link.layout->buckets().size()) {}
+
+  GradientRequest Gradients() const override { return {}; }
 
   absl::Status BeginStep(int64_t step) override { return absl::OkStatus(); }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, absl::Span<float> gradient) override {
-    update_.Remember(bucket, gradient);
+  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+    gradients_[bucket.id] = gradient;
     return absl::OkStatus();
   }
 
-  absl::Status EndStep(int64_t step) override {
-    update_.Apply(step);
-    return absl::OkStatus();
-  }
+  absl::Status EndStep(int64_t step) override { return replica_.Apply(step, gradients_); }
 
   absl::Status Drain() override { return absl::OkStatus(); }
+
+  WeightsView ModelWeights() const override { return replica_.weights(); }
+
+  // Only weights and update rule outlast a step.
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
   ExchangeReport Finish() override { return {}; }
 
  private:
-  LocalUpdate update_;
+  Replica& replica_;
+  std::vector<BucketGradient> gradients_;  // of the step, by bucket
 };
 
 }  // namespace

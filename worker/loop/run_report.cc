@@ -1,0 +1,98 @@
+#include "worker/loop/run_report.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/fingerprint.h"
+#include "common/config/describe.h"
+#include "common/machine/process_costs.h"
+
+namespace ringmaster {
+namespace {
+
+// Steps for whose figures memory is there from the beginning: 8 MiB a worker.
+constexpr int64_t kReportedStepsReserved = 1 << 20;
+
+}  // namespace
+
+RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
+    : setup_(setup), training_(setup.spec->training()), report_(*report), global_batch_(GlobalBatch(*setup.spec)) {
+  report_.set_rank(setup_.rank);
+  report_.set_kernel_target(setup_.kernels->target());
+  // No timed step allocates; of very long runs some steps do.
+  const auto reported_steps = static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
+  report_.mutable_step_ms()->Reserve(reported_steps);
+  report_.mutable_step_loss()->Reserve(reported_steps);
+}
+
+void RunReport::Resume() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
+
+void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times) {
+  training_ms_ += step_ms;
+  step_ms += std::exchange(drain_ms_, 0);
+  const double waited_ms = times.Milliseconds(Phase::kGate) + times.Milliseconds(Phase::kExposed);
+  const double own_seconds = std::max(0.0, step_ms - waited_ms) / 1000;
+  std::atomic<double>& slowest = setup_.progress->slowest_step_seconds;
+  slowest.store(std::max(own_seconds, slowest.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  report_.add_step_ms(static_cast<float>(step_ms));
+  report_.add_step_loss(static_cast<float>(loss));
+  if (step < training_.warmup_steps()) return Resume();
+  timed_ms_ += step_ms;
+  ++timed_steps_;
+  for (int phase = 0; phase < kPhaseCount; ++phase) phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
+  setup_.progress->samples_per_second.store(1000.0 * global_batch_ * timed_steps_ / timed_ms_,
+                                            std::memory_order_relaxed);
+}
+
+void RunReport::AddDrain(double drain_ms) {
+  drain_ms_ = drain_ms;
+  training_ms_ += drain_ms;
+  if (timed_steps_ > 0) timed_cpu_seconds_ += ProcessCpuSeconds() - cpu_mark_seconds_;
+}
+
+void RunReport::AddExchange(const ExchangeReport& exchange) {
+  phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
+  phase_ms_[static_cast<int>(Phase::kExchange)] += exchange.exchange_ms;
+  phase_ms_[static_cast<int>(Phase::kReduce)] += exchange.reduce_ms;
+  for (int phase = 0; phase < kPhaseCount; ++phase) {
+    (*report_.mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] =
+        timed_steps_ > 0 ? phase_ms_[phase] / timed_steps_ : 0;
+  }
+  report_.set_timed_seconds(timed_ms_ / 1000);
+  report_.set_timed_steps(timed_steps_);
+  if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
+  report_.set_index_bytes_up(exchange.index_bytes);
+  for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
+  report_.set_engine(exchange.engine);
+  if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();
+}
+
+void RunReport::AddTraffic() {
+  const Traffic traffic = setup_.transport->traffic();
+  // What evaluations cause is no part of any step.
+  for (const auto& [kind, count] : traffic.sent) {
+    if (kind == MessageKind::kDrain) continue;
+    report_.set_payload_bytes_up(report_.payload_bytes_up() + count.payload_bytes);
+    report_.set_header_bytes_up(report_.header_bytes_up() + count.header_bytes);
+  }
+  for (const auto& [kind, count] : traffic.received) {
+    if (kind == MessageKind::kDrain) continue;
+    report_.set_payload_bytes_down(report_.payload_bytes_down() + count.payload_bytes);
+    report_.set_header_bytes_down(report_.header_bytes_down() + count.header_bytes);
+  }
+}
+
+absl::Status RunReport::AddWeights(absl::Span<const float> weights) {
+  report_.set_weights_sha256(Sha256Hex(weights));
+  if (!training_.report_weights()) return absl::OkStatus();
+  if (static_cast<int64_t>(weights.size()) > kReportedWeightsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("training.report_weights: the model has ", weights.size(),
+                                                   " parameters, and a report carries at most ", kReportedWeightsMax,
+                                                   "; leave it out, or use a smaller model"));
+  }
+  report_.mutable_weights()->Add(weights.begin(), weights.end());
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster
