@@ -38,7 +38,7 @@ struct NetworkPlan {
 // What `shape` means for processes in which these nodes live. InvalidArgument: it names a node that lives nowhere.
 absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes);
 
-// A network of cards, reckoned as a fluid: the messages from one process to another form a flow, one behind the other as
+// A network of cards, computed as a fluid: the messages from one process to another form a flow, one behind the other as
 // on a connection, and all flows share the cards they cross max-min fairly (no flow could be faster without a slower one
 // losing), as many TCP connections do. A message has left when its last byte is through its sender's card, its receiver's
 // and the link, which it crosses at one speed; it arrives its latency and jitter later, not before the one before it. So

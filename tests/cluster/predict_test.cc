@@ -60,6 +60,17 @@ TEST(Predict, WithoutMeasurementNothingIsTrainedOrKept) {
   EXPECT_FALSE(std::filesystem::exists(folder + "/results"));
 }
 
+// No more than two ranks are started to measure, so what a machine can hold does not matter.
+TEST(Predict, ReachesTwoHundredFiftySixWorkers) {
+  const Finished predict = RunProgram(
+      {"predict", "--arms", "ps,halving-doubling", "--workers", "256", "--data", "synthetic", "--model", "mlp", "--set",
+       "model.mlp_hidden=16", "--transport", "tcp", "--network", "1gbit", "--emulate", "5", "--no-measure", "--json"});
+  ASSERT_EQ(predict.exit_code, 0) << predict.err;
+  const json result = json::parse(predict.out);
+  ASSERT_EQ(result["arms"].size(), 2u);
+  for (const json& arm : result["arms"]) EXPECT_GE(arm["predicted_step_ms"], 5) << arm;
+}
+
 TEST(Predict, PredictsTheStrategyOfAFile) {
   const std::string folder = NewFolder("predict_file");
   std::ofstream(folder + "/run.textproto") << "strategy { all_reduce { collective: \"direct\" } } transport { name: \"tcp\" }";

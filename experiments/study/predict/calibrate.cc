@@ -163,7 +163,12 @@ ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, c
 
 LinkFit AmongNodes(const LinkFit& pair, const RunSpec& spec, int32_t cores) {
   LinkFit fit = pair;
-  if (spec.transport().network().megabits_per_second() > 0) return fit;
+  const double megabits = spec.transport().network().megabits_per_second();
+  if (megabits > 0) {
+    fit.rate = megabits * kMegabit;
+    if (fit.cpu_byte > 0) fit.rate = std::min(fit.rate, 1 / fit.cpu_byte);
+    return fit;
+  }
   fit.rate *= std::min(1.0, static_cast<double>(std::max(2, cores)) / spec.training().workers());
   return fit;
 }

@@ -14,7 +14,7 @@ struct ComputeCosts {
   double load = 0;     // the first batch, before the gate
   double compute = 0;  // from the gate to the end of backward: upload, forward, backward, download, the other batches
   double update = 0;   // of all weights
-  // By bucket: the share of `compute` after which its gradient is handed over, rising, in [0, 1].
+  // By bucket: the share of `compute` after which its gradient is handed over, ascending, in [0, 1].
   std::vector<double> bucket_ready;
 };
 
@@ -32,7 +32,7 @@ struct CoreCosts {
   double byte = 0;
 };
 
-// All that a prediction reckons with, beside the spec and the layout.
+// All that a prediction is computed from, beside the spec and the layout.
 struct Costs {
   ComputeCosts compute;    // of every rank
   CodecCosts codec;

@@ -62,7 +62,7 @@ std::string RateText(double bytes_per_second) {
                                  : absl::StrFormat("%.1f MB/s", bytes_per_second / 1e6);
 }
 
-// What messages were reckoned to take; nothing of arms that have none.
+// What messages are computed to take; nothing of arms that have none.
 std::set<std::string> LinkTexts(const std::vector<PredictedArm>& arms) {
   std::set<std::string> texts;
   for (const PredictedArm& arm : arms) {

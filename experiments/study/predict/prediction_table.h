@@ -24,7 +24,7 @@ struct PredictedArm {
 // (measured - predicted) / measured: above 0 where the run took longer. Absent without a measurement.
 std::optional<double> ResidualOf(const PredictedArm& arm);
 
-// A row each, with units, as UTF-8 text that ends with a newline; under it what messages were reckoned to take, and the
+// A row each, with units, as UTF-8 text that ends with a newline; under it what messages are computed to take, and the
 // arms whose residual is noted. Pure.
 std::string PredictionTable(const std::vector<PredictedArm>& arms);
 

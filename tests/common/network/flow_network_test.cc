@@ -1,4 +1,4 @@
-// What the fluid says of messages that share cards, by times reckoned on paper.
+// What the fluid says of messages that share cards, by times computed on paper.
 #include "common/network/flow_network.h"
 
 #include <cstddef>
@@ -25,7 +25,7 @@ constexpr int64_t kBytes = 1'000'000;  // a millisecond at 1e9 bytes a second
 // A network of processes with a worker each, and what it has said of messages, named by their keys.
 class Network {
  public:
-  Network(const NetworkShape& shape, int32_t workers) {
+  Network(const NetworkShape& shape, int32_t workers, int32_t grains = 0) {
     std::vector<std::vector<NodeId>> processes;
     for (int32_t rank = 0; rank < workers; ++rank) processes.push_back({Worker(rank)});
     absl::StatusOr<NetworkPlan> plan = PlanNetwork(shape, processes);
@@ -33,7 +33,7 @@ class Network {
     plan_ = *std::move(plan);
     memory_.resize(FlowNetwork::StateBytes(workers) + 64);
     const size_t skip = 64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64;
-    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip));
+    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip), FlowNetwork::kSlots, grains);
   }
 
   void Start(uint64_t key, int32_t from, int32_t to, int64_t bytes, Nanoseconds now) {
@@ -164,6 +164,25 @@ TEST(FlowNetwork, CardsAndLinksOfTheirOwnHold) {
   EXPECT_NEAR(network.ArrivedMs(1), 5, kNear);
   EXPECT_NEAR(network.ArrivedMs(2), 3, kNear);  // half of worker 2's card
   EXPECT_NEAR(network.ArrivedMs(3), 9, kNear);
+}
+
+TEST(FlowNetwork, WithGrainsMessagesOfAboutOneTimeLeaveTogetherAndNoneIsLateByMore) {
+  NetworkShape shape;
+  shape.rate = 1e9;
+  constexpr int32_t kGrains = 64;
+  Network exact(shape, 4), coarse(shape, 4, kGrains);
+  for (Network* network : {&exact, &coarse}) {
+    network->Start(1, 0, 1, kBytes, 0);
+    network->Start(2, 2, 3, kBytes + 1000, 0);
+    network->Start(3, 0, 1, kBytes / 4, 0);  // behind the first
+    network->Advance(10 * kMillisecond);
+  }
+  EXPECT_LT(exact.LeftMs(1), exact.LeftMs(2));
+  EXPECT_EQ(coarse.LeftMs(1), coarse.LeftMs(2));
+  for (const uint64_t key : {1, 2, 3}) {
+    EXPECT_GE(coarse.LeftMs(key), exact.LeftMs(key)) << key;
+    EXPECT_LE(coarse.LeftMs(key), exact.LeftMs(key) * (1 + 1.0 / kGrains)) << key;
+  }
 }
 
 TEST(FlowNetwork, WithoutLimitsOrBytesOnlyLatencyTakesTime) {

@@ -80,7 +80,10 @@ TEST(AmongNodes, ShareCoresAloneAndNoShapedCards) {
   EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).rate, 0.25e9);
   EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).latency, 30e-6);
   spec.mutable_transport()->mutable_network()->set_megabits_per_second(100);
-  EXPECT_EQ(AmongNodes({30e-6, 1e9, 100}, spec, 2).rate, 1e9);
+  EXPECT_EQ(AmongNodes({30e-6, 11e6, 100}, spec, 2).rate, 12.5e6);
+  LinkFit slow = {30e-6, 11e6, 100};
+  slow.cpu_byte = 1e-6;  // a core handles a megabyte a second
+  EXPECT_EQ(AmongNodes(slow, spec, 2).rate, 1e6);
 }
 
 }  // namespace

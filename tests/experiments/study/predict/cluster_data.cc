@@ -68,7 +68,7 @@ void WorkerMemory::Compute(int64_t step) {
   for (const Bucket& bucket : layout_.buckets()) gradient_(rank_, step, front_, bucket, Gradient(step, bucket.id));
 }
 
-// As worker/loop/host_replica.cc.
+// In bucket order, as a replica does (worker/strategy/replica.h).
 void WorkerMemory::Update(int64_t step) {
   for (const Bucket& bucket : layout_.buckets()) {
     update_->Apply({bucket.begin, step * GlobalBatch(spec_), step}, Gradient(step, bucket.id),

@@ -272,6 +272,36 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
   EXPECT_THAT(std::string(step.status().message()), testing::HasSubstr("gloo"));
 }
 
+// Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the difference.
+TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
+  for (const char* arm : {"ps", "ps-sharded", "ring", "direct", "halving-doubling", "ring-fp16", "ring-topk", "solo"}) {
+    const RunSpec spec = SpecOf(arm, 5);
+    const std::vector<Bucket> buckets = BucketsOf(12 * 1001, 12);
+    Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/1e-4);
+    costs.compute = {0.0002, 0.002, 0.0003, {}};
+    for (size_t bucket = 0; bucket < buckets.size(); ++bucket) costs.compute.bucket_ready.push_back((bucket + 1) / 12.0);
+    costs.codec = {1e-8, 1e-8};
+    const auto few = SimulateStep(spec, buckets, costs);
+    ASSERT_TRUE(few.ok()) << few.status();
+    for (NetworkPlan::Delay& link : costs.network.plan.links) link.jitter = 1;
+    const auto many = SimulateStep(spec, buckets, costs);
+    ASSERT_TRUE(many.ok()) << many.status();
+    EXPECT_NEAR(few->step, many->step, 1e-6) << arm;
+    EXPECT_NEAR(few->exposed, many->exposed, 1e-6) << arm;
+  }
+}
+
+// Beyond 16 processes messages leave a little late, so that many do at once.
+TEST(SimulateStep, ManyRanksTakeTheirFormulaWithinTwoPercent) {
+  const int32_t n = 64;
+  const int64_t elements = int64_t{n} * 1024;
+  const double bytes = elements * 4.0;
+  const double volume = 2.0 * (n - 1) / n * bytes / kRate;
+  EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), elements, 1) / (volume + 2 * (n - 1) * kLatency), 1.01, 0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), elements, 1) / (volume + 2 * kLatency), 1.01, 0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("ps-sharded", n), elements, 1) / (volume + 2 * kLatency), 1.01, 0.01);
+}
+
 // Every arm that the program knows, with more buckets than may be in flight at once, comes to its end.
 TEST(SimulateStep, NoArmStandsStill) {
   for (const ArmInfo& arm : Arms()) {
