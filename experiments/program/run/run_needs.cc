@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/machine/address_space.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
 
@@ -15,8 +16,8 @@ namespace {
 
 // Measured with a model of some kilobytes, over every transport: below it libraries fail that do not check.
 constexpr int64_t kProcessBytes = 144'000'000;
-// Initial weights, front and back ones, and gradients of two steps.
-constexpr int64_t kArenas = 5;
+// Initial weights, the replica's, and gradients of two steps; and where servers hold the weights, those that arrive.
+constexpr int64_t kArenas = 4;
 // A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
 constexpr int64_t kPairBytes = 2 * (1100 << 10);
 
@@ -32,7 +33,8 @@ absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
 int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {
   const std::string& transport = spec.transport().name();
   const bool shares_memory = transport == "shm" || transport == "auto";
-  return kProcessBytes + kArenas * parameters * static_cast<int64_t>(sizeof(float)) +
+  const int64_t arenas = kArenas + (TraitsOf(spec).weights == WeightHolder::kServers ? 1 : 0);
+  return kProcessBytes + arenas * parameters * static_cast<int64_t>(sizeof(float)) +
          (shares_memory ? kPairBytes * (ProcessCount(spec) - 1) : 0);
 }
 
