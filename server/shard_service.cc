@@ -119,6 +119,8 @@ absl::Status ShardService::Run() {
 
 absl::Status ShardService::Serve(const Expected& what) {
   actions_.clear();
+  // Perform expects the next message in the same place.
+  const int64_t payload_bytes = what.part == kPull ? 0 : peers_[what.worker].received[what.part].bytes;
   RM_RETURN_IF_ERROR(what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part));
   RM_RETURN_IF_ERROR(Perform());
   if (traces_ == nullptr) return absl::OkStatus();
@@ -131,7 +133,7 @@ absl::Status ShardService::Serve(const Expected& what) {
   } else {
     message.tag.bucket = what.part;
     message.step = core_.push_step(what.worker, what.part) - 1;
-    message.payload_bytes = peer.received[what.part].bytes;
+    message.payload_bytes = payload_bytes;
   }
   traces_->shard.AddReceived(message, arrival_);
   AddSpan(KindName(message.tag.kind), message.step, what.part, arrival_);

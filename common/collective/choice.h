@@ -27,6 +27,9 @@ absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize
 // What a spec may name: all schedules, and "auto". For `list` and validation.
 absl::Span<const CollectiveInfo> CollectiveChoices();
 
+// Buckets in encoded form that a rank has in flight in an all-reduce, at most: each has buffers of its own.
+inline constexpr int32_t kEncodedInFlightMax = 4;
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_COLLECTIVE_CHOICE_H_

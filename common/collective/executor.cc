@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
+#include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/collective/binomial_tree.h"
 #include "common/vecmath/vecmath.h"

@@ -239,11 +239,11 @@ void CheckCodec(const RunSpec& spec, Problems* problems) {
                       "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
                       "training.deterministic=false");
   }
-  if (spec.model().resnet().norm() == "batch" && !info->traits.summable_as.has_value()) {
+  if (spec.model().resnet().norm() == "batch" && !info->traits.exact) {
     problems->AddName("codec.name", codec.name(),
-                      absl::StrCat("leaves out most of what it is given, and the running statistics of "
-                                   "model.resnet.norm = \"batch\" must arrive whole; use norm \"group\", or codec ",
-                                   QuotedCodecs(IsLossyAndSummed, " or ")));
+                      absl::StrCat("is lossy, and the running statistics of model.resnet.norm = \"batch\" must arrive "
+                                   "whole; use norm \"group\", or codec ",
+                                   QuotedCodecs([](const CodecInfo& codec) { return codec.traits.exact; }, " or ")));
   }
 }
 

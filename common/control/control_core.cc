@@ -6,7 +6,6 @@
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/host_port.h"
-#include "common/base/status_macros.h"
 #include "common/control/agreement.h"
 #include "common/control/failures.h"
 #include "common/control/joins.h"

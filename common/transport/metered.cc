@@ -1,7 +1,6 @@
 #include "common/transport/metered.h"
 
 #include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"

@@ -182,7 +182,7 @@ class TakingStrategy : public ForwardingStrategy {
   }
 };
 
-TEST(DeviceGradients, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
+TEST(GradientForms, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
   const RunSpec spec = ArmOf("ring", Small());
   std::atomic<int64_t> fetches = 0;
   LateDeviceOptions options;
@@ -201,7 +201,7 @@ TEST(DeviceGradients, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
 }
 
 // Nobody is offered gradients that the host has yet to change.
-TEST(DeviceGradients, AreNotOfferedWhereTheyChangeOnTheHost) {
+TEST(GradientForms, OnTheDeviceAreNotOfferedWhereTheyChangeOnTheHost) {
   for (const bool deterministic : {false, true}) {
     RunSpec spec = Small();
     spec.mutable_training()->set_accumulate(deterministic ? 1 : 2);

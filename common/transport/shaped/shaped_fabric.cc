@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"

@@ -1,6 +1,7 @@
 #include "common/transport/shm/layout.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 
 namespace ringmaster {
 namespace {
@@ -28,6 +29,7 @@ void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint
   descriptor->length_or_ack = in_exchange ? ack_slot : static_cast<uint32_t>(header.length);
   descriptor->step = header.tag.step;
   descriptor->note = header.tag.note;
+  RM_CHECK(header.total_bytes >= 0 && header.total_bytes < int64_t{1} << 47);
   descriptor->total_and_channel = static_cast<uint64_t>(header.total_bytes) << 16 | header.tag.channel;
   descriptor->place = place;
   descriptor->offset_and_piece = static_cast<uint64_t>(header.offset) << 16 | header.tag.piece;

@@ -127,6 +127,8 @@ absl::StatusOr<StepPayload> PayloadFormula(const RunSpec& resolved, const ParamL
       RM_ASSIGN_OR_RETURN(payload, AllReducePayload(resolved, bucket, rank));
     } else if (resolved.strategy().has_parameter_server()) {
       RM_ASSIGN_OR_RETURN(payload, ServerPayload(resolved, bucket, rank));
+    } else if (!resolved.strategy().has_single() && !resolved.strategy().has_solo()) {
+      return absl::UnimplementedError("strategy: there is no formula of its payload");
     }
     total.up += payload.up;
     total.down += payload.down;

@@ -15,13 +15,6 @@
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
-namespace {
-
-// Encoded buckets in flight of an all-reduce (worker/strategy/all_reduce/executor_sum.cc).
-constexpr int32_t kEncodedInFlightMax = 4;
-
-}  // namespace
-
 absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                             const CodecCosts& costs) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));

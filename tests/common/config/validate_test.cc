@@ -187,8 +187,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"model.name=resnet", "strategy.parameter_server.consistency=SSP"},
                 "model.resnet.norm = \"batch\": with updates on arrival"},
         Refusal{{"model.name=resnet", "codec.name=topk"},
-                "codec.name = \"topk\": leaves out most of what it is given, and the running statistics of "
-                "model.resnet.norm = \"batch\" must arrive whole; use norm \"group\", or codec \"fp16\""},
+                "codec.name = \"topk\": is lossy, and the running statistics of model.resnet.norm = \"batch\" must arrive "
+                "whole; use norm \"group\", or codec \"none\""},
+        Refusal{{"model.name=resnet", "codec.name=fp16"}, "codec.name = \"fp16\": is lossy, and the running statistics"},
         Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
         Refusal{{"model.name=cnn", "model.dropout=1"}, "model.dropout = 1: expected 0 or more and below 1"},
         Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; did you mean \"cifar10\"? known are mnist, cifar10, text, synthetic"},

@@ -15,9 +15,6 @@
 namespace ringmaster {
 namespace {
 
-// Buckets in flight whose payload is not the gradient itself: each has buffers of its own.
-constexpr int64_t kEncodedInFlightMax = 4;
-
 // Several buckets at once.
 class ExecutorSum : public GradientSum {
  public:

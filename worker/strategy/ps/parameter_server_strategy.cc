@@ -98,6 +98,9 @@ class ParameterServerStrategy : public SyncStrategy {
     int64_t step = 0;
     std::vector<int64_t> versions(core_.front_versions().size());
     RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"versions", absl::MakeSpan(versions)}}));
+    if (step < 0 || std::any_of(versions.begin(), versions.end(), [](int64_t version) { return version < 0; })) {
+      return absl::InvalidArgumentError("the strategy's state: a count of steps or updates is below 0");
+    }
     RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
     core_.BeginAt(step, versions);
     return absl::OkStatus();
