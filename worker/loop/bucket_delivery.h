@@ -62,7 +62,7 @@ class BucketDelivery {
   absl::Status DeliverBuckets(bool wait);
   // Hands on one bucket, waiting for it.
   absl::Status Deliver(const Bucket& bucket);
-  // The bucket's gradient, added to those before it: what has come of it so far.
+  // The bucket's gradient, added to those before it: the sum of what has arrived so far.
   absl::StatusOr<BucketGradient> Collect(const Bucket& bucket);
   void AddTo(int32_t share, const Bucket& bucket, BucketGradient* gradient);
   // A device may go on after its calls have returned: counts what is left of forward, at the first bucket of a backward.

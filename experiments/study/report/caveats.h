@@ -18,8 +18,8 @@ std::vector<size_t> OutlierTrials(const ReportCell& cell);
 // them from saying more. Generated from the records; at least one, since no measurement shows everything. Pure.
 std::vector<std::string> Limits(const Comparisons& comparisons);
 
-// Which figures are to be doubted, a sentence each: outliers, drift, load of other processes, throttling. All of them count
-// all the same. Pure.
+// Which figures are doubtful, a sentence each: outliers, drift, load of other processes, throttling. All of them count all
+// the same. Pure.
 std::vector<std::string> Doubts(const Comparisons& comparisons);
 
 }  // namespace ringmaster

@@ -197,7 +197,7 @@ function build() {
   }
   byId("limits").append(...report.limits.map(text => make("li", {}, text)));
   if (report.doubts.length) {
-    byId("doubts").append(make("h2", {}, "Figures to be doubted"),
+    byId("doubts").append(make("h2", {}, "Doubtful figures"),
       make("ul", {class: "plain small"}, ...report.doubts.map(text => make("li", {}, text))));
   }
   const about = byId("about");

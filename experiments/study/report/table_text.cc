@@ -94,7 +94,7 @@ std::string MarkdownText(const Comparisons& comparisons, const std::vector<Repor
   absl::StrAppend(&text, "\n## What these results do not show\n\n");
   for (const std::string& limit : Limits(comparisons)) absl::StrAppend(&text, "- ", limit, "\n");
   const std::vector<std::string> doubts = Doubts(comparisons);
-  if (!doubts.empty()) absl::StrAppend(&text, "\n## Figures to be doubted\n\n");
+  if (!doubts.empty()) absl::StrAppend(&text, "\n## Doubtful figures\n\n");
   for (const std::string& doubt : doubts) absl::StrAppend(&text, "- ", doubt, "\n");
   return text;
 }

@@ -96,7 +96,7 @@ Row CellRow(const PlannedCell& cell, const Trials& trials, const Trials* solo, s
   return row;
 }
 
-// What of one cell is to be doubted.
+// What of one cell is doubtful.
 void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::string>* notes) {
   const std::string name = SettingsText(cell.settings);
   const std::vector<double> speeds = ValuesOf(Speed(), trials);
