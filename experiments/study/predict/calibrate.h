@@ -46,7 +46,7 @@ ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, c
 
 // What messages between N nodes on this machine take, given what they take between two, over the same network. Pure.
 // Where the network limits cards, a card's rate is the spec's, unless a core cannot handle as much, and N does not matter.
-// Otherwise copying limits it, and beyond a node a core the nodes take turns.
+// Otherwise copying limits it, and beyond a worker a core the nodes take turns.
 LinkFit AmongNodes(const LinkFit& pair, const RunSpec& spec, int32_t cores);
 
 // Says what a step of a run will take, before it runs. Measures what it has to know once: messages for each transport and
