@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/known_words.h"
@@ -57,12 +58,15 @@ absl::StatusOr<bool> Boolean(const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is neither true nor false"));
 }
 
+// Of most enums 0 says that the field is left out, and is called so. Of the others it is the default.
+bool IsValue(const google::protobuf::EnumValueDescriptor& value) { return !absl::EndsWith(value.name(), "_UNSET"); }
+
 absl::StatusOr<int> EnumNumber(const FieldDescriptor& field, const std::string& text) {
   const auto* value = field.enum_type()->FindValueByName(absl::AsciiStrToUpper(text));
-  if (value != nullptr && value->number() != 0) return value->number();
-  std::vector<std::string> names;  // 0 is "unset" in all our enums
+  if (value != nullptr && IsValue(*value)) return value->number();
+  std::vector<std::string> names;
   for (int i = 0; i < field.enum_type()->value_count(); ++i) {
-    if (field.enum_type()->value(i)->number() != 0) names.push_back(field.enum_type()->value(i)->name());
+    if (IsValue(*field.enum_type()->value(i))) names.push_back(field.enum_type()->value(i)->name());
   }
   return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is no value of it; ", KnownWordsText(text, names)));
 }

@@ -15,6 +15,7 @@
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
+#include "common/params/param_layout.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
@@ -182,6 +183,11 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
                              "at least one step must be timed");
   }
   problems->Range<int64_t>("training.bucket_bytes", training.bucket_bytes(), 4, 1 << 30);
+  if (!TrainingSpec::BucketLayout_IsValid(training.bucket_layout())) {
+    std::vector<std::string> names;
+    for (const BucketLayoutInfo& info : BucketLayouts()) names.push_back(info.name);
+    problems->Known("training.bucket_layout", "bucket layout", absl::StrCat(training.bucket_layout()), names);
+  }
   problems->Range<int64_t>("training.deterministic_bits", training.deterministic_bits(), 1, 24);
   if (training.kernels() != "auto") {
     std::vector<std::string> names = known.kernels;

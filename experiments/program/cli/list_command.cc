@@ -59,7 +59,7 @@ std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
           StrategySection(),
           SectionOf("codecs", Codecs()),
-          SectionOf("bucket layouts", BucketLayouts()),
+          SectionOf("layouts", BucketLayouts()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),
           SectionOf("transports", Transports()),

@@ -27,9 +27,20 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
   return text;
 }
 
+// Whether the field has a value though its message does not mention it: an enum's 0 that is not called unset.
+bool IsDefaultValue(const Message& message, const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM && !field.is_repeated() &&
+         message.GetReflection()->GetEnumValue(message, &field) == 0 &&
+         !absl::EndsWith(field.enum_type()->value(0)->name(), "_UNSET");
+}
+
 void Collect(const Message& message, const std::string& prefix, std::map<std::string, std::string>* fields) {
   std::vector<const FieldDescriptor*> present;
   message.GetReflection()->ListFields(message, &present);
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor& field = *message.GetDescriptor()->field(i);
+    if (IsDefaultValue(message, field)) present.push_back(&field);
+  }
   for (const FieldDescriptor* field : present) {
     const std::string path = absl::StrCat(prefix, field->name());
     if (field->is_repeated()) {

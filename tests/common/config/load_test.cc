@@ -108,6 +108,15 @@ TEST(Override, AnUnknownFieldNamesTheNearestAndTheKnownOnes) {
   EXPECT_THAT(Set("=1", &spec), HasSubstr("no field \"\""));
 }
 
+TEST(Override, AnEnumsDefaultIsAValueToo) {
+  RunSpec spec;
+  EXPECT_EQ(Set("training.bucket_layout=WHOLE_TENSORS", &spec), "");
+  EXPECT_EQ(spec.training().bucket_layout(), TrainingSpec::WHOLE_TENSORS);
+  EXPECT_EQ(Set("training.bucket_layout=cut", &spec), "");
+  EXPECT_EQ(spec.training().bucket_layout(), TrainingSpec::CUT);
+  EXPECT_THAT(Set("training.bucket_layout=WHOLE", &spec), HasSubstr("known are CUT, WHOLE_TENSORS"));
+}
+
 TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {
   RunSpec spec;
   spec.mutable_model()->add_mlp_hidden(7);

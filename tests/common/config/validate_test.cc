@@ -37,6 +37,13 @@ std::string ErrorOf(std::vector<const char*> assignments) {
   return std::string(status.message());
 }
 
+TEST(Validate, ABucketLayoutThatThereIsNotIsRefused) {
+  RunSpec spec = Spec({});
+  spec.mutable_training()->set_bucket_layout(static_cast<TrainingSpec::BucketLayout>(7));  // a file of specs may say so
+  EXPECT_THAT(std::string(Validate(spec, TestNames()).message()),
+              HasSubstr("training.bucket_layout = \"7\": no such bucket layout; known are CUT, WHOLE_TENSORS"));
+}
+
 TEST(Resolve, EpochsBecomeFullSteps) {
   EXPECT_EQ(Spec({"training.epochs=1"}).training().steps(), 938);  // 60000 / 64, rounded up
   EXPECT_EQ(Spec({"training.epochs=0.5", "training.workers=3"}).training().steps(), 313);
