@@ -49,7 +49,7 @@ readonly RUN=(--workers 4 --data synthetic --model mlp --batch 2 --transport tcp
   --set training.warmup_steps=4 --set data.synthetic.train_samples=256 --set data.synthetic.test_samples=16)
 
 # Median step in the last record of a folder.
-median() { tail -n 1 "$1/results.jsonl" | sed 's/.*"step_ms_p50": *\([0-9.]*\).*/\1/'; }
+median() { tail -n 1 "$1/results.jsonl" | python3 -c 'import json, sys; print(json.load(sys.stdin)["step_ms_p50"])'; }
 
 # ARM PROCESSES: each in a namespace.
 run_in_namespaces() {
