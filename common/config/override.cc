@@ -7,7 +7,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/known_words.h"
@@ -58,17 +57,11 @@ absl::StatusOr<bool> Boolean(const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is neither true nor false"));
 }
 
-// Of most enums 0 says that the field is left out, and is called so. Of the others it is the default.
-bool IsValue(const google::protobuf::EnumValueDescriptor& value) { return !absl::EndsWith(value.name(), "_UNSET"); }
-
 absl::StatusOr<int> EnumNumber(const FieldDescriptor& field, const std::string& text) {
   const auto* value = field.enum_type()->FindValueByName(absl::AsciiStrToUpper(text));
-  if (value != nullptr && IsValue(*value)) return value->number();
-  std::vector<std::string> names;
-  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
-    if (IsValue(*field.enum_type()->value(i))) names.push_back(field.enum_type()->value(i)->name());
-  }
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is no value of it; ", KnownWordsText(text, names)));
+  if (value != nullptr && !SaysUnset(*value)) return value->number();
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is no value of it; ", KnownWordsText(text, ValueNames(*field.enum_type()))));
 }
 
 // Sets (or, for a repeated field, appends) one scalar.

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/known_words.h"
@@ -76,6 +77,16 @@ struct CloseFile {
 
 }  // namespace
 
+bool SaysUnset(const google::protobuf::EnumValueDescriptor& value) { return absl::EndsWith(value.name(), "_UNSET"); }
+
+std::vector<std::string> ValueNames(const EnumDescriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (!SaysUnset(*type.value(i))) names.push_back(type.value(i)->name());
+  }
+  return names;
+}
+
 std::string TextprotoProblem(absl::string_view said, const Descriptor& root) {
   const std::string text(absl::StripSuffix(said, "."));
   std::vector<std::string> known;
@@ -86,9 +97,7 @@ std::string TextprotoProblem(absl::string_view said, const Descriptor& root) {
   } else if (word = QuotedBehind(said, "enumeration value of "); !word.empty()) {
     std::set<const Descriptor*> seen;
     const EnumDescriptor* type = EnumOfField(root, QuotedBehind(said, "for field "), &seen);
-    for (int i = 0; type != nullptr && i < type->value_count(); ++i) {
-      if (type->value(i)->number() != 0) known.push_back(type->value(i)->name());   // 0 is "unset" in all our enums
-    }
+    if (type != nullptr) known = ValueNames(*type);
   }
   return known.empty() ? text : absl::StrCat(text, "; ", KnownWordsText(word, known));
 }

@@ -2,12 +2,21 @@
 #define RINGMASTER_COMMON_CONFIG_TEXTPROTO_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 
 namespace ringmaster {
+
+// Whether the value says that its field is left out: 0 of most enums, which is called so. Of the others 0 is the default.
+// Pure.
+bool SaysUnset(const google::protobuf::EnumValueDescriptor& value);
+
+// The names of all values that say something. Pure.
+std::vector<std::string> ValueNames(const google::protobuf::EnumDescriptor& type);
 
 // Parses a textproto of `message`'s type into it; fields left out stay unset. `source` names the text in errors,
 // usually its path. InvalidArgument: "SOURCE:LINE:COLUMN: what is wrong", lines and columns from 1, and where the

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/config/textproto.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/text_format.h"
 
@@ -31,7 +32,7 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
 bool IsDefaultValue(const Message& message, const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM && !field.is_repeated() &&
          message.GetReflection()->GetEnumValue(message, &field) == 0 &&
-         !absl::EndsWith(field.enum_type()->value(0)->name(), "_UNSET");
+         !SaysUnset(*field.enum_type()->FindValueByNumber(0));
 }
 
 void Collect(const Message& message, const std::string& prefix, std::map<std::string, std::string>* fields) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/config/override.h"
+#include "common/config/textproto.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -115,6 +116,8 @@ TEST(Override, AnEnumsDefaultIsAValueToo) {
   EXPECT_EQ(Set("training.bucket_layout=cut", &spec), "");
   EXPECT_EQ(spec.training().bucket_layout(), TrainingSpec::CUT);
   EXPECT_THAT(Set("training.bucket_layout=WHOLE", &spec), HasSubstr("known are CUT, WHOLE_TENSORS"));
+  EXPECT_THAT(std::string(ParseTextproto("training { bucket_layout: WHOLE }", "a file", &spec).message()),
+              HasSubstr("known are CUT, WHOLE_TENSORS"));
 }
 
 TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {

@@ -15,6 +15,7 @@
 #include "common/control/control_client.h"
 #include "common/control/coordinator.h"
 #include "gtest/gtest.h"
+#include "tests/common/control/core_run.h"
 
 namespace ringmaster {
 namespace {
@@ -24,29 +25,11 @@ constexpr absl::Duration kBeat = absl::Milliseconds(20);
 
 CoordinatorOptions OptionsOf(int32_t processes) {
   CoordinatorOptions options;
-  options.token = "the token";
-  options.spec_fingerprint = 7;
-  options.processes = processes;
+  static_cast<ControlRules&>(options) = RulesOf(processes);
   // Later than any test waits, so that nothing but what is tested wakes the coordinator in time.
   options.join_limit = absl::Hours(1);
   options.silence_limit = kLimit;
   return options;
-}
-
-// Process `index` of `processes` with one worker.
-Join JoinOf(int32_t index, int32_t processes) {
-  Join join;
-  join.set_process(index);
-  join.set_processes(processes);
-  join.set_token("the token");
-  join.set_spec_fingerprint(7);
-  join.set_weights_fingerprint(11);
-  join.set_layout_fingerprint(13);
-  join.set_kernel_target("cpu/avx2");
-  join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
-  join.set_pid(1000 + index);
-  join.add_nodes()->set_index(index);
-  return join;
 }
 
 // One process of the run: what it heard, and its client once it has joined.
