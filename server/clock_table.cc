@@ -13,7 +13,8 @@ ClockTable::ClockTable(int32_t workers, int32_t parts) : parts_(parts) {
   lacking_.assign(workers, parts);
 }
 
-ClockTable::ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied) : ClockTable(workers, parts) {
+ClockTable::ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied)
+    : ClockTable(workers, parts) {
   RM_CHECK(applied.size() == applied_.size());
   applied_.assign(applied.begin(), applied.end());
   for (int32_t worker = 0; worker < workers; ++worker) {
@@ -26,7 +27,8 @@ ClockTable::ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t>
 }
 
 bool ClockTable::PartApplied(int32_t worker, int32_t part) {
-  RM_CHECK(worker >= 0 && worker < static_cast<int32_t>(clocks_.size()) && part >= 0 && part < parts_);
+  RM_CHECK(worker >= 0 && worker < static_cast<int32_t>(clocks_.size()) && part >= 0 &&
+           part < parts_);
   const auto row = applied_.begin() + static_cast<int64_t>(worker) * parts_;
   // Only parts that are exactly at the clock hold it back; those ahead do not count twice.
   if (row[part]++ != clocks_[worker]) return false;

@@ -8,8 +8,9 @@
 
 namespace ringmaster {
 
-// How far every worker is on one shard. A worker's clock ticks when all its parts of a step are applied; parts of a
-// step come in any order, and those of the next step may come before the last of this one. Not thread-safe.
+// How far every worker is on one shard. A worker's clock ticks when all its parts of a step are
+// applied; parts of a step come in any order, and those of the next step may come before the last
+// of this one. Not thread-safe.
 class ClockTable {
  public:
   // All clocks start at 0. workers, parts: at least 1.
@@ -17,8 +18,9 @@ class ClockTable {
   // Goes on where another stood. `applied`: as its applied(), [workers * parts], each 0 or more.
   ClockTable(int32_t workers, int32_t parts, absl::Span<const int64_t> applied);
 
-  // `part` of the step after those of that part already applied was applied for `worker`. Returns true when the
-  // worker's clock ticked by it (by one: the steps of one part are applied one after another).
+  // `part` of the step after those of that part already applied was applied for `worker`. Returns
+  // true when the worker's clock ticked by it (by one: the steps of one part are applied one after
+  // another).
   bool PartApplied(int32_t worker, int32_t part);
 
   // Steps of `worker` of which every part is applied.

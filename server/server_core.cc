@@ -20,12 +20,14 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
   plan.shard.global_batch = GlobalBatch(spec);
   plan.shard.contributions_per_update = plan.answers_pushes ? plan.shard.workers : 1;
   if (plan.answers_pushes) plan.shard.staleness_bound = 0;
-  if (ps.consistency() == ParameterServerSpec::SSP) plan.shard.staleness_bound = ps.staleness_bound();
+  if (ps.consistency() == ParameterServerSpec::SSP)
+    plan.shard.staleness_bound = ps.staleness_bound();
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
   return plan;
 }
 
-ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights)
+ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update,
+                       absl::Span<float> weights)
     : plan_(std::move(plan)),
       shard_(plan_.shard, std::move(update), weights),
       peers_(plan_.shard.workers),
@@ -63,18 +65,21 @@ absl::Status ServerCore::OnPush(const Push& push, std::vector<ServerAction>* act
   return absl::OkStatus();
 }
 
-absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request, std::vector<ServerAction>* actions) {
+absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
+                                   std::vector<ServerAction>* actions) {
   Peer& peer = peers_[worker];
   peer.request = request;
   if (request.farewell) {
-    if (peer.done) return absl::InvalidArgumentError(absl::StrCat("worker/", worker, " said farewell twice"));
+    if (peer.done)
+      return absl::InvalidArgumentError(absl::StrCat("worker/", worker, " said farewell twice"));
     peer.done = true;
     ++farewells_;
     return absl::OkStatus();
   }
   if (plan_.answers_pushes) {
-    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", worker, " at clock ", request.clock,
-                                                   ": under BSP weights come by themselves with every update"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("pull from worker/", worker, " at clock ", request.clock,
+                     ": under BSP weights come by themselves with every update"));
   }
   RM_CHECK(!IsSending(worker, 0));
   ready_.clear();
@@ -89,8 +94,10 @@ void ServerCore::OnSent(int32_t worker, int32_t part) {
   --sending;
 }
 
-void ServerCore::ExpectPush(int32_t worker, int32_t part, std::vector<ServerAction>* actions) const {
-  actions->push_back({Kind::kExpect, worker, {MessageKind::kPush, 0, part, push_step(worker, part)}});
+void ServerCore::ExpectPush(int32_t worker, int32_t part,
+                            std::vector<ServerAction>* actions) const {
+  actions->push_back(
+      {Kind::kExpect, worker, {MessageKind::kPush, 0, part, push_step(worker, part)}});
 }
 
 void ServerCore::ExpectRequest(int32_t worker, std::vector<ServerAction>* actions) const {
@@ -106,7 +113,8 @@ absl::Status ServerCore::PullAfterPushes(int32_t worker) {
   Peer& peer = peers_[worker];
   const int64_t clock = peer.request.clock;
   peer.ahead_of_pushes = false;
-  for (int32_t part = 0; part < parts(); ++part) peer.ahead_of_pushes |= push_step(worker, part) < clock;
+  for (int32_t part = 0; part < parts(); ++part)
+    peer.ahead_of_pushes |= push_step(worker, part) < clock;
   if (peer.ahead_of_pushes) return absl::OkStatus();
   return shard_.OnPull({worker, clock, peer.request.drain}, &ready_);
 }
@@ -114,8 +122,10 @@ absl::Status ServerCore::PullAfterPushes(int32_t worker) {
 void ServerCore::SendPart(int32_t part, std::vector<ServerAction>* actions) {
   Tag tag{MessageKind::kWeights, 0, part, shard_.versions()[part] - 1};
   tag.note = shard_.versions()[part];
-  // The worker that may live beside this server comes last: its copy is made here and now, the others' are on their way.
-  for (int32_t i = 1; i <= plan_.shard.workers; ++i) Send((plan_.index + i) % plan_.shard.workers, tag, actions);
+  // The worker that may live beside this server comes last: its copy is made here and now, the
+  // others' are on their way.
+  for (int32_t i = 1; i <= plan_.shard.workers; ++i)
+    Send((plan_.index + i) % plan_.shard.workers, tag, actions);
 }
 
 void ServerCore::Answer(std::vector<ServerAction>* actions) {

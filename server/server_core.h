@@ -20,25 +20,30 @@ namespace ringmaster {
 // How a server deals with its workers.
 struct ServingPlan {
   int32_t index = 0;  // server/`index`
-  // Under BSP nobody pulls: every worker waits for the same update of every part, so a part's weights go to all of them
-  // as soon as it is updated. Otherwise a worker asks at the end of its step, and gets the whole shard as it is then.
+  // Under BSP nobody pulls: every worker waits for the same update of every part, so a part's
+  // weights go to all of them as soon as it is updated. Otherwise a worker asks at the end of its
+  // step, and gets the whole shard as it is then.
   bool answers_pushes = false;
   ShardPlan shard;
 };
 
-// The plan of server/`index`. `spec` is resolved and its strategy is parameter_server. `parts`: the server's
-// (ShardParts). For a simulation without data the caller sets all of plan.shard.part_counts to 0.
+// The plan of server/`index`. `spec` is resolved and its strategy is parameter_server. `parts`: the
+// server's (ShardParts). For a simulation without data the caller sets all of
+// plan.shard.part_counts to 0.
 ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const Range> parts);
 
 // What the core asks for, in this order. `tag` names the message.
 struct ServerAction {
   enum class Kind {
     kExpect,  // message `tag` from `worker`: the push of a part (kPush) or a request (kPull)
-    kReturn,  // the gradients that part `tag.bucket` was last pushed with, by all workers: nobody reads them any more
-    kCopy,    // copy the shard's weights, as they are at this moment, to where replies to `worker` are sent from
-    // Message `tag` to `worker`. kWeights, kDrain: the part's weights, from the shard itself where pushes are answered,
-    // else from the worker's copy; the note is their version. kPull: no bytes, the end of a pull's answer; its note is for
-    // the caller, who has a clock: how many microseconds have passed since the request.
+    kReturn,  // the gradients that part `tag.bucket` was last pushed with, by all workers: nobody
+              // reads them any more
+    kCopy,    // copy the shard's weights, as they are at this moment, to where replies to `worker`
+              // are sent from
+    // Message `tag` to `worker`. kWeights, kDrain: the part's weights, from the shard itself where
+    // pushes are answered, else from the worker's copy; the note is their version. kPull: no bytes,
+    // the end of a pull's answer; its note is for the caller, who has a clock: how many
+    // microseconds have passed since the request.
     kSend,
   };
   Kind kind = Kind::kExpect;
@@ -46,19 +51,20 @@ struct ServerAction {
   Tag tag;
 };
 
-// The server's side of the exchange as a pure state machine around ShardCore: no threads, no I/O, no clock. It decides
-// what is expected from whom, which weights are sent to whom and when, and it owns what it has sent: memory that a
-// message is still sent from is never written. Under BSP that is the part in the shard itself, which lies still until
-// each worker has pushed the part again; otherwise a worker's copy of the shard, which lies still until the worker's next
-// request.
+// The server's side of the exchange as a pure state machine around ShardCore: no threads, no I/O,
+// no clock. It decides what is expected from whom, which weights are sent to whom and when, and it
+// owns what it has sent: memory that a message is still sent from is never written. Under BSP that
+// is the part in the shard itself, which lies still until each worker has pushed the part again;
+// otherwise a worker's copy of the shard, which lies still until the worker's next request.
 //
-// A worker's request may overtake pushes that were sent before it. It is kept until they are there: the worker's own
-// updates must not be missing from the weights that it gets.
+// A worker's request may overtake pushes that were sent before it. It is kept until they are there:
+// the worker's own updates must not be missing from the weights that it gets.
 //
 // Actions are appended to `actions`. One thread at a time.
 class ServerCore {
  public:
-  // As ShardCore's constructor. `weights` is the caller's memory, which outlives the core and is its own until then.
+  // As ShardCore's constructor. `weights` is the caller's memory, which outlives the core and is
+  // its own until then.
   ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
 
   // ShardCore's. Take: before Start.
@@ -68,19 +74,22 @@ class ServerCore {
   // What is expected first of every worker. Once.
   void Start(std::vector<ServerAction>* actions);
 
-  // A push that was expected has arrived; `push.step` is that of its tag. Its gradient is borrowed until kReturn names the
-  // part. REQUIRES: !IsSending(push.worker, push.part). Errors as of ShardCore::OnPush; then nothing has changed.
+  // A push that was expected has arrived; `push.step` is that of its tag. Its gradient is borrowed
+  // until kReturn names the part. REQUIRES: !IsSending(push.worker, push.part). Errors as of
+  // ShardCore::OnPush; then nothing has changed.
   absl::Status OnPush(const Push& push, std::vector<ServerAction>* actions);
 
-  // A request that was expected has arrived. REQUIRES: !IsSending(worker, 0), unless it says farewell.
-  // InvalidArgument: a second farewell, or a pull where pushes are answered; otherwise errors as of ShardCore::OnPull.
-  absl::Status OnRequest(int32_t worker, const PullNote& request, std::vector<ServerAction>* actions);
+  // A request that was expected has arrived. REQUIRES: !IsSending(worker, 0), unless it says
+  // farewell. InvalidArgument: a second farewell, or a pull where pushes are answered; otherwise
+  // errors as of ShardCore::OnPull.
+  absl::Status OnRequest(int32_t worker, const PullNote& request,
+                         std::vector<ServerAction>* actions);
 
   // A message that kSend asked for has left the memory it was sent from. `part`: its tag.bucket.
   void OnSent(int32_t worker, int32_t part);
 
-  // Whether a message is still sent from the memory that an answer to `worker` is sent from: that of `part` where pushes
-  // are answered, else the worker's copy.
+  // Whether a message is still sent from the memory that an answer to `worker` is sent from: that
+  // of `part` where pushes are answered, else the worker's copy.
   bool IsSending(int32_t worker, int32_t part) const { return sending_[Memory(worker, part)] > 0; }
 
   // Every worker has said farewell.
@@ -88,7 +97,9 @@ class ServerCore {
   // The step whose push of `part` is expected next of `worker`.
   int64_t push_step(int32_t worker, int32_t part) const { return push_steps_[Index(worker, part)]; }
   // How many actions a call appends at most.
-  size_t MaxActions() const { return Index(plan_.shard.workers, 0) + 3 * plan_.shard.workers + parts() + 2; }
+  size_t MaxActions() const {
+    return Index(plan_.shard.workers, 0) + 3 * plan_.shard.workers + parts() + 2;
+  }
   const ShardCore& shard() const { return shard_; }
   const ServingPlan& plan() const { return plan_; }
 
@@ -102,9 +113,13 @@ class ServerCore {
   };
 
   int32_t parts() const { return static_cast<int32_t>(plan_.shard.part_counts.size()); }
-  size_t Index(int32_t worker, int32_t part) const { return static_cast<size_t>(worker) * parts() + part; }
+  size_t Index(int32_t worker, int32_t part) const {
+    return static_cast<size_t>(worker) * parts() + part;
+  }
   // The memory that weights are sent from, as an index of sending_.
-  size_t Memory(int32_t worker, int32_t part) const { return plan_.answers_pushes ? Index(worker, part) : worker; }
+  size_t Memory(int32_t worker, int32_t part) const {
+    return plan_.answers_pushes ? Index(worker, part) : worker;
+  }
   void ExpectPush(int32_t worker, int32_t part, std::vector<ServerAction>* actions) const;
   void ExpectRequest(int32_t worker, std::vector<ServerAction>* actions) const;
   void Send(int32_t worker, const Tag& tag, std::vector<ServerAction>* actions);

@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kBlock = 4096;
 
 absl::Status Invalid(const Push& push, const std::string& what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("push from worker/", push.worker, " step=", push.step, " part=", push.part, ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "push from worker/", push.worker, " step=", push.step, " part=", push.part, ": ", what));
 }
 
 }  // namespace
@@ -51,7 +51,8 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   }
   RM_CHECK(begin == static_cast<int64_t>(weights_.size()));
   // The sum of two is never written where it can go straight into an update.
-  if (plan_.contributions_per_update > 2 || (update_->clips() && plan_.workers > 1)) sum_.resize(weights_.size());
+  if (plan_.contributions_per_update > 2 || (update_->clips() && plan_.workers > 1))
+    sum_.resize(weights_.size());
   if (plan_.contributions_per_update > 1) block_.resize(kBlock);
   updated_.reserve(parts_.size());
   versions_.assign(parts_.size(), 0);
@@ -73,7 +74,8 @@ absl::Status ShardCore::Check(const Push& push) const {
   }
   const int64_t version = versions_[push.part];
   if (push.read_version < 0 || push.read_version > version) {
-    return Invalid(push, absl::StrCat("computed from version ", push.read_version, ", the part is at ", version));
+    return Invalid(push, absl::StrCat("computed from version ", push.read_version,
+                                      ", the part is at ", version));
   }
   if (!sums_) {
     const int64_t next = clocks_.applied(push.worker, push.part);
@@ -81,7 +83,8 @@ absl::Status ShardCore::Check(const Push& push) const {
     return absl::OkStatus();
   }
   if (push.step != version) {
-    return Invalid(push, absl::StrCat("expected step ", version, ", of which the update is still to be made"));
+    return Invalid(
+        push, absl::StrCat("expected step ", version, ", of which the update is still to be made"));
   }
   if (push.worker < part.added || part.waiting[push.worker].has_value()) {
     return Invalid(push, "it is already here; a worker pushes each part once a step");
@@ -108,14 +111,17 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
 
 absl::StatusOr<State> ShardCore::Give() const {
   const auto is_under_way = [](const Part& part) {
-    return part.added > 0 || std::any_of(part.waiting.begin(), part.waiting.end(),
-                                         [](const std::optional<Push>& push) { return push.has_value(); });
+    return part.added > 0 ||
+           std::any_of(part.waiting.begin(), part.waiting.end(),
+                       [](const std::optional<Push>& push) { return push.has_value(); });
   };
   if (std::any_of(parts_.begin(), parts_.end(), is_under_way)) {
     return absl::FailedPreconditionError("the shard's state: an update lacks contributions");
   }
-  if (std::any_of(parked_.begin(), parked_.end(), [](const auto& pull) { return pull.has_value(); })) {
-    return absl::FailedPreconditionError(absl::StrCat("the shard's state: pulls wait, ", DescribeParked()));
+  if (std::any_of(parked_.begin(), parked_.end(),
+                  [](const auto& pull) { return pull.has_value(); })) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the shard's state: pulls wait, ", DescribeParked()));
   }
   State state;
   state.AddFloats("weights", weights_);
@@ -130,13 +136,15 @@ absl::Status ShardCore::Take(const State& state) {
   State own = state;
   const State update = own.TakePart("update");
   std::vector<float> weights(weights_.size());
-  std::vector<int64_t> versions(versions_.size()), applied(clocks_.applied().size()), pulled(pulled_clocks_.size());
+  std::vector<int64_t> versions(versions_.size()), applied(clocks_.applied().size()),
+      pulled(pulled_clocks_.size());
   RM_RETURN_IF_ERROR(own.CopyTo({{"weights", absl::MakeSpan(weights)},
                                  {"versions", absl::MakeSpan(versions)},
                                  {"applied", absl::MakeSpan(applied)},
                                  {"pulled_clocks", absl::MakeSpan(pulled)}}));
   for (const std::vector<int64_t>* counts : {&versions, &applied, &pulled}) {
-    if (std::all_of(counts->begin(), counts->end(), [](int64_t count) { return count >= 0; })) continue;
+    if (std::all_of(counts->begin(), counts->end(), [](int64_t count) { return count >= 0; }))
+      continue;
     return absl::InvalidArgumentError("the shard's state: a count of updates or steps is below 0");
   }
   RM_RETURN_IF_ERROR(update_->Take(update));
@@ -184,7 +192,8 @@ void ShardCore::SumComplete(int32_t part_index) {
   double squares = 0;
   for (const Part& part : parts_) squares += part.squares;
   const float clip = update_->ClipFactor(squares);
-  for (int32_t index = 0; index < static_cast<int32_t>(parts_.size()); ++index) UpdateFromSum(index, {}, clip);
+  for (int32_t index = 0; index < static_cast<int32_t>(parts_.size()); ++index)
+    UpdateFromSum(index, {}, clip);
 }
 
 void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip) {
@@ -204,17 +213,19 @@ void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, 
   }
   part.added = 0;
   updated_.push_back(part_index);
-  for (int32_t worker = 0; worker < plan_.workers; ++worker) clocks_.PartApplied(worker, part_index);
+  for (int32_t worker = 0; worker < plan_.workers; ++worker)
+    clocks_.PartApplied(worker, part_index);
 }
 
 UpdateStep ShardCore::NextUpdate(int32_t part_index, float clip) const {
   UpdateStep step;
   step.begin = parts_[part_index].begin;
-  step.samples_seen =
-      versions_[part_index] * plan_.contributions_per_update * ExactDiv(plan_.global_batch, plan_.workers);
+  step.samples_seen = versions_[part_index] * plan_.contributions_per_update *
+                      ExactDiv(plan_.global_batch, plan_.workers);
   step.update = versions_[part_index];
   step.clip = clip;
-  step.share = static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
+  step.share =
+      static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
   return step;
 }
 
@@ -233,18 +244,19 @@ void ShardCore::Count(const Push& push) {
 
 absl::Status ShardCore::OnPull(const Pull& pull, std::vector<Reply>* ready) {
   if (pull.worker < 0 || pull.worker >= plan_.workers) {
-    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
-                                                   ": no such worker, the run has ", plan_.workers));
+    return absl::InvalidArgumentError(
+        absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
+                     ": no such worker, the run has ", plan_.workers));
   }
   if (parked_[pull.worker].has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
-                                                      ": its pull at clock ", parked_[pull.worker]->clock,
-                                                      " is not answered yet, and a worker has one at a time"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "pull from worker/", pull.worker, " clock=", pull.clock, ": its pull at clock ",
+        parked_[pull.worker]->clock, " is not answered yet, and a worker has one at a time"));
   }
   if (pull.clock < pulled_clocks_[pull.worker]) {
-    return absl::InvalidArgumentError(absl::StrCat("pull from worker/", pull.worker, " clock=", pull.clock,
-                                                   ": clocks do not run backwards, its last pull was at ",
-                                                   pulled_clocks_[pull.worker]));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "pull from worker/", pull.worker, " clock=", pull.clock,
+        ": clocks do not run backwards, its last pull was at ", pulled_clocks_[pull.worker]));
   }
   pulled_clocks_[pull.worker] = pull.clock;
   if (MayAnswer(pull)) {
@@ -279,8 +291,8 @@ std::string ShardCore::DescribeParked() const {
   for (const std::optional<Pull>& pull : parked_) {
     if (!pull.has_value()) continue;
     const int64_t needed = *ClockNeeded(*pull);
-    absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ", pull->clock,
-                    " awaits clock ", needed, " of");
+    absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ",
+                    pull->clock, " awaits clock ", needed, " of");
     for (int32_t worker = 0; worker < plan_.workers; ++worker) {
       if (clocks_.clock(worker) < needed) {
         absl::StrAppend(&text, " worker/", worker, " (at ", clocks_.clock(worker), ")");

@@ -23,20 +23,20 @@ struct ShardPlan {
   int32_t contributions_per_update = 0;
   // A pull at clock c sees every update of clocks <= c - bound - 1; absent: it never waits. BSP: 0.
   std::optional<int64_t> staleness_bound;
-  int64_t global_batch = 0;      // samples of one clock of all workers together, for the learning rate
-  // Sizes of the parts of the buckets that this shard holds, in bucket order; the shard's arena is their concatenation.
-  // A part of 0 elements (a bucket smaller than K) is pushed like any other.
+  int64_t global_batch = 0;  // samples of one clock of all workers together, for the learning rate
+  // Sizes of the parts of the buckets that this shard holds, in bucket order; the shard's arena is
+  // their concatenation. A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
 struct Push {
   int32_t worker = 0;
-  int32_t part = 0;   // bucket
-  int64_t step = 0;   // the worker's clock when it computed it
+  int32_t part = 0;          // bucket
+  int64_t step = 0;          // the worker's clock when it computed it
   int64_t read_version = 0;  // updates of this part in the weights it was computed from
-  // Borrowed for the call; where contributions are summed up until versions()[part] > step, when the update is done.
-  // Unchanged.
+  // Borrowed for the call; where contributions are summed up until versions()[part] > step, when
+  // the update is done. Unchanged.
   absl::Span<const float> gradient;
 };
 
@@ -51,53 +51,61 @@ struct Pull {
 // Tells the caller to send the shard's weights as they are at this moment to `worker`.
 struct Reply {
   int32_t worker = 0;
-  int64_t clock = 0;     // of the pull it answers
-  bool drain = false;    // likewise
+  int64_t clock = 0;   // of the pull it answers
+  bool drain = false;  // likewise
 };
 
-// The server as a pure state machine: no threads, no I/O, no clock of its own, so that every interleaving is a unit test.
-// Under BSP contributions are added in rank order, the longest prefix present at a time, whatever their arrival: the
-// update has the bits of ((g0 + g1) + g2) + ..., and is applied on the last, which is added on the way, block by block.
-// Otherwise each is applied as it comes.
+// The server as a pure state machine: no threads, no I/O, no clock of its own, so that every
+// interleaving is a unit test. Under BSP contributions are added in rank order, the longest prefix
+// present at a time, whatever their arrival: the update has the bits of ((g0 + g1) + g2) + ..., and
+// is applied on the last, which is added on the way, block by block. Otherwise each is applied as
+// it comes.
 //
-// The learning rate follows the samples seen: an update of a part comes after (updates of that part so far) times
-// contributions_per_update times the samples of one contribution, global_batch / workers.
+// The learning rate follows the samples seen: an update of a part comes after (updates of that part
+// so far) times contributions_per_update times the samples of one contribution, global_batch /
+// workers.
 //
-// Where gradients are clipped by their global norm, no part of a step is updated before the sums of all its parts are
-// complete: the shard must hold the whole arena, parts being buckets, and update from the sum of all workers. The norm
-// adds up the parts in order, whatever the order of arrival.
+// Where gradients are clipped by their global norm, no part of a step is updated before the sums of
+// all its parts are complete: the shard must hold the whole arena, parts being buckets, and update
+// from the sum of all workers. The norm adds up the parts in order, whatever the order of arrival.
 //
 // A refused call changes nothing. One thread at a time.
 class ShardCore {
  public:
-  // `weights`: the shard's part of the initial weights, [sum of part_counts]; `update` is for as many elements.
-  // RM_CHECKs that the plan is possible: at least one worker and part, contributions_per_update 1 or all workers
-  // (then with bound 0), a bound of 0 or more, a global batch that the workers share evenly, and, where `update` clips,
-  // contributions_per_update of all workers with bound 0.
+  // `weights`: the shard's part of the initial weights, [sum of part_counts]; `update` is for as
+  // many elements. RM_CHECKs that the plan is possible: at least one worker and part,
+  // contributions_per_update 1 or all workers (then with bound 0), a bound of 0 or more, a global
+  // batch that the workers share evenly, and, where `update` clips, contributions_per_update of all
+  // workers with bound 0.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights);
   // The same in memory of the caller's, which outlives the core and is its own until then.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
 
-  // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising worker.
-  // A worker brings each part step by step, parts of one step in any order; parts of the next step may come before the
-  // last part of this one. InvalidArgument: an unknown worker or part, a step that is not the worker's next for this
-  // part, a wrong size, a read_version that the part has not had, and, where the update needs all workers, a step
-  // whose predecessor's update is not done (nobody can have had its weights).
+  // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising
+  // worker. A worker brings each part step by step, parts of one step in any order; parts of the
+  // next step may come before the last part of this one. InvalidArgument: an unknown worker or
+  // part, a step that is not the worker's next for this part, a wrong size, a read_version that the
+  // part has not had, and, where the update needs all workers, a step whose predecessor's update is
+  // not done (nobody can have had its weights).
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready);
 
-  // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. A pull without a bound is
-  // never parked unless it drains. InvalidArgument: an unknown worker, a clock below 0 or below that of the worker's
-  // last pull. FailedPrecondition: the worker's last pull is still parked.
+  // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. A pull
+  // without a bound is never parked unless it drains. InvalidArgument: an unknown worker, a clock
+  // below 0 or below that of the worker's last pull. FailedPrecondition: the worker's last pull is
+  // still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
-  // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays. Another shard of the
-  // same plan and optimizer that takes it, before anything has come, goes on with the same bits; its staleness histogram
-  // counts its own contributions alone. FailedPrecondition: a contribution waits for others, or a pull is parked.
+  // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays.
+  // Another shard of the same plan and optimizer that takes it, before anything has come, goes on
+  // with the same bits; its staleness histogram counts its own contributions alone.
+  // FailedPrecondition: a contribution waits for others, or a pull is parked.
   absl::StatusOr<State> Give() const;
-  // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed then.
+  // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed
+  // then.
   absl::Status Take(const State& state);
 
-  // The parts that the last OnPush which was not refused has updated, rising. Under BSP every worker may be sent them.
+  // The parts that the last OnPush which was not refused has updated, rising. Under BSP every
+  // worker may be sent them.
   absl::Span<const int32_t> updated() const { return updated_; }
 
   // The shard's arena. Stays in place; read it before the next OnPush.
@@ -107,21 +115,24 @@ class ShardCore {
   }
   // Updates applied to each part.
   absl::Span<const int64_t> versions() const { return versions_; }
-  // histogram[s]: contributions applied with staleness s (updates of the same part between read and apply).
+  // histogram[s]: contributions applied with staleness s (updates of the same part between read and
+  // apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }
   const ClockTable& clocks() const { return clocks_; }
-  // Of the next update of `part` from the sum of all workers: the contributions of so many ranks, from 0 on, are added.
+  // Of the next update of `part` from the sum of all workers: the contributions of so many ranks,
+  // from 0 on, are added.
   int32_t added(int32_t part) const { return parts_[part].added; }
-  // The pulls that wait and for whom, for the text of a timeout: "worker/1 at clock 7 awaits clock 5 of worker/0 (at 4)".
+  // The pulls that wait and for whom, for the text of a timeout: "worker/1 at clock 7 awaits clock
+  // 5 of worker/0 (at 4)".
   std::string DescribeParked() const;
 
  private:
   struct Part {
-    int64_t begin = 0;                     // in the shard's arena
+    int64_t begin = 0;  // in the shard's arena
     int64_t count = 0;
-    double squares = 0;                    // with clipping: the sum of squares of a sum that is complete
-    int32_t added = 0;                     // ranks 0..added-1 are in the sum; all: it waits for the other parts' sums
-    absl::Span<const float> sum;           // of those: rank 0's gradient itself, or the part's slice of sum_
+    double squares = 0;  // with clipping: the sum of squares of a sum that is complete
+    int32_t added = 0;   // ranks 0..added-1 are in the sum; all: it waits for the other parts' sums
+    absl::Span<const float> sum;  // of those: rank 0's gradient itself, or the part's slice of sum_
     std::vector<std::optional<Push>> waiting;  // [workers]; arrived, not yet applied
   };
 
@@ -129,7 +140,8 @@ class ShardCore {
   void AddPrefix(int32_t part_index);
   // Adds one contribution to those before it, in the part's slice of sum_.
   void AddToSum(absl::Span<const float> gradient, Part* part);
-  // The sum of a part is complete: updates the part, or, where gradients are clipped, all parts once all sums are.
+  // The sum of a part is complete: updates the part, or, where gradients are clipped, all parts
+  // once all sums are.
   void SumComplete(int32_t part_index);
   // The update of a part by its sum, or by its sum and `last`, where that is not empty.
   void UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip);
@@ -143,13 +155,14 @@ class ShardCore {
 
   const ShardPlan plan_;
   const std::unique_ptr<UpdateRule> update_;
-  // Contributions are summed up before the update: there are several, or the sums of all parts are needed to clip.
+  // Contributions are summed up before the update: there are several, or the sums of all parts are
+  // needed to clip.
   const bool sums_;
-  std::vector<float> own_weights_;           // empty where the caller has the memory
+  std::vector<float> own_weights_;  // empty where the caller has the memory
   const absl::Span<float> weights_;
-  std::vector<float> sum_;                   // of contributions so far, where sums of two and more are kept
-  std::vector<float> block_;                 // of a sum on its way into an update
-  int32_t complete_ = 0;                     // with clipping: parts whose sum waits for the others
+  std::vector<float> sum_;    // of contributions so far, where sums of two and more are kept
+  std::vector<float> block_;  // of a sum on its way into an update
+  int32_t complete_ = 0;      // with clipping: parts whose sum waits for the others
   std::vector<Part> parts_;
   std::vector<int64_t> versions_;
   std::vector<int32_t> updated_;

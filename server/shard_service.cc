@@ -18,22 +18,24 @@ namespace {
 constexpr int32_t kPull = -1;
 
 // The step at whose end a worker asks; -1 where it asks for no step: it drains, or takes leave.
-int64_t StepOf(const PullNote& request) { return request.drain || request.farewell ? -1 : request.clock - 1; }
+int64_t StepOf(const PullNote& request) {
+  return request.drain || request.farewell ? -1 : request.clock - 1;
+}
 
 absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
-  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float));
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
+                             bytes.size() / sizeof(float));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec& spec, const ParamLayout& layout,
-                                                                   absl::Span<const float> initial_weights,
-                                                                   int32_t index, Transport& transport,
-                                                                   const BufferAllocator& allocate,
-                                                                   ServerTraces* traces) {
+absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
+    const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
+    int32_t index, Transport& transport, const BufferAllocator& allocate, ServerTraces* traces) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
-  const std::vector<Range> parts = ShardParts(layout, spec.strategy().parameter_server().servers(), index);
+  const std::vector<Range> parts =
+      ShardParts(layout, spec.strategy().parameter_server().servers(), index);
   UpdateScope scope;
   for (const Range& part : parts) scope.count += part.count;
   scope.workers = spec.training().workers();
@@ -43,8 +45,9 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   const int64_t shard_bytes = shard.size() * sizeof(float);
   RM_ASSIGN_OR_RETURN(Buffer weights, allocate(shard_bytes));
   std::copy(shard.begin(), shard.end(), weights.floats());
-  std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport, std::move(codec),
-                                                         std::move(update), std::move(weights), traces));
+  std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport,
+                                                         std::move(codec), std::move(update),
+                                                         std::move(weights), traces));
   if (service->core_.plan().answers_pushes) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
@@ -52,9 +55,9 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(const RunSpec
   return service;
 }
 
-ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
-                           std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights,
-                           ServerTraces* traces)
+ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index,
+                           Transport& transport, std::unique_ptr<Codec> codec,
+                           std::unique_ptr<UpdateRule> update, Buffer weights, ServerTraces* traces)
     : index_(index),
       workers_(spec.training().workers()),
       parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
@@ -68,7 +71,8 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
   const bool exact = codec_->traits().exact;
   for (Peer& peer : peers_) {
     for (const Range& part : parts_) {
-      peer.inbox.emplace_back(exact ? part.count * sizeof(float) : codec_->MaxEncodedBytes(part.count));
+      peer.inbox.emplace_back(exact ? part.count * sizeof(float)
+                                    : codec_->MaxEncodedBytes(part.count));
       if (!exact) peer.decoded.emplace_back(part.count);
     }
     peer.received.resize(parts_.size());
@@ -85,13 +89,15 @@ absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
   Peer& peer = peers_[worker];
   const NodeId from{Role::kWorker, worker};
   const bool is_pull = tag.kind == MessageKind::kPull;
-  const absl::Span<std::byte> inbox = is_pull ? absl::Span<std::byte>() : absl::MakeSpan(peer.inbox[tag.bucket]);
+  const absl::Span<std::byte> inbox =
+      is_pull ? absl::Span<std::byte>() : absl::MakeSpan(peer.inbox[tag.bucket]);
   Received* received = is_pull ? &peer.pull : &peer.received[tag.bucket];
-  // Floats may be read where the worker has them: whatever it writes there meanwhile, they are numbers. Encoded bytes
-  // are checked and then used, and must not change in between.
-  absl::StatusOr<OpId> op = codec_->traits().exact && !is_pull
-                                ? transport_.Receive({from, tag, inbox, received, &peer.arriving[tag.bucket]})
-                                : transport_.Receive({from, tag, inbox, received});
+  // Floats may be read where the worker has them: whatever it writes there meanwhile, they are
+  // numbers. Encoded bytes are checked and then used, and must not change in between.
+  absl::StatusOr<OpId> op =
+      codec_->traits().exact && !is_pull
+          ? transport_.Receive({from, tag, inbox, received, &peer.arriving[tag.bucket]})
+          : transport_.Receive({from, tag, inbox, received});
   RM_RETURN_IF_ERROR(op.status());
   ops_.push_back(*op);
   expected_.push_back({worker, is_pull ? kPull : tag.bucket});
@@ -107,7 +113,8 @@ absl::Status ShardService::Run() {
     RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, MonotonicTime::InfiniteFuture()));
     arrival_ = Clock::now();
     const Expected what = expected_[index];
-    // They stay in the order in which they were posted, and the first that is there is served: nobody waits for ever.
+    // They stay in the order in which they were posted, and the first that is there is served:
+    // nobody waits for ever.
     ops_.erase(ops_.begin() + index);
     expected_.erase(expected_.begin() + index);
     const absl::Status status = Serve(what);
@@ -120,7 +127,8 @@ absl::Status ShardService::Run() {
 absl::Status ShardService::Serve(const Expected& what) {
   actions_.clear();
   // Perform expects the next message in the same place.
-  const int64_t payload_bytes = what.part == kPull ? 0 : peers_[what.worker].received[what.part].bytes;
+  const int64_t payload_bytes =
+      what.part == kPull ? 0 : peers_[what.worker].received[what.part].bytes;
   RM_RETURN_IF_ERROR(what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part));
   RM_RETURN_IF_ERROR(Perform());
   if (traces_ == nullptr) return absl::OkStatus();
@@ -141,7 +149,8 @@ absl::Status ShardService::Serve(const Expected& what) {
 }
 
 void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin) {
-  if (traces_ != nullptr && traces_->shard.Wants(step)) traces_->shard.AddSpan(name, step, part, begin, Clock::now());
+  if (traces_ != nullptr && traces_->shard.Wants(step))
+    traces_->shard.AddSpan(name, step, part, begin, Clock::now());
 }
 
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
@@ -150,7 +159,8 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   RM_RETURN_IF_ERROR(core_.plan().answers_pushes ? FinishSend(worker, part) : FinishReply(worker));
   const Loan loan = peer.arriving[part];
   const absl::Span<const std::byte> bytes =
-      loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes) : loan.memory;
+      loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes)
+                          : loan.memory;
   absl::Span<const float> gradient = AsFloats(bytes);
   absl::Status status;
   Clock::time_point begin = Clock::now();
@@ -160,9 +170,12 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
     AddSpan("decode", step, part, begin);
     begin = Clock::now();
   }
-  if (status.ok()) status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &actions_);
+  if (status.ok())
+    status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &actions_);
   AddSpan(core_.shard().updated().empty() ? "add" : "update", step, part, begin);
-  if (!status.ok()) return Annotate(status, absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
+  if (!status.ok())
+    return Annotate(status,
+                    absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   peer.borrowed[part] = loan;
   return absl::OkStatus();
 }
@@ -206,14 +219,16 @@ void ShardService::ReturnGradients(int32_t part) {
     Peer& peer = peers_[worker];
     const Loan loan = std::exchange(peer.borrowed[part], {});
     if (loan.memory.empty()) continue;
-    transport_.Return({Role::kWorker, worker}, {MessageKind::kPush, 0, part, core_.push_step(worker, part) - 1}, loan);
+    transport_.Return({Role::kWorker, worker},
+                      {MessageKind::kPush, 0, part, core_.push_step(worker, part) - 1}, loan);
   }
 }
 
 void ShardService::CopyWeights(int32_t worker) {
   Peer& peer = peers_[worker];
   if (traces_ != nullptr && peer.asked_at < arrival_) {
-    traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at, Clock::now());
+    traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at,
+                                    Clock::now());
   }
   const absl::Span<const float> weights = core_.shard().weights();
   std::copy(weights.begin(), weights.end(), peer.reply.floats());
@@ -235,7 +250,8 @@ absl::Status ShardService::Send(int32_t worker, Tag tag, int64_t step) {
   Peer& peer = peers_[worker];
   absl::Span<const float> weights;
   if (tag.kind == MessageKind::kPull) {
-    tag.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
+    tag.note =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
   } else {
     weights = core_.shard().part_weights(tag.bucket);
     if (!core_.plan().answers_pushes) {
@@ -249,7 +265,8 @@ absl::Status ShardService::Send(int32_t worker, Tag tag, int64_t step) {
   RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({{Role::kWorker, worker}, tag, bytes}));
   peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
   if (traces_ != nullptr) {
-    traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())}, time);
+    traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())},
+                           time);
   }
   return absl::OkStatus();
 }
@@ -273,7 +290,8 @@ ServerReport ShardService::Report() const {
   ServerReport report;
   report.set_index(index_);
   for (int64_t count : core_.shard().staleness_histogram()) report.add_staleness_histogram(count);
-  report.set_updates(std::accumulate(core_.shard().versions().begin(), core_.shard().versions().end(), int64_t{0}));
+  report.set_updates(std::accumulate(core_.shard().versions().begin(),
+                                     core_.shard().versions().end(), int64_t{0}));
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

@@ -24,26 +24,26 @@
 
 namespace ringmaster {
 
-// One server of a run: the shell of ServerCore on a transport, which receives, decodes and sends. Run is called once, by
-// the server's own thread, and ends when every worker has said farewell.
+// One server of a run: the shell of ServerCore on a transport, which receives, decodes and sends.
+// Run is called once, by the server's own thread, and ends when every worker has said farewell.
 class ShardService {
  public:
-  // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved; `transport` is that of
-  // server/`index` and outlives the service. `allocate`: where the weights and their copies lie, from where they are sent;
-  // the transport's own exchange memory for one. `traces`: where the traced steps are recorded, outlives the service;
-  // null: nowhere.
-  static absl::StatusOr<std::unique_ptr<ShardService>> Create(const RunSpec& spec, const ParamLayout& layout,
-                                                              absl::Span<const float> initial_weights, int32_t index,
-                                                              Transport& transport,
-                                                              const BufferAllocator& allocate = Buffer::AllocateHost,
-                                                              ServerTraces* traces = nullptr);
+  // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved;
+  // `transport` is that of server/`index` and outlives the service. `allocate`: where the weights
+  // and their copies lie, from where they are sent; the transport's own exchange memory for one.
+  // `traces`: where the traced steps are recorded, outlives the service; null: nowhere.
+  static absl::StatusOr<std::unique_ptr<ShardService>> Create(
+      const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
+      int32_t index, Transport& transport, const BufferAllocator& allocate = Buffer::AllocateHost,
+      ServerTraces* traces = nullptr);
 
   // The shard's (ShardCore). Take: before Run. Give: after it.
   absl::Status Take(const State& state) { return core_.Take(state); }
   absl::StatusOr<State> Give() const { return core_.Give(); }
 
-  // Serves until all workers are done. A server waits for its workers without a deadline of its own: workers watch
-  // their own waits, the control plane watches heartbeats, and an abort of the transport ends this one with its status.
+  // Serves until all workers are done. A server waits for its workers without a deadline of its
+  // own: workers watch their own waits, the control plane watches heartbeats, and an abort of the
+  // transport ends this one with its status.
   absl::Status Run();
 
   // After Run.
@@ -52,16 +52,19 @@ class ShardService {
  private:
   // A worker as this server sees it. Buffers are by part (bucket).
   struct Peer {
-    std::vector<std::vector<std::byte>> inbox;   // what is pushed, encoded, where it cannot be read at the worker's
-    std::vector<std::vector<float>> decoded;     // empty for the exact codec: the inbox holds the floats
+    // what is pushed, encoded, where it cannot be read at the worker's
+    std::vector<std::vector<std::byte>> inbox;
+    // empty for the exact codec: the inbox holds the floats
+    std::vector<std::vector<float>> decoded;
     std::vector<Received> received;
-    std::vector<Loan> arriving;                  // of the push that is expected
-    std::vector<Loan> borrowed;                  // of the one before, until the update that it is in is done
+    std::vector<Loan> arriving;  // of the push that is expected
+    std::vector<Loan> borrowed;  // of the one before, until the update that it is in is done
     Received pull;
-    PullNote request;                            // the last
+    PullNote request;  // the last
     Clock::time_point asked_at;
-    Buffer reply;                                // the core's copy: later updates must not tear a reply
-    // Of the last reply, or of the last answer to a push of each part: by part, then the end of a reply. 0: it has left.
+    Buffer reply;  // the core's copy: later updates must not tear a reply
+    // Of the last reply, or of the last answer to a push of each part: by part, then the end of a
+    // reply. 0: it has left.
     std::vector<OpId> sends;
   };
   // What an operation in ops_ stands for.
@@ -71,7 +74,8 @@ class ShardService {
   };
 
   ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
-               std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights, ServerTraces* traces);
+               std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights,
+               ServerTraces* traces);
 
   // Serves what has come, and records it as of the step whose push or pull it is.
   absl::Status Serve(const Expected& what);
@@ -84,12 +88,12 @@ class ShardService {
   void ReturnGradients(int32_t part);
   // Copies the weights that a reply is about to be sent from.
   void CopyWeights(int32_t worker);
-  // Sends what actions_ lists from `first` on; returns the index behind it. `begin`: when the first message began to be
-  // made. It is one part for all workers, or a reply for one of them.
+  // Sends what actions_ lists from `first` on; returns the index behind it. `begin`: when the first
+  // message began to be made. It is one part for all workers, or a reply for one of them.
   absl::StatusOr<size_t> SendRow(size_t first, Clock::time_point begin);
   absl::Status Send(int32_t worker, Tag tag, int64_t step);
-  // Waits until what the worker was sent has left: the weights of one part, or a whole reply. The worker has gone on
-  // since, so it has what was sent: this is over at once.
+  // Waits until what the worker was sent has left: the weights of one part, or a whole reply. The
+  // worker has gone on since, so it has what was sent: this is over at once.
   absl::Status FinishSend(int32_t worker, int32_t part);
   absl::Status FinishReply(int32_t worker);
   // Records a stretch of this thread's time, up to now.

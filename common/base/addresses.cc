@@ -16,13 +16,16 @@
 namespace ringmaster {
 namespace {
 
-socklen_t SizeOf(int family) { return family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in); }
+socklen_t SizeOf(int family) {
+  return family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+}
 
 absl::StatusOr<SocketAddress> EndOf(int socket, int (*get)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage storage{};
   socklen_t size = sizeof(storage);
   if (get(socket, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
-    return absl::UnavailableError(absl::StrCat("a socket without an address: ", std::strerror(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("a socket without an address: ", std::strerror(errno)));
   }
   return SocketAddress(reinterpret_cast<const sockaddr*>(&storage), size);
 }
@@ -33,8 +36,12 @@ SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) : size_(si
   std::memcpy(&storage_, address, size);
 }
 
-absl::StatusOr<SocketAddress> SocketAddress::OfThisEnd(int socket) { return EndOf(socket, getsockname); }
-absl::StatusOr<SocketAddress> SocketAddress::OfOtherEnd(int socket) { return EndOf(socket, getpeername); }
+absl::StatusOr<SocketAddress> SocketAddress::OfThisEnd(int socket) {
+  return EndOf(socket, getsockname);
+}
+absl::StatusOr<SocketAddress> SocketAddress::OfOtherEnd(int socket) {
+  return EndOf(socket, getpeername);
+}
 
 HostPort SocketAddress::ToHostPort() const {
   char host[NI_MAXHOST];
@@ -44,7 +51,8 @@ HostPort SocketAddress::ToHostPort() const {
     return {host, ntohs(v6.sin6_port)};
   }
   if (getnameinfo(get(), size_, host, sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0) return {};
-  const auto port = family() == AF_INET6 ? v6.sin6_port : reinterpret_cast<const sockaddr_in&>(storage_).sin_port;
+  const auto port =
+      family() == AF_INET6 ? v6.sin6_port : reinterpret_cast<const sockaddr_in&>(storage_).sin_port;
   return {host, ntohs(port)};
 }
 
@@ -52,7 +60,8 @@ bool AreOfOneHost(const SocketAddress& a, const SocketAddress& b) {
   if (a.family() != b.family()) return false;
   if (a.family() == AF_INET6) {
     return std::memcmp(&reinterpret_cast<const sockaddr_in6*>(a.get())->sin6_addr,
-                       &reinterpret_cast<const sockaddr_in6*>(b.get())->sin6_addr, sizeof(in6_addr)) == 0;
+                       &reinterpret_cast<const sockaddr_in6*>(b.get())->sin6_addr,
+                       sizeof(in6_addr)) == 0;
   }
   const uint32_t one = ntohl(reinterpret_cast<const sockaddr_in*>(a.get())->sin_addr.s_addr);
   const uint32_t other = ntohl(reinterpret_cast<const sockaddr_in*>(b.get())->sin_addr.s_addr);
@@ -67,8 +76,9 @@ absl::StatusOr<std::vector<SocketAddress>> Resolve(const HostPort& where) {
   const int error = getaddrinfo(where.host.empty() ? nullptr : where.host.c_str(),
                                 absl::StrCat(where.port).c_str(), &hints, &found);
   if (error != 0) {
-    return absl::NotFoundError(absl::StrCat("the name \"", where.host, "\" does not resolve on this machine (",
-                                            error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error), ")"));
+    return absl::NotFoundError(
+        absl::StrCat("the name \"", where.host, "\" does not resolve on this machine (",
+                     error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error), ")"));
   }
   std::vector<SocketAddress> addresses;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {

@@ -14,7 +14,8 @@ namespace {
 std::array<unsigned char, 32> Sha256(absl::string_view bytes) {
   std::array<unsigned char, 32> digest;
   unsigned int length = 0;
-  RM_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) == 1);
+  RM_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) ==
+           1);
   RM_CHECK(length == digest.size());
   return digest;
 }
@@ -27,10 +28,13 @@ std::string Sha256Hex(absl::string_view bytes) {
 }
 
 std::string Sha256Hex(absl::Span<const float> values) {
-  return Sha256Hex(absl::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
+  return Sha256Hex(absl::string_view(reinterpret_cast<const char*>(values.data()),
+                                     values.size() * sizeof(float)));
 }
 
-void FingerprintStream::Free::operator()(void* context) const { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context)); }
+void FingerprintStream::Free::operator()(void* context) const {
+  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context));
+}
 
 FingerprintStream::FingerprintStream() : context_(EVP_MD_CTX_new()) {
   RM_CHECK(context_ != nullptr);
@@ -38,7 +42,8 @@ FingerprintStream::FingerprintStream() : context_(EVP_MD_CTX_new()) {
 }
 
 void FingerprintStream::Add(absl::string_view bytes) {
-  RM_CHECK(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_.get()), bytes.data(), bytes.size()) == 1);
+  RM_CHECK(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_.get()), bytes.data(), bytes.size()) ==
+           1);
 }
 
 uint64_t FingerprintStream::Finish() {

@@ -26,33 +26,40 @@ absl::StatusOr<int> ParsePort(absl::string_view text, absl::string_view port) {
   int number = 0;
   const bool digits = !port.empty() && std::all_of(port.begin(), port.end(), absl::ascii_isdigit);
   if (!digits || !absl::SimpleAtoi(port, &number) || number > kPortMax) {
-    return Wrong(text, absl::StrCat("the port is \"", port, "\", expected a number from 0 to ", kPortMax));
+    return Wrong(
+        text, absl::StrCat("the port is \"", port, "\", expected a number from 0 to ", kPortMax));
   }
   return number;
 }
 
 absl::StatusOr<HostPort> ParseBracketed(absl::string_view text, bool needs_port) {
   const size_t end = text.find(']');
-  if (end == absl::string_view::npos) return Wrong(text, "the bracket is not closed; expected [ADDRESS]:PORT");
+  if (end == absl::string_view::npos)
+    return Wrong(text, "the bracket is not closed; expected [ADDRESS]:PORT");
   HostPort parsed{std::string(text.substr(1, end - 1)), 0};
   absl::string_view rest = text.substr(end + 1);
   if (parsed.host.find(':') == std::string::npos) {
     return Wrong(text, "brackets are for IPv6 addresses, such as [::1]; leave them out");
   }
   if (rest.empty() && !needs_port) return parsed;
-  if (!absl::ConsumePrefix(&rest, ":")) return Wrong(text, "expected a port after the bracket, [ADDRESS]:PORT");
+  if (!absl::ConsumePrefix(&rest, ":"))
+    return Wrong(text, "expected a port after the bracket, [ADDRESS]:PORT");
   RM_ASSIGN_OR_RETURN(parsed.port, ParsePort(text, rest));
   return parsed;
 }
 
 absl::StatusOr<HostPort> ParseText(absl::string_view text, bool needs_port) {
   if (!text.empty() && text[0] == '[') return ParseBracketed(text, needs_port);
-  if (text.find("://") != absl::string_view::npos) return Wrong(text, "a URL; expected HOST:PORT without a scheme");
-  if (text.find_first_of(" \t\n") != absl::string_view::npos) return Wrong(text, "no host has a space in its name");
+  if (text.find("://") != absl::string_view::npos)
+    return Wrong(text, "a URL; expected HOST:PORT without a scheme");
+  if (text.find_first_of(" \t\n") != absl::string_view::npos)
+    return Wrong(text, "no host has a space in its name");
   const auto colons = std::count(text.begin(), text.end(), ':');
   if (colons > 1) {
     if (!needs_port && IsNumericAddress(std::string(text))) return HostPort{std::string(text), 0};
-    return Wrong(text, "an IPv6 address with a port stands in brackets: [ADDRESS]:PORT, such as [::1]:29500");
+    return Wrong(
+        text,
+        "an IPv6 address with a port stands in brackets: [ADDRESS]:PORT, such as [::1]:29500");
   }
   if (colons == 0) {
     if (!needs_port) return HostPort{std::string(text), 0};
@@ -91,14 +98,18 @@ std::optional<Numeric> ReadNumeric(const std::string& host) {
 
 absl::StatusOr<HostPort> HostPort::Parse(absl::string_view text) { return ParseText(text, true); }
 
-absl::StatusOr<HostPort> HostPort::ParseAddress(absl::string_view text) { return ParseText(text, false); }
+absl::StatusOr<HostPort> HostPort::ParseAddress(absl::string_view text) {
+  return ParseText(text, false);
+}
 
 std::string HostPort::ToString() const {
   const bool brackets = host.find(':') != std::string::npos;
   return absl::StrCat(brackets ? "[" : "", host, brackets ? "]:" : ":", port);
 }
 
-bool operator==(const HostPort& a, const HostPort& b) { return a.host == b.host && a.port == b.port; }
+bool operator==(const HostPort& a, const HostPort& b) {
+  return a.host == b.host && a.port == b.port;
+}
 
 std::string WithoutBrackets(absl::string_view host) {
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
@@ -119,7 +130,8 @@ bool IsLoopback(const std::string& host) {
 }
 
 std::string LoopbackFor(const std::string& wildcard) {
-  const bool is_v6 = wildcard.find(':') != std::string::npos && wildcard.find('.') == std::string::npos;
+  const bool is_v6 =
+      wildcard.find(':') != std::string::npos && wildcard.find('.') == std::string::npos;
   return is_v6 ? "::1" : "127.0.0.1";
 }
 

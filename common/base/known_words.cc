@@ -29,7 +29,8 @@ size_t TypingErrors(absl::string_view a, absl::string_view b) {
         errors[i][j] = i + j;
         continue;
       }
-      errors[i][j] = std::min({errors[i - 1][j - 1] + (a[i - 1] != b[j - 1]), errors[i - 1][j] + 1, errors[i][j - 1] + 1});
+      errors[i][j] = std::min({errors[i - 1][j - 1] + (a[i - 1] != b[j - 1]), errors[i - 1][j] + 1,
+                               errors[i][j - 1] + 1});
       const bool exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (exchanged) errors[i][j] = std::min(errors[i][j], errors[i - 2][j - 2] + 1);
     }
@@ -40,7 +41,7 @@ size_t TypingErrors(absl::string_view a, absl::string_view b) {
 }  // namespace
 
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& known) {
-  const std::string given = Plain(word).substr(0, 100);   // what is longer is no word
+  const std::string given = Plain(word).substr(0, 100);  // what is longer is no word
   const std::string* nearest = nullptr;
   size_t least = std::min(kErrorsMax, std::max<size_t>(1, given.size() / 2)) + 1;
   for (const std::string& candidate : known) {
@@ -52,7 +53,8 @@ std::string NearestWord(absl::string_view word, const std::vector<std::string>& 
   if (nearest != nullptr) return *nearest;
   for (const std::string& candidate : known) {
     const std::string plain = Plain(candidate);
-    const bool is_part = given.size() >= kPartMin && (absl::StartsWith(plain, given) || absl::EndsWith(plain, given));
+    const bool is_part = given.size() >= kPartMin &&
+                         (absl::StartsWith(plain, given) || absl::EndsWith(plain, given));
     if (is_part || (plain.size() >= kPartMin && absl::StartsWith(given, plain))) return candidate;
   }
   return "";

@@ -8,15 +8,17 @@
 
 namespace ringmaster {
 
-// The word of `known` that was probably meant by `word`: the one a few typing errors away (at most 3, and at most half of
-// the word), else the first that begins or ends with it or that it begins with. Letters' case, "-" and "_" do not count.
-// Empty: none is near. Pure, thread-safe.
+// The word of `known` that was probably meant by `word`: the one a few typing errors away (at most
+// 3, and at most half of the word), else the first that begins or ends with it or that it begins
+// with. Letters' case, "-" and "_" do not count. Empty: none is near. Pure, thread-safe.
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& known);
 
-// `did you mean "X"? `, with X the NearestWord; empty where none is near. For the front of what else a message says.
+// `did you mean "X"? `, with X the NearestWord; empty where none is near. For the front of what
+// else a message says.
 std::string DidYouMean(absl::string_view word, const std::vector<std::string>& known);
 
-// `did you mean "X"? known are A, B, C`: the end of every message about a name that is not one of `known`.
+// `did you mean "X"? known are A, B, C`: the end of every message about a name that is not one of
+// `known`.
 std::string KnownWordsText(absl::string_view word, const std::vector<std::string>& known);
 
 // The names of a registry, whose entries have a field `name`.

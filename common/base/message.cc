@@ -6,13 +6,20 @@ namespace ringmaster {
 
 const char* KindName(MessageKind kind) {
   switch (kind) {
-    case MessageKind::kCollective: return "collective";
-    case MessageKind::kPush: return "push";
-    case MessageKind::kPull: return "pull";
-    case MessageKind::kWeights: return "weights";
-    case MessageKind::kDrain: return "drain";
-    case MessageKind::kTest: return "test";
-    case MessageKind::kWake: return "wake";
+    case MessageKind::kCollective:
+      return "collective";
+    case MessageKind::kPush:
+      return "push";
+    case MessageKind::kPull:
+      return "pull";
+    case MessageKind::kWeights:
+      return "weights";
+    case MessageKind::kDrain:
+      return "drain";
+    case MessageKind::kTest:
+      return "test";
+    case MessageKind::kWake:
+      return "wake";
   }
   return "unknown";
 }
@@ -23,7 +30,8 @@ std::string ToString(const NodeId& id) {
 
 std::string ToString(const Tag& tag) {
   std::string text = absl::StrCat(KindName(tag.kind), " step=", tag.step, " bucket=", tag.bucket);
-  if (tag.kind == MessageKind::kCollective || tag.round != 0) absl::StrAppend(&text, " round=", tag.round);
+  if (tag.kind == MessageKind::kCollective || tag.round != 0)
+    absl::StrAppend(&text, " round=", tag.round);
   if (tag.piece != 0) absl::StrAppend(&text, " piece=", tag.piece);
   if (tag.channel != 0) absl::StrAppend(&text, " channel=", tag.channel);
   return text;

@@ -15,9 +15,10 @@ namespace ringmaster {
 
 namespace {
 
-// The clock of a process, in nanoseconds: the system's minus the time stopped, but never past the last moment that a
-// process which is awake can see. Written by the thread of NoteAwake, the stop before the bound; read the other way
-// around, so that no reader has a new bound with an old stop, which would be too late a time.
+// The clock of a process, in nanoseconds: the system's minus the time stopped, but never past the
+// last moment that a process which is awake can see. Written by the thread of NoteAwake, the stop
+// before the bound; read the other way around, so that no reader has a new bound with an old stop,
+// which would be too late a time.
 std::atomic<int64_t> stopped_ns{0};
 std::atomic<int64_t> bound_ns{std::numeric_limits<int64_t>::max()};
 
@@ -46,7 +47,9 @@ void NoteAwake() {
   bound_ns.store(now - stopped + absl::ToInt64Nanoseconds(kAwakeGapMax), std::memory_order_release);
 }
 
-absl::Duration StoppedTime() { return absl::Nanoseconds(stopped_ns.load(std::memory_order_acquire)); }
+absl::Duration StoppedTime() {
+  return absl::Nanoseconds(stopped_ns.load(std::memory_order_acquire));
+}
 
 bool MonotonicCondVar::WaitUntil(absl::Mutex* mutex, MonotonicTime deadline) {
   const uint32_t heard = signals_.load(std::memory_order_relaxed);
@@ -56,9 +59,10 @@ bool MonotonicCondVar::WaitUntil(absl::Mutex* mutex, MonotonicTime deadline) {
   const absl::Duration on_system_clock = deadline.since_origin() + StoppedTime();
   const timespec until = absl::ToTimespec(std::max(on_system_clock, absl::ZeroDuration()));
   const bool for_ever = deadline == MonotonicTime::InfiniteFuture();
-  // Without FUTEX_CLOCK_REALTIME `until` is on CLOCK_MONOTONIC. The deadline is judged by the clock, not by the result.
-  syscall(SYS_futex, &signals_, FUTEX_WAIT_BITSET_PRIVATE, heard, for_ever ? nullptr : &until, nullptr,
-          FUTEX_BITSET_MATCH_ANY);
+  // Without FUTEX_CLOCK_REALTIME `until` is on CLOCK_MONOTONIC. The deadline is judged by the
+  // clock, not by the result.
+  syscall(SYS_futex, &signals_, FUTEX_WAIT_BITSET_PRIVATE, heard, for_ever ? nullptr : &until,
+          nullptr, FUTEX_BITSET_MATCH_ANY);
   mutex->Lock();
   waiters_.fetch_sub(1, std::memory_order_relaxed);
   return signals_.load(std::memory_order_relaxed) == heard && MonotonicNow() >= deadline;

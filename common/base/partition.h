@@ -12,7 +12,9 @@ struct Range {
   int64_t begin = 0;
   int64_t count = 0;
   int64_t end() const { return begin + count; }
-  friend bool operator==(const Range& a, const Range& b) { return a.begin == b.begin && a.count == b.count; }
+  friend bool operator==(const Range& a, const Range& b) {
+    return a.begin == b.begin && a.count == b.count;
+  }
 };
 
 inline int64_t CeilDiv(int64_t dividend, int64_t divisor) {
@@ -25,8 +27,9 @@ inline int64_t ExactDiv(int64_t dividend, int64_t divisor) {
   return dividend / divisor;
 }
 
-// Part `index` of `parts` of `count` elements: contiguous, in order, sizes differing by at most one, the larger ones
-// first. Chunks of a collective, parts of a bucket on servers and uneven data shards are all cut by this one rule.
+// Part `index` of `parts` of `count` elements: contiguous, in order, sizes differing by at most
+// one, the larger ones first. Chunks of a collective, parts of a bucket on servers and uneven data
+// shards are all cut by this one rule.
 inline Range Part(int64_t count, int32_t parts, int32_t index) {
   RM_CHECK(count >= 0 && parts > 0 && index >= 0 && index < parts);
   const int64_t base = count / parts;

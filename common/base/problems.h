@@ -25,9 +25,11 @@ class Problems {
     Add(field, absl::StrCat("\"", value, "\""), rest);
   }
   template <typename Number>
-  void Range(absl::string_view field, Number value, Number low, Number high, absl::string_view remedy = "") {
+  void Range(absl::string_view field, Number value, Number low, Number high,
+             absl::string_view remedy = "") {
     if (value >= low && value <= high) return;  // false for NaN
-    Add(field, value, absl::StrCat("expected ", low, " to ", high, remedy.empty() ? "" : "; ", remedy));
+    Add(field, value,
+        absl::StrCat("expected ", low, " to ", high, remedy.empty() ? "" : "; ", remedy));
   }
   void Known(absl::string_view field, absl::string_view kind, const std::string& value,
              const std::vector<std::string>& names) {
@@ -35,7 +37,8 @@ class Problems {
     AddName(field, value, absl::StrCat("no such ", kind, "; ", KnownWordsText(value, names)));
   }
   absl::Status ToStatus() const {
-    return lines_.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
+    return lines_.empty() ? absl::OkStatus()
+                          : absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
   }
 
  private:

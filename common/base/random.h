@@ -6,8 +6,8 @@
 
 namespace ringmaster {
 
-// A small seeded generator whose numbers are the same on every machine and library version, unlike the standard
-// distributions. Source: SplitMix64, Steele et al. 2014.
+// A small seeded generator whose numbers are the same on every machine and library version, unlike
+// the standard distributions. Source: SplitMix64, Steele et al. 2014.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
@@ -38,8 +38,11 @@ class Random {
   uint64_t state_;
 };
 
-// Mixes two numbers to one seed: independent streams for (seed, epoch), (seed, rank), (seed, step), ...
-inline uint64_t MixSeed(uint64_t seed, uint64_t stream) { return Random(seed ^ Random(stream).Next()).Next(); }
+// Mixes two numbers to one seed: independent streams for (seed, epoch), (seed, rank), (seed, step),
+// ...
+inline uint64_t MixSeed(uint64_t seed, uint64_t stream) {
+  return Random(seed ^ Random(stream).Next()).Next();
+}
 
 }  // namespace ringmaster
 

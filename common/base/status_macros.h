@@ -9,10 +9,10 @@
 #include "absl/strings/string_view.h"
 
 // Returns from the calling function when `expression` is not OK.
-#define RM_RETURN_IF_ERROR(expression)                \
-  do {                                                \
-    ::absl::Status rm_status = (expression);          \
-    if (!rm_status.ok()) return rm_status;            \
+#define RM_RETURN_IF_ERROR(expression)       \
+  do {                                       \
+    ::absl::Status rm_status = (expression); \
+    if (!rm_status.ok()) return rm_status;   \
   } while (false)
 
 // RM_ASSIGN_OR_RETURN(auto x, F()): declares or assigns x from a StatusOr, or returns its status.

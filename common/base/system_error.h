@@ -8,8 +8,9 @@
 
 namespace ringmaster {
 
-// What `error`, an errno, means. A limit of this process, a full disk and a full quota are named, with the limit's value
-// and what to do: "File too large: over this process's limit of 65536 bytes a file (ulimit -f, RLIMIT_FSIZE); raise it".
+// What `error`, an errno, means. A limit of this process, a full disk and a full quota are named,
+// with the limit's value and what to do: "File too large: over this process's limit of 65536 bytes
+// a file (ulimit -f, RLIMIT_FSIZE); raise it".
 std::string ErrorText(int error);
 
 // Whether `error` is a limit, a full disk or a full quota: what ErrorText has advice for.

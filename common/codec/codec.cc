@@ -23,14 +23,26 @@ struct Entry {
 
 // A new codec is one line in each of these two lists.
 constexpr Entry kEntries[] = {
-    {{kNoCodec, "the floats as they are: 4 bytes an element", kNoneTraits, &kNoneOracle, {}}, CreateNone},
-    {{"fp16", "half precision: 2 bytes an element, may be summed on the wire", kFp16Traits, &kFp16Oracle, {}}, CreateFp16},
-    {{"topk", "the share `density` of largest magnitude: 8 bytes for each element kept", kTopkTraits, &kTopkOracle,
-      kTopkOptions},
+    {{kNoCodec, "the floats as they are: 4 bytes an element", kNoneTraits, &kNoneOracle, {}},
+     CreateNone},
+    {{"fp16",
+      "half precision: 2 bytes an element, may be summed on the wire",
+      kFp16Traits,
+      &kFp16Oracle,
+      {}},
+     CreateFp16},
+    {{"topk", "the share `density` of largest magnitude: 8 bytes for each element kept",
+      kTopkTraits, &kTopkOracle, kTopkOptions},
      CreateTopk},
-    {{"onebit", "signs and the mean magnitude: 1 bit an element", kOnebitTraits, &kOnebitOracle, {}}, CreateOnebit},
+    {{"onebit",
+      "signs and the mean magnitude: 1 bit an element",
+      kOnebitTraits,
+      &kOnebitOracle,
+      {}},
+     CreateOnebit},
 };
-constexpr CodecInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info, kEntries[3].info};
+constexpr CodecInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info,
+                                kEntries[3].info};
 static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
 
 }  // namespace
@@ -39,8 +51,9 @@ absl::StatusOr<std::unique_ptr<Codec>> CreateCodec(const CodecSpec& spec) {
   for (const Entry& entry : kEntries) {
     if (spec.name() == entry.info.name) return entry.create(spec);
   }
-  return absl::InvalidArgumentError(absl::StrCat("codec.name \"", spec.name(), "\" is unknown; ",
-                                                 KnownWordsText(spec.name(), RegistryNames(kInfos))));
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec.name \"", spec.name(), "\" is unknown; ",
+                   KnownWordsText(spec.name(), RegistryNames(kInfos))));
 }
 
 absl::Span<const CodecInfo> Codecs() { return kInfos; }
@@ -52,15 +65,19 @@ const CodecInfo* FindCodec(absl::string_view name) {
   return nullptr;
 }
 
-std::string QuotedCodecs(absl::FunctionRef<bool(const CodecInfo&)> wanted, absl::string_view separator) {
+std::string QuotedCodecs(absl::FunctionRef<bool(const CodecInfo&)> wanted,
+                         absl::string_view separator) {
   std::string names;
   for (const CodecInfo& info : kInfos) {
-    if (wanted(info)) absl::StrAppend(&names, names.empty() ? "" : separator, "\"", info.name, "\"");
+    if (wanted(info))
+      absl::StrAppend(&names, names.empty() ? "" : separator, "\"", info.name, "\"");
   }
   return names;
 }
 
-bool IsLossyAndSummed(const CodecInfo& codec) { return codec.traits.summable_as.has_value() && !codec.traits.exact; }
+bool IsLossyAndSummed(const CodecInfo& codec) {
+  return codec.traits.summable_as.has_value() && !codec.traits.exact;
+}
 
 const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field) {
   for (const CodecOption& option : codec.options) {

@@ -9,10 +9,11 @@ ErrorFeedback::ErrorFeedback(const Codec& codec, int64_t count) : codec_(codec) 
   residual_.resize(count, 0.0f);
 }
 
-int64_t ErrorFeedback::Encode(const CodecStream& stream, int64_t begin, absl::Span<const float> gradient,
-                              absl::Span<std::byte> out) {
+int64_t ErrorFeedback::Encode(const CodecStream& stream, int64_t begin,
+                              absl::Span<const float> gradient, absl::Span<std::byte> out) {
   RM_CHECK(begin >= 0 && begin + gradient.size() <= residual_.size());
-  return codec_.EncodeCorrected(stream, gradient, absl::MakeSpan(residual_).subspan(begin, gradient.size()), out);
+  return codec_.EncodeCorrected(stream, gradient,
+                                absl::MakeSpan(residual_).subspan(begin, gradient.size()), out);
 }
 
 State ErrorFeedback::Give() const {

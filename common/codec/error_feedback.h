@@ -9,8 +9,9 @@
 
 namespace ringmaster {
 
-// Adds what earlier steps left out, encodes, and keeps what this encoding leaves out; of a slice whose gradient was not
-// finite, nothing. Source: Seide et al. 2014, section 3; Karimireddy et al. 2019, algorithm 1.
+// Adds what earlier steps left out, encodes, and keeps what this encoding leaves out; of a slice
+// whose gradient was not finite, nothing. Source: Seide et al. 2014, section 3; Karimireddy et al.
+// 2019, algorithm 1.
 class ErrorFeedback : public CodecMemory {
  public:
   // For an arena of `count` elements; `codec` must outlive this object.

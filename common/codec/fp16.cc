@@ -13,8 +13,8 @@ namespace {
 
 absl::Status CheckSize(size_t bytes, size_t count) {
   if (bytes == 2 * count) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("codec \"fp16\": ", bytes, " bytes, expected ", 2 * count, " for ", count, " floats"));
+  return absl::InvalidArgumentError(absl::StrCat("codec \"fp16\": ", bytes, " bytes, expected ",
+                                                 2 * count, " for ", count, " floats"));
 }
 
 // Of halves of which one is an infinity or a NaN.
@@ -26,9 +26,10 @@ absl::Status NotFinite(absl::Span<const std::byte> halves) {
     std::memcpy(&half, halves.data() + 2 * index, sizeof(half));
     if ((half & 0x7C00) == 0x7C00) break;
   }
-  return absl::InvalidArgumentError(absl::StrCat("codec \"fp16\": value ", index, " of ", count,
-                                                 " is not finite: the gradient, or its sum over the workers, left the "
-                                                 "range of halves (65504)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec \"fp16\": value ", index, " of ", count,
+                   " is not finite: the gradient, or its sum over the workers, left the "
+                   "range of halves (65504)"));
 }
 
 class Fp16 : public Codec {
@@ -37,14 +38,15 @@ class Fp16 : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return 2 * count; }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 2 * in.size());
     loops_.encode_halves(in.data(), in.size(), out.data());
     return static_cast<int64_t>(2 * in.size());
   }
 
-  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
-                          absl::Span<std::byte> out) const override {
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size() && out.size() >= 2 * in.size());
     if (!loops_.encode_halves_corrected(in.data(), residual.data(), in.size(), out.data())) {
       std::fill(residual.begin(), residual.end(), 0.0f);
@@ -54,7 +56,8 @@ class Fp16 : public Codec {
 
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
-    return loops_.decode_halves(in.data(), out.size(), out.data()) ? absl::OkStatus() : NotFinite(in);
+    return loops_.decode_halves(in.data(), out.size(), out.data()) ? absl::OkStatus()
+                                                                   : NotFinite(in);
   }
 
   absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {

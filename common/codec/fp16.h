@@ -8,13 +8,18 @@
 
 namespace ringmaster {
 
-// IEEE binary16, rounded to nearest even: 2 * count bytes. Relative error at most 2^-11 where |x| >= 2^-14, absolute
-// error at most 2^-25 below. Finite values beyond the range become the largest half, 65504, so that one large gradient
-// element does not end a run. Halves may be added on the wire; a sum that leaves the range becomes infinite and Decode
-// refuses it. Rounding to nearest is biased; with error feedback x - Decode(Encode(x)) is exact where x is in range.
-// Error feedback is off by default: the rounding is not worth a second buffer.
-inline constexpr CodecTraits kFp16Traits = {/*exact=*/false, /*unbiased=*/false, /*index_bearing=*/false,
-                                            ElementType::kFloat16, /*feedback_by_default=*/false, EncodeKind::kFp16};
+// IEEE binary16, rounded to nearest even: 2 * count bytes. Relative error at most 2^-11 where |x|
+// >= 2^-14, absolute error at most 2^-25 below. Finite values beyond the range become the largest
+// half, 65504, so that one large gradient element does not end a run. Halves may be added on the
+// wire; a sum that leaves the range becomes infinite and Decode refuses it. Rounding to nearest is
+// biased; with error feedback x - Decode(Encode(x)) is exact where x is in range. Error feedback is
+// off by default: the rounding is not worth a second buffer.
+inline constexpr CodecTraits kFp16Traits = {/*exact=*/false,
+                                            /*unbiased=*/false,
+                                            /*index_bearing=*/false,
+                                            ElementType::kFloat16,
+                                            /*feedback_by_default=*/false,
+                                            EncodeKind::kFp16};
 
 // The codec "fp16"; takes no setting.
 absl::StatusOr<std::unique_ptr<Codec>> CreateFp16(const CodecSpec& spec);

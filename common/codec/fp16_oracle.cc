@@ -13,15 +13,17 @@ constexpr double kHalfSmallestNormal = 0x1p-14;
 
 EncodedSize Size(const CodecSpec& spec, int64_t count) { return {2 * count, 0}; }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out, int64_t encoded_bytes) {
+absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
+                        int64_t encoded_bytes) {
   for (size_t i = 0; i < in.size(); ++i) {
     const double magnitude = std::fabs(in[i]);
     const double error = std::fabs(static_cast<double>(in[i]) - out[i]);
     double bound = magnitude >= kHalfSmallestNormal ? 0x1p-11 * magnitude : 0x1p-25;
     if (magnitude > kHalfLargest) bound = magnitude - kHalfLargest;
     if (error <= bound) continue;
-    return absl::FailedPreconditionError(absl::StrCat("element ", i, " goes in as ", in[i], " and comes out as ", out[i],
-                                                      ", more than ", bound, " away"));
+    return absl::FailedPreconditionError(absl::StrCat("element ", i, " goes in as ", in[i],
+                                                      " and comes out as ", out[i], ", more than ",
+                                                      bound, " away"));
   }
   return absl::OkStatus();
 }
@@ -35,10 +37,12 @@ double NearestHalf(double value) {
   return std::clamp(std::nearbyint(value / unit) * unit, -kHalfLargest, kHalfLargest);
 }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded, int64_t kept) {
+absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
+                             int64_t kept) {
   for (size_t i = 0; i < in.size(); ++i) {
     const double expected = NearestHalf(in[i]);
-    if (decoded[i] != expected) return DecodedWrong("fp16", i, in[i], decoded[i], absl::StrCat(expected));
+    if (decoded[i] != expected)
+      return DecodedWrong("fp16", i, in[i], decoded[i], absl::StrCat(expected));
   }
   return absl::OkStatus();
 }

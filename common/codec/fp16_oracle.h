@@ -5,7 +5,8 @@
 
 namespace ringmaster {
 
-// What "fp16" promises: a relative error of 2^-11, an absolute one of 2^-25 below 2^-14, the largest half beyond the range.
+// What "fp16" promises: a relative error of 2^-11, an absolute one of 2^-25 below 2^-14, the
+// largest half beyond the range.
 extern const CodecOracle kFp16Oracle;
 
 }  // namespace ringmaster

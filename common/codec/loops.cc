@@ -2,12 +2,14 @@
 
 namespace ringmaster {
 
-// In loops_avx512.cc, whose code only a machine that has the instructions may run: the question is asked here.
+// In loops_avx512.cc, whose code only a machine that has the instructions may run: the question is
+// asked here.
 extern const CodecLoops kAvx512Loops;
 
 const CodecLoops* Avx512Loops() {
-  static const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  static const bool supported =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   return supported ? &kAvx512Loops : nullptr;
 }
 

@@ -6,8 +6,8 @@
 
 namespace ringmaster {
 
-// Elements that may be among the largest, in order of their index. `indices` and `values` have room for `room` elements
-// each.
+// Elements that may be among the largest, in order of their index. `indices` and `values` have room
+// for `room` elements each.
 struct Candidates {
   int32_t* indices = nullptr;
   float* values = nullptr;
@@ -22,8 +22,9 @@ inline int32_t MagnitudeOf(float value) {
   return bits & 0x7FFFFFFF;
 }
 
-// The inner loops of the codecs for one instruction set. All sets give the same bits. Nothing needs to be aligned.
-// "Corrected": `residual` [n] first becomes in + residual, which is what is encoded. Pure, thread-safe.
+// The inner loops of the codecs for one instruction set. All sets give the same bits. Nothing needs
+// to be aligned. "Corrected": `residual` [n] first becomes in + residual, which is what is encoded.
+// Pure, thread-safe.
 struct CodecLoops {
   const char* name;
 
@@ -35,8 +36,8 @@ struct CodecLoops {
   bool (*decode_halves)(const std::byte* in, size_t n, float* out);
   bool (*add_halves)(const std::byte* in, size_t n, float* out);
 
-  // onebit. Bit i % 8 of bits[i / 8] becomes the sign bit of value i, the bits past the end 0. Returns the sum of the
-  // magnitudes in double precision, in the order of sum_order.h.
+  // onebit. Bit i % 8 of bits[i / 8] becomes the sign bit of value i, the bits past the end 0.
+  // Returns the sum of the magnitudes in double precision, in the order of sum_order.h.
   double (*pack_signs)(const float* in, size_t n, uint8_t* bits);
   double (*pack_signs_corrected)(const float* in, float* residual, size_t n, uint8_t* bits);
   // out[i] = bit i ? -magnitude : magnitude, and out[i] += the same.
@@ -45,11 +46,12 @@ struct CodecLoops {
 
   // topk. out = 0.
   void (*clear)(size_t n, float* out);
-  // Appends the elements from `begin` on whose magnitude is above `above` (-1: all), until `n`, or until there may
-  // be no room for more. Returns where it stopped. The room must be kCollectBlock at least.
+  // Appends the elements from `begin` on whose magnitude is above `above` (-1: all), until `n`, or
+  // until there may be no room for more. Returns where it stopped. The room must be kCollectBlock
+  // at least.
   size_t (*collect)(const float* in, size_t begin, size_t n, int32_t above, Candidates* candidates);
-  size_t (*collect_corrected)(const float* in, float* residual, size_t begin, size_t n, int32_t above,
-                              Candidates* candidates);
+  size_t (*collect_corrected)(const float* in, float* residual, size_t begin, size_t n,
+                              int32_t above, Candidates* candidates);
 };
 
 // A collect goes on while there is room for so many candidates.

@@ -25,13 +25,15 @@ struct Avx2 {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   }
   static void StoreHalves(Floats values, std::byte* to) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
   }
-  // Finite values into [-65504, 65504]; infinities and NaNs pass (min and max return their second operand for a NaN).
+  // Finite values into [-65504, 65504]; infinities and NaNs pass (min and max return their second
+  // operand for a NaN).
   static Floats Saturate(Floats values) {
     const __m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), values);
-    const __m256 infinite =
-        _mm256_cmp_ps(magnitude, _mm256_set1_ps(std::numeric_limits<float>::infinity()), _CMP_EQ_OQ);
+    const __m256 infinite = _mm256_cmp_ps(
+        magnitude, _mm256_set1_ps(std::numeric_limits<float>::infinity()), _CMP_EQ_OQ);
     const __m256 raised = _mm256_max_ps(_mm256_set1_ps(-kLargestHalf), values);
     return _mm256_blendv_ps(_mm256_min_ps(_mm256_set1_ps(kLargestHalf), raised), values, infinite);
   }
@@ -43,15 +45,18 @@ struct Avx2 {
   }
   static Ints Larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
   static uint32_t Above(Ints magnitudes, Ints limit) {
-    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(magnitudes, limit))));
+    return static_cast<uint32_t>(
+        _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(magnitudes, limit))));
   }
   static bool AllFinite(Ints magnitudes) { return Above(magnitudes, SetInts(0x7F7FFFFF)) == 0; }
 
   static uint32_t Signs(Floats values) { return static_cast<uint32_t>(_mm256_movemask_ps(values)); }
   static Floats WithSigns(uint32_t bits, Floats magnitude) {
     const __m256i lanes = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
-    const __m256i negative = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), lanes), lanes);
-    return _mm256_xor_ps(magnitude, _mm256_and_ps(_mm256_castsi256_ps(negative), _mm256_set1_ps(-0.0f)));
+    const __m256i negative =
+        _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), lanes), lanes);
+    return _mm256_xor_ps(magnitude,
+                         _mm256_and_ps(_mm256_castsi256_ps(negative), _mm256_set1_ps(-0.0f)));
   }
 
   static Doubles ZeroDoubles() { return _mm256_setzero_pd(); }

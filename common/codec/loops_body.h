@@ -8,21 +8,24 @@
 #include "common/codec/loops.h"
 #include "common/codec/sum_order.h"
 
-// The loops over vectors of the instruction set V, which lists what its vectors can do. Included by one source file for
-// each set, with V in an unnamed namespace and all else static, so that no two files share code.
+// The loops over vectors of the instruction set V, which lists what its vectors can do. Included by
+// one source file for each set, with V in an unnamed namespace and all else static, so that no two
+// files share code.
 
 namespace ringmaster {
 
 inline constexpr float kLargestHalf = 65504.0f;
 
-// Asks for the cache line that is written 2 KiB further on: a loop that only writes is held up by every line it does not
-// have, for no load announces them. Measured on 16 MiB: 1.5 times as fast, and above memcpy's bandwidth; in the second
-// cache no difference. Stores past the caches are slower by far until the third cache is full, too.
+// Asks for the cache line that is written 2 KiB further on: a loop that only writes is held up by
+// every line it does not have, for no load announces them. Measured on 16 MiB: 1.5 times as fast,
+// and above memcpy's bandwidth; in the second cache no difference. Stores past the caches are
+// slower by far until the third cache is full, too.
 static inline void PrefetchForStore(const float* to) {
   __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(to) + 2048), 1);
 }
 
-// The vectors that are left over at the end go through an array padded with zeros and the same instructions.
+// The vectors that are left over at the end go through an array padded with zeros and the same
+// instructions.
 template <class V>
 struct TailOf {
   explicit TailOf(size_t n) : count(n) {}
@@ -45,7 +48,8 @@ struct TailOf {
 template <class V>
 void EncodeHalves(const float* in, size_t n, std::byte* out) {
   size_t i = 0;
-  for (; i + V::kLanes <= n; i += V::kLanes) V::StoreHalves(V::Saturate(V::Load(in + i)), out + 2 * i);
+  for (; i + V::kLanes <= n; i += V::kLanes)
+    V::StoreHalves(V::Saturate(V::Load(in + i)), out + 2 * i);
   if (i == n) return;
   TailOf<V> tail(n - i);
   V::StoreHalves(V::Saturate(V::Load(tail.From(in + i))), tail.halves);
@@ -54,7 +58,8 @@ void EncodeHalves(const float* in, size_t n, std::byte* out) {
 
 // One vector of encode_halves_corrected; returns the largest magnitude so far.
 template <class V>
-typename V::Ints EncodeCorrectedVector(const float* in, float* residual, std::byte* out, typename V::Ints largest) {
+typename V::Ints EncodeCorrectedVector(const float* in, float* residual, std::byte* out,
+                                       typename V::Ints largest) {
   const typename V::Floats corrected = V::Add(V::Load(residual), V::Load(in));
   V::StoreHalves(V::Saturate(corrected), out);
   V::Store(V::Subtract(corrected, V::LoadHalves(out)), residual);
@@ -123,7 +128,8 @@ static inline double FoldLanes(double* lanes) {
   return lanes[0];
 }
 
-// `correct` makes kLanes values at element i ready and returns where they lie; `correct_one` does one.
+// `correct` makes kLanes values at element i ready and returns where they lie; `correct_one` does
+// one.
 template <class V, class Correct, class CorrectOne>
 double PackSignsOf(size_t n, uint8_t* bits, Correct correct, CorrectOne correct_one) {
   constexpr size_t kSums = kSumLanes / V::kDoubles;
@@ -170,7 +176,8 @@ double PackSignsCorrected(const float* in, float* residual, size_t n, uint8_t* b
     V::Store(V::Add(V::Load(residual + i), V::Load(in + i)), residual + i);
     return residual + i;
   };
-  return PackSignsOf<V>(n, bits, correct, [in, residual](size_t i) { return residual[i] += in[i]; });
+  return PackSignsOf<V>(n, bits, correct,
+                        [in, residual](size_t i) { return residual[i] += in[i]; });
 }
 
 template <class V>
@@ -227,7 +234,8 @@ size_t CollectOf(size_t begin, size_t n, int32_t above, Candidates* candidates, 
   const typename V::Ints limit = V::SetInts(above);
   size_t count = candidates->count;
   size_t i = begin;
-  for (; i + kGroup * V::kLanes <= n && count + kCollectBlock <= candidates->room; i += kGroup * V::kLanes) {
+  for (; i + kGroup * V::kLanes <= n && count + kCollectBlock <= candidates->room;
+       i += kGroup * V::kLanes) {
     typename V::Floats values[kGroup];
     uint32_t masks[kGroup];
     uint32_t any = 0;
@@ -238,8 +246,8 @@ size_t CollectOf(size_t begin, size_t n, int32_t above, Candidates* candidates, 
     }
     if (any == 0) continue;
     for (size_t v = 0; v < kGroup; ++v) {
-      count += V::Append(values[v], static_cast<int32_t>(i + v * V::kLanes), masks[v], candidates->indices + count,
-                         candidates->values + count);
+      count += V::Append(values[v], static_cast<int32_t>(i + v * V::kLanes), masks[v],
+                         candidates->indices + count, candidates->values + count);
     }
   }
   // The elements of a last, incomplete group.
@@ -258,7 +266,8 @@ size_t CollectOf(size_t begin, size_t n, int32_t above, Candidates* candidates, 
 template <class V>
 size_t Collect(const float* in, size_t begin, size_t n, int32_t above, Candidates* candidates) {
   return CollectOf<V>(
-      begin, n, above, candidates, [in](size_t i) { return V::Load(in + i); }, [in](size_t i) { return in[i]; });
+      begin, n, above, candidates, [in](size_t i) { return V::Load(in + i); },
+      [in](size_t i) { return in[i]; });
 }
 
 template <class V>
@@ -275,10 +284,10 @@ size_t CollectCorrected(const float* in, float* residual, size_t begin, size_t n
 
 template <class V>
 constexpr CodecLoops LoopsOf(const char* name) {
-  return {name,
-          EncodeHalves<V>, EncodeHalvesCorrected<V>, DecodeHalves<V>, AddHalves<V>,
-          PackSigns<V>,    PackSignsCorrected<V>,    UnpackSigns<V>,  AddSigns<V>,
-          Clear<V>,        Collect<V>,               CollectCorrected<V>};
+  return {
+      name,         EncodeHalves<V>,       EncodeHalvesCorrected<V>, DecodeHalves<V>, AddHalves<V>,
+      PackSigns<V>, PackSignsCorrected<V>, UnpackSigns<V>,           AddSigns<V>,     Clear<V>,
+      Collect<V>,   CollectCorrected<V>};
 }
 
 }  // namespace ringmaster

@@ -22,7 +22,8 @@ class NoMemory : public CodecMemory {
 
 }  // namespace
 
-std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count, bool error_feedback) {
+std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
+                                               bool error_feedback) {
   if (error_feedback && !codec.traits().exact) return std::make_unique<ErrorFeedback>(codec, count);
   return std::make_unique<NoMemory>(codec);
 }

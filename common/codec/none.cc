@@ -11,16 +11,18 @@
 namespace ringmaster {
 namespace {
 
-constexpr size_t kBlock = 1024;  // floats; a block stays in the first cache between its check and its addition
+constexpr size_t kBlock =
+    1024;  // floats; a block stays in the first cache between its check and its addition
 
 absl::Status CheckSize(size_t bytes, size_t count) {
   if (bytes == 4 * count) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("codec \"none\": ", bytes, " bytes, expected ", 4 * count, " for ", count, " floats"));
+  return absl::InvalidArgumentError(absl::StrCat("codec \"none\": ", bytes, " bytes, expected ",
+                                                 4 * count, " for ", count, " floats"));
 }
 
 absl::Status NotFinite(size_t index, size_t count) {
-  return absl::InvalidArgumentError(absl::StrCat("codec \"none\": value ", index, " of ", count, " is not finite"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec \"none\": value ", index, " of ", count, " is not finite"));
 }
 
 class None : public Codec {
@@ -29,14 +31,15 @@ class None : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return 4 * count; }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 4 * in.size());
     if (!in.empty()) std::memcpy(out.data(), in.data(), 4 * in.size());
     return static_cast<int64_t>(4 * in.size());
   }
 
-  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
-                          absl::Span<std::byte> out) const override {
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
     Add(in, residual);
     const int64_t bytes = Encode(stream, residual, out);
     std::fill(residual.begin(), residual.end(), 0.0f);

@@ -9,8 +9,8 @@
 namespace ringmaster {
 
 // The floats themselves: 4 * count bytes. Exact.
-inline constexpr CodecTraits kNoneTraits = {/*exact=*/true, /*unbiased=*/true, /*index_bearing=*/false,
-                                            ElementType::kFloat32};
+inline constexpr CodecTraits kNoneTraits = {/*exact=*/true, /*unbiased=*/true,
+                                            /*index_bearing=*/false, ElementType::kFloat32};
 
 // The codec "none"; takes no setting.
 absl::StatusOr<std::unique_ptr<Codec>> CreateNone(const CodecSpec& spec);

@@ -9,11 +9,13 @@ namespace {
 
 EncodedSize Size(const CodecSpec& spec, int64_t count) { return {4 * count, 0}; }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out, int64_t encoded_bytes) {
+absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
+                        int64_t encoded_bytes) {
   for (size_t i = 0; i < in.size(); ++i) {
     if (std::memcmp(&in[i], &out[i], sizeof(float)) != 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", expected every bit"));
+      return absl::FailedPreconditionError(absl::StrCat("element ", i, " goes in as ", in[i],
+                                                        " and comes out as ", out[i],
+                                                        ", expected every bit"));
     }
   }
   return absl::OkStatus();
@@ -21,7 +23,8 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
 
 bool RestoresBits(float x) { return true; }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded, int64_t kept) {
+absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
+                             int64_t kept) {
   for (size_t i = 0; i < in.size(); ++i) {
     if (decoded[i] != in[i]) return DecodedWrong("none", i, in[i], decoded[i], "itself");
   }

@@ -25,20 +25,21 @@ struct Payload {
 
 absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
   if (static_cast<int64_t>(in.size()) != EncodedBytes(count)) {
-    return absl::InvalidArgumentError(absl::StrCat("codec \"onebit\": ", in.size(), " bytes, expected ",
-                                                   EncodedBytes(count), " for ", count, " floats"));
+    return absl::InvalidArgumentError(absl::StrCat("codec \"onebit\": ", in.size(),
+                                                   " bytes, expected ", EncodedBytes(count),
+                                                   " for ", count, " floats"));
   }
   Payload payload;
   std::memcpy(&payload.scale, in.data(), kScaleBytes);
   if (!std::isfinite(payload.scale) || std::signbit(payload.scale)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("codec \"onebit\": scale ", payload.scale, ", expected a finite number of at least 0"));
+    return absl::InvalidArgumentError(absl::StrCat("codec \"onebit\": scale ", payload.scale,
+                                                   ", expected a finite number of at least 0"));
   }
   payload.signs = absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(in.data()) + kScaleBytes,
                                       in.size() - kScaleBytes);
   if (count % 8 != 0 && payload.signs.back() >> (count % 8) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("codec \"onebit\": the last byte has signs beyond the ", count, " floats, expected zeros"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "codec \"onebit\": the last byte has signs beyond the ", count, " floats, expected zeros"));
   }
   return payload;
 }
@@ -49,12 +50,14 @@ class Onebit : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return EncodedBytes(count); }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
 
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
-    return WriteScale(loops_.pack_signs(in.data(), in.size(), SignsIn(out, in.size())), in.size(), out);
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
+    return WriteScale(loops_.pack_signs(in.data(), in.size(), SignsIn(out, in.size())), in.size(),
+                      out);
   }
 
-  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
-                          absl::Span<std::byte> out) const override {
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     uint8_t* const signs = SignsIn(out, in.size());
     const double sum = loops_.pack_signs_corrected(in.data(), residual.data(), in.size(), signs);

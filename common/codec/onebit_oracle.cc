@@ -12,20 +12,21 @@ EncodedSize Size(const CodecSpec& spec, int64_t count) {
   return {(count + 7) / 8 + 4, 0};
 }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out, int64_t encoded_bytes) {
+absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
+                        int64_t encoded_bytes) {
   double l1 = 0;
   for (size_t i = 0; i < in.size(); ++i) {
     l1 += std::fabs(static_cast<double>(in[i]));
     if (std::signbit(in[i]) == std::signbit(out[i])) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat("element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", of the other sign"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "element ", i, " goes in as ", in[i], " and comes out as ", out[i], ", of the other sign"));
   }
   if (in.empty()) return absl::OkStatus();
   const double count = static_cast<double>(in.size());
   const double expected = Energy(in) - l1 * l1 / count;
   const double residual = ResidualEnergy(in, out);
-  // The scale is rounded to float, by 2^-24 of it or the half of a denormal's place; the energy is at its least there,
-  // so the rounding enters squared.
+  // The scale is rounded to float, by 2^-24 of it or the half of a denormal's place; the energy is
+  // at its least there, so the rounding enters squared.
   const double bound = kEnergyError * Energy(in) + count * 0x1p-298;
   if (std::fabs(residual - expected) <= bound) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -35,7 +36,8 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
 // x - scale and + scale both round.
 bool RestoresBits(float x) { return false; }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded, int64_t kept) {
+absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
+                             int64_t kept) {
   long double sum = 0;
   for (const float value : in) sum += std::fabs(value);
   const double mean = static_cast<double>(sum / static_cast<long double>(in.size()));
@@ -46,7 +48,8 @@ absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float>
   }
   for (size_t i = 0; i < in.size(); ++i) {
     const float expected = std::copysign(scale, in[i]);
-    if (decoded[i] != expected) return DecodedWrong("onebit", i, in[i], decoded[i], absl::StrCat(expected));
+    if (decoded[i] != expected)
+      return DecodedWrong("onebit", i, in[i], decoded[i], absl::StrCat(expected));
   }
   return absl::OkStatus();
 }

@@ -4,9 +4,10 @@
 
 namespace ringmaster {
 
-absl::Status DecodedWrong(const char* codec, size_t index, float in, float decoded, const std::string& expected) {
-  return absl::DataLossError(
-      absl::StrCat("codec \"", codec, "\": element ", index, " is ", in, " and decodes to ", decoded, ", expected ", expected));
+absl::Status DecodedWrong(const char* codec, size_t index, float in, float decoded,
+                          const std::string& expected) {
+  return absl::DataLossError(absl::StrCat("codec \"", codec, "\": element ", index, " is ", in,
+                                          " and decodes to ", decoded, ", expected ", expected));
 }
 
 double Energy(absl::Span<const float> values) {

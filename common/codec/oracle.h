@@ -17,27 +17,33 @@ struct EncodedSize {
   int64_t index_bytes = 0;  // of these
 };
 
-// What a codec promises, worked out from its definition in plain loops and double precision, for tests, benchmarks and
-// `ringmaster verify`. An oracle shares no code with the codec that it judges and never calls it. Pure, thread-safe.
+// What a codec promises, worked out from its definition in plain loops and double precision, for
+// tests, benchmarks and `ringmaster verify`. An oracle shares no code with the codec that it judges
+// and never calls it. Pure, thread-safe.
 struct CodecOracle {
   // Of the encoding of `count` floats under the resolved `spec`.
   EncodedSize (*size)(const CodecSpec& spec, int64_t count);
-  // Bytes of each element, where encodings are summed on the wire element by element; 0 where they are gathered.
+  // Bytes of each element, where encodings are summed on the wire element by element; 0 where they
+  // are gathered.
   int64_t summed_element_bytes;
-  // FailedPrecondition unless `out`, decoded of an encoding of `in` of `encoded_bytes`, keeps the codec's bound: names
-  // the element or the figures. Both have one size and are finite.
-  absl::Status (*check_bound)(absl::Span<const float> in, absl::Span<const float> out, int64_t encoded_bytes);
+  // FailedPrecondition unless `out`, decoded of an encoding of `in` of `encoded_bytes`, keeps the
+  // codec's bound: names the element or the figures. Both have one size and are finite.
+  absl::Status (*check_bound)(absl::Span<const float> in, absl::Span<const float> out,
+                              int64_t encoded_bytes);
   // Whether x comes back to the bit when what its encoding leaves out is added.
   bool (*restores_bits)(float x);
-  // DataLoss unless `decoded` is exactly what the definition makes of `in`, element by element: names the first that is
-  // not. Both have one size, at least 1; none of `in` is 0. `kept`: the elements that an index-bearing encoding has.
-  absl::Status (*check_definition)(absl::Span<const float> in, absl::Span<const float> decoded, int64_t kept);
+  // DataLoss unless `decoded` is exactly what the definition makes of `in`, element by element:
+  // names the first that is not. Both have one size, at least 1; none of `in` is 0. `kept`: the
+  // elements that an index-bearing encoding has.
+  absl::Status (*check_definition)(absl::Span<const float> in, absl::Span<const float> decoded,
+                                   int64_t kept);
 };
 
 // For those who write oracles.
 
 // The DataLoss of check_definition.
-absl::Status DecodedWrong(const char* codec, size_t index, float in, float decoded, const std::string& expected);
+absl::Status DecodedWrong(const char* codec, size_t index, float in, float decoded,
+                          const std::string& expected);
 
 // Sums of squares, in double precision, and what they may be off by, relative to the sum.
 inline constexpr double kEnergyError = 1e-12;

@@ -20,7 +20,8 @@ struct Threshold {
   size_t ties = 0;
 };
 
-// The k-th largest magnitude of the candidates, by its digits, the highest first, within the range that they cover.
+// The k-th largest magnitude of the candidates, by its digits, the highest first, within the range
+// that they cover.
 Threshold KthLargest(const Candidates& candidates, size_t k) {
   constexpr int kDigitBits = 11;
   std::array<uint32_t, 1 << kDigitBits> counters;
@@ -50,7 +51,8 @@ Threshold KthLargest(const Candidates& candidates, size_t k) {
   return {low, rest};
 }
 
-// Drops all but the `kept` largest. Returns the threshold's magnitude: what comes later must be above it.
+// Drops all but the `kept` largest. Returns the threshold's magnitude: what comes later must be
+// above it.
 int32_t Compact(size_t kept, Candidates* candidates) {
   if (candidates->count <= kept) return -1;
   Threshold threshold = KthLargest(*candidates, kept);
@@ -71,7 +73,7 @@ int32_t Compact(size_t kept, Candidates* candidates) {
 
 // The magnitudes of `samples` of the elements.
 void TakeSample(absl::Span<const float> in, absl::Span<const float> residual, size_t samples,
-                  std::array<int32_t, kSamplesMax>* out) {
+                std::array<int32_t, kSamplesMax>* out) {
   const size_t stride = in.size() / samples;
   uint32_t random = 1;
   for (size_t sample = 0; sample < samples; ++sample) {
@@ -82,11 +84,14 @@ void TakeSample(absl::Span<const float> in, absl::Span<const float> residual, si
   }
 }
 
-// A magnitude above which more than `kept` elements lie, most probably, and not many more; -1 where a sample cannot tell.
+// A magnitude above which more than `kept` elements lie, most probably, and not many more; -1 where
+// a sample cannot tell.
 int32_t GuessLimit(absl::Span<const float> in, absl::Span<const float> residual, size_t kept) {
   const size_t samples = std::clamp(in.size() / kElementsPerSample, kSamplesMin, kSamplesMax);
-  const double expected = static_cast<double>(samples) * static_cast<double>(kept) / static_cast<double>(in.size());
-  // Three standard deviations more than expected: one time in a thousand a second pass, half as many candidates again.
+  const double expected =
+      static_cast<double>(samples) * static_cast<double>(kept) / static_cast<double>(in.size());
+  // Three standard deviations more than expected: one time in a thousand a second pass, half as
+  // many candidates again.
   const double wanted = expected + 3 * std::sqrt(expected) + 2;
   if (in.size() < 4 * samples || wanted > static_cast<double>(samples)) return -1;
   std::array<int32_t, kSamplesMax> sample;
@@ -112,13 +117,14 @@ int32_t GuessLimit(absl::Span<const float> in, absl::Span<const float> residual,
 }
 
 // Collects what is above `limit`, in one pass.
-void CollectAbove(absl::Span<const float> in, absl::Span<float> residual, size_t kept, int32_t limit,
-                  const CodecLoops& loops, Candidates* candidates) {
+void CollectAbove(absl::Span<const float> in, absl::Span<float> residual, size_t kept,
+                  int32_t limit, const CodecLoops& loops, Candidates* candidates) {
   candidates->count = 0;
   size_t at = 0;
   while (true) {
     at = residual.empty() ? loops.collect(in.data(), at, in.size(), limit, candidates)
-                          : loops.collect_corrected(in.data(), residual.data(), at, in.size(), limit, candidates);
+                          : loops.collect_corrected(in.data(), residual.data(), at, in.size(),
+                                                    limit, candidates);
     if (at == in.size()) return;
     limit = std::max(limit, Compact(kept, candidates));
   }
@@ -130,8 +136,8 @@ size_t CandidatesRoom(size_t count, size_t kept) {
   return std::min(count, 2 * kept + 4096) + 2 * kCollectBlock;
 }
 
-Candidates SelectLargest(absl::Span<const float> in, absl::Span<float> residual, size_t kept, Candidates scratch,
-                         const CodecLoops& loops) {
+Candidates SelectLargest(absl::Span<const float> in, absl::Span<float> residual, size_t kept,
+                         Candidates scratch, const CodecLoops& loops) {
   RM_CHECK(kept >= 1 && kept <= in.size() && scratch.room >= CandidatesRoom(in.size(), kept));
   RM_CHECK(residual.empty() || residual.size() == in.size());
   const int32_t limit = GuessLimit(in, residual, kept);

@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-// Which of a run's encodings one is. All that a codec draws or lets depend on time comes from here, so whoever encodes
-// the same slice of the same step, on whichever machine, writes the same bytes.
+// Which of a run's encodings one is. All that a codec draws or lets depend on time comes from here,
+// so whoever encodes the same slice of the same step, on whichever machine, writes the same bytes.
 struct CodecStream {
   uint64_t run_seed = 0;  // training.seed
   int64_t step = 0;       // of training, from 0
@@ -30,7 +30,8 @@ struct PartPlace {
   int32_t rank = 0, workers = 1;  // of who encodes it
 };
 inline CodecStream PartStream(uint64_t run_seed, int64_t step, const PartPlace& part) {
-  return {run_seed, step, (int64_t{part.bucket} * part.servers + part.server) * part.workers + part.rank};
+  return {run_seed, step,
+          (int64_t{part.bucket} * part.servers + part.server) * part.workers + part.rank};
 }
 
 }  // namespace ringmaster

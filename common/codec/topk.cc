@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kPairBytes = 8;
 
-// Where one thread's candidates lie: of the largest slice it has encoded, and nothing in it outlives a call.
+// Where one thread's candidates lie: of the largest slice it has encoded, and nothing in it
+// outlives a call.
 Candidates Scratch(size_t room) {
   thread_local std::vector<int32_t> indices;
   thread_local std::vector<float> values;
@@ -36,18 +37,21 @@ class Topk : public Codec {
   int64_t MaxEncodedBytes(int64_t count) const override { return kPairBytes * KeptCount(count); }
   int64_t IndexBytes(int64_t encoded_bytes) const override { return encoded_bytes / 2; }
 
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     const int64_t kept = CheckedKeptCount(in.size(), out.size());
-    if (kept > 0) WritePairs(SelectLargest(in, {}, kept, Scratch(CandidatesRoom(in.size(), kept))), out);
+    if (kept > 0)
+      WritePairs(SelectLargest(in, {}, kept, Scratch(CandidatesRoom(in.size(), kept))), out);
     return kPairBytes * kept;
   }
 
-  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
-                          absl::Span<std::byte> out) const override {
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     const int64_t kept = CheckedKeptCount(in.size(), out.size());
     if (kept == 0) return 0;
-    const Candidates largest = SelectLargest(in, residual, kept, Scratch(CandidatesRoom(in.size(), kept)));
+    const Candidates largest =
+        SelectLargest(in, residual, kept, Scratch(CandidatesRoom(in.size(), kept)));
     WritePairs(largest, out);
     int32_t magnitude = 0;
     for (size_t i = 0; i < largest.count; ++i) {
@@ -71,9 +75,9 @@ class Topk : public Codec {
     const int64_t count = static_cast<int64_t>(out.size());
     const int64_t kept = KeptCount(count);
     if (static_cast<int64_t>(in.size()) != kPairBytes * kept) {
-      return absl::InvalidArgumentError(absl::StrCat("codec \"topk\": ", in.size(), " bytes, expected ",
-                                                     kPairBytes * kept, " for ", kept, " of ", count,
-                                                     " floats (density ", density_, ")"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("codec \"topk\": ", in.size(), " bytes, expected ", kPairBytes * kept,
+                       " for ", kept, " of ", count, " floats (density ", density_, ")"));
     }
     int32_t previous = -1;
     for (int64_t pair = 0; pair < kept; ++pair) {
@@ -82,12 +86,13 @@ class Topk : public Codec {
       std::memcpy(&index, in.data() + kPairBytes * pair, 4);
       std::memcpy(&value, in.data() + kPairBytes * pair + 4, 4);
       if (index <= previous || index >= count) {
-        return absl::InvalidArgumentError(absl::StrCat("codec \"topk\": index ", index, " of pair ", pair,
-                                                       ", expected one above ", previous, " and below ", count));
+        return absl::InvalidArgumentError(absl::StrCat("codec \"topk\": index ", index, " of pair ",
+                                                       pair, ", expected one above ", previous,
+                                                       " and below ", count));
       }
       if (!std::isfinite(value)) {
-        return absl::InvalidArgumentError(absl::StrCat("codec \"topk\": value ", index, " of ", count,
-                                                       " is not finite"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("codec \"topk\": value ", index, " of ", count, " is not finite"));
       }
       out[index] += value;
       previous = index;
@@ -127,9 +132,9 @@ class Topk : public Codec {
 absl::StatusOr<std::unique_ptr<Codec>> CreateTopk(const CodecSpec& spec) {
   // Written so that a NaN is refused.
   if (!spec.has_density() || !(spec.density() > 0 && spec.density() <= 1)) {
-    return absl::InvalidArgumentError(absl::StrCat("codec.density ",
-                                                   spec.has_density() ? absl::StrCat(spec.density()) : "is missing",
-                                                   ": codec \"topk\" expects a number above 0 and at most 1"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "codec.density ", spec.has_density() ? absl::StrCat(spec.density()) : "is missing",
+        ": codec \"topk\" expects a number above 0 and at most 1"));
   }
   return std::unique_ptr<Codec>(std::make_unique<Topk>(spec.density()));
 }

@@ -18,7 +18,8 @@ EncodedSize Size(const CodecSpec& spec, int64_t count) {
   return {8 * pairs, 4 * pairs};
 }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out, int64_t encoded_bytes) {
+absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
+                        int64_t encoded_bytes) {
   const size_t kept = static_cast<size_t>(encoded_bytes) / 8;
   std::vector<size_t> order(in.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -28,11 +29,13 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
     const size_t i = order[place];
     const float expected = place < kept ? in[i] : 0.0f;
     if (out[i] == expected) continue;
-    return absl::FailedPreconditionError(absl::StrCat("element ", i, " = ", in[i], ", number ", place,
-                                                      " by magnitude and index, comes out as ", out[i], " with ", kept,
-                                                      " kept"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("element ", i, " = ", in[i], ", number ", place,
+                     " by magnitude and index, comes out as ", out[i], " with ", kept, " kept"));
   }
-  const double bound = in.empty() ? 0 : (1 - static_cast<double>(kept) / static_cast<double>(in.size())) * Energy(in);
+  const double bound =
+      in.empty() ? 0
+                 : (1 - static_cast<double>(kept) / static_cast<double>(in.size())) * Energy(in);
   const double residual = ResidualEnergy(in, out);
   if (residual <= bound + kEnergyError * Energy(in)) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -41,7 +44,8 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
 
 bool RestoresBits(float x) { return true; }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded, int64_t kept) {
+absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
+                             int64_t kept) {
   int64_t found = 0;
   float smallest = std::numeric_limits<float>::infinity();
   for (size_t i = 0; i < in.size(); ++i) {
@@ -50,15 +54,18 @@ absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float>
     ++found;
     smallest = std::min(smallest, std::fabs(in[i]));
   }
-  if (found != kept) return absl::DataLossError(absl::StrCat("codec \"topk\": kept ", found, ", expected ", kept));
+  if (found != kept)
+    return absl::DataLossError(absl::StrCat("codec \"topk\": kept ", found, ", expected ", kept));
   bool dropped_tie = false;
   for (size_t i = 0; i < in.size(); ++i) {
     const float magnitude = std::fabs(in[i]);
     const bool is_kept = decoded[i] != 0;
-    if (!is_kept && magnitude > smallest) return DecodedWrong("topk", i, in[i], 0, "itself: it is above the smallest kept");
+    if (!is_kept && magnitude > smallest)
+      return DecodedWrong("topk", i, in[i], 0, "itself: it is above the smallest kept");
     if (magnitude != smallest) continue;
     if (is_kept && dropped_tie) {
-      return DecodedWrong("topk", i, in[i], in[i], "0: of equal magnitudes the lower index is kept");
+      return DecodedWrong("topk", i, in[i], in[i],
+                          "0: of equal magnitudes the lower index is kept");
     }
     dropped_tie = dropped_tie || !is_kept;
   }

@@ -5,7 +5,8 @@
 
 namespace ringmaster {
 
-// What "topk" promises: exactly the k largest, the lower index on ties, and so |x - C(x)|^2 <= (1 - k/d) |x|^2.
+// What "topk" promises: exactly the k largest, the lower index on ties, and so |x - C(x)|^2 <= (1 -
+// k/d) |x|^2.
 extern const CodecOracle kTopkOracle;
 
 }  // namespace ringmaster

@@ -14,15 +14,19 @@ int32_t RoundsFor(int32_t ranks) {
   return rounds;
 }
 
-// Adds the steps of a broadcast from rank 0, `rank` counted from the root; peers are `root` further on.
-void AddBroadcast(int32_t rank, int32_t ranks, int32_t root, int32_t first_round, std::vector<Step>* steps) {
+// Adds the steps of a broadcast from rank 0, `rank` counted from the root; peers are `root` further
+// on.
+void AddBroadcast(int32_t rank, int32_t ranks, int32_t root, int32_t first_round,
+                  std::vector<Step>* steps) {
   const int32_t rounds = RoundsFor(ranks);
   for (int32_t k = 0; k < rounds; ++k) {
     const int32_t stride = 1 << (rounds - 1 - k);
     if (rank % (2 * stride) == 0 && rank + stride < ranks) {
-      steps->push_back({Step::Op::kSend, (rank + stride + root) % ranks, 0, ranks, first_round + k});
+      steps->push_back(
+          {Step::Op::kSend, (rank + stride + root) % ranks, 0, ranks, first_round + k});
     } else if (rank % (2 * stride) == stride) {
-      steps->push_back({Step::Op::kReceive, (rank - stride + root) % ranks, 0, ranks, first_round + k});
+      steps->push_back(
+          {Step::Op::kReceive, (rank - stride + root) % ranks, 0, ranks, first_round + k});
     }
   }
 }
@@ -41,7 +45,8 @@ class BinomialTree : public Schedule {
         steps.push_back({Step::Op::kSend, rank - stride, 0, ranks, k});
         break;
       }
-      if (rank + stride < ranks) steps.push_back({Step::Op::kReceiveAdd, rank + stride, 0, ranks, k});
+      if (rank + stride < ranks)
+        steps.push_back({Step::Op::kReceiveAdd, rank + stride, 0, ranks, k});
     }
     AddBroadcast(rank, ranks, 0, rounds, &steps);
     return steps;

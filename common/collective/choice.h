@@ -11,14 +11,15 @@ namespace ringmaster {
 
 // What decides which schedule is fastest.
 struct CollectiveSize {
-  absl::string_view transport;  // as the spec names it: over "shm" other schedules are fast than over sockets
+  // as the spec names it: over "shm" other schedules are fast than over sockets
+  absl::string_view transport;
   int32_t ranks = 0;
   int64_t bytes = 0;  // of the data
 };
 
-// The schedule that "auto" stands for: the fastest measured for that size. The same on every rank, whatever the
-// machine: it is read off a table that is part of the program (choice.cc, with how it was measured). A transport "auto"
-// counts as sockets, since its choice is made later.
+// The schedule that "auto" stands for: the fastest measured for that size. The same on every rank,
+// whatever the machine: it is read off a table that is part of the program (choice.cc, with how it
+// was measured). A transport "auto" counts as sockets, since its choice is made later.
 absl::string_view ChooseCollective(const CollectiveSize& size);
 
 // `name`, or what it stands for when it is "auto".
@@ -27,7 +28,8 @@ absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize
 // What a spec may name: all schedules, and "auto". For `list` and validation.
 absl::Span<const CollectiveInfo> CollectiveChoices();
 
-// Buckets in encoded form that a rank has in flight in an all-reduce, at most: each has buffers of its own.
+// Buckets in encoded form that a rank has in flight in an all-reduce, at most: each has buffers of
+// its own.
 inline constexpr int32_t kEncodedInFlightMax = 4;
 
 }  // namespace ringmaster

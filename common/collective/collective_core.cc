@@ -25,7 +25,8 @@ CollectiveCore::Started CollectiveCore::Start(const PlanView& plan, Actions* act
   Flight* flight = nullptr;
   for (Flight& candidate : flights_) {
     if (candidate.busy) continue;
-    if (flight == nullptr || candidate.scratch_bytes_max > flight->scratch_bytes_max) flight = &candidate;
+    if (flight == nullptr || candidate.scratch_bytes_max > flight->scratch_bytes_max)
+      flight = &candidate;
   }
   const int32_t place = static_cast<int32_t>(flight - flights_.data());
   const std::vector<PlanOp>& ops = plan.plan->ops;
@@ -134,12 +135,14 @@ void CollectiveCore::TakeLoan(OpRef ref, Actions* actions) {
   if (op.kind != PlanOp::Kind::kReceiveAdd) return;
   const std::vector<int32_t>& next = flight.view.plan->next;
   const auto next_end = next.begin() + op.next_end;
-  const bool answer_is_next = std::find(next.begin() + op.next_begin, next_end, op.answer) != next_end;
+  const bool answer_is_next =
+      std::find(next.begin() + op.next_begin, next_end, op.answer) != next_end;
   if (!answer_is_next || flight.waits_for[op.answer] > 1) {
     actions->push_back({Kind::kAddLent, ref});
     return;
   }
-  // Nothing else is to be added: one pass over memory writes the sum here and there, in half the time of a sum and a copy.
+  // Nothing else is to be added: one pass over memory writes the sum here and there, in half the
+  // time of a sum and a copy.
   actions->push_back({Kind::kAddBoth, ref});
   flight.questions[ref.op] = Question::kAnswered;
 }

@@ -54,7 +54,8 @@ ExecutorOptions WithLimit(absl::Duration wait_limit) {
 
 }  // namespace
 
-CollectiveExecutor::CollectiveExecutor(Transport& transport, Group group, const ExecutorOptions& options)
+CollectiveExecutor::CollectiveExecutor(Transport& transport, Group group,
+                                       const ExecutorOptions& options)
     : transport_(transport),
       group_(std::move(group)),
       rank_(group_.RankOf(transport.self())),
@@ -71,16 +72,19 @@ CollectiveExecutor::CollectiveExecutor(Transport& transport, Group group, const 
 CollectiveExecutor::CollectiveExecutor(Transport& transport, Group group, absl::Duration wait_limit)
     : CollectiveExecutor(transport, std::move(group), WithLimit(wait_limit)) {}
 
-CollectiveExecutor::CachedPlan* CollectiveExecutor::PlanOf(const Schedule& schedule, int64_t count, ElementType type) {
+CollectiveExecutor::CachedPlan* CollectiveExecutor::PlanOf(const Schedule& schedule, int64_t count,
+                                                           ElementType type) {
   const int64_t element_bytes = ElementBytes(type);
   for (const auto& plan : plans_) {
-    if (plan->count == count && plan->element_bytes == element_bytes && plan->schedule == schedule.name()) {
+    if (plan->count == count && plan->element_bytes == element_bytes &&
+        plan->schedule == schedule.name()) {
       return plan.get();
     }
   }
   if (plans_.size() == kPlansMax) {
     // Those in flight are fewer.
-    plans_.erase(std::find_if(plans_.begin(), plans_.end(), [](const auto& plan) { return plan->uses == 0; }));
+    plans_.erase(std::find_if(plans_.begin(), plans_.end(),
+                              [](const auto& plan) { return plan->uses == 0; }));
   }
   auto plan = std::make_unique<CachedPlan>();
   plan->schedule = std::string(schedule.name());
@@ -91,7 +95,8 @@ CollectiveExecutor::CachedPlan* CollectiveExecutor::PlanOf(const Schedule& sched
   return plans_.back().get();
 }
 
-absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(const Work& work, int64_t bytes) {
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(const Work& work,
+                                                                      int64_t bytes) {
   const PlanView view = {&work.plan->plan, bytes};
   ++work.plan->uses;  // so it stays while this waits
   while (!core_.HasRoom(view)) RM_RETURN_IF_ERROR(Advance(0).status());
@@ -107,25 +112,28 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(const Work
   return started.ticket;
 }
 
-absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Schedule& schedule, int64_t step,
-                                                                     int32_t bucket, ElementType type,
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Schedule& schedule,
+                                                                     int64_t step, int32_t bucket,
+                                                                     ElementType type,
                                                                      absl::Span<std::byte> data) {
   const int64_t element_bytes = ElementBytes(type);
   RM_CHECK(static_cast<int64_t>(data.size()) % element_bytes == 0);
   RM_CHECK(reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0);
   RM_RETURN_IF_ERROR(failed_);
   if (ranks() == 1) return 0;
-  CachedPlan* plan = PlanOf(schedule, ExactDiv(static_cast<int64_t>(data.size()), element_bytes), type);
+  CachedPlan* plan =
+      PlanOf(schedule, ExactDiv(static_cast<int64_t>(data.size()), element_bytes), type);
   return Launch({plan, plan->schedule, step, bucket, type, data, {}, {}}, data.size());
 }
 
-absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::StartGather(int64_t step, int32_t bucket,
-                                                                           absl::Span<const std::byte> own,
-                                                                           absl::Span<absl::Span<std::byte>> received) {
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::StartGather(
+    int64_t step, int32_t bucket, absl::Span<const std::byte> own,
+    absl::Span<absl::Span<std::byte>> received) {
   RM_CHECK(static_cast<int32_t>(received.size()) == ranks());
   RM_RETURN_IF_ERROR(failed_);
   if (ranks() == 1) return 0;
-  return Launch({&gather_, kAllGather, step, bucket, ElementType::kFloat32, {}, own, received}, own.size());
+  return Launch({&gather_, kAllGather, step, bucket, ElementType::kFloat32, {}, own, received},
+                own.size());
 }
 
 Tag CollectiveExecutor::TagOf(OpRef ref) const {
@@ -151,13 +159,15 @@ absl::Span<std::byte> CollectiveExecutor::TargetOf(OpRef ref) {
   Flight& flight = flights_[ref.flight];
   const PlanOp& op = core_.OpOf(ref);
   if (op.kind == PlanOp::Kind::kGatherReceive) return flight.work.received[op.peer];
-  return op.to_scratch ? ScratchOf(flight, op.to_receive) : flight.work.data.subspan(op.to, op.bytes);
+  return op.to_scratch ? ScratchOf(flight, op.to_receive)
+                       : flight.work.data.subspan(op.to, op.bytes);
 }
 
 absl::Span<std::byte> CollectiveExecutor::ScratchOf(Flight& flight, int32_t op) {
   const PlanOp& receive = flight.work.plan->plan.ops[op];
   const Loan& loan = flight.lendings[op].loan;
-  return loan.memory.empty() ? absl::MakeSpan(flight.scratch).subspan(receive.to, receive.bytes) : loan.memory;
+  return loan.memory.empty() ? absl::MakeSpan(flight.scratch).subspan(receive.to, receive.bytes)
+                             : loan.memory;
 }
 
 absl::Status CollectiveExecutor::Act() {
@@ -177,16 +187,27 @@ absl::Status CollectiveExecutor::Act(const CollectiveAction& action) {
   const PlanOp& op = core_.OpOf(ref);
   const OpRef question = {ref.flight, op.question};
   switch (action.kind) {
-    case Kind::kReceive: return Await(transport_.Receive(IncomingOf(ref)), ref);
-    case Kind::kSend: return Await(transport_.Send(OutgoingOf(ref)), ref);
-    case Kind::kAdd: AddBytes(flight.work.type, ScratchOf(flight, op.from_receive), TargetOf(ref)); break;
-    case Kind::kAddLent: AddBytes(flight.work.type, LentBy(ref), TargetOf(ref)); break;
-    case Kind::kAddBoth: AddBytesToBoth(flight.work.type, TargetOf(ref), LentBy(ref)); break;
-    case Kind::kAnswer: std::memcpy(LentBy(question).data(), PayloadOf(ref).data(), op.bytes); break;
+    case Kind::kReceive:
+      return Await(transport_.Receive(IncomingOf(ref)), ref);
+    case Kind::kSend:
+      return Await(transport_.Send(OutgoingOf(ref)), ref);
+    case Kind::kAdd:
+      AddBytes(flight.work.type, ScratchOf(flight, op.from_receive), TargetOf(ref));
+      break;
+    case Kind::kAddLent:
+      AddBytes(flight.work.type, LentBy(ref), TargetOf(ref));
+      break;
+    case Kind::kAddBoth:
+      AddBytesToBoth(flight.work.type, TargetOf(ref), LentBy(ref));
+      break;
+    case Kind::kAnswer:
+      std::memcpy(LentBy(question).data(), PayloadOf(ref).data(), op.bytes);
+      break;
     case Kind::kReturn:
       transport_.Return(group_.nodes[op.peer], TagOf(question), flight.lendings[op.question].loan);
       break;
-    case Kind::kFinished: break;
+    case Kind::kFinished:
+      break;
   }
   return absl::OkStatus();
 }
@@ -196,7 +217,8 @@ Outgoing CollectiveExecutor::OutgoingOf(OpRef ref) {
   const PlanOp& op = core_.OpOf(ref);
   const NodeId& peer = group_.nodes[op.peer];
   if (op.answer < 0) return {peer, TagOf(ref), PayloadOf(ref)};
-  return {peer, TagOf(ref), flight.work.data.subspan(op.to, op.bytes), &flight.lendings[ref.op].returned};
+  return {peer, TagOf(ref), flight.work.data.subspan(op.to, op.bytes),
+          &flight.lendings[ref.op].returned};
 }
 
 Incoming CollectiveExecutor::IncomingOf(OpRef ref) {
@@ -206,7 +228,8 @@ Incoming CollectiveExecutor::IncomingOf(OpRef ref) {
   const Tag tag = TagOf(ref);
   const absl::Span<std::byte> target = TargetOf(ref);
   if (op.kind == PlanOp::Kind::kGatherReceive) return {peer, tag, target, &flight.sizes[op.peer]};
-  const ReceiveMode mode = op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.work.type) : ReceiveMode::kStore;
+  const ReceiveMode mode =
+      op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.work.type) : ReceiveMode::kStore;
   if (op.answer >= 0) return {peer, tag, target, mode, &flight.lendings[ref.op].loan};
   return {peer, tag, target, mode};
 }
@@ -231,15 +254,16 @@ absl::StatusOr<bool> CollectiveExecutor::Advance(OpId also) {
   RM_CHECK(in_flight() > 0 && ids_.size() > 1);  // else some operation waits for itself
   const size_t first = also == 0 ? 1 : 0;
   ids_[0] = also;
-  const absl::StatusOr<int> done =
-      transport_.WaitAny(absl::MakeConstSpan(ids_).subspan(first), MonotonicNow() + options_.wait_limit);
+  const absl::StatusOr<int> done = transport_.WaitAny(absl::MakeConstSpan(ids_).subspan(first),
+                                                      MonotonicNow() + options_.wait_limit);
   if (!done.ok()) return Abandon(Blame(done.status()));
   const size_t place = *done + first;
   if (place == 0) return true;
   const OpRef ref = refs_[place];
   Forget(place);
   const Lending& lending = flights_[ref.flight].lendings[ref.op];
-  core_.MessageDone(ref, IsSend(core_.OpOf(ref)) ? lending.returned : !lending.loan.memory.empty(), &actions_);
+  core_.MessageDone(ref, IsSend(core_.OpOf(ref)) ? lending.returned : !lending.loan.memory.empty(),
+                    &actions_);
   const absl::Status status = Act();
   if (!status.ok()) return Abandon(status);
   return false;
@@ -267,7 +291,8 @@ absl::Status CollectiveExecutor::FinishAll() {
 absl::Status CollectiveExecutor::Annotated(const absl::Status& status, OpRef ref) const {
   const Work& work = flights_[ref.flight].work;
   const PlanOp& op = core_.OpOf(ref);
-  std::string where = absl::StrCat(work.name, " step=", work.step, " bucket=", work.bucket, " round=", op.round);
+  std::string where =
+      absl::StrCat(work.name, " step=", work.step, " bucket=", work.bucket, " round=", op.round);
   if (op.piece > 0) absl::StrAppend(&where, " piece=", op.piece);
   if (group_.channel != 0) absl::StrAppend(&where, " channel=", group_.channel);
   return Annotate(status, absl::StrCat(where, " peer=", ToString(group_.nodes[op.peer])));
@@ -287,10 +312,11 @@ absl::Status CollectiveExecutor::Blame(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     const absl::Status pending = transport_.Wait(ids_[oldest], MonotonicTime::InfinitePast());
     if (pending.code() != absl::StatusCode::kDeadlineExceeded) Forget(oldest);
-    return Annotated(absl::DeadlineExceededError(absl::StrCat(pending.message(), "; nothing moved for ",
-                                                              absl::FormatDuration(options_.wait_limit), " with ",
-                                                              refs_.size() - 1, " messages awaited")),
-                     oldest_ref);
+    return Annotated(
+        absl::DeadlineExceededError(absl::StrCat(pending.message(), "; nothing moved for ",
+                                                 absl::FormatDuration(options_.wait_limit),
+                                                 " with ", refs_.size() - 1, " messages awaited")),
+        oldest_ref);
   }
   // The operation that failed is waited for already; an abort ends all alike.
   for (size_t place = ids_.size() - 1; place > 0; --place) {
@@ -307,19 +333,21 @@ absl::Status CollectiveExecutor::Abandon(const absl::Status& why) {
   failed_ = why;
   transport_.Abort(why);
   // Aborted, so none of these sleeps; they take the operations back.
-  for (; ids_.size() > 1; Forget(ids_.size() - 1)) transport_.Wait(ids_.back(), MonotonicTime::InfinitePast()).IgnoreError();
+  for (; ids_.size() > 1; Forget(ids_.size() - 1))
+    transport_.Wait(ids_.back(), MonotonicTime::InfinitePast()).IgnoreError();
   core_.Reset();
   actions_.clear();
   return why;
 }
 
-absl::Status CollectiveExecutor::AllReduce(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
-                                           absl::Span<std::byte> data) {
+absl::Status CollectiveExecutor::AllReduce(const Schedule& schedule, int64_t step, int32_t bucket,
+                                           ElementType type, absl::Span<std::byte> data) {
   RM_ASSIGN_OR_RETURN(const Ticket ticket, Start(schedule, step, bucket, type, data));
   return Finish(ticket);
 }
 
-absl::Status CollectiveExecutor::AllGather(int64_t step, int32_t bucket, absl::Span<const std::byte> own,
+absl::Status CollectiveExecutor::AllGather(int64_t step, int32_t bucket,
+                                           absl::Span<const std::byte> own,
                                            absl::Span<absl::Span<std::byte>> received) {
   RM_ASSIGN_OR_RETURN(const Ticket ticket, StartGather(step, bucket, own, received));
   return Finish(ticket);
@@ -327,7 +355,8 @@ absl::Status CollectiveExecutor::AllGather(int64_t step, int32_t bucket, absl::S
 
 absl::Status CollectiveExecutor::Barrier(int64_t step, int32_t bucket) {
   auto* element = reinterpret_cast<std::byte*>(&barrier_element_);
-  return AllReduce(*barrier_, step, bucket, ElementType::kFloat32, absl::MakeSpan(element, sizeof(float)));
+  return AllReduce(*barrier_, step, bucket, ElementType::kFloat32,
+                   absl::MakeSpan(element, sizeof(float)));
 }
 
 }  // namespace ringmaster

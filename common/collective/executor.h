@@ -23,19 +23,20 @@ namespace ringmaster {
 
 // `piece_bytes` decides what messages there are and is the same on all ranks.
 struct ExecutorOptions {
-  absl::Duration wait_limit;              // how long one wait may last in which nothing at all is done
+  absl::Duration wait_limit;  // how long one wait may last in which nothing at all is done
   int64_t piece_bytes = kPlanPieceBytes;  // see MakePlan
   CollectiveLimits limits;
 };
 
-// Runs any schedule on any transport between the nodes of a group, several collectives at once: the shell that drives a
-// CollectiveCore, which decides what goes when and bounds what is in flight. One thread at a time: it starts
-// collectives, and moves all of them on whenever it waits for one. Nothing is allocated once each size of data has been
-// seen as often in flight as it will be.
+// Runs any schedule on any transport between the nodes of a group, several collectives at once: the
+// shell that drives a CollectiveCore, which decides what goes when and bounds what is in flight.
+// One thread at a time: it starts collectives, and moves all of them on whenever it waits for one.
+// Nothing is allocated once each size of data has been seen as often in flight as it will be.
 //
-// Errors: the status names collective, step, bucket, round and peer ("ring step=12 bucket=3 round=2 peer=worker/1: ...").
-// A collective that failed half way cannot be taken up again, so the executor aborts its transport with that status,
-// takes back everything it started, and fails every later call with it.
+// Errors: the status names collective, step, bucket, round and peer ("ring step=12 bucket=3 round=2
+// peer=worker/1:
+// ..."). A collective that failed half way cannot be taken up again, so the executor aborts its
+// transport with that status, takes back everything it started, and fails every later call with it.
 class CollectiveExecutor {
  public:
   // A collective in flight, from 1, ascending. 0: one that had nothing to do.
@@ -50,18 +51,20 @@ class CollectiveExecutor {
   int32_t rank() const { return rank_; }
   int32_t ranks() const { return group_.ranks(); }
 
-  // Starts `schedule` on `data`: whole elements of `type`, aligned to them; borrowed until the collective is finished,
-  // when it holds what the schedule says: of an all-reduce the sum over all ranks, the same bits on every rank (the
-  // order of addition is the schedule's, see CreateSchedule; halves are rounded after each addition). `step` and
-  // `bucket`, with the group's channel, make the tags: all ranks call with the same ones, in the same order, and each
-  // pair is used for one collective of the channel. With one rank nothing happens. Waits only while too much is in
-  // flight. On an error `data` is unspecified.
-  absl::StatusOr<Ticket> Start(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
-                               absl::Span<std::byte> data);
+  // Starts `schedule` on `data`: whole elements of `type`, aligned to them; borrowed until the
+  // collective is finished, when it holds what the schedule says: of an all-reduce the sum over all
+  // ranks, the same bits on every rank (the order of addition is the schedule's, see
+  // CreateSchedule; halves are rounded after each addition). `step` and `bucket`, with the group's
+  // channel, make the tags: all ranks call with the same ones, in the same order, and each pair is
+  // used for one collective of the channel. With one rank nothing happens. Waits only while too
+  // much is in flight. On an error `data` is unspecified.
+  absl::StatusOr<Ticket> Start(const Schedule& schedule, int64_t step, int32_t bucket,
+                               ElementType type, absl::Span<std::byte> data);
 
-  // Starts to bring every rank's message to every other: `own` is sent to all, and message r lands in received[r]
-  // (capacity given by its size; shrunk to what came). received[rank] is left alone. Sizes may differ between ranks and
-  // may be 0. For payloads that cannot be summed on the wire. Spans and memory are borrowed until it is finished.
+  // Starts to bring every rank's message to every other: `own` is sent to all, and message r lands
+  // in received[r] (capacity given by its size; shrunk to what came). received[rank] is left alone.
+  // Sizes may differ between ranks and may be 0. For payloads that cannot be summed on the wire.
+  // Spans and memory are borrowed until it is finished.
   absl::StatusOr<Ticket> StartGather(int64_t step, int32_t bucket, absl::Span<const std::byte> own,
                                      absl::Span<absl::Span<std::byte>> received);
 
@@ -69,8 +72,9 @@ class CollectiveExecutor {
   bool InFlight(Ticket ticket) const { return core_.InFlight(ticket); }
   int32_t in_flight() const { return core_.in_flight(); }
 
-  // Sleeps until any message of any collective in flight, or `also` (an operation of the same transport; 0: none), is
-  // done, and goes on with what waited for it. Returns whether it was `also`. Something must be in flight.
+  // Sleeps until any message of any collective in flight, or `also` (an operation of the same
+  // transport; 0: none), is done, and goes on with what waited for it. Returns whether it was
+  // `also`. Something must be in flight.
   absl::StatusOr<bool> Advance(OpId also);
 
   // Advances until `ticket`, or all, are finished.
@@ -126,7 +130,9 @@ class CollectiveExecutor {
   absl::Span<std::byte> TargetOf(OpRef ref);
   // The scratch of the receive `op`, or what was lent in its place.
   absl::Span<std::byte> ScratchOf(Flight& flight, int32_t op);
-  absl::Span<std::byte> LentBy(OpRef question) { return flights_[question.flight].lendings[question.op].loan.memory; }
+  absl::Span<std::byte> LentBy(OpRef question) {
+    return flights_[question.flight].lendings[question.op].loan.memory;
+  }
 
   // Does what the core has decided.
   absl::Status Act();
@@ -156,7 +162,8 @@ class CollectiveExecutor {
   std::vector<CollectiveAction> actions_;
   std::vector<Flight> flights_;  // [in_flight_max]
 
-  // Started and not yet done: operation i is that of refs_[i]. Place 0 is kept for Advance's `also`.
+  // Started and not yet done: operation i is that of refs_[i]. Place 0 is kept for Advance's
+  // `also`.
   std::vector<OpId> ids_;
   std::vector<OpRef> refs_;
   float barrier_element_ = 0;

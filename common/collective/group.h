@@ -9,9 +9,10 @@
 
 namespace ringmaster {
 
-// Who takes part in a collective. A node's rank in the group is its place in `nodes`, and is what schedules and plans
-// call a rank. Nodes differ from each other, and all members have the same list. Messages carry the channel: groups that
-// share a pair of nodes and run collectives of the same step and bucket need channels of their own.
+// Who takes part in a collective. A node's rank in the group is its place in `nodes`, and is what
+// schedules and plans call a rank. Nodes differ from each other, and all members have the same
+// list. Messages carry the channel: groups that share a pair of nodes and run collectives of the
+// same step and bucket need channels of their own.
 struct Group {
   std::vector<NodeId> nodes;
   uint16_t channel = 0;

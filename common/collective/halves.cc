@@ -7,7 +7,8 @@ namespace {
 
 class OneRound : public Schedule {
  public:
-  OneRound(absl::string_view name, int32_t round) : whole_(CreateDirect()), name_(name), round_(round) {}
+  OneRound(absl::string_view name, int32_t round)
+      : whole_(CreateDirect()), name_(name), round_(round) {}
   absl::string_view name() const override { return name_; }
 
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
@@ -26,7 +27,11 @@ class OneRound : public Schedule {
 
 }  // namespace
 
-std::unique_ptr<Schedule> CreateReduceScatter() { return std::make_unique<OneRound>("reduce_scatter", 0); }
-std::unique_ptr<Schedule> CreateAllGather() { return std::make_unique<OneRound>("all_gather of chunks", 1); }
+std::unique_ptr<Schedule> CreateReduceScatter() {
+  return std::make_unique<OneRound>("reduce_scatter", 0);
+}
+std::unique_ptr<Schedule> CreateAllGather() {
+  return std::make_unique<OneRound>("all_gather of chunks", 1);
+}
 
 }  // namespace ringmaster

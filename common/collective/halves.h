@@ -9,7 +9,8 @@ namespace ringmaster {
 
 // The two halves of an all-reduce, each for itself: the rounds of "direct".
 
-// Rank r ends with the sum of chunk r, added in rank order; its other chunks are as before. It sends S - chunk(r) bytes.
+// Rank r ends with the sum of chunk r, added in rank order; its other chunks are as before. It
+// sends S - chunk(r) bytes.
 std::unique_ptr<Schedule> CreateReduceScatter();
 
 // Every rank ends with chunk r as rank r has it. Rank r sends (N-1) * chunk(r) bytes.

@@ -21,7 +21,8 @@ class Planner {
       : shape_(shape), steps_(schedule.StepsOf(shape.rank, shape.ranks)) {
     // So large that a step of all chunks has no more pieces than a tag can tell apart.
     const int64_t bytes = shape.count * shape.element_bytes;
-    piece_bytes_ = std::max(shape.piece_bytes, RoundUp(CeilDiv(2 * bytes, kPiecesMax - shape.ranks), kAlignment));
+    piece_bytes_ = std::max(shape.piece_bytes,
+                            RoundUp(CeilDiv(2 * bytes, kPiecesMax - shape.ranks), kAlignment));
     CutCells();
   }
 
@@ -64,7 +65,8 @@ class Planner {
       const Range elements = Part(shape_.count, shape_.ranks, chunk);
       if (elements.count == 0) continue;
       const int64_t pieces = CeilDiv(elements.count * shape_.element_bytes, piece_bytes_);
-      const int64_t most = pieces == 1 ? elements.count : RoundUp(CeilDiv(elements.count, pieces), alignment);
+      const int64_t most =
+          pieces == 1 ? elements.count : RoundUp(CeilDiv(elements.count, pieces), alignment);
       for (int64_t begin = 0; begin < elements.count; begin += most) {
         cells_.push_back({{elements.begin + begin, std::min(most, elements.count - begin)}});
       }
@@ -86,7 +88,8 @@ class Planner {
   // One step, or the additions of several peers' contributions to the same chunks.
   void AddSteps(absl::Span<const Step> steps) {
     const Step& step = steps[0];
-    RM_CHECK(step.chunk_begin >= 0 && step.chunk_count > 0 && step.chunk_begin + step.chunk_count <= shape_.ranks);
+    RM_CHECK(step.chunk_begin >= 0 && step.chunk_count > 0 &&
+             step.chunk_begin + step.chunk_count <= shape_.ranks);
     RM_CHECK(step.round >= 0 && step.round <= std::numeric_limits<uint16_t>::max());
     const size_t end = first_cell_[step.chunk_begin + step.chunk_count];
     int64_t piece = 0;
@@ -101,7 +104,8 @@ class Planner {
     }
   }
 
-  PlanOp MessageOp(PlanOp::Kind kind, const Step& step, int64_t piece, absl::Span<const Cell> cells) const {
+  PlanOp MessageOp(PlanOp::Kind kind, const Step& step, int64_t piece,
+                   absl::Span<const Cell> cells) const {
     PlanOp op;
     op.kind = kind;
     op.peer = step.peer;
@@ -136,7 +140,8 @@ class Planner {
     }
   }
 
-  // `answer` takes back, or brings back, the bytes of `question`, if that is with the same peer and the round before.
+  // `answer` takes back, or brings back, the bytes of `question`, if that is with the same peer and
+  // the round before.
   void Answer(int32_t question, int32_t answer) {
     PlanOp& asked = plan_.ops[question];
     PlanOp& answered = plan_.ops[answer];
@@ -150,8 +155,9 @@ class Planner {
     const std::vector<int32_t> readers = cells.front().readers;
     const bool is_answer = readers.size() == 1 && plan_.ops[readers[0]].to == message.to &&
                            plan_.ops[readers[0]].bytes == message.bytes &&
-                           std::all_of(cells.begin(), cells.end(),
-                                       [&readers](const Cell& cell) { return cell.readers == readers; });
+                           std::all_of(cells.begin(), cells.end(), [&readers](const Cell& cell) {
+                             return cell.readers == readers;
+                           });
     const int32_t op = AddWrite(message, cells);
     if (is_answer) Answer(readers[0], op);
   }
@@ -178,8 +184,8 @@ class Planner {
   }
 
   void AddContributions(absl::Span<const Step> steps, int64_t piece, absl::Span<Cell> cells) {
-    const size_t lower =
-        std::count_if(steps.begin(), steps.end(), [this](const Step& step) { return step.peer < shape_.rank; });
+    const size_t lower = std::count_if(
+        steps.begin(), steps.end(), [this](const Step& step) { return step.peer < shape_.rank; });
     const bool sum_apart = lower > 1;
     const bool sends_too = std::any_of(cells.begin(), cells.end(), [&](const Cell& cell) {
       return std::any_of(cell.readers.begin(), cell.readers.end(),
@@ -222,10 +228,12 @@ class Planner {
   }
 
   void LinkNext() {
-    std::stable_sort(edges_.begin(), edges_.end(), [](const Edge& a, const Edge& b) { return a.before < b.before; });
+    std::stable_sort(edges_.begin(), edges_.end(),
+                     [](const Edge& a, const Edge& b) { return a.before < b.before; });
     for (const Edge& edge : edges_) {
       PlanOp& op = plan_.ops[edge.before];
-      if (op.next_begin == op.next_end) op.next_begin = op.next_end = static_cast<int32_t>(plan_.next.size());
+      if (op.next_begin == op.next_end)
+        op.next_begin = op.next_end = static_cast<int32_t>(plan_.next.size());
       plan_.next.push_back(edge.after);
       ++op.next_end;
     }

@@ -15,7 +15,8 @@ class RecursiveDoubling : public Schedule {
     const int32_t extra = ranks - parties;
     const bool in_pair = rank < 2 * extra;
     if (in_pair && rank % 2 == 1) {
-      return {{Step::Op::kSend, rank - 1, 0, ranks, 0}, {Step::Op::kReceive, rank - 1, 0, ranks, rounds + 1}};
+      return {{Step::Op::kSend, rank - 1, 0, ranks, 0},
+              {Step::Op::kReceive, rank - 1, 0, ranks, rounds + 1}};
     }
     std::vector<Step> steps;
     if (in_pair) steps.push_back({Step::Op::kReceiveAdd, rank + 1, 0, ranks, 0});
@@ -33,6 +34,8 @@ class RecursiveDoubling : public Schedule {
 
 }  // namespace
 
-std::unique_ptr<Schedule> CreateRecursiveDoubling() { return std::make_unique<RecursiveDoubling>(); }
+std::unique_ptr<Schedule> CreateRecursiveDoubling() {
+  return std::make_unique<RecursiveDoubling>();
+}
 
 }  // namespace ringmaster

@@ -15,8 +15,10 @@ class ReduceBroadcast : public Schedule {
       return {{Step::Op::kSend, kRoot, 0, ranks, 0}, {Step::Op::kReceive, kRoot, 0, ranks, 1}};
     }
     std::vector<Step> steps;
-    for (int32_t peer = 1; peer < ranks; ++peer) steps.push_back({Step::Op::kReceiveAdd, peer, 0, ranks, 0});
-    for (int32_t peer = 1; peer < ranks; ++peer) steps.push_back({Step::Op::kSend, peer, 0, ranks, 1});
+    for (int32_t peer = 1; peer < ranks; ++peer)
+      steps.push_back({Step::Op::kReceiveAdd, peer, 0, ranks, 0});
+    for (int32_t peer = 1; peer < ranks; ++peer)
+      steps.push_back({Step::Op::kSend, peer, 0, ranks, 1});
     return steps;
   }
 };

@@ -7,9 +7,9 @@
 
 namespace ringmaster {
 
-// Everybody sends the whole bucket to rank 0, which sums in rank order and sends the sum to everybody: the central
-// server built from a collective, and how data parallelism is often mis-described. A worker sends S bytes of a bucket
-// of S, the root (N-1) * S.
+// Everybody sends the whole bucket to rank 0, which sums in rank order and sends the sum to
+// everybody: the central server built from a collective, and how data parallelism is often
+// mis-described. A worker sends S bytes of a bucket of S, the root (N-1) * S.
 std::unique_ptr<Schedule> CreateReduceBroadcast();
 
 }  // namespace ringmaster

@@ -18,8 +18,10 @@ using google::protobuf::util::FieldMaskUtil;
 
 std::vector<ArmInfo> CollectArms() {
   std::vector<ArmInfo> arms;
-  for (const Scheme* scheme : Schemes()) arms.insert(arms.end(), scheme->arms.begin(), scheme->arms.end());
-  std::sort(arms.begin(), arms.end(), [](const ArmInfo& a, const ArmInfo& b) { return a.place < b.place; });
+  for (const Scheme* scheme : Schemes())
+    arms.insert(arms.end(), scheme->arms.begin(), scheme->arms.end());
+  std::sort(arms.begin(), arms.end(),
+            [](const ArmInfo& a, const ArmInfo& b) { return a.place < b.place; });
   return arms;
 }
 
@@ -38,10 +40,11 @@ absl::Span<const ArmInfo> Arms() {
 }
 
 absl::StatusOr<RunSpec> MakeArm(absl::string_view name, const RunSpec& base) {
-  const auto arm = std::find_if(Arms().begin(), Arms().end(), [&](const ArmInfo& info) { return info.name == name; });
+  const auto arm = std::find_if(Arms().begin(), Arms().end(),
+                                [&](const ArmInfo& info) { return info.name == name; });
   if (arm == Arms().end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("arm \"", name, "\": no such arm; ", KnownWordsText(name, RegistryNames(Arms()))));
+    return absl::InvalidArgumentError(absl::StrCat("arm \"", name, "\": no such arm; ",
+                                                   KnownWordsText(name, RegistryNames(Arms()))));
   }
   RunSpec spec = base;
   spec.set_name(std::string(name));

@@ -47,14 +47,17 @@ std::string ValueText(const Message& message, const FieldDescriptor& field) {
   return absl::StrCat("[", absl::StrJoin(values, ", "), "]");
 }
 
-std::optional<Difference> FirstDifference(const Message& a, const Message& b, const std::string& prefix) {
+std::optional<Difference> FirstDifference(const Message& a, const Message& b,
+                                          const std::string& prefix) {
   for (int i = 0; i < a.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor& field = *a.GetDescriptor()->field(i);
     const std::string path = absl::StrCat(prefix, field.name());
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field.is_repeated()) {
-      // An unset message differs from a set one by the fields of the latter; two empty ones do not differ.
-      const auto inner = FirstDifference(a.GetReflection()->GetMessage(a, &field),
-                                         b.GetReflection()->GetMessage(b, &field), absl::StrCat(path, "."));
+      // An unset message differs from a set one by the fields of the latter; two empty ones do not
+      // differ.
+      const auto inner =
+          FirstDifference(a.GetReflection()->GetMessage(a, &field),
+                          b.GetReflection()->GetMessage(b, &field), absl::StrCat(path, "."));
       if (inner.has_value()) return inner;
       continue;
     }
@@ -79,10 +82,10 @@ absl::Status CheckComparable(const RunSpec& a, const RunSpec& b) {
   const bool threads = a.strategy().launch() == THREADS || b.strategy().launch() == THREADS;
   const auto difference = FirstDifference(Erased(a, threads), Erased(b, threads), "");
   if (!difference.has_value()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("runs \"", a.name(), "\" and \"", b.name(), "\" cannot be compared: ", difference->path, " is ",
-                   difference->a, " in \"", a.name(), "\" and ", difference->b, " in \"", b.name(),
-                   "\"; only strategy and codec may differ, so run both with one value"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "runs \"", a.name(), "\" and \"", b.name(), "\" cannot be compared: ", difference->path,
+      " is ", difference->a, " in \"", a.name(), "\" and ", difference->b, " in \"", b.name(),
+      "\"; only strategy and codec may differ, so run both with one value"));
 }
 
 }  // namespace ringmaster

@@ -26,18 +26,21 @@ int32_t ProcessCount(const RunSpec& resolved) { return TraitsOf(resolved).proces
 
 bool UpdatesOnArrival(const StrategySpec& strategy) {
   const Scheme* scheme = FindScheme(strategy);
-  return scheme != nullptr && scheme->traits(strategy, /*workers=*/1).updates == Updates::kOnArrival;
+  return scheme != nullptr &&
+         scheme->traits(strategy, /*workers=*/1).updates == Updates::kOnArrival;
 }
 
 bool IsScored(const RunSpec& resolved) {
-  return TraitsOf(resolved).replicas != Replicas::kIndependent && !resolved.training().has_emulated_compute();
+  return TraitsOf(resolved).replicas != Replicas::kIndependent &&
+         !resolved.training().has_emulated_compute();
 }
 
 std::optional<NodeAddress> ReadNodeName(absl::string_view text) {
   NodeAddress node;
   node.is_server = absl::ConsumePrefix(&text, "server/");
   if (!node.is_server && !absl::ConsumePrefix(&text, "worker/")) return std::nullopt;
-  if (!absl::SimpleAtoi(text, &node.index) || absl::StrCat(node.index) != text || node.index < 0) return std::nullopt;
+  if (!absl::SimpleAtoi(text, &node.index) || absl::StrCat(node.index) != text || node.index < 0)
+    return std::nullopt;
   return node;
 }
 

@@ -24,11 +24,12 @@ int32_t ServerCount(const RunSpec& resolved);
 // Processes of the run: 1 for threads and for single, else one a worker and one a dedicated server.
 int32_t ProcessCount(const RunSpec& resolved);
 
-// Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are not in step.
+// Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are
+// not in step.
 bool UpdatesOnArrival(const StrategySpec& strategy);
 
-// Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights that nothing has moved,
-// have none worth one.
+// Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights
+// that nothing has moved, have none worth one.
 bool IsScored(const RunSpec& resolved);
 
 // "worker/2" or "server/0", apart.

@@ -6,8 +6,9 @@
 
 namespace ringmaster {
 
-// The registries' names. They are handed in because this package sees neither workers nor transports; whoever
-// assembles the program fills them from Models(), Datasets(), KernelLibraries() and Transports().
+// The registries' names. They are handed in because this package sees neither workers nor
+// transports; whoever assembles the program fills them from Models(), Datasets(), KernelLibraries()
+// and Transports().
 struct KnownNames {
   std::vector<std::string> models;
   std::vector<std::string> datasets;

@@ -9,12 +9,13 @@
 
 namespace ringmaster {
 
-// Parses a RunSpec textproto; fields left out stay unset. `source` names the text in errors, usually its path.
-// InvalidArgument: "SOURCE:LINE:COLUMN: what is wrong", lines and columns from 1. Prints nothing. Thread-safe.
+// Parses a RunSpec textproto; fields left out stay unset. `source` names the text in errors,
+// usually its path. InvalidArgument: "SOURCE:LINE:COLUMN: what is wrong", lines and columns from 1.
+// Prints nothing. Thread-safe.
 absl::StatusOr<RunSpec> ParseRunSpec(absl::string_view text, absl::string_view source);
 
-// Reads and parses the file at `path`. NotFound or InvalidArgument for a file that cannot be read; else as
-// ParseRunSpec.
+// Reads and parses the file at `path`. NotFound or InvalidArgument for a file that cannot be read;
+// else as ParseRunSpec.
 absl::StatusOr<RunSpec> LoadRunSpec(const std::string& path);
 
 // The spec as a textproto, one field a line; ParseRunSpec gives the same spec back. Thread-safe.

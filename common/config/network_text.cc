@@ -22,8 +22,8 @@ struct Unit {
   double factor;
 };
 // Longer names before those they end with.
-constexpr Unit kRates[] = {{"kbit", 1e-3}, {"mbit", 1}, {"gbit", 1e3}};   // megabits a second
-constexpr Unit kTimes[] = {{"us", 1e-3}, {"ms", 1}, {"s", 1e3}};          // milliseconds
+constexpr Unit kRates[] = {{"kbit", 1e-3}, {"mbit", 1}, {"gbit", 1e3}};  // megabits a second
+constexpr Unit kTimes[] = {{"us", 1e-3}, {"ms", 1}, {"s", 1e3}};         // milliseconds
 
 // The number before a unit, in the first unit's base; false: it is not one of these.
 template <size_t kCount>
@@ -31,7 +31,8 @@ bool ReadQuantity(absl::string_view text, const Unit (&units)[kCount], double* v
   for (const Unit& unit : units) {
     absl::string_view number = text;
     if (!absl::ConsumeSuffix(&number, unit.name)) continue;
-    if (!absl::SimpleAtod(absl::StripAsciiWhitespace(number), value) || !std::isfinite(*value)) continue;
+    if (!absl::SimpleAtod(absl::StripAsciiWhitespace(number), value) || !std::isfinite(*value))
+      continue;
     *value *= unit.factor;
     return true;
   }
@@ -61,7 +62,8 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
       times++ == 0 ? network.set_latency_ms(value) : network.set_jitter_ms(value);
     } else {
       return absl::InvalidArgumentError(
-          absl::StrCat("\"", item, "\" is not what is expected there; give a rate, a latency "
+          absl::StrCat("\"", item,
+                       "\" is not what is expected there; give a rate, a latency "
                        "and a jitter, for example 100mbit,5ms or 1gbit,50us,20us"));
     }
   }
@@ -73,9 +75,11 @@ std::string NetworkText(const TransportSpec& transport) {
   if (!transport.has_network()) return "";
   const NetworkSpec& network = transport.network();
   std::vector<std::string> parts;
-  if (network.has_megabits_per_second()) parts.push_back(absl::StrFormat("%g Mbit/s", network.megabits_per_second()));
+  if (network.has_megabits_per_second())
+    parts.push_back(absl::StrFormat("%g Mbit/s", network.megabits_per_second()));
   if (network.latency_ms() > 0) parts.push_back(absl::StrFormat("%g ms", network.latency_ms()));
-  if (network.jitter_ms() > 0) parts.push_back(absl::StrFormat("up to %g ms more", network.jitter_ms()));
+  if (network.jitter_ms() > 0)
+    parts.push_back(absl::StrFormat("up to %g ms more", network.jitter_ms()));
   std::vector<std::string> own;
   if (network.nodes_size() > 0) own.push_back(Counted(network.nodes_size(), "node", "nodes"));
   if (network.links_size() > 0) own.push_back(Counted(network.links_size(), "link", "links"));
@@ -86,26 +90,32 @@ std::string NetworkText(const TransportSpec& transport) {
 std::string ComputeText(const TrainingSpec& training) {
   std::vector<std::string> parts;
   if (training.has_emulated_compute()) {
-    parts.push_back(absl::StrFormat("emulated, %g ms a batch", training.emulated_compute().milliseconds()));
+    parts.push_back(
+        absl::StrFormat("emulated, %g ms a batch", training.emulated_compute().milliseconds()));
   }
   std::vector<std::string> slow;
   for (const SlowdownSpec& slowdown : training.slowdowns()) {
     const std::string ranks = absl::StrJoin(slowdown.ranks(), ",");
     switch (slowdown.kind_case()) {
-      case SlowdownSpec::kFactor: slow.push_back(absl::StrFormat("rank %s %g times as long", ranks, slowdown.factor())); break;
+      case SlowdownSpec::kFactor:
+        slow.push_back(absl::StrFormat("rank %s %g times as long", ranks, slowdown.factor()));
+        break;
       case SlowdownSpec::kRandom:
-        slow.push_back(absl::StrFormat("rank %s %g ms late in %g %% of steps", ranks, slowdown.random().milliseconds(),
+        slow.push_back(absl::StrFormat("rank %s %g ms late in %g %% of steps", ranks,
+                                       slowdown.random().milliseconds(),
                                        slowdown.random().probability() * 100));
         break;
       case SlowdownSpec::kPeriodic:
-        slow.push_back(absl::StrFormat("rank %s %g ms late every %d steps", ranks, slowdown.periodic().milliseconds(),
+        slow.push_back(absl::StrFormat("rank %s %g ms late every %d steps", ranks,
+                                       slowdown.periodic().milliseconds(),
                                        slowdown.periodic().every_steps()));
         break;
       case SlowdownSpec::kPause:
-        slow.push_back(absl::StrFormat("rank %s %g ms late in step %d", ranks, slowdown.pause().milliseconds(),
-                                       slowdown.pause().step()));
+        slow.push_back(absl::StrFormat("rank %s %g ms late in step %d", ranks,
+                                       slowdown.pause().milliseconds(), slowdown.pause().step()));
         break;
-      case SlowdownSpec::KIND_NOT_SET: break;
+      case SlowdownSpec::KIND_NOT_SET:
+        break;
     }
   }
   if (!slow.empty()) parts.push_back(absl::StrCat("slowed: ", absl::StrJoin(slow, "; ")));

@@ -9,15 +9,18 @@
 
 namespace ringmaster {
 
-// Sets what `text` names of a network: a rate ("100mbit", "2.5gbit", "64kbit"), a latency ("5ms", "50us", "1s") and behind
-// it a jitter, separated by commas and each once at most; "none" clears it. What is not named stays as it is.
-// InvalidArgument says what could not be read; `network` is unchanged then.
+// Sets what `text` names of a network: a rate ("100mbit", "2.5gbit", "64kbit"), a latency ("5ms",
+// "50us", "1s") and behind it a jitter, separated by commas and each once at most; "none" clears
+// it. What is not named stays as it is. InvalidArgument says what could not be read; `network` is
+// unchanged then.
 absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport);
 
-// "100 Mbit/s, 5 ms, 2 nodes and 1 link of their own", for tables and logs; "" where nothing is shaped.
+// "100 Mbit/s, 5 ms, 2 nodes and 1 link of their own", for tables and logs; "" where nothing is
+// shaped.
 std::string NetworkText(const TransportSpec& transport);
 
-// "compute emulated, 10 ms a batch; 1 slowdown", likewise; "" where ranks compute as fast as they can.
+// "compute emulated, 10 ms a batch; 1 slowdown", likewise; "" where ranks compute as fast as they
+// can.
 std::string ComputeText(const TrainingSpec& training);
 
 }  // namespace ringmaster

@@ -24,7 +24,8 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-absl::Status UnknownField(const Descriptor& type, absl::string_view name, absl::string_view prefix) {
+absl::Status UnknownField(const Descriptor& type, absl::string_view name,
+                          absl::string_view prefix) {
   std::vector<std::string> fields;
   for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i)->name());
   if (fields.empty()) {
@@ -32,8 +33,9 @@ absl::Status UnknownField(const Descriptor& type, absl::string_view name, absl::
         absl::StrCat("\"", prefix, "\" has no fields; set it as a whole with \"", prefix, "={}\""));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("no field \"", name, "\" ", prefix.empty() ? "in a run spec" : absl::StrCat("in \"", prefix, "\""),
-                   "; ", KnownWordsText(name, fields)));
+      absl::StrCat("no field \"", name, "\" ",
+                   prefix.empty() ? "in a run spec" : absl::StrCat("in \"", prefix, "\""), "; ",
+                   KnownWordsText(name, fields)));
 }
 
 template <typename T>
@@ -41,7 +43,8 @@ absl::StatusOr<T> Integer(const std::string& text) {
   T value;
   if (absl::SimpleAtoi(text, &value)) return value;
   const bool is_signed = std::is_signed<T>::value;
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", is_signed ? "a" : "a non-negative",
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ",
+                                                 is_signed ? "a" : "a non-negative",
                                                  " whole number of ", 8 * sizeof(T), " bits"));
 }
 
@@ -60,8 +63,8 @@ absl::StatusOr<bool> Boolean(const std::string& text) {
 absl::StatusOr<int> EnumNumber(const FieldDescriptor& field, const std::string& text) {
   const auto* value = field.enum_type()->FindValueByName(absl::AsciiStrToUpper(text));
   if (value != nullptr && !SaysUnset(*value)) return value->number();
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no value of it; ", KnownWordsText(text, ValueNames(*field.enum_type()))));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", text, "\" is no value of it; ", KnownWordsText(text, ValueNames(*field.enum_type()))));
 }
 
 // Sets (or, for a repeated field, appends) one scalar.
@@ -112,8 +115,10 @@ absl::Status SetScalar(const FieldDescriptor& field, const std::string& text, Me
       RM_ASSIGN_OR_RETURN(const int value, EnumNumber(field, text));
       RM_SET_OR_ADD(EnumValue, value);
     }
-    case FieldDescriptor::CPPTYPE_STRING: RM_SET_OR_ADD(String, text);
-    case FieldDescriptor::CPPTYPE_MESSAGE: break;
+    case FieldDescriptor::CPPTYPE_STRING:
+      RM_SET_OR_ADD(String, text);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      break;
   }
   return absl::InternalError(absl::StrCat("field \"", field.name(), "\" is not a scalar"));
 }
@@ -132,20 +137,23 @@ absl::Status SetMessages(const FieldDescriptor& field, const std::string& text, 
   message->GetReflection()->ClearField(message, &field);
   if (text == "[]") return absl::OkStatus();
   if (text.empty() || (text.front() != '{' && text.front() != '[')) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", field.name(), "\" is a list whose elements have fields of their "
-                                                   "own; set it as {...} or [{...}, {...}]"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", field.name(),
+                     "\" is a list whose elements have fields of their "
+                     "own; set it as {...} or [{...}, {...}]"));
   }
   FirstMessage errors;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
-  if (parser.MergeFromString(absl::StrCat(field.name(), ": ", text), message)) return absl::OkStatus();
+  if (parser.MergeFromString(absl::StrCat(field.name(), ": ", text), message))
+    return absl::OkStatus();
   return absl::InvalidArgumentError(TextprotoProblem(errors.text, *message->GetDescriptor()));
 }
 
 absl::Status SetMessage(const FieldDescriptor& field, const std::string& text, Message* message) {
   if (text.size() < 2 || text.front() != '{' || text.back() != '}') {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", field.name(), "\" has fields of its own; set one of them, or all with {...}"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", field.name(), "\" has fields of its own; set one of them, or all with {...}"));
   }
   Message* child = message->GetReflection()->MutableMessage(message, &field);
   FirstMessage errors;
@@ -178,11 +186,12 @@ absl::Status SetPath(absl::string_view path, const std::string& value, Message* 
     if (i + 1 == names.size()) return SetLast(*field, value, message);
     absl::StrAppend(&prefix, prefix.empty() ? "" : ".", names[i]);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-      return absl::InvalidArgumentError(absl::StrCat("\"", prefix, "\" is a value and has no fields"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", prefix, "\" is a value and has no fields"));
     }
     if (field->is_repeated()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", prefix, "\" is a list; set all of it, with \"", prefix, "=[{...}, {...}]\""));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", prefix, "\" is a list; set all of it, with \"", prefix, "=[{...}, {...}]\""));
     }
     message = message->GetReflection()->MutableMessage(message, field);
   }
@@ -194,8 +203,7 @@ absl::Status SetPath(absl::string_view path, const std::string& value, Message* 
 absl::Status SetField(absl::string_view assignment, RunSpec* spec) {
   const size_t equals = assignment.find('=');
   if (equals == absl::string_view::npos) {
-    return absl::InvalidArgumentError(
-        "expected field.path=value, for example training.steps=100");
+    return absl::InvalidArgumentError("expected field.path=value, for example training.steps=100");
   }
   const absl::string_view path = absl::StripAsciiWhitespace(assignment.substr(0, equals));
   const std::string value(absl::StripAsciiWhitespace(assignment.substr(equals + 1)));

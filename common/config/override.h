@@ -12,9 +12,10 @@ namespace ringmaster {
 //   model.mlp_hidden=256,128         a repeated field is replaced by the comma-separated list
 //   strategy.launch=THREADS          enums by name, in any case
 //   strategy.all_reduce={}           a message by its textproto in braces
-// A field inside another member of a oneof switches to that member and drops what the former held. Spaces around the
-// path and the value are ignored. InvalidArgument says what is wrong, with the known names, and `spec` is then
-// unchanged: the caller adds what the user wrote, a flag or an axis. Thread-safe.
+// A field inside another member of a oneof switches to that member and drops what the former held.
+// Spaces around the path and the value are ignored. InvalidArgument says what is wrong, with the
+// known names, and `spec` is then unchanged: the caller adds what the user wrote, a flag or an
+// axis. Thread-safe.
 absl::Status SetField(absl::string_view assignment, RunSpec* spec);
 
 }  // namespace ringmaster

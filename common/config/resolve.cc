@@ -14,14 +14,18 @@
 namespace ringmaster {
 namespace {
 
-// Sets a field that is not set. `Has` asks for presence of `optional` fields; names and enums count as unset when
-// empty or 0.
-#define RM_DEFAULT(message, field, value) ((message)->has_##field() ? void() : (message)->set_##field(value))
-#define RM_DEFAULT_NAME(message, field, value) (!(message)->field().empty() ? void() : (message)->set_##field(value))
-#define RM_DEFAULT_ENUM(message, field, value) ((message)->field() != 0 ? void() : (message)->set_##field(value))
+// Sets a field that is not set. `Has` asks for presence of `optional` fields; names and enums count
+// as unset when empty or 0.
+#define RM_DEFAULT(message, field, value) \
+  ((message)->has_##field() ? void() : (message)->set_##field(value))
+#define RM_DEFAULT_NAME(message, field, value) \
+  (!(message)->field().empty() ? void() : (message)->set_##field(value))
+#define RM_DEFAULT_ENUM(message, field, value) \
+  ((message)->field() != 0 ? void() : (message)->set_##field(value))
 
-// Several, so that exchange starts while backward runs and little is left when it ends; and no more than that, since each
-// costs every rank messages and a turn of its exchange thread (docs/PERFORMANCE.md has the measurement).
+// Several, so that exchange starts while backward runs and little is left when it ends; and no more
+// than that, since each costs every rank messages and a turn of its exchange thread
+// (docs/PERFORMANCE.md has the measurement).
 constexpr int64_t kLeastBuckets = 3;
 constexpr int64_t kLeastBucketBytes = 512 << 10;
 constexpr int64_t kMostBucketBytes = 8 << 20;
@@ -102,11 +106,13 @@ absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingS
   if (training->has_steps()) return absl::OkStatus();
   const double epochs = training->has_epochs() ? training->epochs() : 2.0;
   if (!(epochs > 0 && std::isfinite(epochs))) {
-    return absl::InvalidArgumentError(absl::StrCat("training.epochs = ", epochs, ": expected a number above 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("training.epochs = ", epochs, ": expected a number above 0"));
   }
   if (train_samples <= 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "training.epochs = ", epochs, ": the number of training samples is unknown; set training.steps instead"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("training.epochs = ", epochs,
+                     ": the number of training samples is unknown; set training.steps instead"));
   }
   const double steps = std::ceil(std::round(epochs * static_cast<double>(train_samples)) /
                                  static_cast<double>(std::max<int64_t>(1, global_batch)));
@@ -123,7 +129,8 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   RM_RETURN_IF_ERROR(ResolveSteps(GlobalBatch(*training), context.train_samples, training));
   RM_DEFAULT(training, seed, 1);
   RM_DEFAULT(training, evaluate_every_samples, 10000);
-  RM_DEFAULT(training, warmup_steps, static_cast<int32_t>(std::clamp<int64_t>(training->steps() / 2, 0, 10)));
+  RM_DEFAULT(training, warmup_steps,
+             static_cast<int32_t>(std::clamp<int64_t>(training->steps() / 2, 0, 10)));
   RM_DEFAULT(training, bucket_bytes, DefaultBucketBytes(context.model_bytes));
   RM_DEFAULT(training, deterministic, false);
   // Scaled gradients up to 2 with 8 workers stay exact.
@@ -131,7 +138,8 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   RM_DEFAULT(training, report_weights, false);
   RM_DEFAULT_NAME(training, kernels, "auto");
   // Backward computes two products for each of forward's.
-  if (training->has_emulated_compute()) RM_DEFAULT(training->mutable_emulated_compute(), backward_share, 2.0 / 3);
+  if (training->has_emulated_compute())
+    RM_DEFAULT(training->mutable_emulated_compute(), backward_share, 2.0 / 3);
   return absl::OkStatus();
 }
 
@@ -204,7 +212,8 @@ DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
   RM_DEFAULT(&data, seed, 1);
   RM_DEFAULT(&data, prefetch, 2);
   if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/mnist"));
-  if (data.name() == "cifar10") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/cifar10"));
+  if (data.name() == "cifar10")
+    RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/cifar10"));
   if (data.has_augment()) ResolveAugment(data.mutable_augment());
   if (data.name() == "text") ResolveText(default_data_dir, data.mutable_text());
   if (data.name() == "synthetic") ResolveSynthetic(data.mutable_synthetic());
@@ -221,7 +230,8 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveCodec(spec.mutable_codec());
   ResolveTransport(spec.strategy().launch(), spec.mutable_transport());
   ResolveLimits(spec.mutable_limits());
-  if (!spec.has_evaluation() || spec.has_output()) ResolveOutput(spec.has_evaluation(), spec.mutable_output());
+  if (!spec.has_evaluation() || spec.has_output())
+    ResolveOutput(spec.has_evaluation(), spec.mutable_output());
   if (spec.name().empty()) spec.set_name(std::string(StrategyName(spec.strategy())));
   return spec;
 }

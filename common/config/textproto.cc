@@ -58,8 +58,10 @@ std::string QuotedBehind(absl::string_view said, absl::string_view lead) {
   return std::string(said.substr(0, said.find('"')));
 }
 
-// The type of the first field of that name, anywhere below `type`, whose values are an enum's. Null: there is none.
-const EnumDescriptor* EnumOfField(const Descriptor& type, const std::string& field, std::set<const Descriptor*>* seen) {
+// The type of the first field of that name, anywhere below `type`, whose values are an enum's.
+// Null: there is none.
+const EnumDescriptor* EnumOfField(const Descriptor& type, const std::string& field,
+                                  std::set<const Descriptor*>* seen) {
   if (!seen->insert(&type).second) return nullptr;
   const FieldDescriptor* own = type.FindFieldByName(field);
   if (own != nullptr && own->enum_type() != nullptr) return own->enum_type();
@@ -77,7 +79,9 @@ struct CloseFile {
 
 }  // namespace
 
-bool SaysUnset(const google::protobuf::EnumValueDescriptor& value) { return absl::EndsWith(value.name(), "_UNSET"); }
+bool SaysUnset(const google::protobuf::EnumValueDescriptor& value) {
+  return absl::EndsWith(value.name(), "_UNSET");
+}
 
 std::vector<std::string> ValueNames(const EnumDescriptor& type) {
   std::vector<std::string> names;
@@ -92,8 +96,10 @@ std::string TextprotoProblem(absl::string_view said, const Descriptor& root) {
   std::vector<std::string> known;
   std::string word = QuotedBehind(said, "has no field named ");
   if (!word.empty()) {
-    const Descriptor* type = root.file()->pool()->FindMessageTypeByName(QuotedBehind(said, "Message type "));
-    for (int i = 0; type != nullptr && i < type->field_count(); ++i) known.push_back(type->field(i)->name());
+    const Descriptor* type =
+        root.file()->pool()->FindMessageTypeByName(QuotedBehind(said, "Message type "));
+    for (int i = 0; type != nullptr && i < type->field_count(); ++i)
+      known.push_back(type->field(i)->name());
   } else if (word = QuotedBehind(said, "enumeration value of "); !word.empty()) {
     std::set<const Descriptor*> seen;
     const EnumDescriptor* type = EnumOfField(root, QuotedBehind(said, "for field "), &seen);
@@ -105,8 +111,8 @@ std::string TextprotoProblem(absl::string_view said, const Descriptor& root) {
 std::string NearbyTextproto(const std::string& path, const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(folder.empty() ? "." : folder, error), end; !error && it != end;
-       it.increment(error)) {
+  for (std::filesystem::directory_iterator it(folder.empty() ? "." : folder, error), end;
+       !error && it != end; it.increment(error)) {
     if (it->path().extension() == ".textproto") names.push_back(it->path().stem().string());
   }
   std::sort(names.begin(), names.end());
@@ -114,22 +120,29 @@ std::string NearbyTextproto(const std::string& path, const std::string& folder) 
   return nearest.empty() ? "" : (std::filesystem::path(folder) / (nearest + ".textproto")).string();
 }
 
-absl::Status ParseTextproto(absl::string_view text, absl::string_view source, google::protobuf::Message* message) {
+absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
+                            google::protobuf::Message* message) {
   FirstError errors(source, *message->GetDescriptor());
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
   const auto& type = *message->GetDescriptor();
   return absl::InvalidArgumentError(absl::StrCat(errors.text(), "; expected a ", type.name(),
-                                                 " textproto, whose fields ", type.file()->name(), " describes"));
+                                                 " textproto, whose fields ", type.file()->name(),
+                                                 " describes"));
 }
 
-absl::Status LoadTextproto(const std::string& path, absl::string_view what, google::protobuf::Message* message) {
-  const std::string expected = absl::StrCat("; expected a ", message->GetDescriptor()->name(), " textproto");
+absl::Status LoadTextproto(const std::string& path, absl::string_view what,
+                           google::protobuf::Message* message) {
+  const std::string expected =
+      absl::StrCat("; expected a ", message->GetDescriptor()->name(), " textproto");
   const auto cannot_read = [&](int error) {
-    const std::string near = NearbyTextproto(path, std::filesystem::path(path).parent_path().string());
-    const std::string hint = error == ENOENT && !near.empty() ? absl::StrCat("; did you mean ", near, "?") : "";
-    const std::string text = absl::StrCat(what, " ", path, ": cannot be read (", ErrorText(error), ")", expected, hint);
+    const std::string near =
+        NearbyTextproto(path, std::filesystem::path(path).parent_path().string());
+    const std::string hint =
+        error == ENOENT && !near.empty() ? absl::StrCat("; did you mean ", near, "?") : "";
+    const std::string text =
+        absl::StrCat(what, " ", path, ": cannot be read (", ErrorText(error), ")", expected, hint);
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   };
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
@@ -138,7 +151,8 @@ absl::Status LoadTextproto(const std::string& path, absl::string_view what, goog
   text.resize(std::fread(&text[0], 1, text.size(), file.get()));
   if (std::ferror(file.get())) return cannot_read(errno);
   if (text.size() > kMaxBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " ", path, ": longer than ", kMaxBytes, " bytes", expected));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " ", path, ": longer than ", kMaxBytes, " bytes", expected));
   }
   return ParseTextproto(text, path, message);
 }

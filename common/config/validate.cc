@@ -30,8 +30,9 @@ void CheckTransformer(const TransformerSpec& transformer, Problems* problems) {
   problems->Range<int64_t>("model.transformer.width", transformer.width(), 1, 1 << 16);
   problems->Range<int64_t>("model.transformer.heads", transformer.heads(), 1, 1 << 16);
   if (transformer.heads() >= 1 && transformer.width() % transformer.heads() != 0) {
-    problems->Add("model.transformer.heads", transformer.heads(),
-                  absl::StrCat("expected a divisor of model.transformer.width = ", transformer.width()));
+    problems->Add(
+        "model.transformer.heads", transformer.heads(),
+        absl::StrCat("expected a divisor of model.transformer.width = ", transformer.width()));
   }
 }
 
@@ -47,7 +48,8 @@ void CheckResnet(const RunSpec& spec, Problems* problems) {
     }
     if (UpdatesOnArrival(spec.strategy())) {
       problems->AddName("model.resnet.norm", "batch",
-                        "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would take each worker's "
+                        "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would "
+                        "take each worker's "
                         "share for the mean of all; use norm \"group\"");
     }
   }
@@ -64,23 +66,29 @@ void CheckModel(const RunSpec& spec, const KnownNames& known, Problems* problems
   const ModelSpec& model = spec.model();
   const std::string& name = model.name();
   problems->Known("model.name", "model", name, known.models);
-  const auto only_for = [&](const char* field, const std::string& value, const char* owner, bool is_set) {
+  const auto only_for = [&](const char* field, const std::string& value, const char* owner,
+                            bool is_set) {
     if (!is_set || name == owner) return;
     problems->Add(field, value,
-                  absl::StrCat("only for model \"", owner, "\", and the model is \"", name, "\"; leave it out"));
+                  absl::StrCat("only for model \"", owner, "\", and the model is \"", name,
+                               "\"; leave it out"));
   };
-  only_for("model.mlp_hidden", absl::StrJoin(model.mlp_hidden(), ","), "mlp", model.mlp_hidden_size() > 0);
+  only_for("model.mlp_hidden", absl::StrJoin(model.mlp_hidden(), ","), "mlp",
+           model.mlp_hidden_size() > 0);
   only_for("model.transformer", "{...}", "transformer", model.has_transformer());
   only_for("model.resnet", "{...}", "resnet", model.has_resnet());
-  for (int32_t size : model.mlp_hidden()) problems->Range<int64_t>("model.mlp_hidden", size, 1, 1 << 20);
+  for (int32_t size : model.mlp_hidden())
+    problems->Range<int64_t>("model.mlp_hidden", size, 1, 1 << 20);
   if (name == "transformer") CheckTransformer(model.transformer(), problems);
   if (name == "resnet") CheckResnet(spec, problems);
   if (!model.has_dropout()) return;
   if (!HasDropout(name)) {
     problems->Add("model.dropout", model.dropout(),
-                  absl::StrCat("model \"", name, "\" has none; leave it out, or use mlp, cnn or transformer"));
+                  absl::StrCat("model \"", name,
+                               "\" has none; leave it out, or use mlp, cnn or transformer"));
   } else if (!(model.dropout() >= 0 && model.dropout() < 1)) {
-    problems->Add("model.dropout", model.dropout(), "expected 0 or more and below 1, the share that is set to 0");
+    problems->Add("model.dropout", model.dropout(),
+                  "expected 0 or more and below 1, the share that is set to 0");
   }
 }
 
@@ -88,15 +96,18 @@ void CheckSynthetic(const SyntheticSpec& synthetic, Problems* problems) {
   problems->Range<int64_t>("data.synthetic.train_samples", synthetic.train_samples(), 1, INT32_MAX);
   problems->Range<int64_t>("data.synthetic.test_samples", synthetic.test_samples(), 1, INT32_MAX);
   problems->Range<int64_t>("data.synthetic.classes", synthetic.classes(), 2, 1 << 20);
-  problems->Range<int64_t>("data.synthetic.context", synthetic.context(), 0, 1 << 16, "0 makes images");
+  problems->Range<int64_t>("data.synthetic.context", synthetic.context(), 0, 1 << 16,
+                           "0 makes images");
   if (synthetic.context() <= 0) {
     problems->Range<int64_t>("data.synthetic.channels", synthetic.channels(), 1, 4096);
     problems->Range<int64_t>("data.synthetic.height", synthetic.height(), 1, 4096);
     problems->Range<int64_t>("data.synthetic.width", synthetic.width(), 1, 4096);
     problems->Range<double>("data.synthetic.noise", synthetic.noise(), 0, 1e6);
-  } else if (synthetic.has_channels() || synthetic.has_height() || synthetic.has_width() || synthetic.has_noise()) {
+  } else if (synthetic.has_channels() || synthetic.has_height() || synthetic.has_width() ||
+             synthetic.has_noise()) {
     problems->Add("data.synthetic.context", synthetic.context(),
-                  "makes texts, which have no channels, height, width and noise; leave those out, or the context");
+                  "makes texts, which have no channels, height, width and noise; leave those out, "
+                  "or the context");
   }
 }
 
@@ -110,12 +121,14 @@ void CheckAugment(const DataSpec& data, Problems* problems) {
   problems->Range<double>("data.augment.noise", augment.noise(), 0, 100);
   if (augment.crop_padding() > 0 && data.name() == "synthetic") {
     problems->Add("data.augment.crop_padding", augment.crop_padding(),
-                  "a synthetic class is one random value for each place, so moved samples are of no class; leave it "
+                  "a synthetic class is one random value for each place, so moved samples are of "
+                  "no class; leave it "
                   "out, or use data.augment.noise");
   }
   if (augment.flip() && data.name() != "cifar10") {
     problems->Add("data.augment.flip", "true",
-                  absl::StrCat("mirrored samples of data \"", data.name(), "\" are not of their class; leave it out"));
+                  absl::StrCat("mirrored samples of data \"", data.name(),
+                               "\" are not of their class; leave it out"));
   }
 }
 
@@ -123,39 +136,45 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   const DataSpec& data = spec.data();
   problems->Known("data.name", "dataset", data.name(), known.datasets);
   if (data.name() == "mnist" && data.dir().empty()) {
-    problems->AddName("data.dir", "",
-                      "expected the folder with the IDX files; set --data-dir");
+    problems->AddName("data.dir", "", "expected the folder with the IDX files; set --data-dir");
   }
   const bool has_files_in_folder = data.name() == "mnist" || data.name() == "cifar10";
   if (!has_files_in_folder && !data.dir().empty()) {
     problems->AddName("data.dir", data.dir(),
-                      absl::StrCat("only for data \"mnist\" and \"cifar10\", and the data is \"", data.name(),
-                                   "\"; leave it out"));
+                      absl::StrCat("only for data \"mnist\" and \"cifar10\", and the data is \"",
+                                   data.name(), "\"; leave it out"));
   }
   if (data.name() == "cifar10" && data.dir().empty()) {
     problems->AddName("data.dir", "", "expected the folder with the binary files; set --data-dir");
   }
   if (data.has_augment()) CheckAugment(data, problems);
-  if (data.has_train_limit()) problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
-  problems->Range<int64_t>("data.prefetch", data.prefetch(), 0, 64, "0 makes each batch in the step thread");
-  if (data.has_test_limit()) problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);
+  if (data.has_train_limit())
+    problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
+  problems->Range<int64_t>("data.prefetch", data.prefetch(), 0, 64,
+                           "0 makes each batch in the step thread");
+  if (data.has_test_limit())
+    problems->Range<int64_t>("data.test_limit", data.test_limit(), 1, INT32_MAX);
   if (data.name() != "synthetic" && data.has_synthetic()) {
     problems->Add("data.synthetic", "{...}",
-                  absl::StrCat("only for data \"synthetic\", and the data is \"", data.name(), "\"; leave it out"));
+                  absl::StrCat("only for data \"synthetic\", and the data is \"", data.name(),
+                               "\"; leave it out"));
   }
   if (data.name() != "text" && data.has_text()) {
     problems->Add("data.text", "{...}",
-                  absl::StrCat("only for data \"text\", and the data is \"", data.name(), "\"; leave it out"));
+                  absl::StrCat("only for data \"text\", and the data is \"", data.name(),
+                               "\"; leave it out"));
   }
   if (data.name() == "text") {
     const TextSpec& text = data.text();
     if (text.file().empty()) {
-      problems->AddName("data.text.file", "", "expected the path of a text; leave it out for the default one");
+      problems->AddName("data.text.file", "",
+                        "expected the path of a text; leave it out for the default one");
     }
     problems->Range<int64_t>("data.text.context", text.context(), 1, 1 << 16);
     if (!(text.test_share() > 0 && text.test_share() < 1)) {
       problems->Add("data.text.test_share", text.test_share(),
-                    "expected above 0 and below 1, the share at the end of the text that is never trained on");
+                    "expected above 0 and below 1, the share at the end of the text that is never "
+                    "trained on");
     }
   }
   if (data.name() == "synthetic") CheckSynthetic(data.synthetic(), problems);
@@ -168,25 +187,29 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
   problems->Range<int64_t>("training.accumulate", training.accumulate(), 1, 1 << 16,
                            "1 exchanges after every batch");
   if (GlobalBatch(spec) > kMaxGlobalBatch) {
-    problems->Add("training.workers * training.batch_per_worker * training.accumulate", GlobalBatch(spec),
-                  absl::StrCat("a global batch of at most ", kMaxGlobalBatch, " samples is supported"));
+    problems->Add(
+        "training.workers * training.batch_per_worker * training.accumulate", GlobalBatch(spec),
+        absl::StrCat("a global batch of at most ", kMaxGlobalBatch, " samples is supported"));
   }
   if (training.has_steps() && training.has_epochs()) {
-    problems->Add("training.epochs", training.epochs(),
-                  absl::StrCat("training.steps = ", training.steps(), " is set too; give one of them"));
+    problems->Add(
+        "training.epochs", training.epochs(),
+        absl::StrCat("training.steps = ", training.steps(), " is set too; give one of them"));
   }
-  problems->Range<int64_t>("training.steps", training.steps(), 1, kMaxSteps, "set --steps or --epochs");
+  problems->Range<int64_t>("training.steps", training.steps(), 1, kMaxSteps,
+                           "set --steps or --epochs");
   problems->Range<int64_t>("training.evaluate_every_samples", training.evaluate_every_samples(), 0,
                            std::numeric_limits<int64_t>::max(), "0 evaluates at the end only");
   if (training.steps() >= 1) {
-    problems->Range<int64_t>("training.warmup_steps", training.warmup_steps(), 0, training.steps() - 1,
-                             "at least one step must be timed");
+    problems->Range<int64_t>("training.warmup_steps", training.warmup_steps(), 0,
+                             training.steps() - 1, "at least one step must be timed");
   }
   problems->Range<int64_t>("training.bucket_bytes", training.bucket_bytes(), 4, 1 << 30);
   if (!TrainingSpec::BucketLayout_IsValid(training.bucket_layout())) {
     std::vector<std::string> names;
     for (const BucketLayoutInfo& info : BucketLayouts()) names.push_back(info.name);
-    problems->Known("training.bucket_layout", "bucket layout", absl::StrCat(training.bucket_layout()), names);
+    problems->Known("training.bucket_layout", "bucket layout",
+                    absl::StrCat(training.bucket_layout()), names);
   }
   problems->Range<int64_t>("training.deterministic_bits", training.deterministic_bits(), 1, 24);
   if (training.kernels() != "auto") {
@@ -206,15 +229,18 @@ void CheckCodecOptions(const CodecSpec& codec, const CodecInfo& info, Problems* 
       const double value = (codec.*option.value)();
       const CodecOption* const own = FindOption(info, option.field);
       if (own == nullptr && (codec.*option.is_set)()) {
-        const auto takes_it = [&](const CodecInfo& other) { return FindOption(other, option.field) != nullptr; };
+        const auto takes_it = [&](const CodecInfo& other) {
+          return FindOption(other, option.field) != nullptr;
+        };
         problems->Add(field, value,
-                      absl::StrCat("only for codec ", QuotedCodecs(takes_it, " and "), ", and the codec is \"", codec.name(),
-                                   "\"; leave it out"));
+                      absl::StrCat("only for codec ", QuotedCodecs(takes_it, " and "),
+                                   ", and the codec is \"", codec.name(), "\"; leave it out"));
       }
       // Written so that a NaN is refused.
       if (own != nullptr && !(value > own->above && value <= own->most)) {
         problems->Add(field, value,
-                      absl::StrCat("expected above ", own->above, " and at most ", own->most, ", ", own->meaning));
+                      absl::StrCat("expected above ", own->above, " and at most ", own->most, ", ",
+                                   own->meaning));
       }
     }
   }
@@ -236,20 +262,23 @@ void CheckCodec(const RunSpec& spec, Problems* problems) {
     return;
   }
   if (!TraitsOf(spec).exchanges) {
-    problems->AddName(
-        "codec.name", codec.name(),
-        absl::StrCat("strategy \"", StrategyName(spec.strategy()), "\" exchanges nothing; use \"none\""));
+    problems->AddName("codec.name", codec.name(),
+                      absl::StrCat("strategy \"", StrategyName(spec.strategy()),
+                                   "\" exchanges nothing; use \"none\""));
   }
   if (spec.training().deterministic()) {
-    problems->AddName("codec.name", codec.name(),
-                      "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
-                      "training.deterministic=false");
+    problems->AddName(
+        "codec.name", codec.name(),
+        "training.deterministic asks for exact sums, and this codec is lossy; use \"none\" or "
+        "training.deterministic=false");
   }
   if (spec.model().resnet().norm() == "batch" && !info->traits.exact) {
-    problems->AddName("codec.name", codec.name(),
-                      absl::StrCat("is lossy, and the running statistics of model.resnet.norm = \"batch\" must arrive "
-                                   "whole; use norm \"group\", or codec ",
-                                   QuotedCodecs([](const CodecInfo& codec) { return codec.traits.exact; }, " or ")));
+    problems->AddName(
+        "codec.name", codec.name(),
+        absl::StrCat(
+            "is lossy, and the running statistics of model.resnet.norm = \"batch\" must arrive "
+            "whole; use norm \"group\", or codec ",
+            QuotedCodecs([](const CodecInfo& codec) { return codec.traits.exact; }, " or ")));
   }
 }
 
@@ -265,13 +294,15 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   problems->Known("transport.name", "transport", transport.name(), known.transports);
   const bool threads = spec.strategy().launch() == THREADS;
   if (threads && transport.name() != "inproc") {
-    problems->AddName("transport.name", transport.name(), "strategy.launch is THREADS, one process; use \"inproc\"");
+    problems->AddName("transport.name", transport.name(),
+                      "strategy.launch is THREADS, one process; use \"inproc\"");
   }
   if (!threads && transport.name() == "inproc") {
-    problems->AddName(
-        "transport.name", "inproc",
-        "reaches no other process, and strategy.launch is PROCESSES; use \"auto\", \"grpc\", \"shm\" or \"tcp\", or launch "
-        "THREADS");
+    problems->AddName("transport.name", "inproc",
+                      "reaches no other process, and strategy.launch is PROCESSES; use \"auto\", "
+                      "\"grpc\", \"shm\" or "
+                      "\"tcp\", or launch "
+                      "THREADS");
   }
   CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
@@ -283,8 +314,9 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   }
   const bool loopback = IsLoopback(WithoutBrackets(address));
   if (!loopback && !transport.allow_remote()) {
-    problems->AddName("transport.listen_address", address,
-                      "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");
+    problems->AddName(
+        "transport.listen_address", address,
+        "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");
   }
   return loopback;
 }
@@ -294,36 +326,44 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
   problems->Range<int64_t>("output.trace_steps", output.trace_steps(), 0, 1000);
   if (!output.dump_gradients().empty() && TraitsOf(spec).weights == WeightHolder::kServers) {
     problems->AddName("output.dump_gradients", output.dump_gradients(),
-                      "with a parameter server the averaged gradient exists on the servers alone; use single, solo or an "
+                      "with a parameter server the averaged gradient exists on the servers alone; "
+                      "use single, solo or an "
                       "all-reduce, which ends with the same gradients where it is synchronous");
   }
   if (!output.dump_gradients().empty()) {
-    problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1, 1 << 20);
+    problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1,
+                             1 << 20);
   } else if (output.has_dump_gradient_steps()) {
-    problems->Add("output.dump_gradient_steps", output.dump_gradient_steps(),
-                  "only with output.dump_gradients, the folder that they go to; set it or leave this out");
+    problems->Add(
+        "output.dump_gradient_steps", output.dump_gradient_steps(),
+        "only with output.dump_gradients, the folder that they go to; set it or leave this out");
   }
 }
 
 void CheckEvaluation(const RunSpec& spec, Problems* problems) {
   if (!spec.has_evaluation()) return;
   if (TraitsOf(spec).replicas != Replicas::kIndependent) {
-    problems->AddName("strategy", StrategyName(spec.strategy()), "an evaluation exchanges nothing; use \"solo\"");
+    problems->AddName("strategy", StrategyName(spec.strategy()),
+                      "an evaluation exchanges nothing; use \"solo\"");
   }
   if (spec.training().init_weights().empty()) {
-    problems->AddName("training.init_weights", "", "an evaluation needs weights to score; give --weights FILE");
+    problems->AddName("training.init_weights", "",
+                      "an evaluation needs weights to score; give --weights FILE");
   }
   const OutputSpec& output = spec.output();
-  if (!output.save_weights().empty() || !output.dump_batches().empty() || !output.dump_gradients().empty() ||
-      output.trace_steps() > 0) {
-    problems->Add("output", "{...}", "an evaluation trains nothing that could be saved, dumped or traced; leave it out");
+  if (!output.save_weights().empty() || !output.dump_batches().empty() ||
+      !output.dump_gradients().empty() || output.trace_steps() > 0) {
+    problems->Add(
+        "output", "{...}",
+        "an evaluation trains nothing that could be saved, dumped or traced; leave it out");
   }
 }
 
 void CheckLimits(const LimitsSpec& limits, Problems* problems) {
   constexpr double kDay = 86400;
   problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
-  if (limits.has_join_seconds()) problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
+  if (limits.has_join_seconds())
+    problems->Range<double>("limits.join_seconds", limits.join_seconds(), 0.001, kDay);
   if (limits.has_compute_seconds()) {
     problems->Range<double>("limits.compute_seconds", limits.compute_seconds(), 0.001, kDay,
                             "leave it out for 20 times a rank's slowest step, at least 60");

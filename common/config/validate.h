@@ -7,8 +7,9 @@
 
 namespace ringmaster {
 
-// Whether `resolved` (from Resolve) can be run. InvalidArgument lists everything that is wrong, one line each: field,
-// value, what is expected and what to do. Pure, thread-safe; looks at no file and no device.
+// Whether `resolved` (from Resolve) can be run. InvalidArgument lists everything that is wrong, one
+// line each: field, value, what is expected and what to do. Pure, thread-safe; looks at no file and
+// no device.
 absl::Status Validate(const RunSpec& resolved, const KnownNames& known);
 
 }  // namespace ringmaster

@@ -14,32 +14,39 @@
 namespace ringmaster {
 namespace {
 
-constexpr double kRateMin = 1e-3;      // Mbit/s
+constexpr double kRateMin = 1e-3;  // Mbit/s
 constexpr double kRateMax = 1e6;
-constexpr double kDelayMax = 60'000;   // ms
+constexpr double kDelayMax = 60'000;      // ms
 constexpr double kPauseMax = 86'400'000;  // ms: a day
 
 void CheckRate(const std::string& field, bool is_set, double rate, Problems* problems) {
-  if (is_set) problems->Range<double>(field, rate, kRateMin, kRateMax, "in Mbit/s; leave it out for no limit");
+  if (is_set)
+    problems->Range<double>(field, rate, kRateMin, kRateMax,
+                            "in Mbit/s; leave it out for no limit");
 }
 
 void CheckDelay(const std::string& field, double milliseconds, Problems* problems) {
   problems->Range<double>(field, milliseconds, 0, kDelayMax, "in milliseconds");
 }
 
-// A worker must be of the run. A server need not: the arms of a comparison have one network, and not all have servers.
-void CheckNode(const std::string& field, const std::string& name, const RunSpec& spec, Problems* problems) {
+// A worker must be of the run. A server need not: the arms of a comparison have one network, and
+// not all have servers.
+void CheckNode(const std::string& field, const std::string& name, const RunSpec& spec,
+               Problems* problems) {
   const auto node = ReadNodeName(name);
   if (!node.has_value()) {
-    problems->AddName(field, name, "expected the name of a node, for example \"worker/0\" or \"server/1\"");
+    problems->AddName(field, name,
+                      "expected the name of a node, for example \"worker/0\" or \"server/1\"");
     return;
   }
   const int32_t workers = spec.training().workers();
   const int32_t count = node->is_server ? std::max(workers, ServerCount(spec)) : workers;
   if (node->index < count) return;
-  problems->AddName(field, name, absl::StrCat("there are ", workers, " workers", ServerCount(spec) > 0 ? " and " : "",
-                                              ServerCount(spec) > 0 ? absl::StrCat(ServerCount(spec), " servers") : "",
-                                              ", numbered from 0; name one of them"));
+  problems->AddName(
+      field, name,
+      absl::StrCat("there are ", workers, " workers", ServerCount(spec) > 0 ? " and " : "",
+                   ServerCount(spec) > 0 ? absl::StrCat(ServerCount(spec), " servers") : "",
+                   ", numbered from 0; name one of them"));
 }
 
 void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
@@ -50,7 +57,8 @@ void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
     const std::string field = absl::StrCat("transport.network.nodes[", i, "]");
     CheckNode(field + ".node", node.node(), spec, problems);
     if (!seen.insert(node.node()).second) {
-      problems->AddName(field + ".node", node.node(), "stands twice in the list; say all of a node at once");
+      problems->AddName(field + ".node", node.node(),
+                        "stands twice in the list; say all of a node at once");
     }
     CheckRate(field + ".egress_megabits_per_second", node.has_egress_megabits_per_second(),
               node.egress_megabits_per_second(), problems);
@@ -64,9 +72,11 @@ void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
     CheckNode(field + ".from", link.from(), spec, problems);
     CheckNode(field + ".to", link.to(), spec, problems);
     if (!links.emplace(link.from(), link.to()).second) {
-      problems->AddName(field, absl::StrCat(link.from(), " to ", link.to()), "stands twice in the list; say all of a link at once");
+      problems->AddName(field, absl::StrCat(link.from(), " to ", link.to()),
+                        "stands twice in the list; say all of a link at once");
     }
-    CheckRate(field + ".megabits_per_second", link.has_megabits_per_second(), link.megabits_per_second(), problems);
+    CheckRate(field + ".megabits_per_second", link.has_megabits_per_second(),
+              link.megabits_per_second(), problems);
     CheckDelay(field + ".latency_ms", link.latency_ms(), problems);
     CheckDelay(field + ".jitter_ms", link.jitter_ms(), problems);
   }
@@ -75,27 +85,31 @@ void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
 void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (!spec.transport().has_network()) return;
   const NetworkSpec& network = spec.transport().network();
-  CheckRate("transport.network.megabits_per_second", network.has_megabits_per_second(), network.megabits_per_second(),
-            problems);
+  CheckRate("transport.network.megabits_per_second", network.has_megabits_per_second(),
+            network.megabits_per_second(), problems);
   CheckDelay("transport.network.latency_ms", network.latency_ms(), problems);
   CheckDelay("transport.network.jitter_ms", network.jitter_ms(), problems);
   CheckNodesAndLinks(spec, problems);
   constexpr char kField[] = "transport.network";
   if (spec.strategy().launch() == THREADS) {
     problems->Add(kField, "{...}",
-                  "shapes what processes say to each other, and strategy.launch is THREADS, one process; launch "
+                  "shapes what processes say to each other, and strategy.launch is THREADS, one "
+                  "process; launch "
                   "PROCESSES, or leave the network out");
   }
   const absl::string_view engine = TraitsOf(spec).engine;
   if (!engine.empty()) {
     problems->Add(kField, "{...}",
-                  absl::StrCat("collective \"", engine, "\" has connections of its own, which cannot be shaped; use "
+                  absl::StrCat("collective \"", engine,
+                               "\" has connections of its own, which cannot be shaped; use "
                                "collective \"ring\", or leave the network out"));
   }
   if (!is_loopback || spec.transport().allow_remote()) {
     problems->Add(kField, "{...}",
-                  "is a network between processes of one host, and transport.listen_address or transport.allow_remote "
-                  "lets others join; use 127.0.0.1 without allow_remote, or leave the network out where there is a "
+                  "is a network between processes of one host, and transport.listen_address or "
+                  "transport.allow_remote "
+                  "lets others join; use 127.0.0.1 without allow_remote, or leave the network out "
+                  "where there is a "
                   "real one");
   }
 }
@@ -104,31 +118,37 @@ void CheckPause(const std::string& field, double milliseconds, Problems* problem
   problems->Range<double>(field, milliseconds, 0, kPauseMax, "in milliseconds");
 }
 
-void CheckSlowdown(const std::string& field, const SlowdownSpec& slowdown, const RunSpec& spec, Problems* problems) {
-  if (slowdown.ranks().empty()) problems->Add(field + ".ranks", "(none)", "name the ranks that are slow");
+void CheckSlowdown(const std::string& field, const SlowdownSpec& slowdown, const RunSpec& spec,
+                   Problems* problems) {
+  if (slowdown.ranks().empty())
+    problems->Add(field + ".ranks", "(none)", "name the ranks that are slow");
   for (const int32_t rank : slowdown.ranks()) {
     problems->Range<int64_t>(field + ".ranks", rank, 0, std::max(0, spec.training().workers() - 1),
                              absl::StrCat("there are ", spec.training().workers(), " workers"));
   }
   switch (slowdown.kind_case()) {
     case SlowdownSpec::kFactor:
-      problems->Range<double>(field + ".factor", slowdown.factor(), 1, 1000, "4 takes four times as long");
+      problems->Range<double>(field + ".factor", slowdown.factor(), 1, 1000,
+                              "4 takes four times as long");
       break;
     case SlowdownSpec::kRandom:
       problems->Range<double>(field + ".random.probability", slowdown.random().probability(), 0, 1);
       CheckPause(field + ".random.milliseconds", slowdown.random().milliseconds(), problems);
       break;
     case SlowdownSpec::kPeriodic:
-      problems->Range<int64_t>(field + ".periodic.every_steps", slowdown.periodic().every_steps(), 1, int64_t{1} << 40);
+      problems->Range<int64_t>(field + ".periodic.every_steps", slowdown.periodic().every_steps(),
+                               1, int64_t{1} << 40);
       CheckPause(field + ".periodic.milliseconds", slowdown.periodic().milliseconds(), problems);
       break;
     case SlowdownSpec::kPause:
       problems->Range<int64_t>(field + ".pause.step", slowdown.pause().step(), 0,
-                               std::max<int64_t>(0, spec.training().steps() - 1), "steps are numbered from 0");
+                               std::max<int64_t>(0, spec.training().steps() - 1),
+                               "steps are numbered from 0");
       CheckPause(field + ".pause.milliseconds", slowdown.pause().milliseconds(), problems);
       break;
     case SlowdownSpec::KIND_NOT_SET:
-      problems->Add(field, "{...}", "says nothing of how slow; set one of factor, random, periodic, pause");
+      problems->Add(field, "{...}",
+                    "says nothing of how slow; set one of factor, random, periodic, pause");
       break;
   }
 }
@@ -143,17 +163,21 @@ void CheckEmulatedCompute(const RunSpec& spec, Problems* problems) {
   } else {
     CheckPause("training.emulated_compute.milliseconds", compute.milliseconds(), problems);
   }
-  problems->Range<double>("training.emulated_compute.backward_share", compute.backward_share(), 0, 1);
+  problems->Range<double>("training.emulated_compute.backward_share", compute.backward_share(), 0,
+                          1);
   const auto refuse = [&](bool given, absl::string_view what) {
     if (!given) return;
-    problems->Add(kField, "{...}",
-                  absl::StrCat("nothing is computed, so ", what, "; leave that out, or compute for real"));
+    problems->Add(
+        kField, "{...}",
+        absl::StrCat("nothing is computed, so ", what, "; leave that out, or compute for real"));
   };
   refuse(spec.has_evaluation(), "there is nothing for evaluation to score");
   refuse(!spec.training().init_weights().empty(), "training.init_weights start nothing");
-  refuse(!spec.output().save_weights().empty(), "output.save_weights would keep what no training has moved");
+  refuse(!spec.output().save_weights().empty(),
+         "output.save_weights would keep what no training has moved");
   refuse(!spec.output().dump_gradients().empty(), "output.dump_gradients would keep zeros");
-  refuse(spec.training().report_weights(), "training.report_weights would report what no training has moved");
+  refuse(spec.training().report_weights(),
+         "training.report_weights would report what no training has moved");
 }
 
 }  // namespace
@@ -162,10 +186,12 @@ void CheckEmulation(const RunSpec& spec, bool is_loopback, Problems* problems) {
   CheckNetwork(spec, is_loopback, problems);
   CheckEmulatedCompute(spec, problems);
   for (int i = 0; i < spec.training().slowdowns_size(); ++i) {
-    CheckSlowdown(absl::StrCat("training.slowdowns[", i, "]"), spec.training().slowdowns(i), spec, problems);
+    CheckSlowdown(absl::StrCat("training.slowdowns[", i, "]"), spec.training().slowdowns(i), spec,
+                  problems);
   }
   if (spec.has_evaluation() && spec.training().slowdowns_size() > 0) {
-    problems->Add("training.slowdowns", "{...}", "an evaluation trains nothing that could be slowed; leave them out");
+    problems->Add("training.slowdowns", "{...}",
+                  "an evaluation trains nothing that could be slowed; leave them out");
   }
 }
 

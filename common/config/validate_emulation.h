@@ -6,8 +6,8 @@
 
 namespace ringmaster {
 
-// What is wrong with a spec's shaped network, emulated computing and slow ranks. `is_loopback`: transport.listen_address
-// is reached from this host alone.
+// What is wrong with a spec's shaped network, emulated computing and slow ranks. `is_loopback`:
+// transport.listen_address is reached from this host alone.
 void CheckEmulation(const RunSpec& spec, bool is_loopback, Problems* problems);
 
 }  // namespace ringmaster

@@ -6,8 +6,8 @@
 
 namespace ringmaster {
 
-// The part of Validate that concerns `optimizer`: fields that are out of range, that the optimizer does not have, or that
-// the strategy cannot do.
+// The part of Validate that concerns `optimizer`: fields that are out of range, that the optimizer
+// does not have, or that the strategy cannot do.
 void CheckOptimizer(const RunSpec& resolved, Problems* problems);
 
 }  // namespace ringmaster

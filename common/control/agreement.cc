@@ -14,8 +14,9 @@ namespace {
 absl::Status CheckSameStart(const Join& first, const Join& join) {
   const auto differ = [&](absl::string_view what, uint64_t a, uint64_t b) {
     return absl::FailedPreconditionError(absl::StrCat(
-        NodesOf(join), " starts from another ", what, " (", absl::Hex(b, absl::kZeroPad16), ") than ", NodesOf(first),
-        " (", absl::Hex(a, absl::kZeroPad16), "); use the same program and spec on every rank"));
+        NodesOf(join), " starts from another ", what, " (", absl::Hex(b, absl::kZeroPad16),
+        ") than ", NodesOf(first), " (", absl::Hex(a, absl::kZeroPad16),
+        "); use the same program and spec on every rank"));
   };
   if (first.layout_fingerprint() != join.layout_fingerprint()) {
     return differ("parameter layout", first.layout_fingerprint(), join.layout_fingerprint());
@@ -29,8 +30,8 @@ absl::Status CheckSameStart(const Join& first, const Join& join) {
 absl::Status CheckSameKernels(const Join& first, const Join& join) {
   if (join.kernel_target() == first.kernel_target()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      NodesOf(join), " computes with ", join.kernel_target(), ", ", NodesOf(first), " with ", first.kernel_target(),
-      "; set training.kernels so that all ranks agree"));
+      NodesOf(join), " computes with ", join.kernel_target(), ", ", NodesOf(first), " with ",
+      first.kernel_target(), "; set training.kernels so that all ranks agree"));
 }
 
 // Whether a process at `other`'s place reaches the data plane of `join`.
@@ -38,14 +39,17 @@ absl::Status CheckIsReached(const Join& join, const Join& other) {
   const auto endpoint = HostPort::Parse(join.data_endpoint());
   if (!endpoint.ok() || !IsLoopback(endpoint->host)) return absl::OkStatus();
   // What the system does not say is no difference.
-  if (join.boot_id().empty() || other.boot_id().empty() || ShareLoopback(HostOf(join), HostOf(other))) {
+  if (join.boot_id().empty() || other.boot_id().empty() ||
+      ShareLoopback(HostOf(join), HostOf(other))) {
     return absl::OkStatus();
   }
   const bool one_machine = join.boot_id() == other.boot_id();
   return absl::FailedPreconditionError(absl::StrCat(
       NodesOf(join), " listens at ", endpoint->ToString(), ", and ", NodesOf(other), " is ",
-      one_machine ? "in another network namespace, as in another container or pod" : "on another machine",
-      ", from where loopback is not reached; set transport.listen_address to an address that the others reach, or to "
+      one_machine ? "in another network namespace, as in another container or pod"
+                  : "on another machine",
+      ", from where loopback is not reached; set transport.listen_address to an address that the "
+      "others reach, or to "
       "0.0.0.0, and transport.allow_remote=true"));
 }
 

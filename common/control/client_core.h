@@ -9,16 +9,19 @@
 
 namespace ringmaster {
 
-// What a process makes of the coordinator's messages and of a stream that ends: whether it is a member, which barriers are
-// open, and how the run ends for it. The first end counts, whether a failure or the goodbye. Pure. Not thread-safe.
+// What a process makes of the coordinator's messages and of a stream that ends: whether it is a
+// member, which barriers are open, and how the run ends for it. The first end counts, whether a
+// failure or the goodbye. Pure. Not thread-safe.
 class ClientCore {
  public:
-  // Returns the failure by which this message has ended the run, which is to be told once; OK: it has not.
+  // Returns the failure by which this message has ended the run, which is to be told once; OK: it
+  // has not.
   absl::Status OnMessage(const ToProcess& message);
 
-  // The stream has ended. Before this process was let in, the other end has hung up, and it is asked again. After the run's
-  // end, or once this process closes the stream itself, that is as it should be. Otherwise the coordinator is lost: returns
-  // `lost`, the failure by which that has ended the run.
+  // The stream has ended. Before this process was let in, the other end has hung up, and it is
+  // asked again. After the run's end, or once this process closes the stream itself, that is as it
+  // should be. Otherwise the coordinator is lost: returns `lost`, the failure by which that has
+  // ended the run.
   absl::Status OnStreamEnd(const absl::Status& lost);
 
   // A conversation begins anew with whoever has hung up.
@@ -27,7 +30,8 @@ class ClientCore {
   // This process is about to close the stream.
   void OnClose() { closing_ = true; }
 
-  // Whether this barrier has been released and not been passed. Pass forgets the release: barriers' names come again.
+  // Whether this barrier has been released and not been passed. Pass forgets the release: barriers'
+  // names come again.
   bool IsReleased(const std::string& barrier) const { return released_.count(barrier) > 0; }
   void Pass(const std::string& barrier) { released_.erase(barrier); }
 

@@ -26,8 +26,9 @@ namespace {
 
 constexpr absl::Duration kTryAgain = absl::Milliseconds(200);
 
-// Peers cannot connect to every address: the one that this process has towards the coordinator takes its place. Where that
-// is loopback, the coordinator, which is on the same machine, may know a better one.
+// Peers cannot connect to every address: the one that this process has towards the coordinator
+// takes its place. Where that is loopback, the coordinator, which is on the same machine, may know
+// a better one.
 absl::Status FillDataEndpoint(int socket, Join* join) {
   auto listens_at = HostPort::Parse(join->data_endpoint());
   if (!listens_at.ok() || !IsWildcard(listens_at->host)) return absl::OkStatus();
@@ -36,9 +37,11 @@ absl::Status FillDataEndpoint(int socket, Join* join) {
   const std::string host = own.ToHostPort().host;
   if (IsLoopback(host)) return absl::OkStatus();
   if (!takes_v6 && own.family() == AF_INET6) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "transport.listen_address is ", listens_at->host, ", which takes IPv4 alone, and this process reaches the "
-        "coordinator over IPv6, from ", host, "; set it to ::, or to an address of this machine"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("transport.listen_address is ", listens_at->host,
+                     ", which takes IPv4 alone, and this process reaches the "
+                     "coordinator over IPv6, from ",
+                     host, "; set it to ::, or to an address of this machine"));
   }
   listens_at->host = host;
   join->set_data_endpoint(listens_at->ToString());
@@ -54,7 +57,8 @@ bool StaysHere(int socket) {
 class ControlClientImpl : public ControlClient {
  public:
   ControlClientImpl(const HostPort& endpoint, std::function<void(const absl::Status&)> on_abort,
-                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period, EndRequest* ends)
+                    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period,
+                    EndRequest* ends)
       : endpoint_(endpoint),
         on_abort_(std::move(on_abort)),
         heartbeat_(std::move(heartbeat)),
@@ -70,7 +74,8 @@ class ControlClientImpl : public ControlClient {
       goodbye = core_.goodbye();
       changed_.SignalAll();
     }
-    // A coordinator that failed or is gone would end neither the stream nor a write that waits for it.
+    // A coordinator that failed or is gone would end neither the stream nor a write that waits for
+    // it.
     if (!goodbye && context_ != nullptr) context_->TryCancel();
     if (pulse_.joinable()) pulse_.join();
     if (stream_ != nullptr) {
@@ -95,10 +100,12 @@ class ControlClientImpl : public ControlClient {
     }
     pulse_ = std::thread([this] { Pulse(); });
     if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
-    // How long the others may take is the coordinator's to say: it ends the run for all who have joined, and its own end
-    // ends this too.
+    // How long the others may take is the coordinator's to say: it ends the run for all who have
+    // joined, and its own end ends this too.
     absl::MutexLock lock(&mutex_);
-    const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.welcomed() || !core_.status().ok(); };
+    const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return core_.welcomed() || !core_.status().ok();
+    };
     changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
     return core_.status();
   }
@@ -116,7 +123,8 @@ class ControlClientImpl : public ControlClient {
     const auto released = [this, &key]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return !core_.status().ok() || core_.IsReleased(key);
     };
-    // A peer that never comes is the coordinator's to notice: its heartbeats end, or its own waits do.
+    // A peer that never comes is the coordinator's to notice: its heartbeats end, or its own waits
+    // do.
     mutex_.Await(absl::Condition(&released));
     core_.Pass(key);
     return core_.status();
@@ -128,7 +136,8 @@ class ControlClientImpl : public ControlClient {
     Send(message);
     // The run's status comes back as an abort; it may name a better cause than this process saw.
     absl::MutexLock lock(&mutex_);
-    const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !core_.status().ok(); };
+    const auto failed = [this]()
+                            ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !core_.status().ok(); };
     changed_.AwaitUntil(&mutex_, MonotonicNow() + absl::Seconds(2), failed);
   }
 
@@ -137,7 +146,9 @@ class ControlClientImpl : public ControlClient {
     *message.mutable_result() = report;
     Send(message);
     absl::MutexLock lock(&mutex_);
-    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.goodbye() || !core_.status().ok(); };
+    const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return core_.goodbye() || !core_.status().ok();
+    };
     mutex_.Await(absl::Condition(&over));
     return core_.status();
   }
@@ -151,8 +162,8 @@ class ControlClientImpl : public ControlClient {
   // Starts a conversation over a connected socket.
   void Converse(Fd socket, const ringmaster::Join& join) {
     grpc::ChannelArguments arguments;
-    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this machine its end breaks the
-    // connection, and pings would only find that it is suspended.
+    // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this
+    // machine its end breaks the connection, and pings would only find that it is suspended.
     if (!is_here_) {
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -169,21 +180,25 @@ class ControlClientImpl : public ControlClient {
     reader_ = std::thread([this] { Read(); });
   }
 
-  // Whether the coordinator has let this process in, with a refusal as status; false: it has ended the conversation.
+  // Whether the coordinator has let this process in, with a refusal as status; false: it has ended
+  // the conversation.
   absl::StatusOr<bool> AwaitAnswer(MonotonicTime deadline) {
     absl::MutexLock lock(&mutex_);
     const auto answered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return core_.admitted() || core_.hung_up() || !core_.status().ok();
     };
-    if (changed_.AwaitUntil(&mutex_, deadline, answered) && !(core_.hung_up() && MonotonicNow() >= deadline)) {
+    if (changed_.AwaitUntil(&mutex_, deadline, answered) &&
+        !(core_.hung_up() && MonotonicNow() >= deadline)) {
       if (!core_.status().ok()) return core_.status();
       return !core_.hung_up();
     }
     const std::string holder = is_here_ ? WhoListensAt(endpoint_.port) : "";
-    return absl::DeadlineExceededError(absl::StrCat(
-        endpoint_.ToString(), " takes connections, and no coordinator has ", core_.hung_up() ? "stayed" : "answered",
-        " there by the deadline", holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
-        "; end the other program or give another port, or see whether rank 0 is suspended or has no descriptors left"));
+    return absl::DeadlineExceededError(
+        absl::StrCat(endpoint_.ToString(), " takes connections, and no coordinator has ",
+                     core_.hung_up() ? "stayed" : "answered", " there by the deadline",
+                     holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
+                     "; end the other program or give another port, or see whether rank 0 is "
+                     "suspended or has no descriptors left"));
   }
 
   void HangUp() {
@@ -225,7 +240,9 @@ class ControlClientImpl : public ControlClient {
   }
 
   void Pulse() {
-    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.closing() || core_.goodbye(); };
+    const auto closing = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return core_.closing() || core_.goodbye();
+    };
     for (;;) {
       {
         absl::MutexLock lock(&mutex_);
@@ -263,8 +280,8 @@ absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
     const HostPort& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
     absl::Duration heartbeat_period, EndRequest* ends) {
-  auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
-                                                    heartbeat_period, ends);
+  auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort),
+                                                    std::move(heartbeat), heartbeat_period, ends);
   RM_RETURN_IF_ERROR(client->Join(join, deadline));
   return client;
 }

@@ -22,19 +22,18 @@ class ControlClient {
  public:
   virtual ~ControlClient() = default;
 
-  // Looks for the coordinator until `deadline`, by name or address, and joins; returns once every process has, or the
-  // coordinator gives up waiting for them. Where the join's data endpoint is a wildcard, peers are told the address that
-  // this process has towards the coordinator. PermissionDenied: another job's token. AlreadyExists: the rank is taken.
-  // DeadlineExceeded: no coordinator answers at `endpoint`; the text says what was found instead. `on_abort` is called
-  // once, from the client's own thread, when the run has failed or the coordinator is gone; `heartbeat` is asked every
-  // `heartbeat_period`. Where `ends` (it must outlive the client) asks for it, from this call on, the run is failed with
-  // its reason.
-  static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const HostPort& endpoint, const Join& join,
-                                                               MonotonicTime deadline,
-                                                               std::function<void(const absl::Status&)> on_abort,
-                                                               std::function<Heartbeat()> heartbeat,
-                                                               absl::Duration heartbeat_period,
-                                                               EndRequest* ends = nullptr);
+  // Looks for the coordinator until `deadline`, by name or address, and joins; returns once every
+  // process has, or the coordinator gives up waiting for them. Where the join's data endpoint is a
+  // wildcard, peers are told the address that this process has towards the coordinator.
+  // PermissionDenied: another job's token. AlreadyExists: the rank is taken. DeadlineExceeded: no
+  // coordinator answers at `endpoint`; the text says what was found instead. `on_abort` is called
+  // once, from the client's own thread, when the run has failed or the coordinator is gone;
+  // `heartbeat` is asked every `heartbeat_period`. Where `ends` (it must outlive the client) asks
+  // for it, from this call on, the run is failed with its reason.
+  static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(
+      const HostPort& endpoint, const Join& join, MonotonicTime deadline,
+      std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
+      absl::Duration heartbeat_period, EndRequest* ends = nullptr);
 
   // Who takes part, by process index.
   virtual const Welcome& welcome() const = 0;

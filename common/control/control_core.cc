@@ -13,7 +13,8 @@
 namespace ringmaster {
 namespace {
 
-// How often what only looking shows is looked at: what a process died of, and whether one that starts gets on.
+// How often what only looking shows is looked at: what a process died of, and whether one that
+// starts gets on.
 constexpr absl::Duration kLookPeriod = absl::Milliseconds(50);
 
 // How often waits are judged.
@@ -21,7 +22,8 @@ constexpr absl::Duration kJudgePeriod = absl::Milliseconds(200);
 
 // A failure that another process's death would explain.
 bool MayBeAConsequence(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsCancelled(status) || absl::IsDeadlineExceeded(status);
+  return absl::IsUnavailable(status) || absl::IsCancelled(status) ||
+         absl::IsDeadlineExceeded(status);
 }
 
 bool HasWorkers(const Join& join) { return !join.kernel_target().empty(); }
@@ -34,31 +36,42 @@ std::string Where(const ProcessState& state) {
 }  // namespace
 
 ControlCore::ControlCore(const ControlRules& rules, MonotonicTime started, Witness* witness)
-    : rules_(rules), started_(started), witness_(*witness), judge_(rules.waits), members_(rules.processes) {
+    : rules_(rules),
+      started_(started),
+      witness_(*witness),
+      judge_(rules.waits),
+      members_(rules.processes) {
   wake_ = NextWake(started);
 }
 
 absl::Status ControlCore::CheckJoin(const Join& join) const {
   if (join.token() != rules_.token) {
     return absl::PermissionDeniedError(
-        "the rank's token is not the coordinator's: it belongs to another job, or differs in spec or flags, which stand in "
-        "for a token that is not set; give every rank the same RINGMASTER_TOKEN, or the same spec and flags");
+        "the rank's token is not the coordinator's: it belongs to another job, or differs in spec "
+        "or flags, which "
+        "stand in "
+        "for a token that is not set; give every rank the same RINGMASTER_TOKEN, or the same spec "
+        "and flags");
   }
-  if (join.process() < 0 || join.process() >= rules_.processes || join.processes() != rules_.processes) {
-    return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(), " of ", join.processes(),
-                                                   " wants to join, this run has ranks 0 to ", rules_.processes - 1,
-                                                   "; start every rank with the same spec"));
+  if (join.process() < 0 || join.process() >= rules_.processes ||
+      join.processes() != rules_.processes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rank ", join.process(), " of ", join.processes(),
+                     " wants to join, this run has ranks 0 to ", rules_.processes - 1,
+                     "; start every rank with the same spec"));
   }
   const Member& member = members_[join.process()];
   if (member.state.joined) {
-    return absl::AlreadyExistsError(absl::StrCat("rank ", join.process(), " has joined already (pid ",
-                                                 member.state.pid, "); give every process a rank of its own"));
+    return absl::AlreadyExistsError(absl::StrCat("rank ", join.process(),
+                                                 " has joined already (pid ", member.state.pid,
+                                                 "); give every process a rank of its own"));
   }
   if (!failure_.ok()) return failure_;
   if (join.spec_fingerprint() != rules_.spec_fingerprint) {
-    return absl::InvalidArgumentError(absl::StrCat("rank ", join.process(),
-                                                   " has another resolved spec than the coordinator; start every "
-                                                   "rank with the same spec file and flags"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("rank ", join.process(),
+                     " has another resolved spec than the coordinator; start every "
+                     "rank with the same spec file and flags"));
   }
   return absl::OkStatus();
 }
@@ -93,13 +106,15 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   std::vector<Join> joins;
   for (const Member& member : members_) {
     Join& join = joins.emplace_back(member.join);
-    // Of a process of this machine that listens everywhere and came by loopback: the address by which others come here.
+    // Of a process of this machine that listens everywhere and came by loopback: the address by
+    // which others come here.
     auto endpoint = HostPort::Parse(join.data_endpoint());
     if (!endpoint.ok() || !IsWildcard(endpoint->host)) continue;
     endpoint->host = witness_.ReachedAt(endpoint->host);
     join.set_data_endpoint(endpoint->ToString());
   }
-  if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok()) return Abort(agrees, actions);
+  if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok())
+    return Abort(agrees, actions);
   ++epoch_;
   ToProcess message;
   for (const Join& join : joins) {
@@ -112,7 +127,8 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   Broadcast(message, actions);
 }
 
-void ControlCore::OnMessage(int32_t process, const FromProcess& message, MonotonicTime now, Actions* actions) {
+void ControlCore::OnMessage(int32_t process, const FromProcess& message, MonotonicTime now,
+                            Actions* actions) {
   Member& member = members_[process];
   RM_CHECK(member.is_attached);
   if (is_over()) return;
@@ -120,7 +136,8 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
   switch (message.kind_case()) {
     case FromProcess::kHeartbeat:
       member.state.last = message.heartbeat();
-      for (const NodeActivity& node : message.heartbeat().nodes()) judge_.Heard(node, SinceStart(now));
+      for (const NodeActivity& node : message.heartbeat().nodes())
+        judge_.Heard(node, SinceStart(now));
       break;
     case FromProcess::kArrive:
       Arrive(process, message.arrive().barrier(), actions);
@@ -159,7 +176,8 @@ void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* a
   Broadcast(release, actions);
 }
 
-void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions) {
+void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now,
+                         Actions* actions) {
   if (member->state.finished) return;
   member->report = report;
   member->state.finished = true;
@@ -182,13 +200,14 @@ void ControlCore::OnStreamEnd(int32_t process, MonotonicTime now) {
 
 void ControlCore::NoteStarted(int32_t process, int64_t pid) { members_[process].trace.pid = pid; }
 
-void ControlCore::NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions) {
+void ControlCore::NoteEnd(int32_t process, const std::string& name, const std::string& how,
+                          Actions* actions) {
   const Member& member = members_[process];
   if (member.state.finished) return;
   if (member.state.joined) return Abort(Died(member, how), actions);
   const std::string memory = witness_.KilledForMemory(how);
-  Abort(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how, " before it joined",
-                                            memory.empty() ? "" : "; ", memory,
+  Abort(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how,
+                                            " before it joined", memory.empty() ? "" : "; ", memory,
                                             "; what it said stands above")),
         actions);
 }
@@ -224,7 +243,8 @@ void ControlCore::OnTime(MonotonicTime now, Actions* actions) {
 void ControlCore::Judge(MonotonicTime now, Actions* actions) {
   // Nothing else may explain the run's end before a death does.
   if (AnyLost()) return JudgeDeaths(now, actions);
-  if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time) return Abort(suspected_, actions);
+  if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time)
+    return Abort(suspected_, actions);
   if (is_formed()) {
     JudgeMembers(now, actions);
   } else {
@@ -232,12 +252,14 @@ void ControlCore::Judge(MonotonicTime now, Actions* actions) {
   }
 }
 
-// Ends the run for the first process that has died, once it is known why or nobody can say any more.
+// Ends the run for the first process that has died, once it is known why or nobody can say any
+// more.
 void ControlCore::JudgeDeaths(MonotonicTime now, Actions* actions) {
   for (const Member& member : members_) {
     if (!member.is_lost()) continue;
     const std::string how = witness_.HowItEnded(member.join);
-    if (!how.empty() || now - member.lost >= rules_.cause_time) return Abort(Died(member, how), actions);
+    if (!how.empty() || now - member.lost >= rules_.cause_time)
+      return Abort(Died(member, how), actions);
   }
 }
 
@@ -283,7 +305,8 @@ MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
 }
 
 bool ControlCore::AnyLost() const {
-  return std::any_of(members_.begin(), members_.end(), [](const Member& member) { return member.is_lost(); });
+  return std::any_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return member.is_lost(); });
 }
 
 absl::StatusOr<std::vector<ProcessReport>> ControlCore::Result() const {
@@ -303,11 +326,13 @@ std::vector<ProcessState> ControlCore::Processes() const {
 // `how`: as the process has ended, as far as that is known; empty: not at all.
 absl::Status ControlCore::Died(const Member& member, const std::string& how) const {
   const std::string memory = witness_.KilledForMemory(how);
-  std::string text = absl::StrCat(Where(member.state), ": the process ended before its work was done");
+  std::string text =
+      absl::StrCat(Where(member.state), ": the process ended before its work was done");
   if (!how.empty()) {
     absl::StrAppend(&text, ", with ", how);
   } else if (witness_.IsThere(member.join)) {
-    text = absl::StrCat(Where(member.state), ": its connection broke, and the process is still there");
+    text =
+        absl::StrCat(Where(member.state), ": its connection broke, and the process is still there");
   } else {
     absl::StrAppend(&text, "; whoever started it knows its exit code or signal");
   }
@@ -316,13 +341,16 @@ absl::Status ControlCore::Died(const Member& member, const std::string& how) con
 
 // What a member that says nothing is accused of, and what to do.
 absl::Status ControlCore::Silent(const Member& member) const {
-  const std::string why =
-      witness_.IsSuspended(member.join)
-          ? absl::StrCat("the process is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it, and nobody has let it go "
-                         "on (kill -CONT ", member.state.pid, ")")
-          : "the process hangs or its machine is gone";
+  const std::string why = witness_.IsSuspended(member.join)
+                              ? absl::StrCat(
+                                    "the process is suspended: a signal (SIGSTOP, Ctrl-Z) has "
+                                    "stopped it, and nobody has let it go "
+                                    "on (kill -CONT ",
+                                    member.state.pid, ")")
+                              : "the process hangs or its machine is gone";
   return absl::DeadlineExceededError(absl::StrCat(Where(member.state), ": no heartbeat for ",
-                                                  absl::FormatDuration(rules_.silence_limit), "; ", why));
+                                                  absl::FormatDuration(rules_.silence_limit), "; ",
+                                                  why));
 }
 
 absl::Status ControlCore::Missing() const {
@@ -330,12 +358,13 @@ absl::Status ControlCore::Missing() const {
   for (size_t i = 0; i < members_.size(); ++i) {
     if (!members_[i].state.joined) missing.push_back({static_cast<int32_t>(i), members_[i].trace});
   }
-  return absl::DeadlineExceededError(
-      absl::StrCat("rank ", absl::StrJoin(missing, ", ", [](std::string* out, const MissingRank& rank) {
-                     absl::StrAppend(out, rank.rank);
-                   }),
-                   " of ", rules_.processes, " did not join within ", absl::FormatDuration(rules_.join_limit),
-                   " (limits.join_seconds): ", witness_.WhyMissing(missing)));
+  return absl::DeadlineExceededError(absl::StrCat(
+      "rank ",
+      absl::StrJoin(
+          missing, ", ",
+          [](std::string* out, const MissingRank& rank) { absl::StrAppend(out, rank.rank); }),
+      " of ", rules_.processes, " did not join within ", absl::FormatDuration(rules_.join_limit),
+      " (limits.join_seconds): ", witness_.WhyMissing(missing)));
 }
 
 }  // namespace ringmaster

@@ -24,12 +24,14 @@ struct ControlRules {
   std::string token;
   uint64_t spec_fingerprint = 0;
   int32_t processes = 0;
-  absl::Duration join_limit;       // for all processes to join
-  // A process that has not joined, and that the witness sees starting, is waited for up to this limit. Zero: none is.
+  absl::Duration join_limit;  // for all processes to join
+  // A process that has not joined, and that the witness sees starting, is waited for up to this
+  // limit. Zero: none is.
   absl::Duration starting_limit = absl::ZeroDuration();
-  absl::Duration silence_limit;    // a process that says nothing for so long has stopped answering
-  WaitLimits waits;                // of waits of nodes for each other; infinite unless set
-  // After a process lost a connection, its cause (a peer that died) may take a moment to be seen here.
+  absl::Duration silence_limit;  // a process that says nothing for so long has stopped answering
+  WaitLimits waits;              // of waits of nodes for each other; infinite unless set
+  // After a process lost a connection, its cause (a peer that died) may take a moment to be seen
+  // here.
   absl::Duration settle_time = absl::Milliseconds(300);
   // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
   absl::Duration cause_time = absl::Milliseconds(300);
@@ -40,21 +42,24 @@ struct ProcessState {
   bool joined = false;
   bool finished = false;
   int64_t pid = 0;
-  std::string nodes;               // "worker/1+server/1"
+  std::string nodes;  // "worker/1+server/1"
   Heartbeat last;
 };
 
 // A message that is to be sent.
 struct ControlAction {
-  std::vector<int32_t> to;         // processes by index, ascending: all of them have joined, and their streams stand
+  // processes by index, ascending: all of them have joined, and their streams stand
+  std::vector<int32_t> to;
   ToProcess message;
 };
 
-// What the coordinator of a run decides, as a state machine without threads, clock or streams: who joins and who is turned
-// away, when a barrier opens, how long anything may take, which failure is the run's, and when the run is over.
+// What the coordinator of a run decides, as a state machine without threads, clock or streams: who
+// joins and who is turned away, when a barrier opens, how long anything may take, which failure is
+// the run's, and when the run is over.
 //
-// An event is a call. It comes with the moment `now`, which is never before that of an earlier event, and appends what is to
-// be sent to `actions`, in order. Deterministic, given the events and the witness's answers. Not thread-safe.
+// An event is a call. It comes with the moment `now`, which is never before that of an earlier
+// event, and appends what is to be sent to `actions`, in order. Deterministic, given the events and
+// the witness's answers. Not thread-safe.
 class ControlCore {
  public:
   using Actions = std::vector<ControlAction>;
@@ -62,22 +67,26 @@ class ControlCore {
   // Joining is counted from `started`. `witness` outlives the core.
   ControlCore(const ControlRules& rules, MonotonicTime started, Witness* witness);
 
-  // A process wants to join. OK: it is a member, its Admitted is the first action, and with the last one all are welcomed.
-  // Otherwise the status is its answer: PermissionDenied (another job's token) and AlreadyExists (the rank is taken) turn a
-  // stranger away, all other errors end the run, or say with what it has ended.
+  // A process wants to join. OK: it is a member, its Admitted is the first action, and with the
+  // last one all are welcomed. Otherwise the status is its answer: PermissionDenied (another job's
+  // token) and AlreadyExists (the rank is taken) turn a stranger away, all other errors end the
+  // run, or say with what it has ended.
   absl::Status OnJoin(const Join& join, MonotonicTime now, Actions* actions);
 
-  // REQUIRES, both: `process` is a member whose stream stands. Messages of a run that is over change nothing.
+  // REQUIRES, both: `process` is a member whose stream stands. Messages of a run that is over
+  // change nothing.
   void OnMessage(int32_t process, const FromProcess& message, MonotonicTime now, Actions* actions);
   void OnStreamEnd(int32_t process, MonotonicTime now);
 
   // Time has passed. REQUIRED when wake() has come; allowed at any moment.
   void OnTime(MonotonicTime now, Actions* actions);
 
-  // Whoever started process `process` on this machine says its number. REQUIRES, as the next: 0 <= process < processes.
+  // Whoever started process `process` on this machine says its number. REQUIRES, as the next: 0 <=
+  // process < processes.
   void NoteStarted(int32_t process, int64_t pid);
 
-  // The process, called `name`, has ended as `how` says ("signal 9 (Killed)"): the run has failed unless its work was done.
+  // The process, called `name`, has ended as `how` says ("signal 9 (Killed)"): the run has failed
+  // unless its work was done.
   void NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions);
 
   // Ends the run with `why`, unless it is over. REQUIRES: `why` is an error.
@@ -86,7 +95,8 @@ class ControlCore {
   // When OnTime must be called at the latest; InfiniteFuture once the run is over.
   MonotonicTime wake() const { return is_over() ? MonotonicTime::InfiniteFuture() : wake_; }
 
-  // All processes have sent their results, or the run has failed. From then on nothing changes any more.
+  // All processes have sent their results, or the run has failed. From then on nothing changes any
+  // more.
   bool is_over() const { return !failure_.ok() || finished_ == rules_.processes; }
 
   // Every process's report by index, or the run's first failure. REQUIRES: is_over().
@@ -105,7 +115,8 @@ class ControlCore {
     RankTrace trace;           // before it joins
     bool is_attached = false;  // it has joined, and its stream stands
     MonotonicTime heard;
-    MonotonicTime lost = MonotonicTime::InfiniteFuture();  // when its stream broke before its work was done
+    MonotonicTime lost =
+        MonotonicTime::InfiniteFuture();  // when its stream broke before its work was done
     bool is_lost() const { return lost != MonotonicTime::InfiniteFuture(); }
   };
 
@@ -143,8 +154,8 @@ class ControlCore {
   int32_t finished_ = 0;
   int64_t epoch_ = 0;
   std::map<std::string, std::set<int32_t>> arrived_;  // by barrier, who waits for it
-  absl::Status failure_;    // OK: the run has not failed
-  absl::Status suspected_;  // OK: nothing is suspected
+  absl::Status failure_;                              // OK: the run has not failed
+  absl::Status suspected_;                            // OK: nothing is suspected
   MonotonicTime suspected_at_;
   MonotonicTime wake_;
 };

@@ -22,13 +22,15 @@ namespace {
 
 using Stream = grpc::ServerReaderWriter<ToProcess, FromProcess>;
 
-// The largest report is that of an evaluation with the predictions of a worker's share of the test set.
+// The largest report is that of an evaluation with the predictions of a worker's share of the test
+// set.
 constexpr int kMessageBytesMax = 64 << 20;
 
 // Runs a ControlCore: brings it what streams and the clock say, and sends what it decides.
 class CoordinatorImpl : public Coordinator, public Control::Service {
  public:
-  CoordinatorImpl(const CoordinatorOptions& options, MonotonicTime started, std::unique_ptr<Reception> reception)
+  CoordinatorImpl(const CoordinatorOptions& options, MonotonicTime started,
+                  std::unique_ptr<Reception> reception)
       : reception_(std::move(reception)),
         witness_(options.listen_at.host, *reception_, options.is_starting),
         streams_(options.processes),
@@ -42,7 +44,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
       changed_.SignalAll();
     }
     reception_->Close();
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+    if (server_ != nullptr)
+      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
     if (watcher_.joinable()) watcher_.join();
   }
 
@@ -53,8 +56,10 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr) return absl::UnavailableError("the coordinator's gRPC server did not start");
-    reception_->Start([this](Fd fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd.Release()); });
+    if (server_ == nullptr)
+      return absl::UnavailableError("the coordinator's gRPC server did not start");
+    reception_->Start(
+        [this](Fd fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd.Release()); });
     const std::string hindrance = reception_->Hindrance();
     if (!hindrance.empty() && streams_.size() > 1) Log(LogLevel::kWarning, hindrance);
     watcher_ = std::thread([this] { Watch(); });
@@ -100,7 +105,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 
   grpc::Status Attend(grpc::ServerContext*, Stream* stream) override {
     FromProcess message;
-    if (!stream->Read(&message) || !message.has_join()) return grpc::Status(grpc::INVALID_ARGUMENT, "join first");
+    if (!stream->Read(&message) || !message.has_join())
+      return grpc::Status(grpc::INVALID_ARGUMENT, "join first");
     const int32_t index = message.join().process();
     if (!Admit(message.join(), stream)) return grpc::Status::OK;
     while (stream->Read(&message)) {
@@ -161,8 +167,10 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
   std::thread watcher_;
 
   absl::Mutex mutex_;
-  MonotonicCondVar changed_;  // signalled when the run is over, the watcher must wake sooner, and the coordinator closes
-  std::vector<Stream*> streams_ ABSL_GUARDED_BY(mutex_);  // by process; null: it has not joined, or has gone
+  MonotonicCondVar changed_;  // signalled when the run is over, the watcher must wake sooner, and
+                              // the coordinator closes
+  // by process; null: it has not joined, or has gone
+  std::vector<Stream*> streams_ ABSL_GUARDED_BY(mutex_);
   ControlCore core_ ABSL_GUARDED_BY(mutex_);
   MonotonicTime watched_until_ ABSL_GUARDED_BY(mutex_);
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -171,9 +179,11 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const CoordinatorOptions& options) {
-  // What gRPC would print of a failure comes back as a status; its own words are for those who ask for all.
-  gpr_set_log_function(
-      +[](gpr_log_func_args* said) { Log(LogLevel::kDebug, absl::StrCat("grpc: ", said->message)); });
+  // What gRPC would print of a failure comes back as a status; its own words are for those who ask
+  // for all.
+  gpr_set_log_function(+[](gpr_log_func_args* said) {
+    Log(LogLevel::kDebug, absl::StrCat("grpc: ", said->message));
+  });
   const MonotonicTime started = MonotonicNow();
   RM_ASSIGN_OR_RETURN(std::unique_ptr<Reception> reception,
                       Reception::Open(options.listen_at, started + options.join_limit));

@@ -18,35 +18,39 @@ namespace ringmaster {
 
 struct CoordinatorOptions : ControlRules {
   HostPort listen_at = {"127.0.0.1", 0};  // by name or address; port 0: chosen by the system
-  // Whether a process that has not joined is seen to get on with it. Asked again and again, by the coordinator's own
-  // thread, where starting_limit is set. Absent: nobody can see that.
+  // Whether a process that has not joined is seen to get on with it. Asked again and again, by the
+  // coordinator's own thread, where starting_limit is set. Absent: nobody can see that.
   std::function<bool(int32_t process)> is_starting;
 };
 
-// The one place all processes of a run are joined to: admits them, compares their starts, releases barriers, watches
-// heartbeats, and spreads the first failure to everyone. What it decides is in ControlCore. Thread-safe.
+// The one place all processes of a run are joined to: admits them, compares their starts, releases
+// barriers, watches heartbeats, and spreads the first failure to everyone. What it decides is in
+// ControlCore. Thread-safe.
 class Coordinator {
  public:
   virtual ~Coordinator() = default;
 
-  // Listens. A name that does not mean an address of this machine yet is waited for, at most `join_limit`. Unavailable: the
-  // port is busy, or the address is not this machine's; the text says who has the port, or which addresses there are.
+  // Listens. A name that does not mean an address of this machine yet is waited for, at most
+  // `join_limit`. Unavailable: the port is busy, or the address is not this machine's; the text
+  // says who has the port, or which addresses there are.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Start(const CoordinatorOptions& options);
 
   // Where processes of this machine connect: numeric, never a wildcard.
   virtual HostPort endpoint() const = 0;
 
-  // Process `index` was started on this machine as `pid`: should it be missing in the end, /proc says more of it.
+  // Process `index` was started on this machine as `pid`: should it be missing in the end, /proc
+  // says more of it.
   virtual void NoteStarted(int32_t index, int64_t pid) = 0;
 
   // Ends the run for everyone with `why`, unless it has failed before.
   virtual void Abort(const absl::Status& why) = 0;
 
-  // Process number `process`, called `name`, has ended as `how` says ("signal 9 (Killed)"): unless its work was done that
-  // ends the run.
+  // Process number `process`, called `name`, has ended as `how` says ("signal 9 (Killed)"): unless
+  // its work was done that ends the run.
   virtual void NoteEnd(int32_t process, const std::string& name, const std::string& how) = 0;
 
-  // Waits until the run is over, at most `limit`: true when it is, so that a caller may show progress in between.
+  // Waits until the run is over, at most `limit`: true when it is, so that a caller may show
+  // progress in between.
   virtual bool WaitFor(absl::Duration limit) = 0;
 
   // After WaitFor returned true: every process's report by index, or the run's first failure.

@@ -9,15 +9,16 @@
 
 namespace ringmaster {
 
-// The way on which another thread, such as one that takes signals, asks a process to leave its run. Thread-safe.
+// The way on which another thread, such as one that takes signals, asks a process to leave its run.
+// Thread-safe.
 class EndRequest {
  public:
   EndRequest() = default;
   EndRequest(const EndRequest&) = delete;
   EndRequest& operator=(const EndRequest&) = delete;
 
-  // Asks, with the reason that the whole run is to hear. Returns once the listener has told it, at once where there is
-  // none. REQUIRES: `why` is an error.
+  // Asks, with the reason that the whole run is to hear. Returns once the listener has told it, at
+  // once where there is none. REQUIRES: `why` is an error.
   void Make(const absl::Status& why) {
     absl::MutexLock lock(&mutex_);
     if (!why_.ok()) return;
@@ -25,8 +26,8 @@ class EndRequest {
     if (listener_) listener_(why_);
   }
 
-  // From now on `listener` is called with the reason, by the thread that asks; at once, here, where somebody has asked.
-  // Null: nobody listens any more, and no call is under way when this returns.
+  // From now on `listener` is called with the reason, by the thread that asks; at once, here, where
+  // somebody has asked. Null: nobody listens any more, and no call is under way when this returns.
   void Listen(std::function<void(const absl::Status&)> listener) {
     absl::MutexLock lock(&mutex_);
     listener_ = std::move(listener);

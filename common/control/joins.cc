@@ -15,7 +15,9 @@ void SayWhoJoins(Join* join) {
   join->set_network_namespace(host.network_namespace);
 }
 
-HostIdentity HostOf(const Join& join) { return {join.boot_id(), join.network_namespace(), join.pid_namespace()}; }
+HostIdentity HostOf(const Join& join) {
+  return {join.boot_id(), join.network_namespace(), join.pid_namespace()};
+}
 
 std::string NodesOf(const Join& join) {
   return absl::StrJoin(join.nodes(), "+", [](std::string* out, const NodeName& node) {

@@ -15,10 +15,13 @@ MachineWitness::MachineWitness(const std::string& listens_at, const Reception& r
                                std::function<bool(int32_t)> is_starting)
     : listens_at_(listens_at), reception_(reception), is_starting_(std::move(is_starting)) {}
 
-bool MachineWitness::IsStarting(int32_t index) { return is_starting_ != nullptr && is_starting_(index); }
+bool MachineWitness::IsStarting(int32_t index) {
+  return is_starting_ != nullptr && is_starting_(index);
+}
 
 std::string MachineWitness::WhyMissing(const std::vector<MissingRank>& missing) const {
-  return ringmaster::WhyMissing(missing, {listens_at_, reception_.endpoint().port}, reception_.Hindrance());
+  return ringmaster::WhyMissing(missing, {listens_at_, reception_.endpoint().port},
+                                reception_.Hindrance());
 }
 
 bool MachineWitness::IsHere(const Join& join) const { return ShareProcessIds(host_, HostOf(join)); }
@@ -42,6 +45,8 @@ std::string MachineWitness::KilledForMemory(const std::string& how) const {
   return maybe ? memory_kills_.Found() : "";
 }
 
-std::string MachineWitness::ReachedAt(const std::string& wildcard) const { return reception_.ReachedAt(wildcard); }
+std::string MachineWitness::ReachedAt(const std::string& wildcard) const {
+  return reception_.ReachedAt(wildcard);
+}
 
 }  // namespace ringmaster

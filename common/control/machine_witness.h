@@ -13,12 +13,15 @@
 
 namespace ringmaster {
 
-// Sees what /proc shows of the processes of this machine, and what the coordinator's reception knows of addresses.
+// Sees what /proc shows of the processes of this machine, and what the coordinator's reception
+// knows of addresses.
 class MachineWitness : public Witness {
  public:
-  // `listens_at`: the host at which the coordinator was told to listen. `reception` outlives this. `is_starting` answers
-  // IsStarting; absent: nobody is seen to start. Memory kills count from now on.
-  MachineWitness(const std::string& listens_at, const Reception& reception, std::function<bool(int32_t)> is_starting);
+  // `listens_at`: the host at which the coordinator was told to listen. `reception` outlives this.
+  // `is_starting` answers IsStarting; absent: nobody is seen to start. Memory kills count from now
+  // on.
+  MachineWitness(const std::string& listens_at, const Reception& reception,
+                 std::function<bool(int32_t)> is_starting);
 
   bool IsStarting(int32_t index) override;
   std::string WhyMissing(const std::vector<MissingRank>& missing) const override;

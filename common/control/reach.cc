@@ -27,8 +27,8 @@ struct Attempt {
   int error = 0;  // otherwise
 };
 
-// A socket that the system has connected with itself, which happens when nobody listens at a port of the range that the
-// system takes its own ports from.
+// A socket that the system has connected with itself, which happens when nobody listens at a port
+// of the range that the system takes its own ports from.
 bool IsConnectedWithItself(int fd) {
   const auto own = SocketAddress::OfThisEnd(fd);
   const auto other = SocketAddress::OfOtherEnd(fd);
@@ -64,17 +64,22 @@ std::string Explain(int error, const SocketAddress& address, const HostPort& whe
   switch (error) {
     case ECONNREFUSED:
       if (is_name && where.host != "localhost" && IsLoopback(numeric.host)) {
-        return absl::StrCat("the name \"", where.host, "\" is loopback on this machine (", numeric.host,
-                            ", mostly by /etc/hosts), and nobody listens there: the connection is refused; where rank 0 is "
-                            "on another machine, have the name mean its address in the network; else start rank 0, or "
+        return absl::StrCat("the name \"", where.host, "\" is loopback on this machine (",
+                            numeric.host,
+                            ", mostly by /etc/hosts), and nobody listens there: the connection is "
+                            "refused; where rank 0 is "
+                            "on another machine, have the name mean its address in the network; "
+                            "else start rank 0, or "
                             "correct the port");
       }
       return absl::StrCat("nobody listens at ", at,
-                          ": the connection is refused; start rank 0, which leads the run, within limits.join_seconds, or "
+                          ": the connection is refused; start rank 0, which leads the run, within "
+                          "limits.join_seconds, or "
                           "correct the port");
     case ETIMEDOUT:
       return absl::StrCat("nothing answers at ", at,
-                          ": the machine is off, or a firewall drops what is sent there; correct the address, or open the "
+                          ": the machine is off, or a firewall drops what is sent there; correct "
+                          "the address, or open the "
                           "port");
     case EHOSTUNREACH:
     case ENETUNREACH:
@@ -102,7 +107,8 @@ absl::StatusOr<Fd> ReachCoordinator(const HostPort& where, MonotonicTime deadlin
     std::string cause;
     const auto addresses = Resolve(where);
     if (!addresses.ok()) {
-      cause = absl::StrCat(addresses.status().message(), "; correct --coordinator, or this machine's DNS or /etc/hosts");
+      cause = absl::StrCat(addresses.status().message(),
+                           "; correct --coordinator, or this machine's DNS or /etc/hosts");
     } else {
       int weight = -1;
       for (const SocketAddress& address : *addresses) {
@@ -113,7 +119,8 @@ absl::StatusOr<Fd> ReachCoordinator(const HostPort& where, MonotonicTime deadlin
           return std::move(attempt.fd);
         }
         if (attempt.error == EMFILE || attempt.error == ENFILE) {
-          return absl::ResourceExhaustedError(absl::StrCat("cannot connect to the coordinator at ", where.ToString(), ": ",
+          return absl::ResourceExhaustedError(absl::StrCat("cannot connect to the coordinator at ",
+                                                           where.ToString(), ": ",
                                                            ErrorText(attempt.error)));
         }
         if (Weight(attempt.error) <= weight) continue;
@@ -125,7 +132,8 @@ absl::StatusOr<Fd> ReachCoordinator(const HostPort& where, MonotonicTime deadlin
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "no coordinator at ", where.ToString(), " within ",
-          absl::FormatDuration(absl::Trunc(MonotonicNow() - begin, absl::Milliseconds(100))), ": ", cause));
+          absl::FormatDuration(absl::Trunc(MonotonicNow() - begin, absl::Milliseconds(100))), ": ",
+          cause));
     }
     absl::SleepFor(std::min(kTryAgain, left));
   }

@@ -35,7 +35,8 @@ std::string Hosts(const std::vector<SocketAddress>& addresses) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Reception>> Reception::Open(const HostPort& where, MonotonicTime deadline) {
+absl::StatusOr<std::unique_ptr<Reception>> Reception::Open(const HostPort& where,
+                                                           MonotonicTime deadline) {
   std::unique_ptr<Reception> reception(new Reception);
   const MonotonicTime begin = MonotonicNow();
   for (bool first = true;; first = false) {
@@ -43,20 +44,25 @@ absl::StatusOr<std::unique_ptr<Reception>> Reception::Open(const HostPort& where
     // NotFound and OutOfRange: the name may come to mean an address of this machine.
     if (listens.ok()) break;
     if (!absl::IsNotFound(listens) && !absl::IsOutOfRange(listens)) return listens;
-    if (where.host.empty() || IsNumericAddress(where.host)) return absl::UnavailableError(listens.message());
+    if (where.host.empty() || IsNumericAddress(where.host))
+      return absl::UnavailableError(listens.message());
     if (MonotonicNow() >= deadline) {
-      return absl::UnavailableError(absl::StrCat(listens.message(), ", for ",
-                                                 absl::FormatDuration(absl::Trunc(MonotonicNow() - begin, kLookAgain)),
-                                                 " (limits.join_seconds); correct --coordinator, the machine's DNS or "
-                                                 "/etc/hosts, or have rank 0 listen at every address: --coordinator "
-                                                 "0.0.0.0:PORT for rank 0 alone"));
+      return absl::UnavailableError(
+          absl::StrCat(listens.message(), ", for ",
+                       absl::FormatDuration(absl::Trunc(MonotonicNow() - begin, kLookAgain)),
+                       " (limits.join_seconds); correct --coordinator, the machine's DNS or "
+                       "/etc/hosts, or have rank 0 listen at every address: --coordinator "
+                       "0.0.0.0:PORT for rank 0 alone"));
     }
-    if (first) Log(LogLevel::kWarning, absl::StrCat(listens.message(), "; looks again until limits.join_seconds are over"));
+    if (first)
+      Log(LogLevel::kWarning,
+          absl::StrCat(listens.message(), "; looks again until limits.join_seconds are over"));
     absl::SleepFor(std::min(kLookAgain, deadline - MonotonicNow()));
   }
   reception->wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!reception->wake_.valid()) {
-    return absl::UnavailableError(absl::StrCat("cannot listen at ", where.ToString(), ": ", ErrorText(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen at ", where.ToString(), ": ", ErrorText(errno)));
   }
   return reception;
 }
@@ -71,15 +77,18 @@ absl::Status Reception::Listen(const HostPort& where) {
   }
   if (own.empty() && !is_name) own = addresses;  // which fails, and says why
   if (own.empty()) {
-    return absl::OutOfRangeError(absl::StrCat("the name \"", where.host, "\" is ", Hosts(addresses), ", no address of this "
-                                              "machine, which has ", absl::StrJoin(OwnAddresses(), ", ")));
+    return absl::OutOfRangeError(absl::StrCat("the name \"", where.host, "\" is ", Hosts(addresses),
+                                              ", no address of this "
+                                              "machine, which has ",
+                                              absl::StrJoin(OwnAddresses(), ", ")));
   }
   // One socket at :: takes IPv4 too, and a port that the system chooses is one address's.
   if (anywhere || where.port == 0) own.erase(own.begin() + 1, own.end());
   std::vector<std::string> endpoints;
   std::vector<Fd> listeners;
   for (const SocketAddress& address : own) {
-    if (std::count(endpoints.begin(), endpoints.end(), address.ToHostPort().ToString()) > 0) continue;
+    if (std::count(endpoints.begin(), endpoints.end(), address.ToHostPort().ToString()) > 0)
+      continue;
     RM_ASSIGN_OR_RETURN(Listener listener, ListenAt(address, kWhenTaken));
     endpoints.push_back(listener.endpoint);
     listeners.push_back(std::move(listener.fd));
@@ -90,9 +99,10 @@ absl::Status Reception::Listen(const HostPort& where) {
     return IsLoopback(address.ToHostPort().host);
   });
   if (is_name && loopback && where.host != "localhost") {
-    only_loopback_ = absl::StrCat("the name \"", where.host, "\" is loopback on rank 0's machine (", Hosts(own),
-                                  ", mostly by /etc/hosts), which other machines cannot reach: give rank 0 its address "
-                                  "in the network instead");
+    only_loopback_ = absl::StrCat(
+        "the name \"", where.host, "\" is loopback on rank 0's machine (", Hosts(own),
+        ", mostly by /etc/hosts), which other machines cannot reach: give rank 0 its address "
+        "in the network instead");
   }
   listeners_ = std::move(listeners);
   return absl::OkStatus();
@@ -150,13 +160,15 @@ bool Reception::AcceptAll(int listener) {
   for (;;) {
     Fd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     const int error = errno;
-    const bool is_short = !fd.valid() && (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM);
+    const bool is_short =
+        !fd.valid() && (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM);
     if (fd.valid() || is_short) {
       absl::MutexLock lock(&mutex_);
       refused_ = is_short ? ErrorText(error) : "";
     }
     if (!fd.valid()) return !is_short;
-    if (const auto own = SocketAddress::OfThisEnd(fd.get()); own.ok()) NoteReached(own->ToHostPort().host);
+    if (const auto own = SocketAddress::OfThisEnd(fd.get()); own.ok())
+      NoteReached(own->ToHostPort().host);
     SendAtOnce(fd.get());
     take_(std::move(fd));
   }

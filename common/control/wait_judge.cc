@@ -21,9 +21,13 @@ constexpr int kRaise = 10;
 // Longer chains are told by their first nodes.
 constexpr int32_t kToldMax = 8;
 
-std::string NameOf(const NodeName& node) { return absl::StrCat(node.server() ? "server/" : "worker/", node.index()); }
+std::string NameOf(const NodeName& node) {
+  return absl::StrCat(node.server() ? "server/" : "worker/", node.index());
+}
 
-std::string Seconds(absl::Duration duration) { return absl::StrFormat("%.1fs", absl::ToDoubleSeconds(duration)); }
+std::string Seconds(absl::Duration duration) {
+  return absl::StrFormat("%.1fs", absl::ToDoubleSeconds(duration));
+}
 
 std::string WholeSeconds(absl::Duration duration) {
   return absl::StrFormat("%.0f", std::ceil(absl::ToDoubleSeconds(duration)));
@@ -31,19 +35,25 @@ std::string WholeSeconds(absl::Duration duration) {
 
 const char* KindName(AwaitedMessage::Kind kind) {
   switch (kind) {
-    case AwaitedMessage::COLLECTIVE: return "collective";
-    case AwaitedMessage::PUSH: return "push";
-    case AwaitedMessage::PULL: return "pull";
-    case AwaitedMessage::WEIGHTS: return "weights";
-    case AwaitedMessage::DRAIN: return "drain";
-    default: return "message";
+    case AwaitedMessage::COLLECTIVE:
+      return "collective";
+    case AwaitedMessage::PUSH:
+      return "push";
+    case AwaitedMessage::PULL:
+      return "pull";
+    case AwaitedMessage::WEIGHTS:
+      return "weights";
+    case AwaitedMessage::DRAIN:
+      return "drain";
+    default:
+      return "message";
   }
 }
 
 std::string Describe(const AwaitedMessage* message) {
   if (message == nullptr) return "";
-  return absl::StrCat(" (", KindName(message->kind()), message->is_send() ? " to it" : "", " step=", message->step(),
-                      " bucket=", message->bucket(), ")");
+  return absl::StrCat(" (", KindName(message->kind()), message->is_send() ? " to it" : "",
+                      " step=", message->step(), " bucket=", message->bucket(), ")");
 }
 
 }  // namespace
@@ -63,8 +73,9 @@ void WaitJudge::Heard(const NodeActivity& activity, absl::Duration now) {
   const auto found = nodes_.find(NameOf(activity.node()));
   if (found == nodes_.end()) return;
   Node& node = found->second;
-  const bool stood = node.was_heard && node.last.moved() == activity.moved() && node.last.step() == activity.step() &&
-                     node.last.phase() == activity.phase() && node.last.bucket() == activity.bucket();
+  const bool stood = node.was_heard && node.last.moved() == activity.moved() &&
+                     node.last.step() == activity.step() && node.last.phase() == activity.phase() &&
+                     node.last.bucket() == activity.bucket();
   if (!stood) node.moved = now;
   node.heard = now;
   node.was_heard = true;
@@ -83,19 +94,21 @@ void WaitJudge::Finished(const NodeName& node, absl::Duration now) {
 }
 
 bool WaitJudge::Waits(const Node& node) {
-  return node.last.state() == NodeActivity::WAITS || node.last.state() == NodeActivity::AT_BARRIER ||
-         node.last.state() == NodeActivity::DONE;
+  return node.last.state() == NodeActivity::WAITS ||
+         node.last.state() == NodeActivity::AT_BARRIER || node.last.state() == NodeActivity::DONE;
 }
 
 absl::Duration WaitJudge::ComputeLimit(const Node& node) const {
-  return limits_.compute.value_or(DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds())));
+  return limits_.compute.value_or(
+      DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds())));
 }
 
 absl::Status WaitJudge::Judge() {
   const absl::Duration looked_at = std::min(kLookedAt, limits_.wait / 4);
   for (auto& [name, node] : nodes_) {
     // A server's own wait is nobody's: it serves those who do.
-    if (node.last.node().server() || !node.was_heard || !Waits(node) || Still(node) < looked_at) continue;
+    if (node.last.node().server() || !node.was_heard || !Waits(node) || Still(node) < looked_at)
+      continue;
     const absl::Status judged = JudgeFrom(name, &node);
     if (!judged.ok()) return judged;
   }
@@ -113,8 +126,10 @@ absl::Status WaitJudge::JudgeFrom(const std::string& name, Node* waiting) const 
       continue;
     }
     const Node& node = found->second;
-    const bool too_long = node.last.state() == NodeActivity::COMPUTES && Still(node) > ComputeLimit(node);
-    if (too_long && Still(*waiting) >= limits_.wait) return ComputesTooLong(steps, static_cast<int32_t>(i));
+    const bool too_long =
+        node.last.state() == NodeActivity::COMPUTES && Still(node) > ComputeLimit(node);
+    if (too_long && Still(*waiting) >= limits_.wait)
+      return ComputesTooLong(steps, static_cast<int32_t>(i));
     if (!Waits(node)) {
       excused = std::max(excused, node.heard);
     } else if (!node.last.node().server()) {
@@ -146,14 +161,16 @@ std::vector<WaitJudge::Step> WaitJudge::Next(const std::vector<Step>& steps, con
       *nothing_left = others.empty();
       return others;
     }
-    case NodeActivity::WAITS: break;
+    case NodeActivity::WAITS:
+      break;
     default:
       // While it computes, what its exchange waits for may hold it up next.
       if (node.last.node().server()) return {};
   }
   if (node.last.node().server()) return NextOfServer(node, asker, step.message);
   std::vector<Step> peers;
-  for (const AwaitedMessage& message : node.last.awaited()) peers.push_back({NameOf(message.peer()), &message});
+  for (const AwaitedMessage& message : node.last.awaited())
+    peers.push_back({NameOf(message.peer()), &message});
   return peers;
 }
 
@@ -164,12 +181,15 @@ std::vector<WaitJudge::Step> WaitJudge::NextOfServer(const Node& node, const Nod
   for (const AwaitedMessage& message : node.last.awaited()) {
     // It does nothing else until that has left.
     if (message.is_send()) workers.push_back({NameOf(message.peer()), &message});
-    if (!message.is_send() && message.kind() == AwaitedMessage::PUSH) behind = std::min(behind, message.step());
+    if (!message.is_send() && message.kind() == AwaitedMessage::PUSH)
+      behind = std::min(behind, message.step());
   }
   if (!workers.empty()) return workers;
   if (limits_.asynchronous && asker.last.phase() != "drain") return {};
-  // What is asked for has had all it waits for: it is lost. (Pulls are numbered, at least as high as the steps.)
-  const bool numbered = asked != nullptr && !asked->is_send() && asked->kind() != AwaitedMessage::COLLECTIVE;
+  // What is asked for has had all it waits for: it is lost. (Pulls are numbered, at least as high
+  // as the steps.)
+  const bool numbered =
+      asked != nullptr && !asked->is_send() && asked->kind() != AwaitedMessage::COLLECTIVE;
   if (numbered && behind > asked->step()) return {};
   for (const AwaitedMessage& message : node.last.awaited()) {
     if (message.kind() != AwaitedMessage::PUSH || message.step() != behind) continue;
@@ -187,7 +207,8 @@ std::vector<WaitJudge::Step> WaitJudge::OthersNotYet(const Node& node) const {
   for (const auto& [name, other] : nodes_) {
     const NodeActivity::State state = other.last.state();
     if (&other == &node || state == NodeActivity::DONE) continue;
-    if (node.last.state() == NodeActivity::AT_BARRIER && state == NodeActivity::AT_BARRIER) continue;
+    if (node.last.state() == NodeActivity::AT_BARRIER && state == NodeActivity::AT_BARRIER)
+      continue;
     (other.last.node().server() ? servers : workers).push_back({name});
   }
   // Servers come to no barrier, and end after the last worker.
@@ -196,9 +217,10 @@ std::vector<WaitJudge::Step> WaitJudge::OthersNotYet(const Node& node) const {
 
 std::string WaitJudge::Where(const std::string& name) const {
   const Node& node = nodes_.at(name);
-  return absl::StrCat(name, " (pid ", node.pid, ") at step=", node.last.step(),
-                      " phase=", node.last.phase().empty() ? "start" : node.last.phase(),
-                      node.last.phase() == "backward" ? absl::StrCat(" bucket=", node.last.bucket()) : "");
+  return absl::StrCat(
+      name, " (pid ", node.pid, ") at step=", node.last.step(),
+      " phase=", node.last.phase().empty() ? "start" : node.last.phase(),
+      node.last.phase() == "backward" ? absl::StrCat(" bucket=", node.last.bucket()) : "");
 }
 
 absl::Status WaitJudge::ComputesTooLong(const std::vector<Step>& steps, int32_t last) const {
@@ -209,18 +231,22 @@ absl::Status WaitJudge::ComputesTooLong(const std::vector<Step>& steps, int32_t 
   for (; steps[first].from >= 0; first = steps[first].from) {
     if (first != last) between.insert(between.begin(), steps[first].node);
   }
-  const std::string by = between.empty() ? "" : absl::StrCat(" by way of ", absl::StrJoin(between, ", "));
+  const std::string by =
+      between.empty() ? "" : absl::StrCat(" by way of ", absl::StrJoin(between, ", "));
   const std::string why =
       limits_.compute.has_value()
           ? "limits.compute_seconds"
           : absl::StrCat("limits.compute_seconds, left out: 20 times its slowest step so far, ",
-                         Seconds(absl::Seconds(node.last.slowest_step_seconds())), ", and at least 60s");
+                         Seconds(absl::Seconds(node.last.slowest_step_seconds())),
+                         ", and at least 60s");
   return absl::DeadlineExceededError(absl::StrCat(
       Where(steps[last].node), ": computes for ", Seconds(Still(node)),
-      " without a change of step, phase or bucket while ", steps[first].node, " waits for it", by, "; expected one within ",
-      Seconds(limit), " (", why, "); if it may take so long, raise limits.compute_seconds to at least ",
-      WholeSeconds(std::max({kComputeLimitMin, kRaise * limit,
-                             DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds()))}))));
+      " without a change of step, phase or bucket while ", steps[first].node, " waits for it", by,
+      "; expected one within ", Seconds(limit), " (", why,
+      "); if it may take so long, raise limits.compute_seconds to at least ",
+      WholeSeconds(
+          std::max({kComputeLimitMin, kRaise * limit,
+                    DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds()))}))));
 }
 
 absl::Status WaitJudge::NobodyMoves(const std::vector<Step>& steps) const {
@@ -233,13 +259,16 @@ absl::Status WaitJudge::NobodyMoves(const std::vector<Step>& steps) const {
     const std::string whom =
         next.empty() ? "nobody" : absl::StrCat(next[0].node, Describe(next[0].message));
     const std::string more = next.size() > 1 ? absl::StrCat(" and ", next.size() - 1, " more") : "";
-    told.push_back(absl::StrCat(Where(steps[i].node), " waits for ", whom, more, " since ", Seconds(Still(node))));
+    told.push_back(absl::StrCat(Where(steps[i].node), " waits for ", whom, more, " since ",
+                                Seconds(Still(node))));
   }
   const size_t left = steps.size() - told.size();
   if (left > 0) told.push_back(absl::StrCat(left, " more wait likewise"));
   return absl::DeadlineExceededError(absl::StrCat(
-      absl::StrJoin(told, "; "), "; all of them wait and none gets any further, expected within ", Seconds(limits_.wait),
-      " (limits.wait_seconds): a message is lost, or needs longer than that; then raise limits.wait_seconds to at least ",
+      absl::StrJoin(told, "; "), "; all of them wait and none gets any further, expected within ",
+      Seconds(limits_.wait),
+      " (limits.wait_seconds): a message is lost, or needs longer than "
+      "that; then raise limits.wait_seconds to at least ",
       WholeSeconds(kRaise * limits_.wait)));
 }
 

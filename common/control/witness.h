@@ -10,14 +10,15 @@
 
 namespace ringmaster {
 
-// What can be seen, from where the coordinator runs, of processes that do not speak for themselves. ControlCore asks when
-// it must name a cause or an address: every answer is for the moment of the call, and an empty text means that nothing is
-// known. One thread at a time.
+// What can be seen, from where the coordinator runs, of processes that do not speak for themselves.
+// ControlCore asks when it must name a cause or an address: every answer is for the moment of the
+// call, and an empty text means that nothing is known. One thread at a time.
 class Witness {
  public:
   virtual ~Witness() = default;
 
-  // Whether process `index`, which has not joined, is seen to get on with its start. It takes two looks to see it move.
+  // Whether process `index`, which has not joined, is seen to get on with its start. It takes two
+  // looks to see it move.
   virtual bool IsStarting(int32_t index) = 0;
 
   // Why each of `missing`, at least one, has not joined, and what to do.
@@ -30,10 +31,12 @@ class Witness {
   virtual bool IsThere(const Join& join) const = 0;
   virtual bool IsSuspended(const Join& join) const = 0;
 
-  // What the system has killed for want of memory, where that may be why a process ended as `how` says.
+  // What the system has killed for want of memory, where that may be why a process ended as `how`
+  // says.
   virtual std::string KilledForMemory(const std::string& how) const = 0;
 
-  // The address by which processes of other machines came to this one, for a process here that listens at `wildcard`.
+  // The address by which processes of other machines came to this one, for a process here that
+  // listens at `wildcard`.
   virtual std::string ReachedAt(const std::string& wildcard) const = 0;
 };
 

@@ -12,8 +12,8 @@
 
 namespace ringmaster {
 
-// For a library that cannot be told to give a call up, or not always: the process ends with status 1 when a call has not
-// returned `grace` after the abort. Thread-safe.
+// For a library that cannot be told to give a call up, or not always: the process ends with status
+// 1 when a call has not returned `grace` after the abort. Thread-safe.
 class CallGuard {
  public:
   explicit CallGuard(absl::Duration grace) : grace_(grace) {}

@@ -12,10 +12,10 @@ namespace {
 constexpr EngineInfo kEngines[] = {
     {"mpi", "Open MPI's MPI_Allreduce; ranks are started by mpirun", "libopenmpi-dev"},
     {"gloo", "Gloo over sockets of its own, as in torch.distributed", "libgloo-dev"},
-    {"nccl", "NCCL, one GPU a rank; data goes through device memory", "the CUDA toolkit with nccl.h",
-     EngineGpus::kOneEach},
-    {"cuda_ipc", "sums in the memory of the one GPU that the ranks share, by CUDA IPC", "the CUDA toolkit",
-     EngineGpus::kOneForAll},
+    {"nccl", "NCCL, one GPU a rank; data goes through device memory",
+     "the CUDA toolkit with nccl.h", EngineGpus::kOneEach},
+    {"cuda_ipc", "sums in the memory of the one GPU that the ranks share, by CUDA IPC",
+     "the CUDA toolkit", EngineGpus::kOneForAll},
 };
 
 }  // namespace
@@ -23,15 +23,16 @@ constexpr EngineInfo kEngines[] = {
 absl::Span<const EngineInfo> Engines() { return kEngines; }
 
 bool IsEngine(absl::string_view name) {
-  return std::any_of(std::begin(kEngines), std::end(kEngines), [&](const EngineInfo& info) { return info.name == name; });
+  return std::any_of(std::begin(kEngines), std::end(kEngines),
+                     [&](const EngineInfo& info) { return info.name == name; });
 }
 
 absl::StatusOr<const EngineInfo*> FindEngine(absl::string_view name) {
   for (const EngineInfo& info : kEngines) {
     if (info.name == name) return &info;
   }
-  return absl::NotFoundError(
-      absl::StrCat("engine \"", name, "\" is unknown; ", KnownWordsText(name, RegistryNames(kEngines))));
+  return absl::NotFoundError(absl::StrCat("engine \"", name, "\" is unknown; ",
+                                          KnownWordsText(name, RegistryNames(kEngines))));
 }
 
 EngineGpus EngineGpusOf(absl::string_view name) {

@@ -25,12 +25,14 @@ std::string ProgramPath() {
   return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
 }
 
-// Where the shared object may lie: beside the program, or where Bazel puts it in the tree of which the program is part.
+// Where the shared object may lie: beside the program, or where Bazel puts it in the tree of which
+// the program is part.
 std::vector<std::string> CandidatePaths(absl::string_view name) {
   const std::string program = ProgramPath();
   const std::string file = absl::StrCat("libringmaster_", name, ".so");
   std::vector<std::string> paths;
-  for (size_t end = program.rfind('/'); end != std::string::npos && end > 0; end = program.rfind('/', end - 1)) {
+  for (size_t end = program.rfind('/'); end != std::string::npos && end > 0;
+       end = program.rfind('/', end - 1)) {
     const absl::string_view folder = absl::string_view(program).substr(0, end);
     if (paths.empty()) paths.push_back(absl::StrCat(folder, "/", file));
     paths.push_back(absl::StrCat(folder, "/common/engine/", name, "/", file));
@@ -45,19 +47,21 @@ absl::StatusOr<void*> Load(const EngineInfo& info) {
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) {
       const char* reason = dlerror();
-      return absl::UnavailableError(absl::StrCat("engine \"", info.name, "\": ", path, " does not load: ",
-                                                 reason == nullptr ? "no reason given" : reason, "; install ",
-                                                 info.package));
+      return absl::UnavailableError(
+          absl::StrCat("engine \"", info.name, "\": ", path, " does not load: ",
+                       reason == nullptr ? "no reason given" : reason, "; install ", info.package));
     }
     auto* stamp = reinterpret_cast<EnginePlugin::Stamp*>(dlsym(handle, EnginePlugin::kStampSymbol));
     if (stamp == nullptr || std::strcmp(stamp(), kEngineInterfaceStamp) != 0) {
-      return absl::FailedPreconditionError(absl::StrCat("engine \"", info.name, "\": ", path,
-                                                        " is of another build than this program; build both again"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("engine \"", info.name, "\": ", path,
+                       " is of another build than this program; build both again"));
     }
     return handle;
   }
-  return absl::UnavailableError(absl::StrCat("engine \"", info.name, "\" is not in this build: ", info.package,
-                                             " was not found when it was built; install it and build again"));
+  return absl::UnavailableError(
+      absl::StrCat("engine \"", info.name, "\" is not in this build: ", info.package,
+                   " was not found when it was built; install it and build again"));
 }
 
 }  // namespace
@@ -67,17 +71,20 @@ absl::Status CheckEngine(absl::string_view name) {
   return Load(*info).status();
 }
 
-absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(absl::string_view name, const EngineSeat& seat) {
+absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(absl::string_view name,
+                                                     const EngineSeat& seat) {
   RM_CHECK(seat.rank >= 0 && seat.rank < seat.ranks);
   RM_ASSIGN_OR_RETURN(const EngineInfo* info, FindEngine(name));
   RM_ASSIGN_OR_RETURN(void* handle, Load(*info));
-  auto* create = reinterpret_cast<EnginePlugin::Create*>(dlsym(handle, EnginePlugin::kCreateSymbol));
+  auto* create =
+      reinterpret_cast<EnginePlugin::Create*>(dlsym(handle, EnginePlugin::kCreateSymbol));
   RM_CHECK(create != nullptr);
   std::string text(kTextBytes, '\0');
   Engine* engine = nullptr;
   const int code = create(seat, &engine, text.data(), text.size());
   if (code != 0) {
-    return absl::Status(static_cast<absl::StatusCode>(code), absl::StrCat("engine \"", name, "\": ", text.c_str()));
+    return absl::Status(static_cast<absl::StatusCode>(code),
+                        absl::StrCat("engine \"", name, "\": ", text.c_str()));
   }
   RM_CHECK(engine != nullptr);
   return std::unique_ptr<Engine>(engine);

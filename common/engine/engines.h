@@ -11,13 +11,16 @@
 
 namespace ringmaster {
 
-// OK where the engine's shared object is there and fits this program; loads it, which starts nothing but runs the
-// library's static constructors. Unavailable: it was left out when this was built, because the library was not found, or
-// its library is not on this machine; the text says which and what to install. NotFound: no such engine.
+// OK where the engine's shared object is there and fits this program; loads it, which starts
+// nothing but runs the library's static constructors. Unavailable: it was left out when this was
+// built, because the library was not found, or its library is not on this machine; the text says
+// which and what to install. NotFound: no such engine.
 absl::Status CheckEngine(absl::string_view name);
 
-// Joins the other ranks, who do the same; the caller's alone. Errors as CheckEngine, and the library's own.
-absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(absl::string_view name, const EngineSeat& seat);
+// Joins the other ranks, who do the same; the caller's alone. Errors as CheckEngine, and the
+// library's own.
+absl::StatusOr<std::unique_ptr<Engine>> CreateEngine(absl::string_view name,
+                                                     const EngineSeat& seat);
 
 }  // namespace ringmaster
 

@@ -11,8 +11,9 @@
 
 namespace ringmaster {
 
-// What EngineSeat::all_gather asks for, by an executor of the engine's ranks: every rank's message, by rank. `own` has at
-// most EngineSeat::kMessageBytesMax. `step` makes tags, with bucket 0, as for any collective.
+// What EngineSeat::all_gather asks for, by an executor of the engine's ranks: every rank's message,
+// by rank. `own` has at most EngineSeat::kMessageBytesMax. `step` makes tags, with bucket 0, as for
+// any collective.
 absl::StatusOr<std::vector<std::string>> GatherMessages(CollectiveExecutor& executor, int64_t step,
                                                         absl::string_view own);
 

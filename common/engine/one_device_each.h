@@ -8,13 +8,13 @@
 
 namespace ringmaster {
 
-// NCCL takes one rank a GPU: the kernels of two ranks on one would wait for each other. `devices` names each rank's, by
-// rank, with a name that no other device on any machine has. InvalidArgument names the first two ranks that share one and
-// what lets them. Pure, thread-safe.
+// NCCL takes one rank a GPU: the kernels of two ranks on one would wait for each other. `devices`
+// names each rank's, by rank, with a name that no other device on any machine has. InvalidArgument
+// names the first two ranks that share one and what lets them. Pure, thread-safe.
 absl::Status CheckOneDeviceEach(absl::Span<const std::string> devices);
 
-// The same before any rank is started: whether `ranks` of them, on the devices from `first_device` on, fit a machine that
-// shows `devices`.
+// The same before any rank is started: whether `ranks` of them, on the devices from `first_device`
+// on, fit a machine that shows `devices`.
 struct DeviceDemand {
   int ranks = 0;
   int first_device = 0;

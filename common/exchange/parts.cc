@@ -7,7 +7,8 @@ namespace ringmaster {
 std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server) {
   std::vector<Range> parts;
   parts.reserve(layout.buckets().size());
-  for (const Bucket& bucket : layout.buckets()) parts.push_back(PartOnServer(bucket, servers, server));
+  for (const Bucket& bucket : layout.buckets())
+    parts.push_back(PartOnServer(bucket, servers, server));
   return parts;
 }
 
@@ -19,7 +20,8 @@ std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const f
   return shard;
 }
 
-std::vector<Range> ShardStatistics(absl::Span<const Range> parts, absl::Span<const Range> statistics) {
+std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
+                                   absl::Span<const Range> statistics) {
   std::vector<Range> found;
   int64_t shard_begin = 0;  // of the part, in the shard's arena
   for (const Range& part : parts) {

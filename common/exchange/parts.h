@@ -10,8 +10,8 @@
 
 namespace ringmaster {
 
-// How the arena is spread over K servers: every bucket is cut into K parts, part k to server k, so that no server
-// idles. Workers and servers both ask here.
+// How the arena is spread over K servers: every bucket is cut into K parts, part k to server k, so
+// that no server idles. Workers and servers both ask here.
 
 // Server `server`'s part of `bucket`, in elements of the arena.
 inline Range PartOnServer(const Bucket& bucket, int32_t servers, int32_t server) {
@@ -26,12 +26,13 @@ std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_
 // The shard's slices of the arena, gathered into one vector.
 std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena);
 
-// The elements of a shard's own arena that are running statistics, given those of the whole arena: rising, not
-// overlapping, as both arguments are.
-std::vector<Range> ShardStatistics(absl::Span<const Range> parts, absl::Span<const Range> statistics);
+// The elements of a shard's own arena that are running statistics, given those of the whole arena:
+// rising, not overlapping, as both arguments are.
+std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
+                                   absl::Span<const Range> statistics);
 
-// What a pull request says in its note: the worker's clock, and whether it waits for all updates of earlier clocks
-// (Drain). A worker that is done says so instead.
+// What a pull request says in its note: the worker's clock, and whether it waits for all updates of
+// earlier clocks (Drain). A worker that is done says so instead.
 struct PullNote {
   int64_t clock = 0;
   bool drain = false;

@@ -21,8 +21,8 @@ absl::Status CannotWrite(int error, const std::string& path) {
   return SystemError(error, absl::StrCat("cannot write ", path));
 }
 
-// The temporary names of this process's files that are not complete: a signal must not leave them behind. Files come and
-// go on any thread.
+// The temporary names of this process's files that are not complete: a signal must not leave them
+// behind. Files come and go on any thread.
 class Incomplete {
  public:
   void Add(const std::string& path) {
@@ -64,15 +64,16 @@ bool IsFolder(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
   if (path.empty() || path.back() == '/' || IsFolder(path)) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot write \"", path, "\": it is a folder; expected a file"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot write \"", path, "\": it is a folder; expected a file"));
   }
   std::string temporary = absl::StrCat(path, ".XXXXXX");
   const int descriptor = mkostemp(temporary.data(), O_CLOEXEC);
   if (descriptor < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
-      return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no folder ", FolderOf(path),
-                                              "; make it, or choose another"));
+      return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no folder ",
+                                              FolderOf(path), "; make it, or choose another"));
     }
     return CannotWrite(error, path);
   }
@@ -127,11 +128,14 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view text
 
 void RemoveIncompleteFiles() { IncompleteFiles().RemoveForGood(); }
 
-absl::Status CheckFileCanBeWritten(const std::string& path) { return AtomicFile::Create(path).status(); }
+absl::Status CheckFileCanBeWritten(const std::string& path) {
+  return AtomicFile::Create(path).status();
+}
 
 absl::Status CheckFolderCanBeWritten(const std::string& folder) {
   if (!IsFolder(folder)) {
-    return absl::NotFoundError(absl::StrCat("there is no folder ", folder, "; make it, or choose another"));
+    return absl::NotFoundError(
+        absl::StrCat("there is no folder ", folder, "; make it, or choose another"));
   }
   return AtomicFile::Create(absl::StrCat(folder, "/writable")).status();
 }

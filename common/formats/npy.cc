@@ -15,15 +15,16 @@
 namespace ringmaster {
 namespace {
 
-constexpr char kMagic[] = "\x93NUMPY\x01";   // and a zero byte, the minor version
-constexpr size_t kPreamble = 10;             // magic, version, length of the header
+constexpr char kMagic[] = "\x93NUMPY\x01";  // and a zero byte, the minor version
+constexpr size_t kPreamble = 10;            // magic, version, length of the header
 constexpr size_t kAlignment = 64;
 
 struct TypeName {
   NpyType type;
   const char* descr;
 };
-constexpr TypeName kTypes[] = {{NpyType::kInt32, "<i4"}, {NpyType::kInt64, "<i8"}, {NpyType::kFloat32, "<f4"}};
+constexpr TypeName kTypes[] = {
+    {NpyType::kInt32, "<i4"}, {NpyType::kInt64, "<i8"}, {NpyType::kFloat32, "<f4"}};
 
 const char* DescrOf(NpyType type) {
   for (const TypeName& name : kTypes) {
@@ -35,8 +36,8 @@ const char* DescrOf(NpyType type) {
 
 // The dictionary, up to where padding begins.
 std::string Dictionary(NpyType type, const std::vector<int64_t>& shape) {
-  return absl::StrCat("{'descr': '", DescrOf(type), "', 'fortran_order': False, 'shape': (", absl::StrJoin(shape, ", "),
-                      shape.size() == 1 ? ",), }" : "), }");
+  return absl::StrCat("{'descr': '", DescrOf(type), "', 'fortran_order': False, 'shape': (",
+                      absl::StrJoin(shape, ", "), shape.size() == 1 ? ",), }" : "), }");
 }
 
 std::string Header(NpyType type, const std::vector<int64_t>& shape) {
@@ -61,15 +62,19 @@ int64_t CountOf(const std::vector<int64_t>& shape) {
 }
 
 absl::Status Malformed(const std::string& path, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", what, "; expected a .npy file of version 1.0 with <i4, <i8 "
-                                                 "or <f4 in C order"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": ", what,
+                   "; expected a .npy file of version 1.0 with <i4, <i8 "
+                   "or <f4 in C order"));
 }
 
 // Type and shape from a header's dictionary in the form in which Dictionary writes it.
 bool ParseDictionary(absl::string_view text, NpyArray* array) {
   const size_t open = text.find('('), close = text.find(')');
-  if (open == absl::string_view::npos || close == absl::string_view::npos || close < open) return false;
-  for (const absl::string_view extent : absl::StrSplit(text.substr(open + 1, close - open - 1), ',', absl::SkipWhitespace())) {
+  if (open == absl::string_view::npos || close == absl::string_view::npos || close < open)
+    return false;
+  for (const absl::string_view extent :
+       absl::StrSplit(text.substr(open + 1, close - open - 1), ',', absl::SkipWhitespace())) {
     int64_t value = 0;
     if (!absl::SimpleAtoi(extent, &value) || value < 0) return false;
     array->shape.push_back(value);
@@ -96,15 +101,17 @@ absl::StatusOr<std::unique_ptr<NpyWriter>> NpyWriter::Create(const std::string& 
 absl::Status NpyWriter::Append(NpyType type, const void* values, size_t count) {
   RM_CHECK(type == type_);
   if (static_cast<int64_t>(count) > left_) {
-    return absl::InvalidArgumentError(absl::StrCat(".npy: ", count, " elements more, and the shape has room for ",
-                                                   left_));
+    return absl::InvalidArgumentError(
+        absl::StrCat(".npy: ", count, " elements more, and the shape has room for ", left_));
   }
   left_ -= static_cast<int64_t>(count);
   return file_->Write(values, count * BytesOf(type));
 }
 
 absl::Status NpyWriter::Finish() {
-  if (left_ > 0) return absl::InvalidArgumentError(absl::StrCat(".npy: ", left_, " elements of the shape are missing"));
+  if (left_ > 0)
+    return absl::InvalidArgumentError(
+        absl::StrCat(".npy: ", left_, " elements of the shape are missing"));
   return file_->Commit();
 }
 
@@ -117,7 +124,8 @@ absl::StatusOr<NpyArray> ReadNpy(const std::string& path) {
   if (bytes.size() < kPreamble || bytes.compare(0, 8, std::string(kMagic, 7) + '\0') != 0) {
     return Malformed(path, "no preamble of that version");
   }
-  const size_t length = static_cast<uint8_t>(bytes[8]) | static_cast<size_t>(static_cast<uint8_t>(bytes[9])) << 8;
+  const size_t length =
+      static_cast<uint8_t>(bytes[8]) | static_cast<size_t>(static_cast<uint8_t>(bytes[9])) << 8;
   if (bytes.size() < kPreamble + length) return Malformed(path, "ends within its header");
   NpyArray array;
   if (!ParseDictionary(absl::string_view(bytes).substr(kPreamble, length), &array)) {
@@ -125,11 +133,13 @@ absl::StatusOr<NpyArray> ReadNpy(const std::string& path) {
   }
   int64_t expected = BytesOf(array.type);
   for (const int64_t extent : array.shape) {
-    if (__builtin_mul_overflow(expected, extent, &expected)) return Malformed(path, "a shape that overflows");
+    if (__builtin_mul_overflow(expected, extent, &expected))
+      return Malformed(path, "a shape that overflows");
   }
   array.bytes = bytes.substr(kPreamble + length);
   if (static_cast<int64_t>(array.bytes.size()) != expected) {
-    return Malformed(path, absl::StrCat(array.bytes.size(), " bytes of elements where the shape says ", expected));
+    return Malformed(path, absl::StrCat(array.bytes.size(),
+                                        " bytes of elements where the shape says ", expected));
   }
   return array;
 }

@@ -20,18 +20,25 @@ enum class NpyType { kInt32, kInt64, kFloat32 };
 
 int64_t BytesOf(NpyType type);
 
-// Writes an array whose shape is known beforehand, piece by piece; the file appears under its name with Finish, and not
-// at all without. One thread at a time.
+// Writes an array whose shape is known beforehand, piece by piece; the file appears under its name
+// with Finish, and not at all without. One thread at a time.
 class NpyWriter {
  public:
   // Errors: those of AtomicFile::Create.
   static absl::StatusOr<std::unique_ptr<NpyWriter>> Create(const std::string& path, NpyType type,
                                                            const std::vector<int64_t>& shape);
 
-  // The next elements in C order, of the writer's type. Allocates nothing. InvalidArgument: more than the shape holds.
-  absl::Status Append(absl::Span<const int32_t> values) { return Append(NpyType::kInt32, values.data(), values.size()); }
-  absl::Status Append(absl::Span<const int64_t> values) { return Append(NpyType::kInt64, values.data(), values.size()); }
-  absl::Status Append(absl::Span<const float> values) { return Append(NpyType::kFloat32, values.data(), values.size()); }
+  // The next elements in C order, of the writer's type. Allocates nothing. InvalidArgument: more
+  // than the shape holds.
+  absl::Status Append(absl::Span<const int32_t> values) {
+    return Append(NpyType::kInt32, values.data(), values.size());
+  }
+  absl::Status Append(absl::Span<const int64_t> values) {
+    return Append(NpyType::kInt64, values.data(), values.size());
+  }
+  absl::Status Append(absl::Span<const float> values) {
+    return Append(NpyType::kFloat32, values.data(), values.size());
+  }
 
   // InvalidArgument: fewer elements than the shape holds.
   absl::Status Finish();
@@ -43,7 +50,7 @@ class NpyWriter {
   absl::Status Append(NpyType type, const void* values, size_t count);
 
   const NpyType type_;
-  int64_t left_;   // elements still to come
+  int64_t left_;  // elements still to come
   std::unique_ptr<AtomicFile> file_;
 };
 
@@ -62,8 +69,8 @@ struct NpyArray {
   }
 };
 
-// Reads what NpyWriter wrote. InvalidArgument: another version, type or order, or a file of another length than its
-// header says.
+// Reads what NpyWriter wrote. InvalidArgument: another version, type or order, or a file of another
+// length than its header says.
 absl::StatusOr<NpyArray> ReadNpy(const std::string& path);
 
 }  // namespace ringmaster

@@ -29,7 +29,8 @@ using Json = nlohmann::json;
 constexpr char kMetadata[] = "__metadata__";
 constexpr size_t kLengthBytes = 8;
 constexpr int64_t kFloatBytes = sizeof(float);
-// PyTorch's batch norms count their batches in such a tensor; nothing that is computed here depends on it.
+// PyTorch's batch norms count their batches in such a tensor; nothing that is computed here depends
+// on it.
 constexpr char kCounter[] = "num_batches_tracked";
 constexpr char kCounterType[] = "I64";
 constexpr int64_t kCounterBytes = 8;
@@ -50,7 +51,8 @@ struct Entry {
 // A name from a file that may hold anything, fit for a message.
 std::string Quoted(absl::string_view name) {
   constexpr size_t kShown = 80;
-  return absl::StrCat("\"", absl::CHexEscape(name.substr(0, kShown)), name.size() > kShown ? "...\"" : "\"");
+  return absl::StrCat("\"", absl::CHexEscape(name.substr(0, kShown)),
+                      name.size() > kShown ? "...\"" : "\"");
 }
 
 absl::Status Bad(absl::string_view what) { return absl::InvalidArgumentError(what); }
@@ -67,7 +69,8 @@ int64_t BytesOfType(absl::string_view dtype) {
 
 bool IsCounter(const Entry& entry) {
   const absl::string_view name = entry.name;
-  return entry.dtype == kCounterType && (name == kCounter || absl::EndsWith(name, absl::StrCat(".", kCounter)));
+  return entry.dtype == kCounterType &&
+         (name == kCounter || absl::EndsWith(name, absl::StrCat(".", kCounter)));
 }
 
 // The element type's bits to a float's, exactly: bfloat16 is the upper half of a float.
@@ -78,7 +81,8 @@ void FromBfloat16(absl::Span<const uint16_t> in, absl::Span<float> out) {
   }
 }
 
-// Parses the header; refuses what nlohmann's parser lets pass: names that come twice, and depth without limit.
+// Parses the header; refuses what nlohmann's parser lets pass: names that come twice, and depth
+// without limit.
 absl::StatusOr<Json> ParseObject(absl::string_view text) {
   std::vector<std::set<std::string>> names(kDepthMax + 2);
   std::string duplicate;
@@ -90,7 +94,8 @@ absl::StatusOr<Json> ParseObject(absl::string_view text) {
       return false;
     }
     if (event == Json::parse_event_t::object_start) names[depth + 1].clear();
-    if (event == Json::parse_event_t::key && !names[depth].insert(parsed.get<std::string>()).second && !twice) {
+    if (event == Json::parse_event_t::key &&
+        !names[depth].insert(parsed.get<std::string>()).second && !twice) {
       twice = true;
       duplicate = parsed.get<std::string>();
     }
@@ -107,7 +112,8 @@ absl::StatusOr<Json> ParseObject(absl::string_view text) {
 absl::Status ParseMetadata(const Json& json, std::map<std::string, std::string>* metadata) {
   if (!json.is_object()) return Bad("__metadata__ is no object of strings");
   for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) return Bad(absl::StrCat("__metadata__: ", Quoted(key), " is no string"));
+    if (!value.is_string())
+      return Bad(absl::StrCat("__metadata__: ", Quoted(key), " is no string"));
     (*metadata)[key] = value.get<std::string>();
   }
   return absl::OkStatus();
@@ -124,15 +130,19 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
   entry.dtype = json["dtype"].get<std::string>();
   const int64_t element_bytes = IsCounter(entry) ? kCounterBytes : BytesOfType(entry.dtype);
   if (element_bytes == 0) {
-    return BadTensor(name, absl::StrCat("dtype ", Quoted(entry.dtype), "; expected F32, F16 or BF16: convert it before it is "
-                                        "saved (in PyTorch: tensor.float()), or leave it out if it is no weight"));
+    return BadTensor(
+        name,
+        absl::StrCat("dtype ", Quoted(entry.dtype),
+                     "; expected F32, F16 or BF16: convert it before it is "
+                     "saved (in PyTorch: tensor.float()), or leave it out if it is no weight"));
   }
   if (!json["shape"].is_array()) return BadTensor(name, "shape is no list");
   uint64_t bytes = static_cast<uint64_t>(element_bytes);
   bool overflow = false;
   bool empty = false;
   for (const Json& extent : json["shape"]) {
-    if (!extent.is_number_unsigned()) return BadTensor(name, "shape holds something else than whole numbers from 0");
+    if (!extent.is_number_unsigned())
+      return BadTensor(name, "shape holds something else than whole numbers from 0");
     const uint64_t value = extent.get<uint64_t>();
     if (value > INT64_MAX) return BadTensor(name, "a shape with more elements than can be counted");
     empty = empty || value == 0;
@@ -141,7 +151,8 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
   }
   if (overflow) return BadTensor(name, "a shape with more elements than can be counted");
   if (empty) bytes = 0;
-  if (IsCounter(entry) && bytes != kCounterBytes) return BadTensor(name, "a batch counter that is not one number");
+  if (IsCounter(entry) && bytes != kCounterBytes)
+    return BadTensor(name, "a batch counter that is not one number");
   const Json& offsets = json["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned()) {
@@ -150,18 +161,20 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
   entry.begin = offsets[0].get<uint64_t>();
   entry.end = offsets[1].get<uint64_t>();
   if (entry.begin > entry.end || entry.end > data_bytes) {
-    return BadTensor(name, absl::StrCat("data_offsets [", entry.begin, ", ", entry.end, ") of ", data_bytes,
-                                        " bytes of tensors in the file"));
+    return BadTensor(name, absl::StrCat("data_offsets [", entry.begin, ", ", entry.end, ") of ",
+                                        data_bytes, " bytes of tensors in the file"));
   }
   if (entry.end - entry.begin != bytes) {
-    return BadTensor(name, absl::StrCat("shape [", absl::StrJoin(entry.shape, ", "), "] takes ", bytes,
-                                        " bytes, data_offsets give ", entry.end - entry.begin));
+    return BadTensor(name,
+                     absl::StrCat("shape [", absl::StrJoin(entry.shape, ", "), "] takes ", bytes,
+                                  " bytes, data_offsets give ", entry.end - entry.begin));
   }
   return entry;
 }
 
 // All entries in the order of their bytes, which cover `data_bytes` exactly.
-absl::StatusOr<std::vector<Entry>> ParseHeader(absl::string_view text, uint64_t data_bytes, Safetensors* file) {
+absl::StatusOr<std::vector<Entry>> ParseHeader(absl::string_view text, uint64_t data_bytes,
+                                               Safetensors* file) {
   RM_ASSIGN_OR_RETURN(const Json json, ParseObject(text));
   std::vector<Entry> entries;
   for (const auto& [name, value] : json.items()) {
@@ -172,18 +185,22 @@ absl::StatusOr<std::vector<Entry>> ParseHeader(absl::string_view text, uint64_t 
     RM_ASSIGN_OR_RETURN(Entry entry, ParseEntry(name, value, data_bytes));
     entries.push_back(std::move(entry));
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
   uint64_t covered = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != covered) {
-      return BadTensor(entry.name, absl::StrCat("begins at byte ", entry.begin, ", and the tensors before it end at ",
-                                                covered, ": tensors ", entry.begin < covered ? "overlap" : "leave a gap"));
+      return BadTensor(
+          entry.name,
+          absl::StrCat("begins at byte ", entry.begin, ", and the tensors before it end at ",
+                       covered, ": tensors ", entry.begin < covered ? "overlap" : "leave a gap"));
     }
     covered = entry.end;
   }
   if (covered != data_bytes) {
-    return Bad(absl::StrCat("the tensors end at byte ", covered, " of ", data_bytes, " in the file"));
+    return Bad(
+        absl::StrCat("the tensors end at byte ", covered, " of ", data_bytes, " in the file"));
   }
   return entries;
 }
@@ -210,24 +227,29 @@ absl::Status ReadValues(std::FILE* file, uint64_t bytes, LoadedTensor* tensor) {
   }
   const size_t at = FirstNotFinite(tensor->values);
   if (at == tensor->values.size()) return absl::OkStatus();
-  return BadTensor(tensor->name, absl::StrCat("element ", at, " is ", tensor->values[at], ", no finite number"));
+  return BadTensor(tensor->name,
+                   absl::StrCat("element ", at, " is ", tensor->values[at], ", no finite number"));
 }
 
 absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, SafetensorsPart part) {
   unsigned char length_bytes[kLengthBytes];
-  if (file_bytes < kLengthBytes) return Bad(absl::StrCat("a file of ", file_bytes, " bytes, the header's length takes 8"));
+  if (file_bytes < kLengthBytes)
+    return Bad(absl::StrCat("a file of ", file_bytes, " bytes, the header's length takes 8"));
   RM_RETURN_IF_ERROR(ReadExactly(file, length_bytes, kLengthBytes));
   if (memcmp(length_bytes, kZipMagic, sizeof(kZipMagic) - 1) == 0) {
-    return Bad("a zip archive, as torch.save writes; expected .safetensors: in PyTorch, "
-               "safetensors.torch.save_file(model.state_dict(), path)");
+    return Bad(
+        "a zip archive, as torch.save writes; expected .safetensors: in PyTorch, "
+        "safetensors.torch.save_file(model.state_dict(), path)");
   }
   uint64_t header_bytes = 0;
   for (size_t i = kLengthBytes; i-- > 0;) header_bytes = header_bytes << 8 | length_bytes[i];
   if (header_bytes > kSafetensorsHeaderBytesMax) {
-    return Bad(absl::StrCat("a header of ", header_bytes, " bytes, at most ", kSafetensorsHeaderBytesMax, " are read"));
+    return Bad(absl::StrCat("a header of ", header_bytes, " bytes, at most ",
+                            kSafetensorsHeaderBytesMax, " are read"));
   }
   if (header_bytes > file_bytes - kLengthBytes) {
-    return Bad(absl::StrCat("a header of ", header_bytes, " bytes in a file of ", file_bytes, "; it is cut short"));
+    return Bad(absl::StrCat("a header of ", header_bytes, " bytes in a file of ", file_bytes,
+                            "; it is cut short"));
   }
   std::string header(header_bytes, '\0');
   RM_RETURN_IF_ERROR(ReadExactly(file, header.data(), header_bytes));
@@ -237,12 +259,14 @@ absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, Safet
   for (Entry& entry : entries) {
     if (IsCounter(entry)) {
       std::vector<char> passed(entry.end - entry.begin);
-      if (part == SafetensorsPart::kAll) RM_RETURN_IF_ERROR(ReadExactly(file, passed.data(), passed.size()));
+      if (part == SafetensorsPart::kAll)
+        RM_RETURN_IF_ERROR(ReadExactly(file, passed.data(), passed.size()));
       result.counters.push_back(std::move(entry.name));
       continue;
     }
     LoadedTensor tensor{std::move(entry.name), std::move(entry.shape), {}, std::move(entry.dtype)};
-    if (part == SafetensorsPart::kAll) RM_RETURN_IF_ERROR(ReadValues(file, entry.end - entry.begin, &tensor));
+    if (part == SafetensorsPart::kAll)
+      RM_RETURN_IF_ERROR(ReadValues(file, entry.end - entry.begin, &tensor));
     result.tensors.push_back(std::move(tensor));
   }
   return result;
@@ -250,7 +274,8 @@ absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, Safet
 
 }  // namespace
 
-absl::Status WriteSafetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+absl::Status WriteSafetensors(const std::string& path,
+                              const std::map<std::string, std::string>& metadata,
                               absl::Span<const NamedTensor> tensors) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[kMetadata] = metadata;
@@ -260,14 +285,16 @@ absl::Status WriteSafetensors(const std::string& path, const std::map<std::strin
     for (const int64_t extent : tensor.shape) count *= extent;
     RM_CHECK(count == static_cast<int64_t>(tensor.values.size()) && !header.contains(tensor.name));
     const int64_t end = begin + count * kFloatBytes;
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
+    header[tensor.name] = {
+        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   // Padding keeps the tensors aligned, for readers that map the file.
   text.append((8 - text.size() % 8) % 8, ' ');
   char length_bytes[kLengthBytes];
-  for (size_t i = 0; i < kLengthBytes; ++i) length_bytes[i] = static_cast<char>(text.size() >> 8 * i);
+  for (size_t i = 0; i < kLengthBytes; ++i)
+    length_bytes[i] = static_cast<char>(text.size() >> 8 * i);
   RM_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFile> file, AtomicFile::Create(path));
   RM_RETURN_IF_ERROR(file->Write(length_bytes, kLengthBytes));
   RM_RETURN_IF_ERROR(file->Write(text.data(), text.size()));
@@ -284,8 +311,10 @@ absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path, Safetensors
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
   if (!S_ISREG(info.st_mode)) return Bad(absl::StrCat(path, ": no regular file"));
-  absl::StatusOr<Safetensors> result = ReadOpen(file.get(), static_cast<uint64_t>(info.st_size), part);
-  if (!result.ok()) return Annotate(result.status(), absl::StrCat(path, " is no weights file that can be used"));
+  absl::StatusOr<Safetensors> result =
+      ReadOpen(file.get(), static_cast<uint64_t>(info.st_size), part);
+  if (!result.ok())
+    return Annotate(result.status(), absl::StrCat(path, " is no weights file that can be used"));
   return result;
 }
 

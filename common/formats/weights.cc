@@ -27,7 +27,9 @@ constexpr char kDataName[] = "data";
 // So many differences tell what is wrong; a file of another model differs in all.
 constexpr size_t kListedDifferences = 6;
 
-std::string ShapeText(absl::Span<const int64_t> shape) { return absl::StrCat("[", absl::StrJoin(shape, ", "), "]"); }
+std::string ShapeText(absl::Span<const int64_t> shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
 
 // A text from a file that may hold anything, fit for a message.
 std::string Shown(const std::string& text) { return absl::CHexEscape(text.substr(0, 80)); }
@@ -36,19 +38,22 @@ std::string Shown(const std::string& text) { return absl::CHexEscape(text.substr
 constexpr absl::string_view kWrappers[] = {"module", "_orig_mod"};
 
 // The tensors by their names without wrappers. InvalidArgument: two have the same.
-absl::StatusOr<std::map<std::string, const LoadedTensor*>> ByName(const std::string& path, const Safetensors& file) {
+absl::StatusOr<std::map<std::string, const LoadedTensor*>> ByName(const std::string& path,
+                                                                  const Safetensors& file) {
   std::map<std::string, const LoadedTensor*> tensors;
   for (const LoadedTensor& tensor : file.tensors) {
     const auto [place, is_new] = tensors.emplace(WithoutWrappers(tensor.name), &tensor);
     if (is_new) continue;
-    return absl::InvalidArgumentError(absl::StrCat(path, ": \"", Shown(place->second->name), "\" and \"", Shown(tensor.name),
-                                                   "\" are both ", Shown(place->first),
-                                                   " without the prefixes of PyTorch's wrappers; keep one of them"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": \"", Shown(place->second->name), "\" and \"", Shown(tensor.name), "\" are both ",
+        Shown(place->first), " without the prefixes of PyTorch's wrappers; keep one of them"));
   }
   return tensors;
 }
 
-std::string Counted(size_t count, absl::string_view one) { return absl::StrCat(count, " ", one, count == 1 ? "" : "s"); }
+std::string Counted(size_t count, absl::string_view one) {
+  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
+}
 
 // What is done to names and types, in one line.
 std::string ChangesOf(const std::string& path, const Safetensors& file) {
@@ -65,14 +70,20 @@ std::string ChangesOf(const std::string& path, const Safetensors& file) {
     }
   }
   if (renamed > 0) {
-    changes.push_back(absl::StrCat(prefixes.size() == 1 ? "prefix " : "prefixes ", absl::StrJoin(prefixes, " and "),
-                                   " taken off ", Counted(renamed, "name")));
+    changes.push_back(absl::StrCat(prefixes.size() == 1 ? "prefix " : "prefixes ",
+                                   absl::StrJoin(prefixes, " and "), " taken off ",
+                                   Counted(renamed, "name")));
   }
   if (!file.counters.empty()) {
-    changes.push_back(absl::StrCat(Counted(file.counters.size(), "batch counter"), " (num_batches_tracked) left out"));
+    changes.push_back(absl::StrCat(Counted(file.counters.size(), "batch counter"),
+                                   " (num_batches_tracked) left out"));
   }
-  if (halves > 0) changes.push_back(absl::StrCat(Counted(halves, "tensor"), " converted from float16 to float32"));
-  if (bfloats > 0) changes.push_back(absl::StrCat(Counted(bfloats, "tensor"), " converted from bfloat16 to float32"));
+  if (halves > 0)
+    changes.push_back(
+        absl::StrCat(Counted(halves, "tensor"), " converted from float16 to float32"));
+  if (bfloats > 0)
+    changes.push_back(
+        absl::StrCat(Counted(bfloats, "tensor"), " converted from bfloat16 to float32"));
   return changes.empty() ? "" : absl::StrCat(path, ": ", absl::StrJoin(changes, ", "));
 }
 
@@ -105,8 +116,9 @@ absl::Status SaveArena(const std::string& path, const RunSpec& spec, const Param
 std::string WithoutWrappers(absl::string_view name) {
   std::vector<absl::string_view> parts = absl::StrSplit(name, '.');
   // The last part is the parameter's own name.
-  const auto kept = std::remove_if(parts.begin(), parts.end() - 1,
-                                   [](absl::string_view part) { return absl::c_linear_search(kWrappers, part); });
+  const auto kept = std::remove_if(parts.begin(), parts.end() - 1, [](absl::string_view part) {
+    return absl::c_linear_search(kWrappers, part);
+  });
   parts.erase(kept, parts.end() - 1);
   return absl::StrJoin(parts, ".");
 }
@@ -126,7 +138,8 @@ absl::StatusOr<WeightsHeader> ReadWeightsHeader(const std::string& path) {
   const std::string spec = text_of(kModelSpec);
   if (spec.empty()) return header;
   ModelSpec model;
-  const absl::Status parsed = ParseTextproto(spec, absl::StrCat(path, ": __metadata__: ", kModelSpec), &model);
+  const absl::Status parsed =
+      ParseTextproto(spec, absl::StrCat(path, ": __metadata__: ", kModelSpec), &model);
   header.model = parsed.ok() ? absl::StatusOr<ModelSpec>(std::move(model)) : parsed;
   return header;
 }
@@ -144,15 +157,18 @@ absl::Status LoadArena(const std::string& path, const std::string& model, const 
       continue;
     }
     if (tensor->second->shape != param.shape) {
-      differences.push_back(absl::StrCat(param.name, " has shape ", ShapeText(tensor->second->shape), ", expected ",
+      differences.push_back(absl::StrCat(param.name, " has shape ",
+                                         ShapeText(tensor->second->shape), ", expected ",
                                          ShapeText(param.shape)));
     } else {
-      std::copy(tensor->second->values.begin(), tensor->second->values.end(), arena.begin() + param.begin);
+      std::copy(tensor->second->values.begin(), tensor->second->values.end(),
+                arena.begin() + param.begin);
     }
     found.erase(tensor);
   }
   for (const auto& [name, tensor] : found) {
-    differences.push_back(absl::StrCat(Shown(name), " ", ShapeText(tensor->shape), " is not of this model"));
+    differences.push_back(
+        absl::StrCat(Shown(name), " ", ShapeText(tensor->shape), " is not of this model"));
   }
   if (differences.empty()) return absl::OkStatus();
   const size_t more = differences.size() - std::min(differences.size(), kListedDifferences);
@@ -160,11 +176,16 @@ absl::Status LoadArena(const std::string& path, const std::string& model, const 
   if (more > 0) differences.push_back(absl::StrCat("and ", more, " more"));
   const auto saved_from = file.metadata.find(kModelName);
   const auto saved_on = file.metadata.find(kDataName);
-  const std::string on = saved_on == file.metadata.end() ? "" : absl::StrCat(" on data \"", Shown(saved_on->second), "\"");
+  const std::string on = saved_on == file.metadata.end()
+                             ? ""
+                             : absl::StrCat(" on data \"", Shown(saved_on->second), "\"");
   return absl::InvalidArgumentError(absl::StrCat(
       path, " does not fit model \"", model, "\"",
-      saved_from == file.metadata.end() ? "" : absl::StrCat(" (it was saved from \"", Shown(saved_from->second), "\"", on, ")"),
-      ": ", absl::StrJoin(differences, "; "), "; choose the model, sizes and data that the file was saved with"));
+      saved_from == file.metadata.end()
+          ? ""
+          : absl::StrCat(" (it was saved from \"", Shown(saved_from->second), "\"", on, ")"),
+      ": ", absl::StrJoin(differences, "; "),
+      "; choose the model, sizes and data that the file was saved with"));
 }
 
 }  // namespace ringmaster

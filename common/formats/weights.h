@@ -15,15 +15,16 @@
 
 namespace ringmaster {
 
-// A model's arena as a .safetensors file: a tensor for each parameter, under its name and shape, in the arena's order,
-// so that the bytes behind the header are the arena (docs/FORMATS.md).
+// A model's arena as a .safetensors file: a tensor for each parameter, under its name and shape, in
+// the arena's order, so that the bytes behind the header are the arena (docs/FORMATS.md).
 
-// Writes `arena` ([layout.count()]: weights, or gradients) atomically; the model of the resolved `spec` and the name of its
-// data go to the metadata.
+// Writes `arena` ([layout.count()]: weights, or gradients) atomically; the model of the resolved
+// `spec` and the name of its data go to the metadata.
 absl::Status SaveArena(const std::string& path, const RunSpec& spec, const ParamLayout& layout,
                        absl::Span<const float> arena);
 
-// A parameter's name without what wrappers of PyTorch put into it: `module.` (DistributedDataParallel, DataParallel) and
+// A parameter's name without what wrappers of PyTorch put into it: `module.`
+// (DistributedDataParallel, DataParallel) and
 // `_orig_mod.` (torch.compile), wherever and however often they stand. Pure.
 std::string WithoutWrappers(absl::string_view name);
 
@@ -34,16 +35,17 @@ struct WeightsHeader {
   std::string model_name;                              // of the metadata; empty: it says none
   std::string data_name;                               // likewise, what they were trained on
   std::map<std::string, std::vector<int64_t>> shapes;  // by parameter, without wrappers
-  std::string changes;                                 // what LoadArena does to names and types, in one line; empty: nothing
+  std::string changes;  // what LoadArena does to names and types, in one line; empty: nothing
 };
 
 // Errors as LoadArena's, but for values. Thread-safe.
 absl::StatusOr<WeightsHeader> ReadWeightsHeader(const std::string& path);
 
-// Reads a file that has exactly the layout's parameters, in any order, into `arena`; names as WithoutWrappers gives them,
-// values of float16 and bfloat16 exactly, PyTorch's batch counters left out. InvalidArgument lists what is
-// missing, what the model does not have and what has another shape, each with what was found and expected; and what
-// ReadSafetensors refuses. `arena` is then unspecified.
+// Reads a file that has exactly the layout's parameters, in any order, into `arena`; names as
+// WithoutWrappers gives them, values of float16 and bfloat16 exactly, PyTorch's batch counters left
+// out. InvalidArgument lists what is missing, what the model does not have and what has another
+// shape, each with what was found and expected; and what ReadSafetensors refuses. `arena` is then
+// unspecified.
 absl::Status LoadArena(const std::string& path, const std::string& model, const ParamLayout& layout,
                        absl::Span<float> arena);
 

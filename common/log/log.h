@@ -7,7 +7,8 @@ namespace ringmaster {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// Sends log lines to standard error, coloured on a terminal, from `least` on. Call once, before other threads exist.
+// Sends log lines to standard error, coloured on a terminal, from `least` on. Call once, before
+// other threads exist.
 void StartLogging(LogLevel least);
 
 // Writes one line. Thread-safe.

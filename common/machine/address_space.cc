@@ -30,13 +30,15 @@ int64_t AddressSpaceInUse() {
   return count > 0 ? std::atoll(text) * sysconf(_SC_PAGESIZE) : 0;
 }
 
-// Writes what DescribeAddressSpaceLimit returns to `text`, of kTextBytes. Allocates nothing: there may be no memory.
+// Writes what DescribeAddressSpaceLimit returns to `text`, of kTextBytes. Allocates nothing: there
+// may be no memory.
 void WriteLimit(char* text) {
   text[0] = '\0';
   const std::optional<int64_t> limit = AddressSpaceLimit();
   if (!limit.has_value()) return;
   std::snprintf(text, kTextBytes,
-                "this process is limited to %lld bytes of address space (ulimit -v, RLIMIT_AS), and %lld are in use; "
+                "this process is limited to %lld bytes of address space (ulimit -v, RLIMIT_AS), "
+                "and %lld are in use; "
                 "raise the limit",
                 static_cast<long long>(*limit), static_cast<long long>(AddressSpaceInUse()));
 }
@@ -45,15 +47,18 @@ void WriteLimit(char* text) {
   char limit[kTextBytes];
   WriteLimit(limit);
   char line[2 * kTextBytes];
-  const int size = std::snprintf(line, sizeof(line), "error: ringmaster (pid %d): %s: %s\n", static_cast<int>(getpid()), what,
-                                 limit[0] != '\0' ? limit : "this machine, or the limit of its memory, has no more");
-  if (size > 0 && write(STDERR_FILENO, line, static_cast<size_t>(size)) < 0) _exit(exit_code_for_lack);
+  const int size = std::snprintf(
+      line, sizeof(line), "error: ringmaster (pid %d): %s: %s\n", static_cast<int>(getpid()), what,
+      limit[0] != '\0' ? limit : "this machine, or the limit of its memory, has no more");
+  if (size > 0 && write(STDERR_FILENO, line, static_cast<size_t>(size)) < 0)
+    _exit(exit_code_for_lack);
   _exit(exit_code_for_lack);
 }
 
 void EndForMemory() { EndFor("out of memory"); }
 
-// What the standard library throws where a thread cannot be started reaches nobody: this project catches nothing.
+// What the standard library throws where a thread cannot be started reaches nobody: this project
+// catches nothing.
 void EndForThread() {
   if (const std::exception_ptr thrown = std::current_exception()) {
     try {

@@ -29,8 +29,10 @@ double ReadLoad() {
 ConditionsMeter::CoreTimes ConditionsMeter::ReadCoreTimes() {
   std::ifstream file("/proc/stat");
   std::string name;
-  double user = 0, nice = 0, system = 0, idle = 0, waiting = 0, interrupts = 0, soft_interrupts = 0, stolen = 0;
-  if (!(file >> name >> user >> nice >> system >> idle >> waiting >> interrupts >> soft_interrupts >> stolen))
+  double user = 0, nice = 0, system = 0, idle = 0, waiting = 0, interrupts = 0, soft_interrupts = 0,
+         stolen = 0;
+  if (!(file >> name >> user >> nice >> system >> idle >> waiting >> interrupts >>
+        soft_interrupts >> stolen))
     return {};
   const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   const double busy = user + nice + system + interrupts + soft_interrupts;
@@ -49,7 +51,8 @@ double ConditionsMeter::OwnSeconds() {
 int64_t ConditionsMeter::ReadThrottles() {
   int64_t throttles = 0;
   for (int core = 0;; ++core) {
-    std::ifstream file(absl::StrCat("/sys/devices/system/cpu/cpu", core, "/thermal_throttle/core_throttle_count"));
+    std::ifstream file(
+        absl::StrCat("/sys/devices/system/cpu/cpu", core, "/thermal_throttle/core_throttle_count"));
     int64_t count = 0;
     if (!(file >> count)) return throttles;
     throttles += count;

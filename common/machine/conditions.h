@@ -9,8 +9,8 @@
 
 namespace ringmaster {
 
-// Notes what else the machine does while a run takes place, from /proc and /sys. What the system does not tell is 0.
-// One thread.
+// Notes what else the machine does while a run takes place, from /proc and /sys. What the system
+// does not tell is 0. One thread.
 class ConditionsMeter {
  public:
   // The run begins.

@@ -28,7 +28,8 @@ bool ShareLoopback(const HostIdentity& a, const HostIdentity& b) {
 }
 
 bool ShareProcessIds(const HostIdentity& a, const HostIdentity& b) {
-  return !a.boot_id.empty() && a.boot_id == b.boot_id && a.pid_namespace != 0 && a.pid_namespace == b.pid_namespace;
+  return !a.boot_id.empty() && a.boot_id == b.boot_id && a.pid_namespace != 0 &&
+         a.pid_namespace == b.pid_namespace;
 }
 
 }  // namespace ringmaster

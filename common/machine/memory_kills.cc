@@ -23,11 +23,13 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max() / 2;
 bool Exists(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
 
 std::string BytesText(int64_t bytes) {
-  return bytes >= (int64_t{1} << 30) ? absl::StrFormat("%.1f GiB", static_cast<double>(bytes) / (1 << 30))
-                                     : absl::StrFormat("%.0f MiB", static_cast<double>(bytes) / (1 << 20));
+  return bytes >= (int64_t{1} << 30)
+             ? absl::StrFormat("%.1f GiB", static_cast<double>(bytes) / (1 << 30))
+             : absl::StrFormat("%.0f MiB", static_cast<double>(bytes) / (1 << 20));
 }
 
-// The path of this process's group in the hierarchy of `controller` ("": that of version 2); "/" where it is not said.
+// The path of this process's group in the hierarchy of `controller` ("": that of version 2); "/"
+// where it is not said.
 std::string GroupOf(const std::string& proc, const std::string& controller) {
   std::ifstream file(proc + "/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -45,14 +47,16 @@ MemoryKills::MemoryKills(const std::string& proc, const std::string& cgroups) {
   struct Hierarchy {
     std::string controller, root, count_file, limit_file;
   };
-  // A container often sees its group as the root of what is mounted, whatever its path is called outside.
+  // A container often sees its group as the root of what is mounted, whatever its path is called
+  // outside.
   for (const Hierarchy& way :
        {Hierarchy{"", cgroups, "memory.events", "memory.max"},
         Hierarchy{"", cgroups + "/unified", "memory.events", "memory.max"},
         Hierarchy{"memory", cgroups + "/memory", "memory.oom_control", "memory.limit_in_bytes"}}) {
     std::string group = GroupOf(proc, way.controller);
     for (const std::string& path : {group == "/" ? "" : group, std::string()}) {
-      if (!count_file_.empty() || !Exists(absl::StrCat(way.root, path, "/", way.count_file))) continue;
+      if (!count_file_.empty() || !Exists(absl::StrCat(way.root, path, "/", way.count_file)))
+        continue;
       root_ = way.root;
       group_ = path;
       count_file_ = way.count_file;
@@ -94,7 +98,8 @@ std::string MemoryKills::LimitText() const {
 std::string MemoryKills::Found() const {
   const int64_t killed = Read() - before_;
   if (killed <= 0) return "";
-  return absl::StrCat("out of memory: oom_kill rose by ", killed, " in this control group, ", LimitText());
+  return absl::StrCat("out of memory: oom_kill rose by ", killed, " in this control group, ",
+                      LimitText());
 }
 
 }  // namespace ringmaster

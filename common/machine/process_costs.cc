@@ -20,7 +20,8 @@ std::optional<int64_t> ReadSize(const std::string& path, absl::string_view name)
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     absl::string_view rest = line;
-    if (!absl::ConsumePrefix(&rest, name) || !absl::ConsumePrefix(&rest, ":") || !absl::ConsumeSuffix(&rest, " kB"))
+    if (!absl::ConsumePrefix(&rest, name) || !absl::ConsumePrefix(&rest, ":") ||
+        !absl::ConsumeSuffix(&rest, " kB"))
       continue;
     int64_t kilobytes = 0;
     if (absl::SimpleAtoi(rest, &kilobytes)) return kilobytes * 1024;
@@ -36,8 +37,12 @@ double ProcessCpuSeconds() {
   return SecondsOf(usage.ru_utime) + SecondsOf(usage.ru_stime);
 }
 
-std::optional<int64_t> ProcessPssBytes(const std::string& proc) { return ReadSize(proc + "/self/smaps_rollup", "Pss"); }
+std::optional<int64_t> ProcessPssBytes(const std::string& proc) {
+  return ReadSize(proc + "/self/smaps_rollup", "Pss");
+}
 
-std::optional<int64_t> ProcessPeakRssBytes(const std::string& proc) { return ReadSize(proc + "/self/status", "VmHWM"); }
+std::optional<int64_t> ProcessPeakRssBytes(const std::string& proc) {
+  return ReadSize(proc + "/self/status", "VmHWM");
+}
 
 }  // namespace ringmaster

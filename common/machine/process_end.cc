@@ -15,8 +15,8 @@
 namespace ringmaster {
 namespace {
 
-// Libraries that do not look at what they are given end so where there is no address space. Who starts a process has the
-// same limit.
+// Libraries that do not look at what they are given end so where there is no address space. Who
+// starts a process has the same limit.
 std::string AddressSpaceHint(int signal) {
   const std::optional<int64_t> limit = AddressSpaceLimit();
   if (!limit.has_value() || (signal != SIGSEGV && signal != SIGABRT && signal != SIGBUS)) return "";

@@ -13,11 +13,13 @@ namespace ringmaster {
 
 // What /proc/PID/stat says of one process of this machine. Thread-safe.
 struct ProcessStat {
-  char state = '?';                // as proc(5) has it: 'R' runs, 'S' and 'D' wait, 'T' is stopped, 't' is traced, 'Z' has ended
+  char state = '?';  // as proc(5) has it: 'R' runs, 'S' and 'D' wait, 'T' is stopped, 't' is
+                     // traced, 'Z' has ended
   pid_t parent = 0;
-  absl::Duration cpu;              // computing time so far, of all its threads
-  std::string short_name;          // of its first thread
-  std::optional<int> wait_status;  // as waitpid gives it; of a process that has ended and that nobody has reaped
+  absl::Duration cpu;      // computing time so far, of all its threads
+  std::string short_name;  // of its first thread
+  // as waitpid gives it; of a process that has ended and that nobody has reaped
+  std::optional<int> wait_status;
 
   bool is_suspended() const { return state == 'T' || state == 't'; }
   bool has_ended() const { return state == 'Z' || state == 'X'; }

@@ -16,8 +16,8 @@ bool IsSuspended(pid_t pid);
 // The short name of a process; empty: there is no such process.
 std::string ShortNameOf(pid_t pid);
 
-// Everything that `pid` has started and that still runs or waits to be reaped, and what that has started, parents first.
-// What outlived its own parent is not found.
+// Everything that `pid` has started and that still runs or waits to be reaped, and what that has
+// started, parents first. What outlived its own parent is not found.
 std::vector<pid_t> DescendantsOf(pid_t pid);
 
 }  // namespace ringmaster

@@ -33,14 +33,17 @@ std::string CommandOf(int64_t pid, const std::string& short_name) {
   std::string command = ReadAll(absl::StrCat("/proc/", pid, "/cmdline"));
   while (!command.empty() && command.back() == '\0') command.pop_back();
   if (command.empty()) return absl::StrCat("(", short_name, ")");
-  // Of the program's path the last part is enough. Ranks have a name in its place: "ringmaster: worker/0".
+  // Of the program's path the last part is enough. Ranks have a name in its place: "ringmaster:
+  // worker/0".
   const size_t slash = command.substr(0, command.find('\0')).rfind('/');
   const bool is_path = command[0] == '/' || command[0] == '.';
-  if (is_path && slash != std::string::npos && slash + 1 < command.size()) command.erase(0, slash + 1);
+  if (is_path && slash != std::string::npos && slash + 1 < command.size())
+    command.erase(0, slash + 1);
   for (char& byte : command) {
     if (static_cast<unsigned char>(byte) < ' ') byte = ' ';  // arguments end in a zero
   }
-  if (command.size() > kCommandBytesMax) command = absl::StrCat(command.substr(0, kCommandBytesMax - 3), "...");
+  if (command.size() > kCommandBytesMax)
+    command = absl::StrCat(command.substr(0, kCommandBytesMax - 3), "...");
   return command;
 }
 
@@ -54,7 +57,8 @@ void AddListeners(const char* table, int port, std::set<std::string>* sockets) {
     if (fields.size() < 10 || fields[3] != kListens) continue;
     const std::string& address = fields[1];  // in hexadecimal, "0100007F:733C"
     int64_t number = 0;
-    if (!absl::SimpleHexAtoi(address.substr(address.rfind(':') + 1), &number) || number != port) continue;
+    if (!absl::SimpleHexAtoi(address.substr(address.rfind(':') + 1), &number) || number != port)
+      continue;
     sockets->insert(absl::StrCat("socket:[", fields[9], "]"));
   }
 }
@@ -77,7 +81,8 @@ bool HoldsOneOf(int64_t pid, const std::set<std::string>& sockets) {
   const std::vector<int64_t> descriptors = NumbersIn(folder);
   return std::any_of(descriptors.begin(), descriptors.end(), [&](int64_t descriptor) {
     char target[PATH_MAX];
-    const ssize_t length = readlink(absl::StrCat(folder, "/", descriptor).c_str(), target, sizeof(target));
+    const ssize_t length =
+        readlink(absl::StrCat(folder, "/", descriptor).c_str(), target, sizeof(target));
     return length > 0 && sockets.count(std::string(target, static_cast<size_t>(length))) > 0;
   });
 }

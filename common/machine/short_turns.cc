@@ -8,7 +8,8 @@
 namespace ringmaster {
 namespace {
 
-// The kernel's struct sched_attr of its first version, for which there is no header beside the C library's own.
+// The kernel's struct sched_attr of its first version, for which there is no header beside the C
+// library's own.
 struct Attributes {
   uint32_t size = sizeof(Attributes);
   uint32_t policy = 0;

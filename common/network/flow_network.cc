@@ -40,10 +40,10 @@ struct FlowNetwork::Flow {
   int32_t tail;
   int32_t from;
   int32_t to;
-  double left_bytes;           // of the head
-  double rate;                 // bytes a nanosecond
+  double left_bytes;  // of the head
+  double rate;        // bytes a nanosecond
   Nanoseconds last_arrival;
-  Nanoseconds leaves;          // the head, where there are grains
+  Nanoseconds leaves;  // the head, where there are grains
 };
 
 struct FlowNetwork::Card {
@@ -53,15 +53,16 @@ struct FlowNetwork::Card {
 };
 
 struct FlowNetwork::Header {
-  Nanoseconds time;       // until here the state is
+  Nanoseconds time;  // until here the state is
   int64_t active_count;
   int32_t free_slot;
-  int32_t used_slots;     // of which some are free
-  int32_t is_shared_out;  // the rates are those of the active flows
+  int32_t used_slots;       // of which some are free
+  int32_t is_shared_out;    // the rates are those of the active flows
   Nanoseconds next_leaves;  // where there are grains; 0: to be looked up
 };
 
-absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes) {
+absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape,
+                                        const std::vector<std::vector<NodeId>>& processes) {
   absl::flat_hash_map<NodeId, int32_t> process_of;
   const auto count = static_cast<int32_t>(processes.size());
   for (int32_t process = 0; process < count; ++process) {
@@ -70,8 +71,8 @@ absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::ve
   const auto find = [&](NodeId node) -> absl::StatusOr<int32_t> {
     const auto found = process_of.find(node);
     if (found != process_of.end()) return found->second;
-    return absl::InvalidArgumentError(absl::StrCat("shaped network: ", ToString(node), " lives in none of the run's ",
-                                                   count, " processes"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "shaped network: ", ToString(node), " lives in none of the run's ", count, " processes"));
   };
   const auto delay = [](double rate, absl::Duration latency, absl::Duration jitter) {
     return NetworkPlan::Delay{rate * kBytesPerNanosecond, absl::ToInt64Nanoseconds(latency),
@@ -97,7 +98,8 @@ absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::ve
 
 uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag) {
   const auto byte = [](auto value, int place) { return static_cast<uint64_t>(value) << 8 * place; };
-  uint64_t key = byte(from.role, 7) | byte(to.role, 6) | byte(tag.kind, 5) | byte(tag.round, 2) | byte(tag.piece, 0);
+  uint64_t key = byte(from.role, 7) | byte(to.role, 6) | byte(tag.kind, 5) | byte(tag.round, 2) |
+                 byte(tag.piece, 0);
   key = MixSeed(key, static_cast<uint64_t>(from.index) << 32 | static_cast<uint32_t>(to.index));
   key = MixSeed(key, byte(tag.channel, 4) | static_cast<uint32_t>(tag.bucket));
   return MixSeed(key, static_cast<uint64_t>(tag.step));
@@ -105,16 +107,19 @@ uint64_t MessageKey(NodeId from, NodeId to, const Tag& tag) {
 
 int64_t FlowNetwork::StateBytes(int32_t processes, int32_t slots) {
   const int64_t pairs = int64_t{processes} * processes;
-  return Aligned(sizeof(Header)) + Aligned(processes * sizeof(Card)) + Aligned(pairs * sizeof(Flow)) +
-         Aligned(pairs * sizeof(int32_t)) + Aligned((int64_t{slots} + 1) * sizeof(Slot));
+  return Aligned(sizeof(Header)) + Aligned(processes * sizeof(Card)) +
+         Aligned(pairs * sizeof(Flow)) + Aligned(pairs * sizeof(int32_t)) +
+         Aligned((int64_t{slots} + 1) * sizeof(Slot));
 }
 
-FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots, int32_t grains)
+FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots,
+                         int32_t grains)
     : plan_(plan),
       slot_count_(slots),
       grains_(grains),
-      has_link_rates_(std::any_of(plan.links.begin(), plan.links.end(),
-                                  [](const NetworkPlan::Delay& link) { return !std::isinf(link.rate); })) {
+      has_link_rates_(
+          std::any_of(plan.links.begin(), plan.links.end(),
+                      [](const NetworkPlan::Delay& link) { return !std::isinf(link.rate); })) {
   const int32_t processes = plan.processes();
   RM_CHECK(static_cast<int64_t>(state.size()) >= StateBytes(processes, slots));
   std::byte* at = state.data();
@@ -141,7 +146,9 @@ FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, i
   next_notices_.resize(processes);
 }
 
-void FlowNetwork::SleepUntil(int32_t process, Nanoseconds until) { cards_[process].sleeps_until = until; }
+void FlowNetwork::SleepUntil(int32_t process, Nanoseconds until) {
+  cards_[process].sleeps_until = until;
+}
 
 absl::Status FlowNetwork::Start(int32_t from, int32_t to, const Message& message, Nanoseconds now) {
   Advance(now);
@@ -158,7 +165,8 @@ absl::Status FlowNetwork::Enter(int32_t from, int32_t to, const Message& message
     slot = ++header_->used_slots;
   } else {
     return absl::ResourceExhaustedError(
-        absl::StrCat("shaped network: ", slot_count_, " messages are under way; use larger buckets or a faster network"));
+        absl::StrCat("shaped network: ", slot_count_,
+                     " messages are under way; use larger buckets or a faster network"));
   }
   Slot& entry = slots_[slot];
   entry = Slot();
@@ -187,24 +195,31 @@ Nanoseconds FlowNetwork::HeadLeaves(const Flow& line) const {
   return header_->time + static_cast<Nanoseconds>(std::ceil(line.left_bytes / line.rate));
 }
 
-// The same, at the end of a grain: the largest power of two that is no more than so much of the message's time.
+// The same, at the end of a grain: the largest power of two that is no more than so much of the
+// message's time.
 void FlowNetwork::PlanHead(Flow* line) const {
   line->leaves = header_->time;
   if (line->left_bytes < kNoBytes || std::isinf(line->rate)) return;
   const double taken = static_cast<double>(slots_[line->head].message.bytes) / line->rate;
-  const Nanoseconds grain = taken < 2.0 * grains_ ? 1 : Nanoseconds{1} << std::ilogb(taken / grains_);
-  line->leaves = CeilDiv(header_->time + static_cast<Nanoseconds>(std::ceil(line->left_bytes / line->rate)), grain) * grain;
+  const Nanoseconds grain =
+      taken < 2.0 * grains_ ? 1 : Nanoseconds{1} << std::ilogb(taken / grains_);
+  line->leaves =
+      CeilDiv(header_->time + static_cast<Nanoseconds>(std::ceil(line->left_bytes / line->rate)),
+              grain) *
+      grain;
 }
 
 Nanoseconds FlowNetwork::NextLeaves() {
   if (header_->is_shared_out == 0) {
     ShareCards();
     header_->next_leaves = 0;
-    for (int64_t i = 0; grains_ > 0 && i < header_->active_count; ++i) PlanHead(&flows_[active_[i]]);
+    for (int64_t i = 0; grains_ > 0 && i < header_->active_count; ++i)
+      PlanHead(&flows_[active_[i]]);
   }
   if (grains_ > 0 && header_->next_leaves != 0) return header_->next_leaves;
   Nanoseconds next = kNever;
-  for (int64_t i = 0; i < header_->active_count; ++i) next = std::min(next, HeadLeaves(flows_[active_[i]]));
+  for (int64_t i = 0; i < header_->active_count; ++i)
+    next = std::min(next, HeadLeaves(flows_[active_[i]]));
   header_->next_leaves = next;
   return next;
 }
@@ -227,12 +242,15 @@ void FlowNetwork::LetPass(Nanoseconds until) {
   const double passed = static_cast<double>(until - header_->time);
   for (int64_t i = 0; i < header_->active_count; ++i) {
     Flow& line = flows_[active_[i]];
-    line.left_bytes = std::isinf(line.rate) ? 0 : std::max(0.0, line.left_bytes - line.rate * passed);
+    line.left_bytes =
+        std::isinf(line.rate) ? 0 : std::max(0.0, line.left_bytes - line.rate * passed);
   }
   header_->time = until;
 }
 
-double FlowNetwork::JitterShare(uint64_t key) const { return Random(MixSeed(plan_.seed, key)).Uniform(); }
+double FlowNetwork::JitterShare(uint64_t key) const {
+  return Random(MixSeed(plan_.seed, key)).Uniform();
+}
 
 // The head of the flow at this place of the active ones has left; the next one follows it at once.
 void FlowNetwork::FinishHead(int64_t place) {
@@ -240,7 +258,8 @@ void FlowNetwork::FinishHead(int64_t place) {
   const int32_t slot = line.head;
   Slot& entry = slots_[slot];
   const NetworkPlan::Delay& delay = plan_.link(entry.from, entry.to);
-  const auto jitter = static_cast<Nanoseconds>(static_cast<double>(delay.jitter) * JitterShare(entry.message.key));
+  const auto jitter =
+      static_cast<Nanoseconds>(static_cast<double>(delay.jitter) * JitterShare(entry.message.key));
   entry.left = header_->time;
   entry.arrives = std::max(header_->time + delay.latency + jitter, line.last_arrival);
   line.last_arrival = entry.arrives;
@@ -308,7 +327,8 @@ void FlowNetwork::FindNextNotices() {
     const Card& card = cards_[process];
     Nanoseconds next = kNever;
     if (card.first_notice[true] != 0) next = slots_[card.first_notice[true]].left;
-    for (int32_t slot = card.first_notice[false]; slot != 0; slot = slots_[slot].next_notice[false]) {
+    for (int32_t slot = card.first_notice[false]; slot != 0;
+         slot = slots_[slot].next_notice[false]) {
       next = std::min(next, slots_[slot].arrives);
     }
     next_notices_[process] = next;
@@ -317,13 +337,15 @@ void FlowNetwork::FindNextNotices() {
     const Flow& line = flows_[active_[i]];
     const Slot& head = slots_[line.head];
     const Nanoseconds leaves = HeadLeaves(line);
-    const Nanoseconds arrives = std::max(leaves + plan_.link(head.from, head.to).latency, line.last_arrival);
+    const Nanoseconds arrives =
+        std::max(leaves + plan_.link(head.from, head.to).latency, line.last_arrival);
     next_notices_[head.from] = std::min(next_notices_[head.from], leaves);
     next_notices_[head.to] = std::min(next_notices_[head.to], arrives);
   }
 }
 
-// Progressive filling: all rates grow together until a card or link is full; its flows stay there, the others go on.
+// Progressive filling: all rates grow together until a card or link is full; its flows stay there,
+// the others go on.
 void FlowNetwork::ShareCards() {
   header_->is_shared_out = 1;
   egress_left_ = plan_.egress;
@@ -332,20 +354,24 @@ void FlowNetwork::ShareCards() {
   constexpr double kOpen = -1;
   for (int64_t i = 0; i < header_->active_count; ++i) flows_[active_[i]].rate = kOpen;
   const auto limit = [this](const Flow& line) {
-    return std::min({egress_left_[line.from] / egress_flows_[line.from], ingress_left_[line.to] / ingress_flows_[line.to],
+    return std::min({egress_left_[line.from] / egress_flows_[line.from],
+                     ingress_left_[line.to] / ingress_flows_[line.to],
                      plan_.link(line.from, line.to).rate});
   };
   for (int64_t open = header_->active_count; open > 0;) {
     double lowest = kUnlimitedRate;
     for (int32_t process = 0; process < plan_.processes(); ++process) {
-      if (egress_flows_[process] > 0) lowest = std::min(lowest, egress_left_[process] / egress_flows_[process]);
-      if (ingress_flows_[process] > 0) lowest = std::min(lowest, ingress_left_[process] / ingress_flows_[process]);
+      if (egress_flows_[process] > 0)
+        lowest = std::min(lowest, egress_left_[process] / egress_flows_[process]);
+      if (ingress_flows_[process] > 0)
+        lowest = std::min(lowest, ingress_left_[process] / ingress_flows_[process]);
     }
     for (int64_t i = 0; has_link_rates_ && i < header_->active_count; ++i) {
       const Flow& line = flows_[active_[i]];
       if (line.rate == kOpen) lowest = std::min(lowest, plan_.link(line.from, line.to).rate);
     }
-    // A flow fixed at the lowest share leaves the others of its cards at least that much, so the order does not matter.
+    // A flow fixed at the lowest share leaves the others of its cards at least that much, so the
+    // order does not matter.
     const auto fix = [&](int64_t place) {
       Flow& line = flows_[active_[place]];
       if (line.rate != kOpen || limit(line) > lowest * kSame) return;
@@ -365,7 +391,8 @@ void FlowNetwork::ShareCards() {
   }
 }
 
-// By card, the places in active_ of the flows that leave there, and of those that come in, ascending.
+// By card, the places in active_ of the flows that leave there, and of those that come in,
+// ascending.
 void FlowNetwork::ListFlowsOfCards() {
   const int32_t processes = plan_.processes();
   const int64_t count = header_->active_count;
@@ -391,21 +418,24 @@ void FlowNetwork::ListFlowsOfCards() {
   }
 }
 
-// Puts the places of all flows of cards whose share is `share_max` or less into candidates_, ascending. False: they are so
-// many, or links have limits of their own, that all flows may as well be looked at.
+// Puts the places of all flows of cards whose share is `share_max` or less into candidates_,
+// ascending. False: they are so many, or links have limits of their own, that all flows may as well
+// be looked at.
 bool FlowNetwork::ListFlowsOfFullCards(double share_max) {
   if (has_link_rates_) return false;
   candidates_.clear();
   const auto add = [this](const CardFlows& of, int32_t process) {
     const int32_t begin = process == 0 ? 0 : of.end[process - 1];
-    candidates_.insert(candidates_.end(), of.places.begin() + begin, of.places.begin() + of.end[process]);
+    candidates_.insert(candidates_.end(), of.places.begin() + begin,
+                       of.places.begin() + of.end[process]);
   };
   const int64_t candidates_max = header_->active_count / 4;
   for (int32_t process = 0; process < plan_.processes(); ++process) {
     if (egress_flows_[process] > 0 && egress_left_[process] / egress_flows_[process] <= share_max) {
       add(leaving_, process);
     }
-    if (ingress_flows_[process] > 0 && ingress_left_[process] / ingress_flows_[process] <= share_max) {
+    if (ingress_flows_[process] > 0 &&
+        ingress_left_[process] / ingress_flows_[process] <= share_max) {
       add(coming_, process);
     }
     if (static_cast<int64_t>(candidates_.size()) > candidates_max) return false;

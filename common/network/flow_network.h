@@ -26,31 +26,38 @@ struct NetworkPlan {
     Nanoseconds latency = 0;
     Nanoseconds jitter = 0;
   };
-  std::vector<double> egress;    // by process, bytes a nanosecond
+  std::vector<double> egress;  // by process, bytes a nanosecond
   std::vector<double> ingress;
-  std::vector<Delay> links;      // by sender * processes + receiver
+  std::vector<Delay> links;  // by sender * processes + receiver
   uint64_t seed = 1;
 
   int32_t processes() const { return static_cast<int32_t>(egress.size()); }
-  const Delay& link(int32_t from, int32_t to) const { return links[int64_t{from} * processes() + to]; }
+  const Delay& link(int32_t from, int32_t to) const {
+    return links[int64_t{from} * processes() + to];
+  }
 };
 
-// What `shape` means for processes in which these nodes live. InvalidArgument: it names a node that lives nowhere.
-absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape, const std::vector<std::vector<NodeId>>& processes);
+// What `shape` means for processes in which these nodes live. InvalidArgument: it names a node that
+// lives nowhere.
+absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape,
+                                        const std::vector<std::vector<NodeId>>& processes);
 
-// A network of cards, computed as a fluid: the messages from one process to another form a flow, one behind the other as
-// on a connection, and all flows share the cards they cross max-min fairly (no flow could be faster without a slower one
-// losing), as many TCP connections do. A message has left when its last byte is through its sender's card, its receiver's
-// and the link, which it crosses at one speed; it arrives its latency and jitter later, not before the one before it. So
-// a lone message takes bytes / rate + latency, and N at once to one receiver take N times as long, whoever sends them.
+// A network of cards, computed as a fluid: the messages from one process to another form a flow,
+// one behind the other as on a connection, and all flows share the cards they cross max-min fairly
+// (no flow could be faster without a slower one losing), as many TCP connections do. A message has
+// left when its last byte is through its sender's card, its receiver's and the link, which it
+// crosses at one speed; it arrives its latency and jitter later, not before the one before it. So a
+// lone message takes bytes / rate + latency, and N at once to one receiver take N times as long,
+// whoever sends them.
 //
-// The state lies in memory that processes share, which is all zero in the beginning; this object is a process's view of
-// it. Pure otherwise: no clock, no threads, no locks; one caller at a time among all views. Source of the model: max-min
-// fairness, Bertsekas and Gallager, Data Networks, section 6.5.2; as in SimGrid.
+// The state lies in memory that processes share, which is all zero in the beginning; this object is
+// a process's view of it. Pure otherwise: no clock, no threads, no locks; one caller at a time
+// among all views. Source of the model: max-min fairness, Bertsekas and Gallager, Data Networks,
+// section 6.5.2; as in SimGrid.
 class FlowNetwork {
  public:
   struct Message {
-    uint64_t key = 0;   // of the run's messages, by MessageKey
+    uint64_t key = 0;  // of the run's messages, by MessageKey
     NodeId from;
     NodeId to;
     int64_t bytes = 0;
@@ -67,37 +74,43 @@ class FlowNetwork {
   // Bytes of state for so many processes.
   static int64_t StateBytes(int32_t processes, int32_t slots = kSlots);
 
-  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` and `grains` are all views' own.
-  // `grains`: a message may leave late by up to 1 / grains of the time that it takes, so that many leave at one moment and
-  // there is less to do; 0: it leaves to the nanosecond.
-  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots = kSlots, int32_t grains = 0);
+  // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` and
+  // `grains` are all views' own. `grains`: a message may leave late by up to 1 / grains of the time
+  // that it takes, so that many leave at one moment and there is less to do; 0: it leaves to the
+  // nanosecond.
+  FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, int32_t slots = kSlots,
+              int32_t grains = 0);
 
-  // A message enters at `now`, or, where the network has been advanced beyond, then. ResourceExhausted: too many are
-  // under way.
+  // A message enters at `now`, or, where the network has been advanced beyond, then.
+  // ResourceExhausted: too many are under way.
   absl::Status Start(int32_t from, int32_t to, const Message& message, Nanoseconds now);
 
-  // As Start, at the moment to which the network has been advanced; but the message's own leaving, and what it takes from
-  // others, is worked out by the next Advance alone. For one caller's many messages of one moment.
+  // As Start, at the moment to which the network has been advanced; but the message's own leaving,
+  // and what it takes from others, is worked out by the next Advance alone. For one caller's many
+  // messages of one moment.
   absl::Status Enter(int32_t from, int32_t to, const Message& message);
 
   // Lets time pass. A time that is over already changes nothing.
   void Advance(Nanoseconds now);
 
-  // When the next message will have left, if nothing enters before; kNever when nothing is under way.
+  // When the next message will have left, if nothing enters before; kNever when nothing is under
+  // way.
   Nanoseconds NextLeaves();
 
-  // What has become of messages from and to this process since the last call, in the order in which they left.
+  // What has become of messages from and to this process since the last call, in the order in which
+  // they left.
   void TakeNotices(int32_t process, absl::FunctionRef<void(const Notice&)> take);
 
   // A process's intention not to look before `until`, which it has taken from NextNotice.
   void SleepUntil(int32_t process, Nanoseconds until);
 
-  // When this process will have a notice to take whose time has come, if nothing enters before; kNever when nothing is
-  // under way from or to it. Never later than it turns out.
+  // When this process will have a notice to take whose time has come, if nothing enters before;
+  // kNever when nothing is under way from or to it. Never later than it turns out.
   Nanoseconds NextNotice(int32_t process);
 
-  // Names those who mean to sleep beyond their next notice, which something that happened since has brought forward.
-  // They are taken to be about to look, and are not named again before the next SleepUntil.
+  // Names those who mean to sleep beyond their next notice, which something that happened since has
+  // brought forward. They are taken to be about to look, and are not named again before the next
+  // SleepUntil.
   void TakeOversleepers(absl::FunctionRef<void(int32_t process)> take);
 
  private:
@@ -124,14 +137,17 @@ class FlowNetwork {
   Header* header_;
   Card* cards_;      // [processes]
   Flow* flows_;      // [processes^2]
-  int32_t* active_;  // [processes^2]: indices of flows with messages; the first header_->active_count count
+  int32_t* active_;  // [processes^2]: indices of flows with messages; the first
+                     // header_->active_count count
   Slot* slots_;      // [slot_count_ + 1]: 0 is none
-  // Flows by card: those of `process` are places[end[process - 1], end[process]), of the first places[0, end[0]).
+  // Flows by card: those of `process` are places[end[process - 1], end[process]), of the first
+  // places[0, end[0]).
   struct CardFlows {
     std::vector<int32_t> places;  // in active_
     std::vector<int32_t> end;     // [processes]
   };
-  // Scratch: what is left of each card while rates are shared out, its flows, and NextNotices' answer.
+  // Scratch: what is left of each card while rates are shared out, its flows, and NextNotices'
+  // answer.
   std::vector<double> egress_left_;
   std::vector<double> ingress_left_;
   std::vector<int32_t> egress_flows_;

@@ -13,8 +13,9 @@ namespace ringmaster {
 // Bytes of payload a second where nothing holds them up.
 inline constexpr double kUnlimitedRate = std::numeric_limits<double>::infinity();
 
-// A network between the processes of a run that all live on one host, each a node with a card of its own: what nodes of
-// one process say to each other takes no time. Rates are in bytes of payload a second, above 0.
+// A network between the processes of a run that all live on one host, each a node with a card of
+// its own: what nodes of one process say to each other takes no time. Rates are in bytes of payload
+// a second, above 0.
 struct NetworkShape {
   // The card of the process where `node` lives.
   struct Card {
@@ -31,12 +32,12 @@ struct NetworkShape {
     absl::Duration jitter;
   };
 
-  double rate = kUnlimitedRate;    // of every card, each way
-  absl::Duration latency;          // one way
-  absl::Duration jitter;           // up to so much more for each message, evenly distributed
-  uint64_t seed = 1;               // of jitter
-  std::vector<Card> cards;         // that differ
-  std::vector<Link> links;         // that differ
+  double rate = kUnlimitedRate;  // of every card, each way
+  absl::Duration latency;        // one way
+  absl::Duration jitter;         // up to so much more for each message, evenly distributed
+  uint64_t seed = 1;             // of jitter
+  std::vector<Card> cards;       // that differ
+  std::vector<Link> links;       // that differ
 };
 
 }  // namespace ringmaster

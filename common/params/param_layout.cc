@@ -34,7 +34,8 @@ std::vector<Bucket> WholeTensorBuckets(absl::Span<const Param> params, int64_t b
 
 }  // namespace
 
-ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements, TrainingSpec::BucketLayout bucket_layout)
+ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements,
+                         TrainingSpec::BucketLayout bucket_layout)
     : params_(std::move(params)) {
   RM_CHECK(bucket_elements > 0);
   std::string identity;
@@ -43,7 +44,8 @@ ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements, Tra
     param.count = 1;
     for (int64_t extent : param.shape) param.count *= extent;
     count_ += param.count;
-    absl::StrAppend(&identity, param.name, "[", absl::StrJoin(param.shape, ","), "]", param.statistic ? "~" : "");
+    absl::StrAppend(&identity, param.name, "[", absl::StrJoin(param.shape, ","), "]",
+                    param.statistic ? "~" : "");
     if (!param.statistic || param.count == 0) continue;
     if (!statistics_.empty() && statistics_.back().end() == param.begin) {
       statistics_.back().count += param.count;
@@ -52,7 +54,8 @@ ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements, Tra
     }
   }
   const bool whole = bucket_layout == TrainingSpec::WHOLE_TENSORS;
-  buckets_ = whole ? WholeTensorBuckets(params_, bucket_elements) : CutBuckets(count_, bucket_elements);
+  buckets_ =
+      whole ? WholeTensorBuckets(params_, bucket_elements) : CutBuckets(count_, bucket_elements);
   absl::StrAppend(&identity, "|", bucket_elements, whole ? "|whole" : "");
   fingerprint_ = Fingerprint64(identity);
 }

@@ -17,8 +17,9 @@ struct Param {
   std::vector<int64_t> shape;  // linear [out, in], conv [out, in, kh, kw], bias [out]
   int64_t begin = 0;           // element of the arena
   int64_t count = 0;
-  // A running statistic (of batch norm), not a trained weight: what travels as its gradient is the batch's value,
-  // averaged over the workers like any gradient, and the update is running = 0.9 * running + 0.1 * value.
+  // A running statistic (of batch norm), not a trained weight: what travels as its gradient is the
+  // batch's value, averaged over the workers like any gradient, and the update is running = 0.9 *
+  // running + 0.1 * value.
   bool statistic = false;
 };
 
@@ -30,16 +31,17 @@ struct Bucket {
   int64_t end() const { return begin + count; }
 };
 
-// One flat arena for all parameters, laid out in the order in which backward finishes them (last layer first) and divided
-// into buckets, which have an element at least and are ready once backward has passed their ends. Immutable after
-// construction; thread-safe.
-//   CUT: each has `bucket_elements`, the last one what is left; tensors are cut where a bucket ends.
-//   WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least, the last one those that are
+// One flat arena for all parameters, laid out in the order in which backward finishes them (last
+// layer first) and divided into buckets, which have an element at least and are ready once backward
+// has passed their ends. Immutable after construction; thread-safe.
+//   CUT: each has `bucket_elements`, the last one what is left; tensors are cut where a bucket
+//   ends. WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least,
+//   the last one those that are
 //     left; an element's bucket is that of its whole tensor.
 class ParamLayout {
  public:
-  // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and count are filled in
-  // here.
+  // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and
+  // count are filled in here.
   ParamLayout(std::vector<Param> params, int64_t bucket_elements,
               TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT);
 
@@ -47,7 +49,8 @@ class ParamLayout {
   absl::Span<const Bucket> buckets() const { return buckets_; }
   // Elements of the whole arena.
   int64_t count() const { return count_; }
-  // The elements that are running statistics: rising, not overlapping, neighbours joined. Mostly none.
+  // The elements that are running statistics: rising, not overlapping, neighbours joined. Mostly
+  // none.
   absl::Span<const Range> statistics() const { return statistics_; }
   // Of names, shapes, kinds and buckets: equal on all ranks of a run.
   uint64_t fingerprint() const { return fingerprint_; }

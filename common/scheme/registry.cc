@@ -30,7 +30,8 @@ void Choose(const Scheme& scheme, StrategySpec* strategy) {
 absl::Span<const Scheme* const> Schemes() { return kSchemes; }
 
 std::string SchemeNames() {
-  return absl::StrJoin(kSchemes, ", ", [](std::string* out, const Scheme* scheme) { out->append(scheme->name); });
+  return absl::StrJoin(kSchemes, ", ",
+                       [](std::string* out, const Scheme* scheme) { out->append(scheme->name); });
 }
 
 const Scheme* FindScheme(const StrategySpec& strategy) {
@@ -57,7 +58,8 @@ SchemeTraits TraitsOf(const RunSpec& spec) {
     traits.exchanges = false;
   }
   const bool threads = spec.strategy().launch() == THREADS;
-  traits.processes = threads ? 1 : traits.workers + (traits.servers_beside_workers ? 0 : traits.servers);
+  traits.processes =
+      threads ? 1 : traits.workers + (traits.servers_beside_workers ? 0 : traits.servers);
   return traits;
 }
 
@@ -76,7 +78,8 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
   scheme->check(resolved, problems);
 }
 
-absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout, NodeId node) {
+absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
+                                          NodeId node) {
   const Scheme* scheme = FindScheme(resolved.strategy());
   if (scheme == nullptr || scheme->traffic == nullptr) return StepTraffic{};
   return scheme->traffic(resolved, layout, node);

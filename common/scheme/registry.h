@@ -29,14 +29,16 @@ const Scheme* FindScheme(absl::string_view name);
 // What follows from the spec's scheme. Of a spec without one: N workers that exchange nothing.
 SchemeTraits TraitsOf(const RunSpec& spec);
 
-// Fills in what is left out: the scheme itself (a central parameter server), its settings, processes to launch.
+// Fills in what is left out: the scheme itself (a central parameter server), its settings,
+// processes to launch.
 void ResolveStrategy(int32_t workers, StrategySpec* strategy);
 
 // Adds what is wrong with the resolved spec's strategy, and with what goes with it.
 void CheckStrategy(const RunSpec& resolved, Problems* problems);
 
 // Payload of `node` in one step. Unimplemented: a library that is not ours does the sums.
-absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout, NodeId node);
+absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
+                                          NodeId node);
 
 }  // namespace ringmaster
 

@@ -27,12 +27,14 @@ enum class Batches { kDealt };
 // What other arms of a comparison are measured against this one for.
 enum class Yardstick { kNone, kSpeedUp, kEfficiency };
 
-// What follows from a spec's strategy for everybody else. Views are of registries: they live as long as the program.
+// What follows from a spec's strategy for everybody else. Views are of registries: they live as
+// long as the program.
 struct SchemeTraits {
   // Nodes.
-  int32_t workers = 0;                  // that train: N, or 1 where one computes the batches of all N
-  int32_t servers = 0;                  // K
-  bool servers_beside_workers = false;  // server k lives with worker k; else in a process of its own
+  int32_t workers = 0;  // that train: N, or 1 where one computes the batches of all N
+  int32_t servers = 0;  // K
+  bool servers_beside_workers =
+      false;  // server k lives with worker k; else in a process of its own
   int32_t processes = 0;
 
   // Training.
@@ -40,17 +42,19 @@ struct SchemeTraits {
   Divisor divisor = Divisor::kAllBatches;
   Replicas replicas = Replicas::kEqualAfterStep;
   Updates updates = Updates::kTogether;
-  std::optional<int32_t> staleness_bound;  // clocks that a worker may be ahead, with updates on arrival; absent: no bound
+  std::optional<int32_t> staleness_bound;  // clocks that a worker may be ahead, with updates on
+                                           // arrival; absent: no bound
   Batches batches = Batches::kDealt;
   Yardstick yardstick = Yardstick::kNone;
 
   // Exchange.
-  bool exchanges = true;          // false: no message between workers and servers, ever
-  absl::string_view collective;   // the schedule (or "auto") that sums gradients; empty: none does
-  absl::string_view engine;       // the library that sums them past our transports; empty: none does
+  bool exchanges = true;         // false: no message between workers and servers, ever
+  absl::string_view collective;  // the schedule (or "auto") that sums gradients; empty: none does
+  absl::string_view engine;      // the library that sums them past our transports; empty: none does
 };
 
-// Gradient and weight bytes that a node sends and receives in one step, headers and what stays in its place left out.
+// Gradient and weight bytes that a node sends and receives in one step, headers and what stays in
+// its place left out.
 struct StepTraffic {
   int64_t sent = 0;
   int64_t received = 0;
@@ -62,14 +66,17 @@ struct ArmInfo {
   const char* summary;  // one sentence, for `list`
   int32_t place;        // in tables, ascending over the arms of all schemes
   bool by_default;      // part of `compare` when no arms are named
-  // What it sets: a RunSpec (textproto), in which launch is PROCESSES and the codec "none" unless it says otherwise.
+  // What it sets: a RunSpec (textproto), in which launch is PROCESSES and the codec "none" unless
+  // it says otherwise.
   const char* settings;
-  // Fields that it leaves open, comma-separated: where the base sets them, the base's values are kept.
+  // Fields that it leaves open, comma-separated: where the base sets them, the base's values are
+  // kept.
   const char* open_fields;
 };
 
-// One synchronization scheme, as constant data: all that is known of it outside worker/strategy and server. Functions are
-// pure and thread-safe, and are called with specs whose strategy is this scheme's.
+// One synchronization scheme, as constant data: all that is known of it outside worker/strategy and
+// server. Functions are pure and thread-safe, and are called with specs whose strategy is this
+// scheme's.
 struct Scheme {
   StrategySpec::KindCase kind;
   const char* name;     // of its field of StrategySpec
@@ -79,11 +86,13 @@ struct Scheme {
   void (*resolve)(int32_t workers, StrategySpec* strategy);
   // Adds what is wrong with the resolved spec, as far as it is the scheme's to say.
   void (*check)(const RunSpec& resolved, Problems* problems);
-  // `workers`: N. processes need not be set. Fields that are not resolved yet count as their proto's default.
+  // `workers`: N. processes need not be set. Fields that are not resolved yet count as their
+  // proto's default.
   SchemeTraits (*traits)(const StrategySpec& strategy, int32_t workers);
-  // Of one worker or server of the resolved spec. Unimplemented: nobody here knows, for a library does the sums.
-  // Null where the scheme exchanges nothing.
-  absl::StatusOr<StepTraffic> (*traffic)(const RunSpec& resolved, const ParamLayout& layout, NodeId node);
+  // Of one worker or server of the resolved spec. Unimplemented: nobody here knows, for a library
+  // does the sums. Null where the scheme exchanges nothing.
+  absl::StatusOr<StepTraffic> (*traffic)(const RunSpec& resolved, const ParamLayout& layout,
+                                         NodeId node);
 };
 
 }  // namespace ringmaster

@@ -13,8 +13,10 @@ namespace {
 
 template <typename Floats, typename Integers, typename Integer, typename Real>
 std::string Described(const std::variant<Floats, Integers, Integer, Real>& value) {
-  if (const auto* floats = std::get_if<Floats>(&value)) return absl::StrCat(floats->size(), " floats");
-  if (const auto* integers = std::get_if<Integers>(&value)) return absl::StrCat(integers->size(), " integers");
+  if (const auto* floats = std::get_if<Floats>(&value))
+    return absl::StrCat(floats->size(), " floats");
+  if (const auto* integers = std::get_if<Integers>(&value))
+    return absl::StrCat(integers->size(), " integers");
   return std::holds_alternative<Integer>(value) ? "an integer" : "a real number";
 }
 
@@ -28,7 +30,8 @@ std::string Names(absl::Span<const Named> all) {
 
 template <typename Named>
 const Named* Find(absl::Span<const Named> all, absl::string_view name) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Named& named) { return named.name == name; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Named& named) { return named.name == name; });
   return found == all.end() ? nullptr : &*found;
 }
 
@@ -57,9 +60,9 @@ void State::AddPart(absl::string_view name, const State& part) {
 
 State State::TakePart(absl::string_view name) {
   const std::string prefix = absl::StrCat(name, "/");
-  const auto part_begin = std::stable_partition(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return !absl::StartsWith(entry.name, prefix);
-  });
+  const auto part_begin = std::stable_partition(
+      entries_.begin(), entries_.end(),
+      [&](const Entry& entry) { return !absl::StartsWith(entry.name, prefix); });
   State part;
   for (auto entry = part_begin; entry != entries_.end(); ++entry) {
     part.Add(entry->name.substr(prefix.size()), std::move(entry->value));
@@ -72,18 +75,19 @@ absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
   for (const StateSlot& slot : slots) {
     const Entry* const entry = Find(entries(), slot.name);
     if (entry == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("state without \"", slot.name, "\", which is expected; it has ", Names(entries())));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "state without \"", slot.name, "\", which is expected; it has ", Names(entries())));
     }
     if (Described(entry->value) != Described(slot.to)) {
-      return absl::InvalidArgumentError(absl::StrCat("state \"", slot.name, "\": it is ", Described(entry->value),
-                                                     ", expected ", Described(slot.to)));
+      return absl::InvalidArgumentError(absl::StrCat("state \"", slot.name, "\": it is ",
+                                                     Described(entry->value), ", expected ",
+                                                     Described(slot.to)));
     }
   }
   for (const Entry& entry : entries_) {
     if (Find(slots, entry.name) != nullptr) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("state with \"", entry.name, "\", which nobody takes; expected ", Names(slots)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "state with \"", entry.name, "\", which nobody takes; expected ", Names(slots)));
   }
   for (const StateSlot& slot : slots) {
     const auto& value = Find(entries(), slot.name)->value;

@@ -18,8 +18,9 @@ struct StateSlot {
   std::variant<absl::Span<float>, absl::Span<int64_t>, int64_t*, double*> to;
 };
 
-// What an object keeps from one step to the next, as named arrays and numbers, so that another object of the same kind
-// can go on where it stopped. A value: copies are independent. Not synchronized.
+// What an object keeps from one step to the next, as named arrays and numbers, so that another
+// object of the same kind can go on where it stopped. A value: copies are independent. Not
+// synchronized.
 class State {
  public:
   using Value = std::variant<std::vector<float>, std::vector<int64_t>, int64_t, double>;
@@ -42,8 +43,9 @@ class State {
   // In the order in which they were added.
   absl::Span<const Entry> entries() const { return entries_; }
 
-  // Writes every entry to its slot. The slots name all entries, in any order, each with its kind and size; otherwise
-  // InvalidArgument names the first that differs, with what the state has and what was expected, and nothing is written.
+  // Writes every entry to its slot. The slots name all entries, in any order, each with its kind
+  // and size; otherwise InvalidArgument names the first that differs, with what the state has and
+  // what was expected, and nothing is written.
   absl::Status CopyTo(absl::Span<const StateSlot> slots) const;
 
  private:

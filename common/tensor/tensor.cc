@@ -33,7 +33,8 @@ absl::StatusOr<Buffer> Buffer::AllocateHost(int64_t size_bytes) {
   const int64_t padded = CeilDiv(size_bytes > 0 ? size_bytes : 1, kAlignment) * kAlignment;
   auto* data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, padded));
   if (data == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for a buffer of ", size_bytes, " bytes"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for a buffer of ", size_bytes, " bytes"));
   }
   return Buffer(data, size_bytes, Place::kHost, [](std::byte* memory) { std::free(memory); });
 }

@@ -18,13 +18,15 @@ class Buffer {
   using Release = std::function<void(std::byte*)>;
 
   Buffer() = default;
-  // Takes over `data`, which `release` frees. Libraries with memory of their own (CUDA) make buffers this way.
+  // Takes over `data`, which `release` frees. Libraries with memory of their own (CUDA) make
+  // buffers this way.
   Buffer(std::byte* data, int64_t size_bytes, Place place, Release release);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
 
-  // Host memory aligned to 64 bytes; `size_bytes` of 0 is allowed. ResourceExhausted when there is none.
+  // Host memory aligned to 64 bytes; `size_bytes` of 0 is allowed. ResourceExhausted when there is
+  // none.
   static absl::StatusOr<Buffer> AllocateHost(int64_t size_bytes);
 
   std::byte* data() const { return data_; }

@@ -57,7 +57,8 @@ void WorkerTraces::AddTo(ProcessReport* report) const {
 ServerTraces::ServerTraces(int32_t index, int32_t workers, TracedSteps traced)
     : shard(absl::StrCat("server/", index), "shard", traced, Keeps::kSpansAndMessages) {
   for (int32_t worker = 0; worker < workers; ++worker) {
-    parked.emplace_back(absl::StrCat("server/", index), absl::StrCat("parked worker/", worker), traced, Keeps::kSpans);
+    parked.emplace_back(absl::StrCat("server/", index), absl::StrCat("parked worker/", worker),
+                        traced, Keeps::kSpans);
   }
 }
 
@@ -75,7 +76,9 @@ TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started)
 }
 
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports) {
-  const auto is_first = [](const ProcessReport& report) { return report.trace_clock().started_ns() != 0; };
+  const auto is_first = [](const ProcessReport& report) {
+    return report.trace_clock().started_ns() != 0;
+  };
   const auto first = std::find_if(reports->begin(), reports->end(), is_first);
   const TraceClock zero = first == reports->end() ? TraceClock() : first->trace_clock();
   for (ProcessReport& report : *reports) {

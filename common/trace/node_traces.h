@@ -18,12 +18,14 @@ TracedSteps TracedStepsOf(const RunSpec& spec);
 // What a worker's threads record.
 struct WorkerTraces {
   WorkerTraces(int32_t rank, TracedSteps traced);
-  // Adds what was recorded, after the threads have ended. Threads that recorded nothing are left out.
+  // Adds what was recorded, after the threads have ended. Threads that recorded nothing are left
+  // out.
   void AddTo(ProcessReport* report) const;
 
   ThreadRecorder step;
   ThreadRecorder exchange;
-  Clock::time_point started;  // when the worker passed the barrier before the first step; the step thread's
+  // when the worker passed the barrier before the first step; the step thread's
+  Clock::time_point started;
 };
 
 // What a server records.
@@ -33,15 +35,16 @@ struct ServerTraces {
   void AddTo(ProcessReport* report) const;
 
   ThreadRecorder shard;
-  std::deque<ThreadRecorder> parked;  // by worker: while its pull waits at the gate. The shard's thread's too
+  // by worker: while its pull waits at the gate. The shard's thread's too
+  std::deque<ThreadRecorder> parked;
 };
 
-// The clock of this process's traces, which was welcomed to the run at `welcomed`; `started` as in WorkerTraces, of
-// worker 0 where it lives here.
+// The clock of this process's traces, which was welcomed to the run at `welcomed`; `started` as in
+// WorkerTraces, of worker 0 where it lives here.
 TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started);
 
-// Puts the traces of all processes of a run on one clock, which is 0 when worker 0 started, and clears their own. Without a
-// start of worker 0 times are left as they are.
+// Puts the traces of all processes of a run on one clock, which is 0 when worker 0 started, and
+// clears their own. Without a start of worker 0 times are left as they are.
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports);
 
 }  // namespace ringmaster

@@ -5,10 +5,20 @@
 
 namespace ringmaster {
 
-// Where a thread's time goes. The first group belongs to the step thread, the second to the exchange thread.
+// Where a thread's time goes. The first group belongs to the step thread, the second to the
+// exchange thread.
 enum class Phase {
-  kGate, kLoad, kUpload, kForward, kBackward, kDownload, kExposed, kUpdate,
-  kEncode, kExchange, kReduce,
+  kGate,
+  kLoad,
+  kUpload,
+  kForward,
+  kBackward,
+  kDownload,
+  kExposed,
+  kUpdate,
+  kEncode,
+  kExchange,
+  kReduce,
 };
 inline constexpr int kPhaseCount = 11;
 const char* PhaseName(Phase phase);

@@ -13,7 +13,8 @@ int64_t Nanoseconds(Clock::duration time) {
 
 }  // namespace
 
-ThreadRecorder::ThreadRecorder(std::string node, std::string thread, TracedSteps traced, Keeps keeps)
+ThreadRecorder::ThreadRecorder(std::string node, std::string thread, TracedSteps traced,
+                               Keeps keeps)
     : node_(std::move(node)), thread_(std::move(thread)), traced_(traced) {
   // Written to now, so that no traced step is the first to touch the memory.
   const int64_t room = std::clamp<int64_t>(traced_.count() * kEventsPerStep, 0, kEventsMax);
@@ -32,8 +33,8 @@ void ThreadRecorder::Keep(Events<Event>* events, const Event& event) {
   events->all[events->used++] = event;
 }
 
-void ThreadRecorder::AddSpan(const char* name, int64_t step, int32_t bucket, Clock::time_point begin,
-                             Clock::time_point end) {
+void ThreadRecorder::AddSpan(const char* name, int64_t step, int32_t bucket,
+                             Clock::time_point begin, Clock::time_point end) {
   if (Wants(step) && begin < end) Keep(&spans_, {name, step, bucket, begin, end});
 }
 
@@ -62,7 +63,8 @@ ThreadTrace ThreadRecorder::Trace() const {
     out->set_begin_ns(Nanoseconds(span.begin.time_since_epoch()));
     out->set_duration_ns(Nanoseconds(span.end - span.begin));
   }
-  const auto add_messages = [](const Events<Message>& messages, google::protobuf::RepeatedPtrField<TraceMessage>* out) {
+  const auto add_messages = [](const Events<Message>& messages,
+                               google::protobuf::RepeatedPtrField<TraceMessage>* out) {
     for (int64_t i = 0; i < messages.used; ++i) {
       const MessageEnd& end = messages.all[i].end;
       TraceMessage* message = out->Add();

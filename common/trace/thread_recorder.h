@@ -23,14 +23,15 @@ struct TracedSteps {
 struct MessageEnd {
   NodeId peer;
   Tag tag;
-  int64_t step = 0;           // of the training, where the tag counts something else
+  int64_t step = 0;  // of the training, where the tag counts something else
   int64_t payload_bytes = 0;
   const char* kind = nullptr;
 };
 
-// What one thread does in the traced steps, in memory of fixed size: kEventsPerStep spans, and as many messages each way,
-// for every traced step, kEventsMax at most. All of it is taken at construction; recording allocates nothing. What has no
-// room is counted and left out. One thread's; Trace is called after it has been joined or handed over.
+// What one thread does in the traced steps, in memory of fixed size: kEventsPerStep spans, and as
+// many messages each way, for every traced step, kEventsMax at most. All of it is taken at
+// construction; recording allocates nothing. What has no room is counted and left out. One
+// thread's; Trace is called after it has been joined or handed over.
 class ThreadRecorder {
  public:
   static constexpr int64_t kEventsPerStep = 1024;
@@ -51,11 +52,13 @@ class ThreadRecorder {
   int64_t step() const { return step_; }
 
   // Records it where `step` is traced. `name`: a string literal. An empty stretch is none.
-  void AddSpan(const char* name, int64_t step, int32_t bucket, Clock::time_point begin, Clock::time_point end);
+  void AddSpan(const char* name, int64_t step, int32_t bucket, Clock::time_point begin,
+               Clock::time_point end);
   void AddSent(const MessageEnd& message, Clock::time_point time);
   void AddReceived(const MessageEnd& message, Clock::time_point time);
 
-  // What was recorded: spans by begin, those around others first; messages by time. Times are the clock's own.
+  // What was recorded: spans by begin, those around others first; messages by time. Times are the
+  // clock's own.
   ThreadTrace Trace() const;
 
  private:

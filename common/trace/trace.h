@@ -10,16 +10,17 @@
 
 namespace ringmaster {
 
-// Time per phase of one thread in one step. Owned by that thread; read by others only after it has been joined or
-// handed over. Never synchronizes a device.
+// Time per phase of one thread in one step. Owned by that thread; read by others only after it has
+// been joined or handed over. Never synchronizes a device.
 class PhaseTimes {
  public:
-  // `recorder`: where stretches of time are recorded too; the thread's own, outlives this object. Null: nowhere.
+  // `recorder`: where stretches of time are recorded too; the thread's own, outlives this object.
+  // Null: nowhere.
   explicit PhaseTimes(ThreadRecorder* recorder = nullptr) : recorder_(recorder) {}
 
   void Add(Phase phase, Clock::duration time) { times_[static_cast<int>(phase)] += time; }
-  // As above, of one stretch of the thread's time, which is recorded where the step under way is traced. `bucket`: what it
-  // was for; -1: no bucket, or several.
+  // As above, of one stretch of the thread's time, which is recorded where the step under way is
+  // traced. `bucket`: what it was for; -1: no bucket, or several.
   void Add(Phase phase, Clock::time_point begin, Clock::time_point end, int32_t bucket = -1) {
     Add(phase, end - begin);
     if (recorder_ != nullptr && recorder_->step() >= 0) {

@@ -30,23 +30,28 @@ class AutoFabric : public Fabric {
   std::string endpoint() const override { return endpoint_; }
   std::string name() const override { return chosen_ == nullptr ? options_.name : chosen_->name(); }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     RM_CHECK(chosen_ == nullptr);
     RM_RETURN_IF_ERROR(CheckProcesses(processes, self));
-    const Membership membership = {options_.name, options_.token, options_.segment_bytes, processes, self, [this] {
-                                     absl::MutexLock lock(&mutex_);
-                                     return aborted_;
-                                   }};
-    RM_ASSIGN_OR_RETURN(std::vector<Fd> sockets, JoinProcesses(listener_.fd.get(), membership, deadline));
+    const Membership membership = {
+        options_.name, options_.token, options_.segment_bytes, processes, self, [this] {
+          absl::MutexLock lock(&mutex_);
+          return aborted_;
+        }};
+    RM_ASSIGN_OR_RETURN(std::vector<Fd> sockets,
+                        JoinProcesses(listener_.fd.get(), membership, deadline));
     // All who may come have come.
     Fd closed = std::move(listener_.fd);
     const absl::Status one_host = ProveOneHost(sockets, membership, deadline);
     if (!one_host.ok() && !absl::IsFailedPrecondition(one_host)) return one_host;
-    if (!one_host.ok()) Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp: ", one_host.message()));
+    if (!one_host.ok())
+      Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp: ", one_host.message()));
     FabricOptions options = options_;
     options.name = one_host.ok() ? "shm" : "tcp";
-    std::unique_ptr<Fabric> chosen = one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(sockets))
-                                                   : CreateTcpFabricOver(options, endpoint_, std::move(sockets));
+    std::unique_ptr<Fabric> chosen =
+        one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(sockets))
+                      : CreateTcpFabricOver(options, endpoint_, std::move(sockets));
     {
       absl::MutexLock lock(&mutex_);
       chosen_ = std::move(chosen);
@@ -56,8 +61,12 @@ class AutoFabric : public Fabric {
   }
 
   Transport& transport(NodeId node) override { return chosen_->transport(node); }
-  int64_t HeaderBytes(int64_t payload_bytes) const override { return chosen_->HeaderBytes(payload_bytes); }
-  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override { return chosen_->AllocateExchange(size_bytes); }
+  int64_t HeaderBytes(int64_t payload_bytes) const override {
+    return chosen_->HeaderBytes(payload_bytes);
+  }
+  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override {
+    return chosen_->AllocateExchange(size_bytes);
+  }
 
   void Abort(const absl::Status& why) override {
     RM_CHECK(!why.ok());

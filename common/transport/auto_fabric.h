@@ -8,9 +8,9 @@
 
 namespace ringmaster {
 
-// The fabric that becomes "shm" or "tcp" once its processes are connected: shared memory when all of them have proved to
-// each other that they are on one host (shm/one_host.h), whatever their endpoints look like. All choose alike. Errors as
-// CreateFabric.
+// The fabric that becomes "shm" or "tcp" once its processes are connected: shared memory when all
+// of them have proved to each other that they are on one host (shm/one_host.h), whatever their
+// endpoints look like. All choose alike. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options);
 
 }  // namespace ringmaster

@@ -24,10 +24,13 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {{"auto", "shm when all processes prove that they are on one host, tcp otherwise"}, CreateAutoFabric},
+    {{"auto", "shm when all processes prove that they are on one host, tcp otherwise"},
+     CreateAutoFabric},
     {{"grpc", "one gRPC stream a pair of processes, payloads outside protobuf"}, CreateGrpcFabric},
     {{"inproc", "copies between the threads of one process"},
-     [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> { return CreateInprocFabric(options); }},
+     [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> {
+       return CreateInprocFabric(options);
+     }},
     {{"shm", "shared memory between the processes of one host"}, CreateShmFabric},
     {{"tcp", "plain sockets, one connection a pair of processes"}, CreateTcpFabric},
 };
@@ -35,18 +38,21 @@ const Entry kEntries[] = {
 constexpr int64_t kSegmentBytesMax = 64 << 20;
 
 absl::Status CheckOptions(const FabricOptions& options) {
-  if (options.segment_bytes <= 0 || options.segment_bytes % 4 != 0 || options.segment_bytes > kSegmentBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": segment_bytes is ",
-                                                   options.segment_bytes, ", expected a multiple of 4 from 4 to ",
-                                                   kSegmentBytesMax));
+  if (options.segment_bytes <= 0 || options.segment_bytes % 4 != 0 ||
+      options.segment_bytes > kSegmentBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("transport \"", options.name, "\": segment_bytes is ", options.segment_bytes,
+                     ", expected a multiple of 4 from 4 to ", kSegmentBytesMax));
   }
   if (options.wait != "sleep" && options.wait != "spin") {
-    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": wait is \"", options.wait,
+    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": wait is \"",
+                                                   options.wait,
                                                    "\", expected \"sleep\" or \"spin\""));
   }
   if (options.early_bytes_limit < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\": early_bytes_limit is ",
-                                                   options.early_bytes_limit, ", expected 0 or more"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("transport \"", options.name, "\": early_bytes_limit is ",
+                     options.early_bytes_limit, ", expected 0 or more"));
   }
   return absl::OkStatus();
 }
@@ -71,8 +77,9 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateFabric(const FabricOptions& option
     RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, entry.create(options));
     return CreateShapedFabric(std::move(fabric), *options.network);
   }
-  return absl::InvalidArgumentError(absl::StrCat("transport \"", options.name, "\" is unknown; ",
-                                                 KnownWordsText(options.name, RegistryNames(Transports()))));
+  return absl::InvalidArgumentError(
+      absl::StrCat("transport \"", options.name, "\" is unknown; ",
+                   KnownWordsText(options.name, RegistryNames(Transports()))));
 }
 
 }  // namespace ringmaster

@@ -21,15 +21,17 @@ FrameHeader OutgoingMessage::Frame(int64_t offset, int64_t segment_bytes) const 
 
 absl::Status CheckProcesses(const std::vector<ProcessAddress>& processes, int32_t self) {
   if (self < 0 || self >= static_cast<int32_t>(processes.size())) {
-    return absl::InvalidArgumentError(absl::StrCat("connect as process ", self, ": there are ", processes.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("connect as process ", self, ": there are ", processes.size()));
   }
   absl::flat_hash_map<NodeId, int32_t> process_of;
   for (int32_t process = 0; process < static_cast<int32_t>(processes.size()); ++process) {
     for (const NodeId& node : processes[process].nodes) {
       const auto [place, is_new] = process_of.emplace(node, process);
       if (is_new) continue;
-      return absl::InvalidArgumentError(absl::StrCat(ToString(node), " lives in process ", place->second,
-                                                     " and in process ", process, "; expected in one place"));
+      return absl::InvalidArgumentError(absl::StrCat(ToString(node), " lives in process ",
+                                                     place->second, " and in process ", process,
+                                                     "; expected in one place"));
     }
   }
   return absl::OkStatus();
@@ -53,12 +55,18 @@ class FabricBase::Node : public Transport {
     if (message.returned != nullptr) *message.returned = false;
     const auto place = fabric_.process_of_.find(message.to);
     if (place == fabric_.process_of_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(message.tag), " from ", ToString(self_),
-                                                     " to ", ToString(message.to), ": no such node in this run"));
+      return absl::InvalidArgumentError(absl::StrCat("send of ", ToString(message.tag), " from ",
+                                                     ToString(self_), " to ", ToString(message.to),
+                                                     ": no such node in this run"));
     }
     RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddSend(message.to, message.tag, message.returned));
-    const OutgoingMessage started = {self_,     message.to, message.tag, message.payload,
-                                     &matcher_, op,         message.returned != nullptr};
+    const OutgoingMessage started = {self_,
+                                     message.to,
+                                     message.tag,
+                                     message.payload,
+                                     &matcher_,
+                                     op,
+                                     message.returned != nullptr};
     if (place->second != fabric_.self_) {
       fabric_.SendRemote(place->second, started);
       return op;
@@ -77,11 +85,13 @@ class FabricBase::Node : public Transport {
     if (message.loan != nullptr) *message.loan = {};
     const auto place = fabric_.process_of_.find(message.from);
     if (place == fabric_.process_of_.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("receive of ", ToString(message.tag), " at ", ToString(self_),
-                                                     " from ", ToString(message.from), ": no such node in this run"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("receive of ", ToString(message.tag), " at ", ToString(self_), " from ",
+                       ToString(message.from), ": no such node in this run"));
     }
     RM_ASSIGN_OR_RETURN(const OpId op, matcher_.AddReceive(message));
-    if (place->second != fabric_.self_) fabric_.OnPost(place->second, message.from, self_, message.tag);
+    if (place->second != fabric_.self_)
+      fabric_.OnPost(place->second, message.from, self_, message.tag);
     return op;
   }
 
@@ -162,20 +172,25 @@ void FabricBase::AbortNodes() {
 
 absl::StatusOr<bool> FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   const int64_t total_bytes = message.payload.size();
-  RM_ASSIGN_OR_RETURN(Matcher::Operation* const arriving,
-                      to.matcher().BeginSegment({message.from, message.tag, total_bytes, 0, total_bytes}));
+  RM_ASSIGN_OR_RETURN(
+      Matcher::Operation* const arriving,
+      to.matcher().BeginSegment({message.from, message.tag, total_bytes, 0, total_bytes}));
   if (arriving == nullptr) return true;
   // Whoever borrows what is only sent does not write it.
   auto* const memory = const_cast<std::byte*>(message.payload.data());
   const bool read_only = !message.lent;
-  if (to.matcher().Lend(arriving, {absl::MakeSpan(memory, total_bytes), message.op, read_only})) return false;
+  if (to.matcher().Lend(arriving, {absl::MakeSpan(memory, total_bytes), message.op, read_only}))
+    return false;
   to.matcher().Append(arriving, message.payload);
   return true;
 }
 
-void FabricBase::ReturnLoan(int32_t process, const Loan& loan) { RM_CHECK(false); }  // only who lends is given back to
+void FabricBase::ReturnLoan(int32_t process, const Loan& loan) {
+  RM_CHECK(false);
+}  // only who lends is given back to
 
-absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
+absl::StatusOr<int> FabricBase::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
+                                           MonotonicTime deadline) {
   if (options_.wait == "spin") {
     const MonotonicTime end = std::min(deadline, MonotonicNow() + kSpin);
     for (int looks = 1; looks % kLooksPerTime != 0 || MonotonicNow() < end; ++looks) {
@@ -195,16 +210,17 @@ absl::StatusOr<Matcher*> FabricBase::Recipient(int32_t process, NodeId sender, N
   }
   auto to = nodes_.find(recipient);
   if (to == nodes_.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a frame from ", Describe(process), " is for ", ToString(recipient), ", who is not here"));
+    return absl::InvalidArgumentError(absl::StrCat("a frame from ", Describe(process), " is for ",
+                                                   ToString(recipient), ", who is not here"));
   }
   return &to->second->matcher();
 }
 
 absl::StatusOr<FrameArrival> FabricBase::BeginFrame(int32_t process, const FrameHeader& header) {
   RM_ASSIGN_OR_RETURN(Matcher* const matcher, Recipient(process, header.from, header.to));
-  RM_ASSIGN_OR_RETURN(Matcher::Operation* const message, matcher->BeginSegment({header.from, header.tag, header.total_bytes,
-                                                                               header.offset, header.length}));
+  RM_ASSIGN_OR_RETURN(Matcher::Operation* const message,
+                      matcher->BeginSegment({header.from, header.tag, header.total_bytes,
+                                             header.offset, header.length}));
   return FrameArrival{matcher, message};
 }
 

@@ -21,7 +21,8 @@
 
 namespace ringmaster {
 
-// A started send on its way out. Whoever carries it calls sender->FinishSend(op) once the payload is no longer read.
+// A started send on its way out. Whoever carries it calls sender->FinishSend(op) once the payload
+// is no longer read.
 struct OutgoingMessage {
   NodeId from;
   NodeId to;
@@ -47,10 +48,10 @@ absl::Status CheckProcesses(const std::vector<ProcessAddress>& processes, int32_
 // "process 1 (worker/1, server/0)"
 std::string DescribeProcess(const std::vector<ProcessAddress>& processes, int32_t process);
 
-// What all fabrics share: the nodes of this process with their matchers, who lives where, and messages between two
-// nodes of this process, which are copied (or added) by the sender's thread, or borrowed by the receiver. What is left
-// to a fabric is to carry frames to and from other processes. A fabric's destructor ends its I/O before this one's
-// runs.
+// What all fabrics share: the nodes of this process with their matchers, who lives where, and
+// messages between two nodes of this process, which are copied (or added) by the sender's thread,
+// or borrowed by the receiver. What is left to a fabric is to carry frames to and from other
+// processes. A fabric's destructor ends its I/O before this one's runs.
 class FabricBase : public Fabric {
  public:
   ~FabricBase() override;
@@ -62,15 +63,16 @@ class FabricBase : public Fabric {
  protected:
   explicit FabricBase(const FabricOptions& options);
 
-  // Checks and keeps the list of processes and creates the nodes of this one. InvalidArgument: a node lives twice, or
-  // `self` is no index. Called once, by Connect, before anything below.
+  // Checks and keeps the list of processes and creates the nodes of this one. InvalidArgument: a
+  // node lives twice, or `self` is no index. Called once, by Connect, before anything below.
   absl::Status SetProcesses(const std::vector<ProcessAddress>& processes, int32_t self);
 
-  // The reason of the first abort, or OK. For what waits while processes are being connected. Any thread.
+  // The reason of the first abort, or OK. For what waits while processes are being connected. Any
+  // thread.
   absl::Status aborted();
 
-  // Ends a successful Connect. From here on Abort reaches the nodes; one that came while processes were still being
-  // connected does so now, and its status is Connect's.
+  // Ends a successful Connect. From here on Abort reaches the nodes; one that came while processes
+  // were still being connected does so now, and its status is Connect's.
   absl::Status Connected();
 
   // Starts to carry a message to another process; never waits for it. Any thread.
@@ -79,17 +81,18 @@ class FabricBase : public Fabric {
   // The nodes are aborted: drop what is queued. Any thread; once, not before Connected.
   virtual void OnAbort() = 0;
 
-  // The matcher of `to`, who lives here, for what `from` sent. InvalidArgument: `from` does not live in `process`, or
-  // `to` not here.
+  // The matcher of `to`, who lives here, for what `from` sent. InvalidArgument: `from` does not
+  // live in `process`, or `to` not here.
   absl::StatusOr<Matcher*> Recipient(int32_t process, NodeId from, NodeId to);
 
   // How long a wait looks before it sleeps, where options().wait is "spin".
   static constexpr absl::Duration kSpin = absl::Microseconds(200);
   static constexpr int kLooksPerTime = 64;  // between two looks at the clock
 
-  // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters carry the bytes
-  // themselves has its own.
-  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline);
+  // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters
+  // carry the bytes themselves has its own.
+  virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
+                                         MonotonicTime deadline);
   // A receive from `from`, who lives in `process`, was posted at `to`. Any thread.
   virtual void OnPost(int32_t process, NodeId from, NodeId to, const Tag& tag) {}
   // A node here gives back what a node of `process`, which is another, has lent. Any thread.
@@ -97,8 +100,8 @@ class FabricBase : public Fabric {
   // Operations of other threads than the caller's may be over. Any thread.
   virtual void OnChange() {}
 
-  // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the frame names nodes that do
-  // not live there or here; and Matcher::BeginSegment's errors.
+  // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the
+  // frame names nodes that do not live there or here; and Matcher::BeginSegment's errors.
   absl::StatusOr<FrameArrival> BeginFrame(int32_t process, const FrameHeader& header);
 
   std::string Describe(int32_t process) const { return DescribeProcess(processes_, process); }
@@ -110,8 +113,8 @@ class FabricBase : public Fabric {
  private:
   class Node;
 
-  // Brings a message to a node of this process. True when its bytes have left the sender's memory; false: they are
-  // borrowed.
+  // Brings a message to a node of this process. True when its bytes have left the sender's memory;
+  // false: they are borrowed.
   absl::StatusOr<bool> SendLocal(Node& to, const OutgoingMessage& message);
 
   const FabricOptions options_;

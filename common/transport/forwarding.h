@@ -9,8 +9,9 @@
 
 namespace ringmaster {
 
-// Hands every call on to another transport, loans included. Whatever counts, records, delays or breaks messages derives
-// from it and overrides only what it changes. An operation has the same id here and underneath.
+// Hands every call on to another transport, loans included. Whatever counts, records, delays or
+// breaks messages derives from it and overrides only what it changes. An operation has the same id
+// here and underneath.
 class ForwardingTransport : public Transport {
  public:
   // `below` outlives this object.
@@ -19,7 +20,9 @@ class ForwardingTransport : public Transport {
   NodeId self() const override { return below_.self(); }
   absl::StatusOr<OpId> Send(const Outgoing& message) override { return below_.Send(message); }
   absl::StatusOr<OpId> Receive(const Incoming& message) override { return below_.Receive(message); }
-  void Return(NodeId from, const Tag& tag, const Loan& loan) override { below_.Return(from, tag, loan); }
+  void Return(NodeId from, const Tag& tag, const Loan& loan) override {
+    below_.Return(from, tag, loan);
+  }
   absl::Status Wait(OpId op, MonotonicTime deadline) override { return below_.Wait(op, deadline); }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
     return below_.WaitAny(ops, deadline);

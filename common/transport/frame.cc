@@ -10,7 +10,8 @@
 namespace ringmaster {
 namespace {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the wire form is copied as it lies in memory");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "the wire form is copied as it lies in memory");
 
 constexpr uint32_t kMagic = 0x31464D52;  // "RMF1"
 
@@ -46,7 +47,8 @@ class Reader {
 };
 
 absl::Status BadField(const char* field, int64_t value, const char* expected) {
-  return absl::InvalidArgumentError(absl::StrCat("frame header: ", field, " is ", value, ", expected ", expected));
+  return absl::InvalidArgumentError(
+      absl::StrCat("frame header: ", field, " is ", value, ", expected ", expected));
 }
 
 }  // namespace
@@ -74,13 +76,16 @@ FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header) {
   return bytes;
 }
 
-absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int64_t segment_bytes) {
+absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes,
+                                              int64_t segment_bytes) {
   Reader reader(bytes);
   FrameHeader header;
   const uint32_t magic = reader.Take<uint32_t>();
-  if (magic != kMagic) return BadField("magic", magic, "that of Ringmaster; a stranger or a broken stream");
+  if (magic != kMagic)
+    return BadField("magic", magic, "that of Ringmaster; a stranger or a broken stream");
   const uint8_t version = reader.Take<uint8_t>();
-  if (version != kWireVersion) return BadField("version", version, "this build's; use one build for all ranks");
+  if (version != kWireVersion)
+    return BadField("version", version, "this build's; use one build for all ranks");
   const uint8_t from_role = reader.Take<uint8_t>();
   const uint8_t to_role = reader.Take<uint8_t>();
   const uint8_t kind = reader.Take<uint8_t>();
@@ -101,14 +106,16 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int
   const uint16_t unused = reader.Take<uint16_t>();
   if (unused != 0) return BadField("unused field", unused, "0");
   if (header.total_bytes < 0) return BadField("total", header.total_bytes, "0 or more bytes");
-  if (header.length > segment_bytes) return BadField("length", header.length, "at most the segment size");
+  if (header.length > segment_bytes)
+    return BadField("length", header.length, "at most the segment size");
   if (header.offset < 0 || header.offset > header.total_bytes) {
     return BadField("offset", header.offset, "a place in the message");
   }
   if (header.length > header.total_bytes - header.offset) {
     return BadField("length", header.length, "no more than the message still lacks");
   }
-  if (header.length == 0 && header.total_bytes > 0) return BadField("length", 0, "at least 1, as the message is not empty");
+  if (header.length == 0 && header.total_bytes > 0)
+    return BadField("length", 0, "at least 1, as the message is not empty");
   return header;
 }
 

@@ -23,17 +23,18 @@ struct FrameHeader {
   int64_t length = 0;       // of this segment: what follows the header
 };
 
-// 64 bytes, little-endian: magic u32, version u8, from.role u8, to.role u8, kind u8, from.index i32, to.index i32,
-// round u16, piece u16, bucket i32, step i64, note i64, total i64, offset i64, length u32, channel u16, zero u16.
+// 64 bytes, little-endian: magic u32, version u8, from.role u8, to.role u8, kind u8, from.index
+// i32, to.index i32, round u16, piece u16, bucket i32, step i64, note i64, total i64, offset i64,
+// length u32, channel u16, zero u16.
 inline constexpr int64_t kFrameHeaderBytes = 64;
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 
 // The header in its wire form.
 FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header);
 
-// Reads a header from anyone. OK means that every field is in its range, that 0 <= offset, that offset + length <=
-// total, that length <= segment_bytes, and that only an empty message has an empty segment. InvalidArgument names the
-// first field that is not.
+// Reads a header from anyone. OK means that every field is in its range, that 0 <= offset, that
+// offset + length <= total, that length <= segment_bytes, and that only an empty message has an
+// empty segment. InvalidArgument names the first field that is not.
 absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes, int64_t segment_bytes);
 
 // Frames that a message is cut into: one for an empty message.

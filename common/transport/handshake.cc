@@ -55,7 +55,8 @@ class Joiner {
 
   absl::StatusOr<std::vector<Fd>> Run(MonotonicTime deadline) {
     const MonotonicTime begin = MonotonicNow();
-    for (int32_t process = 0; process < membership_.self; ++process) RM_RETURN_IF_ERROR(Dial(process));
+    for (int32_t process = 0; process < membership_.self; ++process)
+      RM_RETURN_IF_ERROR(Dial(process));
     for (;;) {
       const std::vector<std::string> missing = Missing();
       if (missing.empty()) return std::move(joined_);
@@ -99,7 +100,8 @@ class Joiner {
   }
 
   std::string Peer(int32_t process) const {
-    return absl::StrCat(membership_.transport, ": ", DescribeProcess(membership_.processes, process), " at ",
+    return absl::StrCat(membership_.transport, ": ",
+                        DescribeProcess(membership_.processes, process), " at ",
                         membership_.processes[process].endpoint);
   }
 
@@ -114,7 +116,8 @@ class Joiner {
   absl::Status Turn(absl::Duration left) {
     std::vector<pollfd> polled = {{listener_, POLLIN, 0}};
     for (const Outgoing& peer : outgoing_) {
-      polled.push_back({peer.fd.get(), static_cast<short>(peer.written < sizeof(Hello) ? POLLOUT : POLLIN), 0});
+      polled.push_back(
+          {peer.fd.get(), static_cast<short>(peer.written < sizeof(Hello) ? POLLOUT : POLLIN), 0});
     }
     for (const Incoming& peer : incoming_) polled.push_back({peer.fd.get(), POLLIN, 0});
     const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
@@ -159,30 +162,35 @@ class Joiner {
       Hello hello = {{}, kWireVersion, membership_.self, terms_, {}};
       std::memcpy(hello.magic, kHelloMagic, sizeof(kHelloMagic));
       std::memcpy(hello.token_digest, token_digest_.data(), sizeof(hello.token_digest));
-      const ssize_t count = error != 0 ? -1
-                                       : send(peer.fd.get(), reinterpret_cast<const char*>(&hello) + peer.written,
-                                              sizeof(hello) - peer.written, MSG_NOSIGNAL);
+      const ssize_t count =
+          error != 0 ? -1
+                     : send(peer.fd.get(), reinterpret_cast<const char*>(&hello) + peer.written,
+                            sizeof(hello) - peer.written, MSG_NOSIGNAL);
       if (error == 0 && count < 0) error = errno;
       if (count >= 0) peer.written += count;
       if (count >= 0 || error == EAGAIN || error == EINTR) return absl::OkStatus();
       return absl::UnavailableError(absl::StrCat(
           Peer(peer.process), ": cannot connect: ", ErrorText(error),
-          error == ECONNREFUSED ? "; has it ended?"
-                                : "; can this machine reach that address? transport.listen_address of that process "
-                                  "chooses it"));
+          error == ECONNREFUSED
+              ? "; has it ended?"
+              : "; can this machine reach that address? transport.listen_address of that process "
+                "chooses it"));
     }
     const ssize_t count = recv(peer.fd.get(), reinterpret_cast<char*>(&peer.answer) + peer.read,
                                sizeof(Answer) - peer.read, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
     if (count <= 0) {
-      return absl::UnavailableError(absl::StrCat(Peer(peer.process), " closed the connection before it answered"));
+      return absl::UnavailableError(
+          absl::StrCat(Peer(peer.process), " closed the connection before it answered"));
     }
     peer.read += count;
     if (peer.read < sizeof(Answer)) return absl::OkStatus();
     if (std::memcmp(peer.answer.magic, kAnswerMagic, sizeof(kAnswerMagic)) != 0) {
-      return absl::UnavailableError(absl::StrCat(Peer(peer.process), " answered like a stranger; is the endpoint right?"));
+      return absl::UnavailableError(
+          absl::StrCat(Peer(peer.process), " answered like a stranger; is the endpoint right?"));
     }
-    RM_RETURN_IF_ERROR(VerdictStatus(static_cast<JoinVerdict>(peer.answer.verdict), Peer(peer.process)));
+    RM_RETURN_IF_ERROR(
+        VerdictStatus(static_cast<JoinVerdict>(peer.answer.verdict), Peer(peer.process)));
     SendUnpacedWithinHost(peer.fd.get());
     joined_[peer.process] = std::move(peer.fd);
     return absl::OkStatus();
@@ -205,20 +213,25 @@ class Joiner {
 
   absl::Status Judge(Incoming& peer) {
     const Hello& hello = peer.hello;
-    const JoinRequest request = {hello.version, absl::string_view(hello.token_digest, sizeof(hello.token_digest)),
+    const JoinRequest request = {hello.version,
+                                 absl::string_view(hello.token_digest, sizeof(hello.token_digest)),
                                  hello.terms, hello.process};
     JoinVerdict verdict = JudgeRequest(request, token_digest_, terms_, membership_);
-    if (verdict == JoinVerdict::kWelcome && joined_[hello.process].valid()) verdict = JoinVerdict::kTaken;
+    if (verdict == JoinVerdict::kWelcome && joined_[hello.process].valid())
+      verdict = JoinVerdict::kTaken;
     Answer answer = {{}, kWireVersion, static_cast<uint32_t>(verdict)};
     std::memcpy(answer.magic, kAnswerMagic, sizeof(kAnswerMagic));
     // A fresh connection has room for sixteen bytes; one that has none is broken.
-    const bool answered = send(peer.fd.get(), &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer);
+    const bool answered =
+        send(peer.fd.get(), &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer);
     Fd fd = std::move(peer.fd);
     if (!answered || verdict == JoinVerdict::kWrongToken || verdict == JoinVerdict::kTaken) {
       ++strangers_;
       return absl::OkStatus();
     }
-    if (verdict != JoinVerdict::kWelcome) return VerdictStatus(verdict, absl::StrCat(membership_.transport, ": process ", hello.process));
+    if (verdict != JoinVerdict::kWelcome)
+      return VerdictStatus(verdict,
+                           absl::StrCat(membership_.transport, ": process ", hello.process));
     SendAtOnce(fd.get());
     SendUnpacedWithinHost(fd.get());
     joined_[hello.process] = std::move(fd);
@@ -238,7 +251,8 @@ class Joiner {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership, MonotonicTime deadline) {
+absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership,
+                                              MonotonicTime deadline) {
   return Joiner(listener, membership).Run(deadline);
 }
 

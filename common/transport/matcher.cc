@@ -22,11 +22,13 @@ constexpr int64_t kSlotMask = (int64_t{1} << kSlotBits) - 1;
 constexpr double kToldSeconds = 0.05;
 
 std::string DescribePending(const Matcher::Operation& op, double seconds) {
-  const std::string within = seconds >= kToldSeconds ? absl::StrFormat("within %.1fs", seconds) : "so far";
-  if (op.is_send) return absl::StrCat(ToString(op.tag), " to ", ToString(op.peer), " not sent ", within);
+  const std::string within =
+      seconds >= kToldSeconds ? absl::StrFormat("within %.1fs", seconds) : "so far";
+  if (op.is_send)
+    return absl::StrCat(ToString(op.tag), " to ", ToString(op.peer), " not sent ", within);
   if (op.begun && op.arrived_bytes > 0) {
-    return absl::StrCat("only ", op.arrived_bytes, " of ", op.total_bytes, " bytes from ", ToString(op.peer), " for ",
-                        ToString(op.tag), " ", within);
+    return absl::StrCat("only ", op.arrived_bytes, " of ", op.total_bytes, " bytes from ",
+                        ToString(op.peer), " for ", ToString(op.tag), " ", within);
   }
   return absl::StrCat("nothing from ", ToString(op.peer), " for ", ToString(op.tag), " ", within);
 }
@@ -34,14 +36,16 @@ std::string DescribePending(const Matcher::Operation& op, double seconds) {
 // `pending`: the first operation that was waited for.
 absl::Status LateStatus(const Matcher::Operation* pending, size_t ops, absl::Duration waited) {
   RM_CHECK(pending != nullptr);  // no other thread has waited for it meanwhile
-  std::string text = DescribePending(*pending, absl::ToDoubleSeconds(std::max(waited, absl::ZeroDuration())));
+  std::string text =
+      DescribePending(*pending, absl::ToDoubleSeconds(std::max(waited, absl::ZeroDuration())));
   if (ops > 1) absl::StrAppend(&text, " (nor any of ", ops - 1, " more)");
   return absl::DeadlineExceededError(text);
 }
 
 }  // namespace
 
-Matcher::Matcher(NodeId self, int64_t early_bytes_limit) : self_(self), early_bytes_limit_(early_bytes_limit) {}
+Matcher::Matcher(NodeId self, int64_t early_bytes_limit)
+    : self_(self), early_bytes_limit_(early_bytes_limit) {}
 
 Matcher::~Matcher() {
   absl::MutexLock lock(&mutex_);
@@ -69,18 +73,20 @@ void Matcher::FinishSend(OpId id, bool returned) {
 
 absl::StatusOr<OpId> Matcher::AddReceive(const Incoming& receive) {
   const int64_t element_bytes = ElementBytes(receive.mode);
-  if (reinterpret_cast<uintptr_t>(receive.out.data()) % element_bytes != 0 || receive.out.size() % element_bytes != 0) {
+  if (reinterpret_cast<uintptr_t>(receive.out.data()) % element_bytes != 0 ||
+      receive.out.size() % element_bytes != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("receive of ", ToString(receive.tag), " from ", ToString(receive.from), ": ", receive.out.size(),
-                     " bytes to add into are not whole, aligned elements of ", element_bytes, " bytes"));
+        absl::StrCat("receive of ", ToString(receive.tag), " from ", ToString(receive.from), ": ",
+                     receive.out.size(), " bytes to add into are not whole, aligned elements of ",
+                     element_bytes, " bytes"));
   }
   absl::MutexLock lock(&mutex_);
   if (!aborted_.ok()) return aborted_;
   Operation*& slot = messages_[Key(receive.from, receive.tag)];
   if (slot != nullptr && slot->posted) {
-    return absl::AlreadyExistsError(absl::StrCat("a receive of ", ToString(receive.tag), " from ",
-                                                 ToString(receive.from), " at ", ToString(self_),
-                                                 " is posted already; a tag names one message in a run"));
+    return absl::AlreadyExistsError(absl::StrCat(
+        "a receive of ", ToString(receive.tag), " from ", ToString(receive.from), " at ",
+        ToString(self_), " is posted already; a tag names one message in a run"));
   }
   if (slot == nullptr) slot = NewOperation();
   Operation* op = slot;
@@ -109,7 +115,8 @@ absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime d
   return WaitAny(ops, deadline, &waiter);
 }
 
-absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline, Waiter* waiter) {
+absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline,
+                                     Waiter* waiter) {
   absl::MutexLock lock(&mutex_);
   return WaitLocked(ops, deadline, waiter);
 }
@@ -120,7 +127,8 @@ absl::StatusOr<int> Matcher::Poll(absl::Span<const OpId> ops) {
 }
 
 absl::StatusOr<int> Matcher::PollLocked(absl::Span<const OpId> ids) {
-  if (ids.empty()) return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
+  if (ids.empty())
+    return absl::InvalidArgumentError("wait for any of 0 operations: at least one is expected");
   if (!aborted_.ok()) return aborted_;
   RM_ASSIGN_OR_RETURN(const int done, TakeDone(ids));
   if (done >= 0) return done;
@@ -170,7 +178,8 @@ bool Matcher::AwaitsSend(absl::Span<const OpId> ops) {
   });
 }
 
-absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, MonotonicTime deadline, Waiter* waiter) {
+absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, MonotonicTime deadline,
+                                        Waiter* waiter) {
   absl::StatusOr<int> result = PollLocked(ids);
   if (!result.ok() || *result >= 0) return result;
   waiter->ids = ids;
@@ -183,7 +192,8 @@ absl::StatusOr<int> Matcher::WaitLocked(absl::Span<const OpId> ids, MonotonicTim
     }
     late = waiter->ready.WaitUntil(&mutex_, deadline);
     result = aborted_.ok() ? TakeDone(ids) : aborted_;
-    RM_CHECK(!result.ok() || *result >= 0 || Find(ids[0]) != nullptr);  // no other thread has waited for it meanwhile
+    RM_CHECK(!result.ok() || *result >= 0 ||
+             Find(ids[0]) != nullptr);  // no other thread has waited for it meanwhile
   }
   waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
   return result;
@@ -203,8 +213,8 @@ absl::StatusOr<int> Matcher::TakeDone(absl::Span<const OpId> ids) {
 absl::Status Matcher::CheckPending(absl::Span<const OpId> ids) {
   for (const OpId id : ids) {
     if (Find(id) != nullptr) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("operation ", id, " of ", ToString(self_), " was never started or is waited for already"));
+    return absl::InvalidArgumentError(absl::StrCat("operation ", id, " of ", ToString(self_),
+                                                   " was never started or is waited for already"));
   }
   return absl::OkStatus();
 }
@@ -282,7 +292,8 @@ void Matcher::Complete(Operation* op, absl::Status status) {
   last_done_ = op;
   changes_.fetch_add(1, std::memory_order_release);
   for (Waiter* waiter : waiters_) {
-    if (std::find(waiter->ids.begin(), waiter->ids.end(), op->id) != waiter->ids.end()) Wake(waiter);
+    if (std::find(waiter->ids.begin(), waiter->ids.end(), op->id) != waiter->ids.end())
+      Wake(waiter);
   }
 }
 

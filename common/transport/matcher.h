@@ -28,19 +28,23 @@ class Rouser {
   virtual void Rouse() = 0;
 };
 
-// The mailbox of one node, the same for every fabric: brings posted receives and arriving messages together, keeps what
-// arrives early, and lets threads wait for operations. It has two sides: the node's own threads call the first group
-// below, whoever carries bytes (an I/O thread, or the sender itself in one process) calls the second.
+// The mailbox of one node, the same for every fabric: brings posted receives and arriving messages
+// together, keeps what arrives early, and lets threads wait for operations. It has two sides: the
+// node's own threads call the first group below, whoever carries bytes (an I/O thread, or the
+// sender itself in one process) calls the second.
 //
-// Bytes of a message arrive in order, by one thread at a time; different messages may arrive at once on many threads.
-// Copies and additions run outside the lock. Operation objects are recycled: with receives posted in time, a steady
-// exchange allocates nothing. A wait looks at what is done, not at all it waits for: a message costs the same however
-// many operations are in flight, but for one comparison of numbers each.
+// Bytes of a message arrive in order, by one thread at a time; different messages may arrive at
+// once on many threads. Copies and additions run outside the lock. Operation objects are recycled:
+// with receives posted in time, a steady exchange allocates nothing. A wait looks at what is done,
+// not at all it waits for: a message costs the same however many operations are in flight, but for
+// one comparison of numbers each.
 //
-// Thread-safe. Memory handed to a receive is touched until its wait succeeded or the matcher is gone.
+// Thread-safe. Memory handed to a receive is touched until its wait succeeded or the matcher is
+// gone.
 class Matcher {
  public:
-  // `early_bytes_limit`: what may be kept for receives not yet posted; each message costs its size and a little more.
+  // `early_bytes_limit`: what may be kept for receives not yet posted; each message costs its size
+  // and a little more.
   Matcher(NodeId self, int64_t early_bytes_limit);
   ~Matcher();
   Matcher(const Matcher&) = delete;
@@ -48,22 +52,23 @@ class Matcher {
 
   // ---- The node's side.
 
-  // Registers a send, to be ended by FinishSend. `returned`: it is a loan, and what FinishSend says of it goes here.
-  // Fails with the abort's status only.
+  // Registers a send, to be ended by FinishSend. `returned`: it is a loan, and what FinishSend says
+  // of it goes here. Fails with the abort's status only.
   absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
-  // Posts a receive; what has come already is moved to its destination by the caller's thread. AlreadyExists: one with
-  // this (from, tag) is posted. InvalidArgument: an addition to memory that is not whole, aligned elements.
+  // Posts a receive; what has come already is moved to its destination by the caller's thread.
+  // AlreadyExists: one with this (from, tag) is posted. InvalidArgument: an addition to memory that
+  // is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Incoming& receive);
 
-  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for again. Of several that are
-  // done the one that was done first is returned.
+  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for
+  // again. Of several that are done the one that was done first is returned.
   absl::Status Wait(OpId op, MonotonicTime deadline);
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline);
 
-  // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1 when none is done.
-  // Late is what a WaitAny says that has waited for `waited` in vain. While `changes` stays the same, so does what Poll
-  // finds.
+  // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1
+  // when none is done. Late is what a WaitAny says that has waited for `waited` in vain. While
+  // `changes` stays the same, so does what Poll finds.
   absl::StatusOr<int> Poll(absl::Span<const OpId> ops);
   absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited);
   uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
@@ -72,7 +77,8 @@ class Matcher {
   struct Waiter {
     explicit Waiter(Rouser* rouser = nullptr) : rouser(rouser) {}
     Rouser* const rouser;
-    MonotonicTime since;  // when its wait began, for the text of one that is late; InfinitePast: with this sleep
+    MonotonicTime since;  // when its wait began, for the text of one that is late; InfinitePast:
+                          // with this sleep
     // The rest is the matcher's.
     absl::Span<const OpId> ids;
     MonotonicCondVar ready;
@@ -80,8 +86,8 @@ class Matcher {
   };
   // As WaitAny; -1 once `waiter` is called and none is done.
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline, Waiter* waiter);
-  // As Poll; when none is done the waiter is roused once one is, or after an abort, until Unwatch. `ops` and `waiter`
-  // must live until then.
+  // As Poll; when none is done the waiter is roused once one is, or after an abort, until Unwatch.
+  // `ops` and `waiter` must live until then.
   absl::StatusOr<int> Watch(absl::Span<const OpId> ops, Waiter* waiter);
   void Unwatch(Waiter* waiter);
   // Ends the sleep, or the next one, of a waiter. Any thread.
@@ -90,8 +96,8 @@ class Matcher {
   // Whether one of `ops` is a send that is not done.
   bool AwaitsSend(absl::Span<const OpId> ops);
 
-  // As Transport's. A thread that sleeps elsewhere than in WaitAny, or between Watch and Unwatch, is missed unless its wait
-  // is shown.
+  // As Transport's. A thread that sleeps elsewhere than in WaitAny, or between Watch and Unwatch,
+  // is missed unless its wait is shown.
   Activity activity(int64_t moved_before);
   // Shows activity() a wait for `ops` while it lives.
   class ShownWait {
@@ -106,13 +112,14 @@ class Matcher {
     Waiter waiter_;  // whom nothing rouses
   };
 
-  // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs that `why` is an error.
+  // Wakes all waiters with `why`, which all later calls return; the first abort wins. RM_CHECKs
+  // that `why` is an error.
   void Abort(const absl::Status& why);
 
   // ---- The wire's side.
 
-  // The bytes of a send have left the caller's memory; of a loan, `returned`: they were borrowed and returned. No effect
-  // after an abort.
+  // The bytes of a send have left the caller's memory; of a loan, `returned`: they were borrowed
+  // and returned. No effect after an abort.
   void FinishSend(OpId op, bool returned = false);
 
   struct Segment {
@@ -123,25 +130,27 @@ class Matcher {
     int64_t length = 0;       // of this segment; 0 only for an empty message
   };
   struct Operation;
-  // Opens the next segment of a message. Its `length` bytes must then be brought, in order, by Append or by Direct and
-  // Commit. nullptr: there are none, or nobody wants them (the node was aborted): drop them. Errors end the run:
-  // InvalidArgument for a segment that does not follow the one before; ResourceExhausted, which also aborts this
-  // matcher, when the early limit is reached.
+  // Opens the next segment of a message. Its `length` bytes must then be brought, in order, by
+  // Append or by Direct and Commit. nullptr: there are none, or nobody wants them (the node was
+  // aborted): drop them. Errors end the run: InvalidArgument for a segment that does not follow the
+  // one before; ResourceExhausted, which also aborts this matcher, when the early limit is reached.
   absl::StatusOr<Operation*> BeginSegment(const Segment& segment);
 
-  // As BeginSegment for a whole message at once, if its receive is posted or nobody wants it any more; false, and
-  // nothing is changed, when the receive has yet to be posted.
+  // As BeginSegment for a whole message at once, if its receive is posted or nobody wants it any
+  // more; false, and nothing is changed, when the receive has yet to be posted.
   absl::StatusOr<bool> BeginIfPosted(const Segment& whole, Operation** message);
 
-  // Where the next bytes may be written straight to, as many as the segment still lacks; must be followed by Commit.
-  // Empty: use Append (they are to be added or dropped).
+  // Where the next bytes may be written straight to, as many as the segment still lacks; must be
+  // followed by Commit. Empty: use Append (they are to be added or dropped).
   absl::Span<std::byte> Direct(Operation* message);
 
-  // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message may be gone.
+  // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message
+  // may be gone.
   void Commit(Operation* message, int64_t count);
 
-  // A whole message that was begun and lies in memory that the receiver can borrow: hands it to the receive, if that
-  // takes such loans; else false, and its bytes are brought as any other's. `loan.read_only`: it was sent, not lent.
+  // A whole message that was begun and lies in memory that the receiver can borrow: hands it to the
+  // receive, if that takes such loans; else false, and its bytes are brought as any other's.
+  // `loan.read_only`: it was sent, not lent.
   bool Lend(Operation* message, const Loan& loan);
 
   // Copies or adds the message's next bytes; any number and alignment.
@@ -158,7 +167,8 @@ class Matcher {
   void AbortLocked(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Consume(Operation* op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> TakeDone(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Operation*> BeginLocked(const Segment& segment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Operation*> BeginLocked(const Segment& segment)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPending(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> PollLocked(absl::Span<const OpId> ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<int> WaitLocked(absl::Span<const OpId> ids, MonotonicTime deadline, Waiter* waiter)
@@ -182,10 +192,13 @@ class Matcher {
   int64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t segments_ ABSL_GUARDED_BY(mutex_) = 0;  // begun so far
-  std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);  // by slot: of the operation there that is not yet waited for, or 0
-  Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;  // not yet waited for, in the order in which they were done
+  // by slot: of the operation there that is not yet waited for, or 0
+  std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);
+  Operation* first_done_ ABSL_GUARDED_BY(mutex_) =
+      nullptr;  // not yet waited for, in the order in which they were done
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);     // posted, arriving or both
+  // posted, arriving or both
+  absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Operation*> free_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Operation>> all_ ABSL_GUARDED_BY(mutex_);  // by slot

@@ -31,8 +31,10 @@ void AddAligned(absl::Span<const std::byte> bytes, ReceiveMode mode, absl::Span<
   }
 }
 
-// Adds the next `bytes` of a message whose elements may be cut anywhere; the rest of a cut element waits in carry.
-void AddStream(Matcher::Operation& message, int64_t arrived_bytes, absl::Span<const std::byte> bytes) {
+// Adds the next `bytes` of a message whose elements may be cut anywhere; the rest of a cut element
+// waits in carry.
+void AddStream(Matcher::Operation& message, int64_t arrived_bytes,
+               absl::Span<const std::byte> bytes) {
   const int64_t element_bytes = ElementBytes(message.mode);
   int64_t offset = arrived_bytes - message.carry_bytes;
   if (message.carry_bytes > 0) {
@@ -41,28 +43,34 @@ void AddStream(Matcher::Operation& message, int64_t arrived_bytes, absl::Span<co
     message.carry_bytes += lacking;
     bytes.remove_prefix(lacking);
     if (message.carry_bytes < element_bytes) return;
-    ApplyBytes(absl::MakeConstSpan(message.carry.data(), element_bytes), message.mode, offset, message.out);
+    ApplyBytes(absl::MakeConstSpan(message.carry.data(), element_bytes), message.mode, offset,
+               message.out);
     offset += element_bytes;
     message.carry_bytes = 0;
   }
   const int64_t whole = static_cast<int64_t>(bytes.size()) / element_bytes * element_bytes;
   ApplyBytes(bytes.first(whole), message.mode, offset, message.out);
   message.carry_bytes = bytes.size() - whole;
-  if (message.carry_bytes > 0) std::memcpy(message.carry.data(), bytes.data() + whole, message.carry_bytes);
+  if (message.carry_bytes > 0)
+    std::memcpy(message.carry.data(), bytes.data() + whole, message.carry_bytes);
 }
 
 }  // namespace
 
 int64_t ElementBytes(ReceiveMode mode) {
   switch (mode) {
-    case ReceiveMode::kStore: return 1;
-    case ReceiveMode::kAddFloat32: return 4;
-    case ReceiveMode::kAddFloat16: return 2;
+    case ReceiveMode::kStore:
+      return 1;
+    case ReceiveMode::kAddFloat32:
+      return 4;
+    case ReceiveMode::kAddFloat16:
+      return 2;
   }
   return 1;
 }
 
-void ApplyBytes(absl::Span<const std::byte> bytes, ReceiveMode mode, int64_t offset, absl::Span<std::byte> out) {
+void ApplyBytes(absl::Span<const std::byte> bytes, ReceiveMode mode, int64_t offset,
+                absl::Span<std::byte> out) {
   if (bytes.empty()) return;
   absl::Span<std::byte> target = out.subspan(offset, bytes.size());
   RM_CHECK(target.size() == bytes.size());
@@ -121,11 +129,13 @@ absl::StatusOr<Matcher::Operation*> Matcher::BeginLocked(const Segment& segment)
   }
   if (segment.total_bytes != message->total_bytes || segment.offset != message->opened_bytes ||
       message->opened_bytes != message->arrived_bytes || segment.length < 0 ||
-      segment.length > message->total_bytes - message->opened_bytes || (segment.length == 0 && !first)) {
+      segment.length > message->total_bytes - message->opened_bytes ||
+      (segment.length == 0 && !first)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        ToString(segment.tag), " from ", ToString(segment.from), " to ", ToString(self_), ": a segment of ",
-        segment.length, " bytes at ", segment.offset, " of ", segment.total_bytes, " came after ",
-        message->opened_bytes, " of ", message->total_bytes, "; was the tag used twice?"));
+        ToString(segment.tag), " from ", ToString(segment.from), " to ", ToString(self_),
+        ": a segment of ", segment.length, " bytes at ", segment.offset, " of ",
+        segment.total_bytes, " came after ", message->opened_bytes, " of ", message->total_bytes,
+        "; was the tag used twice?"));
   }
   message->opened_bytes += segment.length;
   ++segments_;
@@ -160,9 +170,11 @@ void Matcher::Commit(Operation* message, int64_t count) {
 
 bool Matcher::Lend(Operation* message, const Loan& loan) {
   absl::MutexLock lock(&mutex_);
-  if (!aborted_.ok() || message->loan == nullptr || message->early != nullptr || message->dropping) return false;
+  if (!aborted_.ok() || message->loan == nullptr || message->early != nullptr || message->dropping)
+    return false;
   if (loan.read_only && !message->reads) return false;
-  if (reinterpret_cast<uintptr_t>(loan.memory.data()) % sizeof(float) != 0) return false;  // nobody adds to that in place
+  if (reinterpret_cast<uintptr_t>(loan.memory.data()) % sizeof(float) != 0)
+    return false;  // nobody adds to that in place
   *message->loan = loan;
   message->loan->read_only = message->reads;
   message->arrived_bytes = message->opened_bytes;
@@ -199,9 +211,10 @@ absl::Status Matcher::HoldEarly(Operation* message) {
   const int64_t room = early_bytes_limit_ - early_bytes_ - kEarlyMessageCost;
   if (message->total_bytes > room) {
     const absl::Status status = absl::ResourceExhaustedError(
-        absl::StrCat(ToString(message->tag), " from ", ToString(message->peer), ": ", message->total_bytes,
-                     " bytes came before ", ToString(self_), " posted their receive, with ", early_bytes_, " of ",
-                     early_bytes_limit_, " bytes of early messages held; post receives sooner or raise the limit"));
+        absl::StrCat(ToString(message->tag), " from ", ToString(message->peer), ": ",
+                     message->total_bytes, " bytes came before ", ToString(self_),
+                     " posted their receive, with ", early_bytes_, " of ", early_bytes_limit_,
+                     " bytes of early messages held; post receives sooner or raise the limit"));
     AbortLocked(status);
     return status;
   }
@@ -219,13 +232,14 @@ void Matcher::ReleaseEarly(Operation* message) {
 void Matcher::CheckSize(Operation* message) {
   const int64_t capacity = message->out.size();
   const bool fits = message->received == nullptr ? message->total_bytes == capacity
-                                                       : message->total_bytes <= capacity;
+                                                 : message->total_bytes <= capacity;
   if (fits) return;
   message->dropping = true;
-  Complete(message, absl::InvalidArgumentError(
-                        absl::StrCat(ToString(message->tag), " from ", ToString(message->peer), " has ",
-                                     message->total_bytes, " bytes, the receive posted at ", ToString(self_), " takes ",
-                                     message->received == nullptr ? "exactly " : "at most ", capacity)));
+  Complete(message,
+           absl::InvalidArgumentError(absl::StrCat(
+               ToString(message->tag), " from ", ToString(message->peer), " has ",
+               message->total_bytes, " bytes, the receive posted at ", ToString(self_), " takes ",
+               message->received == nullptr ? "exactly " : "at most ", capacity)));
 }
 
 // Brings a begun message as far as it can go after something changed.
@@ -238,13 +252,15 @@ void Matcher::Settle(Operation* message) {
   }
   if (!message->posted) return;
   if (message->early != nullptr) MoveEarly(message);
-  if (message->early == nullptr && message->arrived_bytes == message->total_bytes && !message->done) {
+  if (message->early == nullptr && message->arrived_bytes == message->total_bytes &&
+      !message->done) {
     if (message->received != nullptr) *message->received = {message->total_bytes, message->note};
     Complete(message, absl::OkStatus());
   }
 }
 
-// Takes early bytes to the destination, letting the lock go meanwhile; more may arrive in `early` while it works.
+// Takes early bytes to the destination, letting the lock go meanwhile; more may arrive in `early`
+// while it works.
 void Matcher::MoveEarly(Operation* message) {
   const int64_t element_bytes = ElementBytes(message->mode);
   message->moving = true;
@@ -259,7 +275,8 @@ void Matcher::MoveEarly(Operation* message) {
     message->moved_bytes = end;
   }
   message->moving = false;
-  // Held on while the wire writes into it, and while it has the first bytes of an element whose rest is to come.
+  // Held on while the wire writes into it, and while it has the first bytes of an element whose
+  // rest is to come.
   if (!message->pinned && message->moved_bytes == message->arrived_bytes) ReleaseEarly(message);
 }
 

@@ -10,8 +10,8 @@
 
 namespace ringmaster {
 
-// A started send, or a message that is posted, arriving, or both. Guarded by the matcher's mutex, but for what `pinned`
-// and `moving` lend to one thread.
+// A started send, or a message that is posted, arriving, or both. Guarded by the matcher's mutex,
+// but for what `pinned` and `moving` lend to one thread.
 struct Matcher::Operation {
   explicit Operation(int64_t slot) : slot(slot) {}
 
@@ -38,22 +38,24 @@ struct Matcher::Operation {
 
   // The arrival, once begun.
   bool begun = false;
-  bool dropping = false;     // its size was wrong: the rest is not wanted
+  bool dropping = false;  // its size was wrong: the rest is not wanted
   int64_t note = 0;
   int64_t total_bytes = 0;
   int64_t opened_bytes = 0;  // of the segments begun so far
   int64_t arrived_bytes = 0;
   std::unique_ptr<std::byte[]> early;  // set while bytes go here and not to `out`
   int64_t moved_bytes = 0;             // of `early`, already taken to `out`
-  bool pinned = false;  // the wire writes at arrived_bytes, without the lock
+  bool pinned = false;                 // the wire writes at arrived_bytes, without the lock
   bool moving = false;  // some thread takes bytes from `early` to `out`, without the lock
-  std::array<std::byte, 4> carry{};  // the first bytes of an element whose rest has not come; the wire's
+  // the first bytes of an element whose rest has not come; the wire's
+  std::array<std::byte, 4> carry{};
   int64_t carry_bytes = 0;
 };
 
-// Applies `bytes` at `offset` of `out`. Additions want whole elements: offset and size multiples of the element size;
-// `bytes` may have any alignment.
-void ApplyBytes(absl::Span<const std::byte> bytes, ReceiveMode mode, int64_t offset, absl::Span<std::byte> out);
+// Applies `bytes` at `offset` of `out`. Additions want whole elements: offset and size multiples of
+// the element size; `bytes` may have any alignment.
+void ApplyBytes(absl::Span<const std::byte> bytes, ReceiveMode mode, int64_t offset,
+                absl::Span<std::byte> out);
 
 // Bytes of one element that is added; 1 for kStore.
 int64_t ElementBytes(ReceiveMode mode);

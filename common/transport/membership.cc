@@ -16,7 +16,9 @@ bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
-std::string TokenDigest(absl::string_view token) { return Sha256Hex(absl::StrCat("ringmaster token ", token)); }
+std::string TokenDigest(absl::string_view token) {
+  return Sha256Hex(absl::StrCat("ringmaster token ", token));
+}
 
 uint64_t TermsFingerprint(const Membership& membership) {
   std::string text = absl::StrCat(membership.transport, " segment ", membership.segment_bytes);
@@ -42,19 +44,24 @@ absl::Status VerdictStatus(JoinVerdict verdict, absl::string_view peer) {
     case JoinVerdict::kWelcome:
       return absl::OkStatus();
     case JoinVerdict::kWrongToken:
-      return absl::PermissionDeniedError(
-          absl::StrCat(peer, ": the token was refused; all processes of a run share one token, and no other run's"));
+      return absl::PermissionDeniedError(absl::StrCat(
+          peer,
+          ": the token was refused; all processes of a run share one token, and no other run's"));
     case JoinVerdict::kWrongVersion:
       return absl::FailedPreconditionError(
-          absl::StrCat(peer, ": another wire version than this build's ", kWireVersion, "; use one build for all ranks"));
+          absl::StrCat(peer, ": another wire version than this build's ", kWireVersion,
+                       "; use one build for all ranks"));
     case JoinVerdict::kWrongTerms:
-      return absl::FailedPreconditionError(absl::StrCat(
-          peer, ": another transport, segment size or list of processes; give all processes of a run the same"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(peer,
+                       ": another transport, segment size or list of processes; give all processes "
+                       "of a run the same"));
     case JoinVerdict::kTaken:
       return absl::FailedPreconditionError(
           absl::StrCat(peer, ": this process's index is taken; has a rank been started twice?"));
   }
-  return absl::InternalError(absl::StrCat(peer, ": verdict ", static_cast<uint32_t>(verdict), " is unknown"));
+  return absl::InternalError(
+      absl::StrCat(peer, ": verdict ", static_cast<uint32_t>(verdict), " is unknown"));
 }
 
 }  // namespace ringmaster

@@ -31,7 +31,8 @@ inline constexpr int kAbortPollMs = 100;
 // What stands for the token on the wire: 64 hexadecimal digits.
 std::string TokenDigest(absl::string_view token);
 
-// Of the segment size and of who lives in which process (not of endpoints, which may be seen differently).
+// Of the segment size and of who lives in which process (not of endpoints, which may be seen
+// differently).
 uint64_t TermsFingerprint(const Membership& membership);
 
 // What a connecting process says of itself.
@@ -42,15 +43,23 @@ struct JoinRequest {
   int32_t process = 0;
 };
 
-enum class JoinVerdict : uint32_t { kWelcome = 0, kWrongToken = 1, kWrongVersion = 2, kWrongTerms = 3, kTaken = 4 };
+enum class JoinVerdict : uint32_t {
+  kWelcome = 0,
+  kWrongToken = 1,
+  kWrongVersion = 2,
+  kWrongTerms = 3,
+  kTaken = 4
+};
 
-// Judges a request with the judge's own digest and terms. The token comes first and is compared in constant time: a
-// stranger learns nothing else. kTaken: the index is none of the processes above the judge's, which alone connect to it;
-// whether it is connected already is for the caller to know.
+// Judges a request with the judge's own digest and terms. The token comes first and is compared in
+// constant time: a stranger learns nothing else. kTaken: the index is none of the processes above
+// the judge's, which alone connect to it; whether it is connected already is for the caller to
+// know.
 JoinVerdict JudgeRequest(const JoinRequest& request, absl::string_view token_digest, uint64_t terms,
                          const Membership& membership);
 
-// The verdict as the refused process reports it; OK for kWelcome. `peer` names the process that judged.
+// The verdict as the refused process reports it; OK for kWelcome. `peer` names the process that
+// judged.
 absl::Status VerdictStatus(JoinVerdict verdict, absl::string_view peer);
 
 }  // namespace ringmaster

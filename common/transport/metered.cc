@@ -31,7 +31,8 @@ class Metered : public MeteredTransport {
     RM_ASSIGN_OR_RETURN(const OpId op, below_.Receive(message));
     if (!Counts(message.from)) return op;
     absl::MutexLock lock(&mutex_);
-    expected_[op] = {message.tag.kind, static_cast<int64_t>(message.out.size()), message.received, nullptr};
+    expected_[op] = {message.tag.kind, static_cast<int64_t>(message.out.size()), message.received,
+                     nullptr};
     return op;
   }
 
@@ -83,7 +84,8 @@ class Metered : public MeteredTransport {
     if (found == expected_.end()) return;  // a send, or of a co-located peer
     const Expected& expected = found->second;
     if (expected.returned == nullptr || *expected.returned) {
-      Count(traffic_.received[expected.kind], expected.received != nullptr ? expected.received->bytes : expected.bytes);
+      Count(traffic_.received[expected.kind],
+            expected.received != nullptr ? expected.received->bytes : expected.bytes);
     }
     expected_.erase(found);
   }
@@ -93,7 +95,8 @@ class Metered : public MeteredTransport {
 
   mutable absl::Mutex mutex_;
   Traffic traffic_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<OpId, Expected> expected_ ABSL_GUARDED_BY(mutex_);  // of other places, not yet waited for
+  // of other places, not yet waited for
+  absl::flat_hash_map<OpId, Expected> expected_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -12,7 +12,8 @@
 
 namespace ringmaster {
 
-// Exact counts of what one node sent or received, messages between nodes of one machine place (co-located) left out.
+// Exact counts of what one node sent or received, messages between nodes of one machine place
+// (co-located) left out.
 struct TrafficCount {
   int64_t messages = 0;
   int64_t payload_bytes = 0;
@@ -20,15 +21,17 @@ struct TrafficCount {
 };
 
 struct Traffic {
-  // By message kind: kPush goes up to servers, kWeights comes down, kCollective goes both ways; kPull (empty requests)
-  // and kDrain (weights for evaluations, clocks stopped) are no part of a step's payload.
+  // By message kind: kPush goes up to servers, kWeights comes down, kCollective goes both ways;
+  // kPull (empty requests) and kDrain (weights for evaluations, clocks stopped) are no part of a
+  // step's payload.
   std::map<MessageKind, TrafficCount> sent;
   std::map<MessageKind, TrafficCount> received;
 };
 
-// Wraps a transport and counts; sends are counted when started, receives when their wait succeeds. Memory that was
-// borrowed and returned counts as a message each way, as it would on a wire; borrowed only to be read, one way.
-// `is_local(peer)`: whether the peer is co-located with this node, so that its messages do not count. Thread-safe.
+// Wraps a transport and counts; sends are counted when started, receives when their wait succeeds.
+// Memory that was borrowed and returned counts as a message each way, as it would on a wire;
+// borrowed only to be read, one way. `is_local(peer)`: whether the peer is co-located with this
+// node, so that its messages do not count. Thread-safe.
 class MeteredTransport : public ForwardingTransport {
  public:
   using ForwardingTransport::ForwardingTransport;

@@ -6,7 +6,8 @@
 namespace ringmaster {
 
 bool PollSeat::TryTake() {
-  if (taken_.load(std::memory_order_relaxed) || taken_.exchange(true, std::memory_order_seq_cst)) return false;
+  if (taken_.load(std::memory_order_relaxed) || taken_.exchange(true, std::memory_order_seq_cst))
+    return false;
   turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return true;
 }
@@ -18,12 +19,13 @@ void PollSeat::Leave() {
 
 void PollSeat::CallSleeper() {
   absl::MutexLock lock(&mutex_);
-  // One that was called before and has not run yet will do: it takes the seat, or calls the next when it does not need it.
+  // One that was called before and has not run yet will do: it takes the seat, or calls the next
+  // when it does not need it.
   if (!taken() && !sleepers_.empty()) sleepers_.front()->matcher->Call(&sleepers_.front()->waiter);
 }
 
-absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
-                                    MonotonicTime since) {
+absl::StatusOr<int> PollSeat::Sleep(Matcher& matcher, absl::Span<const OpId> ops,
+                                    MonotonicTime deadline, MonotonicTime since) {
   Sleeper sleeper;
   sleeper.matcher = &matcher;
   sleeper.waiter.since = since;

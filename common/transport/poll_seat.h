@@ -15,9 +15,9 @@
 
 namespace ringmaster {
 
-// Which of a process's waiting threads looks after its sockets: one at a time. The others sleep in their matchers, until
-// an operation of theirs is done or the seat is theirs to take. Taking and leaving the seat cost an atomic operation each
-// while nobody sleeps. Thread-safe.
+// Which of a process's waiting threads looks after its sockets: one at a time. The others sleep in
+// their matchers, until an operation of theirs is done or the seat is theirs to take. Taking and
+// leaving the seat cost an atomic operation each while nobody sleeps. Thread-safe.
 class PollSeat {
  public:
   PollSeat() = default;
@@ -30,8 +30,9 @@ class PollSeat {
   // The holder's: gives the seat up and calls one of those who sleep.
   void Leave();
 
-  // Waits as Matcher::WaitAny while others hold the seat; -1 when it may be free: try to take it. `since`: when the wait
-  // began that this is part of, for the text of one that is late; InfinitePast: now.
+  // Waits as Matcher::WaitAny while others hold the seat; -1 when it may be free: try to take it.
+  // `since`: when the wait began that this is part of, for the text of one that is late;
+  // InfinitePast: now.
   absl::StatusOr<int> Sleep(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline,
                             MonotonicTime since = MonotonicTime::InfinitePast());
 
@@ -46,8 +47,8 @@ class PollSeat {
   };
   void CallSleeper();
 
-  // A sleeper counts itself and then looks at the seat; who leaves frees the seat and then looks at the count: one of the
-  // two sees the other.
+  // A sleeper counts itself and then looks at the seat; who leaves frees the seat and then looks at
+  // the count: one of the two sees the other.
   std::atomic<bool> taken_{false};
   std::atomic<int32_t> sleeper_count_{0};
   std::atomic<uint64_t> turns_{0};  // written by the holder

@@ -17,7 +17,8 @@ constexpr absl::Duration kPatience = absl::Milliseconds(2);
 
 }  // namespace
 
-PollingFabric::PollingFabric(const FabricOptions& options, bool spins) : FabricBase(options), spins_(spins) {}
+PollingFabric::PollingFabric(const FabricOptions& options, bool spins)
+    : FabricBase(options), spins_(spins) {}
 
 PollingFabric::~PollingFabric() { RM_CHECK(!helper_.joinable()); }
 
@@ -42,7 +43,8 @@ void PollingFabric::StopPolling() {
   helper_.join();
 }
 
-absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) {
+absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
+                                              MonotonicTime deadline) {
   const uint64_t seen = matcher.changes();
   absl::StatusOr<int> done = matcher.Poll(ops);
   if (!done.ok() || *done >= 0) return done;
@@ -58,7 +60,8 @@ absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const
   return done;
 }
 
-absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops,
+absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher,
+                                                        absl::Span<const OpId> ops,
                                                         const Term& term) {
   wanting_.fetch_add(1, std::memory_order_seq_cst);
   if (helper_naps_.load(std::memory_order_seq_cst)) Rouse();
@@ -67,9 +70,10 @@ absl::StatusOr<int> PollingFabric::SleepWhileOthersPoll(Matcher& matcher, absl::
   return done;
 }
 
-// The seat's holder: moves bytes until one of `ops` is done. `seen`: the matcher's changes that were looked at.
-absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops, const Term& term,
-                                         uint64_t seen) {
+// The seat's holder: moves bytes until one of `ops` is done. `seen`: the matcher's changes that
+// were looked at.
+absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId> ops,
+                                         const Term& term, uint64_t seen) {
   MonotonicTime spin_end = spins_ ? MonotonicNow() + kSpin : term.begin;
   bool was_idle = true;
   for (int looks = 0;;) {
@@ -93,13 +97,15 @@ absl::StatusOr<int> PollingFabric::Carry(Matcher& matcher, absl::Span<const OpId
       continue;
     }
     seen = matcher.changes();
-    const absl::StatusOr<int> done = NapUnlessDone(matcher, ops, std::min(term.deadline - now, absl::Minutes(1)));
+    const absl::StatusOr<int> done =
+        NapUnlessDone(matcher, ops, std::min(term.deadline - now, absl::Minutes(1)));
     if (!done.ok() || *done >= 0) return done;
     looks = 0;
   }
 }
 
-absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit) {
+absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops,
+                                                 absl::Duration limit) {
   Matcher::Waiter waiter(this);
   const absl::StatusOr<int> done = matcher.Watch(ops, &waiter);
   if (!done.ok() || *done >= 0) return done;
@@ -107,8 +113,8 @@ absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<co
   return -1;
 }
 
-// Only looks at the clock while others poll: to them it costs nothing. Who wants the seat and is called to it may have to
-// wait for a core: the helper does not ask again before its next pause.
+// Only looks at the clock while others poll: to them it costs nothing. Who wants the seat and is
+// called to it may have to wait for a core: the helper does not ask again before its next pause.
 void PollingFabric::RunHelper() {
   uint64_t turns = seat_.turns();
   while (PauseHelper()) {
@@ -128,7 +134,8 @@ void PollingFabric::RunHelper() {
 // Returns after kPatience; false when polling stops.
 bool PollingFabric::PauseHelper() {
   absl::MutexLock lock(&helper_mutex_);
-  return !helper_stops_.AwaitUntil(&helper_mutex_, MonotonicNow() + kPatience, [this] { return stopping_.load(); });
+  return !helper_stops_.AwaitUntil(&helper_mutex_, MonotonicNow() + kPatience,
+                                   [this] { return stopping_.load(); });
 }
 
 }  // namespace ringmaster

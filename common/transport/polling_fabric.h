@@ -17,10 +17,11 @@
 
 namespace ringmaster {
 
-// A fabric whose waiting threads move the bytes themselves: one at a time looks after the connections until an operation
-// of its own is done, and then calls another of those who wait. So a message costs no hand-over between threads where one
-// thread of a process waits. When no thread has polled for a while (all compute), a helper thread does, and gives way to
-// the first that waits.
+// A fabric whose waiting threads move the bytes themselves: one at a time looks after the
+// connections until an operation of its own is done, and then calls another of those who wait. So a
+// message costs no hand-over between threads where one thread of a process waits. When no thread
+// has polled for a while (all compute), a helper thread does, and gives way to the first that
+// waits.
 class PollingFabric : public FabricBase, private Rouser {
  protected:
   // `spins`: waits look for a while before they nap.
@@ -28,39 +29,46 @@ class PollingFabric : public FabricBase, private Rouser {
   // Polling has stopped.
   ~PollingFabric() override;
 
-  // Looking and napping are possible from here on, until StopPolling. `helper_name`: of the thread, 15 letters at most.
+  // Looking and napping are possible from here on, until StopPolling. `helper_name`: of the thread,
+  // 15 letters at most.
   void StartPolling(const char* helper_name);
-  // Ends the helper; nobody waits any more. To be called before what is polled goes. No effect before StartPolling.
+  // Ends the helper; nobody waits any more. To be called before what is polled goes. No effect
+  // before StartPolling.
   void StopPolling();
 
-  // Moves what can be moved without waiting, up to a bound that keeps the caller's own operations from being late; whether
-  // there was any. One thread at a time.
+  // Moves what can be moved without waiting, up to a bound that keeps the caller's own operations
+  // from being late; whether there was any. One thread at a time.
   virtual bool Look() = 0;
 
-  // Sleeps until there is something to move, for `limit` (more than 0, at most a minute) or until roused; then calls
-  // `over` and moves what there is. The same thread as Look.
+  // Sleeps until there is something to move, for `limit` (more than 0, at most a minute) or until
+  // roused; then calls `over` and moves what there is. The same thread as Look.
   virtual void Nap(absl::Duration limit, absl::FunctionRef<void()> over) = 0;
 
   // Ends the nap that is on, or the next one. Any thread; calls nothing of this class.
   void Rouse() override = 0;
 
-  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) override;
+  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
+                                 MonotonicTime deadline) override;
 
  private:
   struct Term {
-    MonotonicTime begin;  // of the whole wait, in which the seat may be taken and left several times
+    // of the whole wait, in which the seat may be taken and left several times
+    MonotonicTime begin;
     MonotonicTime deadline;
   };
-  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, const Term& term, uint64_t seen);
-  absl::StatusOr<int> NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops, absl::Duration limit);
-  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops, const Term& term);
+  absl::StatusOr<int> Carry(Matcher& matcher, absl::Span<const OpId> ops, const Term& term,
+                            uint64_t seen);
+  absl::StatusOr<int> NapUnlessDone(Matcher& matcher, absl::Span<const OpId> ops,
+                                    absl::Duration limit);
+  absl::StatusOr<int> SleepWhileOthersPoll(Matcher& matcher, absl::Span<const OpId> ops,
+                                           const Term& term);
   void RunHelper();
   bool PauseHelper();
 
   const bool spins_;
   PollSeat seat_;
-  // Who wants the seat counts itself and then looks whether the helper naps; the helper says that it will and then looks
-  // at the count: one of the two sees the other.
+  // Who wants the seat counts itself and then looks whether the helper naps; the helper says that
+  // it will and then looks at the count: one of the two sees the other.
   std::atomic<int32_t> wanting_{0};
   std::atomic<bool> helper_naps_{false};
   std::atomic<bool> stopping_{false};

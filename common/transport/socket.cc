@@ -22,13 +22,16 @@ absl::StatusOr<SocketAddress> ParseAddress(const std::string& text) {
   const auto parsed = HostPort::ParseAddress(text);
   if (!parsed.ok()) return Annotate(parsed.status(), "address");
   if (!IsNumericAddress(parsed->host)) {
-    return absl::InvalidArgumentError(absl::StrCat("address \"", text, "\": expected a numeric address, with or without ",
-                                                   "a port, such as 127.0.0.1, 127.0.0.1:4000 or [::1]:4000"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", text, "\": expected a numeric address, with or without ",
+                     "a port, such as 127.0.0.1, 127.0.0.1:4000 or [::1]:4000"));
   }
   const auto found = Resolve(*parsed);
   if (!found.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("address \"", text, "\" has an interface that is not here; this "
-                                                   "machine has ", absl::StrJoin(OwnAddresses(), ", ")));
+    return absl::InvalidArgumentError(absl::StrCat("address \"", text,
+                                                   "\" has an interface that is not here; this "
+                                                   "machine has ",
+                                                   absl::StrJoin(OwnAddresses(), ", ")));
   }
   return found->front();
 }
@@ -43,14 +46,21 @@ std::string Explain(int error, const HostPort& address, absl::string_view when_t
     }
     case EADDRNOTAVAIL:
       return absl::StrCat(address.host, " is no address of this machine, which has ",
-                          absl::StrJoin(OwnAddresses(), ", "), "; use one of these, or start this rank on the machine "
+                          absl::StrJoin(OwnAddresses(), ", "),
+                          "; use one of these, or start this rank on the machine "
                           "that has it");
-    case EAFNOSUPPORT: return "this machine has no such addresses (IPv6 is off); use an IPv4 address, such as 127.0.0.1";
-    case EACCES: return absl::StrCat("ports below 1024 need rights; ", when_taken);
+    case EAFNOSUPPORT:
+      return "this machine has no such addresses (IPv6 is off); use an IPv4 address, such as "
+             "127.0.0.1";
+    case EACCES:
+      return absl::StrCat("ports below 1024 need rights; ", when_taken);
     case EMFILE:
-    case ENFILE: return ErrorText(error);
-    case EINVAL: return "a link-local address needs its interface, as in fe80::1%eth0";
-    default: return absl::StrCat(ErrorText(error), "; check the address and the limits of this machine");
+    case ENFILE:
+      return ErrorText(error);
+    case EINVAL:
+      return "a link-local address needs its interface, as in fe80::1%eth0";
+    default:
+      return absl::StrCat(ErrorText(error), "; check the address and the limits of this machine");
   }
 }
 
@@ -71,14 +81,16 @@ absl::StatusOr<Listener> ListenAt(const SocketAddress& address, absl::string_vie
   const int yes = 1;
   const int no = 0;
   // Whatever the system's habit, :: takes IPv4 too.
-  if (address.family() == AF_INET6) setsockopt(listener.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+  if (address.family() == AF_INET6)
+    setsockopt(listener.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
   if (!listener.fd.valid() ||
       setsockopt(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-      bind(listener.fd.get(), address.get(), address.size()) != 0 || listen(listener.fd.get(), SOMAXCONN) != 0) {
+      bind(listener.fd.get(), address.get(), address.size()) != 0 ||
+      listen(listener.fd.get(), SOMAXCONN) != 0) {
     const int error = errno;
     const HostPort where = address.ToHostPort();
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen at ", where.ToString(), ": ", Explain(error, where, when_taken)));
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", where.ToString(), ": ",
+                                               Explain(error, where, when_taken)));
   }
   RM_ASSIGN_OR_RETURN(const SocketAddress own, SocketAddress::OfThisEnd(listener.fd.get()));
   listener.endpoint = own.ToHostPort().ToString();
@@ -92,10 +104,11 @@ absl::StatusOr<Fd> StartConnecting(const std::string& endpoint) {
 
 absl::StatusOr<Fd> StartConnecting(const SocketAddress& address) {
   Fd fd(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid() || (connect(fd.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS)) {
+  if (!fd.valid() ||
+      (connect(fd.get(), address.get(), address.size()) != 0 && errno != EINPROGRESS)) {
     const int error = errno;
-    return absl::UnavailableError(
-        absl::StrCat("cannot connect to ", address.ToHostPort().ToString(), ": ", ErrorText(error)));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot connect to ", address.ToHostPort().ToString(), ": ", ErrorText(error)));
   }
   SendAtOnce(fd.get());
   return fd;

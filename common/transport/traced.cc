@@ -14,12 +14,14 @@ namespace {
 
 constexpr char kReturned[] = "returned";
 
-// Receives that are posted and not yet waited for, for whose bookkeeping there is memory from the beginning.
+// Receives that are posted and not yet waited for, for whose bookkeeping there is memory from the
+// beginning.
 constexpr int64_t kExpectedReserved = 4096;
 
 class Traced : public ForwardingTransport {
  public:
-  Traced(Transport& transport, ThreadRecorder& recorder) : ForwardingTransport(transport), recorder_(recorder) {
+  Traced(Transport& transport, ThreadRecorder& recorder)
+      : ForwardingTransport(transport), recorder_(recorder) {
     absl::MutexLock lock(&mutex_);
     expected_.reserve(kExpectedReserved);
   }
@@ -72,7 +74,8 @@ class Traced : public ForwardingTransport {
     const bool* returned = nullptr;      // set for memory that was lent: whether anything came back
   };
 
-  // The peer first: of messages to the node itself other threads may know, which the recorder is not for.
+  // The peer first: of messages to the node itself other threads may know, which the recorder is
+  // not for.
   bool Records(NodeId peer, const Tag& tag) const {
     return peer != self() && recorder_.step() >= 0 && tag.kind != MessageKind::kDrain;
   }
@@ -96,7 +99,8 @@ class Traced : public ForwardingTransport {
     if (found == expected_.end()) return;
     Expected& expected = found->second;
     if (expected.received != nullptr) expected.end.payload_bytes = expected.received->bytes;
-    if (expected.returned == nullptr || *expected.returned) recorder_.AddReceived(expected.end, time);
+    if (expected.returned == nullptr || *expected.returned)
+      recorder_.AddReceived(expected.end, time);
     expected_.erase(found);
     expected_count_.store(static_cast<int64_t>(expected_.size()), std::memory_order_relaxed);
   }
@@ -104,7 +108,8 @@ class Traced : public ForwardingTransport {
   ThreadRecorder& recorder_;
   std::atomic<int64_t> expected_count_{0};  // expected_.size(), for a look without the lock
   absl::Mutex mutex_;
-  absl::flat_hash_map<OpId, Expected> expected_ ABSL_GUARDED_BY(mutex_);  // begun in a traced step, not yet waited for
+  // begun in a traced step, not yet waited for
+  absl::flat_hash_map<OpId, Expected> expected_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -9,10 +9,11 @@
 
 namespace ringmaster {
 
-// Ends one thread's sleep in WaitAny from another thread, on any transport: a message of the node to itself, without
-// payload and without traffic. The waiting thread adds Arm's operation to those it waits for, and calls Consumed when
-// that is the one that was done; a Signal that came before is found done, so none is lost. At most one message is under
-// way, however many signals there are, and nothing is allocated after the first.
+// Ends one thread's sleep in WaitAny from another thread, on any transport: a message of the node
+// to itself, without payload and without traffic. The waiting thread adds Arm's operation to those
+// it waits for, and calls Consumed when that is the one that was done; a Signal that came before is
+// found done, so none is lost. At most one message is under way, however many signals there are,
+// and nothing is allocated after the first.
 class Wake {
  public:
   // `stream` differs between the wakes of one node. `transport` outlives this object.
@@ -20,10 +21,12 @@ class Wake {
   Wake(const Wake&) = delete;
   Wake& operator=(const Wake&) = delete;
 
-  // The waiting thread's. The operation to wait for: the same one until Consumed. Fails with the abort's status.
+  // The waiting thread's. The operation to wait for: the same one until Consumed. Fails with the
+  // abort's status.
   absl::StatusOr<OpId> Arm();
 
-  // The waiting thread's: the wait for the operation has returned. What signallers did before is visible afterwards.
+  // The waiting thread's: the wait for the operation has returned. What signallers did before is
+  // visible afterwards.
   void Consumed();
 
   // Any thread. Never sleeps. After an abort nothing happens: nobody sleeps then.

@@ -8,21 +8,26 @@
 
 namespace ringmaster {
 
-// The learning rate as a function of the samples that all workers together have seen. It does not ask how many updates
-// they made: the same data gives the same rate under every consistency model. Immutable, thread-safe.
+// The learning rate as a function of the samples that all workers together have seen. It does not
+// ask how many updates they made: the same data gives the same rate under every consistency model.
+// Immutable, thread-safe.
 class LearningRate {
  public:
-  // From the resolved `spec`; `workers` is the N of the run, `single` included, which stands for N workers.
-  // InvalidArgument names the field that is missing or out of range, or the second of two schedules.
+  // From the resolved `spec`; `workers` is the N of the run, `single` included, which stands for N
+  // workers. InvalidArgument names the field that is missing or out of range, or the second of two
+  // schedules.
   static absl::StatusOr<LearningRate> Create(const OptimizerSpec& spec, int32_t workers);
 
-  // The rate of the update that comes after `samples_seen` >= 0 samples. The full rate is learning_rate, times N with
-  // scale_with_workers. Over the first warmup_samples it rises linearly from 0; from there on, with t samples more:
+  // The rate of the update that comes after `samples_seen` >= 0 samples. The full rate is
+  // learning_rate, times N with scale_with_workers. Over the first warmup_samples it rises linearly
+  // from 0; from there on, with t samples more:
   //   constant  full
   //   step      full * factor^(t div every_samples)
-  //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2), from total_samples on full * floor
-  // Computed in double precision and rounded once to float, by additions, multiplications and divisions alone (powers by
-  // repeated squaring, the cosine by a polynomial), so that every machine gets the same bits.
+  //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2), from
+  //   total_samples on full * floor
+  // Computed in double precision and rounded once to float, by additions, multiplications and
+  // divisions alone (powers by repeated squaring, the cosine by a polynomial), so that every
+  // machine gets the same bits.
   float At(int64_t samples_seen) const;
 
  private:
@@ -31,9 +36,9 @@ class LearningRate {
   double full_ = 0;
   int64_t warmup_samples_ = 0;
   double factor_ = 1;
-  int64_t every_samples_ = 0;   // 0: no steps
+  int64_t every_samples_ = 0;  // 0: no steps
   double floor_ = 0;
-  int64_t total_samples_ = 0;   // 0: no cosine
+  int64_t total_samples_ = 0;  // 0: no cosine
 };
 
 }  // namespace ringmaster

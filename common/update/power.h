@@ -5,8 +5,8 @@
 
 namespace ringmaster {
 
-// base^exponent for exponent >= 0, by repeated squaring in double precision: the same bits on every machine, which the
-// standard library does not promise. Pure.
+// base^exponent for exponent >= 0, by repeated squaring in double precision: the same bits on every
+// machine, which the standard library does not promise. Pure.
 inline double Power(double base, int64_t exponent) {
   double result = 1;
   for (; exponent > 0; exponent >>= 1) {

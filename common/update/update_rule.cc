@@ -16,10 +16,12 @@
 namespace ringmaster {
 namespace {
 
-// Elements that are worked on at once: what is kept between two loops over them stays in the first cache.
+// Elements that are worked on at once: what is kept between two loops over them stays in the first
+// cache.
 constexpr size_t kBlock = 1024;
 
-// What a value of one batch counts for in a running statistic. Source: PyTorch torch.nn.BatchNorm2d.
+// What a value of one batch counts for in a running statistic. Source: PyTorch
+// torch.nn.BatchNorm2d.
 constexpr double kStatisticShare = 0.1;
 
 // Everything but the optimizer's own loop: statistics, clipping, decay, blocks.
@@ -27,9 +29,14 @@ class Rule : public UpdateRule {
  public:
   // `decay`: what is added to the gradient; 0 for a rule that decays in its own way.
   Rule(LearningRate rate, float decay, double clip_norm, UpdateScope scope)
-      : rate_(rate), decay_(decay), clip_norm_(clip_norm), scope_(std::move(scope)), direction_(kBlock) {}
+      : rate_(rate),
+        decay_(decay),
+        clip_norm_(clip_norm),
+        scope_(std::move(scope)),
+        direction_(kBlock) {}
 
-  void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) final {
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+             absl::Span<float> weights) final {
     CheckSlice(step.begin, gradient.size());
     RM_CHECK(gradient.size() == weights.size());
     const float rate = rate_.At(step.samples_seen);
@@ -37,7 +44,8 @@ class Rule : public UpdateRule {
       const absl::Span<const float> in = gradient.subspan(run.begin - step.begin, run.count);
       const absl::Span<float> out = weights.subspan(run.begin - step.begin, run.count);
       if (is_statistic) {
-        Blend(static_cast<float>(1 - kStatisticShare * step.share), static_cast<float>(kStatisticShare), in, out);
+        Blend(static_cast<float>(1 - kStatisticShare * step.share),
+              static_cast<float>(kStatisticShare), in, out);
       } else {
         Update(step, rate, run.begin, in, out);
       }
@@ -50,7 +58,8 @@ class Rule : public UpdateRule {
     CheckSlice(begin, gradient.size());
     double sum = 0;
     ForEachRun(begin, gradient.size(), [&](const Range& run, bool is_statistic) {
-      if (!is_statistic) sum += ringmaster::SumOfSquares(gradient.subspan(run.begin - begin, run.count));
+      if (!is_statistic)
+        sum += ringmaster::SumOfSquares(gradient.subspan(run.begin - begin, run.count));
     });
     return sum;
   }
@@ -63,13 +72,14 @@ class Rule : public UpdateRule {
 
  protected:
   // One run of trained elements, from element `begin` of the rule's.
-  virtual void Update(const UpdateStep& step, float rate, int64_t begin, absl::Span<const float> gradient,
-                      absl::Span<float> weights) = 0;
+  virtual void Update(const UpdateStep& step, float rate, int64_t begin,
+                      absl::Span<const float> gradient, absl::Span<float> weights) = 0;
 
-  // Calls block(begin, g, weights) for every block of a run; g is clip * gradient + decay * weights.
+  // Calls block(begin, g, weights) for every block of a run; g is clip * gradient + decay *
+  // weights.
   template <typename Block>
-  void ForEachBlock(const UpdateStep& step, int64_t begin, absl::Span<const float> gradient, absl::Span<float> weights,
-                    Block block) {
+  void ForEachBlock(const UpdateStep& step, int64_t begin, absl::Span<const float> gradient,
+                    absl::Span<float> weights, Block block) {
     const float decay = decay_ * step.share;
     for (size_t offset = 0; offset < gradient.size(); offset += kBlock) {
       absl::Span<const float> g = gradient.subspan(offset, kBlock);
@@ -95,16 +105,19 @@ class Rule : public UpdateRule {
     RM_CHECK(begin >= 0 && begin + static_cast<int64_t>(size) <= scope_.count);
   }
 
-  // Cuts the slice where statistics begin and end: calls run(range, is_statistic) for each piece, in order.
+  // Cuts the slice where statistics begin and end: calls run(range, is_statistic) for each piece,
+  // in order.
   template <typename Run>
   void ForEachRun(int64_t begin, size_t size, Run run) const {
     const int64_t end = begin + static_cast<int64_t>(size);
-    auto next = std::upper_bound(scope_.statistics.begin(), scope_.statistics.end(), begin,
-                                 [](int64_t element, const Range& range) { return element < range.end(); });
+    auto next =
+        std::upper_bound(scope_.statistics.begin(), scope_.statistics.end(), begin,
+                         [](int64_t element, const Range& range) { return element < range.end(); });
     while (begin < end) {
       const bool is_statistic = next != scope_.statistics.end() && next->begin <= begin;
       int64_t until = end;
-      if (next != scope_.statistics.end()) until = std::min(end, is_statistic ? next->end() : next->begin);
+      if (next != scope_.statistics.end())
+        until = std::min(end, is_statistic ? next->end() : next->begin);
       if (until > begin) run(Range{begin, until - begin}, is_statistic);
       begin = until;
       if (is_statistic) ++next;
@@ -129,14 +142,17 @@ class Sgd : public Rule {
   void Update(const UpdateStep& step, float rate, int64_t begin, absl::Span<const float> gradient,
               absl::Span<float> weights) override {
     ForEachBlock(step, begin, gradient, weights,
-                 [&](int64_t, absl::Span<const float> g, absl::Span<float> w) { SubtractScaled(rate, g, w); });
+                 [&](int64_t, absl::Span<const float> g, absl::Span<float> w) {
+                   SubtractScaled(rate, g, w);
+                 });
   }
 };
 
 // The rate is outside the velocity, so that a drop of the rate takes effect at once.
 class Momentum : public Rule {
  public:
-  Momentum(LearningRate rate, float decay, double clip_norm, UpdateScope scope, float momentum, bool nesterov)
+  Momentum(LearningRate rate, float decay, double clip_norm, UpdateScope scope, float momentum,
+           bool nesterov)
       : Rule(rate, decay, clip_norm, std::move(scope)),
         momentum_(momentum),
         nesterov_(nesterov),
@@ -176,8 +192,8 @@ class Momentum : public Rule {
 class Adam : public Rule {
  public:
   // `decay`: added to the gradient; `decoupled_decay`: taken off the weights.
-  Adam(LearningRate rate, float decay, double clip_norm, UpdateScope scope, const OptimizerSpec& spec,
-       double decoupled_decay)
+  Adam(LearningRate rate, float decay, double clip_norm, UpdateScope scope,
+       const OptimizerSpec& spec, double decoupled_decay)
       : Rule(rate, decay, clip_norm, std::move(scope)),
         beta1_(spec.beta1()),
         beta2_(spec.beta2()),
@@ -211,8 +227,8 @@ class Adam : public Rule {
     const float keep = static_cast<float>(1 - rate * (decoupled_decay_ * step.share));
     const auto block = [&](int64_t at, absl::Span<const float> g, absl::Span<float> w) {
       if (decoupled_decay_ != 0) Scale(keep, w);
-      AdamStep(factors, g, absl::MakeSpan(first_).subspan(at, g.size()), absl::MakeSpan(second_).subspan(at, g.size()),
-               w);
+      AdamStep(factors, g, absl::MakeSpan(first_).subspan(at, g.size()),
+               absl::MakeSpan(second_).subspan(at, g.size()), w);
     };
     ForEachBlock(step, begin, gradient, weights, block);
   }
@@ -227,18 +243,20 @@ class Adam : public Rule {
 
 absl::Status CheckFactor(const char* field, bool has, float value, const char* others) {
   if (has && value >= 0 && value < 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("optimizer.", field, " ", has ? absl::StrCat(value) : "is missing",
-                                                 ": expected a number of at least 0 and below 1", others));
+  return absl::InvalidArgumentError(
+      absl::StrCat("optimizer.", field, " ", has ? absl::StrCat(value) : "is missing",
+                   ": expected a number of at least 0 and below 1", others));
 }
 
 absl::Status CheckCommon(const OptimizerSpec& spec) {
   if (!(spec.weight_decay() >= 0 && std::isfinite(spec.weight_decay()))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("optimizer.weight_decay ", spec.weight_decay(), ": expected a finite number of at least 0"));
+    return absl::InvalidArgumentError(absl::StrCat("optimizer.weight_decay ", spec.weight_decay(),
+                                                   ": expected a finite number of at least 0"));
   }
   if (spec.has_clip_norm() && !(spec.clip_norm() > 0 && std::isfinite(spec.clip_norm()))) {
-    return absl::InvalidArgumentError(absl::StrCat("optimizer.clip_norm ", spec.clip_norm(),
-                                                   ": expected a finite number above 0; leave it out to clip nothing"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("optimizer.clip_norm ", spec.clip_norm(),
+                     ": expected a finite number above 0; leave it out to clip nothing"));
   }
   return absl::OkStatus();
 }
@@ -247,9 +265,9 @@ absl::Status CheckAdam(const OptimizerSpec& spec) {
   RM_RETURN_IF_ERROR(CheckFactor("beta1", spec.has_beta1(), spec.beta1(), ""));
   RM_RETURN_IF_ERROR(CheckFactor("beta2", spec.has_beta2(), spec.beta2(), ""));
   if (!spec.has_epsilon() || !(spec.epsilon() > 0 && std::isfinite(spec.epsilon()))) {
-    return absl::InvalidArgumentError(absl::StrCat("optimizer.epsilon ",
-                                                   spec.has_epsilon() ? absl::StrCat(spec.epsilon()) : "is missing",
-                                                   ": expected a finite number above 0, for example 1e-8"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "optimizer.epsilon ", spec.has_epsilon() ? absl::StrCat(spec.epsilon()) : "is missing",
+        ": expected a finite number above 0, for example 1e-8"));
   }
   return absl::OkStatus();
 }
@@ -279,12 +297,16 @@ void CheckScope(const UpdateScope& scope) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec, UpdateScope scope) {
+absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec,
+                                                             UpdateScope scope) {
   CheckScope(scope);
   const std::string& name = spec.name();
   if (!IsKnown(name)) {
-    const auto quote = [](std::string* out, const OptimizerInfo& info) { absl::StrAppend(out, "\"", info.name, "\""); };
-    return absl::InvalidArgumentError(absl::StrCat("optimizer.name \"", name, "\" is unknown: expected one of ",
+    const auto quote = [](std::string* out, const OptimizerInfo& info) {
+      absl::StrAppend(out, "\"", info.name, "\"");
+    };
+    return absl::InvalidArgumentError(absl::StrCat("optimizer.name \"", name,
+                                                   "\" is unknown: expected one of ",
                                                    absl::StrJoin(kOptimizers, ", ", quote)));
   }
   RM_ASSIGN_OR_RETURN(const LearningRate rate, LearningRate::Create(spec, scope.workers));
@@ -297,11 +319,13 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
   } else if (name == "momentum" || name == "nesterov") {
     RM_RETURN_IF_ERROR(
         CheckFactor("momentum", spec.has_momentum(), spec.momentum(), "; name \"sgd\" needs none"));
-    rule = std::make_unique<Momentum>(rate, decay, clip, std::move(scope), spec.momentum(), name == "nesterov");
+    rule = std::make_unique<Momentum>(rate, decay, clip, std::move(scope), spec.momentum(),
+                                      name == "nesterov");
   } else {
     RM_RETURN_IF_ERROR(CheckAdam(spec));
     const bool decoupled = name == "adamw";
-    rule = std::make_unique<Adam>(rate, decoupled ? 0 : decay, clip, std::move(scope), spec, decoupled ? decay : 0);
+    rule = std::make_unique<Adam>(rate, decoupled ? 0 : decay, clip, std::move(scope), spec,
+                                  decoupled ? decay : 0);
   }
   return rule;
 }

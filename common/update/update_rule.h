@@ -16,52 +16,63 @@ namespace ringmaster {
 
 // One update of a slice of weights.
 struct UpdateStep {
-  int64_t begin = 0;          // first element of the slice; finds the optimizer's state
-  int64_t samples_seen = 0;   // by all workers together before this update: the learning rate follows it
-  int64_t update = 0;         // updates of this slice before this one, for Adam's bias correction
-  float clip = 1;             // UpdateRule::ClipFactor of the whole gradient
-  // How much of the mean over all workers the gradient is: 1, or 1/N where every worker's share of it is an update of
-  // its own. Weight decay and statistics go by it, so that N such updates decay as much as one.
+  int64_t begin = 0;  // first element of the slice; finds the optimizer's state
+  int64_t samples_seen =
+      0;               // by all workers together before this update: the learning rate follows it
+  int64_t update = 0;  // updates of this slice before this one, for Adam's bias correction
+  float clip = 1;      // UpdateRule::ClipFactor of the whole gradient
+  // How much of the mean over all workers the gradient is: 1, or 1/N where every worker's share of
+  // it is an update of its own. Weight decay and statistics go by it, so that N such updates decay
+  // as much as one.
   float share = 1;
 };
 
-// The rule that turns a gradient into new weights; one implementation, run by whoever holds the weights (a worker or a
-// shard). Owns the state of its elements (momentum, Adam's moments). One thread at a time.
+// The rule that turns a gradient into new weights; one implementation, run by whoever holds the
+// weights (a worker or a shard). Owns the state of its elements (momentum, Adam's moments). One
+// thread at a time.
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
 
-  // New weights from a gradient. Both are the slice that starts at step.begin of the rule's elements, of one size, and
-  // do not overlap; the gradient is unchanged. Slices may be of any size and come in any order: cutting the weights
-  // differently gives the same bits. Running statistics among them become
-  //   (1 - 0.1 * share) * value + 0.1 * gradient     (0.9 and 0.1 where the gradient is the whole mean)
+  // New weights from a gradient. Both are the slice that starts at step.begin of the rule's
+  // elements, of one size, and do not overlap; the gradient is unchanged. Slices may be of any size
+  // and come in any order: cutting the weights differently gives the same bits. Running statistics
+  // among them become
+  //   (1 - 0.1 * share) * value + 0.1 * gradient     (0.9 and 0.1 where the gradient is the whole
+  //   mean)
   // and know no rate, momentum, decay or clipping. Allocates nothing.
-  virtual void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) = 0;
+  virtual void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+                     absl::Span<float> weights) = 0;
 
-  // Whether gradients are clipped by their global norm: then an update needs the sum over all slices first.
+  // Whether gradients are clipped by their global norm: then an update needs the sum over all
+  // slices first.
   virtual bool clips() const = 0;
 
-  // The sum of squares of the trained elements of a slice's gradient, in double precision. The norm that everyone agrees
-  // on to the bit adds these up by buckets, in order. RM_CHECKs that the slice lies within the rule's elements.
+  // The sum of squares of the trained elements of a slice's gradient, in double precision. The norm
+  // that everyone agrees on to the bit adds these up by buckets, in order. RM_CHECKs that the slice
+  // lies within the rule's elements.
   virtual double SumOfSquares(int64_t begin, absl::Span<const float> gradient) const = 0;
 
-  // min(1, clip_norm / (sqrt(sum_of_squares) + 1e-6)) for the sum over all slices, rounded once; 1 without clipping.
-  // Source: PyTorch torch.nn.utils.clip_grad_norm_.
+  // min(1, clip_norm / (sqrt(sum_of_squares) + 1e-6)) for the sum over all slices, rounded once; 1
+  // without clipping. Source: PyTorch torch.nn.utils.clip_grad_norm_.
   virtual float ClipFactor(double sum_of_squares) const = 0;
 
-  // The optimizer's arrays, of all elements of the rule: "velocity" of momentum and nesterov; "first" and "second", the
-  // moments, of adam and adamw; none of sgd. Taken by another rule of the same spec and scope, it goes on with the same
-  // bits; how many samples and updates there were, UpdateStep says.
+  // The optimizer's arrays, of all elements of the rule: "velocity" of momentum and nesterov;
+  // "first" and "second", the moments, of adam and adamw; none of sgd. Taken by another rule of the
+  // same spec and scope, it goes on with the same bits; how many samples and updates there were,
+  // UpdateStep says.
   virtual State Give() const = 0;
-  // InvalidArgument: the state is another optimizer's, or of another size; the rule is then unchanged.
+  // InvalidArgument: the state is another optimizer's, or of another size; the rule is then
+  // unchanged.
   virtual absl::Status Take(const State& state) = 0;
 };
 
 // What a rule updates.
 struct UpdateScope {
-  int64_t count = 0;              // elements
-  int32_t workers = 1;            // N of the run, for optimizer.scale_with_workers
-  std::vector<Range> statistics;  // the elements that are running statistics: rising, not overlapping
+  int64_t count = 0;    // elements
+  int32_t workers = 1;  // N of the run, for optimizer.scale_with_workers
+  // the elements that are running statistics: rising, not overlapping
+  std::vector<Range> statistics;
 };
 
 // The rule that the resolved `spec` names, with g = clip * gradient [+ weight_decay * weights]:
@@ -69,12 +80,14 @@ struct UpdateScope {
 //   "momentum"  velocity = momentum * velocity + g; weights -= rate * velocity
 //   "nesterov"  likewise, but weights -= rate * (g + momentum * velocity)
 //   "adam"      m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2;
-//               weights -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), t = update + 1
+//               weights -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), t =
+//               update + 1
 //   "adamw"     weights *= 1 - rate * weight_decay; then as "adam" without the decay in g
-// Every operation on an element rounds once to float, in this order; factors that are the same for all elements are
-// computed in double precision and rounded once. Source: PyTorch torch.optim.SGD, Adam and AdamW. InvalidArgument names
-// the field that is missing, unknown or out of range.
-absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec, UpdateScope scope);
+// Every operation on an element rounds once to float, in this order; factors that are the same for
+// all elements are computed in double precision and rounded once. Source: PyTorch torch.optim.SGD,
+// Adam and AdamW. InvalidArgument names the field that is missing, unknown or out of range.
+absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec,
+                                                             UpdateScope scope);
 
 struct OptimizerInfo {
   const char* name;

@@ -10,7 +10,8 @@
 namespace ringmaster {
 namespace {
 
-// One half through the same conversion instruction as the eight-wide bodies use, so that tails round alike.
+// One half through the same conversion instruction as the eight-wide bodies use, so that tails
+// round alike.
 float HalfToFloat(uint16_t half) { return _cvtsh_ss(half); }
 uint16_t FloatToHalf(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
 
@@ -18,7 +19,8 @@ __m256 LoadHalves(const uint16_t* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
 void StoreHalves(__m256 values, uint16_t* to) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
 }
 
 bool IsFinite(float value) {
@@ -75,7 +77,8 @@ void ScaleInto(float factor, absl::Span<const float> in, absl::Span<float> out) 
   for (size_t i = 0; i < in.size(); ++i) to[i] = factor * from[i];
 }
 
-void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y, absl::Span<float> out) {
+void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y,
+                 absl::Span<float> out) {
   RM_CHECK(x.size() == out.size() && y.size() == out.size());
   const float* __restrict first = x.data();
   const float* __restrict second = y.data();
@@ -119,14 +122,17 @@ double SumOfSquares(absl::Span<const float> values) {
   double sums[8] = {};
   size_t i = 0;
   for (; i + 8 <= values.size(); i += 8) {
-    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += static_cast<double>(values[i + lane]) * values[i + lane];
+    for (size_t lane = 0; lane < 8; ++lane)
+      sums[lane] += static_cast<double>(values[i + lane]) * values[i + lane];
   }
-  for (size_t lane = 0; i < values.size(); ++i, ++lane) sums[lane] += static_cast<double>(values[i]) * values[i];
+  for (size_t lane = 0; i < values.size(); ++i, ++lane)
+    sums[lane] += static_cast<double>(values[i]) * values[i];
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 size_t FirstNotFinite(absl::Span<const float> values) {
-  // Whole blocks without a branch an element; the search for the culprit starts only where there is one.
+  // Whole blocks without a branch an element; the search for the culprit starts only where there is
+  // one.
   constexpr size_t kBlock = 256;
   size_t i = 0;
   for (; i + kBlock <= values.size(); i += kBlock) {
@@ -156,7 +162,8 @@ void AddFloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out) {
   RM_CHECK(in.size() == out.size());
   size_t i = 0;
   for (; i + 8 <= in.size(); i += 8) {
-    StoreHalves(_mm256_add_ps(LoadHalves(out.data() + i), LoadHalves(in.data() + i)), out.data() + i);
+    StoreHalves(_mm256_add_ps(LoadHalves(out.data() + i), LoadHalves(in.data() + i)),
+                out.data() + i);
   }
   for (; i < in.size(); ++i) out[i] = FloatToHalf(HalfToFloat(out[i]) + HalfToFloat(in[i]));
 }

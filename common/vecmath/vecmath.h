@@ -8,8 +8,9 @@
 
 namespace ringmaster {
 
-// With the codecs' the only float loops outside the kernels. Spans of one call have one size and do not overlap. Pure, thread-safe.
-// No fused multiply-adds: every operation rounds once, on every machine.
+// With the codecs' the only float loops outside the kernels. Spans of one call have one size and do
+// not overlap. Pure, thread-safe. No fused multiply-adds: every operation rounds once, on every
+// machine.
 
 // out[i] += in[i]
 void Add(absl::Span<const float> in, absl::Span<float> out);
@@ -33,20 +34,21 @@ void ScaleThenAdd(float factor, absl::Span<const float> in, absl::Span<float> ou
 void ScaleInto(float factor, absl::Span<const float> in, absl::Span<float> out);
 
 // out[i] = a * x[i] + b * y[i], three roundings
-void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y, absl::Span<float> out);
+void WeightedSum(float a, absl::Span<const float> x, float b, absl::Span<const float> y,
+                 absl::Span<float> out);
 
 // out[i] = keep * out[i] + share * in[i], three roundings
 void Blend(float keep, float share, absl::Span<const float> in, absl::Span<float> out);
 
 // The numbers of one step of Adam that are the same for all elements.
 struct AdamFactors {
-  float first_keep = 0;     // beta1
-  float first_share = 0;    // 1 - beta1
-  float second_keep = 0;    // beta2
-  float second_share = 0;   // 1 - beta2
-  float root_factor = 0;    // 1 / sqrt(1 - beta2^t)
+  float first_keep = 0;    // beta1
+  float first_share = 0;   // 1 - beta1
+  float second_keep = 0;   // beta2
+  float second_share = 0;  // 1 - beta2
+  float root_factor = 0;   // 1 / sqrt(1 - beta2^t)
   float epsilon = 0;
-  float step = 0;           // rate / (1 - beta1^t)
+  float step = 0;  // rate / (1 - beta1^t)
 };
 
 // first[i] = first_keep * first[i] + first_share * gradient[i]
@@ -56,8 +58,8 @@ struct AdamFactors {
 void AdamStep(const AdamFactors& factors, absl::Span<const float> gradient, absl::Span<float> first,
               absl::Span<float> second, absl::Span<float> weights);
 
-// The sum of values[i]^2 in double precision, over eight interleaved partial sums that are added pairwise at the end: one
-// fixed order, so the same bits everywhere. The squares are exact.
+// The sum of values[i]^2 in double precision, over eight interleaved partial sums that are added
+// pairwise at the end: one fixed order, so the same bits everywhere. The squares are exact.
 double SumOfSquares(absl::Span<const float> values);
 
 // The index of the first infinity or NaN, or values.size() when there is none.

@@ -18,11 +18,12 @@ using Json = nlohmann::ordered_json;
 
 const char* CategoryOf(const std::string& phase) {
   static const auto* const kCategories = new std::map<std::string, const char*>{
-      {"step", "step"},       {"gate", "wait"},         {"exposed", "wait"},    {"parked", "wait"},
-      {"load", "compute"},    {"upload", "compute"},    {"forward", "compute"}, {"backward", "compute"},
-      {"download", "compute"}, {"update", "compute"},   {"encode", "exchange"}, {"exchange", "exchange"},
-      {"reduce", "exchange"}, {"decode", "exchange"},   {"send", "exchange"},   {"push", "server"},
-      {"pull", "server"},     {"add", "compute"}};
+      {"step", "step"},       {"gate", "wait"},        {"exposed", "wait"},
+      {"parked", "wait"},     {"load", "compute"},     {"upload", "compute"},
+      {"forward", "compute"}, {"backward", "compute"}, {"download", "compute"},
+      {"update", "compute"},  {"encode", "exchange"},  {"exchange", "exchange"},
+      {"reduce", "exchange"}, {"decode", "exchange"},  {"send", "exchange"},
+      {"push", "server"},     {"pull", "server"},      {"add", "compute"}};
   const auto found = kCategories->find(phase);
   return found == kCategories->end() ? "other" : found->second;
 }
@@ -37,8 +38,8 @@ struct Thread {
   const ThreadTrace* trace = nullptr;
   int64_t process = 0;
   int64_t number = 0;
-  std::vector<int> parents;           // of each span the one around it; -1: none
-  std::vector<int64_t> sent_bytes;    // by span, in itself and in none within it
+  std::vector<int> parents;         // of each span the one around it; -1: none
+  std::vector<int64_t> sent_bytes;  // by span, in itself and in none within it
   std::vector<int64_t> received_bytes;
 
   int64_t begin(int span) const { return trace->spans(span).begin_ns(); }
@@ -47,8 +48,9 @@ struct Thread {
   // The innermost span at that time; -1: none.
   int SpanAt(int64_t time) const {
     const auto& spans = trace->spans();
-    const auto after = std::upper_bound(spans.begin(), spans.end(), time,
-                                        [](int64_t t, const TraceSpan& span) { return t < span.begin_ns(); });
+    const auto after =
+        std::upper_bound(spans.begin(), spans.end(), time,
+                         [](int64_t t, const TraceSpan& span) { return t < span.begin_ns(); });
     int span = static_cast<int>(after - spans.begin()) - 1;
     while (span >= 0 && end(span) < time) span = parents[span];
     return span;
@@ -69,10 +71,17 @@ struct Flow {
 };
 
 // What both ends of a message have in common.
-using MessageName = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
+using MessageName =
+    std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
 
 MessageName NameOf(const std::string& from, const std::string& to, const TraceMessage& message) {
-  return {from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece(),
+  return {from,
+          to,
+          message.kind(),
+          message.step(),
+          message.bucket(),
+          message.round(),
+          message.piece(),
           message.channel()};
 }
 
@@ -90,7 +99,8 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
     Thread& thread = threads[i];
     if (i == 0 || thread.trace->node() != threads[i - 1].trace->node()) ++process;
     thread.process = process;
-    thread.number = static_cast<int64_t>(i) + 1;  // some viewers want a thread's number once in all processes
+    thread.number =
+        static_cast<int64_t>(i) + 1;  // some viewers want a thread's number once in all processes
     std::vector<int> open;
     for (int span = 0; span < thread.trace->spans_size(); ++span) {
       while (!open.empty() && thread.end(open.back()) <= thread.begin(span)) open.pop_back();
@@ -176,7 +186,8 @@ class Events {
 
   void FlowEndOf(const FlowEnd& end, const char* kind, int64_t id) {
     const TraceMessage& message = *end.message;
-    Json args = {{"step", message.step()}, {"bucket", message.bucket()}, {"bytes", message.payload_bytes()}};
+    Json args = {
+        {"step", message.step()}, {"bucket", message.bucket()}, {"bytes", message.payload_bytes()}};
     if (message.round() != 0) args["round"] = message.round();
     if (message.piece() != 0) args["piece"] = message.piece();
     if (message.channel() != 0) args["channel"] = message.channel();
@@ -198,7 +209,9 @@ class Events {
   const std::string& text() const { return text_; }
 
  private:
-  static double Microseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1000; }
+  static double Microseconds(int64_t nanoseconds) {
+    return static_cast<double>(nanoseconds) / 1000;
+  }
 
   static Json Of(const std::string& name, const char* kind, const Thread& thread, Json args) {
     Json event = Json::object();
@@ -221,7 +234,8 @@ class Events {
 
 // How many bytes each node has sent that have not arrived, whenever that changes.
 void AddInFlight(const std::vector<Flow>& flows, Events* events) {
-  std::map<int64_t, std::vector<std::tuple<int64_t, int64_t, const Thread*>>> changes;  // by process: time, bytes
+  // by process: time, bytes
+  std::map<int64_t, std::vector<std::tuple<int64_t, int64_t, const Thread*>>> changes;
   for (const Flow& flow : flows) {
     const int64_t bytes = flow.sent.message->payload_bytes();
     if (bytes == 0) continue;
@@ -230,7 +244,8 @@ void AddInFlight(const std::vector<Flow>& flows, Events* events) {
     of_process.emplace_back(std::max(flow.sent.time, flow.received.time), -bytes, flow.sent.thread);
   }
   for (auto& [process, all] : changes) {
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return std::get<0>(a) < std::get<0>(b); });
+    std::stable_sort(all.begin(), all.end(),
+                     [](const auto& a, const auto& b) { return std::get<0>(a) < std::get<0>(b); });
     int64_t bytes = 0;
     for (size_t i = 0; i < all.size(); ++i) {
       const auto& [time, change, thread] = all[i];
@@ -263,7 +278,8 @@ ChromeTrace MakeChromeTrace(const RunRecord& record) {
   std::set<int64_t> steps;
   int64_t named_process = 0;
   for (const Thread& thread : threads) {
-    if (thread.process != named_process) events.Name(thread, /*of_process=*/true, thread.trace->node());
+    if (thread.process != named_process)
+      events.Name(thread, /*of_process=*/true, thread.trace->node());
     named_process = thread.process;
     events.Name(thread, /*of_process=*/false, thread.trace->thread());
     for (const TraceSpan& span : thread.trace->spans()) steps.insert(span.step());
@@ -282,9 +298,10 @@ ChromeTrace MakeChromeTrace(const RunRecord& record) {
     events.FlowEndOf(flows[i].received, "f", static_cast<int64_t>(i) + 1);
   }
   AddInFlight(flows, &events);
-  trace.json = absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":",
-                            AboutRun(record, trace).dump(-1, ' ', false, Json::error_handler_t::replace),
-                            ",\"traceEvents\":[\n", events.text(), "\n]}\n");
+  trace.json =
+      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":",
+                   AboutRun(record, trace).dump(-1, ' ', false, Json::error_handler_t::replace),
+                   ",\"traceEvents\":[\n", events.text(), "\n]}\n");
   return trace;
 }
 

@@ -11,7 +11,8 @@
 
 namespace ringmaster {
 
-absl::StatusOr<const RunRecord*> FindRun(absl::Span<const RunRecord> records, const std::string& name) {
+absl::StatusOr<const RunRecord*> FindRun(absl::Span<const RunRecord> records,
+                                         const std::string& name) {
   if (name == "last" && !records.empty()) return &records.back();
   const RunRecord* of_arm = nullptr;
   std::vector<const RunRecord*> begin_so;
@@ -26,13 +27,14 @@ absl::StatusOr<const RunRecord*> FindRun(absl::Span<const RunRecord> records, co
     std::vector<std::string> known = {"last"};
     for (const RunRecord& record : records) known.push_back(record.spec().name());
     const std::string nearest = NearestWord(name, known);
-    return absl::NotFoundError(absl::StrCat("no run \"", name, "\"",
-                                            nearest.empty() ? "" : absl::StrCat(" (did you mean \"", nearest, "\"?)"),
-                                            " among ", records.size()));
+    return absl::NotFoundError(
+        absl::StrCat("no run \"", name, "\"",
+                     nearest.empty() ? "" : absl::StrCat(" (did you mean \"", nearest, "\"?)"),
+                     " among ", records.size()));
   }
-  return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is the beginning of ", begin_so.size(), " run ids, ",
-                                                 begin_so[0]->run_id(), " and ", begin_so[1]->run_id(),
-                                                 " among them; write more of it"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", name, "\" is the beginning of ", begin_so.size(), " run ids, ", begin_so[0]->run_id(),
+      " and ", begin_so[1]->run_id(), " among them; write more of it"));
 }
 
 bool HasTraces(const RunRecord& record) {
@@ -41,7 +43,8 @@ bool HasTraces(const RunRecord& record) {
 }
 
 std::string WhyNoTraces(const RunRecord& record) {
-  const std::string run = absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\"");
+  const std::string run =
+      absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\"");
   if (record.status() != "ok") {
     return absl::StrCat(run, " failed, and what was traced went with it: ", record.status());
   }
@@ -59,13 +62,15 @@ std::string TracedRunsText(absl::Span<const RunRecord> records, size_t count_max
     if (HasTraces(record)) traced.push_back(&record);
   }
   const size_t first = traced.size() - std::min(count_max, traced.size());
-  for (size_t i = first; i < traced.size(); ++i) arm_width = std::max(arm_width, traced[i]->spec().name().size());
+  for (size_t i = first; i < traced.size(); ++i)
+    arm_width = std::max(arm_width, traced[i]->spec().name().size());
   std::string text;
   for (size_t i = first; i < traced.size(); ++i) {
     const RunRecord& record = *traced[i];
     absl::StrAppendFormat(&text, "%s  %-*s  %d workers, %s, %d steps traced\n", record.run_id(),
-                          static_cast<int>(arm_width), record.spec().name(), record.spec().training().workers(),
-                          record.summary().transport(), record.spec().output().trace_steps());
+                          static_cast<int>(arm_width), record.spec().name(),
+                          record.spec().training().workers(), record.summary().transport(),
+                          record.spec().output().trace_steps());
   }
   if (first > 0) absl::StrAppend(&text, "and ", first, " older ones\n");
   return text;

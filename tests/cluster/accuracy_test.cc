@@ -16,9 +16,10 @@ using nlohmann::json;
 
 TEST(Accuracy, LenetPasses985PermilleOnMnistInTwoEpochs) {
   const char* const dir = std::getenv("RINGMASTER_MNIST_DIR");
-  ASSERT_NE(dir, nullptr) << "RINGMASTER_MNIST_DIR names no folder; run this test with ./test, which fetches MNIST";
-  Program program({"compare", "--arms", "single", "--model", "lenet", "--data", "mnist", "--data-dir", dir, "--epochs",
-                   "2", "--json", "--out", NewFolder("out")});
+  ASSERT_NE(dir, nullptr)
+      << "RINGMASTER_MNIST_DIR names no folder; run this test with ./test, which fetches MNIST";
+  Program program({"compare", "--arms", "single", "--model", "lenet", "--data", "mnist",
+                   "--data-dir", dir, "--epochs", "2", "--json", "--out", NewFolder("out")});
   const Finished finished = program.Wait(absl::Minutes(4));
   ASSERT_EQ(finished.exit_code, 0) << finished.err << finished.out;
   const json object = json::parse(finished.out, nullptr, /*allow_exceptions=*/false);

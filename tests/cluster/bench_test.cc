@@ -20,8 +20,9 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
-  const Finished bench = RunProgram({"bench", "allreduce", "--workers", "2", "--transport", "tcp", "--collective",
-                                     "ring,auto", "--sizes", "4KiB,1000004", "--iterations", "7", "--json"});
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--workers", "2", "--transport", "tcp", "--collective",
+                  "ring,auto", "--sizes", "4KiB,1000004", "--iterations", "7", "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   const auto json = nlohmann::json::parse(bench.out);
   EXPECT_EQ(json["workers"], 2);
@@ -48,8 +49,8 @@ TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
 }
 
 TEST(Bench, StartTellsTimeAndMemoryOfEveryRole) {
-  const Finished bench = RunProgram({"bench", "start", "--workers", "3", "--strategy", "ring,ps", "--transport", "shm",
-                                     "--emulate", "1", "--json"});
+  const Finished bench = RunProgram({"bench", "start", "--workers", "3", "--strategy", "ring,ps",
+                                     "--transport", "shm", "--emulate", "1", "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   const auto json = nlohmann::json::parse(bench.out);
   EXPECT_EQ(json["workers"], 3);
@@ -67,14 +68,16 @@ TEST(Bench, StartTellsTimeAndMemoryOfEveryRole) {
   EXPECT_EQ(json["rows"][1]["servers"]["processes"], 1);
   const Finished table = RunProgram({"bench", "start", "--workers", "2", "--emulate", "1"});
   EXPECT_EQ(table.exit_code, 0) << table.err;
-  EXPECT_THAT(table.out, HasSubstr("start of 2 workers, mlp on synthetic, transport grpc, compute emulated"));
+  EXPECT_THAT(table.out,
+              HasSubstr("start of 2 workers, mlp on synthetic, transport grpc, compute emulated"));
 }
 
 TEST(Bench, WorkersPushToServersOfTheirOwnAndBesideThemAndPullWhatTheyAddUp) {
   for (const char* placement : {"dedicated", "colocated"}) {
     const Finished bench =
-        RunProgram({"bench", "pushpull", "--workers", "2", "--servers", "2", "--placement", placement, "--transport",
-                    "tcp,shm", "--sizes", "64KiB,1000004", "--bucket", "256KiB", "--iterations", "7", "--json"});
+        RunProgram({"bench", "pushpull", "--workers", "2", "--servers", "2", "--placement",
+                    placement, "--transport", "tcp,shm", "--sizes", "64KiB,1000004", "--bucket",
+                    "256KiB", "--iterations", "7", "--json"});
     ASSERT_EQ(bench.exit_code, 0) << bench.err;
     const auto json = nlohmann::json::parse(bench.out);
     EXPECT_EQ(json["placement"], placement);
@@ -99,9 +102,9 @@ std::string Missing(const char* engine) { return std::string(CheckEngine(engine)
 TEST(Bench, OpenMpiAndGlooSumInTheSameProcessesEachWithItsBestAlgorithm) {
   if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
   if (!Missing("gloo").empty()) GTEST_SKIP() << Missing("gloo");
-  const Finished bench =
-      RunProgram({"bench", "allreduce", "--against", "mpi,gloo", "--workers", "3", "--transport", "tcp", "--sizes",
-                  "4KiB,1000004", "--burst", "1,2", "--iterations", "4", "--json"});
+  const Finished bench = RunProgram({"bench", "allreduce", "--against", "mpi,gloo", "--workers",
+                                     "3", "--transport", "tcp", "--sizes", "4KiB,1000004",
+                                     "--burst", "1,2", "--iterations", "4", "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   const auto json = nlohmann::json::parse(bench.out);
   ASSERT_EQ(json["rows"].size(), 12u) << bench.out;  // 2 sizes, 2 bursts, 3 engines
@@ -116,7 +119,8 @@ TEST(Bench, OpenMpiAndGlooSumInTheSameProcessesEachWithItsBestAlgorithm) {
     EXPECT_EQ(gloo["calibration_us"].size(), 5u);
     for (const auto& peer : {mpi, gloo}) {
       double least = 1e99;
-      for (const auto& [algorithm, time_us] : peer["calibration_us"].items()) least = std::min<double>(least, time_us);
+      for (const auto& [algorithm, time_us] : peer["calibration_us"].items())
+        least = std::min<double>(least, time_us);
       EXPECT_EQ(peer["calibration_us"][peer["collective_ran"].get<std::string>()], least);
       EXPECT_EQ(peer["check"], "ok");
     }
@@ -127,14 +131,16 @@ TEST(Bench, OpenMpiAndGlooSumInTheSameProcessesEachWithItsBestAlgorithm) {
 
 TEST(Bench, MpiBesideTwoTransportsIsRefused) {
   if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
-  const Finished bench = RunProgram({"bench", "allreduce", "--against", "mpi", "--transport", "tcp,shm"});
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--against", "mpi", "--transport", "tcp,shm"});
   EXPECT_EQ(bench.exit_code, 2);
   EXPECT_THAT(bench.err, HasSubstr("name one transport"));
 }
 
 TEST(Bench, ARankUnderMpirunThatDiesEndsTheBenchmarkAndLeavesNobodyBehind) {
   if (!Missing("mpi").empty()) GTEST_SKIP() << Missing("mpi");
-  Program bench({"bench", "allreduce", "--engine", "mpi", "--sizes", "1MiB", "--iterations", "1000000"});
+  Program bench(
+      {"bench", "allreduce", "--engine", "mpi", "--sizes", "1MiB", "--iterations", "1000000"});
   const MonotonicTime deadline = MonotonicNow() + absl::Minutes(1);
   std::vector<pid_t> mpirun;
   std::vector<pid_t> ranks;

@@ -45,7 +45,8 @@ TEST(Causes, TheSignalThatEndedARankIsNamed) {
   kill(RankNamed(program.pid(), "worker/1"), SIGSEGV);
   const Finished finished = program.Wait(kEnd);
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.out, AllOf(HasSubstr("worker/1 (pid"), HasSubstr("with signal 11 (Segmentation fault)")));
+  EXPECT_THAT(finished.out,
+              AllOf(HasSubstr("worker/1 (pid"), HasSubstr("with signal 11 (Segmentation fault)")));
 }
 
 TEST(Causes, ARankThatIsToldToEndSaysSo) {
@@ -58,16 +59,20 @@ TEST(Causes, ARankThatIsToldToEndSaysSo) {
 }
 
 TEST(MoreCauses, ARankOfABenchmarkIsNamedWithItsSignal) {
-  Program program({"bench", "allreduce", "--sizes", "4KiB,64MiB", "--iterations", "1000", "--transport", "tcp"});
-  ASSERT_TRUE(WaitUntil(kStart, [&] { return program.OutputSoFar().find(" 4096 ") != std::string::npos; }))
-      << program.OutputSoFar();
+  Program program({"bench", "allreduce", "--sizes", "4KiB,64MiB", "--iterations", "1000",
+                   "--transport", "tcp"});
+  ASSERT_TRUE(WaitUntil(kStart, [&] {
+    return program.OutputSoFar().find(" 4096 ") != std::string::npos;
+  })) << program.OutputSoFar();
   kill(RankNamed(program.pid(), "worker/1"), SIGTERM);
   const Finished finished = program.Wait(kEnd);
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.err, AllOf(HasSubstr("worker/1"), HasSubstr("with exit code 143 (ended by SIGTERM)")));
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr("worker/1"), HasSubstr("with exit code 143 (ended by SIGTERM)")));
 }
 
-// A control group with little memory, as root of cgroup v1 can make one; ok() says whether that was possible.
+// A control group with little memory, as root of cgroup v1 can make one; ok() says whether that was
+// possible.
 class SmallGroup {
  public:
   explicit SmallGroup(int64_t bytes) {
@@ -78,11 +83,14 @@ class SmallGroup {
       path_ = absl::StrCat("/sys/fs/cgroup/memory", line.substr(at + 8), "/test-", getpid());
     }
     ok_ = !path_.empty() && mkdir(path_.c_str(), 0755) == 0;
-    if (ok_) ok_ = static_cast<bool>(std::ofstream(path_ + "/memory.limit_in_bytes") << bytes << std::flush);
+    if (ok_)
+      ok_ =
+          static_cast<bool>(std::ofstream(path_ + "/memory.limit_in_bytes") << bytes << std::flush);
   }
   ~SmallGroup() {
     // The last process of it may be a moment away from its end.
-    WaitUntil(kEnd, [this] { return path_.empty() || rmdir(path_.c_str()) == 0 || errno == ENOENT; });
+    WaitUntil(kEnd,
+              [this] { return path_.empty() || rmdir(path_.c_str()) == 0 || errno == ENOENT; });
   }
   bool ok() const { return ok_; }
   const std::string& path() const { return path_; }
@@ -96,12 +104,13 @@ TEST(Causes, ARankThatTheSystemKilledForWantOfMemoryIsNamedWithTheLimit) {
   const SmallGroup group(160 << 20);
   if (!group.ok()) GTEST_SKIP() << "needs the right to make a control group of memory (cgroup v1)";
   // 100 MB of weights a rank, twice.
-  Program program(
-      Compare(NewFolder("out"), {"--steps", "3", "--set", "model.mlp_hidden=2000,2000,2000,2000,2000,2000"}), {},
-      [&group] {
-        std::ofstream(group.path() + "/cgroup.procs") << getpid() << std::flush;
-        std::ofstream("/proc/self/oom_score_adj") << -500 << std::flush;  // not the launcher
-      });
+  Program program(Compare(NewFolder("out"), {"--steps", "3", "--set",
+                                             "model.mlp_hidden=2000,2000,2000,2000,2000,2000"}),
+                  {}, [&group] {
+                    std::ofstream(group.path() + "/cgroup.procs") << getpid() << std::flush;
+                    std::ofstream("/proc/self/oom_score_adj")
+                        << -500 << std::flush;  // not the launcher
+                  });
   const Finished finished = program.Wait(kStart);
   EXPECT_EQ(finished.exit_code, 1) << finished.err;
   EXPECT_THAT(finished.out + finished.err,
@@ -121,17 +130,17 @@ TEST(Limits, AFileThatMayNotGrowIsAnErrorThatNamesTheFileAndTheLimit) {
   const Finished finished =
       Program(Compare(out, {"--steps", "3"}), {}, Limit(RLIMIT_FSIZE, 32 << 10)).Wait(kStart);
   EXPECT_THAT(finished.exit_code, testing::AnyOf(1, 2));
-  EXPECT_THAT(finished.err, AllOf(HasSubstr("results"), HasSubstr("ulimit -f, RLIMIT_FSIZE"), HasSubstr("32768")));
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("results"), HasSubstr("ulimit -f, RLIMIT_FSIZE"),
+                                  HasSubstr("32768")));
   EXPECT_THAT(finished.err + finished.out, Not(HasSubstr("signal")));
 }
 
 TEST(Limits, WeightsThatARankMayNotWriteAreTheRunsStatus) {
   const std::string out = NewFolder("out");
-  const Finished finished =
-      Program(Compare(out, {"--steps", "3", "--set", "model.mlp_hidden=4000", "--save-weights",
-                            out + "/w.safetensors"}),
-              {}, Limit(RLIMIT_FSIZE, 1 << 20))
-          .Wait(kStart);
+  const Finished finished = Program(Compare(out, {"--steps", "3", "--set", "model.mlp_hidden=4000",
+                                                  "--save-weights", out + "/w.safetensors"}),
+                                    {}, Limit(RLIMIT_FSIZE, 1 << 20))
+                                .Wait(kStart);
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, AllOf(HasSubstr("safetensors"), HasSubstr("ulimit -f, RLIMIT_FSIZE")));
   for (const auto& entry : std::filesystem::directory_iterator(out)) {
@@ -150,14 +159,14 @@ TEST(Limits, TooFewOpenFilesAreSaidBeforeAnythingStarts) {
   const std::string coordinator = "127.0.0.1:1";
   const std::vector<std::vector<std::string>> commands = {
       Compare(NewFolder("out"), {"--steps", "3", "--workers", "8"}),
-      SmallRun("node", {"--arm", "ring", "--workers", "8", "--steps", "3", "--rank", "1", "--world-size", "8",
-                        "--coordinator", coordinator}),
+      SmallRun("node", {"--arm", "ring", "--workers", "8", "--steps", "3", "--rank", "1",
+                        "--world-size", "8", "--coordinator", coordinator}),
       {"bench", "allreduce", "--workers", "8", "--sizes", "4KiB"}};
   for (const std::vector<std::string>& command : commands) {
     const Finished finished = Program(command, {}, Limit(RLIMIT_NOFILE, 40)).Wait(kStart);
     EXPECT_THAT(finished.exit_code, testing::AnyOf(1, 2)) << command[0];
-    EXPECT_THAT(finished.err,
-                AllOf(HasSubstr("8 processes"), HasSubstr("48"), HasSubstr("is 40 (ulimit -n, RLIMIT_NOFILE)")));
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("8 processes"), HasSubstr("48"),
+                                    HasSubstr("is 40 (ulimit -n, RLIMIT_NOFILE)")));
     EXPECT_THAT(finished.err, Not(HasSubstr("step")));
   }
 }
@@ -165,7 +174,8 @@ TEST(Limits, TooFewOpenFilesAreSaidBeforeAnythingStarts) {
 TEST(MoreLimits, AsManyOpenFilesAsAreAskedForSuffice) {
   // 4 processes and 24: above what each transport was seen to use.
   for (const char* const transport : {"tcp", "grpc", "shm"}) {
-    const auto command = Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport});
+    const auto command =
+        Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport});
     const Finished finished = Program(command, {}, Limit(RLIMIT_NOFILE, 36)).Wait(kStart);
     EXPECT_EQ(finished.exit_code, 0) << transport << finished.err << finished.out;
   }

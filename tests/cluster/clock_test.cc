@@ -1,4 +1,5 @@
-// Somebody sets the wall clock while a run is under way, again and again: by an hour, by seconds, forwards and backwards.
+// Somebody sets the wall clock while a run is under way, again and again: by an hour, by seconds,
+// forwards and backwards.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -52,10 +53,12 @@ TEST_P(MovedClock, RunsEndWellAndTheirTimesAreTrue) {
   const std::string folder = NewFolder("clock");
   ClockOffset offset(folder + "/offset");
   const MonotonicTime begin = MonotonicNow();
-  Program program(SmallRun("compare", {"--arms", GetParam().arms, "--transport", GetParam().transport, "--steps", "40",
-                                       "--emulate", absl::StrCat(kStepMs), "--out", folder + "/out", "--set",
-                                       "limits.wait_seconds=10", "--set", "limits.heartbeat_seconds=0.05"}),
-                  offset.Environment());
+  Program program(
+      SmallRun("compare",
+               {"--arms", GetParam().arms, "--transport", GetParam().transport, "--steps", "40",
+                "--emulate", absl::StrCat(kStepMs), "--out", folder + "/out", "--set",
+                "limits.wait_seconds=10", "--set", "limits.heartbeat_seconds=0.05"}),
+      offset.Environment());
   Finished finished;
   const int64_t moves[] = {3600, -3600, 0, 20, -20, 3600};
   for (int i = 0; finished.exit_code == -1 && MonotonicNow() - begin < absl::Seconds(60); ++i) {
@@ -78,8 +81,11 @@ TEST_P(MovedClock, RunsEndWellAndTheirTimesAreTrue) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, MovedClock,
-                         testing::Values(Case{"ring,ps,ssp", "grpc"}, Case{"ring,async", "shm"}, Case{"ps", "tcp"}),
-                         [](const testing::TestParamInfo<Case>& test) { return test.param.transport; });
+                         testing::Values(Case{"ring,ps,ssp", "grpc"}, Case{"ring,async", "shm"},
+                                         Case{"ps", "tcp"}),
+                         [](const testing::TestParamInfo<Case>& test) {
+                           return test.param.transport;
+                         });
 
 }  // namespace
 }  // namespace ringmaster

@@ -41,9 +41,10 @@ class Transports : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, Transports, testing::Values("grpc", "shm", "tcp"));
 
 TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
-  const json runs = RunsOf(RunProgram(SmallRun(
-      "compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "30", "--transport",
-                  GetParam(), "--evaluate-every", "100", "--json", "--out", NewFolder("out")})));
+  const json runs = RunsOf(RunProgram(
+      SmallRun("compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast",
+                           "--steps", "30", "--transport", GetParam(), "--evaluate-every", "100",
+                           "--json", "--out", NewFolder("out")})));
   ASSERT_EQ(runs.size(), 7u);
   std::set<std::string> weights;
   for (const json& run : runs) {
@@ -54,10 +55,10 @@ TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
 }
 
 TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtThreeWorkersWhenSumsAreExact) {
-  const json runs = RunsOf(RunProgram(
-      SmallRun("compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "10",
-                           "--workers", "3", "--servers", "2", "--transport", GetParam(), "--set",
-                           "training.deterministic=true", "--json", "--out", NewFolder("out")})));
+  const json runs = RunsOf(RunProgram(SmallRun(
+      "compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "10",
+                  "--workers", "3", "--servers", "2", "--transport", GetParam(), "--set",
+                  "training.deterministic=true", "--json", "--out", NewFolder("out")})));
   ASSERT_EQ(runs.size(), 7u);
   std::set<std::string> weights;
   for (const json& run : runs) weights.insert(run["weights_sha256"].get<std::string>());
@@ -67,9 +68,11 @@ TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtThreeWorkersWhenSumsAreExa
 TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
   const std::string out = NewFolder("out");
   const std::string arms =
-      "single,solo,dp,ps,ps-sharded,ssp,ring,async,async-topk,ring-fp16,ring-topk,ps-fp16,ps-onebit";
-  const json runs = RunsOf(RunProgram(SmallRun(
-      "compare", {"--arms", arms, "--steps", "60", "--transport", GetParam(), "--json", "--out", out})));
+      "single,solo,dp,ps,ps-sharded,ssp,ring,async,async-topk,ring-fp16,ring-topk,ps-fp16,ps-"
+      "onebit";
+  const json runs =
+      RunsOf(RunProgram(SmallRun("compare", {"--arms", arms, "--steps", "60", "--transport",
+                                             GetParam(), "--json", "--out", out})));
   ASSERT_EQ(runs.size(), 13u);
   for (const json& run : runs) {
     EXPECT_EQ(run["status"], "ok") << run["arm"];
@@ -89,11 +92,32 @@ TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
   while (std::getline(lines, line)) {
     const json record = json::parse(line, nullptr, false);
     ASSERT_TRUE(record.is_object()) << line;
-    for (const char* field :
-         {"arm", "strategy", "codec", "workers", "servers", "transport", "status", "samples_per_second", "step_ms_p50",
-          "step_ms_p95", "phase_ms", "exposed_comm_ms", "hidden_comm_ms", "contention_ms", "exposed_and_contention_ms",
-          "exposed_share", "bytes_up_per_step", "bytes_down_per_step", "staleness_mean", "staleness_max", "final_loss",
-          "test_accuracy", "seconds_to_accuracy", "weights_sha256", "steps", "global_batch"}) {
+    for (const char* field : {"arm",
+                              "strategy",
+                              "codec",
+                              "workers",
+                              "servers",
+                              "transport",
+                              "status",
+                              "samples_per_second",
+                              "step_ms_p50",
+                              "step_ms_p95",
+                              "phase_ms",
+                              "exposed_comm_ms",
+                              "hidden_comm_ms",
+                              "contention_ms",
+                              "exposed_and_contention_ms",
+                              "exposed_share",
+                              "bytes_up_per_step",
+                              "bytes_down_per_step",
+                              "staleness_mean",
+                              "staleness_max",
+                              "final_loss",
+                              "test_accuracy",
+                              "seconds_to_accuracy",
+                              "weights_sha256",
+                              "steps",
+                              "global_batch"}) {
       EXPECT_TRUE(record.contains(field)) << field;
     }
     ++count;
@@ -103,18 +127,22 @@ TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
 
 TEST_P(Transports, PayloadIsWhatTheFormulaeSay) {
   const json runs = RunsOf(RunProgram(
-      SmallRun("compare", {"--arms", "dp,ps,ps-sharded,ring,ps-fp16,ps-onebit,ring-topk", "--steps", "7", "--transport",
-                           GetParam(), "--json", "--out", NewFolder("out")})));
+      SmallRun("compare", {"--arms", "dp,ps,ps-sharded,ring,ps-fp16,ps-onebit,ring-topk", "--steps",
+                           "7", "--transport", GetParam(), "--json", "--out", NewFolder("out")})));
   // 63 -> 31 -> 10, in buckets of 750 elements: 2304 elements, 9216 bytes.
   const double all = 4.0 * (63 * 31 + 31 + 31 * 10 + 10);
-  const auto up = [&](const char* arm) { return ArmOf(runs, arm)["bytes_up_per_step"].get<double>(); };
-  const auto down = [&](const char* arm) { return ArmOf(runs, arm)["bytes_down_per_step"].get<double>(); };
+  const auto up = [&](const char* arm) {
+    return ArmOf(runs, arm)["bytes_up_per_step"].get<double>();
+  };
+  const auto down = [&](const char* arm) {
+    return ArmOf(runs, arm)["bytes_down_per_step"].get<double>();
+  };
   EXPECT_EQ(up("ps"), all);
   EXPECT_EQ(down("ps"), all);
-  EXPECT_EQ(up("dp"), all / 2);           // worker 0 lives beside the server
-  EXPECT_EQ(up("ring"), all);             // 2S(N-1)/N
+  EXPECT_EQ(up("dp"), all / 2);  // worker 0 lives beside the server
+  EXPECT_EQ(up("ring"), all);    // 2S(N-1)/N
   EXPECT_EQ(down("ring"), all);
-  EXPECT_EQ(up("ps-sharded"), all / 2);   // the other half lives here
+  EXPECT_EQ(up("ps-sharded"), all / 2);  // the other half lives here
   EXPECT_EQ(down("ps-sharded"), all / 2);
   EXPECT_EQ(up("ps-fp16"), all / 2);
   EXPECT_EQ(down("ps-fp16"), all);
@@ -125,11 +153,12 @@ TEST_P(Transports, PayloadIsWhatTheFormulaeSay) {
 }
 
 TEST(Compare, TheTableNamesEveryArmAndUnit) {
-  const Finished finished = RunProgram(
-      SmallRun("compare", {"--arms", "single,solo,ring", "--steps", "5", "--transport", "tcp", "--out",
-                           NewFolder("out")}));
+  const Finished finished =
+      RunProgram(SmallRun("compare", {"--arms", "single,solo,ring", "--steps", "5", "--transport",
+                                      "tcp", "--out", NewFolder("out")}));
   EXPECT_EQ(finished.exit_code, 0);
-  for (const char* text : {"single", "solo", "ring", "speed-up", "efficiency", "exposed", "kB/step", "results.jsonl"}) {
+  for (const char* text : {"single", "solo", "ring", "speed-up", "efficiency", "exposed", "kB/step",
+                           "results.jsonl"}) {
     EXPECT_THAT(finished.out, HasSubstr(text));
   }
 }
@@ -140,7 +169,8 @@ TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
   const std::string help = RunProgram({"compare", "--help"}).out;
   const auto names = [&help](const std::string& flag, const std::string& value) {
     for (const absl::string_view line : absl::StrSplit(help, '\n')) {
-      if (absl::StrContains(line, flag) && absl::StrContains(line, absl::StrCat("[", value, "]"))) return true;
+      if (absl::StrContains(line, flag) && absl::StrContains(line, absl::StrCat("[", value, "]")))
+        return true;
     }
     return false;
   };
@@ -150,31 +180,47 @@ TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
   EXPECT_TRUE(names("--model", resolved->model().name()));
   EXPECT_TRUE(names("--data", resolved->data().name()));
   EXPECT_TRUE(names("--transport", resolved->transport().name()));
-  EXPECT_TRUE(names("--evaluate-every", absl::StrCat(resolved->training().evaluate_every_samples())));
+  EXPECT_TRUE(
+      names("--evaluate-every", absl::StrCat(resolved->training().evaluate_every_samples())));
   EXPECT_TRUE(names("--seed", absl::StrCat(resolved->training().seed())));
-  const int64_t global_batch = resolved->training().workers() * resolved->training().batch_per_worker();
+  const int64_t global_batch =
+      resolved->training().workers() * resolved->training().batch_per_worker();
   const double epochs = static_cast<double>(resolved->training().steps() * global_batch) / 60000;
   EXPECT_TRUE(names("passes over", absl::StrCat(epochs)));
 }
 
 TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
   const auto bucket_bytes = [](const std::vector<std::string>& more) {
-    std::vector<std::string> arguments = {"compare", "--data", "synthetic", "--model", "mlp", "--set",
-                                          "model.mlp_hidden=1024,1024", "--arms", "single,dp,ps,ring", "--steps", "2",
-                                          "--json", "--out", NewFolder("out")};
+    std::vector<std::string> arguments = {"compare",
+                                          "--data",
+                                          "synthetic",
+                                          "--model",
+                                          "mlp",
+                                          "--set",
+                                          "model.mlp_hidden=1024,1024",
+                                          "--arms",
+                                          "single,dp,ps,ring",
+                                          "--steps",
+                                          "2",
+                                          "--json",
+                                          "--out",
+                                          NewFolder("out")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::vector<int64_t> sizes;
-    for (const json& run : RunsOf(RunProgram(arguments))) sizes.push_back(run["spec"]["training"]["bucket_bytes"]);
+    for (const json& run : RunsOf(RunProgram(arguments)))
+      sizes.push_back(run["spec"]["training"]["bucket_bytes"]);
     return sizes;
   };
   EXPECT_EQ(bucket_bytes({}), std::vector<int64_t>(4, 2 << 20));
-  EXPECT_EQ(bucket_bytes({"--set", "training.bucket_bytes=400000"}), std::vector<int64_t>(4, 400000));
+  EXPECT_EQ(bucket_bytes({"--set", "training.bucket_bytes=400000"}),
+            std::vector<int64_t>(4, 400000));
 }
 
 TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
   const auto weights = [](const std::string& seed) {
-    const json runs = RunsOf(RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "10", "--seed", seed, "--json",
-                                                             "--transport", "tcp", "--out", NewFolder("out")})));
+    const json runs = RunsOf(
+        RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "10", "--seed", seed, "--json",
+                                        "--transport", "tcp", "--out", NewFolder("out")})));
     return runs.empty() ? "" : runs[0]["weights_sha256"].get<std::string>();
   };
   const std::string first = weights("5");

@@ -1,4 +1,5 @@
-// Training with a collective library that is not ours, with the library's own processes and sockets.
+// Training with a collective library that is not ours, with the library's own processes and
+// sockets.
 
 #include <signal.h>
 #include <stdio.h>
@@ -34,9 +35,9 @@ TEST(Engine, TwoWorkersEndWithTheRingsBitsAndTheirBytesAreNotMetered) {
   SKIP_WITHOUT("gloo");
   for (const char* transport : {"tcp", "shm"}) {
     const std::string out = NewFolder("out");
-    const Finished finished =
-        RunProgram(SmallRun("compare", {"--arms", "ring,all-reduce-mpi,all-reduce-gloo", "--steps", "30", "--transport",
-                                        transport, "--evaluate-every", "100", "--json", "--out", out}));
+    const Finished finished = RunProgram(SmallRun(
+        "compare", {"--arms", "ring,all-reduce-mpi,all-reduce-gloo", "--steps", "30", "--transport",
+                    transport, "--evaluate-every", "100", "--json", "--out", out}));
     ASSERT_EQ(finished.exit_code, 0) << finished.err << finished.out;
     const json runs = json::parse(finished.out)["runs"];
     ASSERT_EQ(runs.size(), 3u);
@@ -57,46 +58,51 @@ TEST(Engine, FourWorkersWithExactSumsEndWithTheRingsBits) {
   SKIP_WITHOUT("mpi");
   SKIP_WITHOUT("gloo");
   const Finished finished = RunProgram(
-      SmallRun("compare", {"--arms", "ring,all-reduce-mpi,all-reduce-gloo", "--steps", "10", "--workers", "4", "--set",
-                           "training.deterministic=true", "--json", "--out", NewFolder("out")}));
+      SmallRun("compare",
+               {"--arms", "ring,all-reduce-mpi,all-reduce-gloo", "--steps", "10", "--workers", "4",
+                "--set", "training.deterministic=true", "--json", "--out", NewFolder("out")}));
   ASSERT_EQ(finished.exit_code, 0) << finished.err << finished.out;
   const json runs = json::parse(finished.out)["runs"];
   ASSERT_EQ(runs.size(), 3u);
-  for (const json& run : runs) EXPECT_EQ(run["weights_sha256"], runs[0]["weights_sha256"]) << run["arm"];
+  for (const json& run : runs)
+    EXPECT_EQ(run["weights_sha256"], runs[0]["weights_sha256"]) << run["arm"];
 }
 
 TEST(Engine, NcclWithMoreWorkersThanGpusIsAMistakeThatStartsNothing) {
   SKIP_WITHOUT("nccl");
   const std::string spec = NewFolder("nccl") + "/run.textproto";
   std::ofstream(spec) << "name: \"nccl\" strategy { all_reduce { collective: \"nccl\" } }\n";
-  const Finished run = RunProgram(
-      {"run", spec, "--data", "synthetic", "--workers", "64", "--steps", "5", "--out", NewFolder("out")});
+  const Finished run = RunProgram({"run", spec, "--data", "synthetic", "--workers", "64", "--steps",
+                                   "5", "--out", NewFolder("out")});
   EXPECT_EQ(run.exit_code, 2) << run.err;
   EXPECT_THAT(run.err, HasSubstr("collective \"nccl\""));
   // No library, driver or device, or too few.
   EXPECT_THAT(run.err, AnyOf(HasSubstr(": cuda "), HasSubstr("NCCL takes one rank a GPU")));
-  const Finished bench = RunProgram({"bench", "allreduce", "--engine", "nccl", "--workers", "64", "--sizes", "4KiB"});
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--engine", "nccl", "--workers", "64", "--sizes", "4KiB"});
   EXPECT_EQ(bench.exit_code, 2) << bench.err;
   EXPECT_THAT(bench.err, HasSubstr("\"nccl\""));
 }
 
 TEST(Engine, CudaIpcWithoutAGpuIsAMistakeThatStartsNothing) {
   SKIP_WITHOUT("cuda_ipc");
-  std::vector<std::string> arguments = SmallRun("compare", {"--arms", "all-reduce-cuda-ipc", "--out", NewFolder("out")});
+  std::vector<std::string> arguments =
+      SmallRun("compare", {"--arms", "all-reduce-cuda-ipc", "--out", NewFolder("out")});
   const Finished on_the_cpu = RunProgram(arguments);
   EXPECT_EQ(on_the_cpu.exit_code, 2) << on_the_cpu.err;
   EXPECT_THAT(on_the_cpu.err, HasSubstr("cuda_ipc"));
   EXPECT_THAT(on_the_cpu.err, HasSubstr("use kernels \"cublas\""));
-  const Finished bench = RunProgram({"bench", "allreduce", "--engine", "cuda_ipc", "--sizes", "4KiB", "--iterations", "1"});
+  const Finished bench = RunProgram(
+      {"bench", "allreduce", "--engine", "cuda_ipc", "--sizes", "4KiB", "--iterations", "1"});
   if (bench.exit_code == 0) GTEST_SKIP() << "there is a GPU";
   EXPECT_EQ(bench.exit_code, 2) << bench.err;
   EXPECT_THAT(bench.err, HasSubstr("engine \"cuda_ipc\": cuda "));
 }
 
 std::vector<std::string> EndlessRun(const std::string& arm) {
-  return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", "tcp", "--evaluate-every", "0",
-                              "--out", NewFolder("out"), "--set", "limits.wait_seconds=6", "--set",
-                              "limits.heartbeat_seconds=0.1"});
+  return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", "tcp",
+                              "--evaluate-every", "0", "--out", NewFolder("out"), "--set",
+                              "limits.wait_seconds=6", "--set", "limits.heartbeat_seconds=0.1"});
 }
 
 // The processes of the workers: those that the program started, or that mpirun did.
@@ -169,11 +175,13 @@ TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
 
 TEST(Engine, WithoutMpirunItSaysWhatToInstall) {
   SKIP_WITHOUT("mpi");
-  const Finished run = RunProgram(SmallRun("compare", {"--arms", "all-reduce-mpi", "--out", NewFolder("out")}),
-                                  {"PATH=/nonexistent"});
+  const Finished run =
+      RunProgram(SmallRun("compare", {"--arms", "all-reduce-mpi", "--out", NewFolder("out")}),
+                 {"PATH=/nonexistent"});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.out, HasSubstr("not on the PATH (/nonexistent); install openmpi-bin"));
-  const Finished bench = RunProgram({"bench", "allreduce", "--against", "mpi"}, {"PATH=/nonexistent"});
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--against", "mpi"}, {"PATH=/nonexistent"});
   EXPECT_EQ(bench.exit_code, 2);
   EXPECT_THAT(bench.err, HasSubstr("install openmpi-bin"));
 }
@@ -182,14 +190,18 @@ TEST(Engine, OneThatIsNotInTheBuildSaysWhatToInstall) {
   // A copy of the program without the engines around it is a build without them.
   const std::string copy = NewFolder("alone") + "/ringmaster";
   std::filesystem::copy_file("experiments/ringmaster", copy);
-  for (const std::string command : {" bench allreduce --against gloo", " compare --arms all-reduce-gloo --data synthetic"}) {
+  for (const std::string command :
+       {" bench allreduce --against gloo", " compare --arms all-reduce-gloo --data synthetic"}) {
     FILE* pipe = popen((copy + command + " 2>&1").c_str(), "r");
     ASSERT_NE(pipe, nullptr);
     std::string said(4096, '\0');
     said.resize(fread(said.data(), 1, said.size(), pipe));
     EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 2) << said;
-    EXPECT_THAT(said, HasSubstr("engine \"gloo\" is not in this build: libgloo-dev was not found when it was built; "
-                                "install it and build again"));
+    EXPECT_THAT(
+        said,
+        HasSubstr(
+            "engine \"gloo\" is not in this build: libgloo-dev was not found when it was built; "
+            "install it and build again"));
   }
 }
 

@@ -1,5 +1,5 @@
-// What happens when something breaks: every failure ends the run on all ranks, with one status that says who, and
-// leaves neither process nor half a record.
+// What happens when something breaks: every failure ends the run on all ranks, with one status that
+// says who, and leaves neither process nor half a record.
 
 #include <signal.h>
 
@@ -24,9 +24,11 @@ using testing::HasSubstr;
 constexpr absl::Duration kStart = absl::Seconds(60);
 
 std::vector<std::string> EndlessRun(const std::string& arm, const std::string& out,
-                                    const std::string& transport = "tcp", int64_t bucket_bytes = 3000) {
-  return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", transport, "--evaluate-every", "0",
-                              "--out", out, "--set", "limits.wait_seconds=3", "--set", "limits.heartbeat_seconds=0.1",
+                                    const std::string& transport = "tcp",
+                                    int64_t bucket_bytes = 3000) {
+  return SmallRun("compare", {"--arms", arm, "--steps", "100000000", "--transport", transport,
+                              "--evaluate-every", "0", "--out", out, "--set",
+                              "limits.wait_seconds=3", "--set", "limits.heartbeat_seconds=0.1",
                               "--set", absl::StrCat("training.bucket_bytes=", bucket_bytes)});
 }
 
@@ -41,17 +43,18 @@ struct Case {
   const char* transport = "tcp";
   int64_t bucket_bytes = 3000;
 };
-// The model in one bucket, of which even a server's part is too large to be copied: the server that waits for one
-// worker has borrowed the other's gradient.
+// The model in one bucket, of which even a server's part is too large to be copied: the server that
+// waits for one worker has borrowed the other's gradient.
 constexpr int64_t kOneBucket = 20000;
 
 class Deaths : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Roles, Deaths,
-                         testing::Values(Case{"ring", "worker/1"}, Case{"ps", "server/0"},
-                                         Case{"ps-sharded", "worker/0+server/0"}, Case{"async", "worker/1"},
-                                         Case{"ps", "worker/1", "shm", kOneBucket},
-                                         Case{"ps", "server/0", "shm", kOneBucket},
-                                         Case{"ps-sharded", "worker/0+server/0", "shm", kOneBucket}));
+INSTANTIATE_TEST_SUITE_P(
+    Roles, Deaths,
+    testing::Values(Case{"ring", "worker/1"}, Case{"ps", "server/0"},
+                    Case{"ps-sharded", "worker/0+server/0"}, Case{"async", "worker/1"},
+                    Case{"ps", "worker/1", "shm", kOneBucket},
+                    Case{"ps", "server/0", "shm", kOneBucket},
+                    Case{"ps-sharded", "worker/0+server/0", "shm", kOneBucket}));
 
 TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
   const std::string out = NewFolder("out");
@@ -63,8 +66,10 @@ TEST_P(Deaths, AKilledRankEndsTheRunAndIsNamed) {
   const Finished finished = program.Wait(absl::Seconds(10));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_LT(MonotonicNow() - begin, absl::Seconds(4));
-  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("ended before its work was done, with signal 9 (Killed)"),
-                                  HasSubstr("step="), HasSubstr("phase=")));
+  EXPECT_THAT(finished.out,
+              AllOf(HasSubstr(GetParam().named),
+                    HasSubstr("ended before its work was done, with signal 9 (Killed)"),
+                    HasSubstr("step="), HasSubstr("phase=")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
   EXPECT_THAT(LinesOf(out + "/results.jsonl"), HasSubstr(GetParam().named));
 }
@@ -77,14 +82,15 @@ TEST_P(Deaths, AHangingRankEndsTheRunAndIsNamed) {
   kill(RankNamed(program.pid(), GetParam().named), SIGSTOP);
   const Finished finished = program.Wait(absl::Seconds(10));
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("no heartbeat"), HasSubstr("the process is suspended")));
+  EXPECT_THAT(finished.out, AllOf(HasSubstr(GetParam().named), HasSubstr("no heartbeat"),
+                                  HasSubstr("the process is suspended")));
   for (pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
 }
 
 TEST(Interrupt, StopsEveryProcessWithinTwoSecondsAndKeepsWhatWasMeasured) {
   const std::string out = NewFolder("out");
-  Program program(SmallRun("compare", {"--arms", "single,ring", "--steps", "20000", "--transport", "tcp",
-                                       "--evaluate-every", "0", "--out", out}));
+  Program program(SmallRun("compare", {"--arms", "single,ring", "--steps", "20000", "--transport",
+                                       "tcp", "--evaluate-every", "0", "--out", out}));
   ASSERT_TRUE(program.WaitForError("2/2 ring", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
   EXPECT_EQ(children.size(), 2u);
@@ -105,7 +111,8 @@ TEST(Death, OfTheLauncherTakesItsProcessesAlong) {
   ASSERT_EQ(children.size(), 2u);
   program.Signal(SIGKILL);
   EXPECT_EQ(program.Wait(absl::Seconds(10)).exit_code, 128 + SIGKILL);
-  // Orphans are adopted and reaped by another process: gone is gone, a zombie of somebody else's does not count.
+  // Orphans are adopted and reaped by another process: gone is gone, a zombie of somebody else's
+  // does not count.
   const MonotonicTime deadline = MonotonicNow() + absl::Seconds(5);
   for (pid_t child : children) {
     const auto lives = [child] {
@@ -129,16 +136,25 @@ class Mistakes : public testing::TestWithParam<Mistake> {};
 INSTANTIATE_TEST_SUITE_P(
     All, Mistakes,
     testing::Values(
-        Mistake{"UnknownArm", {"compare", "--arms", "ring,star"}, {"\"star\"", "known are", "ring"}},
-        Mistake{"NoWorkers", {"compare", "--workers", "0", "--data", "synthetic"}, {"training.workers", "0"}},
-        Mistake{"NegativeSteps", {"compare", "--steps", "-5", "--data", "synthetic"}, {"training.steps", "-5"}},
+        Mistake{
+            "UnknownArm", {"compare", "--arms", "ring,star"}, {"\"star\"", "known are", "ring"}},
+        Mistake{"NoWorkers",
+                {"compare", "--workers", "0", "--data", "synthetic"},
+                {"training.workers", "0"}},
+        Mistake{"NegativeSteps",
+                {"compare", "--steps", "-5", "--data", "synthetic"},
+                {"training.steps", "-5"}},
         Mistake{"NotANumber", {"compare", "--workers", "two"}, {"--workers", "two"}},
         Mistake{"UnknownField", {"compare", "--set", "training.wokers=3"}, {"wokers", "workers"}},
         Mistake{"UnknownTransport",
                 {"compare", "--transport", "pigeon", "--data", "synthetic"},
                 {"transport", "pigeon", "tcp"}},
-        Mistake{"UnknownModel", {"compare", "--model", "lenin", "--data", "synthetic"}, {"model", "lenin", "lenet"}},
-        Mistake{"NoData", {"compare", "--data-dir", "/nowhere"}, {"/nowhere", "train-images-idx3-ubyte"}},
+        Mistake{"UnknownModel",
+                {"compare", "--model", "lenin", "--data", "synthetic"},
+                {"model", "lenin", "lenet"}},
+        Mistake{"NoData",
+                {"compare", "--data-dir", "/nowhere"},
+                {"/nowhere", "train-images-idx3-ubyte"}},
         Mistake{"UnknownFlag", {"compare", "--arm", "ring"}, {"--arm"}},
         Mistake{"UnknownCommand", {"compaer", "--steps", "1"}, {"\"compaer\"", "no such command"}},
         Mistake{"StepsAndEpochs",
@@ -153,19 +169,20 @@ INSTANTIATE_TEST_SUITE_P(
                 {"compare", "--data", "synthetic", "--steps", "1", "--out", "/proc/nowhere"},
                 {"/proc/nowhere"}},
         Mistake{"RankOutside",
-                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "7", "--world-size", "2",
-                 "--coordinator", "127.0.0.1:1"},
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "7",
+                 "--world-size", "2", "--coordinator", "127.0.0.1:1"},
                 {"--rank 7", "0 to 1"}},
         Mistake{"WorldOfNone",
-                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "0",
-                 "--coordinator", "127.0.0.1:1"},
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0",
+                 "--world-size", "0", "--coordinator", "127.0.0.1:1"},
                 {"--world-size 0", "2 processes"}},
         Mistake{"NoCoordinator",
-                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "2"},
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0",
+                 "--world-size", "2"},
                 {"--coordinator", "HOST:PORT"}},
         Mistake{"OpenCoordinatorWithoutToken",
-                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0", "--world-size", "2",
-                 "--coordinator", "0.0.0.0:1"},
+                {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0",
+                 "--world-size", "2", "--coordinator", "0.0.0.0:1"},
                 {"loopback", "RINGMASTER_TOKEN"}},
         Mistake{"CodecWithNothingToSend",
                 {"run", "tests/cluster/solo_topk.textproto"},

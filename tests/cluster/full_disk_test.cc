@@ -1,4 +1,5 @@
-// A disk that is full, by a real file system of a few hundred KiB: what says so names the path and what was being written.
+// A disk that is full, by a real file system of a few hundred KiB: what says so names the path and
+// what was being written.
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -51,27 +52,36 @@ bool FullDisk::may_mount_ = false;
 
 TEST_F(FullDisk, UnderTheStoreIsToldWithTheRunThatIsNotKept) {
   const std::string out = disk_ + "/out";
-  ASSERT_EQ(RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", out})).exit_code, 0);
+  ASSERT_EQ(
+      RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", out})).exit_code,
+      0);
   Fill(8192);
-  const Finished finished = RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3000", "--out", out}));
+  const Finished finished =
+      RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3000", "--out", out}));
   EXPECT_NE(finished.exit_code, 0);
-  EXPECT_THAT(finished.err, AllOf(HasSubstr("the disk is full"), HasSubstr(out + "/results.sqlite")));
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr("the disk is full"), HasSubstr(out + "/results.sqlite")));
 }
 
 TEST_F(FullDisk, UnderTheWeightsIsToldWithTheirPath) {
   Fill(8192);
   const std::string weights = disk_ + "/w.safetensors";
-  const Finished finished = RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", NewFolder("out"),
-                                                            "--set", "model.mlp_hidden=100", "--save-weights", weights}));
+  const Finished finished =
+      RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", NewFolder("out"),
+                                      "--set", "model.mlp_hidden=100", "--save-weights", weights}));
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.err, AllOf(HasSubstr("the disk is full"), HasSubstr("output.save_weights"), HasSubstr(weights)));
+  EXPECT_THAT(finished.err, AllOf(HasSubstr("the disk is full"), HasSubstr("output.save_weights"),
+                                  HasSubstr(weights)));
 }
 
 TEST_F(FullDisk, UnderAReportIsToldWithItsPath) {
   const std::string out = NewFolder("out");
-  ASSERT_EQ(RunProgram(SmallRun("compare", {"--arms", "single,solo", "--steps", "3", "--out", out})).exit_code, 0);
+  ASSERT_EQ(RunProgram(SmallRun("compare", {"--arms", "single,solo", "--steps", "3", "--out", out}))
+                .exit_code,
+            0);
   Fill(0);
-  const Finished finished = RunProgram({"report", out, "--format", "json", "-o", disk_ + "/r.json"});
+  const Finished finished =
+      RunProgram({"report", out, "--format", "json", "-o", disk_ + "/r.json"});
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_THAT(finished.err, AllOf(HasSubstr("the disk is full"), HasSubstr(disk_ + "/r.json")));
 }
@@ -79,11 +89,14 @@ TEST_F(FullDisk, UnderAReportIsToldWithItsPath) {
 TEST(FullStream, StandardOutputThatTakesNothingIsAnErrorThatSaysWhy) {
   const std::string err = NewFolder("stream") + "/err";
   for (const char* command : {"list", "list --json", "explain ring", "doctor"}) {
-    const int status = std::system(absl::StrCat("experiments/ringmaster ", command, " >/dev/full 2>", err).c_str());
+    const int status = std::system(
+        absl::StrCat("experiments/ringmaster ", command, " >/dev/full 2>", err).c_str());
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
     std::stringstream said;
     said << std::ifstream(err).rdbuf();
-    EXPECT_THAT(said.str(), AllOf(HasSubstr("cannot write to standard output"), HasSubstr("the disk is full"))) << command;
+    EXPECT_THAT(said.str(),
+                AllOf(HasSubstr("cannot write to standard output"), HasSubstr("the disk is full")))
+        << command;
   }
 }
 

@@ -28,7 +28,7 @@ constexpr int64_t kMebi = 1 << 20;
 // One line of /proc/PID/maps.
 struct Mapping {
   int64_t bytes = 0;
-  std::string name;   // empty: memory of the process's own
+  std::string name;  // empty: memory of the process's own
 };
 
 std::vector<Mapping> MappingsOf(pid_t pid) {
@@ -38,7 +38,8 @@ std::vector<Mapping> MappingsOf(pid_t pid) {
     unsigned long begin = 0, end = 0;
     if (std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
     const size_t name = line.find_first_of("/[");
-    mappings.push_back({static_cast<int64_t>(end - begin), name == std::string::npos ? "" : line.substr(name)});
+    mappings.push_back(
+        {static_cast<int64_t>(end - begin), name == std::string::npos ? "" : line.substr(name)});
   }
   return mappings;
 }
@@ -59,7 +60,8 @@ int64_t ProportionalBytes(pid_t pid) {
   return 0;
 }
 
-// The ranks of `program` once each has its own exchange memory and a neighbour's: the ring goes round. Fewer at the limit.
+// The ranks of `program` once each has its own exchange memory and a neighbour's: the ring goes
+// round. Fewer at the limit.
 std::vector<pid_t> RanksThatExchange(const Program& program, size_t ranks, absl::Duration limit) {
   std::vector<pid_t> ready;
   WaitUntil(limit, [&] {
@@ -74,9 +76,9 @@ std::vector<pid_t> RanksThatExchange(const Program& program, size_t ranks, absl:
 
 TEST(RanksOfOneHost, MapWhatTheRunNeedsAndTakeLittleMemoryWhereTheyComputeNothing) {
   constexpr int kRanks = 8;
-  const Program program({"compare", "--arms", "ring", "--workers", absl::StrCat(kRanks), "--emulate", "20", "--data",
-                         "synthetic", "--model", "mlp", "--steps", "100000", "--transport", "shm", "--out",
-                         NewFolder("out")});
+  const Program program({"compare", "--arms", "ring", "--workers", absl::StrCat(kRanks),
+                         "--emulate", "20", "--data", "synthetic", "--model", "mlp", "--steps",
+                         "100000", "--transport", "shm", "--out", NewFolder("out")});
   const std::vector<pid_t> ranks = RanksThatExchange(program, kRanks, absl::Seconds(60));
   ASSERT_EQ(ranks.size(), size_t{kRanks}) << program.ErrorSoFar();
   for (const pid_t rank : ranks) {
@@ -109,8 +111,8 @@ class AddressSpaceLimit {
 
 Finished RunUnder(int64_t address_space_bytes, const std::string& transport) {
   const AddressSpaceLimit limit(address_space_bytes);
-  return RunProgram(SmallRun("compare", {"--arms", "ring,ps", "--workers", "4", "--steps", "10", "--transport",
-                                         transport, "--out", NewFolder("out")}));
+  return RunProgram(SmallRun("compare", {"--arms", "ring,ps", "--workers", "4", "--steps", "10",
+                                         "--transport", transport, "--out", NewFolder("out")}));
 }
 
 TEST(AddressSpace, OfFourHundredMegabytesIsEnoughForASmallRunOverSharedMemoryAndSockets) {
@@ -124,8 +126,9 @@ TEST(AddressSpace, OfFourHundredMegabytesIsEnoughForASmallRunOverSharedMemoryAnd
 TEST(AddressSpace, ThatRunsOutLaterIsNamedToo) {
   const AddressSpaceLimit limit(400'000'000);
   const Finished finished =
-      RunProgram({"compare", "--arms", "ring", "--workers", "2", "--emulate", "5", "--data", "synthetic", "--model", "mlp",
-                  "--set", "model.mlp_hidden=3300,3300", "--steps", "3", "--transport", "shm", "--out", NewFolder("out")});
+      RunProgram({"compare", "--arms", "ring", "--workers", "2", "--emulate", "5", "--data",
+                  "synthetic", "--model", "mlp", "--set", "model.mlp_hidden=3300,3300", "--steps",
+                  "3", "--transport", "shm", "--out", NewFolder("out")});
   EXPECT_EQ(finished.exit_code, 1) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("400000000 bytes of address space (ulimit -v, RLIMIT_AS)"));
 }

@@ -1,5 +1,6 @@
-// What the schemes are expected to do to a step's time as workers, latency, stragglers and compression change, on shaped
-// networks with emulated computing: ratios of medians, each with the bound that tells it from its opposite.
+// What the schemes are expected to do to a step's time as workers, latency, stragglers and
+// compression change, on shaped networks with emulated computing: ratios of medians, each with the
+// bound that tells it from its opposite.
 
 #include <map>
 #include <string>
@@ -14,12 +15,14 @@ namespace {
 
 using Steps = std::map<std::string, double>;
 
-// `workers` on a network, computing for `milliseconds`; an mlp of 407 kB, which takes 33 ms at 100 Mbit/s.
+// `workers` on a network, computing for `milliseconds`; an mlp of 407 kB, which takes 33 ms at 100
+// Mbit/s.
 Steps StepsOf(const std::string& arms, int workers, const std::string& network, double milliseconds,
-          const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments = {"--workers", absl::StrCat(workers), "--network", network, "--emulate",
-                                        absl::StrCat(milliseconds), "--steps", "7", "--set",
-                                        "training.warmup_steps=1", "--set", "model.name=mlp"};
+              const std::vector<std::string>& more = {}) {
+  std::vector<std::string> arguments = {
+      "--workers", absl::StrCat(workers),      "--network", network,
+      "--emulate", absl::StrCat(milliseconds), "--steps",   "7",
+      "--set",     "training.warmup_steps=1",  "--set",     "model.name=mlp"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return MedianSteps(arms, arguments);
 }

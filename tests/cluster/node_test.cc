@@ -49,11 +49,12 @@ class TakenPort {
 
 int FreePort() { return TakenPort().number(); }
 
-std::vector<std::string> Rank(int rank, int port, const std::string& out, const std::vector<std::string>& more = {}) {
+std::vector<std::string> Rank(int rank, int port, const std::string& out,
+                              const std::vector<std::string>& more = {}) {
   std::vector<std::string> arguments =
-      SmallRun("node", {"--arm", "ring", "--steps", "20", "--rank", absl::StrCat(rank), "--world-size", "2",
-                        "--coordinator", absl::StrCat("127.0.0.1:", port), "--out", out, "--set",
-                        "limits.join_seconds=30"});
+      SmallRun("node", {"--arm", "ring", "--steps", "20", "--rank", absl::StrCat(rank),
+                        "--world-size", "2", "--coordinator", absl::StrCat("127.0.0.1:", port),
+                        "--out", out, "--set", "limits.join_seconds=30"});
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -73,7 +74,8 @@ TEST(Node, TwoRanksByHandTrainAndRankZeroShowsTheTable) {
 
 TEST(Node, ASpecThatIsNotTheOneItsLauncherResolvedIsRefused) {
   const Finished rank =
-      Program(Rank(0, FreePort(), NewFolder("out"), {"--joins", "--resolved", "0123456789abcdef"})).Wait(kLimit);
+      Program(Rank(0, FreePort(), NewFolder("out"), {"--joins", "--resolved", "0123456789abcdef"}))
+          .Wait(kLimit);
   EXPECT_EQ(rank.exit_code, 2);
   EXPECT_THAT(rank.err, HasSubstr("--resolved 0123456789abcdef: the spec given is "));
 }
@@ -82,11 +84,13 @@ TEST(Node, TakesItsPlaceFromALaunchersEnvironment) {
   const int port = FreePort();
   const std::string out = NewFolder("out");
   const auto environment = [port](int rank) {
-    return std::vector<std::string>{absl::StrCat("RANK=", rank), "WORLD_SIZE=3", absl::StrCat("LOCAL_RANK=", rank),
-                                    "MASTER_ADDR=127.0.0.1", absl::StrCat("MASTER_PORT=", port)};
+    return std::vector<std::string>{absl::StrCat("RANK=", rank), "WORLD_SIZE=3",
+                                    absl::StrCat("LOCAL_RANK=", rank), "MASTER_ADDR=127.0.0.1",
+                                    absl::StrCat("MASTER_PORT=", port)};
   };
   // Two workers and a server: the number of workers follows from the launcher's world.
-  const std::vector<std::string> arguments = SmallRun("node", {"--arm", "ps", "--steps", "20", "--out", out});
+  const std::vector<std::string> arguments =
+      SmallRun("node", {"--arm", "ps", "--steps", "20", "--out", out});
   Program zero(arguments, environment(0));
   Program one(arguments, environment(1));
   Program two(arguments, environment(2));
@@ -137,21 +141,24 @@ TEST(Node, RanksThatStartFromDifferentSeedsAreRefused) {
 
 // One worker, whose place the environment or flags give.
 std::vector<std::string> Alone(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = SmallRun("node", {"--arm", "ring", "--steps", "3", "--out", NewFolder("out")});
+  std::vector<std::string> arguments =
+      SmallRun("node", {"--arm", "ring", "--steps", "3", "--out", NewFolder("out")});
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
 
-const std::vector<std::string> kAllFlags = {"--rank", "0", "--world-size", "1", "--coordinator", "127.0.0.1:0"};
+const std::vector<std::string> kAllFlags = {"--rank",        "0",          "--world-size", "1",
+                                            "--coordinator", "127.0.0.1:0"};
 
 TEST(Node, LaunchersThatContradictEachOtherEndItWithBothNamesAndFlagsDecide) {
-  const std::vector<std::string> rank = {"RANK=0", "OMPI_COMM_WORLD_RANK=1", "WORLD_SIZE=1", "MASTER_ADDR=127.0.0.1",
-                                         "MASTER_PORT=1"};
+  const std::vector<std::string> rank = {"RANK=0", "OMPI_COMM_WORLD_RANK=1", "WORLD_SIZE=1",
+                                         "MASTER_ADDR=127.0.0.1", "MASTER_PORT=1"};
   const Finished contradicted = RunProgram(Alone({}), rank);
   EXPECT_EQ(contradicted.exit_code, 2);
   EXPECT_THAT(contradicted.err, HasSubstr("RANK=0"));
   EXPECT_THAT(contradicted.err, HasSubstr("OMPI_COMM_WORLD_RANK=1"));
-  const Finished of_size = RunProgram(Alone({"--rank", "0"}), {"WORLD_SIZE=1", "OMPI_COMM_WORLD_SIZE=2"});
+  const Finished of_size =
+      RunProgram(Alone({"--rank", "0"}), {"WORLD_SIZE=1", "OMPI_COMM_WORLD_SIZE=2"});
   EXPECT_EQ(of_size.exit_code, 2);
   EXPECT_THAT(of_size.err, HasSubstr("WORLD_SIZE=1"));
   EXPECT_THAT(of_size.err, HasSubstr("OMPI_COMM_WORLD_SIZE=2"));
@@ -167,22 +174,25 @@ TEST(Node, KubernetesMasterPortIsNamedAsItsOwnAndIgnoredWhereNobodyNeedsIt) {
   EXPECT_THAT(named.err, HasSubstr("--coordinator"));
   const Finished ignored = RunProgram(Alone(kAllFlags), pod);
   EXPECT_EQ(ignored.exit_code, 0) << ignored.err;
-  const Finished compared =
-      RunProgram(SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", NewFolder("out")}), pod);
+  const Finished compared = RunProgram(
+      SmallRun("compare", {"--arms", "single", "--steps", "3", "--out", NewFolder("out")}), pod);
   EXPECT_EQ(compared.exit_code, 0) << compared.err;
 }
 
 TEST(Node, AWildcardIsForRankZeroAloneAndIPv6HasBrackets) {
-  const Finished one = RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "0.0.0.0:29500"}),
-                                  {"RINGMASTER_TOKEN=secret"});
+  const Finished one =
+      RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "0.0.0.0:29500"}),
+                 {"RINGMASTER_TOKEN=secret"});
   EXPECT_EQ(one.exit_code, 2);
   EXPECT_THAT(one.err, HasSubstr("none to connect to"));
-  const Finished bare = RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "::1:29500"}));
+  const Finished bare =
+      RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "::1:29500"}));
   EXPECT_EQ(bare.exit_code, 2);
   EXPECT_THAT(bare.err, HasSubstr("brackets"));
-  const Finished zero = RunProgram(Alone({"--rank", "0", "--world-size", "1", "--coordinator", "0.0.0.0:0", "--set",
-                                          "transport.listen_address=0.0.0.0", "--set", "transport.allow_remote=true"}),
-                                   {"RINGMASTER_TOKEN=secret"});
+  const Finished zero = RunProgram(
+      Alone({"--rank", "0", "--world-size", "1", "--coordinator", "0.0.0.0:0", "--set",
+             "transport.listen_address=0.0.0.0", "--set", "transport.allow_remote=true"}),
+      {"RINGMASTER_TOKEN=secret"});
   EXPECT_EQ(zero.exit_code, 0) << zero.err;
 }
 

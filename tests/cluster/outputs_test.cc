@@ -36,8 +36,8 @@ std::string BytesOfFile(const std::string& path) {
 class Outputs : public testing::Test {
  protected:
   Finished Compare(const std::string& arms, const std::vector<std::string>& more) {
-    std::vector<std::string> arguments = {"--arms", arms,     "--transport", "tcp", "--json", "--out",
-                                          folder_,  "--steps", "20"};
+    std::vector<std::string> arguments = {"--arms", arms,    "--transport", "tcp", "--json",
+                                          "--out",  folder_, "--steps",     "20"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return RunProgram(SmallRun("compare", arguments));
   }
@@ -51,9 +51,15 @@ class Outputs : public testing::Test {
     return path;
   }
   static std::vector<std::string> Model() {
-    return {"--data", "synthetic", "--model", "mlp", "--set", "data.synthetic.train_samples=500", "--set",
-            "data.synthetic.height=9", "--set", "data.synthetic.width=7", "--set", "model.mlp_hidden=31", "--set",
-            "training.kernels=cpu", "--set", "data.synthetic.noise=3", "--set", "data.synthetic.test_samples=1337"};
+    return {"--data",  "synthetic",
+            "--model", "mlp",
+            "--set",   "data.synthetic.train_samples=500",
+            "--set",   "data.synthetic.height=9",
+            "--set",   "data.synthetic.width=7",
+            "--set",   "model.mlp_hidden=31",
+            "--set",   "training.kernels=cpu",
+            "--set",   "data.synthetic.noise=3",
+            "--set",   "data.synthetic.test_samples=1337"};
   }
   static Finished Evaluate(const std::string& weights, const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"evaluate", "--weights", weights};
@@ -65,7 +71,8 @@ class Outputs : public testing::Test {
 };
 
 TEST_F(Outputs, ArmsOfOneTrajectorySaveTheSameFileAndItsTensorsAreTheModels) {
-  const Finished finished = Compare("single,ps,ring", {"--save-weights", folder_ + "/{arm}.safetensors"});
+  const Finished finished =
+      Compare("single,ps,ring", {"--save-weights", folder_ + "/{arm}.safetensors"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const std::string single = BytesOfFile(folder_ + "/single.safetensors");
   EXPECT_EQ(single, BytesOfFile(folder_ + "/ps.safetensors"));
@@ -75,13 +82,16 @@ TEST_F(Outputs, ArmsOfOneTrajectorySaveTheSameFileAndItsTensorsAreTheModels) {
   EXPECT_EQ(file->metadata.at("model"), "mlp");
   std::map<std::string, std::vector<int64_t>> shapes;
   for (const LoadedTensor& tensor : file->tensors) shapes[tensor.name] = tensor.shape;
-  EXPECT_EQ(shapes, (std::map<std::string, std::vector<int64_t>>{
-                        {"fc1.bias", {31}}, {"fc1.weight", {31, 63}}, {"fc2.bias", {10}}, {"fc2.weight", {10, 31}}}));
+  EXPECT_EQ(shapes, (std::map<std::string, std::vector<int64_t>>{{"fc1.bias", {31}},
+                                                                 {"fc1.weight", {31, 63}},
+                                                                 {"fc2.bias", {10}},
+                                                                 {"fc2.weight", {10, 31}}}));
 }
 
 TEST_F(Outputs, ARunContinuesFromSavedWeightsInEveryArm) {
   const std::string weights = Train();
-  const Finished finished = Compare("single,ps,ring", {"--init-weights", weights, "--learning-rate", "1e-30"});
+  const Finished finished =
+      Compare("single,ps,ring", {"--init-weights", weights, "--learning-rate", "1e-30"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   // Steps that are lost in rounding leave the weights as they were loaded.
   const json trained = json::parse(Evaluate(weights, {"--json"}).out);
@@ -102,8 +112,10 @@ TEST_F(Outputs, EveryRanksIndicesAreDumpedAndAreTheSameInEveryArm) {
     EXPECT_EQ(batches->type, NpyType::kInt64);
     EXPECT_EQ(batches->shape, (std::vector<int64_t>{20, 8}));
     for (const int64_t index : batches->values<int64_t>()) seen.insert(index);
-    EXPECT_EQ(BytesOfFile(absl::StrCat(folder_, "/single", name)), BytesOfFile(absl::StrCat(folder_, "/ring", name)));
-    EXPECT_EQ(BytesOfFile(absl::StrCat(folder_, "/ps", name)), BytesOfFile(absl::StrCat(folder_, "/ring", name)));
+    EXPECT_EQ(BytesOfFile(absl::StrCat(folder_, "/single", name)),
+              BytesOfFile(absl::StrCat(folder_, "/ring", name)));
+    EXPECT_EQ(BytesOfFile(absl::StrCat(folder_, "/ps", name)),
+              BytesOfFile(absl::StrCat(folder_, "/ring", name)));
   }
   // 320 of the 500 samples of one epoch: none twice.
   EXPECT_EQ(std::set<int64_t>(seen.begin(), seen.end()).size(), 320u);
@@ -113,16 +125,20 @@ TEST_F(Outputs, EveryRanksIndicesAreDumpedAndAreTheSameInEveryArm) {
 
 TEST_F(Outputs, TheFirstStepsAveragedGradientsAreDumpedAndAreTheUpdates) {
   const Finished finished =
-      Compare("single,ring", {"--dump-gradients", folder_ + "/{arm}", "--set", "output.dump_gradient_steps=1", "--set",
-                              "optimizer.learning_rate=1", "--set", "training.steps=1", "--save-weights", folder_ + "/{arm}.w"});
+      Compare("single,ring", {"--dump-gradients", folder_ + "/{arm}", "--set",
+                              "output.dump_gradient_steps=1", "--set", "optimizer.learning_rate=1",
+                              "--set", "training.steps=1", "--save-weights", folder_ + "/{arm}.w"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const std::string name = "/gradients-step000000.safetensors";
   EXPECT_EQ(BytesOfFile(folder_ + "/single" + name), BytesOfFile(folder_ + "/ring" + name));
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/ring/gradients-step000001.safetensors"));
   // One step of rate 1 from the initial weights, which a step of no size leaves as they were.
-  ASSERT_EQ(Compare("single", {"--set", "training.steps=1", "--learning-rate", "1e-30", "--save-weights", folder_ + "/start"}).exit_code,
+  ASSERT_EQ(Compare("single", {"--set", "training.steps=1", "--learning-rate", "1e-30",
+                               "--save-weights", folder_ + "/start"})
+                .exit_code,
             0);
-  const auto gradients = ReadSafetensors(folder_ + "/ring" + name), start = ReadSafetensors(folder_ + "/start"),
+  const auto gradients = ReadSafetensors(folder_ + "/ring" + name),
+             start = ReadSafetensors(folder_ + "/start"),
              after = ReadSafetensors(folder_ + "/ring.w");
   ASSERT_TRUE(gradients.ok() && start.ok() && after.ok());
   for (size_t i = 0; i < gradients->tensors.size(); ++i) {
@@ -130,7 +146,8 @@ TEST_F(Outputs, TheFirstStepsAveragedGradientsAreDumpedAndAreTheUpdates) {
     EXPECT_EQ(gradient.name, start->tensors[i].name);
     EXPECT_EQ(gradient.shape, start->tensors[i].shape);
     for (size_t j = 0; j < gradient.values.size(); ++j) {
-      ASSERT_EQ(after->tensors[i].values[j], start->tensors[i].values[j] - gradient.values[j]) << gradient.name << j;
+      ASSERT_EQ(after->tensors[i].values[j], start->tensors[i].values[j] - gradient.values[j])
+          << gradient.name << j;
     }
   }
 }
@@ -142,12 +159,16 @@ TEST_F(Outputs, WhatCannotBeWrittenOrWouldBeWrittenOverIsFoundBeforeTraining) {
     EXPECT_THAT(finished.err, testing::Not(HasSubstr("step 1/")));
     return finished.err;
   };
-  EXPECT_THAT(error("ring", {"--save-weights", folder_ + "/none/w"}), AllOf(HasSubstr("--save-weights"), HasSubstr("no folder")));
-  EXPECT_THAT(error("ring", {"--save-weights", folder_}), AllOf(HasSubstr("--save-weights"), HasSubstr("it is a folder")));
+  EXPECT_THAT(error("ring", {"--save-weights", folder_ + "/none/w"}),
+              AllOf(HasSubstr("--save-weights"), HasSubstr("no folder")));
+  EXPECT_THAT(error("ring", {"--save-weights", folder_}),
+              AllOf(HasSubstr("--save-weights"), HasSubstr("it is a folder")));
   std::ofstream(folder_ + "/file") << "x";
   EXPECT_THAT(error("ring", {"--dump-batches", folder_ + "/file/b"}), HasSubstr("--dump-batches"));
-  EXPECT_THAT(error("single,ring", {"--save-weights", folder_ + "/w"}), HasSubstr("put {arm} into the path"));
-  EXPECT_THAT(error("ps", {"--dump-gradients", folder_ + "/g"}), HasSubstr("exists on the servers alone"));
+  EXPECT_THAT(error("single,ring", {"--save-weights", folder_ + "/w"}),
+              HasSubstr("put {arm} into the path"));
+  EXPECT_THAT(error("ps", {"--dump-gradients", folder_ + "/g"}),
+              HasSubstr("exists on the servers alone"));
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/results.jsonl"));
 }
 
@@ -160,8 +181,10 @@ TEST_F(Outputs, WeightsOfAnotherModelOrWithNoNumbersAreRefusedByName) {
     EXPECT_EQ(finished.exit_code, 2) << finished.err;
     return finished.err;
   };
-  EXPECT_THAT(error({"--set", "model.mlp_hidden=30"}), HasSubstr("fc1.weight has shape [31, 63], expected [30, 63]"));
-  EXPECT_THAT(error({"--set", "model.mlp_hidden=31,31"}), HasSubstr("fc3.weight [10, 31] is missing"));
+  EXPECT_THAT(error({"--set", "model.mlp_hidden=30"}),
+              HasSubstr("fc1.weight has shape [31, 63], expected [30, 63]"));
+  EXPECT_THAT(error({"--set", "model.mlp_hidden=31,31"}),
+              HasSubstr("fc3.weight [10, 31] is missing"));
   auto file = ReadSafetensors(path);
   ASSERT_TRUE(file.ok());
   std::vector<NamedTensor> tensors;
@@ -187,18 +210,21 @@ TEST_P(Diverging, EndsTheRunNamingStepRankAndBucket) {
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.err, HasSubstr("OUT_OF_RANGE: worker/"));
   EXPECT_THAT(finished.err, HasSubstr(" step=1 "));
-  EXPECT_THAT(finished.err, AllOf(HasSubstr("the training loss is "), HasSubstr("in bucket="), HasSubstr("fc"),
-                                  HasSubstr("lower optimizer.learning_rate (now 1e+30)")));
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr("the training loss is "), HasSubstr("in bucket="), HasSubstr("fc"),
+                    HasSubstr("lower optimizer.learning_rate (now 1e+30)")));
 }
 
 // The last update's overflow shows in no loss.
 TEST_P(Diverging, FinalWeightsThatAreNoNumbersAreAnError) {
   const std::string weights = absl::StrCat(folder_, "/w.safetensors");
   const Finished finished =
-      Compare(GetParam(), {"--learning-rate", "3e38", "--set", "training.steps=1", "--save-weights", weights, "--set",
-                           "data.synthetic.noise=1000", "--set", "training.evaluate_every_samples=0"});
+      Compare(GetParam(),
+              {"--learning-rate", "3e38", "--set", "training.steps=1", "--save-weights", weights,
+               "--set", "data.synthetic.noise=1000", "--set", "training.evaluate_every_samples=0"});
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.err, AllOf(HasSubstr(" step=0 "), HasSubstr("final weight"), HasSubstr("in bucket=")));
+  EXPECT_THAT(finished.err,
+              AllOf(HasSubstr(" step=0 "), HasSubstr("final weight"), HasSubstr("in bucket=")));
   EXPECT_FALSE(std::filesystem::exists(weights));
 }
 
@@ -208,7 +234,8 @@ TEST_F(Outputs, EvaluationsByAnyNumberOfWorkersAreOnesToTheLastBit) {
   std::string predictions;
   for (const char* workers : {"1", "2", "3", "5", "7"}) {
     const std::string path = absl::StrCat(folder_, "/predictions-", workers, ".npy");
-    const Finished finished = Evaluate(weights, {"--workers", workers, "--json", "--predictions", path});
+    const Finished finished =
+        Evaluate(weights, {"--workers", workers, "--json", "--predictions", path});
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
     const json result = json::parse(finished.out);
     if (first.is_null()) {
@@ -226,7 +253,8 @@ TEST_F(Outputs, EvaluationsByAnyNumberOfWorkersAreOnesToTheLastBit) {
   ASSERT_EQ(array->shape, (std::vector<int64_t>{1337}));
   const std::vector<int32_t> classes = array->values<int32_t>();
   int64_t correct = 0;
-  for (size_t i = 0; i < classes.size(); ++i) correct += classes[i] == static_cast<int32_t>(i % 10) ? 1 : 0;
+  for (size_t i = 0; i < classes.size(); ++i)
+    correct += classes[i] == static_cast<int32_t>(i % 10) ? 1 : 0;
   EXPECT_EQ(static_cast<double>(correct) / 1337, first["accuracy"].get<double>());
   EXPECT_GT(correct, 1337 / 5);
   EXPECT_LT(correct, 1337);
@@ -236,8 +264,8 @@ TEST_F(Outputs, AnEvaluationNamesWhatIsWrongAndShowsAShortResult) {
   const std::string weights = Train();
   const Finished good = Evaluate(weights, {});
   EXPECT_EQ(good.exit_code, 0) << good.err;
-  EXPECT_THAT(good.out, AllOf(HasSubstr("mlp on synthetic"), HasSubstr("samples    1 337"), HasSubstr("loss"),
-                              HasSubstr("accuracy")));
+  EXPECT_THAT(good.out, AllOf(HasSubstr("mlp on synthetic"), HasSubstr("samples    1 337"),
+                              HasSubstr("loss"), HasSubstr("accuracy")));
   const Finished other = Evaluate(weights, {"--model", "lenet", "--set", "model.mlp_hidden="});
   EXPECT_EQ(other.exit_code, 2);
   const Finished sizes = Evaluate(weights, {"--set", "model.mlp_hidden=5"});

@@ -22,9 +22,9 @@ using testing::HasSubstr;
 
 TEST(Predict, SaysWhatAStepTakesMeasuresItAndKeepsBoth) {
   const std::string folder = NewFolder("predict_keeps");
-  const Finished predict =
-      RunProgram(SmallRun("predict", {"--arms", "single,solo,dp,ps,ps-sharded,ssp,ring,async-topk,ring-fp16", "--transport",
-                                      "tcp", "--steps", "30", "--out", folder, "--json"}));
+  const Finished predict = RunProgram(
+      SmallRun("predict", {"--arms", "single,solo,dp,ps,ps-sharded,ssp,ring,async-topk,ring-fp16",
+                           "--transport", "tcp", "--steps", "30", "--out", folder, "--json"}));
   ASSERT_EQ(predict.exit_code, 0) << predict.err;
   const json result = json::parse(predict.out);
   ASSERT_EQ(result["arms"].size(), 9u) << predict.out;
@@ -51,8 +51,9 @@ TEST(Predict, SaysWhatAStepTakesMeasuresItAndKeepsBoth) {
 
 TEST(Predict, WithoutMeasurementNothingIsTrainedOrKept) {
   const std::string folder = NewFolder("predict_alone");
-  const Finished predict = RunProgram(
-      SmallRun("predict", {"--arms", "ring", "--transport", "shm", "--no-measure", "--out", folder + "/results"}));
+  const Finished predict =
+      RunProgram(SmallRun("predict", {"--arms", "ring", "--transport", "shm", "--no-measure",
+                                      "--out", folder + "/results"}));
   ASSERT_EQ(predict.exit_code, 0) << predict.err;
   EXPECT_THAT(predict.out, HasSubstr("predicted"));
   EXPECT_THAT(predict.out, HasSubstr("shm: "));
@@ -62,9 +63,10 @@ TEST(Predict, WithoutMeasurementNothingIsTrainedOrKept) {
 
 // No more than two ranks are started to measure, so what a machine can hold does not matter.
 TEST(Predict, ReachesTwoHundredFiftySixWorkers) {
-  const Finished predict = RunProgram(
-      {"predict", "--arms", "ps,halving-doubling", "--workers", "256", "--data", "synthetic", "--model", "mlp", "--set",
-       "model.mlp_hidden=16", "--transport", "tcp", "--network", "1gbit", "--emulate", "5", "--no-measure", "--json"});
+  const Finished predict =
+      RunProgram({"predict", "--arms", "ps,halving-doubling", "--workers", "256", "--data",
+                  "synthetic", "--model", "mlp", "--set", "model.mlp_hidden=16", "--transport",
+                  "tcp", "--network", "1gbit", "--emulate", "5", "--no-measure", "--json"});
   ASSERT_EQ(predict.exit_code, 0) << predict.err;
   const json result = json::parse(predict.out);
   ASSERT_EQ(result["arms"].size(), 2u);
@@ -73,7 +75,8 @@ TEST(Predict, ReachesTwoHundredFiftySixWorkers) {
 
 TEST(Predict, PredictsTheStrategyOfAFile) {
   const std::string folder = NewFolder("predict_file");
-  std::ofstream(folder + "/run.textproto") << "strategy { all_reduce { collective: \"direct\" } } transport { name: \"tcp\" }";
+  std::ofstream(folder + "/run.textproto")
+      << "strategy { all_reduce { collective: \"direct\" } } transport { name: \"tcp\" }";
   std::vector<std::string> arguments = SmallRun("predict", {"--no-measure", "--json"});
   arguments.insert(arguments.begin() + 1, folder + "/run.textproto");
   const Finished predict = RunProgram(arguments);
@@ -102,8 +105,8 @@ TEST(Predict, MistakesAreNamedBeforeAnythingIsMeasured) {
 }
 
 TEST(Predict, AnInterruptEndsItWhileItMeasures) {
-  Program predict(SmallRun("predict", {"--arms", "ps,ring", "--transport", "tcp", "--steps", "1000000", "--out",
-                                       NewFolder("predict_interrupted")}));
+  Program predict(SmallRun("predict", {"--arms", "ps,ring", "--transport", "tcp", "--steps",
+                                       "1000000", "--out", NewFolder("predict_interrupted")}));
   ASSERT_TRUE(predict.WaitForError("2 predicted", absl::Seconds(60))) << predict.ErrorSoFar();
   predict.Signal(SIGINT);
   const Finished finished = predict.Wait(absl::Seconds(30));

@@ -1,4 +1,5 @@
-// What the cost model says, beside what real processes do on a shaped network: the grid in which it must hold.
+// What the cost model says, beside what real processes do on a shaped network: the grid in which it
+// must hold.
 
 #include "gtest/gtest.h"
 #include "tests/cluster/prediction_run.h"

@@ -5,16 +5,18 @@
 
 namespace ringmaster {
 
-// Where a prediction is put to the test: 79510 floats in five buckets, 5 ms of emulated computing, tcp.
+// Where a prediction is put to the test: 79510 floats in five buckets, 5 ms of emulated computing,
+// tcp.
 struct PredictionRun {
-  std::string arms;       // comma-separated
+  std::string arms;  // comma-separated
   int workers = 2;
-  int megabits = 100;     // a second, of every node each way
+  int megabits = 100;  // a second, of every node each way
   double latency_ms = 0.1;
   int steps = 30;
 };
 
-// Predicts and measures, and expects every arm's measured median step within 20 % of the predicted one.
+// Predicts and measures, and expects every arm's measured median step within 20 % of the predicted
+// one.
 void ExpectPredictedSteps(const PredictionRun& run);
 
 }  // namespace ringmaster

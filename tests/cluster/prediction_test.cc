@@ -1,5 +1,5 @@
-// What the cost model says, beside what real processes do on a shaped network: seconds. The whole grid is
-// prediction_grid_test.
+// What the cost model says, beside what real processes do on a shaped network: seconds. The whole
+// grid is prediction_grid_test.
 
 #include "gtest/gtest.h"
 #include "tests/cluster/prediction_run.h"

@@ -35,7 +35,8 @@ std::map<std::string, std::string> Contents(const std::string& folder) {
 // A store of two short runs.
 std::string Store(const std::string& name) {
   const std::string folder = NewFolder(name);
-  const Finished finished = RunProgram(SmallRun("compare", {"--arms", "solo,ring", "--steps", "30", "--out", folder}));
+  const Finished finished =
+      RunProgram(SmallRun("compare", {"--arms", "solo,ring", "--steps", "30", "--out", folder}));
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   return folder;
 }
@@ -47,8 +48,10 @@ TEST(Report, WritesEveryFormatAndLeavesTheStoreAsItIs) {
   const Finished written = RunProgram({"report", store, "-o", page});
   EXPECT_EQ(written.exit_code, 0) << written.err;
   EXPECT_THAT(ReadFile(page), HasSubstr("What these results do not show"));
-  const std::map<std::string, std::string> formats = {
-      {"md", "| solo |"}, {"csv", "\r\n1,N = 2,ring,"}, {"json", "\"arm\":\"ring\""}, {"latex", "\\toprule"}};
+  const std::map<std::string, std::string> formats = {{"md", "| solo |"},
+                                                      {"csv", "\r\n1,N = 2,ring,"},
+                                                      {"json", "\"arm\":\"ring\""},
+                                                      {"latex", "\\toprule"}};
   for (const auto& [format, part] : formats) {
     const Finished printed = RunProgram({"report", store, "--format", format});
     EXPECT_EQ(printed.exit_code, 0) << printed.err;
@@ -83,8 +86,9 @@ TEST(Report, SaysWhatIsWrongWithAStoreAndLeavesItUntouched) {
 
 TEST(Report, OfRunsThatAllFailedSaysSoInsteadOfFigures) {
   const std::string folder = NewFolder("all_failed");
-  const Finished failed = RunProgram(
-      SmallRun("compare", {"--arms", "ring", "--steps", "30", "--out", folder, "--set", "optimizer.learning_rate=1e30"}));
+  const Finished failed =
+      RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "30", "--out", folder, "--set",
+                                      "optimizer.learning_rate=1e30"}));
   ASSERT_EQ(failed.exit_code, 1) << failed.err;
   const Finished page = RunProgram({"report", folder, "-o", folder + "/r.html"});
   EXPECT_EQ(page.exit_code, 0) << page.err;

@@ -1,6 +1,7 @@
-// Readers of yesterday against the output of today. schema_1.txt has every key, with its types, that JSON of schema
-// version 1 and the CSV of reports had when it was written down: all of them must still be there. A key that the
-// program has gained since needs no line in it; a line is taken out only together with a new version.
+// Readers of yesterday against the output of today. schema_1.txt has every key, with its types,
+// that JSON of schema version 1 and the CSV of reports had when it was written down: all of them
+// must still be there. A key that the program has gained since needs no line in it; a line is taken
+// out only together with a new version.
 
 #include <algorithm>
 #include <cmath>
@@ -27,8 +28,8 @@ using ::testing::Not;
 constexpr char kFixture[] = "tests/cluster/schema_1.txt";
 constexpr int kVersion = 1;
 
-// A line of the fixture: "DOCUMENT PATH [TYPES [?]]". A path has a key or "*", every element, between slashes. "?": not
-// every object of its kind has the key.
+// A line of the fixture: "DOCUMENT PATH [TYPES [?]]". A path has a key or "*", every element,
+// between slashes. "?": not every object of its kind has the key.
 struct Promise {
   std::string document, path;
   std::vector<std::string> types;
@@ -52,7 +53,8 @@ std::string TypeOf(const json& value) {
 }
 
 // The values at `path`, and how many of the objects that should have its last key lack it.
-void Follow(const json& at, std::vector<std::string> path, std::vector<const json*>* found, int* lacking) {
+void Follow(const json& at, std::vector<std::string> path, std::vector<const json*>* found,
+            int* lacking) {
   if (path.empty()) return found->push_back(&at);
   const std::string key = path.front();
   path.erase(path.begin());
@@ -67,7 +69,8 @@ void Follow(const json& at, std::vector<std::string> path, std::vector<const jso
 void Check(const Promise& promise, const std::vector<json>& documents) {
   std::vector<const json*> found;
   int lacking = 0;
-  for (const json& document : documents) Follow(document, absl::StrSplit(promise.path, '/'), &found, &lacking);
+  for (const json& document : documents)
+    Follow(document, absl::StrSplit(promise.path, '/'), &found, &lacking);
   EXPECT_FALSE(found.empty()) << promise.document << ": nothing at " << promise.path;
   if (!promise.optional) {
     EXPECT_EQ(lacking, 0) << promise.document << ": objects without " << promise.path;
@@ -96,15 +99,17 @@ class Schema : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const std::string out = NewFolder("schema"), swept = NewFolder("schema-sweep");
-    const Finished compared = RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data",
-                                          "synthetic", "--model", "mlp", "--steps", "30", "--evaluate-every", "640",
-                                          "--set", "training.warmup_steps=5", "--json", "--out", out});
+    const Finished compared =
+        RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic",
+                    "--model", "mlp", "--steps", "30", "--evaluate-every", "640", "--set",
+                    "training.warmup_steps=5", "--json", "--out", out});
     ASSERT_EQ(compared.exit_code, 0) << compared.err;
     documents_["compare"] = {json::parse(compared.out)};
     documents_["lines"] = LinesOf(out + "/results.jsonl");
     const std::string file = swept + "/sweep.textproto";
-    std::ofstream(file) << "base { model { name: 'mlp' } data { name: 'synthetic' } training { steps: 20 } }\n"
-                           "axes { field: 'arm' values: ['ps', 'ring'] } trials: 2\n";
+    std::ofstream(file)
+        << "base { model { name: 'mlp' } data { name: 'synthetic' } training { steps: 20 } }\n"
+           "axes { field: 'arm' values: ['ps', 'ring'] } trials: 2\n";
     const Finished sweep = RunProgram({"sweep", file, "--out", swept});
     ASSERT_EQ(sweep.exit_code, 0) << sweep.err;
     documents_["sweep"] = LinesOf(swept + "/results.jsonl");
@@ -114,7 +119,8 @@ class Schema : public ::testing::Test {
     report["tables"] = tables;
     documents_["report"] = {report};
     documents_["list"] = {json::parse(RunProgram({"list", "--json"}).out)};
-    const std::vector<std::string> lines = absl::StrSplit(RunProgram({"report", out, "--format", "csv"}).out, "\r\n");
+    const std::vector<std::string> lines =
+        absl::StrSplit(RunProgram({"report", out, "--format", "csv"}).out, "\r\n");
     heads_ = absl::StrSplit(lines.at(0), ',');
     for (size_t i = 1; i + 1 < lines.size(); ++i) {
       const std::vector<std::string> cells = absl::StrSplit(lines[i], ',');
@@ -145,7 +151,8 @@ TEST_F(Schema, TheColumnsOfCsvStandWhereTheyStood) {
     if (promise.document == "csv") promised.push_back(promise.path);
   }
   ASSERT_GE(heads_.size(), promised.size());
-  const std::vector<std::string> first(heads_.begin(), heads_.begin() + static_cast<int64_t>(promised.size()));
+  const std::vector<std::string> first(heads_.begin(),
+                                       heads_.begin() + static_cast<int64_t>(promised.size()));
   EXPECT_EQ(first, promised);
 }
 
@@ -153,7 +160,8 @@ TEST_F(Schema, WhateverIsJsonSaysItsVersion) {
   for (const auto& [name, documents] : documents_) {
     for (const json& document : documents) EXPECT_EQ(document["schema_version"], kVersion) << name;
   }
-  for (const json& run : documents_["compare"][0]["runs"]) EXPECT_EQ(run["schema_version"], kVersion);
+  for (const json& run : documents_["compare"][0]["runs"])
+    EXPECT_EQ(run["schema_version"], kVersion);
   const json doctor = json::parse(RunProgram({"doctor", "--json"}).out);
   EXPECT_EQ(doctor["schema_version"], kVersion);
 }
@@ -165,11 +173,14 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
     std::vector<double> step_ms;  // of the timed steps
     for (const json& series : run["series"]) {
       const json& all = series["step_ms"];
-      for (size_t i = run["spec"]["training"]["warmup_steps"]; i < all.size(); ++i) step_ms.push_back(all[i]);
+      for (size_t i = run["spec"]["training"]["warmup_steps"]; i < all.size(); ++i)
+        step_ms.push_back(all[i]);
     }
     std::sort(step_ms.begin(), step_ms.end());
     const size_t middle = step_ms.size() / 2;
-    EXPECT_NEAR(run["step_ms_p50"].get<double>(), (step_ms[(step_ms.size() - 1) / 2] + step_ms[middle]) / 2, 2e-5) << arm;
+    EXPECT_NEAR(run["step_ms_p50"].get<double>(),
+                (step_ms[(step_ms.size() - 1) / 2] + step_ms[middle]) / 2, 2e-5)
+        << arm;
     EXPECT_LE(run["step_ms_p50"], run["step_ms_p95"]) << arm;
     EXPECT_LE(run["step_ms_p95"].get<double>(), step_ms.back() + 1e-5) << arm;
     EXPECT_EQ(run["global_batch"], 64) << arm;
@@ -179,7 +190,9 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
     }
     if (run["test_accuracy"].is_null()) continue;
     EXPECT_EQ(run["test_accuracy"], run["evaluations"].back()["test_accuracy"]) << arm;
-    EXPECT_NEAR(std::stod(csv_[arm]["test_accuracy"]), 100 * run["test_accuracy"].get<double>(), 1e-6) << arm;
+    EXPECT_NEAR(std::stod(csv_[arm]["test_accuracy"]), 100 * run["test_accuracy"].get<double>(),
+                1e-6)
+        << arm;
   }
   const json runs = ByArm(documents_["lines"]);
   // mlp of 784-128-10: 101770 floats; a server's worker sends all gradients, and gets all weights.
@@ -189,9 +202,10 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
   EXPECT_EQ(runs["ps"]["staleness_max"], 0);
   const double speed = std::stod(csv_["ring"]["samples_per_second"]);
   EXPECT_NEAR(speed, runs["ring"]["samples_per_second"], 1e-4 * speed);
-  EXPECT_NEAR(std::stod(csv_["ring"]["efficiency"]), 100 * speed / runs["solo"]["samples_per_second"].get<double>(),
-              1e-3);
-  EXPECT_NEAR(std::stod(csv_["ps"]["samples_per_second_per_node"]) * 3, runs["ps"]["samples_per_second"], 1e-2);
+  EXPECT_NEAR(std::stod(csv_["ring"]["efficiency"]),
+              100 * speed / runs["solo"]["samples_per_second"].get<double>(), 1e-3);
+  EXPECT_NEAR(std::stod(csv_["ps"]["samples_per_second_per_node"]) * 3,
+              runs["ps"]["samples_per_second"], 1e-2);
 }
 
 TEST_F(Schema, WhatProcessesTakeIsMeasuredInEveryRole) {
@@ -201,16 +215,18 @@ TEST_F(Schema, WhatProcessesTakeIsMeasuredInEveryRole) {
     EXPECT_GT(run["pss_bytes"], 1 << 20) << arm;
     EXPECT_GT(run["peak_rss_bytes"], run["worker_pss_bytes"]) << arm;
     // A process has all cores at most, over its own timed steps; but for what clocks round.
-    const double wall_ms = run["workers"].get<double>() * 1000 / run["samples_per_second"].get<double>();
-    EXPECT_LE(run["worker_cpu_ms_per_sample"].get<double>(), 1.2 * wall_ms * run["machine"]["cores"].get<double>())
+    const double wall_ms =
+        run["workers"].get<double>() * 1000 / run["samples_per_second"].get<double>();
+    EXPECT_LE(run["worker_cpu_ms_per_sample"].get<double>(),
+              1.2 * wall_ms * run["machine"]["cores"].get<double>())
         << arm;
   }
   EXPECT_TRUE(runs["ring"]["server_pss_bytes"].is_null());
   EXPECT_GT(runs["ps"]["server_pss_bytes"], 0);
-  EXPECT_NEAR(
-      runs["ps"]["cpu_ms_per_sample"].get<double>(),
-      runs["ps"]["worker_cpu_ms_per_sample"].get<double>() + runs["ps"]["server_cpu_ms_per_sample"].get<double>(),
-      1e-9);
+  EXPECT_NEAR(runs["ps"]["cpu_ms_per_sample"].get<double>(),
+              runs["ps"]["worker_cpu_ms_per_sample"].get<double>() +
+                  runs["ps"]["server_cpu_ms_per_sample"].get<double>(),
+              1e-9);
   EXPECT_EQ(runs["ps"]["nodes"]["node"], json({"worker/0", "worker/1", "server/0"}));
   EXPECT_EQ(runs["ps"]["nodes"]["shared"], json({false, false, false}));
   EXPECT_EQ(runs["dp"]["nodes"]["shared"], json({true, true, true}));
@@ -225,11 +241,13 @@ TEST(Columns, AreChosenByTheirTags) {
   good.push_back("step_ms_p50,pss_bytes");
   const Finished shown = RunProgram(good);
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
-  EXPECT_THAT(shown.out, AllOf(HasSubstr("step p50"), HasSubstr("memory"), Not(HasSubstr("kB/step"))));
+  EXPECT_THAT(shown.out,
+              AllOf(HasSubstr("step p50"), HasSubstr("memory"), Not(HasSubstr("kB/step"))));
   bad.push_back("step_ms_p50,pss_byte");
   const Finished refused = RunProgram(bad);
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.err, HasSubstr("--columns: \"pss_byte\": no such figure; did you mean \"pss_bytes\"?"));
+  EXPECT_THAT(refused.err,
+              HasSubstr("--columns: \"pss_byte\": no such figure; did you mean \"pss_bytes\"?"));
 }
 
 }  // namespace

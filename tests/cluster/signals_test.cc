@@ -1,5 +1,5 @@
-// Signals to ranks and to those who lead them: whoever is told to end is gone in time, the others hear who it was, and
-// what was ignored stays ignored.
+// Signals to ranks and to those who lead them: whoever is told to end is gone in time, the others
+// hear who it was, and what was ignored stays ignored.
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -69,9 +69,10 @@ class Ranks {
     const int count = phase == Phase::kAlone ? 1 : phase == Phase::kJoining ? 2 : 3;
     for (int rank = first; rank < first + count; ++rank) {
       std::vector<std::string> arguments =
-          SmallRun("node", {"--arm", "ring", "--steps", "100000", "--emulate", milliseconds, "--evaluate-every", "0",
-                            "--rank", absl::StrCat(rank), "--world-size", "3", "--coordinator",
-                            absl::StrCat("127.0.0.1:", port_), "--out", out_, "--set", "limits.wait_seconds=100"});
+          SmallRun("node", {"--arm", "ring", "--steps", "100000", "--emulate", milliseconds,
+                            "--evaluate-every", "0", "--rank", absl::StrCat(rank), "--world-size",
+                            "3", "--coordinator", absl::StrCat("127.0.0.1:", port_), "--out", out_,
+                            "--set", "limits.wait_seconds=100"});
       programs_.resize(3);
       programs_[rank] = std::make_unique<Program>(arguments);
     }
@@ -83,12 +84,14 @@ class Ranks {
   void Await(Phase phase) {
     for (const auto& program : programs_) {
       if (program == nullptr) continue;
-      EXPECT_TRUE(WaitUntil(kStart, [&] { return CommandLineOf(program->pid()).find("ringmaster: ") == 0; }));
+      EXPECT_TRUE(WaitUntil(
+          kStart, [&] { return CommandLineOf(program->pid()).find("ringmaster: ") == 0; }));
     }
     if (phase == Phase::kAlone) return;
     // Rank 0 listens, and the others have connections to it.
     const int connections = phase == Phase::kJoining ? 2 : 3;
-    EXPECT_TRUE(WaitUntil(kStart, [&] { return Established() >= 2 * connections; })) << Established();
+    EXPECT_TRUE(WaitUntil(kStart, [&] { return Established() >= 2 * connections; }))
+        << Established();
     // From the last join on nothing can be seen from outside; the steps begin within this.
     WaitUntil(absl::Milliseconds(700), [] { return false; });
     if (phase != Phase::kPeer) return;
@@ -118,11 +121,14 @@ class Ranks {
 };
 
 class RankSignals : public testing::TestWithParam<Case> {};
-constexpr auto NameOf = [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); };
+constexpr auto NameOf = [](const testing::TestParamInfo<Case>& info) {
+  return std::string(info.param.name);
+};
 INSTANTIATE_TEST_SUITE_P(Phases, RankSignals,
                          testing::Values(Case{"IntAlone", SIGINT, 1, Phase::kAlone},
                                          Case{"TermTraining", SIGTERM, 1, Phase::kTraining},
-                                         Case{"TermToRankZeroInALongBatch", SIGTERM, 0, Phase::kLongBatch}),
+                                         Case{"TermToRankZeroInALongBatch", SIGTERM, 0,
+                                              Phase::kLongBatch}),
                          NameOf);
 INSTANTIATE_TEST_SUITE_P(MorePhases, RankSignals,
                          testing::Values(Case{"TermJoining", SIGTERM, 1, Phase::kJoining},
@@ -142,7 +148,8 @@ TEST_P(RankSignals, EndTheRankInTimeAndNameItToTheOthers) {
   const std::string said = absl::StrCat("worker/", rank, ": ended by SIG", sigabbrev_np(number));
   EXPECT_THAT(ended.err + ended.out, HasSubstr(said));
   if (phase == Phase::kAlone) return;
-  // In the middle of a long batch a rank hears it when the batch is done; it can be told to end too.
+  // In the middle of a long batch a rank hears it when the batch is done; it can be told to end
+  // too.
   const int other = rank == 0 ? 1 : 0;
   if (phase == Phase::kLongBatch && other == 1) {
     EXPECT_THAT(ended.out, HasSubstr(said));
@@ -166,8 +173,8 @@ TEST(MoreDeaths, OfARankByHandNameTheSignalThatKilledIt) {
 }
 
 std::vector<std::string> Compare(const char* arm, int steps, const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"--arms", arm, "--steps", absl::StrCat(steps), "--evaluate-every", "0",
-                                        "--out", NewFolder("out")};
+  std::vector<std::string> arguments = {"--arms",           arm, "--steps", absl::StrCat(steps),
+                                        "--evaluate-every", "0", "--out",   NewFolder("out")};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return SmallRun("compare", arguments);
 }
@@ -227,7 +234,8 @@ TEST(MoreLauncherSignals, EndEveryRankInALongBatchToo) {
 TEST(LauncherSignals, ASecondOneEndsItAtOnce) {
   // Nobody reads the table that the first one has it show.
   const FullPipe pipe;
-  Program program(Compare("ring", 10000, {"--emulate", "20"}), {}, [&] { dup2(pipe.input(), STDOUT_FILENO); });
+  Program program(Compare("ring", 10000, {"--emulate", "20"}), {},
+                  [&] { dup2(pipe.input(), STDOUT_FILENO); });
   ASSERT_TRUE(WaitUntil(kStart, [&] { return ChildrenOf(program.pid()).size() == 2; }));
   program.Signal(SIGINT);
   ASSERT_TRUE(WaitUntil(kLauncherEnd, [&] { return WritesToAPipe(program.pid()); }));
@@ -252,8 +260,10 @@ TEST(LauncherSignals, ThatWereIgnoredAtTheStartStayIgnoredInRanksToo) {
 }
 
 TEST(Stop, PausesTheRanksToo) {
-  // In a process group of its own, as a shell's job: in one without a shell the system stops nobody upon Ctrl-Z.
-  Program program(Compare("ring", 60, {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
+  // In a process group of its own, as a shell's job: in one without a shell the system stops nobody
+  // upon Ctrl-Z.
+  Program program(Compare("ring", 60,
+                          {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
                            "limits.heartbeat_seconds=0.1"}),
                   {}, [] { setpgid(0, 0); });
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
@@ -270,7 +280,8 @@ TEST(Stop, PausesTheRanksToo) {
 }
 
 TEST(MoreStops, OfTheLauncherAloneCountsAgainstNoLimit) {
-  Program program(Compare("ring", 100, {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
+  Program program(Compare("ring", 100,
+                          {"--emulate", "20", "--set", "limits.wait_seconds=1", "--set",
                            "limits.heartbeat_seconds=0.1"}));
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   program.Signal(SIGSTOP);

@@ -12,11 +12,12 @@ namespace {
 class SixtyFourRanks : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, SixtyFourRanks, testing::Values("grpc", "tcp", "shm"));
 
-// Two idle cores have 64 ranks ready in 15 s when each takes less than 0.45 s of processor time. That is what is tested: how
-// many cores a machine has, and who else is on it, is seen in the seconds.
+// Two idle cores have 64 ranks ready in 15 s when each takes less than 0.45 s of processor time.
+// That is what is tested: how many cores a machine has, and who else is on it, is seen in the
+// seconds.
 TEST_P(SixtyFourRanks, AreReadyInFifteenSecondsOfTwoCoresAndTakeLittleMemory) {
-  const Finished bench = RunProgram(
-      {"bench", "start", "--workers", "64", "--strategy", "ring,ps-sharded", "--transport", GetParam(), "--json"});
+  const Finished bench = RunProgram({"bench", "start", "--workers", "64", "--strategy",
+                                     "ring,ps-sharded", "--transport", GetParam(), "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   const auto json = nlohmann::json::parse(bench.out);
   ASSERT_EQ(json["rows"].size(), 2u) << bench.out;

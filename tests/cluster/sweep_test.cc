@@ -28,14 +28,15 @@ constexpr absl::Duration kLimit = absl::Seconds(120);
 class Sweep : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        absl::StrCat(testing::TempDir(), "/sweep_", testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = absl::StrCat(testing::TempDir(), "/sweep_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
 
   // Writes a sweep of small runs over tcp; `more` says what varies.
-  std::string File(const std::string& more, const std::string& name = "small", int steps = 20) const {
+  std::string File(const std::string& more, const std::string& name = "small",
+                   int steps = 20) const {
     const std::string path = absl::StrCat(folder_, "/", name, ".textproto");
     std::ofstream(path) << absl::Substitute(R"(
       base {
@@ -49,7 +50,8 @@ class Sweep : public testing::Test {
                         << more;
     return path;
   }
-  std::vector<std::string> Arguments(const std::string& file, const std::vector<std::string>& more = {}) const {
+  std::vector<std::string> Arguments(const std::string& file,
+                                     const std::vector<std::string>& more = {}) const {
     std::vector<std::string> arguments = {"sweep", file, "--out", folder_};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
@@ -60,7 +62,9 @@ class Sweep : public testing::Test {
     std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
     for (std::string line; std::getline(lines, line);) {
       const json run = json::parse(line);
-      runs.emplace(std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()), run["status"]);
+      runs.emplace(
+          std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()),
+          run["status"]);
     }
     return runs;
   }
@@ -102,7 +106,8 @@ TEST_F(Sweep, RunsEveryCellAndASecondTimeNothing) {
 }
 
 TEST_F(Sweep, GoesOnAfterBeingKilledAndRepeatsNoFinishedRun) {
-  const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)", "long", 4000);
+  const std::string file =
+      File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)", "long", 4000);
   {
     Program program(Arguments(file));
     // The second run's line: the first is kept by then.
@@ -178,7 +183,8 @@ TEST_F(Sweep, MistakesEndBeforeAnythingRuns) {
     EXPECT_EQ(Stored().size(), 0u);
     return finished.err;
   };
-  EXPECT_THAT(error_of(R"(axes { field: "training.worker" values: "1" })"), HasSubstr("did you mean"));
+  EXPECT_THAT(error_of(R"(axes { field: "training.worker" values: "1" })"),
+              HasSubstr("did you mean"));
   EXPECT_THAT(error_of(R"(axes { field: "training.workers" values: "0" })"),
               HasSubstr("cell training.workers=0 cannot be run"));
   EXPECT_THAT(error_of("axis { }"), HasSubstr("expected a SweepSpec textproto"));

@@ -1,5 +1,5 @@
-// Waits that last longer than limits.wait_seconds: they go on for a rank that computes, and end for one that computes too
-// long. The programs run side by side, since they mostly sleep.
+// Waits that last longer than limits.wait_seconds: they go on for a rank that computes, and end for
+// one that computes too long. The programs run side by side, since they mostly sleep.
 
 #include <memory>
 #include <string>
@@ -21,7 +21,8 @@ TEST(Waits, GoOnForARankThatComputesForLongerThanWaitSeconds) {
   const std::vector<std::string> arms = {"ring", "ps", "ssp", "solo"};
   std::vector<std::unique_ptr<Program>> programs;
   for (const std::string& arm : arms) {
-    programs.push_back(std::make_unique<Program>(RunWithPause(arm, 3500, {"--transport", arm == "ps" ? "shm" : "tcp"})));
+    programs.push_back(std::make_unique<Program>(
+        RunWithPause(arm, 3500, {"--transport", arm == "ps" ? "shm" : "tcp"})));
   }
   for (size_t i = 0; i < arms.size(); ++i) {
     const Finished finished = programs[i]->Wait(kLimit);
@@ -34,14 +35,17 @@ TEST(Waits, EndForARankThatComputesLongerThanComputeSecondsAndNameItAndTheField)
   std::vector<std::unique_ptr<Program>> programs;
   for (const std::string& arm : arms) {
     programs.push_back(std::make_unique<Program>(RunWithPause(
-        arm, 600'000, {"--set", "limits.compute_seconds=1", "--transport", arm == "ring" ? "shm" : "grpc"})));
+        arm, 600'000,
+        {"--set", "limits.compute_seconds=1", "--transport", arm == "ring" ? "shm" : "grpc"})));
   }
   for (size_t i = 0; i < arms.size(); ++i) {
     const Finished finished = programs[i]->Wait(kLimit);
     EXPECT_EQ(finished.exit_code, 1) << finished.err;
-    EXPECT_THAT(finished.out, AllOf(HasSubstr("worker/1 (pid "), HasSubstr("at step=1 phase=forward"),
-                                    HasSubstr("while worker/0 waits for it"), HasSubstr("(limits.compute_seconds)"),
-                                    HasSubstr("raise limits.compute_seconds to at least 60")))
+    EXPECT_THAT(
+        finished.out,
+        AllOf(HasSubstr("worker/1 (pid "), HasSubstr("at step=1 phase=forward"),
+              HasSubstr("while worker/0 waits for it"), HasSubstr("(limits.compute_seconds)"),
+              HasSubstr("raise limits.compute_seconds to at least 60")))
         << arms[i];
   }
 }

@@ -1,4 +1,5 @@
-// Weights of other programs and of older ones, read by the real program: which model they are of, and what is done to them.
+// Weights of other programs and of older ones, read by the real program: which model they are of,
+// and what is done to them.
 
 #include <cstdint>
 #include <cstring>
@@ -48,14 +49,18 @@ void WriteAs(const Form& form, const std::vector<LoadedTensor>& tensors, const s
       uint32_t bits = 0;
       std::memcpy(&bits, &tensor.values[i], sizeof(bits));
       if (form.dtype == "BF16") halves[i] = static_cast<uint16_t>(bits >> 16);
-      data.append(form.dtype == "F32" ? reinterpret_cast<const char*>(&bits) : reinterpret_cast<const char*>(&halves[i]),
+      data.append(form.dtype == "F32" ? reinterpret_cast<const char*>(&bits)
+                                      : reinterpret_cast<const char*>(&halves[i]),
                   form.dtype == "F32" ? 4 : 2);
     }
-    header[form.prefix + tensor.name] = {{"dtype", form.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
+    header[form.prefix + tensor.name] = {
+        {"dtype", form.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
   }
   if (form.counters) {
     header[form.prefix + "bn1.num_batches_tracked"] = {
-        {"dtype", "I64"}, {"shape", json::array()}, {"data_offsets", {data.size(), data.size() + 8}}};
+        {"dtype", "I64"},
+        {"shape", json::array()},
+        {"data_offsets", {data.size(), data.size() + 8}}};
     data.append(8, '\4');
   }
   const std::string text = header.dump();
@@ -68,16 +73,24 @@ void WriteAs(const Form& form, const std::vector<LoadedTensor>& tensors, const s
 class Weights : public testing::Test {
  protected:
   static std::vector<std::string> Data() {
-    return {"--data", "synthetic", "--set", "data.synthetic.train_samples=200", "--set", "data.synthetic.test_samples=300",
-            "--set", "data.synthetic.height=5", "--set", "data.synthetic.width=4", "--set", "training.kernels=cpu"};
+    return {"--data", "synthetic",
+            "--set",  "data.synthetic.train_samples=200",
+            "--set",  "data.synthetic.test_samples=300",
+            "--set",  "data.synthetic.height=5",
+            "--set",  "data.synthetic.width=4",
+            "--set",  "training.kernels=cpu"};
   }
-  static std::vector<std::string> Model() { return {"--model", "mlp", "--set", "model.mlp_hidden=6,5"}; }
-  static Finished Run(std::vector<std::string> arguments, const std::vector<std::vector<std::string>>& more) {
+  static std::vector<std::string> Model() {
+    return {"--model", "mlp", "--set", "model.mlp_hidden=6,5"};
+  }
+  static Finished Run(std::vector<std::string> arguments,
+                      const std::vector<std::vector<std::string>>& more) {
     for (const auto& some : more) arguments.insert(arguments.end(), some.begin(), some.end());
     return RunProgram(arguments);
   }
   Finished Compare(const std::string& arms, const std::vector<std::string>& more) {
-    return Run({"compare", "--arms", arms, "--steps", "3", "--batch", "4", "--out", folder_}, {Data(), Model(), more});
+    return Run({"compare", "--arms", arms, "--steps", "3", "--batch", "4", "--out", folder_},
+               {Data(), Model(), more});
   }
   std::vector<LoadedTensor> Tensors(const std::string& path) {
     const auto file = ReadSafetensors(path);
@@ -113,14 +126,18 @@ TEST_F(Weights, EvaluateTakesTheModelFromTheFile) {
   EXPECT_EQ(taken.out, named.out);
   EXPECT_EQ(taken.err, "");
   // The name alone is enough of a model, and another model is the user's choice.
-  EXPECT_EQ(Run({"evaluate", "--json", "--weights", saved_}, {Data(), {"--model", "mlp"}}).out, named.out);
+  EXPECT_EQ(Run({"evaluate", "--json", "--weights", saved_}, {Data(), {"--model", "mlp"}}).out,
+            named.out);
   const Finished other = Run({"evaluate", "--weights", saved_}, {Data(), {"--model", "lenet"}});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, Not(HasSubstr("init_weights")));
-  const Finished resized = Run({"evaluate", "--weights", saved_}, {Data(), {"--set", "model.mlp_hidden=9"}});
+  const Finished resized =
+      Run({"evaluate", "--weights", saved_}, {Data(), {"--set", "model.mlp_hidden=9"}});
   EXPECT_EQ(resized.exit_code, 2);
-  EXPECT_THAT(resized.err, AllOf(HasSubstr(absl::StrCat("error: --weights: ", saved_, " does not fit model \"mlp\"")),
-                                 HasSubstr("on data \"synthetic\""), Not(HasSubstr("init_weights"))));
+  EXPECT_THAT(
+      resized.err,
+      AllOf(HasSubstr(absl::StrCat("error: --weights: ", saved_, " does not fit model \"mlp\"")),
+            HasSubstr("on data \"synthetic\""), Not(HasSubstr("init_weights"))));
 }
 
 TEST_F(Weights, EvaluateOfAFileThatNamesNoModelSaysWhatFits) {
@@ -128,7 +145,8 @@ TEST_F(Weights, EvaluateOfAFileThatNamesNoModelSaysWhatFits) {
   WriteAs({}, tensors_, path);
   const Finished finished = Run({"evaluate", "--weights", path}, {Data()});
   EXPECT_EQ(finished.exit_code, 2);
-  EXPECT_THAT(finished.err, HasSubstr("give --model and its sizes, what fits its tensors is --model mlp --set model.mlp_hidden=6,5"));
+  EXPECT_THAT(finished.err, HasSubstr("give --model and its sizes, what fits its tensors is "
+                                      "--model mlp --set model.mlp_hidden=6,5"));
   EXPECT_EQ(Run({"evaluate", "--weights", path}, {Data(), Model()}).exit_code, 0);
   for (const char* missing : {"", "/nowhere/w"}) {
     const Finished none = RunProgram({"evaluate", "--weights", missing});
@@ -153,7 +171,8 @@ TEST_F(Weights, FilesOfPyTorchAreReadAsTheyAreAndThatIsSaidOnce) {
       {{"", "BF16"}, "6 tensors converted from bfloat16 to float32"},
       {{"", "F32", true}, "1 batch counter (num_batches_tracked) left out"},
       {{"module.", "F16", true},
-       "prefix \"module.\" taken off 6 names, 1 batch counter (num_batches_tracked) left out, 6 tensors converted from "
+       "prefix \"module.\" taken off 6 names, 1 batch counter (num_batches_tracked) left out, 6 "
+       "tensors converted from "
        "float16 to float32"},
   };
   for (const auto& one : kCases) {
@@ -164,8 +183,10 @@ TEST_F(Weights, FilesOfPyTorchAreReadAsTheyAreAndThatIsSaidOnce) {
     EXPECT_EQ(found.err, absl::StrCat("info: ", path, ": ", one.said, "\n"));
   }
   // Training from such a file: in every process, said by the leading one.
-  const Finished from_plain = Compare("ring", {"--init-weights", plain, "--save-weights", folder_ + "/a"});
-  const Finished from_torch = Compare("ring,ps", {"--init-weights", path, "--save-weights", folder_ + "/{arm}"});
+  const Finished from_plain =
+      Compare("ring", {"--init-weights", plain, "--save-weights", folder_ + "/a"});
+  const Finished from_torch =
+      Compare("ring,ps", {"--init-weights", path, "--save-weights", folder_ + "/{arm}"});
   ASSERT_EQ(from_plain.exit_code, 0) << from_plain.err;
   ASSERT_EQ(from_torch.exit_code, 0) << from_torch.err;
   EXPECT_EQ(CountOf(from_torch.err, "num_batches_tracked"), 1u) << from_torch.err;

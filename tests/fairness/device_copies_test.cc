@@ -1,5 +1,5 @@
-// Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner, in order, and
-// training gives the bits that it gives on the host.
+// Gradients that a device's copies bring late: the loop hands on each when it has come, no sooner,
+// in order, and training gives the bits that it gives on the host.
 
 #include <algorithm>
 #include <atomic>
@@ -46,13 +46,16 @@ RunSeams OnLateDevice(const LateDeviceOptions& options) {
 // Notes what becomes of the first step's buckets, and exchanges nothing.
 class NotingStrategy : public SyncStrategy {
  public:
-  NotingStrategy(const WorkerLink& link, std::vector<std::string>* notes) : link_(link), notes_(*notes) {}
+  NotingStrategy(const WorkerLink& link, std::vector<std::string>* notes)
+      : link_(link), notes_(*notes) {}
 
   GradientRequest Gradients() const override { return {}; }
   absl::Status BeginStep(int64_t step) override { return absl::OkStatus(); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     if (step > 0) return absl::OkStatus();
-    EXPECT_EQ(FirstNotFinite(gradient.host()), gradient.host().size()) << "bucket " << bucket.id << " is read before it has come";
+    EXPECT_EQ(FirstNotFinite(gradient.host()), gradient.host().size())
+        << "bucket " << bucket.id << " is read before it has come";
     notes_.push_back(absl::StrCat("ready ", bucket.id));
     return absl::OkStatus();
   }
@@ -71,7 +74,8 @@ class NotingStrategy : public SyncStrategy {
   std::vector<std::string>& notes_;
 };
 
-// The first step of one worker with five buckets: when each copy is started and when its bucket is handed on.
+// The first step of one worker with five buckets: when each copy is started and when its bucket is
+// handed on.
 std::vector<std::string> FirstStep(std::optional<int64_t> lag) {
   RunSpec spec = SmallSpec(1, false);
   spec.mutable_training()->set_kernels("reference");
@@ -85,7 +89,8 @@ std::vector<std::string> FirstStep(std::optional<int64_t> lag) {
     if (fetch < buckets) notes.push_back(absl::StrCat("start ", fetch));
   };
   RunSeams seams = OnLateDevice(options);
-  seams.create_strategy = [&](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  seams.create_strategy =
+      [&](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     buckets = static_cast<int64_t>(link.layout->buckets().size());
     return std::make_unique<NotingStrategy>(link, &notes);
   };
@@ -99,18 +104,21 @@ std::vector<std::string> FirstStep(std::optional<int64_t> lag) {
 }
 
 TEST(DeviceCopies, ABucketThatComesWhileBackwardGoesOnIsHandedOnThen) {
-  EXPECT_THAT(FirstStep(0), ElementsAre("start 0", "ready 0", "start 1", "ready 1", "start 2", "ready 2", "start 3",
-                                        "ready 3", "start 4", "ready 4", "end"));
+  EXPECT_THAT(FirstStep(0),
+              ElementsAre("start 0", "ready 0", "start 1", "ready 1", "start 2", "ready 2",
+                          "start 3", "ready 3", "start 4", "ready 4", "end"));
 }
 
 TEST(DeviceCopies, BucketsAreHandedOnInOrderAsFarAsTheyHaveComeAndTheRestAfterBackward) {
-  EXPECT_THAT(FirstStep(3), ElementsAre("start 0", "start 1", "start 2", "start 3", "ready 0", "start 4", "ready 1",
-                                        "ready 2", "ready 3", "ready 4", "end"));
+  EXPECT_THAT(FirstStep(3),
+              ElementsAre("start 0", "start 1", "start 2", "start 3", "ready 0", "start 4",
+                          "ready 1", "ready 2", "ready 3", "ready 4", "end"));
 }
 
 TEST(DeviceCopies, WithoutAnyThatComesBackwardWaitsForNone) {
-  EXPECT_THAT(FirstStep(std::nullopt), ElementsAre("start 0", "start 1", "start 2", "start 3", "start 4", "ready 0",
-                                                   "ready 1", "ready 2", "ready 3", "ready 4", "end"));
+  EXPECT_THAT(FirstStep(std::nullopt),
+              ElementsAre("start 0", "start 1", "start 2", "start 3", "start 4", "ready 0",
+                          "ready 1", "ready 2", "ready 3", "ready 4", "end"));
 }
 
 struct Lateness {
@@ -165,7 +173,9 @@ TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
     const auto layout = LayoutOf(spec);
     ASSERT_TRUE(layout.ok());
     const int64_t slices = std::string(arm) == "ps-sharded" ? 2 : 1;
-    EXPECT_EQ(encodings, 2 * slices * spec.training().steps() * static_cast<int64_t>(layout->buckets().size())) << arm;
+    EXPECT_EQ(encodings,
+              2 * slices * spec.training().steps() * static_cast<int64_t>(layout->buckets().size()))
+        << arm;
     EXPECT_EQ(with_residual, spec.codec().error_feedback() ? encodings.load() : 0) << arm;
   }
 }
@@ -176,7 +186,8 @@ class TakingStrategy : public ForwardingStrategy {
   using ForwardingStrategy::ForwardingStrategy;
 
   GradientRequest Gradients() const override { return {GradientForm::kDevice, {}}; }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     std::copy_n(gradient.device(), bucket.count, gradient.sum().begin());
     return real_->GradReady(step, bucket, BucketGradient::OnHost(gradient.sum()));
   }
@@ -188,7 +199,8 @@ TEST(GradientForms, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
   LateDeviceOptions options;
   options.fetch_started = [&](int64_t) { ++fetches; };
   RunSeams seams = OnLateDevice(options);
-  seams.create_strategy = [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  seams.create_strategy =
+      [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto inner = CreateStrategy(link);
     if (!inner.ok()) return inner.status();
     return std::make_unique<TakingStrategy>(*std::move(inner));
@@ -243,8 +255,8 @@ std::pair<SegmentCounts, RunRecord> RunOnOneDevice(const RunSpec& spec) {
   return {counts, std::move(record)};
 }
 
-// Forward and each stretch of backward are run once, kept at the second step, and replayed from then on; so are those
-// of evaluations, whose batches are of other sizes.
+// Forward and each stretch of backward are run once, kept at the second step, and replayed from
+// then on; so are those of evaluations, whose batches are of other sizes.
 TEST(DeviceSegments, AreReplayedFromTheThirdStepOnWithTheBitsOfTheHost) {
   RunSpec spec = SmallSpec(1, false);
   spec.mutable_training()->set_kernels("reference");

@@ -1,4 +1,5 @@
-// A strategy written outside the worker package, through its interface alone, trains a model like any other.
+// A strategy written outside the worker package, through its interface alone, trains a model like
+// any other.
 
 #include <vector>
 

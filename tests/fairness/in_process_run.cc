@@ -35,7 +35,9 @@ class ThreadConductor : public Conductor {
     absl::MutexLock lock(&mutex_);
     int32_t& arrived = arrived_[std::string(name)];
     ++arrived;
-    const auto open = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return arrived == workers_ || !failure_.ok(); };
+    const auto open = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return arrived == workers_ || !failure_.ok();
+    };
     mutex_.Await(absl::Condition(&open));
     return failure_;
   }
@@ -53,14 +55,18 @@ class ThreadConductor : public Conductor {
  private:
   const int32_t workers_;
   absl::Mutex mutex_;
-  std::map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);  // nodes of a map stay where they are
+  // nodes of a map stay where they are
+  std::map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 class Cluster {
  public:
   Cluster(const RunSpec& spec, const RunSeams& seams)
-      : spec_(spec), seams_(seams), conductor_(TrainingWorkers(spec)), workers_(TrainingWorkers(spec)) {}
+      : spec_(spec),
+        seams_(seams),
+        conductor_(TrainingWorkers(spec)),
+        workers_(TrainingWorkers(spec)) {}
 
   absl::StatusOr<std::vector<ProcessReport>> Run() {
     RM_RETURN_IF_ERROR(Prepare());
@@ -115,7 +121,8 @@ class Cluster {
 
   absl::Status Prepare() {
     ProcessAddress all;
-    for (const auto& process : PlaceNodes(spec_)) all.nodes.insert(all.nodes.end(), process.begin(), process.end());
+    for (const auto& process : PlaceNodes(spec_))
+      all.nodes.insert(all.nodes.end(), process.begin(), process.end());
     FabricOptions options;
     options.name = "inproc";
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
@@ -124,10 +131,12 @@ class Cluster {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }
     for (int32_t server = 0; server < ServerCount(spec_); ++server) {
-      server_traces_.push_back(std::make_unique<ServerTraces>(server, TrainingWorkers(spec_), TracedStepsOf(spec_)));
-      RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec_, workers_[0].model->layout(), initial_weights_,
-                                                             server, fabric_->transport({Role::kServer, server}),
-                                                             Buffer::AllocateHost, server_traces_.back().get()));
+      server_traces_.push_back(
+          std::make_unique<ServerTraces>(server, TrainingWorkers(spec_), TracedStepsOf(spec_)));
+      RM_ASSIGN_OR_RETURN(auto service,
+                          ShardService::Create(spec_, workers_[0].model->layout(), initial_weights_,
+                                               server, fabric_->transport({Role::kServer, server}),
+                                               Buffer::AllocateHost, server_traces_.back().get()));
       if (seams_.from != nullptr) RM_RETURN_IF_ERROR(service->Take(seams_.from->servers[server]));
       services_.push_back(std::move(service));
     }
@@ -138,7 +147,8 @@ class Cluster {
     Worker& worker = workers_[rank];
     worker.spec = spec_;
     if (seams_.edit) seams_.edit(rank, &worker.spec);
-    RM_ASSIGN_OR_RETURN(worker.dataset, LoadDataset(worker.spec.data(), DatasetPartFor(worker.spec)));
+    RM_ASSIGN_OR_RETURN(worker.dataset,
+                        LoadDataset(worker.spec.data(), DatasetPartFor(worker.spec)));
     if (seams_.create_kernels) {
       worker.kernels = seams_.create_kernels(rank);
     } else {
@@ -157,9 +167,11 @@ class Cluster {
     Transport* real = &fabric_->transport(self);
     if (seams_.wrap) worker.wrapped = seams_.wrap(rank, *real);
     worker.traces = std::make_unique<WorkerTraces>(rank, TracedStepsOf(spec_));
-    worker.traced = CreateTracedTransport(worker.wrapped ? *worker.wrapped : *real, worker.traces->exchange);
-    worker.transport = CreateMeteredTransport(*worker.traced, *fabric_,
-                                              [this, self](NodeId peer) { return AreColocated(spec_, self, peer); });
+    worker.traced =
+        CreateTracedTransport(worker.wrapped ? *worker.wrapped : *real, worker.traces->exchange);
+    worker.transport = CreateMeteredTransport(*worker.traced, *fabric_, [this, self](NodeId peer) {
+      return AreColocated(spec_, self, peer);
+    });
     return absl::OkStatus();
   }
 

@@ -40,9 +40,9 @@ struct RunSeams {
   bool reports_traces = true;
 };
 
-// Runs one resolved spec with everything real but the processes: all workers (the training loop, kernels, model and
-// data) and servers are threads here, on the in-process fabric, whatever launch mode and transport the spec names.
-// Metering counts as if nodes lived where the spec places them.
+// Runs one resolved spec with everything real but the processes: all workers (the training loop,
+// kernels, model and data) and servers are threads here, on the in-process fabric, whatever launch
+// mode and transport the spec names. Metering counts as if nodes lived where the spec places them.
 RunRecord RunInProcess(const RunSpec& spec, const RunSeams& seams = {});
 
 }  // namespace ringmaster

@@ -1,5 +1,5 @@
-// Optimizers, schedules, clipping, accumulation and dropout are the same in every synchronous arm, to the bit; and runs
-// in which one of them is broken on purpose are found out.
+// Optimizers, schedules, clipping, accumulation and dropout are the same in every synchronous arm,
+// to the bit; and runs in which one of them is broken on purpose are found out.
 
 #include <cmath>
 #include <functional>
@@ -22,14 +22,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
-void ExpectOk(const absl::StatusOr<std::string>& figure) { EXPECT_TRUE(figure.ok()) << figure.status(); }
+void ExpectOk(const absl::StatusOr<std::string>& figure) {
+  EXPECT_TRUE(figure.ok()) << figure.status();
+}
 
 void ExpectFails(const absl::StatusOr<std::string>& figure, const std::string& naming) {
   EXPECT_EQ(figure.status().code(), absl::StatusCode::kFailedPrecondition) << figure.status();
   EXPECT_THAT(std::string(figure.status().message()), HasSubstr(naming));
 }
 
-// `base` changed and resolved again, so that what is derived (defaults, the end of the cosine) follows.
+// `base` changed and resolved again, so that what is derived (defaults, the end of the cosine)
+// follows.
 RunSpec With(RunSpec base, const std::function<void(RunSpec*)>& change) {
   base.clear_optimizer();
   base.mutable_optimizer()->set_learning_rate(0.05f);
@@ -65,7 +68,8 @@ std::vector<RunRecord> RunArms(const RunSpec& base, const std::vector<const char
   for (const char* arm : arms) {
     RunSpec spec = base;
     spec.mutable_strategy()->mutable_parameter_server()->set_servers(2);
-    if (base.optimizer().has_clip_norm()) spec.mutable_strategy()->mutable_parameter_server()->set_servers(1);
+    if (base.optimizer().has_clip_norm())
+      spec.mutable_strategy()->mutable_parameter_server()->set_servers(1);
     records.push_back(RunInProcess(ArmOf(arm, spec)));
   }
   return records;
@@ -77,7 +81,9 @@ void ExpectOneTrajectory(const std::vector<RunRecord>& records) {
   ExpectOk(CheckPayload(records));
 }
 
-std::string WeightsOf(const RunRecord& record) { return record.reports(0).workers(0).weights_sha256(); }
+std::string WeightsOf(const RunRecord& record) {
+  return record.reports(0).workers(0).weights_sha256();
+}
 
 struct Case {
   const char* name;
@@ -86,7 +92,8 @@ struct Case {
 };
 
 std::vector<Case> Cases() {
-  const std::vector<const char*> all = {"dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast"};
+  const std::vector<const char*> all = {"dp",   "ps",     "ps-sharded",
+                                        "ring", "direct", "reduce-broadcast"};
   const auto both = [](auto first, auto second) {
     return [=](RunSpec* spec) { first(spec), second(spec); };
   };
@@ -96,7 +103,9 @@ std::vector<Case> Cases() {
       {"nesterov, weight decay, rate times N", NesterovDecayScaled, all},
       {"two batches a step", Accumulate, all},
       {"dropout", Dropout, all},
-      {"dropout, two batches, adamw, clipping", both(both(AdamwCosineWarmupClip, Accumulate), Dropout), {"ps", "ring"}},
+      {"dropout, two batches, adamw, clipping",
+       both(both(AdamwCosineWarmupClip, Accumulate), Dropout),
+       {"ps", "ring"}},
   };
 }
 
@@ -107,7 +116,8 @@ TEST(TwoWorkers, FollowOneTrajectoryWithEveryOptimizerAndItIsNotAnothersOne) {
     SCOPED_TRACE(c.name);
     const std::vector<RunRecord> records = RunArms(With(small, c.change), c.arms);
     ExpectOneTrajectory(records);
-    for (const std::string& end : ends) EXPECT_NE(WeightsOf(records[0]), end) << "the setting changes nothing";
+    for (const std::string& end : ends)
+      EXPECT_NE(WeightsOf(records[0]), end) << "the setting changes nothing";
     ends.push_back(WeightsOf(records[0]));
   }
 }
@@ -127,11 +137,13 @@ TEST(Settings, EachMovesTheWeightsWhereARunEnds) {
       {"weight_decay", [](OptimizerSpec* optimizer) { optimizer->set_weight_decay(0.2f); }},
       {"clip_norm", [](OptimizerSpec* optimizer) { optimizer->set_clip_norm(0.19f); }},
       {"warmup_samples", [](OptimizerSpec* optimizer) { optimizer->set_warmup_samples(60); }},
-      {"floor", [](OptimizerSpec* optimizer) { optimizer->mutable_cosine_schedule()->set_floor(0.2f); }},
+      {"floor",
+       [](OptimizerSpec* optimizer) { optimizer->mutable_cosine_schedule()->set_floor(0.2f); }},
       {"beta1", [](OptimizerSpec* optimizer) { optimizer->set_beta1(0.8f); }},
       {"beta2", [](OptimizerSpec* optimizer) { optimizer->set_beta2(0.99f); }},
       {"epsilon", [](OptimizerSpec* optimizer) { optimizer->set_epsilon(1e-3f); }},
-      {"scale_with_workers", [](OptimizerSpec* optimizer) { optimizer->set_scale_with_workers(true); }},
+      {"scale_with_workers",
+       [](OptimizerSpec* optimizer) { optimizer->set_scale_with_workers(true); }},
       {"name", [](OptimizerSpec* optimizer) { optimizer->set_name("adam"); }},
   };
   for (const auto& [name, change] : changes) {
@@ -141,12 +153,14 @@ TEST(Settings, EachMovesTheWeightsWhereARunEnds) {
   }
 }
 
-// Clips what a worker brings and not what all of them bring together: the mistake of clipping before the exchange.
+// Clips what a worker brings and not what all of them bring together: the mistake of clipping
+// before the exchange.
 class ClipsBeforeTheExchange : public ForwardingStrategy {
  public:
   ClipsBeforeTheExchange(std::unique_ptr<SyncStrategy> real, float norm)
       : ForwardingStrategy(std::move(real)), norm_(norm) {}
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     const double length = std::sqrt(SumOfSquares(gradient.host()));
     if (length > norm_) Scale(static_cast<float>(norm_ / length), gradient.host());
     return real_->GradReady(step, bucket, gradient);
@@ -161,7 +175,8 @@ TEST(Twins, ClippingBeforeTheExchangeShowsInTheWeights) {
   RunSpec unclipped = ArmOf("ring", base);
   unclipped.mutable_optimizer()->clear_clip_norm();
   RunSeams seams;
-  seams.create_strategy = [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  seams.create_strategy =
+      [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto real = CreateStrategy(link);
     if (!real.ok()) return real.status();
     return std::make_unique<ClipsBeforeTheExchange>(*std::move(real), 0.2f);

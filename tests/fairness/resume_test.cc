@@ -55,7 +55,9 @@ RunSpec SpecOf(const Case& of) {
 RunSeams SeamsOf(const Case& of) {
   RunSeams seams;
   if (of.device) {
-    seams.create_kernels = [](int32_t rank) { return std::make_unique<LateDevice>(LateDeviceOptions()); };
+    seams.create_kernels = [](int32_t rank) {
+      return std::make_unique<LateDevice>(LateDeviceOptions());
+    };
   }
   return seams;
 }
@@ -75,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(Resumed, EveryArm,
                          testing::Values(Case{"single"}, Case{"solo", "none", "adam"}, Case{"ring"},
                                          Case{"ring", "topk"}, Case{"ring", "onebit", "adamw"},
                                          Case{"ring", "onebit", "momentum", true}, Case{"ps"},
-                                         Case{"ps-sharded", "onebit", "adam"}, Case{"ps-sharded", "topk"},
+                                         Case{"ps-sharded", "onebit", "adam"},
+                                         Case{"ps-sharded", "topk"},
                                          Case{"ps", "onebit", "momentum", true}),
                          NameOf);
 
@@ -93,7 +96,8 @@ TEST_P(EveryArm, TenStepsAreFiveAndFiveMore) {
     EXPECT_EQ(resumed.weights_sha256(), expected.weights_sha256()) << "worker/" << rank;
     EXPECT_EQ(resumed.final_loss(), expected.final_loss());
     ASSERT_EQ(resumed.step_loss_size(), 5);
-    for (int step = 0; step < 5; ++step) EXPECT_EQ(resumed.step_loss(step), expected.step_loss(5 + step)) << step;
+    for (int step = 0; step < 5; ++step)
+      EXPECT_EQ(resumed.step_loss(step), expected.step_loss(5 + step)) << step;
   }
 }
 
@@ -109,7 +113,8 @@ TEST(Resumed, WithoutAPartOfTheStateTheBitsAreOthers) {
       State without;
       for (const State::Entry& entry : state.entries()) {
         if (const auto* floats = std::get_if<std::vector<float>>(&entry.value)) {
-          without.AddFloats(entry.name, entry.name == part ? std::vector<float>(floats->size()) : *floats);
+          without.AddFloats(entry.name,
+                            entry.name == part ? std::vector<float>(floats->size()) : *floats);
         } else {
           without.AddInteger(entry.name, std::get<int64_t>(entry.value));
         }
@@ -118,7 +123,9 @@ TEST(Resumed, WithoutAPartOfTheStateTheBitsAreOthers) {
     }
     const RunRecord rest = RunSteps(of, 10, &forgetful, nullptr);
     ASSERT_EQ(rest.status(), "ok") << part;
-    EXPECT_NE(rest.reports(0).workers(0).weights_sha256(), whole.reports(0).workers(0).weights_sha256()) << part;
+    EXPECT_NE(rest.reports(0).workers(0).weights_sha256(),
+              whole.reports(0).workers(0).weights_sha256())
+        << part;
   }
 }
 
@@ -131,7 +138,8 @@ TEST(Resumed, AStateOfAnotherStepOrAnotherArmIsRefused) {
               HasSubstr("state: it is that of step 5, and the run begins at step 4"));
 }
 
-// Under bounded staleness the bits depend on who comes first; what each has pushed and where the clocks stand does not.
+// Under bounded staleness the bits depend on who comes first; what each has pushed and where the
+// clocks stand does not.
 TEST(Resumed, StaleArmsGoOnWithTheirClocks) {
   for (const char* arm : {"ssp", "async"}) {
     ClusterState middle, end;
@@ -140,7 +148,8 @@ TEST(Resumed, StaleArmsGoOnWithTheirClocks) {
     for (const State::Entry& entry : end.servers[0].entries()) {
       const int64_t expected = entry.name == "versions" ? 20 : 10;
       if (entry.name != "versions" && entry.name != "applied") continue;
-      EXPECT_THAT(std::get<std::vector<int64_t>>(entry.value), Each(expected)) << arm << " " << entry.name;
+      EXPECT_THAT(std::get<std::vector<int64_t>>(entry.value), Each(expected))
+          << arm << " " << entry.name;
     }
   }
 }

@@ -26,7 +26,8 @@ class Listener : public ForwardingStrategy {
  public:
   Listener(std::unique_ptr<SyncStrategy> real, int32_t rank, Heard* heard)
       : ForwardingStrategy(std::move(real)), rank_(rank), heard_(heard) {}
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     if (step == 0) {
       absl::MutexLock lock(&heard_->mutex);
       std::vector<float>& all = heard_->by_rank[rank_];
@@ -43,7 +44,8 @@ class Listener : public ForwardingStrategy {
 std::map<int32_t, std::vector<float>> FirstGradients(const RunSpec& spec) {
   Heard heard;
   RunSeams seams;
-  seams.create_strategy = [&heard](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  seams.create_strategy =
+      [&heard](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto real = CreateStrategy(link);
     if (!real.ok()) return real.status();
     return std::make_unique<Listener>(*std::move(real), link.rank, &heard);
@@ -54,7 +56,8 @@ std::map<int32_t, std::vector<float>> FirstGradients(const RunSpec& spec) {
 }
 
 TEST(Scaling, EverySchemeIsGivenTheSameGradientsDividedByNAndSoloUndividedOnes) {
-  // A power of two, so that dividing the loss's gradient and dividing the gradients give the same bits.
+  // A power of two, so that dividing the loss's gradient and dividing the gradients give the same
+  // bits.
   constexpr int32_t kWorkers = 4;
   const RunSpec base = SmallSpec(kWorkers, false);
   auto expected = FirstGradients(ArmOf("solo", base));
@@ -67,7 +70,8 @@ TEST(Scaling, EverySchemeIsGivenTheSameGradientsDividedByNAndSoloUndividedOnes) 
     }
   }
   EXPECT_GT(magnitude, 0.1);
-  for (const char* arm : {"dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast", "ssp", "async", "ring-topk"}) {
+  for (const char* arm : {"dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast", "ssp",
+                          "async", "ring-topk"}) {
     EXPECT_EQ(FirstGradients(ArmOf(arm, base)), expected) << arm;
   }
   // single adds them up before anybody sees them.

@@ -1,4 +1,5 @@
-// Exact sums give every schedule the same bits, so the bits cannot tell which one ran. The messages can.
+// Exact sums give every schedule the same bits, so the bits cannot tell which one ran. The messages
+// can.
 
 #include <algorithm>
 #include <memory>
@@ -26,9 +27,10 @@ constexpr int32_t kWorkers = 4;
 // One message as its sender sees it: "step 3 bucket 1 round 0 worker/2->server/1 768 bytes".
 using Message = std::string;
 
-Message Describe(int64_t step, int32_t bucket, int32_t round, int32_t from, NodeId to, int64_t bytes) {
-  return absl::StrCat("step ", step, " bucket ", bucket, " round ", round, " worker/", from, "->", ToString(to), " ", bytes,
-                      " bytes");
+Message Describe(int64_t step, int32_t bucket, int32_t round, int32_t from, NodeId to,
+                 int64_t bytes) {
+  return absl::StrCat("step ", step, " bucket ", bucket, " round ", round, " worker/", from, "->",
+                      ToString(to), " ", bytes, " bytes");
 }
 
 // What workers sent, requests without payload left out.
@@ -55,7 +57,8 @@ class Recorder : public ForwardingTransport {
   absl::StatusOr<OpId> Send(const Outgoing& message) override {
     const Tag& tag = message.tag;
     if (tag.kind == MessageKind::kCollective || tag.kind == MessageKind::kPush) {
-      log_.Add(Describe(tag.step, tag.bucket, tag.round, self().index, message.to, message.payload.size()));
+      log_.Add(Describe(tag.step, tag.bucket, tag.round, self().index, message.to,
+                        message.payload.size()));
     }
     return below_.Send(message.WithoutLoan());  // the answer to a loan is no message
   }
@@ -66,15 +69,19 @@ class Recorder : public ForwardingTransport {
 
 // What the named scheme sends for one bucket, from its definition.
 void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* log) {
-  const auto chunk = [&](int32_t index) { return 4 * Part(bucket.count, kWorkers, (index + kWorkers) % kWorkers).count; };
+  const auto chunk = [&](int32_t index) {
+    return 4 * Part(bucket.count, kWorkers, (index + kWorkers) % kWorkers).count;
+  };
   const std::string& collective = spec.strategy().all_reduce().collective();
   for (int32_t rank = 0; rank < kWorkers; ++rank) {
     const auto send = [&](int32_t round, NodeId to, int64_t bytes) {
-      if (bytes > 0 || to.role == Role::kServer) log->Add(Describe(step, bucket.id, round, rank, to, bytes));
+      if (bytes > 0 || to.role == Role::kServer)
+        log->Add(Describe(step, bucket.id, round, rank, to, bytes));
     };
     if (spec.strategy().has_parameter_server()) {
       const int32_t servers = spec.strategy().parameter_server().servers();
-      for (int32_t k = 0; k < servers; ++k) send(0, {Role::kServer, k}, 4 * Part(bucket.count, servers, k).count);
+      for (int32_t k = 0; k < servers; ++k)
+        send(0, {Role::kServer, k}, 4 * Part(bucket.count, servers, k).count);
     } else if (collective == "ring") {
       const NodeId next{Role::kWorker, (rank + 1) % kWorkers};
       for (int32_t k = 0; k < kWorkers - 1; ++k) {
@@ -102,7 +109,8 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
         send(round, {Role::kWorker, rank ^ half}, bytes);
       }
     } else if (collective == "binomial_tree") {
-      constexpr int32_t kUp[] = {-1, 0, 1, 0};        // of each rank: the round in which it sends to its parent
+      constexpr int32_t kUp[] = {-1, 0, 1,
+                                 0};  // of each rank: the round in which it sends to its parent
       constexpr int32_t kParent[] = {-1, 0, 0, 2};
       const int64_t bytes = 4 * bucket.count;
       if (rank > 0) send(kUp[rank], {Role::kWorker, kParent[rank]}, bytes);
@@ -115,12 +123,14 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
     } else if (rank > 0) {  // reduce_broadcast
       send(0, {Role::kWorker, 0}, 4 * bucket.count);
     } else {
-      for (int32_t peer = 1; peer < kWorkers; ++peer) send(1, {Role::kWorker, peer}, 4 * bucket.count);
+      for (int32_t peer = 1; peer < kWorkers; ++peer)
+        send(1, {Role::kWorker, peer}, 4 * bucket.count);
     }
   }
 }
 
-// OK when `sent` is what the scheme of `spec` sends, message by message; else the first message that one of them lacks.
+// OK when `sent` is what the scheme of `spec` sends, message by message; else the first message
+// that one of them lacks.
 absl::Status CheckSchedule(const RunSpec& spec, const std::vector<Message>& sent) {
   const auto layout = LayoutOf(spec);
   if (!layout.ok()) return layout.status();
@@ -129,10 +139,12 @@ absl::Status CheckSchedule(const RunSpec& spec, const std::vector<Message>& sent
     for (const Bucket& bucket : layout->buckets()) ExpectBucket(spec, step, bucket, &log);
   }
   const std::vector<Message> expected = log.Sorted();
-  const auto [found, wanted] = std::mismatch(sent.begin(), sent.end(), expected.begin(), expected.end());
+  const auto [found, wanted] =
+      std::mismatch(sent.begin(), sent.end(), expected.begin(), expected.end());
   if (found == sent.end() && wanted == expected.end()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("sent ", found == sent.end() ? "nothing more" : *found, ", expected ",
-                                                    wanted == expected.end() ? "nothing more" : *wanted));
+  return absl::FailedPreconditionError(
+      absl::StrCat("sent ", found == sent.end() ? "nothing more" : *found, ", expected ",
+                   wanted == expected.end() ? "nothing more" : *wanted));
 }
 
 // Runs `spec`, in which the workers believe `believed`, and returns what they sent.
@@ -146,8 +158,9 @@ std::vector<Message> MessagesOf(const RunSpec& spec, const RunSpec& believed, Ru
 }
 
 class Scheme : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::Values("ring", "direct", "reduce-broadcast", "halving-doubling",
-                                                      "binomial-tree", "recursive-doubling", "ps", "ps-sharded"),
+INSTANTIATE_TEST_SUITE_P(All, Scheme,
+                         testing::Values("ring", "direct", "reduce-broadcast", "halving-doubling",
+                                         "binomial-tree", "recursive-doubling", "ps", "ps-sharded"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -170,7 +183,8 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
 TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
   const RunSpec base = SmallSpec(kWorkers, true);
   const RunSpec ring = ArmOf("ring", base);
-  for (const char* other : {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree", "recursive-doubling"}) {
+  for (const char* other :
+       {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree", "recursive-doubling"}) {
     RunRecord record;
     const std::vector<Message> sent = MessagesOf(ring, ArmOf(other, base), &record);
     const auto weights = CheckSameWeights({RunInProcess(base), record});

@@ -1,4 +1,5 @@
-// The runs of `ringmaster verify` cover what they claim, and unlike runs are refused by the name of what differs.
+// The runs of `ringmaster verify` cover what they claim, and unlike runs are refused by the name of
+// what differs.
 
 #include <set>
 #include <string>
@@ -28,7 +29,8 @@ using FieldPath = std::vector<const FieldDescriptor*>;
 
 // A setting's columns by name.
 std::vector<std::string> ColumnsOf(const Setting& setting) {
-  std::vector<std::string> columns = {absl::StrCat("N=", setting.workers), absl::StrCat("bucket=", setting.bucket_bytes),
+  std::vector<std::string> columns = {absl::StrCat("N=", setting.workers),
+                                      absl::StrCat("bucket=", setting.bucket_bytes),
                                       setting.transport};
   if (setting.servers == 0) {
     columns.push_back(setting.exchange);
@@ -39,7 +41,8 @@ std::vector<std::string> ColumnsOf(const Setting& setting) {
   return columns;
 }
 
-// The pairs of values of different columns that occur in no row, among rows with (or without) servers on a network.
+// The pairs of values of different columns that occur in no row, among rows with (or without)
+// servers on a network.
 std::set<std::string> MissingPairs(const std::vector<Setting>& rows, bool with_servers) {
   std::vector<std::set<std::string>> values;
   std::set<std::pair<std::string, std::string>> seen;
@@ -68,7 +71,8 @@ std::set<std::string> MissingPairs(const std::vector<Setting>& rows, bool with_s
 
 TEST(CoveringSettings, MeetInEveryPairAndNoRowIsIdle) {
   const std::vector<Setting> all(CoveringSettings().begin(), CoveringSettings().end());
-  for (const bool with_servers : {false, true}) EXPECT_THAT(MissingPairs(all, with_servers), IsEmpty());
+  for (const bool with_servers : {false, true})
+    EXPECT_THAT(MissingPairs(all, with_servers), IsEmpty());
   for (size_t i = 0; i < all.size(); ++i) {
     if (std::string(all[i].transport) == "inproc") continue;
     std::vector<Setting> without = all;
@@ -111,7 +115,8 @@ void Change(Message* message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection->SetBool(message, &field, !reflection->GetBool(*message, &field));
     case FieldDescriptor::CPPTYPE_ENUM:
-      return reflection->SetEnumValue(message, &field, reflection->GetEnumValue(*message, &field) + 1);
+      return reflection->SetEnumValue(message, &field,
+                                      reflection->GetEnumValue(*message, &field) + 1);
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection->SetString(message, &field, reflection->GetString(*message, &field) + "x");
     case FieldDescriptor::CPPTYPE_MESSAGE:
@@ -122,11 +127,14 @@ void Change(Message* message, const FieldDescriptor& field) {
   }
 }
 
-// The paths to all fields below `type` but the strategy, the codec, the name and what a run leaves behind.
-void FindFields(const google::protobuf::Descriptor& type, const FieldPath& prefix, std::vector<FieldPath>* paths) {
+// The paths to all fields below `type` but the strategy, the codec, the name and what a run leaves
+// behind.
+void FindFields(const google::protobuf::Descriptor& type, const FieldPath& prefix,
+                std::vector<FieldPath>* paths) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor* field = type.field(i);
-    static const auto* const kMayDiffer = new std::set<std::string>{"name", "strategy", "codec", "output"};
+    static const auto* const kMayDiffer =
+        new std::set<std::string>{"name", "strategy", "codec", "output"};
     if (prefix.empty() && kMayDiffer->count(field->name()) > 0) continue;
     FieldPath path = prefix;
     path.push_back(field);

@@ -13,7 +13,8 @@
 
 namespace ringmaster {
 
-// The small model and data of `ringmaster verify` for any number of workers: the resolved spec of its single run.
+// The small model and data of `ringmaster verify` for any number of workers: the resolved spec of
+// its single run.
 inline RunSpec SmallSpec(int32_t workers, bool exact_sums) {
   const auto specs = exact_sums ? ExactSumRuns(workers, 1) : RoundedSumRuns(workers, 1);
   EXPECT_TRUE(specs.ok()) << specs.status();
@@ -31,7 +32,9 @@ inline RunSpec ArmOf(const std::string& arm, const RunSpec& base) {
 }
 
 // "N3", for the names of parameterized tests.
-inline std::string WorkersName(const testing::TestParamInfo<int32_t>& info) { return absl::StrCat("N", info.param); }
+inline std::string WorkersName(const testing::TestParamInfo<int32_t>& info) {
+  return absl::StrCat("N", info.param);
+}
 
 }  // namespace ringmaster
 

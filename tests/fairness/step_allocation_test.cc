@@ -24,8 +24,9 @@ void* operator new(size_t size) {
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-// The one exception: the copy of a message that comes before its receive is posted, which the transport makes with new[]
-// (Matcher::HoldEarly), and nothing else in a step does. How often that happens is for the threads' turns to decide.
+// The one exception: the copy of a message that comes before its receive is posted, which the
+// transport makes with new[] (Matcher::HoldEarly), and nothing else in a step does. How often that
+// happens is for the threads' turns to decide.
 void* operator new[](size_t size) {
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
@@ -41,8 +42,8 @@ namespace {
 constexpr int64_t kFewSteps = 40;
 constexpr int64_t kManySteps = 240;
 constexpr int kAttempts = 6;
-// The memory of queues grows when they get deeper than ever before, which is for the threads' turns to decide, too: up to 5
-// times in these runs. One allocation a step of one worker would be 200.
+// The memory of queues grows when they get deeper than ever before, which is for the threads' turns
+// to decide, too: up to 5 times in these runs. One allocation a step of one worker would be 200.
 constexpr int64_t kDeeperQueues = 20;
 
 int64_t AllocationsOfARun(RunSpec spec, int64_t steps) {
@@ -58,7 +59,8 @@ int64_t AllocationsOfARun(RunSpec spec, int64_t steps) {
   return allocations.load() - before;
 }
 
-// Allocations of the steps that the longer of two runs has more. What each step allocates is there in every attempt.
+// Allocations of the steps that the longer of two runs has more. What each step allocates is there
+// in every attempt.
 int64_t AllocationsOfMoreSteps(const RunSpec& spec) {
   int64_t least = std::numeric_limits<int64_t>::max();
   for (int attempt = 0; attempt < kAttempts && least > kDeeperQueues; ++attempt) {
@@ -83,12 +85,13 @@ TEST(StepAllocation, ACountedAllocationIsSeen) {
 class EveryArm : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryArm, AllocatesNothingInALaterStep) {
-  EXPECT_LE(AllocationsOfMoreSteps(ArmOf(GetParam(), Small())), kDeeperQueues) << kManySteps - kFewSteps << " steps more";
+  EXPECT_LE(AllocationsOfMoreSteps(ArmOf(GetParam(), Small())), kDeeperQueues)
+      << kManySteps - kFewSteps << " steps more";
 }
 
 INSTANTIATE_TEST_SUITE_P(StepAllocation, EveryArm,
-                         testing::Values("single", "solo", "dp", "ps", "ps-sharded", "ssp", "async", "ring", "direct",
-                                         "reduce-broadcast"),
+                         testing::Values("single", "solo", "dp", "ps", "ps-sharded", "ssp", "async",
+                                         "ring", "direct", "reduce-broadcast"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == '-' ? '_' : c;
@@ -104,7 +107,8 @@ TEST_P(EveryCodec, AllocatesNothingInALaterStep) {
     spec.mutable_codec()->set_name(GetParam());
     const auto resolved = Resolve(spec, {});
     ASSERT_TRUE(resolved.ok()) << resolved.status();
-    EXPECT_LE(AllocationsOfMoreSteps(*resolved), kDeeperQueues) << arm << ", " << kManySteps - kFewSteps << " steps more";
+    EXPECT_LE(AllocationsOfMoreSteps(*resolved), kDeeperQueues)
+        << arm << ", " << kManySteps - kFewSteps << " steps more";
   }
 }
 

@@ -1,5 +1,5 @@
-// Synchronous runs follow one trajectory: the whole training loop, in process, judged by the checks that
-// `ringmaster verify` makes of real runs.
+// Synchronous runs follow one trajectory: the whole training loop, in process, judged by the checks
+// that `ringmaster verify` makes of real runs.
 
 #include <cstdlib>
 #include <memory>
@@ -25,9 +25,12 @@ std::vector<RunRecord> RunAll(const std::vector<RunSpec>& specs, const RunSeams&
   return records;
 }
 
-void ExpectOk(const absl::StatusOr<std::string>& figure) { EXPECT_TRUE(figure.ok()) << figure.status(); }
+void ExpectOk(const absl::StatusOr<std::string>& figure) {
+  EXPECT_TRUE(figure.ok()) << figure.status();
+}
 
-// Gives way a random number of times before each send, so that messages arrive in another order in every run.
+// Gives way a random number of times before each send, so that messages arrive in another order in
+// every run.
 class UnrulyTransport : public ForwardingTransport {
  public:
   UnrulyTransport(Transport& real, uint64_t seed) : ForwardingTransport(real), random_(seed) {}
@@ -69,21 +72,27 @@ struct SmallCase {
 class TwoWorkersOfAModel : public testing::TestWithParam<SmallCase> {};
 INSTANTIATE_TEST_SUITE_P(
     Small, TwoWorkersOfAModel,
-    testing::Values(SmallCase{"Cnn", "name: 'cnn' dropout: 0.2", "channels: 2 height: 8 width: 8"},
-                    SmallCase{"BatchNorm", "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
-                              "channels: 3 height: 11 width: 10"},
-                    SmallCase{"GroupNorm", "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
-                              "channels: 3 height: 8 width: 8"},
-                    SmallCase{"Transformer", "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
-                              "dropout: 0.1", "context: 12 classes: 23"},
-                    SmallCase{"TiedTransformer",
-                              "name: 'transformer' transformer { layers: 1 width: 12 heads: 3 tied_head: true }",
-                              "context: 9 classes: 23"}),
+    testing::Values(
+        SmallCase{"Cnn", "name: 'cnn' dropout: 0.2", "channels: 2 height: 8 width: 8"},
+        SmallCase{"BatchNorm", "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
+                  "channels: 3 height: 11 width: 10"},
+        SmallCase{"GroupNorm",
+                  "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
+                  "channels: 3 height: 8 width: 8"},
+        SmallCase{"Transformer",
+                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
+                  "dropout: 0.1",
+                  "context: 12 classes: 23"},
+        SmallCase{
+            "TiedTransformer",
+            "name: 'transformer' transformer { layers: 1 width: 12 heads: 3 tied_head: true }",
+            "context: 9 classes: 23"}),
     [](const auto& info) { return info.param.name; });
 
 TEST_P(TwoWorkersOfAModel, EndWithTheSameBitsUnderEverySynchronousScheme) {
   RunSpec base = SmallSpec(3, false);
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(GetParam().model, base.mutable_model()));
+  ASSERT_TRUE(
+      google::protobuf::TextFormat::ParseFromString(GetParam().model, base.mutable_model()));
   SyntheticSpec* samples = base.mutable_data()->mutable_synthetic();
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(GetParam().samples, samples));
   samples->set_train_samples(61);  // 12 steps of 8 cross the border of an epoch
@@ -95,7 +104,8 @@ TEST_P(TwoWorkersOfAModel, EndWithTheSameBitsUnderEverySynchronousScheme) {
   base.mutable_training()->set_report_weights(false);
   base.mutable_training()->set_bucket_bytes(4 * 767);  // tensors are cut
   std::vector<RunSpec> specs;
-  for (const char* arm : {"single", "dp", "ps", "ps-sharded", "ring"}) specs.push_back(ArmOf(arm, base));
+  for (const char* arm : {"single", "dp", "ps", "ps-sharded", "ring"})
+    specs.push_back(ArmOf(arm, base));
   base.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
   for (const char* arm : {"dp", "ps", "ps-sharded", "ring"}) {
     specs.push_back(ArmOf(arm, base));
@@ -113,14 +123,17 @@ INSTANTIATE_TEST_SUITE_P(ThreeToEight, Workers, testing::Range(3, 9), WorkersNam
 TEST_P(Workers, WithExactSumsEndWithTheSameBitsUnderEverySchemeInAnyOrderOfArrival) {
   RunSpec base = SmallSpec(GetParam(), true);
   std::vector<RunSpec> specs = {base};
-  const std::vector<const char*> arms = {"dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast"};
+  const std::vector<const char*> arms = {"dp",   "ps",     "ps-sharded",
+                                         "ring", "direct", "reduce-broadcast"};
   for (size_t i = 0; i < arms.size(); ++i) {
     base.mutable_training()->set_bucket_bytes(i % 2 == 0 ? 4 * 767 : 1024);
     base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
     specs.push_back(ArmOf(arms[i], base));
   }
   RunSeams seams;
-  seams.wrap = [](int32_t rank, Transport& real) { return std::make_unique<UnrulyTransport>(real, 100 + rank); };
+  seams.wrap = [](int32_t rank, Transport& real) {
+    return std::make_unique<UnrulyTransport>(real, 100 + rank);
+  };
   const std::vector<RunRecord> records = RunAll(specs, seams);
   ExpectOk(CheckSameWeights(records));
   ExpectOk(CheckSameBatches(records));
@@ -134,13 +147,15 @@ TEST_P(Workers, WithOrdinarySumsStayWithinTheBoundOfTheirRoundingAndRepeat) {
   ExpectOk(CheckWeightsClose(records));
   ExpectOk(CheckSameBatches(records));
   // The order of addition is the schedule's, so even rounded sums repeat.
-  for (size_t i = 0; i < specs->size(); ++i) ExpectOk(CheckSameWeights({records[i], RunInProcess((*specs)[i])}));
+  for (size_t i = 0; i < specs->size(); ++i)
+    ExpectOk(CheckSameWeights({records[i], RunInProcess((*specs)[i])}));
 }
 
 TEST(OrdinarySums, OfThreeWorkersDependOnTheirOrderSoExactOnesProveSomething) {
   const RunSpec base = SmallSpec(3, false);
   EXPECT_FALSE(CheckSameWeights(RunAll({base, ArmOf("ring", base)})).ok());
-  ExpectOk(CheckSameWeights(RunAll({base, ArmOf("direct", base)})));  // adds in rank order, as single does
+  ExpectOk(CheckSameWeights(
+      RunAll({base, ArmOf("direct", base)})));  // adds in rank order, as single does
 }
 
 TEST(Codecs, LeaveAllRanksOfAnAllReduceWithTheSameBits) {

@@ -1,5 +1,5 @@
-// A check that cannot fail is a defect: runs that are broken on purpose, each beside its honest twin, and the checks
-// that must tell them apart.
+// A check that cannot fail is a defect: runs that are broken on purpose, each beside its honest
+// twin, and the checks that must tell them apart.
 
 #include <memory>
 #include <string>
@@ -33,7 +33,8 @@ class ScalesTwice : public ForwardingStrategy {
  public:
   ScalesTwice(std::unique_ptr<SyncStrategy> real, int32_t workers)
       : ForwardingStrategy(std::move(real)), workers_(workers) {}
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     for (float& value : gradient.host()) value /= static_cast<float>(workers_);
     return real_->GradReady(step, bucket, gradient);
   }
@@ -42,14 +43,16 @@ class ScalesTwice : public ForwardingStrategy {
   const int32_t workers_;
 };
 
-// Takes one message of one step and bucket elsewhere, so that its chunk is missing where it should have gone.
+// Takes one message of one step and bucket elsewhere, so that its chunk is missing where it should
+// have gone.
 class DropsAChunk : public ForwardingTransport {
  public:
   DropsAChunk(Transport& real, int32_t round) : ForwardingTransport(real), round_(round) {}
 
   absl::StatusOr<OpId> Receive(const Incoming& message) override {
     const Tag& tag = message.tag;
-    if (tag.step != 7 || tag.bucket != 1 || tag.round != round_) return below_.Receive(message.WithoutLoan());
+    if (tag.step != 7 || tag.bucket != 1 || tag.round != round_)
+      return below_.Receive(message.WithoutLoan());
     nowhere_.resize(message.out.size());
     return below_.Receive({message.from, tag, absl::MakeSpan(nowhere_)});
   }
@@ -76,15 +79,17 @@ class Twins : public testing::Test {
 };
 
 TEST_F(Twins, HonestOnesPassEveryCheck) {
-  for (const auto& figure : {CheckSameWeights({single_, honest_}), CheckSameBatches({single_, honest_}),
-                             CheckPayload({single_, honest_})}) {
+  for (const auto& figure :
+       {CheckSameWeights({single_, honest_}), CheckSameBatches({single_, honest_}),
+        CheckPayload({single_, honest_})}) {
     EXPECT_TRUE(figure.ok()) << figure.status();
   }
 }
 
 TEST_F(Twins, WrongScalingShowsInTheWeights) {
   RunSeams seams;
-  seams.create_strategy = [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  seams.create_strategy =
+      [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     auto real = CreateStrategy(link);
     if (!real.ok()) return real.status();
     return std::make_unique<ScalesTwice>(*std::move(real), link.workers);
@@ -94,7 +99,9 @@ TEST_F(Twins, WrongScalingShowsInTheWeights) {
   EXPECT_TRUE(CheckSameWeights({broken}).ok());  // its own replicas agree
   ExpectFails(CheckSameWeights({single_, broken}), "worker/0 of \"ring N=3\" ended with weights");
   const RunSpec rounded = SmallSpec(3, false);
-  ExpectFails(CheckWeightsClose({RunInProcess(rounded), RunInProcess(ArmOf("ring", rounded), seams)}), "the bound for 3");
+  ExpectFails(
+      CheckWeightsClose({RunInProcess(rounded), RunInProcess(ArmOf("ring", rounded), seams)}),
+      "the bound for 3");
 }
 
 TEST_F(Twins, AnotherLearningRateOnOneRankShowsInTheReplicas) {
@@ -112,7 +119,9 @@ TEST_F(Twins, AChunkDroppedFromTheSumShowsAgainstSingle) {
   ExpectFails(CheckSameWeights({single_, broken}), "worker/0 of \"ring N=3\"");
   // One chunk of one bucket in one of twenty steps is more than rounding.
   const RunSpec rounded = SmallSpec(3, false);
-  ExpectFails(CheckWeightsClose({RunInProcess(rounded), RunInProcess(ArmOf("ring", rounded), DropInRound(0))}), "lies");
+  ExpectFails(CheckWeightsClose(
+                  {RunInProcess(rounded), RunInProcess(ArmOf("ring", rounded), DropInRound(0))}),
+              "lies");
 }
 
 TEST_F(Twins, AChunkDroppedOnTheWayBackShowsInTheReplicas) {
@@ -135,7 +144,8 @@ TEST_F(Twins, BatchesSwappedBetweenRanksShowAlthoughTheirSumIsTheSame) {
   RunRecord swapped = honest_;
   ProcessReport* report = swapped.mutable_reports(0);
   const uint64_t first = report->workers(0).batch_log_fingerprints(0);
-  report->mutable_workers(0)->set_batch_log_fingerprints(0, report->workers(1).batch_log_fingerprints(0));
+  report->mutable_workers(0)->set_batch_log_fingerprints(
+      0, report->workers(1).batch_log_fingerprints(0));
   report->mutable_workers(1)->set_batch_log_fingerprints(0, first);
   EXPECT_TRUE(CheckSameWeights({single_, swapped}).ok());
   ExpectFails(CheckSameBatches({single_, swapped}), "rank 0 saw batches");
@@ -167,8 +177,8 @@ TEST_F(Twins, ARankThatKeepsItsUndecodedSumDriftsFromTheOthers) {
 TEST_F(Twins, AByteMoreOrLessInAnyDirectionShows) {
   for (const int delta : {-1, 1}) {
     RunRecord up = honest_, down = honest_, index = honest_, idle = single_;
-    up.mutable_reports(0)->mutable_workers(2)->set_payload_bytes_up(honest_.reports(0).workers(2).payload_bytes_up() +
-                                                                    delta);
+    up.mutable_reports(0)->mutable_workers(2)->set_payload_bytes_up(
+        honest_.reports(0).workers(2).payload_bytes_up() + delta);
     ExpectFails(CheckPayload({up}), "worker/2 of \"ring N=3\" metered");
     down.mutable_reports(0)->mutable_workers(1)->set_payload_bytes_down(
         honest_.reports(0).workers(1).payload_bytes_down() + delta);

@@ -1,5 +1,5 @@
-// `ringmaster verify` judges what it is given: with runs as they should be everything passes, and whatever is wrong in
-// any one of them fails the check that is about it and no other.
+// `ringmaster verify` judges what it is given: with runs as they should be everything passes, and
+// whatever is wrong in any one of them fails the check that is about it and no other.
 
 #include "experiments/proof/verify/verify.h"
 
@@ -43,7 +43,8 @@ RunRecord RightRecord(const RunSpec& spec) {
     worker->set_payload_bytes_up(steps * payload->up);
     worker->set_payload_bytes_down(steps * payload->down);
     worker->set_index_bytes_up(steps * payload->index_up);
-    if (spec.training().report_weights()) worker->mutable_weights()->Resize(static_cast<int>(layout->count()), 0.5f);
+    if (spec.training().report_weights())
+      worker->mutable_weights()->Resize(static_cast<int>(layout->count()), 0.5f);
   }
   return record;
 }
@@ -52,13 +53,16 @@ using Doctor = std::function<void(RunRecord*)>;
 
 VerifyOptions RightOptions() {
   VerifyOptions options;
-  options.check_consistency = [](uint64_t, int64_t) -> absl::StatusOr<std::string> { return std::string("as promised"); };
+  options.check_consistency = [](uint64_t, int64_t) -> absl::StatusOr<std::string> {
+    return std::string("as promised");
+  };
   options.check_codecs = options.check_consistency;
   return options;
 }
 
-VerifyOutcome VerifyWith(const Doctor& doctor, const std::function<bool()>& interrupted = [] { return false; },
-                         VerifyOptions options = RightOptions()) {
+VerifyOutcome VerifyWith(
+    const Doctor& doctor, const std::function<bool()>& interrupted = [] { return false; },
+    VerifyOptions options = RightOptions()) {
   options.data_dir = "/nonexistent";
   options.interrupted = interrupted;
   options.run = [&doctor](const RunSpec& spec) {
@@ -93,7 +97,8 @@ TEST(Verify, PassesRunsThatAreAsTheyShouldBeAndCoversEveryTopic) {
   EXPECT_GT(outcome.runs, 40);
   std::set<std::string> topics;
   for (const CheckResult& check : outcome.checks) topics.insert(check.topic);
-  for (const char* topic : {"trajectory", "data", "start", "bytes", "consistency", "codecs"}) EXPECT_THAT(topics, Contains(topic));
+  for (const char* topic : {"trajectory", "data", "start", "bytes", "consistency", "codecs"})
+    EXPECT_THAT(topics, Contains(topic));
   // Without MNIST it says so.
   EXPECT_FALSE(outcome.real_data);
   EXPECT_TRUE(absl::StartsWith(outcome.data, "synthetic, for there is no MNIST: ")) << outcome.data;
@@ -145,14 +150,15 @@ TEST(Verify, WeightsFurtherApartThanRoundingFail) {
 }
 
 TEST(Verify, OtherBatchesFail) {
-  const auto doctor = LastWorkerOf("ps-sharded N=2", [](WorkerReport* worker) {
-    worker->set_batch_log_fingerprints(0, 5);
-  });
-  EXPECT_THAT(Failures(VerifyWith(doctor)), ElementsAre("data: N=2: all schemes see the same batches"));
+  const auto doctor = LastWorkerOf(
+      "ps-sharded N=2", [](WorkerReport* worker) { worker->set_batch_log_fingerprints(0, 5); });
+  EXPECT_THAT(Failures(VerifyWith(doctor)),
+              ElementsAre("data: N=2: all schemes see the same batches"));
 }
 
 TEST(Verify, AByteInAnyRunFails) {
-  for (const char* name : {"dp N=2", "ring N=3 topk", "direct N=4 rounded", "ring N=8 bucket=1048576 grpc"}) {
+  for (const char* name :
+       {"dp N=2", "ring N=3 topk", "direct N=4 rounded", "ring N=8 bucket=1048576 grpc"}) {
     const auto doctor = LastWorkerOf(name, [](WorkerReport* worker) {
       worker->set_payload_bytes_up(worker->payload_bytes_up() + 1);
     });
@@ -183,7 +189,8 @@ TEST(Verify, ARunThatFailsIsNoProof) {
     if (record->spec().name() == "ps N=2") record->set_status("UNAVAILABLE: server/0 is gone");
   });
   EXPECT_FALSE(outcome.passed());
-  EXPECT_THAT(outcome.checks.front().figure, testing::HasSubstr("run \"ps N=2\" failed: UNAVAILABLE"));
+  EXPECT_THAT(outcome.checks.front().figure,
+              testing::HasSubstr("run \"ps N=2\" failed: UNAVAILABLE"));
 }
 
 TEST(Verify, StopsWhenAskedAndHasThenNotPassedWhatItDidNotCheck) {

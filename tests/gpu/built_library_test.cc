@@ -20,8 +20,8 @@ using ::testing::StartsWith;
 constexpr int kNoSuchDevice = 1000000;
 
 void* OpenLibrary() {
-  const std::string path =
-      std::string(std::getenv("TEST_SRCDIR")) + "/ringmaster/worker/kernels/cublas/" + CudaPlugin::kFileName;
+  const std::string path = std::string(std::getenv("TEST_SRCDIR")) +
+                           "/ringmaster/worker/kernels/cublas/" + CudaPlugin::kFileName;
   return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
@@ -40,8 +40,10 @@ TEST(BuiltCudaLibrary, LoadsAndCarriesThisProgramsStamp) {
 TEST(BuiltCudaLibrary, IsFoundInTheRunfilesAndGetsAsFarAsDriverOrDevice) {
   const absl::Status status = LoadCublasLibrary(kNoSuchDevice).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), AnyOf(StartsWith("cuda driver: "), StartsWith("cuda device")));
-  EXPECT_THAT(std::string(status.message()), AnyOf(HasSubstr("install"), HasSubstr("choose"), HasSubstr("nvidia-smi")));
+  EXPECT_THAT(std::string(status.message()),
+              AnyOf(StartsWith("cuda driver: "), StartsWith("cuda device")));
+  EXPECT_THAT(std::string(status.message()),
+              AnyOf(HasSubstr("install"), HasSubstr("choose"), HasSubstr("nvidia-smi")));
 }
 
 TEST(BuiltCudaLibrary, CutsALongReasonToTheCallersTextAndEndsIt) {
@@ -51,7 +53,8 @@ TEST(BuiltCudaLibrary, CutsALongReasonToTheCallersTextAndEndsIt) {
   ASSERT_NE(create, nullptr);
   char text[] = "0123456789";
   KernelLibrary* made = nullptr;
-  EXPECT_EQ(create(kNoSuchDevice, ProductPrecision::kFp32, &made, text, 5), static_cast<int>(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(create(kNoSuchDevice, ProductPrecision::kFp32, &made, text, 5),
+            static_cast<int>(absl::StatusCode::kUnavailable));
   EXPECT_EQ(made, nullptr);
   EXPECT_EQ(std::string(text, sizeof(text)), std::string("cuda\00056789\0", 11));
 }

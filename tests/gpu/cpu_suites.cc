@@ -7,7 +7,9 @@
 
 namespace ringmaster {
 
-INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest, ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
-INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest, ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest,
+                         ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest,
+                         ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
 
 }  // namespace ringmaster

@@ -1,5 +1,5 @@
-// The library "cublas" on GPU 0: every operation against the reference and every model against the same network in
-// double precision (the suites), and what only a device gets wrong.
+// The library "cublas" on GPU 0: every operation against the reference and every model against the
+// same network in double precision (the suites), and what only a device gets wrong.
 
 #include <cmath>
 #include <cstring>
@@ -25,12 +25,12 @@ std::vector<float> Uniform(int64_t count, Random* random) {
 }
 
 // a[m, k] times b[k, n] on the device.
-std::vector<float> Multiply(KernelLibrary& kernels, int64_t m, int64_t n, int64_t k, const std::vector<float>& a,
-                            const std::vector<float>& b) {
+std::vector<float> Multiply(KernelLibrary& kernels, int64_t m, int64_t n, int64_t k,
+                            const std::vector<float>& a, const std::vector<float>& b) {
   Floats left(kernels, a), right(kernels, b), product = Floats::Poisoned(kernels, m * n);
-  EXPECT_EQ(
-      kernels.Run(GemmCall{false, false, m, n, k, 1.0f, left.data(), k, right.data(), n, 0.0f, product.data(), n}),
-      absl::OkStatus());
+  EXPECT_EQ(kernels.Run(GemmCall{false, false, m, n, k, 1.0f, left.data(), k, right.data(), n, 0.0f,
+                                 product.data(), n}),
+            absl::OkStatus());
   return product.Download();
 }
 
@@ -44,8 +44,9 @@ TEST_F(CublasLibraryTest, NamesItselfItsPlaceAndItsDevice) {
 TEST_F(CublasLibraryTest, GemmMultipliesInPlainFp32) {
   constexpr int64_t kSize = 256;
   const float value = 1.0f + 0x1p-12f;
-  const std::vector<float> product = Multiply(kernels(), kSize, kSize, kSize, std::vector<float>(kSize * kSize, value),
-                                              std::vector<float>(kSize * kSize, 1.0f));
+  const std::vector<float> product =
+      Multiply(kernels(), kSize, kSize, kSize, std::vector<float>(kSize * kSize, value),
+               std::vector<float>(kSize * kSize, 1.0f));
   for (const float element : product) ASSERT_EQ(element, kSize * value);
 }
 
@@ -68,7 +69,8 @@ TEST_F(CublasLibraryTest, GemmGivesTheSameBitsInEveryRepetitionWhateverRanBetwee
     Multiply(kernels(), 20, 25 + repetition, 9216, Uniform(20 * 9216, &random),
              Uniform(9216 * (25 + repetition), &random));
     const std::vector<float> again = Multiply(kernels(), 500, 32, 800, a, b);
-    ASSERT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0) << "repetition " << repetition;
+    ASSERT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0)
+        << "repetition " << repetition;
   }
 }
 
@@ -81,12 +83,14 @@ TEST_F(CublasLibraryTest, TwoLibrariesInTwoThreadsAgreeBitForBit) {
     threads.emplace_back([&product, &a, &b] {
       auto own = CreateCublas();
       ASSERT_TRUE(own.ok()) << own.status();
-      for (int repetition = 0; repetition < 10; ++repetition) product = Multiply(**own, 64, 500, 800, a, b);
+      for (int repetition = 0; repetition < 10; ++repetition)
+        product = Multiply(**own, 64, 500, 800, a, b);
     });
   }
   for (std::thread& thread : threads) thread.join();
   ASSERT_EQ(products[0].size(), products[1].size());
-  EXPECT_EQ(std::memcmp(products[0].data(), products[1].data(), products[0].size() * sizeof(float)), 0);
+  EXPECT_EQ(std::memcmp(products[0].data(), products[1].data(), products[0].size() * sizeof(float)),
+            0);
 }
 
 TEST_F(CublasLibraryTest, AnotherThreadMayTakeOver) {
@@ -100,8 +104,8 @@ TEST_F(CublasLibraryTest, ALabelThatIsNoClassIsReportedByFinishOnceAndByRow) {
   Floats logits(kernels(), std::vector<float>(20, 0.0f));
   Ints labels(kernels(), {9, 10});
   Floats loss = Floats::Poisoned(kernels(), 2), correct = Floats::Poisoned(kernels(), 2);
-  ASSERT_EQ(kernels().Run(SoftmaxCrossEntropyCall{2, 10, logits.data(), labels.data(), loss.data(), correct.data(),
-                                                  nullptr, 1.0f}),
+  ASSERT_EQ(kernels().Run(SoftmaxCrossEntropyCall{2, 10, logits.data(), labels.data(), loss.data(),
+                                                  correct.data(), nullptr, 1.0f}),
             absl::OkStatus());
   const absl::Status status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -114,9 +118,9 @@ TEST_F(CublasLibraryTest, ATokenOutsideTheVocabularyIsReportedByFinishOnceAndByR
   Floats token_table(kernels(), std::vector<float>(5 * 6, 1.0f));
   Floats position_table(kernels(), std::vector<float>(3 * 6, 1.0f));
   Floats output = Floats::Poisoned(kernels(), 3 * 6);
-  ASSERT_EQ(
-      kernels().Run(EmbeddingCall{3, 3, 6, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
-      absl::OkStatus());
+  ASSERT_EQ(kernels().Run(EmbeddingCall{3, 3, 6, 5, tokens.data(), token_table.data(),
+                                        position_table.data(), output.data()}),
+            absl::OkStatus());
   absl::Status status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("token in row 1"));
@@ -125,15 +129,16 @@ TEST_F(CublasLibraryTest, ATokenOutsideTheVocabularyIsReportedByFinishOnceAndByR
   for (size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(std::isnan(rows[i]), i / 6 == 1) << "element " << i << " is " << rows[i];
   }
-  ASSERT_EQ(kernels().Run(EmbeddingGradientCall{3, 3, 6, 5, later_tokens.data(), output.data(), token_table.data(),
-                                                position_table.data(), false}),
+  ASSERT_EQ(kernels().Run(EmbeddingGradientCall{3, 3, 6, 5, later_tokens.data(), output.data(),
+                                                token_table.data(), position_table.data(), false}),
             absl::OkStatus());
   status = kernels().Finish();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("token in row 2"));
 }
 
-// A matrix whose rows are summed in parts (thousands of rows of few columns), in one object and in another.
+// A matrix whose rows are summed in parts (thousands of rows of few columns), in one object and in
+// another.
 TEST_F(CublasLibraryTest, ColumnSumsOfManyRowsGiveTheSameBitsInEveryRepetitionAndLibrary) {
   constexpr int64_t kRows = 5003, kCols = 70;
   Random random(14);
@@ -142,8 +147,10 @@ TEST_F(CublasLibraryTest, ColumnSumsOfManyRowsGiveTheSameBitsInEveryRepetitionAn
   ASSERT_TRUE(second.ok()) << second.status();
   std::vector<float> first;
   for (KernelLibrary* library : {&kernels(), second->get(), &kernels()}) {
-    Floats gradient(*library, values, first.empty() ? 0 : 1), sums = Floats::Poisoned(*library, kCols);
-    ASSERT_EQ(library->Run(BiasGradientCall{gradient.data(), kRows, kCols, sums.data(), BiasAxis::kPerColumn}),
+    Floats gradient(*library, values, first.empty() ? 0 : 1),
+        sums = Floats::Poisoned(*library, kCols);
+    ASSERT_EQ(library->Run(BiasGradientCall{gradient.data(), kRows, kCols, sums.data(),
+                                            BiasAxis::kPerColumn}),
               absl::OkStatus());
     const std::vector<float> again = sums.Download();
     if (first.empty()) first = again;
@@ -171,9 +178,11 @@ TEST_F(CublasLibraryTest, NormGivesTheSameBitsWhereverItsTensorsLie) {
   const std::vector<float> gains = Uniform(3, &random), biases = Uniform(3, &random);
   std::vector<float> first;
   for (int64_t offset = 0; offset < 4; ++offset) {
-    Floats input(kernels(), values, offset), gain(kernels(), gains, offset), bias(kernels(), biases, 3 - offset);
+    Floats input(kernels(), values, offset), gain(kernels(), gains, offset),
+        bias(kernels(), biases, 3 - offset);
     Floats output = Floats::Poisoned(kernels(), shape.count(), 3 - offset);
-    Floats mean = Floats::Poisoned(kernels(), 3), inverse_deviation = Floats::Poisoned(kernels(), 3);
+    Floats mean = Floats::Poisoned(kernels(), 3),
+           inverse_deviation = Floats::Poisoned(kernels(), 3);
     NormCall call;
     call.shape = shape;
     call.input = input.data();
@@ -185,7 +194,8 @@ TEST_F(CublasLibraryTest, NormGivesTheSameBitsWhereverItsTensorsLie) {
     ASSERT_EQ(kernels().Run(call), absl::OkStatus());
     const std::vector<float> again = output.Download();
     if (first.empty()) first = again;
-    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0) << "offset " << offset;
+    EXPECT_EQ(std::memcmp(again.data(), first.data(), first.size() * sizeof(float)), 0)
+        << "offset " << offset;
   }
 }
 
@@ -198,7 +208,8 @@ TEST_F(CublasLibraryTest, MoreMemoryThanTheDeviceHasIsResourceExhaustedAndHarmsN
 }
 
 TEST_F(CublasLibraryTest, StagingIsPinnedHostMemoryThatSurvivesARoundTrip) {
-  auto out = kernels().AllocateStaging(4000), back = kernels().AllocateStaging(4000), device = kernels().Allocate(4000);
+  auto out = kernels().AllocateStaging(4000), back = kernels().AllocateStaging(4000),
+       device = kernels().Allocate(4000);
   ASSERT_TRUE(out.ok() && back.ok() && device.ok());
   EXPECT_EQ(out->place(), Place::kHostPinned);
   EXPECT_EQ(device->place(), Place::kDevice);
@@ -209,7 +220,8 @@ TEST_F(CublasLibraryTest, StagingIsPinnedHostMemoryThatSurvivesARoundTrip) {
   EXPECT_EQ(std::memcmp(out->data(), back->data(), 4000), 0);
 }
 
-// Ten times as many calls take longer, and the host's time to make the calls is not what is measured.
+// Ten times as many calls take longer, and the host's time to make the calls is not what is
+// measured.
 TEST_F(CublasLibraryTest, TimingGrowsWithTheWorkAndHandsItsErrorsOn) {
   constexpr int64_t kCount = int64_t{16} << 20;
   Floats from = Floats::Poisoned(kernels(), kCount), to = Floats::Poisoned(kernels(), kCount);
@@ -245,7 +257,9 @@ TEST_F(CublasLibraryTest, BuffersOfNoBytesAndBuffersThatOutliveTheLibraryAreFine
 
 }  // namespace
 
-INSTANTIATE_TEST_SUITE_P(Cublas, KernelOpTest, ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
-INSTANTIATE_TEST_SUITE_P(Cublas, ModelTest, ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
+INSTANTIATE_TEST_SUITE_P(Cublas, KernelOpTest,
+                         ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
+INSTANTIATE_TEST_SUITE_P(Cublas, ModelTest,
+                         ::testing::Values(KernelUnderTest{"cublas", CreateCublas}));
 
 }  // namespace ringmaster

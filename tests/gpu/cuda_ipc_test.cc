@@ -1,5 +1,5 @@
-// The engine "cuda_ipc" on GPU 0: ranks that are threads, which reach each other's memory as it is, and ranks that are
-// processes, which open each other's handles.
+// The engine "cuda_ipc" on GPU 0: ranks that are threads, which reach each other's memory as it is,
+// and ranks that are processes, which open each other's handles.
 
 #include <cstdint>
 #include <cstring>
@@ -26,14 +26,16 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-// The engine's pieces are of 2^21 floats: these are parts of one, its borders, and several with a rest.
+// The engine's pieces are of 2^21 floats: these are parts of one, its borders, and several with a
+// rest.
 constexpr size_t kCounts[] = {1, 3, 1000, (2 << 20) - 1, (2 << 20) + 5, 5 * (2 << 20) + 3};
 
 // Numbers whose sum depends on the order in which they are added.
 std::vector<float> Values(int rank, uint64_t call, size_t count) {
   Random random(MixSeed(call, rank));
   std::vector<float> values(count);
-  for (float& value : values) value = (2.0f * random.Uniform() - 1.0f) * static_cast<float>(1 << random.Below(20));
+  for (float& value : values)
+    value = (2.0f * random.Uniform() - 1.0f) * static_cast<float>(1 << random.Below(20));
   return values;
 }
 
@@ -51,7 +53,8 @@ TEST(CudaIpc, ThreadsGetTheSumInRankOrderToTheLastBit) {
           for (size_t i = 0; i < count; ++i) expected[i] += more[i];
         }
         EXPECT_EQ(std::memcmp(data.data(), expected.data(), count * sizeof(float)), 0)
-            << "rank " << rank << " of " << ranks << ", call " << call << " of " << count << " floats";
+            << "rank " << rank << " of " << ranks << ", call " << call << " of " << count
+            << " floats";
       }
       EXPECT_TRUE(engine.Finish().ok());
     });
@@ -93,17 +96,19 @@ TEST(CudaIpc, AnAbortEndsThePeersCall) {
 // The program compares every element of every result with the exact sum.
 TEST(CudaIpc, ProcessesSumRightlyAtEverySize) {
   for (const char* workers : {"2", "3"}) {
-    const Finished bench = RunProgram({"bench", "allreduce", "--engine", "cuda_ipc", "--workers", workers, "--sizes",
-                                       "4KiB:64MiB", "--iterations", "3", "--json"});
+    const Finished bench =
+        RunProgram({"bench", "allreduce", "--engine", "cuda_ipc", "--workers", workers, "--sizes",
+                    "4KiB:64MiB", "--iterations", "3", "--json"});
     ASSERT_EQ(bench.exit_code, 0) << bench.err << bench.out;
     EXPECT_THAT(bench.out, HasSubstr("device memory"));
   }
 }
 
 TEST(CudaIpc, TwoWorkersOfATrainingRunEndWithTheRingsBits) {
-  const Finished compare = RunProgram({"compare", "--arms", "ring,all-reduce-cuda-ipc", "--workers", "2", "--data",
-                                       "synthetic", "--kernels", "cublas", "--steps", "50", "--evaluate-every", "0",
-                                       "--json", "--out", NewFolder("out")});
+  const Finished compare =
+      RunProgram({"compare", "--arms", "ring,all-reduce-cuda-ipc", "--workers", "2", "--data",
+                  "synthetic", "--kernels", "cublas", "--steps", "50", "--evaluate-every", "0",
+                  "--json", "--out", NewFolder("out")});
   ASSERT_EQ(compare.exit_code, 0) << compare.err << compare.out;
   const json runs = json::parse(compare.out)["runs"];
   ASSERT_EQ(runs.size(), 2u);
@@ -115,7 +120,9 @@ TEST(CudaIpc, ADeviceThatIsNotThereIsNamed) {
   EngineSeat seat;
   seat.ranks = 1;
   seat.device = 1000000;
-  seat.all_gather = [](absl::string_view own) { return std::vector<std::string>{std::string(own)}; };
+  seat.all_gather = [](absl::string_view own) {
+    return std::vector<std::string>{std::string(own)};
+  };
   const auto engine = CreateEngine("cuda_ipc", seat);
   EXPECT_TRUE(absl::IsInvalidArgument(engine.status())) << engine.status();
   EXPECT_THAT(std::string(engine.status().message()), HasSubstr("device 1000000 does not exist"));

@@ -10,7 +10,8 @@ namespace {
 TEST(LeftOutCudaLibrary, IsUnavailableBecauseOfTheLibraryAndNothingElse) {
   const absl::Status status = LoadCublasLibrary(0).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("cuda library libringmaster_cuda.so not found"));
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::StartsWith("cuda library libringmaster_cuda.so not found"));
 }
 
 }  // namespace

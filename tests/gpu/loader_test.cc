@@ -25,7 +25,8 @@ std::string RunfilesFolder(const std::string& name) {
 TEST(CublasLoader, AMissingLibraryIsUnavailableAndNamesWhereItWasLookedFor) {
   const absl::Status status = LoadCublasLibrary(0, "/no/such/folder").status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()), StartsWith("cuda library libringmaster_cuda.so not found"));
+  EXPECT_THAT(std::string(status.message()),
+              StartsWith("cuda library libringmaster_cuda.so not found"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/folder/libringmaster_cuda.so"));
   EXPECT_EQ(DescribeCublas("/no/such/folder").status(), status);
 }
@@ -57,11 +58,14 @@ TEST(CublasLoader, ASharedObjectWithoutTheBoundaryIsRefused) {
 TEST(CublasLoader, ADeviceThatIsNotThereIsUnavailableAndTheMessageNamesLibraryDriverOrDevice) {
   const absl::Status status = LoadCublasLibrary(kNoSuchDevice).status();
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_THAT(std::string(status.message()),
-              AnyOf(StartsWith("cuda library "), StartsWith("cuda driver: "), StartsWith("cuda device")));
+  EXPECT_THAT(
+      std::string(status.message()),
+      AnyOf(StartsWith("cuda library "), StartsWith("cuda driver: "), StartsWith("cuda device")));
 }
 
-TEST(CublasLoader, ANegativeDeviceIsUnavailable) { EXPECT_TRUE(absl::IsUnavailable(LoadCublasLibrary(-1).status())); }
+TEST(CublasLoader, ANegativeDeviceIsUnavailable) {
+  EXPECT_TRUE(absl::IsUnavailable(LoadCublasLibrary(-1).status()));
+}
 
 TEST(CublasLoader, DevicesAreCountedOrMissingForTheSameReasonAsLoading) {
   const absl::StatusOr<int> count = CountCublasDevices();

@@ -1,2 +1,3 @@
-// A library that was built from other interface headers: its stamp is no digest this program can have.
+// A library that was built from other interface headers: its stamp is no digest this program can
+// have.
 extern "C" const char* ringmaster_cuda_stamp() { return "another build"; }

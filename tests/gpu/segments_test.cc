@@ -1,4 +1,5 @@
-// Segments of "cublas" on GPU 0: replayed as CUDA graphs, with the bits of the same calls made one by one.
+// Segments of "cublas" on GPU 0: replayed as CUDA graphs, with the bits of the same calls made one
+// by one.
 
 #include <cstdint>
 #include <cstring>
@@ -20,7 +21,8 @@ constexpr int64_t kBatch = 24;
 // A model of the library with a batch, weights and gradients in its place.
 class OnDevice {
  public:
-  OnDevice(KernelLibrary& kernels, const ModelSpec& spec, const SampleShape& shape) : kernels_(kernels) {
+  OnDevice(KernelLibrary& kernels, const ModelSpec& spec, const SampleShape& shape)
+      : kernels_(kernels) {
     ModelOptions options;
     options.shape = shape;
     options.max_batch = kBatch;
@@ -56,7 +58,8 @@ class OnDevice {
     const TensorView weights{weights_->data(), 1, parameters, Place::kDevice};
     const TensorView gradients{gradients_->data(), 1, parameters, Place::kDevice};
     EXPECT_EQ(model_->Forward(batch, weights), absl::OkStatus());
-    EXPECT_EQ(model_->Backward(weights, gradients, [](const Bucket&) { return absl::OkStatus(); }), absl::OkStatus());
+    EXPECT_EQ(model_->Backward(weights, gradients, [](const Bucket&) { return absl::OkStatus(); }),
+              absl::OkStatus());
     return gradients_->Download();
   }
 
@@ -92,7 +95,8 @@ void ExpectSameBits(const std::vector<float>& one, const std::vector<float>& oth
   EXPECT_EQ(std::memcmp(one.data(), other.data(), one.size() * sizeof(float)), 0);
 }
 
-class CublasSegments : public CublasLibraryTest, public ::testing::WithParamInterface<const char*> {};
+class CublasSegments : public CublasLibraryTest,
+                       public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(CublasSegments, AreReplayedFromTheThirdStepOnWithTheBitsOfTheFirst) {
   const ModelSpec spec = SpecOf(GetParam());
@@ -117,7 +121,8 @@ TEST_P(CublasSegments, OfAnotherBatchAreOthers) {
   EXPECT_GT(kernels().segment_counts().replayed, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, CublasSegments, ::testing::Values("mlp", "lenet", "cnn", "transformer"),
+INSTANTIATE_TEST_SUITE_P(Models, CublasSegments,
+                         ::testing::Values("mlp", "lenet", "cnn", "transformer"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_F(CublasLibraryTest, WithDropoutEachStepHasItsOwnMasks) {
@@ -135,7 +140,8 @@ TEST_F(CublasLibraryTest, ASegmentsErrorIsHandedOnAndTheNextOneRuns) {
   Floats values(kernels(), std::vector<float>(100, -1.0f));
   const Operation relu = ReluCall{values.data(), 100};
   const Operations broken = {relu, ReluCall{values.data(), -1}};
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(kernels().RunSegment(broken).code(), absl::StatusCode::kInvalidArgument);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(kernels().RunSegment(broken).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(values.Download(), std::vector<float>(100, -1.0f));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(kernels().RunSegment({&relu, 1}), absl::OkStatus());
   EXPECT_EQ(values.Download(), std::vector<float>(100, 0.0f));

@@ -1,4 +1,5 @@
-// The copies that go on beside the operations of "cublas", on GPU 0, and the points that they are waited for by.
+// The copies that go on beside the operations of "cublas", on GPU 0, and the points that they are
+// waited for by.
 
 #include <cstdint>
 #include <memory>
@@ -37,12 +38,14 @@ void Add(KernelLibrary& kernels, const Floats& step, Floats& values, int times) 
 
 TEST_F(CublasLibraryTest, ACopyToTheHostHasWhatWasComputedBeforeItAndNothingOfWhatComesAfter) {
   const Floats ones(kernels(), std::vector<float>(kCount, 1.0f));
-  Floats source(kernels(), std::vector<float>(kCount, 0.0f)), other(kernels(), std::vector<float>(kCount, 0.0f));
+  Floats source(kernels(), std::vector<float>(kCount, 0.0f)),
+      other(kernels(), std::vector<float>(kCount, 0.0f));
   auto host = kernels().AllocateStaging(kBytes);
   ASSERT_TRUE(host.ok()) << host.status();
   const Points points(kernels());
   Add(kernels(), ones, source, 20);
-  ASSERT_EQ(kernels().StartCopyToHost(points.Copy(source.data(), host->data(), kBytes)), absl::OkStatus());
+  ASSERT_EQ(kernels().StartCopyToHost(points.Copy(source.data(), host->data(), kBytes)),
+            absl::OkStatus());
   Add(kernels(), ones, other, 20);
   ASSERT_EQ(points.begin->Await(), absl::OkStatus());
   ASSERT_EQ(points.end->Await(), absl::OkStatus());
@@ -57,11 +60,13 @@ TEST_F(CublasLibraryTest, WhatIsOrderedAfterACopyFromTheHostReadsWhatItHasBrough
   ASSERT_TRUE(host.ok()) << host.status();
   for (int64_t i = 0; i < kCount; ++i) host->floats()[i] = static_cast<float>(i % 1000);
   const Points points(kernels());
-  ASSERT_EQ(kernels().StartCopyFromHost(points.Copy(host->data(), target.data(), kBytes)), absl::OkStatus());
+  ASSERT_EQ(kernels().StartCopyFromHost(points.Copy(host->data(), target.data(), kBytes)),
+            absl::OkStatus());
   ASSERT_EQ(kernels().OrderAfter(*points.end), absl::OkStatus());
   ASSERT_EQ(kernels().Run(CopyFloatsCall{target.data(), copied.data(), kCount}), absl::OkStatus());
   const std::vector<float> values = copied.Download();
-  for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(values[i], static_cast<float>(i % 1000)) << "element " << i;
+  for (int64_t i = 0; i < kCount; ++i)
+    ASSERT_EQ(values[i], static_cast<float>(i % 1000)) << "element " << i;
 }
 
 TEST_F(CublasLibraryTest, CopiesOfOneLibraryComeInTheirOrder) {
@@ -69,8 +74,10 @@ TEST_F(CublasLibraryTest, CopiesOfOneLibraryComeInTheirOrder) {
   auto host = kernels().AllocateStaging(2 * kBytes);
   ASSERT_TRUE(host.ok()) << host.status();
   const Points first(kernels()), second(kernels());
-  ASSERT_EQ(kernels().StartCopyToHost(first.Copy(source.data(), host->data(), kBytes)), absl::OkStatus());
-  ASSERT_EQ(kernels().StartCopyToHost(second.Copy(source.data(), host->data() + kBytes, kBytes)), absl::OkStatus());
+  ASSERT_EQ(kernels().StartCopyToHost(first.Copy(source.data(), host->data(), kBytes)),
+            absl::OkStatus());
+  ASSERT_EQ(kernels().StartCopyToHost(second.Copy(source.data(), host->data() + kBytes, kBytes)),
+            absl::OkStatus());
   ASSERT_EQ(second.end->Await(), absl::OkStatus());
   const auto reached = first.end->IsReached();
   ASSERT_TRUE(reached.ok()) << reached.status();
@@ -101,7 +108,8 @@ TEST_F(CublasLibraryTest, ACopyOfNoBytesIsDoneAndOneOfLessIsRefused) {
   const Points points(kernels());
   ASSERT_EQ(kernels().StartCopyToHost(points.Copy(nullptr, nullptr, 0)), absl::OkStatus());
   EXPECT_EQ(points.end->Await(), absl::OkStatus());
-  EXPECT_EQ(kernels().StartCopyFromHost(points.Copy(nullptr, nullptr, -1)).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(kernels().StartCopyFromHost(points.Copy(nullptr, nullptr, -1)).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

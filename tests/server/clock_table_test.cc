@@ -57,7 +57,8 @@ TEST(ClockTable, ClocksAreTheLeastOfTheCountsOfTheirPartsInAnyOrder) {
       ASSERT_EQ(clocks.PartApplied(worker, part), after > before) << "seed " << seed;
       ASSERT_EQ(clocks.clock(worker), after) << "seed " << seed;
       int64_t slowest = after;
-      for (const auto& row : counts) slowest = std::min(slowest, *std::min_element(row.begin(), row.end()));
+      for (const auto& row : counts)
+        slowest = std::min(slowest, *std::min_element(row.begin(), row.end()));
       ASSERT_EQ(clocks.slowest(), slowest) << "seed " << seed;
     }
   }

@@ -23,8 +23,9 @@ struct Served {
     spec.mutable_optimizer()->set_name("sgd");
     spec.mutable_optimizer()->set_learning_rate(1.0f);
     const std::vector<Range> parts(kParts, Range{0, 0});
-    core = std::make_unique<ServerCore>(ServingPlanOf(spec, index, parts), *CreateUpdateRule(spec.optimizer(), {0}),
-                                        absl::Span<float>());
+    core =
+        std::make_unique<ServerCore>(ServingPlanOf(spec, index, parts),
+                                     *CreateUpdateRule(spec.optimizer(), {0}), absl::Span<float>());
   }
 
   // "kind worker tag-kind bucket step", a line each.
@@ -41,12 +42,13 @@ struct Served {
   static std::string Text(const std::vector<ServerAction>& actions) {
     std::string text;
     for (const ServerAction& action : actions) {
-      const char* kind = action.kind == Kind::kExpect ? "expect"
+      const char* kind = action.kind == Kind::kExpect   ? "expect"
                          : action.kind == Kind::kReturn ? "return"
-                         : action.kind == Kind::kCopy ? "copy"
-                                                      : "send";
-      text += std::string(kind) + " " + std::to_string(action.worker) + " " + KindName(action.tag.kind) + " " +
-              std::to_string(action.tag.bucket) + " " + std::to_string(action.tag.step) + "\n";
+                         : action.kind == Kind::kCopy   ? "copy"
+                                                        : "send";
+      text += std::string(kind) + " " + std::to_string(action.worker) + " " +
+              KindName(action.tag.kind) + " " + std::to_string(action.tag.bucket) + " " +
+              std::to_string(action.tag.step) + "\n";
     }
     return text;
   }
@@ -57,7 +59,8 @@ struct Served {
 TEST(ServerCore, UnderBspSendsAnUpdatedPartToAllTheOneBesideItLastAndReturnsItsGradientsFirst) {
   Served served(ParameterServerSpec::BSP, /*index=*/1);
   EXPECT_EQ(served.Push(1, 0, 0), "expect 1 push 0 1\n");
-  EXPECT_EQ(served.Push(0, 0, 0), "expect 0 push 0 1\nreturn 0 push 0 0\nsend 0 weights 0 0\nsend 1 weights 0 0\n");
+  EXPECT_EQ(served.Push(0, 0, 0),
+            "expect 0 push 0 1\nreturn 0 push 0 0\nsend 0 weights 0 0\nsend 1 weights 0 0\n");
 }
 
 TEST(ServerCore, UnderBspAPartIsItsOwnUntilEachMessageWithItHasLeft) {
@@ -79,16 +82,18 @@ TEST(ServerCore, KeepsARequestUntilThePushesBeforeItAreThereAndAnswersFromACopy)
   EXPECT_EQ(served.Push(1, 1, 0), "expect 1 push 1 1\nreturn 0 push 1 0\n");
   EXPECT_EQ(served.Push(1, 0, 0),
             "expect 1 push 0 1\nreturn 0 push 0 0\n"
-            "copy 1 pull 0 0\nsend 1 weights 0 0\nsend 1 weights 1 0\nsend 1 pull 0 0\nexpect 1 pull 0 1\n");
+            "copy 1 pull 0 0\nsend 1 weights 0 0\nsend 1 weights 1 0\nsend 1 pull 0 0\nexpect 1 "
+            "pull 0 1\n");
   EXPECT_TRUE(served.core->IsSending(1, 0));
   for (const int32_t part : {0, 1, 0}) served.core->OnSent(1, part);
   EXPECT_FALSE(served.core->IsSending(1, 0));
   // A drain waits for the other worker, whose last push answers it.
   EXPECT_EQ(served.Ask(1, {1, true, false}), "");
   served.Push(0, 0, 0);
-  EXPECT_EQ(served.Push(0, 1, 0),
-            "expect 0 push 1 1\nreturn 0 push 1 0\n"
-            "copy 1 pull 0 1\nsend 1 drain 0 1\nsend 1 drain 1 1\nsend 1 pull 0 1\nexpect 1 pull 0 2\n");
+  EXPECT_EQ(
+      served.Push(0, 1, 0),
+      "expect 0 push 1 1\nreturn 0 push 1 0\n"
+      "copy 1 pull 0 1\nsend 1 drain 0 1\nsend 1 drain 1 1\nsend 1 pull 0 1\nexpect 1 pull 0 2\n");
 }
 
 TEST(ServerCore, NeverOverwritesACopyThatIsStillBeingSent) {

@@ -26,12 +26,15 @@ OptimizerSpec Sgd(float rate) {
 }
 
 ShardCore Core(ShardPlan plan, const OptimizerSpec& spec, const Floats& weights) {
-  absl::StatusOr<std::unique_ptr<UpdateRule>> update = CreateUpdateRule(spec, {static_cast<int64_t>(weights.size())});
+  absl::StatusOr<std::unique_ptr<UpdateRule>> update =
+      CreateUpdateRule(spec, {static_cast<int64_t>(weights.size())});
   EXPECT_TRUE(update.ok()) << update.status();
   return ShardCore(std::move(plan), *std::move(update), weights);
 }
 
-ShardPlan Bsp(int32_t workers, std::vector<int64_t> parts) { return {workers, workers, 0, 8 * workers, parts}; }
+ShardPlan Bsp(int32_t workers, std::vector<int64_t> parts) {
+  return {workers, workers, 0, 8 * workers, parts};
+}
 ShardPlan Ssp(int32_t workers, int64_t bound, std::vector<int64_t> parts) {
   return {workers, 1, bound, 8 * workers, parts};
 }
@@ -86,13 +89,15 @@ TEST(ShardCore, BspGivesTheBitsOfAdditionInRankOrderWhateverTheArrival) {
       for (const int what : order) {
         const int32_t worker = what / 2, part = what % 2;
         std::vector<Reply> ready;
-        ExpectOk(core.OnPush({worker, part, step, step,
-                              absl::MakeConstSpan(gradients[step][worker]).subspan(part * 5, counts[part])},
-                             &ready));
+        ExpectOk(core.OnPush(
+            {worker, part, step, step,
+             absl::MakeConstSpan(gradients[step][worker]).subspan(part * 5, counts[part])},
+            &ready));
         EXPECT_TRUE(ready.empty());
       }
     }
-    ASSERT_EQ(std::memcmp(core.weights().data(), expected.data(), 14 * sizeof(float)), 0) << permutations;
+    ASSERT_EQ(std::memcmp(core.weights().data(), expected.data(), 14 * sizeof(float)), 0)
+        << permutations;
     EXPECT_EQ(core.clocks().slowest(), kSteps);
     EXPECT_EQ(core.staleness_histogram(), absl::MakeConstSpan(std::vector<int64_t>{12}));
     ++permutations;
@@ -100,7 +105,8 @@ TEST(ShardCore, BspGivesTheBitsOfAdditionInRankOrderWhateverTheArrival) {
   EXPECT_EQ(permutations, 720);
 }
 
-// Every order in which the contributions of a step can come: 1 and 2 workers, 3 parts of which one is empty.
+// Every order in which the contributions of a step can come: 1 and 2 workers, 3 parts of which one
+// is empty.
 TEST(ShardCore, ClippingUpdatesAllPartsOnTheLastSumByTheNormOverAllOfThem) {
   const std::vector<int64_t> counts = {2, 0, 3};
   const std::vector<int64_t> begins = {0, 2, 2};
@@ -129,22 +135,26 @@ TEST(ShardCore, ClippingUpdatesAllPartsOnTheLastSumByTheNormOverAllOfThem) {
         const float clip = static_cast<float>(0.75 / (std::sqrt(squares) + 1e-6));
         ASSERT_LT(clip, 1.0f);
         for (size_t i = 0; i < order.size(); ++i) {
-          EXPECT_EQ(core.weights(), absl::MakeConstSpan(expected)) << "nothing moves before the last sum";
+          EXPECT_EQ(core.weights(), absl::MakeConstSpan(expected))
+              << "nothing moves before the last sum";
           EXPECT_EQ(core.versions(), absl::MakeConstSpan(std::vector<int64_t>(3, step)));
           const int32_t worker = order[i] / 3, part = order[i] % 3;
           std::vector<Reply> ready;
-          const Push push{worker, part, step, step,
-                          absl::MakeConstSpan(gradients[step][worker]).subspan(begins[part], counts[part])};
+          const Push push{
+              worker, part, step, step,
+              absl::MakeConstSpan(gradients[step][worker]).subspan(begins[part], counts[part])};
           ExpectOk(core.OnPush(push, &ready));
           if (i + 1 < order.size()) {
-            ExpectError(core.OnPush(push, &ready), absl::StatusCode::kInvalidArgument, "already here");
+            ExpectError(core.OnPush(push, &ready), absl::StatusCode::kInvalidArgument,
+                        "already here");
           }
         }
         for (size_t i = 0; i < 5; ++i) expected[i] -= clip * sum[i];
         ASSERT_EQ(core.weights(), absl::MakeConstSpan(expected));
         EXPECT_EQ(core.clocks().slowest(), step + 1);
       }
-      EXPECT_EQ(core.staleness_histogram(), absl::MakeConstSpan(std::vector<int64_t>{2 * 3 * workers}));
+      EXPECT_EQ(core.staleness_histogram(),
+                absl::MakeConstSpan(std::vector<int64_t>{2 * 3 * workers}));
     } while (std::next_permutation(order.begin(), order.end()));
   }
 }
@@ -158,7 +168,8 @@ TEST(ShardCore, ClippingKeepsPullsParkedUntilThePartsAreUpdatedTogether) {
   ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
   ExpectOk(core.OnPull({0, 1, false}, &ready));
   EXPECT_TRUE(ready.empty());
-  ExpectError(core.OnPush({0, 1, 1, 0, one}, &ready), absl::StatusCode::kInvalidArgument, "expected step 0");
+  ExpectError(core.OnPush({0, 1, 1, 0, one}, &ready), absl::StatusCode::kInvalidArgument,
+              "expected step 0");
   ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
   EXPECT_EQ(Workers(ready), std::vector<int32_t>{0});
   EXPECT_EQ(core.weights()[0], core.weights()[1]);
@@ -187,9 +198,11 @@ TEST(ShardCore, TellsTheRuleWhichUpdateAndWhatShareOfOneItIs) {
         for (int32_t worker = 0; worker < 2; ++worker) {
           const int64_t update = on_arrival ? 2 * step + worker : step;
           ExpectOk(core.OnPush({worker, 1, step, update, one}, &ready));
-          if (on_arrival) (*rule)->Apply({1, 0, update, 1, 0.5f}, one, absl::MakeSpan(expected).subspan(1, 1));
+          if (on_arrival)
+            (*rule)->Apply({1, 0, update, 1, 0.5f}, one, absl::MakeSpan(expected).subspan(1, 1));
         }
-        if (!on_arrival) (*rule)->Apply({1, 0, step, 1, 1}, two, absl::MakeSpan(expected).subspan(1, 1));
+        if (!on_arrival)
+          (*rule)->Apply({1, 0, step, 1, 1}, two, absl::MakeSpan(expected).subspan(1, 1));
         EXPECT_EQ(core.weights(), absl::MakeConstSpan(expected)) << spec.name() << " step " << step;
       }
     }
@@ -222,7 +235,8 @@ TEST(ShardCore, BspDoesNotMixClocks) {
   EXPECT_EQ(core.weights()[0], -2.0f);
   EXPECT_EQ(core.weights()[1], 0.0f);
   // But nobody can be a step ahead on a part whose update is not done.
-  ExpectError(core.OnPush({0, 1, 1, 0, ten}, &ready), absl::StatusCode::kInvalidArgument, "expected step 0");
+  ExpectError(core.OnPush({0, 1, 1, 0, ten}, &ready), absl::StatusCode::kInvalidArgument,
+              "expected step 0");
   ExpectOk(core.OnPush({1, 1, 0, 0, one}, &ready));
   EXPECT_EQ(core.weights()[1], -2.0f);
   EXPECT_EQ(core.clocks().slowest(), 1);
@@ -261,7 +275,8 @@ TEST(ShardCore, NamesThePartsThatAPushHasUpdated) {
   ShardCore arrival = Core(Asynchronous(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
   const Floats one = {1.0f};
   std::vector<Reply> ready;
-  const Push pushes[] = {{1, 1, 0, 0, one}, {0, 1, 0, 0, one}, {0, 0, 0, 0, one}, {1, 0, 0, 0, one}};
+  const Push pushes[] = {
+      {1, 1, 0, 0, one}, {0, 1, 0, 0, one}, {0, 0, 0, 0, one}, {1, 0, 0, 0, one}};
   const Parts expected[] = {{}, {1}, {}, {0}};
   for (int i = 0; i < 4; ++i) {
     for (ShardCore* each : {&core, &clipped, &arrival}) ExpectOk(each->OnPush(pushes[i], &ready));
@@ -322,7 +337,8 @@ TEST(ShardCore, CountsStalenessAsUpdatesOfTheSamePartBetweenReadAndApply) {
 
 TEST(ShardCore, TheRateFollowsSamplesSeenAlikeUnderBspAndOnArrival) {
   OptimizerSpec spec = Sgd(1.0f);
-  spec.mutable_step_schedule()->set_every_samples(32);  // two clocks of two workers with 8 samples each
+  spec.mutable_step_schedule()->set_every_samples(
+      32);  // two clocks of two workers with 8 samples each
   spec.mutable_step_schedule()->set_factor(0.5f);
   const Floats one = {1.0f};
   ShardCore bsp = Core(Bsp(2, {1}), spec, {0.0f});
@@ -366,12 +382,14 @@ TEST(ShardCore, ARefusedCallNamesWhatIsWrongAndChangesNothing) {
     std::vector<Reply> ready;
     ExpectOk(core.OnPush({0, 0, 0, 0, one}, &ready));
     const float before = core.weights()[0];
-    ExpectError(core.OnPush({2, 0, 0, 0, one}, &ready), kInvalid, "push from worker/2 step=0 part=0: no such worker");
+    ExpectError(core.OnPush({2, 0, 0, 0, one}, &ready), kInvalid,
+                "push from worker/2 step=0 part=0: no such worker");
     ExpectError(core.OnPush({-1, 0, 0, 0, one}, &ready), kInvalid, "no such worker");
     ExpectError(core.OnPush({1, 2, 0, 0, one}, &ready), kInvalid, "no such part, the shard has 2");
     ExpectError(core.OnPush({1, -1, 0, 0, one}, &ready), kInvalid, "no such part");
     ExpectError(core.OnPush({1, 0, 0, 0, two}, &ready), kInvalid, "2 floats, the part has 1");
-    ExpectError(core.OnPush({1, 0, 0, 5, one}, &ready), kInvalid, "computed from version 5, the part is at ");
+    ExpectError(core.OnPush({1, 0, 0, 5, one}, &ready), kInvalid,
+                "computed from version 5, the part is at ");
     ExpectError(core.OnPush({1, 0, 0, -1, one}, &ready), kInvalid, "computed from version -1");
     ExpectError(core.OnPush({1, 0, 1, 0, one}, &ready), kInvalid, "expected");
     ExpectError(core.OnPush({0, 0, 0, 0, one}, &ready), kInvalid,
@@ -379,10 +397,12 @@ TEST(ShardCore, ARefusedCallNamesWhatIsWrongAndChangesNothing) {
     EXPECT_EQ(core.weights()[0], before);
     EXPECT_EQ(core.clocks().slowest(), 0);
 
-    ExpectError(core.OnPull({2, 0, false}, &ready), kInvalid, "pull from worker/2 clock=0: no such worker");
+    ExpectError(core.OnPull({2, 0, false}, &ready), kInvalid,
+                "pull from worker/2 clock=0: no such worker");
     ExpectError(core.OnPull({0, -1, false}, &ready), kInvalid, "clocks do not run backwards");
     ExpectOk(core.OnPull({0, 1, false}, &ready));
-    ExpectError(core.OnPull({0, 1, false}, &ready), absl::StatusCode::kFailedPrecondition, "one at a time");
+    ExpectError(core.OnPull({0, 1, false}, &ready), absl::StatusCode::kFailedPrecondition,
+                "one at a time");
     EXPECT_TRUE(ready.empty());
 
     // The core goes on as if nothing had been.

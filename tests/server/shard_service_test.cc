@@ -37,7 +37,8 @@ RunSpec SpecOf(ParameterServerSpec::Consistency consistency, const std::string& 
 // One server, on a thread of its own, and two workers whose messages the test writes by hand.
 class ServedShard {
  public:
-  explicit ServedShard(const RunSpec& spec) : spec_(spec), layout_({{"weights", {kCount}}}, kBucketElements) {
+  explicit ServedShard(const RunSpec& spec)
+      : spec_(spec), layout_({{"weights", {kCount}}}, kBucketElements) {
     FabricOptions options;
     options.name = "inproc";
     fabric_ = *CreateFabric(options);
@@ -101,12 +102,14 @@ class ServedShard {
     const Bucket& part = layout_.buckets()[bucket];
     auto* out = reinterpret_cast<std::byte*>(weights_[worker].data() + part.begin);
     ops_[worker].push_back(*fabric_->transport({Role::kWorker, worker})
-                                .Receive({{Role::kServer, 0}, {MessageKind::kWeights, 0, bucket, step},
+                                .Receive({{Role::kServer, 0},
+                                          {MessageKind::kWeights, 0, bucket, step},
                                           {out, static_cast<size_t>(part.count) * 4}}));
   }
   std::vector<float> Weights(int32_t worker) {
     for (const OpId op : ops_[worker]) {
-      const absl::Status status = fabric_->transport({Role::kWorker, worker}).Wait(op, MonotonicNow() + kLimit);
+      const absl::Status status =
+          fabric_->transport({Role::kWorker, worker}).Wait(op, MonotonicNow() + kLimit);
       EXPECT_TRUE(status.ok()) << status;
     }
     ops_[worker].clear();
@@ -116,7 +119,8 @@ class ServedShard {
  private:
   const RunSpec spec_;
   const ParamLayout layout_;
-  std::vector<float> weights_[2] = {std::vector<float>(kCount), std::vector<float>(kCount)};  // by worker
+  std::vector<float> weights_[2] = {std::vector<float>(kCount),
+                                    std::vector<float>(kCount)};  // by worker
   std::vector<OpId> ops_[2];
   std::deque<Sent> sent_;  // references stay
   std::unique_ptr<ShardService> service_;
@@ -134,12 +138,14 @@ std::vector<std::byte> FloatBytes(int64_t count, float value) {
 void ExpectNames(const absl::Status& status, const std::vector<std::string>& parts) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   for (const std::string& part : parts) {
-    EXPECT_NE(status.message().find(part), absl::string_view::npos) << status << " lacks \"" << part << "\"";
+    EXPECT_NE(status.message().find(part), absl::string_view::npos)
+        << status << " lacks \"" << part << "\"";
   }
 }
 
 TEST(ShardService, RefusesAPushOfTooFewOrTooManyBytesByWorkerBucketAndStep) {
-  for (const int64_t bytes : {int64_t{0}, int64_t{396}, int64_t{399}, int64_t{401}, int64_t{4000}}) {
+  for (const int64_t bytes :
+       {int64_t{0}, int64_t{396}, int64_t{399}, int64_t{401}, int64_t{4000}}) {
     SCOPED_TRACE(absl::StrCat(bytes, " bytes"));
     ServedShard shard(SpecOf(ParameterServerSpec::SSP, "none"));
     shard.Push(1, 1, 0, FloatBytes(100, 1.0f));
@@ -176,7 +182,8 @@ TEST(ShardService, RefusesAGradientFromAVersionThatDoesNotExistYet) {
   for (const int64_t version : {int64_t{-1}, int64_t{1}}) {
     ServedShard shard(SpecOf(ParameterServerSpec::ASYNCHRONOUS, "none"));
     shard.Send(0, MessageKind::kPush, 2, 0, version, FloatBytes(50, 1.0f));
-    ExpectNames(shard.Result(), {"worker/0", "bucket=2", "step=0", absl::StrCat("version ", version)});
+    ExpectNames(shard.Result(),
+                {"worker/0", "bucket=2", "step=0", absl::StrCat("version ", version)});
   }
 }
 
@@ -245,9 +252,11 @@ TEST(ShardService, UnderBspAGradientIsReadWhereItLiesAndGivenBackWithItsUpdateAn
   step_of(1, 0);
   step_of(2, 0);
   ServedShard::Sent& first = shard.Push(0, 1, 1, FloatBytes(100, -1.0f));
-  // The server takes pushes in the order in which they come, so it has this one when it has updated the other part.
+  // The server takes pushes in the order in which they come, so it has this one when it has updated
+  // the other part.
   step_of(2, 1);
-  EXPECT_EQ(shard.HasLeft(first, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(shard.HasLeft(first, MonotonicTime::InfinitePast()).code(),
+            absl::StatusCode::kDeadlineExceeded);
   // As no worker may: it shows where the sum is read from.
   const std::vector<std::byte> other = FloatBytes(100, -5.0f);
   std::copy(other.begin(), other.end(), first.payload.begin());

@@ -23,9 +23,12 @@ const std::vector<int64_t> kParts = {5, 0, 9};
 constexpr int64_t kCount = 14;
 
 ShardPlan Together() { return {kWorkers, kWorkers, 0, 8 * kWorkers, kParts}; }
-ShardPlan OnArrival(std::optional<int64_t> bound) { return {kWorkers, 1, bound, 8 * kWorkers, kParts}; }
+ShardPlan OnArrival(std::optional<int64_t> bound) {
+  return {kWorkers, 1, bound, 8 * kWorkers, kParts};
+}
 
-std::unique_ptr<ShardCore> Create(const ShardPlan& plan, const std::string& optimizer = "momentum") {
+std::unique_ptr<ShardCore> Create(const ShardPlan& plan,
+                                  const std::string& optimizer = "momentum") {
   OptimizerSpec spec;
   spec.set_name(optimizer);
   spec.set_learning_rate(0.05f);
@@ -45,7 +48,8 @@ void Step(int64_t step, ShardCore* core) {
       Random random(100 * step + 10 * worker + part);
       Floats& gradient = gradients.emplace_back(kParts[part]);
       for (float& value : gradient) value = random.Normal();
-      const absl::Status pushed = core->OnPush({worker, part, step, core->versions()[part], gradient}, &ready);
+      const absl::Status pushed =
+          core->OnPush({worker, part, step, core->versions()[part], gradient}, &ready);
       ASSERT_TRUE(pushed.ok()) << pushed;
     }
   }
@@ -74,7 +78,8 @@ TEST(ShardState, GivenAndTakenTheShardGoesOnAsIfItHadNeverStopped) {
     EXPECT_EQ(after->versions(), whole->versions());
     EXPECT_EQ(after->clocks().slowest(), 8);
     std::vector<Reply> ready;
-    EXPECT_EQ(after->OnPull({0, 7, false}, &ready).code(), absl::StatusCode::kInvalidArgument) << "a clock that is over";
+    EXPECT_EQ(after->OnPull({0, 7, false}, &ready).code(), absl::StatusCode::kInvalidArgument)
+        << "a clock that is over";
   }
 }
 
@@ -83,7 +88,8 @@ TEST(ShardState, IsRefusedWhileAnUpdateOrAPullWaits) {
   const Floats gradient(5, 1.0f);
   std::vector<Reply> ready;
   ASSERT_TRUE(core->OnPush({1, 0, 0, 0, gradient}, &ready).ok());
-  EXPECT_THAT(std::string(core->Give().status().message()), HasSubstr("an update lacks contributions"));
+  EXPECT_THAT(std::string(core->Give().status().message()),
+              HasSubstr("an update lacks contributions"));
   const auto waits = Create(OnArrival(0));
   ASSERT_TRUE(waits->OnPull({1, 1, false}, &ready).ok());
   EXPECT_THAT(std::string(waits->Give().status().message()), HasSubstr("worker/1 at clock 1"));
@@ -98,7 +104,8 @@ TEST(ShardState, OfAnotherPlanOrOptimizerIsRefusedAndNothingChanges) {
   ShardPlan fewer = Together();
   fewer.part_counts = {14};
   const auto other = Create(fewer);
-  EXPECT_THAT(std::string(other->Take(state).message()), HasSubstr("\"versions\": it is 3 integers, expected 1 integers"));
+  EXPECT_THAT(std::string(other->Take(state).message()),
+              HasSubstr("\"versions\": it is 3 integers, expected 1 integers"));
   for (const auto* core : {plain.get(), other.get()}) {
     EXPECT_EQ(core->weights()[0], 1.0f);
     EXPECT_EQ(core->versions()[0], 0);

@@ -5,7 +5,8 @@
 
 namespace ringmaster {
 
-// How often the calling thread has come to operator new, which a program that links this counts in every thread.
+// How often the calling thread has come to operator new, which a program that links this counts in
+// every thread.
 int64_t& ThreadAllocations();
 
 // What `call` returns; what it allocates in this thread is not counted.

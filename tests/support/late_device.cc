@@ -44,7 +44,9 @@ class LateDevice::Point : public WorkPoint {
   int64_t copy_ = -1;
 };
 
-absl::StatusOr<Buffer> LateDevice::Allocate(int64_t size_bytes) { return AllocateIn(Place::kDevice, size_bytes); }
+absl::StatusOr<Buffer> LateDevice::Allocate(int64_t size_bytes) {
+  return AllocateIn(Place::kDevice, size_bytes);
+}
 
 absl::StatusOr<Buffer> LateDevice::AllocateStaging(int64_t size_bytes) {
   return AllocateIn(Place::kHostPinned, size_bytes);
@@ -70,7 +72,9 @@ absl::Status LateDevice::MakeSegment(absl::Span<const Operation> operations) {
   return operations_.RunSegment(kept != nullptr ? *kept : operations);
 }
 
-absl::StatusOr<std::unique_ptr<WorkPoint>> LateDevice::CreatePoint() { return std::make_unique<Point>(*this); }
+absl::StatusOr<std::unique_ptr<WorkPoint>> LateDevice::CreatePoint() {
+  return std::make_unique<Point>(*this);
+}
 
 // Operations are done when their calls return.
 absl::Status LateDevice::Mark(WorkPoint& point) {
@@ -103,7 +107,9 @@ absl::Status LateDevice::Complete(int64_t copy) {
   while (!waiting_.empty() && started_ - static_cast<int64_t>(waiting_.size()) <= copy) {
     const Waiting oldest = waiting_.front();
     waiting_.pop_front();
-    if (oldest.fails) return absl::InternalError(absl::StrCat("a copy of ", oldest.copy.size_bytes, " bytes is lost"));
+    if (oldest.fails)
+      return absl::InternalError(
+          absl::StrCat("a copy of ", oldest.copy.size_bytes, " bytes is lost"));
     std::memcpy(oldest.copy.to, oldest.copy.from, static_cast<size_t>(oldest.copy.size_bytes));
   }
   return absl::OkStatus();

@@ -17,8 +17,8 @@
 namespace ringmaster {
 
 struct LateDeviceOptions {
-  // A look at a copy finds it done when at least so many have been started after it. Absent: it is done only once
-  // somebody waits for it.
+  // A look at a copy finds it done when at least so many have been started after it. Absent: it is
+  // done only once somebody waits for it.
   std::optional<int64_t> lag;
   // The copy to the host, counted from 0, that fails; -1: none.
   int64_t failing_fetch = -1;
@@ -30,10 +30,11 @@ struct LateDeviceOptions {
   std::function<void(const SegmentCounts& counts)> ended;
 };
 
-// A device whose memory is the host's and whose operations are the reference's, with copies beside them that come as
-// late as a test wants, in their order: until then where they go to holds NaN, and what they read is read only when
-// they come. So a gradient that is used too soon, or overwritten too soon, gives other bits than the reference does.
-// Segments that come again are replayed from copies of their operations, as "cublas" replays graphs. One thread.
+// A device whose memory is the host's and whose operations are the reference's, with copies beside
+// them that come as late as a test wants, in their order: until then where they go to holds NaN,
+// and what they read is read only when they come. So a gradient that is used too soon, or
+// overwritten too soon, gives other bits than the reference does. Segments that come again are
+// replayed from copies of their operations, as "cublas" replays graphs. One thread.
 class LateDevice final : public KernelLibrary {
  public:
   explicit LateDevice(LateDeviceOptions options = {}) : options_(std::move(options)) {}
@@ -48,7 +49,8 @@ class LateDevice final : public KernelLibrary {
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
   absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
 
-  int64_t convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const override {
+  int64_t convolution_scratch_floats(const ConvShape& largest,
+                                     int64_t out_channels) const override {
     return operations_.convolution_scratch_floats(largest, out_channels);
   }
   absl::Status CopyToHost(const void* from, void* to, int64_t size_bytes) override {

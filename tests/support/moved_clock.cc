@@ -1,6 +1,7 @@
-// A shared object for LD_PRELOAD: the wall clock that a process sees is moved by as many seconds as the file named by
-// MOVED_CLOCK holds (an int64), at any time, as if somebody had set it. The monotonic clock stays. The kernel still knows the
-// true wall clock, so absolute waits by it are moved back.
+// A shared object for LD_PRELOAD: the wall clock that a process sees is moved by as many seconds as
+// the file named by MOVED_CLOCK holds (an int64), at any time, as if somebody had set it. The
+// monotonic clock stays. The kernel still knows the true wall clock, so absolute waits by it are
+// moved back.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -37,7 +38,8 @@ Function Real(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-// Moments of the wall clock are past 2001; what is smaller is a moment of another clock, or a duration.
+// Moments of the wall clock are past 2001; what is smaller is a moment of another clock, or a
+// duration.
 timespec Back(const timespec& seen) {
   timespec real = seen;
   if (real.tv_sec > 1'000'000'000) real.tv_sec -= Offset();
@@ -51,7 +53,8 @@ extern "C" {
 int clock_gettime(clockid_t clock, timespec* now) {
   static const auto real = Real<int (*)(clockid_t, timespec*)>("clock_gettime");
   const int result = real(clock, now);
-  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += Offset();
+  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+    now->tv_sec += Offset();
   return result;
 }
 
@@ -69,17 +72,21 @@ time_t time(time_t* out) {
   return now.tv_sec;
 }
 
-int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex, const timespec* until) {
+int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
+                           const timespec* until) {
   // Without its version an older function of this name would be found.
-  static const auto real = reinterpret_cast<int (*)(pthread_cond_t*, pthread_mutex_t*, const timespec*)>(
-      dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"));
+  static const auto real =
+      reinterpret_cast<int (*)(pthread_cond_t*, pthread_mutex_t*, const timespec*)>(
+          dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2"));
   const timespec moved = Back(*until);
   return real(condition, mutex, &moved);
 }
 
-int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock, const timespec* until) {
+int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
+                           const timespec* until) {
   static const auto real =
-      Real<int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*)>("pthread_cond_clockwait");
+      Real<int (*)(pthread_cond_t*, pthread_mutex_t*, clockid_t, const timespec*)>(
+          "pthread_cond_clockwait");
   const timespec moved = clock == CLOCK_REALTIME ? Back(*until) : *until;
   return real(condition, mutex, clock, &moved);
 }
@@ -97,7 +104,8 @@ long syscall(long number, ...) {
     moved = Back(*reinterpret_cast<const timespec*>(arguments[3]));
     arguments[3] = reinterpret_cast<long>(&moved);
   }
-  return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+  return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+              arguments[5]);
 }
 
 }  // extern "C"

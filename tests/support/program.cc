@@ -51,7 +51,8 @@ std::string NewFolder(const std::string& name) {
   return path;
 }
 
-Program::Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+Program::Program(const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment,
                  const std::function<void()>& prepare) {
   const std::string folder = NewFolder("program");
   out_path_ = folder + "/out";
@@ -106,11 +107,13 @@ bool Program::WaitForError(const std::string& text, absl::Duration limit) {
 }
 
 Finished Program::Wait(absl::Duration limit) {
-  if (!WaitUntil(limit, [this] { return Reap(); })) return {-1, ReadFile(out_path_), ReadFile(err_path_)};
+  if (!WaitUntil(limit, [this] { return Reap(); }))
+    return {-1, ReadFile(out_path_), ReadFile(err_path_)};
   return {exit_code_, ReadFile(out_path_), ReadFile(err_path_)};
 }
 
-Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+Finished RunProgram(const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment) {
   return Program(arguments, environment).Wait(absl::Minutes(2));
 }
 
@@ -146,7 +149,8 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
     if (name_end == std::string::npos) continue;
     const std::vector<std::string> fields = absl::StrSplit(stat.substr(name_end + 2), ' ');
     pid_t of = 0;
-    if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &of) && of == parent) children.push_back(pid);
+    if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &of) && of == parent)
+      children.push_back(pid);
   }
   return children;
 }

@@ -11,20 +11,23 @@
 
 namespace ringmaster {
 
-// What a finished program left: exit_code is 128 + signal when a signal ended it, -1 when it outlived the deadline.
+// What a finished program left: exit_code is 128 + signal when a signal ended it, -1 when it
+// outlived the deadline.
 struct Finished {
   int exit_code = -1;
   std::string out;
   std::string err;
 };
 
-// The real program, run as a user would. Standard output and error go to files in the test's temporary folder.
+// The real program, run as a user would. Standard output and error go to files in the test's
+// temporary folder.
 class Program {
  public:
-  // Starts bazel-bin's experiments/ringmaster with `arguments`; "NAME=value" entries are added to its environment.
-  // `prepare` runs in the new process before the program, for signals and limits that it inherits. Signals that end
-  // programs have their default action unless it says otherwise.
-  explicit Program(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
+  // Starts bazel-bin's experiments/ringmaster with `arguments`; "NAME=value" entries are added to
+  // its environment. `prepare` runs in the new process before the program, for signals and limits
+  // that it inherits. Signals that end programs have their default action unless it says otherwise.
+  explicit Program(const std::vector<std::string>& arguments,
+                   const std::vector<std::string>& environment = {},
                    const std::function<void()>& prepare = nullptr);
   // Kills it if it still runs.
   ~Program();
@@ -53,16 +56,18 @@ class Program {
 };
 
 // Start and wait, two minutes at most.
-Finished RunProgram(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {});
+Finished RunProgram(const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& environment = {});
 
-// Looks again and again until `done`, and says whether it came before the limit: for what other processes do, which
-// offer no event to wait for.
+// Looks again and again until `done`, and says whether it came before the limit: for what other
+// processes do, which offer no event to wait for.
 bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
 
 // A fresh folder under the test's temporary one.
 std::string NewFolder(const std::string& name);
 
-// The child of `parent` that bears the name of a rank, such as "worker/1+server/1"; fails the test where there is none.
+// The child of `parent` that bears the name of a rank, such as "worker/1+server/1"; fails the test
+// where there is none.
 pid_t RankNamed(pid_t parent, const std::string& name);
 
 // The command line of a process, its words separated by spaces.

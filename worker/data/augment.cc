@@ -6,9 +6,12 @@
 
 namespace ringmaster {
 
-bool Augments(const AugmentSpec& spec) { return spec.crop_padding() > 0 || spec.flip() || spec.noise() > 0; }
+bool Augments(const AugmentSpec& spec) {
+  return spec.crop_padding() > 0 || spec.flip() || spec.noise() > 0;
+}
 
-void AugmentImage(const AugmentSpec& spec, const SampleShape& shape, uint64_t seed, const float* from, float* to) {
+void AugmentImage(const AugmentSpec& spec, const SampleShape& shape, uint64_t seed,
+                  const float* from, float* to) {
   Random random(seed);
   const int32_t padding = spec.crop_padding();
   // Where the window lies in the image; negative: it begins in the border.

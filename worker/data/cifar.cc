@@ -18,25 +18,31 @@ constexpr int64_t kPixelBytes = 3 * 32 * 32;
 constexpr int64_t kRecordBytes = 1 + kPixelBytes;
 constexpr int kTrainFiles = 5;
 // Statistics of the training pixels, red, green and blue; the field's customary figures.
-constexpr PixelStatistics kStatistics[] = {{0.4914f, 0.2470f}, {0.4822f, 0.2435f}, {0.4465f, 0.2616f}};
+constexpr PixelStatistics kStatistics[] = {
+    {0.4914f, 0.2470f}, {0.4822f, 0.2435f}, {0.4465f, 0.2616f}};
 constexpr char kGetIt[] =
-    "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin files into that folder, "
+    "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin "
+    "files into that folder, "
     "or name the folder that has them with --data-dir";
 constexpr DataRemedy kRemedy = {kGetIt, kGetIt};
 
 std::vector<std::string> TrainFiles(const std::string& dir) {
   std::vector<std::string> paths;
-  for (int i = 1; i <= kTrainFiles; ++i) paths.push_back(absl::StrCat(dir, "/data_batch_", i, ".bin"));
+  for (int i = 1; i <= kTrainFiles; ++i)
+    paths.push_back(absl::StrCat(dir, "/data_batch_", i, ".bin"));
   return paths;
 }
 
-std::vector<std::string> TestFiles(const std::string& dir) { return {absl::StrCat(dir, "/test_batch.bin")}; }
+std::vector<std::string> TestFiles(const std::string& dir) {
+  return {absl::StrCat(dir, "/test_batch.bin")};
+}
 
 absl::StatusOr<int64_t> CountRecords(const std::string& path) {
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(path, kRemedy));
   if (size > 0 && size % kRecordBytes == 0) return size / kRecordBytes;
-  return DamagedDataFile(path, absl::StrCat(size, " bytes"),
-                         absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kGetIt);
+  return DamagedDataFile(
+      path, absl::StrCat(size, " bytes"),
+      absl::StrCat("a multiple of ", kRecordBytes, ", a label and 3x32x32 pixels each"), kGetIt);
 }
 
 absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
@@ -49,7 +55,8 @@ absl::StatusOr<int64_t> CountAll(const std::vector<std::string>& paths) {
 }
 
 // Adds the first records of `path`, `limit` at most.
-absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part, Samples* samples) {
+absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part,
+                        Samples* samples) {
   RM_ASSIGN_OR_RETURN(const int64_t records, CountRecords(path));
   const int64_t count = std::min(records, limit);
   RM_ASSIGN_OR_RETURN(DataFile file, DataFile::Open(path, kRemedy));
@@ -61,12 +68,14 @@ absl::Status AddRecords(const std::string& path, int64_t limit, DatasetPart part
                              absl::StrCat("labels from 0 to ", kShape.classes - 1), kGetIt);
     }
     samples->labels.push_back(record[0]);
-    if (part == DatasetPart::kAll) samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
+    if (part == DatasetPart::kAll)
+      samples->pixels.insert(samples->pixels.end(), record + 1, record + kRecordBytes);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit, DatasetPart part) {
+absl::StatusOr<Samples> LoadFiles(const std::vector<std::string>& paths, int64_t limit,
+                                  DatasetPart part) {
   Samples samples;
   samples.shape = kShape;
   samples.pixel_values = PixelValues(kStatistics);

@@ -16,14 +16,16 @@ struct CifarExtent {
   int64_t test_count = 0;
 };
 
-// Looks at the sizes of data_batch_1.bin to data_batch_5.bin and test_batch.bin in `dir`: records of 3073 bytes, any
-// number of them but 0. NotFound (a missing file) and InvalidArgument name the file, what was found, what was expected,
-// and where the files are published.
+// Looks at the sizes of data_batch_1.bin to data_batch_5.bin and test_batch.bin in `dir`: records
+// of 3073 bytes, any number of them but 0. NotFound (a missing file) and InvalidArgument name the
+// file, what was found, what was expected, and where the files are published.
 absl::StatusOr<CifarExtent> InspectCifar10(const std::string& dir);
 
-// The first samples of each set, in the files' order. A record is a label and 1024 bytes each of red, green and blue,
-// row by row; pixels mean (x / 255 - mean) / deviation with the channel's customary figures.
-//   train_count, test_count: 0 < each <= that of InspectCifar10. Errors: those of InspectCifar10, and InvalidArgument for
+// The first samples of each set, in the files' order. A record is a label and 1024 bytes each of
+// red, green and blue, row by row; pixels mean (x / 255 - mean) / deviation with the channel's
+// customary figures.
+//   train_count, test_count: 0 < each <= that of InspectCifar10. Errors: those of InspectCifar10,
+//   and InvalidArgument for
 // a label that is not in [0, 10), naming its file and record.
 absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count,
                                     DatasetPart part = DatasetPart::kAll);

@@ -33,14 +33,16 @@ absl::StatusOr<uint32_t> StreamSize(const std::string& path, const DataRemedy& r
   unsigned char bytes[4] = {};
   const bool read = std::fseek(file, -4, SEEK_END) == 0 && std::fread(bytes, 1, 4, file) == 4;
   std::fclose(file);
-  if (!read) return DamagedDataFile(path, "no end of a gzip stream", "a whole gzip file", remedy.damaged);
-  return uint32_t{bytes[3]} << 24 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[1]} << 8 | uint32_t{bytes[0]};
+  if (!read)
+    return DamagedDataFile(path, "no end of a gzip stream", "a whole gzip file", remedy.damaged);
+  return uint32_t{bytes[3]} << 24 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[1]} << 8 |
+         uint32_t{bytes[0]};
 }
 
 }  // namespace
 
-absl::Status DamagedDataFile(absl::string_view path, absl::string_view found, absl::string_view expected,
-                             absl::string_view remedy) {
+absl::Status DamagedDataFile(absl::string_view path, absl::string_view found,
+                             absl::string_view expected, absl::string_view remedy) {
   return absl::InvalidArgumentError(
       absl::StrCat("data file ", path, ": found ", found, ", expected ", expected, "; ", remedy));
 }
@@ -53,7 +55,8 @@ absl::StatusOr<int64_t> DataFileSize(const std::string& path, const DataRemedy& 
     return error == ENOENT ? absl::NotFoundError(text) : absl::InvalidArgumentError(text);
   }
   if (!S_ISREG(info.st_mode)) {
-    return DamagedDataFile(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device", "a regular file", remedy.damaged);
+    return DamagedDataFile(path, S_ISDIR(info.st_mode) ? "a folder" : "a pipe or a device",
+                           "a regular file", remedy.damaged);
   }
   return int64_t{info.st_size};
 }
@@ -68,8 +71,9 @@ absl::StatusOr<DataFile> DataFile::Open(const std::string& path, const DataRemed
   gzbuffer(data.file_.get(), 1 << 17);
   data.compressed_ = gzdirect(data.file_.get()) == 0;
   if (data.compressed_ != absl::EndsWith(path, ".gz")) {
-    return DamagedDataFile(path, data.compressed_ ? "a gzip file" : "a file that is no gzip stream",
-                           data.compressed_ ? "an uncompressed one; rename it to end in .gz" : "one", remedy.damaged);
+    return DamagedDataFile(
+        path, data.compressed_ ? "a gzip file" : "a file that is no gzip stream",
+        data.compressed_ ? "an uncompressed one; rename it to end in .gz" : "one", remedy.damaged);
   }
   if (!data.compressed_) return data;
   RM_ASSIGN_OR_RETURN(data.stream_size_, StreamSize(path, remedy));
@@ -85,20 +89,23 @@ absl::Status DataFile::ExpectSize(unsigned __int128 expected, absl::string_view 
         expected <= static_cast<unsigned __int128>(size_) * kMostExpansion) {
       return absl::OkStatus();
     }
-    return DamagedDataFile(path_, absl::StrCat(size_, " bytes of gzip whose end announces ", stream_size_,
-                                               " bytes uncompressed (truncated or damaged)"),
+    return DamagedDataFile(path_,
+                           absl::StrCat(size_, " bytes of gzip whose end announces ", stream_size_,
+                                        " bytes uncompressed (truncated or damaged)"),
                            wanted, remedy_);
   }
   const unsigned __int128 found = static_cast<unsigned __int128>(size_);
   if (found == expected) return absl::OkStatus();
-  return DamagedDataFile(path_, absl::StrCat(size_, " bytes (", found < expected ? "truncated" : "oversized", ")"),
-                         wanted, remedy_);
+  return DamagedDataFile(
+      path_, absl::StrCat(size_, " bytes (", found < expected ? "truncated" : "oversized", ")"),
+      wanted, remedy_);
 }
 
 int64_t DataFile::ReadSome(unsigned char* to, int64_t bytes, std::string* reason) {
   int64_t done = 0;
   while (done < bytes) {
-    const int got = gzread(file_.get(), to + done, static_cast<unsigned>(std::min(bytes - done, kReadAtOnce)));
+    const int got =
+        gzread(file_.get(), to + done, static_cast<unsigned>(std::min(bytes - done, kReadAtOnce)));
     if (got <= 0) break;
     done += got;
   }
@@ -120,8 +127,9 @@ absl::StatusOr<std::vector<unsigned char>> DataFile::Read(int64_t bytes) {
   std::string reason;
   const int64_t got = ReadSome(content.data(), bytes, &reason);
   if (got == bytes) return content;
-  return DamagedDataFile(path_, absl::StrCat("only ", got, " bytes from byte ", begin, " on (", reason, ")"),
-                         absl::StrCat(bytes, " readable bytes"), remedy_);
+  return DamagedDataFile(
+      path_, absl::StrCat("only ", got, " bytes from byte ", begin, " on (", reason, ")"),
+      absl::StrCat(bytes, " readable bytes"), remedy_);
 }
 
 absl::Status DataFile::ExpectEnd(int64_t bytes) {
@@ -138,12 +146,14 @@ absl::Status DataFile::ExpectEnd(int64_t bytes) {
   unsigned char more = 0;
   const int64_t end = position_;
   if (ReadSome(&more, 1, &reason) > 0) {
-    return DamagedDataFile(path_, absl::StrCat("more than ", end, " bytes"), "no more, as its header says", remedy_);
+    return DamagedDataFile(path_, absl::StrCat("more than ", end, " bytes"),
+                           "no more, as its header says", remedy_);
   }
   int code = Z_OK;
   gzerror(file_.get(), &code);
   if (code == Z_OK) return absl::OkStatus();
-  return DamagedDataFile(path_, absl::StrCat("a damaged end (", reason, ")"), "a right checksum", remedy_);
+  return DamagedDataFile(path_, absl::StrCat("a damaged end (", reason, ")"), "a right checksum",
+                         remedy_);
 }
 
 }  // namespace ringmaster

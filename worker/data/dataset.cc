@@ -15,10 +15,15 @@ namespace ringmaster {
 namespace {
 
 constexpr DatasetInfo kDatasets[] = {
-    {"mnist", "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in data.dir)"},
-    {"cifar10", "small colour pictures, 50000 + 10000 of 3x32x32 in ten classes (binary files in data.dir)"},
+    {"mnist",
+     "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in "
+     "data.dir)"},
+    {"cifar10",
+     "small colour pictures, 50000 + 10000 of 3x32x32 in ten classes (binary files in data.dir)"},
     {"text", "the bytes of a file (data.text.file), to be predicted each from those before it"},
-    {"synthetic", "a random prototype per class plus noise, or texts of a random Markov chain: any size, no files"},
+    {"synthetic",
+     "a random prototype per class plus noise, or texts of a random Markov chain: any size, no "
+     "files"},
 };
 
 struct Counts {
@@ -32,16 +37,19 @@ absl::Status UnknownDataset(absl::string_view name) {
                                                  KnownWordsText(name, RegistryNames(kDatasets))));
 }
 
-absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit, int64_t available) {
+absl::StatusOr<int64_t> Limited(absl::string_view field, bool limited, int64_t limit,
+                                int64_t available) {
   if (!limited) return available;
   if (limit >= 1 && limit <= available) return limit;
-  return absl::InvalidArgumentError(absl::StrCat(field, " = ", limit, ": expected 1 to ", available,
-                                                 ", the samples there are; leave it out to use all"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " = ", limit, ": expected 1 to ", available,
+                   ", the samples there are; leave it out to use all"));
 }
 
 absl::Status CheckPositive(absl::string_view field, int64_t value) {
   if (value >= 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("data.synthetic.", field, " = ", value, ": expected at least 1"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.synthetic.", field, " = ", value, ": expected at least 1"));
 }
 
 absl::StatusOr<Counts> CountSynthetic(const SyntheticSpec& spec) {
@@ -49,7 +57,8 @@ absl::StatusOr<Counts> CountSynthetic(const SyntheticSpec& spec) {
   RM_RETURN_IF_ERROR(CheckPositive("test_samples", spec.test_samples()));
   RM_RETURN_IF_ERROR(CheckPositive("classes", spec.classes()));
   if (spec.context() > 0) {
-    return Counts{{0, 0, 0, spec.classes(), spec.context()}, spec.train_samples(), spec.test_samples()};
+    return Counts{
+        {0, 0, 0, spec.classes(), spec.context()}, spec.train_samples(), spec.test_samples()};
   }
   RM_RETURN_IF_ERROR(CheckPositive("channels", spec.channels()));
   RM_RETURN_IF_ERROR(CheckPositive("height", spec.height()));
@@ -64,8 +73,8 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
   RM_ASSIGN_OR_RETURN(const IdxExtent test, InspectIdx(test_files));
   if (train.shape.height != test.shape.height || train.shape.width != test.shape.width) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "data file ", test_files.images_path, ": found images of ", test.shape.height, "x", test.shape.width,
-        ", expected ", train.shape.height, "x", train.shape.width,
+        "data file ", test_files.images_path, ": found images of ", test.shape.height, "x",
+        test.shape.width, ", expected ", train.shape.height, "x", train.shape.width,
         " as in the training set; point --data-dir at a folder whose files are of one set"));
   }
   return Counts{train.shape, train.count, test.count};
@@ -73,9 +82,9 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
 
 absl::StatusOr<Counts> CountText(const TextSpec& spec) {
   if (spec.context() < 1 || !(spec.test_share() > 0 && spec.test_share() < 1)) {
-    return absl::InvalidArgumentError(absl::StrCat("data.text.context = ", spec.context(), ", data.text.test_share = ",
-                                                   spec.test_share(),
-                                                   ": expected at least 1, and a share above 0 and below 1"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data.text.context = ", spec.context(), ", data.text.test_share = ", spec.test_share(),
+        ": expected at least 1, and a share above 0 and below 1"));
   }
   RM_ASSIGN_OR_RETURN(const TextExtent extent, InspectText(spec));
   return Counts{extent.shape, extent.train_count, extent.test_count};
@@ -97,9 +106,10 @@ absl::StatusOr<Counts> CountAll(const DataSpec& spec) {
 // What there is and is to be used, after the limits.
 absl::StatusOr<Counts> Count(const DataSpec& spec) {
   RM_ASSIGN_OR_RETURN(Counts counts, CountAll(spec));
-  RM_ASSIGN_OR_RETURN(counts.train,
-                      Limited("data.train_limit", spec.has_train_limit(), spec.train_limit(), counts.train));
-  RM_ASSIGN_OR_RETURN(counts.test, Limited("data.test_limit", spec.has_test_limit(), spec.test_limit(), counts.test));
+  RM_ASSIGN_OR_RETURN(counts.train, Limited("data.train_limit", spec.has_train_limit(),
+                                            spec.train_limit(), counts.train));
+  RM_ASSIGN_OR_RETURN(counts.test, Limited("data.test_limit", spec.has_test_limit(),
+                                           spec.test_limit(), counts.test));
   return counts;
 }
 
@@ -111,7 +121,8 @@ DatasetPart DatasetPartFor(const RunSpec& spec) {
 
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
-  if (spec.name() == "synthetic") return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
+  if (spec.name() == "synthetic")
+    return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
   if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test, part);
   if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
   Dataset dataset;
@@ -120,7 +131,8 @@ absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   return dataset;
 }
 
-absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count, int64_t* test_count) {
+absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count,
+                                           int64_t* test_count) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
   *train_count = counts.train;
   *test_count = counts.test;

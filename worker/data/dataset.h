@@ -13,14 +13,14 @@
 
 namespace ringmaster {
 
-// Extent of one sample and the number of classes: an image with one label, or a text of `context` tokens, each with
-// the next one as its label (channels, height and width are then 0).
+// Extent of one sample and the number of classes: an image with one label, or a text of `context`
+// tokens, each with the next one as its label (channels, height and width are then 0).
 struct SampleShape {
   int32_t channels = 1;
   int32_t height = 0;
   int32_t width = 0;
   int32_t classes = 0;
-  int32_t context = 0;   // 0: images
+  int32_t context = 0;  // 0: images
   int64_t features() const { return int64_t{1} * channels * height * width; }
   int64_t labels() const { return context > 0 ? context : 1; }
 };
@@ -28,18 +28,19 @@ struct SampleShape {
 // Labelled samples in memory. Immutable after loading; thread-safe to read.
 struct Samples {
   SampleShape shape;
-  // Images: floats, or bytes with what each byte of a channel means, a quarter of the memory. One of the two is empty;
-  // both are where nobody looks at the images, see DatasetPart.
+  // Images: floats, or bytes with what each byte of a channel means, a quarter of the memory. One
+  // of the two is empty; both are where nobody looks at the images, see DatasetPart.
   std::vector<float> features;      // [count][channels][height][width], normalized
   std::vector<uint8_t> pixels;      // [count][channels][height][width]
   std::vector<float> pixel_values;  // [channels][256], normalized
-  std::vector<int32_t> tokens;  // [count][context], in [0, classes); texts only
-  std::vector<int32_t> labels;  // [count][shape.labels()], in [0, classes)
+  std::vector<int32_t> tokens;      // [count][context], in [0, classes); texts only
+  std::vector<int32_t> labels;      // [count][shape.labels()], in [0, classes)
   int64_t count() const { return static_cast<int64_t>(labels.size()) / shape.labels(); }
 
   bool has_features() const { return !features.empty() || !pixels.empty(); }
 
-  // Writes the features of the image at `index`, shape.features() floats, to `to`. REQUIRES: has_features().
+  // Writes the features of the image at `index`, shape.features() floats, to `to`. REQUIRES:
+  // has_features().
   void CopyFeatures(int64_t index, float* to) const {
     if (pixels.empty()) {
       std::copy_n(features.data() + index * shape.features(), shape.features(), to);
@@ -47,7 +48,8 @@ struct Samples {
     }
     const int64_t size = int64_t{1} * shape.height * shape.width;
     const uint8_t* from = pixels.data() + index * shape.features();
-    for (const float* values = pixel_values.data(); values < pixel_values.data() + pixel_values.size(); values += 256) {
+    for (const float* values = pixel_values.data();
+         values < pixel_values.data() + pixel_values.size(); values += 256) {
       for (int64_t i = 0; i < size; ++i) *to++ = values[*from++];
     }
   }
@@ -58,18 +60,21 @@ struct Dataset {
   Samples test;
 };
 
-// What of a data set is wanted: emulated computing looks at no image, and labels alone need neither the time to make
-// images nor a copy of them in every process. The data order, the batches' fingerprints and the checks of labels are the
-// same. Of texts all is loaded: tokens are the labels of other tokens.
+// What of a data set is wanted: emulated computing looks at no image, and labels alone need neither
+// the time to make images nor a copy of them in every process. The data order, the batches'
+// fingerprints and the checks of labels are the same. Of texts all is loaded: tokens are the labels
+// of other tokens.
 enum class DatasetPart { kAll, kLabels };
 DatasetPart DatasetPartFor(const RunSpec& spec);
 
-// Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was expected, and how
-// to get it.
+// Loads (or makes) what the resolved spec names. Errors name the file, what was found and what was
+// expected, and how to get it.
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part = DatasetPart::kAll);
 
-// What LoadDataset would find, from file headers alone (no bodies read): for validation before any process starts.
-absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count, int64_t* test_count);
+// What LoadDataset would find, from file headers alone (no bodies read): for validation before any
+// process starts.
+absl::StatusOr<SampleShape> InspectDataset(const DataSpec& spec, int64_t* train_count,
+                                           int64_t* test_count);
 
 struct DatasetInfo {
   const char* name;

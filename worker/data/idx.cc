@@ -21,8 +21,9 @@ constexpr int32_t kClasses = 10;
 constexpr PixelStatistics kStatistics{0.1307f, 0.3081f};
 // Larger images are no IDX set we know, but a damaged header.
 constexpr uint32_t kMaxExtent = 4096;
-constexpr DataRemedy kRemedy = {"point --data-dir at a folder that has it",
-                                "put a sound copy in its place, or point --data-dir at a folder that has one"};
+constexpr DataRemedy kRemedy = {
+    "point --data-dir at a folder that has it",
+    "put a sound copy in its place, or point --data-dir at a folder that has one"};
 
 // An open IDX file, positioned behind its header.
 struct OpenIdx {
@@ -37,47 +38,53 @@ absl::Status Damaged(absl::string_view path, absl::string_view found, absl::stri
 }
 
 uint32_t BigEndian(const unsigned char* bytes) {
-  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | uint32_t{bytes[3]};
+  return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 |
+         uint32_t{bytes[3]};
 }
 
 // `path`, or its twin in gzip where that is all there is.
 std::string PlainOrCompressed(const std::string& path) {
   const std::string compressed = absl::StrCat(path, ".gz");
-  const bool only_compressed = absl::IsNotFound(DataFileSize(path, kRemedy).status()) && DataFileSize(compressed, kRemedy).ok();
+  const bool only_compressed = absl::IsNotFound(DataFileSize(path, kRemedy).status()) &&
+                               DataFileSize(compressed, kRemedy).ok();
   return only_compressed ? compressed : path;
 }
 
 // The dimensions behind a header's magic number.
-absl::StatusOr<std::vector<uint32_t>> ReadDimensions(const std::string& path, uint32_t magic, DataFile* file) {
+absl::StatusOr<std::vector<uint32_t>> ReadDimensions(const std::string& path, uint32_t magic,
+                                                     DataFile* file) {
   const size_t count = magic == kImagesMagic ? 3 : 1;
-  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> header, file->Read(static_cast<int64_t>(4 * (1 + count))));
+  RM_ASSIGN_OR_RETURN(const std::vector<unsigned char> header,
+                      file->Read(static_cast<int64_t>(4 * (1 + count))));
   const uint32_t found = BigEndian(header.data());
   if (found != magic) {
-    return Damaged(path, absl::StrFormat("magic number %d", found),
-                   absl::StrFormat("%d (IDX %s)", magic, magic == kImagesMagic ? "images" : "labels"));
+    return Damaged(
+        path, absl::StrFormat("magic number %d", found),
+        absl::StrFormat("%d (IDX %s)", magic, magic == kImagesMagic ? "images" : "labels"));
   }
   std::vector<uint32_t> dimensions;
   for (size_t d = 0; d < count; ++d) {
     dimensions.push_back(BigEndian(header.data() + 4 * (1 + d)));
     if (d > 0 && (dimensions[d] == 0 || dimensions[d] > kMaxExtent)) {
-      return Damaged(path, absl::StrCat("an image extent of ", dimensions[d]), absl::StrCat("1 to ", kMaxExtent));
+      return Damaged(path, absl::StrCat("an image extent of ", dimensions[d]),
+                     absl::StrCat("1 to ", kMaxExtent));
     }
   }
   if (dimensions[0] == 0) return Damaged(path, "a count of 0 samples", "at least 1");
   return dimensions;
 }
 
-// Opens `plain_path`, or its twin in gzip, and checks everything that its header promises; `magic` decides the number
-// of dimensions.
+// Opens `plain_path`, or its twin in gzip, and checks everything that its header promises; `magic`
+// decides the number of dimensions.
 absl::StatusOr<OpenIdx> OpenChecked(const std::string& plain_path, uint32_t magic) {
   const std::string path = PlainOrCompressed(plain_path);
   RM_ASSIGN_OR_RETURN(DataFile file, DataFile::Open(path, kRemedy));
   RM_ASSIGN_OR_RETURN(std::vector<uint32_t> dimensions, ReadDimensions(path, magic, &file));
   unsigned __int128 body_bytes = 1;
   for (const uint32_t extent : dimensions) body_bytes *= extent;
-  RM_RETURN_IF_ERROR(
-      file.ExpectSize(body_bytes + 4 * (1 + dimensions.size()),
-                      absl::StrCat(" for the ", dimensions[0], " samples that its header announces")));
+  RM_RETURN_IF_ERROR(file.ExpectSize(
+      body_bytes + 4 * (1 + dimensions.size()),
+      absl::StrCat(" for the ", dimensions[0], " samples that its header announces")));
   return OpenIdx{std::move(file), path, std::move(dimensions), static_cast<int64_t>(body_bytes)};
 }
 
@@ -103,18 +110,21 @@ absl::StatusOr<OpenPair> OpenBoth(const IdxPair& files) {
   }
   IdxExtent extent;
   extent.count = images.dimensions[0];
-  extent.shape = {1, static_cast<int32_t>(images.dimensions[1]), static_cast<int32_t>(images.dimensions[2]), kClasses};
+  extent.shape = {1, static_cast<int32_t>(images.dimensions[1]),
+                  static_cast<int32_t>(images.dimensions[2]), kClasses};
   return OpenPair{std::move(images), std::move(values), extent};
 }
 
 }  // namespace
 
 IdxPair MnistTrainFiles(absl::string_view dir) {
-  return {absl::StrCat(dir, "/train-images-idx3-ubyte"), absl::StrCat(dir, "/train-labels-idx1-ubyte")};
+  return {absl::StrCat(dir, "/train-images-idx3-ubyte"),
+          absl::StrCat(dir, "/train-labels-idx1-ubyte")};
 }
 
 IdxPair MnistTestFiles(absl::string_view dir) {
-  return {absl::StrCat(dir, "/t10k-images-idx3-ubyte"), absl::StrCat(dir, "/t10k-labels-idx1-ubyte")};
+  return {absl::StrCat(dir, "/t10k-images-idx3-ubyte"),
+          absl::StrCat(dir, "/t10k-labels-idx1-ubyte")};
 }
 
 absl::StatusOr<IdxExtent> InspectIdx(const IdxPair& files) {

@@ -20,12 +20,14 @@ constexpr uint64_t kAugmentStream = UINT64_MAX;
 void Permute(uint64_t seed, std::vector<int32_t>* permutation) {
   std::iota(permutation->begin(), permutation->end(), 0);
   Random random(seed);
-  for (size_t i = permutation->size(); i > 1; --i) std::swap((*permutation)[i - 1], (*permutation)[random.Below(i)]);
+  for (size_t i = permutation->size(); i > 1; --i)
+    std::swap((*permutation)[i - 1], (*permutation)[random.Below(i)]);
 }
 
 // Copies row `from` of `rows` to row `to`; rows of `size` elements.
 template <typename T>
-void CopySample(const std::vector<T>& rows, int64_t from, int64_t size, int64_t to, std::vector<T>* copies) {
+void CopySample(const std::vector<T>& rows, int64_t from, int64_t size, int64_t to,
+                std::vector<T>* copies) {
   std::copy_n(rows.data() + from * size, size, copies->data() + to * size);
 }
 
@@ -70,7 +72,8 @@ void Loader::Fill(int64_t number, Batch* batch) {
     float* features = batch->features.data() + j * shape.features();
     samples_.CopyFeatures(sample, image_.empty() ? features : image_.data());
     if (image_.empty()) continue;
-    const uint64_t seed = MixSeed(MixSeed(order_.seed, kAugmentStream), static_cast<uint64_t>(begin + j));
+    const uint64_t seed =
+        MixSeed(MixSeed(order_.seed, kAugmentStream), static_cast<uint64_t>(begin + j));
     AugmentImage(augment_, shape, seed, image_.data(), features);
   }
 }

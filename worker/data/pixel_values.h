@@ -13,7 +13,8 @@ struct PixelStatistics {
   float deviation = 1;
 };
 
-// [channels][256]: what each byte of a channel means, (x / 255 - mean) / deviation. For Samples::pixel_values.
+// [channels][256]: what each byte of a channel means, (x / 255 - mean) / deviation. For
+// Samples::pixel_values.
 inline std::vector<float> PixelValues(absl::Span<const PixelStatistics> channels) {
   std::vector<float> values;
   for (const PixelStatistics& channel : channels) {

@@ -41,7 +41,8 @@ absl::StatusOr<const Batch*> Prefetcher::Next() {
   Batch* batch = &slots_[k % slots_.size()];
   absl::MutexLock lock(&mutex_);
   if (stopped_) return absl::FailedPreconditionError("the prefetcher has been stopped");
-  if (k >= count_) return absl::OutOfRangeError(absl::StrCat("all ", count_, " batches have been given"));
+  if (k >= count_)
+    return absl::OutOfRangeError(absl::StrCat("all ", count_, " batches have been given"));
   if (has_thread) {
     released_ = k;
     room_.Signal();

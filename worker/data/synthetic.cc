@@ -10,8 +10,8 @@ namespace {
 
 enum Stream : uint64_t { kPrototypes = 1, kTrain = 2, kTest = 3 };
 
-Samples MakeSamples(const SampleShape& shape, const std::vector<float>& prototypes, float noise, uint64_t seed,
-                    int64_t count, DatasetPart part) {
+Samples MakeSamples(const SampleShape& shape, const std::vector<float>& prototypes, float noise,
+                    uint64_t seed, int64_t count, DatasetPart part) {
   Samples samples;
   samples.shape = shape;
   samples.labels.resize(count);
@@ -31,7 +31,8 @@ Samples MakeSamples(const SampleShape& shape, const std::vector<float>& prototyp
 constexpr int64_t kSuccessors = 4;
 
 // successors: [classes][kSuccessors]
-Samples MakeTexts(const SampleShape& shape, const std::vector<int32_t>& successors, uint64_t seed, int64_t count) {
+Samples MakeTexts(const SampleShape& shape, const std::vector<int32_t>& successors, uint64_t seed,
+                  int64_t count) {
   Samples samples;
   samples.shape = shape;
   samples.tokens.resize(count * shape.context);
@@ -50,21 +51,24 @@ Samples MakeTexts(const SampleShape& shape, const std::vector<int32_t>& successo
   return samples;
 }
 
-Dataset MakeSyntheticTexts(const SampleShape& shape, uint64_t seed, int64_t train_count, int64_t test_count) {
+Dataset MakeSyntheticTexts(const SampleShape& shape, uint64_t seed, int64_t train_count,
+                           int64_t test_count) {
   Random random(MixSeed(seed, kPrototypes));
   std::vector<int32_t> successors(shape.classes * kSuccessors);
-  for (int32_t& successor : successors) successor = static_cast<int32_t>(random.Below(shape.classes));
+  for (int32_t& successor : successors)
+    successor = static_cast<int32_t>(random.Below(shape.classes));
   return {MakeTexts(shape, successors, MixSeed(seed, kTrain), train_count),
           MakeTexts(shape, successors, MixSeed(seed, kTest), test_count)};
 }
 
 }  // namespace
 
-Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count, int64_t test_count,
-                      DatasetPart part) {
+Dataset MakeSynthetic(const SyntheticSpec& spec, uint64_t seed, int64_t train_count,
+                      int64_t test_count, DatasetPart part) {
   if (spec.context() > 0) {
     RM_CHECK(spec.classes() > 0 && train_count > 0 && test_count > 0);
-    return MakeSyntheticTexts({0, 0, 0, spec.classes(), spec.context()}, seed, train_count, test_count);
+    return MakeSyntheticTexts({0, 0, 0, spec.classes(), spec.context()}, seed, train_count,
+                              test_count);
   }
   const SampleShape shape{spec.channels(), spec.height(), spec.width(), spec.classes()};
   RM_CHECK(shape.features() > 0 && shape.classes > 0 && train_count > 0 && test_count > 0);

@@ -27,10 +27,12 @@ absl::StatusOr<TextSplits> Split(const TextSpec& spec) {
   RM_ASSIGN_OR_RETURN(const int64_t size, DataFileSize(spec.file(), kRemedy));
   if (size == 0) return DamagedDataFile(spec.file(), "an empty file", "a text", kNameOne);
   if (size > kTextBytesMax) {
-    return DamagedDataFile(spec.file(), absl::StrCat(size, " bytes"),
-                           absl::StrCat("at most ", kTextBytesMax, ", for all of it is held in memory"), kNameOne);
+    return DamagedDataFile(
+        spec.file(), absl::StrCat(size, " bytes"),
+        absl::StrCat("at most ", kTextBytesMax, ", for all of it is held in memory"), kNameOne);
   }
-  const int64_t test_bytes = static_cast<int64_t>(std::floor(static_cast<double>(size) * spec.test_share()));
+  const int64_t test_bytes =
+      static_cast<int64_t>(std::floor(static_cast<double>(size) * spec.test_share()));
   const int64_t train_bytes = size - test_bytes;
   TextSplits splits;
   splits.test_begin = train_bytes;
@@ -39,9 +41,11 @@ absl::StatusOr<TextSplits> Split(const TextSpec& spec) {
   splits.extent.test_count = test_bytes > 0 ? (test_bytes - 1) / spec.context() : 0;
   if (splits.extent.train_count > 0 && splits.extent.test_count > 0) return splits;
   return DamagedDataFile(
-      spec.file(), absl::StrCat(size, " bytes, ", train_bytes, " to train on and ", test_bytes, " to test on"),
-      absl::StrCat("at least ", spec.context() + 1, " of each (data.text.context = ", spec.context(),
-                   " and the next one); lower it or set data.text.test_share (now ", spec.test_share(), ")"),
+      spec.file(),
+      absl::StrCat(size, " bytes, ", train_bytes, " to train on and ", test_bytes, " to test on"),
+      absl::StrCat(
+          "at least ", spec.context() + 1, " of each (data.text.context = ", spec.context(),
+          " and the next one); lower it or set data.text.test_share (now ", spec.test_share(), ")"),
       kNameOne);
 }
 

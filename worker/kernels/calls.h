@@ -10,12 +10,13 @@
 
 namespace ringmaster {
 
-// All matrices are row-major floats in the library's own place (host or device). Activations of convolutional layers
-// are channel-major, [channels][images][height][width] ("CNHW"): one convolution is then one GEMM whose output is the
-// next layer's input. Calls may run asynchronously on the library's stream, in the order they are made.
+// All matrices are row-major floats in the library's own place (host or device). Activations of
+// convolutional layers are channel-major, [channels][images][height][width] ("CNHW"): one
+// convolution is then one GEMM whose output is the next layer's input. Calls may run asynchronously
+// on the library's stream, in the order they are made.
 
-// c[m, n] = alpha * op(a) op(b) + beta * c, op(x) = x or its transpose; beta = 0 never reads c. lda, ldb, ldc: the
-// stored row lengths.
+// c[m, n] = alpha * op(a) op(b) + beta * c, op(x) = x or its transpose; beta = 0 never reads c.
+// lda, ldb, ldc: the stored row lengths.
 struct GemmCall {
   bool transpose_a = false, transpose_b = false;
   int64_t m = 0, n = 0, k = 0;
@@ -29,10 +30,12 @@ struct GemmCall {
   int64_t ldc = 0;
 };
 
-// Whether a bias belongs to each column (fully connected, [batch, features]) or each row (CNHW, [channels, ...]).
+// Whether a bias belongs to each column (fully connected, [batch, features]) or each row (CNHW,
+// [channels, ...]).
 enum class BiasAxis { kPerColumn, kPerRow };
 
-// data[rows, cols] += bias, and relu(data) after it when `relu` is set. relu(x) = 0 > x ? 0 : x, so that NaN stays NaN.
+// data[rows, cols] += bias, and relu(data) after it when `relu` is set. relu(x) = 0 > x ? 0 : x, so
+// that NaN stays NaN.
 struct BiasCall {
   float* data = nullptr;
   int64_t rows = 0, cols = 0;
@@ -56,8 +59,8 @@ struct ReluBackwardCall {
   int64_t count = 0;
 };
 
-// The window of a convolution over CNHW images: out = (in + 2 * padding - kernel) div stride + 1. stride >= 1, and the
-// kernel fits the padded image.
+// The window of a convolution over CNHW images: out = (in + 2 * padding - kernel) div stride + 1.
+// stride >= 1, and the kernel fits the padded image.
 struct ConvShape {
   int64_t channels = 0, images = 0, height = 0, width = 0;  // of the whole input
   int64_t kernel = 0, padding = 0;
@@ -67,8 +70,8 @@ struct ConvShape {
 };
 
 // columns[(c * kernel + ky) * kernel + kx][(i * oh + y) * ow + x] =
-// input[c][image_begin + i][y * stride + ky - p][x * stride + kx - p], 0 outside the image, for image_count images
-// from image_begin on. Row length: image_count * oh * ow.
+// input[c][image_begin + i][y * stride + ky - p][x * stride + kx - p], 0 outside the image, for
+// image_count images from image_begin on. Row length: image_count * oh * ow.
 struct Im2ColCall {
   ConvShape shape;
   int64_t image_begin = 0, image_count = 0;
@@ -76,7 +79,8 @@ struct Im2ColCall {
   float* columns = nullptr;
 };
 
-// The transpose of im2col: input_gradient of the images in the range += columns. Other images are left alone.
+// The transpose of im2col: input_gradient of the images in the range += columns. Other images are
+// left alone.
 struct Col2ImCall {
   ConvShape shape;
   int64_t image_begin = 0, image_count = 0;
@@ -85,9 +89,10 @@ struct Col2ImCall {
 };
 
 // The three directions of a convolution without bias, over all images of `shape`;
-// weights[out_channels][channels][kernel] [kernel], outputs [out_channels][images][oh][ow]. `scratch` holds
-// KernelLibrary::convolution_scratch_floats for `largest`, the shape with as many images as there ever are: how the
-// sums are cut may follow from it, and never follows from `images`.
+// weights[out_channels][channels][kernel] [kernel], outputs [out_channels][images][oh][ow].
+// `scratch` holds KernelLibrary::convolution_scratch_floats for `largest`, the shape with as many
+// images as there ever are: how the sums are cut may follow from it, and never follows from
+// `images`.
 struct ConvolutionCall {
   ConvShape shape, largest;
   int64_t out_channels = 0;
@@ -115,8 +120,9 @@ struct ConvolutionInputGradientCall {
   float* scratch = nullptr;
 };
 
-// 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for each output the
-// position 0..3 (row-major in the window) of the first largest value; output [planes][height/2][width/2].
+// 2x2 maximum pooling with stride 2 of `planes` images [height][width], both even. argmax holds for
+// each output the position 0..3 (row-major in the window) of the first largest value; output
+// [planes][height/2][width/2].
 struct MaxPoolCall {
   int64_t planes = 0, height = 0, width = 0;
   const float* input = nullptr;
@@ -139,9 +145,9 @@ struct SwapAxesCall {
   float* output = nullptr;
 };
 
-// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log softmax(logits)[l]; row_correct
-// = 1 when l is the first largest logit, else 0; and, unless null, gradient = (softmax(logits) - onehot(l)) *
-// gradient_scale.
+// For each row of logits[rows, classes] with label l in [0, classes): row_loss = -log
+// softmax(logits)[l]; row_correct = 1 when l is the first largest logit, else 0; and, unless null,
+// gradient = (softmax(logits) - onehot(l)) * gradient_scale.
 struct SoftmaxCrossEntropyCall {
   int64_t rows = 0, classes = 0;
   const float* logits = nullptr;
@@ -165,8 +171,9 @@ struct AddCall {
   int64_t count = 0;
 };
 
-// input[rows, cols] += bias[cols] in place (unless bias is null), and output = gelu(input) of that. GELU in its tanh
-// form, as in GPT-2: gelu(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). Source: Hendrycks and Gimpel 2016.
+// input[rows, cols] += bias[cols] in place (unless bias is null), and output = gelu(input) of that.
+// GELU in its tanh form, as in GPT-2: gelu(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+// Source: Hendrycks and Gimpel 2016.
 struct GeluCall {
   float* input = nullptr;
   int64_t rows = 0, cols = 0;
@@ -181,9 +188,9 @@ struct GeluBackwardCall {
   int64_t count = 0;
 };
 
-// Inverted dropout, in place: data[i] = kept(seed, i) ? data[i] / (1 - rate) : 0, kept with probability 1 - rate by a
-// hash of seed and i (worker/kernels/dropout_mask.h), the same on every library. The gradient takes the same call.
-// 0 <= rate < 1.
+// Inverted dropout, in place: data[i] = kept(seed, i) ? data[i] / (1 - rate) : 0, kept with
+// probability 1 - rate by a hash of seed and i (worker/kernels/dropout_mask.h), the same on every
+// library. The gradient takes the same call. 0 <= rate < 1.
 struct DropoutCall {
   float* data = nullptr;
   int64_t count = 0;
@@ -205,48 +212,57 @@ struct AveragePoolBackwardCall {
   float* input_gradient = nullptr;
 };
 
-// What a normalization is over. Elements with one (mean, deviation) form a group; `gain` and `bias` belong to features.
+// What a normalization is over. Elements with one (mean, deviation) form a group; `gain` and `bias`
+// belong to features.
 //   layer: each row of input[rows, features] is a group (transformers).
 //   batch: input[features][images * pixels] (CNHW): each feature's row is a group.
-//   group: input[features][images][pixels] (CNHW): each image's features / groups_per_image neighbouring channels.
+//   group: input[features][images][pixels] (CNHW): each image's features / groups_per_image
+//   neighbouring channels.
 enum class NormKind { kLayer, kBatch, kGroup };
 
 // features, pixels and groups_per_image are at least 1, and so is `rows` of a batch norm.
 struct NormShape {
   NormKind kind = NormKind::kLayer;
-  int64_t rows = 0;               // layer: rows; batch and group: images
+  int64_t rows = 0;  // layer: rows; batch and group: images
   int64_t features = 0;
-  int64_t pixels = 1;             // of one image; 1 for layer
-  int64_t groups_per_image = 1;   // group only; divides features
+  int64_t pixels = 1;            // of one image; 1 for layer
+  int64_t groups_per_image = 1;  // group only; divides features
   int64_t count() const { return rows * features * pixels; }
-  // How many (mean, deviation) pairs there are: layer [rows], batch [features], group [images][groups_per_image].
+  // How many (mean, deviation) pairs there are: layer [rows], batch [features], group
+  // [images][groups_per_image].
   int64_t groups() const {
-    return kind == NormKind::kLayer ? rows : kind == NormKind::kBatch ? features : rows * groups_per_image;
+    return kind == NormKind::kLayer   ? rows
+           : kind == NormKind::kBatch ? features
+                                      : rows * groups_per_image;
   }
-  // Elements that share a (mean, deviation): layer features, batch images * pixels, group channels of a group * pixels.
+  // Elements that share a (mean, deviation): layer features, batch images * pixels, group channels
+  // of a group * pixels.
   int64_t elements_per_group() const {
-    return kind == NormKind::kLayer ? features
-                                    : pixels * (kind == NormKind::kBatch ? rows : features / groups_per_image);
+    return kind == NormKind::kLayer
+               ? features
+               : pixels * (kind == NormKind::kBatch ? rows : features / groups_per_image);
   }
 };
 
-// output = (input - mean) * inverse_deviation * gain + bias, with mean and inverse_deviation = 1 / sqrt(variance +
-// epsilon) of each group, variance over the group's n elements without correction; both are kept for the backward
-// calls. epsilon > 0. The corrected `variance` needs n >= 2. Not in place.
+// output = (input - mean) * inverse_deviation * gain + bias, with mean and inverse_deviation = 1 /
+// sqrt(variance + epsilon) of each group, variance over the group's n elements without correction;
+// both are kept for the backward calls. epsilon > 0. The corrected `variance` needs n >= 2. Not in
+// place.
 struct NormCall {
   NormShape shape;
   float epsilon = 1e-5f;
   const float* input = nullptr;
-  const float* gain = nullptr;       // [features]
-  const float* bias = nullptr;       // [features]
+  const float* gain = nullptr;  // [features]
+  const float* bias = nullptr;  // [features]
   float* output = nullptr;
   float* mean = nullptr;               // [groups()]
   float* inverse_deviation = nullptr;  // [groups()]
-  float* variance = nullptr;           // [groups()], corrected by n / (n - 1), for running statistics; or null
+  float* variance =
+      nullptr;  // [groups()], corrected by n / (n - 1), for running statistics; or null
 };
 
-// The batch norm of evaluation: output = (input - mean) / sqrt(variance + epsilon) * gain + bias with given statistics
-// [features]; shape.kind is kBatch.
+// The batch norm of evaluation: output = (input - mean) / sqrt(variance + epsilon) * gain + bias
+// with given statistics [features]; shape.kind is kBatch.
 struct NormInferenceCall {
   NormShape shape;
   float epsilon = 1e-5f;
@@ -258,8 +274,8 @@ struct NormInferenceCall {
   float* output = nullptr;
 };
 
-// gain_gradient[f] = sum of output_gradient * (input - mean) * inverse_deviation over all elements of feature f,
-// bias_gradient[f] = sum of output_gradient (both overwritten).
+// gain_gradient[f] = sum of output_gradient * (input - mean) * inverse_deviation over all elements
+// of feature f, bias_gradient[f] = sum of output_gradient (both overwritten).
 struct NormParamGradientCall {
   NormShape shape;
   const float* input = nullptr;
@@ -281,8 +297,8 @@ struct NormInputGradientCall {
   float* input_gradient = nullptr;
 };
 
-// output[r] = token_table[tokens[r]] + position_table[r mod context], rows of `width` floats, for `rows` tokens in
-// [0, vocabulary); context, width and vocabulary at least 1.
+// output[r] = token_table[tokens[r]] + position_table[r mod context], rows of `width` floats, for
+// `rows` tokens in [0, vocabulary); context, width and vocabulary at least 1.
 struct EmbeddingCall {
   int64_t rows = 0, context = 0, width = 0, vocabulary = 0;
   const int32_t* tokens = nullptr;
@@ -291,9 +307,10 @@ struct EmbeddingCall {
   float* output = nullptr;
 };
 
-// token_gradient[v] (+)= the sum of output_gradient[r] over rows with tokens[r] = v, rows without any 0;
-// position_gradient[p] = the sum over rows r = p mod context (overwritten). Sums run over rising r. With `accumulate`
-// the token gradient is added to what is there (a tied head wrote it), else overwritten.
+// token_gradient[v] (+)= the sum of output_gradient[r] over rows with tokens[r] = v, rows without
+// any 0; position_gradient[p] = the sum over rows r = p mod context (overwritten). Sums run over
+// rising r. With `accumulate` the token gradient is added to what is there (a tied head wrote it),
+// else overwritten.
 struct EmbeddingGradientCall {
   int64_t rows = 0, context = 0, width = 0, vocabulary = 0;
   const int32_t* tokens = nullptr;
@@ -303,16 +320,17 @@ struct EmbeddingGradientCall {
   bool accumulate = false;
 };
 
-// Causal self-attention of `batch` sequences of `context` tokens. qkv[batch * context][3 * heads * head_width]: query,
-// key and value side by side, head h in columns [h * head_width, (h + 1) * head_width) of each. context, heads and
-// head_width are at least 1.
+// Causal self-attention of `batch` sequences of `context` tokens. qkv[batch * context][3 * heads *
+// head_width]: query, key and value side by side, head h in columns [h * head_width, (h + 1) *
+// head_width) of each. context, heads and head_width are at least 1.
 struct AttentionShape {
   int64_t batch = 0, context = 0, heads = 0, head_width = 0;
   int64_t width() const { return heads * head_width; }
 };
 
-// probabilities[b][h][i][j] = softmax over j <= i of q_i . k_j / sqrt(head_width), 0 for j > i; kept for backward.
-// output[b * context + i][h * head_width + d] = sum over j of probabilities[b][h][i][j] * v_j[d].
+// probabilities[b][h][i][j] = softmax over j <= i of q_i . k_j / sqrt(head_width), 0 for j > i;
+// kept for backward. output[b * context + i][h * head_width + d] = sum over j of
+// probabilities[b][h][i][j] * v_j[d].
 struct AttentionCall {
   AttentionShape shape;
   const float* qkv = nullptr;
@@ -320,19 +338,21 @@ struct AttentionCall {
   float* output = nullptr;         // [batch * context][width]
 };
 
-// qkv_gradient (overwritten) from output_gradient, with qkv and probabilities as AttentionCall had and left them.
+// qkv_gradient (overwritten) from output_gradient, with qkv and probabilities as AttentionCall had
+// and left them.
 struct AttentionBackwardCall {
   AttentionShape shape;
   const float* qkv = nullptr;
   const float* probabilities = nullptr;
   const float* output_gradient = nullptr;
   float* qkv_gradient = nullptr;
-  float* scratch = nullptr;        // KernelLibrary::attention_scratch_floats(shape)
+  float* scratch = nullptr;  // KernelLibrary::attention_scratch_floats(shape)
 };
 
-// A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a residual one step of error
-// feedback, as Codec::EncodeCorrected: to the last bit where all is finite; else the bytes hold what is not finite,
-// for the receiver to refuse, and the residual is 0. count is at least 1.
+// A gradient's encoding by one of the codecs of common/codec, whose bytes it is, and with a
+// residual one step of error feedback, as Codec::EncodeCorrected: to the last bit where all is
+// finite; else the bytes hold what is not finite, for the receiver to refuse, and the residual is
+// 0. count is at least 1.
 struct EncodeCall {
   EncodeKind kind = EncodeKind::kFp16;
   int64_t count = 0;
@@ -340,7 +360,8 @@ struct EncodeCall {
   const float* gradient = nullptr;  // [count]
   float* residual = nullptr;        // [count]; null: no error feedback
   std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
-  std::byte* scratch = nullptr;     // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
+  std::byte* scratch =
+      nullptr;  // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
 };
 
 // data[i] = 0.
@@ -358,12 +379,13 @@ struct CopyFloatsCall {
 
 // Every operation there is, with its arguments.
 using Operation =
-    std::variant<GemmCall, BiasCall, BiasGradientCall, ReluBackwardCall, Im2ColCall, Col2ImCall, ConvolutionCall,
-                 ConvolutionWeightGradientCall, ConvolutionInputGradientCall, MaxPoolCall, MaxPoolBackwardCall,
-                 SwapAxesCall, SoftmaxCrossEntropyCall, ReluCall, AddCall, GeluCall, GeluBackwardCall, DropoutCall,
-                 AveragePoolCall, AveragePoolBackwardCall, NormCall, NormInferenceCall, NormParamGradientCall,
-                 NormInputGradientCall, EmbeddingCall, EmbeddingGradientCall, AttentionCall, AttentionBackwardCall,
-                 EncodeCall, FillZeroCall, CopyFloatsCall>;
+    std::variant<GemmCall, BiasCall, BiasGradientCall, ReluBackwardCall, Im2ColCall, Col2ImCall,
+                 ConvolutionCall, ConvolutionWeightGradientCall, ConvolutionInputGradientCall,
+                 MaxPoolCall, MaxPoolBackwardCall, SwapAxesCall, SoftmaxCrossEntropyCall, ReluCall,
+                 AddCall, GeluCall, GeluBackwardCall, DropoutCall, AveragePoolCall,
+                 AveragePoolBackwardCall, NormCall, NormInferenceCall, NormParamGradientCall,
+                 NormInputGradientCall, EmbeddingCall, EmbeddingGradientCall, AttentionCall,
+                 AttentionBackwardCall, EncodeCall, FillZeroCall, CopyFloatsCall>;
 // In the order in which they are made.
 using Operations = std::vector<Operation>;
 

@@ -14,7 +14,8 @@ int64_t Taps(const ConvShape& shape) { return shape.channels * shape.kernel * sh
 int64_t BlockImages(const KernelLibrary& kernels, const ConvShape& largest) {
   const int64_t image_bytes = Taps(largest) * Pixels(largest) * static_cast<int64_t>(sizeof(float));
   if (image_bytes == 0 || largest.images == 0) return 1;
-  const int64_t most = std::clamp<int64_t>(kernels.fast_scratch_bytes() / image_bytes, 1, largest.images);
+  const int64_t most =
+      std::clamp<int64_t>(kernels.fast_scratch_bytes() / image_bytes, 1, largest.images);
   // As many blocks as that needs, of even size.
   return CeilDiv(largest.images, CeilDiv(largest.images, most));
 }
@@ -49,7 +50,8 @@ absl::Status ConvolutionByGemm(const ConvolutionCall& call, KernelLibrary& kerne
 absl::Status ConvolutionByGemm(const ConvolutionWeightGradientCall& call, KernelLibrary& kernels) {
   const ConvShape& shape = call.shape;
   const int64_t block = BlockImages(kernels, call.largest);
-  if (shape.images == 0) return kernels.Run(FillZeroCall{call.weight_gradient, call.out_channels * Taps(shape)});
+  if (shape.images == 0)
+    return kernels.Run(FillZeroCall{call.weight_gradient, call.out_channels * Taps(shape)});
   for (int64_t begin = 0; begin < shape.images; begin += block) {
     const int64_t count = std::min(block, shape.images - begin);
     RM_RETURN_IF_ERROR(kernels.Run(Im2ColCall{shape, begin, count, call.input, call.scratch}));
@@ -73,8 +75,8 @@ absl::Status ConvolutionByGemm(const ConvolutionWeightGradientCall& call, Kernel
 absl::Status ConvolutionByGemm(const ConvolutionInputGradientCall& call, KernelLibrary& kernels) {
   const ConvShape& shape = call.shape;
   const int64_t block = BlockImages(kernels, call.largest);
-  RM_RETURN_IF_ERROR(
-      kernels.Run(FillZeroCall{call.input_gradient, shape.channels * shape.images * shape.height * shape.width}));
+  RM_RETURN_IF_ERROR(kernels.Run(FillZeroCall{
+      call.input_gradient, shape.channels * shape.images * shape.height * shape.width}));
   for (int64_t begin = 0; begin < shape.images; begin += block) {
     const int64_t count = std::min(block, shape.images - begin);
     GemmCall gemm;
@@ -89,7 +91,8 @@ absl::Status ConvolutionByGemm(const ConvolutionInputGradientCall& call, KernelL
     gemm.c = call.scratch;
     gemm.ldc = gemm.n;
     RM_RETURN_IF_ERROR(kernels.Run(gemm));
-    RM_RETURN_IF_ERROR(kernels.Run(Col2ImCall{shape, begin, count, call.scratch, call.input_gradient}));
+    RM_RETURN_IF_ERROR(
+        kernels.Run(Col2ImCall{shape, begin, count, call.scratch, call.input_gradient}));
   }
   return absl::OkStatus();
 }

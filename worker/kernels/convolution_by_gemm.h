@@ -9,10 +9,11 @@
 
 namespace ringmaster {
 
-// Convolutions made of a library's other operations, for libraries and sizes without a better way: blocks of images whose
-// columns fit the library's fast scratch, im2col of a block, then one Gemm straight into its place in the output.
-// Backward makes the columns again rather than keep them, and adds the blocks' weight gradients up in order, so the
-// blocks decide the rounding: they follow from call.largest, not from the batch at hand. Errors: the operations' own.
+// Convolutions made of a library's other operations, for libraries and sizes without a better way:
+// blocks of images whose columns fit the library's fast scratch, im2col of a block, then one Gemm
+// straight into its place in the output. Backward makes the columns again rather than keep them,
+// and adds the blocks' weight gradients up in order, so the blocks decide the rounding: they follow
+// from call.largest, not from the batch at hand. Errors: the operations' own.
 
 // What the calls take of scratch: the columns of a block.
 int64_t ConvolutionByGemmScratchFloats(const KernelLibrary& kernels, const ConvShape& largest);

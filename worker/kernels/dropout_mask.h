@@ -11,9 +11,10 @@
 
 namespace ringmaster {
 
-// Element `index` of the random numbers of `seed`: uniform in [0, 1), a multiple of 2^-24. A pure function, the same on
-// host and device. Streams of two seeds are unrelated when the seeds are themselves mixed (MixSeed): the stream of
-// seed + 0x9E3779B97F4A7C15 is this one, an element on. Source: SplitMix64, Steele et al. 2014.
+// Element `index` of the random numbers of `seed`: uniform in [0, 1), a multiple of 2^-24. A pure
+// function, the same on host and device. Streams of two seeds are unrelated when the seeds are
+// themselves mixed (MixSeed): the stream of seed + 0x9E3779B97F4A7C15 is this one, an element on.
+// Source: SplitMix64, Steele et al. 2014.
 RM_HOST_DEVICE inline float DropoutDraw(uint64_t seed, uint64_t index) {
   uint64_t z = seed + (index + 1) * 0x9E3779B97F4A7C15u;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;

@@ -11,7 +11,8 @@ void Compute(const FillZeroCall& call) {
 
 // to[i] = from[i]
 void Compute(const CopyFloatsCall& call) {
-  if (call.count > 0) std::memcpy(call.to, call.from, static_cast<size_t>(call.count) * sizeof(float));
+  if (call.count > 0)
+    std::memcpy(call.to, call.from, static_cast<size_t>(call.count) * sizeof(float));
 }
 
 }  // namespace ringmaster::host

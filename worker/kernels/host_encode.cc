@@ -11,7 +11,8 @@ CodecSpec SpecOf(const EncodeCall& call) {
   for (const CodecInfo& codec : Codecs()) {
     if (codec.traits.device_kind == call.kind) spec.set_name(codec.name);
   }
-  if (call.kept > 0) spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
+  if (call.kept > 0)
+    spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
   return spec;
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 absl::Status CheckSize(absl::string_view operation, int64_t size) {
   if (size >= 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(operation, " of ", size, ": the size must not be negative"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(operation, " of ", size, ": the size must not be negative"));
 }
 
 // The host is always where its work is.
@@ -34,7 +35,9 @@ absl::StatusOr<Buffer> HostLibrary::Allocate(int64_t size_bytes) {
   return Buffer::AllocateHost(size_bytes);
 }
 
-absl::StatusOr<Buffer> HostLibrary::AllocateStaging(int64_t size_bytes) { return Allocate(size_bytes); }
+absl::StatusOr<Buffer> HostLibrary::AllocateStaging(int64_t size_bytes) {
+  return Allocate(size_bytes);
+}
 
 absl::Status HostLibrary::CopyToHost(const void* from, void* to, int64_t size_bytes) {
   return Copy(from, to, size_bytes);
@@ -44,11 +47,17 @@ absl::Status HostLibrary::CopyFromHost(const void* from, void* to, int64_t size_
   return Copy(from, to, size_bytes);
 }
 
-absl::Status HostLibrary::StartCopyToHost(const SideCopy& copy) { return Copy(copy.from, copy.to, copy.size_bytes); }
+absl::Status HostLibrary::StartCopyToHost(const SideCopy& copy) {
+  return Copy(copy.from, copy.to, copy.size_bytes);
+}
 
-absl::Status HostLibrary::StartCopyFromHost(const SideCopy& copy) { return Copy(copy.from, copy.to, copy.size_bytes); }
+absl::Status HostLibrary::StartCopyFromHost(const SideCopy& copy) {
+  return Copy(copy.from, copy.to, copy.size_bytes);
+}
 
-absl::StatusOr<std::unique_ptr<WorkPoint>> HostLibrary::CreatePoint() { return std::make_unique<ReachedPoint>(); }
+absl::StatusOr<std::unique_ptr<WorkPoint>> HostLibrary::CreatePoint() {
+  return std::make_unique<ReachedPoint>();
+}
 
 absl::Status HostLibrary::Mark(WorkPoint& point) { return absl::OkStatus(); }
 

@@ -9,8 +9,8 @@
 
 namespace ringmaster {
 
-// What libraries that compute in host memory have in common: its allocation and plain copies. Every call is done when
-// it returns, so Finish has nothing to wait for.
+// What libraries that compute in host memory have in common: its allocation and plain copies. Every
+// call is done when it returns, so Finish has nothing to wait for.
 class HostLibrary : public KernelLibrary {
  public:
   Place place() const override { return Place::kHost; }

@@ -4,7 +4,8 @@
 #include "absl/status/status.h"
 #include "worker/kernels/calls.h"
 
-// The operations that all libraries in host memory share. Sizes have been checked (check_call.h). Thread-safe.
+// The operations that all libraries in host memory share. Sizes have been checked (check_call.h).
+// Thread-safe.
 namespace ringmaster::host {
 
 void Compute(const FillZeroCall& call);

@@ -20,8 +20,8 @@ constexpr KernelLibraryInfo kLibraries[] = {
     {"reference", "naive loops, the oracle of the others; slow"},
 };
 
-// cublas where it can run. A library that is there but of another build is an error to be seen, not a reason to be
-// slow.
+// cublas where it can run. A library that is there but of another build is an error to be seen, not
+// a reason to be slow.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateBest(int device) {
   absl::StatusOr<std::unique_ptr<KernelLibrary>> cublas = LoadCublasLibrary(device);
   if (cublas.ok() || !absl::IsUnavailable(cublas.status())) return cublas;
@@ -30,14 +30,15 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateBest(int device) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_view name, int device) {
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateKernelLibrary(absl::string_view name,
+                                                                   int device) {
   if (name == "auto") return CreateBest(device);
   if (name == "cpu") return CreateCpuLibrary();
   if (name == "cublas") return LoadCublasLibrary(device);
   if (name == "cublas_tf32") return LoadCublasLibrary(device, "", ProductPrecision::kTf32);
   if (name == "reference") return std::unique_ptr<KernelLibrary>(new ReferenceLibrary());
-  return absl::NotFoundError(
-      absl::StrCat("kernel library \"", name, "\": unknown; ", KnownWordsText(name, RegistryNames(kLibraries))));
+  return absl::NotFoundError(absl::StrCat("kernel library \"", name, "\": unknown; ",
+                                          KnownWordsText(name, RegistryNames(kLibraries))));
 }
 
 absl::StatusOr<std::string> DescribeCuda() { return DescribeCublas(); }

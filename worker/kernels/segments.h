@@ -36,8 +36,8 @@ inline uint64_t DigestOf(absl::Span<const Operation> operations) {
   return digest;
 }
 
-// What a device has kept of segments, by their digests, and which ones it has made before. Of fixed size: what
-// finds no room is made operation by operation. One thread.
+// What a device has kept of segments, by their digests, and which ones it has made before. Of fixed
+// size: what finds no room is made operation by operation. One thread.
 template <typename Kept>
 class SegmentTable {
  public:
@@ -49,13 +49,16 @@ class SegmentTable {
     return found == kept_.end() ? nullptr : &found->second;
   }
 
-  // Whether `digest` has been asked after before, and its segment may be kept: what comes once, as operations with a
-  // step's own seed do, is not worth it. A newer digest may take an older one's place.
+  // Whether `digest` has been asked after before, and its segment may be kept: what comes once, as
+  // operations with a step's own seed do, is not worth it. A newer digest may take an older one's
+  // place.
   bool IsWorthKeeping(uint64_t digest) {
     return std::exchange(seen_[digest % kSeen], digest) == digest && kept_.size() < kKeptMax;
   }
 
-  Kept& Keep(uint64_t digest, Kept kept) { return kept_.emplace(digest, std::move(kept)).first->second; }
+  Kept& Keep(uint64_t digest, Kept kept) {
+    return kept_.emplace(digest, std::move(kept)).first->second;
+  }
 
   template <typename Release>
   void Clear(Release release) {

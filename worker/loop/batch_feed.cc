@@ -25,21 +25,24 @@ BatchView ViewOf(const Batch& batch) {
 
 }  // namespace
 
-BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale, BatchUpload& upload,
-                     RunOutputs& outputs, PhaseTimes& times)
+BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale,
+                     BatchUpload& upload, RunOutputs& outputs, PhaseTimes& times)
     : setup_(setup),
       gradient_scale_(gradient_scale),
       upload_(upload),
       outputs_(outputs),
       times_(times),
-      loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()), setup.spec->data().augment()),
+      loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
+              setup.spec->data().augment()),
       batch_logs_(shape.shares),
-      batches_((setup.spec->training().steps() - setup.first_step) * shape.batches(), setup.spec->data().prefetch(),
-               [this, shape, dealing = Dealing{setup.spec->training().workers(), shape.accumulate}](int64_t k,
-                                                                                                    Batch* batch) {
+      batches_((setup.spec->training().steps() - setup.first_step) * shape.batches(),
+               setup.spec->data().prefetch(),
+               [this, shape, dealing = Dealing{setup.spec->training().workers(), shape.accumulate}](
+                   int64_t k, Batch* batch) {
                  const auto nth = static_cast<int32_t>(k % shape.batches());
                  const int64_t step = setup_.first_step + k / shape.batches();
-                 loader_.Fill(dealing.BatchOf({step, setup_.rank + nth / shape.accumulate, nth % shape.accumulate}),
+                 loader_.Fill(dealing.BatchOf({step, setup_.rank + nth / shape.accumulate,
+                                               nth % shape.accumulate}),
                               batch);
                  return absl::OkStatus();
                }) {}
@@ -54,7 +57,8 @@ absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
     RM_ASSIGN_OR_RETURN(host_batch, batches_.Next());
     const uint64_t fingerprint = BatchFingerprint(*host_batch, &batch_stream_);
     RM_RETURN_IF_ERROR(outputs_.AddBatch(rank, host_batch->indices));
-    batch_logs_[micro_batch.share].Add({reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
+    batch_logs_[micro_batch.share].Add(
+        {reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
   }
   setup_.progress->Enter("upload");
   ScopedPhase phase(times_, Phase::kUpload);

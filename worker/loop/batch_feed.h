@@ -18,17 +18,17 @@
 
 namespace ringmaster {
 
-// A worker's training batches, made ahead, in the order of steps and within one of micro-batches; what they were is
-// logged. The step thread's.
+// A worker's training batches, made ahead, in the order of steps and within one of micro-batches;
+// what they were is logged. The step thread's.
 class BatchFeed {
  public:
-  // From step setup.first_step on: what the batches are follows from their step. `gradient_scale`: the factor of each batch's loss.
-  // All else outlives it.
-  BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale, BatchUpload& upload,
-            RunOutputs& outputs, PhaseTimes& times);
+  // From step setup.first_step on: what the batches are follows from their step. `gradient_scale`:
+  // the factor of each batch's loss. All else outlives it.
+  BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale,
+            BatchUpload& upload, RunOutputs& outputs, PhaseTimes& times);
 
-  // The batch after the one before, which is `micro_batch`, where the kernels can read it. Adds to the phases "load" and
-  // "upload". Valid until the next call.
+  // The batch after the one before, which is `micro_batch`, where the kernels can read it. Adds to
+  // the phases "load" and "upload". Valid until the next call.
   absl::StatusOr<BatchView> Next(const MicroBatch& micro_batch);
 
   // Ends what makes batches ahead.
@@ -46,10 +46,10 @@ class BatchFeed {
   BatchUpload& upload_;
   RunOutputs& outputs_;
   PhaseTimes& times_;
-  Loader loader_;                               // used by batches_ alone
+  Loader loader_;  // used by batches_ alone
   FingerprintStream batch_stream_;
-  std::vector<FingerprintStream> batch_logs_;   // by share: of the fingerprints of its batches
-  Prefetcher batches_;                          // last: its thread uses the loader
+  std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
+  Prefetcher batches_;                         // last: its thread uses the loader
 };
 
 }  // namespace ringmaster

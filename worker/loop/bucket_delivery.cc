@@ -19,8 +19,8 @@ absl::StatusOr<std::unique_ptr<BucketDelivery>> BucketDelivery::Create(const Del
   staging.codec = &parts.setup->spec->codec();
   const int32_t slots = 2 + (parts.shape.shares > 1 ? 1 : 0) + (parts.shape.accumulate > 1 ? 1 : 0);
   KernelLibrary& kernels = *parts.setup->kernels;
-  RM_ASSIGN_OR_RETURN(delivery->stager_,
-                      Stager::Create(kernels, delivery->layout_, staging, slots, parts.setup->allocate_exchange));
+  RM_ASSIGN_OR_RETURN(delivery->stager_, Stager::Create(kernels, delivery->layout_, staging, slots,
+                                                        parts.setup->allocate_exchange));
   if (kernels.place() == Place::kDevice) {
     RM_ASSIGN_OR_RETURN(delivery->forward_end_, kernels.CreatePoint());
   }
@@ -39,9 +39,9 @@ TensorView BucketDelivery::Begin(const MicroBatch& micro_batch) {
   return stager_->gradients(Slot());
 }
 
-// The step's gradient comes about in one of two arenas by step parity, so that one step's may still be on its way while
-// the next is computed. Behind them lie the sum of another rank than the first, and what is yet to be added to a rank's
-// sum.
+// The step's gradient comes about in one of two arenas by step parity, so that one step's may still
+// be on its way while the next is computed. Behind them lie the sum of another rank than the first,
+// and what is yet to be added to a rank's sum.
 int32_t BucketDelivery::SumSlot(int32_t share) const {
   return share == 0 ? static_cast<int32_t>(micro_batch_.step % 2) : 2;
 }
@@ -78,16 +78,18 @@ absl::Status BucketDelivery::DeliverBuckets(bool wait) {
   return absl::OkStatus();
 }
 
-// Staging and adding happen while backward goes on, or inside its calls; they have phases of their own.
+// Staging and adding happen while backward goes on, or inside its calls; they have phases of their
+// own.
 absl::Status BucketDelivery::Deliver(const Bucket& bucket) {
   if (delivered_ == 0) RM_RETURN_IF_ERROR(AwaitForward());
   RM_RETURN_IF_ERROR(stager_->AwaitGradient(bucket));
   CountBackward(bucket.id);
   RM_ASSIGN_OR_RETURN(const BucketGradient gradient, Collect(bucket));
   backward_since_ = Clock::now();
-  const bool is_last =
-      micro_batch_.index + 1 == parts_.shape.accumulate && micro_batch_.share + 1 == parts_.shape.shares;
-  return is_last ? parts_.strategy->GradReady(micro_batch_.step, bucket, gradient) : absl::OkStatus();
+  const bool is_last = micro_batch_.index + 1 == parts_.shape.accumulate &&
+                       micro_batch_.share + 1 == parts_.shape.shares;
+  return is_last ? parts_.strategy->GradReady(micro_batch_.step, bucket, gradient)
+                 : absl::OkStatus();
 }
 
 absl::Status BucketDelivery::AwaitForward() {
@@ -110,16 +112,18 @@ absl::StatusOr<BucketGradient> BucketDelivery::Collect(const Bucket& bucket) {
     ScopedPhase phase(*parts_.times, Phase::kBackward, bucket.id);
     RM_RETURN_IF_ERROR(parts_.slowdown->Stretch());
   }
-  // The additions everybody makes, each gradient from a buffer of its own: a rank's own batches first, (g0 + g1) + ...,
-  // then the ranks' sums, (s0 + s1) + ...
+  // The additions everybody makes, each gradient from a buffer of its own: a rank's own batches
+  // first, (g0 + g1) + ..., then the ranks' sums, (s0 + s1) + ...
   if (micro_batch_.index > 0) AddTo(micro_batch_.share, bucket, &gradient);
-  if (micro_batch_.index + 1 == parts_.shape.accumulate && micro_batch_.share > 0) AddTo(0, bucket, &gradient);
+  if (micro_batch_.index + 1 == parts_.shape.accumulate && micro_batch_.share > 0)
+    AddTo(0, bucket, &gradient);
   return gradient;
 }
 
 void BucketDelivery::AddTo(int32_t share, const Bucket& bucket, BucketGradient* gradient) {
   ScopedPhase phase(*parts_.times, Phase::kUpdate, bucket.id);
-  const absl::Span<float> sum = stager_->host_gradients(SumSlot(share)).subspan(bucket.begin, bucket.count);
+  const absl::Span<float> sum =
+      stager_->host_gradients(SumSlot(share)).subspan(bucket.begin, bucket.count);
   Add(gradient->host(), sum);
   *gradient = BucketGradient::OnHost(sum);
 }

@@ -23,14 +23,15 @@ namespace ringmaster {
 struct DeliveryParts {
   const WorkerSetup* setup = nullptr;
   StepShape shape;
-  float statistic_scale = 1;      // StagerOptions'
+  float statistic_scale = 1;  // StagerOptions'
   Slowdown* slowdown = nullptr;
   PhaseTimes* times = nullptr;
   SyncStrategy* strategy = nullptr;
 };
 
-// Brings buckets from backward to the strategy, in order: each as soon as it has come, in the form that the strategy asks
-// for, after the additions that every arm makes. The gradients' memory is its own. The step thread's.
+// Brings buckets from backward to the strategy, in order: each as soon as it has come, in the form
+// that the strategy asks for, after the additions that every arm makes. The gradients' memory is
+// its own. The step thread's.
 //
 // Calls of one micro-batch: ForwardCalled, Begin, BucketDone for each bucket, DeliverRest, End.
 class BucketDelivery {
@@ -53,9 +54,11 @@ class BucketDelivery {
   absl::Status Take(const State& state) { return stager_->Take(state); }
 
  private:
-  explicit BucketDelivery(const DeliveryParts& parts) : parts_(parts), layout_(parts.setup->model->layout()) {}
+  explicit BucketDelivery(const DeliveryParts& parts)
+      : parts_(parts), layout_(parts.setup->model->layout()) {}
 
-  // The stager's slot that backward writes the micro-batch's gradient to, and the one in which a rank's add up.
+  // The stager's slot that backward writes the micro-batch's gradient to, and the one in which a
+  // rank's add up.
   int32_t Slot() const;
   int32_t SumSlot(int32_t share) const;
   // Delivers finished buckets in their order: those that have come, or with `wait` all.
@@ -65,19 +68,23 @@ class BucketDelivery {
   // The bucket's gradient, added to those before it: the sum of what has arrived so far.
   absl::StatusOr<BucketGradient> Collect(const Bucket& bucket);
   void AddTo(int32_t share, const Bucket& bucket, BucketGradient* gradient);
-  // A device may go on after its calls have returned: counts what is left of forward, at the first bucket of a backward.
+  // A device may go on after its calls have returned: counts what is left of forward, at the first
+  // bucket of a backward.
   absl::Status AwaitForward();
   // Adds backward's time since it began or went on. `bucket`: which it has just finished; -1: none.
-  void CountBackward(int32_t bucket) { parts_.times->Add(Phase::kBackward, backward_since_, Clock::now(), bucket); }
+  void CountBackward(int32_t bucket) {
+    parts_.times->Add(Phase::kBackward, backward_since_, Clock::now(), bucket);
+  }
 
   const DeliveryParts parts_;
   const ParamLayout& layout_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<WorkPoint> forward_end_;  // of a device; null on the host
   MicroBatch micro_batch_;                  // whose backward is under way
-  size_t finished_ = 0;                     // its buckets, and those of them that have been delivered
+  size_t finished_ = 0;  // its buckets, and those of them that have been delivered
   size_t delivered_ = 0;
-  Clock::time_point backward_since_;        // when it began, or went on after what it is interrupted by at each bucket
+  // when it began, or went on after what it is interrupted by at each bucket
+  Clock::time_point backward_since_;
 };
 
 }  // namespace ringmaster

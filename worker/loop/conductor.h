@@ -9,20 +9,21 @@
 
 namespace ringmaster {
 
-// Where a worker is right now. Written by its step thread, read by whoever reports progress; every field by itself is
-// consistent, which is all a progress line needs.
+// Where a worker is right now. Written by its step thread, read by whoever reports progress; every
+// field by itself is consistent, which is all a progress line needs.
 struct WorkerProgress {
-  std::atomic<int64_t> step{0};               // the step under way, or the last one
-  std::atomic<const char*> phase{"start"};    // a string literal
+  std::atomic<int64_t> step{0};             // the step under way, or the last one
+  std::atomic<const char*> phase{"start"};  // a string literal
   std::atomic<double> loss{0};
   std::atomic<double> samples_per_second{0};  // of all workers together, as this one sees it
   std::atomic<double> test_accuracy{0};       // of this worker's share, last evaluation
-  std::atomic<int64_t> work{0};               // grows with every phase entered, bucket finished and batch evaluated
-  std::atomic<int32_t> bucket{0};             // finished last by the backward pass under way
+  std::atomic<int64_t> work{
+      0};  // grows with every phase entered, bucket finished and batch evaluated
+  std::atomic<int32_t> bucket{0};               // finished last by the backward pass under way
   std::atomic<double> slowest_step_seconds{0};  // of the steps so far, without their waits
   std::atomic<bool> at_barrier{false};
-  std::atomic<bool> paused{false};            // told to stand still before its next step
-  std::atomic<bool> done{false};              // has nothing more to do
+  std::atomic<bool> paused{false};  // told to stand still before its next step
+  std::atomic<bool> done{false};    // has nothing more to do
 
   // The step thread's: it begins with `name`, a string literal.
   void Enter(const char* name) {
@@ -35,15 +36,16 @@ struct WorkerProgress {
 class Conductor {
  public:
   virtual ~Conductor() = default;
-  // Returns when every worker of the run has arrived at the barrier of this name; names are used once. The run's failure
-  // wakes it with its status.
+  // Returns when every worker of the run has arrived at the barrier of this name; names are used
+  // once. The run's failure wakes it with its status.
   virtual absl::Status Barrier(absl::string_view name) = 0;
   // The first failure of the run, if any, without waiting.
   virtual absl::Status status() = 0;
 };
 
 // Conductor::Barrier, seen in `progress`.
-inline absl::Status AwaitBarrier(absl::string_view name, Conductor& conductor, WorkerProgress& progress) {
+inline absl::Status AwaitBarrier(absl::string_view name, Conductor& conductor,
+                                 WorkerProgress& progress) {
   progress.at_barrier.store(true, std::memory_order_relaxed);
   progress.work.fetch_add(1, std::memory_order_relaxed);
   const absl::Status status = conductor.Barrier(name);

@@ -14,13 +14,15 @@ Range EvaluationShare(const SampleShape& shape, int64_t count, int32_t workers, 
   return {begin, std::min(count, batches.end() * batch) - begin};
 }
 
-absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, TensorView weights, Model& model,
-                                    BatchUpload& upload, std::atomic<int64_t>* work, LabelScores* labels) {
+absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, TensorView weights,
+                                    Model& model, BatchUpload& upload, std::atomic<int64_t>* work,
+                                    LabelScores* labels) {
   BatchScore total;
   const SampleShape& shape = samples.shape;
   const int64_t max_batch = EvaluationBatch(shape);
   // Where images are kept as bytes, their floats are made batch by batch.
-  std::vector<float> features(samples.pixels.empty() ? 0 : std::min(max_batch, range.count) * shape.features());
+  std::vector<float> features(
+      samples.pixels.empty() ? 0 : std::min(max_batch, range.count) * shape.features());
   for (int64_t begin = range.begin; begin < range.end(); begin += max_batch) {
     const int64_t count = std::min(max_batch, range.end() - begin);
     BatchView host;
@@ -31,7 +33,8 @@ absl::StatusOr<BatchScore> Evaluate(const Samples& samples, Range range, TensorV
     } else if (samples.pixels.empty()) {
       host.features = samples.features.data() + begin * shape.features();
     } else {
-      for (int64_t i = 0; i < count; ++i) samples.CopyFeatures(begin + i, features.data() + i * shape.features());
+      for (int64_t i = 0; i < count; ++i)
+        samples.CopyFeatures(begin + i, features.data() + i * shape.features());
       host.features = features.data();
     }
     RM_ASSIGN_OR_RETURN(BatchView batch, upload.Upload(host));

@@ -21,23 +21,29 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
   report->set_kernel_target(setup.kernels->target());
   report->set_weights_sha256(Sha256Hex(*setup.initial_weights));
   const Samples& test = setup.dataset->test;
-  const Range range = EvaluationShare(test.shape, test.count(), setup.spec->training().workers(), setup.rank);
+  const Range range =
+      EvaluationShare(test.shape, test.count(), setup.spec->training().workers(), setup.rank);
   const int64_t labels = test.shape.labels();
   if (range.count * labels > kReportedLabelsMax) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "worker/", setup.rank, ": its share of the test set has ", range.count * labels, " labels, and a report carries ",
-        kReportedLabelsMax, "; use more --workers, or fewer samples with --set data.test_limit=N"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("worker/", setup.rank, ": its share of the test set has ",
+                     range.count * labels, " labels, and a report carries ", kReportedLabelsMax,
+                     "; use more --workers, or fewer samples with --set data.test_limit=N"));
   }
   SampleScores* scores = report->mutable_scores();
   scores->set_begin(range.begin);
   scores->set_count(range.count);
   if (range.count == 0) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(const auto copies, WeightCopies::Create(*setup.kernels, setup.model->layout().count()));
-  RM_ASSIGN_OR_RETURN(BatchUpload upload,
-                      BatchUpload::Create(*setup.kernels, LargestBatch(*setup.spec, test.shape), test.shape));
-  RM_ASSIGN_OR_RETURN(const TensorView weights, copies->ForKernels(WeightsView::OnHost(*setup.initial_weights, 0)));
+  RM_ASSIGN_OR_RETURN(const auto copies,
+                      WeightCopies::Create(*setup.kernels, setup.model->layout().count()));
+  RM_ASSIGN_OR_RETURN(
+      BatchUpload upload,
+      BatchUpload::Create(*setup.kernels, LargestBatch(*setup.spec, test.shape), test.shape));
+  RM_ASSIGN_OR_RETURN(const TensorView weights,
+                      copies->ForKernels(WeightsView::OnHost(*setup.initial_weights, 0)));
   LabelScores rows;
-  RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, weights, *setup.model, upload, &setup.progress->work, &rows));
+  RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, weights, *setup.model, upload,
+                                                       &setup.progress->work, &rows));
   scores->set_correct(total.correct);
   for (int64_t sample = 0; sample < range.count; ++sample) {
     double loss = 0;

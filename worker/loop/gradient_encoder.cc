@@ -18,23 +18,25 @@ constexpr int64_t kAlignment = 8;
 
 GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  const bool unchanged = place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
-                         training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
+  const bool unchanged =
+      place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
+      training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
   const CodecInfo* const codec = FindCodec(resolved.codec().name());
   return {unchanged && codec != nullptr && codec->traits.device_kind.has_value(), unchanged};
 }
 
-absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(KernelLibrary& kernels,
-                                                                         const ParamLayout& layout,
-                                                                         const CodecSpec& spec,
-                                                                         const std::vector<std::vector<Range>>& slices) {
+absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(
+    KernelLibrary& kernels, const ParamLayout& layout, const CodecSpec& spec,
+    const std::vector<std::vector<Range>>& slices) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec));
   const std::optional<EncodeKind> kind = codec->traits().device_kind;
   RM_CHECK(kind.has_value());
-  std::unique_ptr<GradientEncoder> encoder(new GradientEncoder(kernels, layout, *kind, std::move(codec)));
+  std::unique_ptr<GradientEncoder> encoder(
+      new GradientEncoder(kernels, layout, *kind, std::move(codec)));
   RM_RETURN_IF_ERROR(encoder->Prepare(slices));
   if (!spec.error_feedback()) return encoder;
-  RM_ASSIGN_OR_RETURN(encoder->residual_, kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
+  RM_ASSIGN_OR_RETURN(encoder->residual_,
+                      kernels.Allocate(layout.count() * static_cast<int64_t>(sizeof(float))));
   RM_RETURN_IF_ERROR(kernels.Run(FillZeroCall{encoder->residual_.floats(), layout.count()}));
   return encoder;
 }
@@ -48,7 +50,8 @@ absl::Status GradientEncoder::Prepare(const std::vector<std::vector<Range>>& sli
       const int64_t size_bytes = range.count == 0 ? 0 : codec_->MaxEncodedBytes(range.count);
       places.push_back({range, bytes, size_bytes});
       bytes += CeilDiv(size_bytes, kAlignment) * kAlignment;
-      if (range.count > 0) scratch_bytes = std::max(scratch_bytes, kernels_.encode_scratch_bytes(kind_, range.count));
+      if (range.count > 0)
+        scratch_bytes = std::max(scratch_bytes, kernels_.encode_scratch_bytes(kind_, range.count));
     }
   }
   RM_ASSIGN_OR_RETURN(scratch_, kernels_.Allocate(scratch_bytes));
@@ -58,7 +61,8 @@ absl::Status GradientEncoder::Prepare(const std::vector<std::vector<Range>>& sli
     for (const std::vector<Slice>& of_bucket : slices_) {
       std::vector<absl::Span<std::byte>>& spans = encoded_slices_[parity].emplace_back();
       for (const Slice& slice : of_bucket) {
-        spans.emplace_back(host_[parity].data() + slice.begin_bytes, static_cast<size_t>(slice.size_bytes));
+        spans.emplace_back(host_[parity].data() + slice.begin_bytes,
+                           static_cast<size_t>(slice.size_bytes));
       }
     }
   }
@@ -69,7 +73,8 @@ absl::StatusOr<State> GradientEncoder::Give() const {
   State state;
   if (residual_.size_bytes() == 0) return state;
   std::vector<float> residual(layout_.count());
-  RM_RETURN_IF_ERROR(kernels_.CopyToHost(residual_.data(), residual.data(), residual_.size_bytes()));
+  RM_RETURN_IF_ERROR(
+      kernels_.CopyToHost(residual_.data(), residual.data(), residual_.size_bytes()));
   RM_RETURN_IF_ERROR(kernels_.Finish());
   state.AddFloats("residual", residual);
   return state;
@@ -79,11 +84,13 @@ absl::Status GradientEncoder::Take(const State& state) {
   if (residual_.size_bytes() == 0) return state.CopyTo({});
   std::vector<float> residual(layout_.count());
   RM_RETURN_IF_ERROR(state.CopyTo({{"residual", absl::MakeSpan(residual)}}));
-  RM_RETURN_IF_ERROR(kernels_.CopyFromHost(residual.data(), residual_.data(), residual_.size_bytes()));
+  RM_RETURN_IF_ERROR(
+      kernels_.CopyFromHost(residual.data(), residual_.data(), residual_.size_bytes()));
   return kernels_.Finish();
 }
 
-absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket, int parity) {
+absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket,
+                                                 int parity) {
   const std::vector<Slice>& slices = slices_[bucket.id];
   for (const Slice& slice : slices) {
     if (slice.range.count == 0) continue;

@@ -21,24 +21,27 @@
 
 namespace ringmaster {
 
-// The forms in which a worker's gradients may be left on the device, its kernels working in `place`. None where they
-// change on the host first (several batches added up, rounded to a grid, running statistics) and must come there. Encoded
-// by a codec that has kernels on the device.
+// The forms in which a worker's gradients may be left on the device, its kernels working in
+// `place`. None where they change on the host first (several batches added up, rounded to a grid,
+// running statistics) and must come there. Encoded by a codec that has kernels on the device.
 GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place);
 
-// Encodes buckets in a device's memory, which also has the residual of error feedback. The step thread's.
+// Encodes buckets in a device's memory, which also has the residual of error feedback. The step
+// thread's.
 class GradientEncoder {
  public:
   // `slices`: GradientRequest's. `kernels` and `layout` outlive it.
-  static absl::StatusOr<std::unique_ptr<GradientEncoder>> Create(KernelLibrary& kernels, const ParamLayout& layout,
-                                                                 const CodecSpec& spec,
-                                                                 const std::vector<std::vector<Range>>& slices);
+  static absl::StatusOr<std::unique_ptr<GradientEncoder>> Create(
+      KernelLibrary& kernels, const ParamLayout& layout, const CodecSpec& spec,
+      const std::vector<std::vector<Range>>& slices);
 
-  // Has the kernels encode `bucket` of the arena `gradients` on the device, behind all that they have been called for.
-  // Returns the copy that brings it to the host, without its points: to the memory of `parity`, that of the step.
+  // Has the kernels encode `bucket` of the arena `gradients` on the device, behind all that they
+  // have been called for. Returns the copy that brings it to the host, without its points: to the
+  // memory of `parity`, that of the step.
   absl::StatusOr<SideCopy> Encode(const float* gradients, const Bucket& bucket, int parity);
 
-  // By slice: where that copy puts the encodings of `bucket`; they stay there until the next step of that parity.
+  // By slice: where that copy puts the encodings of `bucket`; they stay there until the next step
+  // of that parity.
   absl::Span<const absl::Span<std::byte>> encoded(int parity, int32_t bucket) const {
     return encoded_slices_[parity][bucket];
   }
@@ -56,7 +59,8 @@ class GradientEncoder {
     int64_t size_bytes = 0;
   };
 
-  GradientEncoder(KernelLibrary& kernels, const ParamLayout& layout, EncodeKind kind, std::unique_ptr<Codec> codec)
+  GradientEncoder(KernelLibrary& kernels, const ParamLayout& layout, EncodeKind kind,
+                  std::unique_ptr<Codec> codec)
       : kernels_(kernels), layout_(layout), kind_(kind), codec_(std::move(codec)) {}
 
   absl::Status Prepare(const std::vector<std::vector<Range>>& slices);
@@ -65,12 +69,13 @@ class GradientEncoder {
   const ParamLayout& layout_;
   const EncodeKind kind_;
   const std::unique_ptr<Codec> codec_;
-  Buffer residual_;                        // on the device, of the whole arena; empty without error feedback
+  Buffer residual_;  // on the device, of the whole arena; empty without error feedback
   std::vector<std::vector<Slice>> slices_;  // by bucket
-  Buffer scratch_;                         // on the device, of the largest slice
-  Buffer encoded_;                         // on the device
-  Buffer host_[2];                         // pinned, by step parity
-  std::vector<std::vector<absl::Span<std::byte>>> encoded_slices_[2];  // of host_, by bucket and slice
+  Buffer scratch_;                          // on the device, of the largest slice
+  Buffer encoded_;                          // on the device
+  Buffer host_[2];                          // pinned, by step parity
+  // of host_, by bucket and slice
+  std::vector<std::vector<absl::Span<std::byte>>> encoded_slices_[2];
 };
 
 }  // namespace ringmaster

@@ -6,8 +6,10 @@
 
 namespace ringmaster {
 
-absl::StatusOr<std::unique_ptr<HostReplica>> HostReplica::Create(const RunSpec& spec, const ParamLayout& layout,
-                                                                 std::vector<float> weights, PhaseTimes& times) {
+absl::StatusOr<std::unique_ptr<HostReplica>> HostReplica::Create(const RunSpec& spec,
+                                                                 const ParamLayout& layout,
+                                                                 std::vector<float> weights,
+                                                                 PhaseTimes& times) {
   RM_CHECK(static_cast<int64_t>(weights.size()) == layout.count());
   UpdateScope scope{layout.count(), spec.training().workers(), {}};
   scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
@@ -28,7 +30,8 @@ absl::Status HostReplica::Apply(int64_t step, absl::Span<const BucketGradient> a
   float clip = 1;
   if (rule_->clips()) {
     double sum = 0;
-    for (const Bucket& bucket : layout_.buckets()) sum += rule_->SumOfSquares(bucket.begin, average[bucket.id].host());
+    for (const Bucket& bucket : layout_.buckets())
+      sum += rule_->SumOfSquares(bucket.begin, average[bucket.id].host());
     clip = rule_->ClipFactor(sum);
   }
   for (const Bucket& bucket : layout_.buckets()) {

@@ -25,10 +25,12 @@ class HostReplica final : public Replica {
   // Told each averaged gradient before it is applied, on no clock.
   using Observer = std::function<void(int64_t step, absl::Span<const BucketGradient> average)>;
 
-  // With the update rule of the resolved `spec`, whose errors it has. `layout` and `times`, to which updates add, outlive
-  // it.
-  static absl::StatusOr<std::unique_ptr<HostReplica>> Create(const RunSpec& spec, const ParamLayout& layout,
-                                                             std::vector<float> weights, PhaseTimes& times);
+  // With the update rule of the resolved `spec`, whose errors it has. `layout` and `times`, to
+  // which updates add, outlive it.
+  static absl::StatusOr<std::unique_ptr<HostReplica>> Create(const RunSpec& spec,
+                                                             const ParamLayout& layout,
+                                                             std::vector<float> weights,
+                                                             PhaseTimes& times);
 
   // Before the first update. Absent: nobody asks.
   void Observe(Observer observer) { observer_ = std::move(observer); }
@@ -41,8 +43,8 @@ class HostReplica final : public Replica {
   absl::Status Take(const State& state) override;
 
  private:
-  HostReplica(const ParamLayout& layout, std::vector<float> weights, std::unique_ptr<UpdateRule> rule,
-              int64_t global_batch, PhaseTimes& times)
+  HostReplica(const ParamLayout& layout, std::vector<float> weights,
+              std::unique_ptr<UpdateRule> rule, int64_t global_batch, PhaseTimes& times)
       : layout_(layout),
         rule_(std::move(rule)),
         global_batch_(global_batch),

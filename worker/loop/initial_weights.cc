@@ -13,8 +13,9 @@ absl::StatusOr<std::vector<float>> InitialWeights(const RunSpec& spec, const Mod
     return weights;
   }
   // Each command's flag for it.
-  RM_RETURN_IF_ERROR(Annotate(LoadArena(file, spec.model().name(), model.layout(), absl::MakeSpan(weights)),
-                              spec.has_evaluation() ? "--weights" : "--init-weights"));
+  RM_RETURN_IF_ERROR(
+      Annotate(LoadArena(file, spec.model().name(), model.layout(), absl::MakeSpan(weights)),
+               spec.has_evaluation() ? "--weights" : "--init-weights"));
   return weights;
 }
 

@@ -9,9 +9,9 @@
 
 namespace ringmaster {
 
-// The weights that a run of the resolved `spec` starts from: those of training.init_weights, else made from the seed.
-// Every process of a run asks; joining compares what they got. InvalidArgument: a file that is unsound or of another
-// model.
+// The weights that a run of the resolved `spec` starts from: those of training.init_weights, else
+// made from the seed. Every process of a run asks; joining compares what they got. InvalidArgument:
+// a file that is unsound or of another model.
 absl::StatusOr<std::vector<float>> InitialWeights(const RunSpec& spec, const Model& model);
 
 }  // namespace ringmaster

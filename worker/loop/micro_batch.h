@@ -5,8 +5,8 @@
 
 namespace ringmaster {
 
-// How many batches a worker computes in a step: those of `shares` ranks, its own first, and of each `accumulate` (A).
-// One share unless it stands for all ranks.
+// How many batches a worker computes in a step: those of `shares` ranks, its own first, and of each
+// `accumulate` (A). One share unless it stands for all ranks.
 struct StepShape {
   int32_t shares = 1;
   int32_t accumulate = 1;

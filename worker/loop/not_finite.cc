@@ -18,7 +18,8 @@ absl::Status CheckGradients(const LostBatch& lost, Model& model, KernelLibrary& 
   std::vector<float> gradients(layout.count());
   RM_RETURN_IF_ERROR(model.Forward(lost.batch, lost.weights));
   const TensorView arena{scratch.floats(), 1, layout.count(), kernels.place()};
-  RM_RETURN_IF_ERROR(model.Backward(lost.weights, arena, [](const Bucket&) { return absl::OkStatus(); }));
+  RM_RETURN_IF_ERROR(
+      model.Backward(lost.weights, arena, [](const Bucket&) { return absl::OkStatus(); }));
   RM_RETURN_IF_ERROR(kernels.CopyToHost(scratch.data(), gradients.data(), arena_bytes));
   RM_RETURN_IF_ERROR(kernels.Finish());
   return CheckFinite("gradient", layout, gradients);
@@ -38,7 +39,8 @@ std::string PlaceInArena(const ParamLayout& layout, int64_t element) {
   return "";
 }
 
-absl::Status CheckFinite(const char* what, const ParamLayout& layout, absl::Span<const float> arena) {
+absl::Status CheckFinite(const char* what, const ParamLayout& layout,
+                         absl::Span<const float> arena) {
   const size_t at = FirstNotFinite(arena);
   if (at == arena.size()) return absl::OkStatus();
   return absl::OutOfRangeError(
@@ -48,14 +50,16 @@ absl::Status CheckFinite(const char* what, const ParamLayout& layout, absl::Span
 absl::Status ExplainLostBatch(const LostBatch& lost, Model& model, KernelLibrary& kernels) {
   const std::string loss = absl::StrCat("the training loss is ", lost.loss);
   RM_RETURN_IF_ERROR(Annotate(CheckFinite("weight", model.layout(), lost.host_weights), loss));
-  RM_RETURN_IF_ERROR(Annotate(CheckGradients(lost, model, kernels), absl::StrCat(loss, " with finite weights")));
-  return absl::OutOfRangeError(absl::StrCat(loss, ", with finite weights and gradients in every bucket"));
+  RM_RETURN_IF_ERROR(
+      Annotate(CheckGradients(lost, model, kernels), absl::StrCat(loss, " with finite weights")));
+  return absl::OutOfRangeError(
+      absl::StrCat(loss, ", with finite weights and gradients in every bucket"));
 }
 
 absl::Status WithRateAdvice(const absl::Status& status, const OptimizerSpec& optimizer) {
   if (!absl::IsOutOfRange(status)) return status;
-  return absl::OutOfRangeError(absl::StrCat(status.message(), "; lower optimizer.learning_rate (now ",
-                                            optimizer.learning_rate(), ")"));
+  return absl::OutOfRangeError(absl::StrCat(
+      status.message(), "; lower optimizer.learning_rate (now ", optimizer.learning_rate(), ")"));
 }
 
 }  // namespace ringmaster

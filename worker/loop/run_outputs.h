@@ -16,27 +16,30 @@
 namespace ringmaster {
 
 // Where a run's outputs lie (docs/FORMATS.md).
-std::string InitialWeightsFile(const std::string& folder);               // FOLDER/initial-weights.safetensors
-std::string BatchesFile(const std::string& folder, int32_t rank);        // FOLDER/batches-rank0.npy
-std::string GradientsFile(const std::string& folder, int64_t step);      // FOLDER/gradients-step000000.safetensors
+std::string InitialWeightsFile(const std::string& folder);  // FOLDER/initial-weights.safetensors
+std::string BatchesFile(const std::string& folder, int32_t rank);  // FOLDER/batches-rank0.npy
+std::string GradientsFile(const std::string& folder,
+                          int64_t step);  // FOLDER/gradients-step000000.safetensors
 
 // What of a run is a worker's.
 struct OutputScope {
   int32_t rank = 0;
-  int32_t ranks = 1;       // how many ranks, from `rank` on, it computes the batches of
+  int32_t ranks = 1;  // how many ranks, from `rank` on, it computes the batches of
   int64_t first_step = 0;
 };
 
-// What one worker leaves behind beside its report, as the resolved spec's OutputSpec asks: sample indices of every step
-// for each rank whose batches it computes, and from worker 0 the first steps' averaged gradients and the final weights.
-// Costs nothing where nothing is asked for. The step thread's.
+// What one worker leaves behind beside its report, as the resolved spec's OutputSpec asks: sample
+// indices of every step for each rank whose batches it computes, and from worker 0 the first steps'
+// averaged gradients and the final weights. Costs nothing where nothing is asked for. The step
+// thread's.
 class RunOutputs {
  public:
-  // Where batches are wanted, worker 0 also writes the initial weights beside them, and a run can be repeated from the
-  // folder. `spec` and `layout` outlive it. Finds out at once what cannot be written: the status names the field.
-  static absl::StatusOr<std::unique_ptr<RunOutputs>> Create(const RunSpec& spec, const OutputScope& scope,
-                                                            const ParamLayout& layout,
-                                                            absl::Span<const float> initial_weights);
+  // Where batches are wanted, worker 0 also writes the initial weights beside them, and a run can
+  // be repeated from the folder. `spec` and `layout` outlive it. Finds out at once what cannot be
+  // written: the status names the field.
+  static absl::StatusOr<std::unique_ptr<RunOutputs>> Create(
+      const RunSpec& spec, const OutputScope& scope, const ParamLayout& layout,
+      absl::Span<const float> initial_weights);
 
   // The next batch of `rank`, as positions in the training set.
   absl::Status AddBatch(int32_t rank, absl::Span<const int64_t> indices);
@@ -59,8 +62,8 @@ class RunOutputs {
   const OutputSpec& output_;
   const int32_t rank_;
   const ParamLayout& layout_;
-  std::vector<std::unique_ptr<NpyWriter>> batches_;   // by rank from rank_ on; empty: nobody asks
-  std::vector<float> gradients_;                      // one step's arena; empty: nobody asks
+  std::vector<std::unique_ptr<NpyWriter>> batches_;  // by rank from rank_ on; empty: nobody asks
+  std::vector<float> gradients_;                     // one step's arena; empty: nobody asks
 };
 
 }  // namespace ringmaster

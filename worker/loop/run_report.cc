@@ -17,11 +17,15 @@ constexpr int64_t kReportedStepsReserved = 1 << 20;
 }  // namespace
 
 RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
-    : setup_(setup), training_(setup.spec->training()), report_(*report), global_batch_(GlobalBatch(*setup.spec)) {
+    : setup_(setup),
+      training_(setup.spec->training()),
+      report_(*report),
+      global_batch_(GlobalBatch(*setup.spec)) {
   report_.set_rank(setup_.rank);
   report_.set_kernel_target(setup_.kernels->target());
   // No timed step allocates; of very long runs some steps do.
-  const auto reported_steps = static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
+  const auto reported_steps =
+      static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
   report_.mutable_step_ms()->Reserve(reported_steps);
   report_.mutable_step_loss()->Reserve(reported_steps);
 }
@@ -34,13 +38,15 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
   const double waited_ms = times.Milliseconds(Phase::kGate) + times.Milliseconds(Phase::kExposed);
   const double own_seconds = std::max(0.0, step_ms - waited_ms) / 1000;
   std::atomic<double>& slowest = setup_.progress->slowest_step_seconds;
-  slowest.store(std::max(own_seconds, slowest.load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  slowest.store(std::max(own_seconds, slowest.load(std::memory_order_relaxed)),
+                std::memory_order_relaxed);
   report_.add_step_ms(static_cast<float>(step_ms));
   report_.add_step_loss(static_cast<float>(loss));
   if (step < training_.warmup_steps()) return Resume();
   timed_ms_ += step_ms;
   ++timed_steps_;
-  for (int phase = 0; phase < kPhaseCount; ++phase) phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
+  for (int phase = 0; phase < kPhaseCount; ++phase)
+    phase_ms_[phase] += times.Milliseconds(static_cast<Phase>(phase));
   setup_.progress->samples_per_second.store(1000.0 * global_batch_ * timed_steps_ / timed_ms_,
                                             std::memory_order_relaxed);
 }
@@ -87,9 +93,10 @@ absl::Status RunReport::AddWeights(absl::Span<const float> weights) {
   report_.set_weights_sha256(Sha256Hex(weights));
   if (!training_.report_weights()) return absl::OkStatus();
   if (static_cast<int64_t>(weights.size()) > kReportedWeightsMax) {
-    return absl::InvalidArgumentError(absl::StrCat("training.report_weights: the model has ", weights.size(),
-                                                   " parameters, and a report carries at most ", kReportedWeightsMax,
-                                                   "; leave it out, or use a smaller model"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("training.report_weights: the model has ", weights.size(),
+                     " parameters, and a report carries at most ", kReportedWeightsMax,
+                     "; leave it out, or use a smaller model"));
   }
   report_.mutable_weights()->Add(weights.begin(), weights.end());
   return absl::OkStatus();

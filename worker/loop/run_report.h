@@ -15,8 +15,8 @@ namespace ringmaster {
 // The most parameters that a report carries under training.report_weights: 1 MiB of them.
 inline constexpr int64_t kReportedWeightsMax = 1 << 18;
 
-// What a worker reports of its run: the steps' times and losses as they come, all else at the end. Times in
-// milliseconds. The step thread's.
+// What a worker reports of its run: the steps' times and losses as they come, all else at the end.
+// Times in milliseconds. The step thread's.
 class RunReport {
  public:
   // Takes memory for the steps' figures. Both outlive it.
@@ -24,8 +24,8 @@ class RunReport {
 
   // Training begins, or goes on after what is on no clock.
   void Resume();
-  // The next step, with what its phases were and its mean loss, and the drain before it. Steps of the warm-up are not
-  // timed. Allocates nothing, but for very long runs.
+  // The next step, with what its phases were and its mean loss, and the drain before it. Steps of
+  // the warm-up are not timed. Allocates nothing, but for very long runs.
   void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times);
   // Draining is part of training: its time goes to the clock and, between steps, to the next step.
   void AddDrain(double drain_ms);
@@ -35,8 +35,8 @@ class RunReport {
 
   // What the strategy and the transport did. REQUIRES: the strategy has ended.
   void AddExchange(const ExchangeReport& exchange);
-  // The model's weights at the end: their hash, and themselves where the spec asks; then InvalidArgument where they are
-  // too many.
+  // The model's weights at the end: their hash, and themselves where the spec asks; then
+  // InvalidArgument where they are too many.
   absl::Status AddWeights(absl::Span<const float> weights);
 
  private:
@@ -46,13 +46,13 @@ class RunReport {
   const TrainingSpec& training_;
   WorkerReport& report_;
   const int64_t global_batch_;
-  double drain_ms_ = 0;                 // between the last step and the next: that one's
-  double phase_ms_[kPhaseCount] = {};   // totals over timed steps
+  double drain_ms_ = 0;                // between the last step and the next: that one's
+  double phase_ms_[kPhaseCount] = {};  // totals over timed steps
   double training_ms_ = 0;
   double timed_ms_ = 0;
   int64_t timed_steps_ = 0;
-  double cpu_mark_seconds_ = 0;         // of the process, when what is being counted began
-  double timed_cpu_seconds_ = 0;        // of the process, over the timed steps
+  double cpu_mark_seconds_ = 0;   // of the process, when what is being counted began
+  double timed_cpu_seconds_ = 0;  // of the process, over the timed steps
 };
 
 }  // namespace ringmaster

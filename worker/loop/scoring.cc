@@ -12,18 +12,24 @@
 namespace ringmaster {
 
 Scoring::Scoring(const WorkerSetup& setup, BatchUpload& upload)
-    : setup_(setup), upload_(upload), is_scored_(IsScored(*setup.spec)), workers_(TraitsOf(*setup.spec).workers) {}
+    : setup_(setup),
+      upload_(upload),
+      is_scored_(IsScored(*setup.spec)),
+      workers_(TraitsOf(*setup.spec).workers) {}
 
-absl::StatusOr<BatchScore> Scoring::ScoreShare(const Samples& samples, int64_t count, TensorView weights) {
+absl::StatusOr<BatchScore> Scoring::ScoreShare(const Samples& samples, int64_t count,
+                                               TensorView weights) {
   const Range range = EvaluationShare(samples.shape, count, workers_, setup_.rank);
   if (range.count == 0) return BatchScore();
   return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
 }
 
-absl::Status Scoring::ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds, WorkerReport* report) {
+absl::Status Scoring::ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds,
+                                   WorkerReport* report) {
   const std::string name = absl::StrCat("evaluate ", samples_seen);
   setup_.progress->Enter("evaluate");
-  RM_RETURN_IF_ERROR(AwaitBarrier(absl::StrCat(name, " begin"), *setup_.conductor, *setup_.progress));
+  RM_RETURN_IF_ERROR(
+      AwaitBarrier(absl::StrCat(name, " begin"), *setup_.conductor, *setup_.progress));
   const Samples& test = setup_.dataset->test;
   RM_ASSIGN_OR_RETURN(const BatchScore score, ScoreShare(test, test.count(), weights));
   if (score.count > 0) {
@@ -31,7 +37,8 @@ absl::Status Scoring::ScoreTestSet(TensorView weights, int64_t samples_seen, dou
     evaluation->set_samples_seen(samples_seen);
     evaluation->set_seconds(seconds);
     evaluation->set_test_loss(score.loss_sum / static_cast<double>(score.count));
-    evaluation->set_test_accuracy(static_cast<double>(score.correct) / static_cast<double>(score.count));
+    evaluation->set_test_accuracy(static_cast<double>(score.correct) /
+                                  static_cast<double>(score.count));
     evaluation->set_count(score.count);
     setup_.progress->test_accuracy.store(evaluation->test_accuracy(), std::memory_order_relaxed);
   }

@@ -12,8 +12,8 @@
 
 namespace ringmaster {
 
-// What a worker scores of a run in training: its share of the test set, and of the training set at the end. Weights are
-// given where the kernels can read them. The step thread's.
+// What a worker scores of a run in training: its share of the test set, and of the training set at
+// the end. Weights are given where the kernels can read them. The step thread's.
 class Scoring {
  public:
   // `setup` and `upload` outlive it.
@@ -22,15 +22,17 @@ class Scoring {
   // Whether loss and accuracy are figures of this run. If not, nothing else is called.
   bool is_scored() const { return is_scored_; }
 
-  // Loss and accuracy on the test set after `samples_seen` samples and `seconds` of training, between two barriers of
-  // all workers.
-  absl::Status ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds, WorkerReport* report);
+  // Loss and accuracy on the test set after `samples_seen` samples and `seconds` of training,
+  // between two barriers of all workers.
+  absl::Status ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds,
+                            WorkerReport* report);
 
   // The loss on the training set under the final weights.
   absl::Status ScoreTrainingSet(TensorView weights, WorkerReport* report);
 
  private:
-  // Loss and hits of this worker's share of the first `count` samples; nothing where the share is empty.
+  // Loss and hits of this worker's share of the first `count` samples; nothing where the share is
+  // empty.
   absl::StatusOr<BatchScore> ScoreShare(const Samples& samples, int64_t count, TensorView weights);
 
   const WorkerSetup& setup_;

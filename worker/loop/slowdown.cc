@@ -18,26 +18,32 @@ constexpr std::chrono::milliseconds kNap(50);
 
 }  // namespace
 
-Slowdown::Slowdown(const TrainingSpec& training, int32_t rank, std::function<absl::Status()> interrupted)
+Slowdown::Slowdown(const TrainingSpec& training, int32_t rank,
+                   std::function<absl::Status()> interrupted)
     : interrupted_(std::move(interrupted)) {
   for (int i = 0; i < training.slowdowns_size(); ++i) {
     const SlowdownSpec& spec = training.slowdowns(i);
     if (std::find(spec.ranks().begin(), spec.ranks().end(), rank) == spec.ranks().end()) continue;
     switch (spec.kind_case()) {
-      case SlowdownSpec::kFactor: factor_ *= spec.factor(); break;
+      case SlowdownSpec::kFactor:
+        factor_ *= spec.factor();
+        break;
       case SlowdownSpec::kRandom: {
         uint64_t seed = MixSeed(training.seed(), kDelayStream);
         for (const int32_t stream : {i, rank}) seed = MixSeed(seed, static_cast<uint64_t>(stream));
-        random_.push_back({seed, spec.random().probability(), absl::Milliseconds(spec.random().milliseconds())});
+        random_.push_back(
+            {seed, spec.random().probability(), absl::Milliseconds(spec.random().milliseconds())});
         break;
       }
       case SlowdownSpec::kPeriodic:
-        periodic_.push_back({spec.periodic().every_steps(), absl::Milliseconds(spec.periodic().milliseconds())});
+        periodic_.push_back(
+            {spec.periodic().every_steps(), absl::Milliseconds(spec.periodic().milliseconds())});
         break;
       case SlowdownSpec::kPause:
         pauses_.push_back({spec.pause().step(), absl::Milliseconds(spec.pause().milliseconds())});
         break;
-      case SlowdownSpec::KIND_NOT_SET: break;
+      case SlowdownSpec::KIND_NOT_SET:
+        break;
     }
   }
 }
@@ -45,7 +51,8 @@ Slowdown::Slowdown(const TrainingSpec& training, int32_t rank, std::function<abs
 absl::Duration Slowdown::DelayOf(int64_t step) const {
   absl::Duration delay;
   for (const RandomDelay& random : random_) {
-    if (Random(MixSeed(random.seed, static_cast<uint64_t>(step))).Uniform() < random.probability) delay += random.delay;
+    if (Random(MixSeed(random.seed, static_cast<uint64_t>(step))).Uniform() < random.probability)
+      delay += random.delay;
   }
   for (const PeriodicDelay& periodic : periodic_) {
     if ((step + 1) % periodic.every_steps == 0) delay += periodic.delay;

@@ -12,9 +12,10 @@
 
 namespace ringmaster {
 
-// What makes one rank's computing slower than its machine (training.slowdowns). Delays come before the step's first
-// forward pass, so that all that the step exchanges is late; a factor stretches each piece of computing, so that every
-// bucket is. All of it is a function of the spec, the rank and the step alone. One thread.
+// What makes one rank's computing slower than its machine (training.slowdowns). Delays come before
+// the step's first forward pass, so that all that the step exchanges is late; a factor stretches
+// each piece of computing, so that every bucket is. All of it is a function of the spec, the rank
+// and the step alone. One thread.
 class Slowdown {
  public:
   // `interrupted`: asked now and then during a sleep; its error ends the sleep and is returned.

@@ -15,11 +15,14 @@ namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
 
-std::string NameOf(const Bucket& bucket) { return absl::StrCat("bucket ", bucket.id, " from the device"); }
+std::string NameOf(const Bucket& bucket) {
+  return absl::StrCat("bucket ", bucket.id, " from the device");
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, const ParamLayout& layout,
+absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels,
+                                                       const ParamLayout& layout,
                                                        const StagerOptions& options, int32_t slots,
                                                        const BufferAllocator& allocate) {
   RM_CHECK(kernels.place() == Place::kDevice || options.request.form == GradientForm::kHost);
@@ -28,7 +31,8 @@ absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, c
   for (int32_t slot = 0; slot < slots; ++slot) {
     // The model then writes gradients where the peers read them.
     const bool in_exchange = allocate && kernels.place() == Place::kHost;
-    RM_ASSIGN_OR_RETURN(Buffer arena, in_exchange ? allocate(arena_bytes) : kernels.AllocateStaging(arena_bytes));
+    RM_ASSIGN_OR_RETURN(Buffer arena,
+                        in_exchange ? allocate(arena_bytes) : kernels.AllocateStaging(arena_bytes));
     stager->host_.push_back(std::move(arena));
   }
   if (stager->on_device()) {
@@ -39,8 +43,8 @@ absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels, c
     }
   }
   if (options.request.form == GradientForm::kEncoded) {
-    RM_ASSIGN_OR_RETURN(stager->encoder_,
-                        GradientEncoder::Create(kernels, layout, *options.codec, options.request.slices));
+    RM_ASSIGN_OR_RETURN(stager->encoder_, GradientEncoder::Create(kernels, layout, *options.codec,
+                                                                  options.request.slices));
   }
   return stager;
 }
@@ -58,7 +62,8 @@ absl::StatusOr<Stager::Points> Stager::CreatePoints() const {
 }
 
 TensorView Stager::gradients(int32_t slot) {
-  return {on_device() ? device_gradients_.floats() : host_[slot].floats(), 1, layout_.count(), kernels_.place()};
+  return {on_device() ? device_gradients_.floats() : host_[slot].floats(), 1, layout_.count(),
+          kernels_.place()};
 }
 
 absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
@@ -114,24 +119,27 @@ void Stager::ScaleStatistics(const Bucket& bucket, absl::Span<float> values) con
   for (const Range& range : layout_.statistics()) {
     const int64_t begin = std::max(range.begin, bucket.begin);
     const int64_t end = std::min(range.end(), bucket.end());
-    if (begin < end) Scale(options_.statistic_scale, values.subspan(begin - bucket.begin, end - begin));
+    if (begin < end)
+      Scale(options_.statistic_scale, values.subspan(begin - bucket.begin, end - begin));
   }
 }
 
 absl::Status Stager::RoundToGrid(int32_t bucket, absl::Span<float> values) const {
-  // With |g| * 2^k * N * A <= 2^24 every partial sum of N * A such values is a multiple of 2^-k that float32 holds
-  // exactly.
+  // With |g| * 2^k * N * A <= 2^24 every partial sum of N * A such values is a multiple of 2^-k
+  // that float32 holds exactly.
   const float grid = std::ldexp(1.0f, options_.deterministic_bits);
-  const float limit = std::ldexp(1.0f, 24) / static_cast<float>(int64_t{options_.workers} * options_.accumulate);
+  const float limit =
+      std::ldexp(1.0f, 24) / static_cast<float>(int64_t{options_.workers} * options_.accumulate);
   for (float& value : values) {
     const float scaled = std::nearbyint(value * grid);
     if (!(std::fabs(scaled) <= limit)) {
       return absl::OutOfRangeError(absl::StrCat(
-          "training.deterministic: gradient ", value, " in bucket ", bucket, " exceeds ", limit / grid,
-          ", the largest whose sum over ", options_.workers, " workers",
-          options_.accumulate > 1 ? absl::StrCat(" with ", options_.accumulate, " batches each") : "",
-          " is exact with training.deterministic_bits=",
-          options_.deterministic_bits, "; use fewer bits"));
+          "training.deterministic: gradient ", value, " in bucket ", bucket, " exceeds ",
+          limit / grid, ", the largest whose sum over ", options_.workers, " workers",
+          options_.accumulate > 1 ? absl::StrCat(" with ", options_.accumulate, " batches each")
+                                  : "",
+          " is exact with training.deterministic_bits=", options_.deterministic_bits,
+          "; use fewer bits"));
     }
     value = scaled / grid;
   }

@@ -38,7 +38,8 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       shape_(ShapeOf(*setup.spec)),
       global_batch_(GlobalBatch(*setup.spec)),
       gradient_scale_(GradientScaleOf(*setup.spec)),
-      slowdown_(training_, setup.rank, [conductor = setup.conductor] { return conductor->status(); }) {}
+      slowdown_(training_, setup.rank,
+                [conductor = setup.conductor] { return conductor->status(); }) {}
 
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
   std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
@@ -50,25 +51,33 @@ absl::Status TrainingLoop::Prepare() {
   const RunSpec& spec = *setup_.spec;
   const ParamLayout& layout = setup_.model->layout();
   const SampleShape& sample = setup_.dataset->train.shape;
-  RM_ASSIGN_OR_RETURN(replica_, HostReplica::Create(spec, layout, *setup_.initial_weights, step_times_));
+  RM_ASSIGN_OR_RETURN(replica_,
+                      HostReplica::Create(spec, layout, *setup_.initial_weights, step_times_));
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
-  RM_ASSIGN_OR_RETURN(upload_, BatchUpload::Create(*setup_.kernels, LargestBatch(spec, sample), sample));
+  RM_ASSIGN_OR_RETURN(upload_,
+                      BatchUpload::Create(*setup_.kernels, LargestBatch(spec, sample), sample));
   scoring_ = std::make_unique<Scoring>(setup_, upload_);
-  RM_ASSIGN_OR_RETURN(outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,
-                                                   *setup_.initial_weights));
+  RM_ASSIGN_OR_RETURN(
+      outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,
+                                   *setup_.initial_weights));
   if (outputs_->wants_gradients()) {
     replica_->Observe([this, &layout](int64_t step, absl::Span<const BucketGradient> average) {
-      for (const Bucket& bucket : layout.buckets()) outputs_->AddGradient(step, bucket, average[bucket.id].host());
+      for (const Bucket& bucket : layout.buckets())
+        outputs_->AddGradient(step, bucket, average[bucket.id].host());
     });
   }
   const WorkerLink link = Link();
-  RM_ASSIGN_OR_RETURN(strategy_, setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
-  RM_ASSIGN_OR_RETURN(delivery_, BucketDelivery::Create({&setup_, shape_, gradient_scale_, &slowdown_, &step_times_,
-                                                         strategy_.get()}));
+  RM_ASSIGN_OR_RETURN(strategy_,
+                      setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
+  RM_ASSIGN_OR_RETURN(
+      delivery_, BucketDelivery::Create({&setup_, shape_, gradient_scale_, &slowdown_, &step_times_,
+                                         strategy_.get()}));
   if (setup_.state != nullptr) {
-    RM_RETURN_IF_ERROR(Annotate(Take(*setup_.state), absl::StrCat("worker/", setup_.rank, " state")));
+    RM_RETURN_IF_ERROR(
+        Annotate(Take(*setup_.state), absl::StrCat("worker/", setup_.rank, " state")));
   }
-  feed_ = std::make_unique<BatchFeed>(setup_, shape_, gradient_scale_, upload_, *outputs_, step_times_);
+  feed_ =
+      std::make_unique<BatchFeed>(setup_, shape_, gradient_scale_, upload_, *outputs_, step_times_);
   return absl::OkStatus();
 }
 
@@ -109,8 +118,8 @@ absl::Status TrainingLoop::Take(const State& state) {
   int64_t step = 0;
   RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}}));
   if (step == setup_.first_step) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("it is that of step ", step, ", and the run begins at step ",
-                                                 setup_.first_step));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "it is that of step ", step, ", and the run begins at step ", setup_.first_step));
 }
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
@@ -129,7 +138,8 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
   const int64_t every = scoring_->is_scored() ? training_.evaluate_every_samples() : 0;
   int64_t next_evaluation = every;
-  while (every > 0 && next_evaluation <= setup_.first_step * global_batch_) next_evaluation += every;
+  while (every > 0 && next_evaluation <= setup_.first_step * global_batch_)
+    next_evaluation += every;
   figures->Resume();
   Clock::time_point mark = Clock::now();
   if (setup_.traces != nullptr) setup_.traces->started = mark;
@@ -161,7 +171,8 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
     const bool last = step + 1 == training_.steps();
     if (!last && (every == 0 || samples_seen < next_evaluation)) continue;
     setup_.progress->Enter("drain");
-    RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
+    RM_RETURN_IF_ERROR(
+        Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
     figures->AddDrain(Milliseconds(Clock::now() - mark));
     if (scoring_->is_scored()) RM_RETURN_IF_ERROR(Evaluate(samples_seen, *figures, report));
     while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
@@ -175,7 +186,8 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   loss_ = 0;
   for (MicroBatch next{step, 0, 0}; next.share < shape_.shares; ++next.share) {
     for (next.index = 0; next.index < shape_.accumulate; ++next.index) {
-      // Before the gate for the first: it needs no weights, so what comes from the servers comes meanwhile.
+      // Before the gate for the first: it needs no weights, so what comes from the servers comes
+      // meanwhile.
       RM_ASSIGN_OR_RETURN(const BatchView batch, feed_->Next(next));
       if (next.is_first()) {
         setup_.progress->Enter("gate");
@@ -210,8 +222,9 @@ absl::Status TrainingLoop::Compute(const MicroBatch& micro_batch, const BatchVie
     RM_RETURN_IF_ERROR(slowdown_.Stretch());
   }
   setup_.progress->Enter("backward");
-  RM_RETURN_IF_ERROR(model.Backward(weights, delivery_->Begin(micro_batch),
-                                    [this](const Bucket& bucket) { return delivery_->BucketDone(bucket); }));
+  RM_RETURN_IF_ERROR(
+      model.Backward(weights, delivery_->Begin(micro_batch),
+                     [this](const Bucket& bucket) { return delivery_->BucketDone(bucket); }));
   RM_RETURN_IF_ERROR(delivery_->DeliverRest());
   RM_ASSIGN_OR_RETURN(const BatchScore score, model.Score());
   delivery_->End();
@@ -225,7 +238,8 @@ absl::Status TrainingLoop::Compute(const MicroBatch& micro_batch, const BatchVie
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::Evaluate(int64_t samples_seen, const RunReport& figures, WorkerReport* report) {
+absl::Status TrainingLoop::Evaluate(int64_t samples_seen, const RunReport& figures,
+                                    WorkerReport* report) {
   RM_ASSIGN_OR_RETURN(const TensorView weights, copies_->ForKernels(strategy_->ModelWeights()));
   return scoring_->ScoreTestSet(weights, samples_seen, figures.training_ms() / 1000, report);
 }
@@ -235,8 +249,9 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_ASSIGN_OR_RETURN(const absl::Span<const float> weights, copies_->ForHost(model));
   // The losses of earlier steps say nothing about the last update.
   const absl::Status finite = CheckFinite("final weight", setup_.model->layout(), weights);
-  RM_RETURN_IF_ERROR(Annotate(WithRateAdvice(finite, setup_.spec->optimizer()),
-                              absl::StrCat("worker/", setup_.rank, " step=", training_.steps() - 1, " phase=update")));
+  RM_RETURN_IF_ERROR(Annotate(
+      WithRateAdvice(finite, setup_.spec->optimizer()),
+      absl::StrCat("worker/", setup_.rank, " step=", training_.steps() - 1, " phase=update")));
   RM_RETURN_IF_ERROR(outputs_->Finish(weights));
   if (scoring_->is_scored()) {
     RM_ASSIGN_OR_RETURN(const TensorView scored, copies_->ForKernels(model));
@@ -246,7 +261,8 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(figures->AddWeights(weights));
   feed_->AddFingerprints(report);
   const ExchangeReport exchange = strategy_->Finish();
-  RM_RETURN_IF_ERROR(Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
+  RM_RETURN_IF_ERROR(
+      Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
   figures->AddExchange(exchange);
   return absl::OkStatus();
 }

@@ -25,18 +25,19 @@
 
 namespace ringmaster {
 
-// The one training loop: the same code for every arm. Runs all steps of the spec, evaluates with all clocks stopped,
-// drains, and reports. Called by the worker's step thread.
+// The one training loop: the same code for every arm. Runs all steps of the spec, evaluates with
+// all clocks stopped, drains, and reports. Called by the worker's step thread.
 class TrainingLoop {
  public:
   static absl::StatusOr<std::unique_ptr<TrainingLoop>> Create(const WorkerSetup& setup);
 
-  // The error names step and phase. What was measured until then is in the report. On an error the transport is aborted
-  // and no thread of this worker is left, but operations under way may still touch the loop's memory: it must outlive
-  // the transport's fabric.
+  // The error names step and phase. What was measured until then is in the report. On an error the
+  // transport is aborted and no thread of this worker is left, but operations under way may still
+  // touch the loop's memory: it must outlive the transport's fabric.
   absl::Status Run(WorkerReport* report);
 
-  // What the worker would need to go on after its last step, for WorkerSetup::state. REQUIRES: Run has returned OK.
+  // What the worker would need to go on after its last step, for WorkerSetup::state. REQUIRES: Run
+  // has returned OK.
   absl::StatusOr<State> Give() const;
 
  private:
@@ -52,7 +53,8 @@ class TrainingLoop {
   absl::Status Compute(const MicroBatch& micro_batch, const BatchView& batch);
   // All clocks stopped, weights in order: the model is scored.
   absl::Status Evaluate(int64_t samples_seen, const RunReport& figures, WorkerReport* report);
-  // The model's final weights are numbers, are scored, and go where the spec wants them; the strategy ends.
+  // The model's final weights are numbers, are scored, and go where the spec wants them; the
+  // strategy ends.
   absl::Status Finish(RunReport* figures, WorkerReport* report);
   ThreadRecorder* recorder() { return setup_.traces == nullptr ? nullptr : &setup_.traces->step; }
 
@@ -60,10 +62,10 @@ class TrainingLoop {
   const TrainingSpec& training_;
   const StepShape shape_;
   const int64_t global_batch_;
-  const float gradient_scale_;            // 1/(N*A), or 1/A
+  const float gradient_scale_;  // 1/(N*A), or 1/A
   Slowdown slowdown_;
-  PhaseTimes step_times_{recorder()};     // since the last step ended; the strategy adds to it too
-  double loss_ = 0;                       // of the step so far, summed over micro-batches
+  PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too
+  double loss_ = 0;                    // of the step so far, summed over micro-batches
   std::unique_ptr<HostReplica> replica_;
   std::unique_ptr<WeightCopies> copies_;
   BatchUpload upload_;

@@ -9,17 +9,20 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
-// Of the weights on their way to a device: long enough for a copy at full rate, short beside an arena.
+// Of the weights on their way to a device: long enough for a copy at full rate, short beside an
+// arena.
 constexpr int64_t kUploadPartFloats = int64_t{1} << 20;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<WeightCopies>> WeightCopies::Create(KernelLibrary& kernels, int64_t count) {
+absl::StatusOr<std::unique_ptr<WeightCopies>> WeightCopies::Create(KernelLibrary& kernels,
+                                                                   int64_t count) {
   std::unique_ptr<WeightCopies> copies(new WeightCopies(kernels, count));
   if (kernels.place() == Place::kHost) return copies;
   RM_ASSIGN_OR_RETURN(copies->device_, kernels.Allocate(count * kFloatBytes));
   for (int part = 0; part < 2; ++part) {
-    RM_ASSIGN_OR_RETURN(copies->upload_parts_[part], kernels.AllocateStaging(kUploadPartFloats * kFloatBytes));
+    RM_ASSIGN_OR_RETURN(copies->upload_parts_[part],
+                        kernels.AllocateStaging(kUploadPartFloats * kFloatBytes));
     RM_ASSIGN_OR_RETURN(copies->uploads_[part].begin, kernels.CreatePoint());
     RM_ASSIGN_OR_RETURN(copies->uploads_[part].end, kernels.CreatePoint());
   }
@@ -34,7 +37,8 @@ WeightCopies::~WeightCopies() {
 }
 
 absl::StatusOr<TensorView> WeightCopies::ForKernels(const WeightsView& weights) {
-  if (kernels_.place() == Place::kHost || weights.values.place == Place::kDevice) return weights.values;
+  if (kernels_.place() == Place::kHost || weights.values.place == Place::kDevice)
+    return weights.values;
   if (weights.values.data != uploaded_ || weights.version != uploaded_version_) {
     RM_RETURN_IF_ERROR(Annotate(Upload(weights.host()), "weights to the device"));
     uploaded_ = weights.values.data;
@@ -46,7 +50,8 @@ absl::StatusOr<TensorView> WeightCopies::ForKernels(const WeightsView& weights) 
 absl::StatusOr<absl::Span<const float>> WeightCopies::ForHost(const WeightsView& weights) {
   if (weights.values.place != Place::kDevice) return weights.host();
   host_.resize(count_);
-  const absl::Status copied = kernels_.CopyToHost(weights.values.data, host_.data(), count_ * kFloatBytes);
+  const absl::Status copied =
+      kernels_.CopyToHost(weights.values.data, host_.data(), count_ * kFloatBytes);
   RM_RETURN_IF_ERROR(Annotate(copied, "weights from the device"));
   RM_RETURN_IF_ERROR(Annotate(kernels_.Finish(), "weights from the device"));
   return absl::MakeConstSpan(host_);
@@ -63,7 +68,8 @@ absl::Status WeightCopies::Upload(absl::Span<const float> host) {
     copy.size_bytes = std::min(kUploadPartFloats, count_ - begin) * kFloatBytes;
     copy.begin = points.begin.get();
     copy.end = points.end.get();
-    std::memcpy(upload_parts_[part].data(), host.data() + begin, static_cast<size_t>(copy.size_bytes));
+    std::memcpy(upload_parts_[part].data(), host.data() + begin,
+                static_cast<size_t>(copy.size_bytes));
     RM_RETURN_IF_ERROR(kernels_.StartCopyFromHost(copy));
   }
   // Copies come one after the other, so the last one's end is that of all.

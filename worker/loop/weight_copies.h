@@ -14,19 +14,20 @@
 
 namespace ringmaster {
 
-// Weights where somebody needs them: as they are where they lie there, else in a copy, which is renewed when other
-// weights or another version are asked for. The step thread's.
+// Weights where somebody needs them: as they are where they lie there, else in a copy, which is
+// renewed when other weights or another version are asked for. The step thread's.
 class WeightCopies {
  public:
   // Of arenas of `count` elements. `kernels` outlives it.
-  static absl::StatusOr<std::unique_ptr<WeightCopies>> Create(KernelLibrary& kernels, int64_t count);
+  static absl::StatusOr<std::unique_ptr<WeightCopies>> Create(KernelLibrary& kernels,
+                                                              int64_t count);
   // Waits for the copies under way.
   ~WeightCopies();
   WeightCopies(const WeightCopies&) = delete;
   WeightCopies& operator=(const WeightCopies&) = delete;
 
-  // Where the kernels can read them. What the kernels are called for next waits for the copy, the caller until all of
-  // the weights have been read: they may change again on return.
+  // Where the kernels can read them. What the kernels are called for next waits for the copy, the
+  // caller until all of the weights have been read: they may change again on return.
   absl::StatusOr<TensorView> ForKernels(const WeightsView& weights);
 
   // On the host, behind all that the kernels have been called for.
@@ -45,7 +46,8 @@ class WeightCopies {
   KernelLibrary& kernels_;
   const int64_t count_;
   Buffer device_;  // empty where the kernels work on the host
-  // Pinned memory through which weights go up, a part after the other: one is filled while the other is copied.
+  // Pinned memory through which weights go up, a part after the other: one is filled while the
+  // other is copied.
   Buffer upload_parts_[2];
   Points uploads_[2];
   // What `device_` is a copy of.

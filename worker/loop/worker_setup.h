@@ -24,33 +24,36 @@
 namespace ringmaster {
 
 // Makes a worker's strategy.
-using StrategyFactory = std::function<absl::StatusOr<std::unique_ptr<SyncStrategy>>(const WorkerLink&)>;
+using StrategyFactory =
+    std::function<absl::StatusOr<std::unique_ptr<SyncStrategy>>(const WorkerLink&)>;
 
 // What one worker trains with; everything outlives the loop.
 struct WorkerSetup {
   int32_t rank = 0;
-  int device = 0;                        // GPU, where there is one
-  const RunSpec* spec = nullptr;         // resolved
+  int device = 0;                 // GPU, where there is one
+  const RunSpec* spec = nullptr;  // resolved
   const Dataset* dataset = nullptr;
   KernelLibrary* kernels = nullptr;
   Model* model = nullptr;
   const std::vector<float>* initial_weights = nullptr;
-  // The run begins at `first_step`, where `state` was given (TrainingLoop::Give) by a worker of the same spec and rank;
-  // then all workers and servers have theirs. Null: at step 0, with the initial weights.
+  // The run begins at `first_step`, where `state` was given (TrainingLoop::Give) by a worker of the
+  // same spec and rank; then all workers and servers have theirs. Null: at step 0, with the initial
+  // weights.
   int64_t first_step = 0;
   const State* state = nullptr;
-  MeteredTransport* transport = nullptr; // null where nothing is exchanged
-  BufferAllocator allocate_exchange;     // of host memory that the transport moves fastest; absent: ordinary memory
+  MeteredTransport* transport = nullptr;  // null where nothing is exchanged
+  BufferAllocator allocate_exchange;  // of host memory that the transport moves fastest; absent:
+                                      // ordinary memory
   Conductor* conductor = nullptr;
   WorkerProgress* progress = nullptr;
-  StrategyFactory create_strategy;       // absent: the one of worker/strategy that the spec names
-  WorkerTraces* traces = nullptr;        // where the traced steps are recorded; null: nowhere
+  StrategyFactory create_strategy;  // absent: the one of worker/strategy that the spec names
+  WorkerTraces* traces = nullptr;   // where the traced steps are recorded; null: nowhere
   // Called before every step, its time on no clock; an error ends training. Absent: nobody asks.
   std::function<absl::Status(int64_t step)> before_step;
 };
 
-// Samples that the model of a worker must take at once. The rounding of convolutions depends on it, so every arm asks
-// here.
+// Samples that the model of a worker must take at once. The rounding of convolutions depends on it,
+// so every arm asks here.
 inline int64_t LargestBatch(const RunSpec& resolved, const SampleShape& shape) {
   return std::max<int64_t>(EvaluationBatch(shape), resolved.training().batch_per_worker());
 }

@@ -25,7 +25,9 @@ class EmulatedModel : public Model {
   }
 
   const ParamLayout& layout() const override { return real_->layout(); }
-  void InitWeights(uint64_t seed, absl::Span<float> weights) const override { real_->InitWeights(seed, weights); }
+  void InitWeights(uint64_t seed, absl::Span<float> weights) const override {
+    real_->InitWeights(seed, weights);
+  }
 
   absl::Status Forward(const BatchView& batch, TensorView weights) override {
     const Clock::time_point end = Clock::now() + forward_;
@@ -39,14 +41,16 @@ class EmulatedModel : public Model {
   absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) override {
     const Clock::time_point begin = Clock::now();
     if (!forwarded_ || !training_) {
-      return absl::FailedPreconditionError("backward of an emulated model: there was no forward of a training batch");
+      return absl::FailedPreconditionError(
+          "backward of an emulated model: there was no forward of a training batch");
     }
     forwarded_ = false;
     RM_RETURN_IF_ERROR(Zero(gradients));
     for (const Bucket& bucket : layout().buckets()) {
-      const double share = static_cast<double>(bucket.end()) / static_cast<double>(layout().count());
-      std::this_thread::sleep_until(
-          begin + std::chrono::nanoseconds(static_cast<int64_t>(static_cast<double>(backward_.count()) * share)));
+      const double share =
+          static_cast<double>(bucket.end()) / static_cast<double>(layout().count());
+      std::this_thread::sleep_until(begin + std::chrono::nanoseconds(static_cast<int64_t>(
+                                                static_cast<double>(backward_.count()) * share)));
       RM_RETURN_IF_ERROR(ready(bucket));
     }
     return absl::OkStatus();
@@ -55,9 +59,10 @@ class EmulatedModel : public Model {
   absl::StatusOr<BatchScore> Score() override { return BatchScore{0, 0, count_}; }
 
   absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) override {
-    return absl::FailedPreconditionError(absl::StrCat("scores of ", losses.size(),
-                                                      " labels: nothing is computed under training.emulated_compute; "
-                                                      "leave it out to score samples"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("scores of ", losses.size(),
+                     " labels: nothing is computed under training.emulated_compute; "
+                     "leave it out to score samples"));
   }
 
  private:
@@ -65,7 +70,8 @@ class EmulatedModel : public Model {
   static constexpr size_t kArenas = 8;
 
   absl::Status Zero(const TensorView& gradients) {
-    if (std::find(zeroed_.begin(), zeroed_.end(), gradients.data) != zeroed_.end()) return absl::OkStatus();
+    if (std::find(zeroed_.begin(), zeroed_.end(), gradients.data) != zeroed_.end())
+      return absl::OkStatus();
     zeroed_.push_back(gradients.data);
     return kernels_.Run(FillZeroCall{gradients.data, layout().count()});
   }
@@ -82,7 +88,8 @@ class EmulatedModel : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> CreateEmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times, KernelLibrary& kernels) {
+std::unique_ptr<Model> CreateEmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times,
+                                           KernelLibrary& kernels) {
   return std::make_unique<EmulatedModel>(std::move(real), times, kernels);
 }
 

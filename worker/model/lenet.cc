@@ -16,14 +16,16 @@ bool SideFits(int64_t side) { return side >= 16 && side % 4 == 0; }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> CreateLenet(const ModelOptions& options, KernelLibrary& kernels) {
+absl::StatusOr<std::unique_ptr<Model>> CreateLenet(const ModelOptions& options,
+                                                   KernelLibrary& kernels) {
   const SampleShape& sample = options.shape;
   const bool image_fits = sample.channels >= 1 && SideFits(sample.height) && SideFits(sample.width);
   if (!image_fits || sample.classes < 1 || options.max_batch < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "model \"lenet\" on images of ", sample.channels, "x", sample.height, "x", sample.width, " with ",
-        sample.classes, " classes in batches of ", options.max_batch,
-        ": at least one of each, and height and width multiples of 4 from 16 up; use model \"mlp\" for other sizes"));
+        "model \"lenet\" on images of ", sample.channels, "x", sample.height, "x", sample.width,
+        " with ", sample.classes, " classes in batches of ", options.max_batch,
+        ": at least one of each, and height and width multiples of 4 from 16 up; use model \"mlp\" "
+        "for other sizes"));
   }
   LayerList layers;
   ConvStack stack(options, 5, 0, kernels, &layers);

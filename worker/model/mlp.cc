@@ -15,17 +15,18 @@ absl::StatusOr<std::unique_ptr<Model>> CreateMlp(const MlpOptions& mlp, const Mo
                                                  KernelLibrary& kernels) {
   const SampleShape& sample = options.shape;
   if (sample.channels < 1 || sample.height < 1 || sample.width < 1 || sample.classes < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("model \"mlp\" on samples of ", sample.channels, "x", sample.height,
-                                                   "x", sample.width, " with ", sample.classes,
-                                                   " classes: each must be at least 1"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("model \"mlp\" on samples of ", sample.channels, "x", sample.height, "x",
+                     sample.width, " with ", sample.classes, " classes: each must be at least 1"));
   }
   LayerList layers;
   int64_t inputs = sample.features();
   for (size_t i = 0; i < mlp.hidden.size(); ++i) {
     const int32_t outputs = mlp.hidden[i];
     if (outputs < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("model \"mlp\": hidden layer ", i + 1, " of size ", outputs,
-                                                     ": each must be at least 1; see model.mlp_hidden"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("model \"mlp\": hidden layer ", i + 1, " of size ", outputs,
+                       ": each must be at least 1; see model.mlp_hidden"));
     }
     const std::string name = absl::StrCat("fc", i + 1);
     RM_RETURN_IF_ERROR(AddLinear({name, inputs, outputs, Activation::kRelu}, kernels, &layers));

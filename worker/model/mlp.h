@@ -15,9 +15,9 @@ struct MlpOptions {
   float dropout = 0;                 // of the hidden layers' outputs, while training
 };
 
-// Fully connected layers fc1, fc2, ... of the `hidden` sizes with relu, and a last one to the classes, over each
-// sample's features in a row. No hidden layer: softmax regression. InvalidArgument: a size below one, or as
-// Sequential says.
+// Fully connected layers fc1, fc2, ... of the `hidden` sizes with relu, and a last one to the
+// classes, over each sample's features in a row. No hidden layer: softmax regression.
+// InvalidArgument: a size below one, or as Sequential says.
 absl::StatusOr<std::unique_ptr<Model>> CreateMlp(const MlpOptions& mlp, const ModelOptions& options,
                                                  KernelLibrary& kernels);
 

@@ -16,10 +16,15 @@ namespace ringmaster {
 namespace {
 
 constexpr ModelInfo kModels[] = {
-    {"lenet", "two convolutions with pooling and relu, two linear layers; 431 080 parameters on MNIST"},
+    {"lenet",
+     "two convolutions with pooling and relu, two linear layers; 431 080 parameters on MNIST"},
     {"mlp", "linear layers with relu, sizes from model.mlp_hidden"},
-    {"cnn", "two wider convolutions, padded, a hidden linear layer of 1024; 3 274 634 parameters on MNIST"},
-    {"resnet", "residual blocks in three stages with batch or group norm (model.resnet); 272 474 weights on CIFAR-10"},
+    {"cnn",
+     "two wider convolutions, padded, a hidden linear layer of 1024; 3 274 634 parameters on "
+     "MNIST"},
+    {"resnet",
+     "residual blocks in three stages with batch or group norm (model.resnet); 272 474 weights on "
+     "CIFAR-10"},
     {"transformer", "pre-norm decoder over tokens, learned positions (model.transformer)", true},
 };
 
@@ -38,22 +43,25 @@ absl::Status CheckKind(const ModelSpec& spec, const SampleShape& shape) {
     const bool texts = shape.context > 0;
     if (info.takes_texts == texts) return absl::OkStatus();
     if (texts) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "model \"", spec.name(), "\" on texts of ", shape.context, " tokens: it takes images; models for texts are ",
-          NamesWhere([](const ModelInfo& known) { return known.takes_texts; })));
+      return absl::InvalidArgumentError(
+          absl::StrCat("model \"", spec.name(), "\" on texts of ", shape.context,
+                       " tokens: it takes images; models for texts are ",
+                       NamesWhere([](const ModelInfo& known) { return known.takes_texts; })));
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model \"", spec.name(), "\" on images of ", shape.channels, "x", shape.height, "x", shape.width,
-        ": it takes texts; models for images are ",
-        NamesWhere([](const ModelInfo& known) { return !known.takes_texts; })));
+    return absl::InvalidArgumentError(
+        absl::StrCat("model \"", spec.name(), "\" on images of ", shape.channels, "x", shape.height,
+                     "x", shape.width, ": it takes texts; models for images are ",
+                     NamesWhere([](const ModelInfo& known) { return !known.takes_texts; })));
   }
-  return absl::InvalidArgumentError(absl::StrCat("model.name \"", spec.name(), "\": unknown; ",
-                                                 KnownWordsText(spec.name(), RegistryNames(kModels))));
+  return absl::InvalidArgumentError(
+      absl::StrCat("model.name \"", spec.name(), "\": unknown; ",
+                   KnownWordsText(spec.name(), RegistryNames(kModels))));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec, const ModelOptions& options,
+absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec,
+                                                   const ModelOptions& options,
                                                    KernelLibrary& kernels) {
   RM_RETURN_IF_ERROR(CheckKind(spec, options.shape));
   if (!(spec.dropout() >= 0 && spec.dropout() < 1)) {

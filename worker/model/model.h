@@ -16,16 +16,17 @@
 
 namespace ringmaster {
 
-// Samples in the kernel library's place: features [count][channels][height][width] or tokens [count][context], and
-// labels [count][shape.labels()]. A training batch has dropout and batch statistics.
+// Samples in the kernel library's place: features [count][channels][height][width] or tokens
+// [count][context], and labels [count][shape.labels()]. A training batch has dropout and batch
+// statistics.
 struct BatchView {
   const float* features = nullptr;
   const int32_t* labels = nullptr;
   int64_t count = 0;
   const int32_t* tokens = nullptr;
   bool training = false;
-  uint64_t dropout_seed = 0;   // of this batch: by seed, rank, step and micro-batch
-  float gradient_scale = 1.0f; // of the mean loss whose gradient Backward computes
+  uint64_t dropout_seed = 0;    // of this batch: by seed, rank, step and micro-batch
+  float gradient_scale = 1.0f;  // of the mean loss whose gradient Backward computes
 };
 
 // Sums over the labels of a batch; `count` of them.
@@ -37,29 +38,34 @@ struct BatchScore {
 
 using BucketReady = absl::FunctionRef<absl::Status(const Bucket&)>;
 
-// A network with its activations, on one kernel library. Knows neither the device nor who listens to its gradients.
-// Weights and gradients are arenas of layout().count() floats in the library's place. One thread at a time.
+// A network with its activations, on one kernel library. Knows neither the device nor who listens
+// to its gradients. Weights and gradients are arenas of layout().count() floats in the library's
+// place. One thread at a time.
 class Model {
  public:
   virtual ~Model() = default;
   virtual const ParamLayout& layout() const = 0;
-  // Writes the initial weights on the host; the same numbers on every backend and machine. Linear and convolutional
-  // layers start uniform in +-sqrt(1/fan_in), as PyTorch's do, those of the transformer normal, as GPT-2's; norms with
-  // gain 1 and bias 0. Each tensor has a stream of its own.
+  // Writes the initial weights on the host; the same numbers on every backend and machine. Linear
+  // and convolutional layers start uniform in +-sqrt(1/fan_in), as PyTorch's do, those of the
+  // transformer normal, as GPT-2's; norms with gain 1 and bias 0. Each tensor has a stream of its
+  // own.
   virtual void InitWeights(uint64_t seed, absl::Span<float> weights) const = 0;
-  // Activations and losses of `batch` (1 <= count <= max_batch) under `weights`. The batch's memory stays as it is
-  // until Backward or the next Forward. InvalidArgument: a batch or arena of another size or place.
+  // Activations and losses of `batch` (1 <= count <= max_batch) under `weights`. The batch's memory
+  // stays as it is until Backward or the next Forward. InvalidArgument: a batch or arena of another
+  // size or place.
   virtual absl::Status Forward(const BatchView& batch, TensorView weights) = 0;
-  // The mean-loss gradient of the batch last given to Forward, with the same weights; overwrites `gradients`. Announces
-  // each bucket, in order, as soon as the calls that complete it have been made (on a device: enqueued). A status from
-  // `ready` ends it and is returned. FailedPrecondition: no Forward since the last Backward, or of a batch that is
-  // not for training.
+  // The mean-loss gradient of the batch last given to Forward, with the same weights; overwrites
+  // `gradients`. Announces each bucket, in order, as soon as the calls that complete it have been
+  // made (on a device: enqueued). A status from `ready` ends it and is returned.
+  // FailedPrecondition: no Forward since the last Backward, or of a batch that is not for training.
   virtual absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) = 0;
   // Loss and accuracy of the batch last given to Forward; waits for the device.
   virtual absl::StatusOr<BatchScore> Score() = 0;
-  // Loss and predicted class (the first largest logit) of every label of the batch last given to Forward, in order:
+  // Loss and predicted class (the first largest logit) of every label of the batch last given to
+  // Forward, in order:
   //   losses, predictions: [count * shape.labels()].
-  // For evaluations: waits for the device and may allocate. FailedPrecondition: no Forward, or a Backward since.
+  // For evaluations: waits for the device and may allocate. FailedPrecondition: no Forward, or a
+  // Backward since.
   virtual absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) = 0;
 };
 
@@ -71,9 +77,10 @@ struct ModelOptions {
   TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT;
 };
 
-// The model that the resolved spec names. InvalidArgument: an unknown name, or samples it cannot take.
-// `kernels` outlives the model.
-absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec, const ModelOptions& options,
+// The model that the resolved spec names. InvalidArgument: an unknown name, or samples it cannot
+// take. `kernels` outlives the model.
+absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec,
+                                                   const ModelOptions& options,
                                                    KernelLibrary& kernels);
 
 struct ModelInfo {

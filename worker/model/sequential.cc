@@ -51,17 +51,21 @@ void InitParam(const LayerParam& param, uint64_t seed, float* out) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(LayerList layers, const ModelOptions& options,
+absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(LayerList layers,
+                                                          const ModelOptions& options,
                                                           KernelLibrary& kernels) {
-  RM_CHECK(!layers.empty() && layers.back()->output_elements() == options.shape.labels() * options.shape.classes);
+  RM_CHECK(!layers.empty() &&
+           layers.back()->output_elements() == options.shape.labels() * options.shape.classes);
   RM_CHECK(!layers.front()->in_place());
   for (size_t i = 1; i < layers.size(); ++i) {
     RM_CHECK(!(layers[i - 1]->output_is_kept() && layers[i]->in_place()));
   }
   if (options.max_batch < 1 || options.bucket_bytes < kFloatBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("model with max_batch=", options.max_batch, " bucket_bytes=",
-                                                   options.bucket_bytes, ": a batch holds at least 1 sample and a "
-                                                   "bucket at least ", kFloatBytes, " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("model with max_batch=", options.max_batch,
+                                                   " bucket_bytes=", options.bucket_bytes,
+                                                   ": a batch holds at least 1 sample and a "
+                                                   "bucket at least ",
+                                                   kFloatBytes, " bytes"));
   }
   std::unique_ptr<Sequential> model(new Sequential(std::move(layers), options, kernels));
   RM_RETURN_IF_ERROR(Annotate(
@@ -75,7 +79,8 @@ Sequential::Sequential(LayerList layers, const ModelOptions& options, KernelLibr
     : layers_(std::move(layers)),
       options_(options),
       kernels_(kernels),
-      layout_(ParamsInArenaOrder(layers_), options.bucket_bytes / kFloatBytes, options.bucket_layout) {
+      layout_(ParamsInArenaOrder(layers_), options.bucket_bytes / kFloatBytes,
+              options.bucket_layout) {
   param_begin_.resize(layers_.size());
   param_count_.resize(layers_.size());
   int64_t begin = 0;
@@ -109,8 +114,9 @@ absl::Status Sequential::AllocateActivations() {
   for (Buffer& gradient : gradients_) {
     RM_ASSIGN_OR_RETURN(gradient, kernels_.Allocate(largest * kFloatBytes));
   }
-  RM_ASSIGN_OR_RETURN(logit_gradient_,
-                      kernels_.Allocate(options_.max_batch * layers_.back()->output_elements() * kFloatBytes));
+  RM_ASSIGN_OR_RETURN(
+      logit_gradient_,
+      kernels_.Allocate(options_.max_batch * layers_.back()->output_elements() * kFloatBytes));
   const int64_t score_bytes = 2 * options_.max_batch * options_.shape.labels() * kFloatBytes;
   RM_ASSIGN_OR_RETURN(scores_, kernels_.Allocate(score_bytes));
   RM_ASSIGN_OR_RETURN(host_scores_, kernels_.AllocateStaging(score_bytes));
@@ -125,7 +131,8 @@ void Sequential::PlanBackward() {
     backward_calls_.push_back({i, false, output_gradient, nullptr});
     const int64_t finished = param_begin_[i] + param_count_[i];
     stretch.calls_end = backward_calls_.size();
-    while (stretch.buckets_end < layout_.buckets().size() && layout_.buckets()[stretch.buckets_end].end() <= finished) {
+    while (stretch.buckets_end < layout_.buckets().size() &&
+           layout_.buckets()[stretch.buckets_end].end() <= finished) {
       ++stretch.buckets_end;
     }
     if (stretch.buckets_end > stretch.buckets_begin) {
@@ -156,25 +163,28 @@ void Sequential::InitWeights(uint64_t seed, absl::Span<float> weights) const {
 }
 
 absl::Status Sequential::CheckArena(const char* which, const TensorView& arena) const {
-  if (arena.data != nullptr && arena.count() == layout_.count() && arena.place == kernels_.place()) {
+  if (arena.data != nullptr && arena.count() == layout_.count() &&
+      arena.place == kernels_.place()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      which, " of ", arena.count(), " floats in place ", static_cast<int>(arena.place), ": the model has ",
-      layout_.count(), " and kernel library \"", kernels_.name(), "\" works in place ",
-      static_cast<int>(kernels_.place())));
+  return absl::InvalidArgumentError(
+      absl::StrCat(which, " of ", arena.count(), " floats in place ", static_cast<int>(arena.place),
+                   ": the model has ", layout_.count(), " and kernel library \"", kernels_.name(),
+                   "\" works in place ", static_cast<int>(kernels_.place())));
 }
 
 absl::Status Sequential::CheckBatch(const BatchView& batch) const {
   const bool of_texts = options_.shape.context > 0;
   const bool has_samples = of_texts ? batch.tokens != nullptr : batch.features != nullptr;
-  if (batch.count >= 1 && batch.count <= options_.max_batch && has_samples && batch.labels != nullptr) {
+  if (batch.count >= 1 && batch.count <= options_.max_batch && has_samples &&
+      batch.labels != nullptr) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "forward: a batch of ", batch.count, " samples with", batch.features == nullptr ? "out" : "", " features, with",
-      batch.tokens == nullptr ? "out" : "", " tokens and with", batch.labels == nullptr ? "out" : "",
-      " labels: the model was made for 1 to ", options_.max_batch, of_texts ? " texts" : " images", " with labels"));
+      "forward: a batch of ", batch.count, " samples with", batch.features == nullptr ? "out" : "",
+      " features, with", batch.tokens == nullptr ? "out" : "", " tokens and with",
+      batch.labels == nullptr ? "out" : "", " labels: the model was made for 1 to ",
+      options_.max_batch, of_texts ? " texts" : " images", " with labels"));
 }
 
 LayerCall Sequential::CallOf(size_t index, const float* weights) const {
@@ -221,10 +231,12 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
   RM_RETURN_IF_ERROR(CheckArena("backward: weights", weights));
   RM_RETURN_IF_ERROR(CheckArena("backward: gradients", gradients));
   if (!backward_is_due_) {
-    return absl::FailedPreconditionError("backward without a batch: each needs a successful Forward before it");
+    return absl::FailedPreconditionError(
+        "backward without a batch: each needs a successful Forward before it");
   }
   if (!batch_.training) {
-    return absl::FailedPreconditionError("backward of a batch for evaluation: norms and dropout did not train on it");
+    return absl::FailedPreconditionError(
+        "backward of a batch for evaluation: norms and dropout did not train on it");
   }
   backward_is_due_ = false;  // what Forward left is consumed on the way down
   for (const BackwardStretch& stretch : backward_stretches_) {
@@ -237,14 +249,16 @@ absl::Status Sequential::Backward(TensorView weights, TensorView gradients, Buck
   return absl::OkStatus();
 }
 
-void Sequential::PlanStretch(const BackwardStretch& stretch, const float* weights, float* gradients) {
+void Sequential::PlanStretch(const BackwardStretch& stretch, const float* weights,
+                             float* gradients) {
   operations_.clear();
   for (size_t i = stretch.calls_begin; i < stretch.calls_end; ++i) {
     const BackwardCall& planned = backward_calls_[i];
     Layer& layer = *layers_[planned.layer];
     LayerCall call = CallOf(planned.layer, weights);
     call.gradients = gradients + param_begin_[planned.layer];
-    if (shared_begin_[planned.layer] >= 0) call.shared_gradients = gradients + shared_begin_[planned.layer];
+    if (shared_begin_[planned.layer] >= 0)
+      call.shared_gradients = gradients + shared_begin_[planned.layer];
     call.output_gradient = planned.output_gradient;
     call.input_gradient = planned.input_gradient;
     if (planned.of_input) {
@@ -259,7 +273,8 @@ absl::StatusOr<BatchScore> Sequential::Score() {
   if (batch_.count == 0) {
     return absl::FailedPreconditionError("score without a batch: Forward must succeed before it");
   }
-  RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), host_scores_.data(), 2 * rows() * kFloatBytes));
+  RM_RETURN_IF_ERROR(
+      kernels_.CopyToHost(scores_.data(), host_scores_.data(), 2 * rows() * kFloatBytes));
   RM_RETURN_IF_ERROR(kernels_.Finish());
   BatchScore score;
   score.count = rows();
@@ -272,14 +287,16 @@ absl::StatusOr<BatchScore> Sequential::Score() {
 
 absl::Status Sequential::ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) {
   if (!backward_is_due_) {
-    return absl::FailedPreconditionError("scores of rows without a batch: Forward must succeed before it");
+    return absl::FailedPreconditionError(
+        "scores of rows without a batch: Forward must succeed before it");
   }
   const int64_t rows = this->rows();
   const int64_t classes = options_.shape.classes;
   RM_CHECK(static_cast<int64_t>(losses.size()) == rows && losses.size() == predictions.size());
   host_logits_.resize(rows * classes);
   RM_RETURN_IF_ERROR(kernels_.CopyToHost(scores_.data(), losses.data(), rows * kFloatBytes));
-  RM_RETURN_IF_ERROR(kernels_.CopyToHost(outputs_.back(), host_logits_.data(), rows * classes * kFloatBytes));
+  RM_RETURN_IF_ERROR(
+      kernels_.CopyToHost(outputs_.back(), host_logits_.data(), rows * classes * kFloatBytes));
   RM_RETURN_IF_ERROR(kernels_.Finish());
   for (int64_t row = 0; row < rows; ++row) {
     const float* logits = host_logits_.data() + row * classes;

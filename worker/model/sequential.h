@@ -11,16 +11,17 @@
 
 namespace ringmaster {
 
-// Layers one after another, then softmax cross-entropy over each label's row of logits. Owns the activations of the
-// largest batch; Forward and Backward allocate nothing. Parameters lie in the arena last layer first, a layer's own in
-// its order. What is not a chain (residual connections, a shared table) is between layers of the list:
-// layers/residual.h and Layer::shares.
+// Layers one after another, then softmax cross-entropy over each label's row of logits. Owns the
+// activations of the largest batch; Forward and Backward allocate nothing. Parameters lie in the
+// arena last layer first, a layer's own in its order. What is not a chain (residual connections, a
+// shared table) is between layers of the list: layers/residual.h and Layer::shares.
 class Sequential final : public Model {
  public:
-  // `layers` in forward order, the first takes a batch's features or tokens as loaded, the last gives
-  // options.shape.classes logits for each label. `kernels` outlives the model. InvalidArgument: a batch or bucket
-  // size below one. Other errors: no memory.
-  static absl::StatusOr<std::unique_ptr<Model>> Create(LayerList layers, const ModelOptions& options,
+  // `layers` in forward order, the first takes a batch's features or tokens as loaded, the last
+  // gives options.shape.classes logits for each label. `kernels` outlives the model.
+  // InvalidArgument: a batch or bucket size below one. Other errors: no memory.
+  static absl::StatusOr<std::unique_ptr<Model>> Create(LayerList layers,
+                                                       const ModelOptions& options,
                                                        KernelLibrary& kernels);
 
   const ParamLayout& layout() const override { return layout_; }
@@ -66,19 +67,20 @@ class Sequential final : public Model {
   std::vector<int64_t> param_count_;   // of each layer
   std::vector<int64_t> shared_begin_;  // of each layer's shares(), or -1
   size_t first_with_params_ = 0;       // no gradient flows below this layer
-  std::vector<Buffer> activations_;    // that own the outputs; fewer than layers, where some work in place
-  std::vector<float*> outputs_;        // of each layer
-  std::array<Buffer, 2> gradients_;    // of activations, used in turn
+  // that own the outputs; fewer than layers, where some work in place
+  std::vector<Buffer> activations_;
+  std::vector<float*> outputs_;      // of each layer
+  std::array<Buffer, 2> gradients_;  // of activations, used in turn
   Buffer logit_gradient_;
   std::vector<BackwardCall> backward_calls_;
   std::vector<BackwardStretch> backward_stretches_;
-  Buffer scores_;       // row_loss, then row_correct, in the library's place
-  Buffer host_scores_;  // the same on the host
+  Buffer scores_;                   // row_loss, then row_correct, in the library's place
+  Buffer host_scores_;              // the same on the host
   std::vector<float> host_logits_;  // of ScoreRows
   Operations operations_;           // of the segment at hand
 
-  BatchView batch_;                  // last given to Forward; count is 0 after a failed one
-  bool backward_is_due_ = false;     // what Forward left is there and Backward has not used it up
+  BatchView batch_;               // last given to Forward; count is 0 after a failed one
+  bool backward_is_due_ = false;  // what Forward left is there and Backward has not used it up
 };
 
 }  // namespace ringmaster

@@ -23,8 +23,8 @@ constexpr int64_t kMlpRatio = 4;
 // Appends the parts of one transformer to a list of layers.
 class Builder {
  public:
-  Builder(const TransformerSpec& spec, float dropout, const ModelOptions& options, KernelLibrary& kernels,
-          LayerList* layers)
+  Builder(const TransformerSpec& spec, float dropout, const ModelOptions& options,
+          KernelLibrary& kernels, LayerList* layers)
       : spec_(spec),
         dropout_(dropout),
         context_(options.shape.context),
@@ -91,9 +91,12 @@ class Builder {
   absl::Status AddAttention(const std::string& block) {
     RM_ASSIGN_OR_RETURN(const ResidualFork* fork, AddFork());
     RM_RETURN_IF_ERROR(AddNorm(block + ".norm1"));
-    RM_RETURN_IF_ERROR(AddLinear(LinearOf(block + ".attn.qkv", width_, 3 * width_), kernels_, &layers_));
-    RM_ASSIGN_OR_RETURN(auto attention, CausalAttention::Create(
-                                            {max_batch_, context_, spec_.heads(), width_ / spec_.heads()}, kernels_));
+    RM_RETURN_IF_ERROR(
+        AddLinear(LinearOf(block + ".attn.qkv", width_, 3 * width_), kernels_, &layers_));
+    RM_ASSIGN_OR_RETURN(
+        auto attention,
+        CausalAttention::Create({max_batch_, context_, spec_.heads(), width_ / spec_.heads()},
+                                kernels_));
     layers_.push_back(std::move(attention));
     return AddJoin(block + ".attn.proj", width_, *fork);
   }
@@ -120,22 +123,25 @@ class Builder {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Model>> CreateTransformer(const TransformerSpec& spec, float dropout,
-                                                         const ModelOptions& options, KernelLibrary& kernels) {
-  if (spec.layers() < 1 || spec.width() < 1 || spec.heads() < 1 || spec.width() % spec.heads() != 0) {
+                                                         const ModelOptions& options,
+                                                         KernelLibrary& kernels) {
+  if (spec.layers() < 1 || spec.width() < 1 || spec.heads() < 1 ||
+      spec.width() % spec.heads() != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "model \"transformer\" of ", spec.layers(), " layers, width ", spec.width(), " and ", spec.heads(),
+        "model \"transformer\" of ", spec.layers(), " layers, width ", spec.width(), " and ",
+        spec.heads(),
         " heads: each must be at least 1, and the heads divide the width; see model.transformer"));
   }
   const SampleShape& sample = options.shape;
   if (sample.context < 1 || sample.classes < 1 || options.max_batch < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("model \"transformer\" on texts of ", sample.context,
-                                                   " tokens out of ", sample.classes, " in batches of ",
-                                                   options.max_batch, ": each must be at least 1"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model \"transformer\" on texts of ", sample.context, " tokens out of ", sample.classes,
+        " in batches of ", options.max_batch, ": each must be at least 1"));
   }
   LayerList layers;
-  RM_RETURN_IF_ERROR(Annotate(
-      Builder(spec, dropout, options, kernels, &layers).Build(),
-      absl::StrCat("model \"transformer\" for ", options.max_batch, " texts of ", sample.context, " tokens")));
+  RM_RETURN_IF_ERROR(Annotate(Builder(spec, dropout, options, kernels, &layers).Build(),
+                              absl::StrCat("model \"transformer\" for ", options.max_batch,
+                                           " texts of ", sample.context, " tokens")));
   return Sequential::Create(std::move(layers), options, kernels);
 }
 

@@ -13,7 +13,8 @@ namespace ringmaster {
 // What a bucket's gradient is when a strategy gets it.
 enum class GradientForm {
   kHost,     // floats on the host
-  kEncoded,  // encodings on the host, made where the gradient was computed, with the codec and error feedback of the spec
+  kEncoded,  // encodings on the host, made where the gradient was computed, with the codec and
+             // error feedback of the spec
   kDevice,   // floats in the memory of the GPU that computed them
 };
 
@@ -26,17 +27,21 @@ struct GradientOffer {
 // The form in which a strategy wants all its gradients.
 struct GradientRequest {
   GradientForm form = GradientForm::kHost;
-  // kEncoded: by bucket, which parts of it are encoded each for itself, as ranges of the arena in ascending order.
+  // kEncoded: by bucket, which parts of it are encoded each for itself, as ranges of the arena in
+  // ascending order.
   std::vector<std::vector<Range>> slices;
 };
 
-// One bucket's gradient of one step, scaled; a handle that borrows the memory. Who asks for another form than it has
-// fails a check.
+// One bucket's gradient of one step, scaled; a handle that borrows the memory. Who asks for another
+// form than it has fails a check.
 class BucketGradient {
  public:
   BucketGradient() = default;
-  static BucketGradient OnHost(absl::Span<float> values) { return {GradientForm::kHost, values, {}, nullptr}; }
-  static BucketGradient Encoded(absl::Span<const absl::Span<std::byte>> slices, absl::Span<float> sum) {
+  static BucketGradient OnHost(absl::Span<float> values) {
+    return {GradientForm::kHost, values, {}, nullptr};
+  }
+  static BucketGradient Encoded(absl::Span<const absl::Span<std::byte>> slices,
+                                absl::Span<float> sum) {
     return {GradientForm::kEncoded, sum, slices, nullptr};
   }
   static BucketGradient OnDevice(const float* values, absl::Span<float> sum) {
@@ -51,8 +56,8 @@ class BucketGradient {
     return sum_;
   }
 
-  // The bytes that the spec's codec makes of the requested slice, which the strategy may change; none for an empty slice.
-  // REQUIRES: form kEncoded.
+  // The bytes that the spec's codec makes of the requested slice, which the strategy may change;
+  // none for an empty slice. REQUIRES: form kEncoded.
   absl::Span<std::byte> encoded(size_t slice) const {
     RM_CHECK(form_ == GradientForm::kEncoded);
     return encoded_[slice];
@@ -64,13 +69,13 @@ class BucketGradient {
     return device_;
   }
 
-  // [bucket.count] floats on the host where the strategy may put the sum of all workers' gradients. Of form kHost the
-  // gradient itself lies there; otherwise they hold nothing.
+  // [bucket.count] floats on the host where the strategy may put the sum of all workers' gradients.
+  // Of form kHost the gradient itself lies there; otherwise they hold nothing.
   absl::Span<float> sum() const { return sum_; }
 
  private:
-  BucketGradient(GradientForm form, absl::Span<float> sum, absl::Span<const absl::Span<std::byte>> encoded,
-                 const float* device)
+  BucketGradient(GradientForm form, absl::Span<float> sum,
+                 absl::Span<const absl::Span<std::byte>> encoded, const float* device)
       : form_(form), sum_(sum), encoded_(encoded), device_(device) {}
 
   GradientForm form_ = GradientForm::kHost;

@@ -12,7 +12,9 @@ namespace {
 class HandlerWork : public ExchangeWork {
  public:
   explicit HandlerWork(ExchangeThread::Handler handler) : handler_(std::move(handler)) {}
-  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override { return handler_(task, times); }
+  absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
+    return handler_(task, times);
+  }
   bool unfinished() const override { return false; }
   absl::Status Advance(PhaseTimes& times) override { return absl::OkStatus(); }
   void Wake() override {}
@@ -23,7 +25,8 @@ class HandlerWork : public ExchangeWork {
 
 }  // namespace
 
-ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work, ThreadRecorder* recorder)
+ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work,
+                               ThreadRecorder* recorder)
     : first_timed_step_(first_timed_step),
       work_(work),
       recorder_(recorder),
@@ -32,7 +35,8 @@ ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Excha
       ring_(capacity),
       thread_([this] { Run(); }) {}
 
-ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler, ThreadRecorder* recorder)
+ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler,
+                               ThreadRecorder* recorder)
     : first_timed_step_(first_timed_step),
       own_work_(std::make_unique<HandlerWork>(std::move(handler))),
       work_(*own_work_),
@@ -61,7 +65,8 @@ int64_t ExchangeThread::Post(const ExchangeTask& task) {
 
 absl::Status ExchangeThread::WaitFor(int64_t number) {
   absl::MutexLock lock(&mutex_);
-  const auto is_done = [this, number]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return done_ >= number; };
+  const auto is_done = [this, number]()
+                           ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return done_ >= number; };
   mutex_.Await(absl::Condition(&is_done));
   return status_;
 }
@@ -86,7 +91,9 @@ void ExchangeThread::Run() {
 }
 
 bool ExchangeThread::Next() {
-  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || done_ < posted_; };
+  const auto has_news = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || done_ < posted_;
+  };
   const bool unfinished = work_.unfinished();
   ExchangeTask task;
   bool has_task = false;
@@ -115,7 +122,8 @@ bool ExchangeThread::Next() {
 void ExchangeThread::RunTask(const ExchangeTask& task, bool healthy) {
   current_ = task.step < first_timed_step_ ? &discarded_ : &times_;
   if (recorder_ != nullptr) {
-    const bool is_of_a_step = task.kind == ExchangeTask::Kind::kBucket || task.kind == ExchangeTask::Kind::kEndStep;
+    const bool is_of_a_step =
+        task.kind == ExchangeTask::Kind::kBucket || task.kind == ExchangeTask::Kind::kEndStep;
     if (is_of_a_step) {
       recorder_->BeginStep(task.step);
     } else {

@@ -20,11 +20,13 @@ struct ExchangeTask {
   enum class Kind { kBucket, kEndStep, kDrain, kFarewell };
   Kind kind = Kind::kBucket;
   int64_t step = 0;
-  int32_t bucket = 0;             // kBucket only
-  BucketGradient gradient;        // kBucket only; the exchange thread's until the step's arena is used again
+  int32_t bucket = 0;  // kBucket only
+  // kBucket only; the exchange thread's until the step's arena is used again
+  BucketGradient gradient;
 };
 
-// What the exchange thread does. Wake is called by the step thread, all else by the exchange thread.
+// What the exchange thread does. Wake is called by the step thread, all else by the exchange
+// thread.
 class ExchangeWork {
  public:
   virtual ~ExchangeWork() = default;
@@ -32,37 +34,43 @@ class ExchangeWork {
   virtual absl::Status Run(const ExchangeTask& task, PhaseTimes& times) = 0;
   // Whether something that Run started still goes on.
   virtual bool unfinished() const = 0;
-  // Takes unfinished work further: sleeps until something it waits for is done, or Wake. Called while there is unfinished
-  // work and no task.
+  // Takes unfinished work further: sleeps until something it waits for is done, or Wake. Called
+  // while there is unfinished work and no task.
   virtual absl::Status Advance(PhaseTimes& times) = 0;
   // Ends an Advance that sleeps or is about to. Never waits.
   virtual void Wake() = 0;
 };
 
-// The second thread of a worker: runs tasks in the order they were posted, so that exchange goes on while the step
-// thread computes. While work that a task has started goes on by itself, the thread waits for it and for the next task
-// at once. Its queue has a fixed capacity and allocates nothing after construction. Post and the waits are the step
-// thread's; the work runs on the exchange thread.
+// The second thread of a worker: runs tasks in the order they were posted, so that exchange goes on
+// while the step thread computes. While work that a task has started goes on by itself, the thread
+// waits for it and for the next task at once. Its queue has a fixed capacity and allocates nothing
+// after construction. Post and the waits are the step thread's; the work runs on the exchange
+// thread.
 class ExchangeThread {
  public:
-  // Work that is done when its task has run. The handler adds what it does to the phase times it is given.
+  // Work that is done when its task has run. The handler adds what it does to the phase times it is
+  // given.
   using Handler = std::function<absl::Status(const ExchangeTask&, PhaseTimes&)>;
 
-  // `capacity` tasks may be waiting: enough for all buckets and ends of two steps. Times of steps before
-  // `first_timed_step` are thrown away. After the work's first error later tasks are dropped and every wait returns
-  // that error. `work` outlives this object, and so does `recorder`, to which the work of steps is recorded (null: to
-  // none).
-  ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work, ThreadRecorder* recorder = nullptr);
-  ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler, ThreadRecorder* recorder = nullptr);
+  // `capacity` tasks may be waiting: enough for all buckets and ends of two steps. Times of steps
+  // before `first_timed_step` are thrown away. After the work's first error later tasks are dropped
+  // and every wait returns that error. `work` outlives this object, and so does `recorder`, to
+  // which the work of steps is recorded (null: to none).
+  ExchangeThread(int64_t capacity, int64_t first_timed_step, ExchangeWork& work,
+                 ThreadRecorder* recorder = nullptr);
+  ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler,
+                 ThreadRecorder* recorder = nullptr);
   // Runs what is queued, finishes what is unfinished, then joins.
   ~ExchangeThread();
   ExchangeThread(const ExchangeThread&) = delete;
   ExchangeThread& operator=(const ExchangeThread&) = delete;
 
-  // Enqueues and returns the task's number, from 1. A full queue is a bug of the caller. Never waits for a peer.
+  // Enqueues and returns the task's number, from 1. A full queue is a bug of the caller. Never
+  // waits for a peer.
   int64_t Post(const ExchangeTask& task);
 
-  // Sleeps until task `number` has run (0: returns at once). The work's waits have deadlines, so this ends.
+  // Sleeps until task `number` has run (0: returns at once). The work's waits have deadlines, so
+  // this ends.
   absl::Status WaitFor(int64_t number);
 
   // The first error so far, without waiting.
@@ -78,7 +86,8 @@ class ExchangeThread {
   void Run();
   void RunTask(const ExchangeTask& task, bool healthy);
 
-  // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is left.
+  // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is
+  // left.
   bool Next();
   void Keep(absl::Status result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -86,8 +95,8 @@ class ExchangeThread {
   const std::unique_ptr<ExchangeWork> own_work_;  // around a handler
   ExchangeWork& work_;
   ThreadRecorder* const recorder_;
-  PhaseTimes times_;       // the exchange thread's
-  PhaseTimes discarded_;   // likewise; of warm-up steps
+  PhaseTimes times_;                   // the exchange thread's
+  PhaseTimes discarded_;               // likewise; of warm-up steps
   PhaseTimes* current_ = &discarded_;  // likewise; those of the last task's step
 
   absl::Mutex mutex_;

@@ -10,14 +10,16 @@
 
 namespace ringmaster {
 
-// What stands around another strategy: passes every call on, and what derives from it overrides only what it changes.
+// What stands around another strategy: passes every call on, and what derives from it overrides
+// only what it changes.
 class ForwardingStrategy : public SyncStrategy {
  public:
   explicit ForwardingStrategy(std::unique_ptr<SyncStrategy> real) : real_(std::move(real)) {}
 
   GradientRequest Gradients() const override { return real_->Gradients(); }
   absl::Status BeginStep(int64_t step) override { return real_->BeginStep(step); }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     return real_->GradReady(step, bucket, gradient);
   }
   absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }

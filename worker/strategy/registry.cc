@@ -19,7 +19,9 @@ struct Entry {
   absl::StatusOr<std::unique_ptr<SyncStrategy>> (*create)(const WorkerLink& link);
 };
 
-absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link) { return CreateSoloStrategy(link); }
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link) {
+  return CreateSoloStrategy(link);
+}
 
 constexpr Entry kEntries[] = {
     {"single", CreateSolo},
@@ -36,20 +38,24 @@ absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpe
   if (made->traits().exact) return absl::OkStatus();
   const auto named = std::find_if(layout.params().begin(), layout.params().end(),
                                   [](const Param& param) { return param.statistic; });
-  return absl::InvalidArgumentError(absl::StrCat(
-      "codec.name = \"", codec.name(), "\": it is lossy, and the model keeps running statistics (", named->name,
-      "), which travel with the gradients and which nothing that comes later makes good; use codec \"none\", or a model "
-      "without them (model.resnet.norm=group)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("codec.name = \"", codec.name(),
+                   "\": it is lossy, and the model keeps running statistics (", named->name,
+                   "), which travel with the gradients and which nothing that comes later makes "
+                   "good; use codec \"none\", or a "
+                   "model "
+                   "without them (model.resnet.norm=group)"));
 }
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link) {
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(*link.layout, link.spec->codec()));
   const Scheme* scheme = FindScheme(link.spec->strategy());
   for (const Entry& entry : kEntries) {
-    if (scheme != nullptr && entry.scheme == absl::string_view(scheme->name)) return entry.create(link);
+    if (scheme != nullptr && entry.scheme == absl::string_view(scheme->name))
+      return entry.create(link);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("strategy: none is set; name one of ", SchemeNames(), " (see `ringmaster list`)"));
+  return absl::InvalidArgumentError(absl::StrCat("strategy: none is set; name one of ",
+                                                 SchemeNames(), " (see `ringmaster list`)"));
 }
 
 }  // namespace ringmaster

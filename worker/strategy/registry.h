@@ -9,11 +9,13 @@
 
 namespace ringmaster {
 
-// The strategy of the scheme (common/scheme) that `link.spec` names. InvalidArgument for none, and for a codec that the layout does not allow.
+// The strategy of the scheme (common/scheme) that `link.spec` names. InvalidArgument for none, and
+// for a codec that the layout does not allow.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link);
 
-// InvalidArgument where `codec` is lossy and `layout` has running statistics, which no gradient that comes later makes
-// good. CreateStrategy asks too; this is for whoever validates a spec before anything runs.
+// InvalidArgument where `codec` is lossy and `layout` has running statistics, which no gradient
+// that comes later makes good. CreateStrategy asks too; this is for whoever validates a spec before
+// anything runs.
 absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpec& codec);
 
 }  // namespace ringmaster

@@ -17,11 +17,14 @@ namespace ringmaster {
 // An arena of weights, on the host or on a device. Borrows; nobody writes through it.
 struct WeightsView {
   TensorView values;
-  int64_t version = 0;  // moves whenever these weights change: who holds a copy knows when to renew it
+  int64_t version =
+      0;  // moves whenever these weights change: who holds a copy knows when to renew it
 
   // The view's pointer is not const because gradients share the type.
   static WeightsView OnHost(const std::vector<float>& values, int64_t version) {
-    return {{const_cast<float*>(values.data()), 1, static_cast<int64_t>(values.size()), Place::kHost}, version};
+    return {
+        {const_cast<float*>(values.data()), 1, static_cast<int64_t>(values.size()), Place::kHost},
+        version};
   }
 
   // [count]. REQUIRES: they lie on the host.
@@ -31,8 +34,9 @@ struct WeightsView {
   }
 };
 
-// A worker's weights and the rule that updates them, wherever they lie: the step thread computes with them. Not
-// synchronized: only the step thread changes them, or another thread while that waits in BeginStep or Drain.
+// A worker's weights and the rule that updates them, wherever they lie: the step thread computes
+// with them. Not synchronized: only the step thread changes them, or another thread while that
+// waits in BeginStep or Drain.
 class Replica {
  public:
   virtual ~Replica() = default;
@@ -40,17 +44,17 @@ class Replica {
   // The weights as they are; valid until they change.
   virtual WeightsView weights() const = 0;
 
-  // Puts `*weights`, on the host and of the same size, in the weights' place, whole. Afterwards `*weights` has the same
-  // size and may hold anything.
+  // Puts `*weights`, on the host and of the same size, in the weights' place, whole. Afterwards
+  // `*weights` has the same size and may hold anything.
   virtual void Replace(std::vector<float>* weights) = 0;
 
-  // Updates the weights by the gradient of `step` averaged over all workers, by bucket, all of them; clipped by the norm
-  // over all buckets where the rule clips. Counts as the phase "update". The weights of a host take gradients of form
-  // kHost only. An error leaves the weights useless.
+  // Updates the weights by the gradient of `step` averaged over all workers, by bucket, all of
+  // them; clipped by the norm over all buckets where the rule clips. Counts as the phase "update".
+  // The weights of a host take gradients of form kHost only. An error leaves the weights useless.
   virtual absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) = 0;
 
-  // The weights and what the rule keeps. Taken by another replica of the same spec and layout, that goes on with the same
-  // bits, wherever its weights lie.
+  // The weights and what the rule keeps. Taken by another replica of the same spec and layout, that
+  // goes on with the same bits, wherever its weights lie.
   virtual absl::StatusOr<State> Give() const = 0;
   // InvalidArgument: the state is of another kind or size; the replica is then unchanged.
   virtual absl::Status Take(const State& state) = 0;

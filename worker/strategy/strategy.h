@@ -19,19 +19,21 @@
 
 namespace ringmaster {
 
-// All that a strategy sees of the world: no kernels, no model, no data. Everything outlives the strategy.
+// All that a strategy sees of the world: no kernels, no model, no data. Everything outlives the
+// strategy.
 struct WorkerLink {
   int32_t rank = 0;
   int32_t workers = 0;
   int32_t servers = 0;
-  int device = 0;                      // GPU, for a collective library that computes on one
-  const RunSpec* spec = nullptr;       // resolved
+  int device = 0;                 // GPU, for a collective library that computes on one
+  const RunSpec* spec = nullptr;  // resolved
   const ParamLayout* layout = nullptr;
-  Replica* replica = nullptr;          // the weights that the worker computes with
-  Transport* transport = nullptr;      // null where the strategy exchanges nothing
-  GradientOffer offer;                 // kDevice is GPU `device`
-  PhaseTimes* step_times = nullptr;    // the step thread's; cleared by the loop between steps
-  std::atomic<int64_t>* work = nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
+  Replica* replica = nullptr;        // the weights that the worker computes with
+  Transport* transport = nullptr;    // null where the strategy exchanges nothing
+  GradientOffer offer;               // kDevice is GPU `device`
+  PhaseTimes* step_times = nullptr;  // the step thread's; cleared by the loop between steps
+  std::atomic<int64_t>* work =
+      nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
 };
 
@@ -40,10 +42,11 @@ struct ExchangeReport {
   double encode_ms = 0;
   double exchange_ms = 0;
   double reduce_ms = 0;
-  int64_t index_bytes = 0;  // of the payload sent
+  int64_t index_bytes = 0;                      // of the payload sent
   std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
-  std::string engine;       // of an all-reduce by another library, whose bytes our transport does not see
-  absl::Status status;      // of all that it did, Finish's own messages included
+  // of an all-reduce by another library, whose bytes our transport does not see
+  std::string engine;
+  absl::Status status;  // of all that it did, Finish's own messages included
 
   void AddTimes(const PhaseTimes& times) {
     encode_ms += times.Milliseconds(Phase::kEncode);
@@ -52,30 +55,35 @@ struct ExchangeReport {
   }
 };
 
-// The one thing that varies between arms. Called by the step thread only; a run's steps count from 0.
-// After an error every call returns that error.
+// The one thing that varies between arms. Called by the step thread only; a run's steps count from
+// 0. After an error every call returns that error.
 class SyncStrategy {
  public:
   virtual ~SyncStrategy() = default;
-  // The form, among those offered, in which it takes its gradients. Asked once, before the first step.
+  // The form, among those offered, in which it takes its gradients. Asked once, before the first
+  // step.
   virtual GradientRequest Gradients() const = 0;
-  // Returns when step `step` may start: the worker's weights are what the consistency model grants, and the step's gradient
-  // buffer is free again. All waiting at a gate happens here.
+  // Returns when step `step` may start: the worker's weights are what the consistency model grants,
+  // and the step's gradient buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;
-  // The bucket's gradient, in the requested form. On a device it stays untouched by the loop until EndStep(step) returns,
-  // on the host until BeginStep(step + 2) does. Buckets come in order. Only enqueues: never waits for a peer.
-  virtual absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) = 0;
+  // The bucket's gradient, in the requested form. On a device it stays untouched by the loop until
+  // EndStep(step) returns, on the host until BeginStep(step + 2) does. Buckets come in order. Only
+  // enqueues: never waits for a peer.
+  virtual absl::Status GradReady(int64_t step, const Bucket& bucket,
+                                 const BucketGradient& gradient) = 0;
   virtual absl::Status EndStep(int64_t step) = 0;
-  // Waits until everything this worker sent is applied everywhere and all workers' updates of finished steps are in
-  // the worker's weights (replicas: at once). Every worker calls it after the same step; training may go on afterwards.
+  // Waits until everything this worker sent is applied everywhere and all workers' updates of
+  // finished steps are in the worker's weights (replicas: at once). Every worker calls it after the
+  // same step; training may go on afterwards.
   virtual absl::Status Drain() = 0;
-  // The weights that are the model: what is evaluated, reported and saved. Valid until the next step begins. REQUIRES:
-  // Drain was the last call, or no step has begun.
+  // The weights that are the model: what is evaluated, reported and saved. Valid until the next
+  // step begins. REQUIRES: Drain was the last call, or no step has begun.
   virtual WeightsView ModelWeights() const = 0;
-  // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the last call.
+  // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the
+  // last call.
   virtual State Give() const = 0;
-  // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the same bits. REQUIRES: no
-  // step has begun. InvalidArgument: the state is of another kind or size.
+  // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the
+  // same bits. REQUIRES: no step has begun. InvalidArgument: the state is of another kind or size.
   virtual absl::Status Take(const State& state) = 0;
   // Stops the exchange thread and reports; nothing but Give is called afterwards.
   virtual ExchangeReport Finish() = 0;

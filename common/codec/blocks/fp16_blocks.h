@@ -7,8 +7,9 @@
 
 namespace ringmaster {
 
-// The bits of the half nearest to `value`, ties to even; finite values beyond the range become +-65504; a NaN stays
-// one, quiet, with the upper bits of its payload. As F16C's instruction gives them, in whole numbers alone.
+// The bits of the half nearest to `value`, ties to even; finite values beyond the range become
+// +-65504; a NaN stays one, quiet, with the upper bits of its payload. As F16C's instruction gives
+// them, in whole numbers alone.
 RM_DEVICE inline uint16_t HalfOf(float value) {
   const uint32_t bits = BitsOf(value);
   const uint32_t sign = bits >> 16 & 0x8000;
@@ -22,12 +23,14 @@ RM_DEVICE inline uint16_t HalfOf(float value) {
     const uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
     return static_cast<uint16_t>(sign | ((rounded - 0x38000000) >> 13));
   }
-  if (magnitude <= 0x33000000) return static_cast<uint16_t>(sign);  // 2^-25: halfway to the least half, or below
+  if (magnitude <= 0x33000000)
+    return static_cast<uint16_t>(sign);  // 2^-25: halfway to the least half, or below
   // A multiple of 2^-24: the significand, shifted by what the exponent lacks.
   const uint32_t shift = 126 - (magnitude >> 23);
   const uint32_t significand = (magnitude & 0x7FFFFF) | 0x800000;
   const uint32_t odd = significand >> shift & 1;
-  return static_cast<uint16_t>(sign | ((significand + (uint32_t{1} << (shift - 1)) - 1 + odd) >> shift));
+  return static_cast<uint16_t>(sign |
+                               ((significand + (uint32_t{1} << (shift - 1)) - 1 + odd) >> shift));
 }
 
 // The float that a finite half is.
@@ -41,7 +44,7 @@ RM_DEVICE inline float FloatOfHalf(uint16_t half) {
 // fp16 of [count] floats; see common/codec/fp16.h. Everything on the device.
 struct Fp16Encoding {
   const float* in = nullptr;
-  float* residual = nullptr;       // of error feedback, or null
+  float* residual = nullptr;  // of error feedback, or null
   int64_t count = 0;
   uint16_t* out = nullptr;         // [count]
   uint32_t* not_finite = nullptr;  // scratch of one
@@ -55,7 +58,8 @@ struct EncodeHalves {
   RM_DEVICE void operator()(Team& team, Shared&) const {
     team.Each([&](int thread) {
       bool all_finite = true;
-      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count; i += team.blocks() * kTeamThreads) {
+      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count;
+           i += team.blocks() * kTeamThreads) {
         const float value = call.residual == nullptr ? call.in[i] : call.residual[i] + call.in[i];
         const uint16_t half = HalfOf(value);
         call.out[i] = half;
@@ -73,7 +77,8 @@ void EncodeFp16(Launcher& launcher, const Fp16Encoding& call) {
   const int64_t blocks = TeamBlocks(call.count, 4 * kTeamThreads);
   launcher.Zero(call.not_finite, sizeof(*call.not_finite));
   launcher.Run(blocks, EncodeHalves{call});
-  if (call.residual != nullptr) launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, call.not_finite});
+  if (call.residual != nullptr)
+    launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, call.not_finite});
 }
 
 }  // namespace ringmaster

@@ -13,15 +13,16 @@ struct OnebitEncoding {
   const float* in = nullptr;
   float* residual = nullptr;  // of error feedback, or null
   int64_t count = 0;
-  uint8_t* out = nullptr;     // [4 + ceil(count / 8)], at a multiple of 4 bytes: the scale, then the signs
-  double* lanes = nullptr;    // scratch, [OnebitSumBlocks(count), kSumLanes]
+  uint8_t* out =
+      nullptr;  // [4 + ceil(count / 8)], at a multiple of 4 bytes: the scale, then the signs
+  double* lanes = nullptr;  // scratch, [OnebitSumBlocks(count), kSumLanes]
 };
 
 inline int64_t OnebitSumBlocks(int64_t count) { return (count + kSumBlock - 1) / kSumBlock; }
 
-// The sum of a block's magnitudes by lane, and the signs. A warp takes a block: its lanes are those of the sum, so that
-// neighbouring threads read neighbouring elements. `is_negative` turns what lies side by side in time into words of
-// bits.
+// The sum of a block's magnitudes by lane, and the signs. A warp takes a block: its lanes are those
+// of the sum, so that neighbouring threads read neighbouring elements. `is_negative` turns what
+// lies side by side in time into words of bits.
 struct SumMagnitudes {
   static constexpr int kWarps = kTeamThreads / kSumLanes;
   static constexpr int kWords = kSumBlock / 32;
@@ -33,17 +34,20 @@ struct SumMagnitudes {
   template <class Team>
   RM_DEVICE void operator()(Team& team, Shared& shared) const {
     const int64_t sum_blocks = (call.count + kSumBlock - 1) / kSumBlock;
-    for (int64_t first = team.block() * kWarps; first < sum_blocks; first += team.blocks() * kWarps) {
+    for (int64_t first = team.block() * kWarps; first < sum_blocks;
+         first += team.blocks() * kWarps) {
       team.Each([&](int thread) { AddUp(first, thread, shared); });
       team.Each([&](int thread) {
-        for (int word = thread; word < kWarps * kWords; word += kTeamThreads) PackWord(first, word, shared);
+        for (int word = thread; word < kWarps * kWords; word += kTeamThreads)
+          PackWord(first, word, shared);
       });
     }
   }
 
  private:
   RM_DEVICE void AddUp(int64_t first, int thread, Shared& shared) const {
-    const int warp = thread / static_cast<int>(kSumLanes), lane = thread % static_cast<int>(kSumLanes);
+    const int warp = thread / static_cast<int>(kSumLanes),
+              lane = thread % static_cast<int>(kSumLanes);
     const int64_t begin = (first + warp) * kSumBlock;
     if (begin >= call.count) return;
     double sum = 0.0;
@@ -74,12 +78,13 @@ struct SumMagnitudes {
       *reinterpret_cast<uint32_t*>(to) = bits;
       return;
     }
-    for (int byte = 0; begin + byte * 8 < call.count; ++byte) to[byte] = static_cast<uint8_t>(bits >> (8 * byte));
+    for (int byte = 0; begin + byte * 8 < call.count; ++byte)
+      to[byte] = static_cast<uint8_t>(bits >> (8 * byte));
   }
 };
 
-// The blocks' lanes in the order of the blocks, then the lanes in halves, then the scale. One block of threads, of
-// which a warp adds what all of them have read ahead.
+// The blocks' lanes in the order of the blocks, then the lanes in halves, then the scale. One block
+// of threads, of which a warp adds what all of them have read ahead.
 struct FinishScale {
   static constexpr int64_t kTileBlocks = 128;
   struct Shared {
@@ -93,7 +98,8 @@ struct FinishScale {
     const int64_t sum_blocks = (call.count + kSumBlock - 1) / kSumBlock;
     for (int64_t first = 0; first < sum_blocks; first += kTileBlocks) {
       team.Each([&](int thread) {
-        for (int64_t i = thread; i < kTileBlocks * kSumLanes && first * kSumLanes + i < sum_blocks * kSumLanes;
+        for (int64_t i = thread;
+             i < kTileBlocks * kSumLanes && first * kSumLanes + i < sum_blocks * kSumLanes;
              i += kTeamThreads) {
           shared.tile[i] = call.lanes[first * kSumLanes + i];
         }
@@ -129,7 +135,8 @@ struct SubtractScale {
   RM_DEVICE void operator()(Team& team, Shared&) const {
     const uint32_t scale = *reinterpret_cast<const uint32_t*>(call.out);
     team.Each([&](int thread) {
-      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count; i += team.blocks() * kTeamThreads) {
+      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count;
+           i += team.blocks() * kTeamThreads) {
         const float value = call.residual[i];
         const float left = value + FloatOfBits(scale ^ (~BitsOf(value) & 0x80000000));
         call.residual[i] = scale < kInfinityBits ? left : 0.0f;
@@ -142,7 +149,8 @@ template <class Launcher>
 void EncodeOnebit(Launcher& launcher, const OnebitEncoding& call) {
   launcher.Run(TeamBlocks(OnebitSumBlocks(call.count), SumMagnitudes::kWarps), SumMagnitudes{call});
   launcher.Run(1, FinishScale{call});
-  if (call.residual != nullptr) launcher.Run(TeamBlocks(call.count, 4 * kTeamThreads), SubtractScale{call});
+  if (call.residual != nullptr)
+    launcher.Run(TeamBlocks(call.count, 4 * kTeamThreads), SubtractScale{call});
 }
 
 }  // namespace ringmaster

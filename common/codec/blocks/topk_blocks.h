@@ -7,9 +7,10 @@
 
 namespace ringmaster {
 
-inline constexpr int kTopkDigitBits = 11;  // of the first digit of a magnitude's 31 bits; the two others have ten
+inline constexpr int kTopkDigitBits =
+    11;  // of the first digit of a magnitude's 31 bits; the two others have ten
 inline constexpr int kTopkBins = 1 << kTopkDigitBits;
-inline constexpr int kTopkRun = 16;        // neighbouring elements that one thread takes
+inline constexpr int kTopkRun = 16;  // neighbouring elements that one thread takes
 inline constexpr int64_t kTopkTile = kTopkRun * kTeamThreads;
 
 // How many elements are above the least kept magnitude, and how many equal it.
@@ -21,19 +22,21 @@ struct TopkCounts {
 struct TopkSearch {
   uint32_t bins[kTopkBins];  // of elements with the digits found so far, by the next
   uint32_t magnitude;        // the digits found so far, the rest 0
-  uint32_t rest;             // of the elements with these digits, so many are kept: in the end those that equal it
+  // of the elements with these digits, so many are kept: in the end those that equal it
+  uint32_t rest;
   uint32_t not_finite;
 };
 
-// topk of [count] floats, 1 <= kept <= count < 2^31; see common/codec/topk.h. Everything on the device.
+// topk of [count] floats, 1 <= kept <= count < 2^31; see common/codec/topk.h. Everything on the
+// device.
 struct TopkEncoding {
   const float* in = nullptr;
-  float* residual = nullptr;      // of error feedback, or null
+  float* residual = nullptr;  // of error feedback, or null
   int64_t count = 0;
   int64_t kept = 0;
-  uint32_t* out = nullptr;        // [kept, 2]: index and bits of the value, index ascending
-  TopkSearch* search = nullptr;   // scratch
-  TopkCounts* tiles = nullptr;    // scratch, [TopkTiles(count)]
+  uint32_t* out = nullptr;       // [kept, 2]: index and bits of the value, index ascending
+  TopkSearch* search = nullptr;  // scratch
+  TopkCounts* tiles = nullptr;   // scratch, [TopkTiles(count)]
 
   // What is selected from, once the residual has been corrected.
   RM_DEVICE const float* values() const { return residual == nullptr ? in : residual; }
@@ -41,7 +44,8 @@ struct TopkEncoding {
 
 inline int64_t TopkTiles(int64_t count) { return (count + kTopkTile - 1) / kTopkTile; }
 
-// Counts by the digit at `shift` the elements whose higher digits are those found; the first time corrects them.
+// Counts by the digit at `shift` the elements whose higher digits are those found; the first time
+// corrects them.
 struct CountDigits {
   struct Shared {
     uint32_t bins[kTopkBins];
@@ -59,11 +63,13 @@ struct CountDigits {
     });
     team.Each([&](int thread) {
       bool all_finite = true;
-      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count; i += team.blocks() * kTeamThreads) {
+      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count;
+           i += team.blocks() * kTeamThreads) {
         const float value = is_first ? CorrectedAt(call.in, call.residual, i) : call.values()[i];
         const uint32_t magnitude = BitsOf(value) & kMagnitudeBits;
         all_finite = all_finite && magnitude < kInfinityBits;
-        if (magnitude >> (shift + bits) == found) team.Add(&shared.bins[magnitude >> shift & ((1 << bits) - 1)], 1);
+        if (magnitude >> (shift + bits) == found)
+          team.Add(&shared.bins[magnitude >> shift & ((1 << bits) - 1)], 1);
       }
       if (!all_finite) call.search->not_finite = 1;
     });
@@ -75,7 +81,8 @@ struct CountDigits {
   }
 };
 
-// Takes the digit of the least kept element, and clears the bins for the next one. One block of threads.
+// Takes the digit of the least kept element, and clears the bins for the next one. One block of
+// threads.
 struct ChooseDigit {
   static constexpr int kBinsEach = kTopkBins / kTeamThreads;
   struct Shared {
@@ -122,11 +129,13 @@ RM_DEVICE inline TopkCounts CountRun(const TopkEncoding& call, int64_t tile, int
   return counts;
 }
 
-// Sums of what the threads before each one have: `before` a thread, and in total. Doubles the distance each time.
+// Sums of what the threads before each one have: `before` a thread, and in total. Doubles the
+// distance each time.
 struct ThreadSums {
   TopkCounts sums[2][kTeamThreads];
 
-  // Threads have put their own into sums[0]. Returns which half has each thread's sum up to and with itself.
+  // Threads have put their own into sums[0]. Returns which half has each thread's sum up to and
+  // with itself.
   template <class Team>
   RM_DEVICE int Scan(Team& team) {
     int from = 0;
@@ -192,8 +201,8 @@ struct SumTiles {
   }
 };
 
-// Writes the kept elements to their places, which are the numbers of those kept before them: all above the least kept
-// magnitude, and the first of those that equal it.
+// Writes the kept elements to their places, which are the numbers of those kept before them: all
+// above the least kept magnitude, and the first of those that equal it.
 struct WriteKept {
   using Shared = ThreadSums;
   TopkEncoding call;

@@ -30,7 +30,8 @@ absl::StatusOr<Board> Board::Create(int32_t ranks) {
 absl::StatusOr<Board> Board::Open(const Name& name, int32_t ranks) {
   RM_RETURN_IF_ERROR(HostProof::Check(name.proof));
   if (name.memory.size_bytes != BytesOf(ranks)) {
-    return absl::InvalidArgumentError(absl::StrCat("a board of ", name.memory.size_bytes, " bytes was announced, expected ",
+    return absl::InvalidArgumentError(absl::StrCat("a board of ", name.memory.size_bytes,
+                                                   " bytes was announced, expected ",
                                                    BytesOf(ranks), " for ", ranks, " ranks"));
   }
   RM_ASSIGN_OR_RETURN(Segment segment, Segment::Open(name.memory, /*writable=*/true));
@@ -64,8 +65,8 @@ absl::Status Board::WaitForAll(BoardRow row, int64_t value, MonotonicTime deadli
     if (Value(rank, row) >= value) continue;
     absl::StrAppend(&late, late.empty() ? "" : ", ", "rank ", rank, " with ", Value(rank, row));
   }
-  return absl::DeadlineExceededError(absl::StrCat("waited in vain for ", value, " ", kRowNames[static_cast<int>(row)],
-                                                  "; behind is ", late));
+  return absl::DeadlineExceededError(absl::StrCat(
+      "waited in vain for ", value, " ", kRowNames[static_cast<int>(row)], "; behind is ", late));
 }
 
 void Board::GiveUp(int32_t rank) {

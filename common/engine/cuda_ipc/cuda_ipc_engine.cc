@@ -31,14 +31,15 @@ static_assert(sizeof(IpcOffer::Handle) == sizeof(cudaIpcMemHandle_t));
 static_assert(sizeof(IpcOffer::Handle) == sizeof(cudaIpcEventHandle_t));
 
 constexpr size_t kMemoryBytes = kIpcSlots * kIpcSlotFloats * sizeof(float);
-// cudaMalloc cuts its memory from blocks of this size, and a handle opens the whole block: a block of its own shows the
-// peers nothing else, and its address is the block's.
+// cudaMalloc cuts its memory from blocks of this size, and a handle opens the whole block: a block
+// of its own shows the peers nothing else, and its address is the block's.
 static_assert(kMemoryBytes % (size_t{2} << 20) == 0);
 
 absl::Status StatusOf(cudaError_t code, absl::string_view what) {
   if (code == cudaSuccess) return absl::OkStatus();
   cudaGetLastError();
-  return absl::UnavailableError(absl::StrCat(what, ": ", cudaGetErrorName(code), ", ", cudaGetErrorString(code)));
+  return absl::UnavailableError(
+      absl::StrCat(what, ": ", cudaGetErrorName(code), ", ", cudaGetErrorString(code)));
 }
 
 // Of this process alone: its number might be another's in another container.
@@ -50,7 +51,8 @@ uint64_t ProcessNumber() {
   return number;
 }
 
-// A device that exists and takes part in interprocess communication: its name, "GPU-3f2a... (NVIDIA H100)".
+// A device that exists and takes part in interprocess communication: its name, "GPU-3f2a... (NVIDIA
+// H100)".
 absl::StatusOr<std::string> UsableDevice(int device) {
   int devices = 0;
   const cudaError_t counted = cudaGetDeviceCount(&devices);
@@ -64,18 +66,22 @@ absl::StatusOr<std::string> UsableDevice(int device) {
         absl::StrCat("device ", device, " does not exist: there are devices 0 to ", devices - 1));
   }
   int unified_addressing = 0, events = 0;
-  RM_RETURN_IF_ERROR(StatusOf(cudaDeviceGetAttribute(&unified_addressing, cudaDevAttrUnifiedAddressing, device),
-                              "cudaDeviceGetAttribute of unified addressing"));
+  RM_RETURN_IF_ERROR(
+      StatusOf(cudaDeviceGetAttribute(&unified_addressing, cudaDevAttrUnifiedAddressing, device),
+               "cudaDeviceGetAttribute of unified addressing"));
   RM_RETURN_IF_ERROR(StatusOf(cudaDeviceGetAttribute(&events, cudaDevAttrIpcEventSupport, device),
                               "cudaDeviceGetAttribute of interprocess events"));
   cudaDeviceProp properties;
-  RM_RETURN_IF_ERROR(StatusOf(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"));
+  RM_RETURN_IF_ERROR(
+      StatusOf(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties"));
   const absl::string_view uuid(properties.uuid.bytes, sizeof(properties.uuid.bytes));
-  const std::string name = absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
+  const std::string name =
+      absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
   if (unified_addressing == 0 || events == 0) {
-    return absl::UnavailableError(absl::StrCat("device ", device, ", ", name,
-                                               ", has no interprocess memory and events (CUDA IPC); use \"mpi\", "
-                                               "\"gloo\" or \"ring\""));
+    return absl::UnavailableError(
+        absl::StrCat("device ", device, ", ", name,
+                     ", has no interprocess memory and events (CUDA IPC); use \"mpi\", "
+                     "\"gloo\" or \"ring\""));
   }
   return name;
 }
@@ -84,9 +90,9 @@ absl::StatusOr<std::string> UsableDevice(int device) {
 class CudaStream final : public IpcStream {
  public:
   CudaStream(int device, int32_t rank) : device_(device), rank_(rank) {}
-  // Frees what it may: memory and events that peers may still be using are left to the end of the process, since
-  // freeing them before they are closed there is undefined, and so is all else while the stream is not done, which it
-  // never is when it waits for a peer that is gone.
+  // Frees what it may: memory and events that peers may still be using are left to the end of the
+  // process, since freeing them before they are closed there is undefined, and so is all else while
+  // the stream is not done, which it never is when it waits for a peer that is gone.
   ~CudaStream() override {
     if (cudaSetDevice(device_) != cudaSuccess) return;
     if (stream_ != nullptr && cudaStreamQuery(stream_) != cudaSuccess) return;
@@ -99,22 +105,26 @@ class CudaStream final : public IpcStream {
   // Makes what is offered. The device is the thread's current one from here on.
   absl::Status Prepare(IpcOffer* offer) {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
-    RM_RETURN_IF_ERROR(StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
-    void* memory = nullptr;
     RM_RETURN_IF_ERROR(
-        StatusOf(cudaMalloc(&memory, kMemoryBytes), absl::StrCat("cudaMalloc of ", kMemoryBytes, " bytes")));
+        StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
+    void* memory = nullptr;
+    RM_RETURN_IF_ERROR(StatusOf(cudaMalloc(&memory, kMemoryBytes),
+                                absl::StrCat("cudaMalloc of ", kMemoryBytes, " bytes")));
     own_.memory = static_cast<float*>(memory);
     cudaIpcMemHandle_t memory_handle;
-    RM_RETURN_IF_ERROR(StatusOf(cudaIpcGetMemHandle(&memory_handle, memory), "cudaIpcGetMemHandle"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaIpcGetMemHandle(&memory_handle, memory), "cudaIpcGetMemHandle"));
     std::memcpy(offer->memory_handle.data(), &memory_handle, sizeof(memory_handle));
     offer->memory = reinterpret_cast<uintptr_t>(memory);
     for (int moment = 0; moment < kIpcMoments; ++moment) {
       for (int slot = 0; slot < kIpcSlots; ++slot) {
         cudaEvent_t& event = own_.events[moment][slot];
-        RM_RETURN_IF_ERROR(StatusOf(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventInterprocess),
-                                    "cudaEventCreate of an interprocess event"));
+        RM_RETURN_IF_ERROR(StatusOf(
+            cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventInterprocess),
+            "cudaEventCreate of an interprocess event"));
         cudaIpcEventHandle_t event_handle;
-        RM_RETURN_IF_ERROR(StatusOf(cudaIpcGetEventHandle(&event_handle, event), "cudaIpcGetEventHandle"));
+        RM_RETURN_IF_ERROR(
+            StatusOf(cudaIpcGetEventHandle(&event_handle, event), "cudaIpcGetEventHandle"));
         std::memcpy(offer->event_handles[moment][slot].data(), &event_handle, sizeof(event_handle));
         offer->events[moment][slot] = reinterpret_cast<uintptr_t>(event);
       }
@@ -129,8 +139,9 @@ class CudaStream final : public IpcStream {
     ranks_[rank_] = own_;
     for (size_t rank = 0; rank < offers.size(); ++rank) {
       if (static_cast<int32_t>(rank) == rank_) continue;
-      RM_RETURN_IF_ERROR(Annotate(Open(offers[rank], IsSameProcess(offers[rank], offers[rank_]), &ranks_[rank]),
-                                  absl::StrCat("what rank ", rank, " offers")));
+      RM_RETURN_IF_ERROR(
+          Annotate(Open(offers[rank], IsSameProcess(offers[rank], offers[rank_]), &ranks_[rank]),
+                   absl::StrCat("what rank ", rank, " offers")));
     }
     return absl::OkStatus();
   }
@@ -140,7 +151,8 @@ class CudaStream final : public IpcStream {
     for (Memory& peer : ranks_) {
       if (!peer.is_opened) continue;
       peer.is_opened = false;
-      if (peer.memory != nullptr) first.Update(StatusOf(cudaIpcCloseMemHandle(peer.memory), "cudaIpcCloseMemHandle"));
+      if (peer.memory != nullptr)
+        first.Update(StatusOf(cudaIpcCloseMemHandle(peer.memory), "cudaIpcCloseMemHandle"));
       for (cudaEvent_t event : peer.AllEvents()) {
         if (event != nullptr) first.Update(StatusOf(cudaEventDestroy(event), "cudaEventDestroy"));
       }
@@ -155,26 +167,28 @@ class CudaStream final : public IpcStream {
 
   absl::Status CopyIn(int slot, absl::Span<const float> piece) override {
     // From the host or from the device: unified addressing tells.
-    return StatusOf(
-        cudaMemcpyAsync(own_.Slot(slot), piece.data(), piece.size() * sizeof(float), cudaMemcpyDefault, stream_),
-        absl::StrCat("copying ", piece.size(), " floats to be summed"));
+    return StatusOf(cudaMemcpyAsync(own_.Slot(slot), piece.data(), piece.size() * sizeof(float),
+                                    cudaMemcpyDefault, stream_),
+                    absl::StrCat("copying ", piece.size(), " floats to be summed"));
   }
   absl::Status Record(IpcMoment moment, int slot) override {
     return StatusOf(cudaEventRecord(own_.Event(moment, slot), stream_), "cudaEventRecord");
   }
   absl::Status WaitFor(int32_t rank, IpcMoment moment, int slot) override {
-    return StatusOf(cudaStreamWaitEvent(stream_, ranks_[rank].Event(moment, slot), 0), "cudaStreamWaitEvent");
+    return StatusOf(cudaStreamWaitEvent(stream_, ranks_[rank].Event(moment, slot), 0),
+                    "cudaStreamWaitEvent");
   }
   absl::Status Sum(int slot, const Range& chunk) override {
     RankFloats inputs = {};
-    for (size_t rank = 0; rank < ranks_.size(); ++rank) inputs.of_rank[rank] = ranks_[rank].Slot(slot) + chunk.begin;
+    for (size_t rank = 0; rank < ranks_.size(); ++rank)
+      inputs.of_rank[rank] = ranks_[rank].Slot(slot) + chunk.begin;
     return StatusOf(LaunchSumRanks(inputs, static_cast<int32_t>(ranks_.size()), chunk.count,
                                    own_.Slot(slot) + chunk.begin, stream_),
                     absl::StrCat("sum of ", chunk.count, " floats over ", ranks_.size(), " ranks"));
   }
   absl::Status CopyOut(int32_t rank, int slot, const Range& chunk, absl::Span<float> to) override {
-    return StatusOf(cudaMemcpyAsync(to.data(), ranks_[rank].Slot(slot) + chunk.begin, chunk.count * sizeof(float),
-                                    cudaMemcpyDeviceToHost, stream_),
+    return StatusOf(cudaMemcpyAsync(to.data(), ranks_[rank].Slot(slot) + chunk.begin,
+                                    chunk.count * sizeof(float), cudaMemcpyDeviceToHost, stream_),
                     absl::StrCat("copying ", chunk.count, " floats from the device"));
   }
   absl::StatusOr<bool> Done() override {
@@ -189,10 +203,12 @@ class CudaStream final : public IpcStream {
   struct Memory {
     float* memory = nullptr;  // [kIpcSlots, kIpcSlotFloats]
     cudaEvent_t events[kIpcMoments][kIpcSlots] = {};
-    bool is_opened = false;   // another process's, to be closed here
+    bool is_opened = false;  // another process's, to be closed here
 
     float* Slot(int slot) const { return memory + slot * kIpcSlotFloats; }
-    cudaEvent_t Event(IpcMoment moment, int slot) const { return events[static_cast<int>(moment)][slot]; }
+    cudaEvent_t Event(IpcMoment moment, int slot) const {
+      return events[static_cast<int>(moment)][slot];
+    }
     absl::Span<cudaEvent_t> AllEvents() { return {&events[0][0], kIpcMoments * kIpcSlots}; }
   };
 
@@ -210,15 +226,17 @@ class CudaStream final : public IpcStream {
     cudaIpcMemHandle_t memory_handle;
     std::memcpy(&memory_handle, offer.memory_handle.data(), sizeof(memory_handle));
     void* memory = nullptr;
-    RM_RETURN_IF_ERROR(StatusOf(cudaIpcOpenMemHandle(&memory, memory_handle, cudaIpcMemLazyEnablePeerAccess),
-                                "cudaIpcOpenMemHandle"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaIpcOpenMemHandle(&memory, memory_handle, cudaIpcMemLazyEnablePeerAccess),
+                 "cudaIpcOpenMemHandle"));
     peer->memory = static_cast<float*>(memory);
     for (int moment = 0; moment < kIpcMoments; ++moment) {
       for (int slot = 0; slot < kIpcSlots; ++slot) {
         cudaIpcEventHandle_t event_handle;
         std::memcpy(&event_handle, offer.event_handles[moment][slot].data(), sizeof(event_handle));
         RM_RETURN_IF_ERROR(
-            StatusOf(cudaIpcOpenEventHandle(&peer->events[moment][slot], event_handle), "cudaIpcOpenEventHandle"));
+            StatusOf(cudaIpcOpenEventHandle(&peer->events[moment][slot], event_handle),
+                     "cudaIpcOpenEventHandle"));
       }
     }
     return absl::OkStatus();
@@ -288,7 +306,8 @@ class CudaIpcEngine final : public Engine {
       board_.emplace(std::move(board));
       offer.board = board_->name();
     }
-    RM_ASSIGN_OR_RETURN(const std::vector<std::string> messages, seat.all_gather(EncodeIpcOffer(offer)));
+    RM_ASSIGN_OR_RETURN(const std::vector<std::string> messages,
+                        seat.all_gather(EncodeIpcOffer(offer)));
     RM_ASSIGN_OR_RETURN(const std::vector<IpcOffer> offers, DecodeIpcOffers(messages));
     if (rank_ != 0) {
       auto board = Board::Open(offers[0].board, seat.ranks);

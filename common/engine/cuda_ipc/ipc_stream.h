@@ -10,16 +10,17 @@
 
 namespace ringmaster {
 
-// Every rank has memory of so many slots for pieces, each of kIpcSlotFloats, and an event for each moment of each slot;
-// all ranks' streams reach all of it.
+// Every rank has memory of so many slots for pieces, each of kIpcSlotFloats, and an event for each
+// moment of each slot; all ranks' streams reach all of it.
 inline constexpr int kIpcSlots = 2;
-inline constexpr int64_t kIpcSlotFloats = int64_t{2} << 20;  // 8 MiB: some hundred microseconds of copying
+inline constexpr int64_t kIpcSlotFloats = int64_t{2}
+                                          << 20;  // 8 MiB: some hundred microseconds of copying
 enum class IpcMoment { kReady, kSummed };
 inline constexpr int kIpcMoments = 2;
 
-// What one rank's stream does, one after the other and later than it is told. CUDA's rules hold: a wait is for what its
-// event was recorded for last when the wait was told, and for nothing where it was never recorded; recording it again
-// does not change what earlier waits are for. One thread.
+// What one rank's stream does, one after the other and later than it is told. CUDA's rules hold: a
+// wait is for what its event was recorded for last when the wait was told, and for nothing where it
+// was never recorded; recording it again does not change what earlier waits are for. One thread.
 class IpcStream {
  public:
   virtual ~IpcStream() = default;
@@ -29,10 +30,12 @@ class IpcStream {
   virtual absl::Status Record(IpcMoment moment, int slot) = 0;
   // What follows waits for the event of `rank`, another one.
   virtual absl::Status WaitFor(int32_t rank, IpcMoment moment, int slot) = 0;
-  // own slot[i] = ((slot of rank 0)[i] + (slot of rank 1)[i]) + ... over all ranks, for i in `chunk`.
+  // own slot[i] = ((slot of rank 0)[i] + (slot of rank 1)[i]) + ... over all ranks, for i in
+  // `chunk`.
   virtual absl::Status Sum(int slot, const Range& chunk) = 0;
   // to = slot of `rank`[chunk.begin, chunk.end()).
-  virtual absl::Status CopyOut(int32_t rank, int slot, const Range& chunk, absl::Span<float> to) = 0;
+  virtual absl::Status CopyOut(int32_t rank, int slot, const Range& chunk,
+                               absl::Span<float> to) = 0;
   // Whether all of it is done, or the error that ended it. Never waits.
   virtual absl::StatusOr<bool> Done() = 0;
 };

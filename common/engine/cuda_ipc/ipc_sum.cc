@@ -28,20 +28,25 @@ absl::Status IpcSum::Run(const float* from, absl::Span<float> data) {
   return WaitUntilDone(deadline);
 }
 
-absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece, MonotonicTime deadline) {
+absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece,
+                                MonotonicTime deadline) {
   const int slot = static_cast<int>(pieces_ % kIpcSlots);
   ++pieces_;
-  const auto chunk_of = [&](int32_t rank) { return IpcChunk(static_cast<int64_t>(piece.size()), seat_.ranks, rank); };
+  const auto chunk_of = [&](int32_t rank) {
+    return IpcChunk(static_cast<int64_t>(piece.size()), seat_.ranks, rank);
+  };
   RM_RETURN_IF_ERROR(stream_->CopyIn(slot, absl::MakeConstSpan(from, piece.size())));
   RM_RETURN_IF_ERROR(Meet(BoardRow::kReady, IpcMoment::kReady, slot, deadline));
-  if (const Range own = chunk_of(seat_.rank); own.count > 0) RM_RETURN_IF_ERROR(stream_->Sum(slot, own));
+  if (const Range own = chunk_of(seat_.rank); own.count > 0)
+    RM_RETURN_IF_ERROR(stream_->Sum(slot, own));
   RM_RETURN_IF_ERROR(Meet(BoardRow::kSummed, IpcMoment::kSummed, slot, deadline));
   for (int32_t i = 0; i < seat_.ranks; ++i) {
     // Every rank begins with its own.
     const int32_t rank = (seat_.rank + i) % seat_.ranks;
     const Range chunk = chunk_of(rank);
     if (chunk.count == 0) continue;
-    RM_RETURN_IF_ERROR(stream_->CopyOut(rank, slot, chunk, piece.subspan(chunk.begin, chunk.count)));
+    RM_RETURN_IF_ERROR(
+        stream_->CopyOut(rank, slot, chunk, piece.subspan(chunk.begin, chunk.count)));
   }
   return absl::OkStatus();
 }
@@ -57,14 +62,16 @@ absl::Status IpcSum::Meet(BoardRow row, IpcMoment moment, int slot, MonotonicTim
   return absl::OkStatus();
 }
 
-// Asks again and again rather than waiting on the stream, which would wait for ever where a peer is gone.
+// Asks again and again rather than waiting on the stream, which would wait for ever where a peer is
+// gone.
 absl::Status IpcSum::WaitUntilDone(MonotonicTime deadline) {
   while (true) {
     RM_ASSIGN_OR_RETURN(const bool done, stream_->Done());
     if (done) return absl::OkStatus();
     RM_RETURN_IF_ERROR(board_->status());
     if (MonotonicNow() > deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("the device has not summed ", pieces_, " pieces within ",
+      return absl::DeadlineExceededError(absl::StrCat("the device has not summed ", pieces_,
+                                                      " pieces within ",
                                                       absl::FormatDuration(seat_.wait_limit)));
     }
     std::this_thread::yield();

@@ -1,5 +1,5 @@
-// out[i] = ((in[0][i] + in[1][i]) + ...) over the ranks, in their order. In place: each element is read and written
-// by one thread alone. Bounded by memory: four floats an access.
+// out[i] = ((in[0][i] + in[1][i]) + ...) over the ranks, in their order. In place: each element is
+// read and written by one thread alone. Bounded by memory: four floats an access.
 
 #include <algorithm>
 
@@ -13,9 +13,12 @@ constexpr int kThreads = 256;
 // A few on each multiprocessor of any device; the kernel strides over what is left.
 constexpr int64_t kBlocksMax = 2048;
 
-__device__ inline float4 Sum(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+__device__ inline float4 Sum(float4 a, float4 b) {
+  return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
 
-__global__ void __launch_bounds__(kThreads) SumRanksKernel(RankFloats inputs, int ranks, int64_t count, float* out) {
+__global__ void __launch_bounds__(kThreads)
+    SumRanksKernel(RankFloats inputs, int ranks, int64_t count, float* out) {
   const int64_t first = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x;
   const int64_t stride = gridDim.x * static_cast<int64_t>(blockDim.x);
   const int64_t quads = count / 4;
@@ -35,9 +38,11 @@ __global__ void __launch_bounds__(kThreads) SumRanksKernel(RankFloats inputs, in
 
 }  // namespace
 
-cudaError_t LaunchSumRanks(const RankFloats& inputs, int32_t ranks, int64_t count, float* out, cudaStream_t stream) {
+cudaError_t LaunchSumRanks(const RankFloats& inputs, int32_t ranks, int64_t count, float* out,
+                           cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
-  const auto blocks = static_cast<unsigned>(std::min(CeilDiv(CeilDiv(count, 4), kThreads), kBlocksMax));
+  const auto blocks =
+      static_cast<unsigned>(std::min(CeilDiv(CeilDiv(count, 4), kThreads), kBlocksMax));
   SumRanksKernel<<<blocks, kThreads, 0, stream>>>(inputs, ranks, count, out);
   return cudaGetLastError();
 }

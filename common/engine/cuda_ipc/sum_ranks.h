@@ -14,9 +14,11 @@ struct RankFloats {
   const float* of_rank[kIpcRanksMax];
 };
 
-// out[i] = ((of_rank[0][i] + of_rank[1][i]) + ...) over `ranks` of them, i < count. `out` may be one of the inputs. All
-// of them begin at a multiple of 16 bytes. Queues it on `stream` and returns what the launch said.
-cudaError_t LaunchSumRanks(const RankFloats& inputs, int32_t ranks, int64_t count, float* out, cudaStream_t stream);
+// out[i] = ((of_rank[0][i] + of_rank[1][i]) + ...) over `ranks` of them, i < count. `out` may be
+// one of the inputs. All of them begin at a multiple of 16 bytes. Queues it on `stream` and returns
+// what the launch said.
+cudaError_t LaunchSumRanks(const RankFloats& inputs, int32_t ranks, int64_t count, float* out,
+                           cudaStream_t stream);
 
 }  // namespace ringmaster
 

@@ -46,8 +46,8 @@ absl::Status Guarded(absl::string_view what, const Function& function) {
   }
 }
 
-// Where Gloo's ranks leave their addresses for each other: every rank sets its own one once, under its number, and asks
-// for the others'. So setting it is an all-gather.
+// Where Gloo's ranks leave their addresses for each other: every rank sets its own one once, under
+// its number, and asks for the others'. So setting it is an all-gather.
 class GatheringStore : public gloo::rendezvous::Store {
  public:
   explicit GatheringStore(const EngineSeat& seat) : seat_(seat) {}
@@ -95,17 +95,18 @@ class GlooEngine : public Engine {
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
     RM_CHECK(from == data.data());
     if (data.size() > static_cast<size_t>(std::numeric_limits<int>::max()) / sizeof(float)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Gloo's all-reduce of ", data.size(), " floats, at most 2 GiB; use smaller buckets"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "Gloo's all-reduce of ", data.size(), " floats, at most 2 GiB; use smaller buckets"));
     }
     RM_RETURN_IF_ERROR(guard_.Begin());
-    const absl::Status summed = Guarded(absl::StrCat("all-reduce by ", algorithms_[algorithm]), [&] {
-      if (algorithm <= kBcube) {
-        RunNew(algorithm, data);
-      } else {
-        OldFor(algorithm, data)->run();
-      }
-    });
+    const absl::Status summed =
+        Guarded(absl::StrCat("all-reduce by ", algorithms_[algorithm]), [&] {
+          if (algorithm <= kBcube) {
+            RunNew(algorithm, data);
+          } else {
+            OldFor(algorithm, data)->run();
+          }
+        });
     // Summed or not, the run has ended.
     RM_RETURN_IF_ERROR(guard_.End());
     return summed;
@@ -118,20 +119,23 @@ class GlooEngine : public Engine {
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
-  explicit GlooEngine(absl::Duration wait_limit) : timeout_(absl::ToInt64Milliseconds(wait_limit)) {}
+  explicit GlooEngine(absl::Duration wait_limit)
+      : timeout_(absl::ToInt64Milliseconds(wait_limit)) {}
 
   void RunNew(int32_t algorithm, absl::Span<float> data) {
     gloo::AllreduceOptions options(context_);
     options.setAlgorithm(algorithm == kRing ? gloo::AllreduceOptions::Algorithm::RING
                                             : gloo::AllreduceOptions::Algorithm::BCUBE);
     options.setOutput(data.data(), data.size());
-    options.setReduceFunction(static_cast<void (*)(void*, const void*, const void*, size_t)>(&gloo::sum<float>));
+    options.setReduceFunction(
+        static_cast<void (*)(void*, const void*, const void*, size_t)>(&gloo::sum<float>));
     options.setTimeout(timeout_);
     gloo::allreduce(options);
   }
 
-  // Gloo's older algorithms are objects made for one place in memory, with buffers as large as the data. Those of one
-  // algorithm and size are kept: whoever goes on to another is done with the last.
+  // Gloo's older algorithms are objects made for one place in memory, with buffers as large as the
+  // data. Those of one algorithm and size are kept: whoever goes on to another is done with the
+  // last.
   gloo::Algorithm* OldFor(int32_t algorithm, absl::Span<float> data) {
     if (old_algorithm_ != algorithm || old_count_ != data.size()) old_.clear();
     old_algorithm_ = algorithm;
@@ -154,7 +158,8 @@ class GlooEngine : public Engine {
                                                 "old_halving_doubling"};
   const std::chrono::milliseconds timeout_;
   std::shared_ptr<gloo::Context> context_;
-  std::map<float*, std::unique_ptr<gloo::Algorithm>> old_;  // all of old_algorithm_ and old_count_ floats
+  // all of old_algorithm_ and old_count_ floats
+  std::map<float*, std::unique_ptr<gloo::Algorithm>> old_;
   int32_t old_algorithm_ = 0;
   size_t old_count_ = 0;
 

@@ -32,7 +32,8 @@ constexpr int kSegmentBytes = 1 << 20;
 // Open MPI's numbers (coll_tuned_allreduce_algorithm) are the indices.
 const std::vector<std::string>& AllAlgorithms() {
   static const auto* const kNames = new std::vector<std::string>{
-      "default", "basic_linear", "nonoverlapping", "recursive_doubling", "ring", "segmented_ring", "rabenseifner"};
+      "default", "basic_linear",   "nonoverlapping", "recursive_doubling",
+      "ring",    "segmented_ring", "rabenseifner"};
   return *kNames;
 }
 
@@ -59,7 +60,9 @@ class ControlVariable {
     int value = 0;
     return ok_ && MPI_T_cvar_read(handle_, &value) == MPI_SUCCESS ? value : 0;
   }
-  bool Set(int value) { return ok_ && MPI_T_cvar_write(handle_, &value) == MPI_SUCCESS && Get() == value; }
+  bool Set(int value) {
+    return ok_ && MPI_T_cvar_write(handle_, &value) == MPI_SUCCESS && Get() == value;
+  }
 
  private:
   bool ok_ = false;
@@ -85,25 +88,29 @@ class MpiEngine : public Engine {
     int initialized = 0;
     MPI_Initialized(&initialized);
     if (initialized) {
-      return absl::FailedPreconditionError("MPI is initialized once in a process, and it has been already");
+      return absl::FailedPreconditionError(
+          "MPI is initialized once in a process, and it has been already");
     }
     int provided = 0;
-    RM_RETURN_IF_ERROR(StatusOf(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread"));
+    RM_RETURN_IF_ERROR(StatusOf(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided),
+                                "MPI_Init_thread"));
     if (provided < MPI_THREAD_SERIALIZED) {
       return absl::FailedPreconditionError(
-          "this MPI was built without threads, and the exchange runs on a thread of its own; use Debian's Open MPI");
+          "this MPI was built without threads, and the exchange runs on a thread of its own; use "
+          "Debian's Open MPI");
     }
     // Its control variables are an interface of their own.
-    RM_RETURN_IF_ERROR(StatusOf(MPI_T_init_thread(MPI_THREAD_SERIALIZED, &provided), "MPI_T_init_thread"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(MPI_T_init_thread(MPI_THREAD_SERIALIZED, &provided), "MPI_T_init_thread"));
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     int rank = 0;
     int ranks = 0;
     RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank"));
     RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_size(MPI_COMM_WORLD, &ranks), "MPI_Comm_size"));
     if (rank != seat.rank || ranks != seat.ranks) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("MPI says rank ", rank, " of ", ranks, ", expected rank ", seat.rank, " of ", seat.ranks,
-                       "; start the ranks with mpirun -n ", seat.ranks, ", in the order of their ranks"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "MPI says rank ", rank, " of ", ranks, ", expected rank ", seat.rank, " of ", seat.ranks,
+          "; start the ranks with mpirun -n ", seat.ranks, ", in the order of their ranks"));
     }
     return std::unique_ptr<Engine>(new MpiEngine);
   }
@@ -115,13 +122,14 @@ class MpiEngine : public Engine {
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
     RM_CHECK(from == data.data());
     if (data.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
-      return absl::InvalidArgumentError(absl::StrCat("MPI_Allreduce of ", data.size(), " floats, at most ",
-                                                     std::numeric_limits<int>::max(), "; use smaller buckets"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("MPI_Allreduce of ", data.size(), " floats, at most ",
+                       std::numeric_limits<int>::max(), "; use smaller buckets"));
     }
     RM_RETURN_IF_ERROR(MakeCommunicator(algorithm));
     RM_RETURN_IF_ERROR(guard_.Begin());
-    const int code = MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()), MPI_FLOAT, MPI_SUM,
-                                   communicators_[algorithm]);
+    const int code = MPI_Allreduce(MPI_IN_PLACE, data.data(), static_cast<int>(data.size()),
+                                   MPI_FLOAT, MPI_SUM, communicators_[algorithm]);
     RM_RETURN_IF_ERROR(guard_.End());
     return StatusOf(code, absl::StrCat("MPI_Allreduce by ", algorithms_[algorithm]));
   }
@@ -144,17 +152,20 @@ class MpiEngine : public Engine {
     if (wire_.empty()) wire_ = "its own choice";
     algorithms_ = AllAlgorithms();
     // Its algorithms are its own choice unless it was started with coll_tuned_use_dynamic_rules.
-    if (ControlVariable("coll_tuned_use_dynamic_rules").Get() == 0 || !algorithm_.ok()) algorithms_.resize(1);
+    if (ControlVariable("coll_tuned_use_dynamic_rules").Get() == 0 || !algorithm_.ok())
+      algorithms_.resize(1);
   }
 
   // A communicator keeps the algorithm that was asked for when it was made.
   absl::Status MakeCommunicator(int32_t algorithm) {
     if (communicators_[algorithm] != MPI_COMM_NULL) return absl::OkStatus();
-    if (algorithms_.size() > 1 && !(algorithm_.Set(algorithm) && segment_bytes_.Set(kSegmentBytes))) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("Open MPI does not take algorithm ", algorithm, " (", algorithms_[algorithm], ")"));
+    if (algorithms_.size() > 1 &&
+        !(algorithm_.Set(algorithm) && segment_bytes_.Set(kSegmentBytes))) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "Open MPI does not take algorithm ", algorithm, " (", algorithms_[algorithm], ")"));
     }
-    RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_dup(MPI_COMM_WORLD, &communicators_[algorithm]), "MPI_Comm_dup"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(MPI_Comm_dup(MPI_COMM_WORLD, &communicators_[algorithm]), "MPI_Comm_dup"));
     MPI_Comm_set_errhandler(communicators_[algorithm], MPI_ERRORS_RETURN);
     return absl::OkStatus();
   }

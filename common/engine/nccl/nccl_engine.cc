@@ -32,7 +32,8 @@ absl::Status StatusOf(cudaError_t code, absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", cudaGetErrorString(code)));
 }
 
-// The functions of NCCL that are used. It is large and often in a folder of its own, so it is loaded by name.
+// The functions of NCCL that are used. It is large and often in a folder of its own, so it is
+// loaded by name.
 struct Nccl {
   decltype(&ncclGetErrorString) error_string = nullptr;
   decltype(&ncclGetVersion) version = nullptr;
@@ -46,7 +47,8 @@ struct Nccl {
     void* handle = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) {
       return absl::UnavailableError(
-          absl::StrCat(kLibrary, " does not load: ", dlerror(), "; install NCCL, or add its folder to LD_LIBRARY_PATH"));
+          absl::StrCat(kLibrary, " does not load: ", dlerror(),
+                       "; install NCCL, or add its folder to LD_LIBRARY_PATH"));
     }
     Nccl nccl;
     bool all = true;
@@ -61,7 +63,9 @@ struct Nccl {
     find("ncclCommAbort", &nccl.abort);
     find("ncclCommDestroy", &nccl.destroy);
     find("ncclAllReduce", &nccl.all_reduce);
-    if (!all) return absl::UnavailableError(absl::StrCat(kLibrary, " lacks functions of NCCL 2; install a newer one"));
+    if (!all)
+      return absl::UnavailableError(
+          absl::StrCat(kLibrary, " lacks functions of NCCL 2; install a newer one"));
     return nccl;
   }
 
@@ -77,13 +81,13 @@ class NcclEngine : public Engine {
     int devices = 0;
     const cudaError_t counted = cudaGetDeviceCount(&devices);
     if (counted != cudaSuccess || devices == 0) {
-      return absl::UnavailableError(absl::StrCat("no GPU here (",
-                                                 counted == cudaSuccess ? "0 devices" : cudaGetErrorString(counted),
-                                                 "), and NCCL sums in device memory; use \"mpi\", \"gloo\" or \"ring\""));
+      return absl::UnavailableError(absl::StrCat(
+          "no GPU here (", counted == cudaSuccess ? "0 devices" : cudaGetErrorString(counted),
+          "), and NCCL sums in device memory; use \"mpi\", \"gloo\" or \"ring\""));
     }
     if (seat.device >= devices) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("device ", seat.device, " does not exist: there are devices 0 to ", devices - 1));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "device ", seat.device, " does not exist: there are devices 0 to ", devices - 1));
     }
     std::unique_ptr<NcclEngine> engine(new NcclEngine(seat.device));
     RM_ASSIGN_OR_RETURN(engine->nccl_, Nccl::Load());
@@ -106,15 +110,17 @@ class NcclEngine : public Engine {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
     const size_t bytes = data.size() * sizeof(float);
     if (bytes > capacity_) RM_RETURN_IF_ERROR(Reserve(bytes));
+    RM_RETURN_IF_ERROR(StatusOf(cudaMemcpyAsync(memory_, from, bytes, cudaMemcpyDefault, stream_),
+                                "to the device"));
+    RM_RETURN_IF_ERROR(nccl_.StatusOf(
+        nccl_.all_reduce(memory_, memory_, data.size(), ncclFloat, ncclSum, communicator_, stream_),
+        "ncclAllReduce"));
     RM_RETURN_IF_ERROR(
-        StatusOf(cudaMemcpyAsync(memory_, from, bytes, cudaMemcpyDefault, stream_), "to the device"));
-    RM_RETURN_IF_ERROR(
-        nccl_.StatusOf(nccl_.all_reduce(memory_, memory_, data.size(), ncclFloat, ncclSum, communicator_, stream_),
-                       "ncclAllReduce"));
-    RM_RETURN_IF_ERROR(
-        StatusOf(cudaMemcpyAsync(data.data(), memory_, bytes, cudaMemcpyDeviceToHost, stream_), "from the device"));
+        StatusOf(cudaMemcpyAsync(data.data(), memory_, bytes, cudaMemcpyDeviceToHost, stream_),
+                 "from the device"));
     // Not cudaStreamSynchronize: a peer that is gone would keep it for ever.
-    for (cudaError_t done = cudaStreamQuery(stream_); done != cudaSuccess; done = cudaStreamQuery(stream_)) {
+    for (cudaError_t done = cudaStreamQuery(stream_); done != cudaSuccess;
+         done = cudaStreamQuery(stream_)) {
       if (done != cudaErrorNotReady) return StatusOf(done, "ncclAllReduce");
       if (aborted_) return absl::CancelledError("ncclAllReduce given up: the run has ended");
       std::this_thread::yield();
@@ -137,14 +143,16 @@ class NcclEngine : public Engine {
     RM_ASSIGN_OR_RETURN(const std::string name, DeviceName());
     RM_ASSIGN_OR_RETURN(const std::vector<std::string> devices, seat.all_gather(name));
     RM_RETURN_IF_ERROR(CheckOneDeviceEach(devices));
-    RM_RETURN_IF_ERROR(StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"));
     ncclUniqueId id = {};
     if (seat.rank == 0) RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.unique_id(&id), "ncclGetUniqueId"));
     RM_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
                         seat.all_gather(absl::string_view(id.internal, sizeof(id.internal))));
     std::memcpy(id.internal, ids[0].data(), sizeof(id.internal));
-    RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.init_rank(&communicator_, seat.ranks, id, seat.rank),
-                                      absl::StrCat("ncclCommInitRank on device ", device_, " (", name, ")")));
+    RM_RETURN_IF_ERROR(
+        nccl_.StatusOf(nccl_.init_rank(&communicator_, seat.ranks, id, seat.rank),
+                       absl::StrCat("ncclCommInitRank on device ", device_, " (", name, ")")));
     int version = 0;
     RM_RETURN_IF_ERROR(nccl_.StatusOf(nccl_.version(&version), "ncclGetVersion"));
     library_ = absl::StrCat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
@@ -154,15 +162,18 @@ class NcclEngine : public Engine {
   // "GPU-3f2a... (NVIDIA H100)": no other device has this name, on whichever machine.
   absl::StatusOr<std::string> DeviceName() const {
     cudaDeviceProp properties;
-    RM_RETURN_IF_ERROR(StatusOf(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties"));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties"));
     const absl::string_view uuid(properties.uuid.bytes, sizeof(properties.uuid.bytes));
     return absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
   }
 
   absl::Status Reserve(size_t bytes) {
-    if (memory_ != nullptr) RM_RETURN_IF_ERROR(StatusOf(cudaFree(std::exchange(memory_, nullptr)), "cudaFree"));
+    if (memory_ != nullptr)
+      RM_RETURN_IF_ERROR(StatusOf(cudaFree(std::exchange(memory_, nullptr)), "cudaFree"));
     capacity_ = 0;
-    RM_RETURN_IF_ERROR(StatusOf(cudaMalloc(&memory_, bytes), absl::StrCat("cudaMalloc of ", bytes, " bytes")));
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaMalloc(&memory_, bytes), absl::StrCat("cudaMalloc of ", bytes, " bytes")));
     capacity_ = bytes;
     return absl::OkStatus();
   }

@@ -19,26 +19,32 @@ constexpr ArmInfo kArms[] = {
      "strategy { all_reduce { collective: 'ring' } }", ""},
     {"direct", "all-reduce in two rounds in which everybody sends to everybody", 100, false,
      "strategy { all_reduce { collective: 'direct' } }", ""},
-    {"reduce-broadcast", "gradients to rank 0, summed there and sent out: a central server built from collectives", 110,
+    {"reduce-broadcast",
+     "gradients to rank 0, summed there and sent out: a central server built from collectives", 110,
      false, "strategy { all_reduce { collective: 'reduce_broadcast' } }", ""},
-    {"halving-doubling", "all-reduce by recursive halving and doubling: about the ring's bytes in fewer rounds", 120,
+    {"halving-doubling",
+     "all-reduce by recursive halving and doubling: about the ring's bytes in fewer rounds", 120,
      false, "strategy { all_reduce { collective: 'halving_doubling' } }", ""},
     {"binomial-tree", "all-reduce up a tree to rank 0 and down again", 130, false,
      "strategy { all_reduce { collective: 'binomial_tree' } }", ""},
-    {"recursive-doubling", "all-reduce by whole buckets between pairs: the fewest rounds, for more bytes", 140, false,
+    {"recursive-doubling",
+     "all-reduce by whole buckets between pairs: the fewest rounds, for more bytes", 140, false,
      "strategy { all_reduce { collective: 'recursive_doubling' } }", ""},
-    {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose", 150, false,
-     "strategy { all_reduce { collective: 'auto' } }", ""},
-    {"all-reduce-mpi", "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", 160, false,
+    {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose",
+     150, false, "strategy { all_reduce { collective: 'auto' } }", ""},
+    {"all-reduce-mpi",
+     "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", 160, false,
      "strategy { all_reduce { collective: 'mpi' } }", ""},
-    {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered", 170, false,
-     "strategy { all_reduce { collective: 'gloo' } }", ""},
-    {"all-reduce-cuda-ipc", "all-reduce in the memory of the GPU that workers share; its bytes are not metered", 180,
+    {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered",
+     170, false, "strategy { all_reduce { collective: 'gloo' } }", ""},
+    {"all-reduce-cuda-ipc",
+     "all-reduce in the memory of the GPU that workers share; its bytes are not metered", 180,
      false, "strategy { all_reduce { collective: 'cuda_ipc' } }", ""},
     {"ring-fp16", "the ring in half precision, summed on the wire", 190, false,
      "strategy { all_reduce { collective: 'ring' } } codec { name: 'fp16' }", ""},
-    {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring", 200, false,
-     "strategy { all_reduce { collective: 'ring' } } codec { name: 'topk' }", "codec.density"},
+    {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring",
+     200, false, "strategy { all_reduce { collective: 'ring' } } codec { name: 'topk' }",
+     "codec.density"},
 };
 
 void Resolve(int32_t, StrategySpec* strategy) {
@@ -52,21 +58,25 @@ void CheckEngineSpec(const RunSpec& spec, Problems* problems) {
   const CodecInfo* const codec = FindCodec(spec.codec().name());
   if (codec == nullptr || !codec->traits.exact) {
     problems->AddName("codec.name", spec.codec().name(),
-                      absl::StrCat("collective \"", name, "\" sums float32 in a library of its own, which knows no codec; "
+                      absl::StrCat("collective \"", name,
+                                   "\" sums float32 in a library of its own, which knows no codec; "
                                    "use \"none\", or collective \"ring\""));
   }
   if (spec.strategy().launch() == THREADS) {
     problems->Add("strategy.launch", "THREADS",
-                  absl::StrCat("a process is one rank of \"", name, "\"; use PROCESSES, or collective \"ring\""));
+                  absl::StrCat("a process is one rank of \"", name,
+                               "\"; use PROCESSES, or collective \"ring\""));
   }
   const std::string& kernels = spec.training().kernels();
   const EngineGpus gpus = EngineGpusOf(name);
-  if (gpus != EngineGpus::kNone && kernels != "cublas" && kernels != "cublas_tf32" && kernels != "auto") {
-    problems->AddName("strategy.all_reduce.collective", name,
-                      absl::StrCat("sums in the memory of ",
-                                   gpus == EngineGpus::kOneEach ? "a GPU for each worker" : "the workers' GPU",
-                                   ", and training.kernels is \"", kernels,
-                                   "\"; use kernels \"cublas\", or collective \"mpi\", \"gloo\" or \"ring\""));
+  if (gpus != EngineGpus::kNone && kernels != "cublas" && kernels != "cublas_tf32" &&
+      kernels != "auto") {
+    problems->AddName(
+        "strategy.all_reduce.collective", name,
+        absl::StrCat("sums in the memory of ",
+                     gpus == EngineGpus::kOneEach ? "a GPU for each worker" : "the workers' GPU",
+                     ", and training.kernels is \"", kernels,
+                     "\"; use kernels \"cublas\", or collective \"mpi\", \"gloo\" or \"ring\""));
   }
 }
 
@@ -75,10 +85,11 @@ void CheckCodecSpec(const RunSpec& spec, Problems* problems) {
   const std::string& collective = spec.strategy().all_reduce().collective();
   const CodecInfo* const codec = FindCodec(spec.codec().name());
   if (codec == nullptr || codec->traits.summable_as.has_value() || collective == "ring") return;
-  problems->AddName("codec.name", codec->name,
-                    absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
-                                 "\" does; use collective \"ring\", which gathers them, or codec ",
-                                 QuotedCodecs(IsLossyAndSummed, " or ")));
+  problems->AddName(
+      "codec.name", codec->name,
+      absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
+                   "\" does; use collective \"ring\", which gathers them, or codec ",
+                   QuotedCodecs(IsLossyAndSummed, " or ")));
 }
 
 void Check(const RunSpec& spec, Problems* problems) {
@@ -107,11 +118,13 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   return traits;
 }
 
-// What can be added in its encoded form goes the schedule's way; the rest is gathered around the ring, whole.
+// What can be added in its encoded form goes the schedule's way; the rest is gathered around the
+// ring, whole.
 absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node) {
   const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
   if (!traits.engine.empty()) {
-    return absl::UnimplementedError(absl::StrCat("collective \"", traits.engine, "\" sends its own messages"));
+    return absl::UnimplementedError(
+        absl::StrCat("collective \"", traits.engine, "\" sends its own messages"));
   }
   StepTraffic traffic;
   if (traits.workers == 1) return traffic;

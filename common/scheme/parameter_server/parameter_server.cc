@@ -17,28 +17,39 @@ constexpr char kServers[] = "strategy.parameter_server.servers";
 
 constexpr ArmInfo kArms[] = {
     {"dp",
-     "one process, N worker threads, the server beside worker 0, copies in memory: data parallelism in a process", 30,
-     true,
-     "strategy { parameter_server { consistency: BSP placement: COLOCATED servers: 1 } launch: THREADS } "
+     "one process, N worker threads, the server beside worker 0, copies in memory: data "
+     "parallelism in a process",
+     30, true,
+     "strategy { parameter_server { consistency: BSP placement: COLOCATED servers: 1 } launch: "
+     "THREADS } "
      "transport { name: 'inproc' }",
      ""},
-    {"ps", "a central parameter server of its own, one update a step from the sum of all workers (BSP)", 40, true,
-     "strategy { parameter_server { consistency: BSP placement: DEDICATED } }", kServers},
+    {"ps",
+     "a central parameter server of its own, one update a step from the sum of all workers (BSP)",
+     40, true, "strategy { parameter_server { consistency: BSP placement: DEDICATED } }", kServers},
     {"ps-sharded",
-     "a server beside every worker, each with a part of the weights (BSP): the ring's bytes in another pattern", 50,
-     true, "strategy { parameter_server { consistency: BSP placement: COLOCATED } }", ""},
-    {"ssp", "the central server with an update per arrival, no worker more than a bound of clocks ahead (SSP)", 60, true,
-     "strategy { parameter_server { consistency: SSP placement: DEDICATED } }",
+     "a server beside every worker, each with a part of the weights (BSP): the ring's bytes in "
+     "another pattern",
+     50, true, "strategy { parameter_server { consistency: BSP placement: COLOCATED } }", ""},
+    {"ssp",
+     "the central server with an update per arrival, no worker more than a bound of clocks ahead "
+     "(SSP)",
+     60, true, "strategy { parameter_server { consistency: SSP placement: DEDICATED } }",
      "strategy.parameter_server.servers,strategy.parameter_server.staleness_bound"},
     {"async", "the central server with an update per arrival and no bound", 80, true,
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } }", kServers},
     {"async-topk", "async, sending the largest 1 % of every bucket with error feedback", 90, true,
-     "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { name: 'topk' }",
+     "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { "
+     "name: 'topk' }",
      "strategy.parameter_server.servers,codec.density"},
     {"ps-fp16", "ps with gradients in half precision", 210, false,
-     "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' }", kServers},
+     "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' "
+     "}",
+     kServers},
     {"ps-onebit", "ps with one bit a gradient element and error feedback", 220, false,
-     "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'onebit' }", kServers},
+     "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: "
+     "'onebit' }",
+     kServers},
 };
 
 void Resolve(int32_t workers, StrategySpec* strategy) {
@@ -46,7 +57,8 @@ void Resolve(int32_t workers, StrategySpec* strategy) {
   if (server->consistency() == ParameterServerSpec::CONSISTENCY_UNSET) {
     server->set_consistency(ParameterServerSpec::BSP);
   }
-  if (server->placement() == ParameterServerSpec::PLACEMENT_UNSET) server->set_placement(ParameterServerSpec::DEDICATED);
+  if (server->placement() == ParameterServerSpec::PLACEMENT_UNSET)
+    server->set_placement(ParameterServerSpec::DEDICATED);
   if (!server->has_servers()) {
     server->set_servers(server->placement() == ParameterServerSpec::COLOCATED ? workers : 1);
   }
@@ -58,23 +70,27 @@ void Resolve(int32_t workers, StrategySpec* strategy) {
 void Check(const RunSpec& spec, Problems* problems) {
   const ParameterServerSpec& server = spec.strategy().parameter_server();
   problems->Range<int64_t>(kServers, server.servers(), 1, kMaxServers, "set --servers");
-  if (server.placement() == ParameterServerSpec::COLOCATED && server.servers() > spec.training().workers()) {
+  if (server.placement() == ParameterServerSpec::COLOCATED &&
+      server.servers() > spec.training().workers()) {
     problems->Add(kServers, server.servers(),
-                  absl::StrCat("co-located servers live beside workers, and there are ", spec.training().workers(),
+                  absl::StrCat("co-located servers live beside workers, and there are ",
+                               spec.training().workers(),
                                "; use at most as many servers, or placement DEDICATED"));
   }
   constexpr char kBound[] = "strategy.parameter_server.staleness_bound";
   if (server.consistency() == ParameterServerSpec::SSP) {
     if (!server.has_staleness_bound()) {
-      problems->Add(kBound, "(none)",
-                    "SSP needs one, 0 or more; set it, or use consistency ASYNCHRONOUS for no bound");
+      problems->Add(
+          kBound, "(none)",
+          "SSP needs one, 0 or more; set it, or use consistency ASYNCHRONOUS for no bound");
     } else {
       problems->Range<int64_t>(kBound, server.staleness_bound(), 0, 1 << 20);
     }
   } else if (server.has_staleness_bound()) {
     problems->Add(kBound, server.staleness_bound(),
                   absl::StrCat("only for consistency SSP, and it is ",
-                               ParameterServerSpec::Consistency_Name(server.consistency()), "; leave it out"));
+                               ParameterServerSpec::Consistency_Name(server.consistency()),
+                               "; leave it out"));
   }
 }
 
@@ -94,8 +110,8 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   return traits;
 }
 
-// Every worker pushes each server its part of every bucket and gets the part's weights, floats, back. What a worker and
-// the server beside it exchange stays in its place.
+// Every worker pushes each server its part of every bucket and gets the part's weights, floats,
+// back. What a worker and the server beside it exchange stays in its place.
 absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node) {
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, CreateCodec(spec.codec()));
   const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());

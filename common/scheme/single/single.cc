@@ -4,8 +4,9 @@ namespace ringmaster {
 namespace {
 
 constexpr ArmInfo kArms[] = {
-    {"single", "one worker computes the global batch alone, as N micro-batches: the base of speed-up", 10, true,
-     "strategy { single {} }", ""},
+    {"single",
+     "one worker computes the global batch alone, as N micro-batches: the base of speed-up", 10,
+     true, "strategy { single {} }", ""},
 };
 
 void LeaveAsItIs(int32_t, StrategySpec*) {}

@@ -4,8 +4,8 @@ namespace ringmaster {
 namespace {
 
 constexpr ArmInfo kArms[] = {
-    {"solo", "N workers that exchange nothing: the ceiling of efficiency, and nothing else", 20, true,
-     "strategy { solo {} }", ""},
+    {"solo", "N workers that exchange nothing: the ceiling of efficiency, and nothing else", 20,
+     true, "strategy { solo {} }", ""},
 };
 
 void LeaveAsItIs(int32_t, StrategySpec*) {}

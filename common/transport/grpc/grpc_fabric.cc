@@ -35,15 +35,19 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kMessagePrefixBytes = 5;  // gRPC's own, before each message
-constexpr int64_t kSegmentsInFlight = 4;    // window and write buffer, so that the wire never runs dry
+constexpr int64_t kSegmentsInFlight =
+    4;  // window and write buffer, so that the wire never runs dry
 
 class GrpcFabric : public PollingFabric {
  public:
   GrpcFabric(const FabricOptions& options, Listener listener)
-      : PollingFabric(options, /*spins=*/false), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)) {}
+      : PollingFabric(options, /*spins=*/false),
+        listener_(std::move(listener.fd)),
+        endpoint_(std::move(listener.endpoint)) {}
 
   ~GrpcFabric() override {
-    // What gRPC still has to write to a peer that hangs would keep its calls: the sockets are shut under it.
+    // What gRPC still has to write to a peer that hangs would keep its calls: the sockets are shut
+    // under it.
     for (const Fd& socket : sockets_) {
       if (socket.valid()) shutdown(socket.get(), SHUT_RDWR);
     }
@@ -64,14 +68,14 @@ class GrpcFabric : public PollingFabric {
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     const MonotonicTime begin = MonotonicNow();
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    RM_ASSIGN_OR_RETURN(
-        sockets_,
-        JoinProcesses(listener_.get(),
-                      {"grpc", options().token, options().segment_bytes, processes, self, [this] { return aborted(); }},
-                      deadline));
+    RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(),
+                                                {"grpc", options().token, options().segment_bytes,
+                                                 processes, self, [this] { return aborted(); }},
+                                                deadline));
     // All who may come have come.
     Fd closed = std::move(listener_);
     {
@@ -89,11 +93,14 @@ class GrpcFabric : public PollingFabric {
   }
 
   int64_t HeaderBytes(int64_t payload_bytes) const override {
-    return (kFrameHeaderBytes + kMessagePrefixBytes) * FrameCount(payload_bytes, options().segment_bytes);
+    return (kFrameHeaderBytes + kMessagePrefixBytes) *
+           FrameCount(payload_bytes, options().segment_bytes);
   }
 
  protected:
-  void SendRemote(int32_t process, const OutgoingMessage& message) override { streams_[process]->Send(message); }
+  void SendRemote(int32_t process, const OutgoingMessage& message) override {
+    streams_[process]->Send(message);
+  }
 
   void OnAbort() override {
     absl::MutexLock lock(&mutex_);
@@ -102,21 +109,25 @@ class GrpcFabric : public PollingFabric {
     }
   }
 
-  // A look that does not wait makes gRPC pass on what it has begun to threads of its own, which costs more than a sleep:
-  // ring all-reduce of 16 MiB at half the speed. So waits sleep at once, whatever options().wait says.
+  // A look that does not wait makes gRPC pass on what it has begun to threads of its own, which
+  // costs more than a sleep: ring all-reduce of 16 MiB at half the speed. So waits sleep at once,
+  // whatever options().wait says.
   bool Look() override { return false; }
 
   void Nap(absl::Duration limit, absl::FunctionRef<void()> over) override {
-    const gpr_timespec span = gpr_time_from_micros(absl::ToInt64Microseconds(limit) + 1, GPR_TIMESPAN);
+    const gpr_timespec span =
+        gpr_time_from_micros(absl::ToInt64Microseconds(limit) + 1, GPR_TIMESPAN);
     void* tag = nullptr;
     bool ok = false;
-    const auto said = queue_->AsyncNext(&tag, &ok, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span));
+    const auto said =
+        queue_->AsyncNext(&tag, &ok, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span));
     over();
     if (said == grpc::CompletionQueue::GOT_EVENT) Handle(tag, ok);
   }
 
   void Rouse() override {
-    if (!is_roused_.exchange(true)) rouse_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), &rouse_);
+    if (!is_roused_.exchange(true))
+      rouse_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), &rouse_);
   }
 
  private:
@@ -151,7 +162,8 @@ class GrpcFabric : public PollingFabric {
   // Waits until every pair with this process has a stream.
   absl::Status AwaitStreams(MonotonicTime begin, MonotonicTime deadline) {
     const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !join_status_.ok() || std::find(joined_.begin(), joined_.end(), false) == joined_.end();
+      return !join_status_.ok() ||
+             std::find(joined_.begin(), joined_.end(), false) == joined_.end();
     };
     for (MonotonicTime now = begin; now < deadline; now = MonotonicNow()) {
       const MonotonicTime look = std::min(deadline, now + absl::Milliseconds(kAbortPollMs));
@@ -178,9 +190,12 @@ class GrpcFabric : public PollingFabric {
     set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, static_cast<int>(message_bytes));
     set(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);
     const int64_t frame_bytes = message_bytes + kMessagePrefixBytes;
-    set(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, static_cast<int>(std::clamp<int64_t>(frame_bytes, 16384, 16777215)));
-    // A fixed window, as large as the buffer before it: no arm meets a link that is still being probed.
-    const int window_bytes = static_cast<int>(std::max<int64_t>(kSegmentsInFlight * frame_bytes, 65535));
+    set(GRPC_ARG_HTTP2_MAX_FRAME_SIZE,
+        static_cast<int>(std::clamp<int64_t>(frame_bytes, 16384, 16777215)));
+    // A fixed window, as large as the buffer before it: no arm meets a link that is still being
+    // probed.
+    const int window_bytes =
+        static_cast<int>(std::max<int64_t>(kSegmentsInFlight * frame_bytes, 65535));
     set(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     set(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, window_bytes);
     set(GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, window_bytes);
@@ -197,7 +212,8 @@ class GrpcFabric : public PollingFabric {
     queue_ = std::move(queue);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::UnavailableError("grpc: the server did not start");
-    for (int32_t process = self() + 1; process < static_cast<int32_t>(processes().size()); ++process) {
+    for (int32_t process = self() + 1; process < static_cast<int32_t>(processes().size());
+         ++process) {
       AwaitStream(server_queue);
       RM_ASSIGN_OR_RETURN(const int fd, Duplicate(process));
       grpc::AddInsecureChannelFromFd(server_.get(), fd);
@@ -205,16 +221,20 @@ class GrpcFabric : public PollingFabric {
     return absl::OkStatus();
   }
 
-  // Has the server take one more stream, whichever process opens it; its connection has passed the handshake.
+  // Has the server take one more stream, whichever process opens it; its connection has passed the
+  // handshake.
   void AwaitStream(grpc::ServerCompletionQueue* queue) {
     const size_t place = uncalled_.size();
     uncalled_.push_back(std::make_unique<ServerStream>(options().segment_bytes, &sends_));
     ServerStream& stream = *uncalled_.back();
-    stream.SetEvents({nullptr, [this](const absl::Status& status) { Fail(Annotate(status, "grpc: a connection")); }});
+    stream.SetEvents({nullptr, [this](const absl::Status& status) {
+                        Fail(Annotate(status, "grpc: a connection"));
+                      }});
     // Who is joined may be sent to: not before it is answered.
     const auto process_of = std::make_shared<int32_t>(-1);  // shared by the two reactions
     stream.Start(
-        service_, queue, [this, place, process_of](int32_t process) { return Accept(place, *process_of = process); },
+        service_, queue,
+        [this, place, process_of](int32_t process) { return Accept(place, *process_of = process); },
         [this, process_of] {
           absl::MutexLock lock(&mutex_);
           joined_[*process_of] = true;
@@ -226,7 +246,8 @@ class GrpcFabric : public PollingFabric {
     absl::MutexLock lock(&mutex_);
     const int32_t count = static_cast<int32_t>(streams_.size());
     if (leaving_ || process <= self() || process >= count || streams_[process] != nullptr) {
-      return absl::FailedPreconditionError(absl::StrCat("a stream from process ", process, " is not expected"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("a stream from process ", process, " is not expected"));
     }
     uncalled_[place]->SetEvents(EventsOf(process));
     streams_[process] = std::move(uncalled_[place]);
@@ -258,7 +279,8 @@ class GrpcFabric : public PollingFabric {
   absl::StatusOr<int> Duplicate(int32_t process) const {
     const int fd = fcntl(sockets_[process].get(), F_DUPFD_CLOEXEC, 0);
     if (fd >= 0) return fd;
-    return absl::UnavailableError("grpc: no descriptor left; check the limit of open files (ulimit -n)");
+    return absl::UnavailableError(
+        "grpc: no descriptor left; check the limit of open files (ulimit -n)");
   }
 
   StreamEvents EventsOf(int32_t process) {
@@ -282,7 +304,8 @@ class GrpcFabric : public PollingFabric {
   grpc::AsyncGenericService service_;
   std::unique_ptr<grpc::CompletionQueue> queue_;  // the server's, where there is one
   std::unique_ptr<grpc::Server> server_;
-  std::vector<std::unique_ptr<ServerStream>> uncalled_;  // filled by Connect, taken from by who polls
+  // filled by Connect, taken from by who polls
+  std::vector<std::unique_ptr<ServerStream>> uncalled_;
   grpc::Alarm rouse_;
   std::atomic<bool> is_roused_{false};
   SendCount sends_;

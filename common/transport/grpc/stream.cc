@@ -28,9 +28,12 @@ void SendCount::AwaitNone() {
       +[](int64_t* count) { return *count == 0; }, &count_));
 }
 
-// A message on its way out: held by the queue and by each slice of its payload. The last to let go ends the send.
+// A message on its way out: held by the queue and by each slice of its payload. The last to let go
+// ends the send.
 struct Stream::Sending {
-  Sending(const OutgoingMessage& message, SendCount* count) : message(message), count(count) { count->Add(); }
+  Sending(const OutgoingMessage& message, SendCount* count) : message(message), count(count) {
+    count->Add();
+  }
   static void Release(void* self) {
     auto* sending = static_cast<Sending*>(self);
     if (sending->holders.fetch_sub(1) != 1) return;
@@ -46,8 +49,10 @@ struct Stream::Sending {
   std::atomic<int> holders{1};
 };
 
-Stream::Stream(int64_t segment_bytes, SendCount* count) : segment_bytes_(segment_bytes), count_(count) {
-  for (size_t kind = 0; kind < tags_.size(); ++kind) tags_[kind] = {this, static_cast<StreamTag::Kind>(kind)};
+Stream::Stream(int64_t segment_bytes, SendCount* count)
+    : segment_bytes_(segment_bytes), count_(count) {
+  for (size_t kind = 0; kind < tags_.size(); ++kind)
+    tags_[kind] = {this, static_cast<StreamTag::Kind>(kind)};
 }
 
 Stream::~Stream() {
@@ -199,13 +204,15 @@ absl::Status Stream::Receive() {
   const int64_t message_bytes = incoming_.Length();
   incoming_.Clear();
   if (message_bytes < kFrameHeaderBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a message of ", message_bytes, " bytes has no frame header"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a message of ", message_bytes, " bytes has no frame header"));
   }
   FrameHeaderBytes encoded;
   int64_t have = 0;
   FrameArrival arrival;
   for (const grpc::Slice& slice : received_) {
-    auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(slice.begin()), slice.size());
+    auto bytes =
+        absl::MakeConstSpan(reinterpret_cast<const std::byte*>(slice.begin()), slice.size());
     if (have < kFrameHeaderBytes) {
       const int64_t count = std::min<int64_t>(kFrameHeaderBytes - have, bytes.size());
       std::copy_n(bytes.begin(), count, encoded.begin() + have);
@@ -214,7 +221,8 @@ absl::Status Stream::Receive() {
       if (have < kFrameHeaderBytes) continue;
       RM_ASSIGN_OR_RETURN(const FrameHeader header, DecodeFrameHeader(encoded, segment_bytes_));
       if (header.length != message_bytes - kFrameHeaderBytes) {
-        return absl::InvalidArgumentError(absl::StrCat("a frame says it has ", header.length, " bytes, but has ",
+        return absl::InvalidArgumentError(absl::StrCat("a frame says it has ", header.length,
+                                                       " bytes, but has ",
                                                        message_bytes - kFrameHeaderBytes));
       }
       RM_ASSIGN_OR_RETURN(arrival, events_.begin(header));

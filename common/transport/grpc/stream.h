@@ -47,9 +47,10 @@ struct StreamEvents {
   std::function<void(absl::Status)> broken;  // once, unless closed by this side
 };
 
-// One end of a stream, whichever side opened it: queue and frames here, gRPC's calls in stream_ends.h. gRPC allows one
-// write and one read at a time. Its reactions come as tags of a completion queue, which whoever polls it passes on to
-// On, one thread at a time; everything else is any thread's.
+// One end of a stream, whichever side opened it: queue and frames here, gRPC's calls in
+// stream_ends.h. gRPC allows one write and one read at a time. Its reactions come as tags of a
+// completion queue, which whoever polls it passes on to On, one thread at a time; everything else
+// is any thread's.
 class Stream {
  public:
   // `count` outlives the stream and what gRPC holds of its sends.
@@ -63,7 +64,8 @@ class Stream {
   // The queue has returned one of this stream's tags.
   void On(StreamTag::Kind kind, bool ok);
 
-  // Queues the message, whose payload stays the sender's until its send is finished. Never waits for a peer.
+  // Queues the message, whose payload stays the sender's until its send is finished. Never waits
+  // for a peer.
   void Send(const OutgoingMessage& message);
 
   // Forgets what is queued; what gRPC has taken already stays its own.
@@ -72,8 +74,8 @@ class Stream {
   // Ends the stream, whose connection is shut already.
   void Close();
 
-  // Waits, while another thread polls the queue, until gRPC has let go of the call of a stream that was closed or broke.
-  // At once, if there is none yet; the queue may return one more tag then.
+  // Waits, while another thread polls the queue, until gRPC has let go of the call of a stream that
+  // was closed or broke. At once, if there is none yet; the queue may return one more tag then.
   void AwaitEnd();
 
  protected:
@@ -104,7 +106,9 @@ class Stream {
   // Takes the frame that was read last.
   absl::Status Receive();
   void EndIfQuiet();
-  bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !has_call_ || (over_ && awaited_tags_ == 0); }
+  bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !has_call_ || (over_ && awaited_tags_ == 0);
+  }
 
   const int64_t segment_bytes_;
   SendCount* const count_;

@@ -33,7 +33,8 @@ void ClientStream::Answered() {
 }
 
 void ServerStream::Start(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue* queue,
-                         std::function<absl::Status(int32_t process)> called, std::function<void()> answered) {
+                         std::function<absl::Status(int32_t process)> called,
+                         std::function<void()> answered) {
   called_ = std::move(called);
   answered_ = std::move(answered);
   service.RequestCall(&context_, &call_, queue, queue, Awaited(StreamTag::Kind::kOpened));

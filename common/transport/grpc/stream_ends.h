@@ -19,15 +19,18 @@ class ClientStream : public Stream {
  public:
   using Stream::Stream;
 
-  // Opens the stream as process `self`, with reactions in `queue`. `welcomed`: the other end has answered; called at most
-  // once, without a lock. Stub and queue outlive the stream.
-  void Start(grpc::GenericStub& stub, grpc::CompletionQueue* queue, int32_t self, std::function<void()> welcomed);
+  // Opens the stream as process `self`, with reactions in `queue`. `welcomed`: the other end has
+  // answered; called at most once, without a lock. Stub and queue outlive the stream.
+  void Start(grpc::GenericStub& stub, grpc::CompletionQueue* queue, int32_t self,
+             std::function<void()> welcomed);
 
  protected:
   void StartWriteOf(const grpc::ByteBuffer& buffer) override {
     call_->Write(buffer, Awaited(StreamTag::Kind::kWritten));
   }
-  void StartReadOf(grpc::ByteBuffer* buffer) override { call_->Read(buffer, Awaited(StreamTag::Kind::kRead)); }
+  void StartReadOf(grpc::ByteBuffer* buffer) override {
+    call_->Read(buffer, Awaited(StreamTag::Kind::kRead));
+  }
   void StartEnd() override { call_->Finish(&end_, Awaited(StreamTag::Kind::kOver)); }
   void Opened() override { call_->ReadInitialMetadata(Awaited(StreamTag::Kind::kAnswered)); }
   void Answered() override;
@@ -43,11 +46,13 @@ class ClientStream : public Stream {
 // The end that is called.
 class ServerStream : public Stream {
  public:
-  ServerStream(int64_t segment_bytes, SendCount* count) : Stream(segment_bytes, count), call_(&context_) {}
+  ServerStream(int64_t segment_bytes, SendCount* count)
+      : Stream(segment_bytes, count), call_(&context_) {}
 
-  // Waits for a call, with reactions in `queue`, which is of the service's server and outlives the stream's tags.
-  // `called`: one has come, from that process (-1: it does not say); an error breaks the stream. `answered`: messages may
-  // be sent. Each is called at most once, without a lock. The server's end ends the wait.
+  // Waits for a call, with reactions in `queue`, which is of the service's server and outlives the
+  // stream's tags. `called`: one has come, from that process (-1: it does not say); an error breaks
+  // the stream. `answered`: messages may be sent. Each is called at most once, without a lock. The
+  // server's end ends the wait.
   void Start(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue* queue,
              std::function<absl::Status(int32_t process)> called, std::function<void()> answered);
 
@@ -55,8 +60,12 @@ class ServerStream : public Stream {
   void StartWriteOf(const grpc::ByteBuffer& buffer) override {
     call_.Write(buffer, Awaited(StreamTag::Kind::kWritten));
   }
-  void StartReadOf(grpc::ByteBuffer* buffer) override { call_.Read(buffer, Awaited(StreamTag::Kind::kRead)); }
-  void StartEnd() override { call_.Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver)); }
+  void StartReadOf(grpc::ByteBuffer* buffer) override {
+    call_.Read(buffer, Awaited(StreamTag::Kind::kRead));
+  }
+  void StartEnd() override {
+    call_.Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver));
+  }
   void Opened() override;
   void Answered() override;
   void Cancel() override;

@@ -18,10 +18,12 @@ class InprocFabric : public FabricBase {
 
   std::string endpoint() const override { return ""; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     if (processes.size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat("transport \"inproc\" with ", processes.size(),
-                                                     " processes: it joins the nodes of one; use \"auto\""));
+      return absl::InvalidArgumentError(
+          absl::StrCat("transport \"inproc\" with ", processes.size(),
+                       " processes: it joins the nodes of one; use \"auto\""));
     }
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     return Connected();

@@ -7,8 +7,9 @@
 
 namespace ringmaster {
 
-// The fabric of a run in one process: all nodes live here, and a send copies (or adds) into the posted destination, or
-// into memory kept until it is posted, before it returns. Has no threads and no endpoint.
+// The fabric of a run in one process: all nodes live here, and a send copies (or adds) into the
+// posted destination, or into memory kept until it is posted, before it returns. Has no threads and
+// no endpoint.
 std::unique_ptr<Fabric> CreateInprocFabric(const FabricOptions& options);
 
 }  // namespace ringmaster

@@ -25,7 +25,8 @@ constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr int64_t kAlignment = 64;
 
 int64_t BellBytes(int32_t processes) {
-  return CeilDiv(processes * static_cast<int64_t>(sizeof(std::atomic<uint32_t>)), kAlignment) * kAlignment;
+  return CeilDiv(processes * static_cast<int64_t>(sizeof(std::atomic<uint32_t>)), kAlignment) *
+         kAlignment;
 }
 
 // Not FUTEX_PRIVATE: the word is mapped by several processes. `until`: on CLOCK_MONOTONIC.
@@ -43,8 +44,8 @@ struct alignas(64) NetworkCard::Shared {
   pthread_mutex_t mutex;
 };
 
-// Holds the network. A process that died while it did leaves it to the next: the run is over then, and what matters is
-// that nobody waits for ever.
+// Holds the network. A process that died while it did leaves it to the next: the run is over then,
+// and what matters is that nobody waits for ever.
 class NetworkCard::Lock {
  public:
   explicit Lock(Shared* shared) : shared_(shared) {
@@ -61,7 +62,8 @@ class NetworkCard::Lock {
 };
 
 int64_t NetworkCard::SegmentBytes(int32_t processes) {
-  return static_cast<int64_t>(sizeof(Shared)) + BellBytes(processes) + FlowNetwork::StateBytes(processes);
+  return static_cast<int64_t>(sizeof(Shared)) + BellBytes(processes) +
+         FlowNetwork::StateBytes(processes);
 }
 
 void NetworkCard::Initialize(const Segment& segment) {
@@ -141,7 +143,8 @@ void NetworkCard::Run() {
   while (!stopping_.load()) {
     uint32_t heard = 0;
     const Nanoseconds next = Look(&heard);
-    for (const Nanoseconds now = NetworkNow(); !due_.empty() && due_.top().time <= now; due_.pop()) {
+    for (const Nanoseconds now = NetworkNow(); !due_.empty() && due_.top().time <= now;
+         due_.pop()) {
       listener_(due_.top());
     }
     if (!stopping_.load()) FutexWait(&bell(self_), heard, next);

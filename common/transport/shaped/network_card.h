@@ -16,10 +16,11 @@
 
 namespace ringmaster {
 
-// A process's card in the network that the processes of a host share: starts its messages, and tells, on time, what has
-// become of those from and to it. The network's state lies in a segment that all map; whoever looks at it lets its time
-// pass, and rings for those who now have to look sooner than they thought. One thread waits for the next event; it is on
-// time within some tens of microseconds where a core is free.
+// A process's card in the network that the processes of a host share: starts its messages, and
+// tells, on time, what has become of those from and to it. The network's state lies in a segment
+// that all map; whoever looks at it lets its time pass, and rings for those who now have to look
+// sooner than they thought. One thread waits for the next event; it is on time within some tens of
+// microseconds where a core is free.
 class NetworkCard {
  public:
   // What comes of messages; called by the card's thread, in the order of their times.
@@ -38,7 +39,8 @@ class NetworkCard {
   NetworkCard(const NetworkCard&) = delete;
   NetworkCard& operator=(const NetworkCard&) = delete;
 
-  // A message has been entering since `now`. ResourceExhausted: too many are under way. Any thread; never waits.
+  // A message has been entering since `now`. ResourceExhausted: too many are under way. Any thread;
+  // never waits.
   absl::Status Start(int32_t to, const FlowNetwork::Message& message, Nanoseconds now);
 
  private:
@@ -48,8 +50,8 @@ class NetworkCard {
   std::atomic<uint32_t>& bell(int32_t process) const;
   void Ring(absl::Span<const int32_t> processes);
   void Run();
-  // What came of messages goes to `due_`, in order of time. Returns when to look next, unless the bell rings, of which
-  // `heard` is the last stroke.
+  // What came of messages goes to `due_`, in order of time. Returns when to look next, unless the
+  // bell rings, of which `heard` is the last stroke.
   Nanoseconds Look(uint32_t* heard);
 
   const int32_t processes_;
@@ -60,10 +62,13 @@ class NetworkCard {
   FlowNetwork network_;  // under the lock of `shared_`
 
   struct Later {
-    bool operator()(const FlowNetwork::Notice& a, const FlowNetwork::Notice& b) const { return a.time > b.time; }
+    bool operator()(const FlowNetwork::Notice& a, const FlowNetwork::Notice& b) const {
+      return a.time > b.time;
+    }
   };
-  std::priority_queue<FlowNetwork::Notice, std::vector<FlowNetwork::Notice>, Later> due_;  // the thread's
-  std::vector<int32_t> oversleepers_;                                                      // likewise
+  // the thread's
+  std::priority_queue<FlowNetwork::Notice, std::vector<FlowNetwork::Notice>, Later> due_;
+  std::vector<int32_t> oversleepers_;  // likewise
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

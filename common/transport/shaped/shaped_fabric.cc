@@ -32,17 +32,23 @@ Tag MeetingTag() { return {MessageKind::kDrain, 0, kMeetingBucket, 0}; }
 
 class ShapedFabric : public Fabric, private NetworkEntrance {
  public:
-  ShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape) : shape_(shape), below_(std::move(below)) {}
+  ShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape)
+      : shape_(shape), below_(std::move(below)) {}
   // Notices go through the transports below: they end first.
   ~ShapedFabric() override { card_.reset(); }
 
   std::string endpoint() const override { return below_->endpoint(); }
   std::string name() const override { return below_->name(); }
-  int64_t HeaderBytes(int64_t payload_bytes) const override { return below_->HeaderBytes(payload_bytes); }
-  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override { return below_->AllocateExchange(size_bytes); }
+  int64_t HeaderBytes(int64_t payload_bytes) const override {
+    return below_->HeaderBytes(payload_bytes);
+  }
+  absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override {
+    return below_->AllocateExchange(size_bytes);
+  }
   void Abort(const absl::Status& why) override { below_->Abort(why); }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(below_->Connect(processes, self, deadline));
     std::vector<std::vector<NodeId>> nodes;
     for (const ProcessAddress& process : processes) nodes.push_back(process.nodes);
@@ -52,13 +58,16 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     }
     self_ = self;
     for (const NodeId& node : processes[self].nodes) {
-      nodes_[node] = std::make_unique<ShapedTransport>(below_->transport(node), static_cast<NetworkEntrance&>(*this));
+      nodes_[node] = std::make_unique<ShapedTransport>(below_->transport(node),
+                                                       static_cast<NetworkEntrance&>(*this));
     }
-    absl::StatusOr<Segment> segment = self == 0 ? ShareMemory(processes, deadline) : FindMemory(processes, deadline);
+    absl::StatusOr<Segment> segment =
+        self == 0 ? ShareMemory(processes, deadline) : FindMemory(processes, deadline);
     RM_RETURN_IF_ERROR(Annotate(segment.status(), "shaped network"));
-    card_ = std::make_unique<NetworkCard>(plan, self, *std::move(segment), [this](const FlowNetwork::Notice& notice) {
-      nodes_.at(notice.has_left ? notice.message.from : notice.message.to)->Tell(notice);
-    });
+    card_ = std::make_unique<NetworkCard>(
+        plan, self, *std::move(segment), [this](const FlowNetwork::Notice& notice) {
+          nodes_.at(notice.has_left ? notice.message.from : notice.message.to)->Tell(notice);
+        });
     return absl::OkStatus();
   }
 
@@ -78,9 +87,10 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     return card_->Start(process_of_.at(message.to), message, now);
   }
 
-  // The first process makes the network's memory and says to the others where it is, with the proof that it is on their
-  // host.
-  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
+  // The first process makes the network's memory and says to the others where it is, with the proof
+  // that it is on their host.
+  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes,
+                                      MonotonicTime deadline) {
     const int64_t bytes = NetworkCard::SegmentBytes(static_cast<int32_t>(processes.size()));
     RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-network", bytes));
     NetworkCard::Initialize(segment);
@@ -88,22 +98,27 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     proof_.emplace(std::move(proof));
     const Meeting meeting = {proof_->offer(), segment.name()};
     Transport& transport = below_->transport(processes[0].nodes[0]);
-    const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&meeting), sizeof(meeting));
+    const auto payload =
+        absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&meeting), sizeof(meeting));
     for (size_t process = 1; process < processes.size(); ++process) {
-      RM_ASSIGN_OR_RETURN(const OpId op, transport.Send({processes[process].nodes[0], MeetingTag(), payload}));
+      RM_ASSIGN_OR_RETURN(const OpId op,
+                          transport.Send({processes[process].nodes[0], MeetingTag(), payload}));
       RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
     }
     return segment;
   }
 
-  absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes, MonotonicTime deadline) {
+  absl::StatusOr<Segment> FindMemory(const std::vector<ProcessAddress>& processes,
+                                     MonotonicTime deadline) {
     Meeting meeting;
     Transport& transport = below_->transport(processes[self_].nodes[0]);
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(&meeting), sizeof(meeting));
-    RM_ASSIGN_OR_RETURN(const OpId op, transport.Receive({processes[0].nodes[0], MeetingTag(), out}));
+    RM_ASSIGN_OR_RETURN(const OpId op,
+                        transport.Receive({processes[0].nodes[0], MeetingTag(), out}));
     RM_RETURN_IF_ERROR(transport.Wait(op, deadline));
-    RM_RETURN_IF_ERROR(Annotate(HostProof::Check(meeting.proof),
-                                "a network is emulated between processes of one host, and process 0 is not on this one"));
+    RM_RETURN_IF_ERROR(Annotate(
+        HostProof::Check(meeting.proof),
+        "a network is emulated between processes of one host, and process 0 is not on this one"));
     return Segment::Open(meeting.memory, /*writable=*/true);
   }
 
@@ -119,7 +134,8 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
 
 }  // namespace
 
-std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape) {
+std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below,
+                                           const NetworkShape& shape) {
   return std::make_unique<ShapedFabric>(std::move(below), shape);
 }
 

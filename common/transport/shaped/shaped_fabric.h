@@ -8,10 +8,12 @@
 
 namespace ringmaster {
 
-// `below`, with messages between its processes taking the time that a network of this shape gives them. All processes
-// must live on one host, and prove it: Connect is FailedPrecondition where they do not, and InvalidArgument where the
-// shape names a node that lives nowhere. Bytes, headers and names are those of `below`.
-std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below, const NetworkShape& shape);
+// `below`, with messages between its processes taking the time that a network of this shape gives
+// them. All processes must live on one host, and prove it: Connect is FailedPrecondition where they
+// do not, and InvalidArgument where the shape names a node that lives nowhere. Bytes, headers and
+// names are those of `below`.
+std::unique_ptr<Fabric> CreateShapedFabric(std::unique_ptr<Fabric> below,
+                                           const NetworkShape& shape);
 
 }  // namespace ringmaster
 

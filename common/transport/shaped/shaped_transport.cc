@@ -21,8 +21,8 @@ absl::StatusOr<OpId> ShapedTransport::Send(const Outgoing& message) {
   if (!entrance_.Crosses(message.to)) return below_.Send(message);
   const Nanoseconds now = NetworkNow();
   RM_ASSIGN_OR_RETURN(const OpId op, below_.Send(message.WithoutLoan()));
-  const FlowNetwork::Message crossing = {MessageKey(self(), message.to, message.tag), self(), message.to,
-                                         static_cast<int64_t>(message.payload.size())};
+  const FlowNetwork::Message crossing = {MessageKey(self(), message.to, message.tag), self(),
+                                         message.to, static_cast<int64_t>(message.payload.size())};
   {
     absl::MutexLock lock(&mutex_);
     crossings_[op] = {message.to, message.tag, true, false, false};
@@ -97,8 +97,10 @@ absl::StatusOr<int> ShapedTransport::WaitAny(absl::Span<const OpId> ops, Monoton
     {
       absl::MutexLock lock(&mutex_);
       if (sleeper == nullptr) {
-        const bool any_crosses = std::any_of(ops.begin(), ops.end(), [this](OpId op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(
-                                                                         mutex_) { return crossings_.contains(op); });
+        const bool any_crosses = std::any_of(ops.begin(), ops.end(),
+                                             [this](OpId op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                                               return crossings_.contains(op);
+                                             });
         if (!any_crosses) break;
         sleeper = TakeSleeper();
       } else {
@@ -141,7 +143,8 @@ absl::StatusOr<int> ShapedTransport::WaitAny(absl::Span<const OpId> ops, Monoton
 absl::Status ShapedTransport::Late(absl::Span<const OpId> ops, absl::Duration waited) {
   const double seconds = absl::ToDoubleSeconds(std::max(waited, absl::ZeroDuration()));
   const std::string within = seconds > 0 ? absl::StrFormat("within %.1fs", seconds) : "so far";
-  const std::string more = ops.size() > 1 ? absl::StrCat(" (nor any of ", ops.size() - 1, " more)") : "";
+  const std::string more =
+      ops.size() > 1 ? absl::StrCat(" (nor any of ", ops.size() - 1, " more)") : "";
   for (const OpId op : ops) {
     const auto found = crossings_.find(op);
     if (found == crossings_.end()) continue;
@@ -149,14 +152,16 @@ absl::Status ShapedTransport::Late(absl::Span<const OpId> ops, absl::Duration wa
     const std::string peer = ToString(crossing.peer);
     const std::string tag = ToString(crossing.tag);
     if (crossing.moved) {
-      return absl::DeadlineExceededError(absl::StrCat(tag, crossing.is_send ? " to " : " from ", peer,
-                                                      " still crosses the shaped network ", within, more));
+      return absl::DeadlineExceededError(absl::StrCat(tag, crossing.is_send ? " to " : " from ",
+                                                      peer, " still crosses the shaped network ",
+                                                      within, more));
     }
-    return absl::DeadlineExceededError(crossing.is_send ? absl::StrCat(tag, " to ", peer, " not sent ", within, more)
-                                                        : absl::StrCat("nothing from ", peer, " for ", tag, " ", within,
-                                                                       more));
+    return absl::DeadlineExceededError(
+        crossing.is_send ? absl::StrCat(tag, " to ", peer, " not sent ", within, more)
+                         : absl::StrCat("nothing from ", peer, " for ", tag, " ", within, more));
   }
-  return absl::DeadlineExceededError(absl::StrCat("none of ", ops.size(), " operations is done ", within));
+  return absl::DeadlineExceededError(
+      absl::StrCat("none of ", ops.size(), " operations is done ", within));
 }
 
 void ShapedTransport::Abort(const absl::Status& why) {

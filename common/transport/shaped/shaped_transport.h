@@ -30,16 +30,18 @@ class NetworkEntrance {
   virtual absl::Status Start(const FlowNetwork::Message& message, Nanoseconds now) = 0;
 };
 
-// A node's transport whose messages take the time that a network gives them. Their bytes are carried by the transport
-// underneath as soon as they are sent; what is held back is the knowledge of them: a send's wait is over when the message
-// has left through its card, a receive's when it has arrived. So the time at which a message arrives does not depend on
-// when somebody waits for it, and copying and adding happen meanwhile, as on a network that is slower than memory.
+// A node's transport whose messages take the time that a network gives them. Their bytes are
+// carried by the transport underneath as soon as they are sent; what is held back is the knowledge
+// of them: a send's wait is over when the message has left through its card, a receive's when it
+// has arrived. So the time at which a message arrives does not depend on when somebody waits for
+// it, and copying and adding happen meanwhile, as on a network that is slower than memory.
 //
 // A message crosses the network as a whole: memory is lent within a process only.
 class ShapedTransport : public ForwardingTransport {
  public:
   // `below` and `entrance` outlive this object.
-  ShapedTransport(Transport& below, NetworkEntrance& entrance) : ForwardingTransport(below), entrance_(entrance) {}
+  ShapedTransport(Transport& below, NetworkEntrance& entrance)
+      : ForwardingTransport(below), entrance_(entrance) {}
 
   absl::StatusOr<OpId> Send(const Outgoing& message) override;
   absl::StatusOr<OpId> Receive(const Incoming& message) override;
@@ -66,19 +68,23 @@ class ShapedTransport : public ForwardingTransport {
   };
 
   Sleeper* TakeSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Consumes the first of `ops` that is done and returns its place; -1, with those that the transport below has yet to
-  // finish in `pending`, as places in `ops`.
-  int TakeDone(absl::Span<const OpId> ops, std::vector<int>* pending) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Consumes the first of `ops` that is done and returns its place; -1, with those that the
+  // transport below has yet to finish in `pending`, as places in `ops`.
+  int TakeDone(absl::Span<const OpId> ops, std::vector<int>* pending)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Late(absl::Span<const OpId> ops, absl::Duration waited)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   NetworkEntrance& entrance_;
 
   absl::Mutex mutex_;
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);  // by this object's Abort
   absl::flat_hash_map<OpId, Crossing> crossings_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, OpId> sends_ ABSL_GUARDED_BY(mutex_);     // by message, until they have left
-  absl::flat_hash_map<uint64_t, OpId> receives_ ABSL_GUARDED_BY(mutex_);  // by message, posted and yet to arrive
-  absl::flat_hash_set<uint64_t> arrived_ ABSL_GUARDED_BY(mutex_);         // and yet to be posted
+  // by message, until they have left
+  absl::flat_hash_map<uint64_t, OpId> sends_ ABSL_GUARDED_BY(mutex_);
+  // by message, posted and yet to arrive
+  absl::flat_hash_map<uint64_t, OpId> receives_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<uint64_t> arrived_ ABSL_GUARDED_BY(mutex_);  // and yet to be posted
   std::vector<std::unique_ptr<Sleeper>> sleepers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Sleeper*> awake_ ABSL_GUARDED_BY(mutex_);   // of sleepers_, used by no thread
   std::vector<Sleeper*> asleep_ ABSL_GUARDED_BY(mutex_);  // of sleepers_

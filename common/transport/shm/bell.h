@@ -8,13 +8,15 @@
 
 namespace ringmaster {
 
-// How the threads of a process sleep until another process (or thread) has something for them; see the memory order in
-// layout.h. Any thread.
+// How the threads of a process sleep until another process (or thread) has something for them; see
+// the memory order in layout.h. Any thread.
 
-// Wakes all who sleep on the process's bell, after something was published for them. Costs a fence when nobody sleeps.
+// Wakes all who sleep on the process's bell, after something was published for them. Costs a fence
+// when nobody sleeps.
 void RingBell(ControlHeader* process);
 
-// A thread that is about to sleep: from here on whoever publishes rings. Look at everything once more before Sleep.
+// A thread that is about to sleep: from here on whoever publishes rings. Look at everything once
+// more before Sleep.
 class Sleeper {
  public:
   explicit Sleeper(ControlHeader* process);

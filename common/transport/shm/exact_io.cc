@@ -13,15 +13,19 @@
 namespace ringmaster {
 namespace {
 
-absl::Status Closed() { return absl::UnavailableError("it closed the connection: it has ended or failed"); }
+absl::Status Closed() {
+  return absl::UnavailableError("it closed the connection: it has ended or failed");
+}
 
 }  // namespace
 
 absl::Status WriteExactly(int fd, const void* data, size_t size) {
-  return send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size) ? absl::OkStatus() : Closed();
+  return send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size) ? absl::OkStatus()
+                                                                          : Closed();
 }
 
-absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& membership, MonotonicTime deadline) {
+absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& membership,
+                         MonotonicTime deadline) {
   for (size_t done = 0; done < size;) {
     const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
     if (count > 0) {
@@ -31,11 +35,13 @@ absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& memb
     if (count == 0 || (errno != EAGAIN && errno != EINTR)) return Closed();
     const absl::Duration left = deadline - MonotonicNow();
     if (left <= absl::ZeroDuration()) {
-      return absl::DeadlineExceededError("it has not answered what is asked before memory is shared");
+      return absl::DeadlineExceededError(
+          "it has not answered what is asked before memory is shared");
     }
     pollfd readable = {fd, POLLIN, 0};
     const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
-    if (poll(&readable, 1, static_cast<int>(limit_ms)) == 0) RM_RETURN_IF_ERROR(membership.Aborted());
+    if (poll(&readable, 1, static_cast<int>(limit_ms)) == 0)
+      RM_RETURN_IF_ERROR(membership.Aborted());
   }
   return absl::OkStatus();
 }

@@ -18,7 +18,9 @@ constexpr int64_t kSegmentStep = 2 << 20;
 int64_t RoundUp(int64_t bytes, int64_t step) { return CeilDiv(bytes, step) * step; }
 
 int32_t SegmentOf(uint64_t place) { return static_cast<int32_t>(place >> kPlaceOffsetBits); }
-int64_t OffsetOf(uint64_t place) { return static_cast<int64_t>(place - PlaceOf(SegmentOf(place), 0)); }
+int64_t OffsetOf(uint64_t place) {
+  return static_cast<int64_t>(place - PlaceOf(SegmentOf(place), 0));
+}
 
 }  // namespace
 
@@ -39,13 +41,16 @@ absl::StatusOr<Buffer> ExchangeHeap::Allocate(int64_t size_bytes) {
   }
   // The buffer may outlive the fabric, so it holds on to the heap.
   return Buffer(segment.data() + OffsetOf(place), size_bytes, Place::kHost,
-                [heap = shared_from_this(), place, taken_bytes](std::byte*) { heap->Free(place, taken_bytes); });
+                [heap = shared_from_this(), place, taken_bytes](std::byte*) {
+                  heap->Free(place, taken_bytes);
+                });
 }
 
 absl::StatusOr<uint64_t> ExchangeHeap::Take(int64_t size_bytes) {
   absl::MutexLock lock(&mutex_);
   const auto find = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return std::find_if(free_.begin(), free_.end(), [&](const auto& range) { return range.second >= size_bytes; });
+    return std::find_if(free_.begin(), free_.end(),
+                        [&](const auto& range) { return range.second >= size_bytes; });
   };
   auto fits = find();
   if (fits == free_.end()) {
@@ -61,13 +66,15 @@ absl::StatusOr<uint64_t> ExchangeHeap::Take(int64_t size_bytes) {
 absl::Status ExchangeHeap::Grow(int64_t size_bytes) {
   const int32_t index = segment_count();
   if (index == kExchangeSegments) {
-    return absl::ResourceExhaustedError(absl::StrCat("no room for a buffer of ", size_bytes, " bytes in ", mapped_bytes(),
-                                                     " bytes of exchange memory, whose ", index, " segments are all taken"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no room for a buffer of ", size_bytes, " bytes in ", mapped_bytes(),
+                     " bytes of exchange memory, whose ", index, " segments are all taken"));
   }
   const int64_t generous_bytes = RoundUp(std::max(size_bytes, mapped_bytes() / 4), kSegmentStep);
   absl::StatusOr<Segment> segment = Segment::Create("ringmaster-exchange", generous_bytes);
   // Where address space is limited, what is needed and no more.
-  if (!segment.ok() && generous_bytes > size_bytes) segment = Segment::Create("ringmaster-exchange", size_bytes);
+  if (!segment.ok() && generous_bytes > size_bytes)
+    segment = Segment::Create("ringmaster-exchange", size_bytes);
   if (!segment.ok()) return segment.status();
   const Segment::Name name = segment->name();
   table_[index] = {name.size_bytes, name.inode, name.fd, 0};
@@ -81,7 +88,8 @@ std::optional<uint64_t> ExchangeHeap::PlaceFor(absl::Span<const std::byte> bytes
   const int32_t count = segment_count();
   for (int32_t index = 0; index < count; ++index) {
     const Segment& segment = segments_[index];
-    const auto begin = reinterpret_cast<uintptr_t>(bytes.data()) - reinterpret_cast<uintptr_t>(segment.data());
+    const auto begin =
+        reinterpret_cast<uintptr_t>(bytes.data()) - reinterpret_cast<uintptr_t>(segment.data());
     const auto size = static_cast<uintptr_t>(segment.size_bytes());
     if (begin >= size) continue;
     if (bytes.size() > size - begin) return std::nullopt;

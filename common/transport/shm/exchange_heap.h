@@ -18,21 +18,23 @@
 
 namespace ringmaster {
 
-// The exchange memory of a process: segments, of which buffers are cut at start. A new segment comes when a buffer finds
-// no room, so address space and pages follow what the run needs. Peers map a segment when its first message reaches
-// them, to read what is sent and to write what is lent. Shared with its buffers, which may outlive the fabric: the last
-// of them ends it. Thread-safe.
+// The exchange memory of a process: segments, of which buffers are cut at start. A new segment
+// comes when a buffer finds no room, so address space and pages follow what the run needs. Peers
+// map a segment when its first message reaches them, to read what is sent and to write what is
+// lent. Shared with its buffers, which may outlive the fabric: the last of them ends it.
+// Thread-safe.
 class ExchangeHeap : public std::enable_shared_from_this<ExchangeHeap> {
  public:
-  // `table`, all zero, is the one in this process's control block. Segments are entered there, by Allocate alone: the
-  // table has to outlive the last call of that.
+  // `table`, all zero, is the one in this process's control block. Segments are entered there, by
+  // Allocate alone: the table has to outlive the last call of that.
   static std::shared_ptr<ExchangeHeap> Create(absl::Span<ExchangeEntry> table);
 
-  // A buffer of whole pages, aligned to one, all zero. ResourceExhausted: no address space, no memory, or no descriptor
-  // left; nothing is taken then.
+  // A buffer of whole pages, aligned to one, all zero. ResourceExhausted: no address space, no
+  // memory, or no descriptor left; nothing is taken then.
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes);
 
-  // The place of `bytes`, not empty, for a descriptor; none where they do not lie wholly in a segment.
+  // The place of `bytes`, not empty, for a descriptor; none where they do not lie wholly in a
+  // segment.
   std::optional<uint64_t> PlaceFor(absl::Span<const std::byte> bytes) const;
 
   int32_t segment_count() const { return segment_count_.load(std::memory_order_acquire); }
@@ -51,7 +53,8 @@ class ExchangeHeap : public std::enable_shared_from_this<ExchangeHeap> {
   Segment segments_[kExchangeSegments];
   std::atomic<int32_t> segment_count_{0};
   absl::Mutex mutex_;
-  std::map<uint64_t, int64_t> free_ ABSL_GUARDED_BY(mutex_);  // size by place; neighbours are joined
+  // size by place; neighbours are joined
+  std::map<uint64_t, int64_t> free_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ringmaster

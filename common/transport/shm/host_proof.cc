@@ -31,34 +31,39 @@ absl::Status CheckIdentity(const HostProof::Offer& offer) {
   const HostIdentity own = ReadHostIdentity();
   const std::string theirs = BootIdOf(offer);
   if (own.boot_id.empty() || theirs.empty()) {
-    return Differs("the system says no boot id (/proc/sys/kernel/random/boot_id), so nothing proves one host");
+    return Differs(
+        "the system says no boot id (/proc/sys/kernel/random/boot_id), so nothing proves one host");
   }
   if (own.boot_id != theirs) {
-    return Differs(absl::StrCat("it runs on another machine (boot id ", theirs, ", here ", own.boot_id, ")"));
+    return Differs(
+        absl::StrCat("it runs on another machine (boot id ", theirs, ", here ", own.boot_id, ")"));
   }
   if (own.pid_namespace != offer.pid_namespace) {
-    return Differs(absl::StrCat("it runs in another pid namespace (", offer.pid_namespace, ", here ",
-                                own.pid_namespace, "), as in another container"));
+    return Differs(absl::StrCat("it runs in another pid namespace (", offer.pid_namespace,
+                                ", here ", own.pid_namespace, "), as in another container"));
   }
   if (offer.user != geteuid()) {
-    return Differs(absl::StrCat("it runs as another user (", offer.user, ", here ", geteuid(), ")"));
+    return Differs(
+        absl::StrCat("it runs as another user (", offer.user, ", here ", geteuid(), ")"));
   }
   return absl::OkStatus();
 }
 
 absl::Status NotReached(const std::string& path, int error) {
-  if (access("/proc/self/fd", X_OK) != 0) return Differs("/proc is not mounted here, through which memory is found");
+  if (access("/proc/self/fd", X_OK) != 0)
+    return Differs("/proc is not mounted here, through which memory is found");
   return Differs(absl::StrCat("its files are not visible here at ", path, ": ", ErrorText(error),
                               " (another /proc, or rules that hide processes)"));
 }
 
 absl::Status NotTheirs(const std::string& path) {
-  return Differs(absl::StrCat(path, " is another process's file: what /proc shows here is not its /proc"));
+  return Differs(
+      absl::StrCat(path, " is another process's file: what /proc shows here is not its /proc"));
 }
 
 bool IsOfItsKind(const struct stat& status, const HostProof::Offer& offer) {
-  return S_ISREG(status.st_mode) && status.st_ino == offer.inode && status.st_size == kNumberBytes &&
-         status.st_uid == offer.user;
+  return S_ISREG(status.st_mode) && status.st_ino == offer.inode &&
+         status.st_size == kNumberBytes && status.st_uid == offer.user;
 }
 
 // The system may add seals of its own.
@@ -79,8 +84,8 @@ absl::StatusOr<HostProof> HostProof::Create() {
       getrandom(offer.number, kNumberBytes, 0) != static_cast<ssize_t>(kNumberBytes) ||
       write(fd, offer.number, kNumberBytes) != static_cast<ssize_t>(kNumberBytes) ||
       fcntl(fd, F_ADD_SEALS, kSeals) != 0 || fstat(fd, &status) != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot make a file in memory with a random number: ",
-                                               ErrorText(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("cannot make a file in memory with a random number: ", ErrorText(errno)));
   }
   const HostIdentity own = ReadHostIdentity();
   own.boot_id.copy(offer.boot_id, sizeof(offer.boot_id) - 1);
@@ -103,10 +108,10 @@ absl::Status HostProof::Check(const Offer& offer) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return NotReached(path, errno);
   uint64_t number[4] = {};
-  const bool has_number = fstat(fd.get(), &status) == 0 && IsOfItsKind(status, offer) &&
-                          IsSealed(fd.get()) &&
-                          pread(fd.get(), number, kNumberBytes, 0) == static_cast<ssize_t>(kNumberBytes) &&
-                          std::memcmp(number, offer.number, kNumberBytes) == 0;
+  const bool has_number =
+      fstat(fd.get(), &status) == 0 && IsOfItsKind(status, offer) && IsSealed(fd.get()) &&
+      pread(fd.get(), number, kNumberBytes, 0) == static_cast<ssize_t>(kNumberBytes) &&
+      std::memcmp(number, offer.number, kNumberBytes) == 0;
   return has_number ? absl::OkStatus() : NotTheirs(path);
 }
 

@@ -9,12 +9,14 @@
 
 namespace ringmaster {
 
-// Proof that two processes are on one host and find each other's memory by process id. Text cannot say it: two pods may
-// have one address, and /proc/1/fd/8 is somebody's everywhere. Each process offers a file in memory that holds a fresh
-// random number; whoever opens it, and finds that number, is on the same host and reads the same /proc.
+// Proof that two processes are on one host and find each other's memory by process id. Text cannot
+// say it: two pods may have one address, and /proc/1/fd/8 is somebody's everywhere. Each process
+// offers a file in memory that holds a fresh random number; whoever opens it, and finds that
+// number, is on the same host and reads the same /proc.
 class HostProof {
  public:
-  // What a process tells the others. Travels as it lies in memory; all fields are naturally aligned, without padding.
+  // What a process tells the others. Travels as it lies in memory; all fields are naturally
+  // aligned, without padding.
   struct Offer {
     char boot_id[40];        // ends in a zero; empty: the system says none
     uint64_t pid_namespace;  // 0: the system says none
@@ -32,9 +34,9 @@ class HostProof {
   // What Check of another process needs; valid while this object lives.
   const Offer& offer() const { return offer_; }
 
-  // OK: this process has opened the file of `offer` and read its number. FailedPrecondition says what differs: the boot,
-  // the pid namespace, the user, or what /proc shows. Whatever the offer says, a file that is not of its kind is neither
-  // opened nor written.
+  // OK: this process has opened the file of `offer` and read its number. FailedPrecondition says
+  // what differs: the boot, the pid namespace, the user, or what /proc shows. Whatever the offer
+  // says, a file that is not of its kind is neither opened nor written.
   static absl::Status Check(const Offer& offer);
 
  private:

@@ -7,15 +7,18 @@ namespace ringmaster {
 namespace {
 
 absl::Status Bad(const char* field, int64_t value) {
-  return absl::InvalidArgumentError(absl::StrCat("a descriptor's ", field, " is ", value, ", which is out of range"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("a descriptor's ", field, " is ", value, ", which is out of range"));
 }
 
-Role RoleOf(uint8_t flags, uint8_t server_bit) { return (flags & server_bit) != 0 ? Role::kServer : Role::kWorker; }
+Role RoleOf(uint8_t flags, uint8_t server_bit) {
+  return (flags & server_bit) != 0 ? Role::kServer : Role::kWorker;
+}
 
 }  // namespace
 
-void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t ack_slot,
-                     Descriptor* descriptor) {
+void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint64_t place,
+                     uint32_t ack_slot, Descriptor* descriptor) {
   const bool in_exchange = payload_place != PayloadPlace::kPool;
   descriptor->kind = static_cast<uint8_t>(header.tag.kind);
   descriptor->flags = (header.from.role == Role::kServer ? Descriptor::kFromServer : 0) |
@@ -30,7 +33,8 @@ void WriteDescriptor(const FrameHeader& header, PayloadPlace payload_place, uint
   descriptor->step = header.tag.step;
   descriptor->note = header.tag.note;
   RM_CHECK(header.total_bytes >= 0 && header.total_bytes < int64_t{1} << 47);
-  descriptor->total_and_channel = static_cast<uint64_t>(header.total_bytes) << 16 | header.tag.channel;
+  descriptor->total_and_channel =
+      static_cast<uint64_t>(header.total_bytes) << 16 | header.tag.channel;
   descriptor->place = place;
   descriptor->offset_and_piece = static_cast<uint64_t>(header.offset) << 16 | header.tag.piece;
 }
@@ -78,7 +82,8 @@ absl::StatusOr<Arrival> ReadDescriptor(const Descriptor& shared) {
       (header.length == 0) != (header.total_bytes == 0)) {
     return Bad("length", header.length);
   }
-  if (offset > static_cast<uint64_t>(header.total_bytes - header.length)) return Bad("offset", offset);
+  if (offset > static_cast<uint64_t>(header.total_bytes - header.length))
+    return Bad("offset", offset);
   header.offset = static_cast<int64_t>(offset);
   arrival.begin = static_cast<int64_t>(place % kPoolBytes);
   if (arrival.begin > kPoolBytes - header.length) return Bad("place", place);

@@ -30,7 +30,8 @@ absl::Status BadCounter(const char* name, uint64_t value, uint64_t least, uint64
 
 }  // namespace
 
-Link::Link(const Ends& ends, Recipient recipient) : ends_(ends), recipient_(std::move(recipient)), peer_exchange_(ends.peer, ends.peer_pid) {
+Link::Link(const Ends& ends, Recipient recipient)
+    : ends_(ends), recipient_(std::move(recipient)), peer_exchange_(ends.peer, ends.peer_pid) {
   for (uint32_t slot = 0; slot < kAckSlots; ++slot) free_slots_.push_back(slot);
   unread_.reserve(kAckSlots);
   early_.reserve(kAckSlots);
@@ -90,7 +91,8 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
   const int64_t total_bytes = message.payload.size();
   const PayloadPlace payload_place = message.lent ? PayloadPlace::kLent : PayloadPlace::kExchange;
   std::optional<uint64_t> exchange_place;
-  if (sending->handed_bytes == 0 && total_bytes > (message.lent ? kSmallLoanBytes : kSmallBytes) && !free_slots_.empty()) {
+  if (sending->handed_bytes == 0 && total_bytes > (message.lent ? kSmallLoanBytes : kSmallBytes) &&
+      !free_slots_.empty()) {
     exchange_place = ends_.exchange->PlaceFor(message.payload);
   }
   if (exchange_place.has_value()) {
@@ -98,7 +100,8 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
     if (!has_slot) return false;
     const uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
-    const uint32_t sequence = Publish(message.Frame(0, total_bytes), payload_place, *exchange_place, slot);
+    const uint32_t sequence =
+        Publish(message.Frame(0, total_bytes), payload_place, *exchange_place, slot);
     unread_.push_back({slot, sequence, message.sender, message.op});
     unread_count_.store(static_cast<int32_t>(unread_.size()), std::memory_order_relaxed);
     return true;
@@ -110,7 +113,8 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
     RM_ASSIGN_OR_RETURN(const int64_t place, FindPoolPlace(piece.length));
     if (place < 0) return false;
     if (piece.length > 0) {
-      std::memcpy(ends_.out->pool + place % kPoolBytes, message.payload.data() + piece.offset, piece.length);
+      std::memcpy(ends_.out->pool + place % kPoolBytes, message.payload.data() + piece.offset,
+                  piece.length);
     }
     pool_used_ = place + RoundToLine(piece.length);
     Publish(piece, PayloadPlace::kPool, place, 0);
@@ -123,7 +127,8 @@ absl::StatusOr<bool> Link::HandOver(Sending* sending) {
 absl::StatusOr<bool> Link::HasSlot() {
   if (published_ - taken_seen_ < kRingSlots) return true;
   const uint64_t taken = ends_.out->taken.load(std::memory_order_acquire);
-  if (taken < taken_seen_ || taken > published_) return BadCounter("descriptors taken", taken, taken_seen_, published_);
+  if (taken < taken_seen_ || taken > published_)
+    return BadCounter("descriptors taken", taken, taken_seen_, published_);
   taken_seen_ = taken;
   return published_ - taken_seen_ < kRingSlots;
 }
@@ -134,14 +139,16 @@ absl::StatusOr<int64_t> Link::FindPoolPlace(int64_t length) {
   const uint64_t place = size <= behind_end ? pool_used_ : pool_used_ + behind_end;
   if (place + size - freed_seen_ > kPoolBytes) {
     const uint64_t freed = ends_.out->freed.load(std::memory_order_acquire);
-    if (freed < freed_seen_ || freed > pool_used_) return BadCounter("bytes freed", freed, freed_seen_, pool_used_);
+    if (freed < freed_seen_ || freed > pool_used_)
+      return BadCounter("bytes freed", freed, freed_seen_, pool_used_);
     freed_seen_ = freed;
     if (place + size - freed_seen_ > kPoolBytes) return -1;
   }
   return static_cast<int64_t>(place);
 }
 
-uint32_t Link::Publish(const FrameHeader& header, PayloadPlace payload_place, uint64_t place, uint32_t slot) {
+uint32_t Link::Publish(const FrameHeader& header, PayloadPlace payload_place, uint64_t place,
+                       uint32_t slot) {
   Descriptor& descriptor = ends_.out->ring[published_ % kRingSlots];
   WriteDescriptor(header, payload_place, place, slot, &descriptor);
   const auto sequence = static_cast<uint32_t>(++published_);
@@ -197,7 +204,8 @@ absl::StatusOr<bool> Link::Advance() {
 
 bool Link::HasArrival() const {
   const uint64_t taken = taken_.load(std::memory_order_relaxed);
-  return ends_.in->ring[taken % kRingSlots].sequence.load(std::memory_order_acquire) == static_cast<uint32_t>(taken + 1);
+  return ends_.in->ring[taken % kRingSlots].sequence.load(std::memory_order_acquire) ==
+         static_cast<uint32_t>(taken + 1);
 }
 
 absl::StatusOr<bool> Link::Receive() {
@@ -215,13 +223,16 @@ absl::StatusOr<bool> Link::Receive() {
       RM_RETURN_IF_ERROR(TakePiece(arrival, *matcher));
     } else {
       Whole whole = {arrival, {}};
-      RM_ASSIGN_OR_RETURN(whole.bytes, peer_exchange_.Find(arrival.segment, arrival.begin, arrival.header.total_bytes));
+      RM_ASSIGN_OR_RETURN(whole.bytes, peer_exchange_.Find(arrival.segment, arrival.begin,
+                                                           arrival.header.total_bytes));
       RM_ASSIGN_OR_RETURN(const bool is_claimed, TryClaim(whole, &claimed));
       if (!is_claimed) {
         const FrameHeader& header = arrival.header;
-        if (early_.size() == kAckSlots || !early_.emplace(Key({header.from, header.to}, header.tag), whole).second) {
-          return absl::InvalidArgumentError(absl::StrCat(ToString(header.tag), " from ", ToString(header.from), " to ",
-                                                         ToString(header.to), " came twice, or too much came early"));
+        if (early_.size() == kAckSlots ||
+            !early_.emplace(Key({header.from, header.to}, header.tag), whole).second) {
+          return absl::InvalidArgumentError(
+              absl::StrCat(ToString(header.tag), " from ", ToString(header.from), " to ",
+                           ToString(header.to), " came twice, or too much came early"));
         }
       }
     }
@@ -237,7 +248,8 @@ absl::StatusOr<bool> Link::Receive() {
 absl::Status Link::TakePiece(const Arrival& arrival, Matcher& matcher) {
   const FrameHeader& header = arrival.header;
   RM_ASSIGN_OR_RETURN(Matcher::Operation* const message,
-                      matcher.BeginSegment({header.from, header.tag, header.total_bytes, header.offset, header.length}));
+                      matcher.BeginSegment({header.from, header.tag, header.total_bytes,
+                                            header.offset, header.length}));
   if (message != nullptr) {
     matcher.Append(message, absl::MakeConstSpan(ends_.in->pool + arrival.begin, header.length));
   }
@@ -249,8 +261,8 @@ absl::Status Link::TakePiece(const Arrival& arrival, Matcher& matcher) {
 absl::StatusOr<bool> Link::TryClaim(const Whole& whole, Claimed* claimed) {
   const FrameHeader& header = whole.arrival.header;
   claimed->whole = whole;
-  return claimed->matcher->BeginIfPosted({header.from, header.tag, header.total_bytes, 0, header.total_bytes},
-                                         &claimed->message);
+  return claimed->matcher->BeginIfPosted(
+      {header.from, header.tag, header.total_bytes, 0, header.total_bytes}, &claimed->message);
 }
 
 void Link::Bring(const Claimed& claimed) {
@@ -278,7 +290,8 @@ void Link::Acknowledge(uint32_t slot, uint32_t sequence, bool returned) {
 absl::Status Link::OnPost(NodeId from, NodeId to, const Tag& tag) {
   Claimed claimed;
   {
-    // Whoever did not find the receive posted put the message into early_ under this lock, so it is found here.
+    // Whoever did not find the receive posted put the message into early_ under this lock, so it is
+    // found here.
     absl::MutexLock lock(&receive_mutex_);
     auto found = early_.find(Key({from, to}, tag));
     if (found == early_.end()) return absl::OkStatus();
@@ -302,8 +315,9 @@ absl::Status Link::TakeEarly() {
       early_.erase(early_.begin());
       const FrameHeader& header = claimed.whole.arrival.header;
       RM_ASSIGN_OR_RETURN(claimed.matcher, recipient_(header.from, header.to));
-      RM_ASSIGN_OR_RETURN(claimed.message, claimed.matcher->BeginSegment({header.from, header.tag, header.total_bytes,
-                                                                         0, header.total_bytes}));
+      RM_ASSIGN_OR_RETURN(claimed.message, claimed.matcher->BeginSegment({header.from, header.tag,
+                                                                          header.total_bytes, 0,
+                                                                          header.total_bytes}));
     }
     if (claimed.message != nullptr) Bring(claimed);
     RingBell(ends_.own);
@@ -333,7 +347,8 @@ void Link::AskHelp(uint32_t what) {
 }
 
 void Link::AskToTake() {
-  if (unread_count_.load(std::memory_order_relaxed) > 0 || holds_back_.load(std::memory_order_relaxed)) {
+  if (unread_count_.load(std::memory_order_relaxed) > 0 ||
+      holds_back_.load(std::memory_order_relaxed)) {
     AskHelp(kHelpTakeEarly);
   }
 }

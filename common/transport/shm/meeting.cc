@@ -38,23 +38,27 @@ Offer OfferOf(const Shared& own) {
 absl::StatusOr<PeerMemory> OpenOffer(const Offer& offer, int32_t self, int64_t processes) {
   if (std::memcmp(offer.magic, kOfferMagic, sizeof(kOfferMagic)) != 0 ||
       offer.control_bytes != ControlBytes(processes)) {
-    return absl::FailedPreconditionError("what it says of its shared memory makes no sense; use one build for all ranks");
+    return absl::FailedPreconditionError(
+        "what it says of its shared memory makes no sense; use one build for all ranks");
   }
   RM_ASSIGN_OR_RETURN(
       std::vector<Segment> parts,
-      Segment::OpenParts({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes}, /*writable=*/true,
+      Segment::OpenParts({offer.pid, offer.control_fd, offer.control_inode, offer.control_bytes},
+                         /*writable=*/true,
                          {Range{0, sizeof(ControlHeader)}, Range{LaneOffset(self), sizeof(Lane)}}));
   PeerMemory memory = {offer.pid, std::move(parts[0]), std::move(parts[1])};
   if (reinterpret_cast<const ControlHeader*>(memory.header.data())->nonce != offer.nonce) {
-    return absl::UnavailableError("the shared memory found is another process's; use transport \"tcp\" across hosts");
+    return absl::UnavailableError(
+        "the shared memory found is another process's; use transport \"tcp\" across hosts");
   }
   return memory;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                    const Shared& own, MonotonicTime deadline) {
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets,
+                                                    const Membership& membership, const Shared& own,
+                                                    MonotonicTime deadline) {
   std::vector<PeerMemory> memories(sockets.size());
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
@@ -67,7 +71,8 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets
   };
   const Offer offer = OfferOf(own);
   // Everybody writes before he reads, so nobody waits in a circle.
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &offer, sizeof(offer)); }));
+  RM_RETURN_IF_ERROR(
+      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &offer, sizeof(offer)); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
     Offer theirs;
     RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
@@ -79,7 +84,8 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets
     char mapped = 0;
     RM_RETURN_IF_ERROR(ReadExactly(fd, &mapped, 1, membership, deadline));
     if (mapped == kMapped) return absl::OkStatus();
-    return absl::FailedPreconditionError("it answers what no process of ours does; use one build for all ranks");
+    return absl::FailedPreconditionError(
+        "it answers what no process of ours does; use one build for all ranks");
   }));
   return memories;
 }

@@ -16,7 +16,7 @@ namespace ringmaster {
 struct PeerMemory {
   int32_t pid = 0;
   Segment header;
-  Segment lane;       // to this process
+  Segment lane;  // to this process
 };
 
 // What a process shares.
@@ -25,11 +25,13 @@ struct Shared {
   uint64_t nonce = 0;  // also in the control block: proves that the right memory was found
 };
 
-// Exchanges the names of control blocks over the sockets of a finished handshake (by process, none at `self`), maps
-// everybody's and returns when everybody has mapped this process's; by process, empty at `self`. Unavailable: a peer's
-// memory is out of reach, or it has ended. DeadlineExceeded names the process that is silent.
-absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets, const Membership& membership,
-                                                    const Shared& own, MonotonicTime deadline);
+// Exchanges the names of control blocks over the sockets of a finished handshake (by process, none
+// at `self`), maps everybody's and returns when everybody has mapped this process's; by process,
+// empty at `self`. Unavailable: a peer's memory is out of reach, or it has ended. DeadlineExceeded
+// names the process that is silent.
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets,
+                                                    const Membership& membership, const Shared& own,
+                                                    MonotonicTime deadline);
 
 }  // namespace ringmaster
 

@@ -32,13 +32,17 @@ struct Verdict {
 static_assert(sizeof(Verdict) == 504);
 
 absl::Status Stranger() {
-  return absl::FailedPreconditionError("it says what no process of ours does; use one build for all ranks");
+  return absl::FailedPreconditionError(
+      "it says what no process of ours does; use one build for all ranks");
 }
 
 }  // namespace
 
-absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& membership, MonotonicTime deadline) {
-  const auto describe = [&](int32_t process) { return DescribeProcess(membership.processes, process); };
+absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& membership,
+                          MonotonicTime deadline) {
+  const auto describe = [&](int32_t process) {
+    return DescribeProcess(membership.processes, process);
+  };
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
       if (process == membership.self) continue;
@@ -51,7 +55,8 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
   Hello hello = {{}, own.offer()};
   std::memcpy(hello.magic, kMagic, sizeof(kMagic));
   // Everybody writes before he reads, so nobody waits in a circle.
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &hello, sizeof(hello)); }));
+  RM_RETURN_IF_ERROR(
+      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &hello, sizeof(hello)); }));
   Verdict verdict = {};
   std::memcpy(verdict.magic, kMagic, sizeof(kMagic));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
@@ -61,13 +66,14 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
     const absl::Status proved = HostProof::Check(theirs.offer);
     if (proved.ok() || verdict.differs != 0) return absl::OkStatus();
     verdict.differs = 1;
-    const std::string why = absl::StrCat(describe(process), " shares no memory with ", describe(membership.self), ": ",
-                                         proved.message());
+    const std::string why = absl::StrCat(describe(process), " shares no memory with ",
+                                         describe(membership.self), ": ", proved.message());
     why.copy(verdict.why, kWhyBytes - 1);
     return absl::OkStatus();
   }));
   // The proof stays open until all have said what they found.
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &verdict, sizeof(verdict)); }));
+  RM_RETURN_IF_ERROR(
+      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &verdict, sizeof(verdict)); }));
   RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
     Verdict theirs;
     RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));

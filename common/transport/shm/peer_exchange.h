@@ -11,17 +11,17 @@
 
 namespace ringmaster {
 
-// The exchange memory of another process as this one sees it: a segment is mapped when its first message comes, so a
-// process maps nothing of peers that send it nothing. One thread at a time; what Find returns stays valid while the
-// object lives.
+// The exchange memory of another process as this one sees it: a segment is mapped when its first
+// message comes, so a process maps nothing of peers that send it nothing. One thread at a time;
+// what Find returns stays valid while the object lives.
 class PeerExchange {
  public:
   // `header` is the one of process `pid`; it outlives this object.
   PeerExchange(const ControlHeader* header, int32_t pid) : header_(header), pid_(pid) {}
 
-  // The `size_bytes` bytes, at least one, from `begin` on in segment `segment`, which is below kExchangeSegments.
-  // InvalidArgument: there is no such place. Unavailable: the segment is out of reach, so the process has ended.
-  // ResourceExhausted: no address space is left for it.
+  // The `size_bytes` bytes, at least one, from `begin` on in segment `segment`, which is below
+  // kExchangeSegments. InvalidArgument: there is no such place. Unavailable: the segment is out of
+  // reach, so the process has ended. ResourceExhausted: no address space is left for it.
   absl::StatusOr<absl::Span<std::byte>> Find(int32_t segment, int64_t begin, int64_t size_bytes);
 
  private:

@@ -37,7 +37,8 @@
 namespace ringmaster {
 namespace {
 
-// A send that has waited this long for a peer that posts nothing asks the peer's helper to keep the message.
+// A send that has waited this long for a peer that posts nothing asks the peer's helper to keep the
+// message.
 constexpr absl::Duration kPatience = absl::Milliseconds(20);
 // Of shorter waits nobody asks, and they pay for no report.
 constexpr absl::Duration kShownAfter = absl::Milliseconds(100);
@@ -45,10 +46,14 @@ constexpr absl::Duration kShownAfter = absl::Milliseconds(100);
 class ShmFabric : public FabricBase {
  public:
   ShmFabric(const FabricOptions& options, Listener listener)
-      : FabricBase(options), listener_(std::move(listener.fd)), endpoint_(std::move(listener.endpoint)),
+      : FabricBase(options),
+        listener_(std::move(listener.fd)),
+        endpoint_(std::move(listener.endpoint)),
         spins_(options.wait == "spin") {}
   ShmFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
-      : FabricBase(options), endpoint_(std::move(endpoint)), spins_(options.wait == "spin"),
+      : FabricBase(options),
+        endpoint_(std::move(endpoint)),
+        spins_(options.wait == "spin"),
         sockets_(std::move(sockets)) {}
 
   ~ShmFabric() override {
@@ -61,9 +66,14 @@ class ShmFabric : public FabricBase {
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    const Membership membership = {"shm", options().token, options().segment_bytes, processes, self,
+    const Membership membership = {"shm",
+                                   options().token,
+                                   options().segment_bytes,
+                                   processes,
+                                   self,
                                    [this] { return aborted(); }};
     if (sockets_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
     RM_RETURN_IF_ERROR(CreateMemory(processes.size()));
@@ -82,7 +92,8 @@ class ShmFabric : public FabricBase {
     return Connected();
   }
 
-  // One descriptor a message. What the pool needs beside it depends on where the payload lies, and is not counted.
+  // One descriptor a message. What the pool needs beside it depends on where the payload lies, and
+  // is not counted.
   int64_t HeaderBytes(int64_t payload_bytes) const override { return sizeof(Descriptor); }
 
   absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override {
@@ -109,7 +120,8 @@ class ShmFabric : public FabricBase {
     }
   }
 
-  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime deadline) override {
+  absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
+                                 MonotonicTime deadline) override {
     own()->waiters.fetch_add(1, std::memory_order_relaxed);
     const absl::StatusOr<int> result = Carry(matcher, ops, deadline);
     own()->waiters.fetch_sub(1, std::memory_order_seq_cst);
@@ -128,14 +140,16 @@ class ShmFabric : public FabricBase {
     const absl::Status proved = ProveOneHost(sockets_, membership, deadline);
     if (!absl::IsFailedPrecondition(proved)) return proved;
     return absl::FailedPreconditionError(
-        absl::StrCat("transport \"shm\": ", proved.message(), "; use transport \"tcp\", or \"auto\", which finds out"));
+        absl::StrCat("transport \"shm\": ", proved.message(),
+                     "; use transport \"tcp\", or \"auto\", which finds out"));
   }
 
   ControlHeader* own() const { return reinterpret_cast<ControlHeader*>(control_.data()); }
 
   // Memory that is all zero is an empty control block.
   absl::Status CreateMemory(int64_t processes) {
-    absl::StatusOr<Segment> control = Segment::Create("ringmaster-control", ControlBytes(processes));
+    absl::StatusOr<Segment> control =
+        Segment::Create("ringmaster-control", ControlBytes(processes));
     if (!control.ok()) return Annotate(control.status(), "shm");
     control_ = *std::move(control);
     if (getrandom(&own()->nonce, sizeof(own()->nonce), 0) != sizeof(own()->nonce)) {
@@ -159,7 +173,8 @@ class ShmFabric : public FabricBase {
         ends, [this, process](NodeId from, NodeId to) { return Recipient(process, from, to); });
   }
 
-  // A round over all peers: takes what has come and sends what is held back. True when there was anything.
+  // A round over all peers: takes what has come and sends what is held back. True when there was
+  // anything.
   bool Advance() {
     bool any = false;
     for (int32_t process = 0; process < static_cast<int32_t>(links_.size()); ++process) {
@@ -202,15 +217,17 @@ class ShmFabric : public FabricBase {
       }
       const MonotonicTime show_at = begin + kShownAfter;
       if (!shown.has_value() && now >= show_at) shown.emplace(matcher, ops);
-      sleeper->Sleep(SleepLimit(matcher, ops, now, shown.has_value() ? deadline : std::min(deadline, show_at), &ask_at));
+      sleeper->Sleep(SleepLimit(
+          matcher, ops, now, shown.has_value() ? deadline : std::min(deadline, show_at), &ask_at));
       sleeper.reset();
       looks = 0;
     }
   }
 
-  // How long to sleep at most. A wait for a send asks the peers' helpers now and then, in case nobody there waits.
-  absl::Duration SleepLimit(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime now, MonotonicTime deadline,
-                            MonotonicTime* ask_at) {
+  // How long to sleep at most. A wait for a send asks the peers' helpers now and then, in case
+  // nobody there waits.
+  absl::Duration SleepLimit(Matcher& matcher, absl::Span<const OpId> ops, MonotonicTime now,
+                            MonotonicTime deadline, MonotonicTime* ask_at) {
     if (!matcher.AwaitsSend(ops)) return deadline - now;
     if (now >= *ask_at) {
       for (const auto& link : links_) {
@@ -239,12 +256,14 @@ class ShmFabric : public FabricBase {
     while (!stopping_.load()) {
       const int count = poll(polled.data(), polled.size(), -1);
       RM_CHECK(count >= 0 || errno == EINTR);
-      for (int32_t process = 0; process < static_cast<int32_t>(sockets_.size()) && !stopping_.load(); ++process) {
+      for (int32_t process = 0;
+           process < static_cast<int32_t>(sockets_.size()) && !stopping_.load(); ++process) {
         if (polled[process].fd < 0 || polled[process].revents == 0) continue;
         char calls[64];
         const ssize_t got = recv(polled[process].fd, calls, sizeof(calls), MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-        absl::Status status = absl::UnavailableError("it closed the connection: it has ended or failed");
+        absl::Status status =
+            absl::UnavailableError("it closed the connection: it has ended or failed");
         if (got > 0) status = links_[process]->Help();
         if (!status.ok()) polled[process].fd = -1;
         Check(process, status);
@@ -254,7 +273,8 @@ class ShmFabric : public FabricBase {
 
   // A link that failed ends the run for this process.
   void Check(int32_t process, const absl::Status& status) {
-    if (!status.ok()) Abort(Annotate(status, absl::StrCat("shm: connection to ", Describe(process))));
+    if (!status.ok())
+      Abort(Annotate(status, absl::StrCat("shm: connection to ", Describe(process))));
   }
 
   Fd listener_;  // until connected; none where the sockets are given

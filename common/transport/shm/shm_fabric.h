@@ -11,17 +11,19 @@
 
 namespace ringmaster {
 
-// The fabric of processes on one host, through shared memory (layout.h). Threads that wait carry the bytes; besides
-// there is one helper thread a process, which notices a peer's end and steps in where nobody waits. Processes meet over
-// loopback sockets with the handshake of all fabrics, and prove to each other that they are on one host, before anything
-// is mapped; a socket then stays open, for the helpers.
+// The fabric of processes on one host, through shared memory (layout.h). Threads that wait carry
+// the bytes; besides there is one helper thread a process, which notices a peer's end and steps in
+// where nobody waits. Processes meet over loopback sockets with the handshake of all fabrics, and
+// prove to each other that they are on one host, before anything is mapped; a socket then stays
+// open, for the helpers.
 //
 // Exchange memory of a process can be read by its peers at any time. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateShmFabric(const FabricOptions& options);
 
-// The same over the sockets of a finished handshake, by process, none at this one's, whose processes have proved that
-// they are on one host (one_host.h). `endpoint` is where they came from.
-std::unique_ptr<Fabric> CreateShmFabricOver(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets);
+// The same over the sockets of a finished handshake, by process, none at this one's, whose
+// processes have proved that they are on one host (one_host.h). `endpoint` is where they came from.
+std::unique_ptr<Fabric> CreateShmFabricOver(const FabricOptions& options, std::string endpoint,
+                                            std::vector<Fd> sockets);
 
 }  // namespace ringmaster
 

@@ -60,7 +60,8 @@ void Connection::PollForOutput(bool wanted) {
 
 absl::Status Connection::Send(const OutgoingMessage& message) {
   const int64_t payload_bytes = message.payload.size();
-  Sending sending = {message, payload_bytes + kFrameHeaderBytes * FrameCount(payload_bytes, segment_bytes_)};
+  Sending sending = {message,
+                     payload_bytes + kFrameHeaderBytes * FrameCount(payload_bytes, segment_bytes_)};
   absl::MutexLock lock(&mutex_);
   if (dropping_) return absl::OkStatus();
   const bool first = head_ == queue_.size();
@@ -122,7 +123,8 @@ void Connection::AddFrames(const Sending& sending, int64_t budget_bytes, Gather*
       within = kFrameHeaderBytes;
     }
     const int64_t begin = within - kFrameHeaderBytes;
-    const int64_t count = std::min(header.length - begin, std::max<int64_t>(budget_bytes - gather->bytes, 0));
+    const int64_t count =
+        std::min(header.length - begin, std::max<int64_t>(budget_bytes - gather->bytes, 0));
     gather->Add(sending.message.payload.data() + offset + begin, count);
     place += count;
   }
@@ -145,18 +147,23 @@ void Connection::Advance(int64_t written_bytes) {
   }
 }
 
-absl::StatusOr<bool> Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
-                                      absl::Span<std::byte> scratch) {
+absl::StatusOr<bool> Connection::Read(
+    absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
+    absl::Span<std::byte> scratch) {
   int64_t read_bytes = 0;
   while (read_bytes < kTurnBytes) {
     absl::Span<std::byte> direct;
-    if (segment_left_ > 0 && arrival_.message != nullptr) direct = arrival_.matcher->Direct(arrival_.message);
+    if (segment_left_ > 0 && arrival_.message != nullptr)
+      direct = arrival_.matcher->Direct(arrival_.message);
     const bool is_direct = !direct.empty();
     RM_CHECK(!is_direct || static_cast<int64_t>(direct.size()) == segment_left_);
-    // Elements lie aligned in the scratch, wherever the read before cut one: they are added in one pass.
+    // Elements lie aligned in the scratch, wherever the read before cut one: they are added in one
+    // pass.
     const absl::Span<std::byte> aligned = scratch.subspan(segment_bytes_read_ % sizeof(float));
-    const absl::Span<std::byte> place = is_direct ? direct : aligned.first(std::min<int64_t>(segment_left_, aligned.size()));
-    iovec pieces[2] = {{place.data(), place.size()}, {input_.data() + buffered_, input_.size() - buffered_}};
+    const absl::Span<std::byte> place =
+        is_direct ? direct : aligned.first(std::min<int64_t>(segment_left_, aligned.size()));
+    iovec pieces[2] = {{place.data(), place.size()},
+                       {input_.data() + buffered_, input_.size() - buffered_}};
     const bool whole = static_cast<int64_t>(place.size()) == segment_left_;
     const int first_piece = place.empty() ? 1 : 0;
     const ssize_t count = readv(fd_.get(), pieces + first_piece, (whole ? 2 : 1) - first_piece);
@@ -166,7 +173,8 @@ absl::StatusOr<bool> Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArri
     if (count < 0 && error == EINTR) continue;
     if (count < 0 && error == EAGAIN) break;
     if (count < 0) return Broken("read", error);
-    if (count == 0) return absl::UnavailableError("it closed the connection: it has ended or failed");
+    if (count == 0)
+      return absl::UnavailableError("it closed the connection: it has ended or failed");
     if (!is_direct && taken > 0 && arrival_.message != nullptr) {
       arrival_.matcher->Append(arrival_.message, place.first(taken));
     }
@@ -182,13 +190,15 @@ absl::StatusOr<bool> Connection::Read(absl::FunctionRef<absl::StatusOr<FrameArri
 }
 
 // Takes frames and parts of frames out of the input buffer; what stays is part of a header.
-absl::Status Connection::Parse(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin) {
+absl::Status Connection::Parse(
+    absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin) {
   int64_t place = 0;
   for (;;) {
     const int64_t count = std::min(segment_left_, buffered_ - place);
     if (count > 0) {
       if (arrival_.message != nullptr) {
-        arrival_.matcher->Append(arrival_.message, absl::MakeConstSpan(input_.data() + place, count));
+        arrival_.matcher->Append(arrival_.message,
+                                 absl::MakeConstSpan(input_.data() + place, count));
       }
       place += count;
       segment_bytes_read_ += count;

@@ -20,15 +20,18 @@
 
 namespace ringmaster {
 
-// The frames to and from one other process, over one socket that never blocks. Payloads are written from the sender's
-// memory and read into the receiver's; only additions, and the first few bytes of a segment, pass through a buffer.
+// The frames to and from one other process, over one socket that never blocks. Payloads are written
+// from the sender's memory and read into the receiver's; only additions, and the first few bytes of
+// a segment, pass through a buffer.
 //
-// Send: any thread. Write, Read, Unregister: one thread at a time. Errors mean that the connection is broken.
+// Send: any thread. Write, Read, Unregister: one thread at a time. Errors mean that the connection
+// is broken.
 class Connection {
  public:
-  // What one call writes or reads at most, more or less. Small enough that what lies in the sockets stays in the caches of
-  // both ends when they take turns with writing and reading, large enough that turns are few: over loopback 512 KiB take
-  // 0.85 of the time of 256 KiB at 1 MiB and 0.95 at 64 MiB, and 1 MiB 1.4 times as long.
+  // What one call writes or reads at most, more or less. Small enough that what lies in the sockets
+  // stays in the caches of both ends when they take turns with writing and reading, large enough
+  // that turns are few: over loopback 512 KiB take 0.85 of the time of 256 KiB at 1 MiB and 0.95 at
+  // 64 MiB, and 1 MiB 1.4 times as long.
   static constexpr int64_t kTurnBytes = 512 << 10;
 
   // `epoll`: where the socket is (and stays) registered under `key`; outlives this object.
@@ -37,17 +40,19 @@ class Connection {
   // Begins to be polled for input.
   absl::Status Register();
 
-  // Writes as much of the message as the socket takes at once, up to a turn, if nothing waits before it; queues the rest
-  // for Write and is polled for output until it is written. The payload is read until FinishSend. Never blocks.
+  // Writes as much of the message as the socket takes at once, up to a turn, if nothing waits
+  // before it; queues the rest for Write and is polled for output until it is written. The payload
+  // is read until FinishSend. Never blocks.
   absl::Status Send(const OutgoingMessage& message);
 
   // Writes a turn of what is queued; whether there was any that the socket took.
   absl::StatusOr<bool> Write();
 
-  // Reads a turn of what has come; whether there was any. `begin` opens a frame's segment; `scratch` is memory of the
-  // caller, larger than a turn. Unavailable: the peer has closed.
-  absl::StatusOr<bool> Read(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
-                            absl::Span<std::byte> scratch);
+  // Reads a turn of what has come; whether there was any. `begin` opens a frame's segment;
+  // `scratch` is memory of the caller, larger than a turn. Unavailable: the peer has closed.
+  absl::StatusOr<bool> Read(
+      absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
+      absl::Span<std::byte> scratch);
 
   // Forgets what is queued; later sends are dropped.
   void DropSends();
@@ -88,11 +93,12 @@ class Connection {
   const int64_t segment_bytes_;
 
   // The reader's.
-  alignas(64) std::array<std::byte, 8192> input_;  // small: a segment's bytes that land here are copied once more
+  alignas(64) std::array<std::byte, 8192> input_;  // small: a segment's bytes that land here are
+                                                   // copied once more
   int64_t buffered_ = 0;
-  FrameArrival arrival_;        // of the open segment
+  FrameArrival arrival_;  // of the open segment
   int64_t segment_bytes_read_ = 0;
-  int64_t segment_left_ = 0;    // bytes it still lacks; then input_ is empty
+  int64_t segment_left_ = 0;  // bytes it still lacks; then input_ is empty
   bool is_registered_ = false;
 
   std::atomic<bool> has_queue_{false};  // written under the mutex

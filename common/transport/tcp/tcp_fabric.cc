@@ -26,11 +26,12 @@
 namespace ringmaster {
 namespace {
 
-// Additions pass through this much memory, which stays in the second-level cache; more than a turn, so that one read
-// takes what the peer wrote in one.
+// Additions pass through this much memory, which stays in the second-level cache; more than a turn,
+// so that one read takes what the peer wrote in one.
 constexpr size_t kScratchBytes = 2 * Connection::kTurnBytes;
 constexpr uint64_t kWakeKey = ~uint64_t{0};
-// Up to so many connections are looked at by reading them, which is one system call where epoll takes two.
+// Up to so many connections are looked at by reading them, which is one system call where epoll
+// takes two.
 constexpr int32_t kReadUnasked = 4;
 
 class TcpFabric : public PollingFabric {
@@ -40,21 +41,23 @@ class TcpFabric : public PollingFabric {
         listener_(std::move(listener.fd)),
         endpoint_(std::move(listener.endpoint)) {}
   TcpFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
-      : PollingFabric(options, options.wait == "spin"), endpoint_(std::move(endpoint)), joined_(std::move(sockets)) {}
+      : PollingFabric(options, options.wait == "spin"),
+        endpoint_(std::move(endpoint)),
+        joined_(std::move(sockets)) {}
 
   ~TcpFabric() override { StopPolling(); }
 
   std::string endpoint() const override { return endpoint_; }
 
-  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self, MonotonicTime deadline) override {
+  absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
+                       MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     std::vector<Fd> sockets = std::move(joined_);
     if (sockets.empty()) {
-      RM_ASSIGN_OR_RETURN(
-          sockets,
-          JoinProcesses(
-              listener_.get(),
-              {"tcp", options().token, options().segment_bytes, processes, self, [this] { return aborted(); }}, deadline));
+      RM_ASSIGN_OR_RETURN(sockets, JoinProcesses(listener_.get(),
+                                                 {"tcp", options().token, options().segment_bytes,
+                                                  processes, self, [this] { return aborted(); }},
+                                                 deadline));
     }
     // All who may come have come.
     Fd closed = std::move(listener_);
@@ -63,14 +66,16 @@ class TcpFabric : public PollingFabric {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = kWakeKey;
-    if (!epoll_.valid() || !wake_.valid() || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) {
-      return absl::UnavailableError(absl::StrCat("tcp: cannot poll connections: ", ErrorText(errno)));
+    if (!epoll_.valid() || !wake_.valid() ||
+        epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) {
+      return absl::UnavailableError(
+          absl::StrCat("tcp: cannot poll connections: ", ErrorText(errno)));
     }
     connections_.resize(processes.size());
     for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
       if (process == self) continue;
-      connections_[process] =
-          std::make_unique<Connection>(std::move(sockets[process]), epoll_.get(), process, options().segment_bytes);
+      connections_[process] = std::make_unique<Connection>(
+          std::move(sockets[process]), epoll_.get(), process, options().segment_bytes);
       RM_RETURN_IF_ERROR(connections_[process]->Register());
     }
     scratch_ = std::make_unique<std::byte[]>(kScratchBytes);
@@ -134,7 +139,8 @@ class TcpFabric : public PollingFabric {
     for (const epoll_event& event : events) {
       if (event.data.u64 == kWakeKey) {
         uint64_t signals = 0;
-        RM_CHECK(read(wake_.get(), &signals, sizeof(signals)) == sizeof(signals) || errno == EAGAIN);
+        RM_CHECK(read(wake_.get(), &signals, sizeof(signals)) == sizeof(signals) ||
+                 errno == EAGAIN);
       } else if (Serve(static_cast<int32_t>(event.data.u64))) {
         any = true;
       }
@@ -153,9 +159,10 @@ class TcpFabric : public PollingFabric {
   }
 
   absl::StatusOr<bool> ReadAndWrite(int32_t process, Connection& connection) {
-    RM_ASSIGN_OR_RETURN(const bool has_read,
-                        connection.Read([&](const FrameHeader& header) { return BeginFrame(process, header); },
-                                        absl::MakeSpan(scratch_.get(), kScratchBytes)));
+    RM_ASSIGN_OR_RETURN(
+        const bool has_read,
+        connection.Read([&](const FrameHeader& header) { return BeginFrame(process, header); },
+                        absl::MakeSpan(scratch_.get(), kScratchBytes)));
     RM_ASSIGN_OR_RETURN(const bool has_written, connection.Write());
     return has_read || has_written;
   }
@@ -169,7 +176,8 @@ class TcpFabric : public PollingFabric {
   std::vector<Fd> joined_;  // by process, until Connect takes them; empty: it connects itself
   Fd epoll_;
   Fd wake_;
-  std::vector<std::unique_ptr<Connection>> connections_;  // by process, none to itself; constant after Connect
+  // by process, none to itself; constant after Connect
+  std::vector<std::unique_ptr<Connection>> connections_;
   std::unique_ptr<std::byte[]> scratch_;  // of who polls
 };
 

@@ -30,7 +30,8 @@ absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& 
   return base;
 }
 
-absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base, const std::vector<std::string>& arms) {
+absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
+                                                const std::vector<std::string>& arms) {
   const Environment environment = ReadEnvironment();
   std::vector<RunSpec> specs;
   if (arms.empty()) specs.push_back(base);
@@ -40,7 +41,8 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base, const std::
   }
   for (RunSpec& spec : specs) {
     absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);
-    if (!resolved.ok()) return arms.empty() ? resolved.status() : Annotate(resolved.status(), "arm " + spec.name());
+    if (!resolved.ok())
+      return arms.empty() ? resolved.status() : Annotate(resolved.status(), "arm " + spec.name());
     spec = *std::move(resolved);
     RM_RETURN_IF_ERROR(CheckComparable(specs.front(), spec));
   }

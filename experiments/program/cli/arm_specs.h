@@ -16,9 +16,11 @@ std::vector<std::string> DefaultArms();
 // The spec in `spec_file` (none where that is empty), edited by the flags. Not resolved.
 absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& flags);
 
-// The resolved specs of all arms of `base`, checked against each other, with their outputs prepared: nothing runs before
-// all of them can. Without arms: that of `base` itself. Errors are the user's to mend.
-absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base, const std::vector<std::string>& arms);
+// The resolved specs of all arms of `base`, checked against each other, with their outputs
+// prepared: nothing runs before all of them can. Without arms: that of `base` itself. Errors are
+// the user's to mend.
+absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
+                                                const std::vector<std::string>& arms);
 
 }  // namespace ringmaster
 

@@ -34,21 +34,36 @@ namespace {
 
 constexpr char kAllReduceFooter[] =
     "Examples:\n"
-    "  ringmaster bench allreduce                                  ring over tcp, two processes, 4 KiB to 64 MiB\n"
+    "  ringmaster bench allreduce                                  ring over tcp, two processes, 4 "
+    "KiB to 64 MiB\n"
     "  ringmaster bench allreduce --transport shm,tcp --wait spin  side by side, with the ratio\n"
-    "  ringmaster bench allreduce --collective ring,direct --workers 4 --sizes 64KiB:16MiB:x2,100MiB\n"
-    "  ringmaster bench allreduce --against mpi,gloo --wait spin   beside Open MPI and Gloo, each at its best\n"
-    "  ringmaster bench allreduce --against mpi --burst 1,4        behind a barrier each, and back to back\n"
+    "  ringmaster bench allreduce --collective ring,direct --workers 4 --sizes "
+    "64KiB:16MiB:x2,100MiB\n"
+    "  ringmaster bench allreduce --against mpi,gloo --wait spin   beside Open MPI and Gloo, each "
+    "at its best\n"
+    "  ringmaster bench allreduce --against mpi --burst 1,4        behind a barrier each, and back "
+    "to back\n"
     "\n"
-    "One process a rank. An iteration writes the buffers anew, passes a barrier, and then is timed while they are\n"
-    "summed in place, one call after the other (--burst 1: each behind a barrier of its own). The slowest rank's time\n"
-    "counts; `time` is the median, `algbw` size / time, `busbw` that times 2(N-1)/N. Every element of every result is\n"
-    "compared with the exact sum. Contenders take turns, iteration by iteration, every other round in reverse; the ratio\n"
-    "of a row's time to the first row's is the median of the pairs' ratios, with its 95 % interval by bootstrap.\n"
-    "Other engines sum in the same processes; of each, the algorithm that is fastest at that size is looked for first and\n"
-    "named. With mpi the ranks are started by mpirun, and Open MPI carries its bytes by TCP where the transport is tcp or\n"
+    "One process a rank. An iteration writes the buffers anew, passes a barrier, and then is timed "
+    "while they are\n"
+    "summed in place, one call after the other (--burst 1: each behind a barrier of its own). The "
+    "slowest rank's time\n"
+    "counts; `time` is the median, `algbw` size / time, `busbw` that times 2(N-1)/N. Every element "
+    "of every result is\n"
+    "compared with the exact sum. Contenders take turns, iteration by iteration, every other round "
+    "in reverse; the "
+    "ratio\n"
+    "of a row's time to the first row's is the median of the pairs' ratios, with its 95 % interval "
+    "by bootstrap.\n"
+    "Other engines sum in the same processes; of each, the algorithm that is fastest at that size "
+    "is looked for first "
+    "and\n"
+    "named. With mpi the ranks are started by mpirun, and Open MPI carries its bytes by TCP where "
+    "the transport is tcp "
+    "or\n"
     "grpc, by shared memory where it is shm or auto. It always spins; --wait spin has ours do so.\n"
-    "Exit code 0: measured and right, 1: a wrong sum or a rank that failed, 2: a mistake in the flags.";
+    "Exit code 0: measured and right, 1: a wrong sum or a rank that failed, 2: a mistake in the "
+    "flags.";
 
 struct AllReduceFlags {
   AllReduceBench bench;
@@ -77,7 +92,8 @@ std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
 
 absl::Status Check(AllReduceFlags* flags) {
   RM_ASSIGN_OR_RETURN(flags->bench.sizes, ParseSizes(flags->sizes));
-  flags->bench.engines.insert(flags->bench.engines.end(), flags->against.begin(), flags->against.end());
+  flags->bench.engines.insert(flags->bench.engines.end(), flags->against.begin(),
+                              flags->against.end());
   flags->against.clear();
   if (NeedsMpirun(flags->bench)) RM_RETURN_IF_ERROR(Mpirun(MpirunOptions(), {}, {}).status());
   RM_RETURN_IF_ERROR(CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes()));
@@ -86,7 +102,8 @@ absl::Status Check(AllReduceFlags* flags) {
     if (gpus == EngineGpus::kNone) continue;
     const absl::StatusOr<int> devices = CudaDeviceCount();
     if (!devices.ok()) return Annotate(devices.status(), absl::StrCat("engine \"", engine, "\""));
-    if (gpus == EngineGpus::kOneEach) RM_RETURN_IF_ERROR(CheckOneDeviceEach({flags->bench.workers, 0, *devices}));
+    if (gpus == EngineGpus::kOneEach)
+      RM_RETURN_IF_ERROR(CheckOneDeviceEach({flags->bench.workers, 0, *devices}));
   }
   return absl::OkStatus();
 }
@@ -100,13 +117,15 @@ absl::Status Measure(const AllReduceFlags& flags, const BenchSeat& seat) {
   RM_RETURN_IF_ERROR(RunAllReduceRank(flags.bench, seat, [&](const AllReduceResult& result) {
     results.push_back(result);
     if (!table) return;
-    if (results.size() == 1) std::fputs(AllReduceTableHead(flags.bench, machine, commit).c_str(), stdout);
+    if (results.size() == 1)
+      std::fputs(AllReduceTableHead(flags.bench, machine, commit).c_str(), stdout);
     std::fputs(AllReduceTableRows(flags.bench, result).c_str(), stdout);
     std::fflush(stdout);
   }));
   if (seat.rank != 0) return absl::OkStatus();
-  std::printf("%s", flags.json ? (AllReduceJson(flags.bench, results, machine, commit) + "\n").c_str()
-                               : AllReduceTableNote(flags.bench).c_str());
+  std::printf("%s", flags.json
+                        ? (AllReduceJson(flags.bench, results, machine, commit) + "\n").c_str()
+                        : AllReduceTableNote(flags.bench).c_str());
   return absl::OkStatus();
 }
 
@@ -118,8 +137,8 @@ absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
     DieWithParent();
     RM_ASSIGN_OR_RETURN(rank, ReadFromMpirun(LauncherNumber::kRank));
   }
-  const BenchSeat seat{rank.value_or(0), flags.bench.workers, coordinator, ReadEnvironment().token.value_or(""),
-                       fingerprint};
+  const BenchSeat seat{rank.value_or(0), flags.bench.workers, coordinator,
+                       ReadEnvironment().token.value_or(""), fingerprint};
   NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }
@@ -145,7 +164,8 @@ int RunAllReduce(AllReduceFlags flags) {
   }
   const uint64_t fingerprint = Fingerprint64(absl::StrJoin(ArgumentsOf(flags), "\n"));
   const bool leads = flags.coordinator.empty();
-  const absl::Status ran = leads ? LeadAllReduce(flags, fingerprint) : JoinAllReduce(flags, fingerprint);
+  const absl::Status ran =
+      leads ? LeadAllReduce(flags, fingerprint) : JoinAllReduce(flags, fingerprint);
   if (ran.ok()) return kExitOk;
   if (leads) Log(LogLevel::kError, ran.message());
   return InterruptFlag() ? kExitInterrupted : kExitFailedRun;
@@ -154,17 +174,23 @@ int RunAllReduce(AllReduceFlags flags) {
 }  // namespace
 
 void DeclareAllReduceBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
+  CLI::App* command =
+      bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
   command->footer(kAllReduceFooter);
   auto flags = std::make_shared<AllReduceFlags>();
-  command->add_option("--engine", flags->bench.engines, "who sums: ringmaster, mpi, gloo, nccl, cuda_ipc; comma-separated")
+  command
+      ->add_option("--engine", flags->bench.engines,
+                   "who sums: ringmaster, mpi, gloo, nccl, cuda_ipc; comma-separated")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
-  command->add_option("--against", flags->against, "engines beside it, each with its best algorithm")
+  command
+      ->add_option("--against", flags->against, "engines beside it, each with its best algorithm")
       ->delimiter(',')
       ->type_name("NAMES");
-  command->add_option("--transport", flags->bench.transports, "one or more, comma-separated; `ringmaster list` has them")
+  command
+      ->add_option("--transport", flags->bench.transports,
+                   "one or more, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
@@ -173,23 +199,30 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
       ->type_name("NAMES")
       ->capture_default_str();
   command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
-  command->add_option("--sizes", flags->sizes, "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+  command
+      ->add_option("--sizes", flags->sizes,
+                   "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
       ->type_name("SIZES")
       ->capture_default_str();
   command->add_option("--wait", flags->bench.wait, "how waiting ranks wait: sleep or spin")
       ->check(OneOf({"sleep", "spin"}))
       ->capture_default_str();
-  command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
+  command
+      ->add_option("--iterations", flags->bench.iterations,
+                   "timed ones of each size; 0: half a second of them each")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_option("--burst", flags->bench.bursts, "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")
+  command
+      ->add_option("--burst", flags->bench.bursts,
+                   "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")
       ->delimiter(',')
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->add_option("--rank", flags->rank)->group("");
   command->add_option("--coordinator", flags->coordinator)->group("");
   command->callback([action, flags] { *action = [flags] { return RunAllReduce(*flags); }; });

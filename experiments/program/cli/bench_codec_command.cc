@@ -17,16 +17,29 @@ namespace {
 
 constexpr char kCodecFooter[] =
     "Examples:\n"
-    "  ringmaster bench codec                                     all that leave something out, 64 KiB to 64 MiB\n"
+    "  ringmaster bench codec                                     all that leave something out, 64 "
+    "KiB to 64 MiB\n"
     "  ringmaster bench codec --codec topk --density 0.001 --sizes 512KiB,16MiB\n"
     "\n"
-    "One thread. Four operations: encode; decode; decode_add, which adds what it decodes to a gradient; encode_feedback,\n"
-    "which encodes gradient + residual and keeps what that leaves out. Each runs right after a memcpy of the dense\n"
-    "gradient, iteration by iteration. `dense` is the gradient's bytes / time. `moved` is what must be read and written:\n"
-    "every input and every output once, however often the codec passes over them (decode_add of topk: the cache line of\n"
-    "every element kept, read and written). `memcpy` is counted alike: it reads and writes the gradient once. `share` is\n"
-    "moved over memcpy, the median of the pairs with its 95 % interval by bootstrap: 1 is a codec that runs at the speed\n"
-    "of the memory, or, where the gradient lies in a cache, of that cache. Results are compared with the codec's\n"
+    "One thread. Four operations: encode; decode; decode_add, which adds what it decodes to a "
+    "gradient; "
+    "encode_feedback,\n"
+    "which encodes gradient + residual and keeps what that leaves out. Each runs right after a "
+    "memcpy of the dense\n"
+    "gradient, iteration by iteration. `dense` is the gradient's bytes / time. `moved` is what "
+    "must be read and "
+    "written:\n"
+    "every input and every output once, however often the codec passes over them (decode_add of "
+    "topk: the cache line "
+    "of\n"
+    "every element kept, read and written). `memcpy` is counted alike: it reads and writes the "
+    "gradient once. `share` "
+    "is\n"
+    "moved over memcpy, the median of the pairs with its 95 % interval by bootstrap: 1 is a codec "
+    "that runs at the "
+    "speed\n"
+    "of the memory, or, where the gradient lies in a cache, of that cache. Results are compared "
+    "with the codec's\n"
     "definition, element by element, and error feedback with decoding and subtracting.\n"
     "Exit code 0: measured and right, 1: a wrong result, 2: a mistake in the flags.";
 
@@ -68,21 +81,32 @@ int RunCodec(CodecFlags flags) {
 }  // namespace
 
 void DeclareCodecBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("codec", "gradient compression, by size: time and share of memcpy's speed");
+  CLI::App* command = bench->add_subcommand(
+      "codec", "gradient compression, by size: time and share of memcpy's speed");
   command->footer(kCodecFooter);
   auto flags = std::make_shared<CodecFlags>();
-  command->add_option("--codec", flags->bench.codecs, "one or more, comma-separated; `ringmaster list` has them")
+  command
+      ->add_option("--codec", flags->bench.codecs,
+                   "one or more, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
-  command->add_option("--sizes", flags->sizes, "of the gradient: sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+  command
+      ->add_option("--sizes", flags->sizes,
+                   "of the gradient: sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
       ->type_name("SIZES")
       ->capture_default_str();
-  command->add_option("--density", flags->bench.density, "share of elements kept, of codecs that take one")->capture_default_str();
-  command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: a fifth of a second of them")
+  command
+      ->add_option("--density", flags->bench.density,
+                   "share of elements kept, of codecs that take one")
+      ->capture_default_str();
+  command
+      ->add_option("--iterations", flags->bench.iterations,
+                   "timed ones of each size; 0: a fifth of a second of them")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->callback([action, flags] { *action = [flags] { return RunCodec(*flags); }; });
 }
 

@@ -4,7 +4,8 @@
 namespace ringmaster {
 namespace {
 
-constexpr char kBenchFooter[] = "`ringmaster bench BENCHMARK --help` explains what is measured and how.";
+constexpr char kBenchFooter[] =
+    "`ringmaster bench BENCHMARK --help` explains what is measured and how.";
 
 }  // namespace
 

@@ -21,11 +21,16 @@ namespace {
 
 constexpr char kGemmFooter[] =
     "Examples:\n"
-    "  ringmaster bench gemm                                   the products of the models' training steps\n"
+    "  ringmaster bench gemm                                   the products of the models' "
+    "training steps\n"
     "  ringmaster bench gemm --shapes 1024x1024x1024,64x1024x784:nt --library cpu,reference\n"
     "\n"
-    "On one thread. A shape is MxNxK, with :nn, :nt, :tn or :tt for transposed operands. The second operand and the result\n"
-    "are others in every call, as weights and gradients are; libraries take turns shape by shape. The head names what the\n"
+    "On one thread. A shape is MxNxK, with :nn, :nt, :tn or :tt for transposed operands. The "
+    "second operand and the "
+    "result\n"
+    "are others in every call, as weights and gradients are; libraries take turns shape by shape. "
+    "The head names what "
+    "the\n"
     "library has picked its kernels for.\n"
     "Exit code 0: measured, 1: a product that failed, 2: a mistake in the flags.";
 
@@ -65,23 +70,31 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
     for (const GemmLibrary& library : libraries) {
       std::printf("# %s: %s\n", library.name.c_str(), library.kernels->target().c_str());
     }
-    std::printf("%-30s  %6s  %6s  %6s  %2s  %-9s  %10s  %10s  %8s\n", "", "m", "n", "k", "", "library", "time (us)",
-                "least", "GFLOP/s");
+    std::printf("%-30s  %6s  %6s  %6s  %2s  %-9s  %10s  %10s  %8s\n", "", "m", "n", "k", "",
+                "library", "time (us)", "least", "GFLOP/s");
   }
   for (const GemmShape& shape : shapes) {
     for (const GemmLibrary& library : libraries) {
       if (InterruptFlag()) return absl::CancelledError("interrupted");
-      RM_ASSIGN_OR_RETURN(const GemmTimes times, TimeGemm(shape, flags.repetitions, *library.kernels));
+      RM_ASSIGN_OR_RETURN(const GemmTimes times,
+                          TimeGemm(shape, flags.repetitions, *library.kernels));
       if (flags.json) {
-        rows.push_back({{"use", shape.use}, {"m", shape.m}, {"n", shape.n}, {"k", shape.k},
-                        {"operands", LettersOf(shape)}, {"library", library.name},
-                        {"target", library.kernels->target()}, {"time_us", times.us_median},
-                        {"time_us_min", times.us_min}, {"gflops", times.gflops}});
+        rows.push_back({{"use", shape.use},
+                        {"m", shape.m},
+                        {"n", shape.n},
+                        {"k", shape.k},
+                        {"operands", LettersOf(shape)},
+                        {"library", library.name},
+                        {"target", library.kernels->target()},
+                        {"time_us", times.us_median},
+                        {"time_us_min", times.us_min},
+                        {"gflops", times.gflops}});
         continue;
       }
       std::printf("%-30s  %6d  %6d  %6d  %2s  %-9s  %10.1f  %10.1f  %8.1f\n", shape.use.c_str(),
-                  static_cast<int>(shape.m), static_cast<int>(shape.n), static_cast<int>(shape.k), LettersOf(shape),
-                  library.name.c_str(), times.us_median, times.us_min, times.gflops);
+                  static_cast<int>(shape.m), static_cast<int>(shape.n), static_cast<int>(shape.k),
+                  LettersOf(shape), library.name.c_str(), times.us_median, times.us_min,
+                  times.gflops);
       std::fflush(stdout);
     }
   }
@@ -92,7 +105,9 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
                                          {"repetitions", flags.repetitions},
                                          {"rows", rows},
                                          {kSchemaVersionKey, kSchemaVersion}};
-  std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  std::printf(
+      "%s\n",
+      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }
 
@@ -114,19 +129,25 @@ int RunGemm(const GemmFlags& flags) {
 }  // namespace
 
 void DeclareGemmBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
+  CLI::App* command =
+      bench->add_subcommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
   command->footer(kGemmFooter);
   auto flags = std::make_shared<GemmFlags>();
-  command->add_option("--library", flags->libraries, "one or more of cpu and reference, comma-separated")
+  command
+      ->add_option("--library", flags->libraries,
+                   "one or more of cpu and reference, comma-separated")
       ->delimiter(',')
       ->type_name("NAMES")
       ->check(OneOf({"cpu", "reference"}))
       ->capture_default_str();
   command->add_option("--shapes", flags->shapes, "instead of the models' own")->type_name("SHAPES");
-  command->add_option("--repetitions", flags->repetitions, "samples of each, of about a millisecond or one call")
+  command
+      ->add_option("--repetitions", flags->repetitions,
+                   "samples of each, of about a millisecond or one call")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->callback([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
 }
 

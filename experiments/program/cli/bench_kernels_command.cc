@@ -23,12 +23,23 @@ constexpr char kKernelsFooter[] =
     "  ringmaster bench kernels                     the GPU where there is one, else the CPU\n"
     "  ringmaster bench kernels --library cublas --device 1 --json\n"
     "\n"
-    "Times are those of the device, between two events around the calls, after calls that are not counted. Operations that\n"
-    "memory bounds stand against the library's own copy; a step of a wide multi-layer perceptron and of a transformer,\n"
-    "forward and backward, against the products of their linear layers alone. `goal` is what the library is to reach on a\n"
-    "GPU; on a CPU it is no measure, since one core computes slower than it copies. Sizes left out are 256 MiB, an MLP of\n"
-    "8 x 4096 with batches of 4096 and a transformer of 12 layers, 768 wide, 12 heads, with 8 texts of 1024 symbols on a\n"
-    "GPU; 64 MiB, 4 x 512 with batches of 256 and 2 layers, 64 wide, 2 heads, 4 texts of 64 symbols on a CPU.\n"
+    "Times are those of the device, between two events around the calls, after calls that are not "
+    "counted. Operations "
+    "that\n"
+    "memory bounds stand against the library's own copy; a step of a wide multi-layer perceptron "
+    "and of a "
+    "transformer,\n"
+    "forward and backward, against the products of their linear layers alone. `goal` is what the "
+    "library is to reach "
+    "on a\n"
+    "GPU; on a CPU it is no measure, since one core computes slower than it copies. Sizes left out "
+    "are 256 MiB, an MLP "
+    "of\n"
+    "8 x 4096 with batches of 4096 and a transformer of 12 layers, 768 wide, 12 heads, with 8 "
+    "texts of 1024 symbols on "
+    "a\n"
+    "GPU; 64 MiB, 4 x 512 with batches of 256 and 2 layers, 64 wide, 2 heads, 4 texts of 64 "
+    "symbols on a CPU.\n"
     "Exit code 0: measured, 1: something failed, 2: a mistake in the flags.";
 
 struct KernelsFlags {
@@ -42,13 +53,16 @@ struct KernelsFlags {
 
 KernelBench BenchOf(const KernelsFlags& flags, Place place) {
   const bool gpu = place == Place::kDevice;
-  const auto or_else = [](int64_t given, int64_t otherwise) { return given > 0 ? given : otherwise; };
+  const auto or_else = [](int64_t given, int64_t otherwise) {
+    return given > 0 ? given : otherwise;
+  };
   KernelBench bench;
   bench.array_bytes = or_else(flags.mib, gpu ? 256 : 64) << 20;
   bench.width = or_else(flags.width, gpu ? 4096 : 512);
   bench.layers = or_else(flags.layers, gpu ? 8 : 4);
   bench.batch = or_else(flags.batch, gpu ? 4096 : 256);
-  bench.transformer = gpu ? KernelBench::Transformer{12, 768, 12, 1024, 8} : KernelBench::Transformer{2, 64, 2, 64, 4};
+  bench.transformer = gpu ? KernelBench::Transformer{12, 768, 12, 1024, 8}
+                          : KernelBench::Transformer{2, 64, 2, 64, 4};
   bench.transformer.texts = or_else(flags.texts, bench.transformer.texts);
   bench.steps_only = flags.steps_only;
   bench.repetitions = flags.repetitions;
@@ -56,8 +70,8 @@ KernelBench BenchOf(const KernelsFlags& flags, Place place) {
 }
 
 void PrintRow(const KernelRow& row) {
-  std::printf("%-32s  %10.3f  %10.1f %-7s  %6.1f", row.name.c_str(), row.ms, row.rate, row.is_bytes ? "GB/s" : "GFLOP/s",
-              100 * row.share);
+  std::printf("%-32s  %10.3f  %10.1f %-7s  %6.1f", row.name.c_str(), row.ms, row.rate,
+              row.is_bytes ? "GB/s" : "GFLOP/s", 100 * row.share);
   row.goal > 0 ? std::printf("  %4.0f\n", 100 * row.goal) : std::printf("     –\n");
   std::fflush(stdout);
 }
@@ -78,13 +92,15 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   const std::string commit = GetBuildStamp().commit();
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   if (!flags.json) {
-    std::printf("# %s (%s), %s, commit %s\n# arrays of %d MiB; mlp of %d x %d, batches of %d; "
-                "transformer of %d x %d, %d texts of %d\n",
-                std::string(kernels.name()).c_str(), kernels.target().c_str(), DescribeMachine().cpu().c_str(),
-                commit.c_str(), static_cast<int>(bench.array_bytes >> 20), static_cast<int>(bench.layers),
-                static_cast<int>(bench.width), static_cast<int>(bench.batch),
-                static_cast<int>(bench.transformer.layers), static_cast<int>(bench.transformer.width),
-                static_cast<int>(bench.transformer.texts), static_cast<int>(bench.transformer.context));
+    std::printf(
+        "# %s (%s), %s, commit %s\n# arrays of %d MiB; mlp of %d x %d, batches of %d; "
+        "transformer of %d x %d, %d texts of %d\n",
+        std::string(kernels.name()).c_str(), kernels.target().c_str(),
+        DescribeMachine().cpu().c_str(), commit.c_str(), static_cast<int>(bench.array_bytes >> 20),
+        static_cast<int>(bench.layers), static_cast<int>(bench.width),
+        static_cast<int>(bench.batch), static_cast<int>(bench.transformer.layers),
+        static_cast<int>(bench.transformer.width), static_cast<int>(bench.transformer.texts),
+        static_cast<int>(bench.transformer.context));
     std::printf("%-32s  %10s  %18s  %6s  %4s\n", "", "time (ms)", "rate        ", "% of", "goal");
   }
   RM_RETURN_IF_ERROR(RunKernelBench(
@@ -93,28 +109,31 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   if (!flags.json) return absl::OkStatus();
   const KernelBench::Transformer& transformer = bench.transformer;
   const SegmentCounts segments = kernels.segment_counts();
-  const nlohmann::ordered_json object = {{"benchmark", "kernels"},
-                                         {"library", std::string(kernels.name())},
-                                         {"target", kernels.target()},
-                                         {"cpu", DescribeMachine().cpu()},
-                                         {"commit", commit},
-                                         {"array_bytes", bench.array_bytes},
-                                         {"mlp", {{"width", bench.width}, {"layers", bench.layers}, {"batch", bench.batch}}},
-                                         {"transformer",
-                                          {{"layers", transformer.layers},
-                                           {"width", transformer.width},
-                                           {"heads", transformer.heads},
-                                           {"context", transformer.context},
-                                           {"texts", transformer.texts}}},
-                                         {"repetitions", bench.repetitions},
-                                         {"segments",
-                                          {{"run", segments.run},
-                                           {"kept", segments.kept},
-                                           {"replayed", segments.replayed},
-                                           {"refusal", segments.refusal}}},
-                                         {"rows", rows},
-                                         {kSchemaVersionKey, kSchemaVersion}};
-  std::printf("%s\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  const nlohmann::ordered_json object = {
+      {"benchmark", "kernels"},
+      {"library", std::string(kernels.name())},
+      {"target", kernels.target()},
+      {"cpu", DescribeMachine().cpu()},
+      {"commit", commit},
+      {"array_bytes", bench.array_bytes},
+      {"mlp", {{"width", bench.width}, {"layers", bench.layers}, {"batch", bench.batch}}},
+      {"transformer",
+       {{"layers", transformer.layers},
+        {"width", transformer.width},
+        {"heads", transformer.heads},
+        {"context", transformer.context},
+        {"texts", transformer.texts}}},
+      {"repetitions", bench.repetitions},
+      {"segments",
+       {{"run", segments.run},
+        {"kept", segments.kept},
+        {"replayed", segments.replayed},
+        {"refusal", segments.refusal}}},
+      {"rows", rows},
+      {kSchemaVersionKey, kSchemaVersion}};
+  std::printf(
+      "%s\n",
+      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return absl::OkStatus();
 }
 
@@ -134,7 +153,8 @@ int RunKernels(const KernelsFlags& flags) {
 
 void DeclareKernelsBench(CLI::App* bench, Action* action) {
   CLI::App* command = bench->add_subcommand(
-      "kernels", "operations against the memory's copy rate, training steps against their matrix products");
+      "kernels",
+      "operations against the memory's copy rate, training steps against their matrix products");
   command->footer(kKernelsFooter);
   auto flags = std::make_shared<KernelsFlags>();
   command->add_option("--library", flags->library, "kernel library")
@@ -143,17 +163,26 @@ void DeclareKernelsBench(CLI::App* bench, Action* action) {
   command->add_option("--device", flags->device, "GPU, where there is one")
       ->check(CLI::Range(0, 1023))
       ->capture_default_str();
-  command->add_option("--mib", flags->mib, "size of an array, MiB; far more than any cache")->check(CLI::Range(1, 1 << 14));
-  command->add_option("--width", flags->width, "of the MLP's layers and samples")->check(CLI::Range(1, 1 << 15));
-  command->add_option("--layers", flags->layers, "hidden layers of the MLP")->check(CLI::Range(1, 1000));
-  command->add_option("--batch", flags->batch, "samples in a step of the MLP")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--texts", flags->texts, "texts in a step of the transformer; fewer need less memory")
+  command->add_option("--mib", flags->mib, "size of an array, MiB; far more than any cache")
+      ->check(CLI::Range(1, 1 << 14));
+  command->add_option("--width", flags->width, "of the MLP's layers and samples")
+      ->check(CLI::Range(1, 1 << 15));
+  command->add_option("--layers", flags->layers, "hidden layers of the MLP")
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--batch", flags->batch, "samples in a step of the MLP")
+      ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--texts", flags->texts,
+                   "texts in a step of the transformer; fewer need less memory")
       ->check(CLI::Range(1, 1 << 16));
   command->add_flag("--steps-only", flags->steps_only, "the steps and their products alone");
-  command->add_option("--repetitions", flags->repetitions, "samples of each figure; the median is taken")
+  command
+      ->add_option("--repetitions", flags->repetitions,
+                   "samples of each figure; the median is taken")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->callback([action, flags] { *action = [flags] { return RunKernels(*flags); }; });
 }
 

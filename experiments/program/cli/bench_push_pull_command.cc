@@ -25,20 +25,31 @@ namespace {
 
 constexpr char kFooter[] =
     "Examples:\n"
-    "  ringmaster bench pushpull                                   two workers, two servers, tcp, 1 to 64 MiB\n"
-    "  ringmaster bench pushpull --placement colocated --transport shm,tcp   side by side, with the ratio\n"
+    "  ringmaster bench pushpull                                   two workers, two servers, tcp, "
+    "1 to 64 MiB\n"
+    "  ringmaster bench pushpull --placement colocated --transport shm,tcp   side by side, with "
+    "the ratio\n"
     "  ringmaster bench pushpull --sizes 16MiB --bucket 4MiB --workers 4 --servers 1\n"
     "\n"
-    "One process a worker and, unless they are co-located, one a server; the code is that of a training run's strategy\n"
-    "and shards (BSP, plain SGD). An iteration writes the gradient anew, passes a barrier of the workers, and then is\n"
-    "timed from the first bucket pushed until all new weights are there. The slowest worker's time counts; `time` is the\n"
-    "median. Every weight is compared with the exact one. A worker pushes `size` bytes and pulls `size` bytes:\n"
+    "One process a worker and, unless they are co-located, one a server; the code is that of a "
+    "training run's "
+    "strategy\n"
+    "and shards (BSP, plain SGD). An iteration writes the gradient anew, passes a barrier of the "
+    "workers, and then is\n"
+    "timed from the first bucket pushed until all new weights are there. The slowest worker's time "
+    "counts; `time` is "
+    "the\n"
+    "median. Every weight is compared with the exact one. A worker pushes `size` bytes and pulls "
+    "`size` bytes:\n"
     "  algbw   size / time, the column of `bench allreduce`\n"
     "  worker  payload of one worker, pushed and pulled: 2 size / time\n"
     "  all     payload of all workers together: 2 size workers / time\n"
-    "Transports take turns, iteration by iteration; of two, the ratio is the median of the pairs' ratios, with its 95 %\n"
+    "Transports take turns, iteration by iteration; of two, the ratio is the median of the pairs' "
+    "ratios, with its 95 "
+    "%\n"
     "interval by bootstrap.\n"
-    "Exit code 0: measured and right, 1: a wrong weight or a process that failed, 2: a mistake in the flags.";
+    "Exit code 0: measured and right, 1: a wrong weight or a process that failed, 2: a mistake in "
+    "the flags.";
 
 struct Flags {
   PushPullBench bench;
@@ -74,7 +85,8 @@ absl::Status Check(Flags* flags) {
     const auto bucket = ParseSizes(flags->bucket);
     if (!bucket.ok() || bucket->size() != 1) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--bucket \"", flags->bucket, "\": expected one size, for example 512KiB, or 0 for one bucket"));
+          absl::StrCat("--bucket \"", flags->bucket,
+                       "\": expected one size, for example 512KiB, or 0 for one bucket"));
     }
     flags->bench.bucket_bytes = bucket->front();
   }
@@ -121,14 +133,15 @@ absl::Status Lead(const Flags& flags) {
     launch.arguments = ArgumentsOf(flags, size_bytes);
     launch.interrupted = &InterruptFlag();
     const auto sink = [&](const PushPullResult& result) { results.push_back(result); };
-    RM_RETURN_IF_ERROR(
-        LeadBench(launch, [&](const BenchSeat& seat) { return RunPushPullProcess(bench, seat, sink); }));
+    RM_RETURN_IF_ERROR(LeadBench(
+        launch, [&](const BenchSeat& seat) { return RunPushPullProcess(bench, seat, sink); }));
     if (flags.json) continue;
     std::fputs(PushPullTableRows(flags.bench, results.back()).c_str(), stdout);
     std::fflush(stdout);
   }
-  std::printf("%s", flags.json ? (PushPullJson(flags.bench, results, machine, commit) + "\n").c_str()
-                               : PushPullTableNote(flags.bench).c_str());
+  std::printf("%s", flags.json
+                        ? (PushPullJson(flags.bench, results, machine, commit) + "\n").c_str()
+                        : PushPullTableNote(flags.bench).c_str());
   return absl::OkStatus();
 }
 
@@ -148,34 +161,47 @@ int Run(Flags flags) {
 }  // namespace
 
 void DeclarePushPullBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("pushpull", "a step's exchange with parameter servers, by size");
+  CLI::App* command =
+      bench->add_subcommand("pushpull", "a step's exchange with parameter servers, by size");
   command->footer(kFooter);
   auto flags = std::make_shared<Flags>();
-  command->add_option("--transport", flags->bench.transports, "one or more, comma-separated; `ringmaster list` has them")
+  command
+      ->add_option("--transport", flags->bench.transports,
+                   "one or more, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
   command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
-  command->add_option("--servers", flags->bench.servers, "that share every bucket")->capture_default_str();
-  command->add_option("--placement", flags->placement, "of the servers: dedicated processes, or beside the workers")
+  command->add_option("--servers", flags->bench.servers, "that share every bucket")
+      ->capture_default_str();
+  command
+      ->add_option("--placement", flags->placement,
+                   "of the servers: dedicated processes, or beside the workers")
       ->check(OneOf({"dedicated", "colocated"}))
       ->capture_default_str();
-  command->add_option("--sizes", flags->sizes, "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+  command
+      ->add_option("--sizes", flags->sizes,
+                   "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
       ->type_name("SIZES")
       ->capture_default_str();
-  command->add_option("--bucket,--bucket-bytes", flags->bucket, "of each bucket, exchanged as one unit; 0: one bucket")
+  command
+      ->add_option("--bucket,--bucket-bytes", flags->bucket,
+                   "of each bucket, exchanged as one unit; 0: one bucket")
       ->type_name("SIZE")
       ->capture_default_str();
   command->add_option("--wait", flags->bench.wait, "how waiting processes wait: sleep or spin")
       ->check(OneOf({"sleep", "spin"}))
       ->capture_default_str();
-  command->add_option("--iterations", flags->bench.iterations, "timed ones of each size; 0: half a second of them each")
+  command
+      ->add_option("--iterations", flags->bench.iterations,
+                   "timed ones of each size; 0: half a second of them each")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->add_option("--rank", flags->rank)->group("");
   command->add_option("--coordinator", flags->coordinator)->group("");
   command->callback([action, flags] { *action = [flags] { return Run(*flags); }; });

@@ -19,12 +19,19 @@ namespace {
 
 constexpr char kStartFooter[] =
     "Examples:\n"
-    "  ringmaster bench start --workers 64                      a ring of 64 ranks over grpc, as `compare` starts them\n"
+    "  ringmaster bench start --workers 64                      a ring of 64 ranks over grpc, as "
+    "`compare` starts "
+    "them\n"
     "  ringmaster bench start --workers 64 --transport shm --strategy ring,ps,ps-sharded\n"
     "\n"
-    "Starts each run once, with compute emulated (--emulate 0: the model computes), and looks at /proc: seconds until every\n"
-    "worker stands before its first step, processor time of a process until then, and what a process has taken of memory\n"
-    "and of address space after two steps. Memory that processes share is divided among them (PSS).\n"
+    "Starts each run once, with compute emulated (--emulate 0: the model computes), and looks at "
+    "/proc: seconds until "
+    "every\n"
+    "worker stands before its first step, processor time of a process until then, and what a "
+    "process has taken of "
+    "memory\n"
+    "and of address space after two steps. Memory that processes share is divided among them "
+    "(PSS).\n"
     "Exit code 0: measured, 1: a run that failed, 2: a mistake in the flags.";
 
 struct StartFlags {
@@ -37,7 +44,8 @@ struct StartFlags {
 void FillStart(const StartFlags& flags, RunSpec* spec) {
   if (spec->model().name().empty()) spec->mutable_model()->set_name("mlp");
   TrainingSpec* training = spec->mutable_training();
-  if (flags.emulate_ms > 0) training->mutable_emulated_compute()->set_milliseconds(flags.emulate_ms);
+  if (flags.emulate_ms > 0)
+    training->mutable_emulated_compute()->set_milliseconds(flags.emulate_ms);
   training->set_steps(kStartSteps);
   training->clear_epochs();
   training->set_evaluate_every_samples(0);
@@ -80,18 +88,23 @@ int RunStart(const StartFlags& flags) {
 }  // namespace
 
 void DeclareStartBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("start", "many ranks on one host: seconds to join, processor time, memory");
+  CLI::App* command = bench->add_subcommand(
+      "start", "many ranks on one host: seconds to join, processor time, memory");
   command->footer(kStartFooter);
   auto flags = std::make_shared<StartFlags>();
-  command->add_option("--strategy", flags->strategies, "one or more arms, comma-separated; `ringmaster list` has them")
+  command
+      ->add_option("--strategy", flags->strategies,
+                   "one or more arms, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
-  command->add_option("--emulate", flags->emulate_ms, "sleep so many milliseconds a batch; 0: compute")
+  command
+      ->add_option("--emulate", flags->emulate_ms, "sleep so many milliseconds a batch; 0: compute")
       ->check(CLI::Range(0.0, 1e6))
       ->type_name("MS")
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
   command->callback([action, flags] { *action = [flags] { return RunStart(*flags); }; });
 }

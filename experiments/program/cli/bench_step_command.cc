@@ -22,15 +22,26 @@ namespace {
 
 constexpr char kStepFooter[] =
     "Examples:\n"
-    "  ringmaster bench step --model mlp                             the ring over shm, two workers, and solo\n"
+    "  ringmaster bench step --model mlp                             the ring over shm, two "
+    "workers, and solo\n"
     "  ringmaster bench step --model cnn --strategy ring,ps-sharded --transport tcp\n"
-    "  ringmaster bench step --model transformer --against pytorch   beside DistributedDataParallel over gloo\n"
-    "  ringmaster bench step --model mlp --strategy ps --against pytorch   beside PyTorch's RPC parameter server\n"
+    "  ringmaster bench step --model transformer --against pytorch   beside "
+    "DistributedDataParallel over gloo\n"
+    "  ringmaster bench step --model mlp --strategy ps --against pytorch   beside PyTorch's RPC "
+    "parameter server\n"
     "\n"
-    "Our own training, in processes of its own on synthetic data: mlp (784-1024-1024-10, 64 samples a worker), cnn (64) and\n"
-    "transformer (4 layers, 128 wide, 4 heads, 64 tokens, 256 symbols, 16 texts). Every contender lives until the end and\n"
-    "sleeps while others have their turn of a block of steps; the slowest rank's time counts. Ratios are medians of the\n"
-    "blocks' ratios, one round of turns a pair, with their 95 % interval by bootstrap. PyTorch has one thread a process,\n"
+    "Our own training, in processes of its own on synthetic data: mlp (784-1024-1024-10, 64 "
+    "samples a worker), cnn "
+    "(64) and\n"
+    "transformer (4 layers, 128 wide, 4 heads, 64 tokens, 256 symbols, 16 texts). Every contender "
+    "lives until the end "
+    "and\n"
+    "sleeps while others have their turn of a block of steps; the slowest rank's time counts. "
+    "Ratios are medians of "
+    "the\n"
+    "blocks' ratios, one round of turns a pair, with their 95 % interval by bootstrap. PyTorch has "
+    "one thread a "
+    "process,\n"
     "as shipped and, with AVX-512, with OPENBLAS_CORETYPE=SKYLAKEX besides.\n"
     "Exit code 0: measured, 1: a run or a peer that failed, 2: a mistake in the flags.";
 
@@ -51,7 +62,8 @@ void FillModel(int64_t steps, RunSpec* spec) {
     for (int layer = 0; layer < 2; ++layer) spec->mutable_model()->add_mlp_hidden(1024);
   }
   TrainingSpec* training = spec->mutable_training();
-  if (!training->has_batch_per_worker()) training->set_batch_per_worker(model == "transformer" ? 16 : 64);
+  if (!training->has_batch_per_worker())
+    training->set_batch_per_worker(model == "transformer" ? 16 : 64);
   training->set_steps(steps);
   training->clear_epochs();
   training->set_evaluate_every_samples(0);
@@ -69,7 +81,9 @@ void FillModel(int64_t steps, RunSpec* spec) {
 }
 
 // About half a second of the models' steps on one core each.
-int64_t DefaultBlockSteps(const std::string& model) { return model == "mlp" ? 40 : model == "cnn" ? 10 : 8; }
+int64_t DefaultBlockSteps(const std::string& model) {
+  return model == "mlp" ? 40 : model == "cnn" ? 10 : 8;
+}
 
 absl::StatusOr<StepBench> BenchOf(const StepFlags& flags) {
   const Environment environment = ReadEnvironment();
@@ -78,7 +92,8 @@ absl::StatusOr<StepBench> BenchOf(const StepFlags& flags) {
   StepBench bench;
   bench.blocks = flags.blocks;
   if (base.model().name().empty()) base.mutable_model()->set_name("mlp");
-  bench.block_steps = flags.block_steps > 0 ? flags.block_steps : DefaultBlockSteps(base.model().name());
+  bench.block_steps =
+      flags.block_steps > 0 ? flags.block_steps : DefaultBlockSteps(base.model().name());
   FillModel(StepsOf(bench), &base);
   std::vector<std::string> arms = flags.strategies;
   if (std::find(arms.begin(), arms.end(), "solo") == arms.end()) arms.push_back("solo");
@@ -105,29 +120,37 @@ int RunStep(const StepFlags& flags) {
     if (InterruptFlag()) return kExitInterrupted;
     return absl::IsFailedPrecondition(times.status()) ? kExitUserError : kExitFailedRun;
   }
-  std::fputs(flags.json ? (StepJson(*bench, *times) + "\n").c_str() : StepTable(*bench, *times).c_str(), stdout);
+  std::fputs(
+      flags.json ? (StepJson(*bench, *times) + "\n").c_str() : StepTable(*bench, *times).c_str(),
+      stdout);
   return kExitOk;
 }
 
 }  // namespace
 
 void DeclareStepBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand("step", "training steps by strategy, beside solo and PyTorch");
+  CLI::App* command =
+      bench->add_subcommand("step", "training steps by strategy, beside solo and PyTorch");
   command->footer(kStepFooter);
   auto flags = std::make_shared<StepFlags>();
-  command->add_option("--strategy", flags->strategies, "one or more arms, comma-separated; `ringmaster list` has them")
+  command
+      ->add_option("--strategy", flags->strategies,
+                   "one or more arms, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
   command->add_option("--blocks", flags->blocks, "timed blocks of steps of each contender")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_option("--block-steps", flags->block_steps, "timed steps of a block; 0: about half a second of them")
+  command
+      ->add_option("--block-steps", flags->block_steps,
+                   "timed steps of a block; 0: about half a second of them")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command->add_option("--against", flags->against, "peer: pytorch")->check(OneOf({"pytorch"}));
   command->add_option("--python", flags->python, "Python that has torch")->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
   command->callback([action, flags] { *action = [flags] { return RunStep(*flags); }; });
 }

@@ -30,7 +30,8 @@ std::string CommandText(const Chain& chain, absl::string_view more = "") {
 }
 
 // The path of the only field of that name in a run spec, or empty.
-std::string FieldPath(const Descriptor& type, const std::string& name, const std::string& prefix, int* found) {
+std::string FieldPath(const Descriptor& type, const std::string& name, const std::string& prefix,
+                      int* found) {
   std::string path;
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
@@ -55,7 +56,7 @@ std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
   std::vector<std::string> known;
   for (auto app = chain.rbegin(); app != chain.rend(); ++app) {
     for (const CLI::Option* option : (*app)->get_options()) {
-      if (option->get_group().empty()) continue;   // hidden
+      if (option->get_group().empty()) continue;  // hidden
       for (const std::string& name : option->get_lnames()) known.push_back(name);
     }
   }
@@ -69,8 +70,8 @@ std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
   const std::string nearest = NearestWord(word, known);
   if (meant.empty() && !nearest.empty()) meant = absl::StrCat("--", nearest);
   return absl::StrCat(flag, ": no such flag of ", CommandText(chain), "; ",
-                      meant.empty() ? "" : absl::StrCat("did you mean \"", meant, "\"? "), CommandText(chain, " --help"),
-                      " lists them");
+                      meant.empty() ? "" : absl::StrCat("did you mean \"", meant, "\"? "),
+                      CommandText(chain, " --help"), " lists them");
 }
 
 std::string NoSuchCommand(const Chain& chain, const std::string& word) {
@@ -78,11 +79,12 @@ std::string NoSuchCommand(const Chain& chain, const std::string& word) {
   for (const CLI::App* app : chain.back()->get_subcommands([](const CLI::App*) { return true; })) {
     known.push_back(app->get_name());
   }
-  return absl::StrCat("\"", word, "\": no such ", chain.size() == 1 ? "command" : "benchmark", "; ", DidYouMean(word, known),
-                      CommandText(chain, " --help"), " lists them");
+  return absl::StrCat("\"", word, "\": no such ", chain.size() == 1 ? "command" : "benchmark", "; ",
+                      DidYouMean(word, known), CommandText(chain, " --help"), " lists them");
 }
 
-// The first flag or command that there is not, as a message, or nothing; `chain` becomes the commands that there are.
+// The first flag or command that there is not, as a message, or nothing; `chain` becomes the
+// commands that there are.
 std::string UnknownWord(const std::vector<std::string>& arguments, Chain* chain) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
@@ -98,7 +100,8 @@ std::string UnknownWord(const std::vector<std::string>& arguments, Chain* chain)
       if (!has_value && option->get_items_expected_min() > 0) ++i;
       continue;
     }
-    const std::vector<const CLI::App*> commands = chain->back()->get_subcommands([](const CLI::App*) { return true; });
+    const std::vector<const CLI::App*> commands =
+        chain->back()->get_subcommands([](const CLI::App*) { return true; });
     if (commands.empty()) continue;
     const auto named = std::find_if(commands.begin(), commands.end(),
                                     [&](const CLI::App* app) { return app->get_name() == word; });
@@ -128,8 +131,10 @@ std::string CommandLineProblem(const CLI::App& app, const std::vector<std::strin
     // The parser lists them from the last to the first.
     const std::vector<std::string> unordered = app.remaining(/*recurse=*/true);
     const std::set<std::string> extras(unordered.begin(), unordered.end());
-    const auto first = std::find_if(arguments.begin(), arguments.end(), [&](const auto& word) { return extras.count(word) > 0; });
-    if (first != arguments.end()) text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
+    const auto first = std::find_if(arguments.begin(), arguments.end(),
+                                    [&](const auto& word) { return extras.count(word) > 0; });
+    if (first != arguments.end())
+      text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
   }
   return absl::StrCat(InOurWords(text), "; ", CommandText(chain, " --help"), " explains");
 }

@@ -7,9 +7,9 @@
 
 namespace ringmaster {
 
-// What is wrong with a command line that `app` has refused with `error`, in one line. A flag or a command that there is not
-// comes before all else, with the nearest that there is: what the parser makes of the rest follows from it. `arguments`:
-// those of the program, without its name.
+// What is wrong with a command line that `app` has refused with `error`, in one line. A flag or a
+// command that there is not comes before all else, with the nearest that there is: what the parser
+// makes of the rest follows from it. `arguments`: those of the program, without its name.
 std::string CommandLineProblem(const CLI::App& app, const std::vector<std::string>& arguments,
                                const CLI::ParseError& error);
 

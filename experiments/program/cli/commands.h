@@ -14,8 +14,8 @@ enum ExitCode : int {
   kExitInterrupted = 130,
 };
 
-// Each declares a subcommand with its flags and help on `app`; when the command line names it, `*action` is set to what
-// then does the work and returns the exit code.
+// Each declares a subcommand with its flags and help on `app`; when the command line names it,
+// `*action` is set to what then does the work and returns the exit code.
 using Action = std::function<int()>;
 void DeclareCompare(CLI::App* app, Action* action);
 void DeclareRun(CLI::App* app, Action* action);

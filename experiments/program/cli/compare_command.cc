@@ -27,15 +27,17 @@ namespace ringmaster {
 namespace {
 
 constexpr char kCompareFooter[] =
-    "Every arm trains the same model from the same weights on the same batches; only the strategy and the codec\n"
-    "differ. Arms run one after another, each in processes of its own on this machine, on loopback. The arms\n"
+    "Every arm trains the same model from the same weights on the same batches; only the strategy "
+    "and the codec\n"
+    "differ. Arms run one after another, each in processes of its own on this machine, on "
+    "loopback. The arms\n"
     "`single` and `solo` are the base of speed-up and the ceiling of efficiency: leave them in.\n"
     "Ctrl-C stops the running arm and shows what was measured.";
 
 struct RunFlags {
   SpecFlags spec;
   std::string spec_file;
-  std::vector<std::string> arms;   // empty: the default ones (compare), the spec's own (run)
+  std::vector<std::string> arms;  // empty: the default ones (compare), the spec's own (run)
   std::string out = "ringmaster-out";
   int device = 0;
   bool json = false;
@@ -45,20 +47,24 @@ struct RunFlags {
 void Announce(const std::vector<RunSpec>& specs) {
   const RunSpec& spec = specs.front();
   const TrainingSpec& training = spec.training();
-  const std::string accumulated =
-      training.accumulate() > 1 ? absl::StrCat(training.accumulate(), " batches of ") : std::string();
+  const std::string accumulated = training.accumulate() > 1
+                                      ? absl::StrCat(training.accumulate(), " batches of ")
+                                      : std::string();
   std::fprintf(stderr, "%s on %s: %d workers x %s%d samples a step, %d steps, %s, seed %d; %d %s\n",
-               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(), accumulated.c_str(),
-               training.batch_per_worker(), static_cast<int>(training.steps()), spec.transport().name().c_str(),
-               static_cast<int>(training.seed()), static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
+               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(),
+               accumulated.c_str(), training.batch_per_worker(), static_cast<int>(training.steps()),
+               spec.transport().name().c_str(), static_cast<int>(training.seed()),
+               static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
 }
 
 std::string OutcomeText(const RunSummary& summary, double seconds) {
   if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
-  std::string text = absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
-                                     FormatCount(summary.samples_per_second()), summary.step_ms_p50());
+  std::string text =
+      absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
+                      FormatCount(summary.samples_per_second()), summary.step_ms_p50());
   if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
-  if (summary.has_test_accuracy()) absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
+  if (summary.has_test_accuracy())
+    absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
   return text;
 }
 
@@ -85,7 +91,9 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   int code = kExitOk;
   for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
     const RunSpec& spec = (*specs)[i];
-    ProgressLine line(specs->size() == 1 ? spec.name() : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
+    ProgressLine line(specs->size() == 1
+                          ? spec.name()
+                          : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
     const MonotonicTime begin = MonotonicNow();
     RunArmOptions options;
     options.device = flags.device;
@@ -106,13 +114,16 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
 }
 
 void DeclareCommon(CLI::App* command, RunFlags* flags) {
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
+      ->capture_default_str();
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command
       ->add_option("--columns", flags->columns,
-                   "figures that the table shows instead of the usual ones, comma-separated; `ringmaster list` has them all")
+                   "figures that the table shows instead of the usual ones, comma-separated; "
+                   "`ringmaster list` has them all")
       ->delimiter(',')
       ->type_name("LIST");
   flags->spec.Declare(command);
@@ -121,7 +132,8 @@ void DeclareCommon(CLI::App* command, RunFlags* flags) {
 }  // namespace
 
 void DeclareCompare(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("compare", "train under several arms and show one table (the main job)");
+  CLI::App* command =
+      app->add_subcommand("compare", "train under several arms and show one table (the main job)");
   command->footer(kCompareFooter);
   auto flags = std::make_shared<RunFlags>();
   command

@@ -43,8 +43,10 @@ Finding CheckMnist() {
   int64_t train = 0;
   int64_t test = 0;
   const auto shape = InspectDataset(data, &train, &test);
-  if (!shape.ok()) return {"MNIST", false, std::string(WithFetchAdvice(shape.status(), {}).message())};
-  return {"MNIST", true, absl::StrCat(train, " training and ", test, " test images in ", data.dir())};
+  if (!shape.ok())
+    return {"MNIST", false, std::string(WithFetchAdvice(shape.status(), {}).message())};
+  return {"MNIST", true,
+          absl::StrCat(train, " training and ", test, " test images in ", data.dir())};
 }
 
 std::vector<Finding> Examine() {
@@ -53,12 +55,13 @@ std::vector<Finding> Examine() {
   std::vector<Finding> findings;
   findings.push_back({"build", true, absl::StrCat(build.commit(), ", ", build.compiler())});
   findings.push_back({"machine", true,
-                      absl::StrFormat("%s, %.1f GiB, %s", machine.cpu(), machine.memory_bytes() / 1073741824.0,
-                                      machine.kernel())});
-  findings.push_back({"cores", machine.cores() > 1,
-                      absl::StrCat(machine.cores(), machine.cores() > 1
-                                                        ? ""
-                                                        : ": ranks share it, so times show little about scaling")});
+                      absl::StrFormat("%s, %.1f GiB, %s", machine.cpu(),
+                                      machine.memory_bytes() / 1073741824.0, machine.kernel())});
+  findings.push_back(
+      {"cores", machine.cores() > 1,
+       absl::StrCat(
+           machine.cores(),
+           machine.cores() > 1 ? "" : ": ranks share it, so times show little about scaling")});
   findings.push_back({"BLAS", true, DescribeCpuBlas()});
   const auto cuda = DescribeCuda();
   findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});
@@ -84,10 +87,13 @@ int Doctor(bool json) {
     return kExitOk;
   }
   for (const Finding& finding : findings) {
-    std::printf("%s %-18s %s\n", finding.ok ? "  " : "--", finding.topic.c_str(), finding.text.c_str());
+    std::printf("%s %-18s %s\n", finding.ok ? "  " : "--", finding.topic.c_str(),
+                finding.text.c_str());
   }
-  std::printf("\nLines marked -- say what is missing and how to get it; training on the CPU needs neither CUDA nor\n"
-              "MNIST (`--data synthetic`).\n");
+  std::printf(
+      "\nLines marked -- say what is missing and how to get it; training on the CPU needs neither "
+      "CUDA nor\n"
+      "MNIST (`--data synthetic`).\n");
   return kExitOk;
 }
 

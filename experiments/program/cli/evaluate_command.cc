@@ -27,10 +27,17 @@ namespace ringmaster {
 namespace {
 
 constexpr char kEvaluateFooter[] =
-    "Each worker is a process and scores its share of the test set, in whole batches; each sample is scored once. Loss\n"
-    "and accuracy are the same bits for every number of workers. The model is the one that the file names, unless --model\n"
-    "or --base says another; the data's flags are those of the run that saved the weights. Files of PyTorch are read as they\n"
-    "are: prefixes module. and _orig_mod., batch counters, float16 and bfloat16 are dealt with and said.";
+    "Each worker is a process and scores its share of the test set, in whole batches; each sample "
+    "is scored once. "
+    "Loss\n"
+    "and accuracy are the same bits for every number of workers. The model is the one that the "
+    "file names, unless "
+    "--model\n"
+    "or --base says another; the data's flags are those of the run that saved the weights. Files "
+    "of PyTorch are read "
+    "as they\n"
+    "are: prefixes module. and _orig_mod., batch counters, float16 and bfloat16 are dealt with and "
+    "said.";
 
 struct EvaluateFlags {
   SpecFlags spec;
@@ -41,7 +48,8 @@ struct EvaluateFlags {
   bool json = false;
 };
 
-// Takes out of a run's spec what an evaluation has no use for, and what would be refused without a word from the user.
+// Takes out of a run's spec what an evaluation has no use for, and what would be refused without a
+// word from the user.
 void LeaveEvaluation(RunSpec* spec) {
   TrainingSpec training;
   if (spec->training().has_workers()) training.set_workers(spec->training().workers());
@@ -63,24 +71,28 @@ absl::StatusOr<RunSpec> GivenSpec(const EvaluateFlags& flags) {
   const absl::StatusOr<WeightsHeader> header = ReadWeightsHeader(flags.weights);
   RM_RETURN_IF_ERROR(Annotate(header.status(), "--weights"));
   const std::string& name = spec.model().name();
-  if (base.has_model() || !(name.empty() || (header->model.ok() && header->model->name() == name))) return spec;
+  if (base.has_model() || !(name.empty() || (header->model.ok() && header->model->name() == name)))
+    return spec;
   RM_ASSIGN_OR_RETURN(*base.mutable_model(), ModelOfWeights(flags.weights, *header));
   RM_RETURN_IF_ERROR(flags.spec.Apply(&base));
   return base;
 }
 
-// A score on other data than the weights were trained on may be wanted; mostly --data was forgotten.
+// A score on other data than the weights were trained on may be wanted; mostly --data was
+// forgotten.
 void TellOfOtherData(const std::string& path, const std::string& data) {
   const absl::StatusOr<WeightsHeader> header = ReadWeightsHeader(path);
   if (!header.ok() || header->data_name.empty() || header->data_name == data) return;
-  Log(LogLevel::kWarning, absl::StrCat("--weights ", path, " were trained on ", header->data_name, " and are scored on ",
-                                       data, "; give --data ", header->data_name, " to score them on the same"));
+  Log(LogLevel::kWarning, absl::StrCat("--weights ", path, " were trained on ", header->data_name,
+                                       " and are scored on ", data, "; give --data ",
+                                       header->data_name, " to score them on the same"));
 }
 
 // What is evaluated, resolved; of a run's spec only model, data, workers and kernels count.
 absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
   const Environment environment = ReadEnvironment();
-  if (flags.weights.empty()) return absl::InvalidArgumentError("--weights \"\": expected a file (.safetensors)");
+  if (flags.weights.empty())
+    return absl::InvalidArgumentError("--weights \"\": expected a file (.safetensors)");
   RM_ASSIGN_OR_RETURN(RunSpec spec, GivenSpec(flags));
   spec.set_name("evaluate");
   spec.clear_strategy();
@@ -118,7 +130,8 @@ void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const Evaluati
     std::printf("%s\n", object.dump(-1, ' ', false, ErrorHandler::replace).c_str());
     return;
   }
-  std::printf("%s on %s, weights %s\n", spec.model().name().c_str(), spec.data().name().c_str(), flags.weights.c_str());
+  std::printf("%s on %s, weights %s\n", spec.model().name().c_str(), spec.data().name().c_str(),
+              flags.weights.c_str());
   std::printf("samples    %s\n", FormatCount(static_cast<double>(result.samples)).c_str());
   if (result.labels != result.samples) {
     std::printf("labels     %s\n", FormatCount(static_cast<double>(result.labels)).c_str());
@@ -162,12 +175,17 @@ void DeclareEvaluate(CLI::App* app, Action* action) {
   CLI::App* command = app->add_subcommand("evaluate", "score the test set with saved weights");
   command->footer(kEvaluateFooter);
   auto flags = std::make_shared<EvaluateFlags>();
-  command->add_option("--weights", flags->weights, "weights to score (.safetensors, from --save-weights)")
+  command
+      ->add_option("--weights", flags->weights,
+                   "weights to score (.safetensors, from --save-weights)")
       ->type_name("FILE")
       ->required();
-  command->add_option("--predictions", flags->predictions, "where the predicted classes go (.npy, int32, in order)")
+  command
+      ->add_option("--predictions", flags->predictions,
+                   "where the predicted classes go (.npy, int32, in order)")
       ->type_name("FILE");
-  command->add_option("--base", flags->spec_file, "run spec (textproto) with the model and the data");
+  command->add_option("--base", flags->spec_file,
+                      "run spec (textproto) with the model and the data");
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
   command->add_flag("--json", flags->json, "one JSON object on standard output");

@@ -22,20 +22,22 @@ absl::StatusOr<EvaluationResult> GatherEvaluation(const RunRecord& record, int64
   for (const WorkerReport* worker : workers) {
     const SampleScores& scores = worker->scores();
     if (scores.begin() != result.samples || scores.losses_size() != scores.count()) {
-      return absl::InternalError(absl::StrCat("worker/", worker->rank(), " scored ", scores.losses_size(),
-                                              " samples from ", scores.begin(), " on; expected ", scores.count(),
-                                              " from ", result.samples, " on"));
+      return absl::InternalError(absl::StrCat(
+          "worker/", worker->rank(), " scored ", scores.losses_size(), " samples from ",
+          scores.begin(), " on; expected ", scores.count(), " from ", result.samples, " on"));
     }
     for (const double loss : scores.losses()) loss_sum += loss;
-    result.predictions.insert(result.predictions.end(), scores.predictions().begin(), scores.predictions().end());
+    result.predictions.insert(result.predictions.end(), scores.predictions().begin(),
+                              scores.predictions().end());
     correct += scores.correct();
     result.samples += scores.count();
     result.weights_sha256 = worker->weights_sha256();
   }
   result.labels = static_cast<int64_t>(result.predictions.size());
   if (result.samples != test_samples || result.labels % std::max<int64_t>(1, result.samples) != 0) {
-    return absl::InternalError(absl::StrCat("the workers scored ", result.samples, " samples and ", result.labels,
-                                            " labels, and the test set has ", test_samples, " samples"));
+    return absl::InternalError(absl::StrCat("the workers scored ", result.samples, " samples and ",
+                                            result.labels, " labels, and the test set has ",
+                                            test_samples, " samples"));
   }
   result.loss = loss_sum / static_cast<double>(result.labels);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(result.labels);
@@ -45,7 +47,8 @@ absl::StatusOr<EvaluationResult> GatherEvaluation(const RunRecord& record, int64
 absl::Status WritePredictions(const EvaluationResult& result, const std::string& path) {
   std::vector<int64_t> shape = {result.samples};
   if (result.labels != result.samples) shape.push_back(result.labels / result.samples);
-  RM_ASSIGN_OR_RETURN(std::unique_ptr<NpyWriter> writer, NpyWriter::Create(path, NpyType::kInt32, shape));
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<NpyWriter> writer,
+                      NpyWriter::Create(path, NpyType::kInt32, shape));
   RM_RETURN_IF_ERROR(writer->Append(result.predictions));
   return writer->Finish();
 }

@@ -13,18 +13,19 @@ namespace ringmaster {
 // The test set's scores, all workers' shares together.
 struct EvaluationResult {
   int64_t samples = 0;
-  int64_t labels = 0;                 // one a sample, or one a character of a text
-  double loss = 0;                    // mean over labels; summed in sample order, so that N workers give one's bits
-  double accuracy = 0;                // in [0, 1]
+  int64_t labels = 0;  // one a sample, or one a character of a text
+  double loss = 0;  // mean over labels; summed in sample order, so that N workers give one's bits
+  double accuracy = 0;  // in [0, 1]
   std::string weights_sha256;
-  std::vector<int32_t> predictions;   // [labels], in order
+  std::vector<int32_t> predictions;  // [labels], in order
 };
 
-// Puts the shares of a finished evaluation run together. Internal: shares that do not cover samples 0 to
-// `test_samples` - 1 exactly once.
+// Puts the shares of a finished evaluation run together. Internal: shares that do not cover samples
+// 0 to `test_samples` - 1 exactly once.
 absl::StatusOr<EvaluationResult> GatherEvaluation(const RunRecord& record, int64_t test_samples);
 
-// Writes predictions as int32 .npy: [samples], or [samples, labels a sample] where there are several.
+// Writes predictions as int32 .npy: [samples], or [samples, labels a sample] where there are
+// several.
 absl::Status WritePredictions(const EvaluationResult& result, const std::string& path);
 
 }  // namespace ringmaster

@@ -58,21 +58,24 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
   const SchemeTraits traits = TraitsOf(spec);
   if (!traits.collective.empty() || !traits.engine.empty()) {
     if (flags.servers.has_value() || flags.staleness.has_value()) {
-      return absl::InvalidArgumentError(absl::StrCat("--servers and --staleness do not apply to \"", flags.arm,
+      return absl::InvalidArgumentError(absl::StrCat("--servers and --staleness do not apply to \"",
+                                                     flags.arm,
                                                      "\", which has no server; leave them out"));
     }
     if (!traits.engine.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "\"", flags.arm, "\" sums by ", traits.engine, ", a library whose messages are its own; name an arm such as ring"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", flags.arm, "\" sums by ", traits.engine,
+                       ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
-    const auto name = ResolveCollective(traits.collective, {spec.transport().name(), flags.workers, int64_t{64} << 20});
+    const auto name = ResolveCollective(
+        traits.collective, {spec.transport().name(), flags.workers, int64_t{64} << 20});
     RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
     return ExplainCollective(*schedule, flags.workers);
   }
   if (traits.servers == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", flags.arm, "\" exchanges nothing; name an arm that does, such as ring or ps"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", flags.arm, "\" exchanges nothing; name an arm that does, such as ring or ps"));
   }
   ServerScheme scheme;
   scheme.workers = flags.workers;
@@ -81,11 +84,13 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
   scheme.together = traits.updates == Updates::kTogether;
   scheme.staleness_bound = traits.staleness_bound;
   if (flags.staleness.has_value() && !traits.staleness_bound.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("--staleness is the bound of ssp; \"", flags.arm, "\" has none"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--staleness is the bound of ssp; \"", flags.arm, "\" has none"));
   }
   if (scheme.servers > kWorkersMax || (scheme.colocated && scheme.servers > scheme.workers)) {
-    return absl::InvalidArgumentError(absl::StrCat("--servers ", scheme.servers, ": expected at most ",
-                                                   scheme.colocated ? scheme.workers : kWorkersMax));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--servers ", scheme.servers, ": expected at most ",
+                     scheme.colocated ? scheme.workers : kWorkersMax));
   }
   return ExplainServer(scheme);
 }
@@ -105,22 +110,31 @@ int Explain(const ExplainFlags& flags) {
     Log(LogLevel::kError, written.message());
     return kExitUserError;
   }
-  std::fprintf(stderr, "%s: %zu scenes; open it in a browser\n", flags.page.c_str(), story->scenes.size());
+  std::fprintf(stderr, "%s: %zu scenes; open it in a browser\n", flags.page.c_str(),
+               story->scenes.size());
   return kExitOk;
 }
 
 }  // namespace
 
 void DeclareExplain(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("explain", "who sends what to whom under an arm, round by round");
+  CLI::App* command =
+      app->add_subcommand("explain", "who sends what to whom under an arm, round by round");
   command->footer(kExplainFooter);
   auto flags = std::make_shared<ExplainFlags>();
-  command->add_option("ARM", flags->arm, "ring, halving-doubling, tree, direct, ps, ps-sharded, ssp, async, ...")
+  command
+      ->add_option("ARM", flags->arm,
+                   "ring, halving-doubling, tree, direct, ps, ps-sharded, ssp, async, ...")
       ->required();
-  command->add_option("--workers", flags->workers, "N")->check(CLI::Range(2, kWorkersMax))->capture_default_str();
-  command->add_option("--servers", flags->servers, "K, of a parameter server")->check(CLI::Range(1, kWorkersMax));
-  command->add_option("--staleness", flags->staleness, "the bound of ssp")->check(CLI::Range(0, 1000));
-  command->add_option("-o,--out", flags->page, "write an HTML page that animates it instead")->type_name("FILE.html");
+  command->add_option("--workers", flags->workers, "N")
+      ->check(CLI::Range(2, kWorkersMax))
+      ->capture_default_str();
+  command->add_option("--servers", flags->servers, "K, of a parameter server")
+      ->check(CLI::Range(1, kWorkersMax));
+  command->add_option("--staleness", flags->staleness, "the bound of ssp")
+      ->check(CLI::Range(0, 1000));
+  command->add_option("-o,--out", flags->page, "write an HTML page that animates it instead")
+      ->type_name("FILE.html");
   command->callback([action, flags] { *action = [flags] { return Explain(*flags); }; });
 }
 

@@ -45,12 +45,14 @@ absl::StatusOr<std::vector<LinkTimes>> MeasureLink(const RunSpec& spec, int32_t 
   launch.interrupted = &InterruptFlag();
   std::vector<LinkTimes> times;
   RM_RETURN_IF_ERROR(LeadBench(launch, [&](const BenchSeat& seat) {
-    return RunLinkRank(BenchOf(link), seat, [&](const std::vector<LinkTimes>& measured) { times = measured; });
+    return RunLinkRank(BenchOf(link), seat,
+                       [&](const std::vector<LinkTimes>& measured) { times = measured; });
   }));
   return times;
 }
 
-absl::Status JoinLinkMeasurement(const std::string& text, int32_t rank, const std::string& coordinator) {
+absl::Status JoinLinkMeasurement(const std::string& text, int32_t rank,
+                                 const std::string& coordinator) {
   RM_ASSIGN_OR_RETURN(const RunSpec link, ParseRunSpec(text, "--link"));
   const Environment environment = ReadEnvironment();
   BenchSeat seat;

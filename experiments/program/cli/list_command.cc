@@ -38,7 +38,8 @@ Section SectionOf(const char* title, const Infos& infos) {
 
 Section StrategySection() {
   Section section{"strategies", {}};
-  for (const Scheme* scheme : Schemes()) section.entries.emplace_back(scheme->name, scheme->summary);
+  for (const Scheme* scheme : Schemes())
+    section.entries.emplace_back(scheme->name, scheme->summary);
   return section;
 }
 
@@ -84,7 +85,8 @@ int List(bool json) {
   }
   for (const Section& section : sections) {
     std::printf("%s\n", section.title.c_str());
-    for (const auto& [name, summary] : section.entries) std::printf("  %-18s %s\n", name.c_str(), summary.c_str());
+    for (const auto& [name, summary] : section.entries)
+      std::printf("  %-18s %s\n", name.c_str(), summary.c_str());
   }
   return kExitOk;
 }
@@ -92,7 +94,8 @@ int List(bool json) {
 }  // namespace
 
 void DeclareList(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("list", "names that flags and specs take, with a sentence each");
+  CLI::App* command =
+      app->add_subcommand("list", "names that flags and specs take, with a sentence each");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "one JSON object on standard output");
   command->callback([action, json] { *action = [json] { return List(*json); }; });

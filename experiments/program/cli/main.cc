@@ -28,29 +28,41 @@
 namespace {
 
 constexpr char kDescription[] =
-    "Trains the same model under a parameter server, a ring all-reduce and asynchronous compressed exchange,\n"
+    "Trains the same model under a parameter server, a ring all-reduce and asynchronous compressed "
+    "exchange,\n"
     "and shows what each costs in time, bytes and accuracy.";
 
 constexpr char kExamples[] =
     "Examples:\n"
-    "  ringmaster compare                               every basic scheme on MNIST, two workers, one table\n"
+    "  ringmaster compare                               every basic scheme on MNIST, two workers, "
+    "one table\n"
     "  ringmaster compare --arms single,solo,ps,ring --epochs 1\n"
     "  ringmaster compare --workers 4 --transport tcp --out four-workers\n"
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
-    "  ringmaster sweep my_sweep.textproto              every combination of some settings, resumed if stopped\n"
-    "  ringmaster report ringmaster-out -o report.html  charts and tables of all stored runs, one page\n"
+    "  ringmaster sweep my_sweep.textproto              every combination of some settings, "
+    "resumed if stopped\n"
+    "  ringmaster report ringmaster-out -o report.html  charts and tables of all stored runs, one "
+    "page\n"
     "  ringmaster plot scaling -o scaling.svg           one of the charts as a figure\n"
-    "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the test set\n"
-    "  ringmaster verify                                proofs that the comparison is fair, in about a minute\n"
-    "  ringmaster bench allreduce                       how fast gradients are summed on this machine\n"
+    "  ringmaster evaluate --weights W.safetensors      loss and accuracy of saved weights on the "
+    "test set\n"
+    "  ringmaster verify                                proofs that the comparison is fair, in "
+    "about a minute\n"
+    "  ringmaster bench allreduce                       how fast gradients are summed on this "
+    "machine\n"
     "  ringmaster explain ring --workers 4              who sends what to whom, round by round\n"
-    "  ringmaster trace ring                            some steps of the newest ring run, for a trace viewer\n"
-    "  ringmaster predict --arms ps,ring                what a step will take, beside what it does take\n"
-    "  ringmaster list                                  arms, strategies, codecs, collectives, transports, models\n"
+    "  ringmaster trace ring                            some steps of the newest ring run, for a "
+    "trace viewer\n"
+    "  ringmaster predict --arms ps,ring                what a step will take, beside what it does "
+    "take\n"
+    "  ringmaster list                                  arms, strategies, codecs, collectives, "
+    "transports, models\n"
     "  ringmaster doctor                                what this machine has, and what it lacks\n"
     "\n"
-    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted (Ctrl-C),\n"
-    "143 ended by SIGTERM, 129 by SIGHUP. Ctrl-Z stops a run with all its ranks, and `fg` has it go on.\n"
+    "Exit codes: 0 done, 1 a run failed, 2 a mistake in the command or its files, 130 interrupted "
+    "(Ctrl-C),\n"
+    "143 ended by SIGTERM, 129 by SIGHUP. Ctrl-Z stops a run with all its ranks, and `fg` has it "
+    "go on.\n"
     "`ringmaster COMMAND --help` explains a command's flags.";
 
 // Above this limit of address space (ulimit -v) threads may reserve what they like.
@@ -63,32 +75,38 @@ void SaveAddressSpace() {
   mallopt(M_TOP_PAD, 1 << 20);
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return;
-  if (pthread_attr_setstacksize(&attributes, kSmallStackBytes) == 0) pthread_setattr_default_np(&attributes);
+  if (pthread_attr_setstacksize(&attributes, kSmallStackBytes) == 0)
+    pthread_setattr_default_np(&attributes);
   pthread_attr_destroy(&attributes);
 }
 
 // What of memory and locks holds for all commands and all arms alike. Before there are threads.
 void SetUpProcess() {
   ringmaster::ExplainLackOfMemory(ringmaster::kExitFailedRun);
-  // The system's absl is built to look for deadlocks at every lock, through one lock of the process: over gRPC a quarter
-  // of all processor time of 64 ranks. The tests, which set nothing here, run with it.
+  // The system's absl is built to look for deadlocks at every lock, through one lock of the
+  // process: over gRPC a quarter of all processor time of 64 ranks. The tests, which set nothing
+  // here, run with it.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  // Freed memory stays with the process: gRPC takes and gives back a buffer for every segment, and the pages of one that
-  // went back to the system must be zeroed again before it can be read into. All arms alike. Over gRPC an all-reduce of
-  // 1 to 64 MiB takes 1.3 to 1.5 times as long without.
+  // Freed memory stays with the process: gRPC takes and gives back a buffer for every segment, and
+  // the pages of one that went back to the system must be zeroed again before it can be read into.
+  // All arms alike. Over gRPC an all-reduce of 1 to 64 MiB takes 1.3 to 1.5 times as long without.
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TOP_PAD, 64 << 20);
-  // Every thread reserves 64 MiB for its allocations and 8 MiB for its stack, more than most of them ever touch.
-  if (ringmaster::AddressSpaceLimit().value_or(kAmpleAddressSpace) < kAmpleAddressSpace) SaveAddressSpace();
-  // gRPC's default has any thread that waits on one of its queues serve every socket of the process, and hand over what it
-  // reads to the thread that waits for it: the control plane's threads carry gradients. With "poll" a thread looks at the
-  // sockets of its own queue. Over gRPC an all-reduce takes half the time at every size from 4 KiB to 64 MiB. Set before
-  // there are threads; a user's own choice stays.
+  // Every thread reserves 64 MiB for its allocations and 8 MiB for its stack, more than most of
+  // them ever touch.
+  if (ringmaster::AddressSpaceLimit().value_or(kAmpleAddressSpace) < kAmpleAddressSpace)
+    SaveAddressSpace();
+  // gRPC's default has any thread that waits on one of its queues serve every socket of the
+  // process, and hand over what it reads to the thread that waits for it: the control plane's
+  // threads carry gradients. With "poll" a thread looks at the sockets of its own queue. Over gRPC
+  // an all-reduce takes half the time at every size from 4 KiB to 64 MiB. Set before there are
+  // threads; a user's own choice stays.
   setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0);
 }
 
-// The stream remembers that a write failed, not why, and by now others have set errno: what one more byte fails for.
+// The stream remembers that a write failed, not why, and by now others have set errno: what one
+// more byte fails for.
 std::string WhyStandardOutputFails() {
   const ssize_t wrote = write(STDOUT_FILENO, "\n", 1);
   return wrote == 1 ? "some of it is missing" : ringmaster::ErrorText(errno);
@@ -106,7 +124,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // --verbose may stand behind the command too
   app.get_formatter()->column_width(34);
-  app.set_version_flag("--version", [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
+  app.set_version_flag("--version",
+                       [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
   bool verbose = false;
   app.add_flag("-v,--verbose", verbose, "log more, to standard error");
   ringmaster::Action action;
@@ -127,16 +146,18 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);   // --help, --version
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     const std::vector<std::string> arguments(argv + 1, argv + argc);
-    std::fprintf(stderr, "error: %s\n", ringmaster::CommandLineProblem(app, arguments, error).c_str());
+    std::fprintf(stderr, "error: %s\n",
+                 ringmaster::CommandLineProblem(app, arguments, error).c_str());
     return ringmaster::kExitUserError;
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
   ringmaster::RaiseDescriptorLimit();
   int code = action();
-  if (ringmaster::EndSignal() != 0 && code != ringmaster::kExitOk) code = 128 + ringmaster::EndSignal();
+  if (ringmaster::EndSignal() != 0 && code != ringmaster::kExitOk)
+    code = 128 + ringmaster::EndSignal();
   // A table that nobody could read is no success; the records are safe.
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   ringmaster::Log(ringmaster::LogLevel::kError,

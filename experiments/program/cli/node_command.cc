@@ -41,15 +41,24 @@ namespace {
 
 constexpr char kDescription[] = "one rank of a run, started by hand or by a launcher";
 constexpr char kFooter[] =
-    "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps its record:\n"
+    "Start one process a rank, all with the same spec and flags; rank 0 leads the run and keeps "
+    "its record:\n"
     "  ringmaster node --arm ring --rank 0 --world-size 2 --coordinator 127.0.0.1:29500 &\n"
     "  ringmaster node --arm ring --rank 1 --world-size 2 --coordinator 127.0.0.1:29500\n"
-    "HOST is a name or an address, IPv6 in brackets ([::1]:29500). A name that does not resolve yet is looked up again\n"
-    "until limits.join_seconds are over. Rank 0 alone may listen at every address (0.0.0.0:29500).\n"
-    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, WORLD_SIZE,\n"
-    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; under mpirun, which a\n"
-    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak they must agree.\n"
-    "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's fingerprint does, on\n"
+    "HOST is a name or an address, IPv6 in brackets ([::1]:29500). A name that does not resolve "
+    "yet is looked up "
+    "again\n"
+    "until limits.join_seconds are over. Rank 0 alone may listen at every address "
+    "(0.0.0.0:29500).\n"
+    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, "
+    "WORLD_SIZE,\n"
+    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; "
+    "under mpirun, which "
+    "a\n"
+    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak "
+    "they must agree.\n"
+    "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's "
+    "fingerprint does, on\n"
     "loopback only.";
 
 struct NodeFlags {
@@ -61,13 +70,14 @@ struct NodeFlags {
   std::optional<int> world_size;
   std::string coordinator;
   std::optional<int> device;
-  bool joins = false;   // somebody else leads, rank 0 included
-  std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and validated; empty: nobody has
-  std::string turns;    // of a run that a benchmark started
+  bool joins = false;    // somebody else leads, rank 0 included
+  std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and
+                         // validated; empty: nobody has
+  std::string turns;     // of a run that a benchmark started
 };
 
-// What the flags leave open, the launcher's environment says. Who leads a run has given its ranks all but the rank, which
-// the mpirun that he started says.
+// What the flags leave open, the launcher's environment says. Who leads a run has given its ranks
+// all but the rank, which the mpirun that he started says.
 absl::Status FillFromEnvironment(NodeFlags* flags) {
   const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
   if (!flags->rank) {
@@ -107,14 +117,16 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
   }
   if (!spec.training().has_workers() && flags.world_size.value_or(0) > 0) {
-    // A launcher says how many processes there are; those that are no dedicated servers are workers.
+    // A launcher says how many processes there are; those that are no dedicated servers are
+    // workers.
     RunSpec with_one = spec;
     with_one.mutable_training()->set_workers(1);
     with_one.mutable_training()->set_steps(1);
     with_one.mutable_training()->clear_epochs();
     RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
     const int servers = ProcessCount(with_one) - 1;
-    if (spec.strategy().launch() != THREADS) spec.mutable_training()->set_workers(*flags.world_size - servers);
+    if (spec.strategy().launch() != THREADS)
+      spec.mutable_training()->set_workers(*flags.world_size - servers);
   }
   std::vector<RunSpec> specs(1);
   RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
@@ -135,13 +147,13 @@ absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
   const int processes = ProcessCount(spec);
   if (flags.world_size != processes) {
     return absl::InvalidArgumentError(absl::StrCat(
-        Given("--world-size", flags.world_size), ": this run has ", processes, " processes (", TrainingWorkers(spec),
-        " workers, ", ServerCount(spec), " servers); give --world-size ", processes,
-        " or change --workers or --servers"));
+        Given("--world-size", flags.world_size), ": this run has ", processes, " processes (",
+        TrainingWorkers(spec), " workers, ", ServerCount(spec), " servers); give --world-size ",
+        processes, " or change --workers or --servers"));
   }
   if (!flags.rank || *flags.rank < 0 || *flags.rank >= processes) {
-    return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ", processes - 1,
-                                                   " (give --rank or set RANK)"));
+    return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ",
+                                                   processes - 1, " (give --rank or set RANK)"));
   }
   return absl::OkStatus();
 }
@@ -157,21 +169,25 @@ absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
     RM_ASSIGN_OR_RETURN(const std::optional<HostPort> said, ReadCoordinator());
     if (!said) {
       return absl::InvalidArgumentError(
-          "--coordinator is not given: expected HOST:PORT of rank 0 (or set MASTER_ADDR and MASTER_PORT)");
+          "--coordinator is not given: expected HOST:PORT of rank 0 (or set MASTER_ADDR and "
+          "MASTER_PORT)");
     }
     coordinator = *said;
   }
   // Rank 0 may listen at every address, or where the system chooses: it knows what became of it.
   if (leads) return coordinator;
   if (IsWildcard(coordinator.host)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--coordinator ", coordinator.ToString(), ": this is every address of the machine that listens, and none to "
-        "connect to; give rank ", *flags.rank, " the name or address of rank 0's machine"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--coordinator ", coordinator.ToString(),
+                     ": this is every address of the machine that listens, and none to "
+                     "connect to; give rank ",
+                     *flags.rank, " the name or address of rank 0's machine"));
   }
   if (coordinator.port == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
-                                                   ": port 0 is one that rank 0's machine chooses; give rank ",
-                                                   *flags.rank, " the port that rank 0 listens at"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--coordinator ", coordinator.ToString(),
+                     ": port 0 is one that rank 0's machine chooses; give rank ", *flags.rank,
+                     " the port that rank 0 listens at"));
   }
   return coordinator;
 }
@@ -191,15 +207,18 @@ absl::Status EndedBy(const std::string& name, int signal) {
   return absl::AbortedError(absl::StrCat(name, ": ended by ", SignalName(signal)));
 }
 
-// Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and its record is kept, also
-// while that thread computes a long batch.
-int Lead(const RunSpec& spec, const std::string& name, NodeOptions options, const NodeFlags& flags) {
+// Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and
+// its record is kept, also while that thread computes a long batch.
+int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
+         const NodeFlags& flags) {
   constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
   RunRecord record = NewRecord(spec);
-  auto coordinator = Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
+  auto coordinator =
+      Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
   if (!coordinator.ok()) {
     const std::string more = flags.coordinator.empty() ? WhyMasterPortMayBeTaken() : "";
-    Log(LogLevel::kError, absl::StrCat(coordinator.status().message(), more.empty() ? "" : "; ", more));
+    Log(LogLevel::kError,
+        absl::StrCat(coordinator.status().message(), more.empty() ? "" : "; ", more));
     return kExitUserError;
   }
   // Others cannot know a port that the system has chosen.
@@ -261,7 +280,8 @@ int RunNodeCommand(NodeFlags flags) {
   if (leads) return Lead(*spec, name, options, flags);
   // Who leads the run says what happened; a rank started by hand says it too.
   const bool says = !flags.joins;
-  const auto ends = std::make_shared<EndRequest>();  // shared with a thread that may outlive this function
+  const auto ends =
+      std::make_shared<EndRequest>();  // shared with a thread that may outlive this function
   OnEndSignal([ends, name, says](int signal) {
     const absl::Status why = EndedBy(name, signal);
     if (says) Log(LogLevel::kError, why.message());
@@ -271,7 +291,8 @@ int RunNodeCommand(NodeFlags flags) {
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
   if (says && EndSignal() == 0) Log(LogLevel::kError, ran.message());
-  return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError : kExitFailedRun;
+  return absl::IsAlreadyExists(ran) || absl::IsPermissionDenied(ran) ? kExitUserError
+                                                                     : kExitFailedRun;
 }
 
 }  // namespace
@@ -281,14 +302,18 @@ void DeclareNode(CLI::App* app, Action* action) {
   command->footer(kFooter);
   auto flags = std::make_shared<NodeFlags>();
   command->add_option("SPEC", flags->spec_file, "run spec (textproto); - reads standard input");
-  command->add_option("--arm", flags->arm, "an arm by name instead of, or over, the spec's strategy and codec");
+  command->add_option("--arm", flags->arm,
+                      "an arm by name instead of, or over, the spec's strategy and codec");
   command->add_option("--rank", flags->rank, "this process's rank");
-  command->add_option("--world-size", flags->world_size, "processes of the run: workers and dedicated servers");
-  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")->type_name("HOST:PORT");
+  command->add_option("--world-size", flags->world_size,
+                      "processes of the run: workers and dedicated servers");
+  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")
+      ->type_name("HOST:PORT");
   command->add_option("--device", flags->device, "GPU of this process, where there is one")
       ->check(CLI::Range(0, 1023));
   command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
-  command->add_flag("--joins", flags->joins, "another process leads the run, whatever this one's rank");
+  command->add_flag("--joins", flags->joins,
+                    "another process leads the run, whatever this one's rank");
   command->add_option("--turns", flags->turns)->group("");
   command->add_option("--resolved", flags->resolved)->group("");
   flags->spec.Declare(command);

@@ -21,7 +21,8 @@ namespace {
 
 bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
 
-// What of a run's surroundings was made up, as lines that end with a newline; arms that are compared have it in common.
+// What of a run's surroundings was made up, as lines that end with a newline; arms that are
+// compared have it in common.
 std::string EmulationText(const RunSpec& spec) {
   std::string text;
   const std::string network = NetworkText(spec.transport());
@@ -34,14 +35,18 @@ std::string EmulationText(const RunSpec& spec) {
   return text.empty() ? text : "\n" + text;
 }
 
-// Which runs were stopped meanwhile, as lines that end with a newline: their step times hold the pause.
+// Which runs were stopped meanwhile, as lines that end with a newline: their step times hold the
+// pause.
 std::string StopsText(const std::vector<RunRecord>& records) {
   std::string text;
   for (const RunRecord& record : records) {
     const double seconds = record.conditions().stopped_seconds();
     if (seconds <= 0) continue;
-    absl::StrAppendFormat(&text, "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
-                          "hardly\n", record.spec().name(), seconds);
+    absl::StrAppendFormat(
+        &text,
+        "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
+        "hardly\n",
+        record.spec().name(), seconds);
   }
   return text.empty() ? text : "\n" + text;
 }

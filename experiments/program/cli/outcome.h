@@ -18,12 +18,13 @@ class Outcome {
   // Opens (or creates) the store in `out`.
   static absl::StatusOr<Outcome> Open(const std::string& out);
 
-  // Derives the record's summary, with what earlier arms allow to be compared, and appends it to the store. Returns the
-  // summary as far as it can be known now.
+  // Derives the record's summary, with what earlier arms allow to be compared, and appends it to
+  // the store. Returns the summary as far as it can be known now.
   absl::StatusOr<RunSummary> Add(RunRecord record);
 
-  // The table (or what failed, when everything did), or with `json` one JSON object, on standard output. `columns`: the
-  // figures that the table shows (experiments/study/results/table.h), none for the usual ones.
+  // The table (or what failed, when everything did), or with `json` one JSON object, on standard
+  // output. `columns`: the figures that the table shows (experiments/study/results/table.h), none
+  // for the usual ones.
   void Print(bool json, const std::vector<std::string>& columns) const;
 
   bool all_ok() const;
@@ -31,12 +32,13 @@ class Outcome {
   bool empty() const { return summaries_.empty(); }
 
  private:
-  explicit Outcome(std::unique_ptr<Store> store, std::string out) : store_(std::move(store)), out_(std::move(out)) {}
+  explicit Outcome(std::unique_ptr<Store> store, std::string out)
+      : store_(std::move(store)), out_(std::move(out)) {}
 
   std::unique_ptr<Store> store_;
   std::string out_;
-  std::vector<RunRecord> records_;      // without reports
-  std::vector<RunSummary> summaries_;   // by record
+  std::vector<RunRecord> records_;     // without reports
+  std::vector<RunSummary> summaries_;  // by record
 };
 
 // Opens, adds and prints a single record; logs what went wrong. Returns the program's exit code.

@@ -35,7 +35,8 @@ absl::Status Prepare(const Output& output) {
   std::error_code error;
   std::filesystem::create_directories(*output.path, error);
   if (error) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot make the folder ", *output.path, ": ", error.message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot make the folder ", *output.path, ": ", error.message()));
   }
   return CheckFolderCanBeWritten(*output.path);
 }
@@ -52,16 +53,19 @@ absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
       const std::string given = absl::StrCat(output.flag, " ", *output.path);
       *output.path = absl::StrReplaceAll(*output.path, {{kArm, spec.name()}});
       if (!taken.insert(absl::StrCat(output.flag, *output.path)).second) {
-        return absl::InvalidArgumentError(absl::StrCat(given, ": arms would write over each other at ", *output.path,
-                                                       "; put ", kArm, " into the path, which stands for the arm's name, "
-                                                       "and name each arm once"));
+        return absl::InvalidArgumentError(absl::StrCat(
+            given, ": arms would write over each other at ", *output.path, "; put ", kArm,
+            " into the path, which stands for the arm's name, "
+            "and name each arm once"));
       }
       RM_RETURN_IF_ERROR(Annotate(Prepare(output), output.flag));
       dumps = dumps || output.folder;
     }
   }
   if (dumps) {
-    Log(LogLevel::kWarning, "batches or gradients are dumped while steps are timed: take no figure of speed from this run");
+    Log(LogLevel::kWarning,
+        "batches or gradients are dumped while steps are timed: take no figure of speed from this "
+        "run");
   }
   return absl::OkStatus();
 }

@@ -8,9 +8,10 @@
 
 namespace ringmaster {
 
-// Before anything runs: puts each arm's name in the place of {arm} in its output paths, makes the folders of dumps, and
-// makes sure that every output can be written. InvalidArgument or the system's reason, with the flag: a path that two
-// arms would share, a folder that is missing or takes no files. Warns of outputs that cost time in timed steps.
+// Before anything runs: puts each arm's name in the place of {arm} in its output paths, makes the
+// folders of dumps, and makes sure that every output can be written. InvalidArgument or the
+// system's reason, with the flag: a path that two arms would share, a folder that is missing or
+// takes no files. Warns of outputs that cost time in timed steps.
 absl::Status PrepareOutputs(std::vector<RunSpec>* specs);
 
 }  // namespace ringmaster

@@ -28,7 +28,8 @@ constexpr char kPlotFooter[] =
     "  ringmaster plot scaling ringmaster-out -o scaling.svg\n"
     "  ringmaster plot breakdown --arms ps,ring --comparison 2 -o breakdown.svg\n"
     "\n"
-    "The same charts as in the page of `ringmaster report`, drawn by Node.js (apt-get install nodejs).";
+    "The same charts as in the page of `ringmaster report`, drawn by Node.js (apt-get install "
+    "nodejs).";
 
 struct PlotFlags {
   std::string chart;
@@ -48,19 +49,21 @@ int List() {
 // Leaves the rows that the flags ask for.
 absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json* chart) {
   for (const std::string& arm : flags.arms) {
-    if (std::find(comparisons.arms.begin(), comparisons.arms.end(), arm) != comparisons.arms.end()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--arms ", arm, ": the store has no such arm; ", DidYouMean(arm, comparisons.arms), "it has ",
-                     absl::StrJoin(comparisons.arms, ", ")));
+    if (std::find(comparisons.arms.begin(), comparisons.arms.end(), arm) != comparisons.arms.end())
+      continue;
+    return absl::InvalidArgumentError(absl::StrCat("--arms ", arm, ": the store has no such arm; ",
+                                                   DidYouMean(arm, comparisons.arms), "it has ",
+                                                   absl::StrJoin(comparisons.arms, ", ")));
   }
   if (flags.comparison > static_cast<int>(comparisons.all.size())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--comparison ", flags.comparison, ": the store has ", comparisons.all.size()));
+    return absl::InvalidArgumentError(absl::StrCat("--comparison ", flags.comparison,
+                                                   ": the store has ", comparisons.all.size()));
   }
   const auto wanted = [&](const Json& row) {
     if (!row.contains("arm")) return true;
     if (flags.comparison > 0 && row["comparison"] != flags.comparison) return false;
-    return flags.arms.empty() || std::find(flags.arms.begin(), flags.arms.end(), row["arm"]) != flags.arms.end();
+    return flags.arms.empty() ||
+           std::find(flags.arms.begin(), flags.arms.end(), row["arm"]) != flags.arms.end();
   };
   Json panels = Json::array();
   for (Json& panel : (*chart)["panels"]) {
@@ -76,9 +79,9 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   (*chart)["panels"] = std::move(panels);
   if (!(*chart)["panels"].empty()) return absl::OkStatus();
   const std::string missing = (*chart)["missing"];
-  return absl::InvalidArgumentError(
-      absl::StrCat("chart \"", flags.chart, "\" of ", flags.store, " has no data: ",
-                   missing.empty() ? "--arms and --comparison leave nothing of it" : missing));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "chart \"", flags.chart, "\" of ", flags.store,
+      " has no data: ", missing.empty() ? "--arms and --comparison leave nothing of it" : missing));
 }
 
 absl::Status Plot(const PlotFlags& flags) {
@@ -88,7 +91,8 @@ absl::Status Plot(const PlotFlags& flags) {
   const Comparisons comparisons = GroupRecords(records);
   RM_ASSIGN_OR_RETURN(Json chart, ChartJson(comparisons, flags.chart));
   RM_RETURN_IF_ERROR(Choose(flags, comparisons, &chart));
-  RM_ASSIGN_OR_RETURN(const std::string svg, PlotSvg(chart, ArmStyles(comparisons.arms), flags.options));
+  RM_ASSIGN_OR_RETURN(const std::string svg,
+                      PlotSvg(chart, ArmStyles(comparisons.arms), flags.options));
   if (flags.out.empty()) {
     std::fputs(svg.c_str(), stdout);
     return absl::OkStatus();
@@ -100,9 +104,10 @@ absl::Status Plot(const PlotFlags& flags) {
 
 int PlotOrList(const PlotFlags& flags) {
   if (flags.list) return List();
-  const absl::Status status = flags.chart.empty()
-                                  ? absl::InvalidArgumentError("name a chart; `ringmaster plot --list` shows them")
-                                  : Plot(flags);
+  const absl::Status status =
+      flags.chart.empty()
+          ? absl::InvalidArgumentError("name a chart; `ringmaster plot --list` shows them")
+          : Plot(flags);
   if (status.ok()) return kExitOk;
   Log(LogLevel::kError, status.message());
   return kExitUserError;
@@ -117,11 +122,16 @@ void DeclarePlot(CLI::App* app, Action* action) {
   command->add_option("CHART", flags->chart, "scaling, breakdown, ...; --list shows them");
   command->add_option("STORE", flags->store, "folder of results.sqlite")->capture_default_str();
   command->add_flag("--list", flags->list, "show the names of charts");
-  command->add_option("-o,--out", flags->out, "file to write; else standard output")->type_name("FILE.svg");
+  command->add_option("-o,--out", flags->out, "file to write; else standard output")
+      ->type_name("FILE.svg");
   command->add_option("--arms", flags->arms, "only these")->delimiter(',');
-  command->add_option("--comparison", flags->comparison, "only this one, by its number in --format csv")
+  command
+      ->add_option("--comparison", flags->comparison,
+                   "only this one, by its number in --format csv")
       ->check(CLI::Range(1, 100000));
-  command->add_option("--width", flags->options.width, "pixels")->check(CLI::Range(240, 4000))->capture_default_str();
+  command->add_option("--width", flags->options.width, "pixels")
+      ->check(CLI::Range(240, 4000))
+      ->capture_default_str();
   command->add_flag("--dark", flags->options.dark, "for dark paper");
   command->callback([action, flags] { *action = [flags] { return PlotOrList(*flags); }; });
 }

@@ -32,15 +32,25 @@ constexpr int64_t kStepsWhenNobodySays = 200;
 
 constexpr char kPredictFooter[] =
     "Examples:\n"
-    "  ringmaster predict                                  the arms of `compare`, predicted and then measured\n"
+    "  ringmaster predict                                  the arms of `compare`, predicted and "
+    "then measured\n"
     "  ringmaster predict my.textproto --arms ps,ps-sharded,ring --workers 4\n"
     "  ringmaster predict --arms ring,direct --transport tcp --no-measure\n"
     "\n"
-    "Measured first, whatever N is: messages between two processes, over the very transport (a ping-pong for the latency,\n"
-    "both at once for the rate), one worker's computing, and, unless it is emulated, a short run of two workers that\n"
-    "exchange nothing. What more workers make of this machine's cores is computed. Then every arm's step is played, by the\n"
-    "decisions of the workers and servers that train, in a network where each node has one card; a step takes at least\n"
-    "what all its work takes of the cores. Left out: threads that wait for a core while others have it, additions in an\n"
+    "Measured first, whatever N is: messages between two processes, over the very transport (a "
+    "ping-pong for the "
+    "latency,\n"
+    "both at once for the rate), one worker's computing, and, unless it is emulated, a short run "
+    "of two workers that\n"
+    "exchange nothing. What more workers make of this machine's cores is computed. Then every "
+    "arm's step is played, by "
+    "the\n"
+    "decisions of the workers and servers that train, in a network where each node has one card; a "
+    "step takes at "
+    "least\n"
+    "what all its work takes of the cores. Left out: threads that wait for a core while others "
+    "have it, additions in "
+    "an\n"
     "all-reduce, framing.\n"
     "Measured runs are kept with their prediction. Exit codes as of `compare`.";
 
@@ -62,18 +72,22 @@ struct PredictFlags {
 absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
   RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
   if (base.has_evaluation()) {
-    return absl::InvalidArgumentError("evaluation: a run that only evaluates has no steps to predict; leave it out");
+    return absl::InvalidArgumentError(
+        "evaluation: a run that only evaluates has no steps to predict; leave it out");
   }
   TrainingSpec* training = base.mutable_training();
   if (!training->has_steps() && !training->has_epochs()) training->set_steps(kStepsWhenNobodySays);
   if (!training->has_evaluate_every_samples()) training->set_evaluate_every_samples(0);
   const bool named = !flags.arms.empty() || !flags.spec_file.empty();
-  RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs, BuildSpecs(base, named ? flags.arms : DefaultArms()));
-  for (const RunSpec& spec : specs) RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
+  RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs,
+                      BuildSpecs(base, named ? flags.arms : DefaultArms()));
+  for (const RunSpec& spec : specs)
+    RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
   return specs;
 }
 
-absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs, const PredictFlags& flags) {
+absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs,
+                                                     const PredictFlags& flags) {
   StatusLine line;
   const MonotonicTime begin = MonotonicNow();
   const auto seconds = [begin] { return absl::ToDoubleSeconds(MonotonicNow() - begin); };
@@ -81,7 +95,9 @@ absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>&
   options.device = flags.device;
   options.interrupted = &InterruptFlag();
   options.measure_link = MeasureLink;
-  options.tell = [&](absl::string_view what) { line.Show(absl::StrCat("measuring: ", what), seconds(), true); };
+  options.tell = [&](absl::string_view what) {
+    line.Show(absl::StrCat("measuring: ", what), seconds(), true);
+  };
   Predictor predictor(std::move(options));
   std::vector<PredictedArm> arms;
   for (const RunSpec& spec : specs) {
@@ -100,8 +116,8 @@ absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>&
 }
 
 // Runs the arm and keeps its record. The store's errors.
-absl::Status Measure(const RunSpec& spec, const std::string& label, const PredictFlags& flags, Outcome* outcome,
-                     PredictedArm* arm) {
+absl::Status Measure(const RunSpec& spec, const std::string& label, const PredictFlags& flags,
+                     Outcome* outcome, PredictedArm* arm) {
   ProgressLine line(label);
   RunArmOptions options;
   options.device = flags.device;
@@ -116,9 +132,10 @@ absl::Status Measure(const RunSpec& spec, const std::string& label, const Predic
   }
   arm->status = summary->status();
   if (summary->has_step_ms_p50()) arm->measured_step_ms = summary->step_ms_p50();
-  line.Finish(summary->status() == "ok" ? absl::StrFormat("step %.2f ms, predicted %.2f ms", summary->step_ms_p50(),
-                                                          arm->prediction.step_ms())
-                                        : absl::StrCat("failed: ", summary->status()));
+  line.Finish(summary->status() == "ok"
+                  ? absl::StrFormat("step %.2f ms, predicted %.2f ms", summary->step_ms_p50(),
+                                    arm->prediction.step_ms())
+                  : absl::StrCat("failed: ", summary->status()));
   return absl::OkStatus();
 }
 
@@ -128,7 +145,8 @@ int Predict(const PredictFlags& flags) {
     return InterruptFlag() ? kExitInterrupted : code;
   };
   if (!flags.link.empty()) {
-    return JoinLinkMeasurement(flags.link, flags.rank, flags.coordinator).ok() ? kExitOk : kExitFailedRun;
+    return JoinLinkMeasurement(flags.link, flags.rank, flags.coordinator).ok() ? kExitOk
+                                                                               : kExitFailedRun;
   }
   const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
@@ -145,7 +163,8 @@ int Predict(const PredictFlags& flags) {
   for (size_t i = 0; outcome.has_value() && i < specs->size() && !InterruptFlag(); ++i) {
     const RunSpec& spec = (*specs)[i];
     const absl::Status kept =
-        Measure(spec, absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()), flags, &*outcome, &(*arms)[i]);
+        Measure(spec, absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()), flags, &*outcome,
+                &(*arms)[i]);
     if (!kept.ok()) {
       code = fail(kept, kExitFailedRun);
       break;
@@ -157,7 +176,8 @@ int Predict(const PredictFlags& flags) {
   } else {
     std::printf("\n%s", PredictionTable(*arms).c_str());
     if (outcome.has_value()) {
-      std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", flags.out.c_str(), flags.out.c_str());
+      std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", flags.out.c_str(),
+                  flags.out.c_str());
     }
   }
   return InterruptFlag() ? kExitInterrupted : code;
@@ -166,22 +186,25 @@ int Predict(const PredictFlags& flags) {
 }  // namespace
 
 void DeclarePredict(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("predict", "what a step will take under several arms, beside what it does take");
+  CLI::App* command = app->add_subcommand(
+      "predict", "what a step will take under several arms, beside what it does take");
   command->footer(kPredictFooter);
   auto flags = std::make_shared<PredictFlags>();
-  command->add_option("SPEC", flags->spec_file, "run spec (textproto) to predict, or for --arms to start from");
+  command->add_option("SPEC", flags->spec_file,
+                      "run spec (textproto) to predict, or for --arms to start from");
   command
       ->add_option("--arms", flags->arms,
-                   absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ", absl::StrJoin(DefaultArms(), ","),
-                                "]; `ringmaster list` has more"))
+                   absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ",
+                                absl::StrJoin(DefaultArms(), ","), "]; `ringmaster list` has more"))
       ->delimiter(',')
       ->type_name("LIST");
   command->add_flag("--no-measure", flags->no_measure, "predict alone: nothing is trained or kept");
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
+      ->capture_default_str();
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   flags->spec.Declare(command);
   command->add_option("--link", flags->link)->group("");
   command->add_option("--rank", flags->rank)->group("");

@@ -20,11 +20,15 @@ namespace {
 
 constexpr char kReportFooter[] =
     "Examples:\n"
-    "  ringmaster report ringmaster-out -o report.html    charts and tables, one file that needs no network\n"
-    "  ringmaster report ringmaster-out --format md       tables on standard output; also csv, json, latex\n"
+    "  ringmaster report ringmaster-out -o report.html    charts and tables, one file that needs "
+    "no network\n"
+    "  ringmaster report ringmaster-out --format md       tables on standard output; also csv, "
+    "json, latex\n"
     "\n"
-    "Runs stand side by side only where strategy and codec alone differ; others form comparisons of their own.\n"
-    "Figures are medians over trials with bootstrap 95 % intervals. A failed run has a status and no figures.\n"
+    "Runs stand side by side only where strategy and codec alone differ; others form comparisons "
+    "of their own.\n"
+    "Figures are medians over trials with bootstrap 95 % intervals. A failed run has a status and "
+    "no figures.\n"
     "Nothing in STORE is changed.";
 
 struct ReportFlags {
@@ -49,31 +53,38 @@ absl::Status Report(const ReportFlags& flags) {
   RM_ASSIGN_OR_RETURN(const std::vector<RunRecord> records, Store::ReadRecords(flags.store));
   const Comparisons comparisons = GroupRecords(records);
   if (comparisons.all.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("store ", flags.store, ": holds no training runs; add some with ringmaster "
-                                                   "compare --out ", flags.store, " or ringmaster sweep"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("store ", flags.store,
+                     ": holds no training runs; add some with ringmaster "
+                     "compare --out ",
+                     flags.store, " or ringmaster sweep"));
   }
   RM_ASSIGN_OR_RETURN(const std::string text, Render(flags.format, comparisons));
   if (comparisons.failed.size() + comparisons.evaluations == records.size()) {
-    Log(LogLevel::kWarning, absl::StrCat("store ", flags.store, ": no run has finished, so there are no figures"));
+    Log(LogLevel::kWarning,
+        absl::StrCat("store ", flags.store, ": no run has finished, so there are no figures"));
   }
   if (out.empty()) {
     std::fputs(text.c_str(), stdout);
     return absl::OkStatus();
   }
   RM_RETURN_IF_ERROR(WriteFileAtomically(out, text));
-  std::fprintf(stderr, "%s: %zu runs in %zu comparisons%s\n", out.c_str(), records.size(), comparisons.all.size(),
-               page ? "; open it in a browser" : "");
+  std::fprintf(stderr, "%s: %zu runs in %zu comparisons%s\n", out.c_str(), records.size(),
+               comparisons.all.size(), page ? "; open it in a browser" : "");
   return absl::OkStatus();
 }
 
 }  // namespace
 
 void DeclareReport(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("report", "charts and tables of stored runs, as one HTML page or as text");
+  CLI::App* command = app->add_subcommand(
+      "report", "charts and tables of stored runs, as one HTML page or as text");
   command->footer(kReportFooter);
   auto flags = std::make_shared<ReportFlags>();
   command->add_option("STORE", flags->store, "folder of results.sqlite")->capture_default_str();
-  command->add_option("-o,--out", flags->out, "file to write; report.html for a page, else standard output")
+  command
+      ->add_option("-o,--out", flags->out,
+                   "file to write; report.html for a page, else standard output")
       ->type_name("FILE");
   command->add_option("--format", flags->format, "html, md, csv, json or latex (booktabs)")
       ->check(OneOf({"html", "md", "csv", "json", "latex"}))

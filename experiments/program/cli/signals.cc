@@ -20,8 +20,8 @@ namespace {
 
 constexpr int kEndSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
-// How long who looks at the flag, and who tells others, may take. A rank must be gone within 0.7 s (Open MPI's mpirun
-// kills it 0.9 s after SIGTERM), a launcher with all its ranks within 2 s.
+// How long who looks at the flag, and who tells others, may take. A rank must be gone within 0.7 s
+// (Open MPI's mpirun kills it 0.9 s after SIGTERM), a launcher with all its ranks within 2 s.
 constexpr absl::Duration kFlagLimit = absl::Milliseconds(1500);
 constexpr absl::Duration kTellLimit = absl::Milliseconds(400);
 // One event may send two signals: a terminal that closes does, by the kernel and by the shell.
@@ -42,14 +42,15 @@ bool IsIgnored(int signal) {
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// Stops what this process has started, then this process as the default action does: not where no shell could have it
-// go on. Returns when it goes on, with the others.
+// Stops what this process has started, then this process as the default action does: not where no
+// shell could have it go on. Returns when it goes on, with the others.
 void Pause() {
   std::vector<pid_t> stopped;
   // Twice: one of them may have started another meanwhile.
   for (int look = 0; look < 2; ++look) {
     for (const pid_t pid : DescendantsOf(getpid())) {
-      if (std::find(stopped.begin(), stopped.end(), pid) != stopped.end() || IsSuspended(pid)) continue;
+      if (std::find(stopped.begin(), stopped.end(), pid) != stopped.end() || IsSuspended(pid))
+        continue;
       if (kill(pid, SIGSTOP) == 0) stopped.push_back(pid);
     }
   }
@@ -104,7 +105,8 @@ void TakeSignals(const sigset_t& taken) {
 void HandleSignals() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
-  signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the ends of the ranks' processes would go unseen
+  signal(SIGCHLD,
+         SIG_DFL);  // inherited as ignored, the ends of the ranks' processes would go unseen
   sigset_t taken;
   sigemptyset(&taken);
   for (const int number : kEndSignals) {

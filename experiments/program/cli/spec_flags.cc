@@ -20,22 +20,29 @@ struct Flag {
 
 constexpr Flag kFlags[] = {
     {"--workers", "N", "training.workers", "workers [2]"},
-    {"--servers", "K", "strategy.parameter_server.servers", "parameter servers, where they are dedicated [1]"},
+    {"--servers", "K", "strategy.parameter_server.servers",
+     "parameter servers, where they are dedicated [1]"},
     {"--batch", "B", "training.batch_per_worker", "samples a worker takes in a step [32]"},
     {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
-    {"--epochs", "EPOCHS", "training.epochs", "passes over the training set; fractions are allowed [2]"},
+    {"--epochs", "EPOCHS", "training.epochs",
+     "passes over the training set; fractions are allowed [2]"},
     {"--model", "NAME", "model.name", "model, see `ringmaster list` [lenet]"},
     {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
-    {"--data-dir", "DIR", "data.dir", "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
+    {"--data-dir", "DIR", "data.dir",
+     "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
     {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
     {"--network", "RATE,LATENCY", "transport.network",
-     "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one being jitter; none"},
+     "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one "
+     "being jitter; none"},
     {"--emulate", "MS", "training.emulated_compute.milliseconds",
      "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas, cublas_tf32 or reference [auto]"},
-    {"--optimizer", "NAME", "optimizer.name", "what turns gradients into weights, see `ringmaster list` [sgd]"},
-    {"--learning-rate", "RATE", "optimizer.learning_rate", "step size [0.1]; of adam and adamw [0.001]"},
-    {"--init-weights", "FILE", "training.init_weights", "weights to start from (.safetensors), instead of the seed"},
+    {"--optimizer", "NAME", "optimizer.name",
+     "what turns gradients into weights, see `ringmaster list` [sgd]"},
+    {"--learning-rate", "RATE", "optimizer.learning_rate",
+     "step size [0.1]; of adam and adamw [0.001]"},
+    {"--init-weights", "FILE", "training.init_weights",
+     "weights to start from (.safetensors), instead of the seed"},
     {"--save-weights", "FILE", "output.save_weights",
      "where worker 0 leaves the final weights (.safetensors); {arm} stands for the arm's name"},
     {"--dump-batches", "DIR", "output.dump_batches",
@@ -56,35 +63,40 @@ void SpecFlags::Declare(CLI::App* command) {
 
 void SpecFlags::DeclareForEvaluation(CLI::App* command) {
   DeclareSome(command, [](absl::string_view field) {
-    return absl::StartsWith(field, "model.") || absl::StartsWith(field, "data.") || field == "training.workers" ||
-           field == "training.kernels";
+    return absl::StartsWith(field, "model.") || absl::StartsWith(field, "data.") ||
+           field == "training.workers" || field == "training.kernels";
   });
   DeclareSeedAndSet(command);
 }
 
 void SpecFlags::DeclareForBench(CLI::App* command) {
   DeclareSome(command, [](absl::string_view field) {
-    return field == "model.name" || field == "training.workers" || field == "training.batch_per_worker" ||
-           field == "strategy.parameter_server.servers" || field == "transport.name" || field == "training.kernels";
+    return field == "model.name" || field == "training.workers" ||
+           field == "training.batch_per_worker" || field == "strategy.parameter_server.servers" ||
+           field == "transport.name" || field == "training.kernels";
   });
   DeclareSeedAndSet(command);
 }
 
-void SpecFlags::DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted) {
+void SpecFlags::DeclareSome(CLI::App* command,
+                            absl::FunctionRef<bool(absl::string_view field)> wanted) {
   for (const Flag& flag : kFlags) {
     if (!wanted(flag.field)) continue;
-    fields_.emplace_back(command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
+    fields_.emplace_back(
+        command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
   }
 }
 
 void SpecFlags::DeclareSeedAndSet(CLI::App* command) {
-  fields_.emplace_back(command->add_option("--seed", "seed of the initial weights and of the data order [1]")
-                           ->type_name("S")
-                           ->group("Run"),
-                       "seed");
+  fields_.emplace_back(
+      command->add_option("--seed", "seed of the initial weights and of the data order [1]")
+          ->type_name("S")
+          ->group("Run"),
+      "seed");
   command
       ->add_option("--set", sets_,
-                   "set any field of the run spec (proto/run_spec.proto), e.g. --set limits.wait_seconds=5; may be "
+                   "set any field of the run spec (proto/run_spec.proto), e.g. --set "
+                   "limits.wait_seconds=5; may be "
                    "given several times, the last one wins")
       ->type_name("FIELD.PATH=VALUE")
       ->group("Run");
@@ -95,7 +107,8 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (option->count() == 0) continue;
     const std::string value = option->results().back();
     const auto set = [&](const std::string& path) {
-      return Annotate(SetField(absl::StrCat(path, "=", value), spec), absl::StrCat(option->get_name(), " ", value));
+      return Annotate(SetField(absl::StrCat(path, "=", value), spec),
+                      absl::StrCat(option->get_name(), " ", value));
     };
     if (field == "seed") {
       RM_RETURN_IF_ERROR(set("training.seed"));
@@ -103,7 +116,8 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
       continue;
     }
     if (field == "transport.network") {
-      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()), absl::StrCat(option->get_name(), " ", value)));
+      RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()),
+                                  absl::StrCat(option->get_name(), " ", value)));
       continue;
     }
     // How long to train, said by a flag, replaces what the file says.

@@ -12,7 +12,8 @@
 
 namespace ringmaster {
 
-// The flags that edit a spec, the same for every command. Each is a short form of --set field.path=value.
+// The flags that edit a spec, the same for every command. Each is a short form of --set
+// field.path=value.
 class SpecFlags {
  public:
   // Declares the flags on `command`; this object outlives the parsing.
@@ -21,11 +22,12 @@ class SpecFlags {
   // The same for a command that trains nothing: model, data, workers, kernels, --seed and --set.
   void DeclareForEvaluation(CLI::App* command);
 
-  // The same for a benchmark of training, which decides data and steps: model, workers, batch, servers, transport,
-  // kernels, --seed and --set.
+  // The same for a benchmark of training, which decides data and steps: model, workers, batch,
+  // servers, transport, kernels, --seed and --set.
   void DeclareForBench(CLI::App* command);
 
-  // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names the flag.
+  // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names
+  // the flag.
   absl::Status Apply(RunSpec* spec) const;
 
  private:

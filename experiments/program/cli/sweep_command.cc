@@ -37,14 +37,17 @@ constexpr char kSweepFooter[] =
     "  base { model { name: \"mlp\" } training { steps: 200 } }\n"
     "  axes { field: \"arm\" values: [\"ps\", \"ring\"] }\n"
     "  axes { field: \"training.workers\" range { from: 1 to: 4 factor: 2 } }\n"
-    "  exclude { when { field: \"arm\" value: \"ring\" } when { field: \"training.workers\" value: \"1\" }\n"
+    "  exclude { when { field: \"arm\" value: \"ring\" } when { field: \"training.workers\" value: "
+    "\"1\" }\n"
     "            reason: \"a ring of one exchanges nothing\" }\n"
     "  trials: 5\n"
     "\n"
-    "Every run is kept as it ends. However a sweep was stopped, the same command goes on where it was. The solo arm "
+    "Every run is kept as it ends. However a sweep was stopped, the same command goes on where it "
+    "was. The solo arm "
     "is\n"
     "added where it is missing: without it nobody knows what could have been reached.\n"
-    "Exit code 0: all runs done, 1: some failed, 2: a mistake in the file or the flags, 130: interrupted.";
+    "Exit code 0: all runs done, 1: some failed, 2: a mistake in the file or the flags, 130: "
+    "interrupted.";
 
 struct SweepFlags {
   std::string file;
@@ -61,24 +64,28 @@ class TerminalWatcher : public SweepWatcher {
     line_.emplace();
     state_ = state;
     const size_t ended = state.done + state.failed;
-    label_ = absl::StrCat(std::min(ended + 1, state.runs), "/", state.runs, " ", SettingsText(cell.settings), " trial ",
-                          trial);
+    label_ = absl::StrCat(std::min(ended + 1, state.runs), "/", state.runs, " ",
+                          SettingsText(cell.settings), " trial ", trial);
   }
 
   void OnProgress(const ArmProgress& progress) override {
     std::string text = absl::StrFormat("%s  step %d/%d", label_, progress.step, progress.steps);
-    if (progress.step > 0) absl::StrAppendFormat(&text, "  %.1f steps/s", progress.step / progress.seconds);
+    if (progress.step > 0)
+      absl::StrAppendFormat(&text, "  %.1f steps/s", progress.step / progress.seconds);
     if (state_.seconds_left > 0) {
-      absl::StrAppend(&text, "  ", FormatSeconds(std::max(0.0, state_.seconds_left - progress.seconds)), " left");
+      absl::StrAppend(&text, "  ",
+                      FormatSeconds(std::max(0.0, state_.seconds_left - progress.seconds)),
+                      " left");
     }
     if (state_.failed > 0) absl::StrAppend(&text, "  ", state_.failed, " failed");
     line_->Show(std::move(text), progress.seconds, progress.step > 0);
   }
 
   void OnEnd(const RunSummary& summary) override {
-    line_->Finish(summary.status() == "ok" ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
-                                                             FormatCount(summary.samples_per_second()))
-                                           : absl::StrCat(label_, "  failed: ", summary.status()));
+    line_->Finish(summary.status() == "ok"
+                      ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
+                                        FormatCount(summary.samples_per_second()))
+                      : absl::StrCat(label_, "  failed: ", summary.status()));
   }
 
  private:
@@ -87,11 +94,12 @@ class TerminalWatcher : public SweepWatcher {
   std::optional<StatusLine> line_;
 };
 
-// Seconds that a run of each cell takes at least, by its index: start-up and evaluation as a few steps of its solo cell
-// show them, and so many of its steps. Runs the solo cells; nothing is kept.
+// Seconds that a run of each cell takes at least, by its index: start-up and evaluation as a few
+// steps of its solo cell show them, and so many of its steps. Runs the solo cells; nothing is kept.
 absl::StatusOr<std::map<size_t, double>> Probe(const SweepPlan& plan, const SweepFlags& flags) {
   constexpr int32_t kSteps = 10, kWarmUp = 2;
-  std::map<size_t, std::pair<double, double>> probed;  // by solo cell: seconds of the run, of a step
+  // by solo cell: seconds of the run, of a step
+  std::map<size_t, std::pair<double, double>> probed;
   std::map<size_t, double> seconds;
   RunArmOptions options;
   options.device = flags.device;
@@ -102,36 +110,44 @@ absl::StatusOr<std::map<size_t, double>> Probe(const SweepPlan& plan, const Swee
     if (probed.count(base) == 0) {
       RunSpec spec = plan.cells[base].spec;
       spec.mutable_training()->set_steps(std::min<int64_t>(spec.training().steps(), kSteps));
-      spec.mutable_training()->set_warmup_steps(std::min<int32_t>(kWarmUp, spec.training().steps() - 1));
+      spec.mutable_training()->set_warmup_steps(
+          std::min<int32_t>(kWarmUp, spec.training().steps() - 1));
       spec.mutable_training()->set_evaluate_every_samples(0);
       std::fprintf(stderr, "trying %s\n", SettingsText(plan.cells[base].settings).c_str());
       const RunRecord record = RunArm(spec, options);
       if (record.status() != "ok")
-        return absl::UnavailableError(absl::StrCat("trying ", SettingsText(cell.settings), ": ", record.status()));
+        return absl::UnavailableError(
+            absl::StrCat("trying ", SettingsText(cell.settings), ": ", record.status()));
       probed[base] = {record.conditions().seconds(), Summarize(record).step_ms_p50() / 1000};
     }
     const auto [run, step] = probed[base];
-    seconds[i] = run + step * static_cast<double>(std::max<int64_t>(0, cell.spec.training().steps() - kSteps));
+    seconds[i] = run + step * static_cast<double>(
+                                  std::max<int64_t>(0, cell.spec.training().steps() - kSteps));
   }
   return seconds;
 }
 
-absl::Status DryRun(const SweepPlan& plan, const std::vector<SweepRun>& runs, const SweepFlags& flags) {
+absl::Status DryRun(const SweepPlan& plan, const std::vector<SweepRun>& runs,
+                    const SweepFlags& flags) {
   std::printf("%s", PlanText(plan, runs).c_str());
   const std::vector<PlannedRun> left = RunsLeft(plan, runs, flags.retry_failed);
   const SweepState state = StateOf(plan, runs, flags.retry_failed);
-  std::printf("%zu runs: %zu done, %zu failed, %zu to do", state.runs, state.done, state.failed, left.size());
+  std::printf("%zu runs: %zu done, %zu failed, %zu to do", state.runs, state.done, state.failed,
+              left.size());
   if (left.empty()) {
     std::printf("\n");
     return absl::OkStatus();
   }
   if (state.seconds_left > 0) {
-    std::printf(": about %s, as the finished ones took\n", FormatSeconds(state.seconds_left).c_str());
+    std::printf(": about %s, as the finished ones took\n",
+                FormatSeconds(state.seconds_left).c_str());
     return absl::OkStatus();
   }
   std::printf("\n");
   std::fflush(stdout);
-  std::fprintf(stderr, "to estimate how long they take, a few steps of each kind are trained now, and not kept\n");
+  std::fprintf(
+      stderr,
+      "to estimate how long they take, a few steps of each kind are trained now, and not kept\n");
   RM_ASSIGN_OR_RETURN(const auto seconds, Probe(plan, flags));
   double total = 0;
   for (const PlannedRun& run : left) total += seconds.at(run.cell);
@@ -149,28 +165,36 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
   calibration.device = flags.device;
   calibration.interrupted = &InterruptFlag();
   calibration.measure_link = MeasureLink;
-  calibration.tell = [](absl::string_view what) { std::fprintf(stderr, "measuring: %s\n", std::string(what).c_str()); };
+  calibration.tell = [](absl::string_view what) {
+    std::fprintf(stderr, "measuring: %s\n", std::string(what).c_str());
+  };
   Predictor predictor(std::move(calibration));
-  if (flags.predict) options.predict = [&predictor](const RunSpec& spec) { return predictor.Predict(spec); };
+  if (flags.predict)
+    options.predict = [&predictor](const RunSpec& spec) { return predictor.Predict(spec); };
   const absl::Status status = RunSweep(plan, store, options, watcher);
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   RM_ASSIGN_OR_RETURN(std::vector<RunRecord> records, store.Records());
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [&](const RunRecord& record) { return record.sweep().sweep() != plan.name; }),
-                records.end());
+  records.erase(
+      std::remove_if(records.begin(), records.end(),
+                     [&](const RunRecord& record) { return record.sweep().sweep() != plan.name; }),
+      records.end());
   std::printf("%s%s\nrecords: %s/results.jsonl, %s/results.sqlite\n", InterruptFlag() ? "\n" : "",
               ResultsText(plan, records).c_str(), flags.out.c_str(), flags.out.c_str());
-  if (absl::IsCancelled(status)) std::fprintf(stderr, "interrupted; the same command goes on from here\n");
+  if (absl::IsCancelled(status))
+    std::fprintf(stderr, "interrupted; the same command goes on from here\n");
   return status;
 }
 
-// Where a file is missing and none beside it has nearly its name: the preset that was probably meant.
+// Where a file is missing and none beside it has nearly its name: the preset that was probably
+// meant.
 absl::Status WithPreset(const absl::Status& status, const std::string& file) {
-  if (!absl::IsNotFound(status) || absl::StrContains(status.message(), "did you mean")) return status;
+  if (!absl::IsNotFound(status) || absl::StrContains(status.message(), "did you mean"))
+    return status;
   // In a checkout, and in a bundle.
   for (const char* folder : {"experiments/presets", "presets"}) {
     const std::string preset = NearbyTextproto(file, folder);
-    if (!preset.empty()) return absl::NotFoundError(absl::StrCat(status.message(), "; did you mean ", preset, "?"));
+    if (!preset.empty())
+      return absl::NotFoundError(absl::StrCat(status.message(), "; did you mean ", preset, "?"));
   }
   return status;
 }
@@ -179,8 +203,9 @@ absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
   RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
   const Environment environment = ReadEnvironment();
-  return PlanSweep(sweep, std::filesystem::path(flags.file).stem().string(),
-                   [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
+  return PlanSweep(
+      sweep, std::filesystem::path(flags.file).stem().string(),
+      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
 }
 
 std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
@@ -213,22 +238,29 @@ int Sweep(const SweepFlags& flags) {
   const auto now = (*store)->SweepRuns(plan->name);
   if (!now.ok()) return fail(now.status(), kExitFailedRun);
   const SweepState state = StateOf(*plan, *now, flags.retry_failed);
-  if (state.failed > 0) std::fprintf(stderr, "%zu runs failed; --retry-failed tries them again\n", state.failed);
+  if (state.failed > 0)
+    std::fprintf(stderr, "%zu runs failed; --retry-failed tries them again\n", state.failed);
   return state.failed > 0 ? kExitFailedRun : kExitOk;
 }
 
 }  // namespace
 
 void DeclareSweep(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("sweep", "run every combination of some settings, several times each");
+  CLI::App* command =
+      app->add_subcommand("sweep", "run every combination of some settings, several times each");
   command->footer(kSweepFooter);
   auto flags = std::make_shared<SweepFlags>();
   command->add_option("FILE", flags->file, "what to vary (textproto)")->required();
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")->capture_default_str();
-  command->add_flag("--dry-run", flags->dry_run, "show the cells and how long they will take: trains a few steps to estimate, unless runs are stored, and keeps nothing");
+  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
+      ->capture_default_str();
+  command->add_flag(
+      "--dry-run", flags->dry_run,
+      "show the cells and how long they will take: trains a few steps to estimate, unless runs are "
+      "stored, and keeps nothing");
   command->add_flag("--retry-failed", flags->retry_failed, "run again what failed before");
   command->add_flag("--predict", flags->predict,
-                    "say before each run what its step will take, as `ringmaster predict` does, and keep that with it");
+                    "say before each run what its step will take, as `ringmaster predict` does, "
+                    "and keep that with it");
   command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
       ->check(CLI::Range(0, 1023));
   command->callback([action, flags] { *action = [flags] { return Sweep(*flags); }; });

@@ -71,7 +71,8 @@ void ProgressLine::Show(const ArmProgress& progress) {
   } else {
     absl::StrAppend(&text, "  starting");
   }
-  if (progress.test_accuracy > 0) absl::StrAppendFormat(&text, "  %.1f %%", 100 * progress.test_accuracy);
+  if (progress.test_accuracy > 0)
+    absl::StrAppendFormat(&text, "  %.1f %%", 100 * progress.test_accuracy);
   if (progress.step > 0) {
     const double left = progress.seconds / progress.step * (progress.steps - progress.step);
     absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
@@ -79,6 +80,8 @@ void ProgressLine::Show(const ArmProgress& progress) {
   line_.Show(std::move(text), progress.seconds, progress.step > 0);
 }
 
-void ProgressLine::Finish(const std::string& outcome) { line_.Finish(absl::StrFormat("%-20s %s", arm_, outcome)); }
+void ProgressLine::Finish(const std::string& outcome) {
+  line_.Finish(absl::StrFormat("%-20s %s", arm_, outcome));
+}
 
 }  // namespace ringmaster

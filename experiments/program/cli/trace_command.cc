@@ -21,12 +21,16 @@ constexpr size_t kListedRunsMax = 20;
 constexpr char kTraceFooter[] =
     "Examples:\n"
     "  ringmaster trace                                 the runs that have traces\n"
-    "  ringmaster trace ring                            the newest run of the arm ring, to trace.json\n"
+    "  ringmaster trace ring                            the newest run of the arm ring, to "
+    "trace.json\n"
     "  ringmaster trace last -o last.json\n"
     "  ringmaster trace 20261125T144512Z --out four-workers -o - | gzip > trace.json.gz\n"
     "\n"
-    "Open the file at https://ui.perfetto.dev, which keeps it in the browser, or at chrome://tracing. Every run records\n"
-    "its first 3 steps after warm-up; --set output.trace_steps=N makes a run record more of them, or none.";
+    "Open the file at https://ui.perfetto.dev, which keeps it in the browser, or at "
+    "chrome://tracing. Every run "
+    "records\n"
+    "its first 3 steps after warm-up; --set output.trace_steps=N makes a run record more of them, "
+    "or none.";
 
 struct TraceFlags {
   std::string run;
@@ -37,8 +41,9 @@ struct TraceFlags {
 absl::StatusOr<std::vector<RunRecord>> RecordsOf(const std::string& folder) {
   std::error_code error;
   if (!std::filesystem::exists(folder + "/results.sqlite", error)) {
-    return absl::NotFoundError(absl::StrCat("no results in ", folder, ": it has no results.sqlite; `ringmaster compare --out ",
-                                            folder, "` makes some, or name another folder with --out"));
+    return absl::NotFoundError(absl::StrCat(
+        "no results in ", folder, ": it has no results.sqlite; `ringmaster compare --out ", folder,
+        "` makes some, or name another folder with --out"));
   }
   return Store::ReadRecords(folder);
 }
@@ -61,8 +66,11 @@ int WriteTrace(const TraceFlags& flags) {
   if (flags.run.empty()) return List(*records, stdout);
   const absl::StatusOr<const RunRecord*> run = FindRun(*records, flags.run);
   if (!run.ok()) {
-    const bool unknown = absl::IsNotFound(run.status()) && !TracedRunsText(*records, kListedRunsMax).empty();
-    Fail(absl::StrCat(run.status().message(), unknown ? absl::StrCat(" in ", flags.store, "; those with traces are:") : ""));
+    const bool unknown =
+        absl::IsNotFound(run.status()) && !TracedRunsText(*records, kListedRunsMax).empty();
+    Fail(
+        absl::StrCat(run.status().message(),
+                     unknown ? absl::StrCat(" in ", flags.store, "; those with traces are:") : ""));
     if (unknown) List(*records, stderr);
     return kExitUserError;
   }
@@ -73,14 +81,18 @@ int WriteTrace(const TraceFlags& flags) {
   } else {
     const absl::Status written = WriteFileAtomically(flags.file, trace.json);
     if (!written.ok()) return Fail(std::string(written.message()));
-    std::fprintf(stderr, "%s: %d steps of run %s, arm %s: %d threads, %d spans, %d messages; open it at https://ui.perfetto.dev\n",
+    std::fprintf(stderr,
+                 "%s: %d steps of run %s, arm %s: %d threads, %d spans, %d messages; open it at "
+                 "https://ui.perfetto.dev\n",
                  flags.file.c_str(), static_cast<int>(trace.steps), (*run)->run_id().c_str(),
-                 (*run)->spec().name().c_str(), static_cast<int>(trace.threads), static_cast<int>(trace.spans),
-                 static_cast<int>(trace.messages));
+                 (*run)->spec().name().c_str(), static_cast<int>(trace.threads),
+                 static_cast<int>(trace.spans), static_cast<int>(trace.messages));
   }
   if (trace.dropped > 0) {
-    Log(LogLevel::kWarning, absl::StrCat(trace.dropped, " spans or messages are missing: there was no room to record them; ",
-                                         "trace fewer steps, or a run with fewer buckets"));
+    Log(LogLevel::kWarning,
+        absl::StrCat(trace.dropped,
+                     " spans or messages are missing: there was no room to record them; ",
+                     "trace fewer steps, or a run with fewer buckets"));
   }
   return kExitOk;
 }
@@ -88,15 +100,19 @@ int WriteTrace(const TraceFlags& flags) {
 }  // namespace
 
 void DeclareTrace(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("trace", "a few steps of every rank and thread, and the messages between them");
+  CLI::App* command = app->add_subcommand(
+      "trace", "a few steps of every rank and thread, and the messages between them");
   command->footer(kTraceFooter);
   auto flags = std::make_shared<TraceFlags>();
-  command->add_option("RUN", flags->run,
-                      "run_id, or how it begins; \"last\"; or an arm, whose newest run it is. Absent: lists runs");
+  command->add_option(
+      "RUN", flags->run,
+      "run_id, or how it begins; \"last\"; or an arm, whose newest run it is. Absent: lists runs");
   command->add_option("-o", flags->file, "Chrome trace-event file to write; - for standard output")
       ->type_name("FILE.json")
       ->capture_default_str();
-  command->add_option("--out", flags->store, "folder of results.sqlite")->type_name("DIR")->capture_default_str();
+  command->add_option("--out", flags->store, "folder of results.sqlite")
+      ->type_name("DIR")
+      ->capture_default_str();
   command->callback([action, flags] { *action = [flags] { return WriteTrace(*flags); }; });
 }
 

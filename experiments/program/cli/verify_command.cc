@@ -24,9 +24,13 @@ namespace ringmaster {
 namespace {
 
 constexpr char kVerifyFooter[] =
-    "Makes real runs on this machine, small ones but for lenet on MNIST at two workers, and judges their records:\n"
-    "equal final weights whatever the scheme, equal batches and starts, bytes as the formulae say, the consistency of\n"
-    "the server, the bounds of the codecs. Takes about a minute on two cores. Exit code 0: every check passed, 1: one did\n"
+    "Makes real runs on this machine, small ones but for lenet on MNIST at two workers, and judges "
+    "their records:\n"
+    "equal final weights whatever the scheme, equal batches and starts, bytes as the formulae say, "
+    "the consistency of\n"
+    "the server, the bounds of the codecs. Takes about a minute on two cores. Exit code 0: every "
+    "check passed, 1: one "
+    "did\n"
     "not. Without MNIST the two-worker runs train on synthetic samples, and the last line says so.";
 
 struct VerifyFlags {
@@ -63,8 +67,9 @@ void PrintTable(const VerifyOutcome& outcome, double seconds) {
   }
   const auto failed = std::count_if(outcome.checks.begin(), outcome.checks.end(),
                                     [](const CheckResult& check) { return !check.passed; });
-  std::printf("\n%zu checks, %d failed; %d runs in %s, data: %s\n", outcome.checks.size(), static_cast<int>(failed),
-              outcome.runs, FormatSeconds(seconds).c_str(), outcome.data.c_str());
+  std::printf("\n%zu checks, %d failed; %d runs in %s, data: %s\n", outcome.checks.size(),
+              static_cast<int>(failed), outcome.runs, FormatSeconds(seconds).c_str(),
+              outcome.data.c_str());
 }
 
 void PrintJson(const VerifyOutcome& outcome, double seconds) {
@@ -90,8 +95,9 @@ int RunVerify(const VerifyFlags& flags) {
   const MonotonicTime begin = MonotonicNow();
   int runs = 0;
   VerifyOptions options;
-  options.data_dir =
-      flags.data_dir.empty() ? ResolveData({}, ReadEnvironment().default_data_dir).dir() : flags.data_dir;
+  options.data_dir = flags.data_dir.empty()
+                         ? ResolveData({}, ReadEnvironment().default_data_dir).dir()
+                         : flags.data_dir;
   DataSpec asked;
   asked.set_dir(flags.data_dir);
   options.fetch_advice = FetchAdvice(asked);
@@ -105,7 +111,9 @@ int RunVerify(const VerifyFlags& flags) {
     arm.interrupted = &InterruptFlag();
     arm.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
     RunRecord record = RunArm(spec, arm);
-    line.Finish(record.status() == "ok" ? FormatSeconds(absl::ToDoubleSeconds(MonotonicNow() - begin)) : record.status());
+    line.Finish(record.status() == "ok"
+                    ? FormatSeconds(absl::ToDoubleSeconds(MonotonicNow() - begin))
+                    : record.status());
     return record;
   };
   const VerifyOutcome outcome = Verify(options);
@@ -119,16 +127,20 @@ int RunVerify(const VerifyFlags& flags) {
 }  // namespace
 
 void DeclareVerify(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("verify", "prove on this machine that only the strategy varies between arms");
+  CLI::App* command = app->add_subcommand(
+      "verify", "prove on this machine that only the strategy varies between arms");
   command->footer(kVerifyFooter);
   auto flags = std::make_shared<VerifyFlags>();
   command->add_option("--data-dir", flags->data_dir, "folder with the four MNIST IDX files");
-  command->add_option("--kernels", flags->kernels, "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
+  command
+      ->add_option("--kernels", flags->kernels,
+                   "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
       ->check(OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
       ->capture_default_str();
-  command->add_option("--seed", flags->seed, "of weights, data and random schedules")->capture_default_str();
-  command->add_flag("--json", flags->json, "one JSON object on standard output instead of the table");
+  command->add_option("--seed", flags->seed, "of weights, data and random schedules")
+      ->capture_default_str();
+  command->add_flag("--json", flags->json,
+                    "one JSON object on standard output instead of the table");
   command->callback([action, flags] { *action = [flags] { return RunVerify(*flags); }; });
 }
 

@@ -17,7 +17,8 @@ using Shape = std::vector<int64_t>;
 // The shape of a parameter of so many dimensions; empty: there is none.
 Shape Of(const WeightsHeader& header, const std::string& name, size_t dimensions) {
   const auto found = header.shapes.find(name);
-  return found == header.shapes.end() || found->second.size() != dimensions ? Shape() : found->second;
+  return found == header.shapes.end() || found->second.size() != dimensions ? Shape()
+                                                                            : found->second;
 }
 
 // How many of PREFIX0SUFFIX, PREFIX1SUFFIX, ... there are.
@@ -30,16 +31,19 @@ int CountOf(const WeightsHeader& header, const std::string& prefix, const std::s
 std::string Transformer(const WeightsHeader& header) {
   const Shape table = Of(header, "tok.weight", 2);
   const bool tied = header.shapes.count("head.weight") == 0;
-  return absl::StrCat("--model transformer --set model.transformer.layers=", CountOf(header, "blocks.", ".norm1.weight"),
-                      " --set model.transformer.width=", table[1], tied ? " --set model.transformer.tied_head=true" : "",
+  return absl::StrCat("--model transformer --set model.transformer.layers=",
+                      CountOf(header, "blocks.", ".norm1.weight"),
+                      " --set model.transformer.width=", table[1],
+                      tied ? " --set model.transformer.tied_head=true" : "",
                       " --set model.transformer.heads=H (no tensor shows H)");
 }
 
 std::string Resnet(const WeightsHeader& header) {
   const bool batch = header.shapes.count("bn1.running_mean") > 0;
-  return absl::StrCat("--model resnet --set model.resnet.blocks=", CountOf(header, "layer1.", ".conv1.weight"),
-                      " --set model.resnet.width=", Of(header, "conv1.weight", 4)[0],
-                      batch ? "" : " --set model.resnet.norm=group");
+  return absl::StrCat(
+      "--model resnet --set model.resnet.blocks=", CountOf(header, "layer1.", ".conv1.weight"),
+      " --set model.resnet.width=", Of(header, "conv1.weight", 4)[0],
+      batch ? "" : " --set model.resnet.norm=group");
 }
 
 // Empty: no such network.
@@ -78,7 +82,8 @@ absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path, const WeightsH
     return model;
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "--weights ", path, ": the file does not say which model it was saved from; give --model and its sizes",
+      "--weights ", path,
+      ": the file does not say which model it was saved from; give --model and its sizes",
       flags.empty() ? " (its tensors are of no model that `ringmaster list` has)"
                     : absl::StrCat(", what fits its tensors is ", flags)));
 }

@@ -11,13 +11,19 @@ namespace {
 
 AwaitedMessage::Kind KindOf(MessageKind kind) {
   switch (kind) {
-    case MessageKind::kCollective: return AwaitedMessage::COLLECTIVE;
-    case MessageKind::kPush: return AwaitedMessage::PUSH;
-    case MessageKind::kPull: return AwaitedMessage::PULL;
-    case MessageKind::kWeights: return AwaitedMessage::WEIGHTS;
-    case MessageKind::kDrain: return AwaitedMessage::DRAIN;
+    case MessageKind::kCollective:
+      return AwaitedMessage::COLLECTIVE;
+    case MessageKind::kPush:
+      return AwaitedMessage::PUSH;
+    case MessageKind::kPull:
+      return AwaitedMessage::PULL;
+    case MessageKind::kWeights:
+      return AwaitedMessage::WEIGHTS;
+    case MessageKind::kDrain:
+      return AwaitedMessage::DRAIN;
     case MessageKind::kTest:
-    case MessageKind::kWake: return AwaitedMessage::OTHER;
+    case MessageKind::kWake:
+      return AwaitedMessage::OTHER;
   }
   return AwaitedMessage::OTHER;
 }
@@ -26,8 +32,10 @@ AwaitedMessage::Kind KindOf(MessageKind kind) {
 void AddAwaited(const Activity& exchange, NodeActivity* activity) {
   std::map<std::tuple<bool, int32_t, MessageKind, bool>, const Tag*> least;
   for (const Activity::Awaited& message : exchange.awaited) {
-    const Tag*& tag = least[{message.peer.role == Role::kServer, message.peer.index, message.tag.kind, message.is_send}];
-    if (tag == nullptr || std::tie(message.tag.step, message.tag.bucket) < std::tie(tag->step, tag->bucket)) {
+    const Tag*& tag = least[{message.peer.role == Role::kServer, message.peer.index,
+                             message.tag.kind, message.is_send}];
+    if (tag == nullptr ||
+        std::tie(message.tag.step, message.tag.bucket) < std::tie(tag->step, tag->bucket)) {
       tag = &message.tag;
     }
   }
@@ -81,7 +89,8 @@ NodeActivity DescribeWorker(const WorkerSight& sight) {
     activity.set_state(NodeActivity::PAUSED);
   } else if (progress.at_barrier) {
     activity.set_state(NodeActivity::AT_BARRIER);
-  } else if (!computes && (sight.engine_ranks > 0 && phase != "start") && activity.awaited_size() == 0) {
+  } else if (!computes && (sight.engine_ranks > 0 && phase != "start") &&
+             activity.awaited_size() == 0) {
     AwaitAllOthers(sight.rank, sight.engine_ranks, &activity);
     activity.set_state(NodeActivity::WAITS);
   } else if (!computes && activity.awaited_size() > 0) {

@@ -21,16 +21,18 @@ namespace {
 
 constexpr size_t kPipeCapacity = 64 << 10;
 
-// How long a process that is asked to end may take: a rank tells the others and removes what it was writing.
+// How long a process that is asked to end may take: a rank tells the others and removes what it was
+// writing.
 constexpr absl::Duration kAskLimit = absl::Milliseconds(500);
 
 // Runs between fork and exec: async-signal-safe calls only.
-[[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent, char* const argv[],
-                              char* const envp[]) {
+[[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent,
+                              char* const argv[], char* const envp[]) {
   prctl(PR_SET_PDEATHSIG, program.death_signal);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
-  // Where this program has no standard input, the pipe may have got its number, and would be closed on exec.
+  // Where this program has no standard input, the pipe may have got its number, and would be closed
+  // on exec.
   if (input == STDIN_FILENO) {
     fcntl(input, F_SETFD, 0);
   } else {
@@ -53,14 +55,16 @@ Children::~Children() { WaitOrKill(MonotonicTime::InfinitePast()); }
 absl::Status Children::Start(const ChildProgram& program) {
   const std::string& input = program.input;
   if (input.size() > kPipeCapacity) {
-    return absl::InvalidArgumentError(absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
   }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return SystemError(errno, "cannot start a process: no pipe");
   std::vector<std::string> names = program.environment;
   for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(*entry);
   std::vector<char*> argv = {const_cast<char*>("ringmaster")};
-  for (const std::string& argument : program.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : program.arguments)
+    argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
   for (const std::string& name : names) envp.push_back(const_cast<char*>(name.c_str()));

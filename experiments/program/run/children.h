@@ -16,19 +16,20 @@ namespace ringmaster {
 
 // What a child process runs.
 struct ChildProgram {
-  std::string path = "/proc/self/exe";           // this very program
-  std::vector<std::string> arguments;            // without argv[0]
-  std::vector<std::string> environment;          // "NAME=value", added to this process's
-  std::string input;                             // its standard input, at most 64 KiB
-  int death_signal = SIGKILL;                    // what it gets when the thread that started it ends
-  bool keeps_output = false;                     // writes to this one's standard output, not to its standard error
+  std::string path = "/proc/self/exe";   // this very program
+  std::vector<std::string> arguments;    // without argv[0]
+  std::vector<std::string> environment;  // "NAME=value", added to this process's
+  std::string input;                     // its standard input, at most 64 KiB
+  int death_signal = SIGKILL;            // what it gets when the thread that started it ends
+  bool keeps_output = false;  // writes to this one's standard output, not to its standard error
 };
 
-// Lets this process die with its parent: for the ranks of a launcher that Children started, which they would outlive.
+// Lets this process die with its parent: for the ranks of a launcher that Children started, which
+// they would outlive.
 void DieWithParent();
 
-// Processes this one has started. None outlives it: each gets its death signal when the thread that started it ends, and
-// the destructor kills and reaps what is left. One thread.
+// Processes this one has started. None outlives it: each gets its death signal when the thread that
+// started it ends, and the destructor kills and reaps what is left. One thread.
 class Children {
  public:
   Children() = default;
@@ -42,11 +43,12 @@ class Children {
   // Of the child with this index in order of Start; 0 once it is reaped.
   pid_t pid(int index) const { return pids_[index]; }
 
-  // Reaps what has ended: (index in order of Start, what became of it, as EndText of common/machine/process_end.h says it).
+  // Reaps what has ended: (index in order of Start, what became of it, as EndText of
+  // common/machine/process_end.h says it).
   std::vector<std::pair<int, std::string>> Reap();
 
-  // Waits for all to end until `deadline`, then asks the rest by SIGTERM, and kills whoever is still there half a second
-  // later. Afterwards none is left. Returns what Reap would have.
+  // Waits for all to end until `deadline`, then asks the rest by SIGTERM, and kills whoever is
+  // still there half a second later. Afterwards none is left. Returns what Reap would have.
   std::vector<std::pair<int, std::string>> WaitOrKill(MonotonicTime deadline);
 
   bool empty() const;

@@ -9,8 +9,9 @@
 namespace ringmaster {
 namespace {
 
-// The one that leads has a connection and up to two more descriptors of gRPC a process, a rank up to two a peer over
-// grpc; and each about a dozen of standard streams, files, event queues and listeners.
+// The one that leads has a connection and up to two more descriptors of gRPC a process, a rank up
+// to two a peer over grpc; and each about a dozen of standard streams, files, event queues and
+// listeners.
 constexpr int64_t kDescriptorsEachProcess = 3;
 constexpr int64_t kDescriptorsAnyway = 24;
 
@@ -21,7 +22,9 @@ constexpr rlim_t kLimitMax = 1 << 16;
 
 void RaiseDescriptorLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= std::min(limit.rlim_max, kLimitMax)) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+      limit.rlim_cur >= std::min(limit.rlim_max, kLimitMax))
+    return;
   limit.rlim_cur = std::min(limit.rlim_max, kLimitMax);
   setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -33,9 +36,10 @@ absl::Status CheckDescriptors(int32_t processes) {
       limit.rlim_cur >= static_cast<rlim_t>(needed)) {
     return absl::OkStatus();
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "too few open files: with ", processes, " processes each needs up to ", needed, ", this process's limit is ",
-      limit.rlim_cur, " (ulimit -n, RLIMIT_NOFILE); raise it, or take fewer workers and servers"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("too few open files: with ", processes, " processes each needs up to ", needed,
+                   ", this process's limit is ", limit.rlim_cur,
+                   " (ulimit -n, RLIMIT_NOFILE); raise it, or take fewer workers and servers"));
 }
 
 }  // namespace ringmaster

@@ -7,11 +7,13 @@
 
 namespace ringmaster {
 
-// Raises this process's limit of open files (ulimit -n) as far as it may by itself; what it starts inherits that.
+// Raises this process's limit of open files (ulimit -n) as far as it may by itself; what it starts
+// inherits that.
 void RaiseDescriptorLimit();
 
-// Whether the limit of open files suffices each process of a run of `processes`, and the one that leads them: a connection
-// to every other, and what a process holds anyway. ResourceExhausted names the limit and what is needed.
+// Whether the limit of open files suffices each process of a run of `processes`, and the one that
+// leads them: a connection to every other, and what a process holds anyway. ResourceExhausted names
+// the limit and what is needed.
 absl::Status CheckDescriptors(int32_t processes);
 
 }  // namespace ringmaster

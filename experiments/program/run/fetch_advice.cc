@@ -9,7 +9,8 @@ std::string FetchAdvice(const DataSpec& given) {
   if (!IsInCheckout()) return "";
   const bool is_mnist = given.name().empty() || given.name() == "mnist";
   if (is_mnist && given.dir().empty()) return ", or run ./run once to fetch it";
-  if (given.name() == "text" && given.text().file().empty()) return ", or run ./run compare --data text once to fetch it";
+  if (given.name() == "text" && given.text().file().empty())
+    return ", or run ./run compare --data text once to fetch it";
   return "";
 }
 

@@ -18,6 +18,8 @@ absl::Duration JoinLimitOn(int cores, const RunSpec& spec) {
   return std::max(kJoinLimitMin, kPerProcessOfACore * ProcessCount(spec) / std::max(1, cores));
 }
 
-absl::Duration JoinLimit(const RunSpec& spec) { return JoinLimitOn(DescribeMachine().cores(), spec); }
+absl::Duration JoinLimit(const RunSpec& spec) {
+  return JoinLimitOn(DescribeMachine().cores(), spec);
+}
 
 }  // namespace ringmaster

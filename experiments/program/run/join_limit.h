@@ -6,8 +6,8 @@
 
 namespace ringmaster {
 
-// How long the processes of `spec` may take to join: limits.join_seconds; where it is left out a minute, or 10 s for each
-// process per core of this machine, if that is more.
+// How long the processes of `spec` may take to join: limits.join_seconds; where it is left out a
+// minute, or 10 s for each process per core of this machine, if that is more.
 absl::Duration JoinLimit(const RunSpec& spec);
 
 // The same for a machine with so many cores.

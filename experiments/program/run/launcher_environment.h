@@ -9,10 +9,12 @@
 
 namespace ringmaster {
 
-// The only place where environment variables are read. What a launcher says is read by whoever needs it, when he needs
-// it, and only where no flag says it: a variable that nobody asks for is never judged.
+// The only place where environment variables are read. What a launcher says is read by whoever
+// needs it, when he needs it, and only where no flag says it: a variable that nobody asks for is
+// never judged.
 
-// The variable that carries a job's token to its processes: unlike an argument, other users cannot read it.
+// The variable that carries a job's token to its processes: unlike an argument, other users cannot
+// read it.
 inline constexpr char kTokenVariable[] = "RINGMASTER_TOKEN";
 
 // What any command may need; nothing of it is ever wrong.
@@ -26,18 +28,21 @@ Environment ReadEnvironment();
 // A number that launchers give to each process they start.
 enum class LauncherNumber { kRank, kWorldSize, kLocalRank };
 
-// What the launchers that have set their variable say; absent where none has. InvalidArgument: a value is no number, or
-// two of them contradict each other; both variables are named with their values.
+// What the launchers that have set their variable say; absent where none has. InvalidArgument: a
+// value is no number, or two of them contradict each other; both variables are named with their
+// values.
 absl::StatusOr<std::optional<int>> ReadFromLauncher(LauncherNumber what);
 
 // What mpirun alone says, for a rank whose leader has started mpirun itself.
 absl::StatusOr<std::optional<int>> ReadFromMpirun(LauncherNumber what);
 
-// MASTER_ADDR and MASTER_PORT; absent where neither is set. InvalidArgument: only one of them is, or the port is no
-// number. The MASTER_PORT that Kubernetes gives every pod beside a Service named "master" is named as Kubernetes' own.
+// MASTER_ADDR and MASTER_PORT; absent where neither is set. InvalidArgument: only one of them is,
+// or the port is no number. The MASTER_PORT that Kubernetes gives every pod beside a Service named
+// "master" is named as Kubernetes' own.
 absl::StatusOr<std::optional<HostPort>> ReadCoordinator();
 
-// What to add where MASTER_PORT turns out to be taken: torchrun's agent may hold it itself. Empty: no torchrun.
+// What to add where MASTER_PORT turns out to be taken: torchrun's agent may hold it itself. Empty:
+// no torchrun.
 std::string WhyMasterPortMayBeTaken();
 
 }  // namespace ringmaster

@@ -17,8 +17,9 @@ absl::StatusOr<std::string> FindMpirun() {
     const std::string path = absl::StrCat(folder, "/mpirun");
     if (access(path.c_str(), X_OK) == 0) return path;
   }
-  return absl::NotFoundError(absl::StrCat("mpirun, which starts the ranks of \"mpi\", is not on the PATH (",
-                                          search_path, "); install openmpi-bin"));
+  return absl::NotFoundError(
+      absl::StrCat("mpirun, which starts the ranks of \"mpi\", is not on the PATH (", search_path,
+                   "); install openmpi-bin"));
 }
 
 // This program's own file: what /proc/self/exe means to mpirun is mpirun.
@@ -30,11 +31,13 @@ std::string OwnPath() {
 
 }  // namespace
 
-absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options, const std::vector<std::string>& arguments,
+absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options,
+                                    const std::vector<std::string>& arguments,
                                     const std::vector<std::string>& environment) {
   ChildProgram program;
   RM_ASSIGN_OR_RETURN(program.path, FindMpirun());
-  program.arguments = {"-q", "-n", absl::StrCat(options.ranks), "--oversubscribe", "--bind-to", "none"};
+  program.arguments = {"-q",        "-n",  absl::StrCat(options.ranks), "--oversubscribe",
+                       "--bind-to", "none"};
   if (geteuid() == 0) program.arguments.push_back("--allow-run-as-root");
   program.arguments.push_back(OwnPath());
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
@@ -45,7 +48,8 @@ absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options, const std::vec
   program.environment.push_back("OMPI_MCA_pml=ob1");
   program.environment.push_back(sockets ? "OMPI_MCA_btl=self,tcp" : "OMPI_MCA_btl=self,vader");
   program.environment.push_back("OMPI_MCA_btl_tcp_if_include=lo");
-  if (options.all_algorithms) program.environment.push_back("OMPI_MCA_coll_tuned_use_dynamic_rules=1");
+  if (options.all_algorithms)
+    program.environment.push_back("OMPI_MCA_coll_tuned_use_dynamic_rules=1");
   return program;
 }
 

@@ -36,15 +36,18 @@ std::optional<NetworkShape> NetworkOf(const RunSpec& spec) {
   shape.seed = network.seed();
   for (const NodeNetworkSpec& node : network.nodes()) {
     if (placed.count(node.node()) == 0) continue;
-    shape.cards.push_back({id(node.node()),
-                           BytesPerSecond(node.has_egress_megabits_per_second(), node.egress_megabits_per_second()),
-                           BytesPerSecond(node.has_ingress_megabits_per_second(), node.ingress_megabits_per_second())});
+    shape.cards.push_back(
+        {id(node.node()),
+         BytesPerSecond(node.has_egress_megabits_per_second(), node.egress_megabits_per_second()),
+         BytesPerSecond(node.has_ingress_megabits_per_second(),
+                        node.ingress_megabits_per_second())});
   }
   for (const LinkSpec& link : network.links()) {
     if (placed.count(link.from()) == 0 || placed.count(link.to()) == 0) continue;
-    shape.links.push_back({id(link.from()), id(link.to()),
-                           BytesPerSecond(link.has_megabits_per_second(), link.megabits_per_second()),
-                           absl::Milliseconds(link.latency_ms()), absl::Milliseconds(link.jitter_ms())});
+    shape.links.push_back(
+        {id(link.from()), id(link.to()),
+         BytesPerSecond(link.has_megabits_per_second(), link.megabits_per_second()),
+         absl::Milliseconds(link.latency_ms()), absl::Milliseconds(link.jitter_ms())});
   }
   return shape;
 }

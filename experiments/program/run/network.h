@@ -8,8 +8,8 @@
 
 namespace ringmaster {
 
-// The network that a resolved and valid spec asks for; absent: none. Nodes that the run does not have (a server, where
-// the strategy has none) are left out.
+// The network that a resolved and valid spec asks for; absent: none. Nodes that the run does not
+// have (a server, where the strategy has none) are left out.
 std::optional<NetworkShape> NetworkOf(const RunSpec& spec);
 
 }  // namespace ringmaster

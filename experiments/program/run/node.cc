@@ -43,8 +43,9 @@
 namespace ringmaster {
 namespace {
 
-// Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits for whom, and its abort
-// ends them. A limit of a rank's own is the last resort, where it judges nothing.
+// Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits
+// for whom, and its abort ends them. A limit of a rank's own is the last resort, where it judges
+// nothing.
 constexpr double kLastResortSeconds = 86400;
 
 RunSpec WithoutOwnLimits(RunSpec spec) {
@@ -102,13 +103,14 @@ class Node {
   // What a worker trains with, in the order in which one part uses the others.
   struct Worker {
     WorkerParts parts;
-    std::unique_ptr<WorkerTraces> traces;   // null: nothing is traced
-    std::unique_ptr<Transport> traced;      // likewise
+    std::unique_ptr<WorkerTraces> traces;  // null: nothing is traced
+    std::unique_ptr<Transport> traced;     // likewise
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };
 
-  // Everything that can fail before other processes are concerned: data, layout, initial weights, a listening port.
+  // Everything that can fail before other processes are concerned: data, layout, initial weights, a
+  // listening port.
   absl::Status Prepare() {
     SampleShape shape;
     if (workers_.empty()) {
@@ -118,11 +120,12 @@ class Node {
     } else {
       RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
       shape = dataset_.train.shape;
-      RM_ASSIGN_OR_RETURN(auto kernels, CreateKernelLibrary(spec_.training().kernels(), options_.device));
+      RM_ASSIGN_OR_RETURN(auto kernels,
+                          CreateKernelLibrary(spec_.training().kernels(), options_.device));
       kernel_target_ = kernels->target();
     }
-    // Initial weights and layout come from the host's model (or a file) on every process: they do not depend on the
-    // device.
+    // Initial weights and layout come from the host's model (or a file) on every process: they do
+    // not depend on the device.
     RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
     layout_ = std::make_unique<ParamLayout>(host.model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
@@ -158,32 +161,37 @@ class Node {
       name->set_index(id.index);
     }
     const absl::Duration limit = JoinLimit(spec_);
-    RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                     options_.coordinator, join, MonotonicNow() + limit,
-                                     [this](const absl::Status& why) { fabric_->Abort(why); },
-                                     [this] { return MakeHeartbeat(); },
-                                     absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
+    RM_ASSIGN_OR_RETURN(client_,
+                        ControlClient::Attend(
+                            options_.coordinator, join, MonotonicNow() + limit,
+                            [this](const absl::Status& why) { fabric_->Abort(why); },
+                            [this] { return MakeHeartbeat(); },
+                            absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
     welcomed_ = Clock::now();
     RM_RETURN_IF_ERROR(NoteAddress());
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {
       addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
     }
-    const absl::Status connected = fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
+    const absl::Status connected =
+        fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
     connected_.store(connected.ok());
     if (connected.ok()) return connected;
-    client_->Fail(Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
+    client_->Fail(
+        Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
   }
 
-  // Where every address is listened at, peers were told a real one; what opens sockets of its own takes it too.
+  // Where every address is listened at, peers were told a real one; what opens sockets of its own
+  // takes it too.
   absl::Status NoteAddress() {
     if (!IsWildcard(WithoutBrackets(spec_.transport().listen_address()))) return absl::OkStatus();
     const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
     if (own.empty()) return absl::OkStatus();
     RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
-    for (RunSpec* spec : {&spec_, &judged_spec_}) spec->mutable_transport()->set_listen_address(endpoint.host);
+    for (RunSpec* spec : {&spec_, &judged_spec_})
+      spec->mutable_transport()->set_listen_address(endpoint.host);
     return absl::OkStatus();
   }
 
@@ -204,12 +212,13 @@ class Node {
   absl::Status RunServer(size_t i) {
     if (traced_.count() > 0) {
       const bool parks = UpdatesOnArrival(spec_.strategy());
-      server_traces_[i] =
-          std::make_unique<ServerTraces>(servers_[i], parks ? spec_.training().workers() : 0, traced_);
+      server_traces_[i] = std::make_unique<ServerTraces>(
+          servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
-    RM_ASSIGN_OR_RETURN(services_[i], ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
-                                                           fabric_->transport({Role::kServer, servers_[i]}),
-                                                           ExchangeMemory(), server_traces_[i].get()));
+    RM_ASSIGN_OR_RETURN(services_[i],
+                        ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
+                                             fabric_->transport({Role::kServer, servers_[i]}),
+                                             ExchangeMemory(), server_traces_[i].get()));
     RM_RETURN_IF_ERROR(services_[i]->Run());
     server_done_[i].store(true);
     server_reports_[i] = services_[i]->Report();
@@ -219,7 +228,8 @@ class Node {
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
     Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(worker.parts, CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
+    RM_ASSIGN_OR_RETURN(worker.parts,
+                        CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
     const NodeId self{Role::kWorker, rank};
     Transport* transport = &fabric_->transport(self);
     if (traced_.count() > 0) {
@@ -258,8 +268,8 @@ class Node {
     return absl::OkStatus();
   }
 
-  // What the process took. Nothing that the threads, which have ended, trained with is gone, nor is another process of the run
-  // before it has heard from all.
+  // What the process took. Nothing that the threads, which have ended, trained with is gone, nor is
+  // another process of the run before it has heard from all.
   void AddCosts(double cpu_before, MeasuredCosts* costs) const {
     if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
     if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
@@ -277,13 +287,14 @@ class Node {
     *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
   }
 
-  // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to be called while the
-  // fabric is there.
+  // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to
+  // be called while the fabric is there.
   BufferAllocator ExchangeMemory() {
     return [this](int64_t size_bytes) { return fabric_->AllocateExchange(size_bytes); };
   }
 
-  // Keeps the first failure of this process, wakes its other threads with it and reports it at once.
+  // Keeps the first failure of this process, wakes its other threads with it and reports it at
+  // once.
   void Note(const absl::Status& status, ProcessConductor* conductor) {
     if (status.ok()) return;
     {
@@ -327,7 +338,8 @@ class Node {
   }
 
   NodeActivity ServerActivity(size_t i) {
-    return DescribeServer(servers_[i], server_done_[i].load(), ActivityOf({Role::kServer, servers_[i]}));
+    return DescribeServer(servers_[i], server_done_[i].load(),
+                          ActivityOf({Role::kServer, servers_[i]}));
   }
 
   Activity ActivityOf(NodeId id) {
@@ -352,21 +364,22 @@ class Node {
   std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
   std::vector<float> initial_weights_;
 
-  std::deque<WorkerProgress> progress_;        // by worker; atomics do not move
+  std::deque<WorkerProgress> progress_;  // by worker; atomics do not move
   std::vector<WorkerReport> reports_;
   std::vector<ServerReport> server_reports_;
   std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server; null: nothing is traced
-  Clock::time_point welcomed_;                                // to the run, like all other processes
+  Clock::time_point welcomed_;  // to the run, like all other processes
 
-  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it goes first.
+  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it
+  // goes first.
   std::vector<Worker> worker_parts_;
   std::vector<std::unique_ptr<ShardService>> services_;
 
   std::unique_ptr<Fabric> fabric_;
   std::atomic<bool> connected_{false};
-  std::deque<std::atomic<bool>> server_done_;       // by server
-  absl::flat_hash_map<NodeId, int64_t> moved_;      // the heartbeat's: what each transport said last
-  std::unique_ptr<ControlClient> client_;      // destroyed before the fabric its abort callback uses
+  std::deque<std::atomic<bool>> server_done_;   // by server
+  absl::flat_hash_map<NodeId, int64_t> moved_;  // the heartbeat's: what each transport said last
+  std::unique_ptr<ControlClient> client_;  // destroyed before the fabric its abort callback uses
 
   absl::Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
@@ -377,8 +390,8 @@ class Node {
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
   const int32_t processes = ProcessCount(spec);
   if (options.process < 0 || options.process >= processes) {
-    return absl::InvalidArgumentError(absl::StrCat("rank ", options.process, " does not exist: this spec has ranks 0 to ",
-                                                   processes - 1));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rank ", options.process, " does not exist: this spec has ranks 0 to ", processes - 1));
   }
   return Node(spec, options).Run();
 }

@@ -13,16 +13,20 @@ namespace ringmaster {
 
 // What one process of a run is told.
 struct NodeOptions {
-  int32_t process = 0;        // its rank among the processes (experiments/program/run/placement.h says who lives there)
+  int32_t process =
+      0;  // its rank among the processes (experiments/program/run/placement.h says who lives there)
   HostPort coordinator;
   std::string token;
-  int device = 0;             // GPU, where there is one
-  std::string turns;          // file by which somebody grants the steps (experiments/program/run/turns.h); empty: nobody
-  EndRequest* ends = nullptr; // by which somebody asks this process to leave the run; null: nobody does
+  int device = 0;     // GPU, where there is one
+  std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
+                      // empty: nobody
+  EndRequest* ends =
+      nullptr;  // by which somebody asks this process to leave the run; null: nobody does
 };
 
-// Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its servers, its data
-// plane. Returns the run's status, which names the failing rank wherever it failed; every thread has ended by then.
+// Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its
+// servers, its data plane. Returns the run's status, which names the failing rank wherever it
+// failed; every thread has ended by then.
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options);
 
 }  // namespace ringmaster

@@ -33,8 +33,9 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
 }
 
 std::string NamesOf(const std::vector<NodeId>& nodes) {
-  return absl::StrJoin(nodes, "+",
-                       [](std::string* out, const NodeId& node) { absl::StrAppend(out, ToString(node)); });
+  return absl::StrJoin(nodes, "+", [](std::string* out, const NodeId& node) {
+    absl::StrAppend(out, ToString(node));
+  });
 }
 
 void NameProcess(const std::vector<NodeId>& nodes) {
@@ -42,6 +43,8 @@ void NameProcess(const std::vector<NodeId>& nodes) {
   RenameProcess(absl::StrCat("ringmaster: ", names), absl::StrCat("rm:", names));
 }
 
-bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) { return PlaceOf(spec, a) == PlaceOf(spec, b); }
+bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) {
+  return PlaceOf(spec, a) == PlaceOf(spec, b);
+}
 
 }  // namespace ringmaster

@@ -12,8 +12,8 @@
 
 namespace ringmaster {
 
-// The control plane for the workers of one process: the last of them to arrive at a barrier arrives for the process.
-// Thread-safe.
+// The control plane for the workers of one process: the last of them to arrive at a barrier arrives
+// for the process. Thread-safe.
 class ProcessConductor : public Conductor {
  public:
   ProcessConductor(ControlClient& client, int32_t workers) : client_(client), workers_(workers) {}

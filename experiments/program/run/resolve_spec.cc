@@ -35,13 +35,15 @@ KnownNames AllNames() {
 
 }  // namespace
 
-absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir) {
+absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
+                                           const std::string& default_data_dir) {
   ResolveContext context;
   context.default_data_dir = default_data_dir;
   const DataSpec data = ResolveData(spec.data(), default_data_dir);
   int64_t test_samples = 0;
   absl::StatusOr<SampleShape> shape = InspectDataset(data, &context.train_samples, &test_samples);
-  // What is wrong with the spec comes before what is wrong with the files: without them, steps stand in for epochs.
+  // What is wrong with the spec comes before what is wrong with the files: without them, steps
+  // stand in for epochs.
   RunSpec countable = spec;
   if (!shape.ok() && !countable.training().has_steps()) {
     countable.mutable_training()->clear_epochs();
@@ -52,7 +54,8 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   RM_RETURN_IF_ERROR(WithFetchAdvice(shape.status(), spec.data()));
   const std::string& kernels = resolved.training().kernels();
   if (kernels == "cublas" || kernels == "cublas_tf32") {
-    RM_RETURN_IF_ERROR(Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
+    RM_RETURN_IF_ERROR(
+        Annotate(DescribeCuda().status(), absl::StrCat("training.kernels = \"", kernels, "\"")));
   }
   if (const absl::string_view engine = TraitsOf(resolved).engine; !engine.empty()) {
     RM_RETURN_IF_ERROR(Annotate(CheckEngine(engine), "strategy.all_reduce.collective"));
@@ -62,14 +65,16 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::strin
   const Model* model = host.model.get();
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
   // A file of weights is looked at here, before any process is started for nothing.
-  if (!resolved.training().init_weights().empty()) RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
+  if (!resolved.training().init_weights().empty())
+    RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
   // Only now the model's size is known, and with it that of the buckets.
   context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
   return Resolve(std::move(countable), context);
 }
 
 uint64_t SpecFingerprint(const RunSpec& resolved) {
-  // What a run leaves behind may lie elsewhere on another rank's machine, which has an address of its own.
+  // What a run leaves behind may lie elsewhere on another rank's machine, which has an address of
+  // its own.
   RunSpec outcome = resolved;
   outcome.clear_output();
   outcome.mutable_transport()->clear_listen_address();
@@ -84,8 +89,9 @@ std::string FingerprintText(const RunSpec& resolved) {
 absl::Status CheckFingerprint(const RunSpec& spec, const std::string& text) {
   const std::string own = FingerprintText(spec);
   if (own == text) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--resolved ", text, ": the spec given is ", own,
-                                                 ", so it is not the one that was resolved; leave the flag out"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--resolved ", text, ": the spec given is ", own,
+                   ", so it is not the one that was resolved; leave the flag out"));
 }
 
 }  // namespace ringmaster

@@ -10,19 +10,21 @@
 
 namespace ringmaster {
 
-// The one way from what a user wrote to a spec that can be run: fills defaults, looks at the data set's headers and the
-// initial weights' file, and validates. `default_data_dir` is where the set-up keeps data sets. Errors are the user's to
-// mend.
-absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec, const std::string& default_data_dir);
+// The one way from what a user wrote to a spec that can be run: fills defaults, looks at the data
+// set's headers and the initial weights' file, and validates. `default_data_dir` is where the
+// set-up keeps data sets. Errors are the user's to mend.
+absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
+                                           const std::string& default_data_dir);
 
-// Identity of a resolved spec, but for its outputs and the address to listen on: equal on all ranks of a run.
+// Identity of a resolved spec, but for its outputs and the address to listen on: equal on all ranks
+// of a run.
 uint64_t SpecFingerprint(const RunSpec& resolved);
 
 // The same as 16 hexadecimal digits.
 std::string FingerprintText(const RunSpec& resolved);
 
-// Whether `spec` is the one that the launcher has resolved and told its processes the FingerprintText of: then none of them
-// resolves it again. InvalidArgument: it is another.
+// Whether `spec` is the one that the launcher has resolved and told its processes the
+// FingerprintText of: then none of them resolves it again. InvalidArgument: it is another.
 absl::Status CheckFingerprint(const RunSpec& spec, const std::string& text);
 
 }  // namespace ringmaster

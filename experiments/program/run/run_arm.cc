@@ -41,20 +41,25 @@ namespace ringmaster {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
-// How long processes may take to end by themselves once the run is over; mpirun, which ends its ranks and cleans up.
+// How long processes may take to end by themselves once the run is over; mpirun, which ends its
+// ranks and cleans up.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
 // When a signal has ended it: this program must have ended within two seconds.
 constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
-// How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
+// How long a death is held until the process's end has been noticed here, which is looked for every
+// kPoll.
 constexpr absl::Duration kCauseTime = absl::Seconds(1);
-// A process that has not joined and has used no processor time for so long is not waited for beyond the limit.
+// A process that has not joined and has used no processor time for so long is not waited for beyond
+// the limit.
 constexpr absl::Duration kStartingPatience = absl::Seconds(5);
 
-// What another process of this machine's user can read while this object lives: mpirun gives the ranks no input.
+// What another process of this machine's user can read while this object lives: mpirun gives the
+// ranks no input.
 class MemoryFile {
  public:
-  explicit MemoryFile(const std::string& text) : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
+  explicit MemoryFile(const std::string& text)
+      : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
     const auto size = static_cast<ssize_t>(text.size());
     if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != size) error_ = errno;
   }
@@ -64,7 +69,8 @@ class MemoryFile {
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
   absl::Status status() const {
-    return error_ == 0 ? absl::OkStatus() : SystemError(error_, "cannot make a file with the run's spec in memory");
+    return error_ == 0 ? absl::OkStatus()
+                       : SystemError(error_, "cannot make a file with the run's spec in memory");
   }
   std::string path() const { return absl::StrCat("/proc/", getpid(), "/fd/", descriptor_); }
 
@@ -80,23 +86,34 @@ bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::k
 
 bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
 
-absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
-                         const std::string& token, const MemoryFile& text, Children* children) {
+absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
+                         const HostPort& endpoint, const std::string& token, const MemoryFile& text,
+                         Children* children) {
   const int32_t processes = ProcessCount(spec);
   RM_RETURN_IF_ERROR(text.status());
-  std::vector<std::string> arguments = {"node", text.path(), "--joins", "--resolved", FingerprintText(spec),
-                                        "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
-                                        "--device", absl::StrCat(options.device)};
+  std::vector<std::string> arguments = {"node",
+                                        text.path(),
+                                        "--joins",
+                                        "--resolved",
+                                        FingerprintText(spec),
+                                        "--world-size",
+                                        absl::StrCat(processes),
+                                        "--coordinator",
+                                        endpoint.ToString(),
+                                        "--device",
+                                        absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
   MpirunOptions mpirun;
   mpirun.ranks = processes;
   mpirun.transport = spec.transport().name();
-  absl::StatusOr<ChildProgram> program = Mpirun(mpirun, arguments, {absl::StrCat(kTokenVariable, "=", token)});
+  absl::StatusOr<ChildProgram> program =
+      Mpirun(mpirun, arguments, {absl::StrCat(kTokenVariable, "=", token)});
   return program.ok() ? children->Start(*program) : program.status();
 }
 
-absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, const HostPort& endpoint,
-                            const std::string& token, Coordinator* coordinator, Children* children,
+absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
+                            const HostPort& endpoint, const std::string& token,
+                            Coordinator* coordinator, Children* children,
                             StartingProcesses* starting) {
   const int32_t processes = ProcessCount(spec);
   const std::string text = SerializeRunSpec(spec);
@@ -104,10 +121,21 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
   const bool one_device_each = NeedsDeviceEach(spec);
   for (int32_t process = 0; process < processes; ++process) {
     ChildProgram program;
-    program.arguments = {"node", "-", "--joins", "--resolved", fingerprint, "--rank", absl::StrCat(process),
-                         "--world-size", absl::StrCat(processes), "--coordinator", endpoint.ToString(),
-                         "--device", absl::StrCat(options.device + (one_device_each ? process : 0))};
-    if (!options.turns.empty()) program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    program.arguments = {"node",
+                         "-",
+                         "--joins",
+                         "--resolved",
+                         fingerprint,
+                         "--rank",
+                         absl::StrCat(process),
+                         "--world-size",
+                         absl::StrCat(processes),
+                         "--coordinator",
+                         endpoint.ToString(),
+                         "--device",
+                         absl::StrCat(options.device + (one_device_each ? process : 0))};
+    if (!options.turns.empty())
+      program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
     const absl::Status started = children->Start(program);
@@ -118,7 +146,8 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options, c
   return absl::OkStatus();
 }
 
-// Processes that ended: what is not yet done of the run fails with that, whether they had joined or not.
+// Processes that ended: what is not yet done of the run fails with that, whether they had joined or
+// not.
 void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator) {
   for (const auto& [process, how] : children->Reap()) {
     if (!NeedsMpirun(spec)) {
@@ -129,17 +158,19 @@ void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator)
     const auto joined = [](const ProcessState& state) { return state.joined; };
     if (std::all_of(states.begin(), states.end(), joined)) continue;
     coordinator->Abort(absl::UnavailableError(
-        absl::StrCat("mpirun ended with ", how, " before all its ranks joined the run; what they said stands above")));
+        absl::StrCat("mpirun ended with ", how,
+                     " before all its ranks joined the run; what they said stands above")));
   }
 }
 
-// Waits for the processes of a run that is over. Returns its status, if a failure with what mpirun's end tells of it: how
-// one of its ranks has ended nobody else knows.
-absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options, const absl::Status& status,
-                          Children* children) {
+// Waits for the processes of a run that is over. Returns its status, if a failure with what
+// mpirun's end tells of it: how one of its ranks has ended nobody else knows.
+absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
+                          const absl::Status& status, Children* children) {
   const bool interrupted = options.interrupted != nullptr && *options.interrupted;
-  const absl::Duration limit =
-      interrupted ? kInterruptLimit : NeedsMpirun(spec) ? kMpirunEndLimit : kEndLimit;
+  const absl::Duration limit = interrupted         ? kInterruptLimit
+                               : NeedsMpirun(spec) ? kMpirunEndLimit
+                                                   : kEndLimit;
   const auto ended = children->WaitOrKill(MonotonicNow() + limit);
   if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
   return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
@@ -185,7 +216,8 @@ std::string NewToken() {
   return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
 }
 
-CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at, const std::string& token) {
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at,
+                                        const std::string& token) {
   CoordinatorOptions options;
   options.listen_at = listen_at;
   options.token = token;
@@ -193,12 +225,15 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.processes = ProcessCount(spec);
   options.join_limit = JoinLimit(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
-  if (spec.limits().has_compute_seconds()) options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
+  if (spec.limits().has_compute_seconds())
+    options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
   const SchemeTraits traits = TraitsOf(spec);
-  options.waits.asynchronous = traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
-  // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any wait.
-  options.silence_limit =
-      absl::Seconds(std::min(spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
+  options.waits.asynchronous =
+      traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
+  // Ten heartbeats may be lost to a busy machine; a hang is still found within the limit of any
+  // wait.
+  options.silence_limit = absl::Seconds(std::min(
+      spec.limits().wait_seconds(), std::max(1.0, 10 * spec.limits().heartbeat_seconds())));
   return options;
 }
 
@@ -291,9 +326,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   Children children;
   const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
   const absl::Status started =
-      NeedsMpirun(spec) ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
-                        : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(), &children,
-                                         &starting);
+      NeedsMpirun(spec)
+          ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
+          : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(),
+                           &children, &starting);
   if (!started.ok()) (*coordinator)->Abort(started);
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {

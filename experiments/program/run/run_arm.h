@@ -21,7 +21,7 @@ struct ArmProgress {
   int64_t steps = 0;
   double loss = 0;
   double samples_per_second = 0;
-  double test_accuracy = 0;   // 0: not evaluated yet
+  double test_accuracy = 0;  // 0: not evaluated yet
   std::string phase;
   double seconds = 0;         // since the arm was started
   std::vector<int64_t> pids;  // by process; 0: has not joined
@@ -32,28 +32,32 @@ struct RunArmOptions {
   int device = 0;
   // Set from elsewhere (a signal handler) to end the run.
   const std::atomic<bool>* interrupted = nullptr;
-  ProgressSink progress;   // called a few times a second, by the calling thread
-  std::string turns;       // file by which somebody grants the steps (experiments/program/run/turns.h); empty: nobody
+  ProgressSink progress;  // called a few times a second, by the calling thread
+  std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
+                      // empty: nobody
 };
 
-// Runs one arm on this machine: starts a process a rank (experiments/program/run/placement.h), leads them, waits, and collects.
-// `spec` is resolved and valid. Always returns a record: a run that failed or was interrupted has its status there and
-// no figures. When it returns, no process it started is left.
+// Runs one arm on this machine: starts a process a rank (experiments/program/run/placement.h),
+// leads them, waits, and collects. `spec` is resolved and valid. Always returns a record: a run
+// that failed or was interrupted has its status there and no figures. When it returns, no process
+// it started is left.
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 
-// Whether this machine has the GPUs from `first_device` on that the run's processes take one each of; runs whose ranks
-// share one always fit. Unavailable: no GPU at all. InvalidArgument: too few, with what to use instead.
+// Whether this machine has the GPUs from `first_device` on that the run's processes take one each
+// of; runs whose ranks share one always fit. Unavailable: no GPU at all. InvalidArgument: too few,
+// with what to use instead.
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
 
-// CheckDevices, and whether the limits of open files and of address space suffice (ResourceExhausted). What RunArm asks
-// first.
+// CheckDevices, and whether the limits of open files and of address space suffice
+// (ResourceExhausted). What RunArm asks first.
 absl::Status CheckMachine(const RunSpec& spec, int first_device);
 
 // A record with everything but status and reports: id, time, build, machine.
 RunRecord NewRecord(const RunSpec& spec);
 
-// Puts the processes' reports into the record; evaluations and final losses, which each worker has of its own share,
-// become those of the whole in worker 0's report, and all traces are put on one clock.
+// Puts the processes' reports into the record; evaluations and final losses, which each worker has
+// of its own share, become those of the whole in worker 0's report, and all traces are put on one
+// clock.
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
 
 // What of the processes' last heartbeats a display shows.
@@ -63,7 +67,8 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
 std::string NewToken();
 
 // The options of a run's coordinator.
-CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at, const std::string& token);
+CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at,
+                                        const std::string& token);
 
 }  // namespace ringmaster
 

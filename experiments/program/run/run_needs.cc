@@ -14,9 +14,11 @@
 namespace ringmaster {
 namespace {
 
-// Measured with a model of some kilobytes, over every transport: below it libraries fail that do not check.
+// Measured with a model of some kilobytes, over every transport: below it libraries fail that do
+// not check.
 constexpr int64_t kProcessBytes = 144'000'000;
-// Initial weights, the replica's, and gradients of two steps; and where servers hold the weights, those that arrive.
+// Initial weights, the replica's, and gradients of two steps; and where servers hold the weights,
+// those that arrive.
 constexpr int64_t kArenas = 4;
 // A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
 constexpr int64_t kPairBytes = 2 * (1100 << 10);
@@ -44,9 +46,10 @@ absl::Status CheckAddressSpace(const RunSpec& spec) {
   RM_ASSIGN_OR_RETURN(const int64_t parameters, ParameterCount(spec));
   const int64_t least = LeastAddressSpace(spec, parameters);
   if (*limit >= least) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("a rank of this run needs at least ", least, " bytes of address space, and processes are limited to ",
-                   *limit, " bytes (ulimit -v, RLIMIT_AS); raise the limit, or use fewer ranks or a smaller model"));
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "a rank of this run needs at least ", least,
+      " bytes of address space, and processes are limited to ", *limit,
+      " bytes (ulimit -v, RLIMIT_AS); raise the limit, or use fewer ranks or a smaller model"));
 }
 
 }  // namespace ringmaster

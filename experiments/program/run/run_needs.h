@@ -9,16 +9,17 @@
 
 namespace ringmaster {
 
-// Parameters of the model of `spec`, which is resolved. Errors: those of its data set and its model.
+// Parameters of the model of `spec`, which is resolved. Errors: those of its data set and its
+// model.
 absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec);
 
-// Address space that a rank of `spec` takes at least, in bytes: libraries, threads, generated code, arenas and, over shared
-// memory, what each pair of processes has. Pure.
+// Address space that a rank of `spec` takes at least, in bytes: libraries, threads, generated code,
+// arenas and, over shared memory, what each pair of processes has. Pure.
 int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters);
 
-// Whether a process under this one's limit of address space (ulimit -v) can be a rank of `spec`. ResourceExhausted names
-// the limit, its value and the need; without a limit it costs nothing and is OK. What a run takes beyond the least is
-// found out when it takes it.
+// Whether a process under this one's limit of address space (ulimit -v) can be a rank of `spec`.
+// ResourceExhausted names the limit, its value and the need; without a limit it costs nothing and
+// is OK. What a run takes beyond the least is found out when it takes it.
 absl::Status CheckAddressSpace(const RunSpec& spec);
 
 }  // namespace ringmaster

@@ -13,8 +13,8 @@
 
 namespace ringmaster {
 
-// Tells processes of this machine that are slow to start from those that do not get on: many ranks on few cores take
-// their time, and each has a share of it. Thread-safe.
+// Tells processes of this machine that are slow to start from those that do not get on: many ranks
+// on few cores take their time, and each has a share of it. Thread-safe.
 class StartingProcesses {
  public:
   // A process that has used no processor time for `patience` does not get on.
@@ -23,8 +23,8 @@ class StartingProcesses {
   // The next process, from 0, has the id `pid`.
   void Add(pid_t pid);
 
-  // Whether process `index` uses processor time, or waits for a disk. False: it is unknown, has ended, is suspended or
-  // sleeps. To be asked again and again; it looks every patience / 10.
+  // Whether process `index` uses processor time, or waits for a disk. False: it is unknown, has
+  // ended, is suspended or sleeps. To be asked again and again; it looks every patience / 10.
   bool GetsOn(int32_t index);
 
  private:
@@ -32,7 +32,7 @@ class StartingProcesses {
     pid_t pid = 0;
     MonotonicTime looked;
     absl::Duration cpu = -absl::InfiniteDuration();  // processor time so far
-    MonotonicTime got_on;   // when it was last seen to
+    MonotonicTime got_on;                            // when it was last seen to
     bool gets_on = true;
   };
 

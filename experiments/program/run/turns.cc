@@ -19,7 +19,8 @@ namespace ringmaster {
 namespace {
 
 constexpr uint64_t kMagic = 0x726d7475726e7331;
-// Waiting workers look this often: rarely enough to leave the others' turns alone. No timed step begins with it.
+// Waiting workers look this often: rarely enough to leave the others' turns alone. No timed step
+// begins with it.
 constexpr absl::Duration kPoll = absl::Milliseconds(4);
 
 struct Head {
@@ -30,7 +31,8 @@ struct Head {
 };
 static_assert(std::atomic<int64_t>::is_always_lock_free, "processes share it");
 
-// Nanoseconds of the machine's clock at which a worker came to a step, 0 before: behind the head, by worker and step.
+// Nanoseconds of the machine's clock at which a worker came to a step, 0 before: behind the head,
+// by worker and step.
 std::atomic<int64_t>& ArrivalOf(void* memory, int64_t worker, int64_t step) {
   auto* head = static_cast<Head*>(memory);
   auto* arrivals = reinterpret_cast<std::atomic<int64_t>*>(head + 1);
@@ -45,7 +47,8 @@ int64_t Now() {
 }
 
 int64_t SizeFor(int64_t workers, int64_t steps) {
-  return static_cast<int64_t>(sizeof(Head)) + workers * (steps + 1) * static_cast<int64_t>(sizeof(int64_t));
+  return static_cast<int64_t>(sizeof(Head)) +
+         workers * (steps + 1) * static_cast<int64_t>(sizeof(int64_t));
 }
 
 int64_t LastArrival(void* memory, int64_t step) {
@@ -63,10 +66,12 @@ absl::StatusOr<std::unique_ptr<TurnGiver>> TurnGiver::Create(int32_t workers, in
   giver->size_ = SizeFor(workers, steps);
   giver->file_ = memfd_create("ringmaster-turns", MFD_CLOEXEC);
   if (giver->file_ < 0 || ftruncate(giver->file_, giver->size_) != 0) {
-    return absl::UnavailableError(absl::StrCat("turns: an anonymous file of ", giver->size_, " bytes: ", ErrorText(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("turns: an anonymous file of ", giver->size_, " bytes: ", ErrorText(errno)));
   }
   void* memory = mmap(nullptr, giver->size_, PROT_READ | PROT_WRITE, MAP_SHARED, giver->file_, 0);
-  if (memory == MAP_FAILED) return absl::ResourceExhaustedError(absl::StrCat("turns: mmap: ", ErrorText(errno)));
+  if (memory == MAP_FAILED)
+    return absl::ResourceExhaustedError(absl::StrCat("turns: mmap: ", ErrorText(errno)));
   giver->memory_ = memory;
   giver->path_ = absl::StrCat("/proc/", getpid(), "/fd/", giver->file_);
   auto* head = static_cast<Head*>(memory);
@@ -100,7 +105,8 @@ double TurnGiver::Seconds(int64_t begin, int64_t end) const {
 
 absl::StatusOr<std::unique_ptr<TurnTaker>> TurnTaker::Open(const std::string& path) {
   const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (file < 0) return absl::NotFoundError(absl::StrCat("turns: open ", path, ": ", ErrorText(errno)));
+  if (file < 0)
+    return absl::NotFoundError(absl::StrCat("turns: open ", path, ": ", ErrorText(errno)));
   struct stat found;
   std::unique_ptr<TurnTaker> taker(new TurnTaker());
   if (fstat(file, &found) == 0 && found.st_size >= static_cast<int64_t>(sizeof(Head))) {
@@ -115,14 +121,16 @@ absl::StatusOr<std::unique_ptr<TurnTaker>> TurnTaker::Open(const std::string& pa
     const auto* head = static_cast<Head*>(taker->memory_);
     if (head->magic == kMagic && SizeFor(head->workers, head->steps) == taker->size_) return taker;
   }
-  return absl::InvalidArgumentError(absl::StrCat("turns: ", path, " is no file that a benchmark shares with its runs"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("turns: ", path, " is no file that a benchmark shares with its runs"));
 }
 
 TurnTaker::~TurnTaker() {
   if (memory_ != nullptr) munmap(memory_, size_);
 }
 
-absl::Status TurnTaker::Await(int32_t rank, int64_t step, const std::function<absl::Status()>& run) {
+absl::Status TurnTaker::Await(int32_t rank, int64_t step,
+                              const std::function<absl::Status()>& run) {
   auto* head = static_cast<Head*>(memory_);
   RM_CHECK(rank >= 0 && rank < head->workers && step >= 0 && step <= head->steps);
   ArrivalOf(memory_, rank, step).store(Now());

@@ -12,11 +12,12 @@
 
 namespace ringmaster {
 
-// Runs of several programs that take turns on one machine: each stops before the steps it has not been granted, outside of
-// its timed steps, and continues where it was. The state lies in an anonymous file that the processes of a run share.
+// Runs of several programs that take turns on one machine: each stops before the steps it has not
+// been granted, outside of its timed steps, and continues where it was. The state lies in an
+// anonymous file that the processes of a run share.
 //
-// One side of it: who grants steps, and reads when each worker came to which. One thread; the destructor grants all, so
-// that nobody is left waiting.
+// One side of it: who grants steps, and reads when each worker came to which. One thread; the
+// destructor grants all, so that nobody is left waiting.
 class TurnGiver {
  public:
   static absl::StatusOr<std::unique_ptr<TurnGiver>> Create(int32_t workers, int64_t steps);
@@ -30,7 +31,8 @@ class TurnGiver {
   void Grant(int64_t steps);
   // Whether every worker has come to `step`, that is, finished the one before it.
   bool AllCameTo(int64_t step) const;
-  // From when the last worker came to `begin` until the last one came to `end`; both have been reached.
+  // From when the last worker came to `begin` until the last one came to `end`; both have been
+  // reached.
   double Seconds(int64_t begin, int64_t end) const;
 
  private:
@@ -51,8 +53,8 @@ class TurnTaker {
   TurnTaker(const TurnTaker&) = delete;
   TurnTaker& operator=(const TurnTaker&) = delete;
 
-  // Notes that worker `rank` has come to `step`, and returns once it is granted. The status of `run`, asked now and
-  // then, ends the wait. Several workers' threads may wait at once.
+  // Notes that worker `rank` has come to `step`, and returns once it is granted. The status of
+  // `run`, asked now and then, ends the wait. Several workers' threads may wait at once.
   absl::Status Await(int32_t rank, int64_t step, const std::function<absl::Status()>& run);
 
  private:

@@ -11,7 +11,8 @@
 namespace ringmaster {
 namespace {
 
-absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels, int device, ModelOptions options) {
+absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels, int device,
+                                        ModelOptions options) {
   options.bucket_bytes = spec.training().bucket_bytes();
   options.bucket_layout = spec.training().bucket_layout();
   WorkerParts parts;
@@ -22,17 +23,20 @@ absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels
 
 }  // namespace
 
-absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape, int device) {
+absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape,
+                                              int device) {
   const TrainingSpec& training = resolved.training();
   const bool emulated = training.has_emulated_compute();
   ModelOptions options;
   options.shape = shape;
   options.max_batch = emulated ? 1 : LargestBatch(resolved, shape);
-  RM_ASSIGN_OR_RETURN(WorkerParts parts, CreateParts(resolved, training.kernels().c_str(), device, options));
+  RM_ASSIGN_OR_RETURN(WorkerParts parts,
+                      CreateParts(resolved, training.kernels().c_str(), device, options));
   if (!emulated) return parts;
   const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds());
   const absl::Duration backward = both * training.emulated_compute().backward_share();
-  parts.model = CreateEmulatedModel(std::move(parts.model), {both - backward, backward}, *parts.kernels);
+  parts.model =
+      CreateEmulatedModel(std::move(parts.model), {both - backward, backward}, *parts.kernels);
   return parts;
 }
 

@@ -24,22 +24,26 @@ struct SqlBlob {
 using SqlValue = std::variant<std::monostate, int64_t, double, std::string, SqlBlob>;
 using SqlRow = std::vector<SqlValue>;
 
-// One SQLite database, closed with its owner. Errors carry the path and SQLite's own words: InvalidArgument for a
-// file that is none, AlreadyExists for a broken constraint, Unavailable for the rest (a full disk, another process's
-// lock). One thread at a time; several processes may have the same file open.
+// One SQLite database, closed with its owner. Errors carry the path and SQLite's own words:
+// InvalidArgument for a file that is none, AlreadyExists for a broken constraint, Unavailable for
+// the rest (a full disk, another process's lock). One thread at a time; several processes may have
+// the same file open.
 class Database {
  public:
-  // Opens `path`, creating an empty database where there is none; a file that is no database is left untouched. Waits
-  // up to five seconds for other processes' locks, here and in every later call.
+  // Opens `path`, creating an empty database where there is none; a file that is no database is
+  // left untouched. Waits up to five seconds for other processes' locks, here and in every later
+  // call.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
 
-  // Opens the database at `path` to read it: the file stays as it is, and where no other process has it open, nothing is
-  // created beside it either. A log beside it is read too, also where nothing can be written: then without locks, so that
-  // the caller looks whether the files changed meanwhile. NotFound: there is none.
+  // Opens the database at `path` to read it: the file stays as it is, and where no other process
+  // has it open, nothing is created beside it either. A log beside it is read too, also where
+  // nothing can be written: then without locks, so that the caller looks whether the files changed
+  // meanwhile. NotFound: there is none.
   static absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
   ~Database();
 
-  // Keeps a log beside the file from now on, so that reading and writing go on at once. Waits as all calls do.
+  // Keeps a log beside the file from now on, so that reading and writing go on at once. Waits as
+  // all calls do.
   absl::Status UseWriteAheadLog();
 
   // Runs one or more statements without parameters.
@@ -57,8 +61,10 @@ class Database {
   };
   using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
-  // What it is opened as: SQLite's URI, and whether this process alone has it (no locks, no shared memory).
-  static absl::StatusOr<std::unique_ptr<Database>> OpenUri(const std::string& path, const std::string& uri, bool alone);
+  // What it is opened as: SQLite's URI, and whether this process alone has it (no locks, no shared
+  // memory).
+  static absl::StatusOr<std::unique_ptr<Database>> OpenUri(const std::string& path,
+                                                           const std::string& uri, bool alone);
 
   Database(std::string path, sqlite3* handle, bool writes)
       : path_(std::move(path)), handle_(handle), writes_(writes) {}

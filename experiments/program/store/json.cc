@@ -49,15 +49,18 @@ Json ValueJson(const Message& message, const FieldDescriptor& field, int index) 
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return repeated ? r.GetRepeatedDouble(message, &field, index) : r.GetDouble(message, &field);
     case FieldDescriptor::CPPTYPE_FLOAT:
-      return ShortestDecimal(repeated ? r.GetRepeatedFloat(message, &field, index) : r.GetFloat(message, &field));
+      return ShortestDecimal(repeated ? r.GetRepeatedFloat(message, &field, index)
+                                      : r.GetFloat(message, &field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return repeated ? r.GetRepeatedBool(message, &field, index) : r.GetBool(message, &field);
     case FieldDescriptor::CPPTYPE_ENUM:
-      return (repeated ? r.GetRepeatedEnum(message, &field, index) : r.GetEnum(message, &field))->name();
+      return (repeated ? r.GetRepeatedEnum(message, &field, index) : r.GetEnum(message, &field))
+          ->name();
     case FieldDescriptor::CPPTYPE_STRING:
       return repeated ? r.GetRepeatedString(message, &field, index) : r.GetString(message, &field);
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return MessageJson(repeated ? r.GetRepeatedMessage(message, &field, index) : r.GetMessage(message, &field));
+      return MessageJson(repeated ? r.GetRepeatedMessage(message, &field, index)
+                                  : r.GetMessage(message, &field));
   }
   return nullptr;
 }
@@ -86,13 +89,15 @@ Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
   return array;
 }
 
-// What was measured step by step, where the record still has its reports: evaluations, and a series for each rank.
+// What was measured step by step, where the record still has its reports: evaluations, and a series
+// for each rank.
 void AddSeries(const RunRecord& record, Json* json) {
   Json evaluations = Json::array();
   Json series = Json::array();
   for (const ProcessReport& process : record.reports()) {
     for (const WorkerReport& worker : process.workers()) {
-      for (const Evaluation& evaluation : worker.evaluations()) evaluations.push_back(MessageJson(evaluation));
+      for (const Evaluation& evaluation : worker.evaluations())
+        evaluations.push_back(MessageJson(evaluation));
       series.push_back({{"rank", worker.rank()},
                         {"step_ms", RoundedArray(worker.step_ms())},
                         {"loss", RoundedArray(worker.step_loss())}});
@@ -108,7 +113,8 @@ Json FigureJson(const Figure& figure, std::optional<double> value) {
   return figure.is_whole ? Json(static_cast<int64_t>(*value)) : Json(*value);
 }
 
-// Names of the nodes and, in the same order, each figure of nodes; what is not defined for a node is null.
+// Names of the nodes and, in the same order, each figure of nodes; what is not defined for a node
+// is null.
 Json NodesObject(const RunSummary& summary) {
   Json json = {{"node", Json::array()}, {"process", Json::array()}, {"shared", Json::array()}};
   for (const NodeFigures& node : summary.nodes()) {
@@ -121,7 +127,8 @@ Json NodesObject(const RunSummary& summary) {
     Json& values = json[figure.tag] = Json::array();
     for (const NodeFigures& node : summary.nodes()) {
       const auto found = node.figures().find(figure.tag);
-      values.push_back(FigureJson(figure, found == node.figures().end() ? std::nullopt : std::optional(found->second)));
+      values.push_back(FigureJson(
+          figure, found == node.figures().end() ? std::nullopt : std::optional(found->second)));
     }
   }
   return json;
@@ -132,25 +139,28 @@ Json RecordJson(const RunRecord& record) {
   // Null where it is not set.
   const auto field = [&](const char* name) -> Json {
     const FieldDescriptor& descriptor = *summary.GetDescriptor()->FindFieldByName(name);
-    if (descriptor.has_presence() && !summary.GetReflection()->HasField(summary, &descriptor)) return nullptr;
+    if (descriptor.has_presence() && !summary.GetReflection()->HasField(summary, &descriptor))
+      return nullptr;
     return ValueJson(summary, descriptor, 0);
   };
   Json json = Json::object();
   json["run_id"] = record.run_id();
   json["started_at"] = record.started_at();
-  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status", "steps",
-                           "global_batch", "weights_sha256"}) {
+  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status",
+                           "steps", "global_batch", "weights_sha256"}) {
     json[name] = field(name);
   }
   for (const Figure& figure : Figures()) {
     if (figure.in_json) json[figure.tag] = FigureJson(figure, figure.value(summary));
   }
   // Sorted by name: the order of a protobuf map is not fixed.
-  json["phase_ms"] = std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
+  json["phase_ms"] =
+      std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
   Json& seconds = json["seconds_to_accuracy"] = Json::object();
   for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
     const auto found = summary.seconds_to_accuracy().find(threshold.name);
-    seconds[threshold.name] = found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
+    seconds[threshold.name] =
+        found == summary.seconds_to_accuracy().end() ? Json(nullptr) : Json(found->second);
   }
   json["nodes"] = NodesObject(summary);
   if (record.has_prediction()) json["prediction"] = MessageJson(record.prediction());
@@ -168,7 +178,9 @@ Json RecordJson(const RunRecord& record) {
   return json;
 }
 
-std::string OneLine(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string OneLine(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace
 

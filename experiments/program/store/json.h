@@ -8,11 +8,13 @@
 
 namespace ringmaster {
 
-// One run as one JSON object on one line, without a newline: the line of results.jsonl and what --json prints for a
-// run. Its figures are those of the catalogue (experiments/study/results/figures.h), from record.summary, under their tags;
-// what is undefined is null. "nodes" has those of every worker and server, an array each in the order of nodes.node. seconds_to_accuracy has every threshold, null
-// where it was not reached. A record that still has its reports also gets "evaluations" (of the whole test set) and
-// "series" (step_ms and loss of every step, by rank). Bytes that are not UTF-8 are replaced. What a version of the schema
+// One run as one JSON object on one line, without a newline: the line of results.jsonl and what
+// --json prints for a run. Its figures are those of the catalogue
+// (experiments/study/results/figures.h), from record.summary, under their tags; what is undefined
+// is null. "nodes" has those of every worker and server, an array each in the order of nodes.node.
+// seconds_to_accuracy has every threshold, null where it was not reached. A record that still has
+// its reports also gets "evaluations" (of the whole test set) and "series" (step_ms and loss of
+// every step, by rank). Bytes that are not UTF-8 are replaced. What a version of the schema
 // promises stands in docs/FORMATS.md. Pure, thread-safe.
 std::string SummaryJson(const RunRecord& record);
 

@@ -17,7 +17,8 @@ absl::StatusOr<std::unique_ptr<JsonLines>> JsonLines::Open(const std::string& pa
   const int file = open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) {
     return absl::InvalidArgumentError(absl::StrCat("results file ", path, ": cannot be written (",
-                                                   ErrorText(errno), "); name another folder with --out"));
+                                                   ErrorText(errno),
+                                                   "); name another folder with --out"));
   }
   return std::unique_ptr<JsonLines>(new JsonLines(path, file));
 }
@@ -31,8 +32,8 @@ absl::StatusOr<int64_t> JsonLines::Size() const {
 }
 
 absl::Status JsonLines::WriteAll(const std::string& bytes) const {
-  // One write, so that a reader of the growing file sees whole lines; the loop only goes on where the system took
-  // less.
+  // One write, so that a reader of the growing file sees whole lines; the loop only goes on where
+  // the system took less.
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t wrote = write(file_, bytes.data() + done, bytes.size() - done);
@@ -40,7 +41,8 @@ absl::Status JsonLines::WriteAll(const std::string& bytes) const {
       done += static_cast<size_t>(wrote);
     } else if (wrote == 0 || errno != EINTR) {
       return absl::UnavailableError(
-          absl::StrCat("results file ", path_, ": ", wrote == 0 ? std::string("nothing written") : ErrorText(errno)));
+          absl::StrCat("results file ", path_, ": ",
+                       wrote == 0 ? std::string("nothing written") : ErrorText(errno)));
     }
   }
   if (fsync(file_) == 0) return absl::OkStatus();
@@ -61,7 +63,8 @@ absl::Status JsonLines::Append(const std::string& line) {
 
 void JsonLines::Undo() {
   if (size_before_ < 0) return;
-  // Making a file shorter needs no space; should it fail all the same, a torn line stays, which Append closes.
+  // Making a file shorter needs no space; should it fail all the same, a torn line stays, which
+  // Append closes.
   if (ftruncate(file_, size_before_) == 0) fsync(file_);
   size_before_ = -1;
 }

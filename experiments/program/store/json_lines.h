@@ -10,16 +10,18 @@
 
 namespace ringmaster {
 
-// A file to which whole lines are appended. One thread at a time; the caller keeps other writers out.
+// A file to which whole lines are appended. One thread at a time; the caller keeps other writers
+// out.
 class JsonLines {
  public:
-  // Opens `path` for appending, creating it where it is missing; what is there stays. InvalidArgument: cannot be
-  // written.
+  // Opens `path` for appending, creating it where it is missing; what is there stays.
+  // InvalidArgument: cannot be written.
   static absl::StatusOr<std::unique_ptr<JsonLines>> Open(const std::string& path);
   ~JsonLines();
 
-  // Appends `line` (without a newline) and waits until it is on the disk. A torn last line, left by a machine that
-  // lost its power, is closed first. Unavailable: it could not be written, and the file is as long as before.
+  // Appends `line` (without a newline) and waits until it is on the disk. A torn last line, left by
+  // a machine that lost its power, is closed first. Unavailable: it could not be written, and the
+  // file is as long as before.
   absl::Status Append(const std::string& line);
 
   // Takes the last successful Append back.

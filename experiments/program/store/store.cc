@@ -28,8 +28,8 @@ using google::protobuf::FieldDescriptor;
 // "RMST": tells our databases from other programs'.
 constexpr int64_t kApplicationId = 0x524D5354;
 
-// Of the tables: a program refuses those of a higher one. A figure more is a column more and needs no new version. Stores
-// from before there was a version have 0.
+// Of the tables: a program refuses those of a higher one. A figure more is a column more and needs
+// no new version. Stores from before there was a version have 0.
 constexpr int64_t kSchemaVersion = 1;
 
 struct Column {
@@ -37,23 +37,29 @@ struct Column {
   std::string type;
 };
 
-// A column for every field of RunSummary. A figure without a field is a key of the column "figures".
+// A column for every field of RunSummary. A figure without a field is a key of the column
+// "figures".
 std::vector<Column> SummaryColumns() {
   std::vector<Column> columns;
   const auto& type = *RunSummary::descriptor();
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    const bool integer =
-        field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 || field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+    const bool integer = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 ||
+                         field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
     const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
-    columns.push_back({field.name(), field.is_repeated() ? "TEXT" : integer ? "INTEGER" : real ? "REAL" : "TEXT"});
+    columns.push_back({field.name(), field.is_repeated() ? "TEXT"
+                                     : integer           ? "INTEGER"
+                                     : real              ? "REAL"
+                                                         : "TEXT"});
   }
   return columns;
 }
 
 std::vector<Column> RunColumns() {
-  std::vector<Column> columns = {
-      {"run_id", "TEXT PRIMARY KEY NOT NULL"}, {"started_at", "TEXT"}, {"spec", "TEXT"}, {"record", "BLOB"}};
+  std::vector<Column> columns = {{"run_id", "TEXT PRIMARY KEY NOT NULL"},
+                                 {"started_at", "TEXT"},
+                                 {"spec", "TEXT"},
+                                 {"record", "BLOB"}};
   const std::vector<Column> summary = SummaryColumns();
   columns.insert(columns.end(), summary.begin(), summary.end());
   return columns;
@@ -71,10 +77,14 @@ SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
   if (field.name() == "nodes") return NodesJson(summary);
   if (field.has_presence() && !reflection.HasField(summary, &field)) return std::monostate();
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return int64_t{reflection.GetInt32(summary, &field)};
-    case FieldDescriptor::CPPTYPE_INT64: return int64_t{reflection.GetInt64(summary, &field)};
-    case FieldDescriptor::CPPTYPE_DOUBLE: return reflection.GetDouble(summary, &field);
-    default: return reflection.GetString(summary, &field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return int64_t{reflection.GetInt32(summary, &field)};
+    case FieldDescriptor::CPPTYPE_INT64:
+      return int64_t{reflection.GetInt64(summary, &field)};
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return reflection.GetDouble(summary, &field);
+    default:
+      return reflection.GetString(summary, &field);
   }
 }
 
@@ -82,7 +92,8 @@ SqlRow RunRow(const RunRecord& record) {
   SqlRow row = {record.run_id(), record.started_at(), SerializeRunSpec(record.spec()),
                 SqlBlob{record.SerializeAsString()}};
   const auto& type = *RunSummary::descriptor();
-  for (int i = 0; i < type.field_count(); ++i) row.push_back(SummaryValue(record.summary(), *type.field(i)));
+  for (int i = 0; i < type.field_count(); ++i)
+    row.push_back(SummaryValue(record.summary(), *type.field(i)));
   return row;
 }
 
@@ -94,8 +105,8 @@ std::vector<SqlRow> StepRows(const RunRecord& record) {
         const auto value = [step](const auto& series) -> SqlValue {
           return step < series.size() ? SqlValue(double{series[step]}) : SqlValue(std::monostate());
         };
-        rows.push_back({record.run_id(), int64_t{worker.rank()}, int64_t{step}, value(worker.step_ms()),
-                        value(worker.step_loss())});
+        rows.push_back({record.run_id(), int64_t{worker.rank()}, int64_t{step},
+                        value(worker.step_ms()), value(worker.step_loss())});
       }
     }
   }
@@ -114,60 +125,70 @@ absl::Status CheckOurs(Database& database, const std::string& path) {
   if (std::get<int64_t>((*id)[0][0]) == kApplicationId) {
     const int64_t found = std::get<int64_t>((*version)[0][0]);
     if (found <= kSchemaVersion) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("database ", path, ": its schema has version ", found,
-                                                   ", this program knows versions up to ", kSchemaVersion,
-                                                   "; it is left as it is, use the newer program that wrote it"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("database ", path, ": its schema has version ", found,
+                     ", this program knows versions up to ", kSchemaVersion,
+                     "; it is left as it is, use the newer program that wrote it"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("database ", path,
-                                                 ": holds the tables of another program, expected ",
-                                                 "none or results of ringmaster; name another folder with --out"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("database ", path, ": holds the tables of another program, expected ",
+                   "none or results of ringmaster; name another folder with --out"));
 }
 
 absl::Status CreateTables(Database& database) {
-  const std::string columns = absl::StrJoin(RunColumns(), ", ", [](std::string* out, const Column& column) {
-    absl::StrAppend(out, column.name, " ", column.type);
-  });
-  RM_RETURN_IF_ERROR(database.Execute(absl::StrCat("CREATE TABLE IF NOT EXISTS runs(", columns, ")")));
+  const std::string columns =
+      absl::StrJoin(RunColumns(), ", ", [](std::string* out, const Column& column) {
+        absl::StrAppend(out, column.name, " ", column.type);
+      });
   RM_RETURN_IF_ERROR(
-      database.Execute("CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, "
-                       "step INTEGER NOT NULL, step_ms REAL, loss REAL, "
-                       "PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
+      database.Execute(absl::StrCat("CREATE TABLE IF NOT EXISTS runs(", columns, ")")));
+  RM_RETURN_IF_ERROR(database.Execute(
+      "CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, "
+      "step INTEGER NOT NULL, step_ms REAL, loss REAL, "
+      "PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
   // A database of an older program lacks the figures that came later.
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> present,
                       database.Query("SELECT name FROM pragma_table_info('runs')"));
   for (const Column& column : RunColumns()) {
-    const auto named = [&](const SqlRow& row) { return std::get<std::string>(row[0]) == column.name; };
+    const auto named = [&](const SqlRow& row) {
+      return std::get<std::string>(row[0]) == column.name;
+    };
     if (std::any_of(present.begin(), present.end(), named)) continue;
-    RM_RETURN_IF_ERROR(database.Execute(absl::StrCat("ALTER TABLE runs ADD COLUMN ", column.name, " ", column.type)));
+    RM_RETURN_IF_ERROR(database.Execute(
+        absl::StrCat("ALTER TABLE runs ADD COLUMN ", column.name, " ", column.type)));
   }
-  return database.Execute(
-      absl::StrCat("PRAGMA application_id = ", kApplicationId, "; PRAGMA user_version = ", kSchemaVersion));
+  return database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId,
+                                       "; PRAGMA user_version = ", kSchemaVersion));
 }
 
 absl::StatusOr<std::vector<RunRecord>> RecordsIn(Database& database, const std::string& path) {
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database.Query("SELECT record FROM runs ORDER BY rowid"));
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows,
+                      database.Query("SELECT record FROM runs ORDER BY rowid"));
   std::vector<RunRecord> records;
   for (const SqlRow& row : rows) {
     const SqlBlob* blob = std::get_if<SqlBlob>(&row[0]);
     if (blob == nullptr || !records.emplace_back().ParseFromString(blob->bytes)) {
-      return absl::DataLossError(absl::StrCat(path, ": row ", records.size(), " of runs holds no run record"));
+      return absl::DataLossError(
+          absl::StrCat(path, ": row ", records.size(), " of runs holds no run record"));
     }
   }
   return records;
 }
 
-// Opens `file`, checks that it is ours and sound, and lets `read` have it; a store that was made and never written to has
-// nothing to read.
+// Opens `file`, checks that it is ours and sound, and lets `read` have it; a store that was made
+// and never written to has nothing to read.
 absl::Status ReadOnce(const std::string& file, absl::FunctionRef<absl::Status(Database&)> read) {
   RM_ASSIGN_OR_RETURN(const auto database, Database::OpenForReading(file));
   RM_RETURN_IF_ERROR(CheckOurs(*database, file));
-  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables, database->Query("SELECT count(*) FROM sqlite_master"));
+  RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> tables,
+                      database->Query("SELECT count(*) FROM sqlite_master"));
   if (std::get<int64_t>(tables[0][0]) == 0) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> check, database->Query("PRAGMA quick_check(1)"));
   const std::string* verdict = check.empty() ? nullptr : std::get_if<std::string>(&check[0][0]);
   if (verdict == nullptr || *verdict != "ok") {
     return absl::InvalidArgumentError(absl::StrCat("database ", file, ": is damaged (",
-                                                   verdict == nullptr ? "no answer" : *verdict, "); it is left as it is"));
+                                                   verdict == nullptr ? "no answer" : *verdict,
+                                                   "); it is left as it is"));
   }
   return read(*database);
 }
@@ -180,9 +201,10 @@ std::pair<std::filesystem::file_time_type, uintmax_t> StateOf(const std::string&
   return {time, error ? 0 : size};
 }
 
-// ReadOnce, again where another program wrote meanwhile, of which a reader without locks learns nothing else. `read` may be
-// called several times.
-absl::Status ReadUnchanged(const std::string& file, absl::FunctionRef<absl::Status(Database&)> read) {
+// ReadOnce, again where another program wrote meanwhile, of which a reader without locks learns
+// nothing else. `read` may be called several times.
+absl::Status ReadUnchanged(const std::string& file,
+                           absl::FunctionRef<absl::Status(Database&)> read) {
   constexpr int kTries = 3;
   const std::string log = file + "-wal";
   for (int i = 0; i < kTries; ++i) {
@@ -190,7 +212,8 @@ absl::Status ReadUnchanged(const std::string& file, absl::FunctionRef<absl::Stat
     const absl::Status status = ReadOnce(file, read);
     if (std::make_pair(StateOf(file), StateOf(log)) == before) return status;
   }
-  return absl::UnavailableError(absl::StrCat("store ", file, ": another program writes to it without a pause; try again"));
+  return absl::UnavailableError(
+      absl::StrCat("store ", file, ": another program writes to it without a pause; try again"));
 }
 
 absl::StatusOr<std::vector<SweepRun>> SweepRunsIn(Database& database, const std::string& sweep) {
@@ -214,7 +237,8 @@ std::vector<std::string> ListedRuns(const std::string& folder) {
   std::ifstream lines(folder + "/results.jsonl");
   for (std::string line; std::getline(lines, line);) {
     const size_t at = line.find(key);
-    if (at == std::string::npos || lines.eof()) continue;   // a line without its end is being written
+    if (at == std::string::npos || lines.eof())
+      continue;  // a line without its end is being written
     const size_t begin = at + key.size();
     runs.push_back(line.substr(begin, line.find('"', begin) - begin));
   }
@@ -232,9 +256,11 @@ std::string LostRunsText(const std::string& folder, const std::vector<std::strin
   if (beyond.empty()) return "";
   const size_t count = beyond.size();
   beyond.resize(std::min(count, kNamed));
-  return absl::StrCat("store ", folder, ": results.sqlite lacks ", count, " of the runs in results.jsonl (",
-                      absl::StrJoin(beyond, ", "), count > kNamed ? ", ..." : "",
-                      "): it was copied without its log results.sqlite-wal, or a run was cut off while it was added; copy all "
+  return absl::StrCat("store ", folder, ": results.sqlite lacks ", count,
+                      " of the runs in results.jsonl (", absl::StrJoin(beyond, ", "),
+                      count > kNamed ? ", ..." : "",
+                      "): it was copied without its log results.sqlite-wal, or a run was cut off "
+                      "while it was added; copy all "
                       "files results.sqlite* from where they were written");
 }
 
@@ -270,9 +296,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);
   if (error || !std::filesystem::is_directory(dir, error)) {
-    return absl::InvalidArgumentError(absl::StrCat("results folder ", dir, ": cannot be created (",
-                                                   error ? ErrorText(error.value()) : "it is a file",
-                                                   "); name another one with --out"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "results folder ", dir, ": cannot be created (",
+        error ? ErrorText(error.value()) : "it is a file", "); name another one with --out"));
   }
   const std::string path = dir + "/results.sqlite";
   RM_ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Database::Open(path));
@@ -283,13 +309,15 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
 
 absl::Status Store::AppendInTransaction(const RunRecord& record) {
   const std::vector<Column> columns = RunColumns();
-  const std::string names =
-      absl::StrJoin(columns, ", ", [](std::string* out, const Column& column) { absl::StrAppend(out, column.name); });
+  const std::string names = absl::StrJoin(
+      columns, ", ",
+      [](std::string* out, const Column& column) { absl::StrAppend(out, column.name); });
   const std::string marks = absl::StrJoin(std::vector<std::string>(columns.size(), "?"), ", ");
+  RM_RETURN_IF_ERROR(database_->Run(
+      absl::StrCat("INSERT INTO runs(", names, ") VALUES(", marks, ")"), {RunRow(record)}));
   RM_RETURN_IF_ERROR(
-      database_->Run(absl::StrCat("INSERT INTO runs(", names, ") VALUES(", marks, ")"), {RunRow(record)}));
-  RM_RETURN_IF_ERROR(
-      database_->Run("INSERT INTO steps(run_id, rank, step, step_ms, loss) VALUES(?, ?, ?, ?, ?)", StepRows(record)));
+      database_->Run("INSERT INTO steps(run_id, rank, step, step_ms, loss) VALUES(?, ?, ?, ?, ?)",
+                     StepRows(record)));
   // Inside the transaction, whose lock keeps other processes away from the lines too.
   RM_RETURN_IF_ERROR(lines_->Append(SummaryJson(record)));
   const absl::Status committed = database_->Execute("COMMIT");
@@ -302,29 +330,32 @@ absl::Status Store::Append(const RunRecord& record) {
   const absl::Status status = AppendInTransaction(record);
   // Some errors have rolled back already; then this has nothing left to do.
   if (!status.ok()) database_->Execute("ROLLBACK").IgnoreError();
-  return Annotate(status,
-                  absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\" is not stored"));
+  return Annotate(status, absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(),
+                                       "\" is not stored"));
 }
 
 absl::StatusOr<std::vector<SweepRun>> Store::SweepRuns(const std::string& sweep) {
   return SweepRunsIn(*database_, sweep);
 }
 
-absl::StatusOr<std::vector<RunRecord>> Store::Records() { return RecordsIn(*database_, "results.sqlite"); }
+absl::StatusOr<std::vector<RunRecord>> Store::Records() {
+  return RecordsIn(*database_, "results.sqlite");
+}
 
 absl::StatusOr<std::vector<RunRecord>> Store::ReadRecords(const std::string& path) {
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(path, error);
   const std::string file = is_folder ? path + "/results.sqlite" : path;
   if (!std::filesystem::is_regular_file(file, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        "store ", path, ": ", is_folder ? "the folder holds no results.sqlite" : "there is no such folder",
-        "; expected the folder that a run, comparison or sweep wrote (--out)"));
+    return absl::NotFoundError(
+        absl::StrCat("store ", path, ": ",
+                     is_folder ? "the folder holds no results.sqlite" : "there is no such folder",
+                     "; expected the folder that a run, comparison or sweep wrote (--out)"));
   }
   std::vector<RunRecord> records;
   std::vector<std::string> listed;
   RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
-    listed = ListedRuns(FolderOf(file));   // first: a run is added to it before it is committed
+    listed = ListedRuns(FolderOf(file));  // first: a run is added to it before it is committed
     RM_ASSIGN_OR_RETURN(records, RecordsIn(database, file));
     return absl::OkStatus();
   }));
@@ -338,15 +369,17 @@ absl::StatusOr<std::vector<RunRecord>> Store::ReadRecords(const std::string& pat
   return records;
 }
 
-absl::StatusOr<std::vector<SweepRun>> Store::ReadSweepRuns(const std::string& dir, const std::string& sweep) {
+absl::StatusOr<std::vector<SweepRun>> Store::ReadSweepRuns(const std::string& dir,
+                                                           const std::string& sweep) {
   const std::string file = dir + "/results.sqlite";
   std::error_code error;
   std::vector<SweepRun> runs;
   if (!std::filesystem::exists(file, error)) return runs;
   RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
     // A store from before there were sweeps is not changed here.
-    RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> columns,
-                        database.Query("SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'sweep'"));
+    RM_ASSIGN_OR_RETURN(
+        const std::vector<SqlRow> columns,
+        database.Query("SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'sweep'"));
     if (std::get<int64_t>(columns[0][0]) == 0) return absl::OkStatus();
     RM_ASSIGN_OR_RETURN(runs, SweepRunsIn(database, sweep));
     return absl::OkStatus();

@@ -18,41 +18,45 @@ namespace ringmaster {
 struct SweepRun {
   std::string cell;
   int32_t trial = 0;
-  std::string status;   // "ok" or "CODE: message"
-  double seconds = 0;   // wall clock
+  std::string status;  // "ok" or "CODE: message"
+  double seconds = 0;  // wall clock
 };
 
 // The results of all runs in one folder, only ever added to:
-//   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a column for every
-//   field
+//   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a
+//   column for every field
 //                   of RunSummary), steps(run_id, rank, step, step_ms, loss)
 //   results.jsonl   a line a run, experiments/program/store/json.h
 // One thread at a time; several processes may add to the same folder.
 class Store {
  public:
-  // Opens the folder `dir`, creating it and the files where they are missing. InvalidArgument: it cannot be written,
-  // or results.sqlite is something else or of a newer program, and is then untouched. Unavailable: disk errors, another process's lock.
+  // Opens the folder `dir`, creating it and the files where they are missing. InvalidArgument: it
+  // cannot be written, or results.sqlite is something else or of a newer program, and is then
+  // untouched. Unavailable: disk errors, another process's lock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
 
-  // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error, to neither: what
-  // was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors, another process's lock. On return
-  // it is on the disk.
+  // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error,
+  // to neither: what was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors,
+  // another process's lock. On return it is on the disk.
   absl::Status Append(const RunRecord& record);
 
-  // What is known of a sweep's runs, in the order in which they were added; cheap, however long the runs were.
+  // What is known of a sweep's runs, in the order in which they were added; cheap, however long the
+  // runs were.
   absl::StatusOr<std::vector<SweepRun>> SweepRuns(const std::string& sweep);
 
   // All runs in the order in which they were added.
   absl::StatusOr<std::vector<RunRecord>> Records();
 
-  // The same of the store at `path`, its folder or its results.sqlite, which stays as it is: nothing is created or changed.
-  // Runs of results.jsonl that results.sqlite lacks are told in a warning (it was copied without its log), or where it has
-  // none at all in the error. NotFound: there is no store; InvalidArgument: it is another program's, damaged, or of a newer
-  // program.
+  // The same of the store at `path`, its folder or its results.sqlite, which stays as it is:
+  // nothing is created or changed. Runs of results.jsonl that results.sqlite lacks are told in a
+  // warning (it was copied without its log), or where it has none at all in the error. NotFound:
+  // there is no store; InvalidArgument: it is another program's, damaged, or of a newer program.
   static absl::StatusOr<std::vector<RunRecord>> ReadRecords(const std::string& path);
 
-  // SweepRuns of the store in the folder `dir`, which stays as it is; none where there is no store. Errors as ReadRecords'.
-  static absl::StatusOr<std::vector<SweepRun>> ReadSweepRuns(const std::string& dir, const std::string& sweep);
+  // SweepRuns of the store in the folder `dir`, which stays as it is; none where there is no store.
+  // Errors as ReadRecords'.
+  static absl::StatusOr<std::vector<SweepRun>> ReadSweepRuns(const std::string& dir,
+                                                             const std::string& sweep);
 
  private:
   Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)

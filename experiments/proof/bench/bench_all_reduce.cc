@@ -43,7 +43,8 @@ int64_t Aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * 
 int64_t BufferBytes(const AllReduceBench& bench) {
   int64_t bytes = 0;
   for (const int64_t size : bench.sizes) {
-    for (const int64_t burst : bench.bursts) bytes = std::max(bytes, BurstOf(burst, size) * Aligned(size));
+    for (const int64_t burst : bench.bursts)
+      bytes = std::max(bytes, BurstOf(burst, size) * Aligned(size));
   }
   return bytes;
 }
@@ -56,7 +57,10 @@ bool HasOwn(const AllReduceBench& bench) {
 class Rank {
  public:
   Rank(const AllReduceBench& bench, const BenchSeat& seat)
-      : bench_(bench), seat_(seat), pattern_(seat.rank, seat.ranks), lines_(bench.transports.size()) {}
+      : bench_(bench),
+        seat_(seat),
+        pattern_(seat.rank, seat.ranks),
+        lines_(bench.transports.size()) {}
 
   absl::Status Run(const std::function<void(const AllReduceResult&)>& sink) {
     RM_ASSIGN_OR_RETURN(group_, BenchGroup::Join(seat_, bench_.transports, bench_.wait));
@@ -91,9 +95,11 @@ class Rank {
     options.wait_limit = kWaitLimit;
     for (size_t i = 0; i < bench_.transports.size(); ++i) {
       if (HasOwn(bench_)) {
-        RM_ASSIGN_OR_RETURN(lines_[i].buffer, group_->fabric(i).AllocateExchange(BufferBytes(bench_)));
+        RM_ASSIGN_OR_RETURN(lines_[i].buffer,
+                            group_->fabric(i).AllocateExchange(BufferBytes(bench_)));
       }
-      lines_[i].executor = std::make_unique<CollectiveExecutor>(group_->transport(i), AllWorkers(seat_.ranks), options);
+      lines_[i].executor = std::make_unique<CollectiveExecutor>(group_->transport(i),
+                                                                AllWorkers(seat_.ranks), options);
     }
     RM_RETURN_IF_ERROR(CreateEngines());
     for (const int64_t size : bench_.sizes) {
@@ -163,7 +169,8 @@ class Rank {
     result->burst = burst;
     for (size_t t = 0; t < turns.size(); ++t) {
       ContenderTimes& times = result->contenders.emplace_back(TimesOf(turns[t]));
-      for (int64_t i = 0; i < iterations; ++i) times.times_us.push_back(1e6 * seconds[i * turns.size() + t]);
+      for (int64_t i = 0; i < iterations; ++i)
+        times.times_us.push_back(1e6 * seconds[i * turns.size() + t]);
     }
     return absl::OkStatus();
   }
@@ -199,16 +206,18 @@ class Rank {
         turn.line = engine_line++;
         continue;
       }
-      turn.line = std::find(bench_.transports.begin(), bench_.transports.end(), contender.transport) -
-                  bench_.transports.begin();
-      RM_ASSIGN_OR_RETURN(turn.schedule,
-                          CreateSchedule(ResolveCollective(contender.collective,
-                                                           {contender.transport, seat_.ranks, size_bytes})));
+      turn.line =
+          std::find(bench_.transports.begin(), bench_.transports.end(), contender.transport) -
+          bench_.transports.begin();
+      RM_ASSIGN_OR_RETURN(turn.schedule, CreateSchedule(ResolveCollective(
+                                             contender.collective,
+                                             {contender.transport, seat_.ranks, size_bytes})));
     }
     return turns;
   }
 
-  // Has another engine run all its algorithms, and keeps the one with the least median: the same on all ranks.
+  // Has another engine run all its algorithms, and keeps the one with the least median: the same on
+  // all ranks.
   absl::Status Calibrate(Turn* turn) {
     if (turn->schedule != nullptr) return absl::OkStatus();
     const int32_t algorithms = static_cast<int32_t>(lines_[turn->line].engine->algorithms().size());
@@ -219,8 +228,8 @@ class Rank {
       RM_RETURN_IF_ERROR(Take(*turn).status());
       std::vector<double> slowest = {SecondsSince(begin)};
       RM_RETURN_IF_ERROR(Slowest(&slowest));
-      std::vector<double> seconds(static_cast<size_t>(
-          std::clamp<double>(kSecondsOfCalibration / slowest[0], kCalibrationsMin, kCalibrationsMax)));
+      std::vector<double> seconds(static_cast<size_t>(std::clamp<double>(
+          kSecondsOfCalibration / slowest[0], kCalibrationsMin, kCalibrationsMax)));
       for (double& taken : seconds) {
         RM_ASSIGN_OR_RETURN(taken, Take(*turn));
       }
@@ -228,7 +237,8 @@ class Rank {
       turn->calibration_us.push_back(1e6 * Median(std::move(seconds)));
     }
     turn->algorithm = static_cast<int32_t>(
-        std::min_element(turn->calibration_us.begin(), turn->calibration_us.end()) - turn->calibration_us.begin());
+        std::min_element(turn->calibration_us.begin(), turn->calibration_us.end()) -
+        turn->calibration_us.begin());
     return absl::OkStatus();
   }
 
@@ -238,22 +248,28 @@ class Rank {
     // The barrier is our own, over the same transport or the first.
     Line& gate = line.executor != nullptr ? line : lines_[0];
     const auto data = [&](int64_t call) {
-      return line.buffer.float_span().subspan(call * (Aligned(turn.size_bytes) / 4), turn.size_bytes / 4);
+      return line.buffer.float_span().subspan(call * (Aligned(turn.size_bytes) / 4),
+                                              turn.size_bytes / 4);
     };
     for (int64_t i = 0; i < turn.burst; ++i) pattern_.Fill(line.next_call + i, data(i));
     RM_RETURN_IF_ERROR(Named(gate.executor->Barrier(gate.next_step++, 0), turn));
     const Clock::time_point begin = Clock::now();
-    for (int64_t i = 0; i < turn.burst; ++i) RM_RETURN_IF_ERROR(Named(Reduce(turn, &line, data(i)), turn));
+    for (int64_t i = 0; i < turn.burst; ++i)
+      RM_RETURN_IF_ERROR(Named(Reduce(turn, &line, data(i)), turn));
     const double seconds = SecondsSince(begin);
-    for (int64_t i = 0; i < turn.burst; ++i) RM_RETURN_IF_ERROR(Named(pattern_.Check(line.next_call + i, data(i)), turn));
+    for (int64_t i = 0; i < turn.burst; ++i)
+      RM_RETURN_IF_ERROR(Named(pattern_.Check(line.next_call + i, data(i)), turn));
     line.next_call += turn.burst;
     return seconds / turn.burst;
   }
 
   static absl::Status Reduce(const Turn& turn, Line* line, absl::Span<float> floats) {
-    if (line->engine != nullptr) return line->engine->AllReduce(turn.algorithm, floats.data(), floats);
-    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(floats.data()), floats.size() * sizeof(float));
-    return line->executor->AllReduce(*turn.schedule, line->next_step++, 0, ElementType::kFloat32, bytes);
+    if (line->engine != nullptr)
+      return line->engine->AllReduce(turn.algorithm, floats.data(), floats);
+    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(floats.data()),
+                                      floats.size() * sizeof(float));
+    return line->executor->AllReduce(*turn.schedule, line->next_step++, 0, ElementType::kFloat32,
+                                     bytes);
   }
 
   absl::Status Slowest(std::vector<double>* seconds) {
@@ -263,18 +279,20 @@ class Rank {
   absl::Status Named(const absl::Status& status, const Turn& turn) const {
     if (status.ok()) return status;
     const bool own = turn.schedule != nullptr;
-    return Annotate(status, absl::StrCat("all-reduce of ", FormatSize(turn.size_bytes), " over ",
-                                         own ? turn.contender.transport : turn.contender.engine, " by ",
-                                         own ? turn.schedule->name()
-                                             : lines_[turn.line].engine->algorithms()[turn.algorithm],
-                                         ", worker/", seat_.rank));
+    return Annotate(status,
+                    absl::StrCat("all-reduce of ", FormatSize(turn.size_bytes), " over ",
+                                 own ? turn.contender.transport : turn.contender.engine, " by ",
+                                 own ? turn.schedule->name()
+                                     : lines_[turn.line].engine->algorithms()[turn.algorithm],
+                                 ", worker/", seat_.rank));
   }
 
   const AllReduceBench& bench_;
   const BenchSeat& seat_;
   const BenchPattern pattern_;
 
-  // After a failure, operations that nobody waited for may touch these until the fabrics are gone: those go first.
+  // After a failure, operations that nobody waited for may touch these until the fabrics are gone:
+  // those go first.
   std::vector<Line> lines_;  // by transport, then by engine that is not ours
   std::unique_ptr<BenchGroup> group_;
 };
@@ -285,7 +303,8 @@ std::vector<BenchContender> ContendersOf(const AllReduceBench& bench) {
   std::vector<BenchContender> contenders;
   if (HasOwn(bench)) {
     for (const std::string& transport : bench.transports) {
-      for (const std::string& collective : bench.collectives) contenders.push_back({transport, collective});
+      for (const std::string& collective : bench.collectives)
+        contenders.push_back({transport, collective});
     }
   }
   for (const std::string& engine : bench.engines) {
@@ -312,9 +331,10 @@ absl::Status CheckEngines(const AllReduceBench& bench) {
     if (engine != kOwnEngine) RM_RETURN_IF_ERROR(CheckEngine(engine));
   }
   if (NeedsMpirun(bench) && bench.transports.size() > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--transport ", absl::StrJoin(bench.transports, ","), " beside mpi: Open MPI carries its bytes by what is like ours, "
-        "and can be started for one only; name one transport"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--transport ", absl::StrJoin(bench.transports, ","),
+                     " beside mpi: Open MPI carries its bytes by what is like ours, "
+                     "and can be started for one only; name one transport"));
   }
   return absl::OkStatus();
 }
@@ -329,12 +349,14 @@ absl::Status CheckAllReduceBench(const AllReduceBench& bench, int64_t memory_byt
   RM_RETURN_IF_ERROR(CheckBenchTransports(bench.transports));
   RM_RETURN_IF_ERROR(CheckBenchNames("--collective", bench.collectives, CollectiveChoices()));
   RM_RETURN_IF_ERROR(CheckEngines(bench));
-  const int64_t lines = HasOwn(bench) ? bench.transports.size() + bench.engines.size() - 1 : bench.engines.size();
+  const int64_t lines =
+      HasOwn(bench) ? bench.transports.size() + bench.engines.size() - 1 : bench.engines.size();
   const int64_t needed = bench.workers * lines * BufferBytes(bench);
   if (memory_bytes > 0 && needed > memory_bytes / 2) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--sizes: the buffers of ", bench.workers, " workers on ", lines, " transports and engines need ",
-        needed >> 20, " MiB, more than half of this machine's ", memory_bytes >> 20,
+        "--sizes: the buffers of ", bench.workers, " workers on ", lines,
+        " transports and engines need ", needed >> 20, " MiB, more than half of this machine's ",
+        memory_bytes >> 20,
         " MiB; give smaller sizes, a smaller --burst, fewer workers, transports or engines"));
   }
   return absl::OkStatus();

@@ -20,7 +20,8 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kCacheLine = 64;
-constexpr int64_t kBurstBytes = 512 << 10;  // small gradients are done several times between two looks at the clock
+constexpr int64_t kBurstBytes =
+    512 << 10;  // small gradients are done several times between two looks at the clock
 constexpr double kSecondsPerOperation = 0.2;
 constexpr int kBuffers = 5;  // of the gradient's size
 
@@ -95,14 +96,17 @@ class Subject {
   int64_t encoded_bytes() const { return bytes_; }
 
  private:
-  absl::Span<const std::byte> payload() const { return absl::MakeConstSpan(encoded_).first(bytes_); }
+  absl::Span<const std::byte> payload() const {
+    return absl::MakeConstSpan(encoded_).first(bytes_);
+  }
   int64_t kept() const { return codec_.IndexBytes(bytes_) / 4; }
 
-  absl::Status Same(const char* operation, absl::Span<const float> got, absl::Span<const float> expected) const {
+  absl::Status Same(const char* operation, absl::Span<const float> got,
+                    absl::Span<const float> expected) const {
     for (size_t i = 0; i < got.size(); ++i) {
       if (got[i] == expected[i]) continue;
-      return absl::DataLossError(absl::StrCat("codec \"", name_, "\" ", operation, ": element ", i, " is ", got[i],
-                                              ", expected ", expected[i]));
+      return absl::DataLossError(absl::StrCat("codec \"", name_, "\" ", operation, ": element ", i,
+                                              " is ", got[i], ", expected ", expected[i]));
     }
     return absl::OkStatus();
   }
@@ -120,7 +124,8 @@ class Subject {
 };
 
 double MicrosecondsACall(Clock::time_point begin, int64_t calls) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count() / static_cast<double>(calls);
+  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count() /
+         static_cast<double>(calls);
 }
 
 // One pair: memcpy, then the operation.
@@ -134,7 +139,8 @@ absl::Status RunPair(int64_t burst, Subject* subject, CodecTimes* times) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& name, int64_t size_bytes) {
+absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& name,
+                                    int64_t size_bytes) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(SpecOf(name, bench.density)));
   Subject subject(name, *codec, size_bytes);
   CodecResult result{name, size_bytes, 0, {}};
@@ -148,15 +154,18 @@ absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& 
     slowest_us = 1;
     for (CodecTimes& times : result.operations) {
       RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
-      slowest_us = std::max(slowest_us, (times.times_us.back() + times.copy_us.back()) * static_cast<double>(burst));
+      slowest_us = std::max(
+          slowest_us, (times.times_us.back() + times.copy_us.back()) * static_cast<double>(burst));
       times.times_us.clear();
       times.copy_us.clear();
     }
   }
   const auto affordable = static_cast<int64_t>(kSecondsPerOperation * 1e6 / slowest_us);
-  const int64_t iterations = bench.iterations > 0 ? bench.iterations : std::clamp<int64_t>(affordable, 10, 1000);
+  const int64_t iterations =
+      bench.iterations > 0 ? bench.iterations : std::clamp<int64_t>(affordable, 10, 1000);
   for (int64_t i = 0; i < iterations; ++i) {
-    for (CodecTimes& times : result.operations) RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
+    for (CodecTimes& times : result.operations)
+      RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
   }
   RM_RETURN_IF_ERROR(subject.Check());
   result.encoded_bytes = subject.encoded_bytes();
@@ -177,35 +186,42 @@ std::vector<std::string> LossyCodecs() {
   return names;
 }
 
-int64_t MovedBytes(const std::string& operation, int64_t size_bytes, int64_t encoded_bytes, int64_t index_bytes) {
+int64_t MovedBytes(const std::string& operation, int64_t size_bytes, int64_t encoded_bytes,
+                   int64_t index_bytes) {
   if (operation == "encode" || operation == "decode") return size_bytes + encoded_bytes;
-  if (operation == "encode_feedback") return 3 * size_bytes + encoded_bytes;  // gradient, residual read and written
+  if (operation == "encode_feedback")
+    return 3 * size_bytes + encoded_bytes;  // gradient, residual read and written
   RM_CHECK(operation == "decode_add");
-  const int64_t touched = index_bytes == 0 ? size_bytes : std::min(size_bytes, index_bytes / 4 * kCacheLine);
+  const int64_t touched =
+      index_bytes == 0 ? size_bytes : std::min(size_bytes, index_bytes / 4 * kCacheLine);
   return 2 * touched + encoded_bytes;
 }
 
 absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes) {
   if (bench.codecs.empty() || bench.sizes.empty()) {
-    return absl::InvalidArgumentError("bench codec: no codec or no size; name at least one of each");
+    return absl::InvalidArgumentError(
+        "bench codec: no codec or no size; name at least one of each");
   }
   std::set<std::string> seen;
   for (const std::string& name : bench.codecs) {
     RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench.density)).status());
     if (!seen.insert(name).second) {
-      return absl::InvalidArgumentError(absl::StrCat("bench codec: codec \"", name, "\" is named twice; name it once"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("bench codec: codec \"", name, "\" is named twice; name it once"));
     }
   }
   const int64_t largest = *std::max_element(bench.sizes.begin(), bench.sizes.end());
   if (memory_bytes > 0 && largest * (kBuffers + 3) > memory_bytes / 2) {
-    return absl::InvalidArgumentError(absl::StrCat("bench codec: ", FormatSize(largest), " needs ", kBuffers + 3,
-                                                   " buffers of that size, more than half of this machine's ",
-                                                   memory_bytes >> 20, " MiB; ask for less"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("bench codec: ", FormatSize(largest), " needs ", kBuffers + 3,
+                     " buffers of that size, more than half of this machine's ", memory_bytes >> 20,
+                     " MiB; ask for less"));
   }
   return absl::OkStatus();
 }
 
-absl::Status RunCodecBench(const CodecBench& bench, const std::function<void(const CodecResult&)>& sink) {
+absl::Status RunCodecBench(const CodecBench& bench,
+                           const std::function<void(const CodecResult&)>& sink) {
   for (const std::string& name : bench.codecs) {
     for (const int64_t size_bytes : bench.sizes) {
       RM_ASSIGN_OR_RETURN(const CodecResult result, Measure(bench, name, size_bytes));

@@ -16,16 +16,18 @@ std::vector<std::string> LossyCodecs();
 // What is measured: what each codec does with gradients of each size, on one thread.
 struct CodecBench {
   std::vector<std::string> codecs = LossyCodecs();
-  double density = 0.01;   // of codecs that take one
+  double density = 0.01;  // of codecs that take one
   std::vector<int64_t> sizes;
-  int64_t iterations = 0;  // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
+  int64_t iterations =
+      0;  // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
 };
 
-// InvalidArgument when the bench makes no sense: an unknown codec or one named twice, a density out of range, no codec or
-// size, buffers that need more than half of `memory_bytes` (0: unknown).
+// InvalidArgument when the bench makes no sense: an unknown codec or one named twice, a density out
+// of range, no codec or size, buffers that need more than half of `memory_bytes` (0: unknown).
 absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes);
 
-// One operation's times a call, in microseconds, each next to that of a memcpy of the dense gradient.
+// One operation's times a call, in microseconds, each next to that of a memcpy of the dense
+// gradient.
 struct CodecTimes {
   std::string operation;    // "encode", "decode", "decode_add" or "encode_feedback"
   int64_t moved_bytes = 0;  // that it must read and write, see MovedBytes
@@ -36,20 +38,24 @@ struct CodecTimes {
 // Of one codec and size.
 struct CodecResult {
   std::string codec;
-  int64_t size_bytes = 0;     // of the dense gradient
+  int64_t size_bytes = 0;  // of the dense gradient
   int64_t encoded_bytes = 0;
   std::vector<CodecTimes> operations;
 };
 
-// Bytes that `operation` must read and write for a gradient of `size_bytes` whose encoding has `encoded_bytes`: each
-// input and each output once, as memcpy's are counted. `index_bytes` of the encoding: where they are there, decoding adds
-// to single elements, each of which costs its cache line, at most the whole gradient. Pure.
-int64_t MovedBytes(const std::string& operation, int64_t size_bytes, int64_t encoded_bytes, int64_t index_bytes);
+// Bytes that `operation` must read and write for a gradient of `size_bytes` whose encoding has
+// `encoded_bytes`: each input and each output once, as memcpy's are counted. `index_bytes` of the
+// encoding: where they are there, decoding adds to single elements, each of which costs its cache
+// line, at most the whole gradient. Pure.
+int64_t MovedBytes(const std::string& operation, int64_t size_bytes, int64_t encoded_bytes,
+                   int64_t index_bytes);
 
-// Measures all of it; `sink` is called after each codec and size. In every iteration each operation runs right after a
-// memcpy, so that what slows the machine for a while slows both. Afterwards the results of every operation are compared
-// with the codec's definition; DataLoss names the first element that is wrong.
-absl::Status RunCodecBench(const CodecBench& bench, const std::function<void(const CodecResult&)>& sink);
+// Measures all of it; `sink` is called after each codec and size. In every iteration each operation
+// runs right after a memcpy, so that what slows the machine for a while slows both. Afterwards the
+// results of every operation are compared with the codec's definition; DataLoss names the first
+// element that is wrong.
+absl::Status RunCodecBench(const CodecBench& bench,
+                           const std::function<void(const CodecResult&)>& sink);
 
 }  // namespace ringmaster
 

@@ -13,19 +13,23 @@ CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes) {
   figures.dense_gbps = static_cast<double>(size_bytes) / figures.time_us / 1e3;
   figures.moved_gbps = static_cast<double>(times.moved_bytes) / figures.time_us / 1e3;
   figures.memory_gbps = 2.0 * static_cast<double>(size_bytes) / Median(times.copy_us) / 1e3;
-  const double bytes = static_cast<double>(times.moved_bytes) / (2.0 * static_cast<double>(size_bytes));
+  const double bytes =
+      static_cast<double>(times.moved_bytes) / (2.0 * static_cast<double>(size_bytes));
   const MedianInterval ratio = PairedRatio(times.times_us, times.copy_us);
   figures.share = {ratio.median * bytes, ratio.low * bytes, ratio.high * bytes};
   return figures;
 }
 
-std::string CodecTableHead(const CodecBench& bench, const Machine& machine, const std::string& commit) {
-  std::string head = absl::StrFormat("# codecs, one thread of %d cores (%s), density of topk %g, commit %s\n",
-                                     machine.cores(), machine.cpu(), bench.density, commit);
-  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n", "size", "codec",
-                        "encoded", "operation", "time", "dense", "moved", "memcpy", "share", "95 % of it", "check");
-  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s\n", "(bytes)", "", "(bytes)", "", "(us)",
-                        "(GB/s)", "(GB/s)", "(GB/s)");
+std::string CodecTableHead(const CodecBench& bench, const Machine& machine,
+                           const std::string& commit) {
+  std::string head =
+      absl::StrFormat("# codecs, one thread of %d cores (%s), density of topk %g, commit %s\n",
+                      machine.cores(), machine.cpu(), bench.density, commit);
+  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n",
+                        "size", "codec", "encoded", "operation", "time", "dense", "moved", "memcpy",
+                        "share", "95 % of it", "check");
+  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s\n", "(bytes)", "",
+                        "(bytes)", "", "(us)", "(GB/s)", "(GB/s)", "(GB/s)");
   return head;
 }
 
@@ -33,16 +37,17 @@ std::string CodecTableRows(const CodecResult& result) {
   std::string rows;
   for (const CodecTimes& times : result.operations) {
     const CodecFigures figures = FiguresOf(times, result.size_bytes);
-    absl::StrAppendFormat(&rows, "%10d  %-7s  %10d  %-15s  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
-                          result.size_bytes, result.codec, result.encoded_bytes, times.operation, figures.time_us,
-                          figures.dense_gbps, figures.moved_gbps, figures.memory_gbps, figures.share.median,
-                          absl::StrFormat("%.2f to %.2f", figures.share.low, figures.share.high), "ok");
+    absl::StrAppendFormat(
+        &rows, "%10d  %-7s  %10d  %-15s  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
+        result.size_bytes, result.codec, result.encoded_bytes, times.operation, figures.time_us,
+        figures.dense_gbps, figures.moved_gbps, figures.memory_gbps, figures.share.median,
+        absl::StrFormat("%.2f to %.2f", figures.share.low, figures.share.high), "ok");
   }
   return rows;
 }
 
-std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& results, const Machine& machine,
-                      const std::string& commit) {
+std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& results,
+                      const Machine& machine, const std::string& commit) {
   nlohmann::ordered_json object;
   object["benchmark"] = "codec";
   object["density"] = bench.density;

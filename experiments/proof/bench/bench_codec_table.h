@@ -12,21 +12,24 @@ namespace ringmaster {
 
 // What a table says of one operation. GB are 10^9 bytes.
 struct CodecFigures {
-  double time_us = 0;       // median
-  double dense_gbps = 0;    // the gradient's bytes / time
-  double moved_gbps = 0;    // bytes read and written / time
-  double memory_gbps = 0;   // the same of memcpy: twice the gradient's bytes / its time
-  MedianInterval share;     // moved over memory, pair by pair
+  double time_us = 0;      // median
+  double dense_gbps = 0;   // the gradient's bytes / time
+  double moved_gbps = 0;   // bytes read and written / time
+  double memory_gbps = 0;  // the same of memcpy: twice the gradient's bytes / its time
+  MedianInterval share;    // moved over memory, pair by pair
 };
 CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes);
 
-// Lines above the rows, and the rows of one codec and size: one an operation. All end with a newline. Pure, thread-safe.
-std::string CodecTableHead(const CodecBench& bench, const Machine& machine, const std::string& commit);
+// Lines above the rows, and the rows of one codec and size: one an operation. All end with a
+// newline. Pure, thread-safe.
+std::string CodecTableHead(const CodecBench& bench, const Machine& machine,
+                           const std::string& commit);
 std::string CodecTableRows(const CodecResult& result);
 
-// All of it as one JSON object on one line, without a newline: "rows", one an operation. Pure, thread-safe.
-std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& results, const Machine& machine,
-                      const std::string& commit);
+// All of it as one JSON object on one line, without a newline: "rows", one an operation. Pure,
+// thread-safe.
+std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& results,
+                      const Machine& machine, const std::string& commit);
 
 }  // namespace ringmaster
 

@@ -22,8 +22,8 @@ constexpr int64_t kRotatedBytes = int64_t{32} << 20;
 constexpr int64_t kMaxSize = 1 << 16;
 
 // Forward, weight gradient and input gradient of a linear layer of `rows` rows.
-void AddLinearShapes(const std::string& layer, int64_t rows, int64_t inputs, int64_t outputs, bool first,
-                     std::vector<GemmShape>* shapes) {
+void AddLinearShapes(const std::string& layer, int64_t rows, int64_t inputs, int64_t outputs,
+                     bool first, std::vector<GemmShape>* shapes) {
   shapes->push_back({layer + " forward", false, true, rows, outputs, inputs});
   shapes->push_back({layer + " weights", true, false, outputs, inputs, rows});
   if (!first) shapes->push_back({layer + " inputs", false, false, rows, inputs, outputs});
@@ -35,7 +35,8 @@ absl::StatusOr<GemmShape> ParseShape(absl::string_view text) {
   GemmShape shape;
   int64_t* const to[] = {&shape.m, &shape.n, &shape.k};
   bool ok = sizes.size() == 3 && parts.size() <= 2;
-  for (size_t i = 0; ok && i < 3; ++i) ok = absl::SimpleAtoi(sizes[i], to[i]) && *to[i] >= 1 && *to[i] <= kMaxSize;
+  for (size_t i = 0; ok && i < 3; ++i)
+    ok = absl::SimpleAtoi(sizes[i], to[i]) && *to[i] >= 1 && *to[i] <= kMaxSize;
   if (ok && parts.size() == 2) {
     const absl::string_view letters = parts[1];
     ok = letters.size() == 2 && letters.find_first_not_of("nt") == absl::string_view::npos;
@@ -43,8 +44,9 @@ absl::StatusOr<GemmShape> ParseShape(absl::string_view text) {
     shape.transpose_b = ok && letters[1] == 't';
   }
   if (ok) return shape;
-  return absl::InvalidArgumentError(absl::StrCat("shape \"", text, "\": expected MxNxK, each 1 to ", kMaxSize,
-                                                 ", and :nn, :nt, :tn or :tt for transposed operands"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("shape \"", text, "\": expected MxNxK, each 1 to ", kMaxSize,
+                   ", and :nn, :nt, :tn or :tt for transposed operands"));
 }
 
 }  // namespace
@@ -74,9 +76,12 @@ absl::StatusOr<std::vector<GemmShape>> ParseGemmShapes(absl::string_view text) {
   return shapes;
 }
 
-absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions, KernelLibrary& kernels) {
-  const int64_t a_count = shape.m * shape.k, b_count = shape.k * shape.n, c_count = shape.m * shape.n;
-  const int64_t copies = std::clamp<int64_t>(kRotatedBytes / kFloatBytes / (b_count + c_count), 1, 1024);
+absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions,
+                                   KernelLibrary& kernels) {
+  const int64_t a_count = shape.m * shape.k, b_count = shape.k * shape.n,
+                c_count = shape.m * shape.n;
+  const int64_t copies =
+      std::clamp<int64_t>(kRotatedBytes / kFloatBytes / (b_count + c_count), 1, 1024);
   RM_ASSIGN_OR_RETURN(Buffer a, kernels.Allocate(a_count * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer b, kernels.Allocate(copies * b_count * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer c, kernels.Allocate(copies * c_count * kFloatBytes));
@@ -88,16 +93,17 @@ absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions, Kern
   const auto run = [&](int64_t calls) -> absl::StatusOr<double> {
     const Clock::time_point begin = Clock::now();
     for (int64_t i = 0; i < calls; ++i, at = (at + 1) % copies) {
-      RM_RETURN_IF_ERROR(
-          kernels.Run(GemmCall{shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f, a.floats(),
-                               shape.transpose_a ? shape.m : shape.k, b.floats() + at * b_count,
-                               shape.transpose_b ? shape.k : shape.n, 0.0f, c.floats() + at * c_count, shape.n}));
+      RM_RETURN_IF_ERROR(kernels.Run(GemmCall{
+          shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f, a.floats(),
+          shape.transpose_a ? shape.m : shape.k, b.floats() + at * b_count,
+          shape.transpose_b ? shape.k : shape.n, 0.0f, c.floats() + at * c_count, shape.n}));
     }
     return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls);
   };
   RM_RETURN_IF_ERROR(run(1).status());
   RM_ASSIGN_OR_RETURN(const double first, run(1));
-  const auto calls = static_cast<int64_t>(std::clamp(kSampleSeconds / std::max(first, 1e-9), 1.0, 1e6));
+  const auto calls =
+      static_cast<int64_t>(std::clamp(kSampleSeconds / std::max(first, 1e-9), 1.0, 1e6));
   std::vector<double> times;
   for (int i = 0; i < repetitions; ++i) {
     RM_ASSIGN_OR_RETURN(const double seconds, run(calls));
@@ -106,7 +112,8 @@ absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions, Kern
   GemmTimes result;
   result.us_min = *std::min_element(times.begin(), times.end());
   result.us_median = Median(std::move(times));
-  result.gflops = 2e-3 * static_cast<double>(shape.m * shape.n) * static_cast<double>(shape.k) / result.us_median;
+  result.gflops = 2e-3 * static_cast<double>(shape.m * shape.n) * static_cast<double>(shape.k) /
+                  result.us_median;
   return result;
 }
 

@@ -23,18 +23,20 @@ namespace {
 
 constexpr char kLoopback[] = "127.0.0.1";
 constexpr absl::Duration kJoinLimit = absl::Seconds(30);
-// The coordinator's limit for joining ends first and names who is missing; a process only gives up after it.
+// The coordinator's limit for joining ends first and names who is missing; a process only gives up
+// after it.
 constexpr absl::Duration kJoinGrace = absl::Seconds(2);
 constexpr absl::Duration kHeartbeatPeriod = absl::Seconds(1);
 constexpr absl::Duration kSilenceLimit = absl::Seconds(15);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
-// How long processes may take to end by themselves once the benchmark is over: when it has failed, and when all is well,
-// where mpirun has output to pass on.
+// How long processes may take to end by themselves once the benchmark is over: when it has failed,
+// and when all is well, where mpirun has output to pass on.
 constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kGoodEndLimit = absl::Seconds(20);
 // When a signal has ended it: this program must have ended within two seconds.
 constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
-// How long a death is held until the process's end has been noticed here, which is looked for every kPoll.
+// How long a death is held until the process's end has been noticed here, which is looked for every
+// kPoll.
 constexpr absl::Duration kCauseTime = absl::Seconds(1);
 // Between the endpoints of one process, one a transport.
 constexpr char kEndpointSeparator[] = ",";
@@ -44,14 +46,15 @@ std::vector<NodeId> NodesOf(const std::vector<std::vector<NodeId>>& nodes, int32
 }
 
 // Starts ranks 1 and up, or mpirun with all.
-absl::Status StartRanks(const BenchLaunch& launch, const HostPort& endpoint, const std::string& token,
-                        Children* children) {
+absl::Status StartRanks(const BenchLaunch& launch, const HostPort& endpoint,
+                        const std::string& token, Children* children) {
   std::vector<std::string> arguments = launch.arguments;
   arguments.insert(arguments.end(), {"--coordinator", endpoint.ToString()});
   const std::vector<std::string> environment = {absl::StrCat(kTokenVariable, "=", token)};
   if (launch.mpirun_transport) {
     RM_ASSIGN_OR_RETURN(ChildProgram mpirun,
-                        Mpirun({launch.ranks, *launch.mpirun_transport, /*all_algorithms=*/true}, arguments, environment));
+                        Mpirun({launch.ranks, *launch.mpirun_transport, /*all_algorithms=*/true},
+                               arguments, environment));
     mpirun.keeps_output = true;
     return children->Start(mpirun);
   }
@@ -74,15 +77,16 @@ void NoteEnds(const BenchLaunch& launch, Children* children, Coordinator* coordi
     }
     const int32_t last = launch.ranks - 1;
     if (coordinator->Processes()[last].joined) continue;
-    coordinator->Abort(absl::UnavailableError(absl::StrCat("mpirun ended with ", how, " before ",
-                                                           NamesOf(NodesOf(launch.nodes, last)),
-                                                           " joined the benchmark; what it said stands above")));
+    coordinator->Abort(absl::UnavailableError(
+        absl::StrCat("mpirun ended with ", how, " before ", NamesOf(NodesOf(launch.nodes, last)),
+                     " joined the benchmark; what it said stands above")));
   }
 }
 
 }  // namespace
 
-absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0) {
+absl::Status LeadBench(const BenchLaunch& launch,
+                       const std::function<absl::Status(const BenchSeat&)>& rank0) {
   RM_RETURN_IF_ERROR(CheckDescriptors(launch.ranks));
   CoordinatorOptions options;
   options.listen_at = {kLoopback, 0};
@@ -94,33 +98,36 @@ absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Stat
   if (!launch.mpirun_transport) options.cause_time = kCauseTime;
   RM_ASSIGN_OR_RETURN(auto coordinator, Coordinator::Start(options));
   Children children;
-  const absl::Status started = StartRanks(launch, coordinator->endpoint(), options.token, &children);
+  const absl::Status started =
+      StartRanks(launch, coordinator->endpoint(), options.token, &children);
   if (!started.ok()) coordinator->Abort(started);
   for (int32_t rank = 1; started.ok() && !launch.mpirun_transport && rank < launch.ranks; ++rank) {
     coordinator->NoteStarted(rank, children.pid(rank - 1));
   }
-  const BenchSeat seat{0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint,
-                       launch.nodes};
+  const BenchSeat seat{
+      0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint, launch.nodes};
   std::thread rank0_thread([&] {
     if (launch.mpirun_transport) return;
     const absl::Status ran = rank0(seat);
     if (!ran.ok()) coordinator->Abort(ran);
   });
   while (!coordinator->WaitFor(kPoll)) {
-    if (launch.interrupted != nullptr && *launch.interrupted) coordinator->Abort(absl::CancelledError("interrupted"));
+    if (launch.interrupted != nullptr && *launch.interrupted)
+      coordinator->Abort(absl::CancelledError("interrupted"));
     NoteEnds(launch, &children, coordinator.get());
   }
   const absl::Status result = coordinator->Result().status();
   // Before rank 0, which may wait for one of them that hangs.
   const bool interrupted = launch.interrupted != nullptr && *launch.interrupted;
-  children.WaitOrKill(MonotonicNow() + (result.ok() ? kGoodEndLimit : interrupted ? kInterruptLimit : kEndLimit));
+  children.WaitOrKill(MonotonicNow() + (result.ok()   ? kGoodEndLimit
+                                        : interrupted ? kInterruptLimit
+                                                      : kEndLimit));
   rank0_thread.join();
   return result;
 }
 
-absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& seat,
-                                                             const std::vector<std::string>& transports,
-                                                             const std::string& wait) {
+absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(
+    const BenchSeat& seat, const std::vector<std::string>& transports, const std::string& wait) {
   std::vector<FabricOptions> fabrics(transports.size());
   for (size_t i = 0; i < transports.size(); ++i) {
     fabrics[i].name = transports[i];
@@ -136,7 +143,8 @@ absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& se
   RM_RETURN_IF_ERROR(group->Attend());
   const absl::Status connected = group->Connect();
   if (!connected.ok()) {
-    return group->Leave(Annotate(connected, absl::StrCat(NamesOf(NodesOf(seat.nodes, seat.rank)), " connecting")));
+    return group->Leave(
+        Annotate(connected, absl::StrCat(NamesOf(NodesOf(seat.nodes, seat.rank)), " connecting")));
   }
   return group;
 }
@@ -157,17 +165,20 @@ absl::Status BenchGroup::Attend() {
   join.set_processes(seat_.ranks);
   join.set_token(seat_.token);
   join.set_spec_fingerprint(seat_.fingerprint);
-  join.set_data_endpoint(absl::StrJoin(fabrics_, kEndpointSeparator,
-                                       [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
+  join.set_data_endpoint(
+      absl::StrJoin(fabrics_, kEndpointSeparator,
+                    [](std::string* out, const auto& fabric) { out->append(fabric->endpoint()); }));
   SayWhoJoins(&join);
   for (const NodeId& node : NodesOf(seat_.nodes, seat_.rank)) {
     NodeName* name = join.add_nodes();
     name->set_server(node.role == Role::kServer);
     name->set_index(node.index);
   }
-  RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
-                                   seat_.coordinator, join, MonotonicNow() + kJoinLimit + kJoinGrace,
-                                   [this](const absl::Status& why) { OnAbort(why); }, [] { return Heartbeat(); }, kHeartbeatPeriod));
+  RM_ASSIGN_OR_RETURN(
+      client_, ControlClient::Attend(
+                   seat_.coordinator, join, MonotonicNow() + kJoinLimit + kJoinGrace,
+                   [this](const absl::Status& why) { OnAbort(why); }, [] { return Heartbeat(); },
+                   kHeartbeatPeriod));
   return absl::OkStatus();
 }
 
@@ -192,7 +203,8 @@ absl::Status BenchGroup::Connect() {
       const std::vector<std::string> endpoints =
           absl::StrSplit(client_->welcome().processes(rank).data_endpoint(), kEndpointSeparator);
       if (endpoints.size() != fabrics_.size()) {
-        return absl::InvalidArgumentError(absl::StrCat(NamesOf(NodesOf(seat_.nodes, rank)), " listens on ", endpoints.size(),
+        return absl::InvalidArgumentError(absl::StrCat(NamesOf(NodesOf(seat_.nodes, rank)),
+                                                       " listens on ", endpoints.size(),
                                                        " transports, expected ", fabrics_.size()));
       }
       addresses.push_back({endpoints[i], NodesOf(seat_.nodes, rank)});

@@ -36,30 +36,33 @@ struct BenchLaunch {
   std::vector<std::vector<NodeId>> nodes;  // as BenchSeat's
   // Of this very program, for the other ranks; --rank R --coordinator E are added.
   std::vector<std::string> arguments;
-  // Set: mpirun starts all ranks, rank 0 among them, without --rank, and Open MPI's bytes go by what is like this
-  // transport.
+  // Set: mpirun starts all ranks, rank 0 among them, without --rank, and Open MPI's bytes go by
+  // what is like this transport.
   std::optional<std::string> mpirun_transport;
   // Set from elsewhere (a signal handler) to end the benchmark.
   const std::atomic<bool>* interrupted = nullptr;
 };
 
-// Leads a benchmark of one process a rank on this machine: rank 0 is `rank0`, on a thread of this process, and all others
-// are processes that it starts; under mpirun rank 0 is one of them, writes to this one's standard output, and `rank0` is
-// not called. Returns when all have ended, with the first failure, which names the rank.
-absl::Status LeadBench(const BenchLaunch& launch, const std::function<absl::Status(const BenchSeat&)>& rank0);
+// Leads a benchmark of one process a rank on this machine: rank 0 is `rank0`, on a thread of this
+// process, and all others are processes that it starts; under mpirun rank 0 is one of them, writes
+// to this one's standard output, and `rank0` is not called. Returns when all have ended, with the
+// first failure, which names the rank.
+absl::Status LeadBench(const BenchLaunch& launch,
+                       const std::function<absl::Status(const BenchSeat&)>& rank0);
 
-// One rank's place among the others: its nodes, worker/RANK for one, on a fabric of its own for each transport, all open at once, so that
-// transports can take turns. Calls come from one thread.
+// One rank's place among the others: its nodes, worker/RANK for one, on a fabric of its own for
+// each transport, all open at once, so that transports can take turns. Calls come from one thread.
 class BenchGroup {
  public:
-  // Joins, and returns once all ranks are connected on all `transports` (names as CreateFabric takes them), which wait as
-  // `wait` says ("sleep", "spin"). Errors as ControlClient::Attend, CreateFabric and Fabric::Connect.
-  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat,
-                                                          const std::vector<std::string>& transports,
-                                                          const std::string& wait);
+  // Joins, and returns once all ranks are connected on all `transports` (names as CreateFabric
+  // takes them), which wait as `wait` says ("sleep", "spin"). Errors as ControlClient::Attend,
+  // CreateFabric and Fabric::Connect.
+  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(
+      const BenchSeat& seat, const std::vector<std::string>& transports, const std::string& wait);
 
   // The same with a fabric for each of `fabrics`; their token and address are the seat's.
-  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat, std::vector<FabricOptions> fabrics);
+  static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat,
+                                                          std::vector<FabricOptions> fabrics);
 
   // The fabric of transport number `i`. Memory in use on it must outlive this object.
   Fabric& fabric(size_t i) { return *fabrics_[i]; }
@@ -67,12 +70,13 @@ class BenchGroup {
   // That of a node of this process.
   Transport& transport(size_t i, NodeId node) { return fabrics_[i]->transport(node); }
 
-  // Has `abort` called when the benchmark has failed elsewhere, beside the fabrics' own; at once where it has already. Any
-  // thread of the control plane's may call it, until another or none (null) takes its place.
+  // Has `abort` called when the benchmark has failed elsewhere, beside the fabrics' own; at once
+  // where it has already. Any thread of the control plane's may call it, until another or none
+  // (null) takes its place.
   void SetAbort(std::function<void(const absl::Status&)> abort);
 
-  // Leaves: when `status`, of this rank's work, is OK, once every rank has said so; else everywhere with that failure.
-  // Returns the failure that came first.
+  // Leaves: when `status`, of this rank's work, is OK, once every rank has said so; else everywhere
+  // with that failure. Returns the failure that came first.
   absl::Status Leave(const absl::Status& status);
 
  private:

@@ -19,7 +19,8 @@ namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
 constexpr int kWarmUps = 3;
-// Calls in a sample of an operation that memory bounds: the gap before the first is then small beside them.
+// Calls in a sample of an operation that memory bounds: the gap before the first is then small
+// beside them.
 constexpr int kCallsInSample = 10;
 constexpr double kMemoryGoal = 0.8, kProductGoal = 0.9;
 // A row of the operations that have rows.
@@ -42,8 +43,9 @@ struct StepBench {
   ModelSpec spec;
   SampleShape shape;
   std::vector<LinearLayer> layers;
-  int64_t samples = 0, rows = 0;  // a row is what a linear layer multiplies: a sample, or a token of one
-  double other_operations = 0;    // of a step, beside those of the linear layers
+  int64_t samples = 0,
+          rows = 0;  // a row is what a linear layer multiplies: a sample, or a token of one
+  double other_operations = 0;  // of a step, beside those of the linear layers
   double goal = 0;
 };
 
@@ -64,9 +66,9 @@ class Bench {
     for (int i = 0; i < kWarmUps + bench_.repetitions; ++i) {
       if (interrupted_()) return absl::CancelledError("interrupted");
       RM_ASSIGN_OR_RETURN(const double sample, TimeCalls(kernels_, [&] {
-        for (int call = 0; call < calls; ++call) RM_RETURN_IF_ERROR(work());
-        return absl::OkStatus();
-      }));
+                            for (int call = 0; call < calls; ++call) RM_RETURN_IF_ERROR(work());
+                            return absl::OkStatus();
+                          }));
       if (i >= kWarmUps) seconds.push_back(sample / calls);
     }
     return Median(std::move(seconds));
@@ -99,7 +101,8 @@ class Bench {
   double copy_rate_ = 0;  // 10^9 bytes a second
 };
 
-// In [-1, 1): products of zeros would draw less power, and so run faster, than those of a training step.
+// In [-1, 1): products of zeros would draw less power, and so run faster, than those of a training
+// step.
 absl::StatusOr<Buffer> Bench::RandomFloats(int64_t count) {
   RM_ASSIGN_OR_RETURN(Buffer place, kernels_.Allocate(count * kFloatBytes));
   RM_ASSIGN_OR_RETURN(Buffer staging, kernels_.AllocateStaging(count * kFloatBytes));
@@ -111,19 +114,30 @@ absl::StatusOr<Buffer> Bench::RandomFloats(int64_t count) {
 }
 
 absl::Status Bench::Elementwise(int64_t count, float* a, float* b) {
-  RM_RETURN_IF_ERROR(Memory("copy", 8 * count, [&] { return kernels_.Run(CopyFloatsCall{a, b, count}); }));
-  RM_RETURN_IF_ERROR(Memory("fill zero", 4 * count, [&] { return kernels_.Run(FillZeroCall{b, count}); }));
-  // Of zeros: other gradients would shrink from call to call, until a CPU computes with denormal numbers.
-  RM_RETURN_IF_ERROR(Memory("gelu backward", 12 * count, [&] { return kernels_.Run(GeluBackwardCall{a, b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("copy", 8 * count, [&] {
+    return kernels_.Run(CopyFloatsCall{a, b, count});
+  }));
+  RM_RETURN_IF_ERROR(Memory("fill zero", 4 * count, [&] {
+    return kernels_.Run(FillZeroCall{b, count});
+  }));
+  // Of zeros: other gradients would shrink from call to call, until a CPU computes with denormal
+  // numbers.
+  RM_RETURN_IF_ERROR(Memory("gelu backward", 12 * count, [&] {
+    return kernels_.Run(GeluBackwardCall{a, b, count});
+  }));
   RM_RETURN_IF_ERROR(Memory("add", 12 * count, [&] { return kernels_.Run(AddCall{a, b, count}); }));
   RM_RETURN_IF_ERROR(Memory("relu", 8 * count, [&] { return kernels_.Run(ReluCall{b, count}); }));
-  RM_RETURN_IF_ERROR(Memory("relu backward", 12 * count, [&] { return kernels_.Run(ReluBackwardCall{a, b, count}); }));
+  RM_RETURN_IF_ERROR(Memory("relu backward", 12 * count, [&] {
+    return kernels_.Run(ReluBackwardCall{a, b, count});
+  }));
   return Memory("dropout", 8 * count, [&] { return kernels_.Run(DropoutCall{b, count, 0.1f, 1}); });
 }
 
 absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
   const int64_t rows = count / kColumns;
-  RM_RETURN_IF_ERROR(Memory("gelu", 8 * count, [&] { return kernels_.Run(GeluCall{a, rows, kColumns, nullptr, b}); }));
+  RM_RETURN_IF_ERROR(Memory("gelu", 8 * count, [&] {
+    return kernels_.Run(GeluCall{a, rows, kColumns, nullptr, b});
+  }));
   RM_RETURN_IF_ERROR(Memory("bias and relu", 8 * count, [&] {
     return kernels_.Run(BiasCall{b, rows, kColumns, c, BiasAxis::kPerColumn, true});
   }));
@@ -145,12 +159,13 @@ absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
   norm.inverse_deviation = norm.mean + rows;
   RM_RETURN_IF_ERROR(Memory("layer norm", 8 * count, [&] { return kernels_.Run(norm); }));
   RM_RETURN_IF_ERROR(Memory("layer norm, input gradient", 12 * count, [&] {
-    return kernels_.Run(NormInputGradientCall{shape, a, c, norm.mean, norm.inverse_deviation, a, b});
+    return kernels_.Run(
+        NormInputGradientCall{shape, a, c, norm.mean, norm.inverse_deviation, a, b});
   }));
   float* const gradients = norm.inverse_deviation + rows;
   return Memory("layer norm, parameter gradient", 8 * count, [&] {
-    return kernels_.Run(
-        NormParamGradientCall{shape, a, norm.mean, norm.inverse_deviation, b, gradients, gradients + kColumns});
+    return kernels_.Run(NormParamGradientCall{shape, a, norm.mean, norm.inverse_deviation, b,
+                                              gradients, gradients + kColumns});
   });
 }
 
@@ -168,7 +183,8 @@ absl::Status Bench::Labelled(int64_t count, float* a, float* b, float* c) {
     return kernels_.Run(EmbeddingCall{rows, kTokens, kColumns, kTokens, values, a, positions, b});
   }));
   return Memory("embedding gradient", 4 * count, [&] {
-    return kernels_.Run(EmbeddingGradientCall{rows, kTokens, kColumns, kTokens, values, b, a, positions, false});
+    return kernels_.Run(
+        EmbeddingGradientCall{rows, kTokens, kColumns, kTokens, values, b, a, positions, false});
   });
 }
 
@@ -201,7 +217,9 @@ absl::Status Bench::Images(int64_t count, float* a, float* b) {
   RM_RETURN_IF_ERROR(Memory("im2col 3x3", 40 * pixels, [&] {
     return kernels_.Run(Im2ColCall{shape, 0, shape.images, a, b});
   }));
-  return Memory("col2im 3x3", 44 * pixels, [&] { return kernels_.Run(Col2ImCall{shape, 0, shape.images, b, a}); });
+  return Memory("col2im 3x3", 44 * pixels, [&] {
+    return kernels_.Run(Col2ImCall{shape, 0, shape.images, b, a});
+  });
 }
 
 absl::Status Bench::MemoryBound() {
@@ -229,31 +247,37 @@ absl::StatusOr<Buffer> Bench::RandomClasses(int64_t count, int32_t classes) {
   return place;
 }
 
-// Seconds of the products of forward and backward, as linear layers on `rows` rows call them and nothing between them.
+// Seconds of the products of forward and backward, as linear layers on `rows` rows call them and
+// nothing between them.
 absl::StatusOr<double> Bench::TimeProducts(absl::Span<const LinearLayer> layers, int64_t rows) {
   int64_t largest = 0;
   for (const LinearLayer& layer : layers) {
-    largest = std::max({largest, rows * layer.inputs, rows * layer.outputs, layer.inputs * layer.outputs});
+    largest = std::max(
+        {largest, rows * layer.inputs, rows * layer.outputs, layer.inputs * layer.outputs});
   }
   RM_ASSIGN_OR_RETURN(const Buffer a, RandomFloats(largest));
   RM_ASSIGN_OR_RETURN(const Buffer b, RandomFloats(largest));
   RM_ASSIGN_OR_RETURN(const Buffer c, RandomFloats(largest));
   return Time(1, [&]() -> absl::Status {
     for (const auto& [inputs, outputs, has_input_gradient] : layers) {
-      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{false, true, rows, outputs, inputs, 1, a.floats(), inputs, b.floats(),
-                                               inputs, 0, c.floats(), outputs}));
-      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{true, false, outputs, inputs, rows, 1, a.floats(), outputs, b.floats(),
-                                               inputs, 0, c.floats(), inputs}));
+      RM_RETURN_IF_ERROR(
+          kernels_.Run(GemmCall{false, true, rows, outputs, inputs, 1, a.floats(), inputs,
+                                b.floats(), inputs, 0, c.floats(), outputs}));
+      RM_RETURN_IF_ERROR(
+          kernels_.Run(GemmCall{true, false, outputs, inputs, rows, 1, a.floats(), outputs,
+                                b.floats(), inputs, 0, c.floats(), inputs}));
       if (!has_input_gradient) continue;
-      RM_RETURN_IF_ERROR(kernels_.Run(GemmCall{false, false, rows, inputs, outputs, 1, a.floats(), outputs, b.floats(),
-                                               inputs, 0, c.floats(), inputs}));
+      RM_RETURN_IF_ERROR(
+          kernels_.Run(GemmCall{false, false, rows, inputs, outputs, 1, a.floats(), outputs,
+                                b.floats(), inputs, 0, c.floats(), inputs}));
     }
     return absl::OkStatus();
   });
 }
 
 // Seconds of forward and backward of `samples` samples.
-absl::StatusOr<double> Bench::TimeStep(const ModelSpec& spec, const SampleShape& shape, int64_t samples) {
+absl::StatusOr<double> Bench::TimeStep(const ModelSpec& spec, const SampleShape& shape,
+                                       int64_t samples) {
   ModelOptions options;
   options.shape = shape;
   options.max_batch = samples;
@@ -277,7 +301,8 @@ absl::StatusOr<double> Bench::TimeStep(const ModelSpec& spec, const SampleShape&
   const TensorView gradient_view{gradients.floats(), 1, count, kernels_.place()};
   return Time(1, [&]() -> absl::Status {
     RM_RETURN_IF_ERROR(model->Forward(batch, weight_view));
-    return model->Backward(weight_view, gradient_view, [](const Bucket&) { return absl::OkStatus(); });
+    return model->Backward(weight_view, gradient_view,
+                           [](const Bucket&) { return absl::OkStatus(); });
   });
 }
 
@@ -294,10 +319,11 @@ double OperationsOf(absl::Span<const LinearLayer> layers, int64_t rows) {
 absl::Status Bench::Step(const StepBench& step) {
   const double linear = OperationsOf(step.layers, step.rows);
   RM_ASSIGN_OR_RETURN(const double products, TimeProducts(step.layers, step.rows));
-  sink_({step.spec.name() + " products alone", products * 1e3, linear / products / 1e9, false, 1, 0});
+  sink_(
+      {step.spec.name() + " products alone", products * 1e3, linear / products / 1e9, false, 1, 0});
   RM_ASSIGN_OR_RETURN(const double whole, TimeStep(step.spec, step.shape, step.samples));
-  sink_({step.spec.name() + " step", whole * 1e3, (linear + step.other_operations) / whole / 1e9, false,
-         products / whole, step.goal});
+  sink_({step.spec.name() + " step", whole * 1e3, (linear + step.other_operations) / whole / 1e9,
+         false, products / whole, step.goal});
   return absl::OkStatus();
 }
 
@@ -324,7 +350,8 @@ absl::Status Bench::TransformerStep() {
   spec->set_width(static_cast<int32_t>(sizes.width));
   spec->set_heads(static_cast<int32_t>(sizes.heads));
   for (int64_t i = 0; i < sizes.layers; ++i) {
-    for (const auto& [inputs, outputs] : {std::pair<int64_t, int64_t>(1, 3), {1, 1}, {1, 4}, {4, 1}}) {
+    for (const auto& [inputs, outputs] :
+         {std::pair<int64_t, int64_t>(1, 3), {1, 1}, {1, 4}, {4, 1}}) {
       step.layers.push_back({inputs * sizes.width, outputs * sizes.width, true});
     }
   }
@@ -342,7 +369,8 @@ absl::Status Bench::TransformerStep() {
 
 }  // namespace
 
-absl::Status RunKernelBench(const KernelBench& bench, KernelLibrary& kernels, const std::function<bool()>& interrupted,
+absl::Status RunKernelBench(const KernelBench& bench, KernelLibrary& kernels,
+                            const std::function<bool()>& interrupted,
                             const std::function<void(const KernelRow&)>& sink) {
   Bench run(bench, kernels, interrupted, sink);
   if (!bench.steps_only) RM_RETURN_IF_ERROR(run.MemoryBound());

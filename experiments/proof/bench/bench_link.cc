@@ -44,7 +44,8 @@ class Rank {
 
  private:
   absl::Status Measure(std::vector<LinkTimes>* times) {
-    executor_ = std::make_unique<CollectiveExecutor>(group_->transport(0), AllWorkers(seat_.ranks), kWaitLimit);
+    executor_ = std::make_unique<CollectiveExecutor>(group_->transport(0), AllWorkers(seat_.ranks),
+                                                     kWaitLimit);
     const int64_t largest = *std::max_element(bench_.sizes.begin(), bench_.sizes.end());
     RM_ASSIGN_OR_RETURN(out_, group_->fabric(0).AllocateExchange(largest));
     RM_ASSIGN_OR_RETURN(in_, group_->fabric(0).AllocateExchange(largest));
@@ -56,7 +57,8 @@ class Rank {
       RM_RETURN_IF_ERROR(Series(&Rank::ThereAndBack, &of_size.alone));
       const double cpu_begin = CpuSeconds();
       RM_RETURN_IF_ERROR(Series(&Rank::AroundTheRing, &of_size.together));
-      of_size.together_cpu = (CpuSeconds() - cpu_begin) / static_cast<double>(kWarmUp + of_size.together.size());
+      of_size.together_cpu =
+          (CpuSeconds() - cpu_begin) / static_cast<double>(kWarmUp + of_size.together.size());
     }
     return absl::OkStatus();
   }
@@ -114,21 +116,24 @@ class Rank {
   }
 
   absl::StatusOr<OpId> Send(int32_t rank, int64_t message) {
-    return group_->transport(0).Send({{Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
+    return group_->transport(0).Send({{Role::kWorker, rank},
+                                      {MessageKind::kTest, 0, 0, message},
                                       absl::MakeConstSpan(out_.data(), size_)});
   }
   absl::StatusOr<OpId> Receive(int32_t rank, int64_t message) {
-    return group_->transport(0).Receive({{Role::kWorker, rank}, {MessageKind::kTest, 0, 0, message},
+    return group_->transport(0).Receive({{Role::kWorker, rank},
+                                         {MessageKind::kTest, 0, 0, message},
                                          absl::MakeSpan(in_.data(), size_)});
   }
   absl::Status Wait(OpId op) { return group_->transport(0).Wait(op, MonotonicNow() + kWaitLimit); }
   const LinkBench& bench_;
   const BenchSeat& seat_;
   int64_t size_ = 0;
-  int64_t next_tag_ = 0;      // of barriers and what the ranks agree on
+  int64_t next_tag_ = 0;  // of barriers and what the ranks agree on
   int64_t next_message_ = 0;
 
-  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it goes first.
+  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it
+  // goes first.
   Buffer out_;
   Buffer in_;
   std::unique_ptr<BenchGroup> group_;

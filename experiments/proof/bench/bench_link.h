@@ -21,17 +21,19 @@ struct LinkBench {
 // What messages of one size took, in seconds.
 struct LinkTimes {
   int64_t bytes = 0;
-  // Half the round trip of one that goes from one rank to the next and back, where nothing else moves.
+  // Half the round trip of one that goes from one rank to the next and back, where nothing else
+  // moves.
   std::vector<double> alone;
-  // From a barrier until the slowest rank has sent one to the next and received one from the rank before: every process
-  // sends and receives at once.
+  // From a barrier until the slowest rank has sent one to the next and received one from the rank
+  // before: every process sends and receives at once.
   std::vector<double> together;
-  // Processor time of rank 0's process for one of these, mean: it sends one, receives one, and passes the barrier.
+  // Processor time of rank 0's process for one of these, mean: it sends one, receives one, and
+  // passes the barrier.
   double together_cpu = 0;
 };
 
-// One rank's part, from join to leave; the seat has two ranks or more. `sink` is called on rank 0, once. Errors as
-// BenchGroup::Join and Transport.
+// One rank's part, from join to leave; the seat has two ranks or more. `sink` is called on rank 0,
+// once. Errors as BenchGroup::Join and Transport.
 absl::Status RunLinkRank(const LinkBench& bench, const BenchSeat& seat,
                          const std::function<void(const std::vector<LinkTimes>&)>& sink);
 

@@ -51,9 +51,9 @@ absl::Status BenchPattern::Check(int64_t call, absl::Span<const float> sums) con
     }
   }
   if (wrong == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("wrong sum: ", wrong, " of ", sums.size(), " elements, the first at ",
-                                          first_wrong, ": ", sums[first_wrong], ", expected ",
-                                          period[first_wrong % kPeriod]));
+  return absl::DataLossError(absl::StrCat(
+      "wrong sum: ", wrong, " of ", sums.size(), " elements, the first at ", first_wrong, ": ",
+      sums[first_wrong], ", expected ", period[first_wrong % kPeriod]));
 }
 
 }  // namespace ringmaster

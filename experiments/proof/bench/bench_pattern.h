@@ -9,9 +9,10 @@
 
 namespace ringmaster {
 
-// What a benchmark's ranks add up, and what must come out. Rank r's values are whole numbers of a table of its own, drawn
-// at random; so every sum is exact, in whatever order it is added, and a rank that is missing or added twice shows. The
-// tables have a prime length and begin elsewhere in every call: bytes of another place or another call show too.
+// What a benchmark's ranks add up, and what must come out. Rank r's values are whole numbers of a
+// table of its own, drawn at random; so every sum is exact, in whatever order it is added, and a
+// rank that is missing or added twice shows. The tables have a prime length and begin elsewhere in
+// every call: bytes of another place or another call show too.
 class BenchPattern {
  public:
   // The most ranks whose sums are exact.
@@ -23,8 +24,8 @@ class BenchPattern {
   // Writes what this rank gives to call number `call` (0 or more).
   void Fill(int64_t call, absl::Span<float> out) const;
 
-  // OK when `sums` has to the bit what all ranks' values of that call add up to; else DataLoss, which names the first
-  // element that is wrong and how many are.
+  // OK when `sums` has to the bit what all ranks' values of that call add up to; else DataLoss,
+  // which names the first element that is wrong and how many are.
   absl::Status Check(int64_t call, absl::Span<const float> sums) const;
 
  private:

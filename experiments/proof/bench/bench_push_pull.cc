@@ -32,7 +32,8 @@ namespace {
 
 constexpr absl::Duration kWaitLimit = absl::Seconds(60);
 
-// The run whose exchange is measured. With a rate of 1 new weights are the old ones less the sum, exactly.
+// The run whose exchange is measured. With a rate of 1 new weights are the old ones less the sum,
+// exactly.
 RunSpec SpecOf(const PushPullBench& bench) {
   RunSpec spec;
   spec.mutable_training()->set_workers(bench.workers);
@@ -41,7 +42,8 @@ RunSpec SpecOf(const PushPullBench& bench) {
   spec.mutable_optimizer()->set_learning_rate(1.0f);
   ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
   ps->set_servers(bench.servers);
-  ps->set_placement(bench.colocated ? ParameterServerSpec::COLOCATED : ParameterServerSpec::DEDICATED);
+  ps->set_placement(bench.colocated ? ParameterServerSpec::COLOCATED
+                                    : ParameterServerSpec::DEDICATED);
   spec.mutable_limits()->set_wait_seconds(absl::ToDoubleSeconds(kWaitLimit));
   const absl::StatusOr<RunSpec> resolved = Resolve(spec, {});
   RM_CHECK(resolved.ok());  // it names its steps
@@ -122,14 +124,16 @@ class Process {
 
   absl::Status Prepare() {
     for (Line& line : lines_) {
-      const BufferAllocator allocate = [this, &line](int64_t bytes) { return FabricOf(line).AllocateExchange(bytes); };
+      const BufferAllocator allocate = [this, &line](int64_t bytes) {
+        return FabricOf(line).AllocateExchange(bytes);
+      };
       for (const NodeId& node : seat_.nodes[seat_.rank]) {
         if (node.role == Role::kWorker) continue;
         Server& server = line.servers.emplace_back();
         RM_ASSIGN_OR_RETURN(
             server.service,
-            ShardService::Create(spec_, layout_, std::vector<float>(layout_.count(), 0.0f), node.index,
-                                 group_->transport(NumberOf(line), node), allocate));
+            ShardService::Create(spec_, layout_, std::vector<float>(layout_.count(), 0.0f),
+                                 node.index, group_->transport(NumberOf(line), node), allocate));
       }
       if (IsWorker()) RM_RETURN_IF_ERROR(PrepareWorker(allocate, &line));
     }
@@ -137,8 +141,9 @@ class Process {
   }
 
   absl::Status PrepareWorker(const BufferAllocator& allocate, Line* line) {
-    RM_ASSIGN_OR_RETURN(line->replica, HostReplica::Create(spec_, layout_, std::vector<float>(layout_.count(), 0.0f),
-                                                           line->times));
+    RM_ASSIGN_OR_RETURN(
+        line->replica, HostReplica::Create(spec_, layout_,
+                                           std::vector<float>(layout_.count(), 0.0f), line->times));
     for (Buffer& gradient : line->gradients) {
       RM_ASSIGN_OR_RETURN(gradient, allocate(layout_.count() * sizeof(float)));
     }
@@ -155,7 +160,8 @@ class Process {
     RM_ASSIGN_OR_RETURN(line->strategy, CreateStrategy(link));
     ExecutorOptions options;
     options.wait_limit = kWaitLimit;
-    line->executor = std::make_unique<CollectiveExecutor>(transport, AllWorkers(bench_.workers), options);
+    line->executor =
+        std::make_unique<CollectiveExecutor>(transport, AllWorkers(bench_.workers), options);
     return line->strategy->BeginStep(0);
   }
 
@@ -189,14 +195,16 @@ class Process {
       PushPullTimes& times = result.transports.emplace_back();
       times.transport = bench_.transports[t];
       times.transport_ran = group_->fabric(t).name();
-      for (int64_t i = 0; i < iterations; ++i) times.times_us.push_back(1e6 * seconds[i * lines_.size() + t]);
+      for (int64_t i = 0; i < iterations; ++i)
+        times.times_us.push_back(1e6 * seconds[i * lines_.size() + t]);
     }
     sink(result);
     return absl::OkStatus();
   }
 
-  // One iteration of a transport; this worker's seconds. Even steps push the pattern with its sign turned, odd ones the
-  // same as it is: so weights, which start at 0, are the pattern's sum and 0 in turn, and stay exact for ever.
+  // One iteration of a transport; this worker's seconds. Even steps push the pattern with its sign
+  // turned, odd ones the same as it is: so weights, which start at 0, are the pattern's sum and 0
+  // in turn, and stay exact for ever.
   absl::StatusOr<double> Take(Line* line) {
     const int64_t step = line->next_step++;
     const absl::Span<float> gradient = line->gradients[step % 2].float_span();
@@ -217,10 +225,11 @@ class Process {
 
   absl::Status CheckWeights(int64_t step, absl::Span<const float> weights) const {
     if (step % 2 == 0) return pattern_.Check(step / 2, weights);
-    const auto wrong = std::find_if(weights.begin(), weights.end(), [](float weight) { return weight != 0; });
+    const auto wrong =
+        std::find_if(weights.begin(), weights.end(), [](float weight) { return weight != 0; });
     if (wrong == weights.end()) return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat("wrong weight: element ", wrong - weights.begin(), " is ", *wrong, ", expected 0"));
+    return absl::DataLossError(absl::StrCat("wrong weight: element ", wrong - weights.begin(),
+                                            " is ", *wrong, ", expected 0"));
   }
 
   absl::Status Slowest(std::vector<double>* seconds) {
@@ -230,7 +239,8 @@ class Process {
   absl::Status Named(const absl::Status& status, const Line& line) const {
     if (status.ok()) return status;
     return Annotate(status, absl::StrCat("push and pull of ", FormatSize(bench_.sizes[0]), " over ",
-                                         bench_.transports[NumberOf(line)], ", ", NamesOf(seat_.nodes[seat_.rank])));
+                                         bench_.transports[NumberOf(line)], ", ",
+                                         NamesOf(seat_.nodes[seat_.rank])));
   }
 
   const PushPullBench& bench_;
@@ -239,7 +249,8 @@ class Process {
   const ParamLayout layout_;
   const BenchPattern pattern_;
 
-  // After a failure, operations that nobody waited for may touch these until the fabrics are gone: those go first.
+  // After a failure, operations that nobody waited for may touch these until the fabrics are gone:
+  // those go first.
   std::vector<Line> lines_;  // by transport
   std::unique_ptr<BenchGroup> group_;
 };
@@ -250,7 +261,9 @@ int64_t BucketsOf(const PushPullBench& bench, int64_t size_bytes) {
   return bench.bucket_bytes > 0 ? CeilDiv(size_bytes, bench.bucket_bytes) : 1;
 }
 
-std::vector<std::vector<NodeId>> PushPullNodes(const PushPullBench& bench) { return PlaceNodes(SpecOf(bench)); }
+std::vector<std::vector<NodeId>> PushPullNodes(const PushPullBench& bench) {
+  return PlaceNodes(SpecOf(bench));
+}
 
 absl::Status CheckPushPullBench(const PushPullBench& bench, int64_t memory_bytes) {
   if (bench.workers < 1 || bench.workers > BenchPattern::kRanksMax) {
@@ -259,30 +272,33 @@ absl::Status CheckPushPullBench(const PushPullBench& bench, int64_t memory_bytes
   }
   const int32_t servers_max = bench.colocated ? bench.workers : BenchPattern::kRanksMax;
   if (bench.servers < 1 || bench.servers > servers_max) {
-    return absl::InvalidArgumentError(absl::StrCat("--servers ", bench.servers, ": expected 1 to ", servers_max,
-                                                   bench.colocated ? ", one beside each worker at most" : ""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--servers ", bench.servers, ": expected 1 to ", servers_max,
+                     bench.colocated ? ", one beside each worker at most" : ""));
   }
   RM_RETURN_IF_ERROR(CheckBenchTransports(bench.transports));
   if (bench.bucket_bytes < 0 || bench.bucket_bytes % 4 != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--bucket-bytes ", bench.bucket_bytes, ": expected a multiple of 4, or 0 for one bucket"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--bucket-bytes ", bench.bucket_bytes, ": expected a multiple of 4, or 0 for one bucket"));
   }
   int64_t largest = 0;
   for (const int64_t size : bench.sizes) {
     largest = std::max(largest, size);
     if (BucketsOf(bench, size) > 4096) {
-      return absl::InvalidArgumentError(absl::StrCat("--bucket-bytes ", bench.bucket_bytes, ": ", FormatSize(size),
-                                                     " would be cut into more than 4096 buckets; give larger ones"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--bucket-bytes ", bench.bucket_bytes, ": ", FormatSize(size),
+                       " would be cut into more than 4096 buckets; give larger ones"));
     }
   }
-  // A worker has two gradients and two copies of the weights; the servers together the weights, the sum and what each
-  // worker pushes.
-  const int64_t needed = static_cast<int64_t>(bench.transports.size()) * (5 * bench.workers + 2) * largest;
+  // A worker has two gradients and two copies of the weights; the servers together the weights, the
+  // sum and what each worker pushes.
+  const int64_t needed =
+      static_cast<int64_t>(bench.transports.size()) * (5 * bench.workers + 2) * largest;
   if (memory_bytes > 0 && needed > memory_bytes / 2) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--sizes: the buffers of ", bench.workers, " workers on ", bench.transports.size(), " transports need ",
-        needed >> 20, " MiB, more than half of this machine's ", memory_bytes >> 20,
-        " MiB; give smaller sizes, fewer workers or fewer transports"));
+        "--sizes: the buffers of ", bench.workers, " workers on ", bench.transports.size(),
+        " transports need ", needed >> 20, " MiB, more than half of this machine's ",
+        memory_bytes >> 20, " MiB; give smaller sizes, fewer workers or fewer transports"));
   }
   return absl::OkStatus();
 }

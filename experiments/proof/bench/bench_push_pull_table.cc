@@ -14,7 +14,9 @@ namespace {
 
 constexpr int kTransportWidth = 9;  // "auto: tcp"
 
-const char* PlacementOf(const PushPullBench& bench) { return bench.colocated ? "colocated" : "dedicated"; }
+const char* PlacementOf(const PushPullBench& bench) {
+  return bench.colocated ? "colocated" : "dedicated";
+}
 
 // Of the pairs of exactly two transports: the second's time over the first's.
 std::optional<MedianInterval> RatioOf(const PushPullResult& result) {
@@ -34,15 +36,20 @@ PushPullFigures FiguresOf(const PushPullTimes& times, int64_t size_bytes, int32_
   return figures;
 }
 
-std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine, const std::string& commit) {
+std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine,
+                              const std::string& commit) {
   std::string head = absl::StrFormat(
-      "# push, sum, update, pull: %d workers and %d servers (%s) on %d cores (%s), wait: %s, commit %s\n", bench.workers,
-      bench.servers, PlacementOf(bench), machine.cores(), machine.cpu(), bench.wait, commit);
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s  %5s%s\n", "size", "count", "type",
-                        "buckets", kTransportWidth, "transport", "time", "least", "algbw", "worker", "all", "check",
+      "# push, sum, update, pull: %d workers and %d servers (%s) on %d cores (%s), wait: %s, "
+      "commit %s\n",
+      bench.workers, bench.servers, PlacementOf(bench), machine.cores(), machine.cpu(), bench.wait,
+      commit);
+  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s  %5s%s\n",
+                        "size", "count", "type", "buckets", kTransportWidth, "transport", "time",
+                        "least", "algbw", "worker", "all", "check",
                         bench.transports.size() == 2 ? "  ratio  95 % of it" : "");
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s\n", "(bytes)", "(elements)", "", "",
-                        kTransportWidth, "", "(us)", "(us)", "(GB/s)", "(GB/s)", "(GB/s)");
+  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s\n", "(bytes)",
+                        "(elements)", "", "", kTransportWidth, "", "(us)", "(us)", "(GB/s)",
+                        "(GB/s)", "(GB/s)");
   return head;
 }
 
@@ -54,10 +61,13 @@ std::string PushPullTableRows(const PushPullBench& bench, const PushPullResult& 
     const std::string name = times.transport == times.transport_ran
                                  ? times.transport
                                  : absl::StrCat(times.transport, ": ", times.transport_ran);
-    absl::StrAppendFormat(&rows, "%10d  %10d  %7s  %7d  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %7.2f  %5s", result.size_bytes,
-                          result.size_bytes / 4, "float32", result.buckets, kTransportWidth, name, figures.time_us,
-                          figures.time_us_min, figures.algorithm_gbps, figures.worker_gbps, figures.total_gbps, "ok");
-    if (ratio) absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f", ratio->median, ratio->low, ratio->high);
+    absl::StrAppendFormat(&rows,
+                          "%10d  %10d  %7s  %7d  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %7.2f  %5s",
+                          result.size_bytes, result.size_bytes / 4, "float32", result.buckets,
+                          kTransportWidth, name, figures.time_us, figures.time_us_min,
+                          figures.algorithm_gbps, figures.worker_gbps, figures.total_gbps, "ok");
+    if (ratio)
+      absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f", ratio->median, ratio->low, ratio->high);
     ratio.reset();
     rows += "\n";
   }

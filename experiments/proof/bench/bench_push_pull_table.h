@@ -9,10 +9,10 @@
 
 namespace ringmaster {
 
-// What a table says of one transport and size. Payload is what a worker pushes and what it pulls: twice the size. GB are
-// 10^9 bytes.
+// What a table says of one transport and size. Payload is what a worker pushes and what it pulls:
+// twice the size. GB are 10^9 bytes.
 struct PushPullFigures {
-  double time_us = 0;         // median
+  double time_us = 0;  // median
   double time_us_min = 0;
   double algorithm_gbps = 0;  // size / time, as of an all-reduce
   double worker_gbps = 0;     // payload of one worker / time
@@ -20,16 +20,18 @@ struct PushPullFigures {
 };
 PushPullFigures FiguresOf(const PushPullTimes& times, int64_t size_bytes, int32_t workers);
 
-// Three lines above the rows, and the rows of one size: one a transport. Of two transports the first one's row ends with
-// the pairs' ratio and its interval. All end with a newline. Pure, thread-safe.
-std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine, const std::string& commit);
+// Three lines above the rows, and the rows of one size: one a transport. Of two transports the
+// first one's row ends with the pairs' ratio and its interval. All end with a newline. Pure,
+// thread-safe.
+std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine,
+                              const std::string& commit);
 std::string PushPullTableRows(const PushPullBench& bench, const PushPullResult& result);
 
 // What the ratio's column means; empty unless there are two transports.
 std::string PushPullTableNote(const PushPullBench& bench);
 
-// All of it as one JSON object on one line, without a newline: "rows", one a size and transport, and "ratios", one a size
-// where there are two transports. Pure, thread-safe.
+// All of it as one JSON object on one line, without a newline: "rows", one a size and transport,
+// and "ratios", one a size where there are two transports. Pure, thread-safe.
 std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullResult>& results,
                          const Machine& machine, const std::string& commit);
 

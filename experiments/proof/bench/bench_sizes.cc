@@ -30,16 +30,17 @@ absl::StatusOr<int64_t> ParseSize(absl::string_view text) {
   }
   int64_t number = 0;
   if (!absl::SimpleAtoi(digits, &number)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("size \"", text, "\": expected a number of bytes such as 4096, 64KiB or 1MiB"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "size \"", text, "\": expected a number of bytes such as 4096, 64KiB or 1MiB"));
   }
   if (number < 1 || number > kBenchBytesMax / unit || number * unit < 4) {
     return absl::InvalidArgumentError(
         absl::StrCat("size \"", text, "\": expected 4 bytes to ", FormatSize(kBenchBytesMax)));
   }
   if (number * unit % 4 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("size \"", text, "\" is ", number * unit,
-                                                   " bytes: expected a multiple of 4, the size of a float"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("size \"", text, "\" is ", number * unit,
+                     " bytes: expected a multiple of 4, the size of a float"));
   }
   return number * unit;
 }
@@ -56,15 +57,16 @@ absl::Status AppendSizes(absl::string_view text, std::vector<int64_t>* sizes) {
   int64_t factor = kDefaultFactor;
   if (parts.size() > 2) {
     absl::string_view digits = absl::StripAsciiWhitespace(parts[2]);
-    if (parts.size() > 3 || !absl::ConsumePrefix(&digits, "x") || !absl::SimpleAtoi(digits, &factor) || factor < 2 ||
-        factor > kFactorMax) {
-      return absl::InvalidArgumentError(absl::StrCat("sizes \"", text, "\": expected FIRST:LAST or FIRST:LAST:xF, F from 2 to ",
-                                                     kFactorMax, ", such as 4KiB:64MiB:x2"));
+    if (parts.size() > 3 || !absl::ConsumePrefix(&digits, "x") ||
+        !absl::SimpleAtoi(digits, &factor) || factor < 2 || factor > kFactorMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("sizes \"", text, "\": expected FIRST:LAST or FIRST:LAST:xF, F from 2 to ",
+                       kFactorMax, ", such as 4KiB:64MiB:x2"));
     }
   }
   if (first > last) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("sizes \"", text, "\": the range ends before it begins; give the smaller size first"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sizes \"", text, "\": the range ends before it begins; give the smaller size first"));
   }
   for (int64_t size = first; size <= last; size *= factor) sizes->push_back(size);
   return absl::OkStatus();
@@ -74,12 +76,14 @@ absl::Status AppendSizes(absl::string_view text, std::vector<int64_t>* sizes) {
 
 absl::StatusOr<std::vector<int64_t>> ParseSizes(absl::string_view text) {
   std::vector<int64_t> sizes;
-  for (const absl::string_view part : absl::StrSplit(text, ',')) RM_RETURN_IF_ERROR(AppendSizes(part, &sizes));
+  for (const absl::string_view part : absl::StrSplit(text, ','))
+    RM_RETURN_IF_ERROR(AppendSizes(part, &sizes));
   std::vector<int64_t> sorted = sizes;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
   if (twice != sorted.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("sizes \"", text, "\": ", FormatSize(*twice), " is named twice"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("sizes \"", text, "\": ", FormatSize(*twice), " is named twice"));
   }
   return sizes;
 }

@@ -39,7 +39,8 @@ class HeldRun {
   }
 
   absl::Status Start() {
-    RM_ASSIGN_OR_RETURN(turns_, TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
+    RM_ASSIGN_OR_RETURN(turns_,
+                        TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
     thread_ = std::thread([this] {
       RunArmOptions options;
       options.interrupted = &stopped_;
@@ -77,7 +78,9 @@ class HeldRun {
     std::vector<ProcessCosts> costs;
     for (const int64_t pid : pids) {
       const std::optional<ProcessCosts> one = CostsOf(pid);
-      if (!one.has_value()) return absl::UnavailableError(absl::StrCat("process ", pid, " of the run cannot be seen in /proc"));
+      if (!one.has_value())
+        return absl::UnavailableError(
+            absl::StrCat("process ", pid, " of the run cannot be seen in /proc"));
       costs.push_back(*one);
     }
     return costs;
@@ -91,7 +94,9 @@ class HeldRun {
   }
 
  private:
-  absl::Status Failure() const { return absl::UnavailableError(absl::StrCat("arm ", spec_.name(), ": ", record_.status())); }
+  absl::Status Failure() const {
+    return absl::UnavailableError(absl::StrCat("arm ", spec_.name(), ": ", record_.status()));
+  }
 
   const RunSpec& spec_;
   std::unique_ptr<TurnGiver> turns_;
@@ -117,9 +122,12 @@ Group Summarized(const std::vector<ProcessCosts>& processes) {
   for (const ProcessCosts& process : processes) {
     group.cpu_seconds_mean += process.cpu_seconds / count;
     group.memory_mib_mean += static_cast<double>(process.memory_bytes) / kMebi / count;
-    group.memory_mib_max = std::max(group.memory_mib_max, static_cast<double>(process.memory_bytes) / kMebi);
-    group.address_mib_max = std::max(group.address_mib_max, static_cast<double>(process.address_bytes) / kMebi);
-    group.mapping_mib_max = std::max(group.mapping_mib_max, static_cast<double>(process.largest_mapping_bytes) / kMebi);
+    group.memory_mib_max =
+        std::max(group.memory_mib_max, static_cast<double>(process.memory_bytes) / kMebi);
+    group.address_mib_max =
+        std::max(group.address_mib_max, static_cast<double>(process.address_bytes) / kMebi);
+    group.mapping_mib_max =
+        std::max(group.mapping_mib_max, static_cast<double>(process.largest_mapping_bytes) / kMebi);
   }
   return group;
 }
@@ -146,14 +154,16 @@ std::optional<ProcessCosts> CostsOf(int64_t pid) {
   std::ifstream rollup(absl::StrCat("/proc/", pid, "/smaps_rollup"));
   for (std::string line; std::getline(rollup, line);) {
     long long kibibytes = 0;
-    if (std::sscanf(line.c_str(), "Pss: %lld kB", &kibibytes) == 1) costs.memory_bytes = kibibytes << 10;
+    if (std::sscanf(line.c_str(), "Pss: %lld kB", &kibibytes) == 1)
+      costs.memory_bytes = kibibytes << 10;
   }
   std::ifstream maps(absl::StrCat("/proc/", pid, "/maps"));
   for (std::string line; std::getline(maps, line);) {
     unsigned long begin = 0, end = 0;
     if (std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
     costs.address_bytes += static_cast<int64_t>(end - begin);
-    costs.largest_mapping_bytes = std::max(costs.largest_mapping_bytes, static_cast<int64_t>(end - begin));
+    costs.largest_mapping_bytes =
+        std::max(costs.largest_mapping_bytes, static_cast<int64_t>(end - begin));
   }
   if (costs.memory_bytes == 0 || costs.address_bytes == 0) return std::nullopt;
   return costs;
@@ -173,7 +183,8 @@ absl::StatusOr<StartCosts> MeasureStart(const RunSpec& spec, const std::atomic<b
   RM_ASSIGN_OR_RETURN(const std::vector<ProcessCosts> costs, run.Look());
   const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec);
   for (size_t i = 0; i < processes.size(); ++i) {
-    (processes[i].front().role == Role::kServer ? start.servers : start.workers).push_back(costs[i]);
+    (processes[i].front().role == Role::kServer ? start.servers : start.workers)
+        .push_back(costs[i]);
   }
   RM_ASSIGN_OR_RETURN(start.record, run.Finish());
   return start;
@@ -184,21 +195,25 @@ std::string StartTable(absl::Span<const StartCosts> starts) {
   const RunSpec& spec = first.spec();
   std::string table = absl::StrFormat(
       "# start of %d workers, %s on %s, transport %s, %s, %d cores (%s), commit %s\n"
-      "# join: until every worker stands before its first step; memory (PSS), the largest mapping and the address space\n"
+      "# join: until every worker stands before its first step; memory (PSS), the largest mapping "
+      "and the address "
+      "space\n"
       "# after two steps\n"
       "%-18s  %9s  %8s  %10s  %11s  %7s  %10s  %11s  %11s\n",
       spec.training().workers(), spec.model().name(), spec.data().name(), spec.transport().name(),
-      spec.training().has_emulated_compute() ? "compute emulated" : "computing", first.machine().cores(),
-      first.machine().cpu(), first.build().commit(), "", "processes", "join (s)", "CPU s each", "memory each", "at most",
-      "a server's", "largest map", "addresses");
+      spec.training().has_emulated_compute() ? "compute emulated" : "computing",
+      first.machine().cores(), first.machine().cpu(), first.build().commit(), "", "processes",
+      "join (s)", "CPU s each", "memory each", "at most", "a server's", "largest map", "addresses");
   for (const StartCosts& start : starts) {
     const Group workers = Summarized(start.workers);
-    absl::StrAppendFormat(&table, "%-18s  %9d  %8.2f  %10.3f  %7.1f MiB  %7.1f  %10s  %7.0f MiB  %7.0f MiB\n", start.name,
-                          ProcessesOf(start), start.seconds,
-                          start.cpu_seconds / static_cast<double>(ProcessesOf(start)), workers.memory_mib_mean,
-                          workers.memory_mib_max,
-                          start.servers.empty() ? "-" : absl::StrFormat("%.1f", Summarized(start.servers).memory_mib_max),
-                          workers.mapping_mib_max, workers.address_mib_max);
+    absl::StrAppendFormat(
+        &table, "%-18s  %9d  %8.2f  %10.3f  %7.1f MiB  %7.1f  %10s  %7.0f MiB  %7.0f MiB\n",
+        start.name, ProcessesOf(start), start.seconds,
+        start.cpu_seconds / static_cast<double>(ProcessesOf(start)), workers.memory_mib_mean,
+        workers.memory_mib_max,
+        start.servers.empty() ? "-"
+                              : absl::StrFormat("%.1f", Summarized(start.servers).memory_mib_max),
+        workers.mapping_mib_max, workers.address_mib_max);
   }
   return table;
 }
@@ -207,10 +222,11 @@ std::string StartJson(absl::Span<const StartCosts> starts) {
   const RunRecord& first = starts.front().record;
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const StartCosts& start : starts) {
-    nlohmann::ordered_json row = {{"arm", start.name},
-                                  {"join_seconds", start.seconds},
-                                  {"join_cpu_seconds", start.cpu_seconds / static_cast<double>(ProcessesOf(start))},
-                                  {"workers", JsonOf(start.workers)}};
+    nlohmann::ordered_json row = {
+        {"arm", start.name},
+        {"join_seconds", start.seconds},
+        {"join_cpu_seconds", start.cpu_seconds / static_cast<double>(ProcessesOf(start))},
+        {"workers", JsonOf(start.workers)}};
     if (!start.servers.empty()) row["servers"] = JsonOf(start.servers);
     rows.push_back(std::move(row));
   }

@@ -38,7 +38,8 @@ class Contender {
   virtual absl::Status Finish(StepTimes* times) = 0;
 };
 
-// A run of ours: its processes wait for their turns (experiments/program/run/turns.h), a thread here leads them.
+// A run of ours: its processes wait for their turns (experiments/program/run/turns.h), a thread
+// here leads them.
 class Run final : public Contender {
  public:
   Run(const StepBench& bench, const RunSpec& spec, const std::atomic<bool>& interrupted)
@@ -50,7 +51,8 @@ class Run final : public Contender {
   }
 
   absl::Status Start() override {
-    RM_ASSIGN_OR_RETURN(turns_, TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
+    RM_ASSIGN_OR_RETURN(turns_,
+                        TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
     thread_ = std::thread([this] {
       RunArmOptions options;
       options.interrupted = &stopped_;
@@ -106,7 +108,8 @@ class Run final : public Contender {
 // A peer, spoken to as step_pytorch.py says.
 class Peer final : public Contender {
  public:
-  Peer(const StepBench& bench, const StepPeer& peer, int64_t parameters, const std::atomic<bool>& interrupted)
+  Peer(const StepBench& bench, const StepPeer& peer, int64_t parameters,
+       const std::atomic<bool>& interrupted)
       : bench_(bench), peer_(peer), parameters_(parameters), interrupted_(interrupted) {}
 
   absl::Status Start() override {
@@ -114,24 +117,29 @@ class Peer final : public Contender {
     RM_ASSIGN_OR_RETURN(const std::string line, Read());
     absl::string_view rest = line;
     if (!absl::ConsumePrefix(&rest, "ready ")) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          peer_.name, ": ", peer_.arguments[0], " says \"", line,
-          "\"; install PyTorch and a fast BLAS (on Debian: apt-get install python3-torch libopenblas0) or name a Python that "
-          "has them with --python"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(peer_.name, ": ", peer_.arguments[0], " says \"", line,
+                       "\"; install PyTorch and a fast BLAS (on Debian: apt-get "
+                       "install python3-torch libopenblas0) or name a Python that "
+                       "has them with --python"));
     }
-    const auto said = nlohmann::json::parse(rest.begin(), rest.end(), nullptr, /*allow_exceptions=*/false);
+    const auto said =
+        nlohmann::json::parse(rest.begin(), rest.end(), nullptr, /*allow_exceptions=*/false);
     const int64_t parameters = said.is_object() ? said.value("parameters", int64_t{0}) : 0;
     if (parameters == parameters_) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat(peer_.name, ": its model has ", parameters, " parameters, ours ",
-                                            parameters_, ": not the same model"));
+    return absl::InternalError(absl::StrCat(peer_.name, ": its model has ", parameters,
+                                            " parameters, ours ", parameters_,
+                                            ": not the same model"));
   }
 
   absl::StatusOr<double> Block() override {
-    RM_RETURN_IF_ERROR(process_->WriteLine(absl::StrCat(bench_.skipped_steps, " ", bench_.block_steps)));
+    RM_RETURN_IF_ERROR(
+        process_->WriteLine(absl::StrCat(bench_.skipped_steps, " ", bench_.block_steps)));
     RM_ASSIGN_OR_RETURN(const std::string line, Read());
     double seconds = 0;
     if (!absl::SimpleAtod(line, &seconds) || !(seconds > 0)) {
-      return absl::UnavailableError(absl::StrCat(peer_.name, " answers \"", line, "\", expected seconds"));
+      return absl::UnavailableError(
+          absl::StrCat(peer_.name, " answers \"", line, "\", expected seconds"));
     }
     return seconds / static_cast<double>(bench_.block_steps);
   }
@@ -165,16 +173,25 @@ int64_t StepsOf(const StepBench& bench) {
 absl::StatusOr<std::vector<StepPeer>> PyTorchPeers(const RunSpec& run, const std::string& python) {
   const ModelSpec& model = run.model();
   if (model.name() != "mlp" && model.name() != "cnn" && model.name() != "transformer") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model \"", model.name(), "\": PyTorch's side has mlp, cnn and transformer; leave --against away"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("model \"", model.name(),
+                     "\": PyTorch's side has mlp, cnn and transformer; leave --against away"));
   }
   const SchemeTraits traits = TraitsOf(run);
   const bool central = traits.servers > 0 && !traits.servers_beside_workers;
   StepPeer peer;
   peer.name = central ? "pytorch rpc" : "pytorch ddp";
-  peer.arguments = {python,     "-c",          kPyTorchScript, "--model", model.name(), "--exchange", central ? "rpc" : "ddp",
-                    "--workers", absl::StrCat(run.training().workers()),
-                    "--batch",   absl::StrCat(run.training().batch_per_worker())};
+  peer.arguments = {python,
+                    "-c",
+                    kPyTorchScript,
+                    "--model",
+                    model.name(),
+                    "--exchange",
+                    central ? "rpc" : "ddp",
+                    "--workers",
+                    absl::StrCat(run.training().workers()),
+                    "--batch",
+                    absl::StrCat(run.training().batch_per_worker())};
   const auto add = [&peer](const char* flag, const std::string& value) {
     peer.arguments.insert(peer.arguments.end(), {flag, value});
   };
@@ -194,7 +211,8 @@ absl::StatusOr<std::vector<StepPeer>> PyTorchPeers(const RunSpec& run, const std
   return peers;
 }
 
-absl::StatusOr<std::vector<StepTimes>> RunStepBench(const StepBench& bench, const std::atomic<bool>& interrupted) {
+absl::StatusOr<std::vector<StepTimes>> RunStepBench(const StepBench& bench,
+                                                    const std::atomic<bool>& interrupted) {
   RM_ASSIGN_OR_RETURN(const int64_t parameters, ParameterCount(bench.runs.front()));
   std::vector<StepTimes> times;
   std::vector<std::unique_ptr<Contender>> contenders;
@@ -213,7 +231,8 @@ absl::StatusOr<std::vector<StepTimes>> RunStepBench(const StepBench& bench, cons
       if (block > 0) times[i].step_ms.push_back(1e3 * seconds);
     }
   }
-  for (size_t i = 0; i < contenders.size(); ++i) RM_RETURN_IF_ERROR(contenders[i]->Finish(&times[i]));
+  for (size_t i = 0; i < contenders.size(); ++i)
+    RM_RETURN_IF_ERROR(contenders[i]->Finish(&times[i]));
   return times;
 }
 

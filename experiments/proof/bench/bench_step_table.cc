@@ -12,7 +12,8 @@
 namespace ringmaster {
 namespace {
 
-constexpr const char* kPhases[] = {"gate", "load", "upload", "forward", "backward", "download", "exposed", "update"};
+constexpr const char* kPhases[] = {"gate",     "load",     "upload",  "forward",
+                                   "backward", "download", "exposed", "update"};
 
 // A strategy's time against somebody's.
 struct Comparison {
@@ -31,7 +32,8 @@ std::vector<Comparison> ComparisonsOf(const std::vector<StepTimes>& times) {
     for (const StepTimes& theirs : times) {
       if (theirs.ours && !IsSolo(theirs)) continue;
       if (&ours == &theirs) continue;
-      comparisons.push_back({&ours, &theirs, theirs.ours, PairedRatio(ours.step_ms, theirs.step_ms)});
+      comparisons.push_back(
+          {&ours, &theirs, theirs.ours, PairedRatio(ours.step_ms, theirs.step_ms)});
     }
   }
   return comparisons;
@@ -45,24 +47,27 @@ double SamplesPerSecond(const StepBench& bench, double step_ms) {
 std::string Head(const StepBench& bench, const RunRecord& record) {
   const RunSpec& run = bench.runs.front();
   return absl::StrFormat(
-      "# training step, %s: %d workers x %d samples, transport %s, wait %s, kernels %s, %d cores (%s), commit %s\n",
-      run.model().name(), run.training().workers(), run.training().batch_per_worker(), run.transport().name(),
-      run.transport().wait(), record.machine().kernel_target(), record.machine().cores(), record.machine().cpu(),
-      record.build().commit());
+      "# training step, %s: %d workers x %d samples, transport %s, wait %s, kernels %s, %d cores "
+      "(%s), commit %s\n",
+      run.model().name(), run.training().workers(), run.training().batch_per_worker(),
+      run.transport().name(), run.transport().wait(), record.machine().kernel_target(),
+      record.machine().cores(), record.machine().cpu(), record.build().commit());
 }
 
 }  // namespace
 
 std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& times) {
   std::string table = Head(bench, times.front().record);
-  absl::StrAppendFormat(&table, "# %d blocks of %d steps each, in turns\n", bench.blocks, bench.block_steps);
+  absl::StrAppendFormat(&table, "# %d blocks of %d steps each, in turns\n", bench.blocks,
+                        bench.block_steps);
   absl::StrAppendFormat(&table, "%-22s  %9s  %9s  %11s", "", "step (ms)", "least", "samples/s");
   for (const char* phase : kPhases) absl::StrAppendFormat(&table, "  %8s", phase);
   table += "\n";
   for (const StepTimes& row : times) {
     const double median = Median(row.step_ms);
     absl::StrAppendFormat(&table, "%-22s  %9.3f  %9.3f  %11.0f", row.name, median,
-                          *std::min_element(row.step_ms.begin(), row.step_ms.end()), SamplesPerSecond(bench, median));
+                          *std::min_element(row.step_ms.begin(), row.step_ms.end()),
+                          SamplesPerSecond(bench, median));
     for (const char* phase : kPhases) {
       if (row.ours) absl::StrAppendFormat(&table, "  %8.3f", PhaseMs(row.record.summary(), phase));
     }
@@ -70,8 +75,9 @@ std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& time
   }
   for (const Comparison& comparison : ComparisonsOf(times)) {
     absl::StrAppendFormat(&table, "%s %s %s: %.3f, 95 %% %.3f to %.3f\n", comparison.ours->name,
-                          comparison.efficiency ? "efficiency against" : "times as fast as", comparison.theirs->name,
-                          comparison.ratio.median, comparison.ratio.low, comparison.ratio.high);
+                          comparison.efficiency ? "efficiency against" : "times as fast as",
+                          comparison.theirs->name, comparison.ratio.median, comparison.ratio.low,
+                          comparison.ratio.high);
   }
   return table;
 }

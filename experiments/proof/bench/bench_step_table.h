@@ -8,8 +8,9 @@
 
 namespace ringmaster {
 
-// `bench step` as text: a row a contender, where our steps' time goes, and the ratios of each strategy to solo and to
-// every peer, pair by pair, with their 95 % intervals. Pure. `times` as RunStepBench returned them.
+// `bench step` as text: a row a contender, where our steps' time goes, and the ratios of each
+// strategy to solo and to every peer, pair by pair, with their 95 % intervals. Pure. `times` as
+// RunStepBench returned them.
 std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& times);
 
 // The same as one JSON object, without a line's end.

@@ -20,11 +20,13 @@ constexpr int kCollectiveWidth = 22;  // "auto: halving_doubling"
 bool IsOwn(const BenchContender& contender) { return contender.engine == kOwnEngine; }
 
 std::string NameOf(const BenchContender& contender) {
-  return IsOwn(contender) ? absl::StrCat(contender.transport, " ", contender.collective) : contender.engine;
+  return IsOwn(contender) ? absl::StrCat(contender.transport, " ", contender.collective)
+                          : contender.engine;
 }
 
 // "ring", "auto: ring"; of another engine what ran.
-std::string AskedAndRan(const BenchContender& contender, const std::string& asked, const std::string& ran) {
+std::string AskedAndRan(const BenchContender& contender, const std::string& asked,
+                        const std::string& ran) {
   return asked == ran || !IsOwn(contender) ? ran : absl::StrCat(asked, ": ", ran);
 }
 
@@ -35,17 +37,20 @@ struct Ratio {
   MedianInterval interval;
 };
 
-// Of every other contender over each of ours; without other engines, of every contender over the first.
+// Of every other contender over each of ours; without other engines, of every contender over the
+// first.
 std::vector<Ratio> RatiosOf(const AllReduceResult& result) {
   const auto& contenders = result.contenders;
   const auto is_peer = [](const ContenderTimes& times) { return !IsOwn(times.contender); };
-  const bool peers = std::any_of(contenders.begin(), contenders.end(), is_peer) && !is_peer(contenders[0]);
+  const bool peers =
+      std::any_of(contenders.begin(), contenders.end(), is_peer) && !is_peer(contenders[0]);
   std::vector<Ratio> ratios;
   for (size_t ours = 0; ours < contenders.size(); ++ours) {
     if (peers ? is_peer(contenders[ours]) : ours > 0) continue;
     for (size_t theirs = ours + 1; theirs < contenders.size(); ++theirs) {
       if (peers && !is_peer(contenders[theirs])) continue;
-      ratios.push_back({ours, theirs, PairedRatio(contenders[ours].times_us, contenders[theirs].times_us)});
+      ratios.push_back(
+          {ours, theirs, PairedRatio(contenders[ours].times_us, contenders[theirs].times_us)});
     }
   }
   return ratios;
@@ -75,16 +80,20 @@ AllReduceFigures FiguresOf(const ContenderTimes& times, int64_t size_bytes, int3
   return figures;
 }
 
-std::string AllReduceTableHead(const AllReduceBench& bench, const Machine& machine, const std::string& commit) {
+std::string AllReduceTableHead(const AllReduceBench& bench, const Machine& machine,
+                               const std::string& commit) {
   const bool pairs = ContendersOf(bench).size() > 1;
-  std::string head = absl::StrFormat("# all-reduce, sum: %d processes on %d cores (%s), wait: %s, commit %s\n",
-                                     bench.workers, machine.cores(), machine.cpu(), bench.wait, commit);
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s  %5s%s\n", "size", "count",
-                        "type", "calls", kEngineWidth, "engine", kTransportWidth, "transport", kCollectiveWidth,
-                        "collective", "time", "least", "algbw", "busbw", "check", pairs ? "  ratio  95 % of it" : "");
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s\n", "(bytes)", "(elements)",
-                        "", "", kEngineWidth, "", kTransportWidth, "", kCollectiveWidth, "", "(us)", "(us)", "(GB/s)",
-                        "(GB/s)");
+  std::string head =
+      absl::StrFormat("# all-reduce, sum: %d processes on %d cores (%s), wait: %s, commit %s\n",
+                      bench.workers, machine.cores(), machine.cpu(), bench.wait, commit);
+  absl::StrAppendFormat(&head,
+                        "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s  %5s%s\n",
+                        "size", "count", "type", "calls", kEngineWidth, "engine", kTransportWidth,
+                        "transport", kCollectiveWidth, "collective", "time", "least", "algbw",
+                        "busbw", "check", pairs ? "  ratio  95 % of it" : "");
+  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s\n",
+                        "(bytes)", "(elements)", "", "", kEngineWidth, "", kTransportWidth, "",
+                        kCollectiveWidth, "", "(us)", "(us)", "(GB/s)", "(GB/s)");
   return head;
 }
 
@@ -95,16 +104,19 @@ std::string AllReduceTableRows(const AllReduceBench& bench, const AllReduceResul
   for (size_t i = 0; i < result.contenders.size(); ++i) {
     const ContenderTimes& times = result.contenders[i];
     const AllReduceFigures figures = FiguresOf(times, result.size_bytes, bench.workers);
-    absl::StrAppendFormat(&rows, "%10d  %10d  %7s  %5d  %-*s  %-*s  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %5s",
-                          result.size_bytes, result.size_bytes / 4, "float32", result.burst, kEngineWidth,
-                          times.contender.engine, kTransportWidth,
-                          AskedAndRan(times.contender, times.contender.transport, times.transport_ran), kCollectiveWidth,
-                          AskedAndRan(times.contender, times.contender.collective, times.collective_ran),
-                          figures.time_us, figures.time_us_min, figures.algorithm_gbps, figures.bus_gbps, "ok");
+    absl::StrAppendFormat(
+        &rows, "%10d  %10d  %7s  %5d  %-*s  %-*s  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %5s",
+        result.size_bytes, result.size_bytes / 4, "float32", result.burst, kEngineWidth,
+        times.contender.engine, kTransportWidth,
+        AskedAndRan(times.contender, times.contender.transport, times.transport_ran),
+        kCollectiveWidth,
+        AskedAndRan(times.contender, times.contender.collective, times.collective_ran),
+        figures.time_us, figures.time_us_min, figures.algorithm_gbps, figures.bus_gbps, "ok");
     for (const Ratio& ratio : ratios) {
       if (ratio.ours != 0 || ratio.theirs != i) continue;
-      absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f%s", ratio.interval.median, ratio.interval.low,
-                            ratio.interval.high, i == best ? "  best peer" : "");
+      absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f%s", ratio.interval.median,
+                            ratio.interval.low, ratio.interval.high,
+                            i == best ? "  best peer" : "");
     }
     rows += "\n";
   }
@@ -114,8 +126,9 @@ std::string AllReduceTableRows(const AllReduceBench& bench, const AllReduceResul
 std::string AllReduceTableNote(const AllReduceBench& bench) {
   const std::vector<BenchContender> contenders = ContendersOf(bench);
   if (contenders.size() < 2) return "";
-  return absl::StrCat("ratio: time of the row over time of ", NameOf(contenders[0]), ", pair by pair, median; above 1 ",
-                      NameOf(contenders[0]), " is the faster\n");
+  return absl::StrCat("ratio: time of the row over time of ", NameOf(contenders[0]),
+                      ", pair by pair, median; above 1 ", NameOf(contenders[0]),
+                      " is the faster\n");
 }
 
 std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllReduceResult>& results,

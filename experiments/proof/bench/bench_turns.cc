@@ -24,7 +24,8 @@ absl::Status TakeSlowest(CollectiveExecutor& executor, int64_t step, std::vector
   for (int32_t other = 0; other < executor.ranks(); ++other) {
     if (other == executor.rank()) continue;
     others[other].resize(seconds->size());
-    received[other] = {reinterpret_cast<std::byte*>(others[other].data()), seconds->size() * sizeof(double)};
+    received[other] = {reinterpret_cast<std::byte*>(others[other].data()),
+                       seconds->size() * sizeof(double)};
   }
   const absl::Span<const std::byte> own(reinterpret_cast<const std::byte*>(seconds->data()),
                                         seconds->size() * sizeof(double));
@@ -40,7 +41,8 @@ absl::Status CheckBenchTransports(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     if (name != "inproc") continue;
     return absl::InvalidArgumentError(
-        "--transport \"inproc\" does not leave its process, and here every rank is a process of its own; use shm");
+        "--transport \"inproc\" does not leave its process, and here every rank is a process of "
+        "its own; use shm");
   }
   return absl::OkStatus();
 }

@@ -23,7 +23,9 @@ namespace {
 constexpr absl::Duration kPoll = absl::Milliseconds(200);
 constexpr absl::Duration kEndLimit = absl::Seconds(5);
 
-absl::Status Failed(const char* what) { return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno))); }
+absl::Status Failed(const char* what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
+}
 
 // Runs between fork and exec: async-signal-safe calls only.
 [[noreturn]] void BecomePeer(int channel, pid_t parent, char* const argv[], char* const envp[]) {
@@ -43,10 +45,12 @@ absl::Status Failed(const char* what) { return absl::UnavailableError(absl::StrC
 std::vector<std::string> EnvironmentWith(const std::vector<std::string>& additions) {
   std::vector<std::string> entries = additions;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    const absl::string_view name = absl::string_view(*entry).substr(0, absl::string_view(*entry).find('=') + 1);
-    const bool replaced = std::any_of(additions.begin(), additions.end(), [&](const std::string& addition) {
-      return absl::string_view(addition).substr(0, name.size()) == name;
-    });
+    const absl::string_view name =
+        absl::string_view(*entry).substr(0, absl::string_view(*entry).find('=') + 1);
+    const bool replaced =
+        std::any_of(additions.begin(), additions.end(), [&](const std::string& addition) {
+          return absl::string_view(addition).substr(0, name.size()) == name;
+        });
     if (!replaced) entries.push_back(*entry);
   }
   return entries;
@@ -61,8 +65,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PeerProcess>> PeerProcess::Start(const std::vector<std::string>& arguments,
-                                                                const std::vector<std::string>& environment) {
+absl::StatusOr<std::unique_ptr<PeerProcess>> PeerProcess::Start(
+    const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return Failed("socketpair");
   const std::vector<std::string> entries = EnvironmentWith(environment);
@@ -107,7 +111,8 @@ absl::Status PeerProcess::WriteLine(const std::string& line) {
   return Failed(name_.c_str());
 }
 
-absl::StatusOr<std::string> PeerProcess::ReadLine(absl::Duration limit, const std::atomic<bool>* interrupted) {
+absl::StatusOr<std::string> PeerProcess::ReadLine(absl::Duration limit,
+                                                  const std::atomic<bool>* interrupted) {
   const MonotonicTime deadline = MonotonicNow() + limit;
   while (true) {
     const size_t end = unread_.find('\n');
@@ -118,7 +123,8 @@ absl::StatusOr<std::string> PeerProcess::ReadLine(absl::Duration limit, const st
     }
     if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
     if (MonotonicNow() > deadline) {
-      return absl::DeadlineExceededError(absl::StrCat(name_, ": no answer within ", absl::FormatDuration(limit)));
+      return absl::DeadlineExceededError(
+          absl::StrCat(name_, ": no answer within ", absl::FormatDuration(limit)));
     }
     pollfd waited = {channel_, POLLIN, 0};
     if (poll(&waited, 1, static_cast<int>(absl::ToInt64Milliseconds(kPoll))) <= 0) continue;

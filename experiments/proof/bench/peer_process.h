@@ -14,22 +14,23 @@
 
 namespace ringmaster {
 
-// Another program that is measured beside this one and spoken to line by line. One thread. It gets no signals from the
-// terminal and dies with this thread; the destructor closes its input, waits a moment, and kills it with its children.
+// Another program that is measured beside this one and spoken to line by line. One thread. It gets
+// no signals from the terminal and dies with this thread; the destructor closes its input, waits a
+// moment, and kills it with its children.
 class PeerProcess {
  public:
-  // Starts arguments[0], found on the PATH, with `environment` ("NAME=value") set in addition. What it writes to its
-  // standard error goes to this one's. Errors: no such program.
-  static absl::StatusOr<std::unique_ptr<PeerProcess>> Start(const std::vector<std::string>& arguments,
-                                                            const std::vector<std::string>& environment);
+  // Starts arguments[0], found on the PATH, with `environment` ("NAME=value") set in addition. What
+  // it writes to its standard error goes to this one's. Errors: no such program.
+  static absl::StatusOr<std::unique_ptr<PeerProcess>> Start(
+      const std::vector<std::string>& arguments, const std::vector<std::string>& environment);
   ~PeerProcess();
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
 
   // Unavailable: it has ended.
   absl::Status WriteLine(const std::string& line);
-  // Its next line of output, without the end. Unavailable: it has ended; DeadlineExceeded; Cancelled: `interrupted` has
-  // been set (looked at a few times a second).
+  // Its next line of output, without the end. Unavailable: it has ended; DeadlineExceeded;
+  // Cancelled: `interrupted` has been set (looked at a few times a second).
   absl::StatusOr<std::string> ReadLine(absl::Duration limit, const std::atomic<bool>* interrupted);
 
  private:

@@ -50,7 +50,8 @@ std::vector<std::vector<std::vector<Step>>> RoundsOf(const Schedule& schedule, i
   }
   // A schedule may number rounds that only other counts of workers need.
   const auto is_empty = [](const std::vector<std::vector<Step>>& round) {
-    return std::all_of(round.begin(), round.end(), [](const std::vector<Step>& steps) { return steps.empty(); });
+    return std::all_of(round.begin(), round.end(),
+                       [](const std::vector<Step>& steps) { return steps.empty(); });
   };
   rounds.erase(std::remove_if(rounds.begin(), rounds.end(), is_empty), rounds.end());
   return rounds;
@@ -58,8 +59,8 @@ std::vector<std::vector<std::vector<Step>>> RoundsOf(const Schedule& schedule, i
 
 bool Matches(const Step& receive, const std::vector<Step>& peers_steps, int32_t rank) {
   return std::any_of(peers_steps.begin(), peers_steps.end(), [&](const Step& step) {
-    return step.op == Step::Op::kSend && step.peer == rank && step.chunk_begin == receive.chunk_begin &&
-           step.chunk_count == receive.chunk_count;
+    return step.op == Step::Op::kSend && step.peer == rank &&
+           step.chunk_begin == receive.chunk_begin && step.chunk_count == receive.chunk_count;
   });
 }
 
@@ -75,12 +76,14 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
         continue;
       }
       if (!Matches(step, round[step.peer], rank)) {
-        return absl::InternalError(absl::StrCat("worker/", rank, " awaits ", ChunksText(step, workers), " of worker/",
-                                                step.peer, " in round ", step.round, ", which does not send it"));
+        return absl::InternalError(
+            absl::StrCat("worker/", rank, " awaits ", ChunksText(step, workers), " of worker/",
+                         step.peer, " in round ", step.round, ", which does not send it"));
       }
       const bool adds = step.op == Step::Op::kReceiveAdd;
       ++(adds ? added : stored);
-      scene->messages.push_back({step.peer, rank, absl::StrCat(ChunksText(step, workers), adds ? ", added" : "")});
+      scene->messages.push_back(
+          {step.peer, rank, absl::StrCat(ChunksText(step, workers), adds ? ", added" : "")});
       for (int32_t chunk = step.chunk_begin; chunk < step.chunk_begin + step.chunk_count; ++chunk) {
         const Contributions& arriving = before[step.peer][chunk];
         Contributions& own = (*state)[rank][chunk];
@@ -88,13 +91,15 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
         for (const int32_t contribution : arriving) {
           if (own.insert(contribution).second) continue;
           return absl::InternalError(absl::StrCat("round ", step.round, ": worker/", contribution,
-                                                  "'s gradient is added twice in chunk ", chunk, " of worker/", rank));
+                                                  "'s gradient is added twice in chunk ", chunk,
+                                                  " of worker/", rank));
         }
       }
     }
   }
   if (sent != added + stored) {
-    return absl::InternalError(absl::StrCat(scene->title, ": ", sent, " messages sent, ", added + stored, " received"));
+    return absl::InternalError(
+        absl::StrCat(scene->title, ": ", sent, " messages sent, ", added + stored, " received"));
   }
   const char* what = stored == 0  ? "what arrives is added to the own"
                      : added == 0 ? "finished sums are passed on"
@@ -105,13 +110,15 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
 
 // What every worker sends, as multiples of the gradient: equal ones together.
 std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_t rounds) {
-  constexpr int64_t kChunk = 1 << 20;  // elements; so large that rounding to whole elements does not show
+  constexpr int64_t kChunk =
+      1 << 20;  // elements; so large that rounding to whole elements does not show
   std::vector<std::pair<int64_t, std::vector<int32_t>>> sent;  // bytes, who
   int64_t total = 0;
   for (int32_t rank = 0; rank < workers; ++rank) {
     const int64_t bytes = SentBytes(schedule, rank, workers, workers * kChunk, 1);
     total += bytes;
-    auto same = std::find_if(sent.begin(), sent.end(), [&](const auto& entry) { return entry.first == bytes; });
+    auto same = std::find_if(sent.begin(), sent.end(),
+                             [&](const auto& entry) { return entry.first == bytes; });
     if (same == sent.end()) same = sent.insert(sent.end(), {bytes, {}});
     same->second.push_back(rank);
   }
@@ -121,13 +128,14 @@ std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_
     const bool all = static_cast<int32_t>(ranks.size()) == workers;
     lines.push_back(absl::StrFormat(
         "%s %s %.4g times the gradient in %d rounds.",
-        all ? std::string("Every worker") : absl::StrCat(ranks.size() == 1 ? "worker " : "workers ", RanksText(ranks)),
+        all ? std::string("Every worker")
+            : absl::StrCat(ranks.size() == 1 ? "worker " : "workers ", RanksText(ranks)),
         all || ranks.size() == 1 ? "sends" : "send each", bytes / gradient, rounds));
   }
-  lines.push_back(
-      absl::StrFormat("All together send %.4g times the gradient; no scheme that sums needs less than "
-                      "2(N-1) = %d.",
-                      total / gradient, 2 * (workers - 1)));
+  lines.push_back(absl::StrFormat(
+      "All together send %.4g times the gradient; no scheme that sums needs less than "
+      "2(N-1) = %d.",
+      total / gradient, 2 * (workers - 1)));
   return lines;
 }
 
@@ -137,8 +145,9 @@ absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t worker
   RM_CHECK(workers >= 2);
   Story story;
   story.title = absl::StrCat(schedule.name(), " all-reduce, ", workers, " workers");
-  story.summary = absl::StrCat("Every worker starts with its own gradient and ends with the sum of all ", workers,
-                               ". The gradient is cut into ", workers, " chunks.");
+  story.summary =
+      absl::StrCat("Every worker starts with its own gradient and ends with the sum of all ",
+                   workers, ". The gradient is cut into ", workers, " chunks.");
   story.legend = "0+2: the sum of worker 0's and worker 2's gradients of that chunk.";
   story.workers = workers;
   State state(workers, std::vector<Contributions>(workers));
@@ -159,8 +168,8 @@ absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t worker
   for (int32_t rank = 0; rank < workers; ++rank) {
     for (int32_t chunk = 0; chunk < workers; ++chunk) {
       if (static_cast<int32_t>(state[rank][chunk].size()) == workers) continue;
-      return absl::InternalError(
-          absl::StrCat(schedule.name(), " leaves worker/", rank, " without the whole sum of chunk ", chunk));
+      return absl::InternalError(absl::StrCat(schedule.name(), " leaves worker/", rank,
+                                              " without the whole sum of chunk ", chunk));
     }
   }
   story.moral = CostOf(schedule, workers, rounds.size());

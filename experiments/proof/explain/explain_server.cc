@@ -18,7 +18,8 @@ namespace {
 
 using Kind = Holding::Kind;
 
-// A server's state machine for one part of one element: the story is about order and versions, not about values.
+// A server's state machine for one part of one element: the story is about order and versions, not
+// about values.
 absl::StatusOr<std::unique_ptr<ShardCore>> NewCore(const ServerScheme& scheme) {
   OptimizerSpec sgd;
   sgd.set_name("sgd");
@@ -38,8 +39,10 @@ absl::StatusOr<std::unique_ptr<ShardCore>> NewCore(const ServerScheme& scheme) {
 
 std::vector<std::string> ActorsOf(const ServerScheme& scheme, int32_t servers) {
   std::vector<std::string> actors;
-  for (int32_t worker = 0; worker < scheme.workers; ++worker) actors.push_back(absl::StrCat("worker/", worker));
-  for (int32_t server = 0; server < servers; ++server) actors.push_back(absl::StrCat("server/", server));
+  for (int32_t worker = 0; worker < scheme.workers; ++worker)
+    actors.push_back(absl::StrCat("worker/", worker));
+  for (int32_t server = 0; server < servers; ++server)
+    actors.push_back(absl::StrCat("server/", server));
   return actors;
 }
 
@@ -47,7 +50,10 @@ std::vector<std::string> ActorsOf(const ServerScheme& scheme, int32_t servers) {
 class TogetherStory {
  public:
   explicit TogetherStory(const ServerScheme& scheme)
-      : scheme_(scheme), has_new_weights_(scheme.workers, false), sent_(Processes()), received_(Processes()) {}
+      : scheme_(scheme),
+        has_new_weights_(scheme.workers, false),
+        sent_(Processes()),
+        received_(Processes()) {}
 
   absl::StatusOr<Story> Tell() {
     for (int32_t server = 0; server < scheme_.servers; ++server) {
@@ -58,14 +64,20 @@ class TogetherStory {
     story.workers = scheme_.workers;
     story.actors = ActorsOf(scheme_, scheme_.servers);
     story.title = absl::StrCat("parameter server, ", scheme_.workers, " workers, ", scheme_.servers,
-                               scheme_.servers == 1 ? " server" : " servers", scheme_.colocated ? " beside them" : "",
-                               ", one synchronous step");
-    story.summary = absl::StrCat(
-        "Workers push their gradients, ", scheme_.servers == 1 ? "the server adds" : "each server adds its part of",
-        " them in rank order and updates the weights once all are there; then everybody gets the new weights.");
-    story.legend = "g2: worker 2's gradient. sum 0+1: what a server has added up so far. v1: weights after one update.";
-    for (int32_t part = 0; part < scheme_.servers; ++part) story.columns.push_back(absl::StrCat("part ", part));
-    story.scenes.push_back({"Everybody has computed its gradient from weights v0", {}, {}, Holdings()});
+                               scheme_.servers == 1 ? " server" : " servers",
+                               scheme_.colocated ? " beside them" : "", ", one synchronous step");
+    story.summary =
+        absl::StrCat("Workers push their gradients, ",
+                     scheme_.servers == 1 ? "the server adds" : "each server adds its part of",
+                     " them in rank order and updates the weights once all are there; then "
+                     "everybody gets the new weights.");
+    story.legend =
+        "g2: worker 2's gradient. sum 0+1: what a server has added up so far. v1: weights after "
+        "one update.";
+    for (int32_t part = 0; part < scheme_.servers; ++part)
+      story.columns.push_back(absl::StrCat("part ", part));
+    story.scenes.push_back(
+        {"Everybody has computed its gradient from weights v0", {}, {}, Holdings()});
     // The second worker comes first, so that one can see the order of addition kept.
     std::vector<int32_t> order(scheme_.workers);
     for (int32_t i = 0; i < scheme_.workers; ++i) order[i] = i;
@@ -83,13 +95,16 @@ class TogetherStory {
 
  private:
   int32_t Processes() const { return scheme_.workers + (scheme_.colocated ? 0 : scheme_.servers); }
-  int32_t ProcessOf(int32_t server) const { return scheme_.colocated ? server : scheme_.workers + server; }
+  int32_t ProcessOf(int32_t server) const {
+    return scheme_.colocated ? server : scheme_.workers + server;
+  }
 
   std::vector<std::vector<Holding>> Holdings() const {
     std::vector<std::vector<Holding>> rows;
     for (int32_t worker = 0; worker < scheme_.workers; ++worker) {
-      const Holding holding =
-          has_new_weights_[worker] ? Holding{Kind::kWhole, "v1"} : Holding{Kind::kOwn, absl::StrCat("g", worker)};
+      const Holding holding = has_new_weights_[worker]
+                                  ? Holding{Kind::kWhole, "v1"}
+                                  : Holding{Kind::kOwn, absl::StrCat("g", worker)};
       rows.emplace_back(scheme_.servers, holding);
     }
     for (int32_t server = 0; server < scheme_.servers; ++server) {
@@ -102,11 +117,13 @@ class TogetherStory {
     const ShardCore& core = *cores_[server];
     if (core.versions()[0] > 0) return {Kind::kWhole, "v1"};
     std::vector<int32_t> added, waiting;
-    for (const int32_t worker : arrived_) (worker < core.added(0) ? added : waiting).push_back(worker);
+    for (const int32_t worker : arrived_)
+      (worker < core.added(0) ? added : waiting).push_back(worker);
     std::sort(added.begin(), added.end());
     std::sort(waiting.begin(), waiting.end());
     std::string text = added.empty() ? "v0" : absl::StrCat("sum ", SumText(added));
-    if (!waiting.empty()) absl::StrAppend(&text, ", ", RanksText(waiting), waiting.size() == 1 ? " waits" : " wait");
+    if (!waiting.empty())
+      absl::StrAppend(&text, ", ", RanksText(waiting), waiting.size() == 1 ? " waits" : " wait");
     return {added.empty() ? Kind::kNothing : Kind::kPartial, std::move(text)};
   }
 
@@ -127,36 +144,43 @@ class TogetherStory {
     arrived_.push_back(worker);
     std::vector<Reply> ready;
     for (int32_t server = 0; server < scheme_.servers; ++server) {
-      const std::string part = scheme_.servers == 1 ? "the gradient" : absl::StrCat("part ", server);
+      const std::string part =
+          scheme_.servers == 1 ? "the gradient" : absl::StrCat("part ", server);
       Send(worker, server, true, part, scene);
-      RM_RETURN_IF_ERROR(cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient_, 1)}, &ready));
+      RM_RETURN_IF_ERROR(
+          cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient_, 1)}, &ready));
     }
     const ShardCore& core = *cores_[0];
     if (!core.updated().empty()) {
-      scene->remarks.push_back("All contributions are there: the weights are updated once, from their sum.");
-    } else if (worker >= core.added(0)) {
       scene->remarks.push_back(
-          absl::StrCat("It waits for worker/", core.added(0),
-                       ": sums are taken in rank order, so that they never depend on who is fast."));
+          "All contributions are there: the weights are updated once, from their sum.");
+    } else if (worker >= core.added(0)) {
+      scene->remarks.push_back(absl::StrCat(
+          "It waits for worker/", core.added(0),
+          ": sums are taken in rank order, so that they never depend on who is fast."));
     } else {
-      scene->remarks.push_back(absl::StrCat("Added up so far: workers ",
-                                            core.added(0) == 1 ? "0" : absl::StrCat("0-", core.added(0) - 1),
-                                            ". Nobody is answered before the update."));
+      scene->remarks.push_back(
+          absl::StrCat("Added up so far: workers ",
+                       core.added(0) == 1 ? "0" : absl::StrCat("0-", core.added(0) - 1),
+                       ". Nobody is answered before the update."));
     }
     return absl::OkStatus();
   }
 
   Scene Answers() {
     Scene scene;
-    scene.title = scheme_.servers == 1 ? "The server answers everybody" : "The servers answer everybody";
+    scene.title =
+        scheme_.servers == 1 ? "The server answers everybody" : "The servers answer everybody";
     for (int32_t worker = 0; worker < scheme_.workers; ++worker) {
       for (int32_t server = 0; server < scheme_.servers; ++server) {
-        Send(worker, server, false, scheme_.servers == 1 ? "weights v1" : absl::StrCat("weights v1, part ", server),
+        Send(worker, server, false,
+             scheme_.servers == 1 ? "weights v1" : absl::StrCat("weights v1, part ", server),
              &scene);
       }
       has_new_weights_[worker] = true;
     }
-    scene.remarks.push_back("Weights are swapped in whole: nobody computes with a mix of old and new.");
+    scene.remarks.push_back(
+        "Weights are swapped in whole: nobody computes with a mix of old and new.");
     scene.holdings = Holdings();
     return scene;
   }
@@ -167,22 +191,23 @@ class TogetherStory {
     const size_t busiest = std::max_element(received_.begin(), received_.end()) - received_.begin();
     int64_t total = 0;
     for (const int64_t messages : sent_) total += messages;
-    const bool even = std::all_of(sent_.begin(), sent_.end(), [&](int64_t messages) { return messages == sent_[0]; });
+    const bool even = std::all_of(sent_.begin(), sent_.end(),
+                                  [&](int64_t messages) { return messages == sent_[0]; });
     const std::string who = even ? "Every process"
                             : static_cast<int32_t>(busiest) < scheme_.workers
                                 ? absl::StrCat("The process of worker/", busiest)
                             : scheme_.servers == 1 ? "The server"
                                                    : "Every server";
     std::vector<std::string> lines = {
-        absl::StrFormat("%s sends %.4g times the gradient and receives %.4g times it in a step.", who,
-                        share(sent_[busiest]), share(received_[busiest]))};
+        absl::StrFormat("%s sends %.4g times the gradient and receives %.4g times it in a step.",
+                        who, share(sent_[busiest]), share(received_[busiest]))};
     if (!even) {
-      lines.push_back(absl::StrFormat("worker/%d sends %.4g times the gradient.", scheme_.workers - 1,
-                                      share(sent_[scheme_.workers - 1])));
+      lines.push_back(absl::StrFormat("worker/%d sends %.4g times the gradient.",
+                                      scheme_.workers - 1, share(sent_[scheme_.workers - 1])));
     }
-    lines.push_back(
-        absl::StrFormat("All together send %.4g times the gradient; a ring of as many workers sends 2(N-1) = %d.",
-                        share(total), 2 * (scheme_.workers - 1)));
+    lines.push_back(absl::StrFormat(
+        "All together send %.4g times the gradient; a ring of as many workers sends 2(N-1) = %d.",
+        share(total), 2 * (scheme_.workers - 1)));
     return lines;
   }
 
@@ -191,7 +216,8 @@ class TogetherStory {
   std::vector<std::unique_ptr<ShardCore>> cores_;
   std::vector<int32_t> arrived_;
   std::vector<bool> has_new_weights_;
-  std::vector<int64_t> sent_;  // messages of one part, by process: workers, then servers that have their own
+  // messages of one part, by process: workers, then servers that have their own
+  std::vector<int64_t> sent_;
   std::vector<int64_t> received_;
 };
 
@@ -211,22 +237,27 @@ class ArrivalStory {
     Story story;
     story.workers = scheme_.workers;
     story.actors = ActorsOf(scheme_, 1);
-    story.title = absl::StrCat(scheme_.staleness_bound.has_value()
-                                   ? absl::StrCat("bounded staleness (SSP, bound ", *scheme_.staleness_bound, ")")
-                                   : std::string("asynchronous parameter server"),
-                               ", ", scheme_.workers, " workers");
+    story.title = absl::StrCat(
+        scheme_.staleness_bound.has_value()
+            ? absl::StrCat("bounded staleness (SSP, bound ", *scheme_.staleness_bound, ")")
+            : std::string("asynchronous parameter server"),
+        ", ", scheme_.workers, " workers");
     story.summary = absl::StrCat(
         "The server applies every gradient as it comes. worker/0 computes ", slowness_,
         " times as long as the others. ",
         scheme_.staleness_bound.has_value()
-            ? absl::StrCat("Nobody may be more than ", *scheme_.staleness_bound, " steps ahead of the slowest.")
+            ? absl::StrCat("Nobody may be more than ", *scheme_.staleness_bound,
+                           " steps ahead of the slowest.")
             : std::string("Nobody ever waits for another."),
         scheme_.servers > 1 ? " Every server does the same with its own part; one is shown." : "");
     story.legend =
-        "v5: weights after five updates. Staleness: updates between reading weights and applying the gradient.";
+        "v5: weights after five updates. Staleness: updates between reading weights and applying "
+        "the gradient.";
     story.columns = {"steps done", "weights", "now"};
-    for (int32_t worker = 0; worker < scheme_.workers; ++worker) workers_[worker].ends = Duration(worker);
-    story.scenes.push_back({"Everybody computes its first step from weights v0", {}, {}, Holdings()});
+    for (int32_t worker = 0; worker < scheme_.workers; ++worker)
+      workers_[worker].ends = Duration(worker);
+    story.scenes.push_back(
+        {"Everybody computes its first step from weights v0", {}, {}, Holdings()});
     while (core_->clocks().clock(0) < kSlowSteps) {
       Scene scene;
       RM_RETURN_IF_ERROR(FinishNext(&scene));
@@ -252,10 +283,11 @@ class ArrivalStory {
       const Worker& worker = workers_[i];
       const int64_t done = core_->clocks().clock(i);
       const bool newest = worker.read == core_->versions()[0];
-      rows.push_back({{Kind::kNothing, absl::StrCat(done)},
-                      {newest ? Kind::kWhole : Kind::kPartial, absl::StrCat("v", worker.read)},
-                      {worker.waits ? Kind::kPartial : Kind::kOwn,
-                       worker.waits ? std::string("waits") : absl::StrCat("computes step ", done + 1)}});
+      rows.push_back(
+          {{Kind::kNothing, absl::StrCat(done)},
+           {newest ? Kind::kWhole : Kind::kPartial, absl::StrCat("v", worker.read)},
+           {worker.waits ? Kind::kPartial : Kind::kOwn,
+            worker.waits ? std::string("waits") : absl::StrCat("computes step ", done + 1)}});
     }
     rows.push_back({{}, {Kind::kWhole, absl::StrCat("v", core_->versions()[0])}, {}});
     return rows;
@@ -274,17 +306,20 @@ class ArrivalStory {
     const int64_t staleness = core_->versions()[0] - workers_[next].read;
     const float gradient = 1;
     std::vector<Reply> ready;
-    RM_RETURN_IF_ERROR(core_->OnPush({next, 0, step, workers_[next].read, absl::MakeConstSpan(&gradient, 1)}, &ready));
+    RM_RETURN_IF_ERROR(core_->OnPush(
+        {next, 0, step, workers_[next].read, absl::MakeConstSpan(&gradient, 1)}, &ready));
     scene->title = absl::StrCat("Time ", time, ": worker/", next, " finishes step ", step + 1);
-    scene->messages.push_back({next, scheme_.workers, absl::StrCat("gradient from v", workers_[next].read)});
-    scene->remarks.push_back(
-        absl::StrCat("The server applies it: v", core_->versions()[0], ". Staleness ", staleness, "."));
+    scene->messages.push_back(
+        {next, scheme_.workers, absl::StrCat("gradient from v", workers_[next].read)});
+    scene->remarks.push_back(absl::StrCat("The server applies it: v", core_->versions()[0],
+                                          ". Staleness ", staleness, "."));
     workers_[next].waits = true;
     RM_RETURN_IF_ERROR(core_->OnPull({next, step + 1, false}, &ready));
     for (const Reply& reply : ready) {
       Worker& worker = workers_[reply.worker];
       worker = {time + Duration(reply.worker), core_->versions()[0], false};
-      scene->messages.push_back({scheme_.workers, reply.worker, absl::StrCat("weights v", worker.read)});
+      scene->messages.push_back(
+          {scheme_.workers, reply.worker, absl::StrCat("weights v", worker.read)});
     }
     const std::string parked = core_->DescribeParked();
     if (!parked.empty()) scene->remarks.push_back(absl::StrCat("Parked: ", parked, "."));
@@ -293,20 +328,24 @@ class ArrivalStory {
 
   std::vector<std::string> Balance() const {
     int64_t updates = core_->versions()[0], steps_most = 0;
-    for (int32_t i = 0; i < scheme_.workers; ++i) steps_most = std::max(steps_most, core_->clocks().clock(i));
+    for (int32_t i = 0; i < scheme_.workers; ++i)
+      steps_most = std::max(steps_most, core_->clocks().clock(i));
     std::vector<std::string> lines = {
-        absl::StrFormat("worker/0 has done %d steps, the furthest worker %d; one synchronous update a step would have "
+        absl::StrFormat("worker/0 has done %d steps, the furthest worker %d; one synchronous "
+                        "update a step would have "
                         "given everybody %d.",
                         kSlowSteps, steps_most, kSlowSteps)};
     std::string histogram;
     const absl::Span<const int64_t> counts = core_->staleness_histogram();
     for (size_t staleness = 0; staleness < counts.size(); ++staleness) {
       if (counts[staleness] == 0) continue;
-      absl::StrAppend(&histogram, histogram.empty() ? "" : ", ", counts[staleness], " of staleness ", staleness);
+      absl::StrAppend(&histogram, histogram.empty() ? "" : ", ", counts[staleness],
+                      " of staleness ", staleness);
     }
     lines.push_back(absl::StrCat("Of ", updates, " updates: ", histogram, "."));
     lines.push_back(
-        "A push and an answer carry the whole gradient and the whole weights: the server's link carries all of "
+        "A push and an answer carry the whole gradient and the whole weights: the server's link "
+        "carries all of "
         "it.");
     return lines;
   }

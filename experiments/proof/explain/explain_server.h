@@ -13,14 +13,16 @@ struct ServerScheme {
   int32_t workers = 2;
   int32_t servers = 1;
   bool colocated = false;  // server k lives beside worker k
-  // true: one update from the sum of all workers (BSP). Else an update per arrival, with a bound (SSP) or without.
+  // true: one update from the sum of all workers (BSP). Else an update per arrival, with a bound
+  // (SSP) or without.
   bool together = true;
   std::optional<int64_t> staleness_bound;
 };
 
-// Plays the shard core of server/ with one bucket. BSP: one step, a scene for each worker that arrives. On arrival: a
-// scene for every step that a worker finishes, until worker 0, which computes so much longer than the others that a
-// bound is felt, has finished two. At least 2 workers. Errors are the shard core's own. Pure.
+// Plays the shard core of server/ with one bucket. BSP: one step, a scene for each worker that
+// arrives. On arrival: a scene for every step that a worker finishes, until worker 0, which
+// computes so much longer than the others that a bound is felt, has finished two. At least 2
+// workers. Errors are the shard core's own. Pure.
 absl::StatusOr<Story> ExplainServer(const ServerScheme& scheme);
 
 }  // namespace ringmaster

@@ -6,7 +6,8 @@
 namespace ringmaster {
 namespace {
 
-std::string Joined(const std::vector<int32_t>& ranks, absl::string_view between, absl::string_view through) {
+std::string Joined(const std::vector<int32_t>& ranks, absl::string_view between,
+                   absl::string_view through) {
   std::string text;
   for (size_t i = 0; i < ranks.size();) {
     size_t last = i;

@@ -29,7 +29,8 @@ struct Scene {
   std::vector<std::vector<Holding>> holdings;  // [actors][columns]
 };
 
-// A scheme of exchange told scene by scene, for a reader: data that a page and a terminal both show.
+// A scheme of exchange told scene by scene, for a reader: data that a page and a terminal both
+// show.
 struct Story {
   std::string title;
   std::string summary;              // what the scheme does

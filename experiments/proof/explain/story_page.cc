@@ -31,11 +31,13 @@ nlohmann::json SceneJson(const Scene& scene) {
                          {"messages", nlohmann::json::array()},
                          {"holdings", nlohmann::json::array()}};
   for (const StoryMessage& message : scene.messages) {
-    json["messages"].push_back({{"from", message.from}, {"to", message.to}, {"what", message.what}});
+    json["messages"].push_back(
+        {{"from", message.from}, {"to", message.to}, {"what", message.what}});
   }
   for (const auto& row : scene.holdings) {
     nlohmann::json cells = nlohmann::json::array();
-    for (const Holding& holding : row) cells.push_back({{"kind", KindName(holding.kind)}, {"text", holding.text}});
+    for (const Holding& holding : row)
+      cells.push_back({{"kind", KindName(holding.kind)}, {"text", holding.text}});
     json["holdings"].push_back(std::move(cells));
   }
   return json;
@@ -44,9 +46,10 @@ nlohmann::json SceneJson(const Scene& scene) {
 }  // namespace
 
 std::string StoryPage(const Story& story) {
-  nlohmann::json json = {{"title", story.title},   {"summary", story.summary},         {"legend", story.legend},
-                         {"actors", story.actors}, {"workers", story.workers},         {"columns", story.columns},
-                         {"moral", story.moral},   {"scenes", nlohmann::json::array()}};
+  nlohmann::json json = {{"title", story.title},     {"summary", story.summary},
+                         {"legend", story.legend},   {"actors", story.actors},
+                         {"workers", story.workers}, {"columns", story.columns},
+                         {"moral", story.moral},     {"scenes", nlohmann::json::array()}};
   for (const Scene& scene : story.scenes) json["scenes"].push_back(SceneJson(scene));
   // No text may end the script that it stands in.
   const std::string data = absl::StrReplaceAll(json.dump(), {{"</", "<\\/"}});

@@ -7,7 +7,8 @@
 
 namespace ringmaster {
 
-// The story as one HTML page that animates it, with everything it needs inside: no network when it is viewed. Pure.
+// The story as one HTML page that animates it, with everything it needs inside: no network when it
+// is viewed. Pure.
 std::string StoryPage(const Story& story);
 
 }  // namespace ringmaster

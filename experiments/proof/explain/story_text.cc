@@ -17,14 +17,16 @@ std::string Messages(const Story& story, const Scene& scene, int width) {
   std::vector<std::string> texts;
   int widest = 0;
   for (const StoryMessage& message : scene.messages) {
-    texts.push_back(absl::StrCat(story.actors[message.from], " → ", story.actors[message.to], ": ", message.what));
+    texts.push_back(absl::StrCat(story.actors[message.from], " → ", story.actors[message.to], ": ",
+                                 message.what));
     widest = std::max(widest, DisplayWidth(texts.back()));
   }
   const size_t across = std::max(1, (width - 2) / (widest + 3));
   std::string out;
   for (size_t i = 0; i < texts.size(); i += across) {
     std::string line = kIndent;
-    for (size_t j = i; j < std::min(i + across, texts.size()); ++j) line += PadRight(texts[j], widest + 3);
+    for (size_t j = i; j < std::min(i + across, texts.size()); ++j)
+      line += PadRight(texts[j], widest + 3);
     Trim(&line);
     absl::StrAppend(&out, line, "\n");
   }
@@ -37,7 +39,8 @@ std::string Table(const Story& story, const Scene& scene) {
   for (const std::string& actor : story.actors) names = std::max(names, DisplayWidth(actor));
   for (size_t column = 0; column < story.columns.size(); ++column) {
     widths.push_back(DisplayWidth(story.columns[column]));
-    for (const auto& row : scene.holdings) widths.back() = std::max(widths.back(), DisplayWidth(row[column].text));
+    for (const auto& row : scene.holdings)
+      widths.back() = std::max(widths.back(), DisplayWidth(row[column].text));
   }
   std::string line = absl::StrCat(kIndent, kIndent, std::string(names, ' '));
   for (size_t column = 0; column < widths.size(); ++column)

@@ -29,10 +29,13 @@ absl::Status Broken(const Parts&... parts) {
 }
 
 bool SameBits(absl::Span<const float> a, absl::Span<const float> b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
-bool IsRefusal(const absl::Status& status) { return status.code() == absl::StatusCode::kInvalidArgument; }
+bool IsRefusal(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kInvalidArgument;
+}
 
 absl::Status CheckSizes(const Codec& codec, size_t count, size_t encoded_bytes) {
   const int64_t index_bytes = codec.IndexBytes(static_cast<int64_t>(encoded_bytes));
@@ -50,9 +53,10 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   Floats moved(in.size() + 1, kNaN);
   std::copy(in.begin(), in.end(), moved.begin() + 1);
   Bytes room(other.MaxEncodedBytes(static_cast<int64_t>(in.size())) + 2, std::byte{0xAB});
-  const int64_t bytes =
-      other.Encode({seed}, absl::MakeConstSpan(moved).subspan(1), absl::MakeSpan(room).subspan(1, room.size() - 2));
-  if (bytes != static_cast<int64_t>(encoded.size()) || !std::equal(encoded.begin(), encoded.end(), room.begin() + 1)) {
+  const int64_t bytes = other.Encode({seed}, absl::MakeConstSpan(moved).subspan(1),
+                                     absl::MakeSpan(room).subspan(1, room.size() - 2));
+  if (bytes != static_cast<int64_t>(encoded.size()) ||
+      !std::equal(encoded.begin(), encoded.end(), room.begin() + 1)) {
     return Broken("two replicas encode the same input to different bytes");
   }
   if (room.front() != std::byte{0xAB} || room.back() != std::byte{0xAB}) {
@@ -60,8 +64,10 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   }
   Floats here(in.size(), kNaN), there(in.size() + 1, kNaN);
   RM_RETURN_IF_ERROR(codec.Decode(encoded, absl::MakeSpan(here)));
-  RM_RETURN_IF_ERROR(other.Decode(absl::MakeConstSpan(room).subspan(1, bytes), absl::MakeSpan(there).subspan(1)));
-  if (FirstNotFinite(here) != in.size()) return Broken("Decode leaves element ", FirstNotFinite(here), " unwritten");
+  RM_RETURN_IF_ERROR(
+      other.Decode(absl::MakeConstSpan(room).subspan(1, bytes), absl::MakeSpan(there).subspan(1)));
+  if (FirstNotFinite(here) != in.size())
+    return Broken("Decode leaves element ", FirstNotFinite(here), " unwritten");
   if (!SameBits(here, absl::MakeConstSpan(there).subspan(1))) {
     return Broken("two replicas decode the same bytes to different floats");
   }
@@ -71,7 +77,8 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   Floats expected = sum;
   Add(here, absl::MakeSpan(expected));
   RM_RETURN_IF_ERROR(other.DecodeAdd(encoded, absl::MakeSpan(sum)));
-  return SameBits(sum, expected) ? absl::OkStatus() : Broken("DecodeAdd is not Decode and then an addition");
+  return SameBits(sum, expected) ? absl::OkStatus()
+                                 : Broken("DecodeAdd is not Decode and then an addition");
 }
 
 }  // namespace
@@ -79,8 +86,9 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
 absl::Status CheckReplicasAgree(const CodecUnderCheck& codec, uint64_t seed) {
   const std::unique_ptr<Codec> one = codec.make(), other = codec.make();
   for (const CodecInput& input : CodecInputs(seed)) {
-    RM_RETURN_IF_ERROR(Annotate(CheckTwins(*one, *other, input.values, seed),
-                                absl::StrCat("codec \"", codec.name, "\" seed ", seed, " on ", input.name)));
+    RM_RETURN_IF_ERROR(
+        Annotate(CheckTwins(*one, *other, input.values, seed),
+                 absl::StrCat("codec \"", codec.name, "\" seed ", seed, " on ", input.name)));
   }
   return absl::OkStatus();
 }
@@ -98,8 +106,8 @@ absl::Status CheckOtherLengthsRefused(const CodecUnderCheck& codec) {
           IsRefusal(made->DecodeAdd(other, absl::MakeSpan(out)))) {
         continue;
       }
-      return Broken("codec \"", codec.name, "\" accepts ", bytes, " bytes for ", count, " floats, which take ",
-                    encoded.size());
+      return Broken("codec \"", codec.name, "\" accepts ", bytes, " bytes for ", count,
+                    " floats, which take ", encoded.size());
     }
   }
   return absl::OkStatus();
@@ -117,18 +125,21 @@ absl::Status CheckNotFiniteRefused(const CodecUnderCheck& codec) {
           IsRefusal(made->DecodeAdd(encoded, absl::MakeSpan(out)))) {
         continue;
       }
-      return Broken("codec \"", codec.name, "\" accepts a gradient whose element ", where, " is ", bad);
+      return Broken("codec \"", codec.name, "\" accepts a gradient whose element ", where, " is ",
+                    bad);
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> CheckMutatedBytes(const CodecUnderCheck& codec, uint64_t seed, int64_t count) {
+absl::StatusOr<int64_t> CheckMutatedBytes(const CodecUnderCheck& codec, uint64_t seed,
+                                          int64_t count) {
   const std::unique_ptr<Codec> made = codec.make();
   int64_t refused = 0;
   for (int64_t i = 0; i < count; ++i) {
     const uint64_t own_seed = MixSeed(seed, i);
-    const std::string where = absl::StrCat("codec \"", codec.name, "\" seed ", seed, " mutation ", i);
+    const std::string where =
+        absl::StrCat("codec \"", codec.name, "\" seed ", seed, " mutation ", i);
     Random random(own_seed);
     const size_t size = random.Below(100);
     Floats in(size);
@@ -141,15 +152,20 @@ absl::StatusOr<int64_t> CheckMutatedBytes(const CodecUnderCheck& codec, uint64_t
     encoded.shrink_to_fit();
     Floats memory(size + 2 * kGuards, kGuard);
     const absl::Span<float> out = absl::MakeSpan(memory).subspan(kGuards, size);
-    const absl::Status status = random.Below(2) == 0 ? made->Decode(encoded, out) : made->DecodeAdd(encoded, out);
-    if (!status.ok() && !IsRefusal(status)) return Broken(where, ": ", status.ToString(), ", expected InvalidArgument");
-    if (status.ok() && FirstNotFinite(out) != size) return Broken(where, ": decodes to numbers that are not finite");
+    const absl::Status status =
+        random.Below(2) == 0 ? made->Decode(encoded, out) : made->DecodeAdd(encoded, out);
+    if (!status.ok() && !IsRefusal(status))
+      return Broken(where, ": ", status.ToString(), ", expected InvalidArgument");
+    if (status.ok() && FirstNotFinite(out) != size)
+      return Broken(where, ": decodes to numbers that are not finite");
     if (!status.ok()) ++refused;
     for (size_t k = 0; k < kGuards; ++k) {
-      if (memory[k] != kGuard || memory[kGuards + size + k] != kGuard) return Broken(where, ": writes beyond the output");
+      if (memory[k] != kGuard || memory[kGuards + size + k] != kGuard)
+        return Broken(where, ": writes beyond the output");
     }
   }
-  if (refused < count / 3) return Broken("codec \"", codec.name, "\": only ", refused, " of ", count, " are refused");
+  if (refused < count / 3)
+    return Broken("codec \"", codec.name, "\": only ", refused, " of ", count, " are refused");
   return refused;
 }
 

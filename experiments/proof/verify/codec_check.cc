@@ -25,14 +25,17 @@ absl::Status Broken(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat(parts...));
 }
 
-absl::Status CheckBoundOn(const std::string& name, const Codec& codec, const Floats& in, uint64_t seed) {
+absl::Status CheckBoundOn(const std::string& name, const Codec& codec, const Floats& in,
+                          uint64_t seed) {
   const std::vector<std::byte> encoded = EncodeWith(codec, in, seed);
   Floats out(in.size(), std::numeric_limits<float>::quiet_NaN());
   RM_RETURN_IF_ERROR(Annotate(codec.Decode(encoded, absl::MakeSpan(out)), "what Encode wrote"));
   const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : name);
-  if (info != nullptr) return info->oracle->check_bound(in, out, static_cast<int64_t>(encoded.size()));
+  if (info != nullptr)
+    return info->oracle->check_bound(in, out, static_cast<int64_t>(encoded.size()));
   if (codec.traits().unbiased) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("codec \"", name, "\" has no bound stated by an oracle"));
+  return absl::UnimplementedError(
+      absl::StrCat("codec \"", name, "\" has no bound stated by an oracle"));
 }
 
 // Whether `name` gives back x to the bit with what it left out.
@@ -41,7 +44,8 @@ bool RestoresBits(const std::string& name, const Codec& codec, float x) {
   return info != nullptr && info->oracle->restores_bits(x);
 }
 
-absl::Status CheckRestoresOn(const std::string& name, const Codec& codec, const Floats& in, uint64_t seed) {
+absl::Status CheckRestoresOn(const std::string& name, const Codec& codec, const Floats& in,
+                             uint64_t seed) {
   ErrorFeedback feedback(codec, static_cast<int64_t>(in.size()));
   std::vector<std::byte> bytes(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
   bytes.resize(feedback.Encode({seed}, 0, in, absl::MakeSpan(bytes)));
@@ -51,7 +55,8 @@ absl::Status CheckRestoresOn(const std::string& name, const Codec& codec, const 
     const float left = feedback.residual()[i];
     const double error = std::fabs(static_cast<double>(sent[i] + left) - in[i]);
     // x - sent and sent + left round once each.
-    const double bound = 0x1p-23 * (std::fabs(static_cast<double>(in[i])) + std::fabs(static_cast<double>(sent[i])));
+    const double bound =
+        0x1p-23 * (std::fabs(static_cast<double>(in[i])) + std::fabs(static_cast<double>(sent[i])));
     if (error <= (RestoresBits(name, codec, in[i]) ? 0 : bound)) continue;
     return Broken("element ", i, " = ", in[i], ": ", sent[i], " is sent and ", left, " is kept");
   }
@@ -62,8 +67,9 @@ template <typename CheckOn>
 absl::Status OnAllInputs(const CodecUnderCheck& codec, uint64_t seed, CheckOn check) {
   const std::unique_ptr<Codec> made = codec.make();
   for (const CodecInput& input : CodecInputs(seed)) {
-    RM_RETURN_IF_ERROR(Annotate(check(codec.name, *made, input.values, seed),
-                                absl::StrCat("codec \"", codec.name, "\" seed ", seed, " on ", input.name)));
+    RM_RETURN_IF_ERROR(
+        Annotate(check(codec.name, *made, input.values, seed),
+                 absl::StrCat("codec \"", codec.name, "\" seed ", seed, " on ", input.name)));
   }
   return absl::OkStatus();
 }
@@ -86,15 +92,18 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws) {
   for (float& value : x) value = random.Normal();
   std::vector<std::vector<double>> directions(kDirections, std::vector<double>(kCount));
   for (size_t d = 0; d < kDirections; ++d) {
-    for (size_t i = 0; i < kCount; ++i) directions[d][i] = d == 0 ? x[i] : d == 1 ? 1.0 : random.Below(2) ? 1.0 : -1.0;
+    for (size_t i = 0; i < kCount; ++i)
+      directions[d][i] = d == 0 ? x[i] : d == 1 ? 1.0 : random.Below(2) ? 1.0 : -1.0;
   }
   std::vector<double> sums(kDirections, 0), squares(kDirections, 0);
   for (int64_t draw = 0; draw < draws; ++draw) {
     const std::vector<std::byte> encoded = EncodeWith(codec, x, random.Next());
-    if (!codec.Decode(encoded, absl::MakeSpan(out)).ok()) return std::numeric_limits<double>::infinity();
+    if (!codec.Decode(encoded, absl::MakeSpan(out)).ok())
+      return std::numeric_limits<double>::infinity();
     for (size_t d = 0; d < kDirections; ++d) {
       double error = 0;
-      for (size_t i = 0; i < kCount; ++i) error += directions[d][i] * (static_cast<double>(out[i]) - x[i]);
+      for (size_t i = 0; i < kCount; ++i)
+        error += directions[d][i] * (static_cast<double>(out[i]) - x[i]);
       sums[d] += error;
       squares[d] += error * error;
     }
@@ -113,12 +122,15 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws) {
 absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws) {
   const double score = LargestBiasScore(*codec.make(), seed, draws);
   if (score <= kBiasScoreLimit) return absl::OkStatus();
-  if (!std::isfinite(score)) return Broken("codec \"", codec.name, "\" seed ", seed, ": it does not decode what it encodes");
-  return Broken("codec \"", codec.name, "\" seed ", seed, ": the mean of ", draws, " decodings lies ", score,
-                " standard errors from the input, expected at most ", kBiasScoreLimit);
+  if (!std::isfinite(score))
+    return Broken("codec \"", codec.name, "\" seed ", seed, ": it does not decode what it encodes");
+  return Broken("codec \"", codec.name, "\" seed ", seed, ": the mean of ", draws,
+                " decodings lies ", score, " standard errors from the input, expected at most ",
+                kBiasScoreLimit);
 }
 
-absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed, int64_t effort) {
+absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed,
+                                        int64_t effort) {
   RM_RETURN_IF_ERROR(CheckCodecBound(codec, seed));
   RM_RETURN_IF_ERROR(CheckCodecRestores(codec, seed));
   RM_RETURN_IF_ERROR(CheckReplicasAgree(codec, seed));
@@ -156,8 +168,10 @@ absl::StatusOr<std::string> CheckCodecs(uint64_t seed, int64_t effort) {
     }
     absl::StrAppend(&names, names.empty() ? "" : ", ", info.name);
   }
-  return absl::StrFormat("%s: %d inputs, %d of %d mutated payloads refused, bias at most %.1f standard errors, seed %d",
-                         names, total.inputs, total.refused, total.mutated_payloads, total.bias_score, seed);
+  return absl::StrFormat(
+      "%s: %d inputs, %d of %d mutated payloads refused, bias at most %.1f standard errors, seed "
+      "%d",
+      names, total.inputs, total.refused, total.mutated_payloads, total.bias_score, seed);
 }
 
 }  // namespace ringmaster

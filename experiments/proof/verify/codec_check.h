@@ -10,24 +10,25 @@
 
 namespace ringmaster {
 
-// The checks of one codec. All are FailedPrecondition where the codec breaks its promise, naming the input and the
-// figures; all repeat with the same seed.
+// The checks of one codec. All are FailedPrecondition where the codec breaks its promise, naming
+// the input and the figures; all repeat with the same seed.
 
-// Decode(Encode(x)) keeps the codec's bound on every input of CodecInputs: that of the oracle that the registry has under
-// its name, or, where it says that it is exact, every bit. Unimplemented: a codec that is neither exact nor unbiased and
-// has no oracle.
+// Decode(Encode(x)) keeps the codec's bound on every input of CodecInputs: that of the oracle that
+// the registry has under its name, or, where it says that it is exact, every bit. Unimplemented: a
+// codec that is neither exact nor unbiased and has no oracle.
 absl::Status CheckCodecBound(const CodecUnderCheck& codec, uint64_t seed);
 
-// How far the mean of `draws` decodings of one x lies from x, in standard errors: the largest over several directions,
-// of which x itself is one. 0 where no draw differs from x.
+// How far the mean of `draws` decodings of one x lies from x, in standard errors: the largest over
+// several directions, of which x itself is one. 0 where no draw differs from x.
 double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws);
 
-// LargestBiasScore is at most kBiasScoreLimit. Holds by chance alone in all but one of 10^5 runs of an unbiased codec.
+// LargestBiasScore is at most kBiasScoreLimit. Holds by chance alone in all but one of 10^5 runs of
+// an unbiased codec.
 inline constexpr double kBiasScoreLimit = 5.0;
 absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws);
 
-// What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs and where the oracle says
-// so; for any codec up to the two roundings.
+// What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs
+// and where the oracle says so; for any codec up to the two roundings.
 absl::Status CheckCodecRestores(const CodecUnderCheck& codec, uint64_t seed);
 
 struct CodecFigures {
@@ -37,13 +38,14 @@ struct CodecFigures {
   double bias_score = 0;  // of unbiased codecs
 };
 
-// All that is checked of one codec: the above (bias only where the codec says that it is unbiased) and
-// codec_bytes_check.h.
+// All that is checked of one codec: the above (bias only where the codec says that it is unbiased)
+// and codec_bytes_check.h.
 //   effort: mutated payloads; a twentieth of the draws of the bias score.
-absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed, int64_t effort);
+absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed,
+                                        int64_t effort);
 
-// CheckCodec on every codec of the registry, index-bearing ones at densities 0.01, 0.3 and 1. Returns a line of figures.
-// About 0.1 s for effort 1000.
+// CheckCodec on every codec of the registry, index-bearing ones at densities 0.01, 0.3 and 1.
+// Returns a line of figures. About 0.1 s for effort 1000.
 absl::StatusOr<std::string> CheckCodecs(uint64_t seed, int64_t effort);
 
 }  // namespace ringmaster

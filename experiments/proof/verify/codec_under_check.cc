@@ -14,7 +14,8 @@ std::vector<CodecInput> CodecInputs(uint64_t seed) {
   std::vector<CodecInput> inputs;
   for (const int64_t count : {0, 1, 2, 7, 8, 9, 63, 1000, 1025, 2500}) {
     Random random(MixSeed(seed, count));
-    std::vector<float> normal(count), denormal(count), huge(count), spread(count), ties(count), alone(count, 0.0f);
+    std::vector<float> normal(count), denormal(count), huge(count), spread(count), ties(count),
+        alone(count, 0.0f);
     for (int64_t i = 0; i < count; ++i) {
       normal[i] = random.Normal();
       denormal[i] = random.Normal() * 1e-40f;

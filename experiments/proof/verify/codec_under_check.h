@@ -12,8 +12,9 @@
 
 namespace ringmaster {
 
-// What is checked: the codec that `make` makes, held against what is promised of the registry's codec `name` (of any
-// other name: against what its traits promise). Every call makes a new one, as every rank of a run does.
+// What is checked: the codec that `make` makes, held against what is promised of the registry's
+// codec `name` (of any other name: against what its traits promise). Every call makes a new one, as
+// every rank of a run does.
 struct CodecUnderCheck {
   std::string name;
   std::function<std::unique_ptr<Codec>()> make;
@@ -24,8 +25,9 @@ struct CodecInput {
   std::vector<float> values;
 };
 
-// Inputs on which codecs go wrong: zeros of both signs, constants, denormals, the largest floats, magnitudes over 60
-// powers of two, ties, one element alone; of 0 to 2500 floats, sizes that are no multiple of anything.
+// Inputs on which codecs go wrong: zeros of both signs, constants, denormals, the largest floats,
+// magnitudes over 60 powers of two, ties, one element alone; of 0 to 2500 floats, sizes that are no
+// multiple of anything.
 std::vector<CodecInput> CodecInputs(uint64_t seed);
 
 // The encoded bytes, in memory of exactly their size.

@@ -21,11 +21,13 @@ int64_t PartCount(int64_t count, int64_t parts, int64_t index) {
 absl::StatusOr<const CodecOracle*> OracleOf(const CodecSpec& codec) {
   const CodecInfo* const info = FindCodec(codec.name());
   if (info != nullptr) return info->oracle;
-  return absl::UnimplementedError(absl::StrCat("codec \"", codec.name(), "\" has no formula of its size"));
+  return absl::UnimplementedError(
+      absl::StrCat("codec \"", codec.name(), "\" has no formula of its size"));
 }
 
-// Both ways alike. A party gives away all but its own block, and gets that from others; coming back it hands on what it
-// has, which doubles; the first of a pair also takes the second's data in and gives it the sum.
+// Both ways alike. A party gives away all but its own block, and gets that from others; coming back
+// it hands on what it has, which doubles; the first of a pair also takes the second's data in and
+// gives it the sum.
 StepPayload HalvingDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
   int32_t parties = 1;
   while (2 * parties <= ranks) parties *= 2;
@@ -33,7 +35,9 @@ StepPayload HalvingDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
   if (rank < 2 * pairs && rank % 2 == 1) return {count, count, 0};
   const int32_t party = rank < 2 * pairs ? rank / 2 : rank - pairs;
   // Elements of the first `blocks` blocks, and of the first `chunks` chunks.
-  const auto chunks_before = [&](int64_t chunks) { return chunks * (count / ranks) + std::min(chunks, count % ranks); };
+  const auto chunks_before = [&](int64_t chunks) {
+    return chunks * (count / ranks) + std::min(chunks, count % ranks);
+  };
   const auto blocks_before = [&](int64_t blocks) {
     return chunks_before(blocks * (ranks / parties) + std::min<int64_t>(blocks, ranks % parties));
   };
@@ -46,8 +50,8 @@ StepPayload HalvingDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
   return {elements, elements, 0};
 }
 
-// Both ways alike: the whole bucket in each of log2 M rounds between M parties, M the largest power of two up to N; the
-// first of a pair also takes the second's in and gives it the sum.
+// Both ways alike: the whole bucket in each of log2 M rounds between M parties, M the largest power
+// of two up to N; the first of a pair also takes the second's in and gives it the sum.
 StepPayload RecursiveDoublingPayload(int64_t count, int32_t ranks, int32_t rank) {
   int32_t parties = 1;
   int64_t messages = 0;
@@ -57,11 +61,12 @@ StepPayload RecursiveDoublingPayload(int64_t count, int32_t ranks, int32_t rank)
   return {messages * count, messages * count, 0};
 }
 
-absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int64_t count, int32_t ranks,
-                                              int32_t rank) {
+absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int64_t count,
+                                              int32_t ranks, int32_t rank) {
   const auto chunk = [&](int64_t index) { return PartCount(count, ranks, index); };
   if (collective == "ring") {
-    return StepPayload{2 * count - chunk(rank + 1) - chunk(rank + 2), 2 * count - chunk(rank) - chunk(rank + 1), 0};
+    return StepPayload{2 * count - chunk(rank + 1) - chunk(rank + 2),
+                       2 * count - chunk(rank) - chunk(rank + 1), 0};
   }
   if (collective == "direct") {
     const int64_t elements = count - chunk(rank) + (ranks - 1) * chunk(rank);
@@ -80,10 +85,12 @@ absl::StatusOr<StepPayload> CollectivePayload(const std::string& collective, int
     }
     return StepPayload{messages * count, messages * count, 0};
   }
-  return absl::UnimplementedError(absl::StrCat("collective \"", collective, "\" has no formula of its bytes"));
+  return absl::UnimplementedError(
+      absl::StrCat("collective \"", collective, "\" has no formula of its bytes"));
 }
 
-absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& bucket, int32_t rank) {
+absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& bucket,
+                                             int32_t rank) {
   const int32_t ranks = spec.training().workers();
   if (ranks == 1) return StepPayload{};
   RM_ASSIGN_OR_RETURN(const CodecOracle* const oracle, OracleOf(spec.codec()));
@@ -91,12 +98,14 @@ absl::StatusOr<StepPayload> AllReducePayload(const RunSpec& spec, const Bucket& 
   if (element_bytes == 0) {
     const EncodedSize encoded = oracle->size(spec.codec(), bucket.count);
     const int64_t others = ranks - 1;
-    return StepPayload{others * encoded.bytes, others * encoded.bytes, others * encoded.index_bytes};
+    return StepPayload{others * encoded.bytes, others * encoded.bytes,
+                       others * encoded.index_bytes};
   }
   const std::string collective(
       ResolveCollective(spec.strategy().all_reduce().collective(),
                         {spec.transport().name(), ranks, bucket.count * element_bytes}));
-  RM_ASSIGN_OR_RETURN(StepPayload payload, CollectivePayload(collective, bucket.count, ranks, rank));
+  RM_ASSIGN_OR_RETURN(StepPayload payload,
+                      CollectivePayload(collective, bucket.count, ranks, rank));
   payload.up *= element_bytes;
   payload.down *= element_bytes;
   return payload;
@@ -119,7 +128,8 @@ absl::StatusOr<StepPayload> ServerPayload(const RunSpec& spec, const Bucket& buc
 
 }  // namespace
 
-absl::StatusOr<StepPayload> PayloadFormula(const RunSpec& resolved, const ParamLayout& layout, int32_t rank) {
+absl::StatusOr<StepPayload> PayloadFormula(const RunSpec& resolved, const ParamLayout& layout,
+                                           int32_t rank) {
   StepPayload total;
   for (const Bucket& bucket : layout.buckets()) {
     StepPayload payload;

@@ -14,14 +14,15 @@ namespace {
 
 constexpr char kServer[] = "parameter_server";
 
-// The small model has 2304 parameters. Buckets: three of 767 and one of 3 elements, fewer than there are workers or
-// servers; nine of 256; one of all.
+// The small model has 2304 parameters. Buckets: three of 767 and one of 3 elements, fewer than
+// there are workers or servers; nine of 256; one of all.
 constexpr int64_t kUneven = 4 * 767;
 constexpr int64_t kSmall = 4 * 256;
 constexpr int64_t kWhole = 1 << 20;
 
-// Graeco-Latin squares: row i, column j take bucket (i + j) mod 3 and transport (i - j) mod 3. Where co-located servers
-// are, no square of nine cells has every pair, so one cell comes with both placements.
+// Graeco-Latin squares: row i, column j take bucket (i + j) mod 3 and transport (i - j) mod 3.
+// Where co-located servers are, no square of nine cells has every pair, so one cell comes with both
+// placements.
 constexpr Setting kSettings[] = {
     {3, "ring", 0, false, kUneven, "tcp"},
     {3, "direct", 0, false, kSmall, "grpc"},
@@ -60,7 +61,8 @@ RunSpec SmallBase(int32_t workers, uint64_t seed) {
   DataSpec* data = spec.mutable_data();
   data->set_name("synthetic");
   data->set_seed(seed);
-  data->mutable_synthetic()->set_train_samples(307);  // 20 steps of 24 to 64 samples cross the border of an epoch
+  data->mutable_synthetic()->set_train_samples(
+      307);  // 20 steps of 24 to 64 samples cross the border of an epoch
   data->mutable_synthetic()->set_test_samples(67);
   data->mutable_synthetic()->set_height(9);
   data->mutable_synthetic()->set_width(7);
@@ -89,29 +91,33 @@ absl::StatusOr<RunSpec> FromSetting(const Setting& setting, const RunSpec& base)
   } else {
     ParameterServerSpec* server = strategy->mutable_parameter_server();
     server->set_servers(setting.servers);
-    server->set_placement(setting.colocated ? ParameterServerSpec::COLOCATED : ParameterServerSpec::DEDICATED);
-    what = absl::StrCat(threads ? "dp " : "ps ", setting.servers, setting.colocated ? " co-located" : " dedicated");
+    server->set_placement(setting.colocated ? ParameterServerSpec::COLOCATED
+                                            : ParameterServerSpec::DEDICATED);
+    what = absl::StrCat(threads ? "dp " : "ps ", setting.servers,
+                        setting.colocated ? " co-located" : " dedicated");
   }
-  spec.set_name(absl::StrCat(what, " N=", setting.workers, " bucket=", setting.bucket_bytes, " ", setting.transport));
+  spec.set_name(absl::StrCat(what, " N=", setting.workers, " bucket=", setting.bucket_bytes, " ",
+                             setting.transport));
   return Resolve(std::move(spec), {});
 }
 
-// Of every arm whose updates are made from the exact sum of all workers' gradients, by messages of ours: single's bits are
-// theirs where N is 2.
+// Of every arm whose updates are made from the exact sum of all workers' gradients, by messages of
+// ours: single's bits are theirs where N is 2.
 absl::StatusOr<std::vector<const char*>> ArmsThatAgree(const RunSpec& base) {
   std::vector<const char*> arms = {"single"};
   for (const ArmInfo& info : Arms()) {
     RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
     const SchemeTraits traits = TraitsOf(spec);
-    if (!traits.exchanges || traits.updates != Updates::kTogether || !traits.engine.empty()) continue;
+    if (!traits.exchanges || traits.updates != Updates::kTogether || !traits.engine.empty())
+      continue;
     RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
     if (codec->traits().exact) arms.push_back(info.name);
   }
   return arms;
 }
 
-absl::Status AddArms(const std::vector<const char*>& arms, const std::string& suffix, const RunSpec& base,
-                     std::vector<RunSpec>* specs) {
+absl::Status AddArms(const std::vector<const char*>& arms, const std::string& suffix,
+                     const RunSpec& base, std::vector<RunSpec>* specs) {
   for (const char* arm : arms) {
     RM_ASSIGN_OR_RETURN(RunSpec spec, Arm(arm, suffix, base));
     specs->push_back(std::move(spec));
@@ -123,7 +129,8 @@ absl::Status AddArms(const std::vector<const char*>& arms, const std::string& su
 
 absl::Span<const Setting> CoveringSettings() { return kSettings; }
 
-absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const std::string& kernels, uint64_t seed) {
+absl::StatusOr<std::vector<RunSpec>> TwoWorkerRuns(const DataSpec& data, const std::string& kernels,
+                                                   uint64_t seed) {
   RunSpec base;
   base.mutable_model()->set_name("lenet");
   *base.mutable_data() = data;
@@ -160,8 +167,8 @@ absl::StatusOr<std::vector<RunSpec>> RoundedSumRuns(int32_t workers, uint64_t se
   base.mutable_optimizer()->set_learning_rate(0.01f);
   base.mutable_training()->set_report_weights(true);
   std::vector<RunSpec> specs;
-  RM_RETURN_IF_ERROR(
-      AddArms({"single", "ring", "ps", "direct"}, absl::StrCat(" N=", workers, " rounded"), base, &specs));
+  RM_RETURN_IF_ERROR(AddArms({"single", "ring", "ps", "direct"},
+                             absl::StrCat(" N=", workers, " rounded"), base, &specs));
   return specs;
 }
 

@@ -21,7 +21,8 @@ absl::Status Failed(const std::string& what) { return absl::FailedPreconditionEr
 // The workers of a run that ended well, by rank.
 absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& record) {
   const std::string& name = record.spec().name();
-  if (record.status() != "ok") return Failed(absl::StrCat("run \"", name, "\" failed: ", record.status()));
+  if (record.status() != "ok")
+    return Failed(absl::StrCat("run \"", name, "\" failed: ", record.status()));
   std::vector<const WorkerReport*> workers;
   for (const ProcessReport& process : record.reports()) {
     for (const WorkerReport& worker : process.workers()) workers.push_back(&worker);
@@ -31,13 +32,17 @@ absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& reco
   for (size_t rank = 0; rank < workers.size(); ++rank) {
     if (workers[rank]->rank() != static_cast<int32_t>(rank)) break;
     if (workers[rank]->step_loss_size() != record.spec().training().steps()) {
-      return Failed(absl::StrCat("run \"", name, "\": worker/", rank, " made ", workers[rank]->step_loss_size(),
-                                 " steps of ", record.spec().training().steps()));
+      return Failed(absl::StrCat("run \"", name, "\": worker/", rank, " made ",
+                                 workers[rank]->step_loss_size(), " steps of ",
+                                 record.spec().training().steps()));
     }
-    if (rank + 1 == workers.size() && static_cast<int32_t>(rank) + 1 == TrainingWorkers(record.spec())) return workers;
+    if (rank + 1 == workers.size() &&
+        static_cast<int32_t>(rank) + 1 == TrainingWorkers(record.spec()))
+      return workers;
   }
-  return Failed(absl::StrCat("run \"", name, "\": ", workers.size(), " reports, expected one from each of ",
-                             TrainingWorkers(record.spec()), " workers"));
+  return Failed(absl::StrCat("run \"", name, "\": ", workers.size(),
+                             " reports, expected one from each of ", TrainingWorkers(record.spec()),
+                             " workers"));
 }
 
 std::string WhoIs(const RunRecord& record, const WorkerReport& worker) {
@@ -67,7 +72,8 @@ double Norm(const google::protobuf::RepeatedField<float>& values) {
   return std::sqrt(sum);
 }
 
-double Distance(const google::protobuf::RepeatedField<float>& a, const google::protobuf::RepeatedField<float>& b) {
+double Distance(const google::protobuf::RepeatedField<float>& a,
+                const google::protobuf::RepeatedField<float>& b) {
   double sum = 0;
   for (int i = 0; i < a.size(); ++i) sum += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
   return std::sqrt(sum);
@@ -85,15 +91,15 @@ absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records
       if (first == nullptr) first = worker;
       ++compared;
       if (worker->weights_sha256().empty() || worker->weights_sha256() != first->weights_sha256()) {
-        return Failed(absl::StrCat(WhoIs(record, *worker), " ended with weights ",
-                                   worker->weights_sha256().substr(0, 16), ", ", WhoIs(records[0], *first), " with ",
-                                   first->weights_sha256().substr(0, 16)));
+        return Failed(absl::StrCat(
+            WhoIs(record, *worker), " ended with weights ", worker->weights_sha256().substr(0, 16),
+            ", ", WhoIs(records[0], *first), " with ", first->weights_sha256().substr(0, 16)));
       }
     }
   }
   if (compared < 2) return Failed("one worker of one run: nothing to compare");
-  return absl::StrCat(records.size(), records.size() == 1 ? " run, " : " runs, ", compared, " workers, sha256 ",
-                      first->weights_sha256().substr(0, 12));
+  return absl::StrCat(records.size(), records.size() == 1 ? " run, " : " runs, ", compared,
+                      " workers, sha256 ", first->weights_sha256().substr(0, 12));
 }
 
 absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records) {
@@ -103,19 +109,20 @@ absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records
     const int32_t ranks = record.spec().training().workers();
     RM_ASSIGN_OR_RETURN(const auto logs, BatchLogs(record));
     if (static_cast<int32_t>(logs.size()) != ranks) {
-      return Failed(absl::StrCat("run \"", record.spec().name(), "\" logs the batches of ", logs.size(), " of ", ranks,
-                                 " ranks"));
+      return Failed(absl::StrCat("run \"", record.spec().name(), "\" logs the batches of ",
+                                 logs.size(), " of ", ranks, " ranks"));
     }
     if (first.empty()) first = logs;
     for (const auto& [rank, log] : logs) {
       if (first.count(rank) > 0 && first[rank] == log) continue;
-      return Failed(absl::StrCat("rank ", rank, " saw batches ", absl::Hex(log, absl::kZeroPad16), " in \"",
-                                 record.spec().name(), "\" and ", absl::Hex(first[rank], absl::kZeroPad16), " in \"",
+      return Failed(absl::StrCat("rank ", rank, " saw batches ", absl::Hex(log, absl::kZeroPad16),
+                                 " in \"", record.spec().name(), "\" and ",
+                                 absl::Hex(first[rank], absl::kZeroPad16), " in \"",
                                  records[0].spec().name(), "\""));
     }
   }
-  return absl::StrCat(records.size(), " runs, ", first.size(), " logs of ", records[0].spec().training().steps(),
-                      " batches each");
+  return absl::StrCat(records.size(), " runs, ", first.size(), " logs of ",
+                      records[0].spec().training().steps(), " batches each");
 }
 
 absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
@@ -126,7 +133,8 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
     RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(record.spec()));
     const int64_t steps = record.spec().training().steps();
     for (const WorkerReport* worker : workers) {
-      RM_ASSIGN_OR_RETURN(const StepPayload step, PayloadFormula(record.spec(), layout, worker->rank()));
+      RM_ASSIGN_OR_RETURN(const StepPayload step,
+                          PayloadFormula(record.spec(), layout, worker->rank()));
       const struct {
         const char* name;
         int64_t metered, expected;
@@ -135,14 +143,16 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
                      {"index bytes up", worker->index_bytes_up(), steps * step.index_up}};
       for (const auto& figure : figures) {
         if (figure.metered == figure.expected) continue;
-        return Failed(absl::StrCat(WhoIs(record, *worker), " metered ", figure.metered, " payload ", figure.name, " in ",
-                                   steps, " steps, the formula says ", figure.expected));
+        return Failed(absl::StrCat(WhoIs(record, *worker), " metered ", figure.metered, " payload ",
+                                   figure.name, " in ", steps, " steps, the formula says ",
+                                   figure.expected));
       }
       bytes += worker->payload_bytes_up() + worker->payload_bytes_down();
     }
   }
   if (bytes == 0) return Failed("no run exchanged anything: nothing to compare");
-  return absl::StrFormat("%d runs, %.1f MB in all, to the byte", records.size(), static_cast<double>(bytes) / 1e6);
+  return absl::StrFormat("%d runs, %.1f MB in all, to the byte", records.size(),
+                         static_cast<double>(bytes) / 1e6);
 }
 
 double OrderBound(int32_t workers, int64_t steps) {
@@ -160,24 +170,28 @@ absl::StatusOr<std::string> CheckWeightsClose(absl::Span<const RunRecord> record
     RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
     for (const WorkerReport* worker : workers) {
       if (worker->weights().empty() || worker->weights_size() != expected.size()) {
-        return Failed(absl::StrCat(WhoIs(record, *worker), " reports ", worker->weights_size(), " weights, expected ",
-                                   expected.size(), " (training.report_weights)"));
+        return Failed(absl::StrCat(WhoIs(record, *worker), " reports ", worker->weights_size(),
+                                   " weights, expected ", expected.size(),
+                                   " (training.report_weights)"));
       }
       const double difference = Distance(worker->weights(), expected) / Norm(expected);
       if (!(difference <= bound)) {
-        return Failed(absl::StrFormat("%s lies %.2g from \"%s\", the bound for %d workers and %d steps is %.2g",
-                                      WhoIs(record, *worker), difference, records[0].spec().name(), training.workers(),
-                                      training.steps(), bound));
+        return Failed(absl::StrFormat(
+            "%s lies %.2g from \"%s\", the bound for %d workers and %d steps is %.2g",
+            WhoIs(record, *worker), difference, records[0].spec().name(), training.workers(),
+            training.steps(), bound));
       }
       largest = std::max(largest, difference);
     }
   }
-  return absl::StrFormat("%d runs, largest difference %.2g, bound %.2g", records.size(), largest, bound);
+  return absl::StrFormat("%d runs, largest difference %.2g, bound %.2g", records.size(), largest,
+                         bound);
 }
 
 absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& resolved) {
   int64_t train_count = 0, test_count = 0;
-  RM_ASSIGN_OR_RETURN(const SampleShape shape, InspectDataset(resolved.data(), &train_count, &test_count));
+  RM_ASSIGN_OR_RETURN(const SampleShape shape,
+                      InspectDataset(resolved.data(), &train_count, &test_count));
   RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(resolved, shape));
   return host.model->layout();
 }

@@ -11,28 +11,30 @@
 
 namespace ringmaster {
 
-// What is proved about finished runs, as pure functions over their records: tests hand them broken ones. Each returns
-// its figure in words, or FailedPrecondition that names the runs, the rank and both values. A record that is not ok, or
-// that lacks a worker, fails every check. Thread-safe.
+// What is proved about finished runs, as pure functions over their records: tests hand them broken
+// ones. Each returns its figure in words, or FailedPrecondition that names the runs, the rank and
+// both values. A record that is not ok, or that lacks a worker, fails every check. Thread-safe.
 
 // Every worker of every run ended with the same weights, bit for bit: for synchronous runs.
 absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records);
 
-// Every rank computed the same batches in the same order in all runs. Runs have the same workers and steps.
+// Every rank computed the same batches in the same order in all runs. Runs have the same workers
+// and steps.
 absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records);
 
-// The metered payload of every worker, both directions and the index part of it, is PayloadFormula times steps, to the
-// byte. Runs whose workers exchange nothing must have sent nothing.
+// The metered payload of every worker, both directions and the index part of it, is PayloadFormula
+// times steps, to the byte. Runs whose workers exchange nothing must have sent nothing.
 absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records);
 
-// How far the final weights of a synchronous run may lie from those of `single` when sums are rounded in another order:
-// |w - w'| / |w'|, in the Euclidean norm.
+// How far the final weights of a synchronous run may lie from those of `single` when sums are
+// rounded in another order: |w - w'| / |w'|, in the Euclidean norm.
 //
-//   A sum of N floats in any order errs by at most (N-1) u sum|g| (u = 2^-24, first order), so two orders differ by
-//   twice that. With a learning rate r the weights then differ by 2 (N-1) u r |g| + 2 u |w| after one step, the second
-//   term being the update's own rounding. A step that is shorter than the weights (r |g| <= |w|; it is a hundredth of
-//   them in these runs) makes that at most 2 N u |w|. Differences of earlier steps grow by 1 + r L a step, L the
-//   curvature of the loss: by at most e over T steps when L <= 1 / (r T). So: e T 2 N u.
+//   A sum of N floats in any order errs by at most (N-1) u sum|g| (u = 2^-24, first order), so two
+//   orders differ by twice that. With a learning rate r the weights then differ by 2 (N-1) u r |g|
+//   + 2 u |w| after one step, the second term being the update's own rounding. A step that is
+//   shorter than the weights (r |g| <= |w|; it is a hundredth of them in these runs) makes that at
+//   most 2 N u |w|. Differences of earlier steps grow by 1 + r L a step, L the curvature of the
+//   loss: by at most e over T steps when L <= 1 / (r T). So: e T 2 N u.
 double OrderBound(int32_t workers, int64_t steps);
 
 // The final weights of all runs lie within OrderBound of those of records[0]; all carry them

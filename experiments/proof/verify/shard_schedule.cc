@@ -29,24 +29,32 @@ constexpr float kClipNorm = 0.5f;
 // What one contribution changes its weight by.
 float ContributionOf(const ScheduleCase& c) {
   if (!c.clips) return 1;
-  return static_cast<float>(kClipNorm / (std::sqrt(static_cast<double>(c.workers * c.parts)) + 1e-6));
+  return static_cast<float>(kClipNorm /
+                            (std::sqrt(static_cast<double>(c.workers * c.parts)) + 1e-6));
 }
 
-absl::StatusOr<std::unique_ptr<ShardUnderCheck>> MakeShard(const ScheduleCase& c, const ShardFactory& factory) {
+absl::StatusOr<std::unique_ptr<ShardUnderCheck>> MakeShard(const ScheduleCase& c,
+                                                           const ShardFactory& factory) {
   OptimizerSpec spec;
   spec.set_name("sgd");
   spec.set_learning_rate(1.0f);
   if (c.clips) spec.set_clip_norm(kClipNorm);
   const int64_t count = c.workers * c.steps;
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec, {c.parts * count}));
-  const ShardPlan plan{c.workers, c.bsp ? c.workers : 1, c.bound, c.workers, std::vector<int64_t>(c.parts, count)};
+  const ShardPlan plan{c.workers, c.bsp ? c.workers : 1, c.bound, c.workers,
+                       std::vector<int64_t>(c.parts, count)};
   return factory(plan, std::move(update), std::vector<float>(c.parts * count, 0.0f));
 }
 
 class ScheduleRun {
  public:
   ScheduleRun(const ScheduleCase& c, ShardUnderCheck& shard, ScheduleCounts* counts)
-      : case_(c), shard_(shard), counts_(*counts), random_(c.seed), workers_(c.workers), versions_(c.parts, 0) {
+      : case_(c),
+        shard_(shard),
+        counts_(*counts),
+        random_(c.seed),
+        workers_(c.workers),
+        versions_(c.parts, 0) {
     delivered_.assign(c.workers, std::vector<int64_t>(c.parts, 0));
     for (Worker& worker : workers_) {
       worker.pushes.resize(c.parts);
@@ -91,9 +99,10 @@ class ScheduleRun {
     bool may_compute = true;
     bool done = false;
     bool drained = false;
-    std::vector<std::deque<Flight>> pushes;  // in flight, by part; parts and the pull overtake each other
-    std::optional<Pull> pull;                // in flight
-    std::optional<Pull> unanswered;          // delivered
+    // in flight, by part; parts and the pull overtake each other
+    std::vector<std::deque<Flight>> pushes;
+    std::optional<Pull> pull;        // in flight
+    std::optional<Pull> unanswered;  // delivered
     std::vector<int64_t> read_versions;
   };
 
@@ -116,7 +125,8 @@ class ScheduleRun {
 
   int64_t Slowest() const {
     int64_t slowest = case_.steps;
-    for (const auto& row : delivered_) slowest = std::min(slowest, *std::min_element(row.begin(), row.end()));
+    for (const auto& row : delivered_)
+      slowest = std::min(slowest, *std::min_element(row.begin(), row.end()));
     return slowest;
   }
 
@@ -124,8 +134,9 @@ class ScheduleRun {
   absl::Status Compute(int32_t w) {
     Worker& worker = workers_[w];
     if (case_.bound.has_value() && worker.clock - Slowest() > *case_.bound) {
-      return Broken("worker/", w, " starts step ", worker.clock, " while the slowest worker is at clock ", Slowest(),
-                    ", more than ", *case_.bound, " behind");
+      return Broken("worker/", w, " starts step ", worker.clock,
+                    " while the slowest worker is at clock ", Slowest(), ", more than ",
+                    *case_.bound, " behind");
     }
     for (int32_t p = 0; p < case_.parts; ++p) {
       std::vector<float> gradient(case_.workers * case_.steps, 0.0f);
@@ -163,7 +174,8 @@ class ScheduleRun {
     for (int32_t part = 0; part < case_.parts; ++part) {
       if (!case_.clips && part != p) continue;
       if (shard_.versions()[part] != versions_[part]) {
-        return Broken("part ", part, " is at version ", shard_.versions()[part], " after ", versions_[part], " updates");
+        return Broken("part ", part, " is at version ", shard_.versions()[part], " after ",
+                      versions_[part], " updates");
       }
       RM_RETURN_IF_ERROR(CheckWeights(part));
     }
@@ -175,9 +187,10 @@ class ScheduleRun {
   absl::Status Repeat(const Push& push) {
     ++counts_.repeats;
     std::vector<Reply> ready;
-    if (shard_.OnPush(push, &ready).code() != absl::StatusCode::kInvalidArgument || !ready.empty()) {
-      return Broken("a repeated push of worker/", push.worker, " part ", push.part, " step ", push.step,
-                    " is not refused");
+    if (shard_.OnPush(push, &ready).code() != absl::StatusCode::kInvalidArgument ||
+        !ready.empty()) {
+      return Broken("a repeated push of worker/", push.worker, " part ", push.part, " step ",
+                    push.step, " is not refused");
     }
     return CheckWeights(push.part);
   }
@@ -200,8 +213,8 @@ class ScheduleRun {
       for (int64_t step = 0; step < case_.steps; ++step) {
         const float expected = step < applied ? -ContributionOf(case_) : 0.0f;
         if (Weight(p, w, step) == expected) continue;
-        return Broken("part ", p, ": the push of worker/", w, " step ", step, " counts ", 0.0f - Weight(p, w, step),
-                      " times, expected ", 0.0f - expected);
+        return Broken("part ", p, ": the push of worker/", w, " step ", step, " counts ",
+                      0.0f - Weight(p, w, step), " times, expected ", 0.0f - expected);
       }
     }
     return absl::OkStatus();
@@ -214,8 +227,9 @@ class ScheduleRun {
     for (int32_t w = 0; w < case_.workers; ++w) {
       const std::optional<Pull>& pull = workers_[w].unanswered;
       if (!pull.has_value()) continue;
-      const bool waits = pull->drain ? slowest < pull->clock
-                                     : case_.bound.has_value() && slowest < pull->clock - *case_.bound;
+      const bool waits = pull->drain
+                             ? slowest < pull->clock
+                             : case_.bound.has_value() && slowest < pull->clock - *case_.bound;
       if (!waits) expected.push_back(w);
     }
     std::vector<int32_t> answered;
@@ -231,22 +245,23 @@ class ScheduleRun {
   absl::Status Receive(const Reply& reply) {
     Worker& worker = workers_[reply.worker];
     if (reply.clock != worker.clock || reply.drain != worker.unanswered->drain) {
-      return Broken("the answer to worker/", reply.worker, " at clock ", worker.clock, " is for clock ", reply.clock);
+      return Broken("the answer to worker/", reply.worker, " at clock ", worker.clock,
+                    " is for clock ", reply.clock);
     }
     worker.unanswered.reset();
     const int64_t bound = reply.drain ? 0 : case_.bound.value_or(case_.steps);
     for (int32_t p = 0; p < case_.parts; ++p) {
       worker.read_versions[p] = shard_.versions()[p];
       if (case_.bsp && versions_[p] != reply.clock) {
-        return Broken("worker/", reply.worker, " reads part ", p, " at version ", versions_[p], " at clock ",
-                      reply.clock, ": clocks are mixed");
+        return Broken("worker/", reply.worker, " reads part ", p, " at version ", versions_[p],
+                      " at clock ", reply.clock, ": clocks are mixed");
       }
       RM_RETURN_IF_ERROR(CheckWeights(p));
       for (int32_t other = 0; other < case_.workers; ++other) {
         for (int64_t step = 0; step <= std::min(reply.clock - bound, case_.steps) - 1; ++step) {
           if (Weight(p, other, step) == -ContributionOf(case_)) continue;
-          return Broken("the read of worker/", reply.worker, " at clock ", reply.clock, " misses clock ", step,
-                        " of worker/", other, " in part ", p);
+          return Broken("the read of worker/", reply.worker, " at clock ", reply.clock,
+                        " misses clock ", step, " of worker/", other, " in part ", p);
         }
       }
     }
@@ -256,15 +271,19 @@ class ScheduleRun {
 
   absl::Status CheckEnd() {
     for (int32_t w = 0; w < case_.workers; ++w) {
-      if (!workers_[w].drained) return Broken("worker/", w, " never got an answer to its pull at clock ", workers_[w].clock);
+      if (!workers_[w].drained)
+        return Broken("worker/", w, " never got an answer to its pull at clock ",
+                      workers_[w].clock);
     }
     for (int32_t p = 0; p < case_.parts; ++p) RM_RETURN_IF_ERROR(CheckWeights(p));
     const absl::Span<const int64_t> histogram = shard_.staleness_histogram();
-    const int64_t largest = std::max<int64_t>(histogram.size(), histogram_.empty() ? 0 : histogram_.rbegin()->first + 1);
+    const int64_t largest = std::max<int64_t>(
+        histogram.size(), histogram_.empty() ? 0 : histogram_.rbegin()->first + 1);
     for (int64_t s = 0; s < largest; ++s) {
       const int64_t counted = s < static_cast<int64_t>(histogram.size()) ? histogram[s] : 0;
       if (counted == histogram_[s]) continue;
-      return Broken("the histogram has ", counted, " contributions of staleness ", s, ", expected ", histogram_[s]);
+      return Broken("the histogram has ", counted, " contributions of staleness ", s, ", expected ",
+                    histogram_[s]);
     }
     return absl::OkStatus();
   }
@@ -298,11 +317,16 @@ ScheduleCase RandomScheduleCase(uint64_t seed) {
 }
 
 std::string ToString(const ScheduleCase& c) {
-  return absl::StrCat("seed ", c.seed, ": ", c.workers, " workers, ", c.parts, " parts, ", c.steps, " steps, ",
-                      c.clips ? "BSP, clipping" : c.bsp ? "BSP" : c.bound.has_value() ? absl::StrCat("SSP(", *c.bound, ")") : "asynchronous");
+  return absl::StrCat("seed ", c.seed, ": ", c.workers, " workers, ", c.parts, " parts, ", c.steps,
+                      " steps, ",
+                      c.clips               ? "BSP, clipping"
+                      : c.bsp               ? "BSP"
+                      : c.bound.has_value() ? absl::StrCat("SSP(", *c.bound, ")")
+                                            : "asynchronous");
 }
 
-absl::Status RunSchedule(const ScheduleCase& c, const ShardFactory& factory, ScheduleCounts* counts) {
+absl::Status RunSchedule(const ScheduleCase& c, const ShardFactory& factory,
+                         ScheduleCounts* counts) {
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<ShardUnderCheck> shard, MakeShard(c, factory));
   return Annotate(ScheduleRun(c, *shard, counts).Execute(), ToString(c));
 }

@@ -10,11 +10,17 @@ class RealShard : public ShardUnderCheck {
   RealShard(const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
       : core_(plan, std::move(update), std::move(weights)) {}
 
-  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override { return core_.OnPush(push, ready); }
-  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override { return core_.OnPull(pull, ready); }
+  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
+    return core_.OnPush(push, ready);
+  }
+  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
+    return core_.OnPull(pull, ready);
+  }
   absl::Span<const float> weights() const override { return core_.weights(); }
   absl::Span<const int64_t> versions() const override { return core_.versions(); }
-  absl::Span<const int64_t> staleness_histogram() const override { return core_.staleness_histogram(); }
+  absl::Span<const int64_t> staleness_histogram() const override {
+    return core_.staleness_histogram();
+  }
 
  private:
   ShardCore core_;
@@ -22,7 +28,8 @@ class RealShard : public ShardUnderCheck {
 
 }  // namespace
 
-std::unique_ptr<ShardUnderCheck> MakeShardCore(const ShardPlan& plan, std::unique_ptr<UpdateRule> update,
+std::unique_ptr<ShardUnderCheck> MakeShardCore(const ShardPlan& plan,
+                                               std::unique_ptr<UpdateRule> update,
                                                std::vector<float> weights) {
   return std::make_unique<RealShard>(plan, std::move(update), std::move(weights));
 }

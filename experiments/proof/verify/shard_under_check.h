@@ -13,7 +13,8 @@
 
 namespace ringmaster {
 
-// What the schedules drive: a ShardCore, or something that claims to behave like one. The methods are ShardCore's.
+// What the schedules drive: a ShardCore, or something that claims to behave like one. The methods
+// are ShardCore's.
 class ShardUnderCheck {
  public:
   virtual ~ShardUnderCheck() = default;
@@ -28,7 +29,8 @@ using ShardFactory = std::function<std::unique_ptr<ShardUnderCheck>(
     const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)>;
 
 // The ShardCore itself.
-std::unique_ptr<ShardUnderCheck> MakeShardCore(const ShardPlan& plan, std::unique_ptr<UpdateRule> update,
+std::unique_ptr<ShardUnderCheck> MakeShardCore(const ShardPlan& plan,
+                                               std::unique_ptr<UpdateRule> update,
                                                std::vector<float> weights);
 
 }  // namespace ringmaster

@@ -40,7 +40,8 @@ RunSpec SpecOf(const StabilityCase& c, int32_t workers) {
 // What one worker says to the server, message by message.
 class ScriptedWorker {
  public:
-  ScriptedWorker(Fabric& fabric, int32_t rank) : transport_(fabric.transport({Role::kWorker, rank})) {}
+  ScriptedWorker(Fabric& fabric, int32_t rank)
+      : transport_(fabric.transport({Role::kWorker, rank})) {}
 
   absl::Status Push(float gradient, int64_t read_version) {
     Tag tag{MessageKind::kPush, 0, 0, clock_++};
@@ -48,12 +49,14 @@ class ScriptedWorker {
     return Send(tag, {reinterpret_cast<const std::byte*>(&gradient), sizeof(gradient)});
   }
 
-  // The weight, after exactly `version` updates: the server answers a pull when the worker's own pushes are applied.
+  // The weight, after exactly `version` updates: the server answers a pull when the worker's own
+  // pushes are applied.
   absl::StatusOr<float> ReadAt(int64_t version) {
     float weight = 0;
     RM_ASSIGN_OR_RETURN(const int64_t got, Pull(&weight));
     if (got == version) return weight;
-    return absl::FailedPreconditionError(absl::StrCat("a read at version ", got, ", the script says ", version));
+    return absl::FailedPreconditionError(
+        absl::StrCat("a read at version ", got, ", the script says ", version));
   }
 
   absl::Status Farewell() { return Request({0, false, true}); }
@@ -75,10 +78,13 @@ class ScriptedWorker {
   absl::StatusOr<int64_t> Pull(float* weight) {
     Received weights, answer;
     RM_ASSIGN_OR_RETURN(const OpId weights_op,
-                        transport_.Receive({kServer, {MessageKind::kWeights, 0, 0, pulls_},
-                                            {reinterpret_cast<std::byte*>(weight), sizeof(*weight)}, &weights}));
-    RM_ASSIGN_OR_RETURN(const OpId answer_op,
-                        transport_.Receive({kServer, {MessageKind::kPull, 0, 0, pulls_}, {}, &answer}));
+                        transport_.Receive({kServer,
+                                            {MessageKind::kWeights, 0, 0, pulls_},
+                                            {reinterpret_cast<std::byte*>(weight), sizeof(*weight)},
+                                            &weights}));
+    RM_ASSIGN_OR_RETURN(
+        const OpId answer_op,
+        transport_.Receive({kServer, {MessageKind::kPull, 0, 0, pulls_}, {}, &answer}));
     RM_RETURN_IF_ERROR(Request({clock_, false, false}));
     RM_RETURN_IF_ERROR(transport_.Wait(weights_op, Deadline()));
     RM_RETURN_IF_ERROR(transport_.Wait(answer_op, Deadline()));
@@ -90,8 +96,10 @@ class ScriptedWorker {
   int64_t pulls_ = 0;
 };
 
-// Update i is worker i mod (delay + 1)'s, which read the weights right after its last one: they are `delay` updates old.
-absl::Status Descend(const StabilityCase& c, std::vector<ScriptedWorker>* workers, std::vector<float>* path) {
+// Update i is worker i mod (delay + 1)'s, which read the weights right after its last one: they are
+// `delay` updates old.
+absl::Status Descend(const StabilityCase& c, std::vector<ScriptedWorker>* workers,
+                     std::vector<float>* path) {
   path->assign(1, 1.0f);
   for (ScriptedWorker& worker : *workers) RM_RETURN_IF_ERROR(worker.ReadAt(0).status());
   for (int64_t i = 0; i < c.updates && std::fabs(path->back()) < kGrown; ++i) {
@@ -110,9 +118,9 @@ absl::Status CheckHistogram(const ServerReport& report, int64_t delay, int64_t u
   for (int64_t s = 0; s < report.staleness_histogram_size(); ++s) {
     const int64_t expected = s < delay ? 1 : s == delay ? updates - delay : 0;
     if (report.staleness_histogram(static_cast<int>(s)) == expected) continue;
-    return absl::FailedPreconditionError(absl::StrCat("the server counts ",
-                                                      report.staleness_histogram(static_cast<int>(s)),
-                                                      " updates of staleness ", s, ", scripted were ", expected));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the server counts ", report.staleness_histogram(static_cast<int>(s)),
+                     " updates of staleness ", s, ", scripted were ", expected));
   }
   return absl::OkStatus();
 }
@@ -135,7 +143,8 @@ absl::StatusOr<double> FinalMagnitude(const StabilityCase& c) {
   ProcessAddress process{"", {kServer}};
   for (int32_t rank = 0; rank < count; ++rank) process.nodes.push_back({Role::kWorker, rank});
   RM_RETURN_IF_ERROR(fabric->Connect({process}, 0, MonotonicNow() + absl::Seconds(30)));
-  RM_ASSIGN_OR_RETURN(auto service, ShardService::Create(spec, layout, start, 0, fabric->transport(kServer)));
+  RM_ASSIGN_OR_RETURN(auto service,
+                      ShardService::Create(spec, layout, start, 0, fabric->transport(kServer)));
 
   absl::Status served;
   std::thread server([&] {
@@ -149,7 +158,8 @@ absl::StatusOr<double> FinalMagnitude(const StabilityCase& c) {
   server.join();
   RM_RETURN_IF_ERROR(scripted);
   RM_RETURN_IF_ERROR(served);
-  RM_RETURN_IF_ERROR(CheckHistogram(service->Report(), c.delay, static_cast<int64_t>(path.size()) - 1));
+  RM_RETURN_IF_ERROR(
+      CheckHistogram(service->Report(), c.delay, static_cast<int64_t>(path.size()) - 1));
   double magnitude = 0;
   for (size_t i = path.size() - std::min<size_t>(path.size(), count); i < path.size(); ++i) {
     magnitude = std::max<double>(magnitude, std::fabs(path[i]));
@@ -163,13 +173,14 @@ absl::Status CheckStabilityEdge(const StabilityCase& broken) {
       StabilityCase c = broken;
       c.delay = delay;
       c.learning_rate = share * StabilityEdge(delay);
-      const std::string where = absl::StrCat("delay ", delay, ", learning rate ", c.learning_rate, " (", share,
-                                             " of the edge)");
+      const std::string where = absl::StrCat("delay ", delay, ", learning rate ", c.learning_rate,
+                                             " (", share, " of the edge)");
       const absl::StatusOr<double> magnitude = FinalMagnitude(c);
       RM_RETURN_IF_ERROR(Annotate(magnitude.status(), where));
       if (share < 1 ? *magnitude < kShrunk : *magnitude >= kGrown) continue;
-      return absl::FailedPreconditionError(absl::StrCat(where, ": |x| goes from 1 to ", *magnitude, ", expected it ",
-                                                        share < 1 ? "to vanish" : "to grow without bound"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(where, ": |x| goes from 1 to ", *magnitude, ", expected it ",
+                       share < 1 ? "to vanish" : "to grow without bound"));
     }
   }
   return absl::OkStatus();

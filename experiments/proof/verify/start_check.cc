@@ -25,9 +25,10 @@ absl::Status Attend(const HostPort& endpoint, int32_t process, uint64_t weights)
   join.set_kernel_target("any");
   NodeName* name = join.add_nodes();
   name->set_index(process);
-  RM_ASSIGN_OR_RETURN(auto client, ControlClient::Attend(
-                                       endpoint, join, MonotonicNow() + kLimit, [](const absl::Status&) {},
-                                       [] { return Heartbeat(); }, absl::Milliseconds(100)));
+  RM_ASSIGN_OR_RETURN(auto client,
+                      ControlClient::Attend(
+                          endpoint, join, MonotonicNow() + kLimit, [](const absl::Status&) {},
+                          [] { return Heartbeat(); }, absl::Milliseconds(100)));
   return client->Finish(ProcessReport());
 }
 
@@ -44,10 +45,13 @@ absl::Status StartWith(uint64_t weights_of_worker0, uint64_t weights_of_worker1)
   std::vector<std::thread> workers;
   std::vector<absl::Status> ends(2);
   for (int32_t process = 0; process < 2; ++process) {
-    workers.emplace_back([&, process] { ends[process] = Attend(coordinator->endpoint(), process, weights[process]); });
+    workers.emplace_back([&, process] {
+      ends[process] = Attend(coordinator->endpoint(), process, weights[process]);
+    });
   }
   for (std::thread& worker : workers) worker.join();
-  if (!coordinator->WaitFor(kLimit)) return absl::DeadlineExceededError("the coordinator does not end the run");
+  if (!coordinator->WaitFor(kLimit))
+    return absl::DeadlineExceededError("the coordinator does not end the run");
   RM_RETURN_IF_ERROR(coordinator->Result().status());
   for (const absl::Status& end : ends) RM_RETURN_IF_ERROR(end);
   return absl::OkStatus();
@@ -56,12 +60,13 @@ absl::Status StartWith(uint64_t weights_of_worker0, uint64_t weights_of_worker1)
 absl::StatusOr<std::string> CheckStart() {
   RM_RETURN_IF_ERROR(Annotate(StartWith(7, 7), "two workers with equal weights"));
   const absl::Status refused = StartWith(7, 8);
-  if (refused.ok()) return absl::FailedPreconditionError("two workers with unequal weights were let in");
+  if (refused.ok())
+    return absl::FailedPreconditionError("two workers with unequal weights were let in");
   for (const char* expected : {"weights", "worker/0", "worker/1"}) {
     if (absl::StrContains(refused.message(), expected)) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat("two workers with unequal weights: expected a refusal that names ", expected, ", found: ",
-                     refused.message()));
+        absl::StrCat("two workers with unequal weights: expected a refusal that names ", expected,
+                     ", found: ", refused.message()));
   }
   return std::string("equal fingerprints join, unequal ones are refused by name");
 }

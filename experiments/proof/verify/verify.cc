@@ -19,7 +19,8 @@ namespace {
 using Figure = absl::StatusOr<std::string>;
 using Records = std::vector<RunRecord>;
 
-// Enough samples for 100 steps of 64 and a little more: scoring the whole training set would take longer than training.
+// Enough samples for 100 steps of 64 and a little more: scoring the whole training set would take
+// longer than training.
 constexpr int64_t kTrainSamples = 6500;
 constexpr int64_t kTestSamples = 500;
 
@@ -40,7 +41,8 @@ DataSpec ChooseData(const VerifyOptions& options, VerifyOutcome* outcome) {
   outcome->data = "mnist";
   if (found.ok()) return data;
   outcome->data = absl::IsNotFound(found)
-                      ? absl::StrCat("synthetic, for there is no MNIST: ", found.message(), options.fetch_advice)
+                      ? absl::StrCat("synthetic, for there is no MNIST: ", found.message(),
+                                     options.fetch_advice)
                       : absl::StrCat("synthetic, for MNIST cannot be used: ", found.message());
   DataSpec synthetic;
   synthetic.set_name("synthetic");
@@ -59,8 +61,10 @@ class Verification {
     RoundedSums();
     Codecs();
     Bytes();
-    Check("start", "workers that start from other weights are refused", [] { return CheckStart(); });
-    Check("consistency", "the server keeps its promise under random schedules; stale gradients at their edge",
+    Check("start", "workers that start from other weights are refused",
+          [] { return CheckStart(); });
+    Check("consistency",
+          "the server keeps its promise under random schedules; stale gradients at their edge",
           [this] { return options_.check_consistency(options_.seed, kSchedules); });
     Check("codecs", "every codec keeps its bound, restores, repeats and refuses hostile bytes",
           [this] { return options_.check_codecs(options_.seed, kCodecEffort); });
@@ -99,10 +103,14 @@ class Verification {
     const auto specs = TwoWorkerRuns(data, options_.kernels, options_.seed);
     const auto records = RunAll(specs);
     const auto with = [&](Figure (*judge)(absl::Span<const RunRecord>)) {
-      return [&records, judge]() -> Figure { return records.ok() ? judge(*records) : records.status(); };
+      return [&records, judge]() -> Figure {
+        return records.ok() ? judge(*records) : records.status();
+      };
     };
-    Check("trajectory", absl::StrCat("N=2: all schemes end with the same bits, lenet, ", kTwoWorkerSteps, " steps"),
-          with(CheckSameWeights));
+    Check(
+        "trajectory",
+        absl::StrCat("N=2: all schemes end with the same bits, lenet, ", kTwoWorkerSteps, " steps"),
+        with(CheckSameWeights));
     Check("data", "N=2: all schemes see the same batches", with(CheckSameBatches));
     Check("trajectory", "N=2: a repeated ring run ends with the same bits", [&]() -> Figure {
       RM_RETURN_IF_ERROR(records.status());
@@ -118,43 +126,54 @@ class Verification {
   void ExactSums() {
     for (const int32_t workers : {3, 4, 8}) {
       const auto records = RunAll(ExactSumRuns(workers, options_.seed));
-      Check("trajectory", absl::StrCat("N=", workers, ", exact sums: no setting changes a bit, ", kSmallSteps, " steps"),
-            [&]() -> Figure { return records.ok() ? CheckSameWeights(*records) : records.status(); });
-      Check("data", absl::StrCat("N=", workers, ": all settings see the same batches"),
-            [&]() -> Figure { return records.ok() ? CheckSameBatches(*records) : records.status(); });
+      Check(
+          "trajectory",
+          absl::StrCat("N=", workers, ", exact sums: no setting changes a bit, ", kSmallSteps,
+                       " steps"),
+          [&]() -> Figure { return records.ok() ? CheckSameWeights(*records) : records.status(); });
+      Check(
+          "data", absl::StrCat("N=", workers, ": all settings see the same batches"),
+          [&]() -> Figure { return records.ok() ? CheckSameBatches(*records) : records.status(); });
     }
   }
 
   void RoundedSums() {
     for (const int32_t workers : {3, 4, 8}) {
       const auto records = RunAll(RoundedSumRuns(workers, options_.seed));
-      Check("trajectory", absl::StrCat("N=", workers, ", ordinary sums: within the bound of their rounding"),
-            [&]() -> Figure { return records.ok() ? CheckWeightsClose(*records) : records.status(); });
+      Check("trajectory",
+            absl::StrCat("N=", workers, ", ordinary sums: within the bound of their rounding"),
+            [&]() -> Figure {
+              return records.ok() ? CheckWeightsClose(*records) : records.status();
+            });
       if (workers != 4) continue;
-      Check("trajectory", "N=4, ordinary sums: a repeated ring run ends with the same bits", [&]() -> Figure {
-        RM_RETURN_IF_ERROR(records.status());
-        RM_ASSIGN_OR_RETURN(Records repeated, RunAll(std::vector<RunSpec>{(*records)[1].spec()}));
-        repeated.push_back((*records)[1]);
-        return CheckSameWeights(repeated);
-      });
+      Check("trajectory", "N=4, ordinary sums: a repeated ring run ends with the same bits",
+            [&]() -> Figure {
+              RM_RETURN_IF_ERROR(records.status());
+              RM_ASSIGN_OR_RETURN(Records repeated,
+                                  RunAll(std::vector<RunSpec>{(*records)[1].spec()}));
+              repeated.push_back((*records)[1]);
+              return CheckSameWeights(repeated);
+            });
     }
   }
 
   void Codecs() {
     const auto records = RunAll(CodecRuns(options_.seed));
-    Check("trajectory", "N=3: the ranks of an all-reduce with a codec end with the same bits", [&]() -> Figure {
-      RM_RETURN_IF_ERROR(records.status());
-      std::string names;
-      for (const RunRecord& record : *records) {
-        RM_RETURN_IF_ERROR(CheckSameWeights(absl::MakeSpan(&record, 1)).status());
-        absl::StrAppend(&names, names.empty() ? "" : ", ", record.spec().codec().name());
-      }
-      return names;
-    });
+    Check("trajectory", "N=3: the ranks of an all-reduce with a codec end with the same bits",
+          [&]() -> Figure {
+            RM_RETURN_IF_ERROR(records.status());
+            std::string names;
+            for (const RunRecord& record : *records) {
+              RM_RETURN_IF_ERROR(CheckSameWeights(absl::MakeSpan(&record, 1)).status());
+              absl::StrAppend(&names, names.empty() ? "" : ", ", record.spec().codec().name());
+            }
+            return names;
+          });
   }
 
   void Bytes() {
-    Check("bytes", "metered payload of every run above equals the formula", [this] { return CheckPayload(all_); });
+    Check("bytes", "metered payload of every run above equals the formula",
+          [this] { return CheckPayload(all_); });
   }
 
   const VerifyOptions& options_;
@@ -166,8 +185,8 @@ class Verification {
 }  // namespace
 
 bool VerifyOutcome::passed() const {
-  return !checks.empty() &&
-         std::all_of(checks.begin(), checks.end(), [](const CheckResult& check) { return check.passed; });
+  return !checks.empty() && std::all_of(checks.begin(), checks.end(),
+                                        [](const CheckResult& check) { return check.passed; });
 }
 
 VerifyOutcome Verify(const VerifyOptions& options) { return Verification(options).Run(); }

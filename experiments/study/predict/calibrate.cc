@@ -52,7 +52,8 @@ double MedianSeconds(const std::function<void()>& what) {
 }
 
 // The process where a node of a network lives; nothing where its name is nobody's.
-std::optional<size_t> ProcessOf(const std::vector<std::vector<NodeId>>& processes, const std::string& name) {
+std::optional<size_t> ProcessOf(const std::vector<std::vector<NodeId>>& processes,
+                                const std::string& name) {
   for (size_t process = 0; process < processes.size(); ++process) {
     for (const NodeId& node : processes[process]) {
       if (ToString(node) == name) return process;
@@ -86,13 +87,15 @@ NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double cop
   plan.seed = network.seed();
   plan.egress.assign(processes.size(), fit.rate / kSecond);
   plan.ingress = plan.egress;
-  plan.links.assign(processes.size() * processes.size(),
-                    {kUnlimitedRate, NanosecondsOf(latency_ms), NanosecondsOf(network.jitter_ms())});
+  plan.links.assign(processes.size() * processes.size(), {kUnlimitedRate, NanosecondsOf(latency_ms),
+                                                          NanosecondsOf(network.jitter_ms())});
   for (const NodeNetworkSpec& node : network.nodes()) {
     const auto process = ProcessOf(processes, node.node());
     if (!process) continue;
-    if (node.has_egress_megabits_per_second()) plan.egress[*process] = RateOf(node.egress_megabits_per_second());
-    if (node.has_ingress_megabits_per_second()) plan.ingress[*process] = RateOf(node.ingress_megabits_per_second());
+    if (node.has_egress_megabits_per_second())
+      plan.egress[*process] = RateOf(node.egress_megabits_per_second());
+    if (node.has_ingress_megabits_per_second())
+      plan.ingress[*process] = RateOf(node.ingress_megabits_per_second());
   }
   for (const LinkSpec& differs : network.links()) {
     const auto from = ProcessOf(processes, differs.from());
@@ -101,7 +104,8 @@ NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double cop
     NetworkPlan::Delay& link = plan.links[*from * processes.size() + *to];
     if (differs.has_megabits_per_second()) link.rate = RateOf(differs.megabits_per_second());
     if (differs.has_latency_ms()) {
-      link.latency = NanosecondsOf(std::max(0.0, latency_ms + differs.latency_ms() - network.latency_ms()));
+      link.latency =
+          NanosecondsOf(std::max(0.0, latency_ms + differs.latency_ms() - network.latency_ms()));
     }
     if (differs.has_jitter_ms()) link.jitter = NanosecondsOf(differs.jitter_ms());
   }
@@ -134,7 +138,8 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
       return absl::ToDoubleSeconds(slowdowns[rank].DelayOf(step));
     };
   }
-  RM_ASSIGN_OR_RETURN(const SimulatedStep step, SimulateStep(spec, alone->buckets, std::move(costs)));
+  RM_ASSIGN_OR_RETURN(const SimulatedStep step,
+                      SimulateStep(spec, alone->buckets, std::move(costs)));
   Prediction prediction;
   prediction.set_step_ms(1000 * step.step);
   prediction.set_compute_ms(1000 * step.compute);
@@ -146,9 +151,12 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   return prediction;
 }
 
-ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, const Sharing& sharing) {
+ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair,
+                          const Sharing& sharing) {
   if (sharing.workers == 1) return alone;
-  const auto whole = [](const ComputeCosts& costs) { return costs.load + costs.compute + costs.update; };
+  const auto whole = [](const ComputeCosts& costs) {
+    return costs.load + costs.compute + costs.update;
+  };
   double factor = std::max(1.0, static_cast<double>(sharing.workers) / std::max(2, sharing.cores));
   if (sharing.on_device) {
     const double more = std::max(0.0, whole(pair) - whole(alone));
@@ -183,7 +191,8 @@ absl::StatusOr<const ComputeProfile*> Predictor::AloneOf(const RunSpec& spec) {
   return &alone_.emplace(key, *std::move(alone)).first->second;
 }
 
-absl::StatusOr<const ComputeCosts*> Predictor::PairOf(const RunSpec& spec, const ComputeProfile& alone) {
+absl::StatusOr<const ComputeCosts*> Predictor::PairOf(const RunSpec& spec,
+                                                      const ComputeProfile& alone) {
   const std::string key = ComputeKey(spec);
   const auto known = pairs_.find(key);
   if (known != pairs_.end()) return &known->second;
@@ -193,15 +202,19 @@ absl::StatusOr<const ComputeCosts*> Predictor::PairOf(const RunSpec& spec, const
   RunArmOptions arm;
   arm.device = options_.device;
   arm.interrupted = options_.interrupted;
-  const RunRecord record = RunArm(SoloOf(spec, /*workers=*/2, steps + kSoloWarmUp, kSoloWarmUp), arm);
-  if (options_.interrupted != nullptr && *options_.interrupted) return absl::CancelledError("interrupted");
+  const RunRecord record =
+      RunArm(SoloOf(spec, /*workers=*/2, steps + kSoloWarmUp, kSoloWarmUp), arm);
+  if (options_.interrupted != nullptr && *options_.interrupted)
+    return absl::CancelledError("interrupted");
   if (record.status() != "ok") {
-    return absl::UnavailableError(absl::StrCat("measuring what two workers compute: ", record.status()));
+    return absl::UnavailableError(
+        absl::StrCat("measuring what two workers compute: ", record.status()));
   }
   return &pairs_.emplace(key, CostsOfSolo(record, alone)).first->second;
 }
 
-absl::StatusOr<ComputeCosts> Predictor::TogetherOf(const RunSpec& spec, const ComputeProfile& alone) {
+absl::StatusOr<ComputeCosts> Predictor::TogetherOf(const RunSpec& spec,
+                                                   const ComputeProfile& alone) {
   const int32_t workers = TraitsOf(spec).workers;
   const bool is_alone = workers == 1 || spec.training().has_emulated_compute();
   if (is_alone) return alone.costs;
@@ -215,13 +228,15 @@ absl::StatusOr<LinkFit> Predictor::LinkOf(const RunSpec& spec) {
   if (known == links_.end()) {
     Tell(absl::StrCat("messages between two processes over ", spec.transport().name()));
     const auto times = options_.measure_link(spec, /*ranks=*/2);
-    RM_RETURN_IF_ERROR(Annotate(times.status(), absl::StrCat("measuring messages over ", spec.transport().name())));
+    RM_RETURN_IF_ERROR(Annotate(times.status(),
+                                absl::StrCat("measuring messages over ", spec.transport().name())));
     known = links_.emplace(key, FitLink(*times)).first;
   }
   return AmongNodes(known->second, spec, DescribeMachine().cores());
 }
 
-absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<const Bucket> buckets) {
+absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec,
+                                              absl::Span<const Bucket> buckets) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
   if (codec->traits().exact) return CodecCosts();
   int64_t count = 0;
@@ -238,13 +253,15 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<co
   CodecCosts costs;
   costs.encode = MedianSeconds([&] {
                    bytes = spec.codec().error_feedback()
-                               ? codec->EncodeCorrected({1}, gradient, absl::MakeSpan(residual), absl::MakeSpan(encoded))
+                               ? codec->EncodeCorrected({1}, gradient, absl::MakeSpan(residual),
+                                                        absl::MakeSpan(encoded))
                                : codec->Encode({1}, gradient, absl::MakeSpan(encoded));
                  }) /
                  static_cast<double>(count);
   absl::Status decoded;
   costs.decode = MedianSeconds([&] {
-                   decoded = codec->Decode(absl::MakeConstSpan(encoded).first(bytes), absl::MakeSpan(gradient));
+                   decoded = codec->Decode(absl::MakeConstSpan(encoded).first(bytes),
+                                           absl::MakeSpan(gradient));
                  }) /
                  static_cast<double>(count);
   RM_RETURN_IF_ERROR(decoded);
@@ -255,7 +272,8 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, absl::Span<co
 double Predictor::CopyRate() {
   if (copy_rate_ == 0) {
     std::vector<char> from(kCopiedBytes, 1), to(kCopiedBytes);
-    copy_rate_ = kCopiedBytes / MedianSeconds([&] { std::memcpy(to.data(), from.data(), kCopiedBytes); });
+    copy_rate_ =
+        kCopiedBytes / MedianSeconds([&] { std::memcpy(to.data(), from.data(), kCopiedBytes); });
   }
   return copy_rate_;
 }

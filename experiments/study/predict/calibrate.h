@@ -26,7 +26,8 @@ struct CalibrationOptions {
   int device = 0;
   const std::atomic<bool>* interrupted = nullptr;
   // Measures messages between so many processes over the spec's transport: two.
-  std::function<absl::StatusOr<std::vector<LinkTimes>>(const RunSpec& spec, int32_t ranks)> measure_link;
+  std::function<absl::StatusOr<std::vector<LinkTimes>>(const RunSpec& spec, int32_t ranks)>
+      measure_link;
   // Told what is measured next; absent: nobody asks.
   std::function<void(absl::string_view what)> tell;
 };
@@ -38,26 +39,31 @@ struct Sharing {
   bool on_device = false;
 };
 
-// What a worker computes among `sharing.workers` that compute at once, given what one does alone and one of two at once.
-// Pure.
-//   On cores: as one of two while each worker has a core of its own. Beyond that they take turns: N / cores times as long.
-//   On a device: every worker more takes from each what the second took from the first.
-ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair, const Sharing& sharing);
+// What a worker computes among `sharing.workers` that compute at once, given what one does alone
+// and one of two at once. Pure.
+//   On cores: as one of two while each worker has a core of its own. Beyond that they take turns: N
+//   / cores times as long. On a device: every worker more takes from each what the second took from
+//   the first.
+ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair,
+                          const Sharing& sharing);
 
-// What messages between N nodes on this machine take, given what they take between two, over the same network. Pure.
-// Where the network limits cards, a card's rate is the spec's, unless a core cannot handle as much, and N does not matter.
-// Otherwise copying limits it, and beyond a worker a core the nodes take turns.
+// What messages between N nodes on this machine take, given what they take between two, over the
+// same network. Pure. Where the network limits cards, a card's rate is the spec's, unless a core
+// cannot handle as much, and N does not matter. Otherwise copying limits it, and beyond a worker a
+// core the nodes take turns.
 LinkFit AmongNodes(const LinkFit& pair, const RunSpec& spec, int32_t cores);
 
-// Says what a step of a run will take, before it runs. Measures what it has to know once: messages for each transport and
-// network, between two processes; computing for each setting of what a worker computes, of one worker alone and of two at
-// once that exchange nothing. What more of them make of this machine is computed. Emulated computing takes no core, and is
-// measured alone. One thread.
+// Says what a step of a run will take, before it runs. Measures what it has to know once: messages
+// for each transport and network, between two processes; computing for each setting of what a
+// worker computes, of one worker alone and of two at once that exchange nothing. What more of them
+// make of this machine is computed. Emulated computing takes no core, and is measured alone. One
+// thread.
 class Predictor {
  public:
   explicit Predictor(CalibrationOptions options) : options_(std::move(options)) {}
 
-  // `spec` is resolved and valid. Errors: SimulateStep's; a measurement's, which says what was measured; Cancelled.
+  // `spec` is resolved and valid. Errors: SimulateStep's; a measurement's, which says what was
+  // measured; Cancelled.
   absl::StatusOr<Prediction> Predict(const RunSpec& spec);
 
  private:
@@ -75,11 +81,12 @@ class Predictor {
   std::map<std::string, ComputeCosts> pairs_;
   std::map<std::string, LinkFit> links_;
   std::map<std::string, CodecCosts> codecs_;
-  double copy_rate_ = 0;                       // 0: not measured
+  double copy_rate_ = 0;  // 0: not measured
 };
 
-// The network of a run between whose processes a message takes what `fit` says, which was measured with the network of
-// the spec but for its nodes and links that differ: those are taken from the spec. Pure.
+// The network of a run between whose processes a message takes what `fit` says, which was measured
+// with the network of the spec but for its nodes and links that differ: those are taken from the
+// spec. Pure.
 NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate);
 
 }  // namespace ringmaster

@@ -32,7 +32,8 @@ class AloneConductor : public Conductor {
   explicit AloneConductor(const std::atomic<bool>* interrupted) : interrupted_(interrupted) {}
   absl::Status Barrier(absl::string_view name) override { return status(); }
   absl::Status status() override {
-    return interrupted_ != nullptr && *interrupted_ ? absl::CancelledError("interrupted") : absl::OkStatus();
+    return interrupted_ != nullptr && *interrupted_ ? absl::CancelledError("interrupted")
+                                                    : absl::OkStatus();
   }
 
  private:
@@ -56,7 +57,8 @@ class Recorder : public ForwardingStrategy {
     begin_ = Clock::now();
     return status;
   }
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     if (step >= kProfileWarmUp) times_->ready[bucket.id].push_back(Since());
     return real_->GradReady(step, bucket, gradient);
   }
@@ -79,7 +81,8 @@ double MedianStep(const WorkerReport& report) {
 }
 
 // A median step, shared out as the phases' means.
-ComputeCosts ShareOut(double step, double mean_step, double load, double update, int32_t accumulate) {
+ComputeCosts ShareOut(double step, double mean_step, double load, double update,
+                      int32_t accumulate) {
   ComputeCosts costs;
   const double scale = mean_step > 0 ? step / mean_step : 1;
   costs.load = load * scale / accumulate;
@@ -116,10 +119,12 @@ RunSpec SoloOf(const RunSpec& spec, int32_t workers, int64_t steps, int32_t warm
   return *std::move(resolved);
 }
 
-absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted) {
+absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
+                                              const std::atomic<bool>* interrupted) {
   const RunSpec solo = SoloOf(spec, /*workers=*/1, kProfileSteps, kProfileWarmUp);
   RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
-  RM_ASSIGN_OR_RETURN(const WorkerParts parts, CreateWorkerParts(solo, dataset.train.shape, device));
+  RM_ASSIGN_OR_RETURN(const WorkerParts parts,
+                      CreateWorkerParts(solo, dataset.train.shape, device));
   RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *parts.model));
   AloneConductor conductor(interrupted);
   WorkerProgress progress;
@@ -134,7 +139,8 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, c
   setup.initial_weights = &weights;
   setup.conductor = &conductor;
   setup.progress = &progress;
-  setup.create_strategy = [&times](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+  setup.create_strategy =
+      [&times](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
     RM_ASSIGN_OR_RETURN(auto real, CreateStrategy(link));
     return std::make_unique<Recorder>(std::move(real), &times);
   };
@@ -144,12 +150,14 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, c
     RM_RETURN_IF_ERROR(loop->Run(&report));
   }
   ComputeProfile profile;
-  profile.buckets.assign(parts.model->layout().buckets().begin(), parts.model->layout().buckets().end());
+  profile.buckets.assign(parts.model->layout().buckets().begin(),
+                         parts.model->layout().buckets().end());
   profile.step = MedianStep(report);
   profile.on_device = parts.kernels->place() == Place::kDevice;
-  profile.costs = ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
-                           PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),
-                           solo.training().accumulate());
+  profile.costs =
+      ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
+               PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),
+               solo.training().accumulate());
   const double computed = Median(times.computed);
   double latest = 0;
   for (const std::vector<double>& ready : times.ready) {

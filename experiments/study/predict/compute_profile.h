@@ -16,20 +16,23 @@ namespace ringmaster {
 struct ComputeProfile {
   std::vector<Bucket> buckets;  // the run's
   ComputeCosts costs;
-  double step = 0;              // seconds, median
-  bool on_device = false;       // its kernels compute on a GPU
+  double step = 0;         // seconds, median
+  bool on_device = false;  // its kernels compute on a GPU
 };
 
-// Runs some steps of the training loop for one worker of `spec` (resolved and valid) in this process, with a strategy that
-// exchanges nothing and notes when it is handed each bucket. Slowdowns of the spec are left out. On `device`, where there is a GPU.
-// `interrupted`: set from elsewhere (a signal handler) to end it with Cancelled. Errors as the training loop's.
-absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device, const std::atomic<bool>* interrupted);
+// Runs some steps of the training loop for one worker of `spec` (resolved and valid) in this
+// process, with a strategy that exchanges nothing and notes when it is handed each bucket.
+// Slowdowns of the spec are left out. On `device`, where there is a GPU. `interrupted`: set from
+// elsewhere (a signal handler) to end it with Cancelled. Errors as the training loop's.
+absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
+                                              const std::atomic<bool>* interrupted);
 
-// The costs of a worker of `record`, a run that exchanged nothing and went well: its median step is shared out as its
-// phases' means are. `shape` says when buckets are ready.
+// The costs of a worker of `record`, a run that exchanged nothing and went well: its median step is
+// shared out as its phases' means are. `shape` says when buckets are ready.
 ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape);
 
-// `spec` as a run of so many workers and steps that exchanges nothing, leaves nothing behind, and has nobody slowed down.
+// `spec` as a run of so many workers and steps that exchanges nothing, leaves nothing behind, and
+// has nobody slowed down.
 RunSpec SoloOf(const RunSpec& spec, int32_t workers, int64_t steps, int32_t warmup_steps);
 
 }  // namespace ringmaster

@@ -12,9 +12,11 @@ namespace ringmaster {
 // What a worker's step takes where nothing is exchanged, in seconds.
 struct ComputeCosts {
   double load = 0;     // the first batch, before the gate
-  double compute = 0;  // from the gate to the end of backward: upload, forward, backward, download, the other batches
+  double compute = 0;  // from the gate to the end of backward: upload, forward, backward, download,
+                       // the other batches
   double update = 0;   // of all weights
-  // By bucket: the share of `compute` after which its gradient is handed over, ascending, in [0, 1].
+  // By bucket: the share of `compute` after which its gradient is handed over, ascending, in [0,
+  // 1].
   std::vector<double> bucket_ready;
 };
 
@@ -24,17 +26,18 @@ struct CodecCosts {
   double decode = 0;
 };
 
-// A host's cores, and the processor time that messages between processes take of them, in seconds, both ends together.
+// A host's cores, and the processor time that messages between processes take of them, in seconds,
+// both ends together.
 struct CoreCosts {
-  int32_t cores = 0;         // 0: nobody shares any
-  bool computes = true;      // false: computing is emulated, and takes no core
+  int32_t cores = 0;     // 0: nobody shares any
+  bool computes = true;  // false: computing is emulated, and takes no core
   double message = 0;
   double byte = 0;
 };
 
 // All that a prediction is computed from, beside the spec and the layout.
 struct Costs {
-  ComputeCosts compute;    // of every rank
+  ComputeCosts compute;  // of every rank
   CodecCosts codec;
   NetworkCosts network;
   // What exchange takes from the cores that computing needs too, where all live on one host.

@@ -12,8 +12,9 @@
 
 namespace ringmaster {
 
-// What a simulation does next. Time begins at 0, is in whole nanoseconds and passes from event to event; events of one
-// moment run in the order in which they were added, so that a simulation is the same every time. One thread.
+// What a simulation does next. Time begins at 0, is in whole nanoseconds and passes from event to
+// event; events of one moment run in the order in which they were added, so that a simulation is
+// the same every time. One thread.
 class EventQueue {
  public:
   using Action = std::function<void()>;
@@ -28,7 +29,9 @@ class EventQueue {
     std::push_heap(events_.begin(), events_.end(), Later);
   }
   // To the nearest nanosecond.
-  void After(double seconds, Action action) { At(now_ + std::llround(seconds * 1e9), std::move(action)); }
+  void After(double seconds, Action action) {
+    At(now_ + std::llround(seconds * 1e9), std::move(action));
+  }
 
   // Runs the next event; false: there is none.
   bool RunNext() {

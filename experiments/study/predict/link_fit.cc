@@ -20,8 +20,9 @@ struct Point {
 
 // The median of the slopes between any two points, seconds a byte; 0 where there are not two.
 double SlopeOf(const std::vector<Point>& points) {
-  const auto large = std::count_if(points.begin(), points.end(),
-                                   [](const Point& point) { return point.bytes >= kSlopeBytesMin; });
+  const auto large = std::count_if(points.begin(), points.end(), [](const Point& point) {
+    return point.bytes >= kSlopeBytesMin;
+  });
   std::vector<double> slopes;
   for (const Point& less : points) {
     for (const Point& more : points) {
@@ -45,9 +46,11 @@ LinkFit FitLink(absl::Span<const LinkTimes> times) {
   }
   const double slope = SlopeOf(together);
   if (slope > 0) fit.rate = 1 / slope;
-  const LinkTimes& smallest = *std::min_element(
-      times.begin(), times.end(), [](const LinkTimes& a, const LinkTimes& b) { return a.bytes < b.bytes; });
-  fit.latency = std::max(0.0, Median(smallest.alone) - static_cast<double>(smallest.bytes) / fit.rate);
+  const LinkTimes& smallest =
+      *std::min_element(times.begin(), times.end(),
+                        [](const LinkTimes& a, const LinkTimes& b) { return a.bytes < b.bytes; });
+  fit.latency =
+      std::max(0.0, Median(smallest.alone) - static_cast<double>(smallest.bytes) / fit.rate);
   fit.cpu_byte = std::max(0.0, SlopeOf(cpu));
   fit.cpu_message = smallest.together_cpu / 2;
   return fit;

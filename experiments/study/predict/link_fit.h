@@ -13,16 +13,17 @@ namespace ringmaster {
 struct LinkFit {
   double latency = 0;
   double rate = std::numeric_limits<double>::infinity();  // bytes a second of a node, each way
-  int64_t samples = 0;  // messages behind it
+  int64_t samples = 0;                                    // messages behind it
   // Processor time of both ends together, seconds.
   double cpu_message = 0;
   double cpu_byte = 0;
 };
 
 // Fits both from what messages of several sizes took.
-//   rate     where all nodes send and receive at once: the median of the slopes between any two sizes' medians, those of
-//            32 KiB and more alone, where there are two (Theil 1950, Sen 1968). Unlimited where larger messages take no
-//            longer.
+//   rate     where all nodes send and receive at once: the median of the slopes between any two
+//   sizes' medians, those of
+//            32 KiB and more alone, where there are two (Theil 1950, Sen 1968). Unlimited where
+//            larger messages take no longer.
 //   latency  of the smallest message alone, less its bytes at that rate; at least 0.
 //   cpu_byte     the slopes' median likewise, of processor time; at least 0
 //   cpu_message  half of the smallest message's, for the barrier before it is about another one

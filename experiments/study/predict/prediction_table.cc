@@ -68,8 +68,9 @@ std::set<std::string> LinkTexts(const std::vector<PredictedArm>& arms) {
   for (const PredictedArm& arm : arms) {
     const Prediction& p = arm.prediction;
     if (p.round_trip_samples() <= 0) continue;
-    texts.insert(absl::StrFormat("%s: %.0f us a message and %s a node, each way, from %.0f messages", arm.transport,
-                                 p.latency_us(), RateText(p.bytes_per_second()), p.round_trip_samples()));
+    texts.insert(absl::StrFormat(
+        "%s: %.0f us a message and %s a node, each way, from %.0f messages", arm.transport,
+        p.latency_us(), RateText(p.bytes_per_second()), p.round_trip_samples()));
   }
   return texts;
 }
@@ -82,20 +83,25 @@ std::optional<double> ResidualOf(const PredictedArm& arm) {
 }
 
 std::string PredictionTable(const std::vector<PredictedArm>& arms) {
-  std::vector<Row> rows = {{"arm", "compute", "communication", "exposed", "predicted", "measured", "residual"},
-                           {"", "ms", "ms", "ms", "step ms", "step ms", "%"}};
+  std::vector<Row> rows = {
+      {"arm", "compute", "communication", "exposed", "predicted", "measured", "residual"},
+      {"", "ms", "ms", "ms", "step ms", "step ms", "%"}};
   std::vector<std::string> noted, failed;
   for (const PredictedArm& arm : arms) {
     rows.push_back(RowOf(arm));
     const std::optional<double> residual = ResidualOf(arm);
     if (residual && std::abs(*residual) > kResidualNoted) noted.push_back(arm.arm);
-    if (!arm.status.empty() && arm.status != "ok") failed.push_back(absl::StrCat(arm.arm, " failed: ", arm.status));
+    if (!arm.status.empty() && arm.status != "ok")
+      failed.push_back(absl::StrCat(arm.arm, " failed: ", arm.status));
   }
   std::string text = TextOf(rows, 2);
   absl::StrAppend(&text,
-                  "\ncommunication: a step's exchange by itself; exposed: what of it, or of a gate, a step waits for\n"
-                  "a step longer than compute and exposed: its work and its messages need the cores for so long\n"
-                  "steps are medians; residual: (measured - predicted) / measured, above 0 where the run took longer\n");
+                  "\ncommunication: a step's exchange by itself; exposed: what of it, or of a "
+                  "gate, a step waits for\n"
+                  "a step longer than compute and exposed: its work and its messages need the "
+                  "cores for so long\n"
+                  "steps are medians; residual: (measured - predicted) / measured, above 0 where "
+                  "the run took longer\n");
   for (const std::string& link : LinkTexts(arms)) absl::StrAppend(&text, link, "\n");
   if (!noted.empty()) {
     absl::StrAppend(&text, "! more than 20 % off: ", absl::StrJoin(noted, ", "),
@@ -119,16 +125,18 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms) {
     row["exposed_ms"] = p.exposed_ms();
     row["latency_us"] = p.latency_us();
     // 0 stands for a link without a limit that can be measured, or none at all.
-    row["bytes_per_second"] =
-        p.bytes_per_second() > 0 ? nlohmann::ordered_json(p.bytes_per_second()) : nlohmann::ordered_json();
+    row["bytes_per_second"] = p.bytes_per_second() > 0
+                                  ? nlohmann::ordered_json(p.bytes_per_second())
+                                  : nlohmann::ordered_json();
     row["round_trip_samples"] = p.round_trip_samples();
-    row["status"] = arm.status.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(arm.status);
-    row["measured_step_ms"] =
-        arm.measured_step_ms ? nlohmann::ordered_json(*arm.measured_step_ms) : nlohmann::ordered_json();
+    row["status"] =
+        arm.status.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(arm.status);
+    row["measured_step_ms"] = arm.measured_step_ms ? nlohmann::ordered_json(*arm.measured_step_ms)
+                                                   : nlohmann::ordered_json();
     row["residual"] = residual ? nlohmann::ordered_json(*residual) : nlohmann::ordered_json();
   }
-  return nlohmann::ordered_json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}.dump(-1, ' ', false,
-                                                                nlohmann::ordered_json::error_handler_t::replace);
+  return nlohmann::ordered_json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}
+      .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace ringmaster

@@ -15,17 +15,18 @@ inline constexpr double kResidualNoted = 0.2;
 // What was said of an arm, and what it did.
 struct PredictedArm {
   std::string arm;
-  std::string transport;            // what the spec says
+  std::string transport;  // what the spec says
   Prediction prediction;
-  std::string status;               // of the measured run; empty: it was not measured
+  std::string status;                      // of the measured run; empty: it was not measured
   std::optional<double> measured_step_ms;  // median; absent where there is no good run
 };
 
-// (measured - predicted) / measured: above 0 where the run took longer. Absent without a measurement.
+// (measured - predicted) / measured: above 0 where the run took longer. Absent without a
+// measurement.
 std::optional<double> ResidualOf(const PredictedArm& arm);
 
-// A row each, with units, as UTF-8 text that ends with a newline; under it what messages are computed to take, and the
-// arms whose residual is noted. Pure.
+// A row each, with units, as UTF-8 text that ends with a newline; under it what messages are
+// computed to take, and the arms whose residual is noted. Pure.
 std::string PredictionTable(const std::vector<PredictedArm>& arms);
 
 // {"arms": [...]} with the same figures, on one line; null for what there is not. Pure.

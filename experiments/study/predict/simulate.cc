@@ -27,14 +27,14 @@ constexpr Length kFewSteps = {8, 4};
 constexpr Length kFewestSteps = {2, 1};
 // So many messages are played in a few seconds.
 constexpr int64_t kMessagesMax = 400 << 10;
-// Between more processes than that messages leave within so many grains of their time (FlowNetwork). Not where workers
-// drift: what leaves together would keep them in step.
+// Between more processes than that messages leave within so many grains of their time
+// (FlowNetwork). Not where workers drift: what leaves together would keep them in step.
 constexpr int32_t kExactProcessesMax = 16;
 constexpr int32_t kGrains = 64;
 
-// Where nobody keeps workers in step, each step's computing takes up to so much less or more of itself, as it does in a
-// run, and workers begin one after the other. Without both all would push at once and pull at once for ever, and leave
-// half of every card idle.
+// Where nobody keeps workers in step, each step's computing takes up to so much less or more of
+// itself, as it does in a run, and workers begin one after the other. Without both all would push
+// at once and pull at once for ever, and leave half of every card idle.
 constexpr double kDrift = 0.05;
 // Enough to see the end of the first step's exchange.
 constexpr int64_t kStepsAlone = 3;
@@ -46,7 +46,8 @@ bool HasJitter(const NetworkPlan& network) {
 
 // `step_messages`: about so many are sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
-  const bool repeats = TraitsOf(spec).updates == Updates::kTogether && !HasJitter(costs.network.plan) && !costs.delay;
+  const bool repeats = TraitsOf(spec).updates == Updates::kTogether &&
+                       !HasJitter(costs.network.plan) && !costs.delay;
   const Length& wanted = repeats ? kFewSteps : kManySteps;
   const int64_t affordable = kMessagesMax / std::max<int64_t>(1, step_messages);
   if (affordable >= wanted.steps) return wanted;
@@ -65,7 +66,8 @@ absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Co
   idle.compute.load = idle.compute.compute = idle.compute.update = 0;
   idle.delay = nullptr;
   RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, idle, /*drift=*/0));
-  for (int32_t rank = 0; rank < cluster->workers(); ++rank) cluster->thread(rank).Run(kStepsAlone, [] {});
+  for (int32_t rank = 0; rank < cluster->workers(); ++rank)
+    cluster->thread(rank).Run(kStepsAlone, [] {});
   int32_t over = 0;  // ranks whose first exchange is over
   RM_RETURN_IF_ERROR(cluster->Run([&] {
     while (over < cluster->workers() && cluster->thread(over).first_exchange() > 0) ++over;
@@ -79,8 +81,8 @@ absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Co
   return alone;
 }
 
-// What a step takes at least where all of its work shares the cores, busy all the time; `own`: what each worker computes
-// with all others beside it. A worker that is slowed sleeps.
+// What a step takes at least where all of its work shares the cores, busy all the time; `own`: what
+// each worker computes with all others beside it. A worker that is slowed sleeps.
 double CrowdedStep(const CoreCosts& cores, int32_t workers, double own, double exchange) {
   if (cores.cores <= 0) return 0;
   const double busy = cores.computes ? std::min(workers, cores.cores) * own : 0;
@@ -97,16 +99,20 @@ double SingleStep(int32_t workers, const ComputeCosts& compute) {
 absl::Status CheckPredictable(const RunSpec& spec) {
   const SchemeTraits traits = TraitsOf(spec);
   const absl::string_view engine = traits.engine;
-  if (traits.exchanges && engine.empty() && traits.collective.empty() && traits.weights == WeightHolder::kWorkers) {
-    return absl::UnimplementedError("strategy: no simulation knows its messages; leave that arm out");
+  if (traits.exchanges && engine.empty() && traits.collective.empty() &&
+      traits.weights == WeightHolder::kWorkers) {
+    return absl::UnimplementedError(
+        "strategy: no simulation knows its messages; leave that arm out");
   }
   if (engine.empty()) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("strategy.all_reduce.collective = \"", engine,
-                                               "\": the messages of another library are its own, so its time cannot be "
-                                               "predicted; leave that arm out"));
+  return absl::UnimplementedError(
+      absl::StrCat("strategy.all_reduce.collective = \"", engine,
+                   "\": the messages of another library are its own, so its time cannot be "
+                   "predicted; leave that arm out"));
 }
 
-absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets, Costs costs) {
+absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                           Costs costs) {
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
   const SchemeTraits traits = TraitsOf(spec);
   const bool drifts = traits.updates == Updates::kOnArrival;
@@ -124,7 +130,8 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
     RM_ASSIGN_OR_RETURN(alone, PlayAlone(spec, plan, costs));
     result.communication = alone.seconds;
   }
-  RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, costs, drifts ? kDrift : 0));
+  RM_ASSIGN_OR_RETURN(const auto cluster,
+                      SimulatedCluster::Create(spec, plan, costs, drifts ? kDrift : 0));
   const Length length = LengthOf(spec, costs, alone.messages);
   const int32_t workers = cluster->workers();
   for (int32_t rank = 0; rank < workers; ++rank) {
@@ -148,10 +155,12 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
   result.compute = computed / static_cast<double>(steps.size());
   const SimulatedNetwork& network = cluster->network();
   const double messages = (static_cast<double>(network.messages()) * costs.cores.message +
-                           network.bytes() * costs.cores.byte) / static_cast<double>(length.steps);
+                           network.bytes() * costs.cores.byte) /
+                          static_cast<double>(length.steps);
   const double own = costs.compute.load + costs.compute.compute +
                      (cluster->exchange(0).updates() ? costs.compute.update : 0);
-  result.step = std::max(Median(std::move(steps)), CrowdedStep(costs.cores, workers, own, messages + plan.work));
+  result.step = std::max(Median(std::move(steps)),
+                         CrowdedStep(costs.cores, workers, own, messages + plan.work));
   return result;
 }
 

@@ -22,7 +22,8 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   const int32_t workers = traits.workers;
   const bool exact = codec->traits().exact;
   const bool summed = codec->traits().summable_as.has_value();
-  const int64_t element_bytes = ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
+  const int64_t element_bytes =
+      ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
   AllReducePlan plan;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
@@ -36,10 +37,10 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
     }
     auto& plans = known[summed ? absl::StrCat(bucket.count) : ""];
     if (plans == nullptr) {
-      RM_ASSIGN_OR_RETURN(const auto schedule,
-                          CreateSchedule(ResolveCollective(traits.collective,
-                                                           {spec.transport().name(), workers,
-                                                            bucket.count * element_bytes})));
+      RM_ASSIGN_OR_RETURN(
+          const auto schedule,
+          CreateSchedule(ResolveCollective(traits.collective, {spec.transport().name(), workers,
+                                                               bucket.count * element_bytes})));
       std::vector<Plan> of_ranks;
       for (int32_t rank = 0; rank < workers; ++rank) {
         if (workers == 1) {
@@ -58,8 +59,8 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
 }
 
 SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
-                                       const std::vector<SimulatedAllReduce*>* ranks, SimulatedNetwork* network,
-                                       EventQueue* queue, RankData* data)
+                                       const std::vector<SimulatedAllReduce*>* ranks,
+                                       SimulatedNetwork* network, EventQueue* queue, RankData* data)
     : rank_(rank),
       plan_(*plan),
       ranks_(*ranks),
@@ -86,8 +87,8 @@ void SimulatedAllReduce::Work() {
   if (waiting_ && idle) std::exchange(waiting_, nullptr)();
 }
 
-// In the order of ExchangeThread and of what it runs: what has landed is decoded before anything else is looked at, and
-// tasks come before messages.
+// In the order of ExchangeThread and of what it runs: what has landed is decoded before anything
+// else is looked at, and tasks come before messages.
 bool SimulatedAllReduce::WorkOnce() {
   if (!landed_.empty()) {
     const int32_t flight = landed_.front();
@@ -152,15 +153,20 @@ void SimulatedAllReduce::Act() {
         Take(ref, payload);
         break;
       }
-      case Kind::kSend: Send(ref); break;
+      case Kind::kSend:
+        Send(ref);
+        break;
       case Kind::kAdd:
         if (data_ != nullptr) data_->Add(ref.flight, core_.OpOf(ref));
         break;
-      case Kind::kFinished: landed_.push_back(ref.flight); break;
+      case Kind::kFinished:
+        landed_.push_back(ref.flight);
+        break;
       case Kind::kAddLent:
       case Kind::kAddBoth:
       case Kind::kAnswer:
-      case Kind::kReturn: RM_CHECK(false);  // nothing is lent here
+      case Kind::kReturn:
+        RM_CHECK(false);  // nothing is lent here
     }
   }
   actions_.clear();
@@ -169,7 +175,8 @@ void SimulatedAllReduce::Act() {
 SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t from) const {
   const PlanOp& op = core_.OpOf(ref);
   const auto ticket = static_cast<uint16_t>(core_.TicketOf(ref));
-  return uint64_t{ticket} << 48 | uint64_t{static_cast<uint16_t>(from)} << 32 | uint64_t{op.round} << 16 | op.piece;
+  return uint64_t{ticket} << 48 | uint64_t{static_cast<uint16_t>(from)} << 32 |
+         uint64_t{op.round} << 16 | op.piece;
 }
 
 void SimulatedAllReduce::Send(OpRef ref) {
@@ -182,7 +189,9 @@ void SimulatedAllReduce::Send(OpRef ref) {
         done_.push_back(ref);
         Work();
       },
-      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload] { peer->OnMessage(name, payload); });
+      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload] {
+        peer->OnMessage(name, payload);
+      });
 }
 
 void SimulatedAllReduce::OnMessage(MessageName name, const Payload& payload) {
@@ -197,7 +206,8 @@ void SimulatedAllReduce::OnMessage(MessageName name, const Payload& payload) {
   Work();
 }
 
-// A transport puts the bytes where they belong as soon as they are there and expected; the thread hears of it later.
+// A transport puts the bytes where they belong as soon as they are there and expected; the thread
+// hears of it later.
 void SimulatedAllReduce::Take(OpRef ref, const Payload& payload) {
   if (data_ != nullptr) data_->Receive(ref.flight, core_.OpOf(ref), payload);
   done_.push_back(ref);

@@ -33,18 +33,19 @@ struct AllReducePlan {
   int32_t encoded_max = 0;  // buckets that hold an encoding at once; 0: gradients go as they are
 };
 
-// As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc). `spec` is resolved, its strategy an all-reduce of
-// ours.
+// As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc). `spec` is resolved, its
+// strategy an all-reduce of ours.
 absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                             const CodecCosts& costs);
 
-// The shell of CollectiveCore in simulated time, with the one thread that has the tasks: it encodes, starts, goes on with
-// what messages have brought, and decodes, one after the other.
+// The shell of CollectiveCore in simulated time, with the one thread that has the tasks: it
+// encodes, starts, goes on with what messages have brought, and decodes, one after the other.
 class SimulatedAllReduce : public SimulatedExchange {
  public:
   // `plan`, `ranks` (those of all workers), `network`, `queue` and `data` outlive this.
-  SimulatedAllReduce(int32_t rank, const AllReducePlan* plan, const std::vector<SimulatedAllReduce*>* ranks,
-                     SimulatedNetwork* network, EventQueue* queue, RankData* data);
+  SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
+                     const std::vector<SimulatedAllReduce*>* ranks, SimulatedNetwork* network,
+                     EventQueue* queue, RankData* data);
 
   void BeginStep(int64_t step, EventQueue::Action go) override { go(); }
   void GradReady(int64_t step, int32_t bucket) override;
@@ -55,8 +56,8 @@ class SimulatedAllReduce : public SimulatedExchange {
   bool updates() const override { return true; }
 
  private:
-  // Of a message between the ranks: its collective's ticket, which is the same on all since they start the same in the
-  // same order, the sender, round and piece, 16 bits each.
+  // Of a message between the ranks: its collective's ticket, which is the same on all since they
+  // start the same in the same order, the sender, round and piece, 16 bits each.
   using MessageName = uint64_t;
   struct Task {
     int64_t step = 0;
@@ -85,16 +86,16 @@ class SimulatedAllReduce : public SimulatedExchange {
 
   CollectiveCore core_;
   std::vector<CollectiveAction> actions_;
-  std::vector<Task> flights_;             // what the core's flights work on
+  std::vector<Task> flights_;  // what the core's flights work on
   std::deque<Task> tasks_;
-  bool is_encoded_ = false;               // the first task's bucket, which waits for room
-  bool busy_ = false;                     // the thread encodes or decodes
-  int32_t encodings_ = 0;                 // held
-  std::deque<OpRef> done_;                // messages that the thread has yet to see
-  std::deque<int32_t> landed_;            // flights that it has yet to decode
+  bool is_encoded_ = false;     // the first task's bucket, which waits for room
+  bool busy_ = false;           // the thread encodes or decodes
+  int32_t encodings_ = 0;       // held
+  std::deque<OpRef> done_;      // messages that the thread has yet to see
+  std::deque<int32_t> landed_;  // flights that it has yet to decode
   absl::flat_hash_map<MessageName, OpRef> posted_;
   absl::flat_hash_map<MessageName, Payload> early_;  // they came before they were expected
-  EventQueue::Action waiting_;            // the step thread in EndStep
+  EventQueue::Action waiting_;                       // the step thread in EndStep
 };
 
 }  // namespace ringmaster

@@ -29,7 +29,8 @@ T* At(const std::vector<T*>& list, int32_t index) {
 
 }  // namespace
 
-absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
+absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                        const Costs& costs) {
   ClusterPlan plan;
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
@@ -42,7 +43,8 @@ absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bu
     RM_ASSIGN_OR_RETURN(plan.parts, PlanParts(spec, buckets, costs));
     const int32_t updates = traits.updates == Updates::kOnArrival ? workers : 1;
     for (const std::vector<PartCosts>& parts : plan.parts.parts) {
-      for (const PartCosts& part : parts) plan.work += workers * (part.encode + part.add) + updates * part.update;
+      for (const PartCosts& part : parts)
+        plan.work += workers * (part.encode + part.add) + updates * part.update;
     }
   }
   return plan;
@@ -69,9 +71,11 @@ void SimulatedStepThread::Compute() {
   if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
   if (data_ != nullptr) data_->Compute(step_);
   const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
-  const double compute = costs_.compute.compute * (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
+  const double compute = costs_.compute.compute *
+                         (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
                          (1 + drift_ * (2 * random_.Uniform() - 1));
-  current_.computed = costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
+  current_.computed =
+      costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
   const std::vector<double>& ready = costs_.compute.bucket_ready;
   for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
     queue_->After(delay + ready[bucket] * compute,
@@ -96,9 +100,9 @@ void SimulatedStepThread::Finish() {
   Begin();
 }
 
-absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(const RunSpec& spec, const ClusterPlan& plan,
-                                                                           const Costs& costs, double drift,
-                                                                           const ClusterData& data) {
+absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
+    const RunSpec& spec, const ClusterPlan& plan, const Costs& costs, double drift,
+    const ClusterData& data) {
   std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
@@ -107,11 +111,13 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(const
   } else if (traits.weights == WeightHolder::kServers) {
     RM_RETURN_IF_ERROR(cluster->AddServers(spec, plan, data));
   } else {
-    for (int32_t rank = 0; rank < workers; ++rank) cluster->exchanges_.push_back(std::make_unique<NoExchange>());
+    for (int32_t rank = 0; rank < workers; ++rank)
+      cluster->exchanges_.push_back(std::make_unique<NoExchange>());
   }
   for (int32_t rank = 0; rank < workers; ++rank) {
-    cluster->threads_.push_back(std::make_unique<SimulatedStepThread>(
-        rank, drift, costs, cluster->exchanges_[rank].get(), &cluster->queue_, At(data.steps, rank)));
+    cluster->threads_.push_back(
+        std::make_unique<SimulatedStepThread>(rank, drift, costs, cluster->exchanges_[rank].get(),
+                                              &cluster->queue_, At(data.steps, rank)));
   }
   return cluster;
 }
@@ -119,14 +125,15 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(const
 void SimulatedCluster::AddRanks(const ClusterPlan& plan, int32_t workers, const ClusterData& data) {
   ranks_.resize(workers);
   for (int32_t rank = 0; rank < workers; ++rank) {
-    auto exchange = std::make_unique<SimulatedAllReduce>(rank, &plan.all_reduce, &ranks_, &network_, &queue_,
-                                                         At(data.ranks, rank));
+    auto exchange = std::make_unique<SimulatedAllReduce>(rank, &plan.all_reduce, &ranks_, &network_,
+                                                         &queue_, At(data.ranks, rank));
     ranks_[rank] = exchange.get();
     exchanges_.push_back(std::move(exchange));
   }
 }
 
-absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan& plan, const ClusterData& data) {
+absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan& plan,
+                                          const ClusterData& data) {
   const auto buckets = static_cast<int32_t>(plan.parts.parts.front().size());
   const std::vector<Range> no_parts(buckets);
   const int32_t workers = spec.training().workers();
@@ -137,14 +144,15 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
     for (const Range& part : parts) scope.count += part.count;
     scope.workers = workers;
     RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
-    owned_servers_.push_back(std::make_unique<SimulatedServer>(ServingPlanOf(spec, index, parts), std::move(update),
-                                                               &plan.parts, &ps_workers_, &network_, &queue_,
-                                                               server_data));
+    owned_servers_.push_back(std::make_unique<SimulatedServer>(
+        ServingPlanOf(spec, index, parts), std::move(update), &plan.parts, &ps_workers_, &network_,
+        &queue_, server_data));
     servers_.push_back(owned_servers_.back().get());
   }
   for (int32_t rank = 0; rank < workers; ++rank) {
-    auto exchange = std::make_unique<SimulatedPsWorker>(WorkerPlanOf(spec, rank, buckets), &plan.parts, &servers_,
-                                                        &network_, &queue_, At(data.workers, rank));
+    auto exchange =
+        std::make_unique<SimulatedPsWorker>(WorkerPlanOf(spec, rank, buckets), &plan.parts,
+                                            &servers_, &network_, &queue_, At(data.workers, rank));
     ps_workers_.push_back(exchange.get());
     exchanges_.push_back(std::move(exchange));
   }

@@ -31,19 +31,20 @@ struct ClusterPlan {
 };
 
 // `spec` is resolved and valid, and not `single`, which exchanges nothing.
-absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs);
+absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                        const Costs& costs);
 
 // What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
 struct ClusterData {
-  std::vector<StepData*> steps;          // by rank
-  std::vector<RankData*> ranks;          // likewise, in an all-reduce
-  std::vector<PsWorkerData*> workers;    // likewise, with servers
+  std::vector<StepData*> steps;        // by rank
+  std::vector<RankData*> ranks;        // likewise, in an all-reduce
+  std::vector<PsWorkerData*> workers;  // likewise, with servers
   std::vector<ServerData*> servers;
-  std::vector<std::vector<Range>> parts; // of each server, as ShardParts has them
+  std::vector<std::vector<Range>> parts;  // of each server, as ShardParts has them
 };
 
-// The step thread of one rank in simulated time: the training loop's order of loading, gate, computing, exchange and
-// update.
+// The step thread of one rank in simulated time: the training loop's order of loading, gate,
+// computing, exchange and update.
 class SimulatedStepThread {
  public:
   // One step, in seconds.
@@ -54,9 +55,15 @@ class SimulatedStepThread {
   };
 
   // `drift`: computing takes up to so much less or more of itself, in [0, 1). `data` may be null.
-  SimulatedStepThread(int32_t rank, double drift, const Costs& costs, SimulatedExchange* exchange, EventQueue* queue,
-                      StepData* data)
-      : rank_(rank), drift_(drift), costs_(costs), exchange_(exchange), queue_(queue), data_(data), random_(rank) {}
+  SimulatedStepThread(int32_t rank, double drift, const Costs& costs, SimulatedExchange* exchange,
+                      EventQueue* queue, StepData* data)
+      : rank_(rank),
+        drift_(drift),
+        costs_(costs),
+        exchange_(exchange),
+        queue_(queue),
+        data_(data),
+        random_(rank) {}
 
   // Does steps until `last`, then `done`.
   void Run(int64_t last, EventQueue::Action done);
@@ -89,13 +96,14 @@ class SimulatedStepThread {
   double first_exchange_ = 0;
 };
 
-// A whole run in simulated time, in one thread: the step threads of all workers, the exchange's cores in their shells, the
-// servers and the network.
+// A whole run in simulated time, in one thread: the step threads of all workers, the exchange's
+// cores in their shells, the servers and the network.
 class SimulatedCluster {
  public:
-  // `spec`, `plan` and `costs` outlive this; `costs.network` has a card for every process of the run
-  // (experiments/program/run/placement.h). InvalidArgument: the optimizer's.
-  static absl::StatusOr<std::unique_ptr<SimulatedCluster>> Create(const RunSpec& spec, const ClusterPlan& plan,
+  // `spec`, `plan` and `costs` outlive this; `costs.network` has a card for every process of the
+  // run (experiments/program/run/placement.h). InvalidArgument: the optimizer's.
+  static absl::StatusOr<std::unique_ptr<SimulatedCluster>> Create(const RunSpec& spec,
+                                                                  const ClusterPlan& plan,
                                                                   const Costs& costs, double drift,
                                                                   const ClusterData& data = {});
   SimulatedCluster(const SimulatedCluster&) = delete;

@@ -13,8 +13,8 @@
 
 namespace ringmaster {
 
-// What nodes of a simulation compute with and send to each other. A prediction has none of it: there messages have sizes
-// alone, and every pointer to what is declared here is null.
+// What nodes of a simulation compute with and send to each other. A prediction has none of it:
+// there messages have sizes alone, and every pointer to what is declared here is null.
 
 // A message's bytes as they were when it was sent, and where they lay.
 struct Parcel {
@@ -27,7 +27,8 @@ inline Payload PayloadOf(absl::Span<const std::byte> memory) {
   return std::make_shared<const Parcel>(Parcel{{memory.begin(), memory.end()}, memory.data()});
 }
 
-// A transport may read the memory until the message has left: RM_CHECKs that nobody has written there meanwhile.
+// A transport may read the memory until the message has left: RM_CHECKs that nobody has written
+// there meanwhile.
 inline void CheckUnchanged(const Payload& payload) {
   if (payload == nullptr || payload->bytes.empty()) return;
   RM_CHECK(std::memcmp(payload->memory, payload->bytes.data(), payload->bytes.size()) == 0);
@@ -43,7 +44,8 @@ class StepData {
   virtual void Update(int64_t step) = 0;
 };
 
-// What a rank of an all-reduce works on. A flight is the core's (common/collective/collective_core.h).
+// What a rank of an all-reduce works on. A flight is the core's
+// (common/collective/collective_core.h).
 class RankData {
  public:
   virtual ~RankData() = default;

@@ -7,8 +7,9 @@
 
 namespace ringmaster {
 
-// A worker's exchange in simulated time: the moments of SyncStrategy (worker/strategy/strategy.h). What would wait there
-// takes an action here, which it runs when the wait is over, at once or later.
+// A worker's exchange in simulated time: the moments of SyncStrategy (worker/strategy/strategy.h).
+// What would wait there takes an action here, which it runs when the wait is over, at once or
+// later.
 class SimulatedExchange {
  public:
   virtual ~SimulatedExchange() = default;

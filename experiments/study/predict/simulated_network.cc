@@ -12,7 +12,9 @@ namespace {
 // Room for so many messages from every process to every other.
 constexpr int32_t kMessagesAPair = 4;
 
-int32_t SlotsFor(int32_t processes) { return std::max(FlowNetwork::kSlots, kMessagesAPair * processes * processes); }
+int32_t SlotsFor(int32_t processes) {
+  return std::max(FlowNetwork::kSlots, kMessagesAPair * processes * processes);
+}
 
 }  // namespace
 
@@ -20,9 +22,10 @@ SimulatedNetwork::SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue)
     : processes_(costs.plan.processes()),
       copy_rate_(costs.copy_rate),
       queue_(queue),
-      state_(CeilDiv(FlowNetwork::StateBytes(processes_, SlotsFor(processes_)), static_cast<int64_t>(sizeof(Line)))),
-      network_(costs.plan, absl::MakeSpan(state_.front().bytes, state_.size() * sizeof(Line)), SlotsFor(processes_),
-               costs.grains) {}
+      state_(CeilDiv(FlowNetwork::StateBytes(processes_, SlotsFor(processes_)),
+                     static_cast<int64_t>(sizeof(Line)))),
+      network_(costs.plan, absl::MakeSpan(state_.front().bytes, state_.size() * sizeof(Line)),
+               SlotsFor(processes_), costs.grains) {}
 
 void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left,
                             EventQueue::Action arrived) {

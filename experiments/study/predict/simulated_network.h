@@ -16,19 +16,21 @@ namespace ringmaster {
 struct NetworkCosts {
   NetworkPlan plan;
   int32_t grains = 0;  // FlowNetwork's
-  double copy_rate = std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
+  double copy_rate =
+      std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
 };
 
-// The network of one simulation: the one that shapes a run's messages (common/network/flow_network.h), on the simulation's
-// time. One thread.
+// The network of one simulation: the one that shapes a run's messages
+// (common/network/flow_network.h), on the simulation's time. One thread.
 class SimulatedNetwork {
  public:
   // `queue` outlives this.
   SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue);
 
-  // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this returns. Within a
-  // process a message is a copy.
-  void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left, EventQueue::Action arrived);
+  // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this
+  // returns. Within a process a message is a copy.
+  void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left,
+            EventQueue::Action arrived);
 
   // The simulation has failed: the first reason stays.
   void Abort(const absl::Status& why) { status_.Update(why); }
@@ -49,7 +51,8 @@ class SimulatedNetwork {
     int untold = 2;
   };
 
-  // Looks at the network once for all that happens at this moment, and then when the next message leaves.
+  // Looks at the network once for all that happens at this moment, and then when the next message
+  // leaves.
   void LookSoon();
   void Look();
 

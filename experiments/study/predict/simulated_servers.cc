@@ -12,7 +12,8 @@
 
 namespace ringmaster {
 
-absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs) {
+absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                    const Costs& costs) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
   const SchemeTraits traits = TraitsOf(spec);
   const bool exact = codec->traits().exact;
@@ -45,16 +46,18 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
   return plan;
 }
 
-SimulatedServer::SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule> update, const PartsPlan* plan,
-                                 const std::vector<SimulatedPsWorker*>* workers, SimulatedNetwork* network,
-                                 EventQueue* queue, ServerData* data)
+SimulatedServer::SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule> update,
+                                 const PartsPlan* plan,
+                                 const std::vector<SimulatedPsWorker*>* workers,
+                                 SimulatedNetwork* network, EventQueue* queue, ServerData* data)
     : index_(serving.index),
       plan_(*plan),
       workers_(*workers),
       network_(network),
       queue_(queue),
       data_(data),
-      core_(std::move(serving), std::move(update), data != nullptr ? data->weights() : absl::Span<float>()) {
+      core_(std::move(serving), std::move(update),
+            data != nullptr ? data->weights() : absl::Span<float>()) {
   core_.Start(&actions_);  // nothing needs to be told what to expect here
 }
 
@@ -87,8 +90,9 @@ void SimulatedServer::Handle(const Message& message) {
   actions_.clear();
   const absl::Status status = Tell(message);
   if (!status.ok()) {
-    return network_->Abort(Annotate(status, absl::StrCat("server/", index_, ": from worker/", message.worker, " step=",
-                                                         message.tag.step, " bucket=", message.tag.bucket)));
+    return network_->Abort(
+        Annotate(status, absl::StrCat("server/", index_, ": from worker/", message.worker,
+                                      " step=", message.tag.step, " bucket=", message.tag.bucket)));
   }
   double seconds = 0;
   if (message.tag.kind == MessageKind::kPush) {
@@ -99,7 +103,8 @@ void SimulatedServer::Handle(const Message& message) {
 
 absl::Status SimulatedServer::Tell(const Message& message) {
   const Tag& tag = message.tag;
-  if (tag.kind != MessageKind::kPush) return core_.OnRequest(message.worker, DecodePullNote(tag.note), &actions_);
+  if (tag.kind != MessageKind::kPush)
+    return core_.OnRequest(message.worker, DecodePullNote(tag.note), &actions_);
   Push push{message.worker, tag.bucket, tag.step, tag.note, {}};
   if (data_ != nullptr) push.gradient = data_->Decode(message.worker, tag.bucket, message.payload);
   return core_.OnPush(push, &actions_);
@@ -108,14 +113,17 @@ absl::Status SimulatedServer::Tell(const Message& message) {
 void SimulatedServer::Perform() {
   for (const ServerAction& action : actions_) {
     switch (action.kind) {
-      case ServerAction::Kind::kExpect: break;
+      case ServerAction::Kind::kExpect:
+        break;
       case ServerAction::Kind::kReturn:
         if (data_ != nullptr) data_->Return(action.tag.bucket);
         break;
       case ServerAction::Kind::kCopy:
         if (data_ != nullptr) data_->Copy(action.worker);
         break;
-      case ServerAction::Kind::kSend: Send(action.worker, action.tag); break;
+      case ServerAction::Kind::kSend:
+        Send(action.worker, action.tag);
+        break;
     }
   }
 }
@@ -123,20 +131,30 @@ void SimulatedServer::Perform() {
 void SimulatedServer::Send(int32_t worker, const Tag& tag) {
   const bool has_weights = tag.kind != MessageKind::kPull;
   const int64_t bytes = has_weights ? plan_.parts[index_][tag.bucket].weight_bytes : 0;
-  const Payload payload = data_ != nullptr && has_weights ? data_->Send(worker, tag.bucket) : nullptr;
+  const Payload payload =
+      data_ != nullptr && has_weights ? data_->Send(worker, tag.bucket) : nullptr;
   network_->Send(
       plan_.server_process[index_], plan_.worker_process[worker], bytes,
       [this, worker, part = tag.bucket, payload] {
         CheckUnchanged(payload);
         core_.OnSent(worker, part);
       },
-      [to = workers_[worker], index = index_, tag, payload] { to->OnMessage(index, tag, payload); });
+      [to = workers_[worker], index = index_, tag, payload] {
+        to->OnMessage(index, tag, payload);
+      });
 }
 
 SimulatedPsWorker::SimulatedPsWorker(const WorkerPlan& worker, const PartsPlan* plan,
-                                     const std::vector<SimulatedServer*>* servers, SimulatedNetwork* network,
-                                     EventQueue* queue, PsWorkerData* data)
-    : rank_(worker.rank), plan_(*plan), servers_(*servers), network_(network), queue_(queue), data_(data), core_(worker) {}
+                                     const std::vector<SimulatedServer*>* servers,
+                                     SimulatedNetwork* network, EventQueue* queue,
+                                     PsWorkerData* data)
+    : rank_(worker.rank),
+      plan_(*plan),
+      servers_(*servers),
+      network_(network),
+      queue_(queue),
+      data_(data),
+      core_(worker) {}
 
 void SimulatedPsWorker::BeginStep(int64_t step, EventQueue::Action go) {
   waiting_ = std::move(go);
@@ -167,7 +185,8 @@ void SimulatedPsWorker::TakeLeave() {
 }
 
 void SimulatedPsWorker::OnMessage(int32_t server, const Tag& tag, const Payload& payload) {
-  if (data_ != nullptr && tag.kind != MessageKind::kPull) data_->Receive(server, tag.bucket, payload);
+  if (data_ != nullptr && tag.kind != MessageKind::kPull)
+    data_->Receive(server, tag.bucket, payload);
   core_.MessageArrived(server, tag, &actions_);
   Perform();
 }
@@ -176,8 +195,11 @@ void SimulatedPsWorker::Perform() {
   bool may_go = false;
   for (const WorkerAction& action : actions_) {
     switch (action.kind) {
-      case WorkerAction::Kind::kExpect: break;
-      case WorkerAction::Kind::kSend: unsent_.push_back(action); break;
+      case WorkerAction::Kind::kExpect:
+        break;
+      case WorkerAction::Kind::kSend:
+        unsent_.push_back(action);
+        break;
       case WorkerAction::Kind::kDeliver:
         if (data_ != nullptr) data_->Deliver();
         break;
@@ -185,7 +207,9 @@ void SimulatedPsWorker::Perform() {
         if (data_ != nullptr) data_->Swap();
         break;
       case WorkerAction::Kind::kLetStepBegin:
-      case WorkerAction::Kind::kDrained: may_go = true; break;
+      case WorkerAction::Kind::kDrained:
+        may_go = true;
+        break;
     }
   }
   actions_.clear();
@@ -197,8 +221,9 @@ void SimulatedPsWorker::SendNext() {
   while (!busy_ && !unsent_.empty()) {
     const WorkerAction action = unsent_.front();
     unsent_.pop_front();
-    const double encode =
-        action.tag.kind == MessageKind::kPush ? plan_.parts[action.server][action.tag.bucket].encode : 0;
+    const double encode = action.tag.kind == MessageKind::kPush
+                              ? plan_.parts[action.server][action.tag.bucket].encode
+                              : 0;
     if (encode == 0) {
       Send(action);
       continue;
@@ -215,8 +240,9 @@ void SimulatedPsWorker::SendNext() {
 void SimulatedPsWorker::Send(const WorkerAction& action) {
   const bool is_push = action.tag.kind == MessageKind::kPush;
   const int64_t bytes = is_push ? plan_.parts[action.server][action.tag.bucket].push_bytes : 0;
-  const Payload payload =
-      data_ != nullptr && is_push ? data_->Push(action.server, action.tag.step, action.tag.bucket) : nullptr;
+  const Payload payload = data_ != nullptr && is_push
+                              ? data_->Push(action.server, action.tag.step, action.tag.bucket)
+                              : nullptr;
   network_->Send(
       plan_.worker_process[rank_], plan_.server_process[action.server], bytes,
       [this, payload] {
@@ -224,7 +250,9 @@ void SimulatedPsWorker::Send(const WorkerAction& action) {
         core_.MessageLeft(&actions_);
         Perform();
       },
-      [this, server = servers_[action.server], tag = action.tag, payload] { server->OnMessage(rank_, tag, payload); });
+      [this, server = servers_[action.server], tag = action.tag, payload] {
+        server->OnMessage(rank_, tag, payload);
+      });
 }
 
 }  // namespace ringmaster

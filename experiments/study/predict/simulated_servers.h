@@ -39,19 +39,22 @@ struct PartsPlan {
   std::vector<int32_t> server_process;
 };
 
-// `spec` is resolved, its strategy a parameter server's. `costs.compute.update` is that of all weights.
-absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets, const Costs& costs);
+// `spec` is resolved, its strategy a parameter server's. `costs.compute.update` is that of all
+// weights.
+absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                    const Costs& costs);
 
 class SimulatedPsWorker;
 
-// The shell of ServerCore in simulated time: one thread, which handles messages in the order in which they come, and for
-// which each contribution and each update takes its time.
+// The shell of ServerCore in simulated time: one thread, which handles messages in the order in
+// which they come, and for which each contribution and each update takes its time.
 class SimulatedServer {
  public:
-  // `plan`, `workers` (all of them), `network`, `queue` and `data` outlive this. Without data `serving` has empty parts.
+  // `plan`, `workers` (all of them), `network`, `queue` and `data` outlive this. Without data
+  // `serving` has empty parts.
   SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule> update, const PartsPlan* plan,
-                  const std::vector<SimulatedPsWorker*>* workers, SimulatedNetwork* network, EventQueue* queue,
-                  ServerData* data);
+                  const std::vector<SimulatedPsWorker*>* workers, SimulatedNetwork* network,
+                  EventQueue* queue, ServerData* data);
 
   // Of `worker`: a push, or a request.
   void OnMessage(int32_t worker, const Tag& tag, const Payload& payload);
@@ -85,12 +88,14 @@ class SimulatedServer {
   bool busy_ = false;
 };
 
-// The shell of WorkerCore in simulated time. The exchange thread encodes and sends what the core asks for, in order.
+// The shell of WorkerCore in simulated time. The exchange thread encodes and sends what the core
+// asks for, in order.
 class SimulatedPsWorker : public SimulatedExchange {
  public:
   // `plan`, `servers` (all of them), `network`, `queue` and `data` outlive this.
-  SimulatedPsWorker(const WorkerPlan& worker, const PartsPlan* plan, const std::vector<SimulatedServer*>* servers,
-                    SimulatedNetwork* network, EventQueue* queue, PsWorkerData* data);
+  SimulatedPsWorker(const WorkerPlan& worker, const PartsPlan* plan,
+                    const std::vector<SimulatedServer*>* servers, SimulatedNetwork* network,
+                    EventQueue* queue, PsWorkerData* data);
 
   void BeginStep(int64_t step, EventQueue::Action go) override;
   void GradReady(int64_t step, int32_t bucket) override;
@@ -120,8 +125,8 @@ class SimulatedPsWorker : public SimulatedExchange {
   WorkerCore core_;
   std::vector<WorkerAction> actions_;
   std::deque<WorkerAction> unsent_;
-  bool busy_ = false;            // the exchange thread encodes
-  EventQueue::Action waiting_;   // the step thread in BeginStep or Drain
+  bool busy_ = false;           // the exchange thread encodes
+  EventQueue::Action waiting_;  // the step thread in BeginStep or Drain
 };
 
 }  // namespace ringmaster

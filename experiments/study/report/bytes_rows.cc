@@ -20,8 +20,8 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kStalenessMax = 16;  // what is staler counts as one bar
 constexpr char kNothingMetered[] = "No arm that exchanges metered bytes has finished.";
 
-// Bytes that a worker sends and receives in a step by the formula, the mean of all; absent where there is none, or where
-// the data set's files, which say how large the model is, are not here.
+// Bytes that a worker sends and receives in a step by the formula, the mean of all; absent where
+// there is none, or where the data set's files, which say how large the model is, are not here.
 std::optional<double> FormulaBytes(const RunSpec& spec) {
   if (!TraitsOf(spec).exchanges) return std::nullopt;
   const auto layout = LayoutOf(spec);
@@ -93,7 +93,8 @@ void AddStaleness(const Comparison& comparison, const ReportCell& cell, Json* ro
     if (count == 0) continue;
     Json row = RowOf(comparison, cell);
     row["staleness"] = staleness;
-    row["label"] = staleness == kStalenessMax ? absl::StrCat(staleness, " or more") : absl::StrCat(staleness);
+    row["label"] =
+        staleness == kStalenessMax ? absl::StrCat(staleness, " or more") : absl::StrCat(staleness);
     row["percent"] = Rounded(100.0 * static_cast<double>(count) / static_cast<double>(total));
     row["contributions"] = count;
     rows->push_back(std::move(row));
@@ -112,7 +113,8 @@ ChartRows PayloadRows(const Comparisons& comparisons) {
           Json row = RowOf(comparison, cell);
           row["N"] = comparison.workers();
           row["kilobytes"] = Rounded(metered->median / 1e3);
-          if (const auto formula = FormulaBytes(cell.spec)) row["formula_kilobytes"] = Rounded(*formula / 1e3);
+          if (const auto formula = FormulaBytes(cell.spec))
+            row["formula_kilobytes"] = Rounded(*formula / 1e3);
           rows->push_back(std::move(row));
         }
       },

@@ -32,7 +32,8 @@ std::vector<const RunRecord*> FinishedRuns(const Comparisons& comparisons) {
     for (const ReportCell& cell : comparison.cells) {
       for (const Trial& trial : cell.trials) {
         // A run of threads may stand in several comparisons.
-        if (std::find(runs.begin(), runs.end(), trial.record) == runs.end()) runs.push_back(trial.record);
+        if (std::find(runs.begin(), runs.end(), trial.record) == runs.end())
+          runs.push_back(trial.record);
       }
     }
   }
@@ -46,27 +47,32 @@ std::set<std::string> Values(const std::vector<const RunRecord*>& runs,
   return values;
 }
 
-size_t Count(const std::vector<const RunRecord*>& runs, const std::function<bool(const RunRecord&)>& is) {
+size_t Count(const std::vector<const RunRecord*>& runs,
+             const std::function<bool(const RunRecord&)>& is) {
   return std::count_if(runs.begin(), runs.end(), [&](const RunRecord* run) { return is(*run); });
 }
 
 std::string Runs(size_t count) { return count == 1 ? "1 run" : absl::StrCat(count, " runs"); }
 
 void AddNetwork(const std::vector<const RunRecord*>& runs, Texts* texts) {
-  const size_t shaped = Count(runs, [](const RunRecord& run) { return run.spec().transport().has_network(); });
+  const size_t shaped =
+      Count(runs, [](const RunRecord& run) { return run.spec().transport().has_network(); });
   const size_t local = Count(runs, [](const RunRecord& run) {
-    return !run.spec().transport().has_network() && IsLoopback(WithoutBrackets(run.spec().transport().listen_address()));
+    return !run.spec().transport().has_network() &&
+           IsLoopback(WithoutBrackets(run.spec().transport().listen_address()));
   });
   if (local > 0) {
     texts->push_back(absl::StrCat(
         local == runs.size() ? "All runs" : Runs(local),
-        " exchanged within one host, over loopback or shared memory: there was no network card whose rate limits a central "
+        " exchanged within one host, over loopback or shared memory: there was no network "
+        "card whose rate limits a central "
         "server, no switch, no distance. The arms may rank otherwise on several hosts."));
   }
   if (shaped > 0) {
     texts->push_back(absl::StrCat(
         shaped == runs.size() ? "All runs" : Runs(shaped),
-        " exchanged over a network that is emulated on one host: messages are delayed to the rate and latency in the spec. "
+        " exchanged over a network that is emulated on one host: messages are delayed to the "
+        "rate and latency in the spec. "
         "Packet loss, switches, interrupts and the cost of a real card are not in it."));
   }
 }
@@ -75,9 +81,12 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
   const RunRecord* worst = nullptr;
   size_t crowded = 0;
   const auto per_core = [](const RunRecord& run) {
-    const int32_t threads = run.spec().strategy().launch() == THREADS ? run.spec().training().workers() : 0;
-    return run.machine().cores() <= 0 ? 0.0
-                                      : static_cast<double>(std::max(ProcessCount(run.spec()), threads)) / run.machine().cores();
+    const int32_t threads =
+        run.spec().strategy().launch() == THREADS ? run.spec().training().workers() : 0;
+    return run.machine().cores() <= 0
+               ? 0.0
+               : static_cast<double>(std::max(ProcessCount(run.spec()), threads)) /
+                     run.machine().cores();
   };
   for (const RunRecord* run : runs) {
     if (per_core(*run) <= 1) continue;
@@ -86,10 +95,12 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
   }
   if (worst == nullptr) return;
   texts->push_back(absl::StrFormat(
-      "In %s of %d there were more processes than cores (up to %d on %d, arm %s with N = %d): ranks took turns on the cores, "
+      "In %s of %d there were more processes than cores (up to %d on %d, arm %s with N = %d): "
+      "ranks "
+      "took turns on the cores, "
       "so their step times are not what as many machines would need.",
-      Runs(crowded), runs.size(), ProcessCount(worst->spec()), worst->machine().cores(), worst->spec().name(),
-      worst->spec().training().workers()));
+      Runs(crowded), runs.size(), ProcessCount(worst->spec()), worst->machine().cores(),
+      worst->spec().name(), worst->spec().training().workers()));
 }
 
 void AddTrials(const Comparisons& comparisons, Texts* texts) {
@@ -100,47 +111,62 @@ void AddTrials(const Comparisons& comparisons, Texts* texts) {
       ++cells;
       fewest = std::min(fewest, cell.trials.size());
       if (cell.trials.size() < kFewTrials) ++few;
-      solo = solo || (TraitsOf(cell.spec).yardstick == Yardstick::kEfficiency && !cell.trials.empty());
+      solo =
+          solo || (TraitsOf(cell.spec).yardstick == Yardstick::kEfficiency && !cell.trials.empty());
     }
     if (!solo) ++without_solo;
   }
   if (few > 0) {
     texts->push_back(absl::StrFormat(
-        "%d of %d cells have fewer than %d trials (the fewest: %d). Intervals from so few are too narrow, and one trial has "
+        "%d of %d cells have fewer than %d trials (the fewest: %d). Intervals from so few are too "
+        "narrow, and one trial has "
         "none: what looks distinguishable may be chance.",
         few, cells, kFewTrials, fewest));
   }
   if (without_solo > 0) {
-    texts->push_back(absl::StrFormat(
-        "%d of %d comparisons have no finished solo arm, so nobody knows what could have been reached: they have no efficiency "
-        "and no contention.",
-        without_solo, comparisons.all.size()));
+    texts->push_back(
+        absl::StrFormat("%d of %d comparisons have no finished solo arm, so nobody knows what "
+                        "could have been reached: "
+                        "they have no efficiency "
+                        "and no contention.",
+                        without_solo, comparisons.all.size()));
   }
 }
 
 void AddCompute(const std::vector<const RunRecord*>& runs, Texts* texts) {
-  if (const size_t emulated = Count(runs, [](const RunRecord& run) { return run.spec().training().has_emulated_compute(); })) {
-    texts->push_back(absl::StrCat(Runs(emulated), " computed nothing: forward and backward were slept through, so that "
-                                                  "communication shows alone. They have no loss and no accuracy, and exchange "
-                                                  "stole no compute."));
+  if (const size_t emulated = Count(runs, [](const RunRecord& run) {
+        return run.spec().training().has_emulated_compute();
+      })) {
+    texts->push_back(
+        absl::StrCat(Runs(emulated),
+                     " computed nothing: forward and backward were slept through, so that "
+                     "communication shows alone. They have no loss and no accuracy, and exchange "
+                     "stole no compute."));
   }
-  if (const size_t slowed = Count(runs, [](const RunRecord& run) { return run.spec().training().slowdowns_size() > 0; })) {
+  if (const size_t slowed = Count(
+          runs, [](const RunRecord& run) { return run.spec().training().slowdowns_size() > 0; })) {
     texts->push_back(absl::StrCat(Runs(slowed), " had ranks that were slowed down on purpose."));
   }
-  if (const size_t synthetic = Count(runs, [](const RunRecord& run) { return run.spec().data().name() == "synthetic"; })) {
-    texts->push_back(absl::StrCat(synthetic == runs.size() ? "All runs" : Runs(synthetic),
-                                  " trained on synthetic samples: their loss and accuracy rank the arms on an easy task, not "
-                                  "on a real one."));
+  if (const size_t synthetic = Count(
+          runs, [](const RunRecord& run) { return run.spec().data().name() == "synthetic"; })) {
+    texts->push_back(absl::StrCat(
+        synthetic == runs.size() ? "All runs" : Runs(synthetic),
+        " trained on synthetic samples: their loss and accuracy rank the arms on an easy task, not "
+        "on a real one."));
   }
   const size_t brief = Count(runs, [](const RunRecord& run) {
     return run.spec().training().steps() - run.spec().training().warmup_steps() < kFewSteps;
   });
   if (brief > 0) {
-    texts->push_back(absl::StrCat(Runs(brief), " timed fewer than ", kFewSteps, " steps: start-up still shows in them."));
+    texts->push_back(absl::StrCat(Runs(brief), " timed fewer than ", kFewSteps,
+                                  " steps: start-up still shows in them."));
   }
-  if (Count(runs, [](const RunRecord& run) { return UpdatesOnArrival(run.spec().strategy()); }) > 0) {
-    texts->push_back("All arms used one learning rate. Arms that update on arrival may do better with another, so their loss is "
-                     "not the best that they can reach.");
+  if (Count(runs, [](const RunRecord& run) { return UpdatesOnArrival(run.spec().strategy()); }) >
+      0) {
+    texts->push_back(
+        "All arms used one learning rate. Arms that update on arrival may do better with another, "
+        "so their loss is "
+        "not the best that they can reach.");
   }
 }
 
@@ -148,33 +174,48 @@ void AddSettings(const std::vector<const RunRecord*>& runs, Texts* texts) {
   Texts single;
   const auto add = [&](const char* what, const std::function<std::string(const RunRecord&)>& of) {
     const auto values = Values(runs, of);
-    if (values.size() == 1) single.push_back(absl::StrCat("one ", what, " (", *values.begin(), ")"));
+    if (values.size() == 1)
+      single.push_back(absl::StrCat("one ", what, " (", *values.begin(), ")"));
   };
   add("model", [](const RunRecord& run) { return run.spec().model().name(); });
   add("data set", [](const RunRecord& run) { return run.spec().data().name(); });
-  add("batch per worker", [](const RunRecord& run) { return absl::StrCat(run.spec().training().batch_per_worker()); });
-  add("number of workers", [](const RunRecord& run) { return absl::StrCat(run.spec().training().workers()); });
+  add("batch per worker",
+      [](const RunRecord& run) { return absl::StrCat(run.spec().training().batch_per_worker()); });
+  add("number of workers",
+      [](const RunRecord& run) { return absl::StrCat(run.spec().training().workers()); });
   if (!single.empty()) {
     texts->push_back(absl::StrCat("There was only ", absl::StrJoin(single, ", "),
-                                  ": the balance of computing and communicating, on which the ranking hangs, differs elsewhere."));
+                                  ": the balance of computing and communicating, on which the "
+                                  "ranking hangs, differs elsewhere."));
   }
 }
 
 void AddProvenance(const std::vector<const RunRecord*>& runs, Texts* texts) {
   const auto commits = Values(runs, [](const RunRecord& run) { return run.build().commit(); });
   if (commits.size() > 1) {
-    texts->push_back(absl::StrCat("Runs of ", commits.size(), " builds stand side by side (", absl::StrJoin(commits, ", "),
+    texts->push_back(absl::StrCat("Runs of ", commits.size(), " builds stand side by side (",
+                                  absl::StrJoin(commits, ", "),
                                   "): a difference may come from the program."));
   }
-  const size_t dirty = Count(runs, [](const RunRecord& run) { return absl::EndsWith(run.build().commit(), "-dirty"); });
-  const size_t unknown = Count(runs, [](const RunRecord& run) { return run.build().commit() == "unknown"; });
-  if (dirty > 0) texts->push_back(absl::StrCat(Runs(dirty), " came from a changed source tree (-dirty), which nobody can build again."));
-  if (unknown > 0) texts->push_back(absl::StrCat(Runs(unknown), " came from a build that does not know its commit."));
-  const auto machines = Values(runs, [](const RunRecord& run) { return run.machine().host_hash(); });
+  const size_t dirty = Count(
+      runs, [](const RunRecord& run) { return absl::EndsWith(run.build().commit(), "-dirty"); });
+  const size_t unknown =
+      Count(runs, [](const RunRecord& run) { return run.build().commit() == "unknown"; });
+  if (dirty > 0)
+    texts->push_back(absl::StrCat(
+        Runs(dirty), " came from a changed source tree (-dirty), which nobody can build again."));
+  if (unknown > 0)
+    texts->push_back(
+        absl::StrCat(Runs(unknown), " came from a build that does not know its commit."));
+  const auto machines =
+      Values(runs, [](const RunRecord& run) { return run.machine().host_hash(); });
   if (machines.size() > 1) {
-    texts->push_back(absl::StrCat("Runs come from ", machines.size(), " machines; they are compared within a machine only."));
+    texts->push_back(absl::StrCat("Runs come from ", machines.size(),
+                                  " machines; they are compared within a machine only."));
   } else {
-    texts->push_back("All runs come from one machine: on another processor, or beside other neighbours, the ratios differ.");
+    texts->push_back(
+        "All runs come from one machine: on another processor, or beside other neighbours, the "
+        "ratios differ.");
   }
 }
 
@@ -183,13 +224,15 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
   std::vector<double> early, late;
   for (size_t i = 0; i < cell.trials.size(); ++i) {
     if (!cell.trials[i].summary.has_samples_per_second()) continue;
-    (i < cell.trials.size() / 2 ? early : late).push_back(cell.trials[i].summary.samples_per_second());
+    (i < cell.trials.size() / 2 ? early : late)
+        .push_back(cell.trials[i].summary.samples_per_second());
   }
   if (early.size() < 2 || late.size() < 2) return;
   const double ratio = Median(late) / Median(early);
   if (std::abs(ratio - 1) <= kDriftMuch) return;
-  texts->push_back(absl::StrFormat("%s drifts: the later half of its trials has %.2f times the samples/s of the earlier half.",
-                                   name, ratio));
+  texts->push_back(absl::StrFormat(
+      "%s drifts: the later half of its trials has %.2f times the samples/s of the earlier half.",
+      name, ratio));
 }
 
 // How much of the machine was taken from the trials of a cell, where it was much.
@@ -209,22 +252,29 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
   if (disturbed == 0) return;
   Texts causes;
   if (foreign > kForeignShareMuch) {
-    causes.push_back(absl::StrFormat("other processes used up to %.0f %% of the cores", 100 * foreign));
+    causes.push_back(
+        absl::StrFormat("other processes used up to %.0f %% of the cores", 100 * foreign));
   }
   if (stolen > kStolenShareMuch) {
-    causes.push_back(absl::StrFormat("other virtual machines took up to %.0f %% of the cores", 100 * stolen));
+    causes.push_back(
+        absl::StrFormat("other virtual machines took up to %.0f %% of the cores", 100 * stolen));
   }
-  if (throttles > 0) causes.push_back(absl::StrCat("heat slowed cores up to ", throttles, " times"));
-  if (stopped > 0) causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for up to %.1f s, which step times hold", stopped));
-  texts->push_back(absl::StrCat(name, ", ", disturbed, " of ", cell.trials.size(), " trials: ", absl::StrJoin(causes, "; "), "."));
+  if (throttles > 0)
+    causes.push_back(absl::StrCat("heat slowed cores up to ", throttles, " times"));
+  if (stopped > 0)
+    causes.push_back(
+        absl::StrFormat("stopped (Ctrl-Z) for up to %.1f s, which step times hold", stopped));
+  texts->push_back(absl::StrCat(name, ", ", disturbed, " of ", cell.trials.size(),
+                                " trials: ", absl::StrJoin(causes, "; "), "."));
 }
 
 }  // namespace
 
 bool IsDisturbed(const RunRecord& record) {
   const Conditions& conditions = record.conditions();
-  return conditions.foreign_share() > kForeignShareMuch || conditions.stolen_share() > kStolenShareMuch ||
-         conditions.throttles() > 0 || conditions.stopped_seconds() > 0;
+  return conditions.foreign_share() > kForeignShareMuch ||
+         conditions.stolen_share() > kStolenShareMuch || conditions.throttles() > 0 ||
+         conditions.stopped_seconds() > 0;
 }
 
 std::vector<size_t> OutlierTrials(const ReportCell& cell) {
@@ -244,8 +294,9 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
   Texts texts;
   const auto runs = FinishedRuns(comparisons);
   if (!comparisons.failed.empty()) {
-    texts.push_back(absl::StrCat(Runs(comparisons.failed.size()), " failed. They have a status and no figures, and the others are "
-                                                                  "not averaged with them."));
+    texts.push_back(absl::StrCat(Runs(comparisons.failed.size()),
+                                 " failed. They have a status and no figures, and the others are "
+                                 "not averaged with them."));
   }
   if (runs.empty()) {
     texts.push_back("Anything about speed or accuracy: no run has finished.");
@@ -256,16 +307,23 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
   AddTrials(comparisons, &texts);
   AddCompute(runs, &texts);
   if (const size_t disturbed = Count(runs, IsDisturbed)) {
-    texts.push_back(absl::StrCat("The machine was not quiet during ", Runs(disturbed), " of ", runs.size(),
-                                 ": other processes, other virtual machines or heat took from its cores."));
+    texts.push_back(
+        absl::StrCat("The machine was not quiet during ", Runs(disturbed), " of ", runs.size(),
+                     ": other processes, other virtual machines or heat took from its cores."));
   }
   const size_t unmetered = Count(runs, [](const RunRecord& run) {
-    return run.reports_size() > 0 && run.reports(0).workers_size() > 0 && !run.reports(0).workers(0).engine().empty();
+    return run.reports_size() > 0 && run.reports(0).workers_size() > 0 &&
+           !run.reports(0).workers(0).engine().empty();
   });
-  if (unmetered > 0) texts.push_back(absl::StrCat("Another library carried the bytes of ", Runs(unmetered), ", unmetered."));
-  if (Count(runs, [](const RunRecord& run) { return run.spec().strategy().launch() == THREADS; }) > 0) {
-    texts.push_back("Arms of threads in one process (dp) copy in memory instead of using the others' transport: another wire, "
-                    "whose speed says nothing about the scheme.");
+  if (unmetered > 0)
+    texts.push_back(
+        absl::StrCat("Another library carried the bytes of ", Runs(unmetered), ", unmetered."));
+  if (Count(runs, [](const RunRecord& run) { return run.spec().strategy().launch() == THREADS; }) >
+      0) {
+    texts.push_back(
+        "Arms of threads in one process (dp) copy in memory instead of using the others' "
+        "transport: another wire, "
+        "whose speed says nothing about the scheme.");
   }
   AddSettings(runs, &texts);
   AddProvenance(runs, &texts);
@@ -278,8 +336,9 @@ std::vector<std::string> Doubts(const Comparisons& comparisons) {
     for (const ReportCell& cell : comparison.cells) {
       const std::string name = absl::StrCat(cell.arm, " (", comparison.label, ")");
       for (const size_t index : OutlierTrials(cell)) {
-        texts.push_back(absl::StrFormat("%s, trial %d is an outlier: %.0f samples/s; it counts all the same.", name, index,
-                                        cell.trials[index].summary.samples_per_second()));
+        texts.push_back(
+            absl::StrFormat("%s, trial %d is an outlier: %.0f samples/s; it counts all the same.",
+                            name, index, cell.trials[index].summary.samples_per_second()));
       }
       AddDrift(cell, name, &texts);
       AddDisturbance(cell, name, &texts);

@@ -5,8 +5,9 @@
 
 namespace ringmaster {
 
-// The charting library as it was fetched at set-up (third_party/setup/fetch_vega.sh), embedded in the program: UMD builds for
-// browsers, and their licence. Empty strings where it was built without.
+// The charting library as it was fetched at set-up (third_party/setup/fetch_vega.sh), embedded in
+// the program: UMD builds for browsers, and their licence. Empty strings where it was built
+// without.
 struct ChartLibrary {
   const char* vega;        // 5.33.1
   const char* vega_lite;   // 5.23.0

@@ -13,62 +13,89 @@ namespace {
 
 constexpr ChartInfo kCharts[] = {
     {"scaling", "Speed", "Throughput against the number of workers",
-     "Samples per second of all N workers together. Solo (dashed) exchanges nothing and is the ceiling; single (dotted) is "
+     "Samples per second of all N workers together. Solo (dashed) exchanges nothing and is the "
+     "ceiling; single "
+     "(dotted) is "
      "one worker. Bars are 95 % intervals of the median over trials.",
      kSpec_scaling, ScalingRows},
     {"efficiency", "Speed", "Parallel efficiency against the number of workers",
-     "Samples per second as a share of solo's in the same trial: what exchange leaves of the workers' speed.",
+     "Samples per second as a share of solo's in the same trial: what exchange leaves of the "
+     "workers' speed.",
      kSpec_efficiency, EfficiencyRows},
     {"swept", "Speed", "Throughput against other settings",
-     "Samples per second where comparisons differ in one numeric setting alone, which is on the axis and in the panel's title. "
+     "Samples per second where comparisons differ in one numeric setting alone, which is on the "
+     "axis and in the "
+     "panel's title. "
      "Solo is dashed, single dotted.",
      kSpec_swept, SweptRows},
     {"cost", "Speed", "Throughput per worker and per process",
-     "Samples per second divided by the workers (full color) and by all processes of the run, dedicated servers included "
+     "Samples per second divided by the workers (full color) and by all processes of the run, "
+     "dedicated servers "
+     "included "
      "(light): what a node buys.",
      kSpec_cost, CostRows},
     {"ratios", "Speed", "Which arm is faster",
-     "Ratio of samples per second of two arms, trial by trial, with its 95 % interval. Where the interval spans 1 (hollow), or "
+     "Ratio of samples per second of two arms, trial by trial, with its 95 % interval. Where the "
+     "interval spans 1 "
+     "(hollow), or "
      "there is but one pair of trials, the two cannot be told apart.",
      kSpec_ratios, RatioRows},
     {"breakdown", "Where the time goes", "Where a step's time goes",
-     "Mean milliseconds that the step thread spends in each phase, medians over trials. Exposed is waiting for exchange, gate "
+     "Mean milliseconds that the step thread spends in each phase, medians over trials. Exposed is "
+     "waiting for "
+     "exchange, gate "
      "is waiting for permission to start.",
      kSpec_breakdown, BreakdownRows},
     {"communication", "Where the time goes", "Exposed, hidden and contended communication",
-     "Exposed: the step waits for exchange. Hidden: exchange goes on beside computing. Contention: what exchange takes from "
+     "Exposed: the step waits for exchange. Hidden: exchange goes on beside computing. Contention: "
+     "what exchange takes "
+     "from "
      "computing on shared cores; below 0 it is noise. Milliseconds a step.",
      kSpec_communication, CommunicationRows},
     {"prediction", "Where the time goes", "Measured against predicted step time",
-     "On the line the cost model is right; within the band it is off by at most 20 %.", kSpec_prediction, PredictionRows},
+     "On the line the cost model is right; within the band it is off by at most 20 %.",
+     kSpec_prediction, PredictionRows},
     {"timeline", "Where the time goes", "A few steps of every rank",
-     "What every thread does, and the messages between them: a line leaves where a message is sent and ends where it is known "
+     "What every thread does, and the messages between them: a line leaves where a message is sent "
+     "and ends where it "
+     "is known "
      "to have come.",
      kSpec_timeline, TimelineRows},
     {"loss_samples", "Learning", "Training loss against samples",
-     "What a sample teaches: arms that update alike lie on one line. Medians over trials; the band spans all trials.",
+     "What a sample teaches: arms that update alike lie on one line. Medians over trials; the band "
+     "spans all trials.",
      kSpec_loss_samples, LossRows},
     {"loss_seconds", "Learning", "Training loss against seconds",
-     "The same losses over the time of training, evaluations left out: what a second teaches.", kSpec_loss_seconds,
-     LossRows},
+     "The same losses over the time of training, evaluations left out: what a second teaches.",
+     kSpec_loss_seconds, LossRows},
     {"accuracy", "Learning", "Test accuracy against seconds",
-     "Every point is an evaluation, with all clocks stopped. Medians over trials.", kSpec_accuracy, AccuracyRows},
+     "Every point is an evaluation, with all clocks stopped. Medians over trials.", kSpec_accuracy,
+     AccuracyRows},
     {"time_to_accuracy", "Learning", "Time to accuracy",
-     "Seconds of training until an evaluation first reaches the accuracy, of the trials that reach it.",
+     "Seconds of training until an evaluation first reaches the accuracy, of the trials that reach "
+     "it.",
      kSpec_time_to_accuracy, TimeToAccuracyRows},
     {"bytes", "Bytes and staleness", "Bytes against time",
-     "Payload that a worker sends and receives since the first step: the line is the formula's, the point what was metered at "
+     "Payload that a worker sends and receives since the first step: the line is the formula's, "
+     "the point what was "
+     "metered at "
      "the end. Its slope is the rate that an arm asks of the network.",
      kSpec_bytes, BytesRows},
     {"payload", "Bytes and staleness", "Bytes a step against the number of workers",
-     "Payload that a worker sends and receives in a step, mean of all workers. Points were metered, lines are the formula's.",
+     "Payload that a worker sends and receives in a step, mean of all workers. Points were "
+     "metered, lines are the "
+     "formula's.",
      kSpec_payload, PayloadRows},
     {"staleness", "Bytes and staleness", "Staleness",
-     "Updates of the same part applied between a worker's reading the weights and its gradient's being applied, over all "
+     "Updates of the same part applied between a worker's reading the weights and its gradient's "
+     "being applied, over "
+     "all "
      "contributions to all servers.",
      kSpec_staleness, StalenessRows},
     {"drift", "How far to trust it", "Drift between trials",
-     "Samples per second of every run as a share of its cell's median, in the order of the runs. A trend is drift of the machine; "
+     "Samples per second of every run as a share of its cell's median, in the order of the runs. A "
+     "trend is drift of "
+     "the machine; "
      "outliers are marked and count all the same.",
      kSpec_drift, DriftRows},
 };
@@ -80,21 +107,37 @@ struct ArmColor {
 
 // Told apart on white and on black paper; related arms have related colors.
 constexpr ArmColor kColors[] = {
-    {"single", "#8a8f98"},        {"solo", "#b59f6b"},           {"dp", "#9c6b4f"},
-    {"ps", "#e0524d"},            {"ps-sharded", "#f28e2b"},     {"ssp", "#b65fb0"},
-    {"ring", "#3a7fd5"},          {"async", "#2f9e62"},          {"async-topk", "#8bc34a"},
-    {"direct", "#17a2b8"},        {"reduce-broadcast", "#e377a8"}, {"halving-doubling", "#5c6bc0"},
-    {"binomial-tree", "#26a69a"}, {"recursive-doubling", "#8d6e63"}, {"all-reduce-auto", "#7e57c2"},
-    {"all-reduce-mpi", "#c2863a"}, {"all-reduce-gloo", "#a1887f"}, {"ring-fp16", "#7fb3ee"},    {"ring-topk", "#1f5fa8"},
-    {"ps-fp16", "#f4978e"},       {"ps-onebit", "#a8322d"},      {"all-reduce-cuda-ipc", "#76b900"},
+    {"single", "#8a8f98"},
+    {"solo", "#b59f6b"},
+    {"dp", "#9c6b4f"},
+    {"ps", "#e0524d"},
+    {"ps-sharded", "#f28e2b"},
+    {"ssp", "#b65fb0"},
+    {"ring", "#3a7fd5"},
+    {"async", "#2f9e62"},
+    {"async-topk", "#8bc34a"},
+    {"direct", "#17a2b8"},
+    {"reduce-broadcast", "#e377a8"},
+    {"halving-doubling", "#5c6bc0"},
+    {"binomial-tree", "#26a69a"},
+    {"recursive-doubling", "#8d6e63"},
+    {"all-reduce-auto", "#7e57c2"},
+    {"all-reduce-mpi", "#c2863a"},
+    {"all-reduce-gloo", "#a1887f"},
+    {"ring-fp16", "#7fb3ee"},
+    {"ring-topk", "#1f5fa8"},
+    {"ps-fp16", "#f4978e"},
+    {"ps-onebit", "#a8322d"},
+    {"all-reduce-cuda-ipc", "#76b900"},
 };
 
 // For arms with names of their own.
-constexpr const char* kOtherColors[] = {"#d4a017", "#00897b", "#ad1457", "#6d4c41", "#546e7a", "#9ccc65",
-                                        "#ff8a65", "#4dd0e1", "#ba68c8", "#7986cb", "#c0ca33", "#f06292"};
+constexpr const char* kOtherColors[] = {"#d4a017", "#00897b", "#ad1457", "#6d4c41",
+                                        "#546e7a", "#9ccc65", "#ff8a65", "#4dd0e1",
+                                        "#ba68c8", "#7986cb", "#c0ca33", "#f06292"};
 
-constexpr const char* kShapes[] = {"circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right",
-                                   "triangle-left"};
+constexpr const char* kShapes[] = {"circle",        "square", "triangle-up",    "diamond",
+                                   "triangle-down", "cross",  "triangle-right", "triangle-left"};
 
 }  // namespace
 
@@ -116,7 +159,8 @@ nlohmann::ordered_json ArmStyles(const std::vector<std::string>& arms) {
     }
     if (color.empty()) color = kOtherColors[others++ % std::size(kOtherColors)];
     taken.insert(color);
-    styles.push_back({{"name", arm}, {"color", color}, {"shape", kShapes[styles.size() % std::size(kShapes)]}});
+    styles.push_back(
+        {{"name", arm}, {"color", color}, {"shape", kShapes[styles.size() % std::size(kShapes)]}});
   }
   return styles;
 }

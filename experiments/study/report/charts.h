@@ -14,16 +14,17 @@ struct ChartInfo {
   const char* id;       // as `plot` names it
   const char* section;  // heading of the page under which it stands
   const char* title;
-  const char* shows;    // what to see in it, one or two sentences
-  const char* spec;     // Vega-Lite, without data; experiments/study/report/charts
+  const char* shows;  // what to see in it, one or two sentences
+  const char* spec;   // Vega-Lite, without data; experiments/study/report/charts
   ChartRows (*rows)(const Comparisons& comparisons);
 };
 
 // All charts, in the order of the page.
 absl::Span<const ChartInfo> Charts();
 
-// A color for every arm of the report, as JSON: [{"name", "color", "shape"}]. An arm that `list` knows has one color for
-// good; others take those that are left. In every chart an arm has this color.
+// A color for every arm of the report, as JSON: [{"name", "color", "shape"}]. An arm that `list`
+// knows has one color for good; others take those that are left. In every chart an arm has this
+// color.
 nlohmann::ordered_json ArmStyles(const std::vector<std::string>& arms);
 
 }  // namespace ringmaster

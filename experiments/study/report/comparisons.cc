@@ -42,7 +42,9 @@ std::string ArmName(const RunSpec& spec) {
 
 size_t ArmOrder(const std::string& name) {
   const auto arms = Arms();
-  return std::find_if(arms.begin(), arms.end(), [&](const ArmInfo& arm) { return name == arm.name; }) - arms.begin();
+  return std::find_if(arms.begin(), arms.end(),
+                      [&](const ArmInfo& arm) { return name == arm.name; }) -
+         arms.begin();
 }
 
 struct CellGroup {
@@ -86,14 +88,17 @@ std::map<std::string, std::string> CommonFields(const CellGroup& group) {
   spec.clear_codec();
   spec.clear_output();
   auto fields = SpecFields(spec);
-  fields["machine.host"] = absl::StrCat(group.first->machine().cpu(), " ", group.machine.substr(0, 6));
+  fields["machine.host"] =
+      absl::StrCat(group.first->machine().cpu(), " ", group.machine.substr(0, 6));
   return fields;
 }
 
 void PlaceCells(std::vector<CellGroup> groups, std::vector<Comparison>* comparisons) {
-  // Threads of one process may stand beside runs over any transport, so whoever has a transport of its own comes first.
-  std::stable_partition(groups.begin(), groups.end(),
-                        [](const CellGroup& group) { return group.cell.spec.strategy().launch() != THREADS; });
+  // Threads of one process may stand beside runs over any transport, so whoever has a transport of
+  // its own comes first.
+  std::stable_partition(groups.begin(), groups.end(), [](const CellGroup& group) {
+    return group.cell.spec.strategy().launch() != THREADS;
+  });
   std::vector<std::string> machines;
   for (CellGroup& group : groups) {
     bool placed = false;
@@ -140,9 +145,11 @@ int64_t Samples(const Comparison& comparison) {
   return spec.training().steps() * GlobalBatch(spec);
 }
 
-// Whether nothing but the number of workers tells the two apart. An epoch is fewer steps of more workers.
+// Whether nothing but the number of workers tells the two apart. An epoch is fewer steps of more
+// workers.
 bool SameButForWorkers(const Comparison& a, const Comparison& b) {
-  const int64_t batch = std::max(GlobalBatch(a.cells.front().spec), GlobalBatch(b.cells.front().spec));
+  const int64_t batch =
+      std::max(GlobalBatch(a.cells.front().spec), GlobalBatch(b.cells.front().spec));
   const bool same_samples = std::abs(Samples(a) - Samples(b)) < batch;
   const auto stripped = [&](std::map<std::string, std::string> fields) {
     fields.erase("training.workers");
@@ -155,13 +162,14 @@ bool SameButForWorkers(const Comparison& a, const Comparison& b) {
   return stripped(a.fields) == stripped(b.fields);
 }
 
-void NumberAndLabel(const std::vector<std::string>& differing, std::vector<Comparison>* comparisons) {
+void NumberAndLabel(const std::vector<std::string>& differing,
+                    std::vector<Comparison>* comparisons) {
   std::vector<const Comparison*> families;
   for (Comparison& comparison : *comparisons) {
     comparison.number = static_cast<int>(&comparison - comparisons->data()) + 1;
-    const auto family = std::find_if(families.begin(), families.end(), [&](const Comparison* other) {
-      return SameButForWorkers(*other, comparison);
-    });
+    const auto family = std::find_if(
+        families.begin(), families.end(),
+        [&](const Comparison* other) { return SameButForWorkers(*other, comparison); });
     comparison.family = static_cast<int>(family - families.begin()) + 1;
     if (family == families.end()) families.push_back(&comparison);
     std::vector<std::string> parts;
@@ -176,7 +184,8 @@ void NumberAndLabel(const std::vector<std::string>& differing, std::vector<Compa
 }
 
 // The settings of strategy and codec in which cells of one name, side by side somewhere, differ.
-std::map<std::string, std::set<std::string>> AmbiguousNames(const std::vector<Comparison>& comparisons) {
+std::map<std::string, std::set<std::string>> AmbiguousNames(
+    const std::vector<Comparison>& comparisons) {
   const auto fields_of = [](const ReportCell& cell) {
     RunSpec own;
     *own.mutable_strategy() = cell.spec.strategy();
@@ -193,7 +202,8 @@ std::map<std::string, std::set<std::string>> AmbiguousNames(const std::vector<Co
       for (const auto& fields : {a, b}) {
         for (const auto& [path, value] : fields) {
           const auto in_a = a.find(path), in_b = b.find(path);
-          if (in_a == a.end() || in_b == b.end() || in_a->second != in_b->second) ambiguous[cell.arm_name].insert(path);
+          if (in_a == a.end() || in_b == b.end() || in_a->second != in_b->second)
+            ambiguous[cell.arm_name].insert(path);
         }
       }
     }
@@ -211,12 +221,14 @@ void LabelArms(std::vector<Comparison>* comparisons) {
       const auto fields = SpecFields(cell.spec);
       for (const std::string& path : found->second) {
         const auto value = fields.find(path);
-        if (value != fields.end()) absl::StrAppend(&cell.arm, " ", ShortFieldName(path), "=", value->second);
+        if (value != fields.end())
+          absl::StrAppend(&cell.arm, " ", ShortFieldName(path), "=", value->second);
       }
     }
-    std::stable_sort(comparison.cells.begin(), comparison.cells.end(), [](const ReportCell& a, const ReportCell& b) {
-      return ArmOrder(a.arm_name) < ArmOrder(b.arm_name);
-    });
+    std::stable_sort(comparison.cells.begin(), comparison.cells.end(),
+                     [](const ReportCell& a, const ReportCell& b) {
+                       return ArmOrder(a.arm_name) < ArmOrder(b.arm_name);
+                     });
   }
 }
 
@@ -255,8 +267,9 @@ Comparisons GroupRecords(const std::vector<RunRecord>& records) {
   Comparisons result;
   PlaceCells(GroupCells(records, &result), &result.all);
   if (result.all.empty()) return result;
-  std::stable_sort(result.all.begin(), result.all.end(),
-                   [](const Comparison& a, const Comparison& b) { return a.workers() < b.workers(); });
+  std::stable_sort(
+      result.all.begin(), result.all.end(),
+      [](const Comparison& a, const Comparison& b) { return a.workers() < b.workers(); });
   result.differing = DifferingFields(result.all);
   NumberAndLabel(result.differing, &result.all);
   LabelArms(&result.all);

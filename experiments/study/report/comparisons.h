@@ -10,8 +10,8 @@
 
 namespace ringmaster {
 
-// One finished run of a cell. `key` pairs it with the runs of other cells that took place beside it: a sweep's trial,
-// otherwise its ordinal among the runs of its cell.
+// One finished run of a cell. `key` pairs it with the runs of other cells that took place beside
+// it: a sweep's trial, otherwise its ordinal among the runs of its cell.
 struct Trial {
   std::string key;
   const RunRecord* record = nullptr;
@@ -20,29 +20,32 @@ struct Trial {
 
 // All runs of one spec, whatever their training.seed.
 struct ReportCell {
-  std::string arm;       // its name; with the strategy's settings where several cells of one name stand side by side
+  std::string arm;  // its name; with the strategy's settings where several cells of one name stand
+                    // side by side
   std::string arm_name;  // its name alone
   RunSpec spec;          // of the first run, without the seed
   std::vector<Trial> trials;
   std::vector<const RunRecord*> failed;
 };
 
-// Cells that may stand side by side: they differ in strategy and codec alone (common/config/comparable.h), and ran on one
-// machine.
+// Cells that may stand side by side: they differ in strategy and codec alone
+// (common/config/comparable.h), and ran on one machine.
 struct Comparison {
   int number = 0;     // from 1
   int family = 0;     // the same for comparisons that differ in nothing but the number of workers
   std::string label;  // by what differs among the comparisons: "N = 2, bucket_bytes = 65536"
-  std::vector<ReportCell> cells;             // by the order of arms
-  std::map<std::string, std::string> fields;  // what its runs have in common, by path; and machine.cpu
+  std::vector<ReportCell> cells;  // by the order of arms
+  // what its runs have in common, by path; and machine.cpu
+  std::map<std::string, std::string> fields;
   int32_t workers() const { return cells.front().spec.training().workers(); }
 };
 
 // The runs of a store, sorted. Points into the records, which outlive it.
 struct Comparisons {
   std::vector<Comparison> all;
-  std::vector<std::string> differing;  // paths of the fields that are not the same in all comparisons
-  std::vector<std::string> arms;       // labels of all cells, each once, by the order of arms
+  // paths of the fields that are not the same in all comparisons
+  std::vector<std::string> differing;
+  std::vector<std::string> arms;  // labels of all cells, each once, by the order of arms
   std::vector<const RunRecord*> failed;
   int evaluations = 0;  // records of runs that only evaluate: no part of any comparison
 };

@@ -29,7 +29,8 @@ std::optional<MedianInterval> FigureOf(const ReportCell& cell, const Figure& fig
   });
 }
 
-std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure, const std::string& node) {
+std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure,
+                                           const std::string& node) {
   const double factor = figure.report->format.factor;
   return FigureOf(cell, [&](const Trial& trial) -> std::optional<double> {
     for (const NodeFigures& of : trial.summary.nodes()) {
@@ -57,7 +58,9 @@ std::vector<const Figure*> ReportNodeFigures() {
 }
 
 std::vector<PairedFigure> PairedFigures(const Comparison& comparison) {
-  const auto speed = [](const Trial& trial) { return FigureByTag("samples_per_second").value(trial.summary); };
+  const auto speed = [](const Trial& trial) {
+    return FigureByTag("samples_per_second").value(trial.summary);
+  };
   std::vector<PairedFigure> figures;
   for (const ReportCell& arm : comparison.cells) {
     if (ExchangesNothing(arm)) continue;

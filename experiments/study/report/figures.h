@@ -22,10 +22,11 @@ std::optional<MedianInterval> FigureOf(const ReportCell& cell, const RunFigure& 
 std::optional<MedianInterval> FigureOf(const ReportCell& cell, const Figure& figure);
 
 // The same of one worker or server, by its name ("worker/0").
-std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure, const std::string& node);
+std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure& figure,
+                                           const std::string& node);
 
-// The figures of the catalogue that reports show of a cell, and those of them that they show of a worker or server, in
-// the order of their columns.
+// The figures of the catalogue that reports show of a cell, and those of them that they show of a
+// worker or server, in the order of their columns.
 std::vector<const Figure*> ReportFigures();
 std::vector<const Figure*> ReportNodeFigures();
 
@@ -39,8 +40,8 @@ struct PairedFigure {
   bool distinguishable() const { return pairs > 1 && (ratio.low > 1 || ratio.high < 1); }
 };
 
-// Every two arms of the comparison that have trials of one key; solo and single, which exchange nothing, stand as bases
-// alone. Pure.
+// Every two arms of the comparison that have trials of one key; solo and single, which exchange
+// nothing, stand as bases alone. Pure.
 std::vector<PairedFigure> PairedFigures(const Comparison& comparison);
 
 }  // namespace ringmaster

@@ -1,4 +1,5 @@
-// Rows of the charts of loss and accuracy. Solo trains N models that know nothing of each other, so it has none.
+// Rows of the charts of loss and accuracy. Solo trains N models that know nothing of each other, so
+// it has none.
 
 #include <algorithm>
 #include <vector>
@@ -25,7 +26,8 @@ struct LossPoint {
   double loss = 0;
 };
 
-// The mean of all workers' losses over windows of steps, with the time of rank 0 at each window's end.
+// The mean of all workers' losses over windows of steps, with the time of rank 0 at each window's
+// end.
 std::vector<LossPoint> LossCurve(const RunRecord& record, size_t points) {
   std::vector<const WorkerReport*> workers;
   for (const ProcessReport& process : record.reports()) {
@@ -36,7 +38,8 @@ std::vector<LossPoint> LossCurve(const RunRecord& record, size_t points) {
   std::vector<LossPoint> curve;
   if (workers.empty()) return curve;
   size_t steps = workers[0]->step_ms_size();
-  for (const WorkerReport* worker : workers) steps = std::min<size_t>(steps, worker->step_loss_size());
+  for (const WorkerReport* worker : workers)
+    steps = std::min<size_t>(steps, worker->step_loss_size());
   double seconds = 0;
   for (size_t point = 0; point < points; ++point) {
     const size_t begin = point * steps / points, end = (point + 1) * steps / points;
@@ -91,7 +94,8 @@ void AddAccuracy(const Comparison& comparison, const ReportCell& cell, Json* row
   for (const Trial& trial : cell.trials) {
     const WorkerReport* worker = FirstWorker(*trial.record);
     if (worker == nullptr || worker->evaluations_size() == 0) continue;
-    count = workers.empty() ? worker->evaluations_size() : std::min(count, worker->evaluations_size());
+    count =
+        workers.empty() ? worker->evaluations_size() : std::min(count, worker->evaluations_size());
     workers.push_back(worker);
   }
   for (int i = 0; i < count; ++i) {
@@ -138,12 +142,14 @@ AddRows OfLearners(void (*add)(const Comparison&, const ReportCell&, Json*)) {
 }  // namespace
 
 ChartRows LossRows(const Comparisons& comparisons) {
-  return PanelPerComparison(comparisons, OfLearners(AddLoss),
-                            "No run that learns has finished: solo trains separate models, and emulated compute none.");
+  return PanelPerComparison(
+      comparisons, OfLearners(AddLoss),
+      "No run that learns has finished: solo trains separate models, and emulated compute none.");
 }
 
 ChartRows AccuracyRows(const Comparisons& comparisons) {
-  return PanelPerComparison(comparisons, OfLearners(AddAccuracy), "No finished run that learns was evaluated.");
+  return PanelPerComparison(comparisons, OfLearners(AddAccuracy),
+                            "No finished run that learns was evaluated.");
 }
 
 ChartRows TimeToAccuracyRows(const Comparisons& comparisons) {
@@ -153,14 +159,16 @@ ChartRows TimeToAccuracyRows(const Comparisons& comparisons) {
       for (const Trial& trial : cell.trials) {
         const WorkerReport* worker = Learns(cell) ? FirstWorker(*trial.record) : nullptr;
         if (worker == nullptr) continue;
-        for (const Evaluation& evaluation : worker->evaluations()) best = std::max(best, 100 * evaluation.test_accuracy());
+        for (const Evaluation& evaluation : worker->evaluations())
+          best = std::max(best, 100 * evaluation.test_accuracy());
       }
     }
   }
-  const std::string missing =
-      best < 0 ? std::string("No finished run that learns was evaluated.")
-               : absl::StrFormat("No run reached a test accuracy of %g %%; the best reached %.1f %%. Train for more steps.",
-                                 100 * AccuracyThresholds().front().accuracy, best);
+  const std::string missing = best < 0 ? std::string("No finished run that learns was evaluated.")
+                                       : absl::StrFormat(
+                                             "No run reached a test accuracy of %g %%; the best "
+                                             "reached %.1f %%. Train for more steps.",
+                                             100 * AccuracyThresholds().front().accuracy, best);
   return PanelPerComparison(comparisons, OfLearners(AddTimeToAccuracy), missing);
 }
 

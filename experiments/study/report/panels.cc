@@ -25,7 +25,8 @@ std::string FamilyLabel(const Comparisons& comparisons, const Comparison& compar
     }
     const auto found = comparison.fields.find(path);
     if (common) {
-      parts.push_back(absl::StrCat(ShortFieldName(path), " = ", found == comparison.fields.end() ? "not set" : found->second));
+      parts.push_back(absl::StrCat(ShortFieldName(path), " = ",
+                                   found == comparison.fields.end() ? "not set" : found->second));
     }
   }
   return absl::StrJoin(parts, ", ");
@@ -48,13 +49,15 @@ nlohmann::ordered_json RowOf(const Comparison& comparison, const ReportCell& cel
   return {{"arm", cell.arm}, {"comparison", comparison.number}};
 }
 
-void AddInterval(const std::string& name, const MedianInterval& interval, nlohmann::ordered_json* row) {
+void AddInterval(const std::string& name, const MedianInterval& interval,
+                 nlohmann::ordered_json* row) {
   (*row)[name] = Rounded(interval.median);
   (*row)["low"] = Rounded(interval.low);
   (*row)["high"] = Rounded(interval.high);
 }
 
-ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add, const std::string& missing) {
+ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add,
+                             const std::string& missing) {
   ChartRows chart;
   for (const Comparison& comparison : comparisons.all) {
     Panel panel;
@@ -65,7 +68,8 @@ ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add,
   return WithReason(std::move(chart), missing);
 }
 
-ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add, const std::string& missing) {
+ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add,
+                         const std::string& missing) {
   std::map<int, Panel> families;
   for (const Comparison& comparison : comparisons.all) {
     Panel& panel = families[comparison.family];

@@ -16,14 +16,17 @@ double Rounded(double value);
 nlohmann::ordered_json RowOf(const Comparison& comparison, const ReportCell& cell);
 
 // Adds median, low and high under `name`, "low" and "high".
-void AddInterval(const std::string& name, const MedianInterval& interval, nlohmann::ordered_json* row);
+void AddInterval(const std::string& name, const MedianInterval& interval,
+                 nlohmann::ordered_json* row);
 
 // A panel for every comparison for which `add` gives rows; `missing` where none has any.
 using AddRows = std::function<void(const Comparison& comparison, nlohmann::ordered_json* rows)>;
-ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add, const std::string& missing);
+ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add,
+                             const std::string& missing);
 
 // A panel for every family likewise.
-ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add, const std::string& missing);
+ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add,
+                         const std::string& missing);
 
 }  // namespace ringmaster
 

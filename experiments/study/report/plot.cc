@@ -24,21 +24,27 @@ constexpr char kFigureScript[] =
 #include "experiments/study/report/figure_script.inc"
     ;
 
-// Takes a UMD build's way for browsers, which sets a global, where Node.js would have it export a module.
+// Takes a UMD build's way for browsers, which sets a global, where Node.js would have it export a
+// module.
 std::string AsGlobal(const char* script) {
   return absl::StrCat("(function (module, exports, define, require) {\n", script, "\n})();\n");
 }
 
-std::string Script(const nlohmann::ordered_json& chart, const nlohmann::ordered_json& arms, const PlotOptions& options) {
+std::string Script(const nlohmann::ordered_json& chart, const nlohmann::ordered_json& arms,
+                   const PlotOptions& options) {
   const ChartLibrary& library = EmbeddedChartLibrary();
   const nlohmann::ordered_json request = {
-      {"chart", chart}, {"arms", arms}, {"options", {{"dark", options.dark}, {"width", options.width}}}};
-  return absl::StrCat(AsGlobal(library.vega), AsGlobal(library.vega_lite), kFigureScript, "\nconst request = ",
-                      request.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace), ";\n",
-                      "const spec = figureSpec(request.chart, request.chart.panels, request.arms, request.options);\n"
-                      "new vega.View(vega.parse(vegaLite.compile(spec).spec), {renderer: 'none'}).toSVG().then(\n"
-                      "  svg => process.stdout.write(svg + '\\n'),\n"
-                      "  error => { console.error(error.message); process.exitCode = 1; });\n");
+      {"chart", chart},
+      {"arms", arms},
+      {"options", {{"dark", options.dark}, {"width", options.width}}}};
+  return absl::StrCat(
+      AsGlobal(library.vega), AsGlobal(library.vega_lite), kFigureScript, "\nconst request = ",
+      request.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace), ";\n",
+      "const spec = figureSpec(request.chart, request.chart.panels, request.arms, "
+      "request.options);\n"
+      "new vega.View(vega.parse(vegaLite.compile(spec).spec), {renderer: 'none'}).toSVG().then(\n"
+      "  svg => process.stdout.write(svg + '\\n'),\n"
+      "  error => { console.error(error.message); process.exitCode = 1; });\n");
 }
 
 // Files rather than pipes: neither side ever waits for the other.
@@ -46,7 +52,8 @@ using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 absl::StatusOr<File> Temporary() {
   File file(std::tmpfile(), std::fclose);
-  if (file == nullptr) return absl::UnavailableError(absl::StrCat("cannot make a temporary file: ", ErrorText(errno)));
+  if (file == nullptr)
+    return absl::UnavailableError(absl::StrCat("cannot make a temporary file: ", ErrorText(errno)));
   return file;
 }
 
@@ -54,26 +61,31 @@ std::string ReadAll(std::FILE* file) {
   std::rewind(file);
   std::string text;
   char buffer[1 << 16];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), file)) > 0;) text.append(buffer, got);
+  for (size_t got; (got = std::fread(buffer, 1, sizeof(buffer), file)) > 0;)
+    text.append(buffer, got);
   return text;
 }
 
 absl::Status NoNode(const std::string& node) {
-  return absl::FailedPreconditionError(absl::StrCat("plot draws with Node.js, and there is no program \"", node,
-                                                    "\" on the PATH: apt-get install nodejs (as root); report needs none"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("plot draws with Node.js, and there is no program \"", node,
+                   "\" on the PATH: apt-get install nodejs (as root); report needs none"));
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const nlohmann::ordered_json& arms,
+absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart,
+                                    const nlohmann::ordered_json& arms,
                                     const PlotOptions& options) {
   RM_RETURN_IF_ERROR(CheckChartLibrary());
   RM_ASSIGN_OR_RETURN(const File input, Temporary());
   RM_ASSIGN_OR_RETURN(const File output, Temporary());
   RM_ASSIGN_OR_RETURN(const File errors, Temporary());
   const std::string script = Script(chart, arms, options);
-  if (std::fwrite(script.data(), 1, script.size(), input.get()) != script.size() || std::fflush(input.get()) != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot write a temporary file: ", ErrorText(errno)));
+  if (std::fwrite(script.data(), 1, script.size(), input.get()) != script.size() ||
+      std::fflush(input.get()) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot write a temporary file: ", ErrorText(errno)));
   }
   std::rewind(input.get());
   posix_spawn_file_actions_t actions;
@@ -91,12 +103,14 @@ absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const n
   std::string name = options.node, from_stdin = "-";
   char* arguments[] = {name.data(), from_stdin.data(), nullptr};
   pid_t pid = 0;
-  const int failed = posix_spawnp(&pid, options.node.c_str(), &actions, &attributes, arguments, environ);
+  const int failed =
+      posix_spawnp(&pid, options.node.c_str(), &actions, &attributes, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (failed == ENOENT) return NoNode(options.node);
   if (failed != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot start \"", options.node, "\": ", ErrorText(failed)));
+    return absl::UnavailableError(
+        absl::StrCat("cannot start \"", options.node, "\": ", ErrorText(failed)));
   }
   int state = 0;
   while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
@@ -105,9 +119,9 @@ absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const n
   if (WIFEXITED(state) && WEXITSTATUS(state) == 0 && absl::StartsWith(svg, "<svg")) return svg;
   std::string why = ReadAll(errors.get());
   if (why.size() > 600) why.resize(600);
-  return absl::FailedPreconditionError(absl::StrCat("Node.js (\"", options.node, "\") drew nothing: ",
-                                                    why.empty() ? "it said nothing" : why,
-                                                    "; expected version 16 or newer"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "Node.js (\"", options.node, "\") drew nothing: ", why.empty() ? "it said nothing" : why,
+      "; expected version 16 or newer"));
 }
 
 }  // namespace ringmaster

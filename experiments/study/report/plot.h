@@ -14,11 +14,12 @@ struct PlotOptions {
   std::string node = "node";  // the program Node.js, found on the PATH
 };
 
-// The chart (as ChartJson gives it, with the panels to draw) as an SVG document, by the embedded chart library in Node.js:
-// the same specs that the page shows. `arms` is what ArmStyles gives. Blocks until Node.js has ended. FailedPrecondition: no
-// chart library, no Node.js, or one too old, with what to do.
-absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart, const nlohmann::ordered_json& arms,
-                                    const PlotOptions& options);
+// The chart (as ChartJson gives it, with the panels to draw) as an SVG document, by the embedded
+// chart library in Node.js: the same specs that the page shows. `arms` is what ArmStyles gives.
+// Blocks until Node.js has ended. FailedPrecondition: no chart library, no Node.js, or one too old,
+// with what to do.
+absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart,
+                                    const nlohmann::ordered_json& arms, const PlotOptions& options);
 
 }  // namespace ringmaster
 

@@ -41,7 +41,8 @@ std::string Counted(size_t count, const char* one, const char* many) {
 Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
   ChartRows rows = chart.rows(comparisons);
   Json panels = Json::array();
-  for (Panel& panel : rows.panels) panels.push_back({{"title", panel.title}, {"rows", std::move(panel.rows)}});
+  for (Panel& panel : rows.panels)
+    panels.push_back({{"title", panel.title}, {"rows", std::move(panel.rows)}});
   return {{"id", chart.id},
           {"section", chart.section},
           {"title", chart.title},
@@ -55,16 +56,24 @@ Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
 Json TableJson(const ReportTable& table) {
   Json columns = Json::array(), rows = Json::array();
   for (const TableColumn& column : table.columns) {
-    columns.push_back({{"title", column.title}, {"unit", column.unit}, {"numeric", column.numeric}, {"wide", column.wide}});
+    columns.push_back({{"title", column.title},
+                       {"unit", column.unit},
+                       {"numeric", column.numeric},
+                       {"wide", column.wide}});
   }
   for (const TableRow& row : table.rows) {
     Json cells = Json::array();
-    for (size_t i = 0; i < row.cells.size(); ++i) cells.push_back(CellText(table.columns[i], row.cells[i]));
-    rows.push_back({{"arm", row.arm}, {"base", row.base}, {"comparison", row.comparison}, {"cells", std::move(cells)}});
+    for (size_t i = 0; i < row.cells.size(); ++i)
+      cells.push_back(CellText(table.columns[i], row.cells[i]));
+    rows.push_back({{"arm", row.arm},
+                    {"base", row.base},
+                    {"comparison", row.comparison},
+                    {"cells", std::move(cells)}});
   }
   // What has a row for every two arms or every run is opened by who wants it.
   const bool is_long = table.id == "pairs" || table.id == "nodes" || table.id == "runs";
-  return {{"section", table.section}, {"title", table.title}, {"long", is_long}, {"caption", table.caption}, {"columns", columns}, {"rows", rows}};
+  return {{"section", table.section}, {"title", table.title}, {"long", is_long},
+          {"caption", table.caption}, {"columns", columns},   {"rows", rows}};
 }
 
 std::string FieldOf(const Comparison& comparison, const std::string& path) {
@@ -78,12 +87,14 @@ std::vector<std::string> SweepsOf(const Comparison& comparison) {
   for (const ReportCell& cell : comparison.cells) {
     std::vector<const RunRecord*> runs = cell.failed;
     for (const Trial& trial : cell.trials) runs.push_back(trial.record);
-    for (const RunRecord* run : runs) sweeps.insert(run->has_sweep() ? run->sweep().sweep() : "none");
+    for (const RunRecord* run : runs)
+      sweeps.insert(run->has_sweep() ? run->sweep().sweep() : "none");
   }
   return {sweeps.begin(), sweeps.end()};
 }
 
-// By what a reader may choose: arms, and what differs among comparisons. Settings say what each comparison has of it.
+// By what a reader may choose: arms, and what differs among comparisons. Settings say what each
+// comparison has of it.
 struct Filters {
   Json filters = Json::array();
   std::map<int, Json> settings;  // by comparison: name -> values
@@ -92,7 +103,8 @@ struct Filters {
 Filters MakeFilters(const Comparisons& comparisons) {
   Filters result;
   result.filters.push_back({{"name", "arm"}, {"values", comparisons.arms}});
-  const auto add = [&](const std::string& name, const std::function<std::vector<std::string>(const Comparison&)>& of) {
+  const auto add = [&](const std::string& name,
+                       const std::function<std::vector<std::string>(const Comparison&)>& of) {
     std::vector<std::string> values;
     for (const Comparison& comparison : comparisons.all) {
       for (const std::string& value : of(comparison)) {
@@ -101,10 +113,13 @@ Filters MakeFilters(const Comparisons& comparisons) {
     }
     if (values.size() < 2) return;
     result.filters.push_back({{"name", name}, {"values", values}});
-    for (const Comparison& comparison : comparisons.all) result.settings[comparison.number][name] = of(comparison);
+    for (const Comparison& comparison : comparisons.all)
+      result.settings[comparison.number][name] = of(comparison);
   };
   for (const std::string& path : comparisons.differing) {
-    add(ShortFieldName(path), [&](const Comparison& comparison) { return std::vector<std::string>{FieldOf(comparison, path)}; });
+    add(ShortFieldName(path), [&](const Comparison& comparison) {
+      return std::vector<std::string>{FieldOf(comparison, path)};
+    });
   }
   add("sweep", SweepsOf);
   return result;
@@ -115,9 +130,10 @@ std::string ApartText(const Comparisons& comparisons) {
   if (comparisons.all.size() < 2) return "";
   std::vector<std::string> fields;
   for (const std::string& path : comparisons.differing) fields.push_back(path);
-  return absl::StrCat("The runs form ", comparisons.all.size(),
-                      " comparisons, which stand apart because more than strategy and codec differs between them: ",
-                      absl::StrJoin(fields, ", "), ".");
+  return absl::StrCat(
+      "The runs form ", comparisons.all.size(),
+      " comparisons, which stand apart because more than strategy and codec differs between them: ",
+      absl::StrJoin(fields, ", "), ".");
 }
 
 std::string SummaryText(const Comparisons& comparisons) {
@@ -129,7 +145,8 @@ std::string SummaryText(const Comparisons& comparisons) {
       runs += cell.trials.size();
       for (const Trial& trial : cell.trials) {
         const RunRecord& record = *trial.record;
-        machines.insert(absl::StrCat(record.machine().cpu(), " (", record.machine().cores(), " cores)"));
+        machines.insert(
+            absl::StrCat(record.machine().cpu(), " (", record.machine().cores(), " cores)"));
         commits.insert(record.build().commit().substr(0, 12));
         const std::string day = record.started_at().substr(0, 10);
         if (first.empty() || day < first) first = day;
@@ -138,15 +155,19 @@ std::string SummaryText(const Comparisons& comparisons) {
     }
   }
   std::string text = Counted(runs, "finished run", "finished runs");
-  if (!comparisons.failed.empty()) absl::StrAppend(&text, ", ", comparisons.failed.size(), " failed");
+  if (!comparisons.failed.empty())
+    absl::StrAppend(&text, ", ", comparisons.failed.size(), " failed");
   absl::StrAppend(&text, " of ", Counted(comparisons.arms.size(), "arm", "arms"), " in ",
                   Counted(comparisons.all.size(), "comparison", "comparisons"));
   if (comparisons.evaluations > 0) {
-    absl::StrAppend(&text, "; ", Counted(comparisons.evaluations, "evaluation is", "evaluations are"), " left out");
+    absl::StrAppend(&text, "; ",
+                    Counted(comparisons.evaluations, "evaluation is", "evaluations are"),
+                    " left out");
   }
   if (runs == 0) return absl::StrCat(text, ".");
-  absl::StrAppend(&text, first == last ? absl::StrCat(", ", first) : absl::StrCat(", ", first, " to ", last), ", on ",
-                  absl::StrJoin(machines, " and "), ", build ", absl::StrJoin(commits, ", "), ".");
+  absl::StrAppend(
+      &text, first == last ? absl::StrCat(", ", first) : absl::StrCat(", ", first, " to ", last),
+      ", on ", absl::StrJoin(machines, " and "), ", build ", absl::StrJoin(commits, ", "), ".");
   return text;
 }
 
@@ -158,7 +179,8 @@ Json SettingsJson(const Comparisons& comparisons) {
     spec.clear_strategy();
     spec.clear_codec();
     spec.clear_output();
-    std::string text = absl::StrCat("# What all runs of this comparison share\n", SerializeRunSpec(spec));
+    std::string text =
+        absl::StrCat("# What all runs of this comparison share\n", SerializeRunSpec(spec));
     for (const ReportCell& cell : comparison.cells) {
       RunSpec own;
       *own.mutable_strategy() = cell.spec.strategy();
@@ -171,7 +193,9 @@ Json SettingsJson(const Comparisons& comparisons) {
 }
 
 // No text may end the script that it stands in. In JSON a "<" stands in strings alone.
-std::string ScriptSafe(absl::string_view json) { return absl::StrReplaceAll(json, {{"<", "\\u003c"}}); }
+std::string ScriptSafe(absl::string_view json) {
+  return absl::StrReplaceAll(json, {{"<", "\\u003c"}});
+}
 
 }  // namespace
 
@@ -181,10 +205,12 @@ absl::StatusOr<Json> ChartJson(const Comparisons& comparisons, absl::string_view
   }
   std::vector<std::string> known;
   for (const ChartInfo& chart : Charts()) known.push_back(chart.id);
-  return absl::InvalidArgumentError(absl::StrCat("chart \"", id, "\": no such chart; ", KnownWordsText(id, known)));
+  return absl::InvalidArgumentError(
+      absl::StrCat("chart \"", id, "\": no such chart; ", KnownWordsText(id, known)));
 }
 
-absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
+absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
+                                       const std::vector<ReportTable>& tables) {
   RM_RETURN_IF_ERROR(CheckChartLibrary());
   const ChartLibrary& library = EmbeddedChartLibrary();
   Filters filters = MakeFilters(comparisons);
@@ -209,7 +235,8 @@ absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons, const std
   for (const ChartInfo& chart : Charts()) json["charts"].push_back(ChartOf(chart, comparisons));
   for (const ReportTable& table : tables) json["tables"].push_back(TableJson(table));
   const std::string data = ScriptSafe(json.dump(-1, ' ', false, Json::error_handler_t::replace));
-  const std::string scripts = absl::StrCat(library.vega, "\n", library.vega_lite, "\n", library.vega_embed, "\n");
+  const std::string scripts =
+      absl::StrCat(library.vega, "\n", library.vega_lite, "\n", library.vega_embed, "\n");
   return absl::StrReplaceAll(kPage, {{"/*SCRIPTS*/", scripts},
                                      {"/*REPORT*/", data},
                                      {"/*PAGE*/", absl::StrCat(kFigureScript, "\n", kPageScript)}});

@@ -12,12 +12,15 @@
 
 namespace ringmaster {
 
-// One chart with its data: {"id", "section", "title", "shows", "spec", "panels": [{"title", "rows"}], "missing"}.
-// InvalidArgument, with the known ones: no chart of that id.
-absl::StatusOr<nlohmann::ordered_json> ChartJson(const Comparisons& comparisons, absl::string_view id);
+// One chart with its data: {"id", "section", "title", "shows", "spec", "panels": [{"title",
+// "rows"}], "missing"}. InvalidArgument, with the known ones: no chart of that id.
+absl::StatusOr<nlohmann::ordered_json> ChartJson(const Comparisons& comparisons,
+                                                 absl::string_view id);
 
-// The page: one HTML file that needs nothing else. FailedPrecondition: this program was built without the chart library.
-absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
+// The page: one HTML file that needs nothing else. FailedPrecondition: this program was built
+// without the chart library.
+absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
+                                       const std::vector<ReportTable>& tables);
 
 }  // namespace ringmaster
 

@@ -24,18 +24,21 @@ std::string ValueText(const Message& message, const FieldDescriptor& field, int 
   std::string text;
   printer.PrintFieldValueToString(message, &field, index, &text);
   // Strings come quoted, which tells a reader nothing.
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING && text.size() >= 2) return text.substr(1, text.size() - 2);
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING && text.size() >= 2)
+    return text.substr(1, text.size() - 2);
   return text;
 }
 
-// Whether the field has a value though its message does not mention it: an enum's 0 that is not called unset.
+// Whether the field has a value though its message does not mention it: an enum's 0 that is not
+// called unset.
 bool IsDefaultValue(const Message& message, const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM && !field.is_repeated() &&
          message.GetReflection()->GetEnumValue(message, &field) == 0 &&
          !SaysUnset(*field.enum_type()->FindValueByNumber(0));
 }
 
-void Collect(const Message& message, const std::string& prefix, std::map<std::string, std::string>* fields) {
+void Collect(const Message& message, const std::string& prefix,
+             std::map<std::string, std::string>* fields) {
   std::vector<const FieldDescriptor*> present;
   message.GetReflection()->ListFields(message, &present);
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {

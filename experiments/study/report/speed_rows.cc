@@ -44,27 +44,31 @@ AddRows FigureRows(const char* tag, const char* name) {
 std::optional<double> NumberOf(const Comparison& comparison, const std::string& path) {
   const auto found = comparison.fields.find(path);
   double number = 0;
-  if (found == comparison.fields.end() || !absl::SimpleAtod(found->second, &number)) return std::nullopt;
+  if (found == comparison.fields.end() || !absl::SimpleAtod(found->second, &number))
+    return std::nullopt;
   return number;
 }
 
 // What tells a comparison from the others apart from one field.
-std::string LabelWithout(const Comparisons& comparisons, const Comparison& comparison, const std::string& path) {
+std::string LabelWithout(const Comparisons& comparisons, const Comparison& comparison,
+                         const std::string& path) {
   std::vector<std::string> parts;
   for (const std::string& other : comparisons.differing) {
     const auto found = comparison.fields.find(other);
     if (other == path) continue;
-    parts.push_back(
-        absl::StrCat(ShortFieldName(other), " = ", found == comparison.fields.end() ? "not set" : found->second));
+    parts.push_back(absl::StrCat(ShortFieldName(other), " = ",
+                                 found == comparison.fields.end() ? "not set" : found->second));
   }
   return absl::StrJoin(parts, ", ");
 }
 
-// The comparisons that differ in that field alone, by what else tells them from the rest; a panel for each.
+// The comparisons that differ in that field alone, by what else tells them from the rest; a panel
+// for each.
 void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows* chart) {
   std::map<std::string, std::vector<const Comparison*>> groups;
   for (const Comparison& comparison : comparisons.all) {
-    if (NumberOf(comparison, path).has_value()) groups[LabelWithout(comparisons, comparison, path)].push_back(&comparison);
+    if (NumberOf(comparison, path).has_value())
+      groups[LabelWithout(comparisons, comparison, path)].push_back(&comparison);
   }
   for (const auto& [label, group] : groups) {
     if (group.size() < 2) continue;
@@ -83,8 +87,9 @@ void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows
 }
 
 // The step thread's phases in the order in which a step passes through them.
-constexpr Phase kStepPhases[] = {Phase::kLoad,     Phase::kGate,     Phase::kUpload,  Phase::kForward,
-                                 Phase::kBackward, Phase::kDownload, Phase::kExposed, Phase::kUpdate};
+constexpr Phase kStepPhases[] = {Phase::kLoad,    Phase::kGate,     Phase::kUpload,
+                                 Phase::kForward, Phase::kBackward, Phase::kDownload,
+                                 Phase::kExposed, Phase::kUpdate};
 
 // What a mean timed step of the run takes beyond its phases.
 double RestMs(const Trial& trial) {
@@ -102,8 +107,8 @@ double RestMs(const Trial& trial) {
   return std::max(0.0, rest);
 }
 
-void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::string& phase, int order,
-              const std::function<double(const Trial&)>& of, Json* rows) {
+void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::string& phase,
+              int order, const std::function<double(const Trial&)>& of, Json* rows) {
   std::vector<double> values;
   for (const Trial& trial : cell.trials) values.push_back(of(trial));
   const auto step_ms = FigureOf(cell, FigureByTag("step_ms_p50"));
@@ -120,7 +125,8 @@ void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::s
 }  // namespace
 
 ChartRows ScalingRows(const Comparisons& comparisons) {
-  return PanelPerFamily(comparisons, FigureRows("samples_per_second", "samples_per_second"), kNothingFinished);
+  return PanelPerFamily(comparisons, FigureRows("samples_per_second", "samples_per_second"),
+                        kNothingFinished);
 }
 
 ChartRows SweptRows(const Comparisons& comparisons) {
@@ -129,15 +135,18 @@ ChartRows SweptRows(const Comparisons& comparisons) {
     if (path != "training.workers") AddSwept(comparisons, path, &chart);
   }
   if (chart.panels.empty()) {
-    chart.missing = "No two comparisons with finished runs differ in one numeric setting alone, the number of workers left out. A "
-                    "sweep with an axis such as training.bucket_bytes makes some.";
+    chart.missing =
+        "No two comparisons with finished runs differ in one numeric setting alone, the number of "
+        "workers left out. A "
+        "sweep with an axis such as training.bucket_bytes makes some.";
   }
   return chart;
 }
 
 ChartRows EfficiencyRows(const Comparisons& comparisons) {
   return PanelPerFamily(comparisons, FigureRows("efficiency", "percent"),
-                        "Efficiency is an arm's samples/s over solo's in the same comparison: no comparison has a finished "
+                        "Efficiency is an arm's samples/s over solo's in the same comparison: no "
+                        "comparison has a finished "
                         "solo arm. Add solo to the arms and run again.");
 }
 
@@ -172,7 +181,9 @@ ChartRows RatioRows(const Comparisons& comparisons) {
           row["pair"] = absl::StrCat(pair.arm->arm, " / ", pair.base->arm);
           AddInterval("ratio", pair.ratio, &row);
           row["pairs"] = pair.pairs;
-          row["verdict"] = !pair.distinguishable() ? "not distinguishable" : pair.ratio.low > 1 ? "faster" : "slower";
+          row["verdict"] = !pair.distinguishable() ? "not distinguishable"
+                           : pair.ratio.low > 1    ? "faster"
+                                                   : "slower";
           rows->push_back(std::move(row));
         }
       },
@@ -186,8 +197,10 @@ ChartRows BreakdownRows(const Comparisons& comparisons) {
         for (const ReportCell& cell : comparison.cells) {
           int order = 0;
           for (const Phase phase : kStepPhases) {
-            AddPhase(comparison, cell, PhaseName(phase), order++,
-                     [phase](const Trial& trial) { return PhaseMs(trial.summary, PhaseName(phase)); }, rows);
+            AddPhase(
+                comparison, cell, PhaseName(phase), order++,
+                [phase](const Trial& trial) { return PhaseMs(trial.summary, PhaseName(phase)); },
+                rows);
           }
           AddPhase(comparison, cell, "rest", order, RestMs, rows);
         }
@@ -199,8 +212,9 @@ ChartRows CommunicationRows(const Comparisons& comparisons) {
   return PanelPerComparison(
       comparisons,
       [](const Comparison& comparison, Json* rows) {
-        const std::pair<const char*, const char*> kinds[] = {
-            {"exposed_comm_ms", "exposed"}, {"hidden_comm_ms", "hidden"}, {"contention_ms", "contention"}};
+        const std::pair<const char*, const char*> kinds[] = {{"exposed_comm_ms", "exposed"},
+                                                             {"hidden_comm_ms", "hidden"},
+                                                             {"contention_ms", "contention"}};
         for (const ReportCell& cell : comparison.cells) {
           for (const auto& [id, kind] : kinds) {
             const auto figure = FigureOf(cell, FigureByTag(id));
@@ -231,15 +245,20 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
           rows->push_back(std::move(row));
         }
       },
-      "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one with what they measure.");
+      "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one "
+      "with what they "
+      "measure.");
   for (Panel& panel : chart.panels) {
     double largest = 0;
     for (const Json& row : panel.rows) {
       largest = std::max({largest, row["predicted_ms"].get<double>(), row["high"].get<double>()});
     }
     for (const double predicted : {0.0, Rounded(1.1 * largest)}) {
-      panel.rows.push_back({{"guide", true}, {"predicted_ms", predicted}, {"measured_ms", predicted},
-                            {"low", 0.8 * predicted}, {"high", 1.2 * predicted}});
+      panel.rows.push_back({{"guide", true},
+                            {"predicted_ms", predicted},
+                            {"measured_ms", predicted},
+                            {"low", 0.8 * predicted},
+                            {"high", 1.2 * predicted}});
     }
   }
   return chart;
@@ -250,7 +269,8 @@ ChartRows DriftRows(const Comparisons& comparisons) {
   std::vector<std::string> starts;
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
-      for (const Trial& trial : cell.trials) starts.push_back(trial.record->started_at() + trial.record->run_id());
+      for (const Trial& trial : cell.trials)
+        starts.push_back(trial.record->started_at() + trial.record->run_id());
     }
   }
   std::sort(starts.begin(), starts.end());
@@ -271,7 +291,9 @@ ChartRows DriftRows(const Comparisons& comparisons) {
             row["run"] = std::lower_bound(starts.begin(), starts.end(), start) - starts.begin() + 1;
             row["trial"] = trial.key;
             row["percent"] = Rounded(100 * trial.summary.samples_per_second() / median->median);
-            row["state"] = outlier ? "outlier" : IsDisturbed(*trial.record) ? "disturbed" : "as the others";
+            row["state"] = outlier                      ? "outlier"
+                           : IsDisturbed(*trial.record) ? "disturbed"
+                                                        : "as the others";
             rows->push_back(std::move(row));
           }
         }

@@ -28,10 +28,21 @@ std::string Heading(const TableColumn& column) {
 }
 
 std::string LatexCell(const std::string& text) {
-  return absl::StrReplaceAll(text, {{"\\", "\\textbackslash{}"}, {"{", "\\{"}, {"}", "\\}"}, {"%", "\\%"}, {"&", "\\&"},
-                                    {"#", "\\#"}, {"_", "\\_"}, {"$", "\\$"}, {"~", "\\textasciitilde{}"},
-                                    {"^", "\\textasciicircum{}"}, {"<", "\\textless{}"}, {">", "\\textgreater{}"},
-                                    {"×", "$\\times$"}, {"–", "--"}, {"\n", " "}});
+  return absl::StrReplaceAll(text, {{"\\", "\\textbackslash{}"},
+                                    {"{", "\\{"},
+                                    {"}", "\\}"},
+                                    {"%", "\\%"},
+                                    {"&", "\\&"},
+                                    {"#", "\\#"},
+                                    {"_", "\\_"},
+                                    {"$", "\\$"},
+                                    {"~", "\\textasciitilde{}"},
+                                    {"^", "\\textasciicircum{}"},
+                                    {"<", "\\textless{}"},
+                                    {">", "\\textgreater{}"},
+                                    {"×", "$\\times$"},
+                                    {"–", "--"},
+                                    {"\n", " "}});
 }
 
 // One environment with the first column and those from `begin` to `end`.
@@ -39,19 +50,25 @@ std::string LatexPart(const ReportTable& table, size_t begin, size_t end) {
   std::vector<size_t> columns = {0};
   for (size_t i = begin; i < end; ++i) columns.push_back(i);
   std::string align;
-  for (const size_t i : columns) absl::StrAppend(&align, table.columns[i].numeric ? "r" : table.columns[i].wide ? "p{8cm}" : "l");
+  for (const size_t i : columns)
+    absl::StrAppend(&align, table.columns[i].numeric ? "r"
+                            : table.columns[i].wide  ? "p{8cm}"
+                                                     : "l");
   const auto line = [&](const std::function<std::string(size_t)>& cell) {
     std::vector<std::string> cells;
     for (const size_t i : columns) cells.push_back(LatexCell(cell(i)));
     return absl::StrCat("    ", absl::StrJoin(cells, " & "), " \\\\\n");
   };
-  std::string title = table.title.empty() ? table.section : absl::StrCat(table.section, ": ", table.title);
-  std::string text = absl::StrCat("\\begin{table}\n  \\centering\n  \\caption{", LatexCell(title), ". ",
-                                  LatexCell(table.caption), "}\n  \\begin{tabular}{", align, "}\n    \\toprule\n");
+  std::string title =
+      table.title.empty() ? table.section : absl::StrCat(table.section, ": ", table.title);
+  std::string text =
+      absl::StrCat("\\begin{table}\n  \\centering\n  \\caption{", LatexCell(title), ". ",
+                   LatexCell(table.caption), "}\n  \\begin{tabular}{", align, "}\n    \\toprule\n");
   absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].title; }));
   absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].unit; }), "    \\midrule\n");
   for (const TableRow& row : table.rows) {
-    absl::StrAppend(&text, line([&](size_t i) { return CellText(table.columns[i], row.cells[i]); }));
+    absl::StrAppend(&text,
+                    line([&](size_t i) { return CellText(table.columns[i], row.cells[i]); }));
   }
   absl::StrAppend(&text, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
   return text;
@@ -83,10 +100,12 @@ std::string MarkdownText(const Comparisons& comparisons, const std::vector<Repor
       heads.push_back(MarkdownCell(Heading(column)));
       rules.push_back(column.numeric ? "---:" : ":---");
     }
-    absl::StrAppend(&text, "| ", absl::StrJoin(heads, " | "), " |\n| ", absl::StrJoin(rules, " | "), " |\n");
+    absl::StrAppend(&text, "| ", absl::StrJoin(heads, " | "), " |\n| ", absl::StrJoin(rules, " | "),
+                    " |\n");
     for (const TableRow& row : table.rows) {
       std::vector<std::string> cells;
-      for (size_t i = 0; i < row.cells.size(); ++i) cells.push_back(MarkdownCell(CellText(table.columns[i], row.cells[i])));
+      for (size_t i = 0; i < row.cells.size(); ++i)
+        cells.push_back(MarkdownCell(CellText(table.columns[i], row.cells[i])));
       absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
     }
     if (!table.caption.empty()) absl::StrAppend(&text, "\n", table.caption, "\n");
@@ -104,19 +123,23 @@ std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTa
   for (const ReportTable& table : tables) {
     if (table.id == "runs") continue;
     for (size_t begin = 1; begin < table.columns.size(); begin += kLatexColumnsMax) {
-      absl::StrAppend(&text, LatexPart(table, begin, std::min(begin + kLatexColumnsMax, table.columns.size())));
+      absl::StrAppend(
+          &text, LatexPart(table, begin, std::min(begin + kLatexColumnsMax, table.columns.size())));
     }
   }
   absl::StrAppend(&text, "\\paragraph{What these results do not show}\n\\begin{itemize}\n");
-  for (const std::string& limit : Limits(comparisons)) absl::StrAppend(&text, "  \\item ", LatexCell(limit), "\n");
+  for (const std::string& limit : Limits(comparisons))
+    absl::StrAppend(&text, "  \\item ", LatexCell(limit), "\n");
   absl::StrAppend(&text, "\\end{itemize}\n");
   return text;
 }
 
 std::string CsvText(const Comparisons& comparisons) {
-  std::vector<std::string> heads = {"comparison", "settings", "arm", "workers", "servers", "processes", "codec", "trials", "failed"};
+  std::vector<std::string> heads = {"comparison", "settings", "arm",    "workers", "servers",
+                                    "processes",  "codec",    "trials", "failed"};
   for (const Figure* figure : ReportFigures()) {
-    for (const char* suffix : {"", "_low", "_high"}) heads.push_back(absl::StrCat(figure->report->id, suffix));
+    for (const char* suffix : {"", "_low", "_high"})
+      heads.push_back(absl::StrCat(figure->report->id, suffix));
   }
   std::string text = absl::StrCat(absl::StrJoin(heads, ","), "\r\n");
   for (const Comparison& comparison : comparisons.all) {
@@ -136,7 +159,8 @@ std::string CsvText(const Comparisons& comparisons) {
           cells.insert(cells.end(), 3, "");
           continue;
         }
-        for (const double number : {value->median, value->low, value->high}) cells.push_back(absl::StrFormat("%.9g", number));
+        for (const double number : {value->median, value->low, value->high})
+          cells.push_back(absl::StrFormat("%.9g", number));
       }
       absl::StrAppend(&text, absl::StrJoin(cells, ","), "\r\n");
     }
@@ -145,13 +169,16 @@ std::string CsvText(const Comparisons& comparisons) {
 }
 
 std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
-  Json json = {{"tables", Json::array()}, {"limits", Limits(comparisons)}, {"doubts", Doubts(comparisons)},
+  Json json = {{"tables", Json::array()},
+               {"limits", Limits(comparisons)},
+               {"doubts", Doubts(comparisons)},
                {kSchemaVersionKey, kSchemaVersion}};
   for (const ReportTable& table : tables) {
     Json rows = Json::array();
     for (const TableRow& row : table.rows) {
       Json object = {{"comparison", row.comparison}};
-      for (size_t i = 0; i < row.cells.size(); ++i) object[table.columns[i].id] = CellJson(row.cells[i]);
+      for (size_t i = 0; i < row.cells.size(); ++i)
+        object[table.columns[i].id] = CellJson(row.cells[i]);
       rows.push_back(std::move(object));
     }
     json["tables"].push_back({{"id", table.id}, {"title", table.title}, {"rows", std::move(rows)}});

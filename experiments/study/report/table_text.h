@@ -13,15 +13,17 @@ namespace ringmaster {
 
 std::string MarkdownText(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
 
-// Tables for LaTeX's booktabs package, one table environment each; the runs, of interest on a page, are left out, and a
-// table too wide for paper follows in parts that repeat its first column.
+// Tables for LaTeX's booktabs package, one table environment each; the runs, of interest on a page,
+// are left out, and a table too wide for paper follows in parts that repeat its first column.
 std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
 
-// The table of every cell's figures as one CSV (RFC 4180) with a header: comparison, arm, ..., then each figure as NAME,
-// NAME_low and NAME_high; undefined ones are empty. The figures are not rounded.
+// The table of every cell's figures as one CSV (RFC 4180) with a header: comparison, arm, ..., then
+// each figure as NAME, NAME_low and NAME_high; undefined ones are empty. The figures are not
+// rounded.
 std::string CsvText(const Comparisons& comparisons);
 
-// Every table as {"id", "title", "rows": [{column: value or {"median", "low", "high"}}]}, and the limits; one JSON object.
+// Every table as {"id", "title", "rows": [{column: value or {"median", "low", "high"}}]}, and the
+// limits; one JSON object.
 std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
 
 }  // namespace ringmaster

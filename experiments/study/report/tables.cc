@@ -11,7 +11,9 @@
 namespace ringmaster {
 namespace {
 
-TableColumn TextColumn(const char* id, const char* title) { return {id, title, "", 0, false, false}; }
+TableColumn TextColumn(const char* id, const char* title) {
+  return {id, title, "", 0, false, false};
+}
 TableColumn CountColumn(const char* id, const char* title, const char* unit = "") {
   return {id, title, unit, 0, true, false};
 }
@@ -41,19 +43,27 @@ ReportTable FiguresTable(const Comparison& comparison) {
   table.id = "figures";
   table.section = "Figures";
   table.title = comparison.label;
-  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Speed-up and efficiency are "
-                  "taken trial by trial. A dash: not defined, not metered or not reached.";
-  table.columns = {TextColumn("arm", "arm"), CountColumn("workers", "N", "workers"), CountColumn("servers", "K", "servers"),
-                   CountColumn("processes", "processes"), TextColumn("codec", "codec"), TextColumn("transport", "transport"),
+  table.caption =
+      "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
+      "Speed-up and "
+      "efficiency are "
+      "taken trial by trial. A dash: not defined, not metered or not reached.";
+  table.columns = {TextColumn("arm", "arm"),
+                   CountColumn("workers", "N", "workers"),
+                   CountColumn("servers", "K", "servers"),
+                   CountColumn("processes", "processes"),
+                   TextColumn("codec", "codec"),
+                   TextColumn("transport", "transport"),
                    TextColumn("trials", "trials")};
   for (const Figure* figure : ReportFigures()) table.columns.push_back(ColumnOf(*figure));
   for (const ReportCell& cell : comparison.cells) {
     TableRow row;
     row.arm = cell.arm;
     row.comparison = comparison.number;
-    const std::string transport =
-        cell.trials.empty() ? cell.spec.transport().name() : cell.trials.front().summary.transport();
-    const std::string failed = cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
+    const std::string transport = cell.trials.empty() ? cell.spec.transport().name()
+                                                      : cell.trials.front().summary.transport();
+    const std::string failed =
+        cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
     row.cells = {Text(cell.arm),
                  Count(cell.spec.training().workers()),
                  Count(ServerCount(cell.spec)),
@@ -73,10 +83,14 @@ ReportTable NodesTable(const Comparison& comparison) {
   table.id = "nodes";
   table.section = "Figures by worker and server";
   table.title = comparison.label;
-  table.caption = "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. Computing "
-                  "time and memory are the process's: where several nodes live in one, each has all of it, and the "
-                  "process says so.";
-  table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"), TextColumn("process", "process")};
+  table.caption =
+      "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
+      "Computing "
+      "time and memory are the process's: where several nodes live in one, each has all of it, and "
+      "the "
+      "process says so.";
+  table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"),
+                   TextColumn("process", "process")};
   for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));
   for (const ReportCell& cell : comparison.cells) {
     if (cell.trials.empty()) continue;
@@ -101,16 +115,26 @@ ReportTable PairsTable(const Comparison& comparison) {
   table.id = "pairs";
   table.section = "Arms in pairs";
   table.title = comparison.label;
-  table.caption = "Ratio of samples/s, trial by trial. Not distinguishable: the 95 % interval spans 1, or there is one pair only.";
-  table.columns = {TextColumn("arm", "arm"), TextColumn("against", "against"), CountColumn("pairs", "pairs of trials"),
-                   {"ratio", "ratio", "of samples/s", 3, true, false}, TextColumn("verdict", "verdict")};
+  table.caption =
+      "Ratio of samples/s, trial by trial. Not distinguishable: the 95 % interval spans 1, or "
+      "there is one pair only.";
+  table.columns = {TextColumn("arm", "arm"),
+                   TextColumn("against", "against"),
+                   CountColumn("pairs", "pairs of trials"),
+                   {"ratio", "ratio", "of samples/s", 3, true, false},
+                   TextColumn("verdict", "verdict")};
   for (const PairedFigure& pair : PairedFigures(comparison)) {
     TableRow row;
     row.arm = pair.arm->arm;
     row.base = pair.base->arm;
     row.comparison = comparison.number;
-    const std::string verdict = !pair.distinguishable() ? "not distinguishable" : pair.ratio.low > 1 ? "faster" : "slower";
-    row.cells = {Text(pair.arm->arm), Text(pair.base->arm), Count(static_cast<double>(pair.pairs)), {"", pair.ratio},
+    const std::string verdict = !pair.distinguishable() ? "not distinguishable"
+                                : pair.ratio.low > 1    ? "faster"
+                                                        : "slower";
+    row.cells = {Text(pair.arm->arm),
+                 Text(pair.base->arm),
+                 Count(static_cast<double>(pair.pairs)),
+                 {"", pair.ratio},
                  Text(verdict)};
     table.rows.push_back(std::move(row));
   }
@@ -146,7 +170,8 @@ ReportTable RunsTable(const Comparisons& comparisons) {
         row.comparison = comparison.number;
         const Conditions& conditions = record.conditions();
         std::optional<MedianInterval> speed;
-        if (trial.summary.has_samples_per_second()) speed = Count(trial.summary.samples_per_second()).figure;
+        if (trial.summary.has_samples_per_second())
+          speed = Count(trial.summary.samples_per_second()).figure;
         row.cells = {Text(record.run_id()),
                      Text(cell.arm),
                      Text(comparison.label),
@@ -175,7 +200,9 @@ ReportTable FailedTable(const Comparisons& comparisons) {
   table.id = "failed";
   table.section = "Failed runs";
   table.caption = "They have a status and no figures.";
-  table.columns = {TextColumn("run", "run"), TextColumn("arm", "arm"), TextColumn("settings", "comparison"),
+  table.columns = {TextColumn("run", "run"),
+                   TextColumn("arm", "arm"),
+                   TextColumn("settings", "comparison"),
                    {"status", "status", "", 0, false, true}};
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
@@ -183,7 +210,8 @@ ReportTable FailedTable(const Comparisons& comparisons) {
         TableRow row;
         row.arm = cell.arm;
         row.comparison = comparison.number;
-        row.cells = {Text(record->run_id()), Text(cell.arm), Text(comparison.label), Text(record->status())};
+        row.cells = {Text(record->run_id()), Text(cell.arm), Text(comparison.label),
+                     Text(record->status())};
         table.rows.push_back(std::move(row));
       }
     }
@@ -200,7 +228,8 @@ std::vector<ReportTable> MakeTables(const Comparisons& comparisons) {
   for (const Comparison& comparison : comparisons.all) tables.push_back(NodesTable(comparison));
   tables.push_back(FailedTable(comparisons));
   tables.push_back(RunsTable(comparisons));
-  tables.erase(std::remove_if(tables.begin(), tables.end(), [](const ReportTable& table) { return table.rows.empty(); }),
+  tables.erase(std::remove_if(tables.begin(), tables.end(),
+                              [](const ReportTable& table) { return table.rows.empty(); }),
                tables.end());
   return tables;
 }
@@ -210,7 +239,8 @@ std::string CellText(const TableColumn& column, const TableCell& cell) {
   const auto number = [&](double value) { return absl::StrFormat("%.*f", column.decimals, value); };
   const MedianInterval& figure = *cell.figure;
   if (figure.low == figure.median && figure.high == figure.median) return number(figure.median);
-  return absl::StrCat(number(figure.median), " [", number(figure.low), ", ", number(figure.high), "]");
+  return absl::StrCat(number(figure.median), " [", number(figure.low), ", ", number(figure.high),
+                      "]");
 }
 
 }  // namespace ringmaster

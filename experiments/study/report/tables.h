@@ -11,7 +11,7 @@
 namespace ringmaster {
 
 struct TableColumn {
-  std::string id;     // of its cells in CSV and JSON
+  std::string id;  // of its cells in CSV and JSON
   std::string title;
   std::string unit;
   int decimals = 0;
@@ -41,12 +41,13 @@ struct ReportTable {
   std::vector<TableRow> rows;
 };
 
-// The tables of a report: for each comparison the figures of its cells, its arms in pairs, and the figures of
-// each worker and server; then failed runs, and every
-// run with what it ran on. Runs that may not stand side by side never do. Pure.
+// The tables of a report: for each comparison the figures of its cells, its arms in pairs, and the
+// figures of each worker and server; then failed runs, and every run with what it ran on. Runs that
+// may not stand side by side never do. Pure.
 std::vector<ReportTable> MakeTables(const Comparisons& comparisons);
 
-// "6332 [6100, 6400]" with the column's decimals; one trial has no interval, and what is undefined is "–". Pure.
+// "6332 [6100, 6400]" with the column's decimals; one trial has no interval, and what is undefined
+// is "–". Pure.
 std::string CellText(const TableColumn& column, const TableCell& cell);
 
 }  // namespace ringmaster

@@ -24,7 +24,8 @@ constexpr size_t kSteps = 3;
 constexpr size_t kRowsMax = 1500;
 
 // Sender, receiver, and what else the two ends of a message have in common.
-using MessageKey = std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
+using MessageKey =
+    std::tuple<std::string, std::string, std::string, int64_t, int32_t, int32_t, int32_t, int32_t>;
 
 std::vector<const ThreadTrace*> TracesOf(const RunRecord& record) {
   std::vector<const ThreadTrace*> traces;
@@ -34,7 +35,9 @@ std::vector<const ThreadTrace*> TracesOf(const RunRecord& record) {
   return traces;
 }
 
-std::string Track(const ThreadTrace& trace) { return absl::StrCat(trace.node(), " ", trace.thread()); }
+std::string Track(const ThreadTrace& trace) {
+  return absl::StrCat(trace.node(), " ", trace.thread());
+}
 
 // The first steps that were traced.
 std::set<int64_t> ShownSteps(const std::vector<const ThreadTrace*>& traces) {
@@ -65,7 +68,8 @@ class Axis {
   int64_t begin_ = std::numeric_limits<int64_t>::max();
 };
 
-void AddSpans(const Json& base, const ThreadTrace& trace, const std::set<int64_t>& steps, const Axis& axis, Json* rows) {
+void AddSpans(const Json& base, const ThreadTrace& trace, const std::set<int64_t>& steps,
+              const Axis& axis, Json* rows) {
   for (const TraceSpan& span : trace.spans()) {
     // A step as a whole would cover the line on which its phases stand.
     if (steps.count(span.step()) == 0 || span.phase() == "step") continue;
@@ -81,19 +85,26 @@ void AddSpans(const Json& base, const ThreadTrace& trace, const std::set<int64_t
   }
 }
 
-void AddMessages(const Json& base, const std::vector<const ThreadTrace*>& traces, const std::set<int64_t>& steps,
-                 const Axis& axis, Json* rows) {
+void AddMessages(const Json& base, const std::vector<const ThreadTrace*>& traces,
+                 const std::set<int64_t>& steps, const Axis& axis, Json* rows) {
   struct End {
     const ThreadTrace* trace;
     const TraceMessage* message;
   };
   std::map<MessageKey, End> sent;
   const auto key = [](const std::string& from, const std::string& to, const TraceMessage& message) {
-    return MessageKey{from, to, message.kind(), message.step(), message.bucket(), message.round(), message.piece(),
+    return MessageKey{from,
+                      to,
+                      message.kind(),
+                      message.step(),
+                      message.bucket(),
+                      message.round(),
+                      message.piece(),
                       message.channel()};
   };
   for (const ThreadTrace* trace : traces) {
-    for (const TraceMessage& message : trace->sent()) sent[key(trace->node(), message.peer(), message)] = {trace, &message};
+    for (const TraceMessage& message : trace->sent())
+      sent[key(trace->node(), message.peer(), message)] = {trace, &message};
   }
   for (const ThreadTrace* trace : traces) {
     for (const TraceMessage& message : trace->received()) {
@@ -121,8 +132,9 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
   std::vector<Panel> alone;  // of runs in which nobody speaks to anybody: the least to see
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
-      const auto traced = std::find_if(cell.trials.begin(), cell.trials.end(),
-                                       [](const Trial& trial) { return !TracesOf(*trial.record).empty(); });
+      const auto traced =
+          std::find_if(cell.trials.begin(), cell.trials.end(),
+                       [](const Trial& trial) { return !TracesOf(*trial.record).empty(); });
       if (traced == cell.trials.end()) continue;
       const auto traces = TracesOf(*traced->record);
       std::set<int64_t> steps = ShownSteps(traces);
@@ -132,19 +144,23 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
       for (; !steps.empty(); steps.erase(std::prev(steps.end()))) {
         panel.rows = Json::array();
         const Axis axis(traces, steps);
-        for (const ThreadTrace* trace : traces) AddSpans(RowOf(comparison, cell), *trace, steps, axis, &panel.rows);
+        for (const ThreadTrace* trace : traces)
+          AddSpans(RowOf(comparison, cell), *trace, steps, axis, &panel.rows);
         AddMessages(RowOf(comparison, cell), traces, steps, axis, &panel.rows);
         if (panel.rows.size() <= kRowsMax || steps.size() == 1) break;
       }
       const auto is_message = [](const Json& row) { return row["kind"] == "message"; };
-      const bool speaks = std::any_of(panel.rows.begin(), panel.rows.end(), is_message) && comparison.workers() > 1;
+      const bool speaks =
+          std::any_of(panel.rows.begin(), panel.rows.end(), is_message) && comparison.workers() > 1;
       if (!panel.rows.empty()) (speaks ? chart.panels : alone).push_back(std::move(panel));
     }
   }
   std::move(alone.begin(), alone.end(), std::back_inserter(chart.panels));
   if (chart.panels.empty()) {
-    chart.missing = "No finished run was traced: their specs have output.trace_steps = 0, or an older program made them. Run again "
-                    "without that setting.";
+    chart.missing =
+        "No finished run was traced: their specs have output.trace_steps = 0, or an older program "
+        "made them. Run again "
+        "without that setting.";
   }
   return chart;
 }

@@ -26,7 +26,8 @@ Value ValueIn(const google::protobuf::Map<std::string, double>& map, const std::
   }
 
 // Milliseconds a step of some phases together; those that did not occur count 0.
-double PhasesMs(const google::protobuf::Map<std::string, double>& phase_ms, const std::vector<Phase>& phases) {
+double PhasesMs(const google::protobuf::Map<std::string, double>& phase_ms,
+                const std::vector<Phase>& phases) {
   double sum = 0;
   for (const Phase phase : phases) sum += ValueIn(phase_ms, PhaseName(phase)).value_or(0);
   return sum;
@@ -99,12 +100,14 @@ Value StalenessOfNode(const NodeOfRun& node, bool largest) {
   return largest ? static_cast<double>(staleness.largest) : staleness.mean;
 }
 
-// Milliseconds of computing that a process took for each sample of the global batch. All workers of a process have
-// measured the same, each over its own timed steps: the first one's counts.
+// Milliseconds of computing that a process took for each sample of the global batch. All workers of
+// a process have measured the same, each over its own timed steps: the first one's counts.
 Value CpuMsPerSample(const RunSpec& spec, const ProcessReport& process) {
   const bool trains = process.workers_size() > 0;
-  if (trains ? !process.workers(0).has_process_cpu_seconds() : !process.costs().has_cpu_seconds()) return {};
-  const double seconds = trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
+  if (trains ? !process.workers(0).has_process_cpu_seconds() : !process.costs().has_cpu_seconds())
+    return {};
+  const double seconds =
+      trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
   const int64_t steps = trains ? process.workers(0).timed_steps() : spec.training().steps();
   const double samples = static_cast<double>(steps * GlobalBatch(spec));
   return samples > 0 ? Value(1000 * seconds / samples) : Value();
@@ -127,7 +130,8 @@ bool HasWorker(const ProcessReport& process) { return process.workers_size() > 0
 bool HasServer(const ProcessReport& process) { return process.servers_size() > 0; }
 
 // Over the processes that `counts` picks; absent where there are none, or one of them has no value.
-auto OverProcesses(OfProcess value, bool (*counts)(const ProcessReport&), double (*fold)(double, double)) {
+auto OverProcesses(OfProcess value, bool (*counts)(const ProcessReport&),
+                   double (*fold)(double, double)) {
   return [value, counts, fold](const RunRecord& record) -> Value {
     Value all;
     for (const ProcessReport& process : record.reports()) {
@@ -178,8 +182,12 @@ class Row {
   Row& OnDemand(FigureGroup group, int place, FigureFormat format) {
     return figure_.table = TableFigure{group, place, format, false}, *this;
   }
-  Row& Report(const char* id, FigureFormat format) { return figure_.report = ReportFigure{id, format}, *this; }
-  Row& Sweep(OverTrials over, FigureFormat format) { return figure_.sweep = SweepFigure{over, format}, *this; }
+  Row& Report(const char* id, FigureFormat format) {
+    return figure_.report = ReportFigure{id, format}, *this;
+  }
+  Row& Sweep(OverTrials over, FigureFormat format) {
+    return figure_.sweep = SweepFigure{over, format}, *this;
+  }
   operator Figure() const { return figure_; }  // NOLINT: a row is a figure
 
  private:
@@ -195,18 +203,21 @@ constexpr char kOneModel[] = "rank 0, whose model is all workers'";
 std::vector<Figure> SpeedFigures() {
   using G = FigureGroup;
   return {
-      Row("samples_per_second", "samples/s", "slowest worker", "global batch * timed steps / timed seconds")
+      Row("samples_per_second", "samples/s", "slowest worker",
+          "global batch * timed steps / timed seconds")
           .Value(RM_FIELD(samples_per_second))
           .Json()
           .Table(G::kSpeed, 1, {"samples", "/s", 0})
           .Report("samples_per_second", {"samples/s", "", 0})
           .Sweep(OverTrials::kInterval, {"samples/s", "", 0}),
-      Row("samples_per_second_per_worker", "samples/s", "slowest worker", "samples/s over the workers that compute")
+      Row("samples_per_second_per_worker", "samples/s", "slowest worker",
+          "samples/s over the workers that compute")
           .Value(SpeedOver(WorkersThatCompute))
           .Json()
           .OnDemand(G::kSpeed, 7, {"per worker", "/s", 0})
           .Report("samples_per_second_per_worker", {"per worker", "samples/s", 0}),
-      Row("samples_per_second_per_node", "samples/s", "slowest worker", "samples/s over the processes, servers' too")
+      Row("samples_per_second_per_node", "samples/s", "slowest worker",
+          "samples/s over the processes, servers' too")
           .Value(SpeedOver([](const RunSummary& s) { return static_cast<double>(s.processes()); }))
           .Json()
           .OnDemand(G::kSpeed, 8, {"per process", "/s", 0})
@@ -217,7 +228,8 @@ std::vector<Figure> SpeedFigures() {
           .Json()
           .Table(G::kSpeed, 2, {"speed-up", "× single", 2})
           .Report("speed_up_over_single", {"speed-up", "× single", 2}),
-      Row("efficiency", "", "slowest worker", "samples/s over solo's; not for single, which is one worker")
+      Row("efficiency", "", "slowest worker",
+          "samples/s over solo's; not for single, which is one worker")
           .Needs({Need::kSolo})
           .Value(RM_FIELD(efficiency))
           .Json()
@@ -231,23 +243,27 @@ std::vector<Figure> SpeedFigures() {
           .Table(G::kSpeed, 4, {"step p50", "ms", 2})
           .Report("step_ms_p50", {"step p50", "ms", 2})
           .Sweep(OverTrials::kMedian, {"step ms", "", 2}),
-      Row("step_ms_p95", "ms", kPooledSteps, "step that 5 % are longer than, linear between neighbours")
+      Row("step_ms_p95", "ms", kPooledSteps,
+          "step that 5 % are longer than, linear between neighbours")
           .Value(RM_FIELD(step_ms_p95))
           .OfNode(NodeStepMs(0.95))
           .Json()
           .Table(G::kSpeed, 5, {"step p95", "ms", 2})
           .Report("step_ms_p95", {"step p95", "ms", 2}),
-      Row("predicted_step_ms", "ms", "of the run", "what the cost model said of the median step before the run")
+      Row("predicted_step_ms", "ms", "of the run",
+          "what the cost model said of the median step before the run")
           .Needs({Need::kPrediction})
           .Value(RM_FIELD(predicted_step_ms))
           .Json()
           .OnDemand(G::kSpeed, 9, {"predicted", "step ms", 2})
           .Report("predicted_step_ms", {"predicted step", "ms", 2}),
-      Row("processes_per_core", "", "of the run", "processes of the run, servers' too, over the cores of its machine")
+      Row("processes_per_core", "", "of the run",
+          "processes of the run, servers' too, over the cores of its machine")
           .Value(ProcessesPerCore)
           .Json()
           .Table(G::kSpeed, 6, {"processes", "/core", 1}),
-      Row("run_seconds", "s", "of the run", "wall clock from the start of the first process to the end of the last")
+      Row("run_seconds", "s", "of the run",
+          "wall clock from the start of the first process to the end of the last")
           .Value(RM_FIELD(run_seconds))
           .Json()
           .OnDemand(G::kSpeed, 10, {"run", "s", 1}),
@@ -275,7 +291,8 @@ std::vector<Figure> TimeFigures() {
           .Table(G::kTime, 3, {"exposed", "", 2})
           .Report("exposed_comm_ms", {"exposed", "ms", 2}),
       Row("hidden_comm_ms", "ms", kMeanStep,
-          "encode, exchange and reduce of the exchange thread, less the time that the step thread waited (exposed, "
+          "encode, exchange and reduce of the exchange thread, less the time that the step thread "
+          "waited (exposed, "
           "gate), at "
           "least 0: exchange while it computes")
           .Needs({Need::kExchange})
@@ -283,11 +300,13 @@ std::vector<Figure> TimeFigures() {
           .Json()
           .Table(G::kCommunication, 2, {"hidden", "ms", 2})
           .Report("hidden_comm_ms", {"hidden", "ms", 2}),
-      // Encoding runs on the exchange thread, so none of it is taken off the step. Solo updates in every step and a
-      // worker of a server never does, hence the difference. A median less means: noise can push it below 0, and it is
-      // left there, for that shows how far the figure can be trusted.
+      // Encoding runs on the exchange thread, so none of it is taken off the step. Solo updates in
+      // every step and a worker of a server never does, hence the difference. A median less means:
+      // noise can push it below 0, and it is left there, for that shows how far the figure can be
+      // trusted.
       Row("contention_ms", "ms", "medians of steps, means of phases",
-          "(step p50 - solo's step p50) - exposed - gate - (update - solo's update): what exchange steals from "
+          "(step p50 - solo's step p50) - exposed - gate - (update - solo's update): what exchange "
+          "steals from "
           "computing on "
           "shared cores")
           .Needs({Need::kExchange, Need::kSolo})
@@ -298,7 +317,8 @@ std::vector<Figure> TimeFigures() {
           .Table(G::kTime, 5, {"contention", "", 2})
           .Report("contention_ms", {"contention", "ms", 2}),
       Row("exposed_and_contention_ms", "ms", "medians of steps, means of phases",
-          "exposed and contention together: by how much exchange makes a step longer, whether the step waits for it or "
+          "exposed and contention together: by how much exchange makes a step longer, whether the "
+          "step waits for it or "
           "shares "
           "its cores with it")
           .Needs({Need::kExchange, Need::kSolo})
@@ -327,30 +347,35 @@ std::vector<Figure> TimeFigures() {
 std::vector<Figure> BytesFigures() {
   using G = FigureGroup;
   return {
-      Row("bytes_up_per_step", "bytes", kMeanOfAllSteps, "payload that a worker sends, indices included")
+      Row("bytes_up_per_step", "bytes", kMeanOfAllSteps,
+          "payload that a worker sends, indices included")
           .Needs({Need::kMeter})
           .Value(RM_FIELD(bytes_up_per_step))
           .Json()
           .Table(G::kBytes, 1, {"up", "kB/step", 1, 1e-3})
           .Report("kilobytes_up_per_step", {"up", "kB/step", 1, 1e-3}),
-      Row("bytes_down_per_step", "bytes", kMeanOfAllSteps, "payload that a worker receives, indices included")
+      Row("bytes_down_per_step", "bytes", kMeanOfAllSteps,
+          "payload that a worker receives, indices included")
           .Needs({Need::kMeter})
           .Value(RM_FIELD(bytes_down_per_step))
           .Json()
           .Table(G::kBytes, 2, {"down", "kB/step", 1, 1e-3})
           .Report("kilobytes_down_per_step", {"down", "kB/step", 1, 1e-3}),
-      Row("index_bytes_up_per_step", "bytes", kMeanOfAllSteps, "of the payload sent: indices of a sparse codec")
+      Row("index_bytes_up_per_step", "bytes", kMeanOfAllSteps,
+          "of the payload sent: indices of a sparse codec")
           .Needs({Need::kMeter})
           .Value(RM_FIELD(index_bytes_up_per_step))
           .Json()
           .OnDemand(G::kBytes, 5, {"index", "kB/step", 1, 1e-3}),
-      Row("header_bytes_per_step", "bytes", kMeanOfAllSteps, "beside the payload, both ways: headers of frames")
+      Row("header_bytes_per_step", "bytes", kMeanOfAllSteps,
+          "beside the payload, both ways: headers of frames")
           .Needs({Need::kMeter})
           .Value(RM_FIELD(header_bytes_per_step))
           .Json()
           .OnDemand(G::kBytes, 6, {"headers", "kB/step", 1, 1e-3}),
       Row("staleness_mean", "", kContributions,
-          "updates of the same part applied between a worker's reading the weights and its gradient's being applied")
+          "updates of the same part applied between a worker's reading the weights and its "
+          "gradient's being applied")
           .Needs({Need::kServers})
           .Value(RM_FIELD(staleness_mean))
           .OfNode([](const NodeOfRun& node) { return StalenessOfNode(node, false); })
@@ -378,7 +403,8 @@ std::vector<Figure> LearningFigures() {
           .Json()
           .Table(G::kLearning, 1, {"loss", "final", 4})
           .Report("final_loss", {"final loss", "", 4}),
-      Row("test_accuracy", "", kOneModel, "share of the test set's labels predicted right by the last evaluation")
+      Row("test_accuracy", "", kOneModel,
+          "share of the test set's labels predicted right by the last evaluation")
           .Needs({Need::kLearning})
           .Value(RM_FIELD(test_accuracy))
           .Json()
@@ -386,12 +412,14 @@ std::vector<Figure> LearningFigures() {
           .Report("test_accuracy", {"accuracy", "test %", 2, 100})
           .Sweep(OverTrials::kInterval, {"test accuracy %", "", 2, 100}),
       // In JSON these two are seconds_to_accuracy.
-      Row("seconds_to_97", "s", kOneModel, "training until the first evaluation that reaches 97 %, not interpolated")
+      Row("seconds_to_97", "s", kOneModel,
+          "training until the first evaluation that reaches 97 %, not interpolated")
           .Needs({Need::kLearning, Need::kReached})
           .Value(SecondsTo("0.97"))
           .Table(G::kLearning, 3, {"to 97 %", "s", 1})
           .Report("seconds_to_97", {"to 97 %", "s", 2}),
-      Row("seconds_to_98", "s", kOneModel, "training until the first evaluation that reaches 98 %, not interpolated")
+      Row("seconds_to_98", "s", kOneModel,
+          "training until the first evaluation that reaches 98 %, not interpolated")
           .Needs({Need::kLearning, Need::kReached})
           .Value(SecondsTo("0.98"))
           .Table(G::kLearning, 4, {"to 98 %", "s", 1})
@@ -399,13 +427,15 @@ std::vector<Figure> LearningFigures() {
   };
 }
 
-// What processes take. Of a process that several workers and servers share, all of it counts for each of them.
+// What processes take. Of a process that several workers and servers share, all of it counts for
+// each of them.
 std::vector<Figure> MachineFigures() {
   using G = FigureGroup;
   const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
   return {
       Row("cpu_ms_per_sample", "ms", "sum of all processes",
-          "computing time, user and system, of all threads, for each sample: over the timed steps, evaluations left "
+          "computing time, user and system, of all threads, for each sample: over the timed steps, "
+          "evaluations left "
           "out; of a "
           "process of servers alone over all steps")
           .Needs({Need::kCosts})
@@ -429,7 +459,8 @@ std::vector<Figure> MachineFigures() {
           .OnDemand(G::kMachine, 3, {"cpu servers", "ms/sample", 3})
           .Report("server_cpu_ms_per_sample", {"cpu of servers", "ms/sample", 3}),
       Row("pss_bytes", "bytes", "sum of all processes",
-          "proportional set size after the last step, when all that training took is still there: a shared page counts "
+          "proportional set size after the last step, when all that training took is still there: "
+          "a shared page counts "
           "in each "
           "process by its share, so that the sum is the run's; without a GPU's memory")
           .Needs({Need::kCosts})
@@ -439,14 +470,16 @@ std::vector<Figure> MachineFigures() {
           .Whole()
           .OnDemand(G::kMachine, 4, megabytes("memory"))
           .Report("pss_megabytes", megabytes("memory")),
-      Row("worker_pss_bytes", "bytes", "largest process with workers", "pss_bytes of it, servers in it included")
+      Row("worker_pss_bytes", "bytes", "largest process with workers",
+          "pss_bytes of it, servers in it included")
           .Needs({Need::kCosts})
           .Measured(OverProcesses(PssBytes, HasWorker, Largest))
           .Json()
           .Whole()
           .OnDemand(G::kMachine, 5, megabytes("a worker"))
           .Report("worker_pss_megabytes", megabytes("memory of a worker")),
-      Row("server_pss_bytes", "bytes", "largest process with servers", "pss_bytes of it, workers in it included")
+      Row("server_pss_bytes", "bytes", "largest process with servers",
+          "pss_bytes of it, workers in it included")
           .Needs({Need::kCosts, Need::kServers})
           .Measured(OverProcesses(PssBytes, HasServer, Largest))
           .Json()
@@ -454,7 +487,8 @@ std::vector<Figure> MachineFigures() {
           .OnDemand(G::kMachine, 6, megabytes("a server"))
           .Report("server_pss_megabytes", megabytes("memory of a server")),
       Row("peak_rss_bytes", "bytes", "largest process",
-          "largest resident set size at any time, loading of data and messages under way included; shared pages count "
+          "largest resident set size at any time, loading of data and messages under way included; "
+          "shared pages count "
           "in whole")
           .Needs({Need::kCosts})
           .Measured(OverProcesses(PeakRssBytes, IsAny, Largest))

@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-// The rows of the catalogue, for Figures() alone, in the order of a report's columns. A figure more comes last, since
-// readers of CSV may count columns.
+// The rows of the catalogue, for Figures() alone, in the order of a report's columns. A figure more
+// comes last, since readers of CSV may count columns.
 std::vector<Figure> MakeFigures();
 
 }  // namespace ringmaster

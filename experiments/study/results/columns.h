@@ -7,10 +7,12 @@
 
 namespace ringmaster {
 
-// Columns that UTF-8 text takes on a terminal: code points, as all we print are one column wide. Pure.
+// Columns that UTF-8 text takes on a terminal: code points, as all we print are one column wide.
+// Pure.
 int DisplayWidth(absl::string_view text);
 
-// `text` with spaces behind it, or before it, up to `width` columns; longer text stays as it is. Pure.
+// `text` with spaces behind it, or before it, up to `width` columns; longer text stays as it is.
+// Pure.
 std::string PadRight(absl::string_view text, int width);
 std::string PadLeft(absl::string_view text, int width);
 

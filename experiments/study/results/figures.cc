@@ -18,7 +18,8 @@ void AddNode(const RunSummary& summary, const NodeOfRun& node, NodeFigures* figu
   figures->set_shared(node.process->workers_size() + node.process->servers_size() > 1);
   for (const Figure& figure : Figures()) {
     if (figure.of_node == nullptr || !figure.value(summary).has_value()) continue;
-    if (const std::optional<double> value = figure.of_node(node)) (*figures->mutable_figures())[figure.tag] = *value;
+    if (const std::optional<double> value = figure.of_node(node))
+      (*figures->mutable_figures())[figure.tag] = *value;
   }
 }
 
@@ -55,8 +56,8 @@ absl::Span<const Figure> Figures() {
 
 const Figure& FigureByTag(absl::string_view tag) {
   const auto figures = Figures();
-  const auto found =
-      std::find_if(figures.begin(), figures.end(), [&](const Figure& figure) { return figure.tag == tag; });
+  const auto found = std::find_if(figures.begin(), figures.end(),
+                                  [&](const Figure& figure) { return figure.tag == tag; });
   RM_CHECK(found != figures.end());
   return *found;
 }
@@ -64,7 +65,8 @@ const Figure& FigureByTag(absl::string_view tag) {
 void KeepFigures(const RunRecord& record, RunSummary* summary) {
   for (const Figure& figure : Figures()) {
     if (figure.measure == nullptr) continue;
-    if (const std::optional<double> value = figure.measure(record)) (*summary->mutable_figures())[figure.tag] = *value;
+    if (const std::optional<double> value = figure.measure(record))
+      (*summary->mutable_figures())[figure.tag] = *value;
   }
   std::vector<std::pair<int32_t, NodeOfRun>> workers, servers;
   for (int32_t i = 0; i < record.reports_size(); ++i) {
@@ -74,10 +76,12 @@ void KeepFigures(const RunRecord& record, RunSummary* summary) {
     for (const ServerReport& server : process.servers())
       servers.push_back({i, {&record.spec(), &process, nullptr, &server}});
   }
-  std::sort(workers.begin(), workers.end(),
-            [](const auto& a, const auto& b) { return a.second.worker->rank() < b.second.worker->rank(); });
-  std::sort(servers.begin(), servers.end(),
-            [](const auto& a, const auto& b) { return a.second.server->index() < b.second.server->index(); });
+  std::sort(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
+    return a.second.worker->rank() < b.second.worker->rank();
+  });
+  std::sort(servers.begin(), servers.end(), [](const auto& a, const auto& b) {
+    return a.second.server->index() < b.second.server->index();
+  });
   workers.insert(workers.end(), servers.begin(), servers.end());
   for (const auto& [process, node] : workers) {
     NodeFigures* figures = summary->add_nodes();

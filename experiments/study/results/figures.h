@@ -12,8 +12,9 @@
 
 namespace ringmaster {
 
-// The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no figure by themselves. A
-// figure more is a row more in catalogue.cc, apart from where its raw value is measured.
+// The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no
+// figure by themselves. A figure more is a row more in catalogue.cc, apart from where its raw value
+// is measured.
 
 // What a figure needs; where that is missing, the figure is absent: never 0.
 enum class Need {
@@ -32,7 +33,8 @@ const char* NeedText(Need need);
 // Groups of columns in the terminal's table.
 enum class FigureGroup { kSpeed, kTime, kCommunication, kBytes, kLearning, kMachine };
 
-// How a text shows a figure: under `title` and `unit`, the value times `factor` with so many decimals.
+// How a text shows a figure: under `title` and `unit`, the value times `factor` with so many
+// decimals.
 struct FigureFormat {
   const char* title = "";
   const char* unit = "";
@@ -48,8 +50,8 @@ struct TableFigure {
   bool by_default = true;  // without --columns
 };
 
-// A column of a report's tables and its CSV, in the order of the catalogue. `id`: key in CSV and the report's JSON;
-// numbers there have the format's factor.
+// A column of a report's tables and its CSV, in the order of the catalogue. `id`: key in CSV and
+// the report's JSON; numbers there have the format's factor.
 struct ReportFigure {
   const char* id = "";
   FigureFormat format;
@@ -83,9 +85,11 @@ struct Figure {
   const char* definition;
   std::vector<Need> needs;
   FigureOfRun value;  // from a summary; absent where it is not defined
-  // Of figures that have no field in RunSummary: from the reports. Summarize keeps it under the tag.
+  // Of figures that have no field in RunSummary: from the reports. Summarize keeps it under the
+  // tag.
   std::function<std::optional<double>(const RunRecord&)> measure;
-  // The same of one node; null: the figure is of whole runs alone. Asked only where the whole run has the figure.
+  // The same of one node; null: the figure is of whole runs alone. Asked only where the whole run
+  // has the figure.
   std::function<std::optional<double>(const NodeOfRun&)> of_node;
   bool (*is_doubtful)(double value) = nullptr;  // null: never
   const char* doubt = "";                       // what a table says then
@@ -102,8 +106,8 @@ absl::Span<const Figure> Figures();
 // The figure with that tag, which must exist.
 const Figure& FigureByTag(absl::string_view tag);
 
-// Fills summary->figures and summary->nodes from the reports of a run that is "ok", whose other fields are filled. Pure
-// but for *summary.
+// Fills summary->figures and summary->nodes from the reports of a run that is "ok", whose other
+// fields are filled. Pure but for *summary.
 void KeepFigures(const RunRecord& record, RunSummary* summary);
 
 // Test accuracies whose time is reported, as they appear in RunSummary.seconds_to_accuracy.

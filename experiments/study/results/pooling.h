@@ -13,7 +13,8 @@ namespace ringmaster {
 // The timed steps of some workers, milliseconds, ascending.
 std::vector<float> SortedStepMs(const std::vector<const WorkerReport*>& workers);
 
-// The quantile `q`, 0 to 1, of ascending values, at least one: linear between the two around its place.
+// The quantile `q`, 0 to 1, of ascending values, at least one: linear between the two around its
+// place.
 double Quantile(const std::vector<float>& sorted, double q);
 
 // Staleness over all contributions to some servers; without contributions all 0.

@@ -6,7 +6,8 @@
 
 namespace ringmaster {
 
-// The middle value, the mean of the two in the middle of an even number. `values` has at least one. Pure.
+// The middle value, the mean of the two in the middle of an even number. `values` has at least one.
+// Pure.
 double Median(std::vector<double> values);
 
 // A median and the interval in which it lies with 95 % confidence.
@@ -16,18 +17,20 @@ struct MedianInterval {
   double high = 0;
 };
 
-// The median of `values`, at least one, with the bootstrap's interval: the 2.5 and 97.5 percentiles of the medians of 2000
-// samples of them, drawn with replacement. Always the same for the same values; for fewer than about six it is too narrow.
-// Pure, thread-safe. Source: Efron and Tibshirani 1993, section 13.3.
+// The median of `values`, at least one, with the bootstrap's interval: the 2.5 and 97.5 percentiles
+// of the medians of 2000 samples of them, drawn with replacement. Always the same for the same
+// values; for fewer than about six it is too narrow. Pure, thread-safe. Source: Efron and
+// Tibshirani 1993, section 13.3.
 MedianInterval BootstrapMedian(const std::vector<double>& values);
 
-// Which of `values` are further from their median than 3.5 times the median distance from it, scaled to a standard
-// deviation: their indices, rising. None of fewer than four. Pure, thread-safe. Source: Iglewicz and Hoaglin 1993.
+// Which of `values` are further from their median than 3.5 times the median distance from it,
+// scaled to a standard deviation: their indices, rising. None of fewer than four. Pure,
+// thread-safe. Source: Iglewicz and Hoaglin 1993.
 std::vector<size_t> Outliers(const std::vector<double>& values);
 
-// How many times as long `theirs` took as `ours`: the median of theirs[i] / ours[i], pair by pair, so that what slows a
-// machine for a while slows both of a pair; the interval as of BootstrapMedian. Both hold the same number of times, at least
-// one, above 0. Pure, thread-safe.
+// How many times as long `theirs` took as `ours`: the median of theirs[i] / ours[i], pair by pair,
+// so that what slows a machine for a while slows both of a pair; the interval as of
+// BootstrapMedian. Both hold the same number of times, at least one, above 0. Pure, thread-safe.
 MedianInterval PairedRatio(const std::vector<double>& ours, const std::vector<double>& theirs);
 
 }  // namespace ringmaster

@@ -27,11 +27,13 @@ bool ExchangesNothing(const RunSummary& summary) {
 
 void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
   const WorkerReport& slowest = **std::max_element(
-      workers.begin(), workers.end(),
-      [](const WorkerReport* a, const WorkerReport* b) { return a->timed_seconds() < b->timed_seconds(); });
+      workers.begin(), workers.end(), [](const WorkerReport* a, const WorkerReport* b) {
+        return a->timed_seconds() < b->timed_seconds();
+      });
   if (slowest.timed_seconds() > 0 && slowest.timed_steps() > 0) {
-    summary->set_samples_per_second(static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
-                                    slowest.timed_seconds());
+    summary->set_samples_per_second(
+        static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
+        slowest.timed_seconds());
   }
   const std::vector<float> step_ms = SortedStepMs(workers);
   if (step_ms.empty()) return;
@@ -49,7 +51,8 @@ void SummarizePhases(const std::vector<const WorkerReport*>& workers, RunSummary
   const auto phase = [&](Phase which) { return PhaseMs(*summary, PhaseName(which)); };
   summary->set_exposed_comm_ms(phase(Phase::kExposed));
   const double exchange = phase(Phase::kEncode) + phase(Phase::kExchange) + phase(Phase::kReduce);
-  summary->set_hidden_comm_ms(std::max(0.0, exchange - phase(Phase::kExposed) - phase(Phase::kGate)));
+  summary->set_hidden_comm_ms(
+      std::max(0.0, exchange - phase(Phase::kExposed) - phase(Phase::kGate)));
 }
 
 void SummarizeBytes(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
@@ -94,11 +97,13 @@ void SummarizeLearning(const WorkerReport& first, RunSummary* summary) {
   }
 }
 
-// The arm of `strategy` with the same workers and batch as `like` that has figures; null where there is none.
-const RunSummary* FindBase(const std::vector<RunSummary>& summaries, const char* strategy, const RunSummary& like) {
+// The arm of `strategy` with the same workers and batch as `like` that has figures; null where
+// there is none.
+const RunSummary* FindBase(const std::vector<RunSummary>& summaries, const char* strategy,
+                           const RunSummary& like) {
   for (const RunSummary& summary : summaries) {
-    if (summary.strategy() == strategy && summary.has_samples_per_second() && summary.workers() == like.workers() &&
-        summary.global_batch() == like.global_batch()) {
+    if (summary.strategy() == strategy && summary.has_samples_per_second() &&
+        summary.workers() == like.workers() && summary.global_batch() == like.global_batch()) {
       return &summary;
     }
   }
@@ -128,7 +133,8 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_global_batch(GlobalBatch(spec));
   summary.set_processes(ProcessCount(spec));
   if (record.machine().cores() > 0) {
-    summary.set_processes_per_core(static_cast<double>(summary.processes()) / record.machine().cores());
+    summary.set_processes_per_core(static_cast<double>(summary.processes()) /
+                                   record.machine().cores());
   }
   if (record.conditions().seconds() > 0) summary.set_run_seconds(record.conditions().seconds());
   if (record.has_prediction()) summary.set_predicted_step_ms(record.prediction().step_ms());
@@ -139,7 +145,8 @@ RunSummary Summarize(const RunRecord& record) {
     summary.set_settings(record.sweep().settings());
   }
   const std::vector<const WorkerReport*> workers = WorkersByRank(record);
-  if (!workers.empty() && !workers.front()->engine().empty()) summary.set_transport(workers.front()->engine());
+  if (!workers.empty() && !workers.front()->engine().empty())
+    summary.set_transport(workers.front()->engine());
   if (record.status() != "ok" || workers.empty()) return summary;
   SummarizeSpeed(workers, &summary);
   SummarizePhases(workers, &summary);
@@ -165,7 +172,8 @@ void AddComparative(std::vector<RunSummary>* summaries) {
     summary.set_efficiency(summary.samples_per_second() / solo->samples_per_second());
     if (summary.strategy() == "solo") continue;
     const char* update = PhaseName(Phase::kUpdate);
-    summary.set_contention_ms(summary.step_ms_p50() - solo->step_ms_p50() - summary.exposed_comm_ms() -
+    summary.set_contention_ms(summary.step_ms_p50() - solo->step_ms_p50() -
+                              summary.exposed_comm_ms() -
                               PhaseMs(summary, PhaseName(Phase::kGate)) -
                               (PhaseMs(summary, update) - PhaseMs(*solo, update)));
   }

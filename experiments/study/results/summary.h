@@ -7,14 +7,16 @@
 
 namespace ringmaster {
 
-// The figures of one run, from its reports alone; catalogue.cc has the definition of each. Pure, thread-safe. A run whose
-// status is not "ok" gets its settings and status and no figures. What is not defined for the arm stays absent.
-//   transport   what carried the bytes; of an all-reduce by another library, that library and its wire
-//   phase_ms    mean per timed step and worker
+// The figures of one run, from its reports alone; catalogue.cc has the definition of each. Pure,
+// thread-safe. A run whose status is not "ok" gets its settings and status and no figures. What is
+// not defined for the arm stays absent.
+//   transport   what carried the bytes; of an all-reduce by another library, that library and its
+//   wire phase_ms    mean per timed step and worker
 RunSummary Summarize(const RunRecord& record);
 
-// Fills the figures that need other arms of the same comparison: `summaries` are those finished so far, in any order;
-// may be called again as arms finish. Absent where the arm it needs is missing or failed. Pure but for *summaries.
+// Fills the figures that need other arms of the same comparison: `summaries` are those finished so
+// far, in any order; may be called again as arms finish. Absent where the arm it needs is missing
+// or failed. Pure but for *summaries.
 void AddComparative(std::vector<RunSummary>* summaries);
 
 // Phase `name` of the summary in milliseconds a step, 0 where it did not occur.

@@ -44,17 +44,24 @@ std::string Line(int width) {
 
 const char* TitleOf(FigureGroup group) {
   switch (group) {
-    case FigureGroup::kSpeed: return "speed";
-    case FigureGroup::kTime: return "where a step's time goes, ms";
-    case FigureGroup::kCommunication: return "communication";
-    case FigureGroup::kBytes: return "bytes and staleness";
-    case FigureGroup::kLearning: return "learning";
-    case FigureGroup::kMachine: return "what the processes take";
+    case FigureGroup::kSpeed:
+      return "speed";
+    case FigureGroup::kTime:
+      return "where a step's time goes, ms";
+    case FigureGroup::kCommunication:
+      return "communication";
+    case FigureGroup::kBytes:
+      return "bytes and staleness";
+    case FigureGroup::kLearning:
+      return "learning";
+    case FigureGroup::kMachine:
+      return "what the processes take";
   }
   return "";
 }
 
-// The groups that have columns: those of `tags`, or where it is empty those that stand in every table.
+// The groups that have columns: those of `tags`, or where it is empty those that stand in every
+// table.
 std::vector<Group> MakeGroups(const std::vector<std::string>& tags) {
   std::map<FigureGroup, std::map<int, Column>> chosen;  // by place
   for (const Figure& figure : Figures()) {
@@ -76,8 +83,9 @@ std::vector<Group> MakeGroups(const std::vector<std::string>& tags) {
 std::string UsualTransport(const std::vector<RunSummary>& summaries) {
   std::map<std::string, int> counts;
   for (const RunSummary& summary : summaries) ++counts[summary.transport()];
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? "" : most->first;
 }
 
@@ -88,7 +96,8 @@ struct Rows {
 };
 
 // What to say of figures that cannot be what their name says, a line each.
-void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups, Rows* rows) {
+void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups,
+               Rows* rows) {
   for (const Group& group : groups) {
     for (const Column& column : group.columns) {
       const Figure& figure = *column.figure;
@@ -96,7 +105,8 @@ void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group
         const std::optional<double> value = figure.value(summary);
         return figure.is_doubtful != nullptr && value.has_value() && figure.is_doubtful(*value);
       };
-      if (std::any_of(summaries.begin(), summaries.end(), is_doubtful)) rows->notes.push_back(figure.doubt);
+      if (std::any_of(summaries.begin(), summaries.end(), is_doubtful))
+        rows->notes.push_back(figure.doubt);
     }
   }
 }
@@ -109,11 +119,12 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
     std::string arm = summary.arm();
     if (summary.status() != "ok") {
       absl::StrAppend(&arm, " ✗");
-      failures.push_back(absl::StrCat("✗ ", summary.arm(), " failed, so it has no figures: ", summary.status()));
+      failures.push_back(
+          absl::StrCat("✗ ", summary.arm(), " failed, so it has no figures: ", summary.status()));
     } else if (summary.transport() != usual) {
       absl::StrAppend(&arm, " *");
-      rows.notes.push_back(
-          absl::StrCat("* ", summary.arm(), ": other wire (", summary.transport(), "; the others ", usual, ")"));
+      rows.notes.push_back(absl::StrCat("* ", summary.arm(), ": other wire (", summary.transport(),
+                                        "; the others ", usual, ")"));
     }
     rows.width = std::max(rows.width, DisplayWidth(arm));
     rows.arms.push_back(std::move(arm));
@@ -130,8 +141,9 @@ void Layout(const std::vector<RunSummary>& summaries, Group* group) {
     column.width = std::max(DisplayWidth(format.title), DisplayWidth(format.unit));
     for (const RunSummary& summary : summaries) {
       const std::optional<double> value = column.figure->value(summary);
-      column.cells.push_back(value.has_value() ? absl::StrFormat("%.*f", format.decimals, *value * format.factor)
-                                               : kUndefined);
+      column.cells.push_back(value.has_value()
+                                 ? absl::StrFormat("%.*f", format.decimals, *value * format.factor)
+                                 : kUndefined);
       column.width = std::max(column.width, DisplayWidth(column.cells.back()));
     }
     group->width += column.width + kColumnGap;
@@ -151,8 +163,8 @@ int WidthOf(const Block& block, int arm_width) {
   return width;
 }
 
-// Cuts the groups, in their order, into the fewest blocks that fit into `width`; of those cuts, the one whose widest
-// block is the narrowest. A group that fits nowhere stands alone.
+// Cuts the groups, in their order, into the fewest blocks that fit into `width`; of those cuts, the
+// one whose widest block is the narrowest. A group that fits nowhere stands alone.
 std::vector<Block> Pack(const std::vector<Group>& groups, int arm_width, int width) {
   std::vector<Block> best;
   int best_widest = 0;
@@ -198,19 +210,20 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
   for (const Group* group : block) {
     const int left = (group->width - DisplayWidth(group->title) - 2) / 2;
     const int right = group->width - DisplayWidth(group->title) - 2 - left;
-    absl::StrAppend(
-        &titles, std::string(kGroupGap, ' '),
-        left < 0 ? PadRight(group->title, group->width) : absl::StrCat(Line(left), " ", group->title, " ", Line(right)));
+    absl::StrAppend(&titles, std::string(kGroupGap, ' '),
+                    left < 0 ? PadRight(group->title, group->width)
+                             : absl::StrCat(Line(left), " ", group->title, " ", Line(right)));
     absl::StrAppend(&rule, std::string(kGroupGap, ' '), Line(group->width));
   }
   std::string text = titles + "\n";
   const auto title = [](const Column& column) { return column.format().title; };
   absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), title));
-  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.format().unit; }));
+  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width),
+                                   [](const Column& c) { return c.format().unit; }));
   absl::StrAppend(&text, rule, "\n");
   for (size_t i = 0; i < rows.arms.size(); ++i) {
-    absl::StrAppend(&text,
-                    TableLine(block, PadRight(rows.arms[i], rows.width), [i](const Column& c) { return c.cells[i]; }));
+    absl::StrAppend(&text, TableLine(block, PadRight(rows.arms[i], rows.width),
+                                     [i](const Column& c) { return c.cells[i]; }));
   }
   return text;
 }
@@ -224,7 +237,8 @@ absl::Status CheckColumns(const std::vector<std::string>& tags) {
   }
   for (const std::string& tag : tags) {
     if (std::find(known.begin(), known.end(), tag) != known.end()) continue;
-    return absl::InvalidArgumentError(absl::StrCat("\"", tag, "\": no such figure; ", KnownWordsText(tag, known)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", tag, "\": no such figure; ", KnownWordsText(tag, known)));
   }
   return absl::OkStatus();
 }
@@ -237,9 +251,10 @@ std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_w
   const std::vector<Block> blocks = Pack(groups, rows.width, std::max(terminal_width, kMinWidth));
   std::string text;
   for (const Block& block : blocks) absl::StrAppend(&text, RenderBlock(block, rows), "\n");
-  absl::StrAppend(&text,
-                  "hidden and encode: on the exchange thread beside compute, no part of the step\n"
-                  "bytes: payload of a worker and step; – not defined, not metered or not reached\n");
+  absl::StrAppend(
+      &text,
+      "hidden and encode: on the exchange thread beside compute, no part of the step\n"
+      "bytes: payload of a worker and step; – not defined, not metered or not reached\n");
   for (const std::string& note : rows.notes) absl::StrAppend(&text, note, "\n");
   return text;
 }

@@ -28,11 +28,13 @@ absl::Status Wrong(const std::string& axis, const std::string& what) {
 
 std::string NameOf(const AxisSpec& axis) {
   if (axis.zip().empty()) return axis.field();
-  return absl::StrJoin(axis.zip(), "+", [](std::string* out, const AxisSpec& member) { *out += member.field(); });
+  return absl::StrJoin(axis.zip(), "+",
+                       [](std::string* out, const AxisSpec& member) { *out += member.field(); });
 }
 
 absl::StatusOr<std::vector<std::string>> ValuesOf(const AxisSpec& axis) {
-  if (axis.field().empty()) return Wrong("", "it names no field; say field: \"training.workers\", or zip several");
+  if (axis.field().empty())
+    return Wrong("", "it names no field; say field: \"training.workers\", or zip several");
   if (axis.field() == "training.seed")
     return Wrong(axis.field(), "every trial has a seed of its own; list them with seeds");
   if (!axis.values().empty() && axis.has_range())
@@ -44,9 +46,11 @@ absl::StatusOr<std::vector<std::string>> ValuesOf(const AxisSpec& axis) {
     values = *std::move(range);
   }
   if (values.empty())
-    return Wrong(axis.field(), "it has no values, so there would be nothing to run; list them with values");
+    return Wrong(axis.field(),
+                 "it has no values, so there would be nothing to run; list them with values");
   const std::set<std::string> distinct(values.begin(), values.end());
-  if (distinct.size() < values.size()) return Wrong(axis.field(), "it has a value twice; use trials to repeat runs");
+  if (distinct.size() < values.size())
+    return Wrong(axis.field(), "it has a value twice; use trials to repeat runs");
   return values;
 }
 
@@ -58,16 +62,17 @@ absl::StatusOr<Axis> PointsOf(const AxisSpec& axis) {
     return points;
   }
   if (!axis.field().empty() || !axis.values().empty() || axis.has_range()) {
-    return Wrong(NameOf(axis), "it zips other fields and has one of its own; move that into the zip");
+    return Wrong(NameOf(axis),
+                 "it zips other fields and has one of its own; move that into the zip");
   }
   for (const AxisSpec& member : axis.zip()) {
     if (!member.zip().empty()) return Wrong(NameOf(axis), "a zip within a zip");
     RM_ASSIGN_OR_RETURN(const std::vector<std::string> values, ValuesOf(member));
     if (points.empty()) points.resize(values.size());
     if (points.size() != values.size()) {
-      return Wrong(NameOf(axis),
-                   absl::StrCat("fields that are zipped need as many values each; \"", member.field(), "\" has ",
-                                values.size(), ", \"", axis.zip(0).field(), "\" ", points.size()));
+      return Wrong(NameOf(axis), absl::StrCat("fields that are zipped need as many values each; \"",
+                                              member.field(), "\" has ", values.size(), ", \"",
+                                              axis.zip(0).field(), "\" ", points.size()));
     }
     for (size_t i = 0; i < points.size(); ++i) points[i].emplace_back(member.field(), values[i]);
   }
@@ -94,7 +99,8 @@ std::string Hint(const SettingSpec& setting, const std::vector<std::string>& kno
   return value.empty() ? DidYouMean(setting.field(), known) : value;
 }
 
-// Refuses an exclusion that could never take effect: a typing error would run what was meant to be left out.
+// Refuses an exclusion that could never take effect: a typing error would run what was meant to be
+// left out.
 absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& axes) {
   for (const ExclusionSpec& exclusion : sweep.exclude()) {
     if (exclusion.reason().empty()) {
@@ -102,23 +108,24 @@ absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& ax
           "exclude: it has no reason; say why these cells are not run, as in reason: \"...\"");
     }
     if (exclusion.when().empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("exclude \"", exclusion.reason(), "\": it names no setting; add when { field: value: }"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "exclude \"", exclusion.reason(), "\": it names no setting; add when { field: value: }"));
     }
     for (const SettingSpec& setting : exclusion.when()) {
       bool found = false;
       std::vector<std::string> known;
       for (const Axis& axis : axes) {
         for (const Settings& point : axis) {
-          for (const auto& [field, value] : point) known.push_back(field == setting.field() ? value : field);
-          found |=
-              std::find(point.begin(), point.end(), std::make_pair(setting.field(), setting.value())) != point.end();
+          for (const auto& [field, value] : point)
+            known.push_back(field == setting.field() ? value : field);
+          found |= std::find(point.begin(), point.end(),
+                             std::make_pair(setting.field(), setting.value())) != point.end();
         }
       }
       if (found) continue;
-      return absl::InvalidArgumentError(absl::StrCat("exclude \"", exclusion.reason(), "\": no axis sets ",
-                                                     setting.field(), "=", setting.value(), "; ", Hint(setting, known),
-                                                     "expected a field and a value of an axis"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "exclude \"", exclusion.reason(), "\": no axis sets ", setting.field(), "=",
+          setting.value(), "; ", Hint(setting, known), "expected a field and a value of an axis"));
     }
   }
   return absl::OkStatus();
@@ -126,10 +133,11 @@ absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& ax
 
 const ExclusionSpec* ExclusionOf(const SweepSpec& sweep, const Settings& settings) {
   for (const ExclusionSpec& exclusion : sweep.exclude()) {
-    const bool applies = std::all_of(exclusion.when().begin(), exclusion.when().end(), [&](const SettingSpec& setting) {
-      return std::find(settings.begin(), settings.end(), std::make_pair(setting.field(), setting.value())) !=
-             settings.end();
-    });
+    const bool applies = std::all_of(
+        exclusion.when().begin(), exclusion.when().end(), [&](const SettingSpec& setting) {
+          return std::find(settings.begin(), settings.end(),
+                           std::make_pair(setting.field(), setting.value())) != settings.end();
+        });
     if (applies) return &exclusion;
   }
   return nullptr;
@@ -144,7 +152,8 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
       continue;
     }
     const absl::Status set = SetField(absl::StrCat(field, "=", value), &spec);
-    if (!set.ok()) return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
+    if (!set.ok())
+      return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
   }
   if (arm.empty()) {
     if (spec.name().empty()) spec.set_name("cell");
@@ -157,19 +166,24 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
 
 }  // namespace
 
-std::string SettingsText(const Settings& settings) { return absl::StrJoin(settings, " ", absl::PairFormatter("=")); }
+std::string SettingsText(const Settings& settings) {
+  return absl::StrJoin(settings, " ", absl::PairFormatter("="));
+}
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {
   const auto wrong = [&](const std::string& what) {
-    return absl::InvalidArgumentError(absl::StrCat("range from ", range.from(), " to ", range.to(), ": ", what));
+    return absl::InvalidArgumentError(
+        absl::StrCat("range from ", range.from(), " to ", range.to(), ": ", what));
   };
-  if (range.has_step() == range.has_factor()) return wrong("expected exactly one of step and factor");
+  if (range.has_step() == range.has_factor())
+    return wrong("expected exactly one of step and factor");
   if (!std::isfinite(range.from()) || !std::isfinite(range.to()) || range.to() < range.from()) {
     return wrong("expected finite numbers that rise");
   }
   if (range.has_step() && !(range.step() > 0 && std::isfinite(range.step())))
     return wrong("step: expected a number above 0");
-  if (range.has_factor() && !(range.factor() > 1 && range.from() > 0 && std::isfinite(range.factor()))) {
+  if (range.has_factor() &&
+      !(range.factor() > 1 && range.from() > 0 && std::isfinite(range.factor()))) {
     return wrong("factor: expected a number above 1, and a first value above 0");
   }
   // What rounding takes from the last value is not to lose it.
@@ -215,7 +229,8 @@ absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep) {
     RM_ASSIGN_OR_RETURN(RunSpec spec, SpecOf(sweep.base(), settings));
     cells.cells.push_back({std::move(settings), std::move(spec)});
   }
-  if (cells.cells.empty()) return absl::InvalidArgumentError("every cell is excluded: there is nothing to run");
+  if (cells.cells.empty())
+    return absl::InvalidArgumentError("every cell is excluded: there is nothing to run");
   return cells;
 }
 

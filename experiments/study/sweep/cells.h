@@ -35,14 +35,15 @@ struct SweepCells {
   std::vector<ExcludedCell> excluded;
 };
 
-// Every combination of the axes, less the excluded ones. An arm is made from the base with all other settings, so that
-// settings of servers reach only arms that have some. InvalidArgument names the axis and what is wrong with it: an
-// unknown field or arm, a value of a wrong type, no values, fields that are zipped and have unequal numbers of values,
-// a field of two axes, an exclusion of what is no axis' value or without a reason, or nothing left to run. Pure.
+// Every combination of the axes, less the excluded ones. An arm is made from the base with all
+// other settings, so that settings of servers reach only arms that have some. InvalidArgument names
+// the axis and what is wrong with it: an unknown field or arm, a value of a wrong type, no values,
+// fields that are zipped and have unequal numbers of values, a field of two axes, an exclusion of
+// what is no axis' value or without a reason, or nothing left to run. Pure.
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep);
 
-// The values of a range, as text. InvalidArgument: not exactly one of step and factor, one that does not lead from
-// `from` to `to`, or more than 1000 values. Pure.
+// The values of a range, as text. InvalidArgument: not exactly one of step and factor, one that
+// does not lead from `from` to `to`, or more than 1000 values. Pure.
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range);
 
 }  // namespace ringmaster

@@ -53,7 +53,8 @@ std::map<std::string, double> MeanSeconds(const std::vector<SweepRun>& runs) {
 }
 
 // Nothing where nobody asks, or where nobody can say.
-absl::StatusOr<std::optional<Prediction>> PredictionOf(const RunSpec& spec, const SweepOptions& options) {
+absl::StatusOr<std::optional<Prediction>> PredictionOf(const RunSpec& spec,
+                                                       const SweepOptions& options) {
   if (!options.predict) return std::optional<Prediction>();
   absl::StatusOr<Prediction> prediction = options.predict(spec);
   if (prediction.ok()) return std::optional<Prediction>(*std::move(prediction));
@@ -63,7 +64,8 @@ absl::StatusOr<std::optional<Prediction>> PredictionOf(const RunSpec& spec, cons
 
 }  // namespace
 
-std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed) {
+std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs,
+                                 bool retry_failed) {
   const auto last = LastByKey(runs);
   std::vector<PlannedRun> left;
   for (const PlannedRun& run : plan.order) {
@@ -90,7 +92,8 @@ SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, boo
   return state;
 }
 
-absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options, SweepWatcher& watcher) {
+absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options,
+                      SweepWatcher& watcher) {
   RunArmOptions arm;
   arm.device = options.device;
   arm.interrupted = options.interrupted;
@@ -105,7 +108,8 @@ absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& o
     const RunSpec spec = SpecOfRun(plan, run);
     RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options));
     RunRecord record = RunArm(spec, arm);
-    if (options.interrupted != nullptr && *options.interrupted) return absl::CancelledError("interrupted");
+    if (options.interrupted != nullptr && *options.interrupted)
+      return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan.name);
     membership->set_cell(cell.id);

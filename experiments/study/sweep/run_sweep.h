@@ -22,14 +22,18 @@ struct SweepState {
   size_t runs = 0;
   size_t done = 0;  // finished well
   size_t failed = 0;
-  double seconds_left = 0;  // from the runs so far, those of the same cell where there are some; 0: nothing is known
+  double seconds_left =
+      0;  // from the runs so far, those of the same cell where there are some; 0: nothing is known
 };
 
-// What `runs`, of the store, say of the plan. With `retry_failed` a failed run counts as one to be done. Pure.
+// What `runs`, of the store, say of the plan. With `retry_failed` a failed run counts as one to be
+// done. Pure.
 SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed);
 
-// The planned runs that are still to be done, in order. A failed run is not, unless `retry_failed`. Pure.
-std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed);
+// The planned runs that are still to be done, in order. A failed run is not, unless `retry_failed`.
+// Pure.
+std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs,
+                                 bool retry_failed);
 
 // Who watches a sweep, called by the thread that runs it.
 class SweepWatcher {
@@ -45,16 +49,17 @@ struct SweepOptions {
   int device = 0;
   bool retry_failed = false;
   const std::atomic<bool>* interrupted = nullptr;
-  // Says what a run will take, before it runs; absent: nobody asks. Unimplemented where it cannot: the run goes ahead
-  // without. Any other error ends the sweep.
+  // Says what a run will take, before it runs; absent: nobody asks. Unimplemented where it cannot:
+  // the run goes ahead without. Any other error ends the sweep.
   std::function<absl::StatusOr<Prediction>(const RunSpec& spec)> predict;
 };
 
-// Runs what is left of `plan`, one run after the other, and keeps each in `store` as it ends: whatever stops the
-// program, a later call goes on with the run that was stopped. A run that fails is kept with its status, and the sweep
-// goes on. Runs that another program has added meanwhile are not repeated. Cancelled: `interrupted` has been set; else
-// the store's errors.
-absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options, SweepWatcher& watcher);
+// Runs what is left of `plan`, one run after the other, and keeps each in `store` as it ends:
+// whatever stops the program, a later call goes on with the run that was stopped. A run that fails
+// is kept with its status, and the sweep goes on. Runs that another program has added meanwhile are
+// not repeated. Cancelled: `interrupted` has been set; else the store's errors.
+absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options,
+                      SweepWatcher& watcher);
 
 }  // namespace ringmaster
 

@@ -25,11 +25,13 @@ std::string IdOf(RunSpec spec) {
   return absl::StrFormat("%016x", Fingerprint64(SerializeRunSpec(spec)));
 }
 
-absl::StatusOr<PlannedCell> Planned(const Settings& settings, const RunSpec& spec, SpecResolver resolve) {
+absl::StatusOr<PlannedCell> Planned(const Settings& settings, const RunSpec& spec,
+                                    SpecResolver resolve) {
   absl::StatusOr<RunSpec> resolved = resolve(spec);
   if (!resolved.ok()) {
-    return Annotate(resolved.status(), absl::StrCat("cell ", settings.empty() ? "(the base)" : SettingsText(settings),
-                                                    " cannot be run (mend it, or exclude it with a reason)"));
+    return Annotate(resolved.status(),
+                    absl::StrCat("cell ", settings.empty() ? "(the base)" : SettingsText(settings),
+                                 " cannot be run (mend it, or exclude it with a reason)"));
   }
   PlannedCell cell;
   cell.settings = settings;
@@ -40,7 +42,8 @@ absl::StatusOr<PlannedCell> Planned(const Settings& settings, const RunSpec& spe
 
 // The index of the cell with that identity, or of the end.
 size_t Find(const std::vector<PlannedCell>& cells, const std::string& id) {
-  return std::find_if(cells.begin(), cells.end(), [&](const PlannedCell& cell) { return cell.id == id; }) -
+  return std::find_if(cells.begin(), cells.end(),
+                      [&](const PlannedCell& cell) { return cell.id == id; }) -
          cells.begin();
 }
 
@@ -48,7 +51,8 @@ size_t Find(const std::vector<PlannedCell>& cells, const std::string& id) {
 Settings CeilingSettings(const Settings& settings) {
   Settings kept = {{"arm", "solo"}};
   for (const auto& [field, value] : settings) {
-    if (field == "arm" || absl::StartsWith(field, "strategy") || absl::StartsWith(field, "codec")) continue;
+    if (field == "arm" || absl::StartsWith(field, "strategy") || absl::StartsWith(field, "codec"))
+      continue;
     kept.emplace_back(field, value);
   }
   return kept;
@@ -58,10 +62,13 @@ absl::Status AddCeilings(SpecResolver resolve, std::vector<PlannedCell>* cells) 
   const size_t asked = cells->size();
   for (size_t i = 0; i < asked; ++i) {
     RunSpec twin = (*cells)[i].spec;
-    // Threads of one process are on a wire of their own; whoever compares them has processes beside them.
-    if (TraitsOf(twin).yardstick == Yardstick::kSpeedUp || twin.strategy().launch() == THREADS) continue;
+    // Threads of one process are on a wire of their own; whoever compares them has processes beside
+    // them.
+    if (TraitsOf(twin).yardstick == Yardstick::kSpeedUp || twin.strategy().launch() == THREADS)
+      continue;
     RM_ASSIGN_OR_RETURN(twin, MakeArm("solo", twin));
-    RM_ASSIGN_OR_RETURN(PlannedCell cell, Planned(CeilingSettings((*cells)[i].settings), twin, resolve));
+    RM_ASSIGN_OR_RETURN(PlannedCell cell,
+                        Planned(CeilingSettings((*cells)[i].settings), twin, resolve));
     const size_t place = Find(*cells, cell.id);
     (*cells)[i].solo = place;
     if (place < cells->size()) continue;
@@ -73,16 +80,20 @@ absl::Status AddCeilings(SpecResolver resolve, std::vector<PlannedCell>* cells) 
 }
 
 absl::StatusOr<std::vector<uint64_t>> SeedsOf(const SweepSpec& sweep, uint64_t base) {
-  const int32_t trials = sweep.has_trials() ? sweep.trials() : sweep.seeds().empty() ? 3 : sweep.seeds_size();
+  const int32_t trials = sweep.has_trials()      ? sweep.trials()
+                         : sweep.seeds().empty() ? 3
+                                                 : sweep.seeds_size();
   if (trials < 1 || trials > kTrialsMax) {
-    return absl::InvalidArgumentError(absl::StrCat("trials = ", trials, ": expected 1 to ", kTrialsMax));
+    return absl::InvalidArgumentError(
+        absl::StrCat("trials = ", trials, ": expected 1 to ", kTrialsMax));
   }
   if (!sweep.seeds().empty() && sweep.seeds_size() != trials) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("seeds: there are ", sweep.seeds_size(), " for ", trials, " trials; expected one each, or none"));
+    return absl::InvalidArgumentError(absl::StrCat("seeds: there are ", sweep.seeds_size(), " for ",
+                                                   trials, " trials; expected one each, or none"));
   }
   std::vector<uint64_t> seeds(sweep.seeds().begin(), sweep.seeds().end());
-  for (int32_t trial = 0; seeds.size() < static_cast<size_t>(trials); ++trial) seeds.push_back(base + trial);
+  for (int32_t trial = 0; seeds.size() < static_cast<size_t>(trials); ++trial)
+    seeds.push_back(base + trial);
   return seeds;
 }
 
@@ -90,16 +101,19 @@ std::vector<PlannedRun> Shuffled(size_t cells, size_t trials, uint64_t seed) {
   std::vector<PlannedRun> order;
   for (size_t trial = 0; trial < trials; ++trial) {
     const size_t begin = order.size();
-    for (size_t cell = 0; cell < cells; ++cell) order.push_back({cell, static_cast<int32_t>(trial)});
+    for (size_t cell = 0; cell < cells; ++cell)
+      order.push_back({cell, static_cast<int32_t>(trial)});
     Random random(MixSeed(seed, trial));
-    for (size_t left = cells; left > 1; --left) std::swap(order[begin + left - 1], order[begin + random.Below(left)]);
+    for (size_t left = cells; left > 1; --left)
+      std::swap(order[begin + left - 1], order[begin + random.Below(left)]);
   }
   return order;
 }
 
 }  // namespace
 
-absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name, SpecResolver resolve) {
+absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
+                                    SpecResolver resolve) {
   RM_ASSIGN_OR_RETURN(SweepCells expanded, ExpandCells(sweep));
   SweepPlan plan;
   plan.name = sweep.name().empty() ? name : sweep.name();
@@ -116,7 +130,8 @@ absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& n
   }
   RM_RETURN_IF_ERROR(AddCeilings(resolve, &plan.cells));
   RM_ASSIGN_OR_RETURN(plan.seeds, SeedsOf(sweep, plan.cells.front().spec.training().seed()));
-  plan.order = Shuffled(plan.cells.size(), plan.seeds.size(), sweep.has_order_seed() ? sweep.order_seed() : 1);
+  plan.order = Shuffled(plan.cells.size(), plan.seeds.size(),
+                        sweep.has_order_seed() ? sweep.order_seed() : 1);
   return plan;
 }
 

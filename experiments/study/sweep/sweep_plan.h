@@ -17,10 +17,11 @@ namespace ringmaster {
 // A cell that can be run.
 struct PlannedCell {
   Settings settings;
-  RunSpec spec;                // resolved and valid
-  std::string id;              // the same for the same resolved spec, but for name, outputs and training.seed
-  std::optional<size_t> solo;  // index of SweepPlan::cells: the same with nothing exchanged, the ceiling of efficiency
-  bool added = false;          // a solo cell that nobody asked for: without it there is no efficiency
+  RunSpec spec;    // resolved and valid
+  std::string id;  // the same for the same resolved spec, but for name, outputs and training.seed
+  std::optional<size_t> solo;  // index of SweepPlan::cells: the same with nothing exchanged, the
+                               // ceiling of efficiency
+  bool added = false;  // a solo cell that nobody asked for: without it there is no efficiency
 };
 
 struct PlannedRun {
@@ -36,7 +37,7 @@ struct SameCell {
 
 struct SweepPlan {
   std::string name;
-  std::string question;            // what it answers; may be empty
+  std::string question;  // what it answers; may be empty
   std::vector<PlannedCell> cells;
   std::vector<ExcludedCell> excluded;
   std::vector<SameCell> same;
@@ -47,11 +48,12 @@ struct SweepPlan {
 // Turns a spec with defaults left out into one that can be run, or says why it cannot.
 using SpecResolver = absl::FunctionRef<absl::StatusOr<RunSpec>(const RunSpec&)>;
 
-// The cells of `sweep`, resolved, each once, and the order of their runs. For every group of cells that differ in
-// strategy or codec alone the solo arm is added where it is missing. `name` is the sweep's where it has none.
-// InvalidArgument, with the cell's settings and what to do: a cell that cannot be run (nothing is, then), a wrong
-// number of seeds or trials; else as ExpandCells.
-absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name, SpecResolver resolve);
+// The cells of `sweep`, resolved, each once, and the order of their runs. For every group of cells
+// that differ in strategy or codec alone the solo arm is added where it is missing. `name` is the
+// sweep's where it has none. InvalidArgument, with the cell's settings and what to do: a cell that
+// cannot be run (nothing is, then), a wrong number of seeds or trials; else as ExpandCells.
+absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
+                                    SpecResolver resolve);
 
 // The spec of one run.
 RunSpec SpecOfRun(const SweepPlan& plan, const PlannedRun& run);

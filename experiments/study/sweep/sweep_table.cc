@@ -21,7 +21,8 @@ constexpr double kStolenShareMuch = 0.01;
 
 using Row = std::vector<std::string>;
 
-// Columns padded to their widest cell, two spaces between; the first column to the left, the others to the right.
+// Columns padded to their widest cell, two spaces between; the first column to the left, the others
+// to the right.
 std::string Aligned(const std::vector<Row>& rows) {
   std::vector<int> widths;
   for (const Row& row : rows) {
@@ -32,7 +33,8 @@ std::string Aligned(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&line, i == 0 ? PadRight(row[i], widths[i]) : absl::StrCat("  ", PadLeft(row[i], widths[i])));
+      absl::StrAppend(&line, i == 0 ? PadRight(row[i], widths[i])
+                                    : absl::StrCat("  ", PadLeft(row[i], widths[i])));
     }
     line.erase(line.find_last_not_of(' ') + 1);
     absl::StrAppend(&text, line, "\n");
@@ -85,7 +87,8 @@ std::string FigureText(const Figure& figure, const Trials& trials, const Trials*
   const auto number = [&](double value) { return absl::StrFormat("%.*f", format.decimals, value); };
   if (over == OverTrials::kMedian) return number(Median(values));
   const MedianInterval interval = BootstrapMedian(values);
-  return absl::StrCat(number(interval.median), " [", number(interval.low), ", ", number(interval.high), "]");
+  return absl::StrCat(number(interval.median), " [", number(interval.low), ", ",
+                      number(interval.high), "]");
 }
 
 Row CellRow(const PlannedCell& cell, const Trials& trials, const Trials* solo, size_t planned) {
@@ -103,25 +106,29 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
   for (const size_t outlier : Outliers(speeds)) {
     auto trial = trials.begin();
     std::advance(trial, outlier);
-    notes->push_back(absl::StrFormat("%s: trial %d is an outlier (%.0f samples/s, median %.0f); it counts all the same",
-                                     name, trial->first, speeds[outlier], Median(speeds)));
+    notes->push_back(absl::StrFormat(
+        "%s: trial %d is an outlier (%.0f samples/s, median %.0f); it counts all the same", name,
+        trial->first, speeds[outlier], Median(speeds)));
   }
   for (const auto& [trial, record] : trials) {
     const Conditions& conditions = record->conditions();
     std::vector<std::string> causes;
     if (conditions.foreign_share() > kForeignShareMuch) {
-      causes.push_back(absl::StrFormat("other processes used %.0f %% of the cores", 100 * conditions.foreign_share()));
+      causes.push_back(absl::StrFormat("other processes used %.0f %% of the cores",
+                                       100 * conditions.foreign_share()));
     }
     if (conditions.stolen_share() > kStolenShareMuch) {
-      causes.push_back(
-          absl::StrFormat("other virtual machines took %.0f %% of the cores", 100 * conditions.stolen_share()));
+      causes.push_back(absl::StrFormat("other virtual machines took %.0f %% of the cores",
+                                       100 * conditions.stolen_share()));
     }
     if (conditions.throttles() > 0)
       causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
     if (conditions.stopped_seconds() > 0) {
-      causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold", conditions.stopped_seconds()));
+      causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold",
+                                       conditions.stopped_seconds()));
     }
-    if (!causes.empty()) notes->push_back(absl::StrCat(name, ", trial ", trial, ": ", absl::StrJoin(causes, "; ")));
+    if (!causes.empty())
+      notes->push_back(absl::StrCat(name, ", trial ", trial, ": ", absl::StrJoin(causes, "; ")));
   }
 }
 
@@ -133,7 +140,8 @@ void AddDifference(const std::map<std::string, Trials>& cells, const char* what,
     for (const auto& [trial, record] : trials) values.insert(field(*record));
   }
   if (values.size() > 1)
-    notes->push_back(absl::StrCat("runs of ", values.size(), " ", what, ": ", absl::StrJoin(values, ", ")));
+    notes->push_back(
+        absl::StrCat("runs of ", values.size(), " ", what, ": ", absl::StrJoin(values, ", ")));
 }
 
 }  // namespace
@@ -146,9 +154,10 @@ std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
       if (run.cell == cell.id) (run.status == "ok" ? done : failed).insert(run.trial);
     }
     for (const int32_t trial : done) failed.erase(trial);
-    rows.push_back({absl::StrCat(SettingsText(cell.settings), cell.added ? "  (added: the ceiling)" : ""),
-                    absl::StrCat(done.size(), "/", plan.seeds.size()),
-                    failed.empty() ? "" : absl::StrCat(failed.size())});
+    rows.push_back(
+        {absl::StrCat(SettingsText(cell.settings), cell.added ? "  (added: the ceiling)" : ""),
+         absl::StrCat(done.size(), "/", plan.seeds.size()),
+         failed.empty() ? "" : absl::StrCat(failed.size())});
   }
   std::string text = Aligned(rows);
   for (const ExcludedCell& cell : plan.excluded) {
@@ -177,19 +186,23 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
     static const Trials kNone;
     const Trials& trials = trials_of(i) == nullptr ? kNone : *trials_of(i);
     const PlannedCell& cell = plan.cells[i];
-    rows.push_back(CellRow(cell, trials, cell.solo.has_value() ? trials_of(*cell.solo) : nullptr, plan.seeds.size()));
+    rows.push_back(CellRow(cell, trials, cell.solo.has_value() ? trials_of(*cell.solo) : nullptr,
+                           plan.seeds.size()));
     AddDoubts(cell, trials, &notes);
     fewest = std::min(fewest, trials.size());
   }
   AddDifference(
       cells, "builds", [](const RunRecord& record) { return record.build().commit(); }, &notes);
   AddDifference(
-      cells, "machines", [](const RunRecord& record) { return record.machine().host_hash(); }, &notes);
+      cells, "machines", [](const RunRecord& record) { return record.machine().host_hash(); },
+      &notes);
   if (fewest < kFewTrials) {
-    notes.push_back(absl::StrCat("fewer than ", kFewTrials, " trials of some cells: their intervals are too narrow"));
+    notes.push_back(absl::StrCat("fewer than ", kFewTrials,
+                                 " trials of some cells: their intervals are too narrow"));
   }
-  std::string text =
-      absl::StrCat(Aligned(rows), "medians over trials, [95 % interval]; efficiency against solo, trial by trial\n");
+  std::string text = absl::StrCat(
+      Aligned(rows),
+      "medians over trials, [95 % interval]; efficiency against solo, trial by trial\n");
   for (const std::string& note : notes) absl::StrAppend(&text, "note: ", note, "\n");
   return text;
 }

@@ -30,9 +30,10 @@ TEST(HostPort, ReadsNamesAndAddressesOfBothFamiliesAndWritesThemAsTheyWere) {
 }
 
 TEST(HostPort, ThePortOfAnAddressMayBeLeftOut) {
-  const std::vector<Reading> readings = {{"10.0.0.1", {"10.0.0.1", 0}},   {"::1", {"::1", 0}},
-                                         {"[::1]", {"::1", 0}},           {"fe80::1%eth0", {"fe80::1%eth0", 0}},
-                                         {"10.0.0.1:7", {"10.0.0.1", 7}}, {"[::1]:7", {"::1", 7}}};
+  const std::vector<Reading> readings = {
+      {"10.0.0.1", {"10.0.0.1", 0}},   {"::1", {"::1", 0}},
+      {"[::1]", {"::1", 0}},           {"fe80::1%eth0", {"fe80::1%eth0", 0}},
+      {"10.0.0.1:7", {"10.0.0.1", 7}}, {"[::1]:7", {"::1", 7}}};
   for (const Reading& reading : readings) {
     SCOPED_TRACE(reading.text);
     const auto parsed = HostPort::ParseAddress(reading.text);
@@ -79,7 +80,8 @@ TEST(HostPort, KnowsWhichAddressesNobodyCanConnectToAndWhichOnlyThisMachineCan) 
     EXPECT_TRUE(IsLoopback(host)) << host;
     EXPECT_FALSE(IsWildcard(host)) << host;
   }
-  for (const char* host : {"10.0.0.1", "::11", "fe80::1%none", "128.0.0.1", "localhost", "127.example"}) {
+  for (const char* host :
+       {"10.0.0.1", "::11", "fe80::1%none", "128.0.0.1", "localhost", "127.example"}) {
     EXPECT_FALSE(IsWildcard(host) || IsLoopback(host)) << host;
   }
   EXPECT_TRUE(IsNumericAddress("fe80::1%none"));

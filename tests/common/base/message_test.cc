@@ -30,7 +30,8 @@ TEST(Tag, DiffersInEveryPartButTheNote) {
 
 TEST(Tag, TextNamesPieceAndChannelWhereThereIsOne) {
   EXPECT_EQ(ToString(Tag{MessageKind::kPush, 0, 3, 12}), "push step=12 bucket=3");
-  EXPECT_EQ(ToString(Tag{MessageKind::kCollective, 0, 3, 12}), "collective step=12 bucket=3 round=0");
+  EXPECT_EQ(ToString(Tag{MessageKind::kCollective, 0, 3, 12}),
+            "collective step=12 bucket=3 round=0");
   EXPECT_EQ(ToString(Tag{MessageKind::kCollective, 1, 3, 12, 0, 7, 65535}),
             "collective step=12 bucket=3 round=1 piece=7 channel=65535");
 }

@@ -27,8 +27,8 @@ bool Wait(absl::Duration limit) {
   return never.AwaitUntil(&mutex, MonotonicNow() + limit, [] { return false; });
 }
 
-// A process that says when it is awake, waits for a deadline 0.7 s ahead, and ends with what came out; 0: all as it ought
-// to be.
+// A process that says when it is awake, waits for a deadline 0.7 s ahead, and ends with what came
+// out; 0: all as it ought to be.
 int WaitBesideAStop(int ready) {
   NoteAwake();
   std::thread([] {
@@ -41,9 +41,11 @@ int WaitBesideAStop(int ready) {
   const char byte = 0;
   if (write(ready, &byte, 1) != 1) return 1;
   if (Wait(absl::Milliseconds(700))) return 2;
-  // Both have passed in full: the wait and the stop, but for the part of it that may not be noticed.
+  // Both have passed in full: the wait and the stop, but for the part of it that may not be
+  // noticed.
   if (absl::Now() - begin_on_the_wall < kStop + absl::Milliseconds(700) - kAwakeGapMax) return 3;
-  if (StoppedTime() < kStop - 2 * kAwakeGapMax || StoppedTime() > kStop + absl::Seconds(2)) return 4;
+  if (StoppedTime() < kStop - 2 * kAwakeGapMax || StoppedTime() > kStop + absl::Seconds(2))
+    return 4;
   return 0;
 }
 
@@ -65,7 +67,9 @@ TEST(StoppedTime, IsLeftOutOfTheClockAndOfDeadlines) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
-TEST(StoppedTime, IsNoneWhereNobodyNotesThatTheProcessIsAwake) { EXPECT_EQ(StoppedTime(), absl::ZeroDuration()); }
+TEST(StoppedTime, IsNoneWhereNobodyNotesThatTheProcessIsAwake) {
+  EXPECT_EQ(StoppedTime(), absl::ZeroDuration());
+}
 
 }  // namespace
 }  // namespace ringmaster

@@ -41,7 +41,8 @@ TEST(SystemError, OfAFileThatMayNotGrowNamesTheLimit) {
   const absl::Status status = SystemError(errno, "cannot write x");
   std::fclose(file);
   EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("cannot write x: File too large"), HasSubstr("limit of 1000 bytes a file (ulimit -f")));
+              AllOf(HasSubstr("cannot write x: File too large"),
+                    HasSubstr("limit of 1000 bytes a file (ulimit -f")));
 }
 
 TEST(SystemError, OfTooManyOpenFilesNamesTheLimit) {

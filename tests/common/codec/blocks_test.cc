@@ -35,7 +35,8 @@ struct Encoded {
 };
 
 Encoded ByCodec(const Codec& codec, const Floats& in, Floats residual) {
-  Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}), std::move(residual)};
+  Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}),
+              std::move(residual)};
   if (out.residual.empty()) {
     codec.Encode({}, in, absl::MakeSpan(out.bytes));
   } else {
@@ -44,17 +45,21 @@ Encoded ByCodec(const Codec& codec, const Floats& in, Floats residual) {
   return out;
 }
 
-Encoded ByBlocks(const std::string& name, const Codec& codec, const Floats& in, Floats residual, uint64_t seed) {
-  Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}), std::move(residual)};
+Encoded ByBlocks(const std::string& name, const Codec& codec, const Floats& in, Floats residual,
+                 uint64_t seed) {
+  Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}),
+              std::move(residual)};
   float* const left = out.residual.empty() ? nullptr : out.residual.data();
   const int64_t count = in.size();
   HostLauncher launcher(seed);
   if (name == "fp16") {
     uint32_t not_finite = 77;
-    EncodeFp16(launcher, {in.data(), left, count, reinterpret_cast<uint16_t*>(out.bytes.data()), &not_finite});
+    EncodeFp16(launcher, {in.data(), left, count, reinterpret_cast<uint16_t*>(out.bytes.data()),
+                          &not_finite});
   } else if (name == "onebit") {
     std::vector<double> lanes(OnebitSumBlocks(count) * kSumLanes, NAN);
-    EncodeOnebit(launcher, {in.data(), left, count, reinterpret_cast<uint8_t*>(out.bytes.data()), lanes.data()});
+    EncodeOnebit(launcher, {in.data(), left, count, reinterpret_cast<uint8_t*>(out.bytes.data()),
+                            lanes.data()});
   } else {
     TopkSearch search;
     std::memset(&search, 0xCD, sizeof(search));
@@ -66,13 +71,15 @@ Encoded ByBlocks(const std::string& name, const Codec& codec, const Floats& in, 
 }
 
 bool SameBits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 Floats Gradient(size_t count, uint64_t seed) {
   Random random(seed);
   Floats values(count);
-  for (float& value : values) value = random.Normal() * std::ldexp(1.0f, -static_cast<int>(random.Below(30)));
+  for (float& value : values)
+    value = random.Normal() * std::ldexp(1.0f, -static_cast<int>(random.Below(30)));
   return values;
 }
 
@@ -87,11 +94,12 @@ Floats Ties(size_t count, uint64_t seed) {
 
 // Subnormal ones, and those about the borders of halves.
 Floats Strange(size_t count, uint64_t seed) {
-  constexpr float kValues[] = {65504.0f, -65519.0f, 65520.0f, 1e30f, -1e-7f, 5.96e-8f, 2.98e-8f, 2.99e-8f, 6.1e-5f,
-                               -6.1035e-5f, 1e-42f, -0.0f, 0.0f};
+  constexpr float kValues[] = {65504.0f, -65519.0f, 65520.0f,    1e30f,  -1e-7f, 5.96e-8f, 2.98e-8f,
+                               2.99e-8f, 6.1e-5f,   -6.1035e-5f, 1e-42f, -0.0f,  0.0f};
   Random random(seed);
   Floats values(count);
-  for (float& value : values) value = random.Below(3) == 0 ? random.Normal() : kValues[random.Below(13)];
+  for (float& value : values)
+    value = random.Below(3) == 0 ? random.Normal() : kValues[random.Below(13)];
   return values;
 }
 
@@ -103,22 +111,25 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.codec << " " << c.den
 
 class Blocks : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(All, Blocks,
-                         testing::Values(Case{"fp16"}, Case{"onebit"}, Case{"topk", 0.001}, Case{"topk", 0.01},
-                                         Case{"topk", 0.3}, Case{"topk", 1.0}));
+                         testing::Values(Case{"fp16"}, Case{"onebit"}, Case{"topk", 0.001},
+                                         Case{"topk", 0.01}, Case{"topk", 0.3}, Case{"topk", 1.0}));
 
 TEST_P(Blocks, GiveTheCodecsBytesAndResidualToTheLastBit) {
   const auto codec = Create(GetParam().codec, GetParam().density);
   uint64_t seed = 1;
-  for (const size_t count : {1, 2, 7, 8, 31, 32, 33, 255, 256, 4095, 4096, 4097, 5000, 32768, 32769, 100003, 1 << 20}) {
+  for (const size_t count :
+       {1, 2, 7, 8, 31, 32, 33, 255, 256, 4095, 4096, 4097, 5000, 32768, 32769, 100003, 1 << 20}) {
     for (const auto& make : {Gradient, Ties, Strange}) {
       ++seed;
       const Floats in = make(count, seed), before = make(count, seed + 1000);
-      const Encoded plain = ByCodec(*codec, in, {}), plain_blocks = ByBlocks(GetParam().codec, *codec, in, {}, seed);
+      const Encoded plain = ByCodec(*codec, in, {}),
+                    plain_blocks = ByBlocks(GetParam().codec, *codec, in, {}, seed);
       ASSERT_TRUE(plain.bytes == plain_blocks.bytes) << count << " floats, seed " << seed;
       const Encoded corrected = ByCodec(*codec, in, before);
       const Encoded blocks = ByBlocks(GetParam().codec, *codec, in, before, seed);
       ASSERT_TRUE(corrected.bytes == blocks.bytes) << count << " floats, seed " << seed;
-      ASSERT_TRUE(SameBits(corrected.residual, blocks.residual)) << count << " floats, seed " << seed;
+      ASSERT_TRUE(SameBits(corrected.residual, blocks.residual))
+          << count << " floats, seed " << seed;
     }
   }
 }
@@ -130,7 +141,8 @@ TEST_P(Blocks, StayWithTheCodecOverManySteps) {
   Floats by_codec(kCount, 0.0f), by_blocks(kCount, 0.0f);
   for (uint64_t step = 0; step < 30; ++step) {
     const Floats in = Gradient(kCount, step + 5);
-    const Encoded a = ByCodec(*codec, in, by_codec), b = ByBlocks(GetParam().codec, *codec, in, by_blocks, step);
+    const Encoded a = ByCodec(*codec, in, by_codec),
+                  b = ByBlocks(GetParam().codec, *codec, in, by_blocks, step);
     ASSERT_TRUE(a.bytes == b.bytes) << "step " << step;
     by_codec = a.residual;
     by_blocks = b.residual;
@@ -149,14 +161,14 @@ TEST_P(Blocks, WhatIsNotFiniteIsPassedOnAndForgotten) {
       EXPECT_TRUE(a.bytes == b.bytes) << value << " at " << at;
       EXPECT_TRUE(SameBits(b.residual, Floats(9001, 0.0f))) << value << " at " << at;
       Floats out(in.size());
-      EXPECT_TRUE(absl::IsInvalidArgument(
-          codec->Decode(absl::MakeConstSpan(b.bytes).first(b.bytes.size() - 8), absl::MakeSpan(out))));
+      EXPECT_TRUE(absl::IsInvalidArgument(codec->Decode(
+          absl::MakeConstSpan(b.bytes).first(b.bytes.size() - 8), absl::MakeSpan(out))));
     }
   }
 }
 
-// 2^24 + 1 is halfway between two floats, and what is added to it one after the other is lost: added to each other
-// first, it would not be.
+// 2^24 + 1 is halfway between two floats, and what is added to it one after the other is lost:
+// added to each other first, it would not be.
 TEST(Onebit, BlocksAreAddedInTheirOrderByAllOfThem) {
   Floats in(4 * kSumBlock, 0.0f);
   in[0] = 0x1p24f;
@@ -171,12 +183,14 @@ TEST(Onebit, BlocksAreAddedInTheirOrderByAllOfThem) {
   }
 }
 
-// Every exponent, both signs, and of the significands those about the places where a half is rounded, and many others.
+// Every exponent, both signs, and of the significands those about the places where a half is
+// rounded, and many others.
 TEST(HalfOf, RoundsAsTheProcessorDoes) {
   std::vector<float> values;
   for (uint32_t upper = 0; upper < 1 << 16; ++upper) {
-    for (const uint32_t lower : {0x0000u, 0x0001u, 0x0FFFu, 0x1000u, 0x1001u, 0x1FFFu, 0x2000u, 0x3000u, 0x7FFFu, 0x8000u,
-                                 0x9000u, 0xAFFFu, 0xB000u, 0xB001u, 0xD000u, 0xFFFFu, upper * 40503u & 0xFFFF}) {
+    for (const uint32_t lower :
+         {0x0000u, 0x0001u, 0x0FFFu, 0x1000u, 0x1001u, 0x1FFFu, 0x2000u, 0x3000u, 0x7FFFu, 0x8000u,
+          0x9000u, 0xAFFFu, 0xB000u, 0xB001u, 0xD000u, 0xFFFFu, upper * 40503u & 0xFFFF}) {
       values.push_back(FloatOfBits(upper << 16 | lower));
     }
   }

@@ -55,7 +55,8 @@ double Energy(const Floats& values) {
 
 double ResidualEnergy(const Floats& in, const Floats& decoded) {
   double sum = 0;
-  for (size_t i = 0; i < in.size(); ++i) sum += std::pow(static_cast<double>(in[i]) - decoded[i], 2);
+  for (size_t i = 0; i < in.size(); ++i)
+    sum += std::pow(static_cast<double>(in[i]) - decoded[i], 2);
   return sum;
 }
 
@@ -73,7 +74,8 @@ Encoded Wire(const std::vector<Pair>& pairs) {
   return bytes;
 }
 
-void ExpectRefused(const Codec& codec, const Encoded& bytes, size_t count, const std::string& text) {
+void ExpectRefused(const Codec& codec, const Encoded& bytes, size_t count,
+                   const std::string& text) {
   Floats out(count);
   for (const absl::Status& status :
        {codec.Decode(bytes, absl::MakeSpan(out)), codec.DecodeAdd(bytes, absl::MakeSpan(out))}) {
@@ -152,12 +154,14 @@ TEST(Topk, KeepsTheLargestExactlyAndWithinTheBound) {
 
 TEST(Topk, EqualMagnitudesKeepTheLowerIndexWhateverTheSign) {
   const auto codec = Create("topk", 0.5);
-  EXPECT_EQ(Encode(*codec, {-1.0f, 1.0f, 2.0f, -1.0f, 1.0f, 1.0f}), Wire({{0, -1.0f}, {1, 1.0f}, {2, 2.0f}}));
+  EXPECT_EQ(Encode(*codec, {-1.0f, 1.0f, 2.0f, -1.0f, 1.0f, 1.0f}),
+            Wire({{0, -1.0f}, {1, 1.0f}, {2, 2.0f}}));
   EXPECT_EQ(Encode(*codec, {0.0f, -0.0f, 0.0f, 0.0f}), Wire({{0, 0.0f}, {1, -0.0f}}));
 }
 
 TEST(Topk, KeepsTheShareAskedForRoundedUpAndAtLeastOne) {
-  EXPECT_EQ(Create("topk", 0.07)->MaxEncodedBytes(100), 8 * 7);  // 0.07 * 100 > 7 in double precision
+  EXPECT_EQ(Create("topk", 0.07)->MaxEncodedBytes(100),
+            8 * 7);  // 0.07 * 100 > 7 in double precision
   EXPECT_EQ(Create("topk", 0.071)->MaxEncodedBytes(100), 8 * 8);
   EXPECT_EQ(Create("topk", 0.001)->MaxEncodedBytes(10), 8);
   EXPECT_EQ(Create("topk", 1.0)->MaxEncodedBytes(10), 80);
@@ -166,13 +170,17 @@ TEST(Topk, KeepsTheShareAskedForRoundedUpAndAtLeastOne) {
 
 TEST(Topk, RefusesPairsThatEncodeDoesNotWrite) {
   const auto codec = Create("topk", 0.3);  // 3 of 10
-  EXPECT_EQ(Decode(*codec, Wire({{0, 1}, {5, -2}, {9, 3}}), 10), (Floats{1, 0, 0, 0, 0, -2, 0, 0, 0, 3}));
-  ExpectRefused(*codec, Wire({{0, 1}, {5, 1}, {10, 1}}), 10, "index 10 of pair 2, expected one above 5 and below 10");
+  EXPECT_EQ(Decode(*codec, Wire({{0, 1}, {5, -2}, {9, 3}}), 10),
+            (Floats{1, 0, 0, 0, 0, -2, 0, 0, 0, 3}));
+  ExpectRefused(*codec, Wire({{0, 1}, {5, 1}, {10, 1}}), 10,
+                "index 10 of pair 2, expected one above 5 and below 10");
   ExpectRefused(*codec, Wire({{-1, 1}, {5, 1}, {9, 1}}), 10, "index -1 of pair 0");
   ExpectRefused(*codec, Wire({{0, 1}, {5, 1}, {5, 1}}), 10, "index 5 of pair 2");
   ExpectRefused(*codec, Wire({{0, 1}, {5, 1}, {4, 1}}), 10, "index 4 of pair 2");
-  ExpectRefused(*codec, Wire({{std::numeric_limits<int32_t>::min(), 1}, {5, 1}, {9, 1}}), 10, "of pair 0");
-  ExpectRefused(*codec, Wire({{std::numeric_limits<int32_t>::max(), 1}, {5, 1}, {9, 1}}), 10, "of pair 0");
+  ExpectRefused(*codec, Wire({{std::numeric_limits<int32_t>::min(), 1}, {5, 1}, {9, 1}}), 10,
+                "of pair 0");
+  ExpectRefused(*codec, Wire({{std::numeric_limits<int32_t>::max(), 1}, {5, 1}, {9, 1}}), 10,
+                "of pair 0");
   ExpectRefused(*codec, Wire({{0, 1}, {5, NAN}, {9, 1}}), 10, "value 5 of 10 is not finite");
   ExpectRefused(*codec, Wire({{0, 1}, {5, INFINITY}, {9, 1}}), 10, "value 5 of 10 is not finite");
 }
@@ -197,7 +205,8 @@ TEST(Onebit, TheResidualHasTheEnergyOfTheFormula) {
     double l1 = 0;
     for (const float value : in) l1 += std::fabs(value);
     // The scale is rounded to float once: a relative 2^-24 of it.
-    EXPECT_NEAR(ResidualEnergy(in, out), Energy(in) - l1 * l1 / count, 0x1p-22 * Energy(in)) << count;
+    EXPECT_NEAR(ResidualEnergy(in, out), Energy(in) - l1 * l1 / count, 0x1p-22 * Energy(in))
+        << count;
   }
 }
 
@@ -219,7 +228,8 @@ TEST(CreateCodec, NamesWhatIsWrong) {
   const absl::Status unknown = CreateCodec(spec).status();
   EXPECT_EQ(unknown.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(absl::StrContains(unknown.message(), "\"zip\""));
-  for (const CodecInfo& info : Codecs()) EXPECT_TRUE(absl::StrContains(unknown.message(), info.name)) << unknown;
+  for (const CodecInfo& info : Codecs())
+    EXPECT_TRUE(absl::StrContains(unknown.message(), info.name)) << unknown;
   spec.set_name("topk");
   EXPECT_TRUE(absl::StrContains(CreateCodec(spec).status().message(), "codec.density is missing"));
   for (const double density : {0.0, -0.1, 1.1, std::nan("")}) {

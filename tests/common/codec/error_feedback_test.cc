@@ -73,7 +73,8 @@ TEST(ErrorFeedback, ACorrectedEncodingIsThatOfTheSumAndLeavesWhatDecodingLacks) 
         if (codec->Decode(expected, absl::MakeSpan(decoded)).ok()) {
           for (size_t i = 0; i < count; ++i) left[i] = corrected[i] - decoded[i];
         }
-        bytes.resize(codec->EncodeCorrected({3}, gradient, absl::MakeSpan(residual), absl::MakeSpan(bytes)));
+        bytes.resize(
+            codec->EncodeCorrected({3}, gradient, absl::MakeSpan(residual), absl::MakeSpan(bytes)));
         EXPECT_EQ(bytes, expected) << info.name << " " << count << " " << strange;
         EXPECT_EQ(std::memcmp(residual.data(), left.data(), count * sizeof(float)), 0)
             << info.name << " " << count << " " << strange;
@@ -96,7 +97,8 @@ TEST(ErrorFeedback, NothingIsLostOverManySteps) {
       }
     }
     // Two roundings a step, each at most 2^-19 for numbers below 64.
-    for (size_t i = 0; i < 200; ++i) EXPECT_NEAR(sent[i] + feedback.residual()[i], given[i], 200 * 0x1p-19) << name;
+    for (size_t i = 0; i < 200; ++i)
+      EXPECT_NEAR(sent[i] + feedback.residual()[i], given[i], 200 * 0x1p-19) << name;
   }
 }
 
@@ -137,7 +139,9 @@ TEST(ErrorFeedback, AGradientThatIsNotFiniteReachesTheReceiverAndIsForgotten) {
     std::vector<std::byte> bytes(codec->MaxEncodedBytes(20));
     bytes.resize(feedback.Encode({}, 0, gradient, absl::MakeSpan(bytes)));
     Floats decoded(20);
-    EXPECT_EQ(codec->Decode(bytes, absl::MakeSpan(decoded)).code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_EQ(codec->Decode(bytes, absl::MakeSpan(decoded)).code(),
+              absl::StatusCode::kInvalidArgument)
+        << name;
     for (const float left : feedback.residual()) EXPECT_EQ(left, 0.0f) << name;
   }
 }

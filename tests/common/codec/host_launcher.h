@@ -16,13 +16,15 @@ namespace ringmaster {
 // A block of threads on the host: thread after thread, in an order drawn anew each time.
 class HostTeam {
  public:
-  HostTeam(int64_t block, int64_t blocks, Random* random) : block_(block), blocks_(blocks), random_(*random) {}
+  HostTeam(int64_t block, int64_t blocks, Random* random)
+      : block_(block), blocks_(blocks), random_(*random) {}
 
   int64_t block() const { return block_; }
   int64_t blocks() const { return blocks_; }
   template <class Function>
   void Each(const Function& function) {
-    // One of 256 rotations of one of 128 strides: neighbours are apart, and no thread is always first.
+    // One of 256 rotations of one of 128 strides: neighbours are apart, and no thread is always
+    // first.
     const int first = static_cast<int>(random_.Below(kTeamThreads));
     const int stride = 2 * static_cast<int>(random_.Below(kTeamThreads / 2)) + 1;
     for (int i = 0; i < kTeamThreads; ++i) function((first + i * stride) % kTeamThreads);
@@ -35,8 +37,8 @@ class HostTeam {
   Random& random_;
 };
 
-// Runs encoders on the host as a device would, block after block in an order drawn from `seed`. Shared memory begins
-// with what nobody has put there.
+// Runs encoders on the host as a device would, block after block in an order drawn from `seed`.
+// Shared memory begins with what nobody has put there.
 class HostLauncher {
  public:
   explicit HostLauncher(uint64_t seed) : random_(seed) {}

@@ -16,14 +16,16 @@ namespace {
 using Floats = std::vector<float>;
 using Bytes = std::vector<std::byte>;
 
-// Ordinary values, and now and then one that is not: beyond the halves' range, subnormal, infinite, NaN, -0.
+// Ordinary values, and now and then one that is not: beyond the halves' range, subnormal, infinite,
+// NaN, -0.
 Floats StrangeFloats(size_t count, uint64_t seed) {
   constexpr float kStrange[] = {65504.0f, 65520.0f, -1e30f, 1e-7f,    -1e-42f,
                                 -0.0f,    0.0f,     NAN,    INFINITY, -INFINITY};
   Random random(seed);
   Floats values(count);
   for (float& value : values) {
-    value = random.Below(9) == 0 ? kStrange[random.Below(10)] : random.Normal() * std::ldexp(1.0f, -int(random.Below(20)));
+    value = random.Below(9) == 0 ? kStrange[random.Below(10)]
+                                 : random.Normal() * std::ldexp(1.0f, -int(random.Below(20)));
   }
   return values;
 }
@@ -37,7 +39,8 @@ Floats OrdinaryFloats(size_t count, uint64_t seed) {
 
 // The same bits, NaNs included.
 bool SameBits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 // Everything the loops make of `in` and `residual`.
@@ -59,8 +62,8 @@ Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residu
   out.corrected_halves.resize(2 * n);
   loops.encode_halves(in.data(), n, out.halves.data());
   out.left_by_halves = residual;
-  out.corrected_is_finite =
-      loops.encode_halves_corrected(in.data(), out.left_by_halves.data(), n, out.corrected_halves.data());
+  out.corrected_is_finite = loops.encode_halves_corrected(in.data(), out.left_by_halves.data(), n,
+                                                          out.corrected_halves.data());
   out.decoded_halves.resize(n);
   out.decoded_is_finite = loops.decode_halves(out.halves.data(), n, out.decoded_halves.data());
   out.added_halves = residual;
@@ -70,7 +73,8 @@ Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residu
   out.corrected_signs = out.signs;
   out.sum = loops.pack_signs(in.data(), n, out.signs.data());
   out.corrected = residual;
-  out.corrected_sum = loops.pack_signs_corrected(in.data(), out.corrected.data(), n, out.corrected_signs.data());
+  out.corrected_sum =
+      loops.pack_signs_corrected(in.data(), out.corrected.data(), n, out.corrected_signs.data());
   out.unpacked.resize(n);
   loops.unpack_signs(out.signs.data(), 0.3f, n, out.unpacked.data());
   out.added_signs = residual;
@@ -84,12 +88,13 @@ Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residu
     indices->resize(candidates.count);
     values->resize(candidates.count);
   };
-  collect([&](Candidates* candidates) { return loops.collect(in.data(), 0, n, above, candidates); }, &out.indices,
-          &out.values);
+  collect([&](Candidates* candidates) { return loops.collect(in.data(), 0, n, above, candidates); },
+          &out.indices, &out.values);
   out.corrected_by_collect = residual;
   collect(
       [&](Candidates* candidates) {
-        return loops.collect_corrected(in.data(), out.corrected_by_collect.data(), 0, n, above, candidates);
+        return loops.collect_corrected(in.data(), out.corrected_by_collect.data(), 0, n, above,
+                                       candidates);
       },
       &out.corrected_indices, &out.corrected_values);
   return out;
@@ -106,7 +111,8 @@ void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
   EXPECT_EQ(a.added_is_finite, b.added_is_finite) << what;
   EXPECT_EQ(a.signs, b.signs) << what;
   EXPECT_EQ(a.corrected_signs, b.corrected_signs) << what;
-  EXPECT_EQ(std::memcmp(&a.sum, &b.sum, sizeof(double)), 0) << what << ": " << a.sum << " and " << b.sum;
+  EXPECT_EQ(std::memcmp(&a.sum, &b.sum, sizeof(double)), 0)
+      << what << ": " << a.sum << " and " << b.sum;
   EXPECT_EQ(std::memcmp(&a.corrected_sum, &b.corrected_sum, sizeof(double)), 0) << what;
   EXPECT_TRUE(SameBits(a.corrected, b.corrected)) << what;
   EXPECT_TRUE(SameBits(a.unpacked, b.unpacked)) << what;
@@ -118,7 +124,8 @@ void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
   EXPECT_TRUE(SameBits(a.corrected_by_collect, b.corrected_by_collect)) << what;
 }
 
-constexpr size_t kCounts[] = {0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1000, 4099};
+constexpr size_t kCounts[] = {0,  1,  7,  8,  9,  15,  16,  17,   31,
+                              32, 33, 63, 64, 65, 127, 129, 1000, 4099};
 
 TEST(CodecLoops, EveryInstructionSetGivesTheSameBits) {
   if (Avx512Loops() == nullptr) GTEST_SKIP() << "this machine has the baseline alone";
@@ -126,9 +133,11 @@ TEST(CodecLoops, EveryInstructionSetGivesTheSameBits) {
     for (const int32_t above : {-1, 0, MagnitudeOf(0.5f), MagnitudeOf(2.0f), 0x7FFFFFFF}) {
       const std::string what = std::to_string(count) + " elements, above " + std::to_string(above);
       const Floats strange = StrangeFloats(count, count), left = StrangeFloats(count, count + 1);
-      ExpectSame(RunLoops(Avx2Loops(), strange, left, above), RunLoops(*Avx512Loops(), strange, left, above), what);
+      ExpectSame(RunLoops(Avx2Loops(), strange, left, above),
+                 RunLoops(*Avx512Loops(), strange, left, above), what);
       const Floats ordinary = OrdinaryFloats(count, count), rest = OrdinaryFloats(count, count + 1);
-      ExpectSame(RunLoops(Avx2Loops(), ordinary, rest, above), RunLoops(*Avx512Loops(), ordinary, rest, above), what);
+      ExpectSame(RunLoops(Avx2Loops(), ordinary, rest, above),
+                 RunLoops(*Avx512Loops(), ordinary, rest, above), what);
     }
   }
 }
@@ -162,7 +171,8 @@ double HalfValue(uint16_t bits) {
   const int exponent = (bits >> 10) & 31;
   const int fraction = bits & 1023;
   const double sign = bits >> 15 ? -1 : 1;
-  return exponent == 0 ? sign * std::ldexp(fraction, -24) : sign * std::ldexp(1024 + fraction, exponent - 25);
+  return exponent == 0 ? sign * std::ldexp(fraction, -24)
+                       : sign * std::ldexp(1024 + fraction, exponent - 25);
 }
 
 bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
@@ -180,7 +190,8 @@ TEST(CodecLoops, EveryFiniteHalfSurvivesTheWayThroughFloat) {
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
   for (const CodecLoops* loops : EverySet()) {
     Floats floats(all.size());
-    EXPECT_FALSE(loops->decode_halves(reinterpret_cast<const std::byte*>(all.data()), all.size(), floats.data()));
+    EXPECT_FALSE(loops->decode_halves(reinterpret_cast<const std::byte*>(all.data()), all.size(),
+                                      floats.data()));
     const std::vector<uint16_t> back = EncodedHalves(*loops, floats);
     for (size_t i = 0; i < all.size(); ++i) {
       if (!IsFiniteHalf(all[i])) {
@@ -196,7 +207,8 @@ TEST(CodecLoops, EveryFiniteHalfSurvivesTheWayThroughFloat) {
 
 TEST(CodecLoops, HalvesStopAtTheLargestInBodyAndTail) {
   for (const CodecLoops* loops : EverySet()) {
-    for (const float value : {65504.0f, 65519.0f, 65520.0f, 1e30f, std::numeric_limits<float>::max()}) {
+    for (const float value :
+         {65504.0f, 65519.0f, 65520.0f, 1e30f, std::numeric_limits<float>::max()}) {
       for (const size_t count : {11, 27}) {
         Floats in;
         for (size_t i = 0; i < count; ++i) in.push_back(i % 2 == 0 ? value : -value);
@@ -215,9 +227,12 @@ TEST(CodecLoops, HalvesAreAddedAsFloats) {
       const std::vector<uint16_t> a = EncodedHalves(*loops, OrdinaryFloats(count, 4));
       const std::vector<uint16_t> b = EncodedHalves(*loops, OrdinaryFloats(count, 5));
       Floats sums(count);
-      EXPECT_TRUE(loops->decode_halves(reinterpret_cast<const std::byte*>(a.data()), count, sums.data()));
-      EXPECT_TRUE(loops->add_halves(reinterpret_cast<const std::byte*>(b.data()), count, sums.data()));
-      for (size_t i = 0; i < count; ++i) ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
+      EXPECT_TRUE(
+          loops->decode_halves(reinterpret_cast<const std::byte*>(a.data()), count, sums.data()));
+      EXPECT_TRUE(
+          loops->add_halves(reinterpret_cast<const std::byte*>(b.data()), count, sums.data()));
+      for (size_t i = 0; i < count; ++i)
+        ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
     }
   }
 }
@@ -284,7 +299,8 @@ TEST(CodecLoops, MagnitudesAreAddedUpInTheOneOrder) {
     double totals[32] = {};
     for (size_t begin = 0; begin < count; begin += 4096) {
       double lanes[32] = {};
-      for (size_t i = begin; i < std::min(count, begin + 4096); ++i) lanes[i % 32] += std::fabs(double{in[i]});
+      for (size_t i = begin; i < std::min(count, begin + 4096); ++i)
+        lanes[i % 32] += std::fabs(double{in[i]});
       for (int lane = 0; lane < 32; ++lane) totals[lane] += lanes[lane];
     }
     for (int width = 16; width > 0; width /= 2) {

@@ -40,7 +40,8 @@ Bytes Step(const Codec& codec, int64_t step, CodecMemory* memory) {
   for (const int64_t begin : {int64_t{0}, int64_t{200}}) {
     const int64_t count = begin == 0 ? 200 : 100;
     Bytes bytes(codec.MaxEncodedBytes(count));
-    bytes.resize(memory->Encode(BucketStream(1, step, 0, 0), begin, absl::MakeConstSpan(gradient).subspan(begin, count),
+    bytes.resize(memory->Encode(BucketStream(1, step, 0, 0), begin,
+                                absl::MakeConstSpan(gradient).subspan(begin, count),
                                 absl::MakeSpan(bytes)));
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
@@ -67,7 +68,8 @@ TEST(CodecMemory, GivenAndTakenItGoesOnAsIfItHadNeverStopped) {
   for (const CodecInfo& info : Codecs()) {
     for (const bool feedback : {false, true}) {
       const auto codec = Create(info.name);
-      const auto whole = CreateCodecMemory(*codec, kCount, feedback), before = CreateCodecMemory(*codec, kCount, feedback);
+      const auto whole = CreateCodecMemory(*codec, kCount, feedback),
+                 before = CreateCodecMemory(*codec, kCount, feedback);
       for (int64_t step = 0; step < 4; ++step) {
         Step(*codec, step, whole.get());
         Step(*codec, step, before.get());
@@ -77,7 +79,8 @@ TEST(CodecMemory, GivenAndTakenItGoesOnAsIfItHadNeverStopped) {
       const auto after = CreateCodecMemory(*codec, kCount, feedback);
       ASSERT_TRUE(after->Take(state).ok());
       for (int64_t step = 4; step < 8; ++step) {
-        EXPECT_EQ(Step(*codec, step, after.get()), Step(*codec, step, whole.get())) << info.name << " step " << step;
+        EXPECT_EQ(Step(*codec, step, after.get()), Step(*codec, step, whole.get()))
+            << info.name << " step " << step;
       }
     }
   }
@@ -85,16 +88,20 @@ TEST(CodecMemory, GivenAndTakenItGoesOnAsIfItHadNeverStopped) {
 
 TEST(CodecMemory, RefusesAStateOfAnotherKindOrSizeAndKeepsWhatItHas) {
   const auto codec = Create("topk");
-  const auto fed = CreateCodecMemory(*codec, kCount, true), small = CreateCodecMemory(*codec, 7, true);
-  const auto plain = CreateCodecMemory(*codec, kCount, false), twin = CreateCodecMemory(*codec, kCount, true);
+  const auto fed = CreateCodecMemory(*codec, kCount, true),
+             small = CreateCodecMemory(*codec, 7, true);
+  const auto plain = CreateCodecMemory(*codec, kCount, false),
+             twin = CreateCodecMemory(*codec, kCount, true);
   for (const auto* memory : {&fed, &twin}) Step(*codec, 0, memory->get());
   const auto refusal = [](CodecMemory& memory, const State& state) {
     const absl::Status status = memory.Take(state);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
   };
-  EXPECT_THAT(refusal(*fed, small->Give()), HasSubstr("\"residual\": it is 7 floats, expected 300 floats"));
-  EXPECT_THAT(refusal(*fed, plain->Give()), HasSubstr("without \"residual\", which is expected; it has nothing"));
+  EXPECT_THAT(refusal(*fed, small->Give()),
+              HasSubstr("\"residual\": it is 7 floats, expected 300 floats"));
+  EXPECT_THAT(refusal(*fed, plain->Give()),
+              HasSubstr("without \"residual\", which is expected; it has nothing"));
   EXPECT_THAT(refusal(*plain, fed->Give()), HasSubstr("with \"residual\", which nobody takes"));
   EXPECT_EQ(Step(*codec, 1, fed.get()), Step(*codec, 1, twin.get()));
 }

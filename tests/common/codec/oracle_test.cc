@@ -34,7 +34,8 @@ TEST(CodecOracle, FindsEveryDeviationFromTheDefinition) {
   EXPECT_TRUE(Definition("topk", ties, Floats{1.0f, -3.0f, 0, 0}, 2).ok());
   EXPECT_TRUE(Definition("none", ties, ties, 0).ok());
 
-  const auto message = [](const char* codec, const Floats& given, const Floats& decoded, int64_t kept) {
+  const auto message = [](const char* codec, const Floats& given, const Floats& decoded,
+                          int64_t kept) {
     return std::string(Definition(codec, given, decoded, kept).message());
   };
   Floats bent = halves;
@@ -69,8 +70,10 @@ TEST(CodecOracle, AndCodecAgreeAboutEverySize) {
       ASSERT_TRUE(codec.ok()) << codec.status();
       for (int64_t count = 1; count < 1100; ++count) {
         const EncodedSize size = info.oracle->size(spec, count);
-        ASSERT_EQ(size.bytes, (*codec)->MaxEncodedBytes(count)) << info.name << " " << count << " " << density;
-        ASSERT_EQ(size.index_bytes, (*codec)->IndexBytes(size.bytes)) << info.name << " " << count << " " << density;
+        ASSERT_EQ(size.bytes, (*codec)->MaxEncodedBytes(count))
+            << info.name << " " << count << " " << density;
+        ASSERT_EQ(size.index_bytes, (*codec)->IndexBytes(size.bytes))
+            << info.name << " " << count << " " << density;
       }
     }
   }

@@ -34,13 +34,15 @@ void ExpectLargest(const Floats& in, size_t kept, const std::string& what) {
       if (corrected) {
         residual = in;
         for (float& value : gradient) value *= 0.25f;
-        for (size_t i = 0; i < in.size(); ++i) residual[i] = std::isfinite(in[i]) ? in[i] - gradient[i] : in[i];
+        for (size_t i = 0; i < in.size(); ++i)
+          residual[i] = std::isfinite(in[i]) ? in[i] - gradient[i] : in[i];
       }
       const Candidates largest = SelectLargest(gradient, absl::MakeSpan(residual), kept,
                                                {indices.data(), values.data(), 0, room}, *loops);
       ASSERT_EQ(largest.count, kept) << what << " " << loops->name;
       for (size_t i = 0; i < kept; ++i) {
-        ASSERT_EQ(largest.indices[i], expected[i]) << what << " " << loops->name << " corrected " << corrected;
+        ASSERT_EQ(largest.indices[i], expected[i])
+            << what << " " << loops->name << " corrected " << corrected;
         ASSERT_EQ(largest.values[i], in[expected[i]]) << what << " " << loops->name;
       }
       if (corrected) {
@@ -61,7 +63,8 @@ TEST(SelectLargest, FindsWhatSortingFinds) {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     Random random(seed);
     const size_t count = 1 + random.Below(60000);
-    const size_t kept = std::max<size_t>(1, count * random.Below(1000) / (seed % 2 == 0 ? 1000 : 50000));
+    const size_t kept =
+        std::max<size_t>(1, count * random.Below(1000) / (seed % 2 == 0 ? 1000 : 50000));
     ExpectLargest(Normals(count, seed), kept, "seed " + std::to_string(seed));
   }
 }
@@ -69,7 +72,8 @@ TEST(SelectLargest, FindsWhatSortingFinds) {
 TEST(SelectLargest, ASampleThatMisleadsCostsTimeAlone) {
   constexpr size_t kCount = 100000;
   for (const size_t kept : {1, 100, 1000, 30000, 100000}) {
-    // Rising: what has been collected is never among the largest. Falling, equal, nearly all zeros: likewise strange.
+    // Rising: what has been collected is never among the largest. Falling, equal, nearly all zeros:
+    // likewise strange.
     Floats rising(kCount), equal(kCount, 0.5f), sparse(kCount, 0.0f), few(kCount);
     for (size_t i = 0; i < kCount; ++i) {
       rising[i] = static_cast<float>(i);

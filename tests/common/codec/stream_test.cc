@@ -10,7 +10,8 @@ namespace {
 
 TEST(CodecStream, DrawsFromTheSeedsThatRunsAreRepeatedWith) {
   EXPECT_EQ(BucketStream(7, 12, 3, 2).Seed(), MixSeed(MixSeed(7, 12), 3 * 4096 + 2));
-  EXPECT_EQ(PartStream(7, 12, {3, 1, 2, 4, 5}).Seed(), MixSeed(MixSeed(7, 12), (3 * 2 + 1) * 5 + 4));
+  EXPECT_EQ(PartStream(7, 12, {3, 1, 2, 4, 5}).Seed(),
+            MixSeed(MixSeed(7, 12), (3 * 2 + 1) * 5 + 4));
   // By hand, so that a change of MixSeed is seen too.
   EXPECT_EQ(BucketStream(7, 12, 3, 2).Seed(), 0x88ae5079a6513626u);
   EXPECT_EQ(PartStream(7, 12, {3, 1, 2, 4, 5}).Seed(), 0x9957c93b39e3cedcu);

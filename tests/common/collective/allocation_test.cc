@@ -16,7 +16,8 @@
 namespace ringmaster {
 namespace {
 
-// What happens inside the transport is not the executor's: a message that comes before its receive is kept there.
+// What happens inside the transport is not the executor's: a message that comes before its receive
+// is kept there.
 class UncountedTransport : public ForwardingTransport {
  public:
   UncountedTransport(Transport& below, bool lends) : ForwardingTransport(below), lends_(lends) {}
@@ -63,8 +64,9 @@ TEST(CollectiveExecutor, AllocatesNothingOnceItHasSeenEverySize) {
           if (step == 50) ThreadAllocations() = 0;
           for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
             auto* bytes = reinterpret_cast<std::byte*>(data[bucket].data());
-            const auto ticket = executor.Start(**schedule, step, static_cast<int32_t>(bucket), ElementType::kFloat32,
-                                               absl::MakeSpan(bytes, data[bucket].size() * sizeof(float)));
+            const auto ticket = executor.Start(
+                **schedule, step, static_cast<int32_t>(bucket), ElementType::kFloat32,
+                absl::MakeSpan(bytes, data[bucket].size() * sizeof(float)));
             if (!ticket.ok()) return;
           }
           if (!executor.FinishAll().ok()) return;

@@ -23,7 +23,8 @@ TEST(ChooseCollective, TakesFewRoundsForFewBytesAndFewBytesForMany) {
   for (const int32_t ranks : {4, 8, 17}) {
     const auto rounds = [&](int64_t bytes) {
       int32_t most = 0;
-      for (const Step& step : (*CreateSchedule(ChooseCollective({"tcp", ranks, bytes})))->StepsOf(0, ranks)) {
+      for (const Step& step :
+           (*CreateSchedule(ChooseCollective({"tcp", ranks, bytes})))->StepsOf(0, ranks)) {
         most = std::max(most, step.round + 1);
       }
       return most;

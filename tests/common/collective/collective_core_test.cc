@@ -30,29 +30,35 @@ using Actions = std::vector<CollectiveAction>;
 constexpr int64_t kPieceBytes = 64;
 const CollectiveLimits kSmallLimits = {/*in_flight_max=*/3, /*ahead_bytes=*/100};
 
-// One collective that all ranks run: an all-reduce of given[rank], or a gather of messages that differ in size.
+// One collective that all ranks run: an all-reduce of given[rank], or a gather of messages that
+// differ in size.
 struct Work {
   const Schedule* schedule = nullptr;  // null: a gather
   std::vector<Floats> given;           // [ranks]
 };
 
-// The cores of all ranks in one thread, on a network of which random numbers decide what comes next: a collective
-// starts, a send leaves, a message lands, a message is lent instead, or a loan is back. Fails the test where memory is
-// written that a send still holds, where an operation is done twice or not at all, or where no event is left too early.
+// The cores of all ranks in one thread, on a network of which random numbers decide what comes
+// next: a collective starts, a send leaves, a message lands, a message is lent instead, or a loan
+// is back. Fails the test where memory is written that a send still holds, where an operation is
+// done twice or not at all, or where no event is left too early.
 class Cluster {
  public:
   enum class Loans { kNever, kSometimes, kAlways };
 
   Cluster(const std::vector<Work>& works, Loans loans, uint64_t seed)
-      : works_(works), ranks_(static_cast<int32_t>(works[0].given.size())), loans_(loans), random_(seed) {
+      : works_(works),
+        ranks_(static_cast<int32_t>(works[0].given.size())),
+        loans_(loans),
+        random_(seed) {
     for (int32_t rank = 0; rank < ranks_; ++rank) nodes_.push_back(std::make_unique<Node>(ranks_));
     for (int32_t rank = 0; rank < ranks_; ++rank) {
       Node& node = *nodes_[rank];
       for (const Work& work : works_) {
         const int64_t count = work.given[rank].size();
-        node.plans.push_back(work.schedule == nullptr
-                                 ? MakeGatherPlan(rank, ranks_)
-                                 : MakePlan(*work.schedule, {rank, ranks_, count, sizeof(float), kPieceBytes}));
+        node.plans.push_back(
+            work.schedule == nullptr
+                ? MakeGatherPlan(rank, ranks_)
+                : MakePlan(*work.schedule, {rank, ranks_, count, sizeof(float), kPieceBytes}));
         node.data.push_back(work.given[rank]);
         node.received.emplace_back(ranks_);
         node.finished.push_back(0);
@@ -68,11 +74,14 @@ class Cluster {
       EXPECT_EQ(node->core.in_flight(), 0);
       for (const int finished : node->finished) EXPECT_EQ(finished, 1);
     }
-    EXPECT_TRUE(sends_.empty() && posts_.empty()) << sends_.size() << " sends, " << posts_.size() << " receives left";
+    EXPECT_TRUE(sends_.empty() && posts_.empty())
+        << sends_.size() << " sends, " << posts_.size() << " receives left";
   }
 
   const Floats& data(int32_t rank, size_t work) const { return nodes_[rank]->data[work]; }
-  const std::vector<Floats>& received(int32_t rank, size_t work) const { return nodes_[rank]->received[work]; }
+  const std::vector<Floats>& received(int32_t rank, size_t work) const {
+    return nodes_[rank]->received[work];
+  }
   int64_t loans() const { return loans_returned_; }
 
  private:
@@ -106,13 +115,15 @@ class Cluster {
   bool Next() {
     std::vector<int32_t> starts;
     for (int32_t rank = 0; rank < ranks_; ++rank) {
-      if (nodes_[rank]->next_work < works_.size() && nodes_[rank]->core.HasRoom(ViewOf(rank))) starts.push_back(rank);
+      if (nodes_[rank]->next_work < works_.size() && nodes_[rank]->core.HasRoom(ViewOf(rank)))
+        starts.push_back(rank);
     }
     std::vector<Name> leaves, lands;
     for (const auto& [name, send] : sends_) {
       if (send.state == Send::State::kReturned) leaves.push_back(name);
       if (send.state == Send::State::kHeld && !MustLend(name)) leaves.push_back(name);
-      const bool here = send.state == Send::State::kLeft || (send.state == Send::State::kHeld && MayLend(name));
+      const bool here =
+          send.state == Send::State::kLeft || (send.state == Send::State::kHeld && MayLend(name));
       if (here && posts_.count(name) > 0) lands.push_back(name);
     }
     const uint64_t count = starts.size() + leaves.size() + lands.size();
@@ -130,7 +141,8 @@ class Cluster {
 
   PlanView ViewOf(int32_t rank) const {
     const Node& node = *nodes_[rank];
-    return {&node.plans[node.next_work], static_cast<int64_t>(node.data[node.next_work].size() * sizeof(float))};
+    return {&node.plans[node.next_work],
+            static_cast<int64_t>(node.data[node.next_work].size() * sizeof(float))};
   }
 
   bool MayLend(const Name& name) const {
@@ -161,7 +173,8 @@ class Cluster {
     const OpRef ref = send.op;
     const PlanOp& op = node.core.OpOf(ref);
     const bool returned = send.state == Send::State::kReturned;
-    EXPECT_TRUE(returned || SameBits(send.payload, send.copy)) << "rank " << rank << " wrote what it was sending";
+    EXPECT_TRUE(returned || SameBits(send.payload, send.copy))
+        << "rank " << rank << " wrote what it was sending";
     node.ahead_bytes[op.peer] -= send.payload.size() * sizeof(float);
     std::vector<int>& done = node.flights[ref.flight].done;
     ++done[ref.op];
@@ -184,7 +197,8 @@ class Cluster {
     const bool lent = send.state == Send::State::kHeld;
     if (lent) {
       EXPECT_GE(op.answer, 0) << "one side alone knows of the answer";
-      EXPECT_TRUE(SameBits(send.payload, send.copy)) << "rank " << std::get<0>(name) << " wrote what it lends";
+      EXPECT_TRUE(SameBits(send.payload, send.copy))
+          << "rank " << std::get<0>(name) << " wrote what it lends";
       flight.lent[ref.op] = send.payload;
       send.state = Send::State::kLent;
     } else {
@@ -208,7 +222,8 @@ class Cluster {
     const Node& node = *nodes_[rank];
     const PlanOp& op = node.core.OpOf(ref);
     const size_t work = node.flights[ref.flight].work;
-    return IsSend(op) ? Name(rank, op.peer, work, op.round, op.piece) : Name(op.peer, rank, work, op.round, op.piece);
+    return IsSend(op) ? Name(rank, op.peer, work, op.round, op.piece)
+                      : Name(op.peer, rank, work, op.round, op.piece);
   }
 
   absl::Span<float> DataOf(Node& node, OpRef ref) const {
@@ -237,7 +252,8 @@ class Cluster {
     Flight& flight = node.flights[ref.flight];
     if (action.kind == Action::Kind::kFinished) {
       ++node.finished[flight.work];
-      EXPECT_EQ(flight.done, std::vector<int>(flight.done.size(), 1)) << "rank " << rank << " work " << flight.work;
+      EXPECT_EQ(flight.done, std::vector<int>(flight.done.size(), 1))
+          << "rank " << rank << " work " << flight.work;
       return;
     }
     const PlanOp& op = node.core.OpOf(ref);
@@ -245,16 +261,23 @@ class Cluster {
     switch (action.kind) {
       case Action::Kind::kReceive:
         // The transport may write from the beginning.
-        if (op.kind == PlanOp::Kind::kReceive) std::fill_n(TargetOf(node, ref).data(), op.bytes / sizeof(float), NAN);
+        if (op.kind == PlanOp::Kind::kReceive)
+          std::fill_n(TargetOf(node, ref).data(), op.bytes / sizeof(float), NAN);
         EXPECT_TRUE(posts_.emplace(NameOf(rank, ref), ref).second) << "expected twice";
         break;
-      case Action::Kind::kSend: Begin(rank, ref); break;
+      case Action::Kind::kSend:
+        Begin(rank, ref);
+        break;
       case Action::Kind::kAdd:
         Add(ScratchOf(node, {ref.flight, op.from_receive}), TargetOf(node, ref));
         ++flight.done[ref.op];
         break;
-      case Action::Kind::kAddLent: Add(flight.lent[ref.op], TargetOf(node, ref)); break;
-      case Action::Kind::kAddBoth: AddToBoth(TargetOf(node, ref), flight.lent[ref.op]); break;
+      case Action::Kind::kAddLent:
+        Add(flight.lent[ref.op], TargetOf(node, ref));
+        break;
+      case Action::Kind::kAddBoth:
+        AddToBoth(TargetOf(node, ref), flight.lent[ref.op]);
+        break;
       case Action::Kind::kAnswer: {
         const absl::Span<float> sum = DataOf(node, ref);
         std::copy(sum.begin(), sum.end(), flight.lent[op.question].begin());
@@ -265,7 +288,8 @@ class Cluster {
         ++loans_returned_;
         sends_.at(NameOf(rank, question)).state = Send::State::kReturned;
         break;
-      case Action::Kind::kFinished: break;
+      case Action::Kind::kFinished:
+        break;
     }
   }
 
@@ -282,7 +306,8 @@ class Cluster {
   }
 
   static bool SameBits(absl::Span<const float> a, absl::Span<const float> b) {
-    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+    return a.size() == b.size() &&
+           (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
   }
 
   const std::vector<Work>& works_;
@@ -301,13 +326,14 @@ std::vector<Floats> SumsOfExecutor(const std::vector<Work>& works) {
   const auto fabric = InprocFabric(ranks);
   std::vector<std::vector<Floats>> sums(ranks);
   OnAllRanks(ranks, 1, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(ranks), kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(ranks),
+                                kLimit);
     for (size_t work = 0; work < works.size(); ++work) {
       Floats& sum = sums[rank].emplace_back();
       if (works[work].schedule == nullptr) continue;
       sum = works[work].given[rank];
-      const absl::Status status = executor.AllReduce(*works[work].schedule, 0, static_cast<int32_t>(work),
-                                                     ElementType::kFloat32, Bytes(sum));
+      const absl::Status status = executor.AllReduce(
+          *works[work].schedule, 0, static_cast<int32_t>(work), ElementType::kFloat32, Bytes(sum));
       ASSERT_TRUE(status.ok()) << status;
     }
   });
@@ -323,23 +349,28 @@ TEST(CollectiveCore, EveryOrderOfEventsGivesTheExecutorsBitsAndDoesEachOperation
         works.push_back({schedule.get(), RandomGradients(ranks, count, 10 * count + ranks)});
         // Of rank r's message the size is its own, and rank 0's is empty.
         Work& gather = works.emplace_back();
-        for (int32_t rank = 0; rank < ranks; ++rank) gather.given.emplace_back(7 * rank, 100.0f * count + rank);
+        for (int32_t rank = 0; rank < ranks; ++rank)
+          gather.given.emplace_back(7 * rank, 100.0f * count + rank);
       }
       const std::vector<Floats> sums = SumsOfExecutor(works);
-      for (const auto loans : {Cluster::Loans::kNever, Cluster::Loans::kSometimes, Cluster::Loans::kAlways}) {
+      for (const auto loans :
+           {Cluster::Loans::kNever, Cluster::Loans::kSometimes, Cluster::Loans::kAlways}) {
         for (uint64_t seed = 1; seed <= 6; ++seed) {
-          SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " loans=", static_cast<int>(loans), " seed=", seed));
+          SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " loans=", static_cast<int>(loans),
+                                    " seed=", seed));
           Cluster cluster(works, loans, seed);
           cluster.Run();
           for (int32_t rank = 0; rank < ranks; ++rank) {
             for (size_t work = 0; work < works.size(); ++work) {
               if (works[work].schedule != nullptr) {
-                ASSERT_EQ(cluster.data(rank, work), sums[work]) << "rank " << rank << " work " << work;
+                ASSERT_EQ(cluster.data(rank, work), sums[work])
+                    << "rank " << rank << " work " << work;
                 continue;
               }
               std::vector<Floats> expected = works[work].given;
               expected[rank].clear();
-              ASSERT_EQ(cluster.received(rank, work), expected) << "rank " << rank << " work " << work;
+              ASSERT_EQ(cluster.received(rank, work), expected)
+                  << "rank " << rank << " work " << work;
             }
           }
           // What one of two ranks sends comes back, but where both send all at once.
@@ -381,8 +412,9 @@ TEST(CollectiveCore, TheOldestCollectivesSendsGoFirstAndOfThoseTheLatestRounds) 
     core.MessageDone(op, false, &actions);
   }
   // The first send found its way free.
-  const std::vector<std::pair<int64_t, int>> expected = {{first.ticket, 0},  {first.ticket, 2},  {first.ticket, 1},
-                                                         {second.ticket, 2}, {second.ticket, 1}, {second.ticket, 0}};
+  const std::vector<std::pair<int64_t, int>> expected = {{first.ticket, 0},  {first.ticket, 2},
+                                                         {first.ticket, 1},  {second.ticket, 2},
+                                                         {second.ticket, 1}, {second.ticket, 0}};
   EXPECT_EQ(order, expected);
   EXPECT_EQ(core.in_flight(), 0);
 }
@@ -412,8 +444,9 @@ TEST(CollectiveCore, WritesASumIntoLentMemoryWithItsAdditionOnlyWhenNothingElseI
     std::vector<Kind> kinds;
     for (const Action& action : actions) kinds.push_back(action.kind);
     const std::vector<Kind> expected =
-        question_first ? std::vector<Kind>{Kind::kAddLent, Kind::kAnswer, Kind::kReturn, Kind::kFinished}
-                       : std::vector<Kind>{Kind::kAddBoth, Kind::kReturn, Kind::kFinished};
+        question_first
+            ? std::vector<Kind>{Kind::kAddLent, Kind::kAnswer, Kind::kReturn, Kind::kFinished}
+            : std::vector<Kind>{Kind::kAddBoth, Kind::kReturn, Kind::kFinished};
     EXPECT_EQ(kinds, expected);
   }
 }

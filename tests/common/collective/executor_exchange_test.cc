@@ -1,4 +1,5 @@
-// All-reduce of buffers that the fabric shares between processes: sums are written in place, with the bits of messages.
+// All-reduce of buffers that the fabric shares between processes: sums are written in place, with
+// the bits of messages.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -49,22 +50,27 @@ class SharingRanks {
     executor_options.piece_bytes = 4096;
     executor_options.limits.ahead_bytes = 16384;
     for (int32_t rank = 0; rank < ranks; ++rank) {
-      meters_.push_back(CreateMeteredTransport(group_.worker(rank), *group_.fabrics[rank], [](NodeId) { return false; }));
+      meters_.push_back(CreateMeteredTransport(group_.worker(rank), *group_.fabrics[rank],
+                                               [](NodeId) { return false; }));
       counters_.push_back(std::make_unique<LoanCounter>(*meters_[rank]));
-      executors_.push_back(std::make_unique<CollectiveExecutor>(*counters_[rank], AllWorkers(ranks), executor_options));
+      executors_.push_back(std::make_unique<CollectiveExecutor>(*counters_[rank], AllWorkers(ranks),
+                                                                executor_options));
       exchange_.push_back(*group_.fabrics[rank]->AllocateExchange(kBuckets * kBucketBytesMax));
       private_.push_back(*Buffer::AllocateHost(kBuckets * kBucketBytesMax));
     }
   }
 
-  // The sums of `given` ([ranks][bytes]), which all buckets start with, as each rank and bucket has them.
+  // The sums of `given` ([ranks][bytes]), which all buckets start with, as each rank and bucket has
+  // them.
   std::vector<std::vector<std::byte>> Sum(const Schedule& schedule, ElementType type, Shared shared,
                                           const std::vector<std::vector<std::byte>>& given) {
     const size_t bytes = given[0].size();
     std::vector<std::vector<std::byte>> sums(ranks_ * kBuckets);
     OnAllRanks(ranks_, step_, [&](int32_t rank) {
-      const bool is_shared = shared == Shared::kAll || (shared == Shared::kEvenRanks && rank % 2 == 0);
-      auto* const memory = reinterpret_cast<std::byte*>((is_shared ? exchange_ : private_)[rank].float_span().data());
+      const bool is_shared =
+          shared == Shared::kAll || (shared == Shared::kEvenRanks && rank % 2 == 0);
+      auto* const memory = reinterpret_cast<std::byte*>(
+          (is_shared ? exchange_ : private_)[rank].float_span().data());
       for (int bucket = 0; bucket < kBuckets; ++bucket) {
         const absl::Span<std::byte> data(memory + bucket * kBucketBytesMax, bytes);
         if (bytes > 0) std::memcpy(data.data(), given[rank].data(), bytes);
@@ -90,7 +96,9 @@ class SharingRanks {
 
   int64_t PayloadSent(int32_t rank) const {
     const Traffic traffic = meters_[rank]->traffic();
-    return traffic.sent.count(MessageKind::kCollective) == 0 ? 0 : traffic.sent.at(MessageKind::kCollective).payload_bytes;
+    return traffic.sent.count(MessageKind::kCollective) == 0
+               ? 0
+               : traffic.sent.at(MessageKind::kCollective).payload_bytes;
   }
 
   static constexpr int kBuckets = 3;
@@ -106,7 +114,8 @@ class SharingRanks {
   int64_t step_ = 0;
 };
 
-std::vector<std::vector<std::byte>> Given(int32_t ranks, ElementType type, int64_t count, uint64_t seed) {
+std::vector<std::vector<std::byte>> Given(int32_t ranks, ElementType type, int64_t count,
+                                          uint64_t seed) {
   std::vector<std::vector<std::byte>> given;
   for (const Floats& gradient : RandomGradients(ranks, count, seed)) {
     std::vector<std::byte> bytes(count * ElementBytes(type));
@@ -131,19 +140,23 @@ TEST(ExecutorOnExchangeMemory, WritesSumsInPlaceWithTheBitsOfMessagesAndCountsTh
           const int64_t loans_before = sharing.LoansReturned();
           const auto expected = sharing.Sum(*schedule, type, Shared::kNone, given);
           EXPECT_EQ(sharing.LoansReturned(), loans_before);
-          for (const auto& sum : expected) ASSERT_TRUE(sum == expected[0]) << info.name << " ranks=" << ranks;
+          for (const auto& sum : expected)
+            ASSERT_TRUE(sum == expected[0]) << info.name << " ranks=" << ranks;
           for (const Shared shared : {Shared::kAll, Shared::kEvenRanks}) {
-            SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count, " bytes=", ElementBytes(type),
-                                      " shared=", static_cast<int>(shared)));
+            SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count, " bytes=",
+                                      ElementBytes(type), " shared=", static_cast<int>(shared)));
             std::vector<int64_t> sent_before;
-            for (int32_t rank = 0; rank < ranks; ++rank) sent_before.push_back(sharing.PayloadSent(rank));
+            for (int32_t rank = 0; rank < ranks; ++rank)
+              sent_before.push_back(sharing.PayloadSent(rank));
             ASSERT_TRUE(sharing.Sum(*schedule, type, shared, given) == expected);
             for (int32_t rank = 0; rank < ranks; ++rank) {
               EXPECT_EQ(sharing.PayloadSent(rank) - sent_before[rank],
-                        SharingRanks::kBuckets * SentBytes(*schedule, rank, ranks, count, ElementBytes(type)));
+                        SharingRanks::kBuckets *
+                            SentBytes(*schedule, rank, ranks, count, ElementBytes(type)));
             }
           }
-          // Two ranks need no other message, whatever the schedule, if what is sent comes back at all.
+          // Two ranks need no other message, whatever the schedule, if what is sent comes back at
+          // all.
           if (ranks == 2 && count >= 333 && info.name != std::string("recursive_doubling")) {
             EXPECT_GE(sharing.LoansReturned() - loans_before, SharingRanks::kBuckets);
           }

@@ -12,16 +12,19 @@ namespace {
 
 TEST(CollectiveExecutor, ADeadlineNamesCollectiveStepBucketRoundAndPeer) {
   const auto fabric = InprocFabric(3);
-  CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), AllWorkers(3), absl::Milliseconds(20));
+  CollectiveExecutor executor(fabric->transport({Role::kWorker, 0}), AllWorkers(3),
+                              absl::Milliseconds(20));
   Floats data(9, 1.0f);
   const auto ring = Create("ring");
   const absl::Status status = executor.AllReduce(*ring, 12, 3, ElementType::kFloat32, Bytes(data));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(absl::StrContains(status.message(), "ring step=12 bucket=3 round=0 peer=worker/2: ")) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "ring step=12 bucket=3 round=0 peer=worker/2: "))
+      << status;
   // Half a sum cannot be taken up again: from now on it is this error.
   const absl::Status again = executor.AllReduce(*ring, 13, 3, ElementType::kFloat32, Bytes(data));
   EXPECT_EQ(again.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(absl::StrContains(again.message(), "ring step=12 bucket=3 round=0 peer=worker/2: ")) << again;
+  EXPECT_TRUE(absl::StrContains(again.message(), "ring step=12 bucket=3 round=0 peer=worker/2: "))
+      << again;
 }
 
 TEST(CollectiveExecutor, AMessageOfAnotherSizeIsRefusedAndNamesItsSender) {

@@ -16,7 +16,8 @@
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
 
-// What tests of the executor need: ranks as threads over an in-process fabric, and gradients to sum.
+// What tests of the executor need: ranks as threads over an in-process fabric, and gradients to
+// sum.
 
 namespace ringmaster {
 

@@ -26,15 +26,14 @@
 namespace ringmaster {
 namespace {
 
-
 TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAndBuckets) {
   const std::vector<int64_t> buckets = {1003, 64, 3, 0, 1};
   for (int32_t ranks = 1; ranks <= 6; ++ranks) {
     const auto fabric = InprocFabric(ranks);
     std::vector<std::unique_ptr<CollectiveExecutor>> executors;
     for (int32_t rank = 0; rank < ranks; ++rank) {
-      executors.push_back(
-          std::make_unique<CollectiveExecutor>(fabric->transport({Role::kWorker, rank}), AllWorkers(ranks), kLimit));
+      executors.push_back(std::make_unique<CollectiveExecutor>(
+          fabric->transport({Role::kWorker, rank}), AllWorkers(ranks), kLimit));
     }
     int64_t step = 0;
     for (int round = 0; round < 3; ++round) {
@@ -48,8 +47,9 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
         data = given;
         OnAllRanks(ranks, step, [&](int32_t rank) {
           for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
-            const absl::Status status = executors[rank]->AllReduce(
-                *schedule, step, static_cast<int32_t>(bucket), ElementType::kFloat32, Bytes(data[bucket][rank]));
+            const absl::Status status =
+                executors[rank]->AllReduce(*schedule, step, static_cast<int32_t>(bucket),
+                                           ElementType::kFloat32, Bytes(data[bucket][rank]));
             EXPECT_TRUE(status.ok()) << status;
           }
         });
@@ -58,12 +58,14 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
           const bool in_rank_order =
               ranks <= 2 || schedule->name() == "direct" || schedule->name() == "reduce_broadcast";
           for (int32_t rank = 0; rank < ranks; ++rank) {
-            EXPECT_EQ(data[bucket][rank], in_rank_order ? expected : data[bucket][0]) << bucket << " on " << rank;
+            EXPECT_EQ(data[bucket][rank], in_rank_order ? expected : data[bucket][0])
+                << bucket << " on " << rank;
           }
           for (int64_t i = 0; i < buckets[bucket]; ++i) {
             double magnitude = 0;
             for (const Floats& gradient : given[bucket]) magnitude += std::fabs(gradient[i]);
-            // Two sums in two orders: at most ranks - 1 roundings each, relative to the magnitudes added.
+            // Two sums in two orders: at most ranks - 1 roundings each, relative to the magnitudes
+            // added.
             ASSERT_NEAR(data[bucket][0][i], expected[i], 2 * (ranks - 1) * 0x1p-24 * magnitude);
           }
         }
@@ -73,11 +75,13 @@ TEST(CollectiveExecutor, EveryScheduleLeavesTheSameBitsOnAllRanksOverManyStepsAn
   }
 }
 
-// Passes everything but loans on to a node's transport, and fails the test when memory that the transport still holds
-// is handed to it again: a receive into what is being sent or received, or a send of what is being received.
+// Passes everything but loans on to a node's transport, and fails the test when memory that the
+// transport still holds is handed to it again: a receive into what is being sent or received, or a
+// send of what is being received.
 class WatchedTransport : public ForwardingTransport {
  public:
-  explicit WatchedTransport(Transport& below, std::function<void()> before_send = [] {})
+  explicit WatchedTransport(
+      Transport& below, std::function<void()> before_send = [] {})
       : ForwardingTransport(below), before_send_(std::move(before_send)) {}
 
   absl::StatusOr<OpId> Send(const Outgoing& message) override {
@@ -112,11 +116,13 @@ class WatchedTransport : public ForwardingTransport {
     bool written = false;
   };
 
-  absl::StatusOr<OpId> Hold(absl::StatusOr<OpId> op, absl::Span<const std::byte> memory, bool written) {
+  absl::StatusOr<OpId> Hold(absl::StatusOr<OpId> op, absl::Span<const std::byte> memory,
+                            bool written) {
     for (const auto& [other, held] : held_) {
       const bool apart = memory.data() + memory.size() <= held.memory.data() ||
                          held.memory.data() + held.memory.size() <= memory.data();
-      EXPECT_TRUE(apart || (!written && !held.written)) << "operation " << other << " still holds this memory";
+      EXPECT_TRUE(apart || (!written && !held.written))
+          << "operation " << other << " still holds this memory";
     }
     if (op.ok()) held_[*op] = {memory, written};
     return op;
@@ -136,7 +142,8 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
       OnAllRanks(ranks, 6, [&](int32_t rank) {
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
         CollectiveExecutor executor(watched, AllWorkers(ranks), kLimit);
-        EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
+        EXPECT_TRUE(
+            executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
         EXPECT_EQ(watched.held(), 0u) << info.name << " rank " << rank << " of " << ranks;
       });
     }
@@ -146,7 +153,8 @@ TEST(CollectiveExecutor, LendsNoMemoryTwiceAndLeavesNoOperationBehind) {
   WatchedTransport watched(fabric->transport({Role::kWorker, 3}));
   CollectiveExecutor executor(watched, AllWorkers(4), absl::Milliseconds(5));
   Floats data(100, 1.0f);
-  EXPECT_FALSE(executor.AllReduce(*Create("direct"), 0, 0, ElementType::kFloat32, Bytes(data)).ok());
+  EXPECT_FALSE(
+      executor.AllReduce(*Create("direct"), 0, 0, ElementType::kFloat32, Bytes(data)).ok());
   EXPECT_EQ(watched.held(), 0u);
 }
 
@@ -167,21 +175,23 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
       const auto schedule = Create(info.name);
       const auto fabric = InprocFabric(ranks);
       std::vector<std::vector<Floats>> whole;
-      for (const int64_t count : buckets) whole.push_back(RandomGradients(ranks, count, ranks * 100 + count));
+      for (const int64_t count : buckets)
+        whole.push_back(RandomGradients(ranks, count, ranks * 100 + count));
       auto pieces = whole;
       OnAllRanks(ranks, ranks, [&](int32_t rank) {
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}));
         CollectiveExecutor one(watched, AllWorkers(ranks), kLimit);
         CollectiveExecutor many(watched, AllWorkers(ranks), SmallPieces());
         for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
-          const absl::Status status = one.AllReduce(*schedule, 0, static_cast<int32_t>(bucket), ElementType::kFloat32,
-                                                    Bytes(whole[bucket][rank]));
+          const absl::Status status =
+              one.AllReduce(*schedule, 0, static_cast<int32_t>(bucket), ElementType::kFloat32,
+                            Bytes(whole[bucket][rank]));
           ASSERT_TRUE(status.ok()) << status;
         }
         std::vector<CollectiveExecutor::Ticket> tickets;
         for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
-          const auto ticket = many.Start(*schedule, 1, static_cast<int32_t>(bucket), ElementType::kFloat32,
-                                         Bytes(pieces[bucket][rank]));
+          const auto ticket = many.Start(*schedule, 1, static_cast<int32_t>(bucket),
+                                         ElementType::kFloat32, Bytes(pieces[bucket][rank]));
           ASSERT_TRUE(ticket.ok()) << ticket.status();
           tickets.push_back(*ticket);
           EXPECT_LE(many.in_flight(), 3);
@@ -193,15 +203,16 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
       });
       for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
         for (int32_t rank = 0; rank < ranks; ++rank) {
-          EXPECT_EQ(pieces[bucket][rank], whole[bucket][0]) << "bucket " << bucket << " on " << rank;
+          EXPECT_EQ(pieces[bucket][rank], whole[bucket][0])
+              << "bucket " << bucket << " on " << rank;
         }
       }
     }
   }
 }
 
-// Brings every message late by as many turns of the scheduler as its random numbers say, so that ranks overtake each
-// other in every way. With an even seed it lends nothing.
+// Brings every message late by as many turns of the scheduler as its random numbers say, so that
+// ranks overtake each other in every way. With an even seed it lends nothing.
 class SlowTransport : public ForwardingTransport {
  public:
   SlowTransport(Transport& below, uint64_t seed)
@@ -225,20 +236,23 @@ TEST(CollectiveExecutor, AnyInterleavingOfManyCollectivesEndsWithTheSameBits) {
       const auto schedule = Create(info.name);
       const auto fabric = InprocFabric(kRanks);
       std::vector<std::vector<Floats>> data;
-      for (int bucket = 0; bucket < kBuckets; ++bucket) data.push_back(RandomGradients(kRanks, 200 + bucket, bucket));
+      for (int bucket = 0; bucket < kBuckets; ++bucket)
+        data.push_back(RandomGradients(kRanks, 200 + bucket, bucket));
       const auto given = data;
       OnAllRanks(kRanks, seed, [&](int32_t rank) {
         SlowTransport slow(fabric->transport({Role::kWorker, rank}), seed * 100 + rank);
         CollectiveExecutor executor(slow, AllWorkers(kRanks), SmallPieces());
         for (int bucket = 0; bucket < kBuckets; ++bucket) {
-          const auto ticket = executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank]));
+          const auto ticket = executor.Start(*schedule, 0, bucket, ElementType::kFloat32,
+                                             Bytes(data[bucket][rank]));
           ASSERT_TRUE(ticket.ok()) << ticket.status();
         }
         const absl::Status status = executor.FinishAll();
         EXPECT_TRUE(status.ok()) << status;
       });
       for (int bucket = 0; bucket < kBuckets; ++bucket) {
-        for (int32_t rank = 1; rank < kRanks; ++rank) EXPECT_EQ(data[bucket][rank], data[bucket][0]);
+        for (int32_t rank = 1; rank < kRanks; ++rank)
+          EXPECT_EQ(data[bucket][rank], data[bucket][0]);
         const Floats expected = SumInRankOrder(given[bucket]);
         for (size_t i = 0; i < expected.size(); ++i) {
           double magnitude = 0;
@@ -257,17 +271,21 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
       const auto schedule = Create(info.name);
       const auto fabric = InprocFabric(kRanks);
       std::vector<std::vector<Floats>> data;
-      for (int bucket = 0; bucket < 6; ++bucket) data.push_back(RandomGradients(kRanks, 300, bucket));
+      for (int bucket = 0; bucket < 6; ++bucket)
+        data.push_back(RandomGradients(kRanks, 300, bucket));
       std::vector<absl::Status> statuses(kRanks);
       OnAllRanks(kRanks, sends, [&](int32_t rank) {
         // Rank 1 ends the run for all in the middle of its sends.
-        WatchedTransport watched(fabric->transport({Role::kWorker, rank}), [&, left = sends]() mutable {
-          if (rank == 1 && left-- == 0) fabric->Abort(absl::UnavailableError("worker/1 is gone"));
-        });
+        WatchedTransport watched(fabric->transport({Role::kWorker, rank}),
+                                 [&, left = sends]() mutable {
+                                   if (rank == 1 && left-- == 0)
+                                     fabric->Abort(absl::UnavailableError("worker/1 is gone"));
+                                 });
         CollectiveExecutor executor(watched, AllWorkers(kRanks), SmallPieces());
         for (int bucket = 0; bucket < 6 && statuses[rank].ok(); ++bucket) {
           statuses[rank] =
-              executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank])).status();
+              executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank]))
+                  .status();
         }
         if (statuses[rank].ok()) statuses[rank] = executor.FinishAll();
         EXPECT_EQ(watched.held(), 0u) << info.name;
@@ -313,7 +331,8 @@ TEST(CollectiveExecutor, NoRankPassesABarrierBeforeTheLastHasReachedIt) {
   const auto fabric = InprocFabric(kRanks);
   std::atomic<int> reached{0};
   OnAllRanks(kRanks, 7, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks),
+                                kLimit);
     for (int64_t step = 0; step < 50; ++step) {
       for (int turns = (rank * 7 + step) % 11; turns > 0; --turns) std::this_thread::yield();
       reached.fetch_add(1);
@@ -330,7 +349,8 @@ TEST(CollectiveExecutor, TheRingAddsChunkCFromRankCOnwards) {
   std::vector<Floats> data = given;
   const auto ring = Create("ring");
   OnAllRanks(kRanks, 1, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks),
+                                kLimit);
     EXPECT_TRUE(executor.AllReduce(*ring, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
   });
   for (int32_t chunk = 0; chunk < kRanks; ++chunk) {
@@ -338,7 +358,8 @@ TEST(CollectiveExecutor, TheRingAddsChunkCFromRankCOnwards) {
     for (int64_t i = range.begin; i < range.end(); ++i) {
       float sum = given[chunk][i];
       for (int32_t k = 1; k < kRanks; ++k) sum += given[(chunk + k) % kRanks][i];
-      for (int32_t rank = 0; rank < kRanks; ++rank) EXPECT_EQ(data[rank][i], sum) << "chunk " << chunk;
+      for (int32_t rank = 0; rank < kRanks; ++rank)
+        EXPECT_EQ(data[rank][i], sum) << "chunk " << chunk;
     }
   }
 }
@@ -362,8 +383,10 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
           Floats data = given[rank];
           std::thread thread;
           const auto run = [&] {
-            CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
-            const absl::Status status = executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data));
+            CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}),
+                                        AllWorkers(kRanks), kLimit);
+            const absl::Status status =
+                executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data));
             EXPECT_TRUE(status.ok()) << status;
           };
           if (!early) thread = std::thread(run);
@@ -387,7 +410,8 @@ TEST(CollectiveExecutor, AddsInRankOrderWhateverTheOrderOfArrival) {
           }
           if (early) thread = std::thread(run);
           thread.join();
-          for (int64_t i = own.begin; i < own.end(); ++i) ASSERT_EQ(data[i], expected[i]) << name << " rank " << rank;
+          for (int64_t i = own.begin; i < own.end(); ++i)
+            ASSERT_EQ(data[i], expected[i]) << name << " rank " << rank;
         }
       } while (std::next_permutation(order.begin(), order.end()));
     }
@@ -399,14 +423,16 @@ TEST(CollectiveExecutor, HalvesAreSummedAsHalvesInTheSameOrder) {
   const auto fabric = InprocFabric(kRanks);
   const std::vector<Floats> given = RandomGradients(kRanks, 50, 8);
   std::vector<std::vector<uint16_t>> halves(kRanks, std::vector<uint16_t>(50));
-  for (int32_t rank = 0; rank < kRanks; ++rank) ToFloat16(given[rank], absl::MakeSpan(halves[rank]));
+  for (int32_t rank = 0; rank < kRanks; ++rank)
+    ToFloat16(given[rank], absl::MakeSpan(halves[rank]));
   std::vector<uint16_t> expected = halves[0];
   for (int32_t rank = 1; rank < kRanks; ++rank) AddFloat16(halves[rank], absl::MakeSpan(expected));
   const auto direct = Create("direct");
   const auto ring = Create("ring");
   auto ringed = halves;
   OnAllRanks(kRanks, 2, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks),
+                                kLimit);
     EXPECT_TRUE(executor.AllReduce(*direct, 0, 0, ElementType::kFloat16, Bytes(halves[rank])).ok());
     EXPECT_TRUE(executor.AllReduce(*ring, 1, 0, ElementType::kFloat16, Bytes(ringed[rank])).ok());
   });
@@ -423,10 +449,11 @@ TEST(CollectiveExecutor, SendsExactlyTheBytesOfTheFormula) {
       const auto fabric = InprocFabric(ranks);
       std::vector<Floats> data = RandomGradients(ranks, 1003, 1);
       OnAllRanks(ranks, 3, [&](int32_t rank) {
-        const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}), *fabric,
-                                                    [](NodeId) { return false; });
+        const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}),
+                                                    *fabric, [](NodeId) { return false; });
         CollectiveExecutor executor(*metered, AllWorkers(ranks), kLimit);
-        EXPECT_TRUE(executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
+        EXPECT_TRUE(
+            executor.AllReduce(*schedule, 0, 0, ElementType::kFloat32, Bytes(data[rank])).ok());
         EXPECT_EQ(metered->traffic().sent[MessageKind::kCollective].payload_bytes,
                   SentBytes(*schedule, rank, ranks, 1003, 4))
             << info.name << " rank " << rank << " of " << ranks;
@@ -439,7 +466,8 @@ TEST(CollectiveExecutor, AllGatherBringsEveryMessageInItsOwnSize) {
   constexpr int32_t kRanks = 4;
   const auto fabric = InprocFabric(kRanks);
   OnAllRanks(kRanks, 4, [&](int32_t rank) {
-    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks), kLimit);
+    CollectiveExecutor executor(fabric->transport({Role::kWorker, rank}), AllWorkers(kRanks),
+                                kLimit);
     for (int64_t step = 0; step < 5; ++step) {
       // Rank r sends 3r bytes: rank 0 none at all.
       std::vector<uint8_t> own(3 * rank, static_cast<uint8_t>(10 * step + rank));
@@ -452,7 +480,8 @@ TEST(CollectiveExecutor, AllGatherBringsEveryMessageInItsOwnSize) {
         const size_t size = peer == rank ? 64 : 3 * peer;
         ASSERT_EQ(received[peer].size(), size);
         for (const std::byte byte : received[peer]) {
-          ASSERT_EQ(static_cast<int>(byte), peer == rank ? 0xEE : static_cast<int>(10 * step + peer));
+          ASSERT_EQ(static_cast<int>(byte),
+                    peer == rank ? 0xEE : static_cast<int>(10 * step + peer));
         }
       }
     }

@@ -45,15 +45,19 @@ TEST(Group, ARankIsAPlaceInTheList) {
   EXPECT_EQ(odd.RankOf({Role::kServer, 1}), 2);
 }
 
-TEST(GroupDeathTest, AStrangerHasNoRank) { EXPECT_DEATH(AllWorkers(3).RankOf({Role::kServer, 0}), "ranks"); }
+TEST(GroupDeathTest, AStrangerHasNoRank) {
+  EXPECT_DEATH(AllWorkers(3).RankOf({Role::kServer, 0}), "ranks");
+}
 
 TEST(Group, EachHalfOfAClusterSumsItsOwnInTheOrderOfItsList) {
   constexpr int kNodes = 6;
   for (const std::string transport : {"tcp", "shm"}) {
     FabricGroup fabrics = Join(transport, kNodes);
     const std::vector<Floats> given = RandomGradients(kNodes, 5003, 1);
-    // Neither starts at worker/0 and ends at its last, nor ascends. One channel does: no pair of nodes is in both.
-    const Group halves[] = {{{Worker(4), Worker(0), Worker(5)}}, {{Worker(1), Worker(3), Worker(2)}}};
+    // Neither starts at worker/0 and ends at its last, nor ascends. One channel does: no pair of
+    // nodes is in both.
+    const Group halves[] = {{{Worker(4), Worker(0), Worker(5)}},
+                            {{Worker(1), Worker(3), Worker(2)}}};
     std::vector<Floats> data = given;
     OnAllRanks(kNodes, 1, [&](int32_t node) {
       for (const Group& half : halves) {
@@ -67,7 +71,8 @@ TEST(Group, EachHalfOfAClusterSumsItsOwnInTheOrderOfItsList) {
     });
     for (const Group& half : halves) {
       const Floats sum = SumInRankOrder(Of(given, half));
-      for (const NodeId& node : half.nodes) EXPECT_EQ(data[node.index], sum) << transport << " " << ToString(node);
+      for (const NodeId& node : half.nodes)
+        EXPECT_EQ(data[node.index], sum) << transport << " " << ToString(node);
     }
   }
 }
@@ -77,7 +82,8 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
   for (const std::string transport : {"inproc", "tcp", "shm"}) {
     FabricGroup fabrics = Join(transport, kNodes);
     // Each pair of nodes is in both.
-    const Group groups[] = {AllWorkers(kNodes), {{Worker(2), Worker(1), Worker(3), Worker(0)}, 65535}};
+    const Group groups[] = {AllWorkers(kNodes),
+                            {{Worker(2), Worker(1), Worker(3), Worker(0)}, 65535}};
     int64_t step = 0;
     for (const CollectiveInfo& info : Collectives()) {
       SCOPED_TRACE(absl::StrCat(transport, " ", info.name));
@@ -88,11 +94,13 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
       OnAllRanks(kNodes, step, [&](int32_t node) {
         std::vector<std::unique_ptr<CollectiveExecutor>> executors;
         for (const Group& group : groups) {
-          executors.push_back(std::make_unique<CollectiveExecutor>(fabrics.worker(node), group, kLimit));
+          executors.push_back(
+              std::make_unique<CollectiveExecutor>(fabrics.worker(node), group, kLimit));
         }
         // Half of them begin with the one channel, half with the other; both are in flight at once.
         for (const int g : {node % 2, 1 - node % 2}) {
-          const auto ticket = executors[g]->Start(*schedule, step, 0, ElementType::kFloat32, Bytes(data[g][node]));
+          const auto ticket =
+              executors[g]->Start(*schedule, step, 0, ElementType::kFloat32, Bytes(data[g][node]));
           EXPECT_TRUE(ticket.ok()) << ticket.status();
         }
         std::thread other([&] { EXPECT_TRUE(executors[1]->FinishAll().ok()); });
@@ -101,9 +109,11 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
       });
       for (const int g : {0, 1}) {
         const Floats expected = SumInRankOrder(Of(given[g], groups[g]));
-        const bool in_rank_order = schedule->name() == "direct" || schedule->name() == "reduce_broadcast";
+        const bool in_rank_order =
+            schedule->name() == "direct" || schedule->name() == "reduce_broadcast";
         for (int32_t node = 0; node < kNodes; ++node) {
-          EXPECT_EQ(data[g][node], in_rank_order ? expected : data[g][0]) << "group " << g << " worker/" << node;
+          EXPECT_EQ(data[g][node], in_rank_order ? expected : data[g][0])
+              << "group " << g << " worker/" << node;
         }
         // Sums in two orders differ by roundings alone; those of the two groups by far more.
         for (size_t i = 0; i < expected.size(); ++i) {
@@ -118,10 +128,14 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
 
 TEST(Group, AnErrorNamesTheChannelAndThePeersNode) {
   const auto fabric = InprocFabric(3);
-  CollectiveExecutor executor(fabric->transport(Worker(2)), {{Worker(2), Worker(1)}, 9}, absl::Milliseconds(5));
+  CollectiveExecutor executor(fabric->transport(Worker(2)), {{Worker(2), Worker(1)}, 9},
+                              absl::Milliseconds(5));
   Floats data(10, 1.0f);
-  const absl::Status status = executor.AllReduce(*Create("ring"), 3, 4, ElementType::kFloat32, Bytes(data));
-  EXPECT_TRUE(absl::StrContains(status.message(), "ring step=3 bucket=4 round=0 channel=9 peer=worker/1: ")) << status;
+  const absl::Status status =
+      executor.AllReduce(*Create("ring"), 3, 4, ElementType::kFloat32, Bytes(data));
+  EXPECT_TRUE(
+      absl::StrContains(status.message(), "ring step=3 bucket=4 round=0 channel=9 peer=worker/1: "))
+      << status;
 }
 
 }  // namespace

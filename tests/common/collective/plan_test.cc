@@ -27,16 +27,17 @@ std::unique_ptr<Schedule> Create(const std::string& name) {
   return *std::move(schedule);
 }
 
-// Runs the plans of all ranks on integers, operation by operation, in a random order that the plans allow: a send reads
-// when it ends, a receive writes when it ends, and both hold their memory from start to end. Fails the test when two
-// operations hold memory that one of them writes, when messages do not pair, or when something is never started.
+// Runs the plans of all ranks on integers, operation by operation, in a random order that the plans
+// allow: a send reads when it ends, a receive writes when it ends, and both hold their memory from
+// start to end. Fails the test when two operations hold memory that one of them writes, when
+// messages do not pair, or when something is never started.
 class Simulation {
  public:
   Simulation(const Schedule& schedule, std::vector<Ints> data, uint64_t seed)
       : random_(seed), ranks_(static_cast<int32_t>(data.size())), data_(std::move(data)) {
     for (int32_t rank = 0; rank < ranks_; ++rank) {
-      plans_.push_back(
-          MakePlan(schedule, {rank, ranks_, static_cast<int64_t>(data_[0].size()), kElementBytes, kPieceBytes}));
+      plans_.push_back(MakePlan(schedule, {rank, ranks_, static_cast<int64_t>(data_[0].size()),
+                                           kElementBytes, kPieceBytes}));
       scratch_.emplace_back(plans_[rank].scratch_bytes / kElementBytes, 0);
       waits_.emplace_back();
       running_.emplace_back();
@@ -73,12 +74,15 @@ class Simulation {
   static bool IsMessage(const PlanOp& op) { return op.kind != PlanOp::Kind::kAdd; }
   static bool IsSend(const PlanOp& op) { return op.kind == PlanOp::Kind::kSend; }
 
-  static bool Overlap(bool a_scratch, int64_t a, bool b_scratch, int64_t b, int64_t a_bytes, int64_t b_bytes) {
+  static bool Overlap(bool a_scratch, int64_t a, bool b_scratch, int64_t b, int64_t a_bytes,
+                      int64_t b_bytes) {
     return a_scratch == b_scratch && a < b + b_bytes && b < a + a_bytes;
   }
   // Whether both may run at once.
   static bool Apart(const PlanOp& a, const PlanOp& b) {
-    if (!(IsSend(a) && IsSend(b)) && Overlap(a.to_scratch, a.to, b.to_scratch, b.to, a.bytes, b.bytes)) return false;
+    if (!(IsSend(a) && IsSend(b)) &&
+        Overlap(a.to_scratch, a.to, b.to_scratch, b.to, a.bytes, b.bytes))
+      return false;
     if (!IsMessage(a) && Overlap(true, a.from, b.to_scratch, b.to, a.bytes, b.bytes)) return false;
     return IsMessage(b) || !Overlap(a.to_scratch, a.to, true, b.from, a.bytes, b.bytes);
   }
@@ -86,7 +90,8 @@ class Simulation {
   void Start(int32_t rank, int32_t op) {
     for (const int32_t other : running_[rank]) {
       EXPECT_TRUE(Apart(plans_[rank].ops[op], plans_[rank].ops[other]))
-          << "rank " << rank << ": operation " << op << " starts while " << other << " has its memory";
+          << "rank " << rank << ": operation " << op << " starts while " << other
+          << " has its memory";
     }
     running_[rank].push_back(op);
   }
@@ -101,7 +106,9 @@ class Simulation {
     int64_t* to = (op.to_scratch ? scratch_ : data_)[rank].data() + op.to / kElementBytes;
     if (IsSend(op)) {
       EXPECT_TRUE(op.bytes > 0);
-      EXPECT_TRUE(flying_.emplace(MessageKey{rank, op.peer, op.round, op.piece}, Ints(to, to + count)).second)
+      EXPECT_TRUE(
+          flying_.emplace(MessageKey{rank, op.peer, op.round, op.piece}, Ints(to, to + count))
+              .second)
           << "two messages of one name from " << rank << " to " << op.peer;
     } else if (IsMessage(op)) {
       const auto message = flying_.find({op.peer, rank, op.round, op.piece});
@@ -153,10 +160,12 @@ TEST(Plan, EveryOrderItAllowsSumsEveryElementOnceOnEveryRankAndLendsNoMemoryTwic
     const auto schedule = Create(info.name);
     for (int32_t ranks = 1; ranks <= 17; ++ranks) {
       for (const int64_t count : {0, 1, 7, 65, 301}) {
-        SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count, " seed=", ranks * 1000 + count));
+        SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count,
+                                  " seed=", ranks * 1000 + count));
         Simulation simulation(*schedule, Given(ranks, count), ranks * 1000 + count);
         for (const Ints& result : simulation.Run()) {
-          for (int64_t i = 0; i < count; ++i) ASSERT_EQ(result[i], SumAt(ranks, i)) << "element " << i;
+          for (int64_t i = 0; i < count; ++i)
+            ASSERT_EQ(result[i], SumAt(ranks, i)) << "element " << i;
         }
       }
     }
@@ -204,7 +213,8 @@ TEST(Plan, PiecesOfALargeChunkAreNearlyEqualAndNoneIsLargerThanAPiece) {
 }
 
 TEST(Plan, APieceIsSentOnWhenItIsSummedWhateverItsNeighboursDo) {
-  // Rank 0 of two: the second round's send of piece p waits for one operation, the addition of piece p.
+  // Rank 0 of two: the second round's send of piece p waits for one operation, the addition of
+  // piece p.
   const Plan plan = MakePlan(*Create("ring"), {0, 2, 2 * 1000, kElementBytes, 512});
   int sends = 0;
   for (const PlanOp& op : plan.ops) {
@@ -233,7 +243,8 @@ TEST(Plan, WhatComesWhileTheSameMemoryIsSentWaitsInScratchUntilItHasLeft) {
 }
 
 TEST(Plan, SmallChunksTravelTogether) {
-  // A tree sends all chunks at once: five of two elements are one message of 80 bytes in a piece of 128.
+  // A tree sends all chunks at once: five of two elements are one message of 80 bytes in a piece of
+  // 128.
   const Plan plan = MakePlan(*Create("binomial_tree"), {1, 5, 10, kElementBytes, 128});
   ASSERT_EQ(plan.ops.size(), 2u);
   EXPECT_EQ(plan.ops[0].bytes, 80);
@@ -259,7 +270,8 @@ TEST(Plan, WhoAsksAndWhoIsAskedAgreeOnTheAnswerAndHoldTheSameBytes) {
       SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks));
       std::map<Name, Name> asked, answered;  // by question
       for (int32_t rank = 0; rank < ranks; ++rank) {
-        const Plan plan = MakePlan(*Create(info.name), {rank, ranks, 301, kElementBytes, kPieceBytes});
+        const Plan plan =
+            MakePlan(*Create(info.name), {rank, ranks, 301, kElementBytes, kPieceBytes});
         const auto name = [rank](const PlanOp& op) {
           return op.kind == PlanOp::Kind::kSend ? Name(rank, op.peer, op.round, op.piece)
                                                 : Name(op.peer, rank, op.round, op.piece);
@@ -284,10 +296,12 @@ TEST(Plan, WhoAsksAndWhoIsAskedAgreeOnTheAnswerAndHoldTheSameBytes) {
         ASSERT_NE(found, answered.end());
         EXPECT_EQ(found->second, answer);
       }
-      // All to all, and at two ranks, every chunk is asked for and comes back, unless nothing ever comes back.
+      // All to all, and at two ranks, every chunk is asked for and comes back, unless nothing ever
+      // comes back.
       const bool exchanges = info.name == std::string("recursive_doubling");
-      const bool all_ask =
-          info.name == std::string("direct") || info.name == std::string("reduce_broadcast") || (ranks == 2 && !exchanges);
+      const bool all_ask = info.name == std::string("direct") ||
+                           info.name == std::string("reduce_broadcast") ||
+                           (ranks == 2 && !exchanges);
       EXPECT_TRUE(!all_ask || !asked.empty());
       if (info.name == std::string("ring") && ranks > 2) {
         EXPECT_TRUE(asked.empty());

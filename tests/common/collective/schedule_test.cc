@@ -20,8 +20,9 @@ std::unique_ptr<Schedule> Create(const std::string& name) {
   return *std::move(schedule);
 }
 
-// Runs all ranks round by round on integers. Sends of a round read what was there before the round, which is what
-// running its steps at once allows; a message without a receive, or the reverse, fails the test.
+// Runs all ranks round by round on integers. Sends of a round read what was there before the round,
+// which is what running its steps at once allows; a message without a receive, or the reverse,
+// fails the test.
 std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<Ints> data) {
   std::vector<std::vector<Step>> steps;
   int32_t rounds = 0;
@@ -37,7 +38,8 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
         if (step.round != round || step.op != Step::Op::kSend) continue;
         const Range range = ElementsOf(step, ranks, count);
         Ints payload(data[rank].begin() + range.begin, data[rank].begin() + range.end());
-        EXPECT_TRUE(flying.emplace(std::make_pair(rank, step.peer), std::make_pair(range, payload)).second)
+        EXPECT_TRUE(
+            flying.emplace(std::make_pair(rank, step.peer), std::make_pair(range, payload)).second)
             << "two messages from " << rank << " to " << step.peer << " in round " << round;
       }
     }
@@ -46,7 +48,8 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
         if (step.round != round || step.op == Step::Op::kSend) continue;
         const auto message = flying.find({step.peer, rank});
         if (message == flying.end()) {
-          ADD_FAILURE() << "rank " << rank << " awaits nothing from " << step.peer << " in round " << round;
+          ADD_FAILURE() << "rank " << rank << " awaits nothing from " << step.peer << " in round "
+                        << round;
           continue;
         }
         const Range range = ElementsOf(step, ranks, count);
@@ -67,7 +70,8 @@ TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
   for (const CollectiveInfo& info : Collectives()) {
     const auto schedule = Create(info.name);
     for (int32_t ranks = 1; ranks <= 17; ++ranks) {
-      for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{7}, int64_t{8}, int64_t{41}}) {
+      for (const int64_t count :
+           {int64_t{0}, int64_t{1}, int64_t{3}, int64_t{7}, int64_t{8}, int64_t{41}}) {
         SCOPED_TRACE(absl::StrCat(info.name, " ranks=", ranks, " count=", count));
         std::vector<Ints> data(ranks, Ints(count));
         Ints sum(count, 0);
@@ -84,7 +88,8 @@ TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
   }
 }
 
-TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeerAndToWhatIsSent) {
+TEST(Schedule,
+     StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingPeerAndToWhatIsSent) {
   for (const CollectiveInfo& info : Collectives()) {
     const auto schedule = Create(info.name);
     for (int32_t ranks = 1; ranks <= 17; ++ranks) {
@@ -96,16 +101,20 @@ TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingP
           EXPECT_NE(steps[a].peer, rank);
           EXPECT_GE(steps[a].round, steps[a == 0 ? 0 : a - 1].round);
           for (size_t b = a + 1; b < steps.size() && steps[b].round == steps[a].round; ++b) {
-            const bool apart = steps[a].chunk_begin + steps[a].chunk_count <= steps[b].chunk_begin ||
-                               steps[b].chunk_begin + steps[b].chunk_count <= steps[a].chunk_begin;
+            const bool apart =
+                steps[a].chunk_begin + steps[a].chunk_count <= steps[b].chunk_begin ||
+                steps[b].chunk_begin + steps[b].chunk_count <= steps[a].chunk_begin;
             const bool both_read = steps[a].op == Step::Op::kSend && steps[b].op == Step::Op::kSend;
-            const bool both_add_same = steps[a].op == Step::Op::kReceiveAdd && steps[b].op == Step::Op::kReceiveAdd &&
-                                       steps[a].chunk_begin == steps[b].chunk_begin &&
-                                       steps[a].chunk_count == steps[b].chunk_count && steps[a].peer < steps[b].peer;
-            const bool adds_to_sent = steps[a].op == Step::Op::kSend && steps[b].op == Step::Op::kReceiveAdd &&
+            const bool both_add_same =
+                steps[a].op == Step::Op::kReceiveAdd && steps[b].op == Step::Op::kReceiveAdd &&
+                steps[a].chunk_begin == steps[b].chunk_begin &&
+                steps[a].chunk_count == steps[b].chunk_count && steps[a].peer < steps[b].peer;
+            const bool adds_to_sent = steps[a].op == Step::Op::kSend &&
+                                      steps[b].op == Step::Op::kReceiveAdd &&
                                       steps[a].chunk_begin == steps[b].chunk_begin &&
                                       steps[a].chunk_count == steps[b].chunk_count;
-            EXPECT_TRUE(apart || both_read || both_add_same || adds_to_sent) << "steps " << a << " and " << b;
+            EXPECT_TRUE(apart || both_read || both_add_same || adds_to_sent)
+                << "steps " << a << " and " << b;
           }
         }
       }
@@ -115,12 +124,15 @@ TEST(Schedule, StepsOfARoundTouchEachChunkOnceButForAddsOfTheSameChunksByRisingP
 
 TEST(SentBytes, EqualTheFormulae) {
   for (int32_t ranks = 1; ranks <= 17; ++ranks) {
-    for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{5}, int64_t{16}, int64_t{840}, int64_t{431080}}) {
+    for (const int64_t count :
+         {int64_t{0}, int64_t{1}, int64_t{5}, int64_t{16}, int64_t{840}, int64_t{431080}}) {
       int64_t ring_total = 0, direct_total = 0;
       for (int32_t rank = 0; rank < ranks; ++rank) {
         SCOPED_TRACE(absl::StrCat("ranks=", ranks, " rank=", rank, " count=", count));
         const int64_t bytes = 4 * count;
-        const auto chunk = [&](int32_t index) { return 4 * Part(count, ranks, index % ranks).count; };
+        const auto chunk = [&](int32_t index) {
+          return 4 * Part(count, ranks, index % ranks).count;
+        };
         const int64_t ring = SentBytes(*Create("ring"), rank, ranks, count, 4);
         const int64_t direct = SentBytes(*Create("direct"), rank, ranks, count, 4);
         const int64_t central = SentBytes(*Create("reduce_broadcast"), rank, ranks, count, 4);
@@ -144,7 +156,9 @@ TEST(SentBytes, EqualTheFormulae) {
 TEST(CreateSchedule, NamesTheKnownOnesWhenItIsAskedForAnother) {
   const absl::Status status = CreateSchedule("tree").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(absl::StrContains(status.message(), "\"tree\" is unknown; did you mean \"binomial_tree\"?")) << status;
+  EXPECT_TRUE(
+      absl::StrContains(status.message(), "\"tree\" is unknown; did you mean \"binomial_tree\"?"))
+      << status;
   for (const CollectiveInfo& info : Collectives()) {
     EXPECT_TRUE(absl::StrContains(status.message(), info.name)) << status;
     EXPECT_EQ(Create(info.name)->name(), info.name);

@@ -54,7 +54,8 @@ TEST(Arms, TheDefaultOnesAreThoseOfTheMainJobInOrder) {
   for (const ArmInfo& arm : Arms()) {
     if (arm.by_default) names.push_back(arm.name);
   }
-  EXPECT_THAT(names, ElementsAre("single", "solo", "dp", "ps", "ps-sharded", "ssp", "ring", "async", "async-topk"));
+  EXPECT_THAT(names, ElementsAre("single", "solo", "dp", "ps", "ps-sharded", "ssp", "ring", "async",
+                                 "async-topk"));
 }
 
 TEST(Arms, ServersPlacementAndProcessesAreCounted) {
@@ -89,8 +90,9 @@ TEST(Arms, SspDiffersFromPsInConsistencyAlone) {
 TEST(Arms, AnUnknownArmListsTheKnownOnes) {
   const auto spec = MakeArm("rings", RunSpec());
   EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(spec.status().message()),
-              HasSubstr("arm \"rings\": no such arm; did you mean \"ring\"? known are single, solo, dp"));
+  EXPECT_THAT(
+      std::string(spec.status().message()),
+      HasSubstr("arm \"rings\": no such arm; did you mean \"ring\"? known are single, solo, dp"));
 }
 
 TEST(Comparable, TheFirstFieldThatDiffersIsNamedWithBothValues) {
@@ -141,7 +143,8 @@ TEST(Comparable, WhatARunLeavesBehindDoesNotCount) {
 TEST(Comparable, TheFileOfTheInitialWeightsCounts) {
   RunSpec ring = Resolved("ring");
   ring.mutable_training()->set_init_weights("w.safetensors");
-  EXPECT_THAT(std::string(CheckComparable(Resolved("ps"), ring).message()), HasSubstr("training.init_weights is"));
+  EXPECT_THAT(std::string(CheckComparable(Resolved("ps"), ring).message()),
+              HasSubstr("training.init_weights is"));
 }
 
 TEST(Comparable, TheTransportMayDifferForThreadsAloneAndOnlyByName) {

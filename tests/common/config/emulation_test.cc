@@ -1,4 +1,5 @@
-// Shaped networks, emulated computing and slow ranks in specs: how they are said, filled in, refused and told.
+// Shaped networks, emulated computing and slow ranks in specs: how they are said, filled in,
+// refused and told.
 #include <string>
 #include <vector>
 
@@ -36,7 +37,8 @@ TEST(Network, IsAbsentUnlessSaidAndThenFilledIn) {
   EXPECT_FALSE(Spec({}).transport().has_network());
   const NetworkSpec network =
       Spec({"transport.network.megabits_per_second=100", "transport.network.latency_ms=2",
-            "transport.network.nodes=[{node: \"worker/0\" egress_megabits_per_second: 10}, {node: \"server/0\"}]",
+            "transport.network.nodes=[{node: \"worker/0\" egress_megabits_per_second: 10}, {node: "
+            "\"server/0\"}]",
             "transport.network.links={from: \"worker/0\" to: \"worker/1\" jitter_ms: 1}"})
           .transport()
           .network();
@@ -53,26 +55,39 @@ TEST(Network, IsAbsentUnlessSaidAndThenFilledIn) {
 }
 
 TEST(Network, ValuesOutOfRangeAreNamed) {
-  EXPECT_EQ(ErrorOf({"transport.network.megabits_per_second=1000", "transport.network.latency_ms=50"}), "");
+  EXPECT_EQ(
+      ErrorOf({"transport.network.megabits_per_second=1000", "transport.network.latency_ms=50"}),
+      "");
   EXPECT_THAT(ErrorOf({"transport.network.megabits_per_second=0"}),
               HasSubstr("transport.network.megabits_per_second = 0: expected 0.001 to 1e+06"));
-  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=-1"}), HasSubstr("transport.network.latency_ms = -1"));
-  EXPECT_THAT(ErrorOf({"transport.network.jitter_ms=99999"}), HasSubstr("transport.network.jitter_ms = 99999"));
-  EXPECT_THAT(ErrorOf({"transport.network.nodes={node: \"worker/0\" ingress_megabits_per_second: -4}"}),
-              HasSubstr("transport.network.nodes[0].ingress_megabits_per_second = -4"));
-  EXPECT_THAT(ErrorOf({"transport.network.links={from: \"worker/0\" to: \"worker/1\" latency_ms: -4}"}),
-              HasSubstr("transport.network.links[0].latency_ms = -4"));
+  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=-1"}),
+              HasSubstr("transport.network.latency_ms = -1"));
+  EXPECT_THAT(ErrorOf({"transport.network.jitter_ms=99999"}),
+              HasSubstr("transport.network.jitter_ms = 99999"));
+  EXPECT_THAT(
+      ErrorOf({"transport.network.nodes={node: \"worker/0\" ingress_megabits_per_second: -4}"}),
+      HasSubstr("transport.network.nodes[0].ingress_megabits_per_second = -4"));
+  EXPECT_THAT(
+      ErrorOf({"transport.network.links={from: \"worker/0\" to: \"worker/1\" latency_ms: -4}"}),
+      HasSubstr("transport.network.links[0].latency_ms = -4"));
 }
 
 TEST(Network, NodesThatCannotBeOfTheRunAreNamedAndServersOfOtherArmsAreNot) {
   for (const char* name : {"worker/2", "server/2", "worker/-1", "worker/01", "master", ""}) {
-    EXPECT_THAT(ErrorOf({"strategy.solo={}", std::string("transport.network.nodes={node: \"") + name + "\"}"}),
+    EXPECT_THAT(ErrorOf({"strategy.solo={}",
+                         std::string("transport.network.nodes={node: \"") + name + "\"}"}),
                 HasSubstr(std::string("transport.network.nodes[0].node = \"") + name + "\""));
   }
-  EXPECT_EQ(ErrorOf({"strategy.solo={}", "transport.network.nodes=[{node: \"worker/1\"}, {node: \"server/1\"}]"}), "");
-  EXPECT_EQ(ErrorOf({"strategy.parameter_server.servers=5", "transport.network.nodes={node: \"server/4\"}"}), "");
-  EXPECT_THAT(ErrorOf({"transport.network.nodes=[{node: \"worker/1\"}, {node: \"worker/1\"}]"}), HasSubstr("twice"));
-  EXPECT_THAT(ErrorOf({"transport.network.links=[{from: \"worker/0\" to: \"worker/1\"}, {from: \"worker/0\" to: "
+  EXPECT_EQ(ErrorOf({"strategy.solo={}",
+                     "transport.network.nodes=[{node: \"worker/1\"}, {node: \"server/1\"}]"}),
+            "");
+  EXPECT_EQ(ErrorOf({"strategy.parameter_server.servers=5",
+                     "transport.network.nodes={node: \"server/4\"}"}),
+            "");
+  EXPECT_THAT(ErrorOf({"transport.network.nodes=[{node: \"worker/1\"}, {node: \"worker/1\"}]"}),
+              HasSubstr("twice"));
+  EXPECT_THAT(ErrorOf({"transport.network.links=[{from: \"worker/0\" to: \"worker/1\"}, {from: "
+                       "\"worker/0\" to: "
                        "\"worker/1\"}]"}),
               HasSubstr("twice"));
   EXPECT_THAT(ErrorOf({"transport.network.links={from: \"worker/0\" to: \"worker/9\"}"}),
@@ -80,10 +95,12 @@ TEST(Network, NodesThatCannotBeOfTheRunAreNamedAndServersOfOtherArmsAreNot) {
 }
 
 TEST(Network, IsRefusedWhereNothingPassesThroughIt) {
-  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "strategy.launch=threads"}), HasSubstr("THREADS"));
+  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "strategy.launch=threads"}),
+              HasSubstr("THREADS"));
   EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "strategy.all_reduce.collective=gloo"}),
               HasSubstr("collective \"gloo\" has connections of its own"));
-  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "transport.allow_remote=true"}), HasSubstr("allow_remote"));
+  EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "transport.allow_remote=true"}),
+              HasSubstr("allow_remote"));
   EXPECT_THAT(ErrorOf({"transport.network.latency_ms=1", "transport.listen_address=10.0.0.1",
                        "transport.allow_remote=true"}),
               HasSubstr("processes of one host"));
@@ -91,30 +108,46 @@ TEST(Network, IsRefusedWhereNothingPassesThroughIt) {
 
 TEST(EmulatedCompute, NeedsATimeAndRefusesWhatItWouldLeaveEmpty) {
   EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=10"}), "");
-  EXPECT_DOUBLE_EQ(Spec({"training.emulated_compute.milliseconds=10"}).training().emulated_compute().backward_share(),
+  EXPECT_DOUBLE_EQ(Spec({"training.emulated_compute.milliseconds=10"})
+                       .training()
+                       .emulated_compute()
+                       .backward_share(),
                    2.0 / 3);
-  EXPECT_THAT(ErrorOf({"training.emulated_compute={}"}), HasSubstr("training.emulated_compute.milliseconds = (none)"));
-  EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=-1"}), HasSubstr("milliseconds = -1"));
-  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}), "");  // longer than limits.wait_seconds
+  EXPECT_THAT(ErrorOf({"training.emulated_compute={}"}),
+              HasSubstr("training.emulated_compute.milliseconds = (none)"));
+  EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=-1"}),
+              HasSubstr("milliseconds = -1"));
+  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}),
+            "");  // longer than limits.wait_seconds
   EXPECT_THAT(ErrorOf({"training.emulated_compute={milliseconds: 1 backward_share: 1.5}"}),
               HasSubstr("training.emulated_compute.backward_share = 1.5"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "output.save_weights=/tmp/w"}),
               HasSubstr("output.save_weights"));
-  EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "evaluation={}"}), HasSubstr("evaluation"));
+  EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "evaluation={}"}),
+              HasSubstr("evaluation"));
 }
 
 TEST(Slowdowns, AreCheckedOneByOne) {
-  EXPECT_EQ(ErrorOf({"training.slowdowns=[{ranks: [0, 1] factor: 4}, {ranks: 1 random {probability: 0.1 milliseconds: "
-                     "5}}, {ranks: 0 periodic {every_steps: 10 milliseconds: 20}}, {ranks: 1 pause {step: 3 "
-                     "milliseconds: 100}}]"}),
-            "");
-  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 2 factor: 4}"}), HasSubstr("training.slowdowns[0].ranks = 2"));
-  EXPECT_THAT(ErrorOf({"training.slowdowns={factor: 4}"}), HasSubstr("training.slowdowns[0].ranks = (none)"));
+  EXPECT_EQ(
+      ErrorOf(
+          {"training.slowdowns=[{ranks: [0, 1] factor: 4}, {ranks: 1 random {probability: 0.1 "
+           "milliseconds: "
+           "5}}, {ranks: 0 periodic {every_steps: 10 milliseconds: 20}}, {ranks: 1 pause {step: 3 "
+           "milliseconds: 100}}]"}),
+      "");
+  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 2 factor: 4}"}),
+              HasSubstr("training.slowdowns[0].ranks = 2"));
+  EXPECT_THAT(ErrorOf({"training.slowdowns={factor: 4}"}),
+              HasSubstr("training.slowdowns[0].ranks = (none)"));
   EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0}"}), HasSubstr("set one of factor"));
-  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 factor: 0.5}"}), HasSubstr("training.slowdowns[0].factor = 0.5"));
-  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 random {probability: 2}}"}), HasSubstr("probability = 2"));
-  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 periodic {milliseconds: 2}}"}), HasSubstr("every_steps = 0"));
-  EXPECT_THAT(ErrorOf({"training.steps=10", "training.slowdowns={ranks: 0 pause {step: 10 milliseconds: 2}}"}),
+  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 factor: 0.5}"}),
+              HasSubstr("training.slowdowns[0].factor = 0.5"));
+  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 random {probability: 2}}"}),
+              HasSubstr("probability = 2"));
+  EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 periodic {milliseconds: 2}}"}),
+              HasSubstr("every_steps = 0"));
+  EXPECT_THAT(ErrorOf({"training.steps=10",
+                       "training.slowdowns={ranks: 0 pause {step: 10 milliseconds: 2}}"}),
               HasSubstr("pause.step = 10"));
   EXPECT_EQ(ErrorOf({"training.slowdowns={ranks: 0 pause {step: 1 milliseconds: 30000}}"}), "");
   EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 0 pause {step: 1 milliseconds: -1}}"}),
@@ -129,8 +162,10 @@ TEST(Override, ListsOfMessagesAreSetAsAWholeAndNotThroughAField) {
   EXPECT_EQ(spec.training().slowdowns(0).factor(), 3);
   ASSERT_TRUE(SetField("training.slowdowns=[]", &spec).ok());
   EXPECT_EQ(spec.training().slowdowns_size(), 0);
-  EXPECT_THAT(std::string(SetField("training.slowdowns=4", &spec).message()), HasSubstr("[{...}, {...}]"));
-  EXPECT_THAT(std::string(SetField("training.slowdowns={ranks: x}", &spec).message()), HasSubstr("got: x"));
+  EXPECT_THAT(std::string(SetField("training.slowdowns=4", &spec).message()),
+              HasSubstr("[{...}, {...}]"));
+  EXPECT_THAT(std::string(SetField("training.slowdowns={ranks: x}", &spec).message()),
+              HasSubstr("got: x"));
   EXPECT_THAT(std::string(SetField("training.slowdowns.factor=4", &spec).message()),
               HasSubstr("\"training.slowdowns\" is a list"));
 }
@@ -141,7 +176,8 @@ TEST(Comparable, OtherNetworksAndSlowdownsAreNamed) {
   EXPECT_THAT(std::string(CheckComparable(a, b).message()),
               HasSubstr("training.slowdowns is [] in \"solo\" and [{ranks: 1 factor: 2}]"));
   b = Spec({"strategy.all_reduce={}", "transport.network.latency_ms=1"});
-  EXPECT_THAT(std::string(CheckComparable(a, b).message()), HasSubstr("transport.network.latency_ms is not set"));
+  EXPECT_THAT(std::string(CheckComparable(a, b).message()),
+              HasSubstr("transport.network.latency_ms is not set"));
 }
 
 TEST(NetworkText, IsReadAndToldInTheSameUnits) {
@@ -158,18 +194,22 @@ TEST(NetworkText, IsReadAndToldInTheSameUnits) {
   ASSERT_TRUE(ReadNetwork("none", &transport).ok());
   EXPECT_EQ(NetworkText(transport), "");
   for (const char* text : {"", "100", "fast", "5ms,1ms,1ms", "1mbit,2mbit", "mbit"}) {
-    EXPECT_THAT(std::string(ReadNetwork(text, &transport).message()), HasSubstr("100mbit,5ms")) << text;
+    EXPECT_THAT(std::string(ReadNetwork(text, &transport).message()), HasSubstr("100mbit,5ms"))
+        << text;
     EXPECT_FALSE(transport.has_network()) << text;
   }
 }
 
 TEST(ComputeText, SaysWhatIsMadeUp) {
   EXPECT_EQ(ComputeText(Spec({}).training()), "");
-  EXPECT_EQ(ComputeText(Spec({"training.emulated_compute.milliseconds=2.5",
-                              "training.slowdowns=[{ranks: [0, 1] factor: 4}, {ranks: 1 random {probability: 0.1 "
-                              "milliseconds: 5}}]"})
-                            .training()),
-            "emulated, 2.5 ms a batch, slowed: rank 0,1 4 times as long; rank 1 5 ms late in 10 % of steps");
+  EXPECT_EQ(
+      ComputeText(
+          Spec({"training.emulated_compute.milliseconds=2.5",
+                "training.slowdowns=[{ranks: [0, 1] factor: 4}, {ranks: 1 random {probability: 0.1 "
+                "milliseconds: 5}}]"})
+              .training()),
+      "emulated, 2.5 ms a batch, slowed: rank 0,1 4 times as long; rank 1 5 ms late in 10 % of "
+      "steps");
 }
 
 }  // namespace

@@ -98,9 +98,10 @@ TEST(Override, AListReplacesAndAnEmptyListClears) {
 
 TEST(Override, AnUnknownFieldNamesTheNearestAndTheKnownOnes) {
   RunSpec spec;
-  EXPECT_THAT(Set("optimizer.learning_rat=1", &spec),
-              StartsWith("no field \"learning_rat\" in \"optimizer\"; did you mean "
-                         "\"learning_rate\"? known are name, learning_rate, momentum, step_schedule, "));
+  EXPECT_THAT(
+      Set("optimizer.learning_rat=1", &spec),
+      StartsWith("no field \"learning_rat\" in \"optimizer\"; did you mean "
+                 "\"learning_rate\"? known are name, learning_rate, momentum, step_schedule, "));
   const std::string far = Set("zzzzzzzzz=1", &spec);
   EXPECT_THAT(far, HasSubstr("no field \"zzzzzzzzz\" in a run spec; known are name, model"));
   EXPECT_THAT(far, Not(HasSubstr("did you mean")));
@@ -115,9 +116,11 @@ TEST(Override, AnEnumsDefaultIsAValueToo) {
   EXPECT_EQ(spec.training().bucket_layout(), TrainingSpec::WHOLE_TENSORS);
   EXPECT_EQ(Set("training.bucket_layout=cut", &spec), "");
   EXPECT_EQ(spec.training().bucket_layout(), TrainingSpec::CUT);
-  EXPECT_THAT(Set("training.bucket_layout=WHOLE", &spec), HasSubstr("known are CUT, WHOLE_TENSORS"));
-  EXPECT_THAT(std::string(ParseTextproto("training { bucket_layout: WHOLE }", "a file", &spec).message()),
+  EXPECT_THAT(Set("training.bucket_layout=WHOLE", &spec),
               HasSubstr("known are CUT, WHOLE_TENSORS"));
+  EXPECT_THAT(
+      std::string(ParseTextproto("training { bucket_layout: WHOLE }", "a file", &spec).message()),
+      HasSubstr("known are CUT, WHOLE_TENSORS"));
 }
 
 TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {
@@ -125,14 +128,16 @@ TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {
   spec.mutable_model()->add_mlp_hidden(7);
   const std::string before = spec.SerializeAsString();
   for (const char* assignment :
-       {"training.steps", "training.steps=", "training.steps=1.5", "training.workers=3000000000", "data.seed=-1",
-        "optimizer.learning_rate=nan", "optimizer.learning_rate=1e300", "training.deterministic=yes",
-        "strategy.launch=FORKS", "strategy.launch=LAUNCH_MODE_UNSET", "model.mlp_hidden=1,x", "training=5",
-        "strategy.single={x: 1}", "strategy.parameter_server.servers=x"}) {
+       {"training.steps", "training.steps=", "training.steps=1.5", "training.workers=3000000000",
+        "data.seed=-1", "optimizer.learning_rate=nan", "optimizer.learning_rate=1e300",
+        "training.deterministic=yes", "strategy.launch=FORKS", "strategy.launch=LAUNCH_MODE_UNSET",
+        "model.mlp_hidden=1,x", "training=5", "strategy.single={x: 1}",
+        "strategy.parameter_server.servers=x"}) {
     EXPECT_NE(Set(assignment, &spec), "") << assignment;
     EXPECT_EQ(spec.SerializeAsString(), before) << assignment;
   }
-  EXPECT_THAT(Set("strategy.launch=FORKS", &spec), HasSubstr("\"FORKS\" is no value of it; known are PROCESSES, THREADS"));
+  EXPECT_THAT(Set("strategy.launch=FORKS", &spec),
+              HasSubstr("\"FORKS\" is no value of it; known are PROCESSES, THREADS"));
 }
 
 }  // namespace

@@ -38,10 +38,15 @@ TEST(Resolve, AnAccumulatedStepTakesAsManySamplesAsItHasBatches) {
 }
 
 TEST(Resolve, TheCosineEndsWithTrainingUnlessSaidOtherwise) {
-  const RunSpec spec = Spec({"training.steps=100", "training.accumulate=2", "optimizer.warmup_samples=1000",
-                             "optimizer.cosine_schedule.floor=0.5"});
+  const RunSpec spec =
+      Spec({"training.steps=100", "training.accumulate=2", "optimizer.warmup_samples=1000",
+            "optimizer.cosine_schedule.floor=0.5"});
   EXPECT_EQ(spec.optimizer().cosine_schedule().total_samples(), 100 * 128 - 1000);
-  EXPECT_EQ(Spec({"optimizer.cosine_schedule.total_samples=77"}).optimizer().cosine_schedule().total_samples(), 77);
+  EXPECT_EQ(Spec({"optimizer.cosine_schedule.total_samples=77"})
+                .optimizer()
+                .cosine_schedule()
+                .total_samples(),
+            77);
   EXPECT_FALSE(Spec({}).optimizer().has_cosine_schedule());
 }
 
@@ -85,32 +90,45 @@ TEST_P(OptimizerRefused, WithFieldValueExpectationAndRemedyInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     Validate, OptimizerRefused,
     ::testing::Values(
-        Refusal{{"optimizer.name=adam", "optimizer.momentum=0.9"}, "optimizer.momentum = 0.9: \"adam\" has none"},
-        Refusal{{"optimizer.name=nesterov", "optimizer.momentum=-1"}, "optimizer.momentum = -1: expected 0 or more"},
-        Refusal{{"optimizer.beta1=0.9"}, "optimizer.beta1 = 0.9: \"sgd\" has none; only \"adam\" and \"adamw\" do"},
-        Refusal{{"optimizer.name=momentum", "optimizer.beta2=0.9"}, "optimizer.beta2 = 0.9: \"momentum\" has none"},
-        Refusal{{"optimizer.name=adamw", "optimizer.beta2=1"}, "optimizer.beta2 = 1: expected 0 or more and below 1"},
+        Refusal{{"optimizer.name=adam", "optimizer.momentum=0.9"},
+                "optimizer.momentum = 0.9: \"adam\" has none"},
+        Refusal{{"optimizer.name=nesterov", "optimizer.momentum=-1"},
+                "optimizer.momentum = -1: expected 0 or more"},
+        Refusal{{"optimizer.beta1=0.9"},
+                "optimizer.beta1 = 0.9: \"sgd\" has none; only \"adam\" and \"adamw\" do"},
+        Refusal{{"optimizer.name=momentum", "optimizer.beta2=0.9"},
+                "optimizer.beta2 = 0.9: \"momentum\" has none"},
+        Refusal{{"optimizer.name=adamw", "optimizer.beta2=1"},
+                "optimizer.beta2 = 1: expected 0 or more and below 1"},
         Refusal{{"optimizer.epsilon=1"}, "optimizer.epsilon = 1: \"sgd\" has none"},
-        Refusal{{"optimizer.name=adam", "optimizer.epsilon=0"}, "optimizer.epsilon = 0: expected a number above 0"},
+        Refusal{{"optimizer.name=adam", "optimizer.epsilon=0"},
+                "optimizer.epsilon = 0: expected a number above 0"},
         Refusal{{"optimizer.weight_decay=-1"}, "optimizer.weight_decay = -1: expected 0 or more"},
         Refusal{{"optimizer.warmup_samples=-1"}, "optimizer.warmup_samples = -1: expected 0 to"},
         Refusal{{"optimizer.step_schedule.every_samples=9", "optimizer.cosine_schedule.floor=0"},
-                "optimizer.cosine_schedule = {...}: optimizer.step_schedule is set too; give one of them"},
+                "optimizer.cosine_schedule = {...}: optimizer.step_schedule is set too; give one "
+                "of them"},
         Refusal{{"optimizer.step_schedule.every_samples=9", "optimizer.step_schedule.factor=1.5"},
                 "optimizer.step_schedule.factor = 1.5: expected above 0 and at most 1"},
-        Refusal{{"optimizer.cosine_schedule.floor=2"}, "optimizer.cosine_schedule.floor = 2: expected 0 to 1"},
-        Refusal{{"training.steps=5", "optimizer.warmup_samples=320", "optimizer.cosine_schedule.floor=0"},
+        Refusal{{"optimizer.cosine_schedule.floor=2"},
+                "optimizer.cosine_schedule.floor = 2: expected 0 to 1"},
+        Refusal{{"training.steps=5", "optimizer.warmup_samples=320",
+                 "optimizer.cosine_schedule.floor=0"},
                 "optimizer.cosine_schedule.total_samples = 0: expected 1 to"},
         Refusal{{"optimizer.clip_norm=0"}, "optimizer.clip_norm = 0: expected a number above 0"},
         Refusal{{"optimizer.clip_norm=1", "strategy.parameter_server.servers=2"},
-                "optimizer.clip_norm = 1: the norm is that of the whole gradient, and each of 2 servers sees its part"},
-        Refusal{{"optimizer.clip_norm=1", "strategy.parameter_server.consistency=ASYNCHRONOUS"},
-                "optimizer.clip_norm = 1: the norm is that of the gradient averaged over all workers"},
+                "optimizer.clip_norm = 1: the norm is that of the whole gradient, and each of 2 "
+                "servers sees its part"},
+        Refusal{
+            {"optimizer.clip_norm=1", "strategy.parameter_server.consistency=ASYNCHRONOUS"},
+            "optimizer.clip_norm = 1: the norm is that of the gradient averaged over all workers"},
         Refusal{{"optimizer.name=adamw", "strategy.parameter_server.consistency=SSP"},
                 "optimizer.name = \"adamw\": with updates on arrival"},
-        Refusal{{"training.accumulate=0"}, "training.accumulate = 0: expected 1 to 65536; 1 exchanges after every"},
+        Refusal{{"training.accumulate=0"},
+                "training.accumulate = 0: expected 1 to 65536; 1 exchanges after every"},
         Refusal{{"training.accumulate=65536", "training.batch_per_worker=1024"},
-                "training.workers * training.batch_per_worker * training.accumulate = 134217728: a global batch of"}));
+                "training.workers * training.batch_per_worker * training.accumulate = 134217728: a "
+                "global batch of"}));
 
 TEST(Validate, LegalCombinationsOfOptimizerScheduleAndStrategyPass) {
   for (const RunSpec& spec :

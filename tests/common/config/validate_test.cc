@@ -39,9 +39,12 @@ std::string ErrorOf(std::vector<const char*> assignments) {
 
 TEST(Validate, ABucketLayoutThatThereIsNotIsRefused) {
   RunSpec spec = Spec({});
-  spec.mutable_training()->set_bucket_layout(static_cast<TrainingSpec::BucketLayout>(7));  // a file of specs may say so
-  EXPECT_THAT(std::string(Validate(spec, TestNames()).message()),
-              HasSubstr("training.bucket_layout = \"7\": no such bucket layout; known are CUT, WHOLE_TENSORS"));
+  spec.mutable_training()->set_bucket_layout(
+      static_cast<TrainingSpec::BucketLayout>(7));  // a file of specs may say so
+  EXPECT_THAT(
+      std::string(Validate(spec, TestNames()).message()),
+      HasSubstr(
+          "training.bucket_layout = \"7\": no such bucket layout; known are CUT, WHOLE_TENSORS"));
 }
 
 TEST(Resolve, EpochsBecomeFullSteps) {
@@ -67,7 +70,8 @@ TEST(Resolve, ModelsGetTheirOwnSizesAndNoOtherModels) {
   EXPECT_FALSE(resnet.has_dropout());
   EXPECT_EQ(Spec({"model.name=resnet", "model.resnet.norm=group"}).model().resnet().groups(), 8);
   EXPECT_FALSE(Spec({}).model().has_dropout());
-  for (const char* name : {"model.name=mlp", "model.name=cnn", "model.name=resnet", "model.name=transformer"}) {
+  for (const char* name :
+       {"model.name=mlp", "model.name=cnn", "model.name=resnet", "model.name=transformer"}) {
     EXPECT_EQ(Validate(Spec({name}), TestNames()), absl::OkStatus());
   }
 }
@@ -78,7 +82,8 @@ TEST(Resolve, EpochsWithoutAKnownNumberOfSamplesAreRefused) {
   const auto resolved = Resolve(spec, {"/data", 0});
   EXPECT_THAT(std::string(resolved.status().message()), HasSubstr("set training.steps instead"));
   spec.mutable_training()->set_epochs(-1);
-  EXPECT_THAT(std::string(Resolve(spec, {"/data", 60000}).status().message()), HasSubstr("training.epochs = -1"));
+  EXPECT_THAT(std::string(Resolve(spec, {"/data", 60000}).status().message()),
+              HasSubstr("training.epochs = -1"));
   spec.mutable_training()->clear_epochs();
   spec.mutable_training()->set_steps(5);
   EXPECT_TRUE(Resolve(spec, {"/data", 0}).ok());
@@ -93,8 +98,9 @@ TEST(Resolve, BucketsFollowTheSizeOfTheModelAndNothingThatArmsDifferIn) {
   EXPECT_EQ(DefaultBucketBytes((3 << 20) - 1), 512 << 10);
   EXPECT_EQ(DefaultBucketBytes(3 << 20), 1 << 20);
   EXPECT_EQ(DefaultBucketBytes(int64_t{1} << 40), 8 << 20);
-  for (const char* assignment : {"strategy.single={}", "strategy.all_reduce={}", "strategy.launch=THREADS", "codec.name=topk",
-                                 "transport.name=shm", "training.workers=8"}) {
+  for (const char* assignment :
+       {"strategy.single={}", "strategy.all_reduce={}", "strategy.launch=THREADS",
+        "codec.name=topk", "transport.name=shm", "training.workers=8"}) {
     RunSpec spec;
     ASSERT_TRUE(SetField(assignment, &spec).ok());
     const auto resolved = Resolve(spec, {"/data", 60000, 12 << 20});
@@ -120,11 +126,11 @@ TEST(Resolve, ACodecGetsItsOwnOptionsAndFeedbackWhereItLeavesOutMost) {
 }
 
 TEST(Resolve, ResolvingTwiceChangesNothing) {
-  for (const char* assignment : {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
-                                 "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
-                                 "model.name=resnet", "model.name=transformer",
-                                 "data.name=synthetic", "data.name=text", "data.augment={}", "optimizer.name=momentum",
-                                 "strategy.launch=THREADS"}) {
+  for (const char* assignment :
+       {"strategy.single={}", "strategy.solo={}", "strategy.all_reduce={}",
+        "strategy.parameter_server.consistency=SSP", "codec.name=topk", "model.name=mlp",
+        "model.name=resnet", "model.name=transformer", "data.name=synthetic", "data.name=text",
+        "data.augment={}", "optimizer.name=momentum", "strategy.launch=THREADS"}) {
     const RunSpec once = Spec({assignment});
     const auto twice = Resolve(once, {"/elsewhere", 1, 64 << 20});
     ASSERT_TRUE(twice.ok());
@@ -133,8 +139,9 @@ TEST(Resolve, ResolvingTwiceChangesNothing) {
 }
 
 TEST(Resolve, EverythingThatIsSetIsKept) {
-  const RunSpec spec = Spec({"training.workers=0", "training.seed=0", "training.evaluate_every_samples=0",
-                             "codec.name=topk", "codec.error_feedback=false", "transport.name=tcp"});
+  const RunSpec spec =
+      Spec({"training.workers=0", "training.seed=0", "training.evaluate_every_samples=0",
+            "codec.name=topk", "codec.error_feedback=false", "transport.name=tcp"});
   EXPECT_EQ(spec.training().workers(), 0);
   EXPECT_EQ(spec.training().seed(), 0u);
   EXPECT_EQ(spec.training().evaluate_every_samples(), 0);
@@ -175,110 +182,171 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{{"training.workers=0"}, "training.workers = 0: expected 1 to 1024; set --workers"},
         Refusal{{"training.batch_per_worker=-1"}, "training.batch_per_worker = -1: expected 1 to"},
-        Refusal{{"model.name=lenett"}, "model.name = \"lenett\": no such model; did you mean \"lenet\"? known are lenet, mlp"},
-        Refusal{{"model.mlp_hidden=5"}, "model.mlp_hidden = 5: only for model \"mlp\", and the model is \"lenet\""},
-        Refusal{{"model.transformer.heads=2"}, "model.transformer = {...}: only for model \"transformer\", and the"},
-        Refusal{{"model.name=transformer", "model.transformer.layers=0"}, "model.transformer.layers = 0: expected 1"},
-        Refusal{{"model.name=transformer", "model.transformer.width=0"}, "model.transformer.width = 0: expected 1"},
-        Refusal{{"model.name=transformer", "model.transformer.heads=0"}, "model.transformer.heads = 0: expected 1"},
+        Refusal{
+            {"model.name=lenett"},
+            "model.name = \"lenett\": no such model; did you mean \"lenet\"? known are lenet, mlp"},
+        Refusal{{"model.mlp_hidden=5"},
+                "model.mlp_hidden = 5: only for model \"mlp\", and the model is \"lenet\""},
+        Refusal{{"model.transformer.heads=2"},
+                "model.transformer = {...}: only for model \"transformer\", and the"},
+        Refusal{{"model.name=transformer", "model.transformer.layers=0"},
+                "model.transformer.layers = 0: expected 1"},
+        Refusal{{"model.name=transformer", "model.transformer.width=0"},
+                "model.transformer.width = 0: expected 1"},
+        Refusal{{"model.name=transformer", "model.transformer.heads=0"},
+                "model.transformer.heads = 0: expected 1"},
         Refusal{{"model.name=transformer", "model.transformer.heads=3"},
                 "model.transformer.heads = 3: expected a divisor of model.transformer.width = 128"},
-        Refusal{{"model.resnet.blocks=2"}, "model.resnet = {...}: only for model \"resnet\", and the model is"},
-        Refusal{{"model.name=resnet", "model.resnet.blocks=0"}, "model.resnet.blocks = 0: expected 1 to"},
-        Refusal{{"model.name=resnet", "model.resnet.width=0"}, "model.resnet.width = 0: expected 1 to"},
+        Refusal{{"model.resnet.blocks=2"},
+                "model.resnet = {...}: only for model \"resnet\", and the model is"},
+        Refusal{{"model.name=resnet", "model.resnet.blocks=0"},
+                "model.resnet.blocks = 0: expected 1 to"},
+        Refusal{{"model.name=resnet", "model.resnet.width=0"},
+                "model.resnet.width = 0: expected 1 to"},
         Refusal{{"model.name=resnet", "model.resnet.norm=layer"},
                 "model.resnet.norm = \"layer\": no such norm; known are batch, group"},
-        Refusal{{"model.name=resnet", "model.resnet.groups=4"}, "model.resnet.groups = 4: only for norm \"group\""},
+        Refusal{{"model.name=resnet", "model.resnet.groups=4"},
+                "model.resnet.groups = 4: only for norm \"group\""},
         Refusal{{"model.name=resnet", "model.resnet.norm=group", "model.resnet.groups=5"},
                 "model.resnet.groups = 5: expected a divisor of model.resnet.width = 16"},
         Refusal{{"model.name=resnet", "strategy.parameter_server.consistency=SSP"},
                 "model.resnet.norm = \"batch\": with updates on arrival"},
         Refusal{{"model.name=resnet", "codec.name=topk"},
-                "codec.name = \"topk\": is lossy, and the running statistics of model.resnet.norm = \"batch\" must arrive "
+                "codec.name = \"topk\": is lossy, and the running statistics of model.resnet.norm "
+                "= \"batch\" must arrive "
                 "whole; use norm \"group\", or codec \"none\""},
-        Refusal{{"model.name=resnet", "codec.name=fp16"}, "codec.name = \"fp16\": is lossy, and the running statistics"},
+        Refusal{{"model.name=resnet", "codec.name=fp16"},
+                "codec.name = \"fp16\": is lossy, and the running statistics"},
         Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
-        Refusal{{"model.name=cnn", "model.dropout=1"}, "model.dropout = 1: expected 0 or more and below 1"},
-        Refusal{{"data.name=cifar"}, "data.name = \"cifar\": no such dataset; did you mean \"cifar10\"? known are mnist, cifar10, text, synthetic"},
-        Refusal{{"data.name=synthetic", "data.dir=/x"}, "data.dir = \"/x\": only for data \"mnist\" and \"cifar10\", and"},
-        Refusal{{"data.name=synthetic", "data.synthetic.context=-1"}, "data.synthetic.context = -1: expected 0 to"},
+        Refusal{{"model.name=cnn", "model.dropout=1"},
+                "model.dropout = 1: expected 0 or more and below 1"},
+        Refusal{{"data.name=cifar"},
+                "data.name = \"cifar\": no such dataset; did you mean \"cifar10\"? known are "
+                "mnist, cifar10, text, "
+                "synthetic"},
+        Refusal{{"data.name=synthetic", "data.dir=/x"},
+                "data.dir = \"/x\": only for data \"mnist\" and \"cifar10\", and"},
+        Refusal{{"data.name=synthetic", "data.synthetic.context=-1"},
+                "data.synthetic.context = -1: expected 0 to"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.synthetic.noise=1"},
                 "data.synthetic.context = 8: makes texts, which have no channels"},
-        Refusal{{"data.prefetch=-1"}, "data.prefetch = -1: expected 0 to 64; 0 makes each batch in the step thread"},
-        Refusal{{"data.name=text", "data.augment.noise=0.1"}, "data.augment = {...}: changes images, and the data is"},
-        Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.augment.noise=0.1"}, "data.augment = {...}: "},
-        Refusal{{"data.augment.crop_padding=17"}, "data.augment.crop_padding = 17: expected 0 to 16"},
+        Refusal{{"data.prefetch=-1"},
+                "data.prefetch = -1: expected 0 to 64; 0 makes each batch in the step thread"},
+        Refusal{{"data.name=text", "data.augment.noise=0.1"},
+                "data.augment = {...}: changes images, and the data is"},
+        Refusal{{"data.name=synthetic", "data.synthetic.context=8", "data.augment.noise=0.1"},
+                "data.augment = {...}: "},
+        Refusal{{"data.augment.crop_padding=17"},
+                "data.augment.crop_padding = 17: expected 0 to 16"},
         Refusal{{"data.augment.noise=-1"}, "data.augment.noise = -1: expected 0 to 100"},
-        Refusal{{"data.augment.flip=true"}, "data.augment.flip = true: mirrored samples of data \"mnist\" are not"},
-        Refusal{{"data.name=synthetic", "data.augment.crop_padding=2"}, "data.augment.crop_padding = 2: a synthetic"},
+        Refusal{{"data.augment.flip=true"},
+                "data.augment.flip = true: mirrored samples of data \"mnist\" are not"},
+        Refusal{{"data.name=synthetic", "data.augment.crop_padding=2"},
+                "data.augment.crop_padding = 2: a synthetic"},
         Refusal{{"data.text.context=3"}, "data.text = {...}: only for data \"text\""},
-        Refusal{{"data.name=text", "data.text.context=0"}, "data.text.context = 0: expected 1 to 65536"},
-        Refusal{{"data.name=text", "data.text.test_share=1"}, "data.text.test_share = 1: expected above 0"},
+        Refusal{{"data.name=text", "data.text.context=0"},
+                "data.text.context = 0: expected 1 to 65536"},
+        Refusal{{"data.name=text", "data.text.test_share=1"},
+                "data.text.test_share = 1: expected above 0"},
         Refusal{{"data.train_limit=0"}, "data.train_limit = 0: expected 1 to"},
-        Refusal{{"data.synthetic.classes=3"}, "data.synthetic = {...}: only for data \"synthetic\""},
-        Refusal{{"data.name=synthetic", "data.synthetic.classes=1"}, "data.synthetic.classes = 1: expected 2 to"},
+        Refusal{{"data.synthetic.classes=3"},
+                "data.synthetic = {...}: only for data \"synthetic\""},
+        Refusal{{"data.name=synthetic", "data.synthetic.classes=1"},
+                "data.synthetic.classes = 1: expected 2 to"},
         Refusal{{"optimizer.name=adma"},
-                "optimizer.name = \"adma\": no such optimizer; did you mean \"adam\"? known are sgd, momentum, nesterov, adam, adamw"},
-        Refusal{{"optimizer.learning_rate=0"}, "optimizer.learning_rate = 0: expected a number above 0"},
+                "optimizer.name = \"adma\": no such optimizer; did you mean \"adam\"? known are "
+                "sgd, momentum, "
+                "nesterov, adam, adamw"},
+        Refusal{{"optimizer.learning_rate=0"},
+                "optimizer.learning_rate = 0: expected a number above 0"},
         Refusal{{"optimizer.momentum=0.9"}, "optimizer.momentum = 0.9: \"sgd\" has none"},
-        Refusal{{"optimizer.name=momentum", "optimizer.momentum=1"}, "optimizer.momentum = 1: expected 0 or more"},
-        Refusal{{"optimizer.step_schedule.factor=0.1"}, "optimizer.step_schedule.every_samples = 0: expected 1"},
+        Refusal{{"optimizer.name=momentum", "optimizer.momentum=1"},
+                "optimizer.momentum = 1: expected 0 or more"},
+        Refusal{{"optimizer.step_schedule.factor=0.1"},
+                "optimizer.step_schedule.every_samples = 0: expected 1"},
         Refusal{{"optimizer.name=momentum", "strategy.parameter_server.consistency=ASYNCHRONOUS"},
                 "optimizer.name = \"momentum\": with updates on arrival"},
         Refusal{{"optimizer.name=momentum", "strategy.parameter_server.consistency=SSP"},
                 "optimizer.name = \"momentum\": with updates on arrival"},
-        Refusal{{"training.steps=5", "training.epochs=1"}, "training.epochs = 1: training.steps = 5 is set too"},
+        Refusal{{"training.steps=5", "training.epochs=1"},
+                "training.epochs = 1: training.steps = 5 is set too"},
         Refusal{{"training.steps=0"}, "training.steps = 0: expected 1 to"},
-        Refusal{{"training.steps=5", "training.warmup_steps=5"}, "training.warmup_steps = 5: expected 0 to 4"},
+        Refusal{{"training.steps=5", "training.warmup_steps=5"},
+                "training.warmup_steps = 5: expected 0 to 4"},
         Refusal{{"training.bucket_bytes=0"}, "training.bucket_bytes = 0: expected 4 to"},
-        Refusal{{"training.kernels=mkl"}, "training.kernels = \"mkl\": no such kernel library; known are auto, ref"},
-        Refusal{{"strategy.parameter_server.servers=0"}, "strategy.parameter_server.servers = 0: expected 1"},
-        Refusal{{"strategy.parameter_server.placement=COLOCATED", "strategy.parameter_server.servers=3"},
-                "strategy.parameter_server.servers = 3: co-located servers live beside workers, and there are 2"},
+        Refusal{{"training.kernels=mkl"},
+                "training.kernels = \"mkl\": no such kernel library; known are auto, ref"},
+        Refusal{{"strategy.parameter_server.servers=0"},
+                "strategy.parameter_server.servers = 0: expected 1"},
+        Refusal{{"strategy.parameter_server.placement=COLOCATED",
+                 "strategy.parameter_server.servers=3"},
+                "strategy.parameter_server.servers = 3: co-located servers live beside workers, "
+                "and there are 2"},
         Refusal{{"strategy.parameter_server.staleness_bound=1"},
-                "strategy.parameter_server.staleness_bound = 1: only for consistency SSP, and it is BSP"},
-        Refusal{{"strategy.parameter_server.consistency=SSP", "strategy.parameter_server.staleness_bound=-1"},
+                "strategy.parameter_server.staleness_bound = 1: only for consistency SSP, and it "
+                "is BSP"},
+        Refusal{{"strategy.parameter_server.consistency=SSP",
+                 "strategy.parameter_server.staleness_bound=-1"},
                 "strategy.parameter_server.staleness_bound = -1: expected 0 to"},
         Refusal{{"strategy.all_reduce.collective=tree"},
-                "strategy.all_reduce.collective = \"tree\": no such collective; did you mean \"binomial_tree\"? known are ring, direct"},
-        Refusal{{"codec.name=zip"}, "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
+                "strategy.all_reduce.collective = \"tree\": no such collective; did you mean "
+                "\"binomial_tree\"? known "
+                "are ring, direct"},
+        Refusal{{"codec.name=zip"},
+                "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
         Refusal{{"codec.density=0.1"},
-                "codec.density = 0.1: only for codec \"topk\", and the codec is \"none\"; leave it out"},
+                "codec.density = 0.1: only for codec \"topk\", and the codec is \"none\"; leave it "
+                "out"},
         Refusal{{"codec.name=topk", "codec.density=0"},
-                "codec.density = 0: expected above 0 and at most 1, the share of elements that is sent"},
-        Refusal{{"codec.error_feedback=true"}, "codec.error_feedback = true: codec \"none\" leaves no error"},
+                "codec.density = 0: expected above 0 and at most 1, the share of elements that is "
+                "sent"},
+        Refusal{{"codec.error_feedback=true"},
+                "codec.error_feedback = true: codec \"none\" leaves no error"},
         Refusal{{"codec.name=fp16", "strategy.solo={}"},
                 "codec.name = \"fp16\": strategy \"solo\" exchanges nothing"},
-        Refusal{{"codec.name=topk", "strategy.single={}"}, "codec.name = \"topk\": strategy \"single\" exchanges"},
+        Refusal{{"codec.name=topk", "strategy.single={}"},
+                "codec.name = \"topk\": strategy \"single\" exchanges"},
         Refusal{{"codec.name=topk", "strategy.all_reduce.collective=direct"},
-                "codec.name = \"topk\": its payloads cannot be summed on the wire, as collective \"direct\" does; "
+                "codec.name = \"topk\": its payloads cannot be summed on the wire, as collective "
+                "\"direct\" does; "
                 "use collective \"ring\", which gathers them, or codec \"fp16\""},
         Refusal{{"codec.name=fp16", "training.deterministic=true"},
                 "codec.name = \"fp16\": training.deterministic asks for exact sums"},
-        Refusal{{"transport.name=rdma"}, "transport.name = \"rdma\": no such transport; known are auto, grpc, inproc, shm, tcp"},
+        Refusal{
+            {"transport.name=rdma"},
+            "transport.name = \"rdma\": no such transport; known are auto, grpc, inproc, shm, tcp"},
         Refusal{{"transport.name=inproc"}, "transport.name = \"inproc\": reaches no other process"},
-        Refusal{{"transport.name=grpc", "strategy.launch=THREADS"}, "transport.name = \"grpc\": strategy.launch is"},
+        Refusal{{"transport.name=grpc", "strategy.launch=THREADS"},
+                "transport.name = \"grpc\": strategy.launch is"},
         Refusal{{"transport.wait=nap"}, "transport.wait = \"nap\": expected \"sleep\" or \"spin\""},
         Refusal{{"transport.segment_bytes=1"}, "transport.segment_bytes = 1: expected 4096 to"},
         Refusal{{"transport.listen_address=localhost"},
                 "transport.listen_address = \"localhost\": expected a numeric"},
-        Refusal{{"transport.listen_address=0.0.0.0"}, "transport.listen_address = \"0.0.0.0\": other machines can"},
-        Refusal{{"transport.listen_address=::"}, "transport.listen_address = \"::\": other machines can reach it"},
+        Refusal{{"transport.listen_address=0.0.0.0"},
+                "transport.listen_address = \"0.0.0.0\": other machines can"},
+        Refusal{{"transport.listen_address=::"},
+                "transport.listen_address = \"::\": other machines can reach it"},
         Refusal{{"output.dump_gradients=g"},
-                "output.dump_gradients = \"g\": with a parameter server the averaged gradient exists on the servers"},
+                "output.dump_gradients = \"g\": with a parameter server the averaged gradient "
+                "exists on the servers"},
         Refusal{{"output.dump_gradients=g", "output.dump_gradient_steps=0", "strategy.single={}"},
                 "output.dump_gradient_steps = 0: expected 1 to"},
         Refusal{{"output.trace_steps=1001"}, "output.trace_steps = 1001: expected 0 to"},
-        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w", "output.trace_steps=3"},
+        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w",
+                 "output.trace_steps=3"},
                 "output = {...}: an evaluation trains nothing"},
-        Refusal{{"output.dump_gradient_steps=5"}, "output.dump_gradient_steps = 5: only with output.dump_gradients"},
+        Refusal{{"output.dump_gradient_steps=5"},
+                "output.dump_gradient_steps = 5: only with output.dump_gradients"},
         Refusal{{"evaluation={}", "training.init_weights=w", "strategy.single={}"},
                 "strategy = \"single\": an evaluation exchanges nothing; use \"solo\""},
-        Refusal{{"evaluation={}", "strategy.solo={}"}, "training.init_weights = \"\": an evaluation needs weights"},
-        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w", "output.save_weights=v"},
+        Refusal{{"evaluation={}", "strategy.solo={}"},
+                "training.init_weights = \"\": an evaluation needs weights"},
+        Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w",
+                 "output.save_weights=v"},
                 "output = {...}: an evaluation trains nothing"},
         Refusal{{"limits.wait_seconds=0"}, "limits.wait_seconds = 0: expected 0.001 to 86400"},
-        Refusal{{"limits.compute_seconds=-1"}, "limits.compute_seconds = -1: expected 0.001 to 86400; leave it out"},
+        Refusal{{"limits.compute_seconds=-1"},
+                "limits.compute_seconds = -1: expected 0.001 to 86400; leave it out"},
         Refusal{{"limits.join_seconds=0"}, "limits.join_seconds = 0: expected 0.001 to 86400"},
         Refusal{{"limits.heartbeat_seconds=30"},
                 "limits.heartbeat_seconds = 30: expected below limits.wait_seconds"}));
@@ -292,14 +360,17 @@ TEST(Resolve, DumpedGradientsAreThoseOfTenStepsUnlessSaid) {
 
 TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
   for (const RunSpec& spec :
-       {Spec({"output.dump_gradients=g", "strategy.all_reduce={}"}), Spec({"output.save_weights=w"}),
+       {Spec({"output.dump_gradients=g", "strategy.all_reduce={}"}),
+        Spec({"output.save_weights=w"}),
         Spec({"evaluation={}", "strategy.solo={}", "training.init_weights=w"}),
         Spec({"transport.listen_address=0.0.0.0", "transport.allow_remote=true"}),
-        Spec({"transport.name=shm", "transport.wait=spin"}), Spec({"transport.name=tcp", "transport.wait=spin"}),
-        Spec({"transport.listen_address=::1"}), Spec({"transport.listen_address=127.1.2.3"}),
+        Spec({"transport.name=shm", "transport.wait=spin"}),
+        Spec({"transport.name=tcp", "transport.wait=spin"}), Spec({"transport.listen_address=::1"}),
+        Spec({"transport.listen_address=127.1.2.3"}),
         Spec({"codec.name=topk", "strategy.all_reduce.collective=ring"}),
         Spec({"codec.name=fp16", "strategy.all_reduce.collective=direct"}),
-        Spec({"strategy.parameter_server.consistency=SSP", "strategy.parameter_server.staleness_bound=0"}),
+        Spec({"strategy.parameter_server.consistency=SSP",
+              "strategy.parameter_server.staleness_bound=0"}),
         Spec({"optimizer.name=momentum", "strategy.parameter_server.consistency=ASYNCHRONOUS",
               "optimizer.allow_momentum_on_arrival=true"})}) {
     EXPECT_TRUE(Validate(spec, TestNames()).ok()) << Validate(spec, TestNames());
@@ -307,7 +378,8 @@ TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
 }
 
 TEST(Validate, EverythingWrongIsListedALineEach) {
-  const std::string error = ErrorOf({"training.workers=0", "codec.name=zip", "transport.name=rdma"});
+  const std::string error =
+      ErrorOf({"training.workers=0", "codec.name=zip", "transport.name=rdma"});
   EXPECT_THAT(error, HasSubstr("training.workers = 0"));
   EXPECT_THAT(error, HasSubstr("\ncodec.name = \"zip\""));
   EXPECT_THAT(error, HasSubstr("\ntransport.name = \"rdma\""));
@@ -328,14 +400,20 @@ TEST(Validate, AnotherLibrarysAllReduceTakesNoCodecNoThreadsAndThoseOfAGpuOne) {
     return Validate(Spec(more), TestNames());
   };
   EXPECT_TRUE(status({}).ok()) << status({});
-  EXPECT_THAT(std::string(status({"codec.name=fp16"}).message()), HasSubstr("which knows no codec"));
+  EXPECT_THAT(std::string(status({"codec.name=fp16"}).message()),
+              HasSubstr("which knows no codec"));
   EXPECT_THAT(std::string(status({"strategy.launch=THREADS", "transport.name=inproc"}).message()),
               HasSubstr("a process is one rank of \"mpi\""));
-  for (const char* collective : {"strategy.all_reduce.collective=nccl", "strategy.all_reduce.collective=cuda_ipc"}) {
-    const auto with = [&](const char* kernels) { return Validate(Spec({collective, kernels}), TestNames()); };
+  for (const char* collective :
+       {"strategy.all_reduce.collective=nccl", "strategy.all_reduce.collective=cuda_ipc"}) {
+    const auto with = [&](const char* kernels) {
+      return Validate(Spec({collective, kernels}), TestNames());
+    };
     EXPECT_TRUE(with("training.kernels=cublas").ok());
     EXPECT_TRUE(with("training.kernels=cublas_tf32").ok());
-    EXPECT_THAT(std::string(with("training.kernels=cpu").message()), HasSubstr("use kernels \"cublas\"")) << collective;
+    EXPECT_THAT(std::string(with("training.kernels=cpu").message()),
+                HasSubstr("use kernels \"cublas\""))
+        << collective;
   }
 }
 

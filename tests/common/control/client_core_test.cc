@@ -74,7 +74,9 @@ TEST(ClientCore, ACoordinatorThatIsGoneIsTheFailureUnlessTheRunHasEndedOrTheProc
       EXPECT_EQ(core.OnMessage(Abort(kWhy)), kWhy);
     }
     EXPECT_EQ(core.OnStreamEnd(kLost), before == "nothing" ? kLost : absl::OkStatus());
-    EXPECT_EQ(core.status(), before == "nothing" ? kLost : before == "abort" ? kWhy : absl::OkStatus());
+    EXPECT_EQ(core.status(), before == "nothing" ? kLost
+                             : before == "abort" ? kWhy
+                                                 : absl::OkStatus());
     EXPECT_EQ(core.goodbye(), before == "goodbye");
   }
 }

@@ -1,5 +1,5 @@
-// Events in any order that streams and clocks may bring them, from one seed each. What must hold of every run is checked
-// after every event, against what the test itself has seen.
+// Events in any order that streams and clocks may bring them, from one seed each. What must hold of
+// every run is checked after every event, against what the test itself has seen.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -46,7 +46,8 @@ class RandomRun {
       Check();
     }
     // From here on nobody says a word: every wait has its limit.
-    const absl::Duration longest = std::max(rules_.join_limit, std::max(rules_.starting_limit, rules_.silence_limit));
+    const absl::Duration longest =
+        std::max(rules_.join_limit, std::max(rules_.starting_limit, rules_.silence_limit));
     Pass(longest + rules_.cause_time);
     EXPECT_TRUE(run_.core().is_over());
     Check();
@@ -60,7 +61,7 @@ class RandomRun {
     bool attached = false;
     bool joined = false;
     bool finished = false;
-    bool silent = false;                  // says nothing any more
+    bool silent = false;  // says nothing any more
     MonotonicTime heard;
     std::optional<MonotonicTime> lost;
     std::set<std::string> waits_at;       // barriers
@@ -70,7 +71,8 @@ class RandomRun {
   uint64_t OneIn(uint64_t count) { return random_.Below(2) == 0 ? 0 : count; }
   bool Comes(uint64_t one_in) { return one_in > 0 && random_.Below(one_in) == 0; }
   bool AnyLost() const {
-    return std::any_of(processes_.begin(), processes_.end(), [](const Process& process) { return process.lost.has_value(); });
+    return std::any_of(processes_.begin(), processes_.end(),
+                       [](const Process& process) { return process.lost.has_value(); });
   }
 
   void Pass(absl::Duration time) { run_.Pass(time); }
@@ -102,8 +104,10 @@ class RandomRun {
           break;
         }
         [[fallthrough]];
-      case 1: return Arrive(index);
-      default: run_.Beat(index, random_.Below(100), "forward");
+      case 1:
+        return Arrive(index);
+      default:
+        run_.Beat(index, random_.Below(100), "forward");
     }
   }
 
@@ -143,8 +147,11 @@ class RandomRun {
           EXPECT_TRUE(absl::IsUnavailable(run_.failure()));
         }
         return;
-      case 1: run_.witness.ended[1000 + index] = "signal 9 (Killed)"; break;
-      default: break;
+      case 1:
+        run_.witness.ended[1000 + index] = "signal 9 (Killed)";
+        break;
+      default:
+        break;
     }
     run_.Leave(index);
     process.attached = false;
@@ -153,8 +160,9 @@ class RandomRun {
 
   void Fail(int32_t index, bool was_over) {
     const bool may_be_explained = AnyLost();
-    const absl::Status why = random_.Below(2) == 0 ? absl::InternalError(absl::StrCat("failure ", ++failures_said_))
-                                                   : absl::UnavailableError("a connection is lost");
+    const absl::Status why = random_.Below(2) == 0
+                                 ? absl::InternalError(absl::StrCat("failure ", ++failures_said_))
+                                 : absl::UnavailableError("a connection is lost");
     run_.Fail(index, why);
     if (absl::IsInternal(why) && !may_be_explained) return ExpectEndedBy(was_over, why);
     EXPECT_EQ(run_.core().is_over(), was_over);
@@ -179,7 +187,8 @@ class RandomRun {
   void Check() {
     const ControlCore& core = run_.core();
     const auto all = [this](bool Process::*is) {
-      return std::all_of(processes_.begin(), processes_.end(), [is](const Process& process) { return process.*is; });
+      return std::all_of(processes_.begin(), processes_.end(),
+                         [is](const Process& process) { return process.*is; });
     };
     // The membership is formed once, when all have joined.
     if (!core.is_over()) {
@@ -268,8 +277,9 @@ TEST(ControlCoreAtRandom, EveryRunHasOneEndWithinItsLimitsAndAllWhoAreThereHearI
   }
   if (HasFailure()) return;
   // Every kind of end was among them.
-  for (const auto code : {absl::StatusCode::kOk, absl::StatusCode::kInternal, absl::StatusCode::kUnavailable,
-                          absl::StatusCode::kDeadlineExceeded, absl::StatusCode::kInvalidArgument}) {
+  for (const auto code :
+       {absl::StatusCode::kOk, absl::StatusCode::kInternal, absl::StatusCode::kUnavailable,
+        absl::StatusCode::kDeadlineExceeded, absl::StatusCode::kInvalidArgument}) {
     EXPECT_GE(ends[code], kSeeds / 100) << absl::StatusCodeToString(code);
   }
 }

@@ -15,7 +15,8 @@ namespace {
 
 constexpr absl::Duration kMoment = absl::Nanoseconds(1);
 
-void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& parts) {
+void ExpectError(const absl::Status& status, absl::StatusCode code,
+                 const std::vector<std::string>& parts) {
   EXPECT_EQ(status.code(), code) << status;
   for (const std::string& part : parts) {
     EXPECT_TRUE(absl::StrContains(status.message(), part)) << status << " lacks \"" << part << "\"";
@@ -73,18 +74,34 @@ struct Difference {
 
 TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
   const std::vector<Difference> differences = {
-      {"spec", [](Join* join) { join->set_spec_fingerprint(8); }, absl::StatusCode::kInvalidArgument,
+      {"spec",
+       [](Join* join) { join->set_spec_fingerprint(8); },
+       absl::StatusCode::kInvalidArgument,
        {"rank 1", "another resolved spec"}},
-      {"layout", [](Join* join) { join->set_layout_fingerprint(8); }, absl::StatusCode::kFailedPrecondition,
+      {"layout",
+       [](Join* join) { join->set_layout_fingerprint(8); },
+       absl::StatusCode::kFailedPrecondition,
        {"worker/1", "parameter layout", "worker/0"}},
-      {"weights", [](Join* join) { join->set_weights_fingerprint(8); }, absl::StatusCode::kFailedPrecondition,
+      {"weights",
+       [](Join* join) { join->set_weights_fingerprint(8); },
+       absl::StatusCode::kFailedPrecondition,
        {"worker/1", "set of weights", "worker/0"}},
-      {"kernels", [](Join* join) { join->set_kernel_target("cublas/90"); }, absl::StatusCode::kFailedPrecondition,
+      {"kernels",
+       [](Join* join) { join->set_kernel_target("cublas/90"); },
+       absl::StatusCode::kFailedPrecondition,
        {"worker/1 computes with cublas/90", "worker/0 with cpu/avx2", "training.kernels"}},
-      {"size", [](Join* join) { join->set_processes(4); }, absl::StatusCode::kInvalidArgument, {"rank 1 of 4"}},
-      {"machine", [](Join* join) { join->set_boot_id("another"); }, absl::StatusCode::kFailedPrecondition,
-       {"worker/0 listens at 127.0.0.1:4000", "worker/1 is on another machine", "transport.listen_address"}},
-      {"namespace", [](Join* join) { join->set_network_namespace(8); }, absl::StatusCode::kFailedPrecondition,
+      {"size",
+       [](Join* join) { join->set_processes(4); },
+       absl::StatusCode::kInvalidArgument,
+       {"rank 1 of 4"}},
+      {"machine",
+       [](Join* join) { join->set_boot_id("another"); },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/0 listens at 127.0.0.1:4000", "worker/1 is on another machine",
+        "transport.listen_address"}},
+      {"namespace",
+       [](Join* join) { join->set_network_namespace(8); },
+       absl::StatusCode::kFailedPrecondition,
        {"worker/0 listens at 127.0.0.1:4000", "worker/1 is in another network namespace"}},
   };
   for (const Difference& difference : differences) {
@@ -196,7 +213,8 @@ TEST(ControlCore, ABarrierOpensForAllWhenEveryProcessWithWorkersHasArrived) {
     run.Arrive(0, "a");
     run.Arrive(2, "a");
     run.Arrive(1, "b");
-    EXPECT_EQ(run.Count(0, ToProcess::kRelease), 2 * round - 2) << "a barrier opened before its last process came";
+    EXPECT_EQ(run.Count(0, ToProcess::kRelease), 2 * round - 2)
+        << "a barrier opened before its last process came";
     run.Arrive(1, "a");
     for (int32_t i = 0; i < 3; ++i) {
       ASSERT_EQ(run.Count(i, ToProcess::kRelease), 2 * round - 1);
@@ -220,7 +238,8 @@ TEST(ControlCore, ASilentProcessIsNamedWithStepAndPhaseAtTheLimitAndNotBefore) {
     run.Pass(kMoment);
     ExpectError(run.failure(), absl::StatusCode::kDeadlineExceeded,
                 {"worker/1 (pid 1001) at step=12 phase=forward: no heartbeat for 3s; the process ",
-                 suspended ? "is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it" : "hangs or its machine is gone",
+                 suspended ? "is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it"
+                           : "hangs or its machine is gone",
                  suspended ? "(kill -CONT 1001)" : ""});
     EXPECT_EQ(run.Ends(0), 1);
     EXPECT_EQ(run.Ends(1), 1);
@@ -245,7 +264,8 @@ TEST(ControlCore, ADeathWaitsForItsCauseAndNoLongerThanItsLimit) {
   EXPECT_FALSE(run.core().is_over());
   run.Pass(kMoment);
   ExpectError(run.failure(), absl::StatusCode::kUnavailable,
-              {"worker/1 (pid 1001) at step=0 phase=start: the process ended before its work was done; whoever started it "
+              {"worker/1 (pid 1001) at step=0 phase=start: the process ended before its work was "
+               "done; whoever started it "
                "knows its exit code or signal"});
   EXPECT_EQ(run.Ends(0), 1);
   EXPECT_EQ(run.Ends(1), 0) << "its stream is gone";
@@ -259,8 +279,9 @@ TEST(ControlCore, ACauseThatIsSeenEndsTheRunAtTheNextLook) {
   run.Pass(absl::Milliseconds(10));
   run.witness.ended[1001] = "signal 9 (Killed)";
   run.Pass(absl::Milliseconds(50));
-  ExpectError(run.failure(), absl::StatusCode::kUnavailable,
-              {"the process ended before its work was done, with signal 9 (Killed); out of memory"});
+  ExpectError(
+      run.failure(), absl::StatusCode::kUnavailable,
+      {"the process ended before its work was done, with signal 9 (Killed); out of memory"});
 }
 
 TEST(ControlCore, AConnectionThatBreaksAloneIsToldFromADeath) {
@@ -268,18 +289,21 @@ TEST(ControlCore, AConnectionThatBreaksAloneIsToldFromADeath) {
   run.witness.there = {1001};
   run.Leave(1);
   run.Pass(absl::Seconds(1));
-  ExpectError(run.failure(), absl::StatusCode::kUnavailable, {"its connection broke, and the process is still there"});
+  ExpectError(run.failure(), absl::StatusCode::kUnavailable,
+              {"its connection broke, and the process is still there"});
 }
 
 TEST(ControlCore, AnEndThatItsParentTellsNeedsNoLook) {
   FormedRun run(2);
   run.NoteEnd(1, "exit code 3");
-  ExpectError(run.failure(), absl::StatusCode::kUnavailable, {"worker/1 (pid 1001)", ", with exit code 3"});
+  ExpectError(run.failure(), absl::StatusCode::kUnavailable,
+              {"worker/1 (pid 1001)", ", with exit code 3"});
 
   CoreRun early(RulesOf(2));
   early.NoteEnd(1, "exit code 3");
-  ExpectError(early.failure(), absl::StatusCode::kUnavailable,
-              {"process/1 (rank 1) ended with exit code 3 before it joined; what it said stands above"});
+  ExpectError(
+      early.failure(), absl::StatusCode::kUnavailable,
+      {"process/1 (rank 1) ended with exit code 3 before it joined; what it said stands above"});
 
   FormedRun done(2);
   done.Finish(1);
@@ -309,7 +333,8 @@ TEST(ControlCore, ADeathExplainsAConnectionThatWasReportedLostBefore) {
   run.Fail(2, absl::InternalError("ended by SIGTERM"));
   EXPECT_FALSE(run.core().is_over());
   run.Pass(absl::Milliseconds(100));
-  ExpectError(run.failure(), absl::StatusCode::kUnavailable, {"worker/1 (pid 1001)", "the process ended"});
+  ExpectError(run.failure(), absl::StatusCode::kUnavailable,
+              {"worker/1 (pid 1001)", "the process ended"});
 }
 
 TEST(ControlCore, AReportedFailureReachesAllAtOnceAndLaterOnesChangeNothing) {
@@ -370,7 +395,8 @@ TEST(ControlCore, WaitsOfNodesForEachOtherAreJudged) {
     }
     run.Pass(absl::Seconds(1));
   }
-  ExpectError(run.failure(), absl::StatusCode::kDeadlineExceeded, {"worker/0", "worker/1", "limits.wait_seconds"});
+  ExpectError(run.failure(), absl::StatusCode::kDeadlineExceeded,
+              {"worker/0", "worker/1", "limits.wait_seconds"});
   EXPECT_GE(run.now() - begin, absl::Seconds(30));
   EXPECT_LE(run.now() - begin, absl::Seconds(32));
 }

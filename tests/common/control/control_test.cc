@@ -1,5 +1,6 @@
-// Coordinator and clients over real gRPC on loopback, all processes of a run played by threads of this one: that their
-// threads, streams and timers carry out what the cores decide (control_core_test, client_core_test).
+// Coordinator and clients over real gRPC on loopback, all processes of a run played by threads of
+// this one: that their threads, streams and timers carry out what the cores decide
+// (control_core_test, client_core_test).
 #include <unistd.h>
 
 #include <atomic>
@@ -35,7 +36,8 @@ CoordinatorOptions OptionsOf(int32_t processes) {
 // One process of the run: what it heard, and its client once it has joined.
 class Process {
  public:
-  Process(const Coordinator& coordinator, const Join& join) : endpoint_(coordinator.endpoint()), join_(join) {}
+  Process(const Coordinator& coordinator, const Join& join)
+      : endpoint_(coordinator.endpoint()), join_(join) {}
 
   // Joins; returns when all have, or it failed.
   absl::Status Attend(std::function<Heartbeat()> heartbeat = [] { return Heartbeat(); }) {
@@ -56,7 +58,8 @@ class Process {
 
   // What on_abort was called with; DeadlineExceeded when it was not.
   absl::Status AwaitAbort() {
-    if (!aborted_.WaitForNotificationWithTimeout(kLimit)) return absl::DeadlineExceededError("on_abort was not called");
+    if (!aborted_.WaitForNotificationWithTimeout(kLimit))
+      return absl::DeadlineExceededError("on_abort was not called");
     return abort_status_;
   }
   int aborts() const { return aborts_; }
@@ -97,7 +100,8 @@ class ControlledRun {
 
   // All join at once.
   std::vector<absl::Status> JoinAll() {
-    for (const Join& join : joins_) processes_.push_back(std::make_unique<Process>(*coordinator_, join));
+    for (const Join& join : joins_)
+      processes_.push_back(std::make_unique<Process>(*coordinator_, join));
     // Every heartbeat carries its number, so that a test can see one come after something else.
     return OnAll([this](int32_t i) {
       return processes_[i]->Attend([beats = int64_t{0}]() mutable {
@@ -111,7 +115,8 @@ class ControlledRun {
     for (const absl::Status& status : JoinAll()) ASSERT_TRUE(status.ok()) << status;
   }
 
-  // Returns once the coordinator has heard `count` more heartbeats of a process: what it sent before has been read too.
+  // Returns once the coordinator has heard `count` more heartbeats of a process: what it sent
+  // before has been read too.
   void AwaitHeartbeats(int32_t index, int64_t count) {
     const int64_t enough = coordinator_->Processes()[index].last.step() + count;
     const MonotonicTime deadline = MonotonicNow() + kLimit;
@@ -120,7 +125,8 @@ class ControlledRun {
     }
   }
 
-  // Every process ends its work with a report that names its worker; what the coordinator collected.
+  // Every process ends its work with a report that names its worker; what the coordinator
+  // collected.
   absl::StatusOr<std::vector<ProcessReport>> FinishAll() {
     for (const absl::Status& status : OnAll([this](int32_t i) {
            ProcessReport report;
@@ -145,10 +151,12 @@ class ControlledRun {
   std::vector<std::unique_ptr<Process>> processes_;
 };
 
-void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& parts) {
+void ExpectError(const absl::Status& status, absl::StatusCode code,
+                 const std::vector<std::string>& parts) {
   EXPECT_EQ(status.code(), code) << status;
   for (const std::string& part : parts) {
-    EXPECT_NE(status.message().find(part), absl::string_view::npos) << status << " lacks \"" << part << "\"";
+    EXPECT_NE(status.message().find(part), absl::string_view::npos)
+        << status << " lacks \"" << part << "\"";
   }
 }
 
@@ -190,7 +198,8 @@ TEST(Control, ABarrierOpensWhenEveryProcessWithWorkersHasArrivedAndNotBefore) {
     arriving.WaitForNotification();
     run.AwaitHeartbeats(0, 3);
     // Another barrier must not count for this one, nor for the process without workers.
-    std::thread other([&] { EXPECT_TRUE(run.process(0).client().Barrier(absl::StrCat("other ", round)).ok()); });
+    std::thread other(
+        [&] { EXPECT_TRUE(run.process(0).client().Barrier(absl::StrCat("other ", round)).ok()); });
     EXPECT_TRUE(run.process(1).client().Barrier(absl::StrCat("other ", round)).ok());
     other.join();
     last_came = true;
@@ -228,7 +237,8 @@ TEST(Control, ARankThatNeverJoinsIsNamedToThoseWhoDid) {
   options.join_limit = absl::Milliseconds(300);
   ControlledRun run(options);
   Process first(run.coordinator(), JoinOf(0, 3));
-  ExpectError(first.Attend(), absl::StatusCode::kDeadlineExceeded, {"rank 1, 2 of 3", "did not join", "join_seconds"});
+  ExpectError(first.Attend(), absl::StatusCode::kDeadlineExceeded,
+              {"rank 1, 2 of 3", "did not join", "join_seconds"});
   ExpectError(run.Failure(), absl::StatusCode::kDeadlineExceeded, {"rank 1, 2 of 3"});
 }
 
@@ -239,7 +249,8 @@ TEST(Control, WhoIsSeenToStartIsAskedAboutUntilItStandsStill) {
   std::atomic<int> looks{0};
   options.is_starting = [&](int32_t) { return ++looks < 10; };
   ControlledRun run(options);
-  ExpectError(run.Failure(), absl::StatusCode::kDeadlineExceeded, {"rank 0, 1 of 2", "did not join"});
+  ExpectError(run.Failure(), absl::StatusCode::kDeadlineExceeded,
+              {"rank 0, 1 of 2", "did not join"});
   EXPECT_GE(looks, 10);
 }
 
@@ -247,13 +258,15 @@ TEST(Control, AProcessThatEndsBeforeItsResultIsNamedToTheOthers) {
   ControlledRun run(OptionsOf(3));
   run.JoinAllOrFail();
   std::thread waiting([&] {
-    ExpectError(run.process(2).client().Barrier("never"), absl::StatusCode::kUnavailable, {"worker/1"});
+    ExpectError(run.process(2).client().Barrier("never"), absl::StatusCode::kUnavailable,
+                {"worker/1"});
   });
   run.process(1).Leave();
   ExpectError(run.process(0).AwaitAbort(), absl::StatusCode::kUnavailable,
               {"worker/1 (pid 1001)", "the process ended before its work was done"});
   waiting.join();
-  ExpectError(run.process(0).client().Finish(ProcessReport()), absl::StatusCode::kUnavailable, {"worker/1"});
+  ExpectError(run.process(0).client().Finish(ProcessReport()), absl::StatusCode::kUnavailable,
+              {"worker/1"});
   EXPECT_EQ(run.process(0).aborts(), 1);
 }
 
@@ -296,8 +309,9 @@ TEST(Control, ABusyPortIsUnavailableWithARemedy) {
   ControlledRun run(OptionsOf(1));
   CoordinatorOptions options = OptionsOf(1);
   options.listen_at = run.coordinator().endpoint();
-  ExpectError(Coordinator::Start(options).status(), absl::StatusCode::kUnavailable,
-              {options.listen_at.ToString(), "busy", absl::StrCat("pid ", getpid()), "--coordinator"});
+  ExpectError(
+      Coordinator::Start(options).status(), absl::StatusCode::kUnavailable,
+      {options.listen_at.ToString(), "busy", absl::StrCat("pid ", getpid()), "--coordinator"});
 }
 
 TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
@@ -309,7 +323,8 @@ TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
   const auto client = ControlClient::Attend(
       endpoint, JoinOf(0, 1), MonotonicNow() + absl::Milliseconds(300), [](const absl::Status&) {},
       [] { return Heartbeat(); }, kBeat);
-  ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded, {endpoint.ToString(), "refused", "start rank 0"});
+  ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded,
+              {endpoint.ToString(), "refused", "start rank 0"});
 }
 
 }  // namespace

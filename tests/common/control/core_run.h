@@ -17,9 +17,9 @@ namespace ringmaster {
 // Shows what the test says.
 class FakeWitness : public Witness {
  public:
-  std::set<int32_t> starting;                // indices
-  std::map<int64_t, std::string> ended;      // how, by pid
-  std::set<int64_t> there, suspended;        // pids
+  std::set<int32_t> starting;            // indices
+  std::map<int64_t, std::string> ended;  // how, by pid
+  std::set<int64_t> there, suspended;    // pids
   std::string killed_for_memory;
   std::string reached_at = "127.0.0.1";
   std::map<int32_t, int> looks;              // IsStarting was asked so often
@@ -84,10 +84,13 @@ class CoreRun {
 
   // How many messages of a kind a process was sent.
   int Count(int32_t process, ToProcess::KindCase kind) const {
-    return static_cast<int>(std::count_if(heard_[process].begin(), heard_[process].end(),
-                                          [kind](const ToProcess& message) { return message.kind_case() == kind; }));
+    return static_cast<int>(
+        std::count_if(heard_[process].begin(), heard_[process].end(),
+                      [kind](const ToProcess& message) { return message.kind_case() == kind; }));
   }
-  int Ends(int32_t process) const { return Count(process, ToProcess::kAbort) + Count(process, ToProcess::kGoodbye); }
+  int Ends(int32_t process) const {
+    return Count(process, ToProcess::kAbort) + Count(process, ToProcess::kGoodbye);
+  }
 
   absl::Status Join(const ringmaster::Join& join) {
     return Carry([&](ControlCore::Actions* actions) { return core_.OnJoin(join, now_, actions); });
@@ -155,7 +158,9 @@ class CoreRun {
   }
 
   // How the run has failed; OK: it has not.
-  absl::Status failure() const { return core_.is_over() ? core_.Result().status() : absl::OkStatus(); }
+  absl::Status failure() const {
+    return core_.is_over() ? core_.Result().status() : absl::OkStatus();
+  }
 
  private:
   template <typename Event>

@@ -1,4 +1,5 @@
-// How processes and their coordinator find each other, or say why they do not: real sockets, names and processes.
+// How processes and their coordinator find each other, or say why they do not: real sockets, names
+// and processes.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -54,13 +55,15 @@ Join JoinOf(int32_t index, int32_t processes) {
 absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const HostPort& endpoint, const Join& join,
                                                       absl::Duration limit) {
   return ControlClient::Attend(
-      endpoint, join, MonotonicNow() + limit, [](const absl::Status&) {}, [] { return Heartbeat(); },
-      absl::Milliseconds(50));
+      endpoint, join, MonotonicNow() + limit, [](const absl::Status&) {},
+      [] { return Heartbeat(); }, absl::Milliseconds(50));
 }
 
-void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& parts) {
+void ExpectError(const absl::Status& status, absl::StatusCode code,
+                 const std::vector<std::string>& parts) {
   EXPECT_EQ(status.code(), code) << status;
-  for (const std::string& part : parts) EXPECT_TRUE(absl::StrContains(status.message(), part)) << status << " lacks " << part;
+  for (const std::string& part : parts)
+    EXPECT_TRUE(absl::StrContains(status.message(), part)) << status << " lacks " << part;
 }
 
 // Somebody else's listener at a port of loopback.
@@ -109,7 +112,8 @@ TEST(Joining, WhoHangsUpIsAskedAgainUntilACoordinatorIsThere) {
 
 TEST(Joining, AProgramThatIsNoCoordinatorIsToldFromNobody) {
   const Stranger stranger;
-  ExpectError(Attend(stranger.endpoint, JoinOf(0, 1), kShort).status(), absl::StatusCode::kDeadlineExceeded,
+  ExpectError(Attend(stranger.endpoint, JoinOf(0, 1), kShort).status(),
+              absl::StatusCode::kDeadlineExceeded,
               {stranger.endpoint.ToString(), "takes connections", absl::StrCat("pid ", getpid())});
 }
 
@@ -171,7 +175,8 @@ TEST(Joining, WhoListensEverywhereIsNamedByTheAddressThatOthersCameBy) {
   const auto zero = Attend(coordinator->endpoint(), joins[0], kLimit);
   joining.join();
   ASSERT_TRUE(zero.ok() && other.ok()) << zero.status() << other.status();
-  for (const auto& process : (*zero)->welcome().processes()) EXPECT_EQ(process.data_endpoint(), outer + ":4000");
+  for (const auto& process : (*zero)->welcome().processes())
+    EXPECT_EQ(process.data_endpoint(), outer + ":4000");
 }
 
 // A process that waits for its end.
@@ -204,12 +209,14 @@ TEST(Joining, OfEachMissingRankItIsSaidWhatIsKnown) {
   coordinator->NoteStarted(3, ended);
   Join stranger = JoinOf(4, 6);
   stranger.set_token("another token");
-  EXPECT_EQ(Attend(coordinator->endpoint(), stranger, kLimit).status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Attend(coordinator->endpoint(), stranger, kLimit).status().code(),
+            absl::StatusCode::kPermissionDenied);
   ExpectError(FailureOf(*coordinator), absl::StatusCode::kDeadlineExceeded,
-              {"rank 0, 1, 2, 3, 4, 5 of 6 did not join within 1s", "of ranks 0, 5: nothing was heard",
-               coordinator->endpoint().ToString(), absl::StrCat("of rank 1: its process (pid ", starting.pid(), ") is still starting"),
-               absl::StrCat("of rank 2: its process (pid ", suspended.pid(), ") is suspended"), "kill -CONT",
-               absl::StrCat("of rank 3: its process (pid ", ended, ") has ended"),
+              {"rank 0, 1, 2, 3, 4, 5 of 6 did not join within 1s",
+               "of ranks 0, 5: nothing was heard", coordinator->endpoint().ToString(),
+               absl::StrCat("of rank 1: its process (pid ", starting.pid(), ") is still starting"),
+               absl::StrCat("of rank 2: its process (pid ", suspended.pid(), ") is suspended"),
+               "kill -CONT", absl::StrCat("of rank 3: its process (pid ", ended, ") has ended"),
                "of rank 4: a process came and was turned away: the rank's token"});
   waitpid(ended, nullptr, 0);
 }
@@ -228,7 +235,8 @@ TEST(Joining, ACoordinatorWithoutDescriptorsSaysThatItCannotAccept) {
   EXPECT_EQ(connect(caller.get(), address.get(), address.size()), 0);
   const absl::Status failure = FailureOf(*coordinator);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  ExpectError(failure, absl::StatusCode::kDeadlineExceeded, {"rank 0 cannot accept connections", "ulimit -n"});
+  ExpectError(failure, absl::StatusCode::kDeadlineExceeded,
+              {"rank 0 cannot accept connections", "ulimit -n"});
 }
 
 }  // namespace

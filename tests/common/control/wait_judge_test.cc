@@ -39,8 +39,8 @@ AwaitedMessage Message(const NodeName& peer, AwaitedMessage::Kind kind, int64_t 
   return message;
 }
 
-NodeActivity Of(const NodeName& node, NodeActivity::State state, int64_t step, const std::string& phase,
-                const std::vector<AwaitedMessage>& awaited = {}) {
+NodeActivity Of(const NodeName& node, NodeActivity::State state, int64_t step,
+                const std::string& phase, const std::vector<AwaitedMessage>& awaited = {}) {
   NodeActivity activity;
   *activity.mutable_node() = node;
   activity.set_state(state);
@@ -54,8 +54,8 @@ NodeActivity Computing(int32_t rank, int64_t step = 0, const std::string& phase 
   return Of(Worker(rank), NodeActivity::COMPUTES, step, phase);
 }
 
-NodeActivity Waiting(int32_t rank, const NodeName& peer, AwaitedMessage::Kind kind, int64_t step = 0,
-                     const std::string& phase = "exchange") {
+NodeActivity Waiting(int32_t rank, const NodeName& peer, AwaitedMessage::Kind kind,
+                     int64_t step = 0, const std::string& phase = "exchange") {
   return Of(Worker(rank), NodeActivity::WAITS, step, phase, {Message(peer, kind, step)});
 }
 
@@ -107,9 +107,11 @@ TEST(WaitJudge, AWaitGoesOnWhileTheAwaitedRankComputesWithinTheDefaultLimitAndNo
   EXPECT_TRUE(run.Pass(absl::Seconds(60)).ok());
   const absl::Status late = run.Pass(absl::Seconds(2));
   EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(TextOf(late), AllOf(HasSubstr("worker/1 (pid 101) at step=0 phase=forward"), HasSubstr("computes for 61.0s"),
-                                  HasSubstr("while worker/0 waits for it;"), HasSubstr("limits.compute_seconds, left out"),
-                                  HasSubstr("raise limits.compute_seconds to at least 600")));
+  EXPECT_THAT(TextOf(late),
+              AllOf(HasSubstr("worker/1 (pid 101) at step=0 phase=forward"),
+                    HasSubstr("computes for 61.0s"), HasSubstr("while worker/0 waits for it;"),
+                    HasSubstr("limits.compute_seconds, left out"),
+                    HasSubstr("raise limits.compute_seconds to at least 600")));
 }
 
 TEST(WaitJudge, AChangeOfStepPhaseOrBucketBeginsTheComputeLimitAnew) {
@@ -117,8 +119,8 @@ TEST(WaitJudge, AChangeOfStepPhaseOrBucketBeginsTheComputeLimitAnew) {
   run.Say(Waiting(0, Worker(1), AwaitedMessage::COLLECTIVE));
   NodeActivity slow = Computing(1, 0, "load");
   const std::vector<std::function<void()>> changes = {
-      [] {}, [&] { slow.set_phase("backward"); }, [&] { slow.set_bucket(1); }, [&] { slow.set_step(1); },
-      [&] { slow.set_moved(7); }};
+      [] {}, [&] { slow.set_phase("backward"); }, [&] { slow.set_bucket(1); },
+      [&] { slow.set_step(1); }, [&] { slow.set_moved(7); }};
   for (const auto& change : changes) {
     change();
     run.Say(slow);
@@ -134,7 +136,8 @@ TEST(WaitJudge, TheDefaultIsTwentyTimesTheRanksOwnSlowestStep) {
   slow.set_slowest_step_seconds(10);
   run.Say(slow);
   EXPECT_TRUE(run.Pass(absl::Seconds(200)).ok());
-  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))), HasSubstr("20 times its slowest step so far, 10.0s"));
+  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
+              HasSubstr("20 times its slowest step so far, 10.0s"));
 }
 
 TEST(WaitJudge, TheFieldReplacesTheDefault) {
@@ -142,15 +145,17 @@ TEST(WaitJudge, TheFieldReplacesTheDefault) {
   run.Say(Waiting(0, Worker(1), AwaitedMessage::COLLECTIVE));
   run.Say(Computing(1));
   EXPECT_TRUE(run.Pass(absl::Seconds(40)).ok());
-  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
-              AllOf(HasSubstr("within 40.0s (limits.compute_seconds)"), HasSubstr("to at least 400")));
+  EXPECT_THAT(
+      TextOf(run.Pass(absl::Seconds(2))),
+      AllOf(HasSubstr("within 40.0s (limits.compute_seconds)"), HasSubstr("to at least 400")));
 }
 
 TEST(WaitJudge, NobodyIsTooSlowForWhomNobodyWaits) {
   JudgedRun run(Limits(absl::Seconds(1)), 2, 1);
   run.Say(Computing(0));
   run.Say(Computing(1));
-  run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 0), Message(Worker(1), AwaitedMessage::PUSH, 0)}));
+  run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 0),
+                      Message(Worker(1), AwaitedMessage::PUSH, 0)}));
   EXPECT_TRUE(run.Pass(absl::Minutes(60)).ok());
 }
 
@@ -159,8 +164,10 @@ TEST(WaitJudge, AServerIsFollowedToTheWorkerWhosePushIsMissing) {
   run.Say(Waiting(0, Server(0), AwaitedMessage::WEIGHTS, 4));
   run.Say(Waiting(1, Server(0), AwaitedMessage::WEIGHTS, 4));
   run.Say(Computing(2, 4, "backward"));
-  run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 5),
-                      Message(Worker(2), AwaitedMessage::PUSH, 4), Message(Worker(2), AwaitedMessage::PULL, 0)}));
+  run.Say(Serving(
+      0,
+      {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 5),
+       Message(Worker(2), AwaitedMessage::PUSH, 4), Message(Worker(2), AwaitedMessage::PULL, 0)}));
   EXPECT_TRUE(run.Pass(absl::Seconds(60)).ok());
   EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
               AllOf(HasSubstr("worker/2 (pid 102) at step=4 phase=backward"),
@@ -181,9 +188,11 @@ TEST(WaitJudge, AMessageThatIsLostEndsTheRunAfterTheWaitLimitAndTellsTheChain) {
   run.Say(Waiting(1, Worker(0), AwaitedMessage::COLLECTIVE, 3));
   EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok());
   EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
-              AllOf(HasSubstr("worker/0 (pid 100) at step=3 phase=exchange waits for worker/1 (collective step=3 bucket=0) "
+              AllOf(HasSubstr("worker/0 (pid 100) at step=3 phase=exchange waits for worker/1 "
+                              "(collective step=3 bucket=0) "
                               "since 30.0s; worker/1"),
-                    HasSubstr("within 30.0s (limits.wait_seconds)"), HasSubstr("limits.wait_seconds to at least 300")));
+                    HasSubstr("within 30.0s (limits.wait_seconds)"),
+                    HasSubstr("limits.wait_seconds to at least 300")));
 }
 
 TEST(WaitJudge, AWaitInWhichMessagesComeGoesOn) {
@@ -203,10 +212,12 @@ TEST(WaitJudge, WeightsForWhichAllHavePushedAreLostHoweverBusyTheOthersAre) {
   JudgedRun run(Limits(), 2, 1);
   run.Say(Waiting(0, Server(0), AwaitedMessage::WEIGHTS, 4));
   run.Say(Computing(1, 5));
-  run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 5)}));
+  run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5),
+                      Message(Worker(1), AwaitedMessage::PUSH, 5)}));
   EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok());
-  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
-              AllOf(HasSubstr("worker/0"), HasSubstr("waits for nobody"), Not(HasSubstr("worker/1"))));
+  EXPECT_THAT(
+      TextOf(run.Pass(absl::Seconds(2))),
+      AllOf(HasSubstr("worker/0"), HasSubstr("waits for nobody"), Not(HasSubstr("worker/1"))));
 }
 
 TEST(WaitJudge, WhatTheLastRankSendsHasTheWholeWaitLimitToArrive) {
@@ -214,10 +225,12 @@ TEST(WaitJudge, WhatTheLastRankSendsHasTheWholeWaitLimitToArrive) {
     JudgedRun run(Limits(), 2, 1);
     run.Say(Waiting(0, Server(0), AwaitedMessage::WEIGHTS, 4));
     run.Say(Computing(1, 4));
-    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 4)}));
+    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5),
+                        Message(Worker(1), AwaitedMessage::PUSH, 4)}));
     EXPECT_TRUE(run.Pass(computes).ok());
     // It pushes, and the weights are on their way.
-    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5), Message(Worker(1), AwaitedMessage::PUSH, 5)}));
+    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 5),
+                        Message(Worker(1), AwaitedMessage::PUSH, 5)}));
     run.Say(Computing(1, 5));
     EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok()) << computes;
     EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))), HasSubstr("limits.wait_seconds")) << computes;
@@ -229,7 +242,8 @@ TEST(WaitJudge, AnAsynchronousServerWaitsForNobodyButInADrain) {
     JudgedRun run(Limits(std::nullopt, true), 2, 1);
     run.Say(Waiting(0, Server(0), AwaitedMessage::PULL, 2, drains ? "drain" : "gate"));
     run.Say(Computing(1, 2));
-    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 3), Message(Worker(1), AwaitedMessage::PUSH, 2)}));
+    run.Say(Serving(0, {Message(Worker(0), AwaitedMessage::PUSH, 3),
+                        Message(Worker(1), AwaitedMessage::PUSH, 2)}));
     EXPECT_EQ(run.Pass(absl::Seconds(50)).ok(), drains);
   }
 }
@@ -240,12 +254,14 @@ TEST(WaitJudge, ABarrierWaitsForThoseWhoHaveNotCome) {
   run.Say(Of(Worker(1), NodeActivity::AT_BARRIER, 9, "evaluate"));
   run.Say(Computing(2, 9, "evaluate"));
   EXPECT_TRUE(run.Pass(absl::Seconds(40)).ok());
-  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))), HasSubstr("worker/2 (pid 102) at step=9 phase=evaluate"));
+  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
+              HasSubstr("worker/2 (pid 102) at step=9 phase=evaluate"));
 }
 
 TEST(WaitJudge, ABarrierThatAllHaveComeToIsOver) {
   JudgedRun run(Limits(), 2, 0);
-  for (const int32_t rank : {0, 1}) run.Say(Of(Worker(rank), NodeActivity::AT_BARRIER, 9, "evaluate"));
+  for (const int32_t rank : {0, 1})
+    run.Say(Of(Worker(rank), NodeActivity::AT_BARRIER, 9, "evaluate"));
   EXPECT_TRUE(run.Pass(absl::Minutes(5)).ok());
 }
 
@@ -255,7 +271,8 @@ TEST(WaitJudge, TheEndOfTheRunIsAwaitedByThoseWhoAreDone) {
   run.Say(Computing(1, 9, "final loss"));
   run.Say(Of(Worker(0), NodeActivity::DONE, 9, "farewell"));
   EXPECT_TRUE(run.Pass(absl::Seconds(40)).ok());
-  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))), HasSubstr("worker/1 (pid 101) at step=9 phase=final loss"));
+  EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
+              HasSubstr("worker/1 (pid 101) at step=9 phase=final loss"));
 }
 
 TEST(WaitJudge, ARankThatWasToldToStandStillIsWaitedFor) {

@@ -62,24 +62,28 @@ TEST(Board, AtTheDeadlineThoseWhoAreBehindAreNamed) {
   ASSERT_TRUE(board.ok()) << board.status();
   board->Show(0, BoardRow::kReady, 5);
   board->Show(2, BoardRow::kReady, 4);
-  const absl::Status status = board->WaitForAll(BoardRow::kReady, 5, MonotonicNow() + absl::Milliseconds(1));
+  const absl::Status status =
+      board->WaitForAll(BoardRow::kReady, 5, MonotonicNow() + absl::Milliseconds(1));
   EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("waited in vain for 5 pieces ready; behind is rank 1 with 0, rank 2 with 4"));
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("waited in vain for 5 pieces ready; behind is rank 1 with 0, rank 2 with 4"));
 }
 
 TEST(Board, WhoGivesUpEndsEveryWaitThatIsAndWillBe) {
   auto board = Board::Create(2);
   ASSERT_TRUE(board.ok()) << board.status();
   absl::Status woken;
-  std::thread waiting([&] { woken = board->WaitForAll(BoardRow::kReady, 1, MonotonicNow() + kWaitLimit); });
+  std::thread waiting(
+      [&] { woken = board->WaitForAll(BoardRow::kReady, 1, MonotonicNow() + kWaitLimit); });
   board->GiveUp(1);
   waiting.join();
   EXPECT_TRUE(absl::IsCancelled(woken)) << woken;
   EXPECT_THAT(std::string(woken.message()), HasSubstr("rank 1 gave up"));
   board->GiveUp(0);
   EXPECT_THAT(std::string(board->status().message()), HasSubstr("rank 1 gave up"));
-  EXPECT_TRUE(absl::IsCancelled(board->WaitForAll(BoardRow::kReady, 0, MonotonicNow() + kWaitLimit)));
+  EXPECT_TRUE(
+      absl::IsCancelled(board->WaitForAll(BoardRow::kReady, 0, MonotonicNow() + kWaitLimit)));
 }
 
 TEST(Board, AnotherNumberOfRanksIsRefused) {

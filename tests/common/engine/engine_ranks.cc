@@ -33,7 +33,8 @@ class Meeting {
 
 }  // namespace
 
-void RunEngineRanks(const std::string& name, int ranks, const std::function<void(int rank, Engine& engine)>& work) {
+void RunEngineRanks(const std::string& name, int ranks,
+                    const std::function<void(int rank, Engine& engine)>& work) {
   Meeting meeting(ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {

@@ -11,9 +11,10 @@ namespace ringmaster {
 
 inline constexpr absl::Duration kEngineWaitLimit = absl::Seconds(20);
 
-// Runs `work` on a thread for each of `ranks`, each with an engine `name` of its own, all on device 0; a rank whose
-// engine cannot be made fails the test.
-void RunEngineRanks(const std::string& name, int ranks, const std::function<void(int rank, Engine& engine)>& work);
+// Runs `work` on a thread for each of `ranks`, each with an engine `name` of its own, all on device
+// 0; a rank whose engine cannot be made fails the test.
+void RunEngineRanks(const std::string& name, int ranks,
+                    const std::function<void(int rank, Engine& engine)>& work);
 
 }  // namespace ringmaster
 

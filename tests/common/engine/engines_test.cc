@@ -22,7 +22,8 @@ TEST(Engines, AnUnknownOneIsRefusedWithTheKnownOnes) {
   EXPECT_FALSE(IsEngine("ring"));
   EXPECT_TRUE(IsEngine("mpi"));
   EXPECT_TRUE(absl::IsNotFound(CheckEngine("ring")));
-  EXPECT_THAT(std::string(CheckEngine("ring").message()), HasSubstr("known are mpi, gloo, nccl, cuda_ipc"));
+  EXPECT_THAT(std::string(CheckEngine("ring").message()),
+              HasSubstr("known are mpi, gloo, nccl, cuda_ipc"));
 }
 
 TEST(Engines, EveryAlgorithmOfGlooSumsWithAnyNumberOfRanksAndElements) {
@@ -34,14 +35,18 @@ TEST(Engines, EveryAlgorithmOfGlooSumsWithAnyNumberOfRanksAndElements) {
         for (const size_t count : {size_t{1000}, size_t{100001}}) {
           std::vector<float> data(count);
           for (int repetition = 0; repetition < 2; ++repetition) {
-            for (size_t i = 0; i < count; ++i) data[i] = static_cast<float>(i % 97 + 100 * rank + repetition);
-            const absl::Status status = engine.AllReduce(static_cast<int32_t>(algorithm), data.data(), absl::MakeSpan(data));
+            for (size_t i = 0; i < count; ++i)
+              data[i] = static_cast<float>(i % 97 + 100 * rank + repetition);
+            const absl::Status status = engine.AllReduce(static_cast<int32_t>(algorithm),
+                                                         data.data(), absl::MakeSpan(data));
             ASSERT_TRUE(status.ok()) << engine.algorithms()[algorithm] << ": " << status;
             size_t wrong = 0;
             for (size_t i = 0; i < count; ++i) {
-              wrong += data[i] != static_cast<float>(ranks * (i % 97 + repetition) + 100 * ranks * (ranks - 1) / 2);
+              wrong += data[i] != static_cast<float>(ranks * (i % 97 + repetition) +
+                                                     100 * ranks * (ranks - 1) / 2);
             }
-            EXPECT_EQ(wrong, 0u) << engine.algorithms()[algorithm] << " of " << count << " with " << ranks << " ranks";
+            EXPECT_EQ(wrong, 0u) << engine.algorithms()[algorithm] << " of " << count << " with "
+                                 << ranks << " ranks";
           }
         }
       }
@@ -58,8 +63,10 @@ TEST(Engines, AnAbortFailsThePeersCallAndLaterOnesOfItsOwn) {
     const MonotonicTime begin = MonotonicNow();
     if (rank == 1) engine.Abort(absl::CancelledError("enough"));
     EXPECT_FALSE(engine.AllReduce(0, data.data(), absl::MakeSpan(data)).ok());
-    EXPECT_LT(MonotonicNow() - begin, kEngineWaitLimit / 2) << "rank " << rank << " waited for its limit";
-    // Neither leaves before the other is done: the end of its connections would do what the abort should.
+    EXPECT_LT(MonotonicNow() - begin, kEngineWaitLimit / 2)
+        << "rank " << rank << " waited for its limit";
+    // Neither leaves before the other is done: the end of its connections would do what the abort
+    // should.
     if (both->Block()) delete both;
   });
 }
@@ -76,7 +83,9 @@ TEST(Engines, ThoseThatSumOnAGpuSaySoWithoutOne) {
     if (!CheckEngine(name).ok()) GTEST_SKIP() << CheckEngine(name).message();
     EngineSeat seat;
     seat.ranks = 1;
-    seat.all_gather = [](absl::string_view own) { return std::vector<std::string>{std::string(own)}; };
+    seat.all_gather = [](absl::string_view own) {
+      return std::vector<std::string>{std::string(own)};
+    };
     const auto engine = CreateEngine(name, seat);
     if (engine.ok()) GTEST_SKIP() << "there is a GPU";
     EXPECT_TRUE(absl::IsUnavailable(engine.status())) << engine.status();

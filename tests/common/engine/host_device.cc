@@ -57,7 +57,8 @@ class HostStream : public IpcStream {
   float* Slot(int32_t rank, int slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(device_.mutex_) {
     return device_.ranks_[rank].slots[slot].data();
   }
-  HostDevice::Event* EventOf(int32_t rank, IpcMoment moment, int slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(device_.mutex_) {
+  HostDevice::Event* EventOf(int32_t rank, IpcMoment moment, int slot)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(device_.mutex_) {
     return &device_.ranks_[rank].events[static_cast<int>(moment)][slot];
   }
   absl::Status Tell(std::function<void()> run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(device_.mutex_) {
@@ -74,7 +75,9 @@ HostDevice::HostDevice(int32_t ranks, int64_t slot_floats, uint64_t seed, double
   for (Rank& rank : ranks_) rank.slots.assign(kIpcSlots, std::vector<float>(slot_floats, -1.0f));
 }
 
-std::unique_ptr<IpcStream> HostDevice::Stream(int32_t rank) { return std::make_unique<HostStream>(this, rank); }
+std::unique_ptr<IpcStream> HostDevice::Stream(int32_t rank) {
+  return std::make_unique<HostStream>(this, rank);
+}
 
 void HostDevice::Tell(int32_t rank, Operation operation) {
   ranks_[rank].queue.push_back(std::move(operation));

@@ -14,10 +14,11 @@
 
 namespace ringmaster {
 
-// A device in host memory with a stream for each of `ranks`, by CUDA's rules: what a stream is told happens later and
-// in order; which stream moves next is drawn from `seed`. It moves by itself while it is told things, with
-// probability `eagerness` a time, and otherwise only when somebody asks whether it is done: so with eagerness 0 the
-// hosts run ahead as far as they can, and with 1 the device is never behind. Nothing but events orders the streams.
+// A device in host memory with a stream for each of `ranks`, by CUDA's rules: what a stream is told
+// happens later and in order; which stream moves next is drawn from `seed`. It moves by itself
+// while it is told things, with probability `eagerness` a time, and otherwise only when somebody
+// asks whether it is done: so with eagerness 0 the hosts run ahead as far as they can, and with 1
+// the device is never behind. Nothing but events orders the streams.
 class HostDevice {
  public:
   HostDevice(int32_t ranks, int64_t slot_floats, uint64_t seed, double eagerness);

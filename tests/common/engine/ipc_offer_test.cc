@@ -26,11 +26,13 @@ IpcOffer OfferOn(const char* device, uint64_t process) {
 
 TEST(IpcOffer, WhatARankSaysIsWhatTheOthersRead) {
   std::vector<std::string> messages;
-  for (const uint64_t process : {1, 2, 1}) messages.push_back(EncodeIpcOffer(OfferOn("GPU-a", process)));
+  for (const uint64_t process : {1, 2, 1})
+    messages.push_back(EncodeIpcOffer(OfferOn("GPU-a", process)));
   const auto offers = DecodeIpcOffers(messages);
   ASSERT_TRUE(offers.ok()) << offers.status();
   ASSERT_EQ(offers->size(), 3u);
-  for (size_t rank = 0; rank < 3; ++rank) EXPECT_EQ(EncodeIpcOffer((*offers)[rank]), messages[rank]);
+  for (size_t rank = 0; rank < 3; ++rank)
+    EXPECT_EQ(EncodeIpcOffer((*offers)[rank]), messages[rank]);
   EXPECT_EQ((*offers)[1].board.memory.inode, 4567u);
   EXPECT_TRUE(IsSameProcess((*offers)[0], (*offers)[2]));
   EXPECT_FALSE(IsSameProcess((*offers)[0], (*offers)[1]));
@@ -44,13 +46,17 @@ TEST(IpcOffer, RanksOnDifferentDevicesAreRefusedWithWhatToUse) {
           .status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   const std::string text(status.message());
-  EXPECT_THAT(text, HasSubstr("ranks 0 and 2 are on different GPUs, GPU-a (NVIDIA H100) and GPU-b (NVIDIA H100)"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "ranks 0 and 2 are on different GPUs, GPU-a (NVIDIA H100) and GPU-b (NVIDIA H100)"));
   EXPECT_THAT(text, HasSubstr("use collective \"nccl\""));
 }
 
 TEST(IpcOffer, AMessageOfAnotherLengthAndADeviceThatDoesNotEndAreNotTrusted) {
   EXPECT_TRUE(absl::IsInvalidArgument(
-      DecodeIpcOffers(std::vector<std::string>{EncodeIpcOffer(OfferOn("GPU-a", 1)), "hello"}).status()));
+      DecodeIpcOffers(std::vector<std::string>{EncodeIpcOffer(OfferOn("GPU-a", 1)), "hello"})
+          .status()));
   IpcOffer endless = OfferOn("GPU-a", 1);
   std::memset(endless.device, 'x', sizeof(endless.device));
   const auto offers = DecodeIpcOffers(std::vector<std::string>{EncodeIpcOffer(endless)});
@@ -60,7 +66,8 @@ TEST(IpcOffer, AMessageOfAnotherLengthAndADeviceThatDoesNotEndAreNotTrusted) {
 
 TEST(IpcOffer, MoreRanksThanAKernelTakesAreRefused) {
   const std::vector<std::string> messages(kIpcRanksMax + 1, EncodeIpcOffer(OfferOn("GPU-a", 1)));
-  EXPECT_THAT(std::string(DecodeIpcOffers(messages).status().message()), HasSubstr("65 ranks on one GPU, at most 64"));
+  EXPECT_THAT(std::string(DecodeIpcOffers(messages).status().message()),
+              HasSubstr("65 ranks on one GPU, at most 64"));
 }
 
 }  // namespace

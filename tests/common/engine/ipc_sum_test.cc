@@ -44,7 +44,8 @@ float Value(uint64_t seed, int32_t rank, int call, size_t i) {
 }
 
 size_t CountOf(int call) {
-  constexpr size_t kCounts[] = {5 * kSlotFloats + 7, 1, 2 * kSlotFloats, 0, kSlotFloats - 1, 3 * kSlotFloats + 1};
+  constexpr size_t kCounts[] = {5 * kSlotFloats + 7, 1, 2 * kSlotFloats, 0, kSlotFloats - 1,
+                                3 * kSlotFloats + 1};
   return kCounts[call];
 }
 constexpr int kCalls = 6;
@@ -66,7 +67,8 @@ int64_t WrongFloats(int32_t ranks, uint64_t seed, double eagerness) {
         // Every other call from elsewhere.
         const std::vector<float> from = data;
         if (call % 2 == 1) std::fill(data.begin(), data.end(), -1.0f);
-        const absl::Status status = sum.Run(call % 2 == 1 ? from.data() : data.data(), absl::MakeSpan(data));
+        const absl::Status status =
+            sum.Run(call % 2 == 1 ? from.data() : data.data(), absl::MakeSpan(data));
         ASSERT_TRUE(status.ok()) << status;
         for (size_t i = 0; i < data.size(); ++i) {
           float expected = Value(seed, 0, call, i);
@@ -126,7 +128,9 @@ TEST(IpcSum, ADeviceThatDoesNotMoveEndsTheCallAtTheLimit) {
     absl::Status Record(IpcMoment, int) override { return absl::OkStatus(); }
     absl::Status WaitFor(int32_t, IpcMoment, int) override { return absl::OkStatus(); }
     absl::Status Sum(int, const Range&) override { return absl::OkStatus(); }
-    absl::Status CopyOut(int32_t, int, const Range&, absl::Span<float>) override { return absl::OkStatus(); }
+    absl::Status CopyOut(int32_t, int, const Range&, absl::Span<float>) override {
+      return absl::OkStatus();
+    }
     absl::StatusOr<bool> Done() override { return false; }
   } stream;
   auto board = Board::Create(1);

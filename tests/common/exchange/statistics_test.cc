@@ -19,8 +19,8 @@ Param Named(const std::string& name, int64_t count, bool statistic) {
 
 // 40 elements in buckets of 11; statistics are 5..11, of two neighbours, and 30..33.
 ParamLayout Layout() {
-  return ParamLayout({Named("fc", 5, false), Named("mean", 3, true), Named("variance", 4, true), Named("conv", 18, false),
-                      Named("mean2", 4, true), Named("conv2", 6, false)},
+  return ParamLayout({Named("fc", 5, false), Named("mean", 3, true), Named("variance", 4, true),
+                      Named("conv", 18, false), Named("mean2", 4, true), Named("conv2", 6, false)},
                      11);
 }
 
@@ -32,10 +32,12 @@ TEST(ParamLayout, NamesTheElementsThatAreStatisticsWithNeighboursJoined) {
 }
 
 TEST(ParamLayout, ItsFingerprintTellsAStatisticFromAWeight) {
-  EXPECT_NE(ParamLayout({Named("a", 5, false)}, 3).fingerprint(), ParamLayout({Named("a", 5, true)}, 3).fingerprint());
+  EXPECT_NE(ParamLayout({Named("a", 5, false)}, 3).fingerprint(),
+            ParamLayout({Named("a", 5, true)}, 3).fingerprint());
 }
 
-// Marks the statistics of the arena, gathers every shard as its server does, and compares with what the shard is told.
+// Marks the statistics of the arena, gathers every shard as its server does, and compares with what
+// the shard is told.
 TEST(ShardStatistics, MarkInEveryShardWhatTheArenaMarks) {
   const ParamLayout layout = Layout();
   std::vector<float> arena(layout.count(), 0.0f);

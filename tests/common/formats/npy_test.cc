@@ -97,9 +97,10 @@ TEST(Npy, FilesOfAnotherFormOrLengthAreRefused) {
     std::string text = good;
     return text.replace(text.find(from), from.size(), to);
   };
-  for (const std::string& bad : {std::string(), good.substr(0, 9), good.substr(0, 40), good.substr(0, good.size() - 1),
-                                 good + "x", with("<i4", "<i2"), with("False", "True "), with("(4,)", "(5,)"),
-                                 with("(4,)", "(-4,"), "\x93NUMPY\x02" + good.substr(7)}) {
+  for (const std::string& bad :
+       {std::string(), good.substr(0, 9), good.substr(0, 40), good.substr(0, good.size() - 1),
+        good + "x", with("<i4", "<i2"), with("False", "True "), with("(4,)", "(5,)"),
+        with("(4,)", "(-4,"), "\x93NUMPY\x02" + good.substr(7)}) {
     std::ofstream(path, std::ios::binary) << bad;
     EXPECT_FALSE(ReadNpy(path).ok()) << bad;
   }
@@ -111,9 +112,11 @@ TEST(AtomicFile, APlaceThatTakesNoFileIsFoundWithoutLeavingOne) {
   EXPECT_TRUE(CheckFileCanBeWritten(folder + "/w.safetensors").ok());
   EXPECT_TRUE(CheckFolderCanBeWritten(folder).ok());
   EXPECT_EQ(FilesIn(folder), 0u);
-  EXPECT_THAT(std::string(CheckFileCanBeWritten(folder + "/none/w").message()), HasSubstr("there is no folder"));
+  EXPECT_THAT(std::string(CheckFileCanBeWritten(folder + "/none/w").message()),
+              HasSubstr("there is no folder"));
   EXPECT_THAT(std::string(CheckFileCanBeWritten(folder).message()), HasSubstr("it is a folder"));
-  EXPECT_THAT(std::string(CheckFolderCanBeWritten(folder + "/none").message()), HasSubstr("there is no folder"));
+  EXPECT_THAT(std::string(CheckFolderCanBeWritten(folder + "/none").message()),
+              HasSubstr("there is no folder"));
   if (geteuid() == 0) return;  // root writes anywhere
   ASSERT_EQ(chmod(folder.c_str(), 0500), 0);
   EXPECT_EQ(CheckFolderCanBeWritten(folder).code(), absl::StatusCode::kPermissionDenied);

@@ -19,7 +19,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 ParamLayout SmallLayout() {
-  return ParamLayout({{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}}, 4);
+  return ParamLayout(
+      {{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}}, 4);
 }
 
 RunSpec Mlp() {
@@ -51,8 +52,8 @@ TEST(Weights, AnArenaComesBackBitForBitWhateverTheBucketsAndTheOrderInTheFile) {
   const ParamLayout layout = SmallLayout();
   const std::vector<float> arena = Counting(layout.count());
   ASSERT_TRUE(SaveArena(path, Mlp(), layout, arena).ok());
-  const ParamLayout other_buckets({{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}},
-                                  100);
+  const ParamLayout other_buckets(
+      {{"fc2.weight", {2, 3}}, {"fc2.bias", {2}}, {"fc1.weight", {3, 1}}, {"fc1.bias", {3}}}, 100);
   std::vector<float> loaded(layout.count());
   ASSERT_TRUE(LoadArena(path, "mlp", other_buckets, absl::MakeSpan(loaded)).ok());
   EXPECT_EQ(loaded, arena);
@@ -80,16 +81,19 @@ TEST(Weights, MissingUnknownAndMisshapenTensorsAreAllListedWithWhatWasExpected) 
                                      {"fc1.bias", {3}, six.first(3)},
                                      {"fc9.bias", {1}, six.first(1)}});
   EXPECT_THAT(error, AllOf(HasSubstr("does not fit model \"mlp\" (it was saved from \"other\")"),
-                           HasSubstr("fc2.weight has shape [3, 2], expected [2, 3]"), HasSubstr("fc2.bias [2] is missing"),
+                           HasSubstr("fc2.weight has shape [3, 2], expected [2, 3]"),
+                           HasSubstr("fc2.bias [2] is missing"),
                            HasSubstr("fc9.bias [1] is not of this model")));
 }
 
 // The tensors of SmallLayout, which count from 1, under other names.
-std::vector<NamedTensor> Renamed(const std::function<std::string(const std::string&)>& rename, const std::vector<float>& arena) {
+std::vector<NamedTensor> Renamed(const std::function<std::string(const std::string&)>& rename,
+                                 const std::vector<float>& arena) {
   const ParamLayout layout = SmallLayout();
   std::vector<NamedTensor> tensors;
   for (const Param& param : layout.params()) {
-    tensors.push_back({rename(param.name), param.shape, absl::MakeConstSpan(arena).subspan(param.begin, param.count)});
+    tensors.push_back({rename(param.name), param.shape,
+                       absl::MakeConstSpan(arena).subspan(param.begin, param.count)});
   }
   return tensors;
 }
@@ -100,12 +104,16 @@ TEST(Weights, PrefixesOfPyTorchsWrappersAreTakenOffAndSaid) {
   const std::vector<float> arena = Counting(layout.count());
   const struct {
     std::string prefix, said;
-  } kCases[] = {{"module.", "prefix \"module.\" taken off 4 names"},
-                {"_orig_mod.", "prefix \"_orig_mod.\" taken off 4 names"},
-                {"module._orig_mod.", "prefixes \"_orig_mod.\" and \"module.\" taken off 4 names"},
-                {"_orig_mod.module.module.", "prefixes \"_orig_mod.\" and \"module.\" taken off 4 names"}};
+  } kCases[] = {
+      {"module.", "prefix \"module.\" taken off 4 names"},
+      {"_orig_mod.", "prefix \"_orig_mod.\" taken off 4 names"},
+      {"module._orig_mod.", "prefixes \"_orig_mod.\" and \"module.\" taken off 4 names"},
+      {"_orig_mod.module.module.", "prefixes \"_orig_mod.\" and \"module.\" taken off 4 names"}};
   for (const auto& one : kCases) {
-    ASSERT_TRUE(WriteSafetensors(path, {}, Renamed([&](const std::string& name) { return one.prefix + name; }, arena)).ok());
+    ASSERT_TRUE(
+        WriteSafetensors(path, {},
+                         Renamed([&](const std::string& name) { return one.prefix + name; }, arena))
+            .ok());
     std::vector<float> loaded(layout.count());
     const absl::Status status = LoadArena(path, "mlp", layout, absl::MakeSpan(loaded));
     ASSERT_TRUE(status.ok()) << status;
@@ -142,7 +150,8 @@ TEST(Weights, TheModelThatWasSavedIsRead) {
   EXPECT_EQ(ReadWeightsHeader(path)->model_name, "mlp");
   // Of a newer program.
   ASSERT_TRUE(WriteSafetensors(path, {{"model_spec", "name: \"mlp\" depth: 3"}}, {}).ok());
-  EXPECT_THAT(std::string(ReadWeightsHeader(path)->model.status().message()), AllOf(HasSubstr(path), HasSubstr("\"depth\"")));
+  EXPECT_THAT(std::string(ReadWeightsHeader(path)->model.status().message()),
+              AllOf(HasSubstr(path), HasSubstr("\"depth\"")));
 }
 
 TEST(Weights, AFileOfAnotherModelNamesOnlyTheFirstDifferences) {

@@ -17,7 +17,8 @@ using SteadyClock = std::chrono::steady_clock;
 // Computes for so long.
 void Burn(std::chrono::milliseconds time) {
   volatile double sink = 1;
-  for (const auto end = SteadyClock::now() + time; SteadyClock::now() < end;) sink = std::sqrt(sink + 1);
+  for (const auto end = SteadyClock::now() + time; SteadyClock::now() < end;)
+    sink = std::sqrt(sink + 1);
 }
 
 TEST(Conditions, AProcessThatIsNotWaitedForIsForeign) {

@@ -16,7 +16,9 @@ using testing::HasSubstr;
 // The two file systems, as the kernel writes them, in a folder of the test.
 class MemoryKillsTest : public testing::Test {
  protected:
-  void SetUp() override { Write("proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/pods/one\n0::/slice/job\n"); }
+  void SetUp() override {
+    Write("proc/self/cgroup", "9:name=systemd:/\n4:cpu,memory:/pods/one\n0::/slice/job\n");
+  }
 
   void Write(const std::string& path, const std::string& text) {
     const std::filesystem::path file = root_ + "/" + path;
@@ -36,14 +38,17 @@ TEST_F(MemoryKillsTest, OfVersionTwoCountFromTheBeginningAndNameTheTightestLimit
   const MemoryKills kills = Kills();
   EXPECT_EQ(kills.Found(), "");
   Write("cgroup/slice/job/memory.events", "low 0\noom 3\noom_kill 5\noom_group_kill 0\n");
-  EXPECT_THAT(kills.Found(), AllOf(HasSubstr("oom_kill rose by 3"), HasSubstr("64 MiB"), HasSubstr("/slice/memory.max")));
+  EXPECT_THAT(kills.Found(), AllOf(HasSubstr("oom_kill rose by 3"), HasSubstr("64 MiB"),
+                                   HasSubstr("/slice/memory.max")));
 }
 
 TEST_F(MemoryKillsTest, OfVersionOneAreReadWhereItsHierarchyIs) {
-  Write("cgroup/memory/pods/one/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+  Write("cgroup/memory/pods/one/memory.oom_control",
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
   Write("cgroup/memory/pods/one/memory.limit_in_bytes", "2147483648\n");
   const MemoryKills kills = Kills();
-  Write("cgroup/memory/pods/one/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+  Write("cgroup/memory/pods/one/memory.oom_control",
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
   EXPECT_THAT(kills.Found(), AllOf(HasSubstr("rose by 1"), HasSubstr("2.0 GiB")));
 }
 
@@ -54,7 +59,9 @@ TEST_F(MemoryKillsTest, AContainerSeesItsGroupAsTheRoot) {
   EXPECT_THAT(kills.Found(), HasSubstr("the machine's memory ran out"));
 }
 
-TEST_F(MemoryKillsTest, NothingIsFoundWhereTheSystemTellsNothing) { EXPECT_EQ(Kills().Found(), ""); }
+TEST_F(MemoryKillsTest, NothingIsFoundWhereTheSystemTellsNothing) {
+  EXPECT_EQ(Kills().Found(), "");
+}
 
 }  // namespace
 }  // namespace ringmaster

@@ -25,7 +25,8 @@ TEST(ProcessCosts, TheWorkOfEveryThreadCounts) {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
     do {
       clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-      own = static_cast<double>(now.tv_sec - begin.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec - begin.tv_nsec);
+      own = static_cast<double>(now.tv_sec - begin.tv_sec) +
+            1e-9 * static_cast<double>(now.tv_nsec - begin.tv_nsec);
     } while (own < 0.05);
   }).join();
   // What the kernel rounds is far less than half.

@@ -53,7 +53,8 @@ TEST(ProcessEnd, ALimitOfProcessorTimeIsNamedBesideTheSignalThatItGives) {
   ASSERT_EQ(setrlimit(RLIMIT_CPU, &limited), 0);
   const std::string text = EndText(*WaitStatusOf(killed.pid()));
   ASSERT_EQ(setrlimit(RLIMIT_CPU, &limit), 0);
-  EXPECT_NE(text.find("limited to 1000000 s of it (ulimit -t, RLIMIT_CPU)"), std::string::npos) << text;
+  EXPECT_NE(text.find("limited to 1000000 s of it (ulimit -t, RLIMIT_CPU)"), std::string::npos)
+      << text;
 }
 
 TEST(ProcessEnd, OfAProcessThatRunsIsNone) { EXPECT_EQ(WaitStatusOf(getpid()), std::nullopt); }
@@ -69,7 +70,8 @@ TEST(ProcessTree, HoldsChildrenOfChildrenAndSaysWhoIsSuspended) {
     for (;;) pause();
   }
   pid_t grandchild = 0;
-  ASSERT_EQ(read(ends[0], &grandchild, sizeof(grandchild)), static_cast<ssize_t>(sizeof(grandchild)));
+  ASSERT_EQ(read(ends[0], &grandchild, sizeof(grandchild)),
+            static_cast<ssize_t>(sizeof(grandchild)));
   EXPECT_THAT(DescendantsOf(getpid()), testing::ElementsAre(child, grandchild));
   while (!IsSuspended(grandchild)) sched_yield();
   EXPECT_FALSE(IsSuspended(child));

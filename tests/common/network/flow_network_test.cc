@@ -33,11 +33,13 @@ class Network {
     plan_ = *std::move(plan);
     memory_.resize(FlowNetwork::StateBytes(workers) + 64);
     const size_t skip = 64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64;
-    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip), FlowNetwork::kSlots, grains);
+    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip),
+                                             FlowNetwork::kSlots, grains);
   }
 
   void Start(uint64_t key, int32_t from, int32_t to, int64_t bytes, Nanoseconds now) {
-    const absl::Status status = network_->Start(from, to, {key, Worker(from), Worker(to), bytes}, now);
+    const absl::Status status =
+        network_->Start(from, to, {key, Worker(from), Worker(to), bytes}, now);
     ASSERT_TRUE(status.ok()) << status;
   }
 
@@ -98,9 +100,11 @@ TEST(FlowNetwork, IncastSharesTheReceiversCardWhoeverSends) {
 
 TEST(FlowNetwork, OneSenderToManySharesItsOwnCardEvenly) {
   Network network(Rate(1e9), 5);
-  for (int32_t receiver = 1; receiver < 5; ++receiver) network.Start(receiver, 0, receiver, kBytes, 0);
+  for (int32_t receiver = 1; receiver < 5; ++receiver)
+    network.Start(receiver, 0, receiver, kBytes, 0);
   network.Advance(kLater);
-  for (int32_t receiver = 1; receiver < 5; ++receiver) EXPECT_NEAR(network.LeftMs(receiver), 4, kNear);
+  for (int32_t receiver = 1; receiver < 5; ++receiver)
+    EXPECT_NEAR(network.LeftMs(receiver), 4, kNear);
 }
 
 TEST(FlowNetwork, BothDirectionsOfACardAreIndependent) {
@@ -121,8 +125,8 @@ TEST(FlowNetwork, MessagesBetweenTwoProcessesGoOneBehindTheOther) {
   EXPECT_NEAR(network.ArrivedMs(2), 3, kNear);
 }
 
-// Two flows into worker 0, one of which also shares its sender's card: 1/3 each for the three of worker 1, so worker 2
-// has the other two thirds.
+// Two flows into worker 0, one of which also shares its sender's card: 1/3 each for the three of
+// worker 1, so worker 2 has the other two thirds.
 TEST(FlowNetwork, SharesAreMaxMinFair) {
   Network network(Rate(1e9), 5);
   network.Start(1, 1, 0, kBytes, 0);
@@ -210,7 +214,8 @@ TEST(FlowNetwork, JitterIsSeededWithinItsBoundAndNeverReordersAFlow) {
     shape.seed = seed;
     Network network(shape, 2);
     std::vector<double> times;
-    for (uint64_t key = 0; key < 100; ++key) network.Start(key, 0, 1, 10, static_cast<Nanoseconds>(key) * 10'000);
+    for (uint64_t key = 0; key < 100; ++key)
+      network.Start(key, 0, 1, 10, static_cast<Nanoseconds>(key) * 10'000);
     network.Advance(kLater);
     for (uint64_t key = 0; key < 100; ++key) {
       times.push_back(network.ArrivedMs(key));
@@ -286,7 +291,8 @@ TEST(FlowNetwork, TooManyMessagesUnderWayAreRefused) {
   absl::Status status;
   int64_t started = 0;
   while (status.ok() && started < 1'000'000) {
-    status = network.network().Start(0, 1, {static_cast<uint64_t>(started), Worker(0), Worker(1), kBytes}, 0);
+    status = network.network().Start(
+        0, 1, {static_cast<uint64_t>(started), Worker(0), Worker(1), kBytes}, 0);
     if (status.ok()) ++started;
   }
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
@@ -303,10 +309,10 @@ TEST(PlanNetwork, StrangersAreNamed) {
 
 TEST(MessageKey, DiffersInEveryPartOfTheName) {
   const Tag tag = {MessageKind::kPush, 3, 4, 5, 0, 6, 7};
-  std::vector<uint64_t> keys = {MessageKey(Worker(0), Worker(1), tag), MessageKey(Worker(1), Worker(0), tag),
-                                MessageKey(Worker(0), Worker(2), tag),
-                                MessageKey({Role::kServer, 0}, Worker(1), tag),
-                                MessageKey(Worker(0), {Role::kServer, 1}, tag)};
+  std::vector<uint64_t> keys = {
+      MessageKey(Worker(0), Worker(1), tag), MessageKey(Worker(1), Worker(0), tag),
+      MessageKey(Worker(0), Worker(2), tag), MessageKey({Role::kServer, 0}, Worker(1), tag),
+      MessageKey(Worker(0), {Role::kServer, 1}, tag)};
   for (int part = 0; part < 6; ++part) {
     Tag other = tag;
     if (part == 0) other.kind = MessageKind::kPull;

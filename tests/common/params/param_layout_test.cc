@@ -74,9 +74,11 @@ TEST(ParamLayout, EveryTensorLiesInExactlyOneBucketOfWholeTensors) {
     for (const Param& param : layout.params()) {
       int holders = 0;
       for (const Bucket& bucket : layout.buckets()) {
-        const bool overlaps = param.begin < bucket.end() && bucket.begin < param.begin + param.count;
+        const bool overlaps =
+            param.begin < bucket.end() && bucket.begin < param.begin + param.count;
         if (param.count == 0 || !overlaps) continue;
-        EXPECT_TRUE(bucket.begin <= param.begin && param.begin + param.count <= bucket.end()) << param.name;
+        EXPECT_TRUE(bucket.begin <= param.begin && param.begin + param.count <= bucket.end())
+            << param.name;
         ++holders;
       }
       EXPECT_EQ(holders, param.count == 0 ? 0 : 1) << param.name;

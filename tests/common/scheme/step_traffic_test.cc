@@ -1,4 +1,5 @@
-// What the schemes say of their bytes, from schedules and codecs, is what verify's formula says, which knows neither.
+// What the schemes say of their bytes, from schedules and codecs, is what verify's formula says,
+// which knows neither.
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -35,7 +36,8 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
       const RunSpec spec = ArmOf(arm.name, workers, 3);
       const SchemeTraits traits = TraitsOf(spec);
       if (!traits.engine.empty()) {
-        EXPECT_EQ(StepTrafficOf(spec, layout, {Role::kWorker, 0}).status().code(), absl::StatusCode::kUnimplemented);
+        EXPECT_EQ(StepTrafficOf(spec, layout, {Role::kWorker, 0}).status().code(),
+                  absl::StatusCode::kUnimplemented);
         continue;
       }
       int64_t sent = 0;

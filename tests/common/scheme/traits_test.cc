@@ -53,10 +53,13 @@ const std::map<std::string, Expected>& Table() {
       {"async", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
       {"async-topk", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
       {"direct", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "direct", ""}},
-      {"reduce-broadcast", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "reduce_broadcast", ""}},
-      {"halving-doubling", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "halving_doubling", ""}},
+      {"reduce-broadcast",
+       {"all_reduce", 4, 0, false, 4, kStep, kTogether, "reduce_broadcast", ""}},
+      {"halving-doubling",
+       {"all_reduce", 4, 0, false, 4, kStep, kTogether, "halving_doubling", ""}},
       {"binomial-tree", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "binomial_tree", ""}},
-      {"recursive-doubling", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "recursive_doubling", ""}},
+      {"recursive-doubling",
+       {"all_reduce", 4, 0, false, 4, kStep, kTogether, "recursive_doubling", ""}},
       {"all-reduce-auto", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "auto", ""}},
       {"all-reduce-mpi", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "mpi"}},
       {"all-reduce-gloo", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "gloo"}},
@@ -87,8 +90,10 @@ TEST(SchemeTraits, OfEveryArmAreThoseOfTheTable) {
     EXPECT_EQ(traits.collective, expected.collective);
     EXPECT_EQ(traits.engine, expected.engine);
     // What goes with it.
-    EXPECT_EQ(traits.weights, expected.servers > 0 ? WeightHolder::kServers : WeightHolder::kWorkers);
-    const bool is_solo = std::string(arm.name) == "solo", is_single = std::string(arm.name) == "single";
+    EXPECT_EQ(traits.weights,
+              expected.servers > 0 ? WeightHolder::kServers : WeightHolder::kWorkers);
+    const bool is_solo = std::string(arm.name) == "solo",
+               is_single = std::string(arm.name) == "single";
     EXPECT_EQ(traits.divisor, is_solo ? Divisor::kOwnBatches : Divisor::kAllBatches);
     EXPECT_EQ(traits.yardstick, is_solo     ? Yardstick::kEfficiency
                                 : is_single ? Yardstick::kSpeedUp
@@ -133,7 +138,8 @@ TEST(Schemes, EachHasAnEntryOfTheSpecsOneofAndEachEntryHasOne) {
     EXPECT_EQ(FindScheme(absl::string_view(scheme->name)), scheme);
     kinds.insert(scheme->kind);
   }
-  EXPECT_EQ(static_cast<int>(kinds.size()), StrategySpec::descriptor()->FindOneofByName("kind")->field_count());
+  EXPECT_EQ(static_cast<int>(kinds.size()),
+            StrategySpec::descriptor()->FindOneofByName("kind")->field_count());
 }
 
 TEST(Schemes, NoTwoArmsHaveOnePlaceOrName) {
@@ -168,7 +174,9 @@ TEST(Arms, OfTheBaseOnlyWhatTheyLeaveOpenIsKept) {
   base.mutable_strategy()->mutable_parameter_server()->set_consistency(ParameterServerSpec::SSP);
   base.mutable_codec()->set_name("topk");
   base.mutable_codec()->set_density(0.5);
-  const auto server = [&](const char* arm) { return MakeArm(arm, base)->strategy().parameter_server(); };
+  const auto server = [&](const char* arm) {
+    return MakeArm(arm, base)->strategy().parameter_server();
+  };
   EXPECT_EQ(server("ps").servers(), 3);
   EXPECT_EQ(server("ps").consistency(), ParameterServerSpec::BSP);
   EXPECT_FALSE(server("ps").has_staleness_bound());

@@ -24,7 +24,10 @@ TEST(State, GivesBackEveryArrayAndNumberWhateverTheOrder) {
   Floats first(3);
   int64_t updates = 0;
   double norm = 0;
-  ASSERT_TRUE(Example().CopyTo({{"norm", &norm}, {"first", absl::MakeSpan(first)}, {"updates", &updates}}).ok());
+  ASSERT_TRUE(
+      Example()
+          .CopyTo({{"norm", &norm}, {"first", absl::MakeSpan(first)}, {"updates", &updates}})
+          .ok());
   EXPECT_EQ(first, (Floats{1, 2, 3}));
   EXPECT_EQ(updates, int64_t{1} << 60);
   EXPECT_EQ(norm, 0.1);
@@ -48,8 +51,9 @@ TEST(State, APartIsTakenOutAsItWasPutIn) {
   EXPECT_EQ(inner, 1);
   EXPECT_EQ(clocks, (std::vector<int64_t>{4, 5}));
   clocks.resize(3);
-  EXPECT_THAT(std::string(whole.CopyTo({{"clocks", absl::MakeSpan(clocks)}, {"inner", &inner}}).message()),
-              HasSubstr("\"clocks\": it is 2 integers, expected 3 integers"));
+  EXPECT_THAT(
+      std::string(whole.CopyTo({{"clocks", absl::MakeSpan(clocks)}, {"inner", &inner}}).message()),
+      HasSubstr("\"clocks\": it is 2 integers, expected 3 integers"));
 }
 
 TEST(State, ACopyDoesNotChangeWithTheArrayThatItWasMadeOf) {
@@ -72,8 +76,10 @@ TEST(State, NamesBothWhereNameKindOrSizeDiffersAndWritesNothing) {
     return std::string(status.message());
   };
   const StateSlot first{"first", absl::MakeSpan(three)};
-  EXPECT_THAT(refusal({first, {"updates", &updates}, {"velocity", &norm}}),
-              HasSubstr("without \"velocity\", which is expected; it has \"first\", \"updates\", \"norm\""));
+  EXPECT_THAT(
+      refusal({first, {"updates", &updates}, {"velocity", &norm}}),
+      HasSubstr(
+          "without \"velocity\", which is expected; it has \"first\", \"updates\", \"norm\""));
   EXPECT_THAT(refusal({first, {"norm", &norm}}),
               HasSubstr("with \"updates\", which nobody takes; expected \"first\", \"norm\""));
   EXPECT_THAT(refusal({}), HasSubstr("with \"first\", which nobody takes; expected nothing"));

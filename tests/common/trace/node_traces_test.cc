@@ -27,9 +27,11 @@ TEST(TracedSteps, AreTheFirstAfterWarmUpOrAsManyAsThereAre) {
 
 TEST(NodeTraces, AThreadThatRecordedNothingIsLeftOut) {
   WorkerTraces worker(3, {0, 1});
-  worker.exchange.AddSpan("exchange", 0, -1, Clock::time_point(), Clock::time_point() + Clock::duration(5));
+  worker.exchange.AddSpan("exchange", 0, -1, Clock::time_point(),
+                          Clock::time_point() + Clock::duration(5));
   ServerTraces server(1, 2, {0, 1});
-  server.parked[1].AddSpan("parked", 0, -1, Clock::time_point(), Clock::time_point() + Clock::duration(5));
+  server.parked[1].AddSpan("parked", 0, -1, Clock::time_point(),
+                           Clock::time_point() + Clock::duration(5));
   ProcessReport report;
   worker.AddTo(&report);
   server.AddTo(&report);
@@ -54,9 +56,9 @@ void AddProcess(const char* clock, int64_t welcomed_ns, int64_t started_ns, int6
 
 TEST(AlignTraces, ZeroIsWorkerZerosStartAndOtherClocksAreSetByTheWelcome) {
   google::protobuf::RepeatedPtrField<ProcessReport> reports;
-  AddProcess("b", 70'000, 0, 72'500, &reports);   // another machine: 2500 after its welcome
-  AddProcess("a", 1'000, 3'000, 3'500, &reports); // worker 0's: it started 2000 after its welcome
-  AddProcess("a", 1'400, 0, 3'600, &reports);     // the same machine, woken later by its welcome
+  AddProcess("b", 70'000, 0, 72'500, &reports);    // another machine: 2500 after its welcome
+  AddProcess("a", 1'000, 3'000, 3'500, &reports);  // worker 0's: it started 2000 after its welcome
+  AddProcess("a", 1'400, 0, 3'600, &reports);      // the same machine, woken later by its welcome
   AlignTraces(&reports);
   const int64_t expected[] = {500, 500, 600};
   for (int i = 0; i < 3; ++i) {

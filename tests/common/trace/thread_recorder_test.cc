@@ -25,7 +25,8 @@ std::vector<std::string> PhasesOf(const ThreadTrace& trace) {
 
 TEST(ThreadRecorder, KeepsWhatBelongsToTracedSteps) {
   ThreadRecorder recorder("worker/1", "step", {5, 7}, Keeps::kSpans);
-  for (int64_t step = 3; step < 9; ++step) recorder.AddSpan("load", step, 2, At(100 * step), At(100 * step + 30));
+  for (int64_t step = 3; step < 9; ++step)
+    recorder.AddSpan("load", step, 2, At(100 * step), At(100 * step + 30));
   const ThreadTrace trace = recorder.Trace();
   EXPECT_EQ(trace.node(), "worker/1");
   EXPECT_EQ(trace.thread(), "step");
@@ -86,7 +87,8 @@ TEST(ThreadRecorder, WhatHasNoRoomIsCountedAndNothingIsAllocatedForIt) {
 
 TEST(ThreadRecorder, ManyTracedStepsTakeNoMoreThanTheLargestMemory) {
   ThreadRecorder recorder("worker/0", "step", {0, 1000}, Keeps::kSpans);
-  for (int64_t i = 0; i < ThreadRecorder::kEventsMax + 1; ++i) recorder.AddSpan("load", i % 1000, -1, At(i), At(i + 1));
+  for (int64_t i = 0; i < ThreadRecorder::kEventsMax + 1; ++i)
+    recorder.AddSpan("load", i % 1000, -1, At(i), At(i + 1));
   EXPECT_EQ(recorder.Trace().spans_size(), ThreadRecorder::kEventsMax);
   EXPECT_EQ(recorder.Trace().dropped(), 1);
 }

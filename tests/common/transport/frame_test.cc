@@ -1,6 +1,5 @@
 #include "common/transport/frame.h"
 
-
 #include "common/base/random.h"
 #include "gtest/gtest.h"
 

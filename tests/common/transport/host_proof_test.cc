@@ -70,9 +70,11 @@ TEST(HostProof, AStrangersFileIsNeitherOpenedNorTaken) {
   HostProof::Offer offer = proof.offer();
   offer.fd = ends[0];
   ExpectDiffers(offer, "another process's file");
-  // Of the right size, with the right bytes, and not sealed: its owner could change it under a reader.
+  // Of the right size, with the right bytes, and not sealed: its owner could change it under a
+  // reader.
   const int file = memfd_create("stranger", MFD_CLOEXEC);
-  ASSERT_EQ(write(file, offer.number, sizeof(offer.number)), static_cast<ssize_t>(sizeof(offer.number)));
+  ASSERT_EQ(write(file, offer.number, sizeof(offer.number)),
+            static_cast<ssize_t>(sizeof(offer.number)));
   struct stat status {};
   ASSERT_EQ(fstat(file, &status), 0);
   offer.fd = file;

@@ -26,15 +26,17 @@ std::vector<float> RandomFloats(int64_t count, uint64_t seed) {
 }
 
 absl::Span<const std::byte> BytesOf(const std::vector<float>& values) {
-  return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(float));
+  return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(values.data()),
+                             values.size() * sizeof(float));
 }
 absl::Span<std::byte> BytesOf(std::vector<float>& values) {
   return absl::MakeSpan(reinterpret_cast<std::byte*>(values.data()), values.size() * sizeof(float));
 }
 
-// Brings bytes [begin, end) of `bytes` as the wire does, one piece straight into its place, the next through a buffer.
-void Arrive(Matcher& matcher, Matcher::Operation* message, absl::Span<const std::byte> bytes, int64_t begin, int64_t end,
-            Random& random) {
+// Brings bytes [begin, end) of `bytes` as the wire does, one piece straight into its place, the
+// next through a buffer.
+void Arrive(Matcher& matcher, Matcher::Operation* message, absl::Span<const std::byte> bytes,
+            int64_t begin, int64_t end, Random& random) {
   while (begin < end) {
     const int64_t count = std::min<int64_t>(end - begin, 1 + random.Below(37));
     const absl::Span<std::byte> direct =
@@ -66,7 +68,8 @@ TEST(Matcher, PostedAtAnyPointOfAnArrivingMessageEveryByteCountsOnce) {
       ASSERT_TRUE(op.ok());
       Arrive(matcher, *message, BytesOf(in), posted_at, total_bytes, random);
       ASSERT_TRUE(matcher.Wait(*op, Soon()).ok());
-      ASSERT_TRUE(out == (mode == ReceiveMode::kStore ? in : sum)) << "posted at " << posted_at << ", seed 3";
+      ASSERT_TRUE(out == (mode == ReceiveMode::kStore ? in : sum))
+          << "posted at " << posted_at << ", seed 3";
     }
   }
 }
@@ -106,27 +109,31 @@ TEST(Matcher, PostedStoreIsWrittenStraightToItsDestination) {
 
 TEST(Matcher, SegmentThatDoesNotFollowTheOneBeforeIsRefused) {
   const std::vector<Matcher::Segment> wrong = {
-      {kPeer, kTag, 100, 0, 40},    // the first once more
-      {kPeer, kTag, 100, 80, 20},   // a gap
-      {kPeer, kTag, 101, 40, 20},   // another total
-      {kPeer, kTag, 100, 40, 61},   // beyond the end
-      {kPeer, kTag, 100, 40, 0},    // nothing
+      {kPeer, kTag, 100, 0, 40},   // the first once more
+      {kPeer, kTag, 100, 80, 20},  // a gap
+      {kPeer, kTag, 101, 40, 20},  // another total
+      {kPeer, kTag, 100, 40, 61},  // beyond the end
+      {kPeer, kTag, 100, 40, 0},   // nothing
   };
   for (const Matcher::Segment& segment : wrong) {
     Matcher matcher(kSelf, 1 << 20);
     auto message = matcher.BeginSegment({kPeer, kTag, 100, 0, 40});
     ASSERT_TRUE(message.ok());
     matcher.Append(*message, std::vector<std::byte>(40));
-    EXPECT_EQ(matcher.BeginSegment(segment).status().code(), absl::StatusCode::kInvalidArgument) << segment.offset;
+    EXPECT_EQ(matcher.BeginSegment(segment).status().code(), absl::StatusCode::kInvalidArgument)
+        << segment.offset;
   }
 }
 
 TEST(Matcher, EmptyEarlyMessagesAreBoundedTooAndTheirRoomComesBack) {
   Matcher matcher(kSelf, 10'000);
-  const auto bring = [&](int64_t step) { return matcher.BeginSegment({kPeer, {MessageKind::kTest, 0, 0, step}, 0, 0, 0}); };
+  const auto bring = [&](int64_t step) {
+    return matcher.BeginSegment({kPeer, {MessageKind::kTest, 0, 0, step}, 0, 0, 0});
+  };
   for (int64_t step = 0; step < 1000; ++step) {
     ASSERT_TRUE(bring(step).ok());
-    auto op = matcher.AddReceive({kPeer, {MessageKind::kTest, 0, 0, step}, {}, ReceiveMode::kStore});
+    auto op =
+        matcher.AddReceive({kPeer, {MessageKind::kTest, 0, 0, step}, {}, ReceiveMode::kStore});
     ASSERT_TRUE(op.ok());
     ASSERT_TRUE(matcher.Wait(*op, Soon()).ok());
   }
@@ -141,7 +148,8 @@ TEST(Matcher, WaitAnyReturnsWhatIsDoneInTheOrderInWhichItWasDone) {
   Matcher matcher(kSelf, 0);
   constexpr int kOps = 300;
   std::vector<OpId> ops;
-  for (int i = 0; i < kOps; ++i) ops.push_back(*matcher.AddSend(kPeer, {MessageKind::kTest, 0, i, 0}));
+  for (int i = 0; i < kOps; ++i)
+    ops.push_back(*matcher.AddSend(kPeer, {MessageKind::kTest, 0, i, 0}));
   std::vector<OpId> order = ops;
   for (int i = kOps - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
   std::thread wire([&] {
@@ -163,8 +171,10 @@ TEST(Matcher, AWaitTakesNothingThatItDoesNotWaitFor) {
   const OpId third = *matcher.AddSend(kPeer, kTag);
   for (const OpId op : {first, second}) matcher.FinishSend(op);
   EXPECT_TRUE(matcher.Wait(second, Soon()).ok());
-  EXPECT_EQ(matcher.WaitAny({second, third}, Soon()).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(matcher.WaitAny({third}, MonotonicNow()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(matcher.WaitAny({second, third}, Soon()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(matcher.WaitAny({third}, MonotonicNow()).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   matcher.FinishSend(third);
   const auto index = matcher.WaitAny({third, first}, Soon());
   ASSERT_TRUE(index.ok()) << index.status();
@@ -186,9 +196,13 @@ TEST(Matcher, ANumberThatWasWaitedForNamesNoLaterOperation) {
 TEST(Matcher, AddingToMemoryThatIsNotWholeElementsIsRefused) {
   Matcher matcher(kSelf, 0);
   std::vector<float> out(4);
-  EXPECT_EQ(matcher.AddReceive({kPeer, kTag, BytesOf(out).first(15), ReceiveMode::kAddFloat32}).status().code(),
+  EXPECT_EQ(matcher.AddReceive({kPeer, kTag, BytesOf(out).first(15), ReceiveMode::kAddFloat32})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(matcher.AddReceive({kPeer, kTag, BytesOf(out).subspan(2, 4), ReceiveMode::kAddFloat32}).status().code(),
+  EXPECT_EQ(matcher.AddReceive({kPeer, kTag, BytesOf(out).subspan(2, 4), ReceiveMode::kAddFloat32})
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -91,7 +91,8 @@ TEST(PollSeat, SleepEndsByItsOwnOperationWhileAnotherPolls) {
   ASSERT_TRUE(done.ok()) << done.status();
   EXPECT_EQ(*done, 1);
   EXPECT_FALSE(seat.TryTake());
-  EXPECT_EQ(seat.Sleep(matcher, {Never(matcher, 3)}, MonotonicNow()).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(seat.Sleep(matcher, {Never(matcher, 3)}, MonotonicNow()).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
 }
 
 }  // namespace

@@ -43,7 +43,8 @@ TEST(ExchangeHeap, BuffersOutliveTheHeapsOwnerAndDoNotOverlap) {
       buffers.push_back(*std::move(buffer));
     }
   }
-  std::sort(buffers.begin(), buffers.end(), [](const Buffer& a, const Buffer& b) { return a.data() < b.data(); });
+  std::sort(buffers.begin(), buffers.end(),
+            [](const Buffer& a, const Buffer& b) { return a.data() < b.data(); });
   for (size_t i = 1; i < buffers.size(); ++i) {
     ASSERT_LE(buffers[i - 1].data() + buffers[i - 1].size_bytes(), buffers[i].data());
   }
@@ -128,7 +129,8 @@ TEST(ExchangeHeap, ManySmallBuffersNeedFewSegments) {
   EXPECT_LT(heap->segment_count(), kExchangeSegments / 2);
 }
 
-// Ends the process with 0 when the heap did what it should: a limit of address space is not to be undone.
+// Ends the process with 0 when the heap did what it should: a limit of address space is not to be
+// undone.
 void UseAHeapUnderALimitOfAddressSpace() {
   Table table;
   const std::shared_ptr<ExchangeHeap> heap = ExchangeHeap::Create(table.span());
@@ -145,8 +147,10 @@ void UseAHeapUnderALimitOfAddressSpace() {
   const absl::Status too_large = heap->Allocate(9 << 20).status();
   std::cerr << too_large << std::endl;
   std::exit(absl::IsResourceExhausted(too_large) &&
-                    absl::StrContains(too_large.message(), absl::StrCat(limit, " bytes of address space (ulimit -v")) &&
-                    absl::StrContains(too_large.message(), absl::StrCat(9 << 20, " bytes of shared memory"))
+                    absl::StrContains(too_large.message(),
+                                      absl::StrCat(limit, " bytes of address space (ulimit -v")) &&
+                    absl::StrContains(too_large.message(),
+                                      absl::StrCat(9 << 20, " bytes of shared memory"))
                 ? 0
                 : 5);
 }

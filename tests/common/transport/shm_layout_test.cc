@@ -44,7 +44,8 @@ TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
   whole.offset = 0;
   whole.length = whole.total_bytes;
   for (const PayloadPlace payload_place : {PayloadPlace::kExchange, PayloadPlace::kLent}) {
-    WriteDescriptor(whole, payload_place, PlaceOf(kExchangeSegments - 1, 4096), kAckSlots - 1, &descriptor);
+    WriteDescriptor(whole, payload_place, PlaceOf(kExchangeSegments - 1, 4096), kAckSlots - 1,
+                    &descriptor);
     arrival = ReadDescriptor(descriptor);
     ASSERT_TRUE(arrival.ok()) << arrival.status();
     ExpectSame(arrival->header, whole);
@@ -60,22 +61,33 @@ TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
     Descriptor descriptor = {};
     FrameHeader header = Header();
     if (in_exchange) header.offset = 0;
-    WriteDescriptor(header, in_exchange ? PayloadPlace::kExchange : PayloadPlace::kPool, 0, 0, &descriptor);
+    WriteDescriptor(header, in_exchange ? PayloadPlace::kExchange : PayloadPlace::kPool, 0, 0,
+                    &descriptor);
     edit(descriptor);
     return std::string(ReadDescriptor(descriptor).status().message());
   };
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.kind = 7; }), "kind is 7"));
   EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = 16; }), "flags is 16"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = Descriptor::kLent; }), "flags is 8"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = kPieceBytes + 1; }), "length"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = 0; }), "length"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_and_channel = 99 << 16; }), "length"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.offset_and_piece = ~uint64_t{0}; }), "offset"));
-  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.place = kPoolBytes - 64; }), "place"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.total_and_channel = 7; }), "total size"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = PlaceOf(64, 0); }), "segment is 64"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = ~uint64_t{0}; }), "segment"));
-  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.length_or_ack = kAckSlots; }), "slot"));
+  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.flags = Descriptor::kLent; }),
+                                "flags is 8"));
+  EXPECT_TRUE(absl::StrContains(
+      error(false, [](Descriptor& d) { d.length_or_ack = kPieceBytes + 1; }), "length"));
+  EXPECT_TRUE(
+      absl::StrContains(error(false, [](Descriptor& d) { d.length_or_ack = 0; }), "length"));
+  EXPECT_TRUE(absl::StrContains(error(false, [](Descriptor& d) { d.total_and_channel = 99 << 16; }),
+                                "length"));
+  EXPECT_TRUE(absl::StrContains(
+      error(false, [](Descriptor& d) { d.offset_and_piece = ~uint64_t{0}; }), "offset"));
+  EXPECT_TRUE(
+      absl::StrContains(error(false, [](Descriptor& d) { d.place = kPoolBytes - 64; }), "place"));
+  EXPECT_TRUE(
+      absl::StrContains(error(true, [](Descriptor& d) { d.total_and_channel = 7; }), "total size"));
+  EXPECT_TRUE(absl::StrContains(error(true, [](Descriptor& d) { d.place = PlaceOf(64, 0); }),
+                                "segment is 64"));
+  EXPECT_TRUE(
+      absl::StrContains(error(true, [](Descriptor& d) { d.place = ~uint64_t{0}; }), "segment"));
+  EXPECT_TRUE(
+      absl::StrContains(error(true, [](Descriptor& d) { d.length_or_ack = kAckSlots; }), "slot"));
 }
 
 TEST(ShmLayout, NoBytesOfNoiseReachBeyondThePoolOrTheTableOfSegments) {
@@ -95,11 +107,14 @@ TEST(ShmLayout, NoBytesOfNoiseReachBeyondThePoolOrTheTableOfSegments) {
     const absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor);
     if (!arrival.ok()) continue;
     ++read;
-    ASSERT_TRUE(arrival->begin >= 0 && arrival->header.length >= 0) << "seed " << seed << " round " << i;
+    ASSERT_TRUE(arrival->begin >= 0 && arrival->header.length >= 0)
+        << "seed " << seed << " round " << i;
     if (arrival->payload_place == PayloadPlace::kPool) {
-      ASSERT_LE(arrival->begin + arrival->header.length, kPoolBytes) << "seed " << seed << " round " << i;
+      ASSERT_LE(arrival->begin + arrival->header.length, kPoolBytes)
+          << "seed " << seed << " round " << i;
     } else {
-      ASSERT_TRUE(arrival->segment >= 0 && arrival->segment < kExchangeSegments) << "seed " << seed << " round " << i;
+      ASSERT_TRUE(arrival->segment >= 0 && arrival->segment < kExchangeSegments)
+          << "seed " << seed << " round " << i;
     }
     ASSERT_TRUE(arrival->header.offset >= 0 &&
                 arrival->header.offset + arrival->header.length <= arrival->header.total_bytes)

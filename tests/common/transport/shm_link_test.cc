@@ -24,10 +24,12 @@ constexpr NodeId kHere = {Role::kWorker, 0};
 constexpr NodeId kPeer = {Role::kWorker, 1};
 constexpr int64_t kPeerExchangeBytes = 1 << 20;
 
-// A control block of two processes, all zero as shared memory is. On the heap, so that a sanitizer sees its ends.
+// A control block of two processes, all zero as shared memory is. On the heap, so that a sanitizer
+// sees its ends.
 class ControlBlock {
  public:
-  ControlBlock() : memory_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, ControlBytes(2)))) {
+  ControlBlock()
+      : memory_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, ControlBytes(2)))) {
     std::fill(memory_, memory_ + ControlBytes(2), std::byte{0});
   }
   ~ControlBlock() { std::free(memory_); }
@@ -51,10 +53,11 @@ class LinkToForger : public testing::Test {
     ends.in = in_ = peer_.lane(0);
     ends.exchange = heap_.get();
     ends.peer_pid = getpid();
-    link_ = std::make_unique<Link>(ends, [this](NodeId from, NodeId to) -> absl::StatusOr<Matcher*> {
-      if (from == kPeer && to == kHere) return &matcher_;
-      return absl::InvalidArgumentError("strangers");
-    });
+    link_ =
+        std::make_unique<Link>(ends, [this](NodeId from, NodeId to) -> absl::StatusOr<Matcher*> {
+          if (from == kPeer && to == kHere) return &matcher_;
+          return absl::InvalidArgumentError("strangers");
+        });
   }
 
   absl::Status Send(absl::Span<const std::byte> payload, bool lent = false) {
@@ -65,7 +68,8 @@ class LinkToForger : public testing::Test {
   bool LastIsDone() { return matcher_.Wait(last_, MonotonicTime::InfinitePast()).ok(); }
 
   // As the peer's own link would publish it.
-  void Publish(uint64_t position, const FrameHeader& header, PayloadPlace place, uint32_t slot = 0) {
+  void Publish(uint64_t position, const FrameHeader& header, PayloadPlace place,
+               uint32_t slot = 0) {
     Descriptor& descriptor = in_->ring[position % kRingSlots];
     WriteDescriptor(header, place, 0, slot, &descriptor);
     descriptor.sequence.store(static_cast<uint32_t>(position + 1));
@@ -90,7 +94,9 @@ bool LiesInExchangeMemory(absl::Span<const std::byte> bytes) {
   const auto first = reinterpret_cast<uintptr_t>(bytes.data());
   for (std::string line; std::getline(maps, line);) {
     unsigned long begin = 0, end = 0;
-    if (!absl::StrContains(line, "ringmaster-exchange") || std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2) continue;
+    if (!absl::StrContains(line, "ringmaster-exchange") ||
+        std::sscanf(line.c_str(), "%lx-%lx", &begin, &end) != 2)
+      continue;
     if (first >= begin && first + bytes.size() <= end) return true;
   }
   return false;
@@ -158,8 +164,8 @@ TEST_F(LinkToForger, AsksOfNoMeaningAreNoHarm) {
 
 TEST_F(LinkToForger, SegmentsAndPlacesThatDoNotExistAreErrors) {
   const auto refused = [&](int32_t segment, int64_t begin, int64_t bytes) {
-    WriteDescriptor({kPeer, kHere, {MessageKind::kTest, 0, 0, 0}, bytes, 0, bytes}, PayloadPlace::kExchange,
-                    PlaceOf(segment, begin), 0, &in_->ring[0]);
+    WriteDescriptor({kPeer, kHere, {MessageKind::kTest, 0, 0, 0}, bytes, 0, bytes},
+                    PayloadPlace::kExchange, PlaceOf(segment, begin), 0, &in_->ring[0]);
     in_->ring[0].sequence.store(1);
     return link_->Advance().status();
   };
@@ -169,7 +175,8 @@ TEST_F(LinkToForger, SegmentsAndPlacesThatDoNotExistAreErrors) {
   ExpectBad(refused(0, size_bytes - 8191, 8192), "place is");
   ExpectBad(refused(0, 0, size_bytes + 1), "total size");
   // The peer's to write, not to be believed.
-  peer_.header()->exchange[1] = {int64_t{1} << 40, peer_.header()->exchange[0].inode, peer_.header()->exchange[0].fd, 0};
+  peer_.header()->exchange[1] = {int64_t{1} << 40, peer_.header()->exchange[0].inode,
+                                 peer_.header()->exchange[0].fd, 0};
   EXPECT_EQ(refused(1, 0, 8192).code(), absl::StatusCode::kUnavailable);
   peer_.header()->exchange[1] = {-1, 0, 0, 0};
   ExpectBad(refused(1, 0, 8192), "does not exist");
@@ -178,7 +185,8 @@ TEST_F(LinkToForger, SegmentsAndPlacesThatDoNotExistAreErrors) {
 
 TEST_F(LinkToForger, AMessageThatComesTwiceOrTooManyThatNobodyAwaitsAreErrors) {
   const auto publish = [&](uint64_t position, int64_t step) {
-    Publish(position, {kPeer, kHere, {MessageKind::kTest, 0, 0, step}, 4096, 0, 4096}, PayloadPlace::kExchange);
+    Publish(position, {kPeer, kHere, {MessageKind::kTest, 0, 0, step}, 4096, 0, 4096},
+            PayloadPlace::kExchange);
     return link_->Advance().status();
   };
   uint64_t position = 0;
@@ -186,7 +194,8 @@ TEST_F(LinkToForger, AMessageThatComesTwiceOrTooManyThatNobodyAwaitsAreErrors) {
   ExpectBad(publish(position, kAckSlots), "too much came early");
 }
 
-// A descriptor that was damaged, on a link of its own, with a receive that takes loans posted for what it meant.
+// A descriptor that was damaged, on a link of its own, with a receive that takes loans posted for
+// what it meant.
 class NoisyLink : public LinkToForger {
  public:
   void TestBody() override {}

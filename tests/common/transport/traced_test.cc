@@ -140,7 +140,8 @@ TEST(TracedTransport, BorrowedMemoryIsAMessageEachWayAndOneWayWhereItWasSent) {
     recorder.BeginStep(5);
     std::vector<std::byte> memory(32);
     bool returned = false;
-    const auto op = transport->Send({kOne, TagOf(MessageKind::kCollective, 5), absl::MakeSpan(memory), &returned});
+    const auto op = transport->Send(
+        {kOne, TagOf(MessageKind::kCollective, 5), absl::MakeSpan(memory), &returned});
     ASSERT_TRUE(op.ok() && transport->Wait(*op, Soon()).ok());
     transport->Return(kOne, TagOf(MessageKind::kCollective, 5), {absl::MakeSpan(memory), 1});
     const ThreadTrace trace = recorder.Trace();
@@ -162,12 +163,13 @@ TEST(TracedTransport, MemoryThatIsOnlyReadIsAMessageOneWay) {
   std::vector<std::byte> memory(32);
   Received received;
   Loan loan;
-  const auto op =
-      transport->Receive({kOne, TagOf(MessageKind::kPush, 5), absl::MakeSpan(memory), &received, &loan});
+  const auto op = transport->Receive(
+      {kOne, TagOf(MessageKind::kPush, 5), absl::MakeSpan(memory), &received, &loan});
   ASSERT_TRUE(op.ok());
   received.bytes = 20;
   ASSERT_TRUE(transport->Wait(*op, Soon()).ok());
-  transport->Return(kOne, TagOf(MessageKind::kPush, 5), {absl::MakeSpan(memory), 1, /*read_only=*/true});
+  transport->Return(kOne, TagOf(MessageKind::kPush, 5),
+                    {absl::MakeSpan(memory), 1, /*read_only=*/true});
   const ThreadTrace trace = recorder.Trace();
   EXPECT_EQ(trace.sent_size(), 0);
   ASSERT_EQ(trace.received_size(), 1);
@@ -185,7 +187,8 @@ TEST(TracedTransport, RecordingAllocatesNothing) {
   for (int64_t step = 0; step < 100; ++step) {
     recorder.BeginStep(step);
     for (OpId& op : ops) {
-      op = *transport->Receive({kOne, TagOf(MessageKind::kCollective, step), absl::MakeSpan(memory)});
+      op = *transport->Receive(
+          {kOne, TagOf(MessageKind::kCollective, step), absl::MakeSpan(memory)});
     }
     for (const OpId op : ops) ASSERT_TRUE(transport->Wait(op, Soon()).ok());
     for (size_t i = 0; i < ops.size(); ++i) {

@@ -69,7 +69,8 @@ TEST_P(WakeTest, OtherMessagesAreStillFoundAndTheWakeStaysArmed) {
 }
 
 TEST_P(WakeTest, IsNoTraffic) {
-  const auto metered = CreateMeteredTransport(fabric_->transport(kSelf), *fabric_, [](NodeId) { return false; });
+  const auto metered =
+      CreateMeteredTransport(fabric_->transport(kSelf), *fabric_, [](NodeId) { return false; });
   Wake wake(*metered, 0);
   wake.Signal();
   ASSERT_TRUE(metered->WaitAny({*wake.Arm()}, Soon()).ok());

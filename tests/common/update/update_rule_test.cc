@@ -60,7 +60,8 @@ OptimizerSpec CoarseAdam() {
 // Ten gradients that are multiples of an eighth.
 std::vector<float> GoldenGradient(int step) {
   std::vector<float> gradient(4);
-  for (int i = 0; i < 4; ++i) gradient[i] = static_cast<float>((step * 7 + i * 3) % 11 - 5) * 0.125f * (i + 1);
+  for (int i = 0; i < 4; ++i)
+    gradient[i] = static_cast<float>((step * 7 + i * 3) % 11 - 5) * 0.125f * (i + 1);
   return gradient;
 }
 
@@ -69,9 +70,10 @@ struct Golden {
   std::vector<float> weights;
 };
 
-// Weights after ten steps from (1, -2, 0.5, 3). Made with PyTorch 1.13: torch.optim.SGD, Adam and AdamW on one parameter
-// of four floats, with these rates and factors converted to float first, torch.nn.utils.clip_grad_norm_ before each step
-// where there is a clip_norm, printed with nine digits.
+// Weights after ten steps from (1, -2, 0.5, 3). Made with PyTorch 1.13: torch.optim.SGD, Adam and
+// AdamW on one parameter of four floats, with these rates and factors converted to float first,
+// torch.nn.utils.clip_grad_norm_ before each step where there is a clip_norm, printed with nine
+// digits.
 std::vector<Golden> GoldenCases() {
   return {
       {WithDecay(Named("sgd"), 0.01f), {0.988723874f, -1.9648726f, 0.591199398f, 2.91013336f}},
@@ -81,7 +83,8 @@ std::vector<Golden> GoldenCases() {
       {Named("adam"), {1.06760228f, -2.02847981f, 0.490593851f, 2.92221665f}},
       {CoarseAdam(), {0.959830642f, -1.92416489f, 0.490708858f, 2.8692646f}},
       {WithDecay(Named("adamw"), 0.5f), {0.828745782f, -1.57960522f, 0.386336684f, 2.26689672f}},
-      {WithClip(WithDecay(Named("adamw"), 0.1f), 0.75f), {0.957431316f, -1.92632353f, 0.523763001f, 2.74118066f}},
+      {WithClip(WithDecay(Named("adamw"), 0.1f), 0.75f),
+       {0.957431316f, -1.92632353f, 0.523763001f, 2.74118066f}},
       {WithClip(Named("nesterov"), 0.75f), {0.949098289f, -2.03624797f, 0.715770185f, 2.81879354f}},
   };
 }
@@ -119,8 +122,8 @@ TEST(UpdateRule, MomentumOnAQuadraticFollowsThePyTorchRecurrence) {
   EXPECT_LT(std::fabs(x[0]), 0.1f);
 }
 
-// x[n+1] = (1 + momentum - rate*a) x[n] - momentum x[n-1] on f = a*x^2/2, so x[n] is a sum of powers of the roots of
-// z^2 - (1 + momentum - rate*a) z + momentum.
+// x[n+1] = (1 + momentum - rate*a) x[n] - momentum x[n-1] on f = a*x^2/2, so x[n] is a sum of
+// powers of the roots of z^2 - (1 + momentum - rate*a) z + momentum.
 double MomentumAt(double a, double rate, double momentum, int n) {
   const std::complex<double> b = 1 + momentum - rate * a;
   const std::complex<double> root = std::sqrt(b * b - 4 * momentum);
@@ -130,7 +133,8 @@ double MomentumAt(double a, double rate, double momentum, int n) {
   return (share * std::pow(z, n) + (1.0 - share) * std::pow(w, n)).real();
 }
 
-// The largest distance from the closed form over 60 steps, for slow, oscillating and stiff directions.
+// The largest distance from the closed form over 60 steps, for slow, oscillating and stiff
+// directions.
 double LargestMomentumError(float rate, double expected_rate) {
   const std::vector<float> a = {0.01f, 0.5f, 2.0f, 20.0f};
   std::vector<float> x(a.size(), 1.0f);
@@ -148,7 +152,8 @@ double LargestMomentumError(float rate, double expected_rate) {
 }
 
 TEST(UpdateRule, MomentumOnAQuadraticFollowsTheClosedForm) {
-  // 60 steps of five roundings of numbers of at most 4, which the recurrence may carry on ten times over.
+  // 60 steps of five roundings of numbers of at most 4, which the recurrence may carry on ten times
+  // over.
   constexpr double kBound = 60 * 5 * 4 * 10 * 0x1p-24;
   EXPECT_LT(LargestMomentumError(0.1f, 0.1f), kBound);
   EXPECT_GT(LargestMomentumError(0.1f, 0.101f), kBound) << "a rate 1 % off must show";
@@ -164,7 +169,8 @@ TEST(UpdateRule, WithMomentumNUpdatesOnArrivalAreNotOneUpdateOfTheMean) {
   auto arrival_rule = Create(Momentum(0.25f, 0.9f), 1);
   for (int step = 0; step < 3; ++step) {
     mean_rule->Apply({}, whole, absl::MakeSpan(by_mean));
-    for (int worker = 0; worker < 2; ++worker) arrival_rule->Apply({}, half, absl::MakeSpan(on_arrival));
+    for (int worker = 0; worker < 2; ++worker)
+      arrival_rule->Apply({}, half, absl::MakeSpan(on_arrival));
   }
   EXPECT_NEAR(by_mean[0], -1.4025, 1e-5);
   EXPECT_NEAR(on_arrival[0], -2.22871, 1e-5);
@@ -176,7 +182,8 @@ TEST(UpdateRule, WithPlainSgdNUpdatesOnArrivalAreOneUpdateOfTheMean) {
   auto rule = Create(Sgd(0.25f), 1);
   for (int step = 0; step < 3; ++step) {
     rule->Apply({}, std::vector<float>{1.0f}, absl::MakeSpan(by_mean));
-    for (int worker = 0; worker < 2; ++worker) rule->Apply({}, std::vector<float>{0.5f}, absl::MakeSpan(on_arrival));
+    for (int worker = 0; worker < 2; ++worker)
+      rule->Apply({}, std::vector<float>{0.5f}, absl::MakeSpan(on_arrival));
   }
   EXPECT_EQ(by_mean[0], -0.75f);
   EXPECT_EQ(on_arrival[0], -0.75f);
@@ -199,7 +206,8 @@ TEST(UpdateRule, CuttingTheWeightsIntoSlicesDoesNotChangeABit) {
       whole_rule->Apply({0, step, step, 0.7f}, gradient, absl::MakeSpan(whole));
       for (int32_t k = 6; k >= 0; --k) {
         const Range range = Part(kCount, 7, k);
-        cut_rule->Apply({range.begin, step, step, 0.7f}, absl::MakeConstSpan(gradient).subspan(range.begin, range.count),
+        cut_rule->Apply({range.begin, step, step, 0.7f},
+                        absl::MakeConstSpan(gradient).subspan(range.begin, range.count),
                         absl::MakeSpan(cut).subspan(range.begin, range.count));
       }
     }
@@ -214,12 +222,15 @@ TEST(UpdateRule, AgreesWithPyTorchAfterTenSteps) {
     for (int step = 0; step < 10; ++step) {
       const std::vector<float> gradient = GoldenGradient(step);
       const float clip = rule->ClipFactor(rule->SumOfSquares(0, gradient));
-      EXPECT_EQ(clip < 1, golden.spec.has_clip_norm()) << golden.spec.ShortDebugString() << " step " << step;
+      EXPECT_EQ(clip < 1, golden.spec.has_clip_norm())
+          << golden.spec.ShortDebugString() << " step " << step;
       rule->Apply({0, step, step, clip}, gradient, absl::MakeSpan(weights));
     }
     for (int i = 0; i < 4; ++i) {
-      // Ten steps of at most ten roundings of numbers of at most 4, in another order there than here.
-      EXPECT_NEAR(weights[i], golden.weights[i], 10 * 10 * 0x1p-24) << golden.spec.ShortDebugString() << " " << i;
+      // Ten steps of at most ten roundings of numbers of at most 4, in another order there than
+      // here.
+      EXPECT_NEAR(weights[i], golden.weights[i], 10 * 10 * 0x1p-24)
+          << golden.spec.ShortDebugString() << " " << i;
     }
   }
 }
@@ -228,12 +239,17 @@ TEST(UpdateRule, AgreesWithPyTorchAfterTenSteps) {
 class Oracle {
  public:
   Oracle(const OptimizerSpec& spec, std::vector<float> start)
-      : spec_(spec), weights_(start.begin(), start.end()), first_(start.size(), 0.0), second_(start.size(), 0.0) {}
+      : spec_(spec),
+        weights_(start.begin(), start.end()),
+        first_(start.size(), 0.0),
+        second_(start.size(), 0.0) {}
 
   void Step(int t, double rate, const std::vector<float>& gradient) {
     double squares = 0;
     for (const float g : gradient) squares += double{g} * g;
-    const double clip = spec_.has_clip_norm() ? std::min(1.0, spec_.clip_norm() / (std::sqrt(squares) + 1e-6)) : 1.0;
+    const double clip = spec_.has_clip_norm()
+                            ? std::min(1.0, spec_.clip_norm() / (std::sqrt(squares) + 1e-6))
+                            : 1.0;
     for (size_t i = 0; i < gradient.size(); ++i) {
       double& w = weights_[i];
       double g = clip * gradient[i];
@@ -255,7 +271,8 @@ class Oracle {
     const double beta1 = spec_.beta1(), beta2 = spec_.beta2();
     first_[i] = beta1 * first_[i] + (1 - beta1) * g;
     second_[i] = beta2 * second_[i] + (1 - beta2) * g * g;
-    return first_[i] / (1 - std::pow(beta1, t)) / (std::sqrt(second_[i] / (1 - std::pow(beta2, t))) + spec_.epsilon());
+    return first_[i] / (1 - std::pow(beta1, t)) /
+           (std::sqrt(second_[i] / (1 - std::pow(beta2, t))) + spec_.epsilon());
   }
 
   const OptimizerSpec spec_;
@@ -279,7 +296,8 @@ TEST(UpdateRule, FollowsItsDefinitionInDoublePrecision) {
       oracle.Step(step + 1, 0.05f, gradient);
     }
     double largest = 0;
-    for (int64_t i = 0; i < kCount; ++i) largest = std::max(largest, std::fabs(weights[i] - oracle.weights()[i]));
+    for (int64_t i = 0; i < kCount; ++i)
+      largest = std::max(largest, std::fabs(weights[i] - oracle.weights()[i]));
     // 50 steps of ten roundings of numbers below 8.
     EXPECT_LT(largest, 50 * 10 * 8 * 0x1p-25) << golden.spec.ShortDebugString() << " seed " << seed;
   }
@@ -315,7 +333,8 @@ TEST(UpdateRule, StatisticsAreBlendedUnderEveryOptimizerHoweverSlicesAreCut) {
     for (int i = 0; i < 10; ++i) gradient[i] = static_cast<float>(i) - 4.0f;
     for (int step = 0; step < 2; ++step) {
       for (const Range& slice : {Range{0, 1}, Range{1, 5}, Range{6, 4}}) {
-        (*rule)->Apply({slice.begin, step, step, 0.5f}, absl::MakeConstSpan(gradient).subspan(slice.begin, slice.count),
+        (*rule)->Apply({slice.begin, step, step, 0.5f},
+                       absl::MakeConstSpan(gradient).subspan(slice.begin, slice.count),
                        absl::MakeSpan(weights).subspan(slice.begin, slice.count));
       }
       (*plain)->Apply({0, step, step, 0.5f}, gradient, absl::MakeSpan(trained));
@@ -339,7 +358,8 @@ TEST(UpdateRule, NSharesOfAnUpdateDecayAndBlendLikeOneWhole) {
     std::vector<float> weights = {1.0f, 1.0f};
     const std::vector<float> gradient = {0.0f, 3.0f / static_cast<float>(workers)};
     for (int worker = 0; worker < workers; ++worker) {
-      (*rule)->Apply({0, 0, worker, 1, 1.0f / static_cast<float>(workers)}, gradient, absl::MakeSpan(weights));
+      (*rule)->Apply({0, 0, worker, 1, 1.0f / static_cast<float>(workers)}, gradient,
+                     absl::MakeSpan(weights));
     }
     // (1 - x/N)^N is within x^2/2 of 1 - x.
     EXPECT_NEAR(weights[0], 1 - 0.01 * 0.5, 0.005 * 0.005 / 2 + 1e-6) << workers;
@@ -376,7 +396,8 @@ TEST(UpdateRule, NamesTheFieldThatIsWrong) {
     EXPECT_TRUE(absl::StrContains(error(Sgd(rate)), "optimizer.learning_rate")) << rate;
   }
   for (const float momentum : {-0.1f, 1.0f, NAN}) {
-    EXPECT_TRUE(absl::StrContains(error(Momentum(0.1f, momentum)), "optimizer.momentum")) << momentum;
+    EXPECT_TRUE(absl::StrContains(error(Momentum(0.1f, momentum)), "optimizer.momentum"))
+        << momentum;
   }
   spec = Momentum(0.1f, 0.9f);
   spec.clear_momentum();

@@ -71,8 +71,10 @@ TEST(UpdateState, OfAnotherOptimizerOrSizeIsRefusedAndTheRuleUnchanged) {
   ASSERT_TRUE(twin->Take(adam->Give()).ok());
   EXPECT_THAT(refusal(*adam, momentum->Give()),
               HasSubstr("without \"first\", which is expected; it has \"velocity\""));
-  EXPECT_THAT(refusal(*adam, Create("adamw", 7)->Give()), HasSubstr("\"first\": it is 7 floats, expected 1500 floats"));
-  EXPECT_THAT(refusal(*sgd, momentum->Give()), HasSubstr("with \"velocity\", which nobody takes; expected nothing"));
+  EXPECT_THAT(refusal(*adam, Create("adamw", 7)->Give()),
+              HasSubstr("\"first\": it is 7 floats, expected 1500 floats"));
+  EXPECT_THAT(refusal(*sgd, momentum->Give()),
+              HasSubstr("with \"velocity\", which nobody takes; expected nothing"));
   Floats same = weights;
   Step(1, adam.get(), &weights);
   Step(1, twin.get(), &same);

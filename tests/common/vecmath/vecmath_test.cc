@@ -25,7 +25,8 @@ double HalfValue(uint16_t bits) {
   const int exponent = (bits >> 10) & 31;
   const int fraction = bits & 1023;
   const double sign = bits >> 15 ? -1 : 1;
-  return exponent == 0 ? sign * std::ldexp(fraction, -24) : sign * std::ldexp(1024 + fraction, exponent - 25);
+  return exponent == 0 ? sign * std::ldexp(fraction, -24)
+                       : sign * std::ldexp(1024 + fraction, exponent - 25);
 }
 
 bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
@@ -75,8 +76,9 @@ TEST(Vecmath, WeightedSumsRoundAfterEachStepInBodyAndTailAlike) {
   }
 }
 
-// One operation of floats, rounded once: sums, products, quotients and roots of floats in double are rounded to 53 bits,
-// more than twice 24, so rounding again to float gives what one rounding gives.
+// One operation of floats, rounded once: sums, products, quotients and roots of floats in double
+// are rounded to 53 bits, more than twice 24, so rounding again to float gives what one rounding
+// gives.
 float Rounded(double value) { return static_cast<float>(value); }
 
 TEST(Vecmath, AdamRoundsAfterEachStepInBodyAndTailAlike) {
@@ -90,12 +92,14 @@ TEST(Vecmath, AdamRoundsAfterEachStepInBodyAndTailAlike) {
     for (size_t i = 0; i < count; ++i) {
       const auto times = [](double a, double b) { return Rounded(a * b); };
       const float mean = Rounded(double{times(f.first_keep, m[i])} + times(f.first_share, g[i]));
-      const float square = Rounded(double{times(f.second_keep, v[i])} + times(times(f.second_share, g[i]), g[i]));
+      const float square =
+          Rounded(double{times(f.second_keep, v[i])} + times(times(f.second_share, g[i]), g[i]));
       const float root = Rounded(std::sqrt(double{square}));
       const float divisor = Rounded(double{times(root, f.root_factor)} + f.epsilon);
       ASSERT_EQ(first[i], mean) << i << " of " << count;
       ASSERT_EQ(second[i], square) << i << " of " << count;
-      ASSERT_EQ(weights[i], Rounded(double{w[i]} - times(f.step, Rounded(double{mean} / divisor)))) << i;
+      ASSERT_EQ(weights[i], Rounded(double{w[i]} - times(f.step, Rounded(double{mean} / divisor))))
+          << i;
     }
   }
 }
@@ -105,10 +109,12 @@ TEST(Vecmath, SumOfSquaresIsThatOfDoublesInOneOrder) {
     const Floats values = RandomFloats(count, 5);
     double lanes[8] = {};
     for (size_t i = 0; i < count; ++i) lanes[i % 8] += double{values[i]} * values[i];
-    const double expected = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+    const double expected = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+                            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
     EXPECT_EQ(SumOfSquares(values), expected) << count;
   }
-  EXPECT_EQ(SumOfSquares(Floats{1e30f, 1e30f}), 2.0 * double{1e30f} * 1e30f) << "floats would overflow";
+  EXPECT_EQ(SumOfSquares(Floats{1e30f, 1e30f}), 2.0 * double{1e30f} * 1e30f)
+      << "floats would overflow";
 }
 
 TEST(Vecmath, EveryFiniteHalfSurvivesTheWayThroughFloat) {
@@ -168,7 +174,8 @@ TEST(Vecmath, HalvesAreAddedAsFloatsAndRoundedOnce) {
     FromFloat16(a, absl::MakeSpan(sums));
     FromFloat16(b, absl::MakeSpan(others));
     Add(others, absl::MakeSpan(sums));
-    for (size_t i = 0; i < count; ++i) ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
+    for (size_t i = 0; i < count; ++i)
+      ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
     Halves rounded(count);
     ToFloat16(sums, absl::MakeSpan(rounded));
     EXPECT_EQ(ab, rounded);

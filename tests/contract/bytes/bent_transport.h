@@ -12,15 +12,18 @@
 
 namespace ringmaster {
 
-// Sends one segment of `extra_bytes` more, which nobody asked for, after the first message with a payload.
+// Sends one segment of `extra_bytes` more, which nobody asked for, after the first message with a
+// payload.
 class SendsOneSegmentMore : public ForwardingTransport {
  public:
-  SendsOneSegmentMore(Transport& real, int64_t extra_bytes) : ForwardingTransport(real), extra_(extra_bytes) {}
+  SendsOneSegmentMore(Transport& real, int64_t extra_bytes)
+      : ForwardingTransport(real), extra_(extra_bytes) {}
 
   absl::StatusOr<OpId> Send(const Outgoing& message) override {
     if (!sent_ && !message.payload.empty()) {
       sent_ = true;
-      RM_ASSIGN_OR_RETURN(const OpId op, below_.Send({message.to, {MessageKind::kTest, 0, 0, 0}, extra_}));
+      RM_ASSIGN_OR_RETURN(const OpId op,
+                          below_.Send({message.to, {MessageKind::kTest, 0, 0, 0}, extra_}));
       RM_RETURN_IF_ERROR(below_.Wait(op, MonotonicNow() + absl::Seconds(60)));
     }
     return below_.Send(message);
@@ -32,7 +35,9 @@ class SendsOneSegmentMore : public ForwardingTransport {
 };
 
 inline TransportWrap OneSegmentMore(int64_t extra_bytes) {
-  return [extra_bytes](Transport& inner) { return std::make_unique<SendsOneSegmentMore>(inner, extra_bytes); };
+  return [extra_bytes](Transport& inner) {
+    return std::make_unique<SendsOneSegmentMore>(inner, extra_bytes);
+  };
 }
 
 }  // namespace ringmaster

@@ -22,15 +22,16 @@ TrafficCount WithoutDrain(const std::map<MessageKind, TrafficCount>& counts) {
 
 absl::Status CheckEqual(int32_t rank, const char* direction, int64_t metered, int64_t expected) {
   if (metered == expected) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("worker/", rank, " ", direction, ": ", metered, " bytes metered, the formula says ", expected));
+  return absl::FailedPreconditionError(absl::StrCat("worker/", rank, " ", direction, ": ", metered,
+                                                    " bytes metered, the formula says ", expected));
 }
 
 }  // namespace
 
 absl::Status RunSteps(StrategyGroup* group, int64_t steps) {
   return group->Run([steps](GroupWorker& worker) {
-    const auto source = [](int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+    const auto source = [](int32_t rank, int64_t step, const Bucket& bucket,
+                           absl::Span<float> out) {
       for (size_t i = 0; i < out.size(); ++i) {
         out[i] = 1e-6f * static_cast<float>((i * 7919 + 31 * rank + 17 * step + bucket.id) % 1009);
       }
@@ -45,11 +46,15 @@ TrafficCount ReceivedInSteps(const Traffic& traffic) { return WithoutDrain(traff
 
 absl::Status CheckGroupPayload(StrategyGroup* group, int64_t steps) {
   for (int32_t rank = 0; rank < group->workers(); ++rank) {
-    RM_ASSIGN_OR_RETURN(const StepPayload formula, PayloadFormula(group->spec(), group->layout(), rank));
+    RM_ASSIGN_OR_RETURN(const StepPayload formula,
+                        PayloadFormula(group->spec(), group->layout(), rank));
     const Traffic traffic = group->worker(rank).traffic();
-    RM_RETURN_IF_ERROR(CheckEqual(rank, "up", SentInSteps(traffic).payload_bytes, steps * formula.up));
-    RM_RETURN_IF_ERROR(CheckEqual(rank, "down", ReceivedInSteps(traffic).payload_bytes, steps * formula.down));
-    RM_RETURN_IF_ERROR(CheckEqual(rank, "index", group->index_bytes()[rank], steps * formula.index_up));
+    RM_RETURN_IF_ERROR(
+        CheckEqual(rank, "up", SentInSteps(traffic).payload_bytes, steps * formula.up));
+    RM_RETURN_IF_ERROR(
+        CheckEqual(rank, "down", ReceivedInSteps(traffic).payload_bytes, steps * formula.down));
+    RM_RETURN_IF_ERROR(
+        CheckEqual(rank, "index", group->index_bytes()[rank], steps * formula.index_up));
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// What a worker sends and receives is the formula, to the byte, for every strategy, collective and codec of the
-// registries: new ones are tested here by being registered.
+// What a worker sends and receives is the formula, to the byte, for every strategy, collective and
+// codec of the registries: new ones are tested here by being registered.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -19,7 +19,8 @@ namespace {
 constexpr int64_t kSteps = 3;
 constexpr int32_t kWorkersMax = 8;
 
-// Buckets of 101, 101, 101 and 2 elements; of 5, 5 and 1: sizes that do not divide, and smaller than N.
+// Buckets of 101, 101, 101 and 2 elements; of 5, 5 and 1: sizes that do not divide, and smaller
+// than N.
 struct Sizes {
   int64_t count;
   int64_t bucket_elements;
@@ -31,7 +32,8 @@ struct Arm {
   StrategySpec strategy;
 };
 
-Arm ServerArm(ParameterServerSpec::Consistency consistency, ParameterServerSpec::Placement placement, int32_t servers) {
+Arm ServerArm(ParameterServerSpec::Consistency consistency,
+              ParameterServerSpec::Placement placement, int32_t servers) {
   Arm arm;
   arm.name = absl::StrCat(ParameterServerSpec::Consistency_Name(consistency), " ",
                           ParameterServerSpec::Placement_Name(placement), " K=", servers);
@@ -76,7 +78,8 @@ int CheckArm(const Arm& arm, int32_t workers) {
   int runs = 0;
   for (const CodecInfo& codec : Codecs()) {
     for (const Sizes& sizes : kSizes) {
-      SCOPED_TRACE(absl::StrCat(arm.name, " ", codec.name, " N=", workers, " ", sizes.count, " elements"));
+      SCOPED_TRACE(
+          absl::StrCat(arm.name, " ", codec.name, " N=", workers, " ", sizes.count, " elements"));
       StrategyGroup group(SpecOf(arm, codec.name, workers), std::vector<float>(sizes.count, 1.0f),
                           sizes.bucket_elements);
       EXPECT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
@@ -103,11 +106,13 @@ TEST(Payload, OfEveryServerArmAndCodecIsTheFormulaForOneToEightWorkers) {
   std::printf("%d runs\n", runs);
 }
 
-// The two tests above know these; a strategy that is new to the registry needs arms of its own there.
+// The two tests above know these; a strategy that is new to the registry needs arms of its own
+// there.
 TEST(Payload, IsTestedForEveryStrategyOfTheRegistry) {
   std::vector<std::string> names;
   for (const Scheme* scheme : Schemes()) names.push_back(scheme->name);
-  EXPECT_THAT(names, testing::UnorderedElementsAre("single", "solo", "parameter_server", "all_reduce"));
+  EXPECT_THAT(names,
+              testing::UnorderedElementsAre("single", "solo", "parameter_server", "all_reduce"));
 }
 
 TEST(Payload, OfStrategiesThatExchangeNothingIsNothing) {
@@ -116,7 +121,8 @@ TEST(Payload, OfStrategiesThatExchangeNothingIsNothing) {
   StrategyGroup group(SpecOf(solo, "none", 3), std::vector<float>(305, 1.0f), 101);
   ASSERT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
   EXPECT_EQ(CheckGroupPayload(&group, kSteps), absl::OkStatus());
-  for (int32_t rank = 0; rank < 3; ++rank) EXPECT_EQ(SentInSteps(group.worker(rank).traffic()).messages, 0);
+  for (int32_t rank = 0; rank < 3; ++rank)
+    EXPECT_EQ(SentInSteps(group.worker(rank).traffic()).messages, 0);
 }
 
 // All ranks together: the ring's bytes, the direct exchange's and those of N co-located servers.
@@ -125,7 +131,8 @@ TEST(Payload, OfRingDirectAndCoLocatedServersIsTheSameInTotal) {
   std::vector<Arm> arms = AllReduceArms();
   arms.push_back(ServerArm(ParameterServerSpec::BSP, ParameterServerSpec::COLOCATED, kWorkers));
   for (const Arm& arm : arms) {
-    if (arm.strategy.all_reduce().collective() == "recursive_doubling") continue;  // whole buckets in every round
+    if (arm.strategy.all_reduce().collective() == "recursive_doubling")
+      continue;  // whole buckets in every round
     StrategyGroup group(SpecOf(arm, "none", kWorkers), std::vector<float>(305, 1.0f), 101);
     ASSERT_EQ(RunSteps(&group, 1), absl::OkStatus());
     int64_t sent = 0;

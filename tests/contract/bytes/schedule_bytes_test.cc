@@ -1,4 +1,5 @@
-// A collective's bytes are those of its formula and its result is the sum; a schedule that drops a chunk fails both.
+// A collective's bytes are those of its formula and its result is the sum; a schedule that drops a
+// chunk fails both.
 #include <memory>
 #include <string>
 #include <thread>
@@ -31,7 +32,8 @@ struct RankResult {
 float Element(int32_t rank, int64_t i) { return static_cast<float>((i + 1) * (rank + 2) % 1001); }
 
 // All-reduces `count` elements once on the in-process fabric.
-absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ranks, int64_t count) {
+absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ranks,
+                                            int64_t count) {
   FabricOptions options;
   options.name = "inproc";
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Fabric> fabric, CreateFabric(options));
@@ -47,9 +49,10 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
       const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}), *fabric,
                                                   [](NodeId) { return false; });
       CollectiveExecutor executor(*metered, AllWorkers(ranks), absl::Seconds(60));
-      result.status = executor.AllReduce(
-          schedule, 0, 0, ElementType::kFloat32,
-          absl::MakeSpan(reinterpret_cast<std::byte*>(result.sum.data()), result.sum.size() * sizeof(float)));
+      result.status =
+          executor.AllReduce(schedule, 0, 0, ElementType::kFloat32,
+                             absl::MakeSpan(reinterpret_cast<std::byte*>(result.sum.data()),
+                                            result.sum.size() * sizeof(float)));
       result.traffic = metered->traffic();
     });
   }
@@ -62,8 +65,9 @@ absl::Status CheckBytes(const RankResult& result, const StepPayload& formula) {
   for (const auto& [kind, count] : result.traffic.sent) up += count.payload_bytes;
   for (const auto& [kind, count] : result.traffic.received) down += count.payload_bytes;
   if (up == formula.up && down == formula.down) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("bytes: ", up, " up and ", down, " down, the formula says ",
-                                                    formula.up, " and ", formula.down));
+  return absl::FailedPreconditionError(absl::StrCat("bytes: ", up, " up and ", down,
+                                                    " down, the formula says ", formula.up, " and ",
+                                                    formula.down));
 }
 
 absl::Status CheckSum(const RankResult& result, int32_t ranks) {
@@ -71,14 +75,15 @@ absl::Status CheckSum(const RankResult& result, int32_t ranks) {
     float expected = 0;
     for (int32_t rank = 0; rank < ranks; ++rank) expected += Element(rank, static_cast<int64_t>(i));
     if (result.sum[i] == expected) continue;
-    return absl::FailedPreconditionError(absl::StrCat("sum: element ", i, " is ", result.sum[i], ", expected ",
-                                                      expected));
+    return absl::FailedPreconditionError(
+        absl::StrCat("sum: element ", i, " is ", result.sum[i], ", expected ", expected));
   }
   return absl::OkStatus();
 }
 
 // The first rank whose bytes are not `collective`'s, or else whose result is not the sum.
-absl::Status CheckSchedule(const Schedule& schedule, const std::string& collective, int32_t ranks, int64_t count) {
+absl::Status CheckSchedule(const Schedule& schedule, const std::string& collective, int32_t ranks,
+                           int64_t count) {
   RunSpec spec;
   spec.mutable_training()->set_workers(ranks);
   spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
@@ -96,7 +101,9 @@ absl::Status CheckSchedule(const Schedule& schedule, const std::string& collecti
     sum.Update(Annotate(CheckSum(results[rank], ranks), absl::StrCat("rank ", rank)));
   }
   if (bytes.ok()) return sum;
-  return sum.ok() ? bytes : absl::FailedPreconditionError(absl::StrCat(bytes.message(), "; ", sum.message()));
+  return sum.ok()
+             ? bytes
+             : absl::FailedPreconditionError(absl::StrCat(bytes.message(), "; ", sum.message()));
 }
 
 // -1: nobody sends in that round.
@@ -113,13 +120,15 @@ int32_t LastSender(const Schedule& schedule, int32_t ranks, int32_t round) {
 // Another schedule without the messages that `drops` names, on both sides.
 class DropsChunk : public Schedule {
  public:
-  DropsChunk(const Schedule& schedule, int32_t from, int32_t round) : schedule_(schedule), from_(from), round_(round) {}
+  DropsChunk(const Schedule& schedule, int32_t from, int32_t round)
+      : schedule_(schedule), from_(from), round_(round) {}
 
   absl::string_view name() const override { return schedule_.name(); }
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     std::vector<Step> kept;
     for (const Step& step : schedule_.StepsOf(rank, ranks)) {
-      const bool dropped = step.round == round_ && (step.op == Step::Op::kSend ? rank : step.peer) == from_;
+      const bool dropped =
+          step.round == round_ && (step.op == Step::Op::kSend ? rank : step.peer) == from_;
       if (!dropped) kept.push_back(step);
     }
     return kept;
@@ -131,7 +140,8 @@ class DropsChunk : public Schedule {
   const int32_t round_;
 };
 
-// Another schedule that adds one rank's message twice: it is sent once more, in a round of its own at the end.
+// Another schedule that adds one rank's message twice: it is sent once more, in a round of its own
+// at the end.
 class SendsTwice : public Schedule {
  public:
   explicit SendsTwice(const Schedule& schedule) : schedule_(schedule) {}
@@ -169,9 +179,12 @@ TEST(ScheduleBytes, CheckFindsADroppedChunkInTheBytesAndInTheSum) {
       // The last rank that sends in that round: not every rank does in every schedule.
       const int32_t from = LastSender(**schedule, 4, round);
       if (from < 0) continue;  // halving_doubling folds nothing in at N = 4: it has no round 0
-      const absl::Status status = CheckSchedule(DropsChunk(**schedule, from, round), info.name, 4, 101);
-      EXPECT_THAT(std::string(status.message()), HasSubstr("bytes: ")) << info.name << " round " << round;
-      EXPECT_THAT(std::string(status.message()), HasSubstr("sum: ")) << info.name << " round " << round;
+      const absl::Status status =
+          CheckSchedule(DropsChunk(**schedule, from, round), info.name, 4, 101);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("bytes: "))
+          << info.name << " round " << round;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("sum: "))
+          << info.name << " round " << round;
     }
   }
 }

@@ -22,8 +22,10 @@ int LocalPort(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+  if (address.ss_family == AF_INET)
+    return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
+  if (address.ss_family == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
   return 0;
 }
 
@@ -37,13 +39,16 @@ std::vector<SocketCount> CountSockets() {
     if (!absl::SimpleAtoi(entry.path().filename().string(), &fd)) continue;
     tcp_info info{};
     socklen_t size = sizeof(info);
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != kEstablished) continue;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != kEstablished)
+      continue;
     std::error_code error;
     if (!seen.insert(std::filesystem::read_symlink(entry.path(), error).string()).second) continue;
-    sockets.push_back({fd, LocalPort(fd), static_cast<int64_t>(info.tcpi_bytes_sent - info.tcpi_bytes_retrans),
+    sockets.push_back({fd, LocalPort(fd),
+                       static_cast<int64_t>(info.tcpi_bytes_sent - info.tcpi_bytes_retrans),
                        static_cast<int64_t>(info.tcpi_bytes_received)});
   }
-  std::sort(sockets.begin(), sockets.end(), [](const SocketCount& a, const SocketCount& b) { return a.fd < b.fd; });
+  std::sort(sockets.begin(), sockets.end(),
+            [](const SocketCount& a, const SocketCount& b) { return a.fd < b.fd; });
   return sockets;
 }
 

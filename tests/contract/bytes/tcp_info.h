@@ -10,7 +10,7 @@ namespace ringmaster {
 struct SocketCount {
   int fd = -1;
   int local_port = 0;
-  int64_t sent = 0;      // without retransmissions
+  int64_t sent = 0;  // without retransmissions
   int64_t received = 0;
 };
 

@@ -1,4 +1,5 @@
-// The meters count what the kernel counts: payload and headers of real runs against TCP_INFO of the data connections.
+// The meters count what the kernel counts: payload and headers of real runs against TCP_INFO of the
+// data connections.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -31,13 +32,17 @@ struct WireBytes {
 
 WireBytes MeteredBytes(const Traffic& traffic) {
   WireBytes bytes;
-  for (const auto& [kind, count] : traffic.sent) bytes.sent += count.payload_bytes + count.header_bytes;
-  for (const auto& [kind, count] : traffic.received) bytes.received += count.payload_bytes + count.header_bytes;
+  for (const auto& [kind, count] : traffic.sent)
+    bytes.sent += count.payload_bytes + count.header_bytes;
+  for (const auto& [kind, count] : traffic.received)
+    bytes.received += count.payload_bytes + count.header_bytes;
   return bytes;
 }
 
-// What the kernel counted since `before`, on all sockets (port 0) or on those of one listening port.
-WireBytes Since(const std::vector<SocketCount>& before, const std::vector<SocketCount>& after, int port) {
+// What the kernel counted since `before`, on all sockets (port 0) or on those of one listening
+// port.
+WireBytes Since(const std::vector<SocketCount>& before, const std::vector<SocketCount>& after,
+                int port) {
   WireBytes bytes;
   for (size_t i = 0; i < after.size() && i < before.size(); ++i) {
     if (port != 0 && after[i].local_port != port) continue;
@@ -49,21 +54,23 @@ WireBytes Since(const std::vector<SocketCount>& before, const std::vector<Socket
 
 absl::Status CheckClose(const std::string& what, int64_t metered, int64_t on_wire) {
   const double share = static_cast<double>(on_wire) / static_cast<double>(metered) - 1;
-  std::printf("  %s: %lld metered, %lld on the wire (%+.3f %%)\n", what.c_str(), static_cast<long long>(metered),
-              static_cast<long long>(on_wire), 100 * share);
+  std::printf("  %s: %lld metered, %lld on the wire (%+.3f %%)\n", what.c_str(),
+              static_cast<long long>(metered), static_cast<long long>(on_wire), 100 * share);
   if (std::fabs(share) <= kTolerance) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(what, ": ", metered, " bytes are metered and ", on_wire,
-                                                    " are on the wire, expected within ", 100 * kTolerance, " %"));
+  return absl::FailedPreconditionError(absl::StrCat(what, ": ", metered, " bytes are metered and ",
+                                                    on_wire, " are on the wire, expected within ",
+                                                    100 * kTolerance, " %"));
 }
 
-// Runs the group and holds its meters against the kernel: everything together, and both directions of worker/0, whose
-// process every other one connects to.
+// Runs the group and holds its meters against the kernel: everything together, and both directions
+// of worker/0, whose process every other one connects to.
 absl::Status CheckWire(StrategyGroup* group) {
   const std::vector<SocketCount> before = CountSockets();
   RM_RETURN_IF_ERROR(RunSteps(group, kSteps));
   const std::vector<SocketCount> after = CountSockets();
   if (before.empty() || after.size() != before.size()) {
-    return absl::FailedPreconditionError(absl::StrCat(before.size(), " sockets before the run and ", after.size(),
+    return absl::FailedPreconditionError(absl::StrCat(before.size(), " sockets before the run and ",
+                                                      after.size(),
                                                       " after it: connections must stay"));
   }
   const bool servers = group->spec().strategy().has_parameter_server();
@@ -76,12 +83,14 @@ absl::Status CheckWire(StrategyGroup* group) {
   const WireBytes all = Since(before, after, 0);
   RM_RETURN_IF_ERROR(CheckClose("all", metered, all.sent));
   RM_RETURN_IF_ERROR(CheckClose("all, received", metered, all.received));
-  if (servers && group->spec().strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED) {
+  if (servers &&
+      group->spec().strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED) {
     return absl::OkStatus();
   }
   const std::string endpoint = group->fabric().endpoint();
   int port = 0;
-  if (!absl::SimpleAtoi(endpoint.substr(endpoint.rfind(':') + 1), &port)) return absl::InternalError(endpoint);
+  if (!absl::SimpleAtoi(endpoint.substr(endpoint.rfind(':') + 1), &port))
+    return absl::InternalError(endpoint);
   const WireBytes first = Since(before, after, port);
   const WireBytes worker = MeteredBytes(group->worker(0).traffic());
   RM_RETURN_IF_ERROR(CheckClose("worker/0 sent", worker.sent, first.sent));
@@ -109,9 +118,8 @@ class Wire : public testing::TestWithParam<const char*> {
     return CheckWire(&group);
   }
 };
-INSTANTIATE_TEST_SUITE_P(All, Wire, testing::Values("tcp", "grpc"), [](const auto& info) {
-  return std::string(info.param);
-});
+INSTANTIATE_TEST_SUITE_P(All, Wire, testing::Values("tcp", "grpc"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Wire, OfARingCarriesWhatTheMetersCount) {
   EXPECT_EQ(Check(RingSpec(2)), absl::OkStatus());
@@ -135,7 +143,8 @@ TEST_P(Wire, HeadersAreCountedApartFromPayload) {
   options.transport = GetParam();
   StrategyGroup group(RingSpec(2), std::vector<float>(kCount, 1.0f), kBucketElements, options);
   ASSERT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
-  EXPECT_EQ(CheckGroupPayload(&group, kSteps), absl::OkStatus()) << "the formula has no headers in it";
+  EXPECT_EQ(CheckGroupPayload(&group, kSteps), absl::OkStatus())
+      << "the formula has no headers in it";
   const TrafficCount sent = SentInSteps(group.worker(0).traffic());
   // Three buckets, two rounds, one frame each: every chunk is smaller than a segment.
   EXPECT_EQ(sent.messages, kSteps * 3 * 2);

@@ -25,14 +25,21 @@ CodecUnderCheck Real(const std::string& name) {
   return {name, [name] { return RealCodec(name); }};
 }
 
-std::string Finding(const absl::Status& status) { return status.ok() ? "nothing found" : std::string(status.message()); }
+std::string Finding(const absl::Status& status) {
+  return status.ok() ? "nothing found" : std::string(status.message());
+}
 
 TEST(CodecBound, FindsAWrongScale) {
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("onebit", "onebit", 1.01f), 1)), HasSubstr("has energy"));
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("fp16", "fp16", 1.001f), 1)), HasSubstr("away"));
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("none", "none", 1.0000002f), 1)), HasSubstr("every bit"));
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("topk", "topk", 1.001f), 1)), HasSubstr("comes out as"));
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("onebit", "onebit", -1.0f), 1)), HasSubstr("other sign"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("onebit", "onebit", 1.01f), 1)),
+              HasSubstr("has energy"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("fp16", "fp16", 1.001f), 1)),
+              HasSubstr("away"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("none", "none", 1.0000002f), 1)),
+              HasSubstr("every bit"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("topk", "topk", 1.001f), 1)),
+              HasSubstr("comes out as"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("onebit", "onebit", -1.0f), 1)),
+              HasSubstr("other sign"));
 }
 
 TEST(CodecBound, FindsALostElement) {
@@ -42,16 +49,20 @@ TEST(CodecBound, FindsALostElement) {
 }
 
 TEST(CodecBound, FindsTiesThatGoToTheHigherIndex) {
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<LastTieWins>("topk"), 1)), HasSubstr("by magnitude and index"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<LastTieWins>("topk"), 1)),
+              HasSubstr("by magnitude and index"));
 }
 
 TEST(CodecBound, AsksForABoundOfACodecThatHasNone) {
-  EXPECT_THAT(Finding(CheckCodecBound(Broken<RandomQuarter>("quarter", 1.0f, false), 1)), HasSubstr("no bound stated"));
+  EXPECT_THAT(Finding(CheckCodecBound(Broken<RandomQuarter>("quarter", 1.0f, false), 1)),
+              HasSubstr("no bound stated"));
 }
 
 TEST(CodecBias, PassesAnUnbiasedRandomCodecAndFindsABiasedOne) {
-  EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws)), "nothing found");
-  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws), 0);  // random, and so not exactly its input
+  EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws)),
+            "nothing found");
+  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws),
+            0);  // random, and so not exactly its input
   EXPECT_THAT(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 3.6f), 1, kDraws)),
               HasSubstr("standard errors"));
   for (const char* name : {"fp16", "topk", "onebit"}) {
@@ -60,7 +71,8 @@ TEST(CodecBias, PassesAnUnbiasedRandomCodecAndFindsABiasedOne) {
 }
 
 TEST(CodecBias, IsCheckedOfEveryCodecThatSaysItIsUnbiased) {
-  const absl::StatusOr<CodecFigures> good = CheckCodec(Broken<RandomQuarter>("quarter", 4.0f), 1, 1000);
+  const absl::StatusOr<CodecFigures> good =
+      CheckCodec(Broken<RandomQuarter>("quarter", 4.0f), 1, 1000);
   ASSERT_TRUE(good.ok()) << good.status();
   EXPECT_GT(good->bias_score, 0);
   EXPECT_THAT(Finding(CheckCodec(Broken<RandomQuarter>("quarter", 3.6f), 1, 1000).status()),
@@ -69,27 +81,35 @@ TEST(CodecBias, IsCheckedOfEveryCodecThatSaysItIsUnbiased) {
 
 TEST(CodecRestores, FindsAReceiverThatDecodesAnotherValueThanTheSender) {
   for (const char* name : {"fp16", "topk", "onebit"}) {
-    EXPECT_THAT(Finding(CheckCodecRestores(Broken<DecodesByTurns>(name, name), 1)), HasSubstr("is kept")) << name;
+    EXPECT_THAT(Finding(CheckCodecRestores(Broken<DecodesByTurns>(name, name), 1)),
+                HasSubstr("is kept"))
+        << name;
   }
 }
 
 TEST(ReplicasAgree, FindsCodecsThatEncodeTheSameInputToDifferentBytes) {
-  EXPECT_THAT(Finding(CheckReplicasAgree(Broken<RemembersCalls>("topk", "topk"), 1)), HasSubstr("different bytes"));
+  EXPECT_THAT(Finding(CheckReplicasAgree(Broken<RemembersCalls>("topk", "topk"), 1)),
+              HasSubstr("different bytes"));
 }
 
 TEST(ReplicasAgree, FindsADecodeAddThatStores) {
-  EXPECT_THAT(Finding(CheckReplicasAgree(Broken<StoresForAdds>("fp16", "fp16"), 1)), HasSubstr("DecodeAdd"));
+  EXPECT_THAT(Finding(CheckReplicasAgree(Broken<StoresForAdds>("fp16", "fp16"), 1)),
+              HasSubstr("DecodeAdd"));
 }
 
 TEST(HostileBytes, FindsADecoderThatTakesAnyLength) {
   for (const char* name : {"none", "fp16", "topk", "onebit"}) {
-    EXPECT_THAT(Finding(CheckOtherLengthsRefused(Broken<TakesAnyLength>(name, name))), HasSubstr("accepts")) << name;
+    EXPECT_THAT(Finding(CheckOtherLengthsRefused(Broken<TakesAnyLength>(name, name))),
+                HasSubstr("accepts"))
+        << name;
   }
 }
 
 TEST(HostileBytes, FindsADecoderThatTakesAnyBits) {
-  EXPECT_THAT(Finding(CheckNotFiniteRefused(Broken<TakesAnyBits>("none"))), HasSubstr("accepts a gradient"));
-  EXPECT_THAT(Finding(CheckMutatedBytes(Broken<TakesAnyBits>("none"), 1, 20000).status()), HasSubstr("not finite"));
+  EXPECT_THAT(Finding(CheckNotFiniteRefused(Broken<TakesAnyBits>("none"))),
+              HasSubstr("accepts a gradient"));
+  EXPECT_THAT(Finding(CheckMutatedBytes(Broken<TakesAnyBits>("none"), 1, 20000).status()),
+              HasSubstr("not finite"));
 }
 
 TEST(HostileBytes, FindsADecoderThatWritesBeyondItsOutput) {

@@ -31,18 +31,22 @@ class CodecTwin : public Codec {
 
   CodecTraits traits() const override { return codec_->traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return codec_->MaxEncodedBytes(count); }
-  int64_t IndexBytes(int64_t encoded_bytes) const override { return codec_->IndexBytes(encoded_bytes); }
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t IndexBytes(int64_t encoded_bytes) const override {
+    return codec_->IndexBytes(encoded_bytes);
+  }
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     return codec_->Encode(stream, in, out);
   }
   // By the definition, from the twin's own Encode and Decode.
-  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in, absl::Span<float> residual,
-                          absl::Span<std::byte> out) const override {
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
     for (size_t i = 0; i < in.size(); ++i) residual[i] += in[i];
     const int64_t bytes = Encode(stream, residual, out);
     std::vector<float> decoded(in.size());
     const bool is_refused = !Decode(out.first(bytes), absl::MakeSpan(decoded)).ok();
-    for (size_t i = 0; i < in.size(); ++i) residual[i] = is_refused ? 0.0f : residual[i] - decoded[i];
+    for (size_t i = 0; i < in.size(); ++i)
+      residual[i] = is_refused ? 0.0f : residual[i] - decoded[i];
     return bytes;
   }
   absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
@@ -74,20 +78,23 @@ class ScaledDecoder : public CodecTwin {
 class LosesLargest : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     std::vector<float> bent(in.begin(), in.end());
-    const auto largest = std::max_element(bent.begin(), bent.end(),
-                                          [](float a, float b) { return std::abs(a) < std::abs(b); });
+    const auto largest = std::max_element(
+        bent.begin(), bent.end(), [](float a, float b) { return std::abs(a) < std::abs(b); });
     if (largest != bent.end()) *largest = 0.0f;
     return CodecTwin::Encode(stream, bent, out);
   }
 };
 
-// Of equal magnitudes keeps the last ones: encodes the reversed input and turns the (index, value) pairs round.
+// Of equal magnitudes keeps the last ones: encodes the reversed input and turns the (index, value)
+// pairs round.
 class LastTieWins : public CodecTwin {
  public:
   LastTieWins() : CodecTwin("topk") {}
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     const std::vector<float> reversed(in.rbegin(), in.rend());
     const int64_t bytes = CodecTwin::Encode(stream, reversed, out);
     std::vector<std::byte> pairs(out.begin(), out.begin() + bytes);
@@ -106,7 +113,8 @@ class LastTieWins : public CodecTwin {
 class RemembersCalls : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     std::vector<float> bent(in.begin(), in.end());
     if (++calls_ % 2 == 0 && bent.size() > 1) std::swap(bent.front(), bent.back());
     return CodecTwin::Encode(stream, bent, out);
@@ -187,7 +195,8 @@ class RandomQuarter : public CodecTwin {
     traits.unbiased = says_unbiased_;
     return traits;
   }
-  int64_t Encode(const CodecStream& stream, absl::Span<const float> in, absl::Span<std::byte> out) const override {
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
     Random random(stream.Seed());
     std::vector<float> kept(in.begin(), in.end());
     for (float& value : kept) {

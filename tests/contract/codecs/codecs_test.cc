@@ -34,7 +34,8 @@ TEST(Codecs, OfTheRegistryHaveTheTraitsThatItLists) {
     EXPECT_EQ(is.feedback_by_default, says.feedback_by_default) << info.name;
     EXPECT_EQ(is.device_kind, says.device_kind) << info.name;
     // Executors sum encodings element by element; the formula of bytes knows that by itself.
-    EXPECT_EQ(says.summable_as.has_value() ? ElementBytes(*says.summable_as) : 0, info.oracle->summed_element_bytes)
+    EXPECT_EQ(says.summable_as.has_value() ? ElementBytes(*says.summable_as) : 0,
+              info.oracle->summed_element_bytes)
         << info.name;
     EXPECT_TRUE(!says.exact || says.summable_as == ElementType::kFloat32) << info.name;
   }

@@ -1,4 +1,5 @@
-// The server's state machine under random schedules, and the check itself under servers that are broken on purpose.
+// The server's state machine under random schedules, and the check itself under servers that are
+// broken on purpose.
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,18 +50,25 @@ class Twin : public ShardUnderCheck {
   Twin(const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
       : shard_(MakeShardCore(plan, std::move(update), std::move(weights))) {}
 
-  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override { return shard_->OnPush(push, ready); }
-  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override { return shard_->OnPull(pull, ready); }
+  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
+    return shard_->OnPush(push, ready);
+  }
+  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
+    return shard_->OnPull(pull, ready);
+  }
   absl::Span<const float> weights() const override { return shard_->weights(); }
   absl::Span<const int64_t> versions() const override { return shard_->versions(); }
-  absl::Span<const int64_t> staleness_histogram() const override { return shard_->staleness_histogram(); }
+  absl::Span<const int64_t> staleness_histogram() const override {
+    return shard_->staleness_histogram();
+  }
 
  protected:
   const std::unique_ptr<ShardUnderCheck> shard_;
   std::vector<std::vector<float>> bent_;
 };
 
-// Pushes `factor` times what it is given, for one worker: 2 applies a push twice, 0 loses it, 1.5 scales it wrongly.
+// Pushes `factor` times what it is given, for one worker: 2 applies a push twice, 0 loses it, 1.5
+// scales it wrongly.
 template <int kHalves>
 class Scales : public Twin {
  public:
@@ -94,7 +102,8 @@ class ReadsTooEarly : public Twin {
 
  private:
   static ShardPlan Widened(ShardPlan plan) {
-    if (plan.contributions_per_update == 1 && plan.staleness_bound.has_value()) ++*plan.staleness_bound;
+    if (plan.contributions_per_update == 1 && plan.staleness_bound.has_value())
+      ++*plan.staleness_bound;
     return plan;
   }
 };
@@ -112,18 +121,22 @@ class AnswersTooLate : public Twin {
   }
 };
 
-// A rule that leaves clipping to the server and lets it go without: every part is updated by itself, and whole.
+// A rule that leaves clipping to the server and lets it go without: every part is updated by
+// itself, and whole.
 class UnclippedRule : public UpdateRule {
  public:
   explicit UnclippedRule(std::unique_ptr<UpdateRule> real) : real_(std::move(real)) {}
-  void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) override {
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+             absl::Span<float> weights) override {
     real_->Apply(step, gradient, weights);
   }
   bool clips() const override { return false; }
   double SumOfSquares(int64_t begin, absl::Span<const float> gradient) const override {
     return real_->SumOfSquares(begin, gradient);
   }
-  float ClipFactor(double sum_of_squares) const override { return real_->ClipFactor(sum_of_squares); }
+  float ClipFactor(double sum_of_squares) const override {
+    return real_->ClipFactor(sum_of_squares);
+  }
   State Give() const override { return real_->Give(); }
   absl::Status Take(const State& state) override { return real_->Take(state); }
 
@@ -135,7 +148,8 @@ class UnclippedRule : public UpdateRule {
 class MixesClocks : public Twin {
  public:
   MixesClocks(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
-      : Twin(OnArrival(std::move(plan)), std::make_unique<UnclippedRule>(std::move(update)), std::move(weights)) {}
+      : Twin(OnArrival(std::move(plan)), std::make_unique<UnclippedRule>(std::move(update)),
+             std::move(weights)) {}
 
  private:
   static ShardPlan OnArrival(ShardPlan plan) {
@@ -161,7 +175,8 @@ class CountsNoStaleness : public Twin {
   using Twin::Twin;
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
     Push fresh = push;
-    fresh.read_version = push.part < static_cast<int32_t>(versions().size()) ? versions()[push.part] : 0;
+    fresh.read_version =
+        push.part < static_cast<int32_t>(versions().size()) ? versions()[push.part] : 0;
     return Twin::OnPush(fresh, ready);
   }
 };
@@ -182,7 +197,8 @@ class ClipsAlone : public Twin {
   class Rule : public UnclippedRule {
    public:
     using UnclippedRule::UnclippedRule;
-    void Apply(const UpdateStep& step, absl::Span<const float> gradient, absl::Span<float> weights) override {
+    void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+               absl::Span<float> weights) override {
       UpdateStep clipped = step;
       clipped.clip = ClipFactor(SumOfSquares(step.begin, gradient));
       real_->Apply(clipped, gradient, weights);
@@ -192,18 +208,24 @@ class ClipsAlone : public Twin {
 
 template <typename Broken>
 std::string Finding() {
-  const absl::StatusOr<std::string> figures =
-      CheckSchedules(1, 2000, [](const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights) {
-        return std::unique_ptr<ShardUnderCheck>(new Broken(plan, std::move(update), std::move(weights)));
+  const absl::StatusOr<std::string> figures = CheckSchedules(
+      1, 2000,
+      [](const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights) {
+        return std::unique_ptr<ShardUnderCheck>(
+            new Broken(plan, std::move(update), std::move(weights)));
       });
   return figures.ok() ? "nothing found" : std::string(figures.status().message());
 }
 
 TEST(SchedulesCheck, PassesATwinThatChangesNothing) { EXPECT_EQ(Finding<Twin>(), "nothing found"); }
 
-TEST(SchedulesCheck, FindsAPushThatIsAppliedTwice) { EXPECT_THAT(Finding<Scales<4>>(), HasSubstr("counts 2 times")); }
+TEST(SchedulesCheck, FindsAPushThatIsAppliedTwice) {
+  EXPECT_THAT(Finding<Scales<4>>(), HasSubstr("counts 2 times"));
+}
 
-TEST(SchedulesCheck, FindsAPushThatIsLost) { EXPECT_THAT(Finding<Scales<0>>(), HasSubstr("counts 0 times")); }
+TEST(SchedulesCheck, FindsAPushThatIsLost) {
+  EXPECT_THAT(Finding<Scales<0>>(), HasSubstr("counts 0 times"));
+}
 
 TEST(SchedulesCheck, FindsAPushThatIsScaledWrongly) {
   EXPECT_THAT(Finding<Scales<3>>(), HasSubstr("counts 1.5 times"));
@@ -221,13 +243,17 @@ TEST(SchedulesCheck, FindsAnAnswerThatCouldHaveComeEarlier) {
   EXPECT_THAT(Finding<AnswersTooLate>(), HasSubstr("answers the pulls of workers"));
 }
 
-TEST(SchedulesCheck, FindsClocksThatAreMixedUnderBsp) { EXPECT_THAT(Finding<MixesClocks>(), HasSubstr("BSP")); }
+TEST(SchedulesCheck, FindsClocksThatAreMixedUnderBsp) {
+  EXPECT_THAT(Finding<MixesClocks>(), HasSubstr("BSP"));
+}
 
 TEST(SchedulesCheck, FindsAParkedPullThatIsNeverReleased) {
   EXPECT_THAT(Finding<ForgetsParked>(), HasSubstr("answers the pulls of workers"));
 }
 
-TEST(SchedulesCheck, FindsAServerThatDoesNotClip) { EXPECT_THAT(Finding<NeverClips>(), HasSubstr("BSP, clipping")); }
+TEST(SchedulesCheck, FindsAServerThatDoesNotClip) {
+  EXPECT_THAT(Finding<NeverClips>(), HasSubstr("BSP, clipping"));
+}
 
 TEST(SchedulesCheck, FindsAPartThatIsClippedByItself) {
   EXPECT_THAT(Finding<ClipsAlone>(), HasSubstr("BSP, clipping"));
@@ -240,7 +266,8 @@ TEST(SchedulesCheck, FindsAHistogramThatDiffersFromTheOracles) {
 TEST(Schedules, AWorkerAloneIsNeverStaleWhateverTheOrder) {
   ScheduleCounts counts;
   for (uint64_t seed = 0; seed < 100; ++seed) {
-    ASSERT_EQ(RunSchedule({seed, 1, 2, 4, false, int64_t{0}}, MakeShardCore, &counts), absl::OkStatus());
+    ASSERT_EQ(RunSchedule({seed, 1, 2, 4, false, int64_t{0}}, MakeShardCore, &counts),
+              absl::OkStatus());
   }
   EXPECT_EQ(counts.stale, 0);
   EXPECT_EQ(counts.pushes, 100 * 2 * 4);

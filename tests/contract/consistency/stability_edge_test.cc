@@ -28,9 +28,11 @@ TEST(StabilityEdge, TheServersPathIsTheRecurrence) {
     c.learning_rate = 0.5 * StabilityEdge(delay);
     c.updates = 20;
     std::vector<double> x = {1.0};
-    for (int64_t i = 0; i < c.updates; ++i) x.push_back(x[i] - c.learning_rate * x[std::max<int64_t>(0, i - delay)]);
+    for (int64_t i = 0; i < c.updates; ++i)
+      x.push_back(x[i] - c.learning_rate * x[std::max<int64_t>(0, i - delay)]);
     double expected = 0;
-    for (size_t i = x.size() - delay - 1; i < x.size(); ++i) expected = std::max(expected, std::fabs(x[i]));
+    for (size_t i = x.size() - delay - 1; i < x.size(); ++i)
+      expected = std::max(expected, std::fabs(x[i]));
     const absl::StatusOr<double> magnitude = FinalMagnitude(c);
     ASSERT_TRUE(magnitude.ok()) << magnitude.status();
     // 20 updates of two roundings of numbers of at most 1.

@@ -19,7 +19,8 @@ class Activities : public testing::TestWithParam<std::string> {
     group_ = *std::move(group);
   }
 
-  // What worker/0 awaits once `count` messages are; whatever it awaits when the test's time is over.
+  // What worker/0 awaits once `count` messages are; whatever it awaits when the test's time is
+  // over.
   std::vector<Activity::Awaited> AwaitWaits(size_t count) {
     Transport& transport = group_.worker(0);
     Activity activity;
@@ -34,7 +35,9 @@ class Activities : public testing::TestWithParam<std::string> {
   FabricGroup group_;
 };
 INSTANTIATE_TEST_SUITE_P(All, Activities, testing::ValuesIn(TransportsUnderTest()),
-                         [](const testing::TestParamInfo<std::string>& info) { return info.param; });
+                         [](const testing::TestParamInfo<std::string>& info) {
+                           return info.param;
+                         });
 
 TEST_P(Activities, AThreadThatWaitsIsSeenWithPeerAndTagUntilTheMessageIsThere) {
   Transport& transport = group_.worker(0);
@@ -56,7 +59,8 @@ TEST_P(Activities, AThreadThatWaitsIsSeenWithPeerAndTagUntilTheMessageIsThere) {
     EXPECT_EQ(awaited[i].tag, TestTag(7, i));
     EXPECT_FALSE(awaited[i].is_send);
   }
-  EXPECT_TRUE(transport.activity(before - 1).awaited.empty()) << "waits are told only where nothing has moved";
+  EXPECT_TRUE(transport.activity(before - 1).awaited.empty())
+      << "waits are told only where nothing has moved";
   const std::byte out[4] = {};
   const auto sent = group_.worker(1).Send({Worker(0), TestTag(7, 1), out});
   ASSERT_TRUE(sent.ok()) << sent.status();

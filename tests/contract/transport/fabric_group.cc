@@ -32,7 +32,8 @@ void SetTransport(const std::string& name, FabricOptions* options) {
   options->name = std::string(below);
 }
 
-absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector<int>& workers_by_process) {
+absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options,
+                                        const std::vector<int>& workers_by_process) {
   FabricGroup group;
   int32_t rank = 0;
   for (const int workers : workers_by_process) {
@@ -49,7 +50,8 @@ absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector
   std::vector<absl::Status> statuses(group.fabrics.size());
   std::vector<std::thread> threads;
   for (size_t i = 0; i < group.fabrics.size(); ++i) {
-    threads.emplace_back([&, i] { statuses[i] = group.fabrics[i]->Connect(group.processes, i, Soon()); });
+    threads.emplace_back(
+        [&, i] { statuses[i] = group.fabrics[i]->Connect(group.processes, i, Soon()); });
   }
   for (std::thread& thread : threads) thread.join();
   for (const absl::Status& status : statuses) RM_RETURN_IF_ERROR(status);

@@ -17,18 +17,21 @@ namespace ringmaster {
 // Long enough for a slow machine under a sanitizer; a test that reaches it has failed.
 inline MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(60); }
 
-inline Tag TestTag(int64_t step, int32_t bucket = 0) { return {MessageKind::kTest, 0, bucket, step}; }
+inline Tag TestTag(int64_t step, int32_t bucket = 0) {
+  return {MessageKind::kTest, 0, bucket, step};
+}
 inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
 
-// Every transport of the registry, and each that joins processes under a shaped network too, as "shaped_tcp".
+// Every transport of the registry, and each that joins processes under a shaped network too, as
+// "shaped_tcp".
 std::vector<std::string> TransportsUnderTest();
 
-// Sets what one of these names means. The shaped network is faster than the wire most of the time, with some latency and
-// jitter: messages overtake each other.
+// Sets what one of these names means. The shaped network is faster than the wire most of the time,
+// with some latency and jitter: messages overtake each other.
 void SetTransport(const std::string& name, FabricOptions* options);
 
-// Workers on fabrics of one kind in this process, each fabric playing a process of its own (inproc: all in one), joined
-// by real sockets on loopback ports that the system chooses.
+// Workers on fabrics of one kind in this process, each fabric playing a process of its own (inproc:
+// all in one), joined by real sockets on loopback ports that the system chooses.
 struct FabricGroup {
   std::vector<ProcessAddress> processes;
   std::vector<std::unique_ptr<Fabric>> fabrics;
@@ -37,8 +40,10 @@ struct FabricGroup {
   Transport& worker(int32_t rank) { return fabrics[homes[rank]]->transport(Worker(rank)); }
 };
 
-// `workers_by_process[p]`: how many workers live in process p; ranks are given out in order. Connects all at once.
-absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options, const std::vector<int>& workers_by_process);
+// `workers_by_process[p]`: how many workers live in process p; ranks are given out in order.
+// Connects all at once.
+absl::StatusOr<FabricGroup> JoinFabrics(FabricOptions options,
+                                        const std::vector<int>& workers_by_process);
 
 }  // namespace ringmaster
 

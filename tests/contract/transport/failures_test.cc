@@ -57,7 +57,8 @@ class NetworkFabric : public testing::TestWithParam<std::string> {
     for (const FabricOptions& options : {first, second}) {
       absl::StatusOr<std::unique_ptr<Fabric>> fabric = CreateFabric(options);
       ASSERT_TRUE(fabric.ok()) << fabric.status();
-      processes_.push_back({(*fabric)->endpoint(), {Worker(static_cast<int32_t>(processes_.size()))}});
+      processes_.push_back(
+          {(*fabric)->endpoint(), {Worker(static_cast<int32_t>(processes_.size()))}});
       fabrics_.push_back(*std::move(fabric));
     }
   }
@@ -97,7 +98,8 @@ TEST_P(NetworkFabric, AnotherSegmentSizeFailsBothEnds) {
 
 TEST_P(NetworkFabric, MissingProcessIsNamedWhenTheDeadlinePasses) {
   CreateTwo(Options(), Options());
-  const absl::Status status = fabrics_[0]->Connect(processes_, 0, MonotonicNow() + absl::Milliseconds(50));
+  const absl::Status status =
+      fabrics_[0]->Connect(processes_, 0, MonotonicNow() + absl::Milliseconds(50));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(absl::StrContains(status.message(), "process 1 (worker/1)")) << status;
 }
@@ -118,7 +120,9 @@ TEST_P(NetworkFabric, AbortBeforeTheProcessesAreConnectedIsNotForgotten) {
   fabrics_[0]->Abort(why);
   EXPECT_EQ(ConnectTwo()[0], why);
   std::array<std::byte, 4> out;
-  EXPECT_EQ(fabrics_[0]->transport(Worker(0)).Receive({Worker(1), TestTag(0), absl::MakeSpan(out)})
+  EXPECT_EQ(fabrics_[0]
+                ->transport(Worker(0))
+                .Receive({Worker(1), TestTag(0), absl::MakeSpan(out)})
                 .status(),
             why);
 }
@@ -189,9 +193,13 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
   huge.total_bytes = int64_t{1} << 60;
   huge.length = 0xFFFFFFFF;
   const FrameHeaderBytes frame = EncodeFrameHeader(huge);
-  std::vector<std::string> attacks = {"", "R", "RMHELLO1", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                                      std::string("RMHELLO1") + std::string(200, '\xff'),
-                                      std::string(reinterpret_cast<const char*>(frame.data()), frame.size())};
+  std::vector<std::string> attacks = {
+      "",
+      "R",
+      "RMHELLO1",
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+      std::string("RMHELLO1") + std::string(200, '\xff'),
+      std::string(reinterpret_cast<const char*>(frame.data()), frame.size())};
   Random random(3);
   for (int i = 0; i < 20; ++i) {
     std::string noise(random.Below(5000), '\0');
@@ -219,7 +227,8 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
   }
   EXPECT_EQ(error, ECONNREFUSED);
   Bytes in(1000, std::byte{7}), out(1000);
-  auto post = fabrics_[1]->transport(Worker(1)).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
+  auto post =
+      fabrics_[1]->transport(Worker(1)).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
   auto sent = fabrics_[0]->transport(Worker(0)).Send({Worker(1), TestTag(1), in});
   ASSERT_TRUE(post.ok() && sent.ok());
   ASSERT_TRUE(fabrics_[1]->transport(Worker(1)).Wait(*post, Soon()).ok());
@@ -238,13 +247,16 @@ TEST_P(NetworkFabric, DestructionLeavesNoThreadAndNoDescriptor) {
       EXPECT_GT(CountEntries("/proc/self/fd"), descriptors);
     }
     if (round == 0) {
-      ASSERT_TRUE(Await([] { return CountEntries("/proc/self/task") <= 3; })) << CountEntries("/proc/self/task");
+      ASSERT_TRUE(Await([] { return CountEntries("/proc/self/task") <= 3; }))
+          << CountEntries("/proc/self/task");
       threads = CountEntries("/proc/self/task");
       descriptors = CountEntries("/proc/self/fd");
     }
     EXPECT_TRUE(Await([&] {
-      return CountEntries("/proc/self/task") <= threads && CountEntries("/proc/self/fd") <= descriptors;
-    })) << CountEntries("/proc/self/task") << " threads, " << CountEntries("/proc/self/fd") << " descriptors";
+      return CountEntries("/proc/self/task") <= threads &&
+             CountEntries("/proc/self/fd") <= descriptors;
+    })) << CountEntries("/proc/self/task")
+        << " threads, " << CountEntries("/proc/self/fd") << " descriptors";
   }
 }
 

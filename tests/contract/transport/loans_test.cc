@@ -25,9 +25,10 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
     return *std::move(group);
   }
 
-  // Whether what is sent or lent of so many bytes is borrowed: within a process where the receive was posted first,
-  // between processes of one host what is in exchange memory and not small.
-  static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes, int64_t small_bytes) {
+  // Whether what is sent or lent of so many bytes is borrowed: within a process where the receive
+  // was posted first, between processes of one host what is in exchange memory and not small.
+  static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes,
+                         int64_t small_bytes) {
     if (is_beside) return post_first && bytes > 0;
     return (GetParam() == "shm" || GetParam() == "auto") && in_exchange && bytes > small_bytes;
   }
@@ -42,7 +43,8 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
 TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSentLikeAnyOther) {
   FabricGroup group = Join();
   const auto meter = [&](int rank) {
-    return CreateMeteredTransport(group.worker(rank), *group.fabrics[group.homes[rank]], [](NodeId) { return false; });
+    return CreateMeteredTransport(group.worker(rank), *group.fabrics[group.homes[rank]],
+                                  [](NodeId) { return false; });
   };
   const auto lender = meter(0), borrower = meter(1);
   absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(6 << 20);
@@ -54,37 +56,46 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
       for (const bool lends : {true, false}) {
         for (const bool borrows : {true, false}) {
           for (const bool post_first : {true, false}) {
-            SCOPED_TRACE(testing::Message() << count << " floats, in_exchange=" << in_exchange << " lends=" << lends
-                                            << " borrows=" << borrows << " post_first=" << post_first);
+            SCOPED_TRACE(testing::Message()
+                         << count << " floats, in_exchange=" << in_exchange << " lends=" << lends
+                         << " borrows=" << borrows << " post_first=" << post_first);
             const Tag tag = TestTag(++step);
             const absl::Span<float> lent =
-                (in_exchange ? memory->float_span() : absl::MakeSpan(elsewhere)).subspan(step, count);
+                (in_exchange ? memory->float_span() : absl::MakeSpan(elsewhere))
+                    .subspan(step, count);
             std::iota(lent.begin(), lent.end(), 0.0f);
             std::vector<float> own(count, 0.5f);
-            const absl::Span<std::byte> lent_bytes(reinterpret_cast<std::byte*>(lent.data()), count * 4);
-            const absl::Span<std::byte> own_bytes(reinterpret_cast<std::byte*>(own.data()), count * 4);
+            const absl::Span<std::byte> lent_bytes(reinterpret_cast<std::byte*>(lent.data()),
+                                                   count * 4);
+            const absl::Span<std::byte> own_bytes(reinterpret_cast<std::byte*>(own.data()),
+                                                  count * 4);
             Loan loan;
             bool returned = false;
             const auto post = [&] {
-              return borrows ? borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32, &loan})
-                             : borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32});
+              return borrows
+                         ? borrower->Receive(
+                               {Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32, &loan})
+                         : borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32});
             };
             absl::StatusOr<OpId> posted = -1;
             if (post_first) posted = post();
-            const absl::StatusOr<OpId> send = lends ? lender->Send({Worker(1), tag, lent_bytes, &returned})
-                                                    : lender->Send({Worker(1), tag, lent_bytes});
+            const absl::StatusOr<OpId> send =
+                lends ? lender->Send({Worker(1), tag, lent_bytes, &returned})
+                      : lender->Send({Worker(1), tag, lent_bytes});
             ASSERT_OK(send.status());
             if (!post_first) posted = post();
             ASSERT_OK(posted.status());
             ASSERT_OK(borrower->Wait(*posted, Soon()));
             const bool is_lent = !loan.memory.empty();
             const bool is_beside = GetParam() == "inproc";
-            EXPECT_EQ(is_lent, lends && borrows && IsBorrowed(is_beside, in_exchange, post_first, count * 4, 256));
+            EXPECT_EQ(is_lent, lends && borrows &&
+                                   IsBorrowed(is_beside, in_exchange, post_first, count * 4, 256));
             if (is_lent) {
               ASSERT_EQ(loan.memory.size(), lent_bytes.size());
               ASSERT_EQ(std::memcmp(loan.memory.data(), lent_bytes.data(), lent_bytes.size()), 0);
               for (const float value : own) ASSERT_EQ(value, 0.5f);  // as it was
-              EXPECT_EQ(lender->Wait(*send, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+              EXPECT_EQ(lender->Wait(*send, MonotonicTime::InfinitePast()).code(),
+                        absl::StatusCode::kDeadlineExceeded);
               auto* const floats = reinterpret_cast<float*>(loan.memory.data());
               for (int64_t i = 0; i < count; ++i) floats[i] = -floats[i];
               borrower->Return(Worker(0), tag, loan);
@@ -146,7 +157,8 @@ class ReadingsOverEveryFabric : public LoansOverEveryFabric {
     Tag tag = TestTag(++step_);
     tag.note = 7 * step_;
     const absl::Span<float> sent =
-        (reading.in_exchange ? memory_.float_span() : absl::MakeSpan(elsewhere_)).subspan(step_, reading.count);
+        (reading.in_exchange ? memory_.float_span() : absl::MakeSpan(elsewhere_))
+            .subspan(step_, reading.count);
     std::iota(sent.begin(), sent.end(), 1.0f);
     const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(sent.data()), reading.count * 4);
     std::vector<std::byte> out(bytes.size() + 4);  // more than comes
@@ -154,10 +166,12 @@ class ReadingsOverEveryFabric : public LoansOverEveryFabric {
     Received received;
     bool returned = true;
     absl::StatusOr<OpId> posted = -1;
-    const auto post = [&] { posted = reader_->Receive({Worker(0), tag, absl::MakeSpan(out), &received, &loan}); };
+    const auto post = [&] {
+      posted = reader_->Receive({Worker(0), tag, absl::MakeSpan(out), &received, &loan});
+    };
     if (reading.post_first) post();
-    const absl::StatusOr<OpId> send =
-        reading.lends ? sender_->Send({to_, tag, bytes, &returned}) : sender_->Send({to_, tag, bytes});
+    const absl::StatusOr<OpId> send = reading.lends ? sender_->Send({to_, tag, bytes, &returned})
+                                                    : sender_->Send({to_, tag, bytes});
     ASSERT_OK(send.status());
     if (!reading.post_first) post();
     ASSERT_OK(posted.status());
@@ -165,11 +179,12 @@ class ReadingsOverEveryFabric : public LoansOverEveryFabric {
     EXPECT_EQ(received.bytes, static_cast<int64_t>(bytes.size()));
     EXPECT_EQ(received.note, 7 * step_);
     const bool is_borrowed = !loan.memory.empty();
-    EXPECT_EQ(is_borrowed, IsBorrowed(is_beside_, reading.in_exchange, reading.post_first, bytes.size(),
-                                      reading.lends ? 256 : 4096));
+    EXPECT_EQ(is_borrowed, IsBorrowed(is_beside_, reading.in_exchange, reading.post_first,
+                                      bytes.size(), reading.lends ? 256 : 4096));
     if (is_borrowed) {
       ASSERT_EQ(loan.memory.size(), bytes.size());
-      EXPECT_EQ(sender_->Wait(*send, MonotonicTime::InfinitePast()).code(), absl::StatusCode::kDeadlineExceeded);
+      EXPECT_EQ(sender_->Wait(*send, MonotonicTime::InfinitePast()).code(),
+                absl::StatusCode::kDeadlineExceeded);
     }
     const std::byte* const begin = is_borrowed ? loan.memory.data() : out.data();
     if (!bytes.empty()) {
@@ -205,8 +220,9 @@ TEST_P(ReadingsOverEveryFabric, AMessageIsReadWhereItLiesUntilItIsReturnedOrStor
       for (const bool in_exchange : {true, false}) {
         for (const bool lends : {true, false}) {
           for (const bool post_first : {true, false}) {
-            SCOPED_TRACE(testing::Message() << "to worker/" << reader << ", " << count << " floats, in_exchange="
-                                            << in_exchange << " lends=" << lends << " post_first=" << post_first);
+            SCOPED_TRACE(testing::Message() << "to worker/" << reader << ", " << count
+                                            << " floats, in_exchange=" << in_exchange
+                                            << " lends=" << lends << " post_first=" << post_first);
             Read({count, in_exchange, lends, post_first});
             if (HasFatalFailure()) return;
           }
@@ -228,9 +244,11 @@ TEST_P(LoansOverEveryFabric, WhoeverWantsToWriteDoesNotGetWhatIsOnlySent) {
   std::vector<float> out(25'000, 1.0f);
   const absl::Span<std::byte> out_bytes(reinterpret_cast<std::byte*>(out.data()), 100'000);
   Loan loan;
-  const auto post = group.worker(1).Receive({Worker(0), TestTag(1), out_bytes, ReceiveMode::kAddFloat32, &loan});
+  const auto post =
+      group.worker(1).Receive({Worker(0), TestTag(1), out_bytes, ReceiveMode::kAddFloat32, &loan});
   const auto send = group.worker(0).Send(
-      {Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000)});
+      {Worker(1), TestTag(1),
+       absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000)});
   ASSERT_TRUE(post.ok() && send.ok());
   ASSERT_OK(group.worker(1).Wait(*post, Soon()));
   ASSERT_TRUE(loan.memory.empty());
@@ -242,12 +260,14 @@ TEST_P(LoansOverEveryFabric, AnAbortWakesWhoHasLentAndWhoseMemoryIsRead) {
     FabricGroup group = Join();
     absl::StatusOr<Buffer> memory = group.fabrics[0]->AllocateExchange(100'000);
     ASSERT_OK(memory.status());
-    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000);
+    const absl::Span<std::byte> bytes(reinterpret_cast<std::byte*>(memory->float_span().data()),
+                                      100'000);
     std::vector<std::byte> out(100'000);
     Received received;
     Loan loan;
     bool returned = false;
-    const auto post = group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out), &received, &loan});
+    const auto post =
+        group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out), &received, &loan});
     const auto send = lends ? group.worker(0).Send({Worker(1), TestTag(1), bytes, &returned})
                             : group.worker(0).Send({Worker(1), TestTag(1), bytes});
     ASSERT_TRUE(post.ok() && send.ok());
@@ -264,7 +284,8 @@ TEST_P(LoansOverEveryFabric, AnAbortWakesWhoHasLentAndWhoseMemoryIsRead) {
     waiter.join();
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
     EXPECT_NE(status.message().find("worker/1"), absl::string_view::npos) << status;
-    if (group.fabrics[1 % group.fabrics.size()] != nullptr) group.worker(1).Return(Worker(0), TestTag(1), loan);
+    if (group.fabrics[1 % group.fabrics.size()] != nullptr)
+      group.worker(1).Return(Worker(0), TestTag(1), loan);
   }
 }
 
@@ -275,10 +296,11 @@ TEST_P(LoansOverEveryFabric, LentMemoryOfAnotherSizeThanIsExpectedFailsTheReceiv
   std::vector<std::byte> out(99'996);
   Loan loan;
   bool returned = true;
-  const auto post =
-      group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kAddFloat32, &loan});
+  const auto post = group.worker(1).Receive(
+      {Worker(0), TestTag(1), absl::MakeSpan(out), ReceiveMode::kAddFloat32, &loan});
   const auto send = group.worker(0).Send(
-      {Worker(1), TestTag(1), absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000),
+      {Worker(1), TestTag(1),
+       absl::MakeSpan(reinterpret_cast<std::byte*>(memory->float_span().data()), 100'000),
        &returned});
   ASSERT_TRUE(post.ok() && send.ok());
   EXPECT_EQ(group.worker(1).Wait(*post, Soon()).code(), absl::StatusCode::kInvalidArgument);

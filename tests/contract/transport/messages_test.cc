@@ -38,7 +38,9 @@ class EveryFabric : public testing::TestWithParam<std::string> {
     return options;
   }
 
-  FabricGroup Join(const std::vector<int>& workers_by_process) { return Join(Options(), workers_by_process); }
+  FabricGroup Join(const std::vector<int>& workers_by_process) {
+    return Join(Options(), workers_by_process);
+  }
   FabricGroup Join(const FabricOptions& options, const std::vector<int>& workers_by_process) {
     absl::StatusOr<FabricGroup> group = JoinFabrics(options, workers_by_process);
     EXPECT_TRUE(group.ok()) << group.status();
@@ -54,12 +56,25 @@ class EveryFabric : public testing::TestWithParam<std::string> {
 
 TEST_P(EveryFabric, BringsEverySizeUnharmedPostedBeforeOrAfter) {
   FabricGroup group = Join({1, 1});
-  const int64_t sizes[] = {0, 1, 3, 63, 64, 65, 4096, 8191, kSegmentBytes - 1, kSegmentBytes, kSegmentBytes + 1,
-                           3 * kSegmentBytes + 17, 5 << 20, (7 << 20) + 13};
+  const int64_t sizes[] = {0,
+                           1,
+                           3,
+                           63,
+                           64,
+                           65,
+                           4096,
+                           8191,
+                           kSegmentBytes - 1,
+                           kSegmentBytes,
+                           kSegmentBytes + 1,
+                           3 * kSegmentBytes + 17,
+                           5 << 20,
+                           (7 << 20) + 13};
   int64_t step = 0;
   for (const int64_t size : sizes) {
     for (const bool post_first : {true, false}) {
-      SCOPED_TRACE(testing::Message() << size << " bytes, posted " << (post_first ? "before" : "after"));
+      SCOPED_TRACE(testing::Message()
+                   << size << " bytes, posted " << (post_first ? "before" : "after"));
       const Tag tag = TestTag(++step);
       const Bytes in = RandomBytes(size, step);
       Bytes out(size);
@@ -94,7 +109,8 @@ TEST_P(EveryFabric, RingOfFourInWhichAllSendSixteenMegabytesFirstFinishes) {
       statuses[rank] = [&]() -> absl::Status {
         auto send = transport.Send({Worker((rank + 1) % kRanks), TestTag(0), in[rank]});
         if (!send.ok()) return send.status();
-        auto post = transport.Receive({Worker((rank + kRanks - 1) % kRanks), TestTag(0), absl::MakeSpan(out[rank])});
+        auto post = transport.Receive(
+            {Worker((rank + kRanks - 1) % kRanks), TestTag(0), absl::MakeSpan(out[rank])});
         if (!post.ok()) return post.status();
         const absl::Status sent = transport.Wait(*send, Soon());
         const absl::Status received = transport.Wait(*post, Soon());
@@ -121,7 +137,8 @@ TEST_P(EveryFabric, SumsOfFloatsAndHalvesEqualVecmathBitForBit) {
   ToFloat16(base, absl::MakeSpan(base_half));
 
   int64_t step = 0;
-  const auto exchange = [&](auto& values, auto sum, ReceiveMode mode, bool post_first) -> decltype(sum) {
+  const auto exchange = [&](auto& values, auto sum, ReceiveMode mode,
+                            bool post_first) -> decltype(sum) {
     const auto bytes = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(values.data()),
                                            values.size() * sizeof(values[0]));
     const auto out = absl::MakeSpan(reinterpret_cast<std::byte*>(sum.data()), bytes.size());
@@ -141,7 +158,8 @@ TEST_P(EveryFabric, SumsOfFloatsAndHalvesEqualVecmathBitForBit) {
   AddFloat16(in_half, absl::MakeSpan(expected_half));
   for (const bool post_first : {true, false}) {
     EXPECT_TRUE(exchange(in, base, ReceiveMode::kAddFloat32, post_first) == expected);
-    EXPECT_TRUE(exchange(in_half, base_half, ReceiveMode::kAddFloat16, post_first) == expected_half);
+    EXPECT_TRUE(exchange(in_half, base_half, ReceiveMode::kAddFloat16, post_first) ==
+                expected_half);
   }
 }
 
@@ -175,16 +193,18 @@ TEST_P(EveryFabric, ManySmallMessagesAreFoundByTheirTagsInAnyOrder) {
   std::vector<int> in(kMessages), out(kMessages, -1);
   std::vector<OpId> sends, posts;
   const auto post = [&](int i) {
-    auto op = group.worker(1).Receive({Worker(0), TestTag(i / 7, i % 7),
-                                       absl::MakeSpan(reinterpret_cast<std::byte*>(&out[i]), sizeof(int))});
+    auto op = group.worker(1).Receive(
+        {Worker(0), TestTag(i / 7, i % 7),
+         absl::MakeSpan(reinterpret_cast<std::byte*>(&out[i]), sizeof(int))});
     ASSERT_OK(op.status());
     posts.push_back(*op);
   };
   for (int i = 0; i < kMessages / 2; ++i) post(order[i]);
   for (int i = 0; i < kMessages; ++i) {
     in[i] = i;
-    auto op = group.worker(0).Send({Worker(1), TestTag(i / 7, i % 7),
-                                    absl::MakeSpan(reinterpret_cast<const std::byte*>(&in[i]), sizeof(int))});
+    auto op = group.worker(0).Send(
+        {Worker(1), TestTag(i / 7, i % 7),
+         absl::MakeSpan(reinterpret_cast<const std::byte*>(&in[i]), sizeof(int))});
     ASSERT_OK(op.status());
     sends.push_back(*op);
   }
@@ -210,8 +230,9 @@ TEST_P(EveryFabric, MessageOfAnotherSizeFailsItsWaitAloneAndNamesBoth) {
     ASSERT_TRUE(post.ok() && send.ok() && next_post.ok() && next_send.ok());
     const absl::Status status = group.worker(1).Wait(*post, Soon());
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    for (const std::string& part : {std::to_string(in.size()), std::string("1000"), std::string("worker/0"),
-                                    std::string("push step="), std::string("bucket=3")}) {
+    for (const std::string& part :
+         {std::to_string(in.size()), std::string("1000"), std::string("worker/0"),
+          std::string("push step="), std::string("bucket=3")}) {
       EXPECT_TRUE(absl::StrContains(status.message(), part)) << status;
     }
     EXPECT_EQ(out, Bytes(1000));
@@ -228,7 +249,8 @@ TEST_P(EveryFabric, RefusesToPostTwiceAndToTalkToStrangers) {
   ASSERT_OK(group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)}).status());
   EXPECT_EQ(group.worker(1).Receive({Worker(0), TestTag(1), absl::MakeSpan(out)}).status().code(),
             absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(group.worker(0).Send({Worker(9), TestTag(1), out}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(group.worker(0).Send({Worker(9), TestTag(1), out}).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(group.worker(0).Receive({Worker(9), TestTag(1), absl::MakeSpan(out)}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(group.worker(0).Wait(12345, Soon()).code(), absl::StatusCode::kInvalidArgument);
@@ -267,7 +289,8 @@ TEST_P(EveryFabric, WaitAnyReturnsEachOperationOnceAsItIsDone) {
     const absl::StatusOr<int> done = group.worker(0).WaitAny(ops, Soon());
     ASSERT_OK(done.status());
     EXPECT_TRUE(out[i] == in);
-    auto expected_post = group.worker(0).Receive({Worker(1), TestTag(100 + i), absl::MakeSpan(out[i])});
+    auto expected_post =
+        group.worker(0).Receive({Worker(1), TestTag(100 + i), absl::MakeSpan(out[i])});
     ASSERT_OK(expected_post.status());
     EXPECT_EQ(group.worker(0).Wait(ops[*done], Soon()).code(), absl::StatusCode::kInvalidArgument);
     ops[*done] = *expected_post;
@@ -304,7 +327,8 @@ TEST_P(EveryFabric, EarlyMessagesBeyondTheLimitEndTheRunWithResourceExhausted) {
   auto post = group.worker(1).Receive({Worker(0), TestTag(99), absl::MakeSpan(out)});
   ASSERT_OK(post.status());
   for (int i = 0; i < 4; ++i) {
-    if (!group.worker(0).Send({Worker(1), TestTag(i), in}).ok()) break;  // the fourth, when it is refused at once
+    if (!group.worker(0).Send({Worker(1), TestTag(i), in}).ok())
+      break;  // the fourth, when it is refused at once
   }
   const absl::Status status = group.worker(1).Wait(*post, Soon());
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
@@ -328,7 +352,8 @@ TEST_P(EveryFabric, WorkersOfOneProcessTalkInMemoryAndAcrossProcessesAtOnce) {
     }
   }
   for (const auto& [rank, op] : ops) ASSERT_OK(group.worker(rank).Wait(op, Soon()));
-  for (const auto& [pair, bytes] : out) EXPECT_TRUE(bytes == in) << pair.first << " to " << pair.second;
+  for (const auto& [pair, bytes] : out)
+    EXPECT_TRUE(bytes == in) << pair.first << " to " << pair.second;
 }
 
 TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
@@ -342,9 +367,11 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
   Bytes in = RandomBytes(2 * kSegmentBytes + 10, 1), out(in.size()), up_to(1000);
   Received received;
   auto post = receiver->Receive({Worker(0), TestTag(1), absl::MakeSpan(out)});
-  auto post_up_to = receiver->Receive({Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received});
+  auto post_up_to = receiver->Receive(
+      {Worker(0), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(up_to), &received});
   auto send = sender->Send({Worker(1), TestTag(1), in});
-  auto send_less = sender->Send({Worker(1), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(in).first(77)});
+  auto send_less =
+      sender->Send({Worker(1), {MessageKind::kPush, 0, 0, 1}, absl::MakeSpan(in).first(77)});
   auto send_near = sender->Send({Worker(2), TestTag(1), in});
   ASSERT_TRUE(post.ok() && post_up_to.ok() && send.ok() && send_less.ok() && send_near.ok());
   EXPECT_TRUE(receiver->traffic().received.empty());
@@ -355,7 +382,8 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
     ASSERT_EQ(by_kind.size(), 2u);
     EXPECT_EQ(by_kind.at(MessageKind::kTest).messages, 1);
     EXPECT_EQ(by_kind.at(MessageKind::kTest).payload_bytes, 2 * kSegmentBytes + 10);
-    EXPECT_EQ(by_kind.at(MessageKind::kTest).header_bytes, fabric.HeaderBytes(2 * kSegmentBytes + 10));
+    EXPECT_EQ(by_kind.at(MessageKind::kTest).header_bytes,
+              fabric.HeaderBytes(2 * kSegmentBytes + 10));
     EXPECT_EQ(by_kind.at(MessageKind::kPush).payload_bytes, 77);
   }
   // Frames have a header for each segment, shared memory has a descriptor for each message.
@@ -372,7 +400,8 @@ TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {
   for (const int64_t size : sizes) {
     for (const ReceiveMode mode : {ReceiveMode::kStore, ReceiveMode::kAddFloat32}) {
       for (const bool post_first : {true, false}) {
-        SCOPED_TRACE(testing::Message() << size << " bytes, posted " << (post_first ? "before" : "after"));
+        SCOPED_TRACE(testing::Message()
+                     << size << " bytes, posted " << (post_first ? "before" : "after"));
         const Tag tag = TestTag(++step);
         const absl::Span<float> in = memory->float_span().subspan(step, size / 4);
         Random random(step);
@@ -386,7 +415,8 @@ TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {
         absl::StatusOr<OpId> post = -1;
         if (post_first) post = group.worker(1).Receive({Worker(0), tag, out_bytes, mode});
         const auto send = group.worker(0).Send(
-            {Worker(1), tag, absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), size)});
+            {Worker(1), tag,
+             absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), size)});
         ASSERT_OK(send.status());
         // A send is over sooner or later, whether its receive is posted or not.
         if (!post_first && size < kSegmentBytes) ASSERT_OK(group.worker(0).Wait(*send, Soon()));
@@ -418,7 +448,8 @@ TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
         auto never = group.worker(1).Receive({Worker(0), TestTag(-1 - i), {}});
         if (!never.ok()) return never.status();
         // A wait in vain is the pause.
-        if (i % 20 == 0) group.worker(1).Wait(*never, MonotonicNow() + absl::Milliseconds(2)).IgnoreError();
+        if (i % 20 == 0)
+          group.worker(1).Wait(*never, MonotonicNow() + absl::Milliseconds(2)).IgnoreError();
         auto send = group.worker(1).Send({Worker(0), TestTag(i), bytes});
         if (!send.ok()) return send.status();
         if (absl::Status waited = group.worker(1).Wait(*send, Soon()); !waited.ok()) return waited;
@@ -428,10 +459,10 @@ TEST_P(EveryFabric, SpinningWaitsSleepInTheEndAndMissNothing) {
   });
   for (int i = 0; i < kTurns; ++i) {
     int back = -1;
-    auto post = group.worker(0).Receive({Worker(1), TestTag(i),
-                                         absl::MakeSpan(reinterpret_cast<std::byte*>(&back), sizeof(back))});
-    auto send = group.worker(0).Send({Worker(1), TestTag(i),
-                                      absl::MakeSpan(reinterpret_cast<const std::byte*>(&i), sizeof(i))});
+    auto post = group.worker(0).Receive(
+        {Worker(1), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(&back), sizeof(back))});
+    auto send = group.worker(0).Send(
+        {Worker(1), TestTag(i), absl::MakeSpan(reinterpret_cast<const std::byte*>(&i), sizeof(i))});
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(0).Wait(*post, Soon()));
     ASSERT_OK(group.worker(0).Wait(*send, Soon()));
@@ -452,14 +483,16 @@ TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
     const absl::Span<float> in = memory->float_span().subspan(i * kFloats, kFloats);
     std::fill(in.begin(), in.end(), static_cast<float>(i));
     const auto send = group.worker(0).Send(
-        {Worker(1), TestTag(i), absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), in.size() * 4)});
+        {Worker(1), TestTag(i),
+         absl::MakeConstSpan(reinterpret_cast<const std::byte*>(in.data()), in.size() * 4)});
     ASSERT_OK(send.status());
     sends.push_back(*send);
   }
   for (int i = kMessages - 1; i >= 0; --i) {
     std::vector<float> out(kFloats);
     const auto post = group.worker(1).Receive(
-        {Worker(0), TestTag(i), absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), out.size() * 4)});
+        {Worker(0), TestTag(i),
+         absl::MakeSpan(reinterpret_cast<std::byte*>(out.data()), out.size() * 4)});
     ASSERT_OK(post.status());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
     ASSERT_EQ(out, std::vector<float>(kFloats, static_cast<float>(i)));
@@ -467,7 +500,8 @@ TEST_P(EveryFabric, ManyUnpostedMessagesFromExchangeMemoryDoNotStopTheLastOne) {
   for (const OpId op : sends) ASSERT_OK(group.worker(0).Wait(op, Soon()));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryFabric, testing::ValuesIn(TransportsUnderTest()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, EveryFabric, testing::ValuesIn(TransportsUnderTest()),
+                         [](const auto& info) { return info.param; });
 
 TEST(CreateFabric, UnknownNameAndSenselessSegmentAreRefusedByName) {
   FabricOptions options;

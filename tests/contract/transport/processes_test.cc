@@ -1,4 +1,5 @@
-// What fabrics do between real processes: exchange for long, and survive the sudden death of a peer.
+// What fabrics do between real processes: exchange for long, and survive the sudden death of a
+// peer.
 #include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -50,8 +51,10 @@ using Scenario = std::function<absl::Status(Fabric& fabric)>;
 
 class Processes : public testing::TestWithParam<std::string> {
  protected:
-  // Runs `in_child` as worker/1 in a process of its own, and `in_parent`, told the child's pid, as worker/0 here.
-  void Run(const std::function<absl::Status(Fabric& fabric, pid_t child)>& in_parent, const Scenario& in_child) {
+  // Runs `in_child` as worker/1 in a process of its own, and `in_parent`, told the child's pid, as
+  // worker/0 here.
+  void Run(const std::function<absl::Status(Fabric& fabric, pid_t child)>& in_parent,
+           const Scenario& in_child) {
     Pipe up, down;
     const pid_t child = fork();
     ASSERT_GE(child, 0);
@@ -93,14 +96,14 @@ class Processes : public testing::TestWithParam<std::string> {
 };
 
 constexpr int kMessages = 100'000;
-constexpr int kWindow = 64;         // messages on their way at once
+constexpr int kWindow = 64;  // messages on their way at once
 constexpr int64_t kFloatsMax = 4000;
 
 int64_t FloatsOf(int message) { return static_cast<int64_t>(MixSeed(7, message) % kFloatsMax); }
 float ValueOf(int message, int64_t i) { return static_cast<float>((message * 31 + i) % 1000); }
 
-// Sends and receives kMessages messages of all sizes, a window at a time; posts a window in random order, half of it
-// before the sends; every other message is added to ones.
+// Sends and receives kMessages messages of all sizes, a window at a time; posts a window in random
+// order, half of it before the sends; every other message is added to ones.
 absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
   Transport& transport = fabric.transport(Worker(rank));
   const NodeId peer = Worker(1 - rank);
@@ -122,9 +125,11 @@ absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
       const int64_t floats = FloatsOf(base + i);
       const bool adds = i % 2 == 1;
       std::fill(data, data + floats, adds ? 1.0f : -1.0f);
-      RM_ASSIGN_OR_RETURN(posts[i], transport.Receive({peer, TestTag(base + i),
-                                                       absl::MakeSpan(reinterpret_cast<std::byte*>(data), floats * 4),
-                                                       adds ? ReceiveMode::kAddFloat32 : ReceiveMode::kStore}));
+      RM_ASSIGN_OR_RETURN(
+          posts[i],
+          transport.Receive({peer, TestTag(base + i),
+                             absl::MakeSpan(reinterpret_cast<std::byte*>(data), floats * 4),
+                             adds ? ReceiveMode::kAddFloat32 : ReceiveMode::kStore}));
       return absl::OkStatus();
     };
     for (int place = 0; place < count / 2; ++place) RM_RETURN_IF_ERROR(post(place));
@@ -132,7 +137,8 @@ absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
       float* const data = (i % 3 == 0 ? ordinary : exchange).floats() + i * kFloatsMax;
       const int64_t floats = FloatsOf(base + i);
       for (int64_t k = 0; k < floats; ++k) data[k] = ValueOf(base + i, k);
-      RM_ASSIGN_OR_RETURN(sends[i], transport.Send({peer, TestTag(base + i),
+      RM_ASSIGN_OR_RETURN(sends[i], transport.Send({peer,
+                                                    TestTag(base + i),
                                                     {reinterpret_cast<const std::byte*>(data),
                                                      static_cast<size_t>(floats * 4)}}));
     }
@@ -143,8 +149,8 @@ absl::Status ExchangeAll(Fabric& fabric, int32_t rank) {
       for (int64_t k = 0; k < FloatsOf(base + i); ++k) {
         const float expected = ValueOf(base + i, k) + (i % 2 == 1 ? 1.0f : 0.0f);
         if (data[k] == expected) continue;
-        return absl::DataLossError(absl::StrCat("message ", base + i, " float ", k, " is ", data[k], ", expected ",
-                                                expected));
+        return absl::DataLossError(absl::StrCat("message ", base + i, " float ", k, " is ", data[k],
+                                                ", expected ", expected));
       }
     }
     for (int i = 0; i < count; ++i) RM_RETURN_IF_ERROR(transport.Wait(sends[i], Soon()));
@@ -177,7 +183,8 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
     RM_ASSIGN_OR_RETURN(const OpId ready,
                         transport.Receive({Worker(1), TestTag(1), absl::MakeSpan(out).first(4)}));
     RM_RETURN_IF_ERROR(transport.Wait(ready, Soon()));
-    RM_ASSIGN_OR_RETURN(const OpId never, transport.Receive({Worker(1), TestTag(3), absl::MakeSpan(out)}));
+    RM_ASSIGN_OR_RETURN(const OpId never,
+                        transport.Receive({Worker(1), TestTag(3), absl::MakeSpan(out)}));
     kill(child, SIGKILL);
     const absl::Status status = transport.Wait(never, Soon());
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
@@ -199,7 +206,8 @@ TEST_P(Processes, KilledPeerWakesTheWaiterByNameAndLeavesNothingBehind) {
   EXPECT_EQ(EntriesOf("/dev/shm"), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Processes, testing::Values("auto", "shm", "tcp", "shaped_shm", "shaped_tcp"),
+INSTANTIATE_TEST_SUITE_P(All, Processes,
+                         testing::Values("auto", "shm", "tcp", "shaped_shm", "shaped_tcp"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -25,7 +25,8 @@ class Waiters : public testing::TestWithParam<std::string> {
   }
 };
 
-// Turns a message round kTurns times between a thread of each, under tags of their own; every eighth is large.
+// Turns a message round kTurns times between a thread of each, under tags of their own; every
+// eighth is large.
 absl::Status PlayPingPong(Transport& transport, NodeId peer, int32_t game, bool begins) {
   constexpr int kTurns = 200;
   constexpr int64_t kLarge = 300'000;
@@ -81,17 +82,20 @@ TEST_P(Waiters, ManyThreadsOfAProcessWaitAtOnceAndEachGetsItsOwn) {
     std::vector<absl::Status> statuses(8);
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
-      threads.emplace_back(
-          [&, i] { statuses[2 * i] = PlayPingPong(group.worker(games[i].a), Worker(games[i].b), i, true); });
-      threads.emplace_back(
-          [&, i] { statuses[2 * i + 1] = PlayPingPong(group.worker(games[i].b), Worker(games[i].a), i, false); });
+      threads.emplace_back([&, i] {
+        statuses[2 * i] = PlayPingPong(group.worker(games[i].a), Worker(games[i].b), i, true);
+      });
+      threads.emplace_back([&, i] {
+        statuses[2 * i + 1] = PlayPingPong(group.worker(games[i].b), Worker(games[i].a), i, false);
+      });
     }
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& status : statuses) EXPECT_TRUE(status.ok()) << wait << ": " << status;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Waiters, testing::ValuesIn(TransportsUnderTest()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Waiters, testing::ValuesIn(TransportsUnderTest()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace ringmaster

@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-void AddSpan(const char* phase, int64_t step, int32_t bucket, int64_t begin_ns, int64_t duration_ns, ThreadTrace* trace) {
+void AddSpan(const char* phase, int64_t step, int32_t bucket, int64_t begin_ns, int64_t duration_ns,
+             ThreadTrace* trace) {
   TraceSpan* span = trace->add_spans();
   span->set_phase(phase);
   span->set_step(step);
@@ -61,8 +62,9 @@ RunRecord PushOfOneBucket() {
 }
 
 TEST(ChromeTrace, IsThisForOnePush) {
-  EXPECT_EQ(MakeChromeTrace(PushOfOneBucket()).json,
-            R"({"displayTimeUnit":"ms","otherData":{"run_id":"20261125T000000Z-00000001","arm":"ps","started_at":"2026-11-25T00:00:00+00:00","model":"mlp","workers":1,"transport":"tcp","commit":"abc","dropped_events":0,"message_ends_without_the_other":0},"traceEvents":[
+  EXPECT_EQ(
+      MakeChromeTrace(PushOfOneBucket()).json,
+      R"({"displayTimeUnit":"ms","otherData":{"run_id":"20261125T000000Z-00000001","arm":"ps","started_at":"2026-11-25T00:00:00+00:00","model":"mlp","workers":1,"transport":"tcp","commit":"abc","dropped_events":0,"message_ends_without_the_other":0},"traceEvents":[
 {"ph":"M","name":"process_name","pid":1,"tid":1,"args":{"name":"worker/0"}},
 {"ph":"M","name":"process_sort_index","pid":1,"tid":1,"args":{"sort_index":1}},
 {"ph":"M","name":"thread_name","pid":1,"tid":1,"args":{"name":"step"}},
@@ -101,15 +103,16 @@ TEST(ChromeTrace, CountsWhatItShows) {
 TEST(ChromeTrace, AMessageWithoutItsOtherEndOrOutsideAllSpansIsNoFlow) {
   RunRecord record = PushOfOneBucket();
   ThreadTrace* exchange = record.mutable_reports(1)->mutable_traces(1);
-  Fill("server/0", 3, 8, 1600, exchange->add_sent());      // never arrived
-  Fill("server/0", 4, 8, 9000, exchange->add_sent());      // the span around it had no room
+  Fill("server/0", 3, 8, 1600, exchange->add_sent());  // never arrived
+  Fill("server/0", 4, 8, 9000, exchange->add_sent());  // the span around it had no room
   Fill("worker/0", 4, 8, 3000, record.mutable_reports(0)->mutable_traces(0)->add_received());
   const ChromeTrace trace = MakeChromeTrace(record);
   EXPECT_EQ(trace.messages, 1);
   EXPECT_EQ(trace.single_ends, 3);
   const json parsed = json::parse(trace.json);
   int flow_ends = 0;
-  for (const json& event : parsed["traceEvents"]) flow_ends += event["ph"] == "s" || event["ph"] == "f" ? 1 : 0;
+  for (const json& event : parsed["traceEvents"])
+    flow_ends += event["ph"] == "s" || event["ph"] == "f" ? 1 : 0;
   EXPECT_EQ(flow_ends, 2);
 }
 

@@ -27,8 +27,8 @@ RunRecord RunOf(const char* run_id, const char* arm, bool traced) {
 
 const std::vector<RunRecord>& Runs() {
   static const auto* const kRuns = new std::vector<RunRecord>{
-      RunOf("20261125T01-aa", "ring", true), RunOf("20261125T02-bb", "ps", true), RunOf("20261125T02-bc", "ring", true),
-      RunOf("20261126T03-dd", "solo", false)};
+      RunOf("20261125T01-aa", "ring", true), RunOf("20261125T02-bb", "ps", true),
+      RunOf("20261125T02-bc", "ring", true), RunOf("20261126T03-dd", "solo", false)};
   return *kRuns;
 }
 
@@ -45,9 +45,11 @@ TEST(FindRun, TakesAnIdAUniqueBeginningAnArmOrLast) {
 }
 
 TEST(FindRun, NamesTwoThatBeginSoAndSaysWhenThereIsNone) {
-  EXPECT_THAT(IdOf("20261125T02"), HasSubstr("INVALID_ARGUMENT: \"20261125T02\" is the beginning of 2 run ids, "
-                                             "20261125T02-bb and 20261125T02-bc"));
-  EXPECT_THAT(IdOf("rings"), HasSubstr("NOT_FOUND: no run \"rings\" (did you mean \"ring\"?) among 4"));
+  EXPECT_THAT(IdOf("20261125T02"),
+              HasSubstr("INVALID_ARGUMENT: \"20261125T02\" is the beginning of 2 run ids, "
+                        "20261125T02-bb and 20261125T02-bc"));
+  EXPECT_THAT(IdOf("rings"),
+              HasSubstr("NOT_FOUND: no run \"rings\" (did you mean \"ring\"?) among 4"));
   EXPECT_TRUE(absl::IsNotFound(FindRun({}, "last").status()));
 }
 
@@ -66,7 +68,8 @@ TEST(WhyNoTraces, SaysWhetherItFailedWasNotAskedOrWasTooShort) {
   run.mutable_spec()->mutable_output()->set_trace_steps(0);
   EXPECT_THAT(WhyNoTraces(run), HasSubstr("run it with --set output.trace_steps=3"));
   run.set_status("UNAVAILABLE: gone");
-  EXPECT_THAT(WhyNoTraces(run), HasSubstr("failed, and what was traced went with it: UNAVAILABLE: gone"));
+  EXPECT_THAT(WhyNoTraces(run),
+              HasSubstr("failed, and what was traced went with it: UNAVAILABLE: gone"));
 }
 
 }  // namespace

@@ -14,11 +14,13 @@ namespace {
 
 class ExampleStrategy : public SyncStrategy {
  public:
-  ExampleStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec, const ExampleOptions& options)
+  ExampleStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec,
+                  const ExampleOptions& options)
       : link_(link),
         options_(options),
         codec_(std::move(codec)),
-        executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
+        executor_(*link.transport, AllWorkers(link.workers),
+                  absl::Seconds(link.spec->limits().wait_seconds())),
         gradients_(link.layout->buckets().size()),
         average_(link.layout->buckets().size()),
         sum_(link.layout->count()) {
@@ -33,7 +35,8 @@ class ExampleStrategy : public SyncStrategy {
 
   absl::Status BeginStep(int64_t step) override { return status_; }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     gradients_[bucket.id] = gradient.host();
     return status_;
   }
@@ -63,10 +66,12 @@ class ExampleStrategy : public SyncStrategy {
     const absl::Span<float> own = gradients_[bucket.id];
     std::vector<absl::Span<std::byte>> received;
     for (std::vector<std::byte>& message : messages_) received.push_back(absl::MakeSpan(message));
-    const CodecStream stream = BucketStream(link_.spec->training().seed(), step, bucket.id, link_.rank);
+    const CodecStream stream =
+        BucketStream(link_.spec->training().seed(), step, bucket.id, link_.rank);
     const int64_t size = codec_->Encode(stream, own, received[link_.rank]);
     received[link_.rank] = received[link_.rank].first(size);
-    RM_RETURN_IF_ERROR(executor_.AllGather(step, bucket.id, received[link_.rank], absl::MakeSpan(received)));
+    RM_RETURN_IF_ERROR(
+        executor_.AllGather(step, bucket.id, received[link_.rank], absl::MakeSpan(received)));
     const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(bucket.begin, bucket.count);
     const absl::Span<float> decoded = absl::MakeSpan(decoded_).first(bucket.count);
     for (int32_t rank = 0; rank < link_.workers; ++rank) {

@@ -8,11 +8,13 @@
 
 namespace ringmaster {
 
-// A strategy from outside the worker package: every worker sends its encoded gradients to every other at the end of the
-// step, adds them in rank order and updates its own weights. It shows what a new strategy takes: this folder, the
-// interface of worker/strategy/strategy.h and nothing of model, kernels or data.
+// A strategy from outside the worker package: every worker sends its encoded gradients to every
+// other at the end of the step, adds them in rank order and updates its own weights. It shows what
+// a new strategy takes: this folder, the interface of worker/strategy/strategy.h and nothing of
+// model, kernels or data.
 struct ExampleOptions {
-  // The mistake that makes replicas drift apart: add the own gradient as it is and not as the others receive it.
+  // The mistake that makes replicas drift apart: add the own gradient as it is and not as the
+  // others receive it.
   bool keep_own_undecoded = false;
 };
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateExampleStrategy(const WorkerLink& link,

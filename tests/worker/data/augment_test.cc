@@ -121,7 +121,8 @@ class AugmentedBatches : public ::testing::Test {
   }
 
   // All features of `steps` steps in the order of the stream.
-  std::vector<float> Stream(int32_t workers, int64_t batch_per_worker, int64_t steps, uint64_t seed = 3) {
+  std::vector<float> Stream(int32_t workers, int64_t batch_per_worker, int64_t steps,
+                            uint64_t seed = 3) {
     Loader loader(dataset_.train, {seed, 23, batch_per_worker}, augment_);
     std::vector<float> features;
     Batch batch;
@@ -147,7 +148,8 @@ TEST_F(AugmentedBatches, AreTheSameHoweverManyWorkersShareTheGlobalBatch) {
 TEST_F(AugmentedBatches, ChangeASampleInAnotherWayEachTimeItComes) {
   const std::vector<float> stream = Stream(1, 23, 6);  // six epochs
   std::set<std::vector<float>> images;
-  for (size_t i = 0; i < stream.size(); i += 16) images.emplace(stream.begin() + i, stream.begin() + i + 16);
+  for (size_t i = 0; i < stream.size(); i += 16)
+    images.emplace(stream.begin() + i, stream.begin() + i + 16);
   EXPECT_EQ(images.size(), 6u * 23u);
   EXPECT_NE(Stream(1, 23, 1, 4), Stream(1, 23, 1, 3));
 }

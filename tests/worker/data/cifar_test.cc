@@ -18,7 +18,9 @@ namespace {
 using ::testing::HasSubstr;
 
 // Pixel p of sample s in channel c, a number of its own modulo 256.
-unsigned char Pixel(int sample, int channel, int p) { return static_cast<unsigned char>(7 * sample + 31 * channel + p); }
+unsigned char Pixel(int sample, int channel, int p) {
+  return static_cast<unsigned char>(7 * sample + 31 * channel + p);
+}
 
 std::string Record(int label, int sample) {
   std::string record(1, static_cast<char>(label));
@@ -84,7 +86,9 @@ TEST_F(Cifar10, SamplesAreTheRecordsOfAllFilesInOrderNormalizedByChannel) {
     for (int i = 0; i < 3072; ++i) {
       const int channel = i / 1024;
       // Three roundings of values up to 2.3: below 1e-6.
-      ASSERT_NEAR(features[i], (Pixel(sample, channel, i % 1024) / 255.0 - means[channel]) / deviations[channel], 1e-6)
+      ASSERT_NEAR(features[i],
+                  (Pixel(sample, channel, i % 1024) / 255.0 - means[channel]) / deviations[channel],
+                  1e-6)
           << "sample " << sample << " feature " << i;
     }
   }
@@ -108,12 +112,14 @@ TEST_F(Cifar10, AMissingFileNamesThePathAndWhereTheFilesArePublished) {
   std::filesystem::remove(dir_ + "/data_batch_4.bin");
   const std::string error = ErrorOf();
   EXPECT_THAT(error, HasSubstr(dir_ + "/data_batch_4.bin"));
-  EXPECT_THAT(error, HasSubstr("get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html"));
+  EXPECT_THAT(error,
+              HasSubstr("get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html"));
 }
 
 TEST_F(Cifar10, AFileOfBrokenOrNoRecordsIsRefusedWithItsSize) {
   Write("test_batch.bin", Record(0, 0) + "x");
-  EXPECT_THAT(ErrorOf(), HasSubstr("test_batch.bin: found 3074 bytes, expected a multiple of 3073"));
+  EXPECT_THAT(ErrorOf(),
+              HasSubstr("test_batch.bin: found 3074 bytes, expected a multiple of 3073"));
   Write("test_batch.bin", "");
   EXPECT_THAT(ErrorOf(), HasSubstr("test_batch.bin: found 0 bytes, expected a multiple of 3073"));
 }
@@ -122,8 +128,9 @@ TEST_F(Cifar10, ALabelOutOfRangeIsNamedWithItsFileAndRecord) {
   Write(TrainFile(3), Record(6, 6) + Record(10, 7));
   const auto dataset = LoadDataset(spec_);
   ASSERT_FALSE(dataset.ok());
-  EXPECT_THAT(std::string(dataset.status().message()),
-              HasSubstr("data_batch_4.bin: found label 10 at record 1, expected labels from 0 to 9"));
+  EXPECT_THAT(
+      std::string(dataset.status().message()),
+      HasSubstr("data_batch_4.bin: found label 10 at record 1, expected labels from 0 to 9"));
 }
 
 }  // namespace

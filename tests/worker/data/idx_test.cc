@@ -124,7 +124,9 @@ TEST_F(Idx, AWrongMagicNumberIsNamedWithTheExpectedOne) {
 
 TEST_F(Idx, ACompressedFileIsRecognized) {
   Write("train-labels-idx1-ubyte", "\x1f\x8b and so on");
-  EXPECT_THAT(ErrorOf(), HasSubstr("found a gzip file, expected an uncompressed one; rename it to end in .gz"));
+  EXPECT_THAT(
+      ErrorOf(),
+      HasSubstr("found a gzip file, expected an uncompressed one; rename it to end in .gz"));
 }
 
 // Puts `name`'s twin in gzip in its place.
@@ -134,7 +136,8 @@ class CompressedIdx : public Idx {
     std::remove((dir_ + "/" + name).c_str());
     gzFile file = gzopen((dir_ + "/" + name + ".gz").c_str(), "wb");
     ASSERT_NE(file, nullptr);
-    ASSERT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())), static_cast<int>(bytes.size()));
+    ASSERT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())),
+              static_cast<int>(bytes.size()));
     ASSERT_EQ(gzclose(file), Z_OK);
   }
 
@@ -178,7 +181,9 @@ TEST_F(CompressedIdx, ThePlainFileWinsWhereBothAreThere) {
 TEST_F(CompressedIdx, AStreamOfAnotherLengthThanItsHeaderSaysIsRefusedBeforeItIsRead) {
   Compress("train-images-idx3-ubyte", Images(12, 4, 3).substr(0, 159));
   EXPECT_THAT(ErrorOf(), HasSubstr("train-images-idx3-ubyte.gz: found"));
-  EXPECT_THAT(ErrorOf(), HasSubstr("announces 159 bytes uncompressed (truncated or damaged), expected 160 bytes for"));
+  EXPECT_THAT(
+      ErrorOf(),
+      HasSubstr("announces 159 bytes uncompressed (truncated or damaged), expected 160 bytes for"));
   Compress("train-images-idx3-ubyte", Images(12, 4, 3) + "x");
   EXPECT_THAT(ErrorOf(), HasSubstr("announces 161 bytes"));
 }
@@ -205,13 +210,16 @@ TEST_F(CompressedIdx, AFlippedByteAnywhereIsFoundOrChangesNoPixel) {
     Write("train-images-idx3-ubyte.gz", damaged);
     const auto dataset = LoadDataset(spec_);
     if (!dataset.ok()) {
-      EXPECT_THAT(std::string(dataset.status().message()), HasSubstr("train-images-idx3-ubyte.gz: ")) << "byte " << i;
+      EXPECT_THAT(std::string(dataset.status().message()),
+                  HasSubstr("train-images-idx3-ubyte.gz: "))
+          << "byte " << i;
       ++refused;
     } else {
       EXPECT_EQ(dataset->train.pixels, plain->train.pixels) << "byte " << i;
     }
   }
-  // A header's time stamp, level and system, and the bits that fill a stream's last byte, say nothing.
+  // A header's time stamp, level and system, and the bits that fill a stream's last byte, say
+  // nothing.
   EXPECT_GE(refused, static_cast<int>(whole.size()) - 8);
 }
 
@@ -219,7 +227,8 @@ TEST_F(CompressedIdx, AWrongChecksumBehindALongStreamIsFoundAlsoUnderALimit) {
   // Longer than what zlib reads at once, so that the checksum is met behind the last pixel.
   std::string images = Images(512, 64, 64);
   uint32_t state = 1;
-  for (size_t i = 16; i < images.size(); ++i) images[i] = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  for (size_t i = 16; i < images.size(); ++i)
+    images[i] = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
   Compress("train-images-idx3-ubyte", images);
   Write("train-labels-idx1-ubyte", Labels(512));
   Write("t10k-images-idx3-ubyte", Images(5, 64, 64));
@@ -240,14 +249,18 @@ TEST_F(CompressedIdx, AStreamThatGoesOnBehindWhatItsEndAnnouncesIsRefusedWithout
   std::string lying = Content("train-images-idx3-ubyte.gz");
   ASSERT_LT(lying.size(), 100000u);
   const uint32_t announced = 160;
-  for (int byte = 0; byte < 4; ++byte) lying[lying.size() - 4 + byte] = static_cast<char>(announced >> (8 * byte));
+  for (int byte = 0; byte < 4; ++byte)
+    lying[lying.size() - 4 + byte] = static_cast<char>(announced >> (8 * byte));
   Write("train-images-idx3-ubyte.gz", lying);
-  EXPECT_THAT(LoadingError(), HasSubstr("found more than 160 bytes, expected no more, as its header says"));
+  EXPECT_THAT(LoadingError(),
+              HasSubstr("found more than 160 bytes, expected no more, as its header says"));
 }
 
 TEST_F(CompressedIdx, AHeaderThatAnnouncesMoreThanAnyStreamOfItsSizeHoldsIsRefused) {
-  // 2^20 images of 4096 x 4096 are 2^44 bytes, 16 modulo 2^32 with the header: what the end announces fits.
-  Compress("train-images-idx3-ubyte", BigEndian(2051) + BigEndian(1 << 20) + BigEndian(4096) + BigEndian(4096));
+  // 2^20 images of 4096 x 4096 are 2^44 bytes, 16 modulo 2^32 with the header: what the end
+  // announces fits.
+  Compress("train-images-idx3-ubyte",
+           BigEndian(2051) + BigEndian(1 << 20) + BigEndian(4096) + BigEndian(4096));
   EXPECT_THAT(ErrorOf(), HasSubstr("expected 17592186044432 bytes for the 1048576 samples"));
 }
 
@@ -266,7 +279,8 @@ TEST_F(CompressedIdx, ALabelOutOfRangeIsNamedWithItsPosition) {
 
 TEST_F(Idx, ATruncatedFileIsRefusedWithBothSizes) {
   Write("train-images-idx3-ubyte", Images(12, 4, 3).substr(0, 159));
-  EXPECT_THAT(ErrorOf(), HasSubstr("found 159 bytes (truncated), expected 160 bytes for the 12 samples"));
+  EXPECT_THAT(ErrorOf(),
+              HasSubstr("found 159 bytes (truncated), expected 160 bytes for the 12 samples"));
 }
 
 TEST_F(Idx, AnOversizedFileIsRefusedWithBothSizes) {
@@ -280,7 +294,8 @@ TEST_F(Idx, AFileShorterThanItsHeaderIsRefused) {
 }
 
 TEST_F(Idx, AHeaderWhoseProductOverflowsIsRefused) {
-  Write("train-images-idx3-ubyte", BigEndian(2051) + BigEndian(0xFFFFFFFF) + BigEndian(4096) + BigEndian(4096));
+  Write("train-images-idx3-ubyte",
+        BigEndian(2051) + BigEndian(0xFFFFFFFF) + BigEndian(4096) + BigEndian(4096));
   EXPECT_THAT(ErrorOf(), HasSubstr("(truncated)"));
   Write("train-images-idx3-ubyte", BigEndian(2051) + BigEndian(1) + BigEndian(0) + BigEndian(28));
   EXPECT_THAT(ErrorOf(), HasSubstr("an image extent of 0"));
@@ -306,7 +321,8 @@ TEST_F(Idx, ALabelOutOfRangeIsNamedWithItsPosition) {
 TEST_F(Idx, AFolderInPlaceOfAFileIsAnError) {
   std::remove((dir_ + "/train-images-idx3-ubyte").c_str());
   std::filesystem::create_directory(dir_ + "/train-images-idx3-ubyte");
-  EXPECT_THAT(ErrorOf(), HasSubstr("/train-images-idx3-ubyte: found a folder, expected a regular file"));
+  EXPECT_THAT(ErrorOf(),
+              HasSubstr("/train-images-idx3-ubyte: found a folder, expected a regular file"));
 }
 
 TEST_F(Idx, APipeInPlaceOfAFileIsRefusedWithoutWaitingForAWriter) {
@@ -320,7 +336,8 @@ TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
   spec.set_name("imagenet");
   const auto dataset = LoadDataset(spec);
   ASSERT_FALSE(dataset.ok());
-  EXPECT_EQ(dataset.status().message(), "data.name = \"imagenet\": no such dataset; "
+  EXPECT_EQ(dataset.status().message(),
+            "data.name = \"imagenet\": no such dataset; "
             "known are mnist, cifar10, text, synthetic");
 }
 

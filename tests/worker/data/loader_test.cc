@@ -36,7 +36,8 @@ class DataOrderTest : public ::testing::Test {
   const Dataset dataset_ = MakeSynthetic(SmallSpec(), 7, kSamples, 4);
 
   // All indices of `steps` steps in the order of the stream.
-  std::vector<int64_t> Stream(uint64_t seed, int32_t workers, int64_t batch_per_worker, int64_t steps) {
+  std::vector<int64_t> Stream(uint64_t seed, int32_t workers, int64_t batch_per_worker,
+                              int64_t steps) {
     Loader loader(dataset_.train, {seed, kSamples, batch_per_worker});
     std::vector<int64_t> indices;
     Batch batch;
@@ -74,7 +75,8 @@ TEST_F(DataOrderTest, EveryEpochIsAPermutationAlthoughTheBatchDoesNotDivideIt) {
   const std::vector<int64_t> stream = Stream(1, 2, 5, kSamples);  // 230 samples: 10 epochs
   std::set<std::vector<int64_t>> epochs;
   for (int64_t epoch = 0; epoch < 10; ++epoch) {
-    std::vector<int64_t> part(stream.begin() + epoch * kSamples, stream.begin() + (epoch + 1) * kSamples);
+    std::vector<int64_t> part(stream.begin() + epoch * kSamples,
+                              stream.begin() + (epoch + 1) * kSamples);
     epochs.insert(part);
     std::sort(part.begin(), part.end());
     std::vector<int64_t> all(kSamples);
@@ -112,7 +114,9 @@ TEST_F(DataOrderTest, BatchesDoNotDependOnWhatWasAskedBefore) {
   }
 }
 
-TEST_F(DataOrderTest, AnotherSeedIsAnotherOrder) { EXPECT_NE(Stream(1, 1, 23, 1), Stream(2, 1, 23, 1)); }
+TEST_F(DataOrderTest, AnotherSeedIsAnotherOrder) {
+  EXPECT_NE(Stream(1, 1, 23, 1), Stream(2, 1, 23, 1));
+}
 
 TEST_F(DataOrderTest, ABatchCarriesTheFeaturesAndLabelsOfItsIndices) {
   Loader loader(dataset_.train, {5, kSamples, 4});
@@ -145,11 +149,14 @@ TEST(Synthetic, TheNearestPrototypeClassifiesItAndSmallerSetsArePrefixes) {
   spec.set_width(8);
   const Dataset large = MakeSynthetic(spec, 11, 200, 100);
   const Dataset small = MakeSynthetic(spec, 11, 50, 100);
-  EXPECT_TRUE(std::equal(small.train.features.begin(), small.train.features.end(), large.train.features.begin()));
-  // Class means of the training set classify the test set: 64 features at noise 0.5 leave the classes far apart.
+  EXPECT_TRUE(std::equal(small.train.features.begin(), small.train.features.end(),
+                         large.train.features.begin()));
+  // Class means of the training set classify the test set: 64 features at noise 0.5 leave the
+  // classes far apart.
   std::vector<double> means(5 * 64, 0.0);
   for (int64_t i = 0; i < 200; ++i) {
-    for (int64_t f = 0; f < 64; ++f) means[large.train.labels[i] * 64 + f] += large.train.features[i * 64 + f] / 40;
+    for (int64_t f = 0; f < 64; ++f)
+      means[large.train.labels[i] * 64 + f] += large.train.features[i * 64 + f] / 40;
   }
   for (int64_t i = 0; i < 100; ++i) {
     int best = 0;
@@ -176,8 +183,10 @@ TEST(SyntheticTexts, CountingPairsOfSymbolsComesCloseToTheBestLossAndSmallerSets
   const Dataset small = MakeSynthetic(spec, 11, 50, 200);
   EXPECT_EQ(large.train.count(), 2000);
   EXPECT_EQ(small.train.count(), 50);
-  EXPECT_TRUE(std::equal(small.train.tokens.begin(), small.train.tokens.end(), large.train.tokens.begin()));
-  EXPECT_TRUE(std::equal(small.train.labels.begin(), small.train.labels.end(), large.train.labels.begin()));
+  EXPECT_TRUE(
+      std::equal(small.train.tokens.begin(), small.train.tokens.end(), large.train.tokens.begin()));
+  EXPECT_TRUE(
+      std::equal(small.train.labels.begin(), small.train.labels.end(), large.train.labels.begin()));
   std::vector<double> pairs(20 * 20, 1e-3), totals(20, 20e-3);
   for (size_t t = 0; t < large.train.tokens.size(); ++t) {
     if (t % 16 != 0) {
@@ -188,7 +197,8 @@ TEST(SyntheticTexts, CountingPairsOfSymbolsComesCloseToTheBestLossAndSmallerSets
   }
   double loss = 0;
   for (size_t t = 0; t < large.test.tokens.size(); ++t) {
-    loss -= std::log(pairs[large.test.tokens[t] * 20 + large.test.labels[t]] / totals[large.test.tokens[t]]);
+    loss -= std::log(pairs[large.test.tokens[t] * 20 + large.test.labels[t]] /
+                     totals[large.test.tokens[t]]);
   }
   loss /= static_cast<double>(large.test.tokens.size());
   // 1.75 ln 2 less what coinciding successors save; 3200 symbols scatter by about 0.02.

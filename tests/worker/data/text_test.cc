@@ -47,8 +47,10 @@ TEST_F(Text, SamplesAreTheBytesAndLabelsTheBytesOneFurther) {
   EXPECT_EQ(train.shape.classes, 256);
   EXPECT_EQ(train.shape.features(), 0);
   EXPECT_TRUE(train.features.empty());
-  EXPECT_THAT(train.tokens, ElementsAre('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'));
-  EXPECT_THAT(train.labels, ElementsAre('b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm'));
+  EXPECT_THAT(train.tokens,
+              ElementsAre('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'));
+  EXPECT_THAT(train.labels,
+              ElementsAre('b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm'));
   EXPECT_EQ(dataset->test.count(), 1);
   EXPECT_THAT(dataset->test.tokens, ElementsAre('o', 'p', 'q', 'r'));
   EXPECT_THAT(dataset->test.labels, ElementsAre('p', 'q', 'r', 's'));
@@ -103,18 +105,21 @@ TEST_F(Text, AMissingFileNamesPathAndTheFieldThatNamesAnother) {
   const absl::Status error = Error();
   EXPECT_TRUE(absl::IsNotFound(error));
   EXPECT_THAT(std::string(error.message()), HasSubstr(path_));
-  EXPECT_THAT(std::string(error.message()), HasSubstr("name a text of yours with --set data.text.file=PATH"));
+  EXPECT_THAT(std::string(error.message()),
+              HasSubstr("name a text of yours with --set data.text.file=PATH"));
 }
 
 TEST_F(Text, AnEmptyFileIsRefused) {
   Write("");
-  EXPECT_THAT(std::string(Error().message()), HasSubstr(path_ + ": found an empty file, expected a text"));
+  EXPECT_THAT(std::string(Error().message()),
+              HasSubstr(path_ + ": found an empty file, expected a text"));
 }
 
 TEST_F(Text, AFileWithoutASampleForEachSplitIsRefusedWithTheSizes) {
   Write("abcdefghijklmno");  // 15 bytes: 11 and 4, and the test split needs 5
-  EXPECT_THAT(std::string(Error().message()),
-              HasSubstr("found 15 bytes, 11 to train on and 4 to test on, expected at least 5 of each"));
+  EXPECT_THAT(
+      std::string(Error().message()),
+      HasSubstr("found 15 bytes, 11 to train on and 4 to test on, expected at least 5 of each"));
   spec_.mutable_text()->set_test_share(0.9);  // 2 and 13
   EXPECT_THAT(std::string(Error().message()), HasSubstr("2 to train on and 13 to test on"));
   Write("a");
@@ -131,8 +136,10 @@ TEST_F(Text, AFolderAndAPipeAreRefusedWithoutBeingOpened) {
 
 TEST_F(Text, AFileTooLargeForMemoryIsRefusedByItsSize) {
   Write("a");
-  std::filesystem::resize_file(path_, static_cast<uintmax_t>(kTextBytesMax) + 1);  // a hole: takes no space
-  EXPECT_THAT(std::string(Error().message()), HasSubstr("found 1073741825 bytes, expected at most 1073741824"));
+  std::filesystem::resize_file(
+      path_, static_cast<uintmax_t>(kTextBytesMax) + 1);  // a hole: takes no space
+  EXPECT_THAT(std::string(Error().message()),
+              HasSubstr("found 1073741825 bytes, expected at most 1073741824"));
 }
 
 }  // namespace

@@ -12,21 +12,24 @@ std::vector<float> Absolute(std::vector<float> values) {
   return values;
 }
 
-void ExpectSame(const std::vector<float>& actual, const std::vector<float>& expected, const std::string& what) {
+void ExpectSame(const std::vector<float>& actual, const std::vector<float>& expected,
+                const std::string& what) {
   ASSERT_EQ(actual.size(), expected.size()) << what;
   for (size_t i = 0; i < actual.size(); ++i) {
-    const bool same = actual[i] == expected[i] || (std::isnan(actual[i]) && std::isnan(expected[i]));
-    ASSERT_TRUE(same) << what << ": element " << i << " is " << actual[i] << ", expected " << expected[i];
+    const bool same =
+        actual[i] == expected[i] || (std::isnan(actual[i]) && std::isnan(expected[i]));
+    ASSERT_TRUE(same) << what << ": element " << i << " is " << actual[i] << ", expected "
+                      << expected[i];
   }
 }
 
-void ExpectWithin(const std::vector<float>& actual, const std::vector<float>& expected, const std::vector<float>& scale,
-                  double factor, const std::string& what) {
+void ExpectWithin(const std::vector<float>& actual, const std::vector<float>& expected,
+                  const std::vector<float>& scale, double factor, const std::string& what) {
   ASSERT_EQ(actual.size(), expected.size()) << what;
   for (size_t i = 0; i < actual.size(); ++i) {
     const double error = std::fabs(static_cast<double>(actual[i]) - expected[i]);
-    ASSERT_LE(error, factor * scale[i]) << what << ": element " << i << " is " << actual[i] << ", expected "
-                                        << expected[i];
+    ASSERT_LE(error, factor * scale[i])
+        << what << ": element " << i << " is " << actual[i] << ", expected " << expected[i];
   }
 }
 

@@ -10,7 +10,8 @@
 
 namespace ringmaster {
 
-INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest, ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest,
+                         ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
 
 namespace {
 
@@ -69,7 +70,8 @@ TEST(CpuLibrary, GemmGivesTheSameBitsWhateverTheAlignmentOrThread) {
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   Random random(7);
   for (const GemmCall& call : LenetProducts()) {
-    const std::vector<float> a = Uniform(call.m * call.k, &random), b = Uniform(call.k * call.n, &random);
+    const std::vector<float> a = Uniform(call.m * call.k, &random),
+                             b = Uniform(call.k * call.n, &random);
     const std::vector<float> expected = MultiplyAt(**kernels, call, a, b, 0);
     const auto expect_same = [&](int64_t offset, const char* where) {
       const std::vector<float> actual = MultiplyAt(**kernels, call, a, b, offset);
@@ -90,7 +92,8 @@ TEST(CpuLibrary, BiasGradientGivesTheSameBitsWhateverTheAlignment) {
   for (int64_t offset = 0; offset < 8; ++offset) {
     Floats device_gradient(**kernels, gradient, offset);
     Floats bias = Floats::Poisoned(**kernels, 20, offset);
-    ASSERT_EQ((*kernels)->Run(BiasGradientCall{device_gradient.data(), 20, 1031, bias.data(), BiasAxis::kPerRow}),
+    ASSERT_EQ((*kernels)->Run(BiasGradientCall{device_gradient.data(), 20, 1031, bias.data(),
+                                               BiasAxis::kPerRow}),
               absl::OkStatus());
     sums.push_back(bias.Download());
     EXPECT_EQ(sums.back(), sums.front()) << "offset " << offset;
@@ -102,8 +105,8 @@ TEST(CpuLibrary, ALabelOutsideTheClassesIsRefusedByRow) {
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   std::vector<float> logits(20), loss(2), correct(2);
   const std::vector<int32_t> labels = {9, 10};
-  const absl::Status status = (*kernels)->Run(
-      SoftmaxCrossEntropyCall{2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f});
+  const absl::Status status = (*kernels)->Run(SoftmaxCrossEntropyCall{
+      2, 10, logits.data(), labels.data(), loss.data(), correct.data(), nullptr, 1.0f});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("label 10 in row 1"), absl::string_view::npos) << status;
 }
@@ -115,13 +118,16 @@ TEST(CpuLibrary, ATokenOutsideTheVocabularyIsRefusedByRowAndNothingIsWritten) {
   std::vector<float> output(6, 7.0f), token_gradient(4, 7.0f), position_gradient(2, 7.0f);
   for (const int32_t wrong : {-1, 2}) {
     const std::vector<int32_t> tokens = {1, 0, wrong};
-    const absl::Status forward =
-        (*kernels)->Run(EmbeddingCall{3, 1, 2, 2, tokens.data(), table.data(), table.data(), output.data()});
-    const absl::Status backward = (*kernels)->Run(EmbeddingGradientCall{
-        3, 1, 2, 2, tokens.data(), gradient.data(), token_gradient.data(), position_gradient.data(), false});
+    const absl::Status forward = (*kernels)->Run(
+        EmbeddingCall{3, 1, 2, 2, tokens.data(), table.data(), table.data(), output.data()});
+    const absl::Status backward = (*kernels)->Run(
+        EmbeddingGradientCall{3, 1, 2, 2, tokens.data(), gradient.data(), token_gradient.data(),
+                              position_gradient.data(), false});
     for (const absl::Status& status : {forward, backward}) {
       EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-      EXPECT_NE(status.message().find(absl::StrCat("token ", wrong, " in row 2")), absl::string_view::npos) << status;
+      EXPECT_NE(status.message().find(absl::StrCat("token ", wrong, " in row 2")),
+                absl::string_view::npos)
+          << status;
     }
   }
   EXPECT_EQ(output, std::vector<float>(6, 7.0f));

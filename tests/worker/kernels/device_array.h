@@ -12,9 +12,9 @@
 
 namespace ringmaster {
 
-// An array in a kernel library's place, with guard elements on both sides. It starts `offset` elements into its
-// allocation, so that it need not be aligned, as tensors within an arena are not. Failures of the library fail the
-// test.
+// An array in a kernel library's place, with guard elements on both sides. It starts `offset`
+// elements into its allocation, so that it need not be aligned, as tensors within an arena are not.
+// Failures of the library fail the test.
 template <typename T>
 class DeviceArray {
  public:
@@ -32,15 +32,18 @@ class DeviceArray {
   T* data() const { return reinterpret_cast<T*>(buffer_.data()) + offset_; }
   int64_t count() const { return count_; }
 
-  // The values, once everything called so far is done. Fails the test when a guard element was written.
+  // The values, once everything called so far is done. Fails the test when a guard element was
+  // written.
   std::vector<T> Download() const {
     std::vector<T> all(allocated());
-    EXPECT_EQ(kernels_.CopyToHost(buffer_.data(), all.data(), Bytes(allocated())), absl::OkStatus());
+    EXPECT_EQ(kernels_.CopyToHost(buffer_.data(), all.data(), Bytes(allocated())),
+              absl::OkStatus());
     EXPECT_EQ(kernels_.Finish(), absl::OkStatus());
     const auto* bytes = reinterpret_cast<const unsigned char*>(all.data());
     for (int64_t i = 0; i < Bytes(allocated()); ++i) {
       if (i >= Bytes(offset_) && i < Bytes(offset_ + count_)) continue;
-      EXPECT_EQ(bytes[i], guard_byte_) << "a write outside the array, at its byte " << i - Bytes(offset_);
+      EXPECT_EQ(bytes[i], guard_byte_)
+          << "a write outside the array, at its byte " << i - Bytes(offset_);
       if (bytes[i] != guard_byte_) break;
     }
     return std::vector<T>(all.begin() + offset_, all.begin() + offset_ + count_);
@@ -52,7 +55,8 @@ class DeviceArray {
   int64_t allocated() const { return offset_ + count_ + kGuard; }
 
   // Inputs and outputs have different guards, so that copying the one over the other shows too.
-  DeviceArray(KernelLibrary& kernels, const std::vector<T>& values, int64_t offset, unsigned char guard_byte)
+  DeviceArray(KernelLibrary& kernels, const std::vector<T>& values, int64_t offset,
+              unsigned char guard_byte)
       : kernels_(kernels),
         offset_(kGuard + offset),
         count_(static_cast<int64_t>(values.size())),
@@ -68,7 +72,8 @@ class DeviceArray {
   }
 
   void Upload(const std::vector<T>& all) {
-    EXPECT_EQ(kernels_.CopyFromHost(all.data(), buffer_.data(), Bytes(allocated())), absl::OkStatus());
+    EXPECT_EQ(kernels_.CopyFromHost(all.data(), buffer_.data(), Bytes(allocated())),
+              absl::OkStatus());
     EXPECT_EQ(kernels_.Finish(), absl::OkStatus());
   }
 

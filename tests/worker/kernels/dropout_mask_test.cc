@@ -37,25 +37,30 @@ TEST(DropoutMask, ADrawOfZeroIsKeptByRateZeroAndDroppedByEveryOther) {
   EXPECT_FALSE(DropoutKeeps(1, 1744052, 1e-30f));
 }
 
-// Were neighbours, far ones or other seeds related, both would be kept more or less often than one in four.
+// Were neighbours, far ones or other seeds related, both would be kept more or less often than one
+// in four.
 TEST(DropoutMask, ElementsAndSeedsAreIndependent) {
   const uint64_t seed = MixSeed(5, 6);
   for (const int64_t distance : {1, 2, 8, 128, 65536}) {
     int64_t both = 0;
-    for (int64_t i = 0; i < kCount; ++i) both += DropoutKeeps(seed, i, 0.5f) && DropoutKeeps(seed, i + distance, 0.5f);
+    for (int64_t i = 0; i < kCount; ++i)
+      both += DropoutKeeps(seed, i, 0.5f) && DropoutKeeps(seed, i + distance, 0.5f);
     ExpectShare(both, 0.25, "both of two elements kept");
   }
   for (const uint64_t other : {seed + 1, seed ^ (uint64_t{1} << 63), MixSeed(5, 7), uint64_t{0}}) {
     int64_t both = 0;
-    for (int64_t i = 0; i < kCount; ++i) both += DropoutKeeps(seed, i, 0.5f) && DropoutKeeps(other, i, 0.5f);
+    for (int64_t i = 0; i < kCount; ++i)
+      both += DropoutKeeps(seed, i, 0.5f) && DropoutKeeps(other, i, 0.5f);
     ExpectShare(both, 0.25, "one element kept under two seeds");
   }
 }
 
-// SplitMix64's numbers, of which the mask is a threshold: the same on every machine, whatever compiled it.
+// SplitMix64's numbers, of which the mask is a threshold: the same on every machine, whatever
+// compiled it.
 TEST(DropoutMask, IsAThresholdOfTheSeedsRandomNumbers) {
   Random random(77);
-  for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(DropoutKeeps(77, i, 0.3f), random.Uniform() >= 0.3f) << i;
+  for (int64_t i = 0; i < 1000; ++i)
+    ASSERT_EQ(DropoutKeeps(77, i, 0.3f), random.Uniform() >= 0.3f) << i;
 }
 
 }  // namespace

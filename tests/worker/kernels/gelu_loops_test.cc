@@ -17,17 +17,20 @@ std::vector<float> Inputs(int64_t count) {
   Random random(11);
   std::vector<float> values(count);
   for (float& value : values) value = 24.0f * random.Uniform() - 12.0f;
-  const std::vector<float> special = {0.0f, -0.0f, 1e-30f, -1e-30f, 3e4f, -3e4f, 1e20f, -1e20f,
-                                      std::numeric_limits<float>::quiet_NaN()};
+  const std::vector<float> special = {0.0f,    -0.0f,  1e-30f,
+                                      -1e-30f, 3e4f,   -3e4f,
+                                      1e20f,   -1e20f, std::numeric_limits<float>::quiet_NaN()};
   for (size_t i = 0; i < special.size() && 2 * i < values.size(); ++i) values[2 * i] = special[i];
   return values;
 }
 
-void ExpectSameBits(const std::vector<float>& wide, const std::vector<float>& narrow, const char* what) {
+void ExpectSameBits(const std::vector<float>& wide, const std::vector<float>& narrow,
+                    const char* what) {
   for (size_t i = 0; i < narrow.size(); ++i) {
     if (std::isnan(narrow[i]) && std::isnan(wide[i])) continue;
     EXPECT_EQ(std::memcmp(&wide[i], &narrow[i], sizeof(float)), 0)
-        << what << " element " << i << " of " << narrow.size() << ": " << wide[i] << " and " << narrow[i];
+        << what << " element " << i << " of " << narrow.size() << ": " << wide[i] << " and "
+        << narrow[i];
   }
 }
 
@@ -36,7 +39,8 @@ TEST(GeluLoops, WideAndNarrowVectorsGiveTheSameBits) {
   for (const int64_t cols : {1, 7, 8, 15, 16, 17, 512, 1031}) {
     for (const bool with_bias : {false, true}) {
       const std::vector<float> input = Inputs(3 * cols), bias = Inputs(cols);
-      std::vector<float> wide_input = input, narrow_input = input, wide(input.size()), narrow(input.size());
+      std::vector<float> wide_input = input, narrow_input = input, wide(input.size()),
+                         narrow(input.size());
       WideGelu({wide_input.data(), 3, cols, with_bias ? bias.data() : nullptr, wide.data()});
       NarrowGelu({narrow_input.data(), 3, cols, with_bias ? bias.data() : nullptr, narrow.data()});
       ExpectSameBits(wide_input, narrow_input, "biased input");

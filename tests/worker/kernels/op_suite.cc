@@ -27,7 +27,8 @@ KernelOpTest::Outputs KernelOpTest::Repeat(const Work& work, const std::string& 
   const Outputs again = work(kernels(), 1 + RandomOffset());
   EXPECT_EQ(outputs.size(), again.size()) << what;
   for (size_t i = 0; i < outputs.size() && i < again.size(); ++i) {
-    EXPECT_TRUE(SameBits(outputs[i], again[i])) << what << ": output " << i << " differs when repeated";
+    EXPECT_TRUE(SameBits(outputs[i], again[i]))
+        << what << ": output " << i << " differs when repeated";
   }
   return outputs;
 }

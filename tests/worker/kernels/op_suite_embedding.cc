@@ -22,8 +22,8 @@ std::vector<EmbeddingCase> EmbeddingCases() {
 }
 
 std::string Describe(const EmbeddingCase& sizes) {
-  return absl::StrCat("embedding rows=", sizes.rows, " context=", sizes.context, " width=", sizes.width,
-                      " vocabulary=", sizes.vocabulary);
+  return absl::StrCat("embedding rows=", sizes.rows, " context=", sizes.context,
+                      " width=", sizes.width, " vocabulary=", sizes.vocabulary);
 }
 
 std::vector<int32_t> Tokens(const EmbeddingCase& sizes, Random* random) {
@@ -42,10 +42,12 @@ TEST_P(KernelOpTest, EmbeddingGivesTheReferencesValues) {
     const std::vector<float> position_table = RandomFloats(sizes.context * sizes.width);
     const Work operation = [&](KernelLibrary& kernels, int64_t offset) {
       Ints device_tokens(kernels, tokens, offset);
-      Floats of_tokens(kernels, token_table, offset), of_positions(kernels, position_table, 2 * offset);
+      Floats of_tokens(kernels, token_table, offset),
+          of_positions(kernels, position_table, 2 * offset);
       Floats output = Floats::Poisoned(kernels, sizes.rows * sizes.width, offset);
       EXPECT_EQ(kernels.Run(EmbeddingCall{sizes.rows, sizes.context, sizes.width, sizes.vocabulary,
-                                          device_tokens.data(), of_tokens.data(), of_positions.data(), output.data()}),
+                                          device_tokens.data(), of_tokens.data(),
+                                          of_positions.data(), output.data()}),
                 absl::OkStatus());
       return Outputs{output.Download()};
     };
@@ -53,23 +55,26 @@ TEST_P(KernelOpTest, EmbeddingGivesTheReferencesValues) {
   }
 }
 
-// As many additions as rows have the token, and one more to what is there: at most one rounding a row.
+// As many additions as rows have the token, and one more to what is there: at most one rounding a
+// row.
 TEST_P(KernelOpTest, EmbeddingGradientAgreesWithTheReferenceAndAddsOnlyWhereAsked) {
   for (const EmbeddingCase& sizes : EmbeddingCases()) {
     for (const bool accumulate : {false, true}) {
       const std::string what = absl::StrCat(Describe(sizes), " accumulate=", accumulate);
       const std::vector<int32_t> tokens = Tokens(sizes, &random_);
       const std::vector<float> gradient = RandomFloats(sizes.rows * sizes.width);
-      const std::vector<float> before = accumulate ? RandomFloats(sizes.vocabulary * sizes.width)
-                                                   : std::vector<float>(sizes.vocabulary * sizes.width, kNan);
+      const std::vector<float> before =
+          accumulate ? RandomFloats(sizes.vocabulary * sizes.width)
+                     : std::vector<float>(sizes.vocabulary * sizes.width, kNan);
       const auto gather = [&](const std::vector<float>& of, const std::vector<float>& there) {
         return [&tokens, sizes, accumulate, of, there](KernelLibrary& kernels, int64_t offset) {
           Ints device_tokens(kernels, tokens, offset);
           Floats output_gradient(kernels, of, offset), token_gradient(kernels, there, 2 * offset);
           Floats position_gradient = Floats::Poisoned(kernels, sizes.context * sizes.width, offset);
-          EXPECT_EQ(kernels.Run(EmbeddingGradientCall{sizes.rows, sizes.context, sizes.width, sizes.vocabulary,
-                                                      device_tokens.data(), output_gradient.data(),
-                                                      token_gradient.data(), position_gradient.data(), accumulate}),
+          EXPECT_EQ(kernels.Run(EmbeddingGradientCall{sizes.rows, sizes.context, sizes.width,
+                                                      sizes.vocabulary, device_tokens.data(),
+                                                      output_gradient.data(), token_gradient.data(),
+                                                      position_gradient.data(), accumulate}),
                     absl::OkStatus());
           return Outputs{token_gradient.Download(), position_gradient.Download()};
         };
@@ -78,7 +83,8 @@ TEST_P(KernelOpTest, EmbeddingGradientAgreesWithTheReferenceAndAddsOnlyWhereAske
       const Outputs actual = Repeat(operation, what), expected = operation(reference_, 0);
       const Outputs scale = gather(Absolute(gradient), Absolute(before))(reference_, 0);
       for (const size_t i : {0, 1}) {
-        ExpectWithin(actual[i], expected[i], scale[i], static_cast<double>(sizes.rows + 1) * kRounding, what);
+        ExpectWithin(actual[i], expected[i], scale[i],
+                     static_cast<double>(sizes.rows + 1) * kRounding, what);
       }
     }
   }

@@ -32,8 +32,8 @@ int64_t WordsOf(int64_t bytes) { return (bytes + 7) / 8; }
 
 }  // namespace
 
-// The reference encodes by the codecs themselves. Values of few magnitudes, so that topk has ties to break, and of
-// many.
+// The reference encodes by the codecs themselves. Values of few magnitudes, so that topk has ties
+// to break, and of many.
 TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
   for (const EncodeKind kind : kKinds) {
     for (const int64_t count : {1, 7, 8, 33, 4095, 4096, 5001, 65537, 300007}) {
@@ -60,18 +60,21 @@ TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
           Floats device_gradient(kernels(), gradient, RandomOffset());
           Floats device_residual(kernels(), residual, RandomOffset());
           Words out = Words::Poisoned(kernels(), WordsOf(EncodedBytes(call)));
-          Words scratch = Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, count)));
+          Words scratch =
+              Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, count)));
           call.gradient = device_gradient.data();
           call.residual = feeds_back ? device_residual.data() : nullptr;
           call.out = reinterpret_cast<std::byte*>(out.data());
           call.scratch = reinterpret_cast<std::byte*>(scratch.data());
           ASSERT_EQ(kernels().Run(call), absl::OkStatus());
           const std::vector<double> words = out.Download();
-          const std::string what = absl::StrCat("encode kind=", static_cast<int>(kind), " count=", count, " feedback=",
-                                                feeds_back, " ties=", has_ties);
+          const std::string what =
+              absl::StrCat("encode kind=", static_cast<int>(kind), " count=", count,
+                           " feedback=", feeds_back, " ties=", has_ties);
           EXPECT_EQ(std::memcmp(words.data(), expected_words.data(), 8 * words.size()), 0) << what;
           const std::vector<float> left = device_residual.Download();
-          EXPECT_EQ(std::memcmp(left.data(), expected_residual.data(), count * sizeof(float)), 0) << what;
+          EXPECT_EQ(std::memcmp(left.data(), expected_residual.data(), count * sizeof(float)), 0)
+              << what;
           scratch.Download();
         }
       }
@@ -90,13 +93,15 @@ TEST_P(KernelOpTest, EncodeForgetsTheResidualOfWhatIsNotFinite) {
     call.count = kCount;
     call.kept = 50;
     Words out = Words::Poisoned(kernels(), WordsOf(EncodedBytes(call)));
-    Words scratch = Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, kCount)));
+    Words scratch =
+        Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, kCount)));
     call.gradient = device_gradient.data();
     call.residual = residual.data();
     call.out = reinterpret_cast<std::byte*>(out.data());
     call.scratch = reinterpret_cast<std::byte*>(scratch.data());
     ASSERT_EQ(kernels().Run(call), absl::OkStatus());
-    EXPECT_EQ(residual.Download(), std::vector<float>(kCount, 0.0f)) << "kind " << static_cast<int>(kind);
+    EXPECT_EQ(residual.Download(), std::vector<float>(kCount, 0.0f))
+        << "kind " << static_cast<int>(kind);
   }
 }
 

@@ -14,11 +14,13 @@ using Ints = DeviceArray<int32_t>;
 
 namespace {
 
-// Each of `operations` is refused, alone and in a segment, and `memory`, where they would write, stays poisoned.
+// Each of `operations` is refused, alone and in a segment, and `memory`, where they would write,
+// stays poisoned.
 void ExpectRefused(KernelLibrary& kernels, const Operations& operations, const Floats& memory) {
   for (size_t i = 0; i < operations.size(); ++i) {
     const absl::Status alone = kernels.Run(operations[i]);
-    EXPECT_EQ(alone.code(), absl::StatusCode::kInvalidArgument) << "operation " << i << ": " << alone;
+    EXPECT_EQ(alone.code(), absl::StatusCode::kInvalidArgument)
+        << "operation " << i << ": " << alone;
     const absl::Status in_segment =
         kernels.RunSegment({FillZeroCall{memory.data(), memory.count()}, operations[i]});
     EXPECT_EQ(in_segment, alone) << "operation " << i << " in a segment";
@@ -46,8 +48,10 @@ TEST_P(KernelOpTest, EveryOperationIsRefusedWhenItsSizesMakeNoSense) {
       Im2ColCall{{1, 1, 4, 4, 5, 0}, 0, 1, data, data},
       Col2ImCall{{1, 2, 4, 4, 3, 0}, -1, 2, data, data},
       ConvolutionCall{{1, 1, 4, 4, 5, 0}, {1, 1, 4, 4, 5, 0}, 1, data, data, data, data},
-      ConvolutionWeightGradientCall{{1, 1, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 0, data, data, data, data},
-      ConvolutionInputGradientCall{{1, 2, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 1, data, data, data, data},
+      ConvolutionWeightGradientCall{
+          {1, 1, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 0, data, data, data, data},
+      ConvolutionInputGradientCall{
+          {1, 2, 4, 4, 3, 0}, {1, 1, 4, 4, 3, 0}, 1, data, data, data, data},
       MaxPoolCall{1, 3, 4, data, data, argmax.data()},
       MaxPoolBackwardCall{1, 4, 5, data, argmax.data(), data},
       SwapAxesCall{1, -2, 3, data, data},
@@ -73,7 +77,8 @@ TEST_P(KernelOpTest, EveryOperationIsRefusedWhenItsSizesMakeNoSense) {
   };
   std::set<size_t> kinds;
   for (const Operation& operation : operations) kinds.insert(operation.index());
-  EXPECT_EQ(kinds.size(), std::variant_size_v<Operation>) << "an operation has no call here that makes no sense";
+  EXPECT_EQ(kinds.size(), std::variant_size_v<Operation>)
+      << "an operation has no call here that makes no sense";
   ExpectRefused(kernels(), operations, memory);
   EXPECT_TRUE(Says(kernels().Run(operations[0]), "ldc=3")) << kernels().Run(operations[0]);
 }
@@ -101,23 +106,26 @@ TEST_P(KernelOpTest, NormsOfImpossibleShapesAreRefused) {
     return NormCall{shape, epsilon, data, data, data, data, data, data, variance};
   };
   const NormShape batch{NormKind::kBatch, 2, 4, 3};
-  const NormShape groups_do_not_divide{NormKind::kGroup, 2, 4, 3, 3}, no_groups{NormKind::kGroup, 2, 4, 3, 0};
-  ExpectRefused(kernels(),
-                {
-                    norm({NormKind::kLayer, -1, 4}, 1e-5f, nullptr),
-                    norm({NormKind::kLayer, 2, 0}, 1e-5f, nullptr),
-                    norm({NormKind::kLayer, 2, 4, 3}, 1e-5f, nullptr),
-                    norm({NormKind::kBatch, 0, 4, 3}, 1e-5f, nullptr),
-                    norm({NormKind::kBatch, 2, 4, 0}, 1e-5f, nullptr),
-                    norm(groups_do_not_divide, 1e-5f, nullptr),
-                    norm(no_groups, 1e-5f, nullptr),
-                    norm(batch, 0.0f, nullptr),
-                    norm(batch, kNan, nullptr),
-                    norm({NormKind::kBatch, 1, 4, 1}, 1e-5f, data),  // one element has no corrected variance
-                    NormInferenceCall{{NormKind::kBatch, 2, -4, 3}, 1e-5f, data, data, data, data, data, data},
-                    NormInferenceCall{batch, -1.0f, data, data, data, data, data, data},
-                },
-                memory);
+  const NormShape groups_do_not_divide{NormKind::kGroup, 2, 4, 3, 3},
+      no_groups{NormKind::kGroup, 2, 4, 3, 0};
+  ExpectRefused(
+      kernels(),
+      {
+          norm({NormKind::kLayer, -1, 4}, 1e-5f, nullptr),
+          norm({NormKind::kLayer, 2, 0}, 1e-5f, nullptr),
+          norm({NormKind::kLayer, 2, 4, 3}, 1e-5f, nullptr),
+          norm({NormKind::kBatch, 0, 4, 3}, 1e-5f, nullptr),
+          norm({NormKind::kBatch, 2, 4, 0}, 1e-5f, nullptr),
+          norm(groups_do_not_divide, 1e-5f, nullptr),
+          norm(no_groups, 1e-5f, nullptr),
+          norm(batch, 0.0f, nullptr),
+          norm(batch, kNan, nullptr),
+          norm({NormKind::kBatch, 1, 4, 1}, 1e-5f, data),  // one element has no corrected variance
+          NormInferenceCall{
+              {NormKind::kBatch, 2, -4, 3}, 1e-5f, data, data, data, data, data, data},
+          NormInferenceCall{batch, -1.0f, data, data, data, data, data, data},
+      },
+      memory);
   const absl::Status status = kernels().Run(norm(groups_do_not_divide, 1e-5f, nullptr));
   EXPECT_TRUE(Says(status, "features=4 pixels=3 groups_per_image=3")) << status;
 }
@@ -126,7 +134,9 @@ TEST_P(KernelOpTest, EmbeddingsAndAttentionOfImpossibleSizesAreRefused) {
   Floats memory = Floats::Poisoned(kernels(), 64);
   float* data = memory.data();
   Ints tokens(kernels(), {0, 0});
-  const auto attend = [&](const AttentionShape& shape) { return AttentionCall{shape, data, data, data}; };
+  const auto attend = [&](const AttentionShape& shape) {
+    return AttentionCall{shape, data, data, data};
+  };
   ExpectRefused(kernels(),
                 {
                     EmbeddingCall{2, 0, 4, 4, tokens.data(), data, data, data},

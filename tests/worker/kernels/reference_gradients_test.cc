@@ -13,8 +13,8 @@
 namespace ringmaster {
 namespace {
 
-// The oracle itself: forward against a second one in double precision, written from calls.h; backward against central
-// differences of a weighted sum of that one's outputs.
+// The oracle itself: forward against a second one in double precision, written from calls.h;
+// backward against central differences of a weighted sum of that one's outputs.
 
 using Values = std::vector<float>;
 using Doubles = std::vector<double>;
@@ -22,8 +22,8 @@ using Function = std::function<Doubles(const Doubles&)>;
 
 Doubles ToDouble(const Values& values) { return Doubles(values.begin(), values.end()); }
 
-// d/dx of sum(weights * function(x)), at x. The error of a central difference is about step^2 times a third
-// derivative, and 2^-52 / step times the sum.
+// d/dx of sum(weights * function(x)), at x. The error of a central difference is about step^2 times
+// a third derivative, and 2^-52 / step times the sum.
 Doubles Differences(const Function& function, const Values& at, const Values& weights) {
   constexpr double kStep = 1e-4;
   Doubles x = ToDouble(at), gradient(at.size());
@@ -50,7 +50,8 @@ void ExpectNear(const Values& actual, const Doubles& expected, const std::string
   ASSERT_EQ(actual.size(), expected.size()) << what;
   double largest = 1;
   for (const double value : expected) largest = std::max(largest, std::fabs(value));
-  for (size_t i = 0; i < actual.size(); ++i) EXPECT_NEAR(actual[i], expected[i], 1e-5 * largest) << what << " " << i;
+  for (size_t i = 0; i < actual.size(); ++i)
+    EXPECT_NEAR(actual[i], expected[i], 1e-5 * largest) << what << " " << i;
 }
 
 class ReferenceGradients : public ::testing::Test {
@@ -70,7 +71,8 @@ class ReferenceGradients : public ::testing::Test {
 
 Doubles GeluOf(const Doubles& x) {
   Doubles outputs;
-  for (const double v : x) outputs.push_back(v / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))));
+  for (const double v : x)
+    outputs.push_back(v / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))));
   return outputs;
 }
 
@@ -97,11 +99,12 @@ TEST_F(ReferenceGradients, SoftmaxCrossEntropyAndItsGradient) {
     return outputs;
   };
   Values loss(3), correct(3), gradient(15);
-  ASSERT_EQ(reference_.Run(SoftmaxCrossEntropyCall{3, 5, logits.data(), labels.data(), loss.data(), correct.data(),
-                                                   gradient.data(), 0.25f}),
+  ASSERT_EQ(reference_.Run(SoftmaxCrossEntropyCall{3, 5, logits.data(), labels.data(), loss.data(),
+                                                   correct.data(), gradient.data(), 0.25f}),
             absl::OkStatus());
   ExpectNear(loss, losses(ToDouble(logits)), "loss");
-  ExpectNear(gradient, Differences(losses, logits, Values(3, 0.25f)), "softmax cross entropy backward");
+  ExpectNear(gradient, Differences(losses, logits, Values(3, 0.25f)),
+             "softmax cross entropy backward");
 }
 
 TEST_F(ReferenceGradients, DropoutsGradientTakesTheSameMask) {
@@ -109,7 +112,8 @@ TEST_F(ReferenceGradients, DropoutsGradientTakesTheSameMask) {
   Values output = x, gradient = weights;
   const Function drop = [](const Doubles& x) {
     Doubles outputs;
-    for (size_t i = 0; i < x.size(); ++i) outputs.push_back(DropoutKeeps(11, i, 0.25f) ? x[i] / 0.75 : 0.0);
+    for (size_t i = 0; i < x.size(); ++i)
+      outputs.push_back(DropoutKeeps(11, i, 0.25f) ? x[i] / 0.75 : 0.0);
     return outputs;
   };
   ASSERT_EQ(reference_.Run(DropoutCall{output.data(), 40, 0.25f, 11}), absl::OkStatus());
@@ -128,7 +132,8 @@ TEST_F(ReferenceGradients, AveragePoolsGradientIsTheShareOfEachPixel) {
   Values output(3), gradient(21);
   ASSERT_EQ(reference_.Run(AveragePoolCall{3, 7, x.data(), output.data()}), absl::OkStatus());
   ExpectNear(output, pool(ToDouble(x)), "average pool");
-  ASSERT_EQ(reference_.Run(AveragePoolBackwardCall{3, 7, weights.data(), gradient.data()}), absl::OkStatus());
+  ASSERT_EQ(reference_.Run(AveragePoolBackwardCall{3, 7, weights.data(), gradient.data()}),
+            absl::OkStatus());
   ExpectNear(gradient, Differences(pool, x, weights), "average pool backward");
 }
 
@@ -141,7 +146,8 @@ Doubles ColumnsOf(const ConvShape& s, const Doubles& x) {
     const int64_t in_y = col / ow % oh * s.stride + row / k % k - s.padding;
     const int64_t in_x = col % ow * s.stride + row % k - s.padding;
     if (in_y < 0 || in_y >= s.height || in_x < 0 || in_x >= s.width) continue;
-    columns[at] = x[((row / (k * k) * s.images + col / (oh * ow)) * s.height + in_y) * s.width + in_x];
+    columns[at] =
+        x[((row / (k * k) * s.images + col / (oh * ow)) * s.height + in_y) * s.width + in_x];
   }
   return columns;
 }
@@ -156,21 +162,23 @@ TEST_F(ReferenceGradients, Col2ImIsTheGradientOfIm2ColAtEveryStride) {
     Values columns(expected.size()), gradient(x.size());
     ASSERT_EQ(reference_.Run(Im2ColCall{shape, 0, 3, x.data(), columns.data()}), absl::OkStatus());
     ExpectNear(columns, expected, "im2col");
-    ASSERT_EQ(reference_.Run(Col2ImCall{shape, 0, 3, weights.data(), gradient.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(Col2ImCall{shape, 0, 3, weights.data(), gradient.data()}),
+              absl::OkStatus());
     ExpectNear(gradient, Differences(unfold, x, weights), "col2im");
   }
 }
 
 // The output of a norm, its groups gathered element by element.
-Doubles NormOf(const NormShape& s, const Doubles& x, const Doubles& gain, const Doubles& bias, Doubles* means = nullptr,
-               Doubles* variances = nullptr) {
+Doubles NormOf(const NormShape& s, const Doubles& x, const Doubles& gain, const Doubles& bias,
+               Doubles* means = nullptr, Doubles* variances = nullptr) {
   const auto feature_of = [&](int64_t i) {
     return s.kind == NormKind::kLayer ? i % s.features : i / s.pixels / s.rows;
   };
   const auto group_of = [&](int64_t i) {
     if (s.kind == NormKind::kLayer) return i / s.features;
     if (s.kind == NormKind::kBatch) return feature_of(i);
-    return i / s.pixels % s.rows * s.groups_per_image + feature_of(i) / (s.features / s.groups_per_image);
+    return i / s.pixels % s.rows * s.groups_per_image +
+           feature_of(i) / (s.features / s.groups_per_image);
   };
   Doubles sums(s.groups()), counts(s.groups()), squares(s.groups()), outputs(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
@@ -181,7 +189,8 @@ Doubles NormOf(const NormShape& s, const Doubles& x, const Doubles& gain, const 
     squares[group_of(i)] += std::pow(x[i] - sums[group_of(i)] / counts[group_of(i)], 2);
   for (size_t i = 0; i < x.size(); ++i) {
     const int64_t group = group_of(i), feature = feature_of(i);
-    const double normalized = (x[i] - sums[group] / counts[group]) / std::sqrt(squares[group] / counts[group] + 1e-5f);
+    const double normalized =
+        (x[i] - sums[group] / counts[group]) / std::sqrt(squares[group] / counts[group] + 1e-5f);
     outputs[i] = normalized * gain[feature] + bias[feature];
   }
   for (int64_t group = 0; group < s.groups(); ++group) {
@@ -192,30 +201,43 @@ Doubles NormOf(const NormShape& s, const Doubles& x, const Doubles& gain, const 
 }
 
 TEST_F(ReferenceGradients, NormsOfAllKindsAndTheirGradients) {
-  for (const NormShape& shape : {NormShape{NormKind::kLayer, 3, 7}, NormShape{NormKind::kBatch, 3, 4, 5},
-                                 NormShape{NormKind::kGroup, 2, 6, 3, 2}, NormShape{NormKind::kGroup, 2, 4, 5, 4}}) {
+  for (const NormShape& shape :
+       {NormShape{NormKind::kLayer, 3, 7}, NormShape{NormKind::kBatch, 3, 4, 5},
+        NormShape{NormKind::kGroup, 2, 6, 3, 2}, NormShape{NormKind::kGroup, 2, 4, 5, 4}}) {
     const std::string what = "norm kind " + std::to_string(static_cast<int>(shape.kind));
     const Values x = RandomValues(shape.count(), 2.0f), weights = RandomValues(shape.count());
     const Values gain = RandomValues(shape.features), bias = RandomValues(shape.features);
-    Values output(shape.count()), mean(shape.groups()), inverse(shape.groups()), variance(shape.groups());
-    ASSERT_EQ(reference_.Run(NormCall{shape, 1e-5f, x.data(), gain.data(), bias.data(), output.data(), mean.data(),
-                                      inverse.data(), variance.data()}),
+    Values output(shape.count()), mean(shape.groups()), inverse(shape.groups()),
+        variance(shape.groups());
+    ASSERT_EQ(reference_.Run(NormCall{shape, 1e-5f, x.data(), gain.data(), bias.data(),
+                                      output.data(), mean.data(), inverse.data(), variance.data()}),
               absl::OkStatus());
     Doubles means, variances;
-    ExpectNear(output, NormOf(shape, ToDouble(x), ToDouble(gain), ToDouble(bias), &means, &variances), what);
+    ExpectNear(output,
+               NormOf(shape, ToDouble(x), ToDouble(gain), ToDouble(bias), &means, &variances),
+               what);
     ExpectNear(mean, means, what + " mean");
     ExpectNear(variance, variances, what + " variance");
 
-    Values input_gradient(shape.count()), gain_gradient(shape.features), bias_gradient(shape.features);
-    ASSERT_EQ(reference_.Run(NormInputGradientCall{shape, x.data(), gain.data(), mean.data(), inverse.data(),
-                                                   weights.data(), input_gradient.data()}),
+    Values input_gradient(shape.count()), gain_gradient(shape.features),
+        bias_gradient(shape.features);
+    ASSERT_EQ(reference_.Run(NormInputGradientCall{shape, x.data(), gain.data(), mean.data(),
+                                                   inverse.data(), weights.data(),
+                                                   input_gradient.data()}),
               absl::OkStatus());
-    ASSERT_EQ(reference_.Run(NormParamGradientCall{shape, x.data(), mean.data(), inverse.data(), weights.data(),
-                                                   gain_gradient.data(), bias_gradient.data()}),
+    ASSERT_EQ(reference_.Run(NormParamGradientCall{shape, x.data(), mean.data(), inverse.data(),
+                                                   weights.data(), gain_gradient.data(),
+                                                   bias_gradient.data()}),
               absl::OkStatus());
-    const auto of_x = [&](const Doubles& v) { return NormOf(shape, v, ToDouble(gain), ToDouble(bias)); };
-    const auto of_gain = [&](const Doubles& v) { return NormOf(shape, ToDouble(x), v, ToDouble(bias)); };
-    const auto of_bias = [&](const Doubles& v) { return NormOf(shape, ToDouble(x), ToDouble(gain), v); };
+    const auto of_x = [&](const Doubles& v) {
+      return NormOf(shape, v, ToDouble(gain), ToDouble(bias));
+    };
+    const auto of_gain = [&](const Doubles& v) {
+      return NormOf(shape, ToDouble(x), v, ToDouble(bias));
+    };
+    const auto of_bias = [&](const Doubles& v) {
+      return NormOf(shape, ToDouble(x), ToDouble(gain), v);
+    };
     ExpectNear(input_gradient, Differences(of_x, x, weights), what + " input gradient");
     ExpectNear(gain_gradient, Differences(of_gain, gain, weights), what + " gain gradient");
     ExpectNear(bias_gradient, Differences(of_bias, bias, weights), what + " bias gradient");
@@ -224,7 +246,8 @@ TEST_F(ReferenceGradients, NormsOfAllKindsAndTheirGradients) {
 
 TEST_F(ReferenceGradients, EmbeddingAndTheGradientsOfItsTables) {
   const std::vector<int32_t> tokens = {2, 0, 2, 2, 4, 0, 1};
-  const Values token_table = RandomValues(5 * 3), position_table = RandomValues(4 * 3), weights = RandomValues(7 * 3);
+  const Values token_table = RandomValues(5 * 3), position_table = RandomValues(4 * 3),
+               weights = RandomValues(7 * 3);
   const auto embed = [&](const Doubles& of_tokens, const Doubles& of_positions) {
     Doubles outputs(21);
     for (int i = 0; i < 21; ++i)
@@ -232,18 +255,19 @@ TEST_F(ReferenceGradients, EmbeddingAndTheGradientsOfItsTables) {
     return outputs;
   };
   Values output(21), token_gradient(15, 9.0f), position_gradient(12, 9.0f);
-  ASSERT_EQ(reference_.Run(
-                EmbeddingCall{7, 4, 3, 5, tokens.data(), token_table.data(), position_table.data(), output.data()}),
+  ASSERT_EQ(reference_.Run(EmbeddingCall{7, 4, 3, 5, tokens.data(), token_table.data(),
+                                         position_table.data(), output.data()}),
             absl::OkStatus());
   ExpectNear(output, embed(ToDouble(token_table), ToDouble(position_table)), "embedding");
   EmbeddingGradientCall call{
       7, 4, 3, 5, tokens.data(), weights.data(), token_gradient.data(), position_gradient.data()};
   ASSERT_EQ(reference_.Run(call), absl::OkStatus());
-  Doubles expected =
-      Differences([&](const Doubles& v) { return embed(v, ToDouble(position_table)); }, token_table, weights);
+  Doubles expected = Differences(
+      [&](const Doubles& v) { return embed(v, ToDouble(position_table)); }, token_table, weights);
   ExpectNear(token_gradient, expected, "token gradient");
   ExpectNear(position_gradient,
-             Differences([&](const Doubles& v) { return embed(ToDouble(token_table), v); }, position_table, weights),
+             Differences([&](const Doubles& v) { return embed(ToDouble(token_table), v); },
+                         position_table, weights),
              "position gradient");
   call.accumulate = true;
   ASSERT_EQ(reference_.Run(call), absl::OkStatus());
@@ -251,7 +275,8 @@ TEST_F(ReferenceGradients, EmbeddingAndTheGradientsOfItsTables) {
   ExpectNear(token_gradient, expected, "accumulated token gradient");
 }
 
-// Output (and probabilities) of attention, from qkv[batch][context][query, key, value][heads][head_width].
+// Output (and probabilities) of attention, from qkv[batch][context][query, key,
+// value][heads][head_width].
 Doubles AttentionOf(const AttentionShape& s, const Doubles& qkv, Doubles* probabilities = nullptr) {
   const auto at = [&](int64_t b, int64_t i, int64_t part, int64_t h, int64_t d) {
     return qkv[(((b * s.context + i) * 3 + part) * s.heads + h) * s.head_width + d];
@@ -270,7 +295,8 @@ Doubles AttentionOf(const AttentionShape& s, const Doubles& qkv, Doubles* probab
         for (int64_t j = 0; j < s.context; ++j) {
           if (probabilities != nullptr) probabilities->push_back(weights[j] / sum);
           for (int64_t d = 0; d < s.head_width; ++d) {
-            outputs[((b * s.context + i) * s.heads + h) * s.head_width + d] += weights[j] / sum * at(b, j, 2, h, d);
+            outputs[((b * s.context + i) * s.heads + h) * s.head_width + d] +=
+                weights[j] / sum * at(b, j, 2, h, d);
           }
         }
       }
@@ -287,14 +313,17 @@ TEST_F(ReferenceGradients, AttentionIsCausalSoftmaxAndItsGradient) {
     const Values qkv = RandomValues(3 * count, 2.0f), weights = RandomValues(count);
     Values probabilities(pairs, -1.0f), output(count), gradient(3 * count);
     Values scratch(reference_.attention_scratch_floats(shape));
-    ASSERT_EQ(reference_.Run(AttentionCall{shape, qkv.data(), probabilities.data(), output.data()}), absl::OkStatus());
+    ASSERT_EQ(reference_.Run(AttentionCall{shape, qkv.data(), probabilities.data(), output.data()}),
+              absl::OkStatus());
     Doubles expected;
     ExpectNear(output, AttentionOf(shape, ToDouble(qkv), &expected), "attention");
     ExpectNear(probabilities, expected, "probabilities");
-    ASSERT_EQ(reference_.Run(AttentionBackwardCall{shape, qkv.data(), probabilities.data(), weights.data(),
-                                                   gradient.data(), scratch.data()}),
-              absl::OkStatus());
-    ExpectNear(gradient, Differences([&](const Doubles& v) { return AttentionOf(shape, v); }, qkv, weights),
+    ASSERT_EQ(
+        reference_.Run(AttentionBackwardCall{shape, qkv.data(), probabilities.data(),
+                                             weights.data(), gradient.data(), scratch.data()}),
+        absl::OkStatus());
+    ExpectNear(gradient,
+               Differences([&](const Doubles& v) { return AttentionOf(shape, v); }, qkv, weights),
                "attention backward");
   }
 }

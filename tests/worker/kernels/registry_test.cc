@@ -34,7 +34,8 @@ TEST(KernelRegistry, AnUnknownNameGetsTheKnownOnes) {
   const auto kernels = CreateKernelLibrary("gpu", 0);
   EXPECT_EQ(kernels.status().code(), absl::StatusCode::kNotFound);
   for (const KernelLibraryInfo& info : KernelLibraries()) {
-    EXPECT_NE(kernels.status().message().find(info.name), absl::string_view::npos) << kernels.status();
+    EXPECT_NE(kernels.status().message().find(info.name), absl::string_view::npos)
+        << kernels.status();
   }
 }
 
@@ -65,7 +66,8 @@ TEST(KernelRegistry, TimingIsOfTheWorkAloneAndHandsItsErrorsOn) {
   ASSERT_TRUE(seconds.ok()) << seconds.status();
   EXPECT_GE(*seconds, 0.005);
   EXPECT_LE(*seconds, outside);
-  EXPECT_EQ(TimeCalls(**kernels, [] { return absl::InternalError("broken"); }).status(), absl::InternalError("broken"));
+  EXPECT_EQ(TimeCalls(**kernels, [] { return absl::InternalError("broken"); }).status(),
+            absl::InternalError("broken"));
 }
 
 }  // namespace

@@ -29,9 +29,10 @@ TEST(SegmentDigest, EveryArgumentCountsAndPaddingDoesNot) {
   EXPECT_EQ(DigestOver(0x00), DigestOf({call}));
   EXPECT_EQ(DigestOver(0xff), DigestOf({call}));
   const uint64_t plain = DigestOf({call});
-  for (const auto& change : {+[](GemmCall* c) { c->transpose_b = true; }, +[](GemmCall* c) { c->beta = 0.5f; },
-                             +[](GemmCall* c) { c->ldc = 7; }, +[](GemmCall* c) { c->c = &c->alpha; },
-                             +[](GemmCall* c) { c->alpha = 0.25f; }}) {
+  for (const auto& change :
+       {+[](GemmCall* c) { c->transpose_b = true; }, +[](GemmCall* c) { c->beta = 0.5f; },
+        +[](GemmCall* c) { c->ldc = 7; }, +[](GemmCall* c) { c->c = &c->alpha; },
+        +[](GemmCall* c) { c->alpha = 0.25f; }}) {
     GemmCall other = call;
     change(&other);
     EXPECT_NE(DigestOf({other}), plain);

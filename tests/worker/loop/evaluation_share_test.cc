@@ -18,7 +18,8 @@ TEST(EvaluationShare, SharesCoverEverySampleOnceInWholeBatchesAndRankOrder) {
         int64_t covered = 0;
         for (int32_t rank = 0; rank < workers; ++rank) {
           const Range share = EvaluationShare(shape, count, workers, rank);
-          EXPECT_EQ(share.begin, covered) << count << " samples, rank " << rank << " of " << workers;
+          EXPECT_EQ(share.begin, covered)
+              << count << " samples, rank " << rank << " of " << workers;
           if (share.count > 0) {
             EXPECT_EQ(share.begin % EvaluationBatch(shape), 0);
           }

@@ -38,7 +38,8 @@ class HostReplicaTest : public testing::Test {
   std::vector<BucketGradient> Gradient() {
     std::vector<BucketGradient> average;
     for (const Bucket& bucket : layout_.buckets()) {
-      average.push_back(BucketGradient::OnHost(absl::MakeSpan(gradient_).subspan(bucket.begin, bucket.count)));
+      average.push_back(
+          BucketGradient::OnHost(absl::MakeSpan(gradient_).subspan(bucket.begin, bucket.count)));
     }
     return average;
   }
@@ -97,7 +98,8 @@ TEST(BucketGradientDeathTest, AHandleIsReadAsNothingButWhatItIs) {
   EXPECT_EQ(host.host().data(), memory.data());
   EXPECT_EQ(encoded.encoded(0).data(), bytes.data());
   EXPECT_EQ(device.device(), memory.data());
-  for (const BucketGradient& gradient : {host, encoded, device}) EXPECT_EQ(gradient.sum().data(), memory.data());
+  for (const BucketGradient& gradient : {host, encoded, device})
+    EXPECT_EQ(gradient.sum().data(), memory.data());
   EXPECT_DEATH(encoded.host(), "kHost");
   EXPECT_DEATH(device.host(), "kHost");
   EXPECT_DEATH(host.encoded(0), "kEncoded");

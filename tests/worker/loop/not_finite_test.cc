@@ -75,7 +75,8 @@ TEST_F(NotFinite, WithFiniteWeightsTheFirstGradientThatIsNoNumberIsNamed) {
 TEST_F(NotFinite, FiniteWeightsAndGradientsAreStillAnError) {
   const absl::Status status = Explain({1, 2});
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("with finite weights and gradients in every bucket"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("with finite weights and gradients in every bucket"));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ TEST(Slowdown, ConcernsTheRanksThatAreNamedAlone) {
 
 TEST(Slowdown, PeriodicAndPauseComeInTheirStepsAndAddUp) {
   const TrainingSpec training = Training(
-      "[{ranks: 0 periodic {every_steps: 3 milliseconds: 10}}, {ranks: 0 pause {step: 5 milliseconds: 2.5}}]");
+      "[{ranks: 0 periodic {every_steps: 3 milliseconds: 10}}, {ranks: 0 pause {step: 5 "
+      "milliseconds: 2.5}}]");
   const Slowdown slowdown = Of(training, 0);
   for (int64_t step = 0; step < 9; ++step) {
     const double expected = (step == 2 || step == 5 || step == 8 ? 10 : 0) + (step == 5 ? 2.5 : 0);

@@ -22,13 +22,17 @@ constexpr int64_t kBucketElements = 100;
 // A stager on the host, with a gradient that a test writes.
 class Staged {
  public:
-  explicit Staged(const StagerOptions& options, int32_t slots = 2, std::vector<Param> params = {{"weights", {kCount}}})
-      : layout_(std::move(params), kBucketElements), kernels_(*CreateKernelLibrary("reference", 0)) {
+  explicit Staged(const StagerOptions& options, int32_t slots = 2,
+                  std::vector<Param> params = {{"weights", {kCount}}})
+      : layout_(std::move(params), kBucketElements),
+        kernels_(*CreateKernelLibrary("reference", 0)) {
     auto stager = Stager::Create(*kernels_, layout_, options, slots);
     EXPECT_TRUE(stager.ok()) << stager.status();
     stager_ = *std::move(stager);
-    // Buffers come as they are: elements that a test does not write must not hold another test's leftovers.
-    for (int32_t slot = 0; slot < slots; ++slot) std::fill_n(stager_->gradients(slot).data, kCount, 0.0f);
+    // Buffers come as they are: elements that a test does not write must not hold another test's
+    // leftovers.
+    for (int32_t slot = 0; slot < slots; ++slot)
+      std::fill_n(stager_->gradients(slot).data, kCount, 0.0f);
   }
   Stager& stager() { return *stager_; }
   absl::StatusOr<absl::Span<float>> Fetch(int32_t slot, int32_t bucket) {
@@ -58,7 +62,9 @@ class Staged {
   std::unique_ptr<Stager> stager_;
 };
 
-StagerOptions Deterministic(int32_t workers, int32_t bits) { return {1.0f / workers, workers, true, bits}; }
+StagerOptions Deterministic(int32_t workers, int32_t bits) {
+  return {1.0f / workers, workers, true, bits};
+}
 
 // A worker's share of the mean over `workers`.
 std::vector<float> RandomGradient(uint64_t seed, int32_t workers = 1) {
@@ -105,7 +111,8 @@ TEST(DeterministicStager, RoundsToTheNearestMultipleAndMovesNoValueFurtherThanHa
   EXPECT_GT(changed, kCount / 2);
 }
 
-// Every order of addition and every bracketing of N workers' gradients has the bits of the exact sum.
+// Every order of addition and every bracketing of N workers' gradients has the bits of the exact
+// sum.
 TEST(DeterministicStager, SumsOfAllWorkersHaveTheSameBitsInAnyOrder) {
   for (const int32_t workers : {2, 3, 5, 8}) {
     SCOPED_TRACE(absl::StrCat("N=", workers));
@@ -162,9 +169,11 @@ TEST(DeterministicStager, TakesTheLargestValueWhoseSumIsExactAndRefusesTheNextBy
       staged.gradient(0, 120) = next;
       const absl::Status refused = staged.Fetch(0, 1).status();
       EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange) << refused;
-      for (const std::string& part : {absl::StrCat("bucket 1"), absl::StrCat(next), absl::StrCat(workers, " workers"),
-                                      absl::StrCat("deterministic_bits=", kBits)}) {
-        EXPECT_NE(refused.message().find(part), absl::string_view::npos) << refused << " lacks \"" << part << "\"";
+      for (const std::string& part :
+           {absl::StrCat("bucket 1"), absl::StrCat(next), absl::StrCat(workers, " workers"),
+            absl::StrCat("deterministic_bits=", kBits)}) {
+        EXPECT_NE(refused.message().find(part), absl::string_view::npos)
+            << refused << " lacks \"" << part << "\"";
       }
     }
   }
@@ -181,11 +190,13 @@ TEST(DeterministicStager, CountsTheBatchesOfEveryWorkerAmongTheAddends) {
   staged.gradient(0, 0) = largest + 0x1p-10f;
   const absl::Status refused = staged.Fetch(0, 0).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange);
-  EXPECT_NE(refused.message().find("over 2 workers with 4 batches each"), absl::string_view::npos) << refused;
+  EXPECT_NE(refused.message().find("over 2 workers with 4 batches each"), absl::string_view::npos)
+      << refused;
 }
 
 TEST(DeterministicStager, RefusesValuesThatAreNotFinite) {
-  for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float value :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     Staged staged(Deterministic(2, 20));
     staged.gradient(0, 0) = value;
     EXPECT_EQ(staged.Fetch(0, 0).status().code(), absl::StatusCode::kOutOfRange);

@@ -26,12 +26,16 @@ struct Window {
 };
 
 // Without a bias where that is empty.
-Images Convolve(const Images& in, const std::vector<double>& weight, const std::vector<double>& bias,
-                const Window& window) {
+Images Convolve(const Images& in, const std::vector<double>& weight,
+                const std::vector<double>& bias, const Window& window) {
   const auto [kernel, stride, padding] = window;
-  const int64_t out_channels = static_cast<int64_t>(weight.size()) / (in.channels * kernel * kernel);
-  Images out{in.count, out_channels, (in.height + 2 * padding - kernel) / stride + 1,
-             (in.width + 2 * padding - kernel) / stride + 1, {}};
+  const int64_t out_channels =
+      static_cast<int64_t>(weight.size()) / (in.channels * kernel * kernel);
+  Images out{in.count,
+             out_channels,
+             (in.height + 2 * padding - kernel) / stride + 1,
+             (in.width + 2 * padding - kernel) / stride + 1,
+             {}};
   out.values.resize(out.count * out_channels * out.height * out.width);
   double* to = out.values.data();
   for (int64_t n = 0; n < out.count; ++n) {
@@ -45,7 +49,8 @@ Images Convolve(const Images& in, const std::vector<double>& weight, const std::
             if (row < 0 || row >= in.height) continue;
             for (int64_t x = 0; x < out.width; ++x) {
               const int64_t col = x * stride + tap % kernel - padding;
-              if (col >= 0 && col < in.width) to[y * out.width + x] += factor * in.at(n, c, row, col);
+              if (col >= 0 && col < in.width)
+                to[y * out.width + x] += factor * in.at(n, c, row, col);
             }
           }
         }
@@ -66,8 +71,9 @@ Images Pool(const Images& in) {
     for (int64_t c = 0; c < out.channels; ++c) {
       for (int64_t y = 0; y < out.height; ++y) {
         for (int64_t x = 0; x < out.width; ++x) {
-          out.values.push_back(std::max({in.at(n, c, 2 * y, 2 * x), in.at(n, c, 2 * y, 2 * x + 1),
-                                         in.at(n, c, 2 * y + 1, 2 * x), in.at(n, c, 2 * y + 1, 2 * x + 1)}));
+          out.values.push_back(
+              std::max({in.at(n, c, 2 * y, 2 * x), in.at(n, c, 2 * y, 2 * x + 1),
+                        in.at(n, c, 2 * y + 1, 2 * x), in.at(n, c, 2 * y + 1, 2 * x + 1)}));
         }
       }
     }
@@ -75,13 +81,15 @@ Images Pool(const Images& in) {
   return out;
 }
 
-Images Connect(const Images& in, const std::vector<double>& weight, const std::vector<double>& bias) {
+Images Connect(const Images& in, const std::vector<double>& weight,
+               const std::vector<double>& bias) {
   const int64_t inputs = in.channels * in.height * in.width;
   Images out{in.count, static_cast<int64_t>(bias.size()), 1, 1, {}};
   for (int64_t n = 0; n < in.count; ++n) {
     for (int64_t o = 0; o < out.channels; ++o) {
       double sum = bias[o];
-      for (int64_t i = 0; i < inputs; ++i) sum += weight[o * inputs + i] * in.values[n * inputs + i];
+      for (int64_t i = 0; i < inputs; ++i)
+        sum += weight[o * inputs + i] * in.values[n * inputs + i];
       out.values.push_back(sum);
     }
   }
@@ -103,17 +111,20 @@ Moments MomentsOf(const Images& in, int64_t first, int64_t last, int64_t begin, 
   Moments moments;
   const auto visit = [&](auto see) {
     for (int64_t n = first; n < last; ++n) {
-      for (int64_t i = begin * pixels; i < end * pixels; ++i) see(in.values[n * in.channels * pixels + i]);
+      for (int64_t i = begin * pixels; i < end * pixels; ++i)
+        see(in.values[n * in.channels * pixels + i]);
     }
   };
   visit([&](double value) { moments.mean += value / count; });
-  visit([&](double value) { moments.variance += (value - moments.mean) * (value - moments.mean) / count; });
+  visit([&](double value) {
+    moments.variance += (value - moments.mean) * (value - moments.mean) / count;
+  });
   moments.corrected = moments.variance * count / (count - 1);
   return moments;
 }
 
-Images Normalize(const Images& in, const DoubleParams& params, const std::string& name, bool training,
-                 const ResnetSpec& spec, DoubleParams* statistics) {
+Images Normalize(const Images& in, const DoubleParams& params, const std::string& name,
+                 bool training, const ResnetSpec& spec, DoubleParams* statistics) {
   const std::vector<double>& gain = params.at(name + ".weight");
   const std::vector<double>& bias = params.at(name + ".bias");
   const bool batch_norm = spec.norm() == "batch";
@@ -143,8 +154,8 @@ Images Normalize(const Images& in, const DoubleParams& params, const std::string
 }
 
 Images InputOf(const DoubleBatch& batch) {
-  return {static_cast<int64_t>(batch.labels.size()), batch.shape.channels, batch.shape.height, batch.shape.width,
-          batch.features};
+  return {static_cast<int64_t>(batch.labels.size()), batch.shape.channels, batch.shape.height,
+          batch.shape.width, batch.features};
 }
 
 Images ConnectByName(const Images& in, const DoubleParams& params, const std::string& name) {
@@ -153,14 +164,17 @@ Images ConnectByName(const Images& in, const DoubleParams& params, const std::st
 
 Images ConvolveByName(const Images& in, const DoubleParams& params, const std::string& name,
                       int64_t padding) {
-  return Pool(Relu(Convolve(in, params.at(name + ".weight"), params.at(name + ".bias"), {5, 1, padding})));
+  return Pool(
+      Relu(Convolve(in, params.at(name + ".weight"), params.at(name + ".bias"), {5, 1, padding})));
 }
 
-// Two convolutions and two linear layers: "lenet" and "cnn" differ in their sizes, which the parameters tell.
+// Two convolutions and two linear layers: "lenet" and "cnn" differ in their sizes, which the
+// parameters tell.
 double TwoConvolutionsLoss(const DoubleParams& params, const DoubleBatch& batch, int64_t padding) {
   const Images first = ConvolveByName(InputOf(batch), params, "conv1", padding);
   const Images images = ConvolveByName(first, params, "conv2", padding);
-  return MeanLoss(ConnectByName(Relu(ConnectByName(images, params, "fc1")), params, "fc2"), batch.labels);
+  return MeanLoss(ConnectByName(Relu(ConnectByName(images, params, "fc1")), params, "fc2"),
+                  batch.labels);
 }
 
 }  // namespace
@@ -174,11 +188,13 @@ DoubleParams ToDouble(const ParamLayout& layout, absl::Span<const float> arena) 
   return params;
 }
 
-void DropInDouble(const DoubleBatch& batch, const std::string& name, float rate, std::vector<double>* values) {
+void DropInDouble(const DoubleBatch& batch, const std::string& name, float rate,
+                  std::vector<double>* values) {
   if (!batch.training || rate == 0) return;
   const uint64_t seed = MixSeed(batch.dropout_seed, Fingerprint64(absl::string_view(name)));
   for (size_t i = 0; i < values->size(); ++i) {
-    (*values)[i] = DropoutKeeps(seed, i, rate) ? (*values)[i] / (1 - static_cast<double>(rate)) : 0.0;
+    (*values)[i] =
+        DropoutKeeps(seed, i, rate) ? (*values)[i] / (1 - static_cast<double>(rate)) : 0.0;
   }
 }
 
@@ -194,9 +210,13 @@ double MeanLossInDouble(const std::vector<double>& logits, const std::vector<int
   return total / static_cast<double>(labels.size());
 }
 
-double LenetLoss(const DoubleParams& params, const DoubleBatch& batch) { return TwoConvolutionsLoss(params, batch, 0); }
+double LenetLoss(const DoubleParams& params, const DoubleBatch& batch) {
+  return TwoConvolutionsLoss(params, batch, 0);
+}
 
-double CnnLoss(const DoubleParams& params, const DoubleBatch& batch) { return TwoConvolutionsLoss(params, batch, 2); }
+double CnnLoss(const DoubleParams& params, const DoubleBatch& batch) {
+  return TwoConvolutionsLoss(params, batch, 2);
+}
 
 double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers, float dropout) {
   Images values = InputOf(batch);
@@ -212,9 +232,10 @@ double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers,
 
 double ResnetLoss(const DoubleParams& params, const DoubleBatch& batch, const ResnetSpec& spec,
                   DoubleParams* statistics) {
-  const auto conv_norm = [&](const Images& in, const std::string& conv, const std::string& norm, const Window& window) {
-    return Normalize(Convolve(in, params.at(conv + ".weight"), {}, window), params, norm, batch.training, spec,
-                     statistics);
+  const auto conv_norm = [&](const Images& in, const std::string& conv, const std::string& norm,
+                             const Window& window) {
+    return Normalize(Convolve(in, params.at(conv + ".weight"), {}, window), params, norm,
+                     batch.training, spec, statistics);
   };
   Images now = Relu(conv_norm(InputOf(batch), "conv1", "bn1", {3, 1, 1}));
   for (int stage = 1; stage <= 3; ++stage) {
@@ -223,7 +244,8 @@ double ResnetLoss(const DoubleParams& params, const DoubleBatch& batch, const Re
       const bool halves = stage > 1 && block == 0;
       const int64_t stride = halves ? 2 : 1;
       const Images skip =
-          halves ? conv_norm(now, name + ".downsample.0", name + ".downsample.1", {1, stride, 0}) : now;
+          halves ? conv_norm(now, name + ".downsample.0", name + ".downsample.1", {1, stride, 0})
+                 : now;
       now = Relu(conv_norm(now, name + ".conv1", name + ".bn1", {3, stride, 1}));
       now = conv_norm(now, name + ".conv2", name + ".bn2", {3, 1, 1});
       for (size_t i = 0; i < now.values.size(); ++i) now.values[i] += skip.values[i];

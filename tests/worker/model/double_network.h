@@ -13,9 +13,9 @@
 
 namespace ringmaster {
 
-// The models once more, forward only, in double precision and straight from their definitions: images by sample,
-// channel, row and column; convolution plus bias, then relu, then pooling. Shares no code with the models it is held
-// against.
+// The models once more, forward only, in double precision and straight from their definitions:
+// images by sample, channel, row and column; convolution plus bias, then relu, then pooling. Shares
+// no code with the models it is held against.
 
 // Parameter tensors by name.
 using DoubleParams = std::map<std::string, std::vector<double>>;
@@ -31,7 +31,8 @@ struct DoubleBatch {
 };
 
 // What dropout with this rate leaves of activations at the place `name`.
-void DropInDouble(const DoubleBatch& batch, const std::string& name, float rate, std::vector<double>* values);
+void DropInDouble(const DoubleBatch& batch, const std::string& name, float rate,
+                  std::vector<double>* values);
 // The mean cross-entropy of rows of logits.
 double MeanLossInDouble(const std::vector<double>& logits, const std::vector<int32_t>& labels);
 
@@ -42,8 +43,8 @@ double MlpLoss(const DoubleParams& params, const DoubleBatch& batch, int layers,
 // `statistics`, unless null: what a training batch gives for each running statistic, by name.
 double ResnetLoss(const DoubleParams& params, const DoubleBatch& batch, const ResnetSpec& spec,
                   DoubleParams* statistics);
-double TransformerLoss(const DoubleParams& params, const DoubleBatch& batch, const TransformerSpec& spec,
-                       float dropout);
+double TransformerLoss(const DoubleParams& params, const DoubleBatch& batch,
+                       const TransformerSpec& spec, float dropout);
 
 }  // namespace ringmaster
 

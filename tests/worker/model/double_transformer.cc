@@ -14,7 +14,8 @@ using Values = std::vector<double>;  // rows of one width, a row a token
 // One text model over one batch.
 class Network {
  public:
-  Network(const DoubleParams& params, const DoubleBatch& batch, const TransformerSpec& spec, float dropout)
+  Network(const DoubleParams& params, const DoubleBatch& batch, const TransformerSpec& spec,
+          float dropout)
       : params_(params),
         batch_(batch),
         rows_(batch.tokens.size()),
@@ -37,11 +38,13 @@ class Network {
       const Values attended = Attend(Linear(Norm(now, block + ".norm1"), block + ".attn.qkv"));
       AddBranch(attended, block + ".attn.proj", &now);
       Values hidden = Linear(Norm(now, block + ".norm2"), block + ".mlp.fc");
-      for (double& x : hidden) x = x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+      for (double& x : hidden)
+        x = x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
       AddBranch(hidden, block + ".mlp.proj", &now);
     }
-    return MeanLossInDouble(Multiply(Norm(now, "norm"), params_.at(tied ? "tok.weight" : "head.weight")),
-                            batch_.labels);
+    return MeanLossInDouble(
+        Multiply(Norm(now, "norm"), params_.at(tied ? "tok.weight" : "head.weight")),
+        batch_.labels);
   }
 
  private:
@@ -57,7 +60,8 @@ class Network {
     Values out(rows_ * outputs);
     for (size_t row = 0; row < rows_; ++row) {
       for (size_t o = 0; o < outputs; ++o) {
-        for (size_t i = 0; i < inputs; ++i) out[row * outputs + o] += in[row * inputs + i] * weight[o * inputs + i];
+        for (size_t i = 0; i < inputs; ++i)
+          out[row * outputs + o] += in[row * inputs + i] * weight[o * inputs + i];
       }
     }
     return out;
@@ -76,10 +80,12 @@ class Network {
       const double* from = &in[row * width_];
       double mean = 0, variance = 0;
       for (size_t i = 0; i < width_; ++i) mean += from[i] / static_cast<double>(width_);
-      for (size_t i = 0; i < width_; ++i) variance += (from[i] - mean) * (from[i] - mean) / static_cast<double>(width_);
+      for (size_t i = 0; i < width_; ++i)
+        variance += (from[i] - mean) * (from[i] - mean) / static_cast<double>(width_);
       for (size_t i = 0; i < width_; ++i) {
-        out[row * width_ + i] = (from[i] - mean) / std::sqrt(variance + 1e-5) * params_.at(name + ".weight")[i] +
-                                params_.at(name + ".bias")[i];
+        out[row * width_ + i] =
+            (from[i] - mean) / std::sqrt(variance + 1e-5) * params_.at(name + ".weight")[i] +
+            params_.at(name + ".bias")[i];
       }
     }
     return out;
@@ -121,8 +127,8 @@ class Network {
 
 }  // namespace
 
-double TransformerLoss(const DoubleParams& params, const DoubleBatch& batch, const TransformerSpec& spec,
-                       float dropout) {
+double TransformerLoss(const DoubleParams& params, const DoubleBatch& batch,
+                       const TransformerSpec& spec, float dropout) {
   return Network(params, batch, spec, dropout).Loss(spec.layers(), spec.tied_head());
 }
 

@@ -34,7 +34,8 @@ class EmulatedModel : public testing::Test {
       ASSERT_TRUE(created.ok()) << created.status();
       *model = *std::move(created);
     }
-    emulated_ = CreateEmulatedModel(std::move(emulated_), {absl::Milliseconds(20), absl::Milliseconds(40)}, *kernels_);
+    emulated_ = CreateEmulatedModel(std::move(emulated_),
+                                    {absl::Milliseconds(20), absl::Milliseconds(40)}, *kernels_);
     weights_.assign(real_->layout().count(), 0.5f);
     gradients_.assign(real_->layout().count(), 7.0f);
     batch_.count = 32;  // more than the model underneath takes
@@ -67,14 +68,15 @@ TEST_F(EmulatedModel, BucketsAreAnnouncedInTheirOrderWhenTheirShareOfTheTimeIsOv
   EXPECT_GE(MillisecondsSince(begin), 20);
   begin = Clock::now();
   int64_t done = 0;
-  const absl::Status status = emulated_->Backward(Arena(weights_), Arena(gradients_), [&](const Bucket& bucket) {
-    EXPECT_EQ(bucket.begin, done);
-    done = bucket.end();
-    EXPECT_GE(MillisecondsSince(begin) + 1e-3,
-              40.0 * static_cast<double>(done) / static_cast<double>(weights_.size()));
-    for (int64_t i = bucket.begin; i < bucket.end(); ++i) EXPECT_EQ(gradients_[i], 0.0f);
-    return absl::OkStatus();
-  });
+  const absl::Status status =
+      emulated_->Backward(Arena(weights_), Arena(gradients_), [&](const Bucket& bucket) {
+        EXPECT_EQ(bucket.begin, done);
+        done = bucket.end();
+        EXPECT_GE(MillisecondsSince(begin) + 1e-3,
+                  40.0 * static_cast<double>(done) / static_cast<double>(weights_.size()));
+        for (int64_t i = bucket.begin; i < bucket.end(); ++i) EXPECT_EQ(gradients_[i], 0.0f);
+        return absl::OkStatus();
+      });
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(done, real_->layout().count());
   EXPECT_GT(real_->layout().buckets().size(), 2u);

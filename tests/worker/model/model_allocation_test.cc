@@ -41,8 +41,9 @@ int64_t AllocationsOfAStep(const char* text, const SampleShape& shape, KernelLib
     before = allocations.load();
     const BatchView batch{features.data(), labels.data(), 4, tokens.data(), true, 7};
     EXPECT_TRUE((*model)->Forward(batch, {weights.data(), 1, count}).ok());
-    const absl::Status status = (*model)->Backward({weights.data(), 1, count}, {gradients.data(), 1, count},
-                                                   [](const Bucket&) { return absl::OkStatus(); });
+    const absl::Status status =
+        (*model)->Backward({weights.data(), 1, count}, {gradients.data(), 1, count},
+                           [](const Bucket&) { return absl::OkStatus(); });
     EXPECT_TRUE(status.ok());
     EXPECT_TRUE((*model)->Score().ok());
   }
@@ -61,13 +62,15 @@ TEST(ModelAllocation, AStepAllocatesNothing) {
   ASSERT_TRUE(cpu.ok()) << cpu.status();
   ReferenceLibrary reference;
   const SampleShape image{1, 28, 28, 10}, text{0, 0, 0, 11, 6};
-  for (const char* spec : {"name: 'lenet'", "name: 'mlp' mlp_hidden: 50 dropout: 0.5", "name: 'cnn' dropout: 0.5",
-                           "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
-                           "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }"}) {
+  for (const char* spec :
+       {"name: 'lenet'", "name: 'mlp' mlp_hidden: 50 dropout: 0.5", "name: 'cnn' dropout: 0.5",
+        "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'batch' }",
+        "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }"}) {
     EXPECT_EQ(AllocationsOfAStep(spec, image, **cpu), 0) << spec << " on cpu";
     EXPECT_EQ(AllocationsOfAStep(spec, image, reference), 0) << spec << " on reference";
   }
-  const char* transformer = "name: 'transformer' transformer { layers: 1 width: 8 heads: 2 } dropout: 0.5";
+  const char* transformer =
+      "name: 'transformer' transformer { layers: 1 width: 8 heads: 2 } dropout: 0.5";
   EXPECT_EQ(AllocationsOfAStep(transformer, text, **cpu), 0) << "on cpu";
   EXPECT_EQ(AllocationsOfAStep(transformer, text, reference), 0) << "on reference";
 }

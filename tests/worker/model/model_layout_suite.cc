@@ -28,8 +28,8 @@ const char kTied[] = "transformer { layers: 1 width: 8 heads: 2 tied_head: true 
 }  // namespace
 
 TEST_P(ModelTest, ResnetOfThreeBlocksHas272474WeightsNamedAsInPyTorch) {
-  const auto model = Create({"resnet", {}, {3, 32, 32, 10}, 1, 1, 4096,
-                             "resnet { blocks: 3 width: 16 norm: 'batch' }"});
+  const auto model = Create(
+      {"resnet", {}, {3, 32, 32, 10}, 1, 1, 4096, "resnet { blocks: 3 width: 16 norm: 'batch' }"});
   ASSERT_TRUE(model.ok()) << model.status();
   int64_t weights = 0, statistics = 0;
   for (const Param& param : (*model)->layout().params()) {
@@ -48,7 +48,8 @@ TEST_P(ModelTest, ResnetOfThreeBlocksHas272474WeightsNamedAsInPyTorch) {
   EXPECT_EQ(names[6], "layer3.2.conv2.weight 64x64x3x3");
   EXPECT_EQ(names.back(), "conv1.weight 16x3x3x3");
   const std::string all = absl::StrJoin(names, "\n");
-  EXPECT_TRUE(absl::StrContains(all, "layer2.0.downsample.0.weight 32x16x1x1\nlayer2.0.downsample.1.weight 32\n"))
+  EXPECT_TRUE(absl::StrContains(
+      all, "layer2.0.downsample.0.weight 32x16x1x1\nlayer2.0.downsample.1.weight 32\n"))
       << all;
 }
 
@@ -56,19 +57,23 @@ TEST_P(ModelTest, TheTransformersParametersAreNamedAsInPyTorchAndATiedHeadHasNon
   const auto model = Create({"transformer", {}, kText, 1, 1, 4096, kTransformer});
   ASSERT_TRUE(model.ok()) << model.status();
   std::vector<std::string> names = NamesOf((*model)->layout());
-  EXPECT_EQ(names, (std::vector<std::string>{
-                       "head.weight 11x8", "norm.weight 8", "norm.bias 8", "blocks.0.mlp.proj.weight 8x32",
-                       "blocks.0.mlp.proj.bias 8", "blocks.0.mlp.fc.weight 32x8", "blocks.0.mlp.fc.bias 32",
-                       "blocks.0.norm2.weight 8", "blocks.0.norm2.bias 8", "blocks.0.attn.proj.weight 8x8",
-                       "blocks.0.attn.proj.bias 8", "blocks.0.attn.qkv.weight 24x8", "blocks.0.attn.qkv.bias 24",
-                       "blocks.0.norm1.weight 8", "blocks.0.norm1.bias 8", "tok.weight 11x8", "pos.weight 6x8"}));
+  EXPECT_EQ(
+      names,
+      (std::vector<std::string>{
+          "head.weight 11x8", "norm.weight 8", "norm.bias 8", "blocks.0.mlp.proj.weight 8x32",
+          "blocks.0.mlp.proj.bias 8", "blocks.0.mlp.fc.weight 32x8", "blocks.0.mlp.fc.bias 32",
+          "blocks.0.norm2.weight 8", "blocks.0.norm2.bias 8", "blocks.0.attn.proj.weight 8x8",
+          "blocks.0.attn.proj.bias 8", "blocks.0.attn.qkv.weight 24x8", "blocks.0.attn.qkv.bias 24",
+          "blocks.0.norm1.weight 8", "blocks.0.norm1.bias 8", "tok.weight 11x8",
+          "pos.weight 6x8"}));
   const auto tied = Create({"transformer", {}, kText, 1, 1, 4096, kTied});
   ASSERT_TRUE(tied.ok()) << tied.status();
   names.erase(names.begin());
   EXPECT_EQ(NamesOf((*tied)->layout()), names);
 }
 
-// Both read the same table where the untied head has a copy of it: equal losses, and the tied gradient is the sum.
+// Both read the same table where the untied head has a copy of it: equal losses, and the tied
+// gradient is the sum.
 TEST_P(ModelTest, ATiedHeadIsAnUntiedOneWithTheTokenTableInItsPlace) {
   ModelRun untied = Prepare({"transformer", {}, kText, 3, 4, 4096, kTransformer});
   const auto params = untied.model->layout().params();
@@ -100,7 +105,8 @@ TEST_P(ModelTest, ATiedHeadIsAnUntiedOneWithTheTokenTableInItsPlace) {
 
 TEST_P(ModelTest, DropoutFollowsItsSeedOfRateZeroIsNoneAndStopsInEvaluation) {
   const char* kDropout = "transformer { layers: 1 width: 8 heads: 2 } dropout: ";
-  const auto gradients_with = [&](const std::string& settings, uint64_t dropout_seed, double* evaluated) {
+  const auto gradients_with = [&](const std::string& settings, uint64_t dropout_seed,
+                                  double* evaluated) {
     random_ = Random(3);  // the same weights and batch each time
     ModelRun run = Prepare({"transformer", {}, kText, 3, 4, 4096, settings});
     run.dropout_seed = dropout_seed;
@@ -127,16 +133,22 @@ TEST_P(ModelTest, InitialWeightsOfEveryModelAreThoseOfItsFirstDay) {
     ASSERT_TRUE(model.ok()) << model.status();
     std::vector<float> weights((*model)->layout().count());
     (*model)->InitWeights(1, absl::MakeSpan(weights));
-    prints.push_back(absl::StrCat(from.model, " ", Sha256Hex(absl::MakeConstSpan(weights)).substr(0, 16)));
+    prints.push_back(
+        absl::StrCat(from.model, " ", Sha256Hex(absl::MakeConstSpan(weights)).substr(0, 16)));
   }
   EXPECT_EQ(prints, (std::vector<std::string>{
                         "mlp 98667dba0fcd220f", "lenet 778650572ace1fd9", "cnn dfc2183e99ad044d",
-                        "resnet 0f8289da04915c22", "resnet 17317af42338c703", "transformer cfead49ac126a86c",
-                        "transformer d24248836ce8d990"}));
+                        "resnet 0f8289da04915c22", "resnet 17317af42338c703",
+                        "transformer cfead49ac126a86c", "transformer d24248836ce8d990"}));
 }
 
 TEST_P(ModelTest, NormsStartAtOneAndZeroAndTheTransformersWeightsAtTheirDeviations) {
-  const auto model = Create({"transformer", {}, {0, 0, 0, 256, 64}, 1, 1, 4096,
+  const auto model = Create({"transformer",
+                             {},
+                             {0, 0, 0, 256, 64},
+                             1,
+                             1,
+                             4096,
                              "transformer { layers: 8 width: 64 heads: 2 }"});
   ASSERT_TRUE(model.ok()) << model.status();
   std::vector<float> weights((*model)->layout().count());
@@ -149,12 +161,14 @@ TEST_P(ModelTest, NormsStartAtOneAndZeroAndTheTransformersWeightsAtTheirDeviatio
     }
     const double count = static_cast<double>(param.count);
     if (param.shape.size() == 1) {
-      const bool gain = absl::StrContains(param.name, "norm") && absl::EndsWith(param.name, ".weight");
+      const bool gain =
+          absl::StrContains(param.name, "norm") && absl::EndsWith(param.name, ".weight");
       EXPECT_EQ(sum, gain ? count : 0) << param.name;
       EXPECT_EQ(squares, gain ? count : 0) << param.name;
       continue;
     }
-    // 8 layers: 0.02 / sqrt(16). Of 4096 numbers and more the deviation is within 5 % (four times its own).
+    // 8 layers: 0.02 / sqrt(16). Of 4096 numbers and more the deviation is within 5 % (four times
+    // its own).
     const double deviation = absl::StrContains(param.name, "proj") ? 0.005 : 0.02;
     EXPECT_NEAR(std::sqrt(squares / count), deviation, 0.05 * deviation) << param.name;
   }

@@ -31,7 +31,8 @@ std::vector<ModelCase> SmallModels() {
       small("resnet", {1, 8, 11, 5}, "resnet { blocks: 1 width: 4 norm: 'batch' }"),
       small("resnet", {2, 9, 8, 5}, "resnet { blocks: 2 width: 4 norm: 'group' groups: 2 }"),
       small("transformer", kText, "transformer { layers: 2 width: 8 heads: 2 }"),
-      small("transformer", kText, "transformer { layers: 1 width: 6 heads: 3 tied_head: true } dropout: 0.25"),
+      small("transformer", kText,
+            "transformer { layers: 1 width: 6 heads: 3 tied_head: true } dropout: 0.25"),
   };
 }
 
@@ -45,7 +46,8 @@ void ModelTest::SetUp() {
 }
 
 absl::StatusOr<std::unique_ptr<Model>> ModelTest::Create(const ModelCase& from) {
-  return CreateModel(from.spec(), {from.shape, from.max_batch, from.bucket_bytes, from.bucket_layout}, kernels());
+  return CreateModel(
+      from.spec(), {from.shape, from.max_batch, from.bucket_bytes, from.bucket_layout}, kernels());
 }
 
 void ModelTest::MoveOffTheStart(const ParamLayout& layout, std::vector<float>* weights) {
@@ -64,12 +66,14 @@ ModelRun ModelTest::Prepare(const ModelCase& from) {
   run.model = *std::move(model);
   run.weights.resize(run.model->layout().count());
   run.model->InitWeights(random_.Next(), absl::MakeSpan(run.weights));
-  if (from.model == "transformer" || from.model == "resnet") MoveOffTheStart(run.model->layout(), &run.weights);
+  if (from.model == "transformer" || from.model == "resnet")
+    MoveOffTheStart(run.model->layout(), &run.weights);
   run.count = from.batch;
   run.dropout_seed = random_.Next();
   if (from.shape.context > 0) {
     run.tokens.resize(from.batch * from.shape.context);
-    for (int32_t& token : run.tokens) token = static_cast<int32_t>(random_.Below(from.shape.classes));
+    for (int32_t& token : run.tokens)
+      token = static_cast<int32_t>(random_.Below(from.shape.classes));
   } else {
     run.features.resize(from.batch * from.shape.features());
     for (float& feature : run.features) feature = random_.Normal();
@@ -90,7 +94,8 @@ absl::Status ModelTest::Forward(const ModelRun& run) {
 }
 
 absl::Status ModelTest::Backward(const ModelRun& run, BucketReady ready) {
-  return run.model->Backward(run.weight_arena(kernels().place()), run.gradient_arena(kernels().place()), ready);
+  return run.model->Backward(run.weight_arena(kernels().place()),
+                             run.gradient_arena(kernels().place()), ready);
 }
 
 std::vector<float> ModelTest::Gradients(const ModelRun& run) {
@@ -116,9 +121,10 @@ TEST_P(ModelTest, LenetOnMnistHas431080ParametersLastLayerFirst) {
   for (const Param& param : (*model)->layout().params()) {
     names.push_back(absl::StrCat(param.name, " ", absl::StrJoin(param.shape, "x")));
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"fc2.weight 10x500", "fc2.bias 10", "fc1.weight 500x800", "fc1.bias 500",
-                                             "conv2.bias 50", "conv2.weight 50x20x5x5", "conv1.bias 20",
-                                             "conv1.weight 20x1x5x5"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"fc2.weight 10x500", "fc2.bias 10", "fc1.weight 500x800",
+                                      "fc1.bias 500", "conv2.bias 50", "conv2.weight 50x20x5x5",
+                                      "conv1.bias 20", "conv1.weight 20x1x5x5"}));
 }
 
 TEST_P(ModelTest, CnnOnMnistHas3274634Parameters) {
@@ -134,8 +140,10 @@ TEST_P(ModelTest, EveryBucketIsAnnouncedOnceInOrderAndWithItsFinalBits) {
   for (const int64_t bucket_bytes : {int64_t{512}, int64_t{100000}, int64_t{64} << 20}) {
     for (ModelCase from : SmallModels()) {
       // The reference copies all gradients for each bucket: no tiny ones for large models.
-      if (bucket_bytes == 512 && (from.model == "lenet" || from.model == "cnn")) from.bucket_bytes = 40000;
-      else from.bucket_bytes = bucket_bytes;
+      if (bucket_bytes == 512 && (from.model == "lenet" || from.model == "cnn"))
+        from.bucket_bytes = 40000;
+      else
+        from.bucket_bytes = bucket_bytes;
       cases.push_back(from);
     }
   }
@@ -145,20 +153,23 @@ TEST_P(ModelTest, EveryBucketIsAnnouncedOnceInOrderAndWithItsFinalBits) {
     cases.push_back(from);
   }
   for (const ModelCase& from : cases) {
-    SCOPED_TRACE(absl::StrCat(from.model, " ", from.settings, " bucket_bytes ", from.bucket_bytes, " ",
-                              TrainingSpec::BucketLayout_Name(from.bucket_layout)));
+    SCOPED_TRACE(absl::StrCat(from.model, " ", from.settings, " bucket_bytes ", from.bucket_bytes,
+                              " ", TrainingSpec::BucketLayout_Name(from.bucket_layout)));
     const ModelRun run = Prepare(from);
     ASSERT_EQ(Forward(run), absl::OkStatus());
     const auto buckets = run.model->layout().buckets();
     std::vector<float> announced(run.model->layout().count());
     size_t next = 0;
     const absl::Status status = Backward(run, [&](const Bucket& bucket) -> absl::Status {
-      if (next >= buckets.size() || bucket.id != buckets[next].id || bucket.begin != buckets[next].begin) {
-        return absl::InternalError(absl::StrCat("bucket ", bucket.id, " announced in place of ", next));
+      if (next >= buckets.size() || bucket.id != buckets[next].id ||
+          bucket.begin != buckets[next].begin) {
+        return absl::InternalError(
+            absl::StrCat("bucket ", bucket.id, " announced in place of ", next));
       }
       ++next;
       const std::vector<float> now = run.device_gradients->Download();
-      std::copy(now.begin() + bucket.begin, now.begin() + bucket.end(), announced.begin() + bucket.begin);
+      std::copy(now.begin() + bucket.begin, now.begin() + bucket.end(),
+                announced.begin() + bucket.begin);
       return absl::OkStatus();
     });
     ASSERT_EQ(status, absl::OkStatus());
@@ -174,7 +185,8 @@ TEST_P(ModelTest, TheLastLayersBucketIsAnnouncedBeforeTheFirstLayersGradientExis
   ASSERT_EQ(Backward(run,
                      [&](const Bucket& bucket) {
                        if (bucket.id == 0) {
-                         first_layer_was_untouched = std::isnan(run.device_gradients->Download().back());
+                         first_layer_was_untouched =
+                             std::isnan(run.device_gradients->Download().back());
                        }
                        return absl::OkStatus();
                      }),
@@ -226,12 +238,13 @@ TEST_P(ModelTest, InitialWeightsAreTheSameOnEveryLibraryAndFollowTheSeed) {
   (*other)->InitWeights(5, absl::MakeSpan(there));
   (*model)->InitWeights(6, absl::MakeSpan(reseeded));
   EXPECT_TRUE(SameBits(here, there));
-  std::set<float> starts;  // of each tensor, in its bounds: different, as each has a stream of its own
+  // of each tensor, in its bounds: different, as each has a stream of its own
+  std::set<float> starts;
   for (const Param& param : (*model)->layout().params()) {
-    const int64_t fan_in = param.name == "fc2.weight" || param.name == "fc2.bias"         ? 500
-                           : param.name == "fc1.weight" || param.name == "fc1.bias"       ? 800
-                           : param.name == "conv2.weight" || param.name == "conv2.bias"   ? 500
-                                                                                          : 25;
+    const int64_t fan_in = param.name == "fc2.weight" || param.name == "fc2.bias"       ? 500
+                           : param.name == "fc1.weight" || param.name == "fc1.bias"     ? 800
+                           : param.name == "conv2.weight" || param.name == "conv2.bias" ? 500
+                                                                                        : 25;
     const double bound = std::sqrt(1.0 / static_cast<double>(fan_in));
     starts.insert(static_cast<float>(here[param.begin] / bound));
     double largest = 0;
@@ -262,11 +275,13 @@ TEST_P(ModelTest, ScoreCountsExactlyTheSamplesWhoseLabelHasTheLargestLogit) {
   const auto score = run.model->Score();
   ASSERT_TRUE(score.ok()) << score.status();
   EXPECT_EQ(score->correct, 2);
-  EXPECT_NEAR(score->loss_sum, std::log(1 + std::exp(-1.0)) + std::log(1 + std::exp(1.0)) + 2 * std::log(2.0), 1e-5);
+  EXPECT_NEAR(score->loss_sum,
+              std::log(1 + std::exp(-1.0)) + std::log(1 + std::exp(1.0)) + 2 * std::log(2.0), 1e-5);
   // Row by row: the same losses, and of equal logits the first.
   std::vector<float> losses(4);
   std::vector<int32_t> predictions(4);
-  ASSERT_EQ(run.model->ScoreRows(absl::MakeSpan(losses), absl::MakeSpan(predictions)), absl::OkStatus());
+  ASSERT_EQ(run.model->ScoreRows(absl::MakeSpan(losses), absl::MakeSpan(predictions)),
+            absl::OkStatus());
   EXPECT_EQ(predictions, (std::vector<int32_t>{0, 1, 0, 0}));
   EXPECT_EQ(losses[0] + static_cast<double>(losses[1]) + losses[2] + losses[3], score->loss_sum);
 }
@@ -279,10 +294,12 @@ TEST_P(ModelTest, WrongSizesAndOrdersOfCallsAreRefused) {
   EXPECT_EQ(run.model->Score().status().code(), absl::StatusCode::kFailedPrecondition);
   BatchView large = run.batch();
   large.count = 3;
-  EXPECT_EQ(run.model->Forward(large, run.weight_arena(place)).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(run.model->Forward(large, run.weight_arena(place)).code(),
+            absl::StatusCode::kInvalidArgument);
   TensorView short_arena = run.weight_arena(place);
   short_arena.cols -= 1;
-  EXPECT_EQ(run.model->Forward(run.batch(), short_arena).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(run.model->Forward(run.batch(), short_arena).code(),
+            absl::StatusCode::kInvalidArgument);
   ASSERT_EQ(Forward(run), absl::OkStatus());
   EXPECT_EQ(run.model->Backward(run.weight_arena(place), short_arena, ready).code(),
             absl::StatusCode::kInvalidArgument);
@@ -292,7 +309,8 @@ TEST_P(ModelTest, WrongSizesAndOrdersOfCallsAreRefused) {
   EXPECT_EQ(Backward(run, ready).code(), absl::StatusCode::kFailedPrecondition);
   BatchView without = run.batch();
   without.features = nullptr;
-  EXPECT_EQ(run.model->Forward(without, run.weight_arena(place)).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(run.model->Forward(without, run.weight_arena(place)).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(ModelTest, SamplesAModelCannotTakeAreNamedWithWhatItCan) {
@@ -313,14 +331,21 @@ TEST_P(ModelTest, SamplesAModelCannotTakeAreNamedWithWhatItCan) {
   expect_refused({"cnn", {}, {0, 0, 0, 256, 64}, 1, 1}, "texts of 64 tokens: it takes images");
   expect_refused({"mlp", {}, {0, 0, 0, 256, 64}, 1, 1}, "models for texts are transformer");
   const std::string small = "transformer { layers: 1 width: 6 heads: 2 }";
-  expect_refused({"transformer", {}, kMnist, 1, 1, 64, small}, "1x28x28: it takes texts; models for images are lenet");
-  expect_refused({"transformer", {}, kText, 1, 1, 64, "transformer { layers: 1 width: 6 heads: 4 }"}, "4 heads");
+  expect_refused({"transformer", {}, kMnist, 1, 1, 64, small},
+                 "1x28x28: it takes texts; models for images are lenet");
+  expect_refused(
+      {"transformer", {}, kText, 1, 1, 64, "transformer { layers: 1 width: 6 heads: 4 }"},
+      "4 heads");
   expect_refused({"transformer", {}, kText, 1, 0, 64, small}, "batches of 0");
   expect_refused({"transformer", {}, kText, 1, 1, 64, small + "dropout: 1"}, "model.dropout = 1");
-  expect_refused({"resnet", {}, {3, 7, 8, 10}, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'batch' }"}, "3x7x8");
-  expect_refused({"resnet", {}, kMnist, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'group' groups: 3 }"},
-                 "groups = 3: expected a divisor of model.resnet.width = 4");
-  expect_refused({"resnet", {}, kMnist, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'none' }"}, "known are batch");
+  expect_refused(
+      {"resnet", {}, {3, 7, 8, 10}, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'batch' }"},
+      "3x7x8");
+  expect_refused(
+      {"resnet", {}, kMnist, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'group' groups: 3 }"},
+      "groups = 3: expected a divisor of model.resnet.width = 4");
+  expect_refused({"resnet", {}, kMnist, 1, 1, 64, "resnet { blocks: 1 width: 4 norm: 'none' }"},
+                 "known are batch");
 }
 
 }  // namespace ringmaster

@@ -19,7 +19,7 @@ namespace ringmaster {
 // A model with a random batch and its arenas in the library's place.
 struct ModelRun {
   std::unique_ptr<Model> model;
-  std::vector<float> weights;  // as on the device
+  std::vector<float> weights;   // as on the device
   std::vector<float> features;  // of images
   std::vector<int32_t> tokens;  // of texts
   std::vector<int32_t> labels;
@@ -30,9 +30,16 @@ struct ModelRun {
 
   // For training.
   BatchView batch() const {
-    return {device_features->data(), device_labels->data(), count, device_tokens->data(), true, dropout_seed};
+    return {device_features->data(),
+            device_labels->data(),
+            count,
+            device_tokens->data(),
+            true,
+            dropout_seed};
   }
-  TensorView weight_arena(Place place) const { return {device_weights->data(), 1, device_weights->count(), place}; }
+  TensorView weight_arena(Place place) const {
+    return {device_weights->data(), 1, device_weights->count(), place};
+  }
   TensorView gradient_arena(Place place) const {
     return {device_gradients->data(), 1, device_gradients->count(), place};
   }
@@ -45,7 +52,7 @@ struct ModelCase {
   int64_t batch = 1;
   int64_t max_batch = 1;
   int64_t bucket_bytes = 64 << 10;
-  std::string settings;         // more fields of the model's spec, as text
+  std::string settings;  // more fields of the model's spec, as text
   TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT;
 
   ModelSpec spec() const;
@@ -60,16 +67,18 @@ inline const SampleShape kText{0, 0, 0, 11, 6};
 // A small one of each model, all made in no time.
 std::vector<ModelCase> SmallModels();
 
-// The models on any kernel library: losses and gradients against the same network in double precision, buckets, bits. A
-// test program links :model_suite and writes
-//   INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest, ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+// The models on any kernel library: losses and gradients against the same network in double
+// precision, buckets, bits. A test program links :model_suite and writes
+//   INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest, ::testing::Values(KernelUnderTest{"cpu",
+//   CreateCpuLibrary}));
 class ModelTest : public ::testing::TestWithParam<KernelUnderTest> {
  protected:
   void SetUp() override;
 
   absl::StatusOr<std::unique_ptr<Model>> Create(const ModelCase& from);
-  // A model with weights from a seed and a random batch; gradients are poisoned with NaN. Where all norms' gains are 1
-  // and all biases 0 at the start, all weights are moved off it, so that nothing is right by being left out.
+  // A model with weights from a seed and a random batch; gradients are poisoned with NaN. Where all
+  // norms' gains are 1 and all biases 0 at the start, all weights are moved off it, so that nothing
+  // is right by being left out.
   ModelRun Prepare(const ModelCase& from);
   absl::Status Forward(const ModelRun& run);
   absl::Status Backward(const ModelRun& run, BucketReady ready);

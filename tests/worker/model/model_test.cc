@@ -6,10 +6,14 @@
 
 namespace ringmaster {
 
-INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest, ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
-INSTANTIATE_TEST_SUITE_P(Reference, ModelTest, ::testing::Values(KernelUnderTest{"reference", [] {
-                           return absl::StatusOr<std::unique_ptr<KernelLibrary>>(std::make_unique<ReferenceLibrary>());
-                         }}));
+INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest,
+                         ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+INSTANTIATE_TEST_SUITE_P(Reference, ModelTest,
+                         ::testing::Values(KernelUnderTest{
+                             "reference", [] {
+                               return absl::StatusOr<std::unique_ptr<KernelLibrary>>(
+                                   std::make_unique<ReferenceLibrary>());
+                             }}));
 
 namespace {
 

@@ -16,13 +16,16 @@ namespace {
 constexpr int64_t kSteps = 24;
 constexpr absl::Duration kLimit = absl::Seconds(40);
 
-// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of updates by worker,
-// in base 64, exact in float32 for three workers and fewer than 64 updates of each.
+// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
+// updates by worker, in base 64, exact in float32 for three workers and fewer than 64 updates of
+// each.
 void CountingGradient(int32_t rank, int64_t, const Bucket&, absl::Span<float> out) {
   for (float& value : out) value = -static_cast<float>(int64_t{1} << (6 * rank));
 }
 
-int64_t UpdatesOf(int32_t rank, float weight) { return (static_cast<int64_t>(weight) >> (6 * rank)) & 63; }
+int64_t UpdatesOf(int32_t rank, float weight) {
+  return (static_cast<int64_t>(weight) >> (6 * rank)) & 63;
+}
 
 RunSpec ServerSpec(int32_t workers, int32_t servers, ParameterServerSpec::Consistency consistency) {
   RunSpec spec = GroupSpec(workers, 1.0f);
@@ -60,7 +63,8 @@ class Progress {
   bool given_up_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A worker at `step` has its own updates and those of clocks <= step - bound - 1, and none from beyond the gate.
+// A worker at `step` has its own updates and those of clocks <= step - bound - 1, and none from
+// beyond the gate.
 absl::Status CheckCounts(GroupWorker& worker, int64_t step, int64_t bound) {
   for (const float weight : worker.front()) {
     for (int32_t rank = 0; rank < 3; ++rank) {
@@ -68,8 +72,9 @@ absl::Status CheckCounts(GroupWorker& worker, int64_t step, int64_t bound) {
       const int64_t least = rank == worker.rank() ? step : step - bound;
       const int64_t most = rank == worker.rank() ? step : step + bound + 1;
       if (updates >= least && updates <= most) continue;
-      return absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, ": ", updates,
-                                              " updates of worker/", rank, ", expected ", least, " to ", most));
+      return absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, ": ",
+                                              updates, " updates of worker/", rank, ", expected ",
+                                              least, " to ", most));
     }
   }
   return absl::OkStatus();
@@ -77,7 +82,8 @@ absl::Status CheckCounts(GroupWorker& worker, int64_t step, int64_t bound) {
 
 class Staleness : public testing::TestWithParam<int32_t> {};
 
-// Worker 0 runs as far ahead as the bound lets it; worker 1 takes a step only once worker 0 has gone that far.
+// Worker 0 runs as far ahead as the bound lets it; worker 1 takes a step only once worker 0 has
+// gone that far.
 TEST_P(Staleness, FrontWeightsMissNoUpdateOfClocksThatTheBoundGrantsAndTheBoundIsReached) {
   const int32_t bound = GetParam();
   for (int32_t servers = 1; servers <= 3; servers += 2) {
@@ -89,7 +95,8 @@ TEST_P(Staleness, FrontWeightsMissNoUpdateOfClocksThatTheBoundGrantsAndTheBoundI
     const auto train = [&](GroupWorker& worker) -> absl::Status {
       for (int64_t step = 0; step < kSteps; ++step) {
         if (worker.rank() == 1 && !progress.Await(0, std::min<int64_t>(step + bound, kSteps - 1))) {
-          return absl::DeadlineExceededError(absl::StrCat("worker/0 never began step ", step + bound));
+          return absl::DeadlineExceededError(
+              absl::StrCat("worker/0 never began step ", step + bound));
         }
         absl::Status status = worker.strategy().BeginStep(step);
         if (status.ok()) status = CheckCounts(worker, step, bound);
@@ -136,7 +143,8 @@ TEST(Drain, BeforeAnyStepReturnsAtOnce) {
   EXPECT_TRUE(group.OnWorkers([](GroupWorker& worker) { return worker.strategy().Drain(); }).ok());
 }
 
-// A worker whose farewell is lost must not pass for one that is done: its servers would wait for it for ever.
+// A worker whose farewell is lost must not pass for one that is done: its servers would wait for it
+// for ever.
 TEST(Farewell, ThatCannotBeSentIsReported) {
   const absl::Status why = absl::UnavailableError("server/0 is gone");
   StrategyGroup group(ServerSpec(1, 1, ParameterServerSpec::BSP), std::vector<float>(8, 0.0f), 4);
@@ -146,7 +154,8 @@ TEST(Farewell, ThatCannotBeSentIsReported) {
 }
 
 TEST(Asynchronous, StepsGoOnWhileNoServerAnswers) {
-  StrategyGroup group(ServerSpec(2, 2, ParameterServerSpec::ASYNCHRONOUS), std::vector<float>(50, 0.0f), 20);
+  StrategyGroup group(ServerSpec(2, 2, ParameterServerSpec::ASYNCHRONOUS),
+                      std::vector<float>(50, 0.0f), 20);
   const MonotonicTime begin = MonotonicNow();
   const absl::Status status =
       group.OnWorkers([](GroupWorker& worker) { return worker.Steps(0, 2, CountingGradient); });
@@ -155,25 +164,29 @@ TEST(Asynchronous, StepsGoOnWhileNoServerAnswers) {
   for (const float weight : group.worker(0).front()) EXPECT_EQ(weight, 0.0f);
   // Once the servers are there, nothing of those steps is lost.
   group.StartServers();
-  const absl::Status drained = group.OnWorkers([](GroupWorker& worker) { return worker.strategy().Drain(); });
+  const absl::Status drained =
+      group.OnWorkers([](GroupWorker& worker) { return worker.strategy().Drain(); });
   EXPECT_TRUE(drained.ok()) << drained;
   for (const float weight : group.worker(1).front()) EXPECT_EQ(weight, 2.0f * (1 + 64));
 }
 
-// A step waits for the buffers of the step before the last, and so has the weights that this one's pull brought, which
-// hold the worker's own updates until then: also where exchange takes longer than the steps.
+// A step waits for the buffers of the step before the last, and so has the weights that this one's
+// pull brought, which hold the worker's own updates until then: also where exchange takes longer
+// than the steps.
 TEST(Asynchronous, AWorkerThatRunsAheadOfItsExchangeStillGetsWeightsInEveryStep) {
   for (int32_t servers = 1; servers <= 2; ++servers) {
     SCOPED_TRACE(absl::StrCat("K=", servers));
-    StrategyGroup group(ServerSpec(3, servers, ParameterServerSpec::ASYNCHRONOUS), std::vector<float>(50, 0.0f), 20);
+    StrategyGroup group(ServerSpec(3, servers, ParameterServerSpec::ASYNCHRONOUS),
+                        std::vector<float>(50, 0.0f), 20);
     const absl::Status status = group.Run([&](GroupWorker& worker) -> absl::Status {
       for (int64_t step = 0; step < kSteps; ++step) {
         absl::Status stepped = worker.strategy().BeginStep(step);
         for (const float weight : worker.front()) {
           const int64_t own = UpdatesOf(worker.rank(), weight);
           if (!stepped.ok() || (own >= step - 1 && own <= step)) continue;
-          stepped = absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, ": ", own,
-                                                     " updates of its own, expected ", step - 1, " or ", step));
+          stepped = absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, ": ",
+                                                     own, " updates of its own, expected ",
+                                                     step - 1, " or ", step));
         }
         if (stepped.ok()) stepped = worker.Compute(step, CountingGradient);
         if (!stepped.ok()) return stepped;
@@ -184,7 +197,8 @@ TEST(Asynchronous, AWorkerThatRunsAheadOfItsExchangeStillGetsWeightsInEveryStep)
   }
 }
 
-// Every update adds one constant to all elements of a part, so a part whose elements differ is a mix of two versions.
+// Every update adds one constant to all elements of a part, so a part whose elements differ is a
+// mix of two versions.
 TEST(PulledWeights, AreNeverAMixOfTwoVersionsOfAPart) {
   for (const auto consistency : {ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
     SCOPED_TRACE(absl::StrCat("consistency=", consistency));
@@ -199,8 +213,9 @@ TEST(PulledWeights, AreNeverAMixOfTwoVersionsOfAPart) {
             const absl::Span<const float> weights = worker.front().subspan(part.begin, part.count);
             for (const float weight : weights) {
               if (weight == weights[0]) continue;
-              return absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step, " bucket=", bucket.id,
-                                                      ": ", weights[0], " beside ", weight));
+              return absl::InternalError(absl::StrCat("worker/", worker.rank(), " step=", step,
+                                                      " bucket=", bucket.id, ": ", weights[0],
+                                                      " beside ", weight));
             }
           }
         }
@@ -242,17 +257,22 @@ TEST(AFailingTransport, MakesEveryCallReturnItsStatusAndFinishEnds) {
     SCOPED_TRACE(spec.ShortDebugString());
     StrategyGroup group(spec, std::vector<float>(50, 0.0f), 20);
     group.StartServers();
-    ASSERT_TRUE(group.OnWorkers([](GroupWorker& worker) { return worker.Steps(0, 2, CountingGradient); }).ok());
+    ASSERT_TRUE(
+        group.OnWorkers([](GroupWorker& worker) { return worker.Steps(0, 2, CountingGradient); })
+            .ok());
     group.fabric().Abort(why);
     std::vector<float> gradient(20, 0.0f);
     SyncStrategy& strategy = group.worker(0).strategy();
-    // The exchange thread meets the abort during this step; what the step's own calls return depends on when.
+    // The exchange thread meets the abort during this step; what the step's own calls return
+    // depends on when.
     group.worker(0).Step(2, CountingGradient).IgnoreError();
     const absl::Status drained = strategy.Drain();
     EXPECT_EQ(drained.code(), why.code()) << drained;
     EXPECT_NE(drained.message().find(why.message()), absl::string_view::npos) << drained;
     EXPECT_EQ(strategy.BeginStep(3), drained);
-    EXPECT_EQ(strategy.GradReady(3, group.layout().buckets()[0], BucketGradient::OnHost(absl::MakeSpan(gradient))), drained);
+    EXPECT_EQ(strategy.GradReady(3, group.layout().buckets()[0],
+                                 BucketGradient::OnHost(absl::MakeSpan(gradient))),
+              drained);
     EXPECT_EQ(strategy.EndStep(3), drained);
     EXPECT_EQ(strategy.Drain(), drained);
   }  // the group's destructor calls Finish

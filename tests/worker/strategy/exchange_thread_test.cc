@@ -108,7 +108,8 @@ TEST(ExchangeThread, TheQueueGoesRoundManyTimes) {
     sum += task.step;
     return absl::OkStatus();
   });
-  for (int64_t step = 0; step < 100; ++step) EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(step))).ok());
+  for (int64_t step = 0; step < 100; ++step)
+    EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(step))).ok());
   exchange.Stop();
   EXPECT_EQ(sum, 99 * 100 / 2);
 }
@@ -153,7 +154,8 @@ TEST(ExchangeThread, ATaskStartsThoughEarlierWorkIsUnfinishedAndTheThreadSleepsI
   ExchangeThread exchange(4, 0, work);
   EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 0))).ok());
   work.AwaitAdvance();
-  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
+  EXPECT_TRUE(
+      exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
   exchange.Stop();
   EXPECT_EQ(work.started(), 2);
 }

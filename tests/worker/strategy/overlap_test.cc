@@ -1,4 +1,5 @@
-// Buckets of one step are exchanged at once: a bucket starts when it is ready, whatever the others wait for.
+// Buckets of one step are exchanged at once: a bucket starts when it is ready, whatever the others
+// wait for.
 #include <memory>
 #include <set>
 #include <string>
@@ -16,7 +17,8 @@ namespace {
 
 constexpr int32_t kBuckets = 4;
 
-// The buckets of which worker/0 has sent something, and whether its exchange thread sleeps in the transport since.
+// The buckets of which worker/0 has sent something, and whether its exchange thread sleeps in the
+// transport since.
 class Started {
  public:
   void Add(int32_t bucket) {
@@ -25,22 +27,26 @@ class Started {
   }
   // Receives of a bucket that are posted while worker/1 is silent.
   explicit Started(size_t receives) : receives_(receives) {}
-  // The exchange thread waits for `operations`. When only the receives are left of every bucket, and one operation for
-  // the step thread to wake it with, it sleeps until one of the workers does something.
+  // The exchange thread waits for `operations`. When only the receives are left of every bucket,
+  // and one operation for the step thread to wake it with, it sleeps until one of the workers does
+  // something.
   void Wait(size_t operations) {
     absl::MutexLock lock(&mutex_);
     if (operations == receives_ * buckets_.size() + 1) asleep_with_ = buckets_.size();
   }
-  // Waits until nothing but worker/1 or another bucket can wake the exchange thread, with `buckets` started.
+  // Waits until nothing but worker/1 or another bucket can wake the exchange thread, with `buckets`
+  // started.
   bool AwaitAsleep(size_t buckets) {
     absl::MutexLock lock(&mutex_);
-    const auto asleep = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return asleep_with_ == buckets; };
+    const auto asleep = [&]()
+                            ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return asleep_with_ == buckets; };
     return mutex_.AwaitWithTimeout(absl::Condition(&asleep), absl::Seconds(20));
   }
   // Whether all buckets have come within the deadline.
   bool AwaitAll() {
     absl::MutexLock lock(&mutex_);
-    const auto all = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return buckets_.size() == kBuckets; };
+    const auto all = [this]()
+                         ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return buckets_.size() == kBuckets; };
     return mutex_.AwaitWithTimeout(absl::Condition(&all), absl::Seconds(20));
   }
 
@@ -55,7 +61,8 @@ class StartRecorder : public ForwardingTransport {
  public:
   StartRecorder(Transport& real, Started* started) : ForwardingTransport(real), started_(started) {}
   absl::StatusOr<OpId> Send(const Outgoing& message) override {
-    if (self().index == 0 && message.tag.kind == MessageKind::kCollective) started_->Add(message.tag.bucket);
+    if (self().index == 0 && message.tag.kind == MessageKind::kCollective)
+      started_->Add(message.tag.bucket);
     return below_.Send(message.WithoutLoan());  // what is lent is awaited for longer
   }
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override {
@@ -70,10 +77,13 @@ class StartRecorder : public ForwardingTransport {
 TEST(AllReduceStrategy, StartsEveryBucketWhenItIsReadyThoughNoneIsFinished) {
   for (const char* codec : {"none", "fp16", "topk"}) {
     SCOPED_TRACE(codec);
-    // A ring of two posts both rounds' receives as soon as the first message is out; a gather has one.
+    // A ring of two posts both rounds' receives as soon as the first message is out; a gather has
+    // one.
     Started started(std::string(codec) == "topk" ? 1 : 2);
     GroupOptions options;
-    options.above_meter = [&](Transport& inner) { return std::make_unique<StartRecorder>(inner, &started); };
+    options.above_meter = [&](Transport& inner) {
+      return std::make_unique<StartRecorder>(inner, &started);
+    };
     RunSpec spec = GroupSpec(2, 0.1f);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
     spec.mutable_codec()->set_name(codec);
@@ -82,15 +92,17 @@ TEST(AllReduceStrategy, StartsEveryBucketWhenItIsReadyThoughNoneIsFinished) {
     const absl::Status status = group.Run([&](GroupWorker& worker) {
       // Nothing of worker/1 until worker/0 has sent of every bucket: so none of them is finished.
       if (worker.rank() == 1 && !started.AwaitAll()) {
-        return absl::DeadlineExceededError("worker/0 waits for the end of a bucket before it starts the next");
+        return absl::DeadlineExceededError(
+            "worker/0 waits for the end of a bucket before it starts the next");
       }
-      return worker.Steps(0, 3, [&](int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
-        // Each bucket finds the exchange thread asleep in what the ones before it wait for.
-        if (rank == 0 && step == 0 && bucket.id > 0) {
-          EXPECT_TRUE(started.AwaitAsleep(bucket.id));
-        }
-        for (float& value : out) value = static_cast<float>(rank + 1);
-      });
+      return worker.Steps(
+          0, 3, [&](int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+            // Each bucket finds the exchange thread asleep in what the ones before it wait for.
+            if (rank == 0 && step == 0 && bucket.id > 0) {
+              EXPECT_TRUE(started.AwaitAsleep(bucket.id));
+            }
+            for (float& value : out) value = static_cast<float>(rank + 1);
+          });
     });
     EXPECT_TRUE(status.ok()) << status;
     EXPECT_EQ(group.worker(0).front(), group.worker(1).front());

@@ -18,13 +18,15 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kFirst = 20;  // how far queues grow depends on the order of arrival: the first steps see to it
+constexpr int64_t kFirst =
+    20;  // how far queues grow depends on the order of arrival: the first steps see to it
 constexpr int64_t kSteps = 60;
 constexpr int64_t kCount = 10'000;
 constexpr int64_t kBucketElements = 3000;  // over shm parts of so many are read where they lie
 
-// Counts what the thread that sends messages of `kind` allocates between those of step kFirst and of the last one, but for
-// what happens inside the transport: a message that comes before its receive is kept there.
+// Counts what the thread that sends messages of `kind` allocates between those of step kFirst and
+// of the last one, but for what happens inside the transport: a message that comes before its
+// receive is kept there.
 class CountingTransport : public ForwardingTransport {
  public:
   CountingTransport(Transport& real, MessageKind kind, std::atomic<int64_t>* counted)
@@ -74,15 +76,18 @@ TEST(ParameterServerStrategy, ItsExchangeThreadAllocatesNothingInAStep) {
        {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
     for (const char* codec : {"none", "fp16"}) {
       for (const char* transport : {"inproc", "shm"}) {
-        SCOPED_TRACE(absl::StrCat("consistency=", consistency, " codec=", codec, " transport=", transport));
+        SCOPED_TRACE(
+            absl::StrCat("consistency=", consistency, " codec=", codec, " transport=", transport));
         std::atomic<int64_t> counted{-1};
         GroupOptions options;
         options.transport = transport;
         options.above_meter = [&](Transport& inner) {
           return std::make_unique<CountingTransport>(inner, MessageKind::kPush, &counted);
         };
-        StrategyGroup group(SpecOf(consistency, codec), std::vector<float>(kCount, 1.0f), kBucketElements, options);
-        const absl::Status status = group.Run([](GroupWorker& worker) { return worker.Steps(0, kSteps, FillOnes); });
+        StrategyGroup group(SpecOf(consistency, codec), std::vector<float>(kCount, 1.0f),
+                            kBucketElements, options);
+        const absl::Status status =
+            group.Run([](GroupWorker& worker) { return worker.Steps(0, kSteps, FillOnes); });
         ASSERT_TRUE(status.ok()) << status;
         EXPECT_EQ(counted, 0);
       }
@@ -91,14 +96,15 @@ TEST(ParameterServerStrategy, ItsExchangeThreadAllocatesNothingInAStep) {
 }
 
 // One worker's step against a server, by hand: pushes of all buckets, then their weights.
-absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t step, std::vector<float>* gradient,
-                        std::vector<float>* weights) {
+absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t step,
+                        std::vector<float>* gradient, std::vector<float>* weights) {
   std::vector<OpId> ops;
   for (const Bucket& bucket : layout.buckets()) {
     const size_t bytes = bucket.count * sizeof(float);
     auto* in = reinterpret_cast<std::byte*>(weights->data() + bucket.begin);
     const auto* out = reinterpret_cast<const std::byte*>(gradient->data() + bucket.begin);
-    ops.push_back(*transport.Receive({{Role::kServer, 0}, {MessageKind::kWeights, 0, bucket.id, step}, {in, bytes}}));
+    ops.push_back(*transport.Receive(
+        {{Role::kServer, 0}, {MessageKind::kWeights, 0, bucket.id, step}, {in, bytes}}));
     Tag tag{MessageKind::kPush, 0, bucket.id, step};
     tag.note = step;
     ops.push_back(*transport.Send({{Role::kServer, 0}, tag, {out, bytes}}));
@@ -121,15 +127,17 @@ TEST(ShardService, AllocatesNothingInAStep) {
   const auto fabric = *CreateFabric(fabric_options);
   const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
   ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + absl::Seconds(30)).ok());
-  CountingTransport transport(fabric->transport({Role::kServer, 0}), MessageKind::kWeights, &counted);
-  const auto service = *ShardService::Create(spec, layout, std::vector<float>(kCount, 0.0f), 0, transport);
+  CountingTransport transport(fabric->transport({Role::kServer, 0}), MessageKind::kWeights,
+                              &counted);
+  const auto service =
+      *ShardService::Create(spec, layout, std::vector<float>(kCount, 0.0f), 0, transport);
   std::thread server([&] { EXPECT_EQ(service->Run(), absl::CancelledError("the test is over")); });
   std::vector<std::thread> workers;
   for (int32_t rank = 0; rank < 2; ++rank) {
     workers.emplace_back([&, rank] {
       for (int64_t step = 0; step < kSteps; ++step) {
-        const absl::Status status =
-            StepByHand(fabric->transport({Role::kWorker, rank}), layout, step, &gradients[rank], &weights[rank]);
+        const absl::Status status = StepByHand(fabric->transport({Role::kWorker, rank}), layout,
+                                               step, &gradients[rank], &weights[rank]);
         EXPECT_TRUE(status.ok()) << status;
         if (!status.ok()) return;
       }

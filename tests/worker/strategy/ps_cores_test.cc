@@ -1,4 +1,5 @@
-// The cores of workers and servers, joined by queues in one thread: a whole cluster under one seed, without a transport.
+// The cores of workers and servers, joined by queues in one thread: a whole cluster under one seed,
+// without a transport.
 #include "worker/strategy/ps/worker_core.h"
 
 #include <algorithm>
@@ -20,10 +21,12 @@ constexpr int64_t kSteps = 30;
 constexpr int32_t kBuckets = 3;
 constexpr uint64_t kSeeds = 60;
 
-// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of updates by worker,
-// exact in float32 for three workers and fewer than 64 steps.
+// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
+// updates by worker, exact in float32 for three workers and fewer than 64 steps.
 float GradientOf(int32_t rank) { return -static_cast<float>(int64_t{1} << (6 * rank)); }
-int64_t UpdatesOf(int32_t rank, float weight) { return (static_cast<int64_t>(weight) >> (6 * rank)) & 63; }
+int64_t UpdatesOf(int32_t rank, float weight) {
+  return (static_cast<int64_t>(weight) >> (6 * rank)) & 63;
+}
 
 struct Arm {
   ParameterServerSpec::Consistency consistency = ParameterServerSpec::BSP;
@@ -59,13 +62,14 @@ struct Message {
   Tag tag;
   const float* memory = nullptr;  // where it is sent from, one element; null: it has no bytes
   float at_send = 0;              // what was there then
-  bool borrowed = false;          // read at the sender's until it is returned, in place of being copied
-  bool has_left = false;          // and the sender was told, before or after it has arrived
+  bool borrowed = false;  // read at the sender's until it is returned, in place of being copied
+  bool has_left = false;  // and the sender was told, before or after it has arrived
   bool has_arrived = false;
-  float payload = 0;              // once it has left
+  float payload = 0;  // once it has left
 };
 
-// Which of `messages` may go on is decided by the seed. Every part has one element, or none where there is no data.
+// Which of `messages` may go on is decided by the seed. Every part has one element, or none where
+// there is no data.
 class Cluster {
  public:
   Cluster(const Arm& arm, uint64_t seed, bool has_data)
@@ -76,9 +80,10 @@ class Cluster {
       Server& server = *servers_.back();
       server.weights.assign(has_data ? kBuckets : 0, 0.0f);
       const std::vector<Range> parts(kBuckets, Range{0, has_data ? 1 : 0});
-      server.core = std::make_unique<ServerCore>(ServingPlanOf(spec, index, parts),
-                                                 *CreateUpdateRule(spec.optimizer(), {has_data ? kBuckets : 0}),
-                                                 absl::MakeSpan(server.weights));
+      server.core = std::make_unique<ServerCore>(
+          ServingPlanOf(spec, index, parts),
+          *CreateUpdateRule(spec.optimizer(), {has_data ? kBuckets : 0}),
+          absl::MakeSpan(server.weights));
       server.copies.assign(arm.workers, std::vector<float>(kBuckets));
       server.inbox.assign(arm.workers, std::vector<float>(kBuckets));
       server.borrowed.assign(arm.workers, std::vector<bool>(kBuckets));
@@ -86,7 +91,8 @@ class Cluster {
     for (int32_t rank = 0; rank < arm.workers; ++rank) {
       workers_.push_back(std::make_unique<Worker>(WorkerPlanOf(spec, rank, kBuckets)));
       Worker& worker = *workers_.back();
-      for (auto* cells : {&worker.front, &worker.back, &worker.arriving}) cells->resize(arm.servers * kBuckets);
+      for (auto* cells : {&worker.front, &worker.back, &worker.arriving})
+        cells->resize(arm.servers * kBuckets);
       for (auto& arena : worker.gradients) arena.assign(arm.servers * kBuckets, 0.0f);
     }
     for (int32_t index = 0; index < arm.servers; ++index) {
@@ -101,8 +107,10 @@ class Cluster {
     while (failure_.empty() && Move()) ++moves_;
     if (!failure_.empty()) return failure_;
     for (int32_t rank = 0; rank < arm_.workers; ++rank) {
-      if (workers_[rank]->phase != Phase::kGone) return absl::StrCat("worker/", rank, " stands still");
-      if (!workers_[rank]->core.idle()) return absl::StrCat("worker/", rank, " is gone and not idle");
+      if (workers_[rank]->phase != Phase::kGone)
+        return absl::StrCat("worker/", rank, " stands still");
+      if (!workers_[rank]->core.idle())
+        return absl::StrCat("worker/", rank, " is gone and not idle");
     }
     for (const auto& server : servers_) {
       if (!server->core->finished()) return "a server was not told that all workers are done";
@@ -127,9 +135,9 @@ class Cluster {
   struct Server {
     std::vector<float> weights;
     std::unique_ptr<ServerCore> core;
-    std::vector<std::vector<float>> copies;  // by worker
-    std::vector<std::vector<float>> inbox;   // by worker and part
-    std::vector<std::vector<bool>> borrowed; // likewise: the gradient is read at the worker's
+    std::vector<std::vector<float>> copies;   // by worker
+    std::vector<std::vector<float>> inbox;    // by worker and part
+    std::vector<std::vector<bool>> borrowed;  // likewise: the gradient is read at the worker's
     std::vector<Message> expected;
   };
 
@@ -139,11 +147,13 @@ class Cluster {
   bool keeps() const { return arm_.consistency == ParameterServerSpec::ASYNCHRONOUS; }
   static size_t Index(int32_t server, int32_t bucket) { return server * kBuckets + bucket; }
   std::vector<Message>& ExpectedAt(const Message& message) {
-    return message.to_server ? servers_[message.server]->expected : workers_[message.worker]->expected;
+    return message.to_server ? servers_[message.server]->expected
+                             : workers_[message.worker]->expected;
   }
   bool IsExpected(const Message& message) {
     for (const Message& expected : ExpectedAt(message)) {
-      if (expected.worker == message.worker && expected.server == message.server && expected.tag == message.tag) {
+      if (expected.worker == message.worker && expected.server == message.server &&
+          expected.tag == message.tag) {
         return true;
       }
     }
@@ -160,7 +170,8 @@ class Cluster {
     }
     for (int32_t rank = 0; rank < arm_.workers; ++rank) {
       const Phase phase = workers_[rank]->phase;
-      if (phase != Phase::kWaits && phase != Phase::kDrains && phase != Phase::kGone) possible.push_back(-1 - rank);
+      if (phase != Phase::kWaits && phase != Phase::kDrains && phase != Phase::kGone)
+        possible.push_back(-1 - rank);
     }
     if (possible.empty()) return false;
     const int64_t choice = possible[random_.Below(possible.size())];
@@ -181,7 +192,8 @@ class Cluster {
   bool MayArrive(const Message& message) {
     if (message.has_arrived || !IsExpected(message)) return false;
     // A server first waits until what it sent there before has left.
-    return !message.to_server || !servers_[message.server]->core->IsSending(message.worker, message.tag.bucket);
+    return !message.to_server ||
+           !servers_[message.server]->core->IsSending(message.worker, message.tag.bucket);
   }
 
   void MoveWorker(int32_t rank) {
@@ -226,7 +238,8 @@ class Cluster {
         case WorkerAction::Kind::kSend: {
           Message message{true, rank, action.server, action.tag};
           if (action.tag.kind == MessageKind::kPush) {
-            message.memory = &worker.gradients[action.tag.step % 2][Index(action.server, action.tag.bucket)];
+            message.memory =
+                &worker.gradients[action.tag.step % 2][Index(action.server, action.tag.bucket)];
             message.borrowed = message.has_left = borrows_;
           }
           Send(message);
@@ -240,7 +253,8 @@ class Cluster {
           CheckSwap(rank);
           break;
         case WorkerAction::Kind::kLetStepBegin:
-          if (action.tag.step != worker.step || worker.phase != Phase::kWaits) Fail("a step was let go that never asked");
+          if (action.tag.step != worker.step || worker.phase != Phase::kWaits)
+            Fail("a step was let go that never asked");
           worker.phase = Phase::kComputes;
           worker.bucket = 0;
           CheckRead(rank);
@@ -277,13 +291,15 @@ class Cluster {
           }
           break;
         case ServerAction::Kind::kCopy:
-          for (size_t i = 0; i < server.weights.size(); ++i) server.copies[action.worker][i] = server.weights[i];
+          for (size_t i = 0; i < server.weights.size(); ++i)
+            server.copies[action.worker][i] = server.weights[i];
           break;
         case ServerAction::Kind::kSend: {
           Message message{false, action.worker, index, action.tag};
           if (action.tag.kind != MessageKind::kPull && has_data_) {
             const bool from_shard = arm_.consistency == ParameterServerSpec::BSP;
-            message.memory = from_shard ? &server.weights[part] : &server.copies[action.worker][part];
+            message.memory =
+                from_shard ? &server.weights[part] : &server.copies[action.worker][part];
           }
           Send(message);
           break;
@@ -299,8 +315,9 @@ class Cluster {
 
   void Leave(const Message& message) {
     if (message.memory != nullptr && *message.memory != message.at_send) {
-      Fail(absl::StrCat(KindName(message.tag.kind), " of worker/", message.worker, " and server/", message.server, ": ",
-                        message.at_send, " became ", *message.memory, " before it had left"));
+      Fail(absl::StrCat(KindName(message.tag.kind), " of worker/", message.worker, " and server/",
+                        message.server, ": ", message.at_send, " became ", *message.memory,
+                        " before it had left"));
     }
     if (message.to_server) return TellLeft(message.worker);
     servers_[message.server]->core->OnSent(message.worker, message.tag.bucket);
@@ -315,7 +332,8 @@ class Cluster {
   void TakeExpected(const Message& message) {
     std::vector<Message>& expected = ExpectedAt(message);
     expected.erase(std::find_if(expected.begin(), expected.end(), [&](const Message& other) {
-      return other.worker == message.worker && other.server == message.server && other.tag == message.tag;
+      return other.worker == message.worker && other.server == message.server &&
+             other.tag == message.tag;
     }));
   }
 
@@ -330,7 +348,8 @@ class Cluster {
     } else {
       server.inbox[message.worker][part] = message.payload;
       server.borrowed[message.worker][part] = message.borrowed;
-      const float* gradient = message.borrowed ? message.memory : &server.inbox[message.worker][part];
+      const float* gradient =
+          message.borrowed ? message.memory : &server.inbox[message.worker][part];
       status = server.core->OnPush({message.worker, part, message.tag.step, message.tag.note,
                                     absl::MakeConstSpan(gradient, has_data_ ? 1 : 0)},
                                    &actions);
@@ -343,35 +362,38 @@ class Cluster {
     TakeExpected(message);
     Worker& worker = *workers_[message.worker];
     if (message.tag.kind != MessageKind::kPull) {
-      (keeps() ? worker.arriving : worker.back)[Index(message.server, message.tag.bucket)] = {message.payload,
-                                                                                              message.tag};
+      (keeps() ? worker.arriving : worker.back)[Index(message.server, message.tag.bucket)] = {
+          message.payload, message.tag};
     }
     std::vector<WorkerAction> actions;
     worker.core.MessageArrived(message.server, message.tag, &actions);
     Perform(message.worker, actions);
   }
 
-  // Weights are swapped in whole: all parts come from one pull, or are the answers to one step's pushes. The core knows
-  // how many updates each has.
+  // Weights are swapped in whole: all parts come from one pull, or are the answers to one step's
+  // pushes. The core knows how many updates each has.
   void CheckSwap(int32_t rank) {
     const Worker& worker = *workers_[rank];
     for (int32_t server = 0; server < arm_.servers; ++server) {
       for (int32_t bucket = 0; bucket < kBuckets; ++bucket) {
         const Cell& cell = worker.front[Index(server, bucket)];
-        if (cell.from.step != worker.front[0].from.step || cell.from.kind != worker.front[0].from.kind) {
-          Fail(absl::StrCat("worker/", rank, ": weights of ", cell.from.step, " beside ", worker.front[0].from.step));
+        if (cell.from.step != worker.front[0].from.step ||
+            cell.from.kind != worker.front[0].from.kind) {
+          Fail(absl::StrCat("worker/", rank, ": weights of ", cell.from.step, " beside ",
+                            worker.front[0].from.step));
         }
         int64_t updates = 0;
         for (int32_t r = 0; r < arm_.workers; ++r) updates += UpdatesOf(r, cell.weight);
         if (arm_.consistency == ParameterServerSpec::BSP) updates /= arm_.workers;
         if (!has_data_ || updates == worker.core.front_version(server, bucket)) continue;
-        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ", worker.core.front_version(server, bucket)));
+        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ",
+                          worker.core.front_version(server, bucket)));
       }
     }
   }
 
-  // What a step reads: every update of clocks <= step - bound - 1, the worker's own until its last step, or the one before
-  // where it does not wait, and none that the gate forbids.
+  // What a step reads: every update of clocks <= step - bound - 1, the worker's own until its last
+  // step, or the one before where it does not wait, and none that the gate forbids.
   void CheckRead(int32_t rank) {
     const Worker& worker = *workers_[rank];
     const int64_t step = worker.step;
@@ -384,8 +406,8 @@ class Cluster {
         if (keeps() && r != rank) most = kSteps;
         const int64_t updates = UpdatesOf(r, cell.weight);
         if (updates >= least && updates <= most) continue;
-        Fail(absl::StrCat("worker/", rank, " step=", step, ": ", updates, " updates of worker/", r, ", expected ", least,
-                          " to ", most));
+        Fail(absl::StrCat("worker/", rank, " step=", step, ": ", updates, " updates of worker/", r,
+                          ", expected ", least, " to ", most));
       }
     }
   }
@@ -415,7 +437,8 @@ std::vector<Arm> Arms() {
   std::vector<Arm> arms;
   for (int32_t servers = 1; servers <= 3; ++servers) {
     arms.push_back({ParameterServerSpec::BSP, 0, 3, servers});
-    for (const int64_t bound : {0, 1, 3}) arms.push_back({ParameterServerSpec::SSP, bound, 3, servers});
+    for (const int64_t bound : {0, 1, 3})
+      arms.push_back({ParameterServerSpec::SSP, bound, 3, servers});
     arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers});
   }
   arms.push_back({ParameterServerSpec::BSP, 0, 1, 1});
@@ -423,8 +446,8 @@ std::vector<Arm> Arms() {
 }
 
 std::string Name(const Arm& arm, uint64_t seed) {
-  return absl::StrCat("consistency=", arm.consistency, " bound=", arm.bound, " N=", arm.workers, " K=", arm.servers,
-                      " seed=", seed);
+  return absl::StrCat("consistency=", arm.consistency, " bound=", arm.bound, " N=", arm.workers,
+                      " K=", arm.servers, " seed=", seed);
 }
 
 TEST(Cores, ReadWhatTheirConsistencyGrantsInWholeDrainEverythingAndEndInFarewellWhateverTheOrder) {

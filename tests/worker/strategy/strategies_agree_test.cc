@@ -1,4 +1,5 @@
-// Synchronous strategies are one computation: fed the same gradients they leave the same weights, bit for bit.
+// Synchronous strategies are one computation: fed the same gradients they leave the same weights,
+// bit for bit.
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace {
 using Floats = std::vector<float>;
 
 constexpr int64_t kSteps = 20;
-// Buckets of 101, 101, 101 and 2 elements: none is a multiple of 2 or 3 parts but the last, which is smaller than 3.
+// Buckets of 101, 101, 101 and 2 elements: none is a multiple of 2 or 3 parts but the last, which
+// is smaller than 3.
 constexpr int64_t kCount = 305;
 constexpr int64_t kBucketElements = 101;
 constexpr uint64_t kSeed = 20;
@@ -29,7 +31,8 @@ void NormalGradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span
   for (float& value : out) value = random.Normal() * (1 + 100 * random.Uniform());
 }
 
-// Multiples of 2^-10 below 1 in magnitude: every partial sum is exact, so every order gives the same bits.
+// Multiples of 2^-10 below 1 in magnitude: every partial sum is exact, so every order gives the
+// same bits.
 void GridGradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
   Random random = GradientStream(rank, step, bucket);
   for (float& value : out) value = (static_cast<float>(random.Below(2047)) - 1023.0f) * 0x1p-10f;
@@ -50,7 +53,8 @@ struct Setting {
 };
 
 // Runs all steps and drains; every worker's front weights.
-std::vector<Floats> Train(const RunSpec& spec, const GradientSource& source, const Setting& setting = {}) {
+std::vector<Floats> Train(const RunSpec& spec, const GradientSource& source,
+                          const Setting& setting = {}) {
   StrategyGroup group(spec, InitialWeights(setting.count), setting.bucket_elements, setting.group);
   std::vector<Floats> weights(group.workers());
   const absl::Status status = group.Run([&](GroupWorker& worker) {
@@ -96,8 +100,8 @@ std::vector<NamedSpec> SynchronousSpecs(int32_t workers, float learning_rate) {
       specs.push_back({absl::StrCat("ps K=", servers, " placement=", placement), spec});
     }
   }
-  for (const char* collective :
-       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"}) {
+  for (const char* collective : {"ring", "direct", "reduce_broadcast", "halving_doubling",
+                                 "binomial_tree", "recursive_doubling", "auto"}) {
     RunSpec spec = GroupSpec(workers, learning_rate);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
     specs.push_back({collective, spec});
@@ -111,7 +115,8 @@ void ExpectAllAgree(int32_t workers, float learning_rate, const GradientSource& 
   for (const NamedSpec& named : SynchronousSpecs(workers, learning_rate)) {
     SCOPED_TRACE(absl::StrCat(named.name, " N=", workers));
     const std::vector<Floats> weights = Train(named.spec, source);
-    for (int32_t rank = 0; rank < workers; ++rank) EXPECT_EQ(weights[rank], expected) << "worker/" << rank;
+    for (int32_t rank = 0; rank < workers; ++rank)
+      EXPECT_EQ(weights[rank], expected) << "worker/" << rank;
   }
 }
 
@@ -119,13 +124,17 @@ TEST(Strategies, OfTwoWorkersLeaveTheBitsOfOneOnTheSumWhateverTheGradients) {
   ExpectAllAgree(2, 0.05f, NormalGradient);
 }
 
-TEST(Strategies, OfThreeWorkersLeaveTheBitsOfOneOnTheSumWhereSumsAreExact) { ExpectAllAgree(3, 0.05f, GridGradient); }
+TEST(Strategies, OfThreeWorkersLeaveTheBitsOfOneOnTheSumWhereSumsAreExact) {
+  ExpectAllAgree(3, 0.05f, GridGradient);
+}
 
-// Parts of more than 4096 bytes: over shm and within a process servers read them where the workers have them.
+// Parts of more than 4096 bytes: over shm and within a process servers read them where the workers
+// have them.
 TEST(Strategies, OfServersLeaveTheSameBitsHoweverGradientsComeToThem) {
   for (const bool clips : {false, true}) {
     for (const int32_t workers : {2, 3}) {
-      for (const auto placement : {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
+      for (const auto placement :
+           {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
         RunSpec spec = GroupSpec(workers, 0.05f);
         ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
         ps->set_placement(placement);
@@ -133,7 +142,8 @@ TEST(Strategies, OfServersLeaveTheSameBitsHoweverGradientsComeToThem) {
         if (clips) spec.mutable_optimizer()->set_clip_norm(1.0f);
         std::vector<Floats> expected;
         for (const char* transport : {"tcp", "shm", "inproc"}) {
-          SCOPED_TRACE(absl::StrCat(transport, " clips=", clips, " N=", workers, " placement=", placement));
+          SCOPED_TRACE(
+              absl::StrCat(transport, " clips=", clips, " N=", workers, " placement=", placement));
           Setting setting{20'000, 6000, {}};
           setting.group.transport = transport;
           const std::vector<Floats> weights = Train(spec, NormalGradient, setting);
@@ -163,7 +173,9 @@ TEST(Strategies, OfServersThatWaitForNobodyLeaveTheSameBitsHoweverGradientsComeT
   }
 }
 
-TEST(Strategies, OfOneWorkerLeaveTheBitsOfThatWorkerAlone) { ExpectAllAgree(1, 0.05f, NormalGradient); }
+TEST(Strategies, OfOneWorkerLeaveTheBitsOfThatWorkerAlone) {
+  ExpectAllAgree(1, 0.05f, NormalGradient);
+}
 
 TEST(Strategies, SoloWorkersDoNotHearOfEachOther) {
   RunSpec spec = GroupSpec(2, 0.05f);
@@ -198,8 +210,8 @@ TEST(Strategies, ServersWithOneContributionAnUpdateHaveAppliedEveryGradientAfter
 TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
   const Floats exact = TrainOnTheSum(3, 0.05f, NormalGradient);
   for (const char* codec : {"fp16", "topk", "onebit"}) {
-    for (const char* collective :
-       {"ring", "direct", "reduce_broadcast", "halving_doubling", "binomial_tree", "recursive_doubling", "auto"}) {
+    for (const char* collective : {"ring", "direct", "reduce_broadcast", "halving_doubling",
+                                   "binomial_tree", "recursive_doubling", "auto"}) {
       SCOPED_TRACE(absl::StrCat(codec, " ", collective));
       RunSpec spec = GroupSpec(3, 0.05f);
       spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);

@@ -44,8 +44,9 @@ RunSpec GroupSpec(int32_t workers, float learning_rate) {
   return spec;
 }
 
-GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
-                         int32_t rank, Fabric& fabric, std::unique_ptr<MeteredTransport> transport,
+GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout,
+                         const std::vector<float>& initial_weights, int32_t rank, Fabric& fabric,
+                         std::unique_ptr<MeteredTransport> transport,
                          const TransportWrap& above_meter)
     : rank_(rank),
       layout_(layout),
@@ -86,9 +87,10 @@ absl::Status GroupWorker::Steps(int64_t begin, int64_t end, const GradientSource
   return absl::OkStatus();
 }
 
-StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements,
-                             const GroupOptions& options)
-    : spec_(ValueOf(Resolve(spec, {}))), layout_(FlatLayout(initial_weights.size(), bucket_elements)) {
+StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights,
+                             int64_t bucket_elements, const GroupOptions& options)
+    : spec_(ValueOf(Resolve(spec, {}))),
+      layout_(FlatLayout(initial_weights.size(), bucket_elements)) {
   RM_CHECK(Join(options.transport).ok());
   for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) {
     const NodeId self{Role::kWorker, rank};
@@ -98,17 +100,17 @@ StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_wei
       below_.push_back(options.below_meter(*transport));
       transport = below_.back().get();
     }
-    auto metered = CreateMeteredTransport(*transport, fabric,
-                                          [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
-    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, fabric, std::move(metered),
-                                                     options.above_meter));
+    auto metered = CreateMeteredTransport(
+        *transport, fabric, [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
+    workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, fabric,
+                                                     std::move(metered), options.above_meter));
   }
   for (int32_t server = 0; server < spec_.strategy().parameter_server().servers(); ++server) {
     const NodeId self{Role::kServer, server};
     Fabric& fabric = FabricOf(self);
-    servers_.push_back(
-        ValueOf(ShardService::Create(spec_, layout_, initial_weights, server, fabric.transport(self),
-                                     [&fabric](int64_t bytes) { return fabric.AllocateExchange(bytes); })));
+    servers_.push_back(ValueOf(
+        ShardService::Create(spec_, layout_, initial_weights, server, fabric.transport(self),
+                             [&fabric](int64_t bytes) { return fabric.AllocateExchange(bytes); })));
   }
 }
 
@@ -121,9 +123,12 @@ absl::Status StrategyGroup::Join(const std::string& transport) {
     processes[process].nodes.push_back(node);
     homes_[node] = process;
   };
-  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) place({Role::kWorker, rank}, rank);
-  const int32_t first = ps.placement() == ParameterServerSpec::COLOCATED ? 0 : spec_.training().workers();
-  for (int32_t server = 0; server < ps.servers(); ++server) place({Role::kServer, server}, first + server);
+  for (int32_t rank = 0; rank < spec_.training().workers(); ++rank)
+    place({Role::kWorker, rank}, rank);
+  const int32_t first =
+      ps.placement() == ParameterServerSpec::COLOCATED ? 0 : spec_.training().workers();
+  for (int32_t server = 0; server < ps.servers(); ++server)
+    place({Role::kServer, server}, first + server);
 
   FabricOptions options;
   options.name = transport;
@@ -136,7 +141,8 @@ absl::Status StrategyGroup::Join(const std::string& transport) {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < fabrics_.size(); ++i) {
     threads.emplace_back([&, i] {
-      statuses[i] = fabrics_[i]->Connect(processes, static_cast<int32_t>(i), MonotonicNow() + kLimit);
+      statuses[i] =
+          fabrics_[i]->Connect(processes, static_cast<int32_t>(i), MonotonicNow() + kLimit);
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -24,27 +24,31 @@
 
 namespace ringmaster {
 
-// Fills the scaled gradient of one bucket, [bucket.count]. Called by the workers' threads, several at once.
-using GradientSource = std::function<void(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out)>;
+// Fills the scaled gradient of one bucket, [bucket.count]. Called by the workers' threads, several
+// at once.
+using GradientSource =
+    std::function<void(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out)>;
 
 // Puts a transport of its own around another, which outlives it.
 using TransportWrap = std::function<std::unique_ptr<Transport>(Transport& inner)>;
 
 struct GroupOptions {
-  // "inproc": everybody in one process. "tcp", "grpc", "shm": every worker and every dedicated server plays a process
-  // of its own, joined by real connections on loopback; a co-located server lives with its worker.
+  // "inproc": everybody in one process. "tcp", "grpc", "shm": every worker and every dedicated
+  // server plays a process of its own, joined by real connections on loopback; a co-located server
+  // lives with its worker.
   std::string transport = "inproc";
   // Absent: nothing is put there.
   TransportWrap above_meter;  // between a worker's strategy and its meter
   TransportWrap below_meter;  // between a worker's meter and the fabric
 };
 
-// A worker without model and data: weights, two gradient arenas in exchange memory of `fabric` and a strategy. One
-// thread at a time.
+// A worker without model and data: weights, two gradient arenas in exchange memory of `fabric` and
+// a strategy. One thread at a time.
 class GroupWorker {
  public:
-  GroupWorker(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t rank,
-              Fabric& fabric, std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
+  GroupWorker(const RunSpec& spec, const ParamLayout& layout,
+              const std::vector<float>& initial_weights, int32_t rank, Fabric& fabric,
+              std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
 
   int32_t rank() const { return rank_; }
   SyncStrategy& strategy() { return *strategy_; }
@@ -71,7 +75,8 @@ class GroupWorker {
 // All workers and servers of one run in this process: the real strategies and the real servers.
 class StrategyGroup {
  public:
-  // `spec` may leave fields out: it is resolved here. The arena has as many elements as `initial_weights`.
+  // `spec` may leave fields out: it is resolved here. The arena has as many elements as
+  // `initial_weights`.
   StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights, int64_t bucket_elements,
                 const GroupOptions& options = {});
   // Ends whatever still runs.
@@ -92,11 +97,12 @@ class StrategyGroup {
   // Every server on a thread of its own. Once.
   void StartServers();
 
-  // Calls `body` for every worker, each on a thread of its own. The first failure aborts the fabric with its status and
-  // is returned.
+  // Calls `body` for every worker, each on a thread of its own. The first failure aborts the fabric
+  // with its status and is returned.
   absl::Status OnWorkers(const std::function<absl::Status(GroupWorker&)>& body);
 
-  // StartServers, `body` on all workers, Finish of all strategies, end of all servers; the first failure of any of them.
+  // StartServers, `body` on all workers, Finish of all strategies, end of all servers; the first
+  // failure of any of them.
   absl::Status Run(const std::function<absl::Status(GroupWorker&)>& body);
 
  private:
@@ -114,8 +120,8 @@ class StrategyGroup {
   std::vector<std::unique_ptr<GroupWorker>> workers_;
   std::vector<std::unique_ptr<ShardService>> servers_;
   std::vector<std::unique_ptr<Transport>> below_;
-  std::vector<std::unique_ptr<Fabric>> fabrics_;      // by process
-  absl::flat_hash_map<NodeId, int32_t> homes_;        // the process of a node
+  std::vector<std::unique_ptr<Fabric>> fabrics_;  // by process
+  absl::flat_hash_map<NodeId, int32_t> homes_;    // the process of a node
   std::vector<std::thread> server_threads_;
   bool finished_ = false;
   std::vector<int64_t> index_bytes_;  // by rank

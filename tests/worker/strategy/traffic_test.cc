@@ -35,7 +35,8 @@ PayloadBytes Of(const Traffic& traffic, MessageKind up, MessageKind down) {
 // The payload of all kinds but Drain's.
 PayloadBytes OfSteps(const Traffic& traffic) {
   PayloadBytes sum;
-  for (const auto& [kind, count] : traffic.sent) sum.sent += kind == MessageKind::kDrain ? 0 : count.payload_bytes;
+  for (const auto& [kind, count] : traffic.sent)
+    sum.sent += kind == MessageKind::kDrain ? 0 : count.payload_bytes;
   for (const auto& [kind, count] : traffic.received) {
     sum.received += kind == MessageKind::kDrain ? 0 : count.payload_bytes;
   }
@@ -51,15 +52,18 @@ struct Measured {
 Measured Measure(const RunSpec& spec) {
   StrategyGroup group(spec, std::vector<float>(kCount, 1.0f), kBucketElements);
   const absl::Status status = group.Run([](GroupWorker& worker) {
-    const auto source = [](int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
-      for (size_t i = 0; i < out.size(); ++i) out[i] = 0.001f * static_cast<float>(i + 7 * rank + step + bucket.id);
+    const auto source = [](int32_t rank, int64_t step, const Bucket& bucket,
+                           absl::Span<float> out) {
+      for (size_t i = 0; i < out.size(); ++i)
+        out[i] = 0.001f * static_cast<float>(i + 7 * rank + step + bucket.id);
     };
     const absl::Status stepped = worker.Steps(0, kSteps, source);
     return stepped.ok() ? worker.strategy().Drain() : stepped;
   });
   EXPECT_TRUE(status.ok()) << status;
   Measured measured;
-  for (int32_t rank = 0; rank < group.workers(); ++rank) measured.by_rank.push_back(group.worker(rank).traffic());
+  for (int32_t rank = 0; rank < group.workers(); ++rank)
+    measured.by_rank.push_back(group.worker(rank).traffic());
   measured.index_bytes = group.index_bytes();
   measured.buckets.assign(group.layout().buckets().begin(), group.layout().buckets().end());
   return measured;
@@ -73,7 +77,8 @@ std::unique_ptr<Codec> CodecOf(const CodecSpec& spec) {
 }
 
 // Encoded bytes of the parts of all buckets that do not lie on `local_server` (-1: none does).
-int64_t PartBytes(const std::vector<Bucket>& buckets, int32_t servers, int32_t local_server, const Codec& codec) {
+int64_t PartBytes(const std::vector<Bucket>& buckets, int32_t servers, int32_t local_server,
+                  const Codec& codec) {
   int64_t bytes = 0;
   for (const Bucket& bucket : buckets) {
     for (int32_t server = 0; server < servers; ++server) {
@@ -90,11 +95,13 @@ TEST(ParameterServerTraffic, IsTheEncodedModelUpAndTheModelDownAStepWithoutTheOw
   for (const char* codec_name : {"none", "fp16", "topk", "onebit"}) {
     for (const auto consistency :
          {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
-      for (const auto placement : {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
+      for (const auto placement :
+           {ParameterServerSpec::DEDICATED, ParameterServerSpec::COLOCATED}) {
         for (int32_t workers = 1; workers <= 4; ++workers) {
-          for (int32_t servers = 1; servers <= (placement == ParameterServerSpec::DEDICATED ? 3 : workers); ++servers) {
-            SCOPED_TRACE(absl::StrCat(codec_name, " consistency=", consistency, " placement=", placement,
-                                      " N=", workers, " K=", servers));
+          for (int32_t servers = 1;
+               servers <= (placement == ParameterServerSpec::DEDICATED ? 3 : workers); ++servers) {
+            SCOPED_TRACE(absl::StrCat(codec_name, " consistency=", consistency,
+                                      " placement=", placement, " N=", workers, " K=", servers));
             RunSpec spec = GroupSpec(workers, 0.01f);
             ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
             ps->set_consistency(consistency);
@@ -105,15 +112,19 @@ TEST(ParameterServerTraffic, IsTheEncodedModelUpAndTheModelDownAStepWithoutTheOw
             const auto codec = CodecOf(spec.codec());
             for (int32_t rank = 0; rank < workers; ++rank) {
               const int32_t local = placement == ParameterServerSpec::COLOCATED ? rank : -1;
-              const PayloadBytes bytes = Of(measured.by_rank[rank], MessageKind::kPush, MessageKind::kWeights);
+              const PayloadBytes bytes =
+                  Of(measured.by_rank[rank], MessageKind::kPush, MessageKind::kWeights);
               EXPECT_EQ(bytes.sent, kSteps * PartBytes(measured.buckets, servers, local, *codec));
-              EXPECT_EQ(bytes.received, kSteps * PartBytes(measured.buckets, servers, local, *CodecOf(exact)));
+              EXPECT_EQ(bytes.received,
+                        kSteps * PartBytes(measured.buckets, servers, local, *CodecOf(exact)));
               // Four bytes of each element that top-k sends, and four of its value.
-              EXPECT_EQ(measured.index_bytes[rank], std::string(codec_name) == "topk" ? bytes.sent / 2 : 0);
+              EXPECT_EQ(measured.index_bytes[rank],
+                        std::string(codec_name) == "topk" ? bytes.sent / 2 : 0);
               // Requests, and weights for evaluations, are no part of a step's payload.
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).sent, bytes.sent);
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).received, bytes.received);
-              if (placement == ParameterServerSpec::DEDICATED && std::string(codec_name) == "none") {
+              if (placement == ParameterServerSpec::DEDICATED &&
+                  std::string(codec_name) == "none") {
                 EXPECT_EQ(bytes.sent, kSteps * kCount * 4);
                 EXPECT_EQ(bytes.received, kSteps * kCount * 4);
               }
@@ -133,7 +144,8 @@ RunSpec AllReduceSpecOf(int32_t workers, const char* collective, const char* cod
 }
 
 TEST(RingTraffic, IsTwiceTheBucketLessTwoChunksSummedOverBuckets) {
-  for (const auto& [codec, element_bytes] : {std::pair<const char*, int64_t>{"none", 4}, {"fp16", 2}}) {
+  for (const auto& [codec, element_bytes] :
+       {std::pair<const char*, int64_t>{"none", 4}, {"fp16", 2}}) {
     for (int32_t workers = 1; workers <= 4; ++workers) {
       SCOPED_TRACE(absl::StrCat(codec, " N=", workers));
       const Measured measured = Measure(AllReduceSpecOf(workers, "ring", codec));
@@ -144,7 +156,8 @@ TEST(RingTraffic, IsTwiceTheBucketLessTwoChunksSummedOverBuckets) {
           elements += 2 * bucket.count - Part(bucket.count, workers, (rank + 1) % workers).count -
                       Part(bucket.count, workers, (rank + 2) % workers).count;
         }
-        EXPECT_EQ(OfSteps(measured.by_rank[rank]).sent, kSteps * elements * element_bytes) << "worker/" << rank;
+        EXPECT_EQ(OfSteps(measured.by_rank[rank]).sent, kSteps * elements * element_bytes)
+            << "worker/" << rank;
         total += OfSteps(measured.by_rank[rank]).sent;
       }
       EXPECT_EQ(total, kSteps * 2 * (workers - 1) * kCount * element_bytes);
@@ -173,8 +186,10 @@ TEST(ReduceBroadcastTraffic, IsTheModelOnceAndFromTheRootOnceToEveryOther) {
     const Measured measured = Measure(AllReduceSpecOf(workers, "reduce_broadcast", "none"));
     for (int32_t rank = 0; rank < workers; ++rank) {
       const PayloadBytes bytes = OfSteps(measured.by_rank[rank]);
-      EXPECT_EQ(bytes.sent, kSteps * kCount * 4 * (rank == 0 ? workers - 1 : 1)) << "worker/" << rank;
-      EXPECT_EQ(bytes.received, kSteps * kCount * 4 * (rank == 0 ? workers - 1 : 1)) << "worker/" << rank;
+      EXPECT_EQ(bytes.sent, kSteps * kCount * 4 * (rank == 0 ? workers - 1 : 1))
+          << "worker/" << rank;
+      EXPECT_EQ(bytes.received, kSteps * kCount * 4 * (rank == 0 ? workers - 1 : 1))
+          << "worker/" << rank;
     }
   }
 }

@@ -25,21 +25,22 @@ absl::Status AttendBlock(const AttentionCall& call, const AttentionBlock& block)
   const AttentionShape& shape = call.shape;
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_width));
   float* probabilities = call.probabilities + block.pairs();
-  RM_RETURN_IF_ERROR(Compute(GemmCall{false, true, block.queries(), block.keys(), shape.head_width, scale,
-                                      call.qkv + block.qkv(0, block.begin), block.qkv_row(), call.qkv + block.qkv(1, 0),
-                                      block.qkv_row(), 0.0f, probabilities, shape.context}));
+  RM_RETURN_IF_ERROR(Compute(GemmCall{false, true, block.queries(), block.keys(), shape.head_width,
+                                      scale, call.qkv + block.qkv(0, block.begin), block.qkv_row(),
+                                      call.qkv + block.qkv(1, 0), block.qkv_row(), 0.0f,
+                                      probabilities, shape.context}));
   for (int64_t i = 0; i < block.queries(); ++i) {
     CausalSoftmax(probabilities + i * shape.context, block.begin + i + 1, shape.context);
   }
-  return Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(), 1.0f, probabilities,
-                          shape.context, call.qkv + block.qkv(2, 0), block.qkv_row(), 0.0f,
-                          call.output + block.output(), shape.width()});
+  return Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(), 1.0f,
+                          probabilities, shape.context, call.qkv + block.qkv(2, 0), block.qkv_row(),
+                          0.0f, call.output + block.output(), shape.width()});
 }
 
 }  // namespace
 
-// probabilities = causal softmax(q k' / sqrt(head_width)), output = probabilities v, for each head of each sequence.
-// Source: Vaswani et al. 2017, section 3.2.1.
+// probabilities = causal softmax(q k' / sqrt(head_width)), output = probabilities v, for each head
+// of each sequence. Source: Vaswani et al. 2017, section 3.2.1.
 absl::Status Compute(const AttentionCall& call) {
   if (HasWideAttention(call.shape)) {
     WideAttention(call);

@@ -10,17 +10,19 @@
 namespace ringmaster::cpu {
 namespace {
 
-// gradient[0..count), of one row of probabilities, becomes that of the scores before softmax; [count..keys) = 0.
+// gradient[0..count), of one row of probabilities, becomes that of the scores before softmax;
+// [count..keys) = 0.
 void SoftmaxBackward(const float* probabilities, int64_t count, int64_t keys, float* gradient) {
   const __m256 mean = _mm256_set1_ps(SumOf(
       count, [](__m256 share, __m256 slope) { return share * slope; }, probabilities, gradient));
   Map(
-      count, gradient, [mean](__m256 share, __m256 slope) { return share * (slope - mean); }, probabilities, gradient);
+      count, gradient, [mean](__m256 share, __m256 slope) { return share * (slope - mean); },
+      probabilities, gradient);
   std::fill_n(gradient + count, keys - count, 0.0f);
 }
 
-// The gradients of the block's queries, and its share in those of the keys and values it sees. The last block sees
-// them all and comes first: it overwrites, the others add.
+// The gradients of the block's queries, and its share in those of the keys and values it sees. The
+// last block sees them all and comes first: it overwrites, the others add.
 absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlock& block) {
   const AttentionShape& shape = call.shape;
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_width));
@@ -29,21 +31,22 @@ absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlo
   const float* probabilities = call.probabilities + block.pairs();
   const float* output_gradient = call.output_gradient + block.output();
   float* scores = call.scratch;  // [queries][keys]
-  RM_RETURN_IF_ERROR(
-      Compute(GemmCall{false, true, block.queries(), block.keys(), shape.head_width, 1.0f, output_gradient,
-                       shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()}));
+  RM_RETURN_IF_ERROR(Compute(
+      GemmCall{false, true, block.queries(), block.keys(), shape.head_width, 1.0f, output_gradient,
+               shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()}));
   for (int64_t i = 0; i < block.queries(); ++i) {
-    SoftmaxBackward(probabilities + i * shape.context, block.begin + i + 1, block.keys(), scores + i * block.keys());
+    SoftmaxBackward(probabilities + i * shape.context, block.begin + i + 1, block.keys(),
+                    scores + i * block.keys());
   }
-  RM_RETURN_IF_ERROR(
-      Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(), scale, scores, block.keys(),
-                       call.qkv + block.qkv(1, 0), row, 0.0f, call.qkv_gradient + block.qkv(0, block.begin), row}));
-  RM_RETURN_IF_ERROR(
-      Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), scale, scores, block.keys(),
-                       call.qkv + block.qkv(0, block.begin), row, beta, call.qkv_gradient + block.qkv(1, 0), row}));
-  return Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), 1.0f, probabilities,
-                          shape.context, output_gradient, shape.width(), beta, call.qkv_gradient + block.qkv(2, 0),
-                          row});
+  RM_RETURN_IF_ERROR(Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(),
+                                      scale, scores, block.keys(), call.qkv + block.qkv(1, 0), row,
+                                      0.0f, call.qkv_gradient + block.qkv(0, block.begin), row}));
+  RM_RETURN_IF_ERROR(Compute(GemmCall{
+      true, false, block.keys(), shape.head_width, block.queries(), scale, scores, block.keys(),
+      call.qkv + block.qkv(0, block.begin), row, beta, call.qkv_gradient + block.qkv(1, 0), row}));
+  return Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), 1.0f,
+                          probabilities, shape.context, output_gradient, shape.width(), beta,
+                          call.qkv_gradient + block.qkv(2, 0), row});
 }
 
 }  // namespace

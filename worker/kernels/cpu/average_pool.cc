@@ -8,7 +8,8 @@ namespace ringmaster::cpu {
 // output[p] = mean of input[p][0..pixels).
 void Compute(const AveragePoolCall& call) {
   for (int64_t plane = 0; plane < call.planes; ++plane) {
-    call.output[plane] = Sum(call.pixels, call.input + plane * call.pixels) / static_cast<float>(call.pixels);
+    call.output[plane] =
+        Sum(call.pixels, call.input + plane * call.pixels) / static_cast<float>(call.pixels);
   }
 }
 

@@ -5,7 +5,8 @@ namespace ringmaster::cpu {
 namespace {
 
 // sums[cols] = the rows added up, first to last.
-void SumRowsTogether(const float* __restrict gradient, int64_t rows, int64_t cols, float* __restrict sums) {
+void SumRowsTogether(const float* __restrict gradient, int64_t rows, int64_t cols,
+                     float* __restrict sums) {
   for (int64_t i = 0; i < cols; ++i) sums[i] = 0.0f;
   for (int64_t row = 0; row < rows; ++row) {
     const float* values = gradient + row * cols;

@@ -39,17 +39,19 @@ void AddPosition(const Col2ImCall& call, const KernelPosition& position, const f
     const int64_t plane = position.channel * shape.images + call.image_begin + image;
     float* pixels = call.input_gradient + plane * shape.height * shape.width;
     for (int64_t y = inside_y.begin; y < inside_y.end(); ++y) {
-      const int64_t in_y = y * shape.stride + shift_y, in_x = inside_x.begin * shape.stride + shift_x;
-      AddStrided(columns + (image * oh + y) * ow + inside_x.begin, shape.stride, pixels + in_y * shape.width + in_x,
-                 inside_x.count);
+      const int64_t in_y = y * shape.stride + shift_y,
+                    in_x = inside_x.begin * shape.stride + shift_x;
+      AddStrided(columns + (image * oh + y) * ow + inside_x.begin, shape.stride,
+                 pixels + in_y * shape.width + in_x, inside_x.count);
     }
   }
 }
 
 }  // namespace
 
-// input_gradient of the images in the range += columns, each pixel in the order of the kernel's positions. The images
-// of one channel stay in the first cache while all positions are added to them.
+// input_gradient of the images in the range += columns, each pixel in the order of the kernel's
+// positions. The images of one channel stay in the first cache while all positions are added to
+// them.
 void Compute(const Col2ImCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t row_length = call.image_count * shape.out_height() * shape.out_width();

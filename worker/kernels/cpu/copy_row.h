@@ -7,8 +7,8 @@
 
 namespace ringmaster::cpu {
 
-// to[i] = from[i] for i < count, inline: rows of an image are a few vectors long, and a call of memcpy costs more than
-// they do. The last vector overlaps what is already copied.
+// to[i] = from[i] for i < count, inline: rows of an image are a few vectors long, and a call of
+// memcpy costs more than they do. The last vector overlaps what is already copied.
 inline void CopyRow(const float* from, float* to, int64_t count) {
   if (count >= 8) {
     int64_t i = 0;

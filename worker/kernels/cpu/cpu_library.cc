@@ -27,9 +27,11 @@ class CpuLibrary final : public HostLibrary {
   absl::Status Make(const Operation& operation) override;
 };
 
-int64_t CpuLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
-  return cpu::HasDirectConvolution(largest, out_channels) ? cpu::DirectConvolutionScratchFloats(largest, out_channels)
-                                            : ConvolutionByGemmScratchFloats(*this, largest);
+int64_t CpuLibrary::convolution_scratch_floats(const ConvShape& largest,
+                                               int64_t out_channels) const {
+  return cpu::HasDirectConvolution(largest, out_channels)
+             ? cpu::DirectConvolutionScratchFloats(largest, out_channels)
+             : ConvolutionByGemmScratchFloats(*this, largest);
 }
 
 absl::Status CpuLibrary::Make(const Operation& operation) {
@@ -37,7 +39,8 @@ absl::Status CpuLibrary::Make(const Operation& operation) {
   return std::visit(
       [this](const auto& call) {
         if constexpr (kIsConvolution<std::decay_t<decltype(call)>>) {
-          if (!cpu::HasDirectConvolution(call.shape, call.out_channels)) return ConvolutionByGemm(call, *this);
+          if (!cpu::HasDirectConvolution(call.shape, call.out_channels))
+            return ConvolutionByGemm(call, *this);
           return StatusOf([&] { return cpu::DirectConvolution(call); });
         } else {
           return StatusOf([&] { return cpu::Compute(call); });
@@ -51,7 +54,8 @@ absl::Status CpuLibrary::Make(const Operation& operation) {
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
     return absl::UnavailableError(
-        "kernel library \"cpu\": this processor lacks AVX2 or FMA, which its loops are compiled for; use an x86-64-v3 "
+        "kernel library \"cpu\": this processor lacks AVX2 or FMA, which its loops are compiled "
+        "for; use an x86-64-v3 "
         "processor");
   }
   return std::unique_ptr<KernelLibrary>(new CpuLibrary());

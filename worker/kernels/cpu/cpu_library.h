@@ -9,12 +9,12 @@
 
 namespace ringmaster {
 
-// The library "cpu": matrix products by oneDNN on the calling thread alone, the rest by AVX2 loops. Unavailable: a
-// processor without AVX2 and FMA.
+// The library "cpu": matrix products by oneDNN on the calling thread alone, the rest by AVX2 loops.
+// Unavailable: a processor without AVX2 and FMA.
 absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary();
 
-// Version and instruction set of the BLAS, and whether convolutions are our own in AVX-512 ("onednn 2.6.3
-// avx512_core_bf16, convolutions avx512"): all that decides bits. Thread-safe.
+// Version and instruction set of the BLAS, and whether convolutions are our own in AVX-512
+// ("onednn 2.6.3 avx512_core_bf16, convolutions avx512"): all that decides bits. Thread-safe.
 std::string CpuBlasTarget();
 
 }  // namespace ringmaster

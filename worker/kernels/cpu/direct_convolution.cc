@@ -20,9 +20,9 @@
 namespace ringmaster::cpu {
 namespace {
 
-constexpr int64_t kBlock = 2 * kLanes;   // output channels of a forward tile
-constexpr int64_t kTilePixels = 14;      // with two vectors each: 28 of the 32 registers hold sums
-constexpr int64_t kTileTaps = 7;         // of a weight gradient's tile, with up to four vectors each
+constexpr int64_t kBlock = 2 * kLanes;  // output channels of a forward tile
+constexpr int64_t kTilePixels = 14;     // with two vectors each: 28 of the 32 registers hold sums
+constexpr int64_t kTileTaps = 7;        // of a weight gradient's tile, with up to four vectors each
 
 int64_t RoundUp(int64_t value, int64_t unit) { return CeilDiv(value, unit) * unit; }
 
@@ -33,8 +33,8 @@ struct PaddedImage {
 };
 
 // `planes` lie `plane_stride` apart. The border is zero already: only the middle is written.
-void FillPadded(const float* planes, int64_t plane_stride, int64_t height, int64_t width, int64_t padding,
-                const PaddedImage& padded) {
+void FillPadded(const float* planes, int64_t plane_stride, int64_t height, int64_t width,
+                int64_t padding, const PaddedImage& padded) {
   for (int64_t c = 0; c < padded.channels; ++c) {
     for (int64_t y = 0; y < height; ++y) {
       const float* from = planes + c * plane_stride + y * width;
@@ -47,10 +47,11 @@ void FillPadded(const float* planes, int64_t plane_stride, int64_t height, int64
   }
 }
 
-// A tile of the output: kPixels neighbours of one row by kBlock channels. `weights`: [taps][kBlock].
+// A tile of the output: kPixels neighbours of one row by kBlock channels. `weights`:
+// [taps][kBlock].
 template <int kPixels>
-void ForwardTile(const PaddedImage& image, const float* corner, int64_t kernel, const float* weights, float* output,
-                 int64_t output_plane, int64_t out_channels) {
+void ForwardTile(const PaddedImage& image, const float* corner, int64_t kernel,
+                 const float* weights, float* output, int64_t output_plane, int64_t out_channels) {
   __m512 sums[kPixels][2];
   for (int i = 0; i < kPixels; ++i) sums[i][0] = sums[i][1] = _mm512_setzero_ps();
   for (int64_t c = 0; c < image.channels; ++c) {
@@ -70,7 +71,8 @@ void ForwardTile(const PaddedImage& image, const float* corner, int64_t kernel, 
   const __mmask16 mask = FirstLanes(kPixels);
   for (int half = 0; half < 2; ++half) {
     __m512 rows[16];
-    for (int i = 0; i < 16; ++i) rows[i] = i < kPixels ? sums[i < kPixels ? i : 0][half] : _mm512_setzero_ps();
+    for (int i = 0; i < 16; ++i)
+      rows[i] = i < kPixels ? sums[i < kPixels ? i : 0][half] : _mm512_setzero_ps();
     Transpose16(rows);
     const int64_t count = std::clamp<int64_t>(out_channels - half * kLanes, 0, kLanes);
     for (int64_t o = 0; o < count; ++o) {
@@ -79,7 +81,8 @@ void ForwardTile(const PaddedImage& image, const float* corner, int64_t kernel, 
   }
 }
 
-using ForwardTileFunction = void (*)(const PaddedImage&, const float*, int64_t, const float*, float*, int64_t, int64_t);
+using ForwardTileFunction = void (*)(const PaddedImage&, const float*, int64_t, const float*,
+                                     float*, int64_t, int64_t);
 
 template <size_t... kIndex>
 ForwardTileFunction ForwardTileOf(int64_t pixels, std::index_sequence<kIndex...>) {
@@ -94,7 +97,8 @@ struct OutputImage {
 };
 
 // `weights`: [blocks of kBlock channels][taps][kBlock].
-void ForwardImage(const PaddedImage& image, int64_t kernel, const float* weights, const OutputImage& output) {
+void ForwardImage(const PaddedImage& image, int64_t kernel, const float* weights,
+                  const OutputImage& output) {
   const int64_t taps = image.channels * kernel * kernel;
   const int64_t tiles = CeilDiv(output.width, kTilePixels);
   for (int64_t o = 0; o < output.channels; o += kBlock) {
@@ -103,17 +107,19 @@ void ForwardImage(const PaddedImage& image, int64_t kernel, const float* weights
         const int64_t x = tile * output.width / tiles, end = (tile + 1) * output.width / tiles;
         ForwardTileOf(end - x, std::make_index_sequence<kTilePixels>())(
             image, image.pixels + y * image.width + x, kernel, weights + o * taps,
-            output.pixels + o * output.plane + y * output.width + x, output.plane, output.channels - o);
+            output.pixels + o * output.plane + y * output.width + x, output.plane,
+            output.channels - o);
       }
     }
   }
 }
 
-// sums[i][channel] += the products of tap i's pixels by the gradients of all outputs: kTaps neighbouring taps of one
-// kernel row by kVectors vectors of channels. `gradients`: [outputs][channels].
+// sums[i][channel] += the products of tap i's pixels by the gradients of all outputs: kTaps
+// neighbouring taps of one kernel row by kVectors vectors of channels. `gradients`:
+// [outputs][channels].
 template <int kTaps, int kVectors>
-void GradientTile(const float* corner, int64_t image_width, int64_t height, int64_t width, const float* gradients,
-                  int64_t channels, float* sums) {
+void GradientTile(const float* corner, int64_t image_width, int64_t height, int64_t width,
+                  const float* gradients, int64_t channels, float* sums) {
   __m512 total[kTaps][kVectors];
   for (int i = 0; i < kTaps; ++i) {
     for (int v = 0; v < kVectors; ++v) total[i][v] = _mm512_setzero_ps();
@@ -126,7 +132,8 @@ void GradientTile(const float* corner, int64_t image_width, int64_t height, int6
       for (int v = 0; v < kVectors; ++v) slopes[v] = _mm512_loadu_ps(gradients + v * kLanes);
       for (int i = 0; i < kTaps; ++i) {
         const __m512 pixel = _mm512_set1_ps(pixels[i]);
-        for (int v = 0; v < kVectors; ++v) total[i][v] = _mm512_fmadd_ps(pixel, slopes[v], total[i][v]);
+        for (int v = 0; v < kVectors; ++v)
+          total[i][v] = _mm512_fmadd_ps(pixel, slopes[v], total[i][v]);
       }
     }
   }
@@ -139,7 +146,8 @@ void GradientTile(const float* corner, int64_t image_width, int64_t height, int6
   }
 }
 
-using GradientTileFunction = void (*)(const float*, int64_t, int64_t, int64_t, const float*, int64_t, float*);
+using GradientTileFunction = void (*)(const float*, int64_t, int64_t, int64_t, const float*,
+                                      int64_t, float*);
 
 template <int kVectors, size_t... kIndex>
 GradientTileFunction GradientTileOf(int64_t taps, std::index_sequence<kIndex...>) {
@@ -147,10 +155,10 @@ GradientTileFunction GradientTileOf(int64_t taps, std::index_sequence<kIndex...>
   return kTiles[taps - 1];
 }
 
-// One image's part of the weight gradient: sums[taps][channels] += . `gradients`: [outputs][channels], channels a multiple
-// of 16.
-void GradientImage(const PaddedImage& image, int64_t kernel, int64_t height, int64_t width, const float* gradients,
-                   int64_t channels, float* sums) {
+// One image's part of the weight gradient: sums[taps][channels] += . `gradients`:
+// [outputs][channels], channels a multiple of 16.
+void GradientImage(const PaddedImage& image, int64_t kernel, int64_t height, int64_t width,
+                   const float* gradients, int64_t channels, float* sums) {
   constexpr auto kTaps = std::make_index_sequence<kTileTaps>();
   for (int64_t o = 0; o < channels;) {
     const int64_t vectors = channels - o >= 4 * kLanes ? 4 : channels - o >= 2 * kLanes ? 2 : 1;
@@ -161,8 +169,9 @@ void GradientImage(const PaddedImage& image, int64_t kernel, int64_t height, int
           const GradientTileFunction tile = vectors == 4   ? GradientTileOf<4>(taps, kTaps)
                                             : vectors == 2 ? GradientTileOf<2>(taps, kTaps)
                                                            : GradientTileOf<1>(taps, kTaps);
-          tile(image.pixels + (c * image.height + ky) * image.width + kx, image.width, height, width, gradients + o,
-               channels, sums + ((c * kernel + ky) * kernel + kx) * channels + o);
+          tile(image.pixels + (c * image.height + ky) * image.width + kx, image.width, height,
+               width, gradients + o, channels,
+               sums + ((c * kernel + ky) * kernel + kx) * channels + o);
         }
       }
     }
@@ -175,13 +184,16 @@ template <typename Weight>
 void PackWeights(int64_t channels, int64_t taps, Weight weight, float* packed) {
   for (int64_t o = 0; o < RoundUp(channels, kBlock); ++o) {
     float* to = packed + o / kBlock * taps * kBlock + o % kBlock;
-    for (int64_t tap = 0; tap < taps; ++tap) to[tap * kBlock] = o < channels ? weight(o, tap) : 0.0f;
+    for (int64_t tap = 0; tap < taps; ++tap)
+      to[tap * kBlock] = o < channels ? weight(o, tap) : 0.0f;
   }
 }
 
-PaddedImage PaddedIn(float* scratch, int64_t channels, int64_t height, int64_t width, int64_t padding) {
+PaddedImage PaddedIn(float* scratch, int64_t channels, int64_t height, int64_t width,
+                     int64_t padding) {
   const PaddedImage image{channels, height + 2 * padding, width + 2 * padding, scratch};
-  std::memset(scratch, 0, static_cast<size_t>(channels * image.height * image.width) * sizeof(float));
+  std::memset(scratch, 0,
+              static_cast<size_t>(channels * image.height * image.width) * sizeof(float));
   return image;
 }
 
@@ -194,59 +206,70 @@ int64_t PaddedFloats(int64_t channels, int64_t height, int64_t width, int64_t pa
 void DirectConvolution(const ConvolutionCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t taps = shape.channels * shape.kernel * shape.kernel;
-  const int64_t in_pixels = shape.height * shape.width, out_pixels = shape.out_height() * shape.out_width();
+  const int64_t in_pixels = shape.height * shape.width,
+                out_pixels = shape.out_height() * shape.out_width();
   float* weights = call.scratch;
   PackWeights(
-      call.out_channels, taps, [&](int64_t o, int64_t tap) { return call.weights[o * taps + tap]; }, weights);
-  const PaddedImage image = PaddedIn(weights + RoundUp(call.out_channels, kBlock) * taps, shape.channels, shape.height,
-                                     shape.width, shape.padding);
+      call.out_channels, taps, [&](int64_t o, int64_t tap) { return call.weights[o * taps + tap]; },
+      weights);
+  const PaddedImage image = PaddedIn(weights + RoundUp(call.out_channels, kBlock) * taps,
+                                     shape.channels, shape.height, shape.width, shape.padding);
   for (int64_t i = 0; i < shape.images; ++i) {
-    FillPadded(call.input + i * in_pixels, shape.images * in_pixels, shape.height, shape.width, shape.padding, image);
+    FillPadded(call.input + i * in_pixels, shape.images * in_pixels, shape.height, shape.width,
+               shape.padding, image);
     ForwardImage(image, shape.kernel, weights,
-                 {call.out_channels, shape.out_height(), shape.out_width(), shape.images * out_pixels,
-                  call.output + i * out_pixels});
+                 {call.out_channels, shape.out_height(), shape.out_width(),
+                  shape.images * out_pixels, call.output + i * out_pixels});
   }
 }
 
 void DirectConvolution(const ConvolutionWeightGradientCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t taps = shape.channels * shape.kernel * shape.kernel;
-  const int64_t in_pixels = shape.height * shape.width, out_pixels = shape.out_height() * shape.out_width();
+  const int64_t in_pixels = shape.height * shape.width,
+                out_pixels = shape.out_height() * shape.out_width();
   const int64_t channels = RoundUp(call.out_channels, kLanes);
   float* sums = call.scratch;
   float* gradients = sums + taps * channels;
-  const PaddedImage image =
-      PaddedIn(gradients + out_pixels * channels, shape.channels, shape.height, shape.width, shape.padding);
+  const PaddedImage image = PaddedIn(gradients + out_pixels * channels, shape.channels,
+                                     shape.height, shape.width, shape.padding);
   std::memset(sums, 0, static_cast<size_t>(taps * channels) * sizeof(float));
   for (int64_t i = 0; i < shape.images; ++i) {
-    FillPadded(call.input + i * in_pixels, shape.images * in_pixels, shape.height, shape.width, shape.padding, image);
-    Transpose(call.output_gradient + i * out_pixels, shape.images * out_pixels, call.out_channels, out_pixels, gradients,
-              channels);
-    GradientImage(image, shape.kernel, shape.out_height(), shape.out_width(), gradients, channels, sums);
+    FillPadded(call.input + i * in_pixels, shape.images * in_pixels, shape.height, shape.width,
+               shape.padding, image);
+    Transpose(call.output_gradient + i * out_pixels, shape.images * out_pixels, call.out_channels,
+              out_pixels, gradients, channels);
+    GradientImage(image, shape.kernel, shape.out_height(), shape.out_width(), gradients, channels,
+                  sums);
   }
   for (int64_t o = 0; o < call.out_channels; ++o) {
-    for (int64_t tap = 0; tap < taps; ++tap) call.weight_gradient[o * taps + tap] = sums[tap * channels + o];
+    for (int64_t tap = 0; tap < taps; ++tap)
+      call.weight_gradient[o * taps + tap] = sums[tap * channels + o];
   }
 }
 
-// The convolution of the output's gradient, padded so far that every input is reached, by the weights turned around.
+// The convolution of the output's gradient, padded so far that every input is reached, by the
+// weights turned around.
 void DirectConvolution(const ConvolutionInputGradientCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t window = shape.kernel * shape.kernel, taps = call.out_channels * window;
-  const int64_t in_pixels = shape.height * shape.width, out_pixels = shape.out_height() * shape.out_width();
+  const int64_t in_pixels = shape.height * shape.width,
+                out_pixels = shape.out_height() * shape.out_width();
   const int64_t padding = shape.kernel - 1 - shape.padding;
   float* weights = call.scratch;
   PackWeights(
       shape.channels, taps,
       [&](int64_t c, int64_t tap) {
-        return call.weights[(tap / window * shape.channels + c) * window + window - 1 - tap % window];
+        return call
+            .weights[(tap / window * shape.channels + c) * window + window - 1 - tap % window];
       },
       weights);
-  const PaddedImage image = PaddedIn(weights + RoundUp(shape.channels, kBlock) * taps, call.out_channels,
-                                     shape.out_height(), shape.out_width(), padding);
+  const PaddedImage image =
+      PaddedIn(weights + RoundUp(shape.channels, kBlock) * taps, call.out_channels,
+               shape.out_height(), shape.out_width(), padding);
   for (int64_t i = 0; i < shape.images; ++i) {
-    FillPadded(call.output_gradient + i * out_pixels, shape.images * out_pixels, shape.out_height(), shape.out_width(),
-               padding, image);
+    FillPadded(call.output_gradient + i * out_pixels, shape.images * out_pixels, shape.out_height(),
+               shape.out_width(), padding, image);
     ForwardImage(image, shape.kernel, weights,
                  {shape.channels, shape.height, shape.width, shape.images * in_pixels,
                   call.input_gradient + i * in_pixels});
@@ -257,12 +280,13 @@ void DirectConvolution(const ConvolutionInputGradientCall& call) {
 #pragma GCC pop_options
 
 bool HasWideConvolutions() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 
 bool HasDirectConvolution(const ConvShape& shape, int64_t out_channels) {
-  const bool fills_blocks = out_channels % kBlock == 0 && (shape.channels < kLanes || shape.channels % kBlock == 0);
+  const bool fills_blocks =
+      out_channels % kBlock == 0 && (shape.channels < kLanes || shape.channels % kBlock == 0);
   return fills_blocks && shape.stride == 1 && shape.padding < shape.kernel && HasWideConvolutions();
 }
 
@@ -270,10 +294,11 @@ int64_t DirectConvolutionScratchFloats(const ConvShape& shape, int64_t out_chann
   const int64_t window = shape.kernel * shape.kernel;
   const int64_t out_pixels = shape.out_height() * shape.out_width();
   const int64_t input = PaddedFloats(shape.channels, shape.height, shape.width, shape.padding);
-  const int64_t gradient =
-      PaddedFloats(out_channels, shape.out_height(), shape.out_width(), shape.kernel - 1 - shape.padding);
+  const int64_t gradient = PaddedFloats(out_channels, shape.out_height(), shape.out_width(),
+                                        shape.kernel - 1 - shape.padding);
   const int64_t forward = RoundUp(out_channels, kBlock) * shape.channels * window + input;
-  const int64_t weights = RoundUp(out_channels, kLanes) * (shape.channels * window + out_pixels) + input;
+  const int64_t weights =
+      RoundUp(out_channels, kLanes) * (shape.channels * window + out_pixels) + input;
   const int64_t inputs = RoundUp(shape.channels, kBlock) * out_channels * window + gradient;
   return std::max({forward, weights, inputs});
 }

@@ -7,11 +7,13 @@
 namespace ringmaster::cpu {
 namespace {
 
-// Elements whose random numbers are made at once: a loop without a condition, which the compiler vectorizes.
+// Elements whose random numbers are made at once: a loop without a condition, which the compiler
+// vectorizes.
 constexpr int64_t kBlock = 256;
 
 void Draw(uint64_t seed, int64_t begin, int64_t count, float* __restrict draws) {
-  for (int64_t i = 0; i < count; ++i) draws[i] = DropoutDraw(seed, static_cast<uint64_t>(begin + i));
+  for (int64_t i = 0; i < count; ++i)
+    draws[i] = DropoutDraw(seed, static_cast<uint64_t>(begin + i));
 }
 
 }  // namespace

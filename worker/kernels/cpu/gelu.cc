@@ -21,7 +21,8 @@ inline Gate GateOf(__m256 x) {
   const __m256 held = _mm256_min_ps(Set(kSaturated), _mm256_max_ps(Set(-kSaturated), x));
   Gate gate;
   gate.x_squared = held * held;
-  const __m256 two_u = Set(kTwoSlope) * held * _mm256_fmadd_ps(gate.x_squared, Set(kCubic), Set(1.0f));
+  const __m256 two_u =
+      Set(kTwoSlope) * held * _mm256_fmadd_ps(gate.x_squared, Set(kCubic), Set(1.0f));
   gate.decay = Exp(_mm256_or_ps(two_u, Set(-0.0f)));  // the sign bit set: -|2u|
   gate.denominator = Set(1.0f) + gate.decay;
   // 1 where u >= 0, else decay: the sign bit of u selects.
@@ -34,7 +35,8 @@ inline __m256 GeluOf(__m256 x) { return x * GateOf(x).open; }
 // gelu'(x) = open + x * open' with open' = decay / (1 + decay)^2 * 2u'.
 inline __m256 SlopeOf(__m256 x) {
   const Gate gate = GateOf(x);
-  const __m256 two_u_slope = Set(kTwoSlope) * _mm256_fmadd_ps(gate.x_squared, Set(3 * kCubic), Set(1.0f));
+  const __m256 two_u_slope =
+      Set(kTwoSlope) * _mm256_fmadd_ps(gate.x_squared, Set(3 * kCubic), Set(1.0f));
   const __m256 open_slope = gate.decay / (gate.denominator * gate.denominator) * two_u_slope;
   return _mm256_fmadd_ps(x, open_slope, gate.open);
 }
@@ -56,11 +58,12 @@ void NarrowGelu(const GeluCall& call) {
 
 void NarrowGeluBackward(const GeluBackwardCall& call) {
   Map(
-      call.count, call.gradient, [](__m256 x, __m256 gradient) { return gradient * SlopeOf(x); }, call.input,
-      call.gradient);
+      call.count, call.gradient, [](__m256 x, __m256 gradient) { return gradient * SlopeOf(x); },
+      call.input, call.gradient);
 }
 
-// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x +
+// 0.044715 x^3))).
 void Compute(const GeluCall& call) {
   if (HasWideConvolutions()) {
     WideGelu(call);

@@ -8,7 +8,8 @@
 namespace ringmaster::cpu {
 namespace {
 
-// The instruction set that oneDNN picks its kernels for; unlike the processor's own, it obeys oneDNN's settings.
+// The instruction set that oneDNN picks its kernels for; unlike the processor's own, it obeys
+// oneDNN's settings.
 const char* EffectiveInstructionSet() {
   switch (dnnl_get_effective_cpu_isa()) {
     case dnnl_cpu_isa_all:
@@ -59,15 +60,16 @@ absl::Status Compute(const GemmCall& call) {
     WideGemm(call);
     return absl::OkStatus();
   }
-  // OpenMP's count belongs to the calling thread and not to the library object, so it is set (one store to thread-local
-  // memory) where it is used.
+  // OpenMP's count belongs to the calling thread and not to the library object, so it is set (one
+  // store to thread-local memory) where it is used.
   omp_set_num_threads(1);
   const dnnl_status_t status =
-      dnnl_sgemm(call.transpose_a ? 'T' : 'N', call.transpose_b ? 'T' : 'N', call.m, call.n, call.k, call.alpha, call.a,
-                 call.lda, call.b, call.ldb, call.beta, call.c, call.ldc);
+      dnnl_sgemm(call.transpose_a ? 'T' : 'N', call.transpose_b ? 'T' : 'N', call.m, call.n, call.k,
+                 call.alpha, call.a, call.lda, call.b, call.ldb, call.beta, call.c, call.ldc);
   if (status == dnnl_success) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k, " lda=", call.lda,
-                                          " ldb=", call.ldb, " ldc=", call.ldc, ": oneDNN answered status ", status));
+  return absl::InternalError(absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k,
+                                          " lda=", call.lda, " ldb=", call.ldb, " ldc=", call.ldc,
+                                          ": oneDNN answered status ", status));
 }
 
 std::string GemmTarget() {

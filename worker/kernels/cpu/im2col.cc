@@ -35,26 +35,28 @@ void CopyPosition(const Im2ColCall& call, const KernelPosition& position, float*
       }
       for (int64_t x = 0; x < inside.begin; ++x) out[x] = 0.0f;
       if (inside.count > 0) {
-        CopyStrided(pixels + in_y * shape.width + inside.begin * shape.stride + shift, shape.stride, out + inside.begin,
-                    inside.count);
+        CopyStrided(pixels + in_y * shape.width + inside.begin * shape.stride + shift, shape.stride,
+                    out + inside.begin, inside.count);
       }
       for (int64_t x = inside.end(); x < ow; ++x) out[x] = 0.0f;
     }
   }
 }
 
-// The same where the outputs are as many as the pixels (stride 1, padding of half the kernel): the images of a channel
-// lie one behind the other, so all windows are one copy, shifted, and only what is outside an image is set to 0 after
-// it. A quarter of the time of a copy for each short row.
+// The same where the outputs are as many as the pixels (stride 1, padding of half the kernel): the
+// images of a channel lie one behind the other, so all windows are one copy, shifted, and only what
+// is outside an image is set to 0 after it. A quarter of the time of a copy for each short row.
 void CopyShifted(const Im2ColCall& call, const KernelPosition& position, float* out) {
   const ConvShape& shape = call.shape;
   const int64_t height = shape.height, width = shape.width, pixels = height * width;
   const int64_t shift_y = position.ky - shape.padding, shift_x = position.kx - shape.padding;
   const int64_t shift = shift_y * width + shift_x, total = call.image_count * pixels;
-  const int64_t begin = std::clamp<int64_t>(-shift, 0, total), end = std::clamp<int64_t>(total - shift, begin, total);
+  const int64_t begin = std::clamp<int64_t>(-shift, 0, total),
+                end = std::clamp<int64_t>(total - shift, begin, total);
   const float* from = call.input + (position.channel * shape.images + call.image_begin) * pixels;
   if (begin < end) std::copy(from + begin + shift, from + end + shift, out + begin);
-  const Range rows = OutputsInside(shift_y, 1, height, height), cols = OutputsInside(shift_x, 1, width, width);
+  const Range rows = OutputsInside(shift_y, 1, height, height),
+              cols = OutputsInside(shift_x, 1, width, width);
   for (int64_t image = 0; image < call.image_count; ++image, out += pixels) {
     std::fill(out, out + rows.begin * width, 0.0f);
     std::fill(out + rows.end() * width, out + pixels, 0.0f);
@@ -69,7 +71,8 @@ void CopyShifted(const Im2ColCall& call, const KernelPosition& position, float* 
 
 }  // namespace
 
-// columns[channels * kernel * kernel][image_count * oh * ow] = the windows of the images in the range; 0 outside.
+// columns[channels * kernel * kernel][image_count * oh * ow] = the windows of the images in the
+// range; 0 outside.
 void Compute(const Im2ColCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t row_length = call.image_count * shape.out_height() * shape.out_width();

@@ -24,7 +24,8 @@ inline void PoolFour(const float* upper, const float* lower, float* output, uint
   TakeLarger(_mm_shuffle_ps(lower_a, lower_b, 0x88), 2, &best, &at);
   TakeLarger(_mm_shuffle_ps(lower_a, lower_b, 0xDD), 3, &best, &at);
   _mm_storeu_ps(output, best);
-  const __m128i low_bytes = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  const __m128i low_bytes =
+      _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
   const int packed = _mm_cvtsi128_si32(_mm_shuffle_epi8(at, low_bytes));
   std::memcpy(argmax, &packed, sizeof(packed));
 }
@@ -41,7 +42,8 @@ inline void PoolOne(const float* upper, const float* lower, float* output, uint8
 
 }  // namespace
 
-// output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in the window.
+// output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in
+// the window.
 void Compute(const MaxPoolCall& call) {
   const int64_t out_width = call.width / 2;
   const int64_t out_rows = call.planes * (call.height / 2);
@@ -51,8 +53,10 @@ void Compute(const MaxPoolCall& call) {
     float* output = call.output + row * out_width;
     uint8_t* argmax = call.argmax + row * out_width;
     int64_t col = 0;
-    for (; col + 4 <= out_width; col += 4) PoolFour(upper + 2 * col, lower + 2 * col, output + col, argmax + col);
-    for (; col < out_width; ++col) PoolOne(upper + 2 * col, lower + 2 * col, output + col, argmax + col);
+    for (; col + 4 <= out_width; col += 4)
+      PoolFour(upper + 2 * col, lower + 2 * col, output + col, argmax + col);
+    for (; col < out_width; ++col)
+      PoolOne(upper + 2 * col, lower + 2 * col, output + col, argmax + col);
   }
 }
 

@@ -14,7 +14,8 @@ inline __m128 Keep(__m128 gradient, __m128i argmax, int position) {
 }
 
 // Four windows side by side: 8 pixels of two rows each.
-inline void SpreadFour(const float* output_gradient, const uint8_t* argmax, float* upper, float* lower) {
+inline void SpreadFour(const float* output_gradient, const uint8_t* argmax, float* upper,
+                       float* lower) {
   const __m128 gradient = _mm_loadu_ps(output_gradient);
   int packed;
   std::memcpy(&packed, argmax, sizeof(packed));
@@ -46,8 +47,10 @@ void Compute(const MaxPoolBackwardCall& call) {
     const float* gradient = call.output_gradient + row * out_width;
     const uint8_t* argmax = call.argmax + row * out_width;
     int64_t col = 0;
-    for (; col + 4 <= out_width; col += 4) SpreadFour(gradient + col, argmax + col, upper + 2 * col, lower + 2 * col);
-    for (; col < out_width; ++col) SpreadOne(gradient[col], argmax[col], upper + 2 * col, lower + 2 * col);
+    for (; col + 4 <= out_width; col += 4)
+      SpreadFour(gradient + col, argmax + col, upper + 2 * col, lower + 2 * col);
+    for (; col < out_width; ++col)
+      SpreadOne(gradient[col], argmax[col], upper + 2 * col, lower + 2 * col);
   }
 }
 

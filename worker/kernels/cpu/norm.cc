@@ -7,7 +7,8 @@
 namespace ringmaster::cpu {
 namespace {
 
-// The sum of (values[i] - mean)^2: of differences, since the difference of large sums would lose all digits.
+// The sum of (values[i] - mean)^2: of differences, since the difference of large sums would lose
+// all digits.
 float SumOfSquares(int64_t count, const float* values, float mean) {
   const __m256 means = _mm256_set1_ps(mean);
   return SumOf(
@@ -38,15 +39,19 @@ void NormRow(const NormCall& call, int64_t row) {
   const __m256 means = _mm256_set1_ps(mean), inverses = _mm256_set1_ps(inverse);
   Map(
       count, call.output + row * count,
-      [=](__m256 value, __m256 gain, __m256 bias) { return _mm256_fmadd_ps((value - means) * inverses, gain, bias); },
+      [=](__m256 value, __m256 gain, __m256 bias) {
+        return _mm256_fmadd_ps((value - means) * inverses, gain, bias);
+      },
       input, call.gain, call.bias);
 }
 
 // output[i] = (input[i] - mean) * scale + bias
 void Affine(int64_t count, const float* input, float mean, float scale, float bias, float* output) {
-  const __m256 means = _mm256_set1_ps(mean), scales = _mm256_set1_ps(scale), biases = _mm256_set1_ps(bias);
+  const __m256 means = _mm256_set1_ps(mean), scales = _mm256_set1_ps(scale),
+               biases = _mm256_set1_ps(bias);
   Map(
-      count, output, [=](__m256 value) { return _mm256_fmadd_ps(value - means, scales, biases); }, input);
+      count, output, [=](__m256 value) { return _mm256_fmadd_ps(value - means, scales, biases); },
+      input);
 }
 
 // A group of a batch or group norm.
@@ -72,8 +77,9 @@ void NormGroup(const NormCall& call, int64_t group) {
 
 }  // namespace
 
-// output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse deviation are kept, and
-// the corrected variance where it is asked for. Source: Ba et al. 2016, Ioffe and Szegedy 2015, Wu and He 2018.
+// output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse
+// deviation are kept, and the corrected variance where it is asked for. Source: Ba et al. 2016,
+// Ioffe and Szegedy 2015, Wu and He 2018.
 void Compute(const NormCall& call) {
   for (int64_t group = 0; group < call.shape.groups(); ++group) {
     if (call.shape.kind == NormKind::kLayer) {
@@ -84,13 +90,15 @@ void Compute(const NormCall& call) {
   }
 }
 
-// output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of each feature.
+// output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of
+// each feature.
 void Compute(const NormInferenceCall& call) {
   const int64_t count = call.shape.rows * call.shape.pixels;
   for (int64_t feature = 0; feature < call.shape.features; ++feature) {
     const double deviation = std::sqrt(static_cast<double>(call.variance[feature]) + call.epsilon);
-    Affine(count, call.input + feature * count, call.mean[feature], static_cast<float>(call.gain[feature] / deviation),
-           call.bias[feature], call.output + feature * count);
+    Affine(count, call.input + feature * count, call.mean[feature],
+           static_cast<float>(call.gain[feature] / deviation), call.bias[feature],
+           call.output + feature * count);
   }
 }
 

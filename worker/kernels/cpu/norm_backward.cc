@@ -11,7 +11,8 @@ namespace {
 float SumOfProducts(int64_t count, const float* input, const float* gradient, float mean) {
   const __m256 means = _mm256_set1_ps(mean);
   return SumOf(
-      count, [means](__m256 value, __m256 slope) { return slope * (value - means); }, input, gradient);
+      count, [means](__m256 value, __m256 slope) { return slope * (value - means); }, input,
+      gradient);
 }
 
 // All rows added up, first to last; the two sums stay in the first cache.
@@ -36,7 +37,8 @@ void BatchParamGradient(const NormParamGradientCall& call) {
   const int64_t count = call.shape.rows * call.shape.pixels;
   for (int64_t feature = 0; feature < call.shape.features; ++feature) {
     const float* gradient = call.output_gradient + feature * count;
-    const float products = SumOfProducts(count, call.input + feature * count, gradient, call.mean[feature]);
+    const float products =
+        SumOfProducts(count, call.input + feature * count, gradient, call.mean[feature]);
     call.gain_gradient[feature] = products * call.inverse_deviation[feature];
     call.bias_gradient[feature] = Sum(count, gradient);
   }
@@ -50,7 +52,8 @@ void GroupParamGradient(const NormParamGradientCall& call) {
     for (int64_t image = 0; image < shape.rows; ++image) {
       const int64_t at = (feature * shape.rows + image) * shape.pixels;
       const int64_t group = image * shape.groups_per_image + feature / channels_per_group;
-      const float products = SumOfProducts(shape.pixels, call.input + at, call.output_gradient + at, call.mean[group]);
+      const float products =
+          SumOfProducts(shape.pixels, call.input + at, call.output_gradient + at, call.mean[group]);
       gain += static_cast<double>(products) * call.inverse_deviation[group];
       bias += Sum(shape.pixels, call.output_gradient + at);
     }
@@ -70,9 +73,11 @@ void RowInputGradient(const NormInputGradientCall& call, int64_t row) {
   const float sum = SumOf(
       count, [](__m256 slope, __m256 gain) { return slope * gain; }, gradient, call.gain);
   const float products = SumOf(
-      count, [=](__m256 value, __m256 slope, __m256 gain) { return slope * gain * (value - means); }, input, gradient,
-      call.gain);
-  const __m256 offset = _mm256_set1_ps(sum * share), factor = _mm256_set1_ps(products * share * inverse * inverse);
+      count,
+      [=](__m256 value, __m256 slope, __m256 gain) { return slope * gain * (value - means); },
+      input, gradient, call.gain);
+  const __m256 offset = _mm256_set1_ps(sum * share),
+               factor = _mm256_set1_ps(products * share * inverse * inverse);
   Map(
       count, call.input_gradient + row * count,
       [=](__m256 value, __m256 slope, __m256 gain) {
@@ -102,14 +107,17 @@ void GroupInputGradient(const NormInputGradientCall& call, int64_t group) {
     const __m256 gain = _mm256_set1_ps(call.gain[segment.feature]);
     Map(
         segment.count, call.input_gradient + segment.begin,
-        [=](__m256 value, __m256 slope) { return (slope * gain - offset - (value - means) * factor) * inverses; },
+        [=](__m256 value, __m256 slope) {
+          return (slope * gain - offset - (value - means) * factor) * inverses;
+        },
         call.input + segment.begin, call.output_gradient + segment.begin);
   }
 }
 
 }  // namespace
 
-// gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of output_gradient.
+// gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of
+// output_gradient.
 void Compute(const NormParamGradientCall& call) {
   switch (call.shape.kind) {
     case NormKind::kLayer:
@@ -121,7 +129,8 @@ void Compute(const NormParamGradientCall& call) {
   }
 }
 
-// The gradient of the input, through mean and deviation too. Source: Ioffe and Szegedy 2015, section 3.
+// The gradient of the input, through mean and deviation too. Source: Ioffe and Szegedy 2015,
+// section 3.
 void Compute(const NormInputGradientCall& call) {
   for (int64_t group = 0; group < call.shape.groups(); ++group) {
     if (call.shape.kind == NormKind::kLayer) {

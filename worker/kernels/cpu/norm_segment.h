@@ -7,17 +7,21 @@
 
 namespace ringmaster::cpu {
 
-// Neighbouring elements of one group of a batch or group norm that share a feature: a group is one or more of them.
+// Neighbouring elements of one group of a batch or group norm that share a feature: a group is one
+// or more of them.
 struct NormSegment {
   int64_t begin = 0, count = 0, feature = 0;
 };
 
-// The segments of a group: batch one, group one a channel. Not for layer norms, whose features change by element.
+// The segments of a group: batch one, group one a channel. Not for layer norms, whose features
+// change by element.
 class NormSegments {
  public:
   NormSegments(const NormShape& shape, int64_t group) : shape_(shape), group_(group) {}
 
-  int64_t count() const { return shape_.kind == NormKind::kBatch ? 1 : shape_.features / shape_.groups_per_image; }
+  int64_t count() const {
+    return shape_.kind == NormKind::kBatch ? 1 : shape_.features / shape_.groups_per_image;
+  }
 
   NormSegment At(int64_t i) const {
     if (shape_.kind == NormKind::kBatch) {

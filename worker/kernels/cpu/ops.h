@@ -7,11 +7,13 @@
 #include "worker/kernels/calls.h"
 #include "worker/kernels/host_ops.h"
 
-// The operations as calls.h defines them, one a file. The order of every sum depends on the sizes alone,
-// never on the alignment of memory or the thread. Sizes have been checked (check_call.h). Thread-safe.
+// The operations as calls.h defines them, one a file. The order of every sum depends on the sizes
+// alone, never on the alignment of memory or the thread. Sizes have been checked (check_call.h).
+// Thread-safe.
 namespace ringmaster::cpu {
 
-// Gemm by oneDNN, on one thread: sets the calling thread's OpenMP to one. Internal: oneDNN's refusal, with the sizes.
+// Gemm by oneDNN, on one thread: sets the calling thread's OpenMP to one. Internal: oneDNN's
+// refusal, with the sizes.
 absl::Status Compute(const GemmCall& call);
 // "onednn 2.6.3 avx512_core_bf16": the version and the instruction set that choose Gemm's kernels.
 std::string GemmTarget();

@@ -6,7 +6,8 @@
 namespace ringmaster::cpu {
 namespace {
 
-// sum of exp(logits - shift), in double: the logarithm of a float sum would lose the digits of a small loss.
+// sum of exp(logits - shift), in double: the logarithm of a float sum would lose the digits of a
+// small loss.
 double SumOfExponentials(const float* logits, int64_t classes, float shift) {
   const __m256 shifts = _mm256_set1_ps(shift);
   __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
@@ -22,7 +23,8 @@ double SumOfExponentials(const float* logits, int64_t classes, float shift) {
   return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
-// As a scan for the first logit that no other exceeds; NaN exceeds nothing and, when first, is exceeded by nothing.
+// As a scan for the first logit that no other exceeds; NaN exceeds nothing and, when first, is
+// exceeded by nothing.
 int64_t FirstLargest(const float* logits, int64_t classes) {
   if (std::isnan(logits[0])) return 0;
   const float largest = Largest(classes, logits);
@@ -41,13 +43,16 @@ void Compute(const SoftmaxCrossEntropyCall& call) {
     const int64_t largest = FirstLargest(logits, call.classes);
     const float shift = logits[largest];
     const double sum = SumOfExponentials(logits, call.classes, shift);
-    call.row_loss[row] = static_cast<float>(std::log(sum) - (static_cast<double>(logits[label]) - shift));
+    call.row_loss[row] =
+        static_cast<float>(std::log(sum) - (static_cast<double>(logits[label]) - shift));
     call.row_correct[row] = largest == label ? 1.0f : 0.0f;
     if (call.gradient == nullptr) continue;
     float* gradient = call.gradient + row * call.classes;
-    const __m256 shifts = _mm256_set1_ps(shift), inverse = _mm256_set1_ps(static_cast<float>(1.0 / sum));
+    const __m256 shifts = _mm256_set1_ps(shift),
+                 inverse = _mm256_set1_ps(static_cast<float>(1.0 / sum));
     Map(
-        call.classes, gradient, [=](__m256 logit) { return Exp(logit - shifts) * inverse; }, logits);
+        call.classes, gradient, [=](__m256 logit) { return Exp(logit - shifts) * inverse; },
+        logits);
     gradient[label] -= 1.0f;
     const __m256 scale = _mm256_set1_ps(call.gradient_scale);
     Map(

@@ -3,7 +3,8 @@
 
 namespace ringmaster::cpu {
 
-// output[outer_b][outer_a][inner] = input[outer_a][outer_b][inner]; writes in order, reads with a stride.
+// output[outer_b][outer_a][inner] = input[outer_a][outer_b][inner]; writes in order, reads with a
+// stride.
 void Compute(const SwapAxesCall& call) {
   float* output = call.output;
   for (int64_t b = 0; b < call.outer_b; ++b) {

@@ -13,13 +13,14 @@
 namespace ringmaster::cpu {
 namespace {
 
-// The sixteen-lane twin of Exp in vectors.h: the same operations in the same order, and so the same bits.
+// The sixteen-lane twin of Exp in vectors.h: the same operations in the same order, and so the same
+// bits.
 inline __m512 Exp(__m512 x) {
   const __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.3365f), _CMP_NLT_UQ);
   // With x for the second operand NaN stays.
   x = _mm512_max_ps(_mm512_set1_ps(-87.3365f), x);
-  const __m512 n =
-      _mm512_roundscale_ps(x * _mm512_set1_ps(1.44269504088896341f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 n = _mm512_roundscale_ps(x * _mm512_set1_ps(1.44269504088896341f),
+                                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
   r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
   __m512 y = _mm512_set1_ps(1.9875691500e-4f);

@@ -28,7 +28,8 @@ inline Gate GateOf(__m512 x) {
   const __m512 held = _mm512_min_ps(Set(kSaturated), _mm512_max_ps(Set(-kSaturated), x));
   Gate gate;
   gate.x_squared = held * held;
-  const __m512 two_u = Set(kTwoSlope) * held * _mm512_fmadd_ps(gate.x_squared, Set(kCubic), Set(1.0f));
+  const __m512 two_u =
+      Set(kTwoSlope) * held * _mm512_fmadd_ps(gate.x_squared, Set(kCubic), Set(1.0f));
   gate.decay = Exp(_mm512_or_ps(two_u, Set(-0.0f)));
   gate.denominator = Set(1.0f) + gate.decay;
   const __mmask16 negative = _mm512_movepi32_mask(_mm512_castps_si512(two_u));
@@ -38,7 +39,8 @@ inline Gate GateOf(__m512 x) {
 
 inline __m512 SlopeOf(__m512 x) {
   const Gate gate = GateOf(x);
-  const __m512 two_u_slope = Set(kTwoSlope) * _mm512_fmadd_ps(gate.x_squared, Set(3 * kCubic), Set(1.0f));
+  const __m512 two_u_slope =
+      Set(kTwoSlope) * _mm512_fmadd_ps(gate.x_squared, Set(3 * kCubic), Set(1.0f));
   const __m512 open_slope = gate.decay / (gate.denominator * gate.denominator) * two_u_slope;
   return _mm512_fmadd_ps(x, open_slope, gate.open);
 }
@@ -75,7 +77,8 @@ void WideGeluBackward(const GeluBackwardCall& call) {
   for (int64_t i = 0; i < call.count; i += kLanes) {
     const __mmask16 mask = FirstLanes(call.count - i);
     const __m512 slope = SlopeOf(_mm512_maskz_loadu_ps(mask, call.input + i));
-    _mm512_mask_storeu_ps(call.gradient + i, mask, _mm512_maskz_loadu_ps(mask, call.gradient + i) * slope);
+    _mm512_mask_storeu_ps(call.gradient + i, mask,
+                          _mm512_maskz_loadu_ps(mask, call.gradient + i) * slope);
   }
 }
 

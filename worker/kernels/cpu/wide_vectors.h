@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
-// What the AVX-512 loops share. Compiled for AVX-512 whoever includes it, and called only where the processor has it.
+// What the AVX-512 loops share. Compiled for AVX-512 whoever includes it, and called only where the
+// processor has it.
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
 // The intrinsics' own undefined operands.
@@ -57,24 +58,27 @@ inline __mmask16 FirstLanes(int64_t count) {
   return static_cast<__mmask16>((uint32_t{1} << std::clamp<int64_t>(count, 0, kLanes)) - 1);
 }
 
-// to[c][r] = from[r][c] for rows x cols floats. The rows of `to` are `to_row` floats apart and written up to a multiple
-// of 16, with zeros behind the last of `rows`.
-inline void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to, int64_t to_row) {
+// to[c][r] = from[r][c] for rows x cols floats. The rows of `to` are `to_row` floats apart and
+// written up to a multiple of 16, with zeros behind the last of `rows`.
+inline void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols, float* to,
+                      int64_t to_row) {
   for (int64_t r = 0; r < rows; r += kLanes) {
     for (int64_t c = 0; c < cols; c += kLanes) {
       __m512 block[16];
       const __mmask16 mask = FirstLanes(cols - c);
       for (int64_t i = 0; i < kLanes; ++i) {
-        block[i] = _mm512_maskz_loadu_ps(r + i < rows ? mask : 0, from + (r + i < rows ? (r + i) * from_row + c : 0));
+        block[i] = _mm512_maskz_loadu_ps(r + i < rows ? mask : 0,
+                                         from + (r + i < rows ? (r + i) * from_row + c : 0));
       }
       Transpose16(block);
-      for (int64_t i = 0; i < std::min(kLanes, cols - c); ++i) _mm512_storeu_ps(to + (c + i) * to_row + r, block[i]);
+      for (int64_t i = 0; i < std::min(kLanes, cols - c); ++i)
+        _mm512_storeu_ps(to + (c + i) * to_row + r, block[i]);
     }
   }
 }
 
-// Where a pointer comes from, the compiler forgets: neighbouring pixels, kept from one turn of a loop to the next, take
-// the registers of the sums, and half of the speed.
+// Where a pointer comes from, the compiler forgets: neighbouring pixels, kept from one turn of a
+// loop to the next, take the registers of the sums, and half of the speed.
 inline void Hide(const float** pointer) { asm("" : "+r"(*pointer)); }
 
 }  // namespace

@@ -13,8 +13,8 @@ struct KernelPosition {
   int64_t channel, ky, kx;
 };
 
-// The outputs, along one axis, whose kernel position `shift` (position less padding) looks inside the image:
-// 0 <= output * stride + shift < in_size. The rest, before and behind, looks at padding.
+// The outputs, along one axis, whose kernel position `shift` (position less padding) looks inside
+// the image: 0 <= output * stride + shift < in_size. The rest, before and behind, looks at padding.
 inline Range OutputsInside(int64_t shift, int64_t stride, int64_t in_size, int64_t out_size) {
   const int64_t begin = std::min(CeilDiv(std::max<int64_t>(-shift, 0), stride), out_size);
   const int64_t end = std::min(CeilDiv(std::max<int64_t>(in_size - shift, 0), stride), out_size);

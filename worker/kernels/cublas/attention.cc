@@ -1,5 +1,6 @@
-// The matrix products of causal self-attention, by cuBLAS, for all sequences and heads. Queries, keys and values are
-// read where they lie, side by side in the rows of `qkv`, and their gradients are written likewise.
+// The matrix products of causal self-attention, by cuBLAS, for all sequences and heads. Queries,
+// keys and values are read where they lie, side by side in the rows of `qkv`, and their gradients
+// are written likewise.
 
 #include <cmath>
 
@@ -42,10 +43,12 @@ struct Product {
   float alpha;
 };
 
-// c[m, n] = alpha * op(a) op(b) for each sequence and head, with the operands swapped as in gemm.cc. cuBLAS steps
-// through a batch with one stride, so the larger of the two numbers is its batch and the smaller one a loop.
-cublasStatus_t MultiplyHeads(const AttentionShape& shape, const Product& product, const HeadMatrices<const float>& a,
-                             const HeadMatrices<const float>& b, const HeadMatrices<float>& c, cublasHandle_t handle) {
+// c[m, n] = alpha * op(a) op(b) for each sequence and head, with the operands swapped as in
+// gemm.cc. cuBLAS steps through a batch with one stride, so the larger of the two numbers is its
+// batch and the smaller one a loop.
+cublasStatus_t MultiplyHeads(const AttentionShape& shape, const Product& product,
+                             const HeadMatrices<const float>& a, const HeadMatrices<const float>& b,
+                             const HeadMatrices<float>& c, cublasHandle_t handle) {
   const bool loop_heads = shape.heads <= shape.batch;
   const int64_t launches = loop_heads ? shape.heads : shape.batch;
   const float beta = 0.0f;
@@ -57,9 +60,10 @@ cublasStatus_t MultiplyHeads(const AttentionShape& shape, const Product& product
   };
   for (int64_t launch = 0; launch < launches; ++launch) {
     const cublasStatus_t status = cublasSgemmStridedBatched_64(
-        handle, product.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, product.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-        product.n, product.m, product.k, &product.alpha, start(b, launch), b.row_length, stride_within(b),
-        start(a, launch), a.row_length, stride_within(a), &beta, start(c, launch), c.row_length, stride_within(c),
+        handle, product.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+        product.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, product.n, product.m, product.k,
+        &product.alpha, start(b, launch), b.row_length, stride_within(b), start(a, launch),
+        a.row_length, stride_within(a), &beta, start(c, launch), c.row_length, stride_within(c),
         loop_heads ? shape.batch : shape.heads);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
   }
@@ -72,39 +76,42 @@ cublasStatus_t LaunchAttentionScores(const AttentionCall& call, cublasHandle_t h
   const AttentionShape& shape = call.shape;
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_width));
   return MultiplyHeads(shape, {false, true, shape.context, shape.context, shape.head_width, scale},
-                       PartOfQkv(shape, call.qkv, 0), PartOfQkv(shape, call.qkv, 1), Square(shape, call.probabilities),
-                       handle);
+                       PartOfQkv(shape, call.qkv, 0), PartOfQkv(shape, call.qkv, 1),
+                       Square(shape, call.probabilities), handle);
 }
 
 cublasStatus_t LaunchAttentionOutput(const AttentionCall& call, cublasHandle_t handle) {
   const AttentionShape& shape = call.shape;
   return MultiplyHeads(shape, {false, false, shape.context, shape.head_width, shape.context, 1.0f},
-                       Square<const float>(shape, call.probabilities), PartOfQkv(shape, call.qkv, 2),
-                       Output(shape, call.output), handle);
+                       Square<const float>(shape, call.probabilities),
+                       PartOfQkv(shape, call.qkv, 2), Output(shape, call.output), handle);
 }
 
-cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& call, cublasHandle_t handle) {
+cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& call,
+                                                  cublasHandle_t handle) {
   const AttentionShape& shape = call.shape;
   return MultiplyHeads(shape, {false, true, shape.context, shape.context, shape.head_width, 1.0f},
-                       Output(shape, call.output_gradient), PartOfQkv(shape, call.qkv, 2), Square(shape, call.scratch),
-                       handle);
+                       Output(shape, call.output_gradient), PartOfQkv(shape, call.qkv, 2),
+                       Square(shape, call.scratch), handle);
 }
 
-cublasStatus_t LaunchAttentionQkvGradient(const AttentionBackwardCall& call, cublasHandle_t handle) {
+cublasStatus_t LaunchAttentionQkvGradient(const AttentionBackwardCall& call,
+                                          cublasHandle_t handle) {
   const AttentionShape& shape = call.shape;
   const Product plain = {false, false, shape.context, shape.head_width, shape.context, 1.0f};
   const Product transposed = {true, false, shape.context, shape.head_width, shape.context, 1.0f};
   const HeadMatrices<const float> score_gradient = Square<const float>(shape, call.scratch);
-  // Queries: the scores' gradient times the keys. Keys: its transpose times the queries. Values: the probabilities'
-  // transpose times the output's gradient.
+  // Queries: the scores' gradient times the keys. Keys: its transpose times the queries. Values:
+  // the probabilities' transpose times the output's gradient.
   cublasStatus_t status = MultiplyHeads(shape, plain, score_gradient, PartOfQkv(shape, call.qkv, 1),
                                         PartOfQkv(shape, call.qkv_gradient, 0), handle);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
   status = MultiplyHeads(shape, transposed, score_gradient, PartOfQkv(shape, call.qkv, 0),
                          PartOfQkv(shape, call.qkv_gradient, 1), handle);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
-  return MultiplyHeads(shape, transposed, Square(shape, call.probabilities), Output(shape, call.output_gradient),
-                       PartOfQkv(shape, call.qkv_gradient, 2), handle);
+  return MultiplyHeads(shape, transposed, Square(shape, call.probabilities),
+                       Output(shape, call.output_gradient), PartOfQkv(shape, call.qkv_gradient, 2),
+                       handle);
 }
 
 }  // namespace ringmaster

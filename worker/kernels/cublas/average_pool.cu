@@ -1,4 +1,5 @@
-// output[p] = the mean of input[p][pixels] (=); and input_gradient[p][i] = output_gradient[p] / pixels (=).
+// output[p] = the mean of input[p][pixels] (=); and input_gradient[p][i] = output_gradient[p] /
+// pixels (=).
 
 #include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/quads.h"
@@ -27,10 +28,12 @@ __global__ void __launch_bounds__(Team<kThreads>::kBlock) AveragePoolKernel(Aver
 
 // All planes are one run of `count` pixels.
 template <typename Index>
-__global__ void __launch_bounds__(kBlockThreads) AveragePoolBackwardKernel(AveragePoolBackwardCall call, Index count) {
+__global__ void __launch_bounds__(kBlockThreads)
+    AveragePoolBackwardKernel(AveragePoolBackwardCall call, Index count) {
   const Index pixels = static_cast<Index>(call.pixels);
   const float divisor = static_cast<float>(call.pixels);
-  for (Index at = static_cast<Index>(kQuad * ThreadX()); at < count; at += static_cast<Index>(kQuad * StrideX())) {
+  for (Index at = static_cast<Index>(kQuad * ThreadX()); at < count;
+       at += static_cast<Index>(kQuad * StrideX())) {
     Index plane = at / pixels;
     Index position = at - plane * pixels;
     Quad gradient;
@@ -48,7 +51,8 @@ __global__ void __launch_bounds__(kBlockThreads) AveragePoolBackwardKernel(Avera
 
 template <int kThreads>
 void LaunchForward(const AveragePoolCall& call, cudaStream_t stream) {
-  AveragePoolKernel<kThreads><<<Team<kThreads>::GridFor(call.planes), Team<kThreads>::kBlock, 0, stream>>>(call);
+  AveragePoolKernel<kThreads>
+      <<<Team<kThreads>::GridFor(call.planes), Team<kThreads>::kBlock, 0, stream>>>(call);
 }
 
 }  // namespace
@@ -67,10 +71,11 @@ cudaError_t Launch(const AveragePoolBackwardCall& call, const DeviceQueue& queue
   const int64_t count = call.planes * call.pixels;
   if (count == 0) return cudaSuccess;
   if (QuadsFitInt32(count)) {
-    AveragePoolBackwardKernel<int32_t>
-        <<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
+    AveragePoolBackwardKernel<int32_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(
+        call, static_cast<int32_t>(count));
   } else {
-    AveragePoolBackwardKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, count);
+    AveragePoolBackwardKernel<int64_t>
+        <<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }
   return cudaGetLastError();
 }

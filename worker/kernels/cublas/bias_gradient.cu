@@ -1,4 +1,5 @@
-// bias_gradient = sums of gradient[rows, cols] over the rows (a bias by column) or along each row (by row).
+// bias_gradient = sums of gradient[rows, cols] over the rows (a bias by column) or along each row
+// (by row).
 
 #include "worker/kernels/cublas/column_sums.h"
 #include "worker/kernels/cublas/launch.h"
@@ -38,8 +39,8 @@ __global__ void SumRowsKernel(BiasGradientCall call) {
 cudaError_t Launch(const BiasGradientCall& call, const DeviceQueue& queue) {
   if (call.axis == BiasAxis::kPerColumn) {
     if (call.cols == 0) return cudaSuccess;
-    return LaunchColumnSums<1>(BiasTerms{call}, call.rows, call.cols, {{call.bias_gradient}}, queue.partials,
-                               queue.stream);
+    return LaunchColumnSums<1>(BiasTerms{call}, call.rows, call.cols, {{call.bias_gradient}},
+                               queue.partials, queue.stream);
   }
   if (call.rows == 0) return cudaSuccess;
   const dim3 grid(static_cast<unsigned>(std::min(call.rows, kGridBlocksMax)));

@@ -1,4 +1,5 @@
-// input_gradient[c][image_begin + i][y][x] += the sum of the elements of `columns` that im2col copied from there.
+// input_gradient[c][image_begin + i][y][x] += the sum of the elements of `columns` that im2col
+// copied from there.
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -6,8 +7,8 @@
 namespace ringmaster {
 namespace {
 
-// Each thread owns one input pixel and gathers, so no two threads add to one place. y runs over the channels, x over
-// the pixels of the images in the range, which lie side by side.
+// Each thread owns one input pixel and gathers, so no two threads add to one place. y runs over the
+// channels, x over the pixels of the images in the range, which lie side by side.
 template <typename Index>
 __global__ void Col2ImKernel(Col2ImCall call, int64_t out_height, int64_t out_width) {
   const ConvShape& shape = call.shape;
@@ -17,21 +18,27 @@ __global__ void Col2ImKernel(Col2ImCall call, int64_t out_height, int64_t out_wi
   const int64_t row_length = call.image_count * out_height * out_width;
   for (int64_t channel = blockIdx.y; channel < shape.channels; channel += gridDim.y) {
     const float* columns = call.columns + channel * shape.kernel * shape.kernel * row_length;
-    float* gradient = call.input_gradient + (channel * shape.images + call.image_begin) * shape.height * shape.width;
-    for (Index pixel = static_cast<Index>(ThreadX()); pixel < pixels; pixel += static_cast<Index>(StrideX())) {
+    float* gradient = call.input_gradient +
+                      (channel * shape.images + call.image_begin) * shape.height * shape.width;
+    for (Index pixel = static_cast<Index>(ThreadX()); pixel < pixels;
+         pixel += static_cast<Index>(StrideX())) {
       const Index image = pixel / plane;
       const Index position = pixel - image * plane;
       const int64_t padded_y = position / width + shape.padding;
       const int64_t padded_x = position % width + shape.padding;
-      // Window row y covers the pixel with its row ky when y * stride + ky = padded_y, so ky steps by the stride.
+      // Window row y covers the pixel with its row ky when y * stride + ky = padded_y, so ky steps
+      // by the stride.
       float sum = 0.0f;
       int64_t y = padded_y / shape.stride;
-      for (int64_t ky = padded_y - y * shape.stride; ky < shape.kernel && y >= 0; ky += shape.stride, --y) {
+      for (int64_t ky = padded_y - y * shape.stride; ky < shape.kernel && y >= 0;
+           ky += shape.stride, --y) {
         if (y >= out_height) continue;
         int64_t x = padded_x / shape.stride;
-        for (int64_t kx = padded_x - x * shape.stride; kx < shape.kernel && x >= 0; kx += shape.stride, --x) {
+        for (int64_t kx = padded_x - x * shape.stride; kx < shape.kernel && x >= 0;
+             kx += shape.stride, --x) {
           if (x >= out_width) continue;
-          sum += columns[(ky * shape.kernel + kx) * row_length + (image * out_height + y) * out_width + x];
+          sum += columns[(ky * shape.kernel + kx) * row_length +
+                         (image * out_height + y) * out_width + x];
         }
       }
       gradient[pixel] += sum;

@@ -6,7 +6,8 @@ namespace ringmaster {
 
 cudaError_t Launch(const CopyFloatsCall& call, const DeviceQueue& queue) {
   if (call.count == 0) return cudaSuccess;
-  return cudaMemcpyAsync(call.to, call.from, call.count * sizeof(float), cudaMemcpyDeviceToDevice, queue.stream);
+  return cudaMemcpyAsync(call.to, call.from, call.count * sizeof(float), cudaMemcpyDeviceToDevice,
+                         queue.stream);
 }
 
 }  // namespace ringmaster

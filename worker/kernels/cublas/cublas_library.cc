@@ -33,16 +33,20 @@ struct Events {
 };
 
 absl::Status StatusOf(cudaError_t code, absl::string_view what) { return CudaStatus(code, what); }
-absl::Status StatusOf(cublasStatus_t code, absl::string_view what) { return CublasStatus(code, what); }
+absl::Status StatusOf(cublasStatus_t code, absl::string_view what) {
+  return CublasStatus(code, what);
+}
 
 absl::Status CheckSize(absl::string_view operation, absl::string_view quantity, int64_t size) {
   if (size >= 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(operation, " ", quantity, "=", size, ": must not be negative"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(operation, " ", quantity, "=", size, ": must not be negative"));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CublasLibrary>> CublasLibrary::Create(int device, ProductPrecision precision) {
+absl::StatusOr<std::unique_ptr<CublasLibrary>> CublasLibrary::Create(int device,
+                                                                     ProductPrecision precision) {
   RM_ASSIGN_OR_RETURN(std::string target, UsableDevice(device));
   // Its bits are others.
   if (precision == ProductPrecision::kTf32) target += " tf32";
@@ -57,10 +61,12 @@ CublasLibrary::CublasLibrary(int device, ProductPrecision precision, std::string
 absl::Status CublasLibrary::Init() {
   const std::string where = absl::StrCat("set-up on device ", device_);
   RM_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(device_), where));
-  RM_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&queue_.stream, cudaStreamNonBlocking), where));
+  RM_RETURN_IF_ERROR(
+      CudaStatus(cudaStreamCreateWithFlags(&queue_.stream, cudaStreamNonBlocking), where));
   RM_RETURN_IF_ERROR(side_copies_.Init(device_));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&workspace_, kWorkspaceBytes), where));
-  RM_RETURN_IF_ERROR(CudaStatus(cudaMalloc(&queue_.partials, kPartialFloats * sizeof(float)), where));
+  RM_RETURN_IF_ERROR(
+      CudaStatus(cudaMalloc(&queue_.partials, kPartialFloats * sizeof(float)), where));
   RM_RETURN_IF_ERROR(CudaStatus(cudaMallocHost(&bad_rows_, sizeof(*bad_rows_)), where));
   *bad_rows_ = BadRows();
   queue_.bad_label_row = &bad_rows_->label;
@@ -68,8 +74,10 @@ absl::Status CublasLibrary::Init() {
   RM_RETURN_IF_ERROR(CublasStatus(cublasCreate(&queue_.handle), where));
   // In this order: cublasSetStream takes a workspace that was set before away again.
   RM_RETURN_IF_ERROR(CublasStatus(cublasSetStream(queue_.handle, queue_.stream), where));
-  RM_RETURN_IF_ERROR(CublasStatus(cublasSetWorkspace(queue_.handle, workspace_, kWorkspaceBytes), where));
-  RM_RETURN_IF_ERROR(CublasStatus(cublasSetAtomicsMode(queue_.handle, CUBLAS_ATOMICS_NOT_ALLOWED), where));
+  RM_RETURN_IF_ERROR(
+      CublasStatus(cublasSetWorkspace(queue_.handle, workspace_, kWorkspaceBytes), where));
+  RM_RETURN_IF_ERROR(
+      CublasStatus(cublasSetAtomicsMode(queue_.handle, CUBLAS_ATOMICS_NOT_ALLOWED), where));
   // The default computes fp32 products in fp32; TF32 is a mode of its own.
   const cublasMath_t mode =
       precision_ == ProductPrecision::kTf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH;
@@ -90,36 +98,42 @@ CublasLibrary::~CublasLibrary() {
 
 template <typename Launch, typename Describe>
 absl::Status CublasLibrary::OnDevice(Launch launch, Describe describe) {
-  // MakeSegment has selected the device before a capture, which may hold nothing but what the stream is to do.
+  // MakeSegment has selected the device before a capture, which may hold nothing but what the
+  // stream is to do.
   const bool capturing = segments_.capturing();
   if (!capturing) {
     const cudaError_t selected = cudaSetDevice(device_);
-    if (selected != cudaSuccess) return CudaStatus(selected, absl::StrCat(describe(), " on device ", device_));
+    if (selected != cudaSuccess)
+      return CudaStatus(selected, absl::StrCat(describe(), " on device ", device_));
   }
   const auto code = launch();
   if (code == decltype(code){}) return absl::OkStatus();
-  return StatusOf(code, absl::StrCat(describe(), capturing ? " captured" : "", " on device ", device_));
+  return StatusOf(code,
+                  absl::StrCat(describe(), capturing ? " captured" : "", " on device ", device_));
 }
 
 absl::StatusOr<Buffer> CublasLibrary::Allocate(int64_t size_bytes) {
   RM_CHECK(size_bytes >= 0);
   void* data = nullptr;
-  RM_RETURN_IF_ERROR(OnDevice([&] { return size_bytes == 0 ? cudaSuccess : cudaMalloc(&data, size_bytes); },
-                              [&] { return absl::StrCat("allocation of ", size_bytes, " bytes of device memory"); }));
-  return Buffer(static_cast<std::byte*>(data), size_bytes, Place::kDevice, [](std::byte* memory) { cudaFree(memory); });
+  RM_RETURN_IF_ERROR(OnDevice(
+      [&] { return size_bytes == 0 ? cudaSuccess : cudaMalloc(&data, size_bytes); },
+      [&] { return absl::StrCat("allocation of ", size_bytes, " bytes of device memory"); }));
+  return Buffer(static_cast<std::byte*>(data), size_bytes, Place::kDevice,
+                [](std::byte* memory) { cudaFree(memory); });
 }
 
 absl::StatusOr<Buffer> CublasLibrary::AllocateStaging(int64_t size_bytes) {
   RM_CHECK(size_bytes >= 0);
   void* data = nullptr;
-  RM_RETURN_IF_ERROR(
-      OnDevice([&] { return size_bytes == 0 ? cudaSuccess : cudaMallocHost(&data, size_bytes); },
-               [&] { return absl::StrCat("allocation of ", size_bytes, " bytes of pinned host memory"); }));
+  RM_RETURN_IF_ERROR(OnDevice(
+      [&] { return size_bytes == 0 ? cudaSuccess : cudaMallocHost(&data, size_bytes); },
+      [&] { return absl::StrCat("allocation of ", size_bytes, " bytes of pinned host memory"); }));
   return Buffer(static_cast<std::byte*>(data), size_bytes, Place::kHostPinned,
                 [](std::byte* memory) { cudaFreeHost(memory); });
 }
 
-int64_t CublasLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
+int64_t CublasLibrary::convolution_scratch_floats(const ConvShape& largest,
+                                                  int64_t out_channels) const {
   return ConvolutionByGemmScratchFloats(*this, largest);
 }
 
@@ -134,15 +148,19 @@ absl::Status CublasLibrary::Queue(const Call& call) {
 
 absl::Status CublasLibrary::Queue(const AttentionCall& call) {
   const auto describe = [&] { return TextOf(call); };
-  RM_RETURN_IF_ERROR(OnDevice([&] { return LaunchAttentionScores(call, queue_.handle); }, describe));
-  RM_RETURN_IF_ERROR(OnDevice([&] { return LaunchAttentionSoftmax(call, queue_.stream); }, describe));
+  RM_RETURN_IF_ERROR(
+      OnDevice([&] { return LaunchAttentionScores(call, queue_.handle); }, describe));
+  RM_RETURN_IF_ERROR(
+      OnDevice([&] { return LaunchAttentionSoftmax(call, queue_.stream); }, describe));
   return OnDevice([&] { return LaunchAttentionOutput(call, queue_.handle); }, describe);
 }
 
 absl::Status CublasLibrary::Queue(const AttentionBackwardCall& call) {
   const auto describe = [&] { return TextOf(call); };
-  RM_RETURN_IF_ERROR(OnDevice([&] { return LaunchAttentionProbabilityGradient(call, queue_.handle); }, describe));
-  RM_RETURN_IF_ERROR(OnDevice([&] { return LaunchAttentionSoftmaxBackward(call, queue_.stream); }, describe));
+  RM_RETURN_IF_ERROR(
+      OnDevice([&] { return LaunchAttentionProbabilityGradient(call, queue_.handle); }, describe));
+  RM_RETURN_IF_ERROR(
+      OnDevice([&] { return LaunchAttentionSoftmaxBackward(call, queue_.stream); }, describe));
   return OnDevice([&] { return LaunchAttentionQkvGradient(call, queue_.handle); }, describe);
 }
 
@@ -159,7 +177,8 @@ absl::Status CublasLibrary::Make(const Operation& operation) {
 }
 
 absl::Status CublasLibrary::MakeSegment(absl::Span<const Operation> operations) {
-  RM_RETURN_IF_ERROR(OnDevice([] { return cudaSuccess; }, [] { return std::string("run_segment"); }));
+  RM_RETURN_IF_ERROR(
+      OnDevice([] { return cudaSuccess; }, [] { return std::string("run_segment"); }));
   return segments_.Run(
       operations, [this](const Operation& operation) { return Make(operation); }, queue_.stream);
 }
@@ -168,8 +187,9 @@ absl::Status CublasLibrary::CopyToHost(const void* from, void* to, int64_t size_
   RM_RETURN_IF_ERROR(CheckSize("copy_to_host", "size_bytes", size_bytes));
   return OnDevice(
       [&] {
-        return size_bytes == 0 ? cudaSuccess
-                               : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToHost, queue_.stream);
+        return size_bytes == 0
+                   ? cudaSuccess
+                   : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToHost, queue_.stream);
       },
       [&] { return absl::StrCat("copy_to_host size_bytes=", size_bytes); });
 }
@@ -178,8 +198,9 @@ absl::Status CublasLibrary::CopyFromHost(const void* from, void* to, int64_t siz
   RM_RETURN_IF_ERROR(CheckSize("copy_from_host", "size_bytes", size_bytes));
   return OnDevice(
       [&] {
-        return size_bytes == 0 ? cudaSuccess
-                               : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, queue_.stream);
+        return size_bytes == 0
+                   ? cudaSuccess
+                   : cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, queue_.stream);
       },
       [&] { return absl::StrCat("copy_from_host size_bytes=", size_bytes); });
 }
@@ -194,7 +215,9 @@ absl::Status CublasLibrary::StartCopyFromHost(const SideCopy& copy) {
   return side_copies_.Start(copy, cudaMemcpyHostToDevice, queue_.stream);
 }
 
-absl::StatusOr<std::unique_ptr<WorkPoint>> CublasLibrary::CreatePoint() { return CudaPoint::Create(device_); }
+absl::StatusOr<std::unique_ptr<WorkPoint>> CublasLibrary::CreatePoint() {
+  return CudaPoint::Create(device_);
+}
 
 absl::Status CublasLibrary::Mark(WorkPoint& point) {
   RM_RETURN_IF_ERROR(OnDevice([] { return cudaSuccess; }, [] { return std::string("mark"); }));
@@ -202,7 +225,8 @@ absl::Status CublasLibrary::Mark(WorkPoint& point) {
 }
 
 absl::Status CublasLibrary::OrderAfter(WorkPoint& point) {
-  RM_RETURN_IF_ERROR(OnDevice([] { return cudaSuccess; }, [] { return std::string("order_after"); }));
+  RM_RETURN_IF_ERROR(
+      OnDevice([] { return cudaSuccess; }, [] { return std::string("order_after"); }));
   return static_cast<CudaPoint&>(point).Hold(queue_.stream);
 }
 
@@ -215,13 +239,14 @@ absl::Status CublasLibrary::Finish() {
       [] { return std::string("finish"); }));
   const BadRows bad_rows = std::exchange(*bad_rows_, BadRows());
   if (bad_rows.label != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("cublas softmax_cross_entropy on device ", device_,
-                                                   ": the label in row ", bad_rows.label - 1,
-                                                   " is not in [0, classes)"));
+    return absl::InvalidArgumentError(absl::StrCat("cublas softmax_cross_entropy on device ",
+                                                   device_, ": the label in row ",
+                                                   bad_rows.label - 1, " is not in [0, classes)"));
   }
   if (bad_rows.token != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("cublas embedding on device ", device_, ": the token in row ",
-                                                   bad_rows.token - 1, " is not in [0, vocabulary)"));
+    return absl::InvalidArgumentError(absl::StrCat("cublas embedding on device ", device_,
+                                                   ": the token in row ", bad_rows.token - 1,
+                                                   " is not in [0, vocabulary)"));
   }
   return absl::OkStatus();
 }
@@ -237,7 +262,8 @@ absl::StatusOr<double> CublasLibrary::TimeCalls(absl::FunctionRef<absl::Status()
   RM_RETURN_IF_ERROR(OnDevice([&] { return cudaEventRecord(events.end, queue_.stream); }, what));
   RM_RETURN_IF_ERROR(Finish());
   float milliseconds = 0;
-  RM_RETURN_IF_ERROR(OnDevice([&] { return cudaEventElapsedTime(&milliseconds, events.begin, events.end); }, what));
+  RM_RETURN_IF_ERROR(OnDevice(
+      [&] { return cudaEventElapsedTime(&milliseconds, events.begin, events.end); }, what));
   return milliseconds / 1e3;
 }
 

@@ -16,19 +16,23 @@
 
 namespace ringmaster {
 
-// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of attention, in plain fp32
-// or in TF32, all on one stream of the object's own, which is not the default stream; a second one is for the copies
-// beside them. cuBLAS has one handle with one workspace of its own, and no sum uses atomics, so the same calls give
-// the same bits on the same device. Segments that come again are replayed as CUDA graphs (segment_graphs.h).
+// The operations on one GPU: CUDA kernels of ours, and cuBLAS for Gemm and the products of
+// attention, in plain fp32 or in TF32, all on one stream of the object's own, which is not the
+// default stream; a second one is for the copies beside them. cuBLAS has one handle with one
+// workspace of its own, and no sum uses atomics, so the same calls give the same bits on the same
+// device. Segments that come again are replayed as CUDA graphs (segment_graphs.h).
 //
-// One thread at a time, any thread: each call selects the device first. Several objects in one process, on one device
-// or on several, do not disturb each other. A call returns InvalidArgument for impossible sizes and else the launch's
-// error; what goes wrong on the device comes from a later call, at the latest from Finish: also a label that is no
-// class and a token outside the vocabulary (InvalidArgument), which the host cannot see in time.
+// One thread at a time, any thread: each call selects the device first. Several objects in one
+// process, on one device or on several, do not disturb each other. A call returns InvalidArgument
+// for impossible sizes and else the launch's error; what goes wrong on the device comes from a
+// later call, at the latest from Finish: also a label that is no class and a token outside the
+// vocabulary (InvalidArgument), which the host cannot see in time.
 class CublasLibrary final : public KernelLibrary {
  public:
-  // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute capability 8.0.
-  static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device, ProductPrecision precision);
+  // On `device`, counted from 0. Unavailable: no driver, no such device, or one below compute
+  // capability 8.0.
+  static absl::StatusOr<std::unique_ptr<CublasLibrary>> Create(int device,
+                                                               ProductPrecision precision);
 
   // Waits for its streams. Buffers may outlive the object.
   ~CublasLibrary() override;
@@ -40,12 +44,14 @@ class CublasLibrary final : public KernelLibrary {
   }
   Place place() const override { return Place::kDevice; }
   std::string target() const override { return target_; }
-  // A block of columns must be wide enough for its product to occupy every multiprocessor, and each block costs two
-  // launches: 64 MiB hold the columns of a batch of these models in one or a few blocks, and are about what the L2
-  // cache of an A100 (40 MB) or H100 (50 MB) holds, so that most of a block is still there when its product reads it.
+  // A block of columns must be wide enough for its product to occupy every multiprocessor, and each
+  // block costs two launches: 64 MiB hold the columns of a batch of these models in one or a few
+  // blocks, and are about what the L2 cache of an A100 (40 MB) or H100 (50 MB) holds, so that most
+  // of a block is still there when its product reads it.
   int64_t fast_scratch_bytes() const override { return int64_t{64} << 20; }
 
-  // Device memory and pinned host memory; 0 bytes give a buffer without memory. ResourceExhausted when there is none.
+  // Device memory and pinned host memory; 0 bytes give a buffer without memory. ResourceExhausted
+  // when there is none.
   absl::StatusOr<Buffer> Allocate(int64_t size_bytes) override;
   absl::StatusOr<Buffer> AllocateStaging(int64_t size_bytes) override;
 
@@ -61,8 +67,9 @@ class CublasLibrary final : public KernelLibrary {
   SegmentCounts segment_counts() const override { return segments_.counts(); }
   absl::Status Finish() override;
 
-  // Seconds between an event before the calls that `work` makes to this object and one after them, all on its stream.
-  // Waits for both. For benchmarks: it makes events, which no timed step may. Errors of `work` are handed on.
+  // Seconds between an event before the calls that `work` makes to this object and one after them,
+  // all on its stream. Waits for both. For benchmarks: it makes events, which no timed step may.
+  // Errors of `work` are handed on.
   absl::StatusOr<double> TimeCalls(absl::FunctionRef<absl::Status()> work);
 
  protected:
@@ -79,8 +86,8 @@ class CublasLibrary final : public KernelLibrary {
   // Makes stream, handle and workspace; what exists when it fails is freed by the destructor.
   absl::Status Init();
 
-  // Selects the device and runs `launch`, a cudaError_t() or cublasStatus_t(); `describe`, a std::string(), is asked
-  // only for an error.
+  // Selects the device and runs `launch`, a cudaError_t() or cublasStatus_t(); `describe`, a
+  // std::string(), is asked only for an error.
   template <typename Launch, typename Describe>
   absl::Status OnDevice(Launch launch, Describe describe);
   // The operations of several launches, and those of one.

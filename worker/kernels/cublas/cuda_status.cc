@@ -12,10 +12,12 @@ struct Meaning {
 
 constexpr Meaning kNoMemory = {absl::StatusCode::kResourceExhausted,
                                "use a smaller batch or model, or a device with more free memory"};
-constexpr Meaning kNotThere = {absl::StatusCode::kUnavailable,
-                               "`nvidia-smi` shows the driver and its devices; kernel library \"cpu\" needs neither"};
-constexpr Meaning kFailed = {absl::StatusCode::kInternal,
-                             "an operation queued before may be the cause: CUDA_LAUNCH_BLOCKING=1 shows which"};
+constexpr Meaning kNotThere = {
+    absl::StatusCode::kUnavailable,
+    "`nvidia-smi` shows the driver and its devices; kernel library \"cpu\" needs neither"};
+constexpr Meaning kFailed = {
+    absl::StatusCode::kInternal,
+    "an operation queued before may be the cause: CUDA_LAUNCH_BLOCKING=1 shows which"};
 
 Meaning MeaningOf(cudaError_t code) {
   switch (code) {
@@ -52,17 +54,18 @@ absl::Status CudaStatus(cudaError_t code, absl::string_view what) {
   if (code == cudaSuccess) return absl::OkStatus();
   cudaGetLastError();
   const Meaning meaning = MeaningOf(code);
-  return absl::Status(meaning.code,
-                      absl::StrCat("cublas ", what, ": ", cudaGetErrorName(code), " (", static_cast<int>(code), "), ",
-                                   cudaGetErrorString(code), "; ", meaning.remedy));
+  return absl::Status(meaning.code, absl::StrCat("cublas ", what, ": ", cudaGetErrorName(code),
+                                                 " (", static_cast<int>(code), "), ",
+                                                 cudaGetErrorString(code), "; ", meaning.remedy));
 }
 
 absl::Status CublasStatus(cublasStatus_t code, absl::string_view what) {
   if (code == CUBLAS_STATUS_SUCCESS) return absl::OkStatus();
   cudaGetLastError();
   const Meaning meaning = MeaningOf(code);
-  return absl::Status(meaning.code, absl::StrCat("cublas ", what, ": ", cublasGetStatusName(code), " (",
-                                                 static_cast<int>(code), "); ", meaning.remedy));
+  return absl::Status(meaning.code,
+                      absl::StrCat("cublas ", what, ": ", cublasGetStatusName(code), " (",
+                                   static_cast<int>(code), "); ", meaning.remedy));
 }
 
 }  // namespace ringmaster

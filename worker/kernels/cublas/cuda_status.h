@@ -9,9 +9,10 @@
 
 namespace ringmaster {
 
-// "cublas <what>: cudaErrorName (code), <CUDA's own text>" as ResourceExhausted (no memory), Unavailable (driver or
-// device missing, busy or lost to the process) or Internal, with what to do; OK for cudaSuccess. Takes the error off
-// the thread's CUDA state, so that a later launch does not report it as its own (one that broke the device stays).
+// "cublas <what>: cudaErrorName (code), <CUDA's own text>" as ResourceExhausted (no memory),
+// Unavailable (driver or device missing, busy or lost to the process) or Internal, with what to do;
+// OK for cudaSuccess. Takes the error off the thread's CUDA state, so that a later launch does not
+// report it as its own (one that broke the device stays).
 absl::Status CudaStatus(cudaError_t code, absl::string_view what);
 
 // The same for cuBLAS's codes.

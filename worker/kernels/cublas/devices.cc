@@ -13,12 +13,14 @@ namespace ringmaster {
 namespace {
 
 // CUDA's way to write a version: 13000 is 13.0.
-std::string VersionText(int version) { return absl::StrCat(version / 1000, ".", version % 1000 / 10); }
+std::string VersionText(int version) {
+  return absl::StrCat(version / 1000, ".", version % 1000 / 10);
+}
 
 absl::StatusOr<DeviceFacts> FactsOf(int device) {
   cudaDeviceProp properties;
-  RM_RETURN_IF_ERROR(
-      CudaStatus(cudaGetDeviceProperties(&properties, device), absl::StrCat("properties of device ", device)));
+  RM_RETURN_IF_ERROR(CudaStatus(cudaGetDeviceProperties(&properties, device),
+                                absl::StrCat("properties of device ", device)));
   DeviceFacts facts;
   facts.device = device;
   facts.name = properties.name;
@@ -36,20 +38,22 @@ absl::StatusOr<int> CountDevices() {
   RM_RETURN_IF_ERROR(CudaStatus(cudaRuntimeGetVersion(&runtime), "runtime version"));
   RM_RETURN_IF_ERROR(CudaStatus(cudaDriverGetVersion(&driver), "driver version"));
   if (driver == 0) {
-    return absl::UnavailableError(absl::StrCat("cuda driver: none on this machine, the CUDA ", VersionText(runtime),
-                                               " runtime needs one; install NVIDIA's driver, or use the kernel library "
-                                               "\"cpu\""));
+    return absl::UnavailableError(
+        absl::StrCat("cuda driver: none on this machine, the CUDA ", VersionText(runtime),
+                     " runtime needs one; install NVIDIA's driver, or use the kernel library "
+                     "\"cpu\""));
   }
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);
   if (code == cudaErrorInsufficientDriver) {
-    return absl::UnavailableError(absl::StrCat("cuda driver: it supports CUDA ", VersionText(driver),
-                                               ", the runtime is ", VersionText(runtime),
-                                               "; install a newer driver, or build with an older toolkit"));
+    return absl::UnavailableError(absl::StrCat(
+        "cuda driver: it supports CUDA ", VersionText(driver), ", the runtime is ",
+        VersionText(runtime), "; install a newer driver, or build with an older toolkit"));
   }
   if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0)) {
     return absl::UnavailableError(
-        "cuda device: the driver shows none; see `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use the kernel library "
+        "cuda device: the driver shows none; see `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use the "
+        "kernel library "
         "\"cpu\"");
   }
   RM_RETURN_IF_ERROR(CudaStatus(code, "device count"));
@@ -59,8 +63,9 @@ absl::StatusOr<int> CountDevices() {
 absl::StatusOr<std::string> UsableDevice(int device) {
   RM_ASSIGN_OR_RETURN(const int count, CountDevices());
   if (device < 0 || device >= count) {
-    return absl::UnavailableError(absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 ",
-                                               "to ", count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
+    return absl::UnavailableError(
+        absl::StrCat("cuda device ", device, ": this machine shows ", count, ", numbered 0 ", "to ",
+                     count - 1, "; choose one of them, or see CUDA_VISIBLE_DEVICES"));
   }
   RM_ASSIGN_OR_RETURN(const DeviceFacts facts, FactsOf(device));
   return TargetOf(facts);
@@ -73,8 +78,9 @@ absl::StatusOr<std::string> DescribeDevices() {
   RM_RETURN_IF_ERROR(CudaStatus(cudaDriverGetVersion(&driver), "driver version"));
   RM_RETURN_IF_ERROR(CublasStatus(cublasGetProperty(MAJOR_VERSION, &cublas_major), "version"));
   RM_RETURN_IF_ERROR(CublasStatus(cublasGetProperty(MINOR_VERSION, &cublas_minor), "version"));
-  std::string text = absl::StrCat("driver for CUDA ", VersionText(driver), ", runtime ", VersionText(runtime),
-                                  ", cuBLAS ", cublas_major, ".", cublas_minor, ", devices: ", count);
+  std::string text =
+      absl::StrCat("driver for CUDA ", VersionText(driver), ", runtime ", VersionText(runtime),
+                   ", cuBLAS ", cublas_major, ".", cublas_minor, ", devices: ", count);
   for (int device = 0; device < count; ++device) {
     RM_ASSIGN_OR_RETURN(const DeviceFacts facts, FactsOf(device));
     absl::StrAppend(&text, "\n", DescriptionOf(facts));

@@ -1,4 +1,5 @@
-// data[i] = kept(seed, i) ? data[i] / (1 - rate) : 0. In place; the mask is a hash, the same on every library.
+// data[i] = kept(seed, i) ? data[i] / (1 - rate) : 0. In place; the mask is a hash, the same on
+// every library.
 
 #include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/quads.h"
@@ -13,7 +14,9 @@ __global__ void __launch_bounds__(kBlockThreads) DropoutKernel(DropoutCall call)
     Quad data = LoadQuad(call.data + at, call.count - at);
 #pragma unroll
     for (int i = 0; i < kQuad; ++i) {
-      data.value[i] = DropoutKeeps(call.seed, static_cast<uint64_t>(at + i), call.rate) ? data.value[i] / keep : 0.0f;
+      data.value[i] = DropoutKeeps(call.seed, static_cast<uint64_t>(at + i), call.rate)
+                          ? data.value[i] / keep
+                          : 0.0f;
     }
     StoreQuad(data, call.data + at, call.count - at);
   }

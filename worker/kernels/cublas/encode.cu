@@ -1,5 +1,5 @@
-// The encodings of gradients (common/codec/blocks): fp16, onebit and topk, with error feedback's residual on the
-// device.
+// The encodings of gradients (common/codec/blocks): fp16, onebit and topk, with error feedback's
+// residual on the device.
 
 #include <cstring>
 
@@ -55,7 +55,9 @@ class StreamLauncher {
 
 // Where the parts of topk's scratch lie.
 TopkSearch* SearchIn(std::byte* scratch) { return reinterpret_cast<TopkSearch*>(scratch); }
-TopkCounts* TilesIn(std::byte* scratch) { return reinterpret_cast<TopkCounts*>(scratch + sizeof(TopkSearch)); }
+TopkCounts* TilesIn(std::byte* scratch) {
+  return reinterpret_cast<TopkCounts*>(scratch + sizeof(TopkSearch));
+}
 static_assert(sizeof(TopkSearch) % alignof(TopkCounts) == 0);
 
 }  // namespace
@@ -67,7 +69,8 @@ int64_t EncodeScratchBytes(EncodeKind kind, int64_t count) {
     case EncodeKind::kOnebit:
       return OnebitSumBlocks(count) * kSumLanes * static_cast<int64_t>(sizeof(double));
     case EncodeKind::kTopk:
-      return static_cast<int64_t>(sizeof(TopkSearch)) + TopkTiles(count) * static_cast<int64_t>(sizeof(TopkCounts));
+      return static_cast<int64_t>(sizeof(TopkSearch)) +
+             TopkTiles(count) * static_cast<int64_t>(sizeof(TopkCounts));
   }
   return 0;
 }
@@ -76,16 +79,19 @@ cudaError_t Launch(const EncodeCall& call, const DeviceQueue& queue) {
   StreamLauncher launcher(queue.stream);
   switch (call.kind) {
     case EncodeKind::kFp16:
-      EncodeFp16(launcher, {call.gradient, call.residual, call.count, reinterpret_cast<uint16_t*>(call.out),
-                            reinterpret_cast<uint32_t*>(call.scratch)});
+      EncodeFp16(launcher,
+                 {call.gradient, call.residual, call.count, reinterpret_cast<uint16_t*>(call.out),
+                  reinterpret_cast<uint32_t*>(call.scratch)});
       break;
     case EncodeKind::kOnebit:
-      EncodeOnebit(launcher, {call.gradient, call.residual, call.count, reinterpret_cast<uint8_t*>(call.out),
-                              reinterpret_cast<double*>(call.scratch)});
+      EncodeOnebit(launcher,
+                   {call.gradient, call.residual, call.count, reinterpret_cast<uint8_t*>(call.out),
+                    reinterpret_cast<double*>(call.scratch)});
       break;
     case EncodeKind::kTopk:
-      EncodeTopk(launcher, {call.gradient, call.residual, call.count, call.kept, reinterpret_cast<uint32_t*>(call.out),
-                            SearchIn(call.scratch), TilesIn(call.scratch)});
+      EncodeTopk(launcher, {call.gradient, call.residual, call.count, call.kept,
+                            reinterpret_cast<uint32_t*>(call.out), SearchIn(call.scratch),
+                            TilesIn(call.scratch)});
       break;
   }
   return launcher.code();

@@ -1,5 +1,5 @@
-// input[rows, cols] += bias[cols] and output = gelu(input), in its tanh form; and gradient[i] *= gelu'(input[i]).
-// Source: Hendrycks and Gimpel 2016, as in GPT-2.
+// input[rows, cols] += bias[cols] and output = gelu(input), in its tanh form; and gradient[i] *=
+// gelu'(input[i]). Source: Hendrycks and Gimpel 2016, as in GPT-2.
 
 #include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/quads.h"
@@ -11,14 +11,17 @@ constexpr float kSqrtTwoOverPi = 0.7978845608028654f;
 constexpr float kCubic = 0.044715f;
 
 // tanh(sqrt(2/pi) * (x + 0.044715 x^3)).
-__device__ inline float InnerTanh(float x) { return tanhf(kSqrtTwoOverPi * (x + kCubic * x * x * x)); }
+__device__ inline float InnerTanh(float x) {
+  return tanhf(kSqrtTwoOverPi * (x + kCubic * x * x * x));
+}
 
 __device__ inline float Gelu(float x) { return 0.5f * x * (1.0f + InnerTanh(x)); }
 
 __device__ inline float GeluSlope(float x) {
   const float tanh = InnerTanh(x);
   const float fall = 1.0f - tanh * tanh;
-  if (fall == 0.0f) return 0.5f * (1.0f + tanh);  // far out x^2 may be infinite, and 0 * infinity is no number
+  if (fall == 0.0f)
+    return 0.5f * (1.0f + tanh);  // far out x^2 may be infinite, and 0 * infinity is no number
   const float inner_slope = kSqrtTwoOverPi * (1.0f + 3.0f * kCubic * x * x);
   return 0.5f * (1.0f + tanh) + 0.5f * x * fall * inner_slope;
 }
@@ -27,7 +30,8 @@ __device__ inline float GeluSlope(float x) {
 template <typename Index>
 __global__ void __launch_bounds__(kBlockThreads) GeluKernel(GeluCall call, Index count) {
   const Index cols = static_cast<Index>(call.cols);
-  for (Index at = static_cast<Index>(kQuad * ThreadX()); at < count; at += static_cast<Index>(kQuad * StrideX())) {
+  for (Index at = static_cast<Index>(kQuad * ThreadX()); at < count;
+       at += static_cast<Index>(kQuad * StrideX())) {
     Quad input = LoadQuad(call.input + at, count - at);
     if (call.bias != nullptr) {
       Index col = at % cols;
@@ -61,7 +65,8 @@ cudaError_t Launch(const GeluCall& call, const DeviceQueue& queue) {
   const int64_t count = call.rows * call.cols;
   if (count == 0) return cudaSuccess;
   if (QuadsFitInt32(count)) {
-    GeluKernel<int32_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
+    GeluKernel<int32_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(
+        call, static_cast<int32_t>(count));
   } else {
     GeluKernel<int64_t><<<GridForQuads(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }

@@ -1,4 +1,5 @@
-// columns[(c*k + ky)*k + kx][(i*oh + y)*ow + x] = input[c][image_begin + i][y*s + ky - p][x*s + kx - p], 0 outside (=).
+// columns[(c*k + ky)*k + kx][(i*oh + y)*ow + x] = input[c][image_begin + i][y*s + ky - p][x*s + kx
+// - p], 0 outside (=).
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -6,7 +7,8 @@
 namespace ringmaster {
 namespace {
 
-// y runs over the rows of `columns` (channel and window position), x along a row (image and output position).
+// y runs over the rows of `columns` (channel and window position), x along a row (image and output
+// position).
 template <typename Index>
 __global__ void Im2ColKernel(Im2ColCall call, int64_t out_height, int64_t out_width) {
   const ConvShape& shape = call.shape;
@@ -18,14 +20,17 @@ __global__ void Im2ColKernel(Im2ColCall call, int64_t out_height, int64_t out_wi
     const int64_t channel = row / (shape.kernel * shape.kernel);
     const int64_t offset_y = row / shape.kernel % shape.kernel - shape.padding;
     const int64_t offset_x = row % shape.kernel - shape.padding;
-    const float* images = call.input + (channel * shape.images + call.image_begin) * shape.height * shape.width;
-    for (Index col = static_cast<Index>(ThreadX()); col < row_length; col += static_cast<Index>(StrideX())) {
+    const float* images =
+        call.input + (channel * shape.images + call.image_begin) * shape.height * shape.width;
+    for (Index col = static_cast<Index>(ThreadX()); col < row_length;
+         col += static_cast<Index>(StrideX())) {
       const Index image = col / plane;
       const Index position = col - image * plane;
       const int64_t y = position / width * shape.stride + offset_y;
       const int64_t x = position % width * shape.stride + offset_x;
       const bool inside = y >= 0 && y < shape.height && x >= 0 && x < shape.width;
-      call.columns[row * row_length + col] = inside ? images[(image * shape.height + y) * shape.width + x] : 0.0f;
+      call.columns[row * row_length + col] =
+          inside ? images[(image * shape.height + y) * shape.width + x] : 0.0f;
     }
   }
 }

@@ -10,12 +10,14 @@
 
 namespace ringmaster {
 
-// Floats of device memory in which column sums (column_sums.h) keep the sums of their parts, at most kColumnSumsMax of
-// them at once. The library owns it; launches of one stream follow each other and share it.
+// Floats of device memory in which column sums (column_sums.h) keep the sums of their parts, at
+// most kColumnSumsMax of them at once. The library owns it; launches of one stream follow each
+// other and share it.
 constexpr int kColumnSumsMax = 2;
 constexpr int64_t kPartialFloats = int64_t{64} << 10;
 
-// What launchers queue operations on: a stream, the cuBLAS handle on it, and memory for operations of this stream.
+// What launchers queue operations on: a stream, the cuBLAS handle on it, and memory for operations
+// of this stream.
 struct DeviceQueue {
   cudaStream_t stream = nullptr;
   cublasHandle_t handle = nullptr;
@@ -25,9 +27,10 @@ struct DeviceQueue {
   int64_t* bad_token_row = nullptr;
 };
 
-// One launcher an operation, in a file of the operation's name. They queue the operation of calls.h on `queue` of the
-// thread's current device and return what the launch said. The call has passed CheckCall; it may be empty. Sums run in
-// a fixed order and nothing is added atomically, so the same inputs give the same bits.
+// One launcher an operation, in a file of the operation's name. They queue the operation of calls.h
+// on `queue` of the thread's current device and return what the launch said. The call has passed
+// CheckCall; it may be empty. Sums run in a fixed order and nothing is added atomically, so the
+// same inputs give the same bits.
 
 // In the handle's math mode.
 cublasStatus_t Launch(const GemmCall& call, const DeviceQueue& queue);
@@ -64,9 +67,10 @@ cudaError_t Launch(const CopyFloatsCall& call, const DeviceQueue& queue);
 cublasStatus_t LaunchAttentionScores(const AttentionCall& call, cublasHandle_t handle);
 cudaError_t LaunchAttentionSoftmax(const AttentionCall& call, cudaStream_t stream);
 cublasStatus_t LaunchAttentionOutput(const AttentionCall& call, cublasHandle_t handle);
-// Its backward: the probabilities' gradient into `scratch`, from it in place the gradient of q . k, and from that and
-// the probabilities the gradients of queries, keys and values.
-cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& call, cublasHandle_t handle);
+// Its backward: the probabilities' gradient into `scratch`, from it in place the gradient of q . k,
+// and from that and the probabilities the gradients of queries, keys and values.
+cublasStatus_t LaunchAttentionProbabilityGradient(const AttentionBackwardCall& call,
+                                                  cublasHandle_t handle);
 cudaError_t LaunchAttentionSoftmaxBackward(const AttentionBackwardCall& call, cudaStream_t stream);
 cublasStatus_t LaunchAttentionQkvGradient(const AttentionBackwardCall& call, cublasHandle_t handle);
 

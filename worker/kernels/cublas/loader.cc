@@ -44,7 +44,8 @@ std::vector<std::string> CandidatePaths(absl::string_view directory) {
   std::vector<std::string> paths;
   const std::string program = ProgramPath();
   if (!program.empty()) {
-    paths.push_back(absl::StrCat(program.substr(0, program.rfind('/')), "/", CudaPlugin::kFileName));
+    paths.push_back(
+        absl::StrCat(program.substr(0, program.rfind('/')), "/", CudaPlugin::kFileName));
   }
   for (const char* variable : {"RUNFILES_DIR", "TEST_SRCDIR"}) {
     const char* runfiles = std::getenv(variable);
@@ -53,17 +54,20 @@ std::vector<std::string> CandidatePaths(absl::string_view directory) {
     }
   }
   if (!program.empty()) {
-    paths.push_back(absl::StrCat(program, ".runfiles/", kRunfilesFolder, "/", CudaPlugin::kFileName));
+    paths.push_back(
+        absl::StrCat(program, ".runfiles/", kRunfilesFolder, "/", CudaPlugin::kFileName));
   }
   return paths;
 }
 
 template <typename Function>
-absl::Status FindSymbol(void* handle, const std::string& path, const char* symbol, Function** function) {
+absl::Status FindSymbol(void* handle, const std::string& path, const char* symbol,
+                        Function** function) {
   *function = reinterpret_cast<Function*>(dlsym(handle, symbol));
   if (*function != nullptr) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("cuda library ", path, " exports no ", symbol,
-                                                    ": it is of another build; rebuild it with this program"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("cuda library ", path, " exports no ", symbol,
+                   ": it is of another build; rebuild it with this program"));
 }
 
 absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
@@ -73,18 +77,18 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) {
       const char* reason = dlerror();
-      return absl::UnavailableError(
-          absl::StrCat("cuda library ", path, " does not load: ", reason == nullptr ? "no reason given" : reason,
-                       "; install the CUDA toolkit it was built with, or add its folder to LD_LIBRARY_PATH"));
+      return absl::UnavailableError(absl::StrCat(
+          "cuda library ", path, " does not load: ", reason == nullptr ? "no reason given" : reason,
+          "; install the CUDA toolkit it was built with, or add its folder to LD_LIBRARY_PATH"));
     }
     Plugin plugin;
     plugin.path = path;
     CudaPlugin::Stamp* stamp = nullptr;
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kStampSymbol, &stamp));
     if (std::strcmp(stamp(), kInterfaceStamp) != 0) {
-      return absl::FailedPreconditionError(absl::StrCat("cuda library ", path, " has interface ", stamp(),
-                                                        ", this program has ", kInterfaceStamp,
-                                                        ": they are of different builds; rebuild both"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("cuda library ", path, " has interface ", stamp(), ", this program has ",
+                       kInterfaceStamp, ": they are of different builds; rebuild both"));
     }
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kCreateSymbol, &plugin.create));
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kDescribeSymbol, &plugin.describe));
@@ -92,17 +96,19 @@ absl::StatusOr<Plugin> LoadPlugin(absl::string_view directory) {
     RM_RETURN_IF_ERROR(FindSymbol(handle, path, CudaPlugin::kTimeSymbol, &plugin.time));
     return plugin;
   }
-  return absl::UnavailableError(absl::StrCat("cuda library ", CudaPlugin::kFileName, " not found (looked for ",
-                                             absl::StrJoin(paths, ", "), "); ",
-                                             IsInCheckout() ? "`./run --cuda doctor` builds it where the CUDA toolkit is "
-                                                              "installed; "
-                                                            : "",
-                                             "the kernel library \"cpu\" needs none"));
+  return absl::UnavailableError(
+      absl::StrCat("cuda library ", CudaPlugin::kFileName, " not found (looked for ",
+                   absl::StrJoin(paths, ", "), "); ",
+                   IsInCheckout() ? "`./run --cuda doctor` builds it where the CUDA toolkit is "
+                                    "installed; "
+                                  : "",
+                   "the kernel library \"cpu\" needs none"));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device, absl::string_view directory,
+absl::StatusOr<std::unique_ptr<KernelLibrary>> LoadCublasLibrary(int device,
+                                                                 absl::string_view directory,
                                                                  ProductPrecision precision) {
   RM_ASSIGN_OR_RETURN(const Plugin plugin, LoadPlugin(directory));
   std::string text(kTextBytes, '\0');
@@ -130,7 +136,8 @@ absl::StatusOr<int> CountCublasDevices(absl::string_view directory) {
   return devices;
 }
 
-absl::StatusOr<double> TimeCublasCalls(KernelLibrary& library, absl::FunctionRef<absl::Status()> work,
+absl::StatusOr<double> TimeCublasCalls(KernelLibrary& library,
+                                       absl::FunctionRef<absl::Status()> work,
                                        absl::string_view directory) {
   RM_CHECK(library.place() == Place::kDevice);
   RM_ASSIGN_OR_RETURN(const Plugin plugin, LoadPlugin(directory));

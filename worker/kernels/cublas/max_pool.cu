@@ -1,4 +1,5 @@
-// output[planes][h/2][w/2] = the maximum of each 2x2 window; argmax = the position 0..3 of its first largest value (=).
+// output[planes][h/2][w/2] = the maximum of each 2x2 window; argmax = the position 0..3 of its
+// first largest value (=).
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -35,7 +36,8 @@ cudaError_t Launch(const MaxPoolCall& call, const DeviceQueue& queue) {
   const int64_t windows = call.planes * (call.height / 2) * (call.width / 2);
   if (windows == 0) return cudaSuccess;
   if (FitsInt32(windows)) {
-    MaxPoolKernel<int32_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(windows));
+    MaxPoolKernel<int32_t>
+        <<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(windows));
   } else {
     MaxPoolKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, windows);
   }

@@ -1,4 +1,5 @@
-// input_gradient[planes][h][w] = output_gradient at the argmax of each 2x2 window, 0 elsewhere (=, every element).
+// input_gradient[planes][h][w] = output_gradient at the argmax of each 2x2 window, 0 elsewhere (=,
+// every element).
 
 #include "worker/kernels/cublas/launch.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -32,7 +33,8 @@ cudaError_t Launch(const MaxPoolBackwardCall& call, const DeviceQueue& queue) {
     MaxPoolBackwardKernel<int32_t>
         <<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(windows));
   } else {
-    MaxPoolBackwardKernel<int64_t><<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, windows);
+    MaxPoolBackwardKernel<int64_t>
+        <<<GridFor(windows), kBlockThreads, 0, queue.stream>>>(call, windows);
   }
   return cudaGetLastError();
 }

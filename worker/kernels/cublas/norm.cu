@@ -1,6 +1,6 @@
-// output = (input - mean) * inverse_deviation * gain + bias over the groups of a layer, batch or group norm (=), with
-// the groups' statistics; and the same with given statistics of each feature. Source: Ba et al. 2016, Ioffe and Szegedy
-// 2015, Wu and He 2018.
+// output = (input - mean) * inverse_deviation * gain + bias over the groups of a layer, batch or
+// group norm (=), with the groups' statistics; and the same with given statistics of each feature.
+// Source: Ba et al. 2016, Ioffe and Szegedy 2015, Wu and He 2018.
 
 #include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/norm_groups.h"
@@ -8,10 +8,11 @@
 namespace ringmaster {
 namespace {
 
-// Mean first and then the squares of what differs from it: sums of squares alone would lose a small deviation beside a
-// large mean. The second and third reading mostly come from a cache.
+// Mean first and then the squares of what differs from it: sums of squares alone would lose a small
+// deviation beside a large mean. The second and third reading mostly come from a cache.
 template <int kThreads>
-__global__ void __launch_bounds__(Team<kThreads>::kBlock) NormKernel(NormCall call, NormGroups groups) {
+__global__ void __launch_bounds__(Team<kThreads>::kBlock)
+    NormKernel(NormCall call, NormGroups groups) {
   using Threads = Team<kThreads>;
   const float elements = static_cast<float>(groups.elements());
   for (int64_t group = Threads::First(); group < groups.count; group += Threads::Step()) {
@@ -41,11 +42,13 @@ __global__ void __launch_bounds__(Team<kThreads>::kBlock) NormKernel(NormCall ca
 
     VisitGroup<kThreads>(groups, group, [&](int64_t at, int64_t left, int64_t feature) {
       const Quad input = LoadQuad(call.input + at, left);
-      const Quad gain = groups.OfFeatures(call.gain, feature, left), bias = groups.OfFeatures(call.bias, feature, left);
+      const Quad gain = groups.OfFeatures(call.gain, feature, left),
+                 bias = groups.OfFeatures(call.bias, feature, left);
       Quad output;
 #pragma unroll
       for (int i = 0; i < kQuad; ++i) {
-        output.value[i] = (input.value[i] - mean) * inverse_deviation * gain.value[i] + bias.value[i];
+        output.value[i] =
+            (input.value[i] - mean) * inverse_deviation * gain.value[i] + bias.value[i];
       }
       StoreQuad(output, call.output + at, left);
     });
@@ -53,7 +56,8 @@ __global__ void __launch_bounds__(Team<kThreads>::kBlock) NormKernel(NormCall ca
 }
 
 // y runs over the features, x along a feature's row of `length` elements.
-__global__ void __launch_bounds__(kBlockThreads) NormInferenceKernel(NormInferenceCall call, int64_t length) {
+__global__ void __launch_bounds__(kBlockThreads)
+    NormInferenceKernel(NormInferenceCall call, int64_t length) {
   for (int64_t feature = blockIdx.y; feature < call.shape.features; feature += gridDim.y) {
     const float* input_row = call.input + feature * length;
     float* output_row = call.output + feature * length;
@@ -70,7 +74,8 @@ __global__ void __launch_bounds__(kBlockThreads) NormInferenceKernel(NormInferen
 
 template <int kThreads>
 void LaunchTeams(const NormCall& call, const NormGroups& groups, cudaStream_t stream) {
-  NormKernel<kThreads><<<Team<kThreads>::GridFor(groups.count), Team<kThreads>::kBlock, 0, stream>>>(call, groups);
+  NormKernel<kThreads>
+      <<<Team<kThreads>::GridFor(groups.count), Team<kThreads>::kBlock, 0, stream>>>(call, groups);
 }
 
 }  // namespace

@@ -9,14 +9,15 @@
 
 namespace ringmaster {
 
-// Groups up to this many elements are a warp's, above it a block's of 256 threads, and above that a block's of 1024:
-// a batch norm has few groups and long ones, so each must fill a multiprocessor.
+// Groups up to this many elements are a warp's, above it a block's of 256 threads, and above that a
+// block's of 1024: a batch norm has few groups and long ones, so each must fill a multiprocessor.
 constexpr int64_t kWarpGroupMax = 1024;
 constexpr int64_t kSmallBlockGroupMax = 16384;
 constexpr int kLargeBlockThreads = 1024;
 
-// Where the elements of a normalization's groups lie: each group has `segments` runs of `length` neighbouring floats,
-// `stride` apart. A feature belongs to a run, or in a layer norm to a place within it.
+// Where the elements of a normalization's groups lie: each group has `segments` runs of `length`
+// neighbouring floats, `stride` apart. A feature belongs to a run, or in a layer norm to a place
+// within it.
 struct NormGroups {
   NormKind kind = NormKind::kLayer;
   int64_t count = 0;  // of groups
@@ -45,7 +46,9 @@ struct NormGroups {
   }
 
   __device__ int64_t FirstFeature(int64_t group) const {
-    return kind == NormKind::kLayer ? 0 : kind == NormKind::kBatch ? group : group % groups_per_image * segments;
+    return kind == NormKind::kLayer   ? 0
+           : kind == NormKind::kBatch ? group
+                                      : group % groups_per_image * segments;
   }
 
   // The values of `table`, one a feature, that belong to four neighbours beginning with `feature`.
@@ -54,8 +57,9 @@ struct NormGroups {
   }
 };
 
-// Calls visit(at, left, feature) for this thread's share of the group's elements: at most four neighbours beginning at
-// element `at` of the tensor, of which `left` are left in their run, the first of them of `feature`.
+// Calls visit(at, left, feature) for this thread's share of the group's elements: at most four
+// neighbours beginning at element `at` of the tensor, of which `left` are left in their run, the
+// first of them of `feature`.
 template <int kThreads, typename Visit>
 __device__ inline void VisitGroup(const NormGroups& groups, int64_t group, Visit visit) {
   const int64_t begin = groups.Begin(group), first_feature = groups.FirstFeature(group);

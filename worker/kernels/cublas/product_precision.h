@@ -3,7 +3,8 @@
 
 namespace ringmaster {
 
-// How cuBLAS multiplies: plain fp32, or operands rounded to TF32 (10 bits of mantissa) on tensor cores, summed in fp32.
+// How cuBLAS multiplies: plain fp32, or operands rounded to TF32 (10 bits of mantissa) on tensor
+// cores, summed in fp32.
 enum class ProductPrecision : int { kFp32, kTf32 };
 
 }  // namespace ringmaster

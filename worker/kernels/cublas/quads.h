@@ -7,9 +7,10 @@
 
 namespace ringmaster {
 
-// Four neighbouring floats, the share of one thread in one round. Tensors within an arena start anywhere, so whether
-// they move in one access of 16 bytes is seen at each address; the arithmetic is the same code either way, and the same
-// thread gets the same elements. So results do not depend on where a tensor lies.
+// Four neighbouring floats, the share of one thread in one round. Tensors within an arena start
+// anywhere, so whether they move in one access of 16 bytes is seen at each address; the arithmetic
+// is the same code either way, and the same thread gets the same elements. So results do not depend
+// on where a tensor lies.
 constexpr int kQuad = 4;
 
 struct Quad {
@@ -35,7 +36,8 @@ __device__ inline Quad LoadQuad(const float* data, int64_t left) {
 // Writes the first `left` of the four.
 __device__ inline void StoreQuad(const Quad& quad, float* data, int64_t left) {
   if (left >= kQuad && IsQuadAligned(data)) {
-    *reinterpret_cast<float4*>(data) = make_float4(quad.value[0], quad.value[1], quad.value[2], quad.value[3]);
+    *reinterpret_cast<float4*>(data) =
+        make_float4(quad.value[0], quad.value[1], quad.value[2], quad.value[3]);
     return;
   }
 #pragma unroll

@@ -17,7 +17,8 @@ SegmentGraphs::~SegmentGraphs() {
   graphs_.Clear([](cudaGraphExec_t graph) { cudaGraphExecDestroy(graph); });
 }
 
-absl::Status SegmentGraphs::Run(absl::Span<const Operation> operations, Make make, cudaStream_t stream) {
+absl::Status SegmentGraphs::Run(absl::Span<const Operation> operations, Make make,
+                                cudaStream_t stream) {
   if (operations.empty()) return absl::OkStatus();
   if (counts_.refusal.empty()) {
     const uint64_t digest = DigestOf(operations);
@@ -33,7 +34,8 @@ absl::Status SegmentGraphs::Run(absl::Span<const Operation> operations, Make mak
         graphs_.Keep(digest, graph);
         return CudaStatus(cudaGraphLaunch(graph, stream), "first launch of a segment");
       }
-      // Nothing has been made yet, and what made capturing fail need not keep the operations from running.
+      // Nothing has been made yet, and what made capturing fail need not keep the operations from
+      // running.
       counts_.refusal = captured.ToString();
     }
   }
@@ -41,11 +43,11 @@ absl::Status SegmentGraphs::Run(absl::Span<const Operation> operations, Make mak
   return MakeAll(operations, make);
 }
 
-absl::Status SegmentGraphs::Capture(absl::Span<const Operation> operations, Make make, cudaStream_t stream,
-                                    cudaGraphExec_t* graph) {
+absl::Status SegmentGraphs::Capture(absl::Span<const Operation> operations, Make make,
+                                    cudaStream_t stream, cudaGraphExec_t* graph) {
   // Other threads' workers may allocate meanwhile: only this one's calls are restricted.
-  RM_RETURN_IF_ERROR(
-      CudaStatus(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "begin of a capture"));
+  RM_RETURN_IF_ERROR(CudaStatus(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                                "begin of a capture"));
   capturing_ = true;
   const absl::Status made = MakeAll(operations, make);
   capturing_ = false;
@@ -53,7 +55,9 @@ absl::Status SegmentGraphs::Capture(absl::Span<const Operation> operations, Make
   cudaGraph_t captured = nullptr;
   absl::Status status = CudaStatus(cudaStreamEndCapture(stream, &captured), "end of a capture");
   if (!made.ok()) status = made;
-  if (status.ok()) status = CudaStatus(cudaGraphInstantiate(graph, captured, 0), "making a captured segment ready");
+  if (status.ok())
+    status =
+        CudaStatus(cudaGraphInstantiate(graph, captured, 0), "making a captured segment ready");
   if (captured != nullptr) cudaGraphDestroy(captured);
   return status;
 }

@@ -11,10 +11,10 @@
 
 namespace ringmaster {
 
-// Segments of one stream's operations as CUDA graphs. Operations that come for the first time are made, which loads
-// their kernels; the second time they are captured into a graph, and from then on the graph is launched in their place.
-// It is the operations themselves that decide, so whatever an argument is (a pointer, a size, a seed), others are never
-// replaced.
+// Segments of one stream's operations as CUDA graphs. Operations that come for the first time are
+// made, which loads their kernels; the second time they are captured into a graph, and from then on
+// the graph is launched in their place. It is the operations themselves that decide, so whatever an
+// argument is (a pointer, a size, a seed), others are never replaced.
 //
 // When a capture fails, the refusal is kept and all operations are made one by one from then on.
 class SegmentGraphs {
@@ -37,7 +37,8 @@ class SegmentGraphs {
 
  private:
   // Makes `operations` into a graph.
-  absl::Status Capture(absl::Span<const Operation> operations, Make make, cudaStream_t stream, cudaGraphExec_t* graph);
+  absl::Status Capture(absl::Span<const Operation> operations, Make make, cudaStream_t stream,
+                       cudaGraphExec_t* graph);
 
   bool capturing_ = false;
   SegmentTable<cudaGraphExec_t> graphs_;

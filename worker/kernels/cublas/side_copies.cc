@@ -21,8 +21,8 @@ absl::StatusOr<std::unique_ptr<CudaPoint>> CudaPoint::Create(int device) {
   std::unique_ptr<CudaPoint> point(new CudaPoint(device));
   RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device), "creation of a point", device));
   RM_RETURN_IF_ERROR(StatusOf(
-      cudaEventCreateWithFlags(&point->event_, cudaEventBlockingSync | cudaEventDisableTiming), "creation of a point",
-      device));
+      cudaEventCreateWithFlags(&point->event_, cudaEventBlockingSync | cudaEventDisableTiming),
+      "creation of a point", device));
   return point;
 }
 
@@ -53,12 +53,14 @@ absl::Status CudaPoint::Record(cudaStream_t stream) {
 }
 
 absl::Status CudaPoint::Hold(cudaStream_t stream) {
-  return StatusOf(cudaStreamWaitEvent(stream, event_, cudaEventWaitDefault), "order behind a point", device_);
+  return StatusOf(cudaStreamWaitEvent(stream, event_, cudaEventWaitDefault), "order behind a point",
+                  device_);
 }
 
 absl::Status SideCopies::Init(int device) {
   device_ = device;
-  return StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creation of the stream of copies", device);
+  return StatusOf(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+                  "creation of the stream of copies", device);
 }
 
 SideCopies::~SideCopies() {
@@ -77,7 +79,8 @@ absl::Status SideCopies::Start(const SideCopy& copy, cudaMemcpyKind kind, cudaSt
     const cudaError_t code = cudaMemcpyAsync(copy.to, copy.from, copy.size_bytes, kind, stream_);
     if (code != cudaSuccess) {
       return StatusOf(code,
-                      absl::StrCat(kind == cudaMemcpyDeviceToHost ? "start_copy_to_host" : "start_copy_from_host",
+                      absl::StrCat(kind == cudaMemcpyDeviceToHost ? "start_copy_to_host"
+                                                                  : "start_copy_from_host",
                                    " size_bytes=", copy.size_bytes),
                       device_);
     }

@@ -34,7 +34,8 @@ class CudaPoint final : public WorkPoint {
   cudaEvent_t event_ = nullptr;
 };
 
-// The copies of one device that go on beside its operations, on a stream of their own, one after the other.
+// The copies of one device that go on beside its operations, on a stream of their own, one after
+// the other.
 class SideCopies {
  public:
   SideCopies() = default;
@@ -45,8 +46,8 @@ class SideCopies {
 
   // Once, before anything else.
   absl::Status Init(int device);
-  // Starts `copy`, whose points are CudaPoints, in the direction of `kind`, behind what `operations` has been given
-  // so far.
+  // Starts `copy`, whose points are CudaPoints, in the direction of `kind`, behind what
+  // `operations` has been given so far.
   absl::Status Start(const SideCopy& copy, cudaMemcpyKind kind, cudaStream_t operations);
 
  private:

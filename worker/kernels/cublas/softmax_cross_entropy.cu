@@ -1,6 +1,7 @@
-// For each row of logits[rows, classes] with label l: row_loss = -log softmax(logits)[l], row_correct = 1 when l is the
-// first largest logit, and gradient = (softmax(logits) - onehot(l)) * gradient_scale where one is asked for (=).
-// A label outside 0..classes-1 gives the loss NaN and leaves its row + 1 in *bad_label_row.
+// For each row of logits[rows, classes] with label l: row_loss = -log softmax(logits)[l],
+// row_correct = 1 when l is the first largest logit, and gradient = (softmax(logits) - onehot(l)) *
+// gradient_scale where one is asked for (=). A label outside 0..classes-1 gives the loss NaN and
+// leaves its row + 1 in *bad_label_row.
 
 #include <cmath>
 
@@ -20,8 +21,10 @@ struct Largest {
 __device__ Largest WarpLargest(Largest largest) {
   for (int distance = kWarpLanes / 2; distance > 0; distance /= 2) {
     const float value = __shfl_xor_sync(kAllLanes, largest.value, distance);
-    const int64_t index = __shfl_xor_sync(kAllLanes, static_cast<long long>(largest.index), distance);
-    if (value > largest.value || (value == largest.value && index < largest.index)) largest = {value, index};
+    const int64_t index =
+        __shfl_xor_sync(kAllLanes, static_cast<long long>(largest.index), distance);
+    if (value > largest.value || (value == largest.value && index < largest.index))
+      largest = {value, index};
   }
   return largest;
 }
@@ -37,7 +40,8 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call, int64_t*
     }
     largest = WarpLargest(largest);
     float sum = 0.0f;
-    for (int64_t i = lane; i < call.classes; i += kWarpLanes) sum += expf(logits[i] - largest.value);
+    for (int64_t i = lane; i < call.classes; i += kWarpLanes)
+      sum += expf(logits[i] - largest.value);
     sum = WarpSum(sum);
 
     const int64_t label = call.labels[row];
@@ -60,8 +64,8 @@ __global__ void SoftmaxCrossEntropyKernel(SoftmaxCrossEntropyCall call, int64_t*
 
 cudaError_t Launch(const SoftmaxCrossEntropyCall& call, const DeviceQueue& queue) {
   if (call.rows == 0 || call.classes == 0) return cudaSuccess;
-  SoftmaxCrossEntropyKernel<<<Team<kWarpLanes>::GridFor(call.rows), kBlockThreads, 0, queue.stream>>>(
-      call, queue.bad_label_row);
+  SoftmaxCrossEntropyKernel<<<Team<kWarpLanes>::GridFor(call.rows), kBlockThreads, 0,
+                              queue.stream>>>(call, queue.bad_label_row);
   return cudaGetLastError();
 }
 

@@ -25,7 +25,8 @@ cudaError_t Launch(const SwapAxesCall& call, const DeviceQueue& queue) {
   const int64_t count = call.outer_a * call.outer_b * call.inner;
   if (count == 0) return cudaSuccess;
   if (FitsInt32(count)) {
-    SwapAxesKernel<int32_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
+    SwapAxesKernel<int32_t>
+        <<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, static_cast<int32_t>(count));
   } else {
     SwapAxesKernel<int64_t><<<GridFor(count), kBlockThreads, 0, queue.stream>>>(call, count);
   }

@@ -10,7 +10,8 @@ namespace ringmaster {
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kWarpLanes = 32;
 
-// The sum over the warp, the same bits in every lane: each round adds two equal pairs, and addition commutes.
+// The sum over the warp, the same bits in every lane: each round adds two equal pairs, and addition
+// commutes.
 __device__ inline float WarpSum(float value) {
 #pragma unroll
   for (int distance = kWarpLanes / 2; distance > 0; distance /= 2) {
@@ -28,15 +29,16 @@ __device__ inline float WarpMax(float value) {
   return value;
 }
 
-// The threads that work on one row or group together: a warp (kThreads = 32, several teams a block) or a block of
-// kThreads. Every thread of a team makes the same calls, in the same order.
+// The threads that work on one row or group together: a warp (kThreads = 32, several teams a block)
+// or a block of kThreads. Every thread of a team makes the same calls, in the same order.
 template <int kThreads>
 struct Team {
   static_assert(kThreads % kWarpLanes == 0 && kThreads <= kWarpLanes * kWarpLanes);
   static constexpr int kBlock = kThreads == kWarpLanes ? kBlockThreads : kThreads;
   static constexpr int kTeamsPerBlock = kBlock / kThreads;
 
-  // The grid in which `rows` rows have a team each, and the loop strides over what is left; rows > 0.
+  // The grid in which `rows` rows have a team each, and the loop strides over what is left; rows >
+  // 0.
   static dim3 GridFor(int64_t rows) {
     return dim3(static_cast<unsigned>(std::min(CeilDiv(rows, kTeamsPerBlock), kGridBlocksMax)));
   }

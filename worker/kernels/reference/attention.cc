@@ -36,12 +36,13 @@ void AttendOneToken(const AttentionCall& call, const AttentionHead& at, int64_t 
 
 }  // namespace
 
-// probabilities = causal softmax(q k' / sqrt(head_width)), output = probabilities v, for each head of each sequence.
-// Source: Vaswani et al. 2017, section 3.2.1.
+// probabilities = causal softmax(q k' / sqrt(head_width)), output = probabilities v, for each head
+// of each sequence. Source: Vaswani et al. 2017, section 3.2.1.
 void Compute(const AttentionCall& call) {
   for (int64_t sequence = 0; sequence < call.shape.batch; ++sequence) {
     for (int64_t head = 0; head < call.shape.heads; ++head) {
-      for (int64_t i = 0; i < call.shape.context; ++i) AttendOneToken(call, {call.shape, sequence, head}, i);
+      for (int64_t i = 0; i < call.shape.context; ++i)
+        AttendOneToken(call, {call.shape, sequence, head}, i);
     }
   }
 }

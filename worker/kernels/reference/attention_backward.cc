@@ -7,7 +7,8 @@ namespace ringmaster::reference {
 namespace {
 
 // The gradient of probabilities[i][j]: output_gradient_i . v_j
-double ProbabilityGradient(const AttentionBackwardCall& call, const AttentionHead& at, int64_t i, int64_t j) {
+double ProbabilityGradient(const AttentionBackwardCall& call, const AttentionHead& at, int64_t i,
+                           int64_t j) {
   double sum = 0;
   for (int64_t d = 0; d < call.shape.head_width; ++d) {
     sum += static_cast<double>(call.output_gradient[at.Output(i, d)]) * call.qkv[at.Qkv(2, j, d)];
@@ -15,28 +16,32 @@ double ProbabilityGradient(const AttentionBackwardCall& call, const AttentionHea
   return sum;
 }
 
-// scratch = the gradient of the scores q_i . k_j / sqrt(head_width), j <= i, through the softmax of each row; rounded
-// once to float.
+// scratch = the gradient of the scores q_i . k_j / sqrt(head_width), j <= i, through the softmax of
+// each row; rounded once to float.
 void ScoreGradients(const AttentionBackwardCall& call, const AttentionHead& at) {
   for (int64_t i = 0; i < call.shape.context; ++i) {
     double mean = 0;
-    for (int64_t j = 0; j <= i; ++j) mean += call.probabilities[at.Pair(i, j)] * ProbabilityGradient(call, at, i, j);
+    for (int64_t j = 0; j <= i; ++j)
+      mean += call.probabilities[at.Pair(i, j)] * ProbabilityGradient(call, at, i, j);
     for (int64_t j = 0; j <= i; ++j) {
-      const double gradient = call.probabilities[at.Pair(i, j)] * (ProbabilityGradient(call, at, i, j) - mean);
+      const double gradient =
+          call.probabilities[at.Pair(i, j)] * (ProbabilityGradient(call, at, i, j) - mean);
       call.scratch[at.Pair(i, j)] = static_cast<float>(gradient);
     }
   }
 }
 
 // The gradients of query, key and value of one token in one dimension.
-void GradientsOf(const AttentionBackwardCall& call, const AttentionHead& at, int64_t token, int64_t d) {
+void GradientsOf(const AttentionBackwardCall& call, const AttentionHead& at, int64_t token,
+                 int64_t d) {
   double query = 0, key = 0, value = 0;
   for (int64_t j = 0; j <= token; ++j) {
     query += static_cast<double>(call.scratch[at.Pair(token, j)]) * call.qkv[at.Qkv(1, j, d)];
   }
   for (int64_t i = token; i < call.shape.context; ++i) {
     key += static_cast<double>(call.scratch[at.Pair(i, token)]) * call.qkv[at.Qkv(0, i, d)];
-    value += static_cast<double>(call.probabilities[at.Pair(i, token)]) * call.output_gradient[at.Output(i, d)];
+    value += static_cast<double>(call.probabilities[at.Pair(i, token)]) *
+             call.output_gradient[at.Output(i, d)];
   }
   const double scale = 1 / std::sqrt(static_cast<double>(call.shape.head_width));
   call.qkv_gradient[at.Qkv(0, token, d)] = static_cast<float>(query * scale);

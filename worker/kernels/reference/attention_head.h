@@ -14,7 +14,8 @@ struct AttentionHead {
 
   // Elements of qkv (part 0 query, 1 key, 2 value) and of the output, of token i and dimension d.
   int64_t Qkv(int64_t part, int64_t i, int64_t d) const {
-    return (sequence * shape.context + i) * 3 * shape.width() + part * shape.width() + head * shape.head_width + d;
+    return (sequence * shape.context + i) * 3 * shape.width() + part * shape.width() +
+           head * shape.head_width + d;
   }
   int64_t Output(int64_t i, int64_t d) const {
     return (sequence * shape.context + i) * shape.width() + head * shape.head_width + d;

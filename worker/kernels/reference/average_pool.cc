@@ -14,7 +14,8 @@ void Compute(const AveragePoolCall& call) {
 // input_gradient[p][i] = output_gradient[p] / pixels.
 void Compute(const AveragePoolBackwardCall& call) {
   for (int64_t i = 0; i < call.planes * call.pixels; ++i) {
-    call.input_gradient[i] = call.output_gradient[i / call.pixels] / static_cast<float>(call.pixels);
+    call.input_gradient[i] =
+        call.output_gradient[i / call.pixels] / static_cast<float>(call.pixels);
   }
 }
 

@@ -9,7 +9,8 @@ void Compute(const BiasGradientCall& call) {
   const int64_t terms = per_column ? call.rows : call.cols;
   for (int64_t i = 0; i < count; ++i) {
     double sum = 0;
-    for (int64_t j = 0; j < terms; ++j) sum += call.gradient[per_column ? j * call.cols + i : i * call.cols + j];
+    for (int64_t j = 0; j < terms; ++j)
+      sum += call.gradient[per_column ? j * call.cols + i : i * call.cols + j];
     call.bias_gradient[i] = static_cast<float>(sum);
   }
 }

@@ -2,8 +2,8 @@
 
 namespace ringmaster::reference {
 
-// input_gradient of the images in the range += columns, each element at the pixel im2col would take it from. The sum of
-// one pixel is made in double and added once.
+// input_gradient of the images in the range += columns, each element at the pixel im2col would take
+// it from. The sum of one pixel is made in double and added once.
 void Compute(const Col2ImCall& call) {
   const ConvShape& shape = call.shape;
   const int64_t oh = shape.out_height(), ow = shape.out_width();

@@ -12,8 +12,8 @@ void Compute(const EmbeddingCall& call) {
   }
 }
 
-// token_gradient[v] (+)= the output gradients of the rows with token v, position_gradient[p] = those of the rows at
-// position p.
+// token_gradient[v] (+)= the output gradients of the rows with token v, position_gradient[p] =
+// those of the rows at position p.
 void Compute(const EmbeddingGradientCall& call) {
   for (int64_t token = 0; token < call.vocabulary; ++token) {
     for (int64_t i = 0; i < call.width; ++i) {

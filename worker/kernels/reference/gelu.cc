@@ -12,7 +12,8 @@ double TanhOfInner(double x) { return std::tanh(kSqrtTwoOverPi * (x + kCubic * x
 
 }  // namespace
 
-// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+// input[rows, cols] += bias[cols] unless null, in place; output = x/2 * (1 + tanh(sqrt(2/pi) * (x +
+// 0.044715 x^3))).
 void Compute(const GeluCall& call) {
   for (int64_t i = 0; i < call.rows * call.cols; ++i) {
     if (call.bias != nullptr) call.input[i] += call.bias[i % call.cols];

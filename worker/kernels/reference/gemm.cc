@@ -12,7 +12,8 @@ void Compute(const GemmCall& call) {
     for (int64_t col = 0; col < call.n; ++col) {
       double sum = 0;
       for (int64_t inner = 0; inner < call.k; ++inner) {
-        sum += static_cast<double>(call.a[row * a_row + inner * a_inner]) * call.b[inner * b_inner + col * b_col];
+        sum += static_cast<double>(call.a[row * a_row + inner * a_inner]) *
+               call.b[inner * b_inner + col * b_col];
       }
       float& c = call.c[row * call.ldc + col];
       const double kept = call.beta == 0.0f ? 0.0 : static_cast<double>(call.beta) * c;

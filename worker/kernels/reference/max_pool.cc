@@ -2,7 +2,8 @@
 
 namespace ringmaster::reference {
 
-// output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in the window.
+// output[planes][height/2][width/2] = largest of each 2x2 window, argmax = its first position in
+// the window.
 void Compute(const MaxPoolCall& call) {
   float* output = call.output;
   uint8_t* argmax = call.argmax;

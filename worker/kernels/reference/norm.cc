@@ -5,8 +5,9 @@
 
 namespace ringmaster::reference {
 
-// output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse deviation are kept, and
-// the corrected variance where it is asked for. The output is made from the statistics before they are rounded.
+// output = (input - mean) / sqrt(variance + epsilon) * gain + bias by group; mean and inverse
+// deviation are kept, and the corrected variance where it is asked for. The output is made from the
+// statistics before they are rounded.
 void Compute(const NormCall& call) {
   const NormIndex index(call.shape);
   const int64_t terms = call.shape.elements_per_group();
@@ -23,20 +24,24 @@ void Compute(const NormCall& call) {
     for (int64_t i = 0; i < terms; ++i) {
       const int64_t at = index.InGroup(group, i);
       const int64_t feature = index.FeatureOf(at);
-      call.output[at] = static_cast<float>((call.input[at] - mean) * inverse * call.gain[feature] + call.bias[feature]);
+      call.output[at] = static_cast<float>((call.input[at] - mean) * inverse * call.gain[feature] +
+                                           call.bias[feature]);
     }
     call.mean[group] = static_cast<float>(mean);
     call.inverse_deviation[group] = static_cast<float>(inverse);
-    if (call.variance != nullptr) call.variance[group] = static_cast<float>(squares / static_cast<double>(terms - 1));
+    if (call.variance != nullptr)
+      call.variance[group] = static_cast<float>(squares / static_cast<double>(terms - 1));
   }
 }
 
-// output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of each feature.
+// output = (input - mean) / sqrt(variance + epsilon) * gain + bias with the given statistics of
+// each feature.
 void Compute(const NormInferenceCall& call) {
   const NormIndex index(call.shape);
   for (int64_t at = 0; at < call.shape.count(); ++at) {
     const int64_t feature = index.FeatureOf(at);
-    const double inverse = 1 / std::sqrt(static_cast<double>(call.variance[feature]) + call.epsilon);
+    const double inverse =
+        1 / std::sqrt(static_cast<double>(call.variance[feature]) + call.epsilon);
     const double normalized = (static_cast<double>(call.input[at]) - call.mean[feature]) * inverse;
     call.output[at] = static_cast<float>(normalized * call.gain[feature] + call.bias[feature]);
   }

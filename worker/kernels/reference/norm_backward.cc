@@ -3,7 +3,8 @@
 
 namespace ringmaster::reference {
 
-// gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of output_gradient.
+// gain_gradient[f] = sum of output_gradient * normalized input, bias_gradient[f] = sum of
+// output_gradient.
 void Compute(const NormParamGradientCall& call) {
   const NormIndex index(call.shape);
   for (int64_t feature = 0; feature < call.shape.features; ++feature) {
@@ -22,7 +23,8 @@ void Compute(const NormParamGradientCall& call) {
 }
 
 // With g = output_gradient * gain and x^ the normalized input of a group:
-// input_gradient = inverse_deviation * (g - mean(g) - x^ * mean(g x^)). Source: Ioffe and Szegedy 2015, section 3.
+// input_gradient = inverse_deviation * (g - mean(g) - x^ * mean(g x^)). Source: Ioffe and Szegedy
+// 2015, section 3.
 void Compute(const NormInputGradientCall& call) {
   const NormIndex index(call.shape);
   const int64_t terms = call.shape.elements_per_group();
@@ -31,15 +33,18 @@ void Compute(const NormInputGradientCall& call) {
     double sum = 0, sum_normalized = 0;
     for (int64_t i = 0; i < terms; ++i) {
       const int64_t at = index.InGroup(group, i);
-      const double gradient = static_cast<double>(call.output_gradient[at]) * call.gain[index.FeatureOf(at)];
+      const double gradient =
+          static_cast<double>(call.output_gradient[at]) * call.gain[index.FeatureOf(at)];
       sum += gradient;
       sum_normalized += gradient * (call.input[at] - mean) * inverse;
     }
     for (int64_t i = 0; i < terms; ++i) {
       const int64_t at = index.InGroup(group, i);
-      const double gradient = static_cast<double>(call.output_gradient[at]) * call.gain[index.FeatureOf(at)];
+      const double gradient =
+          static_cast<double>(call.output_gradient[at]) * call.gain[index.FeatureOf(at)];
       const double normalized = (call.input[at] - mean) * inverse;
-      const double through_statistics = (sum + normalized * sum_normalized) / static_cast<double>(terms);
+      const double through_statistics =
+          (sum + normalized * sum_normalized) / static_cast<double>(terms);
       call.input_gradient[at] = static_cast<float>(inverse * (gradient - through_statistics));
     }
   }

@@ -7,8 +7,8 @@
 
 namespace ringmaster::reference {
 
-// Where the elements of a normalization lie: one formula for the three kinds of calls.h, so that the operations are
-// written once.
+// Where the elements of a normalization lie: one formula for the three kinds of calls.h, so that
+// the operations are written once.
 class NormIndex {
  public:
   explicit NormIndex(const NormShape& shape) : shape_(shape) {}
@@ -26,15 +26,18 @@ class NormIndex {
     return image * shape_.groups_per_image + FeatureOf(at) / channels_per_group();
   }
 
-  // The i-th element of a group, 0 <= i < elements_per_group(), and of a feature, 0 <= i < per_feature().
+  // The i-th element of a group, 0 <= i < elements_per_group(), and of a feature, 0 <= i <
+  // per_feature().
   int64_t InGroup(int64_t group, int64_t i) const {
     if (shape_.kind != NormKind::kGroup) return group * shape_.elements_per_group() + i;
     const int64_t image = group / shape_.groups_per_image;
-    const int64_t feature = group % shape_.groups_per_image * channels_per_group() + i / shape_.pixels;
+    const int64_t feature =
+        group % shape_.groups_per_image * channels_per_group() + i / shape_.pixels;
     return (feature * shape_.rows + image) * shape_.pixels + i % shape_.pixels;
   }
   int64_t InFeature(int64_t feature, int64_t i) const {
-    return shape_.kind == NormKind::kLayer ? i * shape_.features + feature : feature * per_feature() + i;
+    return shape_.kind == NormKind::kLayer ? i * shape_.features + feature
+                                           : feature * per_feature() + i;
   }
 
  private:

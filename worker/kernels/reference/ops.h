@@ -4,8 +4,8 @@
 #include "worker/kernels/calls.h"
 #include "worker/kernels/host_ops.h"
 
-// The operations as calls.h defines them, one a file, in the plainest loops; sums in double precision, rounded
-// once. Sizes have been checked (check_call.h). Pure, thread-safe.
+// The operations as calls.h defines them, one a file, in the plainest loops; sums in double
+// precision, rounded once. Sizes have been checked (check_call.h). Pure, thread-safe.
 namespace ringmaster::reference {
 
 void Compute(const GemmCall& call);

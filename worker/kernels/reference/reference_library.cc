@@ -10,7 +10,8 @@
 
 namespace ringmaster {
 
-int64_t ReferenceLibrary::convolution_scratch_floats(const ConvShape& largest, int64_t out_channels) const {
+int64_t ReferenceLibrary::convolution_scratch_floats(const ConvShape& largest,
+                                                     int64_t out_channels) const {
   return ConvolutionByGemmScratchFloats(*this, largest);
 }
 

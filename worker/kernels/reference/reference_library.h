@@ -7,7 +7,8 @@
 
 namespace ringmaster {
 
-// The oracle of the other libraries: plain loops, sums in double. Stateless; any thread, any number at once.
+// The oracle of the other libraries: plain loops, sums in double. Stateless; any thread, any number
+// at once.
 class ReferenceLibrary final : public HostLibrary {
  public:
   absl::string_view name() const override { return "reference"; }

@@ -7,7 +7,8 @@ void Compute(const SwapAxesCall& call) {
   for (int64_t a = 0; a < call.outer_a; ++a) {
     for (int64_t b = 0; b < call.outer_b; ++b) {
       for (int64_t i = 0; i < call.inner; ++i) {
-        call.output[(b * call.outer_a + a) * call.inner + i] = call.input[(a * call.outer_b + b) * call.inner + i];
+        call.output[(b * call.outer_a + a) * call.inner + i] =
+            call.input[(a * call.outer_b + b) * call.inner + i];
       }
     }
   }

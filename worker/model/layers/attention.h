@@ -10,12 +10,13 @@
 
 namespace ringmaster {
 
-// Causal self-attention of each text from its queries, keys and values [tokens][3 * width] to [tokens][width]. The
-// projections around it are linear layers of their own.
+// Causal self-attention of each text from its queries, keys and values [tokens][3 * width] to
+// [tokens][width]. The projections around it are linear layers of their own.
 class CausalAttention final : public Layer {
  public:
   // `shape` with the largest batch. Errors: no memory for the probabilities.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const AttentionShape& shape, KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const AttentionShape& shape,
+                                                       KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return shape_.context * shape_.width(); }

@@ -9,16 +9,17 @@
 namespace ringmaster {
 
 struct BiasReluOptions {
-  std::string name;      // "conv1": parameter conv1.bias [channels]
+  std::string name;  // "conv1": parameter conv1.bias [channels]
   int64_t channels = 0;
-  int64_t pixels = 0;    // of one channel of one image
-  int64_t fan_in = 0;    // of the convolution the bias belongs to
+  int64_t pixels = 0;  // of one channel of one image
+  int64_t fan_in = 0;  // of the convolution the bias belongs to
 };
 
 // relu(input + bias of the channel) on CNHW images, in one pass and in place.
 //
-// It may stand behind the pooling of its convolution instead of before it: adding a constant and relu are monotonic,
-// also as they round, so they commute with a maximum, and the same values come out for a quarter of the work.
+// It may stand behind the pooling of its convolution instead of before it: adding a constant and
+// relu are monotonic, also as they round, so they commute with a maximum, and the same values come
+// out for a quarter of the work.
 class BiasRelu final : public Layer {
  public:
   explicit BiasRelu(const BiasReluOptions& options);

@@ -18,11 +18,13 @@ struct Conv2dOptions {
   int64_t out_channels = 0;
 };
 
-// Convolution of CNHW images without bias (BiasRelu adds that): output[out_channels][images][oh][ow].
+// Convolution of CNHW images without bias (BiasRelu adds that):
+// output[out_channels][images][oh][ow].
 class Conv2d final : public Layer {
  public:
   // Errors: no memory for the scratch.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const Conv2dOptions& options, KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const Conv2dOptions& options,
+                                                       KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override {

@@ -11,11 +11,13 @@ Dropout::Dropout(const DropoutOptions& options)
 
 void Dropout::Mask(const LayerCall& call, float* data, Operations* operations) {
   if (!call.training) return;
-  operations->emplace_back(
-      DropoutCall{data, call.batch * options_.elements, options_.rate, MixSeed(call.dropout_seed, stream_)});
+  operations->emplace_back(DropoutCall{data, call.batch * options_.elements, options_.rate,
+                                       MixSeed(call.dropout_seed, stream_)});
 }
 
-void Dropout::Forward(const LayerCall& call, Operations* operations) { Mask(call, call.output, operations); }
+void Dropout::Forward(const LayerCall& call, Operations* operations) {
+  Mask(call, call.output, operations);
+}
 
 void Dropout::ParamGradient(const LayerCall& call, Operations* operations) {}
 

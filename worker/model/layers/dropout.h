@@ -13,11 +13,11 @@ struct DropoutOptions {
   float rate = 0;        // share set to 0, in [0, 1)
 };
 
-// Inverted dropout, in place, while training; nothing in evaluation. The mask follows the batch's dropout seed and the
-// name, so that backward makes it again rather than keep it.
+// Inverted dropout, in place, while training; nothing in evaluation. The mask follows the batch's
+// dropout seed and the name, so that backward makes it again rather than keep it.
 //
-// It may stand behind a relu, which it leaves able to tell from its output what passed: what is set to 0 has a gradient
-// of 0 already.
+// It may stand behind a relu, which it leaves able to tell from its output what passed: what is set
+// to 0 has a gradient of 0 already.
 class Dropout final : public Layer {
  public:
   explicit Dropout(const DropoutOptions& options);

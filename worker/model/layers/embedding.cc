@@ -4,8 +4,16 @@ namespace ringmaster {
 
 TokenEmbedding::TokenEmbedding(const EmbeddingOptions& options)
     : options_(options),
-      params_{LayerParam{"tok.weight", {options.vocabulary, options.width}, 0, Init::kNormal, options.deviation},
-              LayerParam{"pos.weight", {options.context, options.width}, 0, Init::kNormal, options.deviation}} {}
+      params_{LayerParam{"tok.weight",
+                         {options.vocabulary, options.width},
+                         0,
+                         Init::kNormal,
+                         options.deviation},
+              LayerParam{"pos.weight",
+                         {options.context, options.width},
+                         0,
+                         Init::kNormal,
+                         options.deviation}} {}
 
 void TokenEmbedding::Forward(const LayerCall& call, Operations* operations) {
   EmbeddingCall embedding;

@@ -10,11 +10,13 @@ namespace ringmaster {
 struct EmbeddingOptions {
   int64_t vocabulary = 0, context = 0, width = 0;
   float deviation = 0;  // both tables start normal
-  bool shared = false;  // another layer names this one in shares() and has written the token table's gradient first
+  bool shared = false;  // another layer names this one in shares() and has written the token
+                        // table's gradient first
 };
 
-// Each token's row of one table plus its position's row of another: parameters tok.weight [vocabulary, width] and
-// pos.weight [context, width]. The first layer of a text model: it reads the batch's tokens and has no input gradient.
+// Each token's row of one table plus its position's row of another: parameters tok.weight
+// [vocabulary, width] and pos.weight [context, width]. The first layer of a text model: it reads
+// the batch's tokens and has no input gradient.
 class TokenEmbedding final : public Layer {
  public:
   explicit TokenEmbedding(const EmbeddingOptions& options);

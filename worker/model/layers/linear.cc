@@ -22,8 +22,10 @@ std::vector<LayerParam> ParamsOf(const LinearOptions& options) {
                                                normal ? Init::kNormal : Init::kUniform,
                                                options.deviation}};
   if (options.bias) {
-    params.push_back(
-        {options.name + ".bias", {options.outputs}, options.inputs, normal ? Init::kZeros : Init::kUniform});
+    params.push_back({options.name + ".bias",
+                      {options.outputs},
+                      options.inputs,
+                      normal ? Init::kZeros : Init::kUniform});
   }
   return params;
 }
@@ -50,9 +52,11 @@ void Linear::Forward(const LayerCall& call, Operations* operations) {
   if (!options_.bias) return;
   const float* bias = call.weights + weight_count();
   if (gelu) {
-    operations->emplace_back(GeluCall{pre_activation_.floats(), rows(call), options_.outputs, bias, call.output});
+    operations->emplace_back(
+        GeluCall{pre_activation_.floats(), rows(call), options_.outputs, bias, call.output});
   } else {
-    operations->emplace_back(BiasCall{call.output, rows(call), options_.outputs, bias, BiasAxis::kPerColumn,
+    operations->emplace_back(BiasCall{call.output, rows(call), options_.outputs, bias,
+                                      BiasAxis::kPerColumn,
                                       options_.activation == Activation::kRelu});
   }
 }
@@ -66,7 +70,8 @@ void Linear::ActivationGradient(const LayerCall& call, Operations* operations) {
       operations->emplace_back(ReluBackwardCall{call.output, call.output_gradient, count});
       break;
     case Activation::kGelu:
-      operations->emplace_back(GeluBackwardCall{pre_activation_.floats(), call.output_gradient, count});
+      operations->emplace_back(
+          GeluBackwardCall{pre_activation_.floats(), call.output_gradient, count});
       break;
   }
 }
@@ -107,8 +112,9 @@ void Linear::InputGradient(const LayerCall& call, Operations* operations) {
 absl::Status AddLinear(const LinearOptions& options, KernelLibrary& kernels, LayerList* layers) {
   Buffer pre_activation;
   if (options.activation == Activation::kGelu) {
-    RM_ASSIGN_OR_RETURN(pre_activation, kernels.Allocate(options.max_batch * options.rows_per_sample *
-                                                         options.outputs * static_cast<int64_t>(sizeof(float))));
+    RM_ASSIGN_OR_RETURN(pre_activation,
+                        kernels.Allocate(options.max_batch * options.rows_per_sample *
+                                         options.outputs * static_cast<int64_t>(sizeof(float))));
   }
   layers->push_back(std::make_unique<Linear>(options, std::move(pre_activation)));
   return absl::OkStatus();

@@ -20,14 +20,17 @@ struct LinearOptions {
   bool bias = true;                           // an activation needs one
   int64_t rows_per_sample = 1;                // a text has one for each token
   int64_t max_batch = 0;                      // kGelu only
-  float deviation = 0;                        // 0: starts uniform in +-sqrt(1/inputs); else normal, and the bias 0
-  const Layer* shares = nullptr;              // whose first parameter is the weight, in place of an own; has no bias
+  float deviation = 0;  // 0: starts uniform in +-sqrt(1/inputs); else normal, and the bias 0
+  const Layer* shares =
+      nullptr;  // whose first parameter is the weight, in place of an own; has no bias
 };
 
-// output[rows, outputs] = activation(input[rows, inputs] weight^T + bias), rows = batch * rows_per_sample.
+// output[rows, outputs] = activation(input[rows, inputs] weight^T + bias), rows = batch *
+// rows_per_sample.
 class Linear final : public Layer {
  public:
-  // `pre_activation`: max_batch * rows_per_sample * outputs floats in the kernels' place for kGelu, else empty.
+  // `pre_activation`: max_batch * rows_per_sample * outputs floats in the kernels' place for kGelu,
+  // else empty.
   Linear(const LinearOptions& options, Buffer pre_activation);
 
   absl::Span<const LayerParam> params() const override { return params_; }

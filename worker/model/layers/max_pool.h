@@ -19,7 +19,8 @@ struct MaxPool2dOptions {
 class MaxPool2d final : public Layer {
  public:
   // Errors: no memory for the positions of the maxima.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const MaxPool2dOptions& options, KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const MaxPool2dOptions& options,
+                                                       KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override;

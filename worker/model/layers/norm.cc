@@ -13,8 +13,9 @@ LayerParam Statistic(const std::string& name, int64_t features, Init init) {
 
 std::vector<LayerParam> ParamsOf(const NormOptions& options) {
   const int64_t features = options.shape.features;
-  std::vector<LayerParam> params = {LayerParam{options.name + ".weight", {features}, 0, Init::kOnes},
-                                    LayerParam{options.name + ".bias", {features}, 0, Init::kZeros}};
+  std::vector<LayerParam> params = {
+      LayerParam{options.name + ".weight", {features}, 0, Init::kOnes},
+      LayerParam{options.name + ".bias", {features}, 0, Init::kZeros}};
   if (options.shape.kind == NormKind::kBatch) {
     params.push_back(Statistic(options.name + ".running_mean", features, Init::kZeros));
     params.push_back(Statistic(options.name + ".running_var", features, Init::kOnes));
@@ -24,9 +25,11 @@ std::vector<LayerParam> ParamsOf(const NormOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Layer>> Norm::Create(const NormOptions& options, KernelLibrary& kernels) {
+absl::StatusOr<std::unique_ptr<Layer>> Norm::Create(const NormOptions& options,
+                                                    KernelLibrary& kernels) {
   std::unique_ptr<Norm> norm(new Norm(options));
-  const int64_t bytes = norm->ShapeOf(options.max_batch).groups() * static_cast<int64_t>(sizeof(float));
+  const int64_t bytes =
+      norm->ShapeOf(options.max_batch).groups() * static_cast<int64_t>(sizeof(float));
   RM_ASSIGN_OR_RETURN(norm->mean_, kernels.Allocate(bytes));
   RM_ASSIGN_OR_RETURN(norm->inverse_deviation_, kernels.Allocate(bytes));
   if (norm->has_running_statistics()) {
@@ -82,7 +85,8 @@ void Norm::ParamGradient(const LayerCall& call, Operations* operations) {
   operations->emplace_back(gradient);
   if (!has_running_statistics()) return;
   operations->emplace_back(CopyFloatsCall{mean_.floats(), call.gradients + 2 * features, features});
-  operations->emplace_back(CopyFloatsCall{variance_.floats(), call.gradients + 3 * features, features});
+  operations->emplace_back(
+      CopyFloatsCall{variance_.floats(), call.gradients + 3 * features, features});
 }
 
 void Norm::InputGradient(const LayerCall& call, Operations* operations) {

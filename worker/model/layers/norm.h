@@ -13,20 +13,22 @@
 namespace ringmaster {
 
 struct NormOptions {
-  std::string name;            // "bn1": parameters bn1.weight and bn1.bias [features], and the running statistics
-  NormShape shape;             // of one sample: rows are its tokens (layer) or 1 (batch and group)
+  // "bn1": parameters bn1.weight and bn1.bias [features], and the running statistics
+  std::string name;
+  NormShape shape;  // of one sample: rows are its tokens (layer) or 1 (batch and group)
   int64_t max_batch = 0;
 };
 
 // Layer, batch or group norm with a gain and a bias for each feature, epsilon 1e-5.
 //
-// Batch norm has two statistics more, name.running_mean and name.running_var: while training it norms by the batch's
-// own and gives those out as their "gradient" (the variance corrected by n/(n-1), as PyTorch's), in evaluation it norms
-// by the weights' running ones.
+// Batch norm has two statistics more, name.running_mean and name.running_var: while training it
+// norms by the batch's own and gives those out as their "gradient" (the variance corrected by
+// n/(n-1), as PyTorch's), in evaluation it norms by the weights' running ones.
 class Norm final : public Layer {
  public:
   // Errors: no memory for the statistics of a batch.
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const NormOptions& options, KernelLibrary& kernels);
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const NormOptions& options,
+                                                       KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }
   int64_t output_elements() const override { return options_.shape.count(); }

@@ -9,7 +9,8 @@ void Relu::Forward(const LayerCall& call, Operations* operations) {
 void Relu::ParamGradient(const LayerCall& call, Operations* operations) {}
 
 void Relu::InputGradient(const LayerCall& call, Operations* operations) {
-  operations->emplace_back(ReluBackwardCall{call.output, call.input_gradient, call.batch * elements_});
+  operations->emplace_back(
+      ReluBackwardCall{call.output, call.input_gradient, call.batch * elements_});
 }
 
 }  // namespace ringmaster

@@ -12,7 +12,8 @@ constexpr int64_t kFloatBytes = sizeof(float);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ResidualFork>> ResidualFork::Create(int64_t elements, int64_t max_batch,
+absl::StatusOr<std::unique_ptr<ResidualFork>> ResidualFork::Create(int64_t elements,
+                                                                   int64_t max_batch,
                                                                    KernelLibrary& kernels) {
   RM_ASSIGN_OR_RETURN(Buffer skip_gradient, kernels.Allocate(max_batch * elements * kFloatBytes));
   return std::unique_ptr<ResidualFork>(new ResidualFork(elements, std::move(skip_gradient)));
@@ -21,12 +22,15 @@ absl::StatusOr<std::unique_ptr<ResidualFork>> ResidualFork::Create(int64_t eleme
 ResidualFork::ResidualFork(int64_t elements, Buffer skip_gradient)
     : elements_(elements), skip_gradient_(std::move(skip_gradient)) {}
 
-void ResidualFork::Forward(const LayerCall& call, Operations* operations) { activation_ = call.output; }
+void ResidualFork::Forward(const LayerCall& call, Operations* operations) {
+  activation_ = call.output;
+}
 
 void ResidualFork::ParamGradient(const LayerCall& call, Operations* operations) {}
 
 void ResidualFork::InputGradient(const LayerCall& call, Operations* operations) {
-  operations->emplace_back(AddCall{skip_gradient_.floats(), call.input_gradient, call.batch * elements_});
+  operations->emplace_back(
+      AddCall{skip_gradient_.floats(), call.input_gradient, call.batch * elements_});
 }
 
 std::unique_ptr<Layer> ResidualJoin::Create(const ResidualFork& fork, int64_t elements) {
@@ -34,8 +38,10 @@ std::unique_ptr<Layer> ResidualJoin::Create(const ResidualFork& fork, int64_t el
   return std::unique_ptr<Layer>(new ResidualJoin(fork, {}, elements));
 }
 
-absl::StatusOr<std::unique_ptr<Layer>> ResidualJoin::Create(const ResidualFork& fork, ResidualProjection projection,
-                                                            int64_t max_batch, KernelLibrary& kernels) {
+absl::StatusOr<std::unique_ptr<Layer>> ResidualJoin::Create(const ResidualFork& fork,
+                                                            ResidualProjection projection,
+                                                            int64_t max_batch,
+                                                            KernelLibrary& kernels) {
   const int64_t elements = projection.norm->output_elements();
   RM_CHECK(projection.convolution->output_elements() == elements);
   std::unique_ptr<ResidualJoin> join(new ResidualJoin(fork, std::move(projection), elements));
@@ -44,7 +50,8 @@ absl::StatusOr<std::unique_ptr<Layer>> ResidualJoin::Create(const ResidualFork& 
   return std::unique_ptr<Layer>(std::move(join));
 }
 
-ResidualJoin::ResidualJoin(const ResidualFork& fork, ResidualProjection projection, int64_t elements)
+ResidualJoin::ResidualJoin(const ResidualFork& fork, ResidualProjection projection,
+                           int64_t elements)
     : fork_(fork), projection_(std::move(projection)), elements_(elements) {
   if (!has_projection()) return;
   for (const LayerParam& param : projection_.convolution->params()) {
@@ -98,7 +105,8 @@ void ResidualJoin::InputGradient(const LayerCall& call, Operations* operations) 
     projection_.convolution->InputGradient(ConvolutionCallOf(call), operations);
     return;
   }
-  operations->emplace_back(CopyFloatsCall{call.output_gradient, fork_.skip_gradient(), call.batch * elements_});
+  operations->emplace_back(
+      CopyFloatsCall{call.output_gradient, fork_.skip_gradient(), call.batch * elements_});
 }
 
 }  // namespace ringmaster

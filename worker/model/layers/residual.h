@@ -11,12 +11,13 @@
 
 namespace ringmaster {
 
-// A residual connection in a list of layers: a fork, the layers of the branch, a join. The sum at the join is branch +
-// skip, where skip is what came to the fork, through a projection if the sizes differ. Going back, the gradient at the
-// join goes both ways, and the fork adds what comes back on both.
+// A residual connection in a list of layers: a fork, the layers of the branch, a join. The sum at
+// the join is branch + skip, where skip is what came to the fork, through a projection if the sizes
+// differ. Going back, the gradient at the join goes both ways, and the fork adds what comes back on
+// both.
 
-// Where the branch begins. Costs nothing forward: it remembers where the activation lies, which is kept for backward
-// anyway. Backward adds the skip path's gradient.
+// Where the branch begins. Costs nothing forward: it remembers where the activation lies, which is
+// kept for backward anyway. Backward adds the skip path's gradient.
 class ResidualFork final : public Layer {
  public:
   // `elements`: of one sample. Errors: no memory for the skip path's gradient.
@@ -31,7 +32,8 @@ class ResidualFork final : public Layer {
   void ParamGradient(const LayerCall& call, Operations* operations) override;
   void InputGradient(const LayerCall& call, Operations* operations) override;
 
-  // For the join: what came here, since Forward; and where it leaves the gradient that comes back on the skip path.
+  // For the join: what came here, since Forward; and where it leaves the gradient that comes back
+  // on the skip path.
   const float* activation() const { return activation_; }
   float* skip_gradient() const { return skip_gradient_.floats(); }
 
@@ -49,13 +51,14 @@ struct ResidualProjection {
   std::unique_ptr<Layer> norm;
 };
 
-// Where the branch ends: adds the skip path to it, in place. The layer before must not need its output again. Its
-// parameters are the projection's, the convolution's first.
+// Where the branch ends: adds the skip path to it, in place. The layer before must not need its
+// output again. Its parameters are the projection's, the convolution's first.
 class ResidualJoin final : public Layer {
  public:
   // `fork` comes before in the same list. Errors: no memory for the projection's output.
   static std::unique_ptr<Layer> Create(const ResidualFork& fork, int64_t elements);
-  static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork, ResidualProjection projection,
+  static absl::StatusOr<std::unique_ptr<Layer>> Create(const ResidualFork& fork,
+                                                       ResidualProjection projection,
                                                        int64_t max_batch, KernelLibrary& kernels);
 
   absl::Span<const LayerParam> params() const override { return params_; }

@@ -7,12 +7,13 @@ namespace ringmaster {
 
 enum class ImageOrder { kChannelMajor, kImageMajor };  // CNHW, NCHW
 
-// Brings images from the other order into `to`: samples as they are loaded to CNHW for the first convolution, and its
-// kind to one row a sample for the first linear layer.
+// Brings images from the other order into `to`: samples as they are loaded to CNHW for the first
+// convolution, and its kind to one row a sample for the first linear layer.
 class SwapImageAxes final : public Layer {
  public:
   // `pixels`: of one channel of one image.
-  SwapImageAxes(ImageOrder to, int64_t channels, int64_t pixels) : to_(to), channels_(channels), pixels_(pixels) {}
+  SwapImageAxes(ImageOrder to, int64_t channels, int64_t pixels)
+      : to_(to), channels_(channels), pixels_(pixels) {}
 
   absl::Span<const LayerParam> params() const override { return {}; }
   int64_t output_elements() const override { return channels_ * pixels_; }

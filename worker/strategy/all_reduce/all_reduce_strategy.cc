@@ -19,14 +19,15 @@ class AllReduceStrategy : public SyncStrategy {
       : link_(link),
         average_(link.layout->buckets().size()),
         sum_(std::move(sum)),
-        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), *sum_,
-                  link.exchange_recorder) {}
+        exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(),
+                  *sum_, link.exchange_recorder) {}
 
   GradientRequest Gradients() const override { return sum_->Gradients(); }
 
   absl::Status BeginStep(int64_t step) override { return exchange_.status(); }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     average_[bucket.id] = BucketGradient::OnHost(gradient.sum());
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
     return exchange_.status();
@@ -59,9 +60,9 @@ class AllReduceStrategy : public SyncStrategy {
 
  private:
   const WorkerLink link_;
-  std::vector<BucketGradient> average_;  // of the step, by bucket; the step thread's
+  std::vector<BucketGradient> average_;     // of the step, by bucket; the step thread's
   const std::unique_ptr<GradientSum> sum_;  // the exchange thread's until Stop
-  ExchangeThread exchange_;    // last: its thread uses the above
+  ExchangeThread exchange_;                 // last: its thread uses the above
 };
 
 }  // namespace

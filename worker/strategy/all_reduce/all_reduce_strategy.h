@@ -8,12 +8,14 @@
 
 namespace ringmaster {
 
-// Every worker holds the weights; each bucket's gradient is summed over all workers during backward by the collective
-// the spec names ("auto": for each bucket the one that its size and N choose), and every worker applies the same update.
-// A bucket's collective starts when the bucket is ready, whatever is still in flight; the step ends with the last. With a codec that is summable on the wire the collective
-// adds encoded elements; with any other, encoded gradients are gathered by all and decoded and added in rank order
-// by everyone, the encoder included, so that replicas stay equal bit for bit. Where the collective is another library's
-// (common/engine), that library sums one bucket after the other.
+// Every worker holds the weights; each bucket's gradient is summed over all workers during backward
+// by the collective the spec names ("auto": for each bucket the one that its size and N choose),
+// and every worker applies the same update. A bucket's collective starts when the bucket is ready,
+// whatever is still in flight; the step ends with the last. With a codec that is summable on the
+// wire the collective adds encoded elements; with any other, encoded gradients are gathered by all
+// and decoded and added in rank order by everyone, the encoder included, so that replicas stay
+// equal bit for bit. Where the collective is another library's (common/engine), that library sums
+// one bucket after the other.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link);
 
 }  // namespace ringmaster

@@ -18,19 +18,22 @@
 namespace ringmaster {
 namespace {
 
-// Tells an engine of the abort of our own transport: a thread that sleeps until that, or until it is stopped.
+// Tells an engine of the abort of our own transport: a thread that sleeps until that, or until it
+// is stopped.
 class AbortWatch {
  public:
   AbortWatch(Transport& transport, Engine& engine) : wake_(transport, /*stream=*/1) {
     thread_ = std::thread([this, &transport, &engine] {
       const absl::StatusOr<OpId> stop = wake_.Arm();
-      const absl::Status woken = stop.ok() ? transport.Wait(*stop, MonotonicTime::InfiniteFuture()) : stop.status();
+      const absl::Status woken =
+          stop.ok() ? transport.Wait(*stop, MonotonicTime::InfiniteFuture()) : stop.status();
       if (woken.ok()) return;
       aborted_ = woken;
       engine.Abort(woken);
     });
   }
-  // Needs the transport, unless it was called before. Returns the abort's status, or OK where there was none.
+  // Needs the transport, unless it was called before. Returns the abort's status, or OK where there
+  // was none.
   absl::Status Stop() {
     if (thread_.joinable()) {
       wake_.Signal();
@@ -54,9 +57,7 @@ bool TakesFromDevice(const WorkerLink& link) {
 class EngineSum : public GradientSum {
  public:
   EngineSum(const WorkerLink& link, std::unique_ptr<Engine> engine)
-      : link_(link),
-        engine_(std::move(engine)),
-        watch_(*link.transport, *engine_) {}
+      : link_(link), engine_(std::move(engine)), watch_(*link.transport, *engine_) {}
 
   GradientRequest Gradients() const override {
     return {TakesFromDevice(link_) ? GradientForm::kDevice : GradientForm::kHost, {}};
@@ -69,8 +70,8 @@ class EngineSum : public GradientSum {
     const float* const from = on_device ? task.gradient.device() : task.gradient.host().data();
     failed_ = engine_->AllReduce(0, from, task.gradient.sum());
     if (link_.work != nullptr) link_.work->fetch_add(1, std::memory_order_relaxed);
-    return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(), " step=", task.step,
-                                          " bucket=", task.bucket));
+    return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(),
+                                          " step=", task.step, " bucket=", task.bucket));
   }
 
   // A call returns when its sum is there.
@@ -90,8 +91,8 @@ class EngineSum : public GradientSum {
   void Describe(ExchangeReport* report) const override {
     report->engine = absl::StrCat(engine_->library(), " over ", engine_->wire());
     report->bucket_collectives.assign(link_.layout->buckets().size(),
-                                      absl::StrCat(link_.spec->strategy().all_reduce().collective(), " ",
-                                                   engine_->algorithms()[0]));
+                                      absl::StrCat(link_.spec->strategy().all_reduce().collective(),
+                                                   " ", engine_->algorithms()[0]));
   }
 
  private:
@@ -113,9 +114,7 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateEngineSum(const WorkerLink& l
   seat.wait_limit = absl::Seconds(link.spec->limits().wait_seconds());
   CollectiveExecutor executor(*link.transport, AllWorkers(link.workers), seat.wait_limit);
   int64_t step = 0;
-  seat.all_gather = [&](absl::string_view own) {
-    return GatherMessages(executor, step++, own);
-  };
+  seat.all_gather = [&](absl::string_view own) { return GatherMessages(executor, step++, own); };
   RM_ASSIGN_OR_RETURN(auto engine, CreateEngine(name, seat));
   return std::make_unique<EngineSum>(link, std::move(engine));
 }

@@ -9,9 +9,9 @@
 
 namespace ringmaster {
 
-// Sums by the collective library that the spec names (common/engine), one bucket after the other in the order of
-// backward. The ranks meet over link.transport, which carries nothing else; when it is aborted, so is the library.
-// Errors as CreateEngine. Waits for the other ranks.
+// Sums by the collective library that the spec names (common/engine), one bucket after the other in
+// the order of backward. The ranks meet over link.transport, which carries nothing else; when it is
+// aborted, so is the library. Errors as CreateEngine. Waits for the other ranks.
 absl::StatusOr<std::unique_ptr<GradientSum>> CreateEngineSum(const WorkerLink& link);
 
 }  // namespace ringmaster

@@ -18,14 +18,16 @@ namespace {
 // Several buckets at once.
 class ExecutorSum : public GradientSum {
  public:
-  ExecutorSum(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules, std::unique_ptr<Codec> codec)
+  ExecutorSum(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules,
+              std::unique_ptr<Codec> codec)
       : link_(link),
         takes_encoded_(link.offer.encoded && link.workers > 1),
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
         memory_(CreateCodecMemory(*codec_, link.layout->count(),
                                   link.spec->codec().error_feedback() && !takes_encoded_)),
-        executor_(*link.transport, AllWorkers(link.workers), absl::Seconds(link.spec->limits().wait_seconds())),
+        executor_(*link.transport, AllWorkers(link.workers),
+                  absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
     if (codec_->traits().exact) return;
     int64_t capacity = 0;
@@ -45,7 +47,8 @@ class ExecutorSum : public GradientSum {
     GradientRequest request;
     if (!takes_encoded_) return request;
     request.form = GradientForm::kEncoded;
-    for (const Bucket& bucket : link_.layout->buckets()) request.slices.push_back({{bucket.begin, bucket.count}});
+    for (const Bucket& bucket : link_.layout->buckets())
+      request.slices.push_back({{bucket.begin, bucket.count}});
     return request;
   }
 
@@ -68,7 +71,8 @@ class ExecutorSum : public GradientSum {
 
   bool unfinished() const override {
     return executor_.in_flight() > 0 ||
-           std::any_of(encoded_.begin(), encoded_.end(), [](const Encoded& encoded) { return encoded.busy; });
+           std::any_of(encoded_.begin(), encoded_.end(),
+                       [](const Encoded& encoded) { return encoded.busy; });
   }
 
   absl::Status Advance(PhaseTimes& times) override {
@@ -121,15 +125,18 @@ class ExecutorSum : public GradientSum {
   }
 
   absl::Span<std::byte> Encode(const ExchangeTask& task, std::vector<std::byte>* out) {
-    const CodecStream stream = BucketStream(link_.spec->training().seed(), task.step, task.bucket, link_.rank);
+    const CodecStream stream =
+        BucketStream(link_.spec->training().seed(), task.step, task.bucket, link_.rank);
     const Bucket& bucket = link_.layout->buckets()[task.bucket];
-    return absl::MakeSpan(*out).first(memory_->Encode(stream, bucket.begin, task.gradient.host(), absl::MakeSpan(*out)));
+    return absl::MakeSpan(*out).first(
+        memory_->Encode(stream, bucket.begin, task.gradient.host(), absl::MakeSpan(*out)));
   }
 
   absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
     const auto is_free = [](const Encoded& encoded) { return !encoded.busy; };
     auto place = std::find_if(encoded_.begin(), encoded_.end(), is_free);
-    for (; place == encoded_.end(); place = std::find_if(encoded_.begin(), encoded_.end(), is_free)) {
+    for (; place == encoded_.end();
+         place = std::find_if(encoded_.begin(), encoded_.end(), is_free)) {
       RM_RETURN_IF_ERROR(AdvanceUntil(0, times));
     }
     Encoded& encoded = *place;
@@ -142,12 +149,14 @@ class ExecutorSum : public GradientSum {
     encoded.busy = true;
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (is_summed()) {
-      RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
-                                                          *codec_->traits().summable_as, encoded.own));
+      RM_ASSIGN_OR_RETURN(encoded.ticket,
+                          executor_.Start(*schedules_[task.bucket], task.step, task.bucket,
+                                          *codec_->traits().summable_as, encoded.own));
       return absl::OkStatus();
     }
     index_bytes_ += codec_->IndexBytes(encoded.own.size()) * (link_.workers - 1);
-    for (int32_t rank = 0; rank < link_.workers; ++rank) encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
+    for (int32_t rank = 0; rank < link_.workers; ++rank)
+      encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
     RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.StartGather(task.step, task.bucket, encoded.own,
                                                               absl::MakeSpan(encoded.received)));
     return absl::OkStatus();
@@ -172,7 +181,8 @@ class ExecutorSum : public GradientSum {
   }
 
   const WorkerLink link_;
-  const bool takes_encoded_;  // a worker that is alone sends nothing, and its gradient is applied as it is
+  // a worker that is alone sends nothing, and its gradient is applied as it is
+  const bool takes_encoded_;
   const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
   const std::unique_ptr<Codec> codec_;
   const std::unique_ptr<CodecMemory> memory_;
@@ -188,12 +198,14 @@ absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink&
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
   const std::string& name = link.spec->strategy().all_reduce().collective();
   // What is gathered runs no schedule; halves stand for it.
-  const int64_t element_bytes = ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
+  const int64_t element_bytes =
+      ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
-    RM_ASSIGN_OR_RETURN(auto schedule,
-                        CreateSchedule(ResolveCollective(name, {link.spec->transport().name(), link.workers,
-                                                                bucket.count * element_bytes})));
+    RM_ASSIGN_OR_RETURN(
+        auto schedule,
+        CreateSchedule(ResolveCollective(
+            name, {link.spec->transport().name(), link.workers, bucket.count * element_bytes})));
     schedules.push_back(std::move(schedule));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));

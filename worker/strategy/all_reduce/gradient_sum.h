@@ -7,8 +7,9 @@
 
 namespace ringmaster {
 
-// Sums buckets' gradients over all workers, into BucketGradient::sum: what the exchange thread of an all-reduce does. A bucket's task
-// starts its sum or does it; that of a step's end returns when all are done.
+// Sums buckets' gradients over all workers, into BucketGradient::sum: what the exchange thread of
+// an all-reduce does. A bucket's task starts its sum or does it; that of a step's end returns when
+// all are done.
 class GradientSum : public ExchangeWork {
  public:
   // The form in which the buckets' gradients are to come.
@@ -18,8 +19,8 @@ class GradientSum : public ExchangeWork {
   virtual State Give() const = 0;
   virtual absl::Status Take(const State& state) = 0;
 
-  // After the last task, by the step thread, the exchange thread being no more: takes leave of the others. Also called
-  // after a failure or an abort, when it waits for nobody.
+  // After the last task, by the step thread, the exchange thread being no more: takes leave of the
+  // others. Also called after a failure or an abort, when it waits for nobody.
   virtual absl::Status Finish() = 0;
 
   // Puts into the report what was summed and how; after Finish.

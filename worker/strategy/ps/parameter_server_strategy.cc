@@ -16,22 +16,25 @@
 namespace ringmaster {
 namespace {
 
-// The shell of WorkerCore on a transport and two threads. The exchange thread brings buckets and ends of steps to the
-// core in the order in which the step thread posted them, and sleeps until the messages of a step are through. Both
-// threads call the core, a few times a step, under a mutex that nobody holds while waiting for a peer.
+// The shell of WorkerCore on a transport and two threads. The exchange thread brings buckets and
+// ends of steps to the core in the order in which the step thread posted them, and sleeps until the
+// messages of a step are through. Both threads call the core, a few times a step, under a mutex
+// that nobody holds while waiting for a peer.
 class ParameterServerStrategy : public SyncStrategy {
  public:
   ParameterServerStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec)
       : link_(link),
-        plan_(WorkerPlanOf(*link.spec, link.rank, static_cast<int32_t>(link.layout->buckets().size()))),
+        plan_(WorkerPlanOf(*link.spec, link.rank,
+                           static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
         servers_(link, std::move(codec)),
         arriving_(link.layout->count()),
         delivered_(keeps_ ? link.layout->count() : 0),
         core_(plan_),
-        exchange_(2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
-                  [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
-                  link.exchange_recorder) {
+        exchange_(
+            2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
+            [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
+            link.exchange_recorder) {
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());
   }
@@ -58,11 +61,13 @@ class ParameterServerStrategy : public SyncStrategy {
       core_.StepBegins(step, &step_actions_);
       Apply(step_actions_);
     }
-    // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's weights.
+    // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's
+    // weights.
     return Await(begin, /*is_gate=*/keeps_);
   }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
     return status();
   }
@@ -81,7 +86,8 @@ class ParameterServerStrategy : public SyncStrategy {
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
-  // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part "memory".
+  // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part
+  // "memory".
   State Give() const override {
     absl::MutexLock lock(&mutex_);
     State state;
@@ -98,8 +104,10 @@ class ParameterServerStrategy : public SyncStrategy {
     int64_t step = 0;
     std::vector<int64_t> versions(core_.front_versions().size());
     RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"versions", absl::MakeSpan(versions)}}));
-    if (step < 0 || std::any_of(versions.begin(), versions.end(), [](int64_t version) { return version < 0; })) {
-      return absl::InvalidArgumentError("the strategy's state: a count of steps or updates is below 0");
+    if (step < 0 || std::any_of(versions.begin(), versions.end(),
+                                [](int64_t version) { return version < 0; })) {
+      return absl::InvalidArgumentError(
+          "the strategy's state: a count of steps or updates is below 0");
     }
     RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
     core_.BeginAt(step, versions);
@@ -122,13 +130,16 @@ class ParameterServerStrategy : public SyncStrategy {
     return failure_;
   }
 
-  // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's time. Otherwise a pull
-  // that a server parked because of the staleness bound is, and everything else is exposed communication.
+  // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's
+  // time. Otherwise a pull that a server parked because of the staleness bound is, and everything
+  // else is exposed communication.
   absl::Status Await(Clock::time_point begin, bool is_gate) {
     Clock::duration parked = Clock::duration::zero();
     {
       absl::MutexLock lock(&mutex_);
-      const auto may_go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return let_go_ || !failure_.ok(); };
+      const auto may_go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+        return let_go_ || !failure_.ok();
+      };
       mutex_.Await(absl::Condition(&may_go));
       if (!failure_.ok()) return failure_;
       let_go_ = false;
@@ -187,7 +198,8 @@ class ParameterServerStrategy : public SyncStrategy {
       Apply(actions_);
       is_idle = core_.idle();
     }
-    if (task.kind == ExchangeTask::Kind::kBucket) return servers_.Push(actions_, task, absl::MakeSpan(arriving_), times);
+    if (task.kind == ExchangeTask::Kind::kBucket)
+      return servers_.Push(actions_, task, absl::MakeSpan(arriving_), times);
     if (task.kind == ExchangeTask::Kind::kFarewell) {
       RM_RETURN_IF_ERROR(servers_.Ask(actions_, {}));
       return servers_.FinishRequests();
@@ -213,8 +225,8 @@ class ParameterServerStrategy : public SyncStrategy {
   // Starts what the core has asked for and waits until nothing is under way.
   absl::Status FinishExchange(const ExchangeTask& task) {
     RM_RETURN_IF_ERROR(servers_.Ask(actions_, absl::MakeSpan(arriving_)));
-    RM_RETURN_IF_ERROR(
-        servers_.Finish(plan_.answered ? "weights of clock " : "pull at clock ", task.step + 1, task.step));
+    RM_RETURN_IF_ERROR(servers_.Finish(plan_.answered ? "weights of clock " : "pull at clock ",
+                                       task.step + 1, task.step));
     actions_.clear();
     absl::MutexLock lock(&mutex_);
     servers_.Report(&core_, &actions_);
@@ -225,7 +237,8 @@ class ParameterServerStrategy : public SyncStrategy {
 
   const WorkerLink link_;
   const WorkerPlan plan_;
-  const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights overtake it
+  const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights
+                      // overtake it
 
   // The exchange thread's.
   ServerLink servers_;
@@ -237,10 +250,12 @@ class ParameterServerStrategy : public SyncStrategy {
   int64_t last_step_ = -1;
 
   mutable absl::Mutex mutex_;  // of the weights' replacing too
-  std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);  // whole, while others arrive; empty where none may
+  // whole, while others arrive; empty where none may
+  std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come
-  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();  // of the last swap; until it is counted
+  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) =
+      Clock::duration::zero();  // of the last swap; until it is counted
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 
   ExchangeThread exchange_;  // last: its thread uses the above
@@ -248,7 +263,8 @@ class ParameterServerStrategy : public SyncStrategy {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(const WorkerLink& link) {
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(
+    const WorkerLink& link) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
   return std::make_unique<ParameterServerStrategy>(link, std::move(codec));
 }

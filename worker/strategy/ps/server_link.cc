@@ -34,11 +34,13 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
   }
 }
 
-absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const ExchangeTask& task, int32_t server,
+absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const ExchangeTask& task,
+                                                                   int32_t server,
                                                                    const Range& part) {
   if (codec_->traits().exact) {
     const absl::Span<const float> gradient = PartOf(task, part);
-    return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(gradient.data()), gradient.size() * sizeof(float));
+    return absl::MakeConstSpan(reinterpret_cast<const std::byte*>(gradient.data()),
+                               gradient.size() * sizeof(float));
   }
   if (part.count == 0) return absl::Span<const std::byte>();
   absl::Span<const std::byte> encoded;
@@ -48,19 +50,23 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
     encoded = EncodeHere(task, server, part);
   }
   // Like the payload it is part of, an index counts only where it crosses the wire.
-  const bool is_local = link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
-                        server == link_.rank;
+  const bool is_local =
+      link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
+      server == link_.rank;
   if (!is_local) index_bytes_ += codec_->IndexBytes(encoded.size());
   return encoded;
 }
 
 absl::Span<const float> ServerLink::PartOf(const ExchangeTask& task, const Range& part) const {
-  return task.gradient.host().subspan(part.begin - link_.layout->buckets()[task.bucket].begin, part.count);
+  return task.gradient.host().subspan(part.begin - link_.layout->buckets()[task.bucket].begin,
+                                      part.count);
 }
 
-absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server, const Range& part) {
-  const CodecStream stream = PartStream(link_.spec->training().seed(), task.step,
-                                        {task.bucket, server, link_.servers, link_.rank, link_.workers});
+absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server,
+                                                   const Range& part) {
+  const CodecStream stream =
+      PartStream(link_.spec->training().seed(), task.step,
+                 {task.bucket, server, link_.servers, link_.rank, link_.workers});
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
   return absl::MakeConstSpan(out).first(
       memory_->Encode(stream, part.begin, PartOf(task, part), absl::MakeSpan(out)));
@@ -77,7 +83,8 @@ absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const Exch
     absl::Span<const std::byte> payload;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
-      RM_ASSIGN_OR_RETURN(payload, EncodePart(task, action.server, parts_[action.server][task.bucket]));
+      RM_ASSIGN_OR_RETURN(payload,
+                          EncodePart(task, action.server, parts_[action.server][task.bucket]));
     }
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (answer != nullptr) RM_RETURN_IF_ERROR(Expect(*answer, weights));
@@ -94,8 +101,10 @@ absl::Status ServerLink::Ask(absl::Span<const WorkerAction> actions, absl::Span<
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops) {
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Send({{Role::kServer, action.server}, action.tag, payload}));
+absl::Status ServerLink::Send(const WorkerAction& action, absl::Span<const std::byte> payload,
+                              std::vector<OpId>* ops) {
+  RM_ASSIGN_OR_RETURN(OpId op,
+                      link_.transport->Send({{Role::kServer, action.server}, action.tag, payload}));
   ops->push_back(op);
   return absl::OkStatus();
 }
@@ -108,9 +117,11 @@ absl::Status ServerLink::Expect(const WorkerAction& action, absl::Span<float> we
   if (tag.kind != MessageKind::kPull) {
     const Range& part = parts_[action.server][tag.bucket];
     received = &replies[tag.bucket];
-    out = absl::MakeSpan(reinterpret_cast<std::byte*>(weights.data() + part.begin), part.count * sizeof(float));
+    out = absl::MakeSpan(reinterpret_cast<std::byte*>(weights.data() + part.begin),
+                         part.count * sizeof(float));
   }
-  RM_ASSIGN_OR_RETURN(OpId op, link_.transport->Receive({{Role::kServer, action.server}, tag, out, received}));
+  RM_ASSIGN_OR_RETURN(
+      OpId op, link_.transport->Receive({{Role::kServer, action.server}, tag, out, received}));
   expected_.push_back({op, action.server, tag});
   return absl::OkStatus();
 }
@@ -144,8 +155,9 @@ absl::Status ServerLink::CheckSizes() const {
     const int64_t bytes = replies_[expected.server][bucket].bytes;
     const int64_t expected_bytes = parts_[expected.server][bucket].count * sizeof(float);
     if (bytes == expected_bytes) continue;
-    return absl::InvalidArgumentError(absl::StrCat("weights of bucket ", bucket, " from server/", expected.server, ": ",
-                                                   bytes, " bytes, expected ", expected_bytes));
+    return absl::InvalidArgumentError(absl::StrCat("weights of bucket ", bucket, " from server/",
+                                                   expected.server, ": ", bytes,
+                                                   " bytes, expected ", expected_bytes));
   }
   return absl::OkStatus();
 }

@@ -18,22 +18,23 @@
 
 namespace ringmaster {
 
-// The messages between a worker's exchange thread and all servers: what WorkerCore asks for, on a transport. Pushes are
-// encoded here, unless they come encoded.
+// The messages between a worker's exchange thread and all servers: what WorkerCore asks for, on a
+// transport. Pushes are encoded here, unless they come encoded.
 class ServerLink {
  public:
   ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec);
 
-  // Starts to send the parts of one bucket, as `actions` say, which are a task's (WorkerCore::GradientReady). Weights that
-  // they expect will land in `weights` (the whole arena), which is theirs until Finish.
-  absl::Status Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task, absl::Span<float> weights,
-                    PhaseTimes& times);
+  // Starts to send the parts of one bucket, as `actions` say, which are a task's
+  // (WorkerCore::GradientReady). Weights that they expect will land in `weights` (the whole arena),
+  // which is theirs until Finish.
+  absl::Status Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task,
+                    absl::Span<float> weights, PhaseTimes& times);
 
   // Starts what else `actions` ask for: requests, and the weights that they bring, as for Push.
   absl::Status Ask(absl::Span<const WorkerAction> actions, absl::Span<float> weights);
 
-  // Waits until all that is expected has arrived and all that is sent has left this worker's buffers. `expected` and
-  // `clock` name what is awaited ("pull at clock ", 3), `step` the pushes.
+  // Waits until all that is expected has arrived and all that is sent has left this worker's
+  // buffers. `expected` and `clock` name what is awaited ("pull at clock ", 3), `step` the pushes.
   absl::Status Finish(const char* expected, int64_t clock, int64_t step);
   // The same of requests alone: a farewell, after which nothing is reported.
   absl::Status FinishRequests();
@@ -57,9 +58,12 @@ class ServerLink {
 
   MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
   absl::Span<const float> PartOf(const ExchangeTask& task, const Range& part) const;
-  absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server, const Range& part);
-  absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server, const Range& part);
-  absl::Status Send(const WorkerAction& action, absl::Span<const std::byte> payload, std::vector<OpId>* ops);
+  absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server,
+                                         const Range& part);
+  absl::StatusOr<absl::Span<const std::byte>> EncodePart(const ExchangeTask& task, int32_t server,
+                                                         const Range& part);
+  absl::Status Send(const WorkerAction& action, absl::Span<const std::byte> payload,
+                    std::vector<OpId>* ops);
   // Expects the message in its place in `weights`.
   absl::Status Expect(const WorkerAction& action, absl::Span<float> weights);
   // The weights that have arrived must be of the right size.
@@ -69,14 +73,14 @@ class ServerLink {
   const std::unique_ptr<Codec> codec_;
   const absl::Duration wait_limit_;
   const std::unique_ptr<CodecMemory> memory_;
-  std::vector<std::vector<Range>> parts_;                    // by server and bucket
-  // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact codec, which sends
-  // straight from the gradient arena, and where buckets come encoded.
+  std::vector<std::vector<Range>> parts_;  // by server and bucket
+  // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact
+  // codec, which sends straight from the gradient arena, and where buckets come encoded.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
   // What came last, by server: a message a bucket, then the answer to the request of a pull.
   std::vector<std::vector<Received>> replies_;
-  // Messages not yet waited for. Of those expected the last is waited for first: mostly the others are there then, and
-  // the thread has slept once.
+  // Messages not yet waited for. Of those expected the last is waited for first: mostly the others
+  // are there then, and the thread has slept once.
   std::vector<Expected> expected_;
   std::vector<OpId> pushes_;
   std::vector<OpId> requests_;

@@ -24,7 +24,8 @@ WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   RM_CHECK(plan_.servers > 0 && plan_.buckets >= 0 && plan_.rank >= 0);
   RM_CHECK(plan_.steps_in_flight_max == 1 || (plan_.steps_in_flight_max == 2 && !plan_.answered));
   const size_t parts = static_cast<size_t>(plan_.servers) * plan_.buckets;
-  for (Versions* versions : {&arriving_, &delivered_, &front_, &read_[0], &read_[1]}) versions->assign(parts, 0);
+  for (Versions* versions : {&arriving_, &delivered_, &front_, &read_[0], &read_[1]})
+    versions->assign(parts, 0);
   waiting_.reserve(2 * (plan_.buckets + 1) + 2);
 }
 
@@ -35,7 +36,8 @@ void WorkerCore::BeginAt(int64_t step, absl::Span<const int64_t> versions) {
 }
 
 size_t WorkerCore::MaxActions() const {
-  // A step ends, lets the next one begin, and all that waits behind it starts: pushes of all parts and a pull.
+  // A step ends, lets the next one begin, and all that waits behind it starts: pushes of all parts
+  // and a pull.
   return 2 * static_cast<size_t>(plan_.servers) * (plan_.buckets + 1) + 6;
 }
 
@@ -70,7 +72,9 @@ void WorkerCore::DrainAsked(std::vector<WorkerAction>* actions) {
   Add({Task::Kind::kDrain}, actions);
 }
 
-void WorkerCore::FarewellAsked(std::vector<WorkerAction>* actions) { Add({Task::Kind::kFarewell}, actions); }
+void WorkerCore::FarewellAsked(std::vector<WorkerAction>* actions) {
+  Add({Task::Kind::kFarewell}, actions);
+}
 
 void WorkerCore::MessageLeft(std::vector<WorkerAction>* actions) {
   RM_CHECK(unsent_ > 0);
@@ -78,7 +82,8 @@ void WorkerCore::MessageLeft(std::vector<WorkerAction>* actions) {
   Advance(actions);
 }
 
-void WorkerCore::MessageArrived(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions) {
+void WorkerCore::MessageArrived(int32_t server, const Tag& tag,
+                                std::vector<WorkerAction>* actions) {
   RM_CHECK(expected_ > 0);
   if (tag.kind == MessageKind::kPull) {
     arriving_parked_us_ = std::max(arriving_parked_us_, tag.note);
@@ -124,8 +129,8 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
 }
 
 void WorkerCore::Push(const Task& task, std::vector<WorkerAction>* actions) {
-  // Every worker begins with another server, and the one that may live beside it comes last: its copy is made here and
-  // now, while the others' are on their way.
+  // Every worker begins with another server, and the one that may live beside it comes last: its
+  // copy is made here and now, while the others' are on their way.
   for (int32_t i = 1; i <= plan_.servers; ++i) {
     const int32_t server = (plan_.rank + i) % plan_.servers;
     if (plan_.answered) Expect(server, {MessageKind::kWeights, 0, task.bucket, task.step}, actions);
@@ -139,7 +144,8 @@ void WorkerCore::Pull(bool drain, std::vector<WorkerAction>* actions) {
   // Weights are expected before the request goes out, so that they land where they are going.
   const MessageKind kind = drain ? MessageKind::kDrain : MessageKind::kWeights;
   for (int32_t server = 0; server < plan_.servers; ++server) {
-    for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket) Expect(server, {kind, 0, bucket, pulls_}, actions);
+    for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket)
+      Expect(server, {kind, 0, bucket, pulls_}, actions);
     Expect(server, {MessageKind::kPull, 0, 0, pulls_}, actions);
   }
   const int64_t clock = drain ? ended_ : ended_ + 1;
@@ -156,7 +162,8 @@ void WorkerCore::Advance(std::vector<WorkerAction>* actions) {
     const Task ended = *ending_;
     ending_.reset();
     End(ended, actions);
-    while (!ending_.has_value() && next_waiting_ < waiting_.size()) Start(waiting_[next_waiting_++], actions);
+    while (!ending_.has_value() && next_waiting_ < waiting_.size())
+      Start(waiting_[next_waiting_++], actions);
     if (next_waiting_ == waiting_.size()) {
       waiting_.clear();
       next_waiting_ = 0;

@@ -16,22 +16,28 @@ struct WorkerPlan {
   int32_t rank = 0;
   int32_t servers = 0;
   int32_t buckets = 0;
-  // Servers answer every push with the part's new weights (BSP). Otherwise the worker pulls all weights at a step's end.
+  // Servers answer every push with the part's new weights (BSP). Otherwise the worker pulls all
+  // weights at a step's end.
   bool answered = false;
-  // A step begins while the exchange of so many steps may be under way, itself included. 1: it waits for the weights of
-  // the step before. 2: it takes what has arrived and waits for its gradient arena alone, of which there are two.
+  // A step begins while the exchange of so many steps may be under way, itself included. 1: it
+  // waits for the weights of the step before. 2: it takes what has arrived and waits for its
+  // gradient arena alone, of which there are two.
   int64_t steps_in_flight_max = 1;
 };
 
-// The plan of worker/`rank`. `spec` is resolved and its strategy is parameter_server. `buckets`: of the layout.
+// The plan of worker/`rank`. `spec` is resolved and its strategy is parameter_server. `buckets`: of
+// the layout.
 WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets);
 
 // What the core asks for, in this order. `tag` names the message; its note is complete.
 struct WorkerAction {
   enum class Kind {
-    kExpect,   // message `tag` from `server`: a part's weights (kWeights, kDrain), or the end of a pull's answer (kPull)
-    kSend,     // message `tag` to `server`: a part of a gradient (kPush), or a request without bytes (kPull)
-    kDeliver,  // the expected weights are whole: put them where kSwap takes them, over any that nobody has taken
+    kExpect,  // message `tag` from `server`: a part's weights (kWeights, kDrain), or the end of a
+              // pull's answer (kPull)
+    kSend,    // message `tag` to `server`: a part of a gradient (kPush), or a request without bytes
+              // (kPull)
+    kDeliver,  // the expected weights are whole: put them where kSwap takes them, over any that
+               // nobody has taken
     kSwap,     // exchange the delivered weights with the front ones
     kLetStepBegin,  // step `tag.step`
     kDrained,       // the front weights hold every update of finished steps
@@ -41,32 +47,36 @@ struct WorkerAction {
   Tag tag;
 };
 
-// A worker's side of the parameter server as a pure state machine: no threads, no I/O, no clock. It decides which
-// messages are sent and expected and in which order, when weights are whole and when they are swapped in, and when a
-// step may begin.
+// A worker's side of the parameter server as a pure state machine: no threads, no I/O, no clock. It
+// decides which messages are sent and expected and in which order, when weights are whole and when
+// they are swapped in, and when a step may begin.
 //
-// Each bucket is pushed part by part, to the server after the worker's own rank first, so that not all begin with one.
-// Under BSP the answer of a part is expected before the part is pushed. Otherwise a step ends with a pull of all parts.
-// A step's exchange is over when all its weights have arrived and all its pushes have left; what the caller reports
-// meanwhile waits its turn. A pull is therefore never under way together with pushes of a later step.
+// Each bucket is pushed part by part, to the server after the worker's own rank first, so that not
+// all begin with one. Under BSP the answer of a part is expected before the part is pushed.
+// Otherwise a step ends with a pull of all parts. A step's exchange is over when all its weights
+// have arrived and all its pushes have left; what the caller reports meanwhile waits its turn. A
+// pull is therefore never under way together with pushes of a later step.
 //
-// Weights arrive in one place while those delivered wait in another, if `plan.steps_in_flight_max` is 2; if it is 1, the
-// step thread takes them before more are expected, and one place is enough.
+// Weights arrive in one place while those delivered wait in another, if `plan.steps_in_flight_max`
+// is 2; if it is 1, the step thread takes them before more are expected, and one place is enough.
 //
-// Steps count from 0. Actions are appended to `actions`. A call allocates nothing beyond what `actions` grows by, at most
-// MaxActions() a call. Every call out of turn is a bug of the caller (RM_CHECK). One thread at a time.
+// Steps count from 0. Actions are appended to `actions`. A call allocates nothing beyond what
+// `actions` grows by, at most MaxActions() a call. Every call out of turn is a bug of the caller
+// (RM_CHECK). One thread at a time.
 class WorkerCore {
  public:
-  // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are answered.
+  // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are
+  // answered.
   explicit WorkerCore(const WorkerPlan& plan);
 
-  // Before everything else: `step` steps have ended, and the front weights contain so many updates of each part.
+  // Before everything else: `step` steps have ended, and the front weights contain so many updates
+  // of each part.
   //   versions: [servers][buckets], as front_versions().
   void BeginAt(int64_t step, absl::Span<const int64_t> versions);
 
-  // What the step thread asks for. StepBegins is followed by kLetStepBegin, at once or from a later call; no step or
-  // drain may be asked for in between. A drain comes between StepEnds and the next StepBegins, and is followed by
-  // kDrained.
+  // What the step thread asks for. StepBegins is followed by kLetStepBegin, at once or from a later
+  // call; no step or drain may be asked for in between. A drain comes between StepEnds and the next
+  // StepBegins, and is followed by kDrained.
   void StepBegins(int64_t step, std::vector<WorkerAction>* actions);
   void GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions);
   void StepEnds(int64_t step, std::vector<WorkerAction>* actions);
@@ -76,19 +86,22 @@ class WorkerCore {
 
   // A message that kSend asked for has left the memory it was sent from.
   void MessageLeft(std::vector<WorkerAction>* actions);
-  // A message that kExpect named has arrived. `tag.note`: the version of the part, or of kPull, how many microseconds the
-  // server kept the pull parked.
+  // A message that kExpect named has arrived. `tag.note`: the version of the part, or of kPull, how
+  // many microseconds the server kept the pull parked.
   void MessageArrived(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions);
 
   // No message is under way and nothing waits its turn.
   bool idle() const { return expected_ == 0 && unsent_ == 0 && !ending_.has_value(); }
   // Steps whose exchange is over, those before the first included.
   int64_t ended() const { return ended_; }
-  // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull the longest.
+  // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
+  // the longest.
   int64_t parked_us() const { return parked_us_; }
   // Updates of each part that the front weights contain; of one of them.
   absl::Span<const int64_t> front_versions() const { return front_; }
-  int64_t front_version(int32_t server, int32_t bucket) const { return front_[Index(server, bucket)]; }
+  int64_t front_version(int32_t server, int32_t bucket) const {
+    return front_[Index(server, bucket)];
+  }
   const WorkerPlan& plan() const { return plan_; }
   size_t MaxActions() const;
 
@@ -102,7 +115,9 @@ class WorkerCore {
   // Updates of each part that a set of weights contains.
   using Versions = std::vector<int64_t>;
 
-  size_t Index(int32_t server, int32_t bucket) const { return static_cast<size_t>(server) * plan_.buckets + bucket; }
+  size_t Index(int32_t server, int32_t bucket) const {
+    return static_cast<size_t>(server) * plan_.buckets + bucket;
+  }
   void Expect(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions);
   void Send(int32_t server, const Tag& tag, std::vector<WorkerAction>* actions);
   // Runs `task`, or keeps it until what is ending has ended.
@@ -121,18 +136,18 @@ class WorkerCore {
   Versions arriving_;
   Versions delivered_;
   Versions front_;
-  Versions read_[2];                // of the weights that a step computes with, by its parity
-  bool has_delivered_ = false;      // weights that nobody has taken
+  Versions read_[2];            // of the weights that a step computes with, by its parity
+  bool has_delivered_ = false;  // weights that nobody has taken
   int64_t arriving_parked_us_ = 0;
   int64_t delivered_parked_us_ = 0;
   int64_t parked_us_ = 0;
 
-  int64_t expected_ = 0;            // messages that have not arrived
-  int64_t unsent_ = 0;              // messages that have not left
-  int64_t pulls_ = 0;               // so far; numbers the tags
+  int64_t expected_ = 0;  // messages that have not arrived
+  int64_t unsent_ = 0;    // messages that have not left
+  int64_t pulls_ = 0;     // so far; numbers the tags
   int64_t ended_ = 0;
-  std::optional<Task> ending_;      // a step's end, a drain or a farewell that is under way
-  std::vector<Task> waiting_;       // behind it
+  std::optional<Task> ending_;  // a step's end, a drain or a farewell that is under way
+  std::vector<Task> waiting_;   // behind it
   size_t next_waiting_ = 0;
   std::optional<int64_t> beginning_;  // the step that wants to begin
   bool draining_ = false;

@@ -14,7 +14,8 @@ class SoloStrategy : public SyncStrategy {
 
   absl::Status BeginStep(int64_t step) override { return absl::OkStatus(); }
 
-  absl::Status GradReady(int64_t step, const Bucket& bucket, const BucketGradient& gradient) override {
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
     gradients_[bucket.id] = gradient;
     return absl::OkStatus();
   }

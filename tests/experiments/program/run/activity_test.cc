@@ -28,7 +28,8 @@ TEST(DescribeWorker, AStepThreadThatComputesIsComputingWhateverItsExchangeWaitsF
   }
   sight.exchange.awaited.clear();
   progress.phase = "exchange";
-  EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::COMPUTES) << "its exchange encodes or updates";
+  EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::COMPUTES)
+      << "its exchange encodes or updates";
 }
 
 TEST(DescribeWorker, BarriersPausesAndTheEndAreStates) {
@@ -71,7 +72,8 @@ TEST(DescribeWorker, ACallOfALibraryWaitsForAllOtherRanks) {
 TEST(DescribeServer, TellsOfEachWorkersMessagesTheLeastStep) {
   Activity exchange;
   for (const int64_t step : {9, 8, 10}) {
-    exchange.awaited.push_back(From({Role::kWorker, 1}, MessageKind::kPush, step, static_cast<int32_t>(step)));
+    exchange.awaited.push_back(
+        From({Role::kWorker, 1}, MessageKind::kPush, step, static_cast<int32_t>(step)));
   }
   exchange.awaited.push_back(From({Role::kWorker, 1}, MessageKind::kPull, 3));
   const NodeActivity waiting = DescribeServer(2, false, exchange);

@@ -1,4 +1,5 @@
-// What is said about data that is not there: ./run is named where it would fetch it, and nowhere else.
+// What is said about data that is not there: ./run is named where it would fetch it, and nowhere
+// else.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +34,8 @@ class FetchAdvice : public testing::Test {
   void TearDown() override { std::filesystem::current_path(before_); }
 
   // What a user who stands in `folder` is told; `dir`: of --data-dir, or empty.
-  std::string ErrorIn(const std::string& folder, const std::string& name, const std::string& dir = "") {
+  std::string ErrorIn(const std::string& folder, const std::string& name,
+                      const std::string& dir = "") {
     std::filesystem::current_path(folder);
     RunSpec spec;
     spec.mutable_strategy()->mutable_single();
@@ -45,13 +47,14 @@ class FetchAdvice : public testing::Test {
 
   const std::string checkout_ = NewFolder("checkout");
   const std::string elsewhere_ = NewFolder("elsewhere");
-  const std::string default_ = NewFolder("cache");   // of all data sets
+  const std::string default_ = NewFolder("cache");  // of all data sets
   std::filesystem::path before_;
 };
 
 TEST_F(FetchAdvice, OfMissingDataIsGivenInACheckoutAlone) {
   EXPECT_THAT(ErrorIn(checkout_, "mnist"), HasSubstr(", or run ./run once to fetch it"));
-  EXPECT_THAT(ErrorIn(checkout_, "text"), HasSubstr(", or run ./run compare --data text once to fetch it"));
+  EXPECT_THAT(ErrorIn(checkout_, "text"),
+              HasSubstr(", or run ./run compare --data text once to fetch it"));
   for (const char* name : {"mnist", "text"}) {
     const std::string error = ErrorIn(elsewhere_, name);
     EXPECT_THAT(error, HasSubstr("cannot be opened (No such file or directory)"));
@@ -68,14 +71,17 @@ TEST_F(FetchAdvice, IsNotGivenForAFolderThatTheUserNamed) {
 }
 
 TEST_F(FetchAdvice, IsNotGivenForADamagedFile) {
-  std::ofstream(default_ + "/mnist/train-images-idx3-ubyte") << "this is no image, whatever its name says";
+  std::ofstream(default_ + "/mnist/train-images-idx3-ubyte")
+      << "this is no image, whatever its name says";
   const std::string error = ErrorIn(checkout_, "mnist");
   EXPECT_THAT(error, HasSubstr("found magic number"));
   EXPECT_THAT(error, HasSubstr("put a sound copy in its place"));
   EXPECT_THAT(error, Not(HasSubstr(kFetch)));
 }
 
-TEST_F(FetchAdvice, OfOtherDataIsNone) { EXPECT_THAT(ErrorIn(checkout_, "cifar10"), Not(HasSubstr(kFetch))); }
+TEST_F(FetchAdvice, OfOtherDataIsNone) {
+  EXPECT_THAT(ErrorIn(checkout_, "cifar10"), Not(HasSubstr(kFetch)));
+}
 
 }  // namespace
 }  // namespace ringmaster

@@ -25,7 +25,9 @@ constexpr absl::Duration kBeat = absl::Milliseconds(50);
 // Worker `rank` of a process of its own.
 class Rank {
  public:
-  Rank(int32_t rank, FabricGroup* group) : rank_(rank), group_(*group) { progress_.phase = "exchange"; }
+  Rank(int32_t rank, FabricGroup* group) : rank_(rank), group_(*group) {
+    progress_.phase = "exchange";
+  }
 
   absl::Status Join(const HostPort& endpoint) {
     ringmaster::Join join;
@@ -35,7 +37,8 @@ class Rank {
     join.add_nodes()->set_index(rank_);
     auto client = ControlClient::Attend(
         endpoint, join, MonotonicNow() + absl::Seconds(30),
-        [this](const absl::Status& why) { group_.fabrics[rank_]->Abort(why); }, [this] { return Beat(); }, kBeat);
+        [this](const absl::Status& why) { group_.fabrics[rank_]->Abort(why); },
+        [this] { return Beat(); }, kBeat);
     if (client.ok()) client_ = *std::move(client);
     return client.status();
   }
@@ -44,7 +47,8 @@ class Rank {
   absl::Status WaitForOther(int64_t step) {
     progress_.step = step;
     std::byte in[4];
-    const auto op = group_.worker(rank_).Receive({Worker(1 - rank_), TestTag(step), absl::MakeSpan(in)});
+    const auto op =
+        group_.worker(rank_).Receive({Worker(1 - rank_), TestTag(step), absl::MakeSpan(in)});
     return op.ok() ? group_.worker(rank_).Wait(*op, Soon()) : op.status();
   }
 
@@ -96,8 +100,10 @@ TEST_P(JudgedWaits, AMessageThatNeverComesEndsTheRunAfterTheWaitLimitAndTheChain
   EXPECT_LT(MonotonicNow() - begin, absl::Seconds(20));
   for (const absl::Status& status : statuses) {
     EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr("worker/0"), HasSubstr("at step=7 phase=exchange waits for worker/1 (message step=7"),
-                      HasSubstr("waits for worker/0"), HasSubstr("raise limits.wait_seconds to at least 10")));
+                AllOf(HasSubstr("worker/0"),
+                      HasSubstr("at step=7 phase=exchange waits for worker/1 (message step=7"),
+                      HasSubstr("waits for worker/0"),
+                      HasSubstr("raise limits.wait_seconds to at least 10")));
   }
 }
 

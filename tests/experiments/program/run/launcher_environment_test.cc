@@ -9,15 +9,18 @@
 namespace ringmaster {
 namespace {
 
-constexpr LauncherNumber kNumbers[] = {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank};
+constexpr LauncherNumber kNumbers[] = {LauncherNumber::kRank, LauncherNumber::kWorldSize,
+                                       LauncherNumber::kLocalRank};
 constexpr const char* kPlain[] = {"RANK", "WORLD_SIZE", "LOCAL_RANK"};
-constexpr const char* kOfMpirun[] = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"};
+constexpr const char* kOfMpirun[] = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                                     "OMPI_COMM_WORLD_LOCAL_RANK"};
 
 // Every test starts with none of the variables set.
 class LauncherEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"MASTER_ADDR", "MASTER_PORT", kTokenVariable, "XDG_CACHE_HOME", "HOME", "TORCHELASTIC_RUN_ID"}) {
+    for (const char* name : {"MASTER_ADDR", "MASTER_PORT", kTokenVariable, "XDG_CACHE_HOME", "HOME",
+                             "TORCHELASTIC_RUN_ID"}) {
       unsetenv(name);
     }
     for (int i = 0; i < 3; ++i) unsetenv(kPlain[i]), unsetenv(kOfMpirun[i]);
@@ -27,7 +30,8 @@ class LauncherEnvironmentTest : public testing::Test {
   static void ExpectError(const absl::Status& status, const std::vector<std::string>& texts) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     for (const std::string& text : texts) {
-      EXPECT_NE(status.message().find(text), absl::string_view::npos) << status << " lacks " << text;
+      EXPECT_NE(status.message().find(text), absl::string_view::npos)
+          << status << " lacks " << text;
     }
   }
 };
@@ -57,14 +61,16 @@ TEST_F(LauncherEnvironmentTest, TwoLaunchersThatAgreeAreTaken) {
   EXPECT_EQ(*ReadFromLauncher(LauncherNumber::kRank), 1);
 }
 
-TEST_F(LauncherEnvironmentTest, TwoLaunchersThatContradictEachOtherAreNamedWithTheirValuesAndTheFlagThatDecides) {
+TEST_F(LauncherEnvironmentTest,
+       TwoLaunchersThatContradictEachOtherAreNamedWithTheirValuesAndTheFlagThatDecides) {
   const std::vector<std::string> flags = {"--rank", "--world-size", "--device"};
   for (int i = 0; i < 3; ++i) {
     SetUp();
     Set(kPlain[i], "1");
     Set(kOfMpirun[i], "2");
-    ExpectError(ReadFromLauncher(kNumbers[i]).status(),
-                {std::string(kPlain[i]) + "=1", std::string(kOfMpirun[i]) + "=2", "contradict", flags[i]});
+    ExpectError(
+        ReadFromLauncher(kNumbers[i]).status(),
+        {std::string(kPlain[i]) + "=1", std::string(kOfMpirun[i]) + "=2", "contradict", flags[i]});
     // A leader that has started mpirun itself knows whose word counts.
     EXPECT_EQ(*ReadFromMpirun(kNumbers[i]), 2);
   }
@@ -100,8 +106,11 @@ TEST_F(LauncherEnvironmentTest, ABadNumberIsNamedWithItsValue) {
 }
 
 TEST_F(LauncherEnvironmentTest, TheCoordinatorIsAnAddressAndAPort) {
-  for (const auto& [address, host] : std::vector<std::pair<const char*, const char*>>{
-           {"10.0.0.1", "10.0.0.1"}, {"job-0.example", "job-0.example"}, {"fd00::1", "fd00::1"}, {"[::1]", "::1"}}) {
+  for (const auto& [address, host] :
+       std::vector<std::pair<const char*, const char*>>{{"10.0.0.1", "10.0.0.1"},
+                                                        {"job-0.example", "job-0.example"},
+                                                        {"fd00::1", "fd00::1"},
+                                                        {"[::1]", "::1"}}) {
     Set("MASTER_ADDR", address);
     Set("MASTER_PORT", "29500");
     const auto coordinator = ReadCoordinator();
@@ -112,10 +121,12 @@ TEST_F(LauncherEnvironmentTest, TheCoordinatorIsAnAddressAndAPort) {
 
 TEST_F(LauncherEnvironmentTest, HalfACoordinatorIsNamedWithTheHalfThatLacks) {
   Set("MASTER_ADDR", "10.0.0.1");
-  ExpectError(ReadCoordinator().status(), {"MASTER_ADDR=\"10.0.0.1\"", "MASTER_PORT is not", "--coordinator"});
+  ExpectError(ReadCoordinator().status(),
+              {"MASTER_ADDR=\"10.0.0.1\"", "MASTER_PORT is not", "--coordinator"});
   SetUp();
   Set("MASTER_PORT", "29500");
-  ExpectError(ReadCoordinator().status(), {"MASTER_PORT=\"29500\"", "MASTER_ADDR is not", "--coordinator"});
+  ExpectError(ReadCoordinator().status(),
+              {"MASTER_PORT=\"29500\"", "MASTER_ADDR is not", "--coordinator"});
 }
 
 TEST_F(LauncherEnvironmentTest, KubernetesPortIsNamedAsItsOwn) {

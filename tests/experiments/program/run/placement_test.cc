@@ -27,7 +27,8 @@ std::string Describe(const RunSpec& spec) {
   std::string text;
   for (const std::vector<NodeId>& process : PlaceNodes(spec)) {
     absl::StrAppend(&text, text.empty() ? "" : " ");
-    for (size_t i = 0; i < process.size(); ++i) absl::StrAppend(&text, i == 0 ? "" : "+", ToString(process[i]));
+    for (size_t i = 0; i < process.size(); ++i)
+      absl::StrAppend(&text, i == 0 ? "" : "+", ToString(process[i]));
   }
   return text;
 }
@@ -41,7 +42,8 @@ TEST(Placement, EveryArmHasItsNodesWhereTheTableOfArmsSaysSo) {
   EXPECT_EQ(Describe(ArmOf("ps", 2, 3)), "worker/0 worker/1 server/0 server/1 server/2");
   EXPECT_EQ(Describe(ArmOf("ssp", 2)), "worker/0 worker/1 server/0");
   EXPECT_EQ(Describe(ArmOf("async-topk", 1)), "worker/0 server/0");
-  EXPECT_EQ(Describe(ArmOf("ps-sharded", 3)), "worker/0+server/0 worker/1+server/1 worker/2+server/2");
+  EXPECT_EQ(Describe(ArmOf("ps-sharded", 3)),
+            "worker/0+server/0 worker/1+server/1 worker/2+server/2");
   EXPECT_EQ(Describe(ArmOf("dp", 3)), "worker/0+worker/1+worker/2+server/0");
 }
 

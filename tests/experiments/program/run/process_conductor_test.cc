@@ -51,7 +51,8 @@ TEST(ProcessConductor, AFailedWorkerLetsGoOfThoseThatWaitAndThoseThatComeLater) 
   CountingClient client;
   ProcessConductor conductor(client, 3);
   const absl::Status failure = absl::OutOfRangeError("worker/2 is gone");
-  // Whether it waits already or comes after the failure, the first worker gets the failure and not a wait without end.
+  // Whether it waits already or comes after the failure, the first worker gets the failure and not
+  // a wait without end.
   std::thread first([&] { EXPECT_EQ(conductor.Barrier("start"), failure); });
   conductor.Abort(failure);
   first.join();

@@ -50,7 +50,8 @@ TEST(Turns, TheRunsFailureEndsTheWait) {
   ASSERT_TRUE(giver.ok()) << giver.status();
   auto taker = TurnTaker::Open((*giver)->path());
   ASSERT_TRUE(taker.ok()) << taker.status();
-  EXPECT_EQ((*taker)->Await(0, 2, [] { return absl::AbortedError("over"); }), absl::AbortedError("over"));
+  EXPECT_EQ((*taker)->Await(0, 2, [] { return absl::AbortedError("over"); }),
+            absl::AbortedError("over"));
 }
 
 TEST(Turns, NobodyWaitsForAGiverThatIsGone) {

@@ -115,7 +115,8 @@ TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
   worker->add_step_loss(0.1f);
   worker->add_evaluations()->set_test_accuracy(0.75);
   const nlohmann::json with = nlohmann::json::parse(SummaryJson(record));
-  EXPECT_EQ(with["series"], nlohmann::json::parse(R"([{"rank": 1, "step_ms": [2.5], "loss": [0.1]}])"));
+  EXPECT_EQ(with["series"],
+            nlohmann::json::parse(R"([{"rank": 1, "step_ms": [2.5], "loss": [0.1]}])"));
   EXPECT_EQ(with["evaluations"][0]["test_accuracy"], 0.75);
   record.clear_reports();
   EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));

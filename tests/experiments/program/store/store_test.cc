@@ -72,7 +72,9 @@ class StoreTest : public ::testing::Test {
     return rows.ok() ? *rows : std::vector<SqlRow>();
   }
 
-  int64_t Count(const std::string& table) { return std::get<int64_t>(Query("SELECT count(*) FROM " + table)[0][0]); }
+  int64_t Count(const std::string& table) {
+    return std::get<int64_t>(Query("SELECT count(*) FROM " + table)[0][0]);
+  }
 
   std::string Lines() { return ReadFile(dir_ + "/results.jsonl"); }
 
@@ -94,8 +96,10 @@ TEST_F(StoreTest, RunsAreInBothFilesAndSurviveReopening) {
 
 TEST_F(StoreTest, FiguresAreColumnsAndUndefinedOnesNull) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
-  const SqlRow row =
-      Query("SELECT arm, samples_per_second, final_loss, phase_ms, steps, spec FROM runs WHERE run_id = 'a'").at(0);
+  const SqlRow row = Query(
+                         "SELECT arm, samples_per_second, final_loss, phase_ms, steps, spec FROM "
+                         "runs WHERE run_id = 'a'")
+                         .at(0);
   EXPECT_EQ(std::get<std::string>(row[0]), "ps");
   EXPECT_EQ(std::get<double>(row[1]), 1000.5);
   EXPECT_TRUE(std::holds_alternative<std::monostate>(row[2]));
@@ -107,7 +111,8 @@ TEST_F(StoreTest, FiguresAreColumnsAndUndefinedOnesNull) {
 TEST_F(StoreTest, EveryStepOfEveryRankIsARow) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
   EXPECT_EQ(Count("steps"), 4);
-  const SqlRow row = Query("SELECT step_ms, loss FROM steps WHERE run_id = 'a' AND rank = 1 AND step = 1").at(0);
+  const SqlRow row =
+      Query("SELECT step_ms, loss FROM steps WHERE run_id = 'a' AND rank = 1 AND step = 1").at(0);
   EXPECT_EQ(std::get<double>(row[0]), 21.5);
   EXPECT_EQ(std::get<double>(row[1]), 1.5);
 }
@@ -149,33 +154,42 @@ TEST_F(StoreTest, AnotherProgramsDatabaseIsRefusedAndLeftUntouched) {
 
 TEST_F(StoreTest, ADatabaseOfAnOlderProgramGetsTheMissingColumns) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
-  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("ALTER TABLE runs DROP COLUMN efficiency").ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
+                  ->Execute("ALTER TABLE runs DROP COLUMN efficiency")
+                  .ok());
   ASSERT_TRUE(Open()->Append(Record("b")).ok());
   EXPECT_EQ(Query("SELECT efficiency FROM runs").size(), 2u);
 }
 
 TEST_F(StoreTest, AStoreFromBeforePredictionsAndVersionsIsReadAndAddedTo) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
-  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
-                  ->Execute("ALTER TABLE runs DROP COLUMN predicted_step_ms; PRAGMA user_version = 0")
-                  .ok());
+  ASSERT_TRUE(
+      (*Database::Open(dir_ + "/results.sqlite"))
+          ->Execute("ALTER TABLE runs DROP COLUMN predicted_step_ms; PRAGMA user_version = 0")
+          .ok());
   const auto read = Store::ReadRecords(dir_);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->size(), 1u);
-  EXPECT_EQ(Query("SELECT name FROM pragma_table_info('runs') WHERE name = 'predicted_step_ms'").size(), 0u);
+  EXPECT_EQ(
+      Query("SELECT name FROM pragma_table_info('runs') WHERE name = 'predicted_step_ms'").size(),
+      0u);
   RunRecord record = Record("b");
   record.mutable_summary()->set_predicted_step_ms(2.5);
   ASSERT_TRUE(Open()->Append(record).ok());
-  EXPECT_EQ(std::get<double>(Query("SELECT predicted_step_ms FROM runs WHERE run_id = 'b'").at(0)[0]), 2.5);
+  EXPECT_EQ(
+      std::get<double>(Query("SELECT predicted_step_ms FROM runs WHERE run_id = 'b'").at(0)[0]),
+      2.5);
 }
 
 TEST_F(StoreTest, AStoreOfANewerProgramIsRefusedAndLeftUntouched) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
   ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("PRAGMA user_version = 7").ok());
   const std::string bytes = ReadFile(dir_ + "/results.sqlite");
-  for (const absl::Status& status : {Store::Open(dir_).status(), Store::ReadRecords(dir_).status()}) {
+  for (const absl::Status& status :
+       {Store::Open(dir_).status(), Store::ReadRecords(dir_).status()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("version 7, this program knows versions up to 1"));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("version 7, this program knows versions up to 1"));
   }
   EXPECT_EQ(ReadFile(dir_ + "/results.sqlite"), bytes);
 }
@@ -198,7 +212,8 @@ TEST_F(StoreTest, ReadingCreatesAndChangesNothing) {
 
 TEST_F(StoreTest, WhatAnotherProcessIsStillWritingIsReadToo) {
   const auto writer = Open();
-  ASSERT_TRUE(writer->Append(Record("a")).ok());  // in the log beside the database, while the writer lives
+  ASSERT_TRUE(
+      writer->Append(Record("a")).ok());  // in the log beside the database, while the writer lives
   ASSERT_GT(std::filesystem::file_size(dir_ + "/results.sqlite-wal"), 0u);
   const auto records = Store::ReadRecords(dir_);
   ASSERT_TRUE(records.ok()) << records.status();
@@ -206,7 +221,8 @@ TEST_F(StoreTest, WhatAnotherProcessIsStillWritingIsReadToo) {
   EXPECT_TRUE(writer->Append(Record("b")).ok());
 }
 
-// Copies of the files of a store that is being written, as of one whose program was killed, in a folder for all users.
+// Copies of the files of a store that is being written, as of one whose program was killed, in a
+// folder for all users.
 class CopiedStore : public StoreTest {
  protected:
   void SetUp() override {
@@ -226,10 +242,11 @@ class CopiedStore : public StoreTest {
     chmod(copy_.c_str(), 0755);
     std::filesystem::remove_all(copy_);
   }
-  // Nobody may write there; and who is root, whom modes do not bind, becomes another user in a child. Returns how many runs
-  // ReadRecords finds, -1 on an error, which goes to standard error.
+  // Nobody may write there; and who is root, whom modes do not bind, becomes another user in a
+  // child. Returns how many runs ReadRecords finds, -1 on an error, which goes to standard error.
   int ReadAsAnybody() {
-    for (const auto& entry : std::filesystem::directory_iterator(copy_)) chmod(entry.path().c_str(), 0444);
+    for (const auto& entry : std::filesystem::directory_iterator(copy_))
+      chmod(entry.path().c_str(), 0444);
     chmod(copy_.c_str(), 0555);
     const pid_t child = fork();
     if (child == 0) {
@@ -248,7 +265,8 @@ class CopiedStore : public StoreTest {
 };
 
 TEST_F(CopiedStore, WithItsLogIsReadWhereNothingCanBeWritten) {
-  const std::string bytes = ReadFile(copy_ + "/results.sqlite"), log = ReadFile(copy_ + "/results.sqlite-wal");
+  const std::string bytes = ReadFile(copy_ + "/results.sqlite"),
+                    log = ReadFile(copy_ + "/results.sqlite-wal");
   EXPECT_EQ(ReadAsAnybody(), 3);
   EXPECT_EQ(ReadFile(copy_ + "/results.sqlite"), bytes);
   EXPECT_EQ(ReadFile(copy_ + "/results.sqlite-wal"), log);
@@ -257,12 +275,13 @@ TEST_F(CopiedStore, WithItsLogIsReadWhereNothingCanBeWritten) {
 
 TEST_F(CopiedStore, WithoutItsLogNamesTheRunsThatAreMissing) {
   std::filesystem::remove(copy_ + "/results.sqlite-wal");
-  testing::internal::CaptureStdout();   // where spdlog logs by default
+  testing::internal::CaptureStdout();  // where spdlog logs by default
   const auto records = Store::ReadRecords(copy_);
   const std::string said = testing::internal::GetCapturedStdout();
   ASSERT_TRUE(records.ok()) << records.status();
   EXPECT_EQ(records->size(), 1u);
-  EXPECT_THAT(said, AllOf(HasSubstr("results.sqlite lacks 2 of the runs in results.jsonl (b, c)"), HasSubstr("results.sqlite-wal")));
+  EXPECT_THAT(said, AllOf(HasSubstr("results.sqlite lacks 2 of the runs in results.jsonl (b, c)"),
+                          HasSubstr("results.sqlite-wal")));
   // Who goes on with such a store hears of it too.
   testing::internal::CaptureStdout();
   EXPECT_TRUE(Store::Open(copy_).ok());
@@ -275,7 +294,8 @@ TEST_F(CopiedStore, OfWhichNothingIsLeftIsAnError) {
     const auto database = Database::Open(copy_ + "/results.sqlite");
     ASSERT_TRUE((*database)->Execute("DELETE FROM runs; PRAGMA wal_checkpoint(TRUNCATE)").ok());
   }
-  EXPECT_THAT(std::string(Store::ReadRecords(copy_).status().message()), HasSubstr("lacks 3 of the runs"));
+  EXPECT_THAT(std::string(Store::ReadRecords(copy_).status().message()),
+              HasSubstr("lacks 3 of the runs"));
 }
 
 TEST_F(CopiedStore, WhoseLogCannotBeReadIsAnErrorThatNamesIt) {
@@ -310,7 +330,9 @@ TEST_F(StoreTest, TheRunsOfASweepAreReadWithoutMakingAStore) {
   ASSERT_EQ(runs->size(), 1u);
   EXPECT_EQ((*runs)[0].trial, 2);
   // From before there were sweeps.
-  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("ALTER TABLE runs DROP COLUMN sweep").ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
+                  ->Execute("ALTER TABLE runs DROP COLUMN sweep")
+                  .ok());
   const auto older = Store::ReadSweepRuns(dir_, "s");
   ASSERT_TRUE(older.ok()) << older.status();
   EXPECT_TRUE(older->empty());
@@ -342,7 +364,8 @@ TEST_F(StoreTest, AFolderThatCannotBeMadeIsAClearError) {
 
 TEST_F(StoreTest, AFolderInPlaceOfAFileIsAClearError) {
   std::filesystem::create_directories(dir_ + "/results.jsonl");
-  EXPECT_THAT(std::string(Store::Open(dir_).status().message()), HasSubstr("results.jsonl: cannot be written"));
+  EXPECT_THAT(std::string(Store::Open(dir_).status().message()),
+              HasSubstr("results.jsonl: cannot be written"));
 }
 
 // Files of this process may not grow beyond `bytes` while it lives: writes fail as on a full disk.
@@ -365,7 +388,8 @@ TEST_F(StoreTest, AFullDiskUnderTheDatabaseLeavesBothFilesAsTheyWere) {
   ASSERT_TRUE(store->Append(Record("a")).ok());
   const std::string lines = Lines();
   RunRecord large = Record("b");
-  for (int step = 0; step < 20000; ++step) large.mutable_reports(0)->mutable_workers(0)->add_step_ms(1);
+  for (int step = 0; step < 20000; ++step)
+    large.mutable_reports(0)->mutable_workers(0)->add_step_ms(1);
   {
     const FileSizeLimit limit(200000);
     const absl::Status status = store->Append(large);
@@ -411,8 +435,8 @@ TEST_F(StoreTest, TwoStoresOnOneFolderTakeTurns) {
   ASSERT_TRUE(second->Append(Record("b")).ok());
   ASSERT_TRUE(first->Append(Record("c")).ok());
   EXPECT_EQ(second->Records()->size(), 3u);
-  EXPECT_EQ(Lines(),
-            SummaryJson(Record("a")) + "\n" + SummaryJson(Record("b")) + "\n" + SummaryJson(Record("c")) + "\n");
+  EXPECT_EQ(Lines(), SummaryJson(Record("a")) + "\n" + SummaryJson(Record("b")) + "\n" +
+                         SummaryJson(Record("c")) + "\n");
 }
 
 TEST_F(StoreTest, ManyThatMakeOneFolderAtOnceAllOpenIt) {

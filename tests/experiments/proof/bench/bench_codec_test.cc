@@ -34,7 +34,8 @@ TEST(BenchCodec, ARunMeasuresEveryOperationOfEveryCodecAndSize) {
   bench.iterations = 3;
   ASSERT_TRUE(CheckCodecBench(bench, 0).ok());
   std::vector<CodecResult> results;
-  const absl::Status status = RunCodecBench(bench, [&](const CodecResult& result) { results.push_back(result); });
+  const absl::Status status =
+      RunCodecBench(bench, [&](const CodecResult& result) { results.push_back(result); });
   ASSERT_TRUE(status.ok()) << status;
   ASSERT_EQ(results.size(), 12u);
   for (const CodecResult& result : results) {
@@ -75,7 +76,8 @@ TEST(BenchCodec, SettingsThatMakeNoSenseAreNamed) {
   bench.density = 0.5;
   EXPECT_TRUE(CheckCodecBench(bench, 1 << 20).ok());
   bench.sizes = {1 << 18};
-  EXPECT_THAT(CheckCodecBench(bench, 1 << 20).message(), HasSubstr("more than half of this machine's 1 MiB"));
+  EXPECT_THAT(CheckCodecBench(bench, 1 << 20).message(),
+              HasSubstr("more than half of this machine's 1 MiB"));
   bench.sizes.clear();
   EXPECT_THAT(CheckCodecBench(bench, 0).message(), HasSubstr("no codec or no size"));
 }

@@ -17,7 +17,8 @@ TEST(BenchGemm, ShapesAreReadWithTheirTransposes) {
 }
 
 TEST(BenchGemm, WhatIsNoShapeIsQuoted) {
-  for (const char* text : {"", "1x2", "1x2x0", "1x2x3x4", "1x2x3:n", "1x2x3:na", "axbxc", "1x2x99999999"}) {
+  for (const char* text :
+       {"", "1x2", "1x2x0", "1x2x3x4", "1x2x3:n", "1x2x3:na", "axbxc", "1x2x99999999"}) {
     const auto shapes = ParseGemmShapes(text);
     ASSERT_FALSE(shapes.ok()) << text;
     EXPECT_NE(shapes.status().message().find(text), absl::string_view::npos) << shapes.status();

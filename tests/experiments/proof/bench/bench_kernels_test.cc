@@ -13,12 +13,13 @@ namespace {
 
 constexpr int64_t kMebibyte = 1 << 20;
 
-absl::StatusOr<std::vector<KernelRow>> Measure(const KernelBench& bench, const std::function<bool()>& interrupted) {
+absl::StatusOr<std::vector<KernelRow>> Measure(const KernelBench& bench,
+                                               const std::function<bool()>& interrupted) {
   auto kernels = CreateKernelLibrary("cpu", 0);
   if (!kernels.ok()) return kernels.status();
   std::vector<KernelRow> rows;
-  const absl::Status status =
-      RunKernelBench(bench, **kernels, interrupted, [&](const KernelRow& row) { rows.push_back(row); });
+  const absl::Status status = RunKernelBench(bench, **kernels, interrupted,
+                                             [&](const KernelRow& row) { rows.push_back(row); });
   if (!status.ok()) return status;
   return rows;
 }
@@ -47,7 +48,8 @@ TEST(BenchKernels, SharesAreOfTheCopyAndOfTheProductsAlone) {
     }
   }
   // A copy reads and writes the array once; relu too, and add reads one more.
-  const std::map<std::string, double> arrays = {{"copy", 2}, {"relu", 2}, {"add", 3}, {"embedding", 1}, {"softmax and cross-entropy", 2}};
+  const std::map<std::string, double> arrays = {
+      {"copy", 2}, {"relu", 2}, {"add", 3}, {"embedding", 1}, {"softmax and cross-entropy", 2}};
   for (const KernelRow& row : *rows) {
     const auto found = arrays.find(row.name);
     if (found == arrays.end()) continue;
@@ -57,13 +59,14 @@ TEST(BenchKernels, SharesAreOfTheCopyAndOfTheProductsAlone) {
   const KernelRow& products = (*rows)[rows->size() - 4];
   const KernelRow& step = (*rows)[rows->size() - 3];
   EXPECT_EQ(step.name, "mlp step");
-  EXPECT_NEAR(products.rate, 2.0 * 32 * (2 * 64 * 64 + 3 * 64 * 64 + 3 * 64 * 10) / products.ms / 1e6, 1e-9);
+  EXPECT_NEAR(products.rate,
+              2.0 * 32 * (2 * 64 * 64 + 3 * 64 * 64 + 3 * 64 * 10) / products.ms / 1e6, 1e-9);
   EXPECT_DOUBLE_EQ(step.share, products.ms / step.ms);
   EXPECT_EQ(step.goal, 0.9);
 }
 
-// 3 texts of 16 symbols: 12 times 32 x 32 weights a layer and a head for 256 symbols, in three directions; attention
-// multiplies each row six times with a context.
+// 3 texts of 16 symbols: 12 times 32 x 32 weights a layer and a head for 256 symbols, in three
+// directions; attention multiplies each row six times with a context.
 TEST(BenchKernels, ATransformersStepHasItsLinearLayersAndItsAttention) {
   KernelBench bench = Small();
   bench.steps_only = true;
@@ -73,7 +76,8 @@ TEST(BenchKernels, ATransformersStepHasItsLinearLayersAndItsAttention) {
   const KernelRow& products = (*rows)[2];
   const KernelRow& step = (*rows)[3];
   EXPECT_EQ(step.name, "transformer step");
-  const double linear = 6.0 * 48 * (2 * 12 * 32 * 32 + 32 * 256), attention = 12.0 * 48 * 16 * 32 * 2;
+  const double linear = 6.0 * 48 * (2 * 12 * 32 * 32 + 32 * 256),
+               attention = 12.0 * 48 * 16 * 32 * 2;
   EXPECT_NEAR(products.rate, linear / products.ms / 1e6, 1e-9);
   EXPECT_NEAR(step.rate, (linear + attention) / step.ms / 1e6, 1e-9);
   EXPECT_DOUBLE_EQ(step.share, products.ms / step.ms);

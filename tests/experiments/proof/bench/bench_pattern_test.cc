@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 constexpr int64_t kCall = 1500;  // beyond a period of the tables
 
 // What `ranks` of the pattern's ranks give to a call, added up in the order given.
-std::vector<float> SumOf(const std::vector<int32_t>& ranks, int32_t of, int64_t call, size_t count) {
+std::vector<float> SumOf(const std::vector<int32_t>& ranks, int32_t of, int64_t call,
+                         size_t count) {
   std::vector<float> sum(count);
   std::vector<float> own(count);
   for (const int32_t rank : ranks) {
@@ -67,7 +68,9 @@ TEST(BenchPattern, TheFirstWrongElementIsNamedWithHowManyThereAre) {
 TEST(BenchPattern, SumsOfTheMostRanksAreExact) {
   std::vector<int32_t> all;
   for (int32_t rank = BenchPattern::kRanksMax - 1; rank >= 0; --rank) all.push_back(rank);
-  EXPECT_TRUE(BenchPattern(5, BenchPattern::kRanksMax).Check(0, SumOf(all, BenchPattern::kRanksMax, 0, 3000)).ok());
+  EXPECT_TRUE(BenchPattern(5, BenchPattern::kRanksMax)
+                  .Check(0, SumOf(all, BenchPattern::kRanksMax, 0, 3000))
+                  .ok());
 }
 
 }  // namespace

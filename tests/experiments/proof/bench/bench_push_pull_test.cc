@@ -81,7 +81,8 @@ TEST(PushPullBench, WhatMakesNoSenseIsRefusedByName) {
   bench.bucket_bytes = 64;
   ExpectRefused(bench, "more than 4096 buckets");
   bench = TwoTransports();
-  // Of two workers two gradients and two copies of the weights each, of the servers weights, sum and two pushes, twice.
+  // Of two workers two gradients and two copies of the weights each, of the servers weights, sum
+  // and two pushes, twice.
   const int64_t needed = 2 * 12 * (int64_t{1} << 20);
   EXPECT_TRUE(CheckPushPullBench(bench, 2 * needed).ok());
   EXPECT_EQ(CheckPushPullBench(bench, 2 * needed - 2).code(), absl::StatusCode::kInvalidArgument);

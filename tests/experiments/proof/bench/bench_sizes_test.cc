@@ -17,10 +17,13 @@ TEST(BenchSizes, ARangeGoesByFactorsOfFourUnlessAnotherIsGiven) {
   EXPECT_THAT(*ParseSizes("4KiB:16KiB:x2"), ElementsAre(4096, 8192, 16384));
 }
 
-TEST(BenchSizes, ARangeNeverGoesBeyondItsEnd) { EXPECT_THAT(*ParseSizes("1KiB:15KiB"), ElementsAre(1024, 4096)); }
+TEST(BenchSizes, ARangeNeverGoesBeyondItsEnd) {
+  EXPECT_THAT(*ParseSizes("1KiB:15KiB"), ElementsAre(1024, 4096));
+}
 
 TEST(BenchSizes, AListKeepsItsOrderAndTakesRangesAndEveryUnit) {
-  EXPECT_THAT(*ParseSizes("1MiB,4,12B,1KiB:4KiB,1GiB"), ElementsAre(1 << 20, 4, 12, 1024, 4096, 1 << 30));
+  EXPECT_THAT(*ParseSizes("1MiB,4,12B,1KiB:4KiB,1GiB"),
+              ElementsAre(1 << 20, 4, 12, 1024, 4096, 1 << 30));
 }
 
 TEST(BenchSizes, WhatIsNoSizeIsRefusedWithWhatIsExpected) {
@@ -35,18 +38,22 @@ TEST(BenchSizes, ASizeThatIsNoMultipleOfAFloatOrAbsurdIsRefused) {
   EXPECT_THAT(std::string(ParseSizes("4098").status().message()), HasSubstr("multiple of 4"));
   EXPECT_THAT(std::string(ParseSizes("0").status().message()), HasSubstr("4 bytes to 1 GiB"));
   EXPECT_THAT(std::string(ParseSizes("2GiB").status().message()), HasSubstr("4 bytes to 1 GiB"));
-  EXPECT_THAT(std::string(ParseSizes("9223372036854775807GiB").status().message()), HasSubstr("4 bytes to 1 GiB"));
+  EXPECT_THAT(std::string(ParseSizes("9223372036854775807GiB").status().message()),
+              HasSubstr("4 bytes to 1 GiB"));
 }
 
 TEST(BenchSizes, ARangeThatEndsBeforeItBeginsOrHasNoFactorIsRefused) {
-  EXPECT_THAT(std::string(ParseSizes("1MiB:1KiB").status().message()), HasSubstr("ends before it begins"));
+  EXPECT_THAT(std::string(ParseSizes("1MiB:1KiB").status().message()),
+              HasSubstr("ends before it begins"));
   for (const char* text : {"1KiB:1MiB:x1", "1KiB:1MiB:2", "1KiB:1MiB:x2:x2", "1KiB:1MiB:x"}) {
-    EXPECT_THAT(std::string(ParseSizes(text).status().message()), HasSubstr("FIRST:LAST:xF")) << text;
+    EXPECT_THAT(std::string(ParseSizes(text).status().message()), HasSubstr("FIRST:LAST:xF"))
+        << text;
   }
 }
 
 TEST(BenchSizes, ASizeNamedTwiceIsRefused) {
-  EXPECT_THAT(std::string(ParseSizes("4KiB:64KiB,16KiB").status().message()), HasSubstr("16 KiB is named twice"));
+  EXPECT_THAT(std::string(ParseSizes("4KiB:64KiB,16KiB").status().message()),
+              HasSubstr("16 KiB is named twice"));
 }
 
 TEST(BenchSizes, AreWrittenInTheLargestUnitThatDividesThem) {

@@ -30,8 +30,10 @@ AllReduceResult ResultOf(const AllReduceBench& bench) {
   result.burst = 4;
   double factor = 1;
   for (const BenchContender& contender : ContendersOf(bench)) {
-    result.contenders.push_back(
-        {contender, contender.transport, contender.collective, {100 * factor, 300 * factor, 200 * factor}});
+    result.contenders.push_back({contender,
+                                 contender.transport,
+                                 contender.collective,
+                                 {100 * factor, 300 * factor, 200 * factor}});
     factor *= 2.5;
   }
   return result;
@@ -49,9 +51,11 @@ TEST(BenchTable, BandwidthsAreThoseOfNcclTests) {
 TEST(BenchTable, EveryContenderHasARowAndAllButTheFirstItsRatioToIt) {
   AllReduceBench bench = TwoTransports();
   bench.transports.push_back("grpc");
-  const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
+  const std::vector<std::string> rows =
+      absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
   ASSERT_EQ(rows.size(), 4u);
-  EXPECT_THAT(rows[0], HasSubstr("1048576      262144  float32      4  ringmaster  shm         ring"));
+  EXPECT_THAT(rows[0],
+              HasSubstr("1048576      262144  float32      4  ringmaster  shm         ring"));
   EXPECT_THAT(rows[0], Not(HasSubstr(" to ")));
   EXPECT_THAT(rows[1], HasSubstr("tcp"));
   EXPECT_THAT(rows[1], HasSubstr("500.0       250.0"));
@@ -84,9 +88,12 @@ TEST(BenchTable, ThereIsNoRatioOfOne) {
 
 TEST(BenchTable, ColumnsStandUnderTheirHeads) {
   const AllReduceBench bench = TwoTransports();
-  const std::vector<std::string> head = absl::StrSplit(AllReduceTableHead(bench, Machine(), "abc"), '\n');
-  const std::vector<std::string> rows = absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
-  for (const char* name : {"size", "count", "calls", "time", "least", "algbw", "busbw", "check", "ratio"}) {
+  const std::vector<std::string> head =
+      absl::StrSplit(AllReduceTableHead(bench, Machine(), "abc"), '\n');
+  const std::vector<std::string> rows =
+      absl::StrSplit(AllReduceTableRows(bench, ResultOf(bench)), '\n');
+  for (const char* name :
+       {"size", "count", "calls", "time", "least", "algbw", "busbw", "check", "ratio"}) {
     const size_t end = head[1].find(name) + std::string(name).size();
     EXPECT_NE(rows[1][end - 1], ' ') << name;
     EXPECT_EQ(rows[1][end], ' ') << name;
@@ -103,7 +110,8 @@ TEST(BenchTable, WhatAutoStoodForIsSaid) {
 
 TEST(BenchTable, JsonHasARowAContenderAndTheRatioOfTwo) {
   const AllReduceBench bench = TwoTransports();
-  const auto json = nlohmann::json::parse(AllReduceJson(bench, {ResultOf(bench)}, Machine(), "abc"));
+  const auto json =
+      nlohmann::json::parse(AllReduceJson(bench, {ResultOf(bench)}, Machine(), "abc"));
   ASSERT_EQ(json["rows"].size(), 2u);
   EXPECT_EQ(json["rows"][1]["transport"], "tcp");
   EXPECT_EQ(json["rows"][1]["time_us"], 500);
@@ -122,7 +130,9 @@ TEST(AllReduceBench, ABurstReducesAboutFourMebibytesUnlessItIsGiven) {
 }
 
 TEST(AllReduceBench, NamesThatAreUnknownOrTwiceAreRefusedWithTheKnownOnes) {
-  const auto error = [](const AllReduceBench& bench) { return std::string(CheckAllReduceBench(bench, 0).message()); };
+  const auto error = [](const AllReduceBench& bench) {
+    return std::string(CheckAllReduceBench(bench, 0).message());
+  };
   AllReduceBench bench = TwoTransports();
   EXPECT_EQ(error(bench), "");
   bench.transports = {"tcp", "tcp"};
@@ -168,7 +178,8 @@ TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
   AllReduceBench bench = TwoTransports();
   bench.engines = {kOwnEngine, "mpl"};
   EXPECT_THAT(std::string(CheckAllReduceBench(bench, 0).message()),
-              HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, gloo, nccl, cuda_ipc"));
+              HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, "
+                        "gloo, nccl, cuda_ipc"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {
@@ -180,7 +191,8 @@ TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {
   bench.workers = 2;
   // Two workers on two transports with bursts of 4 MiB: 16 MiB.
   EXPECT_TRUE(CheckAllReduceBench(bench, 32 << 20).ok());
-  EXPECT_THAT(std::string(CheckAllReduceBench(bench, 31 << 20).message()), HasSubstr("need 16 MiB, more than half"));
+  EXPECT_THAT(std::string(CheckAllReduceBench(bench, 31 << 20).message()),
+              HasSubstr("need 16 MiB, more than half"));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace {
 constexpr absl::Duration kLimit = absl::Seconds(30);
 
 TEST(PeerProcess, AnswersLineByLineAndSeesItsEnvironment) {
-  auto peer = PeerProcess::Start({"sh", "-c", "echo $GREETING; while read line; do echo got $line; done"},
-                                 {"GREETING=hello"});
+  auto peer = PeerProcess::Start(
+      {"sh", "-c", "echo $GREETING; while read line; do echo got $line; done"}, {"GREETING=hello"});
   ASSERT_TRUE(peer.ok()) << peer.status();
   EXPECT_EQ((*peer)->ReadLine(kLimit, nullptr).value_or("none"), "hello");
   ASSERT_EQ((*peer)->WriteLine("1 2"), absl::OkStatus());

@@ -48,24 +48,28 @@ TEST(ExplainCollective, TellsTheRingRoundByRound) {
   ASSERT_EQ(story->scenes.size(), 1u + 6u);
   for (size_t round = 1; round < story->scenes.size(); ++round) {
     ASSERT_EQ(story->scenes[round].messages.size(), 4u);
-    for (const StoryMessage& message : story->scenes[round].messages) EXPECT_EQ(message.to, (message.from + 1) % 4);
+    for (const StoryMessage& message : story->scenes[round].messages)
+      EXPECT_EQ(message.to, (message.from + 1) % 4);
   }
   EXPECT_THAT(story->scenes[1].title, HasSubstr("added to the own"));
   EXPECT_THAT(story->scenes[6].title, HasSubstr("passed on"));
-  EXPECT_THAT(story->moral, ElementsAre(HasSubstr("Every worker sends 1.5 times the gradient in 6 rounds"),
-                                        HasSubstr("All together send 6 times")));
+  EXPECT_THAT(story->moral,
+              ElementsAre(HasSubstr("Every worker sends 1.5 times the gradient in 6 rounds"),
+                          HasSubstr("All together send 6 times")));
 }
 
 TEST(ExplainCollective, CountsOnlyRoundsInWhichSomethingIsSent) {
   const absl::StatusOr<Story> story = StoryOf("halving_doubling", 4);
   ASSERT_TRUE(story.ok()) << story.status();
-  EXPECT_THAT(story->moral.front(), HasSubstr("Every worker sends 1.5 times the gradient in 4 rounds"));
+  EXPECT_THAT(story->moral.front(),
+              HasSubstr("Every worker sends 1.5 times the gradient in 4 rounds"));
 }
 
 TEST(ExplainCollective, NamesTheWorkersThatSendMore) {
   const absl::StatusOr<Story> story = StoryOf("reduce_broadcast", 4);
   ASSERT_TRUE(story.ok()) << story.status();
-  EXPECT_THAT(story->moral, ElementsAre(HasSubstr("worker 0 sends 3 times"), HasSubstr("workers 1-3 send each 1 times"),
+  EXPECT_THAT(story->moral, ElementsAre(HasSubstr("worker 0 sends 3 times"),
+                                        HasSubstr("workers 1-3 send each 1 times"),
                                         HasSubstr("All together send 6 times")));
 }
 
@@ -75,8 +79,10 @@ class AddsTwice : public Schedule {
   absl::string_view name() const override { return "adds_twice"; }
   std::vector<Step> StepsOf(int32_t rank, int32_t) const override {
     const int32_t peer = 1 - rank;
-    std::vector<Step> steps = {{Step::Op::kSend, peer, 0, 2, 0}, {Step::Op::kReceiveAdd, peer, 0, 2, 0}};
-    steps.push_back(rank == 1 ? Step{Step::Op::kSend, 0, 0, 2, 1} : Step{Step::Op::kReceiveAdd, 1, 0, 2, 1});
+    std::vector<Step> steps = {{Step::Op::kSend, peer, 0, 2, 0},
+                               {Step::Op::kReceiveAdd, peer, 0, 2, 0}};
+    steps.push_back(rank == 1 ? Step{Step::Op::kSend, 0, 0, 2, 1}
+                              : Step{Step::Op::kReceiveAdd, 1, 0, 2, 1});
     return steps;
   }
 };
@@ -84,7 +90,8 @@ class AddsTwice : public Schedule {
 TEST(ExplainCollective, NoticesAGradientAddedTwice) {
   const absl::StatusOr<Story> story = ExplainCollective(AddsTwice(), 2);
   ASSERT_FALSE(story.ok());
-  EXPECT_THAT(std::string(story.status().message()), HasSubstr("is added twice in chunk 0 of worker/0"));
+  EXPECT_THAT(std::string(story.status().message()),
+              HasSubstr("is added twice in chunk 0 of worker/0"));
 }
 
 class AwaitsSilence : public Schedule {
@@ -113,9 +120,12 @@ TEST(ExplainServer, ShowsThatSumsKeepRankOrder) {
   EXPECT_THAT(story->scenes[1].remarks, ElementsAre(HasSubstr("waits for worker/0")));
   EXPECT_EQ(story->scenes[2].holdings[3][0].text, "sum 0+1");
   EXPECT_EQ(story->scenes[3].holdings[3][0].text, "v1");
-  for (int worker = 0; worker < 3; ++worker) EXPECT_EQ(story->scenes.back().holdings[worker][0].text, "v1");
-  EXPECT_THAT(story->moral, ElementsAre(HasSubstr("The server sends 3 times the gradient and receives 3 times"),
-                                        HasSubstr("worker/2 sends 1 times"), HasSubstr("All together send 6 times")));
+  for (int worker = 0; worker < 3; ++worker)
+    EXPECT_EQ(story->scenes.back().holdings[worker][0].text, "v1");
+  EXPECT_THAT(
+      story->moral,
+      ElementsAre(HasSubstr("The server sends 3 times the gradient and receives 3 times"),
+                  HasSubstr("worker/2 sends 1 times"), HasSubstr("All together send 6 times")));
 }
 
 TEST(ExplainServer, ServersBesideAllWorkersSendWhatTheRingSends) {
@@ -125,8 +135,10 @@ TEST(ExplainServer, ServersBesideAllWorkersSendWhatTheRingSends) {
   scheme.colocated = true;
   const absl::StatusOr<Story> story = ExplainServer(scheme);
   ASSERT_TRUE(story.ok()) << story.status();
-  EXPECT_THAT(story->moral, ElementsAre(HasSubstr("Every process sends 1.5 times the gradient and receives 1.5 times"),
-                                        HasSubstr("All together send 6 times the gradient; a ring")));
+  EXPECT_THAT(
+      story->moral,
+      ElementsAre(HasSubstr("Every process sends 1.5 times the gradient and receives 1.5 times"),
+                  HasSubstr("All together send 6 times the gradient; a ring")));
 }
 
 TEST(ExplainServer, ParksAWorkerThatIsTooFarAheadOnlyWhereThereIsABound) {
@@ -138,7 +150,8 @@ TEST(ExplainServer, ParksAWorkerThatIsTooFarAheadOnlyWhereThereIsABound) {
   const absl::StatusOr<Story> bounded = ExplainServer(scheme);
   ASSERT_TRUE(free.ok() && bounded.ok());
   EXPECT_THAT(StoryText(*free, 120), Not(HasSubstr("Parked")));
-  EXPECT_THAT(StoryText(*bounded, 120), HasSubstr("Parked: worker/1 at clock 2 awaits clock 1 of worker/0 (at 0)"));
+  EXPECT_THAT(StoryText(*bounded, 120),
+              HasSubstr("Parked: worker/1 at clock 2 awaits clock 1 of worker/0 (at 0)"));
   EXPECT_GT(free->scenes.size(), bounded->scenes.size());
   EXPECT_EQ(bounded->scenes.back().holdings[0][0].text, "2");
 }
@@ -149,8 +162,8 @@ TEST(StoryText, PutsMessagesSideBySideOnlyWhereTheyFit) {
   for (const int width : {40, 80, 160}) {
     const std::string text = StoryText(*story, width);
     size_t longest = 0;
-    for (size_t begin = text.find("Round 1"), end; (end = text.find('\n', begin)) != std::string::npos;
-         begin = end + 1) {
+    for (size_t begin = text.find("Round 1"), end;
+         (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
       if (text.compare(begin, 3, "  w") == 0) longest = std::max(longest, end - begin);
     }
     EXPECT_LE(longest, width + 8u) << width;  // an arrow is three bytes and one column

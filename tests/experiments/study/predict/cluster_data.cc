@@ -27,7 +27,8 @@ absl::Span<std::byte> BytesOf(absl::Span<float> floats) {
 }
 
 absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
-  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float));
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
+                             bytes.size() / sizeof(float));
 }
 
 bool KeepsDelivered(const SchemeTraits& traits) {
@@ -36,8 +37,9 @@ bool KeepsDelivered(const SchemeTraits& traits) {
 
 }  // namespace
 
-WorkerMemory::WorkerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
-                           int32_t rank, const GradientOfWeights& gradient, const StepObserver& observe)
+WorkerMemory::WorkerMemory(const RunSpec& spec, const ParamLayout& layout,
+                           const std::vector<float>& initial_weights, int32_t rank,
+                           const GradientOfWeights& gradient, const StepObserver& observe)
     : spec_(spec),
       layout_(layout),
       rank_(rank),
@@ -47,7 +49,8 @@ WorkerMemory::WorkerMemory(const RunSpec& spec, const ParamLayout& layout, const
       observe_(observe),
       codec_(ValueOf(CreateCodec(spec.codec()))),
       memory_(CreateCodecMemory(*codec_, layout.count(), spec.codec().error_feedback())),
-      update_(ValueOf(CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))),
+      update_(ValueOf(
+          CreateUpdateRule(spec.optimizer(), {layout.count(), spec.training().workers(), {}}))),
       front_(initial_weights),
       back_(initial_weights.size(), NAN),
       arriving_(initial_weights.size(), NAN),
@@ -65,7 +68,8 @@ absl::Span<float> WorkerMemory::Gradient(int64_t step, int32_t bucket) {
 
 void WorkerMemory::Compute(int64_t step) {
   observe_(rank_, step);
-  for (const Bucket& bucket : layout_.buckets()) gradient_(rank_, step, front_, bucket, Gradient(step, bucket.id));
+  for (const Bucket& bucket : layout_.buckets())
+    gradient_(rank_, step, front_, bucket, Gradient(step, bucket.id));
 }
 
 // In bucket order, as a replica does (worker/strategy/replica.h).
@@ -80,15 +84,16 @@ void WorkerMemory::Encode(int64_t step, int32_t bucket) {
   const Bucket& slice = layout_.buckets()[bucket];
   std::vector<std::byte>& out = encoded_[0][bucket];
   out.resize(codec_->MaxEncodedBytes(slice.count));
-  out.resize(memory_->Encode(BucketStream(spec_.training().seed(), step, bucket, rank_), slice.begin,
-                             Gradient(step, bucket), absl::MakeSpan(out)));
+  out.resize(memory_->Encode(BucketStream(spec_.training().seed(), step, bucket, rank_),
+                             slice.begin, Gradient(step, bucket), absl::MakeSpan(out)));
 }
 
 void WorkerMemory::Start(int32_t place, int64_t step, int32_t bucket, const Plan& plan) {
   Flight& flight = flights_[place];
   flight.plan = &plan;
   flight.gradient = Gradient(step, bucket);
-  flight.data = codec_->traits().exact ? BytesOf(flight.gradient) : absl::MakeSpan(encoded_[0][bucket]);
+  flight.data =
+      codec_->traits().exact ? BytesOf(flight.gradient) : absl::MakeSpan(encoded_[0][bucket]);
   flight.scratch.assign(plan.scratch_bytes, std::byte{0xff});
   flight.received.assign(spec_.training().workers(), {});
 }
@@ -105,8 +110,9 @@ absl::Span<std::byte> WorkerMemory::Target(Flight& flight, const PlanOp& op) con
 void WorkerMemory::AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const {
   RM_CHECK(from.size() == to.size());
   if (codec_->traits().summable_as == ElementType::kFloat32) {
-    ringmaster::Add(absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
-                    absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
+    ringmaster::Add(
+        absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
+        absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
   } else {
     AddFloat16(absl::MakeConstSpan(reinterpret_cast<const uint16_t*>(from.data()), from.size() / 2),
                absl::MakeSpan(reinterpret_cast<uint16_t*>(to.data()), to.size() / 2));
@@ -115,7 +121,8 @@ void WorkerMemory::AddBytes(absl::Span<const std::byte> from, absl::Span<std::by
 
 Payload WorkerMemory::Send(int32_t place, const PlanOp& op) {
   const Flight& flight = flights_[place];
-  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? flight.data : flight.data.subspan(op.to, op.bytes));
+  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? flight.data
+                                                        : flight.data.subspan(op.to, op.bytes));
 }
 
 void WorkerMemory::Receive(int32_t place, const PlanOp& op, const Payload& payload) {
@@ -146,19 +153,22 @@ void WorkerMemory::Finish(int32_t place) {
   flight.received[rank_].assign(flight.data.begin(), flight.data.end());
   for (size_t rank = 0; rank < flight.received.size(); ++rank) {
     const std::vector<std::byte>& bytes = flight.received[rank];
-    RM_CHECK((rank == 0 ? codec_->Decode(bytes, flight.gradient) : codec_->DecodeAdd(bytes, flight.gradient)).ok());
+    RM_CHECK((rank == 0 ? codec_->Decode(bytes, flight.gradient)
+                        : codec_->DecodeAdd(bytes, flight.gradient))
+                 .ok());
   }
 }
 
 Payload WorkerMemory::Push(int32_t server, int64_t step, int32_t bucket) {
   const Bucket& slice = layout_.buckets()[bucket];
   const Range part = PartOnServer(slice, servers_, server);
-  const absl::Span<float> gradient = Gradient(step, bucket).subspan(part.begin - slice.begin, part.count);
+  const absl::Span<float> gradient =
+      Gradient(step, bucket).subspan(part.begin - slice.begin, part.count);
   if (codec_->traits().exact || part.count == 0) return PayloadOf(BytesOf(gradient));
   std::vector<std::byte>& out = encoded_[step % 2][server * layout_.buckets().size() + bucket];
   out.resize(codec_->MaxEncodedBytes(part.count));
-  const CodecStream stream =
-      PartStream(spec_.training().seed(), step, {bucket, server, servers_, rank_, spec_.training().workers()});
+  const CodecStream stream = PartStream(
+      spec_.training().seed(), step, {bucket, server, servers_, rank_, spec_.training().workers()});
   out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
   return PayloadOf(out);
 }
@@ -179,8 +189,8 @@ void WorkerMemory::Swap() {
   std::fill(back_.begin(), back_.end(), NAN);  // all of it arrives again
 }
 
-ServerMemory::ServerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights,
-                           int32_t index)
+ServerMemory::ServerMemory(const RunSpec& spec, const ParamLayout& layout,
+                           const std::vector<float>& initial_weights, int32_t index)
     : parts_(ShardParts(layout, TraitsOf(spec).servers, index)),
       answers_pushes_(TraitsOf(spec).updates == Updates::kTogether),
       codec_(ValueOf(CreateCodec(spec.codec()))),

@@ -18,18 +18,22 @@
 
 namespace ringmaster {
 
-// Fills the scaled gradient of one bucket, [bucket.count], from the worker's weights, [layout.count()].
-using GradientOfWeights = std::function<void(int32_t rank, int64_t step, absl::Span<const float> weights,
-                                             const Bucket& bucket, absl::Span<float> out)>;
+// Fills the scaled gradient of one bucket, [bucket.count], from the worker's weights,
+// [layout.count()].
+using GradientOfWeights =
+    std::function<void(int32_t rank, int64_t step, absl::Span<const float> weights,
+                       const Bucket& bucket, absl::Span<float> out)>;
 
 // Told that a rank begins to compute a step.
 using StepObserver = std::function<void(int32_t rank, int64_t step)>;
 
-// What a simulated worker works on: weights, two arenas of gradients, the codec with its memory and the update rule.
+// What a simulated worker works on: weights, two arenas of gradients, the codec with its memory and
+// the update rule.
 class WorkerMemory : public StepData, public RankData, public PsWorkerData {
  public:
   // `spec`, `layout`, `gradient` and `observe` outlive this.
-  WorkerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t rank,
+  WorkerMemory(const RunSpec& spec, const ParamLayout& layout,
+               const std::vector<float>& initial_weights, int32_t rank,
                const GradientOfWeights& gradient, const StepObserver& observe);
 
   absl::Span<const float> weights() const { return front_; }
@@ -85,7 +89,8 @@ class WorkerMemory : public StepData, public RankData, public PsWorkerData {
 // What a simulated server works on.
 class ServerMemory : public ServerData {
  public:
-  ServerMemory(const RunSpec& spec, const ParamLayout& layout, const std::vector<float>& initial_weights, int32_t index);
+  ServerMemory(const RunSpec& spec, const ParamLayout& layout,
+               const std::vector<float>& initial_weights, int32_t index);
 
   const std::vector<Range>& parts() const { return parts_; }
 

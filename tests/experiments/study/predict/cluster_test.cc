@@ -1,5 +1,5 @@
-// A whole run under one seed, in one thread: workers with weights, gradients and codecs, servers, the coordinator and the
-// network between them, all by the cores that decide in real processes.
+// A whole run under one seed, in one thread: workers with weights, gradients and codecs, servers,
+// the coordinator and the network between them, all by the cores that decide in real processes.
 #include "experiments/study/predict/simulated_cluster.h"
 
 #include <algorithm>
@@ -42,8 +42,8 @@ struct Setting {
 
 std::vector<Setting> Settings() {
   std::vector<Setting> settings;
-  for (const char* arm : {"ring", "direct", "reduce-broadcast", "halving-doubling", "binomial-tree", "recursive-doubling",
-                          "ring-fp16", "ring-topk", "ps-sharded", "dp"}) {
+  for (const char* arm : {"ring", "direct", "reduce-broadcast", "halving-doubling", "binomial-tree",
+                          "recursive-doubling", "ring-fp16", "ring-topk", "ps-sharded", "dp"}) {
     for (const int32_t workers : {2, 3, 5}) settings.push_back({arm, workers, 0});
   }
   for (const char* arm : {"ps", "ps-fp16", "ps-onebit", "ssp", "async", "async-topk"}) {
@@ -61,13 +61,15 @@ RunSpec SpecOf(const Setting& setting) {
   base.mutable_training()->set_warmup_steps(0);
   base.mutable_optimizer()->set_learning_rate(0.1);
   base.mutable_limits()->set_wait_seconds(60);
-  if (setting.servers > 0) base.mutable_strategy()->mutable_parameter_server()->set_servers(setting.servers);
+  if (setting.servers > 0)
+    base.mutable_strategy()->mutable_parameter_server()->set_servers(setting.servers);
   RunSpec spec = *Resolve(*MakeArm(setting.arm, base), {});
   if (TraitsOf(spec).updates == Updates::kTogether) {
     spec.mutable_optimizer()->set_name("momentum");
     spec.mutable_optimizer()->set_momentum(0.9);
   } else if (TraitsOf(spec).staleness_bound.has_value()) {
-    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(1);  // so that some wait
+    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(
+        1);  // so that some wait
   }
   return spec;
 }
@@ -88,8 +90,8 @@ std::vector<float> InitialWeights() {
 
 // Noise of rank and step, and a pull to 0 that makes wrong weights felt in all later steps.
 GradientOfWeights GradientFor(int32_t workers) {
-  return [workers](int32_t rank, int64_t step, absl::Span<const float> weights, const Bucket& bucket,
-                   absl::Span<float> out) {
+  return [workers](int32_t rank, int64_t step, absl::Span<const float> weights,
+                   const Bucket& bucket, absl::Span<float> out) {
     Random random(MixSeed(MixSeed(rank, step), bucket.id));
     for (int64_t i = 0; i < bucket.count; ++i) {
       out[i] = (random.Normal() + weights[bucket.begin + i]) / static_cast<float>(workers);
@@ -102,7 +104,8 @@ std::vector<std::vector<float>> RunOnThreads(const Setting& setting) {
   StrategyGroup group(SpecOf(setting), InitialWeights(), kBucketElements);
   const GradientOfWeights gradient = GradientFor(setting.workers);
   const absl::Status status = group.Run([&](GroupWorker& worker) {
-    const auto source = [&](int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+    const auto source = [&](int32_t rank, int64_t step, const Bucket& bucket,
+                            absl::Span<float> out) {
       gradient(rank, step, worker.front(), bucket, out);
     };
     const absl::Status stepped = worker.Steps(0, kSteps, source);
@@ -131,7 +134,8 @@ class SeededRun {
         states_(processes_.size()) {
     DrawCosts();
     for (int32_t rank = 0; rank < setting.workers; ++rank) {
-      workers_.push_back(std::make_unique<WorkerMemory>(spec_, layout_, InitialWeights(), rank, gradient_, observe_));
+      workers_.push_back(std::make_unique<WorkerMemory>(spec_, layout_, InitialWeights(), rank,
+                                                        gradient_, observe_));
       data_.steps.push_back(workers_.back().get());
       data_.ranks.push_back(workers_.back().get());
       data_.workers.push_back(workers_.back().get());
@@ -153,8 +157,10 @@ class SeededRun {
       Later([this, process] { Beat(static_cast<int32_t>(process)); });
     }
     Tick();
-    if (fails) cluster_->queue().After(random_.Uniform() * 40 * kMillisecond, [this] { FailOne(); });
-    const absl::Status status = cluster_->Run([this] { return cluster_->queue().now() > kSecondsMax; });
+    if (fails)
+      cluster_->queue().After(random_.Uniform() * 40 * kMillisecond, [this] { FailOne(); });
+    const absl::Status status =
+        cluster_->Run([this] { return cluster_->queue().now() > kSecondsMax; });
     ASSERT_TRUE(status.ok()) << status;
     ASSERT_TRUE(control_.core().is_over()) << "the run stands still";
     for (size_t process = 0; process < processes_.size(); ++process) {
@@ -173,8 +179,10 @@ class SeededRun {
     for (int32_t index = 0; index < traits_.servers; ++index) {
       const ServerCore& core = cluster_->server(index).core();
       EXPECT_TRUE(core.finished()) << "server/" << index;
-      const int64_t updates = kSteps * (traits_.updates == Updates::kTogether ? 1 : setting_.workers);
-      for (const int64_t version : core.shard().versions()) EXPECT_EQ(version, updates) << "server/" << index;
+      const int64_t updates =
+          kSteps * (traits_.updates == Updates::kTogether ? 1 : setting_.workers);
+      for (const int64_t version : core.shard().versions())
+        EXPECT_EQ(version, updates) << "server/" << index;
     }
   }
 
@@ -185,23 +193,26 @@ class SeededRun {
 
  private:
   struct ProcessState {
-    size_t heard = 0;      // messages of the coordinator that it knows of, or that are on their way
-    Nanoseconds hears = 0; // when the last of these is there
-    int32_t running = 0;   // workers that have not finished their steps
-    bool is_gone = false;  // it has died
+    size_t heard = 0;  // messages of the coordinator that it knows of, or that are on their way
+    Nanoseconds hears = 0;  // when the last of these is there
+    int32_t running = 0;    // workers that have not finished their steps
+    bool is_gone = false;   // it has died
     bool has_finished = false;
   };
 
   double Draw(double max) { return random_.Uniform() * max; }
   // Soon, with a delay of its own, as all that goes to the coordinator and comes from it.
-  void Later(EventQueue::Action action) { cluster_->queue().After(Draw(2 * kMillisecond), std::move(action)); }
+  void Later(EventQueue::Action action) {
+    cluster_->queue().After(Draw(2 * kMillisecond), std::move(action));
+  }
 
   void DrawCosts() {
     const size_t processes = processes_.size();
     NetworkPlan& network = costs_.network.plan;
     network.seed = random_.Below(1 << 30);
     for (size_t process = 0; process < processes; ++process) {
-      network.egress.push_back(1e-5 + random_.Uniform() * 1e-3);  // 10 kB to 1 MB a second: some ms for a bucket
+      network.egress.push_back(1e-5 + random_.Uniform() *
+                                          1e-3);  // 10 kB to 1 MB a second: some ms for a bucket
       network.ingress.push_back(1e-5 + random_.Uniform() * 1e-3);
     }
     for (size_t pair = 0; pair < processes * processes; ++pair) {
@@ -227,7 +238,8 @@ class SeededRun {
 
   // The weights that a step reads hold the updates that they must hold, and none of the future.
   void Observe(int32_t rank, int64_t step) {
-    for (const float weight : workers_[rank]->weights()) ASSERT_FALSE(std::isnan(weight)) << "half of the weights";
+    for (const float weight : workers_[rank]->weights())
+      ASSERT_FALSE(std::isnan(weight)) << "half of the weights";
     for (int32_t server = 0; server < traits_.servers; ++server) {
       const auto& core = static_cast<const SimulatedPsWorker&>(cluster_->exchange(rank)).core();
       for (int32_t bucket = 0; bucket < core.plan().buckets; ++bucket) {
@@ -237,7 +249,8 @@ class SeededRun {
         } else if (traits_.staleness_bound.has_value()) {
           // Its own, and those of the others' steps before step - bound.
           const int64_t others = std::max<int64_t>(0, step - *traits_.staleness_bound);
-          ASSERT_GE(version, step + (setting_.workers - 1) * others) << "worker/" << rank << " step=" << step;
+          ASSERT_GE(version, step + (setting_.workers - 1) * others)
+              << "worker/" << rank << " step=" << step;
         }
       }
     }
@@ -294,7 +307,8 @@ class SeededRun {
   bool IsDone(int32_t process) {
     if (!has_ended_) return false;
     for (const NodeId& node : processes_[process]) {
-      if (node.role == Role::kServer && !cluster_->server(node.index).core().finished()) return false;
+      if (node.role == Role::kServer && !cluster_->server(node.index).core().finished())
+        return false;
     }
     return states_[process].running == 0;
   }
@@ -307,7 +321,8 @@ class SeededRun {
   void Hear(int32_t process, const ToProcess& message) {
     ProcessState& state = states_[process];
     if (state.is_gone) return;
-    if (message.has_welcome() && state.running > 0) Later([this, process] { Arrive(process, "start"); });
+    if (message.has_welcome() && state.running > 0)
+      Later([this, process] { Arrive(process, "start"); });
     if (!message.has_release()) return;
     for (const NodeId& node : processes_[process]) {
       if (node.role != Role::kWorker) continue;

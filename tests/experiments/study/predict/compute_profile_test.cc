@@ -42,7 +42,8 @@ TEST(ProfileCompute, BucketsAreReadyInOrderAndTheShareOfALayerIsSeen) {
 
 TEST(ProfileCompute, EndsWhenItIsInterrupted) {
   const std::atomic<bool> interrupted = true;
-  EXPECT_EQ(ProfileCompute(SmallSpec(), 0, &interrupted).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(ProfileCompute(SmallSpec(), 0, &interrupted).status().code(),
+            absl::StatusCode::kCancelled);
 }
 
 TEST(SoloOf, LeavesNothingOfTheExchangeAndOfTheOutputs) {

@@ -43,9 +43,10 @@ TEST(FitLink, OneBadSampleAndOneBadSizeMoveNothingMuch) {
 
 TEST(FitLink, HandlingOfSmallMessagesIsNoRate) {
   // Up to 4 KiB nothing is said of the wire, whatever it costs.
-  const std::vector<LinkTimes> times = {TimesOf(64, 10e-6, 10e-6), TimesOf(4 << 10, 500e-6, 500e-6),
-                                        TimesOf(32 << 10, 1000e-6, 1000e-6),
-                                        TimesOf(64 << 10, 1000e-6 + 32768 / 1e8, 1000e-6 + 32768 / 1e8)};
+  const std::vector<LinkTimes> times = {
+      TimesOf(64, 10e-6, 10e-6), TimesOf(4 << 10, 500e-6, 500e-6),
+      TimesOf(32 << 10, 1000e-6, 1000e-6),
+      TimesOf(64 << 10, 1000e-6 + 32768 / 1e8, 1000e-6 + 32768 / 1e8)};
   EXPECT_NEAR(FitLink(times).rate, 1e8, 1);
 }
 

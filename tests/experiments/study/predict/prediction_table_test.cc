@@ -36,11 +36,13 @@ TEST(PredictionTable, TheResidualIsAShareOfWhatWasMeasured) {
 }
 
 TEST(PredictionTable, NotesTheArmsThatAreFarOff) {
-  const std::string text = PredictionTable({ArmOf("ps", 9, 10), ArmOf("ring", 5, 10), ArmOf("async", 6, std::nullopt)});
+  const std::string text =
+      PredictionTable({ArmOf("ps", 9, 10), ArmOf("ring", 5, 10), ArmOf("async", 6, std::nullopt)});
   EXPECT_THAT(text, HasSubstr("+10.0"));
   EXPECT_THAT(text, HasSubstr("+50.0"));
   EXPECT_THAT(text, HasSubstr("more than 20 % off: ring;"));
-  EXPECT_THAT(text, HasSubstr("tcp: 31 us a message and 2.10 GB/s a node, each way, from 1234 messages"));
+  EXPECT_THAT(text,
+              HasSubstr("tcp: 31 us a message and 2.10 GB/s a node, each way, from 1234 messages"));
   EXPECT_THAT(PredictionTable({ArmOf("ps", 9, 10)}), Not(HasSubstr("more than 20 % off")));
 }
 
@@ -51,7 +53,8 @@ TEST(PredictionTable, AFailedRunIsNamed) {
 }
 
 TEST(PredictionJson, HasTheFiguresAndNullForWhatThereIsNot) {
-  const auto json = nlohmann::json::parse(PredictionJson({ArmOf("ps", 9, 10), ArmOf("ring", 5, std::nullopt)}));
+  const auto json =
+      nlohmann::json::parse(PredictionJson({ArmOf("ps", 9, 10), ArmOf("ring", 5, std::nullopt)}));
   ASSERT_EQ(json["arms"].size(), 2u);
   EXPECT_EQ(json["arms"][0]["arm"], "ps");
   EXPECT_EQ(json["arms"][0]["predicted_step_ms"], 9);
@@ -62,7 +65,8 @@ TEST(PredictionJson, HasTheFiguresAndNullForWhatThereIsNot) {
   EXPECT_TRUE(json["arms"][1]["status"].is_null());
   PredictedArm unlimited = ArmOf("solo", 5, 5);
   unlimited.prediction.set_bytes_per_second(0);
-  EXPECT_TRUE(nlohmann::json::parse(PredictionJson({unlimited}))["arms"][0]["bytes_per_second"].is_null());
+  EXPECT_TRUE(
+      nlohmann::json::parse(PredictionJson({unlimited}))["arms"][0]["bytes_per_second"].is_null());
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ RunSpec SpecOf(const std::string& arm, int32_t workers, int32_t servers = 1) {
 // `count` buckets that hold `elements` together; both divide.
 std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
   std::vector<Bucket> buckets;
-  for (int32_t i = 0; i < count; ++i) buckets.push_back({i, i * (elements / count), elements / count});
+  for (int32_t i = 0; i < count; ++i)
+    buckets.push_back({i, i * (elements / count), elements / count});
   return buckets;
 }
 
@@ -54,7 +55,8 @@ double CommunicationOf(const RunSpec& spec, int64_t elements, int32_t bucket_cou
   return step->communication;
 }
 
-// Divisible by 2 to 8, and a chunk of it is smaller than a piece, so that no round overlaps another.
+// Divisible by 2 to 8, and a chunk of it is smaller than a piece, so that no round overlaps
+// another.
 constexpr int64_t kElements = 840 * 128;
 constexpr double kBytes = kElements * 4.0;  // M
 
@@ -74,13 +76,15 @@ TEST(SimulateStep, HalvingDoublingTakesItsFormula) {
   }
 }
 
-// Up the tree the formula's lg N (a + M/B). Down again the root's messages to its lg N children share its card, as do
-// those of each child to its own: lg N (lg N + 1) / 2 times M/B, where one after the other would take lg N.
+// Up the tree the formula's lg N (a + M/B). Down again the root's messages to its lg N children
+// share its card, as do those of each child to its own: lg N (lg N + 1) / 2 times M/B, where one
+// after the other would take lg N.
 TEST(SimulateStep, BinomialTreeTakesItsFormulaUpAndSharesItsCardsDown) {
   for (const int32_t n : {2, 4, 8}) {
     const double levels = std::log2(n);
     EXPECT_NEAR(CommunicationOf(SpecOf("binomial-tree", n), kElements, 1),
-                2 * levels * kLatency + (levels + levels * (levels + 1) / 2) * kBytes / kRate, kRounding)
+                2 * levels * kLatency + (levels + levels * (levels + 1) / 2) * kBytes / kRate,
+                kRounding)
         << "N=" << n;
   }
 }
@@ -101,8 +105,8 @@ TEST(SimulateStep, ReduceAndBroadcastPassesEverythingThroughOneCard) {
   }
 }
 
-// With one bucket nothing can come back before all has gone there: N M/B each way, one after the other. With n buckets
-// all but one of them overlap, and many come close to the formula's N M/B.
+// With one bucket nothing can come back before all has gone there: N M/B each way, one after the
+// other. With n buckets all but one of them overlap, and many come close to the formula's N M/B.
 TEST(SimulateStep, TheCentralServersCardIsTheBottleneck) {
   for (int32_t n = 2; n <= 8; ++n) {
     for (const int32_t buckets : {1, 4, 40}) {
@@ -113,8 +117,8 @@ TEST(SimulateStep, TheCentralServersCardIsTheBottleneck) {
   }
 }
 
-// max(M/B, N M/(K B)), in each direction; the last bucket's way back comes on top. Servers that wait for the part of a
-// worker that began with another server cost up to a bucket more.
+// max(M/B, N M/(K B)), in each direction; the last bucket's way back comes on top. Servers that
+// wait for the part of a worker that began with another server cost up to a bucket more.
 TEST(SimulateStep, DedicatedServersShareTheLoad) {
   constexpr int32_t kBuckets = 40;
   for (const int32_t n : {2, 4, 8}) {
@@ -122,13 +126,14 @@ TEST(SimulateStep, DedicatedServersShareTheLoad) {
       const double bound = std::max(kBytes / kRate, n * kBytes / (k * kRate));
       const double taken = CommunicationOf(SpecOf("ps", n, k), kElements, kBuckets);
       EXPECT_GE(taken, bound) << "N=" << n << " K=" << k;
-      EXPECT_LE(taken, bound * (1 + 2.0 / kBuckets) + 2 * kLatency + kRounding) << "N=" << n << " K=" << k;
+      EXPECT_LE(taken, bound * (1 + 2.0 / kBuckets) + 2 * kLatency + kRounding)
+          << "N=" << n << " K=" << k;
     }
   }
 }
 
-// A worker's card sends its pushes and, for its server, the weights: 2(N-1)/N M/B. What is not overlapped is at most a
-// bucket's.
+// A worker's card sends its pushes and, for its server, the weights: 2(N-1)/N M/B. What is not
+// overlapped is at most a bucket's.
 TEST(SimulateStep, ColocatedServersTakeTheRingsTime) {
   constexpr int32_t kBuckets = 40;
   for (int32_t n = 2; n <= 8; ++n) {
@@ -140,7 +145,8 @@ TEST(SimulateStep, ColocatedServersTakeTheRingsTime) {
 }
 
 TEST(SimulateStep, AnAsynchronousStepTakesItsPushAndItsPull) {
-  // One worker: nobody shares the server. The push, the request behind it, the weights; then the next step's push.
+  // One worker: nobody shares the server. The push, the request behind it, the weights; then the
+  // next step's push.
   const RunSpec spec = SpecOf("async", 1);
   const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
   const auto step = SimulateStep(spec, buckets, CostsOf(spec, buckets.size()));
@@ -175,12 +181,14 @@ TEST(SimulateStep, AStragglerHoldsUpThoseWhoWaitForIt) {
   };
   EXPECT_NEAR(step_of("ps"), 0.040, kRounding);
   EXPECT_NEAR(step_of("ring"), 0.040, kRounding);
-  // Within the bound they run ahead, then they wait for it in every step. Computing drifts by up to 5 %.
+  // Within the bound they run ahead, then they wait for it in every step. Computing drifts by up to
+  // 5 %.
   EXPECT_NEAR(step_of("ssp"), 0.040, 0.001);
   EXPECT_NEAR(step_of("async"), 0.010, 0.0005);
 }
 
-// In lockstep all would push and then all pull, N M/B each. With no barrier some push while others pull.
+// In lockstep all would push and then all pull, N M/B each. With no barrier some push while others
+// pull.
 TEST(SimulateStep, AsynchronousWorkersUseBothWaysOfTheServersCardAtOnce) {
   const RunSpec spec = SpecOf("async", 4);
   const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
@@ -194,13 +202,14 @@ TEST(SimulateStep, AsynchronousWorkersUseBothWaysOfTheServersCardAtOnce) {
 }
 
 TEST(SimulateStep, WorkThatSharesCoresTakesItsTime) {
-  // Two workers on two cores: what their messages take of these comes on top of computing, though the network is fast.
+  // Two workers on two cores: what their messages take of these comes on top of computing, though
+  // the network is fast.
   const RunSpec spec = SpecOf("ring", 2);
   const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
   Costs costs = CostsOf(spec, 1, /*rate=*/1e30, /*latency=*/0);
   costs.compute = {0, 0.010, 0, {1}};
   costs.cores.cores = 2;
-  costs.cores.message = 0.0005;   // two rounds of two messages, each of half of the bucket
+  costs.cores.message = 0.0005;  // two rounds of two messages, each of half of the bucket
   costs.cores.byte = 0.004 / kBytes;
   auto step = SimulateStep(spec, buckets, costs);
   ASSERT_TRUE(step.ok()) << step.status();
@@ -236,7 +245,8 @@ TEST(SimulateStep, CodecsSendFewerBytesAndTakeTime) {
     return step->communication;
   };
   EXPECT_NEAR(communication_of("ring-fp16", 0), kBytes / 2 / kRate, kRounding);
-  EXPECT_NEAR(communication_of("ring-fp16", 1e-8), kBytes / 2 / kRate + kElements * 1e-8, kRounding);
+  EXPECT_NEAR(communication_of("ring-fp16", 1e-8), kBytes / 2 / kRate + kElements * 1e-8,
+              kRounding);
   // Up half, down whole.
   EXPECT_NEAR(communication_of("ps-fp16", 0), 2 * (kBytes / 2 + kBytes) / kRate, kRounding);
   // A gather of 8 bytes for each of 1 %, rounded up.
@@ -272,14 +282,17 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
   EXPECT_THAT(std::string(step.status().message()), testing::HasSubstr("gloo"));
 }
 
-// Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the difference.
+// Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the
+// difference.
 TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
-  for (const char* arm : {"ps", "ps-sharded", "ring", "direct", "halving-doubling", "ring-fp16", "ring-topk", "solo"}) {
+  for (const char* arm : {"ps", "ps-sharded", "ring", "direct", "halving-doubling", "ring-fp16",
+                          "ring-topk", "solo"}) {
     const RunSpec spec = SpecOf(arm, 5);
     const std::vector<Bucket> buckets = BucketsOf(12 * 1001, 12);
     Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/1e-4);
     costs.compute = {0.0002, 0.002, 0.0003, {}};
-    for (size_t bucket = 0; bucket < buckets.size(); ++bucket) costs.compute.bucket_ready.push_back((bucket + 1) / 12.0);
+    for (size_t bucket = 0; bucket < buckets.size(); ++bucket)
+      costs.compute.bucket_ready.push_back((bucket + 1) / 12.0);
     costs.codec = {1e-8, 1e-8};
     const auto few = SimulateStep(spec, buckets, costs);
     ASSERT_TRUE(few.ok()) << few.status();
@@ -297,12 +310,16 @@ TEST(SimulateStep, ManyRanksTakeTheirFormulaWithinTwoPercent) {
   const int64_t elements = int64_t{n} * 1024;
   const double bytes = elements * 4.0;
   const double volume = 2.0 * (n - 1) / n * bytes / kRate;
-  EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), elements, 1) / (volume + 2 * (n - 1) * kLatency), 1.01, 0.01);
-  EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), elements, 1) / (volume + 2 * kLatency), 1.01, 0.01);
-  EXPECT_NEAR(CommunicationOf(SpecOf("ps-sharded", n), elements, 1) / (volume + 2 * kLatency), 1.01, 0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), elements, 1) / (volume + 2 * (n - 1) * kLatency),
+              1.01, 0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), elements, 1) / (volume + 2 * kLatency), 1.01,
+              0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("ps-sharded", n), elements, 1) / (volume + 2 * kLatency), 1.01,
+              0.01);
 }
 
-// Every arm that the program knows, with more buckets than may be in flight at once, comes to its end.
+// Every arm that the program knows, with more buckets than may be in flight at once, comes to its
+// end.
 TEST(SimulateStep, NoArmStandsStill) {
   for (const ArmInfo& arm : Arms()) {
     for (const int32_t n : {1, 2, 3, 5, 8}) {

@@ -64,7 +64,8 @@ RunRecord RunOf(const RunSpec& spec, float step_ms) {
     worker->set_timed_seconds(step_ms * (kSteps - 10) / 1000);
     (*worker->mutable_phase_ms())["forward"] = step_ms / 3;
     (*worker->mutable_phase_ms())["backward"] = step_ms / 3;
-    if (!spec.strategy().has_solo() && !spec.strategy().has_single()) (*worker->mutable_phase_ms())["exposed"] = step_ms / 3;
+    if (!spec.strategy().has_solo() && !spec.strategy().has_single())
+      (*worker->mutable_phase_ms())["exposed"] = step_ms / 3;
     worker->set_payload_bytes_up(1000 * kSteps);
     Evaluation* evaluation = worker->add_evaluations();
     evaluation->set_seconds(1.5);
@@ -93,7 +94,10 @@ std::vector<RunRecord> Runs(int workers, const std::vector<float>& slower) {
       RunSpec spec = SpecOf(arm, workers);
       spec.mutable_training()->set_seed(trial + 1);
       const float wobble = 0.01f * static_cast<float>(trial);
-      records.push_back(RunOf(spec, (arm == std::string("solo") ? 2 : arm == std::string("ps") ? 4 * slower[trial] : 4) + wobble));
+      records.push_back(RunOf(spec, (arm == std::string("solo") ? 2
+                                     : arm == std::string("ps") ? 4 * slower[trial]
+                                                                : 4) +
+                                        wobble));
     }
   }
   return records;
@@ -122,7 +126,8 @@ TEST(Comparisons, RunsThatDifferInMoreThanStrategyAndCodecStandApartByTheNameOfT
   EXPECT_EQ(comparisons.all[0].family, comparisons.all[1].family);
   for (const Comparison& comparison : comparisons.all) {
     ASSERT_EQ(comparison.cells.size(), 3u);
-    for (const ReportCell& cell : comparison.cells) EXPECT_EQ(cell.trials.size(), 2u) << "seeds are trials of one cell";
+    for (const ReportCell& cell : comparison.cells)
+      EXPECT_EQ(cell.trials.size(), 2u) << "seeds are trials of one cell";
   }
 }
 
@@ -131,7 +136,8 @@ TEST(Comparisons, AnotherMachineAndAnotherRateAreOtherComparisonsAndFamilies) {
   auto elsewhere = Runs(2, {1});
   for (RunRecord& record : elsewhere) record.mutable_machine()->set_host_hash("h2");
   auto faster = Runs(2, {1});
-  for (RunRecord& record : faster) record.mutable_spec()->mutable_optimizer()->set_learning_rate(0.5);
+  for (RunRecord& record : faster)
+    record.mutable_spec()->mutable_optimizer()->set_learning_rate(0.5);
   const auto all = records + elsewhere + faster;
   const Comparisons comparisons = GroupRecords(all);
   ASSERT_EQ(comparisons.all.size(), 3u);
@@ -169,7 +175,8 @@ TEST(Figures, MediansIntervalsAndEfficiencyAreOverTrialsInPairs) {
   EXPECT_NEAR(efficiency->low, 100 * 2.02 / 8.02, 0.1);
   const auto per_process = FigureOf(ps, FigureByTag("samples_per_second_per_node"));
   const auto per_worker = FigureOf(ps, FigureByTag("samples_per_second_per_worker"));
-  EXPECT_NEAR(per_process->median / per_worker->median, 2.0 / 3, 1e-6) << "the server is a process too";
+  EXPECT_NEAR(per_process->median / per_worker->median, 2.0 / 3, 1e-6)
+      << "the server is a process too";
 }
 
 TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
@@ -193,7 +200,8 @@ TEST(Tables, AFailedRunHasAStatusAndNoFigures) {
   const Comparisons comparisons = GroupRecords(records);
   const ReportCell& failed = CellOf(comparisons.all[0], "async");
   EXPECT_THAT(failed.trials, IsEmpty());
-  for (const Figure* figure : ReportFigures()) EXPECT_FALSE(FigureOf(failed, *figure).has_value()) << figure->tag;
+  for (const Figure* figure : ReportFigures())
+    EXPECT_FALSE(FigureOf(failed, *figure).has_value()) << figure->tag;
   const auto tables = MakeTables(comparisons);
   const std::string text = MarkdownText(comparisons, tables);
   EXPECT_THAT(text, HasSubstr("UNAVAILABLE: worker/1 \\| died"));
@@ -206,12 +214,14 @@ TEST(Tables, EveryWorkerAndServerHasItsOwnFigures) {
     RunRecord record = RunOf(SpecOf("ps", 2), 4);
     WorkerReport* second = record.mutable_reports(1)->mutable_workers(0);
     for (float& step_ms : *second->mutable_step_ms()) step_ms *= slower;
-    for (ProcessReport& process : *record.mutable_reports()) process.mutable_costs()->set_pss_bytes(30000000);
+    for (ProcessReport& process : *record.mutable_reports())
+      process.mutable_costs()->set_pss_bytes(30000000);
     records.push_back(record);
   }
   const Comparisons comparisons = GroupRecords(records);
   const auto tables = MakeTables(comparisons);
-  const auto nodes = std::find_if(tables.begin(), tables.end(), [](const ReportTable& table) { return table.id == "nodes"; });
+  const auto nodes = std::find_if(tables.begin(), tables.end(),
+                                  [](const ReportTable& table) { return table.id == "nodes"; });
   ASSERT_NE(nodes, tables.end());
   ASSERT_EQ(nodes->rows.size(), 3u);
   const auto cell = [&](size_t row, const std::string& id) {
@@ -253,7 +263,8 @@ TEST(Tables, CsvHasARowForEveryCellAndAsManyFieldsInEach) {
   std::vector<size_t> commas;
   for (size_t begin = 0; begin < csv.size();) {
     const size_t end = csv.find("\r\n", begin);
-    commas.push_back(std::count(csv.begin() + static_cast<int64_t>(begin), csv.begin() + static_cast<int64_t>(end), ','));
+    commas.push_back(std::count(csv.begin() + static_cast<int64_t>(begin),
+                                csv.begin() + static_cast<int64_t>(end), ','));
     begin = end + 2;
   }
   ASSERT_EQ(commas.size(), 1u + 6u);
@@ -300,13 +311,16 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
     for (const ChartInfo& info : Charts()) {
       const auto chart = ChartJson(comparisons, info.id);
       ASSERT_TRUE(chart.ok()) << chart.status();
-      EXPECT_NE((*chart)["panels"].empty(), (*chart)["missing"].get<std::string>().empty()) << info.id;
+      EXPECT_NE((*chart)["panels"].empty(), (*chart)["missing"].get<std::string>().empty())
+          << info.id;
       EXPECT_TRUE(runs == &records || (*chart)["panels"].empty()) << info.id;
-      EXPECT_TRUE((*chart)["spec"].contains("mark") || (*chart)["spec"].contains("layer")) << info.id;
+      EXPECT_TRUE((*chart)["spec"].contains("mark") || (*chart)["spec"].contains("layer"))
+          << info.id;
     }
   }
   const auto unknown = ChartJson(GroupRecords(records), "scalin");
-  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("no such chart; did you mean \"scaling\"? known are scaling, efficiency"));
+  EXPECT_THAT(std::string(unknown.status().message()),
+              HasSubstr("no such chart; did you mean \"scaling\"? known are scaling, efficiency"));
 }
 
 TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {

@@ -25,7 +25,8 @@ RunSpec SpecOf(const std::string& arm) {
   return *Resolve(*MakeArm(arm, base), {"/data", 0});
 }
 
-// A run of `arm` whose two workers and one server, a process each, have measured everything that there is.
+// A run of `arm` whose two workers and one server, a process each, have measured everything that
+// there is.
 RunRecord FullRecord(const std::string& arm) {
   RunRecord record;
   *record.mutable_spec() = SpecOf(arm);
@@ -44,7 +45,8 @@ RunRecord FullRecord(const std::string& arm) {
     worker->set_process_cpu_seconds(0.192 * (rank + 1));
     for (int step = 0; step < kSteps; ++step)
       worker->add_step_ms(step == 0 ? 500.0f : static_cast<float>(10 * step + rank));
-    for (const char* phase : {"forward", "backward", "gate", "exposed", "update", "encode", "exchange", "reduce"}) {
+    for (const char* phase :
+         {"forward", "backward", "gate", "exposed", "update", "encode", "exchange", "reduce"}) {
       (*worker->mutable_phase_ms())[phase] = 1 + rank;
     }
     worker->set_payload_bytes_up(4000);
@@ -103,8 +105,10 @@ TEST(Figures, NoTwoHaveOneNameOrOnePlace) {
 }
 
 TEST(Figures, OfARunWithEverythingEachIsDefined) {
-  const RunSummary summary = SummaryOfLast({FullRecord("single"), FullRecord("solo"), FullRecord("ps")});
-  for (const Figure& figure : Figures()) EXPECT_TRUE(figure.value(summary).has_value()) << figure.tag;
+  const RunSummary summary =
+      SummaryOfLast({FullRecord("single"), FullRecord("solo"), FullRecord("ps")});
+  for (const Figure& figure : Figures())
+    EXPECT_TRUE(figure.value(summary).has_value()) << figure.tag;
 }
 
 // What a figure says that it needs is exactly that without which it is absent.
@@ -123,10 +127,12 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
          }
        })},
       {Need::kLearning, without([](RunRecord* record) {
-         record->mutable_spec()->mutable_training()->mutable_emulated_compute()->set_milliseconds(1);
+         record->mutable_spec()->mutable_training()->mutable_emulated_compute()->set_milliseconds(
+             1);
        })},
       {Need::kReached, without([](RunRecord* record) {
-         record->mutable_reports(0)->mutable_workers(0)->mutable_evaluations(0)->set_test_accuracy(0.5);
+         record->mutable_reports(0)->mutable_workers(0)->mutable_evaluations(0)->set_test_accuracy(
+             0.5);
        })},
       {Need::kSingle, SummaryOfLast({all[1], all[2]})},
       {Need::kSolo, SummaryOfLast({all[0], all[2]})},
@@ -134,7 +140,8 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
       {Need::kCosts, without([](RunRecord* record) {
          for (ProcessReport& process : *record->mutable_reports()) {
            process.clear_costs();
-           for (WorkerReport& worker : *process.mutable_workers()) worker.clear_process_cpu_seconds();
+           for (WorkerReport& worker : *process.mutable_workers())
+             worker.clear_process_cpu_seconds();
          }
        })},
   };
@@ -142,7 +149,8 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
     for (const Figure& figure : Figures()) {
       bool needs = false;
       for (const Need one : figure.needs) needs = needs || one == need;
-      EXPECT_EQ(figure.value(summary).has_value(), !needs) << figure.tag << " without " << NeedText(need);
+      EXPECT_EQ(figure.value(summary).has_value(), !needs)
+          << figure.tag << " without " << NeedText(need);
     }
   }
   // Solo lacks more than exchange alone.
@@ -171,11 +179,13 @@ TEST(Figures, AFailedRunHasNone) {
 
 TEST(Figures, ComputingTimeIsOfEverySampleOverTheStepsThatItWasMeasuredIn) {
   const RunRecord record = FullRecord("ps");
-  const double workers = 1000 * (0.192 + 0.384) / kTimedSamples, server = 1000 * 0.256 / kAllSamples;
+  const double workers = 1000 * (0.192 + 0.384) / kTimedSamples,
+               server = 1000 * 0.256 / kAllSamples;
   EXPECT_DOUBLE_EQ(*ValueOf("worker_cpu_ms_per_sample", record), workers);
   EXPECT_DOUBLE_EQ(*ValueOf("server_cpu_ms_per_sample", record), server);
   EXPECT_DOUBLE_EQ(*ValueOf("cpu_ms_per_sample", record), workers + server);
-  EXPECT_DOUBLE_EQ(NodeValues(record, "worker/1")["cpu_ms_per_sample"], 1000 * 0.384 / kTimedSamples);
+  EXPECT_DOUBLE_EQ(NodeValues(record, "worker/1")["cpu_ms_per_sample"],
+                   1000 * 0.384 / kTimedSamples);
   EXPECT_DOUBLE_EQ(NodeValues(record, "server/0")["cpu_ms_per_sample"], server);
 }
 

@@ -26,7 +26,9 @@ TEST(BenchStatistics, PairsThatAgreeLeaveNoInterval) {
   EXPECT_EQ(ratio.high, 2);
 }
 
-TEST(BenchStatistics, TheRatioIsAboveOneWhenOursIsFaster) { EXPECT_EQ(PairedRatio({2}, {6}).median, 3); }
+TEST(BenchStatistics, TheRatioIsAboveOneWhenOursIsFaster) {
+  EXPECT_EQ(PairedRatio({2}, {6}).median, 3);
+}
 
 TEST(BenchStatistics, TheIntervalHoldsTheMedianAndNarrowsWithMorePairs) {
   Random random(7);
@@ -41,7 +43,8 @@ TEST(BenchStatistics, TheIntervalHoldsTheMedianAndNarrowsWithMorePairs) {
     EXPECT_LT(ratio.high - ratio.low, last_width) << count;
     last_width = ratio.high - ratio.low;
   }
-  // The median of 1000 uniform values has a standard error of 1 / (2 sqrt(1000)) = 0.016: 95 % are about 0.062 wide.
+  // The median of 1000 uniform values has a standard error of 1 / (2 sqrt(1000)) = 0.016: 95 % are
+  // about 0.062 wide.
   EXPECT_GT(last_width, 0.03);
   EXPECT_LT(last_width, 0.12);
 }

@@ -24,7 +24,8 @@ RunRecord Record(const std::string& arm) {
   return record;
 }
 
-WorkerReport* AddWorker(int32_t rank, double timed_seconds, std::vector<float> step_ms, RunRecord* record) {
+WorkerReport* AddWorker(int32_t rank, double timed_seconds, std::vector<float> step_ms,
+                        RunRecord* record) {
   WorkerReport* worker = record->add_reports()->add_workers();
   worker->set_rank(rank);
   worker->set_timed_seconds(timed_seconds);
@@ -56,7 +57,8 @@ RunRecord PsRecord() {
   first->set_header_bytes_down(160);
   first->set_final_loss(0.25);
   first->set_weights_sha256("abc");
-  for (const auto& [seconds, accuracy] : {std::pair{1.0, 0.90}, {2.0, 0.971}, {3.0, 0.96}, {4.0, 0.975}}) {
+  for (const auto& [seconds, accuracy] :
+       {std::pair{1.0, 0.90}, {2.0, 0.971}, {3.0, 0.96}, {4.0, 0.975}}) {
     Evaluation* evaluation = first->add_evaluations();
     evaluation->set_seconds(seconds);
     evaluation->set_test_accuracy(accuracy);
@@ -164,7 +166,8 @@ TEST(Summarize, SoloHasNoLearningAndNoCommunication) {
 }
 
 TEST(Summarize, TheExposedShareIsOfAllCommunicationAndUndefinedWhereThereIsNone) {
-  EXPECT_DOUBLE_EQ(FigureByTag("exposed_share").value(Summarize(PsRecord())).value(), 3.0 / (3 + 8));
+  EXPECT_DOUBLE_EQ(FigureByTag("exposed_share").value(Summarize(PsRecord())).value(),
+                   3.0 / (3 + 8));
   EXPECT_FALSE(FigureByTag("exposed_share").value(Summarize(Record("solo"))).has_value());
   RunRecord alone = Record("ring");  // a ring of one sends nothing
   alone.mutable_spec()->mutable_training()->set_workers(1);
@@ -185,9 +188,11 @@ TEST(AddComparative, SpeedUpEfficiencyAndContentionFollowTheirDefinitions) {
   AddComparative(&summaries);
   EXPECT_NEAR(summaries[0].speed_up_over_single(), 80.0 / 60.0, 1e-12);
   EXPECT_NEAR(summaries[0].efficiency(), 0.5, 1e-12);
-  // p50 16 against 10, less exposed 3 and gate 1; solo's update of 0.5 is no part of a ps worker's step.
+  // p50 16 against 10, less exposed 3 and gate 1; solo's update of 0.5 is no part of a ps worker's
+  // step.
   EXPECT_NEAR(summaries[0].contention_ms(), 16 - 10 - 3 - 1 + 0.5, 1e-12);
-  EXPECT_NEAR(FigureByTag("exposed_and_contention_ms").value(summaries[0]).value(), 16 - 10 - 1 + 0.5, 1e-12);
+  EXPECT_NEAR(FigureByTag("exposed_and_contention_ms").value(summaries[0]).value(),
+              16 - 10 - 1 + 0.5, 1e-12);
   EXPECT_DOUBLE_EQ(summaries[1].speed_up_over_single(), 1);
   EXPECT_FALSE(summaries[1].has_efficiency());
   EXPECT_FALSE(summaries[1].has_contention_ms());

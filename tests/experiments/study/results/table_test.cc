@@ -63,7 +63,8 @@ std::vector<std::string> Lines(const std::string& text) {
 }
 
 int Width(const std::string& line) {
-  return static_cast<int>(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<int>(
+      std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 // All lines of the blocks that begin with `arm`.
@@ -77,7 +78,8 @@ std::vector<std::string> LinesOf(const std::string& table, const std::string& ar
 
 TEST(Table, NoLineOfTheTableIsWiderThanTheTerminal) {
   for (int width : {80, 100, 120, 160, 240}) {
-    for (const std::string& line : Lines(RenderTable(Arms(), width))) EXPECT_LE(Width(line), width) << line;
+    for (const std::string& line : Lines(RenderTable(Arms(), width)))
+      EXPECT_LE(Width(line), width) << line;
   }
 }
 
@@ -91,11 +93,12 @@ TEST(Table, FiguresStandInTheirColumns) {
   std::vector<std::string> figures;
   std::istringstream row(LinesOf(table, "ps-sharded").at(0));
   for (std::string cell; row >> cell;) figures.push_back(cell);
-  EXPECT_THAT(figures, ::testing::ElementsAre("ps-sharded", "4321", "1.44", "77.2", "14.81", "16.20", "1.5",  // speed
-                                              "9.75", "0.50", "1.25", "0.00", "0.75", "2.00",                 // time
-                                              "33.3", "2.50", "0.00",                                         // comm.
-                                              "1724.3", "1724.3", "0.50", "3",                                // bytes
-                                              "0.0312", "98.76", "7.2", "–"));
+  EXPECT_THAT(figures, ::testing::ElementsAre(
+                           "ps-sharded", "4321", "1.44", "77.2", "14.81", "16.20", "1.5",  // speed
+                           "9.75", "0.50", "1.25", "0.00", "0.75", "2.00",                 // time
+                           "33.3", "2.50", "0.00",                                         // comm.
+                           "1724.3", "1724.3", "0.50", "3",                                // bytes
+                           "0.0312", "98.76", "7.2", "–"));
 }
 
 TEST(Table, ARowWithoutGapsEndsWithItsRule) {
@@ -116,7 +119,9 @@ TEST(Table, AnotherWireIsMarkedAndExplained) {
 
 TEST(Table, AFailedArmHasNoFiguresButItsStatus) {
   const std::string table = RenderTable(Arms(), 240);
-  EXPECT_THAT(table, HasSubstr("✗ ring failed, so it has no figures: UNAVAILABLE: worker/1 died in step 12"));
+  EXPECT_THAT(
+      table,
+      HasSubstr("✗ ring failed, so it has no figures: UNAVAILABLE: worker/1 died in step 12"));
   for (char digit = '0'; digit <= '9'; ++digit)
     EXPECT_THAT(LinesOf(table, "ring").at(0), Not(HasSubstr(std::string(1, digit))));
 }

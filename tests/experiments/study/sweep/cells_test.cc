@@ -37,11 +37,12 @@ TEST(Cells, AreTheProductOfTheAxesAndTheLastChangesFastest) {
     axes { field: "training.workers" values: "1" values: "2" }
     axes { field: "optimizer.learning_rate" values: "0.1" values: "0.2" values: "0.4" })pb"));
   ASSERT_TRUE(cells.ok()) << cells.status();
-  EXPECT_THAT(
-      Texts(*cells),
-      ElementsAre("training.workers=1 optimizer.learning_rate=0.1", "training.workers=1 optimizer.learning_rate=0.2",
-                  "training.workers=1 optimizer.learning_rate=0.4", "training.workers=2 optimizer.learning_rate=0.1",
-                  "training.workers=2 optimizer.learning_rate=0.2", "training.workers=2 optimizer.learning_rate=0.4"));
+  EXPECT_THAT(Texts(*cells), ElementsAre("training.workers=1 optimizer.learning_rate=0.1",
+                                         "training.workers=1 optimizer.learning_rate=0.2",
+                                         "training.workers=1 optimizer.learning_rate=0.4",
+                                         "training.workers=2 optimizer.learning_rate=0.1",
+                                         "training.workers=2 optimizer.learning_rate=0.2",
+                                         "training.workers=2 optimizer.learning_rate=0.4"));
   EXPECT_EQ(cells->cells[4].spec.training().workers(), 2);
   EXPECT_FLOAT_EQ(cells->cells[4].spec.optimizer().learning_rate(), 0.2f);
 }
@@ -90,26 +91,34 @@ TEST(Cells, ASweepWithoutAxesIsOneCell) {
 }
 
 TEST(Cells, SayWhatIsWrongWithAnAxis) {
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.worker" values: "1" })pb"), HasSubstr("did you mean \"workers\"?"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.workers" values: "two" })pb"), HasSubstr("whole number"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.worker" values: "1" })pb"),
+              HasSubstr("did you mean \"workers\"?"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.workers" values: "two" })pb"),
+              HasSubstr("whole number"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.workers" })pb"), HasSubstr("has no values"));
   EXPECT_THAT(ErrorOf(R"pb(axes { values: "1" })pb"), HasSubstr("names no field"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "rung" })pb"), HasSubstr("no such arm; did you mean \"ring\"? known are single"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ring" values: "ring" })pb"), HasSubstr("use trials"));
-  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.seed" values: "1" })pb"), HasSubstr("list them with seeds"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "rung" })pb"),
+              HasSubstr("no such arm; did you mean \"ring\"? known are single"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ring" values: "ring" })pb"),
+              HasSubstr("use trials"));
+  EXPECT_THAT(ErrorOf(R"pb(axes { field: "training.seed" values: "1" })pb"),
+              HasSubstr("list them with seeds"));
   EXPECT_THAT(ErrorOf(R"pb(axes { field: "arm" values: "ps" }
                            axes { field: "arm" values: "ring" })pb"),
               HasSubstr("two axes set it"));
-  EXPECT_THAT(ErrorOf(R"pb(axes {
-                             zip { field: "training.workers" values: "1" values: "2" }
-                             zip { field: "training.batch_per_worker" values: "64" }
-                           })pb"),
-              HasSubstr("as many values each; \"training.batch_per_worker\" has 1, \"training.workers\" 2"));
+  EXPECT_THAT(
+      ErrorOf(R"pb(axes {
+                     zip { field: "training.workers" values: "1" values: "2" }
+                     zip { field: "training.batch_per_worker" values: "64" }
+                   })pb"),
+      HasSubstr(
+          "as many values each; \"training.batch_per_worker\" has 1, \"training.workers\" 2"));
 }
 
 TEST(Cells, SayWhatIsWrongWithAnExclusion) {
   const std::string axis = R"pb(axes { field: "arm" values: "ps" values: "ring" })pb";
-  EXPECT_THAT(ErrorOf(axis + R"pb(exclude { when { field: "arm" value: "ps" } })pb"), HasSubstr("has no reason"));
+  EXPECT_THAT(ErrorOf(axis + R"pb(exclude { when { field: "arm" value: "ps" } })pb"),
+              HasSubstr("has no reason"));
   EXPECT_THAT(ErrorOf(axis + R"pb(exclude {
                                     when { field: "arm" value: "pss" }
                                     reason: "r"
@@ -137,14 +146,16 @@ std::vector<std::string> Range(const std::string& text) {
 TEST(RangeValues, ReachTheirEndInSpiteOfRounding) {
   EXPECT_THAT(Range("from: 1 to: 8 factor: 2"), ElementsAre("1", "2", "4", "8"));
   EXPECT_THAT(Range("from: 0.1 to: 0.3 step: 0.1"), ElementsAre("0.1", "0.2", "0.3"));
-  EXPECT_THAT(Range("from: 65536 to: 20000000 factor: 16"), ElementsAre("65536", "1048576", "16777216"));
+  EXPECT_THAT(Range("from: 65536 to: 20000000 factor: 16"),
+              ElementsAre("65536", "1048576", "16777216"));
   EXPECT_THAT(Range("from: 0 to: 2 step: 1"), ElementsAre("0", "1", "2"));
   EXPECT_THAT(Range("from: 5 to: 5 step: 1"), ElementsAre("5"));
 }
 
 TEST(RangeValues, RefuseWhatNeverEnds) {
   EXPECT_THAT(Range("from: 1 to: 8"), ElementsAre(HasSubstr("exactly one of step and factor")));
-  EXPECT_THAT(Range("from: 1 to: 8 step: 1 factor: 2"), ElementsAre(HasSubstr("exactly one of step and factor")));
+  EXPECT_THAT(Range("from: 1 to: 8 step: 1 factor: 2"),
+              ElementsAre(HasSubstr("exactly one of step and factor")));
   EXPECT_THAT(Range("from: 1 to: 8 step: 0"), ElementsAre(HasSubstr("above 0")));
   EXPECT_THAT(Range("from: 1 to: 8 factor: 1"), ElementsAre(HasSubstr("above 1")));
   EXPECT_THAT(Range("from: 0 to: 8 factor: 2"), ElementsAre(HasSubstr("first value above 0")));

@@ -24,7 +24,9 @@ absl::StatusOr<RunSpec> ResolveOnly(const RunSpec& spec) { return Resolve(spec, 
 
 absl::StatusOr<SweepPlan> PlanOf(const std::string& text) {
   SweepSpec sweep;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString("base { training { steps: 10 } } " + text, &sweep)) << text;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "base { training { steps: 10 } } " + text, &sweep))
+      << text;
   return PlanSweep(sweep, "sweep", ResolveOnly);
 }
 
@@ -40,8 +42,9 @@ TEST(SweepPlan, AddsTheSoloArmOfEveryGroupOnce) {
     axes { field: "arm" values: "ps" values: "ring" })pb");
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_THAT(Texts(*plan),
-              ElementsAre("training.workers=2 arm=ps", "training.workers=2 arm=ring", "training.workers=4 arm=ps",
-                          "training.workers=4 arm=ring", "arm=solo training.workers=2", "arm=solo training.workers=4"));
+              ElementsAre("training.workers=2 arm=ps", "training.workers=2 arm=ring",
+                          "training.workers=4 arm=ps", "training.workers=4 arm=ring",
+                          "arm=solo training.workers=2", "arm=solo training.workers=4"));
   EXPECT_EQ(plan->cells[0].solo, 4u);
   EXPECT_EQ(plan->cells[3].solo, 5u);
   EXPECT_EQ(plan->cells[4].solo, 4u);
@@ -90,8 +93,9 @@ TEST(SweepPlan, DrawsAnOrderForEachTrialAndAlwaysTheSame) {
     EXPECT_EQ(std::set<size_t>(cells.begin(), cells.end()).size(), plan->cells.size());
   }
   // All of a trial come before any of the next: a sweep that is stopped has whole trials.
-  EXPECT_TRUE(std::is_sorted(plan->order.begin(), plan->order.end(),
-                             [](const PlannedRun& a, const PlannedRun& b) { return a.trial < b.trial; }));
+  EXPECT_TRUE(
+      std::is_sorted(plan->order.begin(), plan->order.end(),
+                     [](const PlannedRun& a, const PlannedRun& b) { return a.trial < b.trial; }));
 }
 
 TEST(SweepPlan, GivesEveryTrialASeedAndTheCellOneIdentity) {
@@ -110,7 +114,8 @@ TEST(SweepPlan, GivesEveryTrialASeedAndTheCellOneIdentity) {
 
 TEST(SweepPlan, RefusesTrialsAndSeedsThatDoNotFit) {
   EXPECT_THAT(std::string(PlanOf("trials: 0").status().message()), HasSubstr("expected 1 to 1000"));
-  EXPECT_THAT(std::string(PlanOf("trials: 3 seeds: 1").status().message()), HasSubstr("there are 1 for 3 trials"));
+  EXPECT_THAT(std::string(PlanOf("trials: 3 seeds: 1").status().message()),
+              HasSubstr("there are 1 for 3 trials"));
 }
 
 TEST(SweepPlan, NamesTheCellThatCannotBeRun) {
@@ -176,8 +181,8 @@ RunRecord Record(const SweepPlan& plan, size_t cell, int32_t trial, double sampl
 }
 
 TEST_F(SweepRuns, ResultsCompareTrialByTrialWithSolo) {
-  const std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000), Record(plan_, 0, 1, 450),
-                                          Record(plan_, 1, 1, 500)};
+  const std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000),
+                                          Record(plan_, 0, 1, 450), Record(plan_, 1, 1, 500)};
   const std::string text = ResultsText(plan_, records);
   // Speeds differ by half between trials, their ratios do not.
   EXPECT_THAT(text, HasSubstr("90.0 [90.0, 90.0]"));
@@ -205,7 +210,8 @@ TEST(PlanText, ShowsWhatIsDoneFailedExcludedAndTheSame) {
     }
     trials: 2)pb");
   ASSERT_TRUE(plan.ok()) << plan.status();
-  const std::string text = PlanText(*plan, {{plan->cells[0].id, 0, "ok", 1}, {plan->cells[0].id, 1, "ABORTED: x", 1}});
+  const std::string text =
+      PlanText(*plan, {{plan->cells[0].id, 0, "ok", 1}, {plan->cells[0].id, 1, "ABORTED: x", 1}});
   EXPECT_THAT(text, HasSubstr("1/2       1"));
   EXPECT_THAT(text, HasSubstr("(added: the ceiling)"));
   EXPECT_THAT(text, HasSubstr("not run: strategy.parameter_server.servers=1 arm=ssp: not today"));
