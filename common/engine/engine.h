@@ -20,8 +20,8 @@ struct EngineSeat {
   int32_t ranks = 0;
   int device = 0;                            // GPU, for an engine that computes on one
   std::string listen_address = "127.0.0.1";  // for an engine that opens sockets of its own
-  absl::Duration wait_limit =
-      absl::Minutes(1);  // how long a call may take, where the library has limits
+  // how long a call may take, where the library has limits
+  absl::Duration wait_limit = absl::Minutes(1);
   // Brings every rank's message, of at most kMessageBytesMax, to every rank: the result is by rank.
   // All ranks call it as often, from the thread that creates the engine.
   static constexpr int64_t kMessageBytesMax = 64 << 10;

@@ -24,8 +24,8 @@ absl::Status SaveArena(const std::string& path, const RunSpec& spec, const Param
                        absl::Span<const float> arena);
 
 // A parameter's name without what wrappers of PyTorch put into it: `module.`
-// (DistributedDataParallel, DataParallel) and
-// `_orig_mod.` (torch.compile), wherever and however often they stand. Pure.
+// (DistributedDataParallel, DataParallel) and `_orig_mod.` (torch.compile), wherever and however
+// often they stand. Pure.
 std::string WithoutWrappers(absl::string_view name);
 
 // What a file of weights says of itself, without its values.

@@ -34,10 +34,9 @@ struct Bucket {
 // One flat arena for all parameters, laid out in the order in which backward finishes them (last
 // layer first) and divided into buckets, which have an element at least and are ready once backward
 // has passed their ends. Immutable after construction; thread-safe.
-//   CUT: each has `bucket_elements`, the last one what is left; tensors are cut where a bucket
-//   ends. WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least,
-//   the last one those that are
-//     left; an element's bucket is that of its whole tensor.
+//   CUT: each has `bucket_elements`, the last one the rest; tensors are cut where a bucket ends.
+//   WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least, the
+//     last one those that are left; an element's bucket is that of its whole tensor.
 class ParamLayout {
  public:
   // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and

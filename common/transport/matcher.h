@@ -194,8 +194,8 @@ class Matcher {
   int64_t segments_ ABSL_GUARDED_BY(mutex_) = 0;  // begun so far
   // by slot: of the operation there that is not yet waited for, or 0
   std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);
-  Operation* first_done_ ABSL_GUARDED_BY(mutex_) =
-      nullptr;  // not yet waited for, in the order in which they were done
+  // not yet waited for, in the order in which they were done
+  Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // posted, arriving or both
   absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);

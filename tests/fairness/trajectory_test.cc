@@ -154,8 +154,8 @@ TEST_P(Workers, WithOrdinarySumsStayWithinTheBoundOfTheirRoundingAndRepeat) {
 TEST(OrdinarySums, OfThreeWorkersDependOnTheirOrderSoExactOnesProveSomething) {
   const RunSpec base = SmallSpec(3, false);
   EXPECT_FALSE(CheckSameWeights(RunAll({base, ArmOf("ring", base)})).ok());
-  ExpectOk(CheckSameWeights(
-      RunAll({base, ArmOf("direct", base)})));  // adds in rank order, as single does
+  // adds in rank order, as single does
+  ExpectOk(CheckSameWeights(RunAll({base, ArmOf("direct", base)})));
 }
 
 TEST(Codecs, LeaveAllRanksOfAnAllReduceWithTheSameBits) {

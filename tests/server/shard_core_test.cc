@@ -337,8 +337,8 @@ TEST(ShardCore, CountsStalenessAsUpdatesOfTheSamePartBetweenReadAndApply) {
 
 TEST(ShardCore, TheRateFollowsSamplesSeenAlikeUnderBspAndOnArrival) {
   OptimizerSpec spec = Sgd(1.0f);
-  spec.mutable_step_schedule()->set_every_samples(
-      32);  // two clocks of two workers with 8 samples each
+  // two clocks of two workers with 8 samples each
+  spec.mutable_step_schedule()->set_every_samples(32);
   spec.mutable_step_schedule()->set_factor(0.5f);
   const Floats one = {1.0f};
   ShardCore bsp = Core(Bsp(2, {1}), spec, {0.0f});

@@ -19,8 +19,8 @@ namespace ringmaster {
 
 // How gradients leave the kernels' memory.
 struct StagerOptions {
-  float statistic_scale =
-      1.0f;  // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale
+  // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale
+  float statistic_scale = 1.0f;
   int32_t workers = 1;  // N, for the bound of exact sums
   bool deterministic = false;
   int32_t deterministic_bits = 0;  // k: scaled gradients are rounded to multiples of 2^-k

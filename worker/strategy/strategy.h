@@ -32,8 +32,8 @@ struct WorkerLink {
   Transport* transport = nullptr;    // null where the strategy exchanges nothing
   GradientOffer offer;               // kDevice is GPU `device`
   PhaseTimes* step_times = nullptr;  // the step thread's; cleared by the loop between steps
-  std::atomic<int64_t>* work =
-      nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
+  // grows with what is done that `transport` does not see; null: nobody looks
+  std::atomic<int64_t>* work = nullptr;
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
 };
 

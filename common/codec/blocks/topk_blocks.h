@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-inline constexpr int kTopkDigitBits =
-    11;  // of the first digit of a magnitude's 31 bits; the two others have ten
+// of the first digit of a magnitude's 31 bits; the two others have ten
+inline constexpr int kTopkDigitBits = 11;
 inline constexpr int kTopkBins = 1 << kTopkDigitBits;
 inline constexpr int kTopkRun = 16;  // neighbouring elements that one thread takes
 inline constexpr int64_t kTopkTile = kTopkRun * kTeamThreads;

@@ -24,8 +24,8 @@ struct SweepRun {
 
 // The results of all runs in one folder, only ever added to:
 //   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a
-//   column for every field
-//                   of RunSummary), steps(run_id, rank, step, step_ms, loss)
+//                   column for every field of RunSummary),
+//                   steps(run_id, rank, step, step_ms, loss)
 //   results.jsonl   a line a run, experiments/program/store/json.h
 // One thread at a time; several processes may add to the same folder.
 class Store {

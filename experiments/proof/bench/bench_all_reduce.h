@@ -25,8 +25,8 @@ struct AllReduceBench {
   std::vector<std::string> collectives = {"ring"};  // "auto" too
   std::string wait = "sleep";
   std::vector<int64_t> sizes;
-  int64_t iterations =
-      0;  // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
+  // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
+  int64_t iterations = 0;
   int64_t warm_up = 5;                // before them, at least 1
   std::vector<int64_t> bursts = {0};  // calls behind one barrier, measured one after the other; 0:
                                       // as many as reduce 4 MiB, 1 to 16

@@ -110,8 +110,8 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
 
 // What every worker sends, as multiples of the gradient: equal ones together.
 std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_t rounds) {
-  constexpr int64_t kChunk =
-      1 << 20;  // elements; so large that rounding to whole elements does not show
+  // elements; so large that rounding to whole elements does not show
+  constexpr int64_t kChunk = 1 << 20;
   std::vector<std::pair<int64_t, std::vector<int32_t>>> sent;  // bytes, who
   int64_t total = 0;
   for (int32_t rank = 0; rank < workers; ++rank) {

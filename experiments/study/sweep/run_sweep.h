@@ -22,8 +22,8 @@ struct SweepState {
   size_t runs = 0;
   size_t done = 0;  // finished well
   size_t failed = 0;
-  double seconds_left =
-      0;  // from the runs so far, those of the same cell where there are some; 0: nothing is known
+  // from the runs so far, those of the same cell where there are some; 0: nothing is known
+  double seconds_left = 0;
 };
 
 // What `runs`, of the store, say of the plan. With `retry_failed` a failed run counts as one to be

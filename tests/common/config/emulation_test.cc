@@ -117,8 +117,8 @@ TEST(EmulatedCompute, NeedsATimeAndRefusesWhatItWouldLeaveEmpty) {
               HasSubstr("training.emulated_compute.milliseconds = (none)"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=-1"}),
               HasSubstr("milliseconds = -1"));
-  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}),
-            "");  // longer than limits.wait_seconds
+  // longer than limits.wait_seconds
+  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}), "");
   EXPECT_THAT(ErrorOf({"training.emulated_compute={milliseconds: 1 backward_share: 1.5}"}),
               HasSubstr("training.emulated_compute.backward_share = 1.5"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "output.save_weights=/tmp/w"}),

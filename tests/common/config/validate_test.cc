@@ -39,8 +39,8 @@ std::string ErrorOf(std::vector<const char*> assignments) {
 
 TEST(Validate, ABucketLayoutThatThereIsNotIsRefused) {
   RunSpec spec = Spec({});
-  spec.mutable_training()->set_bucket_layout(
-      static_cast<TrainingSpec::BucketLayout>(7));  // a file of specs may say so
+  // a file of specs may say so
+  spec.mutable_training()->set_bucket_layout(static_cast<TrainingSpec::BucketLayout>(7));
   EXPECT_THAT(
       std::string(Validate(spec, TestNames()).message()),
       HasSubstr(

@@ -16,8 +16,8 @@ namespace ringmaster {
 
 // Every operation against the reference, with odd shapes, unaligned arrays, guards around them and
 // poisoned outputs. A test program picks the suite up by linking :op_suite and writing
-//   INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest, ::testing::Values(KernelUnderTest{"cpu",
-//   CreateCpuLibrary}));
+//   INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest,
+//                            ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
 // --gtest_random_seed=N repeats a run; the seed is printed.
 class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
  protected:

@@ -154,8 +154,8 @@ TEST(ExchangeThread, ATaskStartsThoughEarlierWorkIsUnfinishedAndTheThreadSleepsI
   ExchangeThread exchange(4, 0, work);
   EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 0))).ok());
   work.AwaitAdvance();
-  EXPECT_TRUE(
-      exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
+  // would sleep for ever without a wake
+  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 1))).ok());
   exchange.Stop();
   EXPECT_EQ(work.started(), 2);
 }

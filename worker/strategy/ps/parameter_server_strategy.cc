@@ -254,8 +254,8 @@ class ParameterServerStrategy : public SyncStrategy {
   std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come
-  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) =
-      Clock::duration::zero();  // of the last swap; until it is counted
+  // of the last swap; until it is counted
+  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 
   ExchangeThread exchange_;  // last: its thread uses the above

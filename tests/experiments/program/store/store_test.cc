@@ -212,8 +212,8 @@ TEST_F(StoreTest, ReadingCreatesAndChangesNothing) {
 
 TEST_F(StoreTest, WhatAnotherProcessIsStillWritingIsReadToo) {
   const auto writer = Open();
-  ASSERT_TRUE(
-      writer->Append(Record("a")).ok());  // in the log beside the database, while the writer lives
+  // in the log beside the database, while the writer lives
+  ASSERT_TRUE(writer->Append(Record("a")).ok());
   ASSERT_GT(std::filesystem::file_size(dir_ + "/results.sqlite-wal"), 0u);
   const auto records = Store::ReadRecords(dir_);
   ASSERT_TRUE(records.ok()) << records.status();

@@ -68,8 +68,8 @@ RunSpec SpecOf(const Setting& setting) {
     spec.mutable_optimizer()->set_name("momentum");
     spec.mutable_optimizer()->set_momentum(0.9);
   } else if (TraitsOf(spec).staleness_bound.has_value()) {
-    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(
-        1);  // so that some wait
+    // so that some wait
+    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(1);
   }
   return spec;
 }
