@@ -43,7 +43,7 @@ class Engine {
   // its usual one.
   virtual absl::Span<const std::string> algorithms() const = 0;
 
-  // data, on the host, = the sum over all ranks of `from`, of as many floats: data itself or, for
+  // data, on the host, = the sum over all ranks of `from`, of the same size: data itself or, for
   // an engine that sums on a GPU (EngineInfo::gpus), memory of the seat's device, complete, and
   // unchanged until the call returns. The sum is the same bits on all ranks where the algorithm
   // sums each element once (all but Gloo's old "ring"), and on two ranks in any case, since

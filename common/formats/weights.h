@@ -33,7 +33,7 @@ struct WeightsHeader {
   // NotFound: of another program, or of an older Ringmaster; InvalidArgument: of a newer one.
   absl::StatusOr<ModelSpec> model = absl::NotFoundError("");
   std::string model_name;                              // of the metadata; empty: it says none
-  std::string data_name;                               // likewise, what they were trained on
+  std::string data_name;                               // of the metadata: what they were trained on
   std::map<std::string, std::vector<int64_t>> shapes;  // by parameter, without wrappers
   std::string changes;  // what LoadArena does to names and types, in one line; empty: nothing
 };

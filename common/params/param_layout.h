@@ -48,8 +48,8 @@ class ParamLayout {
   absl::Span<const Bucket> buckets() const { return buckets_; }
   // Elements of the whole arena.
   int64_t count() const { return count_; }
-  // The elements that are running statistics: rising, not overlapping, neighbours joined. Mostly
-  // none.
+  // The elements that are running statistics: in ascending order, not overlapping, neighbours
+  // joined. Mostly none.
   absl::Span<const Range> statistics() const { return statistics_; }
   // Of names, shapes, kinds and buckets: equal on all ranks of a run.
   uint64_t fingerprint() const { return fingerprint_; }

@@ -56,7 +56,7 @@ class Matcher {
   // of it goes here. Fails with the abort's status only.
   absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
-  // Posts a receive; what has come already is moved to its destination by the caller's thread.
+  // Posts a receive; what has arrived already is moved to its destination by the caller's thread.
   // AlreadyExists: one with this (from, tag) is posted. InvalidArgument: an addition to memory that
   // is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Incoming& receive);
@@ -140,8 +140,8 @@ class Matcher {
   // more; false, and nothing is changed, when the receive has yet to be posted.
   absl::StatusOr<bool> BeginIfPosted(const Segment& whole, Operation** message);
 
-  // Where the next bytes may be written straight to, as many as the segment still lacks; must be
-  // followed by Commit. Empty: use Append (they are to be added or dropped).
+  // Where the next bytes may be written straight to: the rest of the segment; must be followed by
+  // Commit. Empty: use Append (they are to be added or dropped).
   absl::Span<std::byte> Direct(Operation* message);
 
   // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message

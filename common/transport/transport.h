@@ -29,7 +29,7 @@ struct Received {
 // Memory of a peer, borrowed in place of a message's bytes until it is returned: to be read and
 // written in place, or only to be read.
 struct Loan {
-  absl::Span<std::byte> memory;  // empty: the message has come as any other
+  absl::Span<std::byte> memory;  // empty: the message has arrived as any other
   int64_t handle = 0;            // the transport's
   bool read_only = false;        // nothing goes back
 };

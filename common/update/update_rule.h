@@ -71,7 +71,7 @@ class UpdateRule {
 struct UpdateScope {
   int64_t count = 0;    // elements
   int32_t workers = 1;  // N of the run, for optimizer.scale_with_workers
-  // the elements that are running statistics: rising, not overlapping
+  // the elements that are running statistics: in ascending order, not overlapping
   std::vector<Range> statistics;
 };
 

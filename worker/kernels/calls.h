@@ -309,8 +309,8 @@ struct EmbeddingCall {
 
 // token_gradient[v] (+)= the sum of output_gradient[r] over rows with tokens[r] = v, rows without
 // any 0; position_gradient[p] = the sum over rows r = p mod context (overwritten). Sums run over
-// rising r. With `accumulate` the token gradient is added to what is there (a tied head wrote it),
-// else overwritten.
+// ascending r. With `accumulate` the token gradient is added to what is there (a tied head wrote
+// it), else overwritten.
 struct EmbeddingGradientCall {
   int64_t rows = 0, context = 0, width = 0, vocabulary = 0;
   const int32_t* tokens = nullptr;

@@ -48,7 +48,7 @@ class RunOutputs {
   bool wants_gradients() const { return !gradients_.empty(); }
   // One bucket of the averaged gradient of `step`.
   void AddGradient(int64_t step, const Bucket& bucket, absl::Span<const float> gradient);
-  // All buckets of `step` have come.
+  // All buckets of `step` have arrived.
   absl::Status EndStep(int64_t step);
 
   // After the last step, with the final weights.

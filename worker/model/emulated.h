@@ -16,11 +16,11 @@ struct EmulatedTimes {
 };
 
 // `real`'s layout and initial weights, without its arithmetic: Forward and Backward sleep, and the
-// gradients are zeros. Backward announces one bucket after the other, each when the share of its
-// time is over that the arena's elements so far are of all. Both keep to times reckoned from their
-// own beginning, so what the listener does meanwhile takes no time of its own unless it outlasts
-// them, as beside a device. Scores are 0; ScoreRows is FailedPrecondition. `real` need take no more
-// than a batch of one; `kernels`, its library, outlives the model.
+// gradients are zeros. Backward announces one bucket after the other, each when as large
+// a share of its time has passed as the arena's elements so far are of all. Both keep to times
+// counted from their own beginning, so what the listener does meanwhile takes no time of its own
+// unless it outlasts them, as beside a device. Scores are 0; ScoreRows is FailedPrecondition.
+// `real` need take no more than a batch of one; `kernels`, its library, outlives the model.
 std::unique_ptr<Model> CreateEmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times,
                                            KernelLibrary& kernels);
 

@@ -22,7 +22,7 @@ struct TopkCounts {
 struct TopkSearch {
   uint32_t bins[kTopkBins];  // of elements with the digits found so far, by the next
   uint32_t magnitude;        // the digits found so far, the rest 0
-  // of the elements with these digits, so many are kept: in the end those that equal it
+  // how many of the elements with these digits are kept: in the end those that equal it
   uint32_t rest;
   uint32_t not_finite;
 };

@@ -49,7 +49,7 @@ class ShapedTransport : public ForwardingTransport {
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override;
   void Abort(const absl::Status& why) override;
 
-  // What has become of a message from or to this node, whose time has come.
+  // The outcome, due now, of a message from or to this node.
   void Tell(const FlowNetwork::Notice& notice);
 
  private:

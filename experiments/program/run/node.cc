@@ -104,7 +104,7 @@ class Node {
   struct Worker {
     WorkerParts parts;
     std::unique_ptr<WorkerTraces> traces;  // null: nothing is traced
-    std::unique_ptr<Transport> traced;     // likewise
+    std::unique_ptr<Transport> traced;     // null: nothing is traced
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };

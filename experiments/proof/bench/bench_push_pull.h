@@ -13,7 +13,7 @@
 namespace ringmaster {
 
 // What is measured: a step's exchange with parameter servers, by size and transport. Every worker
-// pushes float32 values, the servers add up all workers' and update weights of as many floats, and
+// pushes float32 values, the servers add up all workers' and update weights of the same size, and
 // every worker pulls those.
 struct PushPullBench {
   int32_t workers = 2;

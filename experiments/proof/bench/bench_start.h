@@ -32,7 +32,7 @@ struct StartCosts {
   double seconds = 0;
   double cpu_seconds = 0;             // until then, all processes together
   std::vector<ProcessCosts> workers;  // by rank, after two steps; cpu_seconds up to there
-  std::vector<ProcessCosts> servers;  // those with a process of their own, likewise
+  std::vector<ProcessCosts> servers;  // the same of servers with a process of their own
   RunRecord record;
 };
 

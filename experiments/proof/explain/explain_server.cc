@@ -206,7 +206,7 @@ class TogetherStory {
                                       scheme_.workers - 1, share(sent_[scheme_.workers - 1])));
     }
     lines.push_back(absl::StrFormat(
-        "All together send %.4g times the gradient; a ring of as many workers sends 2(N-1) = %d.",
+        "All together send %.4g times the gradient; a ring of the same size sends 2(N-1) = %d.",
         share(total), 2 * (scheme_.workers - 1)));
     return lines;
   }

@@ -25,7 +25,7 @@ namespace ringmaster {
 struct CalibrationOptions {
   int device = 0;
   const std::atomic<bool>* interrupted = nullptr;
-  // Measures messages between so many processes over the spec's transport: two.
+  // Measures messages between `ranks` processes (2) over the spec's transport.
   std::function<absl::StatusOr<std::vector<LinkTimes>>(const RunSpec& spec, int32_t ranks)>
       measure_link;
   // Told what is measured next; absent: nobody asks.

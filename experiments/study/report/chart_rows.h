@@ -24,9 +24,9 @@ struct ChartRows {
 };
 
 // Each computes the rows of one chart, with the fields that its comment names; units are in the
-// field's name or the chart's spec. Medians are
-// over trials, "low" and "high" their interval. Pure but for PayloadRows and BytesRows, which look
-// at the data set's files to learn the model's size.
+// field's name or the chart's spec. Medians are over trials, "low" and "high" their interval. Pure
+// but for PayloadRows and BytesRows, which look at the data set's files to learn the model's size.
+
 // N, samples_per_second
 ChartRows ScalingRows(const Comparisons& comparisons);
 // value (of the setting in the title), samples_per_second

@@ -25,8 +25,9 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
     return *std::move(group);
   }
 
-  // Whether what is sent or lent of so many bytes is borrowed: within a process where the receive
-  // was posted first, between processes of one host what is in exchange memory and not small.
+  // Whether a message of `bytes` bytes that is sent or lent is borrowed: within a process where the
+  // receive was posted first, between processes of one host what is in exchange memory and not
+  // small.
   static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes,
                          int64_t small_bytes) {
     if (is_beside) return post_first && bytes > 0;

@@ -30,7 +30,7 @@ class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
 
   // The arrays that an operation wrote.
   using Outputs = std::vector<std::vector<float>>;
-  // Makes an operation on a library, with its arrays so many floats off their allocation.
+  // Makes an operation on a library, with its arrays `offset` floats off their allocation.
   using Work = std::function<Outputs(KernelLibrary& kernels, int64_t offset)>;
   // What `work` gives on the library under test. Run again at other addresses it must give the same
   // bits.

@@ -143,7 +143,7 @@ class LastingWork : public ExchangeWork {
   const int finish_after_;
   const absl::Status advance_status_;
   int started_ = 0;          // the exchange thread's until Stop
-  bool unfinished_ = false;  // likewise
+  bool unfinished_ = false;  // the exchange thread's until Stop
   absl::Notification advancing_;
   absl::Mutex mutex_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;

@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t kFirst = 20;
 constexpr int64_t kSteps = 60;
 constexpr int64_t kCount = 10'000;
-constexpr int64_t kBucketElements = 3000;  // over shm parts of so many are read where they lie
+constexpr int64_t kBucketElements = 3000;  // over shm, parts of this size are read where they lie
 
 // Counts what the thread that sends messages of `kind` allocates between those of step kFirst and
 // of the last one, but for what happens inside the transport: a message that comes before its
