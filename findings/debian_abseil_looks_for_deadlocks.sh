@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Debian 12's abseil (libabsl-dev 20220623.1) looks for deadlocks in release programs: a program that is compiled with
-# NDEBUG still pays for a graph of all nested locks, which the whole process keeps under one lock.
+# Debian 12's abseil (libabsl-dev 20220623.1) looks for deadlocks in release programs: a program
+# that is compiled with NDEBUG still pays for a graph of all nested locks, which the whole process
+# keeps under one lock.
 #
-# Guess before the run: absl::Mutex looks for deadlocks in debug builds only, so in a program with -DNDEBUG switching it off
-# changes nothing (a ratio of about 1.0).
-# Seen (Zen 4, other work beside it): a pair of nested locks takes 3 to 11 times as long as with the search switched off, on
-# one thread and, through the shared graph, on two. The default is decided where the *library* is compiled, and Debian compiles it
-# without NDEBUG. gRPC takes absl locks, so every program that uses Debian's gRPC is concerned.
-# What follows: call absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore) at the start of main.
+# Guess before the run: absl::Mutex looks for deadlocks in debug builds only, so in a program with
+# -DNDEBUG switching it off changes nothing (a ratio of about 1.0).
+# Seen (Zen 4, other work beside it): a pair of nested locks takes 3 to 11 times as long as with the
+# search switched off, on one thread and, through the shared graph, on two. The default is decided
+# where the *library* is compiled, and Debian compiles it without NDEBUG. gRPC takes absl locks, so
+# every program that uses Debian's gRPC is concerned.
+# What follows: call absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore) at the
+# start of main.
 #
 # Needs root or the packages g++, pkg-config and libabsl-dev. Fails when the ratio falls below 2.
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Ranks that must find each other, or say why they do not, in namespaces of their own: names that come late, another
-# process or mount namespace, a host without IPv6. Says what cannot be tried here.
+# Ranks that must find each other, or say why they do not, in namespaces of their own: names that
+# come late, another process or mount namespace, a host without IPv6. Says what cannot be tried
+# here.
 set -uo pipefail
 
 PROGRAM="$(realpath "$1")"
@@ -20,8 +21,8 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 
 can() { unshare "$@" true 2> /dev/null; }
 
-# NAME TRANSPORT HOST:PORT SHELL0 SHELL1: two ranks, each started by a command of its own; logs NAME-0 and NAME-1. The
-# worse of both exit codes.
+# NAME TRANSPORT HOST:PORT SHELL0 SHELL1: two ranks, each started by a command of its own; logs
+# NAME-0 and NAME-1. The worse of both exit codes.
 pair() {
   local flags="node --arm ring --data synthetic --model mlp --steps 3 --world-size 2 --transport $2 --coordinator $3
     --set limits.join_seconds=20 --out $OUT/$1"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A shaped network's step times beside those of a real one: as many network namespaces as processes, joined by a bridge,
-# with token buckets on both ends of every node's cable. Needs root, iproute2 and the right to make namespaces; says so and
-# passes where something is missing.
+# A shaped network's step times beside those of a real one: as many network namespaces as processes,
+# joined by a bridge, with token buckets on both ends of every node's cable. Needs root, iproute2
+# and the right to make namespaces; says so and passes where something is missing.
 set -euo pipefail
 
 readonly PROGRAM="$1"
@@ -68,8 +68,9 @@ run_in_namespaces() {
 
 build_network
 failed=0
-# Real connections of a central server do not share its card as evenly as the fluid does: workers that have their weights
-# earlier push while others still receive, and a step of one bucket is shorter. Its ratio is shown and not judged.
+# Real connections of a central server do not share its card as evenly as the fluid does: workers
+# that have their weights earlier push while others still receive, and a step of one bucket is
+# shorter. Its ratio is shown and not judged.
 while read -r arm processes judged; do
   run_in_namespaces "$arm" "$processes"
   "$PROGRAM" compare --arms "$arm" --network "${MEGABITS}mbit,50us" --out "$OUT/shaped-$arm" "${RUN[@]}" \

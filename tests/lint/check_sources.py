@@ -10,8 +10,8 @@ import sys
 
 MAX_LINES = 500
 
-# Headers of these libraries are included below the named folders only: everything else goes through that package's own
-# interface, so a library can be replaced, and is compiled, in one place.
+# Headers of these libraries are included below the named folders only: everything else goes through
+# that package's own interface, so a library can be replaced, and is compiled, in one place.
 LIBRARY_HEADERS = [
     ("gRPC", r"grpc(pp|\+\+)?/", ["common/transport/grpc", "common/control"]),
     ("the control service", r"proto/control\.grpc\.pb\.h", ["common/control"]),
@@ -27,7 +27,8 @@ LIBRARY_HEADERS = [
     ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
 ]
 
-# Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one says.
+# Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one
+# says.
 LAYERS = {
     "proto": ["common", "server", "worker", "experiments", "tests"],
     "common": ["server", "worker", "experiments", "tests"],
@@ -44,21 +45,23 @@ LAYERS = {
 ENVIRONMENT = re.compile(r"\b(secure_)?getenv\s*\(")
 READ_ENVIRONMENT = ("experiments/program/run/launcher_environment.cc", "worker/kernels/cublas/loader.cc")
 
-# Durations and deadlines are monotonic (common/base/monotonic.h): what follows the wall clock is for dates alone, and for
-# gRPC, which takes no other moments.
+# Durations and deadlines are monotonic (common/base/monotonic.h): what follows the wall clock is
+# for dates alone, and for gRPC, which takes no other moments.
 WALL_CLOCK = re.compile(r"\b(absl::Now\(|absl::Time\b|system_clock|AwaitWith(Timeout|Deadline)|WaitWith(Timeout|Deadline)|"
                         r"WithTimeout\(|CLOCK_REALTIME|gettimeofday|time\((NULL|nullptr)\))")
 READ_WALL_CLOCK = ("experiments/program/run/run_arm.cc", "common/control/control_client.cc", "common/control/coordinator.cc",
                    "common/transport/grpc/grpc_fabric.cc", "common/base/monotonic.h", "common/base/monotonic.cc")
 
-# What a reader must not find anywhere. (Written in two parts, so that this file does not find itself.)
+# What a reader must not find anywhere. (Written in two parts, so that this file does not find
+# itself.)
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b|\bfor" r" now\b", re.IGNORECASE)
 SLEEP = re.compile(r"\b(sleep_" r"for|sleep_" r"until|Sleep" r"For|u" r"sleep|nano" r"sleep|sleep\s*\()")
 SHELL_SLEEP = re.compile(r"(^|[;&|]\s*)\s*sleep" r"\s+[0-9]")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
-# What some rooms know must not leak into the others. Of each name: files of these folders that match the pattern count, but
-# for those of its own rooms. COUNTS says how many there are today; that many is the limit, and it is lowered with the count.
+# What some rooms know must not leak into the others. Of each name: files of these folders that
+# match the pattern count, but for those of its own rooms. COUNTS says how many there are today;
+# that many is the limit, and it is lowered with the count.
 COUNTED_FOLDERS = ("common", "worker", "server", "experiments")
 COUNTS = "tests/lint/name_counts.json"
 COUNTED_NAMES = {

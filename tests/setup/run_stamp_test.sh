@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ./run starts the program without Bazel when nothing has changed, and never a stale one. A small git tree with the real ./run and
-# the real set-up scripts; `bazel` is a recorder, which "builds" a program that prints the source.
+# ./run starts the program without Bazel when nothing has changed, and never a stale one. A small
+# git tree with the real ./run and the real set-up scripts; `bazel` is a recorder, which "builds" a
+# program that prints the source.
 set -euo pipefail
 real=$(dirname "$(readlink -f WORKSPACE)")
 tree=$TEST_TMPDIR/tree
@@ -35,7 +36,8 @@ chmod +x "$tools"/*
 export PATH="$tools:$PATH" CUDA_HOME=$TEST_TMPDIR/no-cuda
 
 failures=0
-# expect WHAT asked|not-asked OUTPUT [NAME=VALUE ...]: one ./run, whether Bazel is asked, and what the program says.
+# expect WHAT asked|not-asked OUTPUT [NAME=VALUE ...]: one ./run, whether Bazel is asked, and what
+# the program says.
 expect() {
   local what=$1 wanted=$2 output=$3 got said
   shift 3

@@ -25,8 +25,8 @@ class Browser:
 
     def __init__(self, folder):
         self._folder = tempfile.mkdtemp(dir=folder)
-        # Started here and not by ChromeDriver, which would look for it at "localhost": a name that a bare machine may not
-        # know.
+        # Started here and not by ChromeDriver, which would look for it at "localhost": a name that
+        # a bare machine may not know.
         self._chromium, devtools = self._start(
             ["chromium", *ARGUMENTS, "--remote-debugging-port=0", "--user-data-dir=" + self._folder, "about:blank"],
             r"DevTools listening on ws://127\.0\.0\.1:(\d+)/")

@@ -82,7 +82,8 @@ def cuda_shared_library(name, srcs, hdrs = [], deps = [], libraries = "@cuda//:c
         name = "lib" + name + ".so",
         srcs = objects,
         linkshared = True,
-        # Where a bundle keeps what the library needs (experiments/proof/bundle); the toolkit's folder comes after it.
+        # Where a bundle keeps what the library needs (experiments/proof/bundle); the toolkit's
+        # folder comes after it.
         linkopts = ["-Wl,-rpath,$$ORIGIN/../lib"],
         deps = deps + [libraries],
     )

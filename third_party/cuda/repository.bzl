@@ -31,7 +31,8 @@ cc_library(
 """
 
 def _version(repository_ctx, home):
-    # The last line but one of `nvcc --version` reads "Cuda compilation tools, release 13.0, V13.0.88".
+    # The last line but one of `nvcc --version` reads "Cuda compilation tools, release 13.0,
+    # V13.0.88".
     result = repository_ctx.execute([home + "/bin/nvcc", "--version"])
     if result.return_code != 0 or ", V" not in result.stdout:
         return None

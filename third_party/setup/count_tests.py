@@ -78,7 +78,8 @@ def main():
         passed += more_passed
         failed += more_failed
     failed += [label + " (not built)" for label in broken if label not in tests]
-    # The build may break before there is any target to blame: an error in a BUILD file, a wrong flag.
+    # The build may break before there is any target to blame: an error in a BUILD file, a wrong
+    # flag.
     if arguments.bazel_status not in (0, BAZEL_NO_TESTS) and not failed:
         failed.append("bazel test ended with exit status %d" % arguments.bazel_status)
 

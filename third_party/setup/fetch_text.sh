@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Puts the King James text, the worked case of the data set "text", into a file: one verse a line, without chapter and
-# verse numbers, 4137850 bytes of ASCII.
+# Puts the King James text, the worked case of the data set "text", into a file: one verse a line,
+# without chapter and verse numbers, 4137850 bytes of ASCII.
 #   fetch_text.sh [FILE]           fetch it unless it is there; safe to repeat
 #   fetch_text.sh --check [FILE]   exit status 0 when it is there with its size; fetches nothing
-# FILE is where ringmaster looks for it unless it is given. It appears only whole and with its SHA-256 checked. The text
-# is printed by Debian's program `bible` (packages bible-kjv and bible-kjv-text): the installed one, else one that is
-# unpacked into a temporary folder. Nothing is installed and no root is needed; that way needs apt-get and its archive.
+# FILE is where ringmaster looks for it unless it is given. It appears only whole and with its
+# SHA-256 checked. The text is printed by Debian's program `bible` (packages bible-kjv and
+# bible-kjv-text): the installed one, else one that is unpacked into a temporary folder. Nothing is
+# installed and no root is needed; that way needs apt-get and its archive.
 set -euo pipefail
 
 readonly SUM=b5c4940bcfeee072c0935b5200d0f9d88a00a0199cb0961d16133458fcdfae5d

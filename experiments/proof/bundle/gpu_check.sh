@@ -3,14 +3,16 @@
 #   ./gpu_check.sh                  every check, results in gpu-check-out/
 #   ./gpu_check.sh --out DIR        results.json, log.txt and what the checks leave there
 #   ./gpu_check.sh --data-dir DIR   a folder with the four MNIST files, instead of the bundle's own
-#   ./gpu_check.sh --seed N         repeats the random inputs of an earlier check, which printed it (0 to 99999)
+#   ./gpu_check.sh --seed N         repeats the random inputs of an earlier check, which printed it
+#                                   (0 to 99999)
 #   ./gpu_check.sh --device N       another GPU than the first (by CUDA_VISIBLE_DEVICES)
-#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, cuda_ipc, verify, codecs,
-#                                   speed, pytorch, memcheck, racecheck
-#   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU: shows that bundle and script work, says nothing about a GPU
+#   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, cuda_ipc,
+#                                   verify, codecs, speed, pytorch, memcheck, racecheck
+#   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU: shows that bundle and script work, says
+#                                   nothing about a GPU
 # A check passes, fails, or is skipped with the reason; what could not run never counts as passed.
-# Exit status: 0 nothing failed, 1 a check failed, 2 a mistake in the arguments, 3 this machine lacks something, which is named,
-# 130 interrupted.
+# Exit status: 0 nothing failed, 1 a check failed, 2 a mistake in the arguments, 3 this machine
+# lacks something, which is named, 130 interrupted.
 set -uo pipefail
 HERE=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 readonly HERE DRIVER_MIN=580 ACCURACY_MIN=0.985
@@ -88,7 +90,8 @@ note() {
 
 wanted() { [[ -z $only || ",$only," == *",$1,"* ]]; }
 
-# Runs "$@" for at most $limit seconds; its output goes to $out/$check.txt and, at the end, into the log.
+# Runs "$@" for at most $limit seconds; its output goes to $out/$check.txt and, at the end, into the
+# log.
 run() {
   local status=0
   printf '\n$ %s\n' "$*" >>"$log"
@@ -101,7 +104,7 @@ run() {
 # The last words of the check, for a failure's figure.
 last_words() { tail -n 5 "$out/$check.err" "$out/$check.txt" 2>/dev/null | grep -v '^==>' | grep . | tail -n 3 | tr '\n' ' '; }
 
-# ---- what the machine has ------------------------------------------------------------------------------------------
+# ---- what the machine has ------------------------------------------------------------------------
 
 missing=()
 
@@ -171,7 +174,7 @@ look_at_devices() {
   fi
 }
 
-# ---- the checks ----------------------------------------------------------------------------------------------------
+# ---- the checks ----------------------------------------------------------------------------------
 
 if [[ $kernels == cublas ]]; then suite=Cublas own=:CublasLibraryTest.*:Models/CublasSegments.*; else suite=Cpu own=; fi
 
@@ -225,7 +228,8 @@ check_training() {
   fi
 }
 
-# judge_same_weights RUNS WHAT: passed, saying WHAT, when as many runs of 100 steps have ended with the same weights.
+# judge_same_weights RUNS WHAT: passed, saying WHAT, when as many runs of 100 steps have ended with
+# the same weights.
 judge_same_weights() {
   local hashes
   hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
@@ -329,8 +333,8 @@ find_pytorch() {
   return 1
 }
 
-# Prints the milliseconds of a whole training step of the MLP of `bench kernels` with the library "$1": copies and the update,
-# which is made on the host, included.
+# Prints the milliseconds of a whole training step of the MLP of `bench kernels` with the library
+# "$1": copies and the update, which is made on the host, included.
 whole_step() {
   local layers=8 width=4096 height=64 batch=4096 check=pytorch_whole_$1
   [[ $kernels == cublas ]] || layers=4 width=512 height=16 batch=256
@@ -405,7 +409,7 @@ check_with_sanitizer() {
 check_memcheck() { check_with_sanitizer 'ERROR SUMMARY: 0 errors'; }
 check_racecheck() { check_with_sanitizer 'RACECHECK SUMMARY: 0 hazards'; }
 
-# ---- all of it -----------------------------------------------------------------------------------------------------
+# ---- all of it -----------------------------------------------------------------------------------
 
 write_results() {
   local speed=null pytorch=null

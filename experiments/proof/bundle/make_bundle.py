@@ -26,7 +26,8 @@ GLIBC = re.compile(r"(ld-linux-x86-64|libc|libm|libmvec|libpthread|libdl|librt|l
 # Hundreds of megabytes, and a driver's library fits one driver.
 TOOLKIT = re.compile(r"(libcublas|libcublasLt|libcudart|libcuda|libnvidia-[a-z-]+|libnccl)\.so")
 
-# Whose headers are compiled into the binaries: their licences come along with those of the libraries.
+# Whose headers are compiled into the binaries: their licences come along with those of the
+# libraries.
 HEADER_PACKAGES = ["libabsl-dev", "libcli11-dev", "libgtest-dev", "libspdlog-dev", "nlohmann-json3-dev"]
 
 MNIST_NOTE = """The MNIST database of handwritten digits, by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, as found in the

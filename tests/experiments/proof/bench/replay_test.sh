@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Short runs of every model come out the same in PyTorch; a run that does not, or cannot be replayed, is told apart.
+# Short runs of every model come out the same in PyTorch; a run that does not, or cannot be
+# replayed, is told apart.
 set -euo pipefail
 ringmaster=experiments/ringmaster
 replay=experiments/proof/bench/replay_pytorch.py
@@ -14,7 +15,8 @@ if [[ -z $python ]]; then
 fi
 
 failed=0
-# run NAME EXPECTED_STATUS REPLAY_FLAGS -- COMPARE_FLAGS: trains, replays, and looks at the replay's exit status.
+# run NAME EXPECTED_STATUS REPLAY_FLAGS -- COMPARE_FLAGS: trains, replays, and looks at the replay's
+# exit status.
 run() {
   local name=$1 expected=$2 flags=() out=$TEST_TMPDIR/$1
   shift 2

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The comparison with PyTorch's steps, on the CPU: it measures both models, and its exit status is that of the ratios.
+# The comparison with PyTorch's steps, on the CPU: it measures both models, and its exit status is
+# that of the ratios.
 set -euo pipefail
 ringmaster=experiments/ringmaster
 script=experiments/proof/bench/step_pytorch_gpu.py
