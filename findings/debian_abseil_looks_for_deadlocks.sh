@@ -17,7 +17,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for package in g++ pkg-config libabsl-dev; do
-  dpkg -s "$package" >/dev/null 2>&1 || apt-get -qq install -y --no-install-recommends "$package" >/dev/null
+  dpkg -s "$package" >/dev/null 2>&1 ||
+    apt-get -qq install -y --no-install-recommends "$package" >/dev/null
 done
 cat >"$folder/nested.cc" <<'C'
 #include <chrono>
@@ -43,7 +44,8 @@ double Measure(int threads) {
     });
   }
   for (std::thread& thread : all) thread.join();
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count() / kPairs;
+  const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - begin;
+  return taken.count() / kPairs;
 }
 
 int main(int argc, char** argv) {
@@ -52,14 +54,18 @@ int main(int argc, char** argv) {
   std::printf("%.1f %.1f\n", Measure(1), Measure(2));
 }
 C
-g++ -std=c++17 -O2 -DNDEBUG "$folder/nested.cc" -o "$folder/nested" $(pkg-config --cflags --libs absl_synchronization) -pthread
-echo "libabsl-dev $(dpkg-query -W -f='${Version}' libabsl-dev); nanoseconds a pair of nested locks, one thread and two:"
+g++ -std=c++17 -O2 -DNDEBUG "$folder/nested.cc" -o "$folder/nested" \
+  $(pkg-config --cflags --libs absl_synchronization) -pthread
+echo "libabsl-dev $(dpkg-query -W -f='${Version}' libabsl-dev);" \
+  "nanoseconds a pair of nested locks, one thread and two:"
 best=
 for _ in 1 2 3; do
   read -r one two < <("$folder/nested")
   read -r one_off two_off < <("$folder/nested" off)
   ratio=$(awk -v a="$one" -v b="$one_off" 'BEGIN { printf "%.2f", a / b }')
-  echo "default $one and $two, search switched off $one_off and $two_off: $ratio times as long on one thread"
+  echo "default $one and $two, search switched off $one_off and $two_off:" \
+    "$ratio times as long on one thread"
   best=$(awk -v a="${best:-0}" -v b="$ratio" 'BEGIN { print (a > b) ? a : b }')
 done
-awk -v ratio="$best" 'BEGIN { exit !(ratio >= 2) }' || { echo "changed: at most $best times as long, 2 or more were seen"; exit 1; }
+awk -v ratio="$best" 'BEGIN { exit !(ratio >= 2) }' ||
+  { echo "changed: at most $best times as long, 2 or more were seen"; exit 1; }

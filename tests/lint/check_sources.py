@@ -1,6 +1,7 @@
 """Checks the house rules that a look at the sources can decide: check_sources.py ROOT.
 
-Prints one line a violation, "path:line: what is wrong; what to do", and exits with status 1 when there is any.
+Prints one line a violation, "path:line: what is wrong; what to do", and exits with status 1 when
+there is any.
 """
 
 import json

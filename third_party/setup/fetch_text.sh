@@ -28,7 +28,8 @@ readonly FILE=${1:-$DEFAULT}
 if is_there "$FILE"; then exit 0; fi
 
 folder=$(dirname "$FILE")
-mkdir -p "$folder" || fail "cannot make the folder $folder; set XDG_CACHE_HOME to a folder that can be written"
+mkdir -p "$folder" ||
+  fail "cannot make the folder $folder; set XDG_CACHE_HOME to a folder that can be written"
 # The same file system as FILE, so that the last step is a rename: nobody ever sees half a file.
 stage=$(mktemp -d "$folder/.fetch.XXXXXX")
 trap 'rm -rf "$stage"' EXIT
@@ -37,11 +38,12 @@ bible=(bible)
 if ! command -v bible >/dev/null; then
   echo "Set-up: fetching the King James text (Debian's bible-kjv-text, 2.5 MB) into $FILE" >&2
   command -v apt-get >/dev/null ||
-    fail "there is neither the program \"bible\" nor apt-get to fetch it; train on a text of yours with" \
-      "--set data.text.file=PATH"
+    fail "there is neither the program \"bible\" nor apt-get to fetch it;" \
+      "train on a text of yours with --set data.text.file=PATH"
   (cd "$stage" && apt-get -q download bible-kjv bible-kjv-text </dev/null >apt.out 2>&1) || {
     sed 's/^/  /' "$stage/apt.out" >&2
-    fail "\"apt-get download bible-kjv bible-kjv-text\" failed: is the Debian archive reachable, and are its lists" \
+    fail "\"apt-get download bible-kjv bible-kjv-text\" failed:" \
+      "is the Debian archive reachable, and are its lists" \
       "there (apt-get update)? Or train on a text of yours with --set data.text.file=PATH"
   }
   for package in "$stage"/*.deb; do dpkg-deb -x "$package" "$stage/packages"; done
@@ -52,6 +54,7 @@ fi
 "${bible[@]}" -f 'Gen1:1-Rev22:21' </dev/null >"$stage/verses" || fail "${bible[0]} failed"
 LC_ALL=C sed -E 's/^[0-9A-Za-z]+:[0-9]+ //' "$stage/verses" >"$stage/text"
 actual=$(sha256sum "$stage/text" | cut -d' ' -f1)
-[[ $actual == "$SUM" ]] || fail "what ${bible[0]} prints has SHA-256 $actual, expected $SUM; nothing was stored"
+[[ $actual == "$SUM" ]] ||
+  fail "what ${bible[0]} prints has SHA-256 $actual, expected $SUM; nothing was stored"
 mv -f "$stage/text" "$FILE"
 echo "Set-up: King James text stored, SHA-256 as expected" >&2
