@@ -36,6 +36,7 @@ struct Step {
 class Schedule {
  public:
   virtual ~Schedule() = default;
+  // By which CreateSchedule knows it. Valid as long as the schedule.
   virtual absl::string_view name() const = 0;
   // What `rank` does, ordered by round, in which sends stand before receives. 0 <= rank < ranks;
   // empty for ranks = 1. After the steps of all ranks every chunk holds on every rank the same

@@ -35,8 +35,9 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // For tables and records: "Open MPI v4.1.4"; and what carries its bytes, "self,tcp".
+  // Name and version of the library, for tables and records: "Open MPI v4.1.4".
   virtual std::string library() const = 0;
+  // What carries its bytes, for tables and records: "self,tcp".
   virtual std::string wire() const = 0;
 
   // The algorithms that AllReduce can be told to take, by index; 0 is the library's own choice or

@@ -141,6 +141,7 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
+  // The node whose transport this is: the sender of what it sends.
   virtual NodeId self() const = 0;
 
   // Starts to send. InvalidArgument: there is no such peer.

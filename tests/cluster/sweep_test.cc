@@ -40,7 +40,10 @@ class Sweep : public testing::Test {
     const std::string path = absl::StrCat(folder_, "/", name, ".textproto");
     std::ofstream(path) << absl::Substitute(R"(
       base {
-        data { name: "synthetic" synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 } }
+        data {
+          name: "synthetic"
+          synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 }
+        }
         model { name: "mlp" mlp_hidden: 31 }
         training { kernels: "cpu" batch_per_worker: 8 steps: $0 bucket_bytes: 3000 }
         transport { name: "tcp" }
@@ -164,7 +167,10 @@ TEST_F(Sweep, TwoAtOnceOnOneStoreKeepAllTheirRuns) {
 
 TEST_F(Sweep, ADryRunShowsCellsAndTimeAndKeepsNothing) {
   const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2
-                                   exclude { when { field: "arm" value: "ps" } reason: "not today" })");
+                                   exclude {
+                                     when { field: "arm" value: "ps" }
+                                     reason: "not today"
+                                   })");
   const Finished dry = RunProgram(Arguments(file, {"--dry-run"}));
   ASSERT_EQ(dry.exit_code, 0) << dry.err;
   EXPECT_THAT(dry.out, HasSubstr("4 runs: 0 done, 0 failed, 4 to do"));

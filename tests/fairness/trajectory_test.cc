@@ -80,8 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
                   "channels: 3 height: 8 width: 8"},
         SmallCase{"Transformer",
-                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
-                  "dropout: 0.1",
+                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } dropout: 0.1",
                   "context: 12 classes: 23"},
         SmallCase{
             "TiedTransformer",

@@ -61,8 +61,8 @@ class EmulatedModel : public Model {
   absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) override {
     return absl::FailedPreconditionError(
         absl::StrCat("scores of ", losses.size(),
-                     " labels: nothing is computed under training.emulated_compute; "
-                     "leave it out to score samples"));
+                     " labels: nothing is computed under training.emulated_compute; leave it out "
+                     "to score samples"));
   }
 
  private:

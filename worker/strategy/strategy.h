@@ -71,6 +71,8 @@ class SyncStrategy {
   // enqueues: never waits for a peer.
   virtual absl::Status GradReady(int64_t step, const Bucket& bucket,
                                  const BucketGradient& gradient) = 0;
+  // All buckets of `step` have been handed over. Returns when their gradients may be overwritten on
+  // a device; whether it waits for the exchange is the strategy's, and that wait counts as exposed.
   virtual absl::Status EndStep(int64_t step) = 0;
   // Waits until everything this worker sent is applied everywhere and all workers' updates of
   // finished steps are in the worker's weights (replicas: at once). Every worker calls it after the

@@ -21,8 +21,7 @@ constexpr ArmInfo kArms[] = {
      "parallelism in a process",
      30, true,
      "strategy { parameter_server { consistency: BSP placement: COLOCATED servers: 1 } launch: "
-     "THREADS } "
-     "transport { name: 'inproc' }",
+     "THREADS } transport { name: 'inproc' }",
      ""},
     {"ps",
      "a central parameter server of its own, one update a step from the sum of all workers (BSP)",

@@ -27,6 +27,8 @@ class NetworkEntrance {
   virtual ~NetworkEntrance() = default;
   // Whether messages to `peer` cross the network.
   virtual bool Crosses(NodeId peer) const = 0;
+  // Lets `message` enter the network at `now`, on its clock; ShapedTransport::Tell says later what
+  // became of it. ResourceExhausted: too many messages are under way.
   virtual absl::Status Start(const FlowNetwork::Message& message, Nanoseconds now) = 0;
 };
 

@@ -143,9 +143,8 @@ absl::Status CreateTables(Database& database) {
   RM_RETURN_IF_ERROR(
       database.Execute(absl::StrCat("CREATE TABLE IF NOT EXISTS runs(", columns, ")")));
   RM_RETURN_IF_ERROR(database.Execute(
-      "CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, "
-      "step INTEGER NOT NULL, step_ms REAL, loss REAL, "
-      "PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
+      "CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, step INTEGER "
+      "NOT NULL, step_ms REAL, loss REAL, PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
   // A database of an older program lacks the figures that came later.
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> present,
                       database.Query("SELECT name FROM pragma_table_info('runs')"));
@@ -260,8 +259,8 @@ std::string LostRunsText(const std::string& folder, const std::vector<std::strin
                       " of the runs in results.jsonl (", absl::StrJoin(beyond, ", "),
                       count > kNamed ? ", ..." : "",
                       "): it was copied without its log results.sqlite-wal, or a run was cut off "
-                      "while it was added; copy all "
-                      "files results.sqlite* from where they were written");
+                      "while it was added; copy all files results.sqlite* from where they were "
+                      "written");
 }
 
 std::string FolderOf(const std::string& file) {

@@ -3,13 +3,11 @@
 #   ./gpu_check.sh                  every check, results in gpu-check-out/
 #   ./gpu_check.sh --out DIR        results.json, log.txt and what the checks leave there
 #   ./gpu_check.sh --data-dir DIR   a folder with the four MNIST files, instead of the bundle's own
-#   ./gpu_check.sh --seed N         repeats the random inputs of an earlier check, which printed it
-#                                   (0 to 99999)
+#   ./gpu_check.sh --seed N         repeats the random inputs of a check that printed it (0 to 99999)
 #   ./gpu_check.sh --device N       another GPU than the first (by CUDA_VISIBLE_DEVICES)
 #   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, cuda_ipc,
 #                                   verify, codecs, speed, pytorch, memcheck, racecheck
-#   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU: shows that bundle and script work, says
-#                                   nothing about a GPU
+#   ./gpu_check.sh --kernels cpu    a rehearsal on the CPU, which says nothing about a GPU
 # A check passes, fails, or is skipped with the reason; what could not run never counts as passed.
 # Exit status: 0 nothing failed, 1 a check failed, 2 a mistake in the arguments, 3 this machine
 # lacks something, which is named, 130 interrupted.
@@ -44,8 +42,7 @@ while (($#)); do
     *) mistake "unknown argument \"$1\"; see --help" ;;
   esac
 done
-[[ $kernels == cublas || $kernels == cpu ]] ||
-  mistake "--kernels \"$kernels\": expected cublas or cpu"
+[[ $kernels == cublas || $kernels == cpu ]] || mistake "--kernels $kernels: expected cublas or cpu"
 [[ -n $seed ]] || seed=$(((RANDOM << 15 | RANDOM) % 99999 + 1))
 [[ $seed =~ ^[0-9]{1,5}$ ]] || mistake "--seed \"$seed\": expected 0 to 99999"
 [[ -z $device || $device =~ ^[0-9]{1,3}$ ]] || mistake "--device \"$device\": expected a number"
@@ -91,17 +88,21 @@ note() {
   say "$(printf '%-8s %-10s %s' "$2" "$1" "$3")"
 }
 
+# Each notes the check that runs, and the seconds of its last command: passed FIGURE, and so on.
+passed() { note "$check" passed "$1" "$SECONDS"; }
+failed() { note "$check" failed "$1" "$SECONDS"; }
+skipped() { note "$check" skipped "$1" "$SECONDS"; }
+
 wanted() { [[ -z $only || ",$only," == *",$1,"* ]]; }
 
-# Runs "$@" for at most $limit seconds; its output goes to $out/$check.txt and, at the end, into the
-# log.
+# Runs "$@" for at most $limit seconds; its output goes to $out/$check.txt, in the end to the log.
 run() {
   local status=0
   printf '\n$ %s\n' "$*" >>"$log"
   SECONDS=0
-  timeout --foreground -k 10 "$limit" "$@" >"$out/$check.txt" 2>"$out/$check.err" </dev/null ||
-    status=$?
-  cat "$out/$check.txt" "$out/$check.err" >>"$log"
+  local said=$out/$check
+  timeout --foreground -k 10 "$limit" "$@" >"$said.txt" 2>"$said.err" </dev/null || status=$?
+  cat "$said.txt" "$said.err" >>"$log"
   ((status != 124)) || echo "not done within $limit s" >>"$out/$check.err"
   return "$status"
 }
@@ -206,20 +207,19 @@ run_tests() {
 check_kernels() {
   limit=1800
   if run_tests "$suite/KernelOpTest.*$own"; then
-    note "$check" passed "$tests tests of every operation against the reference, seed $seed" \
-      "$SECONDS"
+    passed "$tests tests of every operation against the reference, seed $seed"
   else
-    note "$check" failed "seed $seed: $(last_words)" "$SECONDS"
+    failed "seed $seed: $(last_words)"
   fi
 }
 
 check_gradients() {
   limit=1800
   if run_tests "$suite/ModelTest.*"; then
-    note "$check" passed "$tests tests of every model against the same network in double \
-precision, seed $seed" "$SECONDS"
+    passed "$tests tests of every model against the same network in double \
+precision, seed $seed"
   else
-    note "$check" failed "seed $seed: $(last_words)" "$SECONDS"
+    failed "seed $seed: $(last_words)"
   fi
 }
 
@@ -234,17 +234,16 @@ check_training() {
   limit=1800
   run "$HERE/ringmaster" compare --arms single,ring --epochs 2 --kernels "$kernels" \
     --data-dir "$data" --transport shm --out "$out/runs" --json || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
   accuracies=$(grep -oE '"test_accuracy": ?[0-9.e-]+' "$out/$check.txt" | grep -oE '[0-9.e-]+$')
   least=$(sort -g <<<"$accuracies" | head -n 1)
   if [[ $(grep -c . <<<"$accuracies") == 2 ]] && awk "BEGIN {exit !($least >= $ACCURACY_MIN)}"; then
-    note "$check" passed \
-      "lenet, 2 epochs of $data: single and ring, test accuracy at least $least" "$SECONDS"
+    passed "lenet, 2 epochs of $data: single and ring, test accuracy at least $least"
   else
-    note "$check" failed "lenet, 2 epochs of $data: test accuracies $(
-      tr '\n' ' ' <<<"$accuracies"), expected $ACCURACY_MIN" "$SECONDS"
+    failed "lenet, 2 epochs of $data: test accuracies $(
+      tr '\n' ' ' <<<"$accuracies"), expected $ACCURACY_MIN"
   fi
 }
 
@@ -254,10 +253,9 @@ judge_same_weights() {
   local hashes
   hashes=$(grep -oE '"weights_sha256": ?"[0-9a-f]+"' "$out/$check.txt")
   if [[ $(grep -c . <<<"$hashes") == "$1" && $(sort -u <<<"$hashes" | grep -c .) == 1 ]]; then
-    note "$check" passed "$2" "$SECONDS"
+    passed "$2"
   else
-    note "$check" failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")" \
-      "$SECONDS"
+    failed "two ranks on one device, 100 steps: weights $(tr '\n' ' ' <<<"$hashes")"
   fi
 }
 
@@ -268,7 +266,7 @@ check_ps_is_ring() {
   run "$HERE/ringmaster" compare --arms ps,ring --workers 2 --steps 100 --evaluate-every 0 \
     --kernels "$kernels" \
     "${samples[@]}" --out "$out/runs" --json || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
   judge_same_weights 2 "two ranks on one device, 100 steps: the same weights to the last bit"
@@ -283,12 +281,12 @@ check_cuda_ipc() {
   limit=600
   run "$HERE/ringmaster" bench allreduce --engine ringmaster,cuda_ipc --transport shm \
     --workers 2 || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
   run "$HERE/ringmaster" compare --arms ps,ring,all-reduce-cuda-ipc --workers 2 --steps 100 \
     --evaluate-every 0 --kernels cublas --data synthetic --out "$out/runs" --json || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
   judge_same_weights 3 \
@@ -300,11 +298,11 @@ check_verify() {
   has_mnist && set -- --data-dir "$data"
   if run "$HERE/ringmaster" verify --kernels "$kernels" "$@" --json &&
     grep -q '^{"passed": \{0,1\}true' "$out/$check.txt"; then
-    note "$check" passed "$(grep -oE '"topic"' "$out/$check.txt" | grep -c .) checks, $(
-      grep -oE '"runs": ?[0-9]+' "$out/$check.txt" | grep -oE '[0-9]+') runs" "$SECONDS"
+    passed "$(grep -oE '"topic"' "$out/$check.txt" | grep -c .) checks, $(
+      grep -oE '"runs": ?[0-9]+' "$out/$check.txt" | grep -oE '[0-9]+') runs"
   else
-    note "$check" failed "$(grep -oE '"what":"[^"]*","passed":false' "$out/$check.txt" |
-      head -n 3) $(last_words)" "$SECONDS"
+    failed "$(grep -oE '"what":"[^"]*","passed":false' "$out/$check.txt" |
+      head -n 3) $(last_words)"
   fi
 }
 
@@ -312,25 +310,25 @@ check_verify() {
 check_codecs() {
   limit=600
   run_tests "$suite/KernelOpTest.Encode*" || {
-    note "$check" failed "seed $seed: $(last_words)" "$SECONDS"
+    failed "seed $seed: $(last_words)"
     return
   }
   local encodings=$tests
   run "$HERE/ringmaster" compare --arms ps-fp16,ps-onebit,ring-fp16,ring-topk --workers 2 \
     --steps 50 --evaluate-every 0 --kernels "$kernels" --data synthetic --out "$out/runs" \
     --json || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
-  note "$check" passed "$encodings tests of fp16, onebit and topk against the codecs, to the last \
-bit; 4 arms train with them" "$SECONDS"
+  passed "$encodings tests of fp16, onebit and topk against the codecs, to the last \
+bit; 4 arms train with them"
 }
 
 check_speed() {
   local low
   limit=1800
   run "$HERE/ringmaster" bench kernels --library "$kernels" --json || {
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
     return
   }
   local number='([0-9.e-]*)'
@@ -341,22 +339,19 @@ check_speed() {
       printf "         %-32s %10.3f ms  %10.1f G/s  %6.1f %% of its ceiling\n", $1, $2, $3, 100 * $4
     }' | tee -a "$log"
   if [[ $kernels != cublas ]]; then
-    note "$check" skipped "measured, but the goals are a GPU's and this is a rehearsal on the CPU" \
-      "$SECONDS"
+    skipped "measured, but the goals are a GPU's and this is a rehearsal on the CPU"
     return
   fi
   low=$(tr '{' '\n' <"$out/$check.txt" | grep '"reached":false' |
     sed 's/^"name":"\([^"]*\)".*/\1/' | tr '\n' ';')
   if ! grep -q '"refusal":""' "$out/$check.txt"; then
-    note "$check" failed "no CUDA graph: $(grep -oE '"refusal":"[^"]*' "$out/$check.txt")" \
-      "$SECONDS"
+    failed "no CUDA graph: $(grep -oE '"refusal":"[^"]*' "$out/$check.txt")"
   elif [[ -z $low ]]; then
-    note "$check" passed "memory-bound operations at 80 % of the copy rate or more, the MLP's step \
-at 90 % of its products, $(
-      grep -oE '"replayed":[0-9]+' "$out/$check.txt" |
-        grep -oE '[0-9]+') segments replayed as CUDA graphs" "$SECONDS"
+    passed "memory-bound operations at 80 % of the copy rate or more, the MLP's step at 90 % of \
+its products, $(grep -oE '"replayed":[0-9]+' "$out/$check.txt" | grep -oE '[0-9]+') segments \
+replayed as CUDA graphs"
   else
-    note "$check" failed "below their goal: $low see $out/$check.txt" "$SECONDS"
+    failed "below their goal: $low see $out/$check.txt"
   fi
 }
 
@@ -387,7 +382,8 @@ whole_step() {
 }
 
 check_pytorch() {
-  local python library whole wholes='' libraries=(cublas cublas_tf32) device=cuda ours=() status=0
+  local python library whole wholes='' libraries=(cublas cublas_tf32) device=cuda ours=()
+  local ratios status=0
   python=$(find_pytorch) || {
     note "$check" skipped "no python3 here has torch"
     return
@@ -397,8 +393,7 @@ check_pytorch() {
   for library in "${libraries[@]}"; do
     check=pytorch_$library run "$HERE/ringmaster" bench kernels --library "$library" --steps-only \
       --json || {
-      note "$check" failed \
-        "bench kernels --library $library: $(check=pytorch_$library last_words)" "$SECONDS"
+      failed "bench kernels --library $library: $(check=pytorch_$library last_words)"
       return
     }
     ours+=(--ours "$out/pytorch_$library.txt")
@@ -411,21 +406,17 @@ check_pytorch() {
     sed 's/^/         /' "$out/$check.txt" | tee -a "$log"
     say "         ${wholes#; }"
   fi
+  ratios=$(grep -oE 'ratio [0-9.]+' "$out/$check.txt" | grep -oE '[0-9.]+' | tr '\n' ' ')
   if ((status == 3)); then
-    note "$check" skipped "$(last_words)" "$SECONDS"
+    skipped "$(last_words)"
   elif ((status > 1)); then
-    note "$check" failed "$(last_words)" "$SECONDS"
+    failed "$(last_words)"
   elif [[ $kernels != cublas ]]; then
-    note "$check" skipped \
-      "measured, but the goals are a GPU's and this is a rehearsal on the CPU$wholes" "$SECONDS"
+    skipped "measured, but the goals are a GPU's and this is a rehearsal on the CPU$wholes"
   elif ((status == 1)); then
-    note "$check" failed "slower than PyTorch's eager forward and backward: ratios $(
-      grep -oE 'ratio [0-9.]+' "$out/$check.txt" | grep -oE '[0-9.]+' |
-        tr '\n' ' ')$wholes" "$SECONDS"
+    failed "slower than PyTorch's eager forward and backward: ratios $ratios$wholes"
   else
-    note "$check" passed "forward and backward against PyTorch's, eager, fp32 and TF32: ratios $(
-      grep -oE 'ratio [0-9.]+' "$out/$check.txt" | grep -oE '[0-9.]+' |
-        tr '\n' ' ')$wholes" "$SECONDS"
+    passed "forward and backward against PyTorch's, eager, fp32 and TF32: ratios $ratios$wholes"
   fi
 }
 
@@ -447,13 +438,11 @@ check_with_sanitizer() {
     --gtest_filter="$suite/KernelOpTest.*" \
     --gtest_random_seed="$seed" --gtest_color=no
   if (($? == 0)) && grep -q "$1" "$out/$check.txt"; then
-    note "$check" passed "$(grep -o "$1.*" "$out/$check.txt" | tail -n 1)" "$SECONDS"
+    passed "$(grep -o "$1.*" "$out/$check.txt" | tail -n 1)"
   elif grep -qE '(ERROR|RACECHECK) SUMMARY' "$out/$check.txt"; then
-    note "$check" failed "$(grep -oE '(ERROR|RACECHECK) SUMMARY.*' "$out/$check.txt" | tail -n 1)" \
-      "$SECONDS"
+    failed "$(grep -oE '(ERROR|RACECHECK) SUMMARY.*' "$out/$check.txt" | tail -n 1)"
   else
-    note "$check" skipped "compute-sanitizer did not get to its summary here: $(last_words)" \
-      "$SECONDS"
+    skipped "compute-sanitizer did not get to its summary here: $(last_words)"
   fi
 }
 check_memcheck() { check_with_sanitizer 'ERROR SUMMARY: 0 errors'; }
@@ -469,11 +458,11 @@ write_results() {
     printf '{"kernels": "%s", "seed": %s, "exit": %s,\n' "$kernels" "$seed" "$1"
     printf ' "build": %s,\n "date": "%s",\n' "$(json_string "$build")" \
       "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-    printf ' "driver": %s,\n "gpu": %s,\n' "$(json_string "${driver:-none}")" \
-      "$(json_string "${gpu:-}")"
+    printf ' "driver": %s,\n' "$(json_string "${driver:-none}")"
+    printf ' "gpu": %s,\n' "$(json_string "${gpu:-}")"
     printf ' "missing": [%s' "$(json_list "${missing[@]}")"
-    printf '],\n "passed": %s, "failed": %s, "skipped": %s,\n "checks": [\n' "$passed" "$failed" \
-      "$skipped"
+    printf '],\n "passed": %s, "failed": %s, "skipped": %s,\n' "$passed" "$failed" "$skipped"
+    printf ' "checks": [\n'
     (IFS=$'\n' && printf '%s' "${results[*]}" | sed '$!s/$/,/')
     printf '\n ],\n "speed": %s,\n "pytorch": %s}\n' "$speed" "$pytorch"
   } >"$out/results.json"

@@ -133,8 +133,7 @@ std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_
         all || ranks.size() == 1 ? "sends" : "send each", bytes / gradient, rounds));
   }
   lines.push_back(absl::StrFormat(
-      "All together send %.4g times the gradient; no scheme that sums needs less than "
-      "2(N-1) = %d.",
+      "All together send %.4g times the gradient; no scheme that sums needs less than 2(N-1) = %d.",
       total / gradient, 2 * (workers - 1)));
   return lines;
 }
