@@ -194,7 +194,9 @@ void DeclareAllReduceBench(CLI::App* bench, Action* action) {
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();
-  command->add_option("--collective", flags->bench.collectives, "likewise")
+  command
+      ->add_option("--collective", flags->bench.collectives,
+                   "one or more, comma-separated; `ringmaster list` has them")
       ->delimiter(',')
       ->type_name("NAMES")
       ->capture_default_str();

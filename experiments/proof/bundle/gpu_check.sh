@@ -3,7 +3,7 @@
 #   ./gpu_check.sh                  every check, results in gpu-check-out/
 #   ./gpu_check.sh --out DIR        results.json, log.txt and what the checks leave there
 #   ./gpu_check.sh --data-dir DIR   a folder with the four MNIST files, instead of the bundle's own
-#   ./gpu_check.sh --seed N         repeats the random inputs of a check that printed it (0 to 99999)
+#   ./gpu_check.sh --seed N         repeats the random inputs of a check that printed it, to 99999
 #   ./gpu_check.sh --device N       another GPU than the first (by CUDA_VISIBLE_DEVICES)
 #   ./gpu_check.sh --only a,b       some checks: kernels, gradients, training, ps_is_ring, cuda_ipc,
 #                                   verify, codecs, speed, pytorch, memcheck, racecheck
