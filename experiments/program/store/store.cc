@@ -45,7 +45,8 @@ std::vector<Column> SummaryColumns() {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     const bool integer = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 ||
-                         field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+                         field.cpp_type() == FieldDescriptor::CPPTYPE_INT64 ||
+                         field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
     const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
     columns.push_back({field.name(), field.is_repeated() ? "TEXT"
                                      : integer           ? "INTEGER"
@@ -81,6 +82,8 @@ SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
       return int64_t{reflection.GetInt32(summary, &field)};
     case FieldDescriptor::CPPTYPE_INT64:
       return int64_t{reflection.GetInt64(summary, &field)};
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return int64_t{reflection.GetBool(summary, &field)};
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection.GetDouble(summary, &field);
     default:
