@@ -162,6 +162,35 @@ TEST_F(Sweep, TwoAtOnceOnOneStoreKeepAllTheirRuns) {
   EXPECT_EQ(Stored().size(), 8u);
 }
 
+TEST_F(Sweep, TwoAtOnceOfOneSweepShareItsRuns) {
+  const std::string file =
+      File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 3)", "shared", 200);
+  Program one(Arguments(file)), two(Arguments(file));
+  const Finished first = one.Wait(kLimit), second = two.Wait(kLimit);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  ExpectEachOnce(9);  // with solo
+  // Both have worked, and both show the whole table.
+  for (const Finished* finished : {&first, &second}) {
+    EXPECT_THAT(finished->err, HasSubstr("samples/s"));
+    EXPECT_THAT(finished->out, HasSubstr("arm=ps"));
+  }
+}
+
+TEST_F(Sweep, ARunWhoseHolderWasKilledIsTakenOverAtOnce) {
+  const std::string file = File(R"(axes { field: "arm" values: "solo" } trials: 1)", "one", 4000);
+  Program killed(Arguments(file));
+  ASSERT_TRUE(killed.WaitForError("step", kLimit)) << killed.ErrorSoFar();
+  Program waiting(Arguments(file));
+  ASSERT_TRUE(waiting.WaitForError("waiting for the runs that other programs are at", kLimit))
+      << waiting.ErrorSoFar();
+  killed.Signal(SIGKILL);
+  EXPECT_EQ(killed.Wait(kLimit).exit_code, 128 + SIGKILL);
+  const Finished finished = waiting.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  ExpectEachOnce(1);
+}
+
 TEST_F(Sweep, ADryRunShowsCellsAndTimeAndKeepsNothing) {
   const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2
                                    exclude { when { field: "arm" value: "ps" } reason: "not today" })");

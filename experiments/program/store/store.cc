@@ -307,7 +307,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
   RM_ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Database::Open(path));
   RM_RETURN_IF_ERROR(Prepare(*database, path));
   RM_ASSIGN_OR_RETURN(std::unique_ptr<JsonLines> lines, JsonLines::Open(dir + "/results.jsonl"));
-  return std::unique_ptr<Store>(new Store(std::move(database), std::move(lines)));
+  return std::unique_ptr<Store>(new Store(dir, std::move(database), std::move(lines)));
 }
 
 absl::Status Store::AppendInTransaction(const RunRecord& record) {

@@ -35,6 +35,9 @@ class Store {
   // untouched. Unavailable: disk errors, another process's lock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
 
+  // As Open was given it.
+  const std::string& folder() const { return folder_; }
+
   // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error,
   // to neither: what was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors,
   // another process's lock. On return it is on the disk.
@@ -59,10 +62,11 @@ class Store {
                                                              const std::string& sweep);
 
  private:
-  Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)
-      : database_(std::move(database)), lines_(std::move(lines)) {}
+  Store(std::string folder, std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)
+      : folder_(std::move(folder)), database_(std::move(database)), lines_(std::move(lines)) {}
   absl::Status AppendInTransaction(const RunRecord& record);
 
+  const std::string folder_;
   const std::unique_ptr<Database> database_;
   const std::unique_ptr<JsonLines> lines_;
 };
