@@ -59,12 +59,16 @@ class Sweep : public testing::Test {
   // Statuses of the stored runs, by (settings, trial).
   std::multimap<std::pair<std::string, int>, std::string> Stored() const {
     std::multimap<std::pair<std::string, int>, std::string> runs;
-    std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const json run = json::parse(line);
-      runs.emplace(
-          std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()),
-          run["status"]);
+    // A file a writer: results.jsonl, results-ID.jsonl.
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      if (entry.path().extension() != ".jsonl") continue;
+      std::ifstream lines(entry.path());
+      for (std::string line; std::getline(lines, line);) {
+        const json run = json::parse(line);
+        runs.emplace(
+            std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()),
+            run["status"]);
+      }
     }
     return runs;
   }
