@@ -10,7 +10,6 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_gemm.h"
 #include "experiments/study/results/schema_version.h"
@@ -128,27 +127,27 @@ int RunGemm(const GemmFlags& flags) {
 
 }  // namespace
 
-void DeclareGemmBench(CLI::App* bench, Action* action) {
-  CLI::App* command =
-      bench->add_subcommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
-  command->footer(kGemmFooter);
+void DeclareGemmBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
+  command.SetFooter(kGemmFooter);
   auto flags = std::make_shared<GemmFlags>();
   command
-      ->add_option("--library", flags->libraries,
-                   "one or more of cpu and reference, comma-separated")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->check(OneOf({"cpu", "reference"}))
-      ->capture_default_str();
-  command->add_option("--shapes", flags->shapes, "instead of the models' own")->type_name("SHAPES");
+      .AddOption("--library", &flags->libraries,
+                 "one or more of cpu and reference, comma-separated")
+      .Commas()
+      .Takes("NAMES")
+      .OneOf({"cpu", "reference"})
+      .ShowDefault();
+  command.AddOption("--shapes", &flags->shapes, "instead of the models' own").Takes("SHAPES");
   command
-      ->add_option("--repetitions", flags->repetitions,
-                   "samples of each, of about a millisecond or one call")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
+      .AddOption("--repetitions", &flags->repetitions,
+                 "samples of each, of about a millisecond or one call")
+      .Between(1, 100000)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -99,11 +99,11 @@ int Doctor(bool json) {
 
 }  // namespace
 
-void DeclareDoctor(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("doctor", "what this machine has, and what it lacks");
+void DeclareDoctor(Command program, Action* action) {
+  Command command = program.AddCommand("doctor", "what this machine has, and what it lacks");
   auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([action, json] { *action = [json] { return Doctor(*json); }; });
+  command.AddFlag("--json", json.get(), "one JSON object on standard output");
+  command.OnChosen([action, json] { *action = [json] { return Doctor(*json); }; });
 }
 
 }  // namespace ringmaster

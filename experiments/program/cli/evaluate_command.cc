@@ -171,26 +171,26 @@ int RunEvaluate(const EvaluateFlags& flags) {
 
 }  // namespace
 
-void DeclareEvaluate(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("evaluate", "score the test set with saved weights");
-  command->footer(kEvaluateFooter);
+void DeclareEvaluate(Command program, Action* action) {
+  Command command = program.AddCommand("evaluate", "score the test set with saved weights");
+  command.SetFooter(kEvaluateFooter);
   auto flags = std::make_shared<EvaluateFlags>();
   command
-      ->add_option("--weights", flags->weights,
-                   "weights to score (.safetensors, from --save-weights)")
-      ->type_name("FILE")
-      ->required();
+      .AddOption("--weights", &flags->weights,
+                 "weights to score (.safetensors, from --save-weights)")
+      .Takes("FILE")
+      .Required();
   command
-      ->add_option("--predictions", flags->predictions,
-                   "where the predicted classes go (.npy, int32, in order)")
-      ->type_name("FILE");
-  command->add_option("--base", flags->spec_file,
-                      "run spec (textproto) with the model and the data");
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json, "one JSON object on standard output");
+      .AddOption("--predictions", &flags->predictions,
+                 "where the predicted classes go (.npy, int32, in order)")
+      .Takes("FILE");
+  command.AddOption("--base", &flags->spec_file,
+                    "run spec (textproto) with the model and the data");
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.AddFlag("--json", &flags->json, "one JSON object on standard output");
   flags->spec.DeclareForEvaluation(command);
-  command->callback([action, flags] { *action = [flags] { return RunEvaluate(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunEvaluate(*flags); }; });
 }
 
 }  // namespace ringmaster

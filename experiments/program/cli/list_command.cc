@@ -93,12 +93,12 @@ int List(bool json) {
 
 }  // namespace
 
-void DeclareList(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("list", "names that flags and specs take, with a sentence each");
+void DeclareList(Command program, Action* action) {
+  Command command =
+      program.AddCommand("list", "names that flags and specs take, with a sentence each");
   auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([action, json] { *action = [json] { return List(*json); }; });
+  command.AddFlag("--json", json.get(), "one JSON object on standard output");
+  command.OnChosen([action, json] { *action = [json] { return List(*json); }; });
 }
 
 }  // namespace ringmaster

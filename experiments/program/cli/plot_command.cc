@@ -115,25 +115,22 @@ int PlotOrList(const PlotFlags& flags) {
 
 }  // namespace
 
-void DeclarePlot(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("plot", "one chart of stored runs as SVG; needs Node.js");
-  command->footer(kPlotFooter);
+void DeclarePlot(Command program, Action* action) {
+  Command command = program.AddCommand("plot", "one chart of stored runs as SVG; needs Node.js");
+  command.SetFooter(kPlotFooter);
   auto flags = std::make_shared<PlotFlags>();
-  command->add_option("CHART", flags->chart, "scaling, breakdown, ...; --list shows them");
-  command->add_option("STORE", flags->store, "folder of results.sqlite")->capture_default_str();
-  command->add_flag("--list", flags->list, "show the names of charts");
-  command->add_option("-o,--out", flags->out, "file to write; else standard output")
-      ->type_name("FILE.svg");
-  command->add_option("--arms", flags->arms, "only these")->delimiter(',');
+  command.AddOption("CHART", &flags->chart, "scaling, breakdown, ...; --list shows them");
+  command.AddOption("STORE", &flags->store, "folder of results.sqlite").ShowDefault();
+  command.AddFlag("--list", &flags->list, "show the names of charts");
+  command.AddOption("-o,--out", &flags->out, "file to write; else standard output")
+      .Takes("FILE.svg");
+  command.AddOption("--arms", &flags->arms, "only these").Commas();
   command
-      ->add_option("--comparison", flags->comparison,
-                   "only this one, by its number in --format csv")
-      ->check(CLI::Range(1, 100000));
-  command->add_option("--width", flags->options.width, "pixels")
-      ->check(CLI::Range(240, 4000))
-      ->capture_default_str();
-  command->add_flag("--dark", flags->options.dark, "for dark paper");
-  command->callback([action, flags] { *action = [flags] { return PlotOrList(*flags); }; });
+      .AddOption("--comparison", &flags->comparison, "only this one, by its number in --format csv")
+      .Between(1, 100000);
+  command.AddOption("--width", &flags->options.width, "pixels").Between(240, 4000).ShowDefault();
+  command.AddFlag("--dark", &flags->options.dark, "for dark paper");
+  command.OnChosen([action, flags] { *action = [flags] { return PlotOrList(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -10,7 +10,6 @@
 #include "common/base/monotonic.h"
 #include "common/config/resolve.h"
 #include "common/log/log.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/terminal.h"
@@ -126,22 +125,21 @@ int RunVerify(const VerifyFlags& flags) {
 
 }  // namespace
 
-void DeclareVerify(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand(
+void DeclareVerify(Command program, Action* action) {
+  Command command = program.AddCommand(
       "verify", "prove on this machine that only the strategy varies between arms");
-  command->footer(kVerifyFooter);
+  command.SetFooter(kVerifyFooter);
   auto flags = std::make_shared<VerifyFlags>();
-  command->add_option("--data-dir", flags->data_dir, "folder with the four MNIST IDX files");
+  command.AddOption("--data-dir", &flags->data_dir, "folder with the four MNIST IDX files");
   command
-      ->add_option("--kernels", flags->kernels,
-                   "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
-      ->check(OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
-      ->capture_default_str();
-  command->add_option("--seed", flags->seed, "of weights, data and random schedules")
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunVerify(*flags); }; });
+      .AddOption("--kernels", &flags->kernels,
+                 "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
+      .OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"})
+      .ShowDefault();
+  command.AddOption("--seed", &flags->seed, "of weights, data and random schedules").ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunVerify(*flags); }; });
 }
 
 }  // namespace ringmaster
