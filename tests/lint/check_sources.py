@@ -24,7 +24,7 @@ LIBRARY_HEADERS = [
     ("CLI11", r"CLI/", ["experiments/program/cli/parser"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
     ("zlib", r"zlib\.h", ["worker/data", "tests/worker/data"]),
-    ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
+    ("nlohmann-json", r"nlohmann/", ["common/formats", "tests"]),
 ]
 
 # Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one says.

@@ -1,12 +1,12 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
@@ -62,7 +62,7 @@ const char* LettersOf(const GemmShape& shape) {
 absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shapes,
                      const std::vector<GemmLibrary>& libraries) {
   const Machine machine = DescribeMachine();
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   if (!flags.json) {
     std::printf("# matrix products on one core (%s), commit %s\n", machine.cpu().c_str(),
                 GetBuildStamp().commit().c_str());
@@ -98,15 +98,13 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
     }
   }
   if (!flags.json) return absl::OkStatus();
-  const nlohmann::ordered_json object = {{"benchmark", "gemm"},
-                                         {"cpu", machine.cpu()},
-                                         {"commit", GetBuildStamp().commit()},
-                                         {"repetitions", flags.repetitions},
-                                         {"rows", rows},
-                                         {kSchemaVersionKey, kSchemaVersion}};
-  std::printf(
-      "%s\n",
-      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  const Json object = {{"benchmark", "gemm"},
+                       {"cpu", machine.cpu()},
+                       {"commit", GetBuildStamp().commit()},
+                       {"repetitions", flags.repetitions},
+                       {"rows", rows},
+                       {kSchemaVersionKey, kSchemaVersion}};
+  std::printf("%s\n", object.Dump().c_str());
   return absl::OkStatus();
 }
 

@@ -1,11 +1,11 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
@@ -75,8 +75,8 @@ void PrintRow(const KernelRow& row) {
   std::fflush(stdout);
 }
 
-nlohmann::ordered_json JsonOf(const KernelRow& row) {
-  nlohmann::ordered_json json = {{"name", row.name}, {"ms", row.ms}};
+Json JsonOf(const KernelRow& row) {
+  Json json = {{"name", row.name}, {"ms", row.ms}};
   json[row.is_bytes ? "gb_per_second" : "gflop_per_second"] = row.rate;
   json["share_of_ceiling"] = row.share;
   if (row.goal > 0) {
@@ -89,7 +89,7 @@ nlohmann::ordered_json JsonOf(const KernelRow& row) {
 absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   const KernelBench bench = BenchOf(flags, kernels.place());
   const std::string commit = GetBuildStamp().commit();
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   if (!flags.json) {
     std::printf(
         "# %s (%s), %s, commit %s\n# arrays of %d MiB; mlp of %d x %d, batches of %d; "
@@ -108,7 +108,7 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   if (!flags.json) return absl::OkStatus();
   const KernelBench::Transformer& transformer = bench.transformer;
   const SegmentCounts segments = kernels.segment_counts();
-  const nlohmann::ordered_json object = {
+  const Json object = {
       {"benchmark", "kernels"},
       {"library", std::string(kernels.name())},
       {"target", kernels.target()},
@@ -130,9 +130,7 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
         {"refusal", segments.refusal}}},
       {"rows", rows},
       {kSchemaVersionKey, kSchemaVersion}};
-  std::printf(
-      "%s\n",
-      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  std::printf("%s\n", object.Dump().c_str());
   return absl::OkStatus();
 }
 

@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/resolve.h"
 #include "common/engine/engines.h"
+#include "common/formats/json.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
@@ -78,12 +78,12 @@ std::vector<Finding> Examine() {
 int Doctor(bool json) {
   const std::vector<Finding> findings = Examine();
   if (json) {
-    nlohmann::ordered_json object;
+    Json object;
     for (const Finding& finding : findings) {
       object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}};
     }
     object[kSchemaVersionKey] = kSchemaVersion;
-    std::printf("%s\n", object.dump().c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return kExitOk;
   }
   for (const Finding& finding : findings) {

@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/load.h"
 #include "common/formats/atomic_file.h"
+#include "common/formats/json.h"
 #include "common/formats/weights.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
@@ -115,7 +115,7 @@ absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
 
 void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const EvaluationResult& result) {
   if (flags.json) {
-    nlohmann::ordered_json object;
+    Json object;
     object["model"] = spec.model().name();
     object["data"] = spec.data().name();
     object["weights"] = flags.weights;
@@ -126,8 +126,7 @@ void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const Evaluati
     object["loss"] = result.loss;
     object["accuracy"] = result.accuracy;
     object[kSchemaVersionKey] = kSchemaVersion;
-    using ErrorHandler = nlohmann::ordered_json::error_handler_t;
-    std::printf("%s\n", object.dump(-1, ' ', false, ErrorHandler::replace).c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return;
   }
   std::printf("%s on %s, weights %s\n", spec.model().name().c_str(), spec.data().name().c_str(),

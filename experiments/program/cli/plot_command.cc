@@ -9,6 +9,7 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/formats/atomic_file.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/store/store.h"
@@ -19,8 +20,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr char kPlotFooter[] =
     "Examples:\n"
@@ -61,13 +60,13 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   }
   const auto wanted = [&](const Json& row) {
     if (!row.contains("arm")) return true;
-    if (flags.comparison > 0 && row["comparison"] != flags.comparison) return false;
+    if (flags.comparison > 0 && row["comparison"].number() != flags.comparison) return false;
     return flags.arms.empty() ||
-           std::find(flags.arms.begin(), flags.arms.end(), row["arm"]) != flags.arms.end();
+           std::find(flags.arms.begin(), flags.arms.end(), row["arm"].text()) != flags.arms.end();
   };
-  Json panels = Json::array();
+  Json panels = Json::Array();
   for (Json& panel : (*chart)["panels"]) {
-    Json rows = Json::array();
+    Json rows = Json::Array();
     bool any = false;
     for (Json& row : panel["rows"]) {
       if (!wanted(row)) continue;
@@ -78,7 +77,7 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   }
   (*chart)["panels"] = std::move(panels);
   if (!(*chart)["panels"].empty()) return absl::OkStatus();
-  const std::string missing = (*chart)["missing"];
+  const std::string missing = (*chart)["missing"].text();
   return absl::InvalidArgumentError(absl::StrCat(
       "chart \"", flags.chart, "\" of ", flags.store,
       " has no data: ", missing.empty() ? "--arms and --comparison leave nothing of it" : missing));

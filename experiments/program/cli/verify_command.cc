@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/monotonic.h"
 #include "common/config/resolve.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
@@ -72,13 +72,13 @@ void PrintTable(const VerifyOutcome& outcome, double seconds) {
 }
 
 void PrintJson(const VerifyOutcome& outcome, double seconds) {
-  nlohmann::ordered_json object;
+  Json object;
   object["passed"] = outcome.passed();
   object["data"] = outcome.data;
   object["real_data"] = outcome.real_data;
   object["runs"] = outcome.runs;
   object["seconds"] = seconds;
-  object["checks"] = nlohmann::ordered_json::array();
+  object["checks"] = Json::Array();
   for (const CheckResult& check : outcome.checks) {
     object["checks"].push_back({{"topic", check.topic},
                                 {"what", check.what},
@@ -87,7 +87,7 @@ void PrintJson(const VerifyOutcome& outcome, double seconds) {
                                 {"seconds", check.seconds}});
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  std::printf("%s\n", object.dump().c_str());
+  std::printf("%s\n", object.Dump().c_str());
 }
 
 int RunVerify(const VerifyFlags& flags) {

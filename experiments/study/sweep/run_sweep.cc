@@ -1,11 +1,11 @@
 #include "experiments/study/sweep/run_sweep.h"
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "common/base/status_macros.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/summary.h"
 
 namespace ringmaster {
@@ -32,9 +32,9 @@ bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, 
 }
 
 std::string SettingsJson(const Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  Json json = Json::Object();
   for (const auto& [field, value] : settings) json[field] = value;
-  return json.dump();
+  return json.Dump();
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
