@@ -13,11 +13,11 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/config/load.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/program/store/json.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "nlohmann/json.hpp"
 
 namespace ringmaster {
 namespace {
@@ -66,7 +66,7 @@ std::vector<Column> RunColumns() {
 }
 
 std::string MapJson(const google::protobuf::Map<std::string, double>& map) {
-  return nlohmann::json(std::map<std::string, double>(map.begin(), map.end())).dump();
+  return Json::SortedObject(map).Dump();
 }
 
 SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -22,6 +22,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
+#include "common/formats/json.h"
 #include "common/machine/host_identity.h"
 #include "common/machine/process_stat.h"
 
@@ -68,17 +69,15 @@ std::string HostName() {
 
 std::string OwnText(const CellKey& key) {
   const HostIdentity host = ReadHostIdentity();
-  return nlohmann::ordered_json{
-             {"sweep", key.sweep},
-             {"cell", key.cell},
-             {"trial", key.trial},
-             {"host", HostName()},
-             {"process", getpid()},
-             {"boot", host.boot_id},
-             {"pid_namespace", host.pid_namespace},
-         }
-             .dump() +
-         "\n";
+  Json json = Json::Object();
+  json["sweep"] = key.sweep;
+  json["cell"] = key.cell;
+  json["trial"] = key.trial;
+  json["host"] = HostName();
+  json["process"] = getpid();
+  json["boot"] = host.boot_id;
+  json["pid_namespace"] = host.pid_namespace;
+  return json.Dump() + "\n";
 }
 
 // What is written in a claim; empty where it is not whole yet, or is no claim.
@@ -92,17 +91,16 @@ Holder ReadHolder(const std::string& path) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
-  const nlohmann::json json =
-      nlohmann::json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  const std::optional<Json> json = Json::Parse(text.str());
   Holder holder;
-  if (!json.is_object()) return holder;
+  if (!json.has_value()) return holder;
   const auto string = [&](const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+    return json->contains(key) && (*json)[key].is_text() ? (*json)[key].text() : std::string();
   };
   const auto number = [&](const char* key) {
-    const auto found = json.find(key);
-    return found != json.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+    return json->contains(key) && (*json)[key].is_number()
+               ? static_cast<int64_t>((*json)[key].number())
+               : 0;
   };
   holder.host = string("host");
   holder.process = number("process");

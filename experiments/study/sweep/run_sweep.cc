@@ -3,7 +3,6 @@
 #include <chrono>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/interruptible_sleep.h"
 #include "common/base/status_macros.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
@@ -39,9 +39,9 @@ bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, 
 }
 
 std::string SettingsJson(const Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  Json json = Json::Object();
   for (const auto& [field, value] : settings) json[field] = value;
-  return json.dump();
+  return json.Dump();
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
