@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -26,8 +27,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr absl::Duration kStart = absl::Seconds(60);
-constexpr absl::Duration kEnd = absl::Seconds(10);
+constexpr absl::Duration kStart = Patience(60);
+constexpr absl::Duration kEnd = Patience(10);
 
 std::vector<std::string> Compare(const std::string& out, const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {"--arms", "ring", "--evaluate-every", "0", "--out", out};

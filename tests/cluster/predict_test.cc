@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -107,9 +108,9 @@ TEST(Predict, MistakesAreNamedBeforeAnythingIsMeasured) {
 TEST(Predict, AnInterruptEndsItWhileItMeasures) {
   Program predict(SmallRun("predict", {"--arms", "ps,ring", "--transport", "tcp", "--steps",
                                        "1000000", "--out", NewFolder("predict_interrupted")}));
-  ASSERT_TRUE(predict.WaitForError("2 predicted", absl::Seconds(60))) << predict.ErrorSoFar();
+  ASSERT_TRUE(predict.WaitForError("2 predicted", Patience(60))) << predict.ErrorSoFar();
   predict.Signal(SIGINT);
-  const Finished finished = predict.Wait(absl::Seconds(30));
+  const Finished finished = predict.Wait(Patience(30));
   EXPECT_EQ(finished.exit_code, 130) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("predicted"));
 }

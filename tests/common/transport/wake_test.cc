@@ -9,13 +9,14 @@
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr NodeId kSelf = {Role::kWorker, 0};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 // By transport: a thread asleep in any of them is woken.
 class WakeTest : public testing::TestWithParam<std::string> {

@@ -8,13 +8,14 @@
 #include "common/base/partition.h"
 #include "common/exchange/parts.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr int64_t kSteps = 24;
-constexpr absl::Duration kLimit = absl::Seconds(40);
+constexpr absl::Duration kLimit = Patience(40);
 
 // With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
 // updates by worker, in base 64, exact in float32 for three workers and fewer than 64 updates of

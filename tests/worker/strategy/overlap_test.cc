@@ -10,6 +10,7 @@
 #include "common/base/monotonic.h"
 #include "common/transport/forwarding.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -40,14 +41,14 @@ class Started {
     absl::MutexLock lock(&mutex_);
     const auto asleep = [&]()
                             ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return asleep_with_ == buckets; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&asleep), absl::Seconds(20));
+    return mutex_.AwaitWithTimeout(absl::Condition(&asleep), Patience(20));
   }
   // Whether all buckets have come within the deadline.
   bool AwaitAll() {
     absl::MutexLock lock(&mutex_);
     const auto all = [this]()
                          ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return buckets_.size() == kBuckets; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&all), absl::Seconds(20));
+    return mutex_.AwaitWithTimeout(absl::Condition(&all), Patience(20));
   }
 
  private:

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "server/shard_service.h"
 #include "tests/support/allocations.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -110,7 +111,7 @@ absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t
     ops.push_back(*transport.Send({{Role::kServer, 0}, tag, {out, bytes}}));
   }
   for (const OpId op : ops) {
-    const absl::Status status = transport.Wait(op, MonotonicNow() + absl::Seconds(30));
+    const absl::Status status = transport.Wait(op, MonotonicNow() + Patience(30));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -126,7 +127,7 @@ TEST(ShardService, AllocatesNothingInAStep) {
   std::vector<std::vector<float>> gradients(2, std::vector<float>(kCount, -1.0f));
   const auto fabric = *CreateFabric(fabric_options);
   const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
-  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + absl::Seconds(30)).ok());
+  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + Patience(30)).ok());
   CountingTransport transport(fabric->transport({Role::kServer, 0}), MessageKind::kWeights,
                               &counted);
   const auto service =
