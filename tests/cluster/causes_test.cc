@@ -19,6 +19,7 @@
 #include "tests/cluster/small_run.h"
 #include "tests/support/patience.h"
 #include "tests/support/program.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -174,7 +175,7 @@ TEST(Limits, TooFewOpenFilesAreSaidBeforeAnythingStarts) {
 
 TEST(MoreLimits, AsManyOpenFilesAsAreAskedForSuffice) {
   // 4 processes and 24: above what each transport was seen to use.
-  for (const char* const transport : {"tcp", "grpc", "shm"}) {
+  for (const std::string& transport : ProcessTransports()) {
     const auto command =
         Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport});
     const Finished finished = Program(command, {}, Limit(RLIMIT_NOFILE, 36)).Wait(kStart);

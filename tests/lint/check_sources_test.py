@@ -23,7 +23,7 @@ class CheckSources(unittest.TestCase):
         A tree that does not say how many files may know names has none of them.
         """
         if files:
-            files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), **files}
+            files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0, "lists": 0}), **files}
         with tempfile.TemporaryDirectory() as root:
             for path, text in files.items():
                 full = os.path.join(root, path)
@@ -98,9 +98,17 @@ class CheckSources(unittest.TestCase):
             self.expect_one({"worker/a.cc": line}, COUNTS + ":1: 1 files outside common/codec know codecs")
             self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
 
+    def test_a_test_that_lists_arms_codecs_or_transports_by_hand(self):
+        for line in ('for (const char* arm : {"solo", "ps-sharded",\n  "ring"}) {\n', '"--arms", "single,ring-topk,async"\n',
+                     'testing::Values("grpc", "tcp", "shm")\n', '{"none", "fp16", "topk"};\n'):
+            self.expect_one({"tests/cluster/a.cc": line}, COUNTS + ":1: 1 files in tests know lists by name")
+            self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
+        for line in ('{"ps", "ring"}\n', '{"ps", "worker/1", "shm", "ring"}\n'):
+            self.assertEqual(self.check({"tests/cluster/a.cc": line}), (0, []))
+
     def test_as_many_files_as_the_limit_says_no_more_and_no_fewer(self):
         line = "if (spec.strategy().has_solo()) return;\n"
-        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0})}
+        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0, "lists": 0})}
         self.assertEqual(self.check({**limit, "common/a.cc": line + line}), (0, []))
         self.expect_one({**limit, "common/a.cc": line, "worker/b.cc": line},
                         COUNTS + ":1: 2 files outside common/scheme and worker/strategy and server know strategies by name, "
@@ -108,7 +116,7 @@ class CheckSources(unittest.TestCase):
         self.expect_one({**limit, "common/a.cc": "\n"}, COUNTS + ":1: 0 files")
 
     def test_names_without_a_limit(self):
-        self.expect_one({COUNTS: json.dumps({"codecs": 0}), "common/a.cc": "\n"}, COUNTS + ":1: has no limit for strategies")
+        self.expect_one({COUNTS: json.dumps({"codecs": 0, "lists": 0}), "common/a.cc": "\n"}, COUNTS + ":1: has no limit for strategies")
 
     def test_a_wrong_include_guard(self):
         self.expect_one({"common/base/a.h": guarded("A_H", "")}, "common/base/a.h:1: the include guard")

@@ -9,6 +9,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/proof/verify/payload_formula.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -59,7 +60,8 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
 
 TEST(StepTraffic, WhatWorkersSendServersGetAndTheOtherWayRound) {
   const ParamLayout layout = Layout();
-  for (const char* arm : {"ps", "ps-sharded", "dp", "ssp", "async-topk", "ps-onebit", "ps-fp16"}) {
+  const auto has_servers = [](const ArmUnderTest& arm) { return arm.traits.servers > 0; };
+  for (const std::string& arm : ArmsThat(has_servers)) {
     const RunSpec spec = ArmOf(arm, 4, 3);
     const SchemeTraits traits = TraitsOf(spec);
     StepTraffic workers, servers;

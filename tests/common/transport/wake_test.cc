@@ -10,6 +10,7 @@
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"
 #include "tests/support/patience.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -87,7 +88,7 @@ TEST_P(WakeTest, AfterAnAbortNothingSleeps) {
   EXPECT_EQ(wake.Arm().status(), absl::UnavailableError("gone"));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WakeTest, testing::Values("grpc", "inproc", "shm", "tcp"),
+INSTANTIATE_TEST_SUITE_P(All, WakeTest, testing::ValuesIn(AllTransports()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "common/base/partition.h"
 #include "common/exchange/parts.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 #include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
@@ -243,10 +244,10 @@ std::vector<RunSpec> ExchangingSpecs() {
        {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
     specs.push_back(ServerSpec(2, 2, consistency));
   }
-  for (const char* codec : {"none", "fp16", "onebit"}) {
+  for (const std::string& codec : AllCodecs()) {
     RunSpec spec = GroupSpec(2, 1.0f);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
-    spec.mutable_codec()->set_name(codec);
+    ChooseCodec(codec, spec.mutable_codec());
     specs.push_back(spec);
   }
   return specs;

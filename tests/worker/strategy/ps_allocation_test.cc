@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "server/shard_service.h"
 #include "tests/support/allocations.h"
+#include "tests/support/arms.h"
 #include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
@@ -64,7 +65,7 @@ class CountingTransport : public ForwardingTransport {
 RunSpec SpecOf(ParameterServerSpec::Consistency consistency, const std::string& codec) {
   RunSpec spec = GroupSpec(2, 0.5f);
   spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
-  spec.mutable_codec()->set_name(codec);
+  ChooseCodec(codec, spec.mutable_codec());
   return spec;
 }
 
@@ -75,7 +76,7 @@ void FillOnes(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float
 TEST(ParameterServerStrategy, ItsExchangeThreadAllocatesNothingInAStep) {
   for (const auto consistency :
        {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
-    for (const char* codec : {"none", "fp16"}) {
+    for (const std::string& codec : AllCodecs()) {
       for (const char* transport : {"inproc", "shm"}) {
         SCOPED_TRACE(
             absl::StrCat("consistency=", consistency, " codec=", codec, " transport=", transport));
