@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {

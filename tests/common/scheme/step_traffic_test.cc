@@ -22,7 +22,7 @@ ParamLayout Layout() {
   return ParamLayout({param}, 101);
 }
 
-RunSpec ArmOf(const char* name, int32_t workers, int32_t servers) {
+RunSpec ArmOf(const std::string& name, int32_t workers, int32_t servers) {
   RunSpec base;
   base.mutable_training()->set_workers(workers);
   base.mutable_training()->set_steps(1);
