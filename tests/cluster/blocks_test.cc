@@ -40,8 +40,8 @@ TEST(Judge, OtherwiseTheMedianOfSevenDoes) {
 
 TEST(Judge, ABoundOfOneSideIsFarOnTheOther) {
   const Claim claim = {"more than twice", 3, 2, Claim().high, nullptr};
-  EXPECT_EQ(Judge(claim, {100}), Verdict::kOpen)
-      << "far from the formula; what holds is seen again";
+  EXPECT_EQ(Judge(claim, {100}), Verdict::kHolds) << "far from the one bound that there is";
+  EXPECT_EQ(Judge(claim, {2.1}), Verdict::kOpen);
   EXPECT_EQ(Judge(claim, {2.9}), Verdict::kHolds);
   EXPECT_EQ(Judge(claim, {100, 100, 100}), Verdict::kHolds);
   EXPECT_EQ(Judge(claim, {1.9, 1.9, 1.9}), Verdict::kIsBroken);

@@ -16,6 +16,8 @@ using nlohmann::json;
 
 constexpr int kPacedSteps = 6;
 constexpr int kPacedWarmupSteps = 1;
+// Others never count for more than leaves this: beyond, a slower pace only takes longer.
+constexpr double kLeftLeast = 0.25;
 
 // The runs of `ringmaster compare` that ended well, by arm.
 std::map<std::string, json> RunsOf(const std::string& arms, const std::vector<std::string>& more) {
@@ -64,7 +66,7 @@ double CoresUsed(const json& run) {
   const json& conditions = run["conditions"];
   const double others =
       conditions.value("foreign_share", 0.0) + conditions.value("stolen_share", 0.0);
-  const double cores = run["machine"]["cores"].get<double>() * std::max(1 - others, 0.01);
+  const double cores = run["machine"]["cores"].get<double>() * std::max(1 - others, kLeftLeast);
   return run["cpu_ms_per_sample"].get<double>() / 1000 * run["samples_per_second"].get<double>() /
          cores;
 }

@@ -32,7 +32,7 @@ double CoresUsed(const nlohmann::json& run);
 // one found, and where it has ended: at the last pace played.
 inline constexpr double kCoresUsedMost =
     0.35;  // half of the 0.7 above which threads wait for cores
-inline constexpr double kPaceMost = 16;
+inline constexpr double kPaceMost = 8;
 void PlayAtAPace(double* pace, const std::function<double(double pace)>& play);
 
 // One arm on a shaped network with emulated computing.
