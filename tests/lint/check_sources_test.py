@@ -39,7 +39,8 @@ class CheckSources(unittest.TestCase):
 
         A tree that does not say how many files may know names has none of them.
         """
-        files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), **files}
+        if files:
+            files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0, "lists": 0}), **files}
         with tempfile.TemporaryDirectory() as root:
             plant(root, files)
             violations = check_sources.check_tree(root)[1]
@@ -138,9 +139,19 @@ class CheckSources(unittest.TestCase):
                             COUNTS + ":1: 1 files outside common/codec know codecs")
             self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
 
+    def test_a_test_that_lists_arms_codecs_or_transports_by_hand(self):
+        for line in ('for (const char* arm : {"solo", "ps-sharded",\n  "ring"}) {\n',
+                     '"--arms", "single,ring-topk,async"\n',
+                     'testing::Values("grpc", "tcp", "shm")\n', '{"none", "fp16", "topk"};\n'):
+            self.expect_one({"tests/cluster/a.cc": line},
+                            COUNTS + ":1: 1 files in tests know lists by name")
+            self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
+        for line in ('{"ps", "ring"}\n', '{"ps", "worker/1", "shm", "ring"}\n'):
+            self.assertEqual(self.check({"tests/cluster/a.cc": line}), (0, []))
+
     def test_as_many_files_as_the_limit_says_no_more_and_no_fewer(self):
         line = "if (spec.strategy().has_solo()) return;\n"
-        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0})}
+        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0, "lists": 0})}
         self.assertEqual(self.check({**limit, "common/a.cc": line + line}), (0, []))
         self.expect_one(
             {**limit, "common/a.cc": line, "worker/b.cc": line},
@@ -149,7 +160,7 @@ class CheckSources(unittest.TestCase):
         self.expect_one({**limit, "common/a.cc": "\n"}, COUNTS + ":1: 0 files")
 
     def test_names_without_a_limit(self):
-        self.expect_one({COUNTS: json.dumps({"codecs": 0}), "common/a.cc": "\n"},
+        self.expect_one({COUNTS: json.dumps({"codecs": 0, "lists": 0}), "common/a.cc": "\n"},
                         COUNTS + ":1: has no limit for strategies")
 
     def test_a_line_that_is_too_wide(self):
