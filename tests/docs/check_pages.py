@@ -2,7 +2,7 @@
 
 Pages are README.md and docs/**/*.md. Every path, file name, link, label and option of ./test in them must exist; words of
 the style's list are not used; DECISIONS keeps its paragraphs short; each check list of HACKING names files that really
-know the example which it follows.
+know the example which it follows; pictures are small.
 
 Prints one line a violation, "page:line: what is wrong; what to do". Exit status 1 when there is any.
 """
@@ -14,6 +14,7 @@ import sys
 
 DECISION_LETTERS = 500
 HACKING_LINES = 130
+PICTURE_BYTES = 150_000
 FOLDERS = ("proto", "common", "server", "worker", "experiments", "tests", "third_party", "docs", "findings")
 
 PATH = re.compile(r"(?<![\w./-])((?:%s)/[\w./*-]*)" % "|".join(FOLDERS))
@@ -147,7 +148,7 @@ def check_lists(files, text):
             continue
         if example is None:
             continue
-        known, _, others = line.partition("Read: ")
+        known, read, _ = line.partition("Read:")
         for path in [] if reading else PATH.findall(known):
             path = path.rstrip("./")
             if not files.has(path):
@@ -155,12 +156,16 @@ def check_lists(files, text):
             below = [name for name in files.paths if name == path or name.startswith(path + "/")]
             if not any(letters(example) in letters(name + files.text(name)) for name in below):
                 yield number, "%s knows nothing of %s, the example of this list" % (path, example)
-        reading = reading or bool(others)
+        reading = reading or bool(read)
 
 
 def check(root):
     """Yields all violations as texts."""
     files = Tree(root)
+    for path in sorted(files.paths):
+        size = (files.root / path).stat().st_size
+        if path.startswith("docs/") and path.endswith(".png") and size > PICTURE_BYTES:
+            yield "%s: %d bytes; a picture has at most %d: cut it, or give it fewer colours" % (path, size, PICTURE_BYTES)
     for page in files.pages():
         text = files.text(page)
         for number, line in enumerate(text.splitlines(), start=1):

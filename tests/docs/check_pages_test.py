@@ -87,8 +87,13 @@ class CheckPages(unittest.TestCase):
     def test_files_of_a_check_list_know_its_example(self):
         page = "docs/HACKING.md"
         self.accept("### A codec, after `onebit`\n1. `common/codec/codec.cc` Read: `common/codec/none.cc`\n", page=page)
+        self.accept("### A codec, after `onebit`\n1. `common/codec/codec.cc` Read:\n   `common/codec/none.cc`\n", page=page)
         self.expect("### A codec, after `one_bit`\n1. `common/codec/codec.cc`,\n   `common/codec/none.cc`\n",
                     "HACKING.md:3:", "common/codec/none.cc", "one_bit", page=page)
+
+    def test_a_picture_is_small(self):
+        self.accept("x" * 150_000, page="docs/report.png")
+        self.expect("x" * 150_001, "docs/report.png: 150001 bytes", page="docs/report.png")
 
     def test_hacking_is_one_page(self):
         self.expect("a\n" * 131, "131 lines", page="docs/HACKING.md")
