@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -64,7 +65,7 @@ double ValueOf(const std::string& formula, int32_t ranks, double bytes) {
 
 // What a schedule really does with `count` elements of 4 bytes.
 struct Counted {
-  int32_t rounds = 0;
+  int64_t rounds = 0;    // in which anybody sends
   int64_t messages = 0;  // of the rank that sends most
   int64_t bytes = 0;     // likewise
   int64_t total = 0;     // bytes of all ranks
@@ -72,10 +73,11 @@ struct Counted {
 
 Counted Count(const Schedule& schedule, int32_t ranks, int64_t count) {
   Counted counted;
+  std::set<int32_t> rounds;
   for (int32_t rank = 0; rank < ranks; ++rank) {
     int64_t messages = 0;
     for (const Step& step : schedule.StepsOf(rank, ranks)) {
-      counted.rounds = std::max(counted.rounds, step.round + 1);
+      rounds.insert(step.round);
       messages += step.op == Step::Op::kSend ? 1 : 0;
     }
     const int64_t bytes = SentBytes(schedule, rank, ranks, count, 4);
@@ -83,6 +85,7 @@ Counted Count(const Schedule& schedule, int32_t ranks, int64_t count) {
     counted.bytes = std::max(counted.bytes, bytes);
     counted.total += bytes;
   }
+  counted.rounds = static_cast<int64_t>(rounds.size());
   return counted;
 }
 
