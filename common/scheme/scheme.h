@@ -35,7 +35,8 @@ struct SchemeTraits {
   int32_t servers = 0;  // K
   bool servers_beside_workers =
       false;  // server k lives with worker k; else in a process of its own
-  int32_t processes = 0;
+  int32_t processes =
+      0;  // 1 for threads and for single, else one a worker and one a dedicated server
 
   // Training.
   WeightHolder weights = WeightHolder::kWorkers;
