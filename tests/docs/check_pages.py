@@ -20,7 +20,7 @@ FOLDERS = ("proto", "common", "server", "worker", "experiments", "tests", "third
 PATH = re.compile(r"(?<![\w./-])((?:%s)/[\w./*-]*)" % "|".join(FOLDERS))
 # "worker/0": how nodes are called.
 NODE = re.compile(r"(worker|server)/(\d|R\b|K\b)")
-FILE_NAME = re.compile(r"(?<![\w./-])([\w-]+\.(?:h|cc|cu|bzl|proto|sh|py))(?![\w/-])")
+FILE_NAME = re.compile(r"(?<![\w./*-])([\w-]+\.(?:h|cc|cu|bzl|proto|sh|py))(?![\w/-])")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 LABEL = re.compile(r"(?<![\w:/])//([\w/.-]*\w)?(:[\w.-]+|/?\.\.\.)?")
 TEST_OPTION = re.compile(r"\./test [^\n`#]*?(--[a-z]+)")
