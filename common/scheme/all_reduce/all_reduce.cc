@@ -139,9 +139,9 @@ absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& la
       continue;
     }
     const int64_t element_bytes = codec->MaxEncodedBytes(1);
-    const absl::string_view name = ResolveCollective(
-        traits.collective, {spec.transport().name(), traits.workers, bucket.count * element_bytes});
-    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule, CreateSchedule(name));
+    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule,
+                        CreateSchedule(traits.collective, {spec.transport().name(), traits.workers,
+                                                           bucket.count * element_bytes}));
     for (const Step& step : schedule->StepsOf(node.index, traits.workers)) {
       const int64_t bytes = ElementsOf(step, traits.workers, bucket.count).count * element_bytes;
       (step.op == Step::Op::kSend ? traffic.sent : traffic.received) += bytes;
