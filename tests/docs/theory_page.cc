@@ -68,10 +68,8 @@ Rows TableOf(const std::string& heading) {
 }
 
 double NumberIn(const std::string& cell) {
-  const size_t begin =
-      cell.find_last_of(" .") == std::string::npos || cell.find(' ') == std::string::npos
-          ? 0
-          : cell.find_last_of(' ') + 1;
+  const size_t space = cell.find_last_of(' ');
+  const size_t begin = space == std::string::npos ? 0 : space + 1;
   char* end = nullptr;
   const double value = std::strtod(cell.c_str() + begin, &end);
   EXPECT_NE(end, cell.c_str() + begin) << "no number in \"" << cell << "\"";
