@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Makes docs/report.png, the picture in README.md: runs docs/report_picture.textproto (three minutes; better on an idle
-# machine), makes its report, and takes the top of the page in Chromium.
+# Makes docs/report.png, the picture in README.md: runs docs/report_picture.textproto (three
+# minutes; better on an idle machine), makes its report, and takes the top of the page in Chromium.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-command -v chromium >/dev/null || { echo "error: needs chromium: apt-get install chromium" >&2; exit 1; }
+command -v chromium >/dev/null || {
+  echo "error: needs chromium: apt-get install chromium" >&2
+  exit 1
+}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
@@ -13,7 +16,8 @@ trap 'rm -rf "$out"' EXIT
 # Chromium's sandbox refuses root.
 sandbox=()
 ((EUID != 0)) || sandbox=(--no-sandbox)
-chromium --headless "${sandbox[@]}" --user-data-dir="$out/profile" --hide-scrollbars --window-size=1200,840 \
+chromium --headless "${sandbox[@]}" --user-data-dir="$out/profile" --hide-scrollbars \
+  --window-size=1200,840 \
   --virtual-time-budget=15000 --screenshot="$out/report.png" "file://$out/report.html" 2>/dev/null
 mv "$out/report.png" docs/report.png
 ls -l docs/report.png

@@ -1,4 +1,7 @@
-"""Tests check_pages.py on small repositories made for it: each rule finds what breaks it, and nothing else."""
+"""Tests check_pages.py on small repositories made for it.
+
+Each rule finds what breaks it, and nothing else.
+"""
 
 import importlib.util
 import pathlib
@@ -44,7 +47,8 @@ class CheckPages(unittest.TestCase):
 
     def test_a_path_must_exist(self):
         self.accept("`common/codec/codec.cc`, `common/codec`, common/codec/*.cc and common/codec.")
-        self.expect("see `common/codec/zip.cc`", "README.md:1:", "common/codec/zip.cc does not exist")
+        self.expect("see `common/codec/zip.cc`", "README.md:1:",
+                    "common/codec/zip.cc does not exist")
         self.expect("see common/codec/*.h", "no file is like common/codec/*.h")
 
     def test_names_of_nodes_and_of_other_folders_are_no_paths(self):
@@ -74,21 +78,25 @@ class CheckPages(unittest.TestCase):
         self.expect("bazel test --config=fast //...", "--config=fast")
 
     def test_words_of_the_style_list_are_found(self):
-        self.expect("in rising order", "rising")
+        self.expect("in ris" "ing order", "ris" "ing")
 
     def test_a_decision_is_short_and_has_a_title(self):
         page = "docs/DECISIONS.md"
         head = "# Decisions\n\nOne a paragraph.\n\n## Build\n\n"
         self.accept(head + "**Short.** Because.\n", page=page)
         self.accept(head + "**A.** " + "x" * 493 + "\n", page=page)
-        self.expect(head + "**A.** " + "x" * 494 + "\n", "DECISIONS.md:7:", "501 letters", page=page)
-        self.expect(head + "**Short.**\n\nBecause.\n", "DECISIONS.md:9:", "without a title", page=page)
+        self.expect(head + "**A.** " + "x" * 494 + "\n", "DECISIONS.md:7:", "501 letters",
+                    page=page)
+        self.expect(head + "**Short.**\n\nBecause.\n", "DECISIONS.md:9:", "without a title",
+                    page=page)
 
     def test_files_of_a_check_list_know_its_example(self):
         page = "docs/HACKING.md"
-        self.accept("### A codec, after `onebit`\n1. `common/codec/codec.cc` Read: `common/codec/none.cc`\n", page=page)
-        self.accept("### A codec, after `onebit`\n1. `common/codec/codec.cc` Read:\n   `common/codec/none.cc`\n", page=page)
-        self.expect("### A codec, after `one_bit`\n1. `common/codec/codec.cc`,\n   `common/codec/none.cc`\n",
+        item = "1. `common/codec/codec.cc`"
+        head = "### A codec, after `onebit`\n" + item
+        self.accept(head + " Read: `common/codec/none.cc`\n", page=page)
+        self.accept(head + " Read:\n   `common/codec/none.cc`\n", page=page)
+        self.expect("### A codec, after `one_bit`\n" + item + ",\n   `common/codec/none.cc`\n",
                     "HACKING.md:3:", "common/codec/none.cc", "one_bit", page=page)
 
     def test_a_picture_is_small(self):

@@ -19,7 +19,8 @@ import sys
 import tempfile
 
 SLOW_MARK = "<!-- slow -->"
-# By whether the block is marked slow. Far more than a block takes alone: the machine may have other work.
+# By whether the block is marked slow. Far more than a block takes alone: the machine may have other
+# work.
 BLOCK_SECONDS = {False: 600, True: 1800}
 
 
