@@ -1,0 +1,217 @@
+// Tells ThreadSanitizer what absl::Mutex and absl::Notification order. Debian's Abseil is compiled
+// without instrumentation and waits on futexes, so the sanitizer would see no lock at all and
+// report every access that one guards. The definitions here come before those of
+// libabsl_synchronization.so. Each tells the sanitizer and calls the library's own.
+//
+// Between "pre" and "post" the sanitizer ignores what the calling thread does. The condition of an
+// Await is evaluated there, also by other threads that unlock, on behalf of the waiting one.
+
+#include <dlfcn.h>
+#include <sanitizer/tsan_interface.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/base/options.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+
+namespace {
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+
+// Mangled names hold Abseil's inline namespace, which each packager chooses.
+constexpr char kNamespace[] = TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME);
+
+// The library's own definition. `qualifiers` is "K" for a const member function; `mangled` follows
+// the namespaces.
+void* FindNext(const char* qualifiers, const char* mangled) {
+  char symbol[256];
+  std::snprintf(symbol, sizeof(symbol), "_ZN%s4absl%zu%s%s", qualifiers, sizeof(kNamespace) - 1,
+                kNamespace, mangled);
+  void* const found = dlsym(RTLD_NEXT, symbol);
+  if (found == nullptr) {
+    std::fprintf(stderr, "third_party/sanitizers: Abseil's libraries have no %s\n", symbol);
+    std::abort();
+  }
+  return found;
+}
+
+// Depth of the calls below on this thread: the library's functions call each other, and only the
+// outermost counts.
+thread_local int depth = 0;
+
+class Call {
+ public:
+  Call() { ++depth; }
+  ~Call() { --depth; }
+  bool outermost() const { return depth == 1; }
+};
+
+enum Flags : unsigned { kExclusive = 0, kShared = __tsan_mutex_read_lock };
+
+template <typename Real>
+void Acquire(absl::Mutex* mutex, unsigned flags, Real real) {
+  const Call call;
+  if (!call.outermost()) return real();
+  __tsan_mutex_pre_lock(mutex, flags);
+  real();
+  __tsan_mutex_post_lock(mutex, flags, 0);
+}
+
+template <typename Real>
+bool AcquireAndTell(absl::Mutex* mutex, unsigned flags, Real real) {
+  bool told = false;
+  Acquire(mutex, flags, [&] { told = real(); });
+  return told;
+}
+
+template <typename Real>
+bool TryToAcquire(absl::Mutex* mutex, unsigned flags, Real real) {
+  const Call call;
+  if (!call.outermost()) return real();
+  __tsan_mutex_pre_lock(mutex, flags | __tsan_mutex_try_lock);
+  const bool acquired = real();
+  __tsan_mutex_post_lock(
+      mutex, flags | __tsan_mutex_try_lock | (acquired ? 0u : __tsan_mutex_try_lock_failed), 0);
+  return acquired;
+}
+
+template <typename Real>
+void Release(absl::Mutex* mutex, unsigned flags, Real real) {
+  const Call call;
+  if (!call.outermost()) return real();
+  __tsan_mutex_pre_unlock(mutex, flags);
+  real();
+  __tsan_mutex_post_unlock(mutex, flags);
+}
+
+// Gives the mutex up, waits in `real`, and has it again.
+template <typename Real>
+bool Wait(absl::Mutex* mutex, Real real) {
+  const Call call;
+  if (!call.outermost()) return real();
+  __tsan_mutex_pre_unlock(mutex, kExclusive);
+  __tsan_mutex_post_unlock(mutex, kExclusive);
+  __tsan_mutex_pre_lock(mutex, kExclusive);
+  const bool told = real();
+  __tsan_mutex_post_lock(mutex, kExclusive, 0);
+  return told;
+}
+
+// A call of the library's own member function with the arguments of this one.
+#define REAL(result, qualifiers, mangled, types, ...)            \
+  [&]() -> result {                                              \
+    static void* const real = FindNext(qualifiers, mangled);     \
+    return reinterpret_cast<result(*) types>(real)(__VA_ARGS__); \
+  }
+
+}  // namespace
+
+namespace absl {
+ABSL_NAMESPACE_BEGIN
+
+using Mu = Mutex*;
+
+Mutex::~Mutex() {
+  REAL(void, "", "5MutexD1Ev", (Mu), this)();
+  __tsan_mutex_destroy(this, 0);
+}
+
+void Mutex::Lock() { Acquire(this, kExclusive, REAL(void, "", "5Mutex4LockEv", (Mu), this)); }
+
+void Mutex::Unlock() { Release(this, kExclusive, REAL(void, "", "5Mutex6UnlockEv", (Mu), this)); }
+
+bool Mutex::TryLock() {
+  return TryToAcquire(this, kExclusive, REAL(bool, "", "5Mutex7TryLockEv", (Mu), this));
+}
+
+void Mutex::ReaderLock() {
+  Acquire(this, kShared, REAL(void, "", "5Mutex10ReaderLockEv", (Mu), this));
+}
+
+void Mutex::ReaderUnlock() {
+  Release(this, kShared, REAL(void, "", "5Mutex12ReaderUnlockEv", (Mu), this));
+}
+
+bool Mutex::ReaderTryLock() {
+  return TryToAcquire(this, kShared, REAL(bool, "", "5Mutex13ReaderTryLockEv", (Mu), this));
+}
+
+void Mutex::LockWhen(const Condition& condition) {
+  Acquire(
+      this, kExclusive,
+      REAL(void, "", "5Mutex8LockWhenERKNS0_9ConditionE", (Mu, const Condition&), this, condition));
+}
+
+bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
+  return AcquireAndTell(
+      this, kExclusive,
+      REAL(bool, "", "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE",
+           (Mu, const Condition&, Duration), this, condition, timeout));
+}
+
+bool Mutex::LockWhenWithDeadline(const Condition& condition, Time deadline) {
+  return AcquireAndTell(this, kExclusive,
+                        REAL(bool, "", "5Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE",
+                             (Mu, const Condition&, Time), this, condition, deadline));
+}
+
+void Mutex::ReaderLockWhen(const Condition& condition) {
+  Acquire(this, kShared,
+          REAL(void, "", "5Mutex14ReaderLockWhenERKNS0_9ConditionE", (Mu, const Condition&), this,
+               condition));
+}
+
+void Mutex::Await(const Condition& condition) {
+  const auto real =
+      REAL(void, "", "5Mutex5AwaitERKNS0_9ConditionE", (Mu, const Condition&), this, condition);
+  Wait(this, [&] { return real(), true; });
+}
+
+bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
+  return Wait(this, REAL(bool, "", "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE",
+                         (Mu, const Condition&, Duration), this, condition, timeout));
+}
+
+bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
+  return Wait(this, REAL(bool, "", "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE",
+                         (Mu, const Condition&, Time), this, condition, deadline));
+}
+
+void CondVar::Wait(Mutex* mutex) {
+  const auto real = REAL(void, "", "7CondVar4WaitEPNS0_5MutexE", (CondVar*, Mu), this, mutex);
+  ::Wait(mutex, [&] { return real(), true; });
+}
+
+bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
+  return ::Wait(mutex, REAL(bool, "", "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE",
+                            (CondVar*, Mu, Duration), this, mutex, timeout));
+}
+
+bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
+  return ::Wait(mutex, REAL(bool, "", "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE",
+                            (CondVar*, Mu, Time), this, mutex, deadline));
+}
+
+void Notification::Notify() {
+  __tsan_release(this);
+  REAL(void, "", "12Notification6NotifyEv", (Notification*), this)();
+}
+
+void Notification::WaitForNotification() const {
+  REAL(void, "K", "12Notification19WaitForNotificationEv", (const Notification*), this)();
+  __tsan_acquire(const_cast<Notification*>(this));
+}
+
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  const bool told = REAL(bool, "K", "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE",
+                         (const Notification*, Duration), this, timeout)();
+  if (told) __tsan_acquire(const_cast<Notification*>(this));
+  return told;
+}
+
+ABSL_NAMESPACE_END
+}  // namespace absl
