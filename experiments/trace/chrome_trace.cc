@@ -9,12 +9,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* CategoryOf(const std::string& phase) {
   static const auto* const kCategories = new std::map<std::string, const char*>{
@@ -214,7 +212,7 @@ class Events {
   }
 
   static Json Of(const std::string& name, const char* kind, const Thread& thread, Json args) {
-    Json event = Json::object();
+    Json event = Json::Object();
     event["ph"] = kind;
     event["name"] = name;
     event["pid"] = thread.process;
@@ -223,10 +221,7 @@ class Events {
     return event;
   }
 
-  void Add(const Json& event) {
-    absl::StrAppend(&text_, text_.empty() ? "" : ",\n",
-                    event.dump(-1, ' ', false, Json::error_handler_t::replace));
-  }
+  void Add(const Json& event) { absl::StrAppend(&text_, text_.empty() ? "" : ",\n", event.Dump()); }
 
   const int64_t zero_ns_;
   std::string text_;
@@ -299,8 +294,7 @@ ChromeTrace MakeChromeTrace(const RunRecord& record) {
   }
   AddInFlight(flows, &events);
   trace.json =
-      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":",
-                   AboutRun(record, trace).dump(-1, ' ', false, Json::error_handler_t::replace),
+      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":", AboutRun(record, trace).Dump(),
                    ",\"traceEvents\":[\n", events.text(), "\n]}\n");
   return trace;
 }

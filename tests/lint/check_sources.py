@@ -26,10 +26,10 @@ LIBRARY_HEADERS = [
      ["worker/kernels/cublas", "common/engine/nccl", "common/engine/cuda_ipc"]),
     ("MPI", r"mpi", ["common/engine/mpi"]),
     ("Gloo", r"gloo/", ["common/engine/gloo"]),
-    ("CLI11", r"CLI/", ["experiments/program/cli"]),
+    ("CLI11", r"CLI/", ["experiments/program/cli/parser"]),
     ("OpenSSL", r"openssl/", ["common/base"]),
     ("zlib", r"zlib\.h", ["worker/data", "tests/worker/data"]),
-    ("nlohmann-json", r"nlohmann/", ["common/formats", "experiments", "tests"]),
+    ("nlohmann-json", r"nlohmann/", ["common/formats", "tests"]),
 ]
 
 # Folder -> folders whose headers it may not include. A longer folder adds to what a shorter one

@@ -113,16 +113,31 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
 }
 
-# Passes Bazel's output on. Where no terminal shows its progress, a line every 15 s says how far it
-# is; Bazel finds some of its steps only on the way.
+# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds. The time left follows from
+# the steps so far; it is left out until a tenth of them, and ten seconds, can say something.
+progress_text() {
+  local done=$1 total=$2 seconds=$3 left
+  printf 'Bazel: %d of at least %d steps, %d s so far' "$done" "$total" "$seconds"
+  if ((seconds >= 10 && done * 10 >= total)); then
+    left=$((seconds * (total - done) / done))
+    if ((left >= 90)); then
+      printf ', about %d min left' $(((left + 30) / 60))
+    else
+      printf ', about %d s left' "$left"
+    fi
+  fi
+  printf '\n'
+}
+
+# Passes Bazel's output on. Where no terminal shows its progress, a line every PROGRESS_SECONDS says
+# how far it is; Bazel finds some of its steps only on the way.
 tell_progress() {
   local line begin=$SECONDS told=$SECONDS
   while IFS= read -r line; do
     if [[ $line =~ ^\[([0-9,]+)\ /\ ([0-9,]+)\] ]]; then
       ((SECONDS - told >= PROGRESS_SECONDS)) || continue
       told=$SECONDS
-      printf 'Bazel: %s of at least %s steps, %d s so far\n' "${BASH_REMATCH[1]}" \
-        "${BASH_REMATCH[2]}" $((told - begin))
+      progress_text "${BASH_REMATCH[1]//,/}" "${BASH_REMATCH[2]//,/}" $((told - begin))
     elif [[ $line != Analyzing:* && $line != Loading:* && $line != "    currently "* ]]; then
       printf '%s\n' "$line"
     fi

@@ -1,18 +1,22 @@
 #ifndef RINGMASTER_WORKER_MODEL_EMULATED_H_
 #define RINGMASTER_WORKER_MODEL_EMULATED_H_
 
+#include <functional>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/model/model.h"
 
 namespace ringmaster {
 
-// How long the computing takes that is not done.
+// How long the computing takes that is not done, and what ends it early.
 struct EmulatedTimes {
   absl::Duration forward;  // of one batch, whatever its size
   absl::Duration backward;
+  // As of SleepUntil (common/base/interruptible_sleep.h): its error is Forward's or Backward's.
+  std::function<absl::Status()> interrupted;
 };
 
 // `real`'s layout and initial weights, without its arithmetic: Forward and Backward sleep, and the

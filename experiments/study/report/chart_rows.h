@@ -1,10 +1,10 @@
 #ifndef RINGMASTER_EXPERIMENTS_STUDY_REPORT_CHART_ROWS_H_
 #define RINGMASTER_EXPERIMENTS_STUDY_REPORT_CHART_ROWS_H_
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "common/formats/json.h"
 #include "experiments/study/report/comparisons.h"
 
 namespace ringmaster {
@@ -15,7 +15,7 @@ namespace ringmaster {
 // all.
 struct Panel {
   std::string title;
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
 };
 
 struct ChartRows {

@@ -9,6 +9,7 @@ namespace ringmaster {
 namespace {
 
 // kSpec_<id>: the files in charts/.
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_specs.inc"
 
 constexpr ChartInfo kCharts[] = {
@@ -124,8 +125,8 @@ constexpr const char* kShapes[] = {"circle",        "square", "triangle-up",    
 
 absl::Span<const ChartInfo> Charts() { return kCharts; }
 
-nlohmann::ordered_json ArmStyles(const std::vector<std::string>& arms) {
-  nlohmann::ordered_json styles = nlohmann::ordered_json::array();
+Json ArmStyles(const std::vector<std::string>& arms) {
+  Json styles = Json::Array();
   std::set<std::string> taken;
   size_t others = 0;
   for (const std::string& arm : arms) {

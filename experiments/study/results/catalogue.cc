@@ -96,7 +96,8 @@ Value StalenessOfNode(const NodeOfRun& node, bool largest) {
   return largest ? static_cast<double>(staleness.largest) : staleness.mean;
 }
 
-constexpr char kPooledSteps[] = "timed steps of all workers, pooled";
+constexpr char kPooledSteps[] =
+    "timed steps of all workers, pooled; of the middle worker where workers differ";
 constexpr char kMeanStep[] = "mean of timed steps and workers";
 constexpr char kMeanOfAllSteps[] = "mean of all steps and workers";
 constexpr char kContributions[] = "all contributions to all servers";
@@ -158,6 +159,12 @@ std::vector<Figure> StepFigures() {
           .Json()
           .Table(G::kSpeed, 5, {"step p95", "ms", 2})
           .Report("step_ms_p95", {"step p95", "ms", 2}),
+      Row("fastest_rank_step_ms", "ms", "timed steps of each worker", "smallest median of a worker")
+          .Value(RM_FIELD(fastest_rank_step_ms))
+          .Json(),
+      Row("slowest_rank_step_ms", "ms", "timed steps of each worker", "largest median of a worker")
+          .Value(RM_FIELD(slowest_rank_step_ms))
+          .Json(),
       Row("predicted_step_ms", "ms", "of the run",
           "what the cost model said of the median step before the run")
           .Needs({Need::kPrediction})
