@@ -113,8 +113,8 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
 }
 
-# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds. The time left follows from
-# the steps so far; it is left out until a tenth of them, and ten seconds, can say something.
+# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds. The time left follows
+# from the steps so far; it is left out until a tenth of them, and ten seconds, can say something.
 progress_text() {
   local done=$1 total=$2 seconds=$3 left
   printf 'Bazel: %d of at least %d steps, %d s so far' "$done" "$total" "$seconds"

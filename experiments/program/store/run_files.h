@@ -15,7 +15,7 @@ namespace ringmaster {
 // The runs of a store as files: what is true of them. The database beside them is an index of
 // these.
 //   results.jsonl        a line a run (experiments/program/store/json.h), of the first writer
-//   results-ID.jsonl     likewise, of a writer that finds the first file taken
+//   results-ID.jsonl     the same, of a writer that finds the first file taken
 //   records/RUN_ID.pb    the whole RunRecord of that run, bytes of the protobuf
 // A writer has a file of lines to itself, so files on a shared folder need no lock between
 // machines.
