@@ -77,9 +77,8 @@ class CollectiveExecutor {
   // `also`. Something must be in flight.
   absl::StatusOr<bool> Advance(OpId also);
 
-  // Advances until `ticket`, or all, are finished.
+  // Advances until `ticket` is finished.
   absl::Status Finish(Ticket ticket);
-  absl::Status FinishAll();
 
   // Start and Finish in one.
   absl::Status AllReduce(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,

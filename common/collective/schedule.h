@@ -55,7 +55,7 @@ class Schedule {
 // same on every rank and in every run.
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name);
 
-// The registry, for `list`, validation and tests: one line a schedule.
+// The registry, for `list`, validation and tests. `summary` is one line.
 struct CollectiveInfo {
   const char* name;
   const char* summary;

@@ -46,13 +46,11 @@ void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   const RunSpec own = OwnSettings(arm);
   if (base.strategy().launch() != LAUNCH_MODE_UNSET && own.strategy().launch() == LAUNCH_MODE_UNSET)
     spec->mutable_strategy()->set_launch(base.strategy().launch());
-  if (own.has_codec() && base.codec().has_error_feedback())
-    spec->mutable_codec()->set_error_feedback(base.codec().error_feedback());
 }
 
 // Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
 bool IsOpenSomewhere(absl::string_view field) {
-  if (field == "strategy.launch" || field == "codec.error_feedback") return true;
+  if (field == "strategy.launch") return true;
   return std::any_of(Arms().begin(), Arms().end(), [field](const ArmInfo& arm) {
     const std::vector<absl::string_view> open = absl::StrSplit(arm.open_fields, ',');
     return std::find(open.begin(), open.end(), field) != open.end();

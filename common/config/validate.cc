@@ -46,7 +46,7 @@ void CheckResnet(const RunSpec& spec, Problems* problems) {
       problems->Add("model.resnet.groups", resnet.groups(),
                     "only for norm \"group\", and the norm is \"batch\"; leave it out");
     }
-    if (UpdatesOnArrival(spec.strategy())) {
+    if (TraitsOf(spec).updates == Updates::kOnArrival) {
       problems->AddName("model.resnet.norm", "batch",
                         "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would "
                         "take each worker's share for the mean of all; use norm \"group\"");

@@ -40,13 +40,14 @@ void CheckNode(const std::string& field, const std::string& name, const RunSpec&
     return;
   }
   const int32_t workers = spec.training().workers();
-  const int32_t count = node->is_server ? std::max(workers, ServerCount(spec)) : workers;
+  const int32_t count = node->is_server ? std::max(workers, TraitsOf(spec).servers) : workers;
   if (node->index < count) return;
   problems->AddName(
       field, name,
-      absl::StrCat("there are ", workers, " workers", ServerCount(spec) > 0 ? " and " : "",
-                   ServerCount(spec) > 0 ? absl::StrCat(ServerCount(spec), " servers") : "",
-                   ", numbered from 0; name one of them"));
+      absl::StrCat(
+          "there are ", workers, " workers", TraitsOf(spec).servers > 0 ? " and " : "",
+          TraitsOf(spec).servers > 0 ? absl::StrCat(TraitsOf(spec).servers, " servers") : "",
+          ", numbered from 0; name one of them"));
 }
 
 void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {

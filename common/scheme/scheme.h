@@ -35,6 +35,7 @@ struct SchemeTraits {
   int32_t servers = 0;  // K
   // server k lives with worker k; else in a process of its own
   bool servers_beside_workers = false;
+  // 1 for threads and for single, else one a worker and one a dedicated server
   int32_t processes = 0;
 
   // Training.

@@ -61,9 +61,8 @@ class Matcher {
   // is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Incoming& receive);
 
-  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for
+  // As Transport's. After DeadlineExceeded the operations are still there and may be waited for
   // again. Of several that are done the one that was done first is returned.
-  absl::Status Wait(OpId op, MonotonicTime deadline);
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline);
 
   // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1

@@ -18,9 +18,6 @@ void Add(absl::Span<const float> in, absl::Span<float> out);
 // a[i] = b[i] = a[i] + b[i]
 void AddToBoth(absl::Span<float> a, absl::Span<float> b);
 
-// out[i] -= in[i]
-void Subtract(absl::Span<const float> in, absl::Span<float> out);
-
 // values[i] *= factor
 void Scale(float factor, absl::Span<float> values);
 

@@ -11,6 +11,9 @@ cd "$OUT" || exit 1
 export RINGMASTER_TOKEN="of this test"
 failed=0
 tried=0
+# Seconds after which a rank hangs: ten times what it takes where nothing else runs, as in
+# tests/support/patience.h.
+PATIENCE=600
 
 fail() {
   echo "FAILED: $*"
@@ -30,19 +33,19 @@ can() { unshare "$@" true 2> /dev/null; }
 # NAME-0 and NAME-1. The worse of both exit codes.
 pair() {
   local flags="node --arm ring --data synthetic --model mlp --steps 3 --world-size 2
-    --transport $2 --coordinator $3 --set limits.join_seconds=20 --out $OUT/$1"
+    --transport $2 --coordinator $3 --set limits.join_seconds=200 --out $OUT/$1"
   # shellcheck disable=SC2086
-  timeout 60 $4 "$PROGRAM" $flags --rank 0 > "$1-0" 2>&1 &
+  timeout "$PATIENCE" $4 "$PROGRAM" $flags --rank 0 > "$1-0" 2>&1 &
   local zero=$!
   # shellcheck disable=SC2086
-  timeout 60 $5 "$PROGRAM" $flags --rank 1 > "$1-1" 2>&1
+  timeout "$PATIENCE" $5 "$PROGRAM" $flags --rank 1 > "$1-1" 2>&1
   local one=$?
   wait $zero && return $one
 }
 
 # For what runs in a namespace.
 export -f pair fail free_port
-export PROGRAM OUT failed
+export PROGRAM OUT PATIENCE failed
 
 # NAME TRANSPORT: what the record of a run says that carried its bytes.
 expect_transport() {
@@ -116,9 +119,9 @@ fi
 # A rank left over from an outer launcher contradicts mpirun's own.
 if command -v mpirun > /dev/null; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-  RANK=0 WORLD_SIZE=2 timeout 60 mpirun -q --oversubscribe -n 2 "$PROGRAM" node --arm ring \
-    --data synthetic --model mlp --steps 3 --coordinator "127.0.0.1:$(free_port)" \
-    --set limits.join_seconds=20 --out mpi > mpi.log 2>&1
+  RANK=0 WORLD_SIZE=2 timeout "$PATIENCE" mpirun -q --oversubscribe -n 2 "$PROGRAM" node \
+    --arm ring --data synthetic --model mlp --steps 3 --coordinator "127.0.0.1:$(free_port)" \
+    --set limits.join_seconds=200 --out mpi > mpi.log 2>&1
   [ $? = 2 ] || fail "mpirun: not exit code 2: $(cat mpi.log)"
   grep -q 'RANK=0 .*OMPI_COMM_WORLD_RANK=1' mpi.log || fail "mpirun: $(cat mpi.log)"
 else

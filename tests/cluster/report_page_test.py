@@ -12,6 +12,7 @@ import unittest
 sys.dont_write_bytecode = True  # the folder of the sources stays as it is
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from browser import Browser  # noqa: E402
+from patience import patience  # noqa: E402
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 SWEEP = """
@@ -95,8 +96,8 @@ def folder():
 
 
 def ringmaster(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=100,
-                          check=False)
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True,
+                          timeout=patience(100), check=False)
 
 
 class ReportPage(unittest.TestCase):

@@ -14,6 +14,7 @@
 #include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -23,7 +24,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr absl::Duration kLimit = absl::Seconds(120);
+constexpr absl::Duration kLimit = Patience(120);
 
 class Sweep : public testing::Test {
  protected:

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(CHECKER))
 import check_sources  # noqa: E402
 
 COUNTS = "tests/lint/name_counts.json"
+NO_NAMES = {"strategies": 0, "codecs": 0, "lists": 0}
 LONG_FUNCTIONS = "tests/lint/long_functions.json"
 
 
@@ -39,7 +40,8 @@ class CheckSources(unittest.TestCase):
 
         A tree that does not say how many files may know names has none of them.
         """
-        files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), **files}
+        if files:
+            files = {COUNTS: json.dumps(NO_NAMES), **files}
         with tempfile.TemporaryDirectory() as root:
             plant(root, files)
             violations = check_sources.check_tree(root)[1]
@@ -69,14 +71,14 @@ class CheckSources(unittest.TestCase):
         return result.returncode, result.stdout.splitlines()
 
     def test_the_command_prints_violations_and_ends_with_1(self):
-        files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), "common/a.cc": "\n"}
+        files = {COUNTS: json.dumps(NO_NAMES), "common/a.cc": "\n"}
         self.assertEqual(self.run_on(files), (0, ["1 files, 0 violations"]))
         status, lines = self.run_on({**files, "common/BUILD": 'srcs = glob(["*.cc"])\n'})
         self.assertEqual((status, lines[1:]), (1, ["2 files, 1 violations"]))
         self.assertTrue(lines[0].startswith("common/BUILD:1: glob()"), lines)
 
     def test_an_empty_tree_is_not_a_pass(self):
-        status, lines = self.run_on({COUNTS: json.dumps({"strategies": 0, "codecs": 0})})
+        status, lines = self.run_on({COUNTS: json.dumps(NO_NAMES)})
         self.assertEqual((status, lines), (1, ["0 files, 0 violations"]))
 
     def test_a_library_header_outside_its_package(self):
@@ -138,9 +140,19 @@ class CheckSources(unittest.TestCase):
                             COUNTS + ":1: 1 files outside common/codec know codecs")
             self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
 
+    def test_a_test_that_lists_arms_codecs_or_transports_by_hand(self):
+        for line in ('for (const char* arm : {"solo", "ps-sharded",\n  "ring"}) {\n',
+                     '"--arms", "single,ring-topk,async"\n',
+                     'testing::Values("grpc", "tcp", "shm")\n', '{"none", "fp16", "topk"};\n'):
+            self.expect_one({"tests/cluster/a.cc": line},
+                            COUNTS + ":1: 1 files in tests know lists by name")
+            self.assertEqual(self.check({"common/codec/a.cc": line}), (0, []))
+        for line in ('{"ps", "ring"}\n', '{"ps", "worker/1", "shm", "ring"}\n'):
+            self.assertEqual(self.check({"tests/cluster/a.cc": line}), (0, []))
+
     def test_as_many_files_as_the_limit_says_no_more_and_no_fewer(self):
         line = "if (spec.strategy().has_solo()) return;\n"
-        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0})}
+        limit = {COUNTS: json.dumps({"strategies": 1, "codecs": 0, "lists": 0})}
         self.assertEqual(self.check({**limit, "common/a.cc": line + line}), (0, []))
         self.expect_one(
             {**limit, "common/a.cc": line, "worker/b.cc": line},
@@ -149,7 +161,7 @@ class CheckSources(unittest.TestCase):
         self.expect_one({**limit, "common/a.cc": "\n"}, COUNTS + ":1: 0 files")
 
     def test_names_without_a_limit(self):
-        self.expect_one({COUNTS: json.dumps({"codecs": 0}), "common/a.cc": "\n"},
+        self.expect_one({COUNTS: json.dumps({"codecs": 0, "lists": 0}), "common/a.cc": "\n"},
                         COUNTS + ":1: has no limit for strategies")
 
     def test_a_line_that_is_too_wide(self):

@@ -13,11 +13,12 @@
 #include "common/config/resolve.h"
 #include "common/transport/fabric.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(40);
+constexpr absl::Duration kLimit = Patience(40);
 constexpr int64_t kCount = 250;
 constexpr int64_t kBucketElements = 100;  // buckets of 100, 100 and 50 elements
 

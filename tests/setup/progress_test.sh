@@ -3,8 +3,8 @@
 # Bazel prints is passed on.
 set -euo pipefail
 ROOT=$(dirname "$(readlink -f WORKSPACE)")
-readonly SETUP=$ROOT/third_party/setup/setup.sh
-source <(sed 's/^readonly PROGRESS_SECONDS=.*/PROGRESS_SECONDS=0/' "$SETUP")
+source <(sed 's/^readonly PROGRESS_SECONDS=.*/PROGRESS_SECONDS=0/' \
+  "$ROOT/third_party/setup/setup.sh")
 
 failures=0
 # expect WHAT WANTED GOT
@@ -13,16 +13,15 @@ expect() {
   printf '%s: "%s"\nexpected: "%s"\n' "$1" "$3" "$2"
   failures=$((failures + 1))
 }
-expect "too early to tell" "Bazel: 30 of at least 393 steps, 20 s so far" \
-  "$(progress_text 30 393 20)"
-expect "too few seconds" "Bazel: 300 of at least 393 steps, 9 s so far" \
-  "$(progress_text 300 393 9)"
-expect "minutes" "Bazel: 100 of at least 400 steps, 100 s so far, about 5 min left" \
-  "$(progress_text 100 400 100)"
-expect "seconds" "Bazel: 300 of at least 400 steps, 210 s so far, about 70 s left" \
-  "$(progress_text 300 400 210)"
-expect "the last" "Bazel: 400 of at least 400 steps, 280 s so far, about 0 s left" \
-  "$(progress_text 400 400 280)"
+expect "too early to tell" \
+  "Bazel: 30 of at least 393 steps, 20 s so far" "$(progress_text 30 393 20)"
+expect "too few seconds" "Bazel: 300 of at least 393 steps, 9 s so far" "$(progress_text 300 393 9)"
+expect "minutes" \
+  "Bazel: 100 of at least 400 steps, 100 s so far, about 5 min left" "$(progress_text 100 400 100)"
+expect "seconds" \
+  "Bazel: 300 of at least 400 steps, 210 s so far, about 70 s left" "$(progress_text 300 400 210)"
+expect "the last" \
+  "Bazel: 400 of at least 400 steps, 280 s so far, about 0 s left" "$(progress_text 400 400 280)"
 expect "the output of a build" "\
 Bazel: 7 of at least 1393 steps, 0 s so far
 ERROR: something's wrong

@@ -10,8 +10,10 @@ import threading
 import urllib.error
 import urllib.request
 
-START_SECONDS = 30
-CALL_SECONDS = 90
+from patience import patience
+
+START_SECONDS = patience(30)
+CALL_SECONDS = patience(90)
 
 ARGUMENTS = [
     "--headless",

@@ -15,7 +15,6 @@
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
 #include "common/machine/process_costs.h"
@@ -211,7 +210,7 @@ class Node {
 
   absl::Status RunServer(size_t i) {
     if (traced_.count() > 0) {
-      const bool parks = UpdatesOnArrival(spec_.strategy());
+      const bool parks = TraitsOf(spec_).updates == Updates::kOnArrival;
       server_traces_[i] = std::make_unique<ServerTraces>(
           servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
@@ -390,7 +389,7 @@ class Node {
 }  // namespace
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
-  const int32_t processes = ProcessCount(spec);
+  const int32_t processes = TraitsOf(spec).processes;
   if (options.process < 0 || options.process >= processes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rank ", options.process, " does not exist: this spec has ranks 0 to ", processes - 1));

@@ -209,9 +209,9 @@ class Rank {
       turn.line =
           std::find(bench_.transports.begin(), bench_.transports.end(), contender.transport) -
           bench_.transports.begin();
-      RM_ASSIGN_OR_RETURN(turn.schedule, CreateSchedule(ResolveCollective(
-                                             contender.collective,
-                                             {contender.transport, seat_.ranks, size_bytes})));
+      RM_ASSIGN_OR_RETURN(
+          turn.schedule,
+          CreateSchedule(contender.collective, {contender.transport, seat_.ranks, size_bytes}));
     }
     return turns;
   }

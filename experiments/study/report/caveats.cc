@@ -11,7 +11,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
-#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/results/statistics.h"
 
@@ -85,7 +84,7 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
         run.spec().strategy().launch() == THREADS ? run.spec().training().workers() : 0;
     return run.machine().cores() <= 0
                ? 0.0
-               : static_cast<double>(std::max(ProcessCount(run.spec()), threads)) /
+               : static_cast<double>(std::max(TraitsOf(run.spec()).processes, threads)) /
                      run.machine().cores();
   };
   for (const RunRecord* run : runs) {
@@ -98,7 +97,7 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
       "In %s of %d there were more processes than cores (up to %d on %d, arm %s with N = %d): "
       "ranks took turns on the cores, so their step times are not what as many machines would "
       "need.",
-      Runs(crowded), runs.size(), ProcessCount(worst->spec()), worst->machine().cores(),
+      Runs(crowded), runs.size(), TraitsOf(worst->spec()).processes, worst->machine().cores(),
       worst->spec().name(), worst->spec().training().workers()));
 }
 
@@ -157,8 +156,9 @@ void AddCompute(const std::vector<const RunRecord*>& runs, Texts* texts) {
     texts->push_back(absl::StrCat(Runs(brief), " timed fewer than ", kFewSteps,
                                   " steps: start-up still shows in them."));
   }
-  if (Count(runs, [](const RunRecord& run) { return UpdatesOnArrival(run.spec().strategy()); }) >
-      0) {
+  if (Count(runs, [](const RunRecord& run) {
+        return TraitsOf(run.spec()).updates == Updates::kOnArrival;
+      }) > 0) {
     texts->push_back(
         "All arms used one learning rate. Arms that update on arrival may do better with another, "
         "so their loss is not the best that they can reach.");

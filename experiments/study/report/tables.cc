@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
 
@@ -65,8 +65,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
         cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
     row.cells = {Text(cell.arm),
                  Count(cell.spec.training().workers()),
-                 Count(ServerCount(cell.spec)),
-                 Count(ProcessCount(cell.spec)),
+                 Count(TraitsOf(cell.spec).servers),
+                 Count(TraitsOf(cell.spec).processes),
                  Text(cell.spec.codec().name()),
                  Text(transport),
                  Text(absl::StrCat(cell.trials.size(), failed))};

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/pooling.h"
@@ -128,14 +129,14 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_strategy(std::string(StrategyName(spec.strategy())));
   summary.set_codec(spec.codec().name());
   summary.set_workers(spec.training().workers());
-  summary.set_servers(ServerCount(spec));
+  summary.set_servers(TraitsOf(spec).servers);
   // What ran, once anything has: "auto" names none.
   const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
   summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
   summary.set_status(record.status());
   summary.set_steps(spec.training().steps());
   summary.set_global_batch(GlobalBatch(spec));
-  summary.set_processes(ProcessCount(spec));
+  summary.set_processes(TraitsOf(spec).processes);
   if (record.machine().cores() > 0) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) /
                                    record.machine().cores());

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "common/config/comparable.h"
-#include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
+#include "common/scheme/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/config/known_names.h"
@@ -65,7 +65,7 @@ TEST(Arms, ServersPlacementAndProcessesAreCounted) {
   base.mutable_training()->set_workers(4);
   const auto counts = [&](const char* arm) {
     const RunSpec spec = Resolved(arm, base);
-    return std::make_pair(ServerCount(spec), ProcessCount(spec));
+    return std::make_pair(TraitsOf(spec).servers, TraitsOf(spec).processes);
   };
   EXPECT_EQ(counts("single"), std::make_pair(0, 1));
   EXPECT_EQ(counts("solo"), std::make_pair(0, 4));

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/config/known_names.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -114,12 +115,16 @@ TEST(Resolve, ACodecGetsItsOwnOptionsAndFeedbackWhereItLeavesOutMost) {
   EXPECT_EQ(Spec({}).codec().name(), "none");
   EXPECT_EQ(Spec({"codec.name=topk"}).codec().density(), 0.01);
   EXPECT_EQ(Spec({"codec.name=topk", "codec.density=0.5"}).codec().density(), 0.5);
-  for (const char* name : {"none", "fp16", "onebit"}) {
+  const auto is_dense = [](const CodecInfo& info) { return !FindOption(info, "density"); };
+  for (const std::string& name : CodecsThat(is_dense)) {
     EXPECT_FALSE(Spec({absl::StrCat("codec.name=", name).c_str()}).codec().has_density()) << name;
   }
   EXPECT_TRUE(Spec({"codec.name=topk"}).codec().error_feedback());
   EXPECT_TRUE(Spec({"codec.name=onebit"}).codec().error_feedback());
-  for (const char* name : {"none", "fp16", "zip"}) {
+  std::vector<std::string> without =
+      CodecsThat([](const CodecInfo& info) { return !info.traits.feedback_by_default; });
+  without.push_back("zip");  // not a codec
+  for (const std::string& name : without) {
     const CodecSpec codec = Spec({absl::StrCat("codec.name=", name).c_str()}).codec();
     EXPECT_TRUE(codec.has_error_feedback() && !codec.error_feedback()) << name;
   }

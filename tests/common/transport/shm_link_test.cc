@@ -65,7 +65,7 @@ class LinkToForger : public testing::Test {
     last_ = *matcher_.AddSend(kPeer, tag, lent ? &returned_ : nullptr);
     return link_->Send({kHere, kPeer, tag, payload, &matcher_, last_, lent});
   }
-  bool LastIsDone() { return matcher_.Wait(last_, MonotonicTime::InfinitePast()).ok(); }
+  bool LastIsDone() { return matcher_.WaitAny({last_}, MonotonicTime::InfinitePast()).ok(); }
 
   // As the peer's own link would publish it.
   void Publish(uint64_t position, const FrameHeader& header, PayloadPlace place,

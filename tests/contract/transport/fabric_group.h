@@ -11,6 +11,7 @@
 #include "common/base/monotonic.h"
 #include "common/transport/fabric.h"
 #include "common/transport/transport.h"
+#include "tests/support/patience.h"
 
 // Ends the test unless the status is OK.
 #define ASSERT_OK(expression)                       \
@@ -22,7 +23,7 @@
 namespace ringmaster {
 
 // Long enough for a slow machine under a sanitizer; a test that reaches it has failed.
-inline MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(60); }
+inline MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 inline Tag TestTag(int64_t step, int32_t bucket = 0) {
   return {MessageKind::kTest, 0, bucket, step};

@@ -386,9 +386,10 @@ class Cluster {
         int64_t updates = 0;
         for (int32_t r = 0; r < arm_.workers; ++r) updates += UpdatesOf(r, cell.weight);
         if (arm_.consistency == ParameterServerSpec::BSP) updates /= arm_.workers;
-        if (!has_data_ || updates == worker.core.front_version(server, bucket)) continue;
-        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ",
-                          worker.core.front_version(server, bucket)));
+        const WorkerCore& core = worker.core;
+        const int64_t version = core.front_versions()[server * core.plan().buckets + bucket];
+        if (!has_data_ || updates == version) continue;
+        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ", version));
       }
     }
   }

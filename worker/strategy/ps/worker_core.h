@@ -97,11 +97,8 @@ class WorkerCore {
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
   int64_t parked_us() const { return parked_us_; }
-  // Updates of each part that the front weights contain; of one of them.
+  // Updates of each part that the front weights contain, [servers][buckets].
   absl::Span<const int64_t> front_versions() const { return front_; }
-  int64_t front_version(int32_t server, int32_t bucket) const {
-    return front_[Index(server, bucket)];
-  }
   const WorkerPlan& plan() const { return plan_; }
   size_t MaxActions() const;
 
