@@ -4,8 +4,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-command -v chromium >/dev/null ||
-  { echo "error: needs chromium: apt-get install chromium" >&2; exit 1; }
+command -v chromium >/dev/null || {
+  echo "error: needs chromium: apt-get install chromium" >&2
+  exit 1
+}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 

@@ -30,14 +30,12 @@ CONFIG = re.compile(r"--config=(\w+)")
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 # What the style asks to say in other words.
 DROPPED = re.compile(
-    r"\b(ris" r"ing|like" r"wise|how man" r"ieth|is rec" r"koned|of as" r" many|"
-    r"what has" r" come|to be dou" r"bted)\b",
-    re.IGNORECASE)
+    r"\b(ris" r"ing|like" r"wise|how man" r"ieth|is rec" r"koned|of as" r" many|what has" r" come|"
+    r"to be dou" r"bted)\b", re.IGNORECASE)
 
 
 def tree(root):
-    """The paths of all files below root, relative to it, but for build outputs and hidden folders.
-    """
+    """The paths of all files below root, relative to it, but for outputs and hidden folders."""
     paths = set()
     for where, folders, names in os.walk(root):
         folders[:] = [name for name in folders if (not name.startswith(".") or name == ".ci")
@@ -61,8 +59,7 @@ class Tree:
         return (self.root / path).read_text(encoding="utf-8", errors="replace")
 
     def has_target(self, folder, target):
-        """Whether folder's BUILD file speaks of the target, or the folder has a file of that name.
-        """
+        """Whether folder's BUILD file names the target, or the folder has a file of that name."""
         build = os.path.join(folder, "BUILD")
         if not self.has(build):
             return False
@@ -121,9 +118,7 @@ def check_names(files, page, line):
 
 
 def check_decisions(text):
-    """Yields (line, what is wrong) of a page of which each paragraph is a decision with a title,
-    and short.
-    """
+    """Yields (line, what is wrong) of a page whose paragraphs are short decisions with a title."""
     number = 1
     for block in re.split(r"(\n\s*\n)", text):
         first = number
@@ -132,7 +127,8 @@ def check_decisions(text):
         if not paragraph or paragraph.startswith("#"):
             continue
         if len(paragraph) > DECISION_LETTERS:
-            yield first, "a paragraph of %d letters; at most %d: cut it, or split it in two" % (
+            yield first, ("a paragraph of %d letters; at most %d: cut it, "
+                          "or split it in two decisions") % (
                 len(paragraph), DECISION_LETTERS)
         if "\n## " in text[:text.find(block)] and not re.match(r"\*\*[^*]+\*\*", paragraph):
             if not paragraph.startswith("None of this"):
@@ -144,8 +140,9 @@ def letters(text):
 
 
 def check_lists(files, text):
-    """Yields (line, what is wrong) of the check lists "### ... after `example`": the files of their
-    numbered items, but for those that an item names after "Read:", know the example.
+    """Yields (line, what is wrong) of the check lists "### ... after `example`".
+
+    The files of their numbered items know the example, but for those named after "Read:".
     """
     example, reading = None, False
     for number, line in enumerate(text.splitlines(), start=1):
@@ -183,15 +180,15 @@ def check(root):
             for wrong in check_names(files, page, line):
                 yield "%s:%d: %s" % (page, number, wrong)
             for word in DROPPED.findall(line):
-                yield "%s:%d: \"%s\" is a word to drop; say it in plain English" % (page, number,
-                                                                                    word)
+                yield "%s:%d: \"%s\" is a word to drop; say it in plain English" % (
+                    page, number, word)
         if page == "docs/DECISIONS.md":
             for number, wrong in check_decisions(text):
                 yield "%s:%d: %s" % (page, number, wrong)
         if page == "docs/HACKING.md":
             if len(text.splitlines()) > HACKING_LINES:
-                yield "%s: %d lines; one page is at most %d" % (page, len(
-                    text.splitlines()), HACKING_LINES)
+                yield "%s: %d lines; one page is at most %d" % (
+                    page, len(text.splitlines()), HACKING_LINES)
             for number, wrong in check_lists(files, text):
                 yield "%s:%d: %s" % (page, number, wrong)
 

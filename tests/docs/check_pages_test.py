@@ -1,5 +1,6 @@
-"""Tests check_pages.py on small repositories made for it: each rule finds what breaks it, and
-nothing else.
+"""Tests check_pages.py on small repositories made for it.
+
+Each rule finds what breaks it, and nothing else.
 """
 
 import importlib.util
@@ -91,18 +92,12 @@ class CheckPages(unittest.TestCase):
 
     def test_files_of_a_check_list_know_its_example(self):
         page = "docs/HACKING.md"
-        self.accept(
-            "### A codec, after `onebit`\n"
-            "1. `common/codec/codec.cc` Read: `common/codec/none.cc`\n",
-            page=page)
-        self.accept(
-            "### A codec, after `onebit`\n"
-            "1. `common/codec/codec.cc` Read:\n   `common/codec/none.cc`\n",
-            page=page)
-        self.expect(
-            "### A codec, after `one_bit`\n"
-            "1. `common/codec/codec.cc`,\n   `common/codec/none.cc`\n",
-            "HACKING.md:3:", "common/codec/none.cc", "one_bit", page=page)
+        item = "1. `common/codec/codec.cc`"
+        head = "### A codec, after `onebit`\n" + item
+        self.accept(head + " Read: `common/codec/none.cc`\n", page=page)
+        self.accept(head + " Read:\n   `common/codec/none.cc`\n", page=page)
+        self.expect("### A codec, after `one_bit`\n" + item + ",\n   `common/codec/none.cc`\n",
+                    "HACKING.md:3:", "common/codec/none.cc", "one_bit", page=page)
 
     def test_a_picture_is_small(self):
         self.accept("x" * 150_000, page="docs/report.png")

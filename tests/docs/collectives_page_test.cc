@@ -67,7 +67,7 @@ double ValueOf(const std::string& formula, int32_t ranks, double bytes) {
 struct Counted {
   int64_t rounds = 0;    // in which anybody sends
   int64_t messages = 0;  // of the rank that sends most
-  int64_t bytes = 0;     // of the rank that sends most
+  int64_t bytes = 0;     // the same
   int64_t total = 0;     // bytes of all ranks
 };
 
