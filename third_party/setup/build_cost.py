@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what a cold build costs: CPU-seconds of all compilations and links, and the dearest files.
+"""Measures what a cold build costs: CPU-seconds of all compilations and links, and the dearest
+files.
 
   third_party/setup/build_cost.py                     builds //experiments:ringmaster from nothing
-  third_party/setup/build_cost.py --against COMMIT    builds that commit too, one after the other, and prints the ratio
+  third_party/setup/build_cost.py --against COMMIT    builds that commit too, one after the other,
+  and prints the ratio
 
-The build has an output folder of its own, which is removed at the end; yours is untouched. A wrapper around the compiler
-notes the processor time of every call. Bazel's own time is not in it.
+The build has an output folder of its own, which is removed at the end; yours is untouched. A
+wrapper around the compiler notes the processor time of every call. Bazel's own time is not in it.
 """
 
 import argparse
@@ -18,7 +20,8 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DEAREST = 10
 
-# A line for each call: user seconds, system seconds, the file it compiles or "-". One short write, so calls do not mix.
+# A line for each call: user seconds, system seconds, the file it compiles or "-". One short write,
+# so calls do not mix.
 WRAPPER = """#!/bin/bash
 source_file=-
 for word in "$@"; do
@@ -35,7 +38,9 @@ exit $code
 
 
 def build(root, folder, target, jobs):
-    """Builds `target` of the checkout `root` from nothing below `folder`; returns [(CPU-seconds, file or "-")]."""
+    """Builds `target` of the checkout `root` from nothing below `folder`; returns [(CPU-seconds,
+    file or "-")].
+    """
     os.makedirs(folder)
     wrapper, log, output = (os.path.join(folder, name) for name in ("compiler", "log", "output"))
     compiler = shutil.which(os.environ.get("CC", "gcc"))
@@ -45,7 +50,9 @@ def build(root, folder, target, jobs):
         file.write(WRAPPER.replace("{compiler}", compiler).replace("{log}", log))
     os.chmod(wrapper, 0o755)
     bazel = ["bazel", "--output_base=" + output]
-    command = bazel + ["build", "--repo_env=CC=" + wrapper, "--disk_cache=", "--curses=no", "--show_result=0"]
+    command = bazel + [
+        "build", "--repo_env=CC=" + wrapper, "--disk_cache=", "--curses=no", "--show_result=0"
+    ]
     if jobs:
         command.append("--jobs=%d" % jobs)
     try:
@@ -76,9 +83,11 @@ def describe(name, calls):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", default="//experiments:ringmaster")
-    parser.add_argument("--against", metavar="COMMIT", help="build this commit too and print the ratio")
+    parser.add_argument("--against", metavar="COMMIT",
+                        help="build this commit too and print the ratio")
     parser.add_argument("--jobs", type=int, help="compilations at once; else what Bazel takes")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="build-cost.")
@@ -87,13 +96,15 @@ def main():
         ours = build(ROOT, os.path.join(folder, "ours"), options.target, options.jobs)
         describe("this tree", ours)
         if options.against:
-            subprocess.run(["git", "worktree", "add", "--quiet", "--detach", worktree, options.against], cwd=ROOT,
-                           check=True)
+            subprocess.run(
+                ["git", "worktree", "add", "--quiet", "--detach", worktree, options.against],
+                cwd=ROOT, check=True)
             theirs = build(worktree, os.path.join(folder, "theirs"), options.target, options.jobs)
             describe(options.against, theirs)
             print("ratio: %.2f" % (cost(ours) / cost(theirs)))
     finally:
-        subprocess.run(["git", "worktree", "remove", "--force", worktree], cwd=ROOT, stderr=subprocess.DEVNULL)
+        subprocess.run(["git", "worktree", "remove", "--force", worktree], cwd=ROOT,
+                       stderr=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
 
 
