@@ -105,7 +105,7 @@ class CollectiveExecutor {
     ElementType type = ElementType::kFloat32;
     absl::Span<std::byte> data;
     absl::Span<const std::byte> own;             // of a gather
-    absl::Span<absl::Span<std::byte>> received;  // likewise
+    absl::Span<absl::Span<std::byte>> received;  // of a gather
   };
   // Of a message with an answer (see PlanOp).
   struct Lending {

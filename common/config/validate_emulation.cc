@@ -95,8 +95,7 @@ void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (spec.strategy().launch() == THREADS) {
     problems->Add(kField, "{...}",
                   "shapes what processes say to each other, and strategy.launch is THREADS, one "
-                  "process; launch "
-                  "PROCESSES, or leave the network out");
+                  "process; launch PROCESSES, or leave the network out");
   }
   const absl::string_view engine = TraitsOf(spec).engine;
   if (!engine.empty()) {
@@ -108,10 +107,8 @@ void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (!is_loopback || spec.transport().allow_remote()) {
     problems->Add(kField, "{...}",
                   "is a network between processes of one host, and transport.listen_address or "
-                  "transport.allow_remote "
-                  "lets others join; use 127.0.0.1 without allow_remote, or leave the network out "
-                  "where there is a "
-                  "real one");
+                  "transport.allow_remote lets others join; use 127.0.0.1 without allow_remote, or "
+                  "leave the network out where there is a real one");
   }
 }
 

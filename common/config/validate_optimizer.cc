@@ -94,8 +94,8 @@ void CheckClipping(const RunSpec& spec, Problems* problems) {
     problems->Add(
         "optimizer.clip_norm", optimizer.clip_norm(),
         "the norm is that of the gradient averaged over all workers, and an update on arrival "
-        "(SSP, "
-        "ASYNCHRONOUS) sees one worker's; use consistency BSP or all_reduce, or leave it out");
+        "(SSP, ASYNCHRONOUS) sees one worker's; use consistency BSP or all_reduce, or leave it "
+        "out");
   } else if (TraitsOf(spec).servers > 1) {
     problems->Add(
         "optimizer.clip_norm", optimizer.clip_norm(),

@@ -56,7 +56,7 @@ class Matcher {
   // of it goes here. Fails with the abort's status only.
   absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
-  // Posts a receive; what has come already is moved to its destination by the caller's thread.
+  // Posts a receive; what has arrived already is moved to its destination by the caller's thread.
   // AlreadyExists: one with this (from, tag) is posted. InvalidArgument: an addition to memory that
   // is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Incoming& receive);
@@ -139,8 +139,8 @@ class Matcher {
   // more; false, and nothing is changed, when the receive has yet to be posted.
   absl::StatusOr<bool> BeginIfPosted(const Segment& whole, Operation** message);
 
-  // Where the next bytes may be written straight to, as many as the segment still lacks; must be
-  // followed by Commit. Empty: use Append (they are to be added or dropped).
+  // Where the next bytes may be written straight to: the rest of the segment; must be followed by
+  // Commit. Empty: use Append (they are to be added or dropped).
   absl::Span<std::byte> Direct(Operation* message);
 
   // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message
@@ -193,8 +193,8 @@ class Matcher {
   int64_t segments_ ABSL_GUARDED_BY(mutex_) = 0;  // begun so far
   // by slot: of the operation there that is not yet waited for, or 0
   std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);
-  Operation* first_done_ ABSL_GUARDED_BY(mutex_) =
-      nullptr;  // not yet waited for, in the order in which they were done
+  // not yet waited for, in the order in which they were done
+  Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // posted, arriving or both
   absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);

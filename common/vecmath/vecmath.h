@@ -48,9 +48,9 @@ struct AdamFactors {
   float step = 0;  // rate / (1 - beta1^t)
 };
 
-// first[i] = first_keep * first[i] + first_share * gradient[i]
-// second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
-// weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))
+//   first[i] = first_keep * first[i] + first_share * gradient[i]
+//   second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
+//   weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))
 // Each operation rounds once, the root too.
 void AdamStep(const AdamFactors& factors, absl::Span<const float> gradient, absl::Span<float> first,
               absl::Span<float> second, absl::Span<float> weights);

@@ -18,6 +18,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "server/shard_service.h"
+#include "tests/support/patience.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/loop/initial_weights.h"
@@ -126,7 +127,7 @@ class Cluster {
     FabricOptions options;
     options.name = "inproc";
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
-    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, MonotonicNow() + absl::Seconds(10)));
+    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, MonotonicNow() + Patience(10)));
     for (size_t rank = 0; rank < workers_.size(); ++rank) {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }

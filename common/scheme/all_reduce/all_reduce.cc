@@ -41,10 +41,11 @@ constexpr ArmInfo kArms[] = {
      "all-reduce in the memory of the GPU that workers share; its bytes are not metered", 180,
      false, "strategy { all_reduce { collective: 'cuda_ipc' } }", ""},
     {"ring-fp16", "the ring in half precision, summed on the wire", 190, false,
-     "strategy { all_reduce { collective: 'ring' } } codec { name: 'fp16' }", ""},
+     "strategy { all_reduce { collective: 'ring' } } codec { name: 'fp16' }",
+     "codec.error_feedback"},
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring",
      200, false, "strategy { all_reduce { collective: 'ring' } } codec { name: 'topk' }",
-     "codec.density"},
+     "codec.density,codec.error_feedback"},
 };
 
 void Resolve(int32_t, StrategySpec* strategy) {

@@ -296,27 +296,27 @@ int RunNodeCommand(NodeFlags flags) {
 
 }  // namespace
 
-void DeclareNode(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("node", kDescription);
-  command->footer(kFooter);
+void DeclareNode(Command program, Action* action) {
+  Command command = program.AddCommand("node", kDescription);
+  command.SetFooter(kFooter);
   auto flags = std::make_shared<NodeFlags>();
-  command->add_option("SPEC", flags->spec_file, "run spec (textproto); - reads standard input");
-  command->add_option("--arm", flags->arm,
-                      "an arm by name instead of, or over, the spec's strategy and codec");
-  command->add_option("--rank", flags->rank, "this process's rank");
-  command->add_option("--world-size", flags->world_size,
-                      "processes of the run: workers and dedicated servers");
-  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")
-      ->type_name("HOST:PORT");
-  command->add_option("--device", flags->device, "GPU of this process, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
-  command->add_flag("--joins", flags->joins,
-                    "another process leads the run, whatever this one's rank");
-  command->add_option("--turns", flags->turns)->group("");
-  command->add_option("--resolved", flags->resolved)->group("");
+  command.AddOption("SPEC", &flags->spec_file, "run spec (textproto); - reads standard input");
+  command.AddOption("--arm", &flags->arm,
+                    "an arm by name instead of, or over, the spec's strategy and codec");
+  command.AddOption("--rank", &flags->rank, "this process's rank");
+  command.AddOption("--world-size", &flags->world_size,
+                    "processes of the run: workers and dedicated servers");
+  command.AddOption("--coordinator", &flags->coordinator, "where rank 0 leads the run")
+      .Takes("HOST:PORT");
+  command.AddOption("--device", &flags->device, "GPU of this process, where there is one")
+      .Between(0, 1023);
+  command.AddOption("--out", &flags->out, "where rank 0 keeps the record").ShowDefault();
+  command.AddFlag("--joins", &flags->joins,
+                  "another process leads the run, whatever this one's rank");
+  command.AddOption("--turns", &flags->turns, "").Hidden();
+  command.AddOption("--resolved", &flags->resolved, "").Hidden();
   flags->spec.Declare(command);
-  command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -103,7 +103,7 @@ class Node {
   struct Worker {
     WorkerParts parts;
     std::unique_ptr<WorkerTraces> traces;  // null: nothing is traced
-    std::unique_ptr<Transport> traced;     // likewise
+    std::unique_ptr<Transport> traced;     // null: nothing is traced
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };
@@ -227,8 +227,10 @@ class Node {
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
     Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(worker.parts,
-                        CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
+    RM_ASSIGN_OR_RETURN(
+        worker.parts,
+        CreateWorkerParts(spec_, dataset_.train.shape,
+                          {options_.device, rank, [conductor] { return conductor->status(); }}));
     const NodeId self{Role::kWorker, rank};
     Transport* transport = &fabric_->transport(self);
     if (traced_.count() > 0) {

@@ -333,8 +333,8 @@ absl::Status CheckEngines(const AllReduceBench& bench) {
   if (NeedsMpirun(bench) && bench.transports.size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("--transport ", absl::StrJoin(bench.transports, ","),
-                     " beside mpi: Open MPI carries its bytes by what is like ours, "
-                     "and can be started for one only; name one transport"));
+                     " beside mpi: Open MPI carries its bytes by what is like ours, and can be "
+                     "started for one only; name one transport"));
   }
   return absl::OkStatus();
 }

@@ -88,8 +88,8 @@ void SimulatedAllReduce::Work() {
   if (waiting_ && idle) std::exchange(waiting_, nullptr)();
 }
 
-// In the order of ExchangeThread and of what it runs: what has landed is decoded before anything
-// else is looked at, and tasks come before messages.
+// In the order of ExchangeThread and of what it runs: messages that have arrived are decoded before
+// anything else is looked at, and tasks come before messages.
 bool SimulatedAllReduce::WorkOnce() {
   if (!landed_.empty()) {
     const int32_t flight = landed_.front();

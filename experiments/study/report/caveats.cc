@@ -63,16 +63,16 @@ void AddNetwork(const std::vector<const RunRecord*>& runs, Texts* texts) {
   if (local > 0) {
     texts->push_back(absl::StrCat(
         local == runs.size() ? "All runs" : Runs(local),
-        " exchanged within one host, over loopback or shared memory: there was no network "
-        "card whose rate limits a central "
-        "server, no switch, no distance. The arms may rank otherwise on several hosts."));
+        " exchanged within one host, over loopback or shared memory: there was no network card "
+        "whose rate limits a central server, no switch, no distance. The arms may rank otherwise "
+        "on several hosts."));
   }
   if (shaped > 0) {
     texts->push_back(absl::StrCat(
         shaped == runs.size() ? "All runs" : Runs(shaped),
-        " exchanged over a network that is emulated on one host: messages are delayed to the "
-        "rate and latency in the spec. "
-        "Packet loss, switches, interrupts and the cost of a real card are not in it."));
+        " exchanged over a network that is emulated on one host: messages are delayed to the rate "
+        "and latency in the spec. Packet loss, switches, interrupts and the cost of a real card "
+        "are not in it."));
   }
 }
 
@@ -95,9 +95,8 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
   if (worst == nullptr) return;
   texts->push_back(absl::StrFormat(
       "In %s of %d there were more processes than cores (up to %d on %d, arm %s with N = %d): "
-      "ranks "
-      "took turns on the cores, "
-      "so their step times are not what as many machines would need.",
+      "ranks took turns on the cores, so their step times are not what as many machines would "
+      "need.",
       Runs(crowded), runs.size(), TraitsOf(worst->spec()).processes, worst->machine().cores(),
       worst->spec().name(), worst->spec().training().workers()));
 }
@@ -118,16 +117,13 @@ void AddTrials(const Comparisons& comparisons, Texts* texts) {
   if (few > 0) {
     texts->push_back(absl::StrFormat(
         "%d of %d cells have fewer than %d trials (the fewest: %d). Intervals from so few are too "
-        "narrow, and one trial has "
-        "none: what looks distinguishable may be chance.",
+        "narrow, and one trial has none: what looks distinguishable may be chance.",
         few, cells, kFewTrials, fewest));
   }
   if (without_solo > 0) {
     texts->push_back(
         absl::StrFormat("%d of %d comparisons have no finished solo arm, so nobody knows what "
-                        "could have been reached: "
-                        "they have no efficiency "
-                        "and no contention.",
+                        "could have been reached: they have no efficiency and no contention.",
                         without_solo, comparisons.all.size()));
   }
 }
@@ -165,8 +161,7 @@ void AddCompute(const std::vector<const RunRecord*>& runs, Texts* texts) {
       }) > 0) {
     texts->push_back(
         "All arms used one learning rate. Arms that update on arrival may do better with another, "
-        "so their loss is "
-        "not the best that they can reach.");
+        "so their loss is not the best that they can reach.");
   }
 }
 
@@ -322,8 +317,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
       0) {
     texts.push_back(
         "Arms of threads in one process (dp) copy in memory instead of using the others' "
-        "transport: another wire, "
-        "whose speed says nothing about the scheme.");
+        "transport: another wire, whose speed says nothing about the scheme.");
   }
   AddSettings(runs, &texts);
   AddProvenance(runs, &texts);

@@ -45,9 +45,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
   table.title = comparison.label;
   table.caption =
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
-      "Speed-up and "
-      "efficiency are "
-      "taken trial by trial. A dash: not defined, not metered or not reached.";
+      "Speed-up and efficiency are taken trial by trial. A dash: not defined, not metered or not "
+      "reached.";
   table.columns = {TextColumn("arm", "arm"),
                    CountColumn("workers", "N", "workers"),
                    CountColumn("servers", "K", "servers"),
@@ -85,10 +84,8 @@ ReportTable NodesTable(const Comparison& comparison) {
   table.title = comparison.label;
   table.caption =
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
-      "Computing "
-      "time and memory are the process's: where several nodes live in one, each has all of it, and "
-      "the "
-      "process says so.";
+      "Computing time and memory are the process's: where several nodes live in one, each has all "
+      "of it, and the process says so.";
   table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"),
                    TextColumn("process", "process")};
   for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));

@@ -1,6 +1,7 @@
 #include "experiments/study/results/summary.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "common/config/describe.h"
@@ -36,10 +37,13 @@ void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary*
         static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
         slowest.timed_seconds());
   }
-  const std::vector<float> step_ms = SortedStepMs(workers);
-  if (step_ms.empty()) return;
-  summary->set_step_ms_p50(Quantile(step_ms, 0.5));
-  summary->set_step_ms_p95(Quantile(step_ms, 0.95));
+  const std::optional<StepTimes> steps = StepTimesOf(workers);
+  if (!steps.has_value()) return;
+  summary->set_step_ms_p50(steps->p50_ms);
+  summary->set_step_ms_p95(steps->p95_ms);
+  summary->set_ranks_differ(steps->ranks_differ);
+  summary->set_fastest_rank_step_ms(steps->fastest_rank_ms);
+  summary->set_slowest_rank_step_ms(steps->slowest_rank_ms);
 }
 
 void SummarizePhases(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
@@ -171,7 +175,8 @@ void AddComparative(std::vector<RunSummary>* summaries) {
     }
     if (solo == nullptr || summary.strategy() == "single") continue;
     summary.set_efficiency(summary.samples_per_second() / solo->samples_per_second());
-    if (summary.strategy() == "solo") continue;
+    // A difference of medians says nothing where they are not those of equal workers.
+    if (summary.strategy() == "solo" || summary.ranks_differ() || solo->ranks_differ()) continue;
     const char* update = PhaseName(Phase::kUpdate);
     summary.set_contention_ms(summary.step_ms_p50() - solo->step_ms_p50() -
                               summary.exposed_comm_ms() -

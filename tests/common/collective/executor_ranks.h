@@ -17,6 +17,7 @@
 #include "common/transport/fabric.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 // What tests of the executor need: ranks as threads over an in-process fabric, and gradients to
 // sum.
@@ -24,7 +25,7 @@
 namespace ringmaster {
 
 using Floats = std::vector<float>;
-inline constexpr absl::Duration kLimit = absl::Seconds(30);
+inline constexpr absl::Duration kLimit = Patience(30);
 
 inline std::unique_ptr<Fabric> InprocFabric(int32_t ranks) {
   FabricOptions options;

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/common/collective/executor_ranks.h"
 #include "tests/contract/transport/fabric_group.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -79,7 +80,7 @@ TEST(Group, EachHalfOfAClusterSumsItsOwnInTheOrderOfItsList) {
 
 TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
   constexpr int kNodes = 4;
-  for (const std::string transport : {"inproc", "tcp", "shm"}) {
+  for (const std::string& transport : AllTransports()) {
     FabricGroup fabrics = Join(transport, kNodes);
     // Each pair of nodes is in both.
     const Group groups[] = {AllWorkers(kNodes),

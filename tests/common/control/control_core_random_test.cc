@@ -32,7 +32,7 @@ class RandomRun {
  public:
   explicit RandomRun(uint64_t seed)
       : random_(seed), rules_(RandomRules(&random_)), run_(rules_), processes_(rules_.processes) {
-    // Of each of these an event in so many is one; 0: none is.
+    // How often each of these comes: one event in this many is one; 0: none is.
     strangers_ = OneIn(10);
     deaths_ = OneIn(40);
     failures_ = OneIn(30);

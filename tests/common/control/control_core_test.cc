@@ -265,8 +265,7 @@ TEST(ControlCore, ADeathWaitsForItsCauseAndNoLongerThanItsLimit) {
   run.Pass(kMoment);
   ExpectError(run.failure(), absl::StatusCode::kUnavailable,
               {"worker/1 (pid 1001) at step=0 phase=start: the process ended before its work was "
-               "done; whoever started it "
-               "knows its exit code or signal"});
+               "done; whoever started it knows its exit code or signal"});
   EXPECT_EQ(run.Ends(0), 1);
   EXPECT_EQ(run.Ends(1), 0) << "its stream is gone";
   EXPECT_EQ(run.Ends(2), 1);

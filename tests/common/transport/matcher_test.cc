@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -16,7 +17,7 @@ constexpr NodeId kSelf = {Role::kWorker, 0};
 constexpr NodeId kPeer = {Role::kWorker, 1};
 constexpr Tag kTag = {MessageKind::kTest, 0, 0, 1};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 std::vector<float> RandomFloats(int64_t count, uint64_t seed) {
   Random random(seed);

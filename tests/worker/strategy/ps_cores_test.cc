@@ -129,15 +129,16 @@ class Cluster {
     int64_t step = 0;
     int32_t bucket = 0;
     std::vector<Cell> front, back, arriving;  // [servers][buckets]
-    std::vector<float> gradients[2];          // likewise, by step parity
+    std::vector<float> gradients[2];          // by step parity
     std::vector<Message> expected;
   };
   struct Server {
     std::vector<float> weights;
     std::unique_ptr<ServerCore> core;
-    std::vector<std::vector<float>> copies;   // by worker
-    std::vector<std::vector<float>> inbox;    // by worker and part
-    std::vector<std::vector<bool>> borrowed;  // likewise: the gradient is read at the worker's
+    std::vector<std::vector<float>> copies;  // by worker
+    std::vector<std::vector<float>> inbox;   // by worker and part
+    std::vector<std::vector<bool>>
+        borrowed;  // by worker and part: the gradient is read at the worker's
     std::vector<Message> expected;
   };
 

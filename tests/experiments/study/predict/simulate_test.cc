@@ -11,6 +11,7 @@
 #include "common/config/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -285,8 +286,10 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
 // Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the
 // difference.
 TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
-  for (const char* arm : {"ps", "ps-sharded", "ring", "direct", "halving-doubling", "ring-fp16",
-                          "ring-topk", "solo"}) {
+  const auto repeats = [](const ArmUnderTest& arm) {
+    return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether;
+  };
+  for (const std::string& arm : ArmsThat(repeats)) {
     const RunSpec spec = SpecOf(arm, 5);
     const std::vector<Bucket> buckets = BucketsOf(12 * 1001, 12);
     Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/1e-4);
