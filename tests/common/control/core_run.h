@@ -128,6 +128,14 @@ class CoreRun {
     message.mutable_result()->add_workers()->set_rank(process);
     Say(process, message);
   }
+  // Its worker says that it is at `step`.
+  void SayLastWords(int32_t process, int64_t step) {
+    FromProcess message;
+    NodeActivity* activity = message.mutable_last_words()->add_nodes()->mutable_activity();
+    activity->mutable_node()->set_index(process);
+    activity->set_step(step);
+    Say(process, message);
+  }
   void Leave(int32_t process) { core_.OnStreamEnd(process, now_); }
 
   void NoteEnd(int32_t process, const std::string& how) {
