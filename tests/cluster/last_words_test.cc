@@ -118,11 +118,11 @@ TEST_P(Failed, EveryRankAndServerSaysItsLastEventsAndTheyOpenAsATrace) {
     const NodeLastWords& node = nodes.at(name);
     EXPECT_GT(EventsOf(node), 5);
     EXPECT_LE(EventsOf(node), kEventsMax);
-    const bool has_messages =
-        std::any_of(node.threads().begin(), node.threads().end(), [](const ThreadTrace& thread) {
-          return thread.sent_size() > 0 && thread.received_size() > 0;
-        });
-    EXPECT_TRUE(has_messages);
+    // Nobody gets to a second step before all have pushed or sent their first gradients.
+    int64_t messages = 0;
+    for (const ThreadTrace& thread : node.threads())
+      messages += name == "server/0" ? thread.received_size() : thread.sent_size();
+    EXPECT_GT(messages, 0);
     EXPECT_FALSE(node.activity().phase().empty());
   }
   // The same in JSON, printed and stored.

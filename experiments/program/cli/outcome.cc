@@ -87,8 +87,8 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
       }
-      for (const RunRecord& record : records_) std::printf("%s", EndText(record).c_str());
     }
+    for (const RunRecord& record : records_) std::printf("%s", EndText(record).c_str());
     std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
     return;
   }

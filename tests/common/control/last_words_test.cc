@@ -28,7 +28,8 @@ Join JoinOfTwo() {
 LastWords Longest() {
   const std::string name(kNameBytesMax, 'n');
   LastWords words;
-  for (const NodeName& node : JoinOfTwo().nodes()) {
+  const Join join = JoinOfTwo();
+  for (const NodeName& node : join.nodes()) {
     NodeLastWords* of_node = words.add_nodes();
     NodeActivity* activity = of_node->mutable_activity();
     *activity->mutable_node() = node;
