@@ -116,7 +116,7 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   }
   if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok())
     return Abort(agrees, actions);
-  ++epoch_;
+  is_formed_ = true;
   ToProcess message;
   for (const Join& join : joins) {
     ProcessEntry* entry = message.mutable_welcome()->add_processes();
@@ -167,7 +167,7 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
 
 void ControlCore::Hear(int32_t process, const LastWords& words, Actions* actions) {
   Member& member = members_[process];
-  if (!is_formed() || !is_silent(member)) return;
+  if (!is_formed_ || !is_silent(member)) return;
   const absl::Status fits = CheckLastWords(words, member.join);
   if (fits.ok()) {
     member.words = words;
@@ -181,7 +181,7 @@ void ControlCore::Hear(int32_t process, const LastWords& words, Actions* actions
 
 bool ControlCore::has_last_words() const {
   if (!is_over()) return false;
-  if (!is_formed() || failure_.ok()) return true;
+  if (!is_formed_ || failure_.ok()) return true;
   return std::none_of(members_.begin(), members_.end(), [this](const Member& member) {
     return member.is_attached && is_silent(member);
   });
@@ -190,7 +190,7 @@ bool ControlCore::has_last_words() const {
 std::vector<LastWords> ControlCore::GatherLastWords(MonotonicTime now) const {
   RM_CHECK(is_over());
   std::vector<LastWords> all;
-  if (!is_formed() || failure_.ok()) return all;
+  if (!is_formed_ || failure_.ok()) return all;
   for (size_t i = 0; i < members_.size(); ++i) {
     const Member& member = members_[i];
     LastWords& words = all.emplace_back(member.words ? *member.words : LastReportOf(member, now));
@@ -222,7 +222,7 @@ std::string ControlCore::WhySilent(const Member& member) const {
 
 void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* actions) {
   // Before the welcome it is unknown who has workers, and nobody has a reason to come.
-  if (!is_formed()) return;
+  if (!is_formed_) return;
   std::set<int32_t>& arrived = arrived_[barrier];
   arrived.insert(process);
   for (int32_t i = 0; i < rules_.processes; ++i) {
@@ -304,7 +304,7 @@ void ControlCore::Judge(MonotonicTime now, Actions* actions) {
   if (AnyLost()) return JudgeDeaths(now, actions);
   if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time)
     return Abort(suspected_, actions);
-  if (is_formed()) {
+  if (is_formed_) {
     JudgeMembers(now, actions);
   } else {
     JudgeJoining(now, actions);
@@ -353,7 +353,7 @@ MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
     return std::min(wake, now + kLookPeriod);
   }
   if (!suspected_.ok()) wake = suspected_at_ + rules_.settle_time;
-  if (is_formed()) {
+  if (is_formed_) {
     for (const Member& member : members_) {
       if (!member.state.finished) wake = std::min(wake, member.heard + rules_.silence_limit);
     }

@@ -61,6 +61,7 @@ class Coordinator {
   // reported. None where the run has not failed, or failed before all had joined.
   virtual std::vector<LastWords> AwaitLastWords(absl::Duration limit) = 0;
 
+  // How far every process is at this moment, by index. Any thread.
   virtual std::vector<ProcessState> Processes() = 0;
 };
 

@@ -18,7 +18,6 @@
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
 #include "common/log/log.h"
@@ -73,7 +72,8 @@ class Node {
         name_(NamesOf(processes_[options.process])),
         traced_(TracedStepsOf(spec)),
         last_words_([this] { return ActivitiesAtTheEnd(); }) {
-    const int32_t parked = UpdatesOnArrival(spec.strategy()) ? spec.training().workers() : 0;
+    const int32_t parked =
+        TraitsOf(spec).updates == Updates::kOnArrival ? spec.training().workers() : 0;
     for (const NodeId& id : processes_[options.process]) {
       if (id.role == Role::kWorker) {
         workers_.push_back(id.index);
@@ -253,8 +253,10 @@ class Node {
     const int32_t rank = workers_[i];
     const ScopedCheckContext context(absl::StrCat("worker/", rank), &progress_[i].step);
     Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(worker.parts,
-                        CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
+    RM_ASSIGN_OR_RETURN(
+        worker.parts,
+        CreateWorkerParts(spec_, dataset_.train.shape,
+                          {options_.device, rank, [conductor] { return conductor->status(); }}));
     const NodeId self{Role::kWorker, rank};
     worker.traced = CreateTracedTransport(fabric_->transport(self), worker_traces_[i]->exchange);
     worker.transport = CreateMeteredTransport(*worker.traced, *fabric_, [this, self](NodeId peer) {
@@ -435,7 +437,7 @@ class Node {
 }  // namespace
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
-  const int32_t processes = ProcessCount(spec);
+  const int32_t processes = TraitsOf(spec).processes;
   if (options.process < 0 || options.process >= processes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rank ", options.process, " does not exist: this spec has ranks 0 to ", processes - 1));
