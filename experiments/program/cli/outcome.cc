@@ -14,6 +14,7 @@
 #include "experiments/program/store/json.h"
 #include "experiments/study/results/summary.h"
 #include "experiments/study/results/table.h"
+#include "experiments/trace/last_words_text.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -51,6 +52,14 @@ std::string StopsText(const std::vector<RunRecord>& records) {
   return text.empty() ? text : "\n" + text;
 }
 
+// What the nodes of a failed run did at its end, and how to see their last events.
+std::string EndText(const RunRecord& record) {
+  const std::string text = LastWordsText(record);
+  if (text.empty()) return text;
+  return absl::StrCat("\nat the end of ", record.spec().name(), ":\n", text, "`ringmaster trace ",
+                      record.run_id(), "` shows the last events\n");
+}
+
 }  // namespace
 
 absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
@@ -79,6 +88,7 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
       }
     }
+    for (const RunRecord& record : records_) std::printf("%s", EndText(record).c_str());
     std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
     return;
   }

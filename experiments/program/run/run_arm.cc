@@ -20,6 +20,8 @@
 #include "common/config/load.h"
 #include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
+#include "common/control/last_words.h"
+#include "common/log/log.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
@@ -46,6 +48,7 @@ constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
 // When a signal has ended it: this program must have ended within two seconds.
 constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
+constexpr absl::Duration kInterruptWordsLimit = absl::Milliseconds(200);
 // How long a death is held until the process's end has been noticed here, which is looked for every
 // kPoll.
 constexpr absl::Duration kCauseTime = absl::Seconds(1);
@@ -102,6 +105,7 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
                                         "--device",
                                         absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
+  if (LogsDebug()) arguments.push_back("--verbose");
   MpirunOptions mpirun;
   mpirun.ranks = processes;
   mpirun.transport = spec.transport().name();
@@ -135,6 +139,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
                          absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty())
       program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    if (LogsDebug()) program.arguments.push_back("--verbose");
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
     const absl::Status started = children->Start(program);
@@ -286,6 +291,11 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   }
 }
 
+void FillLastWords(const std::vector<LastWords>& words, RunRecord* record) {
+  for (const LastWords& of_process : words) *record->add_last_words() = of_process;
+  AlignLastEvents(record->mutable_last_words());
+}
+
 absl::Status CheckDevices(const RunSpec& spec, int first_device) {
   if (GpusOf(spec) == EngineGpus::kNone) return absl::OkStatus();
   const absl::StatusOr<int> devices = CudaDeviceCount();
@@ -341,6 +351,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     options.progress(progress);
   }
   absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
+  const bool interrupted = options.interrupted != nullptr && *options.interrupted;
+  FillLastWords(
+      (*coordinator)->AwaitLastWords(interrupted ? kInterruptWordsLimit : kLastWordsLimit),
+      &record);
   const absl::Status status = EndProcesses(spec, options, result.status(), &children);
   if (!status.ok()) result = status;
   *record.mutable_conditions() = conditions.End();

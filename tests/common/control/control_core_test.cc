@@ -23,13 +23,6 @@ void ExpectError(const absl::Status& status, absl::StatusCode code,
   }
 }
 
-// A run whose processes have all joined.
-class FormedRun : public CoreRun {
- public:
-  explicit FormedRun(const ControlRules& rules) : CoreRun(rules) { JoinAll(); }
-  explicit FormedRun(int32_t processes) : FormedRun(RulesOf(processes)) {}
-};
-
 TEST(ControlCore, TheLastToJoinFormsTheMembershipAndAllLearnWhereEverybodyIs) {
   CoreRun run(RulesOf(3));
   Join two_nodes = JoinOf(1, 3);
@@ -398,6 +391,23 @@ TEST(ControlCore, WaitsOfNodesForEachOtherAreJudged) {
               {"worker/0", "worker/1", "limits.wait_seconds"});
   EXPECT_GE(run.now() - begin, absl::Seconds(30));
   EXPECT_LE(run.now() - begin, absl::Seconds(32));
+}
+
+TEST(ControlCore, ASilentProcesssTimeoutSaysWhatEveryRankWasDoing) {
+  FormedRun run(3);
+  const MonotonicTime begin = run.now();
+  while (!run.core().is_over() && run.now() < begin + absl::Minutes(1)) {
+    if (run.now() == begin) run.SayItWaits(1, 5, 2);
+    run.SayItWaits(0, 6, 1);
+    run.SayItWaits(2, 6, 1);
+    run.Pass(absl::Seconds(1));
+  }
+  ExpectError(
+      run.failure(), absl::StatusCode::kDeadlineExceeded,
+      {"worker/1 (pid 1001) at step=0 phase=start: no heartbeat for 3s",
+       "; meanwhile worker/0 at step=6 phase=exchange waits for worker/1 (collective step=0 "
+       "bucket=0) since 2.0s; worker/1 at step=5 phase=exchange waits for worker/2 (collective "
+       "step=0 bucket=0) since 0.0s; worker/2 at step=6 phase=exchange waits for worker/1"});
 }
 
 }  // namespace

@@ -135,6 +135,25 @@ class CoreRun {
     message.mutable_result()->add_workers()->set_rank(process);
     Say(process, message);
   }
+  // A heartbeat in which its worker waits at `step` for another.
+  void SayItWaits(int32_t process, int64_t step, int32_t other) {
+    FromProcess message;
+    NodeActivity* node = message.mutable_heartbeat()->add_nodes();
+    node->mutable_node()->set_index(process);
+    node->set_state(NodeActivity::WAITS);
+    node->set_step(step);
+    node->set_phase("exchange");
+    node->add_awaited()->mutable_peer()->set_index(other);
+    Say(process, message);
+  }
+  // Its worker says that it is at `step`.
+  void SayLastWords(int32_t process, int64_t step) {
+    FromProcess message;
+    NodeActivity* activity = message.mutable_last_words()->add_nodes()->mutable_activity();
+    activity->mutable_node()->set_index(process);
+    activity->set_step(step);
+    Say(process, message);
+  }
   void Leave(int32_t process) { core_.OnStreamEnd(process, now_); }
 
   void NoteEnd(int32_t process, const std::string& how) {
@@ -185,6 +204,13 @@ class CoreRun {
   MonotonicTime now_ = MonotonicTime(absl::Hours(5));
   ControlCore core_;
   std::vector<std::vector<ToProcess>> heard_;
+};
+
+// A run whose processes have all joined.
+class FormedRun : public CoreRun {
+ public:
+  explicit FormedRun(const ControlRules& rules) : CoreRun(rules) { JoinAll(); }
+  explicit FormedRun(int32_t processes) : FormedRun(RulesOf(processes)) {}
 };
 
 }  // namespace ringmaster
