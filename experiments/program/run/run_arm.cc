@@ -176,6 +176,14 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
   return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
 }
 
+// All processes agree on what they read, or the run would not have begun.
+void MoveInputs(RunRecord* record) {
+  for (ProcessReport& process : *record->mutable_reports()) {
+    if (process.has_inputs() && !record->has_inputs()) *record->mutable_inputs() = process.inputs();
+    process.clear_inputs();
+  }
+}
+
 // Weighted means over the workers' shares.
 void MergeEvaluations(RunRecord* record) {
   std::map<int64_t, Evaluation> merged;  // by samples seen
@@ -278,6 +286,7 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   }
   record->set_status("ok");
   for (const ProcessReport& report : *result) *record->add_reports() = report;
+  MoveInputs(record);
   MergeEvaluations(record);
   AlignTraces(record->mutable_reports());
   for (const ProcessReport& process : record->reports()) {

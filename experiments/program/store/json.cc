@@ -170,6 +170,7 @@ Json RecordJson(const RunRecord& record) {
     json["sweep"]["settings"] = Json::parse(record.sweep().settings(), nullptr, false);
   }
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
