@@ -163,6 +163,7 @@ class Node {
     join.set_spec_fingerprint(SpecFingerprint(spec_));
     join.set_weights_fingerprint(weights_fingerprint_);
     join.set_layout_fingerprint(layout_->fingerprint());
+    if (!workers_.empty()) *join.mutable_data() = dataset_.facts;
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     SayWhoJoins(&join);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -168,6 +169,12 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
 
 std::string SettingsText(const Settings& settings) {
   return absl::StrJoin(settings, " ", absl::PairFormatter("="));
+}
+
+std::string SettingsJson(const Settings& settings) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [field, value] : settings) json[field] = value;
+  return json.dump();
 }
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {

@@ -1,11 +1,12 @@
 #include "experiments/study/sweep/run_sweep.h"
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/config/run_inputs.h"
 #include "experiments/study/results/summary.h"
 
 namespace ringmaster {
@@ -29,12 +30,6 @@ LastRuns LastByKey(const std::vector<SweepRun>& runs) {
 bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, bool retry_failed) {
   const auto found = last.find({plan.cells[run.cell].id, run.trial});
   return found == last.end() || (retry_failed && found->second->status != "ok");
-}
-
-std::string SettingsJson(const Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& [field, value] : settings) json[field] = value;
-  return json.dump();
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
@@ -112,13 +107,22 @@ absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& o
       return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan.name);
-    membership->set_cell(cell.id);
+    // What it has read, not what was there when the sweep was planned, says of which cell it is.
+    const bool has_inputs = record.status() == "ok" && record.has_inputs();
+    membership->set_cell(has_inputs ? CellId(spec, record.inputs()) : cell.id);
     membership->set_trial(run.trial);
     membership->set_settings(SettingsJson(cell.settings));
     if (prediction) *record.mutable_prediction() = *prediction;
     *record.mutable_summary() = Summarize(record);
     RM_RETURN_IF_ERROR(store.Append(record));
     watcher.OnEnd(record.summary());
+    if (membership->cell() == cell.id) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cell ", SettingsText(cell.settings), ", trial ", run.trial,
+        ": a file was replaced since the sweep began: the ",
+        InputsDifference(cell.inputs, record.inputs()),
+        "; the run is kept as another cell's; start the sweep again for the files that are there "
+        "now"));
   }
   return absl::OkStatus();
 }

@@ -86,6 +86,22 @@ TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
        [](Join* join) { join->set_weights_fingerprint(8); },
        absl::StatusCode::kFailedPrecondition,
        {"worker/1", "set of weights", "worker/0"}},
+      {"labels",
+       [](Join* join) { join->mutable_data()->set_train_labels("b"); },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0: they differ in the labels of the training set (b "
+        "here, a there)"}},
+      {"classes, and so the layout",
+       [](Join* join) {
+         join->mutable_data()->set_classes(27);
+         join->set_layout_fingerprint(8);
+       },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0", "number of classes (27 here, 10 there)"}},
+      {"normalization",
+       [](Join* join) { join->mutable_data()->add_mean(0.5f); },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0", "mean (0.5 here, none there)"}},
       {"kernels",
        [](Join* join) { join->set_kernel_target("cublas/90"); },
        absl::StatusCode::kFailedPrecondition,
@@ -126,10 +142,11 @@ TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
   }
 }
 
-TEST(ControlCore, AProcessWithoutWorkersNeedsNoKernelTarget) {
+TEST(ControlCore, AProcessWithoutWorkersNeedsNoKernelTargetAndNoData) {
   CoreRun run(RulesOf(2));
   Join server = JoinOf(0, 2);
   server.clear_kernel_target();
+  server.clear_data();
   EXPECT_TRUE(run.Join(server).ok());
   EXPECT_TRUE(run.Join(1).ok());
   EXPECT_EQ(run.core().epoch(), 1);

@@ -131,6 +131,56 @@ TEST(Comparisons, RunsThatDifferInMoreThanStrategyAndCodecStandApartByTheNameOfT
   }
 }
 
+// The runs' spec says a data set of files, and what they held.
+std::vector<RunRecord> Reading(std::vector<RunRecord> records, const std::string& fingerprint) {
+  for (RunRecord& record : records) {
+    record.mutable_spec()->mutable_data()->set_name("mnist");
+    record.mutable_spec()->mutable_data()->clear_synthetic();
+    if (!fingerprint.empty()) record.mutable_inputs()->mutable_data()->set_fingerprint(fingerprint);
+  }
+  return records;
+}
+
+TEST(Comparisons, TrialsBeforeAndAfterAReplacedFileStandApartByItsContents) {
+  const auto records = Reading(Runs(2, {1}), "aaaaaaaa11111111") +
+                       Reading(Runs(2, {1, 1}), "bbbbbbbb11111111") + Reading(Runs(2, {1}), "");
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 3u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("data.contents"));
+  EXPECT_EQ(comparisons.all[0].label, "contents = aaaaaaaa");
+  EXPECT_EQ(comparisons.all[1].label, "contents = bbbbbbbb");
+  EXPECT_EQ(comparisons.all[2].label, "contents = not noted");
+  EXPECT_EQ(CellOf(comparisons.all[0], "ring").trials.size(), 1u);
+  EXPECT_EQ(CellOf(comparisons.all[1], "ring").trials.size(), 2u);
+  EXPECT_NE(comparisons.all[0].family, comparisons.all[1].family);
+}
+
+TEST(Comparisons, RunsFromReplacedWeightsStandApart) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].mutable_spec()->mutable_training()->set_init_weights("w.safetensors");
+    records[i].mutable_inputs()->set_init_weights(i < 3 ? "aaaaaaaa" : "bbbbbbbb");
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("training.initial_weights"));
+}
+
+TEST(Comparisons, SyntheticSamplesAreTheSpecsWhateverARecordNotes) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < 3; ++i)
+    records[i].mutable_inputs()->mutable_data()->set_fingerprint("aaaaaaaa");
+  EXPECT_EQ(GroupRecords(records).all.size(), 1u);
+}
+
+TEST(Comparisons, ARunThatFailedBeforeItReadAnythingIsOfTheLastCellOfItsSpec) {
+  auto records = Reading(Runs(2, {1}), "aaaaaaaa") + Reading(Runs(2, {1}), "bbbbbbbb");
+  records.push_back(FailedRun(records.back().spec(), "UNAVAILABLE: gone"));
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_EQ(CellOf(comparisons.all[1], "ring").failed.size(), 1u);
+}
+
 TEST(Comparisons, AnotherMachineAndAnotherRateAreOtherComparisonsAndFamilies) {
   auto records = Runs(2, {1});
   auto elsewhere = Runs(2, {1});
