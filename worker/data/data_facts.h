@@ -10,7 +10,7 @@ namespace ringmaster {
 
 // What `dataset` is, contents included: equal for equal samples, however their files are packed and
 // named. Its facts are not looked at. `statistics`: what its pixels are normalized by; none: it has
-// no pixels. Reads all samples, about 10 GB a second. Pure, thread-safe.
+// no pixels. Reads all samples, about 3 GB a second. Pure, thread-safe.
 DataFacts FactsOf(const Dataset& dataset, absl::Span<const PixelStatistics> statistics);
 
 }  // namespace ringmaster

@@ -17,6 +17,7 @@
 #include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
+#include "common/machine/confinement.h"
 #include "common/machine/process_costs.h"
 #include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
@@ -82,6 +83,7 @@ class Node {
     RM_RETURN_IF_ERROR(Prepare());
     RM_RETURN_IF_ERROR(Join());
     const double cpu_before = ProcessCpuSeconds();
+    const ConfinementMeter confinement;
     RunThreads();
     {
       absl::MutexLock lock(&mutex_);
@@ -93,6 +95,9 @@ class Node {
     ProcessReport report;
     report.set_transport(fabric_->name());
     if (!workers_.empty()) *report.mutable_inputs() = Inputs();
+    *report.mutable_confinement() = confinement.End();
+    for (const NodeId& id : processes_[options_.process])
+      report.mutable_confinement()->add_nodes(ToString(id));
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     if (traced_.count() > 0) AddTraces(&report);

@@ -172,6 +172,11 @@ Json RecordJson(const RunRecord& record) {
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
+  if (!record.confinements().empty()) {
+    Json& confinements = json["confinements"] = Json::array();
+    for (const Confinement& process : record.confinements())
+      confinements.push_back(MessageJson(process));
+  }
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
   AddSeries(record, &json);

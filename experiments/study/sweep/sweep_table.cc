@@ -11,6 +11,7 @@
 #include "common/config/run_inputs.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/figures.h"
+#include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -161,6 +162,11 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
     }
     if (conditions.throttles() > 0)
       causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
+    if (conditions.quota_throttled_periods() > 0) {
+      causes.push_back(absl::StrCat("a CPU quota stopped it in ",
+                                    conditions.quota_throttled_periods(), " of ",
+                                    conditions.quota_periods(), " periods"));
+    }
     if (conditions.stopped_seconds() > 0) {
       causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold",
                                        conditions.stopped_seconds()));
@@ -239,9 +245,12 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
   }
   AddDifference(
       cells, "builds", [](const RunRecord& record) { return record.build().commit(); }, &notes);
-  AddDifference(
-      cells, "machines", [](const RunRecord& record) { return record.machine().host_hash(); },
-      &notes);
+  std::vector<const Machine*> machines;
+  for (const auto& [id, trials] : cells) {
+    for (const auto& [trial, record] : trials) machines.push_back(&record->machine());
+  }
+  if (const int count = CountMachines(machines); count > 1)
+    notes.push_back(absl::StrCat("runs of ", count, " machines"));
   if (fewest < kFewTrials) {
     notes.push_back(absl::StrCat("fewer than ", kFewTrials,
                                  " trials of some cells: their intervals are too narrow"));

@@ -181,6 +181,34 @@ TEST(Comparisons, ARunThatFailedBeforeItReadAnythingIsOfTheLastCellOfItsSpec) {
   EXPECT_EQ(CellOf(comparisons.all[1], "ring").failed.size(), 1u);
 }
 
+TEST(Comparisons, OneMachineUnderTwoNamesIsOneAndItsTrialsPool) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].mutable_machine()->set_host_hash(i < 3 ? "a1" : "a2");
+    records[i].mutable_machine()->set_boot_hash("boot");
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 1u);
+  EXPECT_EQ(CellOf(comparisons.all[0], "ring").trials.size(), 2u);
+  EXPECT_THAT(Limits(comparisons), Contains(HasSubstr("All runs come from one machine")));
+}
+
+TEST(Caveats, ACpuQuotaIsSaidAndWhatItStoppedIsADoubt) {
+  auto records = Runs(2, {1, 1});
+  EXPECT_THAT(Limits(GroupRecords(records)), Not(Contains(HasSubstr("quota held"))));
+  for (size_t i = 0; i < 3; ++i) {
+    records[i].mutable_machine()->set_cpu_quota(0.5);
+    records[i].mutable_conditions()->set_quota_periods(40);
+    records[i].mutable_conditions()->set_quota_throttled_periods(30);
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  EXPECT_THAT(Limits(comparisons),
+              Contains(HasSubstr("A CPU quota held 3 runs (the tightest to 0.50 cores)")));
+  EXPECT_THAT(Doubts(comparisons),
+              Contains(HasSubstr("ring (N = 2), 1 of 2 trials: a CPU quota stopped it in up to 75 "
+                                 "% of its periods")));
+}
+
 TEST(Comparisons, AnotherMachineAndAnotherRateAreOtherComparisonsAndFamilies) {
   auto records = Runs(2, {1});
   auto elsewhere = Runs(2, {1});

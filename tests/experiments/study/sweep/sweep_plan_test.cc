@@ -253,9 +253,15 @@ TEST_F(SweepRuns, ResultsSayWhatMakesThemDoubtful) {
   std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000)};
   records[0].mutable_conditions()->set_foreign_share(0.4);
   records[1].mutable_build()->set_commit("def");
+  records[1].mutable_conditions()->set_quota_periods(40);
+  records[1].mutable_conditions()->set_quota_throttled_periods(30);
+  records[0].mutable_machine()->set_host_hash("h1");
+  records[1].mutable_machine()->set_host_hash("h2");
   const std::string text = ResultsText(plan_, records);
   EXPECT_THAT(text, HasSubstr("arm=ring, trial 0: other processes used 40 % of the cores"));
   EXPECT_THAT(text, HasSubstr("runs of 2 builds: abc, def"));
+  EXPECT_THAT(text, HasSubstr("arm=solo, trial 0: a CPU quota stopped it in 30 of 40 periods"));
+  EXPECT_THAT(text, HasSubstr("runs of 2 machines"));
 }
 
 TEST(PlanText, ShowsWhatIsDoneFailedExcludedAndTheSame) {
