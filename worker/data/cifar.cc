@@ -22,8 +22,7 @@ constexpr int kChannels = 3;
 constexpr int64_t kChannelBytes = kPixelBytes / kChannels;
 constexpr char kGetIt[] =
     "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin "
-    "files into that folder, "
-    "or name the folder that has them with --data-dir";
+    "files into that folder, or name the folder that has them with --data-dir";
 constexpr DataRemedy kRemedy = {kGetIt, kGetIt};
 
 std::vector<std::string> TrainFiles(const std::string& dir) {

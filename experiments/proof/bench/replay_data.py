@@ -1,4 +1,5 @@
-"""Training samples by their index, from the files that the run read or from the seed that it had."""
+"""Training samples by their index, from the files that the run read or from the seed that it had.
+"""
 
 import gzip
 import os
@@ -30,7 +31,9 @@ class Images:
 
 
 def statistics(spec, channels):
-    """Mean and deviation of each channel: the spec's, or those of its bytes, rounded to four digits as Ringmaster does."""
+    """Mean and deviation of each channel: the spec's, or those of its bytes to four digits, as
+    worker/data/pixel_values.h has them.
+    """
     if spec.get("mean"):
         return np.float32(spec["mean"]), np.float32(spec["deviation"])
     means, deviations = [], []
@@ -46,7 +49,8 @@ def statistics(spec, channels):
 def normalized(values, spec):
     """values: [n, channels, height, width] bytes."""
     mean, deviation = statistics(spec, values.swapaxes(0, 1))
-    table = (np.arange(256, dtype=np.float32) / np.float32(255) - mean[:, None]) / deviation[:, None]
+    shares = np.arange(256, dtype=np.float32) / np.float32(255)
+    table = (shares - mean[:, None]) / deviation[:, None]
     return np.stack([table[c][values[:, c]] for c in range(values.shape[1])], axis=1)
 
 
@@ -56,7 +60,7 @@ class Mnist(Images):
         labels = read_bytes(os.path.join(spec["dir"], "train-labels-idx1-ubyte"))
         count, height, width = np.frombuffer(pixels[4:16], dtype=">i4")
         values = np.frombuffer(pixels, dtype=np.uint8, offset=16).reshape(count, 1, height, width)
-        if np.frombuffer(labels[:4], dtype=">i4") == 3074:  # rows of numbers, the first of which is the label
+        if np.frombuffer(labels[:4], dtype=">i4") == 3074:  # rows, which begin with the label
             numbers = np.frombuffer(labels, dtype=">i4", offset=12).reshape(count, -1)[:, 0]
         else:
             numbers = np.frombuffer(labels, dtype=np.uint8, offset=8)
@@ -73,7 +77,9 @@ class Cifar10(Images):
 
 
 class Text:
-    """Tokens of sample i are bytes [i * context, (i + 1) * context), its labels the bytes one further."""
+    """Tokens of sample i are bytes [i * context, (i + 1) * context), its labels the bytes one
+    further.
+    """
 
     def __init__(self, spec):
         self.context = spec["context"]
@@ -117,7 +123,9 @@ def normals(seed, count):
 
 
 class Synthetic:
-    """worker/data/synthetic.cc: a prototype for each class plus noise, or texts of a random chain of symbols."""
+    """worker/data/synthetic.cc: a prototype for each class plus noise, or texts of a random chain
+    of symbols.
+    """
 
     PROTOTYPES, TRAIN = 1, 2
     SUCCESSORS = 4
@@ -134,7 +142,8 @@ class Synthetic:
             return
         self.shape = (spec["channels"], spec["height"], spec["width"])
         self.noise = np.float32(spec["noise"])
-        self.prototypes = normals(source, self.classes * int(np.prod(self.shape))).reshape((-1,) + self.shape)
+        numbers = normals(source, self.classes * int(np.prod(self.shape)))
+        self.prototypes = numbers.reshape((-1,) + self.shape)
 
     @staticmethod
     def below(number, bound):
@@ -143,7 +152,8 @@ class Synthetic:
     def sample(self, index):
         if index not in self.known:
             seed = mix_seed(self.train_seed, index)
-            self.known[index] = self.text(seed) if self.context else self.image(seed, index % self.classes)
+            self.known[index] = (self.text(seed) if self.context else
+                                 self.image(seed, index % self.classes))
         return self.known[index]
 
     def image(self, seed, label):
@@ -160,7 +170,8 @@ class Synthetic:
 
     def batch(self, indices):
         samples = [self.sample(int(index)) for index in indices]
-        return np.stack([inputs for inputs, _ in samples]), np.array([labels for _, labels in samples])
+        return (np.stack([inputs for inputs, _ in samples]),
+                np.array([labels for _, labels in samples]))
 
 
 def load(spec):

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/override.h"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
@@ -147,12 +147,14 @@ const ExclusionSpec* ExclusionOf(const SweepSpec& sweep, const Settings& setting
 absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
   RunSpec spec = base;
   std::string arm;
+  std::vector<std::string> assignments;
   for (const auto& [field, value] : settings) {
     if (field == kArm) {
       arm = value;
       continue;
     }
-    const absl::Status set = SetField(absl::StrCat(field, "=", value), &spec);
+    assignments.push_back(absl::StrCat(field, "=", value));
+    const absl::Status set = SetField(assignments.back(), &spec);
     if (!set.ok())
       return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
   }
@@ -162,6 +164,9 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
   }
   absl::StatusOr<RunSpec> made = MakeArm(arm, spec);
   if (!made.ok()) return Annotate(made.status(), "axis");
+  // A field of another scheme does no harm beside other cells; equal cells are refused.
+  for (const std::string& assignment : assignments)
+    RM_RETURN_IF_ERROR(CheckUndecided(assignment, *made));
   return made;
 }
 
@@ -172,9 +177,9 @@ std::string SettingsText(const Settings& settings) {
 }
 
 std::string SettingsJson(const Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  Json json = Json::Object();
   for (const auto& [field, value] : settings) json[field] = value;
-  return json.dump();
+  return json.Dump();
 }
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {
