@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
+#include "common/config/run_inputs.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/terminal.h"
@@ -67,7 +68,26 @@ absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
   return Outcome(std::move(store), out);
 }
 
+absl::Status Outcome::CheckInputs(const RunRecord& record) const {
+  if (!record.has_inputs()) return absl::OkStatus();
+  for (const RunRecord& other : records_) {
+    if (!other.has_inputs()) continue;
+    const std::string difference = InputsDifference(other.inputs(), record.inputs());
+    if (difference.empty()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("\"", record.spec().name(), "\" read other files than \"", other.spec().name(),
+                     "\", so the two stand in no table: the ", difference,
+                     "; run the command again once nobody replaces them"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
+  if (const absl::Status same = CheckInputs(record); !same.ok()) {
+    *record.mutable_summary() = Summarize(record);
+    RM_RETURN_IF_ERROR(store_->Append(record));
+    return same;
+  }
   summaries_.push_back(Summarize(record));
   AddComparative(&summaries_);
   *record.mutable_summary() = summaries_.back();

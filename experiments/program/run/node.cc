@@ -14,13 +14,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/check_context.h"
-#include "common/base/fingerprint.h"
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
 #include "common/log/log.h"
+#include "common/machine/confinement.h"
 #include "common/machine/process_costs.h"
 #include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
@@ -35,6 +35,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/process_conductor.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_inputs.h"
 #include "experiments/program/run/turns.h"
 #include "experiments/program/run/worker_parts.h"
 #include "server/shard_service.h"
@@ -99,6 +100,7 @@ class Node {
     RM_RETURN_IF_ERROR(Prepare());
     RM_RETURN_IF_ERROR(Join());
     const double cpu_before = ProcessCpuSeconds();
+    const ConfinementMeter confinement;
     RunThreads();
     {
       absl::MutexLock lock(&mutex_);
@@ -109,6 +111,10 @@ class Node {
     }
     ProcessReport report;
     report.set_transport(fabric_->name());
+    if (!workers_.empty()) *report.mutable_inputs() = Inputs();
+    *report.mutable_confinement() = confinement.End();
+    for (const NodeId& id : processes_[options_.process])
+      report.mutable_confinement()->add_nodes(ToString(id));
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     if (traced_.count() > 0) AddTraces(&report);
@@ -145,6 +151,7 @@ class Node {
     RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
     layout_ = std::make_unique<ParamLayout>(host.model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
+    weights_fingerprint_ = WeightsFingerprint(initial_weights_);
 
     FabricOptions fabric;
     fabric.name = spec_.transport().name();
@@ -160,14 +167,24 @@ class Node {
     return absl::OkStatus();
   }
 
+  // What this process has read, beside its spec.
+  RunInputs Inputs() const {
+    RunInputs inputs;
+    *inputs.mutable_data() = dataset_.facts;
+    if (!spec_.training().init_weights().empty())
+      inputs.set_init_weights(absl::StrCat(absl::Hex(weights_fingerprint_, absl::kZeroPad16)));
+    return inputs;
+  }
+
   absl::Status Join() {
     ringmaster::Join join;
     join.set_process(options_.process);
     join.set_processes(static_cast<int32_t>(processes_.size()));
     join.set_token(options_.token);
     join.set_spec_fingerprint(SpecFingerprint(spec_));
-    join.set_weights_fingerprint(Fingerprint64(Sha256Hex(initial_weights_)));
+    join.set_weights_fingerprint(weights_fingerprint_);
     join.set_layout_fingerprint(layout_->fingerprint());
+    if (!workers_.empty()) *join.mutable_data() = dataset_.facts;
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     SayWhoJoins(&join);
@@ -410,6 +427,7 @@ class Node {
   std::unique_ptr<ParamLayout> layout_;
   std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
   std::vector<float> initial_weights_;
+  uint64_t weights_fingerprint_ = 0;
 
   std::deque<WorkerProgress> progress_;  // by worker; atomics do not move
   std::vector<WorkerReport> reports_;

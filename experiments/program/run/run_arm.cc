@@ -180,6 +180,40 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
   return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
 }
 
+// All processes agree on what they read, or the run would not have begun.
+void MoveInputs(RunRecord* record) {
+  for (ProcessReport& process : *record->mutable_reports()) {
+    if (process.has_inputs() && !record->has_inputs()) *record->mutable_inputs() = process.inputs();
+    process.clear_inputs();
+  }
+}
+
+// What the processes could use together is the run's part of the machine; a quota that several
+// share has stopped them together.
+void MoveConfinements(RunRecord* record) {
+  std::vector<Confinement> processes;
+  std::map<std::pair<std::string, uint64_t>, Confinement> groups;  // by boot and group
+  for (ProcessReport& process : *record->mutable_reports()) {
+    if (!process.has_confinement()) continue;
+    const Confinement& own = processes.emplace_back(process.confinement());
+    Confinement& longest = groups[{own.boot_hash(), own.quota_group()}];
+    if (own.has_cpu_quota() && own.quota_periods() >= longest.quota_periods()) longest = own;
+    *record->add_confinements() = own;
+    process.clear_confinement();
+  }
+  if (processes.empty()) return;
+  SetUsableCores(processes, record->mutable_machine());
+  for (const auto& [group, confinement] : groups) {
+    if (confinement.quota_periods() == 0) continue;
+    Conditions* const conditions = record->mutable_conditions();
+    conditions->set_quota_periods(conditions->quota_periods() + confinement.quota_periods());
+    conditions->set_quota_throttled_periods(conditions->quota_throttled_periods() +
+                                            confinement.throttled_periods());
+    conditions->set_quota_throttled_seconds(conditions->quota_throttled_seconds() +
+                                            confinement.throttled_seconds());
+  }
+}
+
 // Weighted means over the workers' shares.
 void MergeEvaluations(RunRecord* record) {
   std::map<int64_t, Evaluation> merged;  // by samples seen
@@ -282,6 +316,8 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   }
   record->set_status("ok");
   for (const ProcessReport& report : *result) *record->add_reports() = report;
+  MoveInputs(record);
+  MoveConfinements(record);
   MergeEvaluations(record);
   AlignTraces(record->mutable_reports());
   for (const ProcessReport& process : record->reports()) {

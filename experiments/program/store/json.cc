@@ -252,7 +252,13 @@ Json RecordJson(const RunRecord& record) {
     json["sweep"]["settings"] = Json::Parse(record.sweep().settings()).value_or(nullptr);
   }
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
+  if (!record.confinements().empty()) {
+    Json& confinements = json["confinements"] = Json::Array();
+    for (const Confinement& process : record.confinements())
+      confinements.push_back(MessageJson(process));
+  }
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
   if (record.last_words_size() > 0) json["last_words"] = LastWordsJson(record);

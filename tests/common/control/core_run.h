@@ -63,6 +63,8 @@ inline Join JoinOf(int32_t index, int32_t processes) {
   join.set_weights_fingerprint(11);
   join.set_layout_fingerprint(13);
   join.set_kernel_target("cpu/avx2");
+  join.mutable_data()->set_train_labels("a");
+  join.mutable_data()->set_classes(10);
   join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
   join.set_pid(1000 + index);
   join.add_nodes()->set_index(index);
