@@ -73,10 +73,11 @@ class MonotonicCondVar {
   bool WaitUntil(absl::Mutex* mutex, MonotonicTime deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
   // As WaitUntil, again and again until `done()`, which is called with `mutex` held. Returns the
-  // last value of `done()`: false when the deadline came first.
+  // last value of `done()`: false when the deadline came first. Callers are analysed; the body is
+  // not, since `done` names the mutex by another expression.
   template <typename Predicate>
   bool AwaitUntil(absl::Mutex* mutex, MonotonicTime deadline, Predicate done)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     for (bool late = false; !done(); late = WaitUntil(mutex, deadline)) {
       if (late) return false;
     }

@@ -42,7 +42,9 @@ class CollectiveExecutor {
   // A collective in flight, from 1, ascending. 0: one that had nothing to do.
   using Ticket = CollectiveCore::Ticket;
 
-  // `transport` is that of one of the group's nodes and outlives the executor.
+  // `transport` is that of one of the group's nodes and outlives the executor's use. After an error
+  // the executor must outlive the transport's fabric: what is on its way may still be written to
+  // the executor's memory.
   CollectiveExecutor(Transport& transport, Group group, const ExecutorOptions& options);
   CollectiveExecutor(Transport& transport, Group group, absl::Duration wait_limit);
   CollectiveExecutor(const CollectiveExecutor&) = delete;

@@ -33,6 +33,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
                   std::unique_ptr<Reception> reception)
       : reception_(std::move(reception)),
         witness_(options.listen_at.host, *reception_, options.is_starting),
+        processes_(options.processes),
         streams_(options.processes),
         core_(options, started, &witness_) {}
 
@@ -61,7 +62,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     reception_->Start(
         [this](Fd fd) { grpc::AddInsecureChannelFromFd(server_.get(), fd.Release()); });
     const std::string hindrance = reception_->Hindrance();
-    if (!hindrance.empty() && streams_.size() > 1) Log(LogLevel::kWarning, hindrance);
+    if (!hindrance.empty() && processes_ > 1) Log(LogLevel::kWarning, hindrance);
     watcher_ = std::thread([this] { Watch(); });
     return absl::OkStatus();
   }
@@ -171,6 +172,7 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
 
   const std::unique_ptr<Reception> reception_;
   MachineWitness witness_;
+  const int32_t processes_;
   std::unique_ptr<grpc::Server> server_;
   std::thread watcher_;
 

@@ -99,7 +99,7 @@ TEST(Theory, ErrorFeedbackRemembersManyGradients) {
     }
     const bool is_same = row[0] == "topk, the same gradient";
     const auto codec = CodecOf(row[0].substr(0, row[0].find(',')), share);
-    const int burn_in = share > 0 ? static_cast<int>((is_same ? 20 : 3) / share) + 500 : 500;
+    const int burn_in = share > 0 ? static_cast<int>((is_same ? 100 : 3) / share) + 500 : 500;
     const double energy = MemoryEnergy(*codec, burn_in, !is_same);
     EXPECT_NEAR(energy, NumberIn(row[2]), 0.02 * energy);  // the drawing's noise
     if (row[0] == "topk") {
@@ -174,10 +174,9 @@ TEST(Theory, PowerSgdWithAWarmStartIsNearlyBestAfterAFewSteps) {
       steps.push_back(step);
     }
     std::sort(steps.begin(), steps.end());
-    double mean = 0;
-    for (const double error : first) mean += error / best / kTrials;
+    std::sort(first.begin(), first.end());
     ExpectCell(row[1], best);
-    ExpectCell(row[2], mean, kDrawn);
+    ExpectCell(row[2], first[kTrials / 2] / best, kDrawn);
     ExpectCell(row[3], steps[kTrials / 2]);
     ExpectCell(row[4], steps[kTrials * 95 / 100]);
   }

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(CHECKER))
 import check_sources  # noqa: E402
 
 COUNTS = "tests/lint/name_counts.json"
+NO_NAMES = {"strategies": 0, "codecs": 0, "lists": 0}
 LONG_FUNCTIONS = "tests/lint/long_functions.json"
 
 
@@ -40,7 +41,7 @@ class CheckSources(unittest.TestCase):
         A tree that does not say how many files may know names has none of them.
         """
         if files:
-            files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0, "lists": 0}), **files}
+            files = {COUNTS: json.dumps(NO_NAMES), **files}
         with tempfile.TemporaryDirectory() as root:
             plant(root, files)
             violations = check_sources.check_tree(root)[1]
@@ -70,14 +71,14 @@ class CheckSources(unittest.TestCase):
         return result.returncode, result.stdout.splitlines()
 
     def test_the_command_prints_violations_and_ends_with_1(self):
-        files = {COUNTS: json.dumps({"strategies": 0, "codecs": 0}), "common/a.cc": "\n"}
+        files = {COUNTS: json.dumps(NO_NAMES), "common/a.cc": "\n"}
         self.assertEqual(self.run_on(files), (0, ["1 files, 0 violations"]))
         status, lines = self.run_on({**files, "common/BUILD": 'srcs = glob(["*.cc"])\n'})
         self.assertEqual((status, lines[1:]), (1, ["2 files, 1 violations"]))
         self.assertTrue(lines[0].startswith("common/BUILD:1: glob()"), lines)
 
     def test_an_empty_tree_is_not_a_pass(self):
-        status, lines = self.run_on({COUNTS: json.dumps({"strategies": 0, "codecs": 0})})
+        status, lines = self.run_on({COUNTS: json.dumps(NO_NAMES)})
         self.assertEqual((status, lines), (1, ["0 files, 0 violations"]))
 
     def test_a_library_header_outside_its_package(self):

@@ -108,9 +108,13 @@ bool Program::WaitForError(const std::string& text, absl::Duration limit) {
 }
 
 Finished Program::Wait(absl::Duration limit) {
-  if (!WaitUntil(limit, [this] { return Reap(); }))
-    return {-1, ReadFile(out_path_), ReadFile(err_path_)};
-  return {exit_code_, ReadFile(out_path_), ReadFile(err_path_)};
+  const bool over = WaitUntil(limit, [this] { return Reap(); });
+  const Finished finished{over ? exit_code_ : -1, OutputSoFar(), ErrorSoFar()};
+  // A run that is to fail must not hide the report of a sanitizer (./test --asan, --tsan).
+  for (const char* const report : {"Sanitizer: ", ": runtime error: "}) {
+    if (finished.err.find(report) != std::string::npos) ADD_FAILURE() << finished.err;
+  }
+  return finished;
 }
 
 Finished RunProgram(const std::vector<std::string>& arguments,

@@ -12,9 +12,10 @@ readonly BUILD_PACKAGES=(
   libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-# Chromium shows report pages; the last two are collective libraries that the program uses where it
-# finds them (common/engine).
-readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver libgloo-dev
+# Chromium shows report pages; clang alone proves what is guarded by which mutex (tests/lint), and
+# compiles nothing; the last two are collective libraries that the program uses where it finds them
+# (common/engine).
+readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
   libopenmpi-dev)
 
 say() { printf '%s\n' "$*" >&2; }

@@ -32,7 +32,7 @@ std::atomic<bool> interrupt_flag{false};
 std::atomic<bool> flag_is_watched{false};
 std::atomic<int> end_signal{0};
 ABSL_CONST_INIT absl::Mutex tell_mutex(absl::kConstInit);
-std::function<void(int)>& Tell() {
+std::function<void(int)>& Tell() ABSL_EXCLUSIVE_LOCKS_REQUIRED(tell_mutex) {
   static auto* const tell = new std::function<void(int)>();
   return *tell;
 }

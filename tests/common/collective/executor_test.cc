@@ -274,6 +274,8 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
       for (int bucket = 0; bucket < 6; ++bucket)
         data.push_back(RandomGradients(kRanks, 300, bucket));
       std::vector<absl::Status> statuses(kRanks);
+      // Kept until all ranks are done: a peer may still be writing to one that has failed.
+      std::vector<std::unique_ptr<CollectiveExecutor>> executors(kRanks);
       OnAllRanks(kRanks, sends, [&](int32_t rank) {
         // Rank 1 ends the run for all in the middle of its sends.
         WatchedTransport watched(fabric->transport({Role::kWorker, rank}),
@@ -281,7 +283,9 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
                                    if (rank == 1 && left-- == 0)
                                      fabric->Abort(absl::UnavailableError("worker/1 is gone"));
                                  });
-        CollectiveExecutor executor(watched, AllWorkers(kRanks), SmallPieces());
+        executors[rank] =
+            std::make_unique<CollectiveExecutor>(watched, AllWorkers(kRanks), SmallPieces());
+        CollectiveExecutor& executor = *executors[rank];
         for (int bucket = 0; bucket < 6 && statuses[rank].ok(); ++bucket) {
           statuses[rank] =
               executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank]))

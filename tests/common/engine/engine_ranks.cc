@@ -20,7 +20,7 @@ class Meeting {
     messages_[rank] = std::string(own);
     ++arrived_;
     const size_t until = (arrived_ + messages_.size() - 1) / messages_.size() * messages_.size();
-    const auto all = [&] { return arrived_ >= until; };
+    const auto all = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return arrived_ >= until; };
     mutex_.Await(absl::Condition(&all));
     return messages_;
   }

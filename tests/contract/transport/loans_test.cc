@@ -51,10 +51,16 @@ std::vector<LoanCase> LoanCases() {
   return cases;
 }
 
+struct LoanEnds {
+  Transport* lender;
+  Transport* borrower;
+};
+
 // Sends `lent`, whose values are made here, by that case, and gives it back negated where it was
 // lent; `*is_lent` says whether it was.
-void LendAndReturn(const LoanCase& c, const Tag& tag, absl::Span<float> lent, Transport* lender,
-                   Transport* borrower, bool* is_lent) {
+void LendAndReturn(const LoanCase& c, const Tag& tag, absl::Span<float> lent, const LoanEnds& ends,
+                   bool* is_lent) {
+  const auto [lender, borrower] = ends;
   std::iota(lent.begin(), lent.end(), 0.0f);
   std::vector<float> own(c.count, 0.5f);
   const absl::Span<std::byte> lent_bytes(reinterpret_cast<std::byte*>(lent.data()), c.count * 4);
@@ -112,8 +118,8 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
     const absl::Span<float> memory_of_case =
         c.in_exchange ? memory->float_span() : absl::MakeSpan(elsewhere);
     bool is_lent = false;
-    LendAndReturn(c, TestTag(step), memory_of_case.subspan(step, c.count), lender.get(),
-                  borrower.get(), &is_lent);
+    LendAndReturn(c, TestTag(step), memory_of_case.subspan(step, c.count),
+                  {lender.get(), borrower.get()}, &is_lent);
     if (HasFatalFailure()) return;
     EXPECT_EQ(is_lent, c.lends && c.borrows &&
                            IsBorrowed(GetParam() == "inproc", c.in_exchange, c.post_first,
