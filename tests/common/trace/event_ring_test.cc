@@ -79,8 +79,8 @@ TEST(EventRing, AddingAllocatesNothing) {
 
 // Every field of an event says which one it is, so that half of one beside half of another shows.
 TEST(EventRing, WhoReadsMeanwhileSeesWholeEventsInOrder) {
-  constexpr int64_t kEnough = 20'000;
-  EventRing ring(8);
+  constexpr int64_t kEnough = 200'000;
+  EventRing ring(2);
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     for (int64_t i = 1; !stop.load(std::memory_order_relaxed); ++i)
