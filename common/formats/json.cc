@@ -199,6 +199,11 @@ size_t Json::size() const {
   return std::holds_alternative<std::monostate>(value_) ? 0 : 1;
 }
 
+bool Json::is_number() const {
+  return std::holds_alternative<int64_t>(value_) || std::holds_alternative<uint64_t>(value_) ||
+         std::holds_alternative<double>(value_);
+}
+
 double Json::number() const {
   if (const auto* whole = std::get_if<int64_t>(&value_)) return static_cast<double>(*whole);
   if (const auto* natural = std::get_if<uint64_t>(&value_)) return static_cast<double>(*natural);

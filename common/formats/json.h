@@ -50,8 +50,8 @@ class Json {
   static Json Array();   // without items
   static Json Object();  // without members
 
-  // A member for each entry of a map with texts as keys, sorted by name: the order of a protobuf map
-  // is not fixed.
+  // A member for each entry of a map with texts as keys, sorted by name: the order of a protobuf
+  // map is not fixed.
   template <typename Map>
   static Json SortedObject(const Map& map) {
     Json object = Object();
@@ -86,6 +86,8 @@ class Json {
   size_t size() const;  // items of an array, members of an object, 0 of null, 1 of anything else
   bool empty() const { return size() == 0; }
 
+  bool is_number() const;
+  bool is_text() const { return std::holds_alternative<std::string>(value_); }
   double number() const;            // REQUIRES: a number
   const std::string& text() const;  // REQUIRES: a text
 

@@ -97,8 +97,8 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
     Thread& thread = threads[i];
     if (i == 0 || thread.trace->node() != threads[i - 1].trace->node()) ++process;
     thread.process = process;
-    thread.number =
-        static_cast<int64_t>(i) + 1;  // some viewers want a thread's number once in all processes
+    // some viewers want a thread's number once in all processes
+    thread.number = static_cast<int64_t>(i) + 1;
     std::vector<int> open;
     for (int span = 0; span < thread.trace->spans_size(); ++span) {
       while (!open.empty() && thread.end(open.back()) <= thread.begin(span)) open.pop_back();

@@ -192,7 +192,9 @@ void DeclareAllReduceBench(Command bench, Action* action) {
       .Commas()
       .Takes("NAMES")
       .ShowDefault();
-  command.AddOption("--collective", &flags->bench.collectives, "likewise")
+  command
+      .AddOption("--collective", &flags->bench.collectives,
+                 "one or more, comma-separated; `ringmaster list` has them")
       .Commas()
       .Takes("NAMES")
       .ShowDefault();

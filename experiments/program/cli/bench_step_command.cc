@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/base/status_macros.h"
-#include "common/config/arms.h"
+#include "experiments/program/cli/arm_specs.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/bench_commands.h"
 #include "experiments/program/cli/signals.h"
@@ -96,8 +96,8 @@ absl::StatusOr<StepBench> BenchOf(const StepFlags& flags) {
   FillModel(StepsOf(bench), &base);
   std::vector<std::string> arms = flags.strategies;
   if (std::find(arms.begin(), arms.end(), "solo") == arms.end()) arms.push_back("solo");
-  for (const std::string& arm : arms) {
-    RM_ASSIGN_OR_RETURN(const RunSpec spec, MakeArm(arm, base));
+  RM_ASSIGN_OR_RETURN(const std::vector<RunSpec> specs, MakeArms(base, arms, flags.spec.sets()));
+  for (const RunSpec& spec : specs) {
     RM_ASSIGN_OR_RETURN(RunSpec resolved, ResolveAndValidate(spec, environment.default_data_dir));
     bench.runs.push_back(std::move(resolved));
   }

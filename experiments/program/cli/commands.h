@@ -30,6 +30,7 @@ void DeclareBench(Command program, Action* action);
 void DeclareExplain(Command program, Action* action);
 void DeclareTrace(Command program, Action* action);
 void DeclareReport(Command program, Action* action);
+void DeclareStore(Command program, Action* action);
 void DeclarePlot(Command program, Action* action);
 void DeclarePredict(Command program, Action* action);
 

@@ -78,7 +78,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   }
   const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
   if (!base.ok()) return fail(base.status(), kExitUserError);
-  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
+  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms, flags.spec.sets());
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   for (const RunSpec& spec : *specs) {
     const absl::Status fits = CheckMachine(spec, flags.device);

@@ -68,9 +68,9 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
                        ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
-    const auto name = ResolveCollective(
-        traits.collective, {spec.transport().name(), flags.workers, int64_t{64} << 20});
-    RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
+    RM_ASSIGN_OR_RETURN(const auto schedule,
+                        CreateSchedule(traits.collective, {spec.transport().name(), flags.workers,
+                                                           int64_t{64} << 20}));
     return ExplainCollective(*schedule, flags.workers);
   }
   if (traits.servers == 0) {

@@ -80,7 +80,7 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
   if (!training->has_evaluate_every_samples()) training->set_evaluate_every_samples(0);
   const bool named = !flags.arms.empty() || !flags.spec_file.empty();
   RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs,
-                      BuildSpecs(base, named ? flags.arms : DefaultArms()));
+                      BuildSpecs(base, named ? flags.arms : DefaultArms(), flags.spec.sets()));
   for (const RunSpec& spec : specs)
     RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
   return specs;

@@ -32,6 +32,9 @@ class SpecFlags {
   // the flag.
   absl::Status Apply(RunSpec* spec) const;
 
+  // What --set was given, in its order, as of CheckTaken (common/config/arms.h).
+  const std::vector<std::string>& sets() const { return sets_; }
+
  private:
   void DeclareSome(Command command, absl::FunctionRef<bool(absl::string_view field)> wanted);
   void DeclareSeedAndSet(Command command);

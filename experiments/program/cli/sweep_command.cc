@@ -81,6 +81,10 @@ class TerminalWatcher : public SweepWatcher {
     line_->Show(std::move(text), progress.seconds, progress.step > 0);
   }
 
+  void OnWait(const std::string& holder) override {
+    std::fprintf(stderr, "waiting for the runs that other programs are at (%s)\n", holder.c_str());
+  }
+
   void OnEnd(const RunSummary& summary) override {
     line_->Finish(summary.status() == "ok"
                       ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),

@@ -119,9 +119,8 @@ class Peer final : public Contender {
     if (!absl::ConsumePrefix(&rest, "ready ")) {
       return absl::FailedPreconditionError(
           absl::StrCat(peer_.name, ": ", peer_.arguments[0], " says \"", line,
-                       "\"; install PyTorch and a fast BLAS (on Debian: apt-get "
-                       "install python3-torch libopenblas0) or name a Python that "
-                       "has them with --python"));
+                       "\"; install PyTorch and a fast BLAS (on Debian: apt-get install "
+                       "python3-torch libopenblas0) or name a Python that has them with --python"));
     }
     const Json said = Json::Parse(rest).value_or(nullptr);
     const int64_t parameters = 

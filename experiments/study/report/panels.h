@@ -24,7 +24,7 @@ using AddRows = std::function<void(const Comparison& comparison, Json* rows)>;
 ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add,
                              const std::string& missing);
 
-// A panel for every family likewise.
+// The same with a panel for every family.
 ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add,
                          const std::string& missing);
 

@@ -136,8 +136,7 @@ ChartRows SweptRows(const Comparisons& comparisons) {
   if (chart.panels.empty()) {
     chart.missing =
         "No two comparisons with finished runs differ in one numeric setting alone, the number of "
-        "workers left out. A "
-        "sweep with an axis such as training.bucket_bytes makes some.";
+        "workers left out. A sweep with an axis such as training.bucket_bytes makes some.";
   }
   return chart;
 }
@@ -145,8 +144,7 @@ ChartRows SweptRows(const Comparisons& comparisons) {
 ChartRows EfficiencyRows(const Comparisons& comparisons) {
   return PanelPerFamily(comparisons, FigureRows("efficiency", "percent"),
                         "Efficiency is an arm's samples/s over solo's in the same comparison: no "
-                        "comparison has a finished "
-                        "solo arm. Add solo to the arms and run again.");
+                        "comparison has a finished solo arm. Add solo to the arms and run again.");
 }
 
 ChartRows CostRows(const Comparisons& comparisons) {
@@ -245,8 +243,7 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
         }
       },
       "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one "
-      "with what they "
-      "measure.");
+      "with what they measure.");
   for (Panel& panel : chart.panels) {
     double largest = 0;
     for (const Json& row : panel.rows) {

@@ -6,8 +6,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "common/config/describe.h"
 #include "common/formats/json.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/results/schema_version.h"
@@ -146,8 +146,8 @@ std::string CsvText(const Comparisons& comparisons) {
                                         CsvCell(comparison.label),
                                         CsvCell(cell.arm),
                                         absl::StrCat(cell.spec.training().workers()),
-                                        absl::StrCat(ServerCount(cell.spec)),
-                                        absl::StrCat(ProcessCount(cell.spec)),
+                                        absl::StrCat(TraitsOf(cell.spec).servers),
+                                        absl::StrCat(TraitsOf(cell.spec).processes),
                                         CsvCell(cell.spec.codec().name()),
                                         absl::StrCat(cell.trials.size()),
                                         absl::StrCat(cell.failed.size())};

@@ -158,8 +158,7 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
   if (chart.panels.empty()) {
     chart.missing =
         "No finished run was traced: their specs have output.trace_steps = 0, or an older program "
-        "made them. Run again "
-        "without that setting.";
+        "made them. Run again without that setting.";
   }
   return chart;
 }

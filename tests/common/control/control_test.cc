@@ -17,11 +17,12 @@
 #include "common/control/coordinator.h"
 #include "gtest/gtest.h"
 #include "tests/common/control/core_run.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(30);
+constexpr absl::Duration kLimit = Patience(30);
 constexpr absl::Duration kBeat = absl::Milliseconds(20);
 
 CoordinatorOptions OptionsOf(int32_t processes) {
@@ -234,7 +235,7 @@ TEST(Control, AStrangerAndASecondOwnerOfARankAreTurnedAwayAndTheRunGoesOn) {
 
 TEST(Control, ARankThatNeverJoinsIsNamedToThoseWhoDid) {
   CoordinatorOptions options = OptionsOf(3);
-  options.join_limit = absl::Milliseconds(300);
+  options.join_limit = AtThisLoad(absl::Milliseconds(300));
   ControlledRun run(options);
   Process first(run.coordinator(), JoinOf(0, 3));
   ExpectError(first.Attend(), absl::StatusCode::kDeadlineExceeded,
@@ -321,8 +322,8 @@ TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
     endpoint = gone.coordinator().endpoint();
   }
   const auto client = ControlClient::Attend(
-      endpoint, JoinOf(0, 1), MonotonicNow() + absl::Milliseconds(300), [](const absl::Status&) {},
-      [] { return Heartbeat(); }, kBeat);
+      endpoint, JoinOf(0, 1), MonotonicNow() + AtThisLoad(absl::Milliseconds(300)),
+      [](const absl::Status&) {}, [] { return Heartbeat(); }, kBeat);
   ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded,
               {endpoint.ToString(), "refused", "start rank 0"});
 }

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/allocations.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -17,7 +18,7 @@ using Keeps = ThreadRecorder::Keeps;
 constexpr NodeId kZero{Role::kWorker, 0};
 constexpr NodeId kOne{Role::kWorker, 1};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 Tag TagOf(MessageKind kind, int64_t step, int32_t bucket = 0) { return {kind, 0, bucket, step}; }
 
