@@ -77,7 +77,7 @@ class ShardService {
                std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights,
                ServerTraces* traces);
 
-  // Serves what has come, and records it as of the step whose push or pull it is.
+  // Serves the push or pull that has arrived, and records it under its step.
   absl::Status Serve(const Expected& what);
   absl::Status OnPush(int32_t worker, int32_t part);
   absl::Status OnPull(int32_t worker);

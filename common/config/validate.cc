@@ -46,11 +46,10 @@ void CheckResnet(const RunSpec& spec, Problems* problems) {
       problems->Add("model.resnet.groups", resnet.groups(),
                     "only for norm \"group\", and the norm is \"batch\"; leave it out");
     }
-    if (UpdatesOnArrival(spec.strategy())) {
+    if (TraitsOf(spec).updates == Updates::kOnArrival) {
       problems->AddName("model.resnet.norm", "batch",
                         "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would "
-                        "take each worker's "
-                        "share for the mean of all; use norm \"group\"");
+                        "take each worker's share for the mean of all; use norm \"group\"");
     }
   }
   if (resnet.norm() == "group") {
@@ -122,8 +121,7 @@ void CheckAugment(const DataSpec& data, Problems* problems) {
   if (augment.crop_padding() > 0 && data.name() == "synthetic") {
     problems->Add("data.augment.crop_padding", augment.crop_padding(),
                   "a synthetic class is one random value for each place, so moved samples are of "
-                  "no class; leave it "
-                  "out, or use data.augment.noise");
+                  "no class; leave it out, or use data.augment.noise");
   }
   if (augment.flip() && data.name() != "cifar10") {
     problems->Add("data.augment.flip", "true",
@@ -300,9 +298,7 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   if (!threads && transport.name() == "inproc") {
     problems->AddName("transport.name", "inproc",
                       "reaches no other process, and strategy.launch is PROCESSES; use \"auto\", "
-                      "\"grpc\", \"shm\" or "
-                      "\"tcp\", or launch "
-                      "THREADS");
+                      "\"grpc\", \"shm\" or \"tcp\", or launch THREADS");
   }
   CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
@@ -327,8 +323,8 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
   if (!output.dump_gradients().empty() && TraitsOf(spec).weights == WeightHolder::kServers) {
     problems->AddName("output.dump_gradients", output.dump_gradients(),
                       "with a parameter server the averaged gradient exists on the servers alone; "
-                      "use single, solo or an "
-                      "all-reduce, which ends with the same gradients where it is synchronous");
+                      "use single, solo or an all-reduce, which ends with the same gradients where "
+                      "it is synchronous");
   }
   if (!output.dump_gradients().empty()) {
     problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1,

@@ -115,7 +115,7 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   }
   if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok())
     return Abort(agrees, actions);
-  ++epoch_;
+  is_formed_ = true;
   ToProcess message;
   for (const Join& join : joins) {
     ProcessEntry* entry = message.mutable_welcome()->add_processes();
@@ -164,7 +164,7 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
 
 void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* actions) {
   // Before the welcome it is unknown who has workers, and nobody has a reason to come.
-  if (!is_formed()) return;
+  if (!is_formed_) return;
   std::set<int32_t>& arrived = arrived_[barrier];
   arrived.insert(process);
   for (int32_t i = 0; i < rules_.processes; ++i) {
@@ -245,7 +245,7 @@ void ControlCore::Judge(MonotonicTime now, Actions* actions) {
   if (AnyLost()) return JudgeDeaths(now, actions);
   if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time)
     return Abort(suspected_, actions);
-  if (is_formed()) {
+  if (is_formed_) {
     JudgeMembers(now, actions);
   } else {
     JudgeJoining(now, actions);
@@ -293,7 +293,7 @@ MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
     return std::min(wake, now + kLookPeriod);
   }
   if (!suspected_.ok()) wake = suspected_at_ + rules_.settle_time;
-  if (is_formed()) {
+  if (is_formed_) {
     for (const Member& member : members_) {
       if (!member.state.finished) wake = std::min(wake, member.heard + rules_.silence_limit);
     }

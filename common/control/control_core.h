@@ -104,9 +104,6 @@ class ControlCore {
 
   std::vector<ProcessState> Processes() const;
 
-  // How many times the membership has been formed: 0 until all have joined and agree.
-  int64_t epoch() const { return epoch_; }
-
  private:
   struct Member {
     ProcessState state;
@@ -136,7 +133,6 @@ class ControlCore {
   // When Judge may decide something next, if no event comes before.
   MonotonicTime NextWake(MonotonicTime now) const;
   bool AnyLost() const;
-  bool is_formed() const { return epoch_ > 0; }
 
   absl::Duration SinceStart(MonotonicTime now) const { return now - started_; }
   absl::Status Died(const Member& member, const std::string& how) const;
@@ -152,7 +148,7 @@ class ControlCore {
   std::vector<Member> members_;  // by index
   int32_t joined_ = 0;
   int32_t finished_ = 0;
-  int64_t epoch_ = 0;
+  bool is_formed_ = false;                            // all have joined and agree
   std::map<std::string, std::set<int32_t>> arrived_;  // by barrier, who waits for it
   absl::Status failure_;                              // OK: the run has not failed
   absl::Status suspected_;                            // OK: nothing is suspected

@@ -56,6 +56,7 @@ class Coordinator {
   // After WaitFor returned true: every process's report by index, or the run's first failure.
   virtual absl::StatusOr<std::vector<ProcessReport>> Result() = 0;
 
+  // How far every process is at this moment, by index. Any thread.
   virtual std::vector<ProcessState> Processes() = 0;
 };
 

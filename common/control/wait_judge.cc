@@ -263,7 +263,7 @@ absl::Status WaitJudge::NobodyMoves(const std::vector<Step>& steps) const {
                                 Seconds(Still(node))));
   }
   const size_t left = steps.size() - told.size();
-  if (left > 0) told.push_back(absl::StrCat(left, " more wait likewise"));
+  if (left > 0) told.push_back(absl::StrCat(left, " more wait in the same way"));
   return absl::DeadlineExceededError(absl::StrCat(
       absl::StrJoin(told, "; "), "; all of them wait and none gets any further, expected within ",
       Seconds(limits_.wait),

@@ -30,13 +30,11 @@ absl::Duration DefaultComputeLimit(absl::Duration slowest_step);
 // Decides which waits of a run go on. A wait that has lasted limits.wait is followed from node to
 // node, by who waits for whom, to the nodes that are really waited for:
 //   - one that computes, within its compute limit: the wait goes on, and for limits.wait after
-//   that, since what it sends
-//     takes its time;
+//     that, since what it sends takes its time;
 //   - one that computes for longer: the run ends, and the status names it and
-//   limits.compute_seconds;
+//     limits.compute_seconds;
 //   - all wait and none has got any further within limits.wait (a lost message, a deadlock): the
-//   run ends, and the status
-//     names the chain and limits.wait_seconds.
+//     run ends, and the status names the chain and limits.wait_seconds.
 // A server waits for the workers whose pushes are the furthest behind. A node that says nothing is
 // not judged here.
 //

@@ -10,8 +10,8 @@ namespace ringmaster {
 struct HostIdentity {
   std::string boot_id;  // of this boot of this machine: no other boot of any machine has it
   uint64_t network_namespace = 0;  // processes with another one do not share loopback
-  uint64_t pid_namespace =
-      0;  // processes with another one know each other by other numbers, or not at all
+  // processes with another one know each other by other numbers, or not at all
+  uint64_t pid_namespace = 0;
 };
 
 // This process's.

@@ -17,8 +17,7 @@ class MemoryKills {
 
   // What was killed since, as a text for a status, with the tightest memory limit of the group and
   // those around it; empty: nothing. "out of memory: oom_kill rose by 1 in this control group,
-  // whose memory limit is 64 MiB
-  // (/sys/fs/cgroup/job/memory.max): ...". Thread-safe.
+  // whose memory limit is 64 MiB (/sys/fs/cgroup/job/memory.max): ...". Thread-safe.
   std::string Found() const;
 
  private:

@@ -12,7 +12,7 @@
 
 namespace ringmaster {
 
-// The first output.trace_steps timed steps of a resolved spec, or as many as there are.
+// The first output.trace_steps timed steps of a resolved spec, or all where there are fewer.
 TracedSteps TracedStepsOf(const RunSpec& spec);
 
 // What a worker's threads record.

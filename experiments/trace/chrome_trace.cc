@@ -9,12 +9,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* CategoryOf(const std::string& phase) {
   static const auto* const kCategories = new std::map<std::string, const char*>{
@@ -99,8 +97,8 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
     Thread& thread = threads[i];
     if (i == 0 || thread.trace->node() != threads[i - 1].trace->node()) ++process;
     thread.process = process;
-    thread.number =
-        static_cast<int64_t>(i) + 1;  // some viewers want a thread's number once in all processes
+    // some viewers want a thread's number once in all processes
+    thread.number = static_cast<int64_t>(i) + 1;
     std::vector<int> open;
     for (int span = 0; span < thread.trace->spans_size(); ++span) {
       while (!open.empty() && thread.end(open.back()) <= thread.begin(span)) open.pop_back();
@@ -214,7 +212,7 @@ class Events {
   }
 
   static Json Of(const std::string& name, const char* kind, const Thread& thread, Json args) {
-    Json event = Json::object();
+    Json event = Json::Object();
     event["ph"] = kind;
     event["name"] = name;
     event["pid"] = thread.process;
@@ -223,10 +221,7 @@ class Events {
     return event;
   }
 
-  void Add(const Json& event) {
-    absl::StrAppend(&text_, text_.empty() ? "" : ",\n",
-                    event.dump(-1, ' ', false, Json::error_handler_t::replace));
-  }
+  void Add(const Json& event) { absl::StrAppend(&text_, text_.empty() ? "" : ",\n", event.Dump()); }
 
   const int64_t zero_ns_;
   std::string text_;
@@ -299,8 +294,7 @@ ChromeTrace MakeChromeTrace(const RunRecord& record) {
   }
   AddInFlight(flows, &events);
   trace.json =
-      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":",
-                   AboutRun(record, trace).dump(-1, ' ', false, Json::error_handler_t::replace),
+      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":", AboutRun(record, trace).Dump(),
                    ",\"traceEvents\":[\n", events.text(), "\n]}\n");
   return trace;
 }

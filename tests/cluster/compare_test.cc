@@ -190,6 +190,26 @@ TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
   EXPECT_TRUE(names("passes over", absl::StrCat(epochs)));
 }
 
+TEST(Compare, WhatIsSetByNameIsTakenOrRefusedBeforeAnythingRuns) {
+  const std::string out = NewFolder("taken");
+  const auto compare = [&](const std::string& arms, const std::string& set) {
+    return RunProgram({"compare", "--arms", arms, "--set", set, "--model", "mlp", "--data",
+                       "synthetic", "--set", "model.mlp_hidden=8", "--steps", "4", "--out", out});
+  };
+  const Finished refused = compare("ring", "codec.name=fp16");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("--set: codec.name=fp16: arm \"ring\" decides this field itself"));
+  EXPECT_THAT(refused.err, HasSubstr("ring-fp16"));
+  EXPECT_FALSE(std::ifstream(out + "/results.jsonl").is_open());
+  const Finished taken = compare("async-topk", "codec.error_feedback=false");
+  EXPECT_EQ(taken.exit_code, 0) << taken.err;
+  std::string line;
+  std::ifstream lines(out + "/results.jsonl");
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_THAT(line, HasSubstr("\"error_feedback\":false"));
+}
+
 TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
   const std::vector<std::string> arms = OneArmOfEachScheme(HasOneTrajectory);
   const auto bucket_bytes = [&arms](const std::vector<std::string>& more) {

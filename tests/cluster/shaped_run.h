@@ -13,8 +13,8 @@ namespace ringmaster {
 inline constexpr double kLenetBytes = 4.0 * 431080;
 
 // Median step of each arm, in milliseconds, of `ringmaster compare` on lenet; `more` comes last,
-// and says with
-// --emulate that nothing is computed. A run that fails is a failure of the test, and has no entry.
+// and says with --emulate that nothing is computed. A run that fails is a failure of the test, and
+// has no entry.
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more);
 

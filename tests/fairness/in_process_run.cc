@@ -10,7 +10,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
@@ -131,7 +131,7 @@ class Cluster {
     for (size_t rank = 0; rank < workers_.size(); ++rank) {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }
-    for (int32_t server = 0; server < ServerCount(spec_); ++server) {
+    for (int32_t server = 0; server < TraitsOf(spec_).servers; ++server) {
       server_traces_.push_back(
           std::make_unique<ServerTraces>(server, TrainingWorkers(spec_), TracedStepsOf(spec_)));
       RM_ASSIGN_OR_RETURN(auto service,

@@ -110,8 +110,8 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
         send(round, {Role::kWorker, rank ^ half}, bytes);
       }
     } else if (collective == "binomial_tree") {
-      constexpr int32_t kUp[] = {-1, 0, 1,
-                                 0};  // of each rank: the round in which it sends to its parent
+      // of each rank: the round in which it sends to its parent
+      constexpr int32_t kUp[] = {-1, 0, 1, 0};
       constexpr int32_t kParent[] = {-1, 0, 0, 2};
       const int64_t bytes = 4 * bucket.count;
       if (rank > 0) send(kUp[rank], {Role::kWorker, kParent[rank]}, bytes);

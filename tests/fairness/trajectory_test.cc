@@ -81,8 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
                   "channels: 3 height: 8 width: 8"},
         SmallCase{"Transformer",
-                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
-                  "dropout: 0.1",
+                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } dropout: 0.1",
                   "context: 12 classes: 23"},
         SmallCase{
             "TiedTransformer",
@@ -153,8 +152,8 @@ TEST_P(Workers, WithOrdinarySumsStayWithinTheBoundOfTheirRoundingAndRepeat) {
 TEST(OrdinarySums, OfThreeWorkersDependOnTheirOrderSoExactOnesProveSomething) {
   const RunSpec base = SmallSpec(3, false);
   EXPECT_FALSE(CheckSameWeights(RunAll({base, ArmOf("ring", base)})).ok());
-  ExpectOk(CheckSameWeights(
-      RunAll({base, ArmOf("direct", base)})));  // adds in rank order, as single does
+  // adds in rank order, as single does
+  ExpectOk(CheckSameWeights(RunAll({base, ArmOf("direct", base)})));
 }
 
 TEST(Codecs, LeaveAllRanksOfAnAllReduceWithTheSameBits) {

@@ -120,8 +120,8 @@ class ServedShard {
  private:
   const RunSpec spec_;
   const ParamLayout layout_;
-  std::vector<float> weights_[2] = {std::vector<float>(kCount),
-                                    std::vector<float>(kCount)};  // by worker
+  // by worker
+  std::vector<float> weights_[2] = {std::vector<float>(kCount), std::vector<float>(kCount)};
   std::vector<OpId> ops_[2];
   std::deque<Sent> sent_;  // references stay
   std::unique_ptr<ShardService> service_;

@@ -1,4 +1,7 @@
-"""The limits of waits in scripts, as tests/support/patience.h has them for C++: they end a hang and judge no speed."""
+"""The limits of waits in scripts, as tests/support/patience.h has them for C++.
+
+They end a hang and judge no speed.
+"""
 
 FACTOR = 10  # patience_test holds it to kPatienceFactor
 

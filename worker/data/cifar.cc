@@ -22,8 +22,7 @@ constexpr PixelStatistics kStatistics[] = {
     {0.4914f, 0.2470f}, {0.4822f, 0.2435f}, {0.4465f, 0.2616f}};
 constexpr char kGetIt[] =
     "get the \"binary version\" from www.cs.toronto.edu/~kriz/cifar.html and put its six .bin "
-    "files into that folder, "
-    "or name the folder that has them with --data-dir";
+    "files into that folder, or name the folder that has them with --data-dir";
 constexpr DataRemedy kRemedy = {kGetIt, kGetIt};
 
 std::vector<std::string> TrainFiles(const std::string& dir) {

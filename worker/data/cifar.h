@@ -24,9 +24,9 @@ absl::StatusOr<CifarExtent> InspectCifar10(const std::string& dir);
 // The first samples of each set, in the files' order. A record is a label and 1024 bytes each of
 // red, green and blue, row by row; pixels mean (x / 255 - mean) / deviation with the channel's
 // customary figures.
-//   train_count, test_count: 0 < each <= that of InspectCifar10. Errors: those of InspectCifar10,
-//   and InvalidArgument for
-// a label that is not in [0, 10), naming its file and record.
+//   train_count, test_count: 0 < each <= that of InspectCifar10.
+// Errors: those of InspectCifar10, and InvalidArgument for a label that is not in [0, 10), naming
+// its file and record.
 absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count,
                                     DatasetPart part = DatasetPart::kAll);
 

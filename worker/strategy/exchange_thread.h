@@ -96,8 +96,8 @@ class ExchangeThread {
   ExchangeWork& work_;
   ThreadRecorder* const recorder_;
   PhaseTimes times_;                   // the exchange thread's
-  PhaseTimes discarded_;               // likewise; of warm-up steps
-  PhaseTimes* current_ = &discarded_;  // likewise; those of the last task's step
+  PhaseTimes discarded_;               // the exchange thread's; of warm-up steps
+  PhaseTimes* current_ = &discarded_;  // the exchange thread's; those of the last task's step
 
   absl::Mutex mutex_;
   std::vector<ExchangeTask> ring_ ABSL_GUARDED_BY(mutex_);  // task n lies at n % capacity

@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/resolve.h"
 #include "common/engine/engines.h"
+#include "common/formats/json.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
@@ -78,12 +78,12 @@ std::vector<Finding> Examine() {
 int Doctor(bool json) {
   const std::vector<Finding> findings = Examine();
   if (json) {
-    nlohmann::ordered_json object;
+    Json object;
     for (const Finding& finding : findings) {
       object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}};
     }
     object[kSchemaVersionKey] = kSchemaVersion;
-    std::printf("%s\n", object.dump().c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return kExitOk;
   }
   for (const Finding& finding : findings) {
@@ -99,11 +99,11 @@ int Doctor(bool json) {
 
 }  // namespace
 
-void DeclareDoctor(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("doctor", "what this machine has, and what it lacks");
+void DeclareDoctor(Command program, Action* action) {
+  Command command = program.AddCommand("doctor", "what this machine has, and what it lacks");
   auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([action, json] { *action = [json] { return Doctor(*json); }; });
+  command.AddFlag("--json", json.get(), "one JSON object on standard output");
+  command.OnChosen([action, json] { *action = [json] { return Doctor(*json); }; });
 }
 
 }  // namespace ringmaster

@@ -81,6 +81,10 @@ class TerminalWatcher : public SweepWatcher {
     line_->Show(std::move(text), progress.seconds, progress.step > 0);
   }
 
+  void OnWait(const std::string& holder) override {
+    std::fprintf(stderr, "waiting for the runs that other programs are at (%s)\n", holder.c_str());
+  }
+
   void OnEnd(const RunSummary& summary) override {
     line_->Finish(summary.status() == "ok"
                       ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
@@ -245,25 +249,25 @@ int Sweep(const SweepFlags& flags) {
 
 }  // namespace
 
-void DeclareSweep(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("sweep", "run every combination of some settings, several times each");
-  command->footer(kSweepFooter);
+void DeclareSweep(Command program, Action* action) {
+  Command command =
+      program.AddCommand("sweep", "run every combination of some settings, several times each");
+  command.SetFooter(kSweepFooter);
   auto flags = std::make_shared<SweepFlags>();
-  command->add_option("FILE", flags->file, "what to vary (textproto)")->required();
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
-      ->capture_default_str();
-  command->add_flag(
-      "--dry-run", flags->dry_run,
+  command.AddOption("FILE", &flags->file, "what to vary (textproto)").Required();
+  command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
+      .ShowDefault();
+  command.AddFlag(
+      "--dry-run", &flags->dry_run,
       "show the cells and how long they will take: trains a few steps to estimate, unless runs are "
       "stored, and keeps nothing");
-  command->add_flag("--retry-failed", flags->retry_failed, "run again what failed before");
-  command->add_flag("--predict", flags->predict,
-                    "say before each run what its step will take, as `ringmaster predict` does, "
-                    "and keep that with it");
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->callback([action, flags] { *action = [flags] { return Sweep(*flags); }; });
+  command.AddFlag("--retry-failed", &flags->retry_failed, "run again what failed before");
+  command.AddFlag("--predict", &flags->predict,
+                  "say before each run what its step will take, as `ringmaster predict` does, "
+                  "and keep that with it");
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.OnChosen([action, flags] { *action = [flags] { return Sweep(*flags); }; });
 }
 
 }  // namespace ringmaster

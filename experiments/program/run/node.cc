@@ -15,7 +15,6 @@
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
 #include "common/machine/process_costs.h"
@@ -104,7 +103,7 @@ class Node {
   struct Worker {
     WorkerParts parts;
     std::unique_ptr<WorkerTraces> traces;  // null: nothing is traced
-    std::unique_ptr<Transport> traced;     // likewise
+    std::unique_ptr<Transport> traced;     // null: nothing is traced
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };
@@ -211,7 +210,7 @@ class Node {
 
   absl::Status RunServer(size_t i) {
     if (traced_.count() > 0) {
-      const bool parks = UpdatesOnArrival(spec_.strategy());
+      const bool parks = TraitsOf(spec_).updates == Updates::kOnArrival;
       server_traces_[i] = std::make_unique<ServerTraces>(
           servers_[i], parks ? spec_.training().workers() : 0, traced_);
     }
@@ -228,8 +227,10 @@ class Node {
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
     Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(worker.parts,
-                        CreateWorkerParts(spec_, dataset_.train.shape, options_.device));
+    RM_ASSIGN_OR_RETURN(
+        worker.parts,
+        CreateWorkerParts(spec_, dataset_.train.shape,
+                          {options_.device, rank, [conductor] { return conductor->status(); }}));
     const NodeId self{Role::kWorker, rank};
     Transport* transport = &fabric_->transport(self);
     if (traced_.count() > 0) {
@@ -388,7 +389,7 @@ class Node {
 }  // namespace
 
 absl::Status RunNode(const RunSpec& spec, const NodeOptions& options) {
-  const int32_t processes = ProcessCount(spec);
+  const int32_t processes = TraitsOf(spec).processes;
   if (options.process < 0 || options.process >= processes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rank ", options.process, " does not exist: this spec has ranks 0 to ", processes - 1));

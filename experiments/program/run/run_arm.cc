@@ -17,7 +17,6 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
-#include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
@@ -89,7 +88,7 @@ bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
 absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
                          const HostPort& endpoint, const std::string& token, const MemoryFile& text,
                          Children* children) {
-  const int32_t processes = ProcessCount(spec);
+  const int32_t processes = TraitsOf(spec).processes;
   RM_RETURN_IF_ERROR(text.status());
   std::vector<std::string> arguments = {"node",
                                         text.path(),
@@ -115,7 +114,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
                             const HostPort& endpoint, const std::string& token,
                             Coordinator* coordinator, Children* children,
                             StartingProcesses* starting) {
-  const int32_t processes = ProcessCount(spec);
+  const int32_t processes = TraitsOf(spec).processes;
   const std::string text = SerializeRunSpec(spec);
   const std::string fingerprint = FingerprintText(spec);
   const bool one_device_each = NeedsDeviceEach(spec);
@@ -222,7 +221,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.listen_at = listen_at;
   options.token = token;
   options.spec_fingerprint = SpecFingerprint(spec);
-  options.processes = ProcessCount(spec);
+  options.processes = TraitsOf(spec).processes;
   options.join_limit = JoinLimit(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds())
@@ -294,11 +293,11 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
     return Annotate(devices.status(), absl::StrCat("collective \"", TraitsOf(spec).engine, "\""));
   }
   if (!NeedsDeviceEach(spec)) return absl::OkStatus();
-  return CheckOneDeviceEach({ProcessCount(spec), first_device, *devices});
+  return CheckOneDeviceEach({TraitsOf(spec).processes, first_device, *devices});
 }
 
 absl::Status CheckMachine(const RunSpec& spec, int first_device) {
-  RM_RETURN_IF_ERROR(CheckDescriptors(ProcessCount(spec)));
+  RM_RETURN_IF_ERROR(CheckDescriptors(TraitsOf(spec).processes));
   RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
   return CheckDevices(spec, first_device);
 }

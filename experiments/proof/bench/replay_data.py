@@ -1,4 +1,5 @@
-"""Training samples by their index, from the files that the run read or from the seed that it had."""
+"""Training samples by their index, from the files that the run read or from the seed that it had.
+"""
 
 import gzip
 import os
@@ -35,7 +36,8 @@ class Mnist(Images):
         labels = read_bytes(os.path.join(folder, "train-labels-idx1-ubyte"))
         count, height, width = np.frombuffer(pixels[4:16], dtype=">i4")
         values = np.frombuffer(pixels, dtype=np.uint8, offset=16).reshape(count, 1, height, width)
-        normalized = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.1307)) / np.float32(0.3081)
+        share = np.arange(256, dtype=np.float32) / np.float32(255)
+        normalized = (share - np.float32(0.1307)) / np.float32(0.3081)
         super().__init__(normalized[values], np.frombuffer(labels, dtype=np.uint8, offset=8))
 
 
@@ -44,7 +46,9 @@ class Cifar10(Images):
 
     def __init__(self, folder):
         names = ["data_batch_%d.bin" % i for i in range(1, 6)]
-        rows = np.concatenate([np.frombuffer(read_bytes(os.path.join(folder, name)), dtype=np.uint8) for name in names])
+        rows = np.concatenate([
+            np.frombuffer(read_bytes(os.path.join(folder, name)), dtype=np.uint8) for name in names
+        ])
         rows = rows.reshape(-1, 3073)
         pixels = rows[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / np.float32(255)
         mean = np.array(self.MEAN, dtype=np.float32).reshape(3, 1, 1)
@@ -53,7 +57,9 @@ class Cifar10(Images):
 
 
 class Text:
-    """Tokens of sample i are bytes [i * context, (i + 1) * context), its labels the bytes one further."""
+    """Tokens of sample i are bytes [i * context, (i + 1) * context), its labels the bytes one
+    further.
+    """
 
     def __init__(self, spec):
         self.context = spec["context"]
@@ -97,7 +103,9 @@ def normals(seed, count):
 
 
 class Synthetic:
-    """worker/data/synthetic.cc: a prototype for each class plus noise, or texts of a random chain of symbols."""
+    """worker/data/synthetic.cc: a prototype for each class plus noise, or texts of a random chain
+    of symbols.
+    """
 
     PROTOTYPES, TRAIN = 1, 2
     SUCCESSORS = 4
@@ -114,7 +122,8 @@ class Synthetic:
             return
         self.shape = (spec["channels"], spec["height"], spec["width"])
         self.noise = np.float32(spec["noise"])
-        self.prototypes = normals(source, self.classes * int(np.prod(self.shape))).reshape((-1,) + self.shape)
+        numbers = normals(source, self.classes * int(np.prod(self.shape)))
+        self.prototypes = numbers.reshape((-1,) + self.shape)
 
     @staticmethod
     def below(number, bound):
@@ -123,7 +132,8 @@ class Synthetic:
     def sample(self, index):
         if index not in self.known:
             seed = mix_seed(self.train_seed, index)
-            self.known[index] = self.text(seed) if self.context else self.image(seed, index % self.classes)
+            self.known[index] = (self.text(seed) if self.context else
+                                 self.image(seed, index % self.classes))
         return self.known[index]
 
     def image(self, seed, label):
@@ -140,7 +150,8 @@ class Synthetic:
 
     def batch(self, indices):
         samples = [self.sample(int(index)) for index in indices]
-        return np.stack([inputs for inputs, _ in samples]), np.array([labels for _, labels in samples])
+        return (np.stack([inputs for inputs, _ in samples]),
+                np.array([labels for _, labels in samples]))
 
 
 def load(spec):

@@ -11,7 +11,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
-#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/results/statistics.h"
 
@@ -64,16 +63,16 @@ void AddNetwork(const std::vector<const RunRecord*>& runs, Texts* texts) {
   if (local > 0) {
     texts->push_back(absl::StrCat(
         local == runs.size() ? "All runs" : Runs(local),
-        " exchanged within one host, over loopback or shared memory: there was no network "
-        "card whose rate limits a central "
-        "server, no switch, no distance. The arms may rank otherwise on several hosts."));
+        " exchanged within one host, over loopback or shared memory: there was no network card "
+        "whose rate limits a central server, no switch, no distance. The arms may rank otherwise "
+        "on several hosts."));
   }
   if (shaped > 0) {
     texts->push_back(absl::StrCat(
         shaped == runs.size() ? "All runs" : Runs(shaped),
-        " exchanged over a network that is emulated on one host: messages are delayed to the "
-        "rate and latency in the spec. "
-        "Packet loss, switches, interrupts and the cost of a real card are not in it."));
+        " exchanged over a network that is emulated on one host: messages are delayed to the rate "
+        "and latency in the spec. Packet loss, switches, interrupts and the cost of a real card "
+        "are not in it."));
   }
 }
 
@@ -85,7 +84,7 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
         run.spec().strategy().launch() == THREADS ? run.spec().training().workers() : 0;
     return run.machine().cores() <= 0
                ? 0.0
-               : static_cast<double>(std::max(ProcessCount(run.spec()), threads)) /
+               : static_cast<double>(std::max(TraitsOf(run.spec()).processes, threads)) /
                      run.machine().cores();
   };
   for (const RunRecord* run : runs) {
@@ -96,10 +95,9 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
   if (worst == nullptr) return;
   texts->push_back(absl::StrFormat(
       "In %s of %d there were more processes than cores (up to %d on %d, arm %s with N = %d): "
-      "ranks "
-      "took turns on the cores, "
-      "so their step times are not what as many machines would need.",
-      Runs(crowded), runs.size(), ProcessCount(worst->spec()), worst->machine().cores(),
+      "ranks took turns on the cores, so their step times are not what as many machines would "
+      "need.",
+      Runs(crowded), runs.size(), TraitsOf(worst->spec()).processes, worst->machine().cores(),
       worst->spec().name(), worst->spec().training().workers()));
 }
 
@@ -119,16 +117,13 @@ void AddTrials(const Comparisons& comparisons, Texts* texts) {
   if (few > 0) {
     texts->push_back(absl::StrFormat(
         "%d of %d cells have fewer than %d trials (the fewest: %d). Intervals from so few are too "
-        "narrow, and one trial has "
-        "none: what looks distinguishable may be chance.",
+        "narrow, and one trial has none: what looks distinguishable may be chance.",
         few, cells, kFewTrials, fewest));
   }
   if (without_solo > 0) {
     texts->push_back(
         absl::StrFormat("%d of %d comparisons have no finished solo arm, so nobody knows what "
-                        "could have been reached: "
-                        "they have no efficiency "
-                        "and no contention.",
+                        "could have been reached: they have no efficiency and no contention.",
                         without_solo, comparisons.all.size()));
   }
 }
@@ -161,12 +156,12 @@ void AddCompute(const std::vector<const RunRecord*>& runs, Texts* texts) {
     texts->push_back(absl::StrCat(Runs(brief), " timed fewer than ", kFewSteps,
                                   " steps: start-up still shows in them."));
   }
-  if (Count(runs, [](const RunRecord& run) { return UpdatesOnArrival(run.spec().strategy()); }) >
-      0) {
+  if (Count(runs, [](const RunRecord& run) {
+        return TraitsOf(run.spec()).updates == Updates::kOnArrival;
+      }) > 0) {
     texts->push_back(
         "All arms used one learning rate. Arms that update on arrival may do better with another, "
-        "so their loss is "
-        "not the best that they can reach.");
+        "so their loss is not the best that they can reach.");
   }
 }
 
@@ -322,8 +317,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
       0) {
     texts.push_back(
         "Arms of threads in one process (dp) copy in memory instead of using the others' "
-        "transport: another wire, "
-        "whose speed says nothing about the scheme.");
+        "transport: another wire, whose speed says nothing about the scheme.");
   }
   AddSettings(runs, &texts);
   AddProvenance(runs, &texts);

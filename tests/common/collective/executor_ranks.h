@@ -11,6 +11,8 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
 #include "common/vecmath/vecmath.h"
@@ -41,6 +43,12 @@ inline std::unique_ptr<Schedule> Create(const std::string& name) {
   absl::StatusOr<std::unique_ptr<Schedule>> schedule = CreateSchedule(name);
   EXPECT_TRUE(schedule.ok()) << schedule.status();
   return *std::move(schedule);
+}
+
+// Advances until all collectives in flight are finished.
+inline absl::Status FinishAll(CollectiveExecutor& executor) {
+  while (executor.in_flight() > 0) RM_RETURN_IF_ERROR(executor.Advance(0).status());
+  return absl::OkStatus();
 }
 
 template <typename T>

@@ -104,8 +104,8 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
               executors[g]->Start(*schedule, step, 0, ElementType::kFloat32, Bytes(data[g][node]));
           EXPECT_TRUE(ticket.ok()) << ticket.status();
         }
-        std::thread other([&] { EXPECT_TRUE(executors[1]->FinishAll().ok()); });
-        EXPECT_TRUE(executors[0]->FinishAll().ok());
+        std::thread other([&] { EXPECT_TRUE(FinishAll(*executors[1]).ok()); });
+        EXPECT_TRUE(FinishAll(*executors[0]).ok());
         other.join();
       });
       for (const int g : {0, 1}) {

@@ -32,7 +32,7 @@ class RandomRun {
  public:
   explicit RandomRun(uint64_t seed)
       : random_(seed), rules_(RandomRules(&random_)), run_(rules_), processes_(rules_.processes) {
-    // Of each of these an event in so many is one; 0: none is.
+    // How often each of these comes: one event in this many is one; 0: none is.
     strangers_ = OneIn(10);
     deaths_ = OneIn(40);
     failures_ = OneIn(30);
@@ -98,7 +98,7 @@ class RandomRun {
     if (Comes(failures_)) return Fail(index, was_over);
     switch (random_.Below(6)) {
       case 0:
-        if (run_.core().epoch() > 0 && !process.finished && random_.Below(3) == 0) {
+        if (run_.formed() && !process.finished && random_.Below(3) == 0) {
           process.finished = true;
           run_.Finish(index);
           break;
@@ -174,7 +174,7 @@ class RandomRun {
     const std::string barrier = kBarriers[random_.Below(2)];
     const bool was_over = run_.core().is_over();
     // Who comes before the welcome is not counted.
-    if (run_.core().epoch() > 0) process.waits_at.insert(barrier);
+    if (run_.formed()) process.waits_at.insert(barrier);
     run_.Arrive(index, barrier);
     const auto waits = [&](const Process& each) { return each.waits_at.count(barrier) > 0; };
     if (was_over || !std::all_of(processes_.begin(), processes_.end(), waits)) return;
@@ -192,7 +192,7 @@ class RandomRun {
     };
     // The membership is formed once, when all have joined.
     if (!core.is_over()) {
-      EXPECT_EQ(core.epoch(), all(&Process::joined) ? 1 : 0);
+      EXPECT_EQ(run_.formed(), all(&Process::joined));
     }
     if (core.is_over()) {
       EXPECT_EQ(core.wake(), MonotonicTime::InfiniteFuture());
@@ -217,7 +217,7 @@ class RandomRun {
       if (process.lost) {
         EXPECT_LT(run_.now() - *process.lost, rules_.cause_time);
       }
-      if (AnyLost() || process.finished || run_.core().epoch() == 0) continue;
+      if (AnyLost() || process.finished || !run_.formed()) continue;
       EXPECT_LT(run_.now() - process.heard, rules_.silence_limit);
     }
     if (suspected_at_ && !AnyLost()) {

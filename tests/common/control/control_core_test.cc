@@ -38,9 +38,9 @@ TEST(ControlCore, TheLastToJoinFormsTheMembershipAndAllLearnWhereEverybodyIs) {
   EXPECT_TRUE(run.Join(2).ok());
   EXPECT_TRUE(run.Join(two_nodes).ok());
   EXPECT_EQ(run.heard(2).size(), 1u) << "more than Admitted before all are here";
-  EXPECT_EQ(run.core().epoch(), 0);
+  EXPECT_FALSE(run.formed());
   EXPECT_TRUE(run.Join(0).ok());
-  EXPECT_EQ(run.core().epoch(), 1);
+  EXPECT_TRUE(run.formed());
   for (int32_t i = 0; i < 3; ++i) {
     ASSERT_EQ(run.heard(i).size(), 2u);
     EXPECT_TRUE(run.heard(i)[0].has_admitted());
@@ -118,7 +118,7 @@ TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
       }
     }
     ExpectError(run.failure(), difference.code, difference.parts);
-    EXPECT_EQ(run.core().epoch(), 0);
+    EXPECT_FALSE(run.formed());
     for (const int32_t i : {0, 2}) {
       ASSERT_EQ(run.Ends(i), 1);
       EXPECT_EQ(StatusOf(run.heard(i).back().abort()), run.failure());
@@ -132,7 +132,7 @@ TEST(ControlCore, AProcessWithoutWorkersNeedsNoKernelTarget) {
   server.clear_kernel_target();
   EXPECT_TRUE(run.Join(server).ok());
   EXPECT_TRUE(run.Join(1).ok());
-  EXPECT_EQ(run.core().epoch(), 1);
+  EXPECT_TRUE(run.formed());
 }
 
 TEST(ControlCore, AStrangerAndASecondOwnerOfARankAreTurnedAwayAndTheRunGoesOn) {
@@ -144,7 +144,7 @@ TEST(ControlCore, AStrangerAndASecondOwnerOfARankAreTurnedAwayAndTheRunGoesOn) {
   ExpectError(run.Join(0), absl::StatusCode::kAlreadyExists, {"rank 0", "pid 1000"});
   EXPECT_TRUE(run.Join(1).ok());
   ExpectError(run.Join(stranger), absl::StatusCode::kPermissionDenied, {"token"});
-  EXPECT_EQ(run.core().epoch(), 1);
+  EXPECT_TRUE(run.formed());
   EXPECT_FALSE(run.core().is_over());
 }
 
@@ -265,8 +265,7 @@ TEST(ControlCore, ADeathWaitsForItsCauseAndNoLongerThanItsLimit) {
   run.Pass(kMoment);
   ExpectError(run.failure(), absl::StatusCode::kUnavailable,
               {"worker/1 (pid 1001) at step=0 phase=start: the process ended before its work was "
-               "done; whoever started it "
-               "knows its exit code or signal"});
+               "done; whoever started it knows its exit code or signal"});
   EXPECT_EQ(run.Ends(0), 1);
   EXPECT_EQ(run.Ends(1), 0) << "its stream is gone";
   EXPECT_EQ(run.Ends(2), 1);

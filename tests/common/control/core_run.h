@@ -88,6 +88,13 @@ class CoreRun {
         std::count_if(heard_[process].begin(), heard_[process].end(),
                       [kind](const ToProcess& message) { return message.kind_case() == kind; }));
   }
+  // Whether the membership is formed: somebody has been welcomed.
+  bool formed() const {
+    for (int32_t i = 0; i < rules_.processes; ++i) {
+      if (Count(i, ToProcess::kWelcome) > 0) return true;
+    }
+    return false;
+  }
   int Ends(int32_t process) const {
     return Count(process, ToProcess::kAbort) + Count(process, ToProcess::kGoodbye);
   }

@@ -189,8 +189,7 @@ TEST(WaitJudge, AMessageThatIsLostEndsTheRunAfterTheWaitLimitAndTellsTheChain) {
   EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok());
   EXPECT_THAT(TextOf(run.Pass(absl::Seconds(2))),
               AllOf(HasSubstr("worker/0 (pid 100) at step=3 phase=exchange waits for worker/1 "
-                              "(collective step=3 bucket=0) "
-                              "since 30.0s; worker/1"),
+                              "(collective step=3 bucket=0) since 30.0s; worker/1"),
                     HasSubstr("within 30.0s (limits.wait_seconds)"),
                     HasSubstr("limits.wait_seconds to at least 300")));
 }

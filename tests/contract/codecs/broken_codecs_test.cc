@@ -62,8 +62,8 @@ TEST(CodecBound, AsksForABoundOfACodecThatHasNone) {
 TEST(CodecBias, PassesAnUnbiasedRandomCodecAndFindsABiasedOne) {
   EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws)),
             "nothing found");
-  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws),
-            0);  // random, and so not exactly its input
+  // random, and so not exactly its input
+  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws), 0);
   EXPECT_THAT(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 3.6f), 1, kDraws)),
               HasSubstr("standard errors"));
   const auto is_biased = [](const CodecInfo& info) { return !info.traits.unbiased; };

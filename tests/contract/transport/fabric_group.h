@@ -13,6 +13,13 @@
 #include "common/transport/transport.h"
 #include "tests/support/patience.h"
 
+// Ends the test unless the status is OK.
+#define ASSERT_OK(expression)                       \
+  do {                                              \
+    const absl::Status status_of_it = (expression); \
+    ASSERT_TRUE(status_of_it.ok()) << status_of_it; \
+  } while (false)
+
 namespace ringmaster {
 
 // Long enough for a slow machine under a sanitizer; a test that reaches it has failed.

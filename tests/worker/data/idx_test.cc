@@ -337,8 +337,7 @@ TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
   const auto dataset = LoadDataset(spec);
   ASSERT_FALSE(dataset.ok());
   EXPECT_EQ(dataset.status().message(),
-            "data.name = \"imagenet\": no such dataset; "
-            "known are mnist, cifar10, text, synthetic");
+            "data.name = \"imagenet\": no such dataset; known are mnist, cifar10, text, synthetic");
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ RunSpec ServerSpec(int32_t workers, int32_t servers, ParameterServerSpec::Consis
   return spec;
 }
 
-// How far each worker has come, for threads that wait for one another.
+// How many steps each worker has finished, for threads that wait for one another.
 class Progress {
  public:
   explicit Progress(int32_t workers) : begun_(workers, -1) {}

@@ -143,7 +143,7 @@ class LastingWork : public ExchangeWork {
   const int finish_after_;
   const absl::Status advance_status_;
   int started_ = 0;          // the exchange thread's until Stop
-  bool unfinished_ = false;  // likewise
+  bool unfinished_ = false;  // the exchange thread's until Stop
   absl::Notification advancing_;
   absl::Mutex mutex_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
@@ -154,8 +154,8 @@ TEST(ExchangeThread, ATaskStartsThoughEarlierWorkIsUnfinishedAndTheThreadSleepsI
   ExchangeThread exchange(4, 0, work);
   EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 0))).ok());
   work.AwaitAdvance();
-  EXPECT_TRUE(
-      exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
+  // would sleep for ever without a wake
+  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 1))).ok());
   exchange.Stop();
   EXPECT_EQ(work.started(), 2);
 }

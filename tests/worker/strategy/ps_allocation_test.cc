@@ -20,11 +20,11 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kFirst =
-    20;  // how far queues grow depends on the order of arrival: the first steps see to it
+// how far queues grow depends on the order of arrival: the first steps see to it
+constexpr int64_t kFirst = 20;
 constexpr int64_t kSteps = 60;
 constexpr int64_t kCount = 10'000;
-constexpr int64_t kBucketElements = 3000;  // over shm parts of so many are read where they lie
+constexpr int64_t kBucketElements = 3000;  // over shm, parts of this size are read where they lie
 
 // Counts what the thread that sends messages of `kind` allocates between those of step kFirst and
 // of the last one, but for what happens inside the transport: a message that comes before its

@@ -72,8 +72,8 @@ RunSpec SpecOf(const Setting& setting) {
     spec.mutable_optimizer()->set_name("momentum");
     spec.mutable_optimizer()->set_momentum(0.9);
   } else if (TraitsOf(spec).staleness_bound.has_value()) {
-    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(
-        1);  // so that some wait
+    // so that some wait
+    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(1);
   }
   return spec;
 }
@@ -247,7 +247,7 @@ class SeededRun {
     for (int32_t server = 0; server < traits_.servers; ++server) {
       const auto& core = static_cast<const SimulatedPsWorker&>(cluster_->exchange(rank)).core();
       for (int32_t bucket = 0; bucket < core.plan().buckets; ++bucket) {
-        const int64_t version = core.front_version(server, bucket);
+        const int64_t version = core.front_versions()[server * core.plan().buckets + bucket];
         if (traits_.updates == Updates::kTogether) {
           ASSERT_EQ(version, step) << "worker/" << rank << " step=" << step;
         } else if (traits_.staleness_bound.has_value()) {

@@ -1,3 +1,4 @@
+#include "common/scheme/registry.h"
 #include "experiments/study/predict/simulate.h"
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/arms.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -40,7 +40,7 @@ std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
 Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double latency = kLatency) {
   Costs costs;
   costs.compute.bucket_ready.assign(buckets, 0);
-  const auto processes = static_cast<size_t>(ProcessCount(spec));
+  const auto processes = static_cast<size_t>(TraitsOf(spec).processes);
   NetworkPlan& plan = costs.network.plan;
   plan.egress.assign(processes, rate * 1e-9);
   plan.ingress = plan.egress;

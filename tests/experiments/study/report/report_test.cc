@@ -27,7 +27,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using Json = nlohmann::ordered_json;
+using Parsed = nlohmann::ordered_json;
+
+Parsed Read(const Json& json) { return Parsed::parse(json.Dump()); }
 
 constexpr int kSteps = 60;
 
@@ -185,8 +187,9 @@ TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
     const Comparisons comparisons = GroupRecords(records);
     const auto rows = RatioRows(comparisons);
     EXPECT_EQ(rows.panels.size(), 1u);
-    EXPECT_EQ(rows.panels[0].rows[0]["pair"], "ring / ps");
-    return rows.panels[0].rows[0]["verdict"].get<std::string>();
+    const Parsed row = Read(rows.panels[0].rows)[0];
+    EXPECT_EQ(row["pair"], "ring / ps");
+    return row["verdict"].get<std::string>();
   };
   EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5}), "faster");
   EXPECT_EQ(verdict({0.5, 0.6, 0.4, 0.5}), "slower");
@@ -253,7 +256,7 @@ TEST(Tables, TextIsEscapedInEveryFormat) {
   EXPECT_THAT(latex, HasSubstr("my\\_ring, 50\\% \\& \"more\" | \\textless{}b\\textgreater{}"));
   EXPECT_THAT(latex, HasSubstr("\\toprule"));
   EXPECT_THAT(CsvText(comparisons), HasSubstr("\"my_ring, 50% & \"\"more\"\" | <b>\""));
-  const Json json = Json::parse(JsonText(comparisons, tables));
+  const Parsed json = Parsed::parse(JsonText(comparisons, tables));
   EXPECT_EQ(json["tables"][0]["rows"][0]["arm"], spec.name());
 }
 
@@ -309,13 +312,12 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
   for (const auto* runs : {&none, &records}) {
     const Comparisons comparisons = GroupRecords(*runs);
     for (const ChartInfo& info : Charts()) {
-      const auto chart = ChartJson(comparisons, info.id);
-      ASSERT_TRUE(chart.ok()) << chart.status();
-      EXPECT_NE((*chart)["panels"].empty(), (*chart)["missing"].get<std::string>().empty())
-          << info.id;
-      EXPECT_TRUE(runs == &records || (*chart)["panels"].empty()) << info.id;
-      EXPECT_TRUE((*chart)["spec"].contains("mark") || (*chart)["spec"].contains("layer"))
-          << info.id;
+      const auto made = ChartJson(comparisons, info.id);
+      ASSERT_TRUE(made.ok()) << made.status();
+      const Parsed chart = Read(*made);
+      EXPECT_NE(chart["panels"].empty(), chart["missing"].get<std::string>().empty()) << info.id;
+      EXPECT_TRUE(runs == &records || chart["panels"].empty()) << info.id;
+      EXPECT_TRUE(chart["spec"].contains("mark") || chart["spec"].contains("layer")) << info.id;
     }
   }
   const auto unknown = ChartJson(GroupRecords(records), "scalin");
@@ -340,7 +342,7 @@ TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
 TEST(Charts, MeteredBytesLieOnTheFormula) {
   RunSpec spec = SpecOf("ring", 2);
   const std::vector<RunRecord> records = {RunOf(spec, 4)};
-  const auto rows = PayloadRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(PayloadRows(GroupRecords(records)).panels.at(0).rows);
   EXPECT_EQ(rows[0]["kilobytes"], 1.0);
   // mlp of 784-128-10: 101770 floats; a ring of two sends and receives them once.
   EXPECT_NEAR(rows[0]["formula_kilobytes"].get<double>(), 2 * 4 * 101.770, 0.01);
@@ -348,7 +350,7 @@ TEST(Charts, MeteredBytesLieOnTheFormula) {
 
 TEST(Charts, StalenessIsAShareOfAllContributions) {
   const std::vector<RunRecord> records = {RunOf(SpecOf("async", 2), 4)};
-  const auto rows = StalenessRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(StalenessRows(GroupRecords(records)).panels.at(0).rows);
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[1]["staleness"], 1);
   EXPECT_EQ(rows[1]["percent"], 30.0);
@@ -357,7 +359,7 @@ TEST(Charts, StalenessIsAShareOfAllContributions) {
 TEST(Charts, PredictionsStandBesideMeasurements) {
   std::vector<RunRecord> records = {RunOf(SpecOf("ring", 2), 4)};
   records[0].mutable_prediction()->set_step_ms(5);
-  const auto rows = PredictionRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(PredictionRows(GroupRecords(records)).panels.at(0).rows);
   ASSERT_EQ(rows.size(), 3u) << "and the ends of the line where both are equal";
   EXPECT_EQ(rows[0]["predicted_ms"], 5.0);
   EXPECT_EQ(rows[0]["measured_ms"], 4.0);
@@ -392,9 +394,10 @@ TEST(Charts, TheTimelineJoinsTheTwoEndsOfAMessage) {
   const auto panels = TimelineRows(GroupRecords(records)).panels;
   ASSERT_EQ(panels.size(), 1u);
   ASSERT_EQ(panels[0].rows.size(), 2u);
-  EXPECT_EQ(panels[0].rows[0]["begin_ms"], 0.0);
-  EXPECT_EQ(panels[0].rows[0]["end_ms"], 1.0);
-  const Json& message = panels[0].rows[1];
+  const Parsed rows = Read(panels[0].rows);
+  EXPECT_EQ(rows[0]["begin_ms"], 0.0);
+  EXPECT_EQ(rows[0]["end_ms"], 1.0);
+  const Parsed& message = rows[1];
   EXPECT_EQ(message["track"], "worker/0 exchange");
   EXPECT_EQ(message["to"], "server/0 shard");
   EXPECT_EQ(message["begin_ms"], 0.5);
@@ -402,10 +405,11 @@ TEST(Charts, TheTimelineJoinsTheTwoEndsOfAMessage) {
 }
 
 TEST(Charts, ArmsKeepTheirColorsWhateverStandsBesideThem) {
-  const Json few = ArmStyles({"ring"}), many = ArmStyles({"ps", "ring", "mine", "yours"});
+  const Parsed few = Read(ArmStyles({"ring"}));
+  const Parsed many = Read(ArmStyles({"ps", "ring", "mine", "yours"}));
   EXPECT_EQ(few[0]["color"], many[1]["color"]);
   std::vector<std::string> colors;
-  for (const Json& style : many) {
+  for (const Parsed& style : many) {
     EXPECT_THAT(colors, Not(Contains(style["color"].get<std::string>())));
     colors.push_back(style["color"]);
   }
@@ -423,7 +427,7 @@ TEST(Page, HoldsEverythingAndNoTextEndsItsScripts) {
   EXPECT_THAT(*page, HasSubstr("Redistribution and use in source and binary forms"));
   const std::string open = "<script id=\"report\" type=\"application/json\">";
   const size_t begin = page->find(open) + open.size();
-  const Json json = Json::parse(page->substr(begin, page->find("</script>", begin) - begin));
+  const Parsed json = Parsed::parse(page->substr(begin, page->find("</script>", begin) - begin));
   EXPECT_EQ(json["arms"][0]["name"], spec.name());
   EXPECT_EQ(json["charts"].size(), Charts().size());
 }
