@@ -100,6 +100,10 @@ class CheckSources(unittest.TestCase):
                         "common/a.cc:1: follows the wall clock")
         self.expect_one({"server/a.cc": "mutex.AwaitWithTimeout(done, limit);\n"},
                         "server/a.cc:1: follows the wall clock")
+        self.expect_one({"third_party/sanitizers/a.cc": "mutex.AwaitWithTimeout(done, limit);\n"},
+                        "third_party/sanitizers/a.cc:1: follows the wall clock")
+        wrapper = "bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout);\n"
+        self.assertEqual(self.check({"third_party/sanitizers/thread_absl.cc": wrapper})[0], 0)
         self.assertEqual(self.check({"common/a.cc": "const auto begin = MonotonicNow();\n"})[0], 0)
 
     def test_a_setting_from_the_environment(self):
@@ -242,7 +246,8 @@ class CheckSources(unittest.TestCase):
         self.expect_one({"common/codec/BUILD": line}, "common/codec/BUILD:1: visible to everybody")
         self.expect_one({"server/BUILD": "\n    visibility = [\"//visibility:" "public\"],\n"},
                         "server/BUILD:2: visible to everybody")
-        self.assertEqual(self.check({"common/base/BUILD": line}), (0, []))
+        for package in ("common/base", "third_party/sanitizers"):
+            self.assertEqual(self.check({package + "/BUILD": line}), (0, []))
 
     def test_words_that_readers_stumble_over(self):
         for words in ("Ris" "ing order", "like" "wise", "the how man" "ieth", "is rec" "koned",

@@ -1,11 +1,18 @@
-"""source_tree(): C++ sources and headers of some targets and of all that they depend on, generated ones too."""
+"""source_tree(): C++ sources and headers of some targets, and of all that they depend on.
+
+Generated ones too.
+"""
 
 _Sources = provider(fields = ["files"])
 
 def _collect_impl(target, ctx):
     files = []
     for attribute in ("srcs", "hdrs", "textual_hdrs"):
-        files += [file for file in getattr(ctx.rule.files, attribute, []) if file.extension in ("cc", "h", "inc")]
+        files += [
+            file
+            for file in getattr(ctx.rule.files, attribute, [])
+            if file.extension in ("cc", "h", "inc")
+        ]
     below = [dep[_Sources].files for dep in getattr(ctx.rule.attr, "deps", []) if _Sources in dep]
     return [_Sources(files = depset(files, transitive = below))]
 
