@@ -238,10 +238,10 @@ TEST_F(SweepRuns, TrialsOnFilesThatWereReplacedAreRowsOfTheirOwn) {
                                     Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000)};
   const std::string text = ResultsText(plan_, records);
   // Each against the solo runs of its own files.
-  EXPECT_THAT(text, HasSubstr("arm=ring                           1/2"));
+  EXPECT_THAT(text, HasSubstr("arm=ring                            1/2"));
   EXPECT_THAT(text, HasSubstr("900 [900, 900]"));
   EXPECT_THAT(text, HasSubstr("90.0 [90.0, 90.0]"));
-  EXPECT_THAT(text, HasSubstr("arm=ring (other data: bbbbbbbb)    1/2"));
+  EXPECT_THAT(text, HasSubstr("arm=ring (other data: bbbbbbbb)     1/2"));
   EXPECT_THAT(text, HasSubstr("100 [100, 100]"));
   EXPECT_THAT(text, HasSubstr("25.0 [25.0, 25.0]"));
   EXPECT_THAT(text, HasSubstr("note: files were replaced between trials"));
