@@ -52,7 +52,7 @@ struct Pull {
 struct Reply {
   int32_t worker = 0;
   int64_t clock = 0;   // of the pull it answers
-  bool drain = false;  // likewise
+  bool drain = false;  // whether that pull drains
 };
 
 // The server as a pure state machine: no threads, no I/O, no clock of its own, so that every
@@ -81,12 +81,12 @@ class ShardCore {
   // The same in memory of the caller's, which outlives the core and is its own until then.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
 
-  // Takes a contribution; appends to `ready` the parked pulls that may now be answered, by rising
-  // worker. A worker brings each part step by step, parts of one step in any order; parts of the
-  // next step may come before the last part of this one. InvalidArgument: an unknown worker or
-  // part, a step that is not the worker's next for this part, a wrong size, a read_version that the
-  // part has not had, and, where the update needs all workers, a step whose predecessor's update is
-  // not done (nobody can have had its weights).
+  // Takes a contribution; appends to `ready` the parked pulls that may now be answered, in
+  // ascending order of worker. A worker brings each part step by step, parts of one step in any
+  // order; parts of the next step may come before the last part of this one. InvalidArgument: an
+  // unknown worker or part, a step that is not the worker's next for this part, a wrong size, a
+  // read_version that the part has not had, and, where the update needs all workers, a step whose
+  // predecessor's update is not done (nobody can have had its weights).
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready);
 
   // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. A pull
@@ -96,16 +96,16 @@ class ShardCore {
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
   // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays.
-  // Another shard of the same plan and optimizer that takes it, before anything has come, goes on
-  // with the same bits; its staleness histogram counts its own contributions alone.
+  // Another shard of the same plan and optimizer that takes it before its first push or pull goes
+  // on with the same bits; its staleness histogram counts its own contributions alone.
   // FailedPrecondition: a contribution waits for others, or a pull is parked.
   absl::StatusOr<State> Give() const;
   // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed
   // then.
   absl::Status Take(const State& state);
 
-  // The parts that the last OnPush which was not refused has updated, rising. Under BSP every
-  // worker may be sent them.
+  // Parts updated by the last accepted OnPush, in ascending order. Under BSP every worker may be
+  // sent them.
   absl::Span<const int32_t> updated() const { return updated_; }
 
   // The shard's arena. Stays in place; read it before the next OnPush.
@@ -119,8 +119,8 @@ class ShardCore {
   // apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }
   const ClockTable& clocks() const { return clocks_; }
-  // Of the next update of `part` from the sum of all workers: the contributions of so many ranks,
-  // from 0 on, are added.
+  // Of the next update of `part` from the sum of all workers: how many ranks' contributions are
+  // added so far, in rank order from 0.
   int32_t added(int32_t part) const { return parts_[part].added; }
   // The pulls that wait and for whom, for the text of a timeout: "worker/1 at clock 7 awaits clock
   // 5 of worker/0 (at 4)".

@@ -21,7 +21,8 @@ struct Entry {
   absl::StatusOr<std::unique_ptr<Codec>> (*create)(const CodecSpec& spec);
 };
 
-// A new codec is one line in each of these two lists.
+// A new codec is an entry in each of these two lists. docs/DESIGN.md, "Folders", has all that it
+// takes.
 constexpr Entry kEntries[] = {
     {{kNoCodec, "the floats as they are: 4 bytes an element", kNoneTraits, &kNoneOracle, {}},
      CreateNone},

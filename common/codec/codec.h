@@ -44,6 +44,7 @@ struct CodecTraits {
 class Codec {
  public:
   virtual ~Codec() = default;
+  // What CodecInfo says of all codecs of this name. Constant.
   virtual CodecTraits traits() const = 0;
   // The room that an encoding of `count` floats takes at most, in any step: for the capacity of
   // buffers. How long an encoding is, Encode says to who sends it, and the message's size to who
@@ -59,7 +60,8 @@ class Codec {
   // has in.size() elements.
   virtual int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
                                   absl::Span<float> residual, absl::Span<std::byte> out) const = 0;
-  // How many of `encoded_bytes` are indices rather than values.
+  // How many of the `encoded_bytes` bytes of one encoding are indices rather than values: 0 to
+  // encoded_bytes.
   virtual int64_t IndexBytes(int64_t encoded_bytes) const = 0;
   // out = the decoded floats, every element written. Never trusts `in`: a length that does not go
   // with out.size(), bytes that Encode does not write, values that are not finite are

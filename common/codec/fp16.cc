@@ -28,8 +28,8 @@ absl::Status NotFinite(absl::Span<const std::byte> halves) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("codec \"fp16\": value ", index, " of ", count,
-                   " is not finite: the gradient, or its sum over the workers, left the "
-                   "range of halves (65504)"));
+                   " is not finite: the gradient, or its sum over the workers, left the range of "
+                   "halves (65504)"));
 }
 
 class Fp16 : public Codec {

@@ -54,7 +54,7 @@ struct CodecLoops {
                               int32_t above, Candidates* candidates);
 };
 
-// A collect goes on while there is room for so many candidates.
+// A collect goes on while there is room for this many candidates.
 inline constexpr size_t kCollectBlock = 64;
 
 // The baseline, which every machine has.

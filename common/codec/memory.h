@@ -21,8 +21,8 @@ class CodecMemory {
   virtual ~CodecMemory() = default;
 
   // Encodes the gradient with what is kept of its slice, and keeps what the next step is to have.
-  //   begin: the slice's first element in the arena.   gradient: [n], unchanged.   out: at least
-  //   MaxEncodedBytes(n).
+  //   begin: the slice's first element in the arena.   gradient: [n], unchanged.
+  //   out: at least MaxEncodedBytes(n).
   // Returns bytes used. A gradient that is not finite is encoded all the same, for the receiver to
   // refuse.
   virtual int64_t Encode(const CodecStream& stream, int64_t begin, absl::Span<const float> gradient,

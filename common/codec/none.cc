@@ -11,8 +11,8 @@
 namespace ringmaster {
 namespace {
 
-constexpr size_t kBlock =
-    1024;  // floats; a block stays in the first cache between its check and its addition
+// floats; a block stays in the first cache between its check and its addition
+constexpr size_t kBlock = 1024;
 
 absl::Status CheckSize(size_t bytes, size_t count) {
   if (bytes == 4 * count) return absl::OkStatus();

@@ -1,9 +1,5 @@
 #include "common/collective/binomial_tree.h"
 
-#include <string>
-
-#include "absl/strings/str_cat.h"
-
 namespace ringmaster {
 namespace {
 
@@ -14,19 +10,15 @@ int32_t RoundsFor(int32_t ranks) {
   return rounds;
 }
 
-// Adds the steps of a broadcast from rank 0, `rank` counted from the root; peers are `root` further
-// on.
-void AddBroadcast(int32_t rank, int32_t ranks, int32_t root, int32_t first_round,
-                  std::vector<Step>* steps) {
+// Adds the steps of the way down from rank 0.
+void AddBroadcast(int32_t rank, int32_t ranks, int32_t first_round, std::vector<Step>* steps) {
   const int32_t rounds = RoundsFor(ranks);
   for (int32_t k = 0; k < rounds; ++k) {
     const int32_t stride = 1 << (rounds - 1 - k);
     if (rank % (2 * stride) == 0 && rank + stride < ranks) {
-      steps->push_back(
-          {Step::Op::kSend, (rank + stride + root) % ranks, 0, ranks, first_round + k});
+      steps->push_back({Step::Op::kSend, rank + stride, 0, ranks, first_round + k});
     } else if (rank % (2 * stride) == stride) {
-      steps->push_back(
-          {Step::Op::kReceive, (rank - stride + root) % ranks, 0, ranks, first_round + k});
+      steps->push_back({Step::Op::kReceive, rank - stride, 0, ranks, first_round + k});
     }
   }
 }
@@ -48,35 +40,13 @@ class BinomialTree : public Schedule {
       if (rank + stride < ranks)
         steps.push_back({Step::Op::kReceiveAdd, rank + stride, 0, ranks, k});
     }
-    AddBroadcast(rank, ranks, 0, rounds, &steps);
+    AddBroadcast(rank, ranks, rounds, &steps);
     return steps;
   }
-};
-
-class Broadcast : public Schedule {
- public:
-  explicit Broadcast(int32_t root) : root_(root), name_(absl::StrCat("broadcast from ", root)) {}
-  absl::string_view name() const override { return name_; }
-
-  std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
-    RM_CHECK(ranks > 0 && rank >= 0 && rank < ranks && root_ < ranks);
-    std::vector<Step> steps;
-    AddBroadcast((rank - root_ + ranks) % ranks, ranks, root_, 0, &steps);
-    return steps;
-  }
-
- private:
-  const int32_t root_;
-  const std::string name_;
 };
 
 }  // namespace
 
 std::unique_ptr<Schedule> CreateBinomialTree() { return std::make_unique<BinomialTree>(); }
-
-std::unique_ptr<Schedule> CreateBroadcast(int32_t root) {
-  RM_CHECK(root >= 0);
-  return std::make_unique<Broadcast>(root);
-}
 
 }  // namespace ringmaster

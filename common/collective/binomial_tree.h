@@ -1,7 +1,6 @@
 #ifndef RINGMASTER_COMMON_COLLECTIVE_BINOMIAL_TREE_H_
 #define RINGMASTER_COMMON_COLLECTIVE_BINOMIAL_TREE_H_
 
-#include <cstdint>
 #include <memory>
 
 #include "common/collective/schedule.h"
@@ -14,10 +13,6 @@ namespace ringmaster {
 // r + 2^k for 2^k below r's lowest set bit, and below N) sends (c + 1) * S bytes of a bucket of S,
 // rank 0 c * S.
 std::unique_ptr<Schedule> CreateBinomialTree();
-
-// The second half alone, from any root: every rank ends with the data of `root`. With ranks counted
-// from the root it sends c * S.
-std::unique_ptr<Schedule> CreateBroadcast(int32_t root);
 
 }  // namespace ringmaster
 

@@ -71,6 +71,11 @@ absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize
   return name == "auto" ? ChooseCollective(size) : name;
 }
 
+absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name,
+                                                         const CollectiveSize& size) {
+  return CreateSchedule(ResolveCollective(name, size));
+}
+
 absl::Span<const CollectiveInfo> CollectiveChoices() {
   static const auto* const kChoices = [] {
     auto* choices = new std::vector<CollectiveInfo>(Collectives().begin(), Collectives().end());

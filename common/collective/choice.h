@@ -2,7 +2,9 @@
 #define RINGMASTER_COMMON_COLLECTIVE_CHOICE_H_
 
 #include <cstdint>
+#include <memory>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/collective/schedule.h"
@@ -24,6 +26,10 @@ absl::string_view ChooseCollective(const CollectiveSize& size);
 
 // `name`, or what it stands for when it is "auto".
 absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize& size);
+
+// The schedule of that name, or that "auto" stands for. InvalidArgument names the known ones.
+absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name,
+                                                         const CollectiveSize& size);
 
 // What a spec may name: all schedules, and "auto". For `list` and validation.
 absl::Span<const CollectiveInfo> CollectiveChoices();

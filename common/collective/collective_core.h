@@ -23,7 +23,7 @@ struct CollectiveAction {
     kSend,     // send the operation's message; one with an answer may be lent to the peer
     kAdd,      // add what `from_receive` has brought, in scratch or lent, to the operation's target
     kAddLent,  // the operation's message is lent: add it to the operation's target
-    kAddBoth,  // likewise, and leave the sum in the lent memory too
+    kAddBoth,  // as kAddLent, and leave the sum in the lent memory too
     kAnswer,   // copy what the operation, an answer, would send into the memory that its question
                // lent
     kReturn,   // give back the memory that the question of the operation lent: it holds the answer
@@ -137,7 +137,7 @@ class CollectiveCore {
   // Whether the operation, an answer, is no message since its question's memory was lent; then it
   // has been given.
   bool AnswerInPlace(OpRef ref, Actions* actions);
-  // `ref`, a receive, has come as a loan.
+  // The message of `ref`, a receive, has arrived as a loan.
   void TakeLoan(OpRef ref, Actions* actions);
   void SendMore(Peer* peer, Actions* actions);
   void Done(OpRef ref, Actions* actions);

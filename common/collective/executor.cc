@@ -282,12 +282,6 @@ absl::Status CollectiveExecutor::Finish(Ticket ticket) {
   return absl::OkStatus();
 }
 
-absl::Status CollectiveExecutor::FinishAll() {
-  RM_RETURN_IF_ERROR(failed_);
-  while (in_flight() > 0) RM_RETURN_IF_ERROR(Advance(0).status());
-  return absl::OkStatus();
-}
-
 absl::Status CollectiveExecutor::Annotated(const absl::Status& status, OpRef ref) const {
   const Work& work = flights_[ref.flight].work;
   const PlanOp& op = core_.OpOf(ref);

@@ -79,9 +79,8 @@ class CollectiveExecutor {
   // `also`. Something must be in flight.
   absl::StatusOr<bool> Advance(OpId also);
 
-  // Advances until `ticket`, or all, are finished.
+  // Advances until `ticket` is finished.
   absl::Status Finish(Ticket ticket);
-  absl::Status FinishAll();
 
   // Start and Finish in one.
   absl::Status AllReduce(const Schedule& schedule, int64_t step, int32_t bucket, ElementType type,
@@ -108,7 +107,7 @@ class CollectiveExecutor {
     ElementType type = ElementType::kFloat32;
     absl::Span<std::byte> data;
     absl::Span<const std::byte> own;             // of a gather
-    absl::Span<absl::Span<std::byte>> received;  // likewise
+    absl::Span<absl::Span<std::byte>> received;  // of a gather
   };
   // Of a message with an answer (see PlanOp).
   struct Lending {

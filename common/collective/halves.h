@@ -7,7 +7,7 @@
 
 namespace ringmaster {
 
-// The two halves of an all-reduce, each for itself: the rounds of "direct".
+// The two halves of an all-reduce, each on its own: the rounds of "direct".
 
 // Rank r ends with the sum of chunk r, added in rank order; its other chunks are as before. It
 // sends S - chunk(r) bytes.

@@ -19,9 +19,9 @@ namespace ringmaster {
 // Steps of one round may run at once: within a round no step writes a chunk that another step of
 // the round reads or writes. There are two exceptions. Several receive-and-adds of the same chunks:
 // their contributions and the rank's own are added in rank order, ((g0 + g1) + g2) + ..., whatever
-// the order of arrival; they are listed by rising peer. And a receive-and-add of the chunks that
-// the round sends: what leaves is what was there before. In every round a pair of ranks exchanges
-// at most one message each way, so (peer, round) finds it.
+// the order of arrival; they are listed in ascending order of peer. And a receive-and-add of the
+// chunks that the round sends: what leaves is what was there before. In every round a pair of ranks
+// exchanges at most one message each way, so (peer, round) finds it.
 struct Step {
   enum class Op { kSend, kReceive, kReceiveAdd };
   Op op = Op::kSend;
@@ -36,6 +36,7 @@ struct Step {
 class Schedule {
  public:
   virtual ~Schedule() = default;
+  // By which CreateSchedule knows it. Valid as long as the schedule.
   virtual absl::string_view name() const = 0;
   // What `rank` does, ordered by round, in which sends stand before receives. 0 <= rank < ranks;
   // empty for ranks = 1. After the steps of all ranks every chunk holds on every rank the same
@@ -54,7 +55,7 @@ class Schedule {
 // same on every rank and in every run.
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name);
 
-// The registry, for `list`, validation and tests: one line a schedule.
+// The registry, for `list`, validation and tests. `summary` is one line.
 struct CollectiveInfo {
   const char* name;
   const char* summary;

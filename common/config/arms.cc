@@ -4,12 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/check.h"
 #include "common/base/known_words.h"
+#include "common/base/status_macros.h"
+#include "common/config/override.h"
 #include "common/scheme/registry.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/field_mask_util.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace ringmaster {
 namespace {
@@ -25,12 +32,66 @@ std::vector<ArmInfo> CollectArms() {
   return arms;
 }
 
+RunSpec OwnSettings(const ArmInfo& arm) {
+  RunSpec own;
+  RM_CHECK(google::protobuf::TextFormat::ParseFromString(arm.settings, &own));
+  return own;
+}
+
 // Takes from `base` what the arm leaves open.
 void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   google::protobuf::FieldMask open;
   FieldMaskUtil::FromString(arm.open_fields, &open);
   FieldMaskUtil::MergeMessageTo(base, open, FieldMaskUtil::MergeOptions(), spec);
+  const RunSpec own = OwnSettings(arm);
+  if (base.strategy().launch() != LAUNCH_MODE_UNSET && own.strategy().launch() == LAUNCH_MODE_UNSET)
+    spec->mutable_strategy()->set_launch(base.strategy().launch());
 }
+
+// Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
+bool IsOpenSomewhere(absl::string_view field) {
+  if (field == "strategy.launch") return true;
+  return std::any_of(Arms().begin(), Arms().end(), [field](const ArmInfo& arm) {
+    const std::vector<absl::string_view> open = absl::StrSplit(arm.open_fields, ',');
+    return std::find(open.begin(), open.end(), field) != open.end();
+  });
+}
+
+// How an arm's spec stands to a field that was set by name.
+enum class Standing {
+  kTaken,    // it has the value
+  kForeign,  // its scheme or codec has no such field
+  kDecided,  // it has another value
+};
+
+Standing StandingOf(const std::string& assignment, const RunSpec& arm) {
+  const absl::string_view field =
+      absl::StripAsciiWhitespace(absl::string_view(assignment).substr(0, assignment.find('=')));
+  // All that an arm decides but for its transport, of which the table tells.
+  const bool is_arms = field == "name" || field == "codec" || field == "strategy" ||
+                       absl::StartsWith(field, "codec.") || absl::StartsWith(field, "strategy.");
+  RunSpec asked = arm;
+  if (!is_arms) return Standing::kTaken;
+  if (!SetField(assignment, &asked).ok()) return Standing::kForeign;  // said where it was set
+  if (google::protobuf::util::MessageDifferencer::Equals(asked, arm)) return Standing::kTaken;
+  if (IsOpenSomewhere(field)) return Standing::kForeign;
+  const bool other_scheme = asked.strategy().kind_case() != arm.strategy().kind_case();
+  const bool no_codec =
+      absl::StartsWith(field, "codec.") && field != "codec.name" && arm.codec().name() == "none";
+  return other_scheme || no_codec ? Standing::kForeign : Standing::kDecided;
+}
+
+// "; arms with it: a, b" or empty.
+std::string ArmsWith(const std::string& assignment) {
+  std::vector<std::string> names;
+  for (const ArmInfo& info : Arms()) {
+    const absl::StatusOr<RunSpec> arm = MakeArm(info.name, RunSpec());
+    if (arm.ok() && StandingOf(assignment, *arm) == Standing::kTaken) names.push_back(info.name);
+  }
+  return names.empty() ? "" : absl::StrCat("; arms with it: ", absl::StrJoin(names, ", "));
+}
+
+constexpr char kOwnSpec[] = "; or write a run spec of your own (`ringmaster run SPEC`)";
 
 }  // namespace
 
@@ -55,6 +116,28 @@ absl::StatusOr<RunSpec> MakeArm(absl::string_view name, const RunSpec& base) {
   RM_CHECK(google::protobuf::TextFormat::MergeFromString(arm->settings, &spec));
   KeepOpenFields(*arm, base, &spec);
   return spec;
+}
+
+absl::Status CheckUndecided(const std::string& assignment, const RunSpec& arm) {
+  if (StandingOf(assignment, arm) != Standing::kDecided) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(assignment, ": arm \"", arm.name(),
+                                                 "\" decides this field itself",
+                                                 ArmsWith(assignment), kOwnSpec));
+}
+
+absl::Status CheckTaken(absl::Span<const std::string> assignments, absl::Span<const RunSpec> arms) {
+  for (const std::string& assignment : assignments) {
+    bool taken = arms.empty();
+    for (const RunSpec& arm : arms) {
+      RM_RETURN_IF_ERROR(CheckUndecided(assignment, arm));
+      taken |= StandingOf(assignment, arm) == Standing::kTaken;
+    }
+    if (!taken) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          assignment, ": none of the arms has this field", ArmsWith(assignment), kOwnSpec));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ringmaster

@@ -20,16 +20,6 @@ int64_t GlobalBatch(const TrainingSpec& training) {
   return accumulate * training.workers() * training.batch_per_worker();
 }
 
-int32_t ServerCount(const RunSpec& resolved) { return TraitsOf(resolved).servers; }
-
-int32_t ProcessCount(const RunSpec& resolved) { return TraitsOf(resolved).processes; }
-
-bool UpdatesOnArrival(const StrategySpec& strategy) {
-  const Scheme* scheme = FindScheme(strategy);
-  return scheme != nullptr &&
-         scheme->traits(strategy, /*workers=*/1).updates == Updates::kOnArrival;
-}
-
 bool IsScored(const RunSpec& resolved) {
   return TraitsOf(resolved).replicas != Replicas::kIndependent &&
          !resolved.training().has_emulated_compute();

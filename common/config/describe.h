@@ -18,16 +18,6 @@ absl::string_view StrategyName(const StrategySpec& strategy);
 int64_t GlobalBatch(const RunSpec& resolved);
 int64_t GlobalBatch(const TrainingSpec& training);
 
-// K; 0 for strategies without servers.
-int32_t ServerCount(const RunSpec& resolved);
-
-// Processes of the run: 1 for threads and for single, else one a worker and one a dedicated server.
-int32_t ProcessCount(const RunSpec& resolved);
-
-// Whether gradients are applied one by one as they come (SSP, asynchronous), so that replicas are
-// not in step.
-bool UpdatesOnArrival(const StrategySpec& strategy);
-
 // Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights
 // that nothing has moved, have none worth one.
 bool IsScored(const RunSpec& resolved);

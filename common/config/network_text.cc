@@ -63,8 +63,8 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
     } else {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", item,
-                       "\" is not what is expected there; give a rate, a latency "
-                       "and a jitter, for example 100mbit,5ms or 1gbit,50us,20us"));
+                       "\" is not what is expected there; give a rate, a latency and a jitter, for "
+                       "example 100mbit,5ms or 1gbit,50us,20us"));
     }
   }
   *transport->mutable_network() = std::move(network);

@@ -19,8 +19,8 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport);
 // shaped.
 std::string NetworkText(const TransportSpec& transport);
 
-// "compute emulated, 10 ms a batch; 1 slowdown", likewise; "" where ranks compute as fast as they
-// can.
+// "compute emulated, 10 ms a batch; 1 slowdown", for tables and logs; "" where ranks compute as
+// fast as they can.
 std::string ComputeText(const TrainingSpec& training);
 
 }  // namespace ringmaster

@@ -139,8 +139,8 @@ absl::Status SetMessages(const FieldDescriptor& field, const std::string& text, 
   if (text.empty() || (text.front() != '{' && text.front() != '[')) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", field.name(),
-                     "\" is a list whose elements have fields of their "
-                     "own; set it as {...} or [{...}, {...}]"));
+                     "\" is a list whose elements have fields of their own; set it as {...} or "
+                     "[{...}, {...}]"));
   }
   FirstMessage errors;
   google::protobuf::TextFormat::Parser parser;

@@ -14,10 +14,10 @@ namespace ringmaster {
 struct ResolveContext {
   std::string default_data_dir;  // of the set-up's data: "mnist" without data.dir is in its folder
                                  // mnist, ...
-  int64_t train_samples =
-      0;  // after data.train_limit; 0 where unknown, which only specs with `steps` allow
-  int64_t model_bytes =
-      0;  // of all weights; 0 where unknown, and then buckets are those of a small model
+  // after data.train_limit; 0 where unknown, which only specs with `steps` allow
+  int64_t train_samples = 0;
+  // of all weights; 0 where unknown, and then buckets are those of a small model
+  int64_t model_bytes = 0;
 };
 
 // Where the set-up keeps the data sets it fetches, in a folder each: XDG_CACHE_HOME/ringmaster,

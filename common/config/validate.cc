@@ -46,11 +46,10 @@ void CheckResnet(const RunSpec& spec, Problems* problems) {
       problems->Add("model.resnet.groups", resnet.groups(),
                     "only for norm \"group\", and the norm is \"batch\"; leave it out");
     }
-    if (UpdatesOnArrival(spec.strategy())) {
+    if (TraitsOf(spec).updates == Updates::kOnArrival) {
       problems->AddName("model.resnet.norm", "batch",
                         "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would "
-                        "take each worker's "
-                        "share for the mean of all; use norm \"group\"");
+                        "take each worker's share for the mean of all; use norm \"group\"");
     }
   }
   if (resnet.norm() == "group") {
@@ -122,14 +121,46 @@ void CheckAugment(const DataSpec& data, Problems* problems) {
   if (augment.crop_padding() > 0 && data.name() == "synthetic") {
     problems->Add("data.augment.crop_padding", augment.crop_padding(),
                   "a synthetic class is one random value for each place, so moved samples are of "
-                  "no class; leave it "
-                  "out, or use data.augment.noise");
+                  "no class; leave it out, or use data.augment.noise");
   }
   if (augment.flip() && data.name() != "cifar10") {
     problems->Add("data.augment.flip", "true",
                   absl::StrCat("mirrored samples of data \"", data.name(),
                                "\" are not of their class; leave it out"));
   }
+}
+
+// What is said of classes and pixels of the files.
+void CheckPixels(const DataSpec& data, Problems* problems) {
+  if (data.has_classes()) {
+    if (data.name() == "mnist") {
+      problems->Range<int64_t>("data.classes", data.classes(), 1, 1 << 16);
+    } else {
+      problems->Add("data.classes", data.classes(),
+                    absl::StrCat("only for data \"mnist\", and the data is \"", data.name(),
+                                 "\"; leave it out"));
+    }
+  }
+  if (data.mean().empty() && data.deviation().empty()) return;
+  const std::string given =
+      absl::StrCat(absl::StrJoin(data.mean(), ","), " and ", absl::StrJoin(data.deviation(), ","));
+  const int channels = data.name() == "mnist" ? 1 : data.name() == "cifar10" ? 3 : 0;
+  if (channels == 0) {
+    problems->Add("data.mean and data.deviation", given,
+                  absl::StrCat("only for data \"mnist\" and \"cifar10\", and the data is \"",
+                               data.name(), "\"; leave them out"));
+    return;
+  }
+  const auto is_finite = [](float value) { return std::isfinite(value); };
+  const auto is_positive = [](float value) { return std::isfinite(value) && value > 0; };
+  if (data.mean_size() == channels && data.deviation_size() == channels &&
+      std::all_of(data.mean().begin(), data.mean().end(), is_finite) &&
+      std::all_of(data.deviation().begin(), data.deviation().end(), is_positive)) {
+    return;
+  }
+  problems->Add("data.mean and data.deviation", given,
+                absl::StrCat("expected ", channels, channels == 1 ? " number" : " numbers",
+                             " each, deviations above 0; or leave both out"));
 }
 
 void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
@@ -147,6 +178,7 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   if (data.name() == "cifar10" && data.dir().empty()) {
     problems->AddName("data.dir", "", "expected the folder with the binary files; set --data-dir");
   }
+  CheckPixels(data, problems);
   if (data.has_augment()) CheckAugment(data, problems);
   if (data.has_train_limit())
     problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);
@@ -300,9 +332,7 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   if (!threads && transport.name() == "inproc") {
     problems->AddName("transport.name", "inproc",
                       "reaches no other process, and strategy.launch is PROCESSES; use \"auto\", "
-                      "\"grpc\", \"shm\" or "
-                      "\"tcp\", or launch "
-                      "THREADS");
+                      "\"grpc\", \"shm\" or \"tcp\", or launch THREADS");
   }
   CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
@@ -327,8 +357,8 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
   if (!output.dump_gradients().empty() && TraitsOf(spec).weights == WeightHolder::kServers) {
     problems->AddName("output.dump_gradients", output.dump_gradients(),
                       "with a parameter server the averaged gradient exists on the servers alone; "
-                      "use single, solo or an "
-                      "all-reduce, which ends with the same gradients where it is synchronous");
+                      "use single, solo or an all-reduce, which ends with the same gradients where "
+                      "it is synchronous");
   }
   if (!output.dump_gradients().empty()) {
     problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1,

@@ -40,13 +40,14 @@ void CheckNode(const std::string& field, const std::string& name, const RunSpec&
     return;
   }
   const int32_t workers = spec.training().workers();
-  const int32_t count = node->is_server ? std::max(workers, ServerCount(spec)) : workers;
+  const int32_t count = node->is_server ? std::max(workers, TraitsOf(spec).servers) : workers;
   if (node->index < count) return;
   problems->AddName(
       field, name,
-      absl::StrCat("there are ", workers, " workers", ServerCount(spec) > 0 ? " and " : "",
-                   ServerCount(spec) > 0 ? absl::StrCat(ServerCount(spec), " servers") : "",
-                   ", numbered from 0; name one of them"));
+      absl::StrCat(
+          "there are ", workers, " workers", TraitsOf(spec).servers > 0 ? " and " : "",
+          TraitsOf(spec).servers > 0 ? absl::StrCat(TraitsOf(spec).servers, " servers") : "",
+          ", numbered from 0; name one of them"));
 }
 
 void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
@@ -94,8 +95,7 @@ void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (spec.strategy().launch() == THREADS) {
     problems->Add(kField, "{...}",
                   "shapes what processes say to each other, and strategy.launch is THREADS, one "
-                  "process; launch "
-                  "PROCESSES, or leave the network out");
+                  "process; launch PROCESSES, or leave the network out");
   }
   const absl::string_view engine = TraitsOf(spec).engine;
   if (!engine.empty()) {
@@ -107,10 +107,8 @@ void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (!is_loopback || spec.transport().allow_remote()) {
     problems->Add(kField, "{...}",
                   "is a network between processes of one host, and transport.listen_address or "
-                  "transport.allow_remote "
-                  "lets others join; use 127.0.0.1 without allow_remote, or leave the network out "
-                  "where there is a "
-                  "real one");
+                  "transport.allow_remote lets others join; use 127.0.0.1 without allow_remote, or "
+                  "leave the network out where there is a real one");
   }
 }
 

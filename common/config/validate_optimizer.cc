@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
 
 namespace ringmaster {
@@ -90,17 +90,17 @@ void CheckClipping(const RunSpec& spec, Problems* problems) {
     problems->Add("optimizer.clip_norm", optimizer.clip_norm(),
                   "expected a number above 0, for example 1; leave it out to clip nothing");
   }
-  if (UpdatesOnArrival(spec.strategy())) {
+  if (TraitsOf(spec).updates == Updates::kOnArrival) {
     problems->Add(
         "optimizer.clip_norm", optimizer.clip_norm(),
         "the norm is that of the gradient averaged over all workers, and an update on arrival "
-        "(SSP, "
-        "ASYNCHRONOUS) sees one worker's; use consistency BSP or all_reduce, or leave it out");
-  } else if (ServerCount(spec) > 1) {
+        "(SSP, ASYNCHRONOUS) sees one worker's; use consistency BSP or all_reduce, or leave it "
+        "out");
+  } else if (TraitsOf(spec).servers > 1) {
     problems->Add(
         "optimizer.clip_norm", optimizer.clip_norm(),
         absl::StrCat(
-            "the norm is that of the whole gradient, and each of ", ServerCount(spec),
+            "the norm is that of the whole gradient, and each of ", TraitsOf(spec).servers,
             " servers sees its part; use strategy.parameter_server.servers=1 or all_reduce, or "
             "leave it out"));
   }
@@ -118,8 +118,8 @@ void CheckOptimizer(const RunSpec& spec, Problems* problems) {
                   "expected a number above 0, for example 0.05");
   }
   CheckFactors(optimizer, problems);
-  if ((HasMomentum(optimizer) || IsAdam(optimizer)) && UpdatesOnArrival(spec.strategy()) &&
-      !optimizer.allow_momentum_on_arrival()) {
+  if ((HasMomentum(optimizer) || IsAdam(optimizer)) &&
+      TraitsOf(spec).updates == Updates::kOnArrival && !optimizer.allow_momentum_on_arrival()) {
     problems->AddName(
         "optimizer.name", optimizer.name(),
         absl::StrCat("with updates on arrival (SSP, ASYNCHRONOUS), N updates with ",

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,13 +31,11 @@ absl::Duration DefaultComputeLimit(absl::Duration slowest_step);
 // Decides which waits of a run go on. A wait that has lasted limits.wait is followed from node to
 // node, by who waits for whom, to the nodes that are really waited for:
 //   - one that computes, within its compute limit: the wait goes on, and for limits.wait after
-//   that, since what it sends
-//     takes its time;
+//     that, since what it sends takes its time;
 //   - one that computes for longer: the run ends, and the status names it and
-//   limits.compute_seconds;
+//     limits.compute_seconds;
 //   - all wait and none has got any further within limits.wait (a lost message, a deadlock): the
-//   run ends, and the status
-//     names the chain and limits.wait_seconds.
+//     run ends, and the status names the chain and limits.wait_seconds.
 // A server waits for the workers whose pushes are the furthest behind. A node that says nothing is
 // not judged here.
 //
@@ -57,6 +56,15 @@ class WaitJudge {
   // DeadlineExceeded: a wait that must not go on, and why. To be asked again and again, several
   // times in limits.wait: it remembers until when each wait had an excuse.
   absl::Status Judge();
+
+  // What the nodes that are not in `told` ("worker/1") do, for the text of a timeout: "; meanwhile
+  // worker/0 at step=3 phase=exchange waits for worker/1 (collective step=3 bucket=0) since 2.0s;
+  // ...". Workers come first; of many nodes the first are told. Empty: nothing is known of any
+  // other.
+  std::string Meanwhile(const std::set<std::string>& told) const;
+
+  // For how long the node is known to have got no further; zero: it is unknown.
+  absl::Duration StillOf(const NodeName& node) const;
 
  private:
   struct Node {

@@ -27,8 +27,10 @@ class Witness {
   // How the process that joined as `join` has ended: "signal 9 (Killed)", "exit code 1".
   virtual std::string HowItEnded(const Join& join) const = 0;
 
-  // Whether that process is certain to exist, and whether it is certain to be suspended.
+  // Whether the process that joined as `join` is certain to exist.
   virtual bool IsThere(const Join& join) const = 0;
+
+  // Whether that process is certain to be suspended.
   virtual bool IsSuspended(const Join& join) const = 0;
 
   // What the system has killed for want of memory, where that may be why a process ended as `how`

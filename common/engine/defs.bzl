@@ -1,4 +1,6 @@
-"""engine_shared_library(): an engine as a shared object that the program loads when it is asked for."""
+"""engine_shared_library(): an engine as a shared object that the program loads when it is asked
+for.
+"""
 
 def engine_shared_library(name, srcs, found, deps):
     """`libringmaster_<name>.so`; the target `name` stands for the file in `data` attributes.

@@ -20,8 +20,8 @@ struct EngineSeat {
   int32_t ranks = 0;
   int device = 0;                            // GPU, for an engine that computes on one
   std::string listen_address = "127.0.0.1";  // for an engine that opens sockets of its own
-  absl::Duration wait_limit =
-      absl::Minutes(1);  // how long a call may take, where the library has limits
+  // how long a call may take, where the library has limits
+  absl::Duration wait_limit = absl::Minutes(1);
   // Brings every rank's message, of at most kMessageBytesMax, to every rank: the result is by rank.
   // All ranks call it as often, from the thread that creates the engine.
   static constexpr int64_t kMessageBytesMax = 64 << 10;
@@ -35,15 +35,16 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // For tables and records: "Open MPI v4.1.4"; and what carries its bytes, "self,tcp".
+  // Name and version of the library, for tables and records: "Open MPI v4.1.4".
   virtual std::string library() const = 0;
+  // What carries its bytes, for tables and records: "self,tcp".
   virtual std::string wire() const = 0;
 
   // The algorithms that AllReduce can be told to take, by index; 0 is the library's own choice or
   // its usual one.
   virtual absl::Span<const std::string> algorithms() const = 0;
 
-  // data, on the host, = the sum over all ranks of `from`, of as many floats: data itself or, for
+  // data, on the host, = the sum over all ranks of `from`, of the same size: data itself or, for
   // an engine that sums on a GPU (EngineInfo::gpus), memory of the seat's device, complete, and
   // unchanged until the call returns. The sum is the same bits on all ranks where the algorithm
   // sums each element once (all but Gloo's old "ring"), and on two ranks in any case, since

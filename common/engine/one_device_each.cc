@@ -10,9 +10,7 @@ constexpr char kWhy[] =
     "for ever";
 constexpr char kInstead[] =
     "collective \"cuda_ipc\", which sums in the memory of a GPU that all ranks share, or \"ring\", "
-    "\"mpi\" or "
-    "\"gloo\", "
-    "which sum on the host";
+    "\"mpi\" or \"gloo\", which sum on the host";
 
 }  // namespace
 

@@ -27,7 +27,7 @@ std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_
 std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena);
 
 // The elements of a shard's own arena that are running statistics, given those of the whole arena:
-// rising, not overlapping, as both arguments are.
+// in ascending order and not overlapping, as both arguments are.
 std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
                                    absl::Span<const Range> statistics);
 

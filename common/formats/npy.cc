@@ -62,10 +62,8 @@ int64_t CountOf(const std::vector<int64_t>& shape) {
 }
 
 absl::Status Malformed(const std::string& path, absl::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": ", what,
-                   "; expected a .npy file of version 1.0 with <i4, <i8 "
-                   "or <f4 in C order"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": ", what, "; expected a .npy file of version 1.0 with <i4, <i8 or <f4 in C order"));
 }
 
 // Type and shape from a header's dictionary in the form in which Dictionary writes it.

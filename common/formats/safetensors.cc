@@ -133,8 +133,8 @@ absl::StatusOr<Entry> ParseEntry(const std::string& name, const Json& json, uint
     return BadTensor(
         name,
         absl::StrCat("dtype ", Quoted(entry.dtype),
-                     "; expected F32, F16 or BF16: convert it before it is "
-                     "saved (in PyTorch: tensor.float()), or leave it out if it is no weight"));
+                     "; expected F32, F16 or BF16: convert it before it is saved (in PyTorch: "
+                     "tensor.float()), or leave it out if it is no weight"));
   }
   if (!json["shape"].is_array()) return BadTensor(name, "shape is no list");
   uint64_t bytes = static_cast<uint64_t>(element_bytes);

@@ -24,7 +24,7 @@ constexpr char kFormatVersion[] = "1";
 constexpr char kModelName[] = "model";
 constexpr char kModelSpec[] = "model_spec";
 constexpr char kDataName[] = "data";
-// So many differences tell what is wrong; a file of another model differs in all.
+// A message lists this many differences; a file of another model differs everywhere.
 constexpr size_t kListedDifferences = 6;
 
 std::string ShapeText(absl::Span<const int64_t> shape) {

@@ -24,8 +24,8 @@ absl::Status SaveArena(const std::string& path, const RunSpec& spec, const Param
                        absl::Span<const float> arena);
 
 // A parameter's name without what wrappers of PyTorch put into it: `module.`
-// (DistributedDataParallel, DataParallel) and
-// `_orig_mod.` (torch.compile), wherever and however often they stand. Pure.
+// (DistributedDataParallel, DataParallel) and `_orig_mod.` (torch.compile), wherever and however
+// often they stand. Pure.
 std::string WithoutWrappers(absl::string_view name);
 
 // What a file of weights says of itself, without its values.
@@ -33,7 +33,7 @@ struct WeightsHeader {
   // NotFound: of another program, or of an older Ringmaster; InvalidArgument: of a newer one.
   absl::StatusOr<ModelSpec> model = absl::NotFoundError("");
   std::string model_name;                              // of the metadata; empty: it says none
-  std::string data_name;                               // likewise, what they were trained on
+  std::string data_name;                               // of the metadata: what they were trained on
   std::map<std::string, std::vector<int64_t>> shapes;  // by parameter, without wrappers
   std::string changes;  // what LoadArena does to names and types, in one line; empty: nothing
 };

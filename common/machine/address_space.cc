@@ -38,8 +38,7 @@ void WriteLimit(char* text) {
   if (!limit.has_value()) return;
   std::snprintf(text, kTextBytes,
                 "this process is limited to %lld bytes of address space (ulimit -v, RLIMIT_AS), "
-                "and %lld are in use; "
-                "raise the limit",
+                "and %lld are in use; raise the limit",
                 static_cast<long long>(*limit), static_cast<long long>(AddressSpaceInUse()));
 }
 

@@ -419,8 +419,8 @@ void FlowNetwork::ListFlowsOfCards() {
 }
 
 // Puts the places of all flows of cards whose share is `share_max` or less into candidates_,
-// ascending. False: they are so many, or links have limits of their own, that all flows may as well
-// be looked at.
+// ascending. False: there are so many, or links have limits of their own, that all flows may as
+// well be looked at.
 bool FlowNetwork::ListFlowsOfFullCards(double share_max) {
   if (has_link_rates_) return false;
   candidates_.clear();

@@ -19,7 +19,7 @@ namespace ringmaster {
 using Nanoseconds = int64_t;
 inline constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
 
-// The rates and delays of a network between so many processes.
+// The rates and delays of a network between processes.
 struct NetworkPlan {
   struct Delay {
     double rate = kUnlimitedRate;  // bytes a nanosecond
@@ -71,7 +71,7 @@ class FlowNetwork {
   // Messages under way, and notices not yet taken, unless a view is told otherwise.
   static constexpr int32_t kSlots = 1 << 16;
 
-  // Bytes of state for so many processes.
+  // Bytes of state for `processes` processes.
   static int64_t StateBytes(int32_t processes, int32_t slots = kSlots);
 
   // `state`: StateBytes of it, aligned to 64 bytes, all zero or another view's; `slots` and
@@ -97,7 +97,7 @@ class FlowNetwork {
   // way.
   Nanoseconds NextLeaves();
 
-  // What has become of messages from and to this process since the last call, in the order in which
+  // The outcomes of messages from and to this process since the last call, in the order in which
   // they left.
   void TakeNotices(int32_t process, absl::FunctionRef<void(const Notice&)> take);
 

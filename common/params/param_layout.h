@@ -34,10 +34,9 @@ struct Bucket {
 // One flat arena for all parameters, laid out in the order in which backward finishes them (last
 // layer first) and divided into buckets, which have an element at least and are ready once backward
 // has passed their ends. Immutable after construction; thread-safe.
-//   CUT: each has `bucket_elements`, the last one what is left; tensors are cut where a bucket
-//   ends. WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least,
-//   the last one those that are
-//     left; an element's bucket is that of its whole tensor.
+//   CUT: each has `bucket_elements`, the last one the rest; tensors are cut where a bucket ends.
+//   WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least, the
+//     last one those that are left; an element's bucket is that of its whole tensor.
 class ParamLayout {
  public:
   // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and
@@ -49,8 +48,8 @@ class ParamLayout {
   absl::Span<const Bucket> buckets() const { return buckets_; }
   // Elements of the whole arena.
   int64_t count() const { return count_; }
-  // The elements that are running statistics: rising, not overlapping, neighbours joined. Mostly
-  // none.
+  // The elements that are running statistics: in ascending order, not overlapping, neighbours
+  // joined. Mostly none.
   absl::Span<const Range> statistics() const { return statistics_; }
   // Of names, shapes, kinds and buckets: equal on all ranks of a run.
   uint64_t fingerprint() const { return fingerprint_; }

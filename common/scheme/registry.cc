@@ -10,7 +10,8 @@
 namespace ringmaster {
 namespace {
 
-// A new scheme is one line here, one in schemes.bzl and one in worker/strategy/registry.cc.
+// A new scheme is listed here, in schemes.bzl and in worker/strategy/registry.cc. docs/DESIGN.md,
+// "Folders", has all that it takes.
 constexpr const Scheme* kSchemes[] = {
     &kSingleScheme,
     &kSoloScheme,

@@ -33,8 +33,9 @@ struct SchemeTraits {
   // Nodes.
   int32_t workers = 0;  // that train: N, or 1 where one computes the batches of all N
   int32_t servers = 0;  // K
-  bool servers_beside_workers =
-      false;  // server k lives with worker k; else in a process of its own
+  // server k lives with worker k; else in a process of its own
+  bool servers_beside_workers = false;
+  // 1 for threads and for single, else one a worker and one a dedicated server
   int32_t processes = 0;
 
   // Training.

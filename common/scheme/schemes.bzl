@@ -1,4 +1,6 @@
-"""All schemes: the folder of each in common/scheme, and that of its worker's side in worker/strategy."""
+"""All schemes: the folder of each in common/scheme, and that of its worker's side in
+worker/strategy.
+"""
 
 SCHEMES = {
     "single": "solo",

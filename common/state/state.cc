@@ -11,13 +11,13 @@
 namespace ringmaster {
 namespace {
 
-template <typename Floats, typename Integers, typename Integer, typename Real>
-std::string Described(const std::variant<Floats, Integers, Integer, Real>& value) {
+template <typename Floats, typename Integers, typename Integer>
+std::string Described(const std::variant<Floats, Integers, Integer>& value) {
   if (const auto* floats = std::get_if<Floats>(&value))
     return absl::StrCat(floats->size(), " floats");
   if (const auto* integers = std::get_if<Integers>(&value))
     return absl::StrCat(integers->size(), " integers");
-  return std::holds_alternative<Integer>(value) ? "an integer" : "a real number";
+  return "an integer";
 }
 
 template <typename Named>
@@ -51,8 +51,6 @@ void State::AddIntegers(absl::string_view name, absl::Span<const int64_t> values
 }
 
 void State::AddInteger(absl::string_view name, int64_t value) { Add(name, value); }
-
-void State::AddReal(absl::string_view name, double value) { Add(name, value); }
 
 void State::AddPart(absl::string_view name, const State& part) {
   for (const Entry& entry : part.entries_) Add(absl::StrCat(name, "/", entry.name), entry.value);
@@ -97,10 +95,8 @@ absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
     } else if (const auto* integers = std::get_if<absl::Span<int64_t>>(&slot.to)) {
       const auto& values = std::get<std::vector<int64_t>>(value);
       std::copy(values.begin(), values.end(), integers->begin());
-    } else if (const auto* integer = std::get_if<int64_t*>(&slot.to)) {
-      **integer = std::get<int64_t>(value);
     } else {
-      *std::get<double*>(slot.to) = std::get<double>(value);
+      *std::get<int64_t*>(slot.to) = std::get<int64_t>(value);
     }
   }
   return absl::OkStatus();

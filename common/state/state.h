@@ -15,7 +15,7 @@ namespace ringmaster {
 // Where State::CopyTo writes one entry; borrows the memory.
 struct StateSlot {
   absl::string_view name;
-  std::variant<absl::Span<float>, absl::Span<int64_t>, int64_t*, double*> to;
+  std::variant<absl::Span<float>, absl::Span<int64_t>, int64_t*> to;
 };
 
 // What an object keeps from one step to the next, as named arrays and numbers, so that another
@@ -23,7 +23,7 @@ struct StateSlot {
 // synchronized.
 class State {
  public:
-  using Value = std::variant<std::vector<float>, std::vector<int64_t>, int64_t, double>;
+  using Value = std::variant<std::vector<float>, std::vector<int64_t>, int64_t>;
   struct Entry {
     std::string name;
     Value value;
@@ -33,7 +33,6 @@ class State {
   void AddFloats(absl::string_view name, absl::Span<const float> values);
   void AddIntegers(absl::string_view name, absl::Span<const int64_t> values);
   void AddInteger(absl::string_view name, int64_t value);
-  void AddReal(absl::string_view name, double value);
   // All entries of `part`, what an object inside keeps, as "name/...".
   void AddPart(absl::string_view name, const State& part);
 

@@ -23,8 +23,8 @@ struct FabricOptions {
   std::string listen_address =
       "127.0.0.1";    // numeric, "[::1]:4000" or without port: then the system chooses one
   std::string token;  // of the job: strange processes are turned away
-  int64_t segment_bytes =
-      1 << 20;  // largest payload of a frame, a multiple of 4; the same in all processes
+  // largest payload of a frame, a multiple of 4; the same in all processes
+  int64_t segment_bytes = 1 << 20;
   std::string wait = "sleep";             // or "spin": waits look for a while before they sleep
   int64_t early_bytes_limit = 256 << 20;  // kept for receives not yet posted
   std::optional<NetworkShape> network;    // absent: as fast as the wire is

@@ -106,10 +106,6 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Incoming& receive) {
   return id;
 }
 
-absl::Status Matcher::Wait(OpId op, MonotonicTime deadline) {
-  return WaitAny(absl::MakeConstSpan(&op, 1), deadline).status();
-}
-
 absl::StatusOr<int> Matcher::WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) {
   Waiter waiter;
   return WaitAny(ops, deadline, &waiter);

@@ -56,14 +56,13 @@ class Matcher {
   // of it goes here. Fails with the abort's status only.
   absl::StatusOr<OpId> AddSend(NodeId to, const Tag& tag, bool* returned = nullptr);
 
-  // Posts a receive; what has come already is moved to its destination by the caller's thread.
+  // Posts a receive; what has arrived already is moved to its destination by the caller's thread.
   // AlreadyExists: one with this (from, tag) is posted. InvalidArgument: an addition to memory that
   // is not whole, aligned elements.
   absl::StatusOr<OpId> AddReceive(const Incoming& receive);
 
-  // As Transport's. After DeadlineExceeded the operation is still there and may be waited for
+  // As Transport's. After DeadlineExceeded the operations are still there and may be waited for
   // again. Of several that are done the one that was done first is returned.
-  absl::Status Wait(OpId op, MonotonicTime deadline);
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline);
 
   // For fabrics whose waiters carry the bytes themselves. Poll is a WaitAny that never sleeps: -1
@@ -140,8 +139,8 @@ class Matcher {
   // more; false, and nothing is changed, when the receive has yet to be posted.
   absl::StatusOr<bool> BeginIfPosted(const Segment& whole, Operation** message);
 
-  // Where the next bytes may be written straight to, as many as the segment still lacks; must be
-  // followed by Commit. Empty: use Append (they are to be added or dropped).
+  // Where the next bytes may be written straight to: the rest of the segment; must be followed by
+  // Commit. Empty: use Append (they are to be added or dropped).
   absl::Span<std::byte> Direct(Operation* message);
 
   // `count` (0 or more) bytes were written to what Direct returned. With the last byte the message
@@ -194,8 +193,8 @@ class Matcher {
   int64_t segments_ ABSL_GUARDED_BY(mutex_) = 0;  // begun so far
   // by slot: of the operation there that is not yet waited for, or 0
   std::vector<OpId> ids_ ABSL_GUARDED_BY(mutex_);
-  Operation* first_done_ ABSL_GUARDED_BY(mutex_) =
-      nullptr;  // not yet waited for, in the order in which they were done
+  // not yet waited for, in the order in which they were done
+  Operation* first_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // posted, arriving or both
   absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);

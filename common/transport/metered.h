@@ -35,6 +35,7 @@ struct Traffic {
 class MeteredTransport : public ForwardingTransport {
  public:
   using ForwardingTransport::ForwardingTransport;
+  // What was counted so far, as a copy.
   virtual Traffic traffic() const = 0;
 };
 std::unique_ptr<MeteredTransport> CreateMeteredTransport(Transport& transport, const Fabric& fabric,

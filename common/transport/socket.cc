@@ -47,8 +47,7 @@ std::string Explain(int error, const HostPort& address, absl::string_view when_t
     case EADDRNOTAVAIL:
       return absl::StrCat(address.host, " is no address of this machine, which has ",
                           absl::StrJoin(OwnAddresses(), ", "),
-                          "; use one of these, or start this rank on the machine "
-                          "that has it");
+                          "; use one of these, or start this rank on the machine that has it");
     case EAFNOSUPPORT:
       return "this machine has no such addresses (IPv6 is off); use an IPv4 address, such as "
              "127.0.0.1";

@@ -29,7 +29,7 @@ struct Received {
 // Memory of a peer, borrowed in place of a message's bytes until it is returned: to be read and
 // written in place, or only to be read.
 struct Loan {
-  absl::Span<std::byte> memory;  // empty: the message has come as any other
+  absl::Span<std::byte> memory;  // empty: the message has arrived as any other
   int64_t handle = 0;            // the transport's
   bool read_only = false;        // nothing goes back
 };
@@ -141,6 +141,7 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
+  // The node whose transport this is: the sender of what it sends.
   virtual NodeId self() const = 0;
 
   // Starts to send. InvalidArgument: there is no such peer.

@@ -38,7 +38,7 @@ class Wake {
   Transport& transport_;
   const int32_t stream_;
   OpId armed_ = 0;             // the waiting thread's; 0: none
-  int64_t next_to_await_ = 0;  // likewise
+  int64_t next_to_await_ = 0;  // the waiting thread's
   std::atomic<bool> signalled_{false};
   int64_t next_to_send_ = 0;  // of who turned signalled_ on
 };

@@ -23,8 +23,8 @@ class LearningRate {
   // from 0; from there on, with t samples more:
   //   constant  full
   //   step      full * factor^(t div every_samples)
-  //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2), from
-  //   total_samples on full * floor
+  //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2);
+  //             from total_samples on full * floor
   // Computed in double precision and rounded once to float, by additions, multiplications and
   // divisions alone (powers by repeated squaring, the cosine by a polynomial), so that every
   // machine gets the same bits.

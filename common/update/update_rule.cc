@@ -275,7 +275,7 @@ absl::Status CheckAdam(const OptimizerSpec& spec) {
 constexpr OptimizerInfo kOptimizers[] = {
     {"sgd", "plain gradient descent"},
     {"momentum", "gradient descent with momentum, as torch.optim.SGD"},
-    {"nesterov", "likewise, with Nesterov's look ahead"},
+    {"nesterov", "momentum with Nesterov's look ahead, as torch.optim.SGD"},
     {"adam", "Adam, weight decay in the gradient, as torch.optim.Adam"},
     {"adamw", "Adam with decoupled weight decay, as torch.optim.AdamW"},
 };

@@ -38,9 +38,9 @@ class UpdateRule {
   // elements, of one size, and do not overlap; the gradient is unchanged. Slices may be of any size
   // and come in any order: cutting the weights differently gives the same bits. Running statistics
   // among them become
-  //   (1 - 0.1 * share) * value + 0.1 * gradient     (0.9 and 0.1 where the gradient is the whole
-  //   mean)
-  // and know no rate, momentum, decay or clipping. Allocates nothing.
+  //   (1 - 0.1 * share) * value + 0.1 * gradient
+  // (0.9 and 0.1 where the gradient is the whole mean), without rate, momentum, decay or clipping.
+  // Allocates nothing.
   virtual void Apply(const UpdateStep& step, absl::Span<const float> gradient,
                      absl::Span<float> weights) = 0;
 
@@ -71,17 +71,17 @@ class UpdateRule {
 struct UpdateScope {
   int64_t count = 0;    // elements
   int32_t workers = 1;  // N of the run, for optimizer.scale_with_workers
-  // the elements that are running statistics: rising, not overlapping
+  // the elements that are running statistics: in ascending order, not overlapping
   std::vector<Range> statistics;
 };
 
 // The rule that the resolved `spec` names, with g = clip * gradient [+ weight_decay * weights]:
 //   "sgd"       weights -= rate * g
 //   "momentum"  velocity = momentum * velocity + g; weights -= rate * velocity
-//   "nesterov"  likewise, but weights -= rate * (g + momentum * velocity)
+//   "nesterov"  the same velocity, but weights -= rate * (g + momentum * velocity)
 //   "adam"      m = beta1 * m + (1 - beta1) * g; v = beta2 * v + (1 - beta2) * g^2;
-//               weights -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon), t =
-//               update + 1
+//               weights -= rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon),
+//               where t = update + 1
 //   "adamw"     weights *= 1 - rate * weight_decay; then as "adam" without the decay in g
 // Every operation on an element rounds once to float, in this order; factors that are the same for
 // all elements are computed in double precision and rounded once. Source: PyTorch torch.optim.SGD,

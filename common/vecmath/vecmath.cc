@@ -45,13 +45,6 @@ void AddToBoth(absl::Span<float> a, absl::Span<float> b) {
   for (size_t i = 0; i < a.size(); ++i) one[i] = other[i] = one[i] + other[i];
 }
 
-void Subtract(absl::Span<const float> in, absl::Span<float> out) {
-  RM_CHECK(in.size() == out.size());
-  const float* __restrict from = in.data();
-  float* __restrict to = out.data();
-  for (size_t i = 0; i < in.size(); ++i) to[i] -= from[i];
-}
-
 void Scale(float factor, absl::Span<float> values) {
   for (float& value : values) value *= factor;
 }

@@ -18,9 +18,6 @@ void Add(absl::Span<const float> in, absl::Span<float> out);
 // a[i] = b[i] = a[i] + b[i]
 void AddToBoth(absl::Span<float> a, absl::Span<float> b);
 
-// out[i] -= in[i]
-void Subtract(absl::Span<const float> in, absl::Span<float> out);
-
 // values[i] *= factor
 void Scale(float factor, absl::Span<float> values);
 
@@ -51,9 +48,9 @@ struct AdamFactors {
   float step = 0;  // rate / (1 - beta1^t)
 };
 
-// first[i] = first_keep * first[i] + first_share * gradient[i]
-// second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
-// weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))
+//   first[i] = first_keep * first[i] + first_share * gradient[i]
+//   second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
+//   weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))
 // Each operation rounds once, the root too.
 void AdamStep(const AdamFactors& factors, absl::Span<const float> gradient, absl::Span<float> first,
               absl::Span<float> second, absl::Span<float> weights);

@@ -9,12 +9,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
+#include "common/formats/json.h"
+#include "experiments/trace/last_words_text.h"
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* CategoryOf(const std::string& phase) {
   static const auto* const kCategories = new std::map<std::string, const char*>{
@@ -90,6 +89,12 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
   for (const ProcessReport& report : record.reports()) {
     for (const ThreadTrace& trace : report.traces()) threads.push_back({&trace});
   }
+  // Of a failed run, which has no reports.
+  for (const LastWords& words : record.last_words()) {
+    for (const NodeLastWords& node : words.nodes()) {
+      for (const ThreadTrace& trace : node.threads()) threads.push_back({&trace});
+    }
+  }
   // A node's threads stay in the order in which it lists them: the one that computes first.
   std::stable_sort(threads.begin(), threads.end(), [](const Thread& a, const Thread& b) {
     return NodeOrder(a.trace->node()) < NodeOrder(b.trace->node());
@@ -99,8 +104,8 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
     Thread& thread = threads[i];
     if (i == 0 || thread.trace->node() != threads[i - 1].trace->node()) ++process;
     thread.process = process;
-    thread.number =
-        static_cast<int64_t>(i) + 1;  // some viewers want a thread's number once in all processes
+    // some viewers want a thread's number once in all processes
+    thread.number = static_cast<int64_t>(i) + 1;
     std::vector<int> open;
     for (int span = 0; span < thread.trace->spans_size(); ++span) {
       while (!open.empty() && thread.end(open.back()) <= thread.begin(span)) open.pop_back();
@@ -214,7 +219,7 @@ class Events {
   }
 
   static Json Of(const std::string& name, const char* kind, const Thread& thread, Json args) {
-    Json event = Json::object();
+    Json event = Json::Object();
     event["ph"] = kind;
     event["name"] = name;
     event["pid"] = thread.process;
@@ -223,10 +228,7 @@ class Events {
     return event;
   }
 
-  void Add(const Json& event) {
-    absl::StrAppend(&text_, text_.empty() ? "" : ",\n",
-                    event.dump(-1, ' ', false, Json::error_handler_t::replace));
-  }
+  void Add(const Json& event) { absl::StrAppend(&text_, text_.empty() ? "" : ",\n", event.Dump()); }
 
   const int64_t zero_ns_;
   std::string text_;
@@ -257,15 +259,20 @@ void AddInFlight(const std::vector<Flow>& flows, Events* events) {
 }
 
 Json AboutRun(const RunRecord& record, const ChromeTrace& trace) {
-  return {{"run_id", record.run_id()},
-          {"arm", record.spec().name()},
-          {"started_at", record.started_at()},
-          {"model", record.spec().model().name()},
-          {"workers", record.spec().training().workers()},
-          {"transport", record.summary().transport()},
-          {"commit", record.build().commit()},
-          {"dropped_events", trace.dropped},
-          {"message_ends_without_the_other", trace.single_ends}};
+  Json about = {{"run_id", record.run_id()},
+                {"arm", record.spec().name()},
+                {"started_at", record.started_at()},
+                {"model", record.spec().model().name()},
+                {"workers", record.spec().training().workers()},
+                {"transport", record.summary().transport()},
+                {"commit", record.build().commit()},
+                {"dropped_events", trace.dropped},
+                {"message_ends_without_the_other", trace.single_ends}};
+  if (record.last_words_size() > 0) {
+    about["status"] = record.status();
+    about["last_words"] = LastWordsText(record);
+  }
+  return about;
 }
 
 }  // namespace
@@ -299,8 +306,7 @@ ChromeTrace MakeChromeTrace(const RunRecord& record) {
   }
   AddInFlight(flows, &events);
   trace.json =
-      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":",
-                   AboutRun(record, trace).dump(-1, ' ', false, Json::error_handler_t::replace),
+      absl::StrCat("{\"displayTimeUnit\":\"ms\",\"otherData\":", AboutRun(record, trace).Dump(),
                    ",\"traceEvents\":[\n", events.text(), "\n]}\n");
   return trace;
 }

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -20,7 +21,7 @@ TEST(Accuracy, LenetPasses985PermilleOnMnistInTwoEpochs) {
       << "RINGMASTER_MNIST_DIR names no folder; run this test with ./test, which fetches MNIST";
   Program program({"compare", "--arms", "single", "--model", "lenet", "--data", "mnist",
                    "--data-dir", dir, "--epochs", "2", "--json", "--out", NewFolder("out")});
-  const Finished finished = program.Wait(absl::Minutes(4));
+  const Finished finished = program.Wait(Patience(240));
   ASSERT_EQ(finished.exit_code, 0) << finished.err << finished.out;
   const json object = json::parse(finished.out, nullptr, /*allow_exceptions=*/false);
   ASSERT_TRUE(object.is_object()) << finished.out;

@@ -17,7 +17,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -26,8 +28,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr absl::Duration kStart = absl::Seconds(60);
-constexpr absl::Duration kEnd = absl::Seconds(10);
+constexpr absl::Duration kStart = Patience(60);
+constexpr absl::Duration kEnd = Patience(10);
 
 std::vector<std::string> Compare(const std::string& out, const std::vector<std::string>& more) {
   std::vector<std::string> arguments = {"--arms", "ring", "--evaluate-every", "0", "--out", out};
@@ -173,7 +175,7 @@ TEST(Limits, TooFewOpenFilesAreSaidBeforeAnythingStarts) {
 
 TEST(MoreLimits, AsManyOpenFilesAsAreAskedForSuffice) {
   // 4 processes and 24: above what each transport was seen to use.
-  for (const char* const transport : {"tcp", "grpc", "shm"}) {
+  for (const std::string& transport : ProcessTransports()) {
     const auto command =
         Compare(NewFolder("out"), {"--steps", "3", "--workers", "4", "--transport", transport});
     const Finished finished = Program(command, {}, Limit(RLIMIT_NOFILE, 36)).Wait(kStart);

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -61,7 +62,7 @@ TEST_P(MovedClock, RunsEndWellAndTheirTimesAreTrue) {
       offset.Environment());
   Finished finished;
   const int64_t moves[] = {3600, -3600, 0, 20, -20, 3600};
-  for (int i = 0; finished.exit_code == -1 && MonotonicNow() - begin < absl::Seconds(60); ++i) {
+  for (int i = 0; finished.exit_code == -1 && MonotonicNow() - begin < Patience(60); ++i) {
     offset.Set(moves[i % std::size(moves)]);
     finished = program.Wait(absl::Milliseconds(70));
   }

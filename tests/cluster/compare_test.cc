@@ -13,7 +13,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
 #include "tests/support/program.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -37,15 +39,15 @@ const json& ArmOf(const json& runs, const std::string& arm) {
   return *kNone;
 }
 
-class Transports : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Transports, testing::Values("grpc", "shm", "tcp"));
+class Transports : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(All, Transports, testing::ValuesIn(ProcessTransports()));
 
 TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
+  const std::vector<std::string> arms = ArmsThat(HasOneTrajectory);
   const json runs = RunsOf(RunProgram(
-      SmallRun("compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast",
-                           "--steps", "30", "--transport", GetParam(), "--evaluate-every", "100",
-                           "--json", "--out", NewFolder("out")})));
-  ASSERT_EQ(runs.size(), 7u);
+      SmallRun("compare", {"--arms", Joined(arms), "--steps", "30", "--transport", GetParam(),
+                           "--evaluate-every", "100", "--json", "--out", NewFolder("out")})));
+  ASSERT_EQ(runs.size(), arms.size());
   std::set<std::string> weights;
   for (const json& run : runs) {
     EXPECT_EQ(run["status"], "ok");
@@ -55,11 +57,12 @@ TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtTwoWorkers) {
 }
 
 TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtThreeWorkersWhenSumsAreExact) {
+  const std::vector<std::string> arms = ArmsThat(HasOneTrajectory);
   const json runs = RunsOf(RunProgram(SmallRun(
-      "compare", {"--arms", "single,dp,ps,ps-sharded,ring,direct,reduce-broadcast", "--steps", "10",
-                  "--workers", "3", "--servers", "2", "--transport", GetParam(), "--set",
-                  "training.deterministic=true", "--json", "--out", NewFolder("out")})));
-  ASSERT_EQ(runs.size(), 7u);
+      "compare",
+      {"--arms", Joined(arms), "--steps", "10", "--workers", "3", "--servers", "2", "--transport",
+       GetParam(), "--set", "training.deterministic=true", "--json", "--out", NewFolder("out")})));
+  ASSERT_EQ(runs.size(), arms.size());
   std::set<std::string> weights;
   for (const json& run : runs) weights.insert(run["weights_sha256"].get<std::string>());
   EXPECT_EQ(weights.size(), 1u);
@@ -67,13 +70,11 @@ TEST_P(Transports, SynchronousArmsEndWithTheSameBitsAtThreeWorkersWhenSumsAreExa
 
 TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
   const std::string out = NewFolder("out");
-  const std::string arms =
-      "single,solo,dp,ps,ps-sharded,ssp,ring,async,async-topk,ring-fp16,ring-topk,ps-fp16,ps-"
-      "onebit";
+  const std::vector<std::string> arms = ArmsThat(RunsEverywhere);
   const json runs =
-      RunsOf(RunProgram(SmallRun("compare", {"--arms", arms, "--steps", "60", "--transport",
+      RunsOf(RunProgram(SmallRun("compare", {"--arms", Joined(arms), "--steps", "60", "--transport",
                                              GetParam(), "--json", "--out", out})));
-  ASSERT_EQ(runs.size(), 13u);
+  ASSERT_EQ(runs.size(), arms.size());
   for (const json& run : runs) {
     EXPECT_EQ(run["status"], "ok") << run["arm"];
     EXPECT_GT(run["samples_per_second"].get<double>(), 0) << run["arm"];
@@ -122,7 +123,7 @@ TEST_P(Transports, EveryArmTrainsAndKeepsItsRecord) {
     }
     ++count;
   }
-  EXPECT_EQ(count, 13);
+  EXPECT_EQ(count, static_cast<int>(arms.size()));
 }
 
 TEST_P(Transports, PayloadIsWhatTheFormulaeSay) {
@@ -189,8 +190,29 @@ TEST(Compare, HelpNamesTheDefaultsThatResolveFillsIn) {
   EXPECT_TRUE(names("passes over", absl::StrCat(epochs)));
 }
 
+TEST(Compare, WhatIsSetByNameIsTakenOrRefusedBeforeAnythingRuns) {
+  const std::string out = NewFolder("taken");
+  const auto compare = [&](const std::string& arms, const std::string& set) {
+    return RunProgram({"compare", "--arms", arms, "--set", set, "--model", "mlp", "--data",
+                       "synthetic", "--set", "model.mlp_hidden=8", "--steps", "4", "--out", out});
+  };
+  const Finished refused = compare("ring", "codec.name=fp16");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("--set: codec.name=fp16: arm \"ring\" decides this field itself"));
+  EXPECT_THAT(refused.err, HasSubstr("ring-fp16"));
+  EXPECT_FALSE(std::ifstream(out + "/results.jsonl").is_open());
+  const Finished taken = compare("async-topk", "codec.error_feedback=false");
+  EXPECT_EQ(taken.exit_code, 0) << taken.err;
+  std::string line;
+  std::ifstream lines(out + "/results.jsonl");
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_THAT(line, HasSubstr("\"error_feedback\":false"));
+}
+
 TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
-  const auto bucket_bytes = [](const std::vector<std::string>& more) {
+  const std::vector<std::string> arms = OneArmOfEachScheme(HasOneTrajectory);
+  const auto bucket_bytes = [&arms](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"compare",
                                           "--data",
                                           "synthetic",
@@ -199,7 +221,7 @@ TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
                                           "--set",
                                           "model.mlp_hidden=1024,1024",
                                           "--arms",
-                                          "single,dp,ps,ring",
+                                          Joined(arms),
                                           "--steps",
                                           "2",
                                           "--json",
@@ -211,9 +233,9 @@ TEST(Compare, BucketsAreThoseOfTheModelAndTheSameForAllArms) {
       sizes.push_back(run["spec"]["training"]["bucket_bytes"]);
     return sizes;
   };
-  EXPECT_EQ(bucket_bytes({}), std::vector<int64_t>(4, 2 << 20));
+  EXPECT_EQ(bucket_bytes({}), std::vector<int64_t>(arms.size(), 2 << 20));
   EXPECT_EQ(bucket_bytes({"--set", "training.bucket_bytes=400000"}),
-            std::vector<int64_t>(4, 400000));
+            std::vector<int64_t>(arms.size(), 400000));
 }
 
 TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -25,7 +26,7 @@ using nlohmann::json;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-constexpr absl::Duration kStart = absl::Seconds(60);
+constexpr absl::Duration kStart = Patience(60);
 
 #define SKIP_WITHOUT(engine) \
   if (!CheckEngine(engine).ok()) GTEST_SKIP() << CheckEngine(engine).message()
@@ -131,10 +132,10 @@ TEST_P(EngineFailures, AKilledWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind) 
   const std::vector<pid_t> workers = WorkersOf(program, arm);
   ASSERT_EQ(workers.size(), 2u);
   kill(workers[1], SIGKILL);
-  const Finished finished = program.Wait(absl::Seconds(15));
+  const Finished finished = program.Wait(Patience(15));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, HasSubstr("ended before its work was done"));
-  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + Patience(5)));
 }
 
 TEST_P(EngineFailures, AHangingWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind) {
@@ -145,10 +146,10 @@ TEST_P(EngineFailures, AHangingWorkerEndsTheRunWithAStatusAndLeavesNobodyBehind)
   const std::vector<pid_t> workers = WorkersOf(program, arm);
   ASSERT_EQ(workers.size(), 2u);
   kill(workers[1], SIGSTOP);
-  const Finished finished = program.Wait(absl::Seconds(15));
+  const Finished finished = program.Wait(Patience(15));
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.out, HasSubstr("no heartbeat"));
-  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + Patience(5)));
 }
 
 TEST_P(EngineFailures, AnInterruptEndsTheRunAndLeavesNobodyBehind) {
@@ -158,8 +159,8 @@ TEST_P(EngineFailures, AnInterruptEndsTheRunAndLeavesNobodyBehind) {
   ASSERT_TRUE(program.WaitForError(" step ", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> workers = WorkersOf(program, arm);
   program.Signal(SIGINT);
-  EXPECT_EQ(program.Wait(absl::Seconds(15)).exit_code, 130);
-  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + absl::Seconds(5)));
+  EXPECT_EQ(program.Wait(Patience(15)).exit_code, 130);
+  EXPECT_TRUE(AllGoneBefore(workers, MonotonicNow() + Patience(5)));
 }
 
 TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
@@ -170,7 +171,7 @@ TEST(Engine, WorkersDieWithTheProgramThatLeadsThem) {
   ASSERT_EQ(processes.size(), 2u);
   processes.push_back(ChildrenOf(program.pid())[0]);  // mpirun
   program.Signal(SIGKILL);
-  EXPECT_TRUE(AllGoneBefore(processes, MonotonicNow() + absl::Seconds(10)));
+  EXPECT_TRUE(AllGoneBefore(processes, MonotonicNow() + Patience(10)));
 }
 
 TEST(Engine, WithoutMpirunItSaysWhatToInstall) {

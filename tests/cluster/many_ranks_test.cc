@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -79,7 +80,7 @@ TEST(RanksOfOneHost, MapWhatTheRunNeedsAndTakeLittleMemoryWhereTheyComputeNothin
   const Program program({"compare", "--arms", "ring", "--workers", absl::StrCat(kRanks),
                          "--emulate", "20", "--data", "synthetic", "--model", "mlp", "--steps",
                          "100000", "--transport", "shm", "--out", NewFolder("out")});
-  const std::vector<pid_t> ranks = RanksThatExchange(program, kRanks, absl::Seconds(60));
+  const std::vector<pid_t> ranks = RanksThatExchange(program, kRanks, Patience(60));
   ASSERT_EQ(ranks.size(), size_t{kRanks}) << program.ErrorSoFar();
   for (const pid_t rank : ranks) {
     const std::vector<Mapping> mappings = MappingsOf(rank);

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -71,8 +72,8 @@ class Outputs : public testing::Test {
 };
 
 TEST_F(Outputs, ArmsOfOneTrajectorySaveTheSameFileAndItsTensorsAreTheModels) {
-  const Finished finished =
-      Compare("single,ps,ring", {"--save-weights", folder_ + "/{arm}.safetensors"});
+  const Finished finished = Compare(Joined(OneArmOfEachScheme(HasOneTrajectory)),
+                                    {"--save-weights", folder_ + "/{arm}.safetensors"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   const std::string single = BytesOfFile(folder_ + "/single.safetensors");
   EXPECT_EQ(single, BytesOfFile(folder_ + "/ps.safetensors"));
@@ -90,8 +91,8 @@ TEST_F(Outputs, ArmsOfOneTrajectorySaveTheSameFileAndItsTensorsAreTheModels) {
 
 TEST_F(Outputs, ARunContinuesFromSavedWeightsInEveryArm) {
   const std::string weights = Train();
-  const Finished finished =
-      Compare("single,ps,ring", {"--init-weights", weights, "--learning-rate", "1e-30"});
+  const Finished finished = Compare(Joined(OneArmOfEachScheme(HasOneTrajectory)),
+                                    {"--init-weights", weights, "--learning-rate", "1e-30"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   // Steps that are lost in rounding leave the weights as they were loaded.
   const json trained = json::parse(Evaluate(weights, {"--json"}).out);
@@ -101,7 +102,8 @@ TEST_F(Outputs, ARunContinuesFromSavedWeightsInEveryArm) {
 }
 
 TEST_F(Outputs, EveryRanksIndicesAreDumpedAndAreTheSameInEveryArm) {
-  const Finished finished = Compare("single,ps,ring", {"--dump-batches", folder_ + "/{arm}"});
+  const Finished finished =
+      Compare(Joined(OneArmOfEachScheme(HasOneTrajectory)), {"--dump-batches", folder_ + "/{arm}"});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("take no figure of speed from this run"));
   std::multiset<int64_t> seen;
@@ -200,9 +202,9 @@ TEST_F(Outputs, WeightsOfAnotherModelOrWithNoNumbersAreRefusedByName) {
   EXPECT_THAT(error({}), HasSubstr("cannot read"));
 }
 
-class Diverging : public Outputs, public testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Arms, Diverging, testing::Values("single", "ps", "ring"),
-                         [](const auto& info) { return std::string(info.param); });
+class Diverging : public Outputs, public testing::WithParamInterface<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Arms, Diverging, testing::ValuesIn(OneArmOfEachScheme(HasOneTrajectory)),
+                         [](const auto& info) { return TestName(info.param); });
 
 // Weights so large that the loss of the next batch overflows.
 TEST_P(Diverging, EndsTheRunNamingStepRankAndBucket) {

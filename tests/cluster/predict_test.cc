@@ -12,6 +12,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -22,12 +24,13 @@ using testing::HasSubstr;
 
 TEST(Predict, SaysWhatAStepTakesMeasuresItAndKeepsBoth) {
   const std::string folder = NewFolder("predict_keeps");
-  const Finished predict = RunProgram(
-      SmallRun("predict", {"--arms", "single,solo,dp,ps,ps-sharded,ssp,ring,async-topk,ring-fp16",
-                           "--transport", "tcp", "--steps", "30", "--out", folder, "--json"}));
+  const std::vector<std::string> arms = ArmsThat(RunsEverywhere);
+  const Finished predict =
+      RunProgram(SmallRun("predict", {"--arms", Joined(arms), "--transport", "tcp", "--steps", "30",
+                                      "--out", folder, "--json"}));
   ASSERT_EQ(predict.exit_code, 0) << predict.err;
   const json result = json::parse(predict.out);
-  ASSERT_EQ(result["arms"].size(), 9u) << predict.out;
+  ASSERT_EQ(result["arms"].size(), arms.size()) << predict.out;
   std::ifstream lines(absl::StrCat(folder, "/results.jsonl"));
   for (const json& arm : result["arms"]) {
     const double predicted = arm["predicted_step_ms"];
@@ -107,9 +110,9 @@ TEST(Predict, MistakesAreNamedBeforeAnythingIsMeasured) {
 TEST(Predict, AnInterruptEndsItWhileItMeasures) {
   Program predict(SmallRun("predict", {"--arms", "ps,ring", "--transport", "tcp", "--steps",
                                        "1000000", "--out", NewFolder("predict_interrupted")}));
-  ASSERT_TRUE(predict.WaitForError("2 predicted", absl::Seconds(60))) << predict.ErrorSoFar();
+  ASSERT_TRUE(predict.WaitForError("2 predicted", Patience(60))) << predict.ErrorSoFar();
   predict.Signal(SIGINT);
-  const Finished finished = predict.Wait(absl::Seconds(30));
+  const Finished finished = predict.Wait(Patience(30));
   EXPECT_EQ(finished.exit_code, 130) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("predicted"));
 }

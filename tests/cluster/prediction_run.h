@@ -15,8 +15,10 @@ struct PredictionRun {
   int steps = 30;
 };
 
-// Predicts and measures, and expects every arm's measured median step within 20 % of the predicted
-// one.
+// Predicts and measures, in blocks (blocks.h) and at a pace that leaves the cores time to spare
+// (shaped_run.h), and expects every arm's measured median step within 20 % of the predicted one.
+// The model knows no threads that wait for a core, and the program itself marks what is more than
+// 20 % off: that is what it promises.
 void ExpectPredictedSteps(const PredictionRun& run);
 
 }  // namespace ringmaster

@@ -1,4 +1,6 @@
-"""The page of `ringmaster report` in a real browser, over records of real runs: report_page_test.py RINGMASTER."""
+"""The page of `ringmaster report` in a real browser, over records of real runs: report_page_test.py
+RINGMASTER.
+"""
 
 import os
 import pathlib
@@ -10,18 +12,28 @@ import unittest
 sys.dont_write_bytecode = True  # the folder of the sources stays as it is
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from browser import Browser  # noqa: E402
+from patience import patience  # noqa: E402
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 SWEEP = """
 base {
-  data { name: "synthetic" synthetic { train_samples: 640 test_samples: 100 height: 9 width: 7 noise: 3 } }
+  data {
+    name: "synthetic"
+    synthetic { train_samples: 640 test_samples: 100 height: 9 width: 7 noise: 3 }
+  }
   model { name: "mlp" mlp_hidden: 31 }
-  training { kernels: "cpu" batch_per_worker: 8 steps: 40 bucket_bytes: 3000 evaluate_every_samples: 160 }
+  training {
+    kernels: "cpu" batch_per_worker: 8 steps: 40 bucket_bytes: 3000 evaluate_every_samples: 160
+  }
   transport { name: "tcp" }
 }
 axes { field: "training.workers" values: ["1", "2"] }
 axes { field: "arm" values: ["single", "solo", "ps", "ps-sharded", "ring", "async"] }
-exclude { when { field: "arm" value: "ring" } when { field: "training.workers" value: "1" } reason: "nothing to exchange" }
+exclude {
+  when { field: "arm" value: "ring" }
+  when { field: "training.workers" value: "1" }
+  reason: "nothing to exchange"
+}
 trials: 2
 """
 # Another setting, in a sweep of its own.
@@ -36,11 +48,13 @@ MISSING = {"prediction": "ringmaster predict"}
 # Marks that a reader sees in a chart: bars, points, lines and rules, axes and legends left out.
 MARKS = """
   return [...document.querySelectorAll("#chart-" + arguments[0] + " .plot")].map(plot =>
-    [...plot.querySelectorAll("g.mark-rect path, g.mark-symbol path, g.mark-line path, g.mark-rule line")]
+    [...plot.querySelectorAll(
+      "g.mark-rect path, g.mark-symbol path, g.mark-line path, g.mark-rule line")]
       .filter(mark => !mark.closest("[class*=role-axis], [class*=role-legend]")).length);
 """
 TITLES = """
-  return [...document.querySelectorAll("#chart-" + arguments[0] + " .plot [class*=role-axis-title] text")]
+  const titles = "#chart-" + arguments[0] + " .plot [class*=role-axis-title] text";
+  return [...document.querySelectorAll(titles)]
     .map(text => text.textContent);
 """
 # Whether texts of one chart lie over each other.
@@ -48,11 +62,13 @@ OVERLAPS = """
   const found = [];
   for (const plot of document.querySelectorAll(".plot svg")) {
     const boxes = [...plot.querySelectorAll("text")]
-      .filter(text => text.textContent && getComputedStyle(text).opacity > 0 && text.getAttribute("opacity") !== "0")
+      .filter(text => text.textContent && getComputedStyle(text).opacity > 0 &&
+                      text.getAttribute("opacity") !== "0")
       .map(text => [text.textContent, text.getBoundingClientRect()]);
     boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
-      const x = Math.min(p.right, q.right) - Math.max(p.left, q.left), y = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
-      if (x > 2 && y > 4) found.push(plot.closest(".card").id + ": \\"" + a + "\\" and \\"" + b + "\\"");
+      const x = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+      const y = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+      if (x > 2 && y > 4) found.push(`${plot.closest(".card").id}: "${a}" and "${b}"`);
     }));
   }
   return found;
@@ -61,10 +77,13 @@ OVERLAPS = """
 COLORS = """
   const colors = {};
   for (const chart of ["cost", "staleness", "bytes", "payload", "scaling", "accuracy"]) {
-    for (const mark of document.querySelectorAll("#chart-" + chart + " .plot [aria-label*='arm: ']")) {
+    const marks = `#chart-${chart} .plot [aria-label*='arm: ']`;
+    for (const mark of document.querySelectorAll(marks)) {
       if (mark.closest(".mark-rule")) continue;  // intervals have the ink's
       const arm = mark.getAttribute("aria-label").match(/arm: ([^;]+)/)[1];
-      const fill = mark.getAttribute("fill"), color = fill && fill !== "transparent" && fill !== "none" ? fill : mark.getAttribute("stroke");
+      const fill = mark.getAttribute("fill");
+      const filled = fill && fill !== "transparent" && fill !== "none";
+      const color = filled ? fill : mark.getAttribute("stroke");
       (colors[arm] = colors[arm] || {})[color] = chart;
     }
   }
@@ -77,7 +96,8 @@ def folder():
 
 
 def ringmaster(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True,
+                          timeout=patience(100), check=False)
 
 
 class ReportPage(unittest.TestCase):
@@ -88,11 +108,13 @@ class ReportPage(unittest.TestCase):
         pathlib.Path(sweeps[1]).write_text(SWEEP[:SWEEP.index("axes")] + SECOND, encoding="utf-8")
         cls.store = os.path.join(folder(), "store")
         cls.page = os.path.join(folder(), "report.html")
-        for arguments in (["sweep", sweeps[0], "--out", cls.store], ["sweep", sweeps[1], "--out", cls.store],
-                          ["report", cls.store, "-o", cls.page]):
+        for arguments in (["sweep", sweeps[0], "--out",
+                           cls.store], ["sweep", sweeps[1], "--out",
+                                        cls.store], ["report", cls.store, "-o", cls.page]):
             done = ringmaster(*arguments)
             if done.returncode != 0:
-                raise RuntimeError("%s: exit code %d\n%s" % (arguments, done.returncode, done.stderr))
+                raise RuntimeError(
+                    "%s: exit code %d\n%s" % (arguments, done.returncode, done.stderr))
         cls.browser = Browser(folder()).__enter__()
 
     @classmethod
@@ -109,8 +131,10 @@ class ReportPage(unittest.TestCase):
         return self.browser.run("return report.charts.map(chart => chart.id)")
 
     def press(self, name, value):
-        self.browser.run("document.querySelector(`[data-filter='${arguments[0]}'][data-value='${arguments[1]}']`).click();"
-                         "return Promise.all(report.charts.map(chart => chart.shown))", name, value)
+        self.browser.run(
+            "const [name, value] = arguments;"
+            "document.querySelector(`[data-filter='${name}'][data-value='${value}']`).click();"
+            "return Promise.all(report.charts.map(chart => chart.shown))", name, value)
 
     def test_every_chart_is_drawn_or_says_why_not(self):
         for scheme in ("light", "dark"):
@@ -119,27 +143,36 @@ class ReportPage(unittest.TestCase):
             self.assertGreater(len(charts), 12)
             for chart in charts:
                 if chart in MISSING:
-                    text = self.browser.run("return document.querySelector('#chart-' + arguments[0] + ' .missing').textContent", chart)
+                    text = self.browser.run(
+                        "const place = '#chart-' + arguments[0] + ' .missing';"
+                        "return document.querySelector(place).textContent", chart)
                     self.assertIn(MISSING[chart], text)
                     continue
                 marks = self.browser.run(MARKS, chart)
                 if chart == "time_to_accuracy" and not marks:
                     continue  # reached or not, as the runs went; then the reason stands there
-                self.assertTrue(marks and min(marks) > 0, "chart %s has %s marks in its panels" % (chart, marks))
+                self.assertTrue(marks and min(marks) > 0,
+                                "chart %s has %s marks in its panels" % (chart, marks))
                 titles = self.browser.run(TITLES, chart)
-                self.assertTrue(titles and all(titles), "chart %s has axes titled %s" % (chart, titles))
+                self.assertTrue(titles and all(titles),
+                                "chart %s has axes titled %s" % (chart, titles))
             self.assertEqual(self.browser.console(), [])
 
     def test_nothing_is_fetched(self):
         self.show()
-        self.assertEqual(self.browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)"), [])
+        self.assertEqual(
+            self.browser.run(
+                "return performance.getEntriesByType('resource').map(entry => entry.name)"), [])
 
     def test_no_sideways_scroll_and_no_overlapping_texts_at_any_width(self):
         for width in (360, 768, 1280):
             self.show(width=width)
-            self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"), width)
-            cut = self.browser.run("return [...document.querySelectorAll('.plot')].filter(plot => "
-                                   "plot.firstElementChild.scrollWidth > plot.clientWidth + 1).map(plot => plot.ariaLabel)")
+            self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"),
+                                 width)
+            cut = self.browser.run(
+                "return [...document.querySelectorAll('.plot')].filter(plot => "
+                "plot.firstElementChild.scrollWidth > plot.clientWidth + 1)"
+                ".map(plot => plot.ariaLabel)")
             self.assertEqual(cut, [], "wider than their place at %d" % width)
             self.assertEqual(self.browser.run(OVERLAPS), [], "at %d" % width)
 
@@ -154,16 +187,21 @@ class ReportPage(unittest.TestCase):
     def test_an_arm_has_its_color_in_a_saved_figure_too(self):
         # The panel of N = 1 has no ring, so its arms are others than those of the panel beside it.
         self.show()
-        svg = self.browser.run("return exportView(report.charts.find(chart => chart.id === 'cost')).toSVG()")
+        svg = self.browser.run(
+            "return exportView(report.charts.find(chart => chart.id === 'cost')).toSVG()")
         for arm in self.browser.run("return report.arms"):
-            marks = re.findall(r'<path aria-label="[^"]*arm: %s[;"][^>]*?fill="(#\w+)"' % re.escape(arm["name"]), svg)
+            marks = re.findall(
+                r'<path aria-label="[^"]*arm: %s[;"][^>]*?fill="(#\w+)"' % re.escape(arm["name"]),
+                svg)
             self.assertTrue(marks, arm)
             self.assertEqual(set(marks), {arm["color"]}, arm)
 
     def test_filters_act_on_all_charts_and_tables(self):
         self.show()
-        arms = "return [...new Set([...document.querySelectorAll('[aria-label*=\"arm: ps;\"]')].map(e => e.closest('.card').id))]"
-        rows = "return [...document.querySelectorAll('#tables td')].filter(cell => cell.textContent === 'ps').length"
+        arms = ("const marks = [...document.querySelectorAll('[aria-label*=\"arm: ps;\"]')];"
+                "return [...new Set(marks.map(mark => mark.closest('.card').id))]")
+        rows = ("return [...document.querySelectorAll('#tables td')]"
+                ".filter(cell => cell.textContent === 'ps').length")
         panels = "return document.querySelectorAll('#chart-breakdown .plot').length"
         self.assertGreater(len(self.browser.run(arms)), 5)
         self.assertGreater(self.browser.run(rows), 0)
@@ -177,7 +215,8 @@ class ReportPage(unittest.TestCase):
         self.assertEqual(self.browser.run(panels), 1)
         self.press("bucket_bytes", "3000")
         self.press("sweep", "buckets")
-        self.assertEqual(self.browser.run(panels), 1, "of the comparison in which the other sweep has runs too")
+        self.assertEqual(self.browser.run(panels), 1,
+                         "of the comparison in which the other sweep has runs too")
         for arm in ("single", "solo", "ps-sharded", "ring", "async"):
             self.press("arm", arm)
         text = self.browser.run("return document.querySelector('#chart-breakdown').textContent")
@@ -193,26 +232,39 @@ class ReportPage(unittest.TestCase):
             svg = self.browser.run(find + "return exportView(chart).toSVG()", chart)
             self.assertTrue(svg.startswith("<svg") and "<path" in svg, chart)
             csv = self.browser.run(find + "return csvOf(chart)", chart).splitlines()
-            self.assertTrue(len(csv) > 1 and csv[0].startswith("arm,comparison,") and csv[0].endswith(",settings"), chart)
+            self.assertTrue(
+                len(csv) > 1 and csv[0].startswith("arm,comparison,") and
+                csv[0].endswith(",settings"), chart)
         png = self.browser.run("return exportView(report.charts[0]).toImageURL('png', 2)")
         self.assertTrue(png.startswith("data:image/png;base64,") and len(png) > 5000)
         names = self.browser.run(
-            "const names = []; HTMLAnchorElement.prototype.click = function () { names.push(this.download); };"
-            "return Promise.all(['svg', 'png', 'csv'].map(kind => download(report.charts[0], kind))).then(() => names.sort())")
-        self.assertEqual(names, ["ringmaster-scaling.csv", "ringmaster-scaling.png", "ringmaster-scaling.svg"])
+            "const names = [];"
+            "HTMLAnchorElement.prototype.click = function () { names.push(this.download); };"
+            "const kinds = ['svg', 'png', 'csv'];"
+            "return Promise.all(kinds.map(kind => download(report.charts[0], kind)))"
+            ".then(() => names.sort())")
+        self.assertEqual(
+            names, ["ringmaster-scaling.csv", "ringmaster-scaling.png", "ringmaster-scaling.svg"])
         self.assertEqual(self.browser.console(), [])
 
     def test_runs_that_differ_in_more_than_the_scheme_stand_apart_by_name(self):
         self.show()
-        self.assertIn("training.workers, training.bucket_bytes", self.browser.run("return document.getElementById('apart').textContent"))
-        titles = self.browser.run("return [...document.querySelectorAll('#chart-breakdown h4')].map(title => title.textContent)")
-        self.assertEqual(titles, ["N = 1, bucket_bytes = 3000", "N = 2, bucket_bytes = 3000", "N = 2, bucket_bytes = 6000"])
+        self.assertIn("training.workers, training.bucket_bytes",
+                      self.browser.run("return document.getElementById('apart').textContent"))
+        titles = self.browser.run(
+            "return [...document.querySelectorAll('#chart-breakdown h4')]"
+            ".map(title => title.textContent)")
+        self.assertEqual(titles, [
+            "N = 1, bucket_bytes = 3000", "N = 2, bucket_bytes = 3000", "N = 2, bucket_bytes = 6000"
+        ])
 
     def test_what_the_results_do_not_show_is_said(self):
         self.show()
-        limits = self.browser.run("return [...document.querySelectorAll('#limits li')].map(item => item.textContent)")
+        limits = self.browser.run(
+            "return [...document.querySelectorAll('#limits li')].map(item => item.textContent)")
         for words in ("one host", "fewer than 5 trials", "synthetic samples"):
-            self.assertTrue(any(words in text for text in limits), "%s is not in %s" % (words, limits))
+            self.assertTrue(any(words in text for text in limits),
+                            "%s is not in %s" % (words, limits))
 
     def test_plot_draws_the_same_chart_without_a_browser(self):
         figure = os.path.join(folder(), "figure.svg")

@@ -1,7 +1,9 @@
 #ifndef RINGMASTER_TESTS_CLUSTER_SHAPED_RUN_H_
 #define RINGMASTER_TESTS_CLUSTER_SHAPED_RUN_H_
 
+#include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -11,10 +13,48 @@ namespace ringmaster {
 inline constexpr double kLenetBytes = 4.0 * 431080;
 
 // Median step of each arm, in milliseconds, of `ringmaster compare` on lenet; `more` comes last,
-// and says with
-// --emulate that nothing is computed. A run that fails is a failure of the test, and has no entry.
+// and says with --emulate that nothing is computed. A run that fails is a failure of the test, and
+// has no entry.
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more);
+
+// The share of all cores' time that a run's timed steps used, from its record or its entry in
+// `--json`, over what other programs and other virtual machines left of them. 1: all.
+double CoresUsed(const nlohmann::json& run);
+
+// How much slower than it is meant a setting is played: all that is emulated (a batch's time, a
+// byte's time, the network's latency) lasts `pace` times as long. Ratios of steps stay what they
+// are by the formulae, and the cores, which messages use, have time to spare.
+//
+// A pace is found by the machine's speed: `play(pace)` runs the setting and returns the CoresUsed;
+// while that is above kCoresUsedMost the pace is doubled, up to kPaceMost, where a machine is busy
+// with so much else that no pace helps. `*pace` is where the search begins, 1 or what an earlier
+// one found, and where it has ended: at the last pace played.
+inline constexpr double kCoresUsedMost =
+    0.35;  // half of the 0.7 above which threads wait for cores
+inline constexpr double kPaceMost = 8;
+void PlayAtAPace(double* pace, const std::function<double(double pace)>& play);
+
+// One arm on a shaped network with emulated computing.
+struct ShapedSetting {
+  std::string arm;
+  int workers = 2;
+  double megabits = 0;  // a second, of every node each way
+  double latency_ms = 0;
+  double compute_ms = 0;  // of a batch
+  std::vector<std::string> more;
+};
+
+// Steps of such settings. Remembers the pace of each from one block to the next. One thread.
+class PacedSteps {
+ public:
+  // Median step in milliseconds, divided by the pace: as if the machine were fast enough for
+  // pace 1. 0 and a failure of the test where the run failed.
+  double StepOf(const ShapedSetting& setting);
+
+ private:
+  std::map<std::string, double> paces_;  // by all that a setting says
+};
 
 }  // namespace ringmaster
 

@@ -5,12 +5,13 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/program.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
 
-class SixtyFourRanks : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, SixtyFourRanks, testing::Values("grpc", "tcp", "shm"));
+class SixtyFourRanks : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(All, SixtyFourRanks, testing::ValuesIn(ProcessTransports()));
 
 // Two idle cores have 64 ranks ready in 15 s when each takes less than 0.45 s of processor time.
 // That is what is tested: how many cores a machine has, and who else is on it, is seen in the

@@ -14,6 +14,7 @@
 #include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -23,7 +24,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr absl::Duration kLimit = absl::Seconds(120);
+constexpr absl::Duration kLimit = Patience(120);
 
 class Sweep : public testing::Test {
  protected:
@@ -40,7 +41,10 @@ class Sweep : public testing::Test {
     const std::string path = absl::StrCat(folder_, "/", name, ".textproto");
     std::ofstream(path) << absl::Substitute(R"(
       base {
-        data { name: "synthetic" synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 } }
+        data {
+          name: "synthetic"
+          synthetic { train_samples: 500 test_samples: 67 height: 9 width: 7 }
+        }
         model { name: "mlp" mlp_hidden: 31 }
         training { kernels: "cpu" batch_per_worker: 8 steps: $0 bucket_bytes: 3000 }
         transport { name: "tcp" }
@@ -59,12 +63,16 @@ class Sweep : public testing::Test {
   // Statuses of the stored runs, by (settings, trial).
   std::multimap<std::pair<std::string, int>, std::string> Stored() const {
     std::multimap<std::pair<std::string, int>, std::string> runs;
-    std::ifstream lines(absl::StrCat(folder_, "/results.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const json run = json::parse(line);
-      runs.emplace(
-          std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()),
-          run["status"]);
+    // A file a writer: results.jsonl, results-ID.jsonl.
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      if (entry.path().extension() != ".jsonl") continue;
+      std::ifstream lines(entry.path());
+      for (std::string line; std::getline(lines, line);) {
+        const json run = json::parse(line);
+        runs.emplace(
+            std::make_pair(run["sweep"]["settings"].dump(), run["sweep"]["trial"].get<int>()),
+            run["status"]);
+      }
     }
     return runs;
   }
@@ -162,9 +170,41 @@ TEST_F(Sweep, TwoAtOnceOnOneStoreKeepAllTheirRuns) {
   EXPECT_EQ(Stored().size(), 8u);
 }
 
+TEST_F(Sweep, TwoAtOnceOfOneSweepShareItsRuns) {
+  const std::string file =
+      File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 3)", "shared", 200);
+  Program one(Arguments(file)), two(Arguments(file));
+  const Finished first = one.Wait(kLimit), second = two.Wait(kLimit);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  ExpectEachOnce(9);  // with solo
+  // Both have worked, and both show the whole table.
+  for (const Finished* finished : {&first, &second}) {
+    EXPECT_THAT(finished->err, HasSubstr("samples/s"));
+    EXPECT_THAT(finished->out, HasSubstr("arm=ps"));
+  }
+}
+
+TEST_F(Sweep, ARunWhoseHolderWasKilledIsTakenOverAtOnce) {
+  const std::string file = File(R"(axes { field: "arm" values: "solo" } trials: 1)", "one", 4000);
+  Program killed(Arguments(file));
+  ASSERT_TRUE(killed.WaitForError("step", kLimit)) << killed.ErrorSoFar();
+  Program waiting(Arguments(file));
+  ASSERT_TRUE(waiting.WaitForError("waiting for the runs that other programs are at", kLimit))
+      << waiting.ErrorSoFar();
+  killed.Signal(SIGKILL);
+  EXPECT_EQ(killed.Wait(kLimit).exit_code, 128 + SIGKILL);
+  const Finished finished = waiting.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  ExpectEachOnce(1);
+}
+
 TEST_F(Sweep, ADryRunShowsCellsAndTimeAndKeepsNothing) {
   const std::string file = File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2
-                                   exclude { when { field: "arm" value: "ps" } reason: "not today" })");
+                                   exclude {
+                                     when { field: "arm" value: "ps" }
+                                     reason: "not today"
+                                   })");
   const Finished dry = RunProgram(Arguments(file, {"--dry-run"}));
   ASSERT_EQ(dry.exit_code, 0) << dry.err;
   EXPECT_THAT(dry.out, HasSubstr("4 runs: 0 done, 0 failed, 4 to do"));

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/slow_rank.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr absl::Duration kLimit = absl::Seconds(90);
+constexpr absl::Duration kLimit = Patience(90);
 
 TEST(Waits, GoOnForARankThatComputesForLongerThanWaitSeconds) {
   const std::vector<std::string> arms = {"ring", "ps", "ssp", "solo"};

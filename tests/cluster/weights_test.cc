@@ -172,8 +172,7 @@ TEST_F(Weights, FilesOfPyTorchAreReadAsTheyAreAndThatIsSaidOnce) {
       {{"", "F32", true}, "1 batch counter (num_batches_tracked) left out"},
       {{"module.", "F16", true},
        "prefix \"module.\" taken off 6 names, 1 batch counter (num_batches_tracked) left out, 6 "
-       "tensors converted from "
-       "float16 to float32"},
+       "tensors converted from float16 to float32"},
   };
   for (const auto& one : kCases) {
     WriteAs(one.form, tensors_, path);

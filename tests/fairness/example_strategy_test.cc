@@ -8,6 +8,7 @@
 #include "tests/fairness/example_strategy/example_strategy.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -32,7 +33,7 @@ TEST(ExampleStrategy, EndsWithTheBitsOfSingleWithoutACodec) {
 }
 
 TEST(ExampleStrategy, LearnsWithEveryCodecAndLeavesTheRanksEqual) {
-  for (const char* codec : {"fp16", "topk", "onebit"}) {
+  for (const std::string& codec : LossyCodecs()) {
     RunSpec spec = ArmOf("ring", SmallSpec(3, false));
     spec.set_name(codec);
     spec.mutable_codec()->set_name(codec);

@@ -10,7 +10,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
@@ -18,6 +18,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "server/shard_service.h"
+#include "tests/support/patience.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 #include "worker/loop/initial_weights.h"
@@ -126,11 +127,11 @@ class Cluster {
     FabricOptions options;
     options.name = "inproc";
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
-    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, MonotonicNow() + absl::Seconds(10)));
+    RM_RETURN_IF_ERROR(fabric_->Connect({all}, 0, MonotonicNow() + Patience(10)));
     for (size_t rank = 0; rank < workers_.size(); ++rank) {
       RM_RETURN_IF_ERROR(PrepareWorker(static_cast<int32_t>(rank)));
     }
-    for (int32_t server = 0; server < ServerCount(spec_); ++server) {
+    for (int32_t server = 0; server < TraitsOf(spec_).servers; ++server) {
       server_traces_.push_back(
           std::make_unique<ServerTraces>(server, TrainingWorkers(spec_), TracedStepsOf(spec_)));
       RM_ASSIGN_OR_RETURN(auto service,

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 #include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
@@ -63,9 +64,9 @@ void Accumulate(RunSpec* spec) { spec->mutable_training()->set_accumulate(2); }
 
 void Dropout(RunSpec* spec) { spec->mutable_model()->set_dropout(0.25f); }
 
-std::vector<RunRecord> RunArms(const RunSpec& base, const std::vector<const char*>& arms) {
+std::vector<RunRecord> RunArms(const RunSpec& base, const std::vector<std::string>& arms) {
   std::vector<RunRecord> records = {RunInProcess(base)};
-  for (const char* arm : arms) {
+  for (const std::string& arm : arms) {
     RunSpec spec = base;
     spec.mutable_strategy()->mutable_parameter_server()->set_servers(2);
     if (base.optimizer().has_clip_norm())
@@ -88,18 +89,20 @@ std::string WeightsOf(const RunRecord& record) {
 struct Case {
   const char* name;
   std::function<void(RunSpec*)> change;
-  std::vector<const char*> arms;
+  std::vector<std::string> arms;
 };
 
 std::vector<Case> Cases() {
-  const std::vector<const char*> all = {"dp",   "ps",     "ps-sharded",
-                                        "ring", "direct", "reduce-broadcast"};
+  const std::vector<std::string> all = ArmsThat(ExchangesOnOneTrajectory);
+  // A server that sees its part alone does not know the norm: no sharded servers.
+  const std::vector<std::string> see_all_of_a_gradient = ArmsThat([](const ArmUnderTest& arm) {
+    return ExchangesOnOneTrajectory(arm) && arm.traits.servers <= 1;
+  });
   const auto both = [](auto first, auto second) {
     return [=](RunSpec* spec) { first(spec), second(spec); };
   };
   return {
-      // A server that sees its part alone does not know the norm: no sharded servers.
-      {"adamw, cosine, warm-up, clipping", AdamwCosineWarmupClip, {"dp", "ps", "ring", "direct"}},
+      {"adamw, cosine, warm-up, clipping", AdamwCosineWarmupClip, see_all_of_a_gradient},
       {"nesterov, weight decay, rate times N", NesterovDecayScaled, all},
       {"two batches a step", Accumulate, all},
       {"dropout", Dropout, all},

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 #include "worker/strategy/forwarding.h"
 #include "worker/strategy/registry.h"
 
@@ -70,8 +71,7 @@ TEST(Scaling, EverySchemeIsGivenTheSameGradientsDividedByNAndSoloUndividedOnes) 
     }
   }
   EXPECT_GT(magnitude, 0.1);
-  for (const char* arm : {"dp", "ps", "ps-sharded", "ring", "direct", "reduce-broadcast", "ssp",
-                          "async", "ring-topk"}) {
+  for (const std::string& arm : ArmsThat(Exchanges)) {
     EXPECT_EQ(FirstGradients(ArmOf(arm, base)), expected) << arm;
   }
   // single adds them up before anybody sees them.

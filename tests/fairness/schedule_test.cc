@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -109,8 +110,8 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
         send(round, {Role::kWorker, rank ^ half}, bytes);
       }
     } else if (collective == "binomial_tree") {
-      constexpr int32_t kUp[] = {-1, 0, 1,
-                                 0};  // of each rank: the round in which it sends to its parent
+      // of each rank: the round in which it sends to its parent
+      constexpr int32_t kUp[] = {-1, 0, 1, 0};
       constexpr int32_t kParent[] = {-1, 0, 0, 2};
       const int64_t bytes = 4 * bucket.count;
       if (rank > 0) send(kUp[rank], {Role::kWorker, kParent[rank]}, bytes);
@@ -157,15 +158,14 @@ std::vector<Message> MessagesOf(const RunSpec& spec, const RunSpec& believed, Ru
   return log.Sorted();
 }
 
-class Scheme : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Scheme,
-                         testing::Values("ring", "direct", "reduce-broadcast", "halving-doubling",
-                                         "binomial-tree", "recursive-doubling", "ps", "ps-sharded"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+// Which schedule "auto" runs is not in its name.
+bool NamesWhatRuns(const ArmUnderTest& arm) {
+  return ExchangesOnOneTrajectory(arm) && arm.traits.collective != "auto";
+}
+
+class Scheme : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::ValuesIn(ArmsThat(NamesWhatRuns)),
+                         [](const auto& info) { return TestName(info.param); });
 
 TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
   RunSpec base = SmallSpec(kWorkers, true);
@@ -183,8 +183,10 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
 TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
   const RunSpec base = SmallSpec(kWorkers, true);
   const RunSpec ring = ArmOf("ring", base);
-  for (const char* other :
-       {"direct", "reduce-broadcast", "halving-doubling", "binomial-tree", "recursive-doubling"}) {
+  const auto is_another = [](const ArmUnderTest& arm) {
+    return NamesWhatRuns(arm) && !arm.traits.collective.empty() && arm.name != "ring";
+  };
+  for (const std::string& other : ArmsThat(is_another)) {
     RunRecord record;
     const std::vector<Message> sent = MessagesOf(ring, ArmOf(other, base), &record);
     const auto weights = CheckSameWeights({RunInProcess(base), record});

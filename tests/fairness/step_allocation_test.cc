@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};
@@ -89,14 +90,8 @@ TEST_P(EveryArm, AllocatesNothingInALaterStep) {
       << kManySteps - kFewSteps << " steps more";
 }
 
-INSTANTIATE_TEST_SUITE_P(StepAllocation, EveryArm,
-                         testing::Values("single", "solo", "dp", "ps", "ps-sharded", "ssp", "async",
-                                         "ring", "direct", "reduce-broadcast"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = c == '-' ? '_' : c;
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(StepAllocation, EveryArm, testing::ValuesIn(ArmsThat(RunsEverywhere)),
+                         [](const auto& info) { return TestName(info.param); });
 
 class EveryCodec : public testing::TestWithParam<std::string> {};
 
@@ -112,7 +107,7 @@ TEST_P(EveryCodec, AllocatesNothingInALaterStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(StepAllocation, EveryCodec, testing::Values("fp16", "topk", "onebit"),
+INSTANTIATE_TEST_SUITE_P(StepAllocation, EveryCodec, testing::ValuesIn(LossyCodecs()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -80,8 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "name: 'resnet' resnet { blocks: 1 width: 4 norm: 'group' groups: 2 }",
                   "channels: 3 height: 8 width: 8"},
         SmallCase{"Transformer",
-                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } "
-                  "dropout: 0.1",
+                  "name: 'transformer' transformer { layers: 2 width: 16 heads: 2 } dropout: 0.1",
                   "context: 12 classes: 23"},
         SmallCase{
             "TiedTransformer",
@@ -104,10 +104,9 @@ TEST_P(TwoWorkersOfAModel, EndWithTheSameBitsUnderEverySynchronousScheme) {
   base.mutable_training()->set_report_weights(false);
   base.mutable_training()->set_bucket_bytes(4 * 767);  // tensors are cut
   std::vector<RunSpec> specs;
-  for (const char* arm : {"single", "dp", "ps", "ps-sharded", "ring"})
-    specs.push_back(ArmOf(arm, base));
+  for (const std::string& arm : ArmsThat(HasOneTrajectory)) specs.push_back(ArmOf(arm, base));
   base.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
-  for (const char* arm : {"dp", "ps", "ps-sharded", "ring"}) {
+  for (const std::string& arm : ArmsThat(ExchangesOnOneTrajectory)) {
     specs.push_back(ArmOf(arm, base));
     specs.back().set_name(specs.back().name() + " whole tensors");
   }
@@ -123,8 +122,7 @@ INSTANTIATE_TEST_SUITE_P(ThreeToEight, Workers, testing::Range(3, 9), WorkersNam
 TEST_P(Workers, WithExactSumsEndWithTheSameBitsUnderEverySchemeInAnyOrderOfArrival) {
   RunSpec base = SmallSpec(GetParam(), true);
   std::vector<RunSpec> specs = {base};
-  const std::vector<const char*> arms = {"dp",   "ps",     "ps-sharded",
-                                         "ring", "direct", "reduce-broadcast"};
+  const std::vector<std::string> arms = ArmsThat(ExchangesOnOneTrajectory);
   for (size_t i = 0; i < arms.size(); ++i) {
     base.mutable_training()->set_bucket_bytes(i % 2 == 0 ? 4 * 767 : 1024);
     base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
@@ -154,8 +152,8 @@ TEST_P(Workers, WithOrdinarySumsStayWithinTheBoundOfTheirRoundingAndRepeat) {
 TEST(OrdinarySums, OfThreeWorkersDependOnTheirOrderSoExactOnesProveSomething) {
   const RunSpec base = SmallSpec(3, false);
   EXPECT_FALSE(CheckSameWeights(RunAll({base, ArmOf("ring", base)})).ok());
-  ExpectOk(CheckSameWeights(
-      RunAll({base, ArmOf("direct", base)})));  // adds in rank order, as single does
+  // adds in rank order, as single does
+  ExpectOk(CheckSameWeights(RunAll({base, ArmOf("direct", base)})));
 }
 
 TEST(Codecs, LeaveAllRanksOfAnAllReduceWithTheSameBits) {

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -15,9 +16,9 @@ using ::testing::HasSubstr;
 
 TEST(VerifyCommand, AnInterruptEndsItWithItsProcesses) {
   Program program({"verify", "--data-dir", "/nonexistent"});
-  ASSERT_TRUE(program.WaitForError("run 1: ", absl::Seconds(60))) << program.ErrorSoFar();
+  ASSERT_TRUE(program.WaitForError("run 1: ", Patience(60))) << program.ErrorSoFar();
   program.Signal(SIGINT);
-  const Finished finished = program.Wait(absl::Seconds(30));
+  const Finished finished = program.Wait(Patience(30));
   EXPECT_EQ(finished.exit_code, 130) << finished.err;
   EXPECT_TRUE(ChildrenOf(program.pid()).empty());
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -15,7 +16,7 @@ TEST(VerifyCommand, PassesHereAndSaysSoInJson) {
   std::vector<std::string> arguments = {"verify", "--json"};
   const char* dir = std::getenv("RINGMASTER_MNIST_DIR");
   if (dir != nullptr) arguments.insert(arguments.end(), {"--data-dir", dir});
-  const Finished finished = Program(arguments).Wait(absl::Minutes(10));
+  const Finished finished = Program(arguments).Wait(Patience(600));
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   const auto object = nlohmann::json::parse(finished.out, nullptr, /*allow_exceptions=*/false);
   ASSERT_TRUE(object.is_object()) << finished.out;

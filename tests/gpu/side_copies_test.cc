@@ -29,7 +29,7 @@ struct Points {
   std::unique_ptr<WorkPoint> begin, end;
 };
 
-// Adds `step` to `values` so many times, which keeps the device busy for a while.
+// Adds `step` to `values` `times` times, which keeps the device busy for a while.
 void Add(KernelLibrary& kernels, const Floats& step, Floats& values, int times) {
   for (int i = 0; i < times; ++i) {
     ASSERT_EQ(kernels.Run(AddCall{step.data(), values.data(), kCount}), absl::OkStatus());

@@ -1,5 +1,6 @@
 #!/bin/sh
-# no_path_test.sh FORBIDDEN REACHED: files with the labels found below folders that must, and must not, be out of reach.
+# no_path_test.sh FORBIDDEN REACHED: files with the labels found below folders that must, and must
+# not, be out of reach.
 set -eu
 if [ ! -s "$2" ]; then
   echo "the query found none of the dependencies that are known to be there: it proves nothing" >&2

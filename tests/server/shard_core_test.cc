@@ -258,8 +258,8 @@ TEST(ShardCore, BspParksPullsUntilTheUpdateOfEveryPartAndThenAnswersAll) {
   ExpectOk(core.OnPull({0, 1, false}, &ready));
   EXPECT_TRUE(ready.empty());
   EXPECT_EQ(core.DescribeParked(),
-            "worker/0 at clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0); "
-            "worker/1 at clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0)");
+            "worker/0 at clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0); worker/1 at "
+            "clock 1 awaits clock 1 of worker/0 (at 0) worker/1 (at 0)");
   ExpectOk(core.OnPush({0, 1, 0, 0, one}, &ready));
   EXPECT_EQ(Workers(ready), (std::vector<int32_t>{0, 1}));
   EXPECT_EQ(ready[0].clock, 1);
@@ -337,8 +337,8 @@ TEST(ShardCore, CountsStalenessAsUpdatesOfTheSamePartBetweenReadAndApply) {
 
 TEST(ShardCore, TheRateFollowsSamplesSeenAlikeUnderBspAndOnArrival) {
   OptimizerSpec spec = Sgd(1.0f);
-  spec.mutable_step_schedule()->set_every_samples(
-      32);  // two clocks of two workers with 8 samples each
+  // two clocks of two workers with 8 samples each
+  spec.mutable_step_schedule()->set_every_samples(32);
   spec.mutable_step_schedule()->set_factor(0.5f);
   const Floats one = {1.0f};
   ShardCore bsp = Core(Bsp(2, {1}), spec, {0.0f});

@@ -13,11 +13,12 @@
 #include "common/config/resolve.h"
 #include "common/transport/fabric.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(40);
+constexpr absl::Duration kLimit = Patience(40);
 constexpr int64_t kCount = 250;
 constexpr int64_t kBucketElements = 100;  // buckets of 100, 100 and 50 elements
 
@@ -119,8 +120,8 @@ class ServedShard {
  private:
   const RunSpec spec_;
   const ParamLayout layout_;
-  std::vector<float> weights_[2] = {std::vector<float>(kCount),
-                                    std::vector<float>(kCount)};  // by worker
+  // by worker
+  std::vector<float> weights_[2] = {std::vector<float>(kCount), std::vector<float>(kCount)};
   std::vector<OpId> ops_[2];
   std::deque<Sent> sent_;  // references stay
   std::unique_ptr<ShardService> service_;

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# ./run starts the program without Bazel when nothing has changed, and never a stale one. A small git tree with the real ./run and
-# the real set-up scripts; `bazel` is a recorder, which "builds" a program that prints the source.
+# ./run starts the program without Bazel when nothing has changed, and never a stale one. A small
+# git tree with the real ./run and the real set-up scripts; `bazel` is a recorder, which "builds" a
+# program that prints the source.
 set -euo pipefail
 real=$(dirname "$(readlink -f WORKSPACE)")
 tree=$TEST_TMPDIR/tree
 tools=$TEST_TMPDIR/tools
 asked=$TEST_TMPDIR/asked
-export HOME=$TEST_TMPDIR/home XDG_CACHE_HOME=$TEST_TMPDIR/cache DPKG_ADMINDIR=$TEST_TMPDIR/dpkg TMPDIR=$TEST_TMPDIR
-export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
+export HOME=$TEST_TMPDIR/home XDG_CACHE_HOME=$TEST_TMPDIR/cache
+export DPKG_ADMINDIR=$TEST_TMPDIR/dpkg TMPDIR=$TEST_TMPDIR
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t
+export GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
 mkdir -p "$tree/third_party" "$tree/common" "$tools" "$HOME" "$DPKG_ADMINDIR" "$XDG_CACHE_HOME"
 cp -L "$real/run" "$tree/"
 cp -rL "$real/third_party/setup" "$tree/third_party/"
@@ -21,7 +24,10 @@ cat >"$tools/bazel" <<EOF
 echo "\$*" >>"$asked"
 [[ ! -e "$TEST_TMPDIR/meanwhile" ]] || { rm "$TEST_TMPDIR/meanwhile"; late=yes; }
 mkdir -p "$tree/bazel-bin/experiments"
-{ echo '#!/bin/sh'; cat "$tree"/common/*.cc | sed 's/^/echo /'; } >"$tree/bazel-bin/experiments/next"
+{
+  echo '#!/bin/sh'
+  cat "$tree"/common/*.cc | sed 's/^/echo /'
+} >"$tree/bazel-bin/experiments/next"
 chmod +x "$tree/bazel-bin/experiments/next"
 cmp -s "$tree/bazel-bin/experiments/next" "$tree/bazel-bin/experiments/ringmaster" ||
   mv "$tree/bazel-bin/experiments/next" "$tree/bazel-bin/experiments/ringmaster"
@@ -30,17 +36,24 @@ EOF
 # Neither packages nor the network are this test's business.
 printf '#!/bin/sh\nexit 1\n' >"$tools/npm"
 printf '#!/bin/sh\n%s\n' "sed -n 's/^/installed /p' $TEST_TMPDIR/packages" >"$tools/dpkg-query"
-bash -c "ROOT=$tree; source $tree/third_party/setup/setup.sh; printf '%s\n' \"\${BUILD_PACKAGES[@]}\"" >"$TEST_TMPDIR/packages"
+bash -c "ROOT=$tree
+  source $tree/third_party/setup/setup.sh
+  printf '%s\n' \"\${BUILD_PACKAGES[@]}\"" >"$TEST_TMPDIR/packages"
 chmod +x "$tools"/*
 export PATH="$tools:$PATH" CUDA_HOME=$TEST_TMPDIR/no-cuda
 
 failures=0
-# expect WHAT asked|not-asked OUTPUT [NAME=VALUE ...]: one ./run, whether Bazel is asked, and what the program says.
+# expect WHAT asked|not-asked OUTPUT [NAME=VALUE ...]: one ./run, whether Bazel is asked, and what
+# the program says.
 expect() {
   local what=$1 wanted=$2 output=$3 got said
   shift 3
   : >"$asked"
-  said=$(env "$@" "$tree/run" --help 2>"$TEST_TMPDIR/err" </dev/null) || { cat "$TEST_TMPDIR/err"; said="exit status $?"; }
+  said=$(env "$@" "$tree/run" --help 2>"$TEST_TMPDIR/err" </dev/null) ||
+    {
+      said="exit status $?"
+      cat "$TEST_TMPDIR/err"
+    }
   if [[ -s $asked ]]; then got=asked; else got=not-asked; fi
   [[ $got == "$wanted" && ${said//$'\n'/ } == "$output" ]] && return
   echo "$what: Bazel $got, the program said \"${said//$'\n'/ }\"; expected $wanted and \"$output\""

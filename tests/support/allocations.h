@@ -5,7 +5,7 @@
 
 namespace ringmaster {
 
-// How often the calling thread has come to operator new, which a program that links this counts in
+// How often the calling thread has called operator new, which a program that links this counts in
 // every thread.
 int64_t& ThreadAllocations();
 

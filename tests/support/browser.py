@@ -10,27 +10,40 @@ import threading
 import urllib.error
 import urllib.request
 
-START_SECONDS = 30
-CALL_SECONDS = 90
+from patience import patience
+
+START_SECONDS = patience(30)
+CALL_SECONDS = patience(90)
 
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-device-scale-factor=1",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-device-scale-factor=1",
     "--hide-scrollbars",
 ]
 
 
 class Browser:
-    """One browser with one page. Use with `with`: leaving it ends the browser, whatever happened."""
+    """One browser with one page. Use with `with`: leaving it ends the browser, whatever happened.
+    """
 
     def __init__(self, folder):
         self._folder = tempfile.mkdtemp(dir=folder)
-        # Started here and not by ChromeDriver, which would look for it at "localhost": a name that a bare machine may not
-        # know.
-        self._chromium, devtools = self._start(
-            ["chromium", *ARGUMENTS, "--remote-debugging-port=0", "--user-data-dir=" + self._folder, "about:blank"],
-            r"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
-        self._driver, port = self._start(["chromedriver", "--port=0"], r"started successfully on port (\d+)")
+        # Started here and not by ChromeDriver, which would look for it at "localhost": a name that
+        # a bare machine may not know.
+        self._chromium, devtools = self._start([
+            "chromium", *ARGUMENTS, "--remote-debugging-port=0", "--user-data-dir=" + self._folder,
+            "about:blank"
+        ], r"DevTools listening on ws://127\.0\.0\.1:(\d+)/")
+        self._driver, port = self._start(["chromedriver", "--port=0"],
+                                         r"started successfully on port (\d+)")
         self._base = "http://127.0.0.1:%s/session" % port
         session = self._call("POST", "", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -42,7 +55,8 @@ class Browser:
 
     def _start(self, command, port_pattern):
         """The process, and the port that it says it listens on."""
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, errors="replace",
                                    env=dict(os.environ, HOME=self._folder))
         for line in process.stdout:  # ends with the process
             port = re.search(port_pattern, line)
@@ -87,15 +101,20 @@ class Browser:
 
     def resize(self, width, height):
         """The page's size as its style sheets see it, smaller than any window can be."""
-        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=1, mobile=False)
 
     def prefer(self, scheme):
         """"light" or "dark"."""
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.devtools("Emulation.setEmulatedMedia",
+                      features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def console(self):
         """What the console has said since the last call, as texts with their levels."""
-        return ["%s: %s" % (entry["level"], entry["message"]) for entry in self._call("POST", "/se/log", {"type": "browser"})]
+        return [
+            "%s: %s" % (entry["level"], entry["message"])
+            for entry in self._call("POST", "/se/log", {"type": "browser"})
+        ]
 
     def screenshot(self, path):
         """The whole page, however long."""

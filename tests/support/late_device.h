@@ -17,8 +17,8 @@
 namespace ringmaster {
 
 struct LateDeviceOptions {
-  // A look at a copy finds it done when at least so many have been started after it. Absent: it is
-  // done only once somebody waits for it.
+  // A look at a copy finds it done when at least this many have been started after it. Absent: it
+  // is done only once somebody waits for it.
   std::optional<int64_t> lag;
   // The copy to the host, counted from 0, that fails; -1: none.
   int64_t failing_fetch = -1;

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/monotonic.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -118,7 +119,7 @@ Finished Program::Wait(absl::Duration limit) {
 
 Finished RunProgram(const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment) {
-  return Program(arguments, environment).Wait(absl::Minutes(2));
+  return Program(arguments, environment).Wait(Patience(120));
 }
 
 char StateOf(pid_t pid) {

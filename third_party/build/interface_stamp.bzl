@@ -1,7 +1,10 @@
-"""interface_stamp(): a header that names the exact interface two separately loaded binaries were built from."""
+"""interface_stamp(): a header that names the exact interface two separately loaded binaries were
+built from.
+"""
 
 def _interface_stamp_impl(ctx):
-    headers = depset(transitive = [dep[CcInfo].compilation_context.headers for dep in ctx.attr.deps])
+    contexts = [dep[CcInfo].compilation_context for dep in ctx.attr.deps]
+    headers = depset(transitive = [context.headers for context in contexts])
     ctx.actions.run_shell(
         outputs = [ctx.outputs.out],
         inputs = headers,

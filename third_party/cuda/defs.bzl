@@ -1,4 +1,5 @@
-"""cuda_shared_library(): CUDA C++ compiled by nvcc, one action a file, linked to one shared object."""
+"""cuda_shared_library(): CUDA C++ compiled by nvcc, one action a file, linked to one shared object.
+"""
 
 load("@cuda//:defs.bzl", "CUDA_FOUND", "CUDA_HOME", "CUDA_MISSING_REASON", "CUDA_VERSION")
 
@@ -18,7 +19,8 @@ _HOST_OPTIONS = [
 ]
 
 def _cuda_object_impl(ctx):
-    context = cc_common.merge_cc_infos(cc_infos = [dep[CcInfo] for dep in ctx.attr.deps]).compilation_context
+    infos = [dep[CcInfo] for dep in ctx.attr.deps]
+    context = cc_common.merge_cc_infos(cc_infos = infos).compilation_context
     out = ctx.actions.declare_file(ctx.label.name + ".pic.o")
     arguments = ctx.actions.args()
     arguments.add("-std=c++17")
@@ -58,10 +60,17 @@ def _without_toolkit(name, visibility):
     )
     native.filegroup(name = name, srcs = [name + ".left_out.txt"], visibility = visibility)
 
-def cuda_shared_library(name, srcs, hdrs = [], deps = [], libraries = "@cuda//:cuda", visibility = None):
+def cuda_shared_library(
+        name,
+        srcs,
+        hdrs = [],
+        deps = [],
+        libraries = "@cuda//:cuda",
+        visibility = None):
     """`lib<name>.so` from CUDA and C++ sources; `name` stands for the file in `data` attributes.
 
-    Without a toolkit `name` holds no library, only a note that says why, which building it also prints.
+    Without a toolkit `name` holds no library, only a note that says why, which building it also
+    prints.
 
     Args:
       name: names the shared object.
@@ -82,7 +91,8 @@ def cuda_shared_library(name, srcs, hdrs = [], deps = [], libraries = "@cuda//:c
         name = "lib" + name + ".so",
         srcs = objects,
         linkshared = True,
-        # Where a bundle keeps what the library needs (experiments/proof/bundle); the toolkit's folder comes after it.
+        # Where a bundle keeps what the library needs (experiments/proof/bundle); the toolkit's
+        # folder comes after it.
         linkopts = ["-Wl,-rpath,$$ORIGIN/../lib"],
         deps = deps + [libraries],
     )

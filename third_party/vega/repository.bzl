@@ -1,7 +1,9 @@
-"""Finds the chart library that set-up has fetched (third_party/setup/fetch_vega.sh), as @vega//:NAME.
+"""Finds the chart library that set-up has fetched (third_party/setup/fetch_vega.sh), as
+@vega//:NAME.
 
-The folder is RINGMASTER_VEGA_DIR where that is set, as ./run and ./test set it, else the one where they keep it. Without
-the files everything still builds: @vega//:defs.bzl says so, and the program leaves out what it cannot show.
+The folder is RINGMASTER_VEGA_DIR where that is set, as ./run and ./test set it, else the one where
+they keep it. Without the files everything still builds: @vega//:defs.bzl says so, and the program
+leaves out what it cannot show.
 """
 
 _FILES = [
@@ -28,7 +30,10 @@ def _vega_impl(repository_ctx):
             if result.return_code != 0:
                 fail("cannot copy {}/{}: {}".format(folder, file, result.stderr))
     repository_ctx.file("BUILD", "exports_files({})\n".format(repr(_FILES if found else [])))
-    repository_ctx.file("defs.bzl", "# Written by //third_party/vega:repository.bzl.\nVEGA_FOUND = {}\n".format(found))
+    repository_ctx.file(
+        "defs.bzl",
+        "# Written by //third_party/vega:repository.bzl.\nVEGA_FOUND = {}\n".format(found),
+    )
 
 vega_library = repository_rule(
     implementation = _vega_impl,

@@ -21,9 +21,8 @@ struct DataRemedy {
   const char* damaged;
 };
 
-// What every reader of data files says of a file it cannot use: InvalidArgument "data file PATH:
-// found ..., expected
-// ...; REMEDY".
+// What every reader of data files says of a file it cannot use: InvalidArgument
+// "data file PATH: found ..., expected ...; REMEDY".
 absl::Status DamagedDataFile(absl::string_view path, absl::string_view found,
                              absl::string_view expected, absl::string_view remedy);
 

@@ -31,9 +31,8 @@ absl::StatusOr<TextExtent> InspectText(const TextSpec& spec);
 // The first samples of each split: tokens of sample i are the split's bytes [i * context, (i + 1) *
 // context), its labels the bytes one further. The two splits have no byte in common, as token or as
 // label.
-//   train_count, test_count: 0 < each <= that of InspectText. Errors: those of InspectText, and a
-//   file that is read
-// short.
+//   train_count, test_count: 0 < each <= that of InspectText.
+// Errors: those of InspectText, and a file that is read short.
 absl::StatusOr<Dataset> LoadText(const TextSpec& spec, int64_t train_count, int64_t test_count);
 
 }  // namespace ringmaster

@@ -217,7 +217,7 @@ struct AveragePoolBackwardCall {
 //   layer: each row of input[rows, features] is a group (transformers).
 //   batch: input[features][images * pixels] (CNHW): each feature's row is a group.
 //   group: input[features][images][pixels] (CNHW): each image's features / groups_per_image
-//   neighbouring channels.
+//     neighbouring channels.
 enum class NormKind { kLayer, kBatch, kGroup };
 
 // features, pixels and groups_per_image are at least 1, and so is `rows` of a batch norm.
@@ -257,8 +257,8 @@ struct NormCall {
   float* output = nullptr;
   float* mean = nullptr;               // [groups()]
   float* inverse_deviation = nullptr;  // [groups()]
-  float* variance =
-      nullptr;  // [groups()], corrected by n / (n - 1), for running statistics; or null
+  // [groups()], corrected by n / (n - 1), for running statistics; or null
+  float* variance = nullptr;
 };
 
 // The batch norm of evaluation: output = (input - mean) / sqrt(variance + epsilon) * gain + bias
@@ -309,8 +309,8 @@ struct EmbeddingCall {
 
 // token_gradient[v] (+)= the sum of output_gradient[r] over rows with tokens[r] = v, rows without
 // any 0; position_gradient[p] = the sum over rows r = p mod context (overwritten). Sums run over
-// rising r. With `accumulate` the token gradient is added to what is there (a tied head wrote it),
-// else overwritten.
+// ascending r. With `accumulate` the token gradient is added to what is there (a tied head wrote
+// it), else overwritten.
 struct EmbeddingGradientCall {
   int64_t rows = 0, context = 0, width = 0, vocabulary = 0;
   const int32_t* tokens = nullptr;
@@ -360,8 +360,8 @@ struct EncodeCall {
   const float* gradient = nullptr;  // [count]
   float* residual = nullptr;        // [count]; null: no error feedback
   std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
-  std::byte* scratch =
-      nullptr;  // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
+  // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
+  std::byte* scratch = nullptr;
 };
 
 // data[i] = 0.

@@ -29,9 +29,9 @@ struct DeliveryParts {
   SyncStrategy* strategy = nullptr;
 };
 
-// Brings buckets from backward to the strategy, in order: each as soon as it has come, in the form
-// that the strategy asks for, after the additions that every arm makes. The gradients' memory is
-// its own. The step thread's.
+// Brings buckets from backward to the strategy, in order: each as soon as it has arrived, in the
+// form that the strategy asks for, after the additions that every arm makes. The gradients' memory
+// is its own. The step thread's.
 //
 // Calls of one micro-batch: ForwardCalled, Begin, BucketDone for each bucket, DeliverRest, End.
 class BucketDelivery {
@@ -61,7 +61,7 @@ class BucketDelivery {
   // rank's add up.
   int32_t Slot() const;
   int32_t SumSlot(int32_t share) const;
-  // Delivers finished buckets in their order: those that have come, or with `wait` all.
+  // Delivers finished buckets in their order: those that have arrived, or with `wait` all.
   absl::Status DeliverBuckets(bool wait);
   // Hands on one bucket, waiting for it.
   absl::Status Deliver(const Bucket& bucket);

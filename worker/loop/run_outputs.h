@@ -18,8 +18,8 @@ namespace ringmaster {
 // Where a run's outputs lie (docs/FORMATS.md).
 std::string InitialWeightsFile(const std::string& folder);  // FOLDER/initial-weights.safetensors
 std::string BatchesFile(const std::string& folder, int32_t rank);  // FOLDER/batches-rank0.npy
-std::string GradientsFile(const std::string& folder,
-                          int64_t step);  // FOLDER/gradients-step000000.safetensors
+// FOLDER/gradients-step000000.safetensors
+std::string GradientsFile(const std::string& folder, int64_t step);
 
 // What of a run is a worker's.
 struct OutputScope {
@@ -48,7 +48,7 @@ class RunOutputs {
   bool wants_gradients() const { return !gradients_.empty(); }
   // One bucket of the averaged gradient of `step`.
   void AddGradient(int64_t step, const Bucket& bucket, absl::Span<const float> gradient);
-  // All buckets of `step` have come.
+  // All buckets of `step` have arrived.
   absl::Status EndStep(int64_t step);
 
   // After the last step, with the final weights.

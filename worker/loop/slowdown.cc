@@ -1,9 +1,9 @@
 #include "worker/loop/slowdown.h"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
+#include "common/base/interruptible_sleep.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 
@@ -13,21 +13,21 @@ namespace {
 // Names the streams of random delays among those of the training seed.
 constexpr uint64_t kDelayStream = 0x736c6f77;
 
-// Of a run that is over its processes are ended soon: no sleep is longer than this at once.
-constexpr std::chrono::milliseconds kNap(50);
+bool Names(const SlowdownSpec& slowdown, int32_t rank) {
+  return std::find(slowdown.ranks().begin(), slowdown.ranks().end(), rank) !=
+         slowdown.ranks().end();
+}
 
 }  // namespace
 
 Slowdown::Slowdown(const TrainingSpec& training, int32_t rank,
                    std::function<absl::Status()> interrupted)
-    : interrupted_(std::move(interrupted)) {
+    : interrupted_(std::move(interrupted)),
+      factor_(training.has_emulated_compute() ? 1 : SlowdownFactor(training, rank)) {
   for (int i = 0; i < training.slowdowns_size(); ++i) {
     const SlowdownSpec& spec = training.slowdowns(i);
-    if (std::find(spec.ranks().begin(), spec.ranks().end(), rank) == spec.ranks().end()) continue;
+    if (!Names(spec, rank)) continue;
     switch (spec.kind_case()) {
-      case SlowdownSpec::kFactor:
-        factor_ *= spec.factor();
-        break;
       case SlowdownSpec::kRandom: {
         uint64_t seed = MixSeed(training.seed(), kDelayStream);
         for (const int32_t stream : {i, rank}) seed = MixSeed(seed, static_cast<uint64_t>(stream));
@@ -42,6 +42,7 @@ Slowdown::Slowdown(const TrainingSpec& training, int32_t rank,
       case SlowdownSpec::kPause:
         pauses_.push_back({spec.pause().step(), absl::Milliseconds(spec.pause().milliseconds())});
         break;
+      case SlowdownSpec::kFactor:
       case SlowdownSpec::KIND_NOT_SET:
         break;
     }
@@ -63,25 +64,30 @@ absl::Duration Slowdown::DelayOf(int64_t step) const {
   return delay;
 }
 
-absl::Status Slowdown::Delay(int64_t step) const { return Sleep(DelayOf(step)); }
+absl::Status Slowdown::Delay(int64_t step) const {
+  return SleepUntil(Clock::now() + absl::ToChronoNanoseconds(DelayOf(step)), interrupted_);
+}
 
 void Slowdown::Begin() {
   if (factor_ != 1) begin_ = Clock::now();
 }
 
-absl::Status Slowdown::Stretch() const {
+absl::Status Slowdown::Stretch() {
   if (factor_ == 1) return absl::OkStatus();
-  return Sleep(absl::FromChrono(Clock::now() - begin_) * (factor_ - 1));
+  const Clock::time_point now = Clock::now();
+  const auto stretch = std::chrono::duration_cast<Clock::duration>((now - begin_) * (factor_ - 1));
+  const Clock::time_point end = now + stretch - overslept_;
+  RM_RETURN_IF_ERROR(SleepUntil(end, interrupted_));
+  overslept_ = Clock::now() - end;
+  return absl::OkStatus();
 }
 
-absl::Status Slowdown::Sleep(absl::Duration duration) const {
-  if (duration <= absl::ZeroDuration()) return absl::OkStatus();
-  const Clock::time_point end = Clock::now() + absl::ToChronoNanoseconds(duration);
-  for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) {
-    RM_RETURN_IF_ERROR(interrupted_());
-    std::this_thread::sleep_until(std::min(end, now + kNap));
+double SlowdownFactor(const TrainingSpec& training, int32_t rank) {
+  double factor = 1;
+  for (const SlowdownSpec& slowdown : training.slowdowns()) {
+    if (slowdown.has_factor() && Names(slowdown, rank)) factor *= slowdown.factor();
   }
-  return absl::OkStatus();
+  return factor;
 }
 
 }  // namespace ringmaster

@@ -13,16 +13,18 @@
 namespace ringmaster {
 
 // What makes one rank's computing slower than its machine (training.slowdowns). Delays come before
-// the step's first forward pass, so that all that the step exchanges is late; a factor stretches
-// each piece of computing, so that every bucket is. All of it is a function of the spec, the rank
-// and the step alone. One thread.
+// the step's first forward pass, so that all that the step exchanges is late. A factor stretches
+// each piece of computing, so that every bucket is late; emulated computing takes its factor with
+// its times (worker/model/emulated.h). All of it is a function of the spec, the rank and the step
+// alone. One thread.
 class Slowdown {
  public:
-  // `interrupted`: asked now and then during a sleep; its error ends the sleep and is returned.
+  // `interrupted`: as of SleepUntil (common/base/interruptible_sleep.h).
   Slowdown(const TrainingSpec& training, int32_t rank, std::function<absl::Status()> interrupted);
 
   // What the step is late by.
   absl::Duration DelayOf(int64_t step) const;
+  // By which Stretch stretches: 1 where computing is emulated.
   double factor() const { return factor_; }
 
   // Sleeps for DelayOf(step).
@@ -30,8 +32,9 @@ class Slowdown {
 
   // A piece of computing begins.
   void Begin();
-  // It ends: sleeps for factor - 1 times what it has taken.
-  absl::Status Stretch() const;
+  // It ends: sleeps for factor - 1 times what it has taken, less what the sleeps before were too
+  // long by, so the sum of many pieces is stretched exactly.
+  absl::Status Stretch();
 
  private:
   struct RandomDelay {
@@ -48,15 +51,17 @@ class Slowdown {
     absl::Duration delay;
   };
 
-  absl::Status Sleep(absl::Duration duration) const;
-
   const std::function<absl::Status()> interrupted_;
-  double factor_ = 1;
+  const double factor_;
   std::vector<RandomDelay> random_;
   std::vector<PeriodicDelay> periodic_;
   std::vector<Pause> pauses_;
   Clock::time_point begin_;
+  Clock::duration overslept_{0};
 };
+
+// The product of the factors by which `training` slows `rank` down; 1 where it names none.
+double SlowdownFactor(const TrainingSpec& training, int32_t rank);
 
 }  // namespace ringmaster
 

@@ -19,8 +19,8 @@ namespace ringmaster {
 
 // How gradients leave the kernels' memory.
 struct StagerOptions {
-  float statistic_scale =
-      1.0f;  // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale
+  // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale
+  float statistic_scale = 1.0f;
   int32_t workers = 1;  // N, for the bound of exact sums
   bool deterministic = false;
   int32_t deterministic_bits = 0;  // k: scaled gradients are rounded to multiples of 2^-k
@@ -57,8 +57,8 @@ class Stager {
   // Starts to bring `bucket`, or its encodings, to the host arena of `slot`, behind all that the
   // kernels have been called for so far. Of form kDevice nothing is copied. Does not wait.
   absl::Status StartFetch(int32_t slot, const Bucket& bucket);
-  // Of a bucket whose fetch has been started: whether it has come; and waits until its gradient is
-  // computed, though perhaps not yet copied.
+  // Of a bucket whose fetch has been started: whether it has arrived; and waits until its gradient
+  // is computed, though perhaps not yet copied.
   absl::StatusOr<bool> HasCome(const Bucket& bucket);
   absl::Status AwaitGradient(const Bucket& bucket);
   // Waits for `bucket` of `slot`, whose fetch has been started. Of form kHost, scales its running

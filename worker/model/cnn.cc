@@ -28,8 +28,7 @@ absl::StatusOr<std::unique_ptr<Model>> CreateCnn(float dropout, const ModelOptio
         "model \"cnn\" on images of ", sample.channels, "x", sample.height, "x", sample.width,
         " with ", sample.classes, " classes in batches of ", options.max_batch,
         ": at least one of each, and height and width multiples of 4; use model \"resnet\" or "
-        "\"mlp\" for other "
-        "sizes"));
+        "\"mlp\" for other sizes"));
   }
   LayerList layers;
   ConvStack stack(options, 5, 2, kernels, &layers);

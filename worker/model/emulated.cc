@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/interruptible_sleep.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -20,6 +20,7 @@ class EmulatedModel : public Model {
       : real_(std::move(real)),
         forward_(absl::ToChronoNanoseconds(times.forward)),
         backward_(absl::ToChronoNanoseconds(times.backward)),
+        interrupted_(std::move(times.interrupted)),
         kernels_(kernels) {
     zeroed_.reserve(kArenas);
   }
@@ -34,8 +35,7 @@ class EmulatedModel : public Model {
     training_ = batch.training;
     forwarded_ = true;
     count_ = batch.count;
-    std::this_thread::sleep_until(end);
-    return absl::OkStatus();
+    return SleepUntil(end, interrupted_);
   }
 
   absl::Status Backward(TensorView weights, TensorView gradients, BucketReady ready) override {
@@ -49,8 +49,9 @@ class EmulatedModel : public Model {
     for (const Bucket& bucket : layout().buckets()) {
       const double share =
           static_cast<double>(bucket.end()) / static_cast<double>(layout().count());
-      std::this_thread::sleep_until(begin + std::chrono::nanoseconds(static_cast<int64_t>(
-                                                static_cast<double>(backward_.count()) * share)));
+      const std::chrono::nanoseconds over(
+          static_cast<int64_t>(static_cast<double>(backward_.count()) * share));
+      RM_RETURN_IF_ERROR(SleepUntil(begin + over, interrupted_));
       RM_RETURN_IF_ERROR(ready(bucket));
     }
     return absl::OkStatus();
@@ -61,8 +62,8 @@ class EmulatedModel : public Model {
   absl::Status ScoreRows(absl::Span<float> losses, absl::Span<int32_t> predictions) override {
     return absl::FailedPreconditionError(
         absl::StrCat("scores of ", losses.size(),
-                     " labels: nothing is computed under training.emulated_compute; "
-                     "leave it out to score samples"));
+                     " labels: nothing is computed under training.emulated_compute; leave it out "
+                     "to score samples"));
   }
 
  private:
@@ -79,6 +80,7 @@ class EmulatedModel : public Model {
   const std::unique_ptr<Model> real_;
   const std::chrono::nanoseconds forward_;
   const std::chrono::nanoseconds backward_;
+  const std::function<absl::Status()> interrupted_;
   KernelLibrary& kernels_;
   std::vector<const float*> zeroed_;  // arenas
   bool forwarded_ = false;
@@ -90,7 +92,7 @@ class EmulatedModel : public Model {
 
 std::unique_ptr<Model> CreateEmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times,
                                            KernelLibrary& kernels) {
-  return std::make_unique<EmulatedModel>(std::move(real), times, kernels);
+  return std::make_unique<EmulatedModel>(std::move(real), std::move(times), kernels);
 }
 
 }  // namespace ringmaster

@@ -63,8 +63,8 @@ absl::StatusOr<std::unique_ptr<Model>> Sequential::Create(LayerList layers,
   if (options.max_batch < 1 || options.bucket_bytes < kFloatBytes) {
     return absl::InvalidArgumentError(absl::StrCat("model with max_batch=", options.max_batch,
                                                    " bucket_bytes=", options.bucket_bytes,
-                                                   ": a batch holds at least 1 sample and a "
-                                                   "bucket at least ",
+                                                   ": a batch holds at least 1 sample and a bucket "
+                                                   "at least ",
                                                    kFloatBytes, " bytes"));
   }
   std::unique_ptr<Sequential> model(new Sequential(std::move(layers), options, kernels));

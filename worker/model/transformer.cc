@@ -80,7 +80,7 @@ class Builder {
   }
   absl::Status AddJoin(const std::string& proj, int64_t inputs, const ResidualFork& fork) {
     LinearOptions linear = LinearOf(proj, inputs, width_);
-    // So many branches are added up on the way through.
+    // 2 * layers branches are added up on the way through.
     linear.deviation = kDeviation / std::sqrt(2.0f * static_cast<float>(spec_.layers()));
     RM_RETURN_IF_ERROR(AddLinear(linear, kernels_, &layers_));
     AddDropout({proj, context_ * width_, dropout_}, &layers_);

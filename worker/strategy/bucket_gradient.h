@@ -27,7 +27,7 @@ struct GradientOffer {
 // The form in which a strategy wants all its gradients.
 struct GradientRequest {
   GradientForm form = GradientForm::kHost;
-  // kEncoded: by bucket, which parts of it are encoded each for itself, as ranges of the arena in
+  // kEncoded: by bucket, which parts of it are encoded on their own, as ranges of the arena in
   // ascending order.
   std::vector<std::vector<Range>> slices;
 };

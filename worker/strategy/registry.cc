@@ -42,9 +42,7 @@ absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpe
       absl::StrCat("codec.name = \"", codec.name(),
                    "\": it is lossy, and the model keeps running statistics (", named->name,
                    "), which travel with the gradients and which nothing that comes later makes "
-                   "good; use codec \"none\", or a "
-                   "model "
-                   "without them (model.resnet.norm=group)"));
+                   "good; use codec \"none\", or a model without them (model.resnet.norm=group)"));
 }
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link) {

@@ -17,8 +17,8 @@ namespace ringmaster {
 // An arena of weights, on the host or on a device. Borrows; nobody writes through it.
 struct WeightsView {
   TensorView values;
-  int64_t version =
-      0;  // moves whenever these weights change: who holds a copy knows when to renew it
+  // moves whenever these weights change: who holds a copy knows when to renew it
+  int64_t version = 0;
 
   // The view's pointer is not const because gradients share the type.
   static WeightsView OnHost(const std::vector<float>& values, int64_t version) {

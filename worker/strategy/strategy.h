@@ -32,8 +32,8 @@ struct WorkerLink {
   Transport* transport = nullptr;    // null where the strategy exchanges nothing
   GradientOffer offer;               // kDevice is GPU `device`
   PhaseTimes* step_times = nullptr;  // the step thread's; cleared by the loop between steps
-  std::atomic<int64_t>* work =
-      nullptr;  // grows with what is done that `transport` does not see; null: nobody looks
+  // grows with what is done that `transport` does not see; null: nobody looks
+  std::atomic<int64_t>* work = nullptr;
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
 };
 
@@ -71,6 +71,8 @@ class SyncStrategy {
   // enqueues: never waits for a peer.
   virtual absl::Status GradReady(int64_t step, const Bucket& bucket,
                                  const BucketGradient& gradient) = 0;
+  // All buckets of `step` have been handed over. Returns when their gradients may be overwritten on
+  // a device; whether it waits for the exchange is the strategy's, and that wait counts as exposed.
   virtual absl::Status EndStep(int64_t step) = 0;
   // Waits until everything this worker sent is applied everywhere and all workers' updates of
   // finished steps are in the worker's weights (replicas: at once). Every worker calls it after the

@@ -13,8 +13,8 @@ struct OnebitEncoding {
   const float* in = nullptr;
   float* residual = nullptr;  // of error feedback, or null
   int64_t count = 0;
-  uint8_t* out =
-      nullptr;  // [4 + ceil(count / 8)], at a multiple of 4 bytes: the scale, then the signs
+  // [4 + ceil(count / 8)], at a multiple of 4 bytes: the scale, then the signs
+  uint8_t* out = nullptr;
   double* lanes = nullptr;  // scratch, [OnebitSumBlocks(count), kSumLanes]
 };
 

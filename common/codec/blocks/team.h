@@ -14,19 +14,21 @@ namespace ringmaster {
 
 // How encoders are written once, for a device and for a test on the host. What one launch does is a
 // type with
-//   struct Shared;                                         memory of one block of threads, not
-//   initialized template <class Team> RM_DEVICE void operator()(Team& team, Shared& shared) const;
+//   struct Shared;  // memory of one block of threads, not initialized
+//   template <class Team>
+//   RM_DEVICE void operator()(Team& team, Shared& shared) const;
 // and a Team is a block of kTeamThreads threads:
-//   team.block(), team.blocks()      which of how many
-//   team.Each(f)                     f(thread) for every thread, in any order or at once; all are
-//   done when it returns team.Add(counter, value)         *counter += value whoever else adds
+//   team.block(), team.blocks()  the block's index, and the number of blocks
+//   team.Each(f)                 f(thread) for every thread, in any order or at once; all are done
+//                                when it returns
+//   team.Add(counter, value)     *counter += value, atomically
 // A Launcher runs such types one after the other, each when the one before is done:
 //   launcher.Zero(memory, bytes)
 //   launcher.Run(blocks, work)
 // No sum of floats depends on the order of threads or blocks, so all of them give the same bits.
 inline constexpr int kTeamThreads = 256;
-inline constexpr int64_t kTeamBlocksMax =
-    2048;  // some on every multiprocessor; blocks stride over what is left
+// some on every multiprocessor; blocks stride over what is left
+inline constexpr int64_t kTeamBlocksMax = 2048;
 
 inline int64_t TeamBlocks(int64_t count, int64_t count_per_block) {
   const int64_t blocks = (count + count_per_block - 1) / count_per_block;

@@ -7,8 +7,8 @@
 
 namespace ringmaster {
 
-inline constexpr int kTopkDigitBits =
-    11;  // of the first digit of a magnitude's 31 bits; the two others have ten
+// of the first digit of a magnitude's 31 bits; the two others have ten
+inline constexpr int kTopkDigitBits = 11;
 inline constexpr int kTopkBins = 1 << kTopkDigitBits;
 inline constexpr int kTopkRun = 16;  // neighbouring elements that one thread takes
 inline constexpr int64_t kTopkTile = kTopkRun * kTeamThreads;
@@ -22,7 +22,7 @@ struct TopkCounts {
 struct TopkSearch {
   uint32_t bins[kTopkBins];  // of elements with the digits found so far, by the next
   uint32_t magnitude;        // the digits found so far, the rest 0
-  // of the elements with these digits, so many are kept: in the end those that equal it
+  // how many of the elements with these digits are kept: in the end those that equal it
   uint32_t rest;
   uint32_t not_finite;
 };

@@ -80,8 +80,8 @@ absl::StatusOr<std::string> UsableDevice(int device) {
   if (unified_addressing == 0 || events == 0) {
     return absl::UnavailableError(
         absl::StrCat("device ", device, ", ", name,
-                     ", has no interprocess memory and events (CUDA IPC); use \"mpi\", "
-                     "\"gloo\" or \"ring\""));
+                     ", has no interprocess memory and events (CUDA IPC); use \"mpi\", \"gloo\" or "
+                     "\"ring\""));
   }
   return name;
 }

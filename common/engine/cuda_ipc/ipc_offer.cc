@@ -10,8 +10,7 @@ namespace {
 
 constexpr char kInstead[] =
     "; use collective \"nccl\", which takes a GPU for each rank, or \"ring\", \"mpi\" or \"gloo\", "
-    "which sum on the "
-    "host";
+    "which sum on the host";
 
 }  // namespace
 

@@ -27,7 +27,7 @@ struct IpcOffer {
   uint64_t process;   // a random number that no other process has
   Board::Name board;  // rank 0's
   uint64_t memory;  // in the rank's own process: address of its slots, [kIpcSlots, kIpcSlotFloats]
-  uint64_t events[kIpcMoments][kIpcSlots];  // likewise
+  uint64_t events[kIpcMoments][kIpcSlots];  // in the rank's own process
   Handle memory_handle;                     // for other processes
   Handle event_handles[kIpcMoments][kIpcSlots];
 };

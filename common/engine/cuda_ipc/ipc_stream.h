@@ -10,8 +10,8 @@
 
 namespace ringmaster {
 
-// Every rank has memory of so many slots for pieces, each of kIpcSlotFloats, and an event for each
-// moment of each slot; all ranks' streams reach all of it.
+// Every rank has memory of kIpcSlots slots for pieces, each of kIpcSlotFloats, and an event for
+// each moment of each slot; all ranks' streams reach all of it.
 inline constexpr int kIpcSlots = 2;
 inline constexpr int64_t kIpcSlotFloats = int64_t{2}
                                           << 20;  // 8 MiB: some hundred microseconds of copying

@@ -51,7 +51,7 @@ absl::Status IpcSum::QueuePiece(const float* from, absl::Span<float> piece,
   return absl::OkStatus();
 }
 
-// The stream goes on when all ranks' streams have come to this moment of the piece.
+// The stream goes on when all ranks' streams have reached this moment of the piece.
 absl::Status IpcSum::Meet(BoardRow row, IpcMoment moment, int slot, MonotonicTime deadline) {
   RM_RETURN_IF_ERROR(stream_->Record(moment, slot));
   board_->Show(seat_.rank, row, pieces_);

@@ -46,10 +46,10 @@ class IpcSum {
   IpcSum(const IpcSeat& seat, Board* board, IpcStream* stream)
       : seat_(seat), board_(board), stream_(stream) {}
 
-  // data = the sum over all ranks of `from`, of as many floats: data itself, or what the stream
-  // copies from elsewhere. All ranks call it as often with as many floats; returns when the sum is
-  // there. Errors of the board and of the stream; then `data` is unspecified, may still be written
-  // to until the stream is done, and nothing more may be called.
+  // data = the sum over all ranks of `from`, of the same size: data itself, or what the stream
+  // copies from elsewhere. All ranks make the same calls with the same sizes; returns when the sum
+  // is there. Errors of the board and of the stream; then `data` is unspecified, may still be
+  // written to until the stream is done, and nothing more may be called.
   absl::Status Run(const float* from, absl::Span<float> data);
 
  private:

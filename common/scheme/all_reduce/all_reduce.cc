@@ -41,10 +41,11 @@ constexpr ArmInfo kArms[] = {
      "all-reduce in the memory of the GPU that workers share; its bytes are not metered", 180,
      false, "strategy { all_reduce { collective: 'cuda_ipc' } }", ""},
     {"ring-fp16", "the ring in half precision, summed on the wire", 190, false,
-     "strategy { all_reduce { collective: 'ring' } } codec { name: 'fp16' }", ""},
+     "strategy { all_reduce { collective: 'ring' } } codec { name: 'fp16' }",
+     "codec.error_feedback"},
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring",
      200, false, "strategy { all_reduce { collective: 'ring' } } codec { name: 'topk' }",
-     "codec.density"},
+     "codec.density,codec.error_feedback"},
 };
 
 void Resolve(int32_t, StrategySpec* strategy) {
@@ -138,9 +139,9 @@ absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& la
       continue;
     }
     const int64_t element_bytes = codec->MaxEncodedBytes(1);
-    const absl::string_view name = ResolveCollective(
-        traits.collective, {spec.transport().name(), traits.workers, bucket.count * element_bytes});
-    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule, CreateSchedule(name));
+    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule,
+                        CreateSchedule(traits.collective, {spec.transport().name(), traits.workers,
+                                                           bucket.count * element_bytes}));
     for (const Step& step : schedule->StepsOf(node.index, traits.workers)) {
       const int64_t bytes = ElementsOf(step, traits.workers, bucket.count).count * element_bytes;
       (step.op == Step::Op::kSend ? traffic.sent : traffic.received) += bytes;

@@ -14,6 +14,7 @@ constexpr int64_t kMaxServers = 1024;
 constexpr int64_t kFloatBytes = sizeof(float);
 
 constexpr char kServers[] = "strategy.parameter_server.servers";
+constexpr char kServersAndMemory[] = "strategy.parameter_server.servers,codec.error_feedback";
 
 constexpr ArmInfo kArms[] = {
     {"dp",
@@ -21,8 +22,7 @@ constexpr ArmInfo kArms[] = {
      "parallelism in a process",
      30, true,
      "strategy { parameter_server { consistency: BSP placement: COLOCATED servers: 1 } launch: "
-     "THREADS } "
-     "transport { name: 'inproc' }",
+     "THREADS } transport { name: 'inproc' }",
      ""},
     {"ps",
      "a central parameter server of its own, one update a step from the sum of all workers (BSP)",
@@ -41,15 +41,15 @@ constexpr ArmInfo kArms[] = {
     {"async-topk", "async, sending the largest 1 % of every bucket with error feedback", 90, true,
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { "
      "name: 'topk' }",
-     "strategy.parameter_server.servers,codec.density"},
+     "strategy.parameter_server.servers,codec.density,codec.error_feedback"},
     {"ps-fp16", "ps with gradients in half precision", 210, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' "
      "}",
-     kServers},
+     kServersAndMemory},
     {"ps-onebit", "ps with one bit a gradient element and error feedback", 220, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: "
      "'onebit' }",
-     kServers},
+     kServersAndMemory},
 };
 
 void Resolve(int32_t workers, StrategySpec* strategy) {

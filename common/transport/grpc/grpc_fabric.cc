@@ -35,8 +35,8 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kMessagePrefixBytes = 5;  // gRPC's own, before each message
-constexpr int64_t kSegmentsInFlight =
-    4;  // window and write buffer, so that the wire never runs dry
+// window and write buffer, so that the wire never runs dry
+constexpr int64_t kSegmentsInFlight = 4;
 
 class GrpcFabric : public PollingFabric {
  public:

@@ -79,13 +79,18 @@ class Stream {
   void AwaitEnd();
 
  protected:
-  // Each starts what returns as the tag of that kind.
+  // Starts a write that returns as the tag of a write; `buffer` is used during the call alone.
   virtual void StartWriteOf(const grpc::ByteBuffer& buffer) = 0;
+  // Starts a read that returns as the tag of a read; until then `buffer` is gRPC's.
   virtual void StartReadOf(grpc::ByteBuffer* buffer) = 0;
-  virtual void StartEnd() = 0;  // no write is under way, and none is started after it
-  // The first two reactions. The second calls ReadNext, if all is well.
+  // Starts the end of the call, which returns as the tag of an end. REQUIRES: no write is under
+  // way, and none is started after it.
+  virtual void StartEnd() = 0;
+  // The first reaction: the call is there. Called once, by the thread that polls the queue.
   virtual void Opened() = 0;
+  // The second reaction: the peer has answered. Calls ReadNext, if all is well. As Opened.
   virtual void Answered() = 0;
+  // Makes gRPC fail what is under way of the call, so that its tags return soon. Any thread.
   virtual void Cancel() = 0;
 
   // There is a call, for which kOpened is to come: from here on it has to be ended.

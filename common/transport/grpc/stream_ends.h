@@ -50,7 +50,7 @@ class ServerStream : public Stream {
       : Stream(segment_bytes, count), call_(&context_) {}
 
   // Waits for a call, with reactions in `queue`, which is of the service's server and outlives the
-  // stream's tags. `called`: one has come, from that process (-1: it does not say); an error breaks
+  // stream's tags. `called`: one was opened by that process (-1: it does not say); an error breaks
   // the stream. `answered`: messages may be sent. Each is called at most once, without a lock. The
   // server's end ends the wait.
   void Start(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue* queue,

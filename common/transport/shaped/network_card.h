@@ -17,7 +17,7 @@
 namespace ringmaster {
 
 // A process's card in the network that the processes of a host share: starts its messages, and
-// tells, on time, what has become of those from and to it. The network's state lies in a segment
+// reports, on time, the outcome of those from and to it. The network's state lies in a segment
 // that all map; whoever looks at it lets its time pass, and rings for those who now have to look
 // sooner than they thought. One thread waits for the next event; it is on time within some tens of
 // microseconds where a core is free.
@@ -26,7 +26,7 @@ class NetworkCard {
   // What comes of messages; called by the card's thread, in the order of their times.
   using Listener = std::function<void(const FlowNetwork::Notice&)>;
 
-  // Bytes that a segment needs for so many processes.
+  // Bytes that a segment for `processes` processes needs.
   static int64_t SegmentBytes(int32_t processes);
 
   // Makes a segment that is all zero the network's; once, before any card uses it.
@@ -68,7 +68,7 @@ class NetworkCard {
   };
   // the thread's
   std::priority_queue<FlowNetwork::Notice, std::vector<FlowNetwork::Notice>, Later> due_;
-  std::vector<int32_t> oversleepers_;  // likewise
+  std::vector<int32_t> oversleepers_;  // the thread's
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -27,6 +27,8 @@ class NetworkEntrance {
   virtual ~NetworkEntrance() = default;
   // Whether messages to `peer` cross the network.
   virtual bool Crosses(NodeId peer) const = 0;
+  // Lets `message` enter the network at `now`, on its clock; ShapedTransport::Tell says later what
+  // became of it. ResourceExhausted: too many messages are under way.
   virtual absl::Status Start(const FlowNetwork::Message& message, Nanoseconds now) = 0;
 };
 
@@ -49,7 +51,7 @@ class ShapedTransport : public ForwardingTransport {
   absl::StatusOr<int> WaitAny(absl::Span<const OpId> ops, MonotonicTime deadline) override;
   void Abort(const absl::Status& why) override;
 
-  // What has become of a message from or to this node, whose time has come.
+  // The outcome, due now, of a message from or to this node.
   void Tell(const FlowNetwork::Notice& notice);
 
  private:

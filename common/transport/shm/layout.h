@@ -32,7 +32,7 @@ inline constexpr int64_t kPieceBytes = 64 << 10;
 // A message up to this size passes through the pool wherever it lies: copying it is cheaper than an
 // acknowledgement.
 inline constexpr int64_t kSmallBytes = 4096;
-// Likewise one that is lent, where the acknowledgement takes the place of an answer.
+// A lent message up to this size too: there the acknowledgement takes the place of an answer.
 inline constexpr int64_t kSmallLoanBytes = 256;
 inline constexpr int64_t kCacheLine = 64;
 // Headers and lanes are whole pages, because they are mapped one by one.

@@ -173,8 +173,8 @@ class ShmFabric : public FabricBase {
         ends, [this, process](NodeId from, NodeId to) { return Recipient(process, from, to); });
   }
 
-  // A round over all peers: takes what has come and sends what is held back. True when there was
-  // anything.
+  // A round over all peers: takes what has arrived and sends what is held back. True when there
+  // was anything.
   bool Advance() {
     bool any = false;
     for (int32_t process = 0; process < static_cast<int32_t>(links_.size()); ++process) {

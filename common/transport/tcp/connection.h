@@ -48,7 +48,7 @@ class Connection {
   // Writes a turn of what is queued; whether there was any that the socket took.
   absl::StatusOr<bool> Write();
 
-  // Reads a turn of what has come; whether there was any. `begin` opens a frame's segment;
+  // Reads a turn of what has arrived; whether there was any. `begin` opens a frame's segment;
   // `scratch` is memory of the caller, larger than a turn. Unavailable: the peer has closed.
   absl::StatusOr<bool> Read(
       absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,

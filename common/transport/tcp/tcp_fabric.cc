@@ -30,8 +30,7 @@ namespace {
 // so that one read takes what the peer wrote in one.
 constexpr size_t kScratchBytes = 2 * Connection::kTurnBytes;
 constexpr uint64_t kWakeKey = ~uint64_t{0};
-// Up to so many connections are looked at by reading them, which is one system call where epoll
-// takes two.
+// Up to this many connections are polled by reading them: one system call, where epoll takes two.
 constexpr int32_t kReadUnasked = 4;
 
 class TcpFabric : public PollingFabric {

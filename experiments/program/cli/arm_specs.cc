@@ -30,14 +30,25 @@ absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& 
   return base;
 }
 
-absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
-                                                const std::vector<std::string>& arms) {
-  const Environment environment = ReadEnvironment();
+absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
+                                              const std::vector<std::string>& arms,
+                                              const std::vector<std::string>& sets) {
   std::vector<RunSpec> specs;
-  if (arms.empty()) specs.push_back(base);
   for (const std::string& arm : arms) {
     RM_ASSIGN_OR_RETURN(RunSpec spec, MakeArm(std::string(absl::StripAsciiWhitespace(arm)), base));
     specs.push_back(std::move(spec));
+  }
+  RM_RETURN_IF_ERROR(Annotate(CheckTaken(sets, specs), "--set"));
+  return specs;
+}
+
+absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
+                                                const std::vector<std::string>& arms,
+                                                const std::vector<std::string>& sets) {
+  const Environment environment = ReadEnvironment();
+  std::vector<RunSpec> specs = {base};
+  if (!arms.empty()) {
+    RM_ASSIGN_OR_RETURN(specs, MakeArms(base, arms, sets));
   }
   for (RunSpec& spec : specs) {
     absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);

@@ -17,10 +17,16 @@ std::vector<std::string> DefaultArms();
 absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& flags);
 
 // The resolved specs of all arms of `base`, checked against each other, with their outputs
-// prepared: nothing runs before all of them can. Without arms: that of `base` itself. Errors are
-// the user's to mend.
+// prepared: nothing runs before all of them can. Without arms: that of `base` itself. `sets`: what
+// --set was given, none of which the arms may drop. Errors are the user's to mend.
 absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
-                                                const std::vector<std::string>& arms);
+                                                const std::vector<std::string>& arms,
+                                                const std::vector<std::string>& sets);
+
+// The arms of `base`, not resolved, that take what --set was given.
+absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
+                                              const std::vector<std::string>& arms,
+                                              const std::vector<std::string>& sets);
 
 }  // namespace ringmaster
 

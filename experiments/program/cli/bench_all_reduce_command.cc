@@ -16,7 +16,6 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/children.h"
@@ -173,59 +172,60 @@ int RunAllReduce(AllReduceFlags flags) {
 
 }  // namespace
 
-void DeclareAllReduceBench(CLI::App* bench, Action* action) {
-  CLI::App* command =
-      bench->add_subcommand("allreduce", "sums over all ranks, by size: time and bandwidth");
-  command->footer(kAllReduceFooter);
+void DeclareAllReduceBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("allreduce", "sums over all ranks, by size: time and bandwidth");
+  command.SetFooter(kAllReduceFooter);
   auto flags = std::make_shared<AllReduceFlags>();
   command
-      ->add_option("--engine", flags->bench.engines,
-                   "who sums: ringmaster, mpi, gloo, nccl, cuda_ipc; comma-separated")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
+      .AddOption("--engine", &flags->bench.engines,
+                 "who sums: ringmaster, mpi, gloo, nccl, cuda_ipc; comma-separated")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
+  command.AddOption("--against", &flags->against, "engines beside it, each with its best algorithm")
+      .Commas()
+      .Takes("NAMES");
   command
-      ->add_option("--against", flags->against, "engines beside it, each with its best algorithm")
-      ->delimiter(',')
-      ->type_name("NAMES");
+      .AddOption("--transport", &flags->bench.transports,
+                 "one or more, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
   command
-      ->add_option("--transport", flags->bench.transports,
-                   "one or more, comma-separated; `ringmaster list` has them")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
-  command->add_option("--collective", flags->bench.collectives, "likewise")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
-  command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
+      .AddOption("--collective", &flags->bench.collectives,
+                 "one or more, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
+  command.AddOption("--workers", &flags->bench.workers, "processes").ShowDefault();
   command
-      ->add_option("--sizes", flags->sizes,
-                   "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
-      ->type_name("SIZES")
-      ->capture_default_str();
-  command->add_option("--wait", flags->bench.wait, "how waiting ranks wait: sleep or spin")
-      ->check(OneOf({"sleep", "spin"}))
-      ->capture_default_str();
+      .AddOption("--sizes", &flags->sizes,
+                 "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+      .Takes("SIZES")
+      .ShowDefault();
+  command.AddOption("--wait", &flags->bench.wait, "how waiting ranks wait: sleep or spin")
+      .OneOf({"sleep", "spin"})
+      .ShowDefault();
   command
-      ->add_option("--iterations", flags->bench.iterations,
-                   "timed ones of each size; 0: half a second of them each")
-      ->check(CLI::Range(0, 1000000))
-      ->capture_default_str();
-  command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
+      .AddOption("--iterations", &flags->bench.iterations,
+                 "timed ones of each size; 0: half a second of them each")
+      .Between(0, 1000000)
+      .ShowDefault();
+  command.AddOption("--warm-up", &flags->bench.warm_up, "iterations before them")
+      .Between(1, 1000000)
+      .ShowDefault();
   command
-      ->add_option("--burst", flags->bench.bursts,
-                   "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->add_option("--rank", flags->rank)->group("");
-  command->add_option("--coordinator", flags->coordinator)->group("");
-  command->callback([action, flags] { *action = [flags] { return RunAllReduce(*flags); }; });
+      .AddOption("--burst", &flags->bench.bursts,
+                 "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")
+      .Commas()
+      .Between(0, 1024)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.AddOption("--rank", &flags->rank, "").Hidden();
+  command.AddOption("--coordinator", &flags->coordinator, "").Hidden();
+  command.OnChosen([action, flags] { *action = [flags] { return RunAllReduce(*flags); }; });
 }
 
 }  // namespace ringmaster

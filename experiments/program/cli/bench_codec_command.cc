@@ -80,34 +80,34 @@ int RunCodec(CodecFlags flags) {
 
 }  // namespace
 
-void DeclareCodecBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand(
-      "codec", "gradient compression, by size: time and share of memcpy's speed");
-  command->footer(kCodecFooter);
+void DeclareCodecBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("codec", "gradient compression, by size: time and share of memcpy's speed");
+  command.SetFooter(kCodecFooter);
   auto flags = std::make_shared<CodecFlags>();
   command
-      ->add_option("--codec", flags->bench.codecs,
-                   "one or more, comma-separated; `ringmaster list` has them")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
+      .AddOption("--codec", &flags->bench.codecs,
+                 "one or more, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
   command
-      ->add_option("--sizes", flags->sizes,
-                   "of the gradient: sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
-      ->type_name("SIZES")
-      ->capture_default_str();
+      .AddOption("--sizes", &flags->sizes,
+                 "of the gradient: sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+      .Takes("SIZES")
+      .ShowDefault();
   command
-      ->add_option("--density", flags->bench.density,
-                   "share of elements kept, of codecs that take one")
-      ->capture_default_str();
+      .AddOption("--density", &flags->bench.density,
+                 "share of elements kept, of codecs that take one")
+      .ShowDefault();
   command
-      ->add_option("--iterations", flags->bench.iterations,
-                   "timed ones of each size; 0: a fifth of a second of them")
-      ->check(CLI::Range(0, 1000000))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunCodec(*flags); }; });
+      .AddOption("--iterations", &flags->bench.iterations,
+                 "timed ones of each size; 0: a fifth of a second of them")
+      .Between(0, 1000000)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunCodec(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -9,13 +9,10 @@ constexpr char kBenchFooter[] =
 
 }  // namespace
 
-void DeclareBench(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("bench", "how fast the parts are on this machine");
-  command->footer(kBenchFooter);
-  // Not require_subcommand: a word that is no benchmark is to be named.
-  command->callback([command] {
-    if (command->get_subcommands().empty()) throw CLI::RequiredError("a benchmark");
-  });
+void DeclareBench(Command program, Action* action) {
+  Command command = program.AddCommand("bench", "how fast the parts are on this machine");
+  command.SetFooter(kBenchFooter);
+  command.RequireCommand("a benchmark");
   DeclareAllReduceBench(command, action);
   DeclarePushPullBench(command, action);
   DeclareStepBench(command, action);

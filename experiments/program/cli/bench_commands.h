@@ -6,13 +6,13 @@
 namespace ringmaster {
 
 // Each declares a benchmark on `bench`, as the commands of commands.h are declared on the program.
-void DeclareAllReduceBench(CLI::App* bench, Action* action);
-void DeclarePushPullBench(CLI::App* bench, Action* action);
-void DeclareStepBench(CLI::App* bench, Action* action);
-void DeclareGemmBench(CLI::App* bench, Action* action);
-void DeclareKernelsBench(CLI::App* bench, Action* action);
-void DeclareCodecBench(CLI::App* bench, Action* action);
-void DeclareStartBench(CLI::App* bench, Action* action);
+void DeclareAllReduceBench(Command bench, Action* action);
+void DeclarePushPullBench(Command bench, Action* action);
+void DeclareStepBench(Command bench, Action* action);
+void DeclareGemmBench(Command bench, Action* action);
+void DeclareKernelsBench(Command bench, Action* action);
+void DeclareCodecBench(Command bench, Action* action);
+void DeclareStartBench(Command bench, Action* action);
 
 }  // namespace ringmaster
 

@@ -1,16 +1,15 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_gemm.h"
 #include "experiments/study/results/schema_version.h"
@@ -63,7 +62,7 @@ const char* LettersOf(const GemmShape& shape) {
 absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shapes,
                      const std::vector<GemmLibrary>& libraries) {
   const Machine machine = DescribeMachine();
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   if (!flags.json) {
     std::printf("# matrix products on one core (%s), commit %s\n", machine.cpu().c_str(),
                 GetBuildStamp().commit().c_str());
@@ -99,15 +98,13 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
     }
   }
   if (!flags.json) return absl::OkStatus();
-  const nlohmann::ordered_json object = {{"benchmark", "gemm"},
-                                         {"cpu", machine.cpu()},
-                                         {"commit", GetBuildStamp().commit()},
-                                         {"repetitions", flags.repetitions},
-                                         {"rows", rows},
-                                         {kSchemaVersionKey, kSchemaVersion}};
-  std::printf(
-      "%s\n",
-      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  const Json object = {{"benchmark", "gemm"},
+                       {"cpu", machine.cpu()},
+                       {"commit", GetBuildStamp().commit()},
+                       {"repetitions", flags.repetitions},
+                       {"rows", rows},
+                       {kSchemaVersionKey, kSchemaVersion}};
+  std::printf("%s\n", object.Dump().c_str());
   return absl::OkStatus();
 }
 
@@ -128,27 +125,27 @@ int RunGemm(const GemmFlags& flags) {
 
 }  // namespace
 
-void DeclareGemmBench(CLI::App* bench, Action* action) {
-  CLI::App* command =
-      bench->add_subcommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
-  command->footer(kGemmFooter);
+void DeclareGemmBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("gemm", "matrix products of the models' shapes: time and GFLOP/s");
+  command.SetFooter(kGemmFooter);
   auto flags = std::make_shared<GemmFlags>();
   command
-      ->add_option("--library", flags->libraries,
-                   "one or more of cpu and reference, comma-separated")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->check(OneOf({"cpu", "reference"}))
-      ->capture_default_str();
-  command->add_option("--shapes", flags->shapes, "instead of the models' own")->type_name("SHAPES");
+      .AddOption("--library", &flags->libraries,
+                 "one or more of cpu and reference, comma-separated")
+      .Commas()
+      .Takes("NAMES")
+      .OneOf({"cpu", "reference"})
+      .ShowDefault();
+  command.AddOption("--shapes", &flags->shapes, "instead of the models' own").Takes("SHAPES");
   command
-      ->add_option("--repetitions", flags->repetitions,
-                   "samples of each, of about a millisecond or one call")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
+      .AddOption("--repetitions", &flags->repetitions,
+                 "samples of each, of about a millisecond or one call")
+      .Between(1, 100000)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunGemm(*flags); }; });
 }
 
 }  // namespace ringmaster

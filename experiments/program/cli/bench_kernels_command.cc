@@ -1,15 +1,14 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_kernels.h"
 #include "experiments/study/results/schema_version.h"
@@ -76,8 +75,8 @@ void PrintRow(const KernelRow& row) {
   std::fflush(stdout);
 }
 
-nlohmann::ordered_json JsonOf(const KernelRow& row) {
-  nlohmann::ordered_json json = {{"name", row.name}, {"ms", row.ms}};
+Json JsonOf(const KernelRow& row) {
+  Json json = {{"name", row.name}, {"ms", row.ms}};
   json[row.is_bytes ? "gb_per_second" : "gflop_per_second"] = row.rate;
   json["share_of_ceiling"] = row.share;
   if (row.goal > 0) {
@@ -90,7 +89,7 @@ nlohmann::ordered_json JsonOf(const KernelRow& row) {
 absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   const KernelBench bench = BenchOf(flags, kernels.place());
   const std::string commit = GetBuildStamp().commit();
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   if (!flags.json) {
     std::printf(
         "# %s (%s), %s, commit %s\n# arrays of %d MiB; mlp of %d x %d, batches of %d; "
@@ -109,7 +108,7 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
   if (!flags.json) return absl::OkStatus();
   const KernelBench::Transformer& transformer = bench.transformer;
   const SegmentCounts segments = kernels.segment_counts();
-  const nlohmann::ordered_json object = {
+  const Json object = {
       {"benchmark", "kernels"},
       {"library", std::string(kernels.name())},
       {"target", kernels.target()},
@@ -131,9 +130,7 @@ absl::Status Measure(const KernelsFlags& flags, KernelLibrary& kernels) {
         {"refusal", segments.refusal}}},
       {"rows", rows},
       {kSchemaVersionKey, kSchemaVersion}};
-  std::printf(
-      "%s\n",
-      object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  std::printf("%s\n", object.Dump().c_str());
   return absl::OkStatus();
 }
 
@@ -151,39 +148,37 @@ int RunKernels(const KernelsFlags& flags) {
 
 }  // namespace
 
-void DeclareKernelsBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand(
+void DeclareKernelsBench(Command bench, Action* action) {
+  Command command = bench.AddCommand(
       "kernels",
       "operations against the memory's copy rate, training steps against their matrix products");
-  command->footer(kKernelsFooter);
+  command.SetFooter(kKernelsFooter);
   auto flags = std::make_shared<KernelsFlags>();
-  command->add_option("--library", flags->library, "kernel library")
-      ->check(OneOf({"auto", "cublas", "cublas_tf32", "cpu", "reference"}))
-      ->capture_default_str();
-  command->add_option("--device", flags->device, "GPU, where there is one")
-      ->check(CLI::Range(0, 1023))
-      ->capture_default_str();
-  command->add_option("--mib", flags->mib, "size of an array, MiB; far more than any cache")
-      ->check(CLI::Range(1, 1 << 14));
-  command->add_option("--width", flags->width, "of the MLP's layers and samples")
-      ->check(CLI::Range(1, 1 << 15));
-  command->add_option("--layers", flags->layers, "hidden layers of the MLP")
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--batch", flags->batch, "samples in a step of the MLP")
-      ->check(CLI::Range(1, 1 << 20));
+  command.AddOption("--library", &flags->library, "kernel library")
+      .OneOf({"auto", "cublas", "cublas_tf32", "cpu", "reference"})
+      .ShowDefault();
+  command.AddOption("--device", &flags->device, "GPU, where there is one")
+      .Between(0, 1023)
+      .ShowDefault();
+  command.AddOption("--mib", &flags->mib, "size of an array, MiB; far more than any cache")
+      .Between(1, 1 << 14);
+  command.AddOption("--width", &flags->width, "of the MLP's layers and samples")
+      .Between(1, 1 << 15);
+  command.AddOption("--layers", &flags->layers, "hidden layers of the MLP").Between(1, 1000);
+  command.AddOption("--batch", &flags->batch, "samples in a step of the MLP").Between(1, 1 << 20);
   command
-      ->add_option("--texts", flags->texts,
-                   "texts in a step of the transformer; fewer need less memory")
-      ->check(CLI::Range(1, 1 << 16));
-  command->add_flag("--steps-only", flags->steps_only, "the steps and their products alone");
+      .AddOption("--texts", &flags->texts,
+                 "texts in a step of the transformer; fewer need less memory")
+      .Between(1, 1 << 16);
+  command.AddFlag("--steps-only", &flags->steps_only, "the steps and their products alone");
   command
-      ->add_option("--repetitions", flags->repetitions,
-                   "samples of each figure; the median is taken")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunKernels(*flags); }; });
+      .AddOption("--repetitions", &flags->repetitions,
+                 "samples of each figure; the median is taken")
+      .Between(1, 100000)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunKernels(*flags); }; });
 }
 
 }  // namespace ringmaster

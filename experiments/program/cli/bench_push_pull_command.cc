@@ -11,7 +11,6 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/placement.h"
@@ -160,51 +159,50 @@ int Run(Flags flags) {
 
 }  // namespace
 
-void DeclarePushPullBench(CLI::App* bench, Action* action) {
-  CLI::App* command =
-      bench->add_subcommand("pushpull", "a step's exchange with parameter servers, by size");
-  command->footer(kFooter);
+void DeclarePushPullBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("pushpull", "a step's exchange with parameter servers, by size");
+  command.SetFooter(kFooter);
   auto flags = std::make_shared<Flags>();
   command
-      ->add_option("--transport", flags->bench.transports,
-                   "one or more, comma-separated; `ringmaster list` has them")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
-  command->add_option("--workers", flags->bench.workers, "processes")->capture_default_str();
-  command->add_option("--servers", flags->bench.servers, "that share every bucket")
-      ->capture_default_str();
+      .AddOption("--transport", &flags->bench.transports,
+                 "one or more, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
+  command.AddOption("--workers", &flags->bench.workers, "processes").ShowDefault();
+  command.AddOption("--servers", &flags->bench.servers, "that share every bucket").ShowDefault();
   command
-      ->add_option("--placement", flags->placement,
-                   "of the servers: dedicated processes, or beside the workers")
-      ->check(OneOf({"dedicated", "colocated"}))
-      ->capture_default_str();
+      .AddOption("--placement", &flags->placement,
+                 "of the servers: dedicated processes, or beside the workers")
+      .OneOf({"dedicated", "colocated"})
+      .ShowDefault();
   command
-      ->add_option("--sizes", flags->sizes,
-                   "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
-      ->type_name("SIZES")
-      ->capture_default_str();
+      .AddOption("--sizes", &flags->sizes,
+                 "sizes and ranges FIRST:LAST[:xF] (by factors of F, else of 4)")
+      .Takes("SIZES")
+      .ShowDefault();
   command
-      ->add_option("--bucket,--bucket-bytes", flags->bucket,
-                   "of each bucket, exchanged as one unit; 0: one bucket")
-      ->type_name("SIZE")
-      ->capture_default_str();
-  command->add_option("--wait", flags->bench.wait, "how waiting processes wait: sleep or spin")
-      ->check(OneOf({"sleep", "spin"}))
-      ->capture_default_str();
+      .AddOption("--bucket,--bucket-bytes", &flags->bucket,
+                 "of each bucket, exchanged as one unit; 0: one bucket")
+      .Takes("SIZE")
+      .ShowDefault();
+  command.AddOption("--wait", &flags->bench.wait, "how waiting processes wait: sleep or spin")
+      .OneOf({"sleep", "spin"})
+      .ShowDefault();
   command
-      ->add_option("--iterations", flags->bench.iterations,
-                   "timed ones of each size; 0: half a second of them each")
-      ->check(CLI::Range(0, 1000000))
-      ->capture_default_str();
-  command->add_option("--warm-up", flags->bench.warm_up, "iterations before them")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->add_option("--rank", flags->rank)->group("");
-  command->add_option("--coordinator", flags->coordinator)->group("");
-  command->callback([action, flags] { *action = [flags] { return Run(*flags); }; });
+      .AddOption("--iterations", &flags->bench.iterations,
+                 "timed ones of each size; 0: half a second of them each")
+      .Between(0, 1000000)
+      .ShowDefault();
+  command.AddOption("--warm-up", &flags->bench.warm_up, "iterations before them")
+      .Between(1, 1000000)
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.AddOption("--rank", &flags->rank, "").Hidden();
+  command.AddOption("--coordinator", &flags->coordinator, "").Hidden();
+  command.OnChosen([action, flags] { *action = [flags] { return Run(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -87,26 +87,26 @@ int RunStart(const StartFlags& flags) {
 
 }  // namespace
 
-void DeclareStartBench(CLI::App* bench, Action* action) {
-  CLI::App* command = bench->add_subcommand(
-      "start", "many ranks on one host: seconds to join, processor time, memory");
-  command->footer(kStartFooter);
+void DeclareStartBench(Command bench, Action* action) {
+  Command command =
+      bench.AddCommand("start", "many ranks on one host: seconds to join, processor time, memory");
+  command.SetFooter(kStartFooter);
   auto flags = std::make_shared<StartFlags>();
   command
-      ->add_option("--strategy", flags->strategies,
-                   "one or more arms, comma-separated; `ringmaster list` has them")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
+      .AddOption("--strategy", &flags->strategies,
+                 "one or more arms, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
   command
-      ->add_option("--emulate", flags->emulate_ms, "sleep so many milliseconds a batch; 0: compute")
-      ->check(CLI::Range(0.0, 1e6))
-      ->type_name("MS")
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
+      .AddOption("--emulate", &flags->emulate_ms, "sleep so many milliseconds a batch; 0: compute")
+      .Between(0.0, 1e6)
+      .Takes("MS")
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
-  command->callback([action, flags] { *action = [flags] { return RunStart(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunStart(*flags); }; });
 }
 
 }  // namespace ringmaster

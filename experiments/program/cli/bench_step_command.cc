@@ -6,10 +6,9 @@
 #include <vector>
 
 #include "common/base/status_macros.h"
-#include "common/config/arms.h"
+#include "experiments/program/cli/arm_specs.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/bench_commands.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/run/launcher_environment.h"
@@ -97,8 +96,8 @@ absl::StatusOr<StepBench> BenchOf(const StepFlags& flags) {
   FillModel(StepsOf(bench), &base);
   std::vector<std::string> arms = flags.strategies;
   if (std::find(arms.begin(), arms.end(), "solo") == arms.end()) arms.push_back("solo");
-  for (const std::string& arm : arms) {
-    RM_ASSIGN_OR_RETURN(const RunSpec spec, MakeArm(arm, base));
+  RM_ASSIGN_OR_RETURN(const std::vector<RunSpec> specs, MakeArms(base, arms, flags.spec.sets()));
+  for (const RunSpec& spec : specs) {
     RM_ASSIGN_OR_RETURN(RunSpec resolved, ResolveAndValidate(spec, environment.default_data_dir));
     bench.runs.push_back(std::move(resolved));
   }
@@ -128,31 +127,30 @@ int RunStep(const StepFlags& flags) {
 
 }  // namespace
 
-void DeclareStepBench(CLI::App* bench, Action* action) {
-  CLI::App* command =
-      bench->add_subcommand("step", "training steps by strategy, beside solo and PyTorch");
-  command->footer(kStepFooter);
+void DeclareStepBench(Command bench, Action* action) {
+  Command command = bench.AddCommand("step", "training steps by strategy, beside solo and PyTorch");
+  command.SetFooter(kStepFooter);
   auto flags = std::make_shared<StepFlags>();
   command
-      ->add_option("--strategy", flags->strategies,
-                   "one or more arms, comma-separated; `ringmaster list` has them")
-      ->delimiter(',')
-      ->type_name("NAMES")
-      ->capture_default_str();
-  command->add_option("--blocks", flags->blocks, "timed blocks of steps of each contender")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+      .AddOption("--strategy", &flags->strategies,
+                 "one or more arms, comma-separated; `ringmaster list` has them")
+      .Commas()
+      .Takes("NAMES")
+      .ShowDefault();
+  command.AddOption("--blocks", &flags->blocks, "timed blocks of steps of each contender")
+      .Between(1, 100000)
+      .ShowDefault();
   command
-      ->add_option("--block-steps", flags->block_steps,
-                   "timed steps of a block; 0: about half a second of them")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
-  command->add_option("--against", flags->against, "peer: pytorch")->check(OneOf({"pytorch"}));
-  command->add_option("--python", flags->python, "Python that has torch")->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
+      .AddOption("--block-steps", &flags->block_steps,
+                 "timed steps of a block; 0: about half a second of them")
+      .Between(0, 100000)
+      .ShowDefault();
+  command.AddOption("--against", &flags->against, "peer: pytorch").OneOf({"pytorch"});
+  command.AddOption("--python", &flags->python, "Python that has torch").ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
-  command->callback([action, flags] { *action = [flags] { return RunStep(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunStep(*flags); }; });
 }
 
 }  // namespace ringmaster

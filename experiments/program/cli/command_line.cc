@@ -1,8 +1,9 @@
 #include "experiments/program/cli/command_line.h"
 
 #include <algorithm>
-#include <regex>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -21,11 +22,11 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
 // The commands that the words name, the program itself first.
-using Chain = std::vector<const CLI::App*>;
+using Chain = std::vector<Command>;
 
 // "`ringmaster bench gemm`", or with `more` behind it in the quotes.
 std::string CommandText(const Chain& chain, absl::string_view more = "") {
-  const auto name = [](std::string* out, const CLI::App* app) { *out += app->get_name(); };
+  const auto name = [](std::string* out, const Command& command) { *out += command.name(); };
   return absl::StrCat("`", absl::StrJoin(chain, " ", name), more, "`");
 }
 
@@ -44,25 +45,25 @@ std::string FieldPath(const Descriptor& type, const std::string& name, const std
   return *found == 1 ? path : "";
 }
 
-const CLI::Option* Find(const Chain& chain, const std::string& name) {
-  for (auto app = chain.rbegin(); app != chain.rend(); ++app) {
-    if (const CLI::Option* option = (*app)->get_option_no_throw(name)) return option;
+// The option of that name, of the innermost command that has it, as a list of one, or an empty
+// list.
+std::vector<Option> Find(const Chain& chain, const std::string& name) {
+  for (auto command = chain.rbegin(); command != chain.rend(); ++command) {
+    std::vector<Option> found = command->Find(name);
+    if (!found.empty()) return found;
   }
-  return nullptr;
+  return {};
 }
 
 std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
   const std::string word(absl::StripPrefix(absl::StripPrefix(flag, "-"), "-"));
   std::vector<std::string> known;
-  for (auto app = chain.rbegin(); app != chain.rend(); ++app) {
-    for (const CLI::Option* option : (*app)->get_options()) {
-      if (option->get_group().empty()) continue;  // hidden
-      for (const std::string& name : option->get_lnames()) known.push_back(name);
-    }
+  for (auto command = chain.rbegin(); command != chain.rend(); ++command) {
+    for (std::string& name : command->long_names()) known.push_back(std::move(name));
   }
   std::string meant;
   int found = 0;
-  if (Find(chain, "--set") != nullptr) {
+  if (!Find(chain, "--set").empty()) {
     const std::string field = absl::StrReplaceAll(word, {{"-", "_"}});
     const std::string path = FieldPath(*RunSpec::descriptor(), field, "", &found);
     if (!path.empty()) meant = absl::StrCat("--set ", path, "=VALUE");
@@ -76,9 +77,7 @@ std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
 
 std::string NoSuchCommand(const Chain& chain, const std::string& word) {
   std::vector<std::string> known;
-  for (const CLI::App* app : chain.back()->get_subcommands([](const CLI::App*) { return true; })) {
-    known.push_back(app->get_name());
-  }
+  for (const Command& command : chain.back().commands()) known.push_back(command.name());
   return absl::StrCat("\"", word, "\": no such ", chain.size() == 1 ? "command" : "benchmark", "; ",
                       DidYouMean(word, known), CommandText(chain, " --help"), " lists them");
 }
@@ -94,57 +93,70 @@ std::string UnknownWord(const std::vector<std::string>& arguments, Chain* chain)
       const size_t equals = word.find('=');
       const bool is_long = word[1] == '-';
       const std::string name = is_long ? word.substr(0, equals) : word.substr(0, 2);
-      const CLI::Option* option = Find(*chain, name);
-      if (option == nullptr) return NoSuchFlag(*chain, is_long ? name : word.substr(0, equals));
+      const std::vector<Option> option = Find(*chain, name);
+      if (option.empty()) return NoSuchFlag(*chain, is_long ? name : word.substr(0, equals));
       const bool has_value = is_long ? equals != std::string::npos : word.size() > 2;
-      if (!has_value && option->get_items_expected_min() > 0) ++i;
+      if (!has_value && option.front().takes_value()) ++i;
       continue;
     }
-    const std::vector<const CLI::App*> commands =
-        chain->back()->get_subcommands([](const CLI::App*) { return true; });
+    const std::vector<Command> commands = chain->back().commands();
     if (commands.empty()) continue;
     const auto named = std::find_if(commands.begin(), commands.end(),
-                                    [&](const CLI::App* app) { return app->get_name() == word; });
+                                    [&](const Command& command) { return command.name() == word; });
     if (named == commands.end()) return NoSuchCommand(*chain, word);
     chain->push_back(*named);
   }
   return "";
 }
 
-// What the parser says of a value that is missing or out of range, as everything else is said.
-std::string InOurWords(std::string text) {
-  static const auto* const kRange = new std::regex("^(.*): Value (.*) not in range (.*) to (.*)$");
-  static const auto* const kMissing = new std::regex("^(.*): 1 required (.*) missing$");
-  text = std::regex_replace(text, *kRange, "$1 $2: expected $3 to $4");
-  return std::regex_replace(text, *kMissing, "$1: expected a value ($2)");
+// The text before the last `mark` of `*text`, which becomes what is behind it; or nothing, and
+// `*text` stays.
+std::optional<absl::string_view> CutAtLast(absl::string_view mark, absl::string_view* text) {
+  const size_t at = text->rfind(mark);
+  if (at == absl::string_view::npos) return std::nullopt;
+  const absl::string_view before = text->substr(0, at);
+  text->remove_prefix(at + mark.size());
+  return before;
+}
+
+// "--workers: Value 40 not in range 2 to 32", as everything else is said; other texts unchanged.
+std::string RangeInOurWords(const std::string& text) {
+  absl::string_view high = text;
+  const auto before_high = CutAtLast(" to ", &high);
+  if (!before_high) return text;
+  absl::string_view low = *before_high;
+  const auto before_low = CutAtLast(" not in range ", &low);
+  if (!before_low) return text;
+  absl::string_view value = *before_low;
+  const auto name = CutAtLast(": Value ", &value);
+  if (!name) return text;
+  return absl::StrCat(*name, " ", value, ": expected ", low, " to ", high);
+}
+
+// "--out: 1 required TEXT missing", as everything else is said.
+std::string MissingInOurWords(const std::string& text) {
+  absl::string_view value = text;
+  if (!absl::ConsumeSuffix(&value, " missing")) return text;
+  const auto name = CutAtLast(": 1 required ", &value);
+  return name ? absl::StrCat(*name, ": expected a value (", value, ")") : text;
 }
 
 }  // namespace
 
-std::string CommandLineProblem(const CLI::App& app, const std::vector<std::string>& arguments,
-                               const CLI::ParseError& error) {
-  Chain chain = {&app};
+std::string CommandLineProblem(const Command& program, const std::vector<std::string>& arguments,
+                               const Parsed& parsed) {
+  Chain chain = {program};
   const std::string unknown = UnknownWord(arguments, &chain);
   if (!unknown.empty()) return unknown;
-  std::string text = error.what();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    // The parser lists them from the last to the first.
-    const std::vector<std::string> unordered = app.remaining(/*recurse=*/true);
-    const std::set<std::string> extras(unordered.begin(), unordered.end());
-    const auto first = std::find_if(arguments.begin(), arguments.end(),
-                                    [&](const auto& word) { return extras.count(word) > 0; });
-    if (first != arguments.end())
-      text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
-  }
-  return absl::StrCat(InOurWords(text), "; ", CommandText(chain, " --help"), " explains");
-}
-
-CLI::Validator OneOf(const std::vector<std::string>& names) {
-  const auto check = [names](std::string& given) {
-    if (std::find(names.begin(), names.end(), given) != names.end()) return std::string();
-    return absl::StrCat("\"", given, "\" is none of them; ", KnownWordsText(given, names));
-  };
-  return CLI::Validator(check, absl::StrCat("{", absl::StrJoin(names, ","), "}"));
+  std::string text = parsed.problem;
+  // The parser lists them from the last to the first.
+  const std::set<std::string> extras(parsed.extras.begin(), parsed.extras.end());
+  const auto first = std::find_if(arguments.begin(), arguments.end(),
+                                  [&](const auto& word) { return extras.count(word) > 0; });
+  if (first != arguments.end())
+    text = absl::StrCat("\"", *first, "\": ", CommandText(chain), " takes no such argument");
+  return absl::StrCat(MissingInOurWords(RangeInOurWords(text)), "; ", CommandText(chain, " --help"),
+                      " explains");
 }
 
 }  // namespace ringmaster

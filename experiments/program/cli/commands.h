@@ -1,8 +1,9 @@
 #ifndef RINGMASTER_EXPERIMENTS_PROGRAM_CLI_COMMANDS_H_
 #define RINGMASTER_EXPERIMENTS_PROGRAM_CLI_COMMANDS_H_
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+#include "experiments/program/cli/parser/parser.h"
 
 namespace ringmaster {
 
@@ -14,23 +15,24 @@ enum ExitCode : int {
   kExitInterrupted = 130,
 };
 
-// Each declares a subcommand with its flags and help on `app`; when the command line names it,
+// Each declares a subcommand with its flags and help on `program`; when the command line names it,
 // `*action` is set to what then does the work and returns the exit code.
 using Action = std::function<int()>;
-void DeclareCompare(CLI::App* app, Action* action);
-void DeclareRun(CLI::App* app, Action* action);
-void DeclareEvaluate(CLI::App* app, Action* action);
-void DeclareNode(CLI::App* app, Action* action);
-void DeclareDoctor(CLI::App* app, Action* action);
-void DeclareList(CLI::App* app, Action* action);
-void DeclareVerify(CLI::App* app, Action* action);
-void DeclareSweep(CLI::App* app, Action* action);
-void DeclareBench(CLI::App* app, Action* action);
-void DeclareExplain(CLI::App* app, Action* action);
-void DeclareTrace(CLI::App* app, Action* action);
-void DeclareReport(CLI::App* app, Action* action);
-void DeclarePlot(CLI::App* app, Action* action);
-void DeclarePredict(CLI::App* app, Action* action);
+void DeclareCompare(Command program, Action* action);
+void DeclareRun(Command program, Action* action);
+void DeclareEvaluate(Command program, Action* action);
+void DeclareNode(Command program, Action* action);
+void DeclareDoctor(Command program, Action* action);
+void DeclareList(Command program, Action* action);
+void DeclareVerify(Command program, Action* action);
+void DeclareSweep(Command program, Action* action);
+void DeclareBench(Command program, Action* action);
+void DeclareExplain(Command program, Action* action);
+void DeclareTrace(Command program, Action* action);
+void DeclareReport(Command program, Action* action);
+void DeclareStore(Command program, Action* action);
+void DeclarePlot(Command program, Action* action);
+void DeclarePredict(Command program, Action* action);
 
 }  // namespace ringmaster
 

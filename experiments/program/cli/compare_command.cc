@@ -78,7 +78,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   }
   const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
   if (!base.ok()) return fail(base.status(), kExitUserError);
-  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms);
+  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms, flags.spec.sets());
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   for (const RunSpec& spec : *specs) {
     const absl::Status fits = CheckMachine(spec, flags.device);
@@ -102,7 +102,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     RunRecord record = RunArm(spec, options);
     absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
     if (!summary.ok()) {
-      line.Finish("not kept");
+      line.Finish(absl::IsFailedPrecondition(summary.status()) ? "not compared" : "not kept");
       code = fail(summary.status(), kExitFailedRun);
       break;
     }
@@ -113,50 +113,50 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   return InterruptFlag() ? kExitInterrupted : code;
 }
 
-void DeclareCommon(CLI::App* command, RunFlags* flags) {
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
-      ->capture_default_str();
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
+void DeclareCommon(Command command, RunFlags* flags) {
+  command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
+      .ShowDefault();
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
   command
-      ->add_option("--columns", flags->columns,
-                   "figures that the table shows instead of the usual ones, comma-separated; "
-                   "`ringmaster list` has them all")
-      ->delimiter(',')
-      ->type_name("LIST");
+      .AddOption("--columns", &flags->columns,
+                 "figures that the table shows instead of the usual ones, comma-separated; "
+                 "`ringmaster list` has them all")
+      .Commas()
+      .Takes("LIST");
   flags->spec.Declare(command);
 }
 
 }  // namespace
 
-void DeclareCompare(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("compare", "train under several arms and show one table (the main job)");
-  command->footer(kCompareFooter);
+void DeclareCompare(Command program, Action* action) {
+  Command command =
+      program.AddCommand("compare", "train under several arms and show one table (the main job)");
+  command.SetFooter(kCompareFooter);
   auto flags = std::make_shared<RunFlags>();
   command
-      ->add_option("--arms", flags->arms,
-                   absl::StrCat("arms, comma-separated [", absl::StrJoin(DefaultArms(), ","),
-                                "]; `ringmaster list` has more"))
-      ->delimiter(',')
-      ->type_name("LIST");
-  command->add_option("--base", flags->spec_file, "run spec (textproto) that the arms start from");
+      .AddOption("--arms", &flags->arms,
+                 absl::StrCat("arms, comma-separated [", absl::StrJoin(DefaultArms(), ","),
+                              "]; `ringmaster list` has more"))
+      .Commas()
+      .Takes("LIST");
+  command.AddOption("--base", &flags->spec_file, "run spec (textproto) that the arms start from");
   DeclareCommon(command, flags.get());
-  command->callback([action, flags] {
+  command.OnChosen([action, flags] {
     *action = [flags] { return RunAll(*flags, flags->arms.empty() ? DefaultArms() : flags->arms); };
   });
 }
 
-void DeclareRun(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("run", "run one spec file");
+void DeclareRun(Command program, Action* action) {
+  Command command = program.AddCommand("run", "run one spec file");
   auto flags = std::make_shared<RunFlags>();
-  command->add_option("SPEC", flags->spec_file, "run spec (textproto, proto/run_spec.proto)")
-      ->required()
-      ->check([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
+  command.AddOption("SPEC", &flags->spec_file, "run spec (textproto, proto/run_spec.proto)")
+      .Required()
+      .Refuse([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
   DeclareCommon(command, flags.get());
-  command->callback([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
 }
 
 }  // namespace ringmaster

@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,8 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/resolve.h"
 #include "common/engine/engines.h"
+#include "common/formats/json.h"
+#include "common/machine/control_groups.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
@@ -38,6 +39,28 @@ Finding CheckTransport(const TransportInfo& info) {
           fabric.ok() ? info.summary : std::string(fabric.status().message())};
 }
 
+Finding CheckCores(const Machine& machine) {
+  const ControlLimits limits = ReadControlLimits();
+  std::string text = absl::StrCat(machine.cores(), " (mask ", machine.cpus(), ")");
+  if (limits.cpu_quota) {
+    absl::StrAppendFormat(&text,
+                          ": a CPU quota of %.2f cores (%s), and whoever has used it up stands "
+                          "still until the next period",
+                          *limits.cpu_quota, limits.cpu_file);
+  }
+  if (machine.cores() <= 1)
+    absl::StrAppend(&text, ": ranks share it, so times show little about scaling");
+  return {"cores", machine.cores() > 1, text};
+}
+
+Finding CheckMemoryLimit() {
+  const ControlLimits limits = ReadControlLimits();
+  if (!limits.memory_bytes) return {"memory limit", true, "none"};
+  return {"memory limit", true,
+          absl::StrFormat("%.2f GiB (%s)", static_cast<double>(*limits.memory_bytes) / 1073741824.0,
+                          limits.memory_file)};
+}
+
 Finding CheckMnist() {
   const DataSpec data = ResolveData({}, ReadEnvironment().default_data_dir);
   int64_t train = 0;
@@ -57,11 +80,8 @@ std::vector<Finding> Examine() {
   findings.push_back({"machine", true,
                       absl::StrFormat("%s, %.1f GiB, %s", machine.cpu(),
                                       machine.memory_bytes() / 1073741824.0, machine.kernel())});
-  findings.push_back(
-      {"cores", machine.cores() > 1,
-       absl::StrCat(
-           machine.cores(),
-           machine.cores() > 1 ? "" : ": ranks share it, so times show little about scaling")});
+  findings.push_back(CheckCores(machine));
+  findings.push_back(CheckMemoryLimit());
   findings.push_back({"BLAS", true, DescribeCpuBlas()});
   const auto cuda = DescribeCuda();
   findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});
@@ -78,12 +98,12 @@ std::vector<Finding> Examine() {
 int Doctor(bool json) {
   const std::vector<Finding> findings = Examine();
   if (json) {
-    nlohmann::ordered_json object;
+    Json object;
     for (const Finding& finding : findings) {
       object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}};
     }
     object[kSchemaVersionKey] = kSchemaVersion;
-    std::printf("%s\n", object.dump().c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return kExitOk;
   }
   for (const Finding& finding : findings) {
@@ -99,11 +119,11 @@ int Doctor(bool json) {
 
 }  // namespace
 
-void DeclareDoctor(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("doctor", "what this machine has, and what it lacks");
+void DeclareDoctor(Command program, Action* action) {
+  Command command = program.AddCommand("doctor", "what this machine has, and what it lacks");
   auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([action, json] { *action = [json] { return Doctor(*json); }; });
+  command.AddFlag("--json", json.get(), "one JSON object on standard output");
+  command.OnChosen([action, json] { *action = [json] { return Doctor(*json); }; });
 }
 
 }  // namespace ringmaster

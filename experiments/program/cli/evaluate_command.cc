@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/load.h"
 #include "common/formats/atomic_file.h"
+#include "common/formats/json.h"
 #include "common/formats/weights.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
@@ -115,7 +115,7 @@ absl::StatusOr<RunSpec> BuildSpec(const EvaluateFlags& flags) {
 
 void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const EvaluationResult& result) {
   if (flags.json) {
-    nlohmann::ordered_json object;
+    Json object;
     object["model"] = spec.model().name();
     object["data"] = spec.data().name();
     object["weights"] = flags.weights;
@@ -126,8 +126,7 @@ void PrintResult(const EvaluateFlags& flags, const RunSpec& spec, const Evaluati
     object["loss"] = result.loss;
     object["accuracy"] = result.accuracy;
     object[kSchemaVersionKey] = kSchemaVersion;
-    using ErrorHandler = nlohmann::ordered_json::error_handler_t;
-    std::printf("%s\n", object.dump(-1, ' ', false, ErrorHandler::replace).c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return;
   }
   std::printf("%s on %s, weights %s\n", spec.model().name().c_str(), spec.data().name().c_str(),
@@ -171,26 +170,26 @@ int RunEvaluate(const EvaluateFlags& flags) {
 
 }  // namespace
 
-void DeclareEvaluate(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("evaluate", "score the test set with saved weights");
-  command->footer(kEvaluateFooter);
+void DeclareEvaluate(Command program, Action* action) {
+  Command command = program.AddCommand("evaluate", "score the test set with saved weights");
+  command.SetFooter(kEvaluateFooter);
   auto flags = std::make_shared<EvaluateFlags>();
   command
-      ->add_option("--weights", flags->weights,
-                   "weights to score (.safetensors, from --save-weights)")
-      ->type_name("FILE")
-      ->required();
+      .AddOption("--weights", &flags->weights,
+                 "weights to score (.safetensors, from --save-weights)")
+      .Takes("FILE")
+      .Required();
   command
-      ->add_option("--predictions", flags->predictions,
-                   "where the predicted classes go (.npy, int32, in order)")
-      ->type_name("FILE");
-  command->add_option("--base", flags->spec_file,
-                      "run spec (textproto) with the model and the data");
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json, "one JSON object on standard output");
+      .AddOption("--predictions", &flags->predictions,
+                 "where the predicted classes go (.npy, int32, in order)")
+      .Takes("FILE");
+  command.AddOption("--base", &flags->spec_file,
+                    "run spec (textproto) with the model and the data");
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.AddFlag("--json", &flags->json, "one JSON object on standard output");
   flags->spec.DeclareForEvaluation(command);
-  command->callback([action, flags] { *action = [flags] { return RunEvaluate(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunEvaluate(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -68,9 +68,9 @@ absl::StatusOr<Story> Tell(const ExplainFlags& flags) {
                        ", a library whose messages are its own; name an arm such as ring"));
     }
     // Of "auto" the one for large buckets.
-    const auto name = ResolveCollective(
-        traits.collective, {spec.transport().name(), flags.workers, int64_t{64} << 20});
-    RM_ASSIGN_OR_RETURN(const auto schedule, CreateSchedule(name));
+    RM_ASSIGN_OR_RETURN(const auto schedule,
+                        CreateSchedule(traits.collective, {spec.transport().name(), flags.workers,
+                                                           int64_t{64} << 20}));
     return ExplainCollective(*schedule, flags.workers);
   }
   if (traits.servers == 0) {
@@ -117,25 +117,22 @@ int Explain(const ExplainFlags& flags) {
 
 }  // namespace
 
-void DeclareExplain(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("explain", "who sends what to whom under an arm, round by round");
-  command->footer(kExplainFooter);
+void DeclareExplain(Command program, Action* action) {
+  Command command =
+      program.AddCommand("explain", "who sends what to whom under an arm, round by round");
+  command.SetFooter(kExplainFooter);
   auto flags = std::make_shared<ExplainFlags>();
   command
-      ->add_option("ARM", flags->arm,
-                   "ring, halving-doubling, tree, direct, ps, ps-sharded, ssp, async, ...")
-      ->required();
-  command->add_option("--workers", flags->workers, "N")
-      ->check(CLI::Range(2, kWorkersMax))
-      ->capture_default_str();
-  command->add_option("--servers", flags->servers, "K, of a parameter server")
-      ->check(CLI::Range(1, kWorkersMax));
-  command->add_option("--staleness", flags->staleness, "the bound of ssp")
-      ->check(CLI::Range(0, 1000));
-  command->add_option("-o,--out", flags->page, "write an HTML page that animates it instead")
-      ->type_name("FILE.html");
-  command->callback([action, flags] { *action = [flags] { return Explain(*flags); }; });
+      .AddOption("ARM", &flags->arm,
+                 "ring, halving-doubling, tree, direct, ps, ps-sharded, ssp, async, ...")
+      .Required();
+  command.AddOption("--workers", &flags->workers, "N").Between(2, kWorkersMax).ShowDefault();
+  command.AddOption("--servers", &flags->servers, "K, of a parameter server")
+      .Between(1, kWorkersMax);
+  command.AddOption("--staleness", &flags->staleness, "the bound of ssp").Between(0, 1000);
+  command.AddOption("-o,--out", &flags->page, "write an HTML page that animates it instead")
+      .Takes("FILE.html");
+  command.OnChosen([action, flags] { *action = [flags] { return Explain(*flags); }; });
 }
 
 }  // namespace ringmaster

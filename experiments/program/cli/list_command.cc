@@ -1,6 +1,5 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "common/collective/choice.h"
 #include "common/config/arms.h"
 #include "common/engine/engine_names.h"
+#include "common/formats/json.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
@@ -74,13 +74,13 @@ std::vector<Section> AllSections() {
 int List(bool json) {
   const std::vector<Section> sections = AllSections();
   if (json) {
-    nlohmann::ordered_json object;
+    Json object;
     for (const Section& section : sections) {
-      object[section.title] = nlohmann::ordered_json::object();
+      object[section.title] = Json::Object();
       for (const auto& [name, summary] : section.entries) object[section.title][name] = summary;
     }
     object[kSchemaVersionKey] = kSchemaVersion;
-    std::printf("%s\n", object.dump().c_str());
+    std::printf("%s\n", object.Dump().c_str());
     return kExitOk;
   }
   for (const Section& section : sections) {
@@ -93,12 +93,12 @@ int List(bool json) {
 
 }  // namespace
 
-void DeclareList(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("list", "names that flags and specs take, with a sentence each");
+void DeclareList(Command program, Action* action) {
+  Command command =
+      program.AddCommand("list", "names that flags and specs take, with a sentence each");
   auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "one JSON object on standard output");
-  command->callback([action, json] { *action = [json] { return List(*json); }; });
+  command.AddFlag("--json", json.get(), "one JSON object on standard output");
+  command.OnChosen([action, json] { *action = [json] { return List(*json); }; });
 }
 
 }  // namespace ringmaster

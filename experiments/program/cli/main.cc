@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -22,6 +21,7 @@
 #include "common/machine/process_name.h"
 #include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/parser/parser.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/descriptors.h"
 
@@ -119,37 +119,34 @@ int main(int argc, char** argv) {
   prctl(PR_SET_NAME, "ringmaster");
   ringmaster::LendArguments(argc, argv);
   SetUpProcess();
-  CLI::App app(kDescription, "ringmaster");
-  app.footer(kExamples);
-  app.require_subcommand(1);
-  app.fallthrough();  // --verbose may stand behind the command too
-  app.get_formatter()->column_width(34);
-  app.set_version_flag("--version",
-                       [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
+  ringmaster::Program program("ringmaster", kDescription,
+                              [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
+  ringmaster::Command command = program.command();
+  command.SetFooter(kExamples);
   bool verbose = false;
-  app.add_flag("-v,--verbose", verbose, "log more, to standard error");
+  command.AddFlag("-v,--verbose", &verbose, "log more, to standard error");
   ringmaster::Action action;
-  ringmaster::DeclareCompare(&app, &action);
-  ringmaster::DeclareRun(&app, &action);
-  ringmaster::DeclareSweep(&app, &action);
-  ringmaster::DeclareReport(&app, &action);
-  ringmaster::DeclarePlot(&app, &action);
-  ringmaster::DeclareEvaluate(&app, &action);
-  ringmaster::DeclareVerify(&app, &action);
-  ringmaster::DeclareBench(&app, &action);
-  ringmaster::DeclareExplain(&app, &action);
-  ringmaster::DeclareTrace(&app, &action);
-  ringmaster::DeclarePredict(&app, &action);
-  ringmaster::DeclareNode(&app, &action);
-  ringmaster::DeclareList(&app, &action);
-  ringmaster::DeclareDoctor(&app, &action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  ringmaster::DeclareCompare(command, &action);
+  ringmaster::DeclareRun(command, &action);
+  ringmaster::DeclareSweep(command, &action);
+  ringmaster::DeclareReport(command, &action);
+  ringmaster::DeclareStore(command, &action);
+  ringmaster::DeclarePlot(command, &action);
+  ringmaster::DeclareEvaluate(command, &action);
+  ringmaster::DeclareVerify(command, &action);
+  ringmaster::DeclareBench(command, &action);
+  ringmaster::DeclareExplain(command, &action);
+  ringmaster::DeclareTrace(command, &action);
+  ringmaster::DeclarePredict(command, &action);
+  ringmaster::DeclareNode(command, &action);
+  ringmaster::DeclareList(command, &action);
+  ringmaster::DeclareDoctor(command, &action);
+  const ringmaster::Parsed parsed = program.Parse(argc, argv);
+  if (parsed.kind == ringmaster::Parsed::kAnswered) return ringmaster::kExitOk;
+  if (parsed.kind == ringmaster::Parsed::kRefused) {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     std::fprintf(stderr, "error: %s\n",
-                 ringmaster::CommandLineProblem(app, arguments, error).c_str());
+                 ringmaster::CommandLineProblem(command, arguments, parsed).c_str());
     return ringmaster::kExitUserError;
   }
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);

@@ -13,10 +13,10 @@
 #include "common/base/status_macros.h"
 #include "common/base/stopped_time.h"
 #include "common/config/arms.h"
-#include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
+#include "common/control/last_words.h"
 #include "common/engine/engine_names.h"
 #include "common/log/log.h"
 #include "common/machine/process_end.h"
@@ -124,7 +124,7 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
     with_one.mutable_training()->set_steps(1);
     with_one.mutable_training()->clear_epochs();
     RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
-    const int servers = ProcessCount(with_one) - 1;
+    const int servers = TraitsOf(with_one).processes - 1;
     if (spec.strategy().launch() != THREADS)
       spec.mutable_training()->set_workers(*flags.world_size - servers);
   }
@@ -144,12 +144,12 @@ std::string Given(const char* flag, std::optional<int> value) {
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
-  const int processes = ProcessCount(spec);
+  const int processes = TraitsOf(spec).processes;
   if (flags.world_size != processes) {
     return absl::InvalidArgumentError(absl::StrCat(
         Given("--world-size", flags.world_size), ": this run has ", processes, " processes (",
-        TrainingWorkers(spec), " workers, ", ServerCount(spec), " servers); give --world-size ",
-        processes, " or change --workers or --servers"));
+        TrainingWorkers(spec), " workers, ", TraitsOf(spec).servers,
+        " servers); give --world-size ", processes, " or change --workers or --servers"));
   }
   if (!flags.rank || *flags.rank < 0 || *flags.rank >= processes) {
     return absl::InvalidArgumentError(absl::StrCat(Given("--rank", flags.rank), ": expected 0 to ",
@@ -212,6 +212,7 @@ absl::Status EndedBy(const std::string& name, int signal) {
 int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
          const NodeFlags& flags) {
   constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
+  constexpr absl::Duration kUnwindWordsLimit = absl::Milliseconds(200);
   RunRecord record = NewRecord(spec);
   auto coordinator =
       Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
@@ -222,7 +223,7 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
     return kExitUserError;
   }
   // Others cannot know a port that the system has chosen.
-  const bool is_news = options.coordinator.port == 0 && ProcessCount(spec) > 1;
+  const bool is_news = options.coordinator.port == 0 && TraitsOf(spec).processes > 1;
   options.coordinator = (*coordinator)->endpoint();
   Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
       absl::StrCat("leads the run at ", options.coordinator.ToString()));
@@ -241,6 +242,8 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
     if (!status.ok()) (*coordinator)->Abort(status);
   }
   FillRecord((*coordinator)->Result(), &record);
+  FillLastWords((*coordinator)->AwaitLastWords(over ? kLastWordsLimit : kUnwindWordsLimit),
+                &record);
   // What else the machine did is not known to one of its ranks, but its own stops are.
   if (StoppedTime() > absl::ZeroDuration()) {
     record.mutable_conditions()->set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime()));
@@ -297,27 +300,27 @@ int RunNodeCommand(NodeFlags flags) {
 
 }  // namespace
 
-void DeclareNode(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("node", kDescription);
-  command->footer(kFooter);
+void DeclareNode(Command program, Action* action) {
+  Command command = program.AddCommand("node", kDescription);
+  command.SetFooter(kFooter);
   auto flags = std::make_shared<NodeFlags>();
-  command->add_option("SPEC", flags->spec_file, "run spec (textproto); - reads standard input");
-  command->add_option("--arm", flags->arm,
-                      "an arm by name instead of, or over, the spec's strategy and codec");
-  command->add_option("--rank", flags->rank, "this process's rank");
-  command->add_option("--world-size", flags->world_size,
-                      "processes of the run: workers and dedicated servers");
-  command->add_option("--coordinator", flags->coordinator, "where rank 0 leads the run")
-      ->type_name("HOST:PORT");
-  command->add_option("--device", flags->device, "GPU of this process, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_option("--out", flags->out, "where rank 0 keeps the record")->capture_default_str();
-  command->add_flag("--joins", flags->joins,
-                    "another process leads the run, whatever this one's rank");
-  command->add_option("--turns", flags->turns)->group("");
-  command->add_option("--resolved", flags->resolved)->group("");
+  command.AddOption("SPEC", &flags->spec_file, "run spec (textproto); - reads standard input");
+  command.AddOption("--arm", &flags->arm,
+                    "an arm by name instead of, or over, the spec's strategy and codec");
+  command.AddOption("--rank", &flags->rank, "this process's rank");
+  command.AddOption("--world-size", &flags->world_size,
+                    "processes of the run: workers and dedicated servers");
+  command.AddOption("--coordinator", &flags->coordinator, "where rank 0 leads the run")
+      .Takes("HOST:PORT");
+  command.AddOption("--device", &flags->device, "GPU of this process, where there is one")
+      .Between(0, 1023);
+  command.AddOption("--out", &flags->out, "where rank 0 keeps the record").ShowDefault();
+  command.AddFlag("--joins", &flags->joins,
+                  "another process leads the run, whatever this one's rank");
+  command.AddOption("--turns", &flags->turns, "").Hidden();
+  command.AddOption("--resolved", &flags->resolved, "").Hidden();
   flags->spec.Declare(command);
-  command->callback([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
+  command.OnChosen([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -9,6 +9,7 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/formats/atomic_file.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/store/store.h"
@@ -19,8 +20,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr char kPlotFooter[] =
     "Examples:\n"
@@ -61,13 +60,13 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   }
   const auto wanted = [&](const Json& row) {
     if (!row.contains("arm")) return true;
-    if (flags.comparison > 0 && row["comparison"] != flags.comparison) return false;
+    if (flags.comparison > 0 && row["comparison"].number() != flags.comparison) return false;
     return flags.arms.empty() ||
-           std::find(flags.arms.begin(), flags.arms.end(), row["arm"]) != flags.arms.end();
+           std::find(flags.arms.begin(), flags.arms.end(), row["arm"].text()) != flags.arms.end();
   };
-  Json panels = Json::array();
+  Json panels = Json::Array();
   for (Json& panel : (*chart)["panels"]) {
-    Json rows = Json::array();
+    Json rows = Json::Array();
     bool any = false;
     for (Json& row : panel["rows"]) {
       if (!wanted(row)) continue;
@@ -78,7 +77,7 @@ absl::Status Choose(const PlotFlags& flags, const Comparisons& comparisons, Json
   }
   (*chart)["panels"] = std::move(panels);
   if (!(*chart)["panels"].empty()) return absl::OkStatus();
-  const std::string missing = (*chart)["missing"];
+  const std::string missing = (*chart)["missing"].text();
   return absl::InvalidArgumentError(absl::StrCat(
       "chart \"", flags.chart, "\" of ", flags.store,
       " has no data: ", missing.empty() ? "--arms and --comparison leave nothing of it" : missing));
@@ -115,25 +114,22 @@ int PlotOrList(const PlotFlags& flags) {
 
 }  // namespace
 
-void DeclarePlot(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand("plot", "one chart of stored runs as SVG; needs Node.js");
-  command->footer(kPlotFooter);
+void DeclarePlot(Command program, Action* action) {
+  Command command = program.AddCommand("plot", "one chart of stored runs as SVG; needs Node.js");
+  command.SetFooter(kPlotFooter);
   auto flags = std::make_shared<PlotFlags>();
-  command->add_option("CHART", flags->chart, "scaling, breakdown, ...; --list shows them");
-  command->add_option("STORE", flags->store, "folder of results.sqlite")->capture_default_str();
-  command->add_flag("--list", flags->list, "show the names of charts");
-  command->add_option("-o,--out", flags->out, "file to write; else standard output")
-      ->type_name("FILE.svg");
-  command->add_option("--arms", flags->arms, "only these")->delimiter(',');
+  command.AddOption("CHART", &flags->chart, "scaling, breakdown, ...; --list shows them");
+  command.AddOption("STORE", &flags->store, "folder of results.sqlite").ShowDefault();
+  command.AddFlag("--list", &flags->list, "show the names of charts");
+  command.AddOption("-o,--out", &flags->out, "file to write; else standard output")
+      .Takes("FILE.svg");
+  command.AddOption("--arms", &flags->arms, "only these").Commas();
   command
-      ->add_option("--comparison", flags->comparison,
-                   "only this one, by its number in --format csv")
-      ->check(CLI::Range(1, 100000));
-  command->add_option("--width", flags->options.width, "pixels")
-      ->check(CLI::Range(240, 4000))
-      ->capture_default_str();
-  command->add_flag("--dark", flags->options.dark, "for dark paper");
-  command->callback([action, flags] { *action = [flags] { return PlotOrList(*flags); }; });
+      .AddOption("--comparison", &flags->comparison, "only this one, by its number in --format csv")
+      .Between(1, 100000);
+  command.AddOption("--width", &flags->options.width, "pixels").Between(240, 4000).ShowDefault();
+  command.AddFlag("--dark", &flags->options.dark, "for dark paper");
+  command.OnChosen([action, flags] { *action = [flags] { return PlotOrList(*flags); }; });
 }
 
 }  // namespace ringmaster

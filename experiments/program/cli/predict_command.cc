@@ -80,7 +80,7 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
   if (!training->has_evaluate_every_samples()) training->set_evaluate_every_samples(0);
   const bool named = !flags.arms.empty() || !flags.spec_file.empty();
   RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs,
-                      BuildSpecs(base, named ? flags.arms : DefaultArms()));
+                      BuildSpecs(base, named ? flags.arms : DefaultArms(), flags.spec.sets()));
   for (const RunSpec& spec : specs)
     RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
   return specs;
@@ -185,31 +185,31 @@ int Predict(const PredictFlags& flags) {
 
 }  // namespace
 
-void DeclarePredict(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand(
+void DeclarePredict(Command program, Action* action) {
+  Command command = program.AddCommand(
       "predict", "what a step will take under several arms, beside what it does take");
-  command->footer(kPredictFooter);
+  command.SetFooter(kPredictFooter);
   auto flags = std::make_shared<PredictFlags>();
-  command->add_option("SPEC", flags->spec_file,
-                      "run spec (textproto) to predict, or for --arms to start from");
+  command.AddOption("SPEC", &flags->spec_file,
+                    "run spec (textproto) to predict, or for --arms to start from");
   command
-      ->add_option("--arms", flags->arms,
-                   absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ",
-                                absl::StrJoin(DefaultArms(), ","), "]; `ringmaster list` has more"))
-      ->delimiter(',')
-      ->type_name("LIST");
-  command->add_flag("--no-measure", flags->no_measure, "predict alone: nothing is trained or kept");
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
-      ->capture_default_str();
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
+      .AddOption("--arms", &flags->arms,
+                 absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ",
+                              absl::StrJoin(DefaultArms(), ","), "]; `ringmaster list` has more"))
+      .Commas()
+      .Takes("LIST");
+  command.AddFlag("--no-measure", &flags->no_measure, "predict alone: nothing is trained or kept");
+  command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
+      .ShowDefault();
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
   flags->spec.Declare(command);
-  command->add_option("--link", flags->link)->group("");
-  command->add_option("--rank", flags->rank)->group("");
-  command->add_option("--coordinator", flags->coordinator)->group("");
-  command->callback([action, flags] { *action = [flags] { return Predict(*flags); }; });
+  command.AddOption("--link", &flags->link, "").Hidden();
+  command.AddOption("--rank", &flags->rank, "").Hidden();
+  command.AddOption("--coordinator", &flags->coordinator, "").Hidden();
+  command.OnChosen([action, flags] { *action = [flags] { return Predict(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,6 @@
 #include "common/base/status_macros.h"
 #include "common/formats/atomic_file.h"
 #include "common/log/log.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/report/comparisons.h"
@@ -76,20 +75,20 @@ absl::Status Report(const ReportFlags& flags) {
 
 }  // namespace
 
-void DeclareReport(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand(
-      "report", "charts and tables of stored runs, as one HTML page or as text");
-  command->footer(kReportFooter);
+void DeclareReport(Command program, Action* action) {
+  Command command =
+      program.AddCommand("report", "charts and tables of stored runs, as one HTML page or as text");
+  command.SetFooter(kReportFooter);
   auto flags = std::make_shared<ReportFlags>();
-  command->add_option("STORE", flags->store, "folder of results.sqlite")->capture_default_str();
+  command.AddOption("STORE", &flags->store, "folder of results.sqlite").ShowDefault();
   command
-      ->add_option("-o,--out", flags->out,
-                   "file to write; report.html for a page, else standard output")
-      ->type_name("FILE");
-  command->add_option("--format", flags->format, "html, md, csv, json or latex (booktabs)")
-      ->check(OneOf({"html", "md", "csv", "json", "latex"}))
-      ->capture_default_str();
-  command->callback([action, flags] {
+      .AddOption("-o,--out", &flags->out,
+                 "file to write; report.html for a page, else standard output")
+      .Takes("FILE");
+  command.AddOption("--format", &flags->format, "html, md, csv, json or latex (booktabs)")
+      .OneOf({"html", "md", "csv", "json", "latex"})
+      .ShowDefault();
+  command.OnChosen([action, flags] {
     *action = [flags] {
       const absl::Status status = Report(*flags);
       if (status.ok()) return kExitOk;

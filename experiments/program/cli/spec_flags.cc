@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -55,13 +56,13 @@ constexpr Flag kFlags[] = {
 
 }  // namespace
 
-void SpecFlags::Declare(CLI::App* command) {
+void SpecFlags::Declare(Command command) {
   DeclareSome(command, [](absl::string_view) { return true; });
-  command->get_option("--steps")->excludes(command->get_option("--epochs"));
+  command.Find("--steps").front().Excludes(command.Find("--epochs").front());
   DeclareSeedAndSet(command);
 }
 
-void SpecFlags::DeclareForEvaluation(CLI::App* command) {
+void SpecFlags::DeclareForEvaluation(Command command) {
   DeclareSome(command, [](absl::string_view field) {
     return absl::StartsWith(field, "model.") || absl::StartsWith(field, "data.") ||
            field == "training.workers" || field == "training.kernels";
@@ -69,7 +70,7 @@ void SpecFlags::DeclareForEvaluation(CLI::App* command) {
   DeclareSeedAndSet(command);
 }
 
-void SpecFlags::DeclareForBench(CLI::App* command) {
+void SpecFlags::DeclareForBench(Command command) {
   DeclareSome(command, [](absl::string_view field) {
     return field == "model.name" || field == "training.workers" ||
            field == "training.batch_per_worker" || field == "strategy.parameter_server.servers" ||
@@ -78,37 +79,38 @@ void SpecFlags::DeclareForBench(CLI::App* command) {
   DeclareSeedAndSet(command);
 }
 
-void SpecFlags::DeclareSome(CLI::App* command,
+void SpecFlags::DeclareSome(Command command,
                             absl::FunctionRef<bool(absl::string_view field)> wanted) {
   for (const Flag& flag : kFlags) {
     if (!wanted(flag.field)) continue;
-    fields_.emplace_back(
-        command->add_option(flag.name, flag.help)->type_name(flag.value)->group("Run"), flag.field);
+    fields_.emplace_back(command.AddOption(flag.name, flag.help).Takes(flag.value).Group("Run"),
+                         flag.field);
   }
 }
 
-void SpecFlags::DeclareSeedAndSet(CLI::App* command) {
+void SpecFlags::DeclareSeedAndSet(Command command) {
   fields_.emplace_back(
-      command->add_option("--seed", "seed of the initial weights and of the data order [1]")
-          ->type_name("S")
-          ->group("Run"),
+      command.AddOption("--seed", "seed of the initial weights and of the data order [1]")
+          .Takes("S")
+          .Group("Run"),
       "seed");
   command
-      ->add_option("--set", sets_,
-                   "set any field of the run spec (proto/run_spec.proto), e.g. --set "
-                   "limits.wait_seconds=5; may be "
-                   "given several times, the last one wins")
-      ->type_name("FIELD.PATH=VALUE")
-      ->group("Run");
+      .AddOption("--set", &sets_,
+                 "set any field of the run spec (proto/run_spec.proto), e.g. --set "
+                 "limits.wait_seconds=5; may be "
+                 "given several times, the last one wins")
+      .Takes("FIELD.PATH=VALUE")
+      .Group("Run");
 }
 
 absl::Status SpecFlags::Apply(RunSpec* spec) const {
   for (const auto& [option, field] : fields_) {
-    if (option->count() == 0) continue;
-    const std::string value = option->results().back();
+    const std::vector<std::string> values = option.values();
+    if (values.empty()) continue;
+    const std::string& value = values.back();
     const auto set = [&](const std::string& path) {
       return Annotate(SetField(absl::StrCat(path, "=", value), spec),
-                      absl::StrCat(option->get_name(), " ", value));
+                      absl::StrCat(option.name(), " ", value));
     };
     if (field == "seed") {
       RM_RETURN_IF_ERROR(set("training.seed"));
@@ -117,7 +119,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     }
     if (field == "transport.network") {
       RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()),
-                                  absl::StrCat(option->get_name(), " ", value)));
+                                  absl::StrCat(option.name(), " ", value)));
       continue;
     }
     // How long to train, said by a flag, replaces what the file says.

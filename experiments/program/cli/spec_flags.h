@@ -1,40 +1,45 @@
 #ifndef RINGMASTER_EXPERIMENTS_PROGRAM_CLI_SPEC_FLAGS_H_
 #define RINGMASTER_EXPERIMENTS_PROGRAM_CLI_SPEC_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "proto/run_spec.pb.h"
+#include "experiments/program/cli/parser/parser.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // The flags that edit a spec, the same for every command. Each is a short form of --set
 // field.path=value.
 class SpecFlags {
  public:
   // Declares the flags on `command`; this object outlives the parsing.
-  void Declare(CLI::App* command);
+  void Declare(Command command);
 
   // The same for a command that trains nothing: model, data, workers, kernels, --seed and --set.
-  void DeclareForEvaluation(CLI::App* command);
+  void DeclareForEvaluation(Command command);
 
   // The same for a benchmark of training, which decides data and steps: model, workers, batch,
   // servers, transport, kernels, --seed and --set.
-  void DeclareForBench(CLI::App* command);
+  void DeclareForBench(Command command);
 
   // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names
   // the flag.
   absl::Status Apply(RunSpec* spec) const;
 
- private:
-  void DeclareSome(CLI::App* command, absl::FunctionRef<bool(absl::string_view field)> wanted);
-  void DeclareSeedAndSet(CLI::App* command);
+  // What --set was given, in its order, as of CheckTaken (common/config/arms.h).
+  const std::vector<std::string>& sets() const { return sets_; }
 
-  std::vector<std::pair<CLI::Option*, std::string>> fields_;  // option, field path
+ private:
+  void DeclareSome(Command command, absl::FunctionRef<bool(absl::string_view field)> wanted);
+  void DeclareSeedAndSet(Command command);
+
+  std::vector<std::pair<Option, std::string>> fields_;  // option, field path
   std::vector<std::string> sets_;
 };
 

@@ -22,6 +22,7 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_inputs.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"
@@ -79,6 +80,10 @@ class TerminalWatcher : public SweepWatcher {
     }
     if (state_.failed > 0) absl::StrAppend(&text, "  ", state_.failed, " failed");
     line_->Show(std::move(text), progress.seconds, progress.step > 0);
+  }
+
+  void OnWait(const std::string& holder) override {
+    std::fprintf(stderr, "waiting for the runs that other programs are at (%s)\n", holder.c_str());
   }
 
   void OnEnd(const RunSummary& summary) override {
@@ -203,9 +208,11 @@ absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
   RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
   const Environment environment = ReadEnvironment();
+  InputsReader inputs;
   return PlanSweep(
       sweep, std::filesystem::path(flags.file).stem().string(),
-      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
+      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); },
+      [&](const RunSpec& spec) { return inputs.Read(spec); });
 }
 
 std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
@@ -245,25 +252,25 @@ int Sweep(const SweepFlags& flags) {
 
 }  // namespace
 
-void DeclareSweep(CLI::App* app, Action* action) {
-  CLI::App* command =
-      app->add_subcommand("sweep", "run every combination of some settings, several times each");
-  command->footer(kSweepFooter);
+void DeclareSweep(Command program, Action* action) {
+  Command command =
+      program.AddCommand("sweep", "run every combination of some settings, several times each");
+  command.SetFooter(kSweepFooter);
   auto flags = std::make_shared<SweepFlags>();
-  command->add_option("FILE", flags->file, "what to vary (textproto)")->required();
-  command->add_option("--out", flags->out, "folder of results.jsonl and results.sqlite")
-      ->capture_default_str();
-  command->add_flag(
-      "--dry-run", flags->dry_run,
+  command.AddOption("FILE", &flags->file, "what to vary (textproto)").Required();
+  command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
+      .ShowDefault();
+  command.AddFlag(
+      "--dry-run", &flags->dry_run,
       "show the cells and how long they will take: trains a few steps to estimate, unless runs are "
       "stored, and keeps nothing");
-  command->add_flag("--retry-failed", flags->retry_failed, "run again what failed before");
-  command->add_flag("--predict", flags->predict,
-                    "say before each run what its step will take, as `ringmaster predict` does, "
-                    "and keep that with it");
-  command->add_option("--device", flags->device, "GPU that the ranks share, where there is one")
-      ->check(CLI::Range(0, 1023));
-  command->callback([action, flags] { *action = [flags] { return Sweep(*flags); }; });
+  command.AddFlag("--retry-failed", &flags->retry_failed, "run again what failed before");
+  command.AddFlag("--predict", &flags->predict,
+                  "say before each run what its step will take, as `ringmaster predict` does, "
+                  "and keep that with it");
+  command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
+      .Between(0, 1023);
+  command.OnChosen([action, flags] { *action = [flags] { return Sweep(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -30,7 +30,8 @@ constexpr char kTraceFooter[] =
     "chrome://tracing. Every run "
     "records\n"
     "its first 3 steps after warm-up; --set output.trace_steps=N makes a run record more of them, "
-    "or none.";
+    "or none.\n"
+    "A run that failed shows the last events of its ranks instead.";
 
 struct TraceFlags {
   std::string run;
@@ -99,21 +100,19 @@ int WriteTrace(const TraceFlags& flags) {
 
 }  // namespace
 
-void DeclareTrace(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand(
+void DeclareTrace(Command program, Action* action) {
+  Command command = program.AddCommand(
       "trace", "a few steps of every rank and thread, and the messages between them");
-  command->footer(kTraceFooter);
+  command.SetFooter(kTraceFooter);
   auto flags = std::make_shared<TraceFlags>();
-  command->add_option(
-      "RUN", flags->run,
+  command.AddOption(
+      "RUN", &flags->run,
       "run_id, or how it begins; \"last\"; or an arm, whose newest run it is. Absent: lists runs");
-  command->add_option("-o", flags->file, "Chrome trace-event file to write; - for standard output")
-      ->type_name("FILE.json")
-      ->capture_default_str();
-  command->add_option("--out", flags->store, "folder of results.sqlite")
-      ->type_name("DIR")
-      ->capture_default_str();
-  command->callback([action, flags] { *action = [flags] { return WriteTrace(*flags); }; });
+  command.AddOption("-o", &flags->file, "Chrome trace-event file to write; - for standard output")
+      .Takes("FILE.json")
+      .ShowDefault();
+  command.AddOption("--out", &flags->store, "folder of results.sqlite").Takes("DIR").ShowDefault();
+  command.OnChosen([action, flags] { *action = [flags] { return WriteTrace(*flags); }; });
 }
 
 }  // namespace ringmaster

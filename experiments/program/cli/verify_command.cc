@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -9,8 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "common/base/monotonic.h"
 #include "common/config/resolve.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
-#include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/terminal.h"
@@ -73,13 +72,13 @@ void PrintTable(const VerifyOutcome& outcome, double seconds) {
 }
 
 void PrintJson(const VerifyOutcome& outcome, double seconds) {
-  nlohmann::ordered_json object;
+  Json object;
   object["passed"] = outcome.passed();
   object["data"] = outcome.data;
   object["real_data"] = outcome.real_data;
   object["runs"] = outcome.runs;
   object["seconds"] = seconds;
-  object["checks"] = nlohmann::ordered_json::array();
+  object["checks"] = Json::Array();
   for (const CheckResult& check : outcome.checks) {
     object["checks"].push_back({{"topic", check.topic},
                                 {"what", check.what},
@@ -88,7 +87,7 @@ void PrintJson(const VerifyOutcome& outcome, double seconds) {
                                 {"seconds", check.seconds}});
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  std::printf("%s\n", object.dump().c_str());
+  std::printf("%s\n", object.Dump().c_str());
 }
 
 int RunVerify(const VerifyFlags& flags) {
@@ -126,22 +125,21 @@ int RunVerify(const VerifyFlags& flags) {
 
 }  // namespace
 
-void DeclareVerify(CLI::App* app, Action* action) {
-  CLI::App* command = app->add_subcommand(
+void DeclareVerify(Command program, Action* action) {
+  Command command = program.AddCommand(
       "verify", "prove on this machine that only the strategy varies between arms");
-  command->footer(kVerifyFooter);
+  command.SetFooter(kVerifyFooter);
   auto flags = std::make_shared<VerifyFlags>();
-  command->add_option("--data-dir", flags->data_dir, "folder with the four MNIST IDX files");
+  command.AddOption("--data-dir", &flags->data_dir, "folder with the four MNIST IDX files");
   command
-      ->add_option("--kernels", flags->kernels,
-                   "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
-      ->check(OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"}))
-      ->capture_default_str();
-  command->add_option("--seed", flags->seed, "of weights, data and random schedules")
-      ->capture_default_str();
-  command->add_flag("--json", flags->json,
-                    "one JSON object on standard output instead of the table");
-  command->callback([action, flags] { *action = [flags] { return RunVerify(*flags); }; });
+      .AddOption("--kernels", &flags->kernels,
+                 "kernel library of the runs on MNIST: cpu, cublas, reference or auto")
+      .OneOf({"cpu", "cublas", "cublas_tf32", "reference", "auto"})
+      .ShowDefault();
+  command.AddOption("--seed", &flags->seed, "of weights, data and random schedules").ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  command.OnChosen([action, flags] { *action = [flags] { return RunVerify(*flags); }; });
 }
 
 }  // namespace ringmaster

@@ -43,7 +43,7 @@ class Children {
   // Of the child with this index in order of Start; 0 once it is reaped.
   pid_t pid(int index) const { return pids_[index]; }
 
-  // Reaps what has ended: (index in order of Start, what became of it, as EndText of
+  // Reaps the processes that have ended: (index in order of Start, what became of it, as EndText of
   // common/machine/process_end.h says it).
   std::vector<std::pair<int, std::string>> Reap();
 

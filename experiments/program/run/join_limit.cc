@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "common/config/describe.h"
 #include "common/machine/machine.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -15,7 +15,8 @@ constexpr absl::Duration kPerProcessOfACore = absl::Seconds(10);
 
 absl::Duration JoinLimitOn(int cores, const RunSpec& spec) {
   if (spec.limits().has_join_seconds()) return absl::Seconds(spec.limits().join_seconds());
-  return std::max(kJoinLimitMin, kPerProcessOfACore * ProcessCount(spec) / std::max(1, cores));
+  return std::max(kJoinLimitMin,
+                  kPerProcessOfACore * TraitsOf(spec).processes / std::max(1, cores));
 }
 
 absl::Duration JoinLimit(const RunSpec& spec) {

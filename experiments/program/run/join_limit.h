@@ -10,7 +10,7 @@ namespace ringmaster {
 // minute, or 10 s for each process per core of this machine, if that is more.
 absl::Duration JoinLimit(const RunSpec& spec);
 
-// The same for a machine with so many cores.
+// The same for a machine with `cores` cores.
 absl::Duration JoinLimitOn(int cores, const RunSpec& spec);
 
 // A process that is still starting, as far as can be seen, is waited for this many times as long.

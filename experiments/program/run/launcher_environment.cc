@@ -91,10 +91,9 @@ absl::StatusOr<std::optional<HostPort>> ReadCoordinator() {
   if (port_text && absl::StrContains(*port_text, "://")) {
     return absl::InvalidArgumentError(
         absl::StrCat("environment variable MASTER_PORT=\"", *port_text,
-                     "\" is Kubernetes' own, for the Service named \"master\", "
-                     "and no port that a launcher has set; set enableServiceLinks: false in the "
-                     "pod's spec, or give --coordinator "
-                     "HOST:PORT"));
+                     "\" is Kubernetes' own, for the Service named \"master\", and no port that a "
+                     "launcher has set; set enableServiceLinks: false in the pod's spec, or give "
+                     "--coordinator HOST:PORT"));
   }
   if (!address || !port_text) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -115,8 +114,8 @@ absl::StatusOr<std::optional<HostPort>> ReadCoordinator() {
 std::string WhyMasterPortMayBeTaken() {
   if (!Variable("TORCHELASTIC_RUN_ID")) return "";
   return "torchrun's agent itself listens at MASTER_ADDR:MASTER_PORT (TORCHELASTIC_RUN_ID is set): "
-         "give every rank "
-         "--coordinator HOST:PORT with a free port, or start torchrun with --standalone";
+         "give every rank --coordinator HOST:PORT with a free port, or start torchrun with "
+         "--standalone";
 }
 
 }  // namespace ringmaster

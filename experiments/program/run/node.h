@@ -13,15 +13,15 @@ namespace ringmaster {
 
 // What one process of a run is told.
 struct NodeOptions {
-  int32_t process =
-      0;  // its rank among the processes (experiments/program/run/placement.h says who lives there)
+  // its rank among the processes (experiments/program/run/placement.h says who lives there)
+  int32_t process = 0;
   HostPort coordinator;
   std::string token;
   int device = 0;     // GPU, where there is one
   std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
                       // empty: nobody
-  EndRequest* ends =
-      nullptr;  // by which somebody asks this process to leave the run; null: nobody does
+  // by which somebody asks this process to leave the run; null: nobody does
+  EndRequest* ends = nullptr;
 };
 
 // Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its

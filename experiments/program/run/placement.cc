@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/describe.h"
 #include "common/machine/process_name.h"
 #include "common/scheme/registry.h"
 
@@ -28,7 +27,8 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
     processes[process].push_back(node);
   };
   for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) place({Role::kWorker, rank});
-  for (int32_t server = 0; server < ServerCount(spec); ++server) place({Role::kServer, server});
+  for (int32_t server = 0; server < TraitsOf(spec).servers; ++server)
+    place({Role::kServer, server});
   return processes;
 }
 

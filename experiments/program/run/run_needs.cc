@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/machine/address_space.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/worker_parts.h"
@@ -37,7 +36,7 @@ int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {
   const bool shares_memory = transport == "shm" || transport == "auto";
   const int64_t arenas = kArenas + (TraitsOf(spec).weights == WeightHolder::kServers ? 1 : 0);
   return kProcessBytes + arenas * parameters * static_cast<int64_t>(sizeof(float)) +
-         (shares_memory ? kPairBytes * (ProcessCount(spec) - 1) : 0);
+         (shares_memory ? kPairBytes * (TraitsOf(spec).processes - 1) : 0);
 }
 
 absl::Status CheckAddressSpace(const RunSpec& spec) {

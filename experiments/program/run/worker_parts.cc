@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "worker/kernels/registry.h"
+#include "worker/loop/slowdown.h"
 #include "worker/loop/training_loop.h"
 #include "worker/model/emulated.h"
 
@@ -24,19 +25,21 @@ absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels
 }  // namespace
 
 absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape,
-                                              int device) {
+                                              ComputingRank rank) {
   const TrainingSpec& training = resolved.training();
   const bool emulated = training.has_emulated_compute();
   ModelOptions options;
   options.shape = shape;
   options.max_batch = emulated ? 1 : LargestBatch(resolved, shape);
   RM_ASSIGN_OR_RETURN(WorkerParts parts,
-                      CreateParts(resolved, training.kernels().c_str(), device, options));
+                      CreateParts(resolved, training.kernels().c_str(), rank.device, options));
   if (!emulated) return parts;
-  const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds());
+  const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds()) *
+                              SlowdownFactor(training, rank.rank);
   const absl::Duration backward = both * training.emulated_compute().backward_share();
   parts.model =
-      CreateEmulatedModel(std::move(parts.model), {both - backward, backward}, *parts.kernels);
+      CreateEmulatedModel(std::move(parts.model),
+                          {both - backward, backward, std::move(rank.interrupted)}, *parts.kernels);
   return parts;
 }
 

@@ -1,8 +1,11 @@
 #ifndef RINGMASTER_EXPERIMENTS_PROGRAM_RUN_WORKER_PARTS_H_
 #define RINGMASTER_EXPERIMENTS_PROGRAM_RUN_WORKER_PARTS_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
@@ -17,11 +20,19 @@ struct WorkerParts {
   std::unique_ptr<Model> model;
 };
 
-// The kernels that the resolved spec names, on GPU `device` where they are of one, and its model
-// for samples of `shape`, as large a batch at once as training and evaluation take; emulated where
-// the spec says so. Errors are those of CreateKernelLibrary and CreateModel.
+// Who computes with the parts.
+struct ComputingRank {
+  int device = 0;  // the GPU, where the kernels are of one
+  int32_t rank = 0;
+  // Ends emulated computing early, with its error (common/base/interruptible_sleep.h).
+  std::function<absl::Status()> interrupted;
+};
+
+// The kernels that the resolved spec names and its model for samples of `shape`, as large a batch
+// at once as training and evaluation take. Emulated where the spec says so, and then as much
+// slower as the spec slows this rank down. Errors are those of CreateKernelLibrary and CreateModel.
 absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape,
-                                              int device);
+                                              ComputingRank rank);
 
 // The spec's model on the host, one sample at a time. Layout and initial weights, which do not
 // depend on the device, come from it. Errors are those of CreateModel.

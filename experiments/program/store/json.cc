@@ -1,16 +1,20 @@
 #include "experiments/program/store/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "common/control/activity_text.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/schema_version.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "nlohmann/json.hpp"
 
 namespace ringmaster {
 namespace {
@@ -18,8 +22,6 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
-using Json = nlohmann::ordered_json;
-
 // The shortest decimal that reads back as the same float: 0.05 rather than 0.05000000074505806.
 double ShortestDecimal(float value) {
   if (!std::isfinite(value)) return value;
@@ -67,7 +69,7 @@ Json ValueJson(const Message& message, const FieldDescriptor& field, int index) 
 
 // The fields that are set, under their names in the .proto file.
 Json MessageJson(const Message& message) {
-  Json json = Json::object();
+  Json json = Json::Object();
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
@@ -75,7 +77,7 @@ Json MessageJson(const Message& message) {
       json[field->name()] = ValueJson(message, *field, 0);
       continue;
     }
-    Json& values = json[field->name()] = Json::array();
+    Json& values = json[field->name()] = Json::Array();
     const int size = message.GetReflection()->FieldSize(message, field);
     for (int i = 0; i < size; ++i) values.push_back(ValueJson(message, *field, i));
   }
@@ -84,7 +86,7 @@ Json MessageJson(const Message& message) {
 
 // Five digits are more than a clock or a float32 loss is good for, and keep lines short.
 Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
-  Json array = Json::array();
+  Json array = Json::Array();
   for (const float value : values) array.push_back(std::round(value * 1e5) / 1e5);
   return array;
 }
@@ -92,8 +94,8 @@ Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
 // What was measured step by step, where the record still has its reports: evaluations, and a series
 // for each rank.
 void AddSeries(const RunRecord& record, Json* json) {
-  Json evaluations = Json::array();
-  Json series = Json::array();
+  Json evaluations = Json::Array();
+  Json series = Json::Array();
   for (const ProcessReport& process : record.reports()) {
     for (const WorkerReport& worker : process.workers()) {
       for (const Evaluation& evaluation : worker.evaluations())
@@ -116,7 +118,7 @@ Json FigureJson(const Figure& figure, std::optional<double> value) {
 // Names of the nodes and, in the same order, each figure of nodes; what is not defined for a node
 // is null.
 Json NodesObject(const RunSummary& summary) {
-  Json json = {{"node", Json::array()}, {"process", Json::array()}, {"shared", Json::array()}};
+  Json json = {{"node", Json::Array()}, {"process", Json::Array()}, {"shared", Json::Array()}};
   for (const NodeFigures& node : summary.nodes()) {
     json["node"].push_back(node.node());
     json["process"].push_back(node.process());
@@ -124,12 +126,94 @@ Json NodesObject(const RunSummary& summary) {
   }
   for (const Figure& figure : Figures()) {
     if (figure.of_node == nullptr) continue;
-    Json& values = json[figure.tag] = Json::array();
+    Json& values = json[figure.tag] = Json::Array();
     for (const NodeFigures& node : summary.nodes()) {
       const auto found = node.figures().find(figure.tag);
       values.push_back(FigureJson(
           figure, found == node.figures().end() ? std::nullopt : std::optional(found->second)));
     }
+  }
+  return json;
+}
+
+std::string LowerCase(const std::string& text) { return absl::AsciiStrToLower(text); }
+
+double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
+
+void AddMessageEvents(const std::string& thread, const char* what,
+                      const google::protobuf::RepeatedPtrField<TraceMessage>& messages,
+                      std::vector<std::pair<int64_t, Json>>* events) {
+  for (const TraceMessage& message : messages) {
+    Json event = {{"at_ms", Milliseconds(message.time_ns())},
+                  {"thread", thread},
+                  {"what", what},
+                  {"message", message.kind()},
+                  {"peer", message.peer()},
+                  {"step", message.step()},
+                  {"bucket", message.bucket()},
+                  {"round", message.round()},
+                  {"piece", message.piece()},
+                  {"bytes", message.payload_bytes()}};
+    events->push_back({message.time_ns(), std::move(event)});
+  }
+}
+
+// The last events of all threads of a node, by the time when each was over.
+Json EventsJson(const NodeLastWords& node) {
+  std::vector<std::pair<int64_t, Json>> events;
+  for (const ThreadTrace& thread : node.threads()) {
+    for (const TraceSpan& span : thread.spans()) {
+      Json event = {{"at_ms", Milliseconds(span.begin_ns())},
+                    {"thread", thread.thread()},
+                    {"what", span.phase()},
+                    {"step", span.step()},
+                    {"bucket", span.bucket()},
+                    {"ms", Milliseconds(span.duration_ns())}};
+      events.push_back({span.begin_ns() + span.duration_ns(), std::move(event)});
+    }
+    AddMessageEvents(thread.thread(), "sent", thread.sent(), &events);
+    AddMessageEvents(thread.thread(), "received", thread.received(), &events);
+  }
+  std::stable_sort(events.begin(), events.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  Json json = Json::Array();
+  for (auto& [time, event] : events) json.push_back(std::move(event));
+  return json;
+}
+
+Json NodeLastWordsJson(const NodeLastWords& node) {
+  const NodeActivity& activity = node.activity();
+  Json awaited = Json::Array();
+  for (const AwaitedMessage& message : activity.awaited()) {
+    awaited.push_back({{"peer", NameOf(message.peer())},
+                       {"message", LowerCase(AwaitedMessage::Kind_Name(message.kind()))},
+                       {"is_send", message.is_send()},
+                       {"step", message.step()},
+                       {"bucket", message.bucket()}});
+  }
+  return {{"node", NameOf(activity.node())},
+          {"state", LowerCase(NodeActivity::State_Name(activity.state()))},
+          {"step", activity.step()},
+          {"phase", activity.phase()},
+          {"bucket", activity.bucket()},
+          {"since_seconds", node.since_seconds()},
+          {"awaited", std::move(awaited)},
+          {"parked", node.parked()},
+          {"events", EventsJson(node)}};
+}
+
+// How the run ended for each process.
+Json LastWordsJson(const RunRecord& record) {
+  Json json = Json::Array();
+  for (const LastWords& words : record.last_words()) {
+    Json nodes = Json::Array();
+    for (const NodeLastWords& node : words.nodes()) nodes.push_back(NodeLastWordsJson(node));
+    const bool spoke = words.silent_because().empty();
+    json.push_back({{"process", words.process()},
+                    {"pid", words.pid()},
+                    {"silent_because", spoke ? Json(nullptr) : Json(words.silent_because())},
+                    {"heard_seconds", words.heard_seconds()},
+                    {"nodes", std::move(nodes)}});
   }
   return json;
 }
@@ -143,7 +227,7 @@ Json RecordJson(const RunRecord& record) {
       return nullptr;
     return ValueJson(summary, descriptor, 0);
   };
-  Json json = Json::object();
+  Json json = Json::Object();
   json["run_id"] = record.run_id();
   json["started_at"] = record.started_at();
   for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status",
@@ -153,10 +237,8 @@ Json RecordJson(const RunRecord& record) {
   for (const Figure& figure : Figures()) {
     if (figure.in_json) json[figure.tag] = FigureJson(figure, figure.value(summary));
   }
-  // Sorted by name: the order of a protobuf map is not fixed.
-  json["phase_ms"] =
-      std::map<std::string, double>(summary.phase_ms().begin(), summary.phase_ms().end());
-  Json& seconds = json["seconds_to_accuracy"] = Json::object();
+  json["phase_ms"] = Json::SortedObject(summary.phase_ms());
+  Json& seconds = json["seconds_to_accuracy"] = Json::Object();
   for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
     const auto found = summary.seconds_to_accuracy().find(threshold.name);
     seconds[threshold.name] =
@@ -167,27 +249,32 @@ Json RecordJson(const RunRecord& record) {
   if (record.has_sweep()) {
     json["sweep"] = MessageJson(record.sweep());
     json["sweep"]["trial"] = record.sweep().trial();
-    json["sweep"]["settings"] = Json::parse(record.sweep().settings(), nullptr, false);
+    json["sweep"]["settings"] = Json::Parse(record.sweep().settings()).value_or(nullptr);
   }
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
+  if (!record.confinements().empty()) {
+    Json& confinements = json["confinements"] = Json::Array();
+    for (const Confinement& process : record.confinements())
+      confinements.push_back(MessageJson(process));
+  }
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
+  if (record.last_words_size() > 0) json["last_words"] = LastWordsJson(record);
   AddSeries(record, &json);
   json[kSchemaVersionKey] = kSchemaVersion;
   return json;
 }
 
-std::string OneLine(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string OneLine(const Json& json) { return json.Dump(); }
 
 }  // namespace
 
 std::string SummaryJson(const RunRecord& record) { return OneLine(RecordJson(record)); }
 
 std::string ComparisonJson(const std::vector<RunRecord>& records) {
-  Json runs = Json::array();
+  Json runs = Json::Array();
   for (const RunRecord& record : records) runs.push_back(RecordJson(record));
   return OneLine(Json{{"runs", runs}, {kSchemaVersionKey, kSchemaVersion}});
 }

@@ -1,6 +1,7 @@
 #include "experiments/program/store/json_lines.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,14 @@ absl::StatusOr<std::unique_ptr<JsonLines>> JsonLines::Open(const std::string& pa
 }
 
 JsonLines::~JsonLines() { close(file_); }
+
+bool JsonLines::Lock() {
+  while (flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    // A file system without locks has writers of one machine only where users see to it.
+    if (errno != EINTR) return errno != EWOULDBLOCK;
+  }
+  return true;
+}
 
 absl::StatusOr<int64_t> JsonLines::Size() const {
   struct stat info;

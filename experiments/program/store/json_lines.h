@@ -10,14 +10,18 @@
 
 namespace ringmaster {
 
-// A file to which whole lines are appended. One thread at a time; the caller keeps other writers
-// out.
+// A file to which whole lines are appended. One thread at a time; other writers are
+// kept out by Lock.
 class JsonLines {
  public:
   // Opens `path` for appending, creating it where it is missing; what is there stays.
   // InvalidArgument: cannot be written.
   static absl::StatusOr<std::unique_ptr<JsonLines>> Open(const std::string& path);
   ~JsonLines();
+
+  // Makes this program the file's only writer until it is destroyed: false where another program,
+  // or another JsonLines, is it already.
+  bool Lock();
 
   // Appends `line` (without a newline) and waits until it is on the disk. A torn last line, left by
   // a machine that lost its power, is closed first. Unavailable: it could not be written, and the

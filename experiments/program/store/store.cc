@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <system_error>
@@ -14,11 +13,11 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/config/load.h"
+#include "common/formats/json.h"
 #include "common/log/log.h"
 #include "experiments/program/store/json.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "nlohmann/json.hpp"
 
 namespace ringmaster {
 namespace {
@@ -45,7 +44,8 @@ std::vector<Column> SummaryColumns() {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
     const bool integer = field.cpp_type() == FieldDescriptor::CPPTYPE_INT32 ||
-                         field.cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+                         field.cpp_type() == FieldDescriptor::CPPTYPE_INT64 ||
+                         field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
     const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
     columns.push_back({field.name(), field.is_repeated() ? "TEXT"
                                      : integer           ? "INTEGER"
@@ -66,7 +66,7 @@ std::vector<Column> RunColumns() {
 }
 
 std::string MapJson(const google::protobuf::Map<std::string, double>& map) {
-  return nlohmann::json(std::map<std::string, double>(map.begin(), map.end())).dump();
+  return Json::SortedObject(map).Dump();
 }
 
 SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
@@ -81,6 +81,8 @@ SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
       return int64_t{reflection.GetInt32(summary, &field)};
     case FieldDescriptor::CPPTYPE_INT64:
       return int64_t{reflection.GetInt64(summary, &field)};
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return int64_t{reflection.GetBool(summary, &field)};
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection.GetDouble(summary, &field);
     default:
@@ -143,9 +145,8 @@ absl::Status CreateTables(Database& database) {
   RM_RETURN_IF_ERROR(
       database.Execute(absl::StrCat("CREATE TABLE IF NOT EXISTS runs(", columns, ")")));
   RM_RETURN_IF_ERROR(database.Execute(
-      "CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, "
-      "step INTEGER NOT NULL, step_ms REAL, loss REAL, "
-      "PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
+      "CREATE TABLE IF NOT EXISTS steps(run_id TEXT NOT NULL, rank INTEGER NOT NULL, step INTEGER "
+      "NOT NULL, step_ms REAL, loss REAL, PRIMARY KEY(run_id, rank, step)) WITHOUT ROWID"));
   // A database of an older program lacks the figures that came later.
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> present,
                       database.Query("SELECT name FROM pragma_table_info('runs')"));
@@ -230,29 +231,35 @@ absl::StatusOr<std::vector<SweepRun>> SweepRunsIn(Database& database, const std:
   return runs;
 }
 
-// The runs of results.jsonl in `folder`, in its order; none where there is no such file.
-std::vector<std::string> ListedRuns(const std::string& folder) {
-  const std::string key = "\"run_id\":\"";
-  std::vector<std::string> runs;
-  std::ifstream lines(folder + "/results.jsonl");
-  for (std::string line; std::getline(lines, line);) {
-    const size_t at = line.find(key);
-    if (at == std::string::npos || lines.eof())
-      continue;  // a line without its end is being written
-    const size_t begin = at + key.size();
-    runs.push_back(line.substr(begin, line.find('"', begin) - begin));
-  }
-  return runs;
+std::set<std::string> IdsOf(const std::vector<RunRecord>& records) {
+  std::set<std::string> ids;
+  for (const RunRecord& record : records) ids.insert(record.run_id());
+  return ids;
 }
 
-// What to say where results.sqlite lacks `listed` runs of results.jsonl; empty: it has all.
-std::string LostRunsText(const std::string& folder, const std::vector<std::string>& listed,
-                         const std::set<std::string>& stored) {
-  constexpr size_t kNamed = 5;
-  std::vector<std::string> beyond;
-  for (const std::string& run : listed) {
-    if (stored.count(run) == 0) beyond.push_back(run);
+// The runs of `listed` that the database lacks, which has `stored`. Adds to `found` those whose
+// record file can be read, and returns the others: of older programs, which wrote no such file, or
+// damaged.
+std::vector<std::string> ReadBeyond(const std::vector<ListedRun>& listed,
+                                    std::set<std::string> stored, std::vector<RunRecord>* found) {
+  std::vector<std::string> lost;
+  for (const ListedRun& run : listed) {
+    if (!stored.insert(run.run_id).second) continue;
+    absl::StatusOr<RunRecord> record = absl::NotFoundError("no record file");
+    if (!run.record_file.empty()) record = ReadRecordFile(run);
+    if (record.ok()) {
+      found->push_back(*std::move(record));
+    } else {
+      lost.push_back(run.run_id);
+    }
   }
+  return lost;
+}
+
+// What to say of runs of results.jsonl that neither results.sqlite nor a record file has; empty: of
+// none.
+std::string LostRunsText(const std::string& folder, std::vector<std::string> beyond) {
+  constexpr size_t kNamed = 5;
   if (beyond.empty()) return "";
   const size_t count = beyond.size();
   beyond.resize(std::min(count, kNamed));
@@ -260,8 +267,8 @@ std::string LostRunsText(const std::string& folder, const std::vector<std::strin
                       " of the runs in results.jsonl (", absl::StrJoin(beyond, ", "),
                       count > kNamed ? ", ..." : "",
                       "): it was copied without its log results.sqlite-wal, or a run was cut off "
-                      "while it was added; copy all "
-                      "files results.sqlite* from where they were written");
+                      "while it was added; copy all files results.sqlite* from where they were "
+                      "written");
 }
 
 std::string FolderOf(const std::string& file) {
@@ -269,12 +276,28 @@ std::string FolderOf(const std::string& file) {
   return folder.empty() ? "." : folder;
 }
 
-absl::Status WarnOfLostRuns(Database& database, const std::string& folder) {
+absl::Status Insert(Database& database, const RunRecord& record) {
+  const std::vector<Column> columns = RunColumns();
+  const std::string names = absl::StrJoin(
+      columns, ", ",
+      [](std::string* out, const Column& column) { absl::StrAppend(out, column.name); });
+  const std::string marks = absl::StrJoin(std::vector<std::string>(columns.size(), "?"), ", ");
+  RM_RETURN_IF_ERROR(database.Run(absl::StrCat("INSERT INTO runs(", names, ") VALUES(", marks, ")"),
+                                  {RunRow(record)}));
+  return database.Run("INSERT INTO steps(run_id, rank, step, step_ms, loss) VALUES(?, ?, ?, ?, ?)",
+                      StepRows(record));
+}
+
+// Adds the runs that stand in the files and not in the database, and warns of those that are lost.
+absl::Status CatchUp(Database& database, const std::string& folder) {
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> rows, database.Query("SELECT run_id FROM runs"));
   std::set<std::string> stored;
   for (const SqlRow& row : rows) stored.insert(std::get<std::string>(row[0]));
-  const std::string lost = LostRunsText(folder, ListedRuns(folder), stored);
+  std::vector<RunRecord> found;
+  const std::string lost =
+      LostRunsText(folder, ReadBeyond(ListRuns(folder), std::move(stored), &found));
   if (!lost.empty()) Log(LogLevel::kWarning, lost);
+  for (const RunRecord& record : found) RM_RETURN_IF_ERROR(Insert(database, record));
   return absl::OkStatus();
 }
 
@@ -284,7 +307,7 @@ absl::Status Prepare(Database& database, const std::string& path) {
   RM_RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
   absl::Status created = CreateTables(database);
   // While nobody else can add a run.
-  if (created.ok()) created = WarnOfLostRuns(database, FolderOf(path));
+  if (created.ok()) created = CatchUp(database, FolderOf(path));
   if (created.ok()) return database.Execute("COMMIT");
   database.Execute("ROLLBACK").IgnoreError();
   return created;
@@ -303,25 +326,15 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& dir) {
   const std::string path = dir + "/results.sqlite";
   RM_ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Database::Open(path));
   RM_RETURN_IF_ERROR(Prepare(*database, path));
-  RM_ASSIGN_OR_RETURN(std::unique_ptr<JsonLines> lines, JsonLines::Open(dir + "/results.jsonl"));
-  return std::unique_ptr<Store>(new Store(std::move(database), std::move(lines)));
+  RM_ASSIGN_OR_RETURN(std::unique_ptr<RunFiles> files, RunFiles::Open(dir));
+  return std::unique_ptr<Store>(new Store(dir, std::move(database), std::move(files)));
 }
 
 absl::Status Store::AppendInTransaction(const RunRecord& record) {
-  const std::vector<Column> columns = RunColumns();
-  const std::string names = absl::StrJoin(
-      columns, ", ",
-      [](std::string* out, const Column& column) { absl::StrAppend(out, column.name); });
-  const std::string marks = absl::StrJoin(std::vector<std::string>(columns.size(), "?"), ", ");
-  RM_RETURN_IF_ERROR(database_->Run(
-      absl::StrCat("INSERT INTO runs(", names, ") VALUES(", marks, ")"), {RunRow(record)}));
-  RM_RETURN_IF_ERROR(
-      database_->Run("INSERT INTO steps(run_id, rank, step, step_ms, loss) VALUES(?, ?, ?, ?, ?)",
-                     StepRows(record)));
-  // Inside the transaction, whose lock keeps other processes away from the lines too.
-  RM_RETURN_IF_ERROR(lines_->Append(SummaryJson(record)));
+  RM_RETURN_IF_ERROR(Insert(*database_, record));
+  RM_RETURN_IF_ERROR(files_->Append(record));
   const absl::Status committed = database_->Execute("COMMIT");
-  if (!committed.ok()) lines_->Undo();
+  if (!committed.ok()) files_->Undo();
   return committed;
 }
 
@@ -353,17 +366,17 @@ absl::StatusOr<std::vector<RunRecord>> Store::ReadRecords(const std::string& pat
                      "; expected the folder that a run, comparison or sweep wrote (--out)"));
   }
   std::vector<RunRecord> records;
-  std::vector<std::string> listed;
+  std::vector<ListedRun> listed;
   RM_RETURN_IF_ERROR(ReadUnchanged(file, [&](Database& database) -> absl::Status {
-    listed = ListedRuns(FolderOf(file));  // first: a run is added to it before it is committed
+    listed = ListRuns(FolderOf(file));  // first: a run is added to it before it is committed
     RM_ASSIGN_OR_RETURN(records, RecordsIn(database, file));
     return absl::OkStatus();
   }));
-  std::set<std::string> stored;
-  for (const RunRecord& record : records) stored.insert(record.run_id());
   // A copy under another name is nobody's twin.
-  const bool is_ours = std::filesystem::path(file).filename() == "results.sqlite";
-  const std::string lost = is_ours ? LostRunsText(FolderOf(file), listed, stored) : "";
+  if (std::filesystem::path(file).filename() != "results.sqlite") return records;
+  std::set<std::string> stored = IdsOf(records);
+  const std::string lost =
+      LostRunsText(FolderOf(file), ReadBeyond(listed, std::move(stored), &records));
   if (!lost.empty() && records.empty()) return absl::InvalidArgumentError(lost);
   if (!lost.empty()) Log(LogLevel::kWarning, lost);
   return records;
@@ -385,6 +398,59 @@ absl::StatusOr<std::vector<SweepRun>> Store::ReadSweepRuns(const std::string& di
     return absl::OkStatus();
   }));
   return runs;
+}
+
+absl::StatusOr<RebuiltStore> Store::Rebuild(const std::string& dir) {
+  const std::string file = dir + "/results.sqlite";
+  std::error_code error;
+  if (!std::filesystem::exists(file, error) && ListRuns(dir).empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("store ", dir,
+                     ": holds neither results.sqlite nor results.jsonl; expected the folder that "
+                     "a run, comparison or sweep wrote (--out)"));
+  }
+  RebuiltStore rebuilt;
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<RunFiles> files, RunFiles::Open(dir));
+  if (files->first_is_taken()) {
+    return absl::UnavailableError(absl::StrCat(
+        "store ", dir, ": another program is writing to it; try again when it has ended"));
+  }
+  // Runs that only the old database has, as programs did that wrote no record files.
+  std::vector<RunRecord> old;
+  if (std::filesystem::exists(file, error)) {
+    const absl::Status read = ReadUnchanged(file, [&](Database& database) -> absl::Status {
+      RM_ASSIGN_OR_RETURN(old, RecordsIn(database, file));
+      return absl::OkStatus();
+    });
+    if (absl::IsUnavailable(read)) return read;
+    rebuilt.old_database = read;
+  }
+  std::set<std::string> with_file;
+  for (const ListedRun& run : ListRuns(dir)) {
+    if (!run.record_file.empty()) with_file.insert(run.run_id);
+  }
+  for (const RunRecord& record : old) {
+    if (with_file.count(record.run_id()) > 0) continue;
+    RM_RETURN_IF_ERROR(files->Import(record));
+    ++rebuilt.imported;
+  }
+  std::vector<RunRecord> records;
+  rebuilt.lost = ReadBeyond(ListRuns(dir), {}, &records);
+  const std::string fresh = file + ".rebuilding";
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(fresh + suffix, error);
+  {
+    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, Database::Open(fresh));
+    RM_RETURN_IF_ERROR(database->Execute("BEGIN IMMEDIATE"));
+    RM_RETURN_IF_ERROR(CreateTables(*database));
+    for (const RunRecord& record : records) RM_RETURN_IF_ERROR(Insert(*database, record));
+    RM_RETURN_IF_ERROR(database->Execute("COMMIT"));
+  }
+  // The old log belongs to the old database alone.
+  for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(file + suffix, error);
+  std::filesystem::rename(fresh, file, error);
+  if (error) return SystemError(error.value(), absl::StrCat("database ", file));
+  rebuilt.runs = records.size();
+  return rebuilt;
 }
 
 }  // namespace ringmaster

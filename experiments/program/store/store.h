@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiments/program/store/database.h"
-#include "experiments/program/store/json_lines.h"
+#include "experiments/program/store/run_files.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
@@ -22,11 +22,19 @@ struct SweepRun {
   double seconds = 0;  // wall clock
 };
 
-// The results of all runs in one folder, only ever added to:
+// What Rebuild has done.
+struct RebuiltStore {
+  size_t runs = 0;                // in the new database
+  size_t imported = 0;            // of them, those that only the old database had
+  std::vector<std::string> lost;  // ids of runs that have a line and no record anywhere
+  absl::Status old_database;  // why nothing could be imported from it; Ok: it was sound, or absent
+};
+
+// The results of all runs in one folder, only ever added to. What is true stands in its files of
+// lines and records (experiments/program/store/run_files.h). Beside them lies an index:
 //   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a
-//   column for every field
-//                   of RunSummary), steps(run_id, rank, step, step_ms, loss)
-//   results.jsonl   a line a run, experiments/program/store/json.h
+//                   column for every field of RunSummary), steps(run_id, rank, step, step_ms, loss)
+// A run that has files and no row, as where the index is a copy of yesterday, is read all the same.
 // One thread at a time; several processes may add to the same folder.
 class Store {
  public:
@@ -35,9 +43,12 @@ class Store {
   // untouched. Unavailable: disk errors, another process's lock.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
 
-  // Adds one run, whose summary is filled and whose run_id is new, to both files or, on any error,
-  // to neither: what was there stays. AlreadyExists: the run_id is there. Unavailable: disk errors,
-  // another process's lock. On return it is on the disk.
+  // As Open was given it.
+  const std::string& folder() const { return folder_; }
+
+  // Adds one run, whose summary is filled and whose run_id is new, to files and index or, on any
+  // error, to neither: what was there stays. AlreadyExists: the run_id is there. Unavailable: disk
+  // errors, another process's lock. On return it is on the disk.
   absl::Status Append(const RunRecord& record);
 
   // What is known of a sweep's runs, in the order in which they were added; cheap, however long the
@@ -58,13 +69,20 @@ class Store {
   static absl::StatusOr<std::vector<SweepRun>> ReadSweepRuns(const std::string& dir,
                                                              const std::string& sweep);
 
+  // Makes the index of the store in the folder `dir` anew from its files, whatever is there now.
+  // Runs that only the old index has, of a program that wrote no record files, get their files
+  // first. NotFound: there is no store. Unavailable: another program writes to it; disk errors. On
+  // an error the old index stays.
+  static absl::StatusOr<RebuiltStore> Rebuild(const std::string& dir);
+
  private:
-  Store(std::unique_ptr<Database> database, std::unique_ptr<JsonLines> lines)
-      : database_(std::move(database)), lines_(std::move(lines)) {}
+  Store(std::string folder, std::unique_ptr<Database> database, std::unique_ptr<RunFiles> files)
+      : folder_(std::move(folder)), database_(std::move(database)), files_(std::move(files)) {}
   absl::Status AppendInTransaction(const RunRecord& record);
 
+  const std::string folder_;
   const std::unique_ptr<Database> database_;
-  const std::unique_ptr<JsonLines> lines_;
+  const std::unique_ptr<RunFiles> files_;
 };
 
 }  // namespace ringmaster

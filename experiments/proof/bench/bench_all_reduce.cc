@@ -209,9 +209,9 @@ class Rank {
       turn.line =
           std::find(bench_.transports.begin(), bench_.transports.end(), contender.transport) -
           bench_.transports.begin();
-      RM_ASSIGN_OR_RETURN(turn.schedule, CreateSchedule(ResolveCollective(
-                                             contender.collective,
-                                             {contender.transport, seat_.ranks, size_bytes})));
+      RM_ASSIGN_OR_RETURN(
+          turn.schedule,
+          CreateSchedule(contender.collective, {contender.transport, seat_.ranks, size_bytes}));
     }
     return turns;
   }
@@ -333,8 +333,8 @@ absl::Status CheckEngines(const AllReduceBench& bench) {
   if (NeedsMpirun(bench) && bench.transports.size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("--transport ", absl::StrJoin(bench.transports, ","),
-                     " beside mpi: Open MPI carries its bytes by what is like ours, "
-                     "and can be started for one only; name one transport"));
+                     " beside mpi: Open MPI carries its bytes by what is like ours, and can be "
+                     "started for one only; name one transport"));
   }
   return absl::OkStatus();
 }

@@ -25,8 +25,8 @@ struct AllReduceBench {
   std::vector<std::string> collectives = {"ring"};  // "auto" too
   std::string wait = "sleep";
   std::vector<int64_t> sizes;
-  int64_t iterations =
-      0;  // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
+  // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
+  int64_t iterations = 0;
   int64_t warm_up = 5;                // before them, at least 1
   std::vector<int64_t> bursts = {0};  // calls behind one barrier, measured one after the other; 0:
                                       // as many as reduce 4 MiB, 1 to 16
@@ -35,7 +35,7 @@ struct AllReduceBench {
 // One of the settings that take turns.
 struct BenchContender {
   std::string transport;   // empty for an engine that is not ours
-  std::string collective;  // likewise "best"
+  std::string collective;  // or "best"; empty for an engine that is not ours
   std::string engine = kOwnEngine;
 };
 
@@ -61,7 +61,7 @@ struct ContenderTimes {
   BenchContender contender;
   // what "auto" stood for, else the contender's own; of another engine its wire
   std::string transport_ran;
-  std::string collective_ran;  // likewise; of another engine the algorithm that was its best
+  std::string collective_ran;  // the same; of another engine the algorithm that was its best
   std::vector<double> times_us;
   // Of another engine, all its algorithms with the median microseconds by which the best was found.
   std::vector<std::pair<std::string, double>> calibration;

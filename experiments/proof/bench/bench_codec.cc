@@ -20,8 +20,8 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kCacheLine = 64;
-constexpr int64_t kBurstBytes =
-    512 << 10;  // small gradients are done several times between two looks at the clock
+// small gradients are done several times between two looks at the clock
+constexpr int64_t kBurstBytes = 512 << 10;
 constexpr double kSecondsPerOperation = 0.2;
 constexpr int kBuffers = 5;  // of the gradient's size
 

@@ -18,8 +18,8 @@ struct CodecBench {
   std::vector<std::string> codecs = LossyCodecs();
   double density = 0.01;  // of codecs that take one
   std::vector<int64_t> sizes;
-  int64_t iterations =
-      0;  // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
+  // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
+  int64_t iterations = 0;
 };
 
 // InvalidArgument when the bench makes no sense: an unknown codec or one named twice, a density out

@@ -1,8 +1,7 @@
 #include "experiments/proof/bench/bench_codec_table.h"
 
-#include <nlohmann/json.hpp>
-
 #include "absl/strings/str_format.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
@@ -48,13 +47,13 @@ std::string CodecTableRows(const CodecResult& result) {
 
 std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& results,
                       const Machine& machine, const std::string& commit) {
-  nlohmann::ordered_json object;
+  Json object;
   object["benchmark"] = "codec";
   object["density"] = bench.density;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
-  object["rows"] = nlohmann::ordered_json::array();
+  object["rows"] = Json::Array();
   for (const CodecResult& result : results) {
     for (const CodecTimes& times : result.operations) {
       const CodecFigures figures = FiguresOf(times, result.size_bytes);
@@ -75,7 +74,7 @@ std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& r
     }
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return object.Dump();
 }
 
 }  // namespace ringmaster

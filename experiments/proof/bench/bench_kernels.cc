@@ -43,8 +43,8 @@ struct StepBench {
   ModelSpec spec;
   SampleShape shape;
   std::vector<LinearLayer> layers;
-  int64_t samples = 0,
-          rows = 0;  // a row is what a linear layer multiplies: a sample, or a token of one
+  // a row is what a linear layer multiplies: a sample, or a token of one
+  int64_t samples = 0, rows = 0;
   double other_operations = 0;  // of a step, beside those of the linear layers
   double goal = 0;
 };

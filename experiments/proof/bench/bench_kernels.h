@@ -13,8 +13,8 @@ namespace ringmaster {
 // What is measured of a kernel library: how near its operations come to what the place they run in
 // can do.
 struct KernelBench {
-  int64_t array_bytes =
-      0;  // of the largest array of each operation that memory bounds; far more than any cache
+  // of the largest array of each operation that memory bounds; far more than any cache
+  int64_t array_bytes = 0;
   int repetitions = 0;  // samples of each figure, of which the median is taken
   // The multi-layer perceptron whose step the products bound: `layers` hidden layers of `width`,
   // which is the width of the samples too, on batches of `batch`.
@@ -34,8 +34,8 @@ struct KernelBench {
 struct KernelRow {
   std::string name;  // "add", "mlp step"
   double ms = 0;     // of one call, or of a step, where it runs (TimeCalls)
-  double rate =
-      0;  // 10^9 bytes a second that must be moved at the least, or 10^9 floating-point operations
+  // 10^9 bytes a second that must be moved at the least, or 10^9 floating-point operations
+  double rate = 0;
   bool is_bytes = true;  // which of them
   // Of the ceiling: the rate of CopyFloats, or the time of the products of the step's linear layers
   // alone.

@@ -30,7 +30,7 @@ class BenchPattern {
 
  private:
   std::vector<float> own_;  // two periods, so that a period can begin anywhere in the first
-  std::vector<float> sum_;  // likewise
+  std::vector<float> sum_;  // two periods of all ranks' sum
 };
 
 }  // namespace ringmaster

@@ -13,7 +13,7 @@
 namespace ringmaster {
 
 // What is measured: a step's exchange with parameter servers, by size and transport. Every worker
-// pushes float32 values, the servers add up all workers' and update weights of as many floats, and
+// pushes float32 values, the servers add up all workers' and update weights of the same size, and
 // every worker pulls those.
 struct PushPullBench {
   int32_t workers = 2;
@@ -23,8 +23,8 @@ struct PushPullBench {
   std::string wait = "sleep";
   std::vector<int64_t> sizes;        // that one worker pushes, and pulls again
   int64_t bucket_bytes = 512 << 10;  // of which each server has its part; 0: one bucket
-  int64_t iterations =
-      0;  // timed ones of each size; 0: about half a second of them a transport, 10 to 2000
+  // timed ones of each size; 0: about half a second of them a transport, 10 to 2000
+  int64_t iterations = 0;
   int64_t warm_up = 5;  // before them, at least 1
 };
 

@@ -1,11 +1,11 @@
 #include "experiments/proof/bench/bench_push_pull_table.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 
@@ -82,7 +82,7 @@ std::string PushPullTableNote(const PushPullBench& bench) {
 
 std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullResult>& results,
                          const Machine& machine, const std::string& commit) {
-  nlohmann::ordered_json object;
+  Json object;
   object["benchmark"] = "pushpull";
   object["workers"] = bench.workers;
   object["servers"] = bench.servers;
@@ -91,8 +91,8 @@ std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullR
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
-  object["rows"] = nlohmann::ordered_json::array();
-  object["ratios"] = nlohmann::ordered_json::array();
+  object["rows"] = Json::Array();
+  object["ratios"] = Json::Array();
   for (const PushPullResult& result : results) {
     for (const PushPullTimes& times : result.transports) {
       const PushPullFigures figures = FiguresOf(times, result.size_bytes, bench.workers);
@@ -120,7 +120,7 @@ std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullR
                                 {"high", ratio->high}});
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return object.Dump();
 }
 
 }  // namespace ringmaster

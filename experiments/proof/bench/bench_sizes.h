@@ -14,10 +14,10 @@ namespace ringmaster {
 inline constexpr int64_t kBenchBytesMax = int64_t{1} << 30;
 
 // The sizes in bytes that `text` names: a comma-separated list of sizes ("4096", "64KiB", "1MiB")
-// and ranges
-// ("4KiB:64MiB": from the first by factors of 4 up to the second at most; "4KiB:64MiB:x2": by
-// factors of 2), in the order given. Pure. InvalidArgument: no such size or range, one that is no
-// multiple of 4, that is not between 4 bytes and kBenchBytesMax, or one named twice.
+// and ranges ("4KiB:64MiB": from the first by factors of 4 up to the second at most;
+// "4KiB:64MiB:x2": by factors of 2), in the order given. Pure. InvalidArgument: no such size or
+// range, one that is no multiple of 4, that is not between 4 bytes and kBenchBytesMax, or one named
+// twice.
 absl::StatusOr<std::vector<int64_t>> ParseSizes(absl::string_view text);
 
 // "64 KiB", "4 B", "1500 B": in the largest unit that divides it. Pure.

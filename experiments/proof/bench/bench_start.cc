@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/formats/json.h"
 #include "common/machine/process_stat.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
@@ -134,7 +134,7 @@ Group Summarized(const std::vector<ProcessCosts>& processes) {
 
 size_t ProcessesOf(const StartCosts& start) { return start.workers.size() + start.servers.size(); }
 
-nlohmann::ordered_json JsonOf(const std::vector<ProcessCosts>& processes) {
+Json JsonOf(const std::vector<ProcessCosts>& processes) {
   const Group group = Summarized(processes);
   return {{"processes", processes.size()},
           {"cpu_seconds", group.cpu_seconds_mean},
@@ -220,26 +220,25 @@ std::string StartTable(absl::Span<const StartCosts> starts) {
 
 std::string StartJson(absl::Span<const StartCosts> starts) {
   const RunRecord& first = starts.front().record;
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   for (const StartCosts& start : starts) {
-    nlohmann::ordered_json row = {
-        {"arm", start.name},
-        {"join_seconds", start.seconds},
-        {"join_cpu_seconds", start.cpu_seconds / static_cast<double>(ProcessesOf(start))},
-        {"workers", JsonOf(start.workers)}};
+    Json row = {{"arm", start.name},
+                {"join_seconds", start.seconds},
+                {"join_cpu_seconds", start.cpu_seconds / static_cast<double>(ProcessesOf(start))},
+                {"workers", JsonOf(start.workers)}};
     if (!start.servers.empty()) row["servers"] = JsonOf(start.servers);
     rows.push_back(std::move(row));
   }
-  const nlohmann::ordered_json object = {{"benchmark", "start"},
-                                         {"cores", first.machine().cores()},
-                                         {"cpu", first.machine().cpu()},
-                                         {"commit", first.build().commit()},
-                                         {"workers", first.spec().training().workers()},
-                                         {"model", first.spec().model().name()},
-                                         {"transport", first.spec().transport().name()},
-                                         {"rows", rows},
-                                         {kSchemaVersionKey, kSchemaVersion}};
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const Json object = {{"benchmark", "start"},
+                       {"cores", first.machine().cores()},
+                       {"cpu", first.machine().cpu()},
+                       {"commit", first.build().commit()},
+                       {"workers", first.spec().training().workers()},
+                       {"model", first.spec().model().name()},
+                       {"transport", first.spec().transport().name()},
+                       {"rows", rows},
+                       {kSchemaVersionKey, kSchemaVersion}};
+  return object.Dump();
 }
 
 }  // namespace ringmaster

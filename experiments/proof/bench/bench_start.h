@@ -28,11 +28,11 @@ std::optional<ProcessCosts> CostsOf(int64_t pid);
 // The start of one run on this machine.
 struct StartCosts {
   std::string name;  // of the arm
-  double seconds =
-      0;  // from before its first process until every worker stands before its first step
+  // from before its first process until every worker stands before its first step
+  double seconds = 0;
   double cpu_seconds = 0;             // until then, all processes together
   std::vector<ProcessCosts> workers;  // by rank, after two steps; cpu_seconds up to there
-  std::vector<ProcessCosts> servers;  // those with a process of their own, likewise
+  std::vector<ProcessCosts> servers;  // the same of servers with a process of their own
   RunRecord record;
 };
 

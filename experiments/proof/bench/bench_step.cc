@@ -1,7 +1,6 @@
 #include "experiments/proof/bench/bench_step.h"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
+#include "common/formats/json.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_needs.h"
@@ -119,13 +119,12 @@ class Peer final : public Contender {
     if (!absl::ConsumePrefix(&rest, "ready ")) {
       return absl::FailedPreconditionError(
           absl::StrCat(peer_.name, ": ", peer_.arguments[0], " says \"", line,
-                       "\"; install PyTorch and a fast BLAS (on Debian: apt-get "
-                       "install python3-torch libopenblas0) or name a Python that "
-                       "has them with --python"));
+                       "\"; install PyTorch and a fast BLAS (on Debian: apt-get install "
+                       "python3-torch libopenblas0) or name a Python that has them with --python"));
     }
-    const auto said =
-        nlohmann::json::parse(rest.begin(), rest.end(), nullptr, /*allow_exceptions=*/false);
-    const int64_t parameters = said.is_object() ? said.value("parameters", int64_t{0}) : 0;
+    const Json said = Json::Parse(rest).value_or(nullptr);
+    const int64_t parameters = 
+        said.contains("parameters") ? static_cast<int64_t>(said["parameters"].number()) : 0;
     if (parameters == parameters_) return absl::OkStatus();
     return absl::InternalError(absl::StrCat(peer_.name, ": its model has ", parameters,
                                             " parameters, ours ", parameters_,

@@ -27,8 +27,8 @@ struct StepBench {
   std::vector<StepPeer> peers;
   int64_t blocks = 0;       // timed ones of each; one more comes before them
   int64_t block_steps = 0;  // timed ones of each block
-  int64_t skipped_steps =
-      2;  // the first ones of each block: the others' data have taken the caches
+  // the first ones of each block: the others' data have taken the caches
+  int64_t skipped_steps = 2;
 };
 
 // Steps that a run of ours needs for the benchmark.

@@ -1,10 +1,10 @@
 #include "experiments/proof/bench/bench_step_table.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
@@ -85,7 +85,7 @@ std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& time
 std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times) {
   const RunSpec& run = bench.runs.front();
   const RunRecord& record = times.front().record;
-  nlohmann::ordered_json object;
+  Json object;
   object["benchmark"] = "step";
   object["model"] = run.model().name();
   object["workers"] = run.training().workers();
@@ -98,19 +98,19 @@ std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times
   object["commit"] = record.build().commit();
   object["blocks"] = bench.blocks;
   object["block_steps"] = bench.block_steps;
-  object["rows"] = nlohmann::ordered_json::array();
+  object["rows"] = Json::Array();
   for (const StepTimes& times_of : times) {
     const double median = Median(times_of.step_ms);
-    nlohmann::ordered_json row = {{"name", times_of.name},
-                                  {"step_ms", median},
-                                  {"samples_per_second", SamplesPerSecond(bench, median)},
-                                  {"step_ms_by_block", times_of.step_ms}};
+    Json row = {{"name", times_of.name},
+                {"step_ms", median},
+                {"samples_per_second", SamplesPerSecond(bench, median)},
+                {"step_ms_by_block", times_of.step_ms}};
     for (const char* phase : kPhases) {
       if (times_of.ours) row["phase_ms"][phase] = PhaseMs(times_of.record.summary(), phase);
     }
     object["rows"].push_back(std::move(row));
   }
-  object["ratios"] = nlohmann::ordered_json::array();
+  object["ratios"] = Json::Array();
   for (const Comparison& comparison : ComparisonsOf(times)) {
     object["ratios"].push_back({{"ours", comparison.ours->name},
                                 {"theirs", comparison.theirs->name},
@@ -119,7 +119,7 @@ std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times
                                 {"high", comparison.ratio.high}});
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return object.Dump();
 }
 
 }  // namespace ringmaster

@@ -1,11 +1,11 @@
 #include "experiments/proof/bench/bench_table.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/formats/json.h"
 #include "experiments/proof/bench/bench_sizes.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
@@ -133,15 +133,15 @@ std::string AllReduceTableNote(const AllReduceBench& bench) {
 
 std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllReduceResult>& results,
                           const Machine& machine, const std::string& commit) {
-  nlohmann::ordered_json object;
+  Json object;
   object["benchmark"] = "allreduce";
   object["workers"] = bench.workers;
   object["wait"] = bench.wait;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
-  object["rows"] = nlohmann::ordered_json::array();
-  object["ratios"] = nlohmann::ordered_json::array();
+  object["rows"] = Json::Array();
+  object["ratios"] = Json::Array();
   for (const AllReduceResult& result : results) {
     const size_t best = BestPeer(result);
     for (size_t i = 0; i < result.contenders.size(); ++i) {
@@ -180,7 +180,7 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
     }
   }
   object[kSchemaVersionKey] = kSchemaVersion;
-  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return object.Dump();
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,9 @@ from replay_data import Refused
 
 
 class Model:
-    """loss(inputs, labels) -> (mean loss, statistics of the batch by name), over `tensors`, which it only reads."""
+    """loss(inputs, labels) -> (mean loss, statistics of the batch by name), over `tensors`, which
+    it only reads.
+    """
 
     def __init__(self, spec, tensors):
         self.spec = spec
@@ -22,13 +24,15 @@ class Model:
     def loss(self, inputs, labels):
         self.statistics = {}
         logits = self.forward(inputs)
-        return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)), self.statistics
+        rows = logits.reshape(-1, logits.shape[-1])
+        return F.cross_entropy(rows, labels.reshape(-1)), self.statistics
 
     def linear(self, name, x):
         return F.linear(x, self.tensors[name + ".weight"], self.tensors.get(name + ".bias"))
 
     def conv(self, name, x, stride=1, padding=0):
-        return F.conv2d(x, self.tensors[name + ".weight"], self.tensors.get(name + ".bias"), stride, padding)
+        return F.conv2d(x, self.tensors[name + ".weight"], self.tensors.get(name + ".bias"), stride,
+                        padding)
 
     def mlp(self, x):
         x = x.flatten(1)
@@ -69,12 +73,14 @@ class Model:
                 y = F.relu(self.norm(name + ".bn1", self.conv(name + ".conv1", x, stride, 1)))
                 y = self.norm(name + ".bn2", self.conv(name + ".conv2", y, 1, 1))
                 if name + ".downsample.0.weight" in self.tensors:
-                    x = self.norm(name + ".downsample.1", self.conv(name + ".downsample.0", x, stride))
+                    x = self.norm(name + ".downsample.1",
+                                  self.conv(name + ".downsample.0", x, stride))
                 x = F.relu(x + y)
         return self.linear("fc", x.mean(dim=(2, 3)))
 
     def layer_norm(self, name, x):
-        return F.layer_norm(x, x.shape[-1:], self.tensors[name + ".weight"], self.tensors[name + ".bias"])
+        return F.layer_norm(x, x.shape[-1:], self.tensors[name + ".weight"],
+                            self.tensors[name + ".bias"])
 
     def attention(self, name, x):
         batch, context, width = x.shape

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Trains a recorded run once more in PyTorch and prints how far the two are apart.
 
-The run must have left its batches, its final weights and, optionally, its first gradients (DIR exists):
+The run must have left its batches, its final weights and, optionally, its first gradients (DIR
+exists):
 
-    ringmaster compare --arms ring --steps 200 --out DIR --dump-batches DIR/batches --dump-gradients DIR/gradients \\
-        --save-weights DIR/ring.safetensors
+    ringmaster compare --arms ring --steps 200 --out DIR --dump-batches DIR/batches \\
+        --dump-gradients DIR/gradients --save-weights DIR/ring.safetensors
     replay_pytorch.py DIR/results.jsonl --arm ring
 
-The model is built from the names and shapes of the tensors (docs/FORMATS.md), the data are read from their own files or
-made from the seed, and each rank's batches are taken by themselves, as the workers do. A difference is max|a - b| /
-max|a| of one tensor, a being ours. Exit status: 0 within the tolerance, 1 beyond it, 2 a run that cannot be replayed.
-Needs numpy and torch, and nothing of Ringmaster but its files.
+The model is built from the names and shapes of the tensors (docs/FORMATS.md), the data are read
+from their own files or made from the seed, and each rank's batches are taken by themselves, as the
+workers do. A difference is max|a - b| / max|a| of one tensor, a being ours. Exit status: 0 within
+the tolerance, 1 beyond it, 2 a run that cannot be replayed. Needs numpy and torch, and nothing of
+Ringmaster but its files.
 """
 
 import argparse
@@ -62,7 +64,8 @@ def check_can_replay(spec):
             raise Refused("the run left no %s; repeat it with %s" % (name, flag))
     server = spec["strategy"].get("parameter_server")
     if "solo" in spec["strategy"] or (server is not None and server.get("consistency") != "BSP"):
-        raise Refused("the strategy is not synchronous: its trajectory is another one than that of the mean gradient")
+        raise Refused(
+            "the strategy is not synchronous: its trajectory is not that of the mean gradient")
     if spec["codec"]["name"] != "none":
         raise Refused("codec %s changes gradients; replay a run without" % spec["codec"]["name"])
     if spec["training"].get("deterministic"):
@@ -83,12 +86,13 @@ def make_optimizer(spec, weights):
     rate, decay = optimizer["learning_rate"], optimizer.get("weight_decay", 0.0)
     name = optimizer["name"]
     if name in ("sgd", "momentum", "nesterov"):
-        return torch.optim.SGD(weights, lr=rate, momentum=optimizer.get("momentum", 0.0) if name != "sgd" else 0.0,
+        return torch.optim.SGD(weights, lr=rate,
+                               momentum=optimizer.get("momentum", 0.0) if name != "sgd" else 0.0,
                                nesterov=name == "nesterov", weight_decay=decay)
     if name in ("adam", "adamw"):
         kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-        return kind(weights, lr=rate, betas=(optimizer["beta1"], optimizer["beta2"]), eps=optimizer["epsilon"],
-                    weight_decay=decay)
+        return kind(weights, lr=rate, betas=(optimizer["beta1"], optimizer["beta2"]),
+                    eps=optimizer["epsilon"], weight_decay=decay)
     raise Refused("optimizer %s is not known here" % name)
 
 
@@ -97,11 +101,13 @@ def rate_at(spec, samples_seen):
     schedule = optimizer.get("step_schedule")
     if not schedule:
         return optimizer["learning_rate"]
-    return optimizer["learning_rate"] * schedule["factor"] ** (samples_seen // int(schedule["every_samples"]))
+    cuts = samples_seen // int(schedule["every_samples"])
+    return optimizer["learning_rate"] * schedule["factor"] ** cuts
 
 
 def replay(spec, initial, batches, dtype, on_gradients):
-    """The final weights, by name. on_gradients(step, gradients by name) sees each step's mean gradient.
+    """The final weights, by name. on_gradients(step, gradients by name) sees each step's mean
+    gradient.
 
     batches: by rank, [steps, batches of a rank * samples of a batch] indices.
     """
@@ -109,8 +115,11 @@ def replay(spec, initial, batches, dtype, on_gradients):
     torch.set_num_threads(1)
     data = replay_data.load(spec["data"])
     tensors = {name: torch.tensor(value, dtype=dtype) for name, value in initial.items()}
-    statistics = sorted(name for name in tensors if name.endswith((".running_mean", ".running_var")))
-    weights = {name: tensor.requires_grad_() for name, tensor in tensors.items() if name not in statistics}
+    statistics = sorted(
+        name for name in tensors if name.endswith((".running_mean", ".running_var")))
+    weights = {
+        name: tensor.requires_grad_() for name, tensor in tensors.items() if name not in statistics
+    }
     model = replay_models.Model(spec["model"], tensors)
     optimizer = make_optimizer(spec, list(weights.values()))
     size = spec["training"]["batch_per_worker"]
@@ -123,7 +132,8 @@ def replay(spec, initial, batches, dtype, on_gradients):
         seen = {name: 0 for name in statistics}
         for rank, begin in parts:
             inputs, labels = data.batch(batches[rank][step, begin:begin + size])
-            inputs = torch.tensor(inputs) if inputs.dtype.kind == "i" else torch.tensor(inputs, dtype=dtype)
+            kind = None if inputs.dtype.kind == "i" else dtype
+            inputs = torch.tensor(inputs, dtype=kind)
             loss, of_batch = model.loss(inputs, torch.tensor(labels))
             # The mean over equal parts is the mean over all.
             (loss / len(parts)).backward()
@@ -178,9 +188,10 @@ def run(arguments):
     apart, where = largest_difference(read_safetensors(spec["output"]["save_weights"]), final)
     moved, _ = largest_difference(read_safetensors(spec["output"]["save_weights"]), initial)
     print("%s on %s, arm %s: %d steps of %d x %d samples, optimizer %s" %
-          (spec["model"]["name"], spec["data"]["name"], record["arm"], batches[0].shape[0], len(batches),
-           batches[0].shape[1], spec["optimizer"]["name"]))
-    print("weights    largest relative difference %.3g (%s); training moved them by up to %.3g" % (apart, where, moved))
+          (spec["model"]["name"], spec["data"]["name"], record["arm"], batches[0].shape[0],
+           len(batches), batches[0].shape[1], spec["optimizer"]["name"]))
+    print("weights    largest relative difference %.3g (%s); training moved them by up to %.3g" %
+          (apart, where, moved))
     worst = apart
     if gradients:
         gradient, name, step = max(gradients)
@@ -193,7 +204,8 @@ def run(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="results.jsonl of the run")
     parser.add_argument("--arm", help="arm to replay; the last finished run otherwise")
     parser.add_argument("--tolerance", type=float, default=1e-4)
@@ -202,7 +214,8 @@ def main():
     try:
         import torch  # noqa: F401
     except ImportError:
-        print("error: this Python has no torch; on Debian: apt-get install python3-torch", file=sys.stderr)
+        print("error: this Python has no torch; on Debian: apt-get install python3-torch",
+              file=sys.stderr)
         return 2
     try:
         return run(arguments)

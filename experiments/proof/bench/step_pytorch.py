@@ -1,11 +1,13 @@
 """Training steps of PyTorch, in turns: the peer of `ringmaster bench step`.
 
-Starts one process a rank. Rank 0 prints "ready {json}" and then, for every line "SKIP STEPS" on its standard input, lets
-all ranks train SKIP + STEPS steps and prints how many seconds the last STEPS took; at the end of its input all ranks end.
-Everybody trains on one batch of its own, again and again, with plain SGD and one thread.
+Starts one process a rank. Rank 0 prints "ready {json}" and then, for every line "SKIP STEPS" on its
+standard input, lets all ranks train SKIP + STEPS steps and prints how many seconds the last STEPS
+took; at the end of its input all ranks end. Everybody trains on one batch of its own, again and
+again, with plain SGD and one thread.
 
-Exchanges: "ddp" (DistributedDataParallel over gloo), "rpc" (a parameter server in one more process that adds the workers'
-gradients up, updates once and sends the weights back, by torch.distributed.rpc), "none".
+Exchanges: "ddp" (DistributedDataParallel over gloo), "rpc" (a parameter server in one more process
+that adds the workers' gradients up, updates once and sends the weights back, by
+torch.distributed.rpc), "none".
 """
 
 import argparse
@@ -45,7 +47,9 @@ def make_transformer(torch, layers, width, heads, context, symbols):
             super().__init__()
             self.qkv = nn.Linear(width, 3 * width)
             self.proj = nn.Linear(width, width)
-            self.register_buffer("future", torch.full((context, context), float("-inf")).triu(1), persistent=False)
+            self.register_buffer("future",
+                                 torch.full((context, context), float("-inf")).triu(1),
+                                 persistent=False)
 
         def forward(self, x):
             batch = x.shape[0]
@@ -89,7 +93,8 @@ def make_model(torch, arguments):
         return make_mlp(torch.nn, arguments.hidden)
     if arguments.model == "cnn":
         return make_cnn(torch.nn)
-    return make_transformer(torch, arguments.layers, arguments.width, arguments.heads, arguments.context, 256)
+    return make_transformer(torch, arguments.layers, arguments.width, arguments.heads,
+                            arguments.context, 256)
 
 
 def make_batch(torch, arguments, rank):
@@ -105,7 +110,9 @@ def count_parameters(model):
 
 
 class Server:
-    """The RPC parameter server: one update from the sum of all workers, then the new weights to each of them."""
+    """The RPC parameter server: one update from the sum of all workers, then the new weights to
+    each of them.
+    """
 
     def __init__(self, torch, arguments):
         self.torch = torch
@@ -185,16 +192,20 @@ def run_rank(arguments, rank, port, group_file):
     if rpc:
         import torch.distributed.rpc
         options = torch.distributed.rpc.TensorPipeRpcBackendOptions(
-            init_method="tcp://127.0.0.1:%d" % port, num_worker_threads=arguments.workers + 2, rpc_timeout=0)
-        # Found by its name on the other side, so the wrapped one stands in the place of the plain one.
+            init_method="tcp://127.0.0.1:%d" % port, num_worker_threads=arguments.workers + 2,
+            rpc_timeout=0)
+        # Found by its name on the other side, so the wrapped one stands in the place of the plain
+        # one.
         global push, SERVER
         push = torch.distributed.rpc.functions.async_execution(push)
         if rank == arguments.workers:
             SERVER = Server(torch, arguments)
-        torch.distributed.rpc.init_rpc("server" if rank == arguments.workers else "worker%d" % rank, rank=rank,
-                                       world_size=arguments.workers + 1, rpc_backend_options=options)
+        torch.distributed.rpc.init_rpc("server" if rank == arguments.workers else "worker%d" % rank,
+                                       rank=rank, world_size=arguments.workers + 1,
+                                       rpc_backend_options=options)
     if rank < arguments.workers:
-        dist.init_process_group("gloo", init_method="file://" + group_file, rank=rank, world_size=arguments.workers)
+        dist.init_process_group("gloo", init_method="file://" + group_file, rank=rank,
+                                world_size=arguments.workers)
         serve_turns(torch, arguments, rank)
     if rpc:
         torch.distributed.rpc.shutdown()
@@ -204,8 +215,9 @@ def serve_turns(torch, arguments, rank):
     import torch.distributed as dist
     stepper = Stepper(torch, arguments, rank)
     if rank == 0:
-        print("ready " + json.dumps({"parameters": count_parameters(stepper.model), "torch": torch.__version__,
-                                     "blas_kernels": os.environ.get("OPENBLAS_CORETYPE", "")}), flush=True)
+        ready = {"parameters": count_parameters(stepper.model), "torch": torch.__version__,
+                 "blas_kernels": os.environ.get("OPENBLAS_CORETYPE", "")}
+        print("ready " + json.dumps(ready), flush=True)
     order = torch.zeros(2, dtype=torch.int64)
     while True:
         if rank == 0:
@@ -246,7 +258,8 @@ def main():
     parser.add_argument("--exchange", choices=["ddp", "rpc", "none"], default="ddp")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--hidden", type=lambda text: [int(size) for size in text.split(",")], default=[1024, 1024])
+    parser.add_argument("--hidden", type=lambda text: [int(size) for size in text.split(",")],
+                        default=[1024, 1024])
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--heads", type=int, default=4)

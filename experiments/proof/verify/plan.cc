@@ -61,8 +61,8 @@ RunSpec SmallBase(int32_t workers, uint64_t seed) {
   DataSpec* data = spec.mutable_data();
   data->set_name("synthetic");
   data->set_seed(seed);
-  data->mutable_synthetic()->set_train_samples(
-      307);  // 20 steps of 24 to 64 samples cross the border of an epoch
+  // 20 steps of 24 to 64 samples cross the border of an epoch
+  data->mutable_synthetic()->set_train_samples(307);
   data->mutable_synthetic()->set_test_samples(67);
   data->mutable_synthetic()->set_height(9);
   data->mutable_synthetic()->set_width(7);

@@ -30,11 +30,11 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records);
 // rounded in another order: |w - w'| / |w'|, in the Euclidean norm.
 //
 //   A sum of N floats in any order errs by at most (N-1) u sum|g| (u = 2^-24, first order), so two
-//   orders differ by twice that. With a learning rate r the weights then differ by 2 (N-1) u r |g|
-//   + 2 u |w| after one step, the second term being the update's own rounding. A step that is
-//   shorter than the weights (r |g| <= |w|; it is a hundredth of them in these runs) makes that at
-//   most 2 N u |w|. Differences of earlier steps grow by 1 + r L a step, L the curvature of the
-//   loss: by at most e over T steps when L <= 1 / (r T). So: e T 2 N u.
+//   orders differ by twice that. With a learning rate r the weights then differ by
+//   2 (N-1) u r |g| + 2 u |w| after one step, the second term being the update's own rounding. A
+//   step that is shorter than the weights (r |g| <= |w|; it is a hundredth of them in these runs)
+//   makes that at most 2 N u |w|. Differences of earlier steps grow by 1 + r L a step, L the
+//   curvature of the loss: by at most e over T steps when L <= 1 / (r T). So: e T 2 N u.
 double OrderBound(int32_t workers, int64_t steps);
 
 // The final weights of all runs lie within OrderBound of those of records[0]; all carry them

@@ -45,12 +45,12 @@ struct ScheduleCounts {
 // the weights say of every single contribution how often it was applied. Held against the oracle:
 //   - every weight, at each answer, and all at the end: nothing is lost, nothing is applied twice;
 //   - a read at clock c sees every update of clocks <= c - bound - 1, and no step starts more than
-//   `bound` clocks ahead
-//     of the slowest worker; under BSP it sees exactly the updates of clocks < c, in every part;
+//     `bound` clocks ahead of the slowest worker; under BSP it sees exactly the updates of
+//     clocks < c, in every part;
 //   - pulls are answered exactly when they may be, no earlier, no later, and in the end all are;
 //   - versions, and the histogram of staleness;
 //   - with clipping no part is updated before the last, and each contribution counts as the norm
-//   over all parts says;
+//     over all parts says;
 //   - a repeated push is refused and changes nothing.
 // Adds to *counts. FailedPrecondition names the case and the first difference.
 absl::Status RunSchedule(const ScheduleCase& c, const ShardFactory& factory,

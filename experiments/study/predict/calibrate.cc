@@ -1,20 +1,21 @@
 #include "experiments/study/predict/calibrate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/machine/machine.h"
+#include "common/network/flow_network.h"
 #include "common/scheme/registry.h"
+#include "experiments/program/run/network.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
@@ -32,13 +33,7 @@ constexpr int32_t kSoloWarmUp = 5;
 constexpr int kRepetitions = 9;
 constexpr int64_t kCopiedBytes = 1 << 20;
 
-constexpr double kSecond = 1e9;       // nanoseconds
 constexpr double kMegabit = 1e6 / 8;  // bytes
-
-// Bytes a nanosecond.
-double RateOf(double megabits_per_second) { return megabits_per_second * kMegabit / kSecond; }
-
-Nanoseconds NanosecondsOf(double milliseconds) { return std::llround(milliseconds * 1e6); }
 
 double MedianSeconds(const std::function<void()>& what) {
   what();
@@ -49,17 +44,6 @@ double MedianSeconds(const std::function<void()>& what) {
     seconds.push_back(SecondsSince(begin));
   }
   return Median(std::move(seconds));
-}
-
-// The process where a node of a network lives; nothing where its name is nobody's.
-std::optional<size_t> ProcessOf(const std::vector<std::vector<NodeId>>& processes,
-                                const std::string& name) {
-  for (size_t process = 0; process < processes.size(); ++process) {
-    for (const NodeId& node : processes[process]) {
-      if (ToString(node) == name) return process;
-    }
-  }
-  return std::nullopt;
 }
 
 // What decides how long workers compute.
@@ -77,38 +61,26 @@ std::string ComputeKey(const RunSpec& spec) {
 }  // namespace
 
 NetworkCosts MeasuredNetwork(const RunSpec& spec, const LinkFit& fit, double copy_rate) {
-  const std::vector<std::vector<NodeId>> processes = PlaceNodes(spec);
-  const NetworkSpec& network = spec.transport().network();
+  RunSpec measured = spec;
+  NetworkSpec* const network = measured.mutable_transport()->mutable_network();
   // What was measured has half of the jitter on the average.
-  const double latency_ms = std::max(0.0, 1000 * fit.latency - network.jitter_ms() / 2);
+  const double latency_ms = std::max(0.0, 1000 * fit.latency - network->jitter_ms() / 2);
+  for (LinkSpec& link : *network->mutable_links()) {
+    link.set_latency_ms(std::max(0.0, latency_ms + link.latency_ms() - network->latency_ms()));
+  }
+  network->set_latency_ms(latency_ms);
+  network->set_megabits_per_second(fit.rate / kMegabit);
+  for (NodeNetworkSpec& node : *network->mutable_nodes()) {
+    if (!node.has_egress_megabits_per_second())
+      node.set_egress_megabits_per_second(network->megabits_per_second());
+    if (!node.has_ingress_megabits_per_second())
+      node.set_ingress_megabits_per_second(network->megabits_per_second());
+  }
+  absl::StatusOr<NetworkPlan> plan = PlanNetwork(*NetworkOf(measured), PlaceNodes(spec));
+  RM_CHECK(plan.ok());  // it names nodes of the run alone
   NetworkCosts costs;
   costs.copy_rate = copy_rate;
-  NetworkPlan& plan = costs.plan;
-  plan.seed = network.seed();
-  plan.egress.assign(processes.size(), fit.rate / kSecond);
-  plan.ingress = plan.egress;
-  plan.links.assign(processes.size() * processes.size(), {kUnlimitedRate, NanosecondsOf(latency_ms),
-                                                          NanosecondsOf(network.jitter_ms())});
-  for (const NodeNetworkSpec& node : network.nodes()) {
-    const auto process = ProcessOf(processes, node.node());
-    if (!process) continue;
-    if (node.has_egress_megabits_per_second())
-      plan.egress[*process] = RateOf(node.egress_megabits_per_second());
-    if (node.has_ingress_megabits_per_second())
-      plan.ingress[*process] = RateOf(node.ingress_megabits_per_second());
-  }
-  for (const LinkSpec& differs : network.links()) {
-    const auto from = ProcessOf(processes, differs.from());
-    const auto to = ProcessOf(processes, differs.to());
-    if (!from || !to) continue;
-    NetworkPlan::Delay& link = plan.links[*from * processes.size() + *to];
-    if (differs.has_megabits_per_second()) link.rate = RateOf(differs.megabits_per_second());
-    if (differs.has_latency_ms()) {
-      link.latency =
-          NanosecondsOf(std::max(0.0, latency_ms + differs.latency_ms() - network.latency_ms()));
-    }
-    if (differs.has_jitter_ms()) link.jitter = NanosecondsOf(differs.jitter_ms());
-  }
+  costs.plan = *std::move(plan);
   return costs;
 }
 

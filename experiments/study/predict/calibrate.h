@@ -25,7 +25,7 @@ namespace ringmaster {
 struct CalibrationOptions {
   int device = 0;
   const std::atomic<bool>* interrupted = nullptr;
-  // Measures messages between so many processes over the spec's transport: two.
+  // Measures messages between `ranks` processes (2) over the spec's transport.
   std::function<absl::StatusOr<std::vector<LinkTimes>>(const RunSpec& spec, int32_t ranks)>
       measure_link;
   // Told what is measured next; absent: nobody asks.
@@ -41,9 +41,9 @@ struct Sharing {
 
 // What a worker computes among `sharing.workers` that compute at once, given what one does alone
 // and one of two at once. Pure.
-//   On cores: as one of two while each worker has a core of its own. Beyond that they take turns: N
-//   / cores times as long. On a device: every worker more takes from each what the second took from
-//   the first.
+//   On cores: as one of two while each worker has a core of its own. Beyond that they take turns:
+//     N / cores times as long.
+//   On a device: every worker more takes from each what the second took from the first.
 ComputeCosts AmongWorkers(const ComputeCosts& alone, const ComputeCosts& pair,
                           const Sharing& sharing);
 

@@ -124,7 +124,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
   const RunSpec solo = SoloOf(spec, /*workers=*/1, kProfileSteps, kProfileWarmUp);
   RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
   RM_ASSIGN_OR_RETURN(const WorkerParts parts,
-                      CreateWorkerParts(solo, dataset.train.shape, device));
+                      CreateWorkerParts(solo, dataset.train.shape, {device}));
   RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *parts.model));
   AloneConductor conductor(interrupted);
   WorkerProgress progress;

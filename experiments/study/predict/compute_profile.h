@@ -31,7 +31,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
 // shared out as its phases' means are. `shape` says when buckets are ready.
 ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape);
 
-// `spec` as a run of so many workers and steps that exchanges nothing, leaves nothing behind, and
+// `spec` as a run of these workers and steps that exchanges nothing, leaves nothing behind, and
 // has nobody slowed down.
 RunSpec SoloOf(const RunSpec& spec, int32_t workers, int64_t steps, int32_t warmup_steps);
 

@@ -20,12 +20,11 @@ struct LinkFit {
 };
 
 // Fits both from what messages of several sizes took.
-//   rate     where all nodes send and receive at once: the median of the slopes between any two
-//   sizes' medians, those of
-//            32 KiB and more alone, where there are two (Theil 1950, Sen 1968). Unlimited where
-//            larger messages take no longer.
-//   latency  of the smallest message alone, less its bytes at that rate; at least 0.
-//   cpu_byte     the slopes' median likewise, of processor time; at least 0
+//   rate         where all nodes send and receive at once: the median of the slopes between the
+//                medians of any two sizes; of those of 32 KiB and more alone, where there are two
+//                (Theil 1950, Sen 1968). Unlimited where larger messages take no longer.
+//   latency      of the smallest message alone, less its bytes at that rate; at least 0
+//   cpu_byte     the median of the slopes of processor time, found in the same way; at least 0
 //   cpu_message  half of the smallest message's, for the barrier before it is about another one
 // Pure, thread-safe. `times` has at least one size, each with samples of both kinds.
 LinkFit FitLink(absl::Span<const LinkTimes> times);

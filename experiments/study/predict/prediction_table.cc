@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/formats/json.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/schema_version.h"
 
@@ -112,11 +112,11 @@ std::string PredictionTable(const std::vector<PredictedArm>& arms) {
 }
 
 std::string PredictionJson(const std::vector<PredictedArm>& arms) {
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
   for (const PredictedArm& arm : arms) {
     const Prediction& p = arm.prediction;
     const std::optional<double> residual = ResidualOf(arm);
-    nlohmann::ordered_json& row = rows.emplace_back();
+    Json row;
     row["arm"] = arm.arm;
     row["transport"] = arm.transport;
     row["predicted_step_ms"] = p.step_ms();
@@ -125,18 +125,14 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms) {
     row["exposed_ms"] = p.exposed_ms();
     row["latency_us"] = p.latency_us();
     // 0 stands for a link without a limit that can be measured, or none at all.
-    row["bytes_per_second"] = p.bytes_per_second() > 0
-                                  ? nlohmann::ordered_json(p.bytes_per_second())
-                                  : nlohmann::ordered_json();
+    row["bytes_per_second"] = p.bytes_per_second() > 0 ? Json(p.bytes_per_second()) : Json();
     row["round_trip_samples"] = p.round_trip_samples();
-    row["status"] =
-        arm.status.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(arm.status);
-    row["measured_step_ms"] = arm.measured_step_ms ? nlohmann::ordered_json(*arm.measured_step_ms)
-                                                   : nlohmann::ordered_json();
-    row["residual"] = residual ? nlohmann::ordered_json(*residual) : nlohmann::ordered_json();
+    row["status"] = arm.status.empty() ? Json() : Json(arm.status);
+    row["measured_step_ms"] = arm.measured_step_ms ? Json(*arm.measured_step_ms) : Json();
+    row["residual"] = residual ? Json(*residual) : Json();
+    rows.push_back(std::move(row));
   }
-  return nlohmann::ordered_json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}
-      .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return Json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}.Dump();
 }
 
 }  // namespace ringmaster

@@ -25,9 +25,9 @@ constexpr Length kManySteps = {70, 30};
 constexpr Length kFewSteps = {8, 4};
 // With very many messages a step, as few as that.
 constexpr Length kFewestSteps = {2, 1};
-// So many messages are played in a few seconds.
+// This many messages are played in a few seconds.
 constexpr int64_t kMessagesMax = 400 << 10;
-// Between more processes than that messages leave within so many grains of their time
+// Between more processes than that, messages leave together within kGrains grains of their time
 // (FlowNetwork). Not where workers drift: what leaves together would keep them in step.
 constexpr int32_t kExactProcessesMax = 16;
 constexpr int32_t kGrains = 64;
@@ -44,7 +44,7 @@ bool HasJitter(const NetworkPlan& network) {
                      [](const NetworkPlan::Delay& link) { return link.jitter > 0; });
 }
 
-// `step_messages`: about so many are sent in a step.
+// `step_messages`: about the number of messages sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
   const bool repeats = TraitsOf(spec).updates == Updates::kTogether &&
                        !HasJitter(costs.network.plan) && !costs.delay;

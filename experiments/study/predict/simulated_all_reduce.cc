@@ -22,8 +22,7 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   const int32_t workers = traits.workers;
   const bool exact = codec->traits().exact;
   const bool summed = codec->traits().summable_as.has_value();
-  const int64_t element_bytes =
-      ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
+  const int64_t element_bytes = summed ? ElementBytes(*codec->traits().summable_as) : 0;
   AllReducePlan plan;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
@@ -37,10 +36,12 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
     }
     auto& plans = known[summed ? absl::StrCat(bucket.count) : ""];
     if (plans == nullptr) {
-      RM_ASSIGN_OR_RETURN(
-          const auto schedule,
-          CreateSchedule(ResolveCollective(traits.collective, {spec.transport().name(), workers,
-                                                               bucket.count * element_bytes})));
+      std::unique_ptr<Schedule> schedule;  // null: gathered
+      if (summed) {
+        RM_ASSIGN_OR_RETURN(schedule,
+                            CreateSchedule(traits.collective, {spec.transport().name(), workers,
+                                                               bucket.count * element_bytes}));
+      }
       std::vector<Plan> of_ranks;
       for (int32_t rank = 0; rank < workers; ++rank) {
         if (workers == 1) {
@@ -87,8 +88,8 @@ void SimulatedAllReduce::Work() {
   if (waiting_ && idle) std::exchange(waiting_, nullptr)();
 }
 
-// In the order of ExchangeThread and of what it runs: what has landed is decoded before anything
-// else is looked at, and tasks come before messages.
+// In the order of ExchangeThread and of what it runs: messages that have arrived are decoded before
+// anything else is looked at, and tasks come before messages.
 bool SimulatedAllReduce::WorkOnce() {
   if (!landed_.empty()) {
     const int32_t flight = landed_.front();

@@ -37,8 +37,8 @@ absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bu
 // What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
 struct ClusterData {
   std::vector<StepData*> steps;        // by rank
-  std::vector<RankData*> ranks;        // likewise, in an all-reduce
-  std::vector<PsWorkerData*> workers;  // likewise, with servers
+  std::vector<RankData*> ranks;        // by rank, in an all-reduce
+  std::vector<PsWorkerData*> workers;  // by rank, with servers
   std::vector<ServerData*> servers;
   std::vector<std::vector<Range>> parts;  // of each server, as ShardParts has them
 };

@@ -9,7 +9,7 @@
 namespace ringmaster {
 namespace {
 
-// Room for so many messages from every process to every other.
+// Room for this many messages from every process to every other.
 constexpr int32_t kMessagesAPair = 4;
 
 int32_t SlotsFor(int32_t processes) {

@@ -16,8 +16,8 @@ namespace ringmaster {
 struct NetworkCosts {
   NetworkPlan plan;
   int32_t grains = 0;  // FlowNetwork's
-  double copy_rate =
-      std::numeric_limits<double>::infinity();  // bytes a second of a message within a process
+  // bytes a second of a message within a process
+  double copy_rate = std::numeric_limits<double>::infinity();
 };
 
 // The network of one simulation: the one that shapes a run's messages

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/formats/json.h"
 #include "common/scheme/registry.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/study/report/chart_rows.h"
@@ -14,8 +15,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int64_t kStalenessMax = 16;  // what is staler counts as one bar
 constexpr char kNothingMetered[] = "No arm that exchanges metered bytes has finished.";

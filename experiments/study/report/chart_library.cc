@@ -7,14 +7,9 @@ namespace ringmaster {
 
 const char* ChartLibraryCredits() {
   return "Charts by Vega 5.33.1, Vega-Lite 5.23.0 and Vega-Embed 6.29.0 (BSD 3-Clause, University "
-         "of Washington "
-         "Interactive "
-         "Data Lab). These contain D3 modules (ISC and BSD 3-Clause, Mike Bostock), "
-         "topojson-client (ISC, Mike "
-         "Bostock), "
-         "fast-json-patch (MIT, Joachim Wester), json-stringify-pretty-compact (MIT, Simon Lydell) "
-         "and semver (ISC, "
-         "Isaac Z. "
+         "of Washington Interactive Data Lab). These contain D3 modules (ISC and BSD 3-Clause, "
+         "Mike Bostock), topojson-client (ISC, Mike Bostock), fast-json-patch (MIT, Joachim "
+         "Wester), json-stringify-pretty-compact (MIT, Simon Lydell) and semver (ISC, Isaac Z. "
          "Schlueter and contributors).";
 }
 
@@ -23,8 +18,7 @@ absl::Status CheckChartLibrary() {
   return absl::FailedPreconditionError(absl::StrCat(
       "this program was built without the chart library (Vega-Lite)",
       IsInCheckout() ? ": run third_party/setup/fetch_vega.sh ~/.cache/ringmaster/vega, or ./run "
-                       "on a machine with a network, "
-                       "and build again"
+                       "on a machine with a network, and build again"
                      : ", and draws no charts",
       "; --format md, csv, json and latex work without it"));
 }

@@ -1,10 +1,10 @@
 #ifndef RINGMASTER_EXPERIMENTS_STUDY_REPORT_CHART_ROWS_H_
 #define RINGMASTER_EXPERIMENTS_STUDY_REPORT_CHART_ROWS_H_
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "common/formats/json.h"
 #include "experiments/study/report/comparisons.h"
 
 namespace ringmaster {
@@ -15,7 +15,7 @@ namespace ringmaster {
 // all.
 struct Panel {
   std::string title;
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::Array();
 };
 
 struct ChartRows {
@@ -23,30 +23,40 @@ struct ChartRows {
   std::string missing;        // why there are none, where there are none
 };
 
-// Each computes one chart's rows; units are in the field's name or the chart's spec. Medians are
-// over trials, "low" and "high" their interval. Pure but for PayloadRows and BytesRows, which look
-// at the data set's files to learn the model's size.
-ChartRows ScalingRows(const Comparisons& comparisons);  // N, samples_per_second
-ChartRows SweptRows(
-    const Comparisons& comparisons);  // value (of the setting in the title), samples_per_second
-ChartRows EfficiencyRows(const Comparisons& comparisons);  // N, percent
-ChartRows CostRows(
-    const Comparisons& comparisons);  // per ("worker", "process"), samples_per_second
-ChartRows RatioRows(const Comparisons& comparisons);          // base, ratio, verdict
-ChartRows BreakdownRows(const Comparisons& comparisons);      // phase, order, milliseconds
-ChartRows CommunicationRows(const Comparisons& comparisons);  // kind, milliseconds
-ChartRows PayloadRows(const Comparisons& comparisons);        // N, kilobytes, formula_kilobytes
-ChartRows BytesRows(
-    const Comparisons& comparisons);  // source ("formula", "metered"), seconds, megabytes
-ChartRows StalenessRows(const Comparisons& comparisons);  // staleness, percent, contributions
-ChartRows PredictionRows(
-    const Comparisons& comparisons);  // predicted_ms, measured_ms; guides: predicted_ms, low, high
-ChartRows DriftRows(const Comparisons& comparisons);     // run, percent, state ("as the others",
-                                                         // "outlier", "disturbed")
-ChartRows LossRows(const Comparisons& comparisons);      // samples, seconds, loss
-ChartRows AccuracyRows(const Comparisons& comparisons);  // samples, seconds, percent
-ChartRows TimeToAccuracyRows(
-    const Comparisons& comparisons);  // accuracy ("97 %"), seconds, reached
+// Each computes the rows of one chart, with the fields that its comment names; units are in the
+// field's name or the chart's spec. Medians are over trials, "low" and "high" their interval. Pure
+// but for PayloadRows and BytesRows, which look at the data set's files to learn the model's size.
+
+// N, samples_per_second
+ChartRows ScalingRows(const Comparisons& comparisons);
+// value (of the setting in the title), samples_per_second
+ChartRows SweptRows(const Comparisons& comparisons);
+// N, percent
+ChartRows EfficiencyRows(const Comparisons& comparisons);
+// per ("worker", "process"), samples_per_second
+ChartRows CostRows(const Comparisons& comparisons);
+// base, ratio, verdict
+ChartRows RatioRows(const Comparisons& comparisons);
+// phase, order, milliseconds
+ChartRows BreakdownRows(const Comparisons& comparisons);
+// kind, milliseconds
+ChartRows CommunicationRows(const Comparisons& comparisons);
+// N, kilobytes, formula_kilobytes
+ChartRows PayloadRows(const Comparisons& comparisons);
+// source ("formula", "metered"), seconds, megabytes
+ChartRows BytesRows(const Comparisons& comparisons);
+// staleness, percent, contributions
+ChartRows StalenessRows(const Comparisons& comparisons);
+// predicted_ms, measured_ms; guides: predicted_ms, low, high
+ChartRows PredictionRows(const Comparisons& comparisons);
+// run, percent, state ("as the others", "outlier", "disturbed")
+ChartRows DriftRows(const Comparisons& comparisons);
+// samples, seconds, loss
+ChartRows LossRows(const Comparisons& comparisons);
+// samples, seconds, percent
+ChartRows AccuracyRows(const Comparisons& comparisons);
+// accuracy ("97 %"), seconds, reached
+ChartRows TimeToAccuracyRows(const Comparisons& comparisons);
 // Spans: kind "span", track, phase, begin_ms, end_ms, step, bucket. Messages: kind "message",
 // track, to, begin_ms, end_ms, what, bytes.
 ChartRows TimelineRows(const Comparisons& comparisons);

@@ -9,14 +9,13 @@ namespace ringmaster {
 namespace {
 
 // kSpec_<id>: the files in charts/.
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_specs.inc"
 
 constexpr ChartInfo kCharts[] = {
     {"scaling", "Speed", "Throughput against the number of workers",
      "Samples per second of all N workers together. Solo (dashed) exchanges nothing and is the "
-     "ceiling; single "
-     "(dotted) is "
-     "one worker. Bars are 95 % intervals of the median over trials.",
+     "ceiling; single (dotted) is one worker. Bars are 95 % intervals of the median over trials.",
      kSpec_scaling, ScalingRows},
     {"efficiency", "Speed", "Parallel efficiency against the number of workers",
      "Samples per second as a share of solo's in the same trial: what exchange leaves of the "
@@ -24,42 +23,31 @@ constexpr ChartInfo kCharts[] = {
      kSpec_efficiency, EfficiencyRows},
     {"swept", "Speed", "Throughput against other settings",
      "Samples per second where comparisons differ in one numeric setting alone, which is on the "
-     "axis and in the "
-     "panel's title. "
-     "Solo is dashed, single dotted.",
+     "axis and in the panel's title. Solo is dashed, single dotted.",
      kSpec_swept, SweptRows},
     {"cost", "Speed", "Throughput per worker and per process",
      "Samples per second divided by the workers (full color) and by all processes of the run, "
-     "dedicated servers "
-     "included "
-     "(light): what a node buys.",
+     "dedicated servers included (light): what a node buys.",
      kSpec_cost, CostRows},
     {"ratios", "Speed", "Which arm is faster",
      "Ratio of samples per second of two arms, trial by trial, with its 95 % interval. Where the "
-     "interval spans 1 "
-     "(hollow), or "
-     "there is but one pair of trials, the two cannot be told apart.",
+     "interval spans 1 (hollow), or there is but one pair of trials, the two cannot be told apart.",
      kSpec_ratios, RatioRows},
     {"breakdown", "Where the time goes", "Where a step's time goes",
      "Mean milliseconds that the step thread spends in each phase, medians over trials. Exposed is "
-     "waiting for "
-     "exchange, gate "
-     "is waiting for permission to start.",
+     "waiting for exchange, gate is waiting for permission to start.",
      kSpec_breakdown, BreakdownRows},
     {"communication", "Where the time goes", "Exposed, hidden and contended communication",
      "Exposed: the step waits for exchange. Hidden: exchange goes on beside computing. Contention: "
-     "what exchange takes "
-     "from "
-     "computing on shared cores; below 0 it is noise. Milliseconds a step.",
+     "what exchange takes from computing on shared cores; below 0 it is noise. Milliseconds a "
+     "step.",
      kSpec_communication, CommunicationRows},
     {"prediction", "Where the time goes", "Measured against predicted step time",
      "On the line the cost model is right; within the band it is off by at most 20 %.",
      kSpec_prediction, PredictionRows},
     {"timeline", "Where the time goes", "A few steps of every rank",
      "What every thread does, and the messages between them: a line leaves where a message is sent "
-     "and ends where it "
-     "is known "
-     "to have come.",
+     "and ends where it is known to have come.",
      kSpec_timeline, TimelineRows},
     {"loss_samples", "Learning", "Training loss against samples",
      "What a sample teaches: arms that update alike lie on one line. Medians over trials; the band "
@@ -77,26 +65,20 @@ constexpr ChartInfo kCharts[] = {
      kSpec_time_to_accuracy, TimeToAccuracyRows},
     {"bytes", "Bytes and staleness", "Bytes against time",
      "Payload that a worker sends and receives since the first step: the line is the formula's, "
-     "the point what was "
-     "metered at "
-     "the end. Its slope is the rate that an arm asks of the network.",
+     "the point what was metered at the end. Its slope is the rate that an arm asks of the "
+     "network.",
      kSpec_bytes, BytesRows},
     {"payload", "Bytes and staleness", "Bytes a step against the number of workers",
      "Payload that a worker sends and receives in a step, mean of all workers. Points were "
-     "metered, lines are the "
-     "formula's.",
+     "metered, lines are the formula's.",
      kSpec_payload, PayloadRows},
     {"staleness", "Bytes and staleness", "Staleness",
      "Updates of the same part applied between a worker's reading the weights and its gradient's "
-     "being applied, over "
-     "all "
-     "contributions to all servers.",
+     "being applied, over all contributions to all servers.",
      kSpec_staleness, StalenessRows},
     {"drift", "How far to trust it", "Drift between trials",
      "Samples per second of every run as a share of its cell's median, in the order of the runs. A "
-     "trend is drift of "
-     "the machine; "
-     "outliers are marked and count all the same.",
+     "trend is drift of the machine; outliers are marked and count all the same.",
      kSpec_drift, DriftRows},
 };
 
@@ -143,8 +125,8 @@ constexpr const char* kShapes[] = {"circle",        "square", "triangle-up",    
 
 absl::Span<const ChartInfo> Charts() { return kCharts; }
 
-nlohmann::ordered_json ArmStyles(const std::vector<std::string>& arms) {
-  nlohmann::ordered_json styles = nlohmann::ordered_json::array();
+Json ArmStyles(const std::vector<std::string>& arms) {
+  Json styles = Json::Array();
   std::set<std::string> taken;
   size_t others = 0;
   for (const std::string& arm : arms) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/types/span.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/comparisons.h"
 
@@ -25,7 +26,7 @@ absl::Span<const ChartInfo> Charts();
 // A color for every arm of the report, as JSON: [{"name", "color", "shape"}]. An arm that `list`
 // knows has one color for good; others take those that are left. In every chart an arm has this
 // color.
-nlohmann::ordered_json ArmStyles(const std::vector<std::string>& arms);
+Json ArmStyles(const std::vector<std::string>& arms);
 
 }  // namespace ringmaster
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/config/describe.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/panels.h"
 #include "experiments/study/results/statistics.h"
@@ -14,8 +15,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kLossPoints = 100;  // of a curve; each the mean of the steps since the one before
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/spec_fields.h"
 
 namespace ringmaster {
@@ -45,12 +46,11 @@ double Rounded(double value) {
   return std::round(value * scale) / scale;
 }
 
-nlohmann::ordered_json RowOf(const Comparison& comparison, const ReportCell& cell) {
+Json RowOf(const Comparison& comparison, const ReportCell& cell) {
   return {{"arm", cell.arm}, {"comparison", comparison.number}};
 }
 
-void AddInterval(const std::string& name, const MedianInterval& interval,
-                 nlohmann::ordered_json* row) {
+void AddInterval(const std::string& name, const MedianInterval& interval, Json* row) {
   (*row)[name] = Rounded(interval.median);
   (*row)["low"] = Rounded(interval.low);
   (*row)["high"] = Rounded(interval.high);

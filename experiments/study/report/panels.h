@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/results/statistics.h"
 
@@ -13,18 +14,17 @@ namespace ringmaster {
 double Rounded(double value);
 
 // {"arm": ..., "comparison": ...}: what every row begins with.
-nlohmann::ordered_json RowOf(const Comparison& comparison, const ReportCell& cell);
+Json RowOf(const Comparison& comparison, const ReportCell& cell);
 
 // Adds median, low and high under `name`, "low" and "high".
-void AddInterval(const std::string& name, const MedianInterval& interval,
-                 nlohmann::ordered_json* row);
+void AddInterval(const std::string& name, const MedianInterval& interval, Json* row);
 
 // A panel for every comparison for which `add` gives rows; `missing` where none has any.
-using AddRows = std::function<void(const Comparison& comparison, nlohmann::ordered_json* rows)>;
+using AddRows = std::function<void(const Comparison& comparison, Json* rows)>;
 ChartRows PanelPerComparison(const Comparisons& comparisons, const AddRows& add,
                              const std::string& missing);
 
-// A panel for every family likewise.
+// The same with a panel for every family.
 ChartRows PanelPerFamily(const Comparisons& comparisons, const AddRows& add,
                          const std::string& missing);
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_library.h"
 
 extern char** environ;
@@ -30,16 +31,14 @@ std::string AsGlobal(const char* script) {
   return absl::StrCat("(function (module, exports, define, require) {\n", script, "\n})();\n");
 }
 
-std::string Script(const nlohmann::ordered_json& chart, const nlohmann::ordered_json& arms,
-                   const PlotOptions& options) {
+std::string Script(const Json& chart, const Json& arms, const PlotOptions& options) {
   const ChartLibrary& library = EmbeddedChartLibrary();
-  const nlohmann::ordered_json request = {
-      {"chart", chart},
-      {"arms", arms},
-      {"options", {{"dark", options.dark}, {"width", options.width}}}};
+  const Json request = {{"chart", chart},
+                        {"arms", arms},
+                        {"options", {{"dark", options.dark}, {"width", options.width}}}};
   return absl::StrCat(
-      AsGlobal(library.vega), AsGlobal(library.vega_lite), kFigureScript, "\nconst request = ",
-      request.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace), ";\n",
+      AsGlobal(library.vega), AsGlobal(library.vega_lite), kFigureScript,
+      "\nconst request = ", request.DumpAscii(), ";\n",
       "const spec = figureSpec(request.chart, request.chart.panels, request.arms, "
       "request.options);\n"
       "new vega.View(vega.parse(vegaLite.compile(spec).spec), {renderer: 'none'}).toSVG().then(\n"
@@ -74,8 +73,7 @@ absl::Status NoNode(const std::string& node) {
 
 }  // namespace
 
-absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart,
-                                    const nlohmann::ordered_json& arms,
+absl::StatusOr<std::string> PlotSvg(const Json& chart, const Json& arms,
                                     const PlotOptions& options) {
   RM_RETURN_IF_ERROR(CheckChartLibrary());
   RM_ASSIGN_OR_RETURN(const File input, Temporary());

@@ -1,10 +1,10 @@
 #ifndef RINGMASTER_EXPERIMENTS_STUDY_REPORT_PLOT_H_
 #define RINGMASTER_EXPERIMENTS_STUDY_REPORT_PLOT_H_
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 
@@ -18,8 +18,8 @@ struct PlotOptions {
 // chart library in Node.js: the same specs that the page shows. `arms` is what ArmStyles gives.
 // Blocks until Node.js has ended. FailedPrecondition: no chart library, no Node.js, or one too old,
 // with what to do.
-absl::StatusOr<std::string> PlotSvg(const nlohmann::ordered_json& chart,
-                                    const nlohmann::ordered_json& arms, const PlotOptions& options);
+absl::StatusOr<std::string> PlotSvg(const Json& chart, const Json& arms,
+                                    const PlotOptions& options);
 
 }  // namespace ringmaster
 

@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/chart_library.h"
 #include "experiments/study/report/charts.h"
@@ -19,8 +20,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr char kPage[] =
 #include "experiments/study/report/page.inc"
@@ -40,7 +39,7 @@ std::string Counted(size_t count, const char* one, const char* many) {
 
 Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
   ChartRows rows = chart.rows(comparisons);
-  Json panels = Json::array();
+  Json panels = Json::Array();
   for (Panel& panel : rows.panels)
     panels.push_back({{"title", panel.title}, {"rows", std::move(panel.rows)}});
   return {{"id", chart.id},
@@ -48,13 +47,13 @@ Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
           {"title", chart.title},
           {"shows", chart.shows},
           {"wide", absl::string_view(chart.id) == "timeline"},
-          {"spec", Json::parse(chart.spec)},
+          {"spec", *Json::Parse(chart.spec)},
           {"panels", std::move(panels)},
           {"missing", rows.missing}};
 }
 
 Json TableJson(const ReportTable& table) {
-  Json columns = Json::array(), rows = Json::array();
+  Json columns = Json::Array(), rows = Json::Array();
   for (const TableColumn& column : table.columns) {
     columns.push_back({{"title", column.title},
                        {"unit", column.unit},
@@ -62,7 +61,7 @@ Json TableJson(const ReportTable& table) {
                        {"wide", column.wide}});
   }
   for (const TableRow& row : table.rows) {
-    Json cells = Json::array();
+    Json cells = Json::Array();
     for (size_t i = 0; i < row.cells.size(); ++i)
       cells.push_back(CellText(table.columns[i], row.cells[i]));
     rows.push_back({{"arm", row.arm},
@@ -96,7 +95,7 @@ std::vector<std::string> SweepsOf(const Comparison& comparison) {
 // By what a reader may choose: arms, and what differs among comparisons. Settings say what each
 // comparison has of it.
 struct Filters {
-  Json filters = Json::array();
+  Json filters = Json::Array();
   std::map<int, Json> settings;  // by comparison: name -> values
 };
 
@@ -172,7 +171,7 @@ std::string SummaryText(const Comparisons& comparisons) {
 }
 
 Json SettingsJson(const Comparisons& comparisons) {
-  Json settings = Json::array();
+  Json settings = Json::Array();
   for (const Comparison& comparison : comparisons.all) {
     RunSpec spec = comparison.cells.front().spec;
     spec.clear_name();
@@ -219,9 +218,9 @@ absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
                {"apart", ApartText(comparisons)},
                {"arms", ArmStyles(comparisons.arms)},
                {"filters", filters.filters},
-               {"comparisons", Json::array()},
-               {"charts", Json::array()},
-               {"tables", Json::array()},
+               {"comparisons", Json::Array()},
+               {"charts", Json::Array()},
+               {"tables", Json::Array()},
                {"limits", Limits(comparisons)},
                {"doubts", Doubts(comparisons)},
                {"settings", SettingsJson(comparisons)},
@@ -234,7 +233,7 @@ absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
   }
   for (const ChartInfo& chart : Charts()) json["charts"].push_back(ChartOf(chart, comparisons));
   for (const ReportTable& table : tables) json["tables"].push_back(TableJson(table));
-  const std::string data = ScriptSafe(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  const std::string data = ScriptSafe(json.Dump());
   const std::string scripts =
       absl::StrCat(library.vega, "\n", library.vega_lite, "\n", library.vega_embed, "\n");
   return absl::StrReplaceAll(kPage, {{"/*SCRIPTS*/", scripts},

@@ -6,16 +6,15 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/tables.h"
-#include "nlohmann/json.hpp"
 
 namespace ringmaster {
 
 // One chart with its data: {"id", "section", "title", "shows", "spec", "panels": [{"title",
 // "rows"}], "missing"}. InvalidArgument, with the known ones: no chart of that id.
-absl::StatusOr<nlohmann::ordered_json> ChartJson(const Comparisons& comparisons,
-                                                 absl::string_view id);
+absl::StatusOr<Json> ChartJson(const Comparisons& comparisons, absl::string_view id);
 
 // The page: one HTML file that needs nothing else. FailedPrecondition: this program was built
 // without the chart library.

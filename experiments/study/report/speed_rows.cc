@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/formats/json.h"
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/report/caveats.h"
@@ -20,8 +21,6 @@
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr char kNothingFinished[] = "No run has finished, so there are no figures of speed.";
 
@@ -75,7 +74,7 @@ void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows
     Panel panel;
     panel.title = label.empty() ? path : absl::StrCat(path, " (", label, ")");
     for (const Comparison* comparison : group) {
-      Json rows = Json::array();
+      Json rows = Json::Array();
       FigureRows("samples_per_second", "samples_per_second")(*comparison, &rows);
       for (Json& row : rows) {
         row["value"] = *NumberOf(*comparison, path);
@@ -137,8 +136,7 @@ ChartRows SweptRows(const Comparisons& comparisons) {
   if (chart.panels.empty()) {
     chart.missing =
         "No two comparisons with finished runs differ in one numeric setting alone, the number of "
-        "workers left out. A "
-        "sweep with an axis such as training.bucket_bytes makes some.";
+        "workers left out. A sweep with an axis such as training.bucket_bytes makes some.";
   }
   return chart;
 }
@@ -146,8 +144,7 @@ ChartRows SweptRows(const Comparisons& comparisons) {
 ChartRows EfficiencyRows(const Comparisons& comparisons) {
   return PanelPerFamily(comparisons, FigureRows("efficiency", "percent"),
                         "Efficiency is an arm's samples/s over solo's in the same comparison: no "
-                        "comparison has a finished "
-                        "solo arm. Add solo to the arms and run again.");
+                        "comparison has a finished solo arm. Add solo to the arms and run again.");
 }
 
 ChartRows CostRows(const Comparisons& comparisons) {
@@ -246,12 +243,11 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
         }
       },
       "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one "
-      "with what they "
-      "measure.");
+      "with what they measure.");
   for (Panel& panel : chart.panels) {
     double largest = 0;
     for (const Json& row : panel.rows) {
-      largest = std::max({largest, row["predicted_ms"].get<double>(), row["high"].get<double>()});
+      largest = std::max({largest, row["predicted_ms"].number(), row["high"].number()});
     }
     for (const double predicted : {0.0, Rounded(1.1 * largest)}) {
       panel.rows.push_back({{"guide", true},

@@ -1,21 +1,19 @@
 #include "experiments/study/report/table_text.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "common/config/describe.h"
+#include "common/formats/json.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kLatexColumnsMax = 8;  // beside the first, on a page
 
@@ -148,8 +146,8 @@ std::string CsvText(const Comparisons& comparisons) {
                                         CsvCell(comparison.label),
                                         CsvCell(cell.arm),
                                         absl::StrCat(cell.spec.training().workers()),
-                                        absl::StrCat(ServerCount(cell.spec)),
-                                        absl::StrCat(ProcessCount(cell.spec)),
+                                        absl::StrCat(TraitsOf(cell.spec).servers),
+                                        absl::StrCat(TraitsOf(cell.spec).processes),
                                         CsvCell(cell.spec.codec().name()),
                                         absl::StrCat(cell.trials.size()),
                                         absl::StrCat(cell.failed.size())};
@@ -169,12 +167,12 @@ std::string CsvText(const Comparisons& comparisons) {
 }
 
 std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
-  Json json = {{"tables", Json::array()},
+  Json json = {{"tables", Json::Array()},
                {"limits", Limits(comparisons)},
                {"doubts", Doubts(comparisons)},
                {kSchemaVersionKey, kSchemaVersion}};
   for (const ReportTable& table : tables) {
-    Json rows = Json::array();
+    Json rows = Json::Array();
     for (const TableRow& row : table.rows) {
       Json object = {{"comparison", row.comparison}};
       for (size_t i = 0; i < row.cells.size(); ++i)
@@ -183,7 +181,7 @@ std::string JsonText(const Comparisons& comparisons, const std::vector<ReportTab
     }
     json["tables"].push_back({{"id", table.id}, {"title", table.title}, {"rows", std::move(rows)}});
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.Dump() + "\n";
 }
 
 }  // namespace ringmaster

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
 
@@ -45,9 +45,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
   table.title = comparison.label;
   table.caption =
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
-      "Speed-up and "
-      "efficiency are "
-      "taken trial by trial. A dash: not defined, not metered or not reached.";
+      "Speed-up and efficiency are taken trial by trial. A dash: not defined, not metered or not "
+      "reached.";
   table.columns = {TextColumn("arm", "arm"),
                    CountColumn("workers", "N", "workers"),
                    CountColumn("servers", "K", "servers"),
@@ -66,8 +65,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
         cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
     row.cells = {Text(cell.arm),
                  Count(cell.spec.training().workers()),
-                 Count(ServerCount(cell.spec)),
-                 Count(ProcessCount(cell.spec)),
+                 Count(TraitsOf(cell.spec).servers),
+                 Count(TraitsOf(cell.spec).processes),
                  Text(cell.spec.codec().name()),
                  Text(transport),
                  Text(absl::StrCat(cell.trials.size(), failed))};
@@ -85,10 +84,8 @@ ReportTable NodesTable(const Comparison& comparison) {
   table.title = comparison.label;
   table.caption =
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
-      "Computing "
-      "time and memory are the process's: where several nodes live in one, each has all of it, and "
-      "the "
-      "process says so.";
+      "Computing time and memory are the process's: where several nodes live in one, each has all "
+      "of it, and the process says so.";
   table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"),
                    TextColumn("process", "process")};
   for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));

@@ -11,13 +11,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/panels.h"
 
 namespace ringmaster {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // As many of a run's traced steps as a reader can follow, and a page can hold.
 constexpr size_t kSteps = 3;
@@ -142,14 +141,14 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
       panel.title = absl::StrCat(cell.arm, ", ", comparison.label);
       // Fewer steps where even one more would be too much to draw.
       for (; !steps.empty(); steps.erase(std::prev(steps.end()))) {
-        panel.rows = Json::array();
+        panel.rows = Json::Array();
         const Axis axis(traces, steps);
         for (const ThreadTrace* trace : traces)
           AddSpans(RowOf(comparison, cell), *trace, steps, axis, &panel.rows);
         AddMessages(RowOf(comparison, cell), traces, steps, axis, &panel.rows);
         if (panel.rows.size() <= kRowsMax || steps.size() == 1) break;
       }
-      const auto is_message = [](const Json& row) { return row["kind"] == "message"; };
+      const auto is_message = [](const Json& row) { return row["kind"].text() == "message"; };
       const bool speaks =
           std::any_of(panel.rows.begin(), panel.rows.end(), is_message) && comparison.workers() > 1;
       if (!panel.rows.empty()) (speaks ? chart.panels : alone).push_back(std::move(panel));
@@ -159,8 +158,7 @@ ChartRows TimelineRows(const Comparisons& comparisons) {
   if (chart.panels.empty()) {
     chart.missing =
         "No finished run was traced: their specs have output.trace_steps = 0, or an older program "
-        "made them. Run again "
-        "without that setting.";
+        "made them. Run again without that setting.";
   }
   return chart;
 }

@@ -1,22 +1,18 @@
 #include "experiments/study/results/catalogue.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
+#include "experiments/study/results/figure_row.h"
+#include "experiments/study/results/machine_figures.h"
 #include "experiments/study/results/pooling.h"
 
 namespace ringmaster {
 namespace {
 
 using Value = std::optional<double>;
-
-Value ValueIn(const google::protobuf::Map<std::string, double>& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? Value() : Value(found->second);
-}
 
 // A field of RunSummary.
 #define RM_FIELD(field)                    \
@@ -100,101 +96,8 @@ Value StalenessOfNode(const NodeOfRun& node, bool largest) {
   return largest ? static_cast<double>(staleness.largest) : staleness.mean;
 }
 
-// Milliseconds of computing that a process took for each sample of the global batch. All workers of
-// a process have measured the same, each over its own timed steps: the first one's counts.
-Value CpuMsPerSample(const RunSpec& spec, const ProcessReport& process) {
-  const bool trains = process.workers_size() > 0;
-  if (trains ? !process.workers(0).has_process_cpu_seconds() : !process.costs().has_cpu_seconds())
-    return {};
-  const double seconds =
-      trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
-  const int64_t steps = trains ? process.workers(0).timed_steps() : spec.training().steps();
-  const double samples = static_cast<double>(steps * GlobalBatch(spec));
-  return samples > 0 ? Value(1000 * seconds / samples) : Value();
-}
-
-Value PssBytes(const RunSpec&, const ProcessReport& process) {
-  if (!process.costs().has_pss_bytes()) return {};
-  return static_cast<double>(process.costs().pss_bytes());
-}
-
-Value PeakRssBytes(const RunSpec&, const ProcessReport& process) {
-  if (!process.costs().has_peak_rss_bytes()) return {};
-  return static_cast<double>(process.costs().peak_rss_bytes());
-}
-
-using OfProcess = Value (*)(const RunSpec&, const ProcessReport&);
-
-bool IsAny(const ProcessReport&) { return true; }
-bool HasWorker(const ProcessReport& process) { return process.workers_size() > 0; }
-bool HasServer(const ProcessReport& process) { return process.servers_size() > 0; }
-
-// Over the processes that `counts` picks; absent where there are none, or one of them has no value.
-auto OverProcesses(OfProcess value, bool (*counts)(const ProcessReport&),
-                   double (*fold)(double, double)) {
-  return [value, counts, fold](const RunRecord& record) -> Value {
-    Value all;
-    for (const ProcessReport& process : record.reports()) {
-      if (!counts(process)) continue;
-      const Value one = value(record.spec(), process);
-      if (!one.has_value()) return {};
-      all = all.has_value() ? fold(*all, *one) : *one;
-    }
-    return all;
-  };
-}
-
-double Sum(double a, double b) { return a + b; }
-double Largest(double a, double b) { return std::max(a, b); }
-
-auto OfItsProcess(OfProcess value) {
-  return [value](const NodeOfRun& node) { return value(*node.spec, *node.process); };
-}
-
-// Builds a row of the catalogue.
-class Row {
- public:
-  Row(const char* tag, const char* unit, const char* over, const char* definition) {
-    figure_.tag = tag;
-    figure_.unit = unit;
-    figure_.over = over;
-    figure_.definition = definition;
-  }
-  Row& Needs(std::vector<Need> needs) { return figure_.needs = std::move(needs), *this; }
-  Row& Value(FigureOfRun value) { return figure_.value = std::move(value), *this; }
-  Row& Measured(std::function<std::optional<double>(const RunRecord&)> measure) {
-    figure_.measure = std::move(measure);
-    figure_.value = [tag = figure_.tag](const RunSummary& s) { return ValueIn(s.figures(), tag); };
-    return *this;
-  }
-  Row& OfNode(std::function<std::optional<double>(const NodeOfRun&)> of_node) {
-    return figure_.of_node = std::move(of_node), *this;
-  }
-  Row& Doubtful(bool (*is_doubtful)(double), const char* doubt) {
-    return figure_.is_doubtful = is_doubtful, figure_.doubt = doubt, *this;
-  }
-  Row& Json() { return figure_.in_json = true, *this; }
-  Row& Whole() { return figure_.is_whole = true, *this; }
-  Row& Table(FigureGroup group, int place, FigureFormat format) {
-    return figure_.table = TableFigure{group, place, format, true}, *this;
-  }
-  // A column that only --columns shows.
-  Row& OnDemand(FigureGroup group, int place, FigureFormat format) {
-    return figure_.table = TableFigure{group, place, format, false}, *this;
-  }
-  Row& Report(const char* id, FigureFormat format) {
-    return figure_.report = ReportFigure{id, format}, *this;
-  }
-  Row& Sweep(OverTrials over, FigureFormat format) {
-    return figure_.sweep = SweepFigure{over, format}, *this;
-  }
-  operator Figure() const { return figure_; }  // NOLINT: a row is a figure
-
- private:
-  Figure figure_;
-};
-
-constexpr char kPooledSteps[] = "timed steps of all workers, pooled";
+constexpr char kPooledSteps[] =
+    "timed steps of all workers, pooled; of the middle worker where workers differ";
 constexpr char kMeanStep[] = "mean of timed steps and workers";
 constexpr char kMeanOfAllSteps[] = "mean of all steps and workers";
 constexpr char kContributions[] = "all contributions to all servers";
@@ -236,6 +139,12 @@ std::vector<Figure> SpeedFigures() {
           .Table(G::kSpeed, 3, {"efficiency", "% of solo", 1, 100})
           .Report("efficiency", {"efficiency", "% of solo", 1, 100})
           .Sweep(OverTrials::kRatiosToSolo, {"efficiency %", "", 1, 100}),
+  };
+}
+
+std::vector<Figure> StepFigures() {
+  using G = FigureGroup;
+  return {
       Row("step_ms_p50", "ms", kPooledSteps, "median step")
           .Value(RM_FIELD(step_ms_p50))
           .OfNode(NodeStepMs(0.5))
@@ -250,6 +159,12 @@ std::vector<Figure> SpeedFigures() {
           .Json()
           .Table(G::kSpeed, 5, {"step p95", "ms", 2})
           .Report("step_ms_p95", {"step p95", "ms", 2}),
+      Row("fastest_rank_step_ms", "ms", "timed steps of each worker", "smallest median of a worker")
+          .Value(RM_FIELD(fastest_rank_step_ms))
+          .Json(),
+      Row("slowest_rank_step_ms", "ms", "timed steps of each worker", "largest median of a worker")
+          .Value(RM_FIELD(slowest_rank_step_ms))
+          .Json(),
       Row("predicted_step_ms", "ms", "of the run",
           "what the cost model said of the median step before the run")
           .Needs({Need::kPrediction})
@@ -292,23 +207,25 @@ std::vector<Figure> TimeFigures() {
           .Report("exposed_comm_ms", {"exposed", "ms", 2}),
       Row("hidden_comm_ms", "ms", kMeanStep,
           "encode, exchange and reduce of the exchange thread, less the time that the step thread "
-          "waited (exposed, "
-          "gate), at "
-          "least 0: exchange while it computes")
+          "waited (exposed, gate), at least 0: exchange while it computes")
           .Needs({Need::kExchange})
           .Value(RM_FIELD(hidden_comm_ms))
           .Json()
           .Table(G::kCommunication, 2, {"hidden", "ms", 2})
           .Report("hidden_comm_ms", {"hidden", "ms", 2}),
+  };
+}
+
+std::vector<Figure> ContentionFigures() {
+  using G = FigureGroup;
+  return {
       // Encoding runs on the exchange thread, so none of it is taken off the step. Solo updates in
       // every step and a worker of a server never does, hence the difference. A median less means:
       // noise can push it below 0, and it is left there, for that shows how far the figure can be
       // trusted.
       Row("contention_ms", "ms", "medians of steps, means of phases",
           "(step p50 - solo's step p50) - exposed - gate - (update - solo's update): what exchange "
-          "steals from "
-          "computing on "
-          "shared cores")
+          "steals from computing on shared cores")
           .Needs({Need::kExchange, Need::kSolo})
           .Value(RM_FIELD(contention_ms))
           .Json()
@@ -318,9 +235,7 @@ std::vector<Figure> TimeFigures() {
           .Report("contention_ms", {"contention", "ms", 2}),
       Row("exposed_and_contention_ms", "ms", "medians of steps, means of phases",
           "exposed and contention together: by how much exchange makes a step longer, whether the "
-          "step waits for it or "
-          "shares "
-          "its cores with it")
+          "step waits for it or shares its cores with it")
           .Needs({Need::kExchange, Need::kSolo})
           .Value(ExposedAndContentionMs)
           .Json()
@@ -427,85 +342,14 @@ std::vector<Figure> LearningFigures() {
   };
 }
 
-// What processes take. Of a process that several workers and servers share, all of it counts for
-// each of them.
-std::vector<Figure> MachineFigures() {
-  using G = FigureGroup;
-  const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
-  return {
-      Row("cpu_ms_per_sample", "ms", "sum of all processes",
-          "computing time, user and system, of all threads, for each sample: over the timed steps, "
-          "evaluations left "
-          "out; of a "
-          "process of servers alone over all steps")
-          .Needs({Need::kCosts})
-          .Measured(OverProcesses(CpuMsPerSample, IsAny, Sum))
-          .OfNode(OfItsProcess(CpuMsPerSample))
-          .Json()
-          .OnDemand(G::kMachine, 1, {"cpu", "ms/sample", 3})
-          .Report("cpu_ms_per_sample", {"cpu", "ms/sample", 3}),
-      Row("worker_cpu_ms_per_sample", "ms", "sum of the processes with workers",
-          "cpu_ms_per_sample of these, servers in them included")
-          .Needs({Need::kCosts})
-          .Measured(OverProcesses(CpuMsPerSample, HasWorker, Sum))
-          .Json()
-          .OnDemand(G::kMachine, 2, {"cpu workers", "ms/sample", 3})
-          .Report("worker_cpu_ms_per_sample", {"cpu of workers", "ms/sample", 3}),
-      Row("server_cpu_ms_per_sample", "ms", "sum of the processes with servers",
-          "cpu_ms_per_sample of these, workers in them included")
-          .Needs({Need::kCosts, Need::kServers})
-          .Measured(OverProcesses(CpuMsPerSample, HasServer, Sum))
-          .Json()
-          .OnDemand(G::kMachine, 3, {"cpu servers", "ms/sample", 3})
-          .Report("server_cpu_ms_per_sample", {"cpu of servers", "ms/sample", 3}),
-      Row("pss_bytes", "bytes", "sum of all processes",
-          "proportional set size after the last step, when all that training took is still there: "
-          "a shared page counts "
-          "in each "
-          "process by its share, so that the sum is the run's; without a GPU's memory")
-          .Needs({Need::kCosts})
-          .Measured(OverProcesses(PssBytes, IsAny, Sum))
-          .OfNode(OfItsProcess(PssBytes))
-          .Json()
-          .Whole()
-          .OnDemand(G::kMachine, 4, megabytes("memory"))
-          .Report("pss_megabytes", megabytes("memory")),
-      Row("worker_pss_bytes", "bytes", "largest process with workers",
-          "pss_bytes of it, servers in it included")
-          .Needs({Need::kCosts})
-          .Measured(OverProcesses(PssBytes, HasWorker, Largest))
-          .Json()
-          .Whole()
-          .OnDemand(G::kMachine, 5, megabytes("a worker"))
-          .Report("worker_pss_megabytes", megabytes("memory of a worker")),
-      Row("server_pss_bytes", "bytes", "largest process with servers",
-          "pss_bytes of it, workers in it included")
-          .Needs({Need::kCosts, Need::kServers})
-          .Measured(OverProcesses(PssBytes, HasServer, Largest))
-          .Json()
-          .Whole()
-          .OnDemand(G::kMachine, 6, megabytes("a server"))
-          .Report("server_pss_megabytes", megabytes("memory of a server")),
-      Row("peak_rss_bytes", "bytes", "largest process",
-          "largest resident set size at any time, loading of data and messages under way included; "
-          "shared pages count "
-          "in whole")
-          .Needs({Need::kCosts})
-          .Measured(OverProcesses(PeakRssBytes, IsAny, Largest))
-          .OfNode(OfItsProcess(PeakRssBytes))
-          .Json()
-          .Whole()
-          .OnDemand(G::kMachine, 7, megabytes("peak RSS"))
-          .Report("peak_rss_megabytes", megabytes("peak resident")),
-  };
-}
 #undef RM_FIELD
 
 }  // namespace
 
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
-  for (auto* part : {SpeedFigures, TimeFigures, BytesFigures, LearningFigures, MachineFigures}) {
+  for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
+                     LearningFigures, MachineFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

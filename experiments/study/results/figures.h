@@ -33,7 +33,7 @@ const char* NeedText(Need need);
 // Groups of columns in the terminal's table.
 enum class FigureGroup { kSpeed, kTime, kCommunication, kBytes, kLearning, kMachine };
 
-// How a text shows a figure: under `title` and `unit`, the value times `factor` with so many
+// How a text shows a figure: under `title` and `unit`, the value times `factor` with `decimals`
 // decimals.
 struct FigureFormat {
   const char* title = "";
@@ -42,7 +42,7 @@ struct FigureFormat {
   double factor = 1;
 };
 
-// A column of the terminal's table; within a group they stand by rising `place`.
+// A column of the terminal's table; within a group they stand in ascending order of `place`.
 struct TableFigure {
   FigureGroup group = FigureGroup::kSpeed;
   int place = 0;

@@ -43,8 +43,8 @@ MedianInterval BootstrapMedian(const std::vector<double>& values) {
 
 std::vector<size_t> Outliers(const std::vector<double>& values) {
   constexpr size_t kFewest = 4;
-  constexpr double kScale =
-      1.4826;  // a normal distribution's standard deviation over its median distance
+  // a normal distribution's standard deviation over its median distance
+  constexpr double kScale = 1.4826;
   if (values.size() < kFewest) return {};
   const double median = Median(values);
   std::vector<double> distances;

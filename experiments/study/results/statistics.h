@@ -24,7 +24,7 @@ struct MedianInterval {
 MedianInterval BootstrapMedian(const std::vector<double>& values);
 
 // Which of `values` are further from their median than 3.5 times the median distance from it,
-// scaled to a standard deviation: their indices, rising. None of fewer than four. Pure,
+// scaled to a standard deviation: their indices, ascending. None of fewer than four. Pure,
 // thread-safe. Source: Iglewicz and Hoaglin 1993.
 std::vector<size_t> Outliers(const std::vector<double>& values);
 

@@ -1,9 +1,11 @@
 #include "experiments/study/results/summary.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/pooling.h"
@@ -35,10 +37,13 @@ void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary*
         static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
         slowest.timed_seconds());
   }
-  const std::vector<float> step_ms = SortedStepMs(workers);
-  if (step_ms.empty()) return;
-  summary->set_step_ms_p50(Quantile(step_ms, 0.5));
-  summary->set_step_ms_p95(Quantile(step_ms, 0.95));
+  const std::optional<StepTimes> steps = StepTimesOf(workers);
+  if (!steps.has_value()) return;
+  summary->set_step_ms_p50(steps->p50_ms);
+  summary->set_step_ms_p95(steps->p95_ms);
+  summary->set_ranks_differ(steps->ranks_differ);
+  summary->set_fastest_rank_step_ms(steps->fastest_rank_ms);
+  summary->set_slowest_rank_step_ms(steps->slowest_rank_ms);
 }
 
 void SummarizePhases(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
@@ -124,14 +129,14 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_strategy(std::string(StrategyName(spec.strategy())));
   summary.set_codec(spec.codec().name());
   summary.set_workers(spec.training().workers());
-  summary.set_servers(ServerCount(spec));
+  summary.set_servers(TraitsOf(spec).servers);
   // What ran, once anything has: "auto" names none.
   const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
   summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
   summary.set_status(record.status());
   summary.set_steps(spec.training().steps());
   summary.set_global_batch(GlobalBatch(spec));
-  summary.set_processes(ProcessCount(spec));
+  summary.set_processes(TraitsOf(spec).processes);
   if (record.machine().cores() > 0) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) /
                                    record.machine().cores());
@@ -170,7 +175,8 @@ void AddComparative(std::vector<RunSummary>* summaries) {
     }
     if (solo == nullptr || summary.strategy() == "single") continue;
     summary.set_efficiency(summary.samples_per_second() / solo->samples_per_second());
-    if (summary.strategy() == "solo") continue;
+    // A difference of medians says nothing where they are not those of equal workers.
+    if (summary.strategy() == "solo" || summary.ranks_differ() || solo->ranks_differ()) continue;
     const char* update = PhaseName(Phase::kUpdate);
     summary.set_contention_ms(summary.step_ms_p50() - solo->step_ms_p50() -
                               summary.exposed_comm_ms() -

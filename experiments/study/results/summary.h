@@ -11,7 +11,8 @@ namespace ringmaster {
 // thread-safe. A run whose status is not "ok" gets its settings and status and no figures. What is
 // not defined for the arm stays absent.
 //   transport   what carried the bytes; of an all-reduce by another library, that library and its
-//   wire phase_ms    mean per timed step and worker
+//               wire
+//   phase_ms    mean per timed step and worker
 RunSummary Summarize(const RunRecord& record);
 
 // Fills the figures that need other arms of the same comparison: `summaries` are those finished so

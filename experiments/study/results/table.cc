@@ -111,6 +111,16 @@ void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group
   }
 }
 
+void AddUnlikeRanks(const std::vector<RunSummary>& summaries, Rows* rows) {
+  for (const RunSummary& summary : summaries) {
+    if (!summary.ranks_differ()) continue;
+    rows->notes.push_back(absl::StrFormat(
+        "~ %s: ranks differ, median steps of %.2f to %.2f ms by rank: step p50 and p95 are the "
+        "middle rank's, and there is no contention",
+        summary.arm(), summary.fastest_rank_step_ms(), summary.slowest_rank_step_ms()));
+  }
+}
+
 Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups) {
   Rows rows;
   const std::string usual = UsualTransport(summaries);
@@ -126,9 +136,11 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
       rows.notes.push_back(absl::StrCat("* ", summary.arm(), ": other wire (", summary.transport(),
                                         "; the others ", usual, ")"));
     }
+    if (summary.ranks_differ()) absl::StrAppend(&arm, " ~");
     rows.width = std::max(rows.width, DisplayWidth(arm));
     rows.arms.push_back(std::move(arm));
   }
+  AddUnlikeRanks(summaries, &rows);
   AddDoubts(summaries, groups, &rows);
   rows.notes.insert(rows.notes.end(), failures.begin(), failures.end());
   return rows;

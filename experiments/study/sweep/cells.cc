@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/override.h"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
@@ -146,12 +147,14 @@ const ExclusionSpec* ExclusionOf(const SweepSpec& sweep, const Settings& setting
 absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
   RunSpec spec = base;
   std::string arm;
+  std::vector<std::string> assignments;
   for (const auto& [field, value] : settings) {
     if (field == kArm) {
       arm = value;
       continue;
     }
-    const absl::Status set = SetField(absl::StrCat(field, "=", value), &spec);
+    assignments.push_back(absl::StrCat(field, "=", value));
+    const absl::Status set = SetField(assignments.back(), &spec);
     if (!set.ok())
       return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
   }
@@ -161,6 +164,9 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
   }
   absl::StatusOr<RunSpec> made = MakeArm(arm, spec);
   if (!made.ok()) return Annotate(made.status(), "axis");
+  // A field of another scheme does no harm beside other cells; equal cells are refused.
+  for (const std::string& assignment : assignments)
+    RM_RETURN_IF_ERROR(CheckUndecided(assignment, *made));
   return made;
 }
 
@@ -168,6 +174,12 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
 
 std::string SettingsText(const Settings& settings) {
   return absl::StrJoin(settings, " ", absl::PairFormatter("="));
+}
+
+std::string SettingsJson(const Settings& settings) {
+  Json json = Json::Object();
+  for (const auto& [field, value] : settings) json[field] = value;
+  return json.Dump();
 }
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {

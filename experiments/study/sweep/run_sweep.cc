@@ -1,11 +1,18 @@
 #include "experiments/study/sweep/run_sweep.h"
 
+#include <chrono>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/interruptible_sleep.h"
 #include "common/base/status_macros.h"
+#include "common/config/run_inputs.h"
+#include "common/log/log.h"
+#include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
 
 namespace ringmaster {
@@ -29,12 +36,6 @@ LastRuns LastByKey(const std::vector<SweepRun>& runs) {
 bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, bool retry_failed) {
   const auto found = last.find({plan.cells[run.cell].id, run.trial});
   return found == last.end() || (retry_failed && found->second->status != "ok");
-}
-
-std::string SettingsJson(const Settings& settings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& [field, value] : settings) json[field] = value;
-  return json.dump();
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
@@ -61,6 +62,109 @@ absl::StatusOr<std::optional<Prediction>> PredictionOf(const RunSpec& spec,
   if (absl::IsUnimplemented(prediction.status())) return std::optional<Prediction>();
   return prediction.status();
 }
+
+// One call of RunSweep.
+class SweepAtWork {
+ public:
+  SweepAtWork(const SweepPlan& plan, Store& store, const SweepOptions& options, CellClaims& claims,
+              SweepWatcher& watcher)
+      : plan_(plan), store_(store), options_(options), claims_(claims), watcher_(watcher) {
+    arm_.device = options.device;
+    arm_.interrupted = options.interrupted;
+    arm_.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
+  }
+
+  // Runs what nobody else runs, then waits for the rest, since whoever runs it may be stopped.
+  absl::Status RunAll() {
+    for (bool said = false;;) {
+      RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs, store_.SweepRuns(plan_.name));
+      std::string holder;
+      for (const PlannedRun& run : RunsLeft(plan_, runs, options_.retry_failed))
+        RM_RETURN_IF_ERROR(RunIfFree(run, &holder));
+      if (holder.empty()) return absl::OkStatus();
+      if (!said) watcher_.OnWait(holder);
+      said = true;
+      RM_RETURN_IF_ERROR(SleepUntil(std::chrono::steady_clock::now() + kLook, [this] {
+        return IsInterrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
+      }));
+    }
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kLook{500};
+
+  bool IsInterrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+
+  RunKey KeyOf(const PlannedRun& run) const { return {plan_.cells[run.cell].id, run.trial}; }
+
+  // Whether the run is still to be done, and by this program; `runs`, if not null, gets what the
+  // store has.
+  absl::StatusOr<bool> IsToBeDone(const PlannedRun& run, std::vector<SweepRun>* runs) {
+    if (done_here_.count(KeyOf(run)) > 0) return false;
+    RM_ASSIGN_OR_RETURN(std::vector<SweepRun> stored, store_.SweepRuns(plan_.name));
+    const bool left = IsLeft(plan_, run, LastByKey(stored), options_.retry_failed);
+    if (runs != nullptr) *runs = std::move(stored);
+    return left;
+  }
+
+  // `holder`: set when another program is at the run.
+  absl::Status RunIfFree(const PlannedRun& run, std::string* holder) {
+    RM_ASSIGN_OR_RETURN(const bool left, IsToBeDone(run, nullptr));
+    if (!left) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const std::unique_ptr<CellClaim> claim,
+                        claims_.Claim({plan_.name, plan_.cells[run.cell].id, run.trial}, holder));
+    if (claim == nullptr) return absl::OkStatus();
+    // Its last holder may have stored it before it gave the claim up.
+    std::vector<SweepRun> runs;
+    RM_ASSIGN_OR_RETURN(const bool still_left, IsToBeDone(run, &runs));
+    return still_left ? RunOne(run, runs, *claim) : absl::OkStatus();
+  }
+
+  absl::Status RunOne(const PlannedRun& run, const std::vector<SweepRun>& runs,
+                      const CellClaim& claim) {
+    const PlannedCell& cell = plan_.cells[run.cell];
+    watcher_.OnStart(StateOf(plan_, runs, options_.retry_failed), cell, run.trial);
+    const RunSpec spec = SpecOfRun(plan_, run);
+    RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options_));
+    RunRecord record = RunArm(spec, arm_);
+    if (IsInterrupted()) return absl::CancelledError("interrupted");
+    SweepMembership* membership = record.mutable_sweep();
+    membership->set_sweep(plan_.name);
+    // What it has read, not what was there when the sweep was planned, says of which cell it is.
+    const bool has_inputs = record.status() == "ok" && record.has_inputs();
+    membership->set_cell(has_inputs ? CellId(spec, record.inputs()) : cell.id);
+    membership->set_trial(run.trial);
+    membership->set_settings(SettingsJson(cell.settings));
+    if (prediction) *record.mutable_prediction() = *prediction;
+    *record.mutable_summary() = Summarize(record);
+    done_here_.insert(KeyOf(run));
+    if (!claim.IsHeld()) {
+      Log(LogLevel::kWarning,
+          absl::StrCat("sweep ", plan_.name, ", cell ", SettingsJson(cell.settings), " trial ",
+                       run.trial,
+                       ": this program stood still for so long that another one took the run "
+                       "over; its own result is not kept"));
+      return absl::OkStatus();
+    }
+    RM_RETURN_IF_ERROR(store_.Append(record));
+    watcher_.OnEnd(record.summary());
+    if (membership->cell() == cell.id) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cell ", SettingsText(cell.settings), ", trial ", run.trial,
+        ": a file was replaced since the sweep began: the ",
+        InputsDifference(cell.inputs, record.inputs()),
+        "; the run is kept as another cell's; start the sweep again for the files that are there "
+        "now"));
+  }
+
+  const SweepPlan& plan_;
+  Store& store_;
+  const SweepOptions& options_;
+  CellClaims& claims_;
+  SweepWatcher& watcher_;
+  RunArmOptions arm_;
+  std::set<RunKey> done_here_;
+};
 
 }  // namespace
 
@@ -94,33 +198,8 @@ SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, boo
 
 absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options,
                       SweepWatcher& watcher) {
-  RunArmOptions arm;
-  arm.device = options.device;
-  arm.interrupted = options.interrupted;
-  arm.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
-  RM_ASSIGN_OR_RETURN(std::vector<SweepRun> runs, store.SweepRuns(plan.name));
-  for (const PlannedRun& run : RunsLeft(plan, runs, options.retry_failed)) {
-    // Another program may have done it meanwhile.
-    RM_ASSIGN_OR_RETURN(runs, store.SweepRuns(plan.name));
-    if (!IsLeft(plan, run, LastByKey(runs), options.retry_failed)) continue;
-    const PlannedCell& cell = plan.cells[run.cell];
-    watcher.OnStart(StateOf(plan, runs, options.retry_failed), cell, run.trial);
-    const RunSpec spec = SpecOfRun(plan, run);
-    RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options));
-    RunRecord record = RunArm(spec, arm);
-    if (options.interrupted != nullptr && *options.interrupted)
-      return absl::CancelledError("interrupted");
-    SweepMembership* membership = record.mutable_sweep();
-    membership->set_sweep(plan.name);
-    membership->set_cell(cell.id);
-    membership->set_trial(run.trial);
-    membership->set_settings(SettingsJson(cell.settings));
-    if (prediction) *record.mutable_prediction() = *prediction;
-    *record.mutable_summary() = Summarize(record);
-    RM_RETURN_IF_ERROR(store.Append(record));
-    watcher.OnEnd(record.summary());
-  }
-  return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<CellClaims> claims, CellClaims::Open(store.folder()));
+  return SweepAtWork(plan, store, options, *claims, watcher).RunAll();
 }
 
 }  // namespace ringmaster

@@ -22,8 +22,8 @@ struct SweepState {
   size_t runs = 0;
   size_t done = 0;  // finished well
   size_t failed = 0;
-  double seconds_left =
-      0;  // from the runs so far, those of the same cell where there are some; 0: nothing is known
+  // from the runs so far, those of the same cell where there are some; 0: nothing is known
+  double seconds_left = 0;
 };
 
 // What `runs`, of the store, say of the plan. With `retry_failed` a failed run counts as one to be
@@ -43,6 +43,8 @@ class SweepWatcher {
   // A few times a second.
   virtual void OnProgress(const ArmProgress& progress) = 0;
   virtual void OnEnd(const RunSummary& summary) = 0;
+  // Nothing is left but runs that other programs are at, of which `holder` is one. Once.
+  virtual void OnWait(const std::string& holder) = 0;
 };
 
 struct SweepOptions {
@@ -56,8 +58,9 @@ struct SweepOptions {
 
 // Runs what is left of `plan`, one run after the other, and keeps each in `store` as it ends:
 // whatever stops the program, a later call goes on with the run that was stopped. A run that fails
-// is kept with its status, and the sweep goes on. Runs that another program has added meanwhile are
-// not repeated. Cancelled: `interrupted` has been set; else the store's errors.
+// is kept with its status, and the sweep goes on. Several programs share the work on one store:
+// each runs what it has claimed (cell_claims.h), and at the end waits for the others' runs, so it
+// returns when the plan is done. Cancelled: `interrupted` has been set; else the store's errors.
 absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options,
                       SweepWatcher& watcher);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -45,7 +46,7 @@ TEST(MonotonicCondVar, NoSignalIsLostBetweenThreadsThatTakeTurns) {
       for (int round = 0; round < kRounds && late == 0; ++round) {
         absl::MutexLock lock(&mutex);
         const auto mine = [&] { return turn % kThreads == self; };
-        if (!changed.AwaitUntil(&mutex, MonotonicNow() + absl::Seconds(60), mine)) ++late;
+        if (!changed.AwaitUntil(&mutex, MonotonicNow() + Patience(30), mine)) ++late;
         ++turn;
         changed.SignalAll();
       }

@@ -104,15 +104,26 @@ Floats Strange(size_t count, uint64_t seed) {
 }
 
 struct Case {
-  const char* codec;
+  std::string codec;
   double density = 1;
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.codec << " " << c.density; }
 
 class Blocks : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(All, Blocks,
-                         testing::Values(Case{"fp16"}, Case{"onebit"}, Case{"topk", 0.001},
-                                         Case{"topk", 0.01}, Case{"topk", 0.3}, Case{"topk", 1.0}));
+// Every codec that devices encode, with several densities where it has one.
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const CodecInfo& info : Codecs()) {
+    if (!info.traits.device_kind) continue;
+    if (FindOption(info, "density") == nullptr) {
+      cases.push_back({info.name});
+      continue;
+    }
+    for (const double density : {0.001, 0.01, 0.3, 1.0}) cases.push_back({info.name, density});
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(All, Blocks, testing::ValuesIn(Cases()));
 
 TEST_P(Blocks, GiveTheCodecsBytesAndResidualToTheLastBit) {
   const auto codec = Create(GetParam().codec, GetParam().density);

@@ -160,8 +160,8 @@ TEST(Topk, EqualMagnitudesKeepTheLowerIndexWhateverTheSign) {
 }
 
 TEST(Topk, KeepsTheShareAskedForRoundedUpAndAtLeastOne) {
-  EXPECT_EQ(Create("topk", 0.07)->MaxEncodedBytes(100),
-            8 * 7);  // 0.07 * 100 > 7 in double precision
+  // 0.07 * 100 > 7 in double precision
+  EXPECT_EQ(Create("topk", 0.07)->MaxEncodedBytes(100), 8 * 7);
   EXPECT_EQ(Create("topk", 0.071)->MaxEncodedBytes(100), 8 * 8);
   EXPECT_EQ(Create("topk", 0.001)->MaxEncodedBytes(10), 8);
   EXPECT_EQ(Create("topk", 1.0)->MaxEncodedBytes(10), 80);

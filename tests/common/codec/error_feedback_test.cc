@@ -7,6 +7,7 @@
 
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -84,7 +85,7 @@ TEST(ErrorFeedback, ACorrectedEncodingIsThatOfTheSumAndLeavesWhatDecodingLacks) 
 }
 
 TEST(ErrorFeedback, NothingIsLostOverManySteps) {
-  for (const std::string name : {"topk", "onebit", "fp16"}) {
+  for (const std::string& name : LossyCodecs()) {
     const auto codec = Create(name);
     ErrorFeedback feedback(*codec, 200);
     std::vector<double> given(200, 0), sent(200, 0);
@@ -131,7 +132,7 @@ TEST(ErrorFeedback, EverySliceOfTheArenaHasItsOwnMemory) {
 }
 
 TEST(ErrorFeedback, AGradientThatIsNotFiniteReachesTheReceiverAndIsForgotten) {
-  for (const std::string name : {"topk", "onebit", "fp16"}) {
+  for (const std::string& name : LossyCodecs()) {
     const auto codec = Create(name);
     ErrorFeedback feedback(*codec, 20);
     Floats gradient = RandomFloats(20, 5);

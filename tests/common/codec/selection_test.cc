@@ -72,17 +72,17 @@ TEST(SelectLargest, FindsWhatSortingFinds) {
 TEST(SelectLargest, ASampleThatMisleadsCostsTimeAlone) {
   constexpr size_t kCount = 100000;
   for (const size_t kept : {1, 100, 1000, 30000, 100000}) {
-    // Rising: what has been collected is never among the largest. Falling, equal, nearly all zeros:
-    // likewise strange.
-    Floats rising(kCount), equal(kCount, 0.5f), sparse(kCount, 0.0f), few(kCount);
+    // Ascending: what was collected first is never among the largest. Descending, equal, nearly all
+    // zeros: other strange inputs.
+    Floats ascending(kCount), equal(kCount, 0.5f), sparse(kCount, 0.0f), few(kCount);
     for (size_t i = 0; i < kCount; ++i) {
-      rising[i] = static_cast<float>(i);
+      ascending[i] = static_cast<float>(i);
       few[i] = i % 3 == 0 ? -0.25f : 0.25f + static_cast<float>(i % 5);
     }
     for (size_t i = 0; i < kCount; i += 997) sparse[i] = i % 2 == 0 ? 1.0f : -2.0f;
     const std::string what = "keeping " + std::to_string(kept);
-    ExpectLargest(rising, kept, what + " of rising");
-    ExpectLargest(Floats(rising.rbegin(), rising.rend()), kept, what + " of falling");
+    ExpectLargest(ascending, kept, what + " of ascending");
+    ExpectLargest(Floats(ascending.rbegin(), ascending.rend()), kept, what + " of descending");
     ExpectLargest(equal, kept, what + " of equal");
     ExpectLargest(sparse, kept, what + " of mostly zeros");
     ExpectLargest(few, kept, what + " of few values");

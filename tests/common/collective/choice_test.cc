@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <string>
 
+#include "common/base/known_words.h"
+#include "common/transport/fabric.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
 namespace {
 
 TEST(ChooseCollective, NamesAScheduleForEverySizeAndNumberOfRanks) {
-  for (const char* transport : {"shm", "tcp", "auto"}) {
+  for (const std::string& transport : RegistryNames(Transports())) {
     for (int32_t ranks = 1; ranks <= 1024; ranks = ranks < 20 ? ranks + 1 : ranks * 2) {
       for (int64_t bytes = 0; bytes < int64_t{1} << 36; bytes = 2 * bytes + 1) {
         EXPECT_TRUE(CreateSchedule(ChooseCollective({transport, ranks, bytes})).ok())

@@ -77,7 +77,7 @@ class SharingRanks {
         const auto ticket = executors_[rank]->Start(schedule, step_, bucket, type, data);
         EXPECT_TRUE(ticket.ok()) << ticket.status();
       }
-      const absl::Status status = executors_[rank]->FinishAll();
+      const absl::Status status = FinishAll(*executors_[rank]);
       EXPECT_TRUE(status.ok()) << status;
       for (int bucket = 0; bucket < kBuckets; ++bucket) {
         sums[rank * kBuckets + bucket].assign(memory + bucket * kBucketBytesMax,

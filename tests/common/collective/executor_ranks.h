@@ -11,10 +11,13 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/fabric.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 // What tests of the executor need: ranks as threads over an in-process fabric, and gradients to
 // sum.
@@ -22,7 +25,7 @@
 namespace ringmaster {
 
 using Floats = std::vector<float>;
-inline constexpr absl::Duration kLimit = absl::Seconds(30);
+inline constexpr absl::Duration kLimit = Patience(30);
 
 inline std::unique_ptr<Fabric> InprocFabric(int32_t ranks) {
   FabricOptions options;
@@ -40,6 +43,12 @@ inline std::unique_ptr<Schedule> Create(const std::string& name) {
   absl::StatusOr<std::unique_ptr<Schedule>> schedule = CreateSchedule(name);
   EXPECT_TRUE(schedule.ok()) << schedule.status();
   return *std::move(schedule);
+}
+
+// Advances until all collectives in flight are finished.
+inline absl::Status FinishAll(CollectiveExecutor& executor) {
+  while (executor.in_flight() > 0) RM_RETURN_IF_ERROR(executor.Advance(0).status());
+  return absl::OkStatus();
 }
 
 template <typename T>

@@ -198,7 +198,7 @@ TEST(CollectiveExecutor, PiecesAndCollectivesInFlightChangeNoBit) {
         }
         EXPECT_TRUE(many.Finish(tickets[6]).ok());
         EXPECT_FALSE(many.InFlight(tickets[6]));
-        EXPECT_TRUE(many.FinishAll().ok());
+        EXPECT_TRUE(FinishAll(many).ok());
         EXPECT_EQ(watched.held(), 0u);
       });
       for (size_t bucket = 0; bucket < buckets.size(); ++bucket) {
@@ -247,7 +247,7 @@ TEST(CollectiveExecutor, AnyInterleavingOfManyCollectivesEndsWithTheSameBits) {
                                              Bytes(data[bucket][rank]));
           ASSERT_TRUE(ticket.ok()) << ticket.status();
         }
-        const absl::Status status = executor.FinishAll();
+        const absl::Status status = FinishAll(executor);
         EXPECT_TRUE(status.ok()) << status;
       });
       for (int bucket = 0; bucket < kBuckets; ++bucket) {
@@ -291,7 +291,7 @@ TEST(CollectiveExecutor, AnAbortInTheMiddleLeavesNoRankWaitingAndNoOperationBehi
               executor.Start(*schedule, 0, bucket, ElementType::kFloat32, Bytes(data[bucket][rank]))
                   .status();
         }
-        if (statuses[rank].ok()) statuses[rank] = executor.FinishAll();
+        if (statuses[rank].ok()) statuses[rank] = FinishAll(executor);
         EXPECT_EQ(watched.held(), 0u) << info.name;
         EXPECT_EQ(executor.in_flight(), 0) << info.name;
       });
@@ -324,7 +324,7 @@ TEST(CollectiveExecutor, AlsoEndsAWaitAndTheCollectiveGoesOn) {
     CollectiveExecutor other(fabric->transport({Role::kWorker, 1}), AllWorkers(2), kLimit);
     EXPECT_TRUE(other.AllReduce(*ring, 0, 0, ElementType::kFloat32, Bytes(data[1])).ok());
   });
-  EXPECT_TRUE(executor.FinishAll().ok());
+  EXPECT_TRUE(FinishAll(executor).ok());
   peer.join();
   EXPECT_EQ(data[0], expected);
   EXPECT_EQ(data[1], expected);

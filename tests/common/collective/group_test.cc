@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "tests/common/collective/executor_ranks.h"
 #include "tests/contract/transport/fabric_group.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -79,7 +80,7 @@ TEST(Group, EachHalfOfAClusterSumsItsOwnInTheOrderOfItsList) {
 
 TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
   constexpr int kNodes = 4;
-  for (const std::string transport : {"inproc", "tcp", "shm"}) {
+  for (const std::string& transport : AllTransports()) {
     FabricGroup fabrics = Join(transport, kNodes);
     // Each pair of nodes is in both.
     const Group groups[] = {AllWorkers(kNodes),
@@ -103,8 +104,8 @@ TEST(Group, ChannelsKeepCollectivesOfOneStepAndBucketApart) {
               executors[g]->Start(*schedule, step, 0, ElementType::kFloat32, Bytes(data[g][node]));
           EXPECT_TRUE(ticket.ok()) << ticket.status();
         }
-        std::thread other([&] { EXPECT_TRUE(executors[1]->FinishAll().ok()); });
-        EXPECT_TRUE(executors[0]->FinishAll().ok());
+        std::thread other([&] { EXPECT_TRUE(FinishAll(*executors[1]).ok()); });
+        EXPECT_TRUE(FinishAll(*executors[0]).ok());
         other.join();
       });
       for (const int g : {0, 1}) {

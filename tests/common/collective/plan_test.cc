@@ -172,16 +172,6 @@ TEST(Plan, EveryOrderItAllowsSumsEveryElementOnceOnEveryRankAndLendsNoMemoryTwic
   }
 }
 
-TEST(Plan, ABroadcastGivesEveryRankTheDataOfTheRoot) {
-  for (int32_t ranks = 1; ranks <= 9; ++ranks) {
-    for (int32_t root = 0; root < ranks; ++root) {
-      SCOPED_TRACE(absl::StrCat("ranks=", ranks, " root=", root));
-      Simulation simulation(*CreateBroadcast(root), Given(ranks, 101), root);
-      for (const Ints& result : simulation.Run()) EXPECT_EQ(result, Given(ranks, 101)[root]);
-    }
-  }
-}
-
 TEST(Plan, AReduceScatterLeavesRankRTheSumOfChunkRAndAnAllGatherSpreadsTheChunks) {
   for (int32_t ranks = 1; ranks <= 9; ++ranks) {
     SCOPED_TRACE(absl::StrCat("ranks=", ranks));

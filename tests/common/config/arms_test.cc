@@ -4,10 +4,11 @@
 #include <vector>
 
 #include "common/config/comparable.h"
-#include "common/config/describe.h"
 #include "common/config/load.h"
+#include "common/config/override.h"
 #include "common/config/resolve.h"
 #include "common/config/validate.h"
+#include "common/scheme/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/config/known_names.h"
@@ -15,6 +16,7 @@
 namespace ringmaster {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -63,7 +65,7 @@ TEST(Arms, ServersPlacementAndProcessesAreCounted) {
   base.mutable_training()->set_workers(4);
   const auto counts = [&](const char* arm) {
     const RunSpec spec = Resolved(arm, base);
-    return std::make_pair(ServerCount(spec), ProcessCount(spec));
+    return std::make_pair(TraitsOf(spec).servers, TraitsOf(spec).processes);
   };
   EXPECT_EQ(counts("single"), std::make_pair(0, 1));
   EXPECT_EQ(counts("solo"), std::make_pair(0, 4));
@@ -93,6 +95,47 @@ TEST(Arms, AnUnknownArmListsTheKnownOnes) {
   EXPECT_THAT(
       std::string(spec.status().message()),
       HasSubstr("arm \"rings\": no such arm; did you mean \"ring\"? known are single, solo, dp"));
+}
+
+// What CheckTaken says of "field=value" for some arms; empty: nothing.
+std::string SaidOf(const std::string& assignment, const std::vector<std::string>& names) {
+  RunSpec base;
+  EXPECT_TRUE(SetField(assignment, &base).ok()) << assignment;
+  std::vector<RunSpec> arms;
+  for (const std::string& name : names) arms.push_back(*MakeArm(name, base));
+  return std::string(CheckTaken({assignment}, arms).message());
+}
+
+TEST(Arms, AFieldThatAnArmDecidesIsRefusedWithTheArmsThatHaveIt) {
+  EXPECT_THAT(SaidOf("codec.name=fp16", {"ps", "ring"}),
+              AllOf(HasSubstr("codec.name=fp16: arm \"ps\" decides this field itself"),
+                    HasSubstr("arms with it: "), HasSubstr("ring-fp16")));
+  EXPECT_THAT(SaidOf("strategy.all_reduce.collective=direct", {"ring"}),
+              HasSubstr("arms with it: direct"));
+  EXPECT_THAT(SaidOf("strategy.parameter_server.placement=COLOCATED", {"ps"}),
+              HasSubstr("arms with it: dp, ps-sharded"));
+  EXPECT_THAT(SaidOf("name=mine", {"ring"}), HasSubstr("run spec of your own"));
+  // Nobody in the comparison has it.
+  EXPECT_THAT(SaidOf("codec.density=0.5", {"ring", "ps"}),
+              AllOf(HasSubstr("none of the arms has this field"), HasSubstr("topk")));
+  EXPECT_THAT(SaidOf("strategy.parameter_server.servers=3", {"ps-sharded"}),
+              HasSubstr("none of the arms has this field"));
+}
+
+TEST(Arms, WhatAnArmLeavesOpenIsTakenAndWhatOthersTakeIsNoError) {
+  RunSpec base;
+  base.mutable_codec()->set_error_feedback(false);
+  base.mutable_strategy()->set_launch(THREADS);
+  EXPECT_FALSE(MakeArm("async-topk", base)->codec().error_feedback());
+  EXPECT_FALSE(MakeArm("ring", base)->codec().has_error_feedback());
+  EXPECT_EQ(MakeArm("ps", base)->strategy().launch(), THREADS);
+  EXPECT_EQ(SaidOf("codec.error_feedback=false", {"ring", "async-topk"}), "");
+  EXPECT_EQ(SaidOf("codec.density=0.5", {"ring", "async-topk"}), "");
+  EXPECT_EQ(SaidOf("strategy.launch=THREADS", {"dp", "ps", "ring"}), "");
+  EXPECT_EQ(SaidOf("strategy.parameter_server.servers=3", {"ring", "ps", "ps-sharded", "dp"}), "");
+  EXPECT_EQ(SaidOf("strategy.all_reduce.collective=ring", {"ring", "ps"}), "");
+  EXPECT_EQ(SaidOf("transport.name=tcp", {"dp", "ps"}), "");
+  EXPECT_EQ(SaidOf("training.steps=5", {"dp", "ps"}), "");
 }
 
 TEST(Comparable, TheFirstFieldThatDiffersIsNamedWithBothValues) {

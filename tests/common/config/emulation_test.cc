@@ -87,8 +87,7 @@ TEST(Network, NodesThatCannotBeOfTheRunAreNamedAndServersOfOtherArmsAreNot) {
   EXPECT_THAT(ErrorOf({"transport.network.nodes=[{node: \"worker/1\"}, {node: \"worker/1\"}]"}),
               HasSubstr("twice"));
   EXPECT_THAT(ErrorOf({"transport.network.links=[{from: \"worker/0\" to: \"worker/1\"}, {from: "
-                       "\"worker/0\" to: "
-                       "\"worker/1\"}]"}),
+                       "\"worker/0\" to: \"worker/1\"}]"}),
               HasSubstr("twice"));
   EXPECT_THAT(ErrorOf({"transport.network.links={from: \"worker/0\" to: \"worker/9\"}"}),
               HasSubstr("transport.network.links[0].to = \"worker/9\""));
@@ -117,8 +116,8 @@ TEST(EmulatedCompute, NeedsATimeAndRefusesWhatItWouldLeaveEmpty) {
               HasSubstr("training.emulated_compute.milliseconds = (none)"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=-1"}),
               HasSubstr("milliseconds = -1"));
-  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}),
-            "");  // longer than limits.wait_seconds
+  // longer than limits.wait_seconds
+  EXPECT_EQ(ErrorOf({"training.emulated_compute.milliseconds=40000"}), "");
   EXPECT_THAT(ErrorOf({"training.emulated_compute={milliseconds: 1 backward_share: 1.5}"}),
               HasSubstr("training.emulated_compute.backward_share = 1.5"));
   EXPECT_THAT(ErrorOf({"training.emulated_compute.milliseconds=1", "output.save_weights=/tmp/w"}),
@@ -131,9 +130,8 @@ TEST(Slowdowns, AreCheckedOneByOne) {
   EXPECT_EQ(
       ErrorOf(
           {"training.slowdowns=[{ranks: [0, 1] factor: 4}, {ranks: 1 random {probability: 0.1 "
-           "milliseconds: "
-           "5}}, {ranks: 0 periodic {every_steps: 10 milliseconds: 20}}, {ranks: 1 pause {step: 3 "
-           "milliseconds: 100}}]"}),
+           "milliseconds: 5}}, {ranks: 0 periodic {every_steps: 10 milliseconds: 20}}, {ranks: 1 "
+           "pause {step: 3 milliseconds: 100}}]"}),
       "");
   EXPECT_THAT(ErrorOf({"training.slowdowns={ranks: 2 factor: 4}"}),
               HasSubstr("training.slowdowns[0].ranks = 2"));

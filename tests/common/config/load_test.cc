@@ -21,7 +21,10 @@ TEST(Load, ASpecSurvivesSerializationAndParsing) {
     name: "mine"
     model { name: "mlp" mlp_hidden: [64, 32] }
     optimizer { learning_rate: 0.1 }
-    strategy { parameter_server { consistency: SSP staleness_bound: 0 servers: 2 placement: COLOCATED } launch: THREADS }
+    strategy {
+      parameter_server { consistency: SSP staleness_bound: 0 servers: 2 placement: COLOCATED }
+      launch: THREADS
+    }
   )",
                                  "text");
   ASSERT_TRUE(spec.ok()) << spec.status();

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/config/known_names.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -39,8 +40,8 @@ std::string ErrorOf(std::vector<const char*> assignments) {
 
 TEST(Validate, ABucketLayoutThatThereIsNotIsRefused) {
   RunSpec spec = Spec({});
-  spec.mutable_training()->set_bucket_layout(
-      static_cast<TrainingSpec::BucketLayout>(7));  // a file of specs may say so
+  // a file of specs may say so
+  spec.mutable_training()->set_bucket_layout(static_cast<TrainingSpec::BucketLayout>(7));
   EXPECT_THAT(
       std::string(Validate(spec, TestNames()).message()),
       HasSubstr(
@@ -114,12 +115,16 @@ TEST(Resolve, ACodecGetsItsOwnOptionsAndFeedbackWhereItLeavesOutMost) {
   EXPECT_EQ(Spec({}).codec().name(), "none");
   EXPECT_EQ(Spec({"codec.name=topk"}).codec().density(), 0.01);
   EXPECT_EQ(Spec({"codec.name=topk", "codec.density=0.5"}).codec().density(), 0.5);
-  for (const char* name : {"none", "fp16", "onebit"}) {
+  const auto is_dense = [](const CodecInfo& info) { return !FindOption(info, "density"); };
+  for (const std::string& name : CodecsThat(is_dense)) {
     EXPECT_FALSE(Spec({absl::StrCat("codec.name=", name).c_str()}).codec().has_density()) << name;
   }
   EXPECT_TRUE(Spec({"codec.name=topk"}).codec().error_feedback());
   EXPECT_TRUE(Spec({"codec.name=onebit"}).codec().error_feedback());
-  for (const char* name : {"none", "fp16", "zip"}) {
+  std::vector<std::string> without =
+      CodecsThat([](const CodecInfo& info) { return !info.traits.feedback_by_default; });
+  without.push_back("zip");  // not a codec
+  for (const std::string& name : without) {
     const CodecSpec codec = Spec({absl::StrCat("codec.name=", name).c_str()}).codec();
     EXPECT_TRUE(codec.has_error_feedback() && !codec.error_feedback()) << name;
   }
@@ -213,8 +218,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "model.resnet.norm = \"batch\": with updates on arrival"},
         Refusal{{"model.name=resnet", "codec.name=topk"},
                 "codec.name = \"topk\": is lossy, and the running statistics of model.resnet.norm "
-                "= \"batch\" must arrive "
-                "whole; use norm \"group\", or codec \"none\""},
+                "= \"batch\" must arrive whole; use norm \"group\", or codec \"none\""},
         Refusal{{"model.name=resnet", "codec.name=fp16"},
                 "codec.name = \"fp16\": is lossy, and the running statistics"},
         Refusal{{"model.dropout=0.5"}, "model.dropout = 0.5: model \"lenet\" has none"},
@@ -222,8 +226,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "model.dropout = 1: expected 0 or more and below 1"},
         Refusal{{"data.name=cifar"},
                 "data.name = \"cifar\": no such dataset; did you mean \"cifar10\"? known are "
-                "mnist, cifar10, text, "
-                "synthetic"},
+                "mnist, cifar10, text, synthetic"},
         Refusal{{"data.name=synthetic", "data.dir=/x"},
                 "data.dir = \"/x\": only for data \"mnist\" and \"cifar10\", and"},
         Refusal{{"data.name=synthetic", "data.synthetic.context=-1"},
@@ -255,8 +258,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "data.synthetic.classes = 1: expected 2 to"},
         Refusal{{"optimizer.name=adma"},
                 "optimizer.name = \"adma\": no such optimizer; did you mean \"adam\"? known are "
-                "sgd, momentum, "
-                "nesterov, adam, adamw"},
+                "sgd, momentum, nesterov, adam, adamw"},
         Refusal{{"optimizer.learning_rate=0"},
                 "optimizer.learning_rate = 0: expected a number above 0"},
         Refusal{{"optimizer.momentum=0.9"}, "optimizer.momentum = 0.9: \"sgd\" has none"},
@@ -290,8 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "strategy.parameter_server.staleness_bound = -1: expected 0 to"},
         Refusal{{"strategy.all_reduce.collective=tree"},
                 "strategy.all_reduce.collective = \"tree\": no such collective; did you mean "
-                "\"binomial_tree\"? known "
-                "are ring, direct"},
+                "\"binomial_tree\"? known are ring, direct"},
         Refusal{{"codec.name=zip"},
                 "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
         Refusal{{"codec.density=0.1"},
@@ -308,8 +309,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "codec.name = \"topk\": strategy \"single\" exchanges"},
         Refusal{{"codec.name=topk", "strategy.all_reduce.collective=direct"},
                 "codec.name = \"topk\": its payloads cannot be summed on the wire, as collective "
-                "\"direct\" does; "
-                "use collective \"ring\", which gathers them, or codec \"fp16\""},
+                "\"direct\" does; use collective \"ring\", which gathers them, or codec \"fp16\""},
         Refusal{{"codec.name=fp16", "training.deterministic=true"},
                 "codec.name = \"fp16\": training.deterministic asks for exact sums"},
         Refusal{

@@ -63,6 +63,8 @@ inline Join JoinOf(int32_t index, int32_t processes) {
   join.set_weights_fingerprint(11);
   join.set_layout_fingerprint(13);
   join.set_kernel_target("cpu/avx2");
+  join.mutable_data()->set_train_labels("a");
+  join.mutable_data()->set_classes(10);
   join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
   join.set_pid(1000 + index);
   join.add_nodes()->set_index(index);
@@ -87,6 +89,13 @@ class CoreRun {
     return static_cast<int>(
         std::count_if(heard_[process].begin(), heard_[process].end(),
                       [kind](const ToProcess& message) { return message.kind_case() == kind; }));
+  }
+  // Whether the membership is formed: somebody has been welcomed.
+  bool formed() const {
+    for (int32_t i = 0; i < rules_.processes; ++i) {
+      if (Count(i, ToProcess::kWelcome) > 0) return true;
+    }
+    return false;
   }
   int Ends(int32_t process) const {
     return Count(process, ToProcess::kAbort) + Count(process, ToProcess::kGoodbye);
@@ -126,6 +135,25 @@ class CoreRun {
   void Finish(int32_t process) {
     FromProcess message;
     message.mutable_result()->add_workers()->set_rank(process);
+    Say(process, message);
+  }
+  // A heartbeat in which its worker waits at `step` for another.
+  void SayItWaits(int32_t process, int64_t step, int32_t other) {
+    FromProcess message;
+    NodeActivity* node = message.mutable_heartbeat()->add_nodes();
+    node->mutable_node()->set_index(process);
+    node->set_state(NodeActivity::WAITS);
+    node->set_step(step);
+    node->set_phase("exchange");
+    node->add_awaited()->mutable_peer()->set_index(other);
+    Say(process, message);
+  }
+  // Its worker says that it is at `step`.
+  void SayLastWords(int32_t process, int64_t step) {
+    FromProcess message;
+    NodeActivity* activity = message.mutable_last_words()->add_nodes()->mutable_activity();
+    activity->mutable_node()->set_index(process);
+    activity->set_step(step);
     Say(process, message);
   }
   void Leave(int32_t process) { core_.OnStreamEnd(process, now_); }
@@ -178,6 +206,13 @@ class CoreRun {
   MonotonicTime now_ = MonotonicTime(absl::Hours(5));
   ControlCore core_;
   std::vector<std::vector<ToProcess>> heard_;
+};
+
+// A run whose processes have all joined.
+class FormedRun : public CoreRun {
+ public:
+  explicit FormedRun(const ControlRules& rules) : CoreRun(rules) { JoinAll(); }
+  explicit FormedRun(int32_t processes) : FormedRun(RulesOf(processes)) {}
 };
 
 }  // namespace ringmaster

@@ -19,12 +19,14 @@
 #include "common/control/coordinator.h"
 #include "common/transport/socket.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(30);
-constexpr absl::Duration kShort = absl::Milliseconds(400);
+constexpr absl::Duration kLimit = Patience(30);
+// For what fails when this is over: as long as a look at the other side takes.
+absl::Duration Short() { return AtThisLoad(absl::Milliseconds(400)); }
 
 CoordinatorOptions OptionsOf(int32_t processes, absl::Duration join_limit) {
   CoordinatorOptions options;
@@ -82,7 +84,7 @@ TEST(Joining, ACoordinatorThatStartsLaterIsFound) {
   options.listen_at = Stranger().endpoint;  // which is free again
   absl::StatusOr<std::unique_ptr<ControlClient>> client;
   std::thread early([&] { client = Attend(options.listen_at, JoinOf(0, 1), kLimit); });
-  const auto until = MonotonicNow() + kShort;
+  const auto until = MonotonicNow() + Short();
   while (MonotonicNow() < until) std::this_thread::yield();
   const auto coordinator = StartCoordinator(options);
   early.join();
@@ -112,16 +114,16 @@ TEST(Joining, WhoHangsUpIsAskedAgainUntilACoordinatorIsThere) {
 
 TEST(Joining, AProgramThatIsNoCoordinatorIsToldFromNobody) {
   const Stranger stranger;
-  ExpectError(Attend(stranger.endpoint, JoinOf(0, 1), kShort).status(),
+  ExpectError(Attend(stranger.endpoint, JoinOf(0, 1), Short()).status(),
               absl::StatusCode::kDeadlineExceeded,
               {stranger.endpoint.ToString(), "takes connections", absl::StrCat("pid ", getpid())});
 }
 
 TEST(Joining, ANameThatIsUnknownIsNamedByWhoSearchesAndByWhoListens) {
   const HostPort nowhere = {"no-such-host.invalid", 29500};
-  ExpectError(Attend(nowhere, JoinOf(0, 1), kShort).status(), absl::StatusCode::kDeadlineExceeded,
+  ExpectError(Attend(nowhere, JoinOf(0, 1), Short()).status(), absl::StatusCode::kDeadlineExceeded,
               {"no-such-host.invalid", "does not resolve", "--coordinator"});
-  CoordinatorOptions options = OptionsOf(1, kShort);
+  CoordinatorOptions options = OptionsOf(1, Short());
   options.listen_at = nowhere;
   ExpectError(Coordinator::Start(options).status(), absl::StatusCode::kUnavailable,
               {"no-such-host.invalid", "does not resolve", "limits.join_seconds"});

@@ -10,13 +10,14 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr absl::Duration kWaitLimit = absl::Seconds(20);
+constexpr absl::Duration kWaitLimit = Patience(20);
 
 TEST(Board, AWaitEndsWhenTheLastRankHasShownAndSeesWhatItDidBefore) {
   auto board = Board::Create(2);

@@ -6,10 +6,11 @@
 
 #include "absl/time/time.h"
 #include "common/engine/engine.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 
-inline constexpr absl::Duration kEngineWaitLimit = absl::Seconds(20);
+inline constexpr absl::Duration kEngineWaitLimit = Patience(20);
 
 // Runs `work` on a thread for each of `ranks`, each with an engine `name` of its own, all on device
 // 0; a rank whose engine cannot be made fails the test.

@@ -13,12 +13,13 @@
 #include "common/engine/cuda_ipc/board.h"
 #include "gtest/gtest.h"
 #include "tests/common/engine/host_device.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr int64_t kSlotFloats = 24;
-constexpr absl::Duration kWaitLimit = absl::Seconds(20);
+constexpr absl::Duration kWaitLimit = Patience(20);
 
 TEST(IpcChunk, TogetherChunksAreThePieceAndEachBeginsAtAGroupOfFour) {
   for (const int32_t ranks : {1, 2, 3, 7, 64}) {

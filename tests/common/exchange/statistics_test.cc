@@ -51,7 +51,7 @@ TEST(ShardStatistics, MarkInEveryShardWhatTheArenaMarks) {
       std::vector<float> marked(expected.size(), 0.0f);
       int64_t end = 0;
       for (const Range& range : ShardStatistics(parts, layout.statistics())) {
-        EXPECT_GE(range.begin, end) << "rising, not overlapping";
+        EXPECT_GE(range.begin, end) << "ascending, not overlapping";
         EXPECT_GT(range.count, 0);
         end = range.end();
         ASSERT_LE(end, static_cast<int64_t>(marked.size()));

@@ -43,7 +43,7 @@ class Network {
     ASSERT_TRUE(status.ok()) << status;
   }
 
-  // Lets the time pass and notes what has become of messages.
+  // Lets the time pass and notes the outcomes of messages.
   void Advance(Nanoseconds now) {
     network_->Advance(now);
     for (int32_t process = 0; process < plan_.processes(); ++process) {

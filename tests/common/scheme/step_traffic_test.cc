@@ -9,6 +9,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/proof/verify/payload_formula.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -21,7 +22,7 @@ ParamLayout Layout() {
   return ParamLayout({param}, 101);
 }
 
-RunSpec ArmOf(const char* name, int32_t workers, int32_t servers) {
+RunSpec ArmOf(const std::string& name, int32_t workers, int32_t servers) {
   RunSpec base;
   base.mutable_training()->set_workers(workers);
   base.mutable_training()->set_steps(1);
@@ -59,7 +60,8 @@ TEST(StepTraffic, OfEveryWorkerOfEveryArmIsTheFormula) {
 
 TEST(StepTraffic, WhatWorkersSendServersGetAndTheOtherWayRound) {
   const ParamLayout layout = Layout();
-  for (const char* arm : {"ps", "ps-sharded", "dp", "ssp", "async-topk", "ps-onebit", "ps-fp16"}) {
+  const auto has_servers = [](const ArmUnderTest& arm) { return arm.traits.servers > 0; };
+  for (const std::string& arm : ArmsThat(has_servers)) {
     const RunSpec spec = ArmOf(arm, 4, 3);
     const SchemeTraits traits = TraitsOf(spec);
     StepTraffic workers, servers;

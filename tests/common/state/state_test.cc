@@ -16,21 +16,21 @@ State Example() {
   State state;
   state.AddFloats("first", Floats{1, 2, 3});
   state.AddInteger("updates", int64_t{1} << 60);
-  state.AddReal("norm", 0.1);
+  state.AddInteger("norm", 5);
   return state;
 }
 
 TEST(State, GivesBackEveryArrayAndNumberWhateverTheOrder) {
   Floats first(3);
   int64_t updates = 0;
-  double norm = 0;
+  int64_t norm = 0;
   ASSERT_TRUE(
       Example()
           .CopyTo({{"norm", &norm}, {"first", absl::MakeSpan(first)}, {"updates", &updates}})
           .ok());
   EXPECT_EQ(first, (Floats{1, 2, 3}));
   EXPECT_EQ(updates, int64_t{1} << 60);
-  EXPECT_EQ(norm, 0.1);
+  EXPECT_EQ(norm, 5);
   EXPECT_EQ(Example().entries()[1].name, "updates");
   EXPECT_TRUE(State().CopyTo({}).ok());
 }
@@ -69,7 +69,7 @@ TEST(State, ACopyDoesNotChangeWithTheArrayThatItWasMadeOf) {
 TEST(State, NamesBothWhereNameKindOrSizeDiffersAndWritesNothing) {
   Floats three(3, 7.0f), four(4, 7.0f);
   int64_t updates = 7;
-  double norm = 7;
+  int64_t norm = 7;
   const auto refusal = [](std::initializer_list<StateSlot> slots) {
     const absl::Status status = Example().CopyTo(slots);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -85,8 +85,8 @@ TEST(State, NamesBothWhereNameKindOrSizeDiffersAndWritesNothing) {
   EXPECT_THAT(refusal({}), HasSubstr("with \"first\", which nobody takes; expected nothing"));
   EXPECT_THAT(refusal({{"norm", &norm}, {"updates", &updates}, {"first", absl::MakeSpan(four)}}),
               HasSubstr("\"first\": it is 3 floats, expected 4 floats"));
-  EXPECT_THAT(refusal({first, {"norm", &norm}, {"updates", &norm}}),
-              HasSubstr("\"updates\": it is an integer, expected a real number"));
+  EXPECT_THAT(refusal({first, {"norm", &norm}, {"updates", absl::MakeSpan(four)}}),
+              HasSubstr("\"updates\": it is an integer, expected 4 floats"));
   EXPECT_EQ(three, Floats(3, 7.0f));
   EXPECT_EQ(updates, 7);
   EXPECT_EQ(norm, 7);
@@ -94,8 +94,8 @@ TEST(State, NamesBothWhereNameKindOrSizeDiffersAndWritesNothing) {
 
 TEST(StateDeathTest, ANameIsTakenOnce) {
   State state = Example();
-  EXPECT_DEATH(state.AddReal("first", 1), "");
-  EXPECT_DEATH(state.AddReal("", 1), "");
+  EXPECT_DEATH(state.AddInteger("first", 1), "");
+  EXPECT_DEATH(state.AddInteger("", 1), "");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -16,7 +17,7 @@ constexpr NodeId kSelf = {Role::kWorker, 0};
 constexpr NodeId kPeer = {Role::kWorker, 1};
 constexpr Tag kTag = {MessageKind::kTest, 0, 0, 1};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 std::vector<float> RandomFloats(int64_t count, uint64_t seed) {
   Random random(seed);
@@ -35,6 +36,10 @@ absl::Span<std::byte> BytesOf(std::vector<float>& values) {
 
 // Brings bytes [begin, end) of `bytes` as the wire does, one piece straight into its place, the
 // next through a buffer.
+absl::Status Wait(Matcher& matcher, OpId op, MonotonicTime deadline) {
+  return matcher.WaitAny({op}, deadline).status();
+}
+
 void Arrive(Matcher& matcher, Matcher::Operation* message, absl::Span<const std::byte> bytes,
             int64_t begin, int64_t end, Random& random) {
   while (begin < end) {
@@ -67,7 +72,7 @@ TEST(Matcher, PostedAtAnyPointOfAnArrivingMessageEveryByteCountsOnce) {
       auto op = matcher.AddReceive({kPeer, kTag, BytesOf(out), mode});
       ASSERT_TRUE(op.ok());
       Arrive(matcher, *message, BytesOf(in), posted_at, total_bytes, random);
-      ASSERT_TRUE(matcher.Wait(*op, Soon()).ok());
+      ASSERT_TRUE(Wait(matcher, *op, Soon()).ok());
       ASSERT_TRUE(out == (mode == ReceiveMode::kStore ? in : sum))
           << "posted at " << posted_at << ", seed 3";
     }
@@ -88,7 +93,7 @@ TEST(Matcher, PostingWhileTheWireWritesIntoTheEarlyBufferLosesNothing) {
   ASSERT_TRUE(op.ok());
   std::copy(bytes.begin() + 100, bytes.end(), direct.begin());
   matcher.Commit(*message, 156);
-  ASSERT_TRUE(matcher.Wait(*op, Soon()).ok());
+  ASSERT_TRUE(Wait(matcher, *op, Soon()).ok());
   EXPECT_TRUE(out == in);
 }
 
@@ -104,7 +109,7 @@ TEST(Matcher, PostedStoreIsWrittenStraightToItsDestination) {
   ASSERT_TRUE(message.ok());
   EXPECT_EQ(matcher.Direct(*message).data(), out.data() + 60);
   matcher.Commit(*message, 40);
-  EXPECT_TRUE(matcher.Wait(*op, Soon()).ok());
+  EXPECT_TRUE(Wait(matcher, *op, Soon()).ok());
 }
 
 TEST(Matcher, SegmentThatDoesNotFollowTheOneBeforeIsRefused) {
@@ -135,11 +140,11 @@ TEST(Matcher, EmptyEarlyMessagesAreBoundedTooAndTheirRoomComesBack) {
     auto op =
         matcher.AddReceive({kPeer, {MessageKind::kTest, 0, 0, step}, {}, ReceiveMode::kStore});
     ASSERT_TRUE(op.ok());
-    ASSERT_TRUE(matcher.Wait(*op, Soon()).ok());
+    ASSERT_TRUE(Wait(matcher, *op, Soon()).ok());
   }
   int64_t step = 1000;
   while (bring(step).ok()) ASSERT_LT(++step, 2000);
-  EXPECT_EQ(matcher.Wait(1, Soon()).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Wait(matcher, 1, Soon()).code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(Matcher, WaitAnyReturnsWhatIsDoneInTheOrderInWhichItWasDone) {
@@ -170,7 +175,7 @@ TEST(Matcher, AWaitTakesNothingThatItDoesNotWaitFor) {
   const OpId second = *matcher.AddSend(kPeer, kTag);
   const OpId third = *matcher.AddSend(kPeer, kTag);
   for (const OpId op : {first, second}) matcher.FinishSend(op);
-  EXPECT_TRUE(matcher.Wait(second, Soon()).ok());
+  EXPECT_TRUE(Wait(matcher, second, Soon()).ok());
   EXPECT_EQ(matcher.WaitAny({second, third}, Soon()).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(matcher.WaitAny({third}, MonotonicNow()).status().code(),
@@ -179,18 +184,18 @@ TEST(Matcher, AWaitTakesNothingThatItDoesNotWaitFor) {
   const auto index = matcher.WaitAny({third, first}, Soon());
   ASSERT_TRUE(index.ok()) << index.status();
   EXPECT_EQ(*index, 1);
-  EXPECT_TRUE(matcher.Wait(third, Soon()).ok());
+  EXPECT_TRUE(Wait(matcher, third, Soon()).ok());
 }
 
 TEST(Matcher, ANumberThatWasWaitedForNamesNoLaterOperation) {
   Matcher matcher(kSelf, 0);
   const OpId old = *matcher.AddSend(kPeer, kTag);
   matcher.FinishSend(old);
-  ASSERT_TRUE(matcher.Wait(old, Soon()).ok());
+  ASSERT_TRUE(Wait(matcher, old, Soon()).ok());
   const OpId later = *matcher.AddSend(kPeer, kTag);
   matcher.FinishSend(old);
-  EXPECT_EQ(matcher.Wait(old, Soon()).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(matcher.Wait(later, MonotonicNow()).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Wait(matcher, old, Soon()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Wait(matcher, later, MonotonicNow()).code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST(Matcher, AddingToMemoryThatIsNotWholeElementsIsRefused) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr NodeId kSelf = {Role::kWorker, 0};
 constexpr NodeId kPeer = {Role::kWorker, 1};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 Tag TagOf(int64_t step) { return {MessageKind::kTest, 0, 0, step}; }
 

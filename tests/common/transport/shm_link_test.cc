@@ -65,7 +65,7 @@ class LinkToForger : public testing::Test {
     last_ = *matcher_.AddSend(kPeer, tag, lent ? &returned_ : nullptr);
     return link_->Send({kHere, kPeer, tag, payload, &matcher_, last_, lent});
   }
-  bool LastIsDone() { return matcher_.Wait(last_, MonotonicTime::InfinitePast()).ok(); }
+  bool LastIsDone() { return matcher_.WaitAny({last_}, MonotonicTime::InfinitePast()).ok(); }
 
   // As the peer's own link would publish it.
   void Publish(uint64_t position, const FrameHeader& header, PayloadPlace place,
@@ -174,7 +174,7 @@ TEST_F(LinkToForger, SegmentsAndPlacesThatDoNotExistAreErrors) {
   ExpectBad(refused(kExchangeSegments, 0, 8192), "segment is 64");
   ExpectBad(refused(0, size_bytes - 8191, 8192), "place is");
   ExpectBad(refused(0, 0, size_bytes + 1), "total size");
-  // The peer's to write, not to be believed.
+  // The peer writes it: not to be trusted.
   peer_.header()->exchange[1] = {int64_t{1} << 40, peer_.header()->exchange[0].inode,
                                  peer_.header()->exchange[0].fd, 0};
   EXPECT_EQ(refused(1, 0, 8192).code(), absl::StatusCode::kUnavailable);

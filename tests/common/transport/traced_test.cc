@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/allocations.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -17,7 +18,7 @@ using Keeps = ThreadRecorder::Keeps;
 constexpr NodeId kZero{Role::kWorker, 0};
 constexpr NodeId kOne{Role::kWorker, 1};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 Tag TagOf(MessageKind kind, int64_t step, int32_t bucket = 0) { return {kind, 0, bucket, step}; }
 
@@ -92,6 +93,25 @@ TEST_F(TracedPair, OtherStepsDrainsAndMessagesToTheNodeItselfAreLeftOut) {
   for (const ThreadRecorder* recorder : {&zero_recorder_, &one_recorder_}) {
     EXPECT_EQ(recorder->Trace().sent_size() + recorder->Trace().received_size(), 0);
   }
+}
+
+TEST_F(TracedPair, TheLastMessagesAreKeptWhateverIsTraced) {
+  BeginStep(4);
+  Exchange(TagOf(MessageKind::kPush, 4, 2), 8);
+  Exchange(TagOf(MessageKind::kDrain, 4), 4);
+  const std::vector<KeptEvent> sent = zero_recorder_.last_events();
+  const std::vector<KeptEvent> received = one_recorder_.last_events();
+  ASSERT_EQ(sent.size(), 2u);
+  ASSERT_EQ(received.size(), 2u);
+  EXPECT_EQ(sent[0].kind, KeptEvent::Kind::kSent);
+  EXPECT_EQ(received[0].kind, KeptEvent::Kind::kReceived);
+  for (const KeptEvent& event : {sent[0], received[0]}) {
+    EXPECT_EQ(event.message.end.tag.kind, MessageKind::kPush);
+    EXPECT_EQ(event.message.end.tag.bucket, 2);
+    EXPECT_EQ(event.message.end.step, 4);
+    EXPECT_EQ(event.message.end.payload_bytes, 8);
+  }
+  EXPECT_EQ(sent[1].message.end.step, -1) << "what is drained belongs to no step";
 }
 
 TEST_F(TracedPair, AReceiveIsOfTheStepThatExpectedItAndAWaitThatFailsIsNone) {

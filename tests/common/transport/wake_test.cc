@@ -9,13 +9,15 @@
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr NodeId kSelf = {Role::kWorker, 0};
 
-MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(30); }
+MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 // By transport: a thread asleep in any of them is woken.
 class WakeTest : public testing::TestWithParam<std::string> {
@@ -86,7 +88,7 @@ TEST_P(WakeTest, AfterAnAbortNothingSleeps) {
   EXPECT_EQ(wake.Arm().status(), absl::UnavailableError("gone"));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WakeTest, testing::Values("grpc", "inproc", "shm", "tcp"),
+INSTANTIATE_TEST_SUITE_P(All, WakeTest, testing::ValuesIn(AllTransports()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

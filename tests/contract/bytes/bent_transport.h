@@ -8,6 +8,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/transport/forwarding.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -24,7 +25,7 @@ class SendsOneSegmentMore : public ForwardingTransport {
       sent_ = true;
       RM_ASSIGN_OR_RETURN(const OpId op,
                           below_.Send({message.to, {MessageKind::kTest, 0, 0, 0}, extra_}));
-      RM_RETURN_IF_ERROR(below_.Wait(op, MonotonicNow() + absl::Seconds(60)));
+      RM_RETURN_IF_ERROR(below_.Wait(op, MonotonicNow() + Patience(60)));
     }
     return below_.Send(message);
   }

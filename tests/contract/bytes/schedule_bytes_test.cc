@@ -16,6 +16,7 @@
 #include "experiments/proof/verify/payload_formula.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -39,7 +40,7 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Fabric> fabric, CreateFabric(options));
   ProcessAddress all;
   for (int32_t rank = 0; rank < ranks; ++rank) all.nodes.push_back({Role::kWorker, rank});
-  RM_RETURN_IF_ERROR(fabric->Connect({all}, 0, MonotonicNow() + absl::Seconds(60)));
+  RM_RETURN_IF_ERROR(fabric->Connect({all}, 0, MonotonicNow() + Patience(60)));
   std::vector<RankResult> results(ranks);
   std::vector<std::thread> threads;
   for (int32_t rank = 0; rank < ranks; ++rank) {
@@ -48,7 +49,7 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
       for (int64_t i = 0; i < count; ++i) result.sum.push_back(Element(rank, i));
       const auto metered = CreateMeteredTransport(fabric->transport({Role::kWorker, rank}), *fabric,
                                                   [](NodeId) { return false; });
-      CollectiveExecutor executor(*metered, AllWorkers(ranks), absl::Seconds(60));
+      CollectiveExecutor executor(*metered, AllWorkers(ranks), Patience(60));
       result.status =
           executor.AllReduce(schedule, 0, 0, ElementType::kFloat32,
                              absl::MakeSpan(reinterpret_cast<std::byte*>(result.sum.data()),

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/contract/codecs/codec_twins.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -43,7 +44,7 @@ TEST(CodecBound, FindsAWrongScale) {
 }
 
 TEST(CodecBound, FindsALostElement) {
-  for (const char* name : {"none", "fp16", "topk", "onebit"}) {
+  for (const std::string& name : AllCodecs()) {
     EXPECT_NE(CheckCodecBound(Broken<LosesLargest>(name, name), 1), absl::OkStatus()) << name;
   }
 }
@@ -61,11 +62,12 @@ TEST(CodecBound, AsksForABoundOfACodecThatHasNone) {
 TEST(CodecBias, PassesAnUnbiasedRandomCodecAndFindsABiasedOne) {
   EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws)),
             "nothing found");
-  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws),
-            0);  // random, and so not exactly its input
+  // random, and so not exactly its input
+  EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws), 0);
   EXPECT_THAT(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 3.6f), 1, kDraws)),
               HasSubstr("standard errors"));
-  for (const char* name : {"fp16", "topk", "onebit"}) {
+  const auto is_biased = [](const CodecInfo& info) { return !info.traits.unbiased; };
+  for (const std::string& name : CodecsThat(is_biased)) {
     EXPECT_NE(CheckCodecUnbiased(Real(name), 1, 100), absl::OkStatus()) << name << " is biased";
   }
 }
@@ -80,7 +82,7 @@ TEST(CodecBias, IsCheckedOfEveryCodecThatSaysItIsUnbiased) {
 }
 
 TEST(CodecRestores, FindsAReceiverThatDecodesAnotherValueThanTheSender) {
-  for (const char* name : {"fp16", "topk", "onebit"}) {
+  for (const std::string& name : LossyCodecs()) {
     EXPECT_THAT(Finding(CheckCodecRestores(Broken<DecodesByTurns>(name, name), 1)),
                 HasSubstr("is kept"))
         << name;
@@ -98,7 +100,7 @@ TEST(ReplicasAgree, FindsADecodeAddThatStores) {
 }
 
 TEST(HostileBytes, FindsADecoderThatTakesAnyLength) {
-  for (const char* name : {"none", "fp16", "topk", "onebit"}) {
+  for (const std::string& name : AllCodecs()) {
     EXPECT_THAT(Finding(CheckOtherLengthsRefused(Broken<TakesAnyLength>(name, name))),
                 HasSubstr("accepts"))
         << name;

@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/contract/transport/fabric_group.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -24,7 +25,7 @@ class Activities : public testing::TestWithParam<std::string> {
   std::vector<Activity::Awaited> AwaitWaits(size_t count) {
     Transport& transport = group_.worker(0);
     Activity activity;
-    for (const auto end = Soon(); Soon() - end < absl::Seconds(30);) {
+    for (const auto end = Soon(); Soon() - end < Patience(30);) {
       activity = transport.activity(activity.moved);
       if (activity.awaited.size() == count) break;
       std::this_thread::yield();

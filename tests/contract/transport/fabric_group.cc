@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
@@ -16,7 +17,7 @@ constexpr char kShaped[] = "shaped_";
 std::vector<std::string> TransportsUnderTest() {
   std::vector<std::string> names;
   for (const TransportInfo& info : Transports()) names.push_back(info.name);
-  for (const char* name : {"grpc", "shm", "tcp"}) names.push_back(absl::StrCat(kShaped, name));
+  for (const std::string& name : ProcessTransports()) names.push_back(absl::StrCat(kShaped, name));
   return names;
 }
 

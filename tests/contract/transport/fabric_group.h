@@ -11,11 +11,19 @@
 #include "common/base/monotonic.h"
 #include "common/transport/fabric.h"
 #include "common/transport/transport.h"
+#include "tests/support/patience.h"
+
+// Ends the test unless the status is OK.
+#define ASSERT_OK(expression)                       \
+  do {                                              \
+    const absl::Status status_of_it = (expression); \
+    ASSERT_TRUE(status_of_it.ok()) << status_of_it; \
+  } while (false)
 
 namespace ringmaster {
 
 // Long enough for a slow machine under a sanitizer; a test that reaches it has failed.
-inline MonotonicTime Soon() { return MonotonicNow() + absl::Seconds(60); }
+inline MonotonicTime Soon() { return MonotonicNow() + Patience(30); }
 
 inline Tag TestTag(int64_t step, int32_t bucket = 0) {
   return {MessageKind::kTest, 0, bucket, step};

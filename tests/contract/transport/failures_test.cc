@@ -17,6 +17,7 @@
 #include "common/transport/socket.h"
 #include "gtest/gtest.h"
 #include "tests/contract/transport/fabric_group.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -64,7 +65,7 @@ class NetworkFabric : public testing::TestWithParam<std::string> {
   }
 
   // Connects both at once.
-  std::array<absl::Status, 2> ConnectTwo(absl::Duration first_limit = absl::Seconds(60)) {
+  std::array<absl::Status, 2> ConnectTwo(absl::Duration first_limit = Patience(30)) {
     std::array<absl::Status, 2> statuses;
     std::thread other([&] { statuses[1] = fabrics_[1]->Connect(processes_, 1, Soon()); });
     statuses[0] = fabrics_[0]->Connect(processes_, 0, MonotonicNow() + first_limit);
@@ -80,7 +81,7 @@ TEST_P(NetworkFabric, WrongTokenIsRefusedAndTheRunWaitsForItsOwn) {
   FabricOptions stranger = Options();
   stranger.token = "of another run";
   CreateTwo(Options(), stranger);
-  const auto statuses = ConnectTwo(absl::Milliseconds(500));
+  const auto statuses = ConnectTwo(AtThisLoad(absl::Milliseconds(500)));
   EXPECT_EQ(statuses[1].code(), absl::StatusCode::kPermissionDenied) << statuses[1];
   EXPECT_EQ(statuses[0].code(), absl::StatusCode::kDeadlineExceeded) << statuses[0];
   EXPECT_TRUE(absl::StrContains(statuses[0].message(), "worker/1")) << statuses[0];
@@ -184,7 +185,8 @@ TEST_P(NetworkFabric, FabricWithUnsentMegabytesAndUnreadOnesEndsAtOnce) {
   const MonotonicTime begin = MonotonicNow();
   group->fabrics[0].reset();
   group->fabrics[1].reset();
-  EXPECT_LT(MonotonicNow() - begin, absl::Seconds(2));
+  const absl::Duration took = MonotonicNow() - begin;
+  EXPECT_LT(took, AtThisLoad(absl::Seconds(2)));
 }
 
 TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
@@ -211,7 +213,7 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
     absl::StatusOr<Fd> stranger = StartConnecting(processes_[0].endpoint);
     ASSERT_TRUE(stranger.ok());
     pollfd writable = {stranger->get(), POLLOUT, 0};
-    ASSERT_EQ(poll(&writable, 1, 10000), 1);
+    ASSERT_EQ(poll(&writable, 1, absl::ToInt64Milliseconds(Patience(10))), 1);
     send(stranger->get(), attacks[i].data(), attacks[i].size(), MSG_NOSIGNAL);
     if (i % 2 == 0) open.push_back(*std::move(stranger));
   }
@@ -221,7 +223,7 @@ TEST_P(NetworkFabric, HostileBytesAtTheListenerLeaveTheRunUnharmed) {
   int error = late.ok() ? 0 : ECONNREFUSED;
   if (late.ok()) {
     pollfd outcome = {late->get(), POLLOUT, 0};
-    ASSERT_EQ(poll(&outcome, 1, 10000), 1);
+    ASSERT_EQ(poll(&outcome, 1, absl::ToInt64Milliseconds(Patience(10))), 1);
     socklen_t size = sizeof(error);
     getsockopt(late->get(), SOL_SOCKET, SO_ERROR, &error, &size);
   }

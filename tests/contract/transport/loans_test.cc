@@ -25,8 +25,9 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
     return *std::move(group);
   }
 
-  // Whether what is sent or lent of so many bytes is borrowed: within a process where the receive
-  // was posted first, between processes of one host what is in exchange memory and not small.
+  // Whether a message of `bytes` bytes that is sent or lent is borrowed: within a process where the
+  // receive was posted first, between processes of one host what is in exchange memory and not
+  // small.
   static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes,
                          int64_t small_bytes) {
     if (is_beside) return post_first && bytes > 0;
@@ -34,11 +35,69 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
   }
 };
 
-#define ASSERT_OK(expression)                       \
-  do {                                              \
-    const absl::Status status_of_it = (expression); \
-    ASSERT_TRUE(status_of_it.ok()) << status_of_it; \
-  } while (false)
+// How one message of floats goes from a lender to a borrower, who adds it to what it has.
+struct LoanCase {
+  int64_t count;
+  bool in_exchange, lends, borrows, post_first;
+};
+
+std::vector<LoanCase> LoanCases() {
+  std::vector<LoanCase> cases;
+  for (const int64_t count : {1, 64, 65, 1000, 100'001, 1'300'000}) {
+    for (int bits = 0; bits < 16; ++bits) {
+      cases.push_back({count, (bits & 8) == 0, (bits & 4) == 0, (bits & 2) == 0, (bits & 1) == 0});
+    }
+  }
+  return cases;
+}
+
+struct LoanEnds {
+  Transport* lender;
+  Transport* borrower;
+};
+
+// Sends `lent`, whose values are made here, by that case, and gives it back negated where it was
+// lent; `*is_lent` says whether it was.
+void LendAndReturn(const LoanCase& c, const Tag& tag, absl::Span<float> lent, const LoanEnds& ends,
+                   bool* is_lent) {
+  const auto [lender, borrower] = ends;
+  std::iota(lent.begin(), lent.end(), 0.0f);
+  std::vector<float> own(c.count, 0.5f);
+  const absl::Span<std::byte> lent_bytes(reinterpret_cast<std::byte*>(lent.data()), c.count * 4);
+  const absl::Span<std::byte> own_bytes(reinterpret_cast<std::byte*>(own.data()), c.count * 4);
+  Loan loan;
+  bool returned = false;
+  const auto post = [&] {
+    constexpr ReceiveMode kAdd = ReceiveMode::kAddFloat32;
+    return c.borrows ? borrower->Receive({Worker(0), tag, own_bytes, kAdd, &loan})
+                     : borrower->Receive({Worker(0), tag, own_bytes, kAdd});
+  };
+  absl::StatusOr<OpId> posted = -1;
+  if (c.post_first) posted = post();
+  const absl::StatusOr<OpId> send = c.lends ? lender->Send({Worker(1), tag, lent_bytes, &returned})
+                                            : lender->Send({Worker(1), tag, lent_bytes});
+  ASSERT_OK(send.status());
+  if (!c.post_first) posted = post();
+  ASSERT_OK(posted.status());
+  ASSERT_OK(borrower->Wait(*posted, Soon()));
+  *is_lent = !loan.memory.empty();
+  if (*is_lent) {
+    ASSERT_EQ(loan.memory.size(), lent_bytes.size());
+    ASSERT_EQ(std::memcmp(loan.memory.data(), lent_bytes.data(), lent_bytes.size()), 0);
+    for (const float value : own) ASSERT_EQ(value, 0.5f);  // as it was
+    EXPECT_EQ(lender->Wait(*send, MonotonicTime::InfinitePast()).code(),
+              absl::StatusCode::kDeadlineExceeded);
+    auto* const floats = reinterpret_cast<float*>(loan.memory.data());
+    for (int64_t i = 0; i < c.count; ++i) floats[i] = -floats[i];
+    borrower->Return(Worker(0), tag, loan);
+  }
+  ASSERT_OK(lender->Wait(*send, Soon()));
+  EXPECT_EQ(returned, *is_lent);
+  for (int64_t i = 0; i < c.count; ++i) {
+    ASSERT_EQ(lent[i], *is_lent ? -static_cast<float>(i) : static_cast<float>(i));
+    ASSERT_EQ(own[i], *is_lent ? 0.5f : i + 0.5f);
+  }
+}
 
 TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSentLikeAnyOther) {
   FabricGroup group = Join();
@@ -51,67 +110,24 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
   ASSERT_OK(memory.status());
   std::vector<float> elsewhere(memory->float_span().size());
   int64_t step = 0, bytes_there = 0, bytes_back = 0, loans = 0;
-  for (const int64_t count : {1, 64, 65, 1000, 100'001, 1'300'000}) {
-    for (const bool in_exchange : {true, false}) {
-      for (const bool lends : {true, false}) {
-        for (const bool borrows : {true, false}) {
-          for (const bool post_first : {true, false}) {
-            SCOPED_TRACE(testing::Message()
-                         << count << " floats, in_exchange=" << in_exchange << " lends=" << lends
-                         << " borrows=" << borrows << " post_first=" << post_first);
-            const Tag tag = TestTag(++step);
-            const absl::Span<float> lent =
-                (in_exchange ? memory->float_span() : absl::MakeSpan(elsewhere))
-                    .subspan(step, count);
-            std::iota(lent.begin(), lent.end(), 0.0f);
-            std::vector<float> own(count, 0.5f);
-            const absl::Span<std::byte> lent_bytes(reinterpret_cast<std::byte*>(lent.data()),
-                                                   count * 4);
-            const absl::Span<std::byte> own_bytes(reinterpret_cast<std::byte*>(own.data()),
-                                                  count * 4);
-            Loan loan;
-            bool returned = false;
-            const auto post = [&] {
-              return borrows
-                         ? borrower->Receive(
-                               {Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32, &loan})
-                         : borrower->Receive({Worker(0), tag, own_bytes, ReceiveMode::kAddFloat32});
-            };
-            absl::StatusOr<OpId> posted = -1;
-            if (post_first) posted = post();
-            const absl::StatusOr<OpId> send =
-                lends ? lender->Send({Worker(1), tag, lent_bytes, &returned})
-                      : lender->Send({Worker(1), tag, lent_bytes});
-            ASSERT_OK(send.status());
-            if (!post_first) posted = post();
-            ASSERT_OK(posted.status());
-            ASSERT_OK(borrower->Wait(*posted, Soon()));
-            const bool is_lent = !loan.memory.empty();
-            const bool is_beside = GetParam() == "inproc";
-            EXPECT_EQ(is_lent, lends && borrows &&
-                                   IsBorrowed(is_beside, in_exchange, post_first, count * 4, 256));
-            if (is_lent) {
-              ASSERT_EQ(loan.memory.size(), lent_bytes.size());
-              ASSERT_EQ(std::memcmp(loan.memory.data(), lent_bytes.data(), lent_bytes.size()), 0);
-              for (const float value : own) ASSERT_EQ(value, 0.5f);  // as it was
-              EXPECT_EQ(lender->Wait(*send, MonotonicTime::InfinitePast()).code(),
-                        absl::StatusCode::kDeadlineExceeded);
-              auto* const floats = reinterpret_cast<float*>(loan.memory.data());
-              for (int64_t i = 0; i < count; ++i) floats[i] = -floats[i];
-              borrower->Return(Worker(0), tag, loan);
-              ++loans;
-              bytes_back += count * 4;
-            }
-            bytes_there += count * 4;
-            ASSERT_OK(lender->Wait(*send, Soon()));
-            EXPECT_EQ(returned, is_lent);
-            for (int64_t i = 0; i < count; ++i) {
-              ASSERT_EQ(lent[i], is_lent ? -static_cast<float>(i) : static_cast<float>(i));
-              ASSERT_EQ(own[i], is_lent ? 0.5f : i + 0.5f);
-            }
-          }
-        }
-      }
+  for (const LoanCase& c : LoanCases()) {
+    SCOPED_TRACE(testing::Message()
+                 << c.count << " floats, in_exchange=" << c.in_exchange << " lends=" << c.lends
+                 << " borrows=" << c.borrows << " post_first=" << c.post_first);
+    ++step;
+    const absl::Span<float> memory_of_case =
+        c.in_exchange ? memory->float_span() : absl::MakeSpan(elsewhere);
+    bool is_lent = false;
+    LendAndReturn(c, TestTag(step), memory_of_case.subspan(step, c.count),
+                  {lender.get(), borrower.get()}, &is_lent);
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(is_lent, c.lends && c.borrows &&
+                           IsBorrowed(GetParam() == "inproc", c.in_exchange, c.post_first,
+                                      c.count * 4, 256));
+    bytes_there += c.count * 4;
+    if (is_lent) {
+      bytes_back += c.count * 4;
+      ++loans;
     }
   }
   const auto bytes = [](const std::map<MessageKind, TrafficCount>& by_kind) {

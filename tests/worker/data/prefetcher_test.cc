@@ -7,12 +7,13 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 #include "worker/data/synthetic.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kDeadline = absl::Seconds(30);
+constexpr absl::Duration kDeadline = Patience(30);
 
 // Writes k into the batch.
 absl::Status FillWithNumber(int64_t k, Batch* batch) {

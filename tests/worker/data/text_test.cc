@@ -136,8 +136,8 @@ TEST_F(Text, AFolderAndAPipeAreRefusedWithoutBeingOpened) {
 
 TEST_F(Text, AFileTooLargeForMemoryIsRefusedByItsSize) {
   Write("a");
-  std::filesystem::resize_file(
-      path_, static_cast<uintmax_t>(kTextBytesMax) + 1);  // a hole: takes no space
+  // a hole: takes no space
+  std::filesystem::resize_file(path_, static_cast<uintmax_t>(kTextBytesMax) + 1);
   EXPECT_THAT(std::string(Error().message()),
               HasSubstr("found 1073741825 bytes, expected at most 1073741824"));
 }

@@ -23,7 +23,7 @@ std::vector<float> Uniform(int64_t count, Random* random) {
   return values;
 }
 
-// The result of one product with a, b and c each so many floats off their allocation.
+// The result of one product with a, b and c each `offset` floats off their allocation.
 std::vector<float> MultiplyAt(KernelLibrary& kernels, GemmCall call, const std::vector<float>& a,
                               const std::vector<float>& b, int64_t offset) {
   Floats left(kernels, a, offset), right(kernels, b, 3 * offset % 16);

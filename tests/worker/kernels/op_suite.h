@@ -16,8 +16,8 @@ namespace ringmaster {
 
 // Every operation against the reference, with odd shapes, unaligned arrays, guards around them and
 // poisoned outputs. A test program picks the suite up by linking :op_suite and writing
-//   INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest, ::testing::Values(KernelUnderTest{"cpu",
-//   CreateCpuLibrary}));
+//   INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest,
+//                            ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
 // --gtest_random_seed=N repeats a run; the seed is printed.
 class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
  protected:
@@ -30,7 +30,7 @@ class KernelOpTest : public ::testing::TestWithParam<KernelUnderTest> {
 
   // The arrays that an operation wrote.
   using Outputs = std::vector<std::vector<float>>;
-  // Makes an operation on a library, with its arrays so many floats off their allocation.
+  // Makes an operation on a library, with its arrays `offset` floats off their allocation.
   using Work = std::function<Outputs(KernelLibrary& kernels, int64_t offset)>;
   // What `work` gives on the library under test. Run again at other addresses it must give the same
   // bits.

@@ -94,7 +94,7 @@ TEST_P(KernelOpTest, Col2ImAddsToTheImagesInTheRangeAlone) {
   }
 }
 
-// All images of a shape, to so many channels.
+// All images of a shape, to `out_channels` channels.
 struct ConvolutionCase {
   ConvShape shape;
   int64_t out_channels;

@@ -151,8 +151,8 @@ TEST(ReferenceLibrary, SoftmaxCrossEntropyOfKnownProbabilities) {
 
 TEST(ReferenceLibrary, AStrideOfTwoTakesEverySecondWindow) {
   ReferenceLibrary reference;
-  const ConvShape shape{1, 1, 3, 4,
-                        2, 0, 2};  // 1 x 2 windows; the last row and no column is left over
+  // 1 x 2 windows; the last row and no column is left over
+  const ConvShape shape{1, 1, 3, 4, 2, 0, 2};
   const Values input = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   Values columns(8), gradient(12, 1.0f);
   ASSERT_EQ(reference.Run(Im2ColCall{shape, 0, 1, input.data(), columns.data()}), absl::OkStatus());

@@ -71,6 +71,34 @@ TEST(Slowdown, StretchesAPieceOfComputingByTheFactor) {
   EXPECT_GE(Clock::now() - begin, 3 * (computed - begin));
 }
 
+TEST(Slowdown, ManyPiecesAreStretchedAsOne) {
+  constexpr int kPieces = 200;
+  Slowdown slowdown = Of(Training("{ranks: 0 factor: 3}"), 0);
+  Clock::duration computed{0};
+  const Clock::time_point begin = Clock::now();
+  for (int i = 0; i < kPieces; ++i) {
+    slowdown.Begin();
+    const Clock::time_point piece = Clock::now();
+    while (Clock::now() - piece < std::chrono::microseconds(100)) {
+    }
+    computed += Clock::now() - piece;
+    ASSERT_TRUE(slowdown.Stretch().ok());
+  }
+  // Every sleep is too long by some fifty microseconds; what the last one is too long by stays.
+  const Clock::duration took = Clock::now() - begin;
+  EXPECT_GE(took, 3 * computed);
+  EXPECT_LT(took, 3.2 * computed + std::chrono::milliseconds(20));
+}
+
+TEST(Slowdown, EmulatedComputingTakesItsFactorWithItsTimes) {
+  TrainingSpec training = Training("[{ranks: 1 factor: 4}, {ranks: [0, 1] factor: 2}]");
+  EXPECT_EQ(SlowdownFactor(training, 0), 2);
+  EXPECT_EQ(SlowdownFactor(training, 1), 8);
+  EXPECT_EQ(SlowdownFactor(training, 2), 1);
+  training.mutable_emulated_compute()->set_milliseconds(5);
+  EXPECT_EQ(Of(training, 1).factor(), 1);
+}
+
 TEST(Slowdown, EndOfTheRunEndsAPause) {
   const TrainingSpec training = Training("{ranks: 0 pause {step: 0 milliseconds: 600000}}");
   int asked = 0;

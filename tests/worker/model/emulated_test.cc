@@ -34,8 +34,8 @@ class EmulatedModel : public testing::Test {
       ASSERT_TRUE(created.ok()) << created.status();
       *model = *std::move(created);
     }
-    emulated_ = CreateEmulatedModel(std::move(emulated_),
-                                    {absl::Milliseconds(20), absl::Milliseconds(40)}, *kernels_);
+    emulated_ = CreateEmulatedModel(
+        std::move(emulated_), {absl::Milliseconds(20), absl::Milliseconds(40), {}}, *kernels_);
     weights_.assign(real_->layout().count(), 0.5f);
     gradients_.assign(real_->layout().count(), 7.0f);
     batch_.count = 32;  // more than the model underneath takes
@@ -84,6 +84,20 @@ TEST_F(EmulatedModel, BucketsAreAnnouncedInTheirOrderWhenTheirShareOfTheTimeIsOv
   ASSERT_TRUE(score.ok());
   EXPECT_EQ(score->loss_sum, 0);
   EXPECT_GT(score->count, 0);
+}
+
+TEST_F(EmulatedModel, TheEndOfTheRunEndsItsSleep) {
+  bool over = false;
+  emulated_ = CreateEmulatedModel(
+      std::move(emulated_),
+      {absl::ZeroDuration(), absl::Hours(1),
+       [&over] { return over ? absl::CancelledError("the run is over") : absl::OkStatus(); }},
+      *kernels_);
+  ASSERT_TRUE(emulated_->Forward(batch_, Arena(weights_)).ok());
+  over = true;
+  EXPECT_EQ(emulated_->Backward(Arena(weights_), Arena(gradients_),
+                                [](const Bucket&) { return absl::OkStatus(); }),
+            absl::CancelledError("the run is over"));
 }
 
 TEST_F(EmulatedModel, RefusesBackwardWithoutForwardAndScoresOfRows) {

@@ -69,8 +69,8 @@ std::vector<ModelCase> SmallModels();
 
 // The models on any kernel library: losses and gradients against the same network in double
 // precision, buckets, bits. A test program links :model_suite and writes
-//   INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest, ::testing::Values(KernelUnderTest{"cpu",
-//   CreateCpuLibrary}));
+//   INSTANTIATE_TEST_SUITE_P(Cpu, ModelTest,
+//                            ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
 class ModelTest : public ::testing::TestWithParam<KernelUnderTest> {
  protected:
   void SetUp() override;

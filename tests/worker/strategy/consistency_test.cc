@@ -8,13 +8,15 @@
 #include "common/base/partition.h"
 #include "common/exchange/parts.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr int64_t kSteps = 24;
-constexpr absl::Duration kLimit = absl::Seconds(40);
+constexpr absl::Duration kLimit = Patience(40);
 
 // With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
 // updates by worker, in base 64, exact in float32 for three workers and fewer than 64 updates of
@@ -35,7 +37,7 @@ RunSpec ServerSpec(int32_t workers, int32_t servers, ParameterServerSpec::Consis
   return spec;
 }
 
-// How far each worker has come, for threads that wait for one another.
+// How many steps each worker has finished, for threads that wait for one another.
 class Progress {
  public:
   explicit Progress(int32_t workers) : begun_(workers, -1) {}
@@ -242,10 +244,10 @@ std::vector<RunSpec> ExchangingSpecs() {
        {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
     specs.push_back(ServerSpec(2, 2, consistency));
   }
-  for (const char* codec : {"none", "fp16", "onebit"}) {
+  for (const std::string& codec : AllCodecs()) {
     RunSpec spec = GroupSpec(2, 1.0f);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
-    spec.mutable_codec()->set_name(codec);
+    ChooseCodec(codec, spec.mutable_codec());
     specs.push_back(spec);
   }
   return specs;

@@ -1,5 +1,6 @@
 #include "worker/strategy/exchange_thread.h"
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -7,6 +8,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/check.h"
+#include "common/base/check_context.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -143,7 +146,7 @@ class LastingWork : public ExchangeWork {
   const int finish_after_;
   const absl::Status advance_status_;
   int started_ = 0;          // the exchange thread's until Stop
-  bool unfinished_ = false;  // likewise
+  bool unfinished_ = false;  // the exchange thread's until Stop
   absl::Notification advancing_;
   absl::Mutex mutex_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
@@ -154,8 +157,8 @@ TEST(ExchangeThread, ATaskStartsThoughEarlierWorkIsUnfinishedAndTheThreadSleepsI
   ExchangeThread exchange(4, 0, work);
   EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 0))).ok());
   work.AwaitAdvance();
-  EXPECT_TRUE(
-      exchange.WaitFor(exchange.Post(Task(0, 1))).ok());  // would sleep for ever without a wake
+  // would sleep for ever without a wake
+  EXPECT_TRUE(exchange.WaitFor(exchange.Post(Task(0, 1))).ok());
   exchange.Stop();
   EXPECT_EQ(work.started(), 2);
 }
@@ -207,6 +210,19 @@ TEST(ExchangeThreadDeathTest, AFullQueueIsABug) {
         exchange.Post(Task(0));
       },
       "posted_ - done_");
+}
+
+TEST(ExchangeThreadDeathTest, AFailedCheckOfItsWorkNamesTheWorkerThatMadeItAndTheStep) {
+  std::atomic<int64_t> step{9};
+  const ScopedCheckContext context("worker/5", &step);
+  const auto run = [] {
+    ExchangeThread exchange(4, 0, [](const ExchangeTask& task, PhaseTimes&) {
+      RM_CHECK(task.bucket != 2);
+      return absl::OkStatus();
+    });
+    exchange.Post(Task(9, 2));
+  };
+  EXPECT_DEATH(run(), "task.bucket != 2; worker/5 step=9 ");
 }
 
 }  // namespace

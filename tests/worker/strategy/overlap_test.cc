@@ -10,6 +10,8 @@
 #include "common/base/monotonic.h"
 #include "common/transport/forwarding.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -40,14 +42,14 @@ class Started {
     absl::MutexLock lock(&mutex_);
     const auto asleep = [&]()
                             ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return asleep_with_ == buckets; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&asleep), absl::Seconds(20));
+    return mutex_.AwaitWithTimeout(absl::Condition(&asleep), Patience(20));
   }
   // Whether all buckets have come within the deadline.
   bool AwaitAll() {
     absl::MutexLock lock(&mutex_);
     const auto all = [this]()
                          ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return buckets_.size() == kBuckets; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&all), absl::Seconds(20));
+    return mutex_.AwaitWithTimeout(absl::Condition(&all), Patience(20));
   }
 
  private:
@@ -75,19 +77,18 @@ class StartRecorder : public ForwardingTransport {
 };
 
 TEST(AllReduceStrategy, StartsEveryBucketWhenItIsReadyThoughNoneIsFinished) {
-  for (const char* codec : {"none", "fp16", "topk"}) {
+  for (const std::string& codec : AllCodecs()) {
     SCOPED_TRACE(codec);
     // A ring of two posts both rounds' receives as soon as the first message is out; a gather has
     // one.
-    Started started(std::string(codec) == "topk" ? 1 : 2);
+    Started started(FindCodec(codec)->traits.summable_as.has_value() ? 2 : 1);
     GroupOptions options;
     options.above_meter = [&](Transport& inner) {
       return std::make_unique<StartRecorder>(inner, &started);
     };
     RunSpec spec = GroupSpec(2, 0.1f);
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
-    spec.mutable_codec()->set_name(codec);
-    if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.5);
+    ChooseCodec(codec, spec.mutable_codec());
     StrategyGroup group(spec, std::vector<float>(kBuckets * 10, 1.0f), 10, options);
     const absl::Status status = group.Run([&](GroupWorker& worker) {
       // Nothing of worker/1 until worker/0 has sent of every bucket: so none of them is finished.

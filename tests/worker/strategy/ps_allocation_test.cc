@@ -13,16 +13,18 @@
 #include "gtest/gtest.h"
 #include "server/shard_service.h"
 #include "tests/support/allocations.h"
+#include "tests/support/arms.h"
+#include "tests/support/patience.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kFirst =
-    20;  // how far queues grow depends on the order of arrival: the first steps see to it
+// how far queues grow depends on the order of arrival: the first steps see to it
+constexpr int64_t kFirst = 20;
 constexpr int64_t kSteps = 60;
 constexpr int64_t kCount = 10'000;
-constexpr int64_t kBucketElements = 3000;  // over shm parts of so many are read where they lie
+constexpr int64_t kBucketElements = 3000;  // over shm, parts of this size are read where they lie
 
 // Counts what the thread that sends messages of `kind` allocates between those of step kFirst and
 // of the last one, but for what happens inside the transport: a message that comes before its
@@ -63,7 +65,7 @@ class CountingTransport : public ForwardingTransport {
 RunSpec SpecOf(ParameterServerSpec::Consistency consistency, const std::string& codec) {
   RunSpec spec = GroupSpec(2, 0.5f);
   spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
-  spec.mutable_codec()->set_name(codec);
+  ChooseCodec(codec, spec.mutable_codec());
   return spec;
 }
 
@@ -74,7 +76,7 @@ void FillOnes(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float
 TEST(ParameterServerStrategy, ItsExchangeThreadAllocatesNothingInAStep) {
   for (const auto consistency :
        {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
-    for (const char* codec : {"none", "fp16"}) {
+    for (const std::string& codec : AllCodecs()) {
       for (const char* transport : {"inproc", "shm"}) {
         SCOPED_TRACE(
             absl::StrCat("consistency=", consistency, " codec=", codec, " transport=", transport));
@@ -110,7 +112,7 @@ absl::Status StepByHand(Transport& transport, const ParamLayout& layout, int64_t
     ops.push_back(*transport.Send({{Role::kServer, 0}, tag, {out, bytes}}));
   }
   for (const OpId op : ops) {
-    const absl::Status status = transport.Wait(op, MonotonicNow() + absl::Seconds(30));
+    const absl::Status status = transport.Wait(op, MonotonicNow() + Patience(30));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -126,7 +128,7 @@ TEST(ShardService, AllocatesNothingInAStep) {
   std::vector<std::vector<float>> gradients(2, std::vector<float>(kCount, -1.0f));
   const auto fabric = *CreateFabric(fabric_options);
   const std::vector<NodeId> nodes = {{Role::kWorker, 0}, {Role::kWorker, 1}, {Role::kServer, 0}};
-  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + absl::Seconds(30)).ok());
+  ASSERT_TRUE(fabric->Connect({{"", nodes}}, 0, MonotonicNow() + Patience(30)).ok());
   CountingTransport transport(fabric->transport({Role::kServer, 0}), MessageKind::kWeights,
                               &counted);
   const auto service =

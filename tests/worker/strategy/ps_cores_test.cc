@@ -129,15 +129,16 @@ class Cluster {
     int64_t step = 0;
     int32_t bucket = 0;
     std::vector<Cell> front, back, arriving;  // [servers][buckets]
-    std::vector<float> gradients[2];          // likewise, by step parity
+    std::vector<float> gradients[2];          // by step parity
     std::vector<Message> expected;
   };
   struct Server {
     std::vector<float> weights;
     std::unique_ptr<ServerCore> core;
-    std::vector<std::vector<float>> copies;   // by worker
-    std::vector<std::vector<float>> inbox;    // by worker and part
-    std::vector<std::vector<bool>> borrowed;  // likewise: the gradient is read at the worker's
+    std::vector<std::vector<float>> copies;  // by worker
+    std::vector<std::vector<float>> inbox;   // by worker and part
+    std::vector<std::vector<bool>>
+        borrowed;  // by worker and part: the gradient is read at the worker's
     std::vector<Message> expected;
   };
 
@@ -385,9 +386,10 @@ class Cluster {
         int64_t updates = 0;
         for (int32_t r = 0; r < arm_.workers; ++r) updates += UpdatesOf(r, cell.weight);
         if (arm_.consistency == ParameterServerSpec::BSP) updates /= arm_.workers;
-        if (!has_data_ || updates == worker.core.front_version(server, bucket)) continue;
-        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ",
-                          worker.core.front_version(server, bucket)));
+        const WorkerCore& core = worker.core;
+        const int64_t version = core.front_versions()[server * core.plan().buckets + bucket];
+        if (!has_data_ || updates == version) continue;
+        Fail(absl::StrCat("worker/", rank, ": ", updates, " updates, version ", version));
       }
     }
   }

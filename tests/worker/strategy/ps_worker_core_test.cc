@@ -59,7 +59,7 @@ TEST(WorkerCore, KeepsTheNextStepsBucketsUntilItsPullIsOver) {
             std::vector<Kind>({Kind::kDeliver, Kind::kSwap, Kind::kLetStepBegin, Kind::kSend,
                                Kind::kExpect, Kind::kExpect, Kind::kSend}));
   EXPECT_EQ(actions[3].tag.note, 0);  // step 1 was computed from weights without an update
-  EXPECT_EQ(core.front_version(0, 0), 5);
+  EXPECT_EQ(core.front_versions()[0], 5);
   EXPECT_EQ(core.parked_us(), 70);
   EXPECT_EQ(core.ended(), 1);
 }

@@ -5,8 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "common/collective/choice.h"
+#include "common/collective/schedule.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
+#include "tests/support/transports.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -100,11 +104,10 @@ std::vector<NamedSpec> SynchronousSpecs(int32_t workers, float learning_rate) {
       specs.push_back({absl::StrCat("ps K=", servers, " placement=", placement), spec});
     }
   }
-  for (const char* collective : {"ring", "direct", "reduce_broadcast", "halving_doubling",
-                                 "binomial_tree", "recursive_doubling", "auto"}) {
+  for (const CollectiveInfo& collective : CollectiveChoices()) {
     RunSpec spec = GroupSpec(workers, learning_rate);
-    spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
-    specs.push_back({collective, spec});
+    spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective.name);
+    specs.push_back({collective.name, spec});
   }
   return specs;
 }
@@ -141,7 +144,7 @@ TEST(Strategies, OfServersLeaveTheSameBitsHoweverGradientsComeToThem) {
         ps->set_servers(clips ? 1 : 2);  // who clips by the norm of all has all
         if (clips) spec.mutable_optimizer()->set_clip_norm(1.0f);
         std::vector<Floats> expected;
-        for (const char* transport : {"tcp", "shm", "inproc"}) {
+        for (const std::string& transport : AllTransports()) {
           SCOPED_TRACE(
               absl::StrCat(transport, " clips=", clips, " N=", workers, " placement=", placement));
           Setting setting{20'000, 6000, {}};
@@ -162,7 +165,7 @@ TEST(Strategies, OfServersThatWaitForNobodyLeaveTheSameBitsHoweverGradientsComeT
     RunSpec spec = GroupSpec(1, 0.05f);
     spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
     std::vector<Floats> expected;
-    for (const char* transport : {"tcp", "shm", "inproc"}) {
+    for (const std::string& transport : AllTransports()) {
       SCOPED_TRACE(absl::StrCat(transport, " consistency=", consistency));
       Setting setting{20'000, 6000, {}};
       setting.group.transport = transport;
@@ -209,14 +212,12 @@ TEST(Strategies, ServersWithOneContributionAnUpdateHaveAppliedEveryGradientAfter
 
 TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
   const Floats exact = TrainOnTheSum(3, 0.05f, NormalGradient);
-  for (const char* codec : {"fp16", "topk", "onebit"}) {
-    for (const char* collective : {"ring", "direct", "reduce_broadcast", "halving_doubling",
-                                   "binomial_tree", "recursive_doubling", "auto"}) {
-      SCOPED_TRACE(absl::StrCat(codec, " ", collective));
+  for (const std::string& codec : LossyCodecs()) {
+    for (const CollectiveInfo& collective : CollectiveChoices()) {
+      SCOPED_TRACE(absl::StrCat(codec, " ", collective.name));
       RunSpec spec = GroupSpec(3, 0.05f);
-      spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective);
-      spec.mutable_codec()->set_name(codec);
-      if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.1);
+      spec.mutable_strategy()->mutable_all_reduce()->set_collective(collective.name);
+      ChooseCodec(codec, spec.mutable_codec());
       const std::vector<Floats> weights = Train(spec, NormalGradient);
       EXPECT_EQ(weights[1], weights[0]);
       EXPECT_EQ(weights[2], weights[0]);
@@ -227,13 +228,12 @@ TEST(Strategies, ReplicasOfALossyAllReduceStayEqualAndNearTheExactOne) {
 }
 
 TEST(Strategies, ALossyParameterServerGivesAllWorkersTheSameWeights) {
-  for (const char* codec : {"fp16", "topk", "onebit"}) {
+  for (const std::string& codec : LossyCodecs()) {
     SCOPED_TRACE(codec);
     RunSpec spec = GroupSpec(3, 0.05f);
     ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
     ps->set_servers(3);
-    spec.mutable_codec()->set_name(codec);
-    if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.1);
+    ChooseCodec(codec, spec.mutable_codec());
     const std::vector<Floats> weights = Train(spec, NormalGradient);
     EXPECT_EQ(weights[1], weights[0]);
     EXPECT_EQ(weights[2], weights[0]);

@@ -6,12 +6,13 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
+#include "tests/support/patience.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(60);
+constexpr absl::Duration kLimit = Patience(60);
 
 template <typename T>
 T ValueOf(absl::StatusOr<T> value) {

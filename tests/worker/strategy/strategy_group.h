@@ -33,8 +33,8 @@ using GradientSource =
 using TransportWrap = std::function<std::unique_ptr<Transport>(Transport& inner)>;
 
 struct GroupOptions {
-  // "inproc": everybody in one process. "tcp", "grpc", "shm": every worker and every dedicated
-  // server plays a process of its own, joined by real connections on loopback; a co-located server
+  // "inproc": everybody in one process. All others: every worker and every dedicated server
+  // plays a process of its own, joined by real connections on loopback; a co-located server
   // lives with its worker.
   std::string transport = "inproc";
   // Absent: nothing is put there.

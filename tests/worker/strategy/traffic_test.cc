@@ -10,6 +10,7 @@
 #include "common/codec/codec.h"
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -92,7 +93,7 @@ int64_t PartBytes(const std::vector<Bucket>& buckets, int32_t servers, int32_t l
 TEST(ParameterServerTraffic, IsTheEncodedModelUpAndTheModelDownAStepWithoutTheOwnPart) {
   CodecSpec exact;
   exact.set_name("none");
-  for (const char* codec_name : {"none", "fp16", "topk", "onebit"}) {
+  for (const std::string& codec_name : AllCodecs()) {
     for (const auto consistency :
          {ParameterServerSpec::BSP, ParameterServerSpec::SSP, ParameterServerSpec::ASYNCHRONOUS}) {
       for (const auto placement :
@@ -119,12 +120,11 @@ TEST(ParameterServerTraffic, IsTheEncodedModelUpAndTheModelDownAStepWithoutTheOw
                         kSteps * PartBytes(measured.buckets, servers, local, *CodecOf(exact)));
               // Four bytes of each element that top-k sends, and four of its value.
               EXPECT_EQ(measured.index_bytes[rank],
-                        std::string(codec_name) == "topk" ? bytes.sent / 2 : 0);
+                        codec->traits().index_bearing ? bytes.sent / 2 : 0);
               // Requests, and weights for evaluations, are no part of a step's payload.
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).sent, bytes.sent);
               EXPECT_EQ(OfSteps(measured.by_rank[rank]).received, bytes.received);
-              if (placement == ParameterServerSpec::DEDICATED &&
-                  std::string(codec_name) == "none") {
+              if (placement == ParameterServerSpec::DEDICATED && codec_name == kNoCodec) {
                 EXPECT_EQ(bytes.sent, kSteps * kCount * 4);
                 EXPECT_EQ(bytes.received, kSteps * kCount * 4);
               }
@@ -195,10 +195,11 @@ TEST(ReduceBroadcastTraffic, IsTheModelOnceAndFromTheRootOnceToEveryOther) {
 }
 
 TEST(GatheredTraffic, IsOneRanksEncodedBucketsForEveryOther) {
-  for (const char* name : {"topk", "onebit"}) {
+  const auto is_gathered = [](const CodecInfo& info) { return !info.traits.summable_as; };
+  for (const std::string& name : CodecsThat(is_gathered)) {
     for (int32_t workers = 1; workers <= 4; ++workers) {
       SCOPED_TRACE(absl::StrCat(name, " N=", workers));
-      const RunSpec spec = AllReduceSpecOf(workers, "ring", name);
+      const RunSpec spec = AllReduceSpecOf(workers, "ring", name.c_str());
       const Measured measured = Measure(spec);
       const auto codec = CodecOf(spec.codec());
       int64_t encoded = 0;
@@ -207,7 +208,7 @@ TEST(GatheredTraffic, IsOneRanksEncodedBucketsForEveryOther) {
         const PayloadBytes bytes = OfSteps(measured.by_rank[rank]);
         EXPECT_EQ(bytes.sent, kSteps * (workers - 1) * encoded) << "worker/" << rank;
         EXPECT_EQ(bytes.received, kSteps * (workers - 1) * encoded) << "worker/" << rank;
-        const int64_t index_share = std::string(name) == "topk" ? bytes.sent / 2 : 0;
+        const int64_t index_share = codec->traits().index_bearing ? bytes.sent / 2 : 0;
         EXPECT_EQ(measured.index_bytes[rank], index_share) << "worker/" << rank;
       }
     }

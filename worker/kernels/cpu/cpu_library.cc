@@ -55,8 +55,7 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CreateCpuLibrary() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
     return absl::UnavailableError(
         "kernel library \"cpu\": this processor lacks AVX2 or FMA, which its loops are compiled "
-        "for; use an x86-64-v3 "
-        "processor");
+        "for; use an x86-64-v3 processor");
   }
   return std::unique_ptr<KernelLibrary>(new CpuLibrary());
 }

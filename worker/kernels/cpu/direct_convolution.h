@@ -14,7 +14,7 @@ namespace ringmaster::cpu {
 // Whether this processor has what they need.
 bool HasWideConvolutions();
 // Whether this processor and these sizes have it: all directions of a convolution alike. Channels
-// are taken 32 at a time; where they do not come so many, a product of columns is faster (lenet's
+// are taken 32 at a time; where there are not so many, a product of columns is faster (lenet's
 // 20 and 50: 1.15 times a whole training step).
 bool HasDirectConvolution(const ConvShape& shape, int64_t out_channels);
 // What the calls take of scratch, the batch whatever it is.

@@ -23,7 +23,7 @@ void Compute(const EmbeddingCall& call) {
 }
 
 // token_gradient[v] (+)= the output gradients of the rows with token v, position_gradient[p] =
-// those of the rows at position p; both by rising row.
+// those of the rows at position p; both summed in ascending order of rows.
 void Compute(const EmbeddingGradientCall& call) {
   if (!call.accumulate) std::fill_n(call.token_gradient, call.vocabulary * call.width, 0.0f);
   std::fill_n(call.position_gradient, call.context * call.width, 0.0f);

@@ -43,7 +43,7 @@ void CopyPosition(const Im2ColCall& call, const KernelPosition& position, float*
   }
 }
 
-// The same where the outputs are as many as the pixels (stride 1, padding of half the kernel): the
+// The same where there is one output for each pixel (stride 1, padding of half the kernel): the
 // images of a channel lie one behind the other, so all windows are one copy, shifted, and only what
 // is outside an image is set to 0 after it. A quarter of the time of a copy for each short row.
 void CopyShifted(const Im2ColCall& call, const KernelPosition& position, float* out) {

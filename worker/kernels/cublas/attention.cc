@@ -1,6 +1,6 @@
 // The matrix products of causal self-attention, by cuBLAS, for all sequences and heads. Queries,
-// keys and values are read where they lie, side by side in the rows of `qkv`, and their gradients
-// are written likewise.
+// keys and values are read where they lie, side by side in the rows of `qkv`; their gradients are
+// written side by side too.
 
 #include <cmath>
 

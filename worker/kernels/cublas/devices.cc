@@ -53,8 +53,7 @@ absl::StatusOr<int> CountDevices() {
   if (code == cudaErrorNoDevice || (code == cudaSuccess && count == 0)) {
     return absl::UnavailableError(
         "cuda device: the driver shows none; see `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use the "
-        "kernel library "
-        "\"cpu\"");
+        "kernel library \"cpu\"");
   }
   RM_RETURN_IF_ERROR(CudaStatus(code, "device count"));
   return count;

@@ -1,7 +1,7 @@
 // token_gradient[v] = the sum of output_gradient[r] over the rows with tokens[r] = v (=, or += with
 // `accumulate`), and position_gradient[p] = the sum over rows r = p mod context (=). Both run over
-// rising r in one thread an element. A token outside 0..vocabulary-1 adds to no row and leaves its
-// row + 1 in *bad_token_row.
+// ascending r in one thread an element. A token outside 0..vocabulary-1 adds to no row and leaves
+// its row + 1 in *bad_token_row.
 
 #include "worker/kernels/cublas/launchers.h"
 #include "worker/kernels/cublas/quads.h"
@@ -15,8 +15,8 @@ constexpr int kChunkTokens = kTokensPerThread * kBlockThreads;
 constexpr int kWarps = kBlockThreads / kWarpLanes;
 
 // Whether the rows [begin, begin + kChunkTokens) have `token`: the found rows, less `begin`, in
-// rising order to found[], and how many. All threads of the block call; `found` may be read once it
-// returns, and until the next call's first barrier.
+// ascending order to found[], and their number. All threads of the block call; `found` may be read
+// once it returns, and until the next call's first barrier.
 __device__ inline int FindToken(const EmbeddingGradientCall& call, int64_t begin, int64_t token,
                                 int* found, int* found_by_warp) {
   const int first = kTokensPerThread * threadIdx.x;

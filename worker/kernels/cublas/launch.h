@@ -12,8 +12,8 @@
 namespace ringmaster {
 
 constexpr int kBlockThreads = 256;
-constexpr int64_t kGridBlocksMax =
-    65535;  // of each dimension; the kernels stride over what is left
+// of each dimension; the kernels stride over what is left
+constexpr int64_t kGridBlocksMax = 65535;
 
 // The grid for `count` elements, one a thread; count > 0.
 inline dim3 GridFor(int64_t count) {

@@ -21,8 +21,8 @@ struct LinearOptions {
   int64_t rows_per_sample = 1;                // a text has one for each token
   int64_t max_batch = 0;                      // kGelu only
   float deviation = 0;  // 0: starts uniform in +-sqrt(1/inputs); else normal, and the bias 0
-  const Layer* shares =
-      nullptr;  // whose first parameter is the weight, in place of an own; has no bias
+  // whose first parameter is the weight, in place of an own; has no bias
+  const Layer* shares = nullptr;
 };
 
 // output[rows, outputs] = activation(input[rows, inputs] weight^T + bias), rows = batch *

@@ -1,6 +1,7 @@
 #include "worker/strategy/all_reduce/executor_sum.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/base/element_type.h"
@@ -98,10 +99,9 @@ class ExecutorSum : public GradientSum {
 
   // What ran, by bucket.
   std::vector<std::string> CollectiveNames() const {
+    if (!is_summed()) return std::vector<std::string>(link_.layout->buckets().size(), "all_gather");
     std::vector<std::string> names;
-    for (const auto& schedule : schedules_) {
-      names.push_back(is_summed() ? std::string(schedule->name()) : "all_gather");
-    }
+    for (const auto& schedule : schedules_) names.emplace_back(schedule->name());
     return names;
   }
 
@@ -183,7 +183,7 @@ class ExecutorSum : public GradientSum {
   const WorkerLink link_;
   // a worker that is alone sends nothing, and its gradient is applied as it is
   const bool takes_encoded_;
-  const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
+  const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket; none where it is gathered
   const std::unique_ptr<Codec> codec_;
   const std::unique_ptr<CodecMemory> memory_;
   CollectiveExecutor executor_;
@@ -197,15 +197,13 @@ class ExecutorSum : public GradientSum {
 absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink& link) {
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
   const std::string& name = link.spec->strategy().all_reduce().collective();
-  // What is gathered runs no schedule; halves stand for it.
-  const int64_t element_bytes =
-      ElementBytes(codec->traits().summable_as.value_or(ElementType::kFloat16));
+  const std::optional<ElementType> summed_as = codec->traits().summable_as;
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
-    RM_ASSIGN_OR_RETURN(
-        auto schedule,
-        CreateSchedule(ResolveCollective(
-            name, {link.spec->transport().name(), link.workers, bucket.count * element_bytes})));
+    if (!summed_as.has_value()) break;  // what is gathered runs no schedule
+    RM_ASSIGN_OR_RETURN(auto schedule,
+                        CreateSchedule(name, {link.spec->transport().name(), link.workers,
+                                              bucket.count * ElementBytes(*summed_as)}));
     schedules.push_back(std::move(schedule));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));

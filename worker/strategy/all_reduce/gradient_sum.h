@@ -15,8 +15,9 @@ class GradientSum : public ExchangeWork {
   // The form in which the buckets' gradients are to come.
   virtual GradientRequest Gradients() const = 0;
 
-  // SyncStrategy's, by the step thread, while no task is under way.
+  // SyncStrategy::Give, by the step thread, while no task is under way.
   virtual State Give() const = 0;
+  // SyncStrategy::Take, by the step thread, before the first task.
   virtual absl::Status Take(const State& state) = 0;
 
   // After the last task, by the step thread, the exchange thread being no more: takes leave of the

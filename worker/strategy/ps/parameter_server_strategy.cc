@@ -253,9 +253,9 @@ class ParameterServerStrategy : public SyncStrategy {
   // whole, while others arrive; empty where none may
   std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
-  bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has come
-  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) =
-      Clock::duration::zero();  // of the last swap; until it is counted
+  bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has arrived
+  // of the last swap; until it is counted
+  Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 
   ExchangeThread exchange_;  // last: its thread uses the above

@@ -19,7 +19,7 @@ struct WorkerPlan {
   // Servers answer every push with the part's new weights (BSP). Otherwise the worker pulls all
   // weights at a step's end.
   bool answered = false;
-  // A step begins while the exchange of so many steps may be under way, itself included. 1: it
+  // A step may begin while the exchange of this many steps is under way, its own included. 1: it
   // waits for the weights of the step before. 2: it takes what has arrived and waits for its
   // gradient arena alone, of which there are two.
   int64_t steps_in_flight_max = 1;
@@ -69,8 +69,8 @@ class WorkerCore {
   // answered.
   explicit WorkerCore(const WorkerPlan& plan);
 
-  // Before everything else: `step` steps have ended, and the front weights contain so many updates
-  // of each part.
+  // Before everything else: `step` steps have ended, and the front weights contain `versions`
+  // updates of each part.
   //   versions: [servers][buckets], as front_versions().
   void BeginAt(int64_t step, absl::Span<const int64_t> versions);
 
@@ -97,11 +97,8 @@ class WorkerCore {
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
   int64_t parked_us() const { return parked_us_; }
-  // Updates of each part that the front weights contain; of one of them.
+  // Updates of each part that the front weights contain, [servers][buckets].
   absl::Span<const int64_t> front_versions() const { return front_; }
-  int64_t front_version(int32_t server, int32_t bucket) const {
-    return front_[Index(server, bucket)];
-  }
   const WorkerPlan& plan() const { return plan_; }
   size_t MaxActions() const;
 

@@ -8,7 +8,7 @@
 namespace ringmaster {
 
 // Exchanges nothing: the worker applies its own gradient. Serves `single` (the loop has already
-// added the micro-batches) and `solo` (each worker for itself).
+// added the micro-batches) and `solo` (each worker alone).
 std::unique_ptr<SyncStrategy> CreateSoloStrategy(const WorkerLink& link);
 
 }  // namespace ringmaster

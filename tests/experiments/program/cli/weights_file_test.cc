@@ -49,8 +49,8 @@ TEST(WeightsFile, TheTensorsOfEveryModelTellItsFlags) {
           R"(name: "transformer" transformer { layers: 3 width: 8 heads: 2 tied_head: true })",
           texts)),
       HasSubstr("--model transformer --set model.transformer.layers=3 --set "
-                "model.transformer.width=8 --set "
-                "model.transformer.tied_head=true --set model.transformer.heads=H"));
+                "model.transformer.width=8 --set model.transformer.tied_head=true --set "
+                "model.transformer.heads=H"));
   WeightsHeader other;
   other.shapes["encoder.weight"] = {3, 3};
   EXPECT_EQ(FlagsOfModel(other), "");

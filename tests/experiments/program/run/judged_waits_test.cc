@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/contract/transport/fabric_group.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -36,7 +37,7 @@ class Rank {
     join.set_kernel_target("cpu");
     join.add_nodes()->set_index(rank_);
     auto client = ControlClient::Attend(
-        endpoint, join, MonotonicNow() + absl::Seconds(30),
+        endpoint, join, MonotonicNow() + Patience(30),
         [this](const absl::Status& why) { group_.fabrics[rank_]->Abort(why); },
         [this] { return Beat(); }, kBeat);
     if (client.ok()) client_ = *std::move(client);
@@ -81,7 +82,7 @@ TEST_P(JudgedWaits, AMessageThatNeverComesEndsTheRunAfterTheWaitLimitAndTheChain
   ASSERT_TRUE(group.ok()) << group.status();
   CoordinatorOptions options;
   options.processes = 2;
-  options.join_limit = options.silence_limit = absl::Seconds(30);
+  options.join_limit = options.silence_limit = Patience(30);
   options.waits.wait = kWait;
   auto coordinator = Coordinator::Start(options);
   ASSERT_TRUE(coordinator.ok()) << coordinator.status();
@@ -97,7 +98,7 @@ TEST_P(JudgedWaits, AMessageThatNeverComesEndsTheRunAfterTheWaitLimitAndTheChain
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_GE(MonotonicNow() - begin, kWait);
-  EXPECT_LT(MonotonicNow() - begin, absl::Seconds(20));
+  EXPECT_LT(MonotonicNow() - begin, Patience(20));
   for (const absl::Status& status : statuses) {
     EXPECT_THAT(std::string(status.message()),
                 AllOf(HasSubstr("worker/0"),

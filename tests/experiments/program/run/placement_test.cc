@@ -1,3 +1,4 @@
+#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 
 #include <string>
@@ -5,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/arms.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
 
@@ -51,7 +51,7 @@ TEST(Placement, ThreadsPutEveryNodeOfAnyStrategyIntoOneProcess) {
   for (const ArmInfo& arm : Arms()) {
     SCOPED_TRACE(arm.name);
     RunSpec spec = ArmOf(arm.name, 3);
-    const size_t nodes = TrainingWorkers(spec) + ServerCount(spec);
+    const size_t nodes = TrainingWorkers(spec) + TraitsOf(spec).servers;
     spec.mutable_strategy()->set_launch(THREADS);
     ASSERT_EQ(PlaceNodes(spec).size(), 1u);
     EXPECT_EQ(PlaceNodes(spec)[0].size(), nodes);
@@ -63,7 +63,7 @@ TEST(Placement, HasAsManyProcessesAsDescribed) {
     for (int32_t workers = 1; workers <= 4; ++workers) {
       SCOPED_TRACE(absl::StrCat(arm.name, " N=", workers));
       const RunSpec spec = ArmOf(arm.name, workers);
-      EXPECT_EQ(static_cast<int32_t>(PlaceNodes(spec).size()), ProcessCount(spec));
+      EXPECT_EQ(static_cast<int32_t>(PlaceNodes(spec).size()), TraitsOf(spec).processes);
     }
   }
 }

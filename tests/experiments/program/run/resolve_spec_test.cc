@@ -52,7 +52,7 @@ TEST(WorkerParts, TheWorkersModelHasTheHostModelsLayoutAlsoWhenItIsEmulated) {
     const RunSpec spec = *ResolveAndValidate(given, "/data");
     int64_t train = 0, test = 0;
     const SampleShape shape = *InspectDataset(spec.data(), &train, &test);
-    const auto parts = CreateWorkerParts(spec, shape, 0);
+    const auto parts = CreateWorkerParts(spec, shape, {});
     const auto host = CreateHostModel(spec, shape);
     ASSERT_TRUE(parts.ok() && host.ok()) << parts.status() << host.status();
     EXPECT_EQ(parts->model->layout().fingerprint(), host->model->layout().fingerprint());

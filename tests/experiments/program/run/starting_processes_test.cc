@@ -7,6 +7,7 @@
 
 #include "common/base/monotonic.h"
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
@@ -50,7 +51,7 @@ TEST(StartingProcesses, OneThatComputesGetsOn) {
 
 TEST(StartingProcesses, OneThatSleepsDoesNotAfterAWhile) {
   const Child child(false);
-  EXPECT_TRUE(StandsStill(child.pid(), absl::Seconds(30)));
+  EXPECT_TRUE(StandsStill(child.pid(), Patience(30)));
 }
 
 TEST(StartingProcesses, OneThatIsSuspendedEndedOrUnknownDoesNot) {

@@ -1,11 +1,12 @@
 #include "experiments/proof/bench/peer_process.h"
 
 #include "gtest/gtest.h"
+#include "tests/support/patience.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr absl::Duration kLimit = absl::Seconds(30);
+constexpr absl::Duration kLimit = Patience(30);
 
 TEST(PeerProcess, AnswersLineByLineAndSeesItsEnvironment) {
   auto peer = PeerProcess::Start(

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Short runs of every model come out the same in PyTorch; a run that does not, or cannot be replayed, is told apart.
+# Short runs of every model come out the same in PyTorch; a run that does not, or cannot be
+# replayed, is told apart.
 set -euo pipefail
 ringmaster=experiments/ringmaster
 replay=experiments/proof/bench/replay_pytorch.py
@@ -14,29 +15,36 @@ if [[ -z $python ]]; then
 fi
 
 failed=0
-# run NAME EXPECTED_STATUS REPLAY_FLAGS -- COMPARE_FLAGS: trains, replays, and looks at the replay's exit status.
+# run NAME EXPECTED_STATUS REPLAY_FLAGS -- COMPARE_FLAGS: trains, replays, and looks at the replay's
+# exit status.
 run() {
   local name=$1 expected=$2 flags=() out=$TEST_TMPDIR/$1
   shift 2
   while [[ $1 != -- ]]; do flags+=("$1") && shift; done
   shift
   mkdir -p "$out"
-  "$ringmaster" compare --arms ring --transport tcp --steps 20 --batch 4 --learning-rate 0.05 --out "$out" \
-    --dump-batches "$out/batches" --dump-gradients "$out/gradients" --save-weights "$out/w.safetensors" \
+  "$ringmaster" compare --arms ring --transport tcp --steps 20 --batch 4 --learning-rate 0.05 \
+    --out "$out" --dump-batches "$out/batches" --dump-gradients "$out/gradients" \
+    --save-weights "$out/w.safetensors" \
     --set training.evaluate_every_samples=0 --set training.kernels=cpu "$@" >"$out.log" 2>&1 || {
     cat "$out.log" && echo "FAILED: $name does not train" && failed=1 && return
   }
   local status=0
   "$python" -B "$replay" "$out/results.jsonl" "${flags[@]}" >"$out.replay" 2>&1 || status=$?
   echo "== $name" && cat "$out.replay"
-  ((status == expected)) || { echo "FAILED: $name: exit status $status, expected $expected" && failed=1; }
+  ((status == expected)) || {
+    echo "FAILED: $name: exit status $status, expected $expected"
+    failed=1
+  }
 }
 
-samples=(--data synthetic --set data.synthetic.train_samples=100 --set data.synthetic.test_samples=10)
+samples=(--data synthetic --set data.synthetic.train_samples=100
+  --set data.synthetic.test_samples=10)
 images=("${samples[@]}" --set data.synthetic.height=16 --set data.synthetic.width=16)
 colours=("${images[@]}" --set data.synthetic.channels=3 --model resnet --set model.resnet.blocks=1
   --set model.resnet.width=8)
-texts=("${samples[@]}" --set data.synthetic.context=16 --set data.synthetic.classes=20 --model transformer
+texts=("${samples[@]}" --set data.synthetic.context=16 --set data.synthetic.classes=20
+  --model transformer
   --set model.transformer.layers=2 --set model.transformer.width=24 --set model.transformer.heads=3)
 
 run mlp 0 -- "${images[@]}" --model mlp --set model.mlp_hidden=20,15

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The comparison with PyTorch's steps, on the CPU: it measures both models, and its exit status is that of the ratios.
+# The comparison with PyTorch's steps, on the CPU: it measures both models, and its exit status is
+# that of the ratios.
 set -euo pipefail
 ringmaster=experiments/ringmaster
 script=experiments/proof/bench/step_pytorch_gpu.py
 ours=$TEST_TMPDIR/ours.json
-"$ringmaster" bench kernels --library cpu --steps-only --width 64 --layers 2 --batch 16 --texts 1 --repetitions 3 --json >"$ours"
+"$ringmaster" bench kernels --library cpu --steps-only --width 64 --layers 2 --batch 16 --texts 1 \
+  --repetitions 3 --json >"$ours"
 
 failed=0
 # expect STATUS PYTHON FLAGS...
@@ -15,7 +17,12 @@ expect() {
   cat "$TEST_TMPDIR/out"
   ((status == expected)) || { echo "FAILED: exit status $status, expected $expected" && failed=1; }
 }
-said() { grep -q "$1" "$TEST_TMPDIR/out" || { echo "FAILED: it does not say \"$1\"" && failed=1; }; }
+said() {
+  grep -q "$1" "$TEST_TMPDIR/out" || {
+    echo "FAILED: it does not say \"$1\""
+    failed=1
+  }
+}
 
 python=
 for candidate in python3 /usr/bin/python3; do

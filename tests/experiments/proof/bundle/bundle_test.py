@@ -1,9 +1,12 @@
-"""The bundle, unpacked into an empty folder and started there without an environment: bundle_test.py TARBALL MAKER [TEST...]."""
+"""The bundle, unpacked into an empty folder and started there without an environment:
+bundle_test.py TARBALL MAKER [TEST...].
+"""
 
 import glob
 import importlib.util
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -12,8 +15,12 @@ import tarfile
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True  # the folder of the sources stays as it is
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "support"))
+from patience import patience  # noqa: E402
+
 LIMIT_BYTES = 45 << 20
-RUN_SECONDS = 240
+RUN_SECONDS = patience(120)
 LINKER = os.path.realpath("/lib64/ld-linux-x86-64.so.2")
 
 TARBALL = os.path.abspath(sys.argv[1])
@@ -21,14 +28,19 @@ SPEC = importlib.util.spec_from_file_location("make_bundle", sys.argv[2])
 make_bundle = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(make_bundle)
 
-SYNTHETIC_RUN = ["compare", "--arms", "single,ring", "--data", "synthetic", "--steps", "20", "--kernels", "cpu", "--set",
-                 "data.synthetic.train_samples=2000", "--set", "data.synthetic.test_samples=200", "--json"]
+SYNTHETIC_RUN = [
+    "compare", "--arms", "single,ring", "--data", "synthetic", "--steps", "20", "--kernels", "cpu",
+    "--set", "data.synthetic.train_samples=2000", "--set", "data.synthetic.test_samples=200",
+    "--json"
+]
 
 
 def run(command, cwd, environment=None, seconds=RUN_SECONDS):
     """Runs without this process's environment; the result has returncode, stdout and stderr."""
-    return subprocess.run(command, cwd=cwd, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=seconds)
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
+    return subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                          timeout=seconds)
 
 
 def statuses_of(result):
@@ -37,7 +49,8 @@ def statuses_of(result):
 
 def can_mount():
     """Whether this user may change what a process sees of the file system."""
-    return os.geteuid() == 0 and run(["unshare", "--mount", "mount", "--bind", "/proc", "/proc"], "/").returncode == 0
+    return os.geteuid() == 0 and run(["unshare", "--mount", "mount", "--bind", "/proc", "/proc"],
+                                     "/").returncode == 0
 
 
 class BundleTest(unittest.TestCase):
@@ -75,8 +88,10 @@ class WhatIsInside(BundleTest):
         names = [entry.name for entry in self.entries]
         self.assertEqual(names, sorted(names))
         for entry in self.entries:
-            self.assertTrue(entry.isfile() and entry.name.startswith(make_bundle.ROOT + "/"), entry.name)
-            self.assertEqual((entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname), (0, 0, 0, "", ""), entry.name)
+            self.assertTrue(entry.isfile() and entry.name.startswith(make_bundle.ROOT + "/"),
+                            entry.name)
+            self.assertEqual((entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname),
+                             (0, 0, 0, "", ""), entry.name)
 
     def test_it_holds_neither_glibc_nor_a_toolkit_nor_a_driver(self):
         libraries = [os.path.basename(name) for name in self.names if ".so" in name]
@@ -86,25 +101,29 @@ class WhatIsInside(BundleTest):
             self.assertIsNone(make_bundle.TOOLKIT.match(name), name)
 
     def test_it_holds_the_cuda_library_or_says_why_not(self):
-        self.assertNotEqual(self.has_cuda, any(name.endswith(".left_out.txt") for name in self.names))
+        self.assertNotEqual(self.has_cuda,
+                            any(name.endswith(".left_out.txt") for name in self.names))
 
     def test_it_holds_all_of_mnist_or_nothing(self):
         self.assertIn(len([name for name in self.names if name.startswith("data/")]), (0, 4))
 
     def test_its_binaries_are_stripped(self):
         for path in glob.glob(self.bundle + "/bin/*"):
-            sections = subprocess.run(["readelf", "-SW", path], check=True, stdout=subprocess.PIPE).stdout
+            sections = subprocess.run(["readelf", "-SW", path], check=True,
+                                      stdout=subprocess.PIPE).stdout
             self.assertNotIn(b".symtab", sections, path)
 
     def test_every_library_has_its_licence_beside_it(self):
         for name in self.names:
             if not name.startswith("lib/"):
                 continue
-            package = make_bundle.package_of(make_bundle.installed_libraries()[os.path.basename(name)])
+            package = make_bundle.package_of(
+                make_bundle.installed_libraries()[os.path.basename(name)])
             self.assertIn("licences/%s.txt" % package, self.names, name)
 
     def test_the_manifest_names_every_file_with_its_sum(self):
-        sums = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST"], cwd=self.bundle)
+        sums = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "MANIFEST"],
+                              cwd=self.bundle)
         self.assertEqual(sums.returncode, 0)
         with open(self.bundle + "/MANIFEST", encoding="utf-8") as file:
             listed = {line.split()[1] for line in file}
@@ -127,7 +146,8 @@ class WhatItNeeds(BundleTest):
 
     def test_what_is_loaded_while_it_runs_comes_from_the_bundle(self):
         debug = self.folder + "/loaded"
-        doctor = run([self.bundle + "/bin/ringmaster", "doctor"], "/", {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": debug})
+        doctor = run([self.bundle + "/bin/ringmaster", "doctor"], "/",
+                     {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": debug})
         self.assertEqual(doctor.returncode, 0, doctor.stderr)
         loaded = set()
         for path in glob.glob(debug + ".*"):
@@ -149,7 +169,8 @@ class HowItRuns(BundleTest):
         findings = json.loads(doctor.stdout)
         for topic in ["BLAS", "transport grpc", "transport tcp", "transport shm"]:
             self.assertTrue(findings[topic]["ok"], findings[topic])
-        self.assertEqual(findings["MNIST"]["ok"], any(name.startswith("data/") for name in self.names))
+        self.assertEqual(findings["MNIST"]["ok"],
+                         any(name.startswith("data/") for name in self.names))
 
     def test_two_workers_train_from_any_folder_without_an_environment(self):
         out = self.folder + "/out"
@@ -169,13 +190,17 @@ class HowItRuns(BundleTest):
         for name in ["proc", "dev", "tmp", "lib64", "lib/x86_64-linux-gnu"]:
             os.makedirs(root + "/" + name)
         libraries = make_bundle.installed_libraries()
-        for soname in ["libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2"]:
+        for soname in [
+                "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1",
+                "libresolv.so.2"
+        ]:
             shutil.copy(libraries[soname], root + "/lib/x86_64-linux-gnu/" + soname)
         shutil.copy(LINKER, root + "/lib64/ld-linux-x86-64.so.2")
         os.rename(self.bundle, root + "/b")
         self.addCleanup(os.rename, root + "/b", self.bundle)
         # Debian's linker looks there by itself.
-        script = "mount --rbind /proc $1/proc && mount --rbind /dev $1/dev && shift && exec chroot \"$@\""
+        script = ("mount --rbind /proc $1/proc && mount --rbind /dev $1/dev && shift &&"
+                  " exec chroot \"$@\"")
         enter = ["unshare", "--mount", "sh", "-c", script, "sh", root, root, "/b/bin/ringmaster"]
         compare = run(enter + SYNTHETIC_RUN + ["--out", "/tmp/out"], "/")
         self.assertEqual(compare.returncode, 0, compare.stderr + compare.stdout)
@@ -208,7 +233,8 @@ class GpuCheck(BundleTest):
         self.assertEqual(code, 3)
         topics = {text.split(":")[0] for text in results["missing"]}
         self.assertLessEqual({"driver", "device"} if self.has_cuda else {"CUDA library"}, topics)
-        self.assertEqual((results["passed"], results["failed"], results["skipped"]), (0, 0, len(results["checks"])))
+        self.assertEqual((results["passed"], results["failed"], results["skipped"]),
+                         (0, 0, len(results["checks"])))
         self.assertEqual(len(results["checks"]), 11)
         for check in results["checks"]:
             self.assertEqual(check["status"], "skipped")
@@ -222,40 +248,53 @@ class GpuCheck(BundleTest):
             self.skipTest("a machine without a toolkit needs the rights to unshare and to mount")
         out, empty = tempfile.mkdtemp(dir=self.folder), tempfile.mkdtemp(dir=self.folder)
         script = "mount --bind $1 $2 && shift 2 && exec \"$@\""
-        ran = run(["unshare", "--mount", "sh", "-c", script, "sh", empty, os.path.realpath("/usr/local/cuda"),
-                   self.bundle + "/gpu_check.sh", "--out", out], "/")
+        ran = run([
+            "unshare", "--mount", "sh", "-c", script, "sh", empty,
+            os.path.realpath("/usr/local/cuda"), self.bundle + "/gpu_check.sh", "--out", out
+        ], "/")
         self.assertEqual(ran.returncode, 3, ran.stderr)
         for name in ["libcublas.so.13", "libcudart.so.13"]:
             self.assertIn("missing  library: %s is not found" % name, ran.stdout)
 
     def test_tests_that_ran_nothing_or_skipped_have_not_passed(self):
-        for text in ["exit 0\n", "echo '[  PASSED  ] 0 tests.'\n", "echo '[  PASSED  ] 3 tests.'; exit 1\n",
-                     "echo '[  PASSED  ] 3 tests.'; echo '[  SKIPPED ] 1 test'\n"]:
+        for text in [
+                "exit 0\n", "echo '[  PASSED  ] 0 tests.'\n",
+                "echo '[  PASSED  ] 3 tests.'; exit 1\n",
+                "echo '[  PASSED  ] 3 tests.'; echo '[  SKIPPED ] 1 test'\n"
+        ]:
             with self.subTest(text):
                 self.put_in_place_of("bin/kernels_check", text)
                 code, results, _ = self.check("--kernels", "cpu", "--only", "kernels,gradients")
                 self.doCleanups()
                 self.assertEqual(code, 1)
-                self.assertEqual([check["status"] for check in results["checks"]], ["failed", "failed"])
+                self.assertEqual([check["status"] for check in results["checks"]],
+                                 ["failed", "failed"])
 
     def test_weights_that_differ_and_an_accuracy_that_is_too_low_fail(self):
         run_of = '{"test_accuracy":%s,"weights_sha256":"%s"}'
         answer = '{"runs":[%s,%s]}' % (run_of % ("0.99", "ab"), run_of % ("0.98", "ac"))
-        self.put_in_place_of("ringmaster", "case $1 in doctor) echo '   build  x' ;; *) echo '%s' ;; esac\n" % answer)
+        self.put_in_place_of(
+            "ringmaster",
+            "case $1 in doctor) echo '   build  x' ;; *) echo '%s' ;; esac\n" % answer)
         code, results, _ = self.check("--kernels", "cpu", "--only", "training,ps_is_ring,verify")
         self.assertEqual(code, 1)
         found = {check["check"]: check["status"] for check in results["checks"]}
         has_data = any(name.startswith("data/") for name in self.names)
-        self.assertEqual(found, {"training": "failed" if has_data else "skipped", "ps_is_ring": "failed", "verify": "failed"})
+        self.assertEqual(found, {
+            "training": "failed" if has_data else "skipped", "ps_is_ring": "failed",
+            "verify": "failed"
+        })
 
     def test_a_mistake_in_the_arguments_is_named(self):
-        for arguments in [["--kernels", "gpu"], ["--seed", "x"], ["--only", "nothing"], ["--frobnicate"], ["--out"]]:
+        for arguments in [["--kernels", "gpu"], ["--seed", "x"], ["--only", "nothing"],
+                          ["--frobnicate"], ["--out"]]:
             ran = run([self.bundle + "/gpu_check.sh"] + arguments, self.folder)
             self.assertEqual(ran.returncode, 2, arguments)
             self.assertIn("error: ", ran.stderr)
 
     def test_a_rehearsal_of_a_part_passes_and_says_what_it_is(self):
-        code, results, said = self.check("--kernels", "cpu", "--only", "ps_is_ring,memcheck", "--seed", "7")
+        code, results, said = self.check("--kernels", "cpu", "--only", "ps_is_ring,memcheck",
+                                         "--seed", "7")
         self.assertEqual(code, 0, said)
         self.assertEqual([(check["check"], check["status"]) for check in results["checks"]],
                          [("ps_is_ring", "passed"), ("memcheck", "skipped")])
@@ -266,21 +305,27 @@ class GpuCheck(BundleTest):
 class WholeRehearsal(BundleTest):
     def test_every_check_that_needs_no_gpu_passes_on_the_cpu(self):
         out = tempfile.mkdtemp(dir=self.folder)
-        ran = run([self.bundle + "/gpu_check.sh", "--out", out, "--kernels", "cpu"], "/", seconds=1500)
+        ran = run([self.bundle + "/gpu_check.sh", "--out", out, "--kernels", "cpu"], "/",
+                  seconds=patience(300))
         self.assertEqual(ran.returncode, 0, ran.stdout)
         with open(out + "/results.json", encoding="utf-8") as file:
             results = json.load(file)
         found = {check["check"]: check["status"] for check in results["checks"]}
         has_data = any(name.startswith("data/") for name in self.names)
-        for name in ["kernels", "gradients", "ps_is_ring", "verify", "codecs"] + (["training"] if has_data else []):
+        names = ["kernels", "gradients", "ps_is_ring", "verify", "codecs"]
+        for name in names + (["training"] if has_data else []):
             self.assertEqual(found[name], "passed", ran.stdout)
         for name in ["cuda_ipc", "speed", "pytorch", "memcheck", "racecheck"]:
             self.assertEqual(found[name], "skipped", ran.stdout)
         self.assertGreater(len(results["speed"]["rows"]), 15)
         if results["pytorch"] is not None:
-            self.assertEqual([row["step"] for row in results["pytorch"]["rows"]], ["mlp", "transformer"])
-            figure = [check["figure"] for check in results["checks"] if check["check"] == "pytorch"][0]
-            self.assertRegex(figure, r"a whole step of the MLP with cpu, updated on the host: [0-9.]+ ms")
+            self.assertEqual([row["step"] for row in results["pytorch"]["rows"]],
+                             ["mlp", "transformer"])
+            figure = [
+                check["figure"] for check in results["checks"] if check["check"] == "pytorch"
+            ][0]
+            self.assertRegex(figure,
+                             r"a whole step of the MLP with cpu, updated on the host: [0-9.]+ ms")
 
 
 class HowItIsMade(unittest.TestCase):

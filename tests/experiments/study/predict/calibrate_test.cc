@@ -17,8 +17,8 @@ RunSpec SpecOf(const char* arm, int32_t workers) {
 
 TEST(MeasuredNetwork, EveryProcessHasACardOfTheFit) {
   const NetworkCosts costs = MeasuredNetwork(SpecOf("ps", 2), {30e-6, 1e9, 100}, 5e9);
-  EXPECT_THAT(costs.plan.egress,
-              testing::ElementsAre(1, 1, 1));  // two workers, one server; bytes a nanosecond
+  // two workers, one server; bytes a nanosecond
+  EXPECT_THAT(costs.plan.egress, testing::ElementsAre(1, 1, 1));
   EXPECT_EQ(costs.plan.ingress, costs.plan.egress);
   ASSERT_EQ(costs.plan.links.size(), 9u);
   EXPECT_EQ(costs.plan.links[1].latency, 30'000);
@@ -59,8 +59,8 @@ TEST(AmongWorkers, EachHasACoreOrTheyTakeTurns) {
   const ComputeCosts alone = {0.001, 0.010, 0.002, {0.5, 1}};
   const ComputeCosts pair = {0.002, 0.011, 0.003, {0.5, 1}};
   EXPECT_EQ(AmongWorkers(alone, pair, {1, 2}).compute, alone.compute);
-  EXPECT_EQ(AmongWorkers(alone, pair, {2, 1}).compute,
-            pair.compute);  // they were measured on that one core
+  // they were measured on that one core
+  EXPECT_EQ(AmongWorkers(alone, pair, {2, 1}).compute, pair.compute);
   EXPECT_EQ(AmongWorkers(alone, pair, {2, 2}).compute, pair.compute);
   EXPECT_EQ(AmongWorkers(alone, pair, {8, 8}).compute, pair.compute);
   const ComputeCosts crowded = AmongWorkers(alone, pair, {6, 2});

@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "tests/common/control/core_run.h"
 #include "tests/experiments/study/predict/cluster_data.h"
+#include "tests/support/arms.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
@@ -33,7 +34,7 @@ constexpr double kSecondsMax = 60;  // of a run's own time; who waits for longer
 
 // What decides the weights at the end.
 struct Setting {
-  const char* arm;
+  std::string arm;
   int32_t workers;
   int32_t servers;  // dedicated ones; 0: as the arm has it
 
@@ -42,11 +43,14 @@ struct Setting {
 
 std::vector<Setting> Settings() {
   std::vector<Setting> settings;
-  for (const char* arm : {"ring", "direct", "reduce-broadcast", "halving-doubling", "binomial-tree",
-                          "recursive-doubling", "ring-fp16", "ring-topk", "ps-sharded", "dp"}) {
+  const auto has_dedicated_servers = [](const ArmUnderTest& arm) {
+    return Exchanges(arm) && arm.traits.servers > 0 && !arm.traits.servers_beside_workers;
+  };
+  for (const std::string& arm :
+       ArmsThat([&](const auto& any) { return Exchanges(any) && !has_dedicated_servers(any); })) {
     for (const int32_t workers : {2, 3, 5}) settings.push_back({arm, workers, 0});
   }
-  for (const char* arm : {"ps", "ps-fp16", "ps-onebit", "ssp", "async", "async-topk"}) {
+  for (const std::string& arm : ArmsThat(has_dedicated_servers)) {
     for (const int32_t servers : {1, 2}) {
       for (const int32_t workers : {2, 4}) settings.push_back({arm, workers, servers});
     }
@@ -68,8 +72,8 @@ RunSpec SpecOf(const Setting& setting) {
     spec.mutable_optimizer()->set_name("momentum");
     spec.mutable_optimizer()->set_momentum(0.9);
   } else if (TraitsOf(spec).staleness_bound.has_value()) {
-    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(
-        1);  // so that some wait
+    // so that some wait
+    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(1);
   }
   return spec;
 }
@@ -243,7 +247,7 @@ class SeededRun {
     for (int32_t server = 0; server < traits_.servers; ++server) {
       const auto& core = static_cast<const SimulatedPsWorker&>(cluster_->exchange(rank)).core();
       for (int32_t bucket = 0; bucket < core.plan().buckets; ++bucket) {
-        const int64_t version = core.front_version(server, bucket);
+        const int64_t version = core.front_versions()[server * core.plan().buckets + bucket];
         if (traits_.updates == Updates::kTogether) {
           ASSERT_EQ(version, step) << "worker/" << rank << " step=" << step;
         } else if (traits_.staleness_bound.has_value()) {

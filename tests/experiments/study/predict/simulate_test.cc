@@ -1,3 +1,4 @@
+#include "common/scheme/registry.h"
 #include "experiments/study/predict/simulate.h"
 
 #include <algorithm>
@@ -7,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/arms.h"
-#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
@@ -39,7 +40,7 @@ std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
 Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double latency = kLatency) {
   Costs costs;
   costs.compute.bucket_ready.assign(buckets, 0);
-  const auto processes = static_cast<size_t>(ProcessCount(spec));
+  const auto processes = static_cast<size_t>(TraitsOf(spec).processes);
   NetworkPlan& plan = costs.network.plan;
   plan.egress.assign(processes, rate * 1e-9);
   plan.ingress = plan.egress;
@@ -285,8 +286,10 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
 // Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the
 // difference.
 TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
-  for (const char* arm : {"ps", "ps-sharded", "ring", "direct", "halving-doubling", "ring-fp16",
-                          "ring-topk", "solo"}) {
+  const auto repeats = [](const ArmUnderTest& arm) {
+    return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether;
+  };
+  for (const std::string& arm : ArmsThat(repeats)) {
     const RunSpec spec = SpecOf(arm, 5);
     const std::vector<Bucket> buckets = BucketsOf(12 * 1001, 12);
     Costs costs = CostsOf(spec, buckets.size(), kRate, /*latency=*/1e-4);

@@ -5,10 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/arms.h"
-#include "common/config/resolve.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/charts.h"
@@ -18,6 +15,7 @@
 #include "experiments/study/report/tables.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/experiments/study/report/runs.h"
 
 namespace ringmaster {
 namespace {
@@ -27,94 +25,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using Json = nlohmann::ordered_json;
+using Parsed = nlohmann::ordered_json;
 
-constexpr int kSteps = 60;
-
-RunSpec SpecOf(const std::string& arm, int workers) {
-  RunSpec base;
-  base.mutable_data()->set_name("synthetic");
-  base.mutable_model()->set_name("mlp");
-  base.mutable_training()->set_workers(workers);
-  base.mutable_training()->set_steps(kSteps);
-  return *Resolve(*MakeArm(arm, base), ResolveContext{});
-}
-
-// A finished run whose workers all take `step_ms` a step; of which a third is waiting for exchange.
-RunRecord RunOf(const RunSpec& spec, float step_ms) {
-  static int runs = 0;
-  RunRecord record;
-  record.set_run_id(absl::StrCat("r", ++runs));
-  record.set_started_at(absl::StrCat("2024-01-01T00:00:", 10 + runs % 50, "Z"));
-  record.set_status("ok");
-  *record.mutable_spec() = spec;
-  record.mutable_build()->set_commit("abc");
-  record.mutable_machine()->set_host_hash("h1");
-  record.mutable_machine()->set_cores(2);
-  record.mutable_conditions()->set_seconds(3);
-  const int workers = spec.strategy().has_single() ? 1 : spec.training().workers();
-  for (int rank = 0; rank < workers; ++rank) {
-    WorkerReport* worker = record.add_reports()->add_workers();
-    worker->set_rank(rank);
-    for (int step = 0; step < kSteps; ++step) {
-      worker->add_step_ms(step_ms);
-      worker->add_step_loss(2.0f / static_cast<float>(1 + step));
-    }
-    worker->set_timed_steps(kSteps - 10);
-    worker->set_timed_seconds(step_ms * (kSteps - 10) / 1000);
-    (*worker->mutable_phase_ms())["forward"] = step_ms / 3;
-    (*worker->mutable_phase_ms())["backward"] = step_ms / 3;
-    if (!spec.strategy().has_solo() && !spec.strategy().has_single())
-      (*worker->mutable_phase_ms())["exposed"] = step_ms / 3;
-    worker->set_payload_bytes_up(1000 * kSteps);
-    Evaluation* evaluation = worker->add_evaluations();
-    evaluation->set_seconds(1.5);
-    evaluation->set_test_accuracy(0.975);
-    evaluation->set_samples_seen(640);
-  }
-  if (spec.strategy().has_parameter_server()) {
-    ServerReport* server = record.add_reports()->add_servers();
-    for (const int64_t count : {60, 30, 10}) server->add_staleness_histogram(count);
-  }
-  return record;
-}
-
-RunRecord FailedRun(const RunSpec& spec, const std::string& status) {
-  RunRecord record = RunOf(spec, 1);
-  record.set_status(status);
-  record.clear_reports();
-  return record;
-}
-
-// Solo, ps and ring with `trials` runs each: ring takes 4 ms a step, ps 4 times `slower` of it.
-std::vector<RunRecord> Runs(int workers, const std::vector<float>& slower) {
-  std::vector<RunRecord> records;
-  for (size_t trial = 0; trial < slower.size(); ++trial) {
-    for (const char* arm : {"solo", "ps", "ring"}) {
-      RunSpec spec = SpecOf(arm, workers);
-      spec.mutable_training()->set_seed(trial + 1);
-      const float wobble = 0.01f * static_cast<float>(trial);
-      records.push_back(RunOf(spec, (arm == std::string("solo") ? 2
-                                     : arm == std::string("ps") ? 4 * slower[trial]
-                                                                : 4) +
-                                        wobble));
-    }
-  }
-  return records;
-}
-
-std::vector<RunRecord> operator+(std::vector<RunRecord> a, const std::vector<RunRecord>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-const ReportCell& CellOf(const Comparison& comparison, const std::string& arm) {
-  for (const ReportCell& cell : comparison.cells) {
-    if (cell.arm == arm) return cell;
-  }
-  ADD_FAILURE() << "no arm " << arm;
-  return comparison.cells.front();
-}
+Parsed Read(const Json& json) { return Parsed::parse(json.Dump()); }
 
 TEST(Comparisons, RunsThatDifferInMoreThanStrategyAndCodecStandApartByTheNameOfTheField) {
   const auto records = Runs(2, {1, 1}) + Runs(4, {1, 1});
@@ -185,8 +98,9 @@ TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
     const Comparisons comparisons = GroupRecords(records);
     const auto rows = RatioRows(comparisons);
     EXPECT_EQ(rows.panels.size(), 1u);
-    EXPECT_EQ(rows.panels[0].rows[0]["pair"], "ring / ps");
-    return rows.panels[0].rows[0]["verdict"].get<std::string>();
+    const Parsed row = Read(rows.panels[0].rows)[0];
+    EXPECT_EQ(row["pair"], "ring / ps");
+    return row["verdict"].get<std::string>();
   };
   EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5}), "faster");
   EXPECT_EQ(verdict({0.5, 0.6, 0.4, 0.5}), "slower");
@@ -253,7 +167,7 @@ TEST(Tables, TextIsEscapedInEveryFormat) {
   EXPECT_THAT(latex, HasSubstr("my\\_ring, 50\\% \\& \"more\" | \\textless{}b\\textgreater{}"));
   EXPECT_THAT(latex, HasSubstr("\\toprule"));
   EXPECT_THAT(CsvText(comparisons), HasSubstr("\"my_ring, 50% & \"\"more\"\" | <b>\""));
-  const Json json = Json::parse(JsonText(comparisons, tables));
+  const Parsed json = Parsed::parse(JsonText(comparisons, tables));
   EXPECT_EQ(json["tables"][0]["rows"][0]["arm"], spec.name());
 }
 
@@ -309,13 +223,12 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
   for (const auto* runs : {&none, &records}) {
     const Comparisons comparisons = GroupRecords(*runs);
     for (const ChartInfo& info : Charts()) {
-      const auto chart = ChartJson(comparisons, info.id);
-      ASSERT_TRUE(chart.ok()) << chart.status();
-      EXPECT_NE((*chart)["panels"].empty(), (*chart)["missing"].get<std::string>().empty())
-          << info.id;
-      EXPECT_TRUE(runs == &records || (*chart)["panels"].empty()) << info.id;
-      EXPECT_TRUE((*chart)["spec"].contains("mark") || (*chart)["spec"].contains("layer"))
-          << info.id;
+      const auto made = ChartJson(comparisons, info.id);
+      ASSERT_TRUE(made.ok()) << made.status();
+      const Parsed chart = Read(*made);
+      EXPECT_NE(chart["panels"].empty(), chart["missing"].get<std::string>().empty()) << info.id;
+      EXPECT_TRUE(runs == &records || chart["panels"].empty()) << info.id;
+      EXPECT_TRUE(chart["spec"].contains("mark") || chart["spec"].contains("layer")) << info.id;
     }
   }
   const auto unknown = ChartJson(GroupRecords(records), "scalin");
@@ -340,7 +253,7 @@ TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
 TEST(Charts, MeteredBytesLieOnTheFormula) {
   RunSpec spec = SpecOf("ring", 2);
   const std::vector<RunRecord> records = {RunOf(spec, 4)};
-  const auto rows = PayloadRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(PayloadRows(GroupRecords(records)).panels.at(0).rows);
   EXPECT_EQ(rows[0]["kilobytes"], 1.0);
   // mlp of 784-128-10: 101770 floats; a ring of two sends and receives them once.
   EXPECT_NEAR(rows[0]["formula_kilobytes"].get<double>(), 2 * 4 * 101.770, 0.01);
@@ -348,7 +261,7 @@ TEST(Charts, MeteredBytesLieOnTheFormula) {
 
 TEST(Charts, StalenessIsAShareOfAllContributions) {
   const std::vector<RunRecord> records = {RunOf(SpecOf("async", 2), 4)};
-  const auto rows = StalenessRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(StalenessRows(GroupRecords(records)).panels.at(0).rows);
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows[1]["staleness"], 1);
   EXPECT_EQ(rows[1]["percent"], 30.0);
@@ -357,7 +270,7 @@ TEST(Charts, StalenessIsAShareOfAllContributions) {
 TEST(Charts, PredictionsStandBesideMeasurements) {
   std::vector<RunRecord> records = {RunOf(SpecOf("ring", 2), 4)};
   records[0].mutable_prediction()->set_step_ms(5);
-  const auto rows = PredictionRows(GroupRecords(records)).panels.at(0).rows;
+  const Parsed rows = Read(PredictionRows(GroupRecords(records)).panels.at(0).rows);
   ASSERT_EQ(rows.size(), 3u) << "and the ends of the line where both are equal";
   EXPECT_EQ(rows[0]["predicted_ms"], 5.0);
   EXPECT_EQ(rows[0]["measured_ms"], 4.0);
@@ -392,9 +305,10 @@ TEST(Charts, TheTimelineJoinsTheTwoEndsOfAMessage) {
   const auto panels = TimelineRows(GroupRecords(records)).panels;
   ASSERT_EQ(panels.size(), 1u);
   ASSERT_EQ(panels[0].rows.size(), 2u);
-  EXPECT_EQ(panels[0].rows[0]["begin_ms"], 0.0);
-  EXPECT_EQ(panels[0].rows[0]["end_ms"], 1.0);
-  const Json& message = panels[0].rows[1];
+  const Parsed rows = Read(panels[0].rows);
+  EXPECT_EQ(rows[0]["begin_ms"], 0.0);
+  EXPECT_EQ(rows[0]["end_ms"], 1.0);
+  const Parsed& message = rows[1];
   EXPECT_EQ(message["track"], "worker/0 exchange");
   EXPECT_EQ(message["to"], "server/0 shard");
   EXPECT_EQ(message["begin_ms"], 0.5);
@@ -402,10 +316,11 @@ TEST(Charts, TheTimelineJoinsTheTwoEndsOfAMessage) {
 }
 
 TEST(Charts, ArmsKeepTheirColorsWhateverStandsBesideThem) {
-  const Json few = ArmStyles({"ring"}), many = ArmStyles({"ps", "ring", "mine", "yours"});
+  const Parsed few = Read(ArmStyles({"ring"}));
+  const Parsed many = Read(ArmStyles({"ps", "ring", "mine", "yours"}));
   EXPECT_EQ(few[0]["color"], many[1]["color"]);
   std::vector<std::string> colors;
-  for (const Json& style : many) {
+  for (const Parsed& style : many) {
     EXPECT_THAT(colors, Not(Contains(style["color"].get<std::string>())));
     colors.push_back(style["color"]);
   }
@@ -423,7 +338,7 @@ TEST(Page, HoldsEverythingAndNoTextEndsItsScripts) {
   EXPECT_THAT(*page, HasSubstr("Redistribution and use in source and binary forms"));
   const std::string open = "<script id=\"report\" type=\"application/json\">";
   const size_t begin = page->find(open) + open.size();
-  const Json json = Json::parse(page->substr(begin, page->find("</script>", begin) - begin));
+  const Parsed json = Parsed::parse(page->substr(begin, page->find("</script>", begin) - begin));
   EXPECT_EQ(json["arms"][0]["name"], spec.name());
   EXPECT_EQ(json["charts"].size(), Charts().size());
 }

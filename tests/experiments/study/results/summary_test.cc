@@ -37,14 +37,14 @@ WorkerReport* AddWorker(int32_t rank, double timed_seconds, std::vector<float> s
 // Reports arrive in no particular order: rank 1 first.
 RunRecord PsRecord() {
   RunRecord record = Record("ps");
-  WorkerReport* second = AddWorker(1, 0.060, {900, 20, 22, 18}, &record);
+  WorkerReport* second = AddWorker(1, 0.060, {900, 20, 10, 18}, &record);
   (*second->mutable_phase_ms())["exposed"] = 4;
   (*second->mutable_phase_ms())["gate"] = 2;
   (*second->mutable_phase_ms())["forward"] = 5;
   second->set_payload_bytes_up(4000);
   second->set_payload_bytes_down(8000);
   second->set_final_loss(99);
-  WorkerReport* first = AddWorker(0, 0.050, {800, 10, 12, 14}, &record);
+  WorkerReport* first = AddWorker(0, 0.050, {800, 22, 12, 14}, &record);
   (*first->mutable_phase_ms())["exposed"] = 2;
   (*first->mutable_phase_ms())["forward"] = 3;
   (*first->mutable_phase_ms())["encode"] = 1;
@@ -98,6 +98,31 @@ TEST(Summarize, SpeedFollowsTheSlowestWorkerAndLeavesWarmUpOut) {
   // Timed steps, sorted: 10 12 14 18 20 22.
   EXPECT_DOUBLE_EQ(summary.step_ms_p50(), 16);
   EXPECT_DOUBLE_EQ(summary.step_ms_p95(), 21.5);
+}
+
+TEST(Summarize, WhereRanksDifferTheMiddleRankIsShownAndNothingIsPooled) {
+  RunRecord record = PsRecord();
+  EXPECT_FALSE(Summarize(record).ranks_differ());
+  EXPECT_DOUBLE_EQ(Summarize(record).fastest_rank_step_ms(), 14);
+  EXPECT_DOUBLE_EQ(Summarize(record).slowest_rank_step_ms(), 18);
+  AddWorker(2, 0.24, {900, 81, 80, 82}, &record);
+  AddWorker(3, 0.06, {900, 16, 15, 17}, &record);
+  const RunSummary summary = Summarize(record);
+  EXPECT_TRUE(summary.ranks_differ());
+  // By rank: 14, 18, 81, 16.
+  EXPECT_DOUBLE_EQ(summary.fastest_rank_step_ms(), 14);
+  EXPECT_DOUBLE_EQ(summary.slowest_rank_step_ms(), 81);
+  EXPECT_DOUBLE_EQ(summary.step_ms_p50(), 16);
+  EXPECT_DOUBLE_EQ(summary.step_ms_p95(), 16.9);
+}
+
+TEST(Summarize, EqualStepsOfEmulatedRanksDoNotDifferByTheirNoise) {
+  RunRecord record = Record("ring");
+  AddWorker(0, 0.060, {20, 20.05f, 20.06f, 20.07f}, &record);
+  AddWorker(1, 0.060, {20, 20.15f, 20.16f, 20.17f}, &record);
+  EXPECT_FALSE(Summarize(record).ranks_differ());
+  AddWorker(2, 0.063, {20, 21.2f, 21.2f, 21.2f}, &record);
+  EXPECT_TRUE(Summarize(record).ranks_differ());
 }
 
 TEST(Summarize, PhasesAreMeansOverWorkersAndHiddenIsExchangeThatNobodyWaitedFor) {
@@ -193,6 +218,13 @@ TEST(AddComparative, SpeedUpEfficiencyAndContentionFollowTheirDefinitions) {
   EXPECT_NEAR(summaries[0].contention_ms(), 16 - 10 - 3 - 1 + 0.5, 1e-12);
   EXPECT_NEAR(FigureByTag("exposed_and_contention_ms").value(summaries[0]).value(),
               16 - 10 - 1 + 0.5, 1e-12);
+  for (const size_t unlike : {0, 2}) {
+    std::vector<RunSummary> with_slow_rank = Comparison();
+    with_slow_rank[unlike].set_ranks_differ(true);
+    AddComparative(&with_slow_rank);
+    EXPECT_FALSE(with_slow_rank[0].has_contention_ms()) << unlike;
+    EXPECT_TRUE(with_slow_rank[0].has_efficiency());
+  }
   EXPECT_DOUBLE_EQ(summaries[1].speed_up_over_single(), 1);
   EXPECT_FALSE(summaries[1].has_efficiency());
   EXPECT_FALSE(summaries[1].has_contention_ms());

@@ -76,6 +76,17 @@ std::vector<std::string> LinesOf(const std::string& table, const std::string& ar
   return found;
 }
 
+TEST(Table, AnArmWhoseRanksDifferIsMarkedAndSaysHowFar) {
+  std::vector<RunSummary> arms = Arms();
+  EXPECT_THAT(RenderTable(arms, 120, {}), Not(HasSubstr("~")));
+  arms[3].set_ranks_differ(true);
+  arms[3].set_fastest_rank_step_ms(21);
+  arms[3].set_slowest_rank_step_ms(82.25);
+  const std::string table = RenderTable(arms, 120, {});
+  EXPECT_THAT(table, HasSubstr("ps-sharded ~ "));
+  EXPECT_THAT(table, HasSubstr("~ ps-sharded: ranks differ, median steps of 21.00 to 82.25 ms"));
+}
+
 TEST(Table, NoLineOfTheTableIsWiderThanTheTerminal) {
   for (int width : {80, 100, 120, 160, 240}) {
     for (const std::string& line : Lines(RenderTable(Arms(), width)))

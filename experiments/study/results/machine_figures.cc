@@ -1,0 +1,147 @@
+#include "experiments/study/results/machine_figures.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/config/describe.h"
+#include "experiments/study/results/figure_row.h"
+
+namespace ringmaster {
+namespace {
+
+using Value = std::optional<double>;
+
+// Milliseconds of computing that a process took for each sample of the global batch. All workers of
+// a process have measured the same, each over its own timed steps: the first one's counts.
+Value CpuMsPerSample(const RunSpec& spec, const ProcessReport& process) {
+  const bool trains = process.workers_size() > 0;
+  if (trains ? !process.workers(0).has_process_cpu_seconds() : !process.costs().has_cpu_seconds())
+    return {};
+  const double seconds =
+      trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
+  const int64_t steps = trains ? process.workers(0).timed_steps() : spec.training().steps();
+  const double samples = static_cast<double>(steps * GlobalBatch(spec));
+  return samples > 0 ? Value(1000 * seconds / samples) : Value();
+}
+
+Value PssBytes(const RunSpec&, const ProcessReport& process) {
+  if (!process.costs().has_pss_bytes()) return {};
+  return static_cast<double>(process.costs().pss_bytes());
+}
+
+Value PeakRssBytes(const RunSpec&, const ProcessReport& process) {
+  if (!process.costs().has_peak_rss_bytes()) return {};
+  return static_cast<double>(process.costs().peak_rss_bytes());
+}
+
+using OfProcess = Value (*)(const RunSpec&, const ProcessReport&);
+
+bool IsAny(const ProcessReport&) { return true; }
+bool HasWorker(const ProcessReport& process) { return process.workers_size() > 0; }
+bool HasServer(const ProcessReport& process) { return process.servers_size() > 0; }
+
+// Over the processes that `counts` picks; absent where there are none, or one of them has no value.
+auto OverProcesses(OfProcess value, bool (*counts)(const ProcessReport&),
+                   double (*fold)(double, double)) {
+  return [value, counts, fold](const RunRecord& record) -> Value {
+    Value all;
+    for (const ProcessReport& process : record.reports()) {
+      if (!counts(process)) continue;
+      const Value one = value(record.spec(), process);
+      if (!one.has_value()) return {};
+      all = all.has_value() ? fold(*all, *one) : *one;
+    }
+    return all;
+  };
+}
+
+double Sum(double a, double b) { return a + b; }
+double Largest(double a, double b) { return std::max(a, b); }
+
+auto OfItsProcess(OfProcess value) {
+  return [value](const NodeOfRun& node) { return value(*node.spec, *node.process); };
+}
+
+std::vector<Figure> CpuFigures() {
+  using G = FigureGroup;
+  return {
+      Row("cpu_ms_per_sample", "ms", "sum of all processes",
+          "computing time, user and system, of all threads, for each sample: over the timed steps, "
+          "evaluations left out; of a process of servers alone over all steps")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(CpuMsPerSample, IsAny, Sum))
+          .OfNode(OfItsProcess(CpuMsPerSample))
+          .Json()
+          .OnDemand(G::kMachine, 1, {"cpu", "ms/sample", 3})
+          .Report("cpu_ms_per_sample", {"cpu", "ms/sample", 3}),
+      Row("worker_cpu_ms_per_sample", "ms", "sum of the processes with workers",
+          "cpu_ms_per_sample of these, servers in them included")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(CpuMsPerSample, HasWorker, Sum))
+          .Json()
+          .OnDemand(G::kMachine, 2, {"cpu workers", "ms/sample", 3})
+          .Report("worker_cpu_ms_per_sample", {"cpu of workers", "ms/sample", 3}),
+      Row("server_cpu_ms_per_sample", "ms", "sum of the processes with servers",
+          "cpu_ms_per_sample of these, workers in them included")
+          .Needs({Need::kCosts, Need::kServers})
+          .Measured(OverProcesses(CpuMsPerSample, HasServer, Sum))
+          .Json()
+          .OnDemand(G::kMachine, 3, {"cpu servers", "ms/sample", 3})
+          .Report("server_cpu_ms_per_sample", {"cpu of servers", "ms/sample", 3}),
+  };
+}
+
+std::vector<Figure> MemoryFigures() {
+  using G = FigureGroup;
+  const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
+  return {
+      Row("pss_bytes", "bytes", "sum of all processes",
+          "proportional set size after the last step, when all that training took is still there: "
+          "a shared page counts in each process by its share, so that the sum is the run's; "
+          "without a GPU's memory")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PssBytes, IsAny, Sum))
+          .OfNode(OfItsProcess(PssBytes))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 4, megabytes("memory"))
+          .Report("pss_megabytes", megabytes("memory")),
+      Row("worker_pss_bytes", "bytes", "largest process with workers",
+          "pss_bytes of it, servers in it included")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PssBytes, HasWorker, Largest))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 5, megabytes("a worker"))
+          .Report("worker_pss_megabytes", megabytes("memory of a worker")),
+      Row("server_pss_bytes", "bytes", "largest process with servers",
+          "pss_bytes of it, workers in it included")
+          .Needs({Need::kCosts, Need::kServers})
+          .Measured(OverProcesses(PssBytes, HasServer, Largest))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 6, megabytes("a server"))
+          .Report("server_pss_megabytes", megabytes("memory of a server")),
+      Row("peak_rss_bytes", "bytes", "largest process",
+          "largest resident set size at any time, loading of data and messages under way included; "
+          "shared pages count in whole")
+          .Needs({Need::kCosts})
+          .Measured(OverProcesses(PeakRssBytes, IsAny, Largest))
+          .OfNode(OfItsProcess(PeakRssBytes))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 7, megabytes("peak RSS"))
+          .Report("peak_rss_megabytes", megabytes("peak resident")),
+  };
+}
+
+}  // namespace
+
+std::vector<Figure> MachineFigures() {
+  std::vector<Figure> all = CpuFigures();
+  for (Figure& figure : MemoryFigures()) all.push_back(std::move(figure));
+  return all;
+}
+
+}  // namespace ringmaster
