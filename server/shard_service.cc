@@ -149,8 +149,7 @@ absl::Status ShardService::Serve(const Expected& what) {
 }
 
 void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin) {
-  if (traces_ != nullptr && traces_->shard.Wants(step))
-    traces_->shard.AddSpan(name, step, part, begin, Clock::now());
+  if (traces_ != nullptr) traces_->shard.AddSpan(name, step, part, begin, Clock::now());
 }
 
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -31,7 +32,7 @@ class ShardService {
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved;
   // `transport` is that of server/`index` and outlives the service. `allocate`: where the weights
   // and their copies lie, from where they are sent; the transport's own exchange memory for one.
-  // `traces`: where the traced steps are recorded, outlives the service; null: nowhere.
+  // `traces`: where what it does is recorded, outlives the service; null: nowhere.
   static absl::StatusOr<std::unique_ptr<ShardService>> Create(
       const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
       int32_t index, Transport& transport, const BufferAllocator& allocate = Buffer::AllocateHost,
@@ -48,6 +49,9 @@ class ShardService {
 
   // After Run.
   ServerReport Report() const;
+
+  // The pulls that wait and for whom (ShardCore::DescribeParked). For the thread that called Run.
+  std::string DescribeParked() const { return core_.shard().DescribeParked(); }
 
  private:
   // A worker as this server sees it. Buffers are by part (bucket).

@@ -130,6 +130,39 @@ void CheckAugment(const DataSpec& data, Problems* problems) {
   }
 }
 
+// What is said of classes and pixels of the files.
+void CheckPixels(const DataSpec& data, Problems* problems) {
+  if (data.has_classes()) {
+    if (data.name() == "mnist") {
+      problems->Range<int64_t>("data.classes", data.classes(), 1, 1 << 16);
+    } else {
+      problems->Add("data.classes", data.classes(),
+                    absl::StrCat("only for data \"mnist\", and the data is \"", data.name(),
+                                 "\"; leave it out"));
+    }
+  }
+  if (data.mean().empty() && data.deviation().empty()) return;
+  const std::string given =
+      absl::StrCat(absl::StrJoin(data.mean(), ","), " and ", absl::StrJoin(data.deviation(), ","));
+  const int channels = data.name() == "mnist" ? 1 : data.name() == "cifar10" ? 3 : 0;
+  if (channels == 0) {
+    problems->Add("data.mean and data.deviation", given,
+                  absl::StrCat("only for data \"mnist\" and \"cifar10\", and the data is \"",
+                               data.name(), "\"; leave them out"));
+    return;
+  }
+  const auto is_finite = [](float value) { return std::isfinite(value); };
+  const auto is_positive = [](float value) { return std::isfinite(value) && value > 0; };
+  if (data.mean_size() == channels && data.deviation_size() == channels &&
+      std::all_of(data.mean().begin(), data.mean().end(), is_finite) &&
+      std::all_of(data.deviation().begin(), data.deviation().end(), is_positive)) {
+    return;
+  }
+  problems->Add("data.mean and data.deviation", given,
+                absl::StrCat("expected ", channels, channels == 1 ? " number" : " numbers",
+                             " each, deviations above 0; or leave both out"));
+}
+
 void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems) {
   const DataSpec& data = spec.data();
   problems->Known("data.name", "dataset", data.name(), known.datasets);
@@ -145,6 +178,7 @@ void CheckData(const RunSpec& spec, const KnownNames& known, Problems* problems)
   if (data.name() == "cifar10" && data.dir().empty()) {
     problems->AddName("data.dir", "", "expected the folder with the binary files; set --data-dir");
   }
+  CheckPixels(data, problems);
   if (data.has_augment()) CheckAugment(data, problems);
   if (data.has_train_limit())
     problems->Range<int64_t>("data.train_limit", data.train_limit(), 1, INT32_MAX);

@@ -1,10 +1,12 @@
 #include "common/control/agreement.h"
 
 #include <cstdint>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/host_port.h"
 #include "common/base/status_macros.h"
+#include "common/config/run_inputs.h"
 #include "common/control/joins.h"
 #include "common/machine/host_identity.h"
 
@@ -25,6 +27,14 @@ absl::Status CheckSameStart(const Join& first, const Join& join) {
     return differ("set of weights", first.weights_fingerprint(), join.weights_fingerprint());
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckSameData(const Join& first, const Join& join) {
+  const std::string difference = DataDifference(first.data(), join.data());
+  if (difference.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      NodesOf(join), " reads other data than ", NodesOf(first), ": they differ in the ", difference,
+      "; put the same files where the spec's data lie on the machine of every rank"));
 }
 
 absl::Status CheckSameKernels(const Join& first, const Join& join) {
@@ -57,7 +67,13 @@ absl::Status CheckIsReached(const Join& join, const Join& other) {
 
 absl::Status CheckAgreement(const std::vector<Join>& joins) {
   const Join* first_worker = nullptr;
+  const Join* first_reader = nullptr;
   for (const Join& join : joins) {
+    // Before layouts, which other classes change too.
+    if (join.has_data()) {
+      if (first_reader == nullptr) first_reader = &join;
+      RM_RETURN_IF_ERROR(CheckSameData(*first_reader, join));
+    }
     RM_RETURN_IF_ERROR(CheckSameStart(joins.front(), join));
     if (!join.kernel_target().empty()) {
       if (first_worker == nullptr) first_worker = &join;

@@ -8,10 +8,10 @@
 
 namespace ringmaster {
 
-// Whether processes that have joined may start together: equal layouts and initial weights, one
-// kernel target for all that have workers, and every data plane within reach of all, as far as the
-// joins tell (loopback is reached within one machine and network namespace). `joins`: by process
-// index. Pure. FailedPrecondition: the first that differs, by name.
+// Whether processes that have joined may start together: equal data, layouts and initial weights,
+// one kernel target for all that have workers, and every data plane within reach of all, as far as
+// the joins tell (loopback is reached within one machine and network namespace). `joins`: by
+// process index. Pure. FailedPrecondition: the first that differs, by name.
 absl::Status CheckAgreement(const std::vector<Join>& joins);
 
 }  // namespace ringmaster

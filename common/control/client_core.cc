@@ -21,6 +21,9 @@ absl::Status ClientCore::OnMessage(const ToProcess& message) {
     case ToProcess::kGoodbye:
       if (status_.ok()) goodbye_ = true;
       break;
+    case ToProcess::kNoted:
+      noted_ = true;
+      break;
     case ToProcess::KIND_NOT_SET:
       break;
   }
@@ -32,6 +35,7 @@ absl::Status ClientCore::OnStreamEnd(const absl::Status& lost) {
     hung_up_ = true;
     return absl::OkStatus();
   }
+  ended_ = true;
   return closing_ ? absl::OkStatus() : Fail(lost);
 }
 

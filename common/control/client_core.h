@@ -40,6 +40,11 @@ class ClientCore {
   bool welcomed() const { return welcomed_; }
   bool goodbye() const { return goodbye_; }
   bool closing() const { return closing_; }
+  // The coordinator keeps this process's last words.
+  bool noted() const { return noted_; }
+  // Whether this process has been welcomed and its run has failed, of which the coordinator wants
+  // to hear its last words, and nobody is known to have got them, or to be gone.
+  bool owes_words() const { return welcomed_ && !status_.ok() && !noted_ && !ended_; }
   // Constant once welcomed().
   const Welcome& welcome() const { return welcome_; }
   // How the run has failed for this process; OK: it has not.
@@ -54,6 +59,8 @@ class ClientCore {
   bool welcomed_ = false;
   bool goodbye_ = false;
   bool closing_ = false;
+  bool noted_ = false;
+  bool ended_ = false;  // the stream has
   Welcome welcome_;
   std::set<std::string> released_;
   absl::Status status_;

@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/control/client_core.h"
 #include "common/control/failures.h"
+#include "common/control/last_words.h"
 #include "common/control/reach.h"
 #include "common/machine/processes.h"
 #include "common/transport/socket.h"
@@ -58,18 +59,24 @@ class ControlClientImpl : public ControlClient {
  public:
   ControlClientImpl(const HostPort& endpoint, std::function<void(const absl::Status&)> on_abort,
                     std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period,
-                    EndRequest* ends)
+                    EndRequest* ends, std::function<LastWords()> last_words)
       : endpoint_(endpoint),
         on_abort_(std::move(on_abort)),
         heartbeat_(std::move(heartbeat)),
         heartbeat_period_(heartbeat_period),
-        ends_(ends) {}
+        ends_(ends),
+        last_words_(std::move(last_words)) {}
 
   ~ControlClientImpl() override {
     if (ends_ != nullptr) ends_->Listen(nullptr);
     bool goodbye = false;
     {
       absl::MutexLock lock(&mutex_);
+      // Who hangs up may take along what is still on its way.
+      const auto is_heard = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+        return last_words_ == nullptr || !core_.owes_words();
+      };
+      changed_.AwaitUntil(&mutex_, MonotonicNow() + kLastWordsLimit, is_heard);
       core_.OnClose();
       goodbye = core_.goodbye();
       changed_.SignalAll();
@@ -134,6 +141,7 @@ class ControlClientImpl : public ControlClient {
     FromProcess message;
     *message.mutable_failure() = FailureOf(why);
     Send(message);
+    SayLastWords();
     // The run's status comes back as an abort; it may name a better cause than this process saw.
     absl::MutexLock lock(&mutex_);
     const auto failed = [this]()
@@ -236,7 +244,20 @@ class ControlClientImpl : public ControlClient {
       failure = event();
       changed_.SignalAll();
     }
-    if (!failure.ok()) on_abort_(failure);
+    if (failure.ok()) return;
+    on_abort_(failure);
+    SayLastWords();
+  }
+
+  void SayLastWords() {
+    if (last_words_ == nullptr) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!core_.welcomed() || std::exchange(words_asked_, true)) return;
+    }
+    FromProcess message;
+    *message.mutable_last_words() = last_words_();
+    Send(message);
   }
 
   void Pulse() {
@@ -259,7 +280,8 @@ class ControlClientImpl : public ControlClient {
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;
-  EndRequest* const ends_;  // null: nobody asks
+  EndRequest* const ends_;                       // null: nobody asks
+  const std::function<LastWords()> last_words_;  // null: there are none
 
   std::unique_ptr<Control::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
@@ -269,6 +291,7 @@ class ControlClientImpl : public ControlClient {
   absl::Mutex mutex_;
   MonotonicCondVar changed_;  // signalled when the core has changed
   ClientCore core_ ABSL_GUARDED_BY(mutex_);
+  bool words_asked_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread reader_;
   std::thread pulse_;
@@ -279,9 +302,10 @@ class ControlClientImpl : public ControlClient {
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
     const HostPort& endpoint, const Join& join, MonotonicTime deadline,
     std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
-    absl::Duration heartbeat_period, EndRequest* ends) {
-  auto client = std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort),
-                                                    std::move(heartbeat), heartbeat_period, ends);
+    absl::Duration heartbeat_period, EndRequest* ends, std::function<LastWords()> last_words) {
+  auto client =
+      std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
+                                          heartbeat_period, ends, std::move(last_words));
   RM_RETURN_IF_ERROR(client->Join(join, deadline));
   return client;
 }

@@ -29,11 +29,15 @@ class ControlClient {
   // coordinator answers at `endpoint`; the text says what was found instead. `on_abort` is called
   // once, from the client's own thread, when the run has failed or the coordinator is gone;
   // `heartbeat` is asked every `heartbeat_period`. Where `ends` (it must outlive the client) asks
-  // for it, from this call on, the run is failed with its reason.
+  // for it, from this call on, the run is failed with its reason. `last_words` is asked once when
+  // the run has failed, after on_abort, by the thread that called Fail or by the client's own; what
+  // it returns within the limits of common/control/last_words.h is told to the coordinator. Absent:
+  // this process has nothing to say.
   static absl::StatusOr<std::unique_ptr<ControlClient>> Attend(
       const HostPort& endpoint, const Join& join, MonotonicTime deadline,
       std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
-      absl::Duration heartbeat_period, EndRequest* ends = nullptr);
+      absl::Duration heartbeat_period, EndRequest* ends = nullptr,
+      std::function<LastWords()> last_words = nullptr);
 
   // Who takes part, by process index.
   virtual const Welcome& welcome() const = 0;

@@ -9,6 +9,7 @@
 #include "common/control/agreement.h"
 #include "common/control/failures.h"
 #include "common/control/joins.h"
+#include "common/control/last_words.h"
 
 namespace ringmaster {
 namespace {
@@ -131,6 +132,7 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
                             Actions* actions) {
   Member& member = members_[process];
   RM_CHECK(member.is_attached);
+  if (message.has_last_words()) return Hear(process, message.last_words(), actions);
   if (is_over()) return;
   member.heard = now;
   switch (message.kind_case()) {
@@ -156,10 +158,66 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
     case FromProcess::kResult:
       Finish(&member, message.result(), now, actions);
       break;
+    case FromProcess::kLastWords:
     case FromProcess::kJoin:
     case FromProcess::KIND_NOT_SET:
       break;
   }
+}
+
+void ControlCore::Hear(int32_t process, const LastWords& words, Actions* actions) {
+  Member& member = members_[process];
+  if (!is_formed_ || !is_silent(member)) return;
+  const absl::Status fits = CheckLastWords(words, member.join);
+  if (fits.ok()) {
+    member.words = words;
+  } else {
+    member.unfit_words = std::string(fits.message());
+  }
+  ControlAction& answer = actions->emplace_back();
+  answer.to = {process};
+  answer.message.mutable_noted();
+}
+
+bool ControlCore::has_last_words() const {
+  if (!is_over()) return false;
+  if (!is_formed_ || failure_.ok()) return true;
+  return std::none_of(members_.begin(), members_.end(), [this](const Member& member) {
+    return member.is_attached && is_silent(member);
+  });
+}
+
+std::vector<LastWords> ControlCore::GatherLastWords(MonotonicTime now) const {
+  RM_CHECK(is_over());
+  std::vector<LastWords> all;
+  if (!is_formed_ || failure_.ok()) return all;
+  for (size_t i = 0; i < members_.size(); ++i) {
+    const Member& member = members_[i];
+    LastWords& words = all.emplace_back(member.words ? *member.words : LastReportOf(member, now));
+    words.set_process(static_cast<int32_t>(i));
+    words.set_pid(member.state.pid);
+    words.set_silent_because(member.words ? "" : WhySilent(member));
+  }
+  return all;
+}
+
+LastWords ControlCore::LastReportOf(const Member& member, MonotonicTime now) const {
+  LastWords words;
+  words.set_heard_seconds(absl::ToDoubleSeconds(now - member.heard));
+  for (const NodeActivity& activity : member.state.last.nodes()) {
+    NodeLastWords* node = words.add_nodes();
+    *node->mutable_activity() = activity;
+    node->set_since_seconds(absl::ToDoubleSeconds(judge_.StillOf(activity.node())));
+  }
+  return CheckLastWords(words, member.join).ok() ? words : LastWords();
+}
+
+std::string ControlCore::WhySilent(const Member& member) const {
+  if (!member.unfit_words.empty()) return member.unfit_words;
+  if (!member.end.empty()) return absl::StrCat("it is gone, with ", member.end);
+  if (!member.is_attached) return "it is gone";
+  if (witness_.IsSuspended(member.join)) return "it is suspended";
+  return absl::StrCat("it did not answer within ", absl::FormatDuration(kLastWordsLimit));
 }
 
 void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* actions) {
@@ -202,7 +260,8 @@ void ControlCore::NoteStarted(int32_t process, int64_t pid) { members_[process].
 
 void ControlCore::NoteEnd(int32_t process, const std::string& name, const std::string& how,
                           Actions* actions) {
-  const Member& member = members_[process];
+  Member& member = members_[process];
+  member.end = how;
   if (member.state.finished) return;
   if (member.state.joined) return Abort(Died(member, how), actions);
   const std::string memory = witness_.KilledForMemory(how);
@@ -255,9 +314,10 @@ void ControlCore::Judge(MonotonicTime now, Actions* actions) {
 // Ends the run for the first process that has died, once it is known why or nobody can say any
 // more.
 void ControlCore::JudgeDeaths(MonotonicTime now, Actions* actions) {
-  for (const Member& member : members_) {
+  for (Member& member : members_) {
     if (!member.is_lost()) continue;
     const std::string how = witness_.HowItEnded(member.join);
+    if (!how.empty()) member.end = how;
     if (!how.empty() || now - member.lost >= rules_.cause_time)
       return Abort(Died(member, how), actions);
   }
@@ -350,7 +410,7 @@ absl::Status ControlCore::Silent(const Member& member) const {
                               : "the process hangs or its machine is gone";
   return absl::DeadlineExceededError(absl::StrCat(Where(member.state), ": no heartbeat for ",
                                                   absl::FormatDuration(rules_.silence_limit), "; ",
-                                                  why));
+                                                  why, judge_.Meanwhile({})));
 }
 
 absl::Status ControlCore::Missing() const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -73,8 +74,8 @@ class ControlCore {
   // run, or say with what it has ended.
   absl::Status OnJoin(const Join& join, MonotonicTime now, Actions* actions);
 
-  // REQUIRES, both: `process` is a member whose stream stands. Messages of a run that is over
-  // change nothing.
+  // REQUIRES, both: `process` is a member whose stream stands. Of the messages of a run that is
+  // over only last words count.
   void OnMessage(int32_t process, const FromProcess& message, MonotonicTime now, Actions* actions);
   void OnStreamEnd(int32_t process, MonotonicTime now);
 
@@ -104,6 +105,16 @@ class ControlCore {
 
   std::vector<ProcessState> Processes() const;
 
+  // Whether nobody is left to speak: the run is over, and each member whose stream stands has said
+  // its last words, which it does when it hears of a failure. True where there is nothing to say:
+  // the run was never formed, or has not failed.
+  bool has_last_words() const;
+
+  // How the run ended for each process, by index: its last words, or where it said none what its
+  // last heartbeat did and why it said none. None where there is nothing to say. REQUIRES:
+  // is_over(); `now` is not before the last event's.
+  std::vector<LastWords> GatherLastWords(MonotonicTime now) const;
+
  private:
   struct Member {
     ProcessState state;
@@ -111,6 +122,9 @@ class ControlCore {
     ProcessReport report;
     RankTrace trace;           // before it joins
     bool is_attached = false;  // it has joined, and its stream stands
+    std::string end;           // how it has ended; empty: it has not, or nobody knows
+    std::optional<LastWords> words;
+    std::string unfit_words;  // why what it said is not kept; empty: it is, or it said nothing
     MonotonicTime heard;
     MonotonicTime lost =
         MonotonicTime::InfiniteFuture();  // when its stream broke before its work was done
@@ -121,9 +135,15 @@ class ControlCore {
   void Form(MonotonicTime now, Actions* actions);
   void Arrive(int32_t process, const std::string& barrier, Actions* actions);
   void Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions);
+  // Its last words, the first of which count.
+  void Hear(int32_t process, const LastWords& words, Actions* actions);
+  LastWords LastReportOf(const Member& member, MonotonicTime now) const;
+  std::string WhySilent(const Member& member) const;
   // A failure that the run's is, unless a better explanation comes within settle_time.
   void Suspect(const absl::Status& why, MonotonicTime now);
   void Broadcast(const ToProcess& message, Actions* actions) const;
+
+  bool is_silent(const Member& member) const { return !member.words && member.unfit_words.empty(); }
 
   // What time decides.
   void Judge(MonotonicTime now, Actions* actions);

@@ -99,6 +99,14 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     return core_.Result();
   }
 
+  std::vector<LastWords> AwaitLastWords(absl::Duration limit) override {
+    absl::MutexLock lock(&mutex_);
+    const auto said = [this]()
+                          ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return core_.has_last_words(); };
+    changed_.AwaitUntil(&mutex_, MonotonicNow() + limit, said);
+    return core_.GatherLastWords(MonotonicNow());
+  }
+
   std::vector<ProcessState> Processes() override {
     absl::MutexLock lock(&mutex_);
     return core_.Processes();

@@ -56,6 +56,11 @@ class Coordinator {
   // After WaitFor returned true: every process's report by index, or the run's first failure.
   virtual absl::StatusOr<std::vector<ProcessReport>> Result() = 0;
 
+  // After WaitFor returned true: how the run ended for each process, by index. Where it failed,
+  // waits for the last words of those who are there, at most `limit`; others have what they last
+  // reported. None where the run has not failed, or failed before all had joined.
+  virtual std::vector<LastWords> AwaitLastWords(absl::Duration limit) = 0;
+
   // How far every process is at this moment, by index. Any thread.
   virtual std::vector<ProcessState> Processes() = 0;
 };

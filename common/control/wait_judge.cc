@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/control/activity_text.h"
 
 namespace ringmaster {
 namespace {
@@ -20,10 +21,8 @@ constexpr absl::Duration kLookedAt = absl::Seconds(1);
 constexpr int kRaise = 10;
 // Longer chains are told by their first nodes.
 constexpr int32_t kToldMax = 8;
-
-std::string NameOf(const NodeName& node) {
-  return absl::StrCat(node.server() ? "server/" : "worker/", node.index());
-}
+// Of the nodes that a failure is not about so many are told.
+constexpr size_t kOthersMax = 16;
 
 std::string Seconds(absl::Duration duration) {
   return absl::StrFormat("%.1fs", absl::ToDoubleSeconds(duration));
@@ -33,27 +32,9 @@ std::string WholeSeconds(absl::Duration duration) {
   return absl::StrFormat("%.0f", std::ceil(absl::ToDoubleSeconds(duration)));
 }
 
-const char* KindName(AwaitedMessage::Kind kind) {
-  switch (kind) {
-    case AwaitedMessage::COLLECTIVE:
-      return "collective";
-    case AwaitedMessage::PUSH:
-      return "push";
-    case AwaitedMessage::PULL:
-      return "pull";
-    case AwaitedMessage::WEIGHTS:
-      return "weights";
-    case AwaitedMessage::DRAIN:
-      return "drain";
-    default:
-      return "message";
-  }
-}
-
 std::string Describe(const AwaitedMessage* message) {
   if (message == nullptr) return "";
-  return absl::StrCat(" (", KindName(message->kind()), message->is_send() ? " to it" : "",
-                      " step=", message->step(), " bucket=", message->bucket(), ")");
+  return absl::StrCat(" (", DescribeAwaited(*message), ")");
 }
 
 }  // namespace
@@ -246,14 +227,17 @@ absl::Status WaitJudge::ComputesTooLong(const std::vector<Step>& steps, int32_t 
       "); if it may take so long, raise limits.compute_seconds to at least ",
       WholeSeconds(
           std::max({kComputeLimitMin, kRaise * limit,
-                    DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds()))}))));
+                    DefaultComputeLimit(absl::Seconds(node.last.slowest_step_seconds()))})),
+      Meanwhile({steps[last].node})));
 }
 
 absl::Status WaitJudge::NobodyMoves(const std::vector<Step>& steps) const {
   std::vector<std::string> told;
+  std::set<std::string> names;
   const int32_t count = std::min(static_cast<int32_t>(steps.size()), kToldMax);
   for (int32_t i = 0; i < count; ++i) {
     const Node& node = nodes_.at(steps[i].node);
+    names.insert(steps[i].node);
     bool unused = false;
     const std::vector<Step> next = Next(steps, steps[i], &unused);
     const std::string whom =
@@ -269,7 +253,33 @@ absl::Status WaitJudge::NobodyMoves(const std::vector<Step>& steps) const {
       Seconds(limits_.wait),
       " (limits.wait_seconds): a message is lost, or needs longer than "
       "that; then raise limits.wait_seconds to at least ",
-      WholeSeconds(kRaise * limits_.wait)));
+      WholeSeconds(kRaise * limits_.wait), Meanwhile(names)));
+}
+
+std::string WaitJudge::Meanwhile(const std::set<std::string>& told) const {
+  std::vector<const Node*> others;
+  for (const auto& [name, node] : nodes_) {
+    if (node.was_heard && told.count(name) == 0) others.push_back(&node);
+  }
+  if (others.empty()) return "";
+  const auto order = [](const Node* node) {
+    return std::make_pair(node->last.node().server(), node->last.node().index());
+  };
+  std::sort(others.begin(), others.end(),
+            [&](const Node* a, const Node* b) { return order(a) < order(b); });
+  const size_t count = others.size();
+  others.resize(std::min<size_t>(count, kOthersMax));
+  const auto describe = [](std::string* out, const Node* node) {
+    absl::StrAppend(out, DescribeActivity(node->last), " since ", Seconds(Still(*node)));
+  };
+  return absl::StrCat(
+      "; meanwhile ", absl::StrJoin(others, "; ", describe),
+      count > others.size() ? absl::StrCat("; and ", count - others.size(), " more") : "");
+}
+
+absl::Duration WaitJudge::StillOf(const NodeName& node) const {
+  const auto found = nodes_.find(NameOf(node));
+  return found == nodes_.end() ? absl::ZeroDuration() : Still(found->second);
 }
 
 }  // namespace ringmaster

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,15 @@ class WaitJudge {
   // DeadlineExceeded: a wait that must not go on, and why. To be asked again and again, several
   // times in limits.wait: it remembers until when each wait had an excuse.
   absl::Status Judge();
+
+  // What the nodes that are not in `told` ("worker/1") do, for the text of a timeout: "; meanwhile
+  // worker/0 at step=3 phase=exchange waits for worker/1 (collective step=3 bucket=0) since 2.0s;
+  // ...". Workers come first; of many nodes the first are told. Empty: nothing is known of any
+  // other.
+  std::string Meanwhile(const std::set<std::string>& told) const;
+
+  // For how long the node is known to have got no further; zero: it is unknown.
+  absl::Duration StillOf(const NodeName& node) const;
 
  private:
   struct Node {

@@ -28,6 +28,8 @@ void StartLogging(LogLevel least) {
   spdlog::set_level(LevelOf(least));
 }
 
+bool LogsDebug() { return spdlog::should_log(spdlog::level::debug); }
+
 void Log(LogLevel level, absl::string_view text) {
   spdlog::log(LevelOf(level), spdlog::string_view_t(text.data(), text.size()));
 }

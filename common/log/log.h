@@ -11,6 +11,9 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 // other threads exist.
 void StartLogging(LogLevel least);
 
+// Whether lines of kDebug are written: what a process that starts others tells them. Thread-safe.
+bool LogsDebug();
+
 // Writes one line. Thread-safe.
 void Log(LogLevel level, absl::string_view text);
 

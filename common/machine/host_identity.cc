@@ -4,12 +4,19 @@
 
 #include <fstream>
 
+#include "absl/strings/str_format.h"
+#include "common/base/fingerprint.h"
+
 namespace ringmaster {
 namespace {
 
 uint64_t NamespaceAt(const char* path) {
   struct stat status {};
   return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+std::string HashOf(const std::string& id) {
+  return id.empty() ? "" : absl::StrFormat("%016x", Fingerprint64(id));
 }
 
 }  // namespace
@@ -20,6 +27,17 @@ HostIdentity ReadHostIdentity() {
   identity.network_namespace = NamespaceAt("/proc/self/ns/net");
   identity.pid_namespace = NamespaceAt("/proc/self/ns/pid");
   return identity;
+}
+
+std::string ReadBootHash() { return HashOf(ReadHostIdentity().boot_id); }
+
+std::string ReadMachineHash() {
+  std::string id;
+  for (const char* path : {"/etc/machine-id", "/var/lib/dbus/machine-id"}) {
+    if (std::ifstream(path) >> id) break;
+  }
+  // What a system has that has not been set up.
+  return id == "uninitialized" ? "" : HashOf(id);
 }
 
 bool ShareLoopback(const HostIdentity& a, const HostIdentity& b) {

@@ -17,6 +17,11 @@ struct HostIdentity {
 // This process's.
 HostIdentity ReadHostIdentity();
 
+// For records, which name no machine: fingerprints, 16 hexadecimal digits, of the boot's id, and of
+// the id that the installed system keeps over a boot. Empty: the system does not say.
+std::string ReadBootHash();
+std::string ReadMachineHash();
+
 // Whether 127.0.0.1 is the same place for both: one boot and one network namespace, both known.
 bool ShareLoopback(const HostIdentity& a, const HostIdentity& b);
 

@@ -1,9 +1,9 @@
 #include "common/machine/machine.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/fingerprint.h"
+#include "common/machine/confinement.h"
+#include "common/machine/host_identity.h"
 
 namespace ringmaster {
 namespace {
@@ -30,21 +32,25 @@ std::string CpuModel() {
   return "";
 }
 
-int32_t UsableCores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-  // More cores than a cpu_set_t holds.
-  const long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<int32_t>(online) : 0;
-}
-
 }  // namespace
+
+void SetUsableCores(absl::Span<const Confinement> processes, Machine* machine) {
+  const UsableCores usable = CountCores(processes);
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  machine->set_cores(usable.cores > 0 ? usable.cores : static_cast<int32_t>(std::max(0L, online)));
+  machine->set_cpus(usable.cpus);
+  machine->clear_cpu_quota();
+  if (usable.quota) machine->set_cpu_quota(*usable.quota);
+}
 
 Machine DescribeMachine() {
   Machine machine;
   machine.set_cpu(CpuModel());
-  machine.set_cores(UsableCores());
+  const Confinement own = ConfinementMeter().End();
+  SetUsableCores({own}, &machine);
+  if (own.has_memory_limit_bytes()) machine.set_memory_limit_bytes(own.memory_limit_bytes());
+  machine.set_boot_hash(own.boot_hash());
+  machine.set_machine_hash(ReadMachineHash());
   const int64_t pages = sysconf(_SC_PHYS_PAGES);
   const int64_t page_bytes = sysconf(_SC_PAGESIZE);
   if (pages > 0 && page_bytes > 0) machine.set_memory_bytes(pages * page_bytes);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "common/machine/control_groups.h"
+
 namespace ringmaster {
 
 // Watches whether the system kills processes of this one's control group for want of memory: the
@@ -11,9 +13,8 @@ namespace ringmaster {
 // does not tell, nothing is ever found.
 class MemoryKills {
  public:
-  // Counts from now on. `proc` and `cgroups` are where the two file systems are mounted.
-  explicit MemoryKills(const std::string& proc = "/proc",
-                       const std::string& cgroups = "/sys/fs/cgroup");
+  // Counts from now on.
+  explicit MemoryKills(const ControlGroupMounts& mounts = {});
 
   // What was killed since, as a text for a status, with the tightest memory limit of the group and
   // those around it; empty: nothing. "out of memory: oom_kill rose by 1 in this control group,
@@ -24,10 +25,8 @@ class MemoryKills {
   int64_t Read() const;
   std::string LimitText() const;
 
-  std::string root_;        // of the controller's hierarchy
-  std::string group_;       // path of this process's group in it, "" or "/a/b"
-  std::string count_file_;  // "memory.events"; empty: there is none
-  std::string limit_file_;
+  const ControlGroupMounts mounts_;
+  std::string count_file_;  // empty: there is none
   int64_t before_ = 0;
 };
 

@@ -1,9 +1,11 @@
 #ifndef RINGMASTER_COMMON_TRACE_NODE_TRACES_H_
 #define RINGMASTER_COMMON_TRACE_NODE_TRACES_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 
+#include "absl/strings/string_view.h"
 #include "common/trace/phase.h"
 #include "common/trace/thread_recorder.h"
 #include "google/protobuf/repeated_field.h"
@@ -21,11 +23,15 @@ struct WorkerTraces {
   // Adds what was recorded, after the threads have ended. Threads that recorded nothing are left
   // out.
   void AddTo(ProcessReport* report) const;
+  // Fills threads and since_seconds of what is said of this worker at `now`: the last events of
+  // both threads, and as the step thread's last the phase that words->activity says it is in. Any
+  // thread, at any time.
+  void AddLast(Clock::time_point now, NodeLastWords* words) const;
 
   ThreadRecorder step;
   ThreadRecorder exchange;
-  // when the worker passed the barrier before the first step; the step thread's
-  Clock::time_point started;
+  // when the worker passed the barrier before the first step; the clock's beginning: it has not
+  std::atomic<Clock::time_point> started{Clock::time_point()};
 };
 
 // What a server records.
@@ -33,6 +39,8 @@ struct ServerTraces {
   // `workers` whose pulls may be parked.
   ServerTraces(int32_t index, int32_t workers, TracedSteps traced);
   void AddTo(ProcessReport* report) const;
+  // As WorkerTraces::AddLast; no phase of a server is open.
+  void AddLast(Clock::time_point now, NodeLastWords* words) const;
 
   ThreadRecorder shard;
   // by worker: while its pull waits at the gate. The shard's thread's too
@@ -46,6 +54,10 @@ TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started)
 // Puts the traces of all processes of a run on one clock, which is 0 when worker 0 started, and
 // clears their own. Without a start of worker 0 times are left as they are.
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports);
+
+// The same of last events. Without a start of worker 0 the clock is 0 when the processes were
+// welcomed.
+void AlignLastEvents(google::protobuf::RepeatedPtrField<LastWords>* words);
 
 }  // namespace ringmaster
 

@@ -19,13 +19,12 @@ class PhaseTimes {
   explicit PhaseTimes(ThreadRecorder* recorder = nullptr) : recorder_(recorder) {}
 
   void Add(Phase phase, Clock::duration time) { times_[static_cast<int>(phase)] += time; }
-  // As above, of one stretch of the thread's time, which is recorded where the step under way is
-  // traced. `bucket`: what it was for; -1: no bucket, or several.
+  // As above, of one stretch of the thread's time, which is recorded as of the step under way.
+  // `bucket`: what it was for; -1: no bucket, or several.
   void Add(Phase phase, Clock::time_point begin, Clock::time_point end, int32_t bucket = -1) {
     Add(phase, end - begin);
-    if (recorder_ != nullptr && recorder_->step() >= 0) {
+    if (recorder_ != nullptr)
       recorder_->AddSpan(PhaseName(phase), recorder_->step(), bucket, begin, end);
-    }
   }
   double Milliseconds(Phase phase) const {
     return std::chrono::duration<double, std::milli>(times_[static_cast<int>(phase)]).count();

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/formats/json.h"
+#include "experiments/trace/last_words_text.h"
 
 namespace ringmaster {
 namespace {
@@ -87,6 +88,12 @@ std::vector<Thread> ThreadsOf(const RunRecord& record) {
   std::vector<Thread> threads;
   for (const ProcessReport& report : record.reports()) {
     for (const ThreadTrace& trace : report.traces()) threads.push_back({&trace});
+  }
+  // Of a failed run, which has no reports.
+  for (const LastWords& words : record.last_words()) {
+    for (const NodeLastWords& node : words.nodes()) {
+      for (const ThreadTrace& trace : node.threads()) threads.push_back({&trace});
+    }
   }
   // A node's threads stay in the order in which it lists them: the one that computes first.
   std::stable_sort(threads.begin(), threads.end(), [](const Thread& a, const Thread& b) {
@@ -252,15 +259,20 @@ void AddInFlight(const std::vector<Flow>& flows, Events* events) {
 }
 
 Json AboutRun(const RunRecord& record, const ChromeTrace& trace) {
-  return {{"run_id", record.run_id()},
-          {"arm", record.spec().name()},
-          {"started_at", record.started_at()},
-          {"model", record.spec().model().name()},
-          {"workers", record.spec().training().workers()},
-          {"transport", record.summary().transport()},
-          {"commit", record.build().commit()},
-          {"dropped_events", trace.dropped},
-          {"message_ends_without_the_other", trace.single_ends}};
+  Json about = {{"run_id", record.run_id()},
+                {"arm", record.spec().name()},
+                {"started_at", record.started_at()},
+                {"model", record.spec().model().name()},
+                {"workers", record.spec().training().workers()},
+                {"transport", record.summary().transport()},
+                {"commit", record.build().commit()},
+                {"dropped_events", trace.dropped},
+                {"message_ends_without_the_other", trace.single_ends}};
+  if (record.last_words_size() > 0) {
+    about["status"] = record.status();
+    about["last_words"] = LastWordsText(record);
+  }
+  return about;
 }
 
 }  // namespace

@@ -19,9 +19,10 @@ struct ChromeTrace {
   int64_t dropped = 0;      // events that had no room when they were recorded
 };
 
-// What of a run's traces there is as a JSON object in the Trace Event Format, which Perfetto and
-// chrome://tracing open: a process a node, a thread for each of the node's, a complete event ("X")
-// a span with step, bucket and the payload bytes of the messages sent and received in it, a flow
+// What of a run's traces there is, or of a failed run's last events, as a JSON object in the Trace
+// Event Format, which Perfetto and chrome://tracing open: a process a node, a thread for each of
+// the node's, a complete event ("X") a span with step, bucket and the payload bytes of the messages
+// sent and received in it, a flow
 // ("s" and "f") a message, from the span that sent it to the one that received it, and a counter of
 // the bytes that each node has sent and that have not arrived yet. Times are microseconds since
 // worker 0 passed the barrier before the first step, later where something was recorded earlier. Of

@@ -38,15 +38,21 @@ absl::StatusOr<const RunRecord*> FindRun(absl::Span<const RunRecord> records,
 }
 
 bool HasTraces(const RunRecord& record) {
+  const auto has_events = [](const NodeLastWords& node) { return node.threads_size() > 0; };
   return std::any_of(record.reports().begin(), record.reports().end(),
-                     [](const ProcessReport& report) { return report.traces_size() > 0; });
+                     [](const ProcessReport& report) { return report.traces_size() > 0; }) ||
+         std::any_of(record.last_words().begin(), record.last_words().end(),
+                     [&](const LastWords& words) {
+                       return std::any_of(words.nodes().begin(), words.nodes().end(), has_events);
+                     });
 }
 
 std::string WhyNoTraces(const RunRecord& record) {
   const std::string run =
       absl::StrCat("run ", record.run_id(), " of arm \"", record.spec().name(), "\"");
   if (record.status() != "ok") {
-    return absl::StrCat(run, " failed, and what was traced went with it: ", record.status());
+    return absl::StrCat(
+        run, " failed, and none of its processes could tell its last events: ", record.status());
   }
   if (record.spec().output().trace_steps() == 0) {
     return absl::StrCat(run, " was not traced; run it with --set output.trace_steps=3");
@@ -67,10 +73,14 @@ std::string TracedRunsText(absl::Span<const RunRecord> records, size_t count_max
   std::string text;
   for (size_t i = first; i < traced.size(); ++i) {
     const RunRecord& record = *traced[i];
-    absl::StrAppendFormat(&text, "%s  %-*s  %d workers, %s, %d steps traced\n", record.run_id(),
+    const std::string what =
+        record.last_words_size() > 0
+            ? "failed, its last events"
+            : absl::StrCat(record.summary().transport(), ", ", record.spec().output().trace_steps(),
+                           " steps traced");
+    absl::StrAppendFormat(&text, "%s  %-*s  %d workers, %s\n", record.run_id(),
                           static_cast<int>(arm_width), record.spec().name(),
-                          record.spec().training().workers(), record.summary().transport(),
-                          record.spec().output().trace_steps());
+                          record.spec().training().workers(), what);
   }
   if (first > 0) absl::StrAppend(&text, "and ", first, " older ones\n");
   return text;

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "worker/data/dataset.h"
+#include "worker/data/pixel_values.h"
 
 namespace ringmaster {
 
@@ -22,13 +24,19 @@ struct CifarExtent {
 absl::StatusOr<CifarExtent> InspectCifar10(const std::string& dir);
 
 // The first samples of each set, in the files' order. A record is a label and 1024 bytes each of
-// red, green and blue, row by row; pixels mean (x / 255 - mean) / deviation with the channel's
-// customary figures.
+// red, green and blue, row by row; pixels mean (x / 255 - mean) / deviation of their channel.
 //   train_count, test_count: 0 < each <= that of InspectCifar10.
-// Errors: those of InspectCifar10, and InvalidArgument for a label that is not in [0, 10), naming
-// its file and record.
-absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, int64_t train_count, int64_t test_count,
-                                    DatasetPart part = DatasetPart::kAll);
+//   statistics: what pixels are normalized by, three channels; empty: by those of all training
+//   images of the files, which are then written there (nothing is without images).
+// Errors: those of InspectCifar10, and InvalidArgument for a label of these samples that is not in
+// [0, 10), naming its file and record.
+struct CifarWanted {
+  int64_t train_count = 0;
+  int64_t test_count = 0;
+  DatasetPart part = DatasetPart::kAll;
+};
+absl::StatusOr<Dataset> LoadCifar10(const std::string& dir, const CifarWanted& wanted,
+                                    std::vector<PixelStatistics>* statistics);
 
 }  // namespace ringmaster
 

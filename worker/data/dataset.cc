@@ -7,7 +7,9 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "worker/data/cifar.h"
+#include "worker/data/data_facts.h"
 #include "worker/data/idx.h"
+#include "worker/data/pixel_values.h"
 #include "worker/data/synthetic.h"
 #include "worker/data/text.h"
 
@@ -16,8 +18,8 @@ namespace {
 
 constexpr DatasetInfo kDatasets[] = {
     {"mnist",
-     "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes (IDX files in "
-     "data.dir)"},
+     "handwritten digits, 60000 + 10000 grey images of 28x28 in ten classes, or another set in the "
+     "same IDX files: Fashion-MNIST, KMNIST, EMNIST, QMNIST (data.dir)"},
     {"cifar10",
      "small colour pictures, 50000 + 10000 of 3x32x32 in ten classes (binary files in data.dir)"},
     {"text", "the bytes of a file (data.text.file), to be predicted each from those before it"},
@@ -67,10 +69,23 @@ absl::StatusOr<Counts> CountSynthetic(const SyntheticSpec& spec) {
   return Counts{shape, spec.train_samples(), spec.test_samples()};
 }
 
+IdxClasses TrainClasses(const DataSpec& spec) {
+  if (!spec.has_classes()) return {};
+  return {spec.classes(), " (data.classes)"};
+}
+
+// The test set's, once the training set has some.
+IdxClasses TestClasses(const DataSpec& spec, int32_t classes) {
+  return {classes, spec.has_classes() ? " (data.classes)"
+                                      : " as in the training set, or more with data.classes"};
+}
+
 absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
-  RM_ASSIGN_OR_RETURN(const IdxExtent train, InspectIdx(MnistTrainFiles(spec.dir())));
+  RM_ASSIGN_OR_RETURN(const IdxExtent train,
+                      InspectIdx(MnistTrainFiles(spec.dir()), TrainClasses(spec)));
   const IdxPair test_files = MnistTestFiles(spec.dir());
-  RM_ASSIGN_OR_RETURN(const IdxExtent test, InspectIdx(test_files));
+  RM_ASSIGN_OR_RETURN(const IdxExtent test,
+                      InspectIdx(test_files, TestClasses(spec, train.shape.classes)));
   if (train.shape.height != test.shape.height || train.shape.width != test.shape.width) {
     return absl::InvalidArgumentError(absl::StrCat(
         "data file ", test_files.images_path, ": found images of ", test.shape.height, "x",
@@ -78,6 +93,18 @@ absl::StatusOr<Counts> CountMnist(const DataSpec& spec) {
         " as in the training set; point --data-dir at a folder whose files are of one set"));
   }
   return Counts{train.shape, train.count, test.count};
+}
+
+absl::StatusOr<Dataset> LoadMnist(const DataSpec& spec, const Counts& counts, DatasetPart part,
+                                  std::vector<PixelStatistics>* statistics) {
+  Dataset dataset;
+  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()),
+                                             {counts.train, part, TrainClasses(spec), statistics}));
+  RM_ASSIGN_OR_RETURN(
+      dataset.test,
+      LoadIdx(MnistTestFiles(spec.dir()),
+              {counts.test, part, TestClasses(spec, dataset.train.shape.classes), statistics}));
+  return dataset;
 }
 
 absl::StatusOr<Counts> CountText(const TextSpec& spec) {
@@ -121,13 +148,20 @@ DatasetPart DatasetPartFor(const RunSpec& spec) {
 
 absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   RM_ASSIGN_OR_RETURN(const Counts counts, Count(spec));
-  if (spec.name() == "synthetic")
-    return MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
-  if (spec.name() == "cifar10") return LoadCifar10(spec.dir(), counts.train, counts.test, part);
-  if (spec.name() == "text") return LoadText(spec.text(), counts.train, counts.test);
+  std::vector<PixelStatistics> statistics = GivenStatistics(spec);
   Dataset dataset;
-  RM_ASSIGN_OR_RETURN(dataset.train, LoadIdx(MnistTrainFiles(spec.dir()), counts.train, part));
-  RM_ASSIGN_OR_RETURN(dataset.test, LoadIdx(MnistTestFiles(spec.dir()), counts.test, part));
+  if (spec.name() == "synthetic") {
+    dataset = MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
+  } else if (spec.name() == "cifar10") {
+    RM_ASSIGN_OR_RETURN(dataset,
+                        LoadCifar10(spec.dir(), {counts.train, counts.test, part}, &statistics));
+  } else if (spec.name() == "text") {
+    RM_ASSIGN_OR_RETURN(dataset, LoadText(spec.text(), counts.train, counts.test));
+  } else {
+    RM_ASSIGN_OR_RETURN(dataset, LoadMnist(spec, counts, part, &statistics));
+  }
+  if (part == DatasetPart::kLabels) statistics.clear();  // they change nothing
+  dataset.facts = FactsOf(dataset, statistics);
   return dataset;
 }
 

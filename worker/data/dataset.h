@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -58,6 +59,7 @@ struct Samples {
 struct Dataset {
   Samples train;
   Samples test;
+  DataFacts facts = {};  // of what was loaded; set by LoadDataset
 };
 
 // What of a data set is wanted: emulated computing looks at no image, and labels alone need neither

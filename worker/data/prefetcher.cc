@@ -4,13 +4,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/check_context.h"
 
 namespace ringmaster {
 
 Prefetcher::Prefetcher(int64_t count, int32_t depth, FillBatch fill)
     : count_(count), fill_(std::move(fill)), slots_(depth + 1) {
   RM_CHECK(count >= 0 && depth >= 0);
-  if (depth > 0) thread_ = std::thread([this] { Run(); });
+  if (depth == 0) return;
+  thread_ = std::thread([this, creator = CheckContext::OfThisThread()] {
+    const ScopedCheckContext context(creator);
+    Run();
+  });
 }
 
 Prefetcher::~Prefetcher() { Stop(); }

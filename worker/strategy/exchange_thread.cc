@@ -33,7 +33,7 @@ ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Excha
       times_(recorder),
       discarded_(recorder),
       ring_(capacity),
-      thread_([this] { Run(); }) {}
+      thread_([this, creator = CheckContext::OfThisThread()] { Run(creator); }) {}
 
 ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handler handler,
                                ThreadRecorder* recorder)
@@ -44,7 +44,7 @@ ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handl
       times_(recorder),
       discarded_(recorder),
       ring_(capacity),
-      thread_([this] { Run(); }) {}
+      thread_([this, creator = CheckContext::OfThisThread()] { Run(creator); }) {}
 
 ExchangeThread::~ExchangeThread() { Stop(); }
 
@@ -84,7 +84,8 @@ void ExchangeThread::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void ExchangeThread::Run() {
+void ExchangeThread::Run(const CheckContext& creator) {
+  const ScopedCheckContext context(creator);
   AskForShortTurns(kExchangeTurn);  // refused, it is late more often
   while (Next()) {
   }

@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/check_context.h"
 #include "common/trace/trace.h"
 #include "worker/strategy/bucket_gradient.h"
 
@@ -83,7 +84,8 @@ class ExchangeThread {
   const PhaseTimes& times() const { return times_; }
 
  private:
-  void Run();
+  // `creator`: that of the thread that made this one.
+  void Run(const CheckContext& creator);
   void RunTask(const ExchangeTask& task, bool healthy);
 
   // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is

@@ -102,7 +102,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     RunRecord record = RunArm(spec, options);
     absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
     if (!summary.ok()) {
-      line.Finish("not kept");
+      line.Finish(absl::IsFailedPrecondition(summary.status()) ? "not compared" : "not kept");
       code = fail(summary.status(), kExitFailedRun);
       break;
     }

@@ -10,6 +10,7 @@
 #include "common/config/resolve.h"
 #include "common/engine/engines.h"
 #include "common/formats/json.h"
+#include "common/machine/control_groups.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
@@ -38,6 +39,28 @@ Finding CheckTransport(const TransportInfo& info) {
           fabric.ok() ? info.summary : std::string(fabric.status().message())};
 }
 
+Finding CheckCores(const Machine& machine) {
+  const ControlLimits limits = ReadControlLimits();
+  std::string text = absl::StrCat(machine.cores(), " (mask ", machine.cpus(), ")");
+  if (limits.cpu_quota) {
+    absl::StrAppendFormat(&text,
+                          ": a CPU quota of %.2f cores (%s), and whoever has used it up stands "
+                          "still until the next period",
+                          *limits.cpu_quota, limits.cpu_file);
+  }
+  if (machine.cores() <= 1)
+    absl::StrAppend(&text, ": ranks share it, so times show little about scaling");
+  return {"cores", machine.cores() > 1, text};
+}
+
+Finding CheckMemoryLimit() {
+  const ControlLimits limits = ReadControlLimits();
+  if (!limits.memory_bytes) return {"memory limit", true, "none"};
+  return {"memory limit", true,
+          absl::StrFormat("%.2f GiB (%s)", static_cast<double>(*limits.memory_bytes) / 1073741824.0,
+                          limits.memory_file)};
+}
+
 Finding CheckMnist() {
   const DataSpec data = ResolveData({}, ReadEnvironment().default_data_dir);
   int64_t train = 0;
@@ -57,11 +80,8 @@ std::vector<Finding> Examine() {
   findings.push_back({"machine", true,
                       absl::StrFormat("%s, %.1f GiB, %s", machine.cpu(),
                                       machine.memory_bytes() / 1073741824.0, machine.kernel())});
-  findings.push_back(
-      {"cores", machine.cores() > 1,
-       absl::StrCat(
-           machine.cores(),
-           machine.cores() > 1 ? "" : ": ranks share it, so times show little about scaling")});
+  findings.push_back(CheckCores(machine));
+  findings.push_back(CheckMemoryLimit());
   findings.push_back({"BLAS", true, DescribeCpuBlas()});
   const auto cuda = DescribeCuda();
   findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});

@@ -16,6 +16,7 @@
 #include "common/config/load.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
+#include "common/control/last_words.h"
 #include "common/engine/engine_names.h"
 #include "common/log/log.h"
 #include "common/machine/process_end.h"
@@ -211,6 +212,7 @@ absl::Status EndedBy(const std::string& name, int signal) {
 int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
          const NodeFlags& flags) {
   constexpr std::chrono::milliseconds kPoll(20), kUnwindLimit(200);
+  constexpr absl::Duration kUnwindWordsLimit = absl::Milliseconds(200);
   RunRecord record = NewRecord(spec);
   auto coordinator =
       Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
@@ -240,6 +242,8 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
     if (!status.ok()) (*coordinator)->Abort(status);
   }
   FillRecord((*coordinator)->Result(), &record);
+  FillLastWords((*coordinator)->AwaitLastWords(over ? kLastWordsLimit : kUnwindWordsLimit),
+                &record);
   // What else the machine did is not known to one of its ranks, but its own stops are.
   if (StoppedTime() > absl::ZeroDuration()) {
     record.mutable_conditions()->set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime()));

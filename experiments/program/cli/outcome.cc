@@ -8,12 +8,14 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
+#include "common/config/run_inputs.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/store/json.h"
 #include "experiments/study/results/summary.h"
 #include "experiments/study/results/table.h"
+#include "experiments/trace/last_words_text.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -51,6 +53,14 @@ std::string StopsText(const std::vector<RunRecord>& records) {
   return text.empty() ? text : "\n" + text;
 }
 
+// What the nodes of a failed run did at its end, and how to see their last events.
+std::string EndText(const RunRecord& record) {
+  const std::string text = LastWordsText(record);
+  if (text.empty()) return text;
+  return absl::StrCat("\nat the end of ", record.spec().name(), ":\n", text, "`ringmaster trace ",
+                      record.run_id(), "` shows the last events\n");
+}
+
 }  // namespace
 
 absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
@@ -58,7 +68,26 @@ absl::StatusOr<Outcome> Outcome::Open(const std::string& out) {
   return Outcome(std::move(store), out);
 }
 
+absl::Status Outcome::CheckInputs(const RunRecord& record) const {
+  if (!record.has_inputs()) return absl::OkStatus();
+  for (const RunRecord& other : records_) {
+    if (!other.has_inputs()) continue;
+    const std::string difference = InputsDifference(other.inputs(), record.inputs());
+    if (difference.empty()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("\"", record.spec().name(), "\" read other files than \"", other.spec().name(),
+                     "\", so the two stand in no table: the ", difference,
+                     "; run the command again once nobody replaces them"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
+  if (const absl::Status same = CheckInputs(record); !same.ok()) {
+    *record.mutable_summary() = Summarize(record);
+    RM_RETURN_IF_ERROR(store_->Append(record));
+    return same;
+  }
   summaries_.push_back(Summarize(record));
   AddComparative(&summaries_);
   *record.mutable_summary() = summaries_.back();
@@ -79,6 +108,7 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
       }
     }
+    for (const RunRecord& record : records_) std::printf("%s", EndText(record).c_str());
     std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
     return;
   }

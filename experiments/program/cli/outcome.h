@@ -19,7 +19,8 @@ class Outcome {
   static absl::StatusOr<Outcome> Open(const std::string& out);
 
   // Derives the record's summary, with what earlier arms allow to be compared, and appends it to
-  // the store. Returns the summary as far as it can be known now.
+  // the store. Returns the summary as far as it can be known now. FailedPrecondition: it read other
+  // files than an earlier arm, and is kept but stands in no table.
   absl::StatusOr<RunSummary> Add(RunRecord record);
 
   // The table (or what failed, when everything did), or with `json` one JSON object, on standard
@@ -32,6 +33,9 @@ class Outcome {
   bool empty() const { return summaries_.empty(); }
 
  private:
+  // FailedPrecondition: it read other files than an arm before it, by name.
+  absl::Status CheckInputs(const RunRecord& record) const;
+
   explicit Outcome(std::unique_ptr<Store> store, std::string out)
       : store_(std::move(store)), out_(std::move(out)) {}
 

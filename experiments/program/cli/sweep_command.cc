@@ -22,6 +22,7 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_inputs.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"
@@ -207,9 +208,11 @@ absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
   SweepSpec sweep;
   RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
   const Environment environment = ReadEnvironment();
+  InputsReader inputs;
   return PlanSweep(
       sweep, std::filesystem::path(flags.file).stem().string(),
-      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); });
+      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); },
+      [&](const RunSpec& spec) { return inputs.Read(spec); });
 }
 
 std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {

@@ -30,7 +30,8 @@ constexpr char kTraceFooter[] =
     "chrome://tracing. Every run "
     "records\n"
     "its first 3 steps after warm-up; --set output.trace_steps=N makes a run record more of them, "
-    "or none.";
+    "or none.\n"
+    "A run that failed shows the last events of its ranks instead.";
 
 struct TraceFlags {
   std::string run;

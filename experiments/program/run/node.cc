@@ -1,5 +1,7 @@
 #include "experiments/program/run/node.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -11,12 +13,14 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "common/base/fingerprint.h"
+#include "common/base/check_context.h"
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
+#include "common/log/log.h"
+#include "common/machine/confinement.h"
 #include "common/machine/process_costs.h"
 #include "common/scheme/registry.h"
 #include "common/tensor/tensor.h"
@@ -26,10 +30,12 @@
 #include "common/transport/traced.h"
 #include "experiments/program/run/activity.h"
 #include "experiments/program/run/join_limit.h"
+#include "experiments/program/run/last_words_keeper.h"
 #include "experiments/program/run/network.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/process_conductor.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_inputs.h"
 #include "experiments/program/run/turns.h"
 #include "experiments/program/run/worker_parts.h"
 #include "server/shard_service.h"
@@ -47,6 +53,10 @@ namespace {
 // nothing.
 constexpr double kLastResortSeconds = 86400;
 
+// How long the last words of a process wait for its servers, which end when they hear of a failure,
+// at the latest after the update under way.
+constexpr absl::Duration kServersEndLimit = absl::Milliseconds(200);
+
 RunSpec WithoutOwnLimits(RunSpec spec) {
   spec.mutable_limits()->set_wait_seconds(kLastResortSeconds);
   return spec;
@@ -60,27 +70,37 @@ class Node {
         judged_spec_(WithoutOwnLimits(spec)),
         options_(options),
         processes_(PlaceNodes(spec)),
-        traced_(TracedStepsOf(spec)) {
+        name_(NamesOf(processes_[options.process])),
+        traced_(TracedStepsOf(spec)),
+        last_words_([this] { return ActivitiesAtTheEnd(); }) {
+    const int32_t parked =
+        TraitsOf(spec).updates == Updates::kOnArrival ? spec.training().workers() : 0;
     for (const NodeId& id : processes_[options.process]) {
       if (id.role == Role::kWorker) {
         workers_.push_back(id.index);
         progress_.emplace_back();
+        worker_traces_.push_back(std::make_unique<WorkerTraces>(id.index, traced_));
+        last_words_.AddWorker(id.index, *worker_traces_.back());
       } else {
         servers_.push_back(id.index);
         server_done_.emplace_back(false);
+        server_traces_.push_back(std::make_unique<ServerTraces>(id.index, parked, traced_));
+        last_words_.AddServer(id.index, *server_traces_.back());
       }
     }
     worker_parts_.resize(workers_.size());
     services_.resize(servers_.size());
     reports_.resize(workers_.size());
     server_reports_.resize(servers_.size());
-    server_traces_.resize(servers_.size());
   }
 
   absl::Status Run() {
+    const ScopedProcessCheckContext context(name_,
+                                            workers_.empty() ? nullptr : &progress_.front().step);
     RM_RETURN_IF_ERROR(Prepare());
     RM_RETURN_IF_ERROR(Join());
     const double cpu_before = ProcessCpuSeconds();
+    const ConfinementMeter confinement;
     RunThreads();
     {
       absl::MutexLock lock(&mutex_);
@@ -91,6 +111,10 @@ class Node {
     }
     ProcessReport report;
     report.set_transport(fabric_->name());
+    if (!workers_.empty()) *report.mutable_inputs() = Inputs();
+    *report.mutable_confinement() = confinement.End();
+    for (const NodeId& id : processes_[options_.process])
+      report.mutable_confinement()->add_nodes(ToString(id));
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     if (traced_.count() > 0) AddTraces(&report);
@@ -102,8 +126,7 @@ class Node {
   // What a worker trains with, in the order in which one part uses the others.
   struct Worker {
     WorkerParts parts;
-    std::unique_ptr<WorkerTraces> traces;  // null: nothing is traced
-    std::unique_ptr<Transport> traced;     // null: nothing is traced
+    std::unique_ptr<Transport> traced;
     std::unique_ptr<MeteredTransport> transport;
     std::unique_ptr<TrainingLoop> loop;
   };
@@ -128,6 +151,7 @@ class Node {
     RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
     layout_ = std::make_unique<ParamLayout>(host.model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
+    weights_fingerprint_ = WeightsFingerprint(initial_weights_);
 
     FabricOptions fabric;
     fabric.name = spec_.transport().name();
@@ -143,14 +167,24 @@ class Node {
     return absl::OkStatus();
   }
 
+  // What this process has read, beside its spec.
+  RunInputs Inputs() const {
+    RunInputs inputs;
+    *inputs.mutable_data() = dataset_.facts;
+    if (!spec_.training().init_weights().empty())
+      inputs.set_init_weights(absl::StrCat(absl::Hex(weights_fingerprint_, absl::kZeroPad16)));
+    return inputs;
+  }
+
   absl::Status Join() {
     ringmaster::Join join;
     join.set_process(options_.process);
     join.set_processes(static_cast<int32_t>(processes_.size()));
     join.set_token(options_.token);
     join.set_spec_fingerprint(SpecFingerprint(spec_));
-    join.set_weights_fingerprint(Fingerprint64(Sha256Hex(initial_weights_)));
+    join.set_weights_fingerprint(weights_fingerprint_);
     join.set_layout_fingerprint(layout_->fingerprint());
+    if (!workers_.empty()) *join.mutable_data() = dataset_.facts;
     join.set_kernel_target(kernel_target_);
     join.set_data_endpoint(fabric_->endpoint());
     SayWhoJoins(&join);
@@ -160,13 +194,16 @@ class Node {
       name->set_index(id.index);
     }
     const absl::Duration limit = JoinLimit(spec_);
-    RM_ASSIGN_OR_RETURN(client_,
-                        ControlClient::Attend(
-                            options_.coordinator, join, MonotonicNow() + limit,
-                            [this](const absl::Status& why) { fabric_->Abort(why); },
-                            [this] { return MakeHeartbeat(); },
-                            absl::Seconds(spec_.limits().heartbeat_seconds()), options_.ends));
+    RM_ASSIGN_OR_RETURN(
+        client_,
+        ControlClient::Attend(
+            options_.coordinator, join, MonotonicNow() + limit,
+            [this](const absl::Status& why) { EndExchange(why); },
+            [this] { return MakeHeartbeat(); }, absl::Seconds(spec_.limits().heartbeat_seconds()),
+            options_.ends, [this] { return last_words_.Tell(kServersEndLimit); }));
     welcomed_ = Clock::now();
+    last_words_.Welcomed(welcomed_);
+    Log(LogLevel::kDebug, absl::StrCat(name_, ": joined, pid ", getpid()));
     RM_RETURN_IF_ERROR(NoteAddress());
     std::vector<ProcessAddress> addresses;
     for (int i = 0; i < client_->welcome().processes_size(); ++i) {
@@ -175,9 +212,11 @@ class Node {
     const absl::Status connected =
         fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
     connected_.store(connected.ok());
-    if (connected.ok()) return connected;
-    client_->Fail(
-        Annotate(connected, absl::StrCat(NamesOf(processes_[options_.process]), " connecting")));
+    if (connected.ok()) {
+      Log(LogLevel::kDebug, absl::StrCat(name_, ": connected to all others by ", fabric_->name()));
+      return connected;
+    }
+    client_->Fail(Annotate(connected, absl::StrCat(name_, " connecting")));
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
   }
@@ -209,11 +248,14 @@ class Node {
   }
 
   absl::Status RunServer(size_t i) {
-    if (traced_.count() > 0) {
-      const bool parks = TraitsOf(spec_).updates == Updates::kOnArrival;
-      server_traces_[i] = std::make_unique<ServerTraces>(
-          servers_[i], parks ? spec_.training().workers() : 0, traced_);
-    }
+    const absl::Status status = Serve(i);
+    last_words_.ServerEnds(servers_[i],
+                           services_[i] == nullptr ? "" : services_[i]->DescribeParked());
+    return status;
+  }
+
+  absl::Status Serve(size_t i) {
+    const ScopedCheckContext context(absl::StrCat("server/", servers_[i]));
     RM_ASSIGN_OR_RETURN(services_[i],
                         ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
                                              fabric_->transport({Role::kServer, servers_[i]}),
@@ -226,19 +268,15 @@ class Node {
 
   absl::Status RunWorker(size_t i, Conductor* conductor) {
     const int32_t rank = workers_[i];
+    const ScopedCheckContext context(absl::StrCat("worker/", rank), &progress_[i].step);
     Worker& worker = worker_parts_[i];
     RM_ASSIGN_OR_RETURN(
         worker.parts,
         CreateWorkerParts(spec_, dataset_.train.shape,
                           {options_.device, rank, [conductor] { return conductor->status(); }}));
     const NodeId self{Role::kWorker, rank};
-    Transport* transport = &fabric_->transport(self);
-    if (traced_.count() > 0) {
-      worker.traces = std::make_unique<WorkerTraces>(rank, traced_);
-      worker.traced = CreateTracedTransport(*transport, worker.traces->exchange);
-      transport = worker.traced.get();
-    }
-    worker.transport = CreateMeteredTransport(*transport, *fabric_, [this, self](NodeId peer) {
+    worker.traced = CreateTracedTransport(fabric_->transport(self), worker_traces_[i]->exchange);
+    worker.transport = CreateMeteredTransport(*worker.traced, *fabric_, [this, self](NodeId peer) {
       return AreColocated(spec_, self, peer);
     });
     WorkerSetup setup;
@@ -253,7 +291,7 @@ class Node {
     setup.allocate_exchange = ExchangeMemory();
     setup.conductor = conductor;
     setup.progress = &progress_[i];
-    setup.traces = worker.traces.get();
+    setup.traces = worker_traces_[i].get();
     if (turns_ != nullptr) {
       setup.before_step = [this, rank, conductor](int64_t step) {
         return turns_->Await(rank, step, [conductor] { return conductor->status(); });
@@ -281,8 +319,8 @@ class Node {
   void AddTraces(ProcessReport* report) const {
     Clock::time_point started;  // of worker 0
     for (size_t i = 0; i < workers_.size(); ++i) {
-      worker_parts_[i].traces->AddTo(report);
-      if (workers_[i] == 0) started = worker_parts_[i].traces->started;
+      worker_traces_[i]->AddTo(report);
+      if (workers_[i] == 0) started = worker_traces_[i]->started;
     }
     for (const auto& traces : server_traces_) traces->AddTo(report);
     *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
@@ -303,17 +341,26 @@ class Node {
       if (!failure_.ok()) return;
       failure_ = status;
     }
-    fabric_->Abort(status);
+    Log(LogLevel::kDebug, absl::StrCat(name_, ": fails: ", status.message()));
+    EndExchange(status);
     conductor->Abort(status);
     client_->Fail(status);
+  }
+
+  // The run has failed: keeps what the nodes wait for, then lets go of them.
+  void EndExchange(const absl::Status& why) {
+    last_words_.Take();
+    fabric_->Abort(why);
   }
 
   Heartbeat MakeHeartbeat() {
     Heartbeat heartbeat;
     // Before that no node has a transport, and the coordinator's limit for joining is the only one.
     if (connected_.load()) {
-      for (size_t i = 0; i < workers_.size(); ++i) *heartbeat.add_nodes() = WorkerActivity(i);
-      for (size_t i = 0; i < servers_.size(); ++i) *heartbeat.add_nodes() = ServerActivity(i);
+      for (size_t i = 0; i < workers_.size(); ++i)
+        *heartbeat.add_nodes() = WorkerActivity(i, ActivityOf({Role::kWorker, workers_[i]}));
+      for (size_t i = 0; i < servers_.size(); ++i)
+        *heartbeat.add_nodes() = ServerActivity(i, ActivityOf({Role::kServer, servers_[i]}));
     }
     if (progress_.empty()) {
       heartbeat.set_phase("serve");
@@ -329,18 +376,33 @@ class Node {
     return heartbeat;
   }
 
-  NodeActivity WorkerActivity(size_t i) {
+  // What all nodes do and wait for; none before they can do anything.
+  std::vector<NodeActivity> ActivitiesAtTheEnd() {
+    std::vector<NodeActivity> activities;
+    if (!connected_.load()) return activities;
+    // A transport tells its waits to who knows how far it is.
+    const auto waits_of = [this](NodeId id) {
+      Transport& transport = fabric_->transport(id);
+      return transport.activity(transport.activity(-1).moved);
+    };
+    for (size_t i = 0; i < workers_.size(); ++i)
+      activities.push_back(WorkerActivity(i, waits_of({Role::kWorker, workers_[i]})));
+    for (size_t i = 0; i < servers_.size(); ++i)
+      activities.push_back(ServerActivity(i, waits_of({Role::kServer, servers_[i]})));
+    return activities;
+  }
+
+  NodeActivity WorkerActivity(size_t i, Activity exchange) {
     WorkerSight sight;
     sight.rank = workers_[i];
     sight.progress = &progress_[i];
-    sight.exchange = ActivityOf({Role::kWorker, workers_[i]});
+    sight.exchange = std::move(exchange);
     if (!TraitsOf(spec_).engine.empty()) sight.engine_ranks = spec_.training().workers();
     return DescribeWorker(sight);
   }
 
-  NodeActivity ServerActivity(size_t i) {
-    return DescribeServer(servers_[i], server_done_[i].load(),
-                          ActivityOf({Role::kServer, servers_[i]}));
+  NodeActivity ServerActivity(size_t i, const Activity& exchange) {
+    return DescribeServer(servers_[i], server_done_[i].load(), exchange);
   }
 
   Activity ActivityOf(NodeId id) {
@@ -355,6 +417,7 @@ class Node {
   RunSpec judged_spec_;  // for those who wait
   const NodeOptions options_;
   const std::vector<std::vector<NodeId>> processes_;
+  const std::string name_;  // "worker/1+server/1"
   const TracedSteps traced_;
   std::vector<int32_t> workers_;
   std::vector<int32_t> servers_;
@@ -364,11 +427,14 @@ class Node {
   std::unique_ptr<ParamLayout> layout_;
   std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
   std::vector<float> initial_weights_;
+  uint64_t weights_fingerprint_ = 0;
 
   std::deque<WorkerProgress> progress_;  // by worker; atomics do not move
   std::vector<WorkerReport> reports_;
   std::vector<ServerReport> server_reports_;
-  std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server; null: nothing is traced
+  std::vector<std::unique_ptr<WorkerTraces>> worker_traces_;  // by worker
+  std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server
+  LastWordsKeeper last_words_;
   Clock::time_point welcomed_;  // to the run, like all other processes
 
   // After a failure, operations that nobody waited for may touch these until the fabric is gone: it

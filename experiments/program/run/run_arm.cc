@@ -20,6 +20,8 @@
 #include "common/config/load.h"
 #include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
+#include "common/control/last_words.h"
+#include "common/log/log.h"
 #include "common/machine/conditions.h"
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
@@ -46,6 +48,7 @@ constexpr absl::Duration kEndLimit = absl::Seconds(1);
 constexpr absl::Duration kMpirunEndLimit = absl::Seconds(5);
 // When a signal has ended it: this program must have ended within two seconds.
 constexpr absl::Duration kInterruptLimit = absl::Milliseconds(500);
+constexpr absl::Duration kInterruptWordsLimit = absl::Milliseconds(200);
 // How long a death is held until the process's end has been noticed here, which is looked for every
 // kPoll.
 constexpr absl::Duration kCauseTime = absl::Seconds(1);
@@ -102,6 +105,7 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
                                         "--device",
                                         absl::StrCat(options.device)};
   if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
+  if (LogsDebug()) arguments.push_back("--verbose");
   MpirunOptions mpirun;
   mpirun.ranks = processes;
   mpirun.transport = spec.transport().name();
@@ -135,6 +139,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
                          absl::StrCat(options.device + (one_device_each ? process : 0))};
     if (!options.turns.empty())
       program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    if (LogsDebug()) program.arguments.push_back("--verbose");
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
     const absl::Status started = children->Start(program);
@@ -173,6 +178,40 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
   const auto ended = children->WaitOrKill(MonotonicNow() + limit);
   if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
   return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
+}
+
+// All processes agree on what they read, or the run would not have begun.
+void MoveInputs(RunRecord* record) {
+  for (ProcessReport& process : *record->mutable_reports()) {
+    if (process.has_inputs() && !record->has_inputs()) *record->mutable_inputs() = process.inputs();
+    process.clear_inputs();
+  }
+}
+
+// What the processes could use together is the run's part of the machine; a quota that several
+// share has stopped them together.
+void MoveConfinements(RunRecord* record) {
+  std::vector<Confinement> processes;
+  std::map<std::pair<std::string, uint64_t>, Confinement> groups;  // by boot and group
+  for (ProcessReport& process : *record->mutable_reports()) {
+    if (!process.has_confinement()) continue;
+    const Confinement& own = processes.emplace_back(process.confinement());
+    Confinement& longest = groups[{own.boot_hash(), own.quota_group()}];
+    if (own.has_cpu_quota() && own.quota_periods() >= longest.quota_periods()) longest = own;
+    *record->add_confinements() = own;
+    process.clear_confinement();
+  }
+  if (processes.empty()) return;
+  SetUsableCores(processes, record->mutable_machine());
+  for (const auto& [group, confinement] : groups) {
+    if (confinement.quota_periods() == 0) continue;
+    Conditions* const conditions = record->mutable_conditions();
+    conditions->set_quota_periods(conditions->quota_periods() + confinement.quota_periods());
+    conditions->set_quota_throttled_periods(conditions->quota_throttled_periods() +
+                                            confinement.throttled_periods());
+    conditions->set_quota_throttled_seconds(conditions->quota_throttled_seconds() +
+                                            confinement.throttled_seconds());
+  }
 }
 
 // Weighted means over the workers' shares.
@@ -277,6 +316,8 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   }
   record->set_status("ok");
   for (const ProcessReport& report : *result) *record->add_reports() = report;
+  MoveInputs(record);
+  MoveConfinements(record);
   MergeEvaluations(record);
   AlignTraces(record->mutable_reports());
   for (const ProcessReport& process : record->reports()) {
@@ -284,6 +325,11 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
       record->mutable_machine()->set_kernel_target(worker.kernel_target());
     }
   }
+}
+
+void FillLastWords(const std::vector<LastWords>& words, RunRecord* record) {
+  for (const LastWords& of_process : words) *record->add_last_words() = of_process;
+  AlignLastEvents(record->mutable_last_words());
 }
 
 absl::Status CheckDevices(const RunSpec& spec, int first_device) {
@@ -341,6 +387,10 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     options.progress(progress);
   }
   absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
+  const bool interrupted = options.interrupted != nullptr && *options.interrupted;
+  FillLastWords(
+      (*coordinator)->AwaitLastWords(interrupted ? kInterruptWordsLimit : kLastWordsLimit),
+      &record);
   const absl::Status status = EndProcesses(spec, options, result.status(), &children);
   if (!status.ok()) result = status;
   *record.mutable_conditions() = conditions.End();

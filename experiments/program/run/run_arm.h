@@ -60,6 +60,9 @@ RunRecord NewRecord(const RunSpec& spec);
 // clock.
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
 
+// Puts the last words of a failed run's processes into the record, their events on one clock.
+void FillLastWords(const std::vector<LastWords>& words, RunRecord* record);
+
 // What of the processes' last heartbeats a display shows.
 ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec& spec);
 

@@ -1,11 +1,15 @@
 #include "experiments/program/store/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "common/control/activity_text.h"
 #include "common/formats/json.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/schema_version.h"
@@ -132,6 +136,88 @@ Json NodesObject(const RunSummary& summary) {
   return json;
 }
 
+std::string LowerCase(const std::string& text) { return absl::AsciiStrToLower(text); }
+
+double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
+
+void AddMessageEvents(const std::string& thread, const char* what,
+                      const google::protobuf::RepeatedPtrField<TraceMessage>& messages,
+                      std::vector<std::pair<int64_t, Json>>* events) {
+  for (const TraceMessage& message : messages) {
+    Json event = {{"at_ms", Milliseconds(message.time_ns())},
+                  {"thread", thread},
+                  {"what", what},
+                  {"message", message.kind()},
+                  {"peer", message.peer()},
+                  {"step", message.step()},
+                  {"bucket", message.bucket()},
+                  {"round", message.round()},
+                  {"piece", message.piece()},
+                  {"bytes", message.payload_bytes()}};
+    events->push_back({message.time_ns(), std::move(event)});
+  }
+}
+
+// The last events of all threads of a node, by the time when each was over.
+Json EventsJson(const NodeLastWords& node) {
+  std::vector<std::pair<int64_t, Json>> events;
+  for (const ThreadTrace& thread : node.threads()) {
+    for (const TraceSpan& span : thread.spans()) {
+      Json event = {{"at_ms", Milliseconds(span.begin_ns())},
+                    {"thread", thread.thread()},
+                    {"what", span.phase()},
+                    {"step", span.step()},
+                    {"bucket", span.bucket()},
+                    {"ms", Milliseconds(span.duration_ns())}};
+      events.push_back({span.begin_ns() + span.duration_ns(), std::move(event)});
+    }
+    AddMessageEvents(thread.thread(), "sent", thread.sent(), &events);
+    AddMessageEvents(thread.thread(), "received", thread.received(), &events);
+  }
+  std::stable_sort(events.begin(), events.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  Json json = Json::Array();
+  for (auto& [time, event] : events) json.push_back(std::move(event));
+  return json;
+}
+
+Json NodeLastWordsJson(const NodeLastWords& node) {
+  const NodeActivity& activity = node.activity();
+  Json awaited = Json::Array();
+  for (const AwaitedMessage& message : activity.awaited()) {
+    awaited.push_back({{"peer", NameOf(message.peer())},
+                       {"message", LowerCase(AwaitedMessage::Kind_Name(message.kind()))},
+                       {"is_send", message.is_send()},
+                       {"step", message.step()},
+                       {"bucket", message.bucket()}});
+  }
+  return {{"node", NameOf(activity.node())},
+          {"state", LowerCase(NodeActivity::State_Name(activity.state()))},
+          {"step", activity.step()},
+          {"phase", activity.phase()},
+          {"bucket", activity.bucket()},
+          {"since_seconds", node.since_seconds()},
+          {"awaited", std::move(awaited)},
+          {"parked", node.parked()},
+          {"events", EventsJson(node)}};
+}
+
+// How the run ended for each process.
+Json LastWordsJson(const RunRecord& record) {
+  Json json = Json::Array();
+  for (const LastWords& words : record.last_words()) {
+    Json nodes = Json::Array();
+    for (const NodeLastWords& node : words.nodes()) nodes.push_back(NodeLastWordsJson(node));
+    const bool spoke = words.silent_because().empty();
+    json.push_back({{"process", words.process()},
+                    {"pid", words.pid()},
+                    {"silent_because", spoke ? Json(nullptr) : Json(words.silent_because())},
+                    {"heard_seconds", words.heard_seconds()},
+                    {"nodes", std::move(nodes)}});
+  }
+  return json;
+}
+
 Json RecordJson(const RunRecord& record) {
   const RunSummary& summary = record.summary();
   // Null where it is not set.
@@ -166,9 +252,16 @@ Json RecordJson(const RunRecord& record) {
     json["sweep"]["settings"] = Json::Parse(record.sweep().settings()).value_or(nullptr);
   }
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
+  if (!record.confinements().empty()) {
+    Json& confinements = json["confinements"] = Json::Array();
+    for (const Confinement& process : record.confinements())
+      confinements.push_back(MessageJson(process));
+  }
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
+  if (record.last_words_size() > 0) json["last_words"] = LastWordsJson(record);
   AddSeries(record, &json);
   json[kSchemaVersionKey] = kSchemaVersion;
   return json;

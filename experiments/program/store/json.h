@@ -14,8 +14,9 @@ namespace ringmaster {
 // is null. "nodes" has those of every worker and server, an array each in the order of nodes.node.
 // seconds_to_accuracy has every threshold, null where it was not reached. A record that still has
 // its reports also gets "evaluations" (of the whole test set) and "series" (step_ms and loss of
-// every step, by rank). Bytes that are not UTF-8 are replaced. What a version of the schema
-// promises stands in docs/FORMATS.md. Pure, thread-safe.
+// every step, by rank). A run that failed once all had joined has "last_words". Bytes that are not
+// UTF-8 are replaced. What a version of the schema promises stands in docs/FORMATS.md. Pure,
+// thread-safe.
 std::string SummaryJson(const RunRecord& record);
 
 // {"runs": [...]} of the same objects, on one line: what --json prints for a comparison.

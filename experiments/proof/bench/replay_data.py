@@ -30,30 +30,50 @@ class Images:
         return self.features[indices], self.labels[indices]
 
 
+def statistics(spec, channels):
+    """Mean and deviation of each channel: the spec's, or those of its bytes to four digits, as
+    worker/data/pixel_values.h has them.
+    """
+    if spec.get("mean"):
+        return np.float32(spec["mean"]), np.float32(spec["deviation"])
+    means, deviations = [], []
+    for values in channels:
+        counts = np.bincount(values.reshape(-1), minlength=256)
+        count, total = int(counts.sum()), sum(int(n) * x for x, n in enumerate(counts))
+        spread = count * sum(int(n) * x * x for x, n in enumerate(counts)) - total * total
+        means.append(float("%.4g" % (total / count / 255)))
+        deviations.append(float("%.4g" % (spread**0.5 / count / 255)) if spread else 1.0)
+    return np.float32(means), np.float32(deviations)
+
+
+def normalized(values, spec):
+    """values: [n, channels, height, width] bytes."""
+    mean, deviation = statistics(spec, values.swapaxes(0, 1))
+    shares = np.arange(256, dtype=np.float32) / np.float32(255)
+    table = (shares - mean[:, None]) / deviation[:, None]
+    return np.stack([table[c][values[:, c]] for c in range(values.shape[1])], axis=1)
+
+
 class Mnist(Images):
-    def __init__(self, folder):
-        pixels = read_bytes(os.path.join(folder, "train-images-idx3-ubyte"))
-        labels = read_bytes(os.path.join(folder, "train-labels-idx1-ubyte"))
+    def __init__(self, spec):
+        pixels = read_bytes(os.path.join(spec["dir"], "train-images-idx3-ubyte"))
+        labels = read_bytes(os.path.join(spec["dir"], "train-labels-idx1-ubyte"))
         count, height, width = np.frombuffer(pixels[4:16], dtype=">i4")
         values = np.frombuffer(pixels, dtype=np.uint8, offset=16).reshape(count, 1, height, width)
-        share = np.arange(256, dtype=np.float32) / np.float32(255)
-        normalized = (share - np.float32(0.1307)) / np.float32(0.3081)
-        super().__init__(normalized[values], np.frombuffer(labels, dtype=np.uint8, offset=8))
+        if np.frombuffer(labels[:4], dtype=">i4") == 3074:  # rows, which begin with the label
+            numbers = np.frombuffer(labels, dtype=">i4", offset=12).reshape(count, -1)[:, 0]
+        else:
+            numbers = np.frombuffer(labels, dtype=np.uint8, offset=8)
+        super().__init__(normalized(values, spec), numbers)
 
 
 class Cifar10(Images):
-    MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-
-    def __init__(self, folder):
+    def __init__(self, spec):
         names = ["data_batch_%d.bin" % i for i in range(1, 6)]
-        rows = np.concatenate([
-            np.frombuffer(read_bytes(os.path.join(folder, name)), dtype=np.uint8) for name in names
-        ])
+        paths = [os.path.join(spec["dir"], name) for name in names]
+        rows = np.concatenate([np.frombuffer(read_bytes(path), dtype=np.uint8) for path in paths])
         rows = rows.reshape(-1, 3073)
-        pixels = rows[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / np.float32(255)
-        mean = np.array(self.MEAN, dtype=np.float32).reshape(3, 1, 1)
-        deviation = np.array(self.DEVIATION, dtype=np.float32).reshape(3, 1, 1)
-        super().__init__((pixels - mean) / deviation, rows[:, 0])
+        super().__init__(normalized(rows[:, 1:].reshape(-1, 3, 32, 32), spec), rows[:, 0])
 
 
 class Text:
@@ -157,9 +177,9 @@ class Synthetic:
 def load(spec):
     """The training samples of a resolved data spec."""
     if spec["name"] == "mnist":
-        return Mnist(spec["dir"])
+        return Mnist(spec)
     if spec["name"] == "cifar10":
-        return Cifar10(spec["dir"])
+        return Cifar10(spec)
     if spec["name"] == "text":
         return Text(spec["text"])
     if spec["name"] == "synthetic":

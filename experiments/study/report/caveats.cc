@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
 #include "common/scheme/registry.h"
+#include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -99,6 +100,21 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
       "need.",
       Runs(crowded), runs.size(), TraitsOf(worst->spec()).processes, worst->machine().cores(),
       worst->spec().name(), worst->spec().training().workers()));
+}
+
+void AddQuotas(const std::vector<const RunRecord*>& runs, Texts* texts) {
+  const auto has_quota = [](const RunRecord& run) { return run.machine().has_cpu_quota(); };
+  const size_t held = Count(runs, has_quota);
+  if (held == 0) return;
+  double least = 0;
+  for (const RunRecord* run : runs) {
+    if (!has_quota(*run)) continue;
+    least = least == 0 ? run->machine().cpu_quota() : std::min(least, run->machine().cpu_quota());
+  }
+  texts->push_back(absl::StrFormat(
+      "A CPU quota held %s (the tightest to %.2f cores): whoever has used it up stands still until "
+      "the next period, so step times jump.",
+      held == runs.size() ? "all runs" : Runs(held), least));
 }
 
 void AddTrials(const Comparisons& comparisons, Texts* texts) {
@@ -202,10 +218,10 @@ void AddProvenance(const std::vector<const RunRecord*>& runs, Texts* texts) {
   if (unknown > 0)
     texts->push_back(
         absl::StrCat(Runs(unknown), " came from a build that does not know its commit."));
-  const auto machines =
-      Values(runs, [](const RunRecord& run) { return run.machine().host_hash(); });
-  if (machines.size() > 1) {
-    texts->push_back(absl::StrCat("Runs come from ", machines.size(),
+  std::vector<const Machine*> machines;
+  for (const RunRecord* run : runs) machines.push_back(&run->machine());
+  if (const int count = CountMachines(machines); count > 1) {
+    texts->push_back(absl::StrCat("Runs come from ", count,
                                   " machines; they are compared within a machine only."));
   } else {
     texts->push_back(
@@ -230,10 +246,16 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
       name, ratio));
 }
 
+// Of the periods of its CPU quotas, those in which one was used up.
+double ThrottledShare(const Conditions& conditions) {
+  return static_cast<double>(conditions.quota_throttled_periods()) /
+         static_cast<double>(std::max<int64_t>(1, conditions.quota_periods()));
+}
+
 // How much of the machine was taken from the trials of a cell, where it was much.
 void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* texts) {
   size_t disturbed = 0;
-  double foreign = 0, stolen = 0, stopped = 0;
+  double foreign = 0, stolen = 0, stopped = 0, throttled = 0;
   int64_t throttles = 0;
   for (const Trial& trial : cell.trials) {
     if (!IsDisturbed(*trial.record)) continue;
@@ -243,6 +265,7 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
     stolen = std::max(stolen, conditions.stolen_share());
     throttles = std::max(throttles, conditions.throttles());
     stopped = std::max(stopped, conditions.stopped_seconds());
+    throttled = std::max(throttled, ThrottledShare(conditions));
   }
   if (disturbed == 0) return;
   Texts causes;
@@ -256,6 +279,10 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
   }
   if (throttles > 0)
     causes.push_back(absl::StrCat("heat slowed cores up to ", throttles, " times"));
+  if (throttled > 0) {
+    causes.push_back(
+        absl::StrFormat("a CPU quota stopped it in up to %.0f %% of its periods", 100 * throttled));
+  }
   if (stopped > 0)
     causes.push_back(
         absl::StrFormat("stopped (Ctrl-Z) for up to %.1f s, which step times hold", stopped));
@@ -269,7 +296,7 @@ bool IsDisturbed(const RunRecord& record) {
   const Conditions& conditions = record.conditions();
   return conditions.foreign_share() > kForeignShareMuch ||
          conditions.stolen_share() > kStolenShareMuch || conditions.throttles() > 0 ||
-         conditions.stopped_seconds() > 0;
+         conditions.quota_throttled_periods() > 0 || conditions.stopped_seconds() > 0;
 }
 
 std::vector<size_t> OutlierTrials(const ReportCell& cell) {
@@ -299,12 +326,14 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
   }
   AddNetwork(runs, &texts);
   AddCores(runs, &texts);
+  AddQuotas(runs, &texts);
   AddTrials(comparisons, &texts);
   AddCompute(runs, &texts);
   if (const size_t disturbed = Count(runs, IsDisturbed)) {
     texts.push_back(
         absl::StrCat("The machine was not quiet during ", Runs(disturbed), " of ", runs.size(),
-                     ": other processes, other virtual machines or heat took from its cores."));
+                     ": other processes, other virtual machines, a CPU quota or heat took from its "
+                     "cores."));
   }
   const size_t unmetered = Count(runs, [](const RunRecord& run) {
     return run.reports_size() > 0 && run.reports(0).workers_size() > 0 &&

@@ -12,7 +12,9 @@
 #include "common/config/arms.h"
 #include "common/config/comparable.h"
 #include "common/config/describe.h"
+#include "common/config/run_inputs.h"
 #include "experiments/study/report/spec_fields.h"
+#include "experiments/study/results/machines.h"
 #include "experiments/study/results/summary.h"
 
 namespace ringmaster {
@@ -23,10 +25,11 @@ RunSpec WithoutSeed(RunSpec spec) {
   return spec;
 }
 
-std::string CellKey(const RunRecord& record) {
+// The same for runs of one spec on one machine, whatever they read.
+std::string SpecKey(const RunRecord& record, int machine) {
   RunSpec spec = WithoutSeed(record.spec());
   spec.clear_output();
-  return absl::StrCat(record.machine().host_hash(), "/", spec.SerializeAsString());
+  return absl::StrCat(machine, "/", spec.SerializeAsString());
 }
 
 std::string TrialKey(const RunRecord& record, size_t ordinal) {
@@ -49,27 +52,48 @@ size_t ArmOrder(const std::string& name) {
 
 struct CellGroup {
   ReportCell cell;
-  std::string machine;
+  int machine = 0;     // MachineNumbers
+  std::string inputs;  // InputsKey
   const RunRecord* first = nullptr;
 };
 
+// The place of `record`'s group. A run that failed before it had read anything is of the last group
+// of its spec.
+size_t PlaceIn(const RunRecord& record, int machine,
+               std::map<std::string, std::map<std::string, size_t>>* places,
+               std::vector<CellGroup>* groups) {
+  std::map<std::string, size_t>& of_spec = (*places)[SpecKey(record, machine)];
+  const std::string inputs = InputsKey(record.spec(), record.inputs());
+  if (record.status() != "ok" && !record.has_inputs() && !of_spec.empty()) {
+    return std::max_element(of_spec.begin(), of_spec.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->second;
+  }
+  const auto [place, is_new] = of_spec.try_emplace(inputs, groups->size());
+  if (is_new) {
+    CellGroup& group = groups->emplace_back();
+    group.cell.spec = WithoutSeed(record.spec());
+    group.cell.arm_name = ArmName(record.spec());
+    group.machine = machine;
+    group.inputs = inputs;
+    group.first = &record;
+  }
+  return place->second;
+}
+
 std::vector<CellGroup> GroupCells(const std::vector<RunRecord>& records, Comparisons* result) {
   std::vector<CellGroup> groups;
-  std::map<std::string, size_t> places;
-  for (const RunRecord& record : records) {
+  std::map<std::string, std::map<std::string, size_t>> places;  // by spec, by inputs
+  std::vector<const Machine*> machines;
+  for (const RunRecord& record : records) machines.push_back(&record.machine());
+  const std::vector<int> numbers = MachineNumbers(machines);
+  for (size_t i = 0; i < records.size(); ++i) {
+    const RunRecord& record = records[i];
     if (record.spec().has_evaluation()) {
       ++result->evaluations;
       continue;
     }
-    const auto [place, is_new] = places.try_emplace(CellKey(record), groups.size());
-    if (is_new) {
-      CellGroup& group = groups.emplace_back();
-      group.cell.spec = WithoutSeed(record.spec());
-      group.cell.arm_name = ArmName(record.spec());
-      group.machine = record.machine().host_hash();
-      group.first = &record;
-    }
-    ReportCell& cell = groups[place->second].cell;
+    ReportCell& cell = groups[PlaceIn(record, numbers[i], &places, &groups)].cell;
     if (record.status() != "ok") {
       cell.failed.push_back(&record);
       result->failed.push_back(&record);
@@ -88,8 +112,16 @@ std::map<std::string, std::string> CommonFields(const CellGroup& group) {
   spec.clear_codec();
   spec.clear_output();
   auto fields = SpecFields(spec);
-  fields["machine.host"] =
-      absl::StrCat(group.first->machine().cpu(), " ", group.machine.substr(0, 6));
+  if (spec.data().name() != "synthetic") {
+    const std::string& data = group.first->inputs().data().fingerprint();
+    fields["data.contents"] = data.empty() ? "not noted" : data.substr(0, 8);
+  }
+  if (!spec.training().init_weights().empty()) {
+    const std::string& weights = group.first->inputs().init_weights();
+    fields["training.initial_weights"] = weights.empty() ? "not noted" : weights.substr(0, 8);
+  }
+  fields["machine.host"] = absl::StrCat(group.first->machine().cpu(), " ",
+                                        group.first->machine().host_hash().substr(0, 6));
   return fields;
 }
 
@@ -99,12 +131,13 @@ void PlaceCells(std::vector<CellGroup> groups, std::vector<Comparison>* comparis
   std::stable_partition(groups.begin(), groups.end(), [](const CellGroup& group) {
     return group.cell.spec.strategy().launch() != THREADS;
   });
-  std::vector<std::string> machines;
+  std::vector<std::pair<int, std::string>> places;  // machine and inputs, by comparison
   for (CellGroup& group : groups) {
+    const std::pair<int, std::string> own{group.machine, group.inputs};
     bool placed = false;
     for (size_t i = 0; i < comparisons->size(); ++i) {
       Comparison& comparison = (*comparisons)[i];
-      if (machines[i] != group.machine) continue;
+      if (places[i] != own) continue;
       if (!CheckComparable(comparison.cells.front().spec, group.cell.spec).ok()) continue;
       comparison.cells.push_back(group.cell);
       placed = true;
@@ -114,7 +147,7 @@ void PlaceCells(std::vector<CellGroup> groups, std::vector<Comparison>* comparis
     Comparison& made = comparisons->emplace_back();
     made.fields = CommonFields(group);
     made.cells.push_back(std::move(group.cell));
-    machines.push_back(group.machine);
+    places.push_back(own);
   }
 }
 

@@ -18,7 +18,7 @@ struct Trial {
   RunSummary summary;  // with the figures that need other arms, from the runs of the same key
 };
 
-// All runs of one spec, whatever their training.seed.
+// All runs of one spec that read the same data, whatever their training.seed.
 struct ReportCell {
   std::string arm;  // its name; with the strategy's settings where several cells of one name stand
                     // side by side
@@ -29,13 +29,15 @@ struct ReportCell {
 };
 
 // Cells that may stand side by side: they differ in strategy and codec alone
-// (common/config/comparable.h), and ran on one machine.
+// (common/config/comparable.h), ran on one machine and read the same files
+// (common/config/run_inputs.h).
 struct Comparison {
   int number = 0;     // from 1
   int family = 0;     // the same for comparisons that differ in nothing but the number of workers
   std::string label;  // by what differs among the comparisons: "N = 2, bucket_bytes = 65536"
   std::vector<ReportCell> cells;  // by the order of arms
-  // what its runs have in common, by path; and machine.cpu
+  // what its runs have in common, by path; and machine.host, data.contents and
+  // training.initial_weights where there are files
   std::map<std::string, std::string> fields;
   int32_t workers() const { return cells.front().spec.training().workers(); }
 };

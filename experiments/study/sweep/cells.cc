@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/override.h"
+#include "common/formats/json.h"
 
 namespace ringmaster {
 namespace {
@@ -173,6 +174,12 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
 
 std::string SettingsText(const Settings& settings) {
   return absl::StrJoin(settings, " ", absl::PairFormatter("="));
+}
+
+std::string SettingsJson(const Settings& settings) {
+  Json json = Json::Object();
+  for (const auto& [field, value] : settings) json[field] = value;
+  return json.Dump();
 }
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {

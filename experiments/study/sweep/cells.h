@@ -18,6 +18,9 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 // "arm=ring training.workers=4"
 std::string SettingsText(const Settings& settings);
 
+// The same as a JSON object, as records keep it.
+std::string SettingsJson(const Settings& settings);
+
 // One combination of the axes' values.
 struct SweepCell {
   Settings settings;

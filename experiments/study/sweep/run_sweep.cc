@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/interruptible_sleep.h"
 #include "common/base/status_macros.h"
-#include "common/formats/json.h"
+#include "common/config/run_inputs.h"
 #include "common/log/log.h"
 #include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
@@ -36,12 +36,6 @@ LastRuns LastByKey(const std::vector<SweepRun>& runs) {
 bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, bool retry_failed) {
   const auto found = last.find({plan.cells[run.cell].id, run.trial});
   return found == last.end() || (retry_failed && found->second->status != "ok");
-}
-
-std::string SettingsJson(const Settings& settings) {
-  Json json = Json::Object();
-  for (const auto& [field, value] : settings) json[field] = value;
-  return json.Dump();
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
@@ -136,7 +130,9 @@ class SweepAtWork {
     if (IsInterrupted()) return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan_.name);
-    membership->set_cell(cell.id);
+    // What it has read, not what was there when the sweep was planned, says of which cell it is.
+    const bool has_inputs = record.status() == "ok" && record.has_inputs();
+    membership->set_cell(has_inputs ? CellId(spec, record.inputs()) : cell.id);
     membership->set_trial(run.trial);
     membership->set_settings(SettingsJson(cell.settings));
     if (prediction) *record.mutable_prediction() = *prediction;
@@ -152,7 +148,13 @@ class SweepAtWork {
     }
     RM_RETURN_IF_ERROR(store_.Append(record));
     watcher_.OnEnd(record.summary());
-    return absl::OkStatus();
+    if (membership->cell() == cell.id) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cell ", SettingsText(cell.settings), ", trial ", run.trial,
+        ": a file was replaced since the sweep began: the ",
+        InputsDifference(cell.inputs, record.inputs()),
+        "; the run is kept as another cell's; start the sweep again for the files that are there "
+        "now"));
   }
 
   const SweepPlan& plan_;

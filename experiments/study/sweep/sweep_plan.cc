@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/load.h"
+#include "common/config/run_inputs.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
@@ -18,27 +19,30 @@ namespace {
 
 constexpr int32_t kTrialsMax = 1000;
 
-std::string IdOf(RunSpec spec) {
-  spec.clear_name();
-  spec.clear_output();
-  spec.mutable_training()->clear_seed();
-  return absl::StrFormat("%016x", Fingerprint64(SerializeRunSpec(spec)));
-}
+// What makes cells of settings and specs.
+struct Planner {
+  SpecResolver resolve;
+  InputsSource inputs;
 
-absl::StatusOr<PlannedCell> Planned(const Settings& settings, const RunSpec& spec,
-                                    SpecResolver resolve) {
-  absl::StatusOr<RunSpec> resolved = resolve(spec);
-  if (!resolved.ok()) {
-    return Annotate(resolved.status(),
-                    absl::StrCat("cell ", settings.empty() ? "(the base)" : SettingsText(settings),
-                                 " cannot be run (mend it, or exclude it with a reason)"));
+  absl::StatusOr<PlannedCell> Plan(const Settings& settings, const RunSpec& spec) const {
+    const auto annotated = [&](const absl::Status& status) {
+      return Annotate(
+          status, absl::StrCat("cell ", settings.empty() ? "(the base)" : SettingsText(settings),
+                               " cannot be run (mend it, or exclude it with a "
+                               "reason)"));
+    };
+    absl::StatusOr<RunSpec> resolved = resolve(spec);
+    if (!resolved.ok()) return annotated(resolved.status());
+    absl::StatusOr<RunInputs> read = inputs(*resolved);
+    if (!read.ok()) return annotated(read.status());
+    PlannedCell cell;
+    cell.settings = settings;
+    cell.spec = *std::move(resolved);
+    cell.inputs = *std::move(read);
+    cell.id = CellId(cell.spec, cell.inputs);
+    return cell;
   }
-  PlannedCell cell;
-  cell.settings = settings;
-  cell.spec = *std::move(resolved);
-  cell.id = IdOf(cell.spec);
-  return cell;
-}
+};
 
 // The index of the cell with that identity, or of the end.
 size_t Find(const std::vector<PlannedCell>& cells, const std::string& id) {
@@ -58,7 +62,7 @@ Settings CeilingSettings(const Settings& settings) {
   return kept;
 }
 
-absl::Status AddCeilings(SpecResolver resolve, std::vector<PlannedCell>* cells) {
+absl::Status AddCeilings(const Planner& planner, std::vector<PlannedCell>* cells) {
   const size_t asked = cells->size();
   for (size_t i = 0; i < asked; ++i) {
     RunSpec twin = (*cells)[i].spec;
@@ -68,7 +72,7 @@ absl::Status AddCeilings(SpecResolver resolve, std::vector<PlannedCell>* cells) 
       continue;
     RM_ASSIGN_OR_RETURN(twin, MakeArm("solo", twin));
     RM_ASSIGN_OR_RETURN(PlannedCell cell,
-                        Planned(CeilingSettings((*cells)[i].settings), twin, resolve));
+                        planner.Plan(CeilingSettings((*cells)[i].settings), twin));
     const size_t place = Find(*cells, cell.id);
     (*cells)[i].solo = place;
     if (place < cells->size()) continue;
@@ -112,15 +116,27 @@ std::vector<PlannedRun> Shuffled(size_t cells, size_t trials, uint64_t seed) {
 
 }  // namespace
 
+std::string CellId(RunSpec spec, const RunInputs& inputs) {
+  spec.clear_name();
+  spec.clear_output();
+  spec.mutable_training()->clear_seed();
+  std::string text = SerializeRunSpec(spec);
+  // Cells that read no files keep the identity that they have in older stores.
+  const std::string key = InputsKey(spec, inputs);
+  if (!key.empty()) absl::StrAppend(&text, "# ", key);
+  return absl::StrFormat("%016x", Fingerprint64(text));
+}
+
 absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
-                                    SpecResolver resolve) {
+                                    SpecResolver resolve, InputsSource inputs) {
+  const Planner planner{resolve, inputs};
   RM_ASSIGN_OR_RETURN(SweepCells expanded, ExpandCells(sweep));
   SweepPlan plan;
   plan.name = sweep.name().empty() ? name : sweep.name();
   plan.question = sweep.question();
   plan.excluded = std::move(expanded.excluded);
   for (const SweepCell& cell : expanded.cells) {
-    RM_ASSIGN_OR_RETURN(PlannedCell planned, Planned(cell.settings, cell.spec, resolve));
+    RM_ASSIGN_OR_RETURN(PlannedCell planned, planner.Plan(cell.settings, cell.spec));
     const size_t same = Find(plan.cells, planned.id);
     if (same < plan.cells.size()) {
       plan.same.push_back({cell.settings, same});
@@ -128,7 +144,7 @@ absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& n
       plan.cells.push_back(std::move(planned));
     }
   }
-  RM_RETURN_IF_ERROR(AddCeilings(resolve, &plan.cells));
+  RM_RETURN_IF_ERROR(AddCeilings(planner, &plan.cells));
   RM_ASSIGN_OR_RETURN(plan.seeds, SeedsOf(sweep, plan.cells.front().spec.training().seed()));
   plan.order = Shuffled(plan.cells.size(), plan.seeds.size(),
                         sweep.has_order_seed() ? sweep.order_seed() : 1);

@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "experiments/study/sweep/cells.h"
+#include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
 #include "proto/sweep_spec.pb.h"
 
@@ -17,8 +18,9 @@ namespace ringmaster {
 // A cell that can be run.
 struct PlannedCell {
   Settings settings;
-  RunSpec spec;    // resolved and valid
-  std::string id;  // the same for the same resolved spec, but for name, outputs and training.seed
+  RunSpec spec;                // resolved and valid
+  RunInputs inputs;            // what a run of it reads
+  std::string id;              // CellId
   std::optional<size_t> solo;  // index of SweepPlan::cells: the same with nothing exchanged, the
                                // ceiling of efficiency
   bool added = false;  // a solo cell that nobody asked for: without it there is no efficiency
@@ -45,15 +47,22 @@ struct SweepPlan {
   std::vector<PlannedRun> order;  // every cell once a trial, in an order drawn anew for each trial
 };
 
+// Identity of a cell: the same for the same resolved spec, but for name, outputs and training.seed,
+// and the same files' contents. Pure.
+std::string CellId(RunSpec spec, const RunInputs& inputs);
+
 // Turns a spec with defaults left out into one that can be run, or says why it cannot.
 using SpecResolver = absl::FunctionRef<absl::StatusOr<RunSpec>(const RunSpec&)>;
+
+// Says what a run of a resolved spec reads.
+using InputsSource = absl::FunctionRef<absl::StatusOr<RunInputs>(const RunSpec&)>;
 
 // The cells of `sweep`, resolved, each once, and the order of their runs. For every group of cells
 // that differ in strategy or codec alone the solo arm is added where it is missing. `name` is the
 // sweep's where it has none. InvalidArgument, with the cell's settings and what to do: a cell that
 // cannot be run (nothing is, then), a wrong number of seeds or trials; else as ExpandCells.
 absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
-                                    SpecResolver resolve);
+                                    SpecResolver resolve, InputsSource inputs);
 
 // The spec of one run.
 RunSpec SpecOfRun(const SweepPlan& plan, const PlannedRun& run);

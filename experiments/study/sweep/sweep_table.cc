@@ -8,8 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/config/run_inputs.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/figures.h"
+#include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -54,6 +56,24 @@ std::map<std::string, Trials> TrialsByCell(const std::vector<RunRecord>& records
   return cells;
 }
 
+// Trials of the plan's settings on files that have been replaced since: by settings, by InputsKey.
+using FormerTrials = std::map<std::string, std::map<std::string, Trials>>;
+
+FormerTrials TrialsOnOtherFiles(const SweepPlan& plan, const std::vector<RunRecord>& records) {
+  std::map<std::string, std::string> keys;  // of what is there now, by settings
+  for (const PlannedCell& cell : plan.cells)
+    keys[SettingsJson(cell.settings)] = InputsKey(cell.spec, cell.inputs);
+  FormerTrials former;
+  for (const RunRecord& record : records) {
+    const auto now = keys.find(record.sweep().settings());
+    if (record.status() != "ok" || now == keys.end()) continue;
+    const std::string key = InputsKey(record.spec(), record.inputs());
+    if (key == now->second || key.empty()) continue;
+    former[now->first][key][record.sweep().trial()] = &record;
+  }
+  return former;
+}
+
 std::vector<double> ValuesOf(const Figure& figure, const Trials& trials) {
   std::vector<double> values;
   for (const auto& [trial, record] : trials) {
@@ -91,12 +111,31 @@ std::string FigureText(const Figure& figure, const Trials& trials, const Trials*
                       number(interval.high), "]");
 }
 
-Row CellRow(const PlannedCell& cell, const Trials& trials, const Trials* solo, size_t planned) {
-  Row row = {SettingsText(cell.settings), absl::StrCat(trials.size(), "/", planned)};
+Row CellRow(const std::string& name, const Trials& trials, const Trials* solo, size_t planned) {
+  Row row = {name, absl::StrCat(trials.size(), "/", planned)};
   for (const Figure& figure : Figures()) {
     if (figure.sweep.has_value()) row.push_back(FigureText(figure, trials, solo));
   }
   return row;
+}
+
+// A row for each cell on files that have been replaced since.
+void AddFormerRows(const SweepPlan& plan, const FormerTrials& former, std::vector<Row>* rows) {
+  for (const PlannedCell& cell : plan.cells) {
+    const auto found = former.find(SettingsJson(cell.settings));
+    if (found == former.end()) continue;
+    for (const auto& [key, trials] : found->second) {
+      const Trials* solo = nullptr;
+      if (cell.solo.has_value()) {
+        const auto ceiling = former.find(SettingsJson(plan.cells[*cell.solo].settings));
+        if (ceiling != former.end() && ceiling->second.count(key) > 0)
+          solo = &ceiling->second.at(key);
+      }
+      rows->push_back(CellRow(
+          absl::StrCat(SettingsText(cell.settings), " (other data: ", key.substr(0, 8), ")"),
+          trials, solo, plan.seeds.size()));
+    }
+  }
 }
 
 // What of one cell is doubtful.
@@ -123,6 +162,11 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
     }
     if (conditions.throttles() > 0)
       causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
+    if (conditions.quota_throttled_periods() > 0) {
+      causes.push_back(absl::StrCat("a CPU quota stopped it in ",
+                                    conditions.quota_throttled_periods(), " of ",
+                                    conditions.quota_periods(), " periods"));
+    }
     if (conditions.stopped_seconds() > 0) {
       causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold",
                                        conditions.stopped_seconds()));
@@ -186,16 +230,27 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
     static const Trials kNone;
     const Trials& trials = trials_of(i) == nullptr ? kNone : *trials_of(i);
     const PlannedCell& cell = plan.cells[i];
-    rows.push_back(CellRow(cell, trials, cell.solo.has_value() ? trials_of(*cell.solo) : nullptr,
+    rows.push_back(CellRow(SettingsText(cell.settings), trials,
+                           cell.solo.has_value() ? trials_of(*cell.solo) : nullptr,
                            plan.seeds.size()));
     AddDoubts(cell, trials, &notes);
     fewest = std::min(fewest, trials.size());
   }
+  const FormerTrials former = TrialsOnOtherFiles(plan, records);
+  AddFormerRows(plan, former, &rows);
+  if (!former.empty()) {
+    notes.push_back(
+        "files were replaced between trials: cells of other data are of what was there before, and "
+        "no trial of theirs counts for the others");
+  }
   AddDifference(
       cells, "builds", [](const RunRecord& record) { return record.build().commit(); }, &notes);
-  AddDifference(
-      cells, "machines", [](const RunRecord& record) { return record.machine().host_hash(); },
-      &notes);
+  std::vector<const Machine*> machines;
+  for (const auto& [id, trials] : cells) {
+    for (const auto& [trial, record] : trials) machines.push_back(&record->machine());
+  }
+  if (const int count = CountMachines(machines); count > 1)
+    notes.push_back(absl::StrCat("runs of ", count, " machines"));
   if (fewest < kFewTrials) {
     notes.push_back(absl::StrCat("fewer than ", kFewTrials,
                                  " trials of some cells: their intervals are too narrow"));

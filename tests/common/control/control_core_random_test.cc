@@ -61,6 +61,7 @@ class RandomRun {
     bool attached = false;
     bool joined = false;
     bool finished = false;
+    bool spoke = false;   // after the end
     bool silent = false;  // says nothing any more
     MonotonicTime heard;
     std::optional<MonotonicTime> lost;
@@ -91,6 +92,7 @@ class RandomRun {
     if (Comes(strangers_)) return ComeAStranger(index);
     if (!process.joined) return Join(index);
     if (!process.attached) return;
+    if (was_over && random_.Below(3) == 0) return SayLastWords(index);
     if (Comes(deaths_)) return Die(index);
     if (Comes(silences_)) process.silent = true;
     if (process.silent) return;
@@ -135,6 +137,11 @@ class RandomRun {
     if (was_over) return;
     process.joined = process.attached = true;
     process.heard = run_.now();
+  }
+
+  void SayLastWords(int32_t index) {
+    run_.SayLastWords(index, 4);
+    processes_[index].spoke = true;
   }
 
   void Die(int32_t index) {
@@ -209,6 +216,25 @@ class RandomRun {
       CheckLimits();
     }
     for (int32_t i = 0; i < rules_.processes; ++i) CheckWhatWasHeard(i);
+    CheckLastWords();
+  }
+
+  // They are complete exactly when all who are there have spoken, and each is told once that it was
+  // heard.
+  void CheckLastWords() {
+    const bool formed = std::all_of(processes_.begin(), processes_.end(),
+                                    [](const Process& process) { return process.joined; });
+    const bool failed = end_ && !end_->ok() && formed;
+    bool all = true;
+    for (size_t i = 0; i < processes_.size(); ++i) {
+      if (processes_[i].attached && !processes_[i].spoke) all = false;
+      EXPECT_EQ(run_.Count(static_cast<int32_t>(i), ToProcess::kNoted),
+                formed && processes_[i].spoke ? 1 : 0);
+    }
+    EXPECT_EQ(run_.core().has_last_words(), end_.has_value() && (!failed || all));
+    if (end_) {
+      EXPECT_EQ(run_.core().GatherLastWords(run_.now()).size(), failed ? processes_.size() : 0);
+    }
   }
 
   // Nothing that has a limit has waited for longer.
@@ -251,9 +277,11 @@ class RandomRun {
       EXPECT_EQ(run_.Ends(index), 1);
     }
     if (run_.Ends(index) == 0) return;
-    EXPECT_EQ(heard.back().has_goodbye(), end_->ok());
+    const auto is_end = [](const ToProcess& message) { return !message.has_noted(); };
+    const ToProcess& last = *std::find_if(heard.rbegin(), heard.rend(), is_end);
+    EXPECT_EQ(last.has_goodbye(), end_->ok());
     if (!end_->ok()) {
-      EXPECT_EQ(StatusOf(heard.back().abort()), *end_);
+      EXPECT_EQ(StatusOf(last.abort()), *end_);
     }
   }
 

@@ -23,13 +23,6 @@ void ExpectError(const absl::Status& status, absl::StatusCode code,
   }
 }
 
-// A run whose processes have all joined.
-class FormedRun : public CoreRun {
- public:
-  explicit FormedRun(const ControlRules& rules) : CoreRun(rules) { JoinAll(); }
-  explicit FormedRun(int32_t processes) : FormedRun(RulesOf(processes)) {}
-};
-
 TEST(ControlCore, TheLastToJoinFormsTheMembershipAndAllLearnWhereEverybodyIs) {
   CoreRun run(RulesOf(3));
   Join two_nodes = JoinOf(1, 3);
@@ -72,6 +65,30 @@ struct Difference {
   std::vector<std::string> parts;
 };
 
+// That process 1 of three ends the run for all where it differs so.
+void ExpectRefused(const std::vector<Difference>& differences) {
+  for (const Difference& difference : differences) {
+    SCOPED_TRACE(difference.name);
+    CoreRun run(RulesOf(3));
+    for (const int32_t i : {0, 2, 1}) {
+      Join join = JoinOf(i, 3);
+      join.set_boot_id("this boot");
+      join.set_network_namespace(7);
+      if (i == 1) difference.apply(&join);
+      const absl::Status answer = run.Join(join);
+      if (i == 1 && !answer.ok()) {
+        EXPECT_EQ(answer, run.failure());
+      }
+    }
+    ExpectError(run.failure(), difference.code, difference.parts);
+    EXPECT_FALSE(run.formed());
+    for (const int32_t i : {0, 2}) {
+      ASSERT_EQ(run.Ends(i), 1);
+      EXPECT_EQ(StatusOf(run.heard(i).back().abort()), run.failure());
+    }
+  }
+}
+
 TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
   const std::vector<Difference> differences = {
       {"spec",
@@ -104,32 +121,36 @@ TEST(ControlCore, AProcessThatStartsDifferentlyEndsTheRunForEveryoneByName) {
        absl::StatusCode::kFailedPrecondition,
        {"worker/0 listens at 127.0.0.1:4000", "worker/1 is in another network namespace"}},
   };
-  for (const Difference& difference : differences) {
-    SCOPED_TRACE(difference.name);
-    CoreRun run(RulesOf(3));
-    for (const int32_t i : {0, 2, 1}) {
-      Join join = JoinOf(i, 3);
-      join.set_boot_id("this boot");
-      join.set_network_namespace(7);
-      if (i == 1) difference.apply(&join);
-      const absl::Status answer = run.Join(join);
-      if (i == 1 && !answer.ok()) {
-        EXPECT_EQ(answer, run.failure());
-      }
-    }
-    ExpectError(run.failure(), difference.code, difference.parts);
-    EXPECT_FALSE(run.formed());
-    for (const int32_t i : {0, 2}) {
-      ASSERT_EQ(run.Ends(i), 1);
-      EXPECT_EQ(StatusOf(run.heard(i).back().abort()), run.failure());
-    }
-  }
+  ExpectRefused(differences);
 }
 
-TEST(ControlCore, AProcessWithoutWorkersNeedsNoKernelTarget) {
+TEST(ControlCore, ARankWithOtherDataEndsTheRunForEveryoneByWhatDiffers) {
+  const std::vector<Difference> differences = {
+      {"labels",
+       [](Join* join) { join->mutable_data()->set_train_labels("b"); },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0: they differ in the labels of the training set (b "
+        "here, a there)"}},
+      {"classes, and so the layout",
+       [](Join* join) {
+         join->mutable_data()->set_classes(27);
+         join->set_layout_fingerprint(8);
+       },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0", "number of classes (27 here, 10 there)"}},
+      {"normalization",
+       [](Join* join) { join->mutable_data()->add_mean(0.5f); },
+       absl::StatusCode::kFailedPrecondition,
+       {"worker/1 reads other data than worker/0", "mean (0.5 here, none there)"}},
+  };
+  ExpectRefused(differences);
+}
+
+TEST(ControlCore, AProcessWithoutWorkersNeedsNoKernelTargetAndNoData) {
   CoreRun run(RulesOf(2));
   Join server = JoinOf(0, 2);
   server.clear_kernel_target();
+  server.clear_data();
   EXPECT_TRUE(run.Join(server).ok());
   EXPECT_TRUE(run.Join(1).ok());
   EXPECT_TRUE(run.formed());
@@ -398,6 +419,23 @@ TEST(ControlCore, WaitsOfNodesForEachOtherAreJudged) {
               {"worker/0", "worker/1", "limits.wait_seconds"});
   EXPECT_GE(run.now() - begin, absl::Seconds(30));
   EXPECT_LE(run.now() - begin, absl::Seconds(32));
+}
+
+TEST(ControlCore, ASilentProcesssTimeoutSaysWhatEveryRankWasDoing) {
+  FormedRun run(3);
+  const MonotonicTime begin = run.now();
+  while (!run.core().is_over() && run.now() < begin + absl::Minutes(1)) {
+    if (run.now() == begin) run.SayItWaits(1, 5, 2);
+    run.SayItWaits(0, 6, 1);
+    run.SayItWaits(2, 6, 1);
+    run.Pass(absl::Seconds(1));
+  }
+  ExpectError(
+      run.failure(), absl::StatusCode::kDeadlineExceeded,
+      {"worker/1 (pid 1001) at step=0 phase=start: no heartbeat for 3s",
+       "; meanwhile worker/0 at step=6 phase=exchange waits for worker/1 (collective step=0 "
+       "bucket=0) since 2.0s; worker/1 at step=5 phase=exchange waits for worker/2 (collective "
+       "step=0 bucket=0) since 0.0s; worker/2 at step=6 phase=exchange waits for worker/1"});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -40,6 +41,9 @@ class Process {
   Process(const Coordinator& coordinator, const Join& join)
       : endpoint_(coordinator.endpoint()), join_(join) {}
 
+  // What it says at the end of a failed run. Before it attends.
+  void Say(std::function<LastWords()> last_words) { last_words_ = std::move(last_words); }
+
   // Joins; returns when all have, or it failed.
   absl::Status Attend(std::function<Heartbeat()> heartbeat = [] { return Heartbeat(); }) {
     absl::StatusOr<std::unique_ptr<ControlClient>> client = ControlClient::Attend(
@@ -49,7 +53,7 @@ class Process {
           ++aborts_;
           aborted_.Notify();
         },
-        std::move(heartbeat), kBeat);
+        std::move(heartbeat), kBeat, /*ends=*/nullptr, last_words_);
     if (client.ok()) client_ = *std::move(client);
     return client.status();
   }
@@ -68,6 +72,7 @@ class Process {
  private:
   const HostPort endpoint_;
   const Join join_;
+  std::function<LastWords()> last_words_;
   absl::Status abort_status_;
   std::atomic<int> aborts_{0};
   absl::Notification aborted_;
@@ -99,10 +104,18 @@ class ControlledRun {
     return statuses;
   }
 
+  // What process `index` says at the end of a failed run. Before it joins.
+  void Say(int32_t index, std::function<LastWords()> last_words) {
+    last_words_[index] = std::move(last_words);
+  }
+
   // All join at once.
   std::vector<absl::Status> JoinAll() {
-    for (const Join& join : joins_)
+    for (const Join& join : joins_) {
       processes_.push_back(std::make_unique<Process>(*coordinator_, join));
+      const auto said = last_words_.find(join.process());
+      if (said != last_words_.end()) processes_.back()->Say(said->second);
+    }
     // Every heartbeat carries its number, so that a test can see one come after something else.
     return OnAll([this](int32_t i) {
       return processes_[i]->Attend([beats = int64_t{0}]() mutable {
@@ -149,6 +162,7 @@ class ControlledRun {
  private:
   std::unique_ptr<Coordinator> coordinator_;
   std::vector<Join> joins_;
+  std::map<int32_t, std::function<LastWords()>> last_words_;  // by process
   std::vector<std::unique_ptr<Process>> processes_;
 };
 
@@ -291,6 +305,58 @@ TEST(Control, ALostConnectionThatNothingExplainsIsTheRunsFailureAfterAll) {
   const absl::Status why = absl::UnavailableError("the connection is lost");
   run.process(0).client().Fail(why);
   EXPECT_EQ(run.process(1).AwaitAbort(), why);
+}
+
+// Of worker `index`, with `events` events.
+LastWords WordsOf(int32_t index, int events) {
+  LastWords words;
+  NodeLastWords* node = words.add_nodes();
+  node->mutable_activity()->mutable_node()->set_index(index);
+  ThreadTrace* thread = node->add_threads();
+  thread->set_node(absl::StrCat("worker/", index));
+  for (int i = 0; i < events; ++i) thread->add_spans()->set_step(i);
+  return words;
+}
+
+TEST(Control, LastWordsArriveAlsoOfThoseWhoHangUpAtOnce) {
+  ControlledRun run(OptionsOf(3));
+  for (const int32_t i : {0, 1, 2}) run.Say(i, [i] { return WordsOf(i, 200); });
+  run.JoinAllOrFail();
+  // Who fails leaves as soon as it has said so, the others as soon as they hear of it.
+  std::vector<std::thread> leaving;
+  for (const int32_t i : {1, 2}) {
+    leaving.emplace_back([&run, i] {
+      run.process(i).AwaitAbort().IgnoreError();
+      run.process(i).Leave();
+    });
+  }
+  run.process(0).client().Fail(absl::InternalError("worker/0 step=3: broken"));
+  run.process(0).Leave();
+  EXPECT_FALSE(run.Failure().ok());
+  const std::vector<LastWords> words = run.coordinator().AwaitLastWords(kLimit);
+  for (std::thread& thread : leaving) thread.join();
+  ASSERT_EQ(words.size(), 3u);
+  for (int32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(words[i].silent_because(), "") << i;
+    ASSERT_EQ(words[i].nodes_size(), 1) << i;
+    EXPECT_EQ(words[i].nodes(0).threads(0).spans_size(), 200);
+  }
+}
+
+TEST(Control, TheEndWaitsForLastWordsNoLongerThanItsLimit) {
+  constexpr absl::Duration kShort = absl::Milliseconds(200);
+  ControlledRun run(OptionsOf(2));
+  run.Say(0, [] { return WordsOf(0, 1); });  // the other never says anything
+  run.JoinAllOrFail();
+  run.coordinator().Abort(absl::CancelledError("interrupted"));
+  ASSERT_FALSE(run.Failure().ok());
+  const MonotonicTime begin = MonotonicNow();
+  const std::vector<LastWords> words = run.coordinator().AwaitLastWords(kShort);
+  EXPECT_GE(MonotonicNow() - begin, kShort);
+  EXPECT_LT(MonotonicNow() - begin, kLimit / 2);
+  ASSERT_EQ(words.size(), 2u);
+  EXPECT_EQ(words[0].nodes(0).threads(0).spans_size(), 1);
+  EXPECT_EQ(words[1].silent_because(), "it did not answer within 500ms");
 }
 
 TEST(Control, AClosingCoordinatorLetsEverybodyGo) {

@@ -63,6 +63,8 @@ inline Join JoinOf(int32_t index, int32_t processes) {
   join.set_weights_fingerprint(11);
   join.set_layout_fingerprint(13);
   join.set_kernel_target("cpu/avx2");
+  join.mutable_data()->set_train_labels("a");
+  join.mutable_data()->set_classes(10);
   join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
   join.set_pid(1000 + index);
   join.add_nodes()->set_index(index);
@@ -135,6 +137,25 @@ class CoreRun {
     message.mutable_result()->add_workers()->set_rank(process);
     Say(process, message);
   }
+  // A heartbeat in which its worker waits at `step` for another.
+  void SayItWaits(int32_t process, int64_t step, int32_t other) {
+    FromProcess message;
+    NodeActivity* node = message.mutable_heartbeat()->add_nodes();
+    node->mutable_node()->set_index(process);
+    node->set_state(NodeActivity::WAITS);
+    node->set_step(step);
+    node->set_phase("exchange");
+    node->add_awaited()->mutable_peer()->set_index(other);
+    Say(process, message);
+  }
+  // Its worker says that it is at `step`.
+  void SayLastWords(int32_t process, int64_t step) {
+    FromProcess message;
+    NodeActivity* activity = message.mutable_last_words()->add_nodes()->mutable_activity();
+    activity->mutable_node()->set_index(process);
+    activity->set_step(step);
+    Say(process, message);
+  }
   void Leave(int32_t process) { core_.OnStreamEnd(process, now_); }
 
   void NoteEnd(int32_t process, const std::string& how) {
@@ -185,6 +206,13 @@ class CoreRun {
   MonotonicTime now_ = MonotonicTime(absl::Hours(5));
   ControlCore core_;
   std::vector<std::vector<ToProcess>> heard_;
+};
+
+// A run whose processes have all joined.
+class FormedRun : public CoreRun {
+ public:
+  explicit FormedRun(const ControlRules& rules) : CoreRun(rules) { JoinAll(); }
+  explicit FormedRun(int32_t processes) : FormedRun(RulesOf(processes)) {}
 };
 
 }  // namespace ringmaster

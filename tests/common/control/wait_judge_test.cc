@@ -216,7 +216,24 @@ TEST(WaitJudge, WeightsForWhichAllHavePushedAreLostHoweverBusyTheOthersAre) {
   EXPECT_TRUE(run.Pass(absl::Seconds(29)).ok());
   EXPECT_THAT(
       TextOf(run.Pass(absl::Seconds(2))),
-      AllOf(HasSubstr("worker/0"), HasSubstr("waits for nobody"), Not(HasSubstr("worker/1"))));
+      AllOf(HasSubstr("worker/0"), HasSubstr("waits for nobody"),
+            HasSubstr("; meanwhile worker/1 at step=5 phase=forward computes since 30.0s")));
+}
+
+TEST(WaitJudge, ATimeoutSaysWhatThoseDoWhomItIsNotAboutTheFirstOfMany) {
+  constexpr int32_t kWorkers = 24;
+  JudgedRun run(Limits(absl::Seconds(40)), kWorkers, 1);
+  for (int32_t i = 0; i < kWorkers; ++i)
+    run.Say(Waiting(i, Worker(23), AwaitedMessage::COLLECTIVE, 3));
+  run.Say(Computing(23, 3, "backward"));
+  run.Say(Serving(0, {}));
+  const std::string text = TextOf(run.Pass(absl::Seconds(60)));
+  EXPECT_THAT(text, HasSubstr("worker/23 (pid 123) at step=3 phase=backward bucket=0: computes"));
+  EXPECT_THAT(text, HasSubstr("; meanwhile worker/0 at step=3 phase=exchange waits for worker/23 "
+                              "(collective step=3 bucket=0) since 41.0s; worker/1 at "));
+  EXPECT_THAT(text, HasSubstr("worker/15 at step=3"));
+  EXPECT_THAT(text, Not(HasSubstr("worker/16 at")));
+  EXPECT_THAT(text, HasSubstr("; and 8 more"));
 }
 
 TEST(WaitJudge, WhatTheLastRankSendsHasTheWholeWaitLimitToArrive) {

@@ -3,6 +3,9 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -13,7 +16,13 @@ namespace {
 TEST(Machine, CoresAreThoseThatTheProcessMayUse) {
   cpu_set_t before;
   ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
-  EXPECT_EQ(DescribeMachine().cores(), CPU_COUNT(&before));
+  const Machine machine = DescribeMachine();
+  if (machine.has_cpu_quota()) {
+    EXPECT_EQ(machine.cores(),
+              std::min<int>(CPU_COUNT(&before), std::ceil(machine.cpu_quota() - 1e-9)));
+  } else {
+    EXPECT_EQ(machine.cores(), CPU_COUNT(&before));
+  }
   int first = 0;
   while (!CPU_ISSET(first, &before)) ++first;
   cpu_set_t one;
@@ -21,6 +30,7 @@ TEST(Machine, CoresAreThoseThatTheProcessMayUse) {
   CPU_SET(first, &one);
   ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
   EXPECT_EQ(DescribeMachine().cores(), 1);
+  EXPECT_EQ(DescribeMachine().cpus(), std::to_string(first));
   ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
@@ -34,6 +44,10 @@ TEST(Machine, IsDescribedWithoutNamingIt) {
   ASSERT_EQ(gethostname(host, sizeof(host) - 1), 0);
   EXPECT_EQ(machine.DebugString().find(std::string("\"") + host + "\""), std::string::npos);
   EXPECT_EQ(machine.host_hash(), DescribeMachine().host_hash());
+  EXPECT_EQ(machine.boot_hash().size(), 16u);
+  std::string boot_id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id;
+  EXPECT_EQ(machine.DebugString().find(boot_id), std::string::npos);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class MemoryKillsTest : public testing::Test {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  MemoryKills Kills() { return MemoryKills(root_ + "/proc", root_ + "/cgroup"); }
+  MemoryKills Kills() { return MemoryKills({root_ + "/proc", root_ + "/cgroup"}); }
 
   const std::string root_ =
       testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();

@@ -1,5 +1,8 @@
 #include "common/trace/node_traces.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -40,6 +43,86 @@ TEST(NodeTraces, AThreadThatRecordedNothingIsLeftOut) {
   EXPECT_EQ(report.traces(0).thread(), "exchange");
   EXPECT_EQ(report.traces(1).node(), "server/1");
   EXPECT_EQ(report.traces(1).thread(), "parked worker/1");
+}
+
+Clock::time_point At(int64_t ns) { return Clock::time_point(std::chrono::nanoseconds(ns)); }
+
+TEST(LastEvents, OfAllThreadsTheLatestTwoHundredAreToldAndThePhaseThatIsOpen) {
+  WorkerTraces worker(2, {0, 0});
+  // Every other nanosecond one, by turns.
+  for (int64_t i = 0; i < 300; ++i) {
+    worker.step.AddSpan("forward", i, -1, At(4 * i), At(4 * i + 1));
+    worker.exchange.AddSent({{Role::kWorker, 1}, {}, i, 8}, At(4 * i + 3));
+  }
+  worker.exchange.AddSent({{Role::kWorker, 1}, {}, 301, 8}, At(5000));  // later than `now`
+  NodeLastWords words;
+  words.mutable_activity()->set_phase("exchange");
+  words.mutable_activity()->set_step(300);
+  worker.AddLast(At(1497), &words);
+  ASSERT_EQ(words.threads_size(), 2);
+  const ThreadTrace& step = words.threads(0);
+  const ThreadTrace& exchange = words.threads(1);
+  EXPECT_EQ(step.node(), "worker/2");
+  EXPECT_EQ(step.thread(), "step");
+  EXPECT_EQ(exchange.thread(), "exchange");
+  EXPECT_EQ(step.spans_size() + exchange.sent_size(), 200);
+  // 199 events, the oldest of which is the message of step 200, and the open phase.
+  EXPECT_EQ(exchange.sent_size(), 100);
+  EXPECT_EQ(exchange.sent(0).step(), 200);
+  EXPECT_EQ(exchange.sent(99).step(), 299);
+  const TraceSpan& open = step.spans(99);
+  EXPECT_EQ(open.phase(), "exchange");
+  EXPECT_EQ(open.step(), 300);
+  EXPECT_EQ(open.begin_ns(), 1197);
+  EXPECT_EQ(open.duration_ns(), 300);
+  EXPECT_DOUBLE_EQ(words.since_seconds(), 300e-9);
+}
+
+TEST(LastEvents, OfAServerAreThoseOfTheShardAndOfItsParkedPulls) {
+  ServerTraces server(1, 2, {0, 0});
+  server.shard.AddSpan("push", 4, 0, At(10), At(20));
+  server.parked[1].AddSpan("parked", 4, -1, At(5), At(30));
+  NodeLastWords words;
+  server.AddLast(At(50), &words);
+  ASSERT_EQ(words.threads_size(), 2);
+  EXPECT_EQ(words.threads(0).thread(), "shard");
+  EXPECT_EQ(words.threads(0).spans_size(), 1);
+  EXPECT_EQ(words.threads(1).thread(), "parked worker/1");
+  EXPECT_DOUBLE_EQ(words.since_seconds(), 30e-9);
+}
+
+TEST(LastEvents, OfANodeThatDidNothingThereAreNone) {
+  NodeLastWords words;
+  WorkerTraces(0, {0, 0}).AddLast(At(50), &words);
+  EXPECT_EQ(words.threads_size(), 0);
+  EXPECT_EQ(words.since_seconds(), 0);
+}
+
+LastWords WordsAt(const char* clock, int64_t welcomed_ns, int64_t started_ns, int64_t time_ns) {
+  LastWords words;
+  words.mutable_clock()->set_name(clock);
+  words.mutable_clock()->set_welcomed_ns(welcomed_ns);
+  words.mutable_clock()->set_started_ns(started_ns);
+  words.add_nodes()->add_threads()->add_spans()->set_begin_ns(time_ns);
+  return words;
+}
+
+std::vector<int64_t> Aligned(const std::vector<LastWords>& all) {
+  google::protobuf::RepeatedPtrField<LastWords> words(all.begin(), all.end());
+  AlignLastEvents(&words);
+  std::vector<int64_t> times;
+  for (const LastWords& each : words) {
+    EXPECT_FALSE(each.has_clock());
+    times.push_back(each.nodes(0).threads(0).spans(0).begin_ns());
+  }
+  return times;
+}
+
+TEST(LastEvents, AreSetToWorkerZerosStartOrWithoutItToTheWelcome) {
+  EXPECT_EQ(Aligned({WordsAt("b", 70'000, 0, 72'500), WordsAt("a", 1'000, 3'000, 3'500)}),
+            (std::vector<int64_t>{500, 500}));
+  EXPECT_EQ(Aligned({WordsAt("b", 70'000, 0, 72'500), WordsAt("a", 1'000, 0, 3'500)}),
+            (std::vector<int64_t>{2'500, 2'500}));
 }
 
 void AddProcess(const char* clock, int64_t welcomed_ns, int64_t started_ns, int64_t time_ns,

@@ -93,6 +93,28 @@ TEST(ThreadRecorder, ManyTracedStepsTakeNoMoreThanTheLargestMemory) {
   EXPECT_EQ(recorder.Trace().dropped(), 1);
 }
 
+TEST(ThreadRecorder, TheLastEventsAreThereWhateverIsTraced) {
+  ThreadRecorder recorder("worker/0", "exchange", {0, 0}, Keeps::kSpansAndMessages, 4);
+  PhaseTimes times(&recorder);
+  recorder.BeginStep(7);
+  times.Add(Phase::kExchange, At(1), At(2), 3);
+  recorder.EndStep();
+  times.Add(Phase::kReduce, At(2), At(5));
+  recorder.AddSent({{Role::kWorker, 1}, {}, 7, 8}, At(6));
+  recorder.AddReceived({{Role::kWorker, 2}, {}, 7, 8}, At(7));
+  EXPECT_EQ(recorder.Trace().spans_size() + recorder.Trace().sent_size(), 0);
+  const std::vector<KeptEvent> events = recorder.last_events();
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_STREQ(events[0].span.name, "exchange");
+  EXPECT_EQ(events[0].span.step, 7);
+  EXPECT_EQ(events[0].span.bucket, 3);
+  EXPECT_EQ(events[1].span.step, -1);
+  EXPECT_EQ(events[2].message.end.peer.index, 1);
+  EXPECT_EQ(events[3].message.end.peer.index, 2);
+  recorder.AddSent({{Role::kWorker, 3}, {}, 7, 8}, At(8));
+  EXPECT_EQ(recorder.last_events().front().span.step, -1);
+}
+
 TEST(PhaseTimes, StretchesAreRecordedInTheStepUnderWayAndCountAlways) {
   ThreadRecorder recorder("worker/0", "step", {1, 2}, Keeps::kSpans);
   PhaseTimes times(&recorder);

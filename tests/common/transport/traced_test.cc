@@ -95,6 +95,25 @@ TEST_F(TracedPair, OtherStepsDrainsAndMessagesToTheNodeItselfAreLeftOut) {
   }
 }
 
+TEST_F(TracedPair, TheLastMessagesAreKeptWhateverIsTraced) {
+  BeginStep(4);
+  Exchange(TagOf(MessageKind::kPush, 4, 2), 8);
+  Exchange(TagOf(MessageKind::kDrain, 4), 4);
+  const std::vector<KeptEvent> sent = zero_recorder_.last_events();
+  const std::vector<KeptEvent> received = one_recorder_.last_events();
+  ASSERT_EQ(sent.size(), 2u);
+  ASSERT_EQ(received.size(), 2u);
+  EXPECT_EQ(sent[0].kind, KeptEvent::Kind::kSent);
+  EXPECT_EQ(received[0].kind, KeptEvent::Kind::kReceived);
+  for (const KeptEvent& event : {sent[0], received[0]}) {
+    EXPECT_EQ(event.message.end.tag.kind, MessageKind::kPush);
+    EXPECT_EQ(event.message.end.tag.bucket, 2);
+    EXPECT_EQ(event.message.end.step, 4);
+    EXPECT_EQ(event.message.end.payload_bytes, 8);
+  }
+  EXPECT_EQ(sent[1].message.end.step, -1) << "what is drained belongs to no step";
+}
+
 TEST_F(TracedPair, AReceiveIsOfTheStepThatExpectedItAndAWaitThatFailsIsNone) {
   BeginStep(5);
   const Tag tag = TagOf(MessageKind::kWeights, 77);

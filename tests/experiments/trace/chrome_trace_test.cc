@@ -153,5 +153,25 @@ TEST(ChromeTrace, NodesComeWorkersFirstAndByNumber) {
   EXPECT_THAT(nodes, testing::ElementsAre("worker/2", "worker/10", "server/0", "server/1"));
 }
 
+TEST(ChromeTrace, AFailedRunsLastEventsAreShownLikeTracedStepsWithItsStatus) {
+  const RunRecord good = PushOfOneBucket();
+  RunRecord failed = good;
+  failed.clear_reports();
+  failed.set_status("INTERNAL: broken");
+  for (const ProcessReport& report : good.reports()) {
+    NodeLastWords* node = failed.add_last_words()->add_nodes();
+    *node->mutable_threads() = report.traces();
+    node->mutable_activity()->mutable_node()->set_server(report.traces(0).node() == "server/0");
+  }
+  const ChromeTrace trace = MakeChromeTrace(failed);
+  EXPECT_EQ(trace.spans, 5);
+  EXPECT_EQ(trace.messages, 1);
+  const json parsed = json::parse(trace.json);
+  EXPECT_EQ(parsed["traceEvents"], json::parse(MakeChromeTrace(good).json)["traceEvents"]);
+  EXPECT_EQ(parsed["otherData"]["status"], "INTERNAL: broken");
+  EXPECT_THAT(parsed["otherData"]["last_words"].get<std::string>(),
+              HasSubstr("worker/0 at step=0 phase=start computes for 0.0s\n"));
+}
+
 }  // namespace
 }  // namespace ringmaster

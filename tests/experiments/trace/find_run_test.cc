@@ -69,7 +69,18 @@ TEST(WhyNoTraces, SaysWhetherItFailedWasNotAskedOrWasTooShort) {
   EXPECT_THAT(WhyNoTraces(run), HasSubstr("run it with --set output.trace_steps=3"));
   run.set_status("UNAVAILABLE: gone");
   EXPECT_THAT(WhyNoTraces(run),
-              HasSubstr("failed, and what was traced went with it: UNAVAILABLE: gone"));
+              HasSubstr("failed, and none of its processes could tell its last events: "
+                        "UNAVAILABLE: gone"));
+}
+
+TEST(FindRun, AFailedRunWhoseLastEventsAreKnownIsListedAsSuch) {
+  RunRecord run = RunOf("id", "ring", false);
+  run.clear_reports();
+  run.add_last_words()->add_nodes();
+  EXPECT_FALSE(HasTraces(run));
+  run.mutable_last_words(0)->mutable_nodes(0)->add_threads()->add_spans();
+  EXPECT_TRUE(HasTraces(run));
+  EXPECT_EQ(TracedRunsText({run}, 2), "id  ring  2 workers, failed, its last events\n");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "worker/data/cifar.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -78,7 +79,21 @@ TEST_F(Cifar10, SamplesAreTheRecordsOfAllFilesInOrderNormalizedByChannel) {
   EXPECT_EQ(dataset->test.count(), 3);
   EXPECT_EQ(shape->features(), 3072);
   EXPECT_EQ(dataset->train.shape.classes, 10);
-  const double means[] = {0.4914, 0.4822, 0.4465}, deviations[] = {0.2470, 0.2435, 0.2616};
+  ASSERT_EQ(dataset->facts.mean_size(), 3);
+  double means[3], deviations[3];
+  for (int channel = 0; channel < 3; ++channel) {
+    // Of the ten training samples, to four digits; each value stands once in four of a channel.
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 10240; ++i) {
+      const double share = Pixel(i / 1024, channel, i % 1024) / 255.0;
+      sum += share / 10240;
+      squares += share * share / 10240;
+    }
+    means[channel] = dataset->facts.mean(channel);
+    deviations[channel] = dataset->facts.deviation(channel);
+    EXPECT_NEAR(means[channel], sum, 5e-5);
+    EXPECT_NEAR(deviations[channel], std::sqrt(squares - sum * sum), 5e-5);
+  }
   std::vector<float> features(3072);
   for (int sample = 0; sample < 10; ++sample) {
     EXPECT_EQ(dataset->train.labels[sample], sample);
@@ -99,13 +114,29 @@ TEST_F(Cifar10, SamplesAreTheRecordsOfAllFilesInOrderNormalizedByChannel) {
 TEST_F(Cifar10, ALimitStopsWithinAFileAndBeforeTheNext) {
   spec_.set_train_limit(3);
   spec_.set_test_limit(1);
-  Write(TrainFile(2), Record(99, 0));  // behind the limit: counted, not read
+  Write(TrainFile(2), Record(99, 0));  // behind the limit: its pixels count, its label is not read
   const auto dataset = LoadDataset(spec_);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(dataset->train.labels, std::vector<int32_t>({0, 1, 2}));
   EXPECT_EQ(dataset->test.count(), 1);
+  spec_.clear_train_limit();
+  Write(TrainFile(2), Record(9, 0));
+  EXPECT_EQ(LoadDataset(spec_)->train.pixel_values, dataset->train.pixel_values);
   spec_.set_train_limit(10);
   EXPECT_THAT(ErrorOf(), HasSubstr("data.train_limit = 10: expected 1 to 9"));
+}
+
+TEST_F(Cifar10, TheSpecsMeansAndDeviationsReplaceTheDatasOwn) {
+  for (const float mean : {0.0f, 0.5f, 1.0f}) spec_.add_mean(mean);
+  for (const float deviation : {1.0f, 0.5f, 2.0f}) spec_.add_deviation(deviation);
+  const auto dataset = LoadDataset(spec_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  std::vector<float> features(3072);
+  dataset->test.CopyFeatures(0, features.data());
+  EXPECT_EQ(features[0], Pixel(100, 0, 0) / 255.0f);
+  EXPECT_EQ(features[1024], (Pixel(100, 1, 0) / 255.0f - 0.5f) / 0.5f);
+  EXPECT_EQ(features[2048], (Pixel(100, 2, 0) / 255.0f - 1.0f) / 2.0f);
+  EXPECT_EQ(dataset->facts.mean(1), 0.5f);
 }
 
 TEST_F(Cifar10, AMissingFileNamesThePathAndWhereTheFilesArePublished) {

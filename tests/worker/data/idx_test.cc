@@ -38,6 +38,22 @@ std::string Labels(uint32_t count, uint32_t magic = 2049) {
   return bytes;
 }
 
+// QMNIST's: rows of eight numbers, of which the first is the label; the others say who wrote it.
+std::string LabelRows(uint32_t count, uint32_t columns = 8) {
+  std::string bytes = BigEndian(3074) + BigEndian(count) + BigEndian(columns);
+  for (uint32_t i = 0; i < count; ++i) {
+    bytes += BigEndian(i % 10);
+    for (uint32_t column = 1; column < columns; ++column) bytes += BigEndian(1000 * i + column);
+  }
+  return bytes;
+}
+
+std::string LabelsFrom(const std::vector<int>& labels) {
+  std::string bytes = BigEndian(2049) + BigEndian(static_cast<uint32_t>(labels.size()));
+  for (const int label : labels) bytes.push_back(static_cast<char>(label));
+  return bytes;
+}
+
 class Idx : public ::testing::Test {
  protected:
   Idx()
@@ -73,9 +89,136 @@ TEST_F(Idx, PixelsAreNormalizedAndLabelsKept) {
   std::vector<float> features(12 * 12);
   for (int64_t i = 0; i < 12; ++i) dataset->train.CopyFeatures(i, features.data() + i * 12);
   EXPECT_EQ(dataset->train.labels[11], 1);
+  // Of 0 to 143: mean 71.5 and deviation sqrt((144^2 - 1) / 12) = 41.568, over 255.
+  ASSERT_EQ(dataset->facts.mean_size(), 1);
+  EXPECT_EQ(dataset->facts.mean(0), 0.2804f);
+  EXPECT_EQ(dataset->facts.deviation(0), 0.1630f);
+  EXPECT_EQ(dataset->facts.classes(), 10);
   // One rounding each of a quotient, a difference and a quotient: 4 ulp of values below 3.
-  EXPECT_NEAR(features[0], -0.1307 / 0.3081, 1e-6);
-  EXPECT_NEAR(features[143], (143 / 255.0 - 0.1307) / 0.3081, 1e-6);
+  EXPECT_NEAR(features[0], -0.2804 / 0.1630, 1e-6);
+  EXPECT_NEAR(features[143], (143 / 255.0 - 0.2804) / 0.1630, 1e-6);
+}
+
+TEST_F(Idx, ALimitChangesNoPixelsMeaning) {
+  const auto whole = LoadDataset(spec_);
+  spec_.set_train_limit(2);
+  const auto limited = LoadDataset(spec_);
+  ASSERT_TRUE(whole.ok() && limited.ok()) << whole.status() << limited.status();
+  EXPECT_EQ(limited->train.pixel_values, whole->train.pixel_values);
+  EXPECT_EQ(limited->test.pixel_values, whole->train.pixel_values);
+  EXPECT_EQ(limited->train.pixels.size(), 24u);
+}
+
+TEST_F(Idx, TheSpecsMeanAndDeviationReplaceTheDatasOwn) {
+  spec_.add_mean(0.5f);
+  spec_.add_deviation(0.25f);
+  const auto dataset = LoadDataset(spec_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  std::vector<float> features(12);
+  dataset->test.CopyFeatures(0, features.data());
+  EXPECT_EQ(features[0], -2.0f);
+  EXPECT_EQ(dataset->facts.mean(0), 0.5f);
+  EXPECT_EQ(dataset->facts.deviation(0), 0.25f);
+}
+
+TEST_F(Idx, ClassesFollowTheTrainingLabelsWhichStayAsTheyAre) {
+  // EMNIST's letters: 1 to 26.
+  std::vector<int> letters;
+  for (int letter = 1; letter <= 26; ++letter) letters.push_back(letter);
+  Write("train-images-idx3-ubyte", Images(26, 4, 3));
+  Write("train-labels-idx1-ubyte", LabelsFrom(letters));
+  Write("t10k-labels-idx1-ubyte", LabelsFrom({26, 1, 2, 3, 4}));
+  const auto dataset = LoadDataset(spec_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->train.shape.classes, 27);
+  EXPECT_EQ(dataset->test.shape.classes, 27);
+  EXPECT_EQ(dataset->train.labels.back(), 26);
+  EXPECT_EQ(dataset->test.labels.front(), 26);
+  spec_.set_train_limit(3);
+  spec_.set_test_limit(1);
+  int64_t train = 0, test = 0;
+  const auto shape = InspectDataset(spec_, &train, &test);
+  ASSERT_TRUE(shape.ok()) << shape.status();
+  EXPECT_EQ(shape->classes, 27);
+}
+
+TEST_F(Idx, FewClassesAreTakenAsTheyAre) {
+  Write("train-labels-idx1-ubyte", LabelsFrom({0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}));
+  Write("t10k-labels-idx1-ubyte", LabelsFrom({1, 1, 1, 1, 1}));
+  const auto dataset = LoadDataset(spec_);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->train.shape.classes, 2);
+  spec_.set_classes(10);
+  EXPECT_EQ(LoadDataset(spec_)->train.shape.classes, 10);
+}
+
+TEST_F(Idx, ATestLabelThatTheTrainingSetDoesNotHaveIsNamed) {
+  Write("t10k-labels-idx1-ubyte", LabelsFrom({0, 1, 2, 46, 47}));
+  EXPECT_THAT(ErrorOf(), HasSubstr("t10k-labels-idx1-ubyte: found label 46 at sample 3, expected "
+                                   "labels from 0 to 9 as in the training set"));
+}
+
+TEST_F(Idx, LabelsOfRowsAreTheirFirstNumbers) {
+  const auto plain = LoadDataset(spec_);
+  Write("train-labels-idx1-ubyte", LabelRows(12));
+  Write("t10k-labels-idx1-ubyte", LabelRows(5, 1));
+  const auto rows = LoadDataset(spec_);
+  ASSERT_TRUE(plain.ok() && rows.ok()) << plain.status() << rows.status();
+  EXPECT_EQ(rows->train.labels, plain->train.labels);
+  EXPECT_EQ(rows->test.labels, plain->test.labels);
+  EXPECT_EQ(rows->facts.fingerprint(), plain->facts.fingerprint());
+}
+
+TEST_F(Idx, LabelRowsOfAnotherLengthThanTheirHeaderSaysAreRefused) {
+  const std::string rows = LabelRows(12);
+  Write("train-labels-idx1-ubyte", rows.substr(0, rows.size() - 4));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found 392 bytes (truncated), expected 396 bytes for the 12"));
+  Write("train-labels-idx1-ubyte", rows + "four");
+  EXPECT_THAT(ErrorOf(), HasSubstr("found 400 bytes (oversized), expected 396 bytes for the 12"));
+  Write("train-labels-idx1-ubyte", LabelRows(11));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found 11 labels, expected 12"));
+  Write("train-labels-idx1-ubyte", BigEndian(3074) + BigEndian(12) + BigEndian(0));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found label rows of 0, expected 1 to 4096"));
+}
+
+TEST_F(Idx, ANegativeLabelOfARowIsNamedWithItsPosition) {
+  std::string rows = LabelRows(12);
+  rows.replace(12 + 7 * 32, 4, BigEndian(0xFFFFFFFF));
+  Write("train-labels-idx1-ubyte", rows);
+  EXPECT_THAT(ErrorOf(), HasSubstr("found label -1 at sample 7, expected labels from 0 on"));
+}
+
+TEST_F(Idx, FingerprintsTellContentsClassesAndNormalizationApart) {
+  const auto facts = [this] {
+    const auto dataset = LoadDataset(spec_);
+    EXPECT_TRUE(dataset.ok()) << dataset.status();
+    return dataset->facts;
+  };
+  const DataFacts first = facts();
+  EXPECT_EQ(first.fingerprint().size(), 16u);
+  EXPECT_EQ(facts().DebugString(), first.DebugString());
+  std::string labels = Labels(12);
+  std::swap(labels[8], labels[9]);
+  Write("train-labels-idx1-ubyte", labels);
+  const DataFacts other_labels = facts();
+  EXPECT_NE(other_labels.fingerprint(), first.fingerprint());
+  EXPECT_NE(other_labels.train_labels(), first.train_labels());
+  EXPECT_EQ(other_labels.train_inputs(), first.train_inputs());
+  EXPECT_EQ(other_labels.test_labels(), first.test_labels());
+  Write("train-labels-idx1-ubyte", Labels(12));
+  std::string images = Images(5, 4, 3);
+  ++images.back();
+  Write("t10k-images-idx3-ubyte", images);
+  EXPECT_NE(facts().test_inputs(), first.test_inputs());
+  EXPECT_NE(facts().fingerprint(), first.fingerprint());
+  Write("t10k-images-idx3-ubyte", Images(5, 4, 3));
+  spec_.set_classes(11);
+  EXPECT_NE(facts().fingerprint(), first.fingerprint());
+  spec_.clear_classes();
+  spec_.add_mean(0.5f);
+  spec_.add_deviation(0.5f);
+  EXPECT_NE(facts().fingerprint(), first.fingerprint());
+  EXPECT_EQ(facts().train_inputs(), first.train_inputs());
 }
 
 TEST_F(Idx, LabelsAloneAreThoseOfTheWholeSetUnderItsLimits) {
@@ -120,6 +263,9 @@ TEST_F(Idx, AMissingFileNamesThePathAndTheRemedy) {
 TEST_F(Idx, AWrongMagicNumberIsNamedWithTheExpectedOne) {
   Write("train-images-idx3-ubyte", Images(12, 4, 3, 2049));
   EXPECT_THAT(ErrorOf(), HasSubstr("found magic number 2049, expected 2051 (IDX images)"));
+  Write("train-images-idx3-ubyte", Images(12, 4, 3));
+  Write("train-labels-idx1-ubyte", Labels(12, 2051));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found magic number 2051, expected 2049 or 3074 (IDX labels)"));
 }
 
 TEST_F(Idx, ACompressedFileIsRecognized) {
@@ -274,7 +420,10 @@ TEST_F(CompressedIdx, ALabelOutOfRangeIsNamedWithItsPosition) {
   std::string labels = Labels(12);
   labels[8 + 11] = static_cast<char>(255);
   Compress("train-labels-idx1-ubyte", labels);
-  EXPECT_THAT(ErrorOf(), HasSubstr("train-labels-idx1-ubyte.gz: found label 255 at sample 11"));
+  EXPECT_THAT(ErrorOf(),
+              HasSubstr("train-labels-idx1-ubyte.gz: found label 255 at sample 11, but only 11 "
+                        "different labels, expected samples of most classes (if it is right, set "
+                        "data.classes=256)"));
 }
 
 TEST_F(Idx, ATruncatedFileIsRefusedWithBothSizes) {
@@ -290,7 +439,7 @@ TEST_F(Idx, AnOversizedFileIsRefusedWithBothSizes) {
 
 TEST_F(Idx, AFileShorterThanItsHeaderIsRefused) {
   Write("train-images-idx3-ubyte", std::string("\0\0\x08", 3));
-  EXPECT_THAT(ErrorOf(), HasSubstr("found only 3 bytes from byte 0 on (end of file), expected 16"));
+  EXPECT_THAT(ErrorOf(), HasSubstr("found only 3 bytes from byte 0 on (end of file), expected 4"));
 }
 
 TEST_F(Idx, AHeaderWhoseProductOverflowsIsRefused) {
@@ -315,7 +464,9 @@ TEST_F(Idx, ALabelOutOfRangeIsNamedWithItsPosition) {
   std::string labels = Labels(12);
   labels[8 + 6] = 10;
   Write("train-labels-idx1-ubyte", labels);
-  EXPECT_THAT(ErrorOf(), HasSubstr("label 10 at sample 6, expected labels from 0 to 9"));
+  spec_.set_classes(10);
+  EXPECT_THAT(ErrorOf(),
+              HasSubstr("label 10 at sample 6, expected labels from 0 to 9 (data.classes)"));
 }
 
 TEST_F(Idx, AFolderInPlaceOfAFileIsAnError) {

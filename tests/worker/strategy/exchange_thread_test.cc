@@ -1,5 +1,6 @@
 #include "worker/strategy/exchange_thread.h"
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -7,6 +8,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/check.h"
+#include "common/base/check_context.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -207,6 +210,19 @@ TEST(ExchangeThreadDeathTest, AFullQueueIsABug) {
         exchange.Post(Task(0));
       },
       "posted_ - done_");
+}
+
+TEST(ExchangeThreadDeathTest, AFailedCheckOfItsWorkNamesTheWorkerThatMadeItAndTheStep) {
+  std::atomic<int64_t> step{9};
+  const ScopedCheckContext context("worker/5", &step);
+  const auto run = [] {
+    ExchangeThread exchange(4, 0, [](const ExchangeTask& task, PhaseTimes&) {
+      RM_CHECK(task.bucket != 2);
+      return absl::OkStatus();
+    });
+    exchange.Post(Task(9, 2));
+  };
+  EXPECT_DEATH(run(), "task.bucket != 2; worker/5 step=9 ");
 }
 
 }  // namespace

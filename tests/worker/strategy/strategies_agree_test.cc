@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "common/collective/choice.h"
+#include "common/collective/schedule.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
 #include "tests/support/arms.h"

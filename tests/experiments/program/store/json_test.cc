@@ -122,6 +122,60 @@ TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
   EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));
 }
 
+TEST(Json, AFailedRunHasItsLastWordsWithEventsByTheTimeOfTheirEnd) {
+  RunRecord record = Record();
+  EXPECT_FALSE(Json::parse(SummaryJson(record)).contains("last_words"));
+  LastWords* gone = record.add_last_words();
+  gone->set_process(0);
+  gone->set_pid(40);
+  gone->set_silent_because("it is gone");
+  gone->set_heard_seconds(0.5);
+  LastWords* words = record.add_last_words();
+  words->set_process(1);
+  words->set_pid(41);
+  NodeLastWords* node = words->add_nodes();
+  node->set_since_seconds(2);
+  node->set_parked("worker/0 at clock 2 awaits clock 1 of worker/1 (at 0)");
+  NodeActivity* activity = node->mutable_activity();
+  activity->mutable_node()->set_server(true);
+  activity->set_state(NodeActivity::WAITS);
+  activity->set_phase("serve");
+  AwaitedMessage* push = activity->add_awaited();
+  push->mutable_peer()->set_index(1);
+  push->set_kind(AwaitedMessage::PUSH);
+  push->set_step(3);
+  ThreadTrace* thread = node->add_threads();
+  thread->set_thread("shard");
+  TraceSpan* span = thread->add_spans();
+  span->set_phase("push");
+  span->set_step(2);
+  span->set_bucket(1);
+  span->set_begin_ns(1'000'000);
+  span->set_duration_ns(5'000'000);
+  TraceMessage* received = thread->add_received();
+  received->set_kind("push");
+  received->set_peer("worker/0");
+  received->set_step(2);
+  received->set_bucket(1);
+  received->set_payload_bytes(400);
+  received->set_time_ns(1'500'000);
+  EXPECT_EQ(Json::parse(SummaryJson(record))["last_words"], Json::parse(R"([
+    {"process": 0, "pid": 40, "silent_because": "it is gone", "heard_seconds": 0.5, "nodes": []},
+    {"process": 1, "pid": 41, "silent_because": null, "heard_seconds": 0.0, "nodes": [
+      {"node": "server/0", "state": "waits", "step": 0, "phase": "serve", "bucket": 0,
+       "since_seconds": 2.0,
+       "awaited": [{"peer": "worker/1", "message": "push", "is_send": false, "step": 3,
+                    "bucket": 0}],
+       "parked": "worker/0 at clock 2 awaits clock 1 of worker/1 (at 0)",
+       "events": [
+         {"at_ms": 1.5, "thread": "shard", "what": "received", "message": "push",
+          "peer": "worker/0", "step": 2, "bucket": 1, "round": 0, "piece": 0, "bytes": 400},
+         {"at_ms": 1.0, "thread": "shard", "what": "push", "step": 2, "bucket": 1,
+          "ms": 5.0}]
+}]
+}])"));
+}
+
 TEST(Json, AComparisonIsOneObjectWithItsRunsInOrder) {
   RunRecord second = Record();
   second.mutable_summary()->set_arm("ring");

@@ -15,9 +15,10 @@ TEST(Presets, AskAQuestionAndPlanCellsThatDiffer) {
     const std::string path = entry.path();
     SweepSpec sweep;
     ASSERT_TRUE(LoadTextproto(path, "sweep", &sweep).ok()) << path;
-    const auto plan = PlanSweep(sweep, entry.path().stem(), [](const RunSpec& spec) {
-      return Resolve(spec, ResolveContext{});
-    });
+    const auto plan = PlanSweep(
+        sweep, entry.path().stem(),
+        [](const RunSpec& spec) { return Resolve(spec, ResolveContext{}); },
+        [](const RunSpec&) { return RunInputs(); });
     ASSERT_TRUE(plan.ok()) << path << ": " << plan.status();
     EXPECT_EQ(plan->question.back(), '?') << path;
     EXPECT_GE(plan->cells.size(), 3u) << path;

@@ -22,12 +22,21 @@ using ::testing::Not;
 
 absl::StatusOr<RunSpec> ResolveOnly(const RunSpec& spec) { return Resolve(spec, ResolveContext{}); }
 
-absl::StatusOr<SweepPlan> PlanOf(const std::string& text) {
+// Inputs of runs that read a data set with that fingerprint.
+RunInputs Reading(const std::string& fingerprint) {
+  RunInputs inputs;
+  inputs.mutable_data()->set_fingerprint(fingerprint);
+  return inputs;
+}
+
+absl::StatusOr<SweepPlan> PlanOf(const std::string& text,
+                                 const std::string& fingerprint = "aaaaaaaaaaaa") {
   SweepSpec sweep;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
       "base { training { steps: 10 } } " + text, &sweep))
       << text;
-  return PlanSweep(sweep, "sweep", ResolveOnly);
+  return PlanSweep(sweep, "sweep", ResolveOnly,
+                   [&](const RunSpec&) { return Reading(fingerprint); });
 }
 
 std::vector<std::string> Texts(const SweepPlan& plan) {
@@ -112,6 +121,31 @@ TEST(SweepPlan, GivesEveryTrialASeedAndTheCellOneIdentity) {
   EXPECT_NE(plan->cells[0].id, plan->cells[1].id);
 }
 
+TEST(SweepPlan, ACellOfOtherFilesIsAnotherCellAndOneThatReadsNoneIsNot) {
+  const auto plan = PlanOf("", "aaaaaaaaaaaa"), replaced = PlanOf("", "bbbbbbbbbbbb");
+  ASSERT_TRUE(plan.ok() && replaced.ok());
+  EXPECT_NE(plan->cells[0].id, replaced->cells[0].id);
+  EXPECT_EQ(plan->cells[0].id, PlanOf("", "aaaaaaaaaaaa")->cells[0].id);
+  RunSpec spec = plan->cells[0].spec;
+  RunInputs weights;
+  weights.set_init_weights("cccccccccccc");
+  EXPECT_NE(CellId(spec, weights), CellId(spec, RunInputs()));
+  spec.mutable_data()->set_name("synthetic");
+  EXPECT_EQ(CellId(spec, Reading("aaaaaaaaaaaa")), CellId(spec, RunInputs()));
+  EXPECT_NE(CellId(spec, weights), CellId(spec, RunInputs()));
+}
+
+TEST(SweepPlan, NamesTheCellWhoseFilesCannotBeRead) {
+  SweepSpec sweep;
+  sweep.mutable_base()->mutable_training()->set_steps(10);
+  const auto plan =
+      PlanSweep(sweep, "sweep", ResolveOnly, [](const RunSpec&) -> absl::StatusOr<RunInputs> {
+        return absl::InvalidArgumentError("a damaged file");
+      });
+  EXPECT_THAT(std::string(plan.status().message()), HasSubstr("cell (the base) cannot be run"));
+  EXPECT_THAT(std::string(plan.status().message()), HasSubstr("a damaged file"));
+}
+
 TEST(SweepPlan, RefusesTrialsAndSeedsThatDoNotFit) {
   EXPECT_THAT(std::string(PlanOf("trials: 0").status().message()), HasSubstr("expected 1 to 1000"));
   EXPECT_THAT(std::string(PlanOf("trials: 3 seeds: 1").status().message()),
@@ -123,9 +157,10 @@ TEST(SweepPlan, NamesTheCellThatCannotBeRun) {
   AxisSpec* axis = sweep.add_axes();
   axis->set_field("arm");
   axis->add_values("ring");
-  const auto plan = PlanSweep(sweep, "sweep", [](const RunSpec&) -> absl::StatusOr<RunSpec> {
+  const auto nothing = [](const RunSpec&) -> absl::StatusOr<RunSpec> {
     return absl::InvalidArgumentError("no such thing");
-  });
+  };
+  const auto plan = PlanSweep(sweep, "sweep", nothing, [](const RunSpec&) { return RunInputs(); });
   EXPECT_THAT(std::string(plan.status().message()), HasSubstr("cell arm=ring cannot be run"));
   EXPECT_THAT(std::string(plan.status().message()), HasSubstr("no such thing"));
 }
@@ -175,6 +210,9 @@ RunRecord Record(const SweepPlan& plan, size_t cell, int32_t trial, double sampl
   record.set_status("ok");
   record.mutable_sweep()->set_cell(plan.cells[cell].id);
   record.mutable_sweep()->set_trial(trial);
+  record.mutable_sweep()->set_settings(SettingsJson(plan.cells[cell].settings));
+  *record.mutable_spec() = plan.cells[cell].spec;
+  *record.mutable_inputs() = plan.cells[cell].inputs;
   record.mutable_summary()->set_samples_per_second(samples_per_second);
   record.mutable_build()->set_commit("abc");
   return record;
@@ -191,13 +229,39 @@ TEST_F(SweepRuns, ResultsCompareTrialByTrialWithSolo) {
   EXPECT_THAT(text, Not(HasSubstr("builds")));
 }
 
+TEST_F(SweepRuns, TrialsOnFilesThatWereReplacedAreRowsOfTheirOwn) {
+  const auto before = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "solo" }
+                                  trials: 2)pb",
+                             "bbbbbbbbbbbb");
+  ASSERT_TRUE(before.ok());
+  std::vector<RunRecord> records = {Record(*before, 0, 0, 100), Record(*before, 1, 0, 400),
+                                    Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000)};
+  const std::string text = ResultsText(plan_, records);
+  // Each against the solo runs of its own files.
+  EXPECT_THAT(text, HasSubstr("arm=ring                           1/2"));
+  EXPECT_THAT(text, HasSubstr("900 [900, 900]"));
+  EXPECT_THAT(text, HasSubstr("90.0 [90.0, 90.0]"));
+  EXPECT_THAT(text, HasSubstr("arm=ring (other data: bbbbbbbb)    1/2"));
+  EXPECT_THAT(text, HasSubstr("100 [100, 100]"));
+  EXPECT_THAT(text, HasSubstr("25.0 [25.0, 25.0]"));
+  EXPECT_THAT(text, HasSubstr("note: files were replaced between trials"));
+  records.erase(records.begin(), records.begin() + 2);
+  EXPECT_THAT(ResultsText(plan_, records), Not(HasSubstr("replaced")));
+}
+
 TEST_F(SweepRuns, ResultsSayWhatMakesThemDoubtful) {
   std::vector<RunRecord> records = {Record(plan_, 0, 0, 900), Record(plan_, 1, 0, 1000)};
   records[0].mutable_conditions()->set_foreign_share(0.4);
   records[1].mutable_build()->set_commit("def");
+  records[1].mutable_conditions()->set_quota_periods(40);
+  records[1].mutable_conditions()->set_quota_throttled_periods(30);
+  records[0].mutable_machine()->set_host_hash("h1");
+  records[1].mutable_machine()->set_host_hash("h2");
   const std::string text = ResultsText(plan_, records);
   EXPECT_THAT(text, HasSubstr("arm=ring, trial 0: other processes used 40 % of the cores"));
   EXPECT_THAT(text, HasSubstr("runs of 2 builds: abc, def"));
+  EXPECT_THAT(text, HasSubstr("arm=solo, trial 0: a CPU quota stopped it in 30 of 40 periods"));
+  EXPECT_THAT(text, HasSubstr("runs of 2 machines"));
 }
 
 TEST(PlanText, ShowsWhatIsDoneFailedExcludedAndTheSame) {

@@ -1,0 +1,98 @@
+#include "experiments/study/report/comparisons.h"
+
+#include <string>
+#include <vector>
+
+#include "experiments/study/report/caveats.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/experiments/study/report/runs.h"
+
+namespace ringmaster {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// The runs' spec says a data set of files, and what they held.
+std::vector<RunRecord> Reading(std::vector<RunRecord> records, const std::string& fingerprint) {
+  for (RunRecord& record : records) {
+    record.mutable_spec()->mutable_data()->set_name("mnist");
+    record.mutable_spec()->mutable_data()->clear_synthetic();
+    if (!fingerprint.empty()) record.mutable_inputs()->mutable_data()->set_fingerprint(fingerprint);
+  }
+  return records;
+}
+
+TEST(Comparisons, TrialsBeforeAndAfterAReplacedFileStandApartByItsContents) {
+  const auto records = Reading(Runs(2, {1}), "aaaaaaaa11111111") +
+                       Reading(Runs(2, {1, 1}), "bbbbbbbb11111111") + Reading(Runs(2, {1}), "");
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 3u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("data.contents"));
+  EXPECT_EQ(comparisons.all[0].label, "contents = aaaaaaaa");
+  EXPECT_EQ(comparisons.all[1].label, "contents = bbbbbbbb");
+  EXPECT_EQ(comparisons.all[2].label, "contents = not noted");
+  EXPECT_EQ(CellOf(comparisons.all[0], "ring").trials.size(), 1u);
+  EXPECT_EQ(CellOf(comparisons.all[1], "ring").trials.size(), 2u);
+  EXPECT_NE(comparisons.all[0].family, comparisons.all[1].family);
+}
+
+TEST(Comparisons, RunsFromReplacedWeightsStandApart) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].mutable_spec()->mutable_training()->set_init_weights("w.safetensors");
+    records[i].mutable_inputs()->set_init_weights(i < 3 ? "aaaaaaaa" : "bbbbbbbb");
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("training.initial_weights"));
+}
+
+TEST(Comparisons, SyntheticSamplesAreTheSpecsWhateverARecordNotes) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < 3; ++i)
+    records[i].mutable_inputs()->mutable_data()->set_fingerprint("aaaaaaaa");
+  EXPECT_EQ(GroupRecords(records).all.size(), 1u);
+}
+
+TEST(Comparisons, ARunThatFailedBeforeItReadAnythingIsOfTheLastCellOfItsSpec) {
+  auto records = Reading(Runs(2, {1}), "aaaaaaaa") + Reading(Runs(2, {1}), "bbbbbbbb");
+  records.push_back(FailedRun(records.back().spec(), "UNAVAILABLE: gone"));
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_EQ(CellOf(comparisons.all[1], "ring").failed.size(), 1u);
+}
+
+TEST(Comparisons, OneMachineUnderTwoNamesIsOneAndItsTrialsPool) {
+  auto records = Runs(2, {1, 1});
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].mutable_machine()->set_host_hash(i < 3 ? "a1" : "a2");
+    records[i].mutable_machine()->set_boot_hash("boot");
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 1u);
+  EXPECT_EQ(CellOf(comparisons.all[0], "ring").trials.size(), 2u);
+  EXPECT_THAT(Limits(comparisons), Contains(HasSubstr("All runs come from one machine")));
+}
+
+TEST(Caveats, ACpuQuotaIsSaidAndWhatItStoppedIsADoubt) {
+  auto records = Runs(2, {1, 1});
+  EXPECT_THAT(Limits(GroupRecords(records)), Not(Contains(HasSubstr("quota held"))));
+  for (size_t i = 0; i < 3; ++i) {
+    records[i].mutable_machine()->set_cpu_quota(0.5);
+    records[i].mutable_conditions()->set_quota_periods(40);
+    records[i].mutable_conditions()->set_quota_throttled_periods(30);
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  EXPECT_THAT(Limits(comparisons),
+              Contains(HasSubstr("A CPU quota held 3 runs (the tightest to 0.50 cores)")));
+  EXPECT_THAT(Doubts(comparisons),
+              Contains(HasSubstr("ring (N = 2), 1 of 2 trials: a CPU quota stopped it in up to 75 "
+                                 "% of its periods")));
+}
+
+}  // namespace
+}  // namespace ringmaster
