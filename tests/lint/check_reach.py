@@ -1,7 +1,9 @@
-"""Counts the .cc files that #include a generated header, through other headers too: check_reach.py ROOT.
+"""Counts the .cc files that #include a generated header, through other headers too.
 
-A change of run_spec.proto compiles all of them again. Exits with status 1 when there are more than LIMITS allows, or fewer:
-then lower the limit.
+check_reach.py ROOT
+
+A change of run_spec.proto compiles all of them again. Exits with status 1 when there are more than
+LIMITS allows, or fewer: then lower the limit.
 """
 
 import os
@@ -28,7 +30,8 @@ def read_includes(root):
                     text = file.read()
                 if name.endswith(".proto"):
                     base = path[:-len(".proto")]
-                    includes[base + ".pb.h"] = [imported + ".pb.h" for imported in IMPORT.findall(text)]
+                    includes[base + ".pb.h"] = [
+                        imported + ".pb.h" for imported in IMPORT.findall(text)]
                     includes[base + ".grpc.pb.h"] = [base + ".pb.h"]
                 else:
                     includes[path] = INCLUDE.findall(text)
@@ -58,7 +61,8 @@ def main():
         print("%s reaches %d .cc files, limit %d" % (header, len(files), limit))
         if len(files) > limit:
             code = 1
-            print("more than the limit: declare a message with `class` in a header that needs its name alone")
+            print("more than the limit: declare a message with `class` in a header "
+                  "that needs its name alone")
         elif len(files) < limit:
             code = 1
             print("fewer than the limit in LIMITS: lower it")
