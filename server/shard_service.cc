@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
       ShardParts(layout, spec.strategy().parameter_server().servers(), index);
   UpdateScope scope;
   for (const Range& part : parts) scope.count += part.count;
-  scope.workers = spec.training().workers();
+  scope.batches = spec.training().workers() * spec.training().accumulate();
   scope.statistics = ShardStatistics(parts, layout.statistics());
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
   const std::vector<float> shard = GatherShard(parts, initial_weights);

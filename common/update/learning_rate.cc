@@ -63,8 +63,8 @@ double HalfCosine(double share) {
 
 }  // namespace
 
-absl::StatusOr<LearningRate> LearningRate::Create(const OptimizerSpec& spec, int32_t workers) {
-  RM_CHECK(workers >= 1);
+absl::StatusOr<LearningRate> LearningRate::Create(const OptimizerSpec& spec, int32_t batches) {
+  RM_CHECK(batches >= 1);
   const double base = spec.learning_rate();
   if (!spec.has_learning_rate() || !std::isfinite(base) || base <= 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -80,7 +80,7 @@ absl::StatusOr<LearningRate> LearningRate::Create(const OptimizerSpec& spec, int
         "optimizer.cosine_schedule: optimizer.step_schedule is set too; give one of them");
   }
   LearningRate rate;
-  rate.full_ = spec.scale_with_workers() ? base * workers : base;
+  rate.full_ = spec.scale_with_workers() ? base * batches : base;
   rate.warmup_samples_ = spec.warmup_samples();
   if (spec.has_step_schedule()) {
     RM_RETURN_IF_ERROR(CheckSteps(spec.step_schedule()));

@@ -13,14 +13,14 @@ namespace ringmaster {
 // Immutable, thread-safe.
 class LearningRate {
  public:
-  // From the resolved `spec`; `workers` is the N of the run, `single` included, which stands for N
-  // workers. InvalidArgument names the field that is missing or out of range, or the second of two
-  // schedules.
-  static absl::StatusOr<LearningRate> Create(const OptimizerSpec& spec, int32_t workers);
+  // From the resolved `spec`; `batches`, of batch_per_worker samples, make up the run's global
+  // batch: N * A, `single` included, which stands for N workers. InvalidArgument names the field
+  // that is missing or out of range, or the second of two schedules.
+  static absl::StatusOr<LearningRate> Create(const OptimizerSpec& spec, int32_t batches);
 
   // The rate of the update that comes after `samples_seen` >= 0 samples. The full rate is
-  // learning_rate, times N with scale_with_workers. Over the first warmup_samples it rises linearly
-  // from 0; from there on, with t samples more:
+  // learning_rate, times `batches` with scale_with_workers. Over the first warmup_samples it rises
+  // linearly from 0; from there on, with t samples more:
   //   constant  full
   //   step      full * factor^(t div every_samples)
   //   cosine    full * (floor + (1 - floor) * (1 + cos(pi * t / total_samples)) / 2);

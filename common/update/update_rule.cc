@@ -309,7 +309,7 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
                                                    "\" is unknown: expected one of ",
                                                    absl::StrJoin(kOptimizers, ", ", quote)));
   }
-  RM_ASSIGN_OR_RETURN(const LearningRate rate, LearningRate::Create(spec, scope.workers));
+  RM_ASSIGN_OR_RETURN(const LearningRate rate, LearningRate::Create(spec, scope.batches));
   RM_RETURN_IF_ERROR(CheckCommon(spec));
   const float decay = spec.weight_decay();
   const double clip = spec.clip_norm();

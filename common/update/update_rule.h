@@ -70,7 +70,7 @@ class UpdateRule {
 // What a rule updates.
 struct UpdateScope {
   int64_t count = 0;    // elements
-  int32_t workers = 1;  // N of the run, for optimizer.scale_with_workers
+  int32_t batches = 1;  // N * A, of a global batch: for optimizer.scale_with_workers
   // the elements that are running statistics: in ascending order, not overlapping
   std::vector<Range> statistics;
 };

@@ -125,6 +125,16 @@ TEST(TwoWorkers, FollowOneTrajectoryWithEveryOptimizerAndItIsNotAnothersOne) {
   }
 }
 
+TEST(TwoWorkers, AndOneThatAccumulatesTwoBatchesHaveTheSameScaledRate) {
+  const auto end_of = [](int32_t workers, int32_t accumulate) {
+    return WeightsOf(RunInProcess(With(SmallSpec(workers, false), [accumulate](RunSpec* spec) {
+      NesterovDecayScaled(spec);
+      spec->mutable_training()->set_accumulate(accumulate);
+    })));
+  };
+  EXPECT_EQ(end_of(2, 1), end_of(1, 2));
+}
+
 TEST(ThreeWorkers, WithExactSumsFollowOneTrajectoryWithEveryOptimizer) {
   for (const Case& c : Cases()) {
     SCOPED_TRACE(c.name);

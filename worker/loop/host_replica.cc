@@ -11,7 +11,8 @@ absl::StatusOr<std::unique_ptr<HostReplica>> HostReplica::Create(const RunSpec& 
                                                                  std::vector<float> weights,
                                                                  PhaseTimes& times) {
   RM_CHECK(static_cast<int64_t>(weights.size()) == layout.count());
-  UpdateScope scope{layout.count(), spec.training().workers(), {}};
+  const TrainingSpec& training = spec.training();
+  UpdateScope scope{layout.count(), training.workers() * training.accumulate(), {}};
   scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
   RM_ASSIGN_OR_RETURN(auto rule, CreateUpdateRule(spec.optimizer(), std::move(scope)));
   return std::unique_ptr<HostReplica>(

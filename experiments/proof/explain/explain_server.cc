@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<ShardCore>> NewCore(const ServerScheme& scheme) {
   sgd.set_learning_rate(1);
   UpdateScope scope;
   scope.count = 1;
-  scope.workers = scheme.workers;
+  scope.batches = scheme.workers;
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(sgd, std::move(scope)));
   ShardPlan plan;
   plan.workers = scheme.workers;

@@ -159,7 +159,7 @@ TEST(Json, AFailedRunHasItsLastWordsWithEventsByTheTimeOfTheirEnd) {
   received->set_bucket(1);
   received->set_payload_bytes(400);
   received->set_time_ns(1'500'000);
-  EXPECT_EQ(Json::parse(SummaryJson(record))["last_words"], Json::parse(R"([
+  EXPECT_EQ(Json::parse(SummaryJson(record))["last_words"], Json::parse(R"json([
     {"process": 0, "pid": 40, "silent_because": "it is gone", "heard_seconds": 0.5, "nodes": []},
     {"process": 1, "pid": 41, "silent_because": null, "heard_seconds": 0.0, "nodes": [
       {"node": "server/0", "state": "waits", "step": 0, "phase": "serve", "bucket": 0,
@@ -173,7 +173,7 @@ TEST(Json, AFailedRunHasItsLastWordsWithEventsByTheTimeOfTheirEnd) {
          {"at_ms": 1.0, "thread": "shard", "what": "push", "step": 2, "bucket": 1,
           "ms": 5.0}]
 }]
-}])"));
+}])json"));
 }
 
 TEST(Json, AComparisonIsOneObjectWithItsRunsInOrder) {
