@@ -59,7 +59,8 @@ WALL_CLOCK = re.compile(
     r"time\((NULL|nullptr)\))")
 READ_WALL_CLOCK = ("experiments/program/run/run_arm.cc", "common/control/control_client.cc",
                    "common/control/coordinator.cc", "common/transport/grpc/grpc_fabric.cc",
-                   "common/base/monotonic.h", "common/base/monotonic.cc")
+                   "common/base/monotonic.h", "common/base/monotonic.cc",
+                   "third_party/sanitizers/thread_absl.cc")
 
 # What a reader must not find anywhere. (Written in two parts, so that this file does not find
 # itself.)
@@ -103,7 +104,8 @@ COUNTED_ELSEWHERE = {"lists": ("tests",)}
 
 # Packages whose targets everybody may use, and what is asked for by others than BUILD files. All
 # others name their callers.
-PUBLIC_PACKAGES = ("common/base", "proto", "third_party/remote_coverage_tools")
+PUBLIC_PACKAGES = ("common/base", "proto", "third_party/remote_coverage_tools",
+                   "third_party/sanitizers")
 
 CODE = (".h", ".cc", ".cu", ".cuh")
 SCRIPTS = (".sh", ".py", ".bzl")

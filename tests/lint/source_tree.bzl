@@ -1,11 +1,12 @@
-"""source_tree(): C++ sources and headers of some targets and of all that they depend on, generated ones too."""
+"""source_tree(): C++ sources and headers, generated ones too, of targets and their dependencies."""
 
 _Sources = provider(fields = ["files"])
 
 def _collect_impl(target, ctx):
     files = []
     for attribute in ("srcs", "hdrs", "textual_hdrs"):
-        files += [file for file in getattr(ctx.rule.files, attribute, []) if file.extension in ("cc", "h", "inc")]
+        given = getattr(ctx.rule.files, attribute, [])
+        files += [file for file in given if file.extension in ("cc", "h", "inc")]
     below = [dep[_Sources].files for dep in getattr(ctx.rule.attr, "deps", []) if _Sources in dep]
     return [_Sources(files = depset(files, transitive = below))]
 
