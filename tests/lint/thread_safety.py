@@ -71,7 +71,7 @@ def annotated(root):
 
 
 def units(root):
-    """What clang compiles: for a header the .cc beside it, the header itself where there is none."""
+    """What clang compiles: for a header the .cc beside it; the header where there is none."""
     beside = (re.sub(r"\.h$", ".cc", path) for path in annotated(root))
     chosen = zip(annotated(root), beside)
     return sorted({unit if os.path.exists(os.path.join(root, unit)) else path
@@ -114,8 +114,8 @@ def check():
 
 def covered(root):
     here = set(sources("."))
-    problems = [f"{path}: annotated, and not among the files that clang analyses; name its target in "
-                "tests/lint/BUILD, roots" for path in annotated(root) if path not in here]
+    problems = [f"{path}: annotated, and not among the files that clang analyses; name its "
+                "target in tests/lint/BUILD, roots" for path in annotated(root) if path not in here]
     for path in sources(root):
         if path.startswith("tests/"):
             continue
@@ -124,12 +124,12 @@ def covered(root):
             if f"{path}: {mutex.group(4)}" in UNANNOTATED:
                 continue
             if mutex.group(3) is None:
-                problems.append(f"{path}: {mutex.group(4)} is a standard mutex, which the analysis does "
-                                "not know; take absl::Mutex")
+                problems.append(f"{path}: {mutex.group(4)} is a standard mutex, which the analysis "
+                                "does not know; take absl::Mutex")
             elif not any(f"({mutex.group(4)})" in line and ANNOTATION.search(line)
                          for line in text.splitlines()):
-                problems.append(f"{path}: nothing is guarded by {mutex.group(4)}; annotate the fields "
-                                "with ABSL_GUARDED_BY, or say in tests/lint/thread_safety.py what "
+                problems.append(f"{path}: nothing is guarded by {mutex.group(4)}; annotate the "
+                                "fields with ABSL_GUARDED_BY, or say in tests/lint/thread_safety.py what "
                                 "else it orders")
     return problems
 
