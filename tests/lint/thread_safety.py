@@ -129,7 +129,7 @@ def covered(root):
             elif not any(f"({mutex.group(4)})" in line and ANNOTATION.search(line)
                          for line in text.splitlines()):
                 problems.append(f"{path}: nothing is guarded by {mutex.group(4)}; annotate the "
-                                "fields with ABSL_GUARDED_BY, or say in tests/lint/thread_safety.py what "
+                                "fields with ABSL_GUARDED_BY, or say in thread_safety.py what "
                                 "else it orders")
     return problems
 
