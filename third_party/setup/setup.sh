@@ -114,12 +114,13 @@ set_bazel_flags() {
   [[ -t 2 ]] || BAZEL_FLAGS+=(--curses=no --color=no --show_progress_rate_limit=1)
 }
 
-# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds. The time left follows
-# from the steps so far; it is left out until a tenth of them, and ten seconds, can say something.
+# Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds; `$4`: of how many it was
+# when this was last said. The time left follows from the steps so far. It is left out until a tenth
+# of them, and ten seconds, can say something, and while Bazel still finds new steps.
 progress_text() {
-  local done=$1 total=$2 seconds=$3 left
+  local done=$1 total=$2 seconds=$3 total_before=$4 left
   printf 'Bazel: %d of at least %d steps, %d s so far' "$done" "$total" "$seconds"
-  if ((seconds >= 10 && done * 10 >= total)); then
+  if ((seconds >= 10 && done * 10 >= total && total == total_before)); then
     left=$((seconds * (total - done) / done))
     if ((left >= 90)); then
       printf ', about %d min left' $(((left + 30) / 60))
@@ -133,12 +134,14 @@ progress_text() {
 # Passes Bazel's output on. Where no terminal shows its progress, a line every PROGRESS_SECONDS says
 # how far it is; Bazel finds some of its steps only on the way.
 tell_progress() {
-  local line begin=$SECONDS told=$SECONDS
+  local line begin=$SECONDS told=$SECONDS total=0 total_before
   while IFS= read -r line; do
     if [[ $line =~ ^\[([0-9,]+)\ /\ ([0-9,]+)\] ]]; then
       ((SECONDS - told >= PROGRESS_SECONDS)) || continue
       told=$SECONDS
-      progress_text "${BASH_REMATCH[1]//,/}" "${BASH_REMATCH[2]//,/}" $((told - begin))
+      total_before=$total
+      total=${BASH_REMATCH[2]//,/}
+      progress_text "${BASH_REMATCH[1]//,/}" "$total" $((told - begin)) "$total_before"
     elif [[ $line != Analyzing:* && $line != Loading:* && $line != "    currently "* ]]; then
       printf '%s\n' "$line"
     fi

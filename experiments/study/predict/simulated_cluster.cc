@@ -142,7 +142,7 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
     const std::vector<Range>& parts = server_data == nullptr ? no_parts : data.parts[index];
     UpdateScope scope;
     for (const Range& part : parts) scope.count += part.count;
-    scope.batches = workers;
+    scope.batches = workers * spec.training().accumulate();
     RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
     owned_servers_.push_back(std::make_unique<SimulatedServer>(
         ServingPlanOf(spec, index, parts), std::move(update), &plan.parts, &ps_workers_, &network_,
