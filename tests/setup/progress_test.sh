@@ -15,13 +15,17 @@ expect() {
 }
 expect "too early to tell" \
   "Bazel: 30 of at least 393 steps, 20 s so far" "$(progress_text 30 393 20 393)"
-expect "too few seconds" "Bazel: 300 of at least 393 steps, 9 s so far" "$(progress_text 300 393 9 393)"
+expect "too few seconds" "Bazel: 300 of at least 393 steps, 9 s so far" \
+  "$(progress_text 300 393 9 393)"
 expect "minutes" \
-  "Bazel: 100 of at least 400 steps, 100 s so far, about 5 min left" "$(progress_text 100 400 100 400)"
+  "Bazel: 100 of at least 400 steps, 100 s so far, about 5 min left" \
+  "$(progress_text 100 400 100 400)"
 expect "seconds" \
-  "Bazel: 300 of at least 400 steps, 210 s so far, about 70 s left" "$(progress_text 300 400 210 400)"
+  "Bazel: 300 of at least 400 steps, 210 s so far, about 70 s left" \
+  "$(progress_text 300 400 210 400)"
 expect "the last" \
-  "Bazel: 400 of at least 400 steps, 280 s so far, about 0 s left" "$(progress_text 400 400 280 400)"
+  "Bazel: 400 of at least 400 steps, 280 s so far, about 0 s left" \
+  "$(progress_text 400 400 280 400)"
 expect "a build of which steps are still found" "Bazel: 300 of at least 400 steps, 210 s so far" \
   "$(progress_text 300 400 210 390)"
 expect "the output of a build" "\
