@@ -109,6 +109,7 @@ void Change(Message* message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_UINT64:
       return reflection->SetUInt64(message, &field, reflection->GetUInt64(*message, &field) + 1);
     case FieldDescriptor::CPPTYPE_FLOAT:
+      if (field.is_repeated()) return reflection->AddFloat(message, &field, 0.5f);
       return reflection->SetFloat(message, &field, reflection->GetFloat(*message, &field) + 0.5f);
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection->SetDouble(message, &field, reflection->GetDouble(*message, &field) + 0.5);

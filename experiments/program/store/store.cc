@@ -187,9 +187,10 @@ absl::Status ReadOnce(const std::string& file, absl::FunctionRef<absl::Status(Da
   RM_ASSIGN_OR_RETURN(const std::vector<SqlRow> check, database->Query("PRAGMA quick_check(1)"));
   const std::string* verdict = check.empty() ? nullptr : std::get_if<std::string>(&check[0][0]);
   if (verdict == nullptr || *verdict != "ok") {
-    return absl::InvalidArgumentError(absl::StrCat("database ", file, ": is damaged (",
-                                                   verdict == nullptr ? "no answer" : *verdict,
-                                                   "); it is left as it is"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "database ", file, ": is damaged (", verdict == nullptr ? "no answer" : *verdict,
+        "); it is left as it is, `ringmaster store rebuild` makes "
+        "it anew from the other files of its folder"));
   }
   return read(*database);
 }
