@@ -189,6 +189,7 @@ TEST_F(Weights, FilesOfPyTorchAreReadAsTheyAreAndThatIsSaidOnce) {
   ASSERT_EQ(from_plain.exit_code, 0) << from_plain.err;
   ASSERT_EQ(from_torch.exit_code, 0) << from_torch.err;
   EXPECT_EQ(CountOf(from_torch.err, "num_batches_tracked"), 1u) << from_torch.err;
+  EXPECT_EQ(CountOf(from_torch.err, "begin anew"), 1u) << from_torch.err;
   const std::vector<LoadedTensor> a = Tensors(folder_ + "/a"), b = Tensors(folder_ + "/ring");
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].values, b[i].values);

@@ -93,6 +93,12 @@ void TellOfWeights(const std::vector<RunSpec>& specs) {
   for (const RunSpec& spec : specs) {
     const std::string& file = spec.training().init_weights();
     if (file.empty() || !files.insert(file).second) continue;
+    if (!spec.has_evaluation()) {
+      Log(LogLevel::kInfo, absl::StrCat(file,
+                                        ": its weights go on; the optimizer's state, error "
+                                        "feedback, the rate's schedule and the data order "
+                                        "begin anew"));
+    }
     const absl::StatusOr<WeightsHeader> header = ReadWeightsHeader(file);
     if (header.ok() && !header->changes.empty()) Log(LogLevel::kInfo, header->changes);
   }

@@ -19,8 +19,9 @@ absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path, const WeightsH
 // model.mlp_hidden=128,64"; empty: none of ours has. Pure.
 std::string FlagsOfModel(const WeightsHeader& header);
 
-// Says, in a line on standard error for each file that the specs start from, what is done to its
-// names and types; nothing where nothing is. Once for each command, by the process that leads.
+// Says, in lines on standard error for each file that the specs start from, what begins anew in
+// training, and what is done to its names and types where anything is. Once for each command, by
+// the process that leads.
 void TellOfWeights(const std::vector<RunSpec>& specs);
 
 }  // namespace ringmaster
