@@ -83,9 +83,11 @@ Standing StandingOf(const std::string& assignment, const RunSpec& arm) {
 
 // "; arms with it: a, b" or empty.
 std::string ArmsWith(const std::string& assignment) {
+  RunSpec asking;
+  SetField(assignment, &asking).IgnoreError();  // said where it was set
   std::vector<std::string> names;
   for (const ArmInfo& info : Arms()) {
-    const absl::StatusOr<RunSpec> arm = MakeArm(info.name, RunSpec());
+    const absl::StatusOr<RunSpec> arm = MakeArm(info.name, asking);
     if (arm.ok() && StandingOf(assignment, *arm) == Standing::kTaken) names.push_back(info.name);
   }
   return names.empty() ? "" : absl::StrCat("; arms with it: ", absl::StrJoin(names, ", "));
