@@ -61,7 +61,8 @@ double PredictOnce(const PredictionRun& run, double pace, Measured* ratios) {
   const Finished predict = RunProgram(arguments);
   EXPECT_EQ(predict.exit_code, 0) << predict.err;
   if (predict.exit_code != 0) return 0;
-  for (const json& arm : json::parse(predict.out)["arms"]) {
+  const json object = json::parse(predict.out);
+  for (const json& arm : object["arms"]) {
     EXPECT_EQ(arm["status"], "ok") << arm;
     const double predicted = arm["predicted_step_ms"], measured = arm["measured_step_ms"];
     EXPECT_GE(predicted, kComputeMs * pace) << arm;  // what is computed

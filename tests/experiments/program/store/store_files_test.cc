@@ -38,7 +38,9 @@ TEST_F(StoreTest, RunsThatTheIndexLacksAreReadFromTheirFiles) {
     ASSERT_TRUE(first->Append(Record("a")).ok());
     ASSERT_TRUE(second->Append(Record("b")).ok());
   }
-  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("DELETE FROM runs").ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
+                  ->Execute("DELETE FROM runs; DELETE FROM steps")
+                  .ok());
   const auto records = Store::ReadRecords(dir_);
   ASSERT_TRUE(records.ok()) << records.status();
   ASSERT_EQ(records->size(), 2u);
@@ -54,7 +56,9 @@ TEST_F(StoreTest, ARunWhoseRecordFileIsDamagedIsNamedAndTheOthersAreRead) {
     const auto store = Open();
     for (const char* id : {"a", "b"}) ASSERT_TRUE(store->Append(Record(id)).ok());
   }
-  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))->Execute("DELETE FROM runs").ok());
+  ASSERT_TRUE((*Database::Open(dir_ + "/results.sqlite"))
+                  ->Execute("DELETE FROM runs; DELETE FROM steps")
+                  .ok());
   std::filesystem::copy_file(dir_ + "/records/b.pb", dir_ + "/records/a.pb",
                              std::filesystem::copy_options::overwrite_existing);
   testing::internal::CaptureStdout();
