@@ -96,7 +96,8 @@ TEST_F(Outputs, ARunContinuesFromSavedWeightsInEveryArm) {
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   // Steps that are lost in rounding leave the weights as they were loaded.
   const json trained = json::parse(Evaluate(weights, {"--json"}).out);
-  for (const json& run : json::parse(finished.out)["runs"]) {
+  const json object = json::parse(finished.out);
+  for (const json& run : object["runs"]) {
     EXPECT_EQ(run["weights_sha256"], trained["weights_sha256"]) << run["arm"];
   }
 }
