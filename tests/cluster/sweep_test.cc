@@ -186,17 +186,21 @@ TEST_F(Sweep, TwoAtOnceOfOneSweepShareItsRuns) {
 }
 
 TEST_F(Sweep, ARunWhoseHolderWasKilledIsTakenOverAtOnce) {
-  const std::string file = File(R"(axes { field: "arm" values: "solo" } trials: 1)", "one", 4000);
+  const std::string file =
+      File(R"(axes { field: "arm" values: "solo" } trials: 1)", "one", 1000000);
   Program killed(Arguments(file));
-  ASSERT_TRUE(killed.WaitForError("step", kLimit)) << killed.ErrorSoFar();
+  ASSERT_TRUE(killed.WaitForError("/1000000", kLimit)) << killed.ErrorSoFar();
   Program waiting(Arguments(file));
   ASSERT_TRUE(waiting.WaitForError("waiting for the runs that other programs are at", kLimit))
       << waiting.ErrorSoFar();
+  EXPECT_THAT(waiting.ErrorSoFar(), HasSubstr(absl::StrCat("process ", killed.pid())));
+  EXPECT_THAT(waiting.ErrorSoFar(), Not(HasSubstr("/1000000")));
   killed.Signal(SIGKILL);
   EXPECT_EQ(killed.Wait(kLimit).exit_code, 128 + SIGKILL);
-  const Finished finished = waiting.Wait(kLimit);
-  EXPECT_EQ(finished.exit_code, 0) << finished.err;
-  ExpectEachOnce(1);
+  EXPECT_TRUE(waiting.WaitForError("/1000000", kLimit)) << waiting.ErrorSoFar();
+  waiting.Signal(SIGINT);
+  EXPECT_EQ(waiting.Wait(kLimit).exit_code, 130);
+  EXPECT_TRUE(Stored().empty());
 }
 
 TEST_F(Sweep, ADryRunShowsCellsAndTimeAndKeepsNothing) {

@@ -29,6 +29,7 @@ RunSpec SpecOf(const StabilityCase& c, int32_t workers) {
   spec.mutable_optimizer()->set_learning_rate(static_cast<float>(c.learning_rate));
   spec.mutable_training()->set_workers(workers);
   spec.mutable_training()->set_batch_per_worker(1);
+  spec.mutable_training()->set_accumulate(1);
   ParameterServerSpec* server = spec.mutable_strategy()->mutable_parameter_server();
   server->set_consistency(ParameterServerSpec::ASYNCHRONOUS);
   server->set_servers(1);
