@@ -125,16 +125,19 @@ mkdir -p "$tree/ringmaster-out" "$tree/four-workers"
 touch "$tree/ringmaster-out/results.jsonl" "$tree/four-workers/results.jsonl"
 settles "outputs of runs" late
 
-# The shortest of five: other tests run at the same time.
-shortest=
+# Processor time, the least of five: other programs run at the same time. Where nothing else runs it
+# is below 0.3 s, and so is the time by the clock; a busy machine's caches make it longer.
+least=
+TIMEFORMAT='%U %S'
 for _ in 1 2 3 4 5; do
-  begin=${EPOCHREALTIME/./}
-  settles "timed" late
-  micros=$((${EPOCHREALTIME/./} - begin))
-  [[ -n $shortest ]] && ((shortest <= micros)) || shortest=$micros
+  { time settles "timed" late; } 2>"$TEST_TMPDIR/took"
+  read -r user system <"$TEST_TMPDIR/took"
+  millis=$((10#${user/./} + 10#${system/./}))
+  [[ -n $least ]] && ((least <= millis)) || least=$millis
 done
-if ((shortest > 300000)); then
-  echo "./run took $((shortest / 1000)) ms with nothing to do, expected at most 300"
+echo "$least ms of processor time"
+if ((least > 600)); then
+  echo "./run took $least ms of processor time with nothing to do, expected at most 600"
   failures=$((failures + 1))
 fi
 ((failures == 0))

@@ -10,17 +10,15 @@ readonly PROGRAM_SOURCES=(BUILD WORKSPACE .bazelrc .bazelrc.user run proto serve
 # Prints one line for each thing outside the repository on which a build depends: packages, tools,
 # settings.
 program_surroundings() {
-  local tool
+  local tools
   printf 'set %s\n' "$@" "${BAZEL_STARTUP[*]-}" "${CUDA_HOME:-}" "${CC:-}" "${CXX:-}" \
     "${CFLAGS:-}" "${CXXFLAGS:-}" "${PKG_CONFIG_PATH:-}" "${PKG_CONFIG_LIBDIR:-}" \
     "${BAZEL_CXXOPTS:-}" "${BAZEL_LINKOPTS:-}" "${CPATH:-}" "${LIBRARY_PATH:-}"
-  # Packages come and go with this file.
+  mapfile -t tools < <(type -P bazel gcc g++ ld pkg-config protoc ${CC:+"$CC"} ${CXX:+"$CXX"})
+  # Packages come and go with dpkg's status. One call: starting a program takes milliseconds.
   stat -L -c '%n %s %Y %Z %i' "${DPKG_ADMINDIR:-/var/lib/dpkg}/status" /etc/bazel.bazelrc \
     /etc/bazel/bazelrc "${HOME:-/nonexistent}/.bazelrc" "$(vega_dir)" \
-    "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" 2>/dev/null || true
-  for tool in bazel gcc g++ ld pkg-config protoc "${CC:-}" "${CXX:-}"; do
-    [[ -z $tool ]] || stat -L -c '%n %s %Y %Z %i' "$(command -v "$tool")" 2>/dev/null || true
-  done
+    "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" "${tools[@]}" 2>/dev/null || true
 }
 
 # Prints the digest. "$@": the targets of the build.
