@@ -116,11 +116,13 @@ set_bazel_flags() {
 
 # Prints how far a build is. `$1`: steps done of `$2`, after `$3` seconds; `$4`: of how many it was
 # when this was last said. The time left follows from the steps so far. It is left out until a tenth
-# of them, and ten seconds, can say something, and while Bazel still finds new steps.
+# of them, and ten seconds, can say something, and where Bazel finds its steps only as it goes: the
+# total then grows, a few ahead of what is done.
 progress_text() {
   local done=$1 total=$2 seconds=$3 total_before=$4 left
   printf 'Bazel: %d of at least %d steps, %d s so far' "$done" "$total" "$seconds"
-  if ((seconds >= 10 && done * 10 >= total && total == total_before)); then
+  if ((seconds >= 10 && done * 10 >= total && done * 20 < total * 19)) &&
+    ((total == total_before)); then
     left=$((seconds * (total - done) / done))
     if ((left >= 90)); then
       printf ', about %d min left' $(((left + 30) / 60))
