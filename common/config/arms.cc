@@ -32,20 +32,14 @@ std::vector<ArmInfo> CollectArms() {
   return arms;
 }
 
-RunSpec OwnSettings(const ArmInfo& arm) {
-  RunSpec own;
-  RM_CHECK(google::protobuf::TextFormat::ParseFromString(arm.settings, &own));
-  return own;
-}
-
 // Takes from `base` what the arm leaves open.
 void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   google::protobuf::FieldMask open;
   FieldMaskUtil::FromString(arm.open_fields, &open);
   FieldMaskUtil::MergeMessageTo(base, open, FieldMaskUtil::MergeOptions(), spec);
-  const RunSpec own = OwnSettings(arm);
-  if (base.strategy().launch() != LAUNCH_MODE_UNSET && own.strategy().launch() == LAUNCH_MODE_UNSET)
-    spec->mutable_strategy()->set_launch(base.strategy().launch());
+  if (spec->strategy().launch() != LAUNCH_MODE_UNSET) return;
+  const bool is_asked = base.strategy().launch() != LAUNCH_MODE_UNSET;
+  spec->mutable_strategy()->set_launch(is_asked ? base.strategy().launch() : PROCESSES);
 }
 
 // Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
@@ -113,7 +107,6 @@ absl::StatusOr<RunSpec> MakeArm(absl::string_view name, const RunSpec& base) {
   spec.set_name(std::string(name));
   spec.clear_strategy();
   spec.clear_codec();
-  spec.mutable_strategy()->set_launch(PROCESSES);
   spec.mutable_codec()->set_name("none");
   RM_CHECK(google::protobuf::TextFormat::MergeFromString(arm->settings, &spec));
   KeepOpenFields(*arm, base, &spec);
