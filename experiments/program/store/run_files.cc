@@ -152,11 +152,7 @@ absl::Status RunFiles::Append(const RunRecord& record) {
   return appended;
 }
 
-absl::Status RunFiles::Import(const RunRecord& record) {
-  const std::vector<ListedRun> listed = ListRuns(folder_);
-  const bool has_line = std::any_of(listed.begin(), listed.end(), [&](const ListedRun& run) {
-    return run.run_id == record.run_id();
-  });
+absl::Status RunFiles::Import(const RunRecord& record, bool has_line) {
   return has_line && CanBeFileName(record.run_id()) ? WriteRecord(record) : Append(record);
 }
 

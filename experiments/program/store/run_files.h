@@ -46,9 +46,9 @@ class RunFiles {
   // there is a record of that run_id. InvalidArgument: run_id cannot be part of a file's name.
   absl::Status Append(const RunRecord& record);
 
-  // Append for a run of an older program, which may have a line already: that line stays, and the
-  // record gets its file.
-  absl::Status Import(const RunRecord& record);
+  // Append for a run of an older program. With `has_line` its line is there already and stays, and
+  // the record gets its file.
+  absl::Status Import(const RunRecord& record, bool has_line);
 
   // Takes the last successful Append back.
   void Undo();

@@ -426,13 +426,14 @@ absl::StatusOr<RebuiltStore> Store::Rebuild(const std::string& dir) {
     if (absl::IsUnavailable(read)) return read;
     rebuilt.old_database = read;
   }
-  std::set<std::string> with_file;
+  std::set<std::string> with_line, with_file;
   for (const ListedRun& run : ListRuns(dir)) {
+    with_line.insert(run.run_id);
     if (!run.record_file.empty()) with_file.insert(run.run_id);
   }
   for (const RunRecord& record : old) {
     if (with_file.count(record.run_id()) > 0) continue;
-    RM_RETURN_IF_ERROR(files->Import(record));
+    RM_RETURN_IF_ERROR(files->Import(record, with_line.count(record.run_id()) > 0));
     ++rebuilt.imported;
   }
   std::vector<RunRecord> records;
