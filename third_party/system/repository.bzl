@@ -55,6 +55,7 @@ _OPTIONAL = {
 _FOUND = """
 cc_library(
     name = "{name}",
+    defines = {defines},
     linkopts = {linkopts},
     visibility = ["//visibility:public"],
 )
@@ -90,6 +91,13 @@ def _link_flags(repository_ctx, modules, flags):
     result = repository_ctx.execute(["pkg-config", "--libs"] + modules)
     return _unique_flags(result.stdout) if result.return_code == 0 else None
 
+def _defines(repository_ctx, modules):
+    """Macros that the library's headers want: spdlog's read ten times faster beside its library."""
+    if not modules:
+        return []
+    result = repository_ctx.execute(["pkg-config", "--cflags-only-other"] + modules)
+    return [flag[2:] for flag in _unique_flags(result.stdout) if flag.startswith("-D")]
+
 def _has_header(repository_ctx, header):
     return repository_ctx.path("/usr/include/" + header).exists or \
            repository_ctx.path("/usr/include/x86_64-linux-gnu/" + header).exists
@@ -105,12 +113,13 @@ def _system_libraries_impl(repository_ctx):
         if linkopts == None:
             build.append(_MISSING.format(name = name, package = package))
         else:
-            build.append(_FOUND.format(name = name, linkopts = repr(linkopts)))
+            defines = repr(_defines(repository_ctx, modules))
+            build.append(_FOUND.format(name = name, defines = defines, linkopts = repr(linkopts)))
     optional = {}
     for name, (linkopts, header) in _OPTIONAL.items():
         optional[name] = _has_header(repository_ctx, header)
         found_linkopts = linkopts if optional[name] else []
-        build.append(_FOUND.format(name = name, linkopts = repr(found_linkopts)))
+        build.append(_FOUND.format(name = name, defines = "[]", linkopts = repr(found_linkopts)))
     # For what reads installed files that Bazel does not see: other packages, another action.
     installed = repository_ctx.execute(["sha256sum", "/var/lib/dpkg/status"])
     repository_ctx.file("packages.sha256", installed.stdout)
