@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_CONTROL_END_REQUEST_H_
 
 #include <functional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"

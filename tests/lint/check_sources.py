@@ -106,7 +106,7 @@ COUNTED_ELSEWHERE = {"lists": ("tests",)}
 # Packages whose targets everybody may use, and what is asked for by others than BUILD files: by
 # Bazel, and by .bazelrc for every program (sanitizers). All others name their callers.
 PUBLIC_PACKAGES = ("common/base", "proto", "third_party/remote_coverage_tools",
-                   "third_party/sanitizers")
+                   "third_party/build", "third_party/sanitizers")
 
 CODE = (".h", ".cc", ".cu", ".cuh")
 SCRIPTS = (".sh", ".py", ".bzl")

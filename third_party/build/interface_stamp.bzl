@@ -4,11 +4,16 @@ built from.
 
 def _interface_stamp_impl(ctx):
     contexts = [dep[CcInfo].compilation_context for dep in ctx.attr.deps]
-    headers = depset(transitive = [context.headers for context in contexts])
+    headers = [
+        header
+        for header in depset(transitive = [context.headers for context in contexts]).to_list()
+        # What is compiled once for all files (cc.bzl) is of others, and the compiler's own.
+        if header.extension != "gch"
+    ]
     ctx.actions.run_shell(
         outputs = [ctx.outputs.out],
         inputs = headers,
-        arguments = [ctx.outputs.out.path] + [header.path for header in headers.to_list()],
+        arguments = [ctx.outputs.out.path] + [header.path for header in headers],
         command = """
             out=$1; shift
             stamp=$(cat "$@" | sha256sum | cut -c1-16)

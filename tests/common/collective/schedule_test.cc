@@ -1,8 +1,10 @@
 #include "common/collective/schedule.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"

@@ -1,6 +1,7 @@
 #include "common/formats/json.h"
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>

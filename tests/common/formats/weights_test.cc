@@ -1,5 +1,6 @@
 #include "common/formats/weights.h"
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <numeric>

@@ -1,6 +1,7 @@
 // What an update rule gives, another takes and goes on with.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/random.h"

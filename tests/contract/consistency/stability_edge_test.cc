@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "experiments/proof/verify/consistency_check.h"

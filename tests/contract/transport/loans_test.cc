@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/base/monotonic.h"
 #include "common/transport/metered.h"
 #include "gtest/gtest.h"

@@ -1,6 +1,7 @@
 #include "experiments/trace/chrome_trace.h"
 
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

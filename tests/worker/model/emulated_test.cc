@@ -1,6 +1,7 @@
 #include "worker/model/emulated.h"
 
 #include <chrono>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"

@@ -1,5 +1,6 @@
 #include "experiments/proof/bench/bench_pattern.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
