@@ -5,9 +5,12 @@
 #include <optional>
 
 #include "absl/strings/string_view.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
+class StrategySpec;
+class TrainingSpec;
 
 // What follows from a resolved spec. Pure, thread-safe.
 

@@ -25,7 +25,6 @@ SchemeTraits Traits(const StrategySpec&, int32_t workers) {
 }  // namespace
 
 constexpr Scheme kSoloScheme = {
-    StrategySpec::kSolo,
     "solo",
     "N workers that exchange nothing: the ceiling of efficiency, no accuracy",
     kArms,

@@ -36,6 +36,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/starting_processes.h"
+#include "proto/run_record.pb.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

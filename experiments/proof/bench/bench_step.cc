@@ -17,6 +17,7 @@
 #include "experiments/program/run/turns.h"
 #include "experiments/proof/bench/peer_process.h"
 #include "experiments/study/results/summary.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -8,6 +8,7 @@
 #include "common/codec/codec.h"
 #include "common/collective/executor.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
