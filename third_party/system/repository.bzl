@@ -44,8 +44,8 @@ _LIBRARIES = {
     "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 
-# Libraries whose macros, which pkg-config knows, are set for those who use them. Without them spdlog's
-# headers hold all of its code, which takes 13 s to compile.
+# Libraries whose macros, which pkg-config knows, are set for those who use them. Without them
+# spdlog's headers hold all of its code, which takes 13 s to compile.
 _WITH_MACROS = ["spdlog"]
 
 # What the program can do without: name: (-l flags, a header that must exist). Nothing is built for
