@@ -91,8 +91,8 @@ TEST(Caveats, ACpuQuotaIsSaidAndWhatItStoppedIsADoubt) {
   EXPECT_THAT(Limits(comparisons),
               Contains(HasSubstr("A CPU quota held 3 runs (the tightest to 0.50 cores)")));
   EXPECT_THAT(Doubts(comparisons),
-              Contains(HasSubstr("ring (N = 2), 1 of 2 trials: a CPU quota stopped it in up to 75 "
-                                 "% of its periods")));
+              Contains(HasSubstr("ring (N = 2), 1 of 2 trials: a CPU quota stopped it in 75 % of "
+                                 "its periods")));
 }
 
 }  // namespace
