@@ -23,6 +23,7 @@ constexpr double kScript = 0.82;    // \scriptsize beside \small
 constexpr double kTextColumnMax = 11;
 constexpr double kWideColumnMin = 10;
 constexpr size_t kRowsMax = 20;      // with intervals 40 lines, on a page of 45
+constexpr int kTablesAtOnce = 10;    // more than LaTeX keeps waiting for room it gives up on
 constexpr size_t kUnbrokenMax = 12;  // characters of a word in a narrow column
 
 // Bytes of the UTF-8 character at `at`.
@@ -266,6 +267,7 @@ std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTa
   std::string text = "% Written by ringmaster report. Needs \\usepackage{booktabs} and UTF-8.\n\n";
   std::string explained;  // the id of the tables whose caption has been said in full
   int number = 0;         // of the table among those of its id
+  int written = 0;
   for (const ReportTable& table : tables) {
     if (table.id == "runs") continue;
     number = explained == table.id ? number + 1 : 1;
@@ -282,6 +284,7 @@ std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTa
         if (!group.empty()) absl::StrAppend(&label, "-", LabelOf(group));
         if (i > 0) absl::StrAppend(&label, "-", i + 1);
         absl::StrAppend(&text, TableLatex(table, parts[i], caption, label));
+        if (++written % kTablesAtOnce == 0) absl::StrAppend(&text, "\\clearpage\n\n");
       }
     }
   }

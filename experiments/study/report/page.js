@@ -181,7 +181,8 @@ async function showChart(chart) {
   // All are in place before any is measured, for they share the width.
   for (const {panel, plot} of plots) {
     const options = {dark: darkQuery.matches && !onPaper, width: widthOf(chart, plot, plots.length)};
-    const result = await vegaEmbed(plot, panelSpec(chart, panel.rows, report.arms, options), {renderer: "svg", actions: false});
+    const spec = {...panelSpec(chart, panel.rows, report.arms, options), description: plot.ariaLabel};
+    const result = await vegaEmbed(plot, spec, {renderer: "svg", actions: false});
     if (chart.turn !== turn) return result.finalize();
     chart.views.push(result);
   }
