@@ -232,11 +232,12 @@ std::string TableLatex(const ReportTable& table, const LatexTable& shown,
                             : table.columns[column.index].numeric ? "r"
                                                                   : "l");
   }
-  std::string text =
-      absl::StrCat("\\begin{table}[htbp]\n  \\centering\n  \\caption{", LatexTextOf(caption, true),
-                   "}\n  \\label{", label,
-                   "}\n  \\small\n  \\setlength{\\tabcolsep}{4pt}\n  \\begin{tabular}{@{}", align,
-                   "@{}}\n    \\toprule\n");
+  std::string text = absl::StrCat(
+      "\\begin{table}[htbp]\n  \\centering\n  \\setlength{\\abovecaptionskip}{0pt}\n"
+      "  \\setlength{\\belowcaptionskip}{6pt}\n  \\caption{",
+      LatexTextOf(caption, true), "}\n  \\label{", label,
+      "}\n  \\small\n  \\setlength{\\tabcolsep}{4pt}\n  \\begin{tabular}{@{}", align,
+      "@{}}\n    \\toprule\n");
   const auto title = [&](const LatexColumn& column) {
     return LatexTextOf(table.columns[column.index].title, false);
   };
