@@ -1,4 +1,5 @@
 #include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,7 +21,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr size_t kFewTrials = 5;
+constexpr size_t kFewTrials = 6;
 constexpr int64_t kFewSteps = 30;
 constexpr double kDriftMuch = 0.1;
 
