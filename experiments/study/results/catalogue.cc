@@ -8,6 +8,7 @@
 #include "experiments/study/results/figure_row.h"
 #include "experiments/study/results/machine_figures.h"
 #include "experiments/study/results/pooling.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -65,9 +66,11 @@ double WorkersThatCompute(const RunSummary& s) {
   return scheme == nullptr ? s.workers() : scheme->traits({}, s.workers()).workers;
 }
 
-// What `of` says of a worker, the mean of all workers; absent where one has none.
+// What `of` says of a worker, the mean of all workers; absent where one has none, and where nothing
+// is exchanged.
 auto MeanOfWorkers(Value (*of)(const WorkerReport&)) {
   return [of](const RunRecord& record) -> Value {
+    if (!TraitsOf(record.spec()).exchanges) return {};
     double sum = 0, workers = 0;
     for (const ProcessReport& process : record.reports()) {
       for (const WorkerReport& worker : process.workers()) {

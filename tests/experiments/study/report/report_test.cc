@@ -12,7 +12,6 @@
 #include "experiments/study/report/charts.h"
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
-#include "experiments/study/report/first_screen.h"
 #include "experiments/study/report/table_text.h"
 #include "experiments/study/report/tables.h"
 #include "gmock/gmock.h"

@@ -182,6 +182,16 @@ TEST(Figures, AFailedRunHasNone) {
   EXPECT_EQ(summary.nodes_size(), 0);
 }
 
+TEST(Figures, ExposedWaitingIsSkewAndTransferByRankAndOnTheMean) {
+  const RunRecord record = FullRecord("ps");
+  EXPECT_DOUBLE_EQ(*ValueOf("exposed_comm_ms", record), 1.5);
+  EXPECT_DOUBLE_EQ(*ValueOf("skew_ms", record), 0.25);
+  EXPECT_DOUBLE_EQ(*ValueOf("transfer_ms", record), 1.25);
+  EXPECT_DOUBLE_EQ(NodeValues(record, "worker/1")["skew_ms"], 0.5);
+  EXPECT_DOUBLE_EQ(NodeValues(record, "worker/1")["transfer_ms"], 1.5);
+  EXPECT_EQ(NodeValues(record, "server/0").count("skew_ms"), 0u);
+}
+
 TEST(Figures, ComputingTimeIsOfEverySampleOverTheStepsThatItWasMeasuredIn) {
   const RunRecord record = FullRecord("ps");
   const double workers = 1000 * (0.192 + 0.384) / kTimedSamples,
