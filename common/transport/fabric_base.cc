@@ -136,6 +136,9 @@ absl::Status FabricBase::SetProcesses(const std::vector<ProcessAddress>& process
   }
   processes_ = processes;
   self_ = self;
+  absl::MutexLock lock(&abort_mutex_);
+  placed_ = true;
+  if (!aborted_.ok()) AbortNodes();
   return absl::OkStatus();
 }
 
@@ -150,7 +153,7 @@ void FabricBase::Abort(const absl::Status& why) {
   absl::MutexLock lock(&abort_mutex_);
   if (!aborted_.ok()) return;
   aborted_ = why;
-  if (connected_) AbortNodes();
+  if (placed_) AbortNodes();
 }
 
 absl::Status FabricBase::aborted() {
@@ -166,8 +169,14 @@ absl::Status FabricBase::Connected() {
 }
 
 void FabricBase::AbortNodes() {
-  for (auto& [id, node] : nodes_) node->Abort(aborted_);
-  OnAbort();
+  for (auto& [id, node] : nodes_) {
+    if (connected_) {
+      node->Abort(aborted_);
+    } else {
+      node->matcher().Abort(aborted_);
+    }
+  }
+  if (connected_) OnAbort();
 }
 
 absl::StatusOr<bool> FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {

@@ -124,10 +124,13 @@ class FabricBase : public Fabric {
   absl::flat_hash_map<NodeId, int32_t> process_of_;
   absl::flat_hash_map<NodeId, std::unique_ptr<Node>> nodes_;
 
+  // Nodes refuse everything from now on, though Connect fails for it; before Connected() nobody
+  // waits yet, and what OnChange and OnAbort look at is being made.
   void AbortNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(abort_mutex_);
 
   absl::Mutex abort_mutex_;
   absl::Status aborted_ ABSL_GUARDED_BY(abort_mutex_);
+  bool placed_ ABSL_GUARDED_BY(abort_mutex_) = false;  // SetProcesses is through: there are nodes
   bool connected_ ABSL_GUARDED_BY(abort_mutex_) = false;
 };
 

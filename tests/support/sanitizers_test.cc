@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -61,6 +62,24 @@ TEST(ThreadSanitizer, KnowsThatAnAwaitComesAfterWhatItWaitsFor) {
   }
   EXPECT_EQ(*number, 2);
   other.join();
+}
+
+TEST(ThreadSanitizer, KnowsThatWhoIsNotifiedComesAfterTheNotifier) {
+  if (!kThread) GTEST_SKIP() << "not built with --config=tsan";
+  auto number = std::make_unique<int>(0);
+  for (int round = 0; round < 200; ++round) {
+    absl::Notification asked, answered;
+    std::thread other([&] {
+      asked.WaitForNotification();
+      ++*number;
+      answered.Notify();
+    });
+    ++*number;
+    asked.Notify();
+    answered.WaitForNotification();
+    EXPECT_EQ(*number, 2 * (round + 1));
+    other.join();
+  }
 }
 
 TEST(AddressSanitizer, FindsMemoryUsedAfterItsEnd) {

@@ -274,17 +274,22 @@ void Status::UnrefNonInlined(uintptr_t shared) {
   REAL(void, "", "6Status15UnrefNonInlinedEm", (uintptr_t), shared)();
 }
 
+// The library's own calls of a notification's mutex are part of these: the last one may jump there
+// and return to here, as if it were ours.
 void Notification::Notify() {
+  const Call call(FROM);
   __tsan_release(this);
   REAL(void, "", "12Notification6NotifyEv", (Notification*), this)();
 }
 
 void Notification::WaitForNotification() const {
+  const Call call(FROM);
   REAL(void, "K", "12Notification19WaitForNotificationEv", (const Notification*), this)();
   __tsan_acquire(const_cast<Notification*>(this));
 }
 
 bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  const Call call(FROM);
   const bool told = REAL(bool, "K", "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE",
                          (const Notification*, Duration), this, timeout)();
   if (told) __tsan_acquire(const_cast<Notification*>(this));

@@ -7,18 +7,10 @@
 #include "absl/types/span.h"
 #include "common/base/fingerprint.h"
 #include "proto/run_spec.pb.h"
+#include "worker/data/batch.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
-
-// Samples that are computed together, on the host.
-struct Batch {
-  std::vector<float> features;   // [batch][channels][height][width]; images only
-  std::vector<int32_t> tokens;   // [batch][context]; texts only
-  std::vector<int32_t> labels;   // [batch][shape.labels()]
-  std::vector<int64_t> indices;  // [batch], positions in Samples
-  int64_t count() const { return static_cast<int64_t>(indices.size()); }
-};
 
 // The data order of a run: an endless stream of samples, cut into batches of b. Position i is in
 // epoch i div D, and every epoch has one seeded permutation. Batches run across epoch borders:

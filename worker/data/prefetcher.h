@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "worker/data/loader.h"
+#include "worker/data/batch.h"
 
 namespace ringmaster {
 

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
 #include "tests/support/patience.h"
+#include "worker/data/loader.h"
 #include "worker/data/synthetic.h"
 
 namespace ringmaster {
