@@ -7,9 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class CodecSpec;
 
 // The size of an encoding.
 struct EncodedSize {

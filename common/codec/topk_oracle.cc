@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

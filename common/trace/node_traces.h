@@ -51,8 +51,9 @@ struct ServerTraces {
 // WorkerTraces, of worker 0 where it lives here.
 TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started);
 
-// Puts the traces of all processes of a run on one clock, which is 0 when worker 0 started, and
-// clears their own. Without a start of worker 0 times are left as they are.
+// Puts the traces and the servers' marks of all processes of a run on one clock, which is 0 when
+// worker 0 started, and clears their own. Without a start of worker 0 the times of traces are left
+// as they are, and marks are cleared.
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports);
 
 // The same of last events. Without a start of worker 0 the clock is 0 when the processes were
