@@ -8,7 +8,6 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
-#include "common/config/sample_marks.h"
 
 namespace ringmaster {
 

@@ -30,7 +30,7 @@ struct ShardPlan {
   // their concatenation. A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
   // Versions, ascending, at which every part is copied, right after that update; of the last only
-  // the moment counts, for after it the weights lie still. See common/config/sample_marks.h.
+  // the moment counts, for after it the weights lie still. See common/config/describe.h.
   std::vector<int64_t> marks;
 };
 

@@ -12,6 +12,7 @@
 #include "common/codec/onebit_oracle.h"
 #include "common/codec/topk.h"
 #include "common/codec/topk_oracle.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -16,9 +16,10 @@
 #include "common/codec/encode_kind.h"
 #include "common/codec/oracle.h"
 #include "common/codec/stream.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class CodecSpec;
 
 // What everybody else asks of a codec instead of its name.
 struct CodecTraits {

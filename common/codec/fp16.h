@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // IEEE binary16, rounded to nearest even: 2 * count bytes. Relative error at most 2^-11 where |x|
 // >= 2^-14, absolute error at most 2^-25 below. Finite values beyond the range become the largest
 // half, 65504, so that one large gradient element does not end a run. Halves may be added on the

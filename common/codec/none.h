@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // The floats themselves: 4 * count bytes. Exact.
 inline constexpr CodecTraits kNoneTraits = {/*exact=*/true, /*unbiased=*/true,
                                             /*index_bearing=*/false, ElementType::kFloat32};

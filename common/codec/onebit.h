@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // The signs and one scale, the mean magnitude l1/d: float32 scale, then bit i % 8 of byte i / 8 is
 // set where in[i] is negative: 4 + ceil(count / 8) bytes. Decodes to +-scale. l1 is added up in
 // double precision in the order of sum_order.h, on processors and devices alike: the same bits

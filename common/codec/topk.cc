@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/loops.h"
 #include "common/codec/selection.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/codec/codec.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 

@@ -8,9 +8,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/scheme/scheme.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // All arms of all schemes, in the order in which tables show them. Lives as long as the program.
 absl::Span<const ArmInfo> Arms();

@@ -10,6 +10,7 @@
 #include "common/codec/codec.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

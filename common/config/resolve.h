@@ -6,9 +6,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class DataSpec;
+class RunSpec;
 
 // What resolving needs to know of the world, so that it stays a pure function.
 struct ResolveContext {

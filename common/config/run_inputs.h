@@ -4,9 +4,10 @@
 #include <string>
 
 #include "proto/record.pb.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // What a run reads beside its spec, as part of what makes runs comparable. Pure, thread-safe.
 

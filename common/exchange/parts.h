@@ -32,7 +32,7 @@ std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
                                    absl::Span<const Range> statistics);
 
 // What a pull request says in its note: the worker's clock, and whether it waits for all updates of
-// earlier clocks (Drain). A worker that asks for the copy of a mark (common/config/sample_marks.h),
+// earlier clocks (Drain). A worker that asks for the copy of a mark (common/config/describe.h),
 // or is done, says so instead.
 struct PullNote {
   int64_t clock = 0;

@@ -10,7 +10,7 @@
 
 namespace ringmaster {
 
-// Copies of weights as they were at marks (common/config/sample_marks.h): of a shard, or of a
+// Copies of weights as they were at marks (common/config/describe.h): of a shard, or of a
 // replica's share of the arena. All memory is taken, and touched, by the constructor; Copy
 // allocates nothing. Not thread-safe.
 class SnapshotStore {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/fingerprint.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -34,8 +35,13 @@ std::vector<Bucket> WholeTensorBuckets(absl::Span<const Param> params, int64_t b
 
 }  // namespace
 
+BucketLayout BucketLayoutOf(const TrainingSpec& training) {
+  return training.bucket_layout() == TrainingSpec::WHOLE_TENSORS ? BucketLayout::kWholeTensors
+                                                                 : BucketLayout::kCut;
+}
+
 ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements,
-                         TrainingSpec::BucketLayout bucket_layout)
+                         BucketLayout bucket_layout)
     : params_(std::move(params)) {
   RM_CHECK(bucket_elements > 0);
   std::string identity;
@@ -53,7 +59,7 @@ ParamLayout::ParamLayout(std::vector<Param> params, int64_t bucket_elements,
       statistics_.push_back({param.begin, param.count});
     }
   }
-  const bool whole = bucket_layout == TrainingSpec::WHOLE_TENSORS;
+  const bool whole = bucket_layout == BucketLayout::kWholeTensors;
   buckets_ =
       whole ? WholeTensorBuckets(params_, bucket_elements) : CutBuckets(count_, bucket_elements);
   absl::StrAppend(&identity, "|", bucket_elements, whole ? "|whole" : "");

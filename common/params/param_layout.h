@@ -7,9 +7,10 @@
 
 #include "absl/types/span.h"
 #include "common/base/partition.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class TrainingSpec;
 
 // One parameter tensor in the arena.
 struct Param {
@@ -31,18 +32,24 @@ struct Bucket {
   int64_t end() const { return begin + count; }
 };
 
+// What a bucket holds.
+enum class BucketLayout {
+  kCut,          // `bucket_elements`, the last one the rest; tensors are cut where a bucket ends
+  kWholeTensors  // as many tensors as it takes to hold `bucket_elements` at least, the last one
+                 // those that are left; an element's bucket is that of its whole tensor
+};
+// What training.bucket_layout asks for. Pure.
+BucketLayout BucketLayoutOf(const TrainingSpec& training);
+
 // One flat arena for all parameters, laid out in the order in which backward finishes them (last
 // layer first) and divided into buckets, which have an element at least and are ready once backward
 // has passed their ends. Immutable after construction; thread-safe.
-//   CUT: each has `bucket_elements`, the last one the rest; tensors are cut where a bucket ends.
-//   WHOLE_TENSORS: each has as many tensors as it takes to hold `bucket_elements` at least, the
-//     last one those that are left; an element's bucket is that of its whole tensor.
 class ParamLayout {
  public:
   // `params` in the order backward finishes them, with name, shape and `statistic` set; begin and
   // count are filled in here.
   ParamLayout(std::vector<Param> params, int64_t bucket_elements,
-              TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT);
+              BucketLayout bucket_layout = BucketLayout::kCut);
 
   absl::Span<const Param> params() const { return params_; }
   absl::Span<const Bucket> buckets() const { return buckets_; }

@@ -6,6 +6,7 @@
 #include "common/scheme/parameter_server/parameter_server.h"
 #include "common/scheme/single/single.h"
 #include "common/scheme/solo/solo.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -22,7 +23,7 @@ constexpr const Scheme* kDefaultScheme = &kParameterServerScheme;
 
 // Makes `strategy` one of `scheme`, with nothing else set.
 void Choose(const Scheme& scheme, StrategySpec* strategy) {
-  const auto* field = StrategySpec::descriptor()->FindFieldByNumber(scheme.kind);
+  const auto* field = StrategySpec::descriptor()->FindFieldByName(scheme.name);
   strategy->GetReflection()->MutableMessage(strategy, field);
 }
 
@@ -36,10 +37,9 @@ std::string SchemeNames() {
 }
 
 const Scheme* FindScheme(const StrategySpec& strategy) {
-  for (const Scheme* scheme : kSchemes) {
-    if (scheme->kind == strategy.kind_case()) return scheme;
-  }
-  return nullptr;
+  const auto* kind = StrategySpec::descriptor()->FindOneofByName("kind");
+  const auto* field = strategy.GetReflection()->GetOneofFieldDescriptor(strategy, kind);
+  return field == nullptr ? nullptr : FindScheme(field->name());
 }
 
 const Scheme* FindScheme(absl::string_view name) {

@@ -11,9 +11,11 @@
 #include "common/base/problems.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/scheme.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
+class StrategySpec;
 
 // All schemes, in the order in which they are listed. Everything here is pure and thread-safe.
 absl::Span<const Scheme* const> Schemes();

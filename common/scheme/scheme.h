@@ -10,9 +10,11 @@
 #include "common/base/message.h"
 #include "common/base/problems.h"
 #include "common/params/param_layout.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
+class StrategySpec;
 
 // Who holds the weights that updates are applied to, and applies them.
 enum class WeightHolder { kWorkers, kServers };
@@ -79,8 +81,7 @@ struct ArmInfo {
 // server. Functions are pure and thread-safe, and are called with specs whose strategy is this
 // scheme's.
 struct Scheme {
-  StrategySpec::KindCase kind;
-  const char* name;     // of its field of StrategySpec
+  const char* name;     // of its field of StrategySpec.kind
   const char* summary;  // for `list`
   absl::Span<const ArmInfo> arms;
   // Sets what is left out of `strategy`, for N workers. Keeps what is set, right or wrong.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/machine/host_identity.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -10,9 +10,10 @@
 #include "common/trace/thread_recorder.h"
 #include "google/protobuf/repeated_field.h"
 #include "proto/record.pb.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // The first output.trace_steps timed steps of a resolved spec, or all where there are fewer.
 TracedSteps TracedStepsOf(const RunSpec& spec);

@@ -4,9 +4,10 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class OptimizerSpec;
 
 // The learning rate as a function of the samples that all workers together have seen. It does not
 // ask how many updates they made: the same data gives the same rate under every consistency model.

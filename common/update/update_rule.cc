@@ -12,6 +12,7 @@
 #include "common/update/learning_rate.h"
 #include "common/update/power.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -10,9 +10,10 @@
 #include "absl/types/span.h"
 #include "common/base/partition.h"
 #include "common/state/state.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class OptimizerSpec;
 
 // One update of a slice of weights.
 struct UpdateStep {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/formats/json.h"
 #include "experiments/trace/last_words_text.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include "proto/record.pb.h"
-
 namespace ringmaster {
+
+class RunRecord;
 
 // A run's traces for a viewer.
 struct ChromeTrace {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/known_words.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 

@@ -5,9 +5,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
 
 // The run of a store, in the order of the store, that `name` means: its run_id, "last", an arm (the
 // newest run of it), or how one run_id alone begins. NotFound: none. InvalidArgument: several

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/control/activity_text.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "proto/record.pb.h"
-
 namespace ringmaster {
+
+class RunRecord;
 
 // What the nodes of a failed run did at its end, a line each, of the first 16 at most: "worker/0 at
 // step=3 phase=exchange waits for worker/1 (collective step=3 bucket=0) for 2.0s". Of those that

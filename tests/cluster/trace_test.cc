@@ -16,6 +16,7 @@
 #include "experiments/program/store/store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/cluster/small_run.h"
 #include "tests/support/program.h"
 

@@ -10,6 +10,7 @@
 #include "common/codec/codec.h"
 #include "common/codec/error_feedback.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/docs/theory_page.h"
 
 namespace ringmaster {

@@ -10,6 +10,7 @@
 #include "common/base/random.h"
 #include "common/update/update_rule.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/docs/theory_page.h"
 
 namespace ringmaster {

@@ -5,6 +5,7 @@
 
 #include "experiments/proof/verify/record_checks.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/fairness/example_strategy/example_strategy.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"

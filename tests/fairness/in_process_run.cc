@@ -17,6 +17,7 @@
 #include "common/transport/traced.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "proto/run_record.pb.h"
 #include "server/shard_service.h"
 #include "tests/support/patience.h"
 #include "worker/data/dataset.h"
@@ -159,7 +160,7 @@ class Cluster {
     model.shape = worker.dataset.train.shape;
     model.max_batch = LargestBatch(worker.spec, model.shape);
     model.bucket_bytes = worker.spec.training().bucket_bytes();
-    model.bucket_layout = worker.spec.training().bucket_layout();
+    model.bucket_layout = BucketLayoutOf(worker.spec.training());
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     if (rank == 0) {
       RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *worker.model));

@@ -9,6 +9,7 @@
 #include "common/state/state.h"
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/training_loop.h"

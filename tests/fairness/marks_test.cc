@@ -9,7 +9,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/config/describe.h"
-#include "common/config/sample_marks.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/run_arm.h"
 #include "gmock/gmock.h"

@@ -11,6 +11,7 @@
 
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 #include "tests/support/arms.h"

@@ -13,6 +13,7 @@
 #include "experiments/proof/verify/record_checks.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"
 #include "tests/support/arms.h"

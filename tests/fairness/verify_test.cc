@@ -15,6 +15,7 @@
 #include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/gpu/cublas_fixture.h"
 #include "worker/model/model.h"
 

@@ -188,7 +188,7 @@ def check_file(root, path, long_functions):
     with open(os.path.join(root, path), encoding="utf-8") as file:
         text = file.read()
     lines = text.splitlines()
-    limited = path.endswith(CODE + SCRIPTS) or path in NAMES
+    limited = path.endswith(CODE + SCRIPTS) or os.path.basename(path) in NAMES
     if limited and len(lines) > MAX_LINES:
         yield len(lines), "%d lines, at most %d; split it by idea" % (len(lines), MAX_LINES)
     if path.endswith(CODE + SCRIPTS + (".proto",)) or os.path.basename(path) in NAMES:

@@ -123,6 +123,7 @@ class CheckSources(unittest.TestCase):
     def test_a_file_over_the_limit(self):
         self.expect_one({"common/a.cc": "\n" * 501}, "common/a.cc:501: 501 lines")
         self.assertEqual(self.check({"common/a.cc": "\n" * 500})[0], 0)
+        self.expect_one({"common/BUILD": "\n" * 501}, "common/BUILD:501: 501 lines")
 
     def test_a_glob_in_a_build_file(self):
         self.expect_one({"common/BUILD": 'srcs = glob(["*.cc"])\n'}, "common/BUILD:1: glob()")

@@ -13,6 +13,7 @@
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -10,6 +10,7 @@
 #include "common/update/update_rule.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
 
 namespace ringmaster {

@@ -3,10 +3,11 @@
 
 #include <cstdint>
 
-#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
+
+class AugmentSpec;
 
 // Whether the resolved spec changes anything.
 bool Augments(const AugmentSpec& spec);

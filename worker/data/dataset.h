@@ -10,9 +10,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "proto/record.pb.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class DataSpec;
+class RunSpec;
 
 // Extent of one sample and the number of classes: an image with one label, or a text of `context`
 // tokens, each with the next one as its label (channels, height and width are then 0).

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class DataSpec;
 
 // Of one channel's pixels, as shares of the brightest.
 struct PixelStatistics {

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/random.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

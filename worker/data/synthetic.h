@@ -7,6 +7,8 @@
 
 namespace ringmaster {
 
+class SyntheticSpec;
+
 // Samples that can be learned, as large as one asks. Images: sample i has label i mod classes and
 // the features of that class's prototype (standard normal) plus normal noise of the resolved spec's
 // deviation. Texts (spec.context() > 0): a sample starts with any symbol, and each symbol has four

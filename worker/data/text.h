@@ -4,10 +4,11 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {
+
+class TextSpec;
 
 // What a file of bytes gives: 256 classes (every byte is a token, whatever the encoding), samples
 // of the resolved spec's context.

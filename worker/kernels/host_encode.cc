@@ -1,6 +1,7 @@
 #include "absl/types/span.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "proto/run_spec.pb.h"
 #include "worker/kernels/host_ops.h"
 
 namespace ringmaster::host {

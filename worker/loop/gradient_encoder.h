@@ -15,11 +15,13 @@
 #include "common/params/param_layout.h"
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
-#include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/strategy/bucket_gradient.h"
 
 namespace ringmaster {
+
+class CodecSpec;
+class RunSpec;
 
 // The forms in which a worker's gradients may be left on the device, its kernels working in
 // `place`. None where they change on the host first (several batches added up, rounded to a grid,

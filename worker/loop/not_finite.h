@@ -8,11 +8,12 @@
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
-#include "proto/run_spec.pb.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/model/model.h"
 
 namespace ringmaster {
+
+class OptimizerSpec;
 
 // "bucket=3 (fc1.weight[17])": bucket and tensor of an element of the arena.
 std::string PlaceInArena(const ParamLayout& layout, int64_t element);

@@ -17,6 +17,8 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // How gradients leave the kernels' memory.
 struct StagerOptions {
   // 1/(N*A), 1/A for solo: of running statistics, for which no loss has a scale

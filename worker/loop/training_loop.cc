@@ -8,7 +8,6 @@
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
-#include "common/config/sample_marks.h"
 #include "common/scheme/registry.h"
 #include "worker/loop/gradient_encoder.h"
 #include "worker/loop/not_finite.h"

@@ -10,11 +10,12 @@
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
-#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
+
+class ModelSpec;
 
 // Samples in the kernel library's place: features [count][channels][height][width] or tokens
 // [count][context], and labels [count][shape.labels()]. A training batch has dropout and batch
@@ -74,7 +75,7 @@ struct ModelOptions {
   SampleShape shape;
   int64_t max_batch = 0;
   int64_t bucket_bytes = 0;
-  TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT;
+  BucketLayout bucket_layout = BucketLayout::kCut;
 };
 
 // The model that the resolved spec names. InvalidArgument: an unknown name, or samples it cannot

@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class ResnetSpec;
+
 // A residual network for small images: conv1 3x3, bn1, relu; layer1, layer2 and layer3 of `blocks`
 // blocks each (conv1, bn1, relu, conv2, bn2, plus what came in, relu) with 1, 2 and 4 times `width`
 // channels, the first block of layer2 and of layer3 with stride 2 and a downsample (1x1

@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class TransformerSpec;
+
 // A decoder over tokens as GPT-2's: tok and pos tables; blocks.0, blocks.1, ... of norm1, attn
 // (qkv, causal attention, proj), norm2, mlp (fc of 4 * width with GELU, proj), each half with a
 // residual connection around it; norm; head, a linear layer without bias, or with a tied head the

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/scheme/registry.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 #include "worker/strategy/ps/parameter_server_strategy.h"
 #include "worker/strategy/solo/solo_strategy.h"

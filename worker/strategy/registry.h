@@ -9,6 +9,8 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // The strategy of the scheme (common/scheme) that `link.spec` names. InvalidArgument for none, and
 // for a codec that the layout does not allow.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link);

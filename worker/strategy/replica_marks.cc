@@ -6,13 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/collective/group.h"
 #include "common/scheme/registry.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -59,8 +57,8 @@ absl::Status ReplicaMarks::Gather(int32_t mark) {
   if (executor_ == nullptr) {
     Group group = AllWorkers(ranks_);
     group.channel = kChannel;
-    executor_ = std::make_unique<CollectiveExecutor>(
-        *link_.transport, std::move(group), absl::Seconds(link_.spec->limits().wait_seconds()));
+    executor_ = std::make_unique<CollectiveExecutor>(*link_.transport, std::move(group),
+                                                     WaitLimit(*link_.spec));
   }
   const auto bytes_of = [this](int32_t rank) {
     const Range share = ShareOf(rank);
@@ -70,8 +68,8 @@ absl::Status ReplicaMarks::Gather(int32_t mark) {
   std::vector<absl::Span<std::byte>> received;
   for (int32_t rank = 0; rank < ranks_; ++rank) received.push_back(bytes_of(rank));
   // Of no step: it comes after them all.
-  RM_RETURN_IF_ERROR(executor_->AllGather(link_.spec->training().steps() + mark, 0,
-                                          bytes_of(link_.rank), absl::MakeSpan(received)));
+  RM_RETURN_IF_ERROR(executor_->AllGather(marks_.back().update + mark, 0, bytes_of(link_.rank),
+                                          absl::MakeSpan(received)));
   for (int32_t rank = 0; rank < ranks_; ++rank) {
     if (received[rank].size() == bytes_of(rank).size()) continue;
     return absl::InternalError(absl::StrCat("the share of worker/", rank, " has ",

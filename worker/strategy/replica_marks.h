@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/partition.h"
 #include "common/collective/executor.h"
-#include "common/config/sample_marks.h"
+#include "common/config/describe.h"
 #include "common/exchange/snapshot_store.h"
 #include "worker/strategy/strategy.h"
 

@@ -15,11 +15,12 @@
 #include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/transport/transport.h"
-#include "proto/run_spec.pb.h"
 #include "worker/strategy/bucket_gradient.h"
 #include "worker/strategy/replica.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // All that a strategy sees of the world: no kernels, no model, no data. Everything outlives the
 // strategy.

@@ -10,6 +10,7 @@
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
 #include "common/engine/engine_names.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -153,7 +154,6 @@ absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& la
 }  // namespace
 
 constexpr Scheme kAllReduceScheme = {
-    StrategySpec::kAllReduce,
     "all_reduce",
     "every worker holds the weights; gradients are summed by a collective during backward",
     kArms,

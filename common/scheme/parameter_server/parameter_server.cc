@@ -6,6 +6,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -133,7 +134,6 @@ absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& la
 }  // namespace
 
 constexpr Scheme kParameterServerScheme = {
-    StrategySpec::kParameterServer,
     "parameter_server",
     "K servers hold the weights; BSP, SSP(s) or asynchronous; dedicated or co-located",
     kArms,

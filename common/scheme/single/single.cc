@@ -24,7 +24,6 @@ SchemeTraits Traits(const StrategySpec&, int32_t) {
 }  // namespace
 
 constexpr Scheme kSingleScheme = {
-    StrategySpec::kSingle,
     "single",
     "one worker computes all N micro-batches: the reference trajectory, and the base of speed-up",
     kArms,

@@ -22,6 +22,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/study/results/table.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -17,6 +17,7 @@
 #include "experiments/program/run/fetch_advice.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/study/results/schema_version.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 

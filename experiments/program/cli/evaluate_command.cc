@@ -21,6 +21,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/study/results/schema_version.h"
+#include "proto/run_record.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {

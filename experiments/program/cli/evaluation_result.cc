@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/formats/npy.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 

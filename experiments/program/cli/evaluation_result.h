@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
 
 // The test set's scores, all workers' shares together.
 struct EvaluationResult {

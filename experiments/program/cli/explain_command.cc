@@ -18,6 +18,7 @@
 #include "experiments/proof/explain/explain_server.h"
 #include "experiments/proof/explain/story_page.h"
 #include "experiments/proof/explain/story_text.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

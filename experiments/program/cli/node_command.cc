@@ -35,6 +35,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/run_arm.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -16,6 +16,7 @@
 #include "experiments/study/results/summary.h"
 #include "experiments/study/results/table.h"
 #include "experiments/trace/last_words_text.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

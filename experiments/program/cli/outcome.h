@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "experiments/program/store/store.h"
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 

@@ -17,6 +17,7 @@
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/plot.h"
 #include "experiments/study/report/report.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

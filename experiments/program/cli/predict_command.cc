@@ -24,6 +24,7 @@
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/predict/prediction_table.h"
 #include "experiments/study/predict/simulate.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

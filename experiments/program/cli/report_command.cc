@@ -13,6 +13,7 @@
 #include "experiments/study/report/report.h"
 #include "experiments/study/report/table_text.h"
 #include "experiments/study/report/tables.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -29,6 +29,7 @@
 #include "experiments/study/sweep/run_sweep.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "experiments/study/sweep/sweep_table.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

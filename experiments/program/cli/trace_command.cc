@@ -13,6 +13,7 @@
 #include "experiments/program/store/store.h"
 #include "experiments/trace/chrome_trace.h"
 #include "experiments/trace/find_run.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

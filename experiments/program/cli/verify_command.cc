@@ -18,6 +18,7 @@
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/verify/verify.h"
 #include "experiments/study/results/schema_version.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

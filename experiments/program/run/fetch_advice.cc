@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/machine/checkout.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 

@@ -4,9 +4,10 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class DataSpec;
 
 // How to get the data that `given` (not resolved) asks for from the place where set-up keeps it: ",
 // or run ./run once to fetch it". Empty where that does not help: outside a checkout, of a folder

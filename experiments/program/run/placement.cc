@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/machine/process_name.h"
 #include "common/scheme/registry.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "common/base/message.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // Which nodes live in which process, by process index: workers in rank order, a co-located server
 // beside the worker of its index, dedicated servers in processes of their own after all workers.

@@ -7,7 +7,7 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
-#include "common/config/sample_marks.h"
+#include "common/config/describe.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
 #include "common/scheme/registry.h"

@@ -19,7 +19,6 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
-#include "common/config/sample_marks.h"
 #include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
 #include "common/control/last_words.h"
@@ -39,6 +38,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/starting_processes.h"
+#include "proto/run_record.pb.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

@@ -11,9 +11,11 @@
 #include "common/base/host_port.h"
 #include "common/control/coordinator.h"
 #include "proto/record.pb.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
+class RunSpec;
 
 // What a progress display is shown while an arm runs.
 struct ArmProgress {

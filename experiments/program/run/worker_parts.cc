@@ -15,7 +15,7 @@ namespace {
 absl::StatusOr<WorkerParts> CreateParts(const RunSpec& spec, const char* kernels, int device,
                                         ModelOptions options) {
   options.bucket_bytes = spec.training().bucket_bytes();
-  options.bucket_layout = spec.training().bucket_layout();
+  options.bucket_layout = BucketLayoutOf(spec.training());
   WorkerParts parts;
   RM_ASSIGN_OR_RETURN(parts.kernels, CreateKernelLibrary(kernels, device));
   RM_ASSIGN_OR_RETURN(parts.model, CreateModel(spec.model(), options, *parts.kernels));

@@ -15,6 +15,7 @@
 #include "experiments/study/results/schema_version.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class RunRecord;
+
 // One run as one JSON object on one line, without a newline: the line of results.jsonl and what
 // --json prints for a run. Its figures are those of the catalogue
 // (experiments/study/results/figures.h), from record.summary, under their tags; what is undefined

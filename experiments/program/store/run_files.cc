@@ -20,6 +20,7 @@
 #include "common/formats/atomic_file.h"
 #include "common/machine/host_identity.h"
 #include "experiments/program/store/json.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

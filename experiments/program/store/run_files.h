@@ -9,9 +9,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiments/program/store/json_lines.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
 
 // The runs of a store as files: what is true of them. The database beside them is an index of
 // these.

@@ -18,6 +18,7 @@
 #include "experiments/program/store/json.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

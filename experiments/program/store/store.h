@@ -11,9 +11,10 @@
 #include "absl/status/statusor.h"
 #include "experiments/program/store/database.h"
 #include "experiments/program/store/run_files.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
 
 // A run that a sweep has asked for and that is in the store.
 struct SweepRun {

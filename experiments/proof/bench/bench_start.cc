@@ -20,6 +20,7 @@
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/turns.h"
 #include "experiments/study/results/schema_version.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

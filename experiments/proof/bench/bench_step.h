@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

@@ -8,6 +8,7 @@
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -11,6 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "experiments/proof/explain/ranks_text.h"
+#include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
 
 namespace ringmaster {

@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/error_feedback.h"
 #include "experiments/proof/verify/codec_bytes_check.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -11,6 +11,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/worker_parts.h"
 #include "experiments/proof/verify/payload_formula.h"
+#include "proto/run_record.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {

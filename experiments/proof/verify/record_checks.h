@@ -7,9 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
+class RunSpec;
 
 // What is proved about finished runs, as pure functions over their records: tests hand them broken
 // ones. Each returns its figure in words, or FailedPrecondition that names the runs, the rank and

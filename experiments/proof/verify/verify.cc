@@ -11,6 +11,7 @@
 #include "experiments/proof/verify/plan.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/proof/verify/start_check.h"
+#include "proto/run_record.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {

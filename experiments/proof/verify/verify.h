@@ -10,6 +10,7 @@
 #include "experiments/proof/verify/codec_check.h"
 #include "experiments/proof/verify/consistency_check.h"
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

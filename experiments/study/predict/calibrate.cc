@@ -20,6 +20,7 @@
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
 #include "experiments/study/results/statistics.h"
+#include "proto/run_record.pb.h"
 #include "worker/loop/slowdown.h"
 
 namespace ringmaster {

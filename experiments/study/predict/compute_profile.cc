@@ -12,6 +12,7 @@
 #include "experiments/program/run/worker_parts.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
+#include "proto/run_record.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/loop/conductor.h"
 #include "worker/loop/initial_weights.h"

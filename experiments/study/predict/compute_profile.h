@@ -7,10 +7,11 @@
 #include "absl/status/statusor.h"
 #include "common/params/param_layout.h"
 #include "experiments/study/predict/costs.h"
-#include "proto/record.pb.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
+class RunSpec;
 
 // One worker alone on this machine.
 struct ComputeProfile {

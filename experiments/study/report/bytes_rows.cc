@@ -12,6 +12,7 @@
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/report/panels.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

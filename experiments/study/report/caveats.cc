@@ -14,6 +14,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

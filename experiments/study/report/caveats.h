@@ -8,6 +8,8 @@
 
 namespace ringmaster {
 
+class RunRecord;
+
 // Whether the machine was busy with something else during the run, or slowed down.
 bool IsDisturbed(const RunRecord& record);
 

@@ -5,9 +5,10 @@
 #include <vector>
 
 #include "common/formats/json.h"
-#include "experiments/study/report/comparisons.h"
 
 namespace ringmaster {
+
+struct Comparisons;  // experiments/study/report/comparisons.h
 
 // What one drawing shows: rows of one comparison, or of comparisons that differ in one setting,
 // which is on the axis. A row is an object with "arm" (its label) and "comparison" (its number), by

@@ -2,11 +2,11 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_REPORT_CHARTS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
-#include "experiments/study/report/comparisons.h"
 
 namespace ringmaster {
 

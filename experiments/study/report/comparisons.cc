@@ -16,6 +16,7 @@
 #include "experiments/study/report/spec_fields.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/summary.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 

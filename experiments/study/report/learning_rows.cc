@@ -12,6 +12,7 @@
 #include "experiments/study/report/panels.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/figures.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

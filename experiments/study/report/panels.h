@@ -6,6 +6,7 @@
 
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {

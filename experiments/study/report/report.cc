@@ -17,6 +17,7 @@
 #include "experiments/study/report/chart_library.h"
 #include "experiments/study/report/charts.h"
 #include "experiments/study/report/spec_fields.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -7,6 +7,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -14,6 +14,7 @@
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/panels.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

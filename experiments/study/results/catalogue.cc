@@ -8,6 +8,7 @@
 #include "experiments/study/results/figure_row.h"
 #include "experiments/study/results/machine_figures.h"
 #include "experiments/study/results/pooling.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -12,6 +12,8 @@
 
 namespace ringmaster {
 
+class RunRecord;
+
 // The value under `key`; absent: there is none. Pure.
 inline std::optional<double> ValueIn(const google::protobuf::Map<std::string, double>& map,
                                      const std::string& key) {

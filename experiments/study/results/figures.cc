@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "experiments/study/results/catalogue.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

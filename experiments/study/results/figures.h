@@ -12,6 +12,9 @@
 
 namespace ringmaster {
 
+class RunRecord;
+class RunSpec;
+
 // The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no
 // figure by themselves. A figure more is a row more in catalogue.cc, apart from where its raw value
 // is measured.

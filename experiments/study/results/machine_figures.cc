@@ -6,6 +6,7 @@
 
 #include "common/config/describe.h"
 #include "experiments/study/results/figure_row.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

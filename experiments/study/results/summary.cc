@@ -9,6 +9,7 @@
 #include "common/trace/trace.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/pooling.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

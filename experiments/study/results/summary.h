@@ -7,6 +7,8 @@
 
 namespace ringmaster {
 
+class RunRecord;
+
 // The figures of one run, from its reports alone; catalogue.cc has the definition of each. Pure,
 // thread-safe. A run whose status is not "ok" gets its settings and status and no figures. What is
 // not defined for the arm stays absent.

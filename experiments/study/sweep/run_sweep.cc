@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -13,6 +13,7 @@
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

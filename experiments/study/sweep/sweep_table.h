@@ -6,9 +6,10 @@
 
 #include "experiments/program/store/store.h"
 #include "experiments/study/sweep/sweep_plan.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
+
+class RunRecord;
 
 // What a sweep will run, as text that ends with a newline: its cells with how much of each is done,
 // the cells that are not run and why. `runs`: what the store has of it. Pure.

@@ -14,6 +14,7 @@
 #include "common/codec/codec.h"
 #include "common/codec/loops.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/common/codec/host_launcher.h"
 
 namespace ringmaster {

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -1,10 +1,9 @@
-#include "common/config/sample_marks.h"
+#include "common/config/describe.h"
 
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

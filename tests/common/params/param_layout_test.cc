@@ -29,7 +29,7 @@ std::vector<int64_t> BucketCounts(const ParamLayout& layout) {
 }
 
 ParamLayout Whole(const std::vector<int64_t>& counts, int64_t bucket_elements) {
-  return ParamLayout(ParamsOf(counts), bucket_elements, TrainingSpec::WHOLE_TENSORS);
+  return ParamLayout(ParamsOf(counts), bucket_elements, BucketLayout::kWholeTensors);
 }
 
 using Counts = std::vector<int64_t>;
@@ -98,6 +98,13 @@ TEST(ParamLayout, TheListNamesTheValuesOfTheSpecsField) {
     TrainingSpec::BucketLayout value;
     EXPECT_TRUE(TrainingSpec::BucketLayout_Parse(info.name, &value)) << info.name;
   }
+}
+
+TEST(ParamLayout, TheSpecsFieldSaysWhatABucketHolds) {
+  TrainingSpec training;
+  EXPECT_EQ(BucketLayoutOf(training), BucketLayout::kCut);
+  training.set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
+  EXPECT_EQ(BucketLayoutOf(training), BucketLayout::kWholeTensors);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "common/scheme/registry.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -130,16 +131,18 @@ TEST(SchemeTraits, WithoutASchemeThereAreWorkersThatExchangeNothing) {
 }
 
 TEST(Schemes, EachHasAnEntryOfTheSpecsOneofAndEachEntryHasOne) {
-  std::set<int> kinds;
+  const auto* kind = StrategySpec::descriptor()->FindOneofByName("kind");
+  EXPECT_EQ(static_cast<int>(Schemes().size()), kind->field_count());
   for (const Scheme* scheme : Schemes()) {
-    const auto* field = StrategySpec::descriptor()->FindFieldByNumber(scheme->kind);
+    SCOPED_TRACE(scheme->name);
+    const auto* field = StrategySpec::descriptor()->FindFieldByName(scheme->name);
     ASSERT_NE(field, nullptr);
-    EXPECT_EQ(field->name(), scheme->name);
+    EXPECT_EQ(field->containing_oneof(), kind);
     EXPECT_EQ(FindScheme(absl::string_view(scheme->name)), scheme);
-    kinds.insert(scheme->kind);
+    StrategySpec strategy;
+    strategy.GetReflection()->MutableMessage(&strategy, field);
+    EXPECT_EQ(FindScheme(strategy), scheme);
   }
-  EXPECT_EQ(static_cast<int>(kinds.size()),
-            StrategySpec::descriptor()->FindOneofByName("kind")->field_count());
 }
 
 TEST(Schemes, NoTwoArmsHaveOnePlaceOrName) {

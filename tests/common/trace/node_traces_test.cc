@@ -5,6 +5,7 @@
 
 #include "common/trace/training_clock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "common/base/random.h"
 #include "common/codec/codec.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 

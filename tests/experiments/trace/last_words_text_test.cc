@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -8,6 +8,7 @@
 #include "common/codec/codec.h"
 #include "common/collective/executor.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/replica_marks.h"
 
 namespace ringmaster {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/loader.h"
 #include "worker/data/synthetic.h"
 

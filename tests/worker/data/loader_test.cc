@@ -9,6 +9,7 @@
 
 #include "common/control/dealing.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/data/synthetic.h"
 

@@ -7,6 +7,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/support/patience.h"
 #include "worker/data/synthetic.h"
 

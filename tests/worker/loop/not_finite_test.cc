@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

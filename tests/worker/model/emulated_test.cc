@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/kernels/registry.h"
 
 namespace ringmaster {

@@ -6,6 +6,7 @@
 
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/kernels/cpu/cpu_library.h"
 #include "worker/kernels/reference/reference_library.h"
 #include "worker/model/model.h"

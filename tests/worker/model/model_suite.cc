@@ -149,12 +149,12 @@ TEST_P(ModelTest, EveryBucketIsAnnouncedOnceInOrderAndWithItsFinalBits) {
   }
   for (ModelCase from : SmallModels()) {
     from.bucket_bytes = 4;  // a tensor a bucket
-    from.bucket_layout = TrainingSpec::WHOLE_TENSORS;
+    from.bucket_layout = BucketLayout::kWholeTensors;
     cases.push_back(from);
   }
   for (const ModelCase& from : cases) {
     SCOPED_TRACE(absl::StrCat(from.model, " ", from.settings, " bucket_bytes ", from.bucket_bytes,
-                              " ", TrainingSpec::BucketLayout_Name(from.bucket_layout)));
+                              from.bucket_layout == BucketLayout::kCut ? " cut" : " whole"));
     const ModelRun run = Prepare(from);
     ASSERT_EQ(Forward(run), absl::OkStatus());
     const auto buckets = run.model->layout().buckets();

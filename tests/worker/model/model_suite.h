@@ -53,7 +53,7 @@ struct ModelCase {
   int64_t max_batch = 1;
   int64_t bucket_bytes = 64 << 10;
   std::string settings;  // more fields of the model's spec, as text
-  TrainingSpec::BucketLayout bucket_layout = TrainingSpec::CUT;
+  BucketLayout bucket_layout = BucketLayout::kCut;
 
   ModelSpec spec() const;
 };

@@ -3,6 +3,7 @@
 #include "common/codec/codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
-#include "common/config/sample_marks.h"
+#include "common/config/describe.h"
 #include "common/exchange/parts.h"
 #include "common/update/update_rule.h"
 #include "gtest/gtest.h"

@@ -7,7 +7,6 @@
 
 #include "common/config/arms.h"
 #include "common/config/describe.h"
-#include "common/config/sample_marks.h"
 #include "common/scheme/registry.h"
 #include "gtest/gtest.h"
 #include "tests/support/allocations.h"

@@ -5,6 +5,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/engine/engines.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/engine_sum.h"
 #include "worker/strategy/all_reduce/executor_sum.h"
 #include "worker/strategy/all_reduce/gradient_sum.h"

@@ -14,6 +14,7 @@
 #include "common/engine/engines.h"
 #include "common/engine/gather_messages.h"
 #include "common/transport/wake.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -12,6 +12,7 @@
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
 #include "common/transport/wake.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

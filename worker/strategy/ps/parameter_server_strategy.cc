@@ -10,7 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/config/sample_marks.h"
+#include "common/config/describe.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 #include "worker/strategy/ps/worker_core.h"

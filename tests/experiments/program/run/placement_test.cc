@@ -8,6 +8,7 @@
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

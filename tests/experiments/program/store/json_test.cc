@@ -9,6 +9,7 @@
 #include "experiments/study/results/schema_version.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

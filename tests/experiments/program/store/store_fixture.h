@@ -16,6 +16,7 @@
 #include "experiments/program/store/json.h"
 #include "experiments/program/store/store.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/experiments/program/store/store_fixture.h"
 
 namespace ringmaster {

@@ -5,6 +5,7 @@
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -6,6 +6,7 @@
 #include "experiments/study/report/caveats.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 #include "tests/experiments/study/report/runs.h"
 
 namespace ringmaster {

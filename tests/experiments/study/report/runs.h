@@ -10,6 +10,7 @@
 #include "experiments/study/report/comparisons.h"
 #include "gtest/gtest.h"
 #include "proto/record.pb.h"
+#include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {

@@ -11,6 +11,7 @@
 #include "common/config/resolve.h"
 #include "experiments/study/results/summary.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -8,6 +8,7 @@
 #include "common/config/resolve.h"
 #include "experiments/study/results/figures.h"
 #include "gtest/gtest.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {

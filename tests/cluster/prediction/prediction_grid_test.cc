@@ -2,7 +2,7 @@
 // must hold.
 
 #include "gtest/gtest.h"
-#include "tests/cluster/prediction_run.h"
+#include "tests/cluster/prediction/prediction_run.h"
 
 namespace ringmaster {
 namespace {

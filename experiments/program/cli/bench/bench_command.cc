@@ -1,4 +1,4 @@
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/commands.h"
 
 namespace ringmaster {

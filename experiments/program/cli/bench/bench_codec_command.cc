@@ -7,7 +7,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/proof/bench/bench_codec.h"
 #include "experiments/proof/bench/bench_codec_table.h"
 #include "experiments/proof/bench/bench_sizes.h"

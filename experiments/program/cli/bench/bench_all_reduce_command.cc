@@ -15,7 +15,7 @@
 #include "common/engine/one_device_each.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/children.h"

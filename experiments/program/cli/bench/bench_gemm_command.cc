@@ -9,7 +9,7 @@
 #include "common/formats/json.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/proof/bench/bench_gemm.h"
 #include "experiments/study/results/schema_version.h"

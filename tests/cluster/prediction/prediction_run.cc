@@ -1,4 +1,4 @@
-#include "tests/cluster/prediction_run.h"
+#include "tests/cluster/prediction/prediction_run.h"
 
 #include <algorithm>
 #include <cstdio>

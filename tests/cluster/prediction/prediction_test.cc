@@ -2,7 +2,7 @@
 // grid is prediction_grid_test.
 
 #include "gtest/gtest.h"
-#include "tests/cluster/prediction_run.h"
+#include "tests/cluster/prediction/prediction_run.h"
 
 namespace ringmaster {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/base/status_macros.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "common/log/log.h"
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/run/launcher_environment.h"

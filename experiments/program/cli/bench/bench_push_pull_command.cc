@@ -10,7 +10,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
-#include "experiments/program/cli/bench_commands.h"
+#include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/placement.h"
