@@ -1,5 +1,7 @@
 #include "server/server_core.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +25,7 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
   if (ps.consistency() == ParameterServerSpec::SSP)
     plan.shard.staleness_bound = ps.staleness_bound();
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
+  for (const SampleMark& mark : SampleMarks(spec)) plan.shard.marks.push_back(mark.update);
   return plan;
 }
 
@@ -74,8 +77,10 @@ absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
       return absl::InvalidArgumentError(absl::StrCat("worker/", worker, " said farewell twice"));
     peer.done = true;
     ++farewells_;
+    PassMark(worker, std::numeric_limits<int32_t>::max());
     return absl::OkStatus();
   }
+  if (request.mark >= 0) return SendCopy(worker, request.mark, actions);
   if (plan_.answers_pushes) {
     return absl::InvalidArgumentError(
         absl::StrCat("pull from worker/", worker, " at clock ", request.clock,
@@ -86,6 +91,33 @@ absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
   RM_RETURN_IF_ERROR(PullAfterPushes(worker));
   Answer(actions);
   return absl::OkStatus();
+}
+
+absl::Status ServerCore::SendCopy(int32_t worker, int32_t mark,
+                                  std::vector<ServerAction>* actions) {
+  Peer& peer = peers_[worker];
+  PassMark(worker, mark);
+  if (!shard_.HasCopy(mark)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "worker/", worker, " asks for the copy of mark ", mark, " of ", plan_.shard.marks.size(),
+        ": it is not complete, was given up, or never taken"));
+  }
+  for (int32_t part = 0; part < parts(); ++part) {
+    Tag tag{MessageKind::kDrain, 0, part, peer.pulls};
+    tag.note = plan_.shard.marks[mark];
+    actions->push_back({Kind::kSend, worker, tag, mark});
+  }
+  actions->push_back({Kind::kSend, worker, {MessageKind::kPull, 0, 0, peer.pulls}, mark});
+  ++peer.pulls;
+  ExpectRequest(worker, actions);
+  return absl::OkStatus();
+}
+
+void ServerCore::PassMark(int32_t worker, int32_t mark) {
+  peers_[worker].mark = std::max(peers_[worker].mark, mark);
+  int32_t earliest = peers_[0].mark;
+  for (const Peer& peer : peers_) earliest = std::min(earliest, peer.mark);
+  shard_.FreeCopiesBefore(earliest);
 }
 
 void ServerCore::OnSent(int32_t worker, int32_t part) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "common/base/message.h"
 #include "common/base/partition.h"
 #include "common/exchange/parts.h"
+#include "common/exchange/snapshot_store.h"
 #include "common/state/state.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
@@ -49,6 +51,10 @@ struct ServerAction {
   Kind kind = Kind::kExpect;
   int32_t worker = 0;
   Tag tag;
+  // kSend: 0 or more: the answer to a request for the copy of that mark. Weights are sent from the
+  // copy (ShardCore::part_at_mark), whose messages OnSent is not told of: nobody writes there, and
+  // the memory is given up by OnRequest alone.
+  int32_t mark = -1;
 };
 
 // The server's side of the exchange as a pure state machine around ShardCore: no threads, no I/O,
@@ -70,6 +76,8 @@ class ServerCore {
   // ShardCore's. Take: before Start.
   absl::StatusOr<State> Give() const { return shard_.Give(); }
   absl::Status Take(const State& state);
+  // ShardCore's.
+  void UseCopies(SnapshotStore copies) { shard_.UseCopies(std::move(copies)); }
 
   // What is expected first of every worker. Once.
   void Start(std::vector<ServerAction>* actions);
@@ -80,8 +88,10 @@ class ServerCore {
   absl::Status OnPush(const Push& push, std::vector<ServerAction>* actions);
 
   // A request that was expected has arrived. REQUIRES: !IsSending(worker, 0), unless it says
-  // farewell. InvalidArgument: a second farewell, or a pull where pushes are answered; otherwise
-  // errors as of ShardCore::OnPull.
+  // farewell or asks for a mark's copy, and what was sent to the worker from an earlier mark's copy
+  // has left. A copy is given up when every worker has asked for a later one, or said farewell.
+  // InvalidArgument: a second farewell, or a pull where pushes are answered. FailedPrecondition:
+  // the mark's copy is not complete, or given up. Otherwise errors as of ShardCore::OnPull.
   absl::Status OnRequest(int32_t worker, const PullNote& request,
                          std::vector<ServerAction>* actions);
 
@@ -110,6 +120,7 @@ class ServerCore {
     PullNote request;              // the one being answered
     bool ahead_of_pushes = false;  // the request came before pushes that were sent before it
     bool done = false;
+    int32_t mark = 0;  // asks for no earlier mark's copy any more
   };
 
   int32_t parts() const { return static_cast<int32_t>(plan_.shard.part_counts.size()); }
@@ -127,6 +138,10 @@ class ServerCore {
   absl::Status PullAfterPushes(int32_t worker);
   // Sends a part that has just been updated for all workers to all of them.
   void SendPart(int32_t part, std::vector<ServerAction>* actions);
+  // Answers a request for the copy of a mark.
+  absl::Status SendCopy(int32_t worker, int32_t mark, std::vector<ServerAction>* actions);
+  // `worker` asks for no copy of a mark before `mark` any more.
+  void PassMark(int32_t worker, int32_t mark);
   // Answers the pulls in ready_.
   void Answer(std::vector<ServerAction>* actions);
 

@@ -1,6 +1,7 @@
 #include "server/shard_core.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,9 +57,25 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   if (plan_.contributions_per_update > 1) block_.resize(kBlock);
   updated_.reserve(parts_.size());
   versions_.assign(parts_.size(), 0);
+  next_marks_.assign(parts_.size(), 0);
+  lacking_.assign(plan_.marks.size(), static_cast<int32_t>(parts_.size()));
   staleness_histogram_.assign(1, 0);
   parked_.resize(plan_.workers);
   pulled_clocks_.assign(plan_.workers, 0);
+}
+
+SnapshotStore ShardCore::CopiesOf(const ShardPlan& plan) {
+  const int64_t count =
+      std::accumulate(plan.part_counts.begin(), plan.part_counts.end(), int64_t{0});
+  return {std::max<int64_t>(1, plan.marks.size()) - 1, count};
+}
+
+bool ShardCore::HasCopy(int32_t mark) const {
+  return mark >= freed_ && mark < copies_.marks() && lacking_[mark] == 0;
+}
+
+void ShardCore::FreeCopiesBefore(int32_t mark) {
+  for (; freed_ < std::min(mark, copies_.marks()); ++freed_) copies_.Free(freed_);
 }
 
 absl::Status ShardCore::Check(const Push& push) const {
@@ -96,6 +113,7 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
   RM_RETURN_IF_ERROR(Check(push));
   const int64_t slowest = clocks_.slowest();
   updated_.clear();
+  passed_mark_.reset();
   if (!sums_) {
     Count(push);
     ApplyUpdate(push.part, push.gradient, 1);
@@ -152,6 +170,11 @@ absl::Status ShardCore::Take(const State& state) {
   versions_ = std::move(versions);
   pulled_clocks_ = std::move(pulled);
   clocks_ = ClockTable(plan_.workers, static_cast<int32_t>(parts_.size()), applied);
+  // Marks passed before are nobody's to ask for.
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    const auto next = std::upper_bound(plan_.marks.begin(), plan_.marks.end(), versions_[part]);
+    next_marks_[part] = static_cast<int32_t>(next - plan_.marks.begin());
+  }
   return absl::OkStatus();
 }
 
@@ -209,7 +232,7 @@ void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, 
       step.begin = part.begin + static_cast<int64_t>(begin);
       update_->Apply(step, block, weights_.subspan(step.begin, block.size()));
     }
-    ++versions_[part_index];
+    CountUpdate(part_index);
   }
   part.added = 0;
   updated_.push_back(part_index);
@@ -232,7 +255,20 @@ UpdateStep ShardCore::NextUpdate(int32_t part_index, float clip) const {
 void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip) {
   const Part& part = parts_[part_index];
   update_->Apply(NextUpdate(part_index, clip), gradient, weights_.subspan(part.begin, part.count));
+  CountUpdate(part_index);
+}
+
+void ShardCore::CountUpdate(int32_t part_index) {
   ++versions_[part_index];
+  int32_t& next = next_marks_[part_index];
+  if (next == static_cast<int32_t>(plan_.marks.size()) ||
+      versions_[part_index] != plan_.marks[next]) {
+    return;
+  }
+  if (next < copies_.marks())
+    copies_.Copy(next, parts_[part_index].begin, part_weights(part_index));
+  --lacking_[next];
+  passed_mark_ = next++;
 }
 
 // The part's version does not move between a contribution's addition and the update that it is in.

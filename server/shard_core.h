@@ -5,11 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/exchange/snapshot_store.h"
 #include "common/state/state.h"
 #include "common/update/update_rule.h"
 #include "server/clock_table.h"
@@ -27,6 +29,9 @@ struct ShardPlan {
   // Sizes of the parts of the buckets that this shard holds, in bucket order; the shard's arena is
   // their concatenation. A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
+  // Versions, ascending, at which every part is copied, right after that update; of the last only
+  // the moment counts, for after it the weights lie still. See common/config/describe.h.
+  std::vector<int64_t> marks;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
@@ -44,7 +49,7 @@ struct Push {
 struct Pull {
   int32_t worker = 0;
   int64_t clock = 0;
-  // For evaluation and Drain: wait for every update of clocks <= clock - 1, whatever the bound.
+  // Drain: wait for every update of clocks <= clock - 1, whatever the bound.
   bool drain = false;
 };
 
@@ -80,6 +85,11 @@ class ShardCore {
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights);
   // The same in memory of the caller's, which outlives the core and is its own until then.
   ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
+
+  // The memory of the copies that a shard of `plan` keeps.
+  static SnapshotStore CopiesOf(const ShardPlan& plan);
+  // Gives it that memory, before the first push. Without it nothing is copied at marks.
+  void UseCopies(SnapshotStore copies) { copies_ = std::move(copies); }
 
   // Takes a contribution; appends to `ready` the parked pulls that may now be answered, in
   // ascending order of worker. A worker brings each part step by step, parts of one step in any
@@ -119,6 +129,19 @@ class ShardCore {
   // apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }
   const ClockTable& clocks() const { return clocks_; }
+  // The mark, an index of the plan's, that the last accepted OnPush brought at least one part to.
+  std::optional<int32_t> passed_mark() const { return passed_mark_; }
+  // Whether every part was copied at `mark`, and the copies are still there.
+  bool HasCopy(int32_t mark) const;
+  // The part as it was right after update plan.marks[mark]. REQUIRES: HasCopy.
+  absl::Span<const float> part_at_mark(int32_t mark, int32_t part) const {
+    return copies_.at(mark).subspan(parts_[part].begin, parts_[part].count);
+  }
+  // Gives up the copies of the marks before `mark`.
+  void FreeCopiesBefore(int32_t mark);
+  const SnapshotStore& copies() const { return copies_; }
+  const ShardPlan& plan() const { return plan_; }
+
   // Of the next update of `part` from the sum of all workers: how many ranks' contributions are
   // added so far, in rank order from 0.
   int32_t added(int32_t part) const { return parts_[part].added; }
@@ -147,6 +170,8 @@ class ShardCore {
   void UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip);
   UpdateStep NextUpdate(int32_t part_index, float clip) const;
   void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip);
+  // One more update of a part is in its weights.
+  void CountUpdate(int32_t part_index);
   void Count(const Push& push);
   // The clock that the slowest worker must have reached; absent: none.
   std::optional<int64_t> ClockNeeded(const Pull& pull) const;
@@ -166,6 +191,11 @@ class ShardCore {
   std::vector<Part> parts_;
   std::vector<int64_t> versions_;
   std::vector<int32_t> updated_;
+  SnapshotStore copies_;
+  std::vector<int32_t> next_marks_;  // by part: that it has not passed
+  std::vector<int32_t> lacking_;     // by mark: parts that have not passed it
+  std::optional<int32_t> passed_mark_;
+  int32_t freed_ = 0;  // marks whose copies were given up
   std::vector<int64_t> staleness_histogram_;
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]

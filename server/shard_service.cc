@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,9 +18,10 @@ namespace {
 
 constexpr int32_t kPull = -1;
 
-// The step at whose end a worker asks; -1 where it asks for no step: it drains, or takes leave.
+// The step at whose end a worker asks; -1 where it asks for no step: it drains, asks for a mark's
+// copy, or takes leave.
 int64_t StepOf(const PullNote& request) {
-  return request.drain || request.farewell ? -1 : request.clock - 1;
+  return request.drain || request.farewell || request.mark >= 0 ? -1 : request.clock - 1;
 }
 
 absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
@@ -31,7 +33,8 @@ absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
 
 absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
     const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
-    int32_t index, Transport& transport, const BufferAllocator& allocate, ServerTraces* traces) {
+    int32_t index, Transport& transport, const BufferAllocator& allocate, ServerTraces* traces,
+    SnapshotStore* copies) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
   const std::vector<Range> parts =
@@ -48,11 +51,19 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
   std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport,
                                                          std::move(codec), std::move(update),
                                                          std::move(weights), traces));
+  service->core_.UseCopies(copies != nullptr ? std::move(*copies) : CopiesOf(spec, layout, index));
   if (service->core_.plan().answers_pushes) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
   }
   return service;
+}
+
+SnapshotStore ShardService::CopiesOf(const RunSpec& spec, const ParamLayout& layout,
+                                     int32_t index) {
+  const std::vector<Range> parts =
+      ShardParts(layout, spec.strategy().parameter_server().servers(), index);
+  return ShardCore::CopiesOf(ServingPlanOf(spec, index, parts).shard);
 }
 
 ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index,
@@ -79,7 +90,9 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.arriving.resize(parts_.size());
     peer.borrowed.resize(parts_.size());
     peer.sends.resize(parts_.size() + 1);
+    peer.copy_sends.reserve(parts_.size() + 1);
   }
+  mark_times_.resize(core_.plan().shard.marks.size());
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
   actions_.reserve(core_.MaxActions());
@@ -175,6 +188,8 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   if (!status.ok())
     return Annotate(status,
                     absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
+  if (const std::optional<int32_t> mark = core_.shard().passed_mark(); mark.has_value())
+    mark_times_[*mark] = Clock::now();
   peer.borrowed[part] = loan;
   return absl::OkStatus();
 }
@@ -184,6 +199,7 @@ absl::Status ShardService::OnPull(int32_t worker) {
   peer.request = DecodePullNote(peer.pull.note);
   peer.asked_at = Clock::now();
   if (!peer.request.farewell) RM_RETURN_IF_ERROR(FinishReply(worker));
+  RM_RETURN_IF_ERROR(FinishCopy(worker));
   return core_.OnRequest(worker, peer.request, &actions_);
 }
 
@@ -239,34 +255,43 @@ absl::StatusOr<size_t> ShardService::SendRow(size_t first, Clock::time_point beg
   const int64_t step = answers_pushes ? row.tag.step : StepOf(peers_[row.worker].request);
   size_t next = first;
   for (; next < actions_.size() && actions_[next].kind == ServerAction::Kind::kSend; ++next) {
-    RM_RETURN_IF_ERROR(Send(actions_[next].worker, actions_[next].tag, step));
+    RM_RETURN_IF_ERROR(Send(actions_[next], step));
   }
   AddSpan("send", step, answers_pushes ? row.tag.bucket : -1, begin);
   return next;
 }
 
-absl::Status ShardService::Send(int32_t worker, Tag tag, int64_t step) {
-  Peer& peer = peers_[worker];
-  absl::Span<const float> weights;
+absl::Span<const float> ShardService::WeightsFor(const ServerAction& action) const {
+  if (action.tag.kind == MessageKind::kPull) return {};
+  const int32_t part = action.tag.bucket;
+  if (action.mark >= 0) return core_.shard().part_at_mark(action.mark, part);
+  const absl::Span<const float> weights = core_.shard().part_weights(part);
+  if (core_.plan().answers_pushes) return weights;
+  const size_t begin = weights.data() - core_.shard().weights().data();
+  return absl::Span<const float>(peers_[action.worker].reply.float_span())
+      .subspan(begin, weights.size());
+}
+
+absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
+  Peer& peer = peers_[action.worker];
+  const NodeId to{Role::kWorker, action.worker};
+  Tag tag = action.tag;
   if (tag.kind == MessageKind::kPull) {
     tag.note =
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
-  } else {
-    weights = core_.shard().part_weights(tag.bucket);
-    if (!core_.plan().answers_pushes) {
-      const size_t begin = weights.data() - core_.shard().weights().data();
-      weights = absl::Span<const float>(peer.reply.float_span()).subspan(begin, weights.size());
-    }
   }
+  const absl::Span<const float> weights = WeightsFor(action);
   const auto* data = reinterpret_cast<const std::byte*>(weights.data());
   const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
-  RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({{Role::kWorker, worker}, tag, bytes}));
-  peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
-  if (traces_ != nullptr) {
-    traces_->shard.AddSent({{Role::kWorker, worker}, tag, step, static_cast<int64_t>(bytes.size())},
-                           time);
+  RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({to, tag, bytes}));
+  if (action.mark >= 0) {
+    peer.copy_sends.push_back(op);
+  } else {
+    peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
   }
+  if (traces_ != nullptr)
+    traces_->shard.AddSent({to, tag, step, static_cast<int64_t>(bytes.size())}, time);
   return absl::OkStatus();
 }
 
@@ -285,12 +310,22 @@ absl::Status ShardService::FinishReply(int32_t worker) {
   return absl::OkStatus();
 }
 
+absl::Status ShardService::FinishCopy(int32_t worker) {
+  Peer& peer = peers_[worker];
+  for (const OpId op : peer.copy_sends)
+    RM_RETURN_IF_ERROR(transport_.Wait(op, MonotonicNow() + wait_limit_));
+  peer.copy_sends.clear();
+  return absl::OkStatus();
+}
+
 ServerReport ShardService::Report() const {
   ServerReport report;
   report.set_index(index_);
   for (int64_t count : core_.shard().staleness_histogram()) report.add_staleness_histogram(count);
   report.set_updates(std::accumulate(core_.shard().versions().begin(),
                                      core_.shard().versions().end(), int64_t{0}));
+  for (const Clock::time_point time : mark_times_)
+    report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "common/base/partition.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
+#include "common/exchange/snapshot_store.h"
 #include "common/params/param_layout.h"
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
@@ -32,11 +34,16 @@ class ShardService {
   // `initial_weights`: the whole arena; the service keeps its shard of it. `spec` is resolved;
   // `transport` is that of server/`index` and outlives the service. `allocate`: where the weights
   // and their copies lie, from where they are sent; the transport's own exchange memory for one.
-  // `traces`: where what it does is recorded, outlives the service; null: nowhere.
+  // `traces`: where what it does is recorded, outlives the service; null: nowhere. `copies`:
+  // CopiesOf, which it takes over; null: it takes that memory itself.
   static absl::StatusOr<std::unique_ptr<ShardService>> Create(
       const RunSpec& spec, const ParamLayout& layout, absl::Span<const float> initial_weights,
       int32_t index, Transport& transport, const BufferAllocator& allocate = Buffer::AllocateHost,
-      ServerTraces* traces = nullptr);
+      ServerTraces* traces = nullptr, SnapshotStore* copies = nullptr);
+
+  // The memory of what server/`index` copies at marks. A process takes it before it joins the
+  // others, none of whose clocks runs then.
+  static SnapshotStore CopiesOf(const RunSpec& spec, const ParamLayout& layout, int32_t index);
 
   // The shard's (ShardCore). Take: before Run. Give: after it.
   absl::Status Take(const State& state) { return core_.Take(state); }
@@ -70,6 +77,7 @@ class ShardService {
     // Of the last reply, or of the last answer to a push of each part: by part, then the end of a
     // reply. 0: it has left.
     std::vector<OpId> sends;
+    std::vector<OpId> copy_sends;  // of the last answer from a mark's copy
   };
   // What an operation in ops_ stands for.
   struct Expected {
@@ -95,11 +103,15 @@ class ShardService {
   // Sends what actions_ lists from `first` on; returns the index behind it. `begin`: when the first
   // message began to be made. It is one part for all workers, or a reply for one of them.
   absl::StatusOr<size_t> SendRow(size_t first, Clock::time_point begin);
-  absl::Status Send(int32_t worker, Tag tag, int64_t step);
+  absl::Status Send(const ServerAction& action, int64_t step);
+  // What a message is sent from; empty for the end of a reply.
+  absl::Span<const float> WeightsFor(const ServerAction& action) const;
   // Waits until what the worker was sent has left: the weights of one part, or a whole reply. The
   // worker has gone on since, so it has what was sent: this is over at once.
   absl::Status FinishSend(int32_t worker, int32_t part);
   absl::Status FinishReply(int32_t worker);
+  // The same of what was sent from a mark's copy.
+  absl::Status FinishCopy(int32_t worker);
   // Records a stretch of this thread's time, up to now.
   void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
@@ -117,6 +129,7 @@ class ShardService {
   std::vector<Expected> expected_;
   std::vector<ServerAction> actions_;
   Clock::duration busy_{};
+  std::vector<Clock::time_point> mark_times_;  // by mark: when the last part has passed it
   ServerTraces* const traces_;
   Clock::time_point arrival_;  // of what is served
 };

@@ -1,12 +1,36 @@
 #include "common/config/describe.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/partition.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+namespace {
+
+// The updates of a run, each of the same number of samples.
+struct UpdatesMade {
+  int64_t count = 0;
+  int64_t samples = 0;  // of one
+};
+
+UpdatesMade UpdatesOf(const RunSpec& resolved) {
+  const TrainingSpec& training = resolved.training();
+  const int64_t batch = GlobalBatch(resolved);
+  if (TraitsOf(resolved).updates == Updates::kTogether) return {training.steps(), batch};
+  return {training.steps() * training.workers(), ExactDiv(batch, training.workers())};
+}
+
+// Samples from one mark to the next: there is no more than one mark to an update.
+int64_t SpacingOf(const RunSpec& resolved, const UpdatesMade& updates) {
+  return std::max(resolved.training().evaluate_every_samples(), updates.samples);
+}
+
+}  // namespace
 
 absl::string_view StrategyName(const StrategySpec& strategy) {
   const Scheme* scheme = FindScheme(strategy);
@@ -24,6 +48,48 @@ int64_t GlobalBatch(const TrainingSpec& training) {
 bool IsScored(const RunSpec& resolved) {
   return TraitsOf(resolved).replicas != Replicas::kIndependent &&
          !resolved.training().has_emulated_compute();
+}
+
+absl::Duration WaitLimit(const RunSpec& resolved) {
+  return absl::Seconds(resolved.limits().wait_seconds());
+}
+
+int64_t MarkCopies(const RunSpec& resolved) {
+  if (!IsScored(resolved) || resolved.training().evaluate_every_samples() == 0) return 0;
+  const UpdatesMade updates = UpdatesOf(resolved);
+  return (updates.count - 1) * updates.samples / SpacingOf(resolved, updates);
+}
+
+std::vector<SampleMark> SampleMarks(const RunSpec& resolved) {
+  std::vector<SampleMark> marks;
+  if (!IsScored(resolved)) return marks;
+  const UpdatesMade updates = UpdatesOf(resolved);
+  const int64_t spacing = SpacingOf(resolved, updates);
+  const int64_t copies = MarkCopies(resolved);
+  marks.reserve(copies + 1);
+  for (int64_t mark = 1; mark <= copies; ++mark) {
+    const int64_t update = CeilDiv(mark * spacing, updates.samples);
+    marks.push_back({update, update * updates.samples});
+  }
+  marks.push_back({updates.count, updates.count * updates.samples});
+  return marks;
+}
+
+absl::Status CheckMarkCopies(const RunSpec& resolved, int64_t parameters) {
+  const int64_t copies = MarkCopies(resolved);
+  const int64_t limit = resolved.limits().has_mark_copies_bytes()
+                            ? resolved.limits().mark_copies_bytes()
+                            : kMarkCopiesBytesDefault;
+  const int64_t bytes = parameters * static_cast<int64_t>(sizeof(float));
+  const int64_t fit = limit / std::max<int64_t>(1, bytes);
+  if (copies <= fit) return absl::OkStatus();
+  const UpdatesMade updates = UpdatesOf(resolved);
+  const int64_t every = fit == 0 ? 0 : (updates.count - 1) * updates.samples / (fit + 1) + 1;
+  return absl::ResourceExhaustedError(
+      absl::StrCat("evaluations: the run keeps a copy of ", bytes, " bytes at ", copies,
+                   " marks, and limits.mark_copies_bytes = ", limit, " has room for ", fit,
+                   "; use --evaluate-every ", every, fit == 0 ? " (only at the end)" : " or more",
+                   ", or --set limits.mark_copies_bytes=", copies * bytes));
 }
 
 std::optional<NodeAddress> ReadNodeName(absl::string_view text) {

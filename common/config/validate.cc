@@ -398,6 +398,10 @@ void CheckLimits(const LimitsSpec& limits, Problems* problems) {
     problems->Range<double>("limits.compute_seconds", limits.compute_seconds(), 0.001, kDay,
                             "leave it out for 20 times a rank's slowest step, at least 60");
   }
+  if (limits.has_mark_copies_bytes()) {
+    problems->Range<int64_t>("limits.mark_copies_bytes", limits.mark_copies_bytes(), 0,
+                             std::numeric_limits<int64_t>::max(), "left out it is 2 GiB");
+  }
   problems->Range<double>("limits.heartbeat_seconds", limits.heartbeat_seconds(), 0.001, kDay);
   if (limits.wait_seconds() > 0 && limits.heartbeat_seconds() >= limits.wait_seconds()) {
     problems->Add("limits.heartbeat_seconds", limits.heartbeat_seconds(),

@@ -36,9 +36,13 @@ std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
 }
 
 int64_t EncodePullNote(const PullNote& note) {
+  if (note.mark >= 0) return int64_t{note.mark} * 4 + 3;
   return note.clock * 4 + (note.drain ? 1 : 0) + (note.farewell ? 2 : 0);
 }
 
-PullNote DecodePullNote(int64_t note) { return {note >> 2, (note & 1) != 0, (note & 2) != 0}; }
+PullNote DecodePullNote(int64_t note) {
+  if ((note & 3) == 3) return {0, false, false, static_cast<int32_t>(note >> 2)};
+  return {note >> 2, (note & 1) != 0, (note & 2) != 0};
+}
 
 }  // namespace ringmaster

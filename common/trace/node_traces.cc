@@ -94,7 +94,7 @@ double Seconds(Clock::duration duration) { return std::chrono::duration<double>(
 
 // The phases of a worker as literals, which is what spans are named by.
 const char* LiteralOf(absl::string_view phase) {
-  for (const char* name : {"start", "drain", "evaluate", "final loss", "farewell"}) {
+  for (const char* name : {"start", "drain", "recall", "evaluate", "final loss", "farewell"}) {
     if (phase == name) return name;
   }
   for (int i = 0; i < kPhaseCount; ++i) {
@@ -173,6 +173,10 @@ void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports) {
     const int64_t offset = ClockOffset(report.trace_clock(), zero, zero.started_ns());
     if (zero.started_ns() != 0) {
       for (ThreadTrace& trace : *report.mutable_traces()) Shift(offset, &trace);
+    }
+    for (ServerReport& server : *report.mutable_servers()) {
+      if (zero.started_ns() == 0) server.clear_mark_ns();
+      for (int64_t& mark : *server.mutable_mark_ns()) mark = mark == 0 ? 0 : mark + offset;
     }
     report.clear_trace_clock();
   }

@@ -57,8 +57,9 @@ TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started)
 // were welcomed, and wrong by as much as that message took longer to one than to the other. Pure.
 int64_t ClockOffset(const TraceClock& own, const TraceClock& zero, int64_t zero_ns);
 
-// Puts the traces of all processes of a run on one clock, which is 0 when worker 0 started, and
-// clears their own. Without a start of worker 0 times are left as they are.
+// Puts the traces and the servers' marks of all processes of a run on one clock, which is 0 when
+// worker 0 started, and clears their own. Without a start of worker 0 the times of traces are left
+// as they are, and marks are cleared.
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports);
 
 // The same of last events. Without a start of worker 0 the clock is 0 when the processes were

@@ -22,7 +22,7 @@ struct TrafficCount {
 
 struct Traffic {
   // By message kind: kPush goes up to servers, kWeights comes down, kCollective goes both ways;
-  // kPull (empty requests) and kDrain (weights for evaluations, clocks stopped) are no part of a
+  // kPull (empty requests) and kDrain (weights after training) are no part of a
   // step's payload.
   std::map<MessageKind, TrafficCount> sent;
   std::map<MessageKind, TrafficCount> received;

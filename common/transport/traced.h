@@ -10,7 +10,7 @@ namespace ringmaster {
 
 // Wraps a transport and records its messages as of the step that `recorder` has under way: sent
 // when their sending is started, received when their wait succeeds. A message that a node sends to
-// itself wakes a thread and is left out; what is drained for evaluations belongs to no step. Memory
+// itself wakes a thread and is left out; what is drained belongs to no step. Memory
 // that was borrowed is a message of kind "returned" on its way back. Takes no lock and allocates
 // nothing.
 //

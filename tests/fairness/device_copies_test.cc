@@ -66,6 +66,9 @@ class NotingStrategy : public SyncStrategy {
   }
   absl::Status Drain() override { return absl::OkStatus(); }
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
+    return MarkedModel{ModelWeights(), std::nullopt};
+  }
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
   ExchangeReport Finish() override { return {}; }

@@ -88,8 +88,8 @@ class Cluster {
     if (seams_.reports_traces) {
       for (Worker& worker : workers_) worker.traces->AddTo(&report);
       for (const auto& traces : server_traces_) traces->AddTo(&report);
-      *report.mutable_trace_clock() = ThisTraceClock({}, workers_[0].traces->started);
     }
+    *report.mutable_trace_clock() = ThisTraceClock({}, workers_[0].traces->started);
     return std::vector<ProcessReport>{report};
   }
 

@@ -16,7 +16,8 @@ struct WorkerProgress {
   std::atomic<const char*> phase{"start"};  // a string literal
   std::atomic<double> loss{0};
   std::atomic<double> samples_per_second{0};  // of all workers together, as this one sees it
-  std::atomic<double> test_accuracy{0};       // of this worker's share, last evaluation
+  std::atomic<double> test_accuracy{0};       // of this worker's share, at the mark last scored
+  std::atomic<int64_t> scored_marks{0};       // after training
   std::atomic<int64_t> work{
       0};  // grows with every phase entered, bucket finished and batch evaluated
   std::atomic<int32_t> bucket{0};               // finished last by the backward pass under way

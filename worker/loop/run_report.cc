@@ -2,18 +2,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/config/describe.h"
 #include "common/machine/process_costs.h"
+#include "common/trace/training_clock.h"
 
 namespace ringmaster {
 namespace {
 
 // Steps for whose figures memory is there from the beginning: 24 MiB a worker.
 constexpr int64_t kReportedStepsReserved = 1 << 20;
+
+// Who asks and may go on takes some microseconds.
+constexpr Clock::duration kPauseMin = std::chrono::microseconds(100);
 
 }  // namespace
 
@@ -34,7 +37,12 @@ RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
   report_.mutable_wait_ms()->Reserve(reported_steps);
 }
 
-void RunReport::Resume() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
+void RunReport::MarkCpu() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
+
+void RunReport::Begin(Clock::time_point start) {
+  start_ = start;
+  MarkCpu();
+}
 
 void RunReport::AddWait(const PhaseTimes& times, Clock::time_point computed) {
   // Enough for a mean: reports of longer runs stay within what a message may hold.
@@ -51,8 +59,6 @@ void RunReport::AddWait(const PhaseTimes& times, Clock::time_point computed) {
 
 void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
                         Clock::time_point computed) {
-  training_ms_ += step_ms;
-  step_ms += std::exchange(drain_ms_, 0);
   const double waited_ms = times.Milliseconds(Phase::kGate) + times.Milliseconds(Phase::kExposed);
   const double own_seconds = std::max(0.0, step_ms - waited_ms) / 1000;
   std::atomic<double>& slowest = setup_.progress->slowest_step_seconds;
@@ -61,7 +67,7 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
   report_.add_step_ms(static_cast<float>(step_ms));
   report_.add_step_loss(static_cast<float>(loss));
   AddWait(times, computed);
-  if (step < training_.warmup_steps()) return Resume();
+  if (step < training_.warmup_steps()) return MarkCpu();
   timed_ms_ += step_ms;
   ++timed_steps_;
   for (int phase = 0; phase < kPhaseCount; ++phase)
@@ -70,10 +76,21 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
                                             std::memory_order_relaxed);
 }
 
-void RunReport::AddDrain(double drain_ms) {
-  drain_ms_ = drain_ms;
-  training_ms_ += drain_ms;
-  if (timed_steps_ > 0) timed_cpu_seconds_ += ProcessCpuSeconds() - cpu_mark_seconds_;
+void RunReport::AddPause(Clock::time_point begin, Clock::time_point end) {
+  if (end - begin < kPauseMin) return;
+  TrainingPause* pause = report_.add_pauses();
+  pause->set_begin_ns(std::chrono::nanoseconds(begin - start_).count());
+  pause->set_duration_ns(std::chrono::nanoseconds(end - begin).count());
+}
+
+void RunReport::End() {
+  if (timed_steps_ > 0) timed_cpu_seconds_ = ProcessCpuSeconds() - cpu_mark_seconds_;
+  if (setup_.transport != nullptr) traffic_ = setup_.transport->traffic();
+}
+
+double RunReport::TrainingSeconds(Clock::time_point moment) const {
+  return ringmaster::TrainingSeconds(std::chrono::nanoseconds(moment - start_).count(),
+                                     report_.pauses());
 }
 
 void RunReport::AddExchange(const ExchangeReport& exchange) {
@@ -94,14 +111,13 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
 }
 
 void RunReport::AddTraffic() {
-  const Traffic traffic = setup_.transport->traffic();
-  // What evaluations cause is no part of any step.
-  for (const auto& [kind, count] : traffic.sent) {
+  // What drains bring is no part of any step.
+  for (const auto& [kind, count] : traffic_.sent) {
     if (kind == MessageKind::kDrain) continue;
     report_.set_payload_bytes_up(report_.payload_bytes_up() + count.payload_bytes);
     report_.set_header_bytes_up(report_.header_bytes_up() + count.header_bytes);
   }
-  for (const auto& [kind, count] : traffic.received) {
+  for (const auto& [kind, count] : traffic_.received) {
     if (kind == MessageKind::kDrain) continue;
     report_.set_payload_bytes_down(report_.payload_bytes_down() + count.payload_bytes);
     report_.set_header_bytes_down(report_.header_bytes_down() + count.header_bytes);

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "common/trace/trace.h"
+#include "common/transport/metered.h"
 #include "proto/record.pb.h"
 #include "worker/loop/worker_setup.h"
 #include "worker/strategy/strategy.h"
@@ -22,20 +23,22 @@ class RunReport {
   // Takes memory for the steps' figures. Both outlive it.
   RunReport(const WorkerSetup& setup, WorkerReport* report);
 
-  // Training begins, or goes on after what is on no clock.
-  void Resume();
-  // The next step, with what its phases were and its mean loss, and the drain before it.
-  // `computed`: when it had its gradients. Steps of the warm-up are not timed. Allocates nothing,
-  // but for very long runs.
+  // Training began at `start`, its clock's beginning.
+  void Begin(Clock::time_point start);
+  // The next step, with what its phases were and its mean loss. `computed`: when it had its
+  // gradients. Steps of the warm-up are not timed. Allocates nothing, but for very long runs.
   void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
                Clock::time_point computed);
-  // Draining is part of training: its time goes to the clock and, between steps, to the next step.
-  void AddDrain(double drain_ms);
+  // A stretch between two steps that is on no clock. The shortest, in which nobody was told to
+  // stand still, are not kept: they stay on the clock of marks.
+  void AddPause(Clock::time_point begin, Clock::time_point end);
+  // Training is over: what is computed and sent from here on is no part of it.
+  void End();
 
-  // The clock: stopped during evaluations.
-  double training_ms() const { return training_ms_; }
+  // The clock of training at a moment of it, without pauses.
+  double TrainingSeconds(Clock::time_point moment) const;
 
-  // What the strategy and the transport did. REQUIRES: the strategy has ended.
+  // What the strategy and, until End, the transport did. REQUIRES: the strategy has ended.
   void AddExchange(const ExchangeReport& exchange);
   // The model's weights at the end: their hash, and themselves where the spec asks; then
   // InvalidArgument where they are too many.
@@ -44,15 +47,17 @@ class RunReport {
  private:
   void AddTraffic();
   void AddWait(const PhaseTimes& times, Clock::time_point computed);
+  // Of the process from here on: what timed_cpu_seconds_ counts.
+  void MarkCpu();
 
   const WorkerSetup& setup_;
   const TrainingSpec& training_;
   WorkerReport& report_;
   const int64_t global_batch_;
+  Clock::time_point start_;
+  Traffic traffic_;                    // until End
   Clock::time_point last_computed_;    // of the step before
-  double drain_ms_ = 0;                // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};  // totals over timed steps
-  double training_ms_ = 0;
   double timed_ms_ = 0;
   int64_t timed_steps_ = 0;
   double cpu_mark_seconds_ = 0;   // of the process, when what is being counted began

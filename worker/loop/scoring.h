@@ -12,8 +12,9 @@
 
 namespace ringmaster {
 
-// What a worker scores of a run in training: its share of the test set, and of the training set at
-// the end. Weights are given where the kernels can read them. The step thread's.
+// What a worker scores of a run that has been trained: its share of the test set at every mark, and
+// of the training set at the end. Weights are given where the kernels can read them. The step
+// thread's.
 class Scoring {
  public:
   // `setup` and `upload` outlive it.
@@ -22,8 +23,8 @@ class Scoring {
   // Whether loss and accuracy are figures of this run. If not, nothing else is called.
   bool is_scored() const { return is_scored_; }
 
-  // Loss and accuracy on the test set after `samples_seen` samples and `seconds` of training,
-  // between two barriers of all workers.
+  // Loss and accuracy on the test set with the weights after `samples_seen` samples and `seconds`
+  // of training.
   absl::Status ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds,
                             WorkerReport* report);
 

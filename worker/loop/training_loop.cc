@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/partition.h"
@@ -124,7 +125,7 @@ absl::Status TrainingLoop::Take(const State& state) {
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
   RunReport figures(setup_, report);
-  absl::Status status = Train(&figures, report);
+  absl::Status status = Train(&figures);
   if (status.ok()) status = Finish(&figures, report);
   feed_->Stop();
   if (status.ok()) return status;
@@ -134,14 +135,10 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
   return status;
 }
 
-absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
+absl::Status TrainingLoop::Train(RunReport* figures) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
-  const int64_t every = scoring_->is_scored() ? training_.evaluate_every_samples() : 0;
-  int64_t next_evaluation = every;
-  while (every > 0 && next_evaluation <= setup_.first_step * global_batch_)
-    next_evaluation += every;
-  figures->Resume();
   Clock::time_point mark = Clock::now();
+  figures->Begin(mark);
   if (setup_.traces != nullptr) setup_.traces->started = mark;
   for (int64_t step = setup_.first_step; step < training_.steps(); ++step) {
     setup_.progress->step.store(step, std::memory_order_relaxed);
@@ -151,7 +148,8 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
       setup_.progress->paused.store(true, std::memory_order_relaxed);
       RM_RETURN_IF_ERROR(setup_.before_step(step));
       setup_.progress->paused.store(false, std::memory_order_relaxed);
-      mark = Clock::now();
+      const Clock::time_point paused = std::exchange(mark, Clock::now());
+      figures->AddPause(paused, mark);
     }
     if (recorder() != nullptr) recorder()->BeginStep(step);
     const absl::Status status = RunStep(step);
@@ -167,18 +165,12 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
     figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_, computed_);
     step_times_.Clear();
     mark = Clock::now();
-    const int64_t samples_seen = (step + 1) * global_batch_;
-    const bool last = step + 1 == training_.steps();
-    if (!last && (every == 0 || samples_seen < next_evaluation)) continue;
-    setup_.progress->Enter("drain");
-    RM_RETURN_IF_ERROR(
-        Annotate(strategy_->Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step)));
-    figures->AddDrain(Milliseconds(Clock::now() - mark));
-    if (scoring_->is_scored()) RM_RETURN_IF_ERROR(Evaluate(samples_seen, *figures, report));
-    while (every > 0 && next_evaluation <= samples_seen) next_evaluation += every;
-    figures->Resume();
-    mark = Clock::now();
   }
+  setup_.progress->Enter("drain");
+  RM_RETURN_IF_ERROR(
+      Annotate(strategy_->Drain(),
+               absl::StrCat("worker/", setup_.rank, " drain step=", training_.steps() - 1)));
+  figures->End();
   return absl::OkStatus();
 }
 
@@ -239,10 +231,20 @@ absl::Status TrainingLoop::Compute(const MicroBatch& micro_batch, const BatchVie
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::Evaluate(int64_t samples_seen, const RunReport& figures,
-                                    WorkerReport* report) {
-  RM_ASSIGN_OR_RETURN(const TensorView weights, copies_->ForKernels(strategy_->ModelWeights()));
-  return scoring_->ScoreTestSet(weights, samples_seen, figures.training_ms() / 1000, report);
+absl::Status TrainingLoop::ScoreMarks(const RunReport& figures, WorkerReport* report) {
+  // Who scores takes cores from those who train.
+  RM_RETURN_IF_ERROR(AwaitBarrier("trained", *setup_.conductor, *setup_.progress));
+  const std::vector<SampleMark> marks = SampleMarks(*setup_.spec);
+  for (size_t mark = 0; mark < marks.size(); ++mark) {
+    if (marks[mark].samples <= setup_.first_step * global_batch_) continue;
+    setup_.progress->Enter("recall");
+    RM_ASSIGN_OR_RETURN(const MarkedModel model, strategy_->Recall(static_cast<int32_t>(mark)));
+    RM_ASSIGN_OR_RETURN(const TensorView weights, copies_->ForKernels(model.weights));
+    // Where servers hold the weights their reports say when.
+    const double seconds = model.passed ? figures.TrainingSeconds(*model.passed) : 0;
+    RM_RETURN_IF_ERROR(scoring_->ScoreTestSet(weights, marks[mark].samples, seconds, report));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
@@ -255,6 +257,7 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
       absl::StrCat("worker/", setup_.rank, " step=", training_.steps() - 1, " phase=update")));
   RM_RETURN_IF_ERROR(outputs_->Finish(weights));
   if (scoring_->is_scored()) {
+    RM_RETURN_IF_ERROR(ScoreMarks(*figures, report));
     RM_ASSIGN_OR_RETURN(const TensorView scored, copies_->ForKernels(model));
     RM_RETURN_IF_ERROR(scoring_->ScoreTrainingSet(scored, report));
   }

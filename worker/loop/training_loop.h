@@ -25,8 +25,8 @@
 
 namespace ringmaster {
 
-// The one training loop: the same code for every arm. Runs all steps of the spec, evaluates with
-// all clocks stopped, drains, and reports. Called by the worker's step thread.
+// The one training loop: the same code for every arm. Runs all steps of the spec, drains, scores
+// the model at every mark, and reports. Called by the worker's step thread.
 class TrainingLoop {
  public:
   static absl::StatusOr<std::unique_ptr<TrainingLoop>> Create(const WorkerSetup& setup);
@@ -47,13 +47,13 @@ class TrainingLoop {
   // setup_.state.
   absl::Status Take(const State& state);
   WorkerLink Link();
-  absl::Status Train(RunReport* figures, WorkerReport* report);
+  absl::Status Train(RunReport* figures);
   absl::Status RunStep(int64_t step);
   // Forward and backward of `batch`, which is `micro_batch`.
   absl::Status Compute(const MicroBatch& micro_batch, const BatchView& batch);
-  // All clocks stopped, weights in order: the model is scored.
-  absl::Status Evaluate(int64_t samples_seen, const RunReport& figures, WorkerReport* report);
-  // The model's final weights are numbers, are scored, and go where the spec wants them; the
+  // Training is over for all workers: the model of every mark is scored.
+  absl::Status ScoreMarks(const RunReport& figures, WorkerReport* report);
+  // The model's final weights are numbers and go where the spec wants them; it is scored; the
   // strategy ends.
   absl::Status Finish(RunReport* figures, WorkerReport* report);
   ThreadRecorder* recorder() { return setup_.traces == nullptr ? nullptr : &setup_.traces->step; }

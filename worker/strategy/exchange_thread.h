@@ -18,9 +18,9 @@ namespace ringmaster {
 
 // What the step thread hands to the exchange thread.
 struct ExchangeTask {
-  enum class Kind { kBucket, kEndStep, kDrain, kFarewell };
+  enum class Kind { kBucket, kEndStep, kDrain, kRecall, kFarewell };
   Kind kind = Kind::kBucket;
-  int64_t step = 0;
+  int64_t step = 0;    // kRecall: the mark
   int32_t bucket = 0;  // kBucket only
   // kBucket only; the exchange thread's until the step's arena is used again
   BucketGradient gradient;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "worker/strategy/strategy.h"
 
 namespace ringmaster {
@@ -25,6 +26,7 @@ class ForwardingStrategy : public SyncStrategy {
   absl::Status EndStep(int64_t step) override { return real_->EndStep(step); }
   absl::Status Drain() override { return real_->Drain(); }
   WeightsView ModelWeights() const override { return real_->ModelWeights(); }
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return real_->Recall(mark); }
   State Give() const override { return real_->Give(); }
   absl::Status Take(const State& state) override { return real_->Take(state); }
   ExchangeReport Finish() override { return real_->Finish(); }

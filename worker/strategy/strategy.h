@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
@@ -56,6 +58,13 @@ struct ExchangeReport {
   }
 };
 
+// The model as it was at a mark.
+struct MarkedModel {
+  WeightsView weights;
+  // When this worker's weights had passed the mark; absent: servers hold them, and report it.
+  std::optional<Clock::time_point> passed;
+};
+
 // The one thing that varies between arms. Called by the step thread only; a run's steps count from
 // 0. After an error every call returns that error.
 class SyncStrategy {
@@ -82,6 +91,12 @@ class SyncStrategy {
   // The weights that are the model: what is evaluated, reported and saved. Valid until the next
   // step begins. REQUIRES: Drain was the last call, or no step has begun.
   virtual WeightsView ModelWeights() const = 0;
+  // The model at a mark, by its index in SampleMarks of the spec, at the last one too. Valid until
+  // the next call. What a worker keeps of a mark it copies in EndStep, into memory taken when the
+  // strategy was made, and gives up when asked for it. Every worker asks for every mark in
+  // ascending order, after its last Drain, or, of a run that went on from a state, for every later
+  // one. Waits for the other workers.
+  virtual absl::StatusOr<MarkedModel> Recall(int32_t mark) = 0;
   // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the
   // last call.
   virtual State Give() const = 0;

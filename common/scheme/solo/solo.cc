@@ -25,12 +25,9 @@ SchemeTraits Traits(const StrategySpec&, int32_t workers) {
 }  // namespace
 
 constexpr Scheme kSoloScheme = {
-    "solo",
-    "N workers that exchange nothing: the ceiling of efficiency, no accuracy",
-    kArms,
-    LeaveAsItIs,
-    FindNothing,
-    Traits,
+    "solo",      "N workers that exchange nothing: the ceiling of efficiency, no accuracy",
+    kArms,       LeaveAsItIs,
+    FindNothing, Traits,
     nullptr,
 };
 

@@ -51,7 +51,7 @@ constexpr Flag kFlags[] = {
     {"--dump-gradients", "DIR", "output.dump_gradients",
      "folder for the averaged gradients of the first 10 steps (.safetensors); {arm} as above"},
     {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
-     "samples between evaluations; 0: only at the end [10000]"},
+     "samples between evaluations, all scored after the run; 0: one of its end [10000]"},
 };
 
 }  // namespace

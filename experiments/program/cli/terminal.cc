@@ -71,9 +71,13 @@ void ProgressLine::Show(const ArmProgress& progress) {
   } else {
     absl::StrAppend(&text, "  starting");
   }
-  if (progress.test_accuracy > 0)
-    absl::StrAppendFormat(&text, "  %.1f %%", 100 * progress.test_accuracy);
-  if (progress.step > 0) {
+  if (progress.scored_marks > 0) {
+    absl::StrAppendFormat(&text, "  %d of %d marks scored  %.1f %%", progress.scored_marks,
+                          progress.marks, 100 * progress.test_accuracy);
+  } else if (progress.marks > 0) {
+    absl::StrAppend(&text, "  accuracy after the run");
+  }
+  if (progress.step > 0 && progress.scored_marks == 0) {
     const double left = progress.seconds / progress.step * (progress.steps - progress.step);
     absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
   }

@@ -19,6 +19,7 @@
 #include "common/base/status_macros.h"
 #include "common/control/control_client.h"
 #include "common/control/joins.h"
+#include "common/exchange/snapshot_store.h"
 #include "common/log/log.h"
 #include "common/machine/confinement.h"
 #include "common/machine/process_costs.h"
@@ -117,7 +118,7 @@ class Node {
       report.mutable_confinement()->add_nodes(ToString(id));
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
-    if (traced_.count() > 0) AddTraces(&report);
+    AddTraces(&report);
     AddCosts(cpu_before, report.mutable_costs());
     return client_->Finish(report);
   }
@@ -152,6 +153,9 @@ class Node {
     layout_ = std::make_unique<ParamLayout>(host.model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
     weights_fingerprint_ = WeightsFingerprint(initial_weights_);
+    // Now, for nobody's clock runs before all have joined.
+    for (const int32_t index : servers_)
+      server_copies_.push_back(ShardService::CopiesOf(spec_, *layout_, index));
 
     FabricOptions fabric;
     fabric.name = spec_.transport().name();
@@ -256,10 +260,11 @@ class Node {
 
   absl::Status Serve(size_t i) {
     const ScopedCheckContext context(absl::StrCat("server/", servers_[i]));
-    RM_ASSIGN_OR_RETURN(services_[i],
-                        ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
-                                             fabric_->transport({Role::kServer, servers_[i]}),
-                                             ExchangeMemory(), server_traces_[i].get()));
+    RM_ASSIGN_OR_RETURN(
+        services_[i],
+        ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
+                             fabric_->transport({Role::kServer, servers_[i]}), ExchangeMemory(),
+                             server_traces_[i].get(), &server_copies_[i]));
     RM_RETURN_IF_ERROR(services_[i]->Run());
     server_done_[i].store(true);
     server_reports_[i] = services_[i]->Report();
@@ -315,14 +320,16 @@ class Node {
     if (const auto peak = ProcessPeakRssBytes()) costs->set_peak_rss_bytes(*peak);
   }
 
-  // What the threads, which have ended, recorded.
+  // What the threads, which have ended, recorded, and of which clock all times are.
   void AddTraces(ProcessReport* report) const {
     Clock::time_point started;  // of worker 0
     for (size_t i = 0; i < workers_.size(); ++i) {
-      worker_traces_[i]->AddTo(report);
+      if (traced_.count() > 0) worker_traces_[i]->AddTo(report);
       if (workers_[i] == 0) started = worker_traces_[i]->started;
     }
-    for (const auto& traces : server_traces_) traces->AddTo(report);
+    if (traced_.count() > 0) {
+      for (const auto& traces : server_traces_) traces->AddTo(report);
+    }
     *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
   }
 
@@ -373,6 +380,7 @@ class Node {
     heartbeat.set_loss(first.loss);
     heartbeat.set_samples_per_second(first.samples_per_second);
     heartbeat.set_test_accuracy(first.test_accuracy);
+    heartbeat.set_scored_marks(first.scored_marks);
     return heartbeat;
   }
 
@@ -440,6 +448,7 @@ class Node {
   // After a failure, operations that nobody waited for may touch these until the fabric is gone: it
   // goes first.
   std::vector<Worker> worker_parts_;
+  std::vector<SnapshotStore> server_copies_;  // until the service has them
   std::vector<std::unique_ptr<ShardService>> services_;
 
   std::unique_ptr<Fabric> fabric_;

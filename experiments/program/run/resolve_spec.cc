@@ -7,6 +7,7 @@
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
+#include "common/config/describe.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
 #include "common/scheme/registry.h"
@@ -68,6 +69,7 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
   if (!resolved.training().init_weights().empty())
     RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());
   // Only now the model's size is known, and with it that of the buckets.
+  RM_RETURN_IF_ERROR(CheckMarkCopies(resolved, model->layout().count()));
   context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
   return Resolve(std::move(countable), context);
 }

@@ -17,6 +17,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/engine/engine_names.h"
 #include "common/engine/one_device_each.h"
@@ -27,6 +28,7 @@
 #include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "common/trace/skew.h"
+#include "common/trace/training_clock.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
 #include "experiments/program/run/join_limit.h"
@@ -216,6 +218,25 @@ void MoveConfinements(RunRecord* record) {
   }
 }
 
+// The time of an evaluation where servers hold the weights: when the last of them had passed the
+// mark. Their times count from the start of training.
+void MergeMarkTimes(RunRecord* record, const WorkerReport& first,
+                    std::map<int64_t, Evaluation>* merged) {
+  const std::vector<SampleMark> marks = SampleMarks(record->spec());
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (ServerReport& server : *process.mutable_servers()) {
+      const int count = std::min(static_cast<int>(marks.size()), server.mark_ns_size());
+      for (int mark = 0; mark < count; ++mark) {
+        const auto found = merged->find(marks[mark].samples);
+        if (found == merged->end()) continue;
+        const double seconds = TrainingSeconds(server.mark_ns(mark), first.pauses());
+        found->second.set_seconds(std::max(found->second.seconds(), seconds));
+      }
+      server.clear_mark_ns();
+    }
+  }
+}
+
 // Weighted means over the workers' shares.
 void MergeEvaluations(RunRecord* record) {
   std::map<int64_t, Evaluation> merged;  // by samples seen
@@ -239,6 +260,10 @@ void MergeEvaluations(RunRecord* record) {
     }
   }
   if (first == nullptr) return;
+  MergeMarkTimes(record, *first, &merged);
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) worker.clear_pauses();
+  }
   for (auto& [samples_seen, whole] : merged) {
     whole.set_test_loss(whole.test_loss() / whole.count());
     whole.set_test_accuracy(whole.test_accuracy() / whole.count());
@@ -280,6 +305,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
 ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec& spec) {
   ArmProgress progress;
   progress.steps = spec.training().steps();
+  progress.marks = IsScored(spec) ? MarkCopies(spec) + 1 : 0;
   bool first = true;
   for (const ProcessState& process : processes) {
     progress.pids.push_back(process.joined ? process.pid : 0);
@@ -291,6 +317,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
       progress.samples_per_second = process.last.samples_per_second();
       progress.test_accuracy = process.last.test_accuracy();
       progress.phase = process.last.phase();
+      progress.scored_marks = process.last.scored_marks();
     }
     first = false;
   }
@@ -320,10 +347,10 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   for (const ProcessReport& report : *result) *record->add_reports() = report;
   MoveInputs(record);
   MoveConfinements(record);
-  MergeEvaluations(record);
   const SchemeTraits traits = TraitsOf(record->spec());
   MeasureSkew(traits.exchanges && traits.updates == Updates::kTogether, record->mutable_reports());
   AlignTraces(record->mutable_reports());
+  MergeEvaluations(record);
   for (const ProcessReport& process : record->reports()) {
     for (const WorkerReport& worker : process.workers()) {
       record->mutable_machine()->set_kernel_target(worker.kernel_target());

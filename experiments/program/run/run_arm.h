@@ -23,7 +23,9 @@ struct ArmProgress {
   int64_t steps = 0;
   double loss = 0;
   double samples_per_second = 0;
-  double test_accuracy = 0;  // 0: not evaluated yet
+  double test_accuracy = 0;  // at the mark last scored; 0: none yet
+  int64_t scored_marks = 0;  // after training
+  int64_t marks = 0;         // at which the model is scored
   std::string phase;
   double seconds = 0;         // since the arm was started
   std::vector<int64_t> pids;  // by process; 0: has not joined
@@ -58,8 +60,8 @@ absl::Status CheckMachine(const RunSpec& spec, int first_device);
 RunRecord NewRecord(const RunSpec& spec);
 
 // Puts the processes' reports into the record; evaluations and final losses, which each worker has
-// of its own share, become those of the whole in worker 0's report, and all traces are put on one
-// clock.
+// of its own share, become those of the whole in worker 0's report, and all traces and the times of
+// evaluations are put on one clock.
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
 
 // Puts the last words of a failed run's processes into the record, their events on one clock.

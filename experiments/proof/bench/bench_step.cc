@@ -124,7 +124,7 @@ class Peer final : public Contender {
                        "python3-torch libopenblas0) or name a Python that has them with --python"));
     }
     const Json said = Json::Parse(rest).value_or(nullptr);
-    const int64_t parameters = 
+    const int64_t parameters =
         said.contains("parameters") ? static_cast<int64_t>(said["parameters"].number()) : 0;
     if (parameters == parameters_) return absl::OkStatus();
     return absl::InternalError(absl::StrCat(peer_.name, ": its model has ", parameters,

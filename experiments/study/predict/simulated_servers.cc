@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
@@ -122,6 +123,7 @@ void SimulatedServer::Perform() {
         if (data_ != nullptr) data_->Copy(action.worker);
         break;
       case ServerAction::Kind::kSend:
+        RM_CHECK(action.mark < 0);  // nobody asks: a simulated run ends with its last step
         Send(action.worker, action.tag);
         break;
     }
@@ -208,6 +210,7 @@ void SimulatedPsWorker::Perform() {
         break;
       case WorkerAction::Kind::kLetStepBegin:
       case WorkerAction::Kind::kDrained:
+      case WorkerAction::Kind::kRecalled:
         may_go = true;
         break;
     }

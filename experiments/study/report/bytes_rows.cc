@@ -43,7 +43,7 @@ std::optional<double> MeteredBytes(const Trial& trial) {
   return summary.bytes_up_per_step() + summary.bytes_down_per_step();
 }
 
-// Seconds from the first step to the end of each, of the run's first worker; evaluations left out.
+// Seconds from the first step to the end of each, of the run's first worker.
 std::vector<double> StepEnds(const RunRecord& record) {
   std::vector<double> ends;
   for (const ProcessReport& process : record.reports()) {

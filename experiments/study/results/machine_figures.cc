@@ -68,8 +68,8 @@ std::vector<Figure> CpuFigures() {
   using G = FigureGroup;
   return {
       Row("cpu_ms_per_sample", "ms", "sum of all processes",
-          "computing time, user and system, of all threads, for each sample: over the timed steps, "
-          "evaluations left out; of a process of servers alone over all steps")
+          "computing time, user and system, of all threads, for each sample: over the timed steps; "
+          "of a process of servers alone over all steps")
           .Needs({Need::kCosts})
           .Measured(OverProcesses(CpuMsPerSample, IsAny, Sum))
           .OfNode(OfItsProcess(CpuMsPerSample))

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/trace/skew.h"
+#include "common/trace/training_clock.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
 #include "proto/record.pb.h"
@@ -154,6 +155,35 @@ TEST(AlignTraces, ZeroIsWorkerZerosStartAndOtherClocksAreSetByTheWelcome) {
     EXPECT_EQ(reports[i].traces(0).received(0).time_ns(), expected[i]) << i;
     EXPECT_FALSE(reports[i].has_trace_clock());
   }
+}
+
+TEST(AlignTraces, TimesOfServersMarksCountFromWorkerZerosStartToo) {
+  google::protobuf::RepeatedPtrField<ProcessReport> reports;
+  AddProcess("b", 70'000, 0, 72'500, &reports);
+  AddProcess("a", 1'000, 3'000, 3'500, &reports);
+  for (ProcessReport& report : reports) {
+    ServerReport* server = report.add_servers();
+    server->add_mark_ns(0);  // passed before the run
+    server->add_mark_ns(report.traces(0).spans(0).begin_ns());
+  }
+  AlignTraces(&reports);
+  for (const ProcessReport& report : reports) {
+    EXPECT_EQ(report.servers(0).mark_ns(0), 0);
+    EXPECT_EQ(report.servers(0).mark_ns(1), 500);
+  }
+}
+
+TEST(TrainingSeconds, LeaveOutPausesAndStandStillInThem) {
+  google::protobuf::RepeatedPtrField<TrainingPause> pauses;
+  EXPECT_EQ(TrainingSeconds(3'000'000'000, pauses), 3);
+  for (const int64_t begin_s : {2, 5}) {
+    TrainingPause* pause = pauses.Add();
+    pause->set_begin_ns(begin_s * 1'000'000'000);
+    pause->set_duration_ns(1'000'000'000);
+  }
+  const double expected[] = {0, 1, 2, 2, 3, 4, 4, 5};
+  for (int64_t second = 0; second < 8; ++second)
+    EXPECT_EQ(TrainingSeconds(second * 1'000'000'000, pauses), expected[second]) << second;
 }
 
 TEST(TraceClock, IsTheSameForAllProcessesOfTheMachine) {

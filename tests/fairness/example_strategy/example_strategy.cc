@@ -9,6 +9,7 @@
 #include "common/collective/executor.h"
 #include "common/vecmath/vecmath.h"
 #include "proto/run_spec.pb.h"
+#include "worker/strategy/replica_marks.h"
 
 namespace ringmaster {
 namespace {
@@ -24,7 +25,8 @@ class ExampleStrategy : public SyncStrategy {
                   absl::Seconds(link.spec->limits().wait_seconds())),
         gradients_(link.layout->buckets().size()),
         average_(link.layout->buckets().size()),
-        sum_(link.layout->count()) {
+        sum_(link.layout->count()),
+        marks_(link) {
     int64_t largest = 0;
     for (const Bucket& bucket : link.layout->buckets()) largest = std::max(largest, bucket.count);
     messages_.assign(link.workers, std::vector<std::byte>(codec_->MaxEncodedBytes(largest)));
@@ -47,6 +49,7 @@ class ExampleStrategy : public SyncStrategy {
       if (status_.ok()) status_ = Exchange(step, bucket);
     }
     if (status_.ok()) status_ = link_.replica->Apply(step, average_);
+    if (status_.ok()) marks_.StepEnded(step);
     return status_;
   }
 
@@ -54,6 +57,8 @@ class ExampleStrategy : public SyncStrategy {
 
   // Every worker's are the same.
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return marks_.Recall(mark); }
 
   // Only weights and update rule outlast a step.
   State Give() const override { return {}; }
@@ -100,6 +105,7 @@ class ExampleStrategy : public SyncStrategy {
   std::vector<std::vector<std::byte>> messages_;  // by rank
   std::vector<float> decoded_;                    // of one bucket
   std::vector<float> sum_;                        // the arena
+  ReplicaMarks marks_;
   absl::Status status_;
 };
 

@@ -9,71 +9,27 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
+#include "common/config/describe.h"
 #include "common/exchange/parts.h"
 #include "common/update/update_rule.h"
 #include "gtest/gtest.h"
 #include "server/server_core.h"
+#include "tests/worker/strategy/ps_cores_messages.h"
 
 namespace ringmaster {
 namespace {
-
-constexpr int64_t kSteps = 30;
-constexpr int32_t kBuckets = 3;
-constexpr uint64_t kSeeds = 60;
-
-// With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
-// updates by worker, exact in float32 for three workers and fewer than 64 steps.
-float GradientOf(int32_t rank) { return -static_cast<float>(int64_t{1} << (6 * rank)); }
-int64_t UpdatesOf(int32_t rank, float weight) {
-  return (static_cast<int64_t>(weight) >> (6 * rank)) & 63;
-}
-
-struct Arm {
-  ParameterServerSpec::Consistency consistency = ParameterServerSpec::BSP;
-  int64_t bound = 0;  // SSP
-  int32_t workers = 3;
-  int32_t servers = 2;
-};
-
-RunSpec SpecOf(const Arm& arm) {
-  RunSpec spec;
-  spec.mutable_training()->set_workers(arm.workers);
-  spec.mutable_training()->set_batch_per_worker(1);
-  ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
-  ps->set_consistency(arm.consistency);
-  ps->set_servers(arm.servers);
-  ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
-  spec.mutable_optimizer()->set_name("sgd");
-  spec.mutable_optimizer()->set_learning_rate(1.0f);
-  return spec;
-}
-
-// One element of a part, and the message that brought it.
-struct Cell {
-  float weight = 0;
-  Tag from;
-};
-
-// A message between a worker and a server.
-struct Message {
-  bool to_server = false;
-  int32_t worker = 0;
-  int32_t server = 0;
-  Tag tag;
-  const float* memory = nullptr;  // where it is sent from, one element; null: it has no bytes
-  float at_send = 0;              // what was there then
-  bool borrowed = false;  // read at the sender's until it is returned, in place of being copied
-  bool has_left = false;  // and the sender was told, before or after it has arrived
-  bool has_arrived = false;
-  float payload = 0;  // once it has left
-};
 
 // Which of `messages` may go on is decided by the seed. Every part has one element, or none where
 // there is no data.
 class Cluster {
  public:
   Cluster(const Arm& arm, uint64_t seed, bool has_data)
-      : arm_(arm), has_data_(has_data), random_(seed), borrows_(random_.Below(2) == 0) {
+      : arm_(arm),
+        has_data_(has_data),
+        random_(seed),
+        borrows_(random_.Below(2) == 0),
+        marks_(SampleMarks(SpecOf(arm))),
+        recalled_(marks_.size()) {
     const RunSpec spec = SpecOf(arm);
     for (int32_t index = 0; index < arm.servers; ++index) {
       servers_.push_back(std::make_unique<Server>());
@@ -84,6 +40,7 @@ class Cluster {
           ServingPlanOf(spec, index, parts),
           *CreateUpdateRule(spec.optimizer(), {has_data ? kBuckets : 0}),
           absl::MakeSpan(server.weights));
+      server.core->UseCopies(ShardCore::CopiesOf(server.core->plan().shard));
       server.copies.assign(arm.workers, std::vector<float>(kBuckets));
       server.inbox.assign(arm.workers, std::vector<float>(kBuckets));
       server.borrowed.assign(arm.workers, std::vector<bool>(kBuckets));
@@ -91,7 +48,7 @@ class Cluster {
     for (int32_t rank = 0; rank < arm.workers; ++rank) {
       workers_.push_back(std::make_unique<Worker>(WorkerPlanOf(spec, rank, kBuckets)));
       Worker& worker = *workers_.back();
-      for (auto* cells : {&worker.front, &worker.back, &worker.arriving})
+      for (auto* cells : {&worker.front, &worker.back, &worker.arriving, &worker.recalled})
         cells->resize(arm.servers * kBuckets);
       for (auto& arena : worker.gradients) arena.assign(arm.servers * kBuckets, 0.0f);
     }
@@ -114,6 +71,7 @@ class Cluster {
     }
     for (const auto& server : servers_) {
       if (!server->core->finished()) return "a server was not told that all workers are done";
+      if (server->core->shard().copies().bytes() > 0) return "a server keeps copies of marks";
     }
     return messages_.empty() ? "" : "messages are left over";
   }
@@ -121,15 +79,16 @@ class Cluster {
   int64_t moves() const { return moves_; }
 
  private:
-  enum class Phase { kBegins, kWaits, kComputes, kEnds, kDrains, kGone };
+  enum class Phase { kBegins, kWaits, kComputes, kEnds, kDrains, kRecalls, kGone };
   struct Worker {
     explicit Worker(const WorkerPlan& plan) : core(plan) {}
     WorkerCore core;
     Phase phase = Phase::kBegins;
     int64_t step = 0;
     int32_t bucket = 0;
-    std::vector<Cell> front, back, arriving;  // [servers][buckets]
-    std::vector<float> gradients[2];          // by step parity
+    std::vector<Cell> front, back, arriving, recalled;  // [servers][buckets]
+    int32_t mark = 0;
+    std::vector<float> gradients[2];  // by step parity
     std::vector<Message> expected;
   };
   struct Server {
@@ -171,7 +130,7 @@ class Cluster {
     }
     for (int32_t rank = 0; rank < arm_.workers; ++rank) {
       const Phase phase = workers_[rank]->phase;
-      if (phase != Phase::kWaits && phase != Phase::kDrains && phase != Phase::kGone)
+      if (phase == Phase::kBegins || phase == Phase::kComputes || phase == Phase::kEnds)
         possible.push_back(-1 - rank);
     }
     if (possible.empty()) return false;
@@ -193,6 +152,12 @@ class Cluster {
   bool MayArrive(const Message& message) {
     if (message.has_arrived || !IsExpected(message)) return false;
     // A server first waits until what it sent there before has left.
+    for (const Message& sent : messages_) {
+      if (sent.is_copy && !sent.has_left && sent.server == message.server &&
+          sent.worker == message.worker && message.to_server) {
+        return false;
+      }
+    }
     return !message.to_server ||
            !servers_[message.server]->core->IsSending(message.worker, message.tag.bucket);
   }
@@ -222,6 +187,7 @@ class Cluster {
       }
       case Phase::kWaits:
       case Phase::kDrains:
+      case Phase::kRecalls:
       case Phase::kGone:
         break;
     }
@@ -264,15 +230,48 @@ class Cluster {
           break;
         case WorkerAction::Kind::kDrained:
           CheckDrained(rank);
-          worker.phase = worker.step == kSteps ? Phase::kGone : Phase::kBegins;
-          if (worker.step == kSteps) {
-            std::vector<WorkerAction> farewell;
-            worker.core.FarewellAsked(&farewell);
-            Perform(rank, farewell);
-          }
+          worker.phase = Phase::kBegins;
+          if (worker.step == kSteps) RecallNext(rank);
+          break;
+        case WorkerAction::Kind::kRecalled:
+          CheckRecalled(rank);
+          ++worker.mark;
+          RecallNext(rank);
           break;
       }
     }
+  }
+
+  // Asks for the next mark's copy, or takes leave after all of them.
+  void RecallNext(int32_t rank) {
+    Worker& worker = *workers_[rank];
+    const bool is_left = worker.mark + 1 < static_cast<int32_t>(marks_.size());
+    worker.phase = is_left ? Phase::kRecalls : Phase::kGone;
+    std::vector<WorkerAction> actions;
+    if (is_left) {
+      worker.core.RecallAsked(worker.mark, &actions);
+    } else {
+      worker.core.FarewellAsked(&actions);
+    }
+    Perform(rank, actions);
+  }
+
+  // The copy of a mark holds exactly its updates, and is the same for every worker.
+  void CheckRecalled(int32_t rank) {
+    const Worker& worker = *workers_[rank];
+    std::vector<float> weights;
+    for (const Cell& cell : worker.recalled) {
+      weights.push_back(cell.weight);
+      int64_t updates = 0;
+      for (int32_t r = 0; r < arm_.workers; ++r) updates += UpdatesOf(r, cell.weight);
+      if (arm_.consistency == ParameterServerSpec::BSP) updates /= arm_.workers;
+      if (!has_data_ || updates == marks_[worker.mark].update) continue;
+      Fail(absl::StrCat("worker/", rank, " mark ", worker.mark, ": ", updates,
+                        " updates, expected ", marks_[worker.mark].update));
+    }
+    std::vector<float>& first = recalled_[worker.mark];
+    if (first.empty()) first = weights;
+    if (first != weights) Fail(absl::StrCat("two workers have other copies of mark ", worker.mark));
   }
 
   void Perform(int32_t index, const std::vector<ServerAction>& actions) {
@@ -301,7 +300,10 @@ class Cluster {
             const bool from_shard = arm_.consistency == ParameterServerSpec::BSP;
             message.memory =
                 from_shard ? &server.weights[part] : &server.copies[action.worker][part];
+            if (action.mark >= 0)
+              message.memory = server.core->shard().part_at_mark(action.mark, part).data();
           }
+          message.is_copy = action.mark >= 0;
           Send(message);
           break;
         }
@@ -321,6 +323,7 @@ class Cluster {
                         " before it had left"));
     }
     if (message.to_server) return TellLeft(message.worker);
+    if (message.is_copy) return;
     servers_[message.server]->core->OnSent(message.worker, message.tag.bucket);
   }
 
@@ -363,8 +366,11 @@ class Cluster {
     TakeExpected(message);
     Worker& worker = *workers_[message.worker];
     if (message.tag.kind != MessageKind::kPull) {
-      (keeps() ? worker.arriving : worker.back)[Index(message.server, message.tag.bucket)] = {
-          message.payload, message.tag};
+      const bool recalls = worker.phase == Phase::kRecalls;
+      std::vector<Cell>& cells = recalls   ? worker.recalled
+                                 : keeps() ? worker.arriving
+                                           : worker.back;
+      cells[Index(message.server, message.tag.bucket)] = {message.payload, message.tag};
     }
     std::vector<WorkerAction> actions;
     worker.core.MessageArrived(message.server, message.tag, &actions);
@@ -428,6 +434,8 @@ class Cluster {
   const bool has_data_;
   Random random_;
   const bool borrows_;  // servers read gradients at the workers'
+  const std::vector<SampleMark> marks_;
+  std::vector<std::vector<float>> recalled_;  // by mark: what the first worker to ask has got
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Message> messages_;  // on their way
@@ -452,7 +460,7 @@ std::string Name(const Arm& arm, uint64_t seed) {
                       " K=", arm.servers, " seed=", seed);
 }
 
-TEST(Cores, ReadWhatTheirConsistencyGrantsInWholeDrainEverythingAndEndInFarewellWhateverTheOrder) {
+TEST(Cores, ReadWhatTheirConsistencyGrantsDrainEverythingRecallMarksExactlyAndTakeLeave) {
   for (const Arm& arm : Arms()) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
       Cluster cluster(arm, seed, /*has_data=*/true);

@@ -10,6 +10,7 @@
 #include "worker/strategy/all_reduce/executor_sum.h"
 #include "worker/strategy/all_reduce/gradient_sum.h"
 #include "worker/strategy/exchange_thread.h"
+#include "worker/strategy/replica_marks.h"
 
 namespace ringmaster {
 namespace {
@@ -20,6 +21,7 @@ class AllReduceStrategy : public SyncStrategy {
       : link_(link),
         average_(link.layout->buckets().size()),
         sum_(std::move(sum)),
+        marks_(link),
         exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(),
                   *sum_, link.exchange_recorder) {}
 
@@ -39,12 +41,16 @@ class AllReduceStrategy : public SyncStrategy {
       ScopedPhase phase(*link_.step_times, Phase::kExposed);
       RM_RETURN_IF_ERROR(exchange_.WaitFor(exchange_.Post({ExchangeTask::Kind::kEndStep, step})));
     }
-    return link_.replica->Apply(step, average_);
+    RM_RETURN_IF_ERROR(link_.replica->Apply(step, average_));
+    marks_.StepEnded(step);
+    return absl::OkStatus();
   }
 
   absl::Status Drain() override { return exchange_.status(); }
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return marks_.Recall(mark); }
 
   State Give() const override { return sum_->Give(); }
   absl::Status Take(const State& state) override { return sum_->Take(state); }
@@ -63,6 +69,7 @@ class AllReduceStrategy : public SyncStrategy {
   const WorkerLink link_;
   std::vector<BucketGradient> average_;     // of the step, by bucket; the step thread's
   const std::unique_ptr<GradientSum> sum_;  // the exchange thread's until Stop
+  ReplicaMarks marks_;                      // the step thread's
   ExchangeThread exchange_;                 // last: its thread uses the above
 };
 

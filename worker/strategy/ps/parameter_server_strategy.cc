@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 #include "worker/strategy/ps/worker_core.h"
@@ -27,6 +29,7 @@ class ParameterServerStrategy : public SyncStrategy {
         plan_(WorkerPlanOf(*link.spec, link.rank,
                            static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
+        marks_(static_cast<int32_t>(SampleMarks(*link.spec).size())),
         servers_(link, std::move(codec)),
         arriving_(link.layout->count()),
         delivered_(keeps_ ? link.layout->count() : 0),
@@ -85,6 +88,15 @@ class ParameterServerStrategy : public SyncStrategy {
   }
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
+
+  // The copies are the servers'; they come where weights have arrived until now.
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
+    if (mark + 1 == marks_) return MarkedModel{ModelWeights(), std::nullopt};
+    exchange_.Post({ExchangeTask::Kind::kRecall, mark});
+    RM_RETURN_IF_ERROR(Await(Clock::now(), /*is_gate=*/false));
+    // Versions of the replica's weights are 0 or more.
+    return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), std::nullopt};
+  }
 
   // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part
   // "memory".
@@ -173,6 +185,7 @@ class ParameterServerStrategy : public SyncStrategy {
           break;
         case WorkerAction::Kind::kLetStepBegin:
         case WorkerAction::Kind::kDrained:
+        case WorkerAction::Kind::kRecalled:
           let_go_ = true;
           break;
       }
@@ -205,8 +218,11 @@ class ParameterServerStrategy : public SyncStrategy {
       return servers_.FinishRequests();
     }
     if (is_idle) return absl::OkStatus();  // a drain, where every step ends with the weights of all
+    if (task.kind == ExchangeTask::Kind::kRecall)
+      return FinishExchange("copy of mark ", task.step, task.step);  // of no step
     ScopedPhase phase(times, Phase::kExchange);
-    return FinishExchange(task);
+    return FinishExchange(plan_.answered ? "weights of clock " : "pull at clock ", task.step + 1,
+                          task.step);
   }
 
   void Tell(const ExchangeTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -217,16 +233,18 @@ class ParameterServerStrategy : public SyncStrategy {
         return core_.StepEnds(task.step, &actions_);
       case ExchangeTask::Kind::kDrain:
         return core_.DrainAsked(&actions_);
+      case ExchangeTask::Kind::kRecall:
+        return core_.RecallAsked(static_cast<int32_t>(task.step), &actions_);
       case ExchangeTask::Kind::kFarewell:
         return core_.FarewellAsked(&actions_);
     }
   }
 
-  // Starts what the core has asked for and waits until nothing is under way.
-  absl::Status FinishExchange(const ExchangeTask& task) {
+  // Starts what the core has asked for and waits until nothing is under way. The arguments are
+  // those of ServerLink::Finish.
+  absl::Status FinishExchange(const char* expected, int64_t clock, int64_t step) {
     RM_RETURN_IF_ERROR(servers_.Ask(actions_, absl::MakeSpan(arriving_)));
-    RM_RETURN_IF_ERROR(servers_.Finish(plan_.answered ? "weights of clock " : "pull at clock ",
-                                       task.step + 1, task.step));
+    RM_RETURN_IF_ERROR(servers_.Finish(expected, clock, step));
     actions_.clear();
     absl::MutexLock lock(&mutex_);
     servers_.Report(&core_, &actions_);
@@ -239,6 +257,7 @@ class ParameterServerStrategy : public SyncStrategy {
   const WorkerPlan plan_;
   const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights
                       // overtake it
+  const int32_t marks_;
 
   // The exchange thread's.
   ServerLink servers_;

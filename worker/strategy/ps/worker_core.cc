@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/base/check.h"
-#include "common/exchange/parts.h"
 
 namespace ringmaster {
 
@@ -72,6 +71,11 @@ void WorkerCore::DrainAsked(std::vector<WorkerAction>* actions) {
   Add({Task::Kind::kDrain}, actions);
 }
 
+void WorkerCore::RecallAsked(int32_t mark, std::vector<WorkerAction>* actions) {
+  RM_CHECK(idle() && mark >= 0);
+  Add({Task::Kind::kRecall, mark}, actions);
+}
+
 void WorkerCore::FarewellAsked(std::vector<WorkerAction>* actions) {
   Add({Task::Kind::kFarewell}, actions);
 }
@@ -118,6 +122,11 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
       // Answers to pushes hold every update of finished steps already.
       if (!plan_.answered && ended_ > 0) Pull(/*drain=*/true, actions);
       return;
+    case Task::Kind::kRecall: {
+      PullNote note;
+      note.mark = static_cast<int32_t>(task.step);
+      return Request(MessageKind::kDrain, note, actions);
+    }
     case Task::Kind::kFarewell:
       for (int32_t server = 0; server < plan_.servers; ++server) {
         Tag request{MessageKind::kPull, 0, 0, pulls_};
@@ -141,17 +150,23 @@ void WorkerCore::Push(const Task& task, std::vector<WorkerAction>* actions) {
 }
 
 void WorkerCore::Pull(bool drain, std::vector<WorkerAction>* actions) {
+  PullNote note;
+  note.clock = drain ? ended_ : ended_ + 1;
+  note.drain = drain;
+  Request(drain ? MessageKind::kDrain : MessageKind::kWeights, note, actions);
+}
+
+void WorkerCore::Request(MessageKind kind, const PullNote& note,
+                         std::vector<WorkerAction>* actions) {
   // Weights are expected before the request goes out, so that they land where they are going.
-  const MessageKind kind = drain ? MessageKind::kDrain : MessageKind::kWeights;
   for (int32_t server = 0; server < plan_.servers; ++server) {
     for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket)
       Expect(server, {kind, 0, bucket, pulls_}, actions);
     Expect(server, {MessageKind::kPull, 0, 0, pulls_}, actions);
   }
-  const int64_t clock = drain ? ended_ : ended_ + 1;
   for (int32_t server = 0; server < plan_.servers; ++server) {
     Tag request{MessageKind::kPull, 0, 0, pulls_};
-    request.note = EncodePullNote({clock, drain, false});
+    request.note = EncodePullNote(note);
     Send(server, request, actions);
   }
   ++pulls_;
@@ -173,6 +188,11 @@ void WorkerCore::Advance(std::vector<WorkerAction>* actions) {
 
 void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
   if (task.kind == Task::Kind::kFarewell) return;
+  if (task.kind == Task::Kind::kRecall) {
+    arriving_parked_us_ = 0;
+    actions->push_back({Kind::kRecalled, 0, {}});
+    return;
+  }
   const bool brought_weights = task.kind == Task::Kind::kEndStep || (!plan_.answered && ended_ > 0);
   if (brought_weights) {
     actions->push_back({Kind::kDeliver, 0, {}});

@@ -7,6 +7,7 @@
 
 #include "absl/types/span.h"
 #include "common/base/message.h"
+#include "common/exchange/parts.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -41,6 +42,7 @@ struct WorkerAction {
     kSwap,     // exchange the delivered weights with the front ones
     kLetStepBegin,  // step `tag.step`
     kDrained,       // the front weights hold every update of finished steps
+    kRecalled,      // the copy of the mark that was asked for is whole where it was expected
   };
   Kind kind = Kind::kExpect;
   int32_t server = 0;
@@ -81,6 +83,9 @@ class WorkerCore {
   void GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions);
   void StepEnds(int64_t step, std::vector<WorkerAction>* actions);
   void DrainAsked(std::vector<WorkerAction>* actions);
+  // After the last drain, while the core is idle: asks every server for the copy of a mark, whose
+  // parts arrive as kDrain. Is followed by kRecalled. Neither front weights nor versions change.
+  void RecallAsked(int32_t mark, std::vector<WorkerAction>* actions);
   // The last call of the step thread: every server is told that this worker is done.
   void FarewellAsked(std::vector<WorkerAction>* actions);
 
@@ -104,9 +109,9 @@ class WorkerCore {
 
  private:
   struct Task {
-    enum class Kind { kBucket, kEndStep, kDrain, kFarewell };
+    enum class Kind { kBucket, kEndStep, kDrain, kRecall, kFarewell };
     Kind kind = Kind::kBucket;
-    int64_t step = 0;
+    int64_t step = 0;  // kRecall: the mark
     int32_t bucket = 0;
   };
   // Updates of each part that a set of weights contains.
@@ -122,6 +127,8 @@ class WorkerCore {
   void Start(const Task& task, std::vector<WorkerAction>* actions);
   void Push(const Task& task, std::vector<WorkerAction>* actions);
   void Pull(bool drain, std::vector<WorkerAction>* actions);
+  // Asks every server for weights of all parts, as messages of `kind`.
+  void Request(MessageKind kind, const PullNote& note, std::vector<WorkerAction>* actions);
   // Ends what is ending once nothing is under way, and starts what waits behind it.
   void Advance(std::vector<WorkerAction>* actions);
   void End(const Task& task, std::vector<WorkerAction>* actions);

@@ -2,13 +2,16 @@
 
 #include <vector>
 
+#include "common/base/status_macros.h"
+#include "worker/strategy/replica_marks.h"
+
 namespace ringmaster {
 namespace {
 
 class SoloStrategy : public SyncStrategy {
  public:
   explicit SoloStrategy(const WorkerLink& link)
-      : replica_(*link.replica), gradients_(link.layout->buckets().size()) {}
+      : replica_(*link.replica), gradients_(link.layout->buckets().size()), marks_(link) {}
 
   GradientRequest Gradients() const override { return {}; }
 
@@ -20,11 +23,17 @@ class SoloStrategy : public SyncStrategy {
     return absl::OkStatus();
   }
 
-  absl::Status EndStep(int64_t step) override { return replica_.Apply(step, gradients_); }
+  absl::Status EndStep(int64_t step) override {
+    RM_RETURN_IF_ERROR(replica_.Apply(step, gradients_));
+    marks_.StepEnded(step);
+    return absl::OkStatus();
+  }
 
   absl::Status Drain() override { return absl::OkStatus(); }
 
   WeightsView ModelWeights() const override { return replica_.weights(); }
+
+  absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return marks_.Recall(mark); }
 
   // Only weights and update rule outlast a step.
   State Give() const override { return {}; }
@@ -35,6 +44,7 @@ class SoloStrategy : public SyncStrategy {
  private:
   Replica& replica_;
   std::vector<BucketGradient> gradients_;  // of the step, by bucket
+  ReplicaMarks marks_;
 };
 
 }  // namespace

@@ -45,6 +45,20 @@ TEST(ResolveSpec, AnotherSpecIsRefusedWithBothFingerprints) {
   EXPECT_FALSE(CheckFingerprint(Given(), FingerprintText(resolved)).ok());
 }
 
+TEST(ResolveSpec, MoreCopiesAtMarksThanTheLimitHoldsAreRefusedBeforeAnythingStarts) {
+  RunSpec spec = Given();
+  spec.mutable_training()->set_evaluate_every_samples(1);
+  EXPECT_TRUE(ResolveAndValidate(spec, "/data").ok());
+  spec.mutable_limits()->set_mark_copies_bytes(1000);
+  const absl::Status refused = ResolveAndValidate(spec, "/data").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("at 2 marks"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("--set limits.mark_copies_bytes="));
+  spec.mutable_limits()->set_mark_copies_bytes(-1);
+  EXPECT_THAT(std::string(ResolveAndValidate(spec, "/data").status().message()),
+              HasSubstr("limits.mark_copies_bytes"));
+}
+
 TEST(WorkerParts, TheWorkersModelHasTheHostModelsLayoutAlsoWhenItIsEmulated) {
   RunSpec given = Given();
   for (const bool emulated : {false, true}) {

@@ -1,0 +1,82 @@
+#include "worker/strategy/replica_marks.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/collective/group.h"
+#include "common/scheme/registry.h"
+
+namespace ringmaster {
+namespace {
+
+// Gradients are summed on channel 0.
+constexpr uint16_t kChannel = 1;
+
+}  // namespace
+
+ReplicaMarks::ReplicaMarks(const WorkerLink& link)
+    : link_(link),
+      ranks_(TraitsOf(*link.spec).workers),
+      marks_(SampleMarks(*link.spec)),
+      copies_(MarkCopies(*link.spec), ShareOf(link.rank).count),
+      passed_(marks_.size()) {}
+
+void ReplicaMarks::StepEnded(int64_t step) {
+  while (next_ < marks_.size() && marks_[next_].update <= step) ++next_;
+  if (next_ == marks_.size() || marks_[next_].update != step + 1) return;
+  // After the last mark the weights lie still.
+  if (static_cast<int32_t>(next_) < copies_.marks()) {
+    const Range share = ShareOf(link_.rank);
+    copies_.Copy(static_cast<int32_t>(next_), 0,
+                 link_.replica->weights().host().subspan(share.begin, share.count));
+  }
+  passed_[next_++] = Clock::now();
+}
+
+absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {
+  RM_CHECK(mark >= 0 && mark < static_cast<int32_t>(marks_.size()));
+  if (mark == copies_.marks()) return MarkedModel{link_.replica->weights(), passed_[mark]};
+  const Range share = ShareOf(link_.rank);
+  const absl::Span<const float> own = copies_.at(mark);
+  RM_CHECK(static_cast<int64_t>(own.size()) == share.count);
+  recalled_.resize(link_.layout->count());
+  std::copy(own.begin(), own.end(), recalled_.begin() + share.begin);
+  if (ranks_ > 1) RM_RETURN_IF_ERROR(Annotate(Gather(mark), absl::StrCat("mark ", mark)));
+  copies_.Free(mark);
+  // Versions of the replica's weights are 0 or more.
+  return MarkedModel{WeightsView::OnHost(recalled_, -1 - mark), passed_[mark]};
+}
+
+absl::Status ReplicaMarks::Gather(int32_t mark) {
+  if (executor_ == nullptr) {
+    Group group = AllWorkers(ranks_);
+    group.channel = kChannel;
+    executor_ = std::make_unique<CollectiveExecutor>(*link_.transport, std::move(group),
+                                                     WaitLimit(*link_.spec));
+  }
+  const auto bytes_of = [this](int32_t rank) {
+    const Range share = ShareOf(rank);
+    return absl::MakeSpan(reinterpret_cast<std::byte*>(recalled_.data() + share.begin),
+                          share.count * sizeof(float));
+  };
+  std::vector<absl::Span<std::byte>> received;
+  for (int32_t rank = 0; rank < ranks_; ++rank) received.push_back(bytes_of(rank));
+  // Of no step: it comes after them all.
+  RM_RETURN_IF_ERROR(executor_->AllGather(marks_.back().update + mark, 0, bytes_of(link_.rank),
+                                          absl::MakeSpan(received)));
+  for (int32_t rank = 0; rank < ranks_; ++rank) {
+    if (received[rank].size() == bytes_of(rank).size()) continue;
+    return absl::InternalError(absl::StrCat("the share of worker/", rank, " has ",
+                                            received[rank].size(), " bytes, expected ",
+                                            bytes_of(rank).size()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ringmaster
