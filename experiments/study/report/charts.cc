@@ -74,8 +74,8 @@ constexpr ChartInfo kCharts[] = {
      "spans all trials.",
      kSpec_loss_samples, LossRows},
     {"accuracy", "Learning", "Test accuracy against seconds",
-     "Every point is a copy of the weights, scored after the run. Medians over trials.", kSpec_accuracy,
-     AccuracyRows},
+     "Every point is a copy of the weights, scored after the run. Medians over trials.",
+     kSpec_accuracy, AccuracyRows},
     {"bytes", "Bytes and staleness", "Bytes against time",
      "Payload that a worker sends and receives since the first step: the line is the formula's, "
      "the point what was metered at the end. Its slope is the rate that an arm asks of the "
