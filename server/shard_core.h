@@ -27,6 +27,9 @@ struct ShardPlan {
   // Sizes of the parts of the buckets that this shard holds, in bucket order; the shard's arena is
   // their concatenation. A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
+  // Whether all workers make equal steps. If not, a drain waits until every worker drains, each at
+  // a clock of its own.
+  bool equal_steps = true;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
@@ -44,7 +47,8 @@ struct Push {
 struct Pull {
   int32_t worker = 0;
   int64_t clock = 0;
-  // For evaluation and Drain: wait for every update of clocks <= clock - 1, whatever the bound.
+  // For evaluation and Drain: wait for every update of clocks <= clock - 1, whatever the bound;
+  // without equal steps, for the updates of every worker's finished steps.
   bool drain = false;
 };
 
@@ -170,6 +174,7 @@ class ShardCore {
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]
   std::vector<int64_t> pulled_clocks_;       // [workers], of the last pull
+  int32_t drains_ = 0;                       // of parked_, without equal steps
 };
 
 }  // namespace ringmaster

@@ -17,6 +17,9 @@ namespace {
 
 constexpr int32_t kPull = -1;
 
+// The most events of a server that a record keeps.
+constexpr int64_t kArrivalsMax = 1 << 20;
+
 // The step at whose end a worker asks; -1 where it asks for no step: it drains, or takes leave.
 int64_t StepOf(const PullNote& request) {
   return request.drain || request.farewell ? -1 : request.clock - 1;
@@ -79,6 +82,12 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.arriving.resize(parts_.size());
     peer.borrowed.resize(parts_.size());
     peer.sends.resize(parts_.size() + 1);
+  }
+  if (!core_.plan().answers_pushes) {
+    // A step's pushes and its pull; drains, of which no step has more than one.
+    const int64_t events = (std::min(spec.training().steps(), kArrivalsMax) + 1) * workers_ *
+                           static_cast<int64_t>(parts_.size() + 2);
+    arrivals_.reserve(static_cast<size_t>(std::min(events, kArrivalsMax)));
   }
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
@@ -176,7 +185,12 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
     return Annotate(status,
                     absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   peer.borrowed[part] = loan;
+  Note(worker * static_cast<int32_t>(parts_.size()) + part);
   return absl::OkStatus();
+}
+
+void ShardService::Note(int32_t arrival) {
+  if (arrivals_.size() < arrivals_.capacity()) arrivals_.push_back(arrival);
 }
 
 absl::Status ShardService::OnPull(int32_t worker) {
@@ -229,6 +243,7 @@ void ShardService::CopyWeights(int32_t worker) {
     traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at,
                                     Clock::now());
   }
+  Note(-1 - worker);
   const absl::Span<const float> weights = core_.shard().weights();
   std::copy(weights.begin(), weights.end(), peer.reply.floats());
 }
@@ -291,6 +306,7 @@ ServerReport ShardService::Report() const {
   for (int64_t count : core_.shard().staleness_histogram()) report.add_staleness_histogram(count);
   report.set_updates(std::accumulate(core_.shard().versions().begin(),
                                      core_.shard().versions().end(), int64_t{0}));
+  report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

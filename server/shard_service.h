@@ -100,6 +100,8 @@ class ShardService {
   // worker has gone on since, so it has what was sent: this is over at once.
   absl::Status FinishSend(int32_t worker, int32_t part);
   absl::Status FinishReply(int32_t worker);
+  // Keeps what was done (ServerReport.arrivals), while there is room.
+  void Note(int32_t arrival);
   // Records a stretch of this thread's time, up to now.
   void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
@@ -116,6 +118,7 @@ class ShardService {
   std::vector<OpId> ops_;
   std::vector<Expected> expected_;
   std::vector<ServerAction> actions_;
+  std::vector<int32_t> arrivals_;  // ServerReport's; nothing where pushes are answered
   Clock::duration busy_{};
   ServerTraces* const traces_;
   Clock::time_point arrival_;  // of what is served

@@ -29,6 +29,10 @@ class RunReport {
   // but for very long runs.
   void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
                Clock::time_point computed);
+  // The next step is of this lot, which the worker has claimed.
+  void AddLot(int64_t lot);
+  // This worker has made its last step.
+  void NoWorkIsLeft() { report_.set_training_seconds(training_ms_ / 1000); }
   // Draining is part of training: its time goes to the clock and, between steps, to the next step.
   void AddDrain(double drain_ms);
 

@@ -33,6 +33,12 @@ struct Arm {
   int64_t bound = 0;  // SSP
   int32_t workers = 3;
   int32_t servers = 2;
+  bool claimed = false;  // workers make unlike numbers of steps
+
+  int64_t steps(int32_t rank) const { return claimed ? 10 + 8 * rank : kSteps; }
+  // After how many of its steps a worker drains for the first time. Where work is claimed it may
+  // have made none.
+  int64_t first_drain(int32_t rank) const { return claimed && rank == 0 ? 0 : steps(rank) / 2 + 1; }
 };
 
 RunSpec SpecOf(const Arm& arm) {
@@ -43,6 +49,7 @@ RunSpec SpecOf(const Arm& arm) {
   ps->set_consistency(arm.consistency);
   ps->set_servers(arm.servers);
   ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
+  if (arm.claimed) spec.mutable_strategy()->set_work(StrategySpec::CLAIMED);
   spec.mutable_optimizer()->set_name("sgd");
   spec.mutable_optimizer()->set_learning_rate(1.0f);
   return spec;
@@ -128,6 +135,7 @@ class Cluster {
     Phase phase = Phase::kBegins;
     int64_t step = 0;
     int32_t bucket = 0;
+    int32_t drains = 0;                       // so far
     std::vector<Cell> front, back, arriving;  // [servers][buckets]
     std::vector<float> gradients[2];          // by step parity
     std::vector<Message> expected;
@@ -202,6 +210,11 @@ class Cluster {
     std::vector<WorkerAction> actions;
     switch (worker.phase) {
       case Phase::kBegins:
+        if (worker.drains == 0 && worker.step == arm_.first_drain(rank)) {
+          worker.phase = Phase::kDrains;
+          worker.core.DrainAsked(&actions);
+          break;
+        }
         worker.phase = Phase::kWaits;
         worker.core.StepBegins(worker.step, &actions);
         break;
@@ -214,7 +227,7 @@ class Cluster {
         break;
       case Phase::kEnds: {
         CheckRead(rank);
-        const bool drains = worker.step == kSteps / 2 || worker.step + 1 == kSteps;
+        const bool drains = worker.step + 1 == arm_.steps(rank);
         worker.core.StepEnds(worker.step++, &actions);
         worker.phase = drains ? Phase::kDrains : Phase::kBegins;
         if (drains) worker.core.DrainAsked(&actions);
@@ -264,8 +277,9 @@ class Cluster {
           break;
         case WorkerAction::Kind::kDrained:
           CheckDrained(rank);
-          worker.phase = worker.step == kSteps ? Phase::kGone : Phase::kBegins;
-          if (worker.step == kSteps) {
+          ++worker.drains;
+          worker.phase = worker.step == arm_.steps(rank) ? Phase::kGone : Phase::kBegins;
+          if (worker.phase == Phase::kGone) {
             std::vector<WorkerAction> farewell;
             worker.core.FarewellAsked(&farewell);
             Perform(rank, farewell);
@@ -417,7 +431,8 @@ class Cluster {
   void CheckDrained(int32_t rank) {
     for (const Cell& cell : workers_[rank]->front) {
       for (int32_t r = 0; r < arm_.workers && has_data_; ++r) {
-        if (UpdatesOf(r, cell.weight) >= workers_[rank]->step) continue;
+        const int64_t least = workers_[rank]->drains == 0 ? arm_.first_drain(r) : arm_.steps(r);
+        if (UpdatesOf(r, cell.weight) >= least) continue;
         Fail(absl::StrCat("worker/", rank, " drained after step ", workers_[rank]->step - 1, ": ",
                           UpdatesOf(r, cell.weight), " updates of worker/", r));
       }
@@ -442,6 +457,7 @@ std::vector<Arm> Arms() {
     for (const int64_t bound : {0, 1, 3})
       arms.push_back({ParameterServerSpec::SSP, bound, 3, servers});
     arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers});
+    arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers, /*claimed=*/true});
   }
   arms.push_back({ParameterServerSpec::BSP, 0, 1, 1});
   return arms;
@@ -449,7 +465,7 @@ std::vector<Arm> Arms() {
 
 std::string Name(const Arm& arm, uint64_t seed) {
   return absl::StrCat("consistency=", arm.consistency, " bound=", arm.bound, " N=", arm.workers,
-                      " K=", arm.servers, " seed=", seed);
+                      " K=", arm.servers, " claimed=", arm.claimed, " seed=", seed);
 }
 
 TEST(Cores, ReadWhatTheirConsistencyGrantsInWholeDrainEverythingAndEndInFarewellWhateverTheOrder) {
