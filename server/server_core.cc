@@ -24,6 +24,7 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
   if (plan.answers_pushes) plan.shard.staleness_bound = 0;
   if (ps.consistency() == ParameterServerSpec::SSP)
     plan.shard.staleness_bound = ps.staleness_bound();
+  plan.shard.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
   for (const SampleMark& mark : SampleMarks(spec)) plan.shard.marks.push_back(mark.update);
   return plan;

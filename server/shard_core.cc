@@ -38,6 +38,8 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   RM_CHECK(!plan_.staleness_bound.has_value() || *plan_.staleness_bound >= 0);
   // An update that needs all workers cannot wait for one that runs ahead.
   RM_CHECK(!sums_ || plan_.staleness_bound == int64_t{0});
+  // Nor is one behind whose steps are not those of the others.
+  RM_CHECK(plan_.equal_steps || !plan_.staleness_bound.has_value());
   RM_CHECK(!update_->clips() || plan_.contributions_per_update == plan_.workers);
   RM_CHECK(plan_.global_batch >= 0 && plan_.global_batch % plan_.workers == 0);
   int64_t begin = 0;
@@ -123,7 +125,7 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
     parts_[push.part].waiting[push.worker] = push;
     AddPrefix(push.part);
   }
-  if (clocks_.slowest() > slowest) ReleaseParked(ready);
+  if (plan_.equal_steps && clocks_.slowest() > slowest) ReleaseParked(ready);
   return absl::OkStatus();
 }
 
@@ -295,6 +297,17 @@ absl::Status ShardCore::OnPull(const Pull& pull, std::vector<Reply>* ready) {
         ": clocks do not run backwards, its last pull was at ", pulled_clocks_[pull.worker]));
   }
   pulled_clocks_[pull.worker] = pull.clock;
+  if (pull.drain && !plan_.equal_steps) {
+    parked_[pull.worker] = pull;
+    // Each comes after all that its worker has pushed.
+    if (++drains_ < plan_.workers) return absl::OkStatus();
+    drains_ = 0;
+    for (std::optional<Pull>& drain : parked_) {
+      ready->push_back({drain->worker, drain->clock, true});
+      drain.reset();
+    }
+    return absl::OkStatus();
+  }
   if (MayAnswer(pull)) {
     ready->push_back({pull.worker, pull.clock, pull.drain});
   } else {
@@ -326,6 +339,15 @@ std::string ShardCore::DescribeParked() const {
   std::string text;
   for (const std::optional<Pull>& pull : parked_) {
     if (!pull.has_value()) continue;
+    if (!plan_.equal_steps) {
+      absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ",
+                      pull->clock, " awaits the drains of");
+      for (int32_t worker = 0; worker < plan_.workers; ++worker) {
+        if (parked_[worker].has_value()) continue;
+        absl::StrAppend(&text, " worker/", worker, " (at ", clocks_.clock(worker), ")");
+      }
+      continue;
+    }
     const int64_t needed = *ClockNeeded(*pull);
     absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ",
                     pull->clock, " awaits clock ", needed, " of");

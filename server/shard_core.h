@@ -32,6 +32,9 @@ struct ShardPlan {
   // Versions, ascending, at which every part is copied, right after that update; of the last only
   // the moment counts, for after it the weights lie still. See common/config/describe.h.
   std::vector<int64_t> marks;
+  // Whether all workers make equal steps. If not, a drain waits until every worker drains, each at
+  // a clock of its own.
+  bool equal_steps = true;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
@@ -49,7 +52,8 @@ struct Push {
 struct Pull {
   int32_t worker = 0;
   int64_t clock = 0;
-  // Drain: wait for every update of clocks <= clock - 1, whatever the bound.
+  // Drain: wait for every update of clocks <= clock - 1, whatever the bound; without equal steps,
+  // for the updates of every worker's finished steps.
   bool drain = false;
 };
 
@@ -200,6 +204,7 @@ class ShardCore {
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]
   std::vector<int64_t> pulled_clocks_;       // [workers], of the last pull
+  int32_t drains_ = 0;                       // of parked_, without equal steps
 };
 
 }  // namespace ringmaster

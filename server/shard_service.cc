@@ -18,6 +18,9 @@ namespace {
 
 constexpr int32_t kPull = -1;
 
+// The most events of a server that a record keeps.
+constexpr int64_t kArrivalsMax = 1 << 20;
+
 // The step at whose end a worker asks; -1 where it asks for no step: it drains, asks for a mark's
 // copy, or takes leave.
 int64_t StepOf(const PullNote& request) {
@@ -93,6 +96,12 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.copy_sends.reserve(parts_.size() + 1);
   }
   mark_times_.resize(core_.plan().shard.marks.size());
+  if (!core_.plan().answers_pushes) {
+    // A step's pushes and its pull; drains, of which no step has more than one.
+    const int64_t events = (std::min(spec.training().steps(), kArrivalsMax) + 1) * workers_ *
+                           static_cast<int64_t>(parts_.size() + 2);
+    arrivals_.reserve(static_cast<size_t>(std::min(events, kArrivalsMax)));
+  }
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
   actions_.reserve(core_.MaxActions());
@@ -191,7 +200,12 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   if (const std::optional<int32_t> mark = core_.shard().passed_mark(); mark.has_value())
     mark_times_[*mark] = Clock::now();
   peer.borrowed[part] = loan;
+  Note(worker * static_cast<int32_t>(parts_.size()) + part);
   return absl::OkStatus();
+}
+
+void ShardService::Note(int32_t arrival) {
+  if (arrivals_.size() < arrivals_.capacity()) arrivals_.push_back(arrival);
 }
 
 absl::Status ShardService::OnPull(int32_t worker) {
@@ -245,6 +259,7 @@ void ShardService::CopyWeights(int32_t worker) {
     traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at,
                                     Clock::now());
   }
+  Note(-1 - worker);
   const absl::Span<const float> weights = core_.shard().weights();
   std::copy(weights.begin(), weights.end(), peer.reply.floats());
 }
@@ -326,6 +341,7 @@ ServerReport ShardService::Report() const {
                                      core_.shard().versions().end(), int64_t{0}));
   for (const Clock::time_point time : mark_times_)
     report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
+  report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

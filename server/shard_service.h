@@ -112,6 +112,8 @@ class ShardService {
   absl::Status FinishReply(int32_t worker);
   // The same of what was sent from a mark's copy.
   absl::Status FinishCopy(int32_t worker);
+  // Keeps what was done (ServerReport.arrivals), while there is room.
+  void Note(int32_t arrival);
   // Records a stretch of this thread's time, up to now.
   void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
@@ -128,6 +130,7 @@ class ShardService {
   std::vector<OpId> ops_;
   std::vector<Expected> expected_;
   std::vector<ServerAction> actions_;
+  std::vector<int32_t> arrivals_;  // ServerReport's; nothing where pushes are answered
   Clock::duration busy_{};
   std::vector<Clock::time_point> mark_times_;  // by mark: when the last part has passed it
   ServerTraces* const traces_;

@@ -7,31 +7,53 @@
 
 namespace ringmaster {
 
-// Which of a run's encodings one is. All that a codec draws or lets depend on time comes from here,
-// so whoever encodes the same slice of the same step, on whichever machine, writes the same bytes.
-struct CodecStream {
-  uint64_t run_seed = 0;  // training.seed
-  int64_t step = 0;       // of training, from 0
-  int64_t slice = 0;      // of what, and by whom: BucketStream, PartStream
-
-  // The seed of this encoding's random numbers.
-  uint64_t Seed() const { return MixSeed(MixSeed(run_seed, step), slice); }
+// A step of a worker, and the lot of the run's samples that it computes in it (DESIGN, "data
+// order"). Two workers' steps of one number have unlike lots.
+struct StepLot {
+  int64_t step = 0;
+  int64_t lot = 0;
 };
 
-// Of a whole bucket, encoded by worker `rank`, of whom there are 4096 at most.
-inline CodecStream BucketStream(uint64_t run_seed, int64_t step, int32_t bucket, int32_t rank) {
-  return {run_seed, step, int64_t{bucket} * 4096 + rank};
+// Which of a run's encodings one is. All that a codec draws or lets depend on time comes from here,
+// so whoever encodes the same slice of the gradient of the same lot, on whichever machine, writes
+// the same bytes.
+struct CodecStream {
+  uint64_t run_seed = 0;  // training.seed
+  StepLot of;
+  int64_t slice = 0;  // of what: BucketStream, PartStream
+
+  // The seed of what the sender draws for itself: another one for each gradient.
+  uint64_t Seed() const { return Mix(kOwn, of.lot); }
+  // The seed of what all senders draw alike in one step: the elements that all of them send.
+  uint64_t SharedSeed() const { return Mix(kShared, of.step); }
+
+ private:
+  static constexpr uint64_t kOwn = 0x6f776e;
+  static constexpr uint64_t kShared = 0x736861726564;
+  uint64_t Mix(uint64_t kind, int64_t key) const {
+    return MixSeed(MixSeed(MixSeed(run_seed, kind), static_cast<uint64_t>(key)),
+                   static_cast<uint64_t>(slice));
+  }
+};
+
+// Of a whole bucket.
+inline CodecStream BucketStream(uint64_t run_seed, const StepLot& of, int32_t bucket) {
+  CodecStream stream;
+  stream.run_seed = run_seed;
+  stream.of = of;
+  stream.slice = bucket;
+  return stream;
 }
 
 // A server's part of a bucket.
 struct PartPlace {
   int32_t bucket = 0;
   int32_t server = 0, servers = 1;
-  int32_t rank = 0, workers = 1;  // of who encodes it
 };
-inline CodecStream PartStream(uint64_t run_seed, int64_t step, const PartPlace& part) {
-  return {run_seed, step,
-          (int64_t{part.bucket} * part.servers + part.server) * part.workers + part.rank};
+inline CodecStream PartStream(uint64_t run_seed, const StepLot& of, const PartPlace& part) {
+  CodecStream stream = BucketStream(run_seed, of, part.bucket);
+  stream.slice = int64_t{part.bucket} * part.servers + part.server;
+  return stream;
 }
 
 }  // namespace ringmaster

@@ -45,6 +45,11 @@ int64_t GlobalBatch(const TrainingSpec& training) {
   return accumulate * training.workers() * training.batch_per_worker();
 }
 
+int64_t ClaimedLots(const RunSpec& resolved) {
+  if (TraitsOf(resolved).work == Work::kDealt) return 0;
+  return resolved.training().steps() * resolved.training().workers();
+}
+
 bool IsScored(const RunSpec& resolved) {
   return TraitsOf(resolved).replicas != Replicas::kIndependent &&
          !resolved.training().has_emulated_compute();

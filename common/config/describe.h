@@ -24,6 +24,10 @@ absl::string_view StrategyName(const StrategySpec& strategy);
 int64_t GlobalBatch(const RunSpec& resolved);
 int64_t GlobalBatch(const TrainingSpec& training);
 
+// How many lots (common/control/dealing.h) the workers of the run claim, all together; 0: their
+// work is dealt.
+int64_t ClaimedLots(const RunSpec& resolved);
+
 // Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights
 // that nothing has moved, have none worth one.
 bool IsScored(const RunSpec& resolved);

@@ -16,6 +16,11 @@ absl::Status ClientCore::OnMessage(const ToProcess& message) {
     case ToProcess::kRelease:
       released_.insert(message.release().barrier());
       break;
+    case ToProcess::kLots: {
+      const Lots& lots = message.lots();
+      lots_[lots.rank()] = {lots.rank(), lots.first(), lots.count()};
+      break;
+    }
     case ToProcess::kAbort:
       return Fail(StatusOf(message.abort()));
     case ToProcess::kGoodbye:
@@ -28,6 +33,15 @@ absl::Status ClientCore::OnMessage(const ToProcess& message) {
       break;
   }
   return absl::OkStatus();
+}
+
+std::optional<LotClaim> ClientCore::TakeLots(int32_t rank) {
+  if (forgotten_.count(rank) > 0) return LotClaim{rank, 0, 0};
+  const auto found = lots_.find(rank);
+  if (found == lots_.end()) return std::nullopt;
+  const LotClaim claim = found->second;
+  lots_.erase(found);
+  return claim;
 }
 
 absl::Status ClientCore::OnStreamEnd(const absl::Status& lost) {

@@ -1,10 +1,13 @@
 #ifndef RINGMASTER_COMMON_CONTROL_CLIENT_CORE_H_
 #define RINGMASTER_COMMON_CONTROL_CLIENT_CORE_H_
 
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/control/dealing.h"
 #include "proto/control.pb.h"
 
 namespace ringmaster {
@@ -35,6 +38,11 @@ class ClientCore {
   bool IsReleased(const std::string& barrier) const { return released_.count(barrier) > 0; }
   void Pass(const std::string& barrier) { released_.erase(barrier); }
 
+  // Takes the answer to a question of `rank` for lots; none yet: nullopt. After ForgetLots it is
+  // always that no lot is left.
+  std::optional<LotClaim> TakeLots(int32_t rank);
+  void ForgetLots(int32_t rank) { forgotten_.insert(rank); }
+
   bool admitted() const { return admitted_; }
   bool hung_up() const { return hung_up_; }
   bool welcomed() const { return welcomed_; }
@@ -63,6 +71,8 @@ class ClientCore {
   bool ended_ = false;  // the stream has
   Welcome welcome_;
   std::set<std::string> released_;
+  std::map<int32_t, LotClaim> lots_;  // answers that nobody has taken, by rank
+  std::set<int32_t> forgotten_;
   absl::Status status_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -135,6 +136,32 @@ class ControlClientImpl : public ControlClient {
     mutex_.Await(absl::Condition(&released));
     core_.Pass(key);
     return core_.status();
+  }
+
+  void AskForLots(int32_t rank, int32_t count) override {
+    FromProcess message;
+    message.mutable_lots_wanted()->set_rank(rank);
+    message.mutable_lots_wanted()->set_count(count);
+    Send(message);
+  }
+
+  absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override {
+    std::optional<LotClaim> claim;
+    absl::MutexLock lock(&mutex_);
+    const auto answered = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      if (!core_.status().ok()) return true;
+      claim = core_.TakeLots(rank);
+      return claim.has_value();
+    };
+    changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), answered);
+    if (!core_.status().ok()) return core_.status();
+    return *claim;
+  }
+
+  void ForgetLots(int32_t rank) override {
+    absl::MutexLock lock(&mutex_);
+    core_.ForgetLots(rank);
+    changed_.SignalAll();
   }
 
   void Fail(const absl::Status& why) override {

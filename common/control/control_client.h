@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
+#include "common/control/dealing.h"
 #include "common/control/end_request.h"
 #include "proto/control.pb.h"
 #include "proto/record.pb.h"
@@ -44,6 +45,14 @@ class ControlClient {
 
   // Arrives at a barrier for the whole process and waits until it is released or the run fails.
   virtual absl::Status Barrier(absl::string_view name) = 0;
+
+  // Where work is claimed: asks for up to `count` lots for worker `rank`, which lives here, without
+  // waiting. A worker has one question at a time.
+  virtual void AskForLots(int32_t rank, int32_t count) = 0;
+  // The answer; waits for it. The run's failure ends the wait.
+  virtual absl::StatusOr<LotClaim> AwaitLots(int32_t rank) = 0;
+  // The worker wants no more lots: every wait for them ends, now and later, as if none were left.
+  virtual void ForgetLots(int32_t rank) = 0;
 
   // Reports this process's failure: the coordinator ends the run for everyone.
   virtual void Fail(const absl::Status& why) = 0;

@@ -43,6 +43,9 @@ ControlCore::ControlCore(const ControlRules& rules, MonotonicTime started, Witne
       judge_(rules.waits),
       members_(rules.processes) {
   wake_ = NextWake(started);
+  if (rules_.claims.ranks == 0) return;
+  dealer_.emplace(rules_.claims);
+  homes_.resize(rules_.claims.ranks);
 }
 
 absl::Status ControlCore::CheckJoin(const Join& join) const {
@@ -144,6 +147,9 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
     case FromProcess::kArrive:
       Arrive(process, message.arrive().barrier(), actions);
       break;
+    case FromProcess::kLotsWanted:
+      DealLots(process, message.lots_wanted(), actions);
+      break;
     case FromProcess::kFailure: {
       // mpirun, for one, ends the other ranks when one has died.
       const absl::Status why = StatusOf(message.failure());
@@ -232,6 +238,43 @@ void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* a
   ToProcess release;
   release.mutable_release()->set_barrier(barrier);
   Broadcast(release, actions);
+}
+
+void ControlCore::DealLots(int32_t process, const LotsWanted& wanted, Actions* actions) {
+  const google::protobuf::RepeatedPtrField<NodeName>& nodes = members_[process].join.nodes();
+  const bool is_its_worker = std::any_of(nodes.begin(), nodes.end(), [&](const NodeName& node) {
+    return !node.server() && node.index() == wanted.rank();
+  });
+  std::vector<LotClaim> dealt;
+  absl::Status status =
+      !is_its_worker || !is_formed_ || !dealer_.has_value()
+          ? absl::InvalidArgumentError(absl::StrCat(
+                "rank ", process, " asks for lots of worker/", wanted.rank(),
+                ": expected of a worker of its own, in a run that is formed and claims its work"))
+          : dealer_->Ask(wanted.rank(), wanted.count(), &dealt);
+  if (!status.ok()) return Abort(status, actions);
+  homes_[wanted.rank()] = process;
+  Tell(dealt, actions);
+}
+
+void ControlCore::OpenClaims(bool open, Actions* actions) {
+  RM_CHECK(dealer_.has_value());
+  if (is_over()) return;
+  std::vector<LotClaim> dealt;
+  dealer_->SetOpen(open, &dealt);
+  Tell(dealt, actions);
+}
+
+void ControlCore::Tell(const std::vector<LotClaim>& dealt, Actions* actions) const {
+  for (const LotClaim& claim : dealt) {
+    if (!members_[homes_[claim.rank]].is_attached) continue;
+    ControlAction& answer = actions->emplace_back();
+    answer.to = {homes_[claim.rank]};
+    Lots* lots = answer.message.mutable_lots();
+    lots->set_rank(claim.rank);
+    lots->set_first(claim.first);
+    lots->set_count(claim.count);
+  }
 }
 
 void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now,

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/control/dealing.h"
 #include "common/control/missing_ranks.h"
 #include "common/control/wait_judge.h"
 #include "common/control/witness.h"
@@ -36,6 +37,7 @@ struct ControlRules {
   absl::Duration settle_time = absl::Milliseconds(300);
   // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
   absl::Duration cause_time = absl::Milliseconds(300);
+  ClaimRules claims;  // where work is claimed; no ranks: it is dealt, and nobody asks
 };
 
 // What is known of one process, for progress lines and error texts.
@@ -90,6 +92,10 @@ class ControlCore {
   // unless its work was done.
   void NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions);
 
+  // Whether workers that ask for lots get any; from the beginning they do. REQUIRES: work is
+  // claimed.
+  void OpenClaims(bool open, Actions* actions);
+
   // Ends the run with `why`, unless it is over. REQUIRES: `why` is an error.
   void Abort(const absl::Status& why, Actions* actions);
 
@@ -134,6 +140,8 @@ class ControlCore {
   absl::Status CheckJoin(const Join& join) const;
   void Form(MonotonicTime now, Actions* actions);
   void Arrive(int32_t process, const std::string& barrier, Actions* actions);
+  void DealLots(int32_t process, const LotsWanted& wanted, Actions* actions);
+  void Tell(const std::vector<LotClaim>& dealt, Actions* actions) const;
   void Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions);
   // Its last words, the first of which count.
   void Hear(int32_t process, const LastWords& words, Actions* actions);
@@ -165,7 +173,9 @@ class ControlCore {
 
   WaitJudge judge_;
   MonotonicTime judged_at_;
-  std::vector<Member> members_;  // by index
+  std::vector<Member> members_;        // by index
+  std::optional<ClaimDealer> dealer_;  // absent: work is dealt
+  std::vector<int32_t> homes_;  // of workers that have asked for lots: their processes, by rank
   int32_t joined_ = 0;
   int32_t finished_ = 0;
   bool is_formed_ = false;                            // all have joined and agree

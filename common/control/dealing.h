@@ -2,33 +2,84 @@
 #define RINGMASTER_COMMON_CONTROL_DEALING_H_
 
 #include <cstdint>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "common/base/check.h"
 
 namespace ringmaster {
 
-// One of the batches that a rank computes in a step.
-struct BatchTurn {
-  int64_t step = 0;
-  int32_t rank = 0;
-  int32_t index = 0;  // a: among the rank's A batches of the step
-};
-
 // Which batch of the run's stream of samples is whose. The stream is cut into batches of b samples,
-// numbered from 0: batch n has positions n * b to (n + 1) * b - 1. They are dealt in fixed order: a
-// step's N * A batches follow each other, in them each rank's A. Sample j of a turn thus has
-// position step * G + rank * A * b + index * b + j, with G = N * A * b. A value.
+// numbered from 0: batch n has positions n * b to (n + 1) * b - 1. A batches that follow each other
+// are a lot: what a rank computes in one step. Lots are numbered from 0 too. A value.
+//
+// Dealt work: a step's N lots follow each other, in rank order. Sample j of batch a of a step thus
+// has position step * G + rank * A * b + a * b + j, with G = N * A * b. Claimed work: ClaimDealer
+// says whose a lot is.
 struct Dealing {
   int32_t ranks = 1;           // N
   int32_t batches_a_rank = 1;  // A: of one step
 
-  // The number of the batch of `turn`. REQUIRES: 0 <= rank < ranks, 0 <= index < batches_a_rank, 0
-  // <= step.
-  int64_t BatchOf(const BatchTurn& turn) const {
-    RM_CHECK(turn.step >= 0 && turn.rank >= 0 && turn.rank < ranks && turn.index >= 0 &&
-             turn.index < batches_a_rank);
-    return (turn.step * ranks + turn.rank) * batches_a_rank + turn.index;
+  // The lot that `rank` is dealt in `step`. REQUIRES: 0 <= rank < ranks, 0 <= step.
+  int64_t LotOf(int64_t step, int32_t rank) const {
+    RM_CHECK(step >= 0 && rank >= 0 && rank < ranks);
+    return step * ranks + rank;
   }
+  // The number of the lot's batch `index`. REQUIRES: 0 <= lot, 0 <= index < batches_a_rank.
+  int64_t BatchOf(int64_t lot, int32_t index) const {
+    RM_CHECK(lot >= 0 && index >= 0 && index < batches_a_rank);
+    return lot * batches_a_rank + index;
+  }
+};
+
+// Lots `first`, `first` + 1, ..., `first` + `count` - 1 are `rank`'s. count 0: no lot is left.
+struct LotClaim {
+  int32_t rank = 0;
+  int64_t first = 0;
+  int32_t count = 0;
+};
+
+// The lots that are claimed in a run: `first` to `end` - 1, by ranks 0 to `ranks` - 1.
+struct ClaimRules {
+  int64_t first = 0;
+  int64_t end = 0;
+  int32_t ranks = 0;
+};
+
+// Deals lots to those who ask: each lot once, in ascending order. A rank's first claim is the lot
+// that it would be dealt, `first` + rank, whoever asks first, so every rank takes part. Later ones
+// are as many lots as the rank wants, but no more than an even share of a quarter of what is left:
+// at the end nobody holds many while others have none.
+//
+// Answers are appended to `dealt`. Pure. Not thread-safe.
+class ClaimDealer {
+ public:
+  // REQUIRES: ranks >= 1, a lot for each of them.
+  explicit ClaimDealer(const ClaimRules& rules);
+
+  // `rank` asks for up to `wanted` lots. Answered at once while the dealer is open, otherwise when
+  // it opens. InvalidArgument: no such rank, or wanted < 1. FailedPrecondition: its last question
+  // is not answered yet.
+  absl::Status Ask(int32_t rank, int32_t wanted, std::vector<LotClaim>* dealt);
+
+  // Closed, it deals nothing, and says to nobody that nothing is left. It begins open.
+  void SetOpen(bool open, std::vector<LotClaim>* dealt);
+
+  // Lots that nobody has.
+  int64_t left() const { return rules_.end - next_; }
+
+ private:
+  struct Asking {
+    int32_t wanted = 0;  // 0: it does not ask
+    bool began = false;  // it has its first lot
+  };
+
+  LotClaim Deal(int32_t rank);
+
+  const ClaimRules rules_;
+  int64_t next_ = 0;  // the first lot that is nobody's and no rank's first
+  bool open_ = true;
+  std::vector<Asking> asking_;  // by rank
 };
 
 }  // namespace ringmaster

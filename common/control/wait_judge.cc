@@ -14,6 +14,9 @@
 namespace ringmaster {
 namespace {
 
+// A worker's phase from when it has pushed all that it will push until everybody has.
+constexpr char kDrain[] = "drain";
+
 constexpr absl::Duration kComputeLimitMin = absl::Seconds(60);
 constexpr int kSlowestSteps = 20;
 // Shorter waits are not looked at: what excuses them is of no account.
@@ -167,7 +170,15 @@ std::vector<WaitJudge::Step> WaitJudge::NextOfServer(const Node& node, const Nod
       behind = std::min(behind, message.step());
   }
   if (!workers.empty()) return workers;
-  if (limits_.asynchronous && asker.last.phase() != "drain") return {};
+  if (limits_.asynchronous) {
+    if (asker.last.phase() != kDrain) return {};
+    // Workers that claim their work come to their drains at unlike steps.
+    for (const AwaitedMessage& message : node.last.awaited()) {
+      if (message.kind() == AwaitedMessage::PUSH && StillTrains(message.peer()))
+        workers.push_back({NameOf(message.peer()), &message});
+    }
+    if (!workers.empty()) return workers;
+  }
   // What is asked for has had all it waits for: it is lost. (Pulls are numbered, at least as high
   // as the steps.)
   const bool numbered =
@@ -181,6 +192,12 @@ std::vector<WaitJudge::Step> WaitJudge::NextOfServer(const Node& node, const Nod
     workers.push_back({NameOf(message.peer()), &message});
   }
   return workers;
+}
+
+bool WaitJudge::StillTrains(const NodeName& worker) const {
+  const auto found = nodes_.find(NameOf(worker));
+  return found != nodes_.end() && found->second.last.state() != NodeActivity::DONE &&
+         found->second.last.phase() != kDrain;
 }
 
 std::vector<WaitJudge::Step> WaitJudge::OthersNotYet(const Node& node) const {

@@ -95,6 +95,8 @@ class WaitJudge {
   // `asked`: the message that `asker` waits for from it, or that it has for `asker`; null: its end.
   std::vector<Step> NextOfServer(const Node& node, const Node& asker,
                                  const AwaitedMessage* asked) const;
+  // Whether the worker may push more before it drains.
+  bool StillTrains(const NodeName& worker) const;
   // Who has not come to the barrier, or the end, that `node` has come to.
   std::vector<Step> OthersNotYet(const Node& node) const;
   absl::Status JudgeFrom(const std::string& name, Node* waiting) const;

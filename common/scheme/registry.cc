@@ -27,6 +27,23 @@ void Choose(const Scheme& scheme, StrategySpec* strategy) {
   strategy->GetReflection()->MutableMessage(strategy, field);
 }
 
+// Whoever waits for others every step, or may not get ahead of them, makes as many steps as they.
+void CheckWork(const RunSpec& resolved, Problems* problems) {
+  if (resolved.strategy().work() != StrategySpec::CLAIMED) return;
+  const SchemeTraits traits = TraitsOf(resolved);
+  const bool is_free = traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
+  if (!is_free) {
+    problems->Add("strategy.work", "CLAIMED",
+                  "workers that wait for each other make equal steps; use DEALT, or a scheme that "
+                  "updates on arrival without a bound: parameter_server with consistency "
+                  "ASYNCHRONOUS");
+  }
+  if (resolved.output().dump_batches().empty()) return;
+  problems->Add("output.dump_batches", resolved.output().dump_batches(),
+                "a file of batches has as many rows as there are steps, and workers that claim "
+                "their work make unlike numbers of them; leave it out, or set strategy.work=DEALT");
+}
+
 }  // namespace
 
 absl::Span<const Scheme* const> Schemes() { return kSchemes; }
@@ -49,6 +66,8 @@ const Scheme* FindScheme(absl::string_view name) {
   return nullptr;
 }
 
+absl::string_view WorkName(Work work) { return work == Work::kClaimed ? "claimed" : "dealt"; }
+
 SchemeTraits TraitsOf(const RunSpec& spec) {
   const int32_t workers = spec.training().workers();
   SchemeTraits traits;
@@ -58,6 +77,7 @@ SchemeTraits TraitsOf(const RunSpec& spec) {
     traits.workers = workers;
     traits.exchanges = false;
   }
+  if (spec.strategy().work() == StrategySpec::CLAIMED) traits.work = Work::kClaimed;
   const bool threads = spec.strategy().launch() == THREADS;
   traits.processes =
       threads ? 1 : traits.workers + (traits.servers_beside_workers ? 0 : traits.servers);
@@ -77,6 +97,7 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
     return;
   }
   scheme->check(resolved, problems);
+  CheckWork(resolved, problems);
 }
 
 absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout,

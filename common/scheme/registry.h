@@ -28,6 +28,9 @@ const Scheme* FindScheme(const StrategySpec& strategy);
 // The scheme of that name; null where there is none.
 const Scheme* FindScheme(absl::string_view name);
 
+// "dealt" or "claimed".
+absl::string_view WorkName(Work work);
+
 // What follows from the spec's scheme. Of a spec without one: N workers that exchange nothing.
 SchemeTraits TraitsOf(const RunSpec& spec);
 

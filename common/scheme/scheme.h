@@ -24,8 +24,9 @@ enum class Divisor { kAllBatches, kOwnBatches };
 enum class Replicas { kEqualAfterStep, kEqualAfterDrain, kIndependent };
 // Whether an update is made from the sum of all workers, or from each gradient as it comes.
 enum class Updates { kTogether, kOnArrival };
-// Whether each rank takes its fixed share of every global batch.
-enum class Batches { kDealt };
+// Who computes which batches (common/control/dealing.h): each rank its fixed share of every global
+// batch, so that all make equal steps; or whoever is free the next lot.
+enum class Work { kDealt, kClaimed };
 // What other arms of a comparison are measured against this one for.
 enum class Yardstick { kNone, kSpeedUp, kEfficiency };
 
@@ -47,7 +48,7 @@ struct SchemeTraits {
   Updates updates = Updates::kTogether;
   std::optional<int32_t> staleness_bound;  // clocks that a worker may be ahead, with updates on
                                            // arrival; absent: no bound
-  Batches batches = Batches::kDealt;
+  Work work = Work::kDealt;                // the spec's to say, for every scheme: TraitsOf sets it
   Yardstick yardstick = Yardstick::kNone;
 
   // Exchange.

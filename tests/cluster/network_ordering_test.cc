@@ -104,6 +104,21 @@ TEST(ExpectedOrdering, StragglerHoldsUpWhoWaitsForItAlone) {
       });
 }
 
+TEST(ExpectedOrdering, AStragglerCostsWorkersThatClaimTheirWorkItsOwnShareAlone) {
+  // Three workers of 20 ms a batch and one of 80: (3 + 1/4) / 4 of four equal ones. With equal
+  // steps for all it would be a quarter: 0.5 stands between.
+  const auto rate = [](const std::vector<std::string>& more) {
+    std::vector<std::string> flags = {"--workers", "4", "--steps", "40", "--emulate", "20"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    return Rates("async", flags)["async"];
+  };
+  ExpectInBlocks(
+      {{"rate of async, slowed over even", 0.8125, 0.5, 1.1, Ratio("slowed", "even")}}, [&] {
+        return Measured{{"even", rate({})},
+                        {"slowed", rate({"--set", "training.slowdowns={ranks: 1 factor: 4}"})}};
+      });
+}
+
 TEST(ExpectedOrdering, TopkWinsOnASlowNetwork) {
   // 2 % of the ring's bytes, gathered: c + 2w(N-1)/N over c + 0.02w(N-1) is 7.7; 2 is a quarter of
   // that gain, for finding the largest elements takes time of its own.

@@ -62,6 +62,13 @@ std::map<std::string, double> MedianSteps(const std::string& arms,
   return steps;
 }
 
+std::map<std::string, double> Rates(const std::string& arms, const std::vector<std::string>& more) {
+  std::map<std::string, double> rates;
+  for (const auto& [arm, run] : RunsOf(arms, more))
+    rates[arm] = run["samples_per_second"].get<double>();
+  return rates;
+}
+
 double CoresUsed(const json& run) {
   const json& conditions = run["conditions"];
   const double others =

@@ -18,6 +18,9 @@ inline constexpr double kLenetBytes = 4.0 * 431080;
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more);
 
+// Samples/s of each arm of the same.
+std::map<std::string, double> Rates(const std::string& arms, const std::vector<std::string>& more);
+
 // The share of all cores' time that a run's timed steps used, from its record or its entry in
 // `--json`, over what other programs and other virtual machines left of them. 1: all.
 double CoresUsed(const nlohmann::json& run);

@@ -1,6 +1,7 @@
 #include "tests/fairness/in_process_run.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,6 +11,8 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
+#include "common/control/dealing.h"
 #include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -28,10 +31,21 @@
 namespace ringmaster {
 namespace {
 
-// Barriers of threads.
+// Of a run that begins at step `first_step`; no ranks: its work is dealt.
+ClaimRules ClaimsOf(const RunSpec& spec, int64_t first_step) {
+  const int64_t lots = ClaimedLots(spec);
+  if (lots == 0) return {};
+  const int32_t workers = spec.training().workers();
+  return {first_step * workers, lots, workers};
+}
+
+// Barriers of threads, and the lots that they claim.
 class ThreadConductor : public Conductor {
  public:
-  explicit ThreadConductor(int32_t workers) : workers_(workers) {}
+  ThreadConductor(int32_t workers, const ClaimRules& claims) : workers_(workers), lots_(workers) {
+    if (claims.ranks > 0) dealer_.emplace(claims);
+    dealt_.reserve(1);
+  }
 
   absl::Status Barrier(absl::string_view name) override {
     absl::MutexLock lock(&mutex_);
@@ -43,6 +57,21 @@ class ThreadConductor : public Conductor {
     mutex_.Await(absl::Condition(&open));
     return failure_;
   }
+
+  void AskForLots(int32_t rank, int32_t count) override {
+    absl::MutexLock lock(&mutex_);
+    dealt_.clear();
+    RM_CHECK(dealer_->Ask(rank, count, &dealt_).ok());
+    lots_[rank] = dealt_.front();
+  }
+
+  absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override {
+    absl::MutexLock lock(&mutex_);
+    RM_RETURN_IF_ERROR(failure_);
+    return lots_[rank];
+  }
+
+  void ForgetLots(int32_t rank) override {}
 
   absl::Status status() override {
     absl::MutexLock lock(&mutex_);
@@ -59,6 +88,9 @@ class ThreadConductor : public Conductor {
   absl::Mutex mutex_;
   // nodes of a map stay where they are
   std::map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);
+  std::optional<ClaimDealer> dealer_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LotClaim> dealt_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LotClaim> lots_ ABSL_GUARDED_BY(mutex_);  // by rank, the answer to its last question
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -67,7 +99,8 @@ class Cluster {
   Cluster(const RunSpec& spec, const RunSeams& seams)
       : spec_(spec),
         seams_(seams),
-        conductor_(TrainingWorkers(spec)),
+        conductor_(TrainingWorkers(spec),
+                   ClaimsOf(spec, seams.from == nullptr ? 0 : seams.from->step)),
         workers_(TrainingWorkers(spec)) {}
 
   absl::StatusOr<std::vector<ProcessReport>> Run() {

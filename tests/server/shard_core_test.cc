@@ -326,6 +326,30 @@ TEST(ShardCore, AsynchronousNeverParksButADrain) {
   EXPECT_EQ(core.weights()[0], -100.0f);
 }
 
+TEST(ShardCore, WithoutEqualStepsADrainWaitsForTheDrainOfEveryWorker) {
+  ShardPlan plan = Asynchronous(3, {1});
+  plan.equal_steps = false;
+  ShardCore core = Core(plan, Sgd(1.0f), {0.0f});
+  const Floats one = {1.0f};
+  std::vector<Reply> ready;
+  ExpectOk(core.OnPull({0, 0, true}, &ready));  // it has made no step
+  ExpectOk(core.OnPush({1, 0, 0, 0, one}, &ready));
+  ExpectOk(core.OnPull({1, 1, true}, &ready));
+  // All clocks reach the drains', and worker 2 goes on.
+  for (int64_t step = 0; step < 5; ++step) ExpectOk(core.OnPush({2, 0, step, 0, one}, &ready));
+  EXPECT_TRUE(ready.empty());
+  EXPECT_EQ(core.DescribeParked(),
+            "worker/0 at clock 0 awaits the drains of worker/2 (at 5); worker/1 at clock 1 awaits "
+            "the drains of worker/2 (at 5)");
+  ExpectOk(core.OnPull({2, 5, true}, &ready));
+  EXPECT_EQ(Workers(ready), (std::vector<int32_t>{0, 1, 2}));
+  EXPECT_EQ(core.DescribeParked(), "");
+  // The next one is counted anew.
+  ready.clear();
+  ExpectOk(core.OnPull({2, 5, true}, &ready));
+  EXPECT_TRUE(ready.empty());
+}
+
 TEST(ShardCore, CountsStalenessAsUpdatesOfTheSamePartBetweenReadAndApply) {
   ShardCore core = Core(Asynchronous(2, {1, 1}), Sgd(1.0f), {0.0f, 0.0f});
   const Floats one = {1.0f};

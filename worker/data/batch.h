@@ -12,6 +12,7 @@ struct Batch {
   std::vector<int32_t> tokens;   // [batch][context]; texts only
   std::vector<int32_t> labels;   // [batch][shape.labels()]
   std::vector<int64_t> indices;  // [batch], positions in Samples
+  int64_t number = 0;            // of the batch in the stream
   int64_t count() const { return static_cast<int64_t>(indices.size()); }
 };
 

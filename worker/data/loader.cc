@@ -63,6 +63,7 @@ void Loader::Fill(int64_t number, Batch* batch) {
   batch->tokens.resize(count * shape.context);
   batch->labels.resize(count * shape.labels());
   batch->indices.resize(count);
+  batch->number = number;
   for (int64_t j = 0; j < count; ++j) {
     const int64_t sample = SampleAt(begin + j);
     batch->indices[j] = sample;

@@ -20,7 +20,7 @@ namespace ringmaster {
 class Prefetcher {
  public:
   // Makes batch k in `batch`, whose memory has been a batch before. Called for k = 0, 1, ..., one
-  // call at a time.
+  // call at a time. OutOfRange: there is none any more.
   using FillBatch = std::function<absl::Status(int64_t k, Batch* batch)>;
 
   // Begins at once. depth 0: no thread; each batch is made by Next itself.
@@ -33,7 +33,7 @@ class Prefetcher {
   Prefetcher& operator=(const Prefetcher&) = delete;
 
   // The next batch; waits until it is made. Valid until the next call. An error of `fill` comes in
-  // its batch's place, and from then on. OutOfRange: all `count` have been given.
+  // its batch's place, and from then on. OutOfRange: all have been given.
   // FailedPrecondition: after Stop. One thread calls this.
   absl::StatusOr<const Batch*> Next();
 

@@ -1,8 +1,12 @@
 #include "worker/loop/batch_feed.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "common/control/dealing.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -12,6 +16,25 @@ constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
   return {spec.data().seed(), samples, spec.training().batch_per_worker()};
+}
+
+// Claimed lots are fetched one ahead: no more than one lot's batches are made before their time.
+int32_t DepthOf(const RunSpec& spec) {
+  const int32_t depth = spec.data().prefetch();
+  if (TraitsOf(spec).work == Work::kDealt) return depth;
+  return std::min(depth, spec.training().accumulate());
+}
+
+LotOrder::Plan LotPlanOf(const WorkerSetup& setup, const StepShape& shape) {
+  LotOrder::Plan plan;
+  plan.rank = setup.rank;
+  plan.ranks = setup.spec->training().workers();
+  plan.shares = shape.shares;
+  plan.first_step = setup.first_step;
+  plan.steps = setup.spec->training().steps();
+  plan.claims = TraitsOf(*setup.spec).work == Work::kClaimed;
+  plan.asks_early = setup.spec->data().prefetch() == 0;
+  return plan;
 }
 
 BatchView ViewOf(const Batch& batch) {
@@ -28,58 +51,77 @@ BatchView ViewOf(const Batch& batch) {
 BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale,
                      BatchUpload& upload, RunOutputs& outputs, PhaseTimes& times)
     : setup_(setup),
+      dealing_{setup.spec->training().workers(), shape.accumulate},
       gradient_scale_(gradient_scale),
       upload_(upload),
       outputs_(outputs),
       times_(times),
       loader_(setup.dataset->train, OrderOf(*setup.spec, setup.dataset->train.count()),
               setup.spec->data().augment()),
+      lots_(LotPlanOf(setup, shape), setup.conductor, setup.progress),
       batch_logs_(shape.shares),
-      batches_((setup.spec->training().steps() - setup.first_step) * shape.batches(),
-               setup.spec->data().prefetch(),
-               [this, shape, dealing = Dealing{setup.spec->training().workers(), shape.accumulate}](
-                   int64_t k, Batch* batch) {
-                 const auto nth = static_cast<int32_t>(k % shape.batches());
-                 const int64_t step = setup_.first_step + k / shape.batches();
-                 loader_.Fill(dealing.BatchOf({step, setup_.rank + nth / shape.accumulate,
-                                               nth % shape.accumulate}),
-                              batch);
-                 return absl::OkStatus();
-               }) {}
+      batches_(lots_.count_max() * shape.accumulate, DepthOf(*setup.spec),
+               [this](int64_t k, Batch* batch) { return Fill(k, batch); }) {}
+
+absl::Status BatchFeed::Fill(int64_t k, Batch* batch) {
+  const auto index = static_cast<int32_t>(k % dealing_.batches_a_rank);
+  if (index == 0) {
+    RM_ASSIGN_OR_RETURN(lot_, lots_.Next());
+  }
+  if (!lot_.has_value()) return absl::OutOfRangeError("no work is left");
+  loader_.Fill(dealing_.BatchOf(*lot_, index), batch);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<int64_t>> BatchFeed::NextLot() {
+  setup_.progress->Enter("load");
+  ScopedPhase phase(times_, Phase::kLoad);
+  const absl::StatusOr<const Batch*> batch = batches_.Next();
+  if (absl::IsOutOfRange(batch.status())) return std::nullopt;
+  RM_RETURN_IF_ERROR(batch.status());
+  next_ = *batch;
+  return next_->number / dealing_.batches_a_rank;
+}
 
 absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
-  // The rank whose batch it is.
-  const int32_t rank = setup_.rank + micro_batch.share;
-  const Batch* host_batch = nullptr;
+  const Batch* host_batch = std::exchange(next_, nullptr);
   {
     setup_.progress->Enter("load");
     ScopedPhase phase(times_, Phase::kLoad);
-    RM_ASSIGN_OR_RETURN(host_batch, batches_.Next());
+    if (host_batch == nullptr) {
+      RM_ASSIGN_OR_RETURN(host_batch, batches_.Next());
+    }
+    RM_CHECK(host_batch->number == dealing_.BatchOf(micro_batch.lot, micro_batch.index));
     const uint64_t fingerprint = BatchFingerprint(*host_batch, &batch_stream_);
-    RM_RETURN_IF_ERROR(outputs_.AddBatch(rank, host_batch->indices));
+    // The rank whose batch it is.
+    RM_RETURN_IF_ERROR(outputs_.AddBatch(setup_.rank + micro_batch.share, host_batch->indices));
     batch_logs_[micro_batch.share].Add(
         {reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
+    batch_set_ += MixSeed(fingerprint, static_cast<uint64_t>(host_batch->number));
   }
   setup_.progress->Enter("upload");
   ScopedPhase phase(times_, Phase::kUpload);
   RM_ASSIGN_OR_RETURN(BatchView batch, upload_.Upload(ViewOf(*host_batch)));
   batch.training = true;
-  batch.dropout_seed = DropoutSeed(rank, micro_batch);
+  batch.dropout_seed = DropoutSeed(host_batch->number);
   // The loss has the factor, so that no pass over the gradients is needed for it.
   batch.gradient_scale = gradient_scale_;
   return batch;
 }
 
-void BatchFeed::AddFingerprints(WorkerReport* report) {
-  for (FingerprintStream& log : batch_logs_) report->add_batch_log_fingerprints(log.Finish());
+void BatchFeed::Stop() {
+  lots_.Stop();
+  batches_.Stop();
 }
 
-uint64_t BatchFeed::DropoutSeed(int32_t rank, const MicroBatch& micro_batch) const {
-  uint64_t seed = MixSeed(setup_.spec->training().seed(), kDropoutStream);
-  for (const int64_t stream : {int64_t{rank}, micro_batch.step, int64_t{micro_batch.index}}) {
-    seed = MixSeed(seed, static_cast<uint64_t>(stream));
-  }
-  return seed;
+void BatchFeed::AddFingerprints(WorkerReport* report) {
+  for (FingerprintStream& log : batch_logs_) report->add_batch_log_fingerprints(log.Finish());
+  report->set_batch_set_fingerprint(batch_set_);
+}
+
+uint64_t BatchFeed::DropoutSeed(int64_t number) const {
+  return MixSeed(MixSeed(setup_.spec->training().seed(), kDropoutStream),
+                 static_cast<uint64_t>(number));
 }
 
 }  // namespace ringmaster

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,7 @@
 #include "worker/data/loader.h"
 #include "worker/data/prefetcher.h"
 #include "worker/loop/batch_upload.h"
+#include "worker/loop/lot_order.h"
 #include "worker/loop/micro_batch.h"
 #include "worker/loop/run_outputs.h"
 #include "worker/loop/worker_setup.h"
@@ -22,33 +24,49 @@ namespace ringmaster {
 // what they were is logged. The step thread's.
 class BatchFeed {
  public:
-  // From step setup.first_step on: what the batches are follows from their step. `gradient_scale`:
+  // From step setup.first_step on: what the batches are follows from their lots. `gradient_scale`:
   // the factor of each batch's loss. All else outlives it.
   BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale,
             BatchUpload& upload, RunOutputs& outputs, PhaseTimes& times);
 
+  // The lot of the worker's next step; nullopt: no work is left. Waits until it is known and its
+  // first batch is made. Adds to the phase "load".
+  absl::StatusOr<std::optional<int64_t>> NextLot();
+
   // The batch after the one before, which is `micro_batch`, where the kernels can read it. Adds to
-  // the phases "load" and "upload". Valid until the next call.
+  // the phases "load" and "upload". Valid until the next call. REQUIRES: NextLot was called for its
+  // step.
   absl::StatusOr<BatchView> Next(const MicroBatch& micro_batch);
 
+  // A step took so long.
+  void NoteStep(double seconds) { lots_.NoteStep(seconds); }
+
   // Ends what makes batches ahead.
-  void Stop() { batches_.Stop(); }
+  void Stop();
 
   // The fingerprints of the batches so far, by share. Once.
   void AddFingerprints(WorkerReport* report);
 
  private:
-  // Of one training batch, by the rank it stands for: every arm drops the same activations.
-  uint64_t DropoutSeed(int32_t rank, const MicroBatch& micro_batch) const;
+  // Of training batch `number`: every arm drops the same activations, whoever computes it.
+  uint64_t DropoutSeed(int64_t number) const;
+  // Makes batch k of this worker's.
+  absl::Status Fill(int64_t k, Batch* batch);
 
   const WorkerSetup& setup_;
+  const Dealing dealing_;
   const float gradient_scale_;
   BatchUpload& upload_;
   RunOutputs& outputs_;
   PhaseTimes& times_;
-  Loader loader_;  // used by batches_ alone
+  const Batch* next_ = nullptr;  // the first of a step that NextLot has waited for
+  // used by batches_ alone
+  Loader loader_;
+  LotOrder lots_;
+  std::optional<int64_t> lot_;  // of the batches being made
   FingerprintStream batch_stream_;
   std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
+  uint64_t batch_set_ = 0;                     // WorkerReport.batch_set_fingerprint
   Prefetcher batches_;                         // last: its thread uses the loader
 };
 

@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/control/dealing.h"
 
 namespace ringmaster {
 
@@ -23,8 +25,9 @@ struct WorkerProgress {
   std::atomic<int32_t> bucket{0};               // finished last by the backward pass under way
   std::atomic<double> slowest_step_seconds{0};  // of the steps so far, without their waits
   std::atomic<bool> at_barrier{false};
-  std::atomic<bool> paused{false};  // told to stand still before its next step
-  std::atomic<bool> done{false};    // has nothing more to do
+  std::atomic<bool> paused{false};       // told to stand still before its next step
+  std::atomic<bool> awaits_lots{false};  // of the coordinator, which may keep it waiting
+  std::atomic<bool> done{false};         // has nothing more to do
 
   // The step thread's: it begins with `name`, a string literal.
   void Enter(const char* name) {
@@ -40,6 +43,12 @@ class Conductor {
   // Returns when every worker of the run has arrived at the barrier of this name; names are used
   // once. The run's failure wakes it with its status.
   virtual absl::Status Barrier(absl::string_view name) = 0;
+  // Where work is claimed (ControlClient): a worker asks for up to `count` lots without waiting,
+  // and then waits for the answer. ForgetLots ends every wait of the worker for them, now and
+  // later.
+  virtual void AskForLots(int32_t rank, int32_t count) = 0;
+  virtual absl::StatusOr<LotClaim> AwaitLots(int32_t rank) = 0;
+  virtual void ForgetLots(int32_t rank) = 0;
   // The first failure of the run, if any, without waiting.
   virtual absl::Status status() = 0;
 };

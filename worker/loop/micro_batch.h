@@ -15,7 +15,8 @@ struct StepShape {
 
 // One of them.
 struct MicroBatch {
-  int64_t step = 0;
+  int64_t step = 0;   // the worker's own
+  int64_t lot = 0;    // that it belongs to (common/control/dealing.h)
   int32_t share = 0;  // whose it is: of the worker's rank + share
   int32_t index = 0;  // among that rank's, 0..A-1
   bool is_first() const { return share == 0 && index == 0; }

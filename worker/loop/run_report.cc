@@ -7,12 +7,14 @@
 #include "common/base/fingerprint.h"
 #include "common/config/describe.h"
 #include "common/machine/process_costs.h"
+#include "common/scheme/registry.h"
 #include "common/trace/training_clock.h"
 
 namespace ringmaster {
 namespace {
 
-// Steps for whose figures memory is there from the beginning: 24 MiB a worker.
+// Steps for whose figures memory is there from the beginning: 24 MiB a worker, and 8 for the lots
+// that it claims.
 constexpr int64_t kReportedStepsReserved = 1 << 20;
 
 // Who asks and may go on takes some microseconds.
@@ -28,14 +30,23 @@ RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
   report_.set_rank(setup_.rank);
   report_.set_kernel_target(setup_.kernels->target());
   // No timed step allocates; of very long runs some steps do.
+  const bool claims = TraitsOf(*setup.spec).work == Work::kClaimed;
+  const int64_t steps_max = training_.steps() * (claims ? training_.workers() : 1);
   const auto reported_steps =
-      static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
+      static_cast<int>(std::min<int64_t>(steps_max, kReportedStepsReserved));
   report_.mutable_step_ms()->Reserve(reported_steps);
   report_.mutable_step_loss()->Reserve(reported_steps);
   report_.mutable_computed_ns()->Reserve(reported_steps);
   report_.mutable_wait_begin_ms()->Reserve(reported_steps);
   report_.mutable_wait_ms()->Reserve(reported_steps);
+  if (claims) report_.mutable_lots()->Reserve(reported_steps);
 }
+
+void RunReport::AddLot(int64_t lot) {
+  if (report_.lots_size() < kReportedStepsReserved) report_.add_lots(lot);
+}
+
+void RunReport::NoWorkIsLeft() { report_.set_training_seconds(TrainingSeconds(Clock::now())); }
 
 void RunReport::MarkCpu() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
 
@@ -105,6 +116,7 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   report_.set_timed_steps(timed_steps_);
   if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
   report_.set_index_bytes_up(exchange.index_bytes);
+  report_.mutable_step_pulls()->Add(exchange.step_pulls.begin(), exchange.step_pulls.end());
   for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
   report_.set_engine(exchange.engine);
   if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();

@@ -32,6 +32,10 @@ class RunReport {
   // A stretch between two steps that is on no clock. The shortest, in which nobody was told to
   // stand still, are not kept: they stay on the clock of marks.
   void AddPause(Clock::time_point begin, Clock::time_point end);
+  // The next step is of this lot, which the worker has claimed.
+  void AddLot(int64_t lot);
+  // This worker has made its last step.
+  void NoWorkIsLeft();
   // Training is over: what is computed and sent from here on is no part of it.
   void End();
 

@@ -38,9 +38,11 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       training_(setup.spec->training()),
       shape_(ShapeOf(*setup.spec)),
       global_batch_(GlobalBatch(*setup.spec)),
+      claims_(TraitsOf(*setup.spec).work == Work::kClaimed),
       gradient_scale_(GradientScaleOf(*setup.spec)),
       slowdown_(training_, setup.rank,
-                [conductor = setup.conductor] { return conductor->status(); }) {}
+                [conductor = setup.conductor] { return conductor->status(); }),
+      step_(setup.first_step) {}
 
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
   std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
@@ -96,13 +98,14 @@ WorkerLink TrainingLoop::Link() {
   link.offer = OfferGradients(spec, *link.layout, setup_.kernels->place());
   link.step_times = &step_times_;
   link.work = &setup_.progress->work;
+  link.step_lot = &lot_;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   return link;
 }
 
 absl::StatusOr<State> TrainingLoop::Give() const {
   State state;
-  state.AddInteger("step", training_.steps());
+  state.AddInteger("step", step_);
   RM_ASSIGN_OR_RETURN(const State replica, replica_->Give());
   RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
   state.AddPart("replica", replica);
@@ -116,11 +119,11 @@ absl::Status TrainingLoop::Take(const State& state) {
   RM_RETURN_IF_ERROR(replica_->Take(own.TakePart("replica")));
   RM_RETURN_IF_ERROR(delivery_->Take(own.TakePart("gradients")));
   RM_RETURN_IF_ERROR(strategy_->Take(own.TakePart("strategy")));
-  int64_t step = 0;
-  RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}}));
-  if (step == setup_.first_step) return absl::OkStatus();
+  RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step_}}));
+  // Workers that claim their work have made unlike numbers of steps.
+  if (claims_ ? step_ >= 0 : step_ == setup_.first_step) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "it is that of step ", step, ", and the run begins at step ", setup_.first_step));
+      "it is that of step ", step_, ", and the run begins at step ", setup_.first_step));
 }
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
@@ -137,46 +140,73 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
 
 absl::Status TrainingLoop::Train(RunReport* figures) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
-  Clock::time_point mark = Clock::now();
-  figures->Begin(mark);
-  if (setup_.traces != nullptr) setup_.traces->started = mark;
-  for (int64_t step = setup_.first_step; step < training_.steps(); ++step) {
-    setup_.progress->step.store(step, std::memory_order_relaxed);
+  mark_ = Clock::now();
+  figures->Begin(mark_);
+  if (setup_.traces != nullptr) setup_.traces->started = mark_;
+  for (;; ++step_) {
+    setup_.progress->step.store(step_, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());
-    if (setup_.before_step) {
-      setup_.progress->paused.store(true, std::memory_order_relaxed);
-      RM_RETURN_IF_ERROR(setup_.before_step(step));
-      setup_.progress->paused.store(false, std::memory_order_relaxed);
-      const Clock::time_point paused = std::exchange(mark, Clock::now());
-      figures->AddPause(paused, mark);
-    }
-    if (recorder() != nullptr) recorder()->BeginStep(step);
-    const absl::Status status = RunStep(step);
-    if (!status.ok()) {
-      return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step, " phase=",
-                                           setup_.progress->phase.load(std::memory_order_relaxed)));
-    }
-    const Clock::time_point end = Clock::now();
-    if (recorder() != nullptr) {
-      recorder()->AddSpan("step", step, -1, mark, end);
-      recorder()->EndStep();
-    }
-    figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_, computed_);
-    step_times_.Clear();
-    mark = Clock::now();
+    RM_ASSIGN_OR_RETURN(const std::optional<int64_t> lot, NextLot());
+    RM_RETURN_IF_ERROR(AwaitTurn(lot, figures));
+    if (!lot.has_value()) break;
+    lot_ = *lot;
+    if (claims_) figures->AddLot(lot_);
+    RM_RETURN_IF_ERROR(TimeStep(figures));
   }
+  setup_.progress->step.store(step_ - 1, std::memory_order_relaxed);
+  figures->NoWorkIsLeft();
   setup_.progress->Enter("drain");
-  RM_RETURN_IF_ERROR(
-      Annotate(strategy_->Drain(),
-               absl::StrCat("worker/", setup_.rank, " drain step=", training_.steps() - 1)));
+  RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(),
+                              absl::StrCat("worker/", setup_.rank, " drain step=", step_ - 1)));
   figures->End();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<int64_t>> TrainingLoop::NextLot() {
+  if (recorder() != nullptr) recorder()->BeginStep(step_);
+  absl::StatusOr<std::optional<int64_t>> lot = feed_->NextLot();
+  if (recorder() != nullptr) recorder()->EndStep();
+  return lot;
+}
+
+absl::Status TrainingLoop::AwaitTurn(std::optional<int64_t> lot, RunReport* figures) {
+  if (!setup_.before_step) return absl::OkStatus();
+  int64_t step = training_.steps();
+  if (lot.has_value()) step = claims_ ? *lot / training_.workers() : step_;
+  const Clock::time_point begin = Clock::now();
+  setup_.progress->paused.store(true, std::memory_order_relaxed);
+  RM_RETURN_IF_ERROR(setup_.before_step(step));
+  setup_.progress->paused.store(false, std::memory_order_relaxed);
+  const Clock::time_point end = Clock::now();
+  mark_ += end - begin;  // on no clock
+  figures->AddPause(begin, end);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::TimeStep(RunReport* figures) {
+  if (recorder() != nullptr) recorder()->BeginStep(step_);
+  const absl::Status status = RunStep(step_);
+  if (!status.ok()) {
+    return Annotate(status, absl::StrCat("worker/", setup_.rank, " step=", step_, " phase=",
+                                         setup_.progress->phase.load(std::memory_order_relaxed)));
+  }
+  const Clock::time_point end = Clock::now();
+  if (recorder() != nullptr) {
+    recorder()->AddSpan("step", step_, -1, mark_, end);
+    recorder()->EndStep();
+  }
+  const double step_ms = Milliseconds(end - mark_);
+  figures->AddStep(step_, step_ms, loss_, step_times_, computed_);
+  feed_->NoteStep(step_ms / 1000);
+  step_times_.Clear();
+  mark_ = Clock::now();
   return absl::OkStatus();
 }
 
 absl::Status TrainingLoop::RunStep(int64_t step) {
   loss_ = 0;
-  for (MicroBatch next{step, 0, 0}; next.share < shape_.shares; ++next.share) {
+  for (MicroBatch next{step, lot_, 0, 0}; next.share < shape_.shares; ++next.share, ++next.lot) {
     for (next.index = 0; next.index < shape_.accumulate; ++next.index) {
       // Before the gate for the first: it needs no weights, so what comes from the servers comes
       // meanwhile.
@@ -252,9 +282,9 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_ASSIGN_OR_RETURN(const absl::Span<const float> weights, copies_->ForHost(model));
   // The losses of earlier steps say nothing about the last update.
   const absl::Status finite = CheckFinite("final weight", setup_.model->layout(), weights);
-  RM_RETURN_IF_ERROR(Annotate(
-      WithRateAdvice(finite, setup_.spec->optimizer()),
-      absl::StrCat("worker/", setup_.rank, " step=", training_.steps() - 1, " phase=update")));
+  RM_RETURN_IF_ERROR(
+      Annotate(WithRateAdvice(finite, setup_.spec->optimizer()),
+               absl::StrCat("worker/", setup_.rank, " step=", step_ - 1, " phase=update")));
   RM_RETURN_IF_ERROR(outputs_->Finish(weights));
   if (scoring_->is_scored()) {
     RM_RETURN_IF_ERROR(ScoreMarks(*figures, report));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,8 +26,9 @@
 
 namespace ringmaster {
 
-// The one training loop: the same code for every arm. Runs all steps of the spec, drains, scores
-// the model at every mark, and reports. Called by the worker's step thread.
+// The one training loop: the same code for every arm. Makes a step of each lot that this worker is
+// dealt or claims, drains when no work is left, scores the model at every mark, and reports. Called
+// by the worker's step thread.
 class TrainingLoop {
  public:
   static absl::StatusOr<std::unique_ptr<TrainingLoop>> Create(const WorkerSetup& setup);
@@ -48,6 +50,13 @@ class TrainingLoop {
   absl::Status Take(const State& state);
   WorkerLink Link();
   absl::Status Train(RunReport* figures);
+  // The lot of step_; nullopt: no work is left.
+  absl::StatusOr<std::optional<int64_t>> NextLot();
+  // Stands still for as long as whoever grants steps wants, before the step of `lot`, or before the
+  // end.
+  absl::Status AwaitTurn(std::optional<int64_t> lot, RunReport* figures);
+  // Runs and times step_.
+  absl::Status TimeStep(RunReport* figures);
   absl::Status RunStep(int64_t step);
   // Forward and backward of `batch`, which is `micro_batch`.
   absl::Status Compute(const MicroBatch& micro_batch, const BatchView& batch);
@@ -62,8 +71,12 @@ class TrainingLoop {
   const TrainingSpec& training_;
   const StepShape shape_;
   const int64_t global_batch_;
+  const bool claims_;
   const float gradient_scale_;  // 1/(N*A), or 1/A
   Slowdown slowdown_;
+  int64_t step_ = 0;                   // under way; after the last, how many there were
+  int64_t lot_ = 0;                    // of the step under way
+  Clock::time_point mark_;             // since when the step's time runs
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too
   double loss_ = 0;                    // of the step so far, summed over micro-batches
   Clock::time_point computed_;         // when the step had its gradients

@@ -48,7 +48,9 @@ struct WorkerSetup {
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;  // absent: the one of worker/strategy that the spec names
   WorkerTraces* traces = nullptr;   // where the traced steps are recorded; null: nowhere
-  // Called before every step, its time on no clock; an error ends training. Absent: nobody asks.
+  // Called before every step, and with the number of all steps when no work is left, its time on no
+  // clock; an error ends training. Where work is claimed `step` is that of the step's lot, lot / N:
+  // it never falls, and all lots of earlier steps are somebody's. Absent: nobody asks.
   std::function<absl::Status(int64_t step)> before_step;
 };
 

@@ -24,6 +24,7 @@ struct ExchangeTask {
   int32_t bucket = 0;  // kBucket only
   // kBucket only; the exchange thread's until the step's arena is used again
   BucketGradient gradient;
+  int64_t lot = 0;  // kBucket only: that the gradient was computed from
 };
 
 // What the exchange thread does. Wake is called by the step thread, all else by the exchange

@@ -38,6 +38,13 @@ struct WorkerLink {
   // grows with what is done that `transport` does not see; null: nobody looks
   std::atomic<int64_t>* work = nullptr;
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
+  // the lot of the step under way, the step thread's; null: that which this rank is dealt
+  const int64_t* step_lot = nullptr;
+
+  // The lot that the worker computes in `step`, which is under way.
+  int64_t lot(int64_t step) const {
+    return step_lot == nullptr ? step * workers + rank : *step_lot;
+  }
 };
 
 // What a strategy's exchange thread did, all steps together.
@@ -46,6 +53,7 @@ struct ExchangeReport {
   double exchange_ms = 0;
   double reduce_ms = 0;
   int64_t index_bytes = 0;                      // of the payload sent
+  std::vector<int32_t> step_pulls;              // WorkerReport's
   std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
   // of an all-reduce by another library, whose bytes our transport does not see
   std::string engine;
@@ -85,8 +93,8 @@ class SyncStrategy {
   // a device; whether it waits for the exchange is the strategy's, and that wait counts as exposed.
   virtual absl::Status EndStep(int64_t step) = 0;
   // Waits until everything this worker sent is applied everywhere and all workers' updates of
-  // finished steps are in the worker's weights (replicas: at once). Every worker calls it after the
-  // same step; training may go on afterwards.
+  // finished steps are in the worker's weights (replicas: at once). Every worker calls it equally
+  // often; where work is dealt, after the same step. Training may go on afterwards.
   virtual absl::Status Drain() = 0;
   // The weights that are the model: what is evaluated, reported and saved. Valid until the next
   // step begins. REQUIRES: Drain was the last call, or no step has begun.

@@ -15,6 +15,7 @@ constexpr int64_t kMaxServers = 1024;
 constexpr int64_t kFloatBytes = sizeof(float);
 
 constexpr char kServers[] = "strategy.parameter_server.servers";
+constexpr char kServersAndWork[] = "strategy.parameter_server.servers,strategy.work";
 constexpr char kServersAndMemory[] = "strategy.parameter_server.servers,codec.error_feedback";
 
 constexpr ArmInfo kArms[] = {
@@ -37,12 +38,14 @@ constexpr ArmInfo kArms[] = {
      "(SSP)",
      60, true, "strategy { parameter_server { consistency: SSP placement: DEDICATED } }",
      "strategy.parameter_server.servers,strategy.parameter_server.staleness_bound"},
-    {"async", "the central server with an update per arrival and no bound", 80, true,
-     "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } }", kServers},
+    {"async",
+     "the central server with an update per arrival and no bound: workers claim their batches", 80,
+     true, "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } }",
+     kServersAndWork},
     {"async-topk", "async, sending the largest 1 % of every bucket with error feedback", 90, true,
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { "
      "name: 'topk' }",
-     "strategy.parameter_server.servers,codec.density,codec.error_feedback"},
+     "strategy.parameter_server.servers,strategy.work,codec.density,codec.error_feedback"},
     {"ps-fp16", "ps with gradients in half precision", 210, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' "
      "}",
@@ -65,6 +68,10 @@ void Resolve(int32_t workers, StrategySpec* strategy) {
   }
   if (server->consistency() == ParameterServerSpec::SSP && !server->has_staleness_bound()) {
     server->set_staleness_bound(2);
+  }
+  if (server->consistency() == ParameterServerSpec::ASYNCHRONOUS &&
+      strategy->work() == StrategySpec::WORK_UNSET) {
+    strategy->set_work(StrategySpec::CLAIMED);
   }
 }
 

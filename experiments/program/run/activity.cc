@@ -85,7 +85,7 @@ NodeActivity DescribeWorker(const WorkerSight& sight) {
   const bool computes = IsComputing(phase);
   if (progress.done) {
     activity.set_state(NodeActivity::DONE);
-  } else if (progress.paused) {
+  } else if (progress.paused || progress.awaits_lots) {
     activity.set_state(NodeActivity::PAUSED);
   } else if (progress.at_barrier) {
     activity.set_state(NodeActivity::AT_BARRIER);

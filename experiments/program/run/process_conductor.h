@@ -36,6 +36,10 @@ class ProcessConductor : public Conductor {
     return status;
   }
 
+  void AskForLots(int32_t rank, int32_t count) override { client_.AskForLots(rank, count); }
+  absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override { return client_.AwaitLots(rank); }
+  void ForgetLots(int32_t rank) override { client_.ForgetLots(rank); }
+
   absl::Status status() override { return client_.status(); }
 
   // Lets go of whoever waits, now or later, for a worker of this process that has failed.

@@ -289,6 +289,8 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = TraitsOf(spec).processes;
   options.join_limit = JoinLimit(spec);
+  if (const int64_t lots = ClaimedLots(spec); lots > 0)
+    options.claims = {0, lots, spec.training().workers()};
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds())
     options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
@@ -306,12 +308,16 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   ArmProgress progress;
   progress.steps = spec.training().steps();
   progress.marks = IsScored(spec) ? MarkCopies(spec) + 1 : 0;
+  const bool claims = TraitsOf(spec).work == Work::kClaimed;
+  int64_t all_steps = 0, count = 0;
   bool first = true;
   for (const ProcessState& process : processes) {
     progress.pids.push_back(process.joined ? process.pid : 0);
     if (!process.joined || process.last.phase() == "serve") continue;
-    // The slowest worker's step is the run's.
+    // The slowest worker's step is the run's; where work is claimed, the mean of all.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
+    all_steps += process.last.step();
+    ++count;
     if (first) {
       progress.loss = process.last.loss();
       progress.samples_per_second = process.last.samples_per_second();
@@ -321,6 +327,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
     }
     first = false;
   }
+  if (claims && count > 0) progress.step = std::min(progress.steps, all_steps / count);
   return progress;
 }
 

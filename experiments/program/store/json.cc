@@ -231,8 +231,8 @@ Json RecordJson(const RunRecord& record) {
   Json json = Json::Object();
   json["run_id"] = record.run_id();
   json["started_at"] = record.started_at();
-  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "transport", "status",
-                           "steps", "global_batch", "weights_sha256"}) {
+  for (const char* name : {"arm", "strategy", "codec", "workers", "servers", "work", "transport",
+                           "status", "steps", "global_batch", "weights_sha256"}) {
     json[name] = field(name);
   }
   for (const Figure& figure : Figures()) {

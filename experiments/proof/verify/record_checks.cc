@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/worker_parts.h"
 #include "experiments/proof/verify/payload_formula.h"
@@ -30,9 +31,17 @@ absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& reco
   }
   std::sort(workers.begin(), workers.end(),
             [](const WorkerReport* a, const WorkerReport* b) { return a->rank() < b->rank(); });
+  const bool claims = TraitsOf(record.spec()).work == Work::kClaimed;
+  const int64_t all_lots = record.spec().training().steps() * record.spec().training().workers();
+  int64_t lots = 0;
   for (size_t rank = 0; rank < workers.size(); ++rank) {
     if (workers[rank]->rank() != static_cast<int32_t>(rank)) break;
-    if (workers[rank]->step_loss_size() != record.spec().training().steps()) {
+    lots += workers[rank]->step_loss_size();
+    if (claims && rank + 1 == workers.size() && lots != all_lots) {
+      return Failed(
+          absl::StrCat("run \"", name, "\": its workers computed ", lots, " lots of ", all_lots));
+    }
+    if (!claims && workers[rank]->step_loss_size() != record.spec().training().steps()) {
       return Failed(absl::StrCat("run \"", name, "\": worker/", rank, " made ",
                                  workers[rank]->step_loss_size(), " steps of ",
                                  record.spec().training().steps()));
@@ -60,6 +69,14 @@ absl::StatusOr<std::map<int32_t, uint64_t>> BatchLogs(const RunRecord& record) {
     }
   }
   return logs;
+}
+
+// The fingerprint of the set of all batches, whoever computed them.
+absl::StatusOr<uint64_t> BatchSet(const RunRecord& record) {
+  RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
+  uint64_t set = 0;
+  for (const WorkerReport* worker : workers) set += worker->batch_set_fingerprint();
+  return set;
 }
 
 absl::Status NeedRuns(absl::Span<const RunRecord> records, size_t least) {
@@ -105,8 +122,18 @@ absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records
 
 absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records) {
   RM_RETURN_IF_ERROR(NeedRuns(records, 2));
+  RM_ASSIGN_OR_RETURN(const uint64_t first_set, BatchSet(records[0]));
   std::map<int32_t, uint64_t> first;
   for (const RunRecord& record : records) {
+    RM_ASSIGN_OR_RETURN(const uint64_t set, BatchSet(record));
+    if (set != first_set) {
+      return Failed(absl::StrCat("the batches of all ranks are ", absl::Hex(set, absl::kZeroPad16),
+                                 " in \"", record.spec().name(), "\" and ",
+                                 absl::Hex(first_set, absl::kZeroPad16), " in \"",
+                                 records[0].spec().name(), "\""));
+    }
+    // Who claims its batches has others in each run.
+    if (TraitsOf(record.spec()).work == Work::kClaimed) continue;
     const int32_t ranks = record.spec().training().workers();
     RM_ASSIGN_OR_RETURN(const auto logs, BatchLogs(record));
     if (static_cast<int32_t>(logs.size()) != ranks) {
@@ -132,8 +159,8 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
   for (const RunRecord& record : records) {
     RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
     RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(record.spec()));
-    const int64_t steps = record.spec().training().steps();
     for (const WorkerReport* worker : workers) {
+      const int64_t steps = worker->step_loss_size();
       RM_ASSIGN_OR_RETURN(const StepPayload step,
                           PayloadFormula(record.spec(), layout, worker->rank()));
       const struct {

@@ -34,6 +34,9 @@ class AloneConductor : public Conductor {
  public:
   explicit AloneConductor(const std::atomic<bool>* interrupted) : interrupted_(interrupted) {}
   absl::Status Barrier(absl::string_view name) override { return status(); }
+  void AskForLots(int32_t rank, int32_t count) override {}
+  absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override { return LotClaim{rank, 0, 0}; }
+  void ForgetLots(int32_t rank) override {}
   absl::Status status() override {
     return interrupted_ != nullptr && *interrupted_ ? absl::CancelledError("interrupted")
                                                     : absl::OkStatus();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/control/dealing.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/predict/simulated_cluster.h"
 #include "experiments/study/results/statistics.h"
@@ -81,6 +82,47 @@ absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Co
   return alone;
 }
 
+// Plays `length.steps` steps of every worker, or where work is claimed as many lots in all. Workers
+// begin `apart` seconds after each other.
+absl::Status Play(Work work, const Length& length, double apart, SimulatedCluster& cluster) {
+  const int32_t workers = cluster.workers();
+  ClaimDealer dealer({0, length.steps * workers, workers});
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    cluster.queue().After(rank * apart, [&, rank] {
+      SimulatedStepThread& thread = cluster.thread(rank);
+      if (work == Work::kClaimed) return thread.RunClaimed(&dealer, [] {});
+      thread.Run(length.steps, [] {});
+    });
+  }
+  return cluster.Run([] { return false; });
+}
+
+// The median of the steps that count, and the means of their parts in `result`. Where work is
+// claimed, the median of the middle worker: fast ones make more steps than slow ones.
+double AddSteps(Work work, const Length& length, SimulatedCluster& cluster, SimulatedStep* result) {
+  std::vector<double> steps, medians;
+  int64_t all = 0;
+  for (int32_t rank = 0; rank < cluster.workers(); ++rank) {
+    const std::vector<SimulatedStepThread::Step>& played = cluster.thread(rank).steps();
+    const auto count = static_cast<int64_t>(played.size());
+    all += count;
+    std::vector<double> own;
+    for (int64_t step = std::min(length.settle, count - 1); step < count; ++step) {
+      own.push_back(played[step].whole);
+      result->exposed += played[step].exposed;
+      result->compute += played[step].computed;
+    }
+    steps.insert(steps.end(), own.begin(), own.end());
+    medians.push_back(Median(std::move(own)));
+  }
+  RM_CHECK(all == length.steps * cluster.workers());  // else the run stands still
+  result->exposed /= static_cast<double>(steps.size());
+  result->compute /= static_cast<double>(steps.size());
+  if (work == Work::kDealt) return Median(std::move(steps));
+  std::sort(medians.begin(), medians.end());
+  return medians[(medians.size() - 1) / 2];
+}
+
 // What a step takes at least where all of its work shares the cores, busy all the time; `own`: what
 // each worker computes with all others beside it. A worker that is slowed sleeps.
 double CrowdedStep(const CoreCosts& cores, int32_t workers, double own, double exchange) {
@@ -134,33 +176,15 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
                       SimulatedCluster::Create(spec, plan, costs, drifts ? kDrift : 0));
   const Length length = LengthOf(spec, costs, alone.messages);
   const int32_t workers = cluster->workers();
-  for (int32_t rank = 0; rank < workers; ++rank) {
-    cluster->queue().After(drifts ? rank * alone.seconds / workers : 0,
-                           [&, rank] { cluster->thread(rank).Run(length.steps, [] {}); });
-  }
-  RM_RETURN_IF_ERROR(cluster->Run([] { return false; }));
-  std::vector<double> steps;
-  double exposed = 0;
-  double computed = 0;
-  for (int32_t rank = 0; rank < workers; ++rank) {
-    const std::vector<SimulatedStepThread::Step>& played = cluster->thread(rank).steps();
-    RM_CHECK(static_cast<int64_t>(played.size()) == length.steps);  // else the run stands still
-    for (int64_t step = length.settle; step < length.steps; ++step) {
-      steps.push_back(played[step].whole);
-      exposed += played[step].exposed;
-      computed += played[step].computed;
-    }
-  }
-  result.exposed = exposed / static_cast<double>(steps.size());
-  result.compute = computed / static_cast<double>(steps.size());
+  RM_RETURN_IF_ERROR(Play(traits.work, length, drifts ? alone.seconds / workers : 0, *cluster));
+  const double median = AddSteps(traits.work, length, *cluster, &result);
   const SimulatedNetwork& network = cluster->network();
   const double messages = (static_cast<double>(network.messages()) * costs.cores.message +
                            network.bytes() * costs.cores.byte) /
                           static_cast<double>(length.steps);
   const double own = costs.compute.load + costs.compute.compute +
                      (cluster->exchange(0).updates() ? costs.compute.update : 0);
-  result.step = std::max(Median(std::move(steps)),
-                         CrowdedStep(costs.cores, workers, own, messages + plan.work));
+  result.step = std::max(median, CrowdedStep(costs.cores, workers, own, messages + plan.work));
   return result;
 }
 

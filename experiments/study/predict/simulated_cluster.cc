@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
@@ -56,8 +57,28 @@ void SimulatedStepThread::Run(int64_t last, EventQueue::Action done) {
   Begin();
 }
 
+void SimulatedStepThread::RunClaimed(ClaimDealer* dealer, EventQueue::Action done) {
+  dealer_ = dealer;
+  done_ = std::move(done);
+  has_next_ = ClaimNext();
+  Begin();
+}
+
+bool SimulatedStepThread::ClaimNext() {
+  std::vector<LotClaim> dealt;
+  RM_CHECK(dealer_->Ask(rank_, 1, &dealt).ok() && dealt.size() == 1);
+  return dealt[0].count > 0;
+}
+
+bool SimulatedStepThread::HasWork() {
+  if (dealer_ == nullptr) return step_ < last_;
+  if (!has_next_) return false;
+  has_next_ = ClaimNext();
+  return true;
+}
+
 void SimulatedStepThread::Begin() {
-  if (step_ == last_) return std::exchange(done_, nullptr)();
+  if (!HasWork()) return std::exchange(done_, nullptr)();
   begin_ = queue_->now();
   current_ = {};
   queue_->After(costs_.compute.load, [this] {

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "common/base/partition.h"
 #include "common/base/random.h"
+#include "common/control/dealing.h"
 #include "common/params/param_layout.h"
 #include "experiments/study/predict/costs.h"
 #include "experiments/study/predict/event_queue.h"
@@ -67,6 +68,9 @@ class SimulatedStepThread {
 
   // Does steps until `last`, then `done`.
   void Run(int64_t last, EventQueue::Action done);
+  // Does steps while `dealer` deals it a lot for each, one ahead, then `done`. The dealer's answer
+  // takes no time: it is asked a step early.
+  void RunClaimed(ClaimDealer* dealer, EventQueue::Action done);
 
   // Of finished steps, in order.
   const std::vector<Step>& steps() const { return done_steps_; }
@@ -75,6 +79,9 @@ class SimulatedStepThread {
 
  private:
   void Begin();
+  // Whether there is work for another step; claims that of the step after it.
+  bool HasWork();
+  bool ClaimNext();
   void Compute();
   void EndStep();
   void Finish();
@@ -88,6 +95,8 @@ class SimulatedStepThread {
   Random random_;
   int64_t step_ = 0;
   int64_t last_ = 0;
+  ClaimDealer* dealer_ = nullptr;  // null: work is dealt
+  bool has_next_ = false;          // it has claimed the lot of its next step
   EventQueue::Action done_;
   double begin_ = 0;
   double wait_begin_ = 0;

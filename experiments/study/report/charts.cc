@@ -34,7 +34,9 @@ constexpr ChartInfo kCharts[] = {
      "ceiling; single (dotted) is one worker. Upright lines are 95 % intervals of the median.",
      kSpec_scaling, ScalingRows},
     {"efficiency", "Speed", "Parallel efficiency against the number of workers",
-     "Samples per second as a share of solo's in the same trial: what exchange leaves of the "
+     "Samples per second as a share of solo's in the same trial (of the sum of its workers' own "
+     "rates where work is claimed, else of N times its slowest worker's): what exchange leaves of "
+     "the "
      "workers' speed.",
      kSpec_efficiency, EfficiencyRows},
     {"swept", "Speed", "Throughput against other settings",

@@ -29,8 +29,43 @@ struct LossPoint {
   double loss = 0;
 };
 
+// Of each lot of a run whose work is claimed: its loss, and when its worker had computed it. Empty
+// where the record lacks some.
+std::vector<LossPoint> LotLosses(const std::vector<const WorkerReport*>& workers, size_t lots) {
+  std::vector<LossPoint> by_lot(lots);
+  size_t found = 0;
+  for (const WorkerReport* worker : workers) {
+    double seconds = 0;
+    for (int step = 0; step < std::min(worker->lots_size(), worker->step_loss_size()); ++step) {
+      seconds += worker->step_ms(step) / 1000;
+      const auto lot = static_cast<size_t>(worker->lots(step));
+      if (lot >= lots) return {};
+      by_lot[lot] = {seconds, worker->step_loss(step)};
+      ++found;
+    }
+  }
+  return found == lots ? by_lot : std::vector<LossPoint>();
+}
+
+// The mean loss over windows of lots, with the time of the last of them.
+std::vector<LossPoint> ClaimedLossCurve(const std::vector<LossPoint>& by_lot, size_t points) {
+  std::vector<LossPoint> curve;
+  for (size_t point = 0; point < points; ++point) {
+    const size_t begin = point * by_lot.size() / points;
+    const size_t end = (point + 1) * by_lot.size() / points;
+    if (begin == end) continue;
+    LossPoint window = curve.empty() ? LossPoint() : LossPoint{curve.back().seconds, 0};
+    for (size_t lot = begin; lot < end; ++lot) {
+      window.seconds = std::max(window.seconds, by_lot[lot].seconds);
+      window.loss += by_lot[lot].loss / static_cast<double>(end - begin);
+    }
+    curve.push_back(window);
+  }
+  return curve;
+}
+
 // The mean of all workers' losses over windows of steps, with the time of rank 0 at each window's
-// end.
+// end; where work is claimed, over windows of lots.
 std::vector<LossPoint> LossCurve(const RunRecord& record, size_t points) {
   std::vector<const WorkerReport*> workers;
   for (const ProcessReport& process : record.reports()) {
@@ -40,6 +75,8 @@ std::vector<LossPoint> LossCurve(const RunRecord& record, size_t points) {
             [](const WorkerReport* a, const WorkerReport* b) { return a->rank() < b->rank(); });
   std::vector<LossPoint> curve;
   if (workers.empty()) return curve;
+  if (const int64_t lots = ClaimedLots(record.spec()); lots > 0)
+    return ClaimedLossCurve(LotLosses(workers, static_cast<size_t>(lots)), points);
   size_t steps = workers[0]->step_ms_size();
   for (const WorkerReport* worker : workers)
     steps = std::min<size_t>(steps, worker->step_loss_size());

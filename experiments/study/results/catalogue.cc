@@ -140,13 +140,25 @@ constexpr char kOneModel[] = "rank 0, whose model is all workers'";
 std::vector<Figure> SpeedFigures() {
   using G = FigureGroup;
   return {
-      Row("samples_per_second", "samples/s", "slowest worker",
-          "global batch * timed steps / timed seconds")
+      Row("samples_per_second", "samples/s", "slowest worker; all workers where work is claimed",
+          "global batch * timed steps / timed seconds; where workers claim their work, the sum of "
+          "their own rates")
           .Value(RM_FIELD(samples_per_second))
           .Json()
           .Table(G::kSpeed, 1, {"samples", "/s", 0})
           .Report("samples_per_second", {"samples/s", "", 0})
           .Sweep(OverTrials::kInterval, {"samples/s", "", 0}),
+      Row("own_samples_per_second", "samples/s", "all workers",
+          "sum of the workers' own rates: in the solo arm what claimed work is measured against")
+          .Value(RM_FIELD(own_samples_per_second))
+          .Json()
+          .OnDemand(G::kSpeed, 11, {"own", "/s", 0}),
+      Row("tail_seconds", "s", "of the run",
+          "where work is claimed, from the first worker for whom none was left to the last: in no "
+          "rate")
+          .Value(RM_FIELD(tail_seconds))
+          .Json()
+          .OnDemand(G::kSpeed, 12, {"tail", "s", 2}),
       Row("samples_per_second_per_worker", "samples/s", "slowest worker",
           "samples/s over the workers that compute")
           .Value(SpeedOver(WorkersThatCompute))
@@ -166,7 +178,9 @@ std::vector<Figure> SpeedFigures() {
           .Table(G::kSpeed, 2, {"speed-up", "× single", 2})
           .Report("speed_up_over_single", {"speed-up", "× single", 2}),
       Row("efficiency", "", "slowest worker",
-          "samples/s over solo's; not for single, which is one worker")
+          "samples/s over solo's, which are N times its slowest worker's, or where work is claimed "
+          "the "
+          "sum of its workers' own; not for single, which is one worker")
           .Needs({Need::kSolo})
           .Value(RM_FIELD(efficiency))
           .Json()

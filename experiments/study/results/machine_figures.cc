@@ -21,8 +21,12 @@ Value CpuMsPerSample(const RunSpec& spec, const ProcessReport& process) {
     return {};
   const double seconds =
       trains ? process.workers(0).process_cpu_seconds() : process.costs().cpu_seconds();
-  const int64_t steps = trains ? process.workers(0).timed_steps() : spec.training().steps();
-  const double samples = static_cast<double>(steps * GlobalBatch(spec));
+  // Where work is claimed the worker has made other steps than the run has.
+  double samples = static_cast<double>(spec.training().steps() * GlobalBatch(spec));
+  if (trains) {
+    samples *= static_cast<double>(process.workers(0).timed_steps()) /
+               std::max(1, process.workers(0).step_ms_size());
+  }
   return samples > 0 ? Value(1000 * seconds / samples) : Value();
 }
 

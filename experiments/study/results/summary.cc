@@ -28,6 +28,34 @@ bool ExchangesNothing(const RunSummary& summary) {
   return summary.strategy() == "single" || summary.strategy() == "solo";
 }
 
+// Steps a second of one worker: of those that are timed, or of all where it made no more than those
+// of the warm-up.
+double OwnStepsPerSecond(const WorkerReport& worker) {
+  if (worker.timed_seconds() > 0 && worker.timed_steps() > 0)
+    return static_cast<double>(worker.timed_steps()) / worker.timed_seconds();
+  double seconds = 0;
+  for (const float step_ms : worker.step_ms()) seconds += step_ms / 1000;
+  return seconds > 0 ? worker.step_ms_size() / seconds : 0;
+}
+
+// Where work is claimed each worker counts at its own rate.
+void SummarizeOwnRates(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+  double steps_per_second = 0;
+  double first_end = workers.front()->training_seconds(), last_end = first_end;
+  for (const WorkerReport* worker : workers) {
+    steps_per_second += OwnStepsPerSecond(*worker);
+    first_end = std::min(first_end, worker->training_seconds());
+    last_end = std::max(last_end, worker->training_seconds());
+  }
+  if (!(steps_per_second > 0)) return;
+  summary->set_own_samples_per_second(steps_per_second *
+                                      static_cast<double>(summary->global_batch()) /
+                                      static_cast<double>(workers.size()));
+  if (summary->work() != WorkName(Work::kClaimed)) return;
+  summary->set_samples_per_second(summary->own_samples_per_second());
+  summary->set_tail_seconds(last_end - first_end);
+}
+
 void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
   const WorkerReport& slowest = **std::max_element(
       workers.begin(), workers.end(), [](const WorkerReport* a, const WorkerReport* b) {
@@ -38,6 +66,7 @@ void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary*
         static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
         slowest.timed_seconds());
   }
+  SummarizeOwnRates(workers, summary);
   const std::optional<StepTimes> steps = StepTimesOf(workers);
   if (!steps.has_value()) return;
   summary->set_step_ms_p50(steps->p50_ms);
@@ -123,6 +152,19 @@ double PhaseMs(const RunSummary& summary, const char* name) {
   return found == summary.phase_ms().end() ? 0.0 : found->second;
 }
 
+double CeilingFor(const RunSummary& arm, const RunSummary& solo) {
+  const bool claims = arm.work() == WorkName(Work::kClaimed);
+  return claims && solo.has_own_samples_per_second() ? solo.own_samples_per_second()
+                                                     : solo.samples_per_second();
+}
+
+const RunSummary* FindSolo(const std::vector<RunSummary>& summaries) {
+  for (const RunSummary& summary : summaries) {
+    if (summary.strategy() == "solo" && summary.has_own_samples_per_second()) return &summary;
+  }
+  return nullptr;
+}
+
 RunSummary Summarize(const RunRecord& record) {
   const RunSpec& spec = record.spec();
   RunSummary summary;
@@ -131,6 +173,7 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_codec(spec.codec().name());
   summary.set_workers(spec.training().workers());
   summary.set_servers(TraitsOf(spec).servers);
+  summary.set_work(std::string(WorkName(TraitsOf(spec).work)));
   // What ran, once anything has: "auto" names none.
   const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
   summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
@@ -175,7 +218,7 @@ void AddComparative(std::vector<RunSummary>* summaries) {
       summary.set_speed_up_over_single(summary.samples_per_second() / single->samples_per_second());
     }
     if (solo == nullptr || summary.strategy() == "single") continue;
-    summary.set_efficiency(summary.samples_per_second() / solo->samples_per_second());
+    summary.set_efficiency(summary.samples_per_second() / CeilingFor(summary, *solo));
     // A difference of medians says nothing where they are not those of equal workers.
     if (summary.strategy() == "solo" || summary.ranks_differ() || solo->ranks_differ()) continue;
     const char* update = PhaseName(Phase::kUpdate);

@@ -17,6 +17,14 @@ class RunRecord;
 //   phase_ms    mean per timed step and worker
 RunSummary Summarize(const RunRecord& record);
 
+// What `arm` is measured against by its efficiency, in samples/s: the sum of the own rates of
+// solo's workers where the arm's claim their work, and N times that of the slowest where it is
+// dealt. REQUIRES: `solo` has samples_per_second.
+double CeilingFor(const RunSummary& arm, const RunSummary& solo);
+
+// The solo arm among `summaries` whose workers' own rates are known; null: there is none.
+const RunSummary* FindSolo(const std::vector<RunSummary>& summaries);
+
 // Fills the figures that need other arms of the same comparison: `summaries` are those finished so
 // far, in any order; may be called again as arms finish. Absent where the arm it needs is missing
 // or failed. Pure but for *summaries.

@@ -8,10 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/base/known_words.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/figures.h"
+#include "experiments/study/results/summary.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
@@ -122,6 +124,28 @@ void AddUnlikeRanks(const std::vector<RunSummary>& summaries, Rows* rows) {
   }
 }
 
+// What the rates and efficiencies of arms that claim their work are of.
+void AddClaims(const std::vector<RunSummary>& summaries, Rows* rows) {
+  std::vector<std::string> arms, tails;
+  for (const RunSummary& summary : summaries) {
+    if (!summary.has_tail_seconds()) continue;
+    arms.push_back(summary.arm());
+    tails.push_back(absl::StrFormat("%.2f", summary.tail_seconds()));
+  }
+  if (arms.empty()) return;
+  rows->notes.push_back(absl::StrCat(
+      absl::StrJoin(arms, ", "),
+      ": workers claim their work: samples/s is the sum of their own rates, without the tail from "
+      "the first to the last without work (",
+      absl::StrJoin(tails, ", "), " s)"));
+  const RunSummary* const solo = FindSolo(summaries);
+  if (solo == nullptr) return;
+  rows->notes.push_back(absl::StrFormat(
+      "efficiency: theirs is of the sum of solo's own rates (%.0f samples/s), all others' of N "
+      "times solo's slowest worker (%.0f)",
+      solo->own_samples_per_second(), solo->samples_per_second()));
+}
+
 Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups) {
   Rows rows;
   const std::string usual = UsualTransport(summaries);
@@ -142,6 +166,7 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
     rows.arms.push_back(std::move(arm));
   }
   AddUnlikeRanks(summaries, &rows);
+  AddClaims(summaries, &rows);
   AddDoubts(summaries, groups, &rows);
   rows.notes.insert(rows.notes.end(), failures.begin(), failures.end());
   return rows;

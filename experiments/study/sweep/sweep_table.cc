@@ -14,6 +14,7 @@
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
+#include "experiments/study/results/summary.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -91,7 +92,7 @@ std::vector<double> RatiosTo(const Trials& base, const Trials& own) {
     const auto found = base.find(trial);
     const auto speed = Speed().value(record->summary());
     if (found == base.end() || !speed.has_value()) continue;
-    ratios.push_back(*speed / found->second->summary().samples_per_second());
+    ratios.push_back(*speed / CeilingFor(record->summary(), found->second->summary()));
   }
   return ratios;
 }

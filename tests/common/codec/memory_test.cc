@@ -42,7 +42,7 @@ Bytes Step(const Codec& codec, int64_t step, CodecMemory* memory) {
   for (const int64_t begin : {int64_t{0}, int64_t{200}}) {
     const int64_t count = begin == 0 ? 200 : 100;
     Bytes bytes(codec.MaxEncodedBytes(count));
-    bytes.resize(memory->Encode(BucketStream(1, step, 0, 0), begin,
+    bytes.resize(memory->Encode(BucketStream(1, {step, step}, 0), begin,
                                 absl::MakeConstSpan(gradient).subspan(begin, count),
                                 absl::MakeSpan(bytes)));
     all.insert(all.end(), bytes.begin(), bytes.end());

@@ -36,6 +36,25 @@ ToProcess Abort(const absl::Status& why) {
   return message;
 }
 
+TEST(ClientCore, LotsAreKeptByRankUntilTheyAreTaken) {
+  ClientCore core;
+  EXPECT_FALSE(core.TakeLots(3).has_value());
+  ToProcess message;
+  message.mutable_lots()->set_rank(3);
+  message.mutable_lots()->set_first(40);
+  message.mutable_lots()->set_count(2);
+  EXPECT_TRUE(core.OnMessage(message).ok());
+  EXPECT_FALSE(core.TakeLots(2).has_value());
+  const std::optional<LotClaim> claim = core.TakeLots(3);
+  ASSERT_TRUE(claim.has_value());
+  EXPECT_EQ(claim->first, 40);
+  EXPECT_EQ(claim->count, 2);
+  EXPECT_FALSE(core.TakeLots(3).has_value());
+  core.ForgetLots(3);
+  ASSERT_TRUE(core.TakeLots(3).has_value());
+  EXPECT_EQ(core.TakeLots(3)->count, 0);
+}
+
 TEST(ClientCore, WhoHangsUpBeforeLettingAProcessInIsAskedAgainAndIsNoLostCoordinator) {
   ClientCore core;
   EXPECT_TRUE(core.OnStreamEnd(kLost).ok());

@@ -3,10 +3,12 @@
 // (control_core_test, client_core_test).
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -174,6 +176,40 @@ void ExpectError(const absl::Status& status, absl::StatusCode code,
     EXPECT_NE(status.message().find(part), absl::string_view::npos)
         << status << " lacks \"" << part << "\"";
   }
+}
+
+TEST(Control, EachLotIsDealtToOneOfThoseWhoAskAndAFailureEndsTheWait) {
+  CoordinatorOptions options = OptionsOf(3);
+  options.claims = {0, 30, 3};
+  ControlledRun run(options);
+  run.JoinAllOrFail();
+  std::vector<std::vector<int64_t>> lots(3);
+  for (const absl::Status& status : run.OnAll([&](int32_t rank) -> absl::Status {
+         ControlClient& client = run.process(rank).client();
+         for (;;) {
+           client.AskForLots(rank, 2);
+           const absl::StatusOr<LotClaim> claim = client.AwaitLots(rank);
+           if (!claim.ok() || claim->count == 0) return claim.status();
+           for (int32_t i = 0; i < claim->count; ++i) lots[rank].push_back(claim->first + i);
+         }
+       })) {
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  std::set<int64_t> all;
+  for (const std::vector<int64_t>& own : lots) {
+    EXPECT_TRUE(std::is_sorted(own.begin(), own.end()));
+    all.insert(own.begin(), own.end());
+  }
+  EXPECT_EQ(all.size(), 30u);
+  EXPECT_EQ(lots[0].size() + lots[1].size() + lots[2].size(), 30u);
+  // Who wants no more does not wait, and a failure ends the wait of who does.
+  run.process(0).client().ForgetLots(0);
+  const absl::StatusOr<LotClaim> forgotten = run.process(0).client().AwaitLots(0);
+  ASSERT_TRUE(forgotten.ok());
+  EXPECT_EQ(forgotten->count, 0);
+  std::thread waits([&] { EXPECT_FALSE(run.process(1).client().AwaitLots(1).ok()); });
+  run.process(2).client().Fail(absl::InternalError("the disk is full"));
+  waits.join();
 }
 
 TEST(Control, AllWhoJoinedLearnWhereEverybodyIsAndTheirReportsComeBackByIndex) {

@@ -126,6 +126,20 @@ class CoreRun {
     message.mutable_arrive()->set_barrier(barrier);
     Say(process, message);
   }
+  // Its worker, or worker `rank`, asks for lots.
+  void AskForLots(int32_t process, int32_t rank, int32_t count = 1) {
+    FromProcess message;
+    message.mutable_lots_wanted()->set_rank(rank);
+    message.mutable_lots_wanted()->set_count(count);
+    Say(process, message);
+  }
+  void AskForLots(int32_t process) { AskForLots(process, process); }
+  void OpenClaims(bool open) {
+    Carry([&](ControlCore::Actions* actions) {
+      core_.OpenClaims(open, actions);
+      return absl::OkStatus();
+    }).IgnoreError();
+  }
   void Fail(int32_t process, const absl::Status& why) {
     FromProcess message;
     *message.mutable_failure() = FailureOf(why);

@@ -1,12 +1,19 @@
 // Which batch of the stream is whose.
 #include "common/control/dealing.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "common/base/random.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
 namespace {
 
-TEST(Dealing, SampleJOfATurnHasThePositionOfTheDataOrder) {
+TEST(Dealing, SampleJOfABatchHasThePositionOfTheDataOrder) {
   for (const int32_t ranks : {1, 2, 3, 5}) {
     for (const int32_t accumulate : {1, 2, 4}) {
       const int64_t samples = 6;  // b
@@ -15,7 +22,7 @@ TEST(Dealing, SampleJOfATurnHasThePositionOfTheDataOrder) {
       for (const int64_t step : {0, 1, 7, 1 << 30}) {
         for (int32_t rank = 0; rank < ranks; ++rank) {
           for (int32_t a = 0; a < accumulate; ++a) {
-            EXPECT_EQ(dealing.BatchOf({step, rank, a}) * samples,
+            EXPECT_EQ(dealing.BatchOf(dealing.LotOf(step, rank), a) * samples,
                       step * global_batch + rank * accumulate * samples + a * samples);
           }
         }
@@ -29,16 +36,152 @@ TEST(Dealing, EveryBatchIsDealtOnceAndAStepTakesItsOwnInOrder) {
   int64_t next = 0;
   for (int64_t step = 0; step < 10; ++step) {
     for (int32_t rank = 0; rank < 3; ++rank) {
-      for (int32_t a = 0; a < 2; ++a) EXPECT_EQ(dealing.BatchOf({step, rank, a}), next++);
+      const int64_t lot = dealing.LotOf(step, rank);
+      for (int32_t a = 0; a < 2; ++a) EXPECT_EQ(dealing.BatchOf(lot, a), next++);
     }
   }
 }
 
-TEST(DealingDeathTest, ATurnThatTheRunHasNotIsABug) {
+TEST(DealingDeathTest, ALotOrBatchThatTheRunHasNotIsABug) {
   const Dealing dealing{3, 2};
-  for (const BatchTurn& turn : {BatchTurn{0, 3, 0}, {0, 0, 2}, {-1, 0, 0}, {0, -1, 0}}) {
-    EXPECT_DEATH(dealing.BatchOf(turn), "turn");
+  EXPECT_DEATH(dealing.LotOf(0, 3), "rank");
+  EXPECT_DEATH(dealing.LotOf(-1, 0), "step");
+  EXPECT_DEATH(dealing.LotOf(0, -1), "rank");
+  EXPECT_DEATH(dealing.BatchOf(0, 2), "index");
+  EXPECT_DEATH(dealing.BatchOf(-1, 0), "lot");
+}
+
+// Workers of their own speeds, which ask one claim ahead, in simulated time.
+class Claimants {
+ public:
+  // step_us: of each worker.
+  Claimants(const ClaimRules& rules, std::vector<int64_t> step_us, int32_t wanted)
+      : dealer_(rules), step_us_(std::move(step_us)), wanted_(wanted), workers_(step_us_.size()) {
+    for (int32_t rank = 0; rank < static_cast<int32_t>(workers_.size()); ++rank) Ask(rank);
   }
+
+  // Until nobody has work.
+  void Run() {
+    for (;;) {
+      int32_t next = -1;
+      for (int32_t rank = 0; rank < static_cast<int32_t>(workers_.size()); ++rank) {
+        if (workers_[rank].ahead.count == 0) continue;
+        if (next < 0 || workers_[rank].free_at_us < workers_[next].free_at_us) next = rank;
+      }
+      if (next < 0) return;
+      Worker& worker = workers_[next];
+      const LotClaim claim = worker.ahead;
+      Ask(next);
+      for (int64_t lot = claim.first; lot < claim.first + claim.count; ++lot)
+        worker.lots.push_back(lot);
+      worker.free_at_us += claim.count * step_us_[next];
+    }
+  }
+
+  const std::vector<int64_t>& lots(int32_t rank) const { return workers_[rank].lots; }
+  int64_t end_us(int32_t rank) const { return workers_[rank].free_at_us; }
+
+ private:
+  struct Worker {
+    LotClaim ahead;
+    int64_t free_at_us = 0;
+    std::vector<int64_t> lots;
+  };
+
+  void Ask(int32_t rank) {
+    std::vector<LotClaim> dealt;
+    ASSERT_TRUE(dealer_.Ask(rank, wanted_, &dealt).ok());
+    ASSERT_EQ(dealt.size(), 1u);
+    ASSERT_EQ(dealt[0].rank, rank);
+    workers_[rank].ahead = dealt[0];
+  }
+
+  ClaimDealer dealer_;
+  const std::vector<int64_t> step_us_;
+  const int32_t wanted_;
+  std::vector<Worker> workers_;
+};
+
+TEST(ClaimDealer, DealsEachLotOnceInAscendingOrderOfEachRankWhateverTheirSpeeds) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    const auto ranks = static_cast<int32_t>(1 + random.Below(8));
+    const int64_t first = static_cast<int64_t>(random.Below(100));
+    const int64_t count = ranks * static_cast<int64_t>(1 + random.Below(40));
+    std::vector<int64_t> speeds;
+    for (int32_t rank = 0; rank < ranks; ++rank)
+      speeds.push_back(static_cast<int64_t>(1 + random.Below(1000)));
+    const auto wanted = static_cast<int32_t>(1 + random.Below(16));
+    Claimants claimants({first, first + count, ranks}, speeds, wanted);
+    claimants.Run();
+    std::set<int64_t> all;
+    for (int32_t rank = 0; rank < ranks; ++rank) {
+      const std::vector<int64_t>& lots = claimants.lots(rank);
+      ASSERT_FALSE(lots.empty());
+      EXPECT_EQ(lots[0], first + rank);
+      EXPECT_TRUE(std::is_sorted(lots.begin(), lots.end()));
+      for (const int64_t lot : lots) EXPECT_TRUE(all.insert(lot).second) << lot;
+    }
+    EXPECT_EQ(static_cast<int64_t>(all.size()), count);
+    EXPECT_EQ(*all.begin(), first);
+    EXPECT_EQ(*all.rbegin(), first + count - 1);
+  }
+}
+
+// The truth of one slow rank of four: (3 + 1/4) / 4 of the unslowed rate, and a tail of two of its
+// steps at most, since it holds one lot and has claimed another.
+TEST(ClaimDealer, ASlowRankTakesItsPartAndHoldsUpNobody) {
+  Claimants claimants({0, 4 * 60, 4}, {20, 20, 20, 80}, 1);
+  claimants.Run();
+  EXPECT_NEAR(static_cast<double>(claimants.lots(3).size()), 240 / 13.0, 2);
+  for (int32_t rank = 0; rank < 3; ++rank)
+    EXPECT_NEAR(static_cast<double>(claimants.lots(rank).size()), 240 * 4 / 13.0, 2);
+  EXPECT_LE(claimants.end_us(3) - claimants.end_us(0), 2 * 80);
+}
+
+// At the end a claim is small, whatever is wanted: nobody holds many lots while others have none.
+TEST(ClaimDealer, ManyLotsAreNotClaimedAtOnceWhereFewAreLeft) {
+  ClaimDealer dealer({0, 400, 4});
+  std::vector<LotClaim> dealt;
+  ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
+  EXPECT_EQ(dealt.back().count, 1);  // its first
+  while (dealer.left() > 0) {
+    const int64_t left = dealer.left();
+    ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
+    EXPECT_LE(dealt.back().count, std::max<int64_t>(1, left / 16));
+    EXPECT_GE(dealt.back().count, 1);
+    EXPECT_EQ(dealer.left(), left - dealt.back().count);
+  }
+  ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
+  EXPECT_EQ(dealt.back().count, 0);
+}
+
+TEST(ClaimDealer, ClosedItDealsNothingAndAnswersWhenItOpens) {
+  ClaimDealer dealer({0, 8, 2});
+  std::vector<LotClaim> dealt;
+  ASSERT_TRUE(dealer.Ask(0, 1, &dealt).ok());
+  dealer.SetOpen(false, &dealt);
+  ASSERT_EQ(dealt.size(), 1u);
+  ASSERT_TRUE(dealer.Ask(1, 1, &dealt).ok());
+  ASSERT_TRUE(dealer.Ask(0, 1, &dealt).ok());
+  EXPECT_EQ(dealt.size(), 1u);
+  EXPECT_EQ(dealer.Ask(0, 1, &dealt).code(), absl::StatusCode::kFailedPrecondition);
+  dealer.SetOpen(true, &dealt);
+  ASSERT_EQ(dealt.size(), 3u);
+  EXPECT_EQ(dealt[1].rank, 0);
+  EXPECT_EQ(dealt[1].first, 2);
+  EXPECT_EQ(dealt[2].rank, 1);
+  EXPECT_EQ(dealt[2].first, 1);
+}
+
+TEST(ClaimDealer, RefusesRanksThatThereAreNotAndQuestionsForNothing) {
+  ClaimDealer dealer({0, 8, 2});
+  std::vector<LotClaim> dealt;
+  for (const auto& [rank, wanted] :
+       std::vector<std::pair<int32_t, int32_t>>{{2, 1}, {-1, 1}, {0, 0}})
+    EXPECT_EQ(dealer.Ask(rank, wanted, &dealt).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(dealt.empty());
 }
 
 }  // namespace

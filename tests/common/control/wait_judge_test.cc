@@ -264,6 +264,19 @@ TEST(WaitJudge, AnAsynchronousServerWaitsForNobodyButInADrain) {
   }
 }
 
+// Where work is claimed workers drain at unlike steps: the slowest may drain already while a fast
+// one, far ahead of it, still computes.
+TEST(WaitJudge, ADrainOfAnAsynchronousServerWaitsForThoseWhoDoNotDrainYet) {
+  JudgedRun run(Limits(std::nullopt, true), 3, 1);
+  for (const int32_t rank : {0, 1})
+    run.Say(Waiting(rank, Server(0), AwaitedMessage::PULL, 2 + rank, "drain"));
+  run.Say(Computing(2, 40));
+  run.Say(Serving(
+      0, {Message(Worker(0), AwaitedMessage::PUSH, 3), Message(Worker(1), AwaitedMessage::PUSH, 4),
+          Message(Worker(2), AwaitedMessage::PUSH, 40)}));
+  EXPECT_TRUE(run.Pass(absl::Seconds(50)).ok());
+}
+
 TEST(WaitJudge, ABarrierWaitsForThoseWhoHaveNotCome) {
   JudgedRun run(Limits(absl::Seconds(40)), 3, 1);
   run.Say(Of(Worker(0), NodeActivity::AT_BARRIER, 9, "evaluate"));

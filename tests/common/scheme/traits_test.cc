@@ -100,7 +100,8 @@ TEST(SchemeTraits, OfEveryArmAreThoseOfTheTable) {
                                 : is_single ? Yardstick::kSpeedUp
                                             : Yardstick::kNone);
     EXPECT_EQ(traits.exchanges, !is_solo && !is_single);
-    EXPECT_EQ(traits.batches, Batches::kDealt);
+    const bool claims = std::string(arm.name) == "async" || std::string(arm.name) == "async-topk";
+    EXPECT_EQ(traits.work, claims ? Work::kClaimed : Work::kDealt);
     EXPECT_EQ(traits.staleness_bound.has_value(), std::string(arm.name) == "ssp");
   }
   EXPECT_EQ(Arms().size(), Table().size());
@@ -110,6 +111,37 @@ TEST(SchemeTraits, TheStalenessBoundIsTheSpecs) {
   RunSpec spec = ArmOf("ssp");
   spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(7);
   EXPECT_EQ(TraitsOf(spec).staleness_bound, 7);
+}
+
+TEST(SchemeTraits, WorkIsTheSpecsToSayWhereUpdatesComeWithoutABound) {
+  RunSpec base;
+  base.mutable_training()->set_workers(kWorkers);
+  base.mutable_training()->set_steps(10);
+  base.mutable_strategy()->set_work(StrategySpec::DEALT);
+  const auto spec = Resolve(*MakeArm("async", base), {});
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(TraitsOf(*spec).work, Work::kDealt);
+}
+
+TEST(SchemeTraits, WorkCannotBeClaimedWhereWorkersWaitForEachOther) {
+  for (const ArmInfo& arm : Arms()) {
+    RunSpec spec = ArmOf(arm.name);
+    spec.mutable_strategy()->set_work(StrategySpec::CLAIMED);
+    const SchemeTraits traits = TraitsOf(spec);
+    const bool may = traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value();
+    Problems problems;
+    CheckStrategy(spec, &problems);
+    const std::string text(problems.ToStatus().message());
+    EXPECT_EQ(text.find("strategy.work = CLAIMED") == std::string::npos, may) << arm.name << text;
+  }
+}
+
+TEST(SchemeTraits, AFileOfBatchesNeedsEqualSteps) {
+  RunSpec spec = ArmOf("async");
+  spec.mutable_output()->set_dump_batches("folder");
+  Problems problems;
+  CheckStrategy(spec, &problems);
+  EXPECT_NE(problems.ToStatus().message().find("set strategy.work=DEALT"), std::string::npos);
 }
 
 TEST(SchemeTraits, TheirViewsOutliveTheSpec) {

@@ -73,7 +73,7 @@ class ExampleStrategy : public SyncStrategy {
     std::vector<absl::Span<std::byte>> received;
     for (std::vector<std::byte>& message : messages_) received.push_back(absl::MakeSpan(message));
     const CodecStream stream =
-        BucketStream(link_.spec->training().seed(), step, bucket.id, link_.rank);
+        BucketStream(link_.spec->training().seed(), {step, link_.lot(step)}, bucket.id);
     const int64_t size = codec_->Encode(stream, own, received[link_.rank]);
     received[link_.rank] = received[link_.rank].first(size);
     RM_RETURN_IF_ERROR(

@@ -45,7 +45,7 @@ class DataOrderTest : public ::testing::Test {
     Batch batch;
     for (int64_t step = 0; step < steps; ++step) {
       for (int32_t rank = 0; rank < workers; ++rank) {
-        loader.Fill(Dealing{workers, 1}.BatchOf({step, rank, 0}), &batch);
+        loader.Fill(Dealing{workers, 1}.LotOf(step, rank), &batch);
         EXPECT_EQ(batch.count(), batch_per_worker);
         indices.insert(indices.end(), batch.indices.begin(), batch.indices.end());
       }

@@ -27,6 +27,13 @@ struct Arm {
   int64_t bound = 0;  // SSP
   int32_t workers = 3;
   int32_t servers = 2;
+  bool claimed = false;  // workers make unlike numbers of steps; of three workers
+
+  // Of all workers together as many as of equal ones: the marks lie in the same updates.
+  int64_t steps(int32_t rank) const { return claimed ? kSteps + 10 * (rank - 1) : kSteps; }
+  // After how many of its steps a worker drains for the first time. Where work is claimed it may
+  // have made none.
+  int64_t first_drain(int32_t rank) const { return claimed && rank == 0 ? 0 : steps(rank) / 2 + 1; }
 };
 
 inline RunSpec SpecOf(const Arm& arm) {
@@ -39,6 +46,7 @@ inline RunSpec SpecOf(const Arm& arm) {
   ps->set_consistency(arm.consistency);
   ps->set_servers(arm.servers);
   ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
+  if (arm.claimed) spec.mutable_strategy()->set_work(StrategySpec::CLAIMED);
   spec.mutable_optimizer()->set_name("sgd");
   spec.mutable_optimizer()->set_learning_rate(1.0f);
   return spec;

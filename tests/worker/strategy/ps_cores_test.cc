@@ -86,6 +86,7 @@ class Cluster {
     Phase phase = Phase::kBegins;
     int64_t step = 0;
     int32_t bucket = 0;
+    int32_t drains = 0;                                 // so far
     std::vector<Cell> front, back, arriving, recalled;  // [servers][buckets]
     int32_t mark = 0;
     std::vector<float> gradients[2];  // by step parity
@@ -167,6 +168,11 @@ class Cluster {
     std::vector<WorkerAction> actions;
     switch (worker.phase) {
       case Phase::kBegins:
+        if (worker.drains == 0 && worker.step == arm_.first_drain(rank)) {
+          worker.phase = Phase::kDrains;
+          worker.core.DrainAsked(&actions);
+          break;
+        }
         worker.phase = Phase::kWaits;
         worker.core.StepBegins(worker.step, &actions);
         break;
@@ -179,7 +185,7 @@ class Cluster {
         break;
       case Phase::kEnds: {
         CheckRead(rank);
-        const bool drains = worker.step == kSteps / 2 || worker.step + 1 == kSteps;
+        const bool drains = worker.step + 1 == arm_.steps(rank);
         worker.core.StepEnds(worker.step++, &actions);
         worker.phase = drains ? Phase::kDrains : Phase::kBegins;
         if (drains) worker.core.DrainAsked(&actions);
@@ -230,8 +236,9 @@ class Cluster {
           break;
         case WorkerAction::Kind::kDrained:
           CheckDrained(rank);
+          ++worker.drains;
           worker.phase = Phase::kBegins;
-          if (worker.step == kSteps) RecallNext(rank);
+          if (worker.step == arm_.steps(rank)) RecallNext(rank);
           break;
         case WorkerAction::Kind::kRecalled:
           CheckRecalled(rank);
@@ -423,7 +430,8 @@ class Cluster {
   void CheckDrained(int32_t rank) {
     for (const Cell& cell : workers_[rank]->front) {
       for (int32_t r = 0; r < arm_.workers && has_data_; ++r) {
-        if (UpdatesOf(r, cell.weight) >= workers_[rank]->step) continue;
+        const int64_t least = workers_[rank]->drains == 0 ? arm_.first_drain(r) : arm_.steps(r);
+        if (UpdatesOf(r, cell.weight) >= least) continue;
         Fail(absl::StrCat("worker/", rank, " drained after step ", workers_[rank]->step - 1, ": ",
                           UpdatesOf(r, cell.weight), " updates of worker/", r));
       }
@@ -450,6 +458,7 @@ std::vector<Arm> Arms() {
     for (const int64_t bound : {0, 1, 3})
       arms.push_back({ParameterServerSpec::SSP, bound, 3, servers});
     arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers});
+    arms.push_back({ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers, /*claimed=*/true});
   }
   arms.push_back({ParameterServerSpec::BSP, 0, 1, 1});
   return arms;
@@ -457,7 +466,7 @@ std::vector<Arm> Arms() {
 
 std::string Name(const Arm& arm, uint64_t seed) {
   return absl::StrCat("consistency=", arm.consistency, " bound=", arm.bound, " N=", arm.workers,
-                      " K=", arm.servers, " seed=", seed);
+                      " K=", arm.servers, " claimed=", arm.claimed, " seed=", seed);
 }
 
 TEST(Cores, ReadWhatTheirConsistencyGrantsDrainEverythingRecallMarksExactlyAndTakeLeave) {

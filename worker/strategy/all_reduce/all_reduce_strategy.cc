@@ -32,7 +32,7 @@ class AllReduceStrategy : public SyncStrategy {
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {
     average_[bucket.id] = BucketGradient::OnHost(gradient.sum());
-    exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
+    exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
     return exchange_.status();
   }
 

@@ -127,7 +127,7 @@ class ExecutorSum : public GradientSum {
 
   absl::Span<std::byte> Encode(const ExchangeTask& task, std::vector<std::byte>* out) {
     const CodecStream stream =
-        BucketStream(link_.spec->training().seed(), task.step, task.bucket, link_.rank);
+        BucketStream(link_.spec->training().seed(), {task.step, task.lot}, task.bucket);
     const Bucket& bucket = link_.layout->buckets()[task.bucket];
     return absl::MakeSpan(*out).first(
         memory_->Encode(stream, bucket.begin, task.gradient.host(), absl::MakeSpan(*out)));

@@ -18,6 +18,16 @@
 namespace ringmaster {
 namespace {
 
+// The most steps of one worker of which something is kept.
+constexpr int64_t kKeptStepsMax = 1 << 20;
+
+// How many steps one worker may make, as far as they are kept.
+size_t StepsMax(const RunSpec& spec) {
+  const TrainingSpec& training = spec.training();
+  const int64_t lots = spec.strategy().work() == StrategySpec::CLAIMED ? training.workers() : 1;
+  return static_cast<size_t>(std::min(training.steps() * lots, kKeptStepsMax));
+}
+
 // The shell of WorkerCore on a transport and two threads. The exchange thread brings buckets and
 // ends of steps to the core in the order in which the step thread posted them, and sleeps until the
 // messages of a step are through. Both threads call the core, a few times a step, under a mutex
@@ -38,6 +48,7 @@ class ParameterServerStrategy : public SyncStrategy {
             2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
             [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
             link.exchange_recorder) {
+    if (!plan_.answered) step_pulls_.reserve(StepsMax(*link.spec));
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());
   }
@@ -66,12 +77,16 @@ class ParameterServerStrategy : public SyncStrategy {
     }
     // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's
     // weights.
-    return Await(begin, /*is_gate=*/keeps_);
+    RM_RETURN_IF_ERROR(Await(begin, /*is_gate=*/keeps_));
+    if (step_pulls_.size() == step_pulls_.capacity()) return absl::OkStatus();
+    absl::MutexLock lock(&mutex_);
+    step_pulls_.push_back(static_cast<int32_t>(core_.front_pulls()));
+    return absl::OkStatus();
   }
 
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {
-    exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient});
+    exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
     return status();
   }
 
@@ -132,6 +147,7 @@ class ParameterServerStrategy : public SyncStrategy {
     ExchangeReport report;
     report.AddTimes(exchange_.times());
     report.index_bytes = servers_.index_bytes();
+    report.step_pulls = std::move(step_pulls_);
     report.status = exchange_.status();
     return report;
   }
@@ -267,6 +283,7 @@ class ParameterServerStrategy : public SyncStrategy {
   // The step thread's.
   std::vector<WorkerAction> step_actions_;
   int64_t last_step_ = -1;
+  std::vector<int32_t> step_pulls_;  // of each step so far; full: of the first
 
   mutable absl::Mutex mutex_;  // of the weights' replacing too
   // whole, while others arrive; empty where none may

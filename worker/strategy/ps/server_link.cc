@@ -64,9 +64,8 @@ absl::Span<const float> ServerLink::PartOf(const ExchangeTask& task, const Range
 
 absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server,
                                                    const Range& part) {
-  const CodecStream stream =
-      PartStream(link_.spec->training().seed(), task.step,
-                 {task.bucket, server, link_.servers, link_.rank, link_.workers});
+  const CodecStream stream = PartStream(link_.spec->training().seed(), {task.step, task.lot},
+                                        {task.bucket, server, link_.servers});
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
   return absl::MakeConstSpan(out).first(
       memory_->Encode(stream, part.begin, PartOf(task, part), absl::MakeSpan(out)));

@@ -16,6 +16,7 @@ WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
   plan.buckets = buckets;
   plan.answered = ps.consistency() == ParameterServerSpec::BSP;
   plan.steps_in_flight_max = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
+  plan.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
   return plan;
 }
 
@@ -119,8 +120,7 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
       if (!plan_.answered) Pull(/*drain=*/false, actions);
       return;
     case Task::Kind::kDrain:
-      // Answers to pushes hold every update of finished steps already.
-      if (!plan_.answered && ended_ > 0) Pull(/*drain=*/true, actions);
+      if (DrainPulls()) Pull(/*drain=*/true, actions);
       return;
     case Task::Kind::kRecall: {
       PullNote note;
@@ -193,11 +193,12 @@ void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
     actions->push_back({Kind::kRecalled, 0, {}});
     return;
   }
-  const bool brought_weights = task.kind == Task::Kind::kEndStep || (!plan_.answered && ended_ > 0);
+  const bool brought_weights = task.kind == Task::Kind::kEndStep || DrainPulls();
   if (brought_weights) {
     actions->push_back({Kind::kDeliver, 0, {}});
     arriving_.swap(delivered_);
     has_delivered_ = true;
+    ++delivered_pulls_;
     delivered_parked_us_ += arriving_parked_us_;
     arriving_parked_us_ = 0;
   }
@@ -222,6 +223,7 @@ void WorkerCore::LetStepBegin(std::vector<WorkerAction>* actions) {
 void WorkerCore::TakeDelivered(std::vector<WorkerAction>* actions) {
   if (!has_delivered_) return;
   has_delivered_ = false;
+  front_pulls_ = delivered_pulls_;
   front_.swap(delivered_);
   parked_us_ = delivered_parked_us_;
   delivered_parked_us_ = 0;

@@ -24,6 +24,9 @@ struct WorkerPlan {
   // waits for the weights of the step before. 2: it takes what has arrived and waits for its
   // gradient arena alone, of which there are two.
   int64_t steps_in_flight_max = 1;
+  // All workers make equal steps. If not, a drain waits for every worker's drain, so a worker asks
+  // for weights even before its first step.
+  bool equal_steps = true;
 };
 
 // The plan of worker/`rank`. `spec` is resolved and its strategy is parameter_server. `buckets`: of
@@ -102,6 +105,9 @@ class WorkerCore {
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
   int64_t parked_us() const { return parked_us_; }
+  // Of this worker's pulls, in their order, how many had brought their weights when the front
+  // weights were taken; drains count too.
+  int64_t front_pulls() const { return front_pulls_; }
   // Updates of each part that the front weights contain, [servers][buckets].
   absl::Span<const int64_t> front_versions() const { return front_; }
   const WorkerPlan& plan() const { return plan_; }
@@ -129,6 +135,9 @@ class WorkerCore {
   void Pull(bool drain, std::vector<WorkerAction>* actions);
   // Asks every server for weights of all parts, as messages of `kind`.
   void Request(MessageKind kind, const PullNote& note, std::vector<WorkerAction>* actions);
+  // Whether a drain asks for weights: answers to pushes hold every update of finished steps
+  // already.
+  bool DrainPulls() const { return !plan_.answered && (ended_ > 0 || !plan_.equal_steps); }
   // Ends what is ending once nothing is under way, and starts what waits behind it.
   void Advance(std::vector<WorkerAction>* actions);
   void End(const Task& task, std::vector<WorkerAction>* actions);
@@ -142,6 +151,8 @@ class WorkerCore {
   Versions front_;
   Versions read_[2];            // of the weights that a step computes with, by its parity
   bool has_delivered_ = false;  // weights that nobody has taken
+  int64_t delivered_pulls_ = 0;
+  int64_t front_pulls_ = 0;
   int64_t arriving_parked_us_ = 0;
   int64_t delivered_parked_us_ = 0;
   int64_t parked_us_ = 0;

@@ -47,6 +47,8 @@ void FillStart(const StartFlags& flags, RunSpec* spec) {
   if (flags.emulate_ms > 0)
     training->mutable_emulated_compute()->set_milliseconds(flags.emulate_ms);
   training->set_steps(kStartSteps);
+  // Turns are granted by steps, of which all workers must make equally many.
+  spec->mutable_strategy()->set_work(StrategySpec::DEALT);
   training->clear_epochs();
   training->set_evaluate_every_samples(0);
   if (spec->data().name().empty()) spec->mutable_data()->set_name("synthetic");

@@ -64,6 +64,8 @@ void FillModel(int64_t steps, RunSpec* spec) {
   if (!training->has_batch_per_worker())
     training->set_batch_per_worker(model == "transformer" ? 16 : 64);
   training->set_steps(steps);
+  // Turns are granted by steps, of which all workers must make equally many.
+  spec->mutable_strategy()->set_work(StrategySpec::DEALT);
   training->clear_epochs();
   training->set_evaluate_every_samples(0);
   DataSpec* data = spec->mutable_data();

@@ -84,8 +84,10 @@ void WorkerMemory::Encode(int64_t step, int32_t bucket) {
   const Bucket& slice = layout_.buckets()[bucket];
   std::vector<std::byte>& out = encoded_[0][bucket];
   out.resize(codec_->MaxEncodedBytes(slice.count));
-  out.resize(memory_->Encode(BucketStream(spec_.training().seed(), step, bucket, rank_),
-                             slice.begin, Gradient(step, bucket), absl::MakeSpan(out)));
+  out.resize(
+      memory_->Encode(BucketStream(spec_.training().seed(),
+                                   {step, step * spec_.training().workers() + rank_}, bucket),
+                      slice.begin, Gradient(step, bucket), absl::MakeSpan(out)));
 }
 
 void WorkerMemory::Start(int32_t place, int64_t step, int32_t bucket, const Plan& plan) {
@@ -167,8 +169,9 @@ Payload WorkerMemory::Push(int32_t server, int64_t step, int32_t bucket) {
   if (codec_->traits().exact || part.count == 0) return PayloadOf(BytesOf(gradient));
   std::vector<std::byte>& out = encoded_[step % 2][server * layout_.buckets().size() + bucket];
   out.resize(codec_->MaxEncodedBytes(part.count));
-  const CodecStream stream = PartStream(
-      spec_.training().seed(), step, {bucket, server, servers_, rank_, spec_.training().workers()});
+  const CodecStream stream =
+      PartStream(spec_.training().seed(), {step, step * spec_.training().workers() + rank_},
+                 {bucket, server, servers_});
   out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
   return PayloadOf(out);
 }

@@ -14,6 +14,7 @@
 #include "common/base/random.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "common/control/dealing.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "gtest/gtest.h"
@@ -177,9 +178,15 @@ class SeededRun {
       ASSERT_TRUE(has_failed_) << control_.failure();
       return;
     }
+    size_t all_steps = 0;
     for (int32_t rank = 0; rank < setting_.workers; ++rank) {
-      EXPECT_EQ(cluster_->thread(rank).steps().size(), static_cast<size_t>(kSteps));
+      const size_t steps = cluster_->thread(rank).steps().size();
+      all_steps += steps;
+      if (traits_.work == Work::kDealt) {
+        EXPECT_EQ(steps, static_cast<size_t>(kSteps));
+      }
     }
+    EXPECT_EQ(all_steps, static_cast<size_t>(kSteps * setting_.workers));
     for (int32_t index = 0; index < traits_.servers; ++index) {
       const ServerCore& core = cluster_->server(index).core();
       EXPECT_TRUE(core.finished()) << "server/" << index;
@@ -335,11 +342,16 @@ class SeededRun {
         cluster_->exchange(node.index).TakeLeave();
         continue;
       }
-      cluster_->thread(node.index).Run(kSteps, [this, process, rank = node.index] {
+      const auto drain = [this, process, rank = node.index] {
         cluster_->exchange(rank).Drain([this, process] {
           if (--states_[process].running == 0) Later([this, process] { Arrive(process, "end"); });
         });
-      });
+      };
+      if (traits_.work == Work::kClaimed) {
+        cluster_->thread(node.index).RunClaimed(&dealer_, drain);
+      } else {
+        cluster_->thread(node.index).Run(kSteps, drain);
+      }
     }
   }
 
@@ -362,6 +374,7 @@ class SeededRun {
   const Setting setting_;
   const RunSpec spec_;
   const SchemeTraits traits_;
+  ClaimDealer dealer_{{0, int64_t{kSteps} * setting_.workers, setting_.workers}};
   const ParamLayout layout_ = LayoutOf();
   Random random_;
   const std::vector<std::vector<NodeId>> processes_;

@@ -47,6 +47,7 @@ inline RunRecord RunOf(const RunSpec& spec, float step_ms) {
     for (int step = 0; step < kSteps; ++step) {
       worker->add_step_ms(step_ms);
       worker->add_step_loss(2.0f / static_cast<float>(1 + step));
+      if (spec.strategy().work() == StrategySpec::CLAIMED) worker->add_lots(step * workers + rank);
     }
     worker->set_timed_steps(kSteps - 10);
     worker->set_timed_seconds(step_ms * (kSteps - 10) / 1000);

@@ -233,6 +233,43 @@ TEST(AddComparative, SpeedUpEfficiencyAndContentionFollowTheirDefinitions) {
   EXPECT_FALSE(summaries[2].has_contention_ms());
 }
 
+// Rank 1 takes four times as long. Dealt work goes at its pace; claimed work adds up the ranks' own
+// rates, and a rank that has only its warm-up counts with that.
+TEST(Summarize, ClaimedWorkHasTheSumOfTheWorkersOwnRatesAndItsTailApart) {
+  RunRecord record = Record("async");
+  AddWorker(0, 0.060, {30, 20, 20, 20}, &record)->set_training_seconds(0.09);
+  WorkerReport* slow = AddWorker(1, 0, {80}, &record);
+  slow->set_timed_steps(0);
+  slow->set_training_seconds(0.16);
+  const RunSummary claimed = Summarize(record);
+  EXPECT_EQ(claimed.work(), "claimed");
+  EXPECT_NEAR(claimed.samples_per_second(), 32 * (1 / 0.020 + 1 / 0.080), 1e-3);
+  EXPECT_DOUBLE_EQ(claimed.samples_per_second(), claimed.own_samples_per_second());
+  EXPECT_NEAR(claimed.tail_seconds(), 0.07, 1e-12);
+  record.mutable_spec()->mutable_strategy()->set_work(StrategySpec::DEALT);
+  const RunSummary dealt = Summarize(record);
+  EXPECT_EQ(dealt.work(), "dealt");
+  EXPECT_DOUBLE_EQ(dealt.samples_per_second(), 64 * 3 / 0.060);
+  EXPECT_DOUBLE_EQ(dealt.own_samples_per_second(), claimed.own_samples_per_second());
+  EXPECT_FALSE(dealt.has_tail_seconds());
+}
+
+TEST(AddComparative, TheCeilingOfClaimedWorkIsTheSumOfSolosOwnRates) {
+  RunRecord solo = Record("solo");
+  AddWorker(0, 0.060, {20, 20, 20, 20}, &solo);
+  AddWorker(1, 0.240, {80, 80, 80, 80}, &solo);
+  RunRecord async = Record("async"), ring = Record("ring");
+  AddWorker(0, 0.060, {20, 20, 20, 20}, &async);
+  AddWorker(1, 0.240, {80, 80, 80, 80}, &async);
+  AddWorker(0, 0.240, {80, 80, 80, 80}, &ring);
+  AddWorker(1, 0.240, {80, 80, 80, 80}, &ring);
+  std::vector<RunSummary> summaries = {Summarize(solo), Summarize(async), Summarize(ring)};
+  AddComparative(&summaries);
+  for (const RunSummary& summary : summaries) EXPECT_NEAR(summary.efficiency(), 1, 1e-12);
+  EXPECT_NEAR(summaries[0].samples_per_second(), 64 / 0.080, 1e-9);
+  EXPECT_NEAR(summaries[1].samples_per_second(), 32 / 0.020 + 32 / 0.080, 1e-9);
+}
+
 TEST(AddComparative, WithoutItsBaseAFigureIsAbsent) {
   std::vector<RunSummary> summaries = Comparison();
   summaries.resize(1);

@@ -87,6 +87,21 @@ TEST(Table, AnArmWhoseRanksDifferIsMarkedAndSaysHowFar) {
   EXPECT_THAT(table, HasSubstr("~ ps-sharded: ranks differ, median steps of 21.00 to 82.25 ms"));
 }
 
+TEST(Table, SaysWhatTheRateAndTheCeilingOfClaimedWorkAre) {
+  std::vector<RunSummary> arms = Arms();
+  EXPECT_THAT(RenderTable(arms, 120, {}), Not(HasSubstr("claim")));
+  arms[3].set_tail_seconds(0.125);
+  EXPECT_THAT(
+      RenderTable(arms, 120, {}),
+      HasSubstr("ps-sharded: workers claim their work: samples/s is the sum of their own "
+                "rates, without the tail from the first to the last without work (0.12 s)"));
+  arms[1].set_strategy("solo");
+  arms[1].set_own_samples_per_second(9100);
+  EXPECT_THAT(RenderTable(arms, 120, {}),
+              HasSubstr("efficiency: theirs is of the sum of solo's own rates (9100 samples/s), "
+                        "all others' of N times solo's slowest worker (5600)"));
+}
+
 TEST(Table, NoLineOfTheTableIsWiderThanTheTerminal) {
   for (int width : {80, 100, 120, 160, 240}) {
     for (const std::string& line : Lines(RenderTable(Arms(), width)))

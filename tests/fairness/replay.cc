@@ -1,0 +1,280 @@
+#include "tests/fairness/replay.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/base/fingerprint.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/codec/memory.h"
+#include "common/control/dealing.h"
+#include "common/exchange/parts.h"
+#include "common/params/param_layout.h"
+#include "common/update/update_rule.h"
+#include "common/vecmath/vecmath.h"
+#include "server/server_core.h"
+#include "server/shard_core.h"
+#include "worker/data/dataset.h"
+#include "worker/data/loader.h"
+#include "worker/kernels/registry.h"
+#include "worker/loop/initial_weights.h"
+#include "worker/loop/worker_setup.h"
+#include "worker/model/model.h"
+
+namespace ringmaster {
+namespace {
+
+using Floats = std::vector<float>;
+
+class Player {
+ public:
+  explicit Player(const RunRecord& record) : spec_(record.spec()) {
+    for (const ProcessReport& process : record.reports()) {
+      for (const WorkerReport& worker : process.workers()) workers_.push_back({&worker});
+      for (const ServerReport& server : process.servers()) servers_.push_back({&server});
+    }
+    const auto by_rank = [](const Worker& a, const Worker& b) {
+      return a.report->rank() < b.report->rank();
+    };
+    const auto by_index = [](const Server& a, const Server& b) {
+      return a.report->index() < b.report->index();
+    };
+    std::sort(workers_.begin(), workers_.end(), by_rank);
+    std::sort(servers_.begin(), servers_.end(), by_index);
+  }
+
+  absl::StatusOr<std::vector<std::string>> Play() {
+    RM_RETURN_IF_ERROR(Prepare());
+    bool moved = true;
+    while (moved) {
+      moved = false;
+      for (Worker& worker : workers_) {
+        RM_ASSIGN_OR_RETURN(const bool stepped, Step(&worker));
+        moved |= stepped;
+      }
+      for (size_t index = 0; index < servers_.size(); ++index) {
+        RM_ASSIGN_OR_RETURN(const bool served, Serve(index));
+        moved |= served;
+      }
+    }
+    return Hashes();
+  }
+
+ private:
+  struct Worker {
+    const WorkerReport* report;
+    int64_t step = 0;
+    std::vector<Floats> gradients;  // as servers decode them; by step
+    std::unique_ptr<CodecMemory> memory;
+    std::vector<std::vector<Floats>> pulls;  // by pull: the part of each server that has answered
+  };
+  struct Server {
+    const ServerReport* report;
+    std::vector<Range> parts;
+    Floats weights;
+    std::unique_ptr<ShardCore> core;
+    int next = 0;                      // event
+    std::vector<int64_t> push_steps;   // [workers][parts]
+    std::vector<size_t> pulls;         // by worker, answered
+  };
+
+  absl::Status Prepare() {
+    RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
+    RM_ASSIGN_OR_RETURN(kernels_, CreateKernelLibrary(spec_.training().kernels(), 0));
+    ModelOptions options;
+    options.shape = dataset_.train.shape;
+    options.max_batch = LargestBatch(spec_, options.shape);
+    options.bucket_bytes = spec_.training().bucket_bytes();
+    options.bucket_layout = BucketLayoutOf(spec_.training());
+    RM_ASSIGN_OR_RETURN(model_, CreateModel(spec_.model(), options, *kernels_));
+    RM_ASSIGN_OR_RETURN(initial_, InitialWeights(spec_, *model_));
+    RM_ASSIGN_OR_RETURN(codec_, CreateCodec(spec_.codec()));
+    loader_ = std::make_unique<Loader>(
+        dataset_.train,
+        DataOrder{spec_.data().seed(), dataset_.train.count(), spec_.training().batch_per_worker()},
+        spec_.data().augment());
+    for (Worker& worker : workers_) {
+      worker.memory =
+          CreateCodecMemory(*codec_, model_->layout().count(), spec_.codec().error_feedback());
+    }
+    for (size_t index = 0; index < servers_.size(); ++index) {
+      Server& server = servers_[index];
+      server.parts = ShardParts(model_->layout(), Count(servers_), static_cast<int32_t>(index));
+      server.weights = GatherShard(server.parts, initial_);
+      UpdateScope scope;
+      scope.count = static_cast<int64_t>(server.weights.size());
+      scope.batches = Count(workers_) * spec_.training().accumulate();
+      RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec_.optimizer(), std::move(scope)));
+      server.core = std::make_unique<ShardCore>(
+          ServingPlanOf(spec_, static_cast<int32_t>(index), server.parts).shard, std::move(update),
+          absl::MakeSpan(server.weights));
+      server.push_steps.assign(workers_.size() * server.parts.size(), 0);
+      server.pulls.assign(workers_.size(), 0);
+    }
+    return absl::OkStatus();
+  }
+
+  template <typename T>
+  static int32_t Count(const std::vector<T>& all) {
+    return static_cast<int32_t>(all.size());
+  }
+
+  // Computes the worker's next step, once the weights that it had are there.
+  absl::StatusOr<bool> Step(Worker* worker) {
+    const WorkerReport& report = *worker->report;
+    if (worker->step == report.step_loss_size()) return false;
+    const auto pulls = static_cast<size_t>(report.step_pulls(static_cast<int>(worker->step)));
+    if (!HasPull(*worker, pulls)) return false;
+    const Floats weights = pulls == 0 ? initial_ : WeightsOf(worker->pulls[pulls - 1]);
+    RM_ASSIGN_OR_RETURN(const Floats gradient, GradientOf(*worker, weights));
+    worker->gradients.push_back(Sent(worker, gradient));
+    ++worker->step;
+    return true;
+  }
+
+  bool HasPull(const Worker& worker, size_t pulls) const {
+    return pulls == 0 || (worker.pulls.size() >= pulls &&
+                          std::none_of(worker.pulls[pulls - 1].begin(),
+                                       worker.pulls[pulls - 1].end(),
+                                       [](const Floats& part) { return part.empty(); }));
+  }
+
+  int64_t LotOf(const Worker& worker) const {
+    if (worker.report->lots_size() > 0)
+      return worker.report->lots(static_cast<int>(worker.step));
+    return Dealing{Count(workers_), 1}.LotOf(worker.step, worker.report->rank());
+  }
+
+  absl::StatusOr<Floats> GradientOf(const Worker& worker, const Floats& weights) {
+    const int32_t accumulate = spec_.training().accumulate();
+    Floats sum;
+    for (int32_t a = 0; a < accumulate; ++a) {
+      Batch batch;
+      loader_->Fill(Dealing{Count(workers_), accumulate}.BatchOf(LotOf(worker), a), &batch);
+      BatchView view;
+      view.features = batch.features.data();
+      view.labels = batch.labels.data();
+      view.count = batch.count();
+      view.training = true;
+      view.gradient_scale = 1.0f / static_cast<float>(accumulate * Count(workers_));
+      Floats copy = weights, gradient(weights.size());
+      RM_RETURN_IF_ERROR(model_->Forward(view, ViewOf(&copy)));
+      RM_RETURN_IF_ERROR(model_->Backward(ViewOf(&copy), ViewOf(&gradient),
+                                          [](const Bucket&) { return absl::OkStatus(); }));
+      if (a == 0) {
+        sum = gradient;
+      } else {
+        Add(gradient, absl::MakeSpan(sum));
+      }
+    }
+    return sum;
+  }
+
+  static TensorView ViewOf(Floats* floats) {
+    return TensorView{floats->data(), 1, static_cast<int64_t>(floats->size()), Place::kHost};
+  }
+
+  // What servers make of the parts that the worker sends.
+  Floats Sent(Worker* worker, const Floats& gradient) const {
+    if (codec_->traits().exact) return gradient;
+    Floats decoded(gradient.size());
+    for (const Bucket& bucket : model_->layout().buckets()) {
+      // Every worker begins with the server after its own rank; each slice's memory is its own.
+      for (int32_t server = 0; server < Count(servers_); ++server) {
+        const Range part = PartOnServer(bucket, Count(servers_), server);
+        if (part.count == 0) continue;
+        std::vector<std::byte> out(codec_->MaxEncodedBytes(part.count));
+        const CodecStream stream =
+            PartStream(spec_.training().seed(), {worker->step, LotOf(*worker)},
+                       {bucket.id, server, Count(servers_)});
+        out.resize(worker->memory->Encode(
+            stream, part.begin, absl::MakeConstSpan(gradient).subspan(part.begin, part.count),
+            absl::MakeSpan(out)));
+        codec_->Decode(out, absl::MakeSpan(decoded).subspan(part.begin, part.count)).IgnoreError();
+      }
+    }
+    return decoded;
+  }
+
+  // Does what the server did next, once the worker that it did it for has come so far.
+  absl::StatusOr<bool> Serve(size_t index) {
+    Server& server = servers_[index];
+    if (server.next == server.report->arrivals_size()) return false;
+    const int32_t event = server.report->arrivals(server.next);
+    if (event < 0) {
+      Copy(index, static_cast<size_t>(-1 - event));
+      ++server.next;
+      return true;
+    }
+    const auto parts = static_cast<int32_t>(server.parts.size());
+    const int32_t rank = event / parts, part = event % parts;
+    int64_t& step = server.push_steps[event];
+    if (workers_[rank].step <= step) return false;
+    Push push;
+    push.worker = rank;
+    push.part = part;
+    push.step = step++;
+    push.gradient = absl::MakeConstSpan(workers_[rank].gradients[push.step])
+                        .subspan(server.parts[part].begin, server.parts[part].count);
+    std::vector<Reply> ready;
+    RM_RETURN_IF_ERROR(server.core->OnPush(push, &ready));
+    ++server.next;
+    return true;
+  }
+
+  void Copy(size_t index, size_t rank) {
+    Server& server = servers_[index];
+    std::vector<std::vector<Floats>>& pulls = workers_[rank].pulls;
+    const size_t pull = server.pulls[rank]++;
+    if (pulls.size() <= pull) pulls.emplace_back(servers_.size());
+    pulls[pull][index] = server.weights;
+  }
+
+  Floats WeightsOf(const std::vector<Floats>& parts_of_servers) const {
+    Floats weights(initial_.size());
+    for (size_t index = 0; index < servers_.size(); ++index) {
+      const float* next = parts_of_servers[index].data();
+      for (const Range& part : servers_[index].parts) {
+        std::copy_n(next, part.count, weights.begin() + part.begin);
+        next += part.count;
+      }
+    }
+    return weights;
+  }
+
+  absl::StatusOr<std::vector<std::string>> Hashes() const {
+    for (const Server& server : servers_) {
+      if (server.next == server.report->arrivals_size()) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("server/", server.report->index(), " stands still at its event ",
+                       server.next, ", which no worker has come to"));
+    }
+    std::vector<std::string> hashes;
+    for (const Worker& worker : workers_)
+      hashes.push_back(Sha256Hex(absl::MakeConstSpan(WeightsOf(worker.pulls.back()))));
+    return hashes;
+  }
+
+  const RunSpec& spec_;
+  std::vector<Worker> workers_;
+  std::vector<Server> servers_;
+  Dataset dataset_;
+  std::unique_ptr<KernelLibrary> kernels_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Codec> codec_;
+  std::unique_ptr<Loader> loader_;
+  Floats initial_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> Replay(const RunRecord& record) {
+  return Player(record).Play();
+}
+
+}  // namespace ringmaster
