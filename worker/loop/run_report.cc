@@ -70,6 +70,14 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
   report_.set_index_bytes_up(exchange.index_bytes);
   for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
+  if (exchange.halves.elements > 0) {
+    HalfCounts* halves = report_.mutable_halves();
+    halves->set_elements(exchange.halves.elements);
+    halves->set_zeros(exchange.halves.zeros);
+    halves->set_subnormals(exchange.halves.subnormals);
+    halves->set_saturated(exchange.halves.saturated);
+    halves->set_infinities(exchange.halves.infinities);
+  }
   report_.set_engine(exchange.engine);
   if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();
 }

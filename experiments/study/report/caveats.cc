@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
 #include "common/scheme/registry.h"
+#include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 #include "proto/run_record.pb.h"
@@ -247,6 +248,18 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
       name, ratio));
 }
 
+// A gradient beyond the range of halves is clipped without a word.
+void AddHalves(const ReportCell& cell, const std::string& name, Texts* texts) {
+  const Figure& saturated = FigureByTag("halves_saturated_share");
+  double most = 0;
+  for (const Trial& trial : cell.trials)
+    most = std::max(most, saturated.value(trial.summary).value_or(0));
+  if (most == 0) return;
+  texts->push_back(absl::StrFormat(
+      "%s: %.2g %% of the gradients were beyond the range of halves (65504) and were sent as that.",
+      name, 100 * most));
+}
+
 // Of the periods of its CPU quotas, those in which one was used up.
 double ThrottledShare(const Conditions& conditions) {
   return static_cast<double>(conditions.quota_throttled_periods()) /
@@ -366,6 +379,7 @@ std::vector<std::string> Doubts(const Comparisons& comparisons) {
       }
       AddDrift(cell, name, &texts);
       AddDisturbance(cell, name, &texts);
+      AddHalves(cell, name, &texts);
     }
   }
   return texts;

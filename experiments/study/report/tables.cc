@@ -56,6 +56,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
                    TextColumn("transport", "transport"),
                    TextColumn("trials", "trials")};
   for (const Figure* figure : ReportFigures()) table.columns.push_back(ColumnOf(*figure));
+  // Columns that came later stand last: readers of CSV count on it.
+  table.columns.push_back(TextColumn("tuned", "tuned"));
   for (const ReportCell& cell : comparison.cells) {
     TableRow row;
     row.arm = cell.arm;
@@ -72,6 +74,7 @@ ReportTable FiguresTable(const Comparison& comparison) {
                  Text(transport),
                  Text(absl::StrCat(cell.trials.size(), failed))};
     for (const Figure* figure : ReportFigures()) row.cells.push_back({"", FigureOf(cell, *figure)});
+    row.cells.push_back(Text(TunedText(cell)));
     table.rows.push_back(std::move(row));
   }
   EraseEmptyColumns(&table);

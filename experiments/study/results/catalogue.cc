@@ -350,7 +350,7 @@ std::vector<Figure> LearningFigures() {
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
   for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
-                     LearningFigures, MachineFigures}) {
+                     HalvesFigures, LearningFigures, MachineFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

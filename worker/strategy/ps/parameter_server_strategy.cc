@@ -120,6 +120,7 @@ class ParameterServerStrategy : public SyncStrategy {
     ExchangeReport report;
     report.AddTimes(exchange_.times());
     report.index_bytes = servers_.index_bytes();
+    report.halves = servers_.halves();
     report.status = exchange_.status();
     return report;
   }
