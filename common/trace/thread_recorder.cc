@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "proto/record.pb.h"
+
 namespace ringmaster {
 namespace {
 

@@ -9,9 +9,12 @@
 #include "common/base/message.h"
 #include "common/trace/event_ring.h"
 #include "common/trace/phase.h"
-#include "proto/record.pb.h"
+#include "google/protobuf/repeated_field.h"
 
 namespace ringmaster {
+
+class ThreadTrace;
+class TraceMessage;
 
 // Which steps are recorded: [begin, end).
 struct TracedSteps {

@@ -24,9 +24,11 @@ class RunReport {
 
   // Training begins, or goes on after what is on no clock.
   void Resume();
-  // The next step, with what its phases were and its mean loss, and the drain before it. Steps of
-  // the warm-up are not timed. Allocates nothing, but for very long runs.
-  void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times);
+  // The next step, with what its phases were and its mean loss, and the drain before it.
+  // `computed`: when it had its gradients. Steps of the warm-up are not timed. Allocates nothing,
+  // but for very long runs.
+  void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
+               Clock::time_point computed);
   // Draining is part of training: its time goes to the clock and, between steps, to the next step.
   void AddDrain(double drain_ms);
 
@@ -41,11 +43,13 @@ class RunReport {
 
  private:
   void AddTraffic();
+  void AddWait(const PhaseTimes& times, Clock::time_point computed);
 
   const WorkerSetup& setup_;
   const TrainingSpec& training_;
   WorkerReport& report_;
   const int64_t global_batch_;
+  Clock::time_point last_computed_;    // of the step before
   double drain_ms_ = 0;                // between the last step and the next: that one's
   double phase_ms_[kPhaseCount] = {};  // totals over timed steps
   double training_ms_ = 0;

@@ -164,7 +164,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
       recorder()->AddSpan("step", step, -1, mark, end);
       recorder()->EndStep();
     }
-    figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_);
+    figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_, computed_);
     step_times_.Clear();
     mark = Clock::now();
     const int64_t samples_seen = (step + 1) * global_batch_;
@@ -196,6 +196,7 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
       RM_RETURN_IF_ERROR(Compute(next, batch));
     }
   }
+  computed_ = Clock::now();
   setup_.progress->Enter("exchange");
   RM_RETURN_IF_ERROR(strategy_->EndStep(step));
   RM_RETURN_IF_ERROR(outputs_->EndStep(step));

@@ -26,6 +26,7 @@
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
+#include "common/trace/skew.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
 #include "experiments/program/run/join_limit.h"
@@ -320,6 +321,8 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   MoveInputs(record);
   MoveConfinements(record);
   MergeEvaluations(record);
+  const SchemeTraits traits = TraitsOf(record->spec());
+  MeasureSkew(traits.exchanges && traits.updates == Updates::kTogether, record->mutable_reports());
   AlignTraces(record->mutable_reports());
   for (const ProcessReport& process : record->reports()) {
     for (const WorkerReport& worker : process.workers()) {

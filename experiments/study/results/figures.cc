@@ -48,6 +48,8 @@ const char* NeedText(Need need) {
       return "a program that measured it";
     case Need::kHalves:
       return "gradients sent as halves (fp16), encoded on the host";
+    case Need::kLastRank:
+      return "ranks that wait for each other in every step";
   }
   return "";
 }

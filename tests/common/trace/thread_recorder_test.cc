@@ -5,6 +5,7 @@
 #include "common/trace/trace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/record.pb.h"
 #include "tests/support/allocations.h"
 
 namespace ringmaster {
