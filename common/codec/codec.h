@@ -73,6 +73,11 @@ class Codec {
   virtual absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const = 0;
 };
 
+// Whether encodings are halves, whose range and precision a gradient can leave.
+inline bool AreHalves(const Codec& codec) {
+  return codec.traits().summable_as == ElementType::kFloat16;
+}
+
 // The codec that sends gradients as they are: the floats themselves.
 inline constexpr char kNoCodec[] = "none";
 

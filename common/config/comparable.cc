@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
@@ -67,16 +68,42 @@ std::optional<Difference> FirstDifference(const Message& a, const Message& b,
   return std::nullopt;
 }
 
-RunSpec Erased(RunSpec spec, bool erase_transport_name) {
+void ClearPath(absl::string_view path, Message* message) {
+  const std::vector<std::string> names = absl::StrSplit(path, '.');
+  for (size_t i = 0; i < names.size(); ++i) {
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names[i]);
+    if (field == nullptr) return;
+    if (i + 1 == names.size()) return message->GetReflection()->ClearField(message, field);
+    if (field->is_repeated() || field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE ||
+        !message->GetReflection()->HasField(*message, field)) {
+      return;
+    }
+    message = message->GetReflection()->MutableMessage(message, field);
+  }
+}
+
+RunSpec Erased(const RunSpec& spec, bool erase_transport_name) {
+  RunSpec shared = SharedPart(spec);
+  if (erase_transport_name) shared.mutable_transport()->clear_name();
+  return shared;
+}
+
+}  // namespace
+
+RunSpec SharedPart(RunSpec spec) {
+  for (const TunedFieldSpec& tuned : spec.tuning().fields()) ClearPath(tuned.field(), &spec);
   spec.clear_name();
   spec.clear_strategy();
   spec.clear_codec();
   spec.clear_output();
-  if (erase_transport_name) spec.mutable_transport()->clear_name();
   return spec;
 }
 
-}  // namespace
+bool IsTunable(absl::string_view field) {
+  const absl::string_view root = field.substr(0, field.find('.'));
+  return root.size() < field.size() &&
+         (root == "optimizer" || root == "codec" || root == "strategy");
+}
 
 absl::Status CheckComparable(const RunSpec& a, const RunSpec& b) {
   const bool threads = a.strategy().launch() == THREADS || b.strategy().launch() == THREADS;

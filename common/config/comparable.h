@@ -2,12 +2,22 @@
 #define RINGMASTER_COMMON_CONFIG_COMPARABLE_H_
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
-// Whether two resolved specs may stand in one table: they are equal after erasing name, strategy,
-// codec and output; transport.name may differ where one of them launches threads.
+// What the runs of a comparison have in common of a resolved spec: name, strategy, codec, output
+// and the fields that spec.tuning names are erased. Pure, thread-safe.
+RunSpec SharedPart(RunSpec spec);
+
+// Whether each arm may have a value of its own for the field, found by tuning: it belongs to
+// optimizer, codec or strategy. All else decides what is learned, or from how many samples. Pure,
+// thread-safe.
+bool IsTunable(absl::string_view field);
+
+// Whether two resolved specs may stand in one table: their shared parts are equal; transport.name
+// may differ where one of them launches threads.
 // FailedPrecondition names the first field that differs, with both values. Symmetric but for the
 // order in the text. Pure, thread-safe.
 absl::Status CheckComparable(const RunSpec& a, const RunSpec& b);

@@ -12,6 +12,7 @@
 #include "common/base/known_words.h"
 #include "common/base/problems.h"
 #include "common/codec/codec.h"
+#include "common/config/comparable.h"
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
@@ -389,6 +390,18 @@ void CheckEvaluation(const RunSpec& spec, Problems* problems) {
   }
 }
 
+void CheckTuning(const TuningSpec& tuning, Problems* problems) {
+  for (const TunedFieldSpec& tuned : tuning.fields()) {
+    if (IsTunable(tuned.field())) continue;
+    problems->AddName("tuning.fields", tuned.field(),
+                      "arms with different values would not learn the same thing from the same "
+                      "samples; expected a field of optimizer, codec or strategy");
+  }
+  if (tuning.fields_size() > 0)
+    problems->Range<int64_t>("tuning.budget_samples", tuning.budget_samples(), 1,
+                             std::numeric_limits<int64_t>::max());
+}
+
 void CheckLimits(const LimitsSpec& limits, Problems* problems) {
   constexpr double kDay = 86400;
   problems->Range<double>("limits.wait_seconds", limits.wait_seconds(), 0.001, kDay);
@@ -424,6 +437,7 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckEmulation(resolved, is_loopback, &problems);
   CheckOutput(resolved, &problems);
   CheckEvaluation(resolved, &problems);
+  CheckTuning(resolved.tuning(), &problems);
   CheckLimits(resolved.limits(), &problems);
   return problems.ToStatus();
 }

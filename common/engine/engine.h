@@ -40,6 +40,10 @@ class Engine {
   // What carries its bytes, for tables and records: "self,tcp".
   virtual std::string wire() const = 0;
 
+  // What keeps it from its usual speed in this process, as far as it knows, for the side of every
+  // ratio to it: "no single copy". Empty: nothing.
+  virtual std::string handicap() const = 0;
+
   // The algorithms that AllReduce can be told to take, by index; 0 is the library's own choice or
   // its usual one.
   virtual absl::Span<const std::string> algorithms() const = 0;

@@ -65,10 +65,6 @@ std::string Explain(int error, const HostPort& address, absl::string_view when_t
 
 }  // namespace
 
-Fd::~Fd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 absl::StatusOr<Listener> ListenAt(const std::string& text) {
   RM_ASSIGN_OR_RETURN(const SocketAddress address, ParseAddress(text));
   return ListenAt(address, "leave the port out to have a free one chosen");

@@ -2,33 +2,13 @@
 #define RINGMASTER_COMMON_TRANSPORT_SOCKET_H_
 
 #include <string>
-#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/base/addresses.h"
+#include "common/base/fd.h"
 
 namespace ringmaster {
-
-// Owns a file descriptor.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Fd();
-  int get() const { return fd_; }
-  // The caller owns it from here on.
-  int Release() { return std::exchange(fd_, -1); }
-  bool valid() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 // A listening TCP socket and the address peers reach it at. The socket does not block and is closed
 // on exec.

@@ -49,6 +49,22 @@ TEST(Bench, TwoProcessesSumOverTcpAndEverySizeIsReported) {
   EXPECT_GE(json["ratios"][0]["high"], json["ratios"][0]["theirs_over_ours"]);
 }
 
+TEST(Bench, SumsOfColdAndUnalignedBuffersAreRightTooAndTheTimesAreInOrder) {
+  const Finished bench =
+      RunProgram({"bench", "allreduce", "--transport", "shm", "--buffers", "cold", "--unaligned",
+                  "--sizes", "4KiB,1000004", "--iterations", "7", "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const auto json = nlohmann::json::parse(bench.out);
+  EXPECT_EQ(json["buffers"], "cold");
+  EXPECT_EQ(json["unaligned"], true);
+  ASSERT_EQ(json["rows"].size(), 2u) << bench.out;
+  for (const auto& row : json["rows"]) {
+    EXPECT_EQ(row["check"], "ok");
+    EXPECT_LE(row["time_us"], row["time_us_p95"]);
+    EXPECT_LE(row["time_us_p95"], row["time_us_p99"]);
+  }
+}
+
 TEST(Bench, StartTellsTimeAndMemoryOfEveryRole) {
   const Finished bench = RunProgram({"bench", "start", "--workers", "3", "--strategy", "ring,ps",
                                      "--transport", "shm", "--emulate", "1", "--json"});

@@ -118,6 +118,14 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   report_.set_index_bytes_up(exchange.index_bytes);
   report_.mutable_step_pulls()->Add(exchange.step_pulls.begin(), exchange.step_pulls.end());
   for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
+  if (exchange.halves.elements > 0) {
+    HalfCounts* halves = report_.mutable_halves();
+    halves->set_elements(exchange.halves.elements);
+    halves->set_zeros(exchange.halves.zeros);
+    halves->set_subnormals(exchange.halves.subnormals);
+    halves->set_saturated(exchange.halves.saturated);
+    halves->set_infinities(exchange.halves.infinities);
+  }
   report_.set_engine(exchange.engine);
   if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();
 }

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/codec/half_counts.h"
 #include "common/params/param_layout.h"
 #include "common/state/state.h"
 #include "common/trace/trace.h"
@@ -55,6 +56,7 @@ struct ExchangeReport {
   int64_t index_bytes = 0;                      // of the payload sent
   std::vector<int32_t> step_pulls;              // WorkerReport's
   std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
+  HalfTally halves;  // of gradients that it has encoded as halves; no elements: of none
   // of an all-reduce by another library, whose bytes our transport does not see
   std::string engine;
   absl::Status status;  // of all that it did, Finish's own messages included

@@ -90,6 +90,7 @@ class GlooEngine : public Engine {
 
   std::string library() const override { return "Gloo"; }
   std::string wire() const override { return "tcp"; }
+  std::string handicap() const override { return ""; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {

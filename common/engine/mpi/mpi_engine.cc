@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
@@ -81,6 +82,29 @@ std::string StringVariable(const char* name) {
   return value.c_str();
 }
 
+// The name of the value that the variable has; empty where it is not there.
+std::string EnumVariable(const char* name) {
+  int index = 0, bind = 0, scope = 0, verbosity = 0, items = 0, no_text = 0;
+  MPI_Datatype type;
+  MPI_T_enum values;
+  if (MPI_T_cvar_get_index(name, &index) != MPI_SUCCESS ||
+      MPI_T_cvar_get_info(index, nullptr, &no_text, &verbosity, &type, &values, nullptr, &no_text,
+                          &bind, &scope) != MPI_SUCCESS ||
+      values == MPI_T_ENUM_NULL ||
+      MPI_T_enum_get_info(values, &items, nullptr, &no_text) != MPI_SUCCESS) {
+    return "";
+  }
+  const int current = ControlVariable(name).Get();
+  for (int i = 0; i < items; ++i) {
+    int value = 0;
+    char text[64] = {};
+    int length = sizeof(text);
+    if (MPI_T_enum_get_item(values, i, &value, text, &length) == MPI_SUCCESS && value == current)
+      return text;
+  }
+  return "";
+}
+
 class MpiEngine : public Engine {
  public:
   // MPI is there once in a process, from MPI_Init to MPI_Finalize.
@@ -117,6 +141,7 @@ class MpiEngine : public Engine {
 
   std::string library() const override { return library_; }
   std::string wire() const override { return wire_; }
+  std::string handicap() const override { return handicap_; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
@@ -150,6 +175,12 @@ class MpiEngine : public Engine {
     library_ = full.substr(0, full.find(','));
     wire_ = StringVariable("btl");
     if (wire_.empty()) wire_ = "its own choice";
+    // Between processes of one host it else copies straight from the sender's memory, which
+    // containers often forbid.
+    if (absl::StrContains(wire_, "vader") &&
+        EnumVariable("btl_vader_single_copy_mechanism") == "none") {
+      handicap_ = "no single copy";
+    }
     algorithms_ = AllAlgorithms();
     // Its algorithms are its own choice unless it was started with coll_tuned_use_dynamic_rules.
     if (ControlVariable("coll_tuned_use_dynamic_rules").Get() == 0 || !algorithm_.ok())
@@ -172,6 +203,7 @@ class MpiEngine : public Engine {
 
   std::string library_;
   std::string wire_;
+  std::string handicap_;
   std::vector<std::string> algorithms_;
   std::vector<MPI_Comm> communicators_;  // by algorithm, made when it is first asked for
   ControlVariable algorithm_{"coll_tuned_allreduce_algorithm"};

@@ -104,6 +104,7 @@ class NcclEngine : public Engine {
 
   std::string library() const override { return library_; }
   std::string wire() const override { return "its own choice"; }
+  std::string handicap() const override { return ""; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {

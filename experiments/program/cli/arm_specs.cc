@@ -1,5 +1,6 @@
 #include "experiments/program/cli/arm_specs.h"
 
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -7,7 +8,6 @@
 #include "common/config/arms.h"
 #include "common/config/comparable.h"
 #include "common/config/load.h"
-#include "experiments/program/cli/outputs.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 
@@ -45,20 +45,29 @@ absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
 absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
                                                 const std::vector<std::string>& arms,
                                                 const std::vector<std::string>& sets) {
-  const Environment environment = ReadEnvironment();
-  std::vector<RunSpec> specs = {base};
   if (!arms.empty()) {
-    RM_ASSIGN_OR_RETURN(specs, MakeArms(base, arms, sets));
+    RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs, MakeArms(base, arms, sets));
+    return ResolveAll(std::move(specs));
   }
-  for (RunSpec& spec : specs) {
+  RM_ASSIGN_OR_RETURN(RunSpec resolved,
+                      ResolveAndValidate(base, ReadEnvironment().default_data_dir));
+  return std::vector<RunSpec>{std::move(resolved)};
+}
+
+absl::StatusOr<std::vector<RunSpec>> ResolveAll(std::vector<RunSpec> arms) {
+  const Environment environment = ReadEnvironment();
+  for (RunSpec& spec : arms) {
     absl::StatusOr<RunSpec> resolved = ResolveAndValidate(spec, environment.default_data_dir);
-    if (!resolved.ok())
-      return arms.empty() ? resolved.status() : Annotate(resolved.status(), "arm " + spec.name());
+    if (!resolved.ok()) return Annotate(resolved.status(), "arm " + spec.name());
     spec = *std::move(resolved);
-    RM_RETURN_IF_ERROR(CheckComparable(specs.front(), spec));
+    RM_RETURN_IF_ERROR(CheckComparable(arms.front(), spec));
   }
-  RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
-  return specs;
+  return arms;
+}
+
+void PrintSpecs(const std::vector<RunSpec>& specs) {
+  for (const RunSpec& spec : specs)
+    std::printf("# %s\n%s\n", spec.name().c_str(), SerializeRunSpec(spec).c_str());
 }
 
 }  // namespace ringmaster

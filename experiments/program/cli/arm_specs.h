@@ -16,17 +16,23 @@ std::vector<std::string> DefaultArms();
 // The spec in `spec_file` (none where that is empty), edited by the flags. Not resolved.
 absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& flags);
 
-// The resolved specs of all arms of `base`, checked against each other, with their outputs
-// prepared: nothing runs before all of them can. Without arms: that of `base` itself. `sets`: what
-// --set was given, none of which the arms may drop. Errors are the user's to mend.
+// The resolved specs of all arms of `base`, checked against each other; nothing is written. Without
+// arms: that of `base` itself. `sets`: what --set was given, none of which the arms may drop.
+// Errors are the user's to mend.
 absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
                                                 const std::vector<std::string>& arms,
                                                 const std::vector<std::string>& sets);
+
+// The same of arms that are there already: resolves them, and checks them against each other.
+absl::StatusOr<std::vector<RunSpec>> ResolveAll(std::vector<RunSpec> arms);
 
 // The arms of `base`, not resolved, that take what --set was given.
 absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
                                               const std::vector<std::string>& arms,
                                               const std::vector<std::string>& sets);
+
+// For --plan: the resolved specs, as textprotos that `ringmaster run` takes, on standard output.
+void PrintSpecs(const std::vector<RunSpec>& specs);
 
 }  // namespace ringmaster
 

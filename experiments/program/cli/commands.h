@@ -2,6 +2,7 @@
 #define RINGMASTER_EXPERIMENTS_PROGRAM_CLI_COMMANDS_H_
 
 #include <functional>
+#include <utility>
 
 #include "experiments/program/cli/parser/parser.h"
 
@@ -16,9 +17,23 @@ enum ExitCode : int {
   kExitInterrupted = 130,
 };
 
+// What a command does; both functions return the exit code.
+struct Action {
+  using Function = std::function<int()>;
+
+  Action() = default;
+  template <typename F>
+  Action(F work) : run(std::move(work)) {}  // NOLINT: what works is an action
+  Action(Function work, Function dry) : run(std::move(work)), plan(std::move(dry)) {}
+
+  Function run;
+  // For --plan: reads and checks all that `run` does before it starts or writes anything, and shows
+  // it. Null: what the command line says is all that can be checked.
+  Function plan;
+};
+
 // Each declares a subcommand with its flags and help on `program`; when the command line names it,
-// `*action` is set to what then does the work and returns the exit code.
-using Action = std::function<int()>;
+// `*action` is set to what then does the work.
 void DeclareCompare(Command program, Action* action);
 void DeclareRun(Command program, Action* action);
 void DeclareEvaluate(Command program, Action* action);

@@ -18,14 +18,21 @@
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/outputs.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_inputs.h"
 #include "experiments/study/results/gate.h"
 #include "experiments/study/results/table.h"
+#include "experiments/study/sweep/sweep_table.h"
+#include "experiments/study/tune/run_tuning.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -52,6 +59,7 @@ struct RunFlags {
   int device = 0;
   bool json = false;
   std::vector<std::string> columns;  // empty: the usual ones
+  TuningRequest tuning;              // without grids: nothing is tuned
   double gate = 0;                   // percent; 0: none
 };
 
@@ -77,6 +85,77 @@ std::string OutcomeText(const RunSummary& summary, double seconds) {
   if (summary.has_test_accuracy())
     absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
   return text;
+}
+
+absl::StatusOr<TuningPlan> PlanTuningOf(const RunFlags& flags,
+                                        const std::vector<std::string>& arms) {
+  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  const Environment environment = ReadEnvironment();
+  InputsReader inputs;
+  return PlanTuning(
+      base, arms, flags.spec.sets(), flags.tuning,
+      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); },
+      [&](const RunSpec& spec) { return inputs.Read(spec); });
+}
+
+// Of an error before the comparison's first run: tuning alone has runs that can fail.
+int ExitCodeOf(const RunFlags& flags, const absl::Status& status) {
+  const bool has_run = !flags.tuning.grids.empty();
+  return has_run && !absl::IsInvalidArgument(status) ? kExitFailedRun : kExitUserError;
+}
+
+// Runs are kept in a store of their own, below --out: the same command goes on where it was, and
+// reports of the comparison leave them out.
+absl::StatusOr<std::vector<TunedArm>> Tune(const RunFlags& flags, const TuningPlan& plan) {
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(flags.out + "/tuning"));
+  std::fprintf(stderr, "tuning: %zu runs of %lld samples each, kept in %s/tuning\n",
+               plan.runs.cells.size(), static_cast<long long>(plan.base.tuning().budget_samples()),
+               flags.out.c_str());
+  TerminalWatcher watcher;
+  SweepOptions options;
+  options.device = flags.device;
+  options.interrupted = &InterruptFlag();
+  RM_ASSIGN_OR_RETURN(std::vector<TunedArm> arms, RunTuning(plan, *store, options, watcher));
+  for (const std::string& warning : EdgeWarnings(arms)) Log(LogLevel::kWarning, warning);
+  return arms;
+}
+
+// The arms' resolved specs, with their best values where something is tuned; `*tuned` has what that
+// was found from, by arm.
+absl::StatusOr<std::vector<RunSpec>> SpecsToRun(const RunFlags& flags,
+                                                const std::vector<std::string>& arms,
+                                                std::vector<TunedArm>* tuned) {
+  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  // What is wrong with the comparison itself is found before anything is tuned for it.
+  RM_ASSIGN_OR_RETURN(std::vector<RunSpec> untuned, BuildSpecs(base, arms, flags.spec.sets()));
+  if (flags.tuning.grids.empty()) {
+    if (flags.tuning.budget_samples == 0) return untuned;
+    return absl::InvalidArgumentError("--budget is for --tune, which is not given");
+  }
+  RM_ASSIGN_OR_RETURN(const TuningPlan plan, PlanTuningOf(flags, arms));
+  RM_RETURN_IF_ERROR(PrepareOutputs(&untuned));
+  RM_ASSIGN_OR_RETURN(*tuned, Tune(flags, plan));
+  std::vector<RunSpec> specs;
+  for (const TunedArm& arm : *tuned) specs.push_back(arm.spec);
+  return ResolveAll(std::move(specs));
+}
+
+// What would run, without its outputs.
+int ShowSpecs(const RunFlags& flags, const std::vector<std::string>& arms) {
+  absl::Status status = CheckColumns(flags.columns);
+  if (status.ok() && !flags.tuning.grids.empty()) {
+    const absl::StatusOr<TuningPlan> plan = PlanTuningOf(flags, arms);
+    if (plan.ok()) std::printf("%s", PlanText(plan->runs, {}).c_str());
+    status = plan.status();
+  } else if (status.ok()) {
+    std::vector<TunedArm> none;
+    const absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &none);
+    if (specs.ok()) PrintSpecs(*specs);
+    status = specs.status();
+  }
+  if (status.ok()) return kExitOk;
+  Log(LogLevel::kError, status.message());
+  return kExitUserError;
 }
 
 // Of an arm: its outcome, or why there is none.
@@ -112,8 +191,10 @@ StepMs StepMsOf(const RunRecord& record) {
 // The arms of one command: trains them, keeps and shows what they did.
 class Arms {
  public:
-  Arms(const RunFlags& flags, const std::vector<RunSpec>& specs, Outcome* outcome)
-      : flags_(flags), specs_(specs), outcome_(*outcome) {}
+  // `tuned`: by arm, what its values were found from; empty: nothing is tuned.
+  Arms(const RunFlags& flags, const std::vector<RunSpec>& specs, const std::vector<TunedArm>& tuned,
+       Outcome* outcome)
+      : flags_(flags), specs_(specs), tuned_(tuned), outcome_(*outcome) {}
 
   // Returns the exit code so far.
   int Train() {
@@ -180,6 +261,8 @@ class Arms {
       const TrainingSpec& training = specs_[0].training();
       first_block_ = FirstBlock(StepMsOf(record), training.warmup_steps());
     }
+    if (!tuned_.empty())
+      record.mutable_tuning()->Add(tuned_[i].trials.begin(), tuned_[i].trials.end());
     const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record), i);
     if (!summary.ok()) {
       code_ = Fail(summary.status(), kExitFailedRun);
@@ -191,6 +274,7 @@ class Arms {
 
   const RunFlags& flags_;
   const std::vector<RunSpec>& specs_;
+  const std::vector<TunedArm>& tuned_;
   Outcome& outcome_;
   int code_ = kExitOk;
   GateBlock first_block_;
@@ -200,10 +284,13 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
     return Fail(Annotate(known, "--columns"), kExitUserError);
   }
-  const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
-  if (!base.ok()) return Fail(base.status(), kExitUserError);
-  const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms, flags.spec.sets());
-  if (!specs.ok()) return Fail(specs.status(), kExitUserError);
+  std::vector<TunedArm> tuned;  // by arm; empty: nothing is tuned
+  absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &tuned);
+  if (specs.ok()) {
+    const absl::Status prepared = PrepareOutputs(&*specs);
+    if (!prepared.ok()) specs = prepared;
+  }
+  if (!specs.ok()) return Fail(specs.status(), ExitCodeOf(flags, specs.status()));
   for (const RunSpec& spec : *specs) {
     const absl::Status fits = CheckMachine(spec, flags.device);
     if (!fits.ok()) return Fail(fits, kExitUserError);
@@ -213,7 +300,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   TellOfWeights(*specs);
   Announce(*specs);
   WarnOfLoad();
-  Arms all(flags, *specs, &*outcome);
+  Arms all(flags, *specs, tuned, &*outcome);
   int code = all.Train();
   if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
@@ -258,8 +345,21 @@ void DeclareCompare(Command program, Action* action) {
       .Between(0.01, 1000.0)
       .Takes("PCT");
   DeclareCommon(command, flags.get());
+  command
+      .AddOption(
+          "--tune", &flags->tuning.grids,
+          "first find each arm's best value of a field, by final training loss: "
+          "learning_rate=0.02:0.5:x2 tries 0.02, 0.04, ... up to 0.5; 0.1:0.5:+0.1 and 1,2,4 "
+          "work too. Several times: all combinations")
+      .Takes("FIELD=GRID");
+  command
+      .AddOption("--budget", &flags->tuning.budget_samples,
+                 "samples that --tune trains for each value, all workers together")
+      .Takes("SAMPLES");
   command.OnChosen([action, flags] {
-    *action = [flags] { return RunAll(*flags, flags->arms.empty() ? DefaultArms() : flags->arms); };
+    const std::vector<std::string> arms = flags->arms.empty() ? DefaultArms() : flags->arms;
+    *action = {[flags, arms] { return RunAll(*flags, arms); },
+               [flags, arms] { return ShowSpecs(*flags, arms); }};
   });
 }
 
@@ -270,7 +370,9 @@ void DeclareRun(Command program, Action* action) {
       .Required()
       .Refuse([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
   DeclareCommon(command, flags.get());
-  command.OnChosen([action, flags] { *action = [flags] { return RunAll(*flags, {}); }; });
+  command.OnChosen([action, flags] {
+    *action = {[flags] { return RunAll(*flags, {}); }, [flags] { return ShowSpecs(*flags, {}); }};
+  });
 }
 
 }  // namespace ringmaster

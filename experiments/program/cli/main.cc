@@ -112,6 +112,12 @@ std::string WhyStandardOutputFails() {
   return wrote == 1 ? "some of it is missing" : ringmaster::ErrorText(errno);
 }
 
+int Plan(const ringmaster::Action& action) {
+  if (action.plan) return action.plan();
+  std::puts("the command line is right; nothing else can be checked before this command works");
+  return ringmaster::kExitOk;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -124,7 +130,11 @@ int main(int argc, char** argv) {
   ringmaster::Command command = program.command();
   command.SetFooter(kExamples);
   bool verbose = false;
+  bool plan = false;
   command.AddFlag("-v,--verbose", &verbose, "log more, to standard error");
+  command.AddFlag("--plan", &plan,
+                  "check the command and show what it would run, without starting or writing "
+                  "anything");
   ringmaster::Action action;
   ringmaster::DeclareCompare(command, &action);
   ringmaster::DeclareRun(command, &action);
@@ -152,7 +162,7 @@ int main(int argc, char** argv) {
   ringmaster::StartLogging(verbose ? ringmaster::LogLevel::kDebug : ringmaster::LogLevel::kInfo);
   ringmaster::HandleSignals();
   ringmaster::RaiseDescriptorLimit();
-  int code = action();
+  int code = plan ? Plan(action) : action.run();
   if (ringmaster::EndSignal() != 0 && code != ringmaster::kExitOk)
     code = 128 + ringmaster::EndSignal();
   // A table that nobody could read is no success; the records are safe.

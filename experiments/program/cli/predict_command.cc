@@ -17,6 +17,7 @@
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/link_measurement.h"
 #include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/outputs.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/cli/terminal.h"
@@ -153,6 +154,16 @@ absl::Status Measure(const RunSpec& spec, const std::string& label, const Predic
   return absl::OkStatus();
 }
 
+int ShowSpecs(const PredictFlags& flags) {
+  const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
+  if (!specs.ok()) {
+    Log(LogLevel::kError, specs.status().message());
+    return kExitUserError;
+  }
+  PrintSpecs(*specs);
+  return kExitOk;
+}
+
 int Predict(const PredictFlags& flags) {
   const auto fail = [](const absl::Status& status, int code) {
     Log(LogLevel::kError, status.message());
@@ -162,8 +173,10 @@ int Predict(const PredictFlags& flags) {
     return JoinLinkMeasurement(flags.link, flags.rank, flags.coordinator).ok() ? kExitOk
                                                                                : kExitFailedRun;
   }
-  const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
+  absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  const absl::Status prepared = PrepareOutputs(&*specs);
+  if (!prepared.ok()) return fail(prepared, kExitUserError);
   TellOfWeights(*specs);
   std::optional<Outcome> outcome;
   if (!flags.no_measure) {
@@ -227,7 +240,9 @@ void DeclarePredict(Command program, Action* action) {
   command.AddOption("--link", &flags->link, "").Hidden();
   command.AddOption("--rank", &flags->rank, "").Hidden();
   command.AddOption("--coordinator", &flags->coordinator, "").Hidden();
-  command.OnChosen([action, flags] { *action = [flags] { return Predict(*flags); }; });
+  command.OnChosen([action, flags] {
+    *action = {[flags] { return Predict(*flags); }, [flags] { return ShowSpecs(*flags); }};
+  });
 }
 
 }  // namespace ringmaster

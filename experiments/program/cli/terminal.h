@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/arm_progress.h"
 
 namespace ringmaster {
 

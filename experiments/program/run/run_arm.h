@@ -10,27 +10,13 @@
 #include "absl/status/statusor.h"
 #include "common/base/host_port.h"
 #include "common/control/coordinator.h"
+#include "experiments/program/run/arm_progress.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
 
 class RunRecord;
 class RunSpec;
-
-// What a progress display is shown while an arm runs.
-struct ArmProgress {
-  int64_t step = 0;
-  int64_t steps = 0;
-  double loss = 0;
-  double samples_per_second = 0;
-  double test_accuracy = 0;  // at the mark last scored; 0: none yet
-  int64_t scored_marks = 0;  // after training
-  int64_t marks = 0;         // at which the model is scored
-  std::string phase;
-  double seconds = 0;         // since the arm was started
-  std::vector<int64_t> pids;  // by process; 0: has not joined
-};
-using ProgressSink = std::function<void(const ArmProgress&)>;
 
 struct RunArmOptions {
   int device = 0;

@@ -104,6 +104,10 @@ void AddSeries(const RunRecord& record, Json* json) {
       series.push_back({{"rank", worker.rank()},
                         {"step_ms", RoundedArray(worker.step_ms())},
                         {"loss", RoundedArray(worker.step_loss())}});
+      if (worker.has_halves()) series.back()["halves"] = MessageJson(worker.halves());
+      if (worker.rank() != 0 || worker.bucket_collectives().empty()) continue;
+      Json& collectives = (*json)["bucket_collectives"] = Json::Array();
+      for (const std::string& name : worker.bucket_collectives()) collectives.push_back(name);
     }
   }
   if (series.empty()) return;
@@ -219,6 +223,14 @@ Json LastWordsJson(const RunRecord& record) {
   return json;
 }
 
+// Each field that was tuned, by its path: the value, and whether it lies at its grid's edge.
+Json TunedObject(const RunSummary& summary) {
+  Json json = Json::Object();
+  for (const TunedValue& tuned : summary.tuned())
+    json[tuned.field()] = {{"value", tuned.value()}, {"at_edge", tuned.at_edge()}};
+  return json;
+}
+
 Json RecordJson(const RunRecord& record) {
   const RunSummary& summary = record.summary();
   // Null where it is not set.
@@ -251,6 +263,11 @@ Json RecordJson(const RunRecord& record) {
     json["sweep"] = MessageJson(record.sweep());
     json["sweep"]["trial"] = record.sweep().trial();
     json["sweep"]["settings"] = Json::Parse(record.sweep().settings()).value_or(nullptr);
+  }
+  if (summary.tuned_size() > 0) json["tuned"] = TunedObject(summary);
+  if (record.tuning_size() > 0) {
+    Json& trials = json["tuning"] = Json::Array();
+    for (const TuningTrial& trial : record.tuning()) trials.push_back(MessageJson(trial));
   }
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
@@ -289,5 +306,7 @@ std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRu
 }
 
 std::string NodesJson(const RunSummary& summary) { return OneLine(NodesObject(summary)); }
+
+std::string TunedJson(const RunSummary& summary) { return OneLine(TunedObject(summary)); }
 
 }  // namespace ringmaster

@@ -34,6 +34,9 @@ std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRu
 // "nodes" of SummaryJson alone: what the store's column of that name holds.
 std::string NodesJson(const RunSummary& summary);
 
+// The same of "tuned", the fields of which the arm has its best value; {} where there are none.
+std::string TunedJson(const RunSummary& summary);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_EXPERIMENTS_PROGRAM_STORE_JSON_H_

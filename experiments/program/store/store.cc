@@ -76,6 +76,7 @@ SqlValue SummaryValue(const RunSummary& summary, const FieldDescriptor& field) {
   if (field.name() == "seconds_to_accuracy") return MapJson(summary.seconds_to_accuracy());
   if (field.name() == "figures") return MapJson(summary.figures());
   if (field.name() == "nodes") return NodesJson(summary);
+  if (field.name() == "tuned") return TunedJson(summary);
   if (field.has_presence() && !reflection.HasField(summary, &field)) return std::monostate();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:

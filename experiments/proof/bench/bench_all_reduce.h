@@ -27,7 +27,10 @@ struct AllReduceBench {
   std::vector<int64_t> sizes;
   // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
   int64_t iterations = 0;
-  int64_t warm_up = 5;                // before them, at least 1
+  int64_t warm_up = 5;  // before them, at least 1
+  // "warm": as writing them has left them in the caches; "cold": taken out of all caches
+  std::string buffers = "warm";
+  bool unaligned = false;             // buffers begin 4 bytes behind a cache line's begin
   std::vector<int64_t> bursts = {0};  // calls behind one barrier, measured one after the other; 0:
                                       // as many as reduce 4 MiB, 1 to 16
 };
@@ -65,7 +68,8 @@ struct ContenderTimes {
   std::vector<double> times_us;
   // Of another engine, all its algorithms with the median microseconds by which the best was found.
   std::vector<std::pair<std::string, double>> calibration;
-  std::string library;  // of another engine, with its version
+  std::string library;   // of another engine, with its version
+  std::string handicap;  // of another engine: Engine::handicap
 };
 
 struct AllReduceResult {
@@ -79,9 +83,10 @@ struct AllReduceResult {
 // size.
 //
 // An iteration of one contender: as many buffers as the burst has calls are written anew, as a
-// backward pass does; a barrier; then the clock runs while they are reduced in place, one after the
-// other; then every element of every result is compared with the exact sum. A wrong one is DataLoss
-// and ends the benchmark on all ranks. Contenders take turns, iteration by iteration.
+// backward pass does, and where cold ones are asked for taken out of the caches; a barrier; then
+// the clock runs while they are reduced in place, one after the other; then every element of every
+// result is compared with the exact sum. A wrong one is DataLoss and ends the benchmark on all
+// ranks. Contenders take turns, iteration by iteration.
 absl::Status RunAllReduceRank(const AllReduceBench& bench, const BenchSeat& seat,
                               const std::function<void(const AllReduceResult&)>& sink);
 

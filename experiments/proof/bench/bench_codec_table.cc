@@ -21,9 +21,9 @@ CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes) {
 
 std::string CodecTableHead(const CodecBench& bench, const Machine& machine,
                            const std::string& commit) {
-  std::string head =
-      absl::StrFormat("# codecs, one thread of %d cores (%s), density of topk %g, commit %s\n",
-                      machine.cores(), machine.cpu(), bench.density, commit);
+  std::string head = absl::StrFormat(
+      "# codecs, one thread of %d cores (%s), buffers: warm, density of topk %g, commit %s\n",
+      machine.cores(), machine.cpu(), bench.density, commit);
   absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n",
                         "size", "codec", "encoded", "operation", "time", "dense", "moved", "memcpy",
                         "share", "95 % of it", "check");

@@ -40,7 +40,7 @@ std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine
                               const std::string& commit) {
   std::string head = absl::StrFormat(
       "# push, sum, update, pull: %d workers and %d servers (%s) on %d cores (%s), wait: %s, "
-      "commit %s\n",
+      "buffers: warm, commit %s\n",
       bench.workers, bench.servers, PlacementOf(bench), machine.cores(), machine.cpu(), bench.wait,
       commit);
   absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s  %5s%s\n",

@@ -124,6 +124,7 @@ class Peer final : public Contender {
                        "python3-torch libopenblas0) or name a Python that has them with --python"));
     }
     const Json said = Json::Parse(rest).value_or(nullptr);
+    if (said.contains("handicap")) handicap_ = said["handicap"].text();
     const int64_t parameters =
         said.contains("parameters") ? static_cast<int64_t>(said["parameters"].number()) : 0;
     if (parameters == parameters_) return absl::OkStatus();
@@ -145,6 +146,7 @@ class Peer final : public Contender {
   }
 
   absl::Status Finish(StepTimes* times) override {
+    times->handicap = handicap_;
     process_.reset();
     return absl::OkStatus();
   }
@@ -161,6 +163,7 @@ class Peer final : public Contender {
   const int64_t parameters_;
   const std::atomic<bool>& interrupted_;
   std::unique_ptr<PeerProcess> process_;
+  std::string handicap_;
 };
 
 }  // namespace

@@ -40,7 +40,8 @@ struct StepTimes {
   std::string name;  // of the arm, or of the peer
   bool ours = false;
   std::vector<double> step_ms;
-  RunRecord record;  // ours: with summary
+  RunRecord record;      // ours: with summary
+  std::string handicap;  // a peer's: what keeps it from its usual speed; empty: nothing known
 };
 
 // The PyTorch twin of `run`, by the script that is built in: DistributedDataParallel over gloo, or

@@ -75,10 +75,12 @@ std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& time
     table += "\n";
   }
   for (const Comparison& comparison : ComparisonsOf(times)) {
-    absl::StrAppendFormat(&table, "%s %s %s: %.3f, 95 %% %.3f to %.3f\n", comparison.ours->name,
+    absl::StrAppendFormat(&table, "%s %s %s: %.3f, 95 %% %.3f to %.3f", comparison.ours->name,
                           comparison.efficiency ? "efficiency against" : "times as fast as",
                           comparison.theirs->name, comparison.ratio.median, comparison.ratio.low,
                           comparison.ratio.high);
+    const std::string& handicap = comparison.theirs->handicap;
+    absl::StrAppend(&table, handicap.empty() ? "" : "  crippled: ", handicap, "\n");
   }
   return table;
 }
@@ -106,6 +108,7 @@ std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times
                 {"step_ms", median},
                 {"samples_per_second", SamplesPerSecond(bench, median)},
                 {"step_ms_by_block", times_of.step_ms}};
+    if (!times_of.ours) row["handicap"] = times_of.handicap;
     for (const char* phase : kPhases) {
       if (times_of.ours) row["phase_ms"][phase] = PhaseMs(times_of.record.summary(), phase);
     }

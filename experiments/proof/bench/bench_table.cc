@@ -69,12 +69,26 @@ size_t BestPeer(const AllReduceResult& result) {
   return best;
 }
 
+// Of `ascending`, at least one: the smallest value that so many percent do not exceed.
+double Percentile(const std::vector<double>& ascending, size_t percent) {
+  return ascending[(ascending.size() * percent + 99) / 100 - 1];
+}
+
+// What of the buffers tells one run of the benchmark from another.
+std::string BuffersText(const AllReduceBench& bench) {
+  return absl::StrCat(bench.buffers, bench.unaligned ? ", 4 bytes off a cache line" : "");
+}
+
 }  // namespace
 
 AllReduceFigures FiguresOf(const ContenderTimes& times, int64_t size_bytes, int32_t ranks) {
   AllReduceFigures figures;
   figures.time_us = Median(times.times_us);
   figures.time_us_min = *std::min_element(times.times_us.begin(), times.times_us.end());
+  std::vector<double> ascending = times.times_us;
+  std::sort(ascending.begin(), ascending.end());
+  figures.time_us_p95 = Percentile(ascending, 95);
+  figures.time_us_p99 = Percentile(ascending, 99);
   figures.algorithm_gbps = size_bytes / figures.time_us / 1e3;
   figures.bus_gbps = figures.algorithm_gbps * 2 * (ranks - 1) / ranks;
   return figures;
@@ -83,17 +97,19 @@ AllReduceFigures FiguresOf(const ContenderTimes& times, int64_t size_bytes, int3
 std::string AllReduceTableHead(const AllReduceBench& bench, const Machine& machine,
                                const std::string& commit) {
   const bool pairs = ContendersOf(bench).size() > 1;
-  std::string head =
-      absl::StrFormat("# all-reduce, sum: %d processes on %d cores (%s), wait: %s, commit %s\n",
-                      bench.workers, machine.cores(), machine.cpu(), bench.wait, commit);
-  absl::StrAppendFormat(&head,
-                        "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s  %5s%s\n",
-                        "size", "count", "type", "calls", kEngineWidth, "engine", kTransportWidth,
-                        "transport", kCollectiveWidth, "collective", "time", "least", "algbw",
-                        "busbw", "check", pairs ? "  ratio  95 % of it" : "");
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %7s  %7s\n",
-                        "(bytes)", "(elements)", "", "", kEngineWidth, "", kTransportWidth, "",
-                        kCollectiveWidth, "", "(us)", "(us)", "(GB/s)", "(GB/s)");
+  std::string head = absl::StrFormat(
+      "# all-reduce, sum: %d processes on %d cores (%s), wait: %s, buffers: %s, "
+      "commit %s\n",
+      bench.workers, machine.cores(), machine.cpu(), bench.wait, BuffersText(bench), commit);
+  absl::StrAppendFormat(
+      &head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %10s  %10s  %7s  %7s  %5s%s\n",
+      "size", "count", "type", "calls", kEngineWidth, "engine", kTransportWidth, "transport",
+      kCollectiveWidth, "collective", "time", "least", "p95", "p99", "algbw", "busbw", "check",
+      pairs ? "  ratio  95 % of it" : "");
+  absl::StrAppendFormat(
+      &head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %10s  %10s  %7s  %7s\n",
+      "(bytes)", "(elements)", "", "", kEngineWidth, "", kTransportWidth, "", kCollectiveWidth, "",
+      "(us)", "(us)", "(us)", "(us)", "(GB/s)", "(GB/s)");
   return head;
 }
 
@@ -105,19 +121,22 @@ std::string AllReduceTableRows(const AllReduceBench& bench, const AllReduceResul
     const ContenderTimes& times = result.contenders[i];
     const AllReduceFigures figures = FiguresOf(times, result.size_bytes, bench.workers);
     absl::StrAppendFormat(
-        &rows, "%10d  %10d  %7s  %5d  %-*s  %-*s  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %5s",
+        &rows,
+        "%10d  %10d  %7s  %5d  %-*s  %-*s  %-*s  %10.1f  %10.1f  %10.1f  %10.1f  %7.2f  %7.2f  %5s",
         result.size_bytes, result.size_bytes / 4, "float32", result.burst, kEngineWidth,
         times.contender.engine, kTransportWidth,
         AskedAndRan(times.contender, times.contender.transport, times.transport_ran),
         kCollectiveWidth,
         AskedAndRan(times.contender, times.contender.collective, times.collective_ran),
-        figures.time_us, figures.time_us_min, figures.algorithm_gbps, figures.bus_gbps, "ok");
+        figures.time_us, figures.time_us_min, figures.time_us_p95, figures.time_us_p99,
+        figures.algorithm_gbps, figures.bus_gbps, "ok");
     for (const Ratio& ratio : ratios) {
       if (ratio.ours != 0 || ratio.theirs != i) continue;
       absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f%s", ratio.interval.median,
                             ratio.interval.low, ratio.interval.high,
                             i == best ? "  best peer" : "");
     }
+    if (!times.handicap.empty()) absl::StrAppend(&rows, "  crippled: ", times.handicap);
     rows += "\n";
   }
   return rows;
@@ -137,6 +156,8 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
   object["benchmark"] = "allreduce";
   object["workers"] = bench.workers;
   object["wait"] = bench.wait;
+  object["buffers"] = bench.buffers;
+  object["unaligned"] = bench.unaligned;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
@@ -159,11 +180,14 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
                                 {"burst", result.burst},
                                 {"time_us", figures.time_us},
                                 {"time_us_min", figures.time_us_min},
+                                {"time_us_p95", figures.time_us_p95},
+                                {"time_us_p99", figures.time_us_p99},
                                 {"algbw_gbps", figures.algorithm_gbps},
                                 {"busbw_gbps", figures.bus_gbps},
                                 {"check", "ok"}});
       if (IsOwn(times.contender)) continue;
       object["rows"].back()["library"] = times.library;
+      object["rows"].back()["handicap"] = times.handicap;
       for (const auto& [algorithm, time_us] : times.calibration) {
         object["rows"].back()["calibration_us"][algorithm] = time_us;
       }

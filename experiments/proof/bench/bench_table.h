@@ -13,6 +13,8 @@ namespace ringmaster {
 struct AllReduceFigures {
   double time_us = 0;  // median
   double time_us_min = 0;
+  double time_us_p95 = 0;  // 95 % of the iterations took at most that (nearest rank)
+  double time_us_p99 = 0;
   double algorithm_gbps = 0;  // size / time
   double bus_gbps = 0;  // that times 2 (N-1) / N: what a link carries in the best of collectives
 };

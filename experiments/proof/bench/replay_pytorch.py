@@ -8,6 +8,17 @@ exists):
         --dump-gradients DIR/gradients --save-weights DIR/ring.safetensors
     replay_pytorch.py DIR/results.jsonl --arm ring
 
+Three ways to hold the two against each other:
+
+  free    (as it is) both train from the same weights on the same batches. Where a decision is close
+          (relu, max pooling), two right programs go different ways, and trajectories part.
+  --forced  our dumped gradients through PyTorch's optimizer: no decision is taken twice, so all
+          that can differ is the update. Needs the gradients of all steps
+          (--set output.dump_gradient_steps=STEPS).
+  --twin  PyTorch against itself, one weight of the second moved by a relative 1e-7: how fast two
+          right programs part on this run. A free difference of that size says nothing against
+          either.
+
 The model is built from the names and shapes of the tensors (docs/FORMATS.md), the data are read
 from their own files or made from the seed, and each rank's batches are taken by themselves, as the
 workers do. A difference is max|a - b| / max|a| of one tensor, a being ours. Exit status: 0 within
@@ -105,6 +116,46 @@ def rate_at(spec, samples_seen):
     return optimizer["learning_rate"] * schedule["factor"] ** cuts
 
 
+def statistics_of(tensors):
+    """Names of the running statistics, which no optimizer moves."""
+    return sorted(name for name in tensors if name.endswith((".running_mean", ".running_var")))
+
+
+def replay_forced(spec, initial, gradients, samples_of_step):
+    """The final weights of the optimizer alone, by name. gradients: of every step in turn, those
+    that the run has dumped, by name.
+    """
+    import torch
+    torch.set_num_threads(1)
+    tensors = {name: torch.tensor(value) for name, value in initial.items()}
+    statistics = statistics_of(tensors)
+    weights = {name: tensor.requires_grad_() for name, tensor in tensors.items()
+               if name not in statistics}
+    optimizer = make_optimizer(spec, list(weights.values()))
+    for step, given in enumerate(gradients):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(spec, step * samples_of_step)
+        for name, weight in weights.items():
+            weight.grad = torch.tensor(given[name])
+        optimizer.step()
+        for name in statistics:
+            tensors[name].mul_(0.9).add_(0.1 * torch.tensor(given[name]))
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def perturbed(initial):
+    """The weights with the largest one of the first tensor moved by 1e-7 of itself, or by the
+    smallest step of float32 where that is more.
+    """
+    moved = {name: value.copy() for name, value in initial.items()}
+    name = next(name for name in sorted(moved) if not statistics_of([name]) and moved[name].any())
+    place = np.unravel_index(np.argmax(np.abs(moved[name])), moved[name].shape)
+    value = moved[name][place]
+    shifted = np.float32(value * np.float32(1 + 1e-7))
+    moved[name][place] = shifted if shifted != value else np.nextafter(value, np.float32(np.inf))
+    return moved
+
+
 def replay(spec, initial, batches, dtype, on_gradients):
     """The final weights, by name. on_gradients(step, gradients by name) sees each step's mean
     gradient.
@@ -115,8 +166,7 @@ def replay(spec, initial, batches, dtype, on_gradients):
     torch.set_num_threads(1)
     data = replay_data.load(spec["data"])
     tensors = {name: torch.tensor(value, dtype=dtype) for name, value in initial.items()}
-    statistics = sorted(
-        name for name in tensors if name.endswith((".running_mean", ".running_var")))
+    statistics = statistics_of(tensors)
     weights = {
         name: tensor.requires_grad_() for name, tensor in tensors.items() if name not in statistics
     }
@@ -162,19 +212,73 @@ def largest_difference(ours, theirs):
     return max((difference(ours[name], theirs[name]), name) for name in ours)
 
 
-def run(arguments):
-    import torch
-    record = find_record(arguments.results, arguments.arm)
-    spec = record["spec"]
-    check_can_replay(spec)
+def read_batches(spec):
+    """By rank, [steps, samples of a rank] indices."""
     folder = spec["output"]["dump_batches"]
-    initial = read_safetensors(os.path.join(folder, "initial-weights.safetensors"))
     batches = []
     while os.path.exists(os.path.join(folder, "batches-rank%d.npy" % len(batches))):
         batches.append(np.load(os.path.join(folder, "batches-rank%d.npy" % len(batches))))
     if len(batches) != spec["training"]["workers"]:
         raise Refused("%s has batches of %d ranks, the run had %d workers" %
                       (folder, len(batches), spec["training"]["workers"]))
+    return batches
+
+
+def read_gradients(spec, steps):
+    """Yields what the run has dumped of every step."""
+    folder = spec["output"].get("dump_gradients")
+    dumped = spec["output"].get("dump_gradient_steps", 0) if folder else 0
+    if int(dumped) < steps:
+        raise Refused("the run has dumped the gradients of %s of its %d steps; repeat it with "
+                      "--dump-gradients DIR --set output.dump_gradient_steps=%d" %
+                      (dumped, steps, steps))
+    for step in range(steps):
+        yield read_safetensors(os.path.join(folder, "gradients-step%06d.safetensors" % step))
+
+
+def tell_weights(what, ours, theirs, tolerance):
+    """Prints how far the final weights are apart; the exit status."""
+    apart, where = largest_difference(ours, theirs)
+    print("%-10s largest relative difference %.3g (%s)" % (what, apart, where))
+    within = apart <= tolerance
+    print("%s the tolerance of %g" % ("within" if within else "BEYOND", tolerance))
+    return 0 if within else 1
+
+
+def run_forced(spec, initial, batches, tolerance):
+    samples = len(batches) * batches[0].shape[1]
+    final = replay_forced(spec, initial, read_gradients(spec, batches[0].shape[0]), samples)
+    return tell_weights("forced", read_safetensors(spec["output"]["save_weights"]), final,
+                        tolerance)
+
+
+def run_twin(spec, initial, batches, dtype):
+    """How far PyTorch is from itself: no verdict on the run, so the exit status is 0."""
+    ends = [replay(spec, start, batches, dtype, lambda step, gradients: None)
+            for start in (initial, perturbed(initial))]
+    return tell_weights("twin", ends[0], ends[1], float("inf"))
+
+
+def run(arguments):
+    import torch
+    record = find_record(arguments.results, arguments.arm)
+    spec = record["spec"]
+    check_can_replay(spec)
+    initial = read_safetensors(
+        os.path.join(spec["output"]["dump_batches"], "initial-weights.safetensors"))
+    batches = read_batches(spec)
+    dtype = torch.float64 if arguments.double else torch.float32
+    print("%s on %s, arm %s: %d steps of %d x %d samples, optimizer %s" %
+          (spec["model"]["name"], spec["data"]["name"], record["arm"], batches[0].shape[0],
+           len(batches), batches[0].shape[1], spec["optimizer"]["name"]))
+    if arguments.forced:
+        return run_forced(spec, initial, batches, arguments.tolerance)
+    if arguments.twin:
+        return run_twin(spec, initial, batches, dtype)
+    return run_free(spec, initial, batches, dtype, arguments.tolerance)
+
+
+def run_free(spec, initial, batches, dtype, tolerance):
     gradients = []
     dumped = spec["output"].get("dump_gradients")
 
@@ -183,13 +287,9 @@ def run(arguments):
         if dumped and step < spec["output"]["dump_gradient_steps"] and os.path.exists(path):
             gradients.append(largest_difference(read_safetensors(path), theirs) + (step,))
 
-    dtype = torch.float64 if arguments.double else torch.float32
     final = replay(spec, initial, batches, dtype, compare_gradients)
     apart, where = largest_difference(read_safetensors(spec["output"]["save_weights"]), final)
     moved, _ = largest_difference(read_safetensors(spec["output"]["save_weights"]), initial)
-    print("%s on %s, arm %s: %d steps of %d x %d samples, optimizer %s" %
-          (spec["model"]["name"], spec["data"]["name"], record["arm"], batches[0].shape[0],
-           len(batches), batches[0].shape[1], spec["optimizer"]["name"]))
     print("weights    largest relative difference %.3g (%s); training moved them by up to %.3g" %
           (apart, where, moved))
     worst = apart
@@ -198,8 +298,8 @@ def run(arguments):
         worst = max(worst, gradient)
         print("gradients  largest relative difference %.3g (%s, step %d; %d steps)" %
               (gradient, name, step, len(gradients)))
-    within = worst <= arguments.tolerance
-    print("%s the tolerance of %g" % ("within" if within else "BEYOND", arguments.tolerance))
+    within = worst <= tolerance
+    print("%s the tolerance of %g" % ("within" if within else "BEYOND", tolerance))
     return 0 if within else 1
 
 
@@ -210,6 +310,9 @@ def main():
     parser.add_argument("--arm", help="arm to replay; the last finished run otherwise")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--double", action="store_true", help="compute in float64")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--forced", action="store_true", help="the run's gradients, PyTorch's updates")
+    way.add_argument("--twin", action="store_true", help="PyTorch against itself, perturbed")
     arguments = parser.parse_args()
     try:
         import torch  # noqa: F401

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/collective/plan.h"
 #include "experiments/proof/explain/ranks_text.h"
 
 namespace ringmaster {
@@ -172,6 +173,55 @@ absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t worker
     }
   }
   story.moral = CostOf(schedule, workers, rounds.size());
+  return story;
+}
+
+absl::StatusOr<Story> ExplainGather(int32_t workers) {
+  RM_CHECK(workers >= 2);
+  std::vector<Plan> plans;
+  for (int32_t rank = 0; rank < workers; ++rank) plans.push_back(MakeGatherPlan(rank, workers));
+  Story story;
+  story.title = absl::StrCat("all-gather of encoded gradients, ", workers, " workers");
+  story.summary = absl::StrCat(
+      "Every worker encodes its own gradient. Encodings cannot be added on the wire, so everybody "
+      "gets all ",
+      workers, ", decodes them in rank order, its own too, and adds.");
+  story.legend = "e2: worker 2's encoded gradient. 0+2: the sum of decoded gradients.";
+  story.workers = workers;
+  std::vector<std::vector<Holding>> holdings(workers, std::vector<Holding>(workers));
+  std::vector<int32_t> everybody;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    everybody.push_back(rank);
+    story.actors.push_back(absl::StrCat("worker/", rank));
+    story.columns.push_back(absl::StrCat("of worker/", rank));
+    holdings[rank][rank] = {Holding::Kind::kOwn, absl::StrCat("e", rank)};
+  }
+  story.scenes.push_back({"Everybody has encoded its own gradient", {}, {}, holdings});
+  Scene gather{"Everybody sends its encoding to everybody", {}, {}, {}};
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    for (const PlanOp& op : plans[rank].ops) {
+      if (!IsSend(op)) continue;
+      const auto& theirs = plans[op.peer].ops;
+      const bool is_awaited = std::any_of(theirs.begin(), theirs.end(), [&](const PlanOp& other) {
+        return other.kind == PlanOp::Kind::kGatherReceive && other.peer == rank;
+      });
+      if (!is_awaited)
+        return absl::InternalError(
+            absl::StrCat("worker/", op.peer, " does not await what worker/", rank, " sends it"));
+      gather.messages.push_back({rank, op.peer, "its encoding, whole"});
+      holdings[op.peer][rank] = {Holding::Kind::kPartial, absl::StrCat("e", rank)};
+    }
+  }
+  const size_t messages = gather.messages.size();
+  gather.holdings = holdings;
+  story.scenes.push_back(std::move(gather));
+  for (auto& row : holdings) {
+    row.assign(workers, Holding());
+    row[0] = {Holding::Kind::kWhole, SumText(everybody)};
+  }
+  story.scenes.push_back({"Everybody decodes all of them and adds", {}, {}, holdings});
+  story.moral = {absl::StrCat("Every worker sends its encoding ", messages / workers,
+                              " times, in one round.")};
   return story;
 }
 

@@ -15,6 +15,11 @@ namespace ringmaster {
 // everywhere. Pure.
 absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers);
 
+// Tells how encodings that cannot be added on the wire are exchanged, as the plan has it
+// (MakeGatherPlan, common/collective/plan.h): each is gathered by all, who decode and add.
+// Internal: a message that is sent is not awaited.
+absl::StatusOr<Story> ExplainGather(int32_t workers);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_EXPERIMENTS_PROOF_EXPLAIN_EXPLAIN_COLLECTIVE_H_

@@ -14,6 +14,7 @@
 #include "common/base/host_port.h"
 #include "common/machine/conditions.h"
 #include "common/scheme/registry.h"
+#include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 #include "proto/run_record.pb.h"
@@ -247,6 +248,18 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
       name, ratio));
 }
 
+// A gradient beyond the range of halves is clipped without a word.
+void AddHalves(const ReportCell& cell, const std::string& name, Texts* texts) {
+  const Figure& saturated = FigureByTag("halves_saturated_share");
+  double most = 0;
+  for (const Trial& trial : cell.trials)
+    most = std::max(most, saturated.value(trial.summary).value_or(0));
+  if (most == 0) return;
+  texts->push_back(absl::StrFormat(
+      "%s: %.2g %% of the gradients were beyond the range of halves (65504) and were sent as that.",
+      name, 100 * most));
+}
+
 // How much of the machine was taken from the trials of a cell, where it was much.
 void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* texts) {
   std::vector<const Conditions*> disturbed;
@@ -333,6 +346,7 @@ std::vector<std::string> Doubts(const Comparisons& comparisons) {
       }
       AddDrift(cell, name, &texts);
       AddDisturbance(cell, name, &texts);
+      AddHalves(cell, name, &texts);
     }
   }
   return texts;

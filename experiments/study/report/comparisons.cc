@@ -107,12 +107,8 @@ std::vector<CellGroup> GroupCells(const std::vector<RunRecord>& records, Compari
 
 // What a comparison's runs have in common.
 std::map<std::string, std::string> CommonFields(const CellGroup& group) {
-  RunSpec spec = group.cell.spec;
-  spec.clear_name();
-  spec.clear_strategy();
-  spec.clear_codec();
-  spec.clear_output();
-  auto fields = SpecFields(spec);
+  const RunSpec& spec = group.cell.spec;
+  auto fields = SpecFields(SharedPart(spec));
   if (spec.data().name() != "synthetic") {
     const std::string& data = group.first->inputs().data().fingerprint();
     fields["data.contents"] = data.empty() ? "not noted" : data.substr(0, 8);
@@ -217,14 +213,21 @@ void NumberAndLabel(const std::vector<std::string>& differing,
   }
 }
 
-// The settings of strategy and codec in which cells of one name, side by side somewhere, differ.
+// The settings of strategy and codec, and the tuned fields, in which cells of one name, side by
+// side somewhere, differ.
 std::map<std::string, std::set<std::string>> AmbiguousNames(
     const std::vector<Comparison>& comparisons) {
   const auto fields_of = [](const ReportCell& cell) {
     RunSpec own;
     *own.mutable_strategy() = cell.spec.strategy();
     *own.mutable_codec() = cell.spec.codec();
-    return SpecFields(own);
+    auto fields = SpecFields(own);
+    const auto all = SpecFields(cell.spec);
+    for (const TunedFieldSpec& tuned : cell.spec.tuning().fields()) {
+      const auto found = all.find(tuned.field());
+      if (found != all.end()) fields.insert(*found);
+    }
+    return fields;
   };
   std::map<std::string, std::set<std::string>> ambiguous;
   for (const Comparison& comparison : comparisons) {
@@ -296,6 +299,15 @@ std::vector<std::string> AllArms(const std::vector<Comparison>& comparisons) {
 }
 
 }  // namespace
+
+std::string TunedText(const ReportCell& cell) {
+  if (cell.trials.empty()) return "";
+  return absl::StrJoin(
+      cell.trials.front().summary.tuned(), ", ", [](std::string* out, const TunedValue& tuned) {
+        absl::StrAppend(out, ShortFieldName(tuned.field()), "=", tuned.value(),
+                        tuned.at_edge() ? " (tuned, at its grid's edge)" : " (tuned)");
+      });
+}
 
 Comparisons GroupRecords(const std::vector<RunRecord>& records) {
   Comparisons result;

@@ -53,6 +53,10 @@ struct Comparisons {
   int evaluations = 0;  // records of runs that only evaluate: no part of any comparison
 };
 
+// "learning_rate=0.08 (tuned)", of all fields of which the cell has its best value; of one at the
+// edge of its grid it says so. Empty: nothing was tuned. Pure.
+std::string TunedText(const ReportCell& cell);
+
 // Groups `records`. Pure, thread-safe.
 Comparisons GroupRecords(const std::vector<RunRecord>& records);
 

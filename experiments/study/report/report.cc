@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
+#include "common/config/comparable.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/formats/json.h"
@@ -198,18 +199,15 @@ std::string SummaryText(const Comparisons& comparisons) {
 Json SettingsJson(const Comparisons& comparisons) {
   Json settings = Json::Array();
   for (const Comparison& comparison : comparisons.all) {
-    RunSpec spec = comparison.cells.front().spec;
-    spec.clear_name();
-    spec.clear_strategy();
-    spec.clear_codec();
-    spec.clear_output();
-    std::string text =
-        absl::StrCat("# What all runs of this comparison share\n", SerializeRunSpec(spec));
+    std::string text = absl::StrCat("# What all runs of this comparison share\n",
+                                    SerializeRunSpec(SharedPart(comparison.cells.front().spec)));
     for (const ReportCell& cell : comparison.cells) {
       RunSpec own;
       *own.mutable_strategy() = cell.spec.strategy();
       *own.mutable_codec() = cell.spec.codec();
-      absl::StrAppend(&text, "\n# ", cell.arm, "\n", SerializeRunSpec(own));
+      const std::string tuned = TunedText(cell);
+      absl::StrAppend(&text, "\n# ", cell.arm, tuned.empty() ? "" : ": ", tuned, "\n",
+                      SerializeRunSpec(own));
     }
     settings.push_back({{"title", absl::StrCat("Spec of ", comparison.label)}, {"text", text}});
   }

@@ -82,6 +82,8 @@ ReportTable FiguresTable(const Comparison& comparison) {
         TextColumn("transport", "transport"), TextColumn("trials", "trials")}) {
     table.columns.push_back(InGroup("set-up", column));
   }
+  // Columns that came later stand last: readers of CSV count on it.
+  table.columns.push_back(TextColumn("tuned", "tuned"));
   for (const ReportCell& cell : comparison.cells) {
     TableRow row;
     row.arm = cell.arm;
@@ -98,6 +100,7 @@ ReportTable FiguresTable(const Comparison& comparison) {
              Text(absl::StrCat(cell.trials.size(), failed))}) {
       row.cells.push_back(std::move(set_up));
     }
+    row.cells.push_back(Text(TunedText(cell)));
     table.rows.push_back(std::move(row));
   }
   EraseEmptyColumns(&table);

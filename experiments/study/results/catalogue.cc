@@ -424,7 +424,7 @@ std::vector<Figure> SkewFigures() {
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
   for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
-                     LearningFigures, MachineFigures, SkewFigures}) {
+                     HalvesFigures, LearningFigures, MachineFigures, SkewFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

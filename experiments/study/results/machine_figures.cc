@@ -141,12 +141,54 @@ std::vector<Figure> MemoryFigures() {
   };
 }
 
+// Of the halves that all workers have counted, the share that `count` says.
+auto ShareOfHalves(int64_t (HalfCounts::*count)() const) {
+  return [count](const RunRecord& record) -> Value {
+    double counted = 0, elements = 0;
+    for (const ProcessReport& process : record.reports()) {
+      for (const WorkerReport& worker : process.workers()) {
+        counted += static_cast<double>((worker.halves().*count)());
+        elements += static_cast<double>(worker.halves().elements());
+      }
+    }
+    return elements > 0 ? Value(counted / elements) : Value();
+  };
+}
+
+constexpr char kEveryThirtySecondStep[] = "all workers, every 32nd step from step 0 on";
+
 }  // namespace
 
 std::vector<Figure> MachineFigures() {
   std::vector<Figure> all = CpuFigures();
   for (Figure& figure : MemoryFigures()) all.push_back(std::move(figure));
   return all;
+}
+
+std::vector<Figure> HalvesFigures() {
+  using G = FigureGroup;
+  return {
+      Row("halves_zero_share", "", kEveryThirtySecondStep,
+          "of the gradients sent as halves: those that are not 0 and are sent as 0")
+          .Needs({Need::kHalves})
+          .Measured(ShareOfHalves(&HalfCounts::zeros))
+          .Json()
+          .OnDemand(G::kBytes, 7, {"to 0", "% halves", 3, 100}),
+      Row("halves_subnormal_share", "", kEveryThirtySecondStep,
+          "of the gradients sent as halves: those below 2^-14, which keep fewer than 11 bits")
+          .Needs({Need::kHalves})
+          .Measured(ShareOfHalves(&HalfCounts::subnormals))
+          .Json()
+          .OnDemand(G::kBytes, 8, {"subnormal", "% halves", 3, 100}),
+      Row("halves_saturated_share", "", kEveryThirtySecondStep,
+          "of the gradients sent as halves: those of 65504 and beyond, which are sent as 65504")
+          .Needs({Need::kHalves})
+          .Measured(ShareOfHalves(&HalfCounts::saturated))
+          .Json()
+          .Doubtful([](double share) { return share > 0; },
+                    "some gradients were beyond the range of halves and were sent as 65504")
+          .OnDemand(G::kBytes, 9, {"saturated", "% halves", 3, 100}),
+  };
 }
 
 }  // namespace ringmaster

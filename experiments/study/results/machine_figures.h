@@ -11,6 +11,9 @@ namespace ringmaster {
 // several workers and servers share, all of it counts for each of them.
 std::vector<Figure> MachineFigures();
 
+// What halves (fp16) lose of the gradients that are sent as such.
+std::vector<Figure> HalvesFigures();
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_EXPERIMENTS_STUDY_RESULTS_MACHINE_FIGURES_H_

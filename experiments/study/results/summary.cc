@@ -193,6 +193,9 @@ RunSummary Summarize(const RunRecord& record) {
     summary.set_trial(record.sweep().trial());
     summary.set_settings(record.sweep().settings());
   }
+  for (const TuningTrial& trial : record.tuning()) {
+    if (trial.chosen()) *summary.mutable_tuned() = trial.values();
+  }
   const std::vector<const WorkerReport*> workers = WorkersByRank(record);
   if (!workers.empty() && !workers.front()->engine().empty())
     summary.set_transport(workers.front()->engine());

@@ -25,12 +25,12 @@ constexpr int kGroupGap = 3;
 constexpr char kUndefined[] = "–";
 
 struct Column {
-  const Figure* figure = nullptr;
+  const Figure* figure = nullptr;  // null: a text, whose cells are there before Layout
+  std::string title;
+  std::string unit;
   // Filled by Layout.
   std::vector<std::string> cells;
   int width = 0;
-
-  const FigureFormat& format() const { return figure->table->format; }
 };
 
 struct Group {
@@ -77,9 +77,30 @@ std::vector<Group> MakeGroups(const std::vector<std::string>& tags) {
   for (auto& [which, columns] : chosen) {
     Group& group = groups.emplace_back();
     group.title = TitleOf(which);
-    for (auto& [place, column] : columns) group.columns.push_back(std::move(column));
+    for (auto& [place, column] : columns) {
+      column.title = column.figure->table->format.title;
+      column.unit = column.figure->table->format.unit;
+      group.columns.push_back(std::move(column));
+    }
   }
   return groups;
+}
+
+// A column for every field that is tuned; no columns where none is.
+Group TunedGroup(const std::vector<RunSummary>& summaries) {
+  Group group;
+  group.title = "tuned";
+  std::map<std::string, Column> columns;  // by field
+  for (size_t i = 0; i < summaries.size(); ++i) {
+    for (const TunedValue& tuned : summaries[i].tuned()) {
+      Column& column = columns[tuned.field()];
+      column.title = tuned.field().substr(tuned.field().rfind('.') + 1);
+      column.cells.resize(summaries.size(), kUndefined);
+      column.cells[i] = absl::StrCat(tuned.value(), tuned.at_edge() ? " |" : "");
+    }
+  }
+  for (auto& [field, column] : columns) group.columns.push_back(std::move(column));
+  return group;
 }
 
 // The transport of most arms; what differs from it is another wire.
@@ -103,6 +124,7 @@ void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group
                Rows* rows) {
   for (const Group& group : groups) {
     for (const Column& column : group.columns) {
+      if (column.figure == nullptr) continue;
       const Figure& figure = *column.figure;
       const auto is_doubtful = [&](const RunSummary& summary) {
         const std::optional<double> value = figure.value(summary);
@@ -146,6 +168,21 @@ void AddClaims(const std::vector<RunSummary>& summaries, Rows* rows) {
       solo->own_samples_per_second(), solo->samples_per_second()));
 }
 
+void AddTuned(const std::vector<RunSummary>& summaries, Rows* rows) {
+  bool is_tuned = false, at_edge = false;
+  for (const RunSummary& summary : summaries) {
+    for (const TunedValue& tuned : summary.tuned()) {
+      is_tuned = true;
+      at_edge |= tuned.at_edge();
+    }
+  }
+  if (is_tuned)
+    rows->notes.push_back("tuned: each arm's best value of the same grid, by final training loss");
+  if (at_edge)
+    rows->notes.push_back(
+        "| at the edge of its grid: a better value may lie beyond; widen the grid");
+}
+
 Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>& groups) {
   Rows rows;
   const std::string usual = UsualTransport(summaries);
@@ -165,6 +202,7 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
     rows.width = std::max(rows.width, DisplayWidth(arm));
     rows.arms.push_back(std::move(arm));
   }
+  AddTuned(summaries, &rows);
   AddUnlikeRanks(summaries, &rows);
   AddClaims(summaries, &rows);
   AddDoubts(summaries, groups, &rows);
@@ -175,15 +213,18 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
 void Layout(const std::vector<RunSummary>& summaries, Group* group) {
   group->width = -kColumnGap;
   for (Column& column : group->columns) {
-    const FigureFormat& format = column.format();
-    column.width = std::max(DisplayWidth(format.title), DisplayWidth(format.unit));
-    for (const RunSummary& summary : summaries) {
-      const std::optional<double> value = column.figure->value(summary);
-      column.cells.push_back(value.has_value()
-                                 ? absl::StrFormat("%.*f", format.decimals, *value * format.factor)
-                                 : kUndefined);
-      column.width = std::max(column.width, DisplayWidth(column.cells.back()));
+    column.width = std::max(DisplayWidth(column.title), DisplayWidth(column.unit));
+    if (column.figure != nullptr) {
+      const FigureFormat& format = column.figure->table->format;
+      for (const RunSummary& summary : summaries) {
+        const std::optional<double> value = column.figure->value(summary);
+        column.cells.push_back(
+            value.has_value() ? absl::StrFormat("%.*f", format.decimals, *value * format.factor)
+                              : kUndefined);
+      }
     }
+    for (const std::string& cell : column.cells)
+      column.width = std::max(column.width, DisplayWidth(cell));
     group->width += column.width + kColumnGap;
   }
   const int missing = DisplayWidth(group->title) - group->width;
@@ -254,10 +295,10 @@ std::string RenderBlock(const Block& block, const Rows& rows) {
     absl::StrAppend(&rule, std::string(kGroupGap, ' '), Line(group->width));
   }
   std::string text = titles + "\n";
-  const auto title = [](const Column& column) { return column.format().title; };
+  const auto title = [](const Column& column) { return column.title; };
   absl::StrAppend(&text, TableLine(block, PadRight("arm", rows.width), title));
-  absl::StrAppend(&text, TableLine(block, PadRight("", rows.width),
-                                   [](const Column& c) { return c.format().unit; }));
+  absl::StrAppend(
+      &text, TableLine(block, PadRight("", rows.width), [](const Column& c) { return c.unit; }));
   absl::StrAppend(&text, rule, "\n");
   for (size_t i = 0; i < rows.arms.size(); ++i) {
     absl::StrAppend(&text, TableLine(block, PadRight(rows.arms[i], rows.width),
@@ -284,6 +325,8 @@ absl::Status CheckColumns(const std::vector<std::string>& tags) {
 std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_width,
                         const std::vector<std::string>& tags) {
   std::vector<Group> groups = MakeGroups(tags);
+  if (Group tuned = TunedGroup(summaries); !tuned.columns.empty())
+    groups.insert(groups.begin(), std::move(tuned));
   for (Group& group : groups) Layout(summaries, &group);
   const Rows rows = MakeRows(summaries, groups);
   const std::vector<Block> blocks = Pack(groups, rows.width, std::max(terminal_width, kMinWidth));

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/fd.h"
 #include "common/base/fingerprint.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -34,28 +35,16 @@ absl::Status FileError(int error, const std::string& path) {
       absl::StrCat("claim of a sweep's run, file ", path, ": ", ErrorText(error)));
 }
 
-// A descriptor, closed at the end.
-class File {
- public:
-  File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0644)) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(File&& other) : fd_(std::exchange(other.fd_, -1)) {}
-
-  bool is_open() const { return fd_ >= 0; }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
+Fd OpenFile(const std::string& path, int flags) {
+  return Fd(open(path.c_str(), flags | O_CLOEXEC, 0644));
+}
 
 // Keeps every other program from taking lapsed claims over, and from giving claims up.
-absl::StatusOr<File> LockFolder(const std::string& folder) {
+absl::StatusOr<Fd> LockFolder(const std::string& folder) {
   const std::string path = folder + "/lock";
-  File file(path, O_RDWR | O_CREAT);
-  if (!file.is_open()) return FileError(errno, path);
-  while (flock(file.fd(), LOCK_EX) != 0) {
+  Fd file = OpenFile(path, O_RDWR | O_CREAT);
+  if (!file.valid()) return FileError(errno, path);
+  while (flock(file.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return FileError(errno, path);
   }
   return file;
@@ -121,16 +110,16 @@ absl::Duration WrittenAt(const struct stat& info) {
 }
 
 // Now, by the clock of the file system that holds `lock`.
-absl::StatusOr<absl::Duration> FileSystemNow(const File& lock) {
+absl::StatusOr<absl::Duration> FileSystemNow(const Fd& lock) {
   struct stat info;
-  if (futimens(lock.fd(), nullptr) != 0 || fstat(lock.fd(), &info) != 0)
+  if (futimens(lock.get(), nullptr) != 0 || fstat(lock.get(), &info) != 0)
     return FileError(errno, "lock");
   return WrittenAt(info);
 }
 
 class FileClaim : public CellClaim {
  public:
-  FileClaim(std::string folder, std::string path, File file, absl::Duration renew_every)
+  FileClaim(std::string folder, std::string path, Fd file, absl::Duration renew_every)
       : folder_(std::move(folder)),
         path_(std::move(path)),
         file_(std::move(file)),
@@ -143,14 +132,14 @@ class FileClaim : public CellClaim {
       changed_.SignalAll();
     }
     renewer_.join();
-    const absl::StatusOr<File> lock = LockFolder(folder_);
+    const absl::StatusOr<Fd> lock = LockFolder(folder_);
     if (IsHeld()) unlink(path_.c_str());
   }
 
   bool IsHeld() const override {
     // Whoever takes a claim over makes a file of its own under the name.
     struct stat own, named;
-    return fstat(file_.fd(), &own) == 0 && stat(path_.c_str(), &named) == 0 &&
+    return fstat(file_.get(), &own) == 0 && stat(path_.c_str(), &named) == 0 &&
            own.st_ino == named.st_ino && own.st_dev == named.st_dev;
   }
 
@@ -159,13 +148,13 @@ class FileClaim : public CellClaim {
     absl::MutexLock lock(&mutex_);
     while (!changed_.AwaitUntil(&mutex_, MonotonicNow() + every,
                                 [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return over_; })) {
-      futimens(file_.fd(), nullptr);
+      futimens(file_.get(), nullptr);
     }
   }
 
   const std::string folder_;
   const std::string path_;
-  const File file_;
+  const Fd file_;
   absl::Mutex mutex_;
   MonotonicCondVar changed_;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
@@ -175,7 +164,7 @@ class FileClaim : public CellClaim {
 // Whether there is a claim at `path` that somebody may still be at work on; removes a lapsed one.
 absl::StatusOr<bool> IsTaken(const std::string& folder, const std::string& path,
                              absl::Duration lapses_after, std::string* holder) {
-  RM_ASSIGN_OR_RETURN(const File lock, LockFolder(folder));
+  RM_ASSIGN_OR_RETURN(const Fd lock, LockFolder(folder));
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) return false;
@@ -214,10 +203,10 @@ absl::StatusOr<std::unique_ptr<CellClaim>> CellClaims::Claim(const CellKey& key,
   // A program that gives its claim up meanwhile lets the second or third attempt through.
   constexpr int kAttempts = 3;
   for (int i = 0; i < kAttempts; ++i) {
-    File file(path, O_WRONLY | O_CREAT | O_EXCL);
-    if (file.is_open()) {
+    Fd file = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
+    if (file.valid()) {
       const std::string text = OwnText(key);
-      if (write(file.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
         const int error = errno;
         unlink(path.c_str());
         return FileError(error, path);

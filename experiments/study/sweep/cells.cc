@@ -1,23 +1,21 @@
 #include "experiments/study/sweep/cells.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/override.h"
 #include "common/formats/json.h"
+#include "experiments/study/sweep/range.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr char kArm[] = "arm";
-constexpr size_t kRangeMax = 1000;
 constexpr size_t kCellsMax = 100000;
 
 // An axis as what it does: each point sets one or more fields.
@@ -183,34 +181,12 @@ std::string SettingsJson(const Settings& settings) {
 }
 
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {
-  const auto wrong = [&](const std::string& what) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("range from ", range.from(), " to ", range.to(), ": ", what));
-  };
-  if (range.has_step() == range.has_factor())
-    return wrong("expected exactly one of step and factor");
-  if (!std::isfinite(range.from()) || !std::isfinite(range.to()) || range.to() < range.from()) {
-    return wrong("expected finite numbers that rise");
-  }
-  if (range.has_step() && !(range.step() > 0 && std::isfinite(range.step())))
-    return wrong("step: expected a number above 0");
-  if (range.has_factor() &&
-      !(range.factor() > 1 && range.from() > 0 && std::isfinite(range.factor()))) {
-    return wrong("factor: expected a number above 1, and a first value above 0");
-  }
-  // What rounding takes from the last value is not to lose it.
-  const double last = range.to() * (1 + 1e-9);
-  std::vector<std::string> values;
-  double value = range.from();
-  for (int64_t i = 1; value <= last; ++i) {
-    if (values.size() == kRangeMax) return wrong(absl::StrCat("more than ", kRangeMax, " values"));
-    values.push_back(std::abs(value - std::round(value)) < 1e-9 * std::abs(value) || value == 0
-                         ? absl::StrFormat("%.0f", value)
-                         : absl::StrFormat("%.10g", value));
-    value = range.has_step() ? range.from() + static_cast<double>(i) * range.step()
-                             : range.from() * std::pow(range.factor(), static_cast<double>(i));
-  }
-  return values;
+  NumberRange numbers;
+  numbers.from = range.from();
+  numbers.to = range.to();
+  if (range.has_step()) numbers.step = range.step();
+  if (range.has_factor()) numbers.factor = range.factor();
+  return RangeValues(numbers);
 }
 
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep) {

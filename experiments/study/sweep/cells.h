@@ -45,8 +45,7 @@ struct SweepCells {
 // what is no axis' value or without a reason, or nothing left to run. Pure.
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep);
 
-// The values of a range, as text. InvalidArgument: not exactly one of step and factor, one that
-// does not lead from `from` to `to`, or more than 1000 values. Pure.
+// RangeValues (range.h) of what the axis says.
 absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range);
 
 }  // namespace ringmaster

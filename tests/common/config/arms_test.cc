@@ -177,6 +177,47 @@ TEST(Comparable, TheLayoutOfBucketsIsNamedWhereItDiffersAndIsCutWhereNobodySaysI
   EXPECT_TRUE(CheckComparable(Resolved("ps", base), Resolved("ring", base)).ok());
 }
 
+// Both are tuned on the grid 0.1, 0.2 of the field.
+void Tune(const std::string& field, RunSpec* a, RunSpec* b) {
+  for (RunSpec* spec : {a, b}) {
+    TunedFieldSpec* tuned = spec->mutable_tuning()->add_fields();
+    tuned->set_field(field);
+    tuned->add_values("0.1");
+    tuned->add_values("0.2");
+  }
+}
+
+TEST(Comparable, ATunedFieldMayDifferWhereBothWereTunedOnOneGrid) {
+  RunSpec ps = Resolved("ps"), ring = Resolved("ring");
+  ring.mutable_optimizer()->set_learning_rate(0.2f);
+  EXPECT_FALSE(CheckComparable(ps, ring).ok()) << "nothing says why";
+  Tune("optimizer.learning_rate", &ps, &ring);
+  EXPECT_TRUE(CheckComparable(ps, ring).ok());
+  ring.mutable_tuning()->mutable_fields(0)->add_values("0.4");
+  EXPECT_THAT(std::string(CheckComparable(ps, ring).message()), HasSubstr("tuning.fields is"));
+  ring.clear_tuning();
+  EXPECT_FALSE(CheckComparable(ps, ring).ok());
+}
+
+TEST(Comparable, OnlyTheTunedFieldMayDiffer) {
+  RunSpec ps = Resolved("ps"), ring = Resolved("ring");
+  Tune("optimizer.learning_rate", &ps, &ring);
+  ring.mutable_optimizer()->set_weight_decay(0.1f);
+  EXPECT_THAT(std::string(CheckComparable(ps, ring).message()),
+              HasSubstr("optimizer.weight_decay"));
+}
+
+TEST(Comparable, OnlyFieldsOfOptimizerCodecAndStrategyCanBeTuned) {
+  for (const char* field :
+       {"optimizer.learning_rate", "codec.density", "strategy.parameter_server.staleness_bound"}) {
+    EXPECT_TRUE(IsTunable(field)) << field;
+  }
+  for (const char* field : {"training.batch_per_worker", "data.seed", "optimizer", "name",
+                            "optimizers.learning_rate", ""}) {
+    EXPECT_FALSE(IsTunable(field)) << field;
+  }
+}
+
 TEST(Comparable, WhatARunLeavesBehindDoesNotCount) {
   RunSpec ring = Resolved("ring");
   ring.mutable_output()->set_save_weights("ring.safetensors");

@@ -93,6 +93,7 @@ class ExecutorSum : public GradientSum {
   void Describe(ExchangeReport* report) const override {
     report->index_bytes = index_bytes_;
     report->bucket_collectives = CollectiveNames();
+    report->halves = halves_;
   }
 
  private:
@@ -129,8 +130,11 @@ class ExecutorSum : public GradientSum {
     const CodecStream stream =
         BucketStream(link_.spec->training().seed(), {task.step, task.lot}, task.bucket);
     const Bucket& bucket = link_.layout->buckets()[task.bucket];
-    return absl::MakeSpan(*out).first(
+    const absl::Span<std::byte> encoding = absl::MakeSpan(*out).first(
         memory_->Encode(stream, bucket.begin, task.gradient.host(), absl::MakeSpan(*out)));
+    if (AreHalves(*codec_) && task.step % kStepsForEachHalfCount == 0)
+      halves_.Add(CountHalves(task.gradient.host(), encoding));
+    return encoding;
   }
 
   absl::Status StartEncoded(const ExchangeTask& task, PhaseTimes& times) {
@@ -191,6 +195,7 @@ class ExecutorSum : public GradientSum {
   ringmaster::Wake wake_;
   std::vector<Encoded> encoded_;
   int64_t index_bytes_ = 0;
+  HalfTally halves_;
 };
 
 }  // namespace

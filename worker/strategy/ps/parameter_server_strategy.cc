@@ -148,6 +148,7 @@ class ParameterServerStrategy : public SyncStrategy {
     report.AddTimes(exchange_.times());
     report.index_bytes = servers_.index_bytes();
     report.step_pulls = std::move(step_pulls_);
+    report.halves = servers_.halves();
     report.status = exchange_.status();
     return report;
   }

@@ -67,8 +67,11 @@ absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int
   const CodecStream stream = PartStream(link_.spec->training().seed(), {task.step, task.lot},
                                         {task.bucket, server, link_.servers});
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
-  return absl::MakeConstSpan(out).first(
+  const absl::Span<const std::byte> encoding = absl::MakeConstSpan(out).first(
       memory_->Encode(stream, part.begin, PartOf(task, part), absl::MakeSpan(out)));
+  if (AreHalves(*codec_) && task.step % kStepsForEachHalfCount == 0)
+    halves_.Add(CountHalves(PartOf(task, part), encoding));
+  return encoding;
 }
 
 absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const ExchangeTask& task,

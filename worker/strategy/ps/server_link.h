@@ -47,6 +47,7 @@ class ServerLink {
   const CodecMemory& memory() const { return *memory_; }
 
   int64_t index_bytes() const { return index_bytes_; }
+  const HalfTally& halves() const { return halves_; }
 
  private:
   // A message that is expected.
@@ -85,6 +86,7 @@ class ServerLink {
   std::vector<OpId> pushes_;
   std::vector<OpId> requests_;
   int64_t index_bytes_ = 0;
+  HalfTally halves_;
 };
 
 }  // namespace ringmaster

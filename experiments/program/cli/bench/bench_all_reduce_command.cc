@@ -47,9 +47,12 @@ constexpr char kAllReduceFooter[] =
     "while they are\n"
     "summed in place, one call after the other (--burst 1: each behind a barrier of its own). The "
     "slowest rank's time\n"
-    "counts; `time` is the median, `algbw` size / time, `busbw` that times 2(N-1)/N. Every element "
-    "of every result is\n"
-    "compared with the exact sum. Contenders take turns, iteration by iteration, every other round "
+    "counts; `time` is the median, p95 and p99 are what 95 and 99 % of the iterations did not "
+    "exceed, `algbw` is size /\n"
+    "time, `busbw` that times 2(N-1)/N. Buffers are warm, in the caches as far as they fit, unless "
+    "--buffers cold. Every\n"
+    "element of every result is compared with the exact sum. Contenders take turns, iteration by "
+    "iteration, every other round "
     "in reverse; the "
     "ratio\n"
     "of a row's time to the first row's is the median of the pairs' ratios, with its 95 % interval "
@@ -77,16 +80,19 @@ struct AllReduceFlags {
 // The command line of the other ranks: everything that decides what is measured.
 std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
   const AllReduceBench& bench = flags.bench;
-  return {"bench",        "allreduce",
-          "--engine",     absl::StrJoin(bench.engines, ","),
-          "--transport",  absl::StrJoin(bench.transports, ","),
-          "--collective", absl::StrJoin(bench.collectives, ","),
-          "--workers",    absl::StrCat(bench.workers),
-          "--sizes",      flags.sizes,
-          "--wait",       bench.wait,
-          "--iterations", absl::StrCat(bench.iterations),
-          "--warm-up",    absl::StrCat(bench.warm_up),
-          "--burst",      absl::StrJoin(bench.bursts, ",")};
+  std::vector<std::string> arguments = {"bench",        "allreduce",
+                                        "--engine",     absl::StrJoin(bench.engines, ","),
+                                        "--transport",  absl::StrJoin(bench.transports, ","),
+                                        "--collective", absl::StrJoin(bench.collectives, ","),
+                                        "--workers",    absl::StrCat(bench.workers),
+                                        "--sizes",      flags.sizes,
+                                        "--wait",       bench.wait,
+                                        "--iterations", absl::StrCat(bench.iterations),
+                                        "--warm-up",    absl::StrCat(bench.warm_up),
+                                        "--burst",      absl::StrJoin(bench.bursts, ","),
+                                        "--buffers",    bench.buffers};
+  if (bench.unaligned) arguments.push_back("--unaligned");
+  return arguments;
 }
 
 absl::Status Check(AllReduceFlags* flags) {
@@ -170,6 +176,16 @@ int RunAllReduce(AllReduceFlags flags) {
   return InterruptFlag() ? kExitInterrupted : kExitFailedRun;
 }
 
+void DeclareBuffers(Command command, AllReduceBench* bench) {
+  command
+      .AddOption("--buffers", &bench->buffers,
+                 "warm: in the caches, as they were written; cold: taken out of all caches first")
+      .OneOf({"warm", "cold"})
+      .ShowDefault();
+  command.AddFlag("--unaligned", &bench->unaligned,
+                  "buffers that begin 4 bytes behind a cache line's begin");
+}
+
 }  // namespace
 
 void DeclareAllReduceBench(Command bench, Action* action) {
@@ -215,6 +231,7 @@ void DeclareAllReduceBench(Command bench, Action* action) {
   command.AddOption("--warm-up", &flags->bench.warm_up, "iterations before them")
       .Between(1, 1000000)
       .ShowDefault();
+  DeclareBuffers(command, &flags->bench);
   command
       .AddOption("--burst", &flags->bench.bursts,
                  "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")

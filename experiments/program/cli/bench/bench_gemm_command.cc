@@ -64,8 +64,8 @@ absl::Status Measure(const GemmFlags& flags, const std::vector<GemmShape>& shape
   const Machine machine = DescribeMachine();
   Json rows = Json::Array();
   if (!flags.json) {
-    std::printf("# matrix products on one core (%s), commit %s\n", machine.cpu().c_str(),
-                GetBuildStamp().commit().c_str());
+    std::printf("# matrix products on one core (%s), operands: warm, commit %s\n",
+                machine.cpu().c_str(), GetBuildStamp().commit().c_str());
     for (const GemmLibrary& library : libraries) {
       std::printf("# %s: %s\n", library.name.c_str(), library.kernels->target().c_str());
     }

@@ -127,6 +127,18 @@ int RunStep(const StepFlags& flags) {
   return kExitOk;
 }
 
+// Whether the peer is there shows when it is started.
+int ShowSpecs(StepFlags flags) {
+  flags.against.clear();
+  const absl::StatusOr<StepBench> bench = BenchOf(flags);
+  if (!bench.ok()) {
+    Log(LogLevel::kError, bench.status().message());
+    return kExitUserError;
+  }
+  PrintSpecs(bench->runs);
+  return kExitOk;
+}
+
 }  // namespace
 
 void DeclareStepBench(Command bench, Action* action) {
@@ -152,7 +164,9 @@ void DeclareStepBench(Command bench, Action* action) {
   command.AddFlag("--json", &flags->json,
                   "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
-  command.OnChosen([action, flags] { *action = [flags] { return RunStep(*flags); }; });
+  command.OnChosen([action, flags] {
+    *action = {[flags] { return RunStep(*flags); }, [flags] { return ShowSpecs(*flags); }};
+  });
 }
 
 }  // namespace ringmaster

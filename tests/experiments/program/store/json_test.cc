@@ -123,6 +123,39 @@ TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
   EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));
 }
 
+TEST(Json, TheCollectiveOfEveryBucketIsNamedAndHalvesAreCounted) {
+  RunRecord record;
+  WorkerReport* worker = record.add_reports()->add_workers();
+  worker->add_bucket_collectives("ring");
+  worker->add_bucket_collectives("recursive_doubling");
+  worker->mutable_halves()->set_elements(10);
+  worker->mutable_halves()->set_zeros(3);
+  const Json json = Json::parse(SummaryJson(record));
+  EXPECT_EQ(json["bucket_collectives"], Json::parse(R"(["ring", "recursive_doubling"])"));
+  EXPECT_EQ(json["series"][0]["halves"], Json::parse(R"({"elements": 10, "zeros": 3})"));
+}
+
+TEST(Json, WhatWasTunedStandsBesideWhatItWasFoundFrom) {
+  RunRecord record = Record();
+  EXPECT_FALSE(Json::parse(SummaryJson(record)).contains("tuned"));
+  EXPECT_EQ(TunedJson(record.summary()), "{}");
+  TuningTrial* trial = record.add_tuning();
+  trial->set_status("ok");
+  trial->set_final_loss(0.5);
+  trial->set_chosen(true);
+  TunedValue* value = trial->add_values();
+  value->set_field("optimizer.learning_rate");
+  value->set_value("0.16");
+  value->set_at_edge(true);
+  *record.mutable_summary()->mutable_tuned() = trial->values();
+  const Json json = Json::parse(SummaryJson(record));
+  EXPECT_EQ(json["tuned"],
+            Json::parse(R"({"optimizer.learning_rate": {"value": "0.16", "at_edge": true}})"));
+  EXPECT_EQ(json["tuning"][0]["final_loss"], 0.5);
+  EXPECT_EQ(json["tuning"][0]["chosen"], true);
+  EXPECT_EQ(Json::parse(TunedJson(record.summary())), json["tuned"]);
+}
+
 TEST(Json, AFailedRunHasItsLastWordsWithEventsByTheTimeOfTheirEnd) {
   RunRecord record = Record();
   EXPECT_FALSE(Json::parse(SummaryJson(record)).contains("last_words"));

@@ -44,8 +44,34 @@ TEST(BenchTable, BandwidthsAreThoseOfNcclTests) {
   const AllReduceFigures figures = FiguresOf(times, 1000000, 4);
   EXPECT_DOUBLE_EQ(figures.time_us, 500);
   EXPECT_DOUBLE_EQ(figures.time_us_min, 400);
+  EXPECT_DOUBLE_EQ(figures.time_us_p95, 1000);
   EXPECT_DOUBLE_EQ(figures.algorithm_gbps, 2);  // 10^6 bytes in 500 us
   EXPECT_DOUBLE_EQ(figures.bus_gbps, 3);        // times 2 * 3 / 4
+}
+
+TEST(BenchTable, PercentilesAreTheNearestRank) {
+  std::vector<double> times;
+  for (int i = 200; i > 0; --i) times.push_back(i);
+  const AllReduceFigures figures = FiguresOf({{"tcp", "ring"}, "tcp", "ring", times}, 1000, 2);
+  EXPECT_DOUBLE_EQ(figures.time_us_p95, 190);
+  EXPECT_DOUBLE_EQ(figures.time_us_p99, 198);
+}
+
+TEST(BenchTable, SaysHowWarmTheBuffersAreAndWhatCripplesAPeer) {
+  AllReduceBench bench = TwoTransports();
+  EXPECT_THAT(AllReduceTableHead(bench, Machine(), "c"), HasSubstr("buffers: warm,"));
+  bench.buffers = "cold";
+  bench.unaligned = true;
+  EXPECT_THAT(AllReduceTableHead(bench, Machine(), "c"),
+              HasSubstr("buffers: cold, 4 bytes off a cache line,"));
+  bench.transports = {"shm"};
+  bench.engines = {kOwnEngine, "mpi"};
+  AllReduceResult result = ResultOf(bench);
+  EXPECT_THAT(AllReduceTableRows(bench, result), Not(HasSubstr("crippled")));
+  result.contenders[1].handicap = "no single copy";
+  EXPECT_THAT(AllReduceTableRows(bench, result), HasSubstr("best peer  crippled: no single copy"));
+  EXPECT_THAT(AllReduceJson(bench, {result}, Machine(), "c"),
+              HasSubstr("\"handicap\":\"no single copy\""));
 }
 
 TEST(BenchTable, EveryContenderHasARowAndAllButTheFirstItsRatioToIt) {
@@ -58,7 +84,7 @@ TEST(BenchTable, EveryContenderHasARowAndAllButTheFirstItsRatioToIt) {
               HasSubstr("1048576      262144  float32      4  ringmaster  shm         ring"));
   EXPECT_THAT(rows[0], Not(HasSubstr(" to ")));
   EXPECT_THAT(rows[1], HasSubstr("tcp"));
-  EXPECT_THAT(rows[1], HasSubstr("500.0       250.0"));
+  EXPECT_THAT(rows[1], HasSubstr("500.0       250.0       750.0       750.0"));
   EXPECT_THAT(rows[1], HasSubstr("ok   2.50  2.50 to 2.50"));
   EXPECT_THAT(rows[2], HasSubstr("ok   6.25  6.25 to 6.25"));
   EXPECT_THAT(AllReduceTableNote(bench), HasSubstr("time of the row over time of shm ring"));

@@ -55,6 +55,15 @@ run resnet-batch 0 -- "${colours[@]}" --set model.resnet.norm=batch
 run resnet-group 0 -- "${colours[@]}" --set model.resnet.norm=group --set model.resnet.groups=4
 run transformer-tied 0 -- "${texts[@]}" --set model.transformer.tied_head=true
 run transformer-untied 0 -- "${texts[@]}" --set model.transformer.tied_head=false
+# The run's own gradients leave nothing to decide; all that can differ is the update.
+run forced 0 --forced --tolerance 2e-6 -- "${images[@]}" --model lenet \
+  --set output.dump_gradient_steps=20
+run forced-adam 0 --forced --tolerance 2e-5 -- "${images[@]}" --model mlp \
+  --set optimizer.name=adam --set output.dump_gradient_steps=20
+run forced-beyond 1 --forced --tolerance 1e-12 -- "${images[@]}" --model mlp \
+  --set output.dump_gradient_steps=20
+run forced-few 2 --forced -- "${images[@]}" --model mlp
+run twin 0 --twin -- "${images[@]}" --model mlp
 run beyond 1 --tolerance 1e-12 -- "${images[@]}" --model mlp
 run refused 2 -- "${images[@]}" --model mlp --set data.augment.noise=0.1
 exit "$failed"

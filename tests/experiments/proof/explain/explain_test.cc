@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "common/collective/schedule.h"
 #include "experiments/proof/explain/explain_collective.h"
@@ -127,6 +129,23 @@ TEST(ExplainServer, ShowsThatSumsKeepRankOrder) {
       story->moral,
       ElementsAre(HasSubstr("The server sends 3 times the gradient and receives 3 times"),
                   HasSubstr("worker/2 sends 1 times"), HasSubstr("All together send 6 times")));
+}
+
+TEST(ExplainGather, EverybodyGetsEveryEncodingOnceAndEndsWithTheSum) {
+  for (int32_t workers = 2; workers <= 5; ++workers) {
+    const absl::StatusOr<Story> story = ExplainGather(workers);
+    ASSERT_TRUE(story.ok()) << story.status();
+    ASSERT_EQ(story->scenes.size(), 3u);
+    std::set<std::pair<int32_t, int32_t>> ways;
+    for (const StoryMessage& message : story->scenes[1].messages)
+      ways.insert({message.from, message.to});
+    EXPECT_EQ(ways.size(), static_cast<size_t>(workers * (workers - 1)));
+    EXPECT_EQ(story->scenes[1].messages.size(), ways.size());
+    for (const auto& row : story->scenes[1].holdings) {
+      for (const Holding& holding : row) EXPECT_NE(holding.kind, Holding::Kind::kNothing);
+    }
+    for (const auto& row : story->scenes[2].holdings) EXPECT_EQ(row[0].kind, Holding::Kind::kWhole);
+  }
 }
 
 TEST(ExplainServer, ServersBesideAllWorkersSendWhatTheRingSends) {

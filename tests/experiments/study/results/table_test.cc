@@ -160,5 +160,30 @@ TEST(Table, ContentionBelowZeroIsShownAndCalledNoise) {
   EXPECT_THAT(RenderTable({arm}, 120), HasSubstr("contention below 0 is noise"));
 }
 
+TEST(Table, TunedValuesStandFirstAndThoseAtTheirGridsEdgeAreMarked) {
+  std::vector<RunSummary> arms = Arms();
+  EXPECT_THAT(RenderTable(arms, 120), Not(HasSubstr("tuned")));
+  TunedValue* inner = arms[0].add_tuned();
+  inner->set_field("optimizer.learning_rate");
+  inner->set_value("0.08");
+  EXPECT_THAT(RenderTable(arms, 120), Not(HasSubstr("edge of its grid")));
+  TunedValue* edge = arms[3].add_tuned();
+  edge->set_field("optimizer.learning_rate");
+  edge->set_value("0.32");
+  edge->set_at_edge(true);
+  const std::vector<std::string> lines = Lines(RenderTable(arms, 400));
+  EXPECT_THAT(lines[0], HasSubstr(" tuned "));
+  EXPECT_THAT(lines[1], HasSubstr("learning_rate"));
+  const auto of = [&](const std::string& arm) {
+    return *std::find_if(lines.begin() + 4, lines.end(), [&](const std::string& line) {
+      return line.compare(0, arm.size(), arm) == 0;
+    });
+  };
+  EXPECT_THAT(of("single"), HasSubstr(" 0.08 "));
+  EXPECT_THAT(of("ps-sharded"), HasSubstr(" 0.32 | "));
+  EXPECT_THAT(RenderTable(arms, 400), HasSubstr("| at the edge of its grid"));
+  EXPECT_THAT(RenderTable(arms, 400), HasSubstr("tuned: each arm's best value of the same grid"));
+}
+
 }  // namespace
 }  // namespace ringmaster

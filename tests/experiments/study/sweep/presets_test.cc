@@ -1,10 +1,13 @@
 #include <filesystem>
 #include <string>
 
+#include "common/base/status_macros.h"
 #include "common/config/resolve.h"
 #include "common/config/textproto.h"
+#include "common/config/validate.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "gtest/gtest.h"
+#include "tests/common/config/known_names.h"
 
 namespace ringmaster {
 namespace {
@@ -17,7 +20,11 @@ TEST(Presets, AskAQuestionAndPlanCellsThatDiffer) {
     ASSERT_TRUE(LoadTextproto(path, "sweep", &sweep).ok()) << path;
     const auto plan = PlanSweep(
         sweep, entry.path().stem(),
-        [](const RunSpec& spec) { return Resolve(spec, ResolveContext{}); },
+        [](const RunSpec& spec) -> absl::StatusOr<RunSpec> {
+          RM_ASSIGN_OR_RETURN(RunSpec resolved, Resolve(spec, ResolveContext{}));
+          RM_RETURN_IF_ERROR(Validate(resolved, TestNames()));
+          return resolved;
+        },
         [](const RunSpec&) { return RunInputs(); });
     ASSERT_TRUE(plan.ok()) << path << ": " << plan.status();
     EXPECT_EQ(plan->question.back(), '?') << path;

@@ -18,6 +18,7 @@
 #include "experiments/program/cli/link_measurement.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
@@ -58,46 +59,6 @@ struct SweepFlags {
   bool retry_failed = false;
   bool predict = false;
   int device = 0;
-};
-
-class TerminalWatcher : public SweepWatcher {
- public:
-  void OnStart(const SweepState& state, const PlannedCell& cell, int32_t trial) override {
-    line_.emplace();
-    state_ = state;
-    const size_t ended = state.done + state.failed;
-    label_ = absl::StrCat(std::min(ended + 1, state.runs), "/", state.runs, " ",
-                          SettingsText(cell.settings), " trial ", trial);
-  }
-
-  void OnProgress(const ArmProgress& progress) override {
-    std::string text = absl::StrFormat("%s  step %d/%d", label_, progress.step, progress.steps);
-    if (progress.step > 0)
-      absl::StrAppendFormat(&text, "  %.1f steps/s", progress.step / progress.seconds);
-    if (state_.seconds_left > 0) {
-      absl::StrAppend(&text, "  ",
-                      FormatSeconds(std::max(0.0, state_.seconds_left - progress.seconds)),
-                      " left");
-    }
-    if (state_.failed > 0) absl::StrAppend(&text, "  ", state_.failed, " failed");
-    line_->Show(std::move(text), progress.seconds, progress.step > 0);
-  }
-
-  void OnWait(const std::string& holder) override {
-    std::fprintf(stderr, "waiting for the runs that other programs are at (%s)\n", holder.c_str());
-  }
-
-  void OnEnd(const RunSummary& summary) override {
-    line_->Finish(summary.status() == "ok"
-                      ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
-                                        FormatCount(summary.samples_per_second()))
-                      : absl::StrCat(label_, "  failed: ", summary.status()));
-  }
-
- private:
-  SweepState state_;
-  std::string label_;
-  std::optional<StatusLine> line_;
 };
 
 // Seconds that a run of each cell takes at least, by its index: start-up and evaluation as a few
@@ -222,6 +183,17 @@ std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
   return specs;
 }
 
+// What --dry-run shows, without a step of training.
+int ShowPlan(const SweepFlags& flags) {
+  const absl::StatusOr<SweepPlan> plan = LoadPlan(flags);
+  if (!plan.ok()) {
+    Log(LogLevel::kError, plan.status().message());
+    return kExitUserError;
+  }
+  std::printf("%s%zu runs\n", PlanText(*plan, {}).c_str(), plan->order.size());
+  return kExitOk;
+}
+
 int Sweep(const SweepFlags& flags) {
   const auto fail = [](const absl::Status& status, int code) {
     Log(LogLevel::kError, status.message());
@@ -271,7 +243,9 @@ void DeclareSweep(Command program, Action* action) {
                   "and keep that with it");
   command.AddOption("--device", &flags->device, "GPU that the ranks share, where there is one")
       .Between(0, 1023);
-  command.OnChosen([action, flags] { *action = [flags] { return Sweep(*flags); }; });
+  command.OnChosen([action, flags] {
+    *action = {[flags] { return Sweep(*flags); }, [flags] { return ShowPlan(*flags); }};
+  });
 }
 
 }  // namespace ringmaster

@@ -1,0 +1,330 @@
+#include "experiments/study/tune/run_tuning.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/partition.h"
+#include "common/base/status_macros.h"
+#include "common/config/arms.h"
+#include "common/config/comparable.h"
+#include "common/config/describe.h"
+#include "common/config/override.h"
+#include "experiments/study/tune/choice.h"
+#include "google/protobuf/descriptor.h"
+
+namespace ringmaster {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+// Adds the paths of all fields called `name` that arms may differ in.
+void FindPaths(const Descriptor& type, const std::string& name, const std::string& prefix,
+               std::vector<std::string>* paths) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const std::string path = absl::StrCat(prefix, prefix.empty() ? "" : ".", field.name());
+    if (field.name() == name && IsTunable(path)) paths->push_back(path);
+    if (field.message_type() != nullptr && !field.is_repeated())
+      FindPaths(*field.message_type(), name, path, paths);
+  }
+}
+
+// "learning_rate" becomes "optimizer.learning_rate", the one field of that name.
+std::string FullName(const std::string& name) {
+  std::vector<std::string> paths;
+  if (!absl::StrContains(name, '.')) FindPaths(*RunSpec::descriptor(), name, "", &paths);
+  return paths.size() == 1 ? paths.front() : name;
+}
+
+std::string Assignment(const GridField& field, size_t value) {
+  return absl::StrCat(field.field, "=", field.values[value]);
+}
+
+// Of "training.steps=100" or "--set"'s like.
+absl::string_view FieldOf(absl::string_view assignment) {
+  return absl::StripAsciiWhitespace(assignment.substr(0, assignment.find('=')));
+}
+
+absl::StatusOr<GridField> ReadGrid(const std::string& text, const RunSpec& base,
+                                   const std::vector<std::string>& sets) {
+  RM_ASSIGN_OR_RETURN(GridField field, ParseGridField(text));
+  field.field = FullName(field.field);
+  for (size_t value = 0; value < field.values.size(); ++value) {
+    RunSpec probe = base;
+    RM_RETURN_IF_ERROR(SetField(Assignment(field, value), &probe));
+  }
+  if (!IsTunable(field.field)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("arms with different values of ", field.field,
+                     " would not learn the same thing from the same samples; tune a field of "
+                     "optimizer, codec or strategy"));
+  }
+  const bool is_set = std::any_of(sets.begin(), sets.end(), [&](const std::string& set) {
+    return FieldOf(set) == field.field;
+  });
+  if (is_set)
+    return absl::InvalidArgumentError(
+        absl::StrCat(field.field, " is set by --set too; leave one of the two out"));
+  return field;
+}
+
+// `fields`, all of those that --tune names, each once.
+absl::StatusOr<std::vector<GridField>> ReadGrids(const TuningRequest& request, const RunSpec& base,
+                                                 const std::vector<std::string>& sets) {
+  std::vector<GridField> fields;
+  for (const std::string& text : request.grids) {
+    absl::StatusOr<GridField> field = ReadGrid(text, base, sets);
+    if (!field.ok()) return Annotate(field.status(), absl::StrCat("--tune ", text));
+    for (const GridField& other : fields) {
+      if (other.field != field->field) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("--tune ", text, ": ", field->field, " has a grid already; give it one"));
+    }
+    fields.push_back(*std::move(field));
+  }
+  return fields;
+}
+
+absl::StatusOr<RunSpec> ArmAt(const RunSpec& base, const std::string& arm,
+                              const std::vector<std::string>& assignments) {
+  RunSpec spec = base;
+  for (const std::string& assignment : assignments) RM_RETURN_IF_ERROR(SetField(assignment, &spec));
+  return MakeArm(absl::StripAsciiWhitespace(arm), spec);
+}
+
+// Refuses what --set would refuse.
+absl::Status CheckGridTaken(const RunSpec& base, const std::vector<std::string>& arms,
+                            const GridField& field) {
+  for (size_t value = 0; value < field.values.size(); ++value) {
+    const std::string assignment = Assignment(field, value);
+    std::vector<RunSpec> made;
+    for (const std::string& arm : arms) {
+      RM_ASSIGN_OR_RETURN(made.emplace_back(), ArmAt(base, arm, {assignment}));
+    }
+    RM_RETURN_IF_ERROR(Annotate(CheckTaken({assignment}, made), "--tune"));
+  }
+  return absl::OkStatus();
+}
+
+// Whether the field makes a difference to the arm.
+absl::StatusOr<bool> HasField(const RunSpec& base, const std::string& arm, const GridField& field) {
+  RM_ASSIGN_OR_RETURN(const RunSpec a, ArmAt(base, arm, {Assignment(field, 0)}));
+  RM_ASSIGN_OR_RETURN(const RunSpec b, ArmAt(base, arm, {Assignment(field, 1)}));
+  return a.SerializeAsString() != b.SerializeAsString();
+}
+
+std::vector<std::string> AssignmentsOf(const std::vector<GridField>& fields,
+                                       const GridPoint& point) {
+  std::vector<std::string> assignments;
+  for (size_t i = 0; i < fields.size(); ++i) assignments.push_back(Assignment(fields[i], point[i]));
+  return assignments;
+}
+
+// Trains for the budget, and leaves nothing behind but its record.
+void Shorten(int64_t budget_samples, RunSpec* spec) {
+  spec->clear_tuning();
+  spec->clear_output();
+  TrainingSpec* training = spec->mutable_training();
+  training->clear_epochs();
+  training->set_evaluate_every_samples(0);
+  training->set_steps(budget_samples);  // at least as many steps as there will be
+}
+
+class TuningPlanner {
+ public:
+  TuningPlanner(SpecResolver resolve, InputsSource inputs, TuningPlan* plan)
+      : resolve_(resolve), inputs_(inputs), plan_(*plan) {}
+
+  // Plans what `arm` is tried at, nothing where it learns nothing that counts.
+  absl::Status Add(const std::string& arm, const std::vector<GridField>& fields) {
+    ArmTuning& tuning = plan_.arms.emplace_back();
+    tuning.arm = arm;
+    for (const GridField& field : fields) {
+      RM_ASSIGN_OR_RETURN(const bool has_field, HasField(plan_.base, arm, field));
+      if (has_field) tuning.fields.push_back(field);
+    }
+    if (tuning.fields.empty()) return absl::OkStatus();
+    for (const GridPoint& point : GridPoints(tuning.fields)) {
+      absl::StatusOr<size_t> cell = Cell(arm, tuning.fields, point);
+      if (!cell.ok()) return Annotate(cell.status(), absl::StrCat("arm ", arm));
+      if (!IsScored(plan_.runs.cells[*cell].spec)) {
+        plan_.runs.cells.resize(*cell);
+        tuning.fields.clear();
+        tuning.cells.clear();
+        return absl::OkStatus();
+      }
+      tuning.cells.push_back(*cell);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<size_t> Cell(const std::string& arm, const std::vector<GridField>& fields,
+                              const GridPoint& point) {
+    RM_ASSIGN_OR_RETURN(RunSpec spec, ArmAt(plan_.base, arm, AssignmentsOf(fields, point)));
+    const int64_t budget = spec.tuning().budget_samples();
+    Shorten(budget, &spec);
+    RM_ASSIGN_OR_RETURN(RunSpec resolved, resolve_(spec));
+    // Only now the size of a step is known.
+    const int64_t batch = GlobalBatch(resolved);
+    if (budget < batch) {
+      return absl::InvalidArgumentError(absl::StrCat("--budget ", budget, ": one step takes ",
+                                                     batch,
+                                                     " samples; give some hundred times as many"));
+    }
+    const int64_t steps = CeilDiv(budget, batch);
+    spec.mutable_training()->set_steps(steps);
+    spec.mutable_training()->set_warmup_steps(
+        static_cast<int32_t>(std::min<int64_t>(resolved.training().warmup_steps(), steps - 1)));
+    PlannedCell cell;
+    RM_ASSIGN_OR_RETURN(cell.spec, resolve_(spec));
+    RM_ASSIGN_OR_RETURN(cell.inputs, inputs_(cell.spec));
+    cell.id = CellId(cell.spec, cell.inputs);
+    cell.settings.emplace_back("arm", arm);
+    for (size_t i = 0; i < fields.size(); ++i)
+      cell.settings.emplace_back(fields[i].field, fields[i].values[point[i]]);
+    plan_.runs.cells.push_back(std::move(cell));
+    return plan_.runs.cells.size() - 1;
+  }
+
+  SpecResolver resolve_;
+  InputsSource inputs_;
+  TuningPlan& plan_;
+};
+
+// The last word of the store on each of the plan's runs, by cell.
+absl::StatusOr<std::map<std::string, RunRecord>> LastRecords(const TuningPlan& plan, Store& store) {
+  RM_ASSIGN_OR_RETURN(const std::vector<RunRecord> records, store.Records());
+  std::map<std::string, RunRecord> last;
+  for (const RunRecord& record : records) {
+    if (record.sweep().sweep() != plan.runs.name) continue;
+    RunRecord& entry = last[record.sweep().cell()];
+    if (entry.status() == "ok") continue;
+    entry.set_status(record.status());
+    *entry.mutable_summary() = record.summary();
+  }
+  return last;
+}
+
+TuningTrial TrialOf(const PlannedCell& cell, const RunRecord& record) {
+  TuningTrial trial;
+  for (const auto& [field, value] : cell.settings) {
+    if (field == "arm") continue;
+    TunedValue* tuned = trial.add_values();
+    tuned->set_field(field);
+    tuned->set_value(value);
+  }
+  trial.set_status(record.status());
+  const RunSummary& summary = record.summary();
+  if (summary.has_final_loss()) trial.set_final_loss(summary.final_loss());
+  if (summary.has_test_accuracy()) trial.set_test_accuracy(summary.test_accuracy());
+  return trial;
+}
+
+absl::StatusOr<TunedArm> ChooseFor(const TuningPlan& plan, const ArmTuning& tuning,
+                                   const std::map<std::string, RunRecord>& records) {
+  TunedArm arm;
+  std::vector<PointLoss> losses;
+  for (const size_t index : tuning.cells) {
+    const PlannedCell& cell = plan.runs.cells[index];
+    const auto found = records.find(cell.id);
+    const RunRecord& record = found == records.end() ? RunRecord() : found->second;
+    if (record.status() != "ok" && !IsDivergence(record.status())) {
+      return absl::UnavailableError(
+          absl::StrCat("tuning, ", SettingsText(cell.settings), ": ",
+                       record.status().empty() ? "it was not run" : record.status(),
+                       "; nothing is chosen without it, the same command tries it again"));
+    }
+    const TuningTrial& trial = arm.trials.emplace_back(TrialOf(cell, record));
+    losses.push_back(trial.has_final_loss() ? PointLoss(trial.final_loss()) : PointLoss());
+  }
+  if (tuning.fields.empty()) {
+    RM_ASSIGN_OR_RETURN(arm.spec, ArmAt(plan.base, tuning.arm, {}));
+    return arm;
+  }
+  const std::optional<Choice> choice = ChooseBest(tuning.fields, losses);
+  if (!choice.has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("tuning, arm ", tuning.arm,
+                     ": it diverged at every point of the grid; begin the grid lower"));
+  }
+  TuningTrial& chosen = arm.trials[choice->point];
+  chosen.set_chosen(true);
+  for (size_t i = 0; i < tuning.fields.size(); ++i)
+    chosen.mutable_values(static_cast<int>(i))->set_at_edge(choice->at_edge[i]);
+  const GridPoint point = GridPoints(tuning.fields)[choice->point];
+  RM_ASSIGN_OR_RETURN(arm.spec, ArmAt(plan.base, tuning.arm, AssignmentsOf(tuning.fields, point)));
+  return arm;
+}
+
+}  // namespace
+
+absl::StatusOr<TuningPlan> PlanTuning(const RunSpec& base, const std::vector<std::string>& arms,
+                                      const std::vector<std::string>& sets,
+                                      const TuningRequest& request, SpecResolver resolve,
+                                      InputsSource inputs) {
+  RM_ASSIGN_OR_RETURN(const std::vector<GridField> fields, ReadGrids(request, base, sets));
+  TuningPlan plan;
+  plan.base = base;
+  TuningSpec* tuning = plan.base.mutable_tuning();
+  tuning->set_budget_samples(request.budget_samples);
+  for (const GridField& field : fields) {
+    RM_RETURN_IF_ERROR(CheckGridTaken(plan.base, arms, field));
+    TunedFieldSpec* tuned = tuning->add_fields();
+    tuned->set_field(field.field);
+    tuned->mutable_values()->Add(field.values.begin(), field.values.end());
+  }
+  TuningPlanner planner(resolve, inputs, &plan);
+  for (const std::string& arm : arms) RM_RETURN_IF_ERROR(planner.Add(arm, fields));
+  if (plan.runs.cells.empty()) {
+    return absl::InvalidArgumentError(
+        "--tune: none of the arms learns anything that could be told apart (computing is emulated, "
+        "or they exchange nothing); leave it out");
+  }
+  const uint64_t seed = plan.runs.cells.front().spec.training().seed();
+  plan.runs.name = absl::StrCat("tuning, seed ", seed);
+  plan.runs.seeds = {seed};
+  for (size_t cell = 0; cell < plan.runs.cells.size(); ++cell) plan.runs.order.push_back({cell, 0});
+  return plan;
+}
+
+absl::StatusOr<std::vector<TunedArm>> RunTuning(const TuningPlan& plan, Store& store,
+                                                const SweepOptions& options,
+                                                SweepWatcher& watcher) {
+  RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> stored, store.SweepRuns(plan.runs.name));
+  SweepOptions own = options;
+  own.retry_failed = std::any_of(stored.begin(), stored.end(), [](const SweepRun& run) {
+    return run.status != "ok" && !IsDivergence(run.status);
+  });
+  RM_RETURN_IF_ERROR(RunSweep(plan.runs, store, own, watcher));
+  RM_ASSIGN_OR_RETURN(const auto records, LastRecords(plan, store));
+  std::vector<TunedArm> arms;
+  for (const ArmTuning& tuning : plan.arms) {
+    RM_ASSIGN_OR_RETURN(arms.emplace_back(), ChooseFor(plan, tuning, records));
+  }
+  return arms;
+}
+
+std::vector<std::string> EdgeWarnings(const std::vector<TunedArm>& arms) {
+  std::vector<std::string> warnings;
+  for (const TunedArm& arm : arms) {
+    for (const TuningTrial& trial : arm.trials) {
+      for (const TunedValue& tuned : trial.values()) {
+        if (!tuned.at_edge()) continue;
+        warnings.push_back(absl::StrCat("arm ", arm.spec.name(), ": the best ", tuned.field(), ", ",
+                                        tuned.value(),
+                                        ", lies on the edge of its grid, and a better one may lie "
+                                        "beyond it; widen the grid"));
+      }
+    }
+  }
+  return warnings;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,41 @@
+// `ringmaster explain` as a user runs it, for every arm.
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/arms.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Explain, SaysOfEveryArmWhatIsSentAndWhatAClipWouldMeasure) {
+  int compressing = 0;
+  for (const std::string& name : ArmsThat(Exchanges)) {
+    const ArmUnderTest arm = DescribeArm(name);
+    const Finished told = RunProgram({"explain", name, "--workers", "3"});
+    ASSERT_EQ(told.exit_code, 0) << name << ": " << told.err;
+    EXPECT_THAT(told.out, HasSubstr("optimizer.clip_norm")) << name;
+    if (arm.codec.exact) {
+      EXPECT_THAT(told.out, Not(HasSubstr("its encoding by"))) << name;
+      continue;
+    }
+    ++compressing;
+    EXPECT_THAT(told.out, HasSubstr(absl::StrCat("its encoding by ", arm.spec.codec().name())));
+    if (arm.traits.servers > 0) continue;
+    // What cannot be added on the wire is gathered, whatever schedule the arm is called after.
+    EXPECT_EQ(absl::StrContains(told.out, "all-gather of encoded gradients"),
+              !arm.codec.summable_as.has_value())
+        << name;
+  }
+  EXPECT_GE(compressing, 3);
+}
+
+}  // namespace
+}  // namespace ringmaster
