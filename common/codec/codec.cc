@@ -88,4 +88,10 @@ const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field) {
   return nullptr;
 }
 
+int64_t CodecMemoryBytes(const CodecSpec& spec, int64_t count) {
+  const auto codec = CreateCodec(spec);
+  const bool keeps = codec.ok() && spec.error_feedback() && !(*codec)->traits().exact;
+  return keeps ? count * static_cast<int64_t>(sizeof(float)) : 0;
+}
+
 }  // namespace ringmaster

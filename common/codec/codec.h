@@ -112,6 +112,10 @@ const CodecOption* FindOption(const CodecInfo& codec, absl::string_view field);
 // missing or out of range.
 absl::StatusOr<std::unique_ptr<Codec>> CreateCodec(const CodecSpec& spec);
 
+// Bytes that a sender keeps between steps (memory.h) for an arena of `count` elements under a
+// resolved spec; 0 where the codec is unknown. Pure, thread-safe.
+int64_t CodecMemoryBytes(const CodecSpec& spec, int64_t count);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CODEC_CODEC_H_

@@ -5,17 +5,34 @@
 
 #include <algorithm>
 #include <fstream>
-#include <string>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/monotonic.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "common/base/stopped_time.h"
+#include "common/machine/process_stat.h"
+#include "common/machine/process_tree.h"
 
 namespace ringmaster {
 namespace {
 
 double Seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
+constexpr double kForeignShareMuch = 0.05;
+constexpr double kStolenShareMuch = 0.01;
+
+double Seconds(int who) {
+  rusage usage{};
+  return getrusage(who, &usage) == 0 ? Seconds(usage.ru_utime) + Seconds(usage.ru_stime) : 0;
+}
+
+// Of the periods of its CPU quotas, those in which one was used up.
+double ThrottledShare(const Conditions& conditions) {
+  return static_cast<double>(conditions.quota_throttled_periods()) /
+         static_cast<double>(std::max<int64_t>(1, conditions.quota_periods()));
 }
 
 double ReadLoad() {
@@ -40,12 +57,19 @@ ConditionsMeter::CoreTimes ConditionsMeter::ReadCoreTimes() {
 }
 
 double ConditionsMeter::OwnSeconds() {
-  double seconds = 0;
-  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
-    rusage usage{};
-    if (getrusage(who, &usage) == 0) seconds += Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+  // A process that is reaped meanwhile would count twice.
+  constexpr int kTries = 3;
+  double ended = Seconds(RUSAGE_CHILDREN);
+  for (int i = 0;; ++i) {
+    double living = 0;
+    for (const pid_t pid : DescendantsOf(getpid())) {
+      if (const std::optional<ProcessStat> stat = ReadProcessStat(pid))
+        living += absl::ToDoubleSeconds(stat->cpu);
+    }
+    const double ended_now = Seconds(RUSAGE_CHILDREN);
+    if (ended_now == ended || i + 1 == kTries) return Seconds(RUSAGE_SELF) + living + ended_now;
+    ended = ended_now;
   }
-  return seconds;
 }
 
 int64_t ConditionsMeter::ReadThrottles() {
@@ -80,6 +104,41 @@ Conditions ConditionsMeter::End() const {
   const double foreign = cores.busy - cores_.busy - (OwnSeconds() - own_seconds_);
   conditions.set_foreign_share(std::max(0.0, foreign / total));
   return conditions;
+}
+
+std::vector<std::string> DisturbanceCauses(absl::Span<const Conditions* const> runs) {
+  double foreign = 0, stolen = 0, stopped = 0, throttled = 0;
+  int64_t throttles = 0;
+  for (const Conditions* const run : runs) {
+    foreign = std::max(foreign, run->foreign_share());
+    stolen = std::max(stolen, run->stolen_share());
+    throttles = std::max(throttles, run->throttles());
+    stopped = std::max(stopped, run->stopped_seconds());
+    throttled = std::max(throttled, ThrottledShare(*run));
+  }
+  const char* const most = runs.size() > 1 ? "up to " : "";
+  std::vector<std::string> causes;
+  if (foreign > kForeignShareMuch)
+    causes.push_back(
+        absl::StrFormat("other processes used %s%.0f %% of the cores", most, 100 * foreign));
+  if (stolen > kStolenShareMuch)
+    causes.push_back(
+        absl::StrFormat("other virtual machines took %s%.0f %% of the cores", most, 100 * stolen));
+  if (throttles > 0)
+    causes.push_back(absl::StrCat("heat slowed cores ", most, throttles, " times"));
+  if (throttled > 0)
+    causes.push_back(absl::StrFormat("a CPU quota stopped it in %s%.0f %% of its periods", most,
+                                     100 * throttled));
+  if (stopped > 0)
+    causes.push_back(
+        absl::StrFormat("stopped (Ctrl-Z) for %s%.1f s, which step times hold", most, stopped));
+  return causes;
+}
+
+Conditions WatchMachine(absl::Duration duration) {
+  const ConditionsMeter meter;
+  absl::SleepFor(duration);
+  return meter.End();
 }
 
 }  // namespace ringmaster

@@ -2,22 +2,29 @@
 #define RINGMASTER_COMMON_MACHINE_CONDITIONS_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
 
-// Notes what else the machine does while a run takes place, from /proc and /sys. What the system
-// does not tell is 0. One thread.
+// Notes what else the machine does while a run takes place, from /proc and /sys. Whatever this
+// process has started is no other process, whether it has ended or not. What the system does not
+// tell is 0. One thread.
 class ConditionsMeter {
  public:
   // The run begins.
   ConditionsMeter();
 
-  // The run is over and its processes have been waited for: what was observed since.
+  // What was observed since.
   Conditions End() const;
+
+  // Computing time so far of this process and all that it has started, in seconds.
+  static double OwnSeconds();
 
  private:
   // Of all cores together, in seconds since the machine started.
@@ -27,8 +34,6 @@ class ConditionsMeter {
     double stolen = 0;
   };
   static CoreTimes ReadCoreTimes();
-  // Of this process and its children that have ended, in seconds.
-  static double OwnSeconds();
   static int64_t ReadThrottles();
 
   MonotonicTime begin_;
@@ -38,6 +43,14 @@ class ConditionsMeter {
   int64_t throttles_ = 0;
   absl::Duration stopped_;
 };
+
+// What took so much of the machine during some runs that their figures are doubtful: a phrase for
+// each cause, "other processes used up to 40 % of the cores", with the most of any run. Empty:
+// nothing. Pure, thread-safe.
+std::vector<std::string> DisturbanceCauses(absl::Span<const Conditions* const> runs);
+
+// What other processes do now, watched for `duration`.
+Conditions WatchMachine(absl::Duration duration);
 
 }  // namespace ringmaster
 

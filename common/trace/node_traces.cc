@@ -43,13 +43,6 @@ void Shift(int64_t nanoseconds, ThreadTrace* trace) {
   }
 }
 
-// By how much times of the clock `own` are moved so that they are of the clock `zero` and count
-// from `zero_ns` on it.
-int64_t Offset(const TraceClock& own, const TraceClock& zero, int64_t zero_ns) {
-  const int64_t ahead = own.name() == zero.name() ? 0 : own.welcomed_ns() - zero.welcomed_ns();
-  return -ahead - zero_ns;
-}
-
 // One of the threads of a node, and what of its last events is told.
 struct Told {
   const ThreadRecorder* recorder = nullptr;
@@ -165,6 +158,11 @@ TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started)
   return clock;
 }
 
+int64_t ClockOffset(const TraceClock& own, const TraceClock& zero, int64_t zero_ns) {
+  const int64_t ahead = own.name() == zero.name() ? 0 : own.welcomed_ns() - zero.welcomed_ns();
+  return -ahead - zero_ns;
+}
+
 void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports) {
   const auto is_first = [](const ProcessReport& report) {
     return report.trace_clock().started_ns() != 0;
@@ -172,7 +170,7 @@ void AlignTraces(google::protobuf::RepeatedPtrField<ProcessReport>* reports) {
   const auto first = std::find_if(reports->begin(), reports->end(), is_first);
   const TraceClock zero = first == reports->end() ? TraceClock() : first->trace_clock();
   for (ProcessReport& report : *reports) {
-    const int64_t offset = Offset(report.trace_clock(), zero, zero.started_ns());
+    const int64_t offset = ClockOffset(report.trace_clock(), zero, zero.started_ns());
     if (zero.started_ns() != 0) {
       for (ThreadTrace& trace : *report.mutable_traces()) Shift(offset, &trace);
     }
@@ -193,7 +191,7 @@ void AlignLastEvents(google::protobuf::RepeatedPtrField<LastWords>* words) {
   }
   const int64_t zero_ns = zero.started_ns() != 0 ? zero.started_ns() : zero.welcomed_ns();
   for (LastWords& of_process : *words) {
-    const int64_t offset = Offset(of_process.clock(), zero, zero_ns);
+    const int64_t offset = ClockOffset(of_process.clock(), zero, zero_ns);
     for (NodeLastWords& node : *of_process.mutable_nodes()) {
       for (ThreadTrace& thread : *node.mutable_threads()) Shift(offset, &thread);
     }

@@ -52,6 +52,11 @@ struct ServerTraces {
 // WorkerTraces, of worker 0 where it lives here.
 TraceClock ThisTraceClock(Clock::time_point welcomed, Clock::time_point started);
 
+// By how many nanoseconds times of the clock `own` are moved so that they are of the clock `zero`
+// and count from `zero_ns` on it. Clocks of different machines are set by the moment in which all
+// were welcomed, and wrong by as much as that message took longer to one than to the other. Pure.
+int64_t ClockOffset(const TraceClock& own, const TraceClock& zero, int64_t zero_ns);
+
 // Puts the traces and the servers' marks of all processes of a run on one clock, which is 0 when
 // worker 0 started, and clears their own. Without a start of worker 0 the times of traces are left
 // as they are, and marks are cleared.

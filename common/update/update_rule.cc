@@ -331,6 +331,13 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
   return rule;
 }
 
+absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec) {
+  UpdateScope one;
+  one.count = 1;
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<UpdateRule> rule, CreateUpdateRule(spec, one));
+  return static_cast<int64_t>(rule->Give().entries().size());
+}
+
 absl::Span<const OptimizerInfo> Optimizers() { return kOptimizers; }
 
 }  // namespace ringmaster

@@ -90,6 +90,9 @@ struct UpdateScope {
 absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec,
                                                              UpdateScope scope);
 
+// Arrays of all elements that the rule of `spec` keeps. Errors as CreateUpdateRule. Pure.
+absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec);
+
 struct OptimizerInfo {
   const char* name;
   const char* summary;

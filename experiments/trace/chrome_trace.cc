@@ -18,12 +18,13 @@ namespace {
 
 const char* CategoryOf(const std::string& phase) {
   static const auto* const kCategories = new std::map<std::string, const char*>{
-      {"step", "step"},       {"gate", "wait"},        {"exposed", "wait"},
-      {"parked", "wait"},     {"load", "compute"},     {"upload", "compute"},
-      {"forward", "compute"}, {"backward", "compute"}, {"download", "compute"},
-      {"update", "compute"},  {"encode", "exchange"},  {"exchange", "exchange"},
-      {"reduce", "exchange"}, {"decode", "exchange"},  {"send", "exchange"},
-      {"push", "server"},     {"pull", "server"},      {"add", "compute"}};
+      {"step", "step"},         {"gate", "wait"},       {"exposed", "wait"},
+      {"parked", "wait"},       {"skew", "wait"},       {"load", "compute"},
+      {"upload", "compute"},    {"forward", "compute"}, {"backward", "compute"},
+      {"download", "compute"},  {"update", "compute"},  {"encode", "exchange"},
+      {"exchange", "exchange"}, {"reduce", "exchange"}, {"decode", "exchange"},
+      {"send", "exchange"},     {"push", "server"},     {"pull", "server"},
+      {"add", "compute"}};
   const auto found = kCategories->find(phase);
   return found == kCategories->end() ? "other" : found->second;
 }

@@ -79,7 +79,7 @@ COLORS = """
   for (const chart of ["cost", "staleness", "bytes", "payload", "scaling", "accuracy"]) {
     const marks = `#chart-${chart} .plot [aria-label*='arm: ']`;
     for (const mark of document.querySelectorAll(marks)) {
-      if (mark.closest(".mark-rule")) continue;  // intervals have the ink's
+      if (mark.closest(".mark-rule, .mark-text")) continue;  // intervals and numbers have the ink's
       const arm = mark.getAttribute("aria-label").match(/arm: ([^;]+)/)[1];
       const fill = mark.getAttribute("fill");
       const filled = fill && fill !== "transparent" && fill !== "none";
@@ -144,8 +144,8 @@ class ReportPage(unittest.TestCase):
             for chart in charts:
                 if chart in MISSING:
                     text = self.browser.run(
-                        "const place = '#chart-' + arguments[0] + ' .missing';"
-                        "return document.querySelector(place).textContent", chart)
+                        "return document.querySelector('.missing #chart-' + arguments[0])"
+                        ".textContent", chart)
                     self.assertIn(MISSING[chart], text)
                     continue
                 marks = self.browser.run(MARKS, chart)
@@ -220,7 +220,7 @@ class ReportPage(unittest.TestCase):
         for arm in ("single", "solo", "ps-sharded", "ring", "async"):
             self.press("arm", arm)
         text = self.browser.run("return document.querySelector('#chart-breakdown').textContent")
-        self.assertIn("leave nothing to show", text)
+        self.assertIn("Nothing to show", text)
         self.assertEqual(self.browser.console(), [])
 
     def test_every_chart_can_be_kept_as_svg_png_and_csv(self):
@@ -244,8 +244,88 @@ class ReportPage(unittest.TestCase):
             "return Promise.all(kinds.map(kind => download(report.charts[0], kind)))"
             ".then(() => names.sort())")
         self.assertEqual(
-            names, ["ringmaster-scaling.csv", "ringmaster-scaling.png", "ringmaster-scaling.svg"])
+            names, ["ringmaster-ranking.csv", "ringmaster-ranking.png", "ringmaster-ranking.svg"])
         self.assertEqual(self.browser.console(), [])
+
+    def test_the_first_screen_answers(self):
+        for width, height, charts in ((1400, 900, 3), (1000, 800, 2), (360, 740, 1)):
+            self.show(width=width)
+            tops = self.browser.run(
+                "return ['ranking', 'time_to_accuracy', 'loss_seconds'].map(id => "
+                "document.querySelector(`#chart-${id} .plot svg`).getBoundingClientRect().top)")
+            self.assertGreaterEqual(sum(top < height for top in tops), charts,
+                                    "%s at %d" % (tops, width))
+            self.assertEqual(self.browser.run(
+                "return document.querySelectorAll('#glance .plot').length"), 3)
+        doubt = self.browser.run("return document.getElementById('doubt').textContent")
+        self.assertTrue(doubt, "two trials are too few for a verdict")
+        labels = self.browser.run("return report.comparisons.map(({label}) => label)")
+        choice = "const choice = document.getElementById('choice'); "
+        shown = ("return report.charts[0].shown"
+                 ".then(() => document.querySelector('#glance .plot').ariaLabel)")
+        self.assertIn("N = 2", self.browser.run(shown))
+        self.browser.run(choice + "choice.value = 1; choice.onchange()")
+        self.assertIn(labels[0], self.browser.run(shown))
+
+    def test_every_color_that_is_drawn_is_in_the_legend(self):
+        self.show()
+        for chart in ("breakdown", "communication", "timeline"):
+            drawn, named = self.browser.run(
+                "const card = document.getElementById('chart-' + arguments[0]);"
+                "const colors = marks => [...new Set([...card.querySelectorAll(marks)]"
+                ".map(mark => mark.getAttribute('fill')))];"
+                "return [colors('.plot g.mark-rect.role-mark path'),"
+                " colors('.plot .role-legend-symbol path')]", chart)
+            self.assertGreater(len(drawn), 1, chart)
+            self.assertLessEqual(set(drawn), set(named), chart)
+
+    def test_columns_fold_by_group_and_the_first_group_fits(self):
+        heads = ("return [...document.querySelectorAll('#main-table table')].map(table => "
+                 "[...table.querySelectorAll('th')].map(head => head.firstChild.textContent))")
+        for width in (1000, 1400):
+            self.show(width=width)
+            self.assertEqual(self.browser.run(
+                "return [...document.querySelectorAll('#main-table .scroll')]"
+                ".filter(place => place.scrollWidth > place.clientWidth + 1).length"), 0, width)
+        folded = self.browser.run(heads)
+        self.assertTrue(all("samples/s" in table and "exposed" not in table for table in folded))
+        self.browser.run("document.querySelector('[data-group=\"time of a step\"]').click()")
+        opened = self.browser.run(heads)
+        self.assertTrue(all("exposed" in table and "samples/s" in table for table in opened))
+
+    def test_paper_has_everything(self):
+        self.show(width=718, scheme="dark")
+        self.browser.devtools("Emulation.setEmulatedMedia", media="print")
+        self.browser.run("dispatchEvent(new Event('beforeprint'))")
+        try:
+            self.assertEqual(self.browser.run(
+                "return document.querySelectorAll('details:not([open])').length"), 0)
+            text = self.browser.run("return document.body.innerText")
+            for run in self.browser.run(
+                    "return report.tables.find(table => table.id === 'runs').rows"
+                    ".map(row => row.cells[0])"):
+                self.assertIn(run, text)
+            columns = self.browser.run("return report.tables[0].columns.map(({title}) => title)")
+            self.assertGreater(len(columns), 20)
+            for column in columns:
+                self.assertIn(column, text)
+            # Every comparison of the first screen's charts too, and nothing beyond the edge.
+            self.assertEqual(self.browser.run(
+                "return document.querySelectorAll('#chart-ranking .plot').length"), 3)
+            self.assertLessEqual(self.browser.run("return document.documentElement.scrollWidth"),
+                                 718)
+            self.assertEqual(self.browser.run(
+                "return [...document.querySelectorAll('.plot svg')]"
+                ".filter(svg => svg.getBoundingClientRect().right > 719).length"), 0)
+            inks = self.browser.run(
+                "return [...new Set([...document.querySelectorAll('.role-axis-title text')]"
+                ".map(text => text.getAttribute('fill')))]")
+            self.assertEqual(inks, ["#1b1f24"], "light, whatever the screen is")
+        finally:
+            self.browser.run("dispatchEvent(new Event('afterprint'))")
+            self.browser.devtools("Emulation.setEmulatedMedia", media="")
+        self.assertGreater(self.browser.run(
+            "return document.querySelectorAll('details:not([open])').length"), 0)
 
     def test_runs_that_differ_in_more_than_the_scheme_stand_apart_by_name(self):
         self.show()
@@ -262,13 +342,13 @@ class ReportPage(unittest.TestCase):
         self.show()
         limits = self.browser.run(
             "return [...document.querySelectorAll('#limits li')].map(item => item.textContent)")
-        for words in ("one host", "fewer than 5 trials", "synthetic samples"):
+        for words in ("one host", "fewer than 6 trials", "synthetic samples"):
             self.assertTrue(any(words in text for text in limits),
                             "%s is not in %s" % (words, limits))
 
     def test_plot_draws_the_same_chart_without_a_browser(self):
         figure = os.path.join(folder(), "figure.svg")
-        for chart in ("scaling", "breakdown", "loss_samples"):
+        for chart in ("ranking", "scaling", "breakdown", "loss_samples"):
             done = ringmaster("plot", chart, self.store, "-o", figure)
             self.assertEqual(done.returncode, 0, done.stderr)
             svg = pathlib.Path(figure).read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ TEST(Report, OutputsThatCannotBeWrittenAndUnknownChartsEndBeforeAnythingIsDone) 
   EXPECT_EQ(RunProgram({"plot", "scaling", store, "-o", store}).exit_code, 2);
   const Finished unknown = RunProgram({"plot", "speed", store});
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.err, HasSubstr("known are scaling, efficiency"));
+  EXPECT_THAT(unknown.err, HasSubstr("known are ranking, time_to_accuracy"));
   const Finished arm = RunProgram({"plot", "scaling", store, "--arms", "ps"});
   EXPECT_EQ(arm.exit_code, 2);
   EXPECT_THAT(arm.err, HasSubstr("it has solo, ring"));
@@ -116,7 +116,7 @@ TEST(Report, OutputsThatCannotBeWrittenAndUnknownChartsEndBeforeAnythingIsDone) 
 
 TEST(Plot, WithoutNodeSaysHowToGetIt) {
   const std::string store = Store("no_node");
-  const Finished finished = RunProgram({"plot", "scaling", store}, {"PATH=/nonexistent"});
+  const Finished finished = RunProgram({"plot", "ranking", store}, {"PATH=/nonexistent"});
   EXPECT_EQ(finished.exit_code, 2);
   EXPECT_THAT(finished.err, HasSubstr("apt-get install nodejs"));
   const Finished list = RunProgram({"plot", "--list"}, {"PATH=/nonexistent"});

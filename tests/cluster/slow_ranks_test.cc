@@ -2,11 +2,14 @@
 // the size of buckets and by the kind of slowness.
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/shaped_run.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/program.h"
 
 namespace ringmaster {
 namespace {
@@ -46,6 +49,42 @@ TEST(SlowRanks, ADelayIsAddedToItsSteps) {
   const double step = MedianStep("pause {step: 20 milliseconds: 200}", 64 << 10);
   EXPECT_GE(step, kStepMs);
   EXPECT_LE(step, kStepMs + kRoomMs);
+}
+
+// By arm: what `compare` measured of a run of three workers, of whom rank 1 is slowed down so.
+std::map<std::string, nlohmann::json> NodesOf(const std::string& arms,
+                                              const std::string& slowdowns) {
+  const Finished finished = RunProgram(
+      SmallRun("compare", {"--arms", arms, "--workers", "3", "--steps", "25", "--emulate",
+                           absl::StrCat(kStepMs), "--json", "--out", NewFolder("out"), "--set",
+                           absl::StrCat("training.slowdowns=[", slowdowns, "]")}));
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  std::map<std::string, nlohmann::json> nodes;
+  const auto object = nlohmann::json::parse(finished.out, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return nodes;
+  for (const auto& run : object["runs"]) nodes[run["arm"].get<std::string>()] = run["nodes"];
+  return nodes;
+}
+
+TEST(SlowRanks, AConstantDelayIsTheOthersSkewAndNoTransfer) {
+  constexpr double kDelayMs = 60;
+  const std::string slowdown =
+      absl::StrCat("{ranks: 1 periodic {every_steps: 1 milliseconds: ", kDelayMs, "}}");
+  auto slowed = NodesOf("ring,ps", slowdown);
+  for (const char* arm : {"ring", "ps"}) {
+    SCOPED_TRACE(arm);
+    const auto skew = slowed[arm]["skew_ms"], transfer = slowed[arm]["transfer_ms"];
+    ASSERT_TRUE(skew.is_array()) << slowed[arm];
+    for (const int rank : {0, 2}) {
+      EXPECT_GE(skew[rank].get<double>(), kDelayMs - kRoomMs / 2) << "rank " << rank;
+      EXPECT_LE(skew[rank].get<double>(), kDelayMs + kRoomMs) << "rank " << rank;
+    }
+    EXPECT_LE(skew[1].get<double>(), kRoomMs / 2) << "nobody comes after the slowed rank";
+    for (int rank = 0; rank < 3; ++rank)
+      EXPECT_LE(transfer[rank].get<double>(), kRoomMs) << "rank " << rank;
+  }
+  const auto nodes = NodesOf("async", slowdown)["async"];
+  EXPECT_TRUE(nodes["skew_ms"][0].is_null()) << "nobody waits for the last rank: " << nodes;
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ readonly BUILD_PACKAGES=(
 # (common/engine).
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
   libopenmpi-dev)
+# LaTeX with booktabs, which sets a report's tables.
+readonly SLOW_TEST_PACKAGES=(texlive-latex-recommended)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

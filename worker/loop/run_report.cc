@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
@@ -12,7 +13,7 @@
 namespace ringmaster {
 namespace {
 
-// Steps for whose figures memory is there from the beginning: 8 MiB a worker.
+// Steps for whose figures memory is there from the beginning: 24 MiB a worker.
 constexpr int64_t kReportedStepsReserved = 1 << 20;
 
 // Who asks and may go on takes some microseconds.
@@ -32,6 +33,9 @@ RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
       static_cast<int>(std::min<int64_t>(training_.steps(), kReportedStepsReserved));
   report_.mutable_step_ms()->Reserve(reported_steps);
   report_.mutable_step_loss()->Reserve(reported_steps);
+  report_.mutable_computed_ns()->Reserve(reported_steps);
+  report_.mutable_wait_begin_ms()->Reserve(reported_steps);
+  report_.mutable_wait_ms()->Reserve(reported_steps);
 }
 
 void RunReport::MarkCpu() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
@@ -41,7 +45,21 @@ void RunReport::Begin(Clock::time_point start) {
   MarkCpu();
 }
 
-void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times) {
+void RunReport::AddWait(const PhaseTimes& times, Clock::time_point computed) {
+  // Enough for a mean: reports of longer runs stay within what a message may hold.
+  if (report_.computed_ns_size() >= kReportedStepsReserved) return;
+  using std::chrono::nanoseconds;
+  report_.add_computed_ns(
+      std::chrono::duration_cast<nanoseconds>(computed - last_computed_).count());
+  last_computed_ = computed;
+  const Clock::time_point begin = times.last_begin(Phase::kExposed);
+  const std::chrono::duration<float, std::milli> after = begin - computed;
+  report_.add_wait_begin_ms(begin == Clock::time_point() ? 0 : after.count());
+  report_.add_wait_ms(static_cast<float>(times.Milliseconds(Phase::kExposed)));
+}
+
+void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
+                        Clock::time_point computed) {
   const double waited_ms = times.Milliseconds(Phase::kGate) + times.Milliseconds(Phase::kExposed);
   const double own_seconds = std::max(0.0, step_ms - waited_ms) / 1000;
   std::atomic<double>& slowest = setup_.progress->slowest_step_seconds;
@@ -49,6 +67,7 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
                 std::memory_order_relaxed);
   report_.add_step_ms(static_cast<float>(step_ms));
   report_.add_step_loss(static_cast<float>(loss));
+  AddWait(times, computed);
   if (step < training_.warmup_steps()) return MarkCpu();
   timed_ms_ += step_ms;
   ++timed_steps_;

@@ -25,9 +25,10 @@ class RunReport {
 
   // Training began at `start`, its clock's beginning.
   void Begin(Clock::time_point start);
-  // The next step, with what its phases were and its mean loss. Steps of the warm-up are not timed.
-  // Allocates nothing, but for very long runs.
-  void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times);
+  // The next step, with what its phases were and its mean loss. `computed`: when it had its
+  // gradients. Steps of the warm-up are not timed. Allocates nothing, but for very long runs.
+  void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
+               Clock::time_point computed);
   // A stretch between two steps that is on no clock. The shortest, in which nobody was told to
   // stand still, are not kept: they stay on the clock of marks.
   void AddPause(Clock::time_point begin, Clock::time_point end);
@@ -47,12 +48,14 @@ class RunReport {
   void AddTraffic();
   // Of the process from here on: what timed_cpu_seconds_ counts.
   void MarkCpu();
+  void AddWait(const PhaseTimes& times, Clock::time_point computed);
 
   const WorkerSetup& setup_;
   const TrainingSpec& training_;
   WorkerReport& report_;
   const int64_t global_batch_;
   Clock::time_point start_;
+  Clock::time_point last_computed_;    // of the step before
   Traffic traffic_;                    // until End
   double phase_ms_[kPhaseCount] = {};  // totals over timed steps
   double timed_ms_ = 0;

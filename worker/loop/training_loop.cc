@@ -162,7 +162,7 @@ absl::Status TrainingLoop::Train(RunReport* figures) {
       recorder()->AddSpan("step", step, -1, mark, end);
       recorder()->EndStep();
     }
-    figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_);
+    figures->AddStep(step, Milliseconds(end - mark), loss_, step_times_, computed_);
     step_times_.Clear();
     mark = Clock::now();
   }
@@ -188,6 +188,7 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
       RM_RETURN_IF_ERROR(Compute(next, batch));
     }
   }
+  computed_ = Clock::now();
   setup_.progress->Enter("exchange");
   RM_RETURN_IF_ERROR(strategy_->EndStep(step));
   RM_RETURN_IF_ERROR(outputs_->EndStep(step));

@@ -66,6 +66,7 @@ class TrainingLoop {
   Slowdown slowdown_;
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too
   double loss_ = 0;                    // of the step so far, summed over micro-batches
+  Clock::time_point computed_;         // when the step had its gradients
   std::unique_ptr<HostReplica> replica_;
   std::unique_ptr<WeightCopies> copies_;
   BatchUpload upload_;

@@ -12,6 +12,7 @@ enum ExitCode : int {
   kExitOk = 0,
   kExitFailedRun = 1,
   kExitUserError = 2,
+  kExitNotQuotable = 3,  // all runs are done, but the machine changed by more than --gate allows
   kExitInterrupted = 130,
 };
 

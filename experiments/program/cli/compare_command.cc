@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -9,9 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
+#include "common/machine/conditions.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/outcome.h"
@@ -21,6 +24,7 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/study/results/gate.h"
 #include "experiments/study/results/table.h"
 #include "proto/run_record.pb.h"
 
@@ -33,7 +37,12 @@ constexpr char kCompareFooter[] =
     "differ. Arms run one after another, each in processes of its own on this machine, on "
     "loopback. The arms\n"
     "`single` and `solo` are the base of speed-up and the ceiling of efficiency: leave them in.\n"
-    "Ctrl-C stops the running arm and shows what was measured.";
+    "Ctrl-C stops the running arm and shows what was measured.\n"
+    "Exit code 0: all arms done, 1: some failed, 2: a mistake in the command, 3: not quotable "
+    "(--gate),\n"
+    "130: interrupted.";
+
+constexpr absl::Duration kWatched = absl::Milliseconds(300);
 
 struct RunFlags {
   SpecFlags spec;
@@ -43,6 +52,7 @@ struct RunFlags {
   int device = 0;
   bool json = false;
   std::vector<std::string> columns;  // empty: the usual ones
+  double gate = 0;                   // percent; 0: none
 };
 
 void Announce(const std::vector<RunSpec>& specs) {
@@ -69,47 +79,143 @@ std::string OutcomeText(const RunSummary& summary, double seconds) {
   return text;
 }
 
+// Of an arm: its outcome, or why there is none.
+std::string WhatBecameOf(const absl::StatusOr<std::string>& text) {
+  if (text.ok()) return *text;
+  return absl::IsFailedPrecondition(text.status()) ? "not compared" : "not kept";
+}
+
+int Fail(const absl::Status& status, int code) {
+  Log(LogLevel::kError, status.message());
+  return code;
+}
+
+// Before anything runs: what else keeps this machine busy.
+void WarnOfLoad() {
+  const Conditions now = WatchMachine(kWatched);
+  const std::vector<std::string> causes = DisturbanceCauses({&now});
+  if (causes.empty()) return;
+  Log(LogLevel::kWarning, absl::StrCat("this machine is not quiet: ", absl::StrJoin(causes, "; "),
+                                       " during the last ", absl::FormatDuration(kWatched),
+                                       "; figures will be doubtful: end what else runs, or wait"));
+}
+
+StepMs StepMsOf(const RunRecord& record) {
+  StepMs step_ms;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers())
+      step_ms.push_back({worker.step_ms().data(), static_cast<size_t>(worker.step_ms_size())});
+  }
+  return step_ms;
+}
+
+// The arms of one command: trains them, keeps and shows what they did.
+class Arms {
+ public:
+  Arms(const RunFlags& flags, const std::vector<RunSpec>& specs, Outcome* outcome)
+      : flags_(flags), specs_(specs), outcome_(*outcome) {}
+
+  // Returns the exit code so far.
+  int Train() {
+    for (size_t i = 0; i < specs_.size() && !InterruptFlag(); ++i) {
+      ProgressLine line(LabelOf(i));
+      const MonotonicTime begin = MonotonicNow();
+      RunArmOptions options = Options();
+      options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
+      RunRecord record = RunArm(specs_[i], options);
+      const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
+      const absl::StatusOr<std::string> text = Keep(i, std::move(record), seconds);
+      line.Finish(WhatBecameOf(text));
+      if (!text.ok()) return kExitFailedRun;
+    }
+    return code_;
+  }
+
+  // Runs the first arm's first block again, now that all else is done. Nothing of that is kept.
+  // Returns the exit code so far.
+  int Gate() {
+    if (flags_.gate <= 0 || InterruptFlag() || code_ != kExitOk) return code_;
+    RunSpec spec = specs_.front();
+    spec.mutable_training()->set_steps(std::max<int64_t>(first_block_.end, 1));
+    spec.mutable_training()->set_evaluate_every_samples(0);
+    spec.clear_output();
+    StatusLine line;
+    line.Show(absl::StrCat("gate: ", spec.name(), " once more"), 0, true);
+    const RunRecord record = RunArm(spec, Options());
+    if (InterruptFlag()) return code_;
+    if (record.status() != "ok") {
+      line.Finish("gate: failed");
+      return Fail(absl::UnavailableError(absl::StrCat("not quotable: ", spec.name(),
+                                                      " once more, for --gate: ", record.status())),
+                  kExitFailedRun);
+    }
+    const double later = MedianStepMs(StepMsOf(record), first_block_.begin, first_block_.end);
+    const GateResult result = JudgeGate(spec.name(), first_block_, later, flags_.gate);
+    line.Finish(result.text);
+    if (result.passes) {
+      outcome_.AddNote(result.text);
+      return code_;
+    }
+    outcome_.AddDoubt(result.text);
+    return kExitNotQuotable;
+  }
+
+ private:
+  RunArmOptions Options() const {
+    RunArmOptions options;
+    options.device = flags_.device;
+    options.interrupted = &InterruptFlag();
+    return options;
+  }
+
+  std::string LabelOf(size_t i) const {
+    const std::string& name = specs_[i].name();
+    return specs_.size() == 1 ? name : absl::StrCat(i + 1, "/", specs_.size(), " ", name);
+  }
+
+  // Puts an arm's record into the outcome. Returns what it came to, for the progress line; an error
+  // is told.
+  absl::StatusOr<std::string> Keep(size_t i, RunRecord record, double seconds) {
+    if (i == 0) {
+      const TrainingSpec& training = specs_[0].training();
+      first_block_ = FirstBlock(StepMsOf(record), training.warmup_steps());
+    }
+    const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record), i);
+    if (!summary.ok()) {
+      code_ = Fail(summary.status(), kExitFailedRun);
+      return summary.status();
+    }
+    if (summary->status() != "ok") code_ = kExitFailedRun;
+    return OutcomeText(*summary, seconds);
+  }
+
+  const RunFlags& flags_;
+  const std::vector<RunSpec>& specs_;
+  Outcome& outcome_;
+  int code_ = kExitOk;
+  GateBlock first_block_;
+};
+
 int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
-  const auto fail = [](const absl::Status& status, int code) {
-    Log(LogLevel::kError, status.message());
-    return code;
-  };
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
-    return fail(Annotate(known, "--columns"), kExitUserError);
+    return Fail(Annotate(known, "--columns"), kExitUserError);
   }
   const absl::StatusOr<RunSpec> base = LoadBase(flags.spec_file, flags.spec);
-  if (!base.ok()) return fail(base.status(), kExitUserError);
+  if (!base.ok()) return Fail(base.status(), kExitUserError);
   const absl::StatusOr<std::vector<RunSpec>> specs = BuildSpecs(*base, arms, flags.spec.sets());
-  if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  if (!specs.ok()) return Fail(specs.status(), kExitUserError);
   for (const RunSpec& spec : *specs) {
     const absl::Status fits = CheckMachine(spec, flags.device);
-    if (!fits.ok()) return fail(fits, kExitUserError);
+    if (!fits.ok()) return Fail(fits, kExitUserError);
   }
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
-  if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  if (!outcome.ok()) return Fail(outcome.status(), kExitUserError);
   TellOfWeights(*specs);
   Announce(*specs);
-  int code = kExitOk;
-  for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
-    const RunSpec& spec = (*specs)[i];
-    ProgressLine line(specs->size() == 1
-                          ? spec.name()
-                          : absl::StrCat(i + 1, "/", specs->size(), " ", spec.name()));
-    const MonotonicTime begin = MonotonicNow();
-    RunArmOptions options;
-    options.device = flags.device;
-    options.interrupted = &InterruptFlag();
-    options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
-    RunRecord record = RunArm(spec, options);
-    absl::StatusOr<RunSummary> summary = outcome->Add(std::move(record));
-    if (!summary.ok()) {
-      line.Finish(absl::IsFailedPrecondition(summary.status()) ? "not compared" : "not kept");
-      code = fail(summary.status(), kExitFailedRun);
-      break;
-    }
-    line.Finish(OutcomeText(*summary, absl::ToDoubleSeconds(MonotonicNow() - begin)));
-    if (summary->status() != "ok") code = kExitFailedRun;
-  }
+  WarnOfLoad();
+  Arms all(flags, *specs, &*outcome);
+  int code = all.Train();
+  if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
   return InterruptFlag() ? kExitInterrupted : code;
 }
@@ -144,6 +250,13 @@ void DeclareCompare(Command program, Action* action) {
       .Commas()
       .Takes("LIST");
   command.AddOption("--base", &flags->spec_file, "run spec (textproto) that the arms start from");
+  command
+      .AddOption(
+          "--gate", &flags->gate,
+          "run the first arm's first block once more at the end; if its steps take more than "
+          "so many percent longer or shorter, the comparison is not quotable (exit code 3)")
+      .Between(0.01, 1000.0)
+      .Takes("PCT");
   DeclareCommon(command, flags.get());
   command.OnChosen([action, flags] {
     *action = [flags] { return RunAll(*flags, flags->arms.empty() ? DefaultArms() : flags->arms); };

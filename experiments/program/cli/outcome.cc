@@ -6,13 +6,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
 #include "common/config/run_inputs.h"
 #include "common/log/log.h"
+#include "common/machine/conditions.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/store/json.h"
+#include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/results/summary.h"
 #include "experiments/study/results/table.h"
 #include "experiments/trace/last_words_text.h"
@@ -83,27 +87,40 @@ absl::Status Outcome::CheckInputs(const RunRecord& record) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
+absl::StatusOr<RunSummary> Outcome::Add(RunRecord record, size_t place) {
   if (const absl::Status same = CheckInputs(record); !same.ok()) {
     *record.mutable_summary() = Summarize(record);
     RM_RETURN_IF_ERROR(store_->Append(record));
     return same;
   }
-  summaries_.push_back(Summarize(record));
+  const auto at = std::upper_bound(places_.begin(), places_.end(), place) - places_.begin();
+  places_.insert(places_.begin() + at, place);
+  summaries_.insert(summaries_.begin() + at, Summarize(record));
   AddComparative(&summaries_);
-  *record.mutable_summary() = summaries_.back();
+  *record.mutable_summary() = summaries_[at];
   const absl::Status appended = store_->Append(record);
   record.clear_reports();
-  records_.push_back(std::move(record));
+  records_.insert(records_.begin() + at, std::move(record));
   RM_RETURN_IF_ERROR(appended);
-  return summaries_.back();
+  return summaries_[at];
+}
+
+std::vector<std::string> Outcome::AllDoubts() const {
+  std::vector<RunRecord> records = records_;
+  for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
+  std::vector<std::string> doubts = DoubtsOf(records);
+  doubts.insert(doubts.begin(), more_doubts_.begin(), more_doubts_.end());
+  return doubts;
 }
 
 void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   if (!json) {
     if (any_ok()) {
-      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
+      const std::string doubts = DoubtsText(AllDoubts());
+      std::printf("\n%s%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
+                  doubts.empty() ? "" : absl::StrCat("\n", doubts).c_str(),
                   EmulationText(records_.front().spec()).c_str(), StopsText(records_).c_str());
+      if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
@@ -115,7 +132,32 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   }
   std::vector<RunRecord> records = records_;
   for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
-  std::printf("%s\n", ComparisonJson(records).c_str());
+  std::printf("%s\n", ComparisonJson(records, {AllDoubts(), notes_}).c_str());
+}
+
+std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records) {
+  std::vector<const Conditions*> disturbed;
+  size_t finished = 0;
+  for (const RunRecord& record : records) {
+    if (record.status() != "ok") continue;
+    ++finished;
+    if (IsDisturbed(record)) disturbed.push_back(&record.conditions());
+  }
+  std::vector<std::string> doubts;
+  if (!disturbed.empty()) {
+    doubts.push_back(absl::StrCat("the machine was not quiet during ", disturbed.size(), " of ",
+                                  finished, finished == 1 ? " run: " : " runs: ",
+                                  absl::StrJoin(DisturbanceCauses(disturbed), "; "), "."));
+  }
+  // The one run's own sentence would say the same.
+  if (finished <= 1) return doubts;
+  for (std::string& doubt : Doubts(GroupRecords(records))) doubts.push_back(std::move(doubt));
+  return doubts;
+}
+
+std::string DoubtsText(const std::vector<std::string>& doubts) {
+  if (doubts.empty()) return "";
+  return absl::StrCat("doubtful: ", absl::StrJoin(doubts, "\n  "), "\n");
 }
 
 bool Outcome::all_ok() const { return std::all_of(summaries_.begin(), summaries_.end(), IsOk); }

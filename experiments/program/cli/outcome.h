@@ -23,12 +23,21 @@ class Outcome {
   // Derives the record's summary, with what earlier arms allow to be compared, and appends it to
   // the store. Returns the summary as far as it can be known now. FailedPrecondition: it read other
   // files than an earlier arm, and is kept but stands in no table.
-  absl::StatusOr<RunSummary> Add(RunRecord record);
+  // `place`: where the arm stands in the table, ascending; arms may end in any order.
+  absl::StatusOr<RunSummary> Add(RunRecord record, size_t place = 0);
+
+  // A line under the table: how the arms ran, or what is wrong with them all.
+  void AddNote(std::string note) { notes_.push_back(std::move(note)); }
+  // One of the doubts.
+  void AddDoubt(std::string doubt) { more_doubts_.push_back(std::move(doubt)); }
 
   // The table (or what failed, when everything did), or with `json` one JSON object, on standard
   // output. `columns`: the figures that the table shows (experiments/study/results/table.h), none
   // for the usual ones.
   void Print(bool json, const std::vector<std::string>& columns) const;
+
+  // Why figures are doubtful, the most general first.
+  std::vector<std::string> AllDoubts() const;
 
   bool all_ok() const;
   bool any_ok() const;
@@ -43,9 +52,19 @@ class Outcome {
 
   std::unique_ptr<Store> store_;
   std::string out_;
-  std::vector<RunRecord> records_;     // without reports
+  std::vector<size_t> places_;         // ascending
+  std::vector<RunRecord> records_;     // by place; without reports
   std::vector<RunSummary> summaries_;  // by record
+  std::vector<std::string> notes_;
+  std::vector<std::string> more_doubts_;
 };
+
+// What is doubtful about some finished runs of one command, a sentence each: first whether the
+// machine was quiet, then what reports say of each (experiments/study/report/caveats.h). Pure.
+std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records);
+
+// The same as text for under a table: "doubtful: ..." and a line for each more; empty: no doubts.
+std::string DoubtsText(const std::vector<std::string>& doubts);
 
 // Opens, adds and prints a single record; logs what went wrong. Returns the program's exit code.
 int ReportOutcome(const RunRecord& record, const std::string& out, bool json);

@@ -12,6 +12,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
+#include "common/machine/conditions.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/link_measurement.h"
@@ -87,8 +88,10 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
   return specs;
 }
 
+// `doubts` gets what disturbed the measurements that predictions follow from; it is told at once.
 absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs,
-                                                     const PredictFlags& flags) {
+                                                     const PredictFlags& flags,
+                                                     std::vector<std::string>* doubts) {
   StatusLine line;
   const MonotonicTime begin = MonotonicNow();
   const auto seconds = [begin] { return absl::ToDoubleSeconds(MonotonicNow() - begin); };
@@ -99,6 +102,7 @@ absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>&
   options.tell = [&](absl::string_view what) {
     line.Show(absl::StrCat("measuring: ", what), seconds(), true);
   };
+  const ConditionsMeter meter;
   Predictor predictor(std::move(options));
   std::vector<PredictedArm> arms;
   for (const RunSpec& spec : specs) {
@@ -113,6 +117,15 @@ absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>&
     arm.prediction = *std::move(prediction);
   }
   line.Finish(absl::StrFormat("%d predicted  %.1f s", arms.size(), seconds()));
+  const Conditions conditions = meter.End();
+  const std::vector<std::string> causes = DisturbanceCauses({&conditions});
+  if (!causes.empty()) {
+    doubts->push_back(
+        absl::StrCat("the machine was not quiet while what predictions follow from was measured: ",
+                     absl::StrJoin(causes, "; "),
+                     "; the best of repeated blocks counts, and may still be slow"));
+    Log(LogLevel::kWarning, doubts->back());
+  }
   return arms;
 }
 
@@ -158,7 +171,8 @@ int Predict(const PredictFlags& flags) {
     if (!opened.ok()) return fail(opened.status(), kExitUserError);
     outcome = *std::move(opened);
   }
-  absl::StatusOr<std::vector<PredictedArm>> arms = PredictAll(*specs, flags);
+  std::vector<std::string> doubts;
+  absl::StatusOr<std::vector<PredictedArm>> arms = PredictAll(*specs, flags, &doubts);
   if (!arms.ok()) return fail(arms.status(), kExitFailedRun);
   int code = kExitOk;
   for (size_t i = 0; outcome.has_value() && i < specs->size() && !InterruptFlag(); ++i) {
@@ -172,10 +186,13 @@ int Predict(const PredictFlags& flags) {
     }
     if ((*arms)[i].status != "ok") code = kExitFailedRun;
   }
+  if (outcome.has_value()) {
+    for (std::string& doubt : outcome->AllDoubts()) doubts.push_back(std::move(doubt));
+  }
   if (flags.json) {
-    std::printf("%s\n", PredictionJson(*arms).c_str());
+    std::printf("%s\n", PredictionJson(*arms, doubts).c_str());
   } else {
-    std::printf("\n%s", PredictionTable(*arms).c_str());
+    std::printf("\n%s", PredictionTable(*arms, doubts).c_str());
     if (outcome.has_value()) {
       std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", flags.out.c_str(),
                   flags.out.c_str());

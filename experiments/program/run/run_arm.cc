@@ -27,6 +27,7 @@
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
+#include "common/trace/skew.h"
 #include "common/trace/training_clock.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
@@ -346,6 +347,8 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   for (const ProcessReport& report : *result) *record->add_reports() = report;
   MoveInputs(record);
   MoveConfinements(record);
+  const SchemeTraits traits = TraitsOf(record->spec());
+  MeasureSkew(traits.exchanges && traits.updates == Updates::kTogether, record->mutable_reports());
   AlignTraces(record->mutable_reports());
   MergeEvaluations(record);
   for (const ProcessReport& process : record->reports()) {

@@ -1,12 +1,15 @@
 #include "experiments/program/run/run_needs.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/machine/address_space.h"
 #include "common/scheme/registry.h"
+#include "common/update/update_rule.h"
 #include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
 
@@ -21,6 +24,20 @@ constexpr int64_t kProcessBytes = 144'000'000;
 constexpr int64_t kArenas = 4;
 // A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
 constexpr int64_t kPairBytes = 2 * (1100 << 10);
+
+// Resident, measured with a model of some kilobytes: code and libraries, most of which the
+// processes of a machine share, but each counts.
+constexpr int64_t kResidentBytes = 48'000'000;
+constexpr int64_t kFloat = sizeof(float);
+
+// Of one sample and its labels, as loading leaves it.
+int64_t SampleBytes(const RunSpec& spec, const SampleShape& shape) {
+  const int64_t labels = shape.labels() * static_cast<int64_t>(sizeof(int32_t));
+  if (shape.context > 0) return 2 * labels;
+  if (DatasetPartFor(spec) == DatasetPart::kLabels) return labels;
+  // Files have bytes for pixels, and they stay bytes.
+  return labels + shape.features() * (spec.data().has_synthetic() ? kFloat : 1);
+}
 
 }  // namespace
 
@@ -49,6 +66,46 @@ absl::Status CheckAddressSpace(const RunSpec& spec) {
       "a rank of this run needs at least ", least,
       " bytes of address space, and processes are limited to ", *limit,
       " bytes (ulimit -v, RLIMIT_AS); raise the limit, or use fewer ranks or a smaller model"));
+}
+
+absl::StatusOr<MemoryFacts> MemoryFactsOf(const RunSpec& spec) {
+  MemoryFacts facts;
+  RM_ASSIGN_OR_RETURN(const SampleShape shape,
+                      InspectDataset(spec.data(), &facts.train_samples, &facts.test_samples));
+  RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec, shape));
+  facts.parameters = host.model->layout().count();
+  facts.sample_bytes = SampleBytes(spec, shape);
+  RM_ASSIGN_OR_RETURN(facts.optimizer_arrays, OptimizerArrays(spec.optimizer()));
+  return facts;
+}
+
+MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
+  const SchemeTraits traits = TraitsOf(spec);
+  const int64_t arena = facts.parameters * kFloat;
+  const int64_t workers = traits.workers, processes = traits.processes;
+  const bool has_servers = traits.weights == WeightHolder::kServers;
+  // A worker that computes the batches of others, or accumulates, has an arena more for each.
+  const int64_t gradient_arenas = 2 + (spec.training().workers() > workers ? 1 : 0) +
+                                  (spec.training().accumulate() > 1 ? 1 : 0);
+  const auto codec = CreateCodec(spec.codec());
+  const bool is_exact = !codec.ok() || (*codec)->traits().exact;
+  const int64_t encoded = is_exact ? 0 : (*codec)->MaxEncodedBytes(facts.parameters);
+  MemoryPlan plan;
+  plan.programs = processes * kResidentBytes;
+  plan.weights = processes * arena + workers * (has_servers ? 2 : 1) * arena;
+  plan.gradients = workers * gradient_arenas * arena;
+  plan.optimizer = (has_servers ? 1 : workers) * facts.optimizer_arrays * arena;
+  plan.codec = workers * (CodecMemoryBytes(spec.codec(), facts.parameters) + encoded);
+  if (has_servers) {  // All of them together hold the arena once, and for each worker once more.
+    plan.weights += arena + workers * arena;
+    plan.gradients += arena + workers * arena;
+    plan.codec += workers * encoded;
+  }
+  // A process of servers alone has no samples; threads share them.
+  const int64_t readers = std::min(workers, processes);
+  plan.train_set = readers * facts.train_samples * facts.sample_bytes;
+  plan.test_set = readers * facts.test_samples * facts.sample_bytes;
+  return plan;
 }
 
 }  // namespace ringmaster

@@ -22,6 +22,37 @@ int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters);
 // is OK. What a run takes beyond the least is found out when it takes it.
 absl::Status CheckAddressSpace(const RunSpec& spec);
 
+// What the memory of a run follows from, beside its spec.
+struct MemoryFacts {
+  int64_t parameters = 0;
+  int64_t train_samples = 0;
+  int64_t test_samples = 0;
+  int64_t sample_bytes = 0;      // of one sample and its labels, as it lies in memory
+  int64_t optimizer_arrays = 0;  // that the update rule keeps, of all parameters each
+};
+
+// Facts of `spec`, which is resolved, from its files' headers. Errors: those of its data set and
+// its model.
+absl::StatusOr<MemoryFacts> MemoryFactsOf(const RunSpec& spec);
+
+// Bytes of all processes of a run together, by what they are for.
+struct MemoryPlan {
+  int64_t programs = 0;   // code, libraries, threads, connections
+  int64_t weights = 0;    // initial ones, replicas, those that arrive, servers'
+  int64_t gradients = 0;  // two steps' of each worker; a server's sums and what it receives
+  int64_t optimizer = 0;
+  int64_t codec = 0;  // memory between steps, and encodings
+  int64_t train_set = 0;
+  int64_t test_set = 0;
+  int64_t total() const {
+    return programs + weights + gradients + optimizer + codec + train_set + test_set;
+  }
+};
+
+// A first plan, from the sizes of arenas and data alone: what a layer keeps between forward and
+// backward is not in it, nor memory of a GPU. Pure, thread-safe.
+MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_EXPERIMENTS_PROGRAM_RUN_RUN_NEEDS_H_

@@ -274,10 +274,18 @@ std::string OneLine(const Json& json) { return json.Dump(); }
 
 std::string SummaryJson(const RunRecord& record) { return OneLine(RecordJson(record)); }
 
-std::string ComparisonJson(const std::vector<RunRecord>& records) {
+std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRuns& said) {
   Json runs = Json::Array();
   for (const RunRecord& record : records) runs.push_back(RecordJson(record));
-  return OneLine(Json{{"runs", runs}, {kSchemaVersionKey, kSchemaVersion}});
+  const auto texts = [](const std::vector<std::string>& lines) {
+    Json array = Json::Array();
+    for (const std::string& line : lines) array.push_back(line);
+    return array;
+  };
+  return OneLine(Json{{"runs", runs},
+                      {"doubts", texts(said.doubts)},
+                      {"notes", texts(said.notes)},
+                      {kSchemaVersionKey, kSchemaVersion}});
 }
 
 std::string NodesJson(const RunSummary& summary) { return OneLine(NodesObject(summary)); }

@@ -21,8 +21,15 @@ class RunRecord;
 // thread-safe.
 std::string SummaryJson(const RunRecord& record);
 
-// {"runs": [...]} of the same objects, on one line: what --json prints for a comparison.
-std::string ComparisonJson(const std::vector<RunRecord>& records);
+// What is said of several runs together.
+struct SaidOfRuns {
+  std::vector<std::string> doubts;  // why figures are doubtful, a sentence each
+  std::vector<std::string> notes;   // how they ran
+};
+
+// {"runs": [...], "doubts": [...], "notes": [...]} of the same objects, on one line: what --json
+// prints for a comparison.
+std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRuns& said = {});
 
 // "nodes" of SummaryJson alone: what the store's column of that name holds.
 std::string NodesJson(const RunSummary& summary);

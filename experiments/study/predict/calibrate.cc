@@ -27,24 +27,26 @@ namespace ringmaster {
 namespace {
 
 // Of two workers that exchange nothing.
-constexpr double kSoloSeconds = 2;
-constexpr double kSoloStepsMin = 15;
+constexpr double kSoloSeconds = 3;
+constexpr double kSoloStepsMin = 30;
 constexpr double kSoloStepsMax = 200;
 constexpr int32_t kSoloWarmUp = 5;
-constexpr int kRepetitions = 9;
+// Of what a loop measures; the best block counts.
+constexpr size_t kRepetitions = 25;
+constexpr size_t kBlock = 5;
 constexpr int64_t kCopiedBytes = 1 << 20;
 
 constexpr double kMegabit = 1e6 / 8;  // bytes
 
-double MedianSeconds(const std::function<void()>& what) {
+double BestSeconds(const std::function<void()>& what) {
   what();
   std::vector<double> seconds;
-  for (int i = 0; i < kRepetitions; ++i) {
+  for (size_t i = 0; i < kRepetitions; ++i) {
     const BenchClock::time_point begin = BenchClock::now();
     what();
     seconds.push_back(SecondsSince(begin));
   }
-  return Median(std::move(seconds));
+  return BestBlock(seconds, kBlock).median;
 }
 
 // What decides how long workers compute.
@@ -224,7 +226,7 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec,
   std::vector<std::byte> encoded(codec->MaxEncodedBytes(count));
   int64_t bytes = 0;
   CodecCosts costs;
-  costs.encode = MedianSeconds([&] {
+  costs.encode = BestSeconds([&] {
                    bytes = spec.codec().error_feedback()
                                ? codec->EncodeCorrected({1}, gradient, absl::MakeSpan(residual),
                                                         absl::MakeSpan(encoded))
@@ -232,7 +234,7 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec,
                  }) /
                  static_cast<double>(count);
   absl::Status decoded;
-  costs.decode = MedianSeconds([&] {
+  costs.decode = BestSeconds([&] {
                    decoded = codec->Decode(absl::MakeConstSpan(encoded).first(bytes),
                                            absl::MakeSpan(gradient));
                  }) /
@@ -246,7 +248,7 @@ double Predictor::CopyRate() {
   if (copy_rate_ == 0) {
     std::vector<char> from(kCopiedBytes, 1), to(kCopiedBytes);
     copy_rate_ =
-        kCopiedBytes / MedianSeconds([&] { std::memcpy(to.data(), from.data(), kCopiedBytes); });
+        kCopiedBytes / BestSeconds([&] { std::memcpy(to.data(), from.data(), kCopiedBytes); });
   }
   return copy_rate_;
 }

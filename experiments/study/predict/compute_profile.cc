@@ -24,8 +24,10 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kProfileSteps = 23;
+constexpr int64_t kProfileSteps = 43;
 constexpr int32_t kProfileWarmUp = 3;
+// Steps of which the best successive ones count: other processes may have disturbed the others.
+constexpr size_t kBlockSteps = 10;
 
 // Of a worker that is alone.
 class AloneConductor : public Conductor {
@@ -75,10 +77,15 @@ class Recorder : public ForwardingStrategy {
   Clock::time_point begin_;
 };
 
-// Of a worker's timed steps.
-double MedianStep(const WorkerReport& report) {
-  std::vector<double> steps(report.step_ms().end() - report.timed_steps(), report.step_ms().end());
-  return Median(std::move(steps)) / 1000;
+// The best block of a worker's timed steps, in milliseconds.
+Block BestSteps(const WorkerReport& report) {
+  return BestBlock({report.step_ms().end() - report.timed_steps(), report.step_ms().end()},
+                   kBlockSteps);
+}
+
+double MedianOf(const std::vector<double>& values, const Block& block) {
+  const auto begin = values.begin() + static_cast<int64_t>(block.begin);
+  return Median(std::vector<double>(begin, begin + static_cast<int64_t>(block.size)));
 }
 
 // A median step, shared out as the phases' means.
@@ -153,16 +160,17 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
   ComputeProfile profile;
   profile.buckets.assign(parts.model->layout().buckets().begin(),
                          parts.model->layout().buckets().end());
-  profile.step = MedianStep(report);
+  const Block best = BestSteps(report);
+  profile.step = best.median / 1000;
   profile.on_device = parts.kernels->place() == Place::kDevice;
   profile.costs =
       ShareOut(profile.step, report.timed_seconds() / static_cast<double>(report.timed_steps()),
                PhaseSeconds(report, Phase::kLoad), PhaseSeconds(report, Phase::kUpdate),
                solo.training().accumulate());
-  const double computed = Median(times.computed);
+  const double computed = MedianOf(times.computed, best);
   double latest = 0;
   for (const std::vector<double>& ready : times.ready) {
-    latest = std::clamp(Median(ready) / computed, latest, 1.0);
+    latest = std::clamp(MedianOf(ready, best) / computed, latest, 1.0);
     profile.costs.bucket_ready.push_back(latest);
   }
   return profile;
@@ -171,17 +179,18 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
 ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape) {
   const RunSummary summary = Summarize(record);
   double mean_step = 0;
+  std::vector<double> best;  // by worker
   int32_t workers = 0;
   for (const ProcessReport& process : record.reports()) {
     for (const WorkerReport& worker : process.workers()) {
       mean_step += worker.timed_seconds() / static_cast<double>(worker.timed_steps());
+      best.push_back(BestSteps(worker).median / 1000);
       ++workers;
     }
   }
-  ComputeCosts costs = ShareOut(summary.step_ms_p50() / 1000, mean_step / workers,
-                                PhaseMs(summary, PhaseName(Phase::kLoad)) / 1000,
-                                PhaseMs(summary, PhaseName(Phase::kUpdate)) / 1000,
-                                record.spec().training().accumulate());
+  ComputeCosts costs = ShareOut(
+      Median(best), mean_step / workers, PhaseMs(summary, PhaseName(Phase::kLoad)) / 1000,
+      PhaseMs(summary, PhaseName(Phase::kUpdate)) / 1000, record.spec().training().accumulate());
   costs.bucket_ready = shape.costs.bucket_ready;
   return costs;
 }

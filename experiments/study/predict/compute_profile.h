@@ -17,7 +17,7 @@ class RunSpec;
 struct ComputeProfile {
   std::vector<Bucket> buckets;  // the run's
   ComputeCosts costs;
-  double step = 0;         // seconds, median
+  double step = 0;         // seconds, median of the best block
   bool on_device = false;  // its kernels compute on a GPU
 };
 
@@ -28,8 +28,9 @@ struct ComputeProfile {
 absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
                                               const std::atomic<bool>* interrupted);
 
-// The costs of a worker of `record`, a run that exchanged nothing and went well: its median step is
-// shared out as its phases' means are. `shape` says when buckets are ready.
+// The costs of a worker of `record`, a run that exchanged nothing and went well: the median step of
+// the best block of successive ones, of the middle worker, is shared out as its phases' means are.
+// `shape` says when buckets are ready.
 ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape);
 
 // `spec` as a run of these workers and steps that exchanges nothing, leaves nothing behind, and

@@ -18,6 +18,14 @@ struct Point {
   double seconds = 0;
 };
 
+// Repeated so often, in blocks that follow one another: the best one counts.
+constexpr size_t kBlocks = 5;
+constexpr size_t kBlockSamplesMin = 5;
+
+double BestMedian(const std::vector<double>& seconds) {
+  return BestBlock(seconds, std::max(kBlockSamplesMin, seconds.size() / kBlocks)).median;
+}
+
 // The median of the slopes between any two points, seconds a byte; 0 where there are not two.
 double SlopeOf(const std::vector<Point>& points) {
   const auto large = std::count_if(points.begin(), points.end(), [](const Point& point) {
@@ -41,7 +49,7 @@ LinkFit FitLink(absl::Span<const LinkTimes> times) {
   std::vector<Point> together, cpu;
   for (const LinkTimes& of_size : times) {
     fit.samples += static_cast<int64_t>(of_size.alone.size() + of_size.together.size());
-    together.push_back({static_cast<double>(of_size.bytes), Median(of_size.together)});
+    together.push_back({static_cast<double>(of_size.bytes), BestMedian(of_size.together)});
     cpu.push_back({static_cast<double>(of_size.bytes), of_size.together_cpu});
   }
   const double slope = SlopeOf(together);
@@ -50,7 +58,7 @@ LinkFit FitLink(absl::Span<const LinkTimes> times) {
       *std::min_element(times.begin(), times.end(),
                         [](const LinkTimes& a, const LinkTimes& b) { return a.bytes < b.bytes; });
   fit.latency =
-      std::max(0.0, Median(smallest.alone) - static_cast<double>(smallest.bytes) / fit.rate);
+      std::max(0.0, BestMedian(smallest.alone) - static_cast<double>(smallest.bytes) / fit.rate);
   fit.cpu_byte = std::max(0.0, SlopeOf(cpu));
   fit.cpu_message = smallest.together_cpu / 2;
   return fit;

@@ -19,7 +19,8 @@ struct LinkFit {
   double cpu_byte = 0;
 };
 
-// Fits both from what messages of several sizes took.
+// Fits both from what messages of several sizes took. A median here is the smallest of five blocks
+// of successive samples, since other processes may have disturbed some.
 //   rate         where all nodes send and receive at once: the median of the slopes between the
 //                medians of any two sizes; of those of 32 KiB and more alone, where there are two
 //                (Theil 1950, Sen 1968). Unlimited where larger messages take no longer.

@@ -82,7 +82,8 @@ std::optional<double> ResidualOf(const PredictedArm& arm) {
   return (*arm.measured_step_ms - arm.prediction.step_ms()) / *arm.measured_step_ms;
 }
 
-std::string PredictionTable(const std::vector<PredictedArm>& arms) {
+std::string PredictionTable(const std::vector<PredictedArm>& arms,
+                            const std::vector<std::string>& doubts) {
   std::vector<Row> rows = {
       {"arm", "compute", "communication", "exposed", "predicted", "measured", "residual"},
       {"", "ms", "ms", "ms", "step ms", "step ms", "%"}};
@@ -95,6 +96,7 @@ std::string PredictionTable(const std::vector<PredictedArm>& arms) {
       failed.push_back(absl::StrCat(arm.arm, " failed: ", arm.status));
   }
   std::string text = TextOf(rows, 2);
+  if (!doubts.empty()) absl::StrAppend(&text, "\ndoubtful: ", absl::StrJoin(doubts, "\n  "), "\n");
   absl::StrAppend(&text,
                   "\ncommunication: a step's exchange by itself; exposed: what of it, or of a "
                   "gate, a step waits for\n"
@@ -111,7 +113,8 @@ std::string PredictionTable(const std::vector<PredictedArm>& arms) {
   return text;
 }
 
-std::string PredictionJson(const std::vector<PredictedArm>& arms) {
+std::string PredictionJson(const std::vector<PredictedArm>& arms,
+                           const std::vector<std::string>& doubts) {
   Json rows = Json::Array();
   for (const PredictedArm& arm : arms) {
     const Prediction& p = arm.prediction;
@@ -132,7 +135,11 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms) {
     row["residual"] = residual ? Json(*residual) : Json();
     rows.push_back(std::move(row));
   }
-  return Json{{"arms", std::move(rows)}, {kSchemaVersionKey, kSchemaVersion}}.Dump();
+  Json texts = Json::Array();
+  for (const std::string& doubt : doubts) texts.push_back(doubt);
+  return Json{
+      {"arms", std::move(rows)}, {"doubts", std::move(texts)}, {kSchemaVersionKey, kSchemaVersion}}
+      .Dump();
 }
 
 }  // namespace ringmaster

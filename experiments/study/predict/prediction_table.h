@@ -27,10 +27,14 @@ std::optional<double> ResidualOf(const PredictedArm& arm);
 
 // A row each, with units, as UTF-8 text that ends with a newline; under it what messages are
 // computed to take, and the arms whose residual is noted. Pure.
-std::string PredictionTable(const std::vector<PredictedArm>& arms);
+// `doubts`: why the figures are doubtful, a sentence each; they stand first.
+std::string PredictionTable(const std::vector<PredictedArm>& arms,
+                            const std::vector<std::string>& doubts = {});
 
-// {"arms": [...]} with the same figures, on one line; null for what there is not. Pure.
-std::string PredictionJson(const std::vector<PredictedArm>& arms);
+// {"arms": [...], "doubts": [...]} with the same figures, on one line; null for what there is not.
+// Pure.
+std::string PredictionJson(const std::vector<PredictedArm>& arms,
+                           const std::vector<std::string>& doubts = {});
 
 }  // namespace ringmaster
 

@@ -10,6 +10,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/study/report/chart_rows.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/report/panels.h"
 #include "proto/run_record.pb.h"

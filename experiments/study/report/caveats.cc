@@ -1,4 +1,5 @@
 #include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/host_port.h"
+#include "common/machine/conditions.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
@@ -19,10 +21,8 @@
 namespace ringmaster {
 namespace {
 
-constexpr size_t kFewTrials = 5;
+constexpr size_t kFewTrials = 6;
 constexpr int64_t kFewSteps = 30;
-constexpr double kForeignShareMuch = 0.05;
-constexpr double kStolenShareMuch = 0.01;
 constexpr double kDriftMuch = 0.1;
 
 using Texts = std::vector<std::string>;
@@ -247,57 +247,24 @@ void AddDrift(const ReportCell& cell, const std::string& name, Texts* texts) {
       name, ratio));
 }
 
-// Of the periods of its CPU quotas, those in which one was used up.
-double ThrottledShare(const Conditions& conditions) {
-  return static_cast<double>(conditions.quota_throttled_periods()) /
-         static_cast<double>(std::max<int64_t>(1, conditions.quota_periods()));
-}
-
 // How much of the machine was taken from the trials of a cell, where it was much.
 void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* texts) {
-  size_t disturbed = 0;
-  double foreign = 0, stolen = 0, stopped = 0, throttled = 0;
-  int64_t throttles = 0;
+  std::vector<const Conditions*> disturbed;
   for (const Trial& trial : cell.trials) {
-    if (!IsDisturbed(*trial.record)) continue;
-    ++disturbed;
-    const Conditions& conditions = trial.record->conditions();
-    foreign = std::max(foreign, conditions.foreign_share());
-    stolen = std::max(stolen, conditions.stolen_share());
-    throttles = std::max(throttles, conditions.throttles());
-    stopped = std::max(stopped, conditions.stopped_seconds());
-    throttled = std::max(throttled, ThrottledShare(conditions));
+    if (IsDisturbed(*trial.record)) disturbed.push_back(&trial.record->conditions());
   }
-  if (disturbed == 0) return;
-  Texts causes;
-  if (foreign > kForeignShareMuch) {
-    causes.push_back(
-        absl::StrFormat("other processes used up to %.0f %% of the cores", 100 * foreign));
-  }
-  if (stolen > kStolenShareMuch) {
-    causes.push_back(
-        absl::StrFormat("other virtual machines took up to %.0f %% of the cores", 100 * stolen));
-  }
-  if (throttles > 0)
-    causes.push_back(absl::StrCat("heat slowed cores up to ", throttles, " times"));
-  if (throttled > 0) {
-    causes.push_back(
-        absl::StrFormat("a CPU quota stopped it in up to %.0f %% of its periods", 100 * throttled));
-  }
-  if (stopped > 0)
-    causes.push_back(
-        absl::StrFormat("stopped (Ctrl-Z) for up to %.1f s, which step times hold", stopped));
-  texts->push_back(absl::StrCat(name, ", ", disturbed, " of ", cell.trials.size(),
-                                " trials: ", absl::StrJoin(causes, "; "), "."));
+  if (disturbed.empty()) return;
+  const std::string trials = cell.trials.size() == 1 ? ""
+                                                     : absl::StrCat(", ", disturbed.size(), " of ",
+                                                                    cell.trials.size(), " trials");
+  texts->push_back(
+      absl::StrCat(name, trials, ": ", absl::StrJoin(DisturbanceCauses(disturbed), "; "), "."));
 }
 
 }  // namespace
 
 bool IsDisturbed(const RunRecord& record) {
-  const Conditions& conditions = record.conditions();
-  return conditions.foreign_share() > kForeignShareMuch ||
-         conditions.stolen_share() > kStolenShareMuch || conditions.throttles() > 0 ||
-         conditions.quota_throttled_periods() > 0 || conditions.stopped_seconds() > 0;
+  return !DisturbanceCauses({&record.conditions()}).empty();
 }
 
 std::vector<size_t> OutlierTrials(const ReportCell& cell) {

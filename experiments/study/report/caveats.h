@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "experiments/study/report/comparisons.h"
-
 namespace ringmaster {
 
 class RunRecord;
+struct Comparisons;
+struct ReportCell;
 
 // Whether the machine was busy with something else during the run, or slowed down.
 bool IsDisturbed(const RunRecord& record);

@@ -28,9 +28,12 @@ struct ChartRows {
 // field's name or the chart's spec. Medians are over trials, "low" and "high" their interval. Pure
 // but for PayloadRows and BytesRows, which look at the data set's files to learn the model's size.
 
+// name, samples_per_second; of what exchanges percent (efficiency), ceiling; of what does not
+// yardstick
+ChartRows RankingRows(const Comparisons& comparisons);
 // N, samples_per_second
 ChartRows ScalingRows(const Comparisons& comparisons);
-// value (of the setting in the title), samples_per_second
+// setting (its path), value, samples_per_second
 ChartRows SweptRows(const Comparisons& comparisons);
 // N, percent
 ChartRows EfficiencyRows(const Comparisons& comparisons);
@@ -48,7 +51,7 @@ ChartRows PayloadRows(const Comparisons& comparisons);
 ChartRows BytesRows(const Comparisons& comparisons);
 // staleness, percent, contributions
 ChartRows StalenessRows(const Comparisons& comparisons);
-// predicted_ms, measured_ms; guides: predicted_ms, low, high
+// name, predicted_ms, measured_ms, off_percent, off_text ("+12 %")
 ChartRows PredictionRows(const Comparisons& comparisons);
 // run, percent, state ("as the others", "outlier", "disturbed")
 ChartRows DriftRows(const Comparisons& comparisons);
@@ -56,7 +59,7 @@ ChartRows DriftRows(const Comparisons& comparisons);
 ChartRows LossRows(const Comparisons& comparisons);
 // samples, seconds, percent
 ChartRows AccuracyRows(const Comparisons& comparisons);
-// accuracy ("97 %"), seconds, reached
+// accuracy ("97 %"), seconds, reached ("2 of 3 trials"); unreached, where no trial does
 ChartRows TimeToAccuracyRows(const Comparisons& comparisons);
 // Spans: kind "span", track, phase, begin_ms, end_ms, step, bucket. Messages: kind "message",
 // track, to, begin_ms, end_ms, what, bytes.

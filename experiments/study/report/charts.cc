@@ -12,10 +12,26 @@ namespace {
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_specs.inc"
 
+constexpr char kGlance[] = "At a glance";
+
 constexpr ChartInfo kCharts[] = {
+    {"ranking", kGlance, "Samples per second",
+     "Of all workers together, and as a share of the ceiling (the mark), which workers without "
+     "exchange reach. Thin lines: 95 % intervals of the median over trials.",
+     kSpec_ranking, RankingRows},
+    {"time_to_accuracy", kGlance, "Time to accuracy",
+     "Seconds of training until an evaluation first reaches it. Where none reaches 97 %, the "
+     "highest "
+     "whole percent that every arm reaches.",
+     kSpec_time_to_accuracy, TimeToAccuracyRows},
+    {"loss_seconds", kGlance, "Training loss against seconds",
+     "What a second of training teaches, evaluations left out. Lines are medians over trials, "
+     "bands "
+     "span them all.",
+     kSpec_loss_seconds, LossRows},
     {"scaling", "Speed", "Throughput against the number of workers",
      "Samples per second of all N workers together. Solo (dashed) exchanges nothing and is the "
-     "ceiling; single (dotted) is one worker. Bars are 95 % intervals of the median over trials.",
+     "ceiling; single (dotted) is one worker. Upright lines are 95 % intervals of the median.",
      kSpec_scaling, ScalingRows},
     {"efficiency", "Speed", "Parallel efficiency against the number of workers",
      "Samples per second as a share of solo's in the same trial: what exchange leaves of the "
@@ -30,20 +46,24 @@ constexpr ChartInfo kCharts[] = {
      "dedicated servers included (light): what a node buys.",
      kSpec_cost, CostRows},
     {"ratios", "Speed", "Which arm is faster",
-     "Ratio of samples per second of two arms, trial by trial, with its 95 % interval. Where the "
-     "interval spans 1 (hollow), or there is but one pair of trials, the two cannot be told apart.",
+     "Ratio of samples per second of two arms, trial by trial, with its 95 % interval. Hollow: no "
+     "verdict, since the interval spans 1 or there are fewer than six pairs of trials.",
      kSpec_ratios, RatioRows},
     {"breakdown", "Where the time goes", "Where a step's time goes",
-     "Mean milliseconds that the step thread spends in each phase, medians over trials. Exposed is "
-     "waiting for exchange, gate is waiting for permission to start.",
+     "Mean milliseconds that the step thread spends in each phase, medians over trials. It waits "
+     "for "
+     "exchange in skew (until the last rank has its gradients) and transfer (the rest); in gate "
+     "for "
+     "permission to start.",
      kSpec_breakdown, BreakdownRows},
-    {"communication", "Where the time goes", "Exposed, hidden and contended communication",
-     "Exposed: the step waits for exchange. Hidden: exchange goes on beside computing. Contention: "
-     "what exchange takes from computing on shared cores; below 0 it is noise. Milliseconds a "
-     "step.",
+    {"communication", "Where the time goes", "Communication: exposed, hidden, contended",
+     "The step waits for the last rank (skew) and for the exchange itself (transfer). Hidden: "
+     "exchange beside computing. Contention: what that takes from computing on shared cores; below "
+     "0 it is noise. Milliseconds a step.",
      kSpec_communication, CommunicationRows},
-    {"prediction", "Where the time goes", "Measured against predicted step time",
-     "On the line the cost model is right; within the band it is off by at most 20 %.",
+    {"prediction", "Where the time goes", "Measured and predicted step time",
+     "The cost model's median step (diamond) beside the measured one (dot), and by how much it is "
+     "off.",
      kSpec_prediction, PredictionRows},
     {"timeline", "Where the time goes", "A few steps of every rank",
      "What every thread does, and the messages between them: a line leaves where a message is sent "
@@ -53,25 +73,19 @@ constexpr ChartInfo kCharts[] = {
      "What a sample teaches: arms that update alike lie on one line. Medians over trials; the band "
      "spans all trials.",
      kSpec_loss_samples, LossRows},
-    {"loss_seconds", "Learning", "Training loss against seconds",
-     "The same losses over the time of training: what a second teaches.", kSpec_loss_seconds,
-     LossRows},
     {"accuracy", "Learning", "Test accuracy against seconds",
      "Every point is a copy of the weights, scored after the run. Medians over trials.",
      kSpec_accuracy, AccuracyRows},
-    {"time_to_accuracy", "Learning", "Time to accuracy",
-     "Seconds of training until an evaluation first reaches the accuracy, of the trials that reach "
-     "it.",
-     kSpec_time_to_accuracy, TimeToAccuracyRows},
     {"bytes", "Bytes and staleness", "Bytes against time",
      "Payload that a worker sends and receives since the first step: the line is the formula's, "
      "the point what was metered at the end. Its slope is the rate that an arm asks of the "
      "network.",
      kSpec_bytes, BytesRows},
-    {"payload", "Bytes and staleness", "Bytes a step against the number of workers",
-     "Payload that a worker sends and receives in a step, mean of all workers. Points were "
-     "metered, lines are the formula's.",
-     kSpec_payload, PayloadRows},
+    {"payload", "Bytes and staleness", "Bytes a step",
+     "Payload that a worker sends and receives in a step, mean of all workers. Points and bars "
+     "were "
+     "metered, lines and marks are the formula's.",
+     kSpec_payload, PayloadRows, kSpec_payload_of_one},
     {"staleness", "Bytes and staleness", "Staleness",
      "Updates of the same part applied between a worker's reading the weights and its gradient's "
      "being applied, over all contributions to all servers.",

@@ -10,6 +10,8 @@
 
 namespace ringmaster {
 
+struct Comparisons;
+
 // A chart of reports: rows, and a Vega-Lite spec that says how they are drawn.
 struct ChartInfo {
   const char* id;       // as `plot` names it
@@ -18,6 +20,8 @@ struct ChartInfo {
   const char* shows;  // what to see in it, one or two sentences
   const char* spec;   // Vega-Lite, without data; experiments/study/report/charts
   ChartRows (*rows)(const Comparisons& comparisons);
+  // The spec of a panel whose rows have one number of workers; null: the same.
+  const char* spec_of_one = nullptr;
 };
 
 // All charts, in the order of the page.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "common/scheme/registry.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -55,6 +57,12 @@ std::vector<const Figure*> ReportNodeFigures() {
     if (figure->of_node != nullptr) figures.push_back(figure);
   }
   return figures;
+}
+
+std::string PairedFigure::verdict() const {
+  if (pairs < kPairsForVerdict) return absl::StrCat("fewer than ", kPairsForVerdict, " pairs");
+  if (ratio.low > 1) return "faster";
+  return ratio.high < 1 ? "slower" : "not distinguishable";
 }
 
 std::vector<PairedFigure> PairedFigures(const Comparison& comparison) {

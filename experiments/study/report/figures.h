@@ -30,14 +30,18 @@ std::optional<MedianInterval> FigureOfNode(const ReportCell& cell, const Figure&
 std::vector<const Figure*> ReportFigures();
 std::vector<const Figure*> ReportNodeFigures();
 
+// Below it the bootstrap's interval is too narrow to call one arm faster.
+inline constexpr size_t kPairsForVerdict = 6;
+
 // One arm against another, trial by trial.
 struct PairedFigure {
   const ReportCell* arm = nullptr;
   const ReportCell* base = nullptr;
   size_t pairs = 0;
   MedianInterval ratio;  // of samples/s, arm over base
-  // One pair has no interval, so it tells nothing apart either.
-  bool distinguishable() const { return pairs > 1 && (ratio.low > 1 || ratio.high < 1); }
+  // "faster" or "slower" where the interval does not span 1, else "not distinguishable"; of fewer
+  // than kPairsForVerdict pairs "fewer than 6 pairs".
+  std::string verdict() const;
 };
 
 // Every two arms of the comparison that have trials of one key; solo and single, which exchange

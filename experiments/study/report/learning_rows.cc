@@ -2,6 +2,8 @@
 // it has none.
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,7 @@
 #include "common/config/describe.h"
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/panels.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/figures.h"
@@ -114,19 +117,67 @@ void AddAccuracy(const Comparison& comparison, const ReportCell& cell, Json* row
   }
 }
 
-void AddTimeToAccuracy(const Comparison& comparison, const ReportCell& cell, Json* rows) {
+// The highest accuracy of an evaluation, of the trial in the middle; absent: none was evaluated.
+std::optional<double> BestAccuracy(const ReportCell& cell) {
+  std::vector<double> best;
+  for (const Trial& trial : cell.trials) {
+    const WorkerReport* worker = FirstWorker(*trial.record);
+    if (worker == nullptr || worker->evaluations_size() == 0) continue;
+    double highest = 0;
+    for (const Evaluation& evaluation : worker->evaluations())
+      highest = std::max(highest, evaluation.test_accuracy());
+    best.push_back(highest);
+  }
+  return best.empty() ? std::nullopt : std::optional<double>(Median(best));
+}
+
+// Seconds until the first evaluation that reaches it, of the trials that do.
+std::vector<double> SecondsTo(double accuracy, const ReportCell& cell) {
+  std::vector<double> seconds;
+  for (const Trial& trial : cell.trials) {
+    const WorkerReport* worker = FirstWorker(*trial.record);
+    if (worker == nullptr) continue;
+    const auto reached = std::find_if(
+        worker->evaluations().begin(), worker->evaluations().end(),
+        [&](const Evaluation& evaluation) { return evaluation.test_accuracy() >= accuracy; });
+    if (reached != worker->evaluations().end()) seconds.push_back(reached->seconds());
+  }
+  return seconds;
+}
+
+// The accuracies that a race is worth: of those that are always reported the ones that some arm
+// reaches, or else the highest whole percent that all reach.
+std::vector<double> Targets(const std::vector<const ReportCell*>& cells) {
+  std::vector<double> targets;
   for (const AccuracyThreshold& threshold : AccuracyThresholds()) {
-    std::vector<double> seconds;
-    for (const Trial& trial : cell.trials) {
-      const auto found = trial.summary.seconds_to_accuracy().find(threshold.name);
-      if (found != trial.summary.seconds_to_accuracy().end()) seconds.push_back(found->second);
+    const auto reaches = [&](const ReportCell* cell) {
+      return !SecondsTo(threshold.accuracy, *cell).empty();
+    };
+    if (std::any_of(cells.begin(), cells.end(), reaches)) targets.push_back(threshold.accuracy);
+  }
+  if (!targets.empty() || cells.empty()) return targets;
+  double common = 1;
+  for (const ReportCell* cell : cells) common = std::min(common, *BestAccuracy(*cell));
+  // A hair more, since 0.29 is less than 29 hundredths.
+  const double percent = std::floor(100 * common + 1e-9);
+  return percent < 1 ? targets : std::vector<double>{percent / 100};
+}
+
+void AddTimesToAccuracy(const Comparison& comparison, Json* rows) {
+  std::vector<const ReportCell*> cells;
+  for (const ReportCell& cell : comparison.cells) {
+    if (Learns(cell) && BestAccuracy(cell).has_value()) cells.push_back(&cell);
+  }
+  for (const double target : Targets(cells)) {
+    for (const ReportCell* cell : cells) {
+      const std::vector<double> seconds = SecondsTo(target - 1e-12, *cell);
+      Json row = RowOf(comparison, *cell);
+      row["accuracy"] = absl::StrFormat("%g %%", 100 * target);
+      AddInterval("seconds", seconds.empty() ? MedianInterval{} : BootstrapMedian(seconds), &row);
+      row["reached"] = absl::StrCat(seconds.size(), " of ", cell->trials.size(), " trials");
+      if (seconds.empty()) row["unreached"] = true;
+      rows->push_back(std::move(row));
     }
-    if (seconds.empty()) continue;
-    Json row = RowOf(comparison, cell);
-    row["accuracy"] = absl::StrFormat("%g %%", 100 * threshold.accuracy);
-    AddInterval("seconds", BootstrapMedian(seconds), &row);
-    row["reached"] = absl::StrCat(seconds.size(), " of ", cell.trials.size(), " trials");
-    rows->push_back(std::move(row));
   }
 }
 
@@ -153,23 +204,9 @@ ChartRows AccuracyRows(const Comparisons& comparisons) {
 }
 
 ChartRows TimeToAccuracyRows(const Comparisons& comparisons) {
-  double best = -1;
-  for (const Comparison& comparison : comparisons.all) {
-    for (const ReportCell& cell : comparison.cells) {
-      for (const Trial& trial : cell.trials) {
-        const WorkerReport* worker = Learns(cell) ? FirstWorker(*trial.record) : nullptr;
-        if (worker == nullptr) continue;
-        for (const Evaluation& evaluation : worker->evaluations())
-          best = std::max(best, 100 * evaluation.test_accuracy());
-      }
-    }
-  }
-  const std::string missing = best < 0 ? std::string("No finished run that learns was evaluated.")
-                                       : absl::StrFormat(
-                                             "No run reached a test accuracy of %g %%; the best "
-                                             "reached %.1f %%. Train for more steps.",
-                                             100 * AccuracyThresholds().front().accuracy, best);
-  return PanelPerComparison(comparisons, OfLearners(AddTimeToAccuracy), missing);
+  return PanelPerComparison(
+      comparisons, AddTimesToAccuracy,
+      "No finished run that learns was evaluated, or none predicts a single label in a hundred.");
 }
 
 }  // namespace ringmaster

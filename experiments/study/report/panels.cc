@@ -1,4 +1,5 @@
 #include "experiments/study/report/panels.h"
+#include "experiments/study/report/comparisons.h"
 
 #include <cmath>
 #include <map>

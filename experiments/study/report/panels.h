@@ -11,6 +11,10 @@
 
 namespace ringmaster {
 
+struct Comparison;
+struct Comparisons;
+struct ReportCell;
+
 // A value with few digits, so that pages stay small.
 double Rounded(double value);
 

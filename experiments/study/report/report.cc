@@ -1,4 +1,5 @@
 #include "experiments/study/report/report.h"
+#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 #include <functional>
@@ -15,7 +16,9 @@
 #include "common/formats/json.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/chart_library.h"
+#include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/charts.h"
+#include "experiments/study/report/first_screen.h"
 #include "experiments/study/report/spec_fields.h"
 #include "proto/run_record.pb.h"
 
@@ -43,14 +46,31 @@ Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
   Json panels = Json::Array();
   for (Panel& panel : rows.panels)
     panels.push_back({{"title", panel.title}, {"rows", std::move(panel.rows)}});
-  return {{"id", chart.id},
-          {"section", chart.section},
-          {"title", chart.title},
-          {"shows", chart.shows},
-          {"wide", absl::string_view(chart.id) == "timeline"},
-          {"spec", *Json::Parse(chart.spec)},
-          {"panels", std::move(panels)},
-          {"missing", rows.missing}};
+  Json json = {{"id", chart.id},
+               {"section", chart.section},
+               {"title", chart.title},
+               {"shows", chart.shows},
+               {"wide", absl::string_view(chart.id) == "timeline"},
+               {"spec", *Json::Parse(chart.spec)},
+               {"panels", std::move(panels)},
+               {"missing", rows.missing}};
+  if (chart.spec_of_one != nullptr) json["spec_of_one"] = *Json::Parse(chart.spec_of_one);
+  return json;
+}
+
+// The charts in the order of the page. Where nothing learns, the first screen says where a step's
+// time goes in place of losses.
+Json PageCharts(const Comparisons& comparisons) {
+  Json charts = Json::Array(), others = Json::Array();
+  const std::string glance = Charts().front().section;
+  const bool learns = !LossRows(comparisons).panels.empty();
+  for (const ChartInfo& info : Charts()) {
+    Json chart = ChartOf(info, comparisons);
+    if (!learns && info.id == absl::string_view("breakdown")) chart["section"] = glance;
+    (chart["section"].text() == glance ? charts : others).push_back(std::move(chart));
+  }
+  for (Json& chart : others) charts.push_back(std::move(chart));
+  return charts;
 }
 
 Json TableJson(const ReportTable& table) {
@@ -58,6 +78,7 @@ Json TableJson(const ReportTable& table) {
   for (const TableColumn& column : table.columns) {
     columns.push_back({{"title", column.title},
                        {"unit", column.unit},
+                       {"group", column.group},
                        {"numeric", column.numeric},
                        {"wide", column.wide}});
   }
@@ -72,8 +93,9 @@ Json TableJson(const ReportTable& table) {
   }
   // What has a row for every two arms or every run is opened by who wants it.
   const bool is_long = table.id == "pairs" || table.id == "nodes" || table.id == "runs";
-  return {{"section", table.section}, {"title", table.title}, {"long", is_long},
-          {"caption", table.caption}, {"columns", columns},   {"rows", rows}};
+  return {{"id", table.id},  {"section", table.section}, {"title", table.title},
+          {"long", is_long}, {"caption", table.caption}, {"columns", columns},
+          {"rows", rows}};
 }
 
 std::string FieldOf(const Comparison& comparison, const std::string& path) {
@@ -220,7 +242,9 @@ absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
                {"arms", ArmStyles(comparisons.arms)},
                {"filters", filters.filters},
                {"comparisons", Json::Array()},
-               {"charts", Json::Array()},
+               {"main", MainComparison(comparisons)},
+               {"doubt", FirstDoubt(comparisons)},
+               {"charts", PageCharts(comparisons)},
                {"tables", Json::Array()},
                {"limits", Limits(comparisons)},
                {"doubts", Doubts(comparisons)},
@@ -232,7 +256,6 @@ absl::StatusOr<std::string> ReportPage(const Comparisons& comparisons,
                                    {"label", comparison.label},
                                    {"settings", filters.settings[comparison.number]}});
   }
-  for (const ChartInfo& chart : Charts()) json["charts"].push_back(ChartOf(chart, comparisons));
   for (const ReportTable& table : tables) json["tables"].push_back(TableJson(table));
   const std::string data = ScriptSafe(json.Dump());
   const std::string scripts =

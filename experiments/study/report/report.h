@@ -7,10 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/formats/json.h"
-#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/tables.h"
 
 namespace ringmaster {
+
+struct Comparisons;
 
 // One chart with its data: {"id", "section", "title", "shows", "spec", "panels": [{"title",
 // "rows"}], "missing"}. InvalidArgument, with the known ones: no chart of that id.

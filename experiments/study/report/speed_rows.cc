@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/formats/json.h"
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/report/panels.h"
@@ -48,6 +53,29 @@ std::optional<double> NumberOf(const Comparison& comparison, const std::string& 
   return number;
 }
 
+const ReportCell& CellIn(const Comparison& comparison, const std::string& arm) {
+  return *std::find_if(comparison.cells.begin(), comparison.cells.end(),
+                       [&](const ReportCell& cell) { return cell.arm == arm; });
+}
+
+// Without the panels in which all rows have one N: they would stand above each other at one x.
+ChartRows OverWorkers(ChartRows chart) {
+  if (chart.panels.empty()) return chart;
+  const auto has_one = [](Panel& panel) {
+    std::set<double> counts;
+    for (Json& row : panel.rows) counts.insert(row["N"].number());
+    return counts.size() < 2;
+  };
+  chart.panels.erase(std::remove_if(chart.panels.begin(), chart.panels.end(), has_one),
+                     chart.panels.end());
+  if (chart.panels.empty()) {
+    chart.missing =
+        "No runs differ in the number of workers alone. A sweep with the axis training.workers "
+        "makes some.";
+  }
+  return chart;
+}
+
 // What tells a comparison from the others apart from one field.
 std::string LabelWithout(const Comparisons& comparisons, const Comparison& comparison,
                          const std::string& path) {
@@ -77,6 +105,7 @@ void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows
       Json rows = Json::Array();
       FigureRows("samples_per_second", "samples_per_second")(*comparison, &rows);
       for (Json& row : rows) {
+        row["setting"] = path;
         row["value"] = *NumberOf(*comparison, path);
         panel.rows.push_back(std::move(row));
       }
@@ -121,11 +150,53 @@ void AddPhase(const Comparison& comparison, const ReportCell& cell, const std::s
   rows->push_back(std::move(row));
 }
 
+// Exposed waiting in its two parts, where the runs have them.
+bool AddSkewAndTransfer(const Comparison& comparison, const ReportCell& cell, int* order,
+                        Json* rows) {
+  if (!FigureOf(cell, FigureByTag("skew_ms")).has_value()) return false;
+  for (const char* part : {"skew", "transfer"}) {
+    const Figure& figure = FigureByTag(absl::StrCat(part, "_ms"));
+    AddPhase(
+        comparison, cell, part, (*order)++,
+        [&](const Trial& trial) { return figure.value(trial.summary).value_or(0); }, rows);
+  }
+  return true;
+}
+
 }  // namespace
 
+ChartRows RankingRows(const Comparisons& comparisons) {
+  const auto ceiling = [](const Trial& trial) -> std::optional<double> {
+    const RunSummary& summary = trial.summary;
+    if (!summary.has_samples_per_second() || !summary.has_efficiency()) return std::nullopt;
+    return summary.samples_per_second() / summary.efficiency();
+  };
+  return PanelPerComparison(
+      comparisons,
+      [&](const Comparison& comparison, Json* rows) {
+        FigureRows("samples_per_second", "samples_per_second")(comparison, rows);
+        for (Json& row : *rows) {
+          const ReportCell& cell = CellIn(comparison, row["arm"].text());
+          const Yardstick yardstick = TraitsOf(cell.spec).yardstick;
+          row["name"] = yardstick == Yardstick::kEfficiency
+                            ? absl::StrCat(cell.arm, ", the ceiling")
+                        : yardstick == Yardstick::kSpeedUp ? absl::StrCat(cell.arm, ", 1 worker")
+                                                           : cell.arm;
+          if (yardstick != Yardstick::kNone) {
+            row["yardstick"] = true;
+            continue;
+          }
+          if (const auto percent = FigureOf(cell, FigureByTag("efficiency")))
+            row["percent"] = Rounded(percent->median);
+          if (const auto most = FigureOf(cell, ceiling)) row["ceiling"] = Rounded(most->median);
+        }
+      },
+      kNothingFinished);
+}
+
 ChartRows ScalingRows(const Comparisons& comparisons) {
-  return PanelPerFamily(comparisons, FigureRows("samples_per_second", "samples_per_second"),
-                        kNothingFinished);
+  return OverWorkers(PanelPerFamily(
+      comparisons, FigureRows("samples_per_second", "samples_per_second"), kNothingFinished));
 }
 
 ChartRows SweptRows(const Comparisons& comparisons) {
@@ -142,15 +213,20 @@ ChartRows SweptRows(const Comparisons& comparisons) {
 }
 
 ChartRows EfficiencyRows(const Comparisons& comparisons) {
-  return PanelPerFamily(comparisons, FigureRows("efficiency", "percent"),
-                        "Efficiency is an arm's samples/s over solo's in the same comparison: no "
-                        "comparison has a finished solo arm. Add solo to the arms and run again.");
+  return OverWorkers(
+      PanelPerFamily(comparisons, FigureRows("efficiency", "percent"),
+                     "Efficiency is an arm's samples/s over solo's in the same comparison: no "
+                     "comparison has a finished solo arm. Add solo to the arms and run again."));
 }
 
 ChartRows CostRows(const Comparisons& comparisons) {
   return PanelPerComparison(
       comparisons,
       [](const Comparison& comparison, Json* rows) {
+        const auto has_more = [](const ReportCell& cell) {
+          return TraitsOf(cell.spec).processes > TraitsOf(cell.spec).workers;
+        };
+        if (std::none_of(comparison.cells.begin(), comparison.cells.end(), has_more)) return;
         for (const char* per : {"worker", "process"}) {
           const bool worker = per == std::string("worker");
           const char* id = worker ? "samples_per_second_per_worker" : "samples_per_second_per_node";
@@ -164,7 +240,8 @@ ChartRows CostRows(const Comparisons& comparisons) {
           }
         }
       },
-      kNothingFinished);
+      "No finished run has processes beside its workers, so both are the samples per second over "
+      "N.");
 }
 
 ChartRows RatioRows(const Comparisons& comparisons) {
@@ -178,9 +255,7 @@ ChartRows RatioRows(const Comparisons& comparisons) {
           row["pair"] = absl::StrCat(pair.arm->arm, " / ", pair.base->arm);
           AddInterval("ratio", pair.ratio, &row);
           row["pairs"] = pair.pairs;
-          row["verdict"] = !pair.distinguishable() ? "not distinguishable"
-                           : pair.ratio.low > 1    ? "faster"
-                                                   : "slower";
+          row["verdict"] = pair.verdict();
           rows->push_back(std::move(row));
         }
       },
@@ -194,6 +269,8 @@ ChartRows BreakdownRows(const Comparisons& comparisons) {
         for (const ReportCell& cell : comparison.cells) {
           int order = 0;
           for (const Phase phase : kStepPhases) {
+            if (phase == Phase::kExposed && AddSkewAndTransfer(comparison, cell, &order, rows))
+              continue;
             AddPhase(
                 comparison, cell, PhaseName(phase), order++,
                 [phase](const Trial& trial) { return PhaseMs(trial.summary, PhaseName(phase)); },
@@ -210,12 +287,15 @@ ChartRows CommunicationRows(const Comparisons& comparisons) {
       comparisons,
       [](const Comparison& comparison, Json* rows) {
         const std::pair<const char*, const char*> kinds[] = {{"exposed_comm_ms", "exposed"},
+                                                             {"skew_ms", "skew"},
+                                                             {"transfer_ms", "transfer"},
                                                              {"hidden_comm_ms", "hidden"},
                                                              {"contention_ms", "contention"}};
         for (const ReportCell& cell : comparison.cells) {
+          const bool is_split = FigureOf(cell, FigureByTag("skew_ms")).has_value();
           for (const auto& [id, kind] : kinds) {
             const auto figure = FigureOf(cell, FigureByTag(id));
-            if (!figure.has_value()) continue;
+            if (!figure.has_value() || (is_split && kind == std::string("exposed"))) continue;
             Json row = RowOf(comparison, cell);
             row["kind"] = kind;
             AddInterval("milliseconds", *figure, &row);
@@ -238,23 +318,20 @@ ChartRows PredictionRows(const Comparisons& comparisons) {
           row["N"] = comparison.workers();
           row["predicted_ms"] = Rounded(predicted->median);
           AddInterval("measured_ms", *measured, &row);
-          row["off_percent"] = Rounded(100 * (predicted->median / measured->median - 1));
+          const double off = 100 * (predicted->median / measured->median - 1);
+          row["off_percent"] = Rounded(off);
+          row["off_text"] = absl::StrFormat("%+.0f %%", off);
           rows->push_back(std::move(row));
         }
       },
       "No run has a prediction. `ringmaster predict` and `ringmaster sweep --predict` keep one "
       "with what they measure.");
   for (Panel& panel : chart.panels) {
-    double largest = 0;
-    for (const Json& row : panel.rows) {
-      largest = std::max({largest, row["predicted_ms"].number(), row["high"].number()});
-    }
-    for (const double predicted : {0.0, Rounded(1.1 * largest)}) {
-      panel.rows.push_back({{"guide", true},
-                            {"predicted_ms", predicted},
-                            {"measured_ms", predicted},
-                            {"low", 0.8 * predicted},
-                            {"high", 1.2 * predicted}});
+    std::set<double> counts;
+    for (Json& row : panel.rows) counts.insert(row["N"].number());
+    for (Json& row : panel.rows) {
+      const std::string arm = row["arm"].text();
+      row["name"] = counts.size() > 1 ? absl::StrCat(arm, ", N = ", row["N"].number()) : arm;
     }
   }
   return chart;

@@ -1,6 +1,7 @@
 #include "experiments/study/report/table_text.h"
+#include "experiments/study/report/comparisons.h"
 
-#include <algorithm>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,8 +16,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr size_t kLatexColumnsMax = 8;  // beside the first, on a page
-
 std::string MarkdownCell(const std::string& text) {
   return absl::StrReplaceAll(text, {{"|", "\\|"}, {"\n", " "}, {"<", "&lt;"}});
 }
@@ -25,50 +24,25 @@ std::string Heading(const TableColumn& column) {
   return column.unit.empty() ? column.title : absl::StrCat(column.title, ", ", column.unit);
 }
 
-std::string LatexCell(const std::string& text) {
-  return absl::StrReplaceAll(text, {{"\\", "\\textbackslash{}"},
-                                    {"{", "\\{"},
-                                    {"}", "\\}"},
-                                    {"%", "\\%"},
-                                    {"&", "\\&"},
-                                    {"#", "\\#"},
-                                    {"_", "\\_"},
-                                    {"$", "\\$"},
-                                    {"~", "\\textasciitilde{}"},
-                                    {"^", "\\textasciicircum{}"},
-                                    {"<", "\\textless{}"},
-                                    {">", "\\textgreater{}"},
-                                    {"×", "$\\times$"},
-                                    {"–", "--"},
-                                    {"\n", " "}});
-}
-
-// One environment with the first column and those from `begin` to `end`.
-std::string LatexPart(const ReportTable& table, size_t begin, size_t end) {
-  std::vector<size_t> columns = {0};
-  for (size_t i = begin; i < end; ++i) columns.push_back(i);
-  std::string align;
-  for (const size_t i : columns)
-    absl::StrAppend(&align, table.columns[i].numeric ? "r"
-                            : table.columns[i].wide  ? "p{8cm}"
-                                                     : "l");
+// The columns of one group, and those that say which row it is.
+std::string MarkdownPart(const ReportTable& table, const std::string& group) {
+  std::vector<size_t> columns;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    if (table.columns[i].group.empty() || table.columns[i].group == group) columns.push_back(i);
+  }
   const auto line = [&](const std::function<std::string(size_t)>& cell) {
     std::vector<std::string> cells;
-    for (const size_t i : columns) cells.push_back(LatexCell(cell(i)));
-    return absl::StrCat("    ", absl::StrJoin(cells, " & "), " \\\\\n");
+    for (const size_t i : columns) cells.push_back(cell(i));
+    return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
   };
-  std::string title =
-      table.title.empty() ? table.section : absl::StrCat(table.section, ": ", table.title);
-  std::string text =
-      absl::StrCat("\\begin{table}\n  \\centering\n  \\caption{", LatexCell(title), ". ",
-                   LatexCell(table.caption), "}\n  \\begin{tabular}{", align, "}\n    \\toprule\n");
-  absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].title; }));
-  absl::StrAppend(&text, line([&](size_t i) { return table.columns[i].unit; }), "    \\midrule\n");
+  std::string text = group.empty() ? "\n" : absl::StrCat("\n", group, ":\n\n");
+  absl::StrAppend(&text, line([&](size_t i) { return MarkdownCell(Heading(table.columns[i])); }),
+                  line([&](size_t i) { return table.columns[i].numeric ? "---:" : ":---"; }));
   for (const TableRow& row : table.rows) {
-    absl::StrAppend(&text,
-                    line([&](size_t i) { return CellText(table.columns[i], row.cells[i]); }));
+    absl::StrAppend(&text, line([&](size_t i) {
+      return MarkdownCell(CellText(table.columns[i], row.cells[i]));
+    }));
   }
-  absl::StrAppend(&text, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
   return text;
 }
 
@@ -92,20 +66,8 @@ std::string MarkdownText(const Comparisons& comparisons, const std::vector<Repor
   for (const ReportTable& table : tables) {
     if (table.section != section) absl::StrAppend(&text, "\n## ", section = table.section, "\n");
     if (!table.title.empty()) absl::StrAppend(&text, "\n### ", MarkdownCell(table.title), "\n");
-    absl::StrAppend(&text, "\n");
-    std::vector<std::string> heads, rules;
-    for (const TableColumn& column : table.columns) {
-      heads.push_back(MarkdownCell(Heading(column)));
-      rules.push_back(column.numeric ? "---:" : ":---");
-    }
-    absl::StrAppend(&text, "| ", absl::StrJoin(heads, " | "), " |\n| ", absl::StrJoin(rules, " | "),
-                    " |\n");
-    for (const TableRow& row : table.rows) {
-      std::vector<std::string> cells;
-      for (size_t i = 0; i < row.cells.size(); ++i)
-        cells.push_back(MarkdownCell(CellText(table.columns[i], row.cells[i])));
-      absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
-    }
+    for (const std::string& group : ColumnGroups(table))
+      absl::StrAppend(&text, MarkdownPart(table, group));
     if (!table.caption.empty()) absl::StrAppend(&text, "\n", table.caption, "\n");
   }
   absl::StrAppend(&text, "\n## What these results do not show\n\n");
@@ -113,22 +75,6 @@ std::string MarkdownText(const Comparisons& comparisons, const std::vector<Repor
   const std::vector<std::string> doubts = Doubts(comparisons);
   if (!doubts.empty()) absl::StrAppend(&text, "\n## Doubtful figures\n\n");
   for (const std::string& doubt : doubts) absl::StrAppend(&text, "- ", doubt, "\n");
-  return text;
-}
-
-std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTable>& tables) {
-  std::string text = "% Written by ringmaster report. Needs \\usepackage{booktabs} and UTF-8.\n\n";
-  for (const ReportTable& table : tables) {
-    if (table.id == "runs") continue;
-    for (size_t begin = 1; begin < table.columns.size(); begin += kLatexColumnsMax) {
-      absl::StrAppend(
-          &text, LatexPart(table, begin, std::min(begin + kLatexColumnsMax, table.columns.size())));
-    }
-  }
-  absl::StrAppend(&text, "\\paragraph{What these results do not show}\n\\begin{itemize}\n");
-  for (const std::string& limit : Limits(comparisons))
-    absl::StrAppend(&text, "  \\item ", LatexCell(limit), "\n");
-  absl::StrAppend(&text, "\\end{itemize}\n");
   return text;
 }
 

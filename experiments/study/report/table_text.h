@@ -4,17 +4,20 @@
 #include <string>
 #include <vector>
 
-#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/tables.h"
 
 namespace ringmaster {
+
+struct Comparisons;
 
 // A report's tables and what they do not show as text, UTF-8, ending with a newline. Pure.
 
 std::string MarkdownText(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
 
-// Tables for LaTeX's booktabs package, one table environment each; the runs, of interest on a page,
-// are left out, and a table too wide for paper follows in parts that repeat its first column.
+// Tables for LaTeX's booktabs package, for a text of 345 pt (article, 10 pt). Each group of columns
+// is a table environment with a caption and a label of its own ("tab:figures-1-speed"), in as many
+// parts as the width asks for, which repeat the first columns. Intervals stand below their figures.
+// The runs are left out: they are of interest on a page. `latex_text.cc`.
 std::string LatexText(const Comparisons& comparisons, const std::vector<ReportTable>& tables);
 
 // The table of every cell's figures as one CSV (RFC 4180) with a header: comparison, arm, ..., then

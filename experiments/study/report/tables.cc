@@ -1,4 +1,5 @@
 #include "experiments/study/report/tables.h"
+#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 
@@ -7,6 +8,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/figures.h"
+#include "experiments/study/results/figures.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -22,9 +24,33 @@ TableColumn CountColumn(const char* id, const char* title, const char* unit = ""
 TableCell Text(std::string text) { return {std::move(text), std::nullopt}; }
 TableCell Count(double count) { return {"", MedianInterval{count, count, count}}; }
 
+TableColumn InGroup(const char* group, TableColumn column) {
+  column.group = group;
+  return column;
+}
+
+const char* GroupOf(const Figure& figure) {
+  if (!figure.table.has_value()) return "more";
+  switch (figure.table->group) {
+    case FigureGroup::kSpeed:
+      return "speed";
+    case FigureGroup::kTime:
+    case FigureGroup::kCommunication:
+      return "time of a step";
+    case FigureGroup::kBytes:
+      return "bytes and staleness";
+    case FigureGroup::kLearning:
+      return "learning";
+    case FigureGroup::kMachine:
+      return "processes";
+  }
+  return "more";
+}
+
 TableColumn ColumnOf(const Figure& figure) {
   const FigureFormat& format = figure.report->format;
-  return {figure.report->id, format.title, format.unit, format.decimals, true, false};
+  return InGroup(GroupOf(figure),
+                 {figure.report->id, format.title, format.unit, format.decimals, true, false, ""});
 }
 
 // A column that no row has tells nothing.
@@ -48,14 +74,14 @@ ReportTable FiguresTable(const Comparison& comparison) {
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
       "Speed-up and efficiency are taken trial by trial. A dash: not defined, not metered or not "
       "reached.";
-  table.columns = {TextColumn("arm", "arm"),
-                   CountColumn("workers", "N", "workers"),
-                   CountColumn("servers", "K", "servers"),
-                   CountColumn("processes", "processes"),
-                   TextColumn("codec", "codec"),
-                   TextColumn("transport", "transport"),
-                   TextColumn("trials", "trials")};
+  table.columns = {TextColumn("arm", "arm")};
   for (const Figure* figure : ReportFigures()) table.columns.push_back(ColumnOf(*figure));
+  for (const TableColumn& column :
+       {CountColumn("workers", "N", "workers"), CountColumn("servers", "K", "servers"),
+        CountColumn("processes", "processes"), TextColumn("codec", "codec"),
+        TextColumn("transport", "transport"), TextColumn("trials", "trials")}) {
+    table.columns.push_back(InGroup("set-up", column));
+  }
   for (const ReportCell& cell : comparison.cells) {
     TableRow row;
     row.arm = cell.arm;
@@ -64,14 +90,14 @@ ReportTable FiguresTable(const Comparison& comparison) {
                                                       : cell.trials.front().summary.transport();
     const std::string failed =
         cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
-    row.cells = {Text(cell.arm),
-                 Count(cell.spec.training().workers()),
-                 Count(TraitsOf(cell.spec).servers),
-                 Count(TraitsOf(cell.spec).processes),
-                 Text(cell.spec.codec().name()),
-                 Text(transport),
-                 Text(absl::StrCat(cell.trials.size(), failed))};
+    row.cells = {Text(cell.arm)};
     for (const Figure* figure : ReportFigures()) row.cells.push_back({"", FigureOf(cell, *figure)});
+    for (TableCell& set_up : std::vector<TableCell>{
+             Count(cell.spec.training().workers()), Count(TraitsOf(cell.spec).servers),
+             Count(TraitsOf(cell.spec).processes), Text(cell.spec.codec().name()), Text(transport),
+             Text(absl::StrCat(cell.trials.size(), failed))}) {
+      row.cells.push_back(std::move(set_up));
+    }
     table.rows.push_back(std::move(row));
   }
   EraseEmptyColumns(&table);
@@ -87,9 +113,9 @@ ReportTable NodesTable(const Comparison& comparison) {
       "Medians over trials, with 95 % intervals by the bootstrap where there are several trials. "
       "Computing time and memory are the process's: where several nodes live in one, each has all "
       "of it, and the process says so.";
-  table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node"),
-                   TextColumn("process", "process")};
+  table.columns = {TextColumn("arm", "arm"), TextColumn("node", "node")};
   for (const Figure* figure : ReportNodeFigures()) table.columns.push_back(ColumnOf(*figure));
+  table.columns.push_back(InGroup("processes", TextColumn("process", "process")));
   for (const ReportCell& cell : comparison.cells) {
     if (cell.trials.empty()) continue;
     for (const NodeFigures& node : cell.trials.front().summary.nodes()) {
@@ -97,10 +123,11 @@ ReportTable NodesTable(const Comparison& comparison) {
       row.arm = cell.arm;
       row.comparison = comparison.number;
       const std::string process = absl::StrCat(node.process(), node.shared() ? ", shared" : "");
-      row.cells = {Text(cell.arm), Text(node.node()), Text(process)};
+      row.cells = {Text(cell.arm), Text(node.node())};
       for (const Figure* figure : ReportNodeFigures()) {
         row.cells.push_back({"", FigureOfNode(cell, *figure, node.node())});
       }
+      row.cells.push_back(Text(process));
       table.rows.push_back(std::move(row));
     }
   }
@@ -114,8 +141,8 @@ ReportTable PairsTable(const Comparison& comparison) {
   table.section = "Arms in pairs";
   table.title = comparison.label;
   table.caption =
-      "Ratio of samples/s, trial by trial. Not distinguishable: the 95 % interval spans 1, or "
-      "there is one pair only.";
+      "Ratio of samples/s, trial by trial. Not distinguishable: the 95 % interval spans 1. Below "
+      "six pairs it is too narrow for a verdict.";
   table.columns = {TextColumn("arm", "arm"),
                    TextColumn("against", "against"),
                    CountColumn("pairs", "pairs of trials"),
@@ -126,14 +153,11 @@ ReportTable PairsTable(const Comparison& comparison) {
     row.arm = pair.arm->arm;
     row.base = pair.base->arm;
     row.comparison = comparison.number;
-    const std::string verdict = !pair.distinguishable() ? "not distinguishable"
-                                : pair.ratio.low > 1    ? "faster"
-                                                        : "slower";
     row.cells = {Text(pair.arm->arm),
                  Text(pair.base->arm),
                  Count(static_cast<double>(pair.pairs)),
                  {"", pair.ratio},
-                 Text(verdict)};
+                 Text(pair.verdict())};
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -145,20 +169,20 @@ ReportTable RunsTable(const Comparisons& comparisons) {
   table.section = "What was run, on what";
   table.columns = {TextColumn("run", "run"),
                    TextColumn("arm", "arm"),
-                   TextColumn("settings", "comparison"),
-                   TextColumn("trial", "trial"),
-                   CountColumn("seed", "seed"),
-                   {"seconds", "run", "s", 1, true, false},
-                   {"samples_per_second", "samples/s", "", 0, true, false},
-                   TextColumn("build", "build"),
-                   TextColumn("cpu", "processor"),
-                   CountColumn("cores", "cores"),
-                   TextColumn("gpu", "GPU"),
-                   TextColumn("kernel_target", "kernels"),
-                   TextColumn("system", "system"),
-                   {"load", "load before", "threads", 2, true, false},
-                   {"foreign", "foreign load", "% of cores", 1, true, false},
-                   {"throttles", "throttles", "", 0, true, false}};
+                   InGroup("run", TextColumn("settings", "comparison")),
+                   InGroup("run", TextColumn("trial", "trial")),
+                   InGroup("run", CountColumn("seed", "seed")),
+                   InGroup("run", {"seconds", "run", "s", 1, true}),
+                   InGroup("run", {"samples_per_second", "samples/s", "", 0, true}),
+                   InGroup("run", {"load", "load before", "threads", 2, true}),
+                   InGroup("run", {"foreign", "foreign load", "% of cores", 1, true}),
+                   InGroup("run", {"throttles", "throttles", "", 0, true}),
+                   InGroup("machine", TextColumn("build", "build")),
+                   InGroup("machine", TextColumn("cpu", "processor")),
+                   InGroup("machine", CountColumn("cores", "cores")),
+                   InGroup("machine", TextColumn("gpu", "GPU")),
+                   InGroup("machine", TextColumn("kernel_target", "kernels")),
+                   InGroup("machine", TextColumn("system", "system"))};
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
       for (const Trial& trial : cell.trials) {
@@ -177,15 +201,15 @@ ReportTable RunsTable(const Comparisons& comparisons) {
                      Count(static_cast<double>(record.spec().training().seed())),
                      Count(conditions.seconds()),
                      {"", speed},
+                     Count(conditions.load_before()),
+                     Count(100 * conditions.foreign_share()),
+                     Count(static_cast<double>(conditions.throttles())),
                      Text(record.build().commit().substr(0, 19)),
                      Text(record.machine().cpu()),
                      Count(record.machine().cores()),
                      Text(record.machine().gpu().empty() ? "none" : record.machine().gpu()),
                      Text(record.machine().kernel_target()),
-                     Text(record.machine().kernel()),
-                     Count(conditions.load_before()),
-                     Count(100 * conditions.foreign_share()),
-                     Count(static_cast<double>(conditions.throttles()))};
+                     Text(record.machine().kernel())};
         table.rows.push_back(std::move(row));
       }
     }
@@ -232,9 +256,22 @@ std::vector<ReportTable> MakeTables(const Comparisons& comparisons) {
   return tables;
 }
 
+std::vector<std::string> ColumnGroups(const ReportTable& table) {
+  std::vector<std::string> groups;
+  for (const TableColumn& column : table.columns) {
+    const bool known = std::find(groups.begin(), groups.end(), column.group) != groups.end();
+    if (!column.group.empty() && !known) groups.push_back(column.group);
+  }
+  return groups.empty() ? std::vector<std::string>{""} : groups;
+}
+
+std::string NumberText(const TableColumn& column, double value) {
+  return absl::StrFormat("%.*f", column.decimals, value);
+}
+
 std::string CellText(const TableColumn& column, const TableCell& cell) {
   if (!cell.figure.has_value()) return cell.text.empty() ? "–" : cell.text;
-  const auto number = [&](double value) { return absl::StrFormat("%.*f", column.decimals, value); };
+  const auto number = [&](double value) { return NumberText(column, value); };
   const MedianInterval& figure = *cell.figure;
   if (figure.low == figure.median && figure.high == figure.median) return number(figure.median);
   return absl::StrCat(number(figure.median), " [", number(figure.low), ", ", number(figure.high),

@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "experiments/study/report/comparisons.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
+
+struct Comparisons;
 
 struct TableColumn {
   std::string id;  // of its cells in CSV and JSON
@@ -17,6 +18,9 @@ struct TableColumn {
   int decimals = 0;
   bool numeric = false;
   bool wide = false;  // holds sentences
+  // Whoever has no room for all columns shows them by group: "speed", "time", ... Empty: says which
+  // row it is, and stands beside every group.
+  std::string group;
 };
 
 // Text, or a figure; neither: undefined.
@@ -45,6 +49,13 @@ struct ReportTable {
 // figures of each worker and server; then failed runs, and every run with what it ran on. Runs that
 // may not stand side by side never do. Pure.
 std::vector<ReportTable> MakeTables(const Comparisons& comparisons);
+
+// The names of a table's groups of columns, in their order; one that is empty where it has none.
+// Pure.
+std::vector<std::string> ColumnGroups(const ReportTable& table);
+
+// The number with the column's decimals. Pure.
+std::string NumberText(const TableColumn& column, double value);
 
 // "6332 [6100, 6400]" with the column's decimals; one trial has no interval, and what is undefined
 // is "–". Pure.

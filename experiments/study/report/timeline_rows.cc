@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/formats/json.h"
 #include "experiments/study/report/chart_rows.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/panels.h"
 #include "proto/run_record.pb.h"
 

@@ -65,6 +65,36 @@ double WorkersThatCompute(const RunSummary& s) {
   return scheme == nullptr ? s.workers() : scheme->traits({}, s.workers()).workers;
 }
 
+// What `of` says of a worker, the mean of all workers; absent where one has none.
+auto MeanOfWorkers(Value (*of)(const WorkerReport&)) {
+  return [of](const RunRecord& record) -> Value {
+    double sum = 0, workers = 0;
+    for (const ProcessReport& process : record.reports()) {
+      for (const WorkerReport& worker : process.workers()) {
+        const Value one = of(worker);
+        if (!one.has_value()) return {};
+        sum += *one;
+        ++workers;
+      }
+    }
+    return workers > 0 ? Value(sum / workers) : Value();
+  };
+}
+
+auto OfWorker(Value (*of)(const WorkerReport&)) {
+  return
+      [of](const NodeOfRun& node) { return node.worker == nullptr ? Value() : of(*node.worker); };
+}
+
+Value SkewMs(const WorkerReport& worker) {
+  return worker.has_skew_ms() ? Value(worker.skew_ms()) : Value();
+}
+
+Value TransferMs(const WorkerReport& worker) {
+  if (!worker.has_skew_ms()) return {};
+  return PhasesMs(worker.phase_ms(), {Phase::kExposed}) - worker.skew_ms();
+}
+
 Value ExposedAndContentionMs(const RunSummary& s) {
   if (!s.has_exposed_comm_ms() || !s.has_contention_ms()) return {};
   return s.exposed_comm_ms() + s.contention_ms();
@@ -232,7 +262,7 @@ std::vector<Figure> ContentionFigures() {
           .Json()
           .Doubtful([](double ms) { return ms < -0.005; },
                     "contention below 0 is noise: less than this run can tell apart")
-          .Table(G::kTime, 5, {"contention", "", 2})
+          .Table(G::kTime, 7, {"contention", "", 2})
           .Report("contention_ms", {"contention", "ms", 2}),
       Row("exposed_and_contention_ms", "ms", "medians of steps, means of phases",
           "exposed and contention together: by how much exchange makes a step longer, whether the "
@@ -240,7 +270,7 @@ std::vector<Figure> ContentionFigures() {
           .Needs({Need::kExchange, Need::kSolo})
           .Value(ExposedAndContentionMs)
           .Json()
-          .Table(G::kTime, 6, {"exposed +", "contention", 2}),
+          .Table(G::kTime, 8, {"exposed +", "contention", 2}),
       Row("exposed_share", "", kMeanStep,
           "exposed / (exposed + hidden): the share of communication for which the step waits")
           .Needs({Need::kExchange})
@@ -255,7 +285,7 @@ std::vector<Figure> ContentionFigures() {
       Row("update_ms", "ms", kMeanStep, "the step thread adds and updates")
           .Value(Phases({Phase::kUpdate}))
           .OfNode(NodePhases({Phase::kUpdate}))
-          .Table(G::kTime, 4, {"update", "", 2})
+          .Table(G::kTime, 6, {"update", "", 2})
           .Report("update_ms", {"update", "ms", 2}),
   };
 }
@@ -343,6 +373,33 @@ std::vector<Figure> LearningFigures() {
   };
 }
 
+// Last, since columns of CSV that are added come last.
+std::vector<Figure> SkewFigures() {
+  using G = FigureGroup;
+  return {
+      Row("skew_ms", "ms", kMeanStep,
+          "of exposed: until the last rank has its gradients, without which no exchange of the "
+          "step "
+          "can end; the last rank itself has none. Clocks of different machines are as far apart "
+          "as "
+          "the coordinator's welcome took longer to one of them")
+          .Needs({Need::kExchange, Need::kLastRank})
+          .Measured(MeanOfWorkers(SkewMs))
+          .OfNode(OfWorker(SkewMs))
+          .Json()
+          .Table(G::kTime, 4, {"skew", "", 2})
+          .Report("skew_ms", {"skew", "ms", 2}),
+      Row("transfer_ms", "ms", kMeanStep,
+          "exposed less skew: what the exchange itself takes after the last rank has its gradients")
+          .Needs({Need::kExchange, Need::kLastRank})
+          .Measured(MeanOfWorkers(TransferMs))
+          .OfNode(OfWorker(TransferMs))
+          .Json()
+          .Table(G::kTime, 5, {"transfer", "", 2})
+          .Report("transfer_ms", {"transfer", "ms", 2}),
+  };
+}
+
 #undef RM_FIELD
 
 }  // namespace
@@ -350,7 +407,7 @@ std::vector<Figure> LearningFigures() {
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
   for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
-                     LearningFigures, MachineFigures}) {
+                     LearningFigures, MachineFigures, SkewFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

@@ -46,6 +46,8 @@ const char* NeedText(Need need) {
       return "a prediction";
     case Need::kCosts:
       return "a program that measured it";
+    case Need::kLastRank:
+      return "ranks that wait for each other in every step";
   }
   return "";
 }

@@ -8,12 +8,15 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "proto/record.pb.h"
 
 namespace ringmaster {
 
+class ProcessReport;
 class RunRecord;
 class RunSpec;
+class RunSummary;
+class ServerReport;
+class WorkerReport;
 
 // The catalogue of figures. Tables, JSON, CSV and reports print what stands in it and know no
 // figure by themselves. A figure more is a row more in catalogue.cc, apart from where its raw value
@@ -30,6 +33,7 @@ enum class Need {
   kSolo,        // the solo arm of the same comparison
   kPrediction,  // a run that was predicted
   kCosts,       // a record of a program that measured what processes take
+  kLastRank,    // ranks that wait for each other in every step, told apart by the program
 };
 const char* NeedText(Need need);
 

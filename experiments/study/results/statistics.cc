@@ -28,6 +28,18 @@ double MedianInPlace(std::vector<double>* values) {
 
 double Median(std::vector<double> values) { return MedianInPlace(&values); }
 
+Block BestBlock(const std::vector<double>& values, size_t size) {
+  RM_CHECK(!values.empty() && size > 0);
+  size = std::min(size, values.size());
+  Block best;
+  for (size_t begin = 0; begin + size <= values.size(); begin += size) {
+    const double median =
+        Median(std::vector<double>(values.begin() + begin, values.begin() + begin + size));
+    if (best.size == 0 || median < best.median) best = {begin, size, median};
+  }
+  return best;
+}
+
 MedianInterval BootstrapMedian(const std::vector<double>& values) {
   RM_CHECK(!values.empty());
   Random random(kSeed);

@@ -10,6 +10,18 @@ namespace ringmaster {
 // Pure.
 double Median(std::vector<double> values);
 
+// Some of a row of successive values, [begin, begin + size), and their median.
+struct Block {
+  size_t begin = 0;
+  size_t size = 0;
+  double median = 0;
+};
+
+// Of the blocks of `size` into which `values` are cut, in order, the one with the smallest median:
+// what was measured while a machine was disturbed the least. Values that fill no block are left
+// out; fewer than `size` are one block. `values` has at least one. Pure, thread-safe.
+Block BestBlock(const std::vector<double>& values, size_t size);
+
 // A median and the interval in which it lies with 95 % confidence.
 struct MedianInterval {
   double median = 0;

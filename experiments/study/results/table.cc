@@ -12,6 +12,7 @@
 #include "common/base/known_words.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/figures.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -265,7 +266,8 @@ std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_w
   for (const Block& block : blocks) absl::StrAppend(&text, RenderBlock(block, rows), "\n");
   absl::StrAppend(
       &text,
-      "hidden and encode: on the exchange thread beside compute, no part of the step\n"
+      "exposed = skew, waiting for the last rank, + transfer; hidden and encode: on the exchange "
+      "thread, no part of the step\n"
       "bytes: payload of a worker and step; – not defined, not metered or not reached\n");
   for (const std::string& note : rows.notes) absl::StrAppend(&text, note, "\n");
   return text;

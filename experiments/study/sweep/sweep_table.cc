@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/config/run_inputs.h"
+#include "common/machine/conditions.h"
 #include "experiments/study/results/columns.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
@@ -19,8 +20,6 @@ namespace ringmaster {
 namespace {
 
 constexpr size_t kFewTrials = 5;
-constexpr double kForeignShareMuch = 0.05;
-constexpr double kStolenShareMuch = 0.01;
 
 using Row = std::vector<std::string>;
 
@@ -151,30 +150,24 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
         trial->first, speeds[outlier], Median(speeds)));
   }
   for (const auto& [trial, record] : trials) {
-    const Conditions& conditions = record->conditions();
-    std::vector<std::string> causes;
-    if (conditions.foreign_share() > kForeignShareMuch) {
-      causes.push_back(absl::StrFormat("other processes used %.0f %% of the cores",
-                                       100 * conditions.foreign_share()));
-    }
-    if (conditions.stolen_share() > kStolenShareMuch) {
-      causes.push_back(absl::StrFormat("other virtual machines took %.0f %% of the cores",
-                                       100 * conditions.stolen_share()));
-    }
-    if (conditions.throttles() > 0)
-      causes.push_back(absl::StrCat("heat slowed cores ", conditions.throttles(), " times"));
-    if (conditions.quota_throttled_periods() > 0) {
-      causes.push_back(absl::StrCat("a CPU quota stopped it in ",
-                                    conditions.quota_throttled_periods(), " of ",
-                                    conditions.quota_periods(), " periods"));
-    }
-    if (conditions.stopped_seconds() > 0) {
-      causes.push_back(absl::StrFormat("stopped (Ctrl-Z) for %.1f s, which step times hold",
-                                       conditions.stopped_seconds()));
-    }
+    const std::vector<std::string> causes = DisturbanceCauses({&record->conditions()});
     if (!causes.empty())
       notes->push_back(absl::StrCat(name, ", trial ", trial, ": ", absl::StrJoin(causes, "; ")));
   }
+}
+
+// Said before all else that is doubtful.
+void AddQuiet(const std::map<std::string, Trials>& cells, std::vector<std::string>* notes) {
+  size_t runs = 0, disturbed = 0;
+  for (const auto& [id, trials] : cells) {
+    for (const auto& [trial, record] : trials) {
+      ++runs;
+      if (!DisturbanceCauses({&record->conditions()}).empty()) ++disturbed;
+    }
+  }
+  if (disturbed > 0)
+    notes->push_back(
+        absl::StrCat("the machine was not quiet during ", disturbed, " of ", runs, " runs"));
 }
 
 template <typename Field>
@@ -226,6 +219,7 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
     if (figure.sweep.has_value()) rows.front().push_back(figure.sweep->format.title);
   }
   std::vector<std::string> notes;
+  AddQuiet(cells, &notes);
   size_t fewest = plan.seeds.size();
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     static const Trials kNone;

@@ -1,11 +1,14 @@
 #include "common/trace/node_traces.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
+#include "common/trace/skew.h"
 #include "common/trace/training_clock.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -189,6 +192,114 @@ TEST(TraceClock, IsTheSameForAllProcessesOfTheMachine) {
   EXPECT_GT(a.name().size(), 10u);
   EXPECT_EQ(a.welcomed_ns(), 5);
   EXPECT_EQ(a.started_ns(), 0);
+}
+
+// ---- what is waited for
+
+using Reports = google::protobuf::RepeatedPtrField<ProcessReport>;
+
+constexpr int64_t kMs = 1000000;
+
+// A worker's step: when it had its gradients, and when it waited then, all in milliseconds of its
+// clock.
+struct Step {
+  double computed;
+  double wait_begin;
+  double wait_end;
+};
+
+// A worker in a process of its own, whose clock `name` said `welcomed` when all were welcomed.
+ProcessReport Worker(int rank, const std::vector<Step>& steps, const char* name = "a",
+                     double welcomed = 0) {
+  ProcessReport process;
+  process.mutable_trace_clock()->set_name(name);
+  process.mutable_trace_clock()->set_welcomed_ns(static_cast<int64_t>(welcomed * kMs));
+  WorkerReport* worker = process.add_workers();
+  worker->set_rank(rank);
+  worker->set_timed_steps(static_cast<int64_t>(steps.size()));
+  double last = 0;
+  for (const Step& step : steps) {
+    worker->add_step_ms(1);
+    worker->add_computed_ns(static_cast<int64_t>((step.computed - last) * kMs));
+    worker->add_wait_begin_ms(static_cast<float>(step.wait_begin - step.computed));
+    worker->add_wait_ms(static_cast<float>(step.wait_end - step.wait_begin));
+    last = step.computed;
+  }
+  return process;
+}
+
+Reports Measured(std::vector<ProcessReport> processes, bool waits_for_all = true) {
+  Reports reports(processes.begin(), processes.end());
+  MeasureSkew(waits_for_all, &reports);
+  for (const ProcessReport& process : reports) {
+    EXPECT_EQ(process.workers(0).computed_ns_size(), 0);
+    EXPECT_EQ(process.workers(0).wait_begin_ms_size(), 0);
+    EXPECT_EQ(process.workers(0).wait_ms_size(), 0);
+  }
+  return reports;
+}
+
+TEST(Skew, IsTheWaitUntilTheLastRankHasItsGradients) {
+  // Rank 1 takes 20 ms longer; the exchange then takes 3 ms.
+  const Reports reports =
+      Measured({Worker(0, {{10, 10, 33}, {43, 43, 66}}), Worker(1, {{30, 30, 33}, {63, 63, 66}})});
+  EXPECT_NEAR(reports[0].workers(0).skew_ms(), 20, 1e-3);
+  EXPECT_NEAR(reports[1].workers(0).skew_ms(), 0, 1e-3);
+}
+
+TEST(Skew, OfAWaitBeforeTheStepIsThatOfTheExchangeBefore) {
+  // As of a server's worker: in step 1 it waits for the weights of step 0 before it computes.
+  const Reports reports =
+      Measured({Worker(0, {{10, 10, 10}, {43, 11, 33}}), Worker(1, {{30, 30, 30}, {63, 31, 33}})});
+  EXPECT_NEAR(reports[0].workers(0).skew_ms(), 19.0 / 2, 1e-3) << "the first step waited for none";
+  EXPECT_NEAR(reports[1].workers(0).skew_ms(), 0, 1e-3);
+}
+
+TEST(Skew, IsNoMoreThanTheWaitAndLeavesTheWarmUpOut) {
+  // In step 0 rank 0 did not wait until rank 1 was there (its exchange had what it needed).
+  auto processes = std::vector<ProcessReport>{Worker(0, {{10, 10, 12}, {40, 40, 41}}),
+                                              Worker(1, {{30, 30, 33}, {39, 39, 41}})};
+  EXPECT_NEAR(Measured(processes)[0].workers(0).skew_ms(), 2.0 / 2, 1e-3);
+  EXPECT_NEAR(Measured(processes)[1].workers(0).skew_ms(), 1.0 / 2, 1e-3);
+  for (ProcessReport& process : processes) process.mutable_workers(0)->set_timed_steps(1);
+  EXPECT_NEAR(Measured(processes)[0].workers(0).skew_ms(), 0, 1e-3);
+  EXPECT_NEAR(Measured(processes)[1].workers(0).skew_ms(), 1, 1e-3);
+}
+
+TEST(Skew, ClocksOfOtherMachinesAreSetByTheWelcome) {
+  const Reports reports = Measured(
+      {Worker(0, {{1010, 1010, 1033}}, "a", 1000), Worker(1, {{530, 530, 533}}, "b", 500)});
+  EXPECT_NEAR(reports[0].workers(0).skew_ms(), 20, 1e-3);
+  EXPECT_NEAR(reports[1].workers(0).skew_ms(), 0, 1e-3);
+}
+
+TEST(Skew, IsAbsentWhereNobodyWaitsForAllOrOneDidNotMeasure) {
+  const std::vector<Step> steps = {{10, 10, 33}};
+  EXPECT_FALSE(Measured({Worker(0, steps), Worker(1, steps)}, false)[0].workers(0).has_skew_ms());
+  EXPECT_FALSE(Measured({Worker(0, steps)})[0].workers(0).has_skew_ms());
+  EXPECT_FALSE(Measured({Worker(0, steps), Worker(1, {})})[0].workers(0).has_skew_ms());
+}
+
+TEST(Skew, HasASpanAtTheBeginningOfTheExposedOne) {
+  std::vector<ProcessReport> processes = {Worker(0, {{10, 10, 33}}), Worker(1, {{30, 30, 33}})};
+  for (int rank = 0; rank < 2; ++rank) {
+    ThreadTrace* trace = processes[rank].add_traces();
+    trace->set_node(rank == 0 ? "worker/0" : "worker/1");
+    trace->set_thread("step");
+    for (const char* phase : {"backward", "exposed", "update"}) {
+      TraceSpan* span = trace->add_spans();
+      span->set_phase(phase);
+      span->set_begin_ns(10 * kMs);
+      span->set_duration_ns(23 * kMs);
+    }
+  }
+  const Reports reports = Measured(processes);
+  ASSERT_EQ(reports[0].traces(0).spans_size(), 4);
+  const TraceSpan& skew = reports[0].traces(0).spans(2);
+  EXPECT_EQ(skew.phase(), "skew");
+  EXPECT_EQ(skew.begin_ns(), 10 * kMs);
+  EXPECT_NEAR(static_cast<double>(skew.duration_ns()), 20.0 * kMs, 1000);
+  EXPECT_EQ(reports[1].traces(0).spans_size(), 3) << "the last rank waits for nobody";
 }
 
 }  // namespace

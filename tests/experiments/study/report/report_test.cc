@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "experiments/study/report/charts.h"
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
+#include "experiments/study/report/first_screen.h"
 #include "experiments/study/report/table_text.h"
 #include "experiments/study/report/tables.h"
 #include "gmock/gmock.h"
@@ -93,7 +95,7 @@ TEST(Figures, MediansIntervalsAndEfficiencyAreOverTrialsInPairs) {
       << "the server is a process too";
 }
 
-TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
+TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOneAndFromSixPairsOn) {
   const auto verdict = [](const std::vector<float>& slower) {
     const auto records = Runs(2, slower);
     const Comparisons comparisons = GroupRecords(records);
@@ -103,10 +105,11 @@ TEST(Figures, ArmsAreToldApartOnlyByAnIntervalWithoutOne) {
     EXPECT_EQ(row["pair"], "ring / ps");
     return row["verdict"].get<std::string>();
   };
-  EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5}), "faster");
-  EXPECT_EQ(verdict({0.5, 0.6, 0.4, 0.5}), "slower");
-  EXPECT_EQ(verdict({0.5, 1.6, 0.7, 1.5}), "not distinguishable");
-  EXPECT_EQ(verdict({1.5}), "not distinguishable");
+  EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5, 1.6, 1.5}), "faster");
+  EXPECT_EQ(verdict({0.5, 0.6, 0.4, 0.5, 0.6, 0.5}), "slower");
+  EXPECT_EQ(verdict({0.5, 1.6, 0.7, 1.5, 0.6, 1.6}), "not distinguishable");
+  EXPECT_EQ(verdict({1.5, 1.6, 1.4, 1.5, 1.6}), "fewer than 6 pairs");
+  EXPECT_EQ(verdict({1.5}), "fewer than 6 pairs");
 }
 
 TEST(Tables, AFailedRunHasAStatusAndNoFigures) {
@@ -165,11 +168,59 @@ TEST(Tables, TextIsEscapedInEveryFormat) {
   const auto tables = MakeTables(comparisons);
   EXPECT_THAT(MarkdownText(comparisons, tables), HasSubstr("my_ring, 50% & \"more\" \\| &lt;b>"));
   const std::string latex = LatexText(comparisons, tables);
-  EXPECT_THAT(latex, HasSubstr("my\\_ring, 50\\% \\& \"more\" | \\textless{}b\\textgreater{}"));
+  for (const char* part :
+       {"my\\_", "50\\%", "\\& ", "''", "\\textbar{}", "\\textless{}", "\\textgreater{}"}) {
+    EXPECT_THAT(latex, HasSubstr(part));
+  }
   EXPECT_THAT(latex, HasSubstr("\\toprule"));
   EXPECT_THAT(CsvText(comparisons), HasSubstr("\"my_ring, 50% & \"\"more\"\" | <b>\""));
   const Parsed json = Parsed::parse(JsonText(comparisons, tables));
   EXPECT_EQ(json["tables"][0]["rows"][0]["arm"], spec.name());
+}
+
+TEST(Tables, EveryFigureIsInAGroupThatFoldsAndTheArmStandsBesideAll) {
+  const auto records = Runs(2, {1});
+  const auto tables = MakeTables(GroupRecords(records));
+  for (const ReportTable& table : tables) {
+    if (table.id != "figures" && table.id != "nodes") continue;
+    EXPECT_EQ(table.columns.front().id, "arm");
+    EXPECT_EQ(ColumnGroups(table).front(), "speed");
+    for (const TableColumn& column : table.columns)
+      EXPECT_EQ(column.group.empty(), column.id == "arm" || column.id == "node") << column.id;
+  }
+  const std::string markdown = MarkdownText(GroupRecords(records), tables);
+  EXPECT_THAT(markdown, HasSubstr("\nset-up:\n\n| arm | N, workers | K, servers |"));
+}
+
+// What stands between `begin` and `end`, each time.
+std::vector<std::string> Between(const std::string& text, const std::string& begin,
+                                 const std::string& end) {
+  std::vector<std::string> found;
+  for (size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+    const size_t from = at + begin.size();
+    found.push_back(text.substr(from, text.find(end, from) - from));
+  }
+  return found;
+}
+
+TEST(Latex, TablesHaveCaptionsAndLabelsOfTheirOwnDashesAndMinusSigns) {
+  auto records = Runs(2, {1, 1.2f}) + Runs(4, {1, 1.2f});
+  for (RunRecord& record : records) {
+    if (record.spec().name() == "ps")
+      record.mutable_reports(0)->mutable_workers(0)->set_final_loss(-0.5);
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  const std::string latex = LatexText(comparisons, MakeTables(comparisons));
+  for (const auto& texts : {Between(latex, "\\caption{", "}\n"), Between(latex, "\\label{", "}")}) {
+    EXPECT_GT(texts.size(), 10u);
+    EXPECT_EQ(std::set<std::string>(texts.begin(), texts.end()).size(), texts.size());
+  }
+  EXPECT_EQ(Between(latex, "\\begin{table}", "\n").size(), Between(latex, "\\label{", "}").size());
+  EXPECT_THAT(latex, HasSubstr("\\label{tab:figures-2-learning}"));
+  EXPECT_THAT(latex, HasSubstr("$-$0.5"));
+  EXPECT_THAT(latex, Not(HasSubstr(" -0.5")));
+  EXPECT_THAT(latex, HasSubstr("{--}"));
+  EXPECT_THAT(latex, HasSubstr("{\\scriptsize ["));
 }
 
 TEST(Tables, CsvHasARowForEveryCellAndAsManyFieldsInEach) {
@@ -193,7 +244,7 @@ TEST(Caveats, SayWhatTheRecordsShowOfMachineNetworkAndTrials) {
   const std::string limits = absl::StrJoin(Limits(GroupRecords(records)), "\n");
   EXPECT_THAT(limits, HasSubstr("within one host"));
   EXPECT_THAT(limits, HasSubstr("up to 5 on 2, arm ps with N = 4"));
-  EXPECT_THAT(limits, HasSubstr("3 of 3 cells have fewer than 5 trials"));
+  EXPECT_THAT(limits, HasSubstr("3 of 3 cells have fewer than 6 trials"));
   EXPECT_THAT(limits, HasSubstr("Runs of 2 builds"));
   EXPECT_THAT(limits, HasSubstr("-dirty"));
   EXPECT_THAT(limits, HasSubstr("not quiet during 1 run"));
@@ -233,8 +284,9 @@ TEST(Charts, EveryChartHasAValidSpecAndRowsOrAReason) {
     }
   }
   const auto unknown = ChartJson(GroupRecords(records), "scalin");
-  EXPECT_THAT(std::string(unknown.status().message()),
-              HasSubstr("no such chart; did you mean \"scaling\"? known are scaling, efficiency"));
+  EXPECT_THAT(
+      std::string(unknown.status().message()),
+      HasSubstr("no such chart; did you mean \"scaling\"? known are ranking, time_to_accuracy"));
 }
 
 TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
@@ -249,6 +301,92 @@ TEST(Charts, ASettingThatVariesAloneIsOnAnAxis) {
   ASSERT_EQ(panels.size(), 1u) << "N = 2 has one size of buckets only";
   EXPECT_EQ(panels[0].title, "training.bucket_bytes (N = 4)");
   EXPECT_EQ(panels[0].rows.size(), 3u * 3);
+}
+
+TEST(Charts, TheRankingHasEachArmsShareOfItsCeiling) {
+  const auto records = Runs(2, {2});
+  const Parsed rows = Read(RankingRows(GroupRecords(records)).panels.at(0).rows);
+  ASSERT_EQ(rows.size(), 3u);
+  for (const Parsed& row : rows) {
+    const bool solo = row["arm"] == "solo";
+    EXPECT_EQ(row["name"], solo ? "solo, the ceiling" : row["arm"]);
+    EXPECT_EQ(row.contains("yardstick"), solo);
+    EXPECT_EQ(row.contains("ceiling"), !solo);
+    if (row["arm"] == "ring") {
+      EXPECT_EQ(row["percent"], 50.0) << "4 ms a step, and solo 2";
+      EXPECT_NEAR(row["ceiling"].get<double>(), 2 * row["samples_per_second"].get<double>(), 0.1);
+    }
+  }
+}
+
+TEST(Charts, OneNumberOfWorkersIsNoAxis) {
+  const auto one = Runs(2, {1}), both = Runs(2, {1}) + Runs(4, {1});
+  for (const auto rows : {ScalingRows, EfficiencyRows}) {
+    EXPECT_THAT(rows(GroupRecords(one)).panels, IsEmpty());
+    EXPECT_THAT(rows(GroupRecords(one)).missing, HasSubstr("training.workers"));
+    EXPECT_EQ(rows(GroupRecords(both)).panels.size(), 1u);
+  }
+  const auto chart = Read(*ChartJson(GroupRecords(one), "payload"));
+  EXPECT_EQ(chart["panels"].size(), 1u);
+  EXPECT_TRUE(chart["spec_of_one"].contains("layer")) << "bars, where N is no axis";
+}
+
+// A run whose one evaluation predicts `accuracy` of the labels right after `seconds`.
+RunRecord Scored(const char* arm, double accuracy, double seconds) {
+  RunRecord record = RunOf(SpecOf(arm, 2), 4);
+  for (ProcessReport& process : *record.mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) {
+      worker.mutable_evaluations(0)->set_test_accuracy(accuracy);
+      worker.mutable_evaluations(0)->set_seconds(seconds);
+    }
+  }
+  return record;
+}
+
+TEST(Charts, WhereNoArmReachesTheUsualAccuraciesTheRaceIsToTheOneThatAllReach) {
+  const std::vector<RunRecord> records = {Scored("ps", 0.645, 2), Scored("ring", 0.59, 1),
+                                          RunOf(SpecOf("solo", 2), 2)};
+  const Parsed rows = Read(TimeToAccuracyRows(GroupRecords(records)).panels.at(0).rows);
+  ASSERT_EQ(rows.size(), 2u) << "solo learns nothing";
+  for (const Parsed& row : rows) {
+    EXPECT_EQ(row["accuracy"], "59 %");
+    EXPECT_EQ(row["seconds"], row["arm"] == "ps" ? 2.0 : 1.0);
+    EXPECT_FALSE(row.contains("unreached"));
+  }
+}
+
+TEST(Charts, AnArmThatNeverReachesTheAccuracyIsNamedAmongThoseThatDo) {
+  const std::vector<RunRecord> records = {Scored("ps", 0.975, 2), Scored("ring", 0.6, 1)};
+  const Parsed rows = Read(TimeToAccuracyRows(GroupRecords(records)).panels.at(0).rows);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["accuracy"], "97 %");
+  EXPECT_FALSE(rows[0].contains("unreached"));
+  EXPECT_EQ(rows[1]["unreached"], true);
+  EXPECT_EQ(rows[1]["reached"], "0 of 1 trials");
+}
+
+TEST(FirstScreen, ShowsTheComparisonOfMostArmsAndWorkers) {
+  auto records = Runs(2, {1}) + Runs(4, {1});
+  records.push_back(RunOf(SpecOf("ring", 8), 4));
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 3u);
+  EXPECT_EQ(comparisons.all[MainComparison(comparisons) - 1].label, "N = 4");
+  EXPECT_EQ(MainComparison(GroupRecords({})), 0);
+}
+
+TEST(FirstScreen, SaysTheGravestDoubtAndNothingWithoutReason) {
+  const std::vector<float> six = {1, 1.01f, 1.02f, 1.03f, 1.01f, 1};
+  auto records = Runs(2, six);
+  EXPECT_EQ(FirstDoubt(GroupRecords(records)), "");
+  const auto few = Runs(2, {1});
+  EXPECT_THAT(FirstDoubt(GroupRecords(few)), HasSubstr("With 1 trial of an arm"));
+  const auto outlier = Runs(2, {1, 1.01f, 1.02f, 1.03f, 5, 1});
+  EXPECT_THAT(FirstDoubt(GroupRecords(outlier)), HasSubstr("outlier"));
+  records.push_back(FailedRun(SpecOf("async", 2), "INTERNAL: no"));
+  EXPECT_THAT(FirstDoubt(GroupRecords(records)), HasSubstr("1 run failed"));
+  records[1].mutable_conditions()->set_foreign_share(0.38);
+  EXPECT_THAT(FirstDoubt(GroupRecords(records)),
+              HasSubstr("not quiet during 1 of 18 runs: others took up to 38 % of its cores"));
 }
 
 TEST(Charts, MeteredBytesLieOnTheFormula) {
@@ -272,7 +410,9 @@ TEST(Charts, PredictionsStandBesideMeasurements) {
   std::vector<RunRecord> records = {RunOf(SpecOf("ring", 2), 4)};
   records[0].mutable_prediction()->set_step_ms(5);
   const Parsed rows = Read(PredictionRows(GroupRecords(records)).panels.at(0).rows);
-  ASSERT_EQ(rows.size(), 3u) << "and the ends of the line where both are equal";
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0]["name"], "ring");
+  EXPECT_EQ(rows[0]["off_text"], "+25 %");
   EXPECT_EQ(rows[0]["predicted_ms"], 5.0);
   EXPECT_EQ(rows[0]["measured_ms"], 4.0);
   EXPECT_EQ(rows[0]["off_percent"], 25.0);

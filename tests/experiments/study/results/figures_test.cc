@@ -44,6 +44,7 @@ RunRecord FullRecord(const std::string& arm) {
     worker->set_timed_steps(kTimedSteps);
     worker->set_timed_seconds(0.03);
     worker->set_process_cpu_seconds(0.192 * (rank + 1));
+    worker->set_skew_ms(0.5 * rank);
     for (int step = 0; step < kSteps; ++step)
       worker->add_step_ms(step == 0 ? 500.0f : static_cast<float>(10 * step + rank));
     for (const char* phase :
@@ -137,6 +138,9 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
        })},
       {Need::kSingle, SummaryOfLast({all[1], all[2]})},
       {Need::kSolo, SummaryOfLast({all[0], all[2]})},
+      {Need::kLastRank, without([](RunRecord* record) {
+         record->mutable_reports(1)->mutable_workers(0)->clear_skew_ms();
+       })},
       {Need::kPrediction, without([](RunRecord* record) { record->clear_prediction(); })},
       {Need::kCosts, without([](RunRecord* record) {
          for (ProcessReport& process : *record->mutable_reports()) {

@@ -70,5 +70,17 @@ TEST(BenchStatistics, TheSameTimesGiveTheSameInterval) {
   EXPECT_EQ(PairedRatio(ours, theirs).high, PairedRatio(ours, theirs).high);
 }
 
+TEST(BestBlock, IsTheOneThatNobodyDisturbed) {
+  const Block best = BestBlock({9, 8, 9, 2, 3, 2, 7, 9, 8, 1}, 3);
+  EXPECT_EQ(best.begin, 3u);
+  EXPECT_EQ(best.size, 3u);
+  EXPECT_EQ(best.median, 2);
+}
+
+TEST(BestBlock, OfFewValuesIsAllOfThem) {
+  EXPECT_EQ(BestBlock({3, 1}, 5).median, 2);
+  EXPECT_EQ(BestBlock({3, 1}, 5).size, 2u);
+}
+
 }  // namespace
 }  // namespace ringmaster

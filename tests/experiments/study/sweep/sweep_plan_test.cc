@@ -260,8 +260,9 @@ TEST_F(SweepRuns, ResultsSayWhatMakesThemDoubtful) {
   records[1].mutable_machine()->set_host_hash("h2");
   const std::string text = ResultsText(plan_, records);
   EXPECT_THAT(text, HasSubstr("arm=ring, trial 0: other processes used 40 % of the cores"));
+  EXPECT_THAT(text, HasSubstr("note: the machine was not quiet during 2 of 2 runs\n"));
   EXPECT_THAT(text, HasSubstr("runs of 2 builds: abc, def"));
-  EXPECT_THAT(text, HasSubstr("arm=solo, trial 0: a CPU quota stopped it in 30 of 40 periods"));
+  EXPECT_THAT(text, HasSubstr("arm=solo, trial 0: a CPU quota stopped it in 75 % of its periods"));
   EXPECT_THAT(text, HasSubstr("runs of 2 machines"));
 }
 

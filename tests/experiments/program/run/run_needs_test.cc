@@ -1,0 +1,78 @@
+#include "experiments/program/run/run_needs.h"
+
+#include <string>
+
+#include "common/config/arms.h"
+#include "common/config/resolve.h"
+#include "gtest/gtest.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kArena = 4'000'000;  // bytes of a million parameters
+
+RunSpec SpecOf(const std::string& arm, int32_t workers) {
+  RunSpec base;
+  base.mutable_training()->set_steps(10);
+  base.mutable_training()->set_workers(workers);
+  base.mutable_training()->set_kernels("cpu");
+  return *Resolve(*MakeArm(arm, base), {"/data", 0});
+}
+
+MemoryFacts Facts() {
+  MemoryFacts facts;
+  facts.parameters = 1'000'000;
+  facts.train_samples = 1000;
+  facts.test_samples = 100;
+  facts.sample_bytes = 788;
+  return facts;
+}
+
+TEST(PlanMemory, OfARingHasArenasOnEveryWorker) {
+  const MemoryPlan plan = PlanMemory(SpecOf("ring", 3), Facts());
+  EXPECT_EQ(plan.weights, 3 * 2 * kArena);    // initial ones and the replica's
+  EXPECT_EQ(plan.gradients, 3 * 2 * kArena);  // of two steps
+  EXPECT_EQ(plan.optimizer, 0);
+  EXPECT_EQ(plan.codec, 0);
+  EXPECT_EQ(plan.train_set, 3 * 788'000);
+  EXPECT_EQ(plan.test_set, 3 * 78'800);
+  EXPECT_EQ(plan.total(), plan.programs + 12 * kArena + 3 * 866'800);
+}
+
+TEST(PlanMemory, OptimizerStateIsWhereUpdatesAreMade) {
+  MemoryFacts facts = Facts();
+  facts.optimizer_arrays = 2;
+  EXPECT_EQ(PlanMemory(SpecOf("ring", 3), facts).optimizer, 3 * 2 * kArena);
+  EXPECT_EQ(PlanMemory(SpecOf("ps", 3), facts).optimizer, 2 * kArena);
+}
+
+TEST(PlanMemory, OfServersHasWhatTheyReceive) {
+  const MemoryPlan plan = PlanMemory(SpecOf("ps", 3), Facts());
+  // Four processes with initial weights; a replica and what arrives on each worker; the server's,
+  // and a copy for each worker.
+  EXPECT_EQ(plan.weights, (4 + 3 * 2 + 1 + 3) * kArena);
+  EXPECT_EQ(plan.gradients, (3 * 2 + 1 + 3) * kArena);
+}
+
+TEST(PlanMemory, ErrorFeedbackIsAnArenaMore) {
+  const MemoryPlan plan = PlanMemory(SpecOf("ring-topk", 2), Facts());
+  EXPECT_GT(plan.codec, 2 * kArena);
+  EXPECT_EQ(PlanMemory(SpecOf("ring", 2), Facts()).codec, 0);
+}
+
+TEST(PlanMemory, FactsComeFromTheSpec) {
+  RunSpec base;
+  base.mutable_training()->set_steps(1);
+  base.mutable_data()->set_name("synthetic");
+  base.mutable_model()->set_name("mlp");
+  base.mutable_optimizer()->set_name("adam");
+  const auto facts = MemoryFactsOf(*Resolve(*MakeArm("ring", base), {"/data", 0}));
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_GT(facts->parameters, 1000);
+  EXPECT_GT(facts->train_samples, 0);
+  EXPECT_EQ(facts->optimizer_arrays, 2);
+  EXPECT_GT(facts->sample_bytes, 100);
+}
+
+}  // namespace
+}  // namespace ringmaster
