@@ -59,8 +59,8 @@ class RunReport {
   WorkerReport& report_;
   const int64_t global_batch_;
   Clock::time_point start_;
-  Traffic traffic_;                    // until End
   Clock::time_point last_computed_;    // of the step before
+  Traffic traffic_;                    // until End
   double phase_ms_[kPhaseCount] = {};  // totals over timed steps
   double timed_ms_ = 0;
   int64_t timed_steps_ = 0;
