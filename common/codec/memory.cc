@@ -28,9 +28,4 @@ std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count
   return std::make_unique<NoMemory>(codec);
 }
 
-std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
-                                               const CodecSpec& spec) {
-  return CreateCodecMemory(codec, count, spec.error_feedback());
-}
-
 }  // namespace ringmaster
