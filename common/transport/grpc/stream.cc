@@ -71,6 +71,15 @@ void* Stream::Awaited(StreamTag::Kind kind) {
 void Stream::HasCall() {
   absl::MutexLock lock(&mutex_);
   has_call_ = true;
+  beginning_ = true;
+}
+
+void Stream::Begun() {
+  {
+    absl::MutexLock lock(&mutex_);
+    beginning_ = false;
+  }
+  EndIfQuiet();
 }
 
 void Stream::AwaitEnd() {
@@ -85,16 +94,20 @@ void Stream::On(StreamTag::Kind kind, bool ok) {
     absl::MutexLock lock(&mutex_);
     closing = closing_;
   }
-  const bool begins = kind == StreamTag::Kind::kOpened || kind == StreamTag::Kind::kAnswered;
-  if (kind == StreamTag::Kind::kOpened && ok) HasCall();
+  const bool opened = kind == StreamTag::Kind::kOpened;
+  const bool begins = opened || kind == StreamTag::Kind::kAnswered;
+  if (opened && ok) HasCall();
+  bool awaits_answer = false;
   if (begins && !ok) {
     Break(absl::UnavailableError("the stream did not open: the process there has ended or failed"));
   } else if (begins && closing) {
     Cancel();
-    EndIfQuiet();
+  } else if (opened) {
+    awaits_answer = Opened();
   } else if (begins) {
-    kind == StreamTag::Kind::kOpened ? Opened() : Answered();
+    Answered();
   }
+  if (begins && !awaits_answer) Begun();
   if (kind == StreamTag::Kind::kRead) ReadDone(ok);
   if (kind == StreamTag::Kind::kWritten) WriteDone(ok);
   absl::MutexLock lock(&mutex_);
@@ -250,7 +263,7 @@ void Stream::Break(const absl::Status& status) {
 void Stream::EndIfQuiet() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!closing_ || !has_call_ || writing_ || ending_) return;
+    if (!closing_ || !has_call_ || beginning_ || writing_ || ending_) return;
     ending_ = true;
   }
   StartEnd();

@@ -83,11 +83,12 @@ class Stream {
   virtual void StartWriteOf(const grpc::ByteBuffer& buffer) = 0;
   // Starts a read that returns as the tag of a read; until then `buffer` is gRPC's.
   virtual void StartReadOf(grpc::ByteBuffer* buffer) = 0;
-  // Starts the end of the call, which returns as the tag of an end. REQUIRES: no write is under
-  // way, and none is started after it.
+  // Starts the end of the call, which returns as the tag of an end. REQUIRES: the call has begun, no
+  // write is under way, and none is started after it.
   virtual void StartEnd() = 0;
-  // The first reaction: the call is there. Called once, by the thread that polls the queue.
-  virtual void Opened() = 0;
+  // The first reaction: the call is there. Asks the peer for the second, or breaks the stream and
+  // returns false. Called once, by the thread that polls the queue.
+  virtual bool Opened() = 0;
   // The second reaction: the peer has answered. Calls ReadNext, if all is well. As Opened.
   virtual void Answered() = 0;
   // Makes gRPC fail what is under way of the call, so that its tags return soon. Any thread.
@@ -110,6 +111,8 @@ class Stream {
   void WriteDone(bool ok);
   // Takes the frame that was read last.
   absl::Status Receive();
+  // There is no second reaction to wait for any more.
+  void Begun();
   void EndIfQuiet();
   bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !has_call_ || (over_ && awaited_tags_ == 0);
@@ -132,6 +135,8 @@ class Stream {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_call_ ABSL_GUARDED_BY(mutex_) = false;
+  // Between HasCall and Begun: gRPC's end and beginning of a call touch the same flags of it.
+  bool beginning_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
   int awaited_tags_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -41,7 +41,7 @@ void ServerStream::Start(grpc::AsyncGenericService& service, grpc::ServerComplet
   service.RequestCall(&context_, &call_, queue, queue, Awaited(StreamTag::Kind::kOpened));
 }
 
-void ServerStream::Opened() {
+bool ServerStream::Opened() {
   is_called_.store(true);
   const auto& metadata = context_.client_metadata();
   const auto found = metadata.find(kProcessKey);
@@ -53,10 +53,11 @@ void ServerStream::Opened() {
   const absl::Status status = called_(process);
   if (!status.ok()) {
     Break(status);
-    return;
+    return false;
   }
   context_.AddInitialMetadata(kWelcomeKey, "1");
   call_.SendInitialMetadata(Awaited(StreamTag::Kind::kAnswered));
+  return true;
 }
 
 void ServerStream::Answered() {

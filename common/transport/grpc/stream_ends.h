@@ -32,7 +32,10 @@ class ClientStream : public Stream {
     call_->Read(buffer, Awaited(StreamTag::Kind::kRead));
   }
   void StartEnd() override { call_->Finish(&end_, Awaited(StreamTag::Kind::kOver)); }
-  void Opened() override { call_->ReadInitialMetadata(Awaited(StreamTag::Kind::kAnswered)); }
+  bool Opened() override {
+    call_->ReadInitialMetadata(Awaited(StreamTag::Kind::kAnswered));
+    return true;
+  }
   void Answered() override;
   void Cancel() override { context_.TryCancel(); }
 
@@ -66,7 +69,7 @@ class ServerStream : public Stream {
   void StartEnd() override {
     call_.Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver));
   }
-  void Opened() override;
+  bool Opened() override;
   void Answered() override;
   void Cancel() override;
 
