@@ -1,6 +1,7 @@
 #include "common/codec/memory.h"
 
 #include "common/codec/error_feedback.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -26,6 +27,11 @@ std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count
                                                bool error_feedback) {
   if (error_feedback && !codec.traits().exact) return std::make_unique<ErrorFeedback>(codec, count);
   return std::make_unique<NoMemory>(codec);
+}
+
+std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
+                                               const CodecSpec& spec) {
+  return CreateCodecMemory(codec, count, spec.error_feedback());
 }
 
 }  // namespace ringmaster

@@ -39,6 +39,9 @@ class CodecMemory {
 // is lossy, else none. `codec` outlives it.
 std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
                                                bool error_feedback);
+// The same as the resolved spec asks for it.
+std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
+                                               const CodecSpec& spec);
 
 }  // namespace ringmaster
 

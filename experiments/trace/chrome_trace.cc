@@ -272,7 +272,7 @@ Json AboutRun(const RunRecord& record, const ChromeTrace& trace) {
                 {"message_ends_without_the_other", trace.single_ends}};
   if (record.last_words_size() > 0) {
     about["status"] = record.status();
-    about["last_words"] = LastWordsText(record);
+    about["last_words"] = LastWordsText(record.last_words());
   }
   return about;
 }

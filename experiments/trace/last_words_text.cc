@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/control/activity_text.h"
-#include "proto/run_record.pb.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -23,9 +23,9 @@ std::string NodeLine(const LastWords& words, const NodeLastWords& node) {
 
 }  // namespace
 
-std::string LastWordsText(const RunRecord& record) {
+std::string LastWordsText(const google::protobuf::RepeatedPtrField<LastWords>& nodes) {
   std::vector<std::string> lines;
-  for (const LastWords& words : record.last_words()) {
+  for (const LastWords& words : nodes) {
     for (const NodeLastWords& node : words.nodes()) lines.push_back(NodeLine(words, node));
     if (words.nodes().empty() && !words.silent_because().empty()) {
       lines.push_back(absl::StrCat("process ", words.process(), " (pid ", words.pid(),

@@ -83,8 +83,8 @@ class Stream {
   virtual void StartWriteOf(const grpc::ByteBuffer& buffer) = 0;
   // Starts a read that returns as the tag of a read; until then `buffer` is gRPC's.
   virtual void StartReadOf(grpc::ByteBuffer* buffer) = 0;
-  // Starts the end of the call, which returns as the tag of an end. REQUIRES: the call has begun, no
-  // write is under way, and none is started after it.
+  // Starts the end of the call, which returns as the tag of an end. REQUIRES: the call has begun,
+  // no write is under way, and none is started after it.
   virtual void StartEnd() = 0;
   // The first reaction: the call is there. Asks the peer for the second, or breaks the stream and
   // returns false. Called once, by the thread that polls the queue.

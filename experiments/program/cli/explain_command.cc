@@ -74,7 +74,7 @@ absl::Status AddCodec(const RunSpec& spec, const SchemeTraits& traits, Story* st
   const std::vector<float> gradient = ShownGradient();
   const auto count = static_cast<int64_t>(gradient.size());
   std::vector<std::byte> encoding(codec->MaxEncodedBytes(count));
-  const auto memory = CreateCodecMemory(*codec, count, spec.codec().error_feedback());
+  const auto memory = CreateCodecMemory(*codec, count, spec.codec());
   encoding.resize(memory->Encode({}, 0, gradient, absl::MakeSpan(encoding)));
   std::vector<float> lost = gradient, decoded(gradient.size());
   RM_RETURN_IF_ERROR(codec->Decode(encoding, absl::MakeSpan(decoded)));

@@ -60,7 +60,7 @@ std::string StopsText(const std::vector<RunRecord>& records) {
 
 // What the nodes of a failed run did at its end, and how to see their last events.
 std::string EndText(const RunRecord& record) {
-  const std::string text = LastWordsText(record);
+  const std::string text = LastWordsText(record.last_words());
   if (text.empty()) return text;
   return absl::StrCat("\nat the end of ", record.spec().name(), ":\n", text, "`ringmaster trace ",
                       record.run_id(), "` shows the last events\n");

@@ -22,7 +22,7 @@ NodeLastWords* AddNode(int32_t index, LastWords* words) {
 
 TEST(LastWordsText, HasALineANodeAndSaysWhoWasGoneAndWhatWasParked) {
   RunRecord record;
-  EXPECT_EQ(LastWordsText(record), "");
+  EXPECT_EQ(LastWordsText(record.last_words()), "");
   AddNode(0, record.add_last_words())->set_parked("worker/1 at clock 2");
   LastWords* killed = record.add_last_words();
   killed->set_silent_because("it is gone, with signal 9 (Killed)");
@@ -32,7 +32,7 @@ TEST(LastWordsText, HasALineANodeAndSaysWhoWasGoneAndWhatWasParked) {
   unheard->set_process(2);
   unheard->set_pid(77);
   unheard->set_silent_because("it is suspended");
-  EXPECT_EQ(LastWordsText(record),
+  EXPECT_EQ(LastWordsText(record.last_words()),
             "worker/0 at step=3 phase=forward computes for 1.2s; parked: worker/1 at clock 2\n"
             "worker/1 at step=3 phase=forward computes for 1.2s, said 0.5s before the end: it is "
             "gone, with signal 9 (Killed)\n"
@@ -42,7 +42,7 @@ TEST(LastWordsText, HasALineANodeAndSaysWhoWasGoneAndWhatWasParked) {
 TEST(LastWordsText, OfManyNodesTheFirstAreTold) {
   RunRecord record;
   for (int32_t i = 0; i < 20; ++i) AddNode(i, record.add_last_words());
-  const std::string text = LastWordsText(record);
+  const std::string text = LastWordsText(record.last_words());
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 17);
   EXPECT_THAT(text, EndsWith("and 4 more\n"));
 }
