@@ -1,5 +1,4 @@
 #include "experiments/study/report/caveats.h"
-#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +13,7 @@
 #include "common/base/host_port.h"
 #include "common/machine/conditions.h"
 #include "common/scheme/registry.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/results/figures.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"

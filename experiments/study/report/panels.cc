@@ -1,5 +1,4 @@
 #include "experiments/study/report/panels.h"
-#include "experiments/study/report/comparisons.h"
 
 #include <cmath>
 #include <map>
@@ -7,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/formats/json.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/spec_fields.h"
 
 namespace ringmaster {

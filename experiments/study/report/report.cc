@@ -1,5 +1,4 @@
 #include "experiments/study/report/report.h"
-#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 #include <functional>
@@ -21,6 +20,7 @@
 #include "experiments/study/report/chart_library.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/charts.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/report/spec_fields.h"
 #include "proto/run_record.pb.h"

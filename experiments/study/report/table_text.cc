@@ -1,5 +1,4 @@
 #include "experiments/study/report/table_text.h"
-#include "experiments/study/report/comparisons.h"
 
 #include <functional>
 
@@ -10,6 +9,7 @@
 #include "common/formats/json.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/results/schema_version.h"
 

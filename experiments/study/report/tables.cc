@@ -1,5 +1,4 @@
 #include "experiments/study/report/tables.h"
-#include "experiments/study/report/comparisons.h"
 
 #include <algorithm>
 
@@ -7,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
+#include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/results/figures.h"
 #include "proto/run_record.pb.h"

@@ -1,12 +1,13 @@
-#include "common/base/monotonic.h"
 #include "common/transport/traced.h"
 
 #include <string>
 #include <vector>
 
+#include "common/base/monotonic.h"
 #include "common/transport/fabric.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/record.pb.h"
 #include "tests/support/allocations.h"
 #include "tests/support/patience.h"
 

@@ -1,4 +1,3 @@
-#include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 
 #include <string>
@@ -7,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "common/scheme/registry.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
 
