@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/config/describe.h"
 #include "common/machine/address_space.h"
 #include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
@@ -25,7 +26,7 @@ constexpr int64_t kArenas = 4;
 // A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
 constexpr int64_t kPairBytes = 2 * (1100 << 10);
 
-// Resident, measured with a model of some kilobytes: code and libraries, most of which the
+// Resident: code and libraries, most of which the
 // processes of a machine share, but each counts.
 constexpr int64_t kResidentBytes = 48'000'000;
 constexpr int64_t kFloat = sizeof(float);
@@ -101,6 +102,7 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
     plan.gradients += arena + workers * arena;
     plan.codec += workers * encoded;
   }
+  plan.marks = MarkCopies(spec) * arena;
   // A process of servers alone has no samples; threads share them.
   const int64_t readers = std::min(workers, processes);
   plan.train_set = readers * facts.train_samples * facts.sample_bytes;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/config/arms.h"
+#include "common/config/describe.h"
 #include "common/config/resolve.h"
 #include "gtest/gtest.h"
 
@@ -52,6 +53,17 @@ TEST(PlanMemory, OfServersHasWhatTheyReceive) {
   // and a copy for each worker.
   EXPECT_EQ(plan.weights, (4 + 3 * 2 + 1 + 3) * kArena);
   EXPECT_EQ(plan.gradients, (3 * 2 + 1 + 3) * kArena);
+}
+
+TEST(PlanMemory, EachMarkButTheLastIsAnArenaOfTheWholeRun) {
+  for (const char* arm : {"ring", "ps"}) {
+    RunSpec spec = SpecOf(arm, 3);
+    spec.mutable_training()->set_steps(10);
+    spec.mutable_training()->set_evaluate_every_samples(0);
+    EXPECT_EQ(PlanMemory(spec, Facts()).marks, 0) << arm;
+    spec.mutable_training()->set_evaluate_every_samples(2 * GlobalBatch(spec));
+    EXPECT_EQ(PlanMemory(spec, Facts()).marks, 4 * kArena) << arm;
+  }
 }
 
 TEST(PlanMemory, ErrorFeedbackIsAnArenaMore) {
