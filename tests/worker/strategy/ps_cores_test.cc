@@ -418,7 +418,7 @@ class Cluster {
         int64_t most = r == rank ? step : step + arm_.bound + 1;
         if (arm_.consistency == ParameterServerSpec::BSP) most = step;
         if (keeps()) least = r == rank ? step - 1 : 0;
-        if (keeps() && r != rank) most = kSteps;
+        if (keeps() && r != rank) most = arm_.steps(r);
         const int64_t updates = UpdatesOf(r, cell.weight);
         if (updates >= least && updates <= most) continue;
         Fail(absl::StrCat("worker/", rank, " step=", step, ": ", updates, " updates of worker/", r,
