@@ -97,6 +97,28 @@ double Distance(const google::protobuf::RepeatedField<float>& a,
   return std::sqrt(sum);
 }
 
+// Whether each rank of `record`, whose work is dealt, saw the batches of `first`, which are those of
+// the run `first_name` by rank; where there are none yet, they become its own.
+absl::Status CheckDealtBatches(const RunRecord& record, const std::string& first_name,
+                               std::map<int32_t, uint64_t>* first) {
+  RM_ASSIGN_OR_RETURN(const auto logs, BatchLogs(record));
+  const int32_t ranks = record.spec().training().workers();
+  if (static_cast<int32_t>(logs.size()) != ranks) {
+    return Failed(absl::StrCat("run \"", record.spec().name(), "\" logs the batches of ",
+                               logs.size(), " of ", ranks, " ranks"));
+  }
+  if (first->empty()) *first = logs;
+  for (const auto& [rank, log] : logs) {
+    const auto expected = first->find(rank);
+    if (expected != first->end() && expected->second == log) continue;
+    const uint64_t other = expected == first->end() ? 0 : expected->second;
+    return Failed(absl::StrCat("rank ", rank, " saw batches ", absl::Hex(log, absl::kZeroPad16),
+                               " in \"", record.spec().name(), "\" and ",
+                               absl::Hex(other, absl::kZeroPad16), " in \"", first_name, "\""));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records) {
@@ -125,29 +147,15 @@ absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records
   RM_ASSIGN_OR_RETURN(const uint64_t first_set, BatchSet(records[0]));
   std::map<int32_t, uint64_t> first;
   for (const RunRecord& record : records) {
-    RM_ASSIGN_OR_RETURN(const uint64_t set, BatchSet(record));
-    if (set != first_set) {
-      return Failed(absl::StrCat("the batches of all ranks are ", absl::Hex(set, absl::kZeroPad16),
-                                 " in \"", record.spec().name(), "\" and ",
-                                 absl::Hex(first_set, absl::kZeroPad16), " in \"",
-                                 records[0].spec().name(), "\""));
-    }
     // Who claims its batches has others in each run.
-    if (TraitsOf(record.spec()).work == Work::kClaimed) continue;
-    const int32_t ranks = record.spec().training().workers();
-    RM_ASSIGN_OR_RETURN(const auto logs, BatchLogs(record));
-    if (static_cast<int32_t>(logs.size()) != ranks) {
-      return Failed(absl::StrCat("run \"", record.spec().name(), "\" logs the batches of ",
-                                 logs.size(), " of ", ranks, " ranks"));
-    }
-    if (first.empty()) first = logs;
-    for (const auto& [rank, log] : logs) {
-      if (first.count(rank) > 0 && first[rank] == log) continue;
-      return Failed(absl::StrCat("rank ", rank, " saw batches ", absl::Hex(log, absl::kZeroPad16),
-                                 " in \"", record.spec().name(), "\" and ",
-                                 absl::Hex(first[rank], absl::kZeroPad16), " in \"",
-                                 records[0].spec().name(), "\""));
-    }
+    if (TraitsOf(record.spec()).work == Work::kDealt)
+      RM_RETURN_IF_ERROR(CheckDealtBatches(record, records[0].spec().name(), &first));
+    RM_ASSIGN_OR_RETURN(const uint64_t set, BatchSet(record));
+    if (set == first_set) continue;
+    return Failed(absl::StrCat("the batches of all ranks are ", absl::Hex(set, absl::kZeroPad16),
+                               " in \"", record.spec().name(), "\" and ",
+                               absl::Hex(first_set, absl::kZeroPad16), " in \"",
+                               records[0].spec().name(), "\""));
   }
   return absl::StrCat(records.size(), " runs, ", first.size(), " logs of ",
                       records[0].spec().training().steps(), " batches each");

@@ -287,7 +287,7 @@ std::vector<Figure> ContentionFigures() {
           .Needs({Need::kExchange, Need::kSolo})
           .Value(ExposedAndContentionMs)
           .Json()
-          .Table(G::kTime, 8, {"exposed +", "contention", 2}),
+          .Table(G::kTime, 8, {"exposed", "+ cont.", 2}),
       Row("exposed_share", "", kMeanStep,
           "exposed / (exposed + hidden): the share of communication for which the step waits")
           .Needs({Need::kExchange})

@@ -334,8 +334,8 @@ std::string RenderTable(const std::vector<RunSummary>& summaries, int terminal_w
   for (const Block& block : blocks) absl::StrAppend(&text, RenderBlock(block, rows), "\n");
   absl::StrAppend(
       &text,
-      "exposed = skew, waiting for the last rank, + transfer; hidden and encode: on the exchange "
-      "thread, no part of the step\n"
+      "exposed = skew, waiting for the last rank, + transfer\n"
+      "hidden and encode: on the exchange thread beside compute, no part of the step\n"
       "bytes: payload of a worker and step; – not defined, not metered or not reached\n");
   for (const std::string& note : rows.notes) absl::StrAppend(&text, note, "\n");
   return text;
