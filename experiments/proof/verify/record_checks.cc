@@ -97,8 +97,8 @@ double Distance(const google::protobuf::RepeatedField<float>& a,
   return std::sqrt(sum);
 }
 
-// Whether each rank of `record`, whose work is dealt, saw the batches of `first`, which are those of
-// the run `first_name` by rank; where there are none yet, they become its own.
+// Whether each rank of `record`, whose work is dealt, saw the batches of `first`, which are by rank
+// those of the run `first_name`; where there are none yet, they become its own.
 absl::Status CheckDealtBatches(const RunRecord& record, const std::string& first_name,
                                std::map<int32_t, uint64_t>* first) {
   RM_ASSIGN_OR_RETURN(const auto logs, BatchLogs(record));
