@@ -23,6 +23,8 @@ double Seconds(const timeval& time) {
 
 constexpr double kForeignShareMuch = 0.05;
 constexpr double kStolenShareMuch = 0.01;
+// A thread that looks at the clock comes late on a busy machine too, by some tenths.
+constexpr double kStoppedSecondsMuch = 0.2;
 
 double Seconds(int who) {
   rusage usage{};
@@ -129,7 +131,7 @@ std::vector<std::string> DisturbanceCauses(absl::Span<const Conditions* const> r
   if (throttled > 0)
     causes.push_back(absl::StrFormat("a CPU quota stopped it in %s%.0f %% of its periods", most,
                                      100 * throttled));
-  if (stopped > 0)
+  if (stopped > kStoppedSecondsMuch)
     causes.push_back(
         absl::StrFormat("stopped (Ctrl-Z) for %s%.1f s, which step times hold", most, stopped));
   return causes;

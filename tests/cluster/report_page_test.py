@@ -79,7 +79,9 @@ COLORS = """
   for (const chart of ["cost", "staleness", "bytes", "payload", "scaling", "accuracy"]) {
     const marks = `#chart-${chart} .plot [aria-label*='arm: ']`;
     for (const mark of document.querySelectorAll(marks)) {
-      if (mark.closest(".mark-rule, .mark-text")) continue;  // intervals and numbers have the ink's
+      // Intervals, numbers and what a formula says have the ink's.
+      if (mark.closest(".mark-rule, .mark-text")) continue;
+      if (mark.getAttribute("aria-roledescription") === "tick") continue;
       const arm = mark.getAttribute("aria-label").match(/arm: ([^;]+)/)[1];
       const fill = mark.getAttribute("fill");
       const filled = fill && fill !== "transparent" && fill !== "none";

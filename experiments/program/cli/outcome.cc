@@ -42,22 +42,6 @@ std::string EmulationText(const RunSpec& spec) {
   return text.empty() ? text : "\n" + text;
 }
 
-// Which runs were stopped meanwhile, as lines that end with a newline: their step times hold the
-// pause.
-std::string StopsText(const std::vector<RunRecord>& records) {
-  std::string text;
-  for (const RunRecord& record : records) {
-    const double seconds = record.conditions().stopped_seconds();
-    if (seconds <= 0) continue;
-    absl::StrAppendFormat(
-        &text,
-        "%s was stopped (Ctrl-Z, SIGSTOP) for %.1f s: its step times hold that, its medians "
-        "hardly\n",
-        record.spec().name(), seconds);
-  }
-  return text.empty() ? text : "\n" + text;
-}
-
 // What the nodes of a failed run did at its end, and how to see their last events.
 std::string EndText(const RunRecord& record) {
   const std::string text = LastWordsText(record.last_words());
@@ -117,9 +101,9 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   if (!json) {
     if (any_ok()) {
       const std::string doubts = DoubtsText(AllDoubts());
-      std::printf("\n%s%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
+      std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
                   doubts.empty() ? "" : absl::StrCat("\n", doubts).c_str(),
-                  EmulationText(records_.front().spec()).c_str(), StopsText(records_).c_str());
+                  EmulationText(records_.front().spec()).c_str());
       if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
     } else {
       for (const RunSummary& summary : summaries_) {

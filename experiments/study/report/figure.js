@@ -212,7 +212,7 @@ function figureSpec(chart, panels, arms, options) {
   const palette = paletteOf(options.dark), all = panels.flatMap(panel => panel.rows);
   const width = options.width - 140, common = namesOf(chart.spec, all, arms, palette, width);
   // The panels share colors and their legend; axes are each one's own.
-  const shared = Object.fromEntries(["@color", "@arm", "@shape", "@phases"].map(name => [name, common[name]]));
+  const shared = Object.fromEntries(["@color", "@arm", "@shape", "@kinds", "@phases"].map(name => [name, common[name]]));
   const made = panels.map(panel => filledSpec(chart, panel.rows, arms, palette, width, shared));
   const margin = Math.max(...made.map(({margin}) => margin));
   const views = made.map(({filled}, i) => ({
