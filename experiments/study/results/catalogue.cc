@@ -156,6 +156,7 @@ std::vector<Figure> SpeedFigures() {
       Row("tail_seconds", "s", "of the run",
           "where work is claimed, from the first worker for whom none was left to the last: in no "
           "rate")
+          .Needs({Need::kClaims})
           .Value(RM_FIELD(tail_seconds))
           .Json()
           .OnDemand(G::kSpeed, 12, {"tail", "s", 2}),

@@ -46,6 +46,8 @@ const char* NeedText(Need need) {
       return "a prediction";
     case Need::kCosts:
       return "a program that measured it";
+    case Need::kClaims:
+      return "workers that claim their work";
     case Need::kHalves:
       return "gradients sent as halves (fp16), encoded on the host";
     case Need::kLastRank:

@@ -33,6 +33,7 @@ enum class Need {
   kSolo,        // the solo arm of the same comparison
   kPrediction,  // a run that was predicted
   kCosts,       // a record of a program that measured what processes take
+  kClaims,      // workers that claim their work
   kHalves,      // gradients encoded as halves on the host: codec fp16
   kLastRank,    // ranks that wait for each other in every step, told apart by the program
 };

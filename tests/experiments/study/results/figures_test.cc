@@ -45,6 +45,8 @@ RunRecord FullRecord(const std::string& arm) {
     worker->set_timed_seconds(0.03);
     worker->set_process_cpu_seconds(0.192 * (rank + 1));
     worker->set_skew_ms(0.5 * rank);
+    worker->set_training_seconds(0.04 + 0.01 * rank);
+    worker->mutable_halves()->set_elements(100);
     for (int step = 0; step < kSteps; ++step)
       worker->add_step_ms(step == 0 ? 500.0f : static_cast<float>(10 * step + rank));
     for (const char* phase :
@@ -63,6 +65,13 @@ RunRecord FullRecord(const std::string& arm) {
   process->mutable_costs()->set_peak_rss_bytes(600);
   process->add_servers()->add_staleness_histogram(6);
   process->mutable_servers(0)->add_staleness_histogram(2);
+  return record;
+}
+
+// What no arm has at once: servers, ranks that wait for the last, and work that is claimed.
+RunRecord RecordWithEverything() {
+  RunRecord record = FullRecord("ps");
+  record.mutable_spec()->mutable_strategy()->set_work(StrategySpec::CLAIMED);
   return record;
 }
 
@@ -108,14 +117,15 @@ TEST(Figures, NoTwoHaveOneNameOrOnePlace) {
 
 TEST(Figures, OfARunWithEverythingEachIsDefined) {
   const RunSummary summary =
-      SummaryOfLast({FullRecord("single"), FullRecord("solo"), FullRecord("ps")});
+      SummaryOfLast({FullRecord("single"), FullRecord("solo"), RecordWithEverything()});
   for (const Figure& figure : Figures())
     EXPECT_TRUE(figure.value(summary).has_value()) << figure.tag;
 }
 
 // What a figure says that it needs is exactly that without which it is absent.
 TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
-  const std::vector<RunRecord> all = {FullRecord("single"), FullRecord("solo"), FullRecord("ps")};
+  const std::vector<RunRecord> all = {FullRecord("single"), FullRecord("solo"),
+                                      RecordWithEverything()};
   const auto without = [&](const std::function<void(RunRecord*)>& take_away) {
     std::vector<RunRecord> records = all;
     take_away(&records.back());
@@ -138,6 +148,14 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
        })},
       {Need::kSingle, SummaryOfLast({all[1], all[2]})},
       {Need::kSolo, SummaryOfLast({all[0], all[2]})},
+      {Need::kClaims, without([](RunRecord* record) {
+         record->mutable_spec()->mutable_strategy()->set_work(StrategySpec::DEALT);
+       })},
+      {Need::kHalves, without([](RunRecord* record) {
+         for (ProcessReport& process : *record->mutable_reports()) {
+           for (WorkerReport& worker : *process.mutable_workers()) worker.clear_halves();
+         }
+       })},
       {Need::kLastRank, without([](RunRecord* record) {
          record->mutable_reports(1)->mutable_workers(0)->clear_skew_ms();
        })},
