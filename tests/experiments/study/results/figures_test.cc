@@ -75,6 +75,12 @@ RunRecord RecordWithEverything() {
   return record;
 }
 
+void ForEachWorker(RunRecord* record, const std::function<void(WorkerReport*)>& change) {
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) change(&worker);
+  }
+}
+
 // The last record's summary beside those before it.
 RunSummary SummaryOfLast(const std::vector<RunRecord>& records) {
   std::vector<RunSummary> summaries;
@@ -134,9 +140,7 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
   const std::map<Need, RunSummary> lacking = {
       {Need::kServers, without([](RunRecord* record) { record->mutable_reports()->RemoveLast(); })},
       {Need::kMeter, without([](RunRecord* record) {
-         for (ProcessReport& process : *record->mutable_reports()) {
-           for (WorkerReport& worker : *process.mutable_workers()) worker.set_engine("another");
-         }
+         ForEachWorker(record, [](WorkerReport* worker) { worker->set_engine("another"); });
        })},
       {Need::kLearning, without([](RunRecord* record) {
          record->mutable_spec()->mutable_training()->mutable_emulated_compute()->set_milliseconds(
@@ -152,20 +156,15 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
          record->mutable_spec()->mutable_strategy()->set_work(StrategySpec::DEALT);
        })},
       {Need::kHalves, without([](RunRecord* record) {
-         for (ProcessReport& process : *record->mutable_reports()) {
-           for (WorkerReport& worker : *process.mutable_workers()) worker.clear_halves();
-         }
+         ForEachWorker(record, [](WorkerReport* worker) { worker->clear_halves(); });
        })},
       {Need::kLastRank, without([](RunRecord* record) {
          record->mutable_reports(1)->mutable_workers(0)->clear_skew_ms();
        })},
       {Need::kPrediction, without([](RunRecord* record) { record->clear_prediction(); })},
       {Need::kCosts, without([](RunRecord* record) {
-         for (ProcessReport& process : *record->mutable_reports()) {
-           process.clear_costs();
-           for (WorkerReport& worker : *process.mutable_workers())
-             worker.clear_process_cpu_seconds();
-         }
+         for (ProcessReport& process : *record->mutable_reports()) process.clear_costs();
+         ForEachWorker(record, [](WorkerReport* worker) { worker->clear_process_cpu_seconds(); });
        })},
   };
   for (const auto& [need, summary] : lacking) {
