@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/run_arm.h"
@@ -43,6 +45,29 @@ bool IsScoredArm(const ArmUnderTest& arm) {
   return RunsEverywhere(arm) && arm.traits.replicas != Replicas::kIndependent;
 }
 
+// Has every update in its weights before the next step: one worker's run then has the same bits each
+// time, although its updates are made on arrival.
+class DrainsEachStep : public ForwardingStrategy {
+ public:
+  using ForwardingStrategy::ForwardingStrategy;
+  absl::Status EndStep(int64_t step) override {
+    RM_RETURN_IF_ERROR(real_->EndStep(step));
+    return real_->Drain();
+  }
+};
+
+RunRecord RunOf(const ArmUnderTest& arm, const RunSpec& spec) {
+  RunSeams seams;
+  if (arm.traits.updates == Updates::kOnArrival) {
+    seams.create_strategy =
+        [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+      RM_ASSIGN_OR_RETURN(std::unique_ptr<SyncStrategy> real, CreateStrategy(link));
+      return std::make_unique<DrainsEachStep>(std::move(real));
+    };
+  }
+  return RunInProcess(spec, seams);
+}
+
 class EveryScoredArm : public testing::TestWithParam<std::string> {};
 
 // Where updates come together, with any number of workers; where they come on arrival, with one,
@@ -50,13 +75,13 @@ class EveryScoredArm : public testing::TestWithParam<std::string> {};
 TEST_P(EveryScoredArm, AMarkHasTheBitsOfARunThatEndsThere) {
   const ArmUnderTest arm = DescribeArm(GetParam());
   const int32_t workers = arm.traits.updates == Updates::kTogether ? 3 : 1;
-  const RunRecord whole = RunInProcess(SpecOf(GetParam(), workers, kSteps, true));
+  const RunRecord whole = RunOf(arm, SpecOf(GetParam(), workers, kSteps, true));
   ASSERT_EQ(whole.status(), "ok");
   const auto& evaluations = First(whole).evaluations();
   ASSERT_EQ(evaluations.size(), 4);
   for (int mark = 0; mark < 4; ++mark) {
     const int64_t steps = mark == 3 ? kSteps : (mark + 1) * kStepsBetween;
-    const RunRecord part = RunInProcess(SpecOf(GetParam(), workers, steps, false));
+    const RunRecord part = RunOf(arm, SpecOf(GetParam(), workers, steps, false));
     ASSERT_EQ(part.status(), "ok");
     ASSERT_EQ(First(part).evaluations_size(), 1);
     const Evaluation& expected = First(part).evaluations(0);
@@ -74,8 +99,8 @@ TEST_P(EveryScoredArm, AMarkHasTheBitsOfARunThatEndsThere) {
 TEST_P(EveryScoredArm, EvaluationsChangeNoBitOfTraining) {
   const ArmUnderTest arm = DescribeArm(GetParam());
   const int32_t workers = arm.traits.updates == Updates::kTogether ? 2 : 1;
-  const RunRecord with = RunInProcess(SpecOf(GetParam(), workers, kSteps, true));
-  const RunRecord without = RunInProcess(SpecOf(GetParam(), workers, kSteps, false));
+  const RunRecord with = RunOf(arm, SpecOf(GetParam(), workers, kSteps, true));
+  const RunRecord without = RunOf(arm, SpecOf(GetParam(), workers, kSteps, false));
   ASSERT_EQ(with.status(), "ok");
   EXPECT_EQ(First(with).weights_sha256(), First(without).weights_sha256());
   EXPECT_EQ(First(with).payload_bytes_up(), First(without).payload_bytes_up());
