@@ -94,16 +94,21 @@ json ByArm(const std::vector<json>& runs) {
   return by_arm;
 }
 
+double MedianOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
 // A comparison and a sweep of the same kinds of runs as those that the fixture was written from.
 class Schema : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     const std::string out = NewFolder("schema"), swept = NewFolder("schema-sweep");
-    // Emulated steps: on a busy machine too the ranks are alike, so contention is defined.
+    // Steps of some milliseconds: where ranks are alike, contention is defined.
     const Finished compared =
         RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic",
-                    "--model", "mlp", "--steps", "30", "--evaluate-every", "640",
-                    "--emulate", "3", "--set", "training.warmup_steps=5", "--json", "--out", out});
+                    "--model", "mlp", "--steps", "30", "--evaluate-every", "2560",
+                    "--batch", "128", "--set", "training.warmup_steps=5", "--json", "--out", out});
     ASSERT_EQ(compared.exit_code, 0) << compared.err;
     documents_["compare"] = {json::parse(compared.out)};
     documents_["lines"] = LinesOf(out + "/results.jsonl");
@@ -171,19 +176,23 @@ TEST_F(Schema, WhateverIsJsonSaysItsVersion) {
 TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
   for (const json& run : documents_["lines"]) {
     const std::string arm = run["arm"];
-    std::vector<double> step_ms;  // of the timed steps
+    std::vector<double> step_ms, medians;  // of the timed steps; by rank
     for (const json& series : run["series"]) {
       const json& all = series["step_ms"];
-      for (size_t i = run["spec"]["training"]["warmup_steps"]; i < all.size(); ++i)
-        step_ms.push_back(all[i]);
+      std::vector<double> own(all.begin() + run["spec"]["training"]["warmup_steps"].get<int>(),
+                              all.end());
+      medians.push_back(MedianOf(own));
+      step_ms.insert(step_ms.end(), own.begin(), own.end());
     }
-    std::sort(step_ms.begin(), step_ms.end());
-    const size_t middle = step_ms.size() / 2;
-    EXPECT_NEAR(run["step_ms_p50"].get<double>(),
-                (step_ms[(step_ms.size() - 1) / 2] + step_ms[middle]) / 2, 2e-5)
-        << arm;
+    // Of unlike ranks it is the middle rank's.
+    const double p50 = run["step_ms_p50"];
+    const bool is_of_one = std::any_of(medians.begin(), medians.end(), [&](double median) {
+      return std::abs(median - p50) < 2e-5;
+    });
+    EXPECT_TRUE(is_of_one || std::abs(MedianOf(step_ms) - p50) < 2e-5) << arm;
     EXPECT_LE(run["step_ms_p50"], run["step_ms_p95"]) << arm;
-    EXPECT_LE(run["step_ms_p95"].get<double>(), step_ms.back() + 1e-5) << arm;
+    const double slowest = *std::max_element(step_ms.begin(), step_ms.end());
+    EXPECT_LE(run["step_ms_p95"].get<double>(), slowest + 1e-5) << arm;
     EXPECT_EQ(run["global_batch"], 64) << arm;
     if (!run["exposed_comm_ms"].is_null()) {
       EXPECT_EQ(run["exposed_comm_ms"], run["phase_ms"]["exposed"]) << arm;

@@ -18,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "proto/run_record.pb.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {
@@ -39,9 +40,12 @@ using Name =
 class Traced : public testing::TestWithParam<std::pair<const char*, const char*>> {
  protected:
   void SetUp() override {
+    std::vector<std::string> arguments = {"--arms", GetParam().first, "--transport",
+                                          GetParam().second};
     // A worker that claims its work may end before the steps that are traced.
-    const Finished finished = Run({"--arms", GetParam().first, "--transport", GetParam().second,
-                                   "--set", "strategy.work=DEALT"});
+    if (DescribeArm(GetParam().first).traits.work == Work::kClaimed)
+      arguments.insert(arguments.end(), {"--set", "strategy.work=DEALT"});
+    const Finished finished = Run(arguments);
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
     EXPECT_THAT(finished.out, Not(HasSubstr("begin_ns")));
     record_ = Records().back();

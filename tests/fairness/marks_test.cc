@@ -45,8 +45,8 @@ bool IsScoredArm(const ArmUnderTest& arm) {
   return RunsEverywhere(arm) && arm.traits.replicas != Replicas::kIndependent;
 }
 
-// Has every update in its weights before the next step: one worker's run then has the same bits each
-// time, although its updates are made on arrival.
+// Has every update in its weights before the next step: one worker's run then has the same bits
+// each time, although its updates are made on arrival.
 class DrainsEachStep : public ForwardingStrategy {
  public:
   using ForwardingStrategy::ForwardingStrategy;
