@@ -193,7 +193,7 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
     EXPECT_LE(run["step_ms_p50"], run["step_ms_p95"]) << arm;
     const double slowest = *std::max_element(step_ms.begin(), step_ms.end());
     EXPECT_LE(run["step_ms_p95"].get<double>(), slowest + 1e-5) << arm;
-    EXPECT_EQ(run["global_batch"], 64) << arm;
+    EXPECT_EQ(run["global_batch"], 256) << arm;
     if (!run["exposed_comm_ms"].is_null()) {
       EXPECT_EQ(run["exposed_comm_ms"], run["phase_ms"]["exposed"]) << arm;
       EXPECT_GE(run["hidden_comm_ms"], 0) << arm;
