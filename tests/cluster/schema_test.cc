@@ -102,15 +102,25 @@ double MedianOf(std::vector<double> values) {
 // A comparison and a sweep of the same kinds of runs as those that the fixture was written from.
 class Schema : public ::testing::Test {
  protected:
+  static bool HasContention() {
+    const json& runs = documents_["compare"][0]["runs"];
+    return std::any_of(runs.begin(), runs.end(),
+                       [](const json& run) { return run["contention_ms"].is_number(); });
+  }
+
   static void SetUpTestSuite() {
-    const std::string out = NewFolder("schema"), swept = NewFolder("schema-sweep");
-    // Steps of some milliseconds: where ranks are alike, contention is defined.
-    const Finished compared =
-        RunProgram({"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic",
-                    "--model", "mlp", "--steps", "30", "--evaluate-every", "2560",
-                    "--batch", "128", "--set", "training.warmup_steps=5", "--json", "--out", out});
-    ASSERT_EQ(compared.exit_code, 0) << compared.err;
-    documents_["compare"] = {json::parse(compared.out)};
+    // Where the ranks of solo differ, which is chance on a busy machine, nobody has contention.
+    std::string out;
+    for (int attempt = 0; attempt < 10 && (attempt == 0 || !HasContention()); ++attempt) {
+      out = NewFolder("schema");
+      const Finished compared = RunProgram(
+          {"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic",
+           "--model", "mlp", "--steps", "30", "--evaluate-every", "2560", "--batch", "128", "--set",
+           "training.warmup_steps=5", "--json", "--out", out});
+      ASSERT_EQ(compared.exit_code, 0) << compared.err;
+      documents_["compare"] = {json::parse(compared.out)};
+    }
+    const std::string swept = NewFolder("schema-sweep");
     documents_["lines"] = LinesOf(out + "/results.jsonl");
     const std::string file = swept + "/sweep.textproto";
     std::ofstream(file)
