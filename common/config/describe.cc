@@ -55,6 +55,10 @@ bool IsScored(const RunSpec& resolved) {
          !resolved.training().has_emulated_compute();
 }
 
+int64_t WorkerStepsMax(const RunSpec& resolved) {
+  return std::max(resolved.training().steps(), ClaimedLots(resolved));
+}
+
 absl::Duration WaitLimit(const RunSpec& resolved) {
   return absl::Seconds(resolved.limits().wait_seconds());
 }

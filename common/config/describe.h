@@ -32,6 +32,9 @@ int64_t ClaimedLots(const RunSpec& resolved);
 // that nothing has moved, have none worth one.
 bool IsScored(const RunSpec& resolved);
 
+// How many steps one worker makes at most: where work is claimed, it may get every lot.
+int64_t WorkerStepsMax(const RunSpec& resolved);
+
 // limits.wait_seconds.
 absl::Duration WaitLimit(const RunSpec& resolved);
 

@@ -7,7 +7,6 @@
 #include "common/base/fingerprint.h"
 #include "common/config/describe.h"
 #include "common/machine/process_costs.h"
-#include "common/scheme/registry.h"
 #include "common/trace/training_clock.h"
 
 namespace ringmaster {
@@ -30,16 +29,14 @@ RunReport::RunReport(const WorkerSetup& setup, WorkerReport* report)
   report_.set_rank(setup_.rank);
   report_.set_kernel_target(setup_.kernels->target());
   // No timed step allocates; of very long runs some steps do.
-  const bool claims = TraitsOf(*setup.spec).work == Work::kClaimed;
-  const int64_t steps_max = training_.steps() * (claims ? training_.workers() : 1);
   const auto reported_steps =
-      static_cast<int>(std::min<int64_t>(steps_max, kReportedStepsReserved));
+      static_cast<int>(std::min(WorkerStepsMax(*setup.spec), kReportedStepsReserved));
   report_.mutable_step_ms()->Reserve(reported_steps);
   report_.mutable_step_loss()->Reserve(reported_steps);
   report_.mutable_computed_ns()->Reserve(reported_steps);
   report_.mutable_wait_begin_ms()->Reserve(reported_steps);
   report_.mutable_wait_ms()->Reserve(reported_steps);
-  if (claims) report_.mutable_lots()->Reserve(reported_steps);
+  if (ClaimedLots(*setup.spec) > 0) report_.mutable_lots()->Reserve(reported_steps);
 }
 
 void RunReport::AddLot(int64_t lot) {

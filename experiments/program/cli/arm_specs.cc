@@ -8,6 +8,8 @@
 #include "common/config/arms.h"
 #include "common/config/comparable.h"
 #include "common/config/load.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/commands.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 
@@ -65,9 +67,14 @@ absl::StatusOr<std::vector<RunSpec>> ResolveAll(std::vector<RunSpec> arms) {
   return arms;
 }
 
-void PrintSpecs(const std::vector<RunSpec>& specs) {
-  for (const RunSpec& spec : specs)
+int ShowSpecs(const absl::StatusOr<std::vector<RunSpec>>& specs) {
+  if (!specs.ok()) {
+    Log(LogLevel::kError, specs.status().message());
+    return kExitUserError;
+  }
+  for (const RunSpec& spec : *specs)
     std::printf("# %s\n%s\n", spec.name().c_str(), SerializeRunSpec(spec).c_str());
+  return kExitOk;
 }
 
 }  // namespace ringmaster

@@ -31,8 +31,9 @@ absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
                                               const std::vector<std::string>& arms,
                                               const std::vector<std::string>& sets);
 
-// For --plan: the resolved specs, as textprotos that `ringmaster run` takes, on standard output.
-void PrintSpecs(const std::vector<RunSpec>& specs);
+// For --plan: the resolved specs, as textprotos that `ringmaster run` takes, on standard output, or
+// what is wrong with them in the log. Returns the exit code.
+int ShowSpecs(const absl::StatusOr<std::vector<RunSpec>>& specs);
 
 }  // namespace ringmaster
 

@@ -87,9 +87,8 @@ std::string OutcomeText(const RunSummary& summary, double seconds) {
   return text;
 }
 
-absl::StatusOr<TuningPlan> PlanTuningOf(const RunFlags& flags,
+absl::StatusOr<TuningPlan> PlanTuningOf(const RunFlags& flags, const RunSpec& base,
                                         const std::vector<std::string>& arms) {
-  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
   const Environment environment = ReadEnvironment();
   InputsReader inputs;
   return PlanTuning(
@@ -132,7 +131,7 @@ absl::StatusOr<std::vector<RunSpec>> SpecsToRun(const RunFlags& flags,
     if (flags.tuning.budget_samples == 0) return untuned;
     return absl::InvalidArgumentError("--budget is for --tune, which is not given");
   }
-  RM_ASSIGN_OR_RETURN(const TuningPlan plan, PlanTuningOf(flags, arms));
+  RM_ASSIGN_OR_RETURN(const TuningPlan plan, PlanTuningOf(flags, base, arms));
   RM_RETURN_IF_ERROR(PrepareOutputs(&untuned));
   RM_ASSIGN_OR_RETURN(*tuned, Tune(flags, plan));
   std::vector<RunSpec> specs;
@@ -140,33 +139,37 @@ absl::StatusOr<std::vector<RunSpec>> SpecsToRun(const RunFlags& flags,
   return ResolveAll(std::move(specs));
 }
 
-// What would run, without its outputs.
-int ShowSpecs(const RunFlags& flags, const std::vector<std::string>& arms) {
-  absl::Status status = CheckColumns(flags.columns);
-  if (status.ok() && !flags.tuning.grids.empty()) {
-    const absl::StatusOr<TuningPlan> plan = PlanTuningOf(flags, arms);
-    if (plan.ok()) std::printf("%s", PlanText(plan->runs, {}).c_str());
-    status = plan.status();
-  } else if (status.ok()) {
-    std::vector<TunedArm> none;
-    const absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &none);
-    if (specs.ok()) PrintSpecs(*specs);
-    status = specs.status();
-  }
-  if (status.ok()) return kExitOk;
+// What tuning would run, in the order of its runs.
+absl::StatusOr<std::string> TuningText(const RunFlags& flags,
+                                       const std::vector<std::string>& arms) {
+  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  RM_ASSIGN_OR_RETURN(const TuningPlan plan, PlanTuningOf(flags, base, arms));
+  return PlanText(plan.runs, {});
+}
+
+int Fail(const absl::Status& status, int code) {
   Log(LogLevel::kError, status.message());
-  return kExitUserError;
+  return code;
+}
+
+// What would run, without its outputs.
+int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
+  if (const absl::Status known = CheckColumns(flags.columns); !known.ok())
+    return Fail(known, kExitUserError);
+  if (flags.tuning.grids.empty()) {
+    std::vector<TunedArm> none;
+    return ShowSpecs(SpecsToRun(flags, arms, &none));
+  }
+  const absl::StatusOr<std::string> text = TuningText(flags, arms);
+  if (!text.ok()) return Fail(text.status(), kExitUserError);
+  std::printf("%s", text->c_str());
+  return kExitOk;
 }
 
 // Of an arm: its outcome, or why there is none.
 std::string WhatBecameOf(const absl::StatusOr<std::string>& text) {
   if (text.ok()) return *text;
   return absl::IsFailedPrecondition(text.status()) ? "not compared" : "not kept";
-}
-
-int Fail(const absl::Status& status, int code) {
-  Log(LogLevel::kError, status.message());
-  return code;
 }
 
 // Before anything runs: what else keeps this machine busy.
@@ -263,7 +266,7 @@ class Arms {
     }
     if (!tuned_.empty())
       record.mutable_tuning()->Add(tuned_[i].trials.begin(), tuned_[i].trials.end());
-    const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record), i);
+    const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record));
     if (!summary.ok()) {
       code_ = Fail(summary.status(), kExitFailedRun);
       return summary.status();
@@ -359,7 +362,7 @@ void DeclareCompare(Command program, Action* action) {
   command.OnChosen([action, flags] {
     const std::vector<std::string> arms = flags->arms.empty() ? DefaultArms() : flags->arms;
     *action = {[flags, arms] { return RunAll(*flags, arms); },
-               [flags, arms] { return ShowSpecs(*flags, arms); }};
+               [flags, arms] { return ShowArms(*flags, arms); }};
   });
 }
 
@@ -371,7 +374,7 @@ void DeclareRun(Command program, Action* action) {
       .Refuse([](const std::string& file) { return file.empty() ? "\"\": expected a file" : ""; });
   DeclareCommon(command, flags.get());
   command.OnChosen([action, flags] {
-    *action = {[flags] { return RunAll(*flags, {}); }, [flags] { return ShowSpecs(*flags, {}); }};
+    *action = {[flags] { return RunAll(*flags, {}); }, [flags] { return ShowArms(*flags, {}); }};
   });
 }
 

@@ -83,8 +83,7 @@ absl::Status AddCodec(const RunSpec& spec, const SchemeTraits& traits, Story* st
   const int64_t plain = count * static_cast<int64_t>(sizeof(float));
   story->moral.push_back(absl::StrFormat(
       "Where a gradient is sent, it is its encoding by %s: %d bytes for %d floats (%.3g %% of "
-      "their "
-      "%d bytes), of which %d are indices.",
+      "their %d bytes), of which %d are indices.",
       spec.codec().name(), bytes, count, 100.0 * bytes / plain, plain, codec->IndexBytes(bytes)));
   story->moral.push_back(
       absl::StrFormat("Of a random normal gradient it leaves out %.2g %% of the energy, %s.",

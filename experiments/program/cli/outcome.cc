@@ -71,22 +71,20 @@ absl::Status Outcome::CheckInputs(const RunRecord& record) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunSummary> Outcome::Add(RunRecord record, size_t place) {
+absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
   if (const absl::Status same = CheckInputs(record); !same.ok()) {
     *record.mutable_summary() = Summarize(record);
     RM_RETURN_IF_ERROR(store_->Append(record));
     return same;
   }
-  const auto at = std::upper_bound(places_.begin(), places_.end(), place) - places_.begin();
-  places_.insert(places_.begin() + at, place);
-  summaries_.insert(summaries_.begin() + at, Summarize(record));
+  summaries_.push_back(Summarize(record));
   AddComparative(&summaries_);
-  *record.mutable_summary() = summaries_[at];
+  *record.mutable_summary() = summaries_.back();
   const absl::Status appended = store_->Append(record);
   record.clear_reports();
-  records_.insert(records_.begin() + at, std::move(record));
+  records_.push_back(std::move(record));
   RM_RETURN_IF_ERROR(appended);
-  return summaries_[at];
+  return summaries_.back();
 }
 
 std::vector<std::string> Outcome::AllDoubts() const {

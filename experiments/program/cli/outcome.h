@@ -23,8 +23,7 @@ class Outcome {
   // Derives the record's summary, with what earlier arms allow to be compared, and appends it to
   // the store. Returns the summary as far as it can be known now. FailedPrecondition: it read other
   // files than an earlier arm, and is kept but stands in no table.
-  // `place`: where the arm stands in the table, ascending; arms may end in any order.
-  absl::StatusOr<RunSummary> Add(RunRecord record, size_t place = 0);
+  absl::StatusOr<RunSummary> Add(RunRecord record);
 
   // A line under the table: how the arms ran, or what is wrong with them all.
   void AddNote(std::string note) { notes_.push_back(std::move(note)); }
@@ -52,8 +51,7 @@ class Outcome {
 
   std::unique_ptr<Store> store_;
   std::string out_;
-  std::vector<size_t> places_;         // ascending
-  std::vector<RunRecord> records_;     // by place; without reports
+  std::vector<RunRecord> records_;     // without reports
   std::vector<RunSummary> summaries_;  // by record
   std::vector<std::string> notes_;
   std::vector<std::string> more_doubts_;

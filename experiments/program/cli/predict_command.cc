@@ -154,16 +154,6 @@ absl::Status Measure(const RunSpec& spec, const std::string& label, const Predic
   return absl::OkStatus();
 }
 
-int ShowSpecs(const PredictFlags& flags) {
-  const absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
-  if (!specs.ok()) {
-    Log(LogLevel::kError, specs.status().message());
-    return kExitUserError;
-  }
-  PrintSpecs(*specs);
-  return kExitOk;
-}
-
 int Predict(const PredictFlags& flags) {
   const auto fail = [](const absl::Status& status, int code) {
     Log(LogLevel::kError, status.message());
@@ -241,7 +231,7 @@ void DeclarePredict(Command program, Action* action) {
   command.AddOption("--rank", &flags->rank, "").Hidden();
   command.AddOption("--coordinator", &flags->coordinator, "").Hidden();
   command.OnChosen([action, flags] {
-    *action = {[flags] { return Predict(*flags); }, [flags] { return ShowSpecs(*flags); }};
+    *action = {[flags] { return Predict(*flags); }, [flags] { return ShowSpecs(SpecsOf(*flags)); }};
   });
 }
 

@@ -26,8 +26,7 @@ constexpr int64_t kArenas = 4;
 // A lane in the own control block, and the one in the peer's (common/transport/shm/layout.h).
 constexpr int64_t kPairBytes = 2 * (1100 << 10);
 
-// Resident: code and libraries, most of which the
-// processes of a machine share, but each counts.
+// Resident: code and libraries, most of which the processes of a machine share, but each counts.
 constexpr int64_t kResidentBytes = 48'000'000;
 constexpr int64_t kFloat = sizeof(float);
 

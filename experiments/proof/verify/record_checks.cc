@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/worker_parts.h"
@@ -31,8 +32,8 @@ absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& reco
   }
   std::sort(workers.begin(), workers.end(),
             [](const WorkerReport* a, const WorkerReport* b) { return a->rank() < b->rank(); });
-  const bool claims = TraitsOf(record.spec()).work == Work::kClaimed;
-  const int64_t all_lots = record.spec().training().steps() * record.spec().training().workers();
+  const int64_t all_lots = ClaimedLots(record.spec());
+  const bool claims = all_lots > 0;
   int64_t lots = 0;
   for (size_t rank = 0; rank < workers.size(); ++rank) {
     if (workers[rank]->rank() != static_cast<int32_t>(rank)) break;

@@ -180,8 +180,7 @@ std::vector<Figure> SpeedFigures() {
           .Report("speed_up_over_single", {"speed-up", "× single", 2}),
       Row("efficiency", "", "slowest worker",
           "samples/s over solo's, which are N times its slowest worker's, or where work is claimed "
-          "the "
-          "sum of its workers' own; not for single, which is one worker")
+          "the sum of its workers' own; not for single, which is one worker")
           .Needs({Need::kSolo})
           .Value(RM_FIELD(efficiency))
           .Json()
@@ -397,10 +396,8 @@ std::vector<Figure> SkewFigures() {
   return {
       Row("skew_ms", "ms", kMeanStep,
           "of exposed: until the last rank has its gradients, without which no exchange of the "
-          "step "
-          "can end; the last rank itself has none. Clocks of different machines are as far apart "
-          "as "
-          "the coordinator's welcome took longer to one of them")
+          "step can end; the last rank itself has none. Clocks of different machines are as far "
+          "apart as the coordinator's welcome took longer to one of them")
           .Needs({Need::kExchange, Need::kLastRank})
           .Measured(MeanOfWorkers(SkewMs))
           .OfNode(OfWorker(SkewMs))

@@ -21,13 +21,6 @@ namespace {
 // The most steps of one worker of which something is kept.
 constexpr int64_t kKeptStepsMax = 1 << 20;
 
-// How many steps one worker may make, as far as they are kept.
-size_t StepsMax(const RunSpec& spec) {
-  const TrainingSpec& training = spec.training();
-  const int64_t lots = spec.strategy().work() == StrategySpec::CLAIMED ? training.workers() : 1;
-  return static_cast<size_t>(std::min(training.steps() * lots, kKeptStepsMax));
-}
-
 // The shell of WorkerCore on a transport and two threads. The exchange thread brings buckets and
 // ends of steps to the core in the order in which the step thread posted them, and sleeps until the
 // messages of a step are through. Both threads call the core, a few times a step, under a mutex
@@ -39,7 +32,7 @@ class ParameterServerStrategy : public SyncStrategy {
         plan_(WorkerPlanOf(*link.spec, link.rank,
                            static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
-        marks_(static_cast<int32_t>(SampleMarks(*link.spec).size())),
+        copies_(MarkCopies(*link.spec)),
         servers_(link, std::move(codec)),
         arriving_(link.layout->count()),
         delivered_(keeps_ ? link.layout->count() : 0),
@@ -48,7 +41,7 @@ class ParameterServerStrategy : public SyncStrategy {
             2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
             [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
             link.exchange_recorder) {
-    if (!plan_.answered) step_pulls_.reserve(StepsMax(*link.spec));
+    if (!plan_.answered) step_pulls_.reserve(std::min(WorkerStepsMax(*link.spec), kKeptStepsMax));
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());
   }
@@ -106,7 +99,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
   // The copies are the servers'; they come where weights have arrived until now.
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
-    if (mark + 1 == marks_) return MarkedModel{ModelWeights(), std::nullopt};
+    if (mark == copies_) return MarkedModel{ModelWeights(), std::nullopt};
     exchange_.Post({ExchangeTask::Kind::kRecall, mark});
     RM_RETURN_IF_ERROR(Await(Clock::now(), /*is_gate=*/false));
     // Versions of the replica's weights are 0 or more.
@@ -274,7 +267,7 @@ class ParameterServerStrategy : public SyncStrategy {
   const WorkerPlan plan_;
   const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights
                       // overtake it
-  const int32_t marks_;
+  const int64_t copies_;  // marks that the servers keep: all but the last
 
   // The exchange thread's.
   ServerLink servers_;

@@ -128,15 +128,10 @@ int RunStep(const StepFlags& flags) {
 }
 
 // Whether the peer is there shows when it is started.
-int ShowSpecs(StepFlags flags) {
+absl::StatusOr<std::vector<RunSpec>> OwnRuns(StepFlags flags) {
   flags.against.clear();
-  const absl::StatusOr<StepBench> bench = BenchOf(flags);
-  if (!bench.ok()) {
-    Log(LogLevel::kError, bench.status().message());
-    return kExitUserError;
-  }
-  PrintSpecs(bench->runs);
-  return kExitOk;
+  RM_ASSIGN_OR_RETURN(const StepBench bench, BenchOf(flags));
+  return bench.runs;
 }
 
 }  // namespace
@@ -165,7 +160,7 @@ void DeclareStepBench(Command bench, Action* action) {
                   "one JSON object on standard output instead of the table");
   flags->spec.DeclareForBench(command);
   command.OnChosen([action, flags] {
-    *action = {[flags] { return RunStep(*flags); }, [flags] { return ShowSpecs(*flags); }};
+    *action = {[flags] { return RunStep(*flags); }, [flags] { return ShowSpecs(OwnRuns(*flags)); }};
   });
 }
 
