@@ -66,12 +66,25 @@ void Follow(const json& at, std::vector<std::string> path, std::vector<const jso
   }
 }
 
+// Arrays of texts, such as doubts, may be empty: on a quiet machine there are none.
+bool IsEmptyArray(const Promise& promise, const std::vector<json>& documents) {
+  std::vector<std::string> path = absl::StrSplit(promise.path, '/');
+  if (path.back() != "*") return false;
+  path.pop_back();
+  std::vector<const json*> arrays;
+  int lacking = 0;
+  for (const json& document : documents) Follow(document, path, &arrays, &lacking);
+  const auto is_empty = [](const json* value) { return value->is_array() && value->empty(); };
+  return !arrays.empty() && std::all_of(arrays.begin(), arrays.end(), is_empty);
+}
+
 void Check(const Promise& promise, const std::vector<json>& documents) {
   std::vector<const json*> found;
   int lacking = 0;
   for (const json& document : documents)
     Follow(document, absl::StrSplit(promise.path, '/'), &found, &lacking);
-  EXPECT_FALSE(found.empty()) << promise.document << ": nothing at " << promise.path;
+  EXPECT_TRUE(!found.empty() || IsEmptyArray(promise, documents))
+      << promise.document << ": nothing at " << promise.path;
   if (!promise.optional) {
     EXPECT_EQ(lacking, 0) << promise.document << ": objects without " << promise.path;
   }
@@ -102,24 +115,14 @@ double MedianOf(std::vector<double> values) {
 // A comparison and a sweep of the same kinds of runs as those that the fixture was written from.
 class Schema : public ::testing::Test {
  protected:
-  static bool HasContention() {
-    const json& runs = documents_["compare"][0]["runs"];
-    return std::any_of(runs.begin(), runs.end(),
-                       [](const json& run) { return run["contention_ms"].is_number(); });
-  }
-
   static void SetUpTestSuite() {
-    // Where the ranks of solo differ, which is chance on a busy machine, nobody has contention.
-    std::string out;
-    for (int attempt = 0; attempt < 10 && (attempt == 0 || !HasContention()); ++attempt) {
-      out = NewFolder("schema");
-      const Finished compared = RunProgram(
-          {"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic",
-           "--model", "mlp", "--steps", "30", "--evaluate-every", "2560", "--batch", "128", "--set",
-           "training.warmup_steps=5", "--json", "--out", out});
-      ASSERT_EQ(compared.exit_code, 0) << compared.err;
-      documents_["compare"] = {json::parse(compared.out)};
-    }
+    const std::string out = NewFolder("schema");
+    const Finished compared = RunProgram(
+        {"compare", "--arms", "single,solo,dp,ps,async-topk,ring", "--data", "synthetic", "--model",
+         "mlp", "--steps", "30", "--evaluate-every", "2560", "--batch", "128", "--set",
+         "training.warmup_steps=5", "--json", "--out", out});
+    ASSERT_EQ(compared.exit_code, 0) << compared.err;
+    documents_["compare"] = {json::parse(compared.out)};
     const std::string swept = NewFolder("schema-sweep");
     documents_["lines"] = LinesOf(out + "/results.jsonl");
     const std::string file = swept + "/sweep.textproto";

@@ -38,10 +38,10 @@ struct ReportFlags {
 };
 
 absl::StatusOr<std::string> Render(const std::string& format, const Comparisons& comparisons) {
+  if (format == "csv") return CsvText(comparisons);
+  if (format == "json") return JsonText(comparisons, MakeTables(comparisons, ColumnChoice::kAll));
   const std::vector<ReportTable> tables = MakeTables(comparisons);
   if (format == "md") return MarkdownText(comparisons, tables);
-  if (format == "csv") return CsvText(comparisons);
-  if (format == "json") return JsonText(comparisons, tables);
   if (format == "latex") return LatexText(comparisons, tables);
   return ReportPage(comparisons, tables);
 }

@@ -103,7 +103,6 @@ ReportTable FiguresTable(const Comparison& comparison) {
     row.cells.push_back(Text(TunedText(cell)));
     table.rows.push_back(std::move(row));
   }
-  EraseEmptyColumns(&table);
   return table;
 }
 
@@ -134,7 +133,6 @@ ReportTable NodesTable(const Comparison& comparison) {
       table.rows.push_back(std::move(row));
     }
   }
-  EraseEmptyColumns(&table);
   return table;
 }
 
@@ -246,11 +244,14 @@ ReportTable FailedTable(const Comparisons& comparisons) {
 
 }  // namespace
 
-std::vector<ReportTable> MakeTables(const Comparisons& comparisons) {
+std::vector<ReportTable> MakeTables(const Comparisons& comparisons, ColumnChoice choice) {
   std::vector<ReportTable> tables;
   for (const Comparison& comparison : comparisons.all) tables.push_back(FiguresTable(comparison));
   for (const Comparison& comparison : comparisons.all) tables.push_back(PairsTable(comparison));
   for (const Comparison& comparison : comparisons.all) tables.push_back(NodesTable(comparison));
+  if (choice == ColumnChoice::kFilled) {
+    for (ReportTable& table : tables) EraseEmptyColumns(&table);
+  }
   tables.push_back(FailedTable(comparisons));
   tables.push_back(RunsTable(comparisons));
   tables.erase(std::remove_if(tables.begin(), tables.end(),

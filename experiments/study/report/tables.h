@@ -45,10 +45,15 @@ struct ReportTable {
   std::vector<TableRow> rows;
 };
 
+// kFilled: a column of which no row has anything is left out, for people. kAll: which columns there
+// are depends on the program alone, not on what was measured, for programs.
+enum class ColumnChoice { kFilled, kAll };
+
 // The tables of a report: for each comparison the figures of its cells, its arms in pairs, and the
 // figures of each worker and server; then failed runs, and every run with what it ran on. Runs that
 // may not stand side by side never do. Pure.
-std::vector<ReportTable> MakeTables(const Comparisons& comparisons);
+std::vector<ReportTable> MakeTables(const Comparisons& comparisons,
+                                    ColumnChoice choice = ColumnChoice::kFilled);
 
 // The names of a table's groups of columns, in their order; one that is empty where it has none.
 // Pure.

@@ -159,6 +159,18 @@ TEST(Tables, EveryWorkerAndServerHasItsOwnFigures) {
   EXPECT_EQ(cell(2, "cpu_ms_per_sample"), "no such column") << "nobody measured it";
 }
 
+// Ranks of solo that differ leave contention undefined for all arms: a reader of JSON must still
+// find the key.
+TEST(Tables, JsonHasEveryColumnWhetherOrNotSomebodyHasAValue) {
+  const std::vector<RunRecord> records = {RunOf(SpecOf("ring", 2), 4)};
+  const Comparisons comparisons = GroupRecords(records);
+  const auto tables = MakeTables(comparisons, ColumnChoice::kAll);
+  const Parsed row = Parsed::parse(JsonText(comparisons, tables))["tables"][0]["rows"][0];
+  for (const Figure* figure : ReportFigures()) EXPECT_TRUE(row.contains(figure->report->id));
+  EXPECT_TRUE(row["contention_ms"].is_null());
+  EXPECT_TRUE(row["tuned"].is_null());
+}
+
 TEST(Tables, TextIsEscapedInEveryFormat) {
   RunSpec spec = SpecOf("ring", 2);
   spec.set_name("my_ring, 50% & \"more\" | <b>");
