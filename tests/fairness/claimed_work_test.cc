@@ -9,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "experiments/proof/verify/record_checks.h"
+#include "experiments/proof/verify/replay.h"
 #include "experiments/study/results/summary.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
-#include "tests/fairness/replay.h"
 #include "tests/fairness/specs.h"
 #include "tests/support/arms.h"
 
@@ -170,6 +170,31 @@ TEST(ClaimedWork, ARunIsReplayedToItsBitsFromItsLog) {
     ASSERT_TRUE(replayed.ok()) << replayed.status();
     EXPECT_NE((*replayed)[0], end);
   }
+}
+
+TEST(ClaimedWork, ALogThatIsNotThatOfARunIsRefused) {
+  const RunRecord whole = RunInProcess(SpecOf(ClaimingArms().front()));
+  ASSERT_TRUE(Replay(whole).ok());
+  const auto refusal = [&](auto change) {
+    RunRecord record = whole;
+    ProcessReport* process = record.mutable_reports(0);
+    change(process->mutable_workers(1), process->mutable_servers(0));
+    return std::string(Replay(record).status().message());
+  };
+  using W = WorkerReport*;
+  using S = ServerReport*;
+  EXPECT_THAT(refusal([](W worker, S) { worker->mutable_step_pulls()->RemoveLast(); }),
+              HasSubstr("does not have every step"));
+  EXPECT_THAT(refusal([](W worker, S) { worker->mutable_lots()->RemoveLast(); }),
+              HasSubstr("does not have every step"));
+  EXPECT_THAT(refusal([](W, S server) { server->set_arrivals(3, 1000000); }),
+              HasSubstr("which no worker can have caused"));
+  EXPECT_THAT(refusal([](W, S server) { server->set_arrivals(3, -kWorkers - 1); }),
+              HasSubstr("which no worker can have caused"));
+  EXPECT_THAT(refusal([](W worker, S) { worker->set_step_pulls(5, 1000); }),
+              HasSubstr("stands still"));
+  EXPECT_THAT(refusal([](W worker, S) { worker->set_step_pulls(5, -1); }),
+              HasSubstr("stands still"));
 }
 
 }  // namespace

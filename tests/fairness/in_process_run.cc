@@ -191,7 +191,7 @@ class Cluster {
     }
     ModelOptions model;
     model.shape = worker.dataset.train.shape;
-    model.max_batch = LargestBatch(worker.spec, model.shape);
+    model.max_batch = LargestBatch(worker.spec.training().batch_per_worker(), model.shape);
     model.bucket_bytes = worker.spec.training().bucket_bytes();
     model.bucket_layout = BucketLayoutOf(worker.spec.training());
     RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));

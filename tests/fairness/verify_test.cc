@@ -24,6 +24,8 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr char kRightWeights[] = "0123456789abcdef";
+
 // The record of a run in which everything is as claimed.
 RunRecord RightRecord(const RunSpec& spec) {
   RunRecord record;
@@ -35,7 +37,7 @@ RunRecord RightRecord(const RunSpec& spec) {
   for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) {
     WorkerReport* worker = record.add_reports()->add_workers();
     worker->set_rank(rank);
-    worker->set_weights_sha256("0123456789abcdef");
+    worker->set_weights_sha256(kRightWeights);
     for (int64_t step = 0; step < steps; ++step) worker->add_step_loss(1);
     const int32_t logs = spec.strategy().has_single() ? spec.training().workers() : 1;
     for (int32_t i = 0; i < logs; ++i) worker->add_batch_log_fingerprints(1000 + rank + i);
@@ -58,6 +60,9 @@ VerifyOptions RightOptions() {
     return std::string("as promised");
   };
   options.check_codecs = options.check_consistency;
+  options.replay = [](const RunRecord& record) -> absl::StatusOr<std::vector<std::string>> {
+    return std::vector<std::string>(static_cast<size_t>(record.reports_size()), kRightWeights);
+  };
   return options;
 }
 
@@ -121,6 +126,25 @@ TEST(Verify, OtherWeightsInAnyRunFailTheTrajectoryOfItsGroup) {
     EXPECT_TRUE(absl::StrContains(failures[0], absl::StrCat("trajectory: ", what))) << failures[0];
     EXPECT_FALSE(outcome.passed());
   }
+}
+
+TEST(Verify, ClaimedWorkThatItsLogDoesNotExplainFails) {
+  const char* const what = "trajectory: N=3: claimed work, replayed";
+  const VerifyOutcome other = VerifyWith(LastWorkerOf(
+      "async N=3 claimed", [](WorkerReport* worker) { worker->set_weights_sha256("fedcba98"); }));
+  ASSERT_EQ(Failures(other).size(), 1u);
+  EXPECT_TRUE(absl::StartsWith(Failures(other)[0], what)) << Failures(other)[0];
+  VerifyOptions options = RightOptions();
+  options.replay = [](const RunRecord&) -> absl::StatusOr<std::vector<std::string>> {
+    return absl::FailedPreconditionError("server/0 stands still");
+  };
+  const VerifyOutcome none = VerifyWith([](RunRecord*) {}, [] { return false; }, options);
+  ASSERT_EQ(Failures(none).size(), 1u);
+  EXPECT_TRUE(absl::StartsWith(Failures(none)[0], what)) << Failures(none)[0];
+  const VerifyOutcome twice = VerifyWith(LastWorkerOf(
+      "async N=3 claimed", [](WorkerReport* worker) { worker->set_batch_set_fingerprint(7); }));
+  ASSERT_EQ(Failures(twice).size(), 1u);
+  EXPECT_TRUE(absl::StartsWith(Failures(twice)[0], "data: N=3: who claims work"));
 }
 
 TEST(Verify, ARunThatDoesNotRepeatFails) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
+#include "proto/run_spec.pb.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/evaluate.h"
 #include "worker/loop/weight_copies.h"
@@ -38,7 +39,9 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
                       WeightCopies::Create(*setup.kernels, setup.model->layout().count()));
   RM_ASSIGN_OR_RETURN(
       BatchUpload upload,
-      BatchUpload::Create(*setup.kernels, LargestBatch(*setup.spec, test.shape), test.shape));
+      BatchUpload::Create(*setup.kernels,
+                          LargestBatch(setup.spec->training().batch_per_worker(), test.shape),
+                          test.shape));
   RM_ASSIGN_OR_RETURN(const TensorView weights,
                       copies->ForKernels(WeightsView::OnHost(*setup.initial_weights, 0)));
   LabelScores rows;

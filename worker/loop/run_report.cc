@@ -8,6 +8,7 @@
 #include "common/config/describe.h"
 #include "common/machine/process_costs.h"
 #include "common/trace/training_clock.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {

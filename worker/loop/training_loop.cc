@@ -57,8 +57,9 @@ absl::Status TrainingLoop::Prepare() {
   RM_ASSIGN_OR_RETURN(replica_,
                       HostReplica::Create(spec, layout, *setup_.initial_weights, step_times_));
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
-  RM_ASSIGN_OR_RETURN(upload_,
-                      BatchUpload::Create(*setup_.kernels, LargestBatch(spec, sample), sample));
+  RM_ASSIGN_OR_RETURN(
+      upload_, BatchUpload::Create(*setup_.kernels,
+                                   LargestBatch(training_.batch_per_worker(), sample), sample));
   scoring_ = std::make_unique<Scoring>(setup_, upload_);
   RM_ASSIGN_OR_RETURN(
       outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,

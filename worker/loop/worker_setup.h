@@ -13,7 +13,6 @@
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/metered.h"
-#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/loop/conductor.h"
@@ -22,6 +21,8 @@
 #include "worker/strategy/strategy.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // Makes a worker's strategy.
 using StrategyFactory =
@@ -54,10 +55,10 @@ struct WorkerSetup {
   std::function<absl::Status(int64_t step)> before_step;
 };
 
-// Samples that the model of a worker must take at once. The rounding of convolutions depends on it,
-// so every arm asks here.
-inline int64_t LargestBatch(const RunSpec& resolved, const SampleShape& shape) {
-  return std::max<int64_t>(EvaluationBatch(shape), resolved.training().batch_per_worker());
+// Samples that the model of a worker must take at once, where it trains on `batch_per_worker`. The
+// rounding of convolutions depends on it, so every arm asks here.
+inline int64_t LargestBatch(int64_t batch_per_worker, const SampleShape& shape) {
+  return std::max<int64_t>(EvaluationBatch(shape), batch_per_worker);
 }
 
 }  // namespace ringmaster

@@ -30,7 +30,7 @@ absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const Sam
   const bool emulated = training.has_emulated_compute();
   ModelOptions options;
   options.shape = shape;
-  options.max_batch = emulated ? 1 : LargestBatch(resolved, shape);
+  options.max_batch = emulated ? 1 : LargestBatch(resolved.training().batch_per_worker(), shape);
   RM_ASSIGN_OR_RETURN(WorkerParts parts,
                       CreateParts(resolved, training.kernels().c_str(), rank.device, options));
   if (!emulated) return parts;

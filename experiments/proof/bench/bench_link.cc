@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
 #include "common/tensor/tensor.h"
+#include "experiments/proof/bench/bench_group.h"
 #include "experiments/proof/bench/bench_turns.h"
 
 namespace ringmaster {

@@ -7,9 +7,10 @@
 
 #include "absl/status/status.h"
 #include "common/transport/fabric.h"
-#include "experiments/proof/bench/bench_group.h"
 
 namespace ringmaster {
+
+struct BenchSeat;
 
 // What is measured: how long messages take between processes, by size.
 struct LinkBench {

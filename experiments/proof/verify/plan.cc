@@ -188,4 +188,18 @@ absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed) {
   return specs;
 }
 
+absl::StatusOr<std::vector<RunSpec>> ClaimedRuns(uint64_t seed) {
+  RunSpec base = SmallBase(3, seed);
+  base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
+  std::vector<const char*> arms = {"ring"};
+  for (const ArmInfo& info : Arms()) {
+    RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
+    const SchemeTraits traits = TraitsOf(spec);
+    if (traits.work == Work::kClaimed && traits.engine.empty()) arms.push_back(info.name);
+  }
+  std::vector<RunSpec> specs;
+  RM_RETURN_IF_ERROR(AddArms(arms, " N=3 claimed", base, &specs));
+  return specs;
+}
+
 }  // namespace ringmaster

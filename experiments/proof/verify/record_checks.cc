@@ -192,6 +192,30 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
                          static_cast<double>(bytes) / 1e6);
 }
 
+absl::StatusOr<std::string> CheckReplay(
+    absl::Span<const RunRecord> records,
+    const std::function<absl::StatusOr<std::vector<std::string>>(const RunRecord&)>& replay) {
+  RM_RETURN_IF_ERROR(NeedRuns(records, 1));
+  int64_t lots = 0;
+  for (const RunRecord& record : records) {
+    RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
+    const auto replayed = replay(record);
+    if (!replayed.ok()) {
+      return Failed(absl::StrCat("run \"", record.spec().name(),
+                                 "\" cannot be replayed: ", replayed.status().message()));
+    }
+    for (size_t rank = 0; rank < workers.size(); ++rank) {
+      lots += workers[rank]->step_loss_size();
+      const std::string again = rank < replayed->size() ? (*replayed)[rank] : "";
+      if (!again.empty() && again == workers[rank]->weights_sha256()) continue;
+      return Failed(absl::StrCat(WhoIs(record, *workers[rank]), " ended with weights ",
+                                 workers[rank]->weights_sha256().substr(0, 16),
+                                 ", its replay with ", again.substr(0, 16)));
+    }
+  }
+  return absl::StrCat(records.size(), " runs, ", lots, " lots");
+}
+
 double OrderBound(int32_t workers, int64_t steps) {
   return std::exp(1.0) * static_cast<double>(steps) * 2 * workers * 0x1p-24;
 }

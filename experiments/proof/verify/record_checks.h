@@ -2,7 +2,9 @@
 #define RINGMASTER_EXPERIMENTS_PROOF_VERIFY_RECORD_CHECKS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -27,6 +29,12 @@ absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records
 // The metered payload of every worker, both directions and the index part of it, is PayloadFormula
 // times steps, to the byte. Runs whose workers exchange nothing must have sent nothing.
 absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records);
+
+// `replay` ends every run with the weights that its workers ended with, bit for bit. `replay` is
+// Replay or, in tests, another; it returns the SHA-256 of each worker's weights, by rank.
+absl::StatusOr<std::string> CheckReplay(
+    absl::Span<const RunRecord> records,
+    const std::function<absl::StatusOr<std::vector<std::string>>(const RunRecord&)>& replay);
 
 // How far the final weights of a synchronous run may lie from those of `single` when sums are
 // rounded in another order: |w - w'| / |w'|, in the Euclidean norm.

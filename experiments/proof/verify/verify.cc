@@ -61,6 +61,7 @@ class Verification {
     ExactSums();
     RoundedSums();
     Codecs();
+    ClaimedWork();
     Bytes();
     Check("start", "workers that start from other weights are refused",
           [] { return CheckStart(); });
@@ -169,6 +170,17 @@ class Verification {
               absl::StrAppend(&names, names.empty() ? "" : ", ", record.spec().codec().name());
             }
             return names;
+          });
+  }
+
+  void ClaimedWork() {
+    const auto records = RunAll(ClaimedRuns(options_.seed));
+    Check("data", "N=3: who claims work computes the batches that are dealt, each once",
+          [&]() -> Figure { return records.ok() ? CheckSameBatches(*records) : records.status(); });
+    Check("trajectory", "N=3: claimed work, replayed from its log, ends with the same bits",
+          [&]() -> Figure {
+            RM_RETURN_IF_ERROR(records.status());
+            return CheckReplay(absl::MakeSpan(*records).subspan(1), options_.replay);
           });
   }
 

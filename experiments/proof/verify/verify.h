@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "experiments/proof/verify/codec_check.h"
 #include "experiments/proof/verify/consistency_check.h"
+#include "experiments/proof/verify/replay.h"
 #include "proto/record.pb.h"
 #include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -38,6 +39,8 @@ struct VerifyOptions {
       CheckConsistency;
   std::function<absl::StatusOr<std::string>(uint64_t seed, int64_t effort)> check_codecs =
       CheckCodecs;
+  // Plays a run of claimed work again from its log.
+  std::function<absl::StatusOr<std::vector<std::string>>(const RunRecord&)> replay = Replay;
 };
 
 struct VerifyOutcome {

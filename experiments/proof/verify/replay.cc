@@ -1,4 +1,4 @@
-#include "tests/fairness/replay.h"
+#include "experiments/proof/verify/replay.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -17,6 +17,7 @@
 #include "common/params/param_layout.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/run_record.pb.h"
 #include "server/server_core.h"
 #include "server/shard_core.h"
 #include "worker/data/dataset.h"
@@ -50,6 +51,7 @@ class Player {
 
   absl::StatusOr<std::vector<std::string>> Play() {
     RM_RETURN_IF_ERROR(Prepare());
+    RM_RETURN_IF_ERROR(CheckLog());
     bool moved = true;
     while (moved) {
       moved = false;
@@ -83,12 +85,35 @@ class Player {
     std::vector<size_t> pulls;         // by worker, answered
   };
 
+  // Whether every step and event names what there is. Logs are bounded: a long run's is not whole.
+  absl::Status CheckLog() const {
+    const auto is_whole = [](const Worker& worker) {
+      const WorkerReport& report = *worker.report;
+      const int steps = report.step_loss_size();
+      return steps > 0 && report.step_pulls_size() == steps &&
+             (report.lots_size() == 0 || report.lots_size() == steps);
+    };
+    if (workers_.empty() || servers_.empty() ||
+        !std::all_of(workers_.begin(), workers_.end(), is_whole))
+      return absl::FailedPreconditionError("the log does not have every step");
+    for (const Server& server : servers_) {
+      const int64_t pushes = int64_t{Count(workers_)} * Count(server.parts);
+      for (const int32_t event : server.report->arrivals()) {
+        if (event >= -Count(workers_) && event < pushes) continue;
+        return absl::FailedPreconditionError(
+            absl::StrCat("server/", server.report->index(), " has event ", event,
+                         " in its log, which no worker can have caused"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Prepare() {
     RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
     RM_ASSIGN_OR_RETURN(kernels_, CreateKernelLibrary(spec_.training().kernels(), 0));
     ModelOptions options;
     options.shape = dataset_.train.shape;
-    options.max_batch = LargestBatch(spec_, options.shape);
+    options.max_batch = LargestBatch(spec_.training().batch_per_worker(), options.shape);
     options.bucket_bytes = spec_.training().bucket_bytes();
     options.bucket_layout = BucketLayoutOf(spec_.training());
     RM_ASSIGN_OR_RETURN(model_, CreateModel(spec_.model(), options, *kernels_));
@@ -100,7 +125,7 @@ class Player {
         spec_.data().augment());
     for (Worker& worker : workers_) {
       worker.memory =
-          CreateCodecMemory(*codec_, model_->layout().count(), spec_.codec().error_feedback());
+          CreateCodecMemory(*codec_, model_->layout().count(), spec_.codec());
     }
     for (size_t index = 0; index < servers_.size(); ++index) {
       Server& server = servers_[index];
@@ -255,8 +280,14 @@ class Player {
                        server.next, ", which no worker has come to"));
     }
     std::vector<std::string> hashes;
-    for (const Worker& worker : workers_)
+    for (const Worker& worker : workers_) {
+      if (worker.step < worker.report->step_loss_size() || !HasPull(worker, worker.pulls.size())) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("worker/", worker.report->rank(), " stands still before step ",
+                         worker.step, ", whose weights no server gave it"));
+      }
       hashes.push_back(Sha256Hex(absl::MakeConstSpan(WeightsOf(worker.pulls.back()))));
+    }
     return hashes;
   }
 
