@@ -195,17 +195,20 @@ TEST(Turns, AnInterruptEndsAllArmsWithinTwoSeconds) {
 }
 
 TEST(Turns, TheGateComparesTheFirstTurnWithTheLast) {
-  const auto gate = [](const std::string& percent) {
-    return RunProgram(SmallRun("compare", {"--arms", "single,solo", "--steps", "300", "--gate",
-                                           percent, "--out", NewFolder("out")}));
+  const auto compare = [](std::vector<std::string> more) {
+    more.insert(more.end(), {"--arms", "single,solo", "--steps", "300", "--out", NewFolder("out")});
+    return RunProgram(SmallRun("compare", more));
   };
-  const Finished passed = gate("1000");
+  const Finished passed = compare({"--gate", "1000"});
   EXPECT_EQ(passed.exit_code, 0) << passed.err;
   EXPECT_THAT(passed.out, HasSubstr("gate passed: a step of single"));
   EXPECT_THAT(passed.out, HasSubstr("steps 0 to 99 and of 200 to 299"));
-  const Finished failed = gate("0.01");
+  // With this seed 41 of the first turn's 90 timed steps are delayed, and 61 of the last one's 97.
+  const Finished failed =
+      compare({"--gate", "50", "--seed", "1", "--set",
+               "training.slowdowns=[{ranks: 0 random {probability: 0.5 milliseconds: 2}}]"});
   EXPECT_EQ(failed.exit_code, 3) << failed.err << failed.out;
-  EXPECT_THAT(failed.out, HasSubstr("not quotable"));
+  EXPECT_THAT(failed.out, HasSubstr("not quotable: a step of single"));
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ TEST(Turns, ACutTurnEndsBeforeTheSameStepForAll) {
     Random random(seed);
     int64_t begin = 0;
     AwaitAll(*sides.giver, 0);
-    for (int turn = 0; turn < 4; ++turn) {
+    for (int turn = 0; turn < 40; ++turn) {
       sides.giver->Grant({begin, begin + 10000});
       const auto away = static_cast<int64_t>(random.Below(300));
       while (last[turn % 3] < begin + away) std::this_thread::yield();
