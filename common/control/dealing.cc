@@ -28,8 +28,7 @@ absl::StatusOr<LotClaim> ClaimDealer::Ask(int32_t rank, int32_t wanted) {
     return LotClaim{rank, rules_.first + rank, 1};
   }
   const int64_t share = left() / (kPartOfShare * rules_.ranks);
-  const int64_t count =
-      std::min(left(), std::min<int64_t>(wanted, std::max<int64_t>(1, share)));
+  const int64_t count = std::min(left(), std::min<int64_t>(wanted, std::max<int64_t>(1, share)));
   const LotClaim claim{rank, next_, static_cast<int32_t>(count)};
   next_ += count;
   return claim;

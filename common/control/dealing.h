@@ -65,7 +65,7 @@ class ClaimDealer {
 
  private:
   const ClaimRules rules_;
-  int64_t next_ = 0;  // the first lot that is nobody's and no rank's first
+  int64_t next_ = 0;         // the first lot that is nobody's and no rank's first
   std::vector<bool> began_;  // by rank: it has its first lot
 };
 

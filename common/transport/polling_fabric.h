@@ -78,7 +78,7 @@ class PollingFabric : public FabricBase, private Rouser {
   // leaves the seat looks afterwards whether the helper rests. Turned off with helper_mutex_ held.
   std::atomic<bool> helper_rests_{false};
   std::atomic<bool> stopping_{false};
-  absl::Mutex helper_mutex_;  // held to turn stopping_ on
+  absl::Mutex helper_mutex_;       // held to turn stopping_ on
   MonotonicCondVar helper_stops_;  // signalled too when it is to rest no longer
   std::thread helper_;
 };

@@ -50,8 +50,7 @@ ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handl
 ExchangeThread::~ExchangeThread() { Stop(); }
 
 int64_t ExchangeThread::Post(const ExchangeTask& task) {
-  const int64_t timed_from =
-      std::max(first_timed_step_, timed_from_ == nullptr ? 0 : *timed_from_);
+  const int64_t timed_from = std::max(first_timed_step_, timed_from_ == nullptr ? 0 : *timed_from_);
   bool wake = false;
   int64_t number = 0;
   {

@@ -105,7 +105,7 @@ class ExchangeThread {
   void Keep(absl::Status result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int64_t first_timed_step_;
-  const int64_t* timed_from_ = nullptr;  // the step thread's
+  const int64_t* timed_from_ = nullptr;           // the step thread's
   const std::unique_ptr<ExchangeWork> own_work_;  // around a handler
   ExchangeWork& work_;
   ThreadRecorder* const recorder_;

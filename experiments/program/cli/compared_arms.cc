@@ -53,7 +53,7 @@ int Fail(const absl::Status& status, int code) {
 }  // namespace
 
 int ComparedArms::Train() {
-  const std::string why_no_turns = specs_.size() == 1   ? "a single run"
+  const std::string why_no_turns = specs_.size() == 1  ? "a single run"
                                    : options_.no_turns ? "--no-turns"
                                                        : WhyNoTurnsHere(specs_);
   outcome_.SetTurns(why_no_turns.empty(), why_no_turns);
@@ -130,8 +130,8 @@ absl::StatusOr<GateBlocks> ComparedArms::RunAgain() {
   spec.clear_output();
   const RunRecord record = RunArm(spec, ArmOptions());
   if (record.status() != "ok") {
-    return absl::UnavailableError(absl::StrCat("not quotable: ", spec.name(),
-                                               " once more, for --gate: ", record.status()));
+    return absl::UnavailableError(
+        absl::StrCat("not quotable: ", spec.name(), " once more, for --gate: ", record.status()));
   }
   GateBlock again = first_block_;
   again.step_ms = MedianStepMs(StepMsOf(record), again.begin, again.end);

@@ -55,7 +55,7 @@ class ComparedArms {
   const std::vector<TunedArm>& tuned_;
   Outcome& outcome_;
   int code_ = 0;
-  GateBlock first_block_;                 // of the first arm
+  GateBlock first_block_;                  // of the first arm
   std::optional<GateBlocks> turn_blocks_;  // of the first arm, where it has two turns
 };
 

@@ -158,9 +158,10 @@ std::string WhyNoTurns(const TurnNeeds& needs) {
     const auto planned = static_cast<double>(needs.planned_bytes);
     const auto free = static_cast<double>(*needs.free_bytes);
     if (planned > kFreeShareMost * free) {
-      return absl::StrFormat("together they would take %.1f GB, more than %.0f %% of the %.1f GB "
-                             "that are free",
-                             planned / 1e9, 100 * kFreeShareMost, free / 1e9);
+      return absl::StrFormat(
+          "together they would take %.1f GB, more than %.0f %% of the %.1f GB "
+          "that are free",
+          planned / 1e9, 100 * kFreeShareMost, free / 1e9);
     }
   }
   if (needs.cores > 0 && needs.ranks > int64_t{kRanksACoreMost} * needs.cores) {

@@ -18,7 +18,7 @@ class RunSpec;
 
 // What arms that are all alive at once take of a machine, and what it has.
 struct TurnNeeds {
-  int64_t planned_bytes = 0;  // of all arms (experiments/program/run/run_needs.h)
+  int64_t planned_bytes = 0;          // of all arms (experiments/program/run/run_needs.h)
   std::optional<int64_t> free_bytes;  // absent: unknown
   int32_t ranks = 0;                  // of all arms
   int32_t cores = 0;                  // 0: unknown

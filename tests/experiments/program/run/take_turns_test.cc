@@ -88,11 +88,12 @@ std::vector<std::vector<ArmTurn>> Take(HandClock* clock, std::vector<HandArm*> a
                                        std::vector<size_t>* order = nullptr) {
   std::vector<std::vector<ArmTurn>> turns;
   const std::vector<TurnArm*> seats(arms.begin(), arms.end());
-  TakeTurns({}, seats, [clock] { return MonotonicTime(clock->now); },
-            [order](size_t arm) {
-              if (order != nullptr) order->push_back(arm);
-            },
-            &turns);
+  TakeTurns(
+      {}, seats, [clock] { return MonotonicTime(clock->now); },
+      [order](size_t arm) {
+        if (order != nullptr) order->push_back(arm);
+      },
+      &turns);
   return turns;
 }
 
