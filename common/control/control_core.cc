@@ -43,9 +43,7 @@ ControlCore::ControlCore(const ControlRules& rules, MonotonicTime started, Witne
       judge_(rules.waits),
       members_(rules.processes) {
   wake_ = NextWake(started);
-  if (rules_.claims.ranks == 0) return;
-  dealer_.emplace(rules_.claims);
-  homes_.resize(rules_.claims.ranks);
+  if (rules_.claims.ranks > 0) dealer_.emplace(rules_.claims);
 }
 
 absl::Status ControlCore::CheckJoin(const Join& join) const {
@@ -245,36 +243,19 @@ void ControlCore::DealLots(int32_t process, const LotsWanted& wanted, Actions* a
   const bool is_its_worker = std::any_of(nodes.begin(), nodes.end(), [&](const NodeName& node) {
     return !node.server() && node.index() == wanted.rank();
   });
-  std::vector<LotClaim> dealt;
-  absl::Status status =
+  const absl::StatusOr<LotClaim> claim =
       !is_its_worker || !is_formed_ || !dealer_.has_value()
           ? absl::InvalidArgumentError(absl::StrCat(
                 "rank ", process, " asks for lots of worker/", wanted.rank(),
                 ": expected of a worker of its own, in a run that is formed and claims its work"))
-          : dealer_->Ask(wanted.rank(), wanted.count(), &dealt);
-  if (!status.ok()) return Abort(status, actions);
-  homes_[wanted.rank()] = process;
-  Tell(dealt, actions);
-}
-
-void ControlCore::OpenClaims(bool open, Actions* actions) {
-  RM_CHECK(dealer_.has_value());
-  if (is_over()) return;
-  std::vector<LotClaim> dealt;
-  dealer_->SetOpen(open, &dealt);
-  Tell(dealt, actions);
-}
-
-void ControlCore::Tell(const std::vector<LotClaim>& dealt, Actions* actions) const {
-  for (const LotClaim& claim : dealt) {
-    if (!members_[homes_[claim.rank]].is_attached) continue;
-    ControlAction& answer = actions->emplace_back();
-    answer.to = {homes_[claim.rank]};
-    Lots* lots = answer.message.mutable_lots();
-    lots->set_rank(claim.rank);
-    lots->set_first(claim.first);
-    lots->set_count(claim.count);
-  }
+          : dealer_->Ask(wanted.rank(), wanted.count());
+  if (!claim.ok()) return Abort(claim.status(), actions);
+  ControlAction& answer = actions->emplace_back();
+  answer.to = {process};
+  Lots* lots = answer.message.mutable_lots();
+  lots->set_rank(claim->rank);
+  lots->set_first(claim->first);
+  lots->set_count(claim->count);
 }
 
 void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now,

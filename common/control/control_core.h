@@ -92,10 +92,6 @@ class ControlCore {
   // unless its work was done.
   void NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions);
 
-  // Whether workers that ask for lots get any; from the beginning they do. REQUIRES: work is
-  // claimed.
-  void OpenClaims(bool open, Actions* actions);
-
   // Ends the run with `why`, unless it is over. REQUIRES: `why` is an error.
   void Abort(const absl::Status& why, Actions* actions);
 
@@ -141,7 +137,6 @@ class ControlCore {
   void Form(MonotonicTime now, Actions* actions);
   void Arrive(int32_t process, const std::string& barrier, Actions* actions);
   void DealLots(int32_t process, const LotsWanted& wanted, Actions* actions);
-  void Tell(const std::vector<LotClaim>& dealt, Actions* actions) const;
   void Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions);
   // Its last words, the first of which count.
   void Hear(int32_t process, const LastWords& words, Actions* actions);
@@ -175,7 +170,6 @@ class ControlCore {
   MonotonicTime judged_at_;
   std::vector<Member> members_;        // by index
   std::optional<ClaimDealer> dealer_;  // absent: work is dealt
-  std::vector<int32_t> homes_;  // of workers that have asked for lots: their processes, by rank
   int32_t joined_ = 0;
   int32_t finished_ = 0;
   bool is_formed_ = false;                            // all have joined and agree

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/check.h"
 
 namespace ringmaster {
@@ -51,35 +51,22 @@ struct ClaimRules {
 // are as many lots as the rank wants, but no more than an even share of a quarter of what is left:
 // at the end nobody holds many while others have none.
 //
-// Answers are appended to `dealt`. Pure. Not thread-safe.
+// Pure. Not thread-safe.
 class ClaimDealer {
  public:
   // REQUIRES: ranks >= 1, a lot for each of them.
   explicit ClaimDealer(const ClaimRules& rules);
 
-  // `rank` asks for up to `wanted` lots. Answered at once while the dealer is open, otherwise when
-  // it opens. InvalidArgument: no such rank, or wanted < 1. FailedPrecondition: its last question
-  // is not answered yet.
-  absl::Status Ask(int32_t rank, int32_t wanted, std::vector<LotClaim>* dealt);
-
-  // Closed, it deals nothing, and says to nobody that nothing is left. It begins open.
-  void SetOpen(bool open, std::vector<LotClaim>* dealt);
+  // `rank` asks for up to `wanted` lots. InvalidArgument: no such rank, or wanted < 1.
+  absl::StatusOr<LotClaim> Ask(int32_t rank, int32_t wanted);
 
   // Lots that nobody has.
   int64_t left() const { return rules_.end - next_; }
 
  private:
-  struct Asking {
-    int32_t wanted = 0;  // 0: it does not ask
-    bool began = false;  // it has its first lot
-  };
-
-  LotClaim Deal(int32_t rank);
-
   const ClaimRules rules_;
-  int64_t next_ = 0;  // the first lot that is nobody's and no rank's first
-  bool open_ = true;
-  std::vector<Asking> asking_;  // by rank
+  int64_t next_ = 0;         // the first lot that is nobody's and no rank's first
+  std::vector<bool> began_;  // by rank: it has its first lot
 };
 
 }  // namespace ringmaster

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/trace/node_traces.h"
 #include "common/trace/phase.h"
+#include "common/trace/timed_steps.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
@@ -70,14 +71,15 @@ void AddSpans(const std::vector<Waits>& all, const Waits& waits, ThreadTrace* tr
 
 void Measure(const std::vector<Waits>& all) {
   for (const Waits& waits : all) {
-    const int64_t first_timed =
-        std::max<int64_t>(0, waits.worker->step_ms_size() - waits.worker->timed_steps());
     const auto steps = static_cast<int64_t>(waits.computed_ns.size());
     double skew_ns = 0;
-    for (int64_t step = first_timed; step < steps; ++step)
-      skew_ns += static_cast<double>(SkewNs(all, WaitOf(waits, static_cast<int>(step))));
-    if (first_timed < steps)
-      waits.worker->set_skew_ms(skew_ns / 1e6 / static_cast<double>(steps - first_timed));
+    int64_t measured = 0;
+    for (const int32_t step : TimedSteps(*waits.worker)) {
+      if (step >= steps) break;
+      skew_ns += static_cast<double>(SkewNs(all, WaitOf(waits, step)));
+      ++measured;
+    }
+    if (measured > 0) waits.worker->set_skew_ms(skew_ns / 1e6 / static_cast<double>(measured));
     const std::string node = absl::StrCat("worker/", waits.worker->rank());
     for (ThreadTrace& trace : *waits.process->mutable_traces()) {
       if (trace.node() == node && trace.thread() == "step") AddSpans(all, waits, &trace);

@@ -14,6 +14,8 @@ namespace {
 
 // When no thread has polled for this long, the helper does.
 constexpr absl::Duration kPatience = absl::Milliseconds(2);
+// When it has so often found the seat held by the same thread, which then naps, it rests.
+constexpr int kLooksBeforeRest = 50;
 
 }  // namespace
 
@@ -53,6 +55,7 @@ absl::StatusOr<int> PollingFabric::WaitForAny(Matcher& matcher, absl::Span<const
     if (seat_.TryTake()) {
       done = Carry(matcher, ops, {begin, deadline}, seen);
       seat_.Leave();
+      if (helper_rests_.load(std::memory_order_seq_cst)) WakeHelper();
       return done;
     }
     done = SleepWhileOthersPoll(matcher, ops, {begin, deadline});
@@ -117,7 +120,10 @@ absl::StatusOr<int> PollingFabric::NapUnlessDone(Matcher& matcher, absl::Span<co
 // called to it may have to wait for a core: the helper does not ask again before its next pause.
 void PollingFabric::RunHelper() {
   uint64_t turns = seat_.turns();
+  int looks = 0;  // at the same holder of the seat
   while (PauseHelper()) {
+    looks = seat_.taken() && seat_.turns() == turns ? looks + 1 : 0;
+    if (looks >= kLooksBeforeRest) RestHelper(turns);
     while (!seat_.taken() && seat_.turns() == turns && !stopping_.load() && seat_.TryTake()) {
       turns = seat_.turns();
       helper_naps_.store(true, std::memory_order_seq_cst);
@@ -129,6 +135,21 @@ void PollingFabric::RunHelper() {
     }
     turns = seat_.turns();
   }
+}
+
+void PollingFabric::RestHelper(uint64_t turns) {
+  helper_rests_.store(true, std::memory_order_seq_cst);
+  if (!seat_.taken() || seat_.turns() != turns) return helper_rests_.store(false);
+  absl::MutexLock lock(&helper_mutex_);
+  helper_stops_.AwaitUntil(&helper_mutex_, MonotonicTime::InfiniteFuture(),
+                           [this] { return stopping_.load() || !helper_rests_.load(); });
+  helper_rests_.store(false);
+}
+
+void PollingFabric::WakeHelper() {
+  absl::MutexLock lock(&helper_mutex_);
+  helper_rests_.store(false);
+  helper_stops_.Signal();
 }
 
 // Returns after kPatience; false when polling stops.

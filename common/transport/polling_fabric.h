@@ -64,6 +64,9 @@ class PollingFabric : public FabricBase, private Rouser {
                                            const Term& term);
   void RunHelper();
   bool PauseHelper();
+  // Until the seat's holder, who had it when it had been taken `turns` times, leaves it.
+  void RestHelper(uint64_t turns);
+  void WakeHelper();
 
   const bool spins_;
   PollSeat seat_;
@@ -71,9 +74,12 @@ class PollingFabric : public FabricBase, private Rouser {
   // it will and then looks at the count: one of the two sees the other.
   std::atomic<int32_t> wanting_{0};
   std::atomic<bool> helper_naps_{false};
+  // The helper rests while one thread waits for long. It says so and then looks at the seat; who
+  // leaves the seat looks afterwards whether the helper rests. Turned off with helper_mutex_ held.
+  std::atomic<bool> helper_rests_{false};
   std::atomic<bool> stopping_{false};
-  absl::Mutex helper_mutex_;  // held to turn stopping_ on
-  MonotonicCondVar helper_stops_;
+  absl::Mutex helper_mutex_;       // held to turn stopping_ on
+  MonotonicCondVar helper_stops_;  // signalled too when it is to rest no longer
   std::thread helper_;
 };
 

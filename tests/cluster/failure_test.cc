@@ -91,8 +91,9 @@ TEST_P(Deaths, AHangingRankEndsTheRunAndIsNamed) {
 
 TEST(Interrupt, StopsEveryProcessWithinTwoSecondsAndKeepsWhatWasMeasured) {
   const std::string out = NewFolder("out");
-  Program program(SmallRun("compare", {"--arms", "single,ring", "--steps", "20000", "--transport",
-                                       "tcp", "--evaluate-every", "0", "--out", out}));
+  Program program(
+      SmallRun("compare", {"--arms", "single,ring", "--steps", "20000", "--transport", "tcp",
+                           "--evaluate-every", "0", "--no-turns", "--out", out}));
   ASSERT_TRUE(program.WaitForError("2/2 ring", kStart)) << program.ErrorSoFar();
   const std::vector<pid_t> children = ChildrenOf(program.pid());
   EXPECT_EQ(children.size(), 2u);

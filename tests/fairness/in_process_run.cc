@@ -44,7 +44,6 @@ class ThreadConductor : public Conductor {
  public:
   ThreadConductor(int32_t workers, const ClaimRules& claims) : workers_(workers), lots_(workers) {
     if (claims.ranks > 0) dealer_.emplace(claims);
-    dealt_.reserve(1);
   }
 
   absl::Status Barrier(absl::string_view name) override {
@@ -60,9 +59,9 @@ class ThreadConductor : public Conductor {
 
   void AskForLots(int32_t rank, int32_t count) override {
     absl::MutexLock lock(&mutex_);
-    dealt_.clear();
-    RM_CHECK(dealer_->Ask(rank, count, &dealt_).ok());
-    lots_[rank] = dealt_.front();
+    const absl::StatusOr<LotClaim> claim = dealer_->Ask(rank, count);
+    RM_CHECK(claim.ok());
+    lots_[rank] = *claim;
   }
 
   absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override {
@@ -89,7 +88,6 @@ class ThreadConductor : public Conductor {
   // nodes of a map stay where they are
   std::map<std::string, int32_t> arrived_ ABSL_GUARDED_BY(mutex_);
   std::optional<ClaimDealer> dealer_ ABSL_GUARDED_BY(mutex_);
-  std::vector<LotClaim> dealt_ ABSL_GUARDED_BY(mutex_);
   std::vector<LotClaim> lots_ ABSL_GUARDED_BY(mutex_);  // by rank, the answer to its last question
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };

@@ -48,6 +48,13 @@ void RunReport::NoWorkIsLeft() { report_.set_training_seconds(TrainingSeconds(Cl
 
 void RunReport::MarkCpu() { cpu_mark_seconds_ = ProcessCpuSeconds(); }
 
+void RunReport::CountCpu() { timed_cpu_seconds_ += ProcessCpuSeconds() - cpu_mark_seconds_; }
+
+void RunReport::SetTimed(bool is_timed) {
+  if (is_timed_ && !is_timed && timed_steps_ > 0) CountCpu();
+  is_timed_ = is_timed;
+}
+
 void RunReport::Begin(Clock::time_point start) {
   start_ = start;
   MarkCpu();
@@ -77,6 +84,10 @@ void RunReport::AddStep(int64_t step, double step_ms, double loss, const PhaseTi
   report_.add_step_loss(static_cast<float>(loss));
   AddWait(times, computed);
   if (step < training_.warmup_steps()) return MarkCpu();
+  if (!is_timed_) {
+    report_.add_untimed_steps(report_.step_ms_size() - 1);
+    return MarkCpu();
+  }
   timed_ms_ += step_ms;
   ++timed_steps_;
   for (int phase = 0; phase < kPhaseCount; ++phase)
@@ -93,7 +104,7 @@ void RunReport::AddPause(Clock::time_point begin, Clock::time_point end) {
 }
 
 void RunReport::End() {
-  if (timed_steps_ > 0) timed_cpu_seconds_ = ProcessCpuSeconds() - cpu_mark_seconds_;
+  if (timed_steps_ > 0 && is_timed_) CountCpu();
   if (setup_.transport != nullptr) traffic_ = setup_.transport->traffic();
 }
 

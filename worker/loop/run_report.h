@@ -26,12 +26,16 @@ class RunReport {
   // Training began at `start`, its clock's beginning.
   void Begin(Clock::time_point start);
   // The next step, with what its phases were and its mean loss. `computed`: when it had its
-  // gradients. Steps of the warm-up are not timed. Allocates nothing, but for very long runs.
+  // gradients. Steps of the warm-up are not timed. Allocates nothing where the step is timed, but
+  // for very long runs.
   void AddStep(int64_t step, double step_ms, double loss, const PhaseTimes& times,
                Clock::time_point computed);
   // A stretch between two steps that is on no clock. The shortest, in which nobody was told to
   // stand still, are not kept: they stay on the clock of marks.
   void AddPause(Clock::time_point begin, Clock::time_point end);
+  // Whether the steps from the next on are timed, if they are not of the warm-up; before the first
+  // call they are.
+  void SetTimed(bool is_timed);
   // The next step is of this lot, which the worker has claimed.
   void AddLot(int64_t lot);
   // This worker has made its last step.
@@ -53,11 +57,14 @@ class RunReport {
   void AddWait(const PhaseTimes& times, Clock::time_point computed);
   // Of the process from here on: what timed_cpu_seconds_ counts.
   void MarkCpu();
+  // Counts what it has taken since.
+  void CountCpu();
 
   const WorkerSetup& setup_;
   const TrainingSpec& training_;
   WorkerReport& report_;
   const int64_t global_batch_;
+  bool is_timed_ = true;  // what SetTimed said
   Clock::time_point start_;
   Clock::time_point last_computed_;    // of the step before
   Traffic traffic_;                    // until End

@@ -100,6 +100,7 @@ WorkerLink TrainingLoop::Link() {
   link.step_times = &step_times_;
   link.work = &setup_.progress->work;
   link.step_lot = &lot_;
+  link.timed_from = &timed_from_;
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   return link;
 }
@@ -177,11 +178,15 @@ absl::Status TrainingLoop::AwaitTurn(std::optional<int64_t> lot, RunReport* figu
   if (lot.has_value()) step = claims_ ? *lot / training_.workers() : step_;
   const Clock::time_point begin = Clock::now();
   setup_.progress->paused.store(true, std::memory_order_relaxed);
-  RM_RETURN_IF_ERROR(setup_.before_step(step));
+  RM_ASSIGN_OR_RETURN(const bool is_timed, setup_.before_step(step));
+  // It gets on again: what it computes next does not last since before.
+  setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
   setup_.progress->paused.store(false, std::memory_order_relaxed);
   const Clock::time_point end = Clock::now();
   mark_ += end - begin;  // on no clock
   figures->AddPause(begin, end);
+  figures->SetTimed(is_timed);
+  if (!is_timed) timed_from_ = step_ + 1;
   return absl::OkStatus();
 }
 

@@ -75,6 +75,7 @@ class TrainingLoop {
   const float gradient_scale_;  // 1/(N*A), or 1/A
   Slowdown slowdown_;
   int64_t step_ = 0;                   // under way; after the last, how many there were
+  int64_t timed_from_ = 0;             // the steps below it are not timed
   int64_t lot_ = 0;                    // of the step under way
   Clock::time_point mark_;             // since when the step's time runs
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too

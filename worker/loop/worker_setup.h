@@ -50,9 +50,10 @@ struct WorkerSetup {
   StrategyFactory create_strategy;  // absent: the one of worker/strategy that the spec names
   WorkerTraces* traces = nullptr;   // where the traced steps are recorded; null: nowhere
   // Called before every step, and with the number of all steps when no work is left, its time on no
-  // clock; an error ends training. Where work is claimed `step` is that of the step's lot, lot / N:
-  // it never falls, and all lots of earlier steps are somebody's. Absent: nobody asks.
-  std::function<absl::Status(int64_t step)> before_step;
+  // clock; an error ends training. Returns whether the step is timed; false leaves it out of means
+  // and medians. Where work is claimed `step` is that of the step's lot, lot / N: it never falls,
+  // and all lots of earlier steps are somebody's. Absent: nobody asks.
+  std::function<absl::StatusOr<bool>(int64_t step)> before_step;
 };
 
 // Samples that the model of a worker must take at once, where it trains on `batch_per_worker`. The

@@ -1,5 +1,6 @@
 #include "worker/strategy/exchange_thread.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -49,13 +50,14 @@ ExchangeThread::ExchangeThread(int64_t capacity, int64_t first_timed_step, Handl
 ExchangeThread::~ExchangeThread() { Stop(); }
 
 int64_t ExchangeThread::Post(const ExchangeTask& task) {
+  const int64_t timed_from = std::max(first_timed_step_, timed_from_ == nullptr ? 0 : *timed_from_);
   bool wake = false;
   int64_t number = 0;
   {
     absl::MutexLock lock(&mutex_);
     RM_CHECK(posted_ - done_ < static_cast<int64_t>(ring_.size()));
     number = ++posted_;
-    ring_[number % ring_.size()] = task;
+    ring_[number % ring_.size()] = {task, task.step >= timed_from};
     wake = advancing_;
     advancing_ = false;
   }
@@ -96,7 +98,7 @@ bool ExchangeThread::Next() {
     return stopping_ || done_ < posted_;
   };
   const bool unfinished = work_.unfinished();
-  ExchangeTask task;
+  Posted next;
   bool has_task = false;
   bool healthy = false;
   {
@@ -106,11 +108,11 @@ bool ExchangeThread::Next() {
     if (!advance) mutex_.Await(absl::Condition(&has_news));
     has_task = done_ < posted_;
     if (!has_task && !advance) return false;
-    if (has_task) task = ring_[(done_ + 1) % ring_.size()];
+    if (has_task) next = ring_[(done_ + 1) % ring_.size()];
     advancing_ = !has_task;
   }
   if (has_task) {
-    RunTask(task, healthy);
+    RunTask(next, healthy);
   } else {
     absl::Status result = work_.Advance(*current_);
     absl::MutexLock lock(&mutex_);
@@ -120,8 +122,9 @@ bool ExchangeThread::Next() {
   return true;
 }
 
-void ExchangeThread::RunTask(const ExchangeTask& task, bool healthy) {
-  current_ = task.step < first_timed_step_ ? &discarded_ : &times_;
+void ExchangeThread::RunTask(const Posted& posted, bool healthy) {
+  const ExchangeTask& task = posted.task;
+  current_ = posted.is_timed ? &times_ : &discarded_;
   if (recorder_ != nullptr) {
     const bool is_of_a_step =
         task.kind == ExchangeTask::Kind::kBucket || task.kind == ExchangeTask::Kind::kEndStep;

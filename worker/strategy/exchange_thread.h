@@ -67,6 +67,11 @@ class ExchangeThread {
   ExchangeThread(const ExchangeThread&) = delete;
   ExchangeThread& operator=(const ExchangeThread&) = delete;
 
+  // Times of steps below `*timed_from`, as it is when their tasks are posted, are thrown away too.
+  // The step thread may raise it. It outlives this object; null: no effect. REQUIRES: nothing has
+  // been posted.
+  void TimeFrom(const int64_t* timed_from) { timed_from_ = timed_from; }
+
   // Enqueues and returns the task's number, from 1. A full queue is a bug of the caller. Never
   // waits for a peer.
   int64_t Post(const ExchangeTask& task);
@@ -85,9 +90,14 @@ class ExchangeThread {
   const PhaseTimes& times() const { return times_; }
 
  private:
+  struct Posted {
+    ExchangeTask task;
+    bool is_timed = false;
+  };
+
   // `creator`: that of the thread that made this one.
   void Run(const CheckContext& creator);
-  void RunTask(const ExchangeTask& task, bool healthy);
+  void RunTask(const Posted& posted, bool healthy);
 
   // Does the next task, or waits for one or for unfinished work; false: stopping, and nothing is
   // left.
@@ -95,15 +105,16 @@ class ExchangeThread {
   void Keep(absl::Status result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int64_t first_timed_step_;
+  const int64_t* timed_from_ = nullptr;           // the step thread's
   const std::unique_ptr<ExchangeWork> own_work_;  // around a handler
   ExchangeWork& work_;
   ThreadRecorder* const recorder_;
   PhaseTimes times_;                   // the exchange thread's
-  PhaseTimes discarded_;               // the exchange thread's; of warm-up steps
+  PhaseTimes discarded_;               // the exchange thread's; of steps that are not timed
   PhaseTimes* current_ = &discarded_;  // the exchange thread's; those of the last task's step
 
   absl::Mutex mutex_;
-  std::vector<ExchangeTask> ring_ ABSL_GUARDED_BY(mutex_);  // task n lies at n % capacity
+  std::vector<Posted> ring_ ABSL_GUARDED_BY(mutex_);  // task n lies at n % capacity
   int64_t posted_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   bool advancing_ ABSL_GUARDED_BY(mutex_) = false;  // the thread is in Advance, or on its way there

@@ -41,6 +41,9 @@ struct WorkerLink {
   ThreadRecorder* exchange_recorder = nullptr;  // the exchange thread's; null: nothing is traced
   // the lot of the step under way, the step thread's; null: that which this rank is dealt
   const int64_t* step_lot = nullptr;
+  // the step thread's, which raises it between steps: the steps below are not timed; null: those of
+  // the warm-up alone are not
+  const int64_t* timed_from = nullptr;
 
   // The lot that the worker computes in `step`, which is under way.
   int64_t lot(int64_t step) const {

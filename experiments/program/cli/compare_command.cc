@@ -11,12 +11,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
 #include "common/machine/conditions.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/compared_arms.h"
 #include "experiments/program/cli/outcome.h"
 #include "experiments/program/cli/outputs.h"
 #include "experiments/program/cli/signals.h"
@@ -25,15 +25,12 @@
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/launcher_environment.h"
-#include "experiments/program/run/placement.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_inputs.h"
-#include "experiments/study/results/gate.h"
 #include "experiments/study/results/table.h"
 #include "experiments/study/sweep/sweep_table.h"
 #include "experiments/study/tune/run_tuning.h"
-#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -41,10 +38,15 @@ namespace {
 constexpr char kCompareFooter[] =
     "Every arm trains the same model from the same weights on the same batches; only the strategy "
     "and the codec\n"
-    "differ. Arms run one after another, each in processes of its own on this machine, on "
-    "loopback. The arms\n"
-    "`single` and `solo` are the base of speed-up and the ceiling of efficiency: leave them in.\n"
-    "Ctrl-C stops the running arm and shows what was measured.\n"
+    "differ. Each arm runs in processes of its own on this machine, on loopback. Arms take turns "
+    "of 5 s or 100\n"
+    "steps, whichever is shorter, but at least 10 steps: all are alive, and all but one stand "
+    "still. Where they\n"
+    "would take more than 60 % of the free memory, or have over 16 ranks a core, and with "
+    "--no-turns, they run one\n"
+    "after the other. The arms `single` and `solo` are the base of speed-up and the ceiling of "
+    "efficiency: leave\n"
+    "them in. Ctrl-C stops all arms and shows what was measured.\n"
     "Exit code 0: all arms done, 1: some failed, 2: a mistake in the command, 3: not quotable "
     "(--gate),\n"
     "130: interrupted.";
@@ -61,6 +63,7 @@ struct RunFlags {
   std::vector<std::string> columns;  // empty: the usual ones
   TuningRequest tuning;              // without grids: nothing is tuned
   double gate = 0;                   // percent; 0: none
+  bool no_turns = false;
 };
 
 void Announce(const std::vector<RunSpec>& specs) {
@@ -74,17 +77,6 @@ void Announce(const std::vector<RunSpec>& specs) {
                accumulated.c_str(), training.batch_per_worker(), static_cast<int>(training.steps()),
                spec.transport().name().c_str(), static_cast<int>(training.seed()),
                static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
-}
-
-std::string OutcomeText(const RunSummary& summary, double seconds) {
-  if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
-  std::string text =
-      absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
-                      FormatCount(summary.samples_per_second()), summary.step_ms_p50());
-  if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
-  if (summary.has_test_accuracy())
-    absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
-  return text;
 }
 
 absl::StatusOr<TuningPlan> PlanTuningOf(const RunFlags& flags, const RunSpec& base,
@@ -166,12 +158,6 @@ int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
   return kExitOk;
 }
 
-// Of an arm: its outcome, or why there is none.
-std::string WhatBecameOf(const absl::StatusOr<std::string>& text) {
-  if (text.ok()) return *text;
-  return absl::IsFailedPrecondition(text.status()) ? "not compared" : "not kept";
-}
-
 // Before anything runs: what else keeps this machine busy.
 void WarnOfLoad() {
   const Conditions now = WatchMachine(kWatched);
@@ -181,107 +167,6 @@ void WarnOfLoad() {
                                        " during the last ", absl::FormatDuration(kWatched),
                                        "; figures will be doubtful: end what else runs, or wait"));
 }
-
-StepMs StepMsOf(const RunRecord& record) {
-  StepMs step_ms;
-  for (const ProcessReport& process : record.reports()) {
-    for (const WorkerReport& worker : process.workers())
-      step_ms.push_back({worker.step_ms().data(), static_cast<size_t>(worker.step_ms_size())});
-  }
-  return step_ms;
-}
-
-// The arms of one command: trains them, keeps and shows what they did.
-class Arms {
- public:
-  // `tuned`: by arm, what its values were found from; empty: nothing is tuned.
-  Arms(const RunFlags& flags, const std::vector<RunSpec>& specs, const std::vector<TunedArm>& tuned,
-       Outcome* outcome)
-      : flags_(flags), specs_(specs), tuned_(tuned), outcome_(*outcome) {}
-
-  // Returns the exit code so far.
-  int Train() {
-    for (size_t i = 0; i < specs_.size() && !InterruptFlag(); ++i) {
-      ProgressLine line(LabelOf(i));
-      const MonotonicTime begin = MonotonicNow();
-      RunArmOptions options = Options();
-      options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
-      RunRecord record = RunArm(specs_[i], options);
-      const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
-      const absl::StatusOr<std::string> text = Keep(i, std::move(record), seconds);
-      line.Finish(WhatBecameOf(text));
-      if (!text.ok()) return kExitFailedRun;
-    }
-    return code_;
-  }
-
-  // Runs the first arm's first block again, now that all else is done. Nothing of that is kept.
-  // Returns the exit code so far.
-  int Gate() {
-    if (flags_.gate <= 0 || InterruptFlag() || code_ != kExitOk) return code_;
-    RunSpec spec = specs_.front();
-    spec.mutable_training()->set_steps(std::max<int64_t>(first_block_.end, 1));
-    spec.mutable_training()->set_evaluate_every_samples(0);
-    spec.clear_output();
-    StatusLine line;
-    line.Show(absl::StrCat("gate: ", spec.name(), " once more"), 0, true);
-    const RunRecord record = RunArm(spec, Options());
-    if (InterruptFlag()) return code_;
-    if (record.status() != "ok") {
-      line.Finish("gate: failed");
-      return Fail(absl::UnavailableError(absl::StrCat("not quotable: ", spec.name(),
-                                                      " once more, for --gate: ", record.status())),
-                  kExitFailedRun);
-    }
-    const double later = MedianStepMs(StepMsOf(record), first_block_.begin, first_block_.end);
-    const GateResult result = JudgeGate(spec.name(), first_block_, later, flags_.gate);
-    line.Finish(result.text);
-    if (result.passes) {
-      outcome_.AddNote(result.text);
-      return code_;
-    }
-    outcome_.AddDoubt(result.text);
-    return kExitNotQuotable;
-  }
-
- private:
-  RunArmOptions Options() const {
-    RunArmOptions options;
-    options.device = flags_.device;
-    options.interrupted = &InterruptFlag();
-    return options;
-  }
-
-  std::string LabelOf(size_t i) const {
-    const std::string& name = specs_[i].name();
-    return specs_.size() == 1 ? name : absl::StrCat(i + 1, "/", specs_.size(), " ", name);
-  }
-
-  // Puts an arm's record into the outcome. Returns what it came to, for the progress line; an error
-  // is told.
-  absl::StatusOr<std::string> Keep(size_t i, RunRecord record, double seconds) {
-    if (i == 0) {
-      const TrainingSpec& training = specs_[0].training();
-      first_block_ = FirstBlock(StepMsOf(record), training.warmup_steps());
-    }
-    if (!tuned_.empty())
-      record.mutable_tuning()->Add(tuned_[i].trials.begin(), tuned_[i].trials.end());
-    const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record));
-    if (!summary.ok()) {
-      code_ = Fail(summary.status(), kExitFailedRun);
-      return summary.status();
-    }
-    if (summary->status() != "ok") code_ = kExitFailedRun;
-    return OutcomeText(*summary, seconds);
-  }
-
-  const RunFlags& flags_;
-  const std::vector<RunSpec>& specs_;
-  const std::vector<TunedArm>& tuned_;
-  Outcome& outcome_;
-  int code_ = kExitOk;
-  GateBlock first_block_;
-};
 
 int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
@@ -303,7 +188,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   TellOfWeights(*specs);
   Announce(*specs);
   WarnOfLoad();
-  Arms all(flags, *specs, tuned, &*outcome);
+  ComparedArms all({flags.device, flags.gate, flags.no_turns}, *specs, tuned, &*outcome);
   int code = all.Train();
   if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
@@ -343,10 +228,12 @@ void DeclareCompare(Command program, Action* action) {
   command
       .AddOption(
           "--gate", &flags->gate,
-          "run the first arm's first block once more at the end; if its steps take more than "
-          "so many percent longer or shorter, the comparison is not quotable (exit code 3)")
+          "compare the first arm's first turn with its last one (without turns: run its first "
+          "steps once more at the end); if steps take more than so many percent longer or shorter, "
+          "the comparison is not quotable (exit code 3)")
       .Between(0.01, 1000.0)
       .Takes("PCT");
+  command.AddFlag("--no-turns", &flags->no_turns, "run the arms one after the other");
   DeclareCommon(command, flags.get());
   command
       .AddOption(

@@ -114,7 +114,8 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   }
   std::vector<RunRecord> records = records_;
   for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
-  std::printf("%s\n", ComparisonJson(records, {AllDoubts(), notes_}).c_str());
+  const SaidOfRuns said = {AllDoubts(), notes_, took_turns_, why_no_turns_};
+  std::printf("%s\n", ComparisonJson(records, said).c_str());
 }
 
 std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records) {

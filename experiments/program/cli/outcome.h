@@ -27,6 +27,11 @@ class Outcome {
 
   // A line under the table: how the arms ran, or what is wrong with them all.
   void AddNote(std::string note) { notes_.push_back(std::move(note)); }
+  // How the arms ran: in turns, or why not, which also stands under the table.
+  void SetTurns(bool took_turns, std::string why_no_turns) {
+    took_turns_ = took_turns;
+    why_no_turns_ = std::move(why_no_turns);
+  }
   // One of the doubts.
   void AddDoubt(std::string doubt) { more_doubts_.push_back(std::move(doubt)); }
 
@@ -55,6 +60,8 @@ class Outcome {
   std::vector<RunSummary> summaries_;  // by record
   std::vector<std::string> notes_;
   std::vector<std::string> more_doubts_;
+  bool took_turns_ = false;
+  std::string why_no_turns_ = "a single run";
 };
 
 // What is doubtful about some finished runs of one command, a sentence each: first whether the

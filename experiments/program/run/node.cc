@@ -358,6 +358,7 @@ class Node {
   void EndExchange(const absl::Status& why) {
     last_words_.Take();
     fabric_->Abort(why);
+    if (turns_ != nullptr) turns_->Rouse();
   }
 
   Heartbeat MakeHeartbeat() {

@@ -104,6 +104,10 @@ void AddSeries(const RunRecord& record, Json* json) {
       series.push_back({{"rank", worker.rank()},
                         {"step_ms", RoundedArray(worker.step_ms())},
                         {"loss", RoundedArray(worker.step_loss())}});
+      if (!worker.untimed_steps().empty()) {
+        Json& untimed = series.back()["untimed_steps"] = Json::Array();
+        for (const int32_t step : worker.untimed_steps()) untimed.push_back(int64_t{step});
+      }
       if (worker.has_halves()) series.back()["halves"] = MessageJson(worker.halves());
       if (worker.rank() != 0 || worker.bucket_collectives().empty()) continue;
       Json& collectives = (*json)["bucket_collectives"] = Json::Array();
@@ -231,6 +235,17 @@ Json TunedObject(const RunSummary& summary) {
   return json;
 }
 
+Json TurnsJson(const RunRecord& record) {
+  Json turns = Json::Array();
+  for (const ArmTurn& turn : record.turns()) {
+    turns.push_back({{"begin_step", turn.begin_step()},
+                     {"end_step", turn.end_step()},
+                     {"begin_seconds", turn.begin_seconds()},
+                     {"seconds", turn.seconds()}});
+  }
+  return turns;
+}
+
 Json RecordJson(const RunRecord& record) {
   const RunSummary& summary = record.summary();
   // Null where it is not set.
@@ -269,6 +284,7 @@ Json RecordJson(const RunRecord& record) {
     Json& trials = json["tuning"] = Json::Array();
     for (const TuningTrial& trial : record.tuning()) trials.push_back(MessageJson(trial));
   }
+  if (record.turns_size() > 0) json["turns"] = TurnsJson(record);
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
@@ -302,6 +318,8 @@ std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRu
   return OneLine(Json{{"runs", runs},
                       {"doubts", texts(said.doubts)},
                       {"notes", texts(said.notes)},
+                      {"turns", said.took_turns},
+                      {"why_no_turns", said.took_turns ? Json(nullptr) : Json(said.why_no_turns)},
                       {kSchemaVersionKey, kSchemaVersion}});
 }
 

@@ -25,10 +25,12 @@ std::string SummaryJson(const RunRecord& record);
 struct SaidOfRuns {
   std::vector<std::string> doubts;  // why figures are doubtful, a sentence each
   std::vector<std::string> notes;   // how they ran
+  bool took_turns = false;
+  std::string why_no_turns;  // empty: they did
 };
 
-// {"runs": [...], "doubts": [...], "notes": [...]} of the same objects, on one line: what --json
-// prints for a comparison.
+// {"runs": [...], "doubts": [...], "notes": [...], "turns": false, "why_no_turns": "..."} of the
+// same objects, on one line: what --json prints for a comparison.
 std::string ComparisonJson(const std::vector<RunRecord>& records, const SaidOfRuns& said = {});
 
 // "nodes" of SummaryJson alone: what the store's column of that name holds.

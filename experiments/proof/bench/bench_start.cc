@@ -17,6 +17,7 @@
 #include "common/formats/json.h"
 #include "common/machine/process_stat.h"
 #include "experiments/program/run/placement.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/turns.h"
 #include "experiments/study/results/schema_version.h"
@@ -41,7 +42,7 @@ class HeldRun {
 
   absl::Status Start() {
     RM_ASSIGN_OR_RETURN(turns_,
-                        TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
+                        TurnGiver::Create(TraitsOf(spec_).workers, spec_.training().steps()));
     thread_ = std::thread([this] {
       RunArmOptions options;
       options.interrupted = &stopped_;
@@ -58,11 +59,10 @@ class HeldRun {
 
   // Grants the steps below `step`, and returns when all workers have done them.
   absl::Status RunTo(int64_t step, const std::atomic<bool>& interrupted) {
-    turns_->Grant(step);
-    while (!turns_->AllCameTo(step)) {
+    turns_->Grant({0, step});
+    while (!turns_->AwaitAll(step, kPoll)) {
       if (interrupted) return absl::CancelledError("interrupted");
       if (ended_) return Failure();
-      absl::SleepFor(kPoll);
     }
     return absl::OkStatus();
   }
@@ -88,7 +88,7 @@ class HeldRun {
   }
 
   absl::StatusOr<RunRecord> Finish() {
-    turns_->Grant(spec_.training().steps());
+    turns_->Grant({0, spec_.training().steps()});
     thread_.join();
     if (record_.status() != "ok") return Failure();
     return std::move(record_);

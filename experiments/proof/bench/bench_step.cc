@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "common/formats/json.h"
 #include "common/scheme/registry.h"
@@ -26,7 +26,7 @@ constexpr char kPyTorchScript[] =
 #include "experiments/proof/bench/step_pytorch_source.inc"
     ;
 
-constexpr absl::Duration kPoll = absl::Milliseconds(5);
+constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kPeerLimit = absl::Minutes(5);
 
 // One that takes its turns. Made ready by Start; Block runs one block and returns seconds a step.
@@ -53,7 +53,7 @@ class Run final : public Contender {
 
   absl::Status Start() override {
     RM_ASSIGN_OR_RETURN(turns_,
-                        TurnGiver::Create(spec_.training().workers(), spec_.training().steps()));
+                        TurnGiver::Create(TraitsOf(spec_).workers, spec_.training().steps()));
     thread_ = std::thread([this] {
       RunArmOptions options;
       options.interrupted = &stopped_;
@@ -67,13 +67,13 @@ class Run final : public Contender {
   absl::StatusOr<double> Block() override {
     const int64_t begin = granted_ + bench_.skipped_steps;
     granted_ = begin + bench_.block_steps;
-    turns_->Grant(granted_);
+    turns_->Grant({begin, granted_});
     RM_RETURN_IF_ERROR(Await(granted_));
-    return turns_->Seconds(begin, granted_) / static_cast<double>(bench_.block_steps);
+    return turns_->Seconds() / static_cast<double>(bench_.block_steps);
   }
 
   absl::Status Finish(StepTimes* times) override {
-    turns_->Grant(spec_.training().steps());
+    turns_->Grant({granted_, spec_.training().steps()});
     thread_.join();
     if (record_.status() != "ok") return Failure();
     *record_.mutable_summary() = Summarize(record_);
@@ -87,10 +87,9 @@ class Run final : public Contender {
   }
 
   absl::Status Await(int64_t step) {
-    while (!turns_->AllCameTo(step)) {
+    while (!turns_->AwaitAll(step, kPoll)) {
       if (interrupted_) return absl::CancelledError("interrupted");
       if (ended_) return Failure();
-      absl::SleepFor(kPoll);
     }
     return absl::OkStatus();
   }

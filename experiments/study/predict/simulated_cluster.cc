@@ -65,9 +65,9 @@ void SimulatedStepThread::RunClaimed(ClaimDealer* dealer, EventQueue::Action don
 }
 
 bool SimulatedStepThread::ClaimNext() {
-  std::vector<LotClaim> dealt;
-  RM_CHECK(dealer_->Ask(rank_, 1, &dealt).ok() && dealt.size() == 1);
-  return dealt[0].count > 0;
+  const absl::StatusOr<LotClaim> claim = dealer_->Ask(rank_, 1);
+  RM_CHECK(claim.ok());
+  return claim->count > 0;
 }
 
 bool SimulatedStepThread::HasWork() {

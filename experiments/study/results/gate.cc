@@ -4,14 +4,43 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/trace/timed_steps.h"
 #include "experiments/study/results/statistics.h"
+#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr double kBlockMs = 5000;
 constexpr int64_t kLeastSteps = 10, kMostSteps = 100;
+constexpr size_t kLeastTimedSteps = 5;
+
+// Of worker 0 so many steps are timed in this turn; `*all` gets those of all workers.
+size_t AddTimed(const RunRecord& record, const ArmTurn& turn, std::vector<double>* all) {
+  size_t of_first = 0;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      for (const int32_t place : TimedSteps(worker)) {
+        int64_t step = place;
+        // Where work is claimed, turns are told in steps of N lots.
+        if (!worker.lots().empty()) {
+          if (place >= worker.lots_size()) break;
+          step = worker.lots(place) / record.spec().training().workers();
+        }
+        if (step < turn.begin_step() || step >= turn.end_step()) continue;
+        all->push_back(worker.step_ms(place));
+        if (worker.rank() == 0) ++of_first;
+      }
+    }
+  }
+  return of_first;
+}
+
+std::string StepsText(const GateBlock& block) {
+  return absl::StrCat(block.begin, " to ", block.end - 1);
+}
 
 }  // namespace
 
@@ -34,16 +63,29 @@ GateBlock FirstBlock(const StepMs& step_ms, int64_t begin) {
   return {begin, last, MedianStepMs(step_ms, begin, last)};
 }
 
-GateResult JudgeGate(const std::string& arm, const GateBlock& block, double later_ms,
-                     double percent) {
+std::optional<GateBlocks> BlocksOfTurns(const RunRecord& record) {
+  std::vector<GateBlock> blocks;
+  for (const ArmTurn& turn : record.turns()) {
+    std::vector<double> steps;
+    if (AddTimed(record, turn, &steps) < kLeastTimedSteps) continue;
+    blocks.push_back({turn.begin_step(), turn.end_step(), Median(std::move(steps))});
+  }
+  if (blocks.size() < 2) return std::nullopt;
+  return GateBlocks{blocks.front(), blocks.back()};
+}
+
+GateResult JudgeGate(const std::string& arm, const GateBlocks& blocks, double percent) {
   GateResult result;
-  const double apart = 100 * (later_ms / block.step_ms - 1);
-  result.passes = block.step_ms > 0 && later_ms > 0 && std::abs(apart) <= percent;
+  const GateBlock &begin = blocks.begin, &end = blocks.end;
+  const double apart = 100 * (end.step_ms / begin.step_ms - 1);
+  result.passes = begin.step_ms > 0 && end.step_ms > 0 && std::abs(apart) <= percent;
+  const bool same_steps = begin.begin == end.begin && begin.end == end.end;
   result.text = absl::StrFormat(
-      "%s: a step of %s took %.3g ms at the beginning and %.3g ms at the end (median of steps %d "
-      "to %d), %+.1f %%, allowed %.3g %%",
-      result.passes ? "gate passed" : "not quotable", arm, block.step_ms, later_ms, block.begin,
-      block.end - 1, apart, percent);
+      "%s: a step of %s took %.3g ms at the beginning and %.3g ms at the end (median of steps %s), "
+      "%+.1f %%, allowed %.3g %%",
+      result.passes ? "gate passed" : "not quotable", arm, begin.step_ms, end.step_ms,
+      same_steps ? StepsText(begin) : absl::StrCat(StepsText(begin), " and of ", StepsText(end)),
+      apart, percent);
   return result;
 }
 

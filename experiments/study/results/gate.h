@@ -2,6 +2,7 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_RESULTS_GATE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,10 @@
 
 namespace ringmaster {
 
-// Whether a machine is at the end of a comparison what it was at the beginning: the same steps of
-// one arm, run at both. Pure, thread-safe.
+class RunRecord;
+
+// Whether a machine is at the end of a comparison what it was at the beginning: steps of one arm,
+// run at both. Pure, thread-safe.
 
 // Milliseconds of every step, by worker.
 using StepMs = std::vector<absl::Span<const float>>;
@@ -29,15 +32,23 @@ GateBlock FirstBlock(const StepMs& step_ms, int64_t begin);
 // The median of these steps; 0 where there are none.
 double MedianStepMs(const StepMs& step_ms, int64_t begin, int64_t end);
 
+// At the beginning of the comparison and at its end.
+struct GateBlocks {
+  GateBlock begin;
+  GateBlock end;
+};
+
+// Of an arm that took turns, the first and the last turn of at least 5 timed steps, which alone
+// count. Empty where it has no two of them.
+std::optional<GateBlocks> BlocksOfTurns(const RunRecord& record);
+
 struct GateResult {
   bool passes = false;
   std::string text;  // both medians, how far they are apart, and what is allowed
 };
 
-// `later_ms`: the median of the block's steps at the end. Passes if the two are no further apart
-// than `percent` of the first.
-GateResult JudgeGate(const std::string& arm, const GateBlock& block, double later_ms,
-                     double percent);
+// Passes if the two medians are no further apart than `percent` of the first.
+GateResult JudgeGate(const std::string& arm, const GateBlocks& blocks, double percent);
 
 }  // namespace ringmaster
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/trace/timed_steps.h"
+
 namespace ringmaster {
 namespace {
 
@@ -14,8 +16,7 @@ constexpr double kLeastSpread = 0.05;
 std::vector<float> SortedStepMs(const std::vector<const WorkerReport*>& workers) {
   std::vector<float> step_ms;
   for (const WorkerReport* worker : workers) {
-    const int64_t timed = std::clamp<int64_t>(worker->timed_steps(), 0, worker->step_ms_size());
-    step_ms.insert(step_ms.end(), worker->step_ms().end() - timed, worker->step_ms().end());
+    for (const int32_t step : TimedSteps(*worker)) step_ms.push_back(worker->step_ms(step));
   }
   std::sort(step_ms.begin(), step_ms.end());
   return step_ms;

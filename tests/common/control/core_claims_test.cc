@@ -45,20 +45,6 @@ TEST(CoreClaims, WhoAsksIsDealtUntilNothingIsLeft) {
   EXPECT_TRUE(run.failure().ok());
 }
 
-TEST(CoreClaims, ClosedNobodyIsDealtAnythingAndOpenedAllWhoAskedAre) {
-  CoreRun run(ClaimedRules(2, 8));
-  run.JoinAll();
-  run.AskForLots(0);
-  run.OpenClaims(false);
-  run.AskForLots(0);
-  run.AskForLots(1);
-  EXPECT_THAT(LotsOf(run, 0), ElementsAre("0+1"));
-  EXPECT_THAT(LotsOf(run, 1), ElementsAre());
-  run.OpenClaims(true);
-  EXPECT_THAT(LotsOf(run, 0), ElementsAre("0+1", "2+1"));
-  EXPECT_THAT(LotsOf(run, 1), ElementsAre("1+1"));
-}
-
 // Its lot is nobody else's: the run has failed, as one whose work is dealt.
 TEST(CoreClaims, ARankThatDiesWithALotEndsTheRun) {
   CoreRun run(ClaimedRules(2, 8));
@@ -70,19 +56,6 @@ TEST(CoreClaims, ARankThatDiesWithALotEndsTheRun) {
   EXPECT_THAT(std::string(run.failure().message()), HasSubstr("worker/1"));
   run.AskForLots(0);
   EXPECT_THAT(LotsOf(run, 0), ElementsAre("0+1"));
-}
-
-// A worker that asks while claims are closed and is gone when they open is dealt nothing.
-TEST(CoreClaims, OpeningDealsToThoseWhoAreThere) {
-  CoreRun run(ClaimedRules(2, 8));
-  run.JoinAll();
-  run.OpenClaims(false);
-  run.AskForLots(0);
-  run.AskForLots(1);
-  run.Leave(1);
-  run.OpenClaims(true);
-  EXPECT_THAT(LotsOf(run, 0), ElementsAre("0+1"));
-  EXPECT_THAT(LotsOf(run, 1), ElementsAre());
 }
 
 TEST(CoreClaims, AskingForAnothersLotsOrInARunWhoseWorkIsDealtEndsTheRun) {

@@ -134,12 +134,6 @@ class CoreRun {
     Say(process, message);
   }
   void AskForLots(int32_t process) { AskForLots(process, process); }
-  void OpenClaims(bool open) {
-    Carry([&](ControlCore::Actions* actions) {
-      core_.OpenClaims(open, actions);
-      return absl::OkStatus();
-    }).IgnoreError();
-  }
   void Fail(int32_t process, const absl::Status& why) {
     FromProcess message;
     *message.mutable_failure() = FailureOf(why);

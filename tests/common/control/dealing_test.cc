@@ -89,11 +89,10 @@ class Claimants {
   };
 
   void Ask(int32_t rank) {
-    std::vector<LotClaim> dealt;
-    ASSERT_TRUE(dealer_.Ask(rank, wanted_, &dealt).ok());
-    ASSERT_EQ(dealt.size(), 1u);
-    ASSERT_EQ(dealt[0].rank, rank);
-    workers_[rank].ahead = dealt[0];
+    const absl::StatusOr<LotClaim> dealt = dealer_.Ask(rank, wanted_);
+    ASSERT_TRUE(dealt.ok()) << dealt.status();
+    ASSERT_EQ(dealt->rank, rank);
+    workers_[rank].ahead = *dealt;
   }
 
   ClaimDealer dealer_;
@@ -143,45 +142,22 @@ TEST(ClaimDealer, ASlowRankTakesItsPartAndHoldsUpNobody) {
 // At the end a claim is small, whatever is wanted: nobody holds many lots while others have none.
 TEST(ClaimDealer, ManyLotsAreNotClaimedAtOnceWhereFewAreLeft) {
   ClaimDealer dealer({0, 400, 4});
-  std::vector<LotClaim> dealt;
-  ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
-  EXPECT_EQ(dealt.back().count, 1);  // its first
+  EXPECT_EQ(dealer.Ask(1, 16)->count, 1);  // its first
   while (dealer.left() > 0) {
     const int64_t left = dealer.left();
-    ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
-    EXPECT_LE(dealt.back().count, std::max<int64_t>(1, left / 16));
-    EXPECT_GE(dealt.back().count, 1);
-    EXPECT_EQ(dealer.left(), left - dealt.back().count);
+    const int32_t count = dealer.Ask(1, 16)->count;
+    EXPECT_LE(count, std::max<int64_t>(1, left / 16));
+    EXPECT_GE(count, 1);
+    EXPECT_EQ(dealer.left(), left - count);
   }
-  ASSERT_TRUE(dealer.Ask(1, 16, &dealt).ok());
-  EXPECT_EQ(dealt.back().count, 0);
-}
-
-TEST(ClaimDealer, ClosedItDealsNothingAndAnswersWhenItOpens) {
-  ClaimDealer dealer({0, 8, 2});
-  std::vector<LotClaim> dealt;
-  ASSERT_TRUE(dealer.Ask(0, 1, &dealt).ok());
-  dealer.SetOpen(false, &dealt);
-  ASSERT_EQ(dealt.size(), 1u);
-  ASSERT_TRUE(dealer.Ask(1, 1, &dealt).ok());
-  ASSERT_TRUE(dealer.Ask(0, 1, &dealt).ok());
-  EXPECT_EQ(dealt.size(), 1u);
-  EXPECT_EQ(dealer.Ask(0, 1, &dealt).code(), absl::StatusCode::kFailedPrecondition);
-  dealer.SetOpen(true, &dealt);
-  ASSERT_EQ(dealt.size(), 3u);
-  EXPECT_EQ(dealt[1].rank, 0);
-  EXPECT_EQ(dealt[1].first, 2);
-  EXPECT_EQ(dealt[2].rank, 1);
-  EXPECT_EQ(dealt[2].first, 1);
+  EXPECT_EQ(dealer.Ask(1, 16)->count, 0);
 }
 
 TEST(ClaimDealer, RefusesRanksThatThereAreNotAndQuestionsForNothing) {
   ClaimDealer dealer({0, 8, 2});
-  std::vector<LotClaim> dealt;
   for (const auto& [rank, wanted] :
        std::vector<std::pair<int32_t, int32_t>>{{2, 1}, {-1, 1}, {0, 0}})
-    EXPECT_EQ(dealer.Ask(rank, wanted, &dealt).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(dealt.empty());
+    EXPECT_EQ(dealer.Ask(rank, wanted).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -266,6 +266,20 @@ TEST(Skew, IsNoMoreThanTheWaitAndLeavesTheWarmUpOut) {
   EXPECT_NEAR(Measured(processes)[1].workers(0).skew_ms(), 1, 1e-3);
 }
 
+TEST(Skew, LeavesOutTheFirstStepsOfATurn) {
+  auto processes =
+      std::vector<ProcessReport>{Worker(0, {{10, 10, 33}, {43, 43, 49}, {59, 59, 69}}),
+                                 Worker(1, {{30, 30, 33}, {49, 49, 49}, {69, 69, 69}})};
+  EXPECT_NEAR(Measured(processes)[0].workers(0).skew_ms(), 36.0 / 3, 1e-3);
+  for (ProcessReport& process : processes) {
+    process.mutable_workers(0)->add_untimed_steps(1);
+    process.mutable_workers(0)->set_timed_steps(2);
+  }
+  EXPECT_NEAR(Measured(processes)[0].workers(0).skew_ms(), 30.0 / 2, 1e-3);
+  for (ProcessReport& process : processes) process.mutable_workers(0)->set_timed_steps(1);
+  EXPECT_NEAR(Measured(processes)[0].workers(0).skew_ms(), 10, 1e-3) << "and the warm-up";
+}
+
 TEST(Skew, ClocksOfOtherMachinesAreSetByTheWelcome) {
   const Reports reports = Measured(
       {Worker(0, {{1010, 1010, 1033}}, "a", 1000), Worker(1, {{530, 530, 533}}, "b", 500)});

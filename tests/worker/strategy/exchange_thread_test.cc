@@ -19,6 +19,23 @@ using Kind = ExchangeTask::Kind;
 
 ExchangeTask Task(int64_t step, int32_t bucket = 0) { return {Kind::kBucket, step, bucket, {}}; }
 
+// Whatever is raised while a task waits or runs.
+TEST(ExchangeThread, TimesOfStepsBelowTimedFromWhenTheyWerePostedAreThrownAway) {
+  int64_t timed_from = 0;
+  ExchangeThread exchange(8, 0, [](const ExchangeTask& task, PhaseTimes& times) {
+    times.Add(Phase::kExchange, std::chrono::milliseconds(task.step));
+    return absl::OkStatus();
+  });
+  exchange.TimeFrom(&timed_from);
+  exchange.Post(Task(1));
+  timed_from = 21;
+  exchange.Post(Task(20));
+  exchange.Post(Task(21));
+  timed_from = 100;
+  exchange.Stop();
+  EXPECT_EQ(exchange.times().Milliseconds(Phase::kExchange), 22);
+}
+
 TEST(ExchangeThread, RunsTasksInTheOrderTheyWerePosted) {
   std::vector<int32_t> seen;  // the exchange thread's until Stop
   ExchangeThread exchange(100, 0, [&](const ExchangeTask& task, PhaseTimes&) {

@@ -23,7 +23,9 @@ class AllReduceStrategy : public SyncStrategy {
         sum_(std::move(sum)),
         marks_(link),
         exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(),
-                  *sum_, link.exchange_recorder) {}
+                  *sum_, link.exchange_recorder) {
+    exchange_.TimeFrom(link.timed_from);
+  }
 
   GradientRequest Gradients() const override { return sum_->Gradients(); }
 

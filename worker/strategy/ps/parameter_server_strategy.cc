@@ -41,6 +41,7 @@ class ParameterServerStrategy : public SyncStrategy {
             2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
             [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
             link.exchange_recorder) {
+    exchange_.TimeFrom(link.timed_from);
     if (!plan_.answered) step_pulls_.reserve(std::min(WorkerStepsMax(*link.spec), kKeptStepsMax));
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());

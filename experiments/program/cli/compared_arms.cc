@@ -1,0 +1,170 @@
+#include "experiments/program/cli/compared_arms.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "common/base/monotonic.h"
+#include "common/log/log.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/program/run/run_in_turns.h"
+#include "proto/run_record.pb.h"
+
+namespace ringmaster {
+namespace {
+
+std::string OutcomeText(const RunSummary& summary, double seconds) {
+  if (summary.status() != "ok") return absl::StrCat("failed: ", summary.status());
+  std::string text =
+      absl::StrFormat("%5.1f s  %7s samples/s  step %.2f ms", seconds,
+                      FormatCount(summary.samples_per_second()), summary.step_ms_p50());
+  if (summary.has_final_loss()) absl::StrAppendFormat(&text, "  loss %.4f", summary.final_loss());
+  if (summary.has_test_accuracy())
+    absl::StrAppendFormat(&text, "  test %.2f %%", 100 * summary.test_accuracy());
+  return text;
+}
+
+// Of an arm: its outcome, or why there is none.
+std::string WhatBecameOf(const absl::StatusOr<std::string>& text) {
+  if (text.ok()) return *text;
+  return absl::IsFailedPrecondition(text.status()) ? "not compared" : "not kept";
+}
+
+StepMs StepMsOf(const RunRecord& record) {
+  StepMs step_ms;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers())
+      step_ms.push_back({worker.step_ms().data(), static_cast<size_t>(worker.step_ms_size())});
+  }
+  return step_ms;
+}
+
+int Fail(const absl::Status& status, int code) {
+  Log(LogLevel::kError, status.message());
+  return code;
+}
+
+}  // namespace
+
+int ComparedArms::Train() {
+  const std::string why_no_turns = specs_.size() == 1  ? "a single run"
+                                   : options_.no_turns ? "--no-turns"
+                                                       : WhyNoTurnsHere(specs_);
+  outcome_.SetTurns(why_no_turns.empty(), why_no_turns);
+  if (why_no_turns.empty()) {
+    TrainInTurns();
+    outcome_.AddNote(
+        "arms took turns; turns are no trials: intervals over seeds need trials (sweep)");
+  } else {
+    TrainOneByOne();
+    if (specs_.size() > 1)
+      outcome_.AddNote(absl::StrCat("arms ran one after the other: ", why_no_turns));
+  }
+  return code_;
+}
+
+void ComparedArms::TrainOneByOne() {
+  for (size_t i = 0; i < specs_.size() && !InterruptFlag(); ++i) {
+    ProgressLine line(LabelOf(i));
+    const MonotonicTime begin = MonotonicNow();
+    RunArmOptions options = ArmOptions();
+    options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
+    RunRecord record = RunArm(specs_[i], options);
+    const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
+    const absl::StatusOr<std::string> text = Keep(i, std::move(record), seconds);
+    line.Finish(WhatBecameOf(text));
+    if (!text.ok()) return;
+  }
+}
+
+void ComparedArms::TrainInTurns() {
+  std::deque<ProgressLine> lines;
+  for (size_t i = 0; i < specs_.size(); ++i) lines.emplace_back(LabelOf(i));
+  RunInTurnsOptions options;
+  options.device = options_.device;
+  options.interrupted = &InterruptFlag();
+  options.progress = [&lines](size_t arm, const ArmProgress& progress) {
+    lines[arm].Show(progress);
+  };
+  options.ended = [&](size_t arm, RunRecord record) {
+    double seconds = 0;
+    for (const ArmTurn& turn : record.turns()) seconds += turn.seconds();
+    lines[arm].Finish(WhatBecameOf(Keep(arm, std::move(record), seconds)));
+  };
+  RunInTurns(specs_, options);
+}
+
+int ComparedArms::Gate() {
+  if (options_.gate <= 0 || InterruptFlag() || code_ != kExitOk) return code_;
+  StatusLine line;
+  if (!turn_blocks_.has_value()) {
+    line.Show(absl::StrCat("gate: ", specs_.front().name(), " once more"), 0, true);
+    const absl::StatusOr<GateBlocks> blocks = RunAgain();
+    if (InterruptFlag()) return code_;
+    if (!blocks.ok()) {
+      line.Finish("gate: failed");
+      return Fail(blocks.status(), kExitFailedRun);
+    }
+    turn_blocks_ = *blocks;
+  }
+  const GateResult result = JudgeGate(specs_.front().name(), *turn_blocks_, options_.gate);
+  line.Finish(result.text);
+  if (result.passes) {
+    outcome_.AddNote(result.text);
+    return code_;
+  }
+  outcome_.AddDoubt(result.text);
+  return kExitNotQuotable;
+}
+
+absl::StatusOr<GateBlocks> ComparedArms::RunAgain() {
+  RunSpec spec = specs_.front();
+  spec.mutable_training()->set_steps(std::max<int64_t>(first_block_.end, 1));
+  spec.mutable_training()->set_evaluate_every_samples(0);
+  spec.clear_output();
+  const RunRecord record = RunArm(spec, ArmOptions());
+  if (record.status() != "ok") {
+    return absl::UnavailableError(
+        absl::StrCat("not quotable: ", spec.name(), " once more, for --gate: ", record.status()));
+  }
+  GateBlock again = first_block_;
+  again.step_ms = MedianStepMs(StepMsOf(record), again.begin, again.end);
+  return GateBlocks{first_block_, again};
+}
+
+RunArmOptions ComparedArms::ArmOptions() const {
+  RunArmOptions options;
+  options.device = options_.device;
+  options.interrupted = &InterruptFlag();
+  return options;
+}
+
+std::string ComparedArms::LabelOf(size_t arm) const {
+  const std::string& name = specs_[arm].name();
+  return specs_.size() == 1 ? name : absl::StrCat(arm + 1, "/", specs_.size(), " ", name);
+}
+
+absl::StatusOr<std::string> ComparedArms::Keep(size_t arm, RunRecord record, double seconds) {
+  if (arm == 0) {
+    const TrainingSpec& training = specs_[0].training();
+    first_block_ = FirstBlock(StepMsOf(record), training.warmup_steps());
+    turn_blocks_ = BlocksOfTurns(record);
+  }
+  if (!tuned_.empty())
+    record.mutable_tuning()->Add(tuned_[arm].trials.begin(), tuned_[arm].trials.end());
+  const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record));
+  if (!summary.ok()) {
+    code_ = Fail(summary.status(), kExitFailedRun);
+    return summary.status();
+  }
+  if (summary->status() != "ok") code_ = kExitFailedRun;
+  return OutcomeText(*summary, seconds);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,58 @@
+#include "experiments/program/run/take_turns.h"
+
+#include <algorithm>
+
+#include "proto/record.pb.h"
+
+namespace ringmaster {
+namespace {
+
+// Whoever waits for the end of a turn whose time is over is called at least so often.
+constexpr absl::Duration kLookPeriod = absl::Seconds(1);
+
+// Returns where the turn from step `begin` on has ended.
+int64_t GiveTurn(const TurnRules& rules, int64_t begin, TurnArm* arm,
+                 const std::function<MonotonicTime()>& now) {
+  const MonotonicTime deadline = now() + rules.duration;
+  int64_t end = std::min(begin + rules.steps_max, arm->steps());
+  arm->Grant(std::min(begin + rules.untimed, end), end);
+  while (now() < deadline) {
+    if (arm->AwaitEnd(end, deadline - now())) return end;
+  }
+  end = arm->Cut(begin + rules.steps_min);
+  while (!arm->AwaitEnd(end, kLookPeriod)) {
+  }
+  return end;
+}
+
+}  // namespace
+
+void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms,
+               const std::function<MonotonicTime()>& now,
+               const std::function<void(size_t arm)>& on_turn,
+               std::vector<std::vector<ArmTurn>>* turns) {
+  turns->assign(arms.size(), {});
+  for (size_t i = 0; i < arms.size(); ++i) {
+    on_turn(i);
+    arms[i]->Start();
+  }
+  const MonotonicTime first = now();
+  std::vector<int64_t> next(arms.size(), 0);
+  for (bool any = true; any;) {
+    any = false;
+    for (size_t i = 0; i < arms.size(); ++i) {
+      if (arms[i]->ended()) continue;
+      any = true;
+      on_turn(i);
+      const MonotonicTime begin = now();
+      ArmTurn& turn = (*turns)[i].emplace_back();
+      turn.set_begin_step(next[i]);
+      next[i] = GiveTurn(rules, next[i], arms[i], now);
+      turn.set_end_step(next[i]);
+      turn.set_begin_seconds(absl::ToDoubleSeconds(begin - first));
+      turn.set_seconds(absl::ToDoubleSeconds(now() - begin));
+    }
+  }
+}
+
+}  // namespace ringmaster

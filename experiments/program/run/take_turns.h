@@ -1,0 +1,58 @@
+#ifndef RINGMASTER_EXPERIMENTS_PROGRAM_RUN_TAKE_TURNS_H_
+#define RINGMASTER_EXPERIMENTS_PROGRAM_RUN_TAKE_TURNS_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "common/base/monotonic.h"
+
+namespace ringmaster {
+
+class ArmTurn;
+
+// An arm as those see it who give it turns.
+class TurnArm {
+ public:
+  virtual ~TurnArm() = default;
+  virtual int64_t steps() const = 0;
+  // Starts it. Returns when all its workers are parked before step 0, or it has ended.
+  virtual void Start() = 0;
+  // Its workers may run the steps below `end`; those below `timed_from` are not timed. REQUIRES:
+  // all are parked.
+  virtual void Grant(int64_t timed_from, int64_t end) = 0;
+  // Ends the turn before the first step that nobody has begun, at least `least`, at most its end;
+  // returns the new one.
+  virtual int64_t Cut(int64_t least) = 0;
+  // Sleeps until all its workers are parked before `end`, or it has ended, at most `limit`. Where
+  // `end` is steps(): until it has ended. Says whether that is so.
+  virtual bool AwaitEnd(int64_t end, absl::Duration limit) = 0;
+  // It has ended, well or not.
+  virtual bool ended() const = 0;
+};
+
+// How long a turn is: until `duration` or `steps_max` steps are over, whichever comes first, but
+// not before `steps_min` steps. The end of the arm's steps ends it too. Its first `untimed` steps
+// are not timed.
+struct TurnRules {
+  absl::Duration duration = absl::Seconds(5);
+  int64_t steps_max = 100;
+  int64_t steps_min = 10;
+  int64_t untimed = 3;
+};
+
+// Starts the arms one after the other, then gives them turns in their order, again and again,
+// until all have ended. Exactly one arm runs at a time; the last turn of an arm has all that it
+// does until it ends. `on_turn` is called before an arm is started and before each of its turns.
+//
+// `turns` has the turns of each arm so far, always. Sleeps in `arms` alone; `now` is their clock.
+void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms,
+               const std::function<MonotonicTime()>& now,
+               const std::function<void(size_t arm)>& on_turn,
+               std::vector<std::vector<ArmTurn>>* turns);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_PROGRAM_RUN_TAKE_TURNS_H_
