@@ -154,7 +154,7 @@ absl::StatusOr<std::string> ComparedArms::Keep(size_t arm, RunRecord record, dou
   if (arm == 0) {
     const TrainingSpec& training = specs_[0].training();
     first_block_ = FirstBlock(StepMsOf(record), training.warmup_steps());
-    turn_blocks_ = BlocksOfTurns(record);
+    turn_blocks_ = BlocksOfTurns(record.reports(), record.turns(), training.workers());
   }
   if (!tuned_.empty())
     record.mutable_tuning()->Add(tuned_[arm].trials.begin(), tuned_[arm].trials.end());

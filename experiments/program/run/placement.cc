@@ -4,7 +4,6 @@
 #include "absl/strings/str_join.h"
 #include "common/machine/process_name.h"
 #include "common/scheme/registry.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -21,9 +20,10 @@ int32_t PlaceOf(const RunSpec& spec, NodeId node) {
 int32_t TrainingWorkers(const RunSpec& spec) { return TraitsOf(spec).workers; }
 
 std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
+  const bool in_one = TraitsOf(spec).processes == 1;
   std::vector<std::vector<NodeId>> processes;
   const auto place = [&](NodeId node) {
-    const size_t process = spec.strategy().launch() == THREADS ? 0 : PlaceOf(spec, node);
+    const size_t process = in_one ? 0 : PlaceOf(spec, node);
     if (processes.size() <= process) processes.resize(process + 1);
     processes[process].push_back(node);
   };

@@ -10,9 +10,9 @@
 #include "common/config/describe.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
+#include "common/machine/checkout.h"
 #include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
-#include "experiments/program/run/fetch_advice.h"
 #include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
@@ -72,6 +72,20 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
   RM_RETURN_IF_ERROR(CheckMarkCopies(resolved, model->layout().count()));
   context.model_bytes = model->layout().count() * static_cast<int64_t>(sizeof(float));
   return Resolve(std::move(countable), context);
+}
+
+std::string FetchAdvice(const DataSpec& given) {
+  if (!IsInCheckout()) return "";
+  const bool is_mnist = given.name().empty() || given.name() == "mnist";
+  if (is_mnist && given.dir().empty()) return ", or run ./run once to fetch it";
+  if (given.name() == "text" && given.text().file().empty())
+    return ", or run ./run compare --data text once to fetch it";
+  return "";
+}
+
+absl::Status WithFetchAdvice(const absl::Status& status, const DataSpec& given) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), FetchAdvice(given)));
 }
 
 uint64_t SpecFingerprint(const RunSpec& resolved) {

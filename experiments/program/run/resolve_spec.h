@@ -16,6 +16,15 @@ namespace ringmaster {
 absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
                                            const std::string& default_data_dir);
 
+// How to get the data that `given` (not resolved) asks for from the place where set-up keeps it: ",
+// or run ./run once to fetch it". Empty where that does not help: outside a checkout, of a folder
+// or file that the user named, of other data.
+std::string FetchAdvice(const DataSpec& given);
+
+// `status` with that advice behind it where a file is missing; a file that is damaged, or is no
+// file, is not fetched again.
+absl::Status WithFetchAdvice(const absl::Status& status, const DataSpec& given);
+
 // Identity of a resolved spec, but for its outputs and the address to listen on: equal on all ranks
 // of a run.
 uint64_t SpecFingerprint(const RunSpec& resolved);

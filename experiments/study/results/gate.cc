@@ -8,7 +8,6 @@
 #include "absl/strings/str_format.h"
 #include "common/trace/timed_steps.h"
 #include "experiments/study/results/statistics.h"
-#include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -18,16 +17,17 @@ constexpr int64_t kLeastSteps = 10, kMostSteps = 100;
 constexpr size_t kLeastTimedSteps = 5;
 
 // Of worker 0 so many steps are timed in this turn; `*all` gets those of all workers.
-size_t AddTimed(const RunRecord& record, const ArmTurn& turn, std::vector<double>* all) {
+size_t AddTimed(const google::protobuf::RepeatedPtrField<ProcessReport>& reports,
+                const ArmTurn& turn, int32_t ranks, std::vector<double>* all) {
   size_t of_first = 0;
-  for (const ProcessReport& process : record.reports()) {
+  for (const ProcessReport& process : reports) {
     for (const WorkerReport& worker : process.workers()) {
       for (const int32_t place : TimedSteps(worker)) {
         int64_t step = place;
         // Where work is claimed, turns are told in steps of N lots.
         if (!worker.lots().empty()) {
           if (place >= worker.lots_size()) break;
-          step = worker.lots(place) / record.spec().training().workers();
+          step = worker.lots(place) / ranks;
         }
         if (step < turn.begin_step() || step >= turn.end_step()) continue;
         all->push_back(worker.step_ms(place));
@@ -63,11 +63,13 @@ GateBlock FirstBlock(const StepMs& step_ms, int64_t begin) {
   return {begin, last, MedianStepMs(step_ms, begin, last)};
 }
 
-std::optional<GateBlocks> BlocksOfTurns(const RunRecord& record) {
+std::optional<GateBlocks> BlocksOfTurns(
+    const google::protobuf::RepeatedPtrField<ProcessReport>& reports,
+    const google::protobuf::RepeatedPtrField<ArmTurn>& turns, int32_t ranks) {
   std::vector<GateBlock> blocks;
-  for (const ArmTurn& turn : record.turns()) {
+  for (const ArmTurn& turn : turns) {
     std::vector<double> steps;
-    if (AddTimed(record, turn, &steps) < kLeastTimedSteps) continue;
+    if (AddTimed(reports, turn, ranks, &steps) < kLeastTimedSteps) continue;
     blocks.push_back({turn.begin_step(), turn.end_step(), Median(std::move(steps))});
   }
   if (blocks.size() < 2) return std::nullopt;

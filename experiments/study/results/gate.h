@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
-
-class RunRecord;
 
 // Whether a machine is at the end of a comparison what it was at the beginning: steps of one arm,
 // run at both. Pure, thread-safe.
@@ -38,9 +37,11 @@ struct GateBlocks {
   GateBlock end;
 };
 
-// Of an arm that took turns, the first and the last turn of at least 5 timed steps, which alone
-// count. Empty where it has no two of them.
-std::optional<GateBlocks> BlocksOfTurns(const RunRecord& record);
+// Of an arm of `ranks` workers that took turns, the first and the last turn of at least 5 timed
+// steps, which alone count. Empty where it has no two of them.
+std::optional<GateBlocks> BlocksOfTurns(
+    const google::protobuf::RepeatedPtrField<ProcessReport>& reports,
+    const google::protobuf::RepeatedPtrField<ArmTurn>& turns, int32_t ranks);
 
 struct GateResult {
   bool passes = false;

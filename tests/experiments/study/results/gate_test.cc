@@ -66,16 +66,20 @@ RunRecord RecordOfTurns(const std::vector<int64_t>& ends) {
   return record;
 }
 
+std::optional<GateBlocks> BlocksOf(const RunRecord& record) {
+  return BlocksOfTurns(record.reports(), record.turns(), record.spec().training().workers());
+}
+
 TEST(Gate, BlocksOfAnArmThatTookTurnsAreItsFirstAndItsLast) {
-  const auto blocks = BlocksOfTurns(RecordOfTurns({10, 20, 30, 32}));
+  const auto blocks = BlocksOf(RecordOfTurns({10, 20, 30, 32}));
   ASSERT_TRUE(blocks.has_value());
   EXPECT_EQ(blocks->begin.begin, 0);
   EXPECT_EQ(blocks->begin.end, 10);
   EXPECT_EQ(blocks->begin.step_ms, 5.5) << "2 to 9";
   EXPECT_EQ(blocks->end.begin, 20) << "the last turn has no timed step";
   EXPECT_EQ(blocks->end.step_ms, 26) << "23 to 29";
-  EXPECT_FALSE(BlocksOfTurns(RecordOfTurns({28, 32})).has_value());
-  EXPECT_FALSE(BlocksOfTurns(RecordOfTurns({})).has_value());
+  EXPECT_FALSE(BlocksOf(RecordOfTurns({28, 32})).has_value());
+  EXPECT_FALSE(BlocksOf(RecordOfTurns({})).has_value());
 }
 
 TEST(Gate, OfClaimedWorkABlockHasTheStepsOfItsLots) {
@@ -84,7 +88,7 @@ TEST(Gate, OfClaimedWorkABlockHasTheStepsOfItsLots) {
   for (int64_t step = 0; step < 32; ++step) worker->add_lots(step);
   worker->clear_untimed_steps();
   worker->set_timed_steps(30);
-  const auto blocks = BlocksOfTurns(record);
+  const auto blocks = BlocksOf(record);
   ASSERT_TRUE(blocks.has_value());
   EXPECT_EQ(blocks->begin.step_ms, 10.5) << "2 to 19, whose lots are those of steps 1 to 9";
   EXPECT_EQ(blocks->end.step_ms, 25.5) << "20 to 31";
