@@ -56,6 +56,12 @@ class ControlVariable {
     ok_ = MPI_T_cvar_get_index(name, &index) == MPI_SUCCESS &&
           MPI_T_cvar_handle_alloc(index, nullptr, &handle_, &count) == MPI_SUCCESS && count == 1;
   }
+  ~ControlVariable() {
+    if (handle_ != nullptr) MPI_T_cvar_handle_free(&handle_);
+  }
+  ControlVariable(const ControlVariable&) = delete;
+  ControlVariable& operator=(const ControlVariable&) = delete;
+
   bool ok() const { return ok_; }
   int Get() {
     int value = 0;

@@ -21,6 +21,7 @@
 #include "experiments/program/run/take_turns.h"
 #include "experiments/program/run/turns.h"
 #include "proto/run_record.pb.h"
+#include "worker/kernels/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -30,12 +31,18 @@ constexpr int32_t kRanksACoreMost = 16;
 // How soon it is noticed that an arm has ended.
 constexpr absl::Duration kLookPeriod = absl::Milliseconds(20);
 
+bool RunsOnGpu(const std::string& kernels) {
+  return kernels == "cublas" || kernels == "cublas_tf32" ||
+         (kernels == "auto" && CudaDeviceCount().ok());
+}
+
 absl::StatusOr<TurnNeeds> NeedsOf(const std::vector<RunSpec>& specs) {
   TurnNeeds needs;
   for (const RunSpec& spec : specs) {
     RM_ASSIGN_OR_RETURN(const MemoryFacts facts, MemoryFactsOf(spec));
     needs.planned_bytes += PlanMemory(spec, facts).total();
     needs.ranks += TraitsOf(spec).processes;
+    needs.on_gpu |= RunsOnGpu(spec.training().kernels());
   }
   RM_RETURN_IF_ERROR(CheckDescriptors(needs.ranks));
   needs.free_bytes = FreeMemoryBytes();
@@ -154,6 +161,7 @@ class LiveArm final : public TurnArm {
 }  // namespace
 
 std::string WhyNoTurns(const TurnNeeds& needs) {
+  if (needs.on_gpu) return "their kernels run on a GPU, of whose memory there is no plan";
   if (needs.free_bytes.has_value()) {
     const auto planned = static_cast<double>(needs.planned_bytes);
     const auto free = static_cast<double>(*needs.free_bytes);

@@ -22,10 +22,11 @@ struct TurnNeeds {
   std::optional<int64_t> free_bytes;  // absent: unknown
   int32_t ranks = 0;                  // of all arms
   int32_t cores = 0;                  // 0: unknown
+  bool on_gpu = false;                // kernels of some arm run there; no plan counts its memory
 };
 
-// Why arms with these needs are not alive at once: more than 60 % of the free memory, or more than
-// 16 ranks a core. Empty: they can be. Pure.
+// Why arms with these needs are not alive at once: more than 60 % of the free memory, more than 16
+// ranks a core, or kernels on a GPU. Empty: they can be. Pure.
 std::string WhyNoTurns(const TurnNeeds& needs);
 
 // The same of this machine as it is now, for arms whose specs are resolved and valid; also: they

@@ -149,6 +149,10 @@ TEST(WhyNoTurns, MemoryBeyondSixtyPercentOfWhatIsFreeOrMoreThanSixteenRanksACore
   EXPECT_EQ(WhyNoTurns(needs), "");
   needs.ranks = 33;
   EXPECT_THAT(WhyNoTurns(needs), HasSubstr("33 ranks, more than 16 for each of 2 cores"));
+  needs.ranks = 3;
+  EXPECT_EQ(WhyNoTurns(needs), "");
+  needs.on_gpu = true;
+  EXPECT_THAT(WhyNoTurns(needs), HasSubstr("on a GPU"));
 }
 
 }  // namespace
