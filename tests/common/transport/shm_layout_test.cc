@@ -1,6 +1,7 @@
 #include "common/transport/shm/layout.h"
 
 #include <cstring>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "common/base/random.h"
@@ -31,7 +32,8 @@ void ExpectSame(const FrameHeader& a, const FrameHeader& b) {
 }
 
 TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
-  Descriptor descriptor = {};
+  const auto memory = std::make_unique<Descriptor>();  // GCC's sanitized stack does not align it
+  Descriptor& descriptor = *memory;
   WriteDescriptor(Header(), PayloadPlace::kPool, 3 * kPoolBytes + 128, 0, &descriptor);
   absl::StatusOr<Arrival> arrival = ReadDescriptor(descriptor);
   ASSERT_TRUE(arrival.ok()) << arrival.status();
@@ -58,7 +60,8 @@ TEST(ShmLayout, DescriptorComesBackAsItWasWritten) {
 
 TEST(ShmLayout, EachFieldOutOfRangeIsNamed) {
   const auto error = [](bool in_exchange, auto&& edit) {
-    Descriptor descriptor = {};
+    const auto memory = std::make_unique<Descriptor>();
+    Descriptor& descriptor = *memory;
     FrameHeader header = Header();
     if (in_exchange) header.offset = 0;
     WriteDescriptor(header, in_exchange ? PayloadPlace::kExchange : PayloadPlace::kPool, 0, 0,
@@ -95,7 +98,8 @@ TEST(ShmLayout, NoBytesOfNoiseReachBeyondThePoolOrTheTableOfSegments) {
   Random random(seed);
   int read = 0;
   for (int i = 0; i < 300'000; ++i) {
-    Descriptor descriptor = {};
+    const auto memory = std::make_unique<Descriptor>();
+    Descriptor& descriptor = *memory;
     FrameHeader header = Header();
     header.offset = 0;
     WriteDescriptor(header, static_cast<PayloadPlace>(i % 3), 0, 0, &descriptor);
