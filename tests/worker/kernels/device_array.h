@@ -25,7 +25,7 @@ class DeviceArray {
   // All bits set: NaN as floats, so that an element left out or read shows.
   static DeviceArray Poisoned(KernelLibrary& kernels, int64_t count, int64_t offset = 0) {
     std::vector<T> values(count);
-    std::memset(static_cast<void*>(values.data()), 0xFF, Bytes(count));
+    if (count > 0) std::memset(static_cast<void*>(values.data()), 0xFF, Bytes(count));
     return DeviceArray(kernels, values, offset, 0x5A);
   }
 
