@@ -289,7 +289,10 @@ TEST_P(LoansOverEveryFabric, AnAbortWakesWhoHasLentAndWhoseMemoryIsRead) {
                             : group.worker(0).Send({Worker(1), TestTag(1), bytes});
     ASSERT_TRUE(post.ok() && send.ok());
     ASSERT_OK(group.worker(1).Wait(*post, Soon()));
-    if (loan.memory.empty()) return;  // the fabric has sent it
+    if (loan.memory.empty()) {  // the fabric has sent it
+      ASSERT_OK(group.worker(0).Wait(*send, Soon()));
+      return;
+    }
     absl::Status status;
     std::thread waiter([&] { status = group.worker(0).Wait(*send, Soon()); });
     // The one that has borrowed goes: its process where it has one.
