@@ -21,9 +21,9 @@ const char* __ubsan_default_options() { return "print_stacktrace=1:halt_on_error
 const char* __lsan_default_options() { return "print_suppressions=0"; }
 
 // Open MPI keeps some memory of MPI_Init and of its plug-ins, which it unloads, until the process
-// ends.
+// ends; libevent is what calls those that have a thread.
 const char* __lsan_default_suppressions() {
-  return "leak:libmpi.so\nleak:libopen-pal.so\nleak:libopen-rte.so\n";
+  return "leak:libmpi.so\nleak:libopen-pal.so\nleak:libopen-rte.so\nleak:libevent_core\n";
 }
 
 }  // extern "C"

@@ -39,9 +39,9 @@ constexpr char kCompareFooter[] =
     "Every arm trains the same model from the same weights on the same batches; only the strategy "
     "and the codec\n"
     "differ. Each arm runs in processes of its own on this machine, on loopback. Arms take turns "
-    "of 5 s or 100\n"
-    "steps, whichever is shorter, but at least 10 steps: all are alive, and all but one stand "
-    "still. Where they\n"
+    "of about 5 s\n"
+    "or 100 steps, whichever is shorter, but at least 10 steps: all are alive, and all but one "
+    "stand still. Where they\n"
     "would take more than 60 % of the free memory, or have over 16 ranks a core, and with "
     "--no-turns, they run one\n"
     "after the other. The arms `single` and `solo` are the base of speed-up and the ceiling of "
@@ -228,9 +228,9 @@ void DeclareCompare(Command program, Action* action) {
   command
       .AddOption(
           "--gate", &flags->gate,
-          "compare the first arm's first turn with its last one (without turns: run its first "
-          "steps once more at the end); if steps take more than so many percent longer or shorter, "
-          "the comparison is not quotable (exit code 3)")
+          "compare the first arm's first turn with its last one (where it has no two turns of at "
+          "least 5 timed steps: run its first steps once more at the end); if steps take more than "
+          "so many percent longer or shorter, the comparison is not quotable (exit code 3)")
       .Between(0.01, 1000.0)
       .Takes("PCT");
   command.AddFlag("--no-turns", &flags->no_turns, "run the arms one after the other");

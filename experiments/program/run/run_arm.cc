@@ -218,9 +218,34 @@ void MoveConfinements(RunRecord* record) {
   }
 }
 
+using Pauses = google::protobuf::RepeatedPtrField<TrainingPause>;
+
+// Puts what workers say by their own clocks on the run's, whose pauses it returns.
+Pauses MergeClocks(RunRecord* record) {
+  std::vector<WorkerReport*> workers;
+  std::vector<const Pauses*> of_workers;
+  for (ProcessReport& process : *record->mutable_reports()) {
+    for (WorkerReport& worker : *process.mutable_workers()) {
+      workers.push_back(&worker);
+      of_workers.push_back(&worker.pauses());
+    }
+  }
+  const Pauses common = CommonPauses(of_workers);
+  for (WorkerReport* worker : workers) {
+    const auto of_run = [&](double seconds) {
+      return TrainingSeconds(SinceStartNs(seconds, worker->pauses()), common);
+    };
+    worker->set_training_seconds(of_run(worker->training_seconds()));
+    for (Evaluation& share : *worker->mutable_evaluations())
+      share.set_seconds(of_run(share.seconds()));
+  }
+  for (WorkerReport* worker : workers) worker->clear_pauses();
+  return common;
+}
+
 // The time of an evaluation where servers hold the weights: when the last of them had passed the
 // mark. Their times count from the start of training.
-void MergeMarkTimes(RunRecord* record, const WorkerReport& first,
+void MergeMarkTimes(RunRecord* record, const Pauses& pauses,
                     std::map<int64_t, Evaluation>* merged) {
   const std::vector<SampleMark> marks = SampleMarks(record->spec());
   for (ProcessReport& process : *record->mutable_reports()) {
@@ -229,7 +254,7 @@ void MergeMarkTimes(RunRecord* record, const WorkerReport& first,
       for (int mark = 0; mark < count; ++mark) {
         const auto found = merged->find(marks[mark].samples);
         if (found == merged->end()) continue;
-        const double seconds = TrainingSeconds(server.mark_ns(mark), first.pauses());
+        const double seconds = TrainingSeconds(server.mark_ns(mark), pauses);
         found->second.set_seconds(std::max(found->second.seconds(), seconds));
       }
       server.clear_mark_ns();
@@ -239,6 +264,7 @@ void MergeMarkTimes(RunRecord* record, const WorkerReport& first,
 
 // Weighted means over the workers' shares.
 void MergeEvaluations(RunRecord* record) {
+  const Pauses pauses = MergeClocks(record);
   std::map<int64_t, Evaluation> merged;  // by samples seen
   double loss_sum = 0;
   int64_t loss_count = 0;
@@ -260,10 +286,7 @@ void MergeEvaluations(RunRecord* record) {
     }
   }
   if (first == nullptr) return;
-  MergeMarkTimes(record, *first, &merged);
-  for (ProcessReport& process : *record->mutable_reports()) {
-    for (WorkerReport& worker : *process.mutable_workers()) worker.clear_pauses();
-  }
+  MergeMarkTimes(record, pauses, &merged);
   for (auto& [samples_seen, whole] : merged) {
     whole.set_test_loss(whole.test_loss() / whole.count());
     whole.set_test_accuracy(whole.test_accuracy() / whole.count());

@@ -15,7 +15,8 @@ int64_t GiveTurn(const TurnRules& rules, int64_t begin, TurnArm* arm,
                  const std::function<MonotonicTime()>& now) {
   const MonotonicTime deadline = now() + rules.duration;
   int64_t end = std::min(begin + rules.steps_max, arm->steps());
-  arm->Grant(std::min(begin + rules.untimed, end), end);
+  const int64_t untimed = arm->steps() < rules.steps_min ? 0 : rules.untimed;
+  arm->Grant(std::min(begin + untimed, end), end);
   while (now() < deadline) {
     if (arm->AwaitEnd(end, deadline - now())) return end;
   }

@@ -35,7 +35,7 @@ class TurnArm {
 
 // How long a turn is: until `duration` or `steps_max` steps are over, whichever comes first, but
 // not before `steps_min` steps. The end of the arm's steps ends it too. Its first `untimed` steps
-// are not timed.
+// are not timed; of an arm of fewer than `steps_min` steps all are.
 struct TurnRules {
   absl::Duration duration = absl::Seconds(5);
   int64_t steps_max = 100;

@@ -226,7 +226,8 @@ std::vector<Figure> StepFigures() {
           .Json()
           .Table(G::kSpeed, 6, {"processes", "/core", 1}),
       Row("run_seconds", "s", "of the run",
-          "wall clock from the start of the first process to the end of the last")
+          "wall clock from the start of the first process to the end of the last; of an arm that "
+          "took turns, all its turns together")
           .Value(RM_FIELD(run_seconds))
           .Json()
           .OnDemand(G::kSpeed, 10, {"run", "s", 1}),

@@ -103,7 +103,8 @@ std::vector<Figure> MemoryFigures() {
   return {
       Row("pss_bytes", "bytes", "sum of all processes",
           "proportional set size after the last step, when all that training took is still there: "
-          "a shared page counts in each process by its share, so that the sum is the run's; "
+          "a shared page counts in each process by its share, so that the sum is the run's; in "
+          "turns pages of the program are shared with the other arms too; "
           "without a GPU's memory")
           .Needs({Need::kCosts})
           .Measured(OverProcesses(PssBytes, IsAny, Sum))

@@ -185,7 +185,9 @@ RunSummary Summarize(const RunRecord& record) {
     summary.set_processes_per_core(static_cast<double>(summary.processes()) /
                                    record.machine().cores());
   }
-  if (record.conditions().seconds() > 0) summary.set_run_seconds(record.conditions().seconds());
+  double run_seconds = record.turns().empty() ? record.conditions().seconds() : 0;
+  for (const ArmTurn& turn : record.turns()) run_seconds += turn.seconds();
+  if (run_seconds > 0) summary.set_run_seconds(run_seconds);
   if (record.has_prediction()) summary.set_predicted_step_ms(record.prediction().step_ms());
   if (record.has_sweep()) {
     summary.set_sweep(record.sweep().sweep());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/trace/skew.h"
@@ -184,6 +185,44 @@ TEST(TrainingSeconds, LeaveOutPausesAndStandStillInThem) {
   const double expected[] = {0, 1, 2, 2, 3, 4, 4, 5};
   for (int64_t second = 0; second < 8; ++second)
     EXPECT_EQ(TrainingSeconds(second * 1'000'000'000, pauses), expected[second]) << second;
+}
+
+google::protobuf::RepeatedPtrField<TrainingPause> PausesOf(
+    const std::vector<std::pair<int64_t, int64_t>>& begins_and_durations) {
+  google::protobuf::RepeatedPtrField<TrainingPause> pauses;
+  for (const auto& [begin_s, duration_s] : begins_and_durations) {
+    TrainingPause* pause = pauses.Add();
+    pause->set_begin_ns(begin_s * 1'000'000'000);
+    pause->set_duration_ns(duration_s * 1'000'000'000);
+  }
+  return pauses;
+}
+
+TEST(TrainingSeconds, LeadBackToTheMomentBeforeAPauseThatBeginsThen) {
+  const auto pauses = PausesOf({{2, 10}, {15, 100}});
+  const std::pair<double, int64_t> expected[] = {
+      {0, 0}, {1, 1}, {2, 2}, {2.5, 12}, {5, 15}, {6, 116}};
+  for (const auto& [seconds, since] : expected)
+    EXPECT_EQ(SinceStartNs(seconds, pauses) / 1'000'000'000, since) << seconds;
+}
+
+// The fast worker parks at 2 and 12, the slow one 3 s later; both go on together.
+TEST(TrainingSeconds, StandStillForARunWhereAllItsWorkersDo) {
+  const auto fast = PausesOf({{2, 8}, {12, 9}}), slow = PausesOf({{5, 5}, {15, 6}});
+  const auto common = CommonPauses({&fast, &slow});
+  ASSERT_EQ(common.size(), 2);
+  EXPECT_EQ(TrainingSeconds(10'000'000'000, common), 5);
+  EXPECT_EQ(TrainingSeconds(21'000'000'000, common), 10);
+  // Both end at 22, and by their own clocks 6 s apart.
+  const auto of_run = [&](double seconds, const auto& own) {
+    return TrainingSeconds(SinceStartNs(seconds, own), common);
+  };
+  EXPECT_EQ(of_run(5, fast), 11);
+  EXPECT_EQ(of_run(11, slow), 11);
+  EXPECT_EQ(CommonPauses({&fast}).size(), 2);
+  const auto none = PausesOf({});
+  EXPECT_EQ(CommonPauses({&fast, &none}).size(), 0);
+  EXPECT_EQ(CommonPauses({}).size(), 0);
 }
 
 TEST(TraceClock, IsTheSameForAllProcessesOfTheMachine) {

@@ -110,6 +110,14 @@ TEST(TakeTurns, ATurnEndsAfterAHundredStepsOrFiveSecondsButNotBeforeTenSteps) {
   EXPECT_THAT(slow.untimed, ElementsAre(3, 3, 3));
 }
 
+TEST(TakeTurns, OfAnArmOfAFewStepsAllAreTimed) {
+  HandClock clock;
+  HandArm few(&clock, 9, absl::Milliseconds(1)), more(&clock, 10, absl::Milliseconds(1));
+  Take(&clock, {&few, &more});
+  EXPECT_THAT(few.untimed, ElementsAre(0));
+  EXPECT_THAT(more.untimed, ElementsAre(3));
+}
+
 TEST(TakeTurns, GoRoundInOrderAndOneArmRunsAtATime) {
   HandClock clock;
   HandArm one(&clock, 200, absl::Milliseconds(1)), two(&clock, 300, absl::Milliseconds(2));
