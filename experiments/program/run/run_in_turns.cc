@@ -126,6 +126,7 @@ class LiveArm final : public TurnArm {
   }
 
   bool ended() const override { return ended_; }
+  bool has_failed() const { return ended() && record_.has_value() && record_->status() != "ok"; }
 
   // What it came to; none: it was never started. REQUIRES: it has ended.
   std::optional<RunRecord> TakeRecord() {
@@ -193,13 +194,18 @@ void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& opti
     seats.push_back(arms.back().get());
   }
   std::vector<std::vector<ArmTurn>> turns;
-  size_t told = 0;
+  std::vector<bool> told(arms.size());
   const auto tell_ends = [&] {
-    for (; told < arms.size() && arms[told]->ended(); ++told) {
-      std::optional<RunRecord> record = arms[told]->TakeRecord();
+    bool in_order = true;
+    for (size_t i = 0; i < arms.size(); ++i) {
+      if (told[i]) continue;
+      in_order &= arms[i]->ended();
+      if (!in_order && !arms[i]->has_failed()) continue;
+      told[i] = true;
+      std::optional<RunRecord> record = arms[i]->TakeRecord();
       if (!record.has_value()) continue;
-      record->mutable_turns()->Add(turns[told].begin(), turns[told].end());
-      stage.TellEnd(told, *std::move(record));
+      record->mutable_turns()->Add(turns[i].begin(), turns[i].end());
+      stage.TellEnd(i, *std::move(record));
     }
   };
   const auto on_turn = [&](size_t arm) {

@@ -38,8 +38,8 @@ struct RunInTurnsOptions {
   // Set from elsewhere (a signal handler) to end all arms.
   const std::atomic<bool>* interrupted = nullptr;
   // Called some times a second for the arm whose turn it is, by index, and once for every arm that
-  // has ended, in their order, with what RunArm returns and its turns. One call at a time; any
-  // thread.
+  // has ended, with what RunArm returns and its turns: those that failed when the turn ends, the
+  // others in their order. One call at a time; any thread.
   std::function<void(size_t arm, const ArmProgress& progress)> progress;
   std::function<void(size_t arm, RunRecord record)> ended;
 };

@@ -181,6 +181,25 @@ TEST(Turns, AParkedProcessUsesNoProcessorAndAnArmThatHangsLeavesTheOthers) {
   EXPECT_EQ(runs["ps"]["status"], "ok");
 }
 
+TEST(Turns, AnArmThatFailsIsToldAndKeptWhileOthersRun) {
+  const std::string out = NewFolder("out");
+  Program program(SmallRun("compare", {"--arms", "ring,ps", "--steps", "100000000",
+                                       "--evaluate-every", "0", "--out", out}));
+  ASSERT_TRUE(program.WaitForError(" step ", Patience(60))) << program.ErrorSoFar();
+  const std::vector<pid_t> last = RanksNamed(program.pid(), "worker/1");
+  ASSERT_EQ(last.size(), 2u);
+  kill(last[1], SIGKILL);
+  EXPECT_TRUE(program.WaitForError("failed: UNAVAILABLE: worker/1", Patience(30)))
+      << program.ErrorSoFar();
+  std::ifstream kept(out + "/results.jsonl");
+  std::string line;
+  ASSERT_TRUE(std::getline(kept, line));
+  EXPECT_EQ(json::parse(line)["arm"], "ps");
+  EXPECT_EQ(ChildrenOf(program.pid()).size(), 2u) << "the ring goes on";
+  program.Signal(SIGINT);
+  EXPECT_EQ(program.Wait(Patience(10)).exit_code, 130);
+}
+
 TEST(Turns, AnInterruptEndsAllArmsWithinTwoSeconds) {
   Program program(SmallRun("compare", {"--arms", "ring,ps", "--steps", "100000000",
                                        "--evaluate-every", "0", "--out", NewFolder("out")}));
