@@ -1,5 +1,6 @@
 #include "common/transport/traced.h"
 
+#include <atomic>
 #include <vector>
 
 #include "common/base/monotonic.h"
@@ -62,9 +63,10 @@ class Traced : public ForwardingTransport {
   }
 
  private:
-  // What is recorded as received once its wait succeeds.
+  // What is recorded as received once its wait succeeds. Used by the recorder's thread; another one
+  // that waits for a message to itself looks at `op` alone, which is then another's or none.
   struct Expected {
-    OpId op = -1;  // none
+    std::atomic<OpId> op{-1};  // -1: none
     MessageEnd end;
     const Received* received = nullptr;  // set: the size, known once the wait succeeded
     const bool* returned = nullptr;      // set for memory that was lent: whether anything came back
@@ -82,13 +84,18 @@ class Traced : public ForwardingTransport {
   static size_t PlaceOf(OpId op) { return static_cast<size_t>(op) % kPlaces; }
 
   void Expect(OpId op, const MessageEnd& end, const Received* received, const bool* returned) {
-    expected_[PlaceOf(op)] = {op, end, received, returned};
+    Expected& expected = expected_[PlaceOf(op)];
+    expected.end = end;
+    expected.received = received;
+    expected.returned = returned;
+    expected.op.store(op, std::memory_order_relaxed);
   }
 
   void Arrived(OpId op) {
     Expected& expected = expected_[PlaceOf(op)];
-    if (expected.op != op) return;  // a send, or a message of the node to itself
-    expected.op = -1;
+    // A send, or a message of the node to itself.
+    if (expected.op.load(std::memory_order_relaxed) != op) return;
+    expected.op.store(-1, std::memory_order_relaxed);
     if (expected.received != nullptr) expected.end.payload_bytes = expected.received->bytes;
     if (expected.returned == nullptr || *expected.returned)
       recorder_.AddReceived(expected.end, Clock::now());
