@@ -122,6 +122,19 @@ Finished RunProgram(const std::vector<std::string>& arguments,
   return Program(arguments, environment).Wait(Patience(120));
 }
 
+Finished ExpectInterruptEndsSoon(Program* program, size_t ranks) {
+  const std::vector<pid_t> children = ChildrenOf(program->pid());
+  EXPECT_EQ(children.size(), ranks);
+  const MonotonicTime begin = MonotonicNow();
+  program->Signal(SIGINT);
+  const Finished finished = program->Wait(Patience(10));
+  const absl::Duration took = MonotonicNow() - begin;
+  EXPECT_LT(took, AtThisLoad(absl::Seconds(2)));
+  EXPECT_EQ(finished.exit_code, 130);
+  for (const pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
+  return finished;
+}
+
 char StateOf(pid_t pid) {
   const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
   const size_t name_end = stat.rfind(')');

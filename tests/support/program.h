@@ -63,6 +63,10 @@ Finished RunProgram(const std::vector<std::string>& arguments,
 // processes do, which offer no event to wait for.
 bool WaitUntil(absl::Duration limit, const std::function<bool()>& done);
 
+// Interrupts a `compare` (SIGINT) that has `ranks` processes now, and waits for its end: within two
+// seconds, at this machine's load, with exit code 130, and with none of them left.
+Finished ExpectInterruptEndsSoon(Program* program, size_t ranks);
+
 // A fresh folder under the test's temporary one.
 std::string NewFolder(const std::string& name);
 

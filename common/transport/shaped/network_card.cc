@@ -9,13 +9,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <ctime>
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "common/base/check.h"
 #include "common/base/partition.h"
+#include "common/base/shared_futex.h"
 #include "common/transport/shaped/network_now.h"
 
 namespace ringmaster {
@@ -117,7 +117,7 @@ absl::Status NetworkCard::Start(int32_t to, const FlowNetwork::Message& message,
 void NetworkCard::Ring(absl::Span<const int32_t> processes) {
   for (const int32_t process : processes) {
     bell(process).fetch_add(1, std::memory_order_seq_cst);
-    syscall(SYS_futex, &bell(process), FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    WakeSleepers(bell(process));
   }
 }
 

@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
+#include "common/base/shared_futex.h"
 #include "common/base/system_error.h"
 
 namespace ringmaster {
@@ -64,15 +62,9 @@ int64_t Now() {
   return int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
 }
 
-// Sleeps while `bell` is as it was heard, at most `limit`.
-void WaitFor(std::atomic<uint32_t>& bell, uint32_t heard, absl::Duration limit) {
-  const timespec until = absl::ToTimespec(std::max(limit, absl::ZeroDuration()));
-  syscall(SYS_futex, &bell, FUTEX_WAIT, heard, &until, nullptr, 0);
-}
-
 void Ring(std::atomic<uint32_t>& bell) {
   bell.fetch_add(1);
-  syscall(SYS_futex, &bell, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  WakeSleepers(bell);
 }
 
 int64_t Foremost(void* memory) {
@@ -163,7 +155,7 @@ bool TurnGiver::AwaitAll(int64_t step, absl::Duration limit) const {
     if (AllCameTo(step)) return true;
     const absl::Duration left = deadline - MonotonicNow();
     if (left <= absl::ZeroDuration()) return false;
-    WaitFor(head.giver_bell, heard, left);
+    SleepWhile(head.giver_bell, heard, left);
   }
 }
 
@@ -218,7 +210,7 @@ absl::StatusOr<bool> TurnTaker::Await(int32_t rank, int64_t step,
     if (is_granted()) return step >= head.timed_from.load();
     if (!told) Ring(head.giver_bell);
     if (const absl::Status status = run(); !status.ok()) return status;
-    WaitFor(head.workers_bell, heard, kLookPeriod);
+    SleepWhile(head.workers_bell, heard, kLookPeriod);
   }
 }
 

@@ -13,7 +13,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
-#include "common/base/monotonic.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
@@ -204,15 +203,7 @@ TEST(Turns, AnInterruptEndsAllArmsWithinTwoSeconds) {
   Program program(SmallRun("compare", {"--arms", "ring,ps", "--steps", "100000000",
                                        "--evaluate-every", "0", "--out", NewFolder("out")}));
   ASSERT_TRUE(program.WaitForError(" step ", Patience(60))) << program.ErrorSoFar();
-  const std::vector<pid_t> children = ChildrenOf(program.pid());
-  EXPECT_EQ(children.size(), 2u + 3);
-  const MonotonicTime begin = MonotonicNow();
-  program.Signal(SIGINT);
-  const Finished finished = program.Wait(Patience(10));
-  const absl::Duration took = MonotonicNow() - begin;
-  EXPECT_LT(took, AtThisLoad(absl::Seconds(2)));
-  EXPECT_EQ(finished.exit_code, 130);
-  for (const pid_t child : children) EXPECT_NE(kill(child, 0), 0) << child << " is left";
+  ExpectInterruptEndsSoon(&program, 2 + 3);
 }
 
 TEST(Turns, TheGateComparesTheFirstTurnWithTheLast) {
