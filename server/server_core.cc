@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/describe.h"
+#include "common/update/delay_compensation.h"
+#include "common/update/update_rule.h"
 
 namespace ringmaster {
 
@@ -20,14 +24,49 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
   plan.answers_pushes = ps.consistency() == ParameterServerSpec::BSP;
   plan.shard.workers = spec.training().workers();
   plan.shard.global_batch = GlobalBatch(spec);
-  plan.shard.contributions_per_update = plan.answers_pushes ? plan.shard.workers : 1;
+  plan.shard.contributions_per_update =
+      plan.answers_pushes ? plan.shard.workers - ps.backup_workers() : 1;
+  plan.shard.drops_late = ps.backup_workers() > 0;
+  plan.copies_answers = plan.shard.drops_late;
+  plan.shard.steps_per_push = ps.local_steps();
   if (plan.answers_pushes) plan.shard.staleness_bound = 0;
+  const std::optional<CodecTraits> codec = CodecTraitsOf(spec.codec());
+  plan.shard.votes = plan.answers_pushes && codec.has_value() && codec->majority_vote;
   if (ps.consistency() == ParameterServerSpec::SSP)
     plan.shard.staleness_bound = ps.staleness_bound();
+  // Without a bound a step begins while the exchange of the one before is under way, and may take
+  // the weights before its own.
+  if (ps.has_delay_compensation())
+    plan.shard.sent_kept = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
   plan.shard.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
   for (const SampleMark& mark : SampleMarks(spec)) plan.shard.marks.push_back(mark.update);
   return plan;
+}
+
+absl::StatusOr<std::unique_ptr<UpdateRule>> ShardRuleOf(const RunSpec& spec,
+                                                        absl::Span<const Range> parts,
+                                                        absl::Span<const Range> statistics) {
+  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  UpdateScope scope;
+  for (const Range& part : parts) scope.count += part.count;
+  if (ps.has_local_steps()) return CreateAddRule(scope.count);
+  scope.batches = spec.training().workers() * spec.training().accumulate();
+  scope.statistics = ShardStatistics(parts, statistics);
+  const UpdateScope kept = scope;
+  RM_ASSIGN_OR_RETURN(auto rule, CreateUpdateRule(spec.optimizer(), std::move(scope)));
+  if (!ps.has_delay_compensation()) return rule;
+  DelayCompensation compensation;
+  compensation.lambda = ps.delay_compensation().lambda();
+  compensation.adaptive = ps.delay_compensation().adaptive();
+  compensation.decay = ps.delay_compensation().decay();
+  compensation.workers = spec.training().workers();
+  return Compensate(std::move(rule), compensation, kept.count, kept.statistics);
+}
+
+Push PushOf(int32_t worker, const Tag& tag, absl::Span<const float> gradient) {
+  const PushNote note = DecodePushNote(tag.note);
+  return {worker, tag.bucket, tag.step, note.read_version, gradient, note.missing_steps, note.late};
 }
 
 ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update,
@@ -36,14 +75,31 @@ ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update,
       shard_(plan_.shard, std::move(update), weights),
       peers_(plan_.shard.workers),
       push_steps_(Index(plan_.shard.workers, 0)),
+      owed_(Index(plan_.shard.workers, 0)),
       sending_(Memory(plan_.shard.workers, 0)) {
   ready_.reserve(plan_.shard.workers);
 }
 
+absl::StatusOr<State> ServerCore::Give() const {
+  RM_ASSIGN_OR_RETURN(State state, shard_.Give());
+  if (!plan_.shard.drops_late) return state;
+  // How many pushes there were of each worker: not as many as updates.
+  State pushes;
+  pushes.AddIntegers("steps", push_steps_);
+  state.AddPart("pushes", pushes);
+  return state;
+}
+
 absl::Status ServerCore::Take(const State& state) {
-  RM_RETURN_IF_ERROR(shard_.Take(state));
+  State own = state;
+  const State pushes = own.TakePart("pushes");
+  std::vector<int64_t> push_steps(push_steps_.size());
+  if (plan_.shard.drops_late)
+    RM_RETURN_IF_ERROR(pushes.CopyTo({{"steps", absl::MakeSpan(push_steps)}}));
+  RM_RETURN_IF_ERROR(shard_.Take(own));
   const absl::Span<const int64_t> applied = shard_.clocks().applied();
-  push_steps_.assign(applied.begin(), applied.end());
+  if (!plan_.shard.drops_late) push_steps.assign(applied.begin(), applied.end());
+  push_steps_ = std::move(push_steps);
   return absl::OkStatus();
 }
 
@@ -60,10 +116,13 @@ absl::Status ServerCore::OnPush(const Push& push, std::vector<ServerAction>* act
   RM_CHECK(!IsSending(push.worker, push.part));
   ++push_steps_[Index(push.worker, push.part)];
   ExpectPush(push.worker, push.part, actions);
-  for (const int32_t updated : shard_.updated()) {
-    actions->push_back({Kind::kReturn, 0, {MessageKind::kPush, 0, updated}});
-    if (plan_.answers_pushes) SendPart(updated, actions);
+  owed_[Index(push.worker, push.part)] = true;
+  if (shard_.was_dropped()) {
+    Return(push.worker, push.part, actions);
+    if (plan_.answers_pushes) AnswerPush(push.worker, push.part, actions);
+    owed_[Index(push.worker, push.part)] = false;
   }
+  for (const int32_t updated : shard_.updated()) SettlePart(updated, actions);
   if (peers_[push.worker].ahead_of_pushes) RM_RETURN_IF_ERROR(PullAfterPushes(push.worker));
   Answer(actions);
   return absl::OkStatus();
@@ -152,18 +211,36 @@ absl::Status ServerCore::PullAfterPushes(int32_t worker) {
   return shard_.OnPull({worker, clock, peer.request.drain}, &ready_);
 }
 
-void ServerCore::SendPart(int32_t part, std::vector<ServerAction>* actions) {
-  Tag tag{MessageKind::kWeights, 0, part, shard_.versions()[part] - 1};
+void ServerCore::Return(int32_t worker, int32_t part, std::vector<ServerAction>* actions) const {
+  actions->push_back({Kind::kReturn, worker, {MessageKind::kPush, 0, part}});
+}
+
+void ServerCore::AnswerPush(int32_t worker, int32_t part, std::vector<ServerAction>* actions) {
+  Tag tag{MessageKind::kWeights, 0, part, push_step(worker, part) - 1};
   tag.note = shard_.versions()[part];
+  if (plan_.copies_answers) actions->push_back({Kind::kCopy, worker, tag});
+  Send(worker, tag, actions);
+}
+
+void ServerCore::SettlePart(int32_t part, std::vector<ServerAction>* actions) {
+  const int32_t workers = plan_.shard.workers;
+  for (int32_t worker = 0; worker < workers; ++worker) {
+    if (owed_[Index(worker, part)]) Return(worker, part, actions);
+  }
   // The worker that may live beside this server comes last: its copy is made here and now, the
   // others' are on their way.
-  for (int32_t i = 1; i <= plan_.shard.workers; ++i)
-    Send((plan_.index + i) % plan_.shard.workers, tag, actions);
+  for (int32_t i = 1; i <= workers; ++i) {
+    const int32_t worker = (plan_.index + i) % workers;
+    if (!owed_[Index(worker, part)]) continue;
+    if (plan_.answers_pushes) AnswerPush(worker, part, actions);
+    owed_[Index(worker, part)] = false;
+  }
 }
 
 void ServerCore::Answer(std::vector<ServerAction>* actions) {
   for (const Reply& reply : ready_) {
     Peer& peer = peers_[reply.worker];
+    shard_.OnSent(reply.worker);
     actions->push_back({Kind::kCopy, reply.worker, {MessageKind::kPull, 0, 0, peer.pulls}});
     for (int32_t part = 0; part < parts(); ++part) {
       Tag tag{reply.drain ? MessageKind::kDrain : MessageKind::kWeights, 0, part, peer.pulls};

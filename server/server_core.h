@@ -14,6 +14,7 @@
 #include "common/exchange/parts.h"
 #include "common/exchange/snapshot_store.h"
 #include "common/state/state.h"
+#include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
 
@@ -26,6 +27,9 @@ struct ServingPlan {
   // weights go to all of them as soon as it is updated. Otherwise a worker asks at the end of its
   // step, and gets the whole shard as it is then.
   bool answers_pushes = false;
+  // Pushes are answered from a copy of the part that is the worker's, and not from the shard: an
+  // update does not wait for all workers (backup workers).
+  bool copies_answers = false;
   ShardPlan shard;
 };
 
@@ -34,18 +38,30 @@ struct ServingPlan {
 // plan.shard.part_counts to 0.
 ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const Range> parts);
 
+// The rule that updates the shard of a server with `parts` (ShardParts), given the statistics of
+// the whole arena (ParamLayout::statistics): the optimizer's, as the strategy wants it; or what
+// adds, where workers push how far they have come. `spec` as
+// above. Errors as of CreateUpdateRule.
+absl::StatusOr<std::unique_ptr<UpdateRule>> ShardRuleOf(const RunSpec& spec,
+                                                        absl::Span<const Range> parts,
+                                                        absl::Span<const Range> statistics);
+
+// What a push of message `tag` by `worker` is to the core. `gradient`: as Push has it.
+Push PushOf(int32_t worker, const Tag& tag, absl::Span<const float> gradient);
+
 // What the core asks for, in this order. `tag` names the message.
 struct ServerAction {
   enum class Kind {
     kExpect,  // message `tag` from `worker`: the push of a part (kPush) or a request (kPull)
-    kReturn,  // the gradients that part `tag.bucket` was last pushed with, by all workers: nobody
-              // reads them any more
+    kReturn,  // the gradient that part `tag.bucket` was last pushed with by `worker`: nobody reads
+              // it any more
     kCopy,    // copy the shard's weights, as they are at this moment, to where replies to `worker`
-              // are sent from
+              // are sent from: all of them, or, where tag.kind is kWeights, those of part
+              // `tag.bucket`
     // Message `tag` to `worker`. kWeights, kDrain: the part's weights, from the shard itself where
-    // pushes are answered, else from the worker's copy; the note is their version. kPull: no bytes,
-    // the end of a pull's answer; its note is for the caller, who has a clock: how many
-    // microseconds have passed since the request.
+    // pushes are answered without a copy, else from the worker's copy; the note is their version.
+    // kPull: no bytes, the end of a pull's answer; its note is for the caller, who has a clock: how
+    // many microseconds have passed since the request.
     kSend,
   };
   Kind kind = Kind::kExpect;
@@ -61,7 +77,12 @@ struct ServerAction {
 // no clock. It decides what is expected from whom, which weights are sent to whom and when, and it
 // owns what it has sent: memory that a message is still sent from is never written. Under BSP that
 // is the part in the shard itself, which lies still until each worker has pushed the part again;
-// otherwise a worker's copy of the shard, which lies still until the worker's next request.
+// with backup workers a worker's copy of the part, until that worker has pushed it again; otherwise
+// a worker's copy of the shard, which lies still until the worker's next request.
+//
+// Messages are numbered by a worker's exchanges with its servers: one for each step that it makes,
+// or for several (WorkerPlan::local_steps). With backup workers every push is answered too: by the
+// update that it is in, or, where it comes too late for that, at once by the part as it is.
 //
 // A worker's request may overtake pushes that were sent before it. It is kept until they are there:
 // the worker's own updates must not be missing from the weights that it gets.
@@ -74,7 +95,7 @@ class ServerCore {
   ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights);
 
   // ShardCore's. Take: before Start.
-  absl::StatusOr<State> Give() const { return shard_.Give(); }
+  absl::StatusOr<State> Give() const;
   absl::Status Take(const State& state);
   // ShardCore's.
   void UseCopies(SnapshotStore copies) { shard_.UseCopies(std::move(copies)); }
@@ -104,11 +125,11 @@ class ServerCore {
 
   // Every worker has said farewell.
   bool finished() const { return farewells_ == plan_.shard.workers; }
-  // The step whose push of `part` is expected next of `worker`.
+  // The number of the push of `part` that is expected next of `worker`.
   int64_t push_step(int32_t worker, int32_t part) const { return push_steps_[Index(worker, part)]; }
   // How many actions a call appends at most.
   size_t MaxActions() const {
-    return Index(plan_.shard.workers, 0) + 3 * plan_.shard.workers + parts() + 2;
+    return 3 * Index(plan_.shard.workers, 0) + 3 * plan_.shard.workers + parts() + 2;
   }
   const ShardCore& shard() const { return shard_; }
   const ServingPlan& plan() const { return plan_; }
@@ -136,8 +157,11 @@ class ServerCore {
   void Send(int32_t worker, const Tag& tag, std::vector<ServerAction>* actions);
   // Hands the worker's request to the shard, once all that it pushed before is there.
   absl::Status PullAfterPushes(int32_t worker);
-  // Sends a part that has just been updated for all workers to all of them.
-  void SendPart(int32_t part, std::vector<ServerAction>* actions);
+  // Nobody reads what `worker` has pushed of the part any more: gives it back, and answers it.
+  void Return(int32_t worker, int32_t part, std::vector<ServerAction>* actions) const;
+  void AnswerPush(int32_t worker, int32_t part, std::vector<ServerAction>* actions);
+  // The part has been updated: settles the pushes that it was updated by.
+  void SettlePart(int32_t part, std::vector<ServerAction>* actions);
   // Answers a request for the copy of a mark.
   absl::Status SendCopy(int32_t worker, int32_t mark, std::vector<ServerAction>* actions);
   // `worker` asks for no copy of a mark before `mark` any more.
@@ -149,6 +173,7 @@ class ServerCore {
   ShardCore shard_;
   std::vector<Peer> peers_;
   std::vector<int64_t> push_steps_;  // [workers][parts]
+  std::vector<bool> owed_;           // [workers][parts]: pushed, neither applied nor dropped
   std::vector<int32_t> sending_;     // by Memory(): messages that have not left
   std::vector<Reply> ready_;
   int32_t farewells_ = 0;

@@ -31,16 +31,24 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, std::ve
 ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::Span<float> weights)
     : plan_(std::move(plan)),
       update_(std::move(update)),
-      sums_(plan_.contributions_per_update > 1 || update_->clips()),
+      sums_(plan_.contributions_per_update > 1 || plan_.drops_late || update_->clips()),
+      scale_(plan_.drops_late ? static_cast<float>(plan_.workers) /
+                                    static_cast<float>(plan_.contributions_per_update)
+                              : 1),
       weights_(weights),
       clocks_(plan_.workers, static_cast<int32_t>(plan_.part_counts.size())) {
-  RM_CHECK(plan_.contributions_per_update == 1 || plan_.contributions_per_update == plan_.workers);
+  RM_CHECK(
+      plan_.drops_late
+          ? plan_.contributions_per_update >= 1 && plan_.contributions_per_update <= plan_.workers
+          : plan_.contributions_per_update == 1 || plan_.contributions_per_update == plan_.workers);
   RM_CHECK(!plan_.staleness_bound.has_value() || *plan_.staleness_bound >= 0);
   // An update that needs all workers cannot wait for one that runs ahead.
   RM_CHECK(!sums_ || plan_.staleness_bound == int64_t{0});
   // Nor is one behind whose steps are not those of the others.
   RM_CHECK(plan_.equal_steps || !plan_.staleness_bound.has_value());
-  RM_CHECK(!update_->clips() || plan_.contributions_per_update == plan_.workers);
+  const bool is_of_sums = plan_.drops_late || plan_.contributions_per_update == plan_.workers;
+  RM_CHECK(!update_->clips() || is_of_sums);
+  RM_CHECK(!plan_.votes || (!update_->clips() && is_of_sums));
   RM_CHECK(plan_.global_batch >= 0 && plan_.global_batch % plan_.workers == 0);
   int64_t begin = 0;
   for (const int64_t count : plan_.part_counts) {
@@ -56,12 +64,17 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   // The sum of two is never written where it can go straight into an update.
   if (plan_.contributions_per_update > 2 || (update_->clips() && plan_.workers > 1))
     sum_.resize(weights_.size());
-  if (plan_.contributions_per_update > 1) block_.resize(kBlock);
+  if (plan_.contributions_per_update > 1 || plan_.drops_late) block_.resize(kBlock);
   updated_.reserve(parts_.size());
   versions_.assign(parts_.size(), 0);
+  progress_.assign(parts_.size(), 0);
   next_marks_.assign(parts_.size(), 0);
   lacking_.assign(plan_.marks.size(), static_cast<int32_t>(parts_.size()));
   staleness_histogram_.assign(1, 0);
+  RM_CHECK(plan_.sent_kept == 0 || !sums_);
+  sent_.resize(plan_.sent_kept > 0 ? plan_.workers : 0);
+  for (std::vector<Sent>& sent : sent_)
+    sent.assign(plan_.sent_kept, Sent{{weights_.begin(), weights_.end()}, versions_});
   parked_.resize(plan_.workers);
   pulled_clocks_.assign(plan_.workers, 0);
 }
@@ -96,19 +109,56 @@ absl::Status ShardCore::Check(const Push& push) const {
     return Invalid(push, absl::StrCat("computed from version ", push.read_version,
                                       ", the part is at ", version));
   }
+  if (plan_.sent_kept > 0 && FindRead(push) == nullptr) {
+    return Invalid(push, absl::StrCat("computed from version ", push.read_version,
+                                      ", which is none of those that the worker was last sent"));
+  }
+  if (push.missing_steps < 0 || push.missing_steps >= std::max(1, plan_.steps_per_push)) {
+    return Invalid(push, absl::StrCat("it lacks ", push.missing_steps, " steps of ",
+                                      std::max(1, plan_.steps_per_push)));
+  }
   if (!sums_) {
     const int64_t next = clocks_.applied(push.worker, push.part);
     if (push.step != next) return Invalid(push, absl::StrCat("expected its next step, ", next));
     return absl::OkStatus();
   }
-  if (push.step != version) {
+  return CheckToSum(push);
+}
+
+absl::Status ShardCore::CheckToSum(const Push& push) const {
+  const Part& part = parts_[push.part];
+  const int64_t version = versions_[push.part];
+  // With backup workers the step is the version that was read: a worker's own count says nothing.
+  if (!plan_.drops_late && push.step != version) {
     return Invalid(
         push, absl::StrCat("expected step ", version, ", of which the update is still to be made"));
   }
-  if (push.worker < part.added || part.waiting[push.worker].has_value()) {
+  if ((!plan_.drops_late && push.worker < part.added) || part.waiting[push.worker].has_value()) {
     return Invalid(push, "it is already here; a worker pushes each part once a step");
   }
   return absl::OkStatus();
+}
+
+bool ShardCore::IsTooLate(const Push& push) const {
+  if (!plan_.drops_late) return false;
+  // A sum that is complete waits for those of other parts, to be clipped.
+  const bool is_complete = parts_[push.part].added == plan_.contributions_per_update;
+  return push.late || is_complete || push.read_version < versions_[push.part];
+}
+
+const ShardCore::Sent* ShardCore::FindRead(const Push& push) const {
+  for (const Sent& sent : sent_[push.worker]) {
+    if (sent.versions[push.part] == push.read_version) return &sent;
+  }
+  return nullptr;
+}
+
+void ShardCore::OnSent(int32_t worker) {
+  if (plan_.sent_kept == 0) return;
+  std::vector<Sent>& kept = sent_[worker];
+  std::rotate(kept.begin(), kept.end() - 1, kept.end());
+  std::copy(weights_.begin(), weights_.end(), kept.front().weights.begin());
+  kept.front().versions = versions_;
 }
 
 absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
@@ -116,67 +166,21 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
   const int64_t slowest = clocks_.slowest();
   updated_.clear();
   passed_mark_.reset();
+  was_dropped_ = IsTooLate(push);
+  if (was_dropped_) {
+    ++dropped_;
+    return absl::OkStatus();
+  }
   if (!sums_) {
     Count(push);
-    ApplyUpdate(push.part, push.gradient, 1);
+    ApplyOnArrival(push);
     updated_.push_back(push.part);
     clocks_.PartApplied(push.worker, push.part);
   } else {
     parts_[push.part].waiting[push.worker] = push;
-    AddPrefix(push.part);
+    plan_.drops_late ? AddFirst(push.part) : AddPrefix(push.part);
   }
   if (plan_.equal_steps && clocks_.slowest() > slowest) ReleaseParked(ready);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<State> ShardCore::Give() const {
-  const auto is_under_way = [](const Part& part) {
-    return part.added > 0 ||
-           std::any_of(part.waiting.begin(), part.waiting.end(),
-                       [](const std::optional<Push>& push) { return push.has_value(); });
-  };
-  if (std::any_of(parts_.begin(), parts_.end(), is_under_way)) {
-    return absl::FailedPreconditionError("the shard's state: an update lacks contributions");
-  }
-  if (std::any_of(parked_.begin(), parked_.end(),
-                  [](const auto& pull) { return pull.has_value(); })) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the shard's state: pulls wait, ", DescribeParked()));
-  }
-  State state;
-  state.AddFloats("weights", weights_);
-  state.AddIntegers("versions", versions_);
-  state.AddIntegers("applied", clocks_.applied());
-  state.AddIntegers("pulled_clocks", pulled_clocks_);
-  state.AddPart("update", update_->Give());
-  return state;
-}
-
-absl::Status ShardCore::Take(const State& state) {
-  State own = state;
-  const State update = own.TakePart("update");
-  std::vector<float> weights(weights_.size());
-  std::vector<int64_t> versions(versions_.size()), applied(clocks_.applied().size()),
-      pulled(pulled_clocks_.size());
-  RM_RETURN_IF_ERROR(own.CopyTo({{"weights", absl::MakeSpan(weights)},
-                                 {"versions", absl::MakeSpan(versions)},
-                                 {"applied", absl::MakeSpan(applied)},
-                                 {"pulled_clocks", absl::MakeSpan(pulled)}}));
-  for (const std::vector<int64_t>* counts : {&versions, &applied, &pulled}) {
-    if (std::all_of(counts->begin(), counts->end(), [](int64_t count) { return count >= 0; }))
-      continue;
-    return absl::InvalidArgumentError("the shard's state: a count of updates or steps is below 0");
-  }
-  RM_RETURN_IF_ERROR(update_->Take(update));
-  std::copy(weights.begin(), weights.end(), weights_.begin());
-  versions_ = std::move(versions);
-  pulled_clocks_ = std::move(pulled);
-  clocks_ = ClockTable(plan_.workers, static_cast<int32_t>(parts_.size()), applied);
-  // Marks passed before are nobody's to ask for.
-  for (size_t part = 0; part < parts_.size(); ++part) {
-    const auto next = std::upper_bound(plan_.marks.begin(), plan_.marks.end(), versions_[part]);
-    next_marks_[part] = static_cast<int32_t>(next - plan_.marks.begin());
-  }
   return absl::OkStatus();
 }
 
@@ -198,6 +202,27 @@ void ShardCore::AddPrefix(int32_t part_index) {
   if (part.added == plan_.workers) SumComplete(part_index);
 }
 
+void ShardCore::AddFirst(int32_t part_index) {
+  Part& part = parts_[part_index];
+  const auto is_there = [](const std::optional<Push>& push) { return push.has_value(); };
+  const int32_t needed = plan_.contributions_per_update;
+  if (std::count_if(part.waiting.begin(), part.waiting.end(), is_there) < needed) return;
+  for (std::optional<Push>& waiting : part.waiting) {
+    if (!waiting.has_value()) continue;
+    const Push push = *std::exchange(waiting, std::nullopt);
+    Count(push);
+    if (part.added == 0) {
+      part.sum = push.gradient;
+    } else if (part.added + 1 == needed && !update_->clips()) {
+      return UpdateFromSum(part_index, push.gradient, 1);
+    } else {
+      AddToSum(push.gradient, &part);
+    }
+    ++part.added;
+  }
+  SumComplete(part_index);
+}
+
 void ShardCore::AddToSum(absl::Span<const float> gradient, Part* part) {
   const absl::Span<float> sum = absl::MakeSpan(sum_).subspan(part->begin, part->count);
   if (part->added == 1) {
@@ -211,7 +236,7 @@ void ShardCore::AddToSum(absl::Span<const float> gradient, Part* part) {
 void ShardCore::SumComplete(int32_t part_index) {
   if (!update_->clips()) return UpdateFromSum(part_index, {}, 1);
   Part& complete = parts_[part_index];
-  complete.squares = update_->SumOfSquares(complete.begin, complete.sum);
+  complete.squares = update_->SumOfSquares(complete.begin, complete.sum) * scale_ * scale_;
   if (++complete_ < static_cast<int32_t>(parts_.size())) return;
   complete_ = 0;
   double squares = 0;
@@ -223,19 +248,25 @@ void ShardCore::SumComplete(int32_t part_index) {
 
 void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip) {
   Part& part = parts_[part_index];
-  if (last.empty()) {
-    ApplyUpdate(part_index, part.sum, clip);
+  UpdateStep step = NextUpdate(part_index, clip);
+  if (last.empty() && scale_ == 1) {
+    update_->Apply(step, part.sum, weights_.subspan(part.begin, part.count));
   } else {
-    UpdateStep step = NextUpdate(part_index, clip);
-    for (size_t begin = 0; begin < last.size(); begin += kBlock) {
-      const absl::Span<const float> gradient = last.subspan(begin, kBlock);
-      const absl::Span<float> block = absl::MakeSpan(block_).first(gradient.size());
-      WeightedSum(1, part.sum.subspan(begin, kBlock), 1, gradient, block);
+    for (size_t begin = 0; begin < part.sum.size(); begin += kBlock) {
+      const absl::Span<const float> sum = part.sum.subspan(begin, kBlock);
+      const absl::Span<float> block = absl::MakeSpan(block_).first(sum.size());
+      if (last.empty()) {
+        ScaleInto(scale_, sum, block);
+      } else {
+        WeightedSum(1, sum, 1, last.subspan(begin, kBlock), block);
+        if (scale_ != 1) Scale(scale_, block);
+      }
+      if (plan_.votes) ReplaceBySigns(block);
       step.begin = part.begin + static_cast<int64_t>(begin);
       update_->Apply(step, block, weights_.subspan(step.begin, block.size()));
     }
-    CountUpdate(part_index);
   }
+  CountUpdate(part_index, 1);
   part.added = 0;
   updated_.push_back(part_index);
   for (int32_t worker = 0; worker < plan_.workers; ++worker)
@@ -245,26 +276,32 @@ void ShardCore::UpdateFromSum(int32_t part_index, absl::Span<const float> last, 
 UpdateStep ShardCore::NextUpdate(int32_t part_index, float clip) const {
   UpdateStep step;
   step.begin = parts_[part_index].begin;
-  step.samples_seen = versions_[part_index] * plan_.contributions_per_update *
-                      ExactDiv(plan_.global_batch, plan_.workers);
+  const int64_t contributions = plan_.drops_late ? plan_.workers : plan_.contributions_per_update;
+  step.samples_seen =
+      versions_[part_index] * contributions * ExactDiv(plan_.global_batch, plan_.workers);
   step.update = versions_[part_index];
   step.clip = clip;
-  step.share =
-      static_cast<float>(plan_.contributions_per_update) / static_cast<float>(plan_.workers);
+  step.share = static_cast<float>(contributions) / static_cast<float>(plan_.workers);
   return step;
 }
 
-void ShardCore::ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip) {
-  const Part& part = parts_[part_index];
-  update_->Apply(NextUpdate(part_index, clip), gradient, weights_.subspan(part.begin, part.count));
-  CountUpdate(part_index);
+void ShardCore::ApplyOnArrival(const Push& push) {
+  const Part& part = parts_[push.part];
+  UpdateStep step = NextUpdate(push.part, 1);
+  if (plan_.sent_kept > 0) {
+    step.read =
+        absl::MakeConstSpan(FindRead(push)->weights).subspan(part.begin, push.gradient.size());
+  }
+  update_->Apply(step, push.gradient, weights_.subspan(part.begin, part.count));
+  CountUpdate(push.part, plan_.steps_per_push == 0 ? 1 : plan_.steps_per_push - push.missing_steps);
 }
 
-void ShardCore::CountUpdate(int32_t part_index) {
+void ShardCore::CountUpdate(int32_t part_index, int64_t progress) {
   ++versions_[part_index];
+  progress_[part_index] += progress;
   int32_t& next = next_marks_[part_index];
   if (next == static_cast<int32_t>(plan_.marks.size()) ||
-      versions_[part_index] != plan_.marks[next]) {
+      progress_[part_index] < plan_.marks[next]) {
     return;
   }
   if (next < copies_.marks())

@@ -22,6 +22,7 @@ namespace ringmaster {
 struct ShardPlan {
   int32_t workers = 0;
   // N: one update from the sum of all workers (BSP). 1: an update per arrival (SSP, asynchronous).
+  // In between, or 1, with drops_late: one update a step, from the first so many.
   int32_t contributions_per_update = 0;
   // A pull at clock c sees every update of clocks <= c - bound - 1; absent: it never waits. BSP: 0.
   std::optional<int64_t> staleness_bound;
@@ -30,11 +31,24 @@ struct ShardPlan {
   // their concatenation. A part of 0 elements (a bucket smaller than K) is pushed like any other.
   std::vector<int64_t> part_counts;
   // Versions, ascending, at which every part is copied, right after that update; of the last only
-  // the moment counts, for after it the weights lie still. See common/config/describe.h.
+  // the moment counts, for after it the weights lie still. Where contributions are of several steps
+  // these are steps, and the update is the first with so many. See common/config/describe.h.
   std::vector<int64_t> marks;
   // Whether all workers make equal steps. If not, a drain waits until every worker drains, each at
   // a clock of its own.
   bool equal_steps = true;
+  // Whether an update of all workers' sum is made from its signs, -1, 0 or 1 (signSGD with majority
+  // vote). Only with contributions_per_update of all workers.
+  bool votes = false;
+  // For a rule that compensates delays: how many of the copies last sent to each worker the shard
+  // keeps, the one that its next gradient is computed from among them. 0: none.
+  int32_t sent_kept = 0;
+  // Backup workers: an update is made from the first contributions_per_update contributions to a
+  // step, and is their average; those that come later are dropped.
+  bool drops_late = false;
+  // A contribution is how far a worker has come in so many steps, or in fewer (geo): marks count
+  // steps. 0: it is a gradient, and marks count updates.
+  int32_t steps_per_push = 0;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
@@ -46,6 +60,10 @@ struct Push {
   // Borrowed for the call; where contributions are summed up until versions()[part] > step, when
   // the update is done. Unchanged.
   absl::Span<const float> gradient;
+  // Of PushNote (common/exchange/parts.h): steps that it lacks, and whether its worker knew that it
+  // comes too late.
+  int32_t missing_steps = 0;
+  bool late = false;
 };
 
 // A worker that has finished `clock` steps asks for weights.
@@ -70,9 +88,15 @@ struct Reply {
 // is applied on the last, which is added on the way, block by block. Otherwise each is applied as
 // it comes.
 //
+// With backup workers contributions are added in rank order once the last that is needed is there,
+// and the sum is scaled to be the average of those it has. Each part counts for itself: a worker's
+// gradient may be in the update of one part and come too late for another, on one server or on
+// several. Source: Chen et al. 2016, "Revisiting distributed synchronous SGD", section 3.1.
+//
 // The learning rate follows the samples seen: an update of a part comes after (updates of that part
 // so far) times contributions_per_update times the samples of one contribution, global_batch /
-// workers.
+// workers. With backup workers it follows the samples of the stream, dropped ones among them: the
+// rate of a step is that of any other synchronous scheme.
 //
 // Where gradients are clipped by their global norm, no part of a step is updated before the sums of
 // all its parts are complete: the shard must hold the whole arena, parts being buckets, and update
@@ -99,8 +123,10 @@ class ShardCore {
   // ascending order of worker. A worker brings each part step by step, parts of one step in any
   // order; parts of the next step may come before the last part of this one. InvalidArgument: an
   // unknown worker or part, a step that is not the worker's next for this part, a wrong size, a
-  // read_version that the part has not had, and, where the update needs all workers, a step whose
-  // predecessor's update is not done (nobody can have had its weights).
+  // read_version that the part has not had, or whose weights are asked for and not kept, more
+  // missing steps than a push has, and, where
+  // the update needs all workers, a step whose predecessor's update is not done (nobody can have
+  // had its weights).
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready);
 
   // Answers at once (appends to `ready`) or parks the pull until the clock table allows it. A pull
@@ -108,6 +134,11 @@ class ShardCore {
   // below 0 or below that of the worker's last pull. FailedPrecondition: the worker's last pull is
   // still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
+
+  // The weights as they are now are sent to `worker`: its gradients of a version that they have are
+  // computed from them. Remembered where plan().sent_kept says so, in place of the oldest; else
+  // nothing happens.
+  void OnSent(int32_t worker);
 
   // What the shard keeps from step to step: weights, versions, clocks and the update rule's arrays.
   // Another shard of the same plan and optimizer that takes it before its first push or pull goes
@@ -117,6 +148,14 @@ class ShardCore {
   // InvalidArgument: the state is of another plan or optimizer, or no shard's; nothing is changed
   // then.
   absl::Status Take(const State& state);
+
+  // The last accepted OnPush came after its update and has changed nothing: nobody reads its
+  // gradient.
+  bool was_dropped() const { return was_dropped_; }
+  // Contributions that were dropped so far.
+  int64_t dropped() const { return dropped_; }
+  // What marks count, of a part: updates, or steps of contributions.
+  int64_t progress(int32_t part) const { return progress_[part]; }
 
   // Parts updated by the last accepted OnPush, in ascending order. Under BSP every worker may be
   // sent them.
@@ -163,7 +202,25 @@ class ShardCore {
     std::vector<std::optional<Push>> waiting;  // [workers]; arrived, not yet applied
   };
 
+  // Weights that a worker was sent, and how many updates of each part they have.
+  struct Sent {
+    std::vector<float> weights;
+    std::vector<int64_t> versions;
+  };
+
   absl::Status Check(const Push& push) const;
+  absl::Status CheckToSum(const Push& push) const;
+  // Whether the update that the push is for was made without it.
+  bool IsTooLate(const Push& push) const;
+  // The first contributions to a part's update are there: adds them up.
+  void AddFirst(int32_t part_index);
+  // Of what was last sent to the push's worker, that whose part the gradient was computed from;
+  // null: it is not kept. REQUIRES: plan_.sent_kept > 0.
+  const Sent* FindRead(const Push& push) const;
+  absl::StatusOr<std::vector<int64_t>> ReadProgress(const State& state) const;
+  State GiveSent() const;
+  // What sent_ becomes by the state that GiveSent gave.
+  absl::StatusOr<std::vector<std::vector<Sent>>> ReadSent(const State& state) const;
   void AddPrefix(int32_t part_index);
   // Adds one contribution to those before it, in the part's slice of sum_.
   void AddToSum(absl::Span<const float> gradient, Part* part);
@@ -173,9 +230,9 @@ class ShardCore {
   // The update of a part by its sum, or by its sum and `last`, where that is not empty.
   void UpdateFromSum(int32_t part_index, absl::Span<const float> last, float clip);
   UpdateStep NextUpdate(int32_t part_index, float clip) const;
-  void ApplyUpdate(int32_t part_index, absl::Span<const float> gradient, float clip);
+  void ApplyOnArrival(const Push& push);
   // One more update of a part is in its weights.
-  void CountUpdate(int32_t part_index);
+  void CountUpdate(int32_t part_index, int64_t progress);
   void Count(const Push& push);
   // The clock that the slowest worker must have reached; absent: none.
   std::optional<int64_t> ClockNeeded(const Pull& pull) const;
@@ -187,6 +244,7 @@ class ShardCore {
   // Contributions are summed up before the update: there are several, or the sums of all parts are
   // needed to clip.
   const bool sums_;
+  const float scale_;               // of a sum, so that it is the average of all that are in it
   std::vector<float> own_weights_;  // empty where the caller has the memory
   const absl::Span<float> weights_;
   std::vector<float> sum_;    // of contributions so far, where sums of two and more are kept
@@ -194,13 +252,17 @@ class ShardCore {
   int32_t complete_ = 0;      // with clipping: parts whose sum waits for the others
   std::vector<Part> parts_;
   std::vector<int64_t> versions_;
+  std::vector<int64_t> progress_;  // by part
   std::vector<int32_t> updated_;
+  bool was_dropped_ = false;
+  int64_t dropped_ = 0;
   SnapshotStore copies_;
   std::vector<int32_t> next_marks_;  // by part: that it has not passed
   std::vector<int32_t> lacking_;     // by mark: parts that have not passed it
   std::optional<int32_t> passed_mark_;
   int32_t freed_ = 0;  // marks whose copies were given up
   std::vector<int64_t> staleness_histogram_;
+  std::vector<std::vector<Sent>> sent_;  // [workers][sent_kept], the last one first
   ClockTable clocks_;
   std::vector<std::optional<Pull>> parked_;  // [workers]
   std::vector<int64_t> pulled_clocks_;       // [workers], of the last pull

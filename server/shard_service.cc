@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/codec/small_tensors.h"
 #include "common/exchange/parts.h"
 #include "common/machine/short_turns.h"
 #include "common/update/update_rule.h"
@@ -39,14 +40,11 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
     int32_t index, Transport& transport, const BufferAllocator& allocate, ServerTraces* traces,
     SnapshotStore* copies) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(spec.codec()));
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(spec.codec(), layout,
+                                                spec.strategy().parameter_server().servers()));
   const std::vector<Range> parts =
       ShardParts(layout, spec.strategy().parameter_server().servers(), index);
-  UpdateScope scope;
-  for (const Range& part : parts) scope.count += part.count;
-  scope.batches = spec.training().workers() * spec.training().accumulate();
-  scope.statistics = ShardStatistics(parts, layout.statistics());
-  RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
+  RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, layout.statistics()));
   const std::vector<float> shard = GatherShard(parts, initial_weights);
   const int64_t shard_bytes = shard.size() * sizeof(float);
   RM_ASSIGN_OR_RETURN(Buffer weights, allocate(shard_bytes));
@@ -55,7 +53,8 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
                                                          std::move(codec), std::move(update),
                                                          std::move(weights), traces));
   service->core_.UseCopies(copies != nullptr ? std::move(*copies) : CopiesOf(spec, layout, index));
-  if (service->core_.plan().answers_pushes) return service;
+  const ServingPlan& plan = service->core_.plan();
+  if (plan.answers_pushes && !plan.copies_answers) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
   }
@@ -73,8 +72,10 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
                            Transport& transport, std::unique_ptr<Codec> codec,
                            std::unique_ptr<UpdateRule> update, Buffer weights, ServerTraces* traces)
     : index_(index),
+      servers_(spec.strategy().parameter_server().servers()),
       workers_(spec.training().workers()),
-      parts_(ShardParts(layout, spec.strategy().parameter_server().servers(), index)),
+      run_seed_(spec.training().seed()),
+      parts_(ShardParts(layout, servers_, index)),
       wait_limit_(absl::Seconds(spec.limits().wait_seconds())),
       transport_(transport),
       codec_(std::move(codec)),
@@ -186,13 +187,14 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   absl::Status status;
   Clock::time_point begin = Clock::now();
   if (!codec_->traits().exact && parts_[part].count > 0) {
-    status = codec_->Decode(bytes, absl::MakeSpan(peer.decoded[part]));
+    const SharedStream stream = SharedPartStream(run_seed_, step, {part, index_, servers_});
+    status = codec_->Decode(stream, bytes, absl::MakeSpan(peer.decoded[part]));
     gradient = peer.decoded[part];
     AddSpan("decode", step, part, begin);
     begin = Clock::now();
   }
   if (status.ok())
-    status = core_.OnPush({worker, part, step, peer.received[part].note, gradient}, &actions_);
+    status = core_.OnPush(PushOf(worker, PushTag(worker, part), gradient), &actions_);
   AddSpan(core_.shard().updated().empty() ? "add" : "update", step, part, begin);
   if (!status.ok())
     return Annotate(status,
@@ -202,6 +204,16 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   peer.borrowed[part] = loan;
   Note(worker * static_cast<int32_t>(parts_.size()) + part);
   return absl::OkStatus();
+}
+
+Tag ShardService::PushTag(int32_t worker, int32_t part) const {
+  Tag tag{MessageKind::kPush, 0, part, core_.push_step(worker, part)};
+  tag.note = peers_[worker].received[part].note;
+  return tag;
+}
+
+size_t ShardService::PartBegin(absl::Span<const float> part) const {
+  return part.data() - core_.shard().weights().data();
 }
 
 void ShardService::Note(int32_t arrival) {
@@ -227,11 +239,11 @@ absl::Status ShardService::Perform() {
         ++next;
         break;
       case ServerAction::Kind::kReturn:
-        ReturnGradients(action.tag.bucket);
+        ReturnGradient(action.worker, action.tag.bucket);
         ++next;
         break;
       case ServerAction::Kind::kCopy:
-        CopyWeights(action.worker);
+        CopyWeights(action.worker, action.tag);
         ++next;
         [[fallthrough]];
       case ServerAction::Kind::kSend: {
@@ -243,18 +255,20 @@ absl::Status ShardService::Perform() {
   return absl::OkStatus();
 }
 
-void ShardService::ReturnGradients(int32_t part) {
-  for (int32_t worker = 0; worker < workers_; ++worker) {
-    Peer& peer = peers_[worker];
-    const Loan loan = std::exchange(peer.borrowed[part], {});
-    if (loan.memory.empty()) continue;
-    transport_.Return({Role::kWorker, worker},
-                      {MessageKind::kPush, 0, part, core_.push_step(worker, part) - 1}, loan);
-  }
+void ShardService::ReturnGradient(int32_t worker, int32_t part) {
+  const Loan loan = std::exchange(peers_[worker].borrowed[part], {});
+  if (loan.memory.empty()) return;
+  transport_.Return({Role::kWorker, worker},
+                    {MessageKind::kPush, 0, part, core_.push_step(worker, part) - 1}, loan);
 }
 
-void ShardService::CopyWeights(int32_t worker) {
+void ShardService::CopyWeights(int32_t worker, const Tag& tag) {
   Peer& peer = peers_[worker];
+  if (tag.kind == MessageKind::kWeights) {
+    const absl::Span<const float> part = core_.shard().part_weights(tag.bucket);
+    std::copy(part.begin(), part.end(), peer.reply.floats() + PartBegin(part));
+    return;
+  }
   if (traces_ != nullptr && peer.asked_at < arrival_) {
     traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at,
                                     Clock::now());
@@ -281,10 +295,9 @@ absl::Span<const float> ShardService::WeightsFor(const ServerAction& action) con
   const int32_t part = action.tag.bucket;
   if (action.mark >= 0) return core_.shard().part_at_mark(action.mark, part);
   const absl::Span<const float> weights = core_.shard().part_weights(part);
-  if (core_.plan().answers_pushes) return weights;
-  const size_t begin = weights.data() - core_.shard().weights().data();
+  if (core_.plan().answers_pushes && !core_.plan().copies_answers) return weights;
   return absl::Span<const float>(peers_[action.worker].reply.float_span())
-      .subspan(begin, weights.size());
+      .subspan(PartBegin(weights), weights.size());
 }
 
 absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
@@ -342,6 +355,7 @@ ServerReport ShardService::Report() const {
   for (const Clock::time_point time : mark_times_)
     report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
   report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
+  report.set_dropped_contributions(core_.shard().dropped());
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

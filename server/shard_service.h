@@ -96,10 +96,14 @@ class ShardService {
   // Does what the core has asked for.
   absl::Status Perform();
   absl::Status Expect(int32_t worker, const Tag& tag);
-  // Gives back the gradients that an update of a part was made from.
-  void ReturnGradients(int32_t part);
-  // Copies the weights that a reply is about to be sent from.
-  void CopyWeights(int32_t worker);
+  // The name and note of the push that has arrived.
+  Tag PushTag(int32_t worker, int32_t part) const;
+  // Gives back the gradient that the worker has pushed, which nobody reads any more.
+  void ReturnGradient(int32_t worker, int32_t part);
+  // Copies the weights that a reply is about to be sent from; `tag`: of the action.
+  void CopyWeights(int32_t worker, const Tag& tag);
+  // Where one of the shard's parts begins in its arena.
+  size_t PartBegin(absl::Span<const float> part) const;
   // Sends what actions_ lists from `first` on; returns the index behind it. `begin`: when the first
   // message began to be made. It is one part for all workers, or a reply for one of them.
   absl::StatusOr<size_t> SendRow(size_t first, Clock::time_point begin);
@@ -118,7 +122,9 @@ class ShardService {
   void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
 
   const int32_t index_;
+  const int32_t servers_;
   const int32_t workers_;
+  const uint64_t run_seed_;
   const std::vector<Range> parts_;
   const absl::Duration wait_limit_;
   Transport& transport_;

@@ -6,7 +6,7 @@
 namespace ringmaster {
 
 // What a message that is summed on its way consists of.
-enum class ElementType { kFloat32, kFloat16 };
+enum class ElementType { kFloat32, kFloat16, kBfloat16 };
 constexpr int64_t ElementBytes(ElementType type) { return type == ElementType::kFloat32 ? 4 : 2; }
 
 }  // namespace ringmaster

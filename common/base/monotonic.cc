@@ -48,7 +48,10 @@ void NoteAwake() {
 }
 
 absl::Duration StoppedTime() {
-  return absl::Nanoseconds(stopped_ns.load(std::memory_order_acquire));
+  const int64_t bound = bound_ns.load(std::memory_order_acquire);
+  const int64_t stopped = stopped_ns.load(std::memory_order_acquire);
+  // Of a stop that NoteAwake has not come to yet, all is known too.
+  return absl::Nanoseconds(stopped + std::max<int64_t>(0, SystemNs() - stopped - bound));
 }
 
 bool MonotonicCondVar::WaitUntil(absl::Mutex* mutex, MonotonicTime deadline) {

@@ -9,13 +9,14 @@
 
 namespace ringmaster {
 
-// Adds what earlier steps left out, encodes, and keeps what this encoding leaves out; of a slice
-// whose gradient was not finite, nothing. Source: Seide et al. 2014, section 3; Karimireddy et al.
-// 2019, algorithm 1.
+// Adds `decay` times what earlier steps left out, encodes, and keeps what this encoding leaves out;
+// of a slice whose gradient was not finite, nothing. With a decay below 1 old errors fade. Source:
+// Seide et al. 2014, section 3; Karimireddy et al. 2019, algorithm 1; the decay: Wu et al. 2018
+// (ECQ-SGD, beta).
 class ErrorFeedback : public CodecMemory {
  public:
-  // For an arena of `count` elements; `codec` must outlive this object.
-  ErrorFeedback(const Codec& codec, int64_t count);
+  // For an arena of `count` elements; `decay` in (0, 1]; `codec` must outlive this object.
+  ErrorFeedback(const Codec& codec, int64_t count, double decay = 1);
 
   int64_t Encode(const CodecStream& stream, int64_t begin, absl::Span<const float> gradient,
                  absl::Span<std::byte> out) override;
@@ -28,6 +29,7 @@ class ErrorFeedback : public CodecMemory {
 
  private:
   const Codec& codec_;
+  const float decay_;
   std::vector<float> residual_;  // [count]
 };
 

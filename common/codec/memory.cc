@@ -1,7 +1,7 @@
 #include "common/codec/memory.h"
 
 #include "common/codec/error_feedback.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -29,9 +29,15 @@ std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count
   return std::make_unique<NoMemory>(codec);
 }
 
-std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
+std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, const MemoryScope& scope,
                                                const CodecSpec& spec) {
-  return CreateCodecMemory(codec, count, spec.error_feedback());
+  const CodecDefinition* const definition = FindDefinition(spec.name());
+  if (definition != nullptr && definition->create_memory != nullptr)
+    return definition->create_memory(codec, scope, spec);
+  if (!spec.error_feedback() || codec.traits().exact)
+    return CreateCodecMemory(codec, scope.count, false);
+  const double decay = spec.has_feedback_decay() ? spec.feedback_decay() : 1;
+  return std::make_unique<ErrorFeedback>(codec, scope.count, decay);
 }
 
 }  // namespace ringmaster

@@ -39,8 +39,9 @@ class CodecMemory {
 // is lossy, else none. `codec` outlives it.
 std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
                                                bool error_feedback);
-// The same as the resolved spec asks for it.
-std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, int64_t count,
+// The one that the resolved spec asks for: the codec's own if it has one (CodecDefinition), else
+// error feedback or none.
+std::unique_ptr<CodecMemory> CreateCodecMemory(const Codec& codec, const MemoryScope& scope,
                                                const CodecSpec& spec);
 
 }  // namespace ringmaster

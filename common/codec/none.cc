@@ -6,10 +6,19 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/codec/none_oracle.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
 namespace {
+
+constexpr CodecTraits Traits() {
+  CodecTraits traits;
+  traits.exact = true;
+  traits.unbiased = true;
+  traits.summable_as = ElementType::kFloat32;
+  return traits;
+}
 
 // floats; a block stays in the first cache between its check and its addition
 constexpr size_t kBlock = 1024;
@@ -27,9 +36,11 @@ absl::Status NotFinite(size_t index, size_t count) {
 
 class None : public Codec {
  public:
-  CodecTraits traits() const override { return kNoneTraits; }
+  CodecTraits traits() const override { return Traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return 4 * count; }
-  int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
+  int64_t IndexBytes(const SharedStream& stream, const EncodedLength& encoded) const override {
+    return 0;
+  }
 
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
@@ -46,14 +57,16 @@ class None : public Codec {
     return bytes;
   }
 
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
     if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
     const size_t culprit = FirstNotFinite(out);
     return culprit == out.size() ? absl::OkStatus() : NotFinite(culprit, out.size());
   }
 
-  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
     alignas(32) float block[kBlock];
     for (size_t begin = 0; begin < out.size(); begin += kBlock) {
@@ -68,10 +81,14 @@ class None : public Codec {
   }
 };
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Codec>> CreateNone(const CodecSpec& spec) {
   return std::unique_ptr<Codec>(std::make_unique<None>());
 }
+
+}  // namespace
+
+constexpr CodecDefinition kNoneCodec = {
+    {kNoCodec, "the floats as they are: 4 bytes an element", Traits(), &kNoneOracle, {}},
+    CreateNone};
 
 }  // namespace ringmaster

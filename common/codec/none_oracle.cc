@@ -9,8 +9,10 @@ namespace {
 
 EncodedSize Size(const CodecSpec& spec, int64_t count) { return {4 * count, 0}; }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
-                        int64_t encoded_bytes) {
+int64_t SummedElementBytes(const CodecSpec& spec) { return 4; }
+
+absl::Status CheckBound(const CodecSpec& spec, absl::Span<const float> in,
+                        absl::Span<const float> out, int64_t encoded_bytes) {
   for (size_t i = 0; i < in.size(); ++i) {
     if (std::memcmp(&in[i], &out[i], sizeof(float)) != 0) {
       return absl::FailedPreconditionError(absl::StrCat("element ", i, " goes in as ", in[i],
@@ -21,10 +23,10 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
   return absl::OkStatus();
 }
 
-bool RestoresBits(float x) { return true; }
+bool RestoresBits(const CodecSpec& spec, float x) { return true; }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
-                             int64_t kept) {
+absl::Status CheckDefinition(const CodecSpec& spec, absl::Span<const float> in,
+                             absl::Span<const float> decoded, int64_t kept) {
   for (size_t i = 0; i < in.size(); ++i) {
     if (decoded[i] != in[i]) return DecodedWrong("none", i, in[i], decoded[i], "itself");
   }
@@ -33,6 +35,7 @@ absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float>
 
 }  // namespace
 
-constexpr CodecOracle kNoneOracle = {Size, 4, CheckBound, RestoresBits, CheckDefinition};
+constexpr CodecOracle kNoneOracle = {Size, SummedElementBytes, CheckBound, RestoresBits,
+                                     CheckDefinition};
 
 }  // namespace ringmaster

@@ -9,9 +9,17 @@
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/codec/loops.h"
+#include "common/codec/onebit_oracle.h"
 
 namespace ringmaster {
 namespace {
+
+constexpr CodecTraits Traits() {
+  CodecTraits traits;
+  traits.feedback_by_default = true;
+  traits.device_kind = EncodeKind::kOnebit;
+  return traits;
+}
 
 constexpr int64_t kScaleBytes = 4;
 
@@ -46,9 +54,11 @@ absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
 
 class Onebit : public Codec {
  public:
-  CodecTraits traits() const override { return kOnebitTraits; }
+  CodecTraits traits() const override { return Traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return EncodedBytes(count); }
-  int64_t IndexBytes(int64_t encoded_bytes) const override { return 0; }
+  int64_t IndexBytes(const SharedStream& stream, const EncodedLength& encoded) const override {
+    return 0;
+  }
 
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
@@ -72,13 +82,15 @@ class Onebit : public Codec {
     return bytes;
   }
 
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
     RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
     loops_.unpack_signs(payload.signs.data(), payload.scale, out.size(), out.data());
     return absl::OkStatus();
   }
 
-  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
     RM_ASSIGN_OR_RETURN(const Payload payload, Parse(in, static_cast<int64_t>(out.size())));
     loops_.add_signs(payload.signs.data(), payload.scale, out.size(), out.data());
     return absl::OkStatus();
@@ -104,10 +116,14 @@ class Onebit : public Codec {
   const CodecLoops& loops_ = BestLoops();
 };
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Codec>> CreateOnebit(const CodecSpec& spec) {
   return std::unique_ptr<Codec>(std::make_unique<Onebit>());
 }
+
+}  // namespace
+
+constexpr CodecDefinition kOnebitCodec = {
+    {"onebit", "signs and the mean magnitude: 1 bit an element", Traits(), &kOnebitOracle, {}},
+    CreateOnebit};
 
 }  // namespace ringmaster

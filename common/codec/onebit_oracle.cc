@@ -12,8 +12,8 @@ EncodedSize Size(const CodecSpec& spec, int64_t count) {
   return {(count + 7) / 8 + 4, 0};
 }
 
-absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
-                        int64_t encoded_bytes) {
+absl::Status CheckBound(const CodecSpec& spec, absl::Span<const float> in,
+                        absl::Span<const float> out, int64_t encoded_bytes) {
   double l1 = 0;
   for (size_t i = 0; i < in.size(); ++i) {
     l1 += std::fabs(static_cast<double>(in[i]));
@@ -34,10 +34,10 @@ absl::Status CheckBound(absl::Span<const float> in, absl::Span<const float> out,
 }
 
 // x - scale and + scale both round.
-bool RestoresBits(float x) { return false; }
+bool RestoresBits(const CodecSpec& spec, float x) { return false; }
 
-absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float> decoded,
-                             int64_t kept) {
+absl::Status CheckDefinition(const CodecSpec& spec, absl::Span<const float> in,
+                             absl::Span<const float> decoded, int64_t kept) {
   long double sum = 0;
   for (const float value : in) sum += std::fabs(value);
   const double mean = static_cast<double>(sum / static_cast<long double>(in.size()));
@@ -56,6 +56,6 @@ absl::Status CheckDefinition(absl::Span<const float> in, absl::Span<const float>
 
 }  // namespace
 
-constexpr CodecOracle kOnebitOracle = {Size, 0, CheckBound, RestoresBits, CheckDefinition};
+constexpr CodecOracle kOnebitOracle = {Size, nullptr, CheckBound, RestoresBits, CheckDefinition};
 
 }  // namespace ringmaster

@@ -14,20 +14,16 @@ struct StepLot {
   int64_t lot = 0;
 };
 
-// Which of a run's encodings one is. All that a codec draws or lets depend on time comes from here,
-// so whoever encodes the same slice of the gradient of the same lot, on whichever machine, writes
-// the same bytes.
-struct CodecStream {
+// Which of a run's encodings one is, as far as whoever receives it knows too.
+struct SharedStream {
   uint64_t run_seed = 0;  // training.seed
-  StepLot of;
-  int64_t slice = 0;  // of what: BucketStream, PartStream
+  int64_t step = 0;       // of the worker whose gradient it is
+  int64_t slice = 0;      // of what: BucketStream, PartStream
 
-  // The seed of what the sender draws for itself: another one for each gradient.
-  uint64_t Seed() const { return Mix(kOwn, of.lot); }
   // The seed of what all senders draw alike in one step: the elements that all of them send.
-  uint64_t SharedSeed() const { return Mix(kShared, of.step); }
+  uint64_t SharedSeed() const { return Mix(kShared, step); }
 
- private:
+ protected:
   static constexpr uint64_t kOwn = 0x6f776e;
   static constexpr uint64_t kShared = 0x736861726564;
   uint64_t Mix(uint64_t kind, int64_t key) const {
@@ -36,13 +32,22 @@ struct CodecStream {
   }
 };
 
-// Of a whole bucket.
+// Which of a run's encodings one is, for who makes it. All that a codec draws or lets depend on
+// time comes from here, so whoever encodes the same slice of the gradient of the same lot, on
+// whichever machine, writes the same bytes.
+struct CodecStream : SharedStream {
+  int64_t lot = 0;
+
+  // The seed of what the sender draws for itself: another one for each gradient.
+  uint64_t Seed() const { return Mix(kOwn, lot); }
+};
+
+// Of a whole bucket: for who receives it, and for who makes it.
+inline SharedStream SharedBucketStream(uint64_t run_seed, int64_t step, int32_t bucket) {
+  return {run_seed, step, bucket};
+}
 inline CodecStream BucketStream(uint64_t run_seed, const StepLot& of, int32_t bucket) {
-  CodecStream stream;
-  stream.run_seed = run_seed;
-  stream.of = of;
-  stream.slice = bucket;
-  return stream;
+  return {SharedBucketStream(run_seed, of.step, bucket), of.lot};
 }
 
 // A server's part of a bucket.
@@ -50,10 +55,11 @@ struct PartPlace {
   int32_t bucket = 0;
   int32_t server = 0, servers = 1;
 };
+inline SharedStream SharedPartStream(uint64_t run_seed, int64_t step, const PartPlace& part) {
+  return {run_seed, step, int64_t{part.bucket} * part.servers + part.server};
+}
 inline CodecStream PartStream(uint64_t run_seed, const StepLot& of, const PartPlace& part) {
-  CodecStream stream = BucketStream(run_seed, of, part.bucket);
-  stream.slice = int64_t{part.bucket} * part.servers + part.server;
-  return stream;
+  return {SharedPartStream(run_seed, of.step, part), of.lot};
 }
 
 }  // namespace ringmaster

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/collective/hierarchical.h"
 
 namespace ringmaster {
 namespace {
@@ -73,8 +75,13 @@ absl::string_view ResolveCollective(absl::string_view name, const CollectiveSize
 
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name,
                                                          const CollectiveSize& size) {
-  return CreateSchedule(ResolveCollective(name, size));
+  const absl::string_view resolved = ResolveCollective(name, size);
+  if (size.group_size == 0 || !HasGroups(resolved)) return CreateSchedule(resolved);
+  RM_RETURN_IF_ERROR(CheckGroupSize(size.group_size, size.ranks));
+  return CreateHierarchical(size.group_size);
 }
+
+bool HasGroups(absl::string_view name) { return name == "hierarchical"; }
 
 absl::Span<const CollectiveInfo> CollectiveChoices() {
   static const auto* const kChoices = [] {

@@ -21,28 +21,46 @@ constexpr absl::string_view kAllGather = "all_gather";
 constexpr size_t kPlansMax = 64;
 
 ReceiveMode AddMode(ElementType type) {
-  return type == ElementType::kFloat32 ? ReceiveMode::kAddFloat32 : ReceiveMode::kAddFloat16;
+  switch (type) {
+    case ElementType::kFloat16:
+      return ReceiveMode::kAddFloat16;
+    case ElementType::kBfloat16:
+      return ReceiveMode::kAddBfloat16;
+    default:
+      return ReceiveMode::kAddFloat32;
+  }
+}
+
+template <typename T>
+absl::Span<T> As(absl::Span<std::byte> bytes) {
+  return absl::MakeSpan(reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T));
+}
+template <typename T>
+absl::Span<const T> As(absl::Span<const std::byte> bytes) {
+  return absl::MakeConstSpan(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T));
 }
 
 // to += from
 void AddBytes(ElementType type, absl::Span<const std::byte> from, absl::Span<std::byte> to) {
-  if (type == ElementType::kFloat32) {
-    Add(absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
-        absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
-  } else {
-    AddFloat16(absl::MakeConstSpan(reinterpret_cast<const uint16_t*>(from.data()), from.size() / 2),
-               absl::MakeSpan(reinterpret_cast<uint16_t*>(to.data()), to.size() / 2));
+  switch (type) {
+    case ElementType::kFloat32:
+      return Add(As<float>(from), As<float>(to));
+    case ElementType::kFloat16:
+      return AddFloat16(As<uint16_t>(from), As<uint16_t>(to));
+    case ElementType::kBfloat16:
+      return AddBfloat16(As<uint16_t>(from), As<uint16_t>(to));
   }
 }
 
 // one = other = one + other
 void AddBytesToBoth(ElementType type, absl::Span<std::byte> one, absl::Span<std::byte> other) {
-  if (type == ElementType::kFloat32) {
-    AddToBoth(absl::MakeSpan(reinterpret_cast<float*>(one.data()), one.size() / 4),
-              absl::MakeSpan(reinterpret_cast<float*>(other.data()), other.size() / 4));
-  } else {
-    AddFloat16ToBoth(absl::MakeSpan(reinterpret_cast<uint16_t*>(one.data()), one.size() / 2),
-                     absl::MakeSpan(reinterpret_cast<uint16_t*>(other.data()), other.size() / 2));
+  switch (type) {
+    case ElementType::kFloat32:
+      return AddToBoth(As<float>(one), As<float>(other));
+    case ElementType::kFloat16:
+      return AddFloat16ToBoth(As<uint16_t>(one), As<uint16_t>(other));
+    case ElementType::kBfloat16:
+      return AddBfloat16ToBoth(As<uint16_t>(one), As<uint16_t>(other));
   }
 }
 
@@ -116,6 +134,13 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Sched
                                                                      int64_t step, int32_t bucket,
                                                                      ElementType type,
                                                                      absl::Span<std::byte> data) {
+  return Start(schedule, {step, bucket, group_.channel}, type, data);
+}
+
+absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Schedule& schedule,
+                                                                     const CollectivePlace& place,
+                                                                     ElementType type,
+                                                                     absl::Span<std::byte> data) {
   const int64_t element_bytes = ElementBytes(type);
   RM_CHECK(static_cast<int64_t>(data.size()) % element_bytes == 0);
   RM_CHECK(reinterpret_cast<uintptr_t>(data.data()) % element_bytes == 0);
@@ -123,7 +148,7 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Start(const Sched
   if (ranks() == 1) return 0;
   CachedPlan* plan =
       PlanOf(schedule, ExactDiv(static_cast<int64_t>(data.size()), element_bytes), type);
-  return Launch({plan, plan->schedule, step, bucket, type, data, {}, {}}, data.size());
+  return Launch({plan, plan->schedule, place, type, data, {}, {}}, data.size());
 }
 
 absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::StartGather(
@@ -132,7 +157,13 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::StartGather(
   RM_CHECK(static_cast<int32_t>(received.size()) == ranks());
   RM_RETURN_IF_ERROR(failed_);
   if (ranks() == 1) return 0;
-  return Launch({&gather_, kAllGather, step, bucket, ElementType::kFloat32, {}, own, received},
+  return Launch({&gather_,
+                 kAllGather,
+                 {step, bucket, group_.channel},
+                 ElementType::kFloat32,
+                 {},
+                 own,
+                 received},
                 own.size());
 }
 
@@ -140,12 +171,12 @@ Tag CollectiveExecutor::TagOf(OpRef ref) const {
   const Work& work = flights_[ref.flight].work;
   const PlanOp& op = core_.OpOf(ref);
   Tag tag;
-  tag.kind = MessageKind::kCollective;
+  tag.kind = group_.kind;
   tag.round = op.round;
-  tag.bucket = work.bucket;
-  tag.step = work.step;
+  tag.bucket = work.place.bucket;
+  tag.step = work.place.step;
   tag.piece = op.piece;
-  tag.channel = group_.channel;
+  tag.channel = work.place.channel;
   return tag;
 }
 
@@ -285,10 +316,10 @@ absl::Status CollectiveExecutor::Finish(Ticket ticket) {
 absl::Status CollectiveExecutor::Annotated(const absl::Status& status, OpRef ref) const {
   const Work& work = flights_[ref.flight].work;
   const PlanOp& op = core_.OpOf(ref);
-  std::string where =
-      absl::StrCat(work.name, " step=", work.step, " bucket=", work.bucket, " round=", op.round);
+  std::string where = absl::StrCat(work.name, " step=", work.place.step,
+                                   " bucket=", work.place.bucket, " round=", op.round);
   if (op.piece > 0) absl::StrAppend(&where, " piece=", op.piece);
-  if (group_.channel != 0) absl::StrAppend(&where, " channel=", group_.channel);
+  if (work.place.channel != 0) absl::StrAppend(&where, " channel=", work.place.channel);
   return Annotate(status, absl::StrCat(where, " peer=", ToString(group_.nodes[op.peer])));
 }
 

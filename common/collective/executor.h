@@ -28,6 +28,14 @@ struct ExecutorOptions {
   CollectiveLimits limits;
 };
 
+// What names a collective's messages, with the group's nodes: each place is used for one
+// collective.
+struct CollectivePlace {
+  int64_t step = 0;
+  int32_t bucket = 0;
+  uint16_t channel = 0;
+};
+
 // Runs any schedule on any transport between the nodes of a group, several collectives at once: the
 // shell that drives a CollectiveCore, which decides what goes when and bounds what is in flight.
 // One thread at a time: it starts collectives, and moves all of them on whenever it waits for one.
@@ -58,9 +66,14 @@ class CollectiveExecutor {
   // ranks, the same bits on every rank (the order of addition is the schedule's, see
   // CreateSchedule; halves are rounded after each addition). `step` and `bucket`, with the group's
   // channel, make the tags: all ranks call with the same ones, in the same order, and each pair is
-  // used for one collective of the channel. With one rank nothing happens. Waits only while too
-  // much is in flight. On an error `data` is unspecified.
+  // used for one collective of the channel, or for several whose rounds differ. With one rank
+  // nothing happens. Waits only while too much is in flight. On an error `data` is unspecified.
   absl::StatusOr<Ticket> Start(const Schedule& schedule, int64_t step, int32_t bucket,
+                               ElementType type, absl::Span<std::byte> data);
+
+  // The same on a channel that need not be the group's, for several collectives of one step and
+  // bucket.
+  absl::StatusOr<Ticket> Start(const Schedule& schedule, const CollectivePlace& place,
                                ElementType type, absl::Span<std::byte> data);
 
   // Starts to bring every rank's message to every other: `own` is sent to all, and message r lands
@@ -102,8 +115,7 @@ class CollectiveExecutor {
   struct Work {
     CachedPlan* plan = nullptr;
     absl::string_view name;
-    int64_t step = 0;
-    int32_t bucket = 0;
+    CollectivePlace place;
     ElementType type = ElementType::kFloat32;
     absl::Span<std::byte> data;
     absl::Span<const std::byte> own;             // of a gather

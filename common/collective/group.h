@@ -12,10 +12,12 @@ namespace ringmaster {
 // Who takes part in a collective. A node's rank in the group is its place in `nodes`, and is what
 // schedules and plans call a rank. Nodes differ from each other, and all members have the same
 // list. Messages carry the channel: groups that share a pair of nodes and run collectives of the
-// same step and bucket need channels of their own.
+// same step and bucket need channels of their own. So does the kind: a collective that is a drain's
+// is no part of any step's traffic.
 struct Group {
   std::vector<NodeId> nodes;
   uint16_t channel = 0;
+  MessageKind kind = MessageKind::kCollective;
 
   int32_t ranks() const { return static_cast<int32_t>(nodes.size()); }
 

@@ -1,20 +1,26 @@
 #include "common/collective/halves.h"
 
+#include <utility>
+
 #include "common/collective/direct.h"
+#include "common/collective/ring.h"
 
 namespace ringmaster {
 namespace {
 
-class OneRound : public Schedule {
+// One half of the rounds of another schedule.
+class Half : public Schedule {
  public:
-  OneRound(absl::string_view name, int32_t round)
-      : whole_(CreateDirect()), name_(name), round_(round) {}
+  Half(absl::string_view name, std::unique_ptr<Schedule> whole, bool second)
+      : whole_(std::move(whole)), name_(name), second_(second) {}
   absl::string_view name() const override { return name_; }
 
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
+    const std::vector<Step> all = whole_->StepsOf(rank, ranks);
     std::vector<Step> steps;
-    for (const Step& step : whole_->StepsOf(rank, ranks)) {
-      if (step.round == round_) steps.push_back(step);
+    for (const Step& step : all) {
+      const bool is_second = 2 * step.round > all.back().round;
+      if (is_second == second_) steps.push_back(step);
     }
     return steps;
   }
@@ -22,16 +28,22 @@ class OneRound : public Schedule {
  private:
   const std::unique_ptr<Schedule> whole_;
   const absl::string_view name_;
-  const int32_t round_;
+  const bool second_;
 };
 
 }  // namespace
 
 std::unique_ptr<Schedule> CreateReduceScatter() {
-  return std::make_unique<OneRound>("reduce_scatter", 0);
+  return std::make_unique<Half>("reduce_scatter", CreateDirect(), false);
 }
 std::unique_ptr<Schedule> CreateAllGather() {
-  return std::make_unique<OneRound>("all_gather of chunks", 1);
+  return std::make_unique<Half>("all_gather of chunks", CreateDirect(), true);
+}
+std::unique_ptr<Schedule> CreateRingReduceScatter() {
+  return std::make_unique<Half>("ring_reduce_scatter", CreateRing(), false);
+}
+std::unique_ptr<Schedule> CreateRingAllGather() {
+  return std::make_unique<Half>("ring_all_gather", CreateRing(), true);
 }
 
 }  // namespace ringmaster

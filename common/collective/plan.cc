@@ -19,11 +19,13 @@ int64_t RoundUp(int64_t value, int64_t unit) { return CeilDiv(value, unit) * uni
 class Planner {
  public:
   Planner(const Schedule& schedule, const PlanShape& shape)
-      : shape_(shape), steps_(schedule.StepsOf(shape.rank, shape.ranks)) {
+      : shape_(shape),
+        chunks_(schedule.chunks(shape.ranks)),
+        steps_(schedule.StepsOf(shape.rank, shape.ranks)) {
     // So large that a step of all chunks has no more pieces than a tag can tell apart.
     const int64_t bytes = shape.count * shape.element_bytes;
-    piece_bytes_ = std::max(shape.piece_bytes,
-                            RoundUp(CeilDiv(2 * bytes, kPiecesMax - shape.ranks), kAlignment));
+    piece_bytes_ =
+        std::max(shape.piece_bytes, RoundUp(CeilDiv(2 * bytes, kPiecesMax - chunks_), kAlignment));
     CutCells();
   }
 
@@ -61,9 +63,9 @@ class Planner {
 
   void CutCells() {
     const int64_t alignment = kAlignment / shape_.element_bytes;
-    for (int32_t chunk = 0; chunk < shape_.ranks; ++chunk) {
+    for (int32_t chunk = 0; chunk < chunks_; ++chunk) {
       first_cell_.push_back(cells_.size());
-      const Range elements = Part(shape_.count, shape_.ranks, chunk);
+      const Range elements = Part(shape_.count, chunks_, chunk);
       if (elements.count == 0) continue;
       const int64_t pieces = CeilDiv(elements.count * shape_.element_bytes, piece_bytes_);
       const int64_t most =
@@ -90,7 +92,7 @@ class Planner {
   void AddSteps(absl::Span<const Step> steps) {
     const Step& step = steps[0];
     RM_CHECK(step.chunk_begin >= 0 && step.chunk_count > 0 &&
-             step.chunk_begin + step.chunk_count <= shape_.ranks);
+             step.chunk_begin + step.chunk_count <= chunks_);
     RM_CHECK(step.round >= 0 && step.round <= std::numeric_limits<uint16_t>::max());
     const size_t end = first_cell_[step.chunk_begin + step.chunk_count];
     int64_t piece = 0;
@@ -241,6 +243,7 @@ class Planner {
   }
 
   const PlanShape shape_;
+  const int32_t chunks_;
   const std::vector<Step> steps_;
   int64_t piece_bytes_ = 0;
   std::vector<Cell> cells_;

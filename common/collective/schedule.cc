@@ -7,7 +7,9 @@
 #include "common/base/known_words.h"
 #include "common/collective/binomial_tree.h"
 #include "common/collective/direct.h"
+#include "common/collective/double_binary_tree.h"
 #include "common/collective/halving_doubling.h"
+#include "common/collective/hierarchical.h"
 #include "common/collective/recursive_doubling.h"
 #include "common/collective/reduce_broadcast.h"
 #include "common/collective/ring.h"
@@ -41,9 +43,20 @@ constexpr Entry kEntries[] = {
     {{"recursive_doubling",
       "the whole bucket both ways between pairs: log2 N rounds, for log2 N times S, any N"},
      CreateRecursiveDoubling},
+    {{"hierarchical",
+      "rings inside groups of ranks, and of each chunk across the groups: the ring's bytes, most "
+      "of "
+      "them inside"},
+     [] { return CreateHierarchical(0); }},
+    {{"double_binary_tree",
+      "each half of the bucket up a tree of its own and down again, by pieces; a rank sends at "
+      "most "
+      "2S"},
+     CreateDoubleBinaryTree},
 };
 constexpr CollectiveInfo kInfos[] = {kEntries[0].info, kEntries[1].info, kEntries[2].info,
-                                     kEntries[3].info, kEntries[4].info, kEntries[5].info};
+                                     kEntries[3].info, kEntries[4].info, kEntries[5].info,
+                                     kEntries[6].info, kEntries[7].info};
 static_assert(sizeof(kInfos) / sizeof(kInfos[0]) == sizeof(kEntries) / sizeof(kEntries[0]));
 
 }  // namespace
@@ -58,11 +71,11 @@ absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name)
 
 absl::Span<const CollectiveInfo> Collectives() { return kInfos; }
 
-Range ElementsOf(const Step& step, int32_t ranks, int64_t count) {
+Range ElementsOf(const Step& step, int32_t chunks, int64_t count) {
   RM_CHECK(step.chunk_begin >= 0 && step.chunk_count > 0 &&
-           step.chunk_begin + step.chunk_count <= ranks);
-  const Range first = Part(count, ranks, step.chunk_begin);
-  const Range last = Part(count, ranks, step.chunk_begin + step.chunk_count - 1);
+           step.chunk_begin + step.chunk_count <= chunks);
+  const Range first = Part(count, chunks, step.chunk_begin);
+  const Range last = Part(count, chunks, step.chunk_begin + step.chunk_count - 1);
   return {first.begin, last.end() - first.begin};
 }
 
@@ -70,7 +83,8 @@ int64_t SentBytes(const Schedule& schedule, int32_t rank, int32_t ranks, int64_t
                   int64_t element_bytes) {
   int64_t elements = 0;
   for (const Step& step : schedule.StepsOf(rank, ranks)) {
-    if (step.op == Step::Op::kSend) elements += ElementsOf(step, ranks, count).count;
+    if (step.op == Step::Op::kSend)
+      elements += ElementsOf(step, schedule.chunks(ranks), count).count;
   }
   return elements * element_bytes;
 }

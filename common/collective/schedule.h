@@ -13,8 +13,9 @@
 namespace ringmaster {
 
 // One step of one rank: a message of the chunks [chunk_begin, chunk_begin + chunk_count), or its
-// receipt, stored or added. Chunks are the N parts (common/base/partition.h) of the bucket; a step
-// whose chunks hold no element (a bucket smaller than N) is left out by both sides.
+// receipt, stored or added. Chunks are the parts (common/base/partition.h) of the bucket,
+// Schedule::chunks of them; a step whose chunks hold no element (a bucket smaller than N) is left
+// out by both sides.
 //
 // Steps of one round may run at once: within a round no step writes a chunk that another step of
 // the round reads or writes. There are two exceptions. Several receive-and-adds of the same chunks:
@@ -42,17 +43,21 @@ class Schedule {
   // empty for ranks = 1. After the steps of all ranks every chunk holds on every rank the same
   // bits: the sum over all ranks.
   virtual std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const = 0;
+  // Into how many chunks a bucket is cut.
+  virtual int32_t chunks(int32_t ranks) const { return ranks; }
 };
 
 // The all-reduce schedule of that name: "ring", "direct" (reduce-scatter and all-gather, all to
 // all), "reduce_broadcast" (everything to rank 0, summed there, sent out), "halving_doubling",
-// "binomial_tree" or "recursive_doubling". InvalidArgument names the known ones.
+// "binomial_tree", "recursive_doubling", "hierarchical" (rings inside groups and across them; here
+// of the usual size, see DefaultGroupSize) or "double_binary_tree". InvalidArgument names the known
+// ones.
 //
 // Order of addition, for N of 3 or more (for N = 2 addition commutes and all agree): "direct" and
 // "reduce_broadcast" add every element in rank order and so give the bits of a parameter server;
-// "ring" starts chunk c at rank c and adds around the ring, so each chunk has another order; the
-// other three add along a tree, the same one for every element (see their headers). Each is the
-// same on every rank and in every run.
+// "ring" starts chunk c at rank c and adds around the ring, so each chunk has another order, and
+// "hierarchical" does so twice; the others add along trees, "double_binary_tree" along one for each
+// half of the elements (see their headers). Each is the same on every rank and in every run.
 absl::StatusOr<std::unique_ptr<Schedule>> CreateSchedule(absl::string_view name);
 
 // The registry, for `list`, validation and tests. `summary` is one line.
@@ -62,8 +67,9 @@ struct CollectiveInfo {
 };
 absl::Span<const CollectiveInfo> Collectives();
 
-// The elements of the chunks of `step` in a bucket of `count` elements.
-Range ElementsOf(const Step& step, int32_t ranks, int64_t count);
+// The elements of the chunks of `step`, one of a schedule that cuts a bucket of `count` elements
+// into `chunks`.
+Range ElementsOf(const Step& step, int32_t chunks, int64_t count);
 
 // Payload bytes that `rank` sends when `schedule` all-reduces `count` elements of `element_bytes`
 // each, to the byte.

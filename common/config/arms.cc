@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -9,11 +10,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/override.h"
 #include "common/scheme/registry.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/field_mask.pb.h"
+#include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -32,14 +38,65 @@ std::vector<ArmInfo> CollectArms() {
   return arms;
 }
 
-// Takes from `base` what the arm leaves open.
+// Whether `message` sets the field at `path`, "strategy.work".
+bool IsSet(const google::protobuf::Message& message, absl::string_view path) {
+  const size_t dot = path.find('.');
+  const auto* field = message.GetDescriptor()->FindFieldByName(std::string(path.substr(0, dot)));
+  RM_CHECK(field != nullptr);
+  if (!message.GetReflection()->HasField(message, field)) return false;
+  if (dot == absl::string_view::npos) return true;
+  return IsSet(message.GetReflection()->GetMessage(message, field), path.substr(dot + 1));
+}
+
+// Takes from `base` what it sets of the fields that the arm leaves open.
 void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   google::protobuf::FieldMask open;
-  FieldMaskUtil::FromString(arm.open_fields, &open);
+  for (const absl::string_view path : absl::StrSplit(arm.open_fields, ',', absl::SkipEmpty())) {
+    if (IsSet(base, path)) open.add_paths(std::string(path));
+  }
   FieldMaskUtil::MergeMessageTo(base, open, FieldMaskUtil::MergeOptions(), spec);
   if (spec->strategy().launch() != LAUNCH_MODE_UNSET) return;
   const bool is_asked = base.strategy().launch() != LAUNCH_MODE_UNSET;
   spec->mutable_strategy()->set_launch(is_asked ? base.strategy().launch() : PROCESSES);
+}
+
+// Whether `field` is an option of codecs, but not of this one.
+bool IsOthersOption(absl::string_view field, const CodecSpec& codec) {
+  const CodecInfo* const info = FindCodec(codec.name());
+  if (info == nullptr || !absl::ConsumePrefix(&field, "codec.")) return false;
+  return FindOption(*info, field) == nullptr &&
+         std::any_of(Codecs().begin(), Codecs().end(), [field](const CodecInfo& other) {
+           return FindOption(other, field) != nullptr;
+         });
+}
+
+// Gives the arm of `name`, "ARM+CODEC", whose codec is `spec`, the codec and of the base's fields
+// all but the options of others.
+absl::Status ChooseCodec(absl::string_view name, absl::string_view codec, const CodecSpec& base,
+                         CodecSpec* spec) {
+  if (FindCodec(codec) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("arm \"", name, "\": no such codec; ",
+                     KnownWordsText(std::string(codec), RegistryNames(Codecs()))));
+  }
+  if (spec->name() != kNoCodec) {
+    return absl::InvalidArgumentError(absl::StrCat("arm \"", name, "\": it has the codec \"",
+                                                   spec->name(), "\" already; leave +", codec,
+                                                   " out"));
+  }
+  *spec = base;
+  spec->set_name(std::string(codec));
+  for (const CodecInfo& other : Codecs()) {
+    for (const CodecOption& option : other.options) {
+      if (!IsOthersOption(absl::StrCat("codec.", option.field), *spec)) continue;
+      // "dgc.momentum" is one of the message dgc.
+      const std::string owner(
+          absl::string_view(option.field).substr(0, absl::string_view(option.field).find('.')));
+      const auto* const field = CodecSpec::descriptor()->FindFieldByName(owner);
+      spec->GetReflection()->ClearField(spec, field);
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
@@ -70,6 +127,7 @@ Standing StandingOf(const std::string& assignment, const RunSpec& arm) {
   if (google::protobuf::util::MessageDifferencer::Equals(asked, arm)) return Standing::kTaken;
   if (IsOpenSomewhere(field)) return Standing::kForeign;
   const bool other_scheme = asked.strategy().kind_case() != arm.strategy().kind_case();
+  if (IsOthersOption(field, arm.codec())) return Standing::kForeign;
   const bool no_codec =
       absl::StartsWith(field, "codec.") && field != "codec.name" && arm.codec().name() == "none";
   return other_scheme || no_codec ? Standing::kForeign : Standing::kDecided;
@@ -97,8 +155,10 @@ absl::Span<const ArmInfo> Arms() {
 }
 
 absl::StatusOr<RunSpec> MakeArm(absl::string_view name, const RunSpec& base) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(name, absl::MaxSplits('+', 1));
   const auto arm = std::find_if(Arms().begin(), Arms().end(),
-                                [&](const ArmInfo& info) { return info.name == name; });
+                                [&](const ArmInfo& info) { return info.name == parts.first; });
   if (arm == Arms().end()) {
     return absl::InvalidArgumentError(absl::StrCat("arm \"", name, "\": no such arm; ",
                                                    KnownWordsText(name, RegistryNames(Arms()))));
@@ -110,6 +170,8 @@ absl::StatusOr<RunSpec> MakeArm(absl::string_view name, const RunSpec& base) {
   spec.mutable_codec()->set_name("none");
   RM_CHECK(google::protobuf::TextFormat::MergeFromString(arm->settings, &spec));
   KeepOpenFields(*arm, base, &spec);
+  if (parts.first == name) return spec;
+  RM_RETURN_IF_ERROR(ChooseCodec(name, parts.second, base.codec(), spec.mutable_codec()));
   return spec;
 }
 

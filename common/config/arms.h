@@ -20,7 +20,8 @@ absl::Span<const ArmInfo> Arms();
 // changes the transport to inproc. What the base says where the arm leaves it open is kept:
 // parameter_server.servers for arms with dedicated servers, parameter_server.staleness_bound for
 // ssp, codec.density for top-k, codec.error_feedback for arms with a codec, strategy.launch for all
-// but dp. InvalidArgument names the known arms.
+// but dp. "ARM+CODEC" is an arm that sends floats, with that codec and the base's other fields of
+// `codec` as far as it takes them. InvalidArgument names the known arms or codecs.
 absl::StatusOr<RunSpec> MakeArm(absl::string_view arm, const RunSpec& base);
 
 // Checks that nothing that was asked for by name is dropped. `assignments`: "field.path=value", as

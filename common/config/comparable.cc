@@ -55,7 +55,9 @@ std::optional<Difference> FirstDifference(const Message& a, const Message& b,
     const std::string path = absl::StrCat(prefix, field.name());
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field.is_repeated()) {
       // An unset message differs from a set one by the fields of the latter; two empty ones do not
-      // differ.
+      // differ. Of two unset ones nothing is looked at: messages may hold others of their own kind.
+      if (!a.GetReflection()->HasField(a, &field) && !b.GetReflection()->HasField(b, &field))
+        continue;
       const auto inner =
           FirstDifference(a.GetReflection()->GetMessage(a, &field),
                           b.GetReflection()->GetMessage(b, &field), absl::StrCat(path, "."));

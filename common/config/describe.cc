@@ -16,13 +16,24 @@ namespace {
 struct UpdatesMade {
   int64_t count = 0;
   int64_t samples = 0;  // of one
+  // What marks count of one: itself, or the steps that it is made of.
+  int64_t progress = 1;
+  // Of all: fewer than so many times one where the last ones are of fewer steps.
+  int64_t all_samples = 0;
+  int64_t all_progress = 0;
 };
 
 UpdatesMade UpdatesOf(const RunSpec& resolved) {
   const TrainingSpec& training = resolved.training();
-  const int64_t batch = GlobalBatch(resolved);
-  if (TraitsOf(resolved).updates == Updates::kTogether) return {training.steps(), batch};
-  return {training.steps() * training.workers(), ExactDiv(batch, training.workers())};
+  const SchemeTraits traits = TraitsOf(resolved);
+  const int64_t lot = ExactDiv(GlobalBatch(resolved), training.workers());
+  if (traits.updates == Updates::kTogether) {
+    const int64_t samples = lot * (training.workers() - traits.backup_workers);
+    return {training.steps(), samples, 1, training.steps() * samples, training.steps()};
+  }
+  const int64_t lots = training.steps() * training.workers();
+  const int64_t steps = std::max(1, traits.local_steps);
+  return {CeilDiv(lots, steps), lot * steps, steps, lots * lot, lots};
 }
 
 // Samples from one mark to the next: there is no more than one mark to an update.
@@ -69,6 +80,11 @@ int64_t MarkCopies(const RunSpec& resolved) {
   return (updates.count - 1) * updates.samples / SpacingOf(resolved, updates);
 }
 
+int32_t MarkHolders(const RunSpec& resolved) {
+  const SchemeTraits traits = TraitsOf(resolved);
+  return traits.marks_are_averages ? traits.workers : 1;
+}
+
 std::vector<SampleMark> SampleMarks(const RunSpec& resolved) {
   std::vector<SampleMark> marks;
   if (!IsScored(resolved)) return marks;
@@ -78,9 +94,9 @@ std::vector<SampleMark> SampleMarks(const RunSpec& resolved) {
   marks.reserve(copies + 1);
   for (int64_t mark = 1; mark <= copies; ++mark) {
     const int64_t update = CeilDiv(mark * spacing, updates.samples);
-    marks.push_back({update, update * updates.samples});
+    marks.push_back({update * updates.progress, update * updates.samples});
   }
-  marks.push_back({updates.count, updates.count * updates.samples});
+  marks.push_back({updates.all_progress, updates.all_samples});
   return marks;
 }
 
@@ -89,7 +105,7 @@ absl::Status CheckMarkCopies(const RunSpec& resolved, int64_t parameters) {
   const int64_t limit = resolved.limits().has_mark_copies_bytes()
                             ? resolved.limits().mark_copies_bytes()
                             : kMarkCopiesBytesDefault;
-  const int64_t bytes = parameters * static_cast<int64_t>(sizeof(float));
+  const int64_t bytes = parameters * static_cast<int64_t>(sizeof(float)) * MarkHolders(resolved);
   const int64_t fit = limit / std::max<int64_t>(1, bytes);
   if (copies <= fit) return absl::OkStatus();
   const UpdatesMade updates = UpdatesOf(resolved);

@@ -40,6 +40,9 @@ absl::Duration WaitLimit(const RunSpec& resolved);
 
 // A mark: a number of samples at which the model is scored. It is the model right after update
 // `update`, counted from 1: of each part where servers update part by part, else of the whole.
+// Where workers push how far they have come in several steps, `update` counts these steps, and it
+// is the model after the first push with so many: a push at the end, of fewer steps, may make it
+// fewer than one push's steps more.
 struct SampleMark {
   int64_t update = 0;
   int64_t samples = 0;  // that the weights have learned from by then
@@ -47,20 +50,25 @@ struct SampleMark {
 
 // The marks of a resolved spec in ascending order, each update once: the first update at which
 // every multiple of training.evaluate_every_samples is reached, and the run's last. Empty where
-// nothing is scored. An update is made from a global batch, or, where updates are made on arrival,
-// from a worker's share of one. Pure.
+// nothing is scored. An update is made from a global batch, of which backup workers' shares are
+// left out, or, where updates are made on arrival, from a worker's share of one, or of several.
+// Pure.
 std::vector<SampleMark> SampleMarks(const RunSpec& resolved);
 
 // How many of the marks are kept in copies of the weights: all but the last, after which the
 // weights lie still. Pure, without a list of them.
 int64_t MarkCopies(const RunSpec& resolved);
 
+// How many copies of the weights all processes together keep of a mark: one, or one of every worker
+// where the model is the average of them all. Pure.
+int32_t MarkHolders(const RunSpec& resolved);
+
 // What limits.mark_copies_bytes is where it is left out: 2 GiB.
 inline constexpr int64_t kMarkCopiesBytesDefault = int64_t{2} << 30;
 
 // Whether the copies of all marks, of a model of `parameters`, are within limits.mark_copies_bytes.
-// All processes of the run together keep each copy once. ResourceExhausted names how many marks
-// fit, and what to set.
+// All processes of the run together keep each copy MarkHolders times. ResourceExhausted names how
+// many marks fit, and what to set.
 absl::Status CheckMarkCopies(const RunSpec& resolved, int64_t parameters);
 
 // "worker/2" or "server/0", apart.

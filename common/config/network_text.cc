@@ -39,6 +39,42 @@ bool ReadQuantity(absl::string_view text, const Unit (&units)[kCount], double* v
   return false;
 }
 
+// "racks:2:100mbit:1ms:first": how many workers each, and in any order, each once at most, what
+// their uplinks have and whether servers sit in the first.
+bool ReadRacks(absl::string_view word, RacksSpec* racks) {
+  if (!absl::ConsumePrefix(&word, "racks:")) return false;
+  const std::vector<absl::string_view> items = absl::StrSplit(word, ':');
+  int32_t workers = 0;
+  if (!absl::SimpleAtoi(items[0], &workers)) return false;
+  racks->set_workers_each(workers);
+  for (size_t i = 1; i < items.size(); ++i) {
+    double value = 0;
+    if (items[i] == "first" && racks->servers() == RacksSpec::SERVERS_UNSET) {
+      racks->set_servers(RacksSpec::FIRST_RACK);
+    } else if (!racks->has_uplink_megabits_per_second() &&
+               ReadQuantity(absl::StripSuffix(items[i], "/s"), kRates, &value)) {
+      racks->set_uplink_megabits_per_second(value);
+    } else if (!racks->has_uplink_latency_ms() && ReadQuantity(items[i], kTimes, &value)) {
+      racks->set_uplink_latency_ms(value);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string RacksText(const RacksSpec& racks) {
+  std::vector<std::string> behind;
+  if (racks.has_uplink_megabits_per_second())
+    behind.push_back(absl::StrFormat("%g Mbit/s", racks.uplink_megabits_per_second()));
+  if (racks.uplink_latency_ms() > 0)
+    behind.push_back(absl::StrFormat("%g ms more", racks.uplink_latency_ms()));
+  return absl::StrCat(
+      "racks of ", racks.workers_each(),
+      behind.empty() ? "" : absl::StrCat(" behind ", absl::StrJoin(behind, " and ")),
+      racks.servers() == RacksSpec::FIRST_RACK ? ", servers in the first" : "");
+}
+
 std::string Counted(int count, absl::string_view one, absl::string_view many) {
   return absl::StrCat(count, " ", count == 1 ? one : many);
 }
@@ -53,10 +89,14 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
   NetworkSpec network = transport->network();
   int rates = 0;
   int times = 0;
+  int racks = 0;
   for (absl::string_view item : absl::StrSplit(text, ',')) {
     const std::string word = absl::AsciiStrToLower(absl::StripAsciiWhitespace(item));
     double value = 0;
-    if (ReadQuantity(absl::StripSuffix(word, "/s"), kRates, &value) && rates++ == 0) {
+    RacksSpec read;
+    if (ReadRacks(word, &read) && racks++ == 0) {
+      *network.mutable_racks() = read;
+    } else if (ReadQuantity(absl::StripSuffix(word, "/s"), kRates, &value) && rates++ == 0) {
       network.set_megabits_per_second(value);
     } else if (ReadQuantity(word, kTimes, &value) && times < 2) {
       times++ == 0 ? network.set_latency_ms(value) : network.set_jitter_ms(value);
@@ -64,7 +104,8 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", item,
                        "\" is not what is expected there; give a rate, a latency and a jitter, for "
-                       "example 100mbit,5ms or 1gbit,50us,20us"));
+                       "example 100mbit,5ms or 1gbit,50us,20us; and racks as "
+                       "racks:WORKERS:RATE:LATENCY, for example 1gbit,racks:2:100mbit:1ms"));
     }
   }
   *transport->mutable_network() = std::move(network);
@@ -84,6 +125,7 @@ std::string NetworkText(const TransportSpec& transport) {
   if (network.nodes_size() > 0) own.push_back(Counted(network.nodes_size(), "node", "nodes"));
   if (network.links_size() > 0) own.push_back(Counted(network.links_size(), "link", "links"));
   if (!own.empty()) parts.push_back(absl::StrCat("other rates for ", absl::StrJoin(own, " and ")));
+  if (network.has_racks()) parts.push_back(RacksText(network.racks()));
   return parts.empty() ? "no limits" : absl::StrJoin(parts, ", ");
 }
 

@@ -10,9 +10,10 @@
 namespace ringmaster {
 
 // Sets what `text` names of a network: a rate ("100mbit", "2.5gbit", "64kbit"), a latency ("5ms",
-// "50us", "1s") and behind it a jitter, separated by commas and each once at most; "none" clears
-// it. What is not named stays as it is. InvalidArgument says what could not be read; `network` is
-// unchanged then.
+// "50us", "1s") and behind it a jitter, and racks ("racks:2:100mbit:1ms": of two workers each, then
+// rate and latency of their uplinks, and "first" where servers sit in the first rack), separated by
+// commas and each once at most; "none" clears it. What is not named stays as it is. InvalidArgument
+// says what could not be read; `network` is unchanged then.
 absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport);
 
 // "100 Mbit/s, 5 ms, 2 nodes and 1 link of their own", for tables and logs; "" where nothing is

@@ -198,7 +198,37 @@ absl::Status SetPath(absl::string_view path, const std::string& value, Message* 
   return absl::InternalError("an empty path");
 }
 
+// Adds the paths of all fields below `type` called `name`.
+void FindPaths(const Descriptor& type, absl::string_view name, const std::string& prefix,
+               std::vector<std::string>* paths) {
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    const std::string path = absl::StrCat(prefix, prefix.empty() ? "" : ".", field.name());
+    if (field.name() == name) paths->push_back(path);
+    if (field.message_type() != nullptr && !field.is_repeated())
+      FindPaths(*field.message_type(), name, path, paths);
+  }
+}
+
 }  // namespace
+
+std::string FieldCalled(absl::string_view name,
+                        absl::FunctionRef<bool(const std::string&)> wanted) {
+  std::vector<std::string> paths;
+  FindPaths(*RunSpec::descriptor(), name, "", &paths);
+  std::string least;
+  int64_t least_depth = 0;
+  bool is_one = false;
+  for (const std::string& path : paths) {
+    if (!wanted(path)) continue;
+    const int64_t depth = std::count(path.begin(), path.end(), '.');
+    is_one = least.empty() || depth < least_depth || (is_one && depth > least_depth);
+    if (!least.empty() && depth >= least_depth) continue;
+    least = path;
+    least_depth = depth;
+  }
+  return is_one ? least : "";
+}
 
 absl::Status SetField(absl::string_view assignment, RunSpec* spec) {
   const size_t equals = assignment.find('=');

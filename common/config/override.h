@@ -1,6 +1,9 @@
 #ifndef RINGMASTER_COMMON_CONFIG_OVERRIDE_H_
 #define RINGMASTER_COMMON_CONFIG_OVERRIDE_H_
 
+#include <string>
+
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
@@ -17,6 +20,11 @@ namespace ringmaster {
 // known names, and `spec` is then unchanged: the caller adds what the user wrote, a flag or an
 // axis. Thread-safe.
 absl::Status SetField(absl::string_view assignment, RunSpec* spec);
+
+// The path of the field of RunSpec called `name`, "optimizer.learning_rate" of "learning_rate",
+// among those whose path is wanted: the only one, or the one that is least deep. Empty: there is
+// none, or several are as deep. Thread-safe.
+std::string FieldCalled(absl::string_view name, absl::FunctionRef<bool(const std::string&)> wanted);
 
 }  // namespace ringmaster
 

@@ -147,13 +147,7 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
 // A codec says itself what it does where the spec says nothing.
 void ResolveCodec(CodecSpec* codec) {
   RM_DEFAULT_NAME(codec, name, kNoCodec);
-  const CodecInfo* const info = FindCodec(codec->name());
-  if (info != nullptr) {
-    for (const CodecOption& option : info->options) {
-      if (!(codec->*option.is_set)()) (codec->*option.set)(option.default_value);
-    }
-  }
-  RM_DEFAULT(codec, error_feedback, info != nullptr && info->traits.feedback_by_default);
+  SetCodecDefaults(codec);
 }
 
 void ResolveNetwork(NetworkSpec* network) {
@@ -165,6 +159,11 @@ void ResolveNetwork(NetworkSpec* network) {
     if (!network->has_megabits_per_second()) continue;
     RM_DEFAULT(&node, egress_megabits_per_second, network->megabits_per_second());
     RM_DEFAULT(&node, ingress_megabits_per_second, network->megabits_per_second());
+  }
+  if (network->has_racks()) {
+    RacksSpec* racks = network->mutable_racks();
+    RM_DEFAULT(racks, uplink_latency_ms, 0.0);
+    if (racks->servers() == RacksSpec::SERVERS_UNSET) racks->set_servers(RacksSpec::SPREAD);
   }
   for (LinkSpec& link : *network->mutable_links()) {
     RM_DEFAULT(&link, latency_ms, network->latency_ms());

@@ -12,6 +12,7 @@
 #include "common/base/known_words.h"
 #include "common/base/problems.h"
 #include "common/codec/codec.h"
+#include "common/config/check_codec_memory.h"
 #include "common/config/comparable.h"
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
@@ -47,7 +48,7 @@ void CheckResnet(const RunSpec& spec, Problems* problems) {
       problems->Add("model.resnet.groups", resnet.groups(),
                     "only for norm \"group\", and the norm is \"batch\"; leave it out");
     }
-    if (TraitsOf(spec).updates == Updates::kOnArrival) {
+    if (TraitsOf(spec).updates == Updates::kOnArrival && TraitsOf(spec).local_steps == 0) {
       problems->AddName("model.resnet.norm", "batch",
                         "with updates on arrival (SSP, ASYNCHRONOUS), the running statistics would "
                         "take each worker's share for the mean of all; use norm \"group\"");
@@ -254,14 +255,14 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
 
 void CheckCodecOptions(const CodecSpec& codec, const CodecInfo& info, Problems* problems) {
   std::vector<std::string> seen;
-  for (const CodecInfo& owner : Codecs()) {
+  for (const CodecInfo& owner : CodecsAndReducers()) {
     for (const CodecOption& option : owner.options) {
       if (std::find(seen.begin(), seen.end(), option.field) != seen.end()) continue;
       seen.push_back(option.field);
       const std::string field = absl::StrCat("codec.", option.field);
-      const double value = (codec.*option.value)();
+      const double value = option.value(codec);
       const CodecOption* const own = FindOption(info, option.field);
-      if (own == nullptr && (codec.*option.is_set)()) {
+      if (own == nullptr && option.is_set(codec)) {
         const auto takes_it = [&](const CodecInfo& other) {
           return FindOption(other, option.field) != nullptr;
         };
@@ -279,14 +280,58 @@ void CheckCodecOptions(const CodecSpec& codec, const CodecInfo& info, Problems* 
   }
 }
 
+// Of a codec that is summed in rounds, which works on matrices.
+void CheckInRounds(const RunSpec& spec, Problems* problems) {
+  const std::string& name = spec.codec().name();
+  const SchemeTraits traits = TraitsOf(spec);
+  if (traits.exchanges && !traits.sums_in_rounds) {
+    problems->AddName(
+        "codec.name", name,
+        absl::StrCat("is summed over all workers in several rounds, which strategy \"",
+                     StrategyName(spec.strategy()),
+                     "\" does not do; use strategy \"all_reduce\", or another codec"));
+    return;
+  }
+  if (spec.training().bucket_layout() != TrainingSpec::WHOLE_TENSORS) {
+    problems->Add("training.bucket_layout", "CUT",
+                  absl::StrCat("codec \"", name,
+                               "\" works on whole tensors; use WHOLE_TENSORS, in all arms that are "
+                               "compared"));
+  }
+}
+
+// Of codecs whose gradients are votes.
+void CheckVotes(const RunSpec& spec, Problems* problems) {
+  const CodecSpec& codec = spec.codec();
+  if (codec.error_feedback()) {
+    problems->Add("codec.error_feedback", "true",
+                  absl::StrCat("codec \"", codec.name(),
+                               "\" sends no magnitude, so what it leaves out is unknown; leave it "
+                               "out, or use codec ",
+                               QuotedCodecs(
+                                   [](const CodecInfo& codec) {
+                                     return codec.traits.feedback_by_default &&
+                                            !codec.traits.index_bearing;
+                                   },
+                                   " or ")));
+  }
+  if (spec.optimizer().has_clip_norm()) {
+    problems->Add("optimizer.clip_norm", spec.optimizer().clip_norm(),
+                  absl::StrCat("codec \"", codec.name(),
+                               "\" makes every element of a gradient -1, 0 or 1, so its norm says "
+                               "nothing; leave it out"));
+  }
+}
+
 void CheckCodec(const RunSpec& spec, Problems* problems) {
   const CodecSpec& codec = spec.codec();
   const CodecInfo* const info = FindCodec(codec.name());
   if (info == nullptr) {
-    problems->Known("codec.name", "codec", codec.name(), RegistryNames(Codecs()));
+    problems->Known("codec.name", "codec", codec.name(), RegistryNames(CodecsAndReducers()));
     return;
   }
   CheckCodecOptions(codec, *info, problems);
+  CheckCodecMemory(spec, problems);
   if (info->traits.exact) {
     if (codec.error_feedback()) {
       problems->Add("codec.error_feedback", "true",
@@ -294,11 +339,13 @@ void CheckCodec(const RunSpec& spec, Problems* problems) {
     }
     return;
   }
+  if (info->traits.majority_vote) CheckVotes(spec, problems);
   if (!TraitsOf(spec).exchanges) {
     problems->AddName("codec.name", codec.name(),
                       absl::StrCat("strategy \"", StrategyName(spec.strategy()),
                                    "\" exchanges nothing; use \"none\""));
   }
+  if (info->traits.in_rounds) CheckInRounds(spec, problems);
   if (spec.training().deterministic()) {
     problems->AddName(
         "codec.name", codec.name(),
@@ -360,6 +407,10 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
                       "with a parameter server the averaged gradient exists on the servers alone; "
                       "use single, solo or an all-reduce, which ends with the same gradients where "
                       "it is synchronous");
+  } else if (!output.dump_gradients().empty() && TraitsOf(spec).updated != nullptr) {
+    problems->AddName("output.dump_gradients", output.dump_gradients(),
+                      "each worker has the averaged gradient of the share alone that it updates; "
+                      "use all_reduce, which ends with the same gradients");
   }
   if (!output.dump_gradients().empty()) {
     problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1,

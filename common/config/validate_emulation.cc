@@ -83,6 +83,22 @@ void CheckNodesAndLinks(const RunSpec& spec, Problems* problems) {
   }
 }
 
+void CheckRacks(const RunSpec& spec, Problems* problems) {
+  if (!spec.transport().network().has_racks()) return;
+  const RacksSpec& racks = spec.transport().network().racks();
+  const int32_t workers = spec.training().workers();
+  constexpr char kField[] = "transport.network.racks.workers_each";
+  if (!racks.has_workers_each()) {
+    problems->Add(kField, "(none)", "racks need it: how many workers, neighbouring ranks, one has");
+  } else {
+    problems->Range<int64_t>(kField, racks.workers_each(), 1, workers,
+                             "racks hold workers, and one may hold them all");
+  }
+  CheckRate("transport.network.racks.uplink_megabits_per_second",
+            racks.has_uplink_megabits_per_second(), racks.uplink_megabits_per_second(), problems);
+  CheckDelay("transport.network.racks.uplink_latency_ms", racks.uplink_latency_ms(), problems);
+}
+
 void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   if (!spec.transport().has_network()) return;
   const NetworkSpec& network = spec.transport().network();
@@ -91,6 +107,7 @@ void CheckNetwork(const RunSpec& spec, bool is_loopback, Problems* problems) {
   CheckDelay("transport.network.latency_ms", network.latency_ms(), problems);
   CheckDelay("transport.network.jitter_ms", network.jitter_ms(), problems);
   CheckNodesAndLinks(spec, problems);
+  CheckRacks(spec, problems);
   constexpr char kField[] = "transport.network";
   if (spec.strategy().launch() == THREADS) {
     problems->Add(kField, "{...}",
@@ -172,10 +189,11 @@ void CheckEmulatedCompute(const RunSpec& spec, Problems* problems) {
   refuse(spec.has_evaluation(), "there is nothing for evaluation to score");
   refuse(!spec.training().init_weights().empty(), "training.init_weights start nothing");
   refuse(!spec.output().save_weights().empty(),
-         "output.save_weights would keep what no training has moved");
-  refuse(!spec.output().dump_gradients().empty(), "output.dump_gradients would keep zeros");
+         "output.save_weights would keep what random gradients have moved");
+  refuse(!spec.output().dump_gradients().empty(),
+         "output.dump_gradients would keep random numbers");
   refuse(spec.training().report_weights(),
-         "training.report_weights would report what no training has moved");
+         "training.report_weights would report what random gradients have moved");
 }
 
 }  // namespace

@@ -103,6 +103,11 @@ void CheckClipping(const RunSpec& spec, Problems* problems) {
             "the norm is that of the whole gradient, and each of ", TraitsOf(spec).servers,
             " servers sees its part; use strategy.parameter_server.servers=1 or all_reduce, or "
             "leave it out"));
+  } else if (TraitsOf(spec).updated != nullptr && TraitsOf(spec).servers == 0) {
+    problems->Add(
+        "optimizer.clip_norm", optimizer.clip_norm(),
+        "the norm is that of the whole gradient, and each worker has the sum of the share "
+        "alone that it updates; use all_reduce, or leave it out");
   }
 }
 
@@ -119,7 +124,8 @@ void CheckOptimizer(const RunSpec& spec, Problems* problems) {
   }
   CheckFactors(optimizer, problems);
   if ((HasMomentum(optimizer) || IsAdam(optimizer)) &&
-      TraitsOf(spec).updates == Updates::kOnArrival && !optimizer.allow_momentum_on_arrival()) {
+      TraitsOf(spec).updates == Updates::kOnArrival && TraitsOf(spec).local_steps == 0 &&
+      !optimizer.allow_momentum_on_arrival()) {
     problems->AddName(
         "optimizer.name", optimizer.name(),
         absl::StrCat("with updates on arrival (SSP, ASYNCHRONOUS), N updates with ",

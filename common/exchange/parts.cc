@@ -2,7 +2,15 @@
 
 #include <algorithm>
 
+#include "common/base/check.h"
+
 namespace ringmaster {
+namespace {
+
+constexpr int64_t kVersions = int64_t{1} << 40;
+constexpr int64_t kMissingSteps = int64_t{1} << 22;
+
+}  // namespace
 
 std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server) {
   std::vector<Range> parts;
@@ -38,6 +46,20 @@ std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
 int64_t EncodePullNote(const PullNote& note) {
   if (note.mark >= 0) return int64_t{note.mark} * 4 + 3;
   return note.clock * 4 + (note.drain ? 1 : 0) + (note.farewell ? 2 : 0);
+}
+
+int64_t EncodePushNote(const PushNote& note) {
+  RM_CHECK(note.read_version >= 0 && note.read_version < kVersions);
+  RM_CHECK(note.missing_steps >= 0 && note.missing_steps < kMissingSteps);
+  return note.read_version + kVersions * (note.missing_steps + (note.late ? kMissingSteps : 0));
+}
+
+PushNote DecodePushNote(int64_t note) {
+  PushNote push;
+  push.read_version = note % kVersions;
+  push.missing_steps = static_cast<int32_t>(note / kVersions % kMissingSteps);
+  push.late = note / kVersions / kMissingSteps > 0;
+  return push;
 }
 
 PullNote DecodePullNote(int64_t note) {

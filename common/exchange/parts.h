@@ -43,6 +43,20 @@ struct PullNote {
 int64_t EncodePullNote(const PullNote& note);
 PullNote DecodePullNote(int64_t note);
 
+// What a push says in its note.
+struct PushNote {
+  // updates of the part in the weights that it was computed from; below 2^40
+  int64_t read_version = 0;
+  // Where a push is how far its worker has come in several steps: how many steps fewer it has made,
+  // since it drained; below 2^22.
+  int32_t missing_steps = 0;
+  // It is of a step whose update of this part was in those weights already: it comes too late.
+  bool late = false;
+};
+// The note of a push that is neither late nor lacks steps is its version.
+int64_t EncodePushNote(const PushNote& note);
+PushNote DecodePushNote(int64_t note);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_EXCHANGE_PARTS_H_

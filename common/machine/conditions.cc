@@ -43,20 +43,38 @@ double ReadLoad() {
   return load;
 }
 
-}  // namespace
-
-ConditionsMeter::CoreTimes ConditionsMeter::ReadCoreTimes() {
+void ReadCoreTimes(MachineReading* reading) {
   std::ifstream file("/proc/stat");
   std::string name;
   double user = 0, nice = 0, system = 0, idle = 0, waiting = 0, interrupts = 0, soft_interrupts = 0,
          stolen = 0;
   if (!(file >> name >> user >> nice >> system >> idle >> waiting >> interrupts >>
         soft_interrupts >> stolen))
-    return {};
+    return;
   const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
   const double busy = user + nice + system + interrupts + soft_interrupts;
-  return {(busy + idle + waiting + stolen) / ticks, busy / ticks, stolen / ticks};
+  reading->core_seconds = (busy + idle + waiting + stolen) / ticks;
+  reading->busy_seconds = busy / ticks;
+  reading->stolen_seconds = stolen / ticks;
 }
+
+int64_t ReadThrottles() {
+  int64_t throttles = 0;
+  for (int core = 0;; ++core) {
+    std::ifstream file(
+        absl::StrCat("/sys/devices/system/cpu/cpu", core, "/thermal_throttle/core_throttle_count"));
+    int64_t count = 0;
+    if (!(file >> count)) return throttles;
+    throttles += count;
+  }
+}
+
+Throttling ReadQuota() {
+  const ControlLimits limits = ReadControlLimits();
+  return limits.cpu_quota ? ReadThrottling(limits.cpu_group) : Throttling();
+}
+
+}  // namespace
 
 double ConditionsMeter::OwnSeconds() {
   // A process that is reaped meanwhile would count twice.
@@ -74,37 +92,52 @@ double ConditionsMeter::OwnSeconds() {
   }
 }
 
-int64_t ConditionsMeter::ReadThrottles() {
-  int64_t throttles = 0;
-  for (int core = 0;; ++core) {
-    std::ifstream file(
-        absl::StrCat("/sys/devices/system/cpu/cpu", core, "/thermal_throttle/core_throttle_count"));
-    int64_t count = 0;
-    if (!(file >> count)) return throttles;
-    throttles += count;
-  }
+MachineReading ReadMachine() {
+  MachineReading reading;
+  reading.at = MonotonicNow();
+  reading.load = ReadLoad();
+  ReadCoreTimes(&reading);
+  reading.own_seconds = ConditionsMeter::OwnSeconds();
+  reading.throttles = ReadThrottles();
+  reading.stopped = StoppedTime();
+  reading.quota = ReadQuota();
+  return reading;
 }
 
-ConditionsMeter::ConditionsMeter()
-    : begin_(MonotonicNow()),
-      load_(ReadLoad()),
-      cores_(ReadCoreTimes()),
-      own_seconds_(OwnSeconds()),
-      throttles_(ReadThrottles()),
-      stopped_(StoppedTime()) {}
+void ConditionsSum::Add(const MachineReading& begin, const MachineReading& end) {
+  if (!has_any_) sums_.set_load_before(begin.load);
+  has_any_ = true;
+  sums_.set_seconds(sums_.seconds() + absl::ToDoubleSeconds(end.at - begin.at));
+  sums_.set_stopped_seconds(sums_.stopped_seconds() +
+                            absl::ToDoubleSeconds(end.stopped - begin.stopped));
+  sums_.set_throttles(sums_.throttles() + end.throttles - begin.throttles);
+  sums_.set_quota_periods(sums_.quota_periods() + end.quota.periods - begin.quota.periods);
+  sums_.set_quota_throttled_periods(sums_.quota_throttled_periods() + end.quota.throttled -
+                                    begin.quota.throttled);
+  sums_.set_quota_throttled_seconds(sums_.quota_throttled_seconds() + end.quota.seconds -
+                                    begin.quota.seconds);
+  core_seconds_ += end.core_seconds - begin.core_seconds;
+  stolen_seconds_ += end.stolen_seconds - begin.stolen_seconds;
+  foreign_seconds_ += end.busy_seconds - begin.busy_seconds - (end.own_seconds - begin.own_seconds);
+}
+
+Conditions ConditionsSum::Total() const {
+  Conditions total = sums_;
+  if (core_seconds_ <= 0) return total;
+  total.set_stolen_share(stolen_seconds_ / core_seconds_);
+  // The system counts cores and processes by unlike clocks, so a quiet stretch may come out below
+  // 0; only the sum of all is cut there.
+  total.set_foreign_share(std::max(0.0, foreign_seconds_ / core_seconds_));
+  return total;
+}
 
 Conditions ConditionsMeter::End() const {
-  Conditions conditions;
-  conditions.set_load_before(load_);
-  conditions.set_seconds(absl::ToDoubleSeconds(MonotonicNow() - begin_));
-  conditions.set_stopped_seconds(absl::ToDoubleSeconds(StoppedTime() - stopped_));
-  conditions.set_throttles(ReadThrottles() - throttles_);
-  const CoreTimes cores = ReadCoreTimes();
-  const double total = cores.total - cores_.total;
-  if (total <= 0) return conditions;
-  conditions.set_stolen_share((cores.stolen - cores_.stolen) / total);
-  const double foreign = cores.busy - cores_.busy - (OwnSeconds() - own_seconds_);
-  conditions.set_foreign_share(std::max(0.0, foreign / total));
+  ConditionsSum sum;
+  sum.Add(begin_, ReadMachine());
+  Conditions conditions = sum.Total();
+  conditions.clear_quota_periods();
+  conditions.clear_quota_throttled_periods();
+  conditions.clear_quota_throttled_seconds();
   return conditions;
 }
 

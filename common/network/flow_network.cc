@@ -61,6 +61,39 @@ struct FlowNetwork::Header {
   Nanoseconds next_leaves;  // where there are grains; 0: to be looked up
 };
 
+namespace {
+
+// Puts each process into its rack, and the racks' latency on the links between them.
+void PlanRacks(const NetworkShape::Racks& racks, const std::vector<std::vector<NodeId>>& processes,
+               NetworkPlan* plan) {
+  RM_CHECK(racks.workers_each > 0);
+  int32_t count = 1;
+  for (const std::vector<NodeId>& nodes : processes) {
+    for (const NodeId& node : nodes) {
+      if (node.role == Role::kWorker) count = std::max(count, node.index / racks.workers_each + 1);
+    }
+  }
+  for (const std::vector<NodeId>& nodes : processes) {
+    const auto worker = std::find_if(nodes.begin(), nodes.end(),
+                                     [](const NodeId& node) { return node.role == Role::kWorker; });
+    if (worker != nodes.end()) {
+      plan->racks.push_back(worker->index / racks.workers_each);
+    } else {
+      plan->racks.push_back(racks.servers_in_first || nodes.empty() ? 0 : nodes[0].index % count);
+    }
+  }
+  plan->uplinks.assign(count, racks.uplink * kBytesPerNanosecond);
+  const int32_t size = plan->processes();
+  for (int32_t from = 0; from < size; ++from) {
+    for (int32_t to = 0; to < size; ++to) {
+      if (plan->racks[from] != plan->racks[to])
+        plan->links[int64_t{from} * size + to].latency += absl::ToInt64Nanoseconds(racks.latency);
+    }
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape,
                                         const std::vector<std::vector<NodeId>>& processes) {
   absl::flat_hash_map<NodeId, int32_t> process_of;
@@ -93,6 +126,7 @@ absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape,
     RM_ASSIGN_OR_RETURN(const int32_t to, find(link.to));
     plan.links[int64_t{from} * count + to] = delay(link.rate, link.latency, link.jitter);
   }
+  if (shape.racks.has_value()) PlanRacks(*shape.racks, processes, &plan);
   return plan;
 }
 
@@ -134,15 +168,16 @@ FlowNetwork::FlowNetwork(const NetworkPlan& plan, absl::Span<std::byte> state, i
   flows_ = reinterpret_cast<Flow*>(take(pairs * sizeof(Flow)));
   active_ = reinterpret_cast<int32_t*>(take(pairs * sizeof(int32_t)));
   slots_ = reinterpret_cast<Slot*>(take((int64_t{slots} + 1) * sizeof(Slot)));
-  egress_left_.resize(processes);
-  ingress_left_.resize(processes);
-  egress_flows_.resize(processes);
-  ingress_flows_.resize(processes);
-  for (CardFlows* of : {&leaving_, &coming_}) {
-    of->places.resize(pairs);
-    of->end.resize(processes);
+  shared_.resize(plan_.racks.empty() ? 2 : 4);
+  shared_[kEgress].capacity = plan_.egress;
+  shared_[kIngress].capacity = plan_.ingress;
+  for (size_t kind = kUplink; kind < shared_.size(); ++kind) shared_[kind].capacity = plan_.uplinks;
+  for (Shared& shared : shared_) {
+    shared.flows.resize(shared.capacity.size());
+    shared.places.resize(pairs);
+    shared.end.resize(shared.capacity.size());
   }
-  candidates_.reserve(pairs + 2 * processes);
+  candidates_.reserve(pairs + pairs / 4 + 1);
   next_notices_.resize(processes);
 }
 
@@ -344,27 +379,37 @@ void FlowNetwork::FindNextNotices() {
   }
 }
 
-// Progressive filling: all rates grow together until a card or link is full; its flows stay there,
-// the others go on.
+int32_t FlowNetwork::SharedBy(size_t kind, const Flow& line) const {
+  if (kind == kEgress) return line.from;
+  if (kind == kIngress) return line.to;
+  const int32_t from = plan_.racks[line.from];
+  const int32_t to = plan_.racks[line.to];
+  if (from == to) return -1;
+  return kind == kUplink ? from : to;
+}
+
+// Progressive filling: all rates grow together until a card, uplink or link is full; its flows stay
+// there, the others go on.
 void FlowNetwork::ShareCards() {
   header_->is_shared_out = 1;
-  egress_left_ = plan_.egress;
-  ingress_left_ = plan_.ingress;
+  for (Shared& shared : shared_) shared.left = shared.capacity;
   ListFlowsOfCards();
   constexpr double kOpen = -1;
   for (int64_t i = 0; i < header_->active_count; ++i) flows_[active_[i]].rate = kOpen;
   const auto limit = [this](const Flow& line) {
-    return std::min({egress_left_[line.from] / egress_flows_[line.from],
-                     ingress_left_[line.to] / ingress_flows_[line.to],
-                     plan_.link(line.from, line.to).rate});
+    double least = plan_.link(line.from, line.to).rate;
+    for (size_t kind = 0; kind < shared_.size(); ++kind) {
+      const int32_t at = SharedBy(kind, line);
+      if (at >= 0) least = std::min(least, shared_[kind].left[at] / shared_[kind].flows[at]);
+    }
+    return least;
   };
   for (int64_t open = header_->active_count; open > 0;) {
     double lowest = kUnlimitedRate;
-    for (int32_t process = 0; process < plan_.processes(); ++process) {
-      if (egress_flows_[process] > 0)
-        lowest = std::min(lowest, egress_left_[process] / egress_flows_[process]);
-      if (ingress_flows_[process] > 0)
-        lowest = std::min(lowest, ingress_left_[process] / ingress_flows_[process]);
+    for (const Shared& shared : shared_) {
+      for (size_t at = 0; at < shared.left.size(); ++at) {
+        if (shared.flows[at] > 0) lowest = std::min(lowest, shared.left[at] / shared.flows[at]);
+      }
     }
     for (int64_t i = 0; has_link_rates_ && i < header_->active_count; ++i) {
       const Flow& line = flows_[active_[i]];
@@ -377,11 +422,13 @@ void FlowNetwork::ShareCards() {
       if (line.rate != kOpen || limit(line) > lowest * kSame) return;
       line.rate = lowest;
       --open;
-      --egress_flows_[line.from];
-      --ingress_flows_[line.to];
-      if (std::isinf(lowest)) return;
-      egress_left_[line.from] = std::max(0.0, egress_left_[line.from] - lowest);
-      ingress_left_[line.to] = std::max(0.0, ingress_left_[line.to] - lowest);
+      for (size_t kind = 0; kind < shared_.size(); ++kind) {
+        const int32_t at = SharedBy(kind, line);
+        if (at < 0) continue;
+        Shared& shared = shared_[kind];
+        --shared.flows[at];
+        if (!std::isinf(lowest)) shared.left[at] = std::max(0.0, shared.left[at] - lowest);
+      }
     };
     if (ListFlowsOfFullCards(lowest * kSame)) {
       for (const int32_t place : candidates_) fix(place);
@@ -391,54 +438,43 @@ void FlowNetwork::ShareCards() {
   }
 }
 
-// By card, the places in active_ of the flows that leave there, and of those that come in,
-// ascending.
+// Of each card and uplink, the places in active_ of the flows that cross it, ascending.
 void FlowNetwork::ListFlowsOfCards() {
-  const int32_t processes = plan_.processes();
   const int64_t count = header_->active_count;
-  std::fill(egress_flows_.begin(), egress_flows_.end(), 0);
-  std::fill(ingress_flows_.begin(), ingress_flows_.end(), 0);
-  for (int64_t i = 0; i < count; ++i) {
-    const Flow& line = flows_[active_[i]];
-    ++egress_flows_[line.from];
-    ++ingress_flows_[line.to];
-  }
-  for (CardFlows* of : {&leaving_, &coming_}) {
-    const std::vector<int32_t>& counts = of == &leaving_ ? egress_flows_ : ingress_flows_;
-    int32_t begin = 0;
-    for (int32_t process = 0; process < processes; ++process) {
-      of->end[process] = begin;
-      begin += counts[process];
+  for (size_t kind = 0; kind < shared_.size(); ++kind) {
+    Shared& shared = shared_[kind];
+    std::fill(shared.flows.begin(), shared.flows.end(), 0);
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t at = SharedBy(kind, flows_[active_[i]]);
+      if (at >= 0) ++shared.flows[at];
     }
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    const Flow& line = flows_[active_[i]];
-    leaving_.places[leaving_.end[line.from]++] = static_cast<int32_t>(i);
-    coming_.places[coming_.end[line.to]++] = static_cast<int32_t>(i);
+    int32_t begin = 0;
+    for (size_t at = 0; at < shared.end.size(); ++at) {
+      shared.end[at] = begin;
+      begin += shared.flows[at];
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t at = SharedBy(kind, flows_[active_[i]]);
+      if (at >= 0) shared.places[shared.end[at]++] = static_cast<int32_t>(i);
+    }
   }
 }
 
-// Puts the places of all flows of cards whose share is `share_max` or less into candidates_,
-// ascending. False: there are so many, or links have limits of their own, that all flows may as
-// well be looked at.
+// Puts the places of all flows of cards and uplinks whose share is `share_max` or less into
+// candidates_, ascending. False: there are so many, or links have limits of their own, that all
+// flows may as well be looked at.
 bool FlowNetwork::ListFlowsOfFullCards(double share_max) {
   if (has_link_rates_) return false;
   candidates_.clear();
-  const auto add = [this](const CardFlows& of, int32_t process) {
-    const int32_t begin = process == 0 ? 0 : of.end[process - 1];
-    candidates_.insert(candidates_.end(), of.places.begin() + begin,
-                       of.places.begin() + of.end[process]);
-  };
   const int64_t candidates_max = header_->active_count / 4;
-  for (int32_t process = 0; process < plan_.processes(); ++process) {
-    if (egress_flows_[process] > 0 && egress_left_[process] / egress_flows_[process] <= share_max) {
-      add(leaving_, process);
+  for (const Shared& shared : shared_) {
+    for (size_t at = 0; at < shared.left.size(); ++at) {
+      if (shared.flows[at] == 0 || shared.left[at] / shared.flows[at] > share_max) continue;
+      const int32_t begin = at == 0 ? 0 : shared.end[at - 1];
+      candidates_.insert(candidates_.end(), shared.places.begin() + begin,
+                         shared.places.begin() + shared.end[at]);
+      if (static_cast<int64_t>(candidates_.size()) > candidates_max) return false;
     }
-    if (ingress_flows_[process] > 0 &&
-        ingress_left_[process] / ingress_flows_[process] <= share_max) {
-      add(coming_, process);
-    }
-    if (static_cast<int64_t>(candidates_.size()) > candidates_max) return false;
   }
   std::sort(candidates_.begin(), candidates_.end());
   return true;

@@ -28,7 +28,9 @@ struct NetworkPlan {
   };
   std::vector<double> egress;  // by process, bytes a nanosecond
   std::vector<double> ingress;
-  std::vector<Delay> links;  // by sender * processes + receiver
+  std::vector<Delay> links;     // by sender * processes + receiver
+  std::vector<int32_t> racks;   // by process; empty: there are none
+  std::vector<double> uplinks;  // by rack, each way, bytes a nanosecond
   uint64_t seed = 1;
 
   int32_t processes() const { return static_cast<int32_t>(egress.size()); }
@@ -37,18 +39,18 @@ struct NetworkPlan {
   }
 };
 
-// What `shape` means for processes in which these nodes live. InvalidArgument: it names a node that
-// lives nowhere.
+// What `shape` means for processes in which these nodes live; where there are racks, a process is
+// in that of its first worker. InvalidArgument: it names a node that lives nowhere.
 absl::StatusOr<NetworkPlan> PlanNetwork(const NetworkShape& shape,
                                         const std::vector<std::vector<NodeId>>& processes);
 
 // A network of cards, computed as a fluid: the messages from one process to another form a flow,
 // one behind the other as on a connection, and all flows share the cards they cross max-min fairly
-// (no flow could be faster without a slower one losing), as many TCP connections do. A message has
-// left when its last byte is through its sender's card, its receiver's and the link, which it
-// crosses at one speed; it arrives its latency and jitter later, not before the one before it. So a
-// lone message takes bytes / rate + latency, and N at once to one receiver take N times as long,
-// whoever sends them.
+// (no flow could be faster without a slower one losing), as many TCP connections do. Flows between
+// racks share the uplinks of both, too. A message has left when its last byte is through its
+// sender's card, its receiver's, the uplinks and the link, which it crosses at one speed; it
+// arrives its latency and jitter later, not before the one before it. So a lone message takes bytes
+// / rate + latency, and N at once to one receiver take N times as long, whoever sends them.
 //
 // The state lies in memory that processes share, which is all zero in the beginning; this object is
 // a process's view of it. Pure otherwise: no clock, no threads, no locks; one caller at a time
@@ -128,6 +130,8 @@ class FlowNetwork {
   void FindNextNotices();
   void ListFlowsOfCards();
   bool ListFlowsOfFullCards(double share_max);
+  // The card or uplink of this kind that the flow crosses; below 0: none.
+  int32_t SharedBy(size_t kind, const Flow& flow) const;
   double JitterShare(uint64_t key) const;
 
   const NetworkPlan plan_;
@@ -140,20 +144,18 @@ class FlowNetwork {
   int32_t* active_;  // [processes^2]: indices of flows with messages; the first
                      // header_->active_count count
   Slot* slots_;      // [slot_count_ + 1]: 0 is none
-  // Flows by card: those of `process` are places[end[process - 1], end[process]), of the first
-  // places[0, end[0]).
-  struct CardFlows {
+  // What flows share of one kind, while rates are shared out. Flows of place i of it are
+  // places[end[i - 1], end[i]), of the first places[0, end[0]).
+  struct Shared {
+    std::vector<double> capacity;
+    std::vector<double> left;
+    std::vector<int32_t> flows;   // that are not fixed yet
     std::vector<int32_t> places;  // in active_
-    std::vector<int32_t> end;     // [processes]
+    std::vector<int32_t> end;
   };
-  // Scratch: what is left of each card while rates are shared out, its flows, and NextNotices'
-  // answer.
-  std::vector<double> egress_left_;
-  std::vector<double> ingress_left_;
-  std::vector<int32_t> egress_flows_;
-  std::vector<int32_t> ingress_flows_;
-  CardFlows leaving_;
-  CardFlows coming_;
+  enum : size_t { kEgress, kIngress, kUplink, kDownlink };
+  // Scratch, and NextNotices' answer.
+  std::vector<Shared> shared_;  // by kind; without racks the cards' two
   std::vector<int32_t> candidates_;
   std::vector<Nanoseconds> next_notices_;
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -32,12 +33,23 @@ struct NetworkShape {
     absl::Duration jitter;
   };
 
+  // Workers in racks, neighbouring ranks together. What leaves a rack or comes into it shares the
+  // rack's uplink, each way; between racks everything meets without a limit.
+  struct Racks {
+    int32_t workers_each = 1;        // the last rack has what is left
+    double uplink = kUnlimitedRate;  // of each rack, each way
+    absl::Duration latency;          // one way, between two racks, on top of the link's
+    // a process of servers alone sits in the first rack; else that of server k in rack k mod racks
+    bool servers_in_first = false;
+  };
+
   double rate = kUnlimitedRate;  // of every card, each way
   absl::Duration latency;        // one way
   absl::Duration jitter;         // up to so much more for each message, evenly distributed
   uint64_t seed = 1;             // of jitter
   std::vector<Card> cards;       // that differ
   std::vector<Link> links;       // that differ
+  std::optional<Racks> racks;    // absent: all cards meet without a limit
 };
 
 }  // namespace ringmaster

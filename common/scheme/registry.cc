@@ -3,7 +3,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/scheme/all_reduce/all_reduce.h"
+#include "common/scheme/delayed/delayed.h"
+#include "common/scheme/elastic/elastic.h"
+#include "common/scheme/gossip/gossip.h"
+#include "common/scheme/local_sgd/local_sgd.h"
 #include "common/scheme/parameter_server/parameter_server.h"
+#include "common/scheme/sharded_optimizer/sharded_optimizer.h"
 #include "common/scheme/single/single.h"
 #include "common/scheme/solo/solo.h"
 #include "proto/run_spec.pb.h"
@@ -14,10 +19,8 @@ namespace {
 // A new scheme is listed here, in schemes.bzl and in worker/strategy/registry.cc. docs/DESIGN.md,
 // "Folders", has all that it takes.
 constexpr const Scheme* kSchemes[] = {
-    &kSingleScheme,
-    &kSoloScheme,
-    &kParameterServerScheme,
-    &kAllReduceScheme,
+    &kSingleScheme,  &kSoloScheme,   &kParameterServerScheme,  &kAllReduceScheme, &kLocalSgdScheme,
+    &kElasticScheme, &kGossipScheme, &kShardedOptimizerScheme, &kDelayedScheme,
 };
 constexpr const Scheme* kDefaultScheme = &kParameterServerScheme;
 
@@ -100,11 +103,11 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
   CheckWork(resolved, problems);
 }
 
-absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
-                                          NodeId node) {
+absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
+                                        NodeId node, int64_t steps) {
   const Scheme* scheme = FindScheme(resolved.strategy());
-  if (scheme == nullptr || scheme->traffic == nullptr) return StepTraffic{};
-  return scheme->traffic(resolved, layout, node);
+  if (scheme == nullptr || scheme->traffic == nullptr) return RunTraffic{};
+  return scheme->traffic(resolved, layout, node, steps);
 }
 
 }  // namespace ringmaster

@@ -41,9 +41,10 @@ void ResolveStrategy(int32_t workers, StrategySpec* strategy);
 // Adds what is wrong with the resolved spec's strategy, and with what goes with it.
 void CheckStrategy(const RunSpec& resolved, Problems* problems);
 
-// Payload of `node` in one step. Unimplemented: a library that is not ours does the sums.
-absl::StatusOr<StepTraffic> StepTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
-                                          NodeId node);
+// Payload of `node` in the first `steps` steps of a run (Scheme::traffic).
+// Unimplemented: a library that is not ours does the sums.
+absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
+                                        NodeId node, int64_t steps);
 
 }  // namespace ringmaster
 

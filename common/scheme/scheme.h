@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/base/message.h"
+#include "common/base/partition.h"
 #include "common/base/problems.h"
+#include "common/collective/gossip.h"
 #include "common/params/param_layout.h"
 
 namespace ringmaster {
@@ -20,13 +23,21 @@ class StrategySpec;
 enum class WeightHolder { kWorkers, kServers };
 // What a worker's gradient is divided by: the batches of all workers (N*A), or its own (A).
 enum class Divisor { kAllBatches, kOwnBatches };
-// When the workers' weights are the same bits: after every step, after Drain, or never.
-enum class Replicas { kEqualAfterStep, kEqualAfterDrain, kIndependent };
+// When the workers' weights are the same bits: after every step, after Drain, or never. Never is of
+// workers around a model that none of them computes with (their average, or a center), or of
+// workers without a common model.
+enum class Replicas { kEqualAfterStep, kEqualAfterDrain, kOnAverage, kIndependent };
 // Whether an update is made from the sum of all workers, or from each gradient as it comes.
 enum class Updates { kTogether, kOnArrival };
 // Who computes which batches (common/control/dealing.h): each rank its fixed share of every global
 // batch, so that all make equal steps; or whoever is free the next lot.
 enum class Work { kDealt, kClaimed };
+// What a worker exchanges with others, and when.
+enum class Exchanged {
+  kGradients,     // during backward
+  kWeightsAhead,  // its own weights, while it computes the step's gradients
+  kWeightsAfter,  // its own weights, once the step's update is in them
+};
 // What other arms of a comparison are measured against this one for.
 enum class Yardstick { kNone, kSpeedUp, kEfficiency };
 
@@ -48,18 +59,41 @@ struct SchemeTraits {
   Updates updates = Updates::kTogether;
   std::optional<int32_t> staleness_bound;  // clocks that a worker may be ahead, with updates on
                                            // arrival; absent: no bound
-  Work work = Work::kDealt;                // the spec's to say, for every scheme: TraitsOf sets it
+  // Steps for which a sum waits: a step's update is made from the gradients of the step so much
+  // before. 0: from its own. With Updates::kTogether only.
+  int32_t delay = 0;
+  // The ranges of the arena that a worker updates itself, ascending, within buckets; what others
+  // update comes from them. Null: all of it.
+  std::vector<Range> (*updated)(const ParamLayout& layout, int32_t workers, int32_t rank) = nullptr;
+  // Of the gradients of a step the last so many are dropped, and a worker that is late skips steps.
+  int32_t backup_workers = 0;
+  // Steps that a worker makes alone, by an optimizer of its own, before it sends servers how far it
+  // has come; 0: they are sent gradients.
+  int32_t local_steps = 0;
+  bool compensates_delay = false;  // servers correct gradients that are late
+  Work work = Work::kDealt;        // the spec's to say, for every scheme: TraitsOf sets it
   Yardstick yardstick = Yardstick::kNone;
 
   // Exchange.
   bool exchanges = true;         // false: no message between workers and servers, ever
   absl::string_view collective;  // the schedule (or "auto") that sums gradients; empty: none does
+  int32_t group_size = 0;        // of a collective in groups; 0: it has none
   absl::string_view engine;      // the library that sums them past our transports; empty: none does
+  bool sums_in_rounds = false;   // takes codecs that are summed in rounds (CodecTraits::in_rounds)
+  Exchanged exchanged = Exchanged::kGradients;  // what the collective, or gossip, sums
+  int32_t exchange_every = 1;                   // steps from one exchange to the next, from 1
+  std::optional<GossipGraph> gossip;  // who averages with whom; absent: no worker has neighbours
+
+  // Memory.
+  // The model at a mark is the average of copies, one of every worker; else all together keep one.
+  bool marks_are_averages = false;
+  int32_t exchange_arenas = 0;  // floats that a worker keeps for its exchange, in arenas: beside
+                                // weights, gradients and what a codec remembers
 };
 
-// Gradient and weight bytes that a node sends and receives in one step, headers and what stays in
-// its place left out.
-struct StepTraffic {
+// Gradient and weight bytes that a node sends and receives, headers and what stays in its place
+// left out.
+struct RunTraffic {
   int64_t sent = 0;
   int64_t received = 0;
 };
@@ -92,10 +126,12 @@ struct Scheme {
   // `workers`: N. processes need not be set. Fields that are not resolved yet count as their
   // proto's default.
   SchemeTraits (*traits)(const StrategySpec& strategy, int32_t workers);
-  // Of one worker or server of the resolved spec. Unimplemented: nobody here knows, for a library
-  // does the sums. Null where the scheme exchanges nothing.
-  absl::StatusOr<StepTraffic> (*traffic)(const RunSpec& resolved, const ParamLayout& layout,
-                                         NodeId node);
+  // Of one worker or server of the resolved spec: in the first `steps` steps of a run, 1 or more,
+  // of every worker. What a drain brings is left out. Where encodings have no fixed length, the
+  // most that they may be. Unimplemented: nobody here knows, for a library does the sums. Null
+  // where the scheme exchanges nothing.
+  absl::StatusOr<RunTraffic> (*traffic)(const RunSpec& resolved, const ParamLayout& layout,
+                                        NodeId node, int64_t steps);
 };
 
 }  // namespace ringmaster

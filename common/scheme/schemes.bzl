@@ -7,4 +7,9 @@ SCHEMES = {
     "solo": "solo",
     "parameter_server": "ps",
     "all_reduce": "all_reduce",
+    "local_sgd": "local_sgd",
+    "elastic": "elastic",
+    "gossip": "gossip",
+    "sharded_optimizer": "sharded_optimizer",
+    "delayed": "all_reduce",
 }

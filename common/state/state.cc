@@ -102,4 +102,18 @@ absl::Status State::CopyTo(absl::Span<const StateSlot> slots) const {
   return absl::OkStatus();
 }
 
+int64_t State::bytes() const {
+  int64_t bytes = 0;
+  for (const Entry& entry : entries_) {
+    if (const auto* const floats = std::get_if<std::vector<float>>(&entry.value)) {
+      bytes += static_cast<int64_t>(floats->size() * sizeof(float));
+    } else if (const auto* const integers = std::get_if<std::vector<int64_t>>(&entry.value)) {
+      bytes += static_cast<int64_t>(integers->size() * sizeof(int64_t));
+    } else {
+      bytes += sizeof(int64_t);
+    }
+  }
+  return bytes;
+}
+
 }  // namespace ringmaster

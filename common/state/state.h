@@ -42,6 +42,9 @@ class State {
   // In the order in which they were added.
   absl::Span<const Entry> entries() const { return entries_; }
 
+  // Of all values, without their names.
+  int64_t bytes() const;
+
   // Writes every entry to its slot. The slots name all entries, in any order, each with its kind
   // and size; otherwise InvalidArgument names the first that differs, with what the state has and
   // what was expected, and nothing is written.

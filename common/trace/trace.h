@@ -23,24 +23,25 @@ class PhaseTimes {
   // `bucket`: what it was for; -1: no bucket, or several.
   void Add(Phase phase, Clock::time_point begin, Clock::time_point end, int32_t bucket = -1) {
     Add(phase, end - begin);
-    last_begin_[static_cast<int>(phase)] = begin;
+    Clock::time_point& first = first_begin_[static_cast<int>(phase)];
+    if (first == Clock::time_point()) first = begin;
     if (recorder_ != nullptr)
       recorder_->AddSpan(PhaseName(phase), recorder_->step(), bucket, begin, end);
   }
   double Milliseconds(Phase phase) const {
     return std::chrono::duration<double, std::milli>(times_[static_cast<int>(phase)]).count();
   }
-  // When the phase's last stretch began; the clock's beginning: it had none.
-  Clock::time_point last_begin(Phase phase) const { return last_begin_[static_cast<int>(phase)]; }
+  // When the phase's first stretch began; the clock's beginning: it had none.
+  Clock::time_point first_begin(Phase phase) const { return first_begin_[static_cast<int>(phase)]; }
   // As if nothing had been added.
   void Clear() {
     times_ = {};
-    last_begin_ = {};
+    first_begin_ = {};
   }
 
  private:
   std::array<Clock::duration, kPhaseCount> times_{};
-  std::array<Clock::time_point, kPhaseCount> last_begin_{};
+  std::array<Clock::time_point, kPhaseCount> first_begin_{};
   ThreadRecorder* recorder_;
 };
 

@@ -26,8 +26,10 @@ absl::Span<const T> As(absl::Span<const std::byte> bytes) {
 void AddAligned(absl::Span<const std::byte> bytes, ReceiveMode mode, absl::Span<std::byte> out) {
   if (mode == ReceiveMode::kAddFloat32) {
     Add(As<float>(bytes), As<float>(out));
-  } else {
+  } else if (mode == ReceiveMode::kAddFloat16) {
     AddFloat16(As<uint16_t>(bytes), As<uint16_t>(out));
+  } else {
+    AddBfloat16(As<uint16_t>(bytes), As<uint16_t>(out));
   }
 }
 
@@ -64,6 +66,7 @@ int64_t ElementBytes(ReceiveMode mode) {
     case ReceiveMode::kAddFloat32:
       return 4;
     case ReceiveMode::kAddFloat16:
+    case ReceiveMode::kAddBfloat16:
       return 2;
   }
   return 1;

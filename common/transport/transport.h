@@ -16,7 +16,7 @@ namespace ringmaster {
 
 // What becomes of received bytes. Adding: the destination holds floats (or halves), to which the
 // message's are added, element by element, in the element's own precision.
-enum class ReceiveMode : uint8_t { kStore, kAddFloat32, kAddFloat16 };
+enum class ReceiveMode : uint8_t { kStore, kAddFloat32, kAddFloat16, kAddBfloat16 };
 
 using OpId = int64_t;
 

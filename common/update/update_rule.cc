@@ -12,7 +12,7 @@
 #include "common/update/learning_rate.h"
 #include "common/update/power.h"
 #include "common/vecmath/vecmath.h"
-#include "proto/run_spec.pb.h"
+#include "proto/optimizer_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -34,13 +34,21 @@ class Rule : public UpdateRule {
         decay_(decay),
         clip_norm_(clip_norm),
         scope_(std::move(scope)),
-        direction_(kBlock) {}
+        updated_(scope_.updated.value_or(std::vector<Range>{{0, scope_.count}})),
+        direction_(kBlock) {
+    for (const Range& range : updated_) {
+      states_before_.push_back(states_);
+      states_ += range.count;
+    }
+  }
 
   void Apply(const UpdateStep& step, absl::Span<const float> gradient,
              absl::Span<float> weights) final {
     CheckSlice(step.begin, gradient.size());
     RM_CHECK(gradient.size() == weights.size());
+    if (gradient.empty()) return;
     const float rate = rate_.At(step.samples_seen);
+    const int64_t shift = ShiftOf(step.begin, gradient.size());
     ForEachRun(step.begin, gradient.size(), [&](const Range& run, bool is_statistic) {
       const absl::Span<const float> in = gradient.subspan(run.begin - step.begin, run.count);
       const absl::Span<float> out = weights.subspan(run.begin - step.begin, run.count);
@@ -48,7 +56,7 @@ class Rule : public UpdateRule {
         Blend(static_cast<float>(1 - kStatisticShare * step.share),
               static_cast<float>(kStatisticShare), in, out);
       } else {
-        Update(step, rate, run.begin, in, out);
+        Update(step, rate, run.begin - shift, in, out);
       }
     });
   }
@@ -72,7 +80,7 @@ class Rule : public UpdateRule {
   }
 
  protected:
-  // One run of trained elements, from element `begin` of the rule's.
+  // One run of trained elements; the state of the first is at `begin` of the rule's arrays.
   virtual void Update(const UpdateStep& step, float rate, int64_t begin,
                       absl::Span<const float> gradient, absl::Span<float> weights) = 0;
 
@@ -98,12 +106,23 @@ class Rule : public UpdateRule {
     }
   }
 
-  // Zeros, one for each of the rule's elements.
-  std::vector<float> NewState() const { return std::vector<float>(scope_.count, 0.0f); }
+  // Zeros, one for each element that the rule updates.
+  std::vector<float> NewState() const { return std::vector<float>(states_, 0.0f); }
 
  private:
   void CheckSlice(int64_t begin, size_t size) const {
     RM_CHECK(begin >= 0 && begin + static_cast<int64_t>(size) <= scope_.count);
+  }
+
+  // How far the slice's elements lie from their places in the arrays of state.
+  int64_t ShiftOf(int64_t begin, size_t size) const {
+    const auto after =
+        std::upper_bound(updated_.begin(), updated_.end(), begin,
+                         [](int64_t element, const Range& range) { return element < range.begin; });
+    RM_CHECK(after != updated_.begin());
+    const auto place = after - updated_.begin() - 1;
+    RM_CHECK(begin + static_cast<int64_t>(size) <= updated_[place].end());
+    return updated_[place].begin - states_before_[place];
   }
 
   // Cuts the slice where statistics begin and end: calls run(range, is_statistic) for each piece,
@@ -129,6 +148,9 @@ class Rule : public UpdateRule {
   const float decay_;
   const double clip_norm_;  // 0: none
   const UpdateScope scope_;
+  const std::vector<Range> updated_;
+  std::vector<int64_t> states_before_;  // those of the ranges before, by range of updated_
+  int64_t states_ = 0;
   std::vector<float> direction_;  // [kBlock]
 };
 
@@ -242,6 +264,28 @@ class Adam : public Rule {
   std::vector<float> second_;  // [count], that of its square
 };
 
+// Adds what it is given.
+class AddRule : public UpdateRule {
+ public:
+  explicit AddRule(int64_t count) : count_(count) {}
+
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+             absl::Span<float> weights) override {
+    RM_CHECK(step.begin >= 0 && step.begin + static_cast<int64_t>(gradient.size()) <= count_);
+    Add(gradient, weights);
+  }
+  bool clips() const override { return false; }
+  double SumOfSquares(int64_t begin, absl::Span<const float> gradient) const override {
+    return ringmaster::SumOfSquares(gradient);
+  }
+  float ClipFactor(double sum_of_squares) const override { return 1; }
+  State Give() const override { return {}; }
+  absl::Status Take(const State& state) override { return state.CopyTo({}); }
+
+ private:
+  const int64_t count_;
+};
+
 absl::Status CheckFactor(const char* field, bool has, float value, const char* others) {
   if (has && value >= 0 && value < 1) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -286,14 +330,20 @@ bool IsKnown(const std::string& name) {
                      [&](const OptimizerInfo& info) { return name == info.name; });
 }
 
-void CheckScope(const UpdateScope& scope) {
-  RM_CHECK(scope.count >= 0);
+// RM_CHECKs that they ascend, do not overlap and lie below `count`.
+void CheckRanges(absl::Span<const Range> ranges, int64_t count) {
   int64_t end = 0;
-  for (const Range& range : scope.statistics) {
+  for (const Range& range : ranges) {
     RM_CHECK(range.begin >= end && range.count > 0);
     end = range.end();
   }
-  RM_CHECK(end <= scope.count);
+  RM_CHECK(end <= count);
+}
+
+void CheckScope(const UpdateScope& scope) {
+  RM_CHECK(scope.count >= 0);
+  CheckRanges(scope.statistics, scope.count);
+  if (scope.updated.has_value()) CheckRanges(*scope.updated, scope.count);
 }
 
 }  // namespace
@@ -329,6 +379,11 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
                                   decoupled ? decay : 0);
   }
   return rule;
+}
+
+std::unique_ptr<UpdateRule> CreateAddRule(int64_t count) {
+  RM_CHECK(count >= 0);
+  return std::make_unique<AddRule>(count);
 }
 
 absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec) {

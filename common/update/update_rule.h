@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,9 @@ struct UpdateStep {
   // it is an update of its own. Weight decay and statistics go by it, so that N such updates decay
   // as much as one.
   float share = 1;
+  // For a rule that compensates delays (delay_compensation.h): the weights that the gradient was
+  // computed from, of the slice's size. Others do not look.
+  absl::Span<const float> read = {};
 };
 
 // The rule that turns a gradient into new weights; one implementation, run by whoever holds the
@@ -41,7 +45,7 @@ class UpdateRule {
   // among them become
   //   (1 - 0.1 * share) * value + 0.1 * gradient
   // (0.9 and 0.1 where the gradient is the whole mean), without rate, momentum, decay or clipping.
-  // Allocates nothing.
+  // Allocates nothing. REQUIRES: the slice lies within one range of UpdateScope::updated.
   virtual void Apply(const UpdateStep& step, absl::Span<const float> gradient,
                      absl::Span<float> weights) = 0;
 
@@ -58,10 +62,10 @@ class UpdateRule {
   // without clipping. Source: PyTorch torch.nn.utils.clip_grad_norm_.
   virtual float ClipFactor(double sum_of_squares) const = 0;
 
-  // The optimizer's arrays, of all elements of the rule: "velocity" of momentum and nesterov;
-  // "first" and "second", the moments, of adam and adamw; none of sgd. Taken by another rule of the
-  // same spec and scope, it goes on with the same bits; how many samples and updates there were,
-  // UpdateStep says.
+  // The optimizer's arrays, of all elements that the rule updates: "velocity" of momentum and
+  // nesterov; "first" and "second", the moments, of adam and adamw; none of sgd. Taken by another
+  // rule of the same spec and scope, it goes on with the same bits; how many samples and updates
+  // there were, UpdateStep says.
   virtual State Give() const = 0;
   // InvalidArgument: the state is another optimizer's, or of another size; the rule is then
   // unchanged.
@@ -74,6 +78,9 @@ struct UpdateScope {
   int32_t batches = 1;  // N * A, of a global batch: for optimizer.scale_with_workers
   // the elements that are running statistics: in ascending order, not overlapping
   std::vector<Range> statistics;
+  // Of the elements, those that the rule updates and keeps state of: in ascending order, not
+  // overlapping, none empty. Absent: all.
+  std::optional<std::vector<Range>> updated;
 };
 
 // The rule that the resolved `spec` names, with g = clip * gradient [+ weight_decay * weights]:
@@ -89,6 +96,12 @@ struct UpdateScope {
 // Adam and AdamW. InvalidArgument names the field that is missing, unknown or out of range.
 absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec,
                                                              UpdateScope scope);
+
+// The rule of servers that are pushed how far a worker has come, and not a gradient:
+//   weights += gradient
+// for every element, running statistics among them, whatever the rate; one rounding. `count`:
+// elements. A scheme asks for it; no spec names it.
+std::unique_ptr<UpdateRule> CreateAddRule(int64_t count);
 
 // Arrays of all elements that the rule of `spec` keeps. Errors as CreateUpdateRule. Pure.
 absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec);

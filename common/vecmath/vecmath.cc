@@ -29,6 +29,22 @@ bool IsFinite(float value) {
   return (bits & 0x7F800000u) != 0x7F800000u;
 }
 
+float FromBfloat(uint16_t value) {
+  const uint32_t bits = static_cast<uint32_t>(value) << 16;
+  float out;
+  std::memcpy(&out, &bits, sizeof(out));
+  return out;
+}
+
+// Rounding up may carry into the exponent, and out of the largest one into infinity, as it should.
+uint16_t SumOfBfloats(uint16_t a, uint16_t b) {
+  const float sum = FromBfloat(a) + FromBfloat(b);
+  uint32_t bits;
+  std::memcpy(&bits, &sum, sizeof(bits));
+  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>((bits & 0x7FFFFFFF) > 0x7F800000 ? 0x7FC0 : rounded);
+}
+
 }  // namespace
 
 void Add(absl::Span<const float> in, absl::Span<float> out) {
@@ -47,6 +63,17 @@ void AddToBoth(absl::Span<float> a, absl::Span<float> b) {
 
 void Scale(float factor, absl::Span<float> values) {
   for (float& value : values) value *= factor;
+}
+
+void Divide(float divisor, absl::Span<float> values) {
+  for (float& value : values) value /= divisor;
+}
+
+void MoveTowards(float share, absl::Span<const float> target, absl::Span<float> values) {
+  RM_CHECK(target.size() == values.size());
+  const float* __restrict from = target.data();
+  float* __restrict to = values.data();
+  for (size_t i = 0; i < values.size(); ++i) to[i] += share * (from[i] - to[i]);
 }
 
 void SubtractScaled(float rate, absl::Span<const float> gradient, absl::Span<float> weights) {
@@ -111,6 +138,45 @@ void AdamStep(const AdamFactors& f, absl::Span<const float> gradient, absl::Span
   }
 }
 
+void ScaledDifference(float factor, absl::Span<const float> x, absl::Span<const float> y,
+                      absl::Span<float> out) {
+  RM_CHECK(x.size() == out.size() && y.size() == out.size());
+  const float* __restrict from = x.data();
+  const float* __restrict less = y.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < out.size(); ++i) to[i] = factor * (from[i] - less[i]);
+}
+
+void CompensateDelay(float lambda, absl::Span<const float> gradient, absl::Span<const float> read,
+                     absl::Span<const float> weights, absl::Span<float> out) {
+  RM_CHECK(gradient.size() == out.size() && read.size() == out.size() &&
+           weights.size() == out.size());
+  const float* __restrict g = gradient.data();
+  const float* __restrict was = read.data();
+  const float* __restrict is = weights.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < out.size(); ++i)
+    to[i] = g[i] + ((lambda * g[i]) * g[i]) * (is[i] - was[i]);
+}
+
+void CompensateDelayAdaptively(const AdaptiveDelayFactors& factors,
+                               absl::Span<const float> gradient, absl::Span<const float> read,
+                               absl::Span<const float> weights, absl::Span<float> mean_square,
+                               absl::Span<float> out) {
+  RM_CHECK(gradient.size() == out.size() && read.size() == out.size() &&
+           weights.size() == out.size() && mean_square.size() == out.size());
+  const float* __restrict g = gradient.data();
+  const float* __restrict was = read.data();
+  const float* __restrict is = weights.data();
+  float* __restrict mean = mean_square.data();
+  float* __restrict to = out.data();
+  for (size_t i = 0; i < out.size(); ++i) {
+    mean[i] = factors.keep * mean[i] + (factors.share * g[i]) * g[i];
+    const float lambda = factors.lambda / std::sqrt(mean[i] + factors.epsilon);
+    to[i] = g[i] + lambda * ((g[i] * g[i]) * (is[i] - was[i]));
+  }
+}
+
 double SumOfSquares(absl::Span<const float> values) {
   double sums[8] = {};
   size_t i = 0;
@@ -120,6 +186,21 @@ double SumOfSquares(absl::Span<const float> values) {
   }
   for (size_t lane = 0; i < values.size(); ++i, ++lane)
     sums[lane] += static_cast<double>(values[i]) * values[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+double SumOfSquaredDifferences(absl::Span<const float> a, absl::Span<const float> b) {
+  RM_CHECK(a.size() == b.size());
+  double sums[8] = {};
+  const auto squared = [&](size_t i) {
+    const double difference = static_cast<double>(a[i]) - b[i];
+    return difference * difference;
+  };
+  size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += squared(i + lane);
+  }
+  for (size_t lane = 0; i < a.size(); ++i, ++lane) sums[lane] += squared(i);
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
@@ -170,6 +251,20 @@ void AddFloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b) {
     StoreHalves(sum, b.data() + i);
   }
   for (; i < a.size(); ++i) a[i] = b[i] = FloatToHalf(HalfToFloat(a[i]) + HalfToFloat(b[i]));
+}
+
+void AddBfloat16(absl::Span<const uint16_t> in, absl::Span<uint16_t> out) {
+  RM_CHECK(in.size() == out.size());
+  for (size_t i = 0; i < in.size(); ++i) out[i] = SumOfBfloats(out[i], in[i]);
+}
+
+void AddBfloat16ToBoth(absl::Span<uint16_t> a, absl::Span<uint16_t> b) {
+  RM_CHECK(a.size() == b.size());
+  for (size_t i = 0; i < a.size(); ++i) a[i] = b[i] = SumOfBfloats(a[i], b[i]);
+}
+
+void ReplaceBySigns(absl::Span<float> values) {
+  for (float& value : values) value = (value > 0 ? 1.0f : 0.0f) - (value < 0 ? 1.0f : 0.0f);
 }
 
 }  // namespace ringmaster

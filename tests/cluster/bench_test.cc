@@ -65,6 +65,19 @@ TEST(Bench, SumsOfColdAndUnalignedBuffersAreRightTooAndTheTimesAreInOrder) {
   }
 }
 
+TEST(Bench, ColdAndUnalignedGradientsAreAddedUpByServersToo) {
+  const Finished bench =
+      RunProgram({"bench", "pushpull", "--transport", "shm", "--buffers", "cold", "--unaligned",
+                  "--sizes", "1000004", "--bucket", "256KiB", "--iterations", "7", "--json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const auto json = nlohmann::json::parse(bench.out);
+  EXPECT_EQ(json["buffers"], "cold");
+  EXPECT_EQ(json["unaligned"], true);
+  ASSERT_EQ(json["rows"].size(), 1u) << bench.out;
+  EXPECT_EQ(json["rows"][0]["check"], "ok");
+  EXPECT_LE(json["rows"][0]["time_us"], json["rows"][0]["time_us_p95"]);
+}
+
 TEST(Bench, StartTellsTimeAndMemoryOfEveryRole) {
   const Finished bench = RunProgram({"bench", "start", "--workers", "3", "--strategy", "ring,ps",
                                      "--transport", "shm", "--emulate", "1", "--json"});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/collective/hierarchical.h"
 #include "common/collective/plan.h"
 #include "common/collective/schedule.h"
 #include "common/engine/engine_names.h"
@@ -57,8 +58,11 @@ Formulae FormulaeOf(const std::string& section) {
 double ValueOf(const std::string& formula, int32_t ranks, double bytes) {
   int32_t power = 1;
   while (2 * power <= ranks) power *= 2;
-  const absl::StatusOr<double> value =
-      Evaluate(formula, {{"N", ranks}, {"S", bytes}, {"M", power}, {"E", ranks - power}});
+  const absl::StatusOr<double> value = Evaluate(formula, {{"N", ranks},
+                                                          {"S", bytes},
+                                                          {"M", power},
+                                                          {"E", ranks - power},
+                                                          {"P", DefaultGroupSize(ranks)}});
   EXPECT_TRUE(value.ok()) << value.status();
   return value.ok() ? *value : -1;
 }
@@ -107,7 +111,8 @@ TEST(CollectivesPage, EverySectionsTwoLinesAreWhatTheScheduleDoes) {
         EXPECT_EQ(counted.messages, ValueOf(formulae.messages, ranks, bytes));
         EXPECT_NEAR(counted.total, ValueOf(formulae.total, ranks, bytes), 1e-6 * bytes);
         // A rank sends each chunk up to four times, and a chunk may be an element larger than S/N.
-        const double slack = count % ranks == 0 ? 1e-6 * bytes : 4.0 * 4 * ranks;
+        const double slack =
+            count % (*schedule)->chunks(ranks) == 0 ? 1e-6 * bytes : 4.0 * 4 * ranks;
         EXPECT_NEAR(counted.bytes, ValueOf(formulae.bytes, ranks, bytes), slack);
         if (::testing::Test::HasFailure()) return;
       }

@@ -50,6 +50,13 @@ def write_idx(path, header, body_bytes, body=b""):
         file.truncate(4 * len(header) + body_bytes)
 
 
+def write_npy(path, count):
+    """An array of that many float32 ones."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count},), }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() +
+                     b"\x00\x00\x80\x3f" * count)
+
+
 def make_data(folder):
     """Data sets with the headers and labels of the real ones: nothing is trained."""
     for name in ("mnist", "cifar10", "text"):
@@ -79,6 +86,8 @@ class Planner:
             (folder / name).write_text("strategy { all_reduce { collective: \"ring\" } }\n")
         (folder / "my_sweep.textproto").write_text(
             "axes { field: \"arm\" values: [\"ps\", \"ring\"] }\n")
+        for name in ("g.npy", "gradient.npy"):
+            write_npy(folder / name, 1000)
         make_data(folder / "cache/ringmaster")
         (folder / "bin").mkdir()
         (folder / "bin/cat").symlink_to("/bin/cat")  # for blocks that write a spec first

@@ -62,6 +62,7 @@ std::unique_ptr<Codec> CodecOf(const std::string& name, double density) {
   CodecSpec spec;
   spec.set_name(name);
   if (density > 0) spec.set_density(density);
+  SetCodecDefaults(&spec);
   auto codec = CreateCodec(spec);
   EXPECT_TRUE(codec.ok()) << codec.status();
   return *std::move(codec);

@@ -171,6 +171,25 @@ TEST(Theory, LongSumsInBfloat16Stop) {
   }
 }
 
+TEST(Theory, ElasticAveragingCostsRateWhereTheSpringIsStiff) {
+  for (const auto& row : TableOf("Elastic averaging")) {
+    const double center_share = NumberIn(row[0]);
+    const int counts[] = {4, 16, 64};
+    for (int column = 0; column < 3; ++column) {
+      const double alpha = center_share / counts[column];
+      // Average y of the workers and center c: y' = (1 - h - alpha) y + alpha c, and c' = Nalpha y
+      // + (1 - Nalpha) c. What workers differ by shrinks by 1 - h - alpha.
+      const auto is_stable = [&](double h) {
+        const double own = 1 - h - alpha;
+        return std::abs(own) < 1 &&
+               IsStablePolynomial(
+                   {1, -(own + 1 - center_share), own * (1 - center_share) - alpha * center_share});
+      };
+      ExpectCell(row[column + 1], EdgeOf(is_stable));
+    }
+  }
+}
+
 TEST(Theory, GossipOnARingIsSlow) {
   for (const auto& row : TableOf("Gossip on a ring")) {
     SCOPED_TRACE(row[0]);

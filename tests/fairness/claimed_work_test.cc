@@ -99,8 +99,10 @@ TEST(ClaimedWork, ALotThatIsComputedTwiceOrNotAtAllIsFound) {
 // lots of one worker lie apart.
 TEST(ClaimedWork, MarksAreTheEndsOfLots) {
   const RunSpec probe = SpecOf("ring");
-  const int64_t lot = int64_t{2} * probe.training().batch_per_worker();
   for (const std::string& arm : ClaimingArms()) {
+    // A push is of one lot, or of several.
+    const int64_t lot = int64_t{2} * probe.training().batch_per_worker() *
+                        std::max(1, DescribeArm(arm).traits.local_steps);
     for (const int64_t every : {lot / 2, 3 * lot + 1, 10 * kWorkers * lot}) {
       SCOPED_TRACE(absl::StrCat(arm, " every ", every));
       RunSpec spec = SpecOf(arm, every);
@@ -112,7 +114,7 @@ TEST(ClaimedWork, MarksAreTheEndsOfLots) {
       std::vector<int64_t> marks, expected;
       for (const Evaluation& evaluation : first.evaluations())
         marks.push_back(evaluation.samples_seen());
-      const int64_t all = kWorkers * kSteps * lot;
+      const int64_t all = kWorkers * kSteps * 2 * probe.training().batch_per_worker();
       for (int64_t next = every; (next + lot - 1) / lot * lot < all;) {
         const int64_t mark = (next + lot - 1) / lot * lot;
         expected.push_back(mark);
@@ -162,13 +164,14 @@ TEST(ClaimedWork, ARunIsReplayedToItsBitsFromItsLog) {
     auto replayed = Replay(record);
     ASSERT_TRUE(replayed.ok()) << replayed.status();
     EXPECT_THAT(*replayed, Each(end));
-    // With the weights of one pull before for one step the end is another.
+    // With the weights of one pull before for one step, or for those up to one push, the end is
+    // another, or the server never sent these weights.
     WorkerReport* worker = record.mutable_reports(0)->mutable_workers(0);
-    const int last = worker->step_pulls_size() - 1;
-    worker->set_step_pulls(last, worker->step_pulls(last) - 1);
+    const int steps = std::max(1, DescribeArm(arm).traits.local_steps);
+    for (int last = worker->step_pulls_size() - 1, i = 0; i < steps; ++i)
+      worker->set_step_pulls(last - i, worker->step_pulls(last - i) - 1);
     replayed = Replay(record);
-    ASSERT_TRUE(replayed.ok()) << replayed.status();
-    EXPECT_NE((*replayed)[0], end);
+    EXPECT_TRUE(!replayed.ok() || (*replayed)[0] != end);
   }
 }
 

@@ -20,11 +20,11 @@
 #include "common/transport/traced.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/worker_parts.h"
 #include "proto/run_record.pb.h"
 #include "server/shard_service.h"
 #include "tests/support/patience.h"
 #include "worker/data/dataset.h"
-#include "worker/kernels/registry.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/model/model.h"
 
@@ -182,17 +182,22 @@ class Cluster {
     if (seams_.edit) seams_.edit(rank, &worker.spec);
     RM_ASSIGN_OR_RETURN(worker.dataset,
                         LoadDataset(worker.spec.data(), DatasetPartFor(worker.spec)));
+    const SampleShape& shape = worker.dataset.train.shape;
     if (seams_.create_kernels) {
       worker.kernels = seams_.create_kernels(rank);
+      ModelOptions model;
+      model.shape = shape;
+      model.max_batch = LargestBatch(worker.spec.training().batch_per_worker(), shape);
+      model.bucket_bytes = worker.spec.training().bucket_bytes();
+      model.bucket_layout = BucketLayoutOf(worker.spec.training());
+      RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     } else {
-      RM_ASSIGN_OR_RETURN(worker.kernels, CreateKernelLibrary(worker.spec.training().kernels(), 0));
+      const auto status = [this] { return conductor_.status(); };
+      RM_ASSIGN_OR_RETURN(WorkerParts parts,
+                          CreateWorkerParts(worker.spec, shape, {0, rank, status}));
+      worker.kernels = std::move(parts.kernels);
+      worker.model = std::move(parts.model);
     }
-    ModelOptions model;
-    model.shape = worker.dataset.train.shape;
-    model.max_batch = LargestBatch(worker.spec.training().batch_per_worker(), model.shape);
-    model.bucket_bytes = worker.spec.training().bucket_bytes();
-    model.bucket_layout = BucketLayoutOf(worker.spec.training());
-    RM_ASSIGN_OR_RETURN(worker.model, CreateModel(worker.spec.model(), model, *worker.kernels));
     if (rank == 0) {
       RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *worker.model));
     }

@@ -33,7 +33,10 @@ RunSpec SpecOf(const std::string& arm, int32_t workers, int64_t steps, bool eval
   base.mutable_training()->set_steps(steps);
   base.mutable_training()->set_warmup_steps(0);
   base.mutable_training()->set_bucket_bytes(1024);
+  // So that a run may end at each mark.
+  base.mutable_strategy()->mutable_parameter_server()->set_local_steps(1);
   RunSpec spec = ArmOf(arm, base);
+  ExchangeOften(&spec);
   spec.mutable_training()->set_evaluate_every_samples(
       evaluates ? kStepsBetween * GlobalBatch(spec) - 1 : 0);
   return spec;
@@ -42,7 +45,9 @@ RunSpec SpecOf(const std::string& arm, int32_t workers, int64_t steps, bool eval
 const WorkerReport& First(const RunRecord& record) { return record.reports(0).workers(0); }
 
 bool IsScoredArm(const ArmUnderTest& arm) {
-  return RunsEverywhere(arm) && arm.traits.replicas != Replicas::kIndependent;
+  // With backup workers the bits follow from who came first.
+  return RunsEverywhere(arm) && arm.traits.replicas != Replicas::kIndependent &&
+         arm.traits.backup_workers == 0;
 }
 
 // Has every update in its weights before the next step: one worker's run then has the same bits

@@ -95,9 +95,10 @@ struct Case {
 
 std::vector<Case> Cases() {
   const std::vector<std::string> all = ArmsThat(ExchangesOnOneTrajectory);
-  // A server that sees its part alone does not know the norm: no sharded servers.
+  // Who sees or updates a part alone does not know the norm.
   const std::vector<std::string> see_all_of_a_gradient = ArmsThat([](const ArmUnderTest& arm) {
-    return ExchangesOnOneTrajectory(arm) && arm.traits.servers <= 1;
+    return ExchangesOnOneTrajectory(arm) && arm.traits.servers <= 1 &&
+           arm.traits.updated == nullptr;
   });
   const auto both = [](auto first, auto second) {
     return [=](RunSpec* spec) { first(spec), second(spec); };

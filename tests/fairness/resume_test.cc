@@ -42,6 +42,8 @@ RunSpec SpecOf(const Case& of) {
   base.mutable_training()->set_steps(10);
   base.mutable_training()->set_warmup_steps(2);
   base.mutable_training()->set_bucket_bytes(1024);
+  // Every step is an update.
+  base.mutable_strategy()->mutable_parameter_server()->set_local_steps(1);
   base.mutable_model()->set_dropout(0.25f);
   base.clear_optimizer();
   base.mutable_optimizer()->set_name(of.optimizer);
@@ -51,6 +53,7 @@ RunSpec SpecOf(const Case& of) {
   spec.mutable_codec()->set_name(of.codec);
   if (of.codec != "none" && of.codec != "fp16") spec.mutable_codec()->set_error_feedback(true);
   if (of.codec == "topk") spec.mutable_codec()->set_density(0.1);
+  SetCodecDefaults(spec.mutable_codec());
   return spec;
 }
 
@@ -81,6 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Resumed, EveryArm,
                                          Case{"ring", "onebit", "momentum", true}, Case{"ps"},
                                          Case{"ps-sharded", "onebit", "adam"},
                                          Case{"ps-sharded", "topk"},
+                                         Case{"sharded-optimizer", "none", "adam"},
                                          Case{"ps", "onebit", "momentum", true}),
                          NameOf);
 

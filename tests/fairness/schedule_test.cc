@@ -69,12 +69,49 @@ class Recorder : public ForwardingTransport {
   Log& log_;
 };
 
+// A message of a tree.
+struct Edge {
+  int32_t round;
+  int32_t from;
+  int32_t to;
+};
+
+// kWorkers is a power of two: a party is a rank and a block a chunk.
+template <typename Chunk, typename Send>
+void ExpectHalvingDoubling(int32_t rank, Chunk chunk, Send send) {
+  int32_t round = 1;
+  for (int32_t half = kWorkers / 2; half >= 1; half /= 2, ++round) {
+    int64_t bytes = 0;
+    const int32_t peer = rank ^ half;
+    for (int32_t k = 0; k < half; ++k) bytes += chunk(peer / half * half + k);
+    send(round, {Role::kWorker, peer}, bytes);
+  }
+  for (int32_t half = 1; half < kWorkers; half *= 2, ++round) {
+    int64_t bytes = 0;
+    for (int32_t k = 0; k < half; ++k) bytes += chunk(rank / half * half + k);
+    send(round, {Role::kWorker, rank ^ half}, bytes);
+  }
+}
+
+// Groups of two: {0, 1} and {2, 3}. A block is two chunks.
+template <typename Chunk, typename Send>
+void ExpectHierarchical(int32_t rank, Chunk chunk, Send send) {
+  const int32_t place = rank % 2, group = rank / 2;
+  const auto block = [&](int32_t index) { return chunk(2 * index) + chunk(2 * index + 1); };
+  const NodeId beside{Role::kWorker, rank ^ 1}, across{Role::kWorker, rank ^ 2};
+  const int32_t summed = 1 - place;  // the block that it has after the first round
+  send(0, beside, block(place));
+  send(1, across, chunk(2 * summed + group));
+  send(2, across, chunk(2 * summed + 1 - group));
+  send(3, beside, block(summed));
+}
+
 // What the named scheme sends for one bucket, from its definition.
 void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* log) {
   const auto chunk = [&](int32_t index) {
     return 4 * Part(bucket.count, kWorkers, (index + kWorkers) % kWorkers).count;
   };
-  const std::string& collective = spec.strategy().all_reduce().collective();
+  const std::string collective(TraitsOf(spec).collective);
   for (int32_t rank = 0; rank < kWorkers; ++rank) {
     const auto send = [&](int32_t round, NodeId to, int64_t bytes) {
       if (bytes > 0 || to.role == Role::kServer)
@@ -97,31 +134,26 @@ void ExpectBucket(const RunSpec& spec, int64_t step, const Bucket& bucket, Log* 
         send(1, {Role::kWorker, peer}, chunk(rank));
       }
     } else if (collective == "halving_doubling") {
-      // kWorkers is a power of two: a party is a rank and a block a chunk.
-      int32_t round = 1;
-      for (int32_t half = kWorkers / 2; half >= 1; half /= 2, ++round) {
-        int64_t bytes = 0;
-        const int32_t peer = rank ^ half;
-        for (int32_t k = 0; k < half; ++k) bytes += chunk(peer / half * half + k);
-        send(round, {Role::kWorker, peer}, bytes);
-      }
-      for (int32_t half = 1; half < kWorkers; half *= 2, ++round) {
-        int64_t bytes = 0;
-        for (int32_t k = 0; k < half; ++k) bytes += chunk(rank / half * half + k);
-        send(round, {Role::kWorker, rank ^ half}, bytes);
-      }
-    } else if (collective == "binomial_tree") {
-      // of each rank: the round in which it sends to its parent
-      constexpr int32_t kUp[] = {-1, 0, 1, 0};
-      constexpr int32_t kParent[] = {-1, 0, 0, 2};
-      const int64_t bytes = 4 * bucket.count;
-      if (rank > 0) send(kUp[rank], {Role::kWorker, kParent[rank]}, bytes);
-      if (rank == 0) send(2, {Role::kWorker, 2}, bytes);
-      if (rank == 0) send(3, {Role::kWorker, 1}, bytes);
-      if (rank == 2) send(3, {Role::kWorker, 3}, bytes);
+      ExpectHalvingDoubling(rank, chunk, send);
     } else if (collective == "recursive_doubling") {
       send(1, {Role::kWorker, rank ^ 1}, 4 * bucket.count);
       send(2, {Role::kWorker, rank ^ 2}, 4 * bucket.count);
+    } else if (collective == "hierarchical") {
+      ExpectHierarchical(rank, chunk, send);
+    } else if (collective == "binomial_tree") {
+      constexpr Edge kEdges[] = {{0, 1, 0}, {0, 3, 2}, {1, 2, 0}, {2, 0, 2}, {3, 0, 1}, {3, 2, 3}};
+      for (const Edge& edge : kEdges) {
+        if (edge.from == rank) send(edge.round, {Role::kWorker, edge.to}, 4 * bucket.count);
+      }
+    } else if (collective == "double_binary_tree") {
+      // The first tree is 3 - 1 - {0, 2}, the second its mirror image 0 - 2 - {3, 1}.
+      constexpr Edge kEdges[] = {{0, 0, 1}, {0, 2, 1}, {1, 1, 3}, {3, 3, 1}, {4, 1, 0}, {4, 1, 2}};
+      for (const Edge& edge : kEdges) {
+        const int64_t first = 4 * Part(bucket.count, 2, 0).count;
+        if (edge.from == rank) send(edge.round, {Role::kWorker, edge.to}, first);
+        if (3 - edge.from == rank)
+          send(edge.round, {Role::kWorker, 3 - edge.to}, 4 * bucket.count - first);
+      }
     } else if (rank > 0) {  // reduce_broadcast
       send(0, {Role::kWorker, 0}, 4 * bucket.count);
     } else {
@@ -177,7 +209,7 @@ TEST_P(Scheme, ThatIsNamedIsTheOneThatRanUnderExactSums) {
   EXPECT_EQ(record.status(), "ok");
   EXPECT_TRUE(status.ok()) << status;
   for (const std::string& name : record.reports(0).workers(0).bucket_collectives()) {
-    EXPECT_EQ(name, spec.strategy().all_reduce().collective());
+    EXPECT_EQ(name, TraitsOf(spec).collective);
   }
 }
 
@@ -185,7 +217,7 @@ TEST(AnotherSchedule, UnderTheNameOfTheRingEndsWithItsBitsAndIsFoundOut) {
   const RunSpec base = SmallSpec(kWorkers, true);
   const RunSpec ring = ArmOf("ring", base);
   const auto is_another = [](const ArmUnderTest& arm) {
-    return NamesWhatRuns(arm) && !arm.traits.collective.empty() && arm.name != "ring";
+    return NamesWhatRuns(arm) && !arm.traits.collective.empty() && arm.traits.collective != "ring";
   };
   for (const std::string& other : ArmsThat(is_another)) {
     RunRecord record;

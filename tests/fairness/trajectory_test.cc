@@ -56,7 +56,7 @@ TEST(TwoWorkers, EndWithTheSameBitsOnMnistUnderEverySynchronousScheme) {
   data.set_test_limit(100);
   const auto specs = TwoWorkerRuns(data, "cpu", 1);
   ASSERT_TRUE(specs.ok()) << specs.status();
-  ASSERT_EQ(specs->size(), 14u);
+  ASSERT_EQ(specs->size(), 17u);
   for (const RunSpec& spec : *specs) ASSERT_GE(spec.training().steps(), 100);
   const std::vector<RunRecord> records = RunAll(*specs);
   ExpectOk(CheckSameWeights(records));
@@ -155,6 +155,22 @@ TEST(OrdinarySums, OfThreeWorkersDependOnTheirOrderSoExactOnesProveSomething) {
   EXPECT_FALSE(CheckSameWeights(RunAll({base, ArmOf("ring", base)})).ok());
   // adds in rank order, as single does
   ExpectOk(CheckSameWeights(RunAll({base, ArmOf("direct", base)})));
+}
+
+TEST(EmulatedGradients, AreTheSameWhoeverComputesThem) {
+  RunSpec base = SmallSpec(3, true);
+  base.mutable_training()->set_accumulate(2);
+  base.mutable_training()->set_report_weights(false);
+  base.mutable_training()->set_evaluate_every_samples(0);
+  base.mutable_training()->mutable_emulated_compute()->set_milliseconds(0.1);
+  std::vector<RunSpec> specs;
+  for (const std::string& arm : ArmsThat(HasOneTrajectory)) specs.push_back(ArmOf(arm, base));
+  ASSERT_GE(specs.size(), 3u);
+  const std::vector<RunRecord> records = RunAll(specs);
+  ExpectOk(CheckSameWeights(records));
+  base.mutable_training()->set_steps(base.training().steps() + 1);
+  const RunRecord longer = RunInProcess(ArmOf("ring", base));
+  EXPECT_FALSE(CheckSameWeights({records.front(), longer}).ok()) << "a step moves the weights";
 }
 
 TEST(Codecs, LeaveAllRanksOfAnAllReduceWithTheSameBits) {

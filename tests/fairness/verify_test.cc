@@ -41,11 +41,13 @@ RunRecord RightRecord(const RunSpec& spec) {
     for (int64_t step = 0; step < steps; ++step) worker->add_step_loss(1);
     const int32_t logs = spec.strategy().has_single() ? spec.training().workers() : 1;
     for (int32_t i = 0; i < logs; ++i) worker->add_batch_log_fingerprints(1000 + rank + i);
-    const auto payload = PayloadFormula(spec, *layout, rank);
+    const auto payload = PayloadFormula(spec, *layout, rank, steps);
     EXPECT_TRUE(payload.ok()) << payload.status();
-    worker->set_payload_bytes_up(steps * payload->up);
-    worker->set_payload_bytes_down(steps * payload->down);
-    worker->set_index_bytes_up(steps * payload->index_up);
+    worker->set_payload_bytes_up(payload->up);
+    worker->set_encoded_bytes_up(payload->up);
+    worker->set_payload_bytes_down(payload->down);
+    worker->set_index_bytes_up(payload->index_up);
+    worker->set_encoded_bytes_up(payload->up);
     if (spec.training().report_weights())
       worker->mutable_weights()->Resize(static_cast<int>(layout->count()), 0.5f);
   }
@@ -117,6 +119,7 @@ TEST(Verify, OtherWeightsInAnyRunFailTheTrajectoryOfItsGroup) {
       {"reduce_broadcast N=8 bucket=1024 tcp", "N=8, exact sums"},
       {"ps 3 co-located N=4 bucket=3068 grpc", "N=4, exact sums"},
       {"dp 1 co-located N=3 bucket=1048576 inproc", "N=3, exact sums"},
+      {"gossip N=3 weights", "N=3: workers that exchange weights end with one model"},
       {"ring N=3 onebit", "N=3: the ranks of an all-reduce with a codec"},
   };
   for (const auto& [name, what] : cases) {

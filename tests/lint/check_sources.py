@@ -86,8 +86,10 @@ REGISTERED = (r"(?:single|solo|dp|ssp|(?:ps|ring|async|all-reduce)(?:-\w+)*|none
               r"direct|auto|grpc|tcp|shm|inproc|(?:reduce|halving|binomial|recursive)[-_][a-z]+)")
 COUNTED_NAMES = {
     "strategies": (
-        re.compile(r"\bhas_(single|solo|parameter_server|all_reduce)\(|\bStrategySpec::k[A-Z]|"
-                   r"\bstrategy\(\)\.(single|solo|parameter_server|all_reduce)\(|"
+        re.compile(r"\bhas_(single|solo|parameter_server|all_reduce|local_sgd|elastic|gossip)\(|"
+                   r"\bStrategySpec::k[A-Z]|"
+                   r"\bstrategy\(\)\.(single|solo|parameter_server|all_reduce|local_sgd|"
+                   r"elastic|gossip)\(|"
                    r"\bstrategy\(\)\s*[!=]=\s*\""),
         ("common/scheme", "worker/strategy", "server"),
         "ask the traits (common/scheme/registry.h)"),

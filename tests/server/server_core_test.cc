@@ -16,10 +16,12 @@ constexpr int32_t kParts = 2;
 
 // A server of two workers and two parts, without data: only what it decides.
 struct Served {
-  explicit Served(ParameterServerSpec::Consistency consistency, int32_t index = 0) {
+  explicit Served(ParameterServerSpec::Consistency consistency, int32_t index = 0,
+                  int32_t backups = 0) {
     RunSpec spec;
     spec.mutable_training()->set_workers(2);
     spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
+    spec.mutable_strategy()->mutable_parameter_server()->set_backup_workers(backups);
     spec.mutable_optimizer()->set_name("sgd");
     spec.mutable_optimizer()->set_learning_rate(1.0f);
     const std::vector<Range> parts(kParts, Range{0, 0});
@@ -60,7 +62,8 @@ TEST(ServerCore, UnderBspSendsAnUpdatedPartToAllTheOneBesideItLastAndReturnsItsG
   Served served(ParameterServerSpec::BSP, /*index=*/1);
   EXPECT_EQ(served.Push(1, 0, 0), "expect 1 push 0 1\n");
   EXPECT_EQ(served.Push(0, 0, 0),
-            "expect 0 push 0 1\nreturn 0 push 0 0\nsend 0 weights 0 0\nsend 1 weights 0 0\n");
+            "expect 0 push 0 1\nreturn 0 push 0 0\nreturn 1 push 0 0\n"
+            "send 0 weights 0 0\nsend 1 weights 0 0\n");
 }
 
 TEST(ServerCore, UnderBspAPartIsItsOwnUntilEachMessageWithItHasLeft) {
@@ -76,12 +79,28 @@ TEST(ServerCore, UnderBspAPartIsItsOwnUntilEachMessageWithItHasLeft) {
   EXPECT_DEATH(served.core->OnPush({1, 1, 1, 1, {}}, &actions).IgnoreError(), "IsSending");
 }
 
+TEST(ServerCore, WithBackupWorkersAnswersEveryPushOnceFromACopyAndALateOneAtOnce) {
+  Served served(ParameterServerSpec::BSP, /*index=*/1, /*backups=*/1);
+  EXPECT_EQ(served.Push(1, 0, 0),
+            "expect 1 push 0 1\nreturn 1 push 0 0\ncopy 1 weights 0 0\nsend 1 weights 0 0\n");
+  EXPECT_FALSE(served.core->IsSending(0, 0));
+  served.core->OnSent(1, 0);
+  EXPECT_EQ(served.Push(1, 0, 1, 1),
+            "expect 1 push 0 2\nreturn 1 push 0 0\ncopy 1 weights 0 1\nsend 1 weights 0 1\n");
+  EXPECT_EQ(served.core->shard().dropped(), 0);
+  // Two updates are made; the first push of worker 0 gets the weights of both.
+  EXPECT_EQ(served.Push(0, 0, 0),
+            "expect 0 push 0 1\nreturn 0 push 0 0\ncopy 0 weights 0 0\nsend 0 weights 0 0\n");
+  EXPECT_EQ(served.core->shard().dropped(), 1);
+  EXPECT_EQ(served.core->shard().versions()[0], 2);
+}
+
 TEST(ServerCore, KeepsARequestUntilThePushesBeforeItAreThereAndAnswersFromACopy) {
   Served served(ParameterServerSpec::ASYNCHRONOUS);
   EXPECT_EQ(served.Ask(1, {1, false, false}), "");
-  EXPECT_EQ(served.Push(1, 1, 0), "expect 1 push 1 1\nreturn 0 push 1 0\n");
+  EXPECT_EQ(served.Push(1, 1, 0), "expect 1 push 1 1\nreturn 1 push 1 0\n");
   EXPECT_EQ(served.Push(1, 0, 0),
-            "expect 1 push 0 1\nreturn 0 push 0 0\n"
+            "expect 1 push 0 1\nreturn 1 push 0 0\n"
             "copy 1 pull 0 0\nsend 1 weights 0 0\nsend 1 weights 1 0\nsend 1 pull 0 0\nexpect 1 "
             "pull 0 1\n");
   EXPECT_TRUE(served.core->IsSending(1, 0));

@@ -7,6 +7,7 @@
 
 #include "common/base/random.h"
 #include "common/state/state.h"
+#include "common/update/delay_compensation.h"
 #include "common/update/update_rule.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -36,7 +37,14 @@ std::unique_ptr<ShardCore> Create(const ShardPlan& plan,
   spec.set_momentum(0.9f);
   auto update = CreateUpdateRule(spec, {kCount});
   EXPECT_TRUE(update.ok()) << update.status();
+  if (plan.sent_kept > 0)
+    *update = Compensate(*std::move(update), {1, true, 0.5, kWorkers}, kCount, {});
   return std::make_unique<ShardCore>(plan, *std::move(update), Floats(kCount, 1.0f));
+}
+
+// All read what they were sent at the end of the step before.
+int64_t ReadVersion(int64_t step, const ShardPlan& plan) {
+  return step * kWorkers / plan.contributions_per_update;
 }
 
 // Every worker's gradients of one step, in an order that the step decides, and their pulls.
@@ -50,18 +58,21 @@ void Step(int64_t step, ShardCore* core) {
       Floats& gradient = gradients.emplace_back(kParts[part]);
       for (float& value : gradient) value = random.Normal();
       const absl::Status pushed =
-          core->OnPush({worker, part, step, core->versions()[part], gradient}, &ready);
+          core->OnPush({worker, part, step, ReadVersion(step, core->plan()), gradient}, &ready);
       ASSERT_TRUE(pushed.ok()) << pushed;
     }
   }
   for (int32_t worker = 0; worker < kWorkers; ++worker) {
     ASSERT_TRUE(core->OnPull({worker, step + 1, false}, &ready).ok());
+    core->OnSent(worker);
   }
   EXPECT_EQ(ready.size(), static_cast<size_t>(kWorkers));
 }
 
 TEST(ShardState, GivenAndTakenTheShardGoesOnAsIfItHadNeverStopped) {
-  for (const ShardPlan& plan : {Together(), OnArrival(2), OnArrival(std::nullopt)}) {
+  ShardPlan compensated = OnArrival(std::nullopt);
+  compensated.sent_kept = 2;
+  for (const ShardPlan& plan : {Together(), OnArrival(2), OnArrival(std::nullopt), compensated}) {
     const auto whole = Create(plan), before = Create(plan), after = Create(plan);
     for (int64_t step = 0; step < 4; ++step) {
       Step(step, whole.get());

@@ -1,5 +1,6 @@
 #include "tests/support/arms.h"
 
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_join.h"
@@ -19,9 +20,9 @@ ArmUnderTest DescribeArm(const std::string& name) {
   arm.name = name;
   arm.spec = *Resolve(*MakeArm(name, base), {});
   arm.traits = TraitsOf(arm.spec);
-  const CodecInfo* const codec = FindCodec(arm.spec.codec().name());
-  RM_CHECK(codec != nullptr);
-  arm.codec = codec->traits;
+  const std::optional<CodecTraits> codec = CodecTraitsOf(arm.spec.codec());
+  RM_CHECK(codec.has_value());
+  arm.codec = *codec;
   return arm;
 }
 
@@ -40,7 +41,7 @@ bool RunsEverywhere(const ArmUnderTest& arm) { return arm.traits.engine.empty();
 bool Exchanges(const ArmUnderTest& arm) { return arm.traits.exchanges && RunsEverywhere(arm); }
 
 bool HasOneTrajectory(const ArmUnderTest& arm) {
-  return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether &&
+  return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether && arm.traits.delay == 0 &&
          arm.traits.replicas == Replicas::kEqualAfterStep && arm.codec.exact;
 }
 
@@ -75,8 +76,14 @@ void ChooseCodec(const std::string& name, CodecSpec* spec) {
   RM_CHECK(info != nullptr);
   spec->Clear();
   spec->set_name(name);
-  for (const CodecOption& option : info->options) (spec->*option.set)(option.default_value);
+  SetCodecDefaults(spec);
   if (FindOption(*info, "density") != nullptr) spec->set_density(0.1);
+}
+
+void ExchangeOften(RunSpec* spec) {
+  StrategySpec* strategy = spec->mutable_strategy();
+  if (strategy->has_local_sgd()) strategy->mutable_local_sgd()->set_local_steps(3);
+  if (strategy->has_elastic()) strategy->mutable_elastic()->set_period(1);
 }
 
 std::string Joined(const std::vector<std::string>& names) { return absl::StrJoin(names, ","); }

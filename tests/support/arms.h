@@ -54,6 +54,10 @@ std::vector<std::string> LossyCodecs();
 // enough for a bucket of ten elements.
 void ChooseCodec(const std::string& name, CodecSpec* spec);
 
+// Has workers that exchange weights now and then do so every third step, or in every one where
+// nothing else moves the model: for tests of few steps. Does nothing to others.
+void ExchangeOften(RunSpec* spec);
+
 // "ps,ring": what `--arms` takes.
 std::string Joined(const std::vector<std::string>& names);
 // As the name of a parameterized test: letters, digits and underscores.

@@ -32,7 +32,8 @@ TEST(ArmsUnderTest, AreChosenByWhatTheirRegistriesSayOfThem) {
 
 TEST(ArmsUnderTest, AreOneOfEachSchemeThatHasSuch) {
   EXPECT_EQ(OneArmOfEachScheme(RunsEverywhere).size(), Schemes().size());
-  EXPECT_THAT(OneArmOfEachScheme(HasOneTrajectory), testing::ElementsAre("single", "ps", "ring"));
+  EXPECT_THAT(OneArmOfEachScheme(HasOneTrajectory),
+              testing::ElementsAre("single", "ps", "ring", "sharded-optimizer"));
 }
 
 TEST(CodecsUnderTest, AreMadeWithTheirOptionsAndLossyWhereTheySaySo) {

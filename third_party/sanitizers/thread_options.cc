@@ -7,8 +7,9 @@ const char* __tsan_default_options();
 const char* __tsan_default_suppressions();
 
 const char* __tsan_default_options() {
-  // halt_on_error: a rank that reports a race ends, and its run and test with it.
-  return "halt_on_error=1:second_deadlock_stack=1:history_size=4";
+  // halt_on_error: a rank that reports a race ends, and its run and test with it. atexit_sleep_ms:
+  // a process would sleep for a second at its end, longer than a rank may take to go.
+  return "halt_on_error=1:second_deadlock_stack=1:history_size=4:atexit_sleep_ms=0";
 }
 
 const char* __tsan_default_suppressions() {

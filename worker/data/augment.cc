@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/base/random.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 
 namespace ringmaster {
 

@@ -6,7 +6,7 @@
 
 #include "absl/types/span.h"
 #include "common/base/fingerprint.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 #include "worker/data/batch.h"
 #include "worker/data/dataset.h"
 

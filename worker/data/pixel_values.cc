@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/random.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 
 namespace ringmaster {
 namespace {

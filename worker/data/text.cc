@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 #include "worker/data/data_file.h"
 
 namespace ringmaster {

@@ -1,7 +1,7 @@
 #include "absl/types/span.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 #include "worker/kernels/host_ops.h"
 
 namespace ringmaster::host {
@@ -14,6 +14,7 @@ CodecSpec SpecOf(const EncodeCall& call) {
   }
   if (call.kept > 0)
     spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
+  SetCodecDefaults(&spec);
   return spec;
 }
 

@@ -51,6 +51,7 @@ BatchView ViewOf(const Batch& batch) {
 BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gradient_scale,
                      BatchUpload& upload, RunOutputs& outputs, PhaseTimes& times)
     : setup_(setup),
+      shares_(shape.shares),
       dealing_{setup.spec->training().workers(), shape.accumulate},
       gradient_scale_(gradient_scale),
       upload_(upload),
@@ -83,6 +84,14 @@ absl::StatusOr<std::optional<int64_t>> BatchFeed::NextLot() {
   return next_->number / dealing_.batches_a_rank;
 }
 
+absl::Status BatchFeed::Skip(int64_t steps) {
+  RM_CHECK(next_ == nullptr);
+  ScopedPhase phase(times_, Phase::kLoad);
+  for (int64_t batch = 0; batch < steps * shares_ * dealing_.batches_a_rank; ++batch)
+    RM_RETURN_IF_ERROR(batches_.Next().status());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
   const Batch* host_batch = std::exchange(next_, nullptr);
   {
@@ -103,6 +112,7 @@ absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
   ScopedPhase phase(times_, Phase::kUpload);
   RM_ASSIGN_OR_RETURN(BatchView batch, upload_.Upload(ViewOf(*host_batch)));
   batch.training = true;
+  batch.number = host_batch->number;
   batch.dropout_seed = DropoutSeed(host_batch->number);
   // The loss has the factor, so that no pass over the gradients is needed for it.
   batch.gradient_scale = gradient_scale_;

@@ -33,6 +33,11 @@ class BatchFeed {
   // first batch is made. Adds to the phase "load".
   absl::StatusOr<std::optional<int64_t>> NextLot();
 
+  // The next `steps` steps are not made: throws away their batches, which are in no log. Waits
+  // until they are made. REQUIRES: the step before, of which NextLot was called, has had its
+  // batches.
+  absl::Status Skip(int64_t steps);
+
   // The batch after the one before, which is `micro_batch`, where the kernels can read it. Adds to
   // the phases "load" and "upload". Valid until the next call. REQUIRES: NextLot was called for its
   // step.
@@ -54,6 +59,7 @@ class BatchFeed {
   absl::Status Fill(int64_t k, Batch* batch);
 
   const WorkerSetup& setup_;
+  const int32_t shares_;  // lots of a step
   const Dealing dealing_;
   const float gradient_scale_;
   BatchUpload& upload_;

@@ -22,8 +22,12 @@ GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout,
   const bool unchanged =
       place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
       training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
-  const CodecInfo* const codec = FindCodec(resolved.codec().name());
-  return {unchanged && codec != nullptr && codec->traits.device_kind.has_value(), unchanged};
+  const std::optional<CodecTraits> codec = CodecTraitsOf(resolved.codec());
+  // The device's memory is error feedback that forgets nothing.
+  const bool decays =
+      resolved.codec().has_feedback_decay() && resolved.codec().feedback_decay() != 1;
+  const bool is_known = codec.has_value() && codec->device_kind.has_value() && !decays;
+  return {unchanged && is_known, unchanged};
 }
 
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(
@@ -98,7 +102,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
     EncodeCall call;
     call.kind = kind_;
     call.count = slice.range.count;
-    call.kept = codec_->IndexBytes(slice.size_bytes) / 4;
+    call.kept = codec_->IndexBytes({}, {slice.range.count, slice.size_bytes}) / 4;
     call.gradient = gradients + slice.range.begin;
     call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
     call.out = encoded_.data() + slice.begin_bytes;

@@ -3,20 +3,36 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 
 absl::StatusOr<std::unique_ptr<HostReplica>> HostReplica::Create(const RunSpec& spec,
                                                                  const ParamLayout& layout,
+                                                                 int32_t rank,
                                                                  std::vector<float> weights,
                                                                  PhaseTimes& times) {
   RM_CHECK(static_cast<int64_t>(weights.size()) == layout.count());
   const TrainingSpec& training = spec.training();
-  UpdateScope scope{layout.count(), training.workers() * training.accumulate(), {}};
+  UpdateScope scope{layout.count(), training.workers() * training.accumulate(), {}, {}};
   scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
+  std::vector<Slice> slices;
+  const SchemeTraits traits = TraitsOf(spec);
+  if (traits.updated == nullptr) {
+    for (const Bucket& bucket : layout.buckets())
+      slices.push_back({bucket.id, {bucket.begin, bucket.count}});
+  } else {
+    scope.updated = traits.updated(layout, traits.workers, rank);
+    auto bucket = layout.buckets().begin();
+    for (const Range& range : *scope.updated) {
+      while (range.begin >= bucket->begin + bucket->count) ++bucket;
+      RM_CHECK(range.begin >= bucket->begin && range.end() <= bucket->begin + bucket->count);
+      slices.push_back({bucket->id, range});
+    }
+  }
   RM_ASSIGN_OR_RETURN(auto rule, CreateUpdateRule(spec.optimizer(), std::move(scope)));
-  return std::unique_ptr<HostReplica>(
-      new HostReplica(layout, std::move(weights), std::move(rule), GlobalBatch(spec), times));
+  return std::unique_ptr<HostReplica>(new HostReplica(layout, std::move(weights), std::move(rule),
+                                                      std::move(slices), GlobalBatch(spec), times));
 }
 
 void HostReplica::Replace(std::vector<float>* weights) {
@@ -25,7 +41,17 @@ void HostReplica::Replace(std::vector<float>* weights) {
   ++version_;
 }
 
+absl::Span<float> HostReplica::Edit() {
+  ++version_;
+  return absl::MakeSpan(weights_);
+}
+
 absl::Status HostReplica::Apply(int64_t step, absl::Span<const BucketGradient> average) {
+  return ApplyAfter(step * global_batch_, step, average);
+}
+
+absl::Status HostReplica::ApplyAfter(int64_t samples_seen, int64_t step,
+                                     absl::Span<const BucketGradient> average) {
   if (observer_) observer_(step, average);
   ScopedPhase phase(times_, Phase::kUpdate);
   float clip = 1;
@@ -35,9 +61,12 @@ absl::Status HostReplica::Apply(int64_t step, absl::Span<const BucketGradient> a
       sum += rule_->SumOfSquares(bucket.begin, average[bucket.id].host());
     clip = rule_->ClipFactor(sum);
   }
-  for (const Bucket& bucket : layout_.buckets()) {
-    rule_->Apply({bucket.begin, step * global_batch_, step, clip}, average[bucket.id].host(),
-                 absl::MakeSpan(weights_).subspan(bucket.begin, bucket.count));
+  for (const Slice& slice : slices_) {
+    const Range& elements = slice.elements;
+    const int64_t in_bucket = elements.begin - layout_.buckets()[slice.bucket].begin;
+    rule_->Apply({elements.begin, samples_seen, step, clip},
+                 average[slice.bucket].host().subspan(in_bucket, elements.count),
+                 absl::MakeSpan(weights_).subspan(elements.begin, elements.count));
   }
   ++version_;
   return absl::OkStatus();

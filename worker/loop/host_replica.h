@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/base/partition.h"
 #include "common/params/param_layout.h"
 #include "common/state/state.h"
 #include "common/trace/trace.h"
@@ -25,10 +26,12 @@ class HostReplica final : public Replica {
   // Told each averaged gradient before it is applied, on no clock.
   using Observer = std::function<void(int64_t step, absl::Span<const BucketGradient> average)>;
 
-  // With the update rule of the resolved `spec`, whose errors it has. `layout` and `times`, to
-  // which updates add, outlive it.
+  // That of worker `rank`, with the update rule of the resolved `spec`, whose errors it has; the
+  // rule keeps state of what that worker updates. `layout` and `times`, to which updates add,
+  // outlive it.
   static absl::StatusOr<std::unique_ptr<HostReplica>> Create(const RunSpec& spec,
                                                              const ParamLayout& layout,
+                                                             int32_t rank,
                                                              std::vector<float> weights,
                                                              PhaseTimes& times);
 
@@ -37,22 +40,37 @@ class HostReplica final : public Replica {
 
   WeightsView weights() const override { return WeightsView::OnHost(weights_, version_); }
   void Replace(std::vector<float>* weights) override;
+  absl::Span<float> Edit() override;
   absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
+  absl::Status ApplyAfter(int64_t samples_seen, int64_t step,
+                          absl::Span<const BucketGradient> gradient) override;
   // The array "weights", and the rule's as the part "rule".
   absl::StatusOr<State> Give() const override;
   absl::Status Take(const State& state) override;
 
+  // Of what the update rule keeps beside the weights.
+  int64_t state_bytes() const { return rule_->Give().bytes(); }
+
  private:
+  // What one worker updates of one bucket.
+  struct Slice {
+    int32_t bucket = 0;
+    Range elements;  // of the arena
+  };
+
   HostReplica(const ParamLayout& layout, std::vector<float> weights,
-              std::unique_ptr<UpdateRule> rule, int64_t global_batch, PhaseTimes& times)
+              std::unique_ptr<UpdateRule> rule, std::vector<Slice> slices, int64_t global_batch,
+              PhaseTimes& times)
       : layout_(layout),
         rule_(std::move(rule)),
+        slices_(std::move(slices)),
         global_batch_(global_batch),
         times_(times),
         weights_(std::move(weights)) {}
 
   const ParamLayout& layout_;
   const std::unique_ptr<UpdateRule> rule_;
+  const std::vector<Slice> slices_;  // ascending
   const int64_t global_batch_;
   PhaseTimes& times_;
   Observer observer_;

@@ -6,7 +6,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/vecmath/vecmath.h"
-#include "proto/run_spec.pb.h"
+#include "proto/optimizer_spec.pb.h"
 
 namespace ringmaster {
 namespace {

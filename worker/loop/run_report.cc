@@ -67,7 +67,7 @@ void RunReport::AddWait(const PhaseTimes& times, Clock::time_point computed) {
   report_.add_computed_ns(
       std::chrono::duration_cast<nanoseconds>(computed - last_computed_).count());
   last_computed_ = computed;
-  const Clock::time_point begin = times.last_begin(Phase::kExposed);
+  const Clock::time_point begin = times.first_begin(Phase::kExposed);
   const std::chrono::duration<float, std::milli> after = begin - computed;
   report_.add_wait_begin_ms(begin == Clock::time_point() ? 0 : after.count());
   report_.add_wait_ms(static_cast<float>(times.Milliseconds(Phase::kExposed)));
@@ -124,6 +124,7 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   report_.set_timed_seconds(timed_ms_ / 1000);
   report_.set_timed_steps(timed_steps_);
   if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
+  report_.set_encoded_bytes_up(exchange.encoded_bytes);
   report_.set_index_bytes_up(exchange.index_bytes);
   report_.mutable_step_pulls()->Add(exchange.step_pulls.begin(), exchange.step_pulls.end());
   for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
@@ -135,6 +136,8 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
     halves->set_saturated(exchange.halves.saturated);
     halves->set_infinities(exchange.halves.infinities);
   }
+  if (exchange.consensus_distance.has_value())
+    report_.set_consensus_distance(*exchange.consensus_distance);
   report_.set_engine(exchange.engine);
   if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();
 }

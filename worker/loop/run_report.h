@@ -38,6 +38,8 @@ class RunReport {
   void SetTimed(bool is_timed);
   // The next step is of this lot, which the worker has claimed.
   void AddLot(int64_t lot);
+  // The next `steps` steps were not made: the others had ended them.
+  void AddSkipped(int64_t steps) { report_.set_skipped_steps(report_.skipped_steps() + steps); }
   // This worker has made its last step.
   void NoWorkIsLeft();
   // Training is over: what is computed and sent from here on is no part of it.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
@@ -25,13 +26,13 @@ StepShape ShapeOf(const RunSpec& spec) {
   return {static_cast<int32_t>(shares), spec.training().accumulate()};
 }
 
+}  // namespace
+
 float GradientScaleOf(const RunSpec& spec) {
   const TrainingSpec& training = spec.training();
   const int32_t workers = TraitsOf(spec).divisor == Divisor::kAllBatches ? training.workers() : 1;
   return 1.0f / static_cast<float>(training.accumulate() * workers);
 }
-
-}  // namespace
 
 TrainingLoop::TrainingLoop(const WorkerSetup& setup)
     : setup_(setup),
@@ -54,8 +55,8 @@ absl::Status TrainingLoop::Prepare() {
   const RunSpec& spec = *setup_.spec;
   const ParamLayout& layout = setup_.model->layout();
   const SampleShape& sample = setup_.dataset->train.shape;
-  RM_ASSIGN_OR_RETURN(replica_,
-                      HostReplica::Create(spec, layout, *setup_.initial_weights, step_times_));
+  RM_ASSIGN_OR_RETURN(replica_, HostReplica::Create(spec, layout, setup_.rank,
+                                                    *setup_.initial_weights, step_times_));
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
   RM_ASSIGN_OR_RETURN(
       upload_, BatchUpload::Create(*setup_.kernels,
@@ -149,6 +150,7 @@ absl::Status TrainingLoop::Train(RunReport* figures) {
     setup_.progress->step.store(step_, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());
+    RM_RETURN_IF_ERROR(SkipToNextStep(figures));
     RM_ASSIGN_OR_RETURN(const std::optional<int64_t> lot, NextLot());
     RM_RETURN_IF_ERROR(AwaitTurn(lot, figures));
     if (!lot.has_value()) break;
@@ -162,6 +164,22 @@ absl::Status TrainingLoop::Train(RunReport* figures) {
   RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(),
                               absl::StrCat("worker/", setup_.rank, " drain step=", step_ - 1)));
   figures->End();
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::SkipToNextStep(RunReport* figures) {
+  setup_.progress->Enter("gate");
+  absl::StatusOr<int64_t> next = strategy_->NextStep(step_);
+  if (!next.ok()) {
+    return Annotate(next.status(),
+                    absl::StrCat("worker/", setup_.rank, " step=", step_, " phase=gate"));
+  }
+  if (*next == step_) return absl::OkStatus();
+  RM_CHECK(*next > step_ && *next <= training_.steps());
+  RM_RETURN_IF_ERROR(feed_->Skip(*next - step_));
+  figures->AddSkipped(*next - step_);
+  step_ = *next;
+  setup_.progress->step.store(step_, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
@@ -304,6 +322,8 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(
       Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
   figures->AddExchange(exchange);
+  RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
+  report->set_state_bytes(replica_->state_bytes() + gradients.bytes() + strategy_->Give().bytes());
   return absl::OkStatus();
 }
 

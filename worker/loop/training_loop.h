@@ -26,6 +26,10 @@
 
 namespace ringmaster {
 
+// What a worker's batches have as gradient_scale (worker/model/model.h): the average over all that
+// an update is made from. `spec` is resolved. Pure, thread-safe.
+float GradientScaleOf(const RunSpec& spec);
+
 // The one training loop: the same code for every arm. Makes a step of each lot that this worker is
 // dealt or claims, drains when no work is left, scores the model at every mark, and reports. Called
 // by the worker's step thread.
@@ -50,6 +54,8 @@ class TrainingLoop {
   absl::Status Take(const State& state);
   WorkerLink Link();
   absl::Status Train(RunReport* figures);
+  // Raises step_ to the step that the strategy says is next; nobody computes the lots in between.
+  absl::Status SkipToNextStep(RunReport* figures);
   // The lot of step_; nullopt: no work is left.
   absl::StatusOr<std::optional<int64_t>> NextLot();
   // Stands still for as long as whoever grants steps wants, before the step of `lot`, or before the

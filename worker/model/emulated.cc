@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/interruptible_sleep.h"
+#include "common/base/partition.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
@@ -14,15 +16,32 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Names the stream of emulated gradients among those of the training seed.
+constexpr uint64_t kGradientStream = 0x656d756c61746564;
+
 class EmulatedModel : public Model {
  public:
-  EmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times, KernelLibrary& kernels)
+  EmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times,
+                const EmulatedGradients& gradients, KernelLibrary& kernels)
       : real_(std::move(real)),
         forward_(absl::ToChronoNanoseconds(times.forward)),
         backward_(absl::ToChronoNanoseconds(times.backward)),
         interrupted_(std::move(times.interrupted)),
-        kernels_(kernels) {
-    zeroed_.reserve(kArenas);
+        gradients_(gradients),
+        kernels_(kernels) {}
+
+  // Draws anew, for batches of this scale.
+  absl::Status Draw(float scale) {
+    const int64_t count = layout().count();
+    std::vector<float> values(count);
+    Random random(MixSeed(gradients_.seed, kGradientStream));
+    for (float& value : values) value = EmulatedGradients::kDeviation * random.Normal() * scale;
+    if (draw_.size_bytes() == 0) {
+      RM_ASSIGN_OR_RETURN(draw_, kernels_.Allocate(count * static_cast<int64_t>(sizeof(float))));
+    }
+    RM_RETURN_IF_ERROR(kernels_.CopyFromHost(values.data(), draw_.data(), draw_.size_bytes()));
+    gradients_.scale = scale;
+    return kernels_.Finish();
   }
 
   const ParamLayout& layout() const override { return real_->layout(); }
@@ -35,6 +54,9 @@ class EmulatedModel : public Model {
     training_ = batch.training;
     forwarded_ = true;
     count_ = batch.count;
+    rank_ = batch.number / gradients_.batches_a_rank % gradients_.ranks;
+    if (training_ && batch.gradient_scale != gradients_.scale)
+      RM_RETURN_IF_ERROR(Draw(batch.gradient_scale));
     return SleepUntil(end, interrupted_);
   }
 
@@ -45,8 +67,8 @@ class EmulatedModel : public Model {
           "backward of an emulated model: there was no forward of a training batch");
     }
     forwarded_ = false;
-    RM_RETURN_IF_ERROR(Zero(gradients));
     for (const Bucket& bucket : layout().buckets()) {
+      RM_RETURN_IF_ERROR(Write(bucket, gradients));
       const double share =
           static_cast<double>(bucket.end()) / static_cast<double>(layout().count());
       const std::chrono::nanoseconds over(
@@ -67,22 +89,29 @@ class EmulatedModel : public Model {
   }
 
  private:
-  // A step's gradients lie in one of a few arenas, which stay zero: sums of zeros are.
-  static constexpr size_t kArenas = 8;
-
-  absl::Status Zero(const TensorView& gradients) {
-    if (std::find(zeroed_.begin(), zeroed_.end(), gradients.data) != zeroed_.end())
-      return absl::OkStatus();
-    zeroed_.push_back(gradients.data);
-    return kernels_.Run(FillZeroCall{gradients.data, layout().count()});
+  // The rank's gradients of `bucket`.
+  absl::Status Write(const Bucket& bucket, const TensorView& gradients) {
+    const int64_t count = layout().count();
+    const int64_t places = CeilDiv(count, gradients_.ranks);
+    int64_t from = (bucket.begin + rank_ * places) % count;
+    for (int64_t to = bucket.begin; to < bucket.end();) {
+      const int64_t size = std::min(bucket.end() - to, count - from);
+      RM_RETURN_IF_ERROR(
+          kernels_.Run(CopyFloatsCall{draw_.floats() + from, gradients.data + to, size}));
+      to += size;
+      from = 0;
+    }
+    return absl::OkStatus();
   }
 
   const std::unique_ptr<Model> real_;
   const std::chrono::nanoseconds forward_;
   const std::chrono::nanoseconds backward_;
   const std::function<absl::Status()> interrupted_;
+  EmulatedGradients gradients_;  // its scale is that of draw_
   KernelLibrary& kernels_;
-  std::vector<const float*> zeroed_;  // arenas
+  Buffer draw_;       // [layout().count()], in the library's place
+  int64_t rank_ = 0;  // whose lot the batch is of
   bool forwarded_ = false;
   bool training_ = false;
   int64_t count_ = 1;
@@ -90,9 +119,14 @@ class EmulatedModel : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> CreateEmulatedModel(std::unique_ptr<Model> real, EmulatedTimes times,
-                                           KernelLibrary& kernels) {
-  return std::make_unique<EmulatedModel>(std::move(real), std::move(times), kernels);
+absl::StatusOr<std::unique_ptr<Model>> CreateEmulatedModel(std::unique_ptr<Model> real,
+                                                           EmulatedTimes times,
+                                                           const EmulatedGradients& gradients,
+                                                           KernelLibrary& kernels) {
+  auto model =
+      std::make_unique<EmulatedModel>(std::move(real), std::move(times), gradients, kernels);
+  RM_RETURN_IF_ERROR(model->Draw(gradients.scale));
+  return model;
 }
 
 }  // namespace ringmaster

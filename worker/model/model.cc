@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
-#include "proto/run_spec.pb.h"
+#include "proto/model_spec.pb.h"
 #include "worker/model/cnn.h"
 #include "worker/model/lenet.h"
 #include "worker/model/mlp.h"

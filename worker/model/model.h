@@ -28,6 +28,7 @@ struct BatchView {
   bool training = false;
   uint64_t dropout_seed = 0;    // of this batch: by seed, rank, step and micro-batch
   float gradient_scale = 1.0f;  // of the mean loss whose gradient Backward computes
+  int64_t number = 0;           // in the stream of batches; 0 where it is not for training
 };
 
 // Sums over the labels of a batch; `count` of them.

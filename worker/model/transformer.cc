@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "proto/run_spec.pb.h"
+#include "proto/model_spec.pb.h"
 #include "worker/model/layers/attention.h"
 #include "worker/model/layers/dropout.h"
 #include "worker/model/layers/embedding.h"

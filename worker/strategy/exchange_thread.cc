@@ -126,8 +126,9 @@ void ExchangeThread::RunTask(const Posted& posted, bool healthy) {
   const ExchangeTask& task = posted.task;
   current_ = posted.is_timed ? &times_ : &discarded_;
   if (recorder_ != nullptr) {
-    const bool is_of_a_step =
-        task.kind == ExchangeTask::Kind::kBucket || task.kind == ExchangeTask::Kind::kEndStep;
+    const bool is_of_a_step = task.kind == ExchangeTask::Kind::kBucket ||
+                              task.kind == ExchangeTask::Kind::kWeights ||
+                              task.kind == ExchangeTask::Kind::kEndStep;
     if (is_of_a_step) {
       recorder_->BeginStep(task.step);
     } else {

@@ -18,11 +18,12 @@ namespace ringmaster {
 
 // What the step thread hands to the exchange thread.
 struct ExchangeTask {
-  enum class Kind { kBucket, kEndStep, kDrain, kRecall, kFarewell };
+  enum class Kind { kBucket, kWeights, kEndStep, kDrain, kRecall, kFarewell };
   Kind kind = Kind::kBucket;
   int64_t step = 0;    // kRecall: the mark
-  int32_t bucket = 0;  // kBucket only
-  // kBucket only; the exchange thread's until the step's arena is used again
+  int32_t bucket = 0;  // kBucket and kWeights only
+  // kBucket: the exchange thread's until the step's arena is used again. kWeights: a bucket of the
+  // weights, the exchange thread's until the step thread has waited for it.
   BucketGradient gradient;
   int64_t lot = 0;  // kBucket only: that the gradient was computed from
 };

@@ -18,6 +18,7 @@ class ForwardingStrategy : public SyncStrategy {
   explicit ForwardingStrategy(std::unique_ptr<SyncStrategy> real) : real_(std::move(real)) {}
 
   GradientRequest Gradients() const override { return real_->Gradients(); }
+  absl::StatusOr<int64_t> NextStep(int64_t step) override { return real_->NextStep(step); }
   absl::Status BeginStep(int64_t step) override { return real_->BeginStep(step); }
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {

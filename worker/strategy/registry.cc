@@ -1,6 +1,7 @@
 #include "worker/strategy/registry.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,12 @@
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
+#include "worker/strategy/all_reduce/delayed_strategy.h"
+#include "worker/strategy/elastic/elastic_strategy.h"
+#include "worker/strategy/gossip/gossip_strategy.h"
+#include "worker/strategy/local_sgd/local_sgd_strategy.h"
 #include "worker/strategy/ps/parameter_server_strategy.h"
+#include "worker/strategy/sharded_optimizer/sharded_optimizer_strategy.h"
 #include "worker/strategy/solo/solo_strategy.h"
 
 namespace ringmaster {
@@ -29,14 +35,20 @@ constexpr Entry kEntries[] = {
     {"solo", CreateSolo},
     {"parameter_server", CreateParameterServerStrategy},
     {"all_reduce", CreateAllReduceStrategy},
+    {"sharded_optimizer", CreateShardedOptimizerStrategy},
+    {"delayed", CreateDelayedStrategy},
+    {"local_sgd", CreateLocalSgdStrategy},
+    {"elastic", CreateElasticStrategy},
+    {"gossip", CreateGossipStrategy},
 };
 
 }  // namespace
 
 absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpec& codec) {
   if (layout.statistics().empty()) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(const auto made, CreateCodec(codec));
-  if (made->traits().exact) return absl::OkStatus();
+  const std::optional<CodecTraits> traits = CodecTraitsOf(codec);
+  if (!traits.has_value()) return CreateCodec(codec).status();
+  if (traits->exact) return absl::OkStatus();
   const auto named = std::find_if(layout.params().begin(), layout.params().end(),
                                   [](const Param& param) { return param.statistic; });
   return absl::InvalidArgumentError(

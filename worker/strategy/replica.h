@@ -48,10 +48,20 @@ class Replica {
   // `*weights` has the same size and may hold anything.
   virtual void Replace(std::vector<float>* weights) = 0;
 
+  // The weights, on the host, for a strategy that changes them in place: those of other workers
+  // come where this one updates nothing. Valid until the next call; the version moves at once.
+  virtual absl::Span<float> Edit() = 0;
+
   // Updates the weights by the gradient of `step` averaged over all workers, by bucket, all of
-  // them; clipped by the norm over all buckets where the rule clips. Counts as the phase "update".
-  // The weights of a host take gradients of form kHost only. An error leaves the weights useless.
+  // them, or of each that part which this worker updates (SchemeTraits::updated); clipped by the
+  // norm over all buckets where the rule clips. Counts as the phase "update". The weights of a host
+  // take gradients of form kHost only. An error leaves the weights useless.
   virtual absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) = 0;
+  // The same by a gradient of this worker's own batches in its step `step`, before which all
+  // workers together have seen `samples_seen` samples: workers that claim their work make unlike
+  // numbers of steps.
+  virtual absl::Status ApplyAfter(int64_t samples_seen, int64_t step,
+                                  absl::Span<const BucketGradient> gradient) = 0;
 
   // The weights and what the rule keeps. Taken by another replica of the same spec and layout, that
   // goes on with the same bits, wherever its weights lie.

@@ -15,39 +15,51 @@
 namespace ringmaster {
 namespace {
 
-// Gradients are summed on channel 0.
+// Gradients are summed on channel 0, in rounds on 2 and above too.
 constexpr uint16_t kChannel = 1;
 
 }  // namespace
 
-ReplicaMarks::ReplicaMarks(const WorkerLink& link)
+ReplicaMarks::ReplicaMarks(const WorkerLink& link, MarkSource source)
     : link_(link),
+      source_(std::move(source)),
       ranks_(TraitsOf(*link.spec).workers),
       marks_(SampleMarks(*link.spec)),
       copies_(MarkCopies(*link.spec), ShareOf(link.rank).count),
-      passed_(marks_.size()) {}
+      passed_(marks_.size()),
+      equal_(marks_.size()) {}
 
-void ReplicaMarks::StepEnded(int64_t step) {
+void ReplicaMarks::StepEnded(int64_t step, bool equal) {
   while (next_ < marks_.size() && marks_[next_].update <= step) ++next_;
   if (next_ == marks_.size() || marks_[next_].update != step + 1) return;
   // After the last mark the weights lie still.
   if (static_cast<int32_t>(next_) < copies_.marks()) {
     const Range share = ShareOf(link_.rank);
-    copies_.Copy(static_cast<int32_t>(next_), 0,
-                 link_.replica->weights().host().subspan(share.begin, share.count));
+    const WeightsView model = source_.model ? source_.model() : link_.replica->weights();
+    copies_.Copy(static_cast<int32_t>(next_), 0, model.host().subspan(share.begin, share.count));
   }
+  equal_[next_] = equal;
   passed_[next_++] = Clock::now();
 }
 
 absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {
   RM_CHECK(mark >= 0 && mark < static_cast<int32_t>(marks_.size()));
-  if (mark == copies_.marks()) return MarkedModel{link_.replica->weights(), passed_[mark]};
+  if (mark == copies_.marks()) {
+    return MarkedModel{source_.model ? source_.model() : link_.replica->weights(), passed_[mark]};
+  }
   const Range share = ShareOf(link_.rank);
   const absl::Span<const float> own = copies_.at(mark);
   RM_CHECK(static_cast<int64_t>(own.size()) == share.count);
   recalled_.resize(link_.layout->count());
   std::copy(own.begin(), own.end(), recalled_.begin() + share.begin);
-  if (ranks_ > 1) RM_RETURN_IF_ERROR(Annotate(Gather(mark), absl::StrCat("mark ", mark)));
+  // Of no step: it comes after them all, and after their drains.
+  const absl::Status together =
+      equal_[mark] ? absl::OkStatus()
+      : source_.average != nullptr
+          ? source_.average->Average(marks_.back().update + 1 + mark, absl::MakeSpan(recalled_))
+      : ranks_ > 1 ? Gather(mark)
+                   : absl::OkStatus();
+  RM_RETURN_IF_ERROR(Annotate(together, absl::StrCat("mark ", mark)));
   copies_.Free(mark);
   // Versions of the replica's weights are 0 or more.
   return MarkedModel{WeightsView::OnHost(recalled_, -1 - mark), passed_[mark]};

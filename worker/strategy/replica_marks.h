@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_STRATEGY_REPLICA_MARKS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,38 +13,58 @@
 #include "common/config/describe.h"
 #include "common/exchange/snapshot_store.h"
 #include "worker/strategy/strategy.h"
+#include "worker/strategy/weight_exchange.h"
 
 namespace ringmaster {
 
-// What a worker keeps of the model at marks where the replicas of all workers that train are the
-// same after every step: its share of the arena, so that all of them together keep each mark once.
-// Memory is taken by the constructor. The step thread's.
+// What the model at a mark is made of, where it is not the replica that all workers have alike.
+struct MarkSource {
+  // The model as every worker has it after a step and after the last drain, on the host; null: the
+  // replica's weights.
+  std::function<WeightsView()> model;
+  // Not null: the model is the average of all workers' replicas, made by this, which outlives the
+  // marks.
+  ReplicaAverage* average = nullptr;
+};
+
+// What a worker keeps of the model at marks where workers hold the weights. Where all that train
+// have the model after every step it is a share of the arena, so that all of them together keep
+// each mark once; where the model is their average it is the whole replica. Memory is taken by the
+// constructor. The step thread's.
 class ReplicaMarks {
  public:
-  explicit ReplicaMarks(const WorkerLink& link);
+  explicit ReplicaMarks(const WorkerLink& link, MarkSource source = {});
 
   // `step` has ended, and its update is in the replica's weights, which lie on the host. Copies the
-  // share if that was a mark. Waits for nobody and allocates nothing.
-  void StepEnded(int64_t step);
+  // share if that was a mark. `equal`: the replicas of all workers are the same bits at this
+  // moment, so that no average is needed; all workers say the same. Waits for nobody and allocates
+  // nothing.
+  void StepEnded(int64_t step, bool equal = false);
 
   // SyncStrategy::Recall: gathers the shares of all workers, over the strategy's transport, on a
-  // channel of its own. The strategy's exchange stands still meanwhile. Errors: those of
-  // CollectiveExecutor, and Internal where a share has another size.
+  // channel of its own, or averages their copies. The strategy's exchange stands still meanwhile.
+  // Errors: those of CollectiveExecutor, and Internal where a share has another size.
   absl::StatusOr<MarkedModel> Recall(int32_t mark);
 
   // Of the shares that have not been given up.
   int64_t bytes() const { return copies_.bytes(); }
 
  private:
-  Range ShareOf(int32_t rank) const { return Part(link_.layout->count(), ranks_, rank); }
+  // What `rank` keeps of the arena.
+  Range ShareOf(int32_t rank) const {
+    if (source_.average != nullptr) return {0, link_.layout->count()};
+    return Part(link_.layout->count(), ranks_, rank);
+  }
   // Brings the other workers' shares to their places in recalled_.
   absl::Status Gather(int32_t mark);
 
   const WorkerLink link_;
+  const MarkSource source_;
   const int32_t ranks_;  // workers that train
   const std::vector<SampleMark> marks_;
   SnapshotStore copies_;
   std::vector<Clock::time_point> passed_;         // by mark
+  std::vector<bool> equal_;                       // by mark
   size_t next_ = 0;                               // mark
   std::vector<float> recalled_;                   // the arena at the mark last asked for
   std::unique_ptr<CollectiveExecutor> executor_;  // from the first gather on

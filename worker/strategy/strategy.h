@@ -56,9 +56,15 @@ struct ExchangeReport {
   double encode_ms = 0;
   double exchange_ms = 0;
   double reduce_ms = 0;
-  int64_t index_bytes = 0;                      // of the payload sent
+  // Of the payload sent: what encoders said that their encodings have, as often as they were sent;
+  // and how much of it is indices. 0 where gradients go as floats.
+  int64_t encoded_bytes = 0;
+  int64_t index_bytes = 0;
   std::vector<int32_t> step_pulls;              // WorkerReport's
   std::vector<std::string> bucket_collectives;  // of an all-reduce, by bucket
+  // Where workers are around the model: how far this one is from it after Drain, the L2 norm of the
+  // difference over that of the model.
+  std::optional<double> consensus_distance;
   HalfTally halves;  // of gradients that it has encoded as halves; no elements: of none
   // of an all-reduce by another library, whose bytes our transport does not see
   std::string engine;
@@ -86,6 +92,10 @@ class SyncStrategy {
   // The form, among those offered, in which it takes its gradients. Asked once, before the first
   // step.
   virtual GradientRequest Gradients() const = 0;
+  // Which step comes next, where `step` would in turn: `step`, or a later one where the others have
+  // ended some without this worker. Called before each BeginStep, which begins the step that it
+  // says, and before a drain that ends a run; may wait as BeginStep does. Most say `step` at once.
+  virtual absl::StatusOr<int64_t> NextStep(int64_t step) { return step; }
   // Returns when step `step` may start: the worker's weights are what the consistency model grants,
   // and the step's gradient buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;

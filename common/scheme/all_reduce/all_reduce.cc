@@ -1,19 +1,21 @@
 #include "common/scheme/all_reduce/all_reduce.h"
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/known_words.h"
-#include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
+#include "common/collective/hierarchical.h"
 #include "common/engine/engine_names.h"
+#include "common/scheme/all_reduce/sums.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
+
+constexpr int64_t kFloatBytes = 4;
 
 constexpr ArmInfo kArms[] = {
     {"ring", "ring all-reduce of the gradients, every worker applies the update", 70, true,
@@ -31,6 +33,12 @@ constexpr ArmInfo kArms[] = {
     {"recursive-doubling",
      "all-reduce by whole buckets between pairs: the fewest rounds, for more bytes", 140, false,
      "strategy { all_reduce { collective: 'recursive_doubling' } }", ""},
+    {"hierarchical",
+     "all-reduce in groups: rings inside them, and across them of what each rank has summed", 142,
+     false, "strategy { all_reduce { collective: 'hierarchical' } }",
+     "strategy.all_reduce.group_size"},
+    {"double-binary-tree", "all-reduce up and down two trees, each for half of every bucket", 144,
+     false, "strategy { all_reduce { collective: 'double_binary_tree' } }", ""},
     {"all-reduce-auto", "all-reduce, for every bucket by the collective that its size and N choose",
      150, false, "strategy { all_reduce { collective: 'auto' } }", ""},
     {"all-reduce-mpi",
@@ -47,11 +55,19 @@ constexpr ArmInfo kArms[] = {
     {"ring-topk", "the largest 1 % of every bucket with error feedback, gathered around the ring",
      200, false, "strategy { all_reduce { collective: 'ring' } } codec { name: 'topk' }",
      "codec.density,codec.error_feedback"},
+    {"ring-powersgd",
+     "two factors of rank 4 in place of every matrix, with error feedback, summed around the ring",
+     205, false,
+     "strategy { all_reduce { collective: 'ring' } } codec { name: 'powersgd' } "
+     "training { bucket_layout: WHOLE_TENSORS }",
+     "codec.rank,codec.error_feedback"},
 };
 
-void Resolve(int32_t, StrategySpec* strategy) {
+void Resolve(int32_t workers, StrategySpec* strategy) {
   AllReduceSpec* all_reduce = strategy->mutable_all_reduce();
   if (all_reduce->collective().empty()) all_reduce->set_collective("ring");
+  if (HasGroups(all_reduce->collective()) && !all_reduce->has_group_size() && workers > 0)
+    all_reduce->set_group_size(DefaultGroupSize(workers));
 }
 
 // What another library's all-reduce cannot do.
@@ -82,16 +98,19 @@ void CheckEngineSpec(const RunSpec& spec, Problems* problems) {
   }
 }
 
-// What a codec must do for the schedules that add on the way; the ring can gather instead.
-void CheckCodecSpec(const RunSpec& spec, Problems* problems) {
-  const std::string& collective = spec.strategy().all_reduce().collective();
-  const CodecInfo* const codec = FindCodec(spec.codec().name());
-  if (codec == nullptr || codec->traits.summable_as.has_value() || collective == "ring") return;
-  problems->AddName(
-      "codec.name", codec->name,
-      absl::StrCat("its payloads cannot be summed on the wire, as collective \"", collective,
-                   "\" does; use collective \"ring\", which gathers them, or codec ",
-                   QuotedCodecs(IsLossyAndSummed, " or ")));
+void CheckGroups(const RunSpec& spec, Problems* problems) {
+  constexpr char kField[] = "strategy.all_reduce.group_size";
+  const AllReduceSpec& all_reduce = spec.strategy().all_reduce();
+  if (!HasGroups(all_reduce.collective())) {
+    if (!all_reduce.has_group_size()) return;
+    problems->Add(
+        kField, all_reduce.group_size(),
+        absl::StrCat("collective \"", all_reduce.collective(),
+                     "\" has no groups; use collective \"hierarchical\", or leave it out"));
+    return;
+  }
+  const absl::Status status = CheckGroupSize(all_reduce.group_size(), spec.training().workers());
+  if (!status.ok()) problems->Add(kField, all_reduce.group_size(), std::string(status.message()));
 }
 
 void Check(const RunSpec& spec, Problems* problems) {
@@ -100,55 +119,31 @@ void Check(const RunSpec& spec, Problems* problems) {
   for (const EngineInfo& engine : Engines()) names.emplace_back(engine.name);
   problems->Known("strategy.all_reduce.collective", "collective", collective, names);
   if (IsEngine(collective)) CheckEngineSpec(spec, problems);
-  CheckCodecSpec(spec, problems);
-}
-
-// The registry's own name, which outlives every spec; empty where it has no such name.
-template <typename Infos>
-absl::string_view NameIn(const Infos& infos, absl::string_view name) {
-  for (const auto& info : infos) {
-    if (info.name == name) return info.name;
-  }
-  return {};
+  CheckSummedCodec(spec, collective, problems);
+  CheckGroups(spec, problems);
 }
 
 SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
+  const AllReduceSpec& all_reduce = strategy.all_reduce();
   SchemeTraits traits;
   traits.workers = workers;
-  traits.collective = NameIn(CollectiveChoices(), strategy.all_reduce().collective());
-  traits.engine = NameIn(Engines(), strategy.all_reduce().collective());
+  traits.collective = ScheduleNameOf(all_reduce.collective());
+  traits.sums_in_rounds = true;
+  if (HasGroups(traits.collective)) traits.group_size = all_reduce.group_size();
+  for (const EngineInfo& engine : Engines()) {
+    if (engine.name == all_reduce.collective()) traits.engine = engine.name;
+  }
   return traits;
 }
 
-// What can be added in its encoded form goes the schedule's way; the rest is gathered around the
-// ring, whole.
-absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node) {
+absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node,
+                                     int64_t steps) {
   const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
   if (!traits.engine.empty()) {
     return absl::UnimplementedError(
         absl::StrCat("collective \"", traits.engine, "\" sends its own messages"));
   }
-  StepTraffic traffic;
-  if (traits.workers == 1) return traffic;
-  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, CreateCodec(spec.codec()));
-  const bool summed = codec->traits().summable_as.has_value();
-  for (const Bucket& bucket : layout.buckets()) {
-    if (!summed) {
-      const int64_t bytes = (traits.workers - 1) * codec->MaxEncodedBytes(bucket.count);
-      traffic.sent += bytes;
-      traffic.received += bytes;
-      continue;
-    }
-    const int64_t element_bytes = codec->MaxEncodedBytes(1);
-    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule,
-                        CreateSchedule(traits.collective, {spec.transport().name(), traits.workers,
-                                                           bucket.count * element_bytes}));
-    for (const Step& step : schedule->StepsOf(node.index, traits.workers)) {
-      const int64_t bytes = ElementsOf(step, traits.workers, bucket.count).count * element_bytes;
-      (step.op == Step::Op::kSend ? traffic.sent : traffic.received) += bytes;
-    }
-  }
-  return traffic;
+  return SumTraffic(spec, traits, layout, node, steps);
 }
 
 }  // namespace

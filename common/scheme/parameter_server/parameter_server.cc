@@ -3,8 +3,10 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/codec/small_tensors.h"
 #include "common/exchange/parts.h"
 #include "proto/run_spec.pb.h"
 
@@ -46,6 +48,27 @@ constexpr ArmInfo kArms[] = {
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { "
      "name: 'topk' }",
      "strategy.parameter_server.servers,strategy.work,codec.density,codec.error_feedback"},
+    {"backup",
+     "ps that makes each update from the first gradients of a step and drops the last one (backup "
+     "workers)",
+     45, false,
+     "strategy { parameter_server { consistency: BSP placement: DEDICATED backup_workers: 1 } }",
+     "strategy.parameter_server.servers,strategy.parameter_server.backup_workers"},
+    {"geo",
+     "the central server adds how far each worker has come in several steps alone, as it comes", 97,
+     false,
+     "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED local_steps: 4 "
+     "} }",
+     "strategy.parameter_server.servers,strategy.parameter_server.local_steps,strategy.work"},
+    {"dc-async",
+     "async whose server corrects late gradients towards the weights it applies them to (delay "
+     "compensation)",
+     95, false,
+     "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED "
+     "delay_compensation { adaptive: true } } }",
+     "strategy.parameter_server.servers,strategy.work,"
+     "strategy.parameter_server.delay_compensation.lambda,"
+     "strategy.parameter_server.delay_compensation.decay"},
     {"ps-fp16", "ps with gradients in half precision", 210, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' "
      "}",
@@ -55,6 +78,13 @@ constexpr ArmInfo kArms[] = {
      "'onebit' }",
      kServersAndMemory},
 };
+
+// The values of the paper's experiments on CIFAR-10 (Zheng et al. 2017, section 6).
+void ResolveCompensation(DelayCompensationSpec* compensation) {
+  if (!compensation->has_adaptive()) compensation->set_adaptive(false);
+  if (!compensation->has_lambda()) compensation->set_lambda(compensation->adaptive() ? 2 : 0.04);
+  if (compensation->adaptive() && !compensation->has_decay()) compensation->set_decay(0.95);
+}
 
 void Resolve(int32_t workers, StrategySpec* strategy) {
   ParameterServerSpec* server = strategy->mutable_parameter_server();
@@ -72,6 +102,72 @@ void Resolve(int32_t workers, StrategySpec* strategy) {
   if (server->consistency() == ParameterServerSpec::ASYNCHRONOUS &&
       strategy->work() == StrategySpec::WORK_UNSET) {
     strategy->set_work(StrategySpec::CLAIMED);
+  }
+  if (server->has_delay_compensation()) ResolveCompensation(server->mutable_delay_compensation());
+}
+
+void CheckCompensation(const ParameterServerSpec& server, Problems* problems) {
+  if (!server.has_delay_compensation()) return;
+  const DelayCompensationSpec& compensation = server.delay_compensation();
+  constexpr char kField[] = "strategy.parameter_server.delay_compensation";
+  if (server.consistency() == ParameterServerSpec::BSP) {
+    problems->Add(kField, "{...}",
+                  "under BSP no gradient is late; leave it out, or use consistency ASYNCHRONOUS or "
+                  "SSP");
+  }
+  problems->Range<double>(absl::StrCat(kField, ".lambda"), compensation.lambda(), 0, 1e6,
+                          "0 corrects nothing");
+  if (!compensation.adaptive() && compensation.has_decay()) {
+    problems->Add(absl::StrCat(kField, ".decay"), compensation.decay(),
+                  "it is that of the moving average, which only an adaptive lambda needs; leave it "
+                  "out, or set adaptive");
+  } else if (!(compensation.decay() >= 0 && compensation.decay() < 1)) {
+    problems->Add(absl::StrCat(kField, ".decay"), compensation.decay(),
+                  "expected at least 0 and below 1, for example 0.95");
+  }
+}
+
+void CheckBackupWorkers(const RunSpec& spec, Problems* problems) {
+  const ParameterServerSpec& server = spec.strategy().parameter_server();
+  if (!server.has_backup_workers()) return;
+  constexpr char kField[] = "strategy.parameter_server.backup_workers";
+  const int32_t backups = server.backup_workers();
+  if (server.consistency() != ParameterServerSpec::BSP) {
+    problems->Add(kField, backups,
+                  "an update on arrival waits for nobody, and nobody is dropped; leave it out, or "
+                  "use consistency BSP");
+    return;
+  }
+  const int32_t workers = spec.training().workers();
+  if (backups < 0 || backups >= workers) {
+    problems->Add(kField, backups,
+                  absl::StrCat("of ", workers,
+                               " workers at least one must be waited for; expected "
+                               "0 to ",
+                               workers - 1));
+  }
+  if (backups > 0 && !spec.output().dump_batches().empty()) {
+    problems->Add("output.dump_batches", spec.output().dump_batches(),
+                  "a file of batches has as many rows as there are steps, and a worker that is "
+                  "late skips some; leave it out, or set backup_workers=0");
+  }
+}
+
+void CheckLocalSteps(const ParameterServerSpec& server, Problems* problems) {
+  if (!server.has_local_steps()) return;
+  constexpr char kField[] = "strategy.parameter_server.local_steps";
+  if (server.consistency() != ParameterServerSpec::ASYNCHRONOUS) {
+    problems->Add(kField, server.local_steps(),
+                  "what workers push after steps made alone is added as it comes; leave it out, or "
+                  "use consistency ASYNCHRONOUS");
+    return;
+  }
+  problems->Range<int64_t>(kField, server.local_steps(), 1, 1 << 20,
+                           "leave it out to push every gradient");
+  if (server.has_delay_compensation()) {
+    problems->Add("strategy.parameter_server.delay_compensation", "{...}",
+                  "it corrects gradients, and with local_steps none is pushed; leave one of them "
+                  "out");
   }
 }
 
@@ -100,7 +196,13 @@ void Check(const RunSpec& spec, Problems* problems) {
                                ParameterServerSpec::Consistency_Name(server.consistency()),
                                "; leave it out"));
   }
+  CheckCompensation(server, problems);
+  CheckBackupWorkers(spec, problems);
+  CheckLocalSteps(server, problems);
 }
+
+// Workers get all weights from the servers.
+std::vector<Range> UpdateNothing(const ParamLayout&, int32_t, int32_t) { return {}; }
 
 SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   const ParameterServerSpec& server = strategy.parameter_server();
@@ -115,24 +217,37 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
     traits.replicas = Replicas::kEqualAfterDrain;
   }
   if (bounded) traits.staleness_bound = server.staleness_bound();
+  traits.backup_workers = server.backup_workers();
+  // A worker that was late has not had every update's weights.
+  if (traits.backup_workers > 0) traits.replicas = Replicas::kEqualAfterDrain;
+  traits.local_steps = server.local_steps();
+  if (traits.local_steps > 0) traits.divisor = Divisor::kOwnBatches;
+  traits.compensates_delay = server.has_delay_compensation();
+  // Who makes steps alone updates its own weights.
+  if (traits.local_steps == 0) traits.updated = UpdateNothing;
   return traits;
 }
 
-// Every worker pushes each server its part of every bucket and gets the part's weights, floats,
-// back. What a worker and the server beside it exchange stays in its place.
-absl::StatusOr<StepTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node) {
+// In each exchange every worker pushes each server its part of every bucket and gets the part's
+// weights, floats, back. What a worker and the server beside it exchange stays in its place.
+absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node,
+                                     int64_t steps) {
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, CreateCodec(spec.codec()));
   const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
   const bool is_server = node.role == Role::kServer;
-  StepTraffic traffic;
+  // The steps after the last whole exchange are pushed by the drain, as an exchange of their own.
+  const int64_t exchanges = traits.local_steps == 0 ? steps : CeilDiv(steps, traits.local_steps);
+  RunTraffic traffic;
   for (int32_t peer = 0; peer < (is_server ? traits.workers : traits.servers); ++peer) {
     if (traits.servers_beside_workers && peer == node.index) continue;
     const int32_t server = is_server ? node.index : peer;
     for (const Bucket& bucket : layout.buckets()) {
-      const int64_t count = PartOnServer(bucket, traits.servers, server).count;
+      const Range part = PartOnServer(bucket, traits.servers, server);
+      const int64_t count = part.count;
       if (count == 0) continue;
-      (is_server ? traffic.received : traffic.sent) += codec->MaxEncodedBytes(count);
-      (is_server ? traffic.sent : traffic.received) += kFloatBytes * count;
+      (is_server ? traffic.received : traffic.sent) +=
+          MaxBytesOfSlice(spec.codec(), *codec, layout, part, exchanges);
+      (is_server ? traffic.sent : traffic.received) += exchanges * kFloatBytes * count;
     }
   }
   return traffic;

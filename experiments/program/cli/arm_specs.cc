@@ -1,10 +1,13 @@
 #include "experiments/program/cli/arm_specs.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/comparable.h"
 #include "common/config/load.h"
@@ -14,6 +17,16 @@
 #include "experiments/program/run/resolve_spec.h"
 
 namespace ringmaster {
+namespace {
+
+// The arm says so itself, or its codec is summed in rounds, for which buckets may not cut tensors.
+bool NeedsWholeTensors(const RunSpec& spec) {
+  const std::optional<CodecTraits> codec = CodecTraitsOf(spec.codec());
+  return spec.training().bucket_layout() == TrainingSpec::WHOLE_TENSORS ||
+         (codec.has_value() && codec->in_rounds);
+}
+
+}  // namespace
 
 std::vector<std::string> DefaultArms() {
   std::vector<std::string> names;
@@ -41,6 +54,11 @@ absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
     specs.push_back(std::move(spec));
   }
   RM_RETURN_IF_ERROR(Annotate(CheckTaken(sets, specs), "--set"));
+  // What one arm works on is cut alike in all.
+  if (std::any_of(specs.begin(), specs.end(), NeedsWholeTensors)) {
+    for (RunSpec& spec : specs)
+      spec.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
+  }
   return specs;
 }
 

@@ -26,7 +26,8 @@ absl::StatusOr<std::vector<RunSpec>> BuildSpecs(const RunSpec& base,
 // The same of arms that are there already: resolves them, and checks them against each other.
 absl::StatusOr<std::vector<RunSpec>> ResolveAll(std::vector<RunSpec> arms);
 
-// The arms of `base`, not resolved, that take what --set was given.
+// The arms of `base`, not resolved, that take what --set was given. Where one of them works on
+// whole tensors, buckets of all arms hold whole tensors.
 absl::StatusOr<std::vector<RunSpec>> MakeArms(const RunSpec& base,
                                               const std::vector<std::string>& arms,
                                               const std::vector<std::string>& sets);

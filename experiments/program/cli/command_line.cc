@@ -12,14 +12,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/base/known_words.h"
-#include "google/protobuf/descriptor.h"
-#include "proto/run_spec.pb.h"
+#include "common/config/override.h"
 
 namespace ringmaster {
 namespace {
-
-using google::protobuf::Descriptor;
-using google::protobuf::FieldDescriptor;
 
 // The commands that the words name, the program itself first.
 using Chain = std::vector<Command>;
@@ -28,21 +24,6 @@ using Chain = std::vector<Command>;
 std::string CommandText(const Chain& chain, absl::string_view more = "") {
   const auto name = [](std::string* out, const Command& command) { *out += command.name(); };
   return absl::StrCat("`", absl::StrJoin(chain, " ", name), more, "`");
-}
-
-// The path of the only field of that name in a run spec, or empty.
-std::string FieldPath(const Descriptor& type, const std::string& name, const std::string& prefix,
-                      int* found) {
-  std::string path;
-  for (int i = 0; i < type.field_count(); ++i) {
-    const FieldDescriptor& field = *type.field(i);
-    const std::string here = absl::StrCat(prefix, prefix.empty() ? "" : ".", field.name());
-    if (field.name() == name && ++*found == 1) path = here;
-    if (field.message_type() == nullptr || field.is_repeated()) continue;
-    const std::string below = FieldPath(*field.message_type(), name, here, found);
-    if (path.empty()) path = below;
-  }
-  return *found == 1 ? path : "";
 }
 
 // The option of that name, of the innermost command that has it, as a list of one, or an empty
@@ -62,10 +43,9 @@ std::string NoSuchFlag(const Chain& chain, const std::string& flag) {
     for (std::string& name : command->long_names()) known.push_back(std::move(name));
   }
   std::string meant;
-  int found = 0;
   if (!Find(chain, "--set").empty()) {
     const std::string field = absl::StrReplaceAll(word, {{"-", "_"}});
-    const std::string path = FieldPath(*RunSpec::descriptor(), field, "", &found);
+    const std::string path = FieldCalled(field, [](const std::string&) { return true; });
     if (!path.empty()) meant = absl::StrCat("--set ", path, "=VALUE");
   }
   const std::string nearest = NearestWord(word, known);

@@ -43,6 +43,7 @@ void DeclareList(Command program, Action* action);
 void DeclareVerify(Command program, Action* action);
 void DeclareSweep(Command program, Action* action);
 void DeclareBench(Command program, Action* action);
+void DeclareCodec(Command program, Action* action);
 void DeclareExplain(Command program, Action* action);
 void DeclareTrace(Command program, Action* action);
 void DeclareReport(Command program, Action* action);

@@ -42,11 +42,12 @@ constexpr char kCompareFooter[] =
     "of about 5 s\n"
     "or 100 steps, whichever is shorter, but at least 10 steps: all are alive, and all but one "
     "stand still. Where they\n"
-    "would take more than 60 % of the free memory, or have over 16 ranks a core, and with "
-    "--no-turns, they run one\n"
-    "after the other. The arms `single` and `solo` are the base of speed-up and the ceiling of "
-    "efficiency: leave\n"
-    "them in. Ctrl-C stops all arms and shows what was measured.\n"
+    "would take more than 60 % of the free memory, have over 16 ranks a core, or need more open "
+    "files than they may\n"
+    "have, and with --no-turns, they run one after the other; --plan says which. The arms `single` "
+    "and `solo` are the\n"
+    "base of speed-up and the ceiling of efficiency: leave them in. Ctrl-C stops all arms and "
+    "shows what was measured.\n"
     "Exit code 0: all arms done, 1: some failed, 2: a mistake in the command, 3: not quotable "
     "(--gate),\n"
     "130: interrupted.";
@@ -150,7 +151,14 @@ int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
     return Fail(known, kExitUserError);
   if (flags.tuning.grids.empty()) {
     std::vector<TunedArm> none;
-    return ShowSpecs(SpecsToRun(flags, arms, &none));
+    const absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &none);
+    const int code = ShowSpecs(specs);
+    if (code == kExitOk && specs->size() > 1) {
+      const std::string why = WhyOneByOne(*specs, flags.no_turns);
+      std::printf("# these arms would %s%s\n",
+                  why.empty() ? "take turns" : "run one after the other: ", why.c_str());
+    }
+    return code;
   }
   const absl::StatusOr<std::string> text = TuningText(flags, arms);
   if (!text.ok()) return Fail(text.status(), kExitUserError);
@@ -219,9 +227,12 @@ void DeclareCompare(Command program, Action* action) {
   command.SetFooter(kCompareFooter);
   auto flags = std::make_shared<RunFlags>();
   command
-      .AddOption("--arms", &flags->arms,
-                 absl::StrCat("arms, comma-separated [", absl::StrJoin(DefaultArms(), ","),
-                              "]; `ringmaster list` has more"))
+      .AddOption(
+          "--arms", &flags->arms,
+          absl::StrCat(
+              "arms, comma-separated, each with a codec behind a plus if it sends floats, as in "
+              "ring+int8 [",
+              absl::StrJoin(DefaultArms(), ","), "]; `ringmaster list` has more"))
       .Commas()
       .Takes("LIST");
   command.AddOption("--base", &flags->spec_file, "run spec (textproto) that the arms start from");

@@ -52,10 +52,13 @@ int Fail(const absl::Status& status, int code) {
 
 }  // namespace
 
+std::string WhyOneByOne(const std::vector<RunSpec>& specs, bool no_turns) {
+  if (specs.size() == 1) return "a single run";
+  return no_turns ? "--no-turns" : WhyNoTurnsHere(specs);
+}
+
 int ComparedArms::Train() {
-  const std::string why_no_turns = specs_.size() == 1  ? "a single run"
-                                   : options_.no_turns ? "--no-turns"
-                                                       : WhyNoTurnsHere(specs_);
+  const std::string why_no_turns = WhyOneByOne(specs_, options_.no_turns);
   outcome_.SetTurns(why_no_turns.empty(), why_no_turns);
   if (why_no_turns.empty()) {
     TrainInTurns();

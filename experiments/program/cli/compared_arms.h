@@ -17,6 +17,11 @@ namespace ringmaster {
 class RunRecord;
 class RunSpec;
 
+// Why these arms would run one after the other if they were run now: there is one, the user wants
+// it (--no-turns), or they do not fit (experiments/program/run/run_in_turns.h). Empty: they would
+// take turns. `specs` are resolved and valid, and not empty.
+std::string WhyOneByOne(const std::vector<RunSpec>& specs, bool no_turns);
+
 // The arms of one command: trains them, in turns where that is wanted and they fit, and keeps and
 // shows what they did. One thread.
 class ComparedArms {

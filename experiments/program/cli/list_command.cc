@@ -59,7 +59,7 @@ Section FiguresSection() {
 std::vector<Section> AllSections() {
   return {SectionOf("arms", Arms()),
           StrategySection(),
-          SectionOf("codecs", Codecs()),
+          SectionOf("codecs", CodecsAndReducers()),
           SectionOf("layouts", BucketLayouts()),
           SectionOf("collectives", CollectiveChoices()),
           SectionOf("engines", Engines()),

@@ -51,6 +51,7 @@ constexpr char kExamples[] =
     "  ringmaster bench allreduce                       how fast gradients are summed on this "
     "machine\n"
     "  ringmaster explain ring --workers 4              who sends what to whom, round by round\n"
+    "  ringmaster codec int8 --in g.npy                 what a codec makes of an array\n"
     "  ringmaster trace ring                            some steps of the newest ring run, for a "
     "trace viewer\n"
     "  ringmaster predict --arms ps,ring                what a step will take, beside what it does "
@@ -145,6 +146,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareEvaluate(command, &action);
   ringmaster::DeclareVerify(command, &action);
   ringmaster::DeclareBench(command, &action);
+  ringmaster::DeclareCodec(command, &action);
   ringmaster::DeclareExplain(command, &action);
   ringmaster::DeclareTrace(command, &action);
   ringmaster::DeclarePredict(command, &action);

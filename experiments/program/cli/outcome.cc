@@ -120,17 +120,22 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
 
 std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records) {
   std::vector<const Conditions*> disturbed;
+  std::vector<std::string> names;
   size_t finished = 0;
   for (const RunRecord& record : records) {
     if (record.status() != "ok") continue;
     ++finished;
-    if (IsDisturbed(record)) disturbed.push_back(&record.conditions());
+    if (!IsDisturbed(record)) continue;
+    disturbed.push_back(&record.conditions());
+    names.push_back(record.spec().name());
   }
   std::vector<std::string> doubts;
   if (!disturbed.empty()) {
-    doubts.push_back(absl::StrCat("the machine was not quiet during ", disturbed.size(), " of ",
-                                  finished, finished == 1 ? " run: " : " runs: ",
-                                  absl::StrJoin(DisturbanceCauses(disturbed), "; "), "."));
+    doubts.push_back(absl::StrCat(
+        "the machine was not quiet during ", disturbed.size(), " of ", finished,
+        finished == 1 ? " run" : " runs",
+        names.size() == finished ? "" : absl::StrCat(" (", absl::StrJoin(names, ", "), ")"), ": ",
+        absl::StrJoin(DisturbanceCauses(disturbed), "; "), "."));
   }
   // The one run's own sentence would say the same.
   if (finished <= 1) return doubts;

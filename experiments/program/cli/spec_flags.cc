@@ -34,7 +34,8 @@ constexpr Flag kFlags[] = {
     {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
     {"--network", "RATE,LATENCY", "transport.network",
      "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one "
-     "being jitter; none"},
+     "being jitter; racks of workers as racks:2:100mbit:1ms, with the uplink's rate and latency; "
+     "none"},
     {"--emulate", "MS", "training.emulated_compute.milliseconds",
      "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas, cublas_tf32 or reference [auto]"},

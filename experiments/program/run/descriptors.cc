@@ -29,16 +29,23 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-absl::Status CheckDescriptors(int32_t processes) {
-  const int64_t needed = kDescriptorsAnyway + kDescriptorsEachProcess * processes;
+int64_t DescriptorsNeeded(int32_t processes) {
+  return kDescriptorsAnyway + kDescriptorsEachProcess * processes;
+}
+
+std::optional<int64_t> DescriptorLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-      limit.rlim_cur >= static_cast<rlim_t>(needed)) {
-    return absl::OkStatus();
-  }
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  return static_cast<int64_t>(limit.rlim_cur);
+}
+
+absl::Status CheckDescriptors(int32_t processes) {
+  const int64_t needed = DescriptorsNeeded(processes);
+  const std::optional<int64_t> limit = DescriptorLimit();
+  if (!limit.has_value() || *limit >= needed) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("too few open files: with ", processes, " processes each needs up to ", needed,
-                   ", this process's limit is ", limit.rlim_cur,
+                   ", this process's limit is ", *limit,
                    " (ulimit -n, RLIMIT_NOFILE); raise it, or take fewer workers and servers"));
 }
 

@@ -49,6 +49,13 @@ std::optional<NetworkShape> NetworkOf(const RunSpec& spec) {
          BytesPerSecond(link.has_megabits_per_second(), link.megabits_per_second()),
          absl::Milliseconds(link.latency_ms()), absl::Milliseconds(link.jitter_ms())});
   }
+  if (network.has_racks()) {
+    const RacksSpec& racks = network.racks();
+    shape.racks = NetworkShape::Racks{
+        racks.workers_each(),
+        BytesPerSecond(racks.has_uplink_megabits_per_second(), racks.uplink_megabits_per_second()),
+        absl::Milliseconds(racks.uplink_latency_ms()), racks.servers() == RacksSpec::FIRST_RACK};
+  }
   return shape;
 }
 

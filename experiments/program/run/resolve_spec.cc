@@ -6,6 +6,8 @@
 #include "common/base/fingerprint.h"
 #include "common/base/known_words.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/codec/reducer.h"
 #include "common/config/resolve.h"
 #include "common/config/describe.h"
 #include "common/config/validate.h"
@@ -65,6 +67,8 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
   RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(resolved, *shape));
   const Model* model = host.model.get();
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(model->layout(), resolved.codec()));
+  if (const ReducerDefinition* reducer = FindReducer(resolved.codec().name()))
+    RM_RETURN_IF_ERROR(reducer->check(resolved.codec(), model->layout()));
   // A file of weights is looked at here, before any process is started for nothing.
   if (!resolved.training().init_weights().empty())
     RM_RETURN_IF_ERROR(InitialWeights(resolved, *model).status());

@@ -378,7 +378,12 @@ void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRec
   MoveInputs(record);
   MoveConfinements(record);
   const SchemeTraits traits = TraitsOf(record->spec());
-  MeasureSkew(traits.exchanges && traits.updates == Updates::kTogether, record->mutable_reports());
+  // Whoever sends ahead waits for what others had before they computed, or for the step before;
+  // who is late is not waited for.
+  const bool wait_for_gradients = traits.exchanges && traits.updates == Updates::kTogether &&
+                                  traits.backup_workers == 0 && traits.delay == 0 &&
+                                  traits.exchanged != Exchanged::kWeightsAhead;
+  MeasureSkew(wait_for_gradients, record->mutable_reports());
   AlignTraces(record->mutable_reports());
   MergeEvaluations(record);
   for (const ProcessReport& process : record->reports()) {

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/machine/conditions.h"
 #include "common/machine/free_memory.h"
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
@@ -44,7 +45,8 @@ absl::StatusOr<TurnNeeds> NeedsOf(const std::vector<RunSpec>& specs) {
     needs.ranks += TraitsOf(spec).processes;
     needs.on_gpu |= RunsOnGpu(spec.training().kernels());
   }
-  RM_RETURN_IF_ERROR(CheckDescriptors(needs.ranks));
+  needs.descriptors = DescriptorsNeeded(needs.ranks);
+  needs.descriptor_limit = DescriptorLimit();
   needs.free_bytes = FreeMemoryBytes();
   needs.cores = DescribeMachine().cores();
   return needs;
@@ -177,12 +179,19 @@ std::string WhyNoTurns(const TurnNeeds& needs) {
     return absl::StrCat("together they have ", needs.ranks, " ranks, more than ", kRanksACoreMost,
                         " for each of ", needs.cores, " cores");
   }
+  if (needs.descriptor_limit.has_value() && needs.descriptors > *needs.descriptor_limit) {
+    return absl::StrCat("together they have ", needs.ranks,
+                        " ranks, for which this process needs up to ", needs.descriptors,
+                        " open files, and its limit is ", *needs.descriptor_limit,
+                        " (ulimit -n): raise it, or say --no-turns");
+  }
   return "";
 }
 
 std::string WhyNoTurnsHere(const std::vector<RunSpec>& specs) {
   const absl::StatusOr<TurnNeeds> needs = NeedsOf(specs);
-  return needs.ok() ? WhyNoTurns(*needs) : std::string(needs.status().message());
+  if (needs.ok()) return WhyNoTurns(*needs);
+  return absl::StrCat("what they need is not known: ", needs.status().message());
 }
 
 void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& options) {
@@ -193,7 +202,7 @@ void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& opti
     arms.push_back(std::make_unique<LiveArm>(specs[i], options, i, &stage));
     seats.push_back(arms.back().get());
   }
-  std::vector<std::vector<ArmTurn>> turns;
+  std::vector<TakenTurns> taken;
   std::vector<bool> told(arms.size());
   const auto tell_ends = [&] {
     bool in_order = true;
@@ -204,7 +213,9 @@ void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& opti
       told[i] = true;
       std::optional<RunRecord> record = arms[i]->TakeRecord();
       if (!record.has_value()) continue;
-      record->mutable_turns()->Add(turns[i].begin(), turns[i].end());
+      record->mutable_turns()->Add(taken[i].turns.begin(), taken[i].turns.end());
+      // RunArm's are of all turns, also of the other arms'.
+      *record->mutable_conditions() = taken[i].conditions.Total();
       stage.TellEnd(i, *std::move(record));
     }
   };
@@ -212,7 +223,7 @@ void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& opti
     tell_ends();
     stage.Enter(arm);
   };
-  TakeTurns({}, seats, MonotonicNow, on_turn, &turns);
+  TakeTurns({}, seats, {MonotonicNow, ReadMachine, on_turn}, &taken);
   tell_ends();
 }
 

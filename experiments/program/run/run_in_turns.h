@@ -22,15 +22,18 @@ struct TurnNeeds {
   std::optional<int64_t> free_bytes;  // absent: unknown
   int32_t ranks = 0;                  // of all arms
   int32_t cores = 0;                  // 0: unknown
-  bool on_gpu = false;                // kernels of some arm run there; no plan counts its memory
+  int64_t descriptors = 0;            // files that the process that leads all arms may have open
+  std::optional<int64_t> descriptor_limit;  // absent: none
+  bool on_gpu = false;  // kernels of some arm run there; no plan counts its memory
 };
 
 // Why arms with these needs are not alive at once: more than 60 % of the free memory, more than 16
-// ranks a core, or kernels on a GPU. Empty: they can be. Pure.
+// ranks a core, more open files than this process may have, or kernels on a GPU. Empty: they can
+// be. Pure.
 std::string WhyNoTurns(const TurnNeeds& needs);
 
-// The same of this machine as it is now, for arms whose specs are resolved and valid; also: they
-// would need more open files than this process may have, or what they need is not known.
+// The same of this machine as it is now, for arms whose specs are resolved and valid; also: what
+// they need is not known.
 std::string WhyNoTurnsHere(const std::vector<RunSpec>& specs);
 
 struct RunInTurnsOptions {
@@ -38,8 +41,8 @@ struct RunInTurnsOptions {
   // Set from elsewhere (a signal handler) to end all arms.
   const std::atomic<bool>* interrupted = nullptr;
   // Called some times a second for the arm whose turn it is, by index, and once for every arm that
-  // has ended, with what RunArm returns and its turns: those that failed when the turn ends, the
-  // others in their order. One call at a time; any thread.
+  // has ended, with what RunArm returns, its turns, and the conditions of these alone: those that
+  // failed when the turn ends, the others in their order. One call at a time; any thread.
   std::function<void(size_t arm, const ArmProgress& progress)> progress;
   std::function<void(size_t arm, RunRecord record)> ended;
 };

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/codec/reducer.h"
 #include "common/config/describe.h"
 #include "common/machine/address_space.h"
 #include "common/scheme/registry.h"
@@ -51,7 +52,8 @@ absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
 int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {
   const std::string& transport = spec.transport().name();
   const bool shares_memory = transport == "shm" || transport == "auto";
-  const int64_t arenas = kArenas + (TraitsOf(spec).weights == WeightHolder::kServers ? 1 : 0);
+  const int64_t arenas = kArenas + (TraitsOf(spec).weights == WeightHolder::kServers ? 1 : 0) +
+                         (spec.training().has_emulated_compute() ? 1 : 0);
   return kProcessBytes + arenas * parameters * static_cast<int64_t>(sizeof(float)) +
          (shares_memory ? kPairBytes * (TraitsOf(spec).processes - 1) : 0);
 }
@@ -75,6 +77,8 @@ absl::StatusOr<MemoryFacts> MemoryFactsOf(const RunSpec& spec) {
   RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec, shape));
   facts.parameters = host.model->layout().count();
   facts.sample_bytes = SampleBytes(spec, shape);
+  if (const ReducerDefinition* reducer = FindReducer(spec.codec().name()))
+    facts.reducer_bytes = reducer->memory_bytes(spec.codec(), host.model->layout());
   RM_ASSIGN_OR_RETURN(facts.optimizer_arrays, OptimizerArrays(spec.optimizer()));
   return facts;
 }
@@ -85,8 +89,10 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
   const int64_t workers = traits.workers, processes = traits.processes;
   const bool has_servers = traits.weights == WeightHolder::kServers;
   // A worker that computes the batches of others, or accumulates, has an arena more for each.
+  // Emulated ones are copied from what was drawn.
   const int64_t gradient_arenas = 2 + (spec.training().workers() > workers ? 1 : 0) +
-                                  (spec.training().accumulate() > 1 ? 1 : 0);
+                                  (spec.training().accumulate() > 1 ? 1 : 0) +
+                                  (spec.training().has_emulated_compute() ? 1 : 0);
   const auto codec = CreateCodec(spec.codec());
   const bool is_exact = !codec.ok() || (*codec)->traits().exact;
   const int64_t encoded = is_exact ? 0 : (*codec)->MaxEncodedBytes(facts.parameters);
@@ -94,14 +100,18 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
   plan.programs = processes * kResidentBytes;
   plan.weights = processes * arena + workers * (has_servers ? 2 : 1) * arena;
   plan.gradients = workers * gradient_arenas * arena;
-  plan.optimizer = (has_servers ? 1 : workers) * facts.optimizer_arrays * arena;
+  // All servers, or all workers that update a share, together hold it once.
+  plan.optimizer =
+      (has_servers || traits.updated != nullptr ? 1 : workers) * facts.optimizer_arrays * arena;
   plan.codec = workers * (CodecMemoryBytes(spec.codec(), facts.parameters) + encoded);
+  plan.codec += workers * facts.reducer_bytes;
   if (has_servers) {  // All of them together hold the arena once, and for each worker once more.
     plan.weights += arena + workers * arena;
     plan.gradients += arena + workers * arena;
     plan.codec += workers * encoded;
   }
-  plan.marks = MarkCopies(spec) * arena;
+  plan.weights += workers * traits.exchange_arenas * arena;
+  plan.marks = MarkCopies(spec) * MarkHolders(spec) * arena;
   // A process of servers alone has no samples; threads share them.
   const int64_t readers = std::min(workers, processes);
   plan.train_set = readers * facts.train_samples * facts.sample_bytes;

@@ -29,6 +29,8 @@ struct MemoryFacts {
   int64_t test_samples = 0;
   int64_t sample_bytes = 0;      // of one sample and its labels, as it lies in memory
   int64_t optimizer_arrays = 0;  // that the update rule keeps, of all parameters each
+  // of each worker, where the codec is summed in rounds
+  int64_t reducer_bytes = 0;
 };
 
 // Facts of `spec`, which is resolved, from its files' headers. Errors: those of its data set and

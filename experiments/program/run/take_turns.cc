@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "proto/record.pb.h"
-
 namespace ringmaster {
 namespace {
 
@@ -28,30 +26,32 @@ int64_t GiveTurn(const TurnRules& rules, int64_t begin, TurnArm* arm,
 
 }  // namespace
 
-void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms,
-               const std::function<MonotonicTime()>& now,
-               const std::function<void(size_t arm)>& on_turn,
-               std::vector<std::vector<ArmTurn>>* turns) {
-  turns->assign(arms.size(), {});
+void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms, const TurnWatch& watch,
+               std::vector<TakenTurns>* taken) {
+  taken->assign(arms.size(), {});
   for (size_t i = 0; i < arms.size(); ++i) {
-    on_turn(i);
+    watch.on_turn(i);
+    const MachineReading before = watch.machine();
     arms[i]->Start();
+    (*taken)[i].conditions.Add(before, watch.machine());
   }
-  const MonotonicTime first = now();
+  const MonotonicTime first = watch.now();
   std::vector<int64_t> next(arms.size(), 0);
   for (bool any = true; any;) {
     any = false;
     for (size_t i = 0; i < arms.size(); ++i) {
       if (arms[i]->ended()) continue;
       any = true;
-      on_turn(i);
-      const MonotonicTime begin = now();
-      ArmTurn& turn = (*turns)[i].emplace_back();
+      watch.on_turn(i);
+      const MachineReading before = watch.machine();
+      const MonotonicTime begin = watch.now();
+      ArmTurn& turn = (*taken)[i].turns.emplace_back();
       turn.set_begin_step(next[i]);
-      next[i] = GiveTurn(rules, next[i], arms[i], now);
+      next[i] = GiveTurn(rules, next[i], arms[i], watch.now);
       turn.set_end_step(next[i]);
       turn.set_begin_seconds(absl::ToDoubleSeconds(begin - first));
-      turn.set_seconds(absl::ToDoubleSeconds(now() - begin));
+      turn.set_seconds(absl::ToDoubleSeconds(watch.now() - begin));
+      (*taken)[i].conditions.Add(before, watch.machine());
     }
   }
 }

@@ -8,10 +8,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
+#include "common/machine/conditions.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
-
-class ArmTurn;
 
 // An arm as those see it who give it turns.
 class TurnArm {
@@ -43,15 +43,28 @@ struct TurnRules {
   int64_t untimed = 3;
 };
 
+// What TakeTurns asks of what is around it, and tells it.
+struct TurnWatch {
+  std::function<MonotonicTime()> now;       // the arms' clock
+  std::function<MachineReading()> machine;  // as it is at that moment
+  std::function<void(size_t arm)> on_turn;  // before an arm is started and before each of its turns
+};
+
+// What became of an arm.
+struct TakenTurns {
+  std::vector<ArmTurn> turns;
+  // What else the machine did while the arm was being started and in its turns, and at no other
+  // time.
+  ConditionsSum conditions;
+};
+
 // Starts the arms one after the other, then gives them turns in their order, again and again,
 // until all have ended. Exactly one arm runs at a time; the last turn of an arm has all that it
-// does until it ends. `on_turn` is called before an arm is started and before each of its turns.
+// does until it ends. The machine is read at both ends of each start and turn, when no arm runs.
 //
-// `turns` has the turns of each arm so far, always. Sleeps in `arms` alone; `now` is their clock.
-void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms,
-               const std::function<MonotonicTime()>& now,
-               const std::function<void(size_t arm)>& on_turn,
-               std::vector<std::vector<ArmTurn>>* turns);
+// `taken` has what became of each arm so far, always. Sleeps in `arms` alone.
+void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms, const TurnWatch& watch,
+               std::vector<TakenTurns>* taken);
 
 }  // namespace ringmaster
 

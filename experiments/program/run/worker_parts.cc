@@ -37,9 +37,15 @@ absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const Sam
   const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds()) *
                               SlowdownFactor(training, rank.rank);
   const absl::Duration backward = both * training.emulated_compute().backward_share();
-  parts.model =
-      CreateEmulatedModel(std::move(parts.model),
-                          {both - backward, backward, std::move(rank.interrupted)}, *parts.kernels);
+  EmulatedGradients gradients;
+  gradients.seed = training.seed();
+  gradients.ranks = training.workers();
+  gradients.batches_a_rank = training.accumulate();
+  gradients.scale = GradientScaleOf(resolved);
+  RM_ASSIGN_OR_RETURN(parts.model,
+                      CreateEmulatedModel(std::move(parts.model),
+                                          {both - backward, backward, std::move(rank.interrupted)},
+                                          gradients, *parts.kernels));
   return parts;
 }
 

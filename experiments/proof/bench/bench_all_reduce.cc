@@ -21,7 +21,6 @@
 #include "experiments/proof/bench/bench_pattern.h"
 #include "experiments/proof/bench/bench_sizes.h"
 #include "experiments/proof/bench/bench_turns.h"
-#include "experiments/proof/bench/cold_caches.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -47,7 +46,7 @@ int64_t BufferBytes(const AllReduceBench& bench) {
     for (const int64_t burst : bench.bursts)
       bytes = std::max(bytes, BurstOf(burst, size) * Aligned(size));
   }
-  return bytes + (bench.unaligned ? kAlignment : 0);
+  return bytes + (bench.buffers.unaligned ? kAlignment : 0);
 }
 
 bool HasOwn(const AllReduceBench& bench) {
@@ -250,11 +249,11 @@ class Rank {
     // The barrier is our own, over the same transport or the first.
     Line& gate = line.executor != nullptr ? line : lines_[0];
     const auto data = [&](int64_t call) {
-      const int64_t begin = call * (Aligned(turn.size_bytes) / 4) + (bench_.unaligned ? 1 : 0);
+      const int64_t begin = call * (Aligned(turn.size_bytes) / 4) + bench_.buffers.offset();
       return line.buffer.float_span().subspan(begin, turn.size_bytes / 4);
     };
     for (int64_t i = 0; i < turn.burst; ++i) pattern_.Fill(line.next_call + i, data(i));
-    for (int64_t i = 0; i < turn.burst && bench_.buffers == "cold"; ++i) TakeOutOfCaches(data(i));
+    for (int64_t i = 0; i < turn.burst && bench_.buffers.is_cold(); ++i) TakeOutOfCaches(data(i));
     RM_RETURN_IF_ERROR(Named(gate.executor->Barrier(gate.next_step++, 0), turn));
     const Clock::time_point begin = Clock::now();
     for (int64_t i = 0; i < turn.burst; ++i)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "experiments/proof/bench/bench_buffers.h"
 #include "experiments/proof/bench/bench_group.h"
 
 namespace ringmaster {
@@ -28,9 +29,7 @@ struct AllReduceBench {
   // timed ones of each size; 0: about half a second of them a contender, 10 to 2000
   int64_t iterations = 0;
   int64_t warm_up = 5;  // before them, at least 1
-  // "warm": as writing them has left them in the caches; "cold": taken out of all caches
-  std::string buffers = "warm";
-  bool unaligned = false;             // buffers begin 4 bytes behind a cache line's begin
+  BenchBuffers buffers;
   std::vector<int64_t> bursts = {0};  // calls behind one barrier, measured one after the other; 0:
                                       // as many as reduce 4 MiB, 1 to 16
 };

@@ -7,12 +7,15 @@
 #include <cstring>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/tensor/tensor.h"
+#include "experiments/proof/bench/bench_reducer.h"
 #include "experiments/proof/bench/bench_sizes.h"
 #include "proto/run_spec.pb.h"
 
@@ -30,7 +33,16 @@ using Clock = std::chrono::steady_clock;
 CodecSpec SpecOf(const std::string& name, double density) {
   CodecSpec spec;
   spec.set_name(name);
-  spec.set_density(density);  // which most codecs do not read
+  const CodecInfo* const info = FindCodec(name);
+  if (info != nullptr && FindOption(*info, "density") != nullptr) spec.set_density(density);
+  SetCodecDefaults(&spec);
+  return spec;
+}
+
+// As an arm has it that says nothing.
+CodecSpec ReducerSpecOf(const std::string& name) {
+  CodecSpec spec = SpecOf(name, 0);
+  spec.set_error_feedback(FindCodec(name)->traits.feedback_by_default);
   return spec;
 }
 
@@ -47,30 +59,41 @@ void FillGradient(absl::Span<float> out) {
 // One codec, one size, and the memory for it.
 class Subject {
  public:
-  Subject(const std::string& name, const Codec& codec, int64_t size_bytes)
-      : name_(name),
-        codec_(codec),
-        oracle_(*FindCodec(name)->oracle),
-        in_(size_bytes / 4),
-        out_(in_.size()),
-        residual_(in_.size()),
-        before_(in_.size()),
-        copy_(in_.size()),
-        encoded_(codec.MaxEncodedBytes(static_cast<int64_t>(in_.size()))) {
-    FillGradient(absl::MakeSpan(in_));
+  static absl::StatusOr<std::unique_ptr<Subject>> Create(const CodecSpec& spec, const Codec& codec,
+                                                         int64_t size_bytes,
+                                                         const BenchBuffers& buffers) {
+    std::unique_ptr<Subject> subject(new Subject(spec, codec, size_bytes / 4));
+    for (absl::Span<float>* floats :
+         {&subject->in_, &subject->out_, &subject->residual_, &subject->before_, &subject->copy_}) {
+      RM_ASSIGN_OR_RETURN(Buffer memory,
+                          Buffer::AllocateHost(
+                              size_bytes + buffers.offset() * static_cast<int64_t>(sizeof(float))));
+      *floats = memory.float_span().subspan(buffers.offset());
+      std::fill(floats->begin(), floats->end(), 0.0f);
+      subject->memory_.push_back(std::move(memory));
+    }
+    FillGradient(subject->in_);
+    return subject;
   }
 
   void Copy() { std::memcpy(copy_.data(), in_.data(), in_.size() * sizeof(float)); }
+
+  // All that operations and the copy read and write.
+  void TakeOut() const {
+    for (const absl::Span<float> floats : {in_, out_, residual_, copy_}) TakeOutOfCaches(floats);
+    TakeOutOfCaches(absl::MakeConstSpan(reinterpret_cast<const float*>(encoded_.data()),
+                                        encoded_.size() / sizeof(float)));
+  }
 
   absl::Status Run(const std::string& operation) {
     if (operation == "encode") {
       bytes_ = codec_.Encode({1}, in_, absl::MakeSpan(encoded_));
       return absl::OkStatus();
     }
-    if (operation == "decode") return codec_.Decode(payload(), absl::MakeSpan(out_));
-    if (operation == "decode_add") return codec_.DecodeAdd(payload(), absl::MakeSpan(out_));
+    if (operation == "decode") return codec_.Decode({1}, payload(), out_);
+    if (operation == "decode_add") return codec_.DecodeAdd({1}, payload(), out_);
     RM_CHECK(operation == "encode_feedback");
-    bytes_ = codec_.EncodeCorrected({1}, in_, absl::MakeSpan(residual_), absl::MakeSpan(encoded_));
+    bytes_ = codec_.EncodeCorrected({1}, in_, residual_, absl::MakeSpan(encoded_));
     return absl::OkStatus();
   }
 
@@ -78,8 +101,8 @@ class Subject {
   absl::Status Check() {
     RM_RETURN_IF_ERROR(Run("encode"));
     RM_RETURN_IF_ERROR(Run("decode"));
-    RM_RETURN_IF_ERROR(oracle_.check_definition(in_, out_, kept()));
-    const std::vector<float> decoded = out_;
+    RM_RETURN_IF_ERROR(oracle_.check_definition(spec_, in_, out_, kept()));
+    const std::vector<float> decoded(out_.begin(), out_.end());
     std::copy(in_.rbegin(), in_.rend(), out_.begin());
     RM_RETURN_IF_ERROR(Run("decode_add"));
     for (size_t i = 0; i < in_.size(); ++i) before_[i] = in_[in_.size() - 1 - i] + decoded[i];
@@ -88,7 +111,7 @@ class Subject {
     for (size_t i = 0; i < in_.size(); ++i) before_[i] = residual_[i] + in_[i];
     RM_RETURN_IF_ERROR(Run("encode_feedback"));
     RM_RETURN_IF_ERROR(Run("decode"));
-    RM_RETURN_IF_ERROR(oracle_.check_definition(before_, out_, kept()));
+    RM_RETURN_IF_ERROR(oracle_.check_definition(spec_, before_, out_, kept()));
     for (size_t i = 0; i < in_.size(); ++i) before_[i] -= out_[i];
     return Same("encode_feedback", residual_, before_);
   }
@@ -96,29 +119,39 @@ class Subject {
   int64_t encoded_bytes() const { return bytes_; }
 
  private:
+  Subject(const CodecSpec& spec, const Codec& codec, int64_t count)
+      : spec_(spec),
+        codec_(codec),
+        oracle_(*FindCodec(spec.name())->oracle),
+        encoded_(codec.MaxEncodedBytes(count)) {}
+
   absl::Span<const std::byte> payload() const {
     return absl::MakeConstSpan(encoded_).first(bytes_);
   }
-  int64_t kept() const { return codec_.IndexBytes(bytes_) / 4; }
+  int64_t kept() const {
+    return codec_.IndexBytes({1}, {static_cast<int64_t>(in_.size()), bytes_}) / 4;
+  }
 
   absl::Status Same(const char* operation, absl::Span<const float> got,
                     absl::Span<const float> expected) const {
     for (size_t i = 0; i < got.size(); ++i) {
       if (got[i] == expected[i]) continue;
-      return absl::DataLossError(absl::StrCat("codec \"", name_, "\" ", operation, ": element ", i,
-                                              " is ", got[i], ", expected ", expected[i]));
+      return absl::DataLossError(absl::StrCat("codec \"", spec_.name(), "\" ", operation,
+                                              ": element ", i, " is ", got[i], ", expected ",
+                                              expected[i]));
     }
     return absl::OkStatus();
   }
 
-  const std::string name_;
+  const CodecSpec spec_;
   const Codec& codec_;
   const CodecOracle& oracle_;
-  std::vector<float> in_;
-  std::vector<float> out_;
-  std::vector<float> residual_;
-  std::vector<float> before_;
-  std::vector<float> copy_;
+  std::vector<Buffer> memory_;  // of the spans below
+  absl::Span<float> in_;
+  absl::Span<float> out_;
+  absl::Span<float> residual_;
+  absl::Span<float> before_;
+  absl::Span<float> copy_;
   std::vector<std::byte> encoded_;
   int64_t bytes_ = 0;
 };
@@ -129,10 +162,12 @@ double MicrosecondsACall(Clock::time_point begin, int64_t calls) {
 }
 
 // One pair: memcpy, then the operation.
-absl::Status RunPair(int64_t burst, Subject* subject, CodecTimes* times) {
+absl::Status RunPair(int64_t burst, bool is_cold, Subject* subject, CodecTimes* times) {
+  if (is_cold) subject->TakeOut();
   const Clock::time_point copy_begin = Clock::now();
   for (int64_t i = 0; i < burst; ++i) subject->Copy();
   times->copy_us.push_back(MicrosecondsACall(copy_begin, burst));
+  if (is_cold) subject->TakeOut();
   const Clock::time_point begin = Clock::now();
   for (int64_t i = 0; i < burst; ++i) RM_RETURN_IF_ERROR(subject->Run(times->operation));
   times->times_us.push_back(MicrosecondsACall(begin, burst));
@@ -141,19 +176,23 @@ absl::Status RunPair(int64_t burst, Subject* subject, CodecTimes* times) {
 
 absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& name,
                                     int64_t size_bytes) {
-  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(SpecOf(name, bench.density)));
-  Subject subject(name, *codec, size_bytes);
+  const CodecSpec spec = SpecOf(name, bench.density);
+  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec));
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Subject> subject,
+                      Subject::Create(spec, *codec, size_bytes, bench.buffers));
   CodecResult result{name, size_bytes, 0, {}};
   for (const char* operation : {"encode", "decode", "decode_add", "encode_feedback"}) {
     result.operations.push_back({operation, 0, {}, {}});
   }
-  const int64_t burst = std::max<int64_t>(1, kBurstBytes / size_bytes);
+  // What is taken out of the caches is so for one call.
+  const bool is_cold = bench.buffers.is_cold();
+  const int64_t burst = is_cold ? 1 : std::max<int64_t>(1, kBurstBytes / size_bytes);
   // The first iterations touch the memory and say how many there are to be.
   double slowest_us = 1;
   for (int warm_up = 0; warm_up < 3; ++warm_up) {
     slowest_us = 1;
     for (CodecTimes& times : result.operations) {
-      RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
+      RM_RETURN_IF_ERROR(RunPair(burst, is_cold, subject.get(), &times));
       slowest_us = std::max(
           slowest_us, (times.times_us.back() + times.copy_us.back()) * static_cast<double>(burst));
       times.times_us.clear();
@@ -165,13 +204,13 @@ absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& 
       bench.iterations > 0 ? bench.iterations : std::clamp<int64_t>(affordable, 10, 1000);
   for (int64_t i = 0; i < iterations; ++i) {
     for (CodecTimes& times : result.operations)
-      RM_RETURN_IF_ERROR(RunPair(burst, &subject, &times));
+      RM_RETURN_IF_ERROR(RunPair(burst, is_cold, subject.get(), &times));
   }
-  RM_RETURN_IF_ERROR(subject.Check());
-  result.encoded_bytes = subject.encoded_bytes();
+  RM_RETURN_IF_ERROR(subject->Check());
+  result.encoded_bytes = subject->encoded_bytes();
   for (CodecTimes& times : result.operations) {
     times.moved_bytes = MovedBytes(times.operation, size_bytes, result.encoded_bytes,
-                                   codec->IndexBytes(result.encoded_bytes));
+                                   codec->IndexBytes({1}, {size_bytes / 4, result.encoded_bytes}));
   }
   return result;
 }
@@ -180,7 +219,7 @@ absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& 
 
 std::vector<std::string> LossyCodecs() {
   std::vector<std::string> names;
-  for (const CodecInfo& codec : Codecs()) {
+  for (const CodecInfo& codec : CodecsAndReducers()) {
     if (!codec.traits.exact) names.push_back(codec.name);
   }
   return names;
@@ -204,7 +243,8 @@ absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes) {
   }
   std::set<std::string> seen;
   for (const std::string& name : bench.codecs) {
-    RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench.density)).status());
+    if (FindReducer(name) == nullptr)
+      RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench.density)).status());
     if (!seen.insert(name).second) {
       return absl::InvalidArgumentError(
           absl::StrCat("bench codec: codec \"", name, "\" is named twice; name it once"));
@@ -224,6 +264,12 @@ absl::Status RunCodecBench(const CodecBench& bench,
                            const std::function<void(const CodecResult&)>& sink) {
   for (const std::string& name : bench.codecs) {
     for (const int64_t size_bytes : bench.sizes) {
+      if (FindReducer(name) != nullptr) {
+        RM_ASSIGN_OR_RETURN(const CodecResult result, MeasureReducer(name, ReducerSpecOf(name),
+                                                                     size_bytes, bench.iterations));
+        sink(result);
+        continue;
+      }
       RM_ASSIGN_OR_RETURN(const CodecResult result, Measure(bench, name, size_bytes));
       sink(result);
     }

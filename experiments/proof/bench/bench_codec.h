@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "experiments/proof/bench/bench_buffers.h"
+#include "experiments/proof/bench/codec_result.h"
 
 namespace ringmaster {
 
@@ -20,28 +22,12 @@ struct CodecBench {
   std::vector<int64_t> sizes;
   // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
   int64_t iterations = 0;
+  BenchBuffers buffers;  // of gradients, residuals and encodings; encodings are always aligned
 };
 
 // InvalidArgument when the bench makes no sense: an unknown codec or one named twice, a density out
 // of range, no codec or size, buffers that need more than half of `memory_bytes` (0: unknown).
 absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes);
-
-// One operation's times a call, in microseconds, each next to that of a memcpy of the dense
-// gradient.
-struct CodecTimes {
-  std::string operation;    // "encode", "decode", "decode_add" or "encode_feedback"
-  int64_t moved_bytes = 0;  // that it must read and write, see MovedBytes
-  std::vector<double> times_us;
-  std::vector<double> copy_us;
-};
-
-// Of one codec and size.
-struct CodecResult {
-  std::string codec;
-  int64_t size_bytes = 0;  // of the dense gradient
-  int64_t encoded_bytes = 0;
-  std::vector<CodecTimes> operations;
-};
 
 // Bytes that `operation` must read and write for a gradient of `size_bytes` whose encoding has
 // `encoded_bytes`: each input and each output once, as memcpy's are counted. `index_bytes` of the

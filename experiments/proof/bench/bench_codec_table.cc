@@ -2,13 +2,17 @@
 
 #include "absl/strings/str_format.h"
 #include "common/formats/json.h"
+#include "experiments/proof/bench/bench_times.h"
 #include "experiments/study/results/schema_version.h"
 
 namespace ringmaster {
 
 CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes) {
   CodecFigures figures;
-  figures.time_us = Median(times.times_us);
+  const BenchTimes taken = TimesOf(times.times_us);
+  figures.time_us = taken.median;
+  figures.time_us_p95 = taken.p95;
+  figures.time_us_p99 = taken.p99;
   figures.dense_gbps = static_cast<double>(size_bytes) / figures.time_us / 1e3;
   figures.moved_gbps = static_cast<double>(times.moved_bytes) / figures.time_us / 1e3;
   figures.memory_gbps = 2.0 * static_cast<double>(size_bytes) / Median(times.copy_us) / 1e3;
@@ -22,13 +26,15 @@ CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes) {
 std::string CodecTableHead(const CodecBench& bench, const Machine& machine,
                            const std::string& commit) {
   std::string head = absl::StrFormat(
-      "# codecs, one thread of %d cores (%s), buffers: warm, density of topk %g, commit %s\n",
-      machine.cores(), machine.cpu(), bench.density, commit);
-  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n",
-                        "size", "codec", "encoded", "operation", "time", "dense", "moved", "memcpy",
-                        "share", "95 % of it", "check");
-  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %8s  %8s  %8s\n", "(bytes)", "",
-                        "(bytes)", "", "(us)", "(GB/s)", "(GB/s)", "(GB/s)");
+      "# codecs, one thread of %d cores (%s), buffers: %s, density of topk %g, commit %s\n",
+      machine.cores(), machine.cpu(), bench.buffers.text(), bench.density, commit);
+  absl::StrAppendFormat(
+      &head, "%10s  %-7s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n", "size",
+      "codec", "encoded", "operation", "time", "p95", "p99", "dense", "moved", "memcpy", "share",
+      "95 % of it", "check");
+  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s\n",
+                        "(bytes)", "", "(bytes)", "", "(us)", "(us)", "(us)", "(GB/s)", "(GB/s)",
+                        "(GB/s)");
   return head;
 }
 
@@ -37,9 +43,11 @@ std::string CodecTableRows(const CodecResult& result) {
   for (const CodecTimes& times : result.operations) {
     const CodecFigures figures = FiguresOf(times, result.size_bytes);
     absl::StrAppendFormat(
-        &rows, "%10d  %-7s  %10d  %-15s  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
+        &rows,
+        "%10d  %-7s  %10d  %-15s  %10.1f  %10.1f  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
         result.size_bytes, result.codec, result.encoded_bytes, times.operation, figures.time_us,
-        figures.dense_gbps, figures.moved_gbps, figures.memory_gbps, figures.share.median,
+        figures.time_us_p95, figures.time_us_p99, figures.dense_gbps, figures.moved_gbps,
+        figures.memory_gbps, figures.share.median,
         absl::StrFormat("%.2f to %.2f", figures.share.low, figures.share.high), "ok");
   }
   return rows;
@@ -50,6 +58,8 @@ std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& r
   Json object;
   object["benchmark"] = "codec";
   object["density"] = bench.density;
+  object["buffers"] = bench.buffers.state;
+  object["unaligned"] = bench.buffers.unaligned;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
@@ -64,6 +74,8 @@ std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& r
                                 {"iterations", times.times_us.size()},
                                 {"moved_bytes", times.moved_bytes},
                                 {"time_us", figures.time_us},
+                                {"time_us_p95", figures.time_us_p95},
+                                {"time_us_p99", figures.time_us_p99},
                                 {"dense_gbps", figures.dense_gbps},
                                 {"moved_gbps", figures.moved_gbps},
                                 {"memcpy_gbps", figures.memory_gbps},

@@ -13,6 +13,8 @@ namespace ringmaster {
 // What a table says of one operation. GB are 10^9 bytes.
 struct CodecFigures {
   double time_us = 0;      // median
+  double time_us_p95 = 0;  // as BenchTimes (experiments/proof/bench/bench_times.h)
+  double time_us_p99 = 0;
   double dense_gbps = 0;   // the gradient's bytes / time
   double moved_gbps = 0;   // bytes read and written / time
   double memory_gbps = 0;  // the same of memcpy: twice the gradient's bytes / its time

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/partition.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "experiments/study/results/statistics.h"
+#include "common/tensor/tensor.h"
 
 namespace ringmaster {
 namespace {
@@ -49,6 +51,32 @@ absl::StatusOr<GemmShape> ParseShape(absl::string_view text) {
                    ", and :nn, :nt, :tn or :tt for transposed operands"));
 }
 
+// Matrices of one size, one behind the other.
+class Operand {
+ public:
+  static absl::StatusOr<Operand> Create(int64_t copies, int64_t count, const BenchBuffers& buffers,
+                                        KernelLibrary& kernels) {
+    Operand operand;
+    operand.count_ = count;
+    operand.stride_ = CeilDiv(count + buffers.offset(), kLineFloats) * kLineFloats;
+    operand.offset_ = buffers.offset();
+    RM_ASSIGN_OR_RETURN(operand.memory_, kernels.Allocate(copies * operand.stride_ * kFloatBytes));
+    Random random(1);
+    for (float& value : operand.memory_.float_span()) value = random.Uniform();
+    return operand;
+  }
+
+  absl::Span<float> operator[](int64_t copy) const {
+    return memory_.float_span().subspan(copy * stride_ + offset_, count_);
+  }
+
+ private:
+  static constexpr int64_t kLineFloats = 16;
+
+  Buffer memory_;
+  int64_t count_ = 0, stride_ = 0, offset_ = 0;
+};
+
 }  // namespace
 
 std::vector<GemmShape> ModelGemmShapes() {
@@ -77,43 +105,42 @@ absl::StatusOr<std::vector<GemmShape>> ParseGemmShapes(absl::string_view text) {
 }
 
 absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions,
-                                   KernelLibrary& kernels) {
+                                   const BenchBuffers& buffers, KernelLibrary& kernels) {
   const int64_t a_count = shape.m * shape.k, b_count = shape.k * shape.n,
                 c_count = shape.m * shape.n;
   const int64_t copies =
       std::clamp<int64_t>(kRotatedBytes / kFloatBytes / (b_count + c_count), 1, 1024);
-  RM_ASSIGN_OR_RETURN(Buffer a, kernels.Allocate(a_count * kFloatBytes));
-  RM_ASSIGN_OR_RETURN(Buffer b, kernels.Allocate(copies * b_count * kFloatBytes));
-  RM_ASSIGN_OR_RETURN(Buffer c, kernels.Allocate(copies * c_count * kFloatBytes));
-  Random random(1);
-  for (int64_t i = 0; i < a_count; ++i) a.floats()[i] = random.Uniform();
-  for (int64_t i = 0; i < copies * b_count; ++i) b.floats()[i] = random.Uniform();
-  std::fill_n(c.floats(), copies * c_count, 0.0f);
+  RM_ASSIGN_OR_RETURN(const Operand a, Operand::Create(1, a_count, buffers, kernels));
+  RM_ASSIGN_OR_RETURN(const Operand b, Operand::Create(copies, b_count, buffers, kernels));
+  RM_ASSIGN_OR_RETURN(const Operand c, Operand::Create(copies, c_count, buffers, kernels));
   int64_t at = 0;
   const auto run = [&](int64_t calls) -> absl::StatusOr<double> {
+    if (buffers.is_cold()) {
+      for (const absl::Span<float> floats : {a[0], b[at], c[at]}) TakeOutOfCaches(floats);
+    }
     const Clock::time_point begin = Clock::now();
     for (int64_t i = 0; i < calls; ++i, at = (at + 1) % copies) {
-      RM_RETURN_IF_ERROR(kernels.Run(GemmCall{
-          shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f, a.floats(),
-          shape.transpose_a ? shape.m : shape.k, b.floats() + at * b_count,
-          shape.transpose_b ? shape.k : shape.n, 0.0f, c.floats() + at * c_count, shape.n}));
+      RM_RETURN_IF_ERROR(kernels.Run(
+          GemmCall{shape.transpose_a, shape.transpose_b, shape.m, shape.n, shape.k, 1.0f,
+                   a[0].data(), shape.transpose_a ? shape.m : shape.k, b[at].data(),
+                   shape.transpose_b ? shape.k : shape.n, 0.0f, c[at].data(), shape.n}));
     }
     return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls);
   };
   RM_RETURN_IF_ERROR(run(1).status());
   RM_ASSIGN_OR_RETURN(const double first, run(1));
-  const auto calls =
+  const auto affordable =
       static_cast<int64_t>(std::clamp(kSampleSeconds / std::max(first, 1e-9), 1.0, 1e6));
+  const int64_t calls = buffers.is_cold() ? 1 : affordable;
   std::vector<double> times;
   for (int i = 0; i < repetitions; ++i) {
     RM_ASSIGN_OR_RETURN(const double seconds, run(calls));
     times.push_back(1e6 * seconds);
   }
   GemmTimes result;
-  result.us_min = *std::min_element(times.begin(), times.end());
-  result.us_median = Median(std::move(times));
+  result.us = TimesOf(std::move(times));
   result.gflops = 2e-3 * static_cast<double>(shape.m * shape.n) * static_cast<double>(shape.k) /
-                  result.us_median;
+                  result.us.median;
   return result;
 }
 

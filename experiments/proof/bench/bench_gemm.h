@@ -7,6 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "experiments/proof/bench/bench_buffers.h"
+#include "experiments/proof/bench/bench_times.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {
@@ -27,16 +29,17 @@ absl::StatusOr<std::vector<GemmShape>> ParseGemmShapes(absl::string_view text);
 
 // Time of one product.
 struct GemmTimes {
-  double us_median = 0;
-  double us_min = 0;
+  BenchTimes us;      // of a call
   double gflops = 0;  // 2mnk over the median
 };
 
-// Times `repetitions` samples of the product on `kernels` (a host library), each over about a
-// millisecond of calls. Operands that a step takes from memory (weights, gradients) are another one
-// in every call, of a few together larger than a core's cache; the smaller operand stays. Errors:
-// no memory, or the library's.
-absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions, KernelLibrary& kernels);
+// Times `repetitions` samples of the product on `kernels` (a host library).
+// Warm, as in a training step: a sample is about a millisecond of calls; `a` stays in the caches,
+// and `b` and `c` (weights, gradients) are others in every call, of a few together larger than a
+// core's own cache. Cold: a sample is one call, before which all three are taken out of all caches.
+// Unaligned: each begins 4 bytes behind a cache line's begin. Errors: no memory, or the library's.
+absl::StatusOr<GemmTimes> TimeGemm(const GemmShape& shape, int repetitions,
+                                   const BenchBuffers& buffers, KernelLibrary& kernels);
 
 }  // namespace ringmaster
 

@@ -142,10 +142,11 @@ class Process {
 
   absl::Status PrepareWorker(const BufferAllocator& allocate, Line* line) {
     RM_ASSIGN_OR_RETURN(
-        line->replica, HostReplica::Create(spec_, layout_,
+        line->replica, HostReplica::Create(spec_, layout_, seat_.rank,
                                            std::vector<float>(layout_.count(), 0.0f), line->times));
     for (Buffer& gradient : line->gradients) {
-      RM_ASSIGN_OR_RETURN(gradient, allocate(layout_.count() * sizeof(float)));
+      RM_ASSIGN_OR_RETURN(gradient,
+                          allocate((layout_.count() + bench_.buffers.offset()) * sizeof(float)));
     }
     Transport& transport = group_->transport(NumberOf(*line));
     WorkerLink link;
@@ -207,9 +208,11 @@ class Process {
   // in turn, and stay exact for ever.
   absl::StatusOr<double> Take(Line* line) {
     const int64_t step = line->next_step++;
-    const absl::Span<float> gradient = line->gradients[step % 2].float_span();
+    const absl::Span<float> gradient =
+        line->gradients[step % 2].float_span().subspan(bench_.buffers.offset(), layout_.count());
     pattern_.Fill(step / 2, gradient);
     if (step % 2 == 0) Scale(-1.0f, gradient);
+    if (bench_.buffers.is_cold()) TakeOutOfCaches(gradient);
     RM_RETURN_IF_ERROR(Named(line->executor->Barrier(line->next_tag++, 0), *line));
     const BenchClock::time_point begin = BenchClock::now();
     for (const Bucket& bucket : layout_.buckets()) {

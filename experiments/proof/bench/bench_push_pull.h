@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "common/transport/transport.h"
+#include "experiments/proof/bench/bench_buffers.h"
 #include "experiments/proof/bench/bench_group.h"
 
 namespace ringmaster {
@@ -25,7 +26,8 @@ struct PushPullBench {
   int64_t bucket_bytes = 512 << 10;  // of which each server has its part; 0: one bucket
   // timed ones of each size; 0: about half a second of them a transport, 10 to 2000
   int64_t iterations = 0;
-  int64_t warm_up = 5;  // before them, at least 1
+  int64_t warm_up = 5;   // before them, at least 1
+  BenchBuffers buffers;  // of the workers' gradients
 };
 
 // The buckets that data of `size_bytes` is cut into.

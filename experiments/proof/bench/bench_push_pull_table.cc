@@ -1,11 +1,11 @@
 #include "experiments/proof/bench/bench_push_pull_table.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/formats/json.h"
+#include "experiments/proof/bench/bench_times.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 
@@ -28,8 +28,11 @@ std::optional<MedianInterval> RatioOf(const PushPullResult& result) {
 
 PushPullFigures FiguresOf(const PushPullTimes& times, int64_t size_bytes, int32_t workers) {
   PushPullFigures figures;
-  figures.time_us = Median(times.times_us);
-  figures.time_us_min = *std::min_element(times.times_us.begin(), times.times_us.end());
+  const BenchTimes taken = TimesOf(times.times_us);
+  figures.time_us = taken.median;
+  figures.time_us_min = taken.least;
+  figures.time_us_p95 = taken.p95;
+  figures.time_us_p99 = taken.p99;
   figures.algorithm_gbps = size_bytes / figures.time_us / 1e3;
   figures.worker_gbps = 2 * figures.algorithm_gbps;
   figures.total_gbps = workers * figures.worker_gbps;
@@ -40,16 +43,17 @@ std::string PushPullTableHead(const PushPullBench& bench, const Machine& machine
                               const std::string& commit) {
   std::string head = absl::StrFormat(
       "# push, sum, update, pull: %d workers and %d servers (%s) on %d cores (%s), wait: %s, "
-      "buffers: warm, commit %s\n",
+      "buffers: %s, commit %s\n",
       bench.workers, bench.servers, PlacementOf(bench), machine.cores(), machine.cpu(), bench.wait,
-      commit);
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s  %5s%s\n",
-                        "size", "count", "type", "buckets", kTransportWidth, "transport", "time",
-                        "least", "algbw", "worker", "all", "check",
-                        bench.transports.size() == 2 ? "  ratio  95 % of it" : "");
-  absl::StrAppendFormat(&head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %7s  %7s  %7s\n", "(bytes)",
-                        "(elements)", "", "", kTransportWidth, "", "(us)", "(us)", "(GB/s)",
-                        "(GB/s)", "(GB/s)");
+      bench.buffers.text(), commit);
+  absl::StrAppendFormat(
+      &head, "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %10s  %10s  %7s  %7s  %7s  %5s%s\n", "size",
+      "count", "type", "buckets", kTransportWidth, "transport", "time", "least", "p95", "p99",
+      "algbw", "worker", "all", "check", bench.transports.size() == 2 ? "  ratio  95 % of it" : "");
+  absl::StrAppendFormat(&head,
+                        "%10s  %10s  %7s  %7s  %-*s  %10s  %10s  %10s  %10s  %7s  %7s  %7s\n",
+                        "(bytes)", "(elements)", "", "", kTransportWidth, "", "(us)", "(us)",
+                        "(us)", "(us)", "(GB/s)", "(GB/s)", "(GB/s)");
   return head;
 }
 
@@ -61,11 +65,12 @@ std::string PushPullTableRows(const PushPullBench& bench, const PushPullResult& 
     const std::string name = times.transport == times.transport_ran
                                  ? times.transport
                                  : absl::StrCat(times.transport, ": ", times.transport_ran);
-    absl::StrAppendFormat(&rows,
-                          "%10d  %10d  %7s  %7d  %-*s  %10.1f  %10.1f  %7.2f  %7.2f  %7.2f  %5s",
-                          result.size_bytes, result.size_bytes / 4, "float32", result.buckets,
-                          kTransportWidth, name, figures.time_us, figures.time_us_min,
-                          figures.algorithm_gbps, figures.worker_gbps, figures.total_gbps, "ok");
+    absl::StrAppendFormat(
+        &rows,
+        "%10d  %10d  %7s  %7d  %-*s  %10.1f  %10.1f  %10.1f  %10.1f  %7.2f  %7.2f  %7.2f  %5s",
+        result.size_bytes, result.size_bytes / 4, "float32", result.buckets, kTransportWidth, name,
+        figures.time_us, figures.time_us_min, figures.time_us_p95, figures.time_us_p99,
+        figures.algorithm_gbps, figures.worker_gbps, figures.total_gbps, "ok");
     if (ratio)
       absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f", ratio->median, ratio->low, ratio->high);
     ratio.reset();
@@ -88,6 +93,8 @@ std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullR
   object["servers"] = bench.servers;
   object["placement"] = PlacementOf(bench);
   object["wait"] = bench.wait;
+  object["buffers"] = bench.buffers.state;
+  object["unaligned"] = bench.buffers.unaligned;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;
@@ -105,6 +112,8 @@ std::string PushPullJson(const PushPullBench& bench, const std::vector<PushPullR
                                 {"iterations", times.times_us.size()},
                                 {"time_us", figures.time_us},
                                 {"time_us_min", figures.time_us_min},
+                                {"time_us_p95", figures.time_us_p95},
+                                {"time_us_p99", figures.time_us_p99},
                                 {"algbw_gbps", figures.algorithm_gbps},
                                 {"worker_payload_gbps", figures.worker_gbps},
                                 {"total_payload_gbps", figures.total_gbps},

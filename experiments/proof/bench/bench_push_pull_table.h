@@ -14,6 +14,8 @@ namespace ringmaster {
 struct PushPullFigures {
   double time_us = 0;  // median
   double time_us_min = 0;
+  double time_us_p95 = 0;  // as BenchTimes (experiments/proof/bench/bench_times.h)
+  double time_us_p99 = 0;
   double algorithm_gbps = 0;  // size / time, as of an all-reduce
   double worker_gbps = 0;     // payload of one worker / time
   double total_gbps = 0;      // payload of all workers / time

@@ -1,10 +1,9 @@
 #include "experiments/proof/bench/bench_step_table.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/formats/json.h"
+#include "experiments/proof/bench/bench_times.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
@@ -59,16 +58,17 @@ std::string Head(const StepBench& bench, const RunRecord& record) {
 
 std::string StepTable(const StepBench& bench, const std::vector<StepTimes>& times) {
   std::string table = Head(bench, times.front().record);
-  absl::StrAppendFormat(&table, "# %d blocks of %d steps each, in turns\n", bench.blocks,
-                        bench.block_steps);
-  absl::StrAppendFormat(&table, "%-22s  %9s  %9s  %11s", "", "step (ms)", "least", "samples/s");
+  absl::StrAppendFormat(
+      &table, "# %d blocks of %d steps each, in turns; buffers: warm, as training leaves them\n",
+      bench.blocks, bench.block_steps);
+  absl::StrAppendFormat(&table, "%-22s  %9s  %9s  %9s  %11s", "", "step (ms)", "least", "p95",
+                        "samples/s");
   for (const char* phase : kPhases) absl::StrAppendFormat(&table, "  %8s", phase);
   table += "\n";
   for (const StepTimes& row : times) {
-    const double median = Median(row.step_ms);
-    absl::StrAppendFormat(&table, "%-22s  %9.3f  %9.3f  %11.0f", row.name, median,
-                          *std::min_element(row.step_ms.begin(), row.step_ms.end()),
-                          SamplesPerSecond(bench, median));
+    const BenchTimes step = TimesOf(row.step_ms);
+    absl::StrAppendFormat(&table, "%-22s  %9.3f  %9.3f  %9.3f  %11.0f", row.name, step.median,
+                          step.least, step.p95, SamplesPerSecond(bench, step.median));
     for (const char* phase : kPhases) {
       if (row.ours) absl::StrAppendFormat(&table, "  %8.3f", PhaseMs(row.record.summary(), phase));
     }
@@ -103,10 +103,11 @@ std::string StepJson(const StepBench& bench, const std::vector<StepTimes>& times
   object["block_steps"] = bench.block_steps;
   object["rows"] = Json::Array();
   for (const StepTimes& times_of : times) {
-    const double median = Median(times_of.step_ms);
+    const BenchTimes step = TimesOf(times_of.step_ms);
     Json row = {{"name", times_of.name},
-                {"step_ms", median},
-                {"samples_per_second", SamplesPerSecond(bench, median)},
+                {"step_ms", step.median},
+                {"step_ms_p95", step.p95},
+                {"samples_per_second", SamplesPerSecond(bench, step.median)},
                 {"step_ms_by_block", times_of.step_ms}};
     if (!times_of.ours) row["handicap"] = times_of.handicap;
     for (const char* phase : kPhases) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "common/formats/json.h"
 #include "experiments/proof/bench/bench_sizes.h"
+#include "experiments/proof/bench/bench_times.h"
 #include "experiments/study/results/schema_version.h"
 #include "experiments/study/results/statistics.h"
 
@@ -69,26 +70,15 @@ size_t BestPeer(const AllReduceResult& result) {
   return best;
 }
 
-// Of `ascending`, at least one: the smallest value that so many percent do not exceed.
-double Percentile(const std::vector<double>& ascending, size_t percent) {
-  return ascending[(ascending.size() * percent + 99) / 100 - 1];
-}
-
-// What of the buffers tells one run of the benchmark from another.
-std::string BuffersText(const AllReduceBench& bench) {
-  return absl::StrCat(bench.buffers, bench.unaligned ? ", 4 bytes off a cache line" : "");
-}
-
 }  // namespace
 
 AllReduceFigures FiguresOf(const ContenderTimes& times, int64_t size_bytes, int32_t ranks) {
   AllReduceFigures figures;
-  figures.time_us = Median(times.times_us);
-  figures.time_us_min = *std::min_element(times.times_us.begin(), times.times_us.end());
-  std::vector<double> ascending = times.times_us;
-  std::sort(ascending.begin(), ascending.end());
-  figures.time_us_p95 = Percentile(ascending, 95);
-  figures.time_us_p99 = Percentile(ascending, 99);
+  const BenchTimes taken = TimesOf(times.times_us);
+  figures.time_us = taken.median;
+  figures.time_us_min = taken.least;
+  figures.time_us_p95 = taken.p95;
+  figures.time_us_p99 = taken.p99;
   figures.algorithm_gbps = size_bytes / figures.time_us / 1e3;
   figures.bus_gbps = figures.algorithm_gbps * 2 * (ranks - 1) / ranks;
   return figures;
@@ -100,7 +90,7 @@ std::string AllReduceTableHead(const AllReduceBench& bench, const Machine& machi
   std::string head = absl::StrFormat(
       "# all-reduce, sum: %d processes on %d cores (%s), wait: %s, buffers: %s, "
       "commit %s\n",
-      bench.workers, machine.cores(), machine.cpu(), bench.wait, BuffersText(bench), commit);
+      bench.workers, machine.cores(), machine.cpu(), bench.wait, bench.buffers.text(), commit);
   absl::StrAppendFormat(
       &head, "%10s  %10s  %7s  %5s  %-*s  %-*s  %-*s  %10s  %10s  %10s  %10s  %7s  %7s  %5s%s\n",
       "size", "count", "type", "calls", kEngineWidth, "engine", kTransportWidth, "transport",
@@ -156,8 +146,8 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
   object["benchmark"] = "allreduce";
   object["workers"] = bench.workers;
   object["wait"] = bench.wait;
-  object["buffers"] = bench.buffers;
-  object["unaligned"] = bench.unaligned;
+  object["buffers"] = bench.buffers.state;
+  object["unaligned"] = bench.buffers.unaligned;
   object["cpu"] = machine.cpu();
   object["cores"] = machine.cores();
   object["commit"] = commit;

@@ -33,8 +33,8 @@ std::vector<std::vector<Holding>> HoldingsOf(const State& state) {
   return holdings;
 }
 
-std::string ChunksText(const Step& step, int32_t workers) {
-  if (step.chunk_count == workers) return "everything";
+std::string ChunksText(const Step& step, size_t chunks) {
+  if (step.chunk_count == static_cast<int32_t>(chunks)) return "everything";
   if (step.chunk_count == 1) return absl::StrCat("chunk ", step.chunk_begin);
   return absl::StrCat("chunks ", step.chunk_begin, "-", step.chunk_begin + step.chunk_count - 1);
 }
@@ -69,6 +69,7 @@ bool Matches(const Step& receive, const std::vector<Step>& peers_steps, int32_t 
 absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state, Scene* scene) {
   const State before = *state;
   const auto workers = static_cast<int32_t>(before.size());
+  const size_t chunks = before.front().size();
   int64_t sent = 0, added = 0, stored = 0;
   for (int32_t rank = 0; rank < workers; ++rank) {
     for (const Step& step : round[rank]) {
@@ -78,13 +79,13 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
       }
       if (!Matches(step, round[step.peer], rank)) {
         return absl::InternalError(
-            absl::StrCat("worker/", rank, " awaits ", ChunksText(step, workers), " of worker/",
+            absl::StrCat("worker/", rank, " awaits ", ChunksText(step, chunks), " of worker/",
                          step.peer, " in round ", step.round, ", which does not send it"));
       }
       const bool adds = step.op == Step::Op::kReceiveAdd;
       ++(adds ? added : stored);
       scene->messages.push_back(
-          {step.peer, rank, absl::StrCat(ChunksText(step, workers), adds ? ", added" : "")});
+          {step.peer, rank, absl::StrCat(ChunksText(step, chunks), adds ? ", added" : "")});
       for (int32_t chunk = step.chunk_begin; chunk < step.chunk_begin + step.chunk_count; ++chunk) {
         const Contributions& arriving = before[step.peer][chunk];
         Contributions& own = (*state)[rank][chunk];
@@ -139,21 +140,57 @@ std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_
   return lines;
 }
 
+// One exchange between neighbours: messages into `scene`, who is in whom into `state`.
+absl::Status PlayGossip(const Schedule& schedule, int32_t workers, State* state, Scene* scene) {
+  const State before = *state;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    for (const Step& step : schedule.StepsOf(rank, workers)) {
+      if (step.op == Step::Op::kSend) continue;
+      if (!Matches(step, schedule.StepsOf(step.peer, workers), rank)) {
+        return absl::InternalError(absl::StrCat("worker/", rank, " awaits the weights of worker/",
+                                                step.peer, ", which does not send them"));
+      }
+      scene->messages.push_back({step.peer, rank, "its weights"});
+      const Contributions& arriving = before[step.peer][0];
+      (*state)[rank][0].insert(arriving.begin(), arriving.end());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What worker 0's weights are made of after `exchanges`: each worker's share.
+std::vector<double> SharesAfter(GossipGraph graph, int32_t workers, int32_t exchanges) {
+  std::vector<double> shares(workers);
+  shares[0] = 1;
+  for (int32_t exchange = exchanges - 1; exchange >= 0; --exchange) {
+    const std::vector<double> matrix =
+        MixingMatrix(graph, workers, exchange % GossipRounds(graph, workers));
+    std::vector<double> earlier(workers);
+    for (int32_t i = 0; i < workers; ++i) {
+      for (int32_t j = 0; j < workers; ++j) earlier[j] += shares[i] * matrix[i * workers + j];
+    }
+    shares = earlier;
+  }
+  return shares;
+}
+
 }  // namespace
 
 absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers) {
   RM_CHECK(workers >= 2);
+  const int32_t chunks = schedule.chunks(workers);
   Story story;
   story.title = absl::StrCat(schedule.name(), " all-reduce, ", workers, " workers");
   story.summary =
       absl::StrCat("Every worker starts with its own gradient and ends with the sum of all ",
-                   workers, ". The gradient is cut into ", workers, " chunks.");
+                   workers, ". The gradient is cut into ", chunks, " chunks.");
   story.legend = "0+2: the sum of worker 0's and worker 2's gradients of that chunk.";
   story.workers = workers;
-  State state(workers, std::vector<Contributions>(workers));
+  State state(workers, std::vector<Contributions>(chunks));
+  for (int32_t chunk = 0; chunk < chunks; ++chunk)
+    story.columns.push_back(absl::StrCat("chunk ", chunk));
   for (int32_t rank = 0; rank < workers; ++rank) {
     story.actors.push_back(absl::StrCat("worker/", rank));
-    story.columns.push_back(absl::StrCat("chunk ", rank));
     for (Contributions& own : state[rank]) own.insert(rank);
   }
   story.scenes.push_back({"At first everybody has its own gradient", {}, {}, HoldingsOf(state)});
@@ -166,13 +203,58 @@ absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t worker
     story.scenes.push_back(std::move(scene));
   }
   for (int32_t rank = 0; rank < workers; ++rank) {
-    for (int32_t chunk = 0; chunk < workers; ++chunk) {
+    for (int32_t chunk = 0; chunk < chunks; ++chunk) {
       if (static_cast<int32_t>(state[rank][chunk].size()) == workers) continue;
       return absl::InternalError(absl::StrCat(schedule.name(), " leaves worker/", rank,
                                               " without the whole sum of chunk ", chunk));
     }
   }
   story.moral = CostOf(schedule, workers, rounds.size());
+  return story;
+}
+
+absl::StatusOr<Story> ExplainGossip(GossipGraph graph, int32_t workers) {
+  RM_CHECK(workers >= 2);
+  Story story;
+  story.title = absl::StrCat("gossip ", graph == GossipGraph::kRing ? "on a ring" : "with one peer",
+                             ", ", workers, " workers");
+  story.summary =
+      "Every worker averages its weights with those that come, all counting the same, and nobody "
+      "ever has the average of all.";
+  story.legend = "0+2: weights into which worker 0's and worker 2's have gone.";
+  story.workers = workers;
+  story.columns = {"weights"};
+  State state(workers, std::vector<Contributions>(1));
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    story.actors.push_back(absl::StrCat("worker/", rank));
+    state[rank][0].insert(rank);
+  }
+  story.scenes.push_back({"At first everybody has its own weights", {}, {}, HoldingsOf(state)});
+  const int32_t rounds = GossipRounds(graph, workers);
+  const auto is_whole = [workers](const std::vector<Contributions>& row) {
+    return static_cast<int32_t>(row[0].size()) == workers;
+  };
+  int32_t exchange = 0;
+  for (; !std::all_of(state.begin(), state.end(), is_whole); ++exchange) {
+    Scene scene;
+    scene.title = absl::StrCat("Exchange ", exchange + 1, ": the average of what is here");
+    RM_RETURN_IF_ERROR(
+        PlayGossip(*CreateGossipSchedule(graph, exchange % rounds), workers, &state, &scene));
+    scene.holdings = HoldingsOf(state);
+    story.scenes.push_back(std::move(scene));
+  }
+  const std::vector<double> shares = SharesAfter(graph, workers, exchange);
+  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
+  const int64_t neighbours = static_cast<int64_t>(GossipSources(graph, workers, 0, 0).size()) - 1;
+  story.moral = {
+      absl::StrFormat("Every worker sends %d times the weights in an exchange; an all-reduce of "
+                      "them sends %.4g times.",
+                      neighbours, 2.0 * (workers - 1) / workers),
+      *most - *least < 1e-12
+          ? absl::StrFormat("After %d exchanges all have the average of all.", exchange)
+          : absl::StrFormat("After %d exchanges everybody's weights are in everybody's, but not "
+                            "alike: in worker 0's they count from %.3g to %.3g; alike is %.3g.",
+                            exchange, *least, *most, 1.0 / workers)};
   return story;
 }
 

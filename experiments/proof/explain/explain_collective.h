@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "common/collective/gossip.h"
 #include "common/collective/schedule.h"
 #include "experiments/proof/explain/story.h"
 
@@ -14,6 +15,12 @@ namespace ringmaster {
 // schedule adds a gradient twice, sends what nobody receives, or does not end with the whole sum
 // everywhere. Pure.
 absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers);
+
+// Plays exchanges of workers that average their weights with neighbours alone, a scene an exchange,
+// until every worker's weights are in everybody's: a place holds the workers whose weights are in
+// it. The messages are those of the schedules (common/collective/gossip.h). At least 2 workers.
+// Internal: a message that is sent is not awaited. Pure.
+absl::StatusOr<Story> ExplainGossip(GossipGraph graph, int32_t workers);
 
 // Tells how encodings that cannot be added on the wire are exchanged, as the plan has it
 // (MakeGatherPlan, common/collective/plan.h): each is gathered by all, who decode and add.

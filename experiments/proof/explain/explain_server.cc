@@ -11,7 +11,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "experiments/proof/explain/ranks_text.h"
-#include "proto/run_spec.pb.h"
+#include "proto/optimizer_spec.pb.h"
 #include "server/shard_core.h"
 
 namespace ringmaster {
@@ -31,7 +31,9 @@ absl::StatusOr<std::unique_ptr<ShardCore>> NewCore(const ServerScheme& scheme) {
   RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(sgd, std::move(scope)));
   ShardPlan plan;
   plan.workers = scheme.workers;
-  plan.contributions_per_update = scheme.together ? scheme.workers : 1;
+  plan.contributions_per_update = scheme.together ? scheme.workers - scheme.backup_workers : 1;
+  plan.drops_late = scheme.backup_workers > 0;
+  plan.steps_per_push = scheme.local_steps;
   plan.staleness_bound = scheme.together ? std::optional<int64_t>(0) : scheme.staleness_bound;
   plan.global_batch = scheme.workers;
   plan.part_counts = {1};
@@ -64,14 +66,20 @@ class TogetherStory {
     Story story;
     story.workers = scheme_.workers;
     story.actors = ActorsOf(scheme_, scheme_.servers);
-    story.title = absl::StrCat("parameter server, ", scheme_.workers, " workers, ", scheme_.servers,
-                               scheme_.servers == 1 ? " server" : " servers",
-                               scheme_.colocated ? " beside them" : "", ", one synchronous step");
+    story.title = absl::StrCat(
+        "parameter server, ", scheme_.workers, " workers, ", scheme_.servers,
+        scheme_.servers == 1 ? " server" : " servers", scheme_.colocated ? " beside them" : "",
+        scheme_.backup_workers > 0 ? absl::StrCat(", ", scheme_.backup_workers, " of them backups")
+                                   : "",
+        ", one synchronous step");
     story.summary =
         absl::StrCat("Workers push their gradients, ",
                      scheme_.servers == 1 ? "the server adds" : "each server adds its part of",
-                     " them in rank order and updates the weights once all are there; then "
-                     "everybody gets the new weights.");
+                     " them in rank order and updates the weights once ",
+                     scheme_.backup_workers > 0
+                         ? absl::StrCat("the first ", scheme_.workers - scheme_.backup_workers,
+                                        " are there. What comes later is dropped.")
+                         : "all are there; then everybody gets the new weights.");
     story.legend =
         "g2: worker 2's gradient. sum 0+1: what a server has added up so far. v1: weights after "
         "one update.";
@@ -86,11 +94,17 @@ class TogetherStory {
     for (const int32_t worker : order) {
       Scene scene;
       RM_RETURN_IF_ERROR(Push(worker, &scene));
+      if (cores_[0]->was_dropped()) Answer(worker, &scene);
       scene.holdings = Holdings();
       story.scenes.push_back(std::move(scene));
+      if (!cores_[0]->updated().empty()) story.scenes.push_back(Answers());
     }
-    story.scenes.push_back(Answers());
     story.moral = Cost();
+    if (scheme_.backup_workers > 0) {
+      story.moral.push_back(
+          "A late worker goes on with the newest step whose weights it has; the batches of the "
+          "steps between are nobody's.");
+    }
     return story;
   }
 
@@ -152,9 +166,19 @@ class TogetherStory {
           cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient_, 1)}, &ready));
     }
     const ShardCore& core = *cores_[0];
-    if (!core.updated().empty()) {
+    const int32_t needed = scheme_.workers - scheme_.backup_workers;
+    if (core.was_dropped()) {
+      scene->remarks.push_back(
+          "The update was made without it: it is dropped, counted, and answered at once.");
+    } else if (!core.updated().empty() && scheme_.backup_workers > 0) {
+      scene->remarks.push_back(absl::StrCat(
+          "The first ", needed, " are there: the weights are updated by their average."));
+    } else if (!core.updated().empty()) {
       scene->remarks.push_back(
           "All contributions are there: the weights are updated once, from their sum.");
+    } else if (scheme_.backup_workers > 0) {
+      scene->remarks.push_back(absl::StrCat("Here so far: ", arrived_.size(), " of the ", needed,
+                                            " that are waited for."));
     } else if (worker >= core.added(0)) {
       scene->remarks.push_back(absl::StrCat(
           "It waits for worker/", core.added(0),
@@ -168,18 +192,25 @@ class TogetherStory {
     return absl::OkStatus();
   }
 
+  void Answer(int32_t worker, Scene* scene) {
+    for (int32_t server = 0; server < scheme_.servers; ++server) {
+      Send(worker, server, false,
+           scheme_.servers == 1 ? "weights v1" : absl::StrCat("weights v1, part ", server), scene);
+    }
+    has_new_weights_[worker] = true;
+  }
+
+  std::vector<int32_t> SortedArrivals() const {
+    std::vector<int32_t> ranks = arrived_;
+    std::sort(ranks.begin(), ranks.end());
+    return ranks;
+  }
+
   Scene Answers() {
     Scene scene;
-    scene.title =
-        scheme_.servers == 1 ? "The server answers everybody" : "The servers answer everybody";
-    for (int32_t worker = 0; worker < scheme_.workers; ++worker) {
-      for (int32_t server = 0; server < scheme_.servers; ++server) {
-        Send(worker, server, false,
-             scheme_.servers == 1 ? "weights v1" : absl::StrCat("weights v1, part ", server),
-             &scene);
-      }
-      has_new_weights_[worker] = true;
-    }
+    scene.title = absl::StrCat(scheme_.servers == 1 ? "The server answers" : "The servers answer",
+                               scheme_.backup_workers > 0 ? " who was in time" : " everybody");
+    for (const int32_t worker : SortedArrivals()) Answer(worker, &scene);
     scene.remarks.push_back(
         "Weights are swapped in whole: nobody computes with a mix of old and new.");
     scene.holdings = Holdings();
@@ -238,14 +269,14 @@ class ArrivalStory {
     Story story;
     story.workers = scheme_.workers;
     story.actors = ActorsOf(scheme_, 1);
-    story.title = absl::StrCat(
-        scheme_.staleness_bound.has_value()
-            ? absl::StrCat("bounded staleness (SSP, bound ", *scheme_.staleness_bound, ")")
-            : std::string("asynchronous parameter server"),
-        ", ", scheme_.workers, " workers");
+    story.title = absl::StrCat(Name(), ", ", scheme_.workers, " workers");
     story.summary = absl::StrCat(
-        "The server applies every gradient as it comes. worker/0 computes ", slowness_,
-        " times as long as the others. ",
+        scheme_.local_steps > 0
+            ? absl::StrCat("A worker makes ", scheme_.local_steps,
+                           " steps alone and pushes how far it has come, over N; the server adds "
+                           "that as it comes.")
+            : std::string("The server applies every gradient as it comes."),
+        " worker/0 computes ", slowness_, " times as long as the others. ",
         scheme_.staleness_bound.has_value()
             ? absl::StrCat("Nobody may be more than ", *scheme_.staleness_bound,
                            " steps ahead of the slowest.")
@@ -276,13 +307,25 @@ class ArrivalStory {
     bool waits = false;
   };
 
+  std::string Name() const {
+    if (scheme_.staleness_bound.has_value())
+      return absl::StrCat("bounded staleness (SSP, bound ", *scheme_.staleness_bound, ")");
+    if (scheme_.local_steps > 0)
+      return absl::StrCat("asynchronous after ", scheme_.local_steps, " steps alone (geo)");
+    return absl::StrCat("asynchronous parameter server",
+                        scheme_.compensates_delay ? " with delay compensation" : "");
+  }
+  // That a push is made of.
+  int64_t Steps() const { return std::max(1, scheme_.local_steps); }
+  const char* What() const { return scheme_.local_steps > 0 ? "distance" : "gradient"; }
+
   int64_t Duration(int32_t worker) const { return worker == 0 ? slowness_ : 1; }
 
   std::vector<std::vector<Holding>> Holdings() const {
     std::vector<std::vector<Holding>> rows;
     for (int32_t i = 0; i < scheme_.workers; ++i) {
       const Worker& worker = workers_[i];
-      const int64_t done = core_->clocks().clock(i);
+      const int64_t done = core_->clocks().clock(i) * Steps();
       const bool newest = worker.read == core_->versions()[0];
       rows.push_back(
           {{Kind::kNothing, absl::StrCat(done)},
@@ -309,11 +352,18 @@ class ArrivalStory {
     std::vector<Reply> ready;
     RM_RETURN_IF_ERROR(core_->OnPush(
         {next, 0, step, workers_[next].read, absl::MakeConstSpan(&gradient, 1)}, &ready));
-    scene->title = absl::StrCat("Time ", time, ": worker/", next, " finishes step ", step + 1);
+    scene->title =
+        absl::StrCat("Time ", time, ": worker/", next, " finishes step ", (step + 1) * Steps());
     scene->messages.push_back(
-        {next, scheme_.workers, absl::StrCat("gradient from v", workers_[next].read)});
-    scene->remarks.push_back(absl::StrCat("The server applies it: v", core_->versions()[0],
-                                          ". Staleness ", staleness, "."));
+        {next, scheme_.workers, absl::StrCat(What(), " from v", workers_[next].read)});
+    if (scheme_.compensates_delay && staleness > 0) {
+      scene->remarks.push_back(absl::StrCat("It was computed from v", workers_[next].read,
+                                            ", and the weights are v", core_->versions()[0] - 1,
+                                            ": it is corrected by how far they have moved."));
+    }
+    scene->remarks.push_back(absl::StrCat("The server ",
+                                          scheme_.local_steps > 0 ? "adds" : "applies", " it: v",
+                                          core_->versions()[0], ". Staleness ", staleness, "."));
     workers_[next].waits = true;
     RM_RETURN_IF_ERROR(core_->OnPull({next, step + 1, false}, &ready));
     for (const Reply& reply : ready) {
@@ -334,7 +384,7 @@ class ArrivalStory {
     std::vector<std::string> lines = {
         absl::StrFormat("worker/0 has done %d steps, the furthest worker %d; one synchronous "
                         "update a step would have given everybody %d.",
-                        kSlowSteps, steps_most, kSlowSteps)};
+                        kSlowSteps * Steps(), steps_most * Steps(), kSlowSteps * Steps())};
     std::string histogram;
     const absl::Span<const int64_t> counts = core_->staleness_histogram();
     for (size_t staleness = 0; staleness < counts.size(); ++staleness) {
@@ -343,9 +393,16 @@ class ArrivalStory {
                       " of staleness ", staleness);
     }
     lines.push_back(absl::StrCat("Of ", updates, " updates: ", histogram, "."));
-    lines.push_back(
-        "A push and an answer carry the whole gradient and the whole weights: the server's link "
-        "carries all of it.");
+    lines.push_back(absl::StrCat(
+        "A push and an answer carry the whole ", What(), " and the whole weights",
+        scheme_.local_steps > 0 ? absl::StrCat(", once in ", scheme_.local_steps, " steps")
+                                : std::string(),
+        ": the server's link carries all of it."));
+    if (scheme_.compensates_delay) {
+      lines.push_back(
+          "The server keeps the last two copies that it has sent each worker: one of them is what "
+          "the next gradient is computed from.");
+    }
     return lines;
   }
 

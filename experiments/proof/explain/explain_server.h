@@ -17,12 +17,16 @@ struct ServerScheme {
   // (SSP) or without.
   bool together = true;
   std::optional<int64_t> staleness_bound;
+  // SchemeTraits' (common/scheme/scheme.h); with updates together, or on arrival without a bound.
+  int32_t backup_workers = 0;
+  int32_t local_steps = 0;
+  bool compensates_delay = false;
 };
 
 // Plays the shard core of server/ with one bucket. BSP: one step, a scene for each worker that
-// arrives. On arrival: a scene for every step that a worker finishes, until worker 0, which
-// computes so much longer than the others that a bound is felt, has finished two. At least 2
-// workers. Errors are the shard core's own. Pure.
+// arrives, late ones last. On arrival: a scene for every step that a worker finishes, until worker
+// 0, which computes so much longer than the others that a bound is felt, has finished two. At least
+// 2 workers. Errors are the shard core's own. Pure.
 absl::StatusOr<Story> ExplainServer(const ServerScheme& scheme);
 
 }  // namespace ringmaster

@@ -37,9 +37,14 @@ bool IsRefusal(const absl::Status& status) {
   return status.code() == absl::StatusCode::kInvalidArgument;
 }
 
-absl::Status CheckSizes(const Codec& codec, size_t count, size_t encoded_bytes) {
-  const int64_t index_bytes = codec.IndexBytes(static_cast<int64_t>(encoded_bytes));
-  if ((index_bytes > 0) == (codec.traits().index_bearing && count > 0) &&
+absl::Status CheckSizes(const Codec& codec, uint64_t seed, size_t count, size_t encoded_bytes) {
+  const int64_t index_bytes =
+      codec.IndexBytes({seed}, {static_cast<int64_t>(count), static_cast<int64_t>(encoded_bytes)});
+  const bool has_indices = codec.traits().index_bearing && count > 0;
+  // How many of the values are sent may depend on them, and be none, or so many that indices are
+  // left out.
+  const bool may_have_none = has_indices && !codec.traits().fixed_size && index_bytes == 0;
+  if (((index_bytes > 0) == has_indices || may_have_none) && index_bytes >= 0 &&
       index_bytes <= static_cast<int64_t>(encoded_bytes)) {
     return absl::OkStatus();
   }
@@ -49,7 +54,7 @@ absl::Status CheckSizes(const Codec& codec, size_t count, size_t encoded_bytes) 
 // `other`, with everything one element or byte further on, does the same as `codec`.
 absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in, uint64_t seed) {
   const Bytes encoded = EncodeWith(codec, in, seed);
-  RM_RETURN_IF_ERROR(CheckSizes(codec, in.size(), encoded.size()));
+  RM_RETURN_IF_ERROR(CheckSizes(codec, seed, in.size(), encoded.size()));
   Floats moved(in.size() + 1, kNaN);
   std::copy(in.begin(), in.end(), moved.begin() + 1);
   Bytes room(other.MaxEncodedBytes(static_cast<int64_t>(in.size())) + 2, std::byte{0xAB});
@@ -63,9 +68,9 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
     return Broken("Encode writes beyond MaxEncodedBytes");
   }
   Floats here(in.size(), kNaN), there(in.size() + 1, kNaN);
-  RM_RETURN_IF_ERROR(codec.Decode(encoded, absl::MakeSpan(here)));
-  RM_RETURN_IF_ERROR(
-      other.Decode(absl::MakeConstSpan(room).subspan(1, bytes), absl::MakeSpan(there).subspan(1)));
+  RM_RETURN_IF_ERROR(codec.Decode({seed}, encoded, absl::MakeSpan(here)));
+  RM_RETURN_IF_ERROR(other.Decode({seed}, absl::MakeConstSpan(room).subspan(1, bytes),
+                                  absl::MakeSpan(there).subspan(1)));
   if (FirstNotFinite(here) != in.size())
     return Broken("Decode leaves element ", FirstNotFinite(here), " unwritten");
   if (!SameBits(here, absl::MakeConstSpan(there).subspan(1))) {
@@ -76,7 +81,7 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   for (float& value : sum) value = random.Normal();
   Floats expected = sum;
   Add(here, absl::MakeSpan(expected));
-  RM_RETURN_IF_ERROR(other.DecodeAdd(encoded, absl::MakeSpan(sum)));
+  RM_RETURN_IF_ERROR(other.DecodeAdd({seed}, encoded, absl::MakeSpan(sum)));
   return SameBits(sum, expected) ? absl::OkStatus()
                                  : Broken("DecodeAdd is not Decode and then an addition");
 }
@@ -102,8 +107,8 @@ absl::Status CheckOtherLengthsRefused(const CodecUnderCheck& codec) {
       if (bytes == encoded.size()) continue;
       Bytes other = encoded;
       other.resize(bytes);
-      if (IsRefusal(made->Decode(other, absl::MakeSpan(out))) &&
-          IsRefusal(made->DecodeAdd(other, absl::MakeSpan(out)))) {
+      if (IsRefusal(made->Decode({1}, other, absl::MakeSpan(out))) &&
+          IsRefusal(made->DecodeAdd({1}, other, absl::MakeSpan(out)))) {
         continue;
       }
       return Broken("codec \"", codec.name, "\" accepts ", bytes, " bytes for ", count,
@@ -121,8 +126,8 @@ absl::Status CheckNotFiniteRefused(const CodecUnderCheck& codec) {
       Floats in(2000, 1.0f), out(2000);
       in[where] = bad;
       const Bytes encoded = EncodeWith(*made, in, 1);
-      if (IsRefusal(made->Decode(encoded, absl::MakeSpan(out))) &&
-          IsRefusal(made->DecodeAdd(encoded, absl::MakeSpan(out)))) {
+      if (IsRefusal(made->Decode({1}, encoded, absl::MakeSpan(out))) &&
+          IsRefusal(made->DecodeAdd({1}, encoded, absl::MakeSpan(out)))) {
         continue;
       }
       return Broken("codec \"", codec.name, "\" accepts a gradient whose element ", where, " is ",
@@ -152,8 +157,8 @@ absl::StatusOr<int64_t> CheckMutatedBytes(const CodecUnderCheck& codec, uint64_t
     encoded.shrink_to_fit();
     Floats memory(size + 2 * kGuards, kGuard);
     const absl::Span<float> out = absl::MakeSpan(memory).subspan(kGuards, size);
-    const absl::Status status =
-        random.Below(2) == 0 ? made->Decode(encoded, out) : made->DecodeAdd(encoded, out);
+    const absl::Status status = random.Below(2) == 0 ? made->Decode({own_seed}, encoded, out)
+                                                     : made->DecodeAdd({own_seed}, encoded, out);
     if (!status.ok() && !IsRefusal(status))
       return Broken(where, ": ", status.ToString(), ", expected InvalidArgument");
     if (status.ok() && FirstNotFinite(out) != size)

@@ -14,7 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/error_feedback.h"
 #include "experiments/proof/verify/codec_bytes_check.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -26,39 +26,40 @@ absl::Status Broken(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat(parts...));
 }
 
-absl::Status CheckBoundOn(const std::string& name, const Codec& codec, const Floats& in,
+absl::Status CheckBoundOn(const CodecUnderCheck& of, const Codec& codec, const Floats& in,
                           uint64_t seed) {
   const std::vector<std::byte> encoded = EncodeWith(codec, in, seed);
   Floats out(in.size(), std::numeric_limits<float>::quiet_NaN());
-  RM_RETURN_IF_ERROR(Annotate(codec.Decode(encoded, absl::MakeSpan(out)), "what Encode wrote"));
-  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : name);
+  RM_RETURN_IF_ERROR(
+      Annotate(codec.Decode({seed}, encoded, absl::MakeSpan(out)), "what Encode wrote"));
+  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : of.name);
   if (info != nullptr)
-    return info->oracle->check_bound(in, out, static_cast<int64_t>(encoded.size()));
+    return info->oracle->check_bound(*of.spec, in, out, static_cast<int64_t>(encoded.size()));
   if (codec.traits().unbiased) return absl::OkStatus();
   return absl::UnimplementedError(
-      absl::StrCat("codec \"", name, "\" has no bound stated by an oracle"));
+      absl::StrCat("codec \"", of.name, "\" has no bound stated by an oracle"));
 }
 
-// Whether `name` gives back x to the bit with what it left out.
-bool RestoresBits(const std::string& name, const Codec& codec, float x) {
-  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : name);
-  return info != nullptr && info->oracle->restores_bits(x);
+// Whether `of` gives back x to the bit with what it left out.
+bool RestoresBits(const CodecUnderCheck& of, const Codec& codec, float x) {
+  const CodecInfo* const info = FindCodec(codec.traits().exact ? kNoCodec : of.name);
+  return info != nullptr && info->oracle->restores_bits(*of.spec, x);
 }
 
-absl::Status CheckRestoresOn(const std::string& name, const Codec& codec, const Floats& in,
+absl::Status CheckRestoresOn(const CodecUnderCheck& of, const Codec& codec, const Floats& in,
                              uint64_t seed) {
   ErrorFeedback feedback(codec, static_cast<int64_t>(in.size()));
   std::vector<std::byte> bytes(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
   bytes.resize(feedback.Encode({seed}, 0, in, absl::MakeSpan(bytes)));
   Floats sent(in.size());
-  RM_RETURN_IF_ERROR(codec.Decode(bytes, absl::MakeSpan(sent)));
+  RM_RETURN_IF_ERROR(codec.Decode({seed}, bytes, absl::MakeSpan(sent)));
   for (size_t i = 0; i < in.size(); ++i) {
     const float left = feedback.residual()[i];
     const double error = std::fabs(static_cast<double>(sent[i] + left) - in[i]);
     // x - sent and sent + left round once each.
     const double bound =
         0x1p-23 * (std::fabs(static_cast<double>(in[i])) + std::fabs(static_cast<double>(sent[i])));
-    if (error <= (RestoresBits(name, codec, in[i]) ? 0 : bound)) continue;
+    if (error <= (RestoresBits(of, codec, in[i]) ? 0 : bound)) continue;
     return Broken("element ", i, " = ", in[i], ": ", sent[i], " is sent and ", left, " is kept");
   }
   return absl::OkStatus();
@@ -69,13 +70,17 @@ absl::Status OnAllInputs(const CodecUnderCheck& codec, uint64_t seed, CheckOn ch
   const std::unique_ptr<Codec> made = codec.make();
   for (const CodecInput& input : CodecInputs(seed)) {
     RM_RETURN_IF_ERROR(
-        Annotate(check(codec.name, *made, input.values, seed),
+        Annotate(check(codec, *made, input.values, seed),
                  absl::StrCat("codec \"", codec.name, "\" seed ", seed, " on ", input.name)));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+CodecUnderCheck CodecOf(const CodecSpec& spec) {
+  return {spec.name(), [spec] { return *CreateCodec(spec); }, std::make_shared<CodecSpec>(spec)};
+}
 
 absl::Status CheckCodecBound(const CodecUnderCheck& codec, uint64_t seed) {
   return OnAllInputs(codec, seed, CheckBoundOn);
@@ -98,8 +103,9 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws) {
   }
   std::vector<double> sums(kDirections, 0), squares(kDirections, 0);
   for (int64_t draw = 0; draw < draws; ++draw) {
-    const std::vector<std::byte> encoded = EncodeWith(codec, x, random.Next());
-    if (!codec.Decode(encoded, absl::MakeSpan(out)).ok())
+    const uint64_t draw_seed = random.Next();
+    const std::vector<std::byte> encoded = EncodeWith(codec, x, draw_seed);
+    if (!codec.Decode({draw_seed}, encoded, absl::MakeSpan(out)).ok())
       return std::numeric_limits<double>::infinity();
     for (size_t d = 0; d < kDirections; ++d) {
       double error = 0;
@@ -120,9 +126,10 @@ double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws) {
   return largest;
 }
 
-absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws) {
+absl::StatusOr<double> CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed,
+                                          int64_t draws) {
   const double score = LargestBiasScore(*codec.make(), seed, draws);
-  if (score <= kBiasScoreLimit) return absl::OkStatus();
+  if (score <= kBiasScoreLimit) return score;
   if (!std::isfinite(score))
     return Broken("codec \"", codec.name, "\" seed ", seed, ": it does not decode what it encodes");
   return Broken("codec \"", codec.name, "\" seed ", seed, ": the mean of ", draws,
@@ -142,9 +149,7 @@ absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t s
   figures.mutated_payloads = effort;
   RM_ASSIGN_OR_RETURN(figures.refused, CheckMutatedBytes(codec, seed, effort));
   if (codec.make()->traits().unbiased) {
-    const int64_t draws = 20 * effort;
-    RM_RETURN_IF_ERROR(CheckCodecUnbiased(codec, seed, draws));
-    figures.bias_score = LargestBiasScore(*codec.make(), seed, draws);
+    RM_ASSIGN_OR_RETURN(figures.bias_score, CheckCodecUnbiased(codec, seed, 5 * effort));
   }
   return figures;
 }
@@ -153,15 +158,9 @@ absl::StatusOr<std::string> CheckCodecs(uint64_t seed, int64_t effort) {
   CodecFigures total;
   std::string names;
   for (const CodecInfo& info : Codecs()) {
-    const std::vector<double> densities =
-        info.traits.index_bearing ? std::vector<double>{0.01, 0.3, 1} : std::vector<double>{0.1};
-    for (const double density : densities) {
-      CodecSpec spec;
-      spec.set_name(info.name);
-      spec.set_density(density);
+    for (const CodecSpec& spec : ProofSettings(info)) {
       RM_RETURN_IF_ERROR(CreateCodec(spec).status());
-      const CodecUnderCheck codec{info.name, [spec] { return *CreateCodec(spec); }};
-      RM_ASSIGN_OR_RETURN(const CodecFigures figures, CheckCodec(codec, seed, effort));
+      RM_ASSIGN_OR_RETURN(const CodecFigures figures, CheckCodec(CodecOf(spec), seed, effort));
       total.inputs += figures.inputs;
       total.mutated_payloads += figures.mutated_payloads;
       total.refused += figures.refused;

@@ -10,6 +10,9 @@
 
 namespace ringmaster {
 
+// The registry's codec of a resolved spec.
+CodecUnderCheck CodecOf(const CodecSpec& spec);
+
 // The checks of one codec. All are FailedPrecondition where the codec breaks its promise, naming
 // the input and the figures; all repeat with the same seed.
 
@@ -22,10 +25,11 @@ absl::Status CheckCodecBound(const CodecUnderCheck& codec, uint64_t seed);
 // several directions, of which x itself is one. 0 where no draw differs from x.
 double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws);
 
-// LargestBiasScore is at most kBiasScoreLimit. Holds by chance alone in all but one of 10^5 runs of
-// an unbiased codec.
+// LargestBiasScore, which must be at most kBiasScoreLimit. Holds by chance alone in all but one of
+// 10^5 runs of an unbiased codec.
 inline constexpr double kBiasScoreLimit = 5.0;
-absl::Status CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed, int64_t draws);
+absl::StatusOr<double> CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed,
+                                          int64_t draws);
 
 // What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs
 // and where the oracle says so; for any codec up to the two roundings.
@@ -40,11 +44,11 @@ struct CodecFigures {
 
 // All that is checked of one codec: the above (bias only where the codec says that it is unbiased)
 // and codec_bytes_check.h.
-//   effort: mutated payloads; a twentieth of the draws of the bias score.
+//   effort: mutated payloads; a fifth of the draws of the bias score.
 absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed,
                                         int64_t effort);
 
-// CheckCodec on every codec of the registry, index-bearing ones at densities 0.01, 0.3 and 1.
+// CheckCodec on every codec of the registry with each of its ProofSettings.
 // Returns a line of figures. About 0.1 s for effort 1000.
 absl::StatusOr<std::string> CheckCodecs(uint64_t seed, int64_t effort);
 

@@ -12,12 +12,16 @@
 
 namespace ringmaster {
 
+class CodecSpec;
+
 // What is checked: the codec that `make` makes, held against what is promised of the registry's
 // codec `name` (of any other name: against what its traits promise). Every call makes a new one, as
 // every rank of a run does.
 struct CodecUnderCheck {
   std::string name;
   std::function<std::unique_ptr<Codec>()> make;
+  // Resolved: whose promise it is. Shared by copies of this, since the checks run apart.
+  std::shared_ptr<const CodecSpec> spec;
 };
 
 struct CodecInput {

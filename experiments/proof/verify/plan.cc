@@ -1,5 +1,6 @@
 #include "experiments/proof/verify/plan.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -108,10 +109,11 @@ absl::StatusOr<std::vector<const char*>> ArmsThatAgree(const RunSpec& base) {
   for (const ArmInfo& info : Arms()) {
     RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
     const SchemeTraits traits = TraitsOf(spec);
-    if (!traits.exchanges || traits.updates != Updates::kTogether || !traits.engine.empty())
+    if (!traits.exchanges || traits.updates != Updates::kTogether || !traits.engine.empty() ||
+        traits.delay > 0 || traits.replicas != Replicas::kEqualAfterStep)
       continue;
-    RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
-    if (codec->traits().exact) arms.push_back(info.name);
+    const std::optional<CodecTraits> codec = CodecTraitsOf(spec.codec());
+    if (codec.has_value() && codec->exact) arms.push_back(info.name);
   }
   return arms;
 }
@@ -175,9 +177,11 @@ absl::StatusOr<std::vector<RunSpec>> RoundedSumRuns(int32_t workers, uint64_t se
 absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed) {
   RunSpec base = SmallBase(3, seed);
   std::vector<RunSpec> specs;
-  for (const CodecInfo& codec : Codecs()) {
+  for (const CodecInfo& codec : CodecsAndReducers()) {
     if (codec.traits.exact) continue;
     RunSpec spec = base;
+    if (codec.traits.in_rounds)
+      spec.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
     spec.set_name(absl::StrCat("ring N=3 ", codec.name));
     spec.mutable_strategy()->mutable_all_reduce()->set_collective("ring");
     spec.mutable_codec()->set_name(codec.name);
@@ -185,6 +189,20 @@ absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed) {
     RM_ASSIGN_OR_RETURN(spec, Resolve(std::move(spec), {}));
     specs.push_back(std::move(spec));
   }
+  return specs;
+}
+
+absl::StatusOr<std::vector<RunSpec>> WeightRuns(uint64_t seed) {
+  const RunSpec base = SmallBase(3, seed);
+  std::vector<const char*> arms = {"ring"};
+  for (const ArmInfo& info : Arms()) {
+    RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
+    const SchemeTraits traits = TraitsOf(spec);
+    if (traits.exchanged == Exchanged::kGradients || traits.exchange_every > kSmallSteps) continue;
+    arms.push_back(info.name);
+  }
+  std::vector<RunSpec> specs;
+  RM_RETURN_IF_ERROR(AddArms(arms, " N=3 weights", base, &specs));
   return specs;
 }
 

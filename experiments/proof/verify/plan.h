@@ -48,6 +48,10 @@ absl::StatusOr<std::vector<RunSpec>> RoundedSumRuns(int32_t workers, uint64_t se
 // All-reduce runs of three workers, one for each codec that loses something.
 absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed);
 
+// The small model, three workers: ring, then every arm whose workers exchange weights, each of
+// which does so at least once.
+absl::StatusOr<std::vector<RunSpec>> WeightRuns(uint64_t seed);
+
 // The small model, three workers: ring, whose work is dealt, then every arm that claims its work.
 absl::StatusOr<std::vector<RunSpec>> ClaimedRuns(uint64_t seed);
 

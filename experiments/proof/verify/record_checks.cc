@@ -42,9 +42,9 @@ absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& reco
       return Failed(
           absl::StrCat("run \"", name, "\": its workers computed ", lots, " lots of ", all_lots));
     }
-    if (!claims && workers[rank]->step_loss_size() != record.spec().training().steps()) {
-      return Failed(absl::StrCat("run \"", name, "\": worker/", rank, " made ",
-                                 workers[rank]->step_loss_size(), " steps of ",
+    const int64_t steps = workers[rank]->step_loss_size() + workers[rank]->skipped_steps();
+    if (!claims && steps != record.spec().training().steps()) {
+      return Failed(absl::StrCat("run \"", name, "\": worker/", rank, " made ", steps, " steps of ",
                                  record.spec().training().steps()));
     }
     if (rank + 1 == workers.size() &&
@@ -168,16 +168,19 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
   for (const RunRecord& record : records) {
     RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
     RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(record.spec()));
+    std::vector<EncodedSums> sums;
+    for (const WorkerReport* worker : workers)
+      sums.push_back({worker->encoded_bytes_up(), worker->index_bytes_up()});
     for (const WorkerReport* worker : workers) {
       const int64_t steps = worker->step_loss_size();
-      RM_ASSIGN_OR_RETURN(const StepPayload step,
-                          PayloadFormula(record.spec(), layout, worker->rank()));
+      RM_ASSIGN_OR_RETURN(const Payload formula,
+                          ExpectedPayload(record.spec(), layout, worker->rank(), steps, sums));
       const struct {
         const char* name;
         int64_t metered, expected;
-      } figures[] = {{"bytes up", worker->payload_bytes_up(), steps * step.up},
-                     {"bytes down", worker->payload_bytes_down(), steps * step.down},
-                     {"index bytes up", worker->index_bytes_up(), steps * step.index_up}};
+      } figures[] = {{"bytes up", worker->payload_bytes_up(), formula.up},
+                     {"bytes down", worker->payload_bytes_down(), formula.down},
+                     {"index bytes up", worker->index_bytes_up(), formula.index_up}};
       for (const auto& figure : figures) {
         if (figure.metered == figure.expected) continue;
         return Failed(absl::StrCat(WhoIs(record, *worker), " metered ", figure.metered, " payload ",

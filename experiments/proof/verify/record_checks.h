@@ -27,7 +27,8 @@ absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records
 absl::StatusOr<std::string> CheckSameBatches(absl::Span<const RunRecord> records);
 
 // The metered payload of every worker, both directions and the index part of it, is PayloadFormula
-// times steps, to the byte. Runs whose workers exchange nothing must have sent nothing.
+// of its steps, to the byte; where encodings have no fixed length, what encoders have said
+// (ExpectedPayload). Runs whose workers exchange nothing must have sent nothing.
 absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records);
 
 // `replay` ends every run with the weights that its workers ended with, bit for bit. `replay` is

@@ -12,9 +12,12 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/codec/memory.h"
+#include "common/codec/small_tensors.h"
+#include "common/config/describe.h"
 #include "common/control/dealing.h"
 #include "common/exchange/parts.h"
 #include "common/params/param_layout.h"
+#include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "proto/run_record.pb.h"
@@ -34,7 +37,7 @@ using Floats = std::vector<float>;
 
 class Player {
  public:
-  explicit Player(const RunRecord& record) : spec_(record.spec()) {
+  explicit Player(const RunRecord& record) : spec_(record.spec()), traits_(TraitsOf(spec_)) {
     for (const ProcessReport& process : record.reports()) {
       for (const WorkerReport& worker : process.workers()) workers_.push_back({&worker});
       for (const ServerReport& server : process.servers()) servers_.push_back({&server});
@@ -71,18 +74,26 @@ class Player {
   struct Worker {
     const WorkerReport* report;
     int64_t step = 0;
-    std::vector<Floats> gradients;  // as servers decode them; by step
+    std::vector<Floats> gradients;  // as servers decode them; by push
+    std::vector<size_t> reads;      // by push: of how many pulls it had the weights
+    std::vector<int32_t> steps;     // by push: that it is made of
+    // Where it makes steps alone.
+    Floats base, weights;  // of the last pull, and now
+    int32_t alone = 0;     // steps since
+    std::unique_ptr<UpdateRule> rule;
     std::unique_ptr<CodecMemory> memory;
     std::vector<std::vector<Floats>> pulls;  // by pull: the part of each server that has answered
+    // beside pulls: how many updates each of its parts has
+    std::vector<std::vector<std::vector<int64_t>>> pull_versions;
   };
   struct Server {
     const ServerReport* report;
     std::vector<Range> parts;
     Floats weights;
     std::unique_ptr<ShardCore> core;
-    int next = 0;                      // event
-    std::vector<int64_t> push_steps;   // [workers][parts]
-    std::vector<size_t> pulls;         // by worker, answered
+    int next = 0;                     // event
+    std::vector<int64_t> push_steps;  // [workers][parts]
+    std::vector<size_t> pulls;        // by worker, answered
   };
 
   // Whether every step and event names what there is. Logs are bounded: a long run's is not whole.
@@ -118,23 +129,25 @@ class Player {
     options.bucket_layout = BucketLayoutOf(spec_.training());
     RM_ASSIGN_OR_RETURN(model_, CreateModel(spec_.model(), options, *kernels_));
     RM_ASSIGN_OR_RETURN(initial_, InitialWeights(spec_, *model_));
-    RM_ASSIGN_OR_RETURN(codec_, CreateCodec(spec_.codec()));
+    RM_ASSIGN_OR_RETURN(codec_, CreateCodecOf(spec_.codec(), model_->layout(), Count(servers_)));
     loader_ = std::make_unique<Loader>(
         dataset_.train,
         DataOrder{spec_.data().seed(), dataset_.train.count(), spec_.training().batch_per_worker()},
         spec_.data().augment());
+    UpdateScope own{model_->layout().count(), Count(workers_) * spec_.training().accumulate(), {}};
+    own.statistics.assign(model_->layout().statistics().begin(),
+                          model_->layout().statistics().end());
     for (Worker& worker : workers_) {
-      worker.memory =
-          CreateCodecMemory(*codec_, model_->layout().count(), spec_.codec());
+      RM_ASSIGN_OR_RETURN(worker.rule, CreateUpdateRule(spec_.optimizer(), own));
+      worker.memory = CreateCodecMemory(
+          *codec_, {model_->layout().count(), spec_.training().workers()}, spec_.codec());
     }
     for (size_t index = 0; index < servers_.size(); ++index) {
       Server& server = servers_[index];
       server.parts = ShardParts(model_->layout(), Count(servers_), static_cast<int32_t>(index));
       server.weights = GatherShard(server.parts, initial_);
-      UpdateScope scope;
-      scope.count = static_cast<int64_t>(server.weights.size());
-      scope.batches = Count(workers_) * spec_.training().accumulate();
-      RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec_.optimizer(), std::move(scope)));
+      RM_ASSIGN_OR_RETURN(auto update,
+                          ShardRuleOf(spec_, server.parts, model_->layout().statistics()));
       server.core = std::make_unique<ShardCore>(
           ServingPlanOf(spec_, static_cast<int32_t>(index), server.parts).shard, std::move(update),
           absl::MakeSpan(server.weights));
@@ -155,23 +168,54 @@ class Player {
     if (worker->step == report.step_loss_size()) return false;
     const auto pulls = static_cast<size_t>(report.step_pulls(static_cast<int>(worker->step)));
     if (!HasPull(*worker, pulls)) return false;
-    const Floats weights = pulls == 0 ? initial_ : WeightsOf(worker->pulls[pulls - 1]);
-    RM_ASSIGN_OR_RETURN(const Floats gradient, GradientOf(*worker, weights));
-    worker->gradients.push_back(Sent(worker, gradient));
+    const Floats read = pulls == 0 ? initial_ : WeightsOf(worker->pulls[pulls - 1]);
+    if (traits_.local_steps > 0) {
+      RM_RETURN_IF_ERROR(StepAlone(worker, pulls, read));
+    } else {
+      RM_ASSIGN_OR_RETURN(const Floats gradient, GradientOf(*worker, read));
+      Push(worker, pulls, 1, gradient);
+    }
     ++worker->step;
     return true;
   }
 
+  void Push(Worker* worker, size_t pulls, int32_t steps, const Floats& values) {
+    worker->gradients.push_back(Sent(worker, values));
+    worker->reads.push_back(pulls);
+    worker->steps.push_back(steps);
+  }
+
+  // A step by the worker's own optimizer; the last of several is followed by a push of how far it
+  // has come.
+  absl::Status StepAlone(Worker* worker, size_t pulls, const Floats& read) {
+    if (worker->alone == 0) worker->base = worker->weights = read;
+    RM_ASSIGN_OR_RETURN(const Floats gradient, GradientOf(*worker, worker->weights));
+    const int64_t seen = LotOf(*worker) * (GlobalBatch(spec_) / Count(workers_));
+    for (const Bucket& bucket : model_->layout().buckets()) {
+      worker->rule->Apply({bucket.begin, seen, worker->step},
+                          absl::MakeConstSpan(gradient).subspan(bucket.begin, bucket.count),
+                          absl::MakeSpan(worker->weights).subspan(bucket.begin, bucket.count));
+    }
+    ++worker->alone;
+    const bool is_last = worker->step + 1 == worker->report->step_loss_size();
+    if (worker->alone < traits_.local_steps && !is_last) return absl::OkStatus();
+    Floats distance(read.size());
+    ScaledDifference(1.0f / static_cast<float>(Count(workers_)), worker->weights, worker->base,
+                     absl::MakeSpan(distance));
+    Push(worker, pulls, worker->alone, distance);
+    worker->alone = 0;
+    return absl::OkStatus();
+  }
+
   bool HasPull(const Worker& worker, size_t pulls) const {
-    return pulls == 0 || (worker.pulls.size() >= pulls &&
-                          std::none_of(worker.pulls[pulls - 1].begin(),
-                                       worker.pulls[pulls - 1].end(),
-                                       [](const Floats& part) { return part.empty(); }));
+    return pulls == 0 ||
+           (worker.pulls.size() >= pulls &&
+            std::none_of(worker.pulls[pulls - 1].begin(), worker.pulls[pulls - 1].end(),
+                         [](const Floats& part) { return part.empty(); }));
   }
 
   int64_t LotOf(const Worker& worker) const {
-    if (worker.report->lots_size() > 0)
-      return worker.report->lots(static_cast<int>(worker.step));
+    if (worker.report->lots_size() > 0) return worker.report->lots(static_cast<int>(worker.step));
     return Dealing{Count(workers_), 1}.LotOf(worker.step, worker.report->rank());
   }
 
@@ -186,7 +230,8 @@ class Player {
       view.labels = batch.labels.data();
       view.count = batch.count();
       view.training = true;
-      view.gradient_scale = 1.0f / static_cast<float>(accumulate * Count(workers_));
+      const int32_t sharers = traits_.divisor == Divisor::kAllBatches ? Count(workers_) : 1;
+      view.gradient_scale = 1.0f / static_cast<float>(accumulate * sharers);
       Floats copy = weights, gradient(weights.size());
       RM_RETURN_IF_ERROR(model_->Forward(view, ViewOf(&copy)));
       RM_RETURN_IF_ERROR(model_->Backward(ViewOf(&copy), ViewOf(&gradient),
@@ -206,6 +251,7 @@ class Player {
 
   // What servers make of the parts that the worker sends.
   Floats Sent(Worker* worker, const Floats& gradient) const {
+    const auto exchange = static_cast<int64_t>(worker->gradients.size());
     if (codec_->traits().exact) return gradient;
     Floats decoded(gradient.size());
     for (const Bucket& bucket : model_->layout().buckets()) {
@@ -214,13 +260,13 @@ class Player {
         const Range part = PartOnServer(bucket, Count(servers_), server);
         if (part.count == 0) continue;
         std::vector<std::byte> out(codec_->MaxEncodedBytes(part.count));
-        const CodecStream stream =
-            PartStream(spec_.training().seed(), {worker->step, LotOf(*worker)},
-                       {bucket.id, server, Count(servers_)});
+        const CodecStream stream = PartStream(spec_.training().seed(), {exchange, LotOf(*worker)},
+                                              {bucket.id, server, Count(servers_)});
         out.resize(worker->memory->Encode(
             stream, part.begin, absl::MakeConstSpan(gradient).subspan(part.begin, part.count),
             absl::MakeSpan(out)));
-        codec_->Decode(out, absl::MakeSpan(decoded).subspan(part.begin, part.count)).IgnoreError();
+        codec_->Decode(stream, out, absl::MakeSpan(decoded).subspan(part.begin, part.count))
+            .IgnoreError();
       }
     }
     return decoded;
@@ -239,11 +285,13 @@ class Player {
     const auto parts = static_cast<int32_t>(server.parts.size());
     const int32_t rank = event / parts, part = event % parts;
     int64_t& step = server.push_steps[event];
-    if (workers_[rank].step <= step) return false;
-    Push push;
+    if (static_cast<int64_t>(workers_[rank].gradients.size()) <= step) return false;
+    ringmaster::Push push;
     push.worker = rank;
     push.part = part;
     push.step = step++;
+    push.read_version = ReadVersion(workers_[rank], push.step, index, part);
+    push.missing_steps = std::max(0, traits_.local_steps - workers_[rank].steps[push.step]);
     push.gradient = absl::MakeConstSpan(workers_[rank].gradients[push.step])
                         .subspan(server.parts[part].begin, server.parts[part].count);
     std::vector<Reply> ready;
@@ -252,12 +300,24 @@ class Player {
     return true;
   }
 
+  // The version of the part that the worker's push was computed from.
+  static int64_t ReadVersion(const Worker& worker, int64_t push, size_t server, int32_t part) {
+    const size_t pulls = worker.reads[push];
+    return pulls == 0 ? 0 : worker.pull_versions[pulls - 1][server][part];
+  }
+
   void Copy(size_t index, size_t rank) {
     Server& server = servers_[index];
     std::vector<std::vector<Floats>>& pulls = workers_[rank].pulls;
+    auto& versions = workers_[rank].pull_versions;
     const size_t pull = server.pulls[rank]++;
-    if (pulls.size() <= pull) pulls.emplace_back(servers_.size());
+    if (pulls.size() <= pull) {
+      pulls.emplace_back(servers_.size());
+      versions.emplace_back(servers_.size());
+    }
     pulls[pull][index] = server.weights;
+    versions[pull][index].assign(server.core->versions().begin(), server.core->versions().end());
+    server.core->OnSent(static_cast<int32_t>(rank));
   }
 
   Floats WeightsOf(const std::vector<Floats>& parts_of_servers) const {
@@ -275,16 +335,16 @@ class Player {
   absl::StatusOr<std::vector<std::string>> Hashes() const {
     for (const Server& server : servers_) {
       if (server.next == server.report->arrivals_size()) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("server/", server.report->index(), " stands still at its event ",
-                       server.next, ", which no worker has come to"));
+      return absl::FailedPreconditionError(absl::StrCat("server/", server.report->index(),
+                                                        " stands still at its event ", server.next,
+                                                        ", which no worker has come to"));
     }
     std::vector<std::string> hashes;
     for (const Worker& worker : workers_) {
       if (worker.step < worker.report->step_loss_size() || !HasPull(worker, worker.pulls.size())) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("worker/", worker.report->rank(), " stands still before step ",
-                         worker.step, ", whose weights no server gave it"));
+        return absl::FailedPreconditionError(absl::StrCat("worker/", worker.report->rank(),
+                                                          " stands still before step ", worker.step,
+                                                          ", whose weights no server gave it"));
       }
       hashes.push_back(Sha256Hex(absl::MakeConstSpan(WeightsOf(worker.pulls.back()))));
     }
@@ -292,6 +352,7 @@ class Player {
   }
 
   const RunSpec& spec_;
+  const SchemeTraits traits_;
   std::vector<Worker> workers_;
   std::vector<Server> servers_;
   Dataset dataset_;

@@ -13,7 +13,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/update/update_rule.h"
-#include "proto/run_spec.pb.h"
+#include "proto/optimizer_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -61,6 +61,7 @@ class Verification {
     ExactSums();
     RoundedSums();
     Codecs();
+    ExchangedWeights();
     ClaimedWork();
     Bytes();
     Check("start", "workers that start from other weights are refused",
@@ -171,6 +172,18 @@ class Verification {
             }
             return names;
           });
+  }
+
+  void ExchangedWeights() {
+    const auto records = RunAll(WeightRuns(options_.seed));
+    Check("data", "N=3: who exchanges weights sees the batches of who exchanges gradients",
+          [&]() -> Figure { return records.ok() ? CheckSameBatches(*records) : records.status(); });
+    Check("trajectory", "N=3: workers that exchange weights end with one model", [&]() -> Figure {
+      RM_RETURN_IF_ERROR(records.status());
+      for (const RunRecord& record : *records)
+        RM_RETURN_IF_ERROR(CheckSameWeights(absl::MakeSpan(&record, 1)).status());
+      return absl::StrCat(records->size(), " runs");
+    });
   }
 
   void ClaimedWork() {

@@ -12,6 +12,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/codec/reducer.h"
 #include "common/machine/machine.h"
 #include "common/network/flow_network.h"
 #include "common/scheme/registry.h"
@@ -19,6 +20,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
+#include "experiments/study/predict/simulated_all_reduce.h"
 #include "experiments/study/results/statistics.h"
 #include "proto/run_record.pb.h"
 #include "worker/loop/slowdown.h"
@@ -47,6 +49,45 @@ double BestSeconds(const std::function<void()>& what) {
     seconds.push_back(SecondsSince(begin));
   }
   return BestBlock(seconds, kBlock).median;
+}
+
+// Of the sum of a bucket in rounds; what one rank does of it.
+absl::StatusOr<CodecCosts> ReducerCosts(const RunSpec& spec, const ParamLayout& layout,
+                                        const Bucket& bucket) {
+  const ReducerDefinition& definition = *FindReducer(spec.codec().name());
+  RM_ASSIGN_OR_RETURN(const auto reducer,
+                      definition.create(spec.codec(), layout, spec.training().seed()));
+  CodecCosts costs;
+  costs.rounds = RoundsOf(spec, layout);
+  Random random(1);
+  std::vector<float> gradient(bucket.count), whole(bucket.count);
+  for (float& value : whole) value = random.Normal();
+  std::vector<double> encode, between, decode;
+  for (size_t i = 0; i <= kRepetitions; ++i) {
+    gradient = whole;
+    const auto timed = [i](std::vector<double>* seconds, const auto& what) {
+      const BenchClock::time_point begin = BenchClock::now();
+      auto round = what();
+      if (i > 0) seconds->push_back(SecondsSince(begin));  // the first warms up
+      return round;
+    };
+    const auto step = static_cast<int64_t>(i) + spec.codec().warmup_steps();
+    absl::StatusOr<ReducerRound> round =
+        timed(&encode, [&] { return reducer->Begin(step, bucket.id, absl::MakeSpan(gradient)); });
+    while (round.ok() && !round->floats.empty()) {
+      round =
+          timed(round->is_last ? &decode : &between, [&] { return reducer->Summed(bucket.id); });
+    }
+    RM_RETURN_IF_ERROR(round.status());
+  }
+  const auto each = [&bucket](const std::vector<double>& seconds) {
+    if (seconds.empty()) return 0.0;
+    return BestBlock(seconds, kBlock).median / static_cast<double>(bucket.count);
+  };
+  costs.encode = each(encode);
+  costs.between = each(between);
+  costs.decode = each(decode);
+  return costs;
 }
 
 // What decides how long workers compute.
@@ -102,7 +143,7 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   costs.cores.computes = !spec.training().has_emulated_compute();
   costs.cores.message = link.cpu_message;
   costs.cores.byte = link.cpu_byte;
-  RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, alone->buckets));
+  RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, *alone));
   std::vector<Slowdown> slowdowns;
   for (int32_t rank = 0; rank < traits.workers; ++rank) {
     slowdowns.emplace_back(spec.training(), rank, [] { return absl::OkStatus(); });
@@ -198,11 +239,15 @@ absl::StatusOr<ComputeCosts> Predictor::TogetherOf(const RunSpec& spec,
 }
 
 absl::StatusOr<LinkFit> Predictor::LinkOf(const RunSpec& spec) {
-  const std::string key = spec.transport().SerializeAsString();
+  // Within a rack; what uplinks add is the description's to say.
+  RunSpec inside = spec;
+  if (inside.transport().has_network())
+    inside.mutable_transport()->mutable_network()->clear_racks();
+  const std::string key = inside.transport().SerializeAsString();
   auto known = links_.find(key);
   if (known == links_.end()) {
     Tell(absl::StrCat("messages between two processes over ", spec.transport().name()));
-    const auto times = options_.measure_link(spec, /*ranks=*/2);
+    const auto times = options_.measure_link(inside, /*ranks=*/2);
     RM_RETURN_IF_ERROR(Annotate(times.status(),
                                 absl::StrCat("measuring messages over ", spec.transport().name())));
     known = links_.emplace(key, FitLink(*times)).first;
@@ -210,15 +255,22 @@ absl::StatusOr<LinkFit> Predictor::LinkOf(const RunSpec& spec) {
   return AmongNodes(known->second, spec, DescribeMachine().cores());
 }
 
-absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec,
-                                              absl::Span<const Bucket> buckets) {
-  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
-  if (codec->traits().exact) return CodecCosts();
-  int64_t count = 0;
-  for (const Bucket& bucket : buckets) count = std::max(count, bucket.count);
-  const std::string key = absl::StrCat(count, " ", spec.codec().SerializeAsString());
+absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec, const ComputeProfile& alone) {
+  const auto largest =
+      std::max_element(alone.buckets.begin(), alone.buckets.end(),
+                       [](const Bucket& a, const Bucket& b) { return a.count < b.count; });
+  const int64_t count = largest->count;
+  const std::string key =
+      absl::StrCat(count, " ", alone.layout->fingerprint(), " ", spec.codec().SerializeAsString());
   const auto known = codecs_.find(key);
   if (known != codecs_.end()) return known->second;
+  if (FindReducer(spec.codec().name()) != nullptr) {
+    Tell(absl::StrCat("codec ", spec.codec().name()));
+    RM_ASSIGN_OR_RETURN(codecs_[key], ReducerCosts(spec, *alone.layout, *largest));
+    return codecs_[key];
+  }
+  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
+  if (codec->traits().exact) return CodecCosts();
   Tell(absl::StrCat("codec ", spec.codec().name()));
   Random random(1);
   std::vector<float> gradient(count), residual(count);
@@ -235,7 +287,7 @@ absl::StatusOr<CodecCosts> Predictor::CodecOf(const RunSpec& spec,
                  static_cast<double>(count);
   absl::Status decoded;
   costs.decode = BestSeconds([&] {
-                   decoded = codec->Decode(absl::MakeConstSpan(encoded).first(bytes),
+                   decoded = codec->Decode({1}, absl::MakeConstSpan(encoded).first(bytes),
                                            absl::MakeSpan(gradient));
                  }) /
                  static_cast<double>(count);

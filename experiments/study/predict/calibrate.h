@@ -72,7 +72,7 @@ class Predictor {
   absl::StatusOr<const ComputeCosts*> PairOf(const RunSpec& spec, const ComputeProfile& alone);
   absl::StatusOr<ComputeCosts> TogetherOf(const RunSpec& spec, const ComputeProfile& alone);
   absl::StatusOr<LinkFit> LinkOf(const RunSpec& spec);
-  absl::StatusOr<CodecCosts> CodecOf(const RunSpec& spec, absl::Span<const Bucket> buckets);
+  absl::StatusOr<CodecCosts> CodecOf(const RunSpec& spec, const ComputeProfile& alone);
   double CopyRate();
   void Tell(absl::string_view what) const;
 

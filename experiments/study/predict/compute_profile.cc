@@ -163,6 +163,7 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
   ComputeProfile profile;
   profile.buckets.assign(parts.model->layout().buckets().begin(),
                          parts.model->layout().buckets().end());
+  profile.layout = std::make_shared<const ParamLayout>(parts.model->layout());
   const Block best = BestSteps(report);
   profile.step = best.median / 1000;
   profile.on_device = parts.kernels->place() == Place::kDevice;

@@ -2,6 +2,7 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_COMPUTE_PROFILE_H_
 
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,7 @@ class RunSpec;
 // One worker alone on this machine.
 struct ComputeProfile {
   std::vector<Bucket> buckets;  // the run's
+  std::shared_ptr<const ParamLayout> layout;
   ComputeCosts costs;
   double step = 0;         // seconds, median of the best block
   bool on_device = false;  // its kernels compute on a GPU

@@ -20,10 +20,14 @@ struct ComputeCosts {
   std::vector<double> bucket_ready;
 };
 
-// Seconds an element that a codec takes; 0 for gradients as they are.
+// Seconds an element of a bucket that a codec takes; 0 for gradients as they are.
 struct CodecCosts {
   double encode = 0;
   double decode = 0;
+  // Of a codec that is summed in rounds: from the sum of one to what the next one sums.
+  double between = 0;
+  // Of such a codec, by bucket: the elements that each round sums. Empty: of any other.
+  std::vector<std::vector<int64_t>> rounds;
 };
 
 // A host's cores, and the processor time that messages between processes take of them, in seconds,

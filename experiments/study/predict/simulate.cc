@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/control/dealing.h"
 #include "common/scheme/registry.h"
@@ -47,11 +48,20 @@ bool HasJitter(const NetworkPlan& network) {
 
 // `step_messages`: about the number of messages sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
+  const int64_t every = TraitsOf(spec).exchange_every;
+  // A worker that is late may skip a step, and fall back into step later.
   const bool repeats = TraitsOf(spec).updates == Updates::kTogether &&
-                       !HasJitter(costs.network.plan) && !costs.delay;
-  const Length& wanted = repeats ? kFewSteps : kManySteps;
-  const int64_t affordable = kMessagesMax / std::max<int64_t>(1, step_messages);
+                       TraitsOf(spec).backup_workers == 0 && !HasJitter(costs.network.plan) &&
+                       !costs.delay;
+  Length wanted = repeats ? kFewSteps : kManySteps;
+  if (every > 1) {
+    // Whole periods count, of which each begins right after an exchange.
+    const int64_t periods = CeilDiv(wanted.steps, every) + 1;
+    wanted = {std::max<int64_t>(3, periods) * every, every};
+  }
+  const int64_t affordable = every * kMessagesMax / std::max<int64_t>(1, step_messages);
   if (affordable >= wanted.steps) return wanted;
+  if (every > 1) return {std::max<int64_t>(2, affordable / every) * every, every};
   const int64_t steps = std::max(affordable, kFewestSteps.steps);
   return {steps, std::max(steps * wanted.settle / wanted.steps, kFewestSteps.settle)};
 }
@@ -62,13 +72,16 @@ struct Alone {
   int64_t messages = 0;  // at most one step's more than those of one step
 };
 
-absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Costs idle) {
+absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, ClusterPlan plan, Costs idle) {
+  plan.all_reduce.every = 1;
   for (double& ready : idle.compute.bucket_ready) ready = 0;
   idle.compute.load = idle.compute.compute = idle.compute.update = 0;
   idle.delay = nullptr;
   RM_ASSIGN_OR_RETURN(const auto cluster, SimulatedCluster::Create(spec, plan, idle, /*drift=*/0));
+  // Of which each exchange has so many.
+  const int32_t steps = std::max(1, TraitsOf(spec).local_steps);
   for (int32_t rank = 0; rank < cluster->workers(); ++rank)
-    cluster->thread(rank).Run(kStepsAlone, [] {});
+    cluster->thread(rank).Run(kStepsAlone * steps, [] {});
   int32_t over = 0;  // ranks whose first exchange is over
   RM_RETURN_IF_ERROR(cluster->Run([&] {
     while (over < cluster->workers() && cluster->thread(over).first_exchange() > 0) ++over;
@@ -78,7 +91,8 @@ absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, const ClusterPlan& plan, Co
   for (int32_t rank = 0; rank < cluster->workers(); ++rank) {
     alone.seconds = std::max(alone.seconds, cluster->thread(rank).first_exchange());
   }
-  alone.messages = cluster->network().messages();
+  alone.seconds /= steps;
+  alone.messages = cluster->network().messages() / steps;
   return alone;
 }
 
@@ -142,7 +156,7 @@ absl::Status CheckPredictable(const RunSpec& spec) {
   const SchemeTraits traits = TraitsOf(spec);
   const absl::string_view engine = traits.engine;
   if (traits.exchanges && engine.empty() && traits.collective.empty() &&
-      traits.weights == WeightHolder::kWorkers) {
+      !traits.gossip.has_value() && traits.weights == WeightHolder::kWorkers) {
     return absl::UnimplementedError(
         "strategy: no simulation knows its messages; leave that arm out");
   }
@@ -183,7 +197,7 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
                            network.bytes() * costs.cores.byte) /
                           static_cast<double>(length.steps);
   const double own = costs.compute.load + costs.compute.compute +
-                     (cluster->exchange(0).updates() ? costs.compute.update : 0);
+                     cluster->exchange(0).update_share() * costs.compute.update;
   result.step = std::max(median, CrowdedStep(costs.cores, workers, own, messages + plan.work));
   return result;
 }

@@ -14,7 +14,8 @@ namespace ringmaster {
 
 // What a simulation says of a step, in seconds.
 struct SimulatedStep {
-  // Median over steps and workers; at least what the cores take that all share.
+  // Median over steps and workers, also where not every step exchanges; at least what the cores
+  // take that all share.
   double step = 0;
   double compute = 0;  // mean: load, computing, delays and the worker's own update
   double exposed = 0;  // mean: the step thread waits, for the exchange or at a gate

@@ -2,21 +2,136 @@
 
 #include <algorithm>
 #include <map>
-#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/element_type.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
+#include "common/codec/reducer.h"
 #include "common/collective/choice.h"
+#include "common/collective/gossip.h"
+#include "common/collective/halves.h"
 #include "common/collective/schedule.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
+namespace {
+
+using PlansOfRanks = std::shared_ptr<const std::vector<Plan>>;
+
+// The schedules of one bucket's exchanges, one after the other and again; a null one gathers.
+absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const SchemeTraits& traits,
+                                                                   bool summed,
+                                                                   const CollectiveSize& size) {
+  std::vector<std::unique_ptr<Schedule>> schedules;
+  if (traits.gossip.has_value()) {
+    for (int32_t round = 0; round < GossipRounds(*traits.gossip, size.ranks); ++round)
+      schedules.push_back(CreateGossipSchedule(*traits.gossip, round));
+    return schedules;
+  }
+  if (!summed) {
+    schedules.push_back(nullptr);
+    return schedules;
+  }
+  if (traits.updated != nullptr) {
+    schedules.push_back(CreateRingReduceScatter());
+    return schedules;
+  }
+  RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(traits.collective, size));
+  schedules.push_back(std::move(schedule));
+  return schedules;
+}
+
+PlansOfRanks PlansOf(const Schedule* schedule, int32_t workers, int64_t count,
+                     int64_t element_bytes) {
+  std::vector<Plan> of_ranks;
+  for (int32_t rank = 0; rank < workers; ++rank) {
+    if (workers == 1) {
+      of_ranks.emplace_back();
+    } else if (schedule != nullptr) {
+      of_ranks.push_back(MakePlan(*schedule, {rank, workers, count, element_bytes}));
+    } else {
+      of_ranks.push_back(MakeGatherPlan(rank, workers));
+    }
+  }
+  return std::make_shared<const std::vector<Plan>>(std::move(of_ranks));
+}
+
+// Finds or makes the plans of what is summed or gathered in a run.
+class KnownPlans {
+ public:
+  explicit KnownPlans(const RunSpec& spec) : spec_(spec), traits_(TraitsOf(spec)) {}
+
+  // Of elements of so many bytes; 0: it is gathered.
+  absl::StatusOr<AllReducePlan::Round> Find(int64_t bytes, int64_t element_bytes) {
+    const bool summed = element_bytes > 0;
+    const int64_t elements = summed ? bytes / element_bytes : 0;
+    std::vector<PlansOfRanks>& plans = known_[elements];
+    if (plans.empty()) {
+      const CollectiveSize size = {spec_.transport().name(), traits_.workers, bytes,
+                                   traits_.group_size};
+      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(traits_, summed, size));
+      for (const auto& schedule : schedules)
+        plans.push_back(PlansOf(schedule.get(), traits_.workers, elements, element_bytes));
+    }
+    AllReducePlan::Round round;
+    round.plans = plans;
+    round.bytes = bytes;
+    if (traits_.updated == nullptr) return round;
+    PlansOfRanks& gathers = known_gathers_[elements];
+    if (gathers == nullptr) {
+      gathers = PlansOf(CreateRingAllGather().get(), traits_.workers, elements, element_bytes);
+    }
+    round.gathers = gathers;
+    return round;
+  }
+
+ private:
+  const RunSpec& spec_;
+  const SchemeTraits traits_;
+  std::map<int64_t, std::vector<PlansOfRanks>> known_;  // by elements; 0: of a gather
+  std::map<int64_t, PlansOfRanks> known_gathers_;       // of updated weights, by elements
+};
+
+absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const Bucket> buckets,
+                                         const CodecCosts& costs) {
+  RM_CHECK(costs.rounds.size() == buckets.size());
+  AllReducePlan plan;
+  const bool is_alone = TraitsOf(spec).workers == 1;
+  plan.in_rounds = !is_alone;
+  plan.encoded_max = is_alone ? 0 : static_cast<int32_t>(buckets.size());
+  KnownPlans known(spec);
+  constexpr int64_t kFloatBytes = sizeof(float);
+  for (const Bucket& bucket : buckets) {
+    AllReducePlan::OfBucket& own = plan.buckets.emplace_back();
+    const std::vector<int64_t> whole = {bucket.count};
+    for (const int64_t count : is_alone ? whole : costs.rounds[bucket.id]) {
+      RM_ASSIGN_OR_RETURN(own.rounds.emplace_back(), known.Find(count * kFloatBytes, kFloatBytes));
+    }
+    if (is_alone) continue;
+    own.encode = costs.encode * static_cast<double>(bucket.count);
+    own.between = costs.between * static_cast<double>(bucket.count);
+    own.decode = costs.decode * static_cast<double>(bucket.count);
+  }
+  return plan;
+}
+
+}  // namespace
+
+std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout) {
+  std::vector<std::vector<int64_t>> rounds;
+  const ReducerDefinition* const reducer = FindReducer(spec.codec().name());
+  if (reducer == nullptr) return rounds;
+  for (const Bucket& bucket : layout.buckets())
+    rounds.push_back(
+        reducer->round_elements(spec.codec(), layout, bucket, spec.codec().warmup_steps()));
+  return rounds;
+}
+
 absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                             const CodecCosts& costs) {
+  if (FindReducer(spec.codec().name()) != nullptr) return PlanRounds(spec, buckets, costs);
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
@@ -24,37 +139,21 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   const bool summed = codec->traits().summable_as.has_value();
   const int64_t element_bytes = summed ? ElementBytes(*codec->traits().summable_as) : 0;
   AllReducePlan plan;
+  plan.delay = traits.delay;
+  if (traits.updated != nullptr) plan.update_share = 1.0 / workers;
+  plan.exchanged = traits.exchanged;
+  plan.every = traits.exchange_every;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
-  std::map<std::string, std::shared_ptr<const std::vector<Plan>>> known;
+  KnownPlans known(spec);
   for (const Bucket& bucket : buckets) {
     AllReducePlan::OfBucket& own = plan.buckets.emplace_back();
-    own.bytes = summed ? bucket.count * element_bytes : codec->MaxEncodedBytes(bucket.count);
+    RM_ASSIGN_OR_RETURN(own.rounds.emplace_back(),
+                        known.Find(codec->MaxEncodedBytes(bucket.count), element_bytes));
     if (workers > 1) {
       own.encode = costs.encode * static_cast<double>(bucket.count);
       own.decode = costs.decode * static_cast<double>(bucket.count) * (summed ? 1 : workers);
     }
-    auto& plans = known[summed ? absl::StrCat(bucket.count) : ""];
-    if (plans == nullptr) {
-      std::unique_ptr<Schedule> schedule;  // null: gathered
-      if (summed) {
-        RM_ASSIGN_OR_RETURN(schedule,
-                            CreateSchedule(traits.collective, {spec.transport().name(), workers,
-                                                               bucket.count * element_bytes}));
-      }
-      std::vector<Plan> of_ranks;
-      for (int32_t rank = 0; rank < workers; ++rank) {
-        if (workers == 1) {
-          of_ranks.emplace_back();
-        } else if (summed) {
-          of_ranks.push_back(MakePlan(*schedule, {rank, workers, bucket.count, element_bytes}));
-        } else {
-          of_ranks.push_back(MakeGatherPlan(rank, workers));
-        }
-      }
-      plans = std::make_shared<const std::vector<Plan>>(std::move(of_ranks));
-    }
-    own.plans = plans;
   }
   return plan;
 }
@@ -69,23 +168,68 @@ SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
       queue_(queue),
       data_(data),
       core_(static_cast<int32_t>(ranks->size()), CollectiveLimits()),
-      flights_(CollectiveLimits().in_flight_max) {}
+      flights_(CollectiveLimits().in_flight_max),
+      next_rounds_(plan->buckets.size()),
+      started_(plan->buckets.size()) {}
+
+void SimulatedAllReduce::BeginStep(int64_t step, EventQueue::Action go) {
+  if (plan_.exchanged == Exchanged::kWeightsAhead && Exchanges(step)) AddAll(step);
+  go();
+}
 
 void SimulatedAllReduce::GradReady(int64_t step, int32_t bucket) {
-  tasks_.push_back({step, bucket});
+  if (plan_.exchanged != Exchanged::kGradients || !Exchanges(step)) return;
+  Post({step, bucket});
   Work();
 }
 
 void SimulatedAllReduce::EndStep(int64_t step, EventQueue::Action go) {
+  if (plan_.exchanged == Exchanged::kWeightsAfter && Exchanges(step)) AddAll(step);
+  ended_.push_back(tasks_posted_);
+  const auto delay = static_cast<size_t>(plan_.delay);
+  const int64_t awaited = ended_.size() > delay ? ended_[ended_.size() - 1 - delay] : 0;
+  if (ended_.size() > delay + 1) ended_.pop_front();
+  Await(awaited, std::move(go));
+}
+
+void SimulatedAllReduce::Updated(int64_t step, EventQueue::Action go) {
+  if (plan_.buckets.front().rounds.front().gathers == nullptr) return go();
+  for (size_t bucket = 0; bucket < plan_.buckets.size(); ++bucket)
+    Post({step, static_cast<int32_t>(bucket), /*round=*/0, /*is_of_weights=*/true});
+  Await(tasks_posted_, std::move(go));
+}
+
+void SimulatedAllReduce::Drain(EventQueue::Action done) { Await(tasks_posted_, std::move(done)); }
+
+void SimulatedAllReduce::Post(Task task) {
+  task.after = ended_.empty() ? 0 : ended_.back();
+  tasks_.push_back(task);
+  ++tasks_posted_;
+}
+
+void SimulatedAllReduce::Await(int64_t tasks, EventQueue::Action go) {
   waiting_ = std::move(go);
+  awaited_tasks_ = tasks;
   Work();
+}
+
+void SimulatedAllReduce::AddAll(int64_t step) {
+  for (int32_t bucket = 0; bucket < static_cast<int32_t>(plan_.buckets.size()); ++bucket)
+    Post({step, bucket});
+  Work();
+}
+
+const Plan& SimulatedAllReduce::PlanOf(const Task& task) const {
+  const AllReducePlan::Round& round = plan_.buckets[task.bucket].rounds[task.round];
+  if (task.is_of_weights) return (*round.gathers)[rank_];
+  const auto& plans = round.plans;
+  return (*plans[task.step / plan_.every % static_cast<int64_t>(plans.size())])[rank_];
 }
 
 void SimulatedAllReduce::Work() {
   while (!busy_ && WorkOnce()) {
   }
-  const bool idle = !busy_ && tasks_.empty() && core_.in_flight() == 0 && encodings_ == 0;
-  if (waiting_ && idle) std::exchange(waiting_, nullptr)();
+  if (waiting_ && !busy_ && tasks_done_ >= awaited_tasks_) std::exchange(waiting_, nullptr)();
 }
 
 // In the order of ExchangeThread and of what it runs: messages that have arrived are decoded before
@@ -97,6 +241,7 @@ bool SimulatedAllReduce::WorkOnce() {
     Decode(flight);
     return true;
   }
+  if (plan_.in_rounds && StartLater()) return true;
   if (!tasks_.empty() && StartTask()) return true;
   if (done_.empty()) return false;
   const OpRef ref = done_.front();
@@ -108,7 +253,11 @@ bool SimulatedAllReduce::WorkOnce() {
 
 bool SimulatedAllReduce::StartTask() {
   const Task task = tasks_.front();
+  // The thread is still at the end of the step before.
+  if (tasks_done_ < task.after) return false;
   const AllReducePlan::OfBucket& bucket = plan_.buckets[task.bucket];
+  if (task.bucket == 0 && !is_encoded_) begun_ = later_ = 0;
+  if (plan_.in_rounds && later_ <= task.bucket - kReducedInFlightMax) return false;
   if (plan_.encoded_max > 0 && !is_encoded_) {
     if (encodings_ == plan_.encoded_max) return false;
     ++encodings_;
@@ -120,19 +269,49 @@ bool SimulatedAllReduce::StartTask() {
     });
     return true;
   }
-  if (!core_.HasRoom({&(*bucket.plans)[rank_], bucket.bytes})) return false;
+  if (!HasRoom(task)) return false;
   tasks_.pop_front();
   is_encoded_ = false;
+  begun_ = task.bucket + 1;
   Launch(task);
   return true;
 }
 
+bool SimulatedAllReduce::HasRoom(const Task& task) const {
+  return core_.HasRoom({&PlanOf(task), plan_.buckets[task.bucket].rounds[task.round].bytes});
+}
+
+bool SimulatedAllReduce::StartLater() {
+  const auto count = static_cast<int32_t>(plan_.buckets.size());
+  bool has_started = false;
+  for (; later_ < begun_; ++later_) {
+    const auto rounds = static_cast<int32_t>(plan_.buckets[later_].rounds.size());
+    const bool is_due = begun_ == count || later_ + kReducedInFlightMax <= begun_;
+    const Task task = std::exchange(next_rounds_[later_], Task());
+    if (task.round > 0 && (!is_due || !HasRoom(task))) {
+      next_rounds_[later_] = task;
+      return has_started;
+    }
+    if (task.round > 0) {
+      Launch(task);
+      has_started = true;
+    }
+    if (started_[later_] < rounds) return has_started;
+  }
+  return has_started;
+}
+
 void SimulatedAllReduce::Launch(const Task& task) {
-  const AllReducePlan::OfBucket& bucket = plan_.buckets[task.bucket];
-  const Plan& plan = (*bucket.plans)[rank_];
-  const CollectiveCore::Started started = core_.Start({&plan, bucket.bytes}, &actions_);
+  const AllReducePlan::Round& round = plan_.buckets[task.bucket].rounds[task.round];
+  const Plan& plan = PlanOf(task);
+  const CollectiveCore::Started started = core_.Start({&plan, round.bytes}, &actions_);
+  started_[task.bucket] = task.round + 1;
   flights_[started.flight] = task;
-  if (data_ != nullptr) data_->Start(started.flight, task.step, task.bucket, plan);
+  if (data_ != nullptr && task.is_of_weights) {
+    data_->StartWeights(started.flight, task.bucket, plan);
+  } else if (data_ != nullptr) {
+    data_->Start(started.flight, task.step, task.bucket, plan);
+  }
   Act();
 }
 
@@ -217,12 +396,21 @@ void SimulatedAllReduce::Take(OpRef ref, const Payload& payload) {
 void SimulatedAllReduce::Decode(int32_t flight) {
   if (plan_.encoded_max == 0) {
     if (data_ != nullptr) data_->Finish(flight);
+    ++tasks_done_;
     return;
   }
   busy_ = true;
-  queue_->After(plan_.buckets[flights_[flight].bucket].decode, [this, flight] {
+  const Task task = flights_[flight];
+  const AllReducePlan::OfBucket& bucket = plan_.buckets[task.bucket];
+  const bool is_last = task.round + 1 == static_cast<int32_t>(bucket.rounds.size());
+  queue_->After(is_last ? bucket.decode : bucket.between, [this, flight, task, is_last] {
     if (data_ != nullptr) data_->Finish(flight);
-    --encodings_;
+    if (is_last) {
+      --encodings_;
+      ++tasks_done_;
+    } else {
+      next_rounds_[task.bucket] = {task.step, task.bucket, task.round + 1};
+    }
     busy_ = false;
     Work();
   });

@@ -12,6 +12,7 @@
 #include "common/collective/collective_core.h"
 #include "common/collective/plan.h"
 #include "common/params/param_layout.h"
+#include "common/scheme/scheme.h"
 #include "experiments/study/predict/costs.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_data.h"
@@ -23,18 +24,34 @@ namespace ringmaster {
 
 // How the buckets of a run are summed, for all ranks. Buckets of one size share their plans.
 struct AllReducePlan {
-  struct OfBucket {
-    std::shared_ptr<const std::vector<Plan>> plans;  // by rank
+  // One sum.
+  struct Round {
+    // by rank; one set for each exchange that differs from the one before, and again
+    std::vector<std::shared_ptr<const std::vector<Plan>>> plans;
+    std::shared_ptr<const std::vector<Plan>> gathers;  // of updated weights, by rank; null: none
     int64_t bytes = 0;  // of what is summed; of a gather, of a rank's own message
-    double encode = 0;  // seconds, of a rank
-    double decode = 0;
+  };
+  struct OfBucket {
+    std::vector<Round> rounds;  // one after the other; mostly one
+    double encode = 0;          // seconds, of a rank, before the first
+    double between = 0;         // before each other
+    double decode = 0;          // after the last
   };
   std::vector<OfBucket> buckets;
+  int32_t delay = 0;        // SchemeTraits::delay
+  double update_share = 1;  // of the weights, how much a worker updates
   int32_t encoded_max = 0;  // buckets that hold an encoding at once; 0: gradients go as they are
+  bool in_rounds = false;   // sums start in the order of reducer_sum.h
+  Exchanged exchanged = Exchanged::kGradients;
+  int32_t every = 1;  // steps from one exchange to the next
 };
 
-// As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc). `spec` is resolved, its
-// strategy an all-reduce of ours.
+// The elements that each round of the layout's buckets sums, after a warm-up, where the spec's
+// codec is summed in rounds; otherwise empty.
+std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout);
+
+// As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc, reducer_sum.cc, and
+// sharded_optimizer). `spec` is resolved, and has a collective of ours.
 absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                             const CodecCosts& costs);
 
@@ -47,13 +64,16 @@ class SimulatedAllReduce : public SimulatedExchange {
                      const std::vector<SimulatedAllReduce*>* ranks, SimulatedNetwork* network,
                      EventQueue* queue, RankData* data);
 
-  void BeginStep(int64_t step, EventQueue::Action go) override { go(); }
+  void BeginStep(int64_t step, EventQueue::Action go) override;
   void GradReady(int64_t step, int32_t bucket) override;
   void EndStep(int64_t step, EventQueue::Action go) override;
-  void Drain(EventQueue::Action done) override { done(); }
+  void Updated(int64_t step, EventQueue::Action go) override;
+  void Drain(EventQueue::Action done) override;
   void TakeLeave() override {}
-  int64_t lag() const override { return 1; }
+  int64_t lag() const override { return 1 + plan_.delay; }
   bool updates() const override { return true; }
+  double update_share() const override { return plan_.update_share; }
+  int64_t delay() const override { return plan_.delay; }
 
  private:
   // Of a message between the ranks: its collective's ticket, which is the same on all since they
@@ -62,15 +82,28 @@ class SimulatedAllReduce : public SimulatedExchange {
   struct Task {
     int64_t step = 0;
     int32_t bucket = 0;
+    int32_t round = 0;
+    bool is_of_weights = false;  // that this worker has updated a share of; else what is exchanged
+    int64_t after = 0;           // tasks that must be through before it starts
   };
 
   void OnMessage(MessageName name, const Payload& payload);
+  bool Exchanges(int64_t step) const { return (step + 1) % plan_.every == 0; }
+  // Hands over all buckets of `step` at once.
+  void AddAll(int64_t step);
+  const Plan& PlanOf(const Task& task) const;
   // Does all that can be done now.
   void Work();
   // Does one thing; false: there is none.
   bool WorkOnce();
   bool StartTask();
+  bool HasRoom(const Task& task) const;
+  // Starts the later rounds whose turn it is; whether it did.
+  bool StartLater();
   void Launch(const Task& task);
+  void Post(Task task);
+  // Once `tasks` tasks in all are through.
+  void Await(int64_t tasks, EventQueue::Action go);
   void Act();
   void Send(OpRef ref);
   void Take(OpRef ref, const Payload& payload);
@@ -95,7 +128,16 @@ class SimulatedAllReduce : public SimulatedExchange {
   std::deque<int32_t> landed_;  // flights that it has yet to decode
   absl::flat_hash_map<MessageName, OpRef> posted_;
   absl::flat_hash_map<MessageName, Payload> early_;  // they came before they were expected
-  EventQueue::Action waiting_;                       // the step thread in EndStep
+  std::deque<int64_t> ended_;  // tasks posted by the end of the last delay + 1 steps
+  int64_t tasks_posted_ = 0;
+  int64_t tasks_done_ = 0;
+  EventQueue::Action waiting_;  // the step thread, for
+  int64_t awaited_tasks_ = 0;   // so many
+  // Of sums in rounds, as ReducerSum has them: buckets of the step whose first round has been
+  // started; the first one whose last round has not; and the tasks that wait for their turn.
+  int32_t begun_ = 0, later_ = 0;
+  std::vector<Task> next_rounds_;  // by bucket; round 0: none waits
+  std::vector<int32_t> started_;   // rounds, by bucket
 };
 
 }  // namespace ringmaster

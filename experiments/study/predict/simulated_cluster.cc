@@ -1,11 +1,12 @@
 #include "experiments/study/predict/simulated_cluster.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/scheme/registry.h"
-#include "common/update/update_rule.h"
+#include "server/server_core.h"
 
 namespace ringmaster {
 namespace {
@@ -35,17 +36,19 @@ absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bu
   ClusterPlan plan;
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
-  if (!traits.collective.empty()) {
+  if (!traits.collective.empty() || traits.gossip.has_value()) {
     RM_ASSIGN_OR_RETURN(plan.all_reduce, PlanAllReduce(spec, buckets, costs.codec));
     for (const AllReducePlan::OfBucket& bucket : plan.all_reduce.buckets) {
-      plan.work += workers * (bucket.encode + bucket.decode);
+      const auto others = static_cast<double>(bucket.rounds.size() - 1);
+      plan.work += workers * (bucket.encode + others * bucket.between + bucket.decode);
     }
   } else if (traits.weights == WeightHolder::kServers) {
     RM_ASSIGN_OR_RETURN(plan.parts, PlanParts(spec, buckets, costs));
+    const int32_t steps = std::max(1, traits.local_steps);  // of an exchange
     const int32_t updates = traits.updates == Updates::kOnArrival ? workers : 1;
     for (const std::vector<PartCosts>& parts : plan.parts.parts) {
       for (const PartCosts& part : parts)
-        plan.work += workers * (part.encode + part.add) + updates * part.update;
+        plan.work += (workers * (part.encode + part.add) + updates * part.update) / steps;
     }
   }
   return plan;
@@ -89,6 +92,8 @@ void SimulatedStepThread::Begin() {
 
 void SimulatedStepThread::Compute() {
   current_.exposed += queue_->now() - wait_begin_;
+  step_ = exchange_->begun_step(step_);
+  if (dealer_ == nullptr && step_ >= last_) return std::exchange(done_, nullptr)();
   if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
   if (data_ != nullptr) data_->Compute(step_);
   const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
@@ -96,7 +101,7 @@ void SimulatedStepThread::Compute() {
                          (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
                          (1 + drift_ * (2 * random_.Uniform() - 1));
   current_.computed =
-      costs_.compute.load + delay + compute + (exchange_->updates() ? costs_.compute.update : 0);
+      costs_.compute.load + delay + compute + exchange_->update_share() * costs_.compute.update;
   const std::vector<double>& ready = costs_.compute.bucket_ready;
   for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
     queue_->After(delay + ready[bucket] * compute,
@@ -106,11 +111,41 @@ void SimulatedStepThread::Compute() {
 }
 
 void SimulatedStepThread::EndStep() {
+  if (exchange_->updates() && exchange_->updates_first()) {
+    if (data_ != nullptr) data_->Update(step_);
+    queue_->After(costs_.compute.update, [this] {
+      wait_begin_ = queue_->now();
+      exchange_->EndStep(step_, [this] {
+        current_.exposed += queue_->now() - wait_begin_;
+        Finish();
+      });
+    });
+    return;
+  }
   wait_begin_ = queue_->now();
   exchange_->EndStep(step_, [this] {
     current_.exposed += queue_->now() - wait_begin_;
-    if (data_ != nullptr && exchange_->updates()) data_->Update(step_);
-    queue_->After(exchange_->updates() ? costs_.compute.update : 0, [this] { Finish(); });
+    const int64_t updated = step_ - exchange_->delay();
+    if (updated >= 0) Update(updated);
+    queue_->After(updated < 0 ? 0 : exchange_->update_share() * costs_.compute.update, [this] {
+      wait_begin_ = queue_->now();
+      exchange_->Updated(step_, [this] {
+        current_.exposed += queue_->now() - wait_begin_;
+        Finish();
+      });
+    });
+  });
+}
+
+void SimulatedStepThread::Update(int64_t step) {
+  if (data_ != nullptr && exchange_->updates()) data_->Update(step);
+}
+
+void SimulatedStepThread::Drain(EventQueue::Action done) {
+  exchange_->Drain([this, done = std::move(done)] {
+    for (int64_t step = std::max<int64_t>(0, step_ - exchange_->delay()); step < step_; ++step)
+      Update(step);
+    done();
   });
 }
 
@@ -127,7 +162,7 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
   std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
-  if (!traits.collective.empty()) {
+  if (!traits.collective.empty() || traits.gossip.has_value()) {
     cluster->AddRanks(plan, workers, data);
   } else if (traits.weights == WeightHolder::kServers) {
     RM_RETURN_IF_ERROR(cluster->AddServers(spec, plan, data));
@@ -161,10 +196,7 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
   for (int32_t index = 0; index < TraitsOf(spec).servers; ++index) {
     ServerData* const server_data = At(data.servers, index);
     const std::vector<Range>& parts = server_data == nullptr ? no_parts : data.parts[index];
-    UpdateScope scope;
-    for (const Range& part : parts) scope.count += part.count;
-    scope.batches = workers * spec.training().accumulate();
-    RM_ASSIGN_OR_RETURN(auto update, CreateUpdateRule(spec.optimizer(), std::move(scope)));
+    RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, {}));
     owned_servers_.push_back(std::make_unique<SimulatedServer>(
         ServingPlanOf(spec, index, parts), std::move(update), &plan.parts, &ps_workers_, &network_,
         &queue_, server_data));

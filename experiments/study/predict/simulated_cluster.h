@@ -72,6 +72,9 @@ class SimulatedStepThread {
   // takes no time: it is asked a step early.
   void RunClaimed(ClaimDealer* dealer, EventQueue::Action done);
 
+  // Between two steps. `done`: the worker's weights hold every update of finished steps.
+  void Drain(EventQueue::Action done);
+
   // Of finished steps, in order.
   const std::vector<Step>& steps() const { return done_steps_; }
   // When the exchange of step 0 was over; 0: it is not.
@@ -84,6 +87,7 @@ class SimulatedStepThread {
   bool ClaimNext();
   void Compute();
   void EndStep();
+  void Update(int64_t step);
   void Finish();
 
   const int32_t rank_;

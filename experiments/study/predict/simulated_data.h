@@ -9,6 +9,7 @@
 
 #include "absl/types/span.h"
 #include "common/base/check.h"
+#include "common/base/message.h"
 #include "common/collective/plan.h"
 
 namespace ringmaster {
@@ -52,6 +53,8 @@ class RankData {
   // Makes what the bucket's collective is to sum or gather, until Finish of its flight.
   virtual void Encode(int64_t step, int32_t bucket) = 0;
   virtual void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) = 0;
+  // The same of a bucket of the weights.
+  virtual void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) = 0;
   virtual Payload Send(int32_t flight, const PlanOp& op) = 0;
   virtual void Receive(int32_t flight, const PlanOp& op, const Payload& payload) = 0;
   virtual void Add(int32_t flight, const PlanOp& op) = 0;
@@ -63,8 +66,12 @@ class RankData {
 class PsWorkerData {
  public:
   virtual ~PsWorkerData() = default;
-  // Encodes a part of the bucket's gradient.
-  virtual Payload Push(int32_t server, int64_t step, int32_t bucket) = 0;
+  // Encodes a part of the bucket's gradient, or of how far the weights have come. `exchange`: its
+  // number (worker_core.h), which is the step where every step is exchanged.
+  virtual Payload Push(int32_t server, int64_t exchange, int32_t bucket) = 0;
+  // A step made alone has ended: how far the weights have come from those last swapped in, over N,
+  // is what Push encodes.
+  virtual void MeasureDistance() = 0;
   // A part's weights have arrived.
   virtual void Receive(int32_t server, int32_t bucket, const Payload& payload) = 0;
   virtual void Deliver() = 0;
@@ -77,12 +84,13 @@ class ServerData {
   virtual ~ServerData() = default;
   // The shard's initial weights, in memory that is the core's while it lives.
   virtual absl::Span<float> weights() = 0;
-  // Decodes what `worker` has pushed, into memory that stays until Return.
-  virtual absl::Span<const float> Decode(int32_t worker, int32_t part, const Payload& payload) = 0;
-  virtual void Return(int32_t part) = 0;
-  // Copies the shard to where replies to `worker` are sent from.
-  virtual void Copy(int32_t worker) = 0;
-  // `part`'s weights, from the copy or, where pushes are answered, from the shard itself.
+  // Decodes the push number `exchange` of `worker`, into memory that stays until Return.
+  virtual absl::Span<const float> Decode(int32_t worker, int32_t part, int64_t exchange,
+                                         const Payload& payload) = 0;
+  virtual void Return(int32_t worker, int32_t part) = 0;
+  // Copies what ServerAction::kCopy says to where replies to `worker` are sent from.
+  virtual void Copy(int32_t worker, const Tag& tag) = 0;
+  // `part`'s weights, from the copy or, where pushes are answered without one, from the shard.
   virtual Payload Send(int32_t worker, int32_t part) = 0;
 };
 

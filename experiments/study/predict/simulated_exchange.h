@@ -14,11 +14,16 @@ class SimulatedExchange {
  public:
   virtual ~SimulatedExchange() = default;
 
-  // `go`: the step may read the weights.
+  // `go`: the step, or the one that begun_step says, may read the weights.
   virtual void BeginStep(int64_t step, EventQueue::Action go) = 0;
+  // The step that was let begin last, where `step` was asked for.
+  virtual int64_t begun_step(int64_t step) const { return step; }
   virtual void GradReady(int64_t step, int32_t bucket) = 0;
   // `go`: the step thread may go on.
   virtual void EndStep(int64_t step, EventQueue::Action go) = 0;
+  // The step's update is in the worker's weights. `go`: so are those of others, and the step is
+  // over.
+  virtual void Updated(int64_t step, EventQueue::Action go) { go(); }
   // Between two steps. `done`: the worker's weights hold every update of finished steps.
   virtual void Drain(EventQueue::Action done) = 0;
   // The last call.
@@ -28,6 +33,13 @@ class SimulatedExchange {
   virtual int64_t lag() const = 0;
   // Whether the worker itself updates the weights.
   virtual bool updates() const = 0;
+  // Of the weights, how much the worker updates itself.
+  virtual double update_share() const { return updates() ? 1 : 0; }
+  // Steps for which an update waits (SchemeTraits::delay): what EndStep(t) has waited for is the
+  // exchange of step t - delay.
+  virtual int64_t delay() const { return 0; }
+  // Whether it does so before EndStep, which exchanges what the weights have become.
+  virtual bool updates_first() const { return false; }
 };
 
 }  // namespace ringmaster

@@ -106,9 +106,10 @@ absl::Status SimulatedServer::Tell(const Message& message) {
   const Tag& tag = message.tag;
   if (tag.kind != MessageKind::kPush)
     return core_.OnRequest(message.worker, DecodePullNote(tag.note), &actions_);
-  Push push{message.worker, tag.bucket, tag.step, tag.note, {}};
-  if (data_ != nullptr) push.gradient = data_->Decode(message.worker, tag.bucket, message.payload);
-  return core_.OnPush(push, &actions_);
+  absl::Span<const float> gradient;
+  if (data_ != nullptr)
+    gradient = data_->Decode(message.worker, tag.bucket, tag.step, message.payload);
+  return core_.OnPush(PushOf(message.worker, tag, gradient), &actions_);
 }
 
 void SimulatedServer::Perform() {
@@ -117,10 +118,10 @@ void SimulatedServer::Perform() {
       case ServerAction::Kind::kExpect:
         break;
       case ServerAction::Kind::kReturn:
-        if (data_ != nullptr) data_->Return(action.tag.bucket);
+        if (data_ != nullptr) data_->Return(action.worker, action.tag.bucket);
         break;
       case ServerAction::Kind::kCopy:
-        if (data_ != nullptr) data_->Copy(action.worker);
+        if (data_ != nullptr) data_->Copy(action.worker, action.tag);
         break;
       case ServerAction::Kind::kSend:
         RM_CHECK(action.mark < 0);  // nobody asks: a simulated run ends with its last step
@@ -165,11 +166,13 @@ void SimulatedPsWorker::BeginStep(int64_t step, EventQueue::Action go) {
 }
 
 void SimulatedPsWorker::GradReady(int64_t step, int32_t bucket) {
+  if (core_.plan().local_steps > 0) return;
   core_.GradientReady(step, bucket, &actions_);
   Perform();
 }
 
 void SimulatedPsWorker::EndStep(int64_t step, EventQueue::Action go) {
+  if (data_ != nullptr && core_.plan().local_steps > 0) data_->MeasureDistance();
   core_.StepEnds(step, &actions_);
   Perform();
   go();
@@ -209,6 +212,9 @@ void SimulatedPsWorker::Perform() {
         if (data_ != nullptr) data_->Swap();
         break;
       case WorkerAction::Kind::kLetStepBegin:
+        begun_ = action.tag.step;
+        may_go = true;
+        break;
       case WorkerAction::Kind::kDrained:
       case WorkerAction::Kind::kRecalled:
         may_go = true;

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_SERVERS_H_
 #define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_SERVERS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -98,12 +99,16 @@ class SimulatedPsWorker : public SimulatedExchange {
                     EventQueue* queue, PsWorkerData* data);
 
   void BeginStep(int64_t step, EventQueue::Action go) override;
+  int64_t begun_step(int64_t step) const override { return begun_; }
   void GradReady(int64_t step, int32_t bucket) override;
   void EndStep(int64_t step, EventQueue::Action go) override;
   void Drain(EventQueue::Action done) override;
   void TakeLeave() override;
-  int64_t lag() const override { return core_.plan().steps_in_flight_max; }
-  bool updates() const override { return false; }
+  int64_t lag() const override {
+    return std::max<int64_t>(core_.plan().steps_in_flight_max, core_.plan().local_steps);
+  }
+  bool updates() const override { return core_.plan().local_steps > 0; }
+  bool updates_first() const override { return true; }
 
   // Of `server`: a part's weights, or the end of a pull's answer.
   void OnMessage(int32_t server, const Tag& tag, const Payload& payload);
@@ -125,6 +130,7 @@ class SimulatedPsWorker : public SimulatedExchange {
   WorkerCore core_;
   std::vector<WorkerAction> actions_;
   std::deque<WorkerAction> unsent_;
+  int64_t begun_ = 0;           // the step last let begin
   bool busy_ = false;           // the exchange thread encodes
   EventQueue::Action waiting_;  // the step thread in BeginStep or Drain
 };

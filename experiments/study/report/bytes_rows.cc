@@ -21,19 +21,21 @@ namespace {
 constexpr int64_t kStalenessMax = 16;  // what is staler counts as one bar
 constexpr char kNothingMetered[] = "No arm that exchanges metered bytes has finished.";
 
-// Bytes that a worker sends and receives in a step by the formula, the mean of all; absent where
-// there is none, or where the data set's files, which say how large the model is, are not here.
+// Bytes that a worker sends and receives in a step by the formula, the mean of all workers and of
+// all steps of the run; absent where there is none, or where the data set's files, which say how
+// large the model is, are not here.
 std::optional<double> FormulaBytes(const RunSpec& spec) {
   if (!TraitsOf(spec).exchanges) return std::nullopt;
   const auto layout = LayoutOf(spec);
   if (!layout.ok()) return std::nullopt;
+  const int64_t steps = spec.training().steps();
   double sum = 0;
   for (int32_t rank = 0; rank < spec.training().workers(); ++rank) {
-    const auto traffic = StepTrafficOf(spec, *layout, {Role::kWorker, rank});
+    const auto traffic = RunTrafficOf(spec, *layout, {Role::kWorker, rank}, steps);
     if (!traffic.ok()) return std::nullopt;
     sum += static_cast<double>(traffic->sent + traffic->received);
   }
-  return sum / spec.training().workers();
+  return sum / static_cast<double>(spec.training().workers() * steps);
 }
 
 std::optional<double> MeteredBytes(const Trial& trial) {

@@ -104,6 +104,25 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
       worst->spec().name(), worst->spec().training().workers()));
 }
 
+// Whether what changes on the machine with time falls on all arms alike.
+void AddTurns(const std::vector<const RunRecord*>& runs, Texts* texts) {
+  const size_t in_turns = Count(runs, [](const RunRecord& run) { return run.turns_size() > 0; });
+  if (in_turns > 0) {
+    texts->push_back(absl::StrCat(
+        in_turns == runs.size() ? "All runs" : Runs(in_turns),
+        " took turns with the other arms of their comparison, of some seconds each. Turns are no "
+        "trials: how much a comparison would differ when it is made anew, they do not show. Their "
+        "memory (PSS) is lower than of an arm that runs alone, "
+        "since all arms share the program's pages."));
+  }
+  if (in_turns < runs.size() && runs.size() > 1) {
+    texts->push_back(absl::StrCat(
+        in_turns == 0 ? "All runs" : Runs(runs.size() - in_turns),
+        " took place as a whole, without turns: what changed on the machine from run to run counts "
+        "as a difference between arms."));
+  }
+}
+
 void AddQuotas(const std::vector<const RunRecord*>& runs, Texts* texts) {
   const auto has_quota = [](const RunRecord& run) { return run.machine().has_cpu_quota(); };
   const size_t held = Count(runs, has_quota);
@@ -181,6 +200,23 @@ void AddCompute(const std::vector<const RunRecord*>& runs, Texts* texts) {
         "All arms used one learning rate. Arms that update on arrival may do better with another, "
         "so their loss is not the best that they can reach.");
   }
+}
+
+// Samples that no update was made from.
+void AddDropped(const std::vector<const RunRecord*>& runs, Texts* texts) {
+  const auto dropped = [](const RunRecord& run) {
+    int64_t count = 0;
+    for (const ProcessReport& process : run.reports()) {
+      for (const ServerReport& server : process.servers()) count += server.dropped_contributions();
+    }
+    return count;
+  };
+  const size_t droppers = Count(runs, [&](const RunRecord& run) { return dropped(run) > 0; });
+  if (droppers == 0) return;
+  texts->push_back(absl::StrCat(
+      Runs(droppers),
+      " dropped gradients that came too late (backup workers): samples/s counts what updates were "
+      "made from, and of equal steps the model has learned from fewer samples."));
 }
 
 void AddSettings(const std::vector<const RunRecord*>& runs, Texts* texts) {
@@ -307,6 +343,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
   }
   AddNetwork(runs, &texts);
   AddCores(runs, &texts);
+  AddTurns(runs, &texts);
   AddQuotas(runs, &texts);
   AddTrials(comparisons, &texts);
   AddCompute(runs, &texts);
@@ -329,6 +366,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
         "Arms of threads in one process (dp) copy in memory instead of using the others' "
         "transport: another wire, whose speed says nothing about the scheme.");
   }
+  AddDropped(runs, &texts);
   AddSettings(runs, &texts);
   AddProvenance(runs, &texts);
   return texts;

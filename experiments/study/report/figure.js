@@ -3,7 +3,7 @@
 
 const PHASES = {
   load: "#a3b18a", gate: "#9b7fc0", upload: "#b0b7bf", forward: "#9ec9e8", backward: "#5b9bd0", download: "#8d949c",
-  exposed: "#e07a5f", skew: "#e3a008", transfer: "#e07a5f", update: "#6bb39a", rest: "#d5d8dc", encode: "#e9b872", exchange: "#d9a5c4", reduce: "#7fa05f",
+  exposed: "#b5482e", skew: "#e3a008", transfer: "#e07a5f", update: "#6bb39a", rest: "#d5d8dc", encode: "#e9b872", exchange: "#d9a5c4", reduce: "#7fa05f",
   // Of threads that only the timeline shows.
   send: "#c58bb3", decode: "#c9a227", parked: "#7f6aa3", push: "#c3ccd3", pull: "#9fb3c1", add: "#98b86f",
 };

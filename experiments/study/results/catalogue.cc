@@ -1,5 +1,6 @@
 #include "experiments/study/results/catalogue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/config/describe.h"
@@ -93,6 +94,10 @@ Value SkewMs(const WorkerReport& worker) {
   return worker.has_skew_ms() ? Value(worker.skew_ms()) : Value();
 }
 
+Value ConsensusDistance(const WorkerReport& worker) {
+  return worker.has_consensus_distance() ? Value(worker.consensus_distance()) : Value();
+}
+
 Value TransferMs(const WorkerReport& worker) {
   if (!worker.has_skew_ms()) return {};
   return PhasesMs(worker.phase_ms(), {Phase::kExposed}) - worker.skew_ms();
@@ -142,7 +147,7 @@ std::vector<Figure> SpeedFigures() {
   return {
       Row("samples_per_second", "samples/s", "slowest worker; all workers where work is claimed",
           "global batch * timed steps / timed seconds; where workers claim their work, the sum of "
-          "their own rates")
+          "their own rates; with backup workers, of the samples that updates are made from")
           .Value(RM_FIELD(samples_per_second))
           .Json()
           .Table(G::kSpeed, 1, {"samples", "/s", 0})
@@ -413,6 +418,45 @@ std::vector<Figure> SkewFigures() {
           .Json()
           .Table(G::kTime, 5, {"transfer", "", 2})
           .Report("transfer_ms", {"transfer", "ms", 2}),
+      Row("consensus_distance", "", "at the end",
+          "how far a worker's weights are from the model, where it is an average or a center that "
+          "no worker computes with: the L2 norm of the difference over that of the model, the mean "
+          "of all workers")
+          .Needs({Need::kExchange, Need::kAroundModel})
+          .Measured(MeanOfWorkers(ConsensusDistance))
+          .OfNode(OfWorker(ConsensusDistance))
+          .Json()
+          .OnDemand(G::kLearning, 20, {"apart", "", 4}),
+  };
+}
+
+// Of the worker that keeps most; absent where one has not said.
+Value StateBytes(const RunRecord& record) {
+  Value most;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      if (!worker.has_state_bytes()) return {};
+      most = std::max(most.value_or(0), static_cast<double>(worker.state_bytes()));
+    }
+  }
+  return most;
+}
+
+std::vector<Figure> StateFigures() {
+  using G = FigureGroup;
+  return {
+      Row("state_bytes", "bytes", "largest of the workers",
+          "what a worker keeps beside its weights from one step to the next: the arrays of its "
+          "optimizer, where it updates weights, and the memory of strategy and codec")
+          .Needs({Need::kState})
+          .Measured(StateBytes)
+          .OfNode(OfWorker([](const WorkerReport& worker) {
+            return worker.has_state_bytes() ? Value(worker.state_bytes()) : Value();
+          }))
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 8, {"state", "kB", 1, 1e-3})
+          .Report("state_kilobytes", {"state of a worker", "kB", 1, 1e-3}),
   };
 }
 
@@ -423,7 +467,7 @@ std::vector<Figure> SkewFigures() {
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
   for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
-                     HalvesFigures, LearningFigures, MachineFigures, SkewFigures}) {
+                     HalvesFigures, LearningFigures, MachineFigures, SkewFigures, StateFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

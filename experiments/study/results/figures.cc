@@ -50,8 +50,12 @@ const char* NeedText(Need need) {
       return "workers that claim their work";
     case Need::kHalves:
       return "gradients sent as halves (fp16), encoded on the host";
+    case Need::kAroundModel:
+      return "workers around a model that none of them computes with";
     case Need::kLastRank:
       return "ranks that wait for each other in every step";
+    case Need::kState:
+      return "a program that measured what workers keep";
   }
   return "";
 }

@@ -24,18 +24,20 @@ class WorkerReport;
 
 // What a figure needs; where that is missing, the figure is absent: never 0.
 enum class Need {
-  kExchange,    // an arm that exchanges something: not single, not solo
-  kServers,     // contributions applied by servers
-  kMeter,       // a transport of ours: another library's bytes are not metered
-  kLearning,    // one model that is really trained: not solo, not emulated computing
-  kReached,     // an evaluation that reached the accuracy
-  kSingle,      // the single arm of the same comparison
-  kSolo,        // the solo arm of the same comparison
-  kPrediction,  // a run that was predicted
-  kCosts,       // a record of a program that measured what processes take
-  kClaims,      // workers that claim their work
-  kHalves,      // gradients encoded as halves on the host: codec fp16
-  kLastRank,    // ranks that wait for each other in every step, told apart by the program
+  kExchange,     // an arm that exchanges something: not single, not solo
+  kServers,      // contributions applied by servers
+  kMeter,        // a transport of ours: another library's bytes are not metered
+  kLearning,     // one model that is really trained: not solo, not emulated computing
+  kReached,      // an evaluation that reached the accuracy
+  kSingle,       // the single arm of the same comparison
+  kSolo,         // the solo arm of the same comparison
+  kPrediction,   // a run that was predicted
+  kCosts,        // a record of a program that measured what processes take
+  kClaims,       // workers that claim their work
+  kHalves,       // gradients encoded as halves on the host: codec fp16
+  kAroundModel,  // workers around a model that none of them computes with
+  kLastRank,     // ranks that wait for each other in every step, told apart by the program
+  kState,        // a record of a program that measured what workers keep
 };
 const char* NeedText(Need need);
 

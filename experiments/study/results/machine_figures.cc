@@ -97,20 +97,27 @@ std::vector<Figure> CpuFigures() {
   };
 }
 
+bool Always(double) { return true; }
+constexpr char kSharedInTurns[] =
+    "memory is proportional (PSS): arms that took turns share the program's pages, so each shows "
+    "less than it would alone";
+
 std::vector<Figure> MemoryFigures() {
   using G = FigureGroup;
   const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
   return {
       Row("pss_bytes", "bytes", "sum of all processes",
           "proportional set size after the last step, when all that training took is still there: "
-          "a shared page counts in each process by its share, so that the sum is the run's; in "
-          "turns pages of the program are shared with the other arms too; "
-          "without a GPU's memory")
+          "a shared page counts in each process by its share, so that the sum is the run's. Where "
+          "arms took turns pages of the program are shared with the parked ones too, so it is "
+          "lower "
+          "than of an arm that runs alone. Without a GPU's memory")
           .Needs({Need::kCosts})
           .Measured(OverProcesses(PssBytes, IsAny, Sum))
           .OfNode(OfItsProcess(PssBytes))
           .Json()
           .Whole()
+          .Doubtful(Always, kSharedInTurns)
           .OnDemand(G::kMachine, 4, megabytes("memory"))
           .Report("pss_megabytes", megabytes("memory")),
       Row("worker_pss_bytes", "bytes", "largest process with workers",
@@ -119,6 +126,7 @@ std::vector<Figure> MemoryFigures() {
           .Measured(OverProcesses(PssBytes, HasWorker, Largest))
           .Json()
           .Whole()
+          .Doubtful(Always, kSharedInTurns)
           .OnDemand(G::kMachine, 5, megabytes("a worker"))
           .Report("worker_pss_megabytes", megabytes("memory of a worker")),
       Row("server_pss_bytes", "bytes", "largest process with servers",
@@ -127,6 +135,7 @@ std::vector<Figure> MemoryFigures() {
           .Measured(OverProcesses(PssBytes, HasServer, Largest))
           .Json()
           .Whole()
+          .Doubtful(Always, kSharedInTurns)
           .OnDemand(G::kMachine, 6, megabytes("a server"))
           .Report("server_pss_megabytes", megabytes("memory of a server")),
       Row("peak_rss_bytes", "bytes", "largest process",

@@ -56,15 +56,29 @@ void SummarizeOwnRates(const std::vector<const WorkerReport*>& workers, RunSumma
   summary->set_tail_seconds(last_end - first_end);
 }
 
-void SummarizeSpeed(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+// Samples of a step that the model has learned from.
+double UsedSamples(const RunSpec& spec) {
+  const int32_t workers = spec.training().workers();
+  return static_cast<double>(GlobalBatch(spec)) * (workers - TraitsOf(spec).backup_workers) /
+         workers;
+}
+
+// Timed steps of the run: the worker's own, and those that the others ended without it.
+int64_t TimedStepsOfRun(const RunSpec& spec, const WorkerReport& worker) {
+  if (worker.skipped_steps() == 0) return worker.timed_steps();
+  return spec.training().steps() - spec.training().warmup_steps() - worker.untimed_steps_size();
+}
+
+void SummarizeSpeed(const RunSpec& spec, const std::vector<const WorkerReport*>& workers,
+                    RunSummary* summary) {
   const WorkerReport& slowest = **std::max_element(
       workers.begin(), workers.end(), [](const WorkerReport* a, const WorkerReport* b) {
         return a->timed_seconds() < b->timed_seconds();
       });
   if (slowest.timed_seconds() > 0 && slowest.timed_steps() > 0) {
-    summary->set_samples_per_second(
-        static_cast<double>(summary->global_batch() * slowest.timed_steps()) /
-        slowest.timed_seconds());
+    summary->set_samples_per_second(UsedSamples(spec) *
+                                    static_cast<double>(TimedStepsOfRun(spec, slowest)) /
+                                    slowest.timed_seconds());
   }
   SummarizeOwnRates(workers, summary);
   const std::optional<StepTimes> steps = StepTimesOf(workers);
@@ -202,7 +216,7 @@ RunSummary Summarize(const RunRecord& record) {
   if (!workers.empty() && !workers.front()->engine().empty())
     summary.set_transport(workers.front()->engine());
   if (record.status() != "ok" || workers.empty()) return summary;
-  SummarizeSpeed(workers, &summary);
+  SummarizeSpeed(spec, workers, &summary);
   SummarizePhases(workers, &summary);
   SummarizeBytes(workers, &summary);
   SummarizeStaleness(record, &summary);

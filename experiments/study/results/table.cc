@@ -130,7 +130,9 @@ void AddDoubts(const std::vector<RunSummary>& summaries, const std::vector<Group
         const std::optional<double> value = figure.value(summary);
         return figure.is_doubtful != nullptr && value.has_value() && figure.is_doubtful(*value);
       };
-      if (std::any_of(summaries.begin(), summaries.end(), is_doubtful))
+      // Several figures may have one and the same.
+      if (std::any_of(summaries.begin(), summaries.end(), is_doubtful) &&
+          std::find(rows->notes.begin(), rows->notes.end(), figure.doubt) == rows->notes.end())
         rows->notes.push_back(figure.doubt);
     }
   }

@@ -15,31 +15,15 @@
 #include "common/config/describe.h"
 #include "common/config/override.h"
 #include "experiments/study/tune/choice.h"
-#include "google/protobuf/descriptor.h"
 
 namespace ringmaster {
 namespace {
 
-using google::protobuf::Descriptor;
-using google::protobuf::FieldDescriptor;
-
-// Adds the paths of all fields called `name` that arms may differ in.
-void FindPaths(const Descriptor& type, const std::string& name, const std::string& prefix,
-               std::vector<std::string>* paths) {
-  for (int i = 0; i < type.field_count(); ++i) {
-    const FieldDescriptor& field = *type.field(i);
-    const std::string path = absl::StrCat(prefix, prefix.empty() ? "" : ".", field.name());
-    if (field.name() == name && IsTunable(path)) paths->push_back(path);
-    if (field.message_type() != nullptr && !field.is_repeated())
-      FindPaths(*field.message_type(), name, path, paths);
-  }
-}
-
-// "learning_rate" becomes "optimizer.learning_rate", the one field of that name.
+// "learning_rate" becomes "optimizer.learning_rate".
 std::string FullName(const std::string& name) {
-  std::vector<std::string> paths;
-  if (!absl::StrContains(name, '.')) FindPaths(*RunSpec::descriptor(), name, "", &paths);
-  return paths.size() == 1 ? paths.front() : name;
+  if (absl::StrContains(name, '.')) return name;
+  const std::string path = FieldCalled(name, IsTunable);
+  return path.empty() ? name : path;
 }
 
 std::string Assignment(const GridField& field, size_t value) {

@@ -25,6 +25,7 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 json ObjectOf(const Finished& finished) {
   EXPECT_EQ(finished.exit_code, 0) << finished.err << finished.out;
@@ -100,6 +101,19 @@ TEST(Turns, InterleaveAndChangeNoBits) {
     EXPECT_EQ(with[arm]["weights_sha256"], without[arm]["weights_sha256"]) << arm;
     EXPECT_FALSE(without[arm].contains("turns")) << arm;
   }
+}
+
+TEST(Turns, ThePlanSaysWhetherThereWouldBeAny) {
+  const auto plan = [](const std::string& arms, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments =
+        SmallRun("compare", {"--plan", "--arms", arms, "--steps", "20"});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunProgram(arguments).out;
+  };
+  EXPECT_THAT(plan("ps,ring", {}), HasSubstr("# these arms would take turns\n"));
+  EXPECT_THAT(plan("ps,ring", {"--no-turns"}),
+              HasSubstr("# these arms would run one after the other: --no-turns\n"));
+  EXPECT_THAT(plan("ring", {}), Not(HasSubstr("these arms")));
 }
 
 TEST(Turns, StalenessStaysWithinItsBound) {

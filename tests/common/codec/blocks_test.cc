@@ -26,6 +26,7 @@ std::unique_ptr<Codec> Create(const std::string& name, double density = 1) {
   CodecSpec spec;
   spec.set_name(name);
   if (name == "topk") spec.set_density(density);
+  SetCodecDefaults(&spec);
   return *CreateCodec(spec);
 }
 
@@ -174,7 +175,7 @@ TEST_P(Blocks, WhatIsNotFiniteIsPassedOnAndForgotten) {
       EXPECT_TRUE(SameBits(b.residual, Floats(9001, 0.0f))) << value << " at " << at;
       Floats out(in.size());
       EXPECT_TRUE(absl::IsInvalidArgument(codec->Decode(
-          absl::MakeConstSpan(b.bytes).first(b.bytes.size() - 8), absl::MakeSpan(out))));
+          {}, absl::MakeConstSpan(b.bytes).first(b.bytes.size() - 8), absl::MakeSpan(out))));
     }
   }
 }

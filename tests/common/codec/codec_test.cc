@@ -24,6 +24,7 @@ std::unique_ptr<Codec> Create(const std::string& name, double density = 0.1) {
   CodecSpec spec;
   spec.set_name(name);
   spec.set_density(density);
+  SetCodecDefaults(&spec);
   absl::StatusOr<std::unique_ptr<Codec>> codec = CreateCodec(spec);
   EXPECT_TRUE(codec.ok()) << codec.status();
   return *std::move(codec);
@@ -37,7 +38,7 @@ Encoded Encode(const Codec& codec, const Floats& in) {
 
 Floats Decode(const Codec& codec, const Encoded& encoded, size_t count) {
   Floats out(count, NAN);
-  const absl::Status status = codec.Decode(encoded, absl::MakeSpan(out));
+  const absl::Status status = codec.Decode({}, encoded, absl::MakeSpan(out));
   EXPECT_TRUE(status.ok()) << status;
   return out;
 }
@@ -79,8 +80,8 @@ Encoded Wire(const std::vector<Pair>& pairs) {
 void ExpectRefused(const Codec& codec, const Encoded& bytes, size_t count,
                    const std::string& text) {
   Floats out(count);
-  for (const absl::Status& status :
-       {codec.Decode(bytes, absl::MakeSpan(out)), codec.DecodeAdd(bytes, absl::MakeSpan(out))}) {
+  for (const absl::Status& status : {codec.Decode({}, bytes, absl::MakeSpan(out)),
+                                     codec.DecodeAdd({}, bytes, absl::MakeSpan(out))}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_TRUE(absl::StrContains(status.message(), text)) << status << "\nlacks: " << text;
   }
@@ -95,7 +96,8 @@ TEST(Codec, WireSizesAreThoseOfTheFormulae) {
     const size_t kept = (count + 99) / 100;
     const auto topk = Create("topk", 0.01);
     EXPECT_EQ(Encode(*topk, in).size(), 8 * kept) << count;
-    EXPECT_EQ(topk->IndexBytes(8 * kept), static_cast<int64_t>(4 * kept));
+    EXPECT_EQ(topk->IndexBytes({}, {static_cast<int64_t>(count), static_cast<int64_t>(8 * kept)}),
+              static_cast<int64_t>(4 * kept));
   }
 }
 
@@ -233,7 +235,7 @@ TEST(CreateCodec, NamesWhatIsWrong) {
   for (const CodecInfo& info : Codecs())
     EXPECT_TRUE(absl::StrContains(unknown.message(), info.name)) << unknown;
   spec.set_name("topk");
-  EXPECT_TRUE(absl::StrContains(CreateCodec(spec).status().message(), "codec.density is missing"));
+  EXPECT_TRUE(CreateCodec(spec).ok());  // with the default
   for (const double density : {0.0, -0.1, 1.1, std::nan("")}) {
     spec.set_density(density);
     EXPECT_EQ(CreateCodec(spec).status().code(), absl::StatusCode::kInvalidArgument) << density;

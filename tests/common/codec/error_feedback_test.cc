@@ -18,6 +18,8 @@ std::unique_ptr<Codec> Create(const std::string& name) {
   CodecSpec spec;
   spec.set_name(name);
   spec.set_density(0.1);
+  spec.set_error_feedback(true);
+  SetCodecDefaults(&spec);
   absl::StatusOr<std::unique_ptr<Codec>> codec = CreateCodec(spec);
   EXPECT_TRUE(codec.ok()) << codec.status();
   return *std::move(codec);
@@ -30,7 +32,7 @@ Floats Send(const Codec& codec, ErrorFeedback* feedback, int64_t begin, const Fl
   bytes.resize(feedback->Encode({}, begin, gradient, absl::MakeSpan(bytes)));
   EXPECT_EQ(gradient, before);
   Floats decoded(gradient.size());
-  const absl::Status status = codec.Decode(bytes, absl::MakeSpan(decoded));
+  const absl::Status status = codec.Decode({}, bytes, absl::MakeSpan(decoded));
   EXPECT_TRUE(status.ok()) << status;
   return decoded;
 }
@@ -71,7 +73,7 @@ TEST(ErrorFeedback, ACorrectedEncodingIsThatOfTheSumAndLeavesWhatDecodingLacks) 
         std::vector<std::byte> expected(codec->MaxEncodedBytes(count)), bytes(expected.size());
         expected.resize(codec->Encode({3}, corrected, absl::MakeSpan(expected)));
         Floats left(count), decoded(count);
-        if (codec->Decode(expected, absl::MakeSpan(decoded)).ok()) {
+        if (codec->Decode({3}, expected, absl::MakeSpan(decoded)).ok()) {
           for (size_t i = 0; i < count; ++i) left[i] = corrected[i] - decoded[i];
         }
         bytes.resize(
@@ -140,7 +142,7 @@ TEST(ErrorFeedback, AGradientThatIsNotFiniteReachesTheReceiverAndIsForgotten) {
     std::vector<std::byte> bytes(codec->MaxEncodedBytes(20));
     bytes.resize(feedback.Encode({}, 0, gradient, absl::MakeSpan(bytes)));
     Floats decoded(20);
-    EXPECT_EQ(codec->Decode(bytes, absl::MakeSpan(decoded)).code(),
+    EXPECT_EQ(codec->Decode({}, bytes, absl::MakeSpan(decoded)).code(),
               absl::StatusCode::kInvalidArgument)
         << name;
     for (const float left : feedback.residual()) EXPECT_EQ(left, 0.0f) << name;

@@ -14,6 +14,7 @@ namespace {
 HalfTally TallyOf(const std::vector<float>& gradient) {
   CodecSpec spec;
   spec.set_name("fp16");
+  SetCodecDefaults(&spec);
   const auto codec = CreateCodec(spec);
   EXPECT_TRUE(codec.ok()) << codec.status();
   std::vector<std::byte> bytes(2 * gradient.size() + 1);

@@ -23,6 +23,7 @@ std::unique_ptr<Codec> Create(const std::string& name) {
   CodecSpec spec;
   spec.set_name(name);
   spec.set_density(0.1);
+  SetCodecDefaults(&spec);
   absl::StatusOr<std::unique_ptr<Codec>> codec = CreateCodec(spec);
   EXPECT_TRUE(codec.ok()) << codec.status();
   return *std::move(codec);

@@ -122,6 +122,7 @@ std::vector<std::vector<std::byte>> Given(int32_t ranks, ElementType type, int64
     if (type == ElementType::kFloat32) {
       if (count > 0) std::memcpy(bytes.data(), gradient.data(), bytes.size());
     } else {
+      // As bfloat16 any bits of moderate halves are moderate too.
       ToFloat16(gradient, absl::MakeSpan(reinterpret_cast<uint16_t*>(bytes.data()), count));
     }
     given.push_back(std::move(bytes));
@@ -134,7 +135,8 @@ TEST(ExecutorOnExchangeMemory, WritesSumsInPlaceWithTheBitsOfMessagesAndCountsTh
     SharingRanks sharing(ranks);
     for (const CollectiveInfo& info : Collectives()) {
       const auto schedule = Create(info.name);
-      for (const ElementType type : {ElementType::kFloat32, ElementType::kFloat16}) {
+      for (const ElementType type :
+           {ElementType::kFloat32, ElementType::kFloat16, ElementType::kBfloat16}) {
         for (const int64_t count : {0, 3, 333, 6000, 60'001}) {
           const auto given = Given(ranks, type, count, 10 * count + ranks);
           const int64_t loans_before = sharing.LoansReturned();
@@ -156,8 +158,9 @@ TEST(ExecutorOnExchangeMemory, WritesSumsInPlaceWithTheBitsOfMessagesAndCountsTh
             }
           }
           // Two ranks need no other message, whatever the schedule, if what is sent comes back at
-          // all.
-          if (ranks == 2 && count >= 333 && info.name != std::string("recursive_doubling")) {
+          // all, and at once.
+          if (ranks == 2 && count >= 333 && info.name != std::string("recursive_doubling") &&
+              info.name != std::string("double_binary_tree")) {
             EXPECT_GE(sharing.LoansReturned() - loans_before, SharingRanks::kBuckets);
           }
         }

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/collective/hierarchical.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -38,7 +39,7 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
     for (int32_t rank = 0; rank < ranks; ++rank) {
       for (const Step& step : steps[rank]) {
         if (step.round != round || step.op != Step::Op::kSend) continue;
-        const Range range = ElementsOf(step, ranks, count);
+        const Range range = ElementsOf(step, schedule.chunks(ranks), count);
         Ints payload(data[rank].begin() + range.begin, data[rank].begin() + range.end());
         EXPECT_TRUE(
             flying.emplace(std::make_pair(rank, step.peer), std::make_pair(range, payload)).second)
@@ -54,7 +55,7 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
                         << round;
           continue;
         }
-        const Range range = ElementsOf(step, ranks, count);
+        const Range range = ElementsOf(step, schedule.chunks(ranks), count);
         EXPECT_TRUE(message->second.first == range) << "rank " << rank << " round " << round;
         for (int64_t i = 0; i < range.count; ++i) {
           int64_t& to = data[rank][range.begin + i];
@@ -164,6 +165,82 @@ TEST(CreateSchedule, NamesTheKnownOnesWhenItIsAskedForAnother) {
   for (const CollectiveInfo& info : Collectives()) {
     EXPECT_TRUE(absl::StrContains(status.message(), info.name)) << status;
     EXPECT_EQ(Create(info.name)->name(), info.name);
+  }
+}
+
+bool SameSteps(const std::vector<Step>& a, const std::vector<Step>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Step& x, const Step& y) {
+    return x.op == y.op && x.peer == y.peer && x.chunk_begin == y.chunk_begin &&
+           x.chunk_count == y.chunk_count && x.round == y.round;
+  });
+}
+
+TEST(Hierarchical, OfOneGroupAndOfGroupsOfOneIsTheRing) {
+  const auto ring = Create("ring");
+  for (int32_t ranks = 1; ranks <= 9; ++ranks) {
+    const auto one_group = CreateHierarchical(ranks), groups_of_one = CreateHierarchical(1);
+    for (int32_t rank = 0; rank < ranks; ++rank) {
+      EXPECT_TRUE(SameSteps(one_group->StepsOf(rank, ranks), ring->StepsOf(rank, ranks)));
+      EXPECT_TRUE(SameSteps(groups_of_one->StepsOf(rank, ranks), ring->StepsOf(rank, ranks)));
+    }
+    EXPECT_EQ(ring->StepsOf(0, ranks).size(), 4u * (ranks - 1));
+  }
+}
+
+TEST(Hierarchical, SumsForEveryGroupSizeAndSendsTheFormulaToOtherGroups) {
+  for (int32_t ranks = 2; ranks <= 16; ++ranks) {
+    for (int32_t size = 1; size <= ranks; ++size) {
+      if (ranks % size != 0) continue;
+      SCOPED_TRACE(absl::StrCat("ranks=", ranks, " size=", size));
+      const auto schedule = CreateHierarchical(size);
+      const int64_t count = int64_t{ranks} * 3;
+      std::vector<Ints> data(ranks, Ints(count));
+      Ints sum(count, 0);
+      std::vector<int64_t> across(ranks / size);
+      for (int32_t rank = 0; rank < ranks; ++rank) {
+        for (int64_t i = 0; i < count; ++i) {
+          data[rank][i] = (int64_t{1} << (3 * rank)) * (1 + i % 3);
+          sum[i] += data[rank][i];
+        }
+        for (const Step& step : schedule->StepsOf(rank, ranks)) {
+          if (step.op == Step::Op::kSend && step.peer / size != rank / size)
+            across[rank / size] += ElementsOf(step, ranks, count).count;
+        }
+      }
+      for (const Ints& result : Simulate(*schedule, ranks, data)) EXPECT_EQ(result, sum);
+      // Groups of one rank are the ring in which all of it goes to other groups.
+      for (const int64_t elements : across) EXPECT_EQ(elements * ranks, 2 * count * (ranks - size));
+    }
+  }
+}
+
+TEST(Hierarchical, GroupsThatDoNotDivideAreRefusedWithThoseThatDo) {
+  EXPECT_EQ(CheckGroupSize(4, 6).message(),
+            "groups of 4 do not divide 6 ranks; use one of 1, 2, 3, 6");
+  EXPECT_FALSE(CheckGroupSize(0, 6).ok());
+  EXPECT_TRUE(CheckGroupSize(3, 6).ok());
+  for (const auto& [ranks, size] : std::map<int32_t, int32_t>{
+           {1, 1}, {2, 2}, {3, 3}, {4, 2}, {6, 3}, {8, 4}, {9, 3}, {12, 4}, {17, 17}})
+    EXPECT_EQ(DefaultGroupSize(ranks), size) << ranks;
+}
+
+// Sanders, Speck and Traeff's condition.
+TEST(DoubleBinaryTree, NoRankIsAnInnerNodeOfBothTreesAndEachTreeHasEveryRank) {
+  const auto schedule = Create("double_binary_tree");
+  for (int32_t ranks = 2; ranks <= 70; ++ranks) {
+    SCOPED_TRACE(absl::StrCat("ranks=", ranks));
+    int32_t parents[2] = {0, 0};
+    for (int32_t rank = 0; rank < ranks; ++rank) {
+      int32_t children[2] = {0, 0};
+      for (const Step& step : schedule->StepsOf(rank, ranks)) {
+        if (step.op == Step::Op::kReceiveAdd) ++children[step.chunk_begin];
+        if (step.op == Step::Op::kReceive) ++parents[step.chunk_begin];
+      }
+      EXPECT_TRUE(children[0] == 0 || children[1] == 0) << "rank " << rank;
+      EXPECT_LE(children[0] + children[1], 2) << "rank " << rank;
+    }
+    EXPECT_EQ(parents[0], ranks - 1);
+    EXPECT_EQ(parents[1], ranks - 1);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "common/config/arms.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,16 @@ TEST(Arms, EveryArmOfAnEmptySpecIsLegalAndComparableWithEveryOther) {
     const RunSpec spec = Resolved(a.name);
     EXPECT_TRUE(Validate(spec, TestNames()).ok()) << a.name << ": " << Validate(spec, TestNames());
     EXPECT_EQ(spec.name(), a.name);
+    // An arm that works on whole tensors asks the others for them.
     for (const ArmInfo& b : Arms()) {
-      EXPECT_TRUE(CheckComparable(spec, Resolved(b.name)).ok()) << a.name << " and " << b.name;
+      const RunSpec other = Resolved(b.name);
+      RunSpec base;
+      base.mutable_training()->set_bucket_layout(
+          std::max(spec.training().bucket_layout(), other.training().bucket_layout()));
+      EXPECT_EQ(CheckComparable(Resolved(a.name, base), Resolved(b.name, base)), absl::OkStatus())
+          << a.name << " and " << b.name;
+      const bool is_equal = spec.training().bucket_layout() == other.training().bucket_layout();
+      EXPECT_EQ(CheckComparable(spec, other).ok(), is_equal) << a.name << " and " << b.name;
     }
   }
 }
@@ -45,8 +54,11 @@ TEST(Arms, EveryArmIsLegalWithOneAndWithFourWorkersOverTcp) {
     base.mutable_training()->set_workers(workers);
     base.mutable_transport()->set_name("tcp");
     for (const ArmInfo& arm : Arms()) {
-      const absl::Status status = Validate(Resolved(arm.name, base), TestNames());
-      EXPECT_TRUE(status.ok()) << arm.name << ": " << status;
+      const RunSpec spec = Resolved(arm.name, base);
+      // One worker alone cannot be spared.
+      const bool is_legal = TraitsOf(spec).backup_workers < workers;
+      const absl::Status status = Validate(spec, TestNames());
+      EXPECT_EQ(status.ok(), is_legal) << arm.name << ": " << status;
     }
   }
 }
@@ -104,6 +116,30 @@ std::string SaidOf(const std::string& assignment, const std::vector<std::string>
   std::vector<RunSpec> arms;
   for (const std::string& name : names) arms.push_back(*MakeArm(name, base));
   return std::string(CheckTaken({assignment}, arms).message());
+}
+
+TEST(Arms, TakeACodecBehindAPlusWithTheOptionsThatAreItsOwn) {
+  RunSpec base;
+  base.mutable_codec()->set_levels(15);
+  base.mutable_codec()->set_block(64);
+  base.mutable_codec()->set_error_feedback(true);
+  const RunSpec qsgd = *MakeArm("ps-sharded+qsgd", base), int8 = *MakeArm("ring+int8", base);
+  EXPECT_EQ(qsgd.name(), "ps-sharded+qsgd");
+  EXPECT_EQ(qsgd.codec().name(), "qsgd");
+  EXPECT_TRUE(qsgd.strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED);
+  EXPECT_EQ(qsgd.codec().levels(), 15);
+  EXPECT_EQ(int8.codec().block(), 64);
+  EXPECT_TRUE(int8.codec().error_feedback());
+  EXPECT_FALSE(int8.codec().has_levels()) << "int8 has none";
+  EXPECT_EQ(MakeArm("ring", base)->codec().ShortDebugString(), "name: \"none\"");
+  EXPECT_EQ(SaidOf("codec.levels=15", {"ring", "ring+int8", "ps+qsgd"}), "");
+  EXPECT_THAT(SaidOf("codec.levels=15", {"ring+int8"}),
+              HasSubstr("none of the arms has this field"));
+  EXPECT_THAT(std::string(MakeArm("ring+int9", base).status().message()),
+              AllOf(HasSubstr("arm \"ring+int9\": no such codec"), HasSubstr("\"int8\"")));
+  EXPECT_THAT(std::string(MakeArm("ring-fp16+int8", base).status().message()),
+              HasSubstr("it has the codec \"fp16\" already; leave +int8 out"));
+  EXPECT_THAT(std::string(MakeArm("rong+int8", base).status().message()), HasSubstr("no such arm"));
 }
 
 TEST(Arms, AFieldThatAnArmDecidesIsRefusedWithTheArmsThatHaveIt) {

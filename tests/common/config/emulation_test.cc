@@ -54,6 +54,26 @@ TEST(Network, IsAbsentUnlessSaidAndThenFilledIn) {
   EXPECT_EQ(network.seed(), 1);
 }
 
+TEST(Network, RacksAreFilledInAndCheckedAgainstTheWorkers) {
+  const std::string racks = "transport.network.racks.";
+  const RacksSpec filled = Spec({racks + "workers_each=2", racks + "uplink_megabits_per_second=10"})
+                               .transport()
+                               .network()
+                               .racks();
+  EXPECT_EQ(filled.uplink_latency_ms(), 0);
+  EXPECT_EQ(filled.servers(), RacksSpec::SPREAD);
+  EXPECT_EQ(ErrorOf({racks + "workers_each=2"}), "");
+  EXPECT_THAT(ErrorOf({racks + "uplink_latency_ms=1"}),
+              HasSubstr("racks.workers_each = (none): racks need it"));
+  EXPECT_THAT(ErrorOf({racks + "workers_each=0"}), HasSubstr("racks.workers_each = 0"));
+  EXPECT_THAT(ErrorOf({racks + "workers_each=5", "training.workers=4"}),
+              HasSubstr("racks.workers_each = 5"));
+  EXPECT_THAT(ErrorOf({racks + "workers_each=1", racks + "uplink_megabits_per_second=0"}),
+              HasSubstr("racks.uplink_megabits_per_second = 0"));
+  EXPECT_THAT(ErrorOf({racks + "workers_each=1", racks + "uplink_latency_ms=-1"}),
+              HasSubstr("racks.uplink_latency_ms = -1"));
+}
+
 TEST(Network, ValuesOutOfRangeAreNamed) {
   EXPECT_EQ(
       ErrorOf({"transport.network.megabits_per_second=1000", "transport.network.latency_ms=50"}),
@@ -190,8 +210,19 @@ TEST(NetworkText, IsReadAndToldInTheSameUnits) {
   ASSERT_TRUE(ReadNetwork("1s", &transport).ok());
   EXPECT_EQ(transport.network().latency_ms(), 1000);
   ASSERT_TRUE(ReadNetwork("none", &transport).ok());
+  ASSERT_TRUE(ReadNetwork("1gbit,racks:2:100mbit:1ms:first", &transport).ok());
+  EXPECT_EQ(transport.network().racks().workers_each(), 2);
+  EXPECT_EQ(transport.network().racks().uplink_megabits_per_second(), 100);
+  EXPECT_EQ(transport.network().racks().uplink_latency_ms(), 1);
+  EXPECT_EQ(transport.network().racks().servers(), RacksSpec::FIRST_RACK);
+  EXPECT_EQ(NetworkText(transport),
+            "1000 Mbit/s, racks of 2 behind 100 Mbit/s and 1 ms more, servers in the first");
+  ASSERT_TRUE(ReadNetwork("racks:4", &transport).ok());
+  EXPECT_EQ(NetworkText(transport), "1000 Mbit/s, racks of 4");
+  ASSERT_TRUE(ReadNetwork("none", &transport).ok());
   EXPECT_EQ(NetworkText(transport), "");
-  for (const char* text : {"", "100", "fast", "5ms,1ms,1ms", "1mbit,2mbit", "mbit"}) {
+  for (const char* text : {"", "100", "fast", "5ms,1ms,1ms", "1mbit,2mbit", "mbit",
+                           "racks:", "racks:2:fast", "racks:2:1ms:2ms", "racks:2,racks:3"}) {
     EXPECT_THAT(std::string(ReadNetwork(text, &transport).message()), HasSubstr("100mbit,5ms"))
         << text;
     EXPECT_FALSE(transport.has_network()) << text;

@@ -143,5 +143,15 @@ TEST(Override, ARefusedAssignmentLeavesTheSpecAsItWas) {
               HasSubstr("\"FORKS\" is no value of it; known are PROCESSES, THREADS"));
 }
 
+TEST(FieldCalled, IsTheOnlyOneOrTheOneThatIsLeastDeep) {
+  const auto all = [](const std::string&) { return true; };
+  EXPECT_EQ(FieldCalled("learning_rate", all), "optimizer.learning_rate");
+  EXPECT_EQ(FieldCalled("momentum", all), "optimizer.momentum");  // and codec.dgc.momentum
+  EXPECT_EQ(FieldCalled("collective", all), "");                  // of several strategies
+  EXPECT_EQ(FieldCalled("no_such_field", all), "");
+  EXPECT_EQ(FieldCalled("momentum", [](const std::string& path) { return path[0] == 'c'; }),
+            "codec.dgc.momentum");
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -1,5 +1,6 @@
 #include "common/config/describe.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -22,14 +23,15 @@ RunSpec SpecOf(RunSpec spec, int64_t every, int64_t steps) {
 }
 
 // Update by update: the first at which a multiple is reached or passed is a mark, and the last.
-std::vector<SampleMark> Counted(const RunSpec& spec, int64_t samples_per_update, int64_t updates) {
+// `one` is an update, `all` the whole run, whose last update may be smaller.
+std::vector<SampleMark> Counted(const RunSpec& spec, const SampleMark& one, const SampleMark& all) {
   std::vector<SampleMark> marks;
   const int64_t every = spec.training().evaluate_every_samples();
   int64_t next = every;
-  for (int64_t update = 1; update <= updates; ++update) {
-    const int64_t samples = update * samples_per_update;
-    if (update < updates && (every == 0 || samples < next)) continue;
-    marks.push_back({update, samples});
+  for (int64_t update = 1; marks.empty() || marks.back().samples < all.samples; ++update) {
+    const int64_t samples = std::min(update * one.samples, all.samples);
+    if (samples < all.samples && (every == 0 || samples < next)) continue;
+    marks.push_back({std::min(update * one.update, all.update), samples});
     while (every > 0 && next <= samples) next += every;
   }
   return marks;
@@ -39,14 +41,19 @@ TEST(SampleMarks, AreTheFirstUpdatesAtWhichEveryMultipleIsReachedAndTheLastOne) 
   for (const std::string& name : AllArms()) {
     const ArmUnderTest arm = DescribeArm(name);
     const bool scored = arm.traits.replicas != Replicas::kIndependent;
-    const int64_t shares = arm.traits.updates == Updates::kOnArrival ? 2 : 1;
+    const bool on_arrival = arm.traits.updates == Updates::kOnArrival;
+    // Of two workers' lots, those that an update is made from, and the steps that it counts as.
+    const int64_t counted = on_arrival ? std::max(1, arm.traits.local_steps) : 1;
+    const int64_t lots = on_arrival ? counted : 2 - arm.traits.backup_workers;
     for (const int64_t steps : {1, 2, 7, 50}) {
       for (int64_t every = 0; every <= 70; ++every) {
         const RunSpec spec = SpecOf(arm.spec, every, steps);
         const std::vector<SampleMark> marks = SampleMarks(spec);
+        const int64_t lot = GlobalBatch(spec) / 2;
+        const SampleMark all = {on_arrival ? 2 * steps : steps,
+                                on_arrival ? 2 * steps * lot : steps * lots * lot};
         const std::vector<SampleMark> expected =
-            scored ? Counted(spec, GlobalBatch(spec) / shares, steps * shares)
-                   : std::vector<SampleMark>();
+            scored ? Counted(spec, {counted, lots * lot}, all) : std::vector<SampleMark>();
         const std::string what = absl::StrCat(name, " every ", every, " steps ", steps);
         ASSERT_EQ(marks.size(), expected.size()) << what;
         for (size_t i = 0; i < marks.size(); ++i) {
@@ -82,6 +89,21 @@ TEST(MarkCopies, MoreThanTheLimitHoldsAreRefusedWithWhatFits) {
               HasSubstr("has room for 0; use --evaluate-every 0 (only at the end)"));
   spec.mutable_training()->set_evaluate_every_samples(0);
   EXPECT_EQ(CheckMarkCopies(spec, 1000), absl::OkStatus());
+}
+
+// The average of replicas needs them all.
+TEST(MarkCopies, OfAnAverageEveryWorkerKeepsOne) {
+  for (const std::string& arm : AllArms()) {
+    RunSpec spec = SpecOf(DescribeArm(arm).spec, 6, 101);
+    const SchemeTraits traits = DescribeArm(arm).traits;
+    const bool is_average = traits.replicas == Replicas::kOnAverage && traits.collective.empty();
+    const bool is_local = traits.exchanged == Exchanged::kWeightsAfter;
+    EXPECT_EQ(MarkHolders(spec), is_average || is_local ? traits.workers : 1) << arm;
+    if (MarkHolders(spec) == 1) continue;
+    spec.mutable_limits()->set_mark_copies_bytes(4 * 1000 * MarkCopies(spec) * traits.workers);
+    EXPECT_EQ(CheckMarkCopies(spec, 1000), absl::OkStatus()) << arm;
+    EXPECT_EQ(CheckMarkCopies(spec, 1001).code(), absl::StatusCode::kResourceExhausted) << arm;
+  }
 }
 
 // Whatever the limit, what the text advises is enough, and one sample less is not.

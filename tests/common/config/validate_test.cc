@@ -294,13 +294,36 @@ INSTANTIATE_TEST_SUITE_P(
                 "strategy.all_reduce.collective = \"tree\": no such collective; did you mean "
                 "\"binomial_tree\"? known are ring, direct"},
         Refusal{{"codec.name=zip"},
-                "codec.name = \"zip\": no such codec; known are none, fp16, topk, onebit"},
+                "codec.name = \"zip\": no such codec; known are none, fp16, bf16"},
         Refusal{{"codec.density=0.1"},
-                "codec.density = 0.1: only for codec \"topk\", and the codec is \"none\"; leave it "
+                "codec.density = 0.1: only for codec \"topk\" and \"randomk\" and \"dgc\", and the "
+                "codec is \"none\"; leave it "
                 "out"},
         Refusal{{"codec.name=topk", "codec.density=0"},
                 "codec.density = 0: expected above 0 and at most 1, the share of elements that is "
                 "sent"},
+        Refusal{{"codec.name=topk", "codec.dgc.momentum=0.5"},
+                "codec.dgc.momentum = 0.5: only for codec \"dgc\", and the codec is \"topk\""},
+        Refusal{{"codec.name=topk", "codec.feedback_decay=0"},
+                "codec.feedback_decay = 0: expected above 0 and at most 1"},
+        Refusal{{"codec.name=fp16", "codec.feedback_decay=0.5"},
+                "codec.feedback_decay = 0.5: only with codec.error_feedback"},
+        Refusal{{"codec.name=dgc", "codec.feedback_decay=0.5"},
+                "codec.feedback_decay = 0.5: only with codec.error_feedback, of a codec without a "
+                "memory of its own"},
+        Refusal{{"codec.name=topk", "codec.warmup_steps=-1"},
+                "codec.warmup_steps = -1: expected 0 or more"},
+        Refusal{{"codec.name=randomk", "codec.warmup_steps=2"},
+                "codec.warmup_steps = 2: codec \"randomk\" is summed on the wire in every step"},
+        Refusal{{"codec.name=dgc", "codec.warmup_steps=2"},
+                "codec.warmup_steps = 2: codec \"dgc\" has a memory of its own"},
+        Refusal{{"codec.name=dgc", "optimizer.name=momentum"},
+                "optimizer.name = \"momentum\": codec \"dgc\" sums gradients up with a momentum"},
+        Refusal{{"codec.name=dgc", "codec.error_feedback=false"},
+                "codec.error_feedback = false: codec \"dgc\" keeps what it does not send"},
+        Refusal{{"codec.name=topk", "codec.min_tensor_elements=100"},
+                "codec.min_tensor_elements = 100: buckets cut tensors; set "
+                "training.bucket_layout=WHOLE_TENSORS"},
         Refusal{{"codec.error_feedback=true"},
                 "codec.error_feedback = true: codec \"none\" leaves no error"},
         Refusal{{"codec.name=fp16", "strategy.solo={}"},
@@ -310,6 +333,20 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"codec.name=topk", "strategy.all_reduce.collective=direct"},
                 "codec.name = \"topk\": its payloads cannot be summed on the wire, as collective "
                 "\"direct\" does; use collective \"ring\", which gathers them, or codec \"fp16\""},
+        Refusal{{"codec.name=powersgd", "strategy.all_reduce={}"},
+                "training.bucket_layout = CUT: codec \"powersgd\" works on whole tensors; use "
+                "WHOLE_TENSORS"},
+        Refusal{{"codec.name=powersgd", "training.bucket_layout=WHOLE_TENSORS"},
+                "codec.name = \"powersgd\": is summed over all workers in several rounds, which "
+                "strategy \"parameter_server\" does not do; use strategy \"all_reduce\""},
+        Refusal{{"codec.name=powersgd", "training.bucket_layout=WHOLE_TENSORS",
+                 "strategy.all_reduce={}", "codec.rank=0"},
+                "codec.rank = 0: expected above 0"},
+        Refusal{{"codec.name=powersgd", "training.bucket_layout=WHOLE_TENSORS",
+                 "strategy.all_reduce={}", "training.deterministic=true"},
+                "codec.name = \"powersgd\": training.deterministic asks for exact sums"},
+        Refusal{{"codec.name=powersgd", "strategy.solo={}", "training.bucket_layout=WHOLE_TENSORS"},
+                "codec.name = \"powersgd\": strategy \"solo\" exchanges nothing"},
         Refusal{{"codec.name=fp16", "training.deterministic=true"},
                 "codec.name = \"fp16\": training.deterministic asks for exact sums"},
         Refusal{
@@ -369,6 +406,8 @@ TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
         Spec({"transport.listen_address=127.1.2.3"}),
         Spec({"codec.name=topk", "strategy.all_reduce.collective=ring"}),
         Spec({"codec.name=fp16", "strategy.all_reduce.collective=direct"}),
+        Spec({"codec.name=powersgd", "strategy.all_reduce.collective=auto",
+              "training.bucket_layout=WHOLE_TENSORS"}),
         Spec({"strategy.parameter_server.consistency=SSP",
               "strategy.parameter_server.staleness_bound=0"}),
         Spec({"optimizer.name=momentum", "strategy.parameter_server.consistency=ASYNCHRONOUS",

@@ -83,6 +83,31 @@ TEST(Conditions, WhatThisProcessHasStartedIsItsOwnWhileItLivesAndAfterwards) {
   EXPECT_GE(ConditionsMeter::OwnSeconds(), own);
 }
 
+TEST(ConditionsSum, SharesAreOfTheWholeTimeAndCutAtZeroOnlyTogether) {
+  ConditionsSum sum;
+  EXPECT_EQ(sum.Total().seconds(), 0);
+  const auto stretch = [&sum](double core_seconds, double busy, double own, double stolen) {
+    MachineReading begin, end;
+    begin.at = MonotonicTime(absl::Seconds(10));
+    begin.load = core_seconds;
+    begin.core_seconds = 1000;
+    end.core_seconds = 1000 + core_seconds;
+    end.busy_seconds = busy;
+    end.own_seconds = own;
+    end.stolen_seconds = stolen;
+    end.at = begin.at + absl::Seconds(core_seconds / 2);
+    sum.Add(begin, end);
+  };
+  stretch(8, 3, 4, 0);
+  EXPECT_EQ(sum.Total().foreign_share(), 0);
+  stretch(2, 2, 0, 1);
+  const Conditions total = sum.Total();
+  EXPECT_EQ(total.seconds(), 5);
+  EXPECT_EQ(total.load_before(), 8);
+  EXPECT_EQ(total.foreign_share(), 0.1) << "2 - 1 of 10 core seconds";
+  EXPECT_EQ(total.stolen_share(), 0.1);
+}
+
 TEST(DisturbanceCauses, NamesTheMostOfAnyRun) {
   Conditions quiet, busy, slow;
   quiet.set_foreign_share(0.04);

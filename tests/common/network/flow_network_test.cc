@@ -170,6 +170,54 @@ TEST(FlowNetwork, CardsAndLinksOfTheirOwnHold) {
   EXPECT_NEAR(network.ArrivedMs(3), 9, kNear);
 }
 
+NetworkShape InRacks(int32_t workers_each, double uplink, absl::Duration latency = {}) {
+  NetworkShape shape = Rate(1e9);
+  shape.racks = NetworkShape::Racks{workers_each, uplink, latency, false};
+  return shape;
+}
+
+// Racks {0, 1}, {2, 3}, {4}.
+TEST(FlowNetwork, WhatLeavesARackSharesItsUplinkEachWay) {
+  Network network(InRacks(2, 0.5e9, absl::Milliseconds(3)), 5);
+  network.Start(1, 0, 2, kBytes, 0);  // with 2 out of the first rack: a quarter of a card each
+  network.Start(2, 1, 4, kBytes, 0);
+  network.Start(3, 3, 1, kBytes, 0);  // the other way of the same uplink
+  network.Start(4, 1, 0, kBytes, 0);  // within a rack: what 2 leaves of the card of worker 1
+  network.Advance(kLater);
+  EXPECT_NEAR(network.ArrivedMs(1), 4 + 3, kNear);
+  EXPECT_NEAR(network.ArrivedMs(2), 4 + 3, kNear);
+  EXPECT_NEAR(network.ArrivedMs(3), 2 + 3, kNear);
+  EXPECT_NEAR(network.ArrivedMs(4), 4.0 / 3, kNear);
+}
+
+// Three flows share the uplink of worker 0; into the rack of worker 3 the flow of worker 1 takes
+// what the slow one of them leaves there.
+TEST(FlowNetwork, UplinksOfBothRacksHoldMaxMinFairly) {
+  Network network(InRacks(1, 0.5e9), 4);
+  network.Start(1, 0, 3, kBytes, 0);
+  network.Start(2, 0, 2, kBytes, 0);
+  network.Start(3, 0, 1, kBytes, 0);
+  network.Start(4, 1, 3, kBytes, 0);
+  network.Advance(kLater);
+  for (const uint64_t key : {1, 2, 3}) EXPECT_NEAR(network.ArrivedMs(key), 6, kNear) << key;
+  EXPECT_NEAR(network.ArrivedMs(4), 3, kNear);
+}
+
+TEST(PlanNetwork, PutsProcessesIntoTheRackOfTheirFirstWorkerAndServersByTheRule) {
+  const auto server = [](int32_t index) { return NodeId{Role::kServer, index}; };
+  const std::vector<std::vector<NodeId>> processes = {
+      {Worker(0), server(0)}, {Worker(1)}, {Worker(2)}, {server(1)}, {server(2)}};
+  NetworkShape shape = InRacks(2, 1e9, absl::Milliseconds(1));
+  shape.latency = absl::Milliseconds(5);
+  const NetworkPlan spread = *PlanNetwork(shape, processes);
+  EXPECT_EQ(spread.racks, (std::vector<int32_t>{0, 0, 1, 1, 0}));
+  EXPECT_EQ(spread.uplinks.size(), 2u);
+  EXPECT_EQ(spread.link(0, 1).latency, 5 * kMillisecond);
+  EXPECT_EQ(spread.link(0, 2).latency, 6 * kMillisecond);
+  shape.racks->servers_in_first = true;
+  EXPECT_EQ(PlanNetwork(shape, processes)->racks, (std::vector<int32_t>{0, 0, 1, 0, 0}));
+}
+
 TEST(FlowNetwork, WithGrainsMessagesOfAboutOneTimeLeaveTogetherAndNoneIsLateByMore) {
   NetworkShape shape;
   shape.rate = 1e9;

@@ -39,6 +39,7 @@ struct Expected {
 
 constexpr Replicas kStep = Replicas::kEqualAfterStep;
 constexpr Replicas kDrain = Replicas::kEqualAfterDrain;
+constexpr Replicas kAround = Replicas::kOnAverage;
 constexpr Updates kTogether = Updates::kTogether;
 constexpr Updates kOnArrival = Updates::kOnArrival;
 
@@ -53,6 +54,9 @@ const std::map<std::string, Expected>& Table() {
       {"ring", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
       {"async", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
       {"async-topk", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
+      {"backup", {"parameter_server", 4, 1, false, 5, kDrain, kTogether, "", ""}},
+      {"geo", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
+      {"dc-async", {"parameter_server", 4, 1, false, 5, kDrain, kOnArrival, "", ""}},
       {"direct", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "direct", ""}},
       {"reduce-broadcast",
        {"all_reduce", 4, 0, false, 4, kStep, kTogether, "reduce_broadcast", ""}},
@@ -61,14 +65,25 @@ const std::map<std::string, Expected>& Table() {
       {"binomial-tree", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "binomial_tree", ""}},
       {"recursive-doubling",
        {"all_reduce", 4, 0, false, 4, kStep, kTogether, "recursive_doubling", ""}},
+      {"hierarchical", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "hierarchical", ""}},
+      {"double-binary-tree",
+       {"all_reduce", 4, 0, false, 4, kStep, kTogether, "double_binary_tree", ""}},
+      {"sharded-optimizer", {"sharded_optimizer", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
+      {"delayed", {"delayed", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
       {"all-reduce-auto", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "auto", ""}},
       {"all-reduce-mpi", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "mpi"}},
       {"all-reduce-gloo", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "gloo"}},
       {"all-reduce-cuda-ipc", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "cuda_ipc"}},
       {"ring-fp16", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
       {"ring-topk", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
+      {"ring-powersgd", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
       {"ps-fp16", {"parameter_server", 4, 1, false, 5, kStep, kTogether, "", ""}},
       {"ps-onebit", {"parameter_server", 4, 1, false, 5, kStep, kTogether, "", ""}},
+      {"local-sgd", {"local_sgd", 4, 0, false, 4, kDrain, kTogether, "ring", ""}},
+      {"diloco", {"local_sgd", 4, 0, false, 4, kDrain, kTogether, "ring", ""}},
+      {"gossip", {"gossip", 4, 0, false, 4, kAround, kTogether, "", ""}},
+      {"gossip-exponential", {"gossip", 4, 0, false, 4, kAround, kTogether, "", ""}},
+      {"easgd", {"elastic", 4, 0, false, 4, kAround, kTogether, "ring", ""}},
   };
   return table;
 }
@@ -91,18 +106,33 @@ TEST(SchemeTraits, OfEveryArmAreThoseOfTheTable) {
     EXPECT_EQ(traits.collective, expected.collective);
     EXPECT_EQ(traits.engine, expected.engine);
     // What goes with it.
+    EXPECT_EQ(traits.sums_in_rounds, std::string(expected.scheme) == "all_reduce");
     EXPECT_EQ(traits.weights,
               expected.servers > 0 ? WeightHolder::kServers : WeightHolder::kWorkers);
     const bool is_solo = std::string(arm.name) == "solo",
                is_single = std::string(arm.name) == "single";
-    EXPECT_EQ(traits.divisor, is_solo ? Divisor::kOwnBatches : Divisor::kAllBatches);
+    // Who updates alone divides by its own batches; what it exchanges are weights, or how far it
+    // has come.
+    const bool exchanges_weights = traits.exchanged != Exchanged::kGradients;
+    EXPECT_EQ(exchanges_weights,
+              std::set<std::string>({"local_sgd", "gossip", "elastic"}).count(expected.scheme) > 0);
+    const bool alone = is_solo || exchanges_weights || traits.local_steps > 0;
+    EXPECT_EQ(traits.divisor, alone ? Divisor::kOwnBatches : Divisor::kAllBatches);
+    EXPECT_EQ(traits.gossip.has_value(), std::string(expected.scheme) == "gossip");
+    EXPECT_EQ(traits.local_steps, std::string(arm.name) == "geo" ? 4 : 0);
+    EXPECT_EQ(traits.backup_workers, std::string(arm.name) == "backup" ? 1 : 0);
+    EXPECT_EQ(traits.compensates_delay, std::string(arm.name) == "dc-async");
     EXPECT_EQ(traits.yardstick, is_solo     ? Yardstick::kEfficiency
                                 : is_single ? Yardstick::kSpeedUp
                                             : Yardstick::kNone);
     EXPECT_EQ(traits.exchanges, !is_solo && !is_single);
-    const bool claims = std::string(arm.name) == "async" || std::string(arm.name) == "async-topk";
+    const bool claims = traits.updates == kOnArrival && std::string(arm.name) != "ssp";
     EXPECT_EQ(traits.work, claims ? Work::kClaimed : Work::kDealt);
     EXPECT_EQ(traits.staleness_bound.has_value(), std::string(arm.name) == "ssp");
+    EXPECT_EQ(traits.delay, std::string(arm.name) == "delayed" ? 1 : 0);
+    EXPECT_EQ(traits.updated != nullptr, (expected.servers > 0 && traits.local_steps == 0) ||
+                                             std::string(arm.name) == "sharded-optimizer");
+    EXPECT_EQ(traits.group_size, std::string(arm.name) == "hierarchical" ? 2 : 0);
   }
   EXPECT_EQ(Arms().size(), Table().size());
 }
@@ -198,7 +228,8 @@ TEST(Schemes, AStrategyThatIsNotSetIsToldAllNames) {
   Problems problems;
   CheckStrategy(RunSpec(), &problems);
   EXPECT_EQ(problems.ToStatus().message(),
-            "strategy = (none): set one of single, solo, parameter_server, all_reduce");
+            "strategy = (none): set one of single, solo, parameter_server, all_reduce, local_sgd, "
+            "elastic, gossip, sharded_optimizer, delayed");
 }
 
 TEST(Arms, OfTheBaseOnlyWhatTheyLeaveOpenIsKept) {

@@ -430,5 +430,46 @@ TEST(UpdateRule, NamesTheFieldThatIsWrong) {
   EXPECT_TRUE(absl::StrContains(error(spec), "optimizer.epsilon 0: expected")) << error(spec);
 }
 
+// A rule of some ranges gives these elements the bits that a rule of all gives them, and keeps
+// state of them alone.
+TEST(UpdateRule, OfSomeRangesKeepsStateOfTheseAlone) {
+  const std::vector<Range> ranges = {{3, 5}, {10, 1}, {17, 1030}};
+  constexpr int64_t kElements = 1100;
+  for (const OptimizerInfo& info : Optimizers()) {
+    SCOPED_TRACE(info.name);
+    UpdateScope scope;
+    scope.count = kElements;
+    scope.statistics = {{20, 4}};
+    const auto whole = CreateUpdateRule(Named(info.name), scope);
+    scope.updated = ranges;
+    const auto some = CreateUpdateRule(Named(info.name), scope);
+    ASSERT_TRUE(whole.ok() && some.ok());
+    Random random(3);
+    std::vector<float> weights(kElements, 1.0f), gradient(kElements);
+    std::vector<float> expected = weights;
+    for (int64_t step = 0; step < 4; ++step) {
+      for (float& value : gradient) value = random.Normal();
+      (*whole)->Apply({0, step, step}, gradient, absl::MakeSpan(expected));
+      for (const Range& range : ranges) {
+        // In two slices, the later one first.
+        const int64_t middle = range.begin + range.count / 2;
+        for (const Range& slice :
+             {Range{middle, range.end() - middle}, Range{range.begin, middle - range.begin}}) {
+          (*some)->Apply({slice.begin, step, step},
+                         absl::MakeConstSpan(gradient).subspan(slice.begin, slice.count),
+                         absl::MakeSpan(weights).subspan(slice.begin, slice.count));
+        }
+      }
+    }
+    for (const Range& range : ranges) {
+      EXPECT_EQ(absl::MakeConstSpan(weights).subspan(range.begin, range.count),
+                absl::MakeConstSpan(expected).subspan(range.begin, range.count));
+    }
+    EXPECT_EQ(weights[9], 1.0f);
+    EXPECT_EQ((*some)->Give().bytes() * kElements, (*whole)->Give().bytes() * (5 + 1 + 1030));
+    EXPECT_DEATH((*some)->Apply({7, 0, 0}, {1, 1}, absl::MakeSpan(weights).subspan(7, 2)), "");
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -1,6 +1,7 @@
 #include "common/vecmath/vecmath.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -31,6 +32,11 @@ double HalfValue(uint16_t bits) {
 
 bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
 
+// One operation of floats, rounded once: sums, products, quotients and roots of floats in double
+// are rounded to 53 bits, more than twice 24, so rounding again to float gives what one rounding
+// gives.
+float Rounded(double value) { return static_cast<float>(value); }
+
 TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
   for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
     const Floats in = RandomFloats(count, 1);
@@ -56,6 +62,33 @@ TEST(Vecmath, EveryOperationRoundsAfterEachStepInBodyAndTailAlike) {
   }
 }
 
+TEST(Vecmath, DifferencesAndCorrectionsRoundAfterEachStepInBodyAndTailAlike) {
+  const AdaptiveDelayFactors factors{2.0f, 0.95f, 0.05f, 1e-7f};
+  for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
+    const Floats g = RandomFloats(count, 1), read = RandomFloats(count, 2),
+                 weights = RandomFloats(count, 3);
+    Floats difference(count), corrected(count), adapted(count), mean(count, 0.5f);
+    ScaledDifference(0.3f, weights, read, absl::MakeSpan(difference));
+    CompensateDelay(0.3f, g, read, weights, absl::MakeSpan(corrected));
+    CompensateDelayAdaptively(factors, g, read, weights, absl::MakeSpan(mean),
+                              absl::MakeSpan(adapted));
+    for (size_t i = 0; i < count; ++i) {
+      const float moved = weights[i] - read[i];
+      ASSERT_EQ(difference[i], Rounded(static_cast<double>(0.3f) * moved));
+      const float scaled = Rounded(static_cast<double>(0.3f) * g[i]);
+      const float curvature = Rounded(static_cast<double>(scaled) * g[i]);
+      ASSERT_EQ(corrected[i], g[i] + Rounded(static_cast<double>(curvature) * moved)) << i;
+      const float share = Rounded(static_cast<double>(0.05f) * g[i]);
+      const float square = Rounded(static_cast<double>(share) * g[i]);
+      ASSERT_EQ(mean[i], Rounded(static_cast<double>(0.95f) * 0.5f) + square) << i;
+      const float lambda = Rounded(2.0 / Rounded(std::sqrt(mean[i] + 1e-7f)));
+      const float product =
+          Rounded(static_cast<double>(Rounded(static_cast<double>(g[i]) * g[i])) * moved);
+      ASSERT_EQ(adapted[i], g[i] + Rounded(static_cast<double>(lambda) * product)) << i;
+    }
+  }
+}
+
 TEST(Vecmath, WeightedSumsRoundAfterEachStepInBodyAndTailAlike) {
   const double a = 0.3f, b = 0.7f;
   for (const size_t count : {0, 1, 7, 8, 9, 31, 1003}) {
@@ -73,11 +106,6 @@ TEST(Vecmath, WeightedSumsRoundAfterEachStepInBodyAndTailAlike) {
     }
   }
 }
-
-// One operation of floats, rounded once: sums, products, quotients and roots of floats in double
-// are rounded to 53 bits, more than twice 24, so rounding again to float gives what one rounding
-// gives.
-float Rounded(double value) { return static_cast<float>(value); }
 
 TEST(Vecmath, AdamRoundsAfterEachStepInBodyAndTailAlike) {
   const AdamFactors f = {0.9f, 0.1f, 0.999f, 0.001f, 3.25f, 1e-3f, 0.07f};
@@ -157,6 +185,52 @@ TEST(Vecmath, FloatsRoundToTheNearestHalfTiesToEven) {
       ASSERT_TRUE(error < other_error || (error == other_error && (out[i] & 1) == 0)) << in[i];
     }
   }
+}
+
+float BfloatValue(uint16_t bfloat) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+// Against the two bfloat16 beside the sum; all bits that there are, infinities and NaNs among them.
+TEST(Vecmath, BfloatsAreAddedAsFloatsAndRoundedToTheNearestTiesToEven) {
+  Random random(8);
+  Halves a(60'001), b(a.size());
+  for (uint16_t& bits : a) bits = static_cast<uint16_t>(random.Below(1 << 16));
+  for (size_t i = 0; i < b.size(); ++i)  // mostly of a magnitude that matters to the other
+    b[i] = static_cast<uint16_t>(a[i] ^ random.Below(random.Below(9) == 0 ? 1 << 16 : 1 << 11));
+  Halves ab = a, ba = b, one = a, other = b;
+  AddBfloat16(b, absl::MakeSpan(ab));
+  AddBfloat16(a, absl::MakeSpan(ba));
+  AddBfloat16ToBoth(absl::MakeSpan(one), absl::MakeSpan(other));
+  EXPECT_TRUE(ab == ba && ab == one && ab == other);
+  for (size_t i = 0; i < a.size(); ++i) {
+    const float sum = BfloatValue(a[i]) + BfloatValue(b[i]);
+    const float rounded = BfloatValue(ab[i]);
+    if (!std::isfinite(sum)) {
+      ASSERT_TRUE(std::isnan(sum) ? std::isnan(rounded) : rounded == sum) << a[i] << " " << b[i];
+      continue;
+    }
+    if (!std::isfinite(rounded)) {
+      ASSERT_GE(std::fabs(sum), 0x1.FFp127f);
+      continue;
+    }
+    const double error = std::fabs(static_cast<double>(rounded) - sum);
+    for (const int step : {-1, 1}) {
+      const uint16_t beside = static_cast<uint16_t>(ab[i] + step);
+      if (((beside ^ ab[i]) & 0x8000) != 0 || !std::isfinite(BfloatValue(beside))) continue;
+      const double other_error = std::fabs(static_cast<double>(BfloatValue(beside)) - sum);
+      ASSERT_TRUE(error < other_error || (error == other_error && (ab[i] & 1) == 0)) << sum;
+    }
+  }
+}
+
+TEST(Vecmath, SignsReplaceValuesAndZerosStay) {
+  Floats values = {2.5f, -1e-30f, 0.0f, -0.0f, -7, 1e30f, NAN, 1};
+  ReplaceBySigns(absl::MakeSpan(values));
+  EXPECT_EQ(values, (Floats{1, -1, 0, 0, -1, 1, 0, 1}));
 }
 
 TEST(Vecmath, HalvesAreAddedAsFloatsAndRoundedOnce) {

@@ -1,6 +1,7 @@
 #include "tests/contract/bytes/payload_check.h"
 
 #include <map>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -45,16 +46,18 @@ TrafficCount SentInSteps(const Traffic& traffic) { return WithoutDrain(traffic.s
 TrafficCount ReceivedInSteps(const Traffic& traffic) { return WithoutDrain(traffic.received); }
 
 absl::Status CheckGroupPayload(StrategyGroup* group, int64_t steps) {
+  std::vector<EncodedSums> sums;
+  for (int32_t rank = 0; rank < group->workers(); ++rank)
+    sums.push_back({group->encoded_bytes()[rank], group->index_bytes()[rank]});
   for (int32_t rank = 0; rank < group->workers(); ++rank) {
-    RM_ASSIGN_OR_RETURN(const StepPayload formula,
-                        PayloadFormula(group->spec(), group->layout(), rank));
+    RM_ASSIGN_OR_RETURN(const Payload formula,
+                        ExpectedPayload(group->spec(), group->layout(), rank,
+                                        steps - group->worker(rank).skipped(), sums));
     const Traffic traffic = group->worker(rank).traffic();
+    RM_RETURN_IF_ERROR(CheckEqual(rank, "up", SentInSteps(traffic).payload_bytes, formula.up));
     RM_RETURN_IF_ERROR(
-        CheckEqual(rank, "up", SentInSteps(traffic).payload_bytes, steps * formula.up));
-    RM_RETURN_IF_ERROR(
-        CheckEqual(rank, "down", ReceivedInSteps(traffic).payload_bytes, steps * formula.down));
-    RM_RETURN_IF_ERROR(
-        CheckEqual(rank, "index", group->index_bytes()[rank], steps * formula.index_up));
+        CheckEqual(rank, "down", ReceivedInSteps(traffic).payload_bytes, formula.down));
+    RM_RETURN_IF_ERROR(CheckEqual(rank, "index", group->index_bytes()[rank], formula.index_up));
   }
   return absl::OkStatus();
 }

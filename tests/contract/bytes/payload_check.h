@@ -16,9 +16,9 @@ absl::Status RunSteps(StrategyGroup* group, int64_t steps);
 TrafficCount SentInSteps(const Traffic& traffic);
 TrafficCount ReceivedInSteps(const Traffic& traffic);
 
-// After RunSteps: what every worker's meter counted, up and down and indices, is `steps` times
-// PayloadFormula to the byte; requests are empty. FailedPrecondition names worker, direction and
-// both numbers.
+// After RunSteps: what every worker's meter counted, up and down and indices, is
+// PayloadFormula of `steps` steps to the byte; requests are empty. FailedPrecondition names worker,
+// direction and both numbers.
 absl::Status CheckGroupPayload(StrategyGroup* group, int64_t steps);
 
 }  // namespace ringmaster

@@ -8,7 +8,9 @@
 #include "common/codec/codec.h"
 #include "common/collective/schedule.h"
 #include "common/scheme/registry.h"
+#include "experiments/proof/verify/payload_formula.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/contract/bytes/bent_transport.h"
 #include "tests/contract/bytes/payload_check.h"
@@ -55,6 +57,20 @@ std::vector<Arm> AllReduceArms() {
   return arms;
 }
 
+Arm DelayedArm() {
+  Arm arm;
+  arm.name = "delayed";
+  arm.strategy.mutable_delayed();
+  return arm;
+}
+
+Arm ShardedOptimizerArm() {
+  Arm arm;
+  arm.name = "sharded_optimizer";
+  arm.strategy.mutable_sharded_optimizer();
+  return arm;
+}
+
 std::vector<Arm> ServerArms(int32_t workers) {
   std::vector<Arm> arms;
   for (const auto consistency :
@@ -62,6 +78,46 @@ std::vector<Arm> ServerArms(int32_t workers) {
     arms.push_back(ServerArm(consistency, ParameterServerSpec::DEDICATED, 1));
     arms.push_back(ServerArm(consistency, ParameterServerSpec::DEDICATED, 3));
     arms.push_back(ServerArm(consistency, ParameterServerSpec::COLOCATED, workers));
+  }
+  Arm alone = ServerArm(ParameterServerSpec::ASYNCHRONOUS, ParameterServerSpec::DEDICATED, 3);
+  alone.name += " in twos";
+  alone.strategy.mutable_parameter_server()->set_local_steps(2);
+  arms.push_back(alone);
+  if (workers == 1) return arms;
+  Arm backup = ServerArm(ParameterServerSpec::BSP, ParameterServerSpec::COLOCATED, workers);
+  backup.name += " with a backup";
+  backup.strategy.mutable_parameter_server()->set_backup_workers(1);
+  arms.push_back(backup);
+  return arms;
+}
+
+// Of workers that exchange weights: in all steps, in some, and gradients in some and weights later.
+std::vector<Arm> WeightArms() {
+  std::vector<Arm> arms;
+  const auto add = [&](const std::string& name) {
+    arms.emplace_back().name = name;
+    return &arms.back().strategy;
+  };
+  for (const CollectiveInfo& info : Collectives()) {
+    LocalSgdSpec* local = add(absl::StrCat("local ", info.name))->mutable_local_sgd();
+    local->set_collective(info.name);
+    local->set_local_steps(2);
+    ElasticSpec* elastic = add(absl::StrCat("elastic ", info.name))->mutable_elastic();
+    elastic->set_collective(info.name);
+    elastic->set_period(1);
+  }
+  LocalSgdSpec* warm = add("local after 1")->mutable_local_sgd();
+  warm->set_synchronous_steps(1);
+  warm->set_local_steps(1);
+  add("local of 5")->mutable_local_sgd()->set_local_steps(5);
+  add("elastic of 2")->mutable_elastic()->set_period(2);
+  for (const auto graph : {GossipSpec::RING, GossipSpec::ONE_PEER_EXPONENTIAL}) {
+    for (const int32_t every : {1, 2}) {
+      GossipSpec* gossip =
+          add(absl::StrCat(GossipSpec::Graph_Name(graph), " ", every))->mutable_gossip();
+      gossip->set_graph(graph);
+      gossip->set_every_steps(every);
+    }
   }
   return arms;
 }
@@ -73,10 +129,11 @@ RunSpec SpecOf(const Arm& arm, const std::string& codec, int32_t workers) {
   return spec;
 }
 
-// Returns the runs made.
+// Returns the runs made: with every codec that the arm takes.
 int CheckArm(const Arm& arm, int32_t workers) {
   int runs = 0;
   for (const CodecInfo& codec : Codecs()) {
+    if (arm.strategy.has_sharded_optimizer() && !codec.traits.exact) continue;
     for (const Sizes& sizes : kSizes) {
       SCOPED_TRACE(
           absl::StrCat(arm.name, " ", codec.name, " N=", workers, " ", sizes.count, " elements"));
@@ -98,6 +155,14 @@ TEST(Payload, OfEveryCollectiveAndCodecIsTheFormulaForOneToEightWorkers) {
   std::printf("%d runs\n", runs);
 }
 
+TEST(Payload, OfTheAllReducesOfOtherSchemesIsTheFormulaForOneToEightWorkers) {
+  int runs = 0;
+  for (const Arm& arm : {DelayedArm(), ShardedOptimizerArm()}) {
+    for (int32_t workers = 1; workers <= kWorkersMax; ++workers) runs += CheckArm(arm, workers);
+  }
+  std::printf("%d runs\n", runs);
+}
+
 TEST(Payload, OfEveryServerArmAndCodecIsTheFormulaForOneToEightWorkers) {
   int runs = 0;
   for (int32_t workers = 1; workers <= kWorkersMax; ++workers) {
@@ -106,13 +171,76 @@ TEST(Payload, OfEveryServerArmAndCodecIsTheFormulaForOneToEightWorkers) {
   std::printf("%d runs\n", runs);
 }
 
-// The two tests above know these; a strategy that is new to the registry needs arms of its own
+// Lengths that follow from the step or from the values: those that encoders report are what meters
+// count, and warm-ups and ramps are in the formula.
+TEST(Payload, OfLengthsThatFollowFromStepOrValuesIsTheFormulaOrWhatEncodersReport) {
+  std::vector<CodecSpec> codecs;
+  for (const char* text : {
+           "name: 'topk' density: 0.1 rice_indices: true error_feedback: true",
+           "name: 'topk' density: 0.1 rice_indices: true two_bit_values: true chunk: 16",
+           "name: 'topk' density: 0.1 warmup_steps: 2 error_feedback: true",
+           "name: 'topk' density: 0.1 min_tensor_elements: 1000 error_feedback: true",
+           "name: 'threshold' threshold: 0.0009 error_feedback: true",
+           "name: 'threshold' threshold: 0.0009 warmup_steps: 1",
+           "name: 'dgc' density: 0.01 error_feedback: true dgc { ramp_steps: 4 }",
+       }) {
+    CodecSpec codec;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &codec));
+    SetCodecDefaults(&codec);
+    codecs.push_back(codec);
+  }
+  Arm ring;
+  ring.name = "ring";
+  ring.strategy.mutable_all_reduce()->set_collective("ring");
+  for (const Arm& arm :
+       {ring, ServerArm(ParameterServerSpec::BSP, ParameterServerSpec::COLOCATED, 3),
+        ServerArm(ParameterServerSpec::ASYNCHRONOUS, ParameterServerSpec::DEDICATED, 2)}) {
+    for (const CodecSpec& codec : codecs) {
+      SCOPED_TRACE(absl::StrCat(arm.name, " ", codec.ShortDebugString()));
+      RunSpec spec = SpecOf(arm, codec.name(), 3);
+      *spec.mutable_codec() = codec;
+      StrategyGroup group(spec, std::vector<float>(305, 1.0f), 101);
+      ASSERT_EQ(RunSteps(&group, 6), absl::OkStatus());
+      EXPECT_EQ(CheckGroupPayload(&group, 6), absl::OkStatus());
+      // Of all that was sent an encoder has told.
+      for (int32_t rank = 0; rank < 3; ++rank)
+        EXPECT_EQ(SentInSteps(group.worker(rank).traffic()).payload_bytes,
+                  group.encoded_bytes()[rank]);
+    }
+  }
+}
+
+TEST(Payload, OfEveryArmThatExchangesWeightsIsTheFormulaForOneToEightWorkers) {
+  for (int32_t workers = 1; workers <= kWorkersMax; ++workers) {
+    for (const Arm& arm : WeightArms()) {
+      for (const Sizes& sizes : kSizes) {
+        SCOPED_TRACE(absl::StrCat(arm.name, " N=", workers, " ", sizes.count, " elements"));
+        StrategyGroup group(SpecOf(arm, "none", workers), std::vector<float>(sizes.count, 1.0f),
+                            sizes.bucket_elements);
+        EXPECT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
+        EXPECT_EQ(CheckGroupPayload(&group, kSteps), absl::OkStatus());
+      }
+    }
+  }
+}
+
+TEST(PayloadCheck, FindsAnExchangeTooManyOfArmsThatExchangeNowAndThen) {
+  for (const Arm& arm : WeightArms()) {
+    StrategyGroup group(SpecOf(arm, "none", 3), std::vector<float>(305, 1.0f), 101);
+    ASSERT_EQ(RunSteps(&group, 10), absl::OkStatus());
+    EXPECT_EQ(CheckGroupPayload(&group, 10), absl::OkStatus()) << arm.name;
+    EXPECT_FALSE(CheckGroupPayload(&group, 9).ok()) << arm.name;
+  }
+}
+
+// The tests above know these; a strategy that is new to the registry needs arms of its own
 // there.
 TEST(Payload, IsTestedForEveryStrategyOfTheRegistry) {
   std::vector<std::string> names;
   for (const Scheme* scheme : Schemes()) names.push_back(scheme->name);
-  EXPECT_THAT(names,
-              testing::UnorderedElementsAre("single", "solo", "parameter_server", "all_reduce"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("single", "solo", "parameter_server",
+                                                   "all_reduce", "local_sgd", "elastic", "gossip",
+                                                   "sharded_optimizer", "delayed"));
 }
 
 TEST(Payload, OfStrategiesThatExchangeNothingIsNothing) {
@@ -129,6 +257,7 @@ TEST(Payload, OfStrategiesThatExchangeNothingIsNothing) {
 TEST(Payload, OfRingDirectAndCoLocatedServersIsTheSameInTotal) {
   constexpr int32_t kWorkers = 5;
   std::vector<Arm> arms = AllReduceArms();
+  arms.push_back(ShardedOptimizerArm());
   arms.push_back(ServerArm(ParameterServerSpec::BSP, ParameterServerSpec::COLOCATED, kWorkers));
   for (const Arm& arm : arms) {
     if (arm.strategy.all_reduce().collective() == "recursive_doubling")
@@ -157,6 +286,30 @@ TEST(PayloadCheck, FindsASegmentTooMany) {
     const absl::Status status = CheckGroupPayload(&group, kSteps);
     EXPECT_THAT(std::string(status.message()), testing::HasSubstr("worker/0 up")) << arm.name;
   }
+}
+
+TEST(PayloadCheck, FindsASegmentThatNoEncoderHasReported) {
+  GroupOptions options;
+  options.above_meter = OneSegmentMore(1);
+  StrategyGroup group(SpecOf(AllReduceArms().front(), "threshold", 3),
+                      std::vector<float>(305, 1.0f), 101, options);
+  ASSERT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
+  EXPECT_THAT(std::string(CheckGroupPayload(&group, kSteps).message()),
+              testing::HasSubstr("worker/0 up"));
+}
+
+TEST(PayloadCheck, FindsEncodersThatReportMoreThanTheLimit) {
+  const RunSpec spec = SpecOf(AllReduceArms().front(), "threshold", 3);
+  StrategyGroup group(spec, std::vector<float>(305, 1.0f), 101);
+  ASSERT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
+  const Payload limit = *PayloadFormula(group.spec(), group.layout(), 0, kSteps);
+  std::vector<EncodedSums> sums(3, {limit.up, 0});
+  EXPECT_EQ(ExpectedPayload(group.spec(), group.layout(), 0, kSteps, sums)->down, limit.down);
+  sums[0].up += 1;
+  EXPECT_THAT(
+      std::string(
+          ExpectedPayload(group.spec(), group.layout(), 0, kSteps, sums).status().message()),
+      testing::HasSubstr("the formula's limits are"));
 }
 
 TEST(PayloadCheck, FindsAStepTooFewAndAnotherCodec) {

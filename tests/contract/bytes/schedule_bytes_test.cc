@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<RankResult>> Run(const Schedule& schedule, int32_t ra
   return results;
 }
 
-absl::Status CheckBytes(const RankResult& result, const StepPayload& formula) {
+absl::Status CheckBytes(const RankResult& result, const Payload& formula) {
   int64_t up = 0, down = 0;
   for (const auto& [kind, count] : result.traffic.sent) up += count.payload_bytes;
   for (const auto& [kind, count] : result.traffic.received) down += count.payload_bytes;
@@ -97,7 +97,7 @@ absl::Status CheckSchedule(const Schedule& schedule, const std::string& collecti
   absl::Status bytes, sum;
   for (int32_t rank = 0; rank < ranks; ++rank) {
     RM_RETURN_IF_ERROR(results[rank].status);
-    RM_ASSIGN_OR_RETURN(const StepPayload formula, PayloadFormula(spec, layout, rank));
+    RM_ASSIGN_OR_RETURN(const Payload formula, PayloadFormula(spec, layout, rank, 1));
     bytes.Update(Annotate(CheckBytes(results[rank], formula), absl::StrCat("rank ", rank)));
     sum.Update(Annotate(CheckSum(results[rank], ranks), absl::StrCat("rank ", rank)));
   }
@@ -125,6 +125,7 @@ class DropsChunk : public Schedule {
       : schedule_(schedule), from_(from), round_(round) {}
 
   absl::string_view name() const override { return schedule_.name(); }
+  int32_t chunks(int32_t ranks) const override { return schedule_.chunks(ranks); }
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     std::vector<Step> kept;
     for (const Step& step : schedule_.StepsOf(rank, ranks)) {
@@ -148,6 +149,7 @@ class SendsTwice : public Schedule {
   explicit SendsTwice(const Schedule& schedule) : schedule_(schedule) {}
 
   absl::string_view name() const override { return schedule_.name(); }
+  int32_t chunks(int32_t ranks) const override { return schedule_.chunks(ranks); }
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     std::vector<Step> steps = schedule_.StepsOf(rank, ranks);
     const int32_t round = 1000;

@@ -19,12 +19,11 @@ constexpr int64_t kDraws = 20000;
 
 template <typename Twin, typename... Arguments>
 CodecUnderCheck Broken(const std::string& name, Arguments... arguments) {
-  return {name, [=] { return std::unique_ptr<Codec>(new Twin(arguments...)); }};
+  return {name, [=] { return std::unique_ptr<Codec>(new Twin(arguments...)); },
+          std::make_shared<CodecSpec>(RealSpec(name))};
 }
 
-CodecUnderCheck Real(const std::string& name) {
-  return {name, [name] { return RealCodec(name); }};
-}
+CodecUnderCheck Real(const std::string& name) { return CodecOf(RealSpec(name)); }
 
 std::string Finding(const absl::Status& status) {
   return status.ok() ? "nothing found" : std::string(status.message());
@@ -39,6 +38,10 @@ TEST(CodecBound, FindsAWrongScale) {
               HasSubstr("every bit"));
   EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("topk", "topk", 1.001f), 1)),
               HasSubstr("comes out as"));
+  for (const std::string name : {"randomk", "threshold", "twobit", "dgc"}) {
+    EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>(name, name, 1.001f), 1)),
+                HasSubstr("comes out as"));
+  }
   EXPECT_THAT(Finding(CheckCodecBound(Broken<ScaledDecoder>("onebit", "onebit", -1.0f), 1)),
               HasSubstr("other sign"));
 }
@@ -60,15 +63,16 @@ TEST(CodecBound, AsksForABoundOfACodecThatHasNone) {
 }
 
 TEST(CodecBias, PassesAnUnbiasedRandomCodecAndFindsABiasedOne) {
-  EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws)),
+  EXPECT_EQ(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 4.0f), 1, kDraws).status()),
             "nothing found");
   // random, and so not exactly its input
   EXPECT_GT(LargestBiasScore(RandomQuarter(4.0f), 1, kDraws), 0);
-  EXPECT_THAT(Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 3.6f), 1, kDraws)),
-              HasSubstr("standard errors"));
+  EXPECT_THAT(
+      Finding(CheckCodecUnbiased(Broken<RandomQuarter>("quarter", 3.6f), 1, kDraws).status()),
+      HasSubstr("standard errors"));
   const auto is_biased = [](const CodecInfo& info) { return !info.traits.unbiased; };
   for (const std::string& name : CodecsThat(is_biased)) {
-    EXPECT_NE(CheckCodecUnbiased(Real(name), 1, 100), absl::OkStatus()) << name << " is biased";
+    EXPECT_FALSE(CheckCodecUnbiased(Real(name), 1, 100).ok()) << name << " is biased";
   }
 }
 

@@ -17,12 +17,17 @@
 
 namespace ringmaster {
 
-// The registry's codec `name`; density 0.3 where it takes one.
-inline std::unique_ptr<Codec> RealCodec(const std::string& name) {
+// The registry's codec `name` with its defaults; density 0.3 and threshold 0.5 where it takes one.
+inline CodecSpec RealSpec(const std::string& name) {
   CodecSpec spec;
   spec.set_name(name);
   spec.set_density(0.3);
-  return *CreateCodec(spec);
+  spec.set_threshold(0.5);
+  SetCodecDefaults(&spec);
+  return spec;
+}
+inline std::unique_ptr<Codec> RealCodec(const std::string& name) {
+  return *CreateCodec(RealSpec(name));
 }
 
 // A real codec whose calls may be bent.
@@ -32,8 +37,8 @@ class CodecTwin : public Codec {
 
   CodecTraits traits() const override { return codec_->traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return codec_->MaxEncodedBytes(count); }
-  int64_t IndexBytes(int64_t encoded_bytes) const override {
-    return codec_->IndexBytes(encoded_bytes);
+  int64_t IndexBytes(const SharedStream& stream, const EncodedLength& encoded) const override {
+    return codec_->IndexBytes(stream, encoded);
   }
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
@@ -45,16 +50,18 @@ class CodecTwin : public Codec {
     for (size_t i = 0; i < in.size(); ++i) residual[i] += in[i];
     const int64_t bytes = Encode(stream, residual, out);
     std::vector<float> decoded(in.size());
-    const bool is_refused = !Decode(out.first(bytes), absl::MakeSpan(decoded)).ok();
+    const bool is_refused = !Decode(stream, out.first(bytes), absl::MakeSpan(decoded)).ok();
     for (size_t i = 0; i < in.size(); ++i)
       residual[i] = is_refused ? 0.0f : residual[i] - decoded[i];
     return bytes;
   }
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    return codec_->Decode(in, out);
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    return codec_->Decode(stream, in, out);
   }
-  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    return codec_->DecodeAdd(in, out);
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
+    return codec_->DecodeAdd(stream, in, out);
   }
 
  protected:
@@ -65,8 +72,9 @@ class CodecTwin : public Codec {
 class ScaledDecoder : public CodecTwin {
  public:
   ScaledDecoder(const std::string& name, float factor) : CodecTwin(name), factor_(factor) {}
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    const absl::Status status = CodecTwin::Decode(in, out);
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(stream, in, out);
     for (float& value : out) value *= factor_;
     return status;
   }
@@ -129,8 +137,9 @@ class RemembersCalls : public CodecTwin {
 class DecodesByTurns : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    const absl::Status status = CodecTwin::Decode(in, out);
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(stream, in, out);
     if (++calls_ % 2 == 0) {
       for (float& value : out) value *= 2;
     }
@@ -145,10 +154,11 @@ class DecodesByTurns : public CodecTwin {
 class TakesAnyLength : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
     std::vector<std::byte> padded(in.begin(), in.end());
     padded.resize(MaxEncodedBytes(static_cast<int64_t>(out.size())));
-    return CodecTwin::Decode(padded, out);
+    return CodecTwin::Decode(stream, padded, out);
   }
 };
 
@@ -156,13 +166,15 @@ class TakesAnyLength : public CodecTwin {
 class TakesAnyBits : public CodecTwin {
  public:
   TakesAnyBits() : CodecTwin("none") {}
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    if (in.size() != 4 * out.size()) return CodecTwin::Decode(in, out);
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    if (in.size() != 4 * out.size()) return CodecTwin::Decode(stream, in, out);
     if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
     return absl::OkStatus();
   }
-  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    return Decode(in, out);
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
+    return Decode(stream, in, out);
   }
 };
 
@@ -170,8 +182,9 @@ class TakesAnyBits : public CodecTwin {
 class WritesBeyond : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  absl::Status Decode(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    const absl::Status status = CodecTwin::Decode(in, out);
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    const absl::Status status = CodecTwin::Decode(stream, in, out);
     if (!out.empty()) *(out.data() + out.size()) = 0.0f;
     return status;
   }
@@ -181,8 +194,9 @@ class WritesBeyond : public CodecTwin {
 class StoresForAdds : public CodecTwin {
  public:
   using CodecTwin::CodecTwin;
-  absl::Status DecodeAdd(absl::Span<const std::byte> in, absl::Span<float> out) const override {
-    return CodecTwin::Decode(in, out);
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
+    return CodecTwin::Decode(stream, in, out);
   }
 };
 

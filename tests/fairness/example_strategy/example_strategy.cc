@@ -84,7 +84,7 @@ class ExampleStrategy : public SyncStrategy {
       if (rank == link_.rank && options_.keep_own_undecoded) {
         std::copy(own.begin(), own.end(), decoded.begin());
       } else {
-        RM_RETURN_IF_ERROR(codec_->Decode(received[rank], decoded));
+        RM_RETURN_IF_ERROR(codec_->Decode(stream, received[rank], decoded));
       }
       if (rank == 0) {
         std::copy(decoded.begin(), decoded.end(), sum.begin());
@@ -92,6 +92,7 @@ class ExampleStrategy : public SyncStrategy {
         Add(decoded, sum);
       }
     }
+    if (codec_->traits().majority_vote) ReplaceBySigns(sum);
     average_[bucket.id] = BucketGradient::OnHost(sum);
     return absl::OkStatus();
   }

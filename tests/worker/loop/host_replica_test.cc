@@ -25,7 +25,7 @@ RunSpec Spec() {
 class HostReplicaTest : public testing::Test {
  protected:
   HostReplica& Make(const RunSpec& spec) {
-    auto replica = HostReplica::Create(spec, layout_, {1, 2, 3, 4, 5}, times_);
+    auto replica = HostReplica::Create(spec, layout_, 0, {1, 2, 3, 4, 5}, times_);
     EXPECT_TRUE(replica.ok()) << replica.status();
     replica_ = *std::move(replica);
     return *replica_;

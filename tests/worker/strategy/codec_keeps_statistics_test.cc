@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 CodecSpec Named(const std::string& name) {
   CodecSpec codec;
   codec.set_name(name);
-  if (name == "topk") codec.set_density(0.1);
+  SetCodecDefaults(&codec);
   return codec;
 }
 

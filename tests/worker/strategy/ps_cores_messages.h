@@ -16,7 +16,7 @@ inline constexpr int32_t kBuckets = 3;
 inline constexpr uint64_t kSeeds = 60;
 
 // With a learning rate of 1 an update of worker r adds 64^r to every element: weights are counts of
-// updates by worker, exact in float32 for three workers and fewer than 64 steps.
+// updates by worker, exact in float32 for four workers and fewer than 64 steps.
 inline float GradientOf(int32_t rank) { return -static_cast<float>(int64_t{1} << (6 * rank)); }
 inline int64_t UpdatesOf(int32_t rank, float weight) {
   return (static_cast<int64_t>(weight) >> (6 * rank)) & 63;
@@ -27,7 +27,9 @@ struct Arm {
   int64_t bound = 0;  // SSP
   int32_t workers = 3;
   int32_t servers = 2;
-  bool claimed = false;  // workers make unlike numbers of steps; of three workers
+  bool claimed = false;     // workers make unlike numbers of steps; of three workers
+  int32_t backups = 0;      // BSP; of N - backups a power of two times N
+  int32_t local_steps = 0;  // asynchronous
 
   // Of all workers together as many as of equal ones: the marks lie in the same updates.
   int64_t steps(int32_t rank) const { return claimed ? kSteps + 10 * (rank - 1) : kSteps; }
@@ -40,15 +42,20 @@ inline RunSpec SpecOf(const Arm& arm) {
   RunSpec spec;
   spec.mutable_training()->set_workers(arm.workers);
   spec.mutable_training()->set_batch_per_worker(1);
+  spec.mutable_training()->set_accumulate(1);
   spec.mutable_training()->set_steps(kSteps);
   spec.mutable_training()->set_evaluate_every_samples(kEverySamples);
   ParameterServerSpec* ps = spec.mutable_strategy()->mutable_parameter_server();
   ps->set_consistency(arm.consistency);
   ps->set_servers(arm.servers);
   ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
+  if (arm.backups > 0) ps->set_backup_workers(arm.backups);
+  if (arm.local_steps > 0) ps->set_local_steps(arm.local_steps);
   if (arm.claimed) spec.mutable_strategy()->set_work(StrategySpec::CLAIMED);
   spec.mutable_optimizer()->set_name("sgd");
-  spec.mutable_optimizer()->set_learning_rate(1.0f);
+  // With backup workers an update is the average of those that it has.
+  spec.mutable_optimizer()->set_learning_rate(static_cast<float>(arm.workers - arm.backups) /
+                                              static_cast<float>(arm.workers));
   return spec;
 }
 

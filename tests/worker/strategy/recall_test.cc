@@ -22,14 +22,24 @@ constexpr int32_t kWorkers = 3;
 constexpr int64_t kSteps = 7;
 constexpr int64_t kCount = 1000;
 constexpr int64_t kBucketElements = 300;
-constexpr int64_t kSettled = 2;  // steps after which queues and caches have their size
+constexpr int64_t kSettled = 3;  // steps after which queues and caches have their size
+
+// Those that updates are made from.
+int64_t SamplesOfAStep(const RunSpec& spec) {
+  return 4 * (kWorkers - spec.strategy().parameter_server().backup_workers());
+}
 
 RunSpec SpecOf(const std::string& arm) {
   RunSpec base = GroupSpec(kWorkers, 0.1f);
   base.mutable_training()->set_steps(kSteps);
   base.mutable_training()->set_batch_per_worker(4);
-  base.mutable_training()->set_evaluate_every_samples(2 * 4 * kWorkers);
-  return *MakeArm(arm, base);
+  RunSpec spec = *MakeArm(arm, base);
+  ExchangeOften(&spec);
+  // A drain is after every step here, and steps alone end with it.
+  if (spec.strategy().parameter_server().has_local_steps())
+    spec.mutable_strategy()->mutable_parameter_server()->set_local_steps(1);
+  spec.mutable_training()->set_evaluate_every_samples(2 * SamplesOfAStep(spec));
+  return spec;
 }
 
 void Gradient(int32_t rank, int64_t step, const Bucket& bucket, absl::Span<float> out) {
@@ -66,7 +76,7 @@ TEST_P(EveryArm, RecallsTheWeightsThatADrainAtTheMarkBrought) {
     for (size_t mark = 0; mark < marks.size(); ++mark) {
       const auto model = worker.strategy().Recall(static_cast<int32_t>(mark));
       if (!model.ok()) return model.status();
-      const int64_t steps = marks[mark].samples / GlobalBatch(group.spec());
+      const int64_t steps = marks[mark].samples / SamplesOfAStep(group.spec());
       EXPECT_EQ(Copy(model->weights.host()), after[steps])
           << "mark " << mark << " at worker/" << worker.rank();
       const bool here = TraitsOf(group.spec()).weights == WeightHolder::kWorkers;

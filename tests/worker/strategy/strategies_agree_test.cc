@@ -1,5 +1,6 @@
 // Synchronous strategies are one computation: fed the same gradients they leave the same weights,
 // bit for bit.
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -238,6 +239,37 @@ TEST(Strategies, ALossyParameterServerGivesAllWorkersTheSameWeights) {
     EXPECT_EQ(weights[1], weights[0]);
     EXPECT_EQ(weights[2], weights[0]);
     EXPECT_NE(weights[0], InitialWeights());
+  }
+}
+
+// The votes are counted by the server, the servers or every rank: the same weights as one worker
+// has whose gradient is the majority's sign. Of two workers that disagree nobody wins.
+TEST(Strategies, VotesAreCountedAlikeWhereverTheyAre) {
+  for (const int32_t workers : {2, 3, 4}) {
+    RunSpec alone = GroupSpec(1, 0.05f);
+    alone.mutable_strategy()->mutable_solo();
+    const Floats expected =
+        Train(alone, [&](int32_t, int64_t step, const Bucket& bucket, absl::Span<float> out) {
+          Floats votes(bucket.count, 0.0f), gradient(bucket.count);
+          for (int32_t rank = 0; rank < workers; ++rank) {
+            NormalGradient(rank, step, bucket, absl::MakeSpan(gradient));
+            for (int64_t i = 0; i < bucket.count; ++i)
+              votes[i] += std::signbit(gradient[i]) ? -1.0f : 1.0f;
+          }
+          for (int64_t i = 0; i < bucket.count; ++i)
+            out[i] = votes[i] == 0 ? 0.0f : std::copysign(1.0f, votes[i]);
+        })[0];
+    for (const int32_t servers : {0, 1, 3}) {
+      RunSpec spec = GroupSpec(workers, 0.05f);
+      if (servers > 0) {
+        spec.mutable_strategy()->mutable_parameter_server()->set_servers(servers);
+      } else {
+        spec.mutable_strategy()->mutable_all_reduce();
+      }
+      ChooseCodec("signsgd", spec.mutable_codec());
+      for (const Floats& weights : Train(spec, NormalGradient))
+        EXPECT_EQ(weights, expected) << servers << " servers, N=" << workers;
+    }
   }
 }
 

@@ -1,7 +1,10 @@
 #include "tests/worker/strategy/strategy_group.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -18,13 +21,6 @@ template <typename T>
 T ValueOf(absl::StatusOr<T> value) {
   RM_CHECK(value.ok());
   return *std::move(value);
-}
-
-ParamLayout FlatLayout(int64_t count, int64_t bucket_elements) {
-  Param param;
-  param.name = "weights";
-  param.shape = {count};
-  return ParamLayout({param}, bucket_elements);
 }
 
 // Whether worker `rank` lives beside `peer`, so that what they exchange does not count.
@@ -53,7 +49,7 @@ GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout,
       layout_(layout),
       transport_(std::move(transport)),
       above_(above_meter ? above_meter(*transport_) : nullptr),
-      replica_(ValueOf(HostReplica::Create(spec, layout, initial_weights, step_times_))),
+      replica_(ValueOf(HostReplica::Create(spec, layout, rank, initial_weights, step_times_))),
       gradients_{ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float))),
                  ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float)))} {
   WorkerLink link;
@@ -84,14 +80,41 @@ absl::Status GroupWorker::Step(int64_t step, const GradientSource& source) {
 }
 
 absl::Status GroupWorker::Steps(int64_t begin, int64_t end, const GradientSource& source) {
-  for (int64_t step = begin; step < end; ++step) RM_RETURN_IF_ERROR(Step(step, source));
+  for (int64_t step = begin; step < end; ++step) {
+    RM_ASSIGN_OR_RETURN(const int64_t next, strategy_->NextStep(step));
+    skipped_ += std::min(next, end) - step;
+    step = next;
+    if (step < end) RM_RETURN_IF_ERROR(Step(step, source));
+  }
   return absl::OkStatus();
+}
+
+ParamLayout GroupLayout(const RunSpec& spec, int64_t count, int64_t bucket_elements) {
+  std::vector<Param> params;
+  const auto add = [&params](std::vector<int64_t> shape) {
+    Param param;
+    param.name = absl::StrCat("weights.", params.size());
+    param.shape = std::move(shape);
+    params.push_back(std::move(param));
+  };
+  const BucketLayout layout = BucketLayoutOf(spec.training());
+  if (layout == BucketLayout::kCut) {
+    add({count});
+    return ParamLayout(std::move(params), bucket_elements);
+  }
+  for (int64_t left = count; left > 0; left -= std::min(left, bucket_elements)) {
+    const int64_t elements = std::min(left, bucket_elements);
+    const auto rows = static_cast<int64_t>(std::sqrt(static_cast<double>(elements)));
+    add({rows, elements / rows});
+    if (elements % rows > 0) add({elements % rows});
+  }
+  return ParamLayout(std::move(params), bucket_elements, layout);
 }
 
 StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_weights,
                              int64_t bucket_elements, const GroupOptions& options)
     : spec_(ValueOf(Resolve(spec, {}))),
-      layout_(FlatLayout(initial_weights.size(), bucket_elements)) {
+      layout_(GroupLayout(spec_, initial_weights.size(), bucket_elements)) {
   RM_CHECK(Join(options.transport).ok());
   for (int32_t rank = 0; rank < spec_.training().workers(); ++rank) {
     const NodeId self{Role::kWorker, rank};
@@ -163,7 +186,11 @@ void StrategyGroup::Abort(const absl::Status& status) {
 
 void StrategyGroup::FinishAll() {
   if (!std::exchange(finished_, true)) {
-    for (auto& worker : workers_) index_bytes_.push_back(worker->strategy().Finish().index_bytes);
+    for (auto& worker : workers_) {
+      const ExchangeReport report = worker->strategy().Finish();
+      encoded_bytes_.push_back(report.encoded_bytes);
+      index_bytes_.push_back(report.index_bytes);
+    }
   }
   for (std::thread& thread : server_threads_) thread.join();
   server_threads_.clear();

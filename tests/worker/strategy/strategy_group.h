@@ -54,15 +54,20 @@ class GroupWorker {
   SyncStrategy& strategy() { return *strategy_; }
   absl::Span<const float> front() const { return replica_->weights().host(); }
   Traffic traffic() const { return transport_->traffic(); }
+  // Of the optimizer.
+  int64_t state_bytes() const { return replica_->state_bytes(); }
 
   // The three calls of one step, as the training loop makes them.
   absl::Status Step(int64_t step, const GradientSource& source);
   absl::Status Steps(int64_t begin, int64_t end, const GradientSource& source);
+  // Of the steps that Steps was to make, those that the strategy has left out.
+  int64_t skipped() const { return skipped_; }
   // The calls after BeginStep.
   absl::Status Compute(int64_t step, const GradientSource& source);
 
  private:
   const int32_t rank_;
+  int64_t skipped_ = 0;
   const ParamLayout& layout_;
   const std::unique_ptr<MeteredTransport> transport_;
   const std::unique_ptr<Transport> above_;  // may be null
@@ -91,7 +96,8 @@ class StrategyGroup {
   GroupWorker& worker(int32_t rank) { return *workers_[rank]; }
   // That of worker/0.
   Fabric& fabric() { return *fabrics_.front(); }
-  // Index bytes that each worker's strategy reports; after Run.
+  // What each worker's strategy reports; after Run.
+  const std::vector<int64_t>& encoded_bytes() const { return encoded_bytes_; }
   const std::vector<int64_t>& index_bytes() const { return index_bytes_; }
 
   // Every server on a thread of its own. Once.
@@ -124,8 +130,14 @@ class StrategyGroup {
   absl::flat_hash_map<NodeId, int32_t> homes_;    // the process of a node
   std::vector<std::thread> server_threads_;
   bool finished_ = false;
-  std::vector<int64_t> index_bytes_;  // by rank
+  std::vector<int64_t> encoded_bytes_;  // by rank
+  std::vector<int64_t> index_bytes_;    // by rank
 };
+
+// The layout of a group's `count` weights under its resolved spec: one vector, which buckets cut;
+// where buckets hold whole tensors, in each a matrix, about as high as it is wide, and a vector of
+// what is left. Either way buckets have `bucket_elements` elements, and the last one the rest.
+ParamLayout GroupLayout(const RunSpec& spec, int64_t count, int64_t bucket_elements);
 
 // A spec of N workers with SGD of rate `learning_rate`; the caller sets strategy and codec.
 RunSpec GroupSpec(int32_t workers, float learning_rate);

@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
 #include "common/engine/engines.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/engine_sum.h"
 #include "worker/strategy/all_reduce/executor_sum.h"
 #include "worker/strategy/all_reduce/gradient_sum.h"
+#include "worker/strategy/all_reduce/reducer_sum.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/replica_marks.h"
 
@@ -75,11 +77,16 @@ class AllReduceStrategy : public SyncStrategy {
   ExchangeThread exchange_;                 // last: its thread uses the above
 };
 
+absl::StatusOr<std::unique_ptr<GradientSum>> CreateSum(const WorkerLink& link) {
+  if (IsEngine(link.spec->strategy().all_reduce().collective())) return CreateEngineSum(link);
+  if (FindReducer(link.spec->codec().name()) != nullptr) return CreateReducerSum(link);
+  return CreateExecutorSum(link);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link) {
-  const bool ours = !IsEngine(link.spec->strategy().all_reduce().collective());
-  RM_ASSIGN_OR_RETURN(auto sum, ours ? CreateExecutorSum(link) : CreateEngineSum(link));
+  RM_ASSIGN_OR_RETURN(auto sum, CreateSum(link));
   return std::make_unique<AllReduceStrategy>(link, std::move(sum));
 }
 

@@ -14,8 +14,8 @@ namespace ringmaster {
 // whatever is still in flight; the step ends with the last. With a codec that is summable on the
 // wire the collective adds encoded elements; with any other, encoded gradients are gathered by all
 // and decoded and added in rank order by everyone, the encoder included, so that replicas stay
-// equal bit for bit. Where the collective is another library's (common/engine), that library sums
-// one bucket after the other.
+// equal bit for bit. A codec that sums in rounds is summed in rounds. Where the collective is
+// another library's (common/engine), that library sums one bucket after the other.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link);
 
 }  // namespace ringmaster

@@ -8,10 +8,13 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/codec/memory.h"
+#include "common/codec/small_tensors.h"
 #include "common/collective/choice.h"
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
+#include "common/scheme/registry.h"
 #include "common/transport/wake.h"
+#include "common/vecmath/vecmath.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -26,8 +29,9 @@ class ExecutorSum : public GradientSum {
         takes_encoded_(link.offer.encoded && link.workers > 1),
         schedules_(std::move(schedules)),
         codec_(std::move(codec)),
-        memory_(CreateCodecMemory(*codec_, link.layout->count(),
-                                  link.spec->codec().error_feedback() && !takes_encoded_)),
+        memory_(takes_encoded_ ? CreateCodecMemory(*codec_, 0, false)
+                               : CreateCodecMemory(*codec_, {link.layout->count(), link.workers},
+                                                   link.spec->codec())),
         executor_(*link.transport, AllWorkers(link.workers),
                   absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
@@ -91,6 +95,7 @@ class ExecutorSum : public GradientSum {
   absl::Status Finish() override { return absl::OkStatus(); }
 
   void Describe(ExchangeReport* report) const override {
+    report->encoded_bytes = encoded_bytes_;
     report->index_bytes = index_bytes_;
     report->bucket_collectives = CollectiveNames();
     report->halves = halves_;
@@ -111,6 +116,7 @@ class ExecutorSum : public GradientSum {
   struct Encoded {
     bool busy = false;
     CollectiveExecutor::Ticket ticket = 0;
+    SharedStream stream;
     absl::Span<float> sum;
     absl::Span<std::byte> own;
     std::vector<std::vector<std::byte>> buffers;
@@ -150,6 +156,7 @@ class ExecutorSum : public GradientSum {
       encoded.own = takes_encoded_ ? task.gradient.encoded(0)
                                    : Encode(task, &encoded.buffers[is_summed() ? 0 : link_.rank]);
     }
+    encoded.stream = SharedBucketStream(link_.spec->training().seed(), task.step, task.bucket);
     encoded.sum = task.gradient.sum();
     encoded.busy = true;
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
@@ -159,7 +166,10 @@ class ExecutorSum : public GradientSum {
                                           *codec_->traits().summable_as, encoded.own));
       return absl::OkStatus();
     }
-    index_bytes_ += codec_->IndexBytes(encoded.own.size()) * (link_.workers - 1);
+    const EncodedLength length{static_cast<int64_t>(encoded.sum.size()),
+                               static_cast<int64_t>(encoded.own.size())};
+    encoded_bytes_ += length.bytes * (link_.workers - 1);
+    index_bytes_ += codec_->IndexBytes(encoded.stream, length) * (link_.workers - 1);
     for (int32_t rank = 0; rank < link_.workers; ++rank)
       encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
     RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.StartGather(task.step, task.bucket, encoded.own,
@@ -173,14 +183,16 @@ class ExecutorSum : public GradientSum {
       encoded.busy = false;
       ScopedPhase phase(times, Phase::kReduce);
       if (is_summed()) {
-        RM_RETURN_IF_ERROR(codec_->Decode(encoded.own, encoded.sum));
+        RM_RETURN_IF_ERROR(codec_->Decode(encoded.stream, encoded.own, encoded.sum));
         continue;
       }
       encoded.received[link_.rank] = encoded.own;
-      RM_RETURN_IF_ERROR(codec_->Decode(encoded.received[0], encoded.sum));
+      RM_RETURN_IF_ERROR(codec_->Decode(encoded.stream, encoded.received[0], encoded.sum));
       for (int32_t rank = 1; rank < link_.workers; ++rank) {
-        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.received[rank], encoded.sum));
+        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.stream, encoded.received[rank], encoded.sum));
       }
+      // Every rank counts the same votes.
+      if (codec_->traits().majority_vote) ReplaceBySigns(encoded.sum);
     }
     return absl::OkStatus();
   }
@@ -194,6 +206,7 @@ class ExecutorSum : public GradientSum {
   CollectiveExecutor executor_;
   ringmaster::Wake wake_;
   std::vector<Encoded> encoded_;
+  int64_t encoded_bytes_ = 0;
   int64_t index_bytes_ = 0;
   HalfTally halves_;
 };
@@ -201,15 +214,16 @@ class ExecutorSum : public GradientSum {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GradientSum>> CreateExecutorSum(const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
-  const std::string& name = link.spec->strategy().all_reduce().collective();
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(link.spec->codec(), *link.layout, 1));
+  const SchemeTraits traits = TraitsOf(*link.spec);
   const std::optional<ElementType> summed_as = codec->traits().summable_as;
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
     if (!summed_as.has_value()) break;  // what is gathered runs no schedule
     RM_ASSIGN_OR_RETURN(auto schedule,
-                        CreateSchedule(name, {link.spec->transport().name(), link.workers,
-                                              bucket.count * ElementBytes(*summed_as)}));
+                        CreateSchedule(traits.collective,
+                                       {link.spec->transport().name(), link.workers,
+                                        codec->MaxEncodedBytes(bucket.count), traits.group_size}));
     schedules.push_back(std::move(schedule));
   }
   return std::make_unique<ExecutorSum>(link, std::move(schedules), std::move(codec));

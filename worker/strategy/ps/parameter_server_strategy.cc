@@ -10,7 +10,9 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/codec/small_tensors.h"
 #include "common/config/describe.h"
+#include "common/vecmath/vecmath.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 #include "worker/strategy/ps/worker_core.h"
@@ -33,8 +35,12 @@ class ParameterServerStrategy : public SyncStrategy {
                            static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
         copies_(MarkCopies(*link.spec)),
+        lot_samples_(GlobalBatch(*link.spec) / link.workers),
         servers_(link, std::move(codec)),
         arriving_(link.layout->count()),
+        gradients_(link.layout->buckets().size()),
+        base_(plan_.local_steps > 0 ? link.layout->count() : 0),
+        distance_(base_.size()),
         delivered_(keeps_ ? link.layout->count() : 0),
         core_(plan_),
         exchange_(
@@ -49,7 +55,8 @@ class ParameterServerStrategy : public SyncStrategy {
 
   GradientRequest Gradients() const override {
     GradientRequest request;
-    if (!link_.offer.encoded) return request;
+    // Of steps made alone it is the worker who needs them.
+    if (!link_.offer.encoded || plan_.local_steps > 0) return request;
     request.form = GradientForm::kEncoded;
     for (const Bucket& bucket : link_.layout->buckets()) {
       std::vector<Range>& parts = request.slices.emplace_back();
@@ -60,18 +67,20 @@ class ParameterServerStrategy : public SyncStrategy {
     return request;
   }
 
+  absl::StatusOr<int64_t> NextStep(int64_t step) override {
+    if (!plan_.may_skip) return step;
+    if (!has_begun_) RM_RETURN_IF_ERROR(Begin(step));
+    has_begun_ = true;
+    absl::MutexLock lock(&mutex_);
+    return begun_;
+  }
+
   absl::Status BeginStep(int64_t step) override {
-    const Clock::time_point begin = Clock::now();
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!failure_.ok()) return failure_;
-      step_actions_.clear();
-      core_.StepBegins(step, &step_actions_);
-      Apply(step_actions_);
+    if (!std::exchange(has_begun_, false)) RM_RETURN_IF_ERROR(Begin(step));
+    if (plan_.local_steps > 0 && local_steps_ == 0) {
+      const absl::Span<const float> weights = link_.replica->weights().host();
+      std::copy(weights.begin(), weights.end(), base_.begin());
     }
-    // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's
-    // weights.
-    RM_RETURN_IF_ERROR(Await(begin, /*is_gate=*/keeps_));
     if (step_pulls_.size() == step_pulls_.capacity()) return absl::OkStatus();
     absl::MutexLock lock(&mutex_);
     step_pulls_.push_back(static_cast<int32_t>(core_.front_pulls()));
@@ -80,19 +89,36 @@ class ParameterServerStrategy : public SyncStrategy {
 
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {
+    if (plan_.local_steps > 0) {
+      gradients_[bucket.id] = gradient;
+      return status();
+    }
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
     return status();
   }
 
   absl::Status EndStep(int64_t step) override {
-    exchange_.Post({ExchangeTask::Kind::kEndStep, step});
     last_step_ = step;
+    if (plan_.local_steps > 0) {
+      RM_RETURN_IF_ERROR(
+          link_.replica->ApplyAfter(link_.lot(step) * lot_samples_, step, gradients_));
+      if (++local_steps_ < plan_.local_steps) {
+        absl::MutexLock lock(&mutex_);
+        step_actions_.clear();
+        core_.StepEnds(step, &step_actions_);
+        return failure_;
+      }
+      MeasureDistance();
+    }
+    exchange_.Post({ExchangeTask::Kind::kEndStep, step, 0, {}, link_.lot(step)});
     return status();
   }
 
   absl::Status Drain() override {
     const Clock::time_point begin = Clock::now();
-    exchange_.Post({ExchangeTask::Kind::kDrain, last_step_});
+    const int64_t lot = last_step_ < 0 ? 0 : link_.lot(last_step_);
+    if (local_steps_ > 0) MeasureDistance();
+    exchange_.Post({ExchangeTask::Kind::kDrain, last_step_, 0, {}, lot});
     return Await(begin, /*is_gate=*/false);
   }
 
@@ -140,6 +166,7 @@ class ParameterServerStrategy : public SyncStrategy {
     exchange_.Stop();
     ExchangeReport report;
     report.AddTimes(exchange_.times());
+    report.encoded_bytes = servers_.encoded_bytes();
     report.index_bytes = servers_.index_bytes();
     report.step_pulls = std::move(step_pulls_);
     report.halves = servers_.halves();
@@ -151,6 +178,29 @@ class ParameterServerStrategy : public SyncStrategy {
   absl::Status status() {
     absl::MutexLock lock(&mutex_);
     return failure_;
+  }
+
+  // Waits until the core lets `step` begin, or a later one.
+  absl::Status Begin(int64_t step) {
+    const Clock::time_point begin = Clock::now();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!failure_.ok()) return failure_;
+      step_actions_.clear();
+      core_.StepBegins(step, &step_actions_);
+      Apply(step_actions_);
+    }
+    // Who takes what has arrived waits for the gradient arena of two steps before, and for nobody's
+    // weights.
+    return Await(begin, /*is_gate=*/keeps_);
+  }
+
+  // How far the weights have gone from those of the last exchange, over N.
+  void MeasureDistance() {
+    ScopedPhase phase(*link_.step_times, Phase::kUpdate);
+    ScaledDifference(1.0f / static_cast<float>(link_.workers), link_.replica->weights().host(),
+                     base_, absl::MakeSpan(distance_));
+    local_steps_ = 0;
   }
 
   // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's
@@ -195,6 +245,9 @@ class ParameterServerStrategy : public SyncStrategy {
           parked_ = std::chrono::microseconds(core_.parked_us());
           break;
         case WorkerAction::Kind::kLetStepBegin:
+          begun_ = action.tag.step;
+          let_go_ = true;
+          break;
         case WorkerAction::Kind::kDrained:
         case WorkerAction::Kind::kRecalled:
           let_go_ = true;
@@ -229,11 +282,29 @@ class ParameterServerStrategy : public SyncStrategy {
       return servers_.FinishRequests();
     }
     if (is_idle) return absl::OkStatus();  // a drain, where every step ends with the weights of all
+    RM_ASSIGN_OR_RETURN(const size_t pushes, PushDistance(task, times));
     if (task.kind == ExchangeTask::Kind::kRecall)
-      return FinishExchange("copy of mark ", task.step, task.step);  // of no step
+      return FinishExchange(pushes, "copy of mark ", task.step, task.step);  // of no step
     ScopedPhase phase(times, Phase::kExchange);
-    return FinishExchange(plan_.answered ? "weights of clock " : "pull at clock ", task.step + 1,
-                          task.step);
+    return FinishExchange(pushes, plan_.answered ? "weights of clock " : "pull at clock ",
+                          task.step + 1, task.step);
+  }
+
+  // Starts the pushes of steps that were made alone, which come first among the actions: how far
+  // the worker has come, bucket by bucket. Returns how many there are.
+  absl::StatusOr<size_t> PushDistance(const ExchangeTask& task, PhaseTimes& times) {
+    size_t next = 0;
+    while (next < actions_.size() && actions_[next].tag.kind == MessageKind::kPush) {
+      const Bucket& bucket = link_.layout->buckets()[actions_[next].tag.bucket];
+      ExchangeTask push{ExchangeTask::Kind::kBucket, task.step, bucket.id, {}, task.lot};
+      push.gradient =
+          BucketGradient::OnHost(absl::MakeSpan(distance_).subspan(bucket.begin, bucket.count));
+      const auto servers = static_cast<size_t>(plan_.servers);
+      RM_RETURN_IF_ERROR(servers_.Push(absl::MakeConstSpan(actions_).subspan(next, servers), push,
+                                       absl::MakeSpan(arriving_), times));
+      next += servers;
+    }
+    return next;
   }
 
   void Tell(const ExchangeTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -248,19 +319,26 @@ class ParameterServerStrategy : public SyncStrategy {
         return core_.RecallAsked(static_cast<int32_t>(task.step), &actions_);
       case ExchangeTask::Kind::kFarewell:
         return core_.FarewellAsked(&actions_);
+      case ExchangeTask::Kind::kWeights:
+        RM_CHECK(false);  // weights are the servers' to send
     }
   }
 
-  // Starts what the core has asked for and waits until nothing is under way. The arguments are
-  // those of ServerLink::Finish.
-  absl::Status FinishExchange(const char* expected, int64_t clock, int64_t step) {
-    RM_RETURN_IF_ERROR(servers_.Ask(actions_, absl::MakeSpan(arriving_)));
-    RM_RETURN_IF_ERROR(servers_.Finish(expected, clock, step));
-    actions_.clear();
-    absl::MutexLock lock(&mutex_);
-    servers_.Report(&core_, &actions_);
-    RM_CHECK(core_.idle());
-    Apply(actions_);
+  // Starts what the core has asked for from action `first` on, and waits until nothing is under way
+  // and nothing waits its turn. The other arguments are those of ServerLink::Finish.
+  absl::Status FinishExchange(size_t first, const char* expected, int64_t clock, int64_t step) {
+    bool is_over = false;
+    while (!is_over) {
+      RM_RETURN_IF_ERROR(
+          servers_.Ask(absl::MakeConstSpan(actions_).subspan(first), absl::MakeSpan(arriving_)));
+      RM_RETURN_IF_ERROR(servers_.Finish(expected, clock, step));
+      actions_.clear();
+      first = 0;
+      absl::MutexLock lock(&mutex_);
+      servers_.Report(&core_, &actions_);
+      Apply(actions_);
+      is_over = core_.idle();
+    }
     return absl::OkStatus();
   }
 
@@ -269,6 +347,7 @@ class ParameterServerStrategy : public SyncStrategy {
   const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights
                       // overtake it
   const int64_t copies_;  // marks that the servers keep: all but the last
+  const int64_t lot_samples_;
 
   // The exchange thread's.
   ServerLink servers_;
@@ -278,12 +357,20 @@ class ParameterServerStrategy : public SyncStrategy {
   // The step thread's.
   std::vector<WorkerAction> step_actions_;
   int64_t last_step_ = -1;
+  bool has_begun_ = false;   // NextStep has begun the step
+  int32_t local_steps_ = 0;  // made alone since the last exchange
+  // Of steps made alone: the gradients of one by bucket, the weights of the last exchange, and how
+  // far the weights have gone from these, which is pushed: the exchange thread's until the next.
+  std::vector<BucketGradient> gradients_;
+  std::vector<float> base_;
+  std::vector<float> distance_;
   std::vector<int32_t> step_pulls_;  // of each step so far; full: of the first
 
   mutable absl::Mutex mutex_;  // of the weights' replacing too
   // whole, while others arrive; empty where none may
   std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
+  int64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;    // the step last let go
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has arrived
   // of the last swap; until it is counted
   Clock::duration parked_ ABSL_GUARDED_BY(mutex_) = Clock::duration::zero();
@@ -296,7 +383,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(
     const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodec(link.spec->codec()));
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(link.spec->codec(), *link.layout, link.servers));
   return std::make_unique<ParameterServerStrategy>(link, std::move(codec));
 }
 

@@ -13,8 +13,9 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
     : link_(link),
       codec_(std::move(codec)),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
-      memory_(CreateCodecMemory(*codec_, link.layout->count(),
-                                link.spec->codec().error_feedback() && !link.offer.encoded)) {
+      memory_(link.offer.encoded ? CreateCodecMemory(*codec_, 0, false)
+                                 : CreateCodecMemory(*codec_, {link.layout->count(), link.workers},
+                                                     link.spec->codec())) {
   const size_t buckets = link_.layout->buckets().size();
   for (int32_t server = 0; server < link_.servers; ++server) {
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
@@ -53,8 +54,17 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
   const bool is_local =
       link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
       server == link_.rank;
-  if (!is_local) index_bytes_ += codec_->IndexBytes(encoded.size());
+  if (!is_local) {
+    const EncodedLength length{part.count, static_cast<int64_t>(encoded.size())};
+    encoded_bytes_ += length.bytes;
+    index_bytes_ += codec_->IndexBytes(StreamOf(task, server), length);
+  }
   return encoded;
+}
+
+CodecStream ServerLink::StreamOf(const ExchangeTask& task, int32_t server) const {
+  return PartStream(link_.spec->training().seed(), {task.step, task.lot},
+                    {task.bucket, server, link_.servers});
 }
 
 absl::Span<const float> ServerLink::PartOf(const ExchangeTask& task, const Range& part) const {
@@ -64,8 +74,7 @@ absl::Span<const float> ServerLink::PartOf(const ExchangeTask& task, const Range
 
 absl::Span<const std::byte> ServerLink::EncodeHere(const ExchangeTask& task, int32_t server,
                                                    const Range& part) {
-  const CodecStream stream = PartStream(link_.spec->training().seed(), {task.step, task.lot},
-                                        {task.bucket, server, link_.servers});
+  const CodecStream stream = StreamOf(task, server);
   std::vector<std::byte>& out = encoded_[task.step % 2][server][task.bucket];
   const absl::Span<const std::byte> encoding = absl::MakeConstSpan(out).first(
       memory_->Encode(stream, part.begin, PartOf(task, part), absl::MakeSpan(out)));
@@ -85,8 +94,11 @@ absl::Status ServerLink::Push(absl::Span<const WorkerAction> actions, const Exch
     absl::Span<const std::byte> payload;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
+      // The server decodes by the message's number, which is the step's where no step is left out.
+      ExchangeTask numbered = task;
+      numbered.step = action.tag.step;
       RM_ASSIGN_OR_RETURN(payload,
-                          EncodePart(task, action.server, parts_[action.server][task.bucket]));
+                          EncodePart(numbered, action.server, parts_[action.server][task.bucket]));
     }
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
     if (answer != nullptr) RM_RETURN_IF_ERROR(Expect(*answer, weights));

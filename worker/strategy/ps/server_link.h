@@ -46,6 +46,8 @@ class ServerLink {
   CodecMemory& memory() { return *memory_; }
   const CodecMemory& memory() const { return *memory_; }
 
+  // ExchangeReport's.
+  int64_t encoded_bytes() const { return encoded_bytes_; }
   int64_t index_bytes() const { return index_bytes_; }
   const HalfTally& halves() const { return halves_; }
 
@@ -58,6 +60,7 @@ class ServerLink {
   };
 
   MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
+  CodecStream StreamOf(const ExchangeTask& task, int32_t server) const;
   absl::Span<const float> PartOf(const ExchangeTask& task, const Range& part) const;
   absl::Span<const std::byte> EncodeHere(const ExchangeTask& task, int32_t server,
                                          const Range& part);
@@ -85,6 +88,7 @@ class ServerLink {
   std::vector<Expected> expected_;
   std::vector<OpId> pushes_;
   std::vector<OpId> requests_;
+  int64_t encoded_bytes_ = 0;
   int64_t index_bytes_ = 0;
   HalfTally halves_;
 };

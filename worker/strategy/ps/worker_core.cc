@@ -15,7 +15,11 @@ WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
   plan.servers = ps.servers();
   plan.buckets = buckets;
   plan.answered = ps.consistency() == ParameterServerSpec::BSP;
-  plan.steps_in_flight_max = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
+  plan.local_steps = ps.local_steps();
+  plan.may_skip = ps.backup_workers() > 0;
+  const bool overlaps =
+      ps.consistency() == ParameterServerSpec::ASYNCHRONOUS && plan.local_steps == 0;
+  plan.steps_in_flight_max = overlaps ? 2 : 1;
   plan.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
   return plan;
 }
@@ -23,15 +27,18 @@ WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
 WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   RM_CHECK(plan_.servers > 0 && plan_.buckets >= 0 && plan_.rank >= 0);
   RM_CHECK(plan_.steps_in_flight_max == 1 || (plan_.steps_in_flight_max == 2 && !plan_.answered));
+  RM_CHECK(plan_.local_steps == 0 ||
+           (plan_.local_steps > 0 && !plan_.answered && plan_.steps_in_flight_max == 1));
+  RM_CHECK(!plan_.may_skip || plan_.answered);
   const size_t parts = static_cast<size_t>(plan_.servers) * plan_.buckets;
   for (Versions* versions : {&arriving_, &delivered_, &front_, &read_[0], &read_[1]})
     versions->assign(parts, 0);
   waiting_.reserve(2 * (plan_.buckets + 1) + 2);
 }
 
-void WorkerCore::BeginAt(int64_t step, absl::Span<const int64_t> versions) {
-  RM_CHECK(idle() && ended_ == 0 && step >= 0 && versions.size() == front_.size());
-  ended_ = step;
+void WorkerCore::BeginAt(int64_t exchanges, absl::Span<const int64_t> versions) {
+  RM_CHECK(idle() && begun_ == 0 && exchanges >= 0 && versions.size() == front_.size());
+  ended_ = begun_ = exchanges;
   front_.assign(versions.begin(), versions.end());
 }
 
@@ -58,17 +65,20 @@ void WorkerCore::StepBegins(int64_t step, std::vector<WorkerAction>* actions) {
 }
 
 void WorkerCore::GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions) {
-  RM_CHECK(bucket >= 0 && bucket < plan_.buckets);
+  RM_CHECK(bucket >= 0 && bucket < plan_.buckets && plan_.local_steps == 0);
   Add({Task::Kind::kBucket, step, bucket}, actions);
 }
 
 void WorkerCore::StepEnds(int64_t step, std::vector<WorkerAction>* actions) {
+  if (plan_.local_steps > 0 && ++ended_steps_ < plan_.local_steps) return;
   Add({Task::Kind::kEndStep, step}, actions);
 }
 
 void WorkerCore::DrainAsked(std::vector<WorkerAction>* actions) {
   RM_CHECK(!beginning_.has_value() && !draining_);
   draining_ = true;
+  begun_steps_ = 0;
+  if (ended_steps_ > 0) Add({Task::Kind::kEndStep}, actions);
   Add({Task::Kind::kDrain}, actions);
 }
 
@@ -116,7 +126,8 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
     case Task::Kind::kBucket:
       return;
     case Task::Kind::kEndStep:
-      RM_CHECK(task.step == ended_);
+      RM_CHECK(plan_.local_steps > 0 || plan_.may_skip || task.step == ended_);
+      if (plan_.local_steps > 0) PushAll(actions);
       if (!plan_.answered) Pull(/*drain=*/false, actions);
       return;
     case Task::Kind::kDrain:
@@ -142,11 +153,21 @@ void WorkerCore::Push(const Task& task, std::vector<WorkerAction>* actions) {
   // copy is made here and now, while the others' are on their way.
   for (int32_t i = 1; i <= plan_.servers; ++i) {
     const int32_t server = (plan_.rank + i) % plan_.servers;
-    if (plan_.answered) Expect(server, {MessageKind::kWeights, 0, task.bucket, task.step}, actions);
-    Tag push{MessageKind::kPush, 0, task.bucket, task.step};
-    push.note = read_[task.step % 2][Index(server, task.bucket)];
+    if (plan_.answered) Expect(server, {MessageKind::kWeights, 0, task.bucket, ended_}, actions);
+    Tag push{MessageKind::kPush, 0, task.bucket, ended_};
+    PushNote note;
+    note.read_version = read_[ended_ % 2][Index(server, task.bucket)];
+    if (plan_.local_steps > 0) note.missing_steps = plan_.local_steps - ended_steps_;
+    note.late = plan_.may_skip && task.step < note.read_version;
+    push.note = EncodePushNote(note);
     Send(server, push, actions);
   }
+}
+
+void WorkerCore::PushAll(std::vector<WorkerAction>* actions) {
+  for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket)
+    Push({Task::Kind::kBucket, 0, bucket}, actions);
+  ended_steps_ = 0;
 }
 
 void WorkerCore::Pull(bool drain, std::vector<WorkerAction>* actions) {
@@ -212,11 +233,18 @@ void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
 }
 
 void WorkerCore::LetStepBegin(std::vector<WorkerAction>* actions) {
-  if (!beginning_.has_value() || *beginning_ >= ended_ + plan_.steps_in_flight_max) return;
-  const int64_t step = *beginning_;
+  if (!beginning_.has_value()) return;
+  const bool is_first = begun_steps_ == 0;  // of its exchange
+  if (is_first && begun_ >= ended_ + plan_.steps_in_flight_max) return;
+  int64_t step = *beginning_;
   beginning_.reset();
-  TakeDelivered(actions);
-  read_[step % 2] = front_;
+  if (is_first) {
+    TakeDelivered(actions);
+    read_[begun_ % 2] = front_;
+    ++begun_;
+    if (plan_.may_skip) step = std::max(step, *std::min_element(front_.begin(), front_.end()));
+  }
+  if (plan_.local_steps > 0) begun_steps_ = (begun_steps_ + 1) % plan_.local_steps;
   actions->push_back({Kind::kLetStepBegin, 0, {MessageKind::kPush, 0, 0, step}});
 }
 

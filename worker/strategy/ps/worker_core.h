@@ -24,6 +24,12 @@ struct WorkerPlan {
   // waits for the weights of the step before. 2: it takes what has arrived and waits for its
   // gradient arena alone, of which there are two.
   int64_t steps_in_flight_max = 1;
+  // Steps that a worker makes alone before it pushes how far it has come, all buckets at once
+  // (geo). 0: it pushes each step's gradient, bucket by bucket.
+  int32_t local_steps = 0;
+  // Servers may make an update without this worker (backup workers): it goes on with the newest
+  // step whose weights it has got.
+  bool may_skip = false;
   // All workers make equal steps. If not, a drain waits for every worker's drain, so a worker asks
   // for weights even before its first step.
   bool equal_steps = true;
@@ -43,7 +49,7 @@ struct WorkerAction {
     kDeliver,  // the expected weights are whole: put them where kSwap takes them, over any that
                // nobody has taken
     kSwap,     // exchange the delivered weights with the front ones
-    kLetStepBegin,  // step `tag.step`
+    kLetStepBegin,  // step `tag.step`: the one asked for, or a later one where it may skip
     kDrained,       // the front weights hold every update of finished steps
     kRecalled,      // the copy of the mark that was asked for is whole where it was expected
   };
@@ -62,6 +68,10 @@ struct WorkerAction {
 // have arrived and all its pushes have left; what the caller reports meanwhile waits its turn. A
 // pull is therefore never under way together with pushes of a later step.
 //
+// Exchanges with the servers are numbered from 0, and so are their messages: an exchange is what
+// follows a step, or, with local steps, so many of them. A drain ends the steps that are made alone
+// and pushes what they are worth.
+//
 // Weights arrive in one place while those delivered wait in another, if `plan.steps_in_flight_max`
 // is 2; if it is 1, the step thread takes them before more are expected, and one place is enough.
 //
@@ -71,17 +81,18 @@ struct WorkerAction {
 class WorkerCore {
  public:
   // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are
-  // answered.
+  // answered or steps are local; local steps without answers, skipping with them.
   explicit WorkerCore(const WorkerPlan& plan);
 
-  // Before everything else: `step` steps have ended, and the front weights contain `versions`
-  // updates of each part.
+  // Before everything else: `exchanges` exchanges have ended, as ended() says, and the front
+  // weights contain `versions` updates of each part.
   //   versions: [servers][buckets], as front_versions().
-  void BeginAt(int64_t step, absl::Span<const int64_t> versions);
+  void BeginAt(int64_t exchanges, absl::Span<const int64_t> versions);
 
-  // What the step thread asks for. StepBegins is followed by kLetStepBegin, at once or from a later
-  // call; no step or drain may be asked for in between. A drain comes between StepEnds and the next
-  // StepBegins, and is followed by kDrained.
+  // What the step thread asks for. GradientReady is for gradients that are pushed as they are: none
+  // with local steps, where StepEnds and DrainAsked push how far the worker has come. StepBegins is
+  // followed by kLetStepBegin, at once or from a later call; no step or drain may be asked for in
+  // between. A drain comes between StepEnds and the next StepBegins, and is followed by kDrained.
   void StepBegins(int64_t step, std::vector<WorkerAction>* actions);
   void GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions);
   void StepEnds(int64_t step, std::vector<WorkerAction>* actions);
@@ -100,8 +111,10 @@ class WorkerCore {
 
   // No message is under way and nothing waits its turn.
   bool idle() const { return expected_ == 0 && unsent_ == 0 && !ending_.has_value(); }
-  // Steps whose exchange is over, those before the first included.
+  // Exchanges that are over, those before the first step included.
   int64_t ended() const { return ended_; }
+  // Steps that have ended since the last exchange was begun: their push is still to come.
+  int32_t local_steps() const { return ended_steps_; }
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
   int64_t parked_us() const { return parked_us_; }
@@ -132,6 +145,8 @@ class WorkerCore {
   void Add(const Task& task, std::vector<WorkerAction>* actions);
   void Start(const Task& task, std::vector<WorkerAction>* actions);
   void Push(const Task& task, std::vector<WorkerAction>* actions);
+  // Pushes all buckets of the steps made alone.
+  void PushAll(std::vector<WorkerAction>* actions);
   void Pull(bool drain, std::vector<WorkerAction>* actions);
   // Asks every server for weights of all parts, as messages of `kind`.
   void Request(MessageKind kind, const PullNote& note, std::vector<WorkerAction>* actions);
@@ -157,10 +172,13 @@ class WorkerCore {
   int64_t delivered_parked_us_ = 0;
   int64_t parked_us_ = 0;
 
-  int64_t expected_ = 0;  // messages that have not arrived
-  int64_t unsent_ = 0;    // messages that have not left
-  int64_t pulls_ = 0;     // so far; numbers the tags
-  int64_t ended_ = 0;
+  int64_t expected_ = 0;     // messages that have not arrived
+  int64_t unsent_ = 0;       // messages that have not left
+  int64_t pulls_ = 0;        // so far; numbers the tags
+  int64_t ended_ = 0;        // exchanges
+  int64_t begun_ = 0;        // exchanges whose first step was let begin
+  int32_t begun_steps_ = 0;  // of the exchange last begun, where steps are local
+  int32_t ended_steps_ = 0;
   std::optional<Task> ending_;  // a step's end, a drain or a farewell that is under way
   std::vector<Task> waiting_;   // behind it
   size_t next_waiting_ = 0;

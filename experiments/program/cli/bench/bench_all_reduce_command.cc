@@ -16,6 +16,7 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench/bench_commands.h"
+#include "experiments/program/cli/bench/buffer_flags.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/children.h"
@@ -89,9 +90,9 @@ std::vector<std::string> ArgumentsOf(const AllReduceFlags& flags) {
                                         "--wait",       bench.wait,
                                         "--iterations", absl::StrCat(bench.iterations),
                                         "--warm-up",    absl::StrCat(bench.warm_up),
-                                        "--burst",      absl::StrJoin(bench.bursts, ","),
-                                        "--buffers",    bench.buffers};
-  if (bench.unaligned) arguments.push_back("--unaligned");
+                                        "--burst",      absl::StrJoin(bench.bursts, ",")};
+  for (std::string& argument : BufferArguments(bench.buffers))
+    arguments.push_back(std::move(argument));
   return arguments;
 }
 
@@ -176,16 +177,6 @@ int RunAllReduce(AllReduceFlags flags) {
   return InterruptFlag() ? kExitInterrupted : kExitFailedRun;
 }
 
-void DeclareBuffers(Command command, AllReduceBench* bench) {
-  command
-      .AddOption("--buffers", &bench->buffers,
-                 "warm: in the caches, as they were written; cold: taken out of all caches first")
-      .OneOf({"warm", "cold"})
-      .ShowDefault();
-  command.AddFlag("--unaligned", &bench->unaligned,
-                  "buffers that begin 4 bytes behind a cache line's begin");
-}
-
 }  // namespace
 
 void DeclareAllReduceBench(Command bench, Action* action) {
@@ -231,7 +222,7 @@ void DeclareAllReduceBench(Command bench, Action* action) {
   command.AddOption("--warm-up", &flags->bench.warm_up, "iterations before them")
       .Between(1, 1000000)
       .ShowDefault();
-  DeclareBuffers(command, &flags->bench);
+  DeclareBuffers(command, &flags->bench.buffers);
   command
       .AddOption("--burst", &flags->bench.bursts,
                  "calls behind one barrier, one or more; 0: 4 MiB of them, 1 to 16")

@@ -8,6 +8,7 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench/bench_commands.h"
+#include "experiments/program/cli/bench/buffer_flags.h"
 #include "experiments/proof/bench/bench_codec.h"
 #include "experiments/proof/bench/bench_codec_table.h"
 #include "experiments/proof/bench/bench_sizes.h"
@@ -26,7 +27,11 @@ constexpr char kCodecFooter[] =
     "encode_feedback,\n"
     "which encodes gradient + residual and keeps what that leaves out. Each runs right after a "
     "memcpy of the dense\n"
-    "gradient, iteration by iteration. `dense` is the gradient's bytes / time. `moved` is what "
+    "gradient, iteration by iteration. `time` is the median, p95 and p99 are what 95 and 99 % of "
+    "the iterations did not\n"
+    "exceed. Buffers are warm, or cold for memcpy and codec alike; small ones that are warm are "
+    "done several times\n"
+    "between two looks at the clock. `dense` is the gradient's bytes / time. `moved` is what "
     "must be read and "
     "written:\n"
     "every input and every output once, however often the codec passes over them (decode_add of "
@@ -41,6 +46,12 @@ constexpr char kCodecFooter[] =
     "of the memory, or, where the gradient lies in a cache, of that cache. Results are compared "
     "with the codec's\n"
     "definition, element by element, and error feedback with decoding and subtracting.\n"
+    "Of a codec that is summed in rounds, one rank's work on a square matrix: first_round, from "
+    "the "
+    "gradient to the\n"
+    "first sum; later_rounds, from sum to sum; decode, from the last sum to the average and what "
+    "is "
+    "kept.\n"
     "Exit code 0: measured and right, 1: a wrong result, 2: a mistake in the flags.";
 
 struct CodecFlags {
@@ -105,6 +116,7 @@ void DeclareCodecBench(Command bench, Action* action) {
                  "timed ones of each size; 0: a fifth of a second of them")
       .Between(0, 1000000)
       .ShowDefault();
+  DeclareBuffers(command, &flags->bench.buffers);
   command.AddFlag("--json", &flags->json,
                   "one JSON object on standard output instead of the table");
   command.OnChosen([action, flags] { *action = [flags] { return RunCodec(*flags); }; });

@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench/bench_commands.h"
+#include "experiments/program/cli/bench/buffer_flags.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/placement.h"
@@ -38,7 +39,10 @@ constexpr char kFooter[] =
     "timed from the first bucket pushed until all new weights are there. The slowest worker's time "
     "counts; `time` is "
     "the\n"
-    "median. Every weight is compared with the exact one. A worker pushes `size` bytes and pulls "
+    "median, p95 and p99 are what 95 and 99 % of the iterations did not exceed. Buffers are the "
+    "workers' gradients;\n"
+    "weights and the servers' memory are warm in any case, as the step before has left them. Every "
+    "weight is compared with the exact one. A worker pushes `size` bytes and pulls "
     "`size` bytes:\n"
     "  algbw   size / time, the column of `bench allreduce`\n"
     "  worker  payload of one worker, pushed and pulled: 2 size / time\n"
@@ -64,16 +68,19 @@ struct Flags {
 // The command line of the other processes: everything that decides what is measured, for one size.
 std::vector<std::string> ArgumentsOf(const Flags& flags, int64_t size_bytes) {
   const PushPullBench& bench = flags.bench;
-  return {"bench",        "pushpull",
-          "--transport",  absl::StrJoin(bench.transports, ","),
-          "--workers",    absl::StrCat(bench.workers),
-          "--servers",    absl::StrCat(bench.servers),
-          "--placement",  flags.placement,
-          "--sizes",      absl::StrCat(size_bytes),
-          "--bucket",     flags.bucket,
-          "--wait",       bench.wait,
-          "--iterations", absl::StrCat(bench.iterations),
-          "--warm-up",    absl::StrCat(bench.warm_up)};
+  std::vector<std::string> arguments = {"bench",        "pushpull",
+                                        "--transport",  absl::StrJoin(bench.transports, ","),
+                                        "--workers",    absl::StrCat(bench.workers),
+                                        "--servers",    absl::StrCat(bench.servers),
+                                        "--placement",  flags.placement,
+                                        "--sizes",      absl::StrCat(size_bytes),
+                                        "--bucket",     flags.bucket,
+                                        "--wait",       bench.wait,
+                                        "--iterations", absl::StrCat(bench.iterations),
+                                        "--warm-up",    absl::StrCat(bench.warm_up)};
+  for (std::string& argument : BufferArguments(bench.buffers))
+    arguments.push_back(std::move(argument));
+  return arguments;
 }
 
 absl::Status Check(Flags* flags) {
@@ -198,6 +205,7 @@ void DeclarePushPullBench(Command bench, Action* action) {
   command.AddOption("--warm-up", &flags->bench.warm_up, "iterations before them")
       .Between(1, 1000000)
       .ShowDefault();
+  DeclareBuffers(command, &flags->bench.buffers);
   command.AddFlag("--json", &flags->json,
                   "one JSON object on standard output instead of the table");
   command.AddOption("--rank", &flags->rank, "").Hidden();

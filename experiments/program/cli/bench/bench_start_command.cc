@@ -32,6 +32,9 @@ constexpr char kStartFooter[] =
     "memory\n"
     "and of address space after two steps. Memory that processes share is divided among them "
     "(PSS).\n"
+    "Each run is started once, so there are no percentiles; --buffers would mean the files, which "
+    "are warm as soon as\n"
+    "this program has been started.\n"
     "Exit code 0: measured, 1: a run that failed, 2: a mistake in the flags.";
 
 struct StartFlags {

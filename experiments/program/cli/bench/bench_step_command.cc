@@ -38,9 +38,11 @@ constexpr char kStepFooter[] =
     "sleeps while others have their turn of a block of steps; the slowest rank's time counts. "
     "Ratios are medians of "
     "the\n"
-    "blocks' ratios, one round of turns a pair, with their 95 % interval by bootstrap. PyTorch has "
-    "one thread a "
-    "process,\n"
+    "blocks' ratios, one round of turns a pair, with their 95 % interval by bootstrap; p95 is what "
+    "95 % of the blocks\n"
+    "did not exceed. There is no --buffers and no --unaligned: where a step finds its memory, the "
+    "step before and the\n"
+    "loop have left it, and that is what is measured. PyTorch has one thread a process,\n"
     "as shipped and, with AVX-512, with OPENBLAS_CORETYPE=SKYLAKEX besides.\n"
     "Exit code 0: measured, 1: a run or a peer that failed, 2: a mistake in the flags.";
 

@@ -66,10 +66,35 @@ TEST(PlanMemory, EachMarkButTheLastIsAnArenaOfTheWholeRun) {
   }
 }
 
+TEST(PlanMemory, WhoExchangesWeightsHasArenasForThatAndKeepsMarksAtEachWorkerWhereItIsAnAverage) {
+  struct Row {
+    const char* arm;
+    int64_t arenas, holders;
+  };
+  for (const Row& row :
+       {Row{"local-sgd", 1, 3}, Row{"diloco", 3, 3}, Row{"gossip", 2, 3}, Row{"easgd", 3, 1}}) {
+    RunSpec spec = SpecOf(row.arm, 3);
+    spec.mutable_training()->set_steps(10);
+    spec.mutable_training()->set_evaluate_every_samples(2 * GlobalBatch(spec));
+    const MemoryPlan plan = PlanMemory(spec, Facts());
+    EXPECT_EQ(plan.weights, 3 * (2 + row.arenas) * kArena) << row.arm;
+    EXPECT_EQ(plan.marks, 4 * row.holders * kArena) << row.arm;
+  }
+}
+
 TEST(PlanMemory, ErrorFeedbackIsAnArenaMore) {
   const MemoryPlan plan = PlanMemory(SpecOf("ring-topk", 2), Facts());
   EXPECT_GT(plan.codec, 2 * kArena);
   EXPECT_EQ(PlanMemory(SpecOf("ring", 2), Facts()).codec, 0);
+}
+
+TEST(PlanMemory, WhatEmulatedGradientsAreCopiedFromIsAnArenaMore) {
+  RunSpec emulated = SpecOf("ring", 2);
+  emulated.mutable_training()->mutable_emulated_compute()->set_milliseconds(1);
+  EXPECT_EQ(PlanMemory(emulated, Facts()).gradients, 2 * 3 * kArena);
+  const RunSpec computed = SpecOf("ring", 2);
+  EXPECT_EQ(LeastAddressSpace(emulated, 1'000'000),
+            LeastAddressSpace(computed, 1'000'000) + kArena);
 }
 
 TEST(PlanMemory, FactsComeFromTheSpec) {

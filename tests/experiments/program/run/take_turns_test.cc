@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/monotonic.h"
+#include "common/machine/conditions.h"
 #include "experiments/program/run/run_in_turns.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -84,18 +87,66 @@ std::vector<std::string> Texts(const std::vector<ArmTurn>& turns) {
   return texts;
 }
 
+std::vector<TakenTurns> TakeWatched(std::vector<HandArm*> arms, const TurnWatch& watch) {
+  std::vector<TakenTurns> taken;
+  const std::vector<TurnArm*> seats(arms.begin(), arms.end());
+  TakeTurns({}, seats, watch, &taken);
+  return taken;
+}
+
 std::vector<std::vector<ArmTurn>> Take(HandClock* clock, std::vector<HandArm*> arms,
                                        std::vector<size_t>* order = nullptr) {
+  const auto taken = TakeWatched(std::move(arms), {[clock] { return MonotonicTime(clock->now); },
+                                                   [] { return MachineReading(); },
+                                                   [order](size_t arm) {
+                                                     if (order != nullptr) order->push_back(arm);
+                                                   }});
   std::vector<std::vector<ArmTurn>> turns;
-  const std::vector<TurnArm*> seats(arms.begin(), arms.end());
-  TakeTurns(
-      {}, seats, [clock] { return MonotonicTime(clock->now); },
-      [order](size_t arm) {
-        if (order != nullptr) order->push_back(arm);
-      },
-      &turns);
+  turns.reserve(taken.size());
+  for (const TakenTurns& of_arm : taken) turns.push_back(of_arm.turns);
   return turns;
 }
+
+// A machine of four cores that something disturbs for a while, and does so only then: another
+// process on one core, a heat throttle a second, a quota that cuts half of its periods of 0.1 s, or
+// a stop.
+class HandMachine {
+ public:
+  explicit HandMachine(const HandClock& clock) : clock_(clock) {}
+
+  void SetDisturbed(bool disturbed) {
+    Pass();
+    disturbed_ = disturbed;
+  }
+  MachineReading Read() {
+    Pass();
+    return counts_;
+  }
+
+ private:
+  void Pass() {
+    const absl::Duration passed = clock_.now - seen_;
+    const double seconds = absl::ToDoubleSeconds(passed);
+    seen_ = clock_.now;
+    counts_.at = MonotonicTime(clock_.now);
+    counts_.core_seconds += 4 * seconds;
+    counts_.busy_seconds += (disturbed_ ? 2 : 1) * seconds;
+    counts_.own_seconds += seconds;
+    throttles_ += disturbed_ ? seconds : 0;
+    counts_.throttles = static_cast<int64_t>(throttles_ + 1e-6);
+    periods_ += 10 * seconds;
+    throttled_ += disturbed_ ? 5 * seconds : 0;
+    counts_.quota.periods = static_cast<int64_t>(periods_ + 1e-6);
+    counts_.quota.throttled = static_cast<int64_t>(throttled_ + 1e-6);
+    if (disturbed_) counts_.stopped += passed / 10;
+  }
+
+  const HandClock& clock_;
+  absl::Duration seen_ = clock_.now;
+  bool disturbed_ = false;
+  MachineReading counts_;
+  double throttles_ = 0, periods_ = 0, throttled_ = 0;
+};
 
 TEST(TakeTurns, ATurnEndsAfterAHundredStepsOrFiveSecondsButNotBeforeTenSteps) {
   HandClock clock;
@@ -144,7 +195,53 @@ TEST(TakeTurns, AnArmThatFailsLeavesTheOthersTheirTurns) {
   EXPECT_THAT(Texts(turns[2]), ElementsAre("0-100", "100-200", "200-300"));
 }
 
-TEST(WhyNoTurns, MemoryBeyondSixtyPercentOfWhatIsFreeOrMoreThanSixteenRanksACore) {
+TEST(TakeTurns, WhatDisturbsOneArmsTurnsIsToldOfThatArmAlone) {
+  HandClock clock;
+  HandMachine machine(clock);
+  // 300 steps of 10 ms: 3 turns of 1 s, and 7 s to start.
+  HandArm before(&clock, 300, absl::Milliseconds(10)),
+      disturbed(&clock, 300, absl::Milliseconds(10)), after(&clock, 300, absl::Milliseconds(10));
+  int begun = 0;
+  const auto taken =
+      TakeWatched({&before, &disturbed, &after},
+                  {[&clock] { return MonotonicTime(clock.now); }, [&] { return machine.Read(); },
+                   [&](size_t arm) {
+                     // All is quiet while arms are started.
+                     machine.SetDisturbed(arm == 1 && ++begun > 1);
+                   }});
+  for (const size_t quiet : {0, 2}) {
+    const Conditions conditions = taken[quiet].conditions.Total();
+    EXPECT_NEAR(conditions.seconds(), 10, 1e-6);
+    EXPECT_NEAR(conditions.foreign_share(), 0, 1e-9);
+    EXPECT_EQ(conditions.throttles(), 0);
+    EXPECT_EQ(conditions.stopped_seconds(), 0);
+    EXPECT_EQ(conditions.quota_periods(), 100);
+    EXPECT_EQ(conditions.quota_throttled_periods(), 0);
+    EXPECT_THAT(DisturbanceCauses({&conditions}), ElementsAre());
+  }
+  const Conditions conditions = taken[1].conditions.Total();
+  EXPECT_NEAR(conditions.seconds(), 10, 1e-6);
+  EXPECT_NEAR(conditions.foreign_share(), 3.0 / 40, 1e-9) << "3 s of 40 core seconds";
+  EXPECT_EQ(conditions.throttles(), 3);
+  EXPECT_NEAR(conditions.stopped_seconds(), 0.3, 1e-9);
+  EXPECT_EQ(conditions.quota_periods(), 100);
+  EXPECT_EQ(conditions.quota_throttled_periods(), 15);
+  EXPECT_EQ(DisturbanceCauses({&conditions}).size(), 4);
+}
+
+TEST(TakeTurns, WhatDisturbsAnArmsStartIsToldOfThatArmToo) {
+  HandClock clock;
+  HandMachine machine(clock);
+  HandArm one(&clock, 100, absl::Milliseconds(10)), two(&clock, 100, absl::Milliseconds(10));
+  int begun = 0;
+  const auto taken = TakeWatched(
+      {&one, &two}, {[&clock] { return MonotonicTime(clock.now); }, [&] { return machine.Read(); },
+                     [&](size_t arm) { machine.SetDisturbed(arm == 0 && ++begun == 1); }});
+  EXPECT_NEAR(taken[0].conditions.Total().foreign_share(), 7.0 / 32, 1e-9);
+  EXPECT_NEAR(taken[1].conditions.Total().foreign_share(), 0, 1e-9);
+}
+
+TEST(WhyNoTurns, MemoryBeyondSixtyPercentOfWhatIsFreeSixteenRanksACoreOrTheLimitOfOpenFiles) {
   TurnNeeds needs;
   needs.planned_bytes = 6'000'000'000;
   needs.free_bytes = 10'000'000'000;
@@ -159,6 +256,14 @@ TEST(WhyNoTurns, MemoryBeyondSixtyPercentOfWhatIsFreeOrMoreThanSixteenRanksACore
   EXPECT_THAT(WhyNoTurns(needs), HasSubstr("33 ranks, more than 16 for each of 2 cores"));
   needs.ranks = 3;
   EXPECT_EQ(WhyNoTurns(needs), "");
+  needs.descriptors = 33;
+  EXPECT_EQ(WhyNoTurns(needs), "");
+  needs.descriptor_limit = 33;
+  EXPECT_EQ(WhyNoTurns(needs), "");
+  needs.descriptor_limit = 32;
+  EXPECT_EQ(WhyNoTurns(needs),
+            "together they have 3 ranks, for which this process needs up to 33 open files, and its "
+            "limit is 32 (ulimit -n): raise it, or say --no-turns");
   needs.on_gpu = true;
   EXPECT_THAT(WhyNoTurns(needs), HasSubstr("on a GPU"));
 }

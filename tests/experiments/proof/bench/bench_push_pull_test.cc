@@ -41,6 +41,8 @@ TEST(PushPullBench, PayloadIsWhatAWorkerPushesAndPullsAndAllIsEveryWorkers) {
   const PushPullFigures figures = FiguresOf({"tcp", "tcp", {400, 1000, 500}}, 1000000, 3);
   EXPECT_DOUBLE_EQ(figures.time_us, 500);
   EXPECT_DOUBLE_EQ(figures.time_us_min, 400);
+  EXPECT_DOUBLE_EQ(figures.time_us_p95, 1000);
+  EXPECT_DOUBLE_EQ(figures.time_us_p99, 1000);
   EXPECT_DOUBLE_EQ(figures.algorithm_gbps, 2);  // 10^6 bytes in 500 us
   EXPECT_DOUBLE_EQ(figures.worker_gbps, 4);
   EXPECT_DOUBLE_EQ(figures.total_gbps, 12);

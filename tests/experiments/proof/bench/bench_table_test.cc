@@ -60,8 +60,7 @@ TEST(BenchTable, PercentilesAreTheNearestRank) {
 TEST(BenchTable, SaysHowWarmTheBuffersAreAndWhatCripplesAPeer) {
   AllReduceBench bench = TwoTransports();
   EXPECT_THAT(AllReduceTableHead(bench, Machine(), "c"), HasSubstr("buffers: warm,"));
-  bench.buffers = "cold";
-  bench.unaligned = true;
+  bench.buffers = {"cold", true};
   EXPECT_THAT(AllReduceTableHead(bench, Machine(), "c"),
               HasSubstr("buffers: cold, 4 bytes off a cache line,"));
   bench.transports = {"shm"};

@@ -45,6 +45,23 @@ TEST(ExplainCollective, EveryScheduleEndsWithTheWholeSumEverywhere) {
   }
 }
 
+TEST(ExplainGossip, GoesOnUntilEverybodyIsInEverybodyAndSaysWhetherAlike) {
+  for (int32_t workers = 2; workers <= 9; ++workers) {
+    const auto ring = ExplainGossip(GossipGraph::kRing, workers);
+    const auto peer = ExplainGossip(GossipGraph::kOnePeerExponential, workers);
+    ASSERT_TRUE(ring.ok() && peer.ok()) << ring.status() << peer.status();
+    // News goes one place both ways; with one peer it doubles.
+    EXPECT_EQ(static_cast<int32_t>(ring->scenes.size()), 1 + workers / 2) << workers;
+    EXPECT_EQ(static_cast<int32_t>(peer->scenes.size()),
+              1 + GossipRounds(GossipGraph::kOnePeerExponential, workers))
+        << workers;
+    const bool is_power = (workers & (workers - 1)) == 0;
+    EXPECT_THAT(peer->moral.back(),
+                HasSubstr(is_power ? "all have the average of all" : "but not alike"));
+    EXPECT_EQ(peer->scenes[1].messages.size(), static_cast<size_t>(workers));
+  }
+}
+
 TEST(ExplainCollective, TellsTheRingRoundByRound) {
   const absl::StatusOr<Story> story = StoryOf("ring", 4);
   ASSERT_TRUE(story.ok()) << story.status();

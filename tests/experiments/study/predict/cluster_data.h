@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "common/codec/codec.h"
 #include "common/codec/memory.h"
+#include "common/codec/reducer.h"
 #include "common/params/param_layout.h"
 #include "common/update/update_rule.h"
 #include "experiments/study/predict/simulated_cluster.h"
@@ -45,13 +46,15 @@ class WorkerMemory : public StepData, public RankData, public PsWorkerData {
   // RankData.
   void Encode(int64_t step, int32_t bucket) override;
   void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) override;
+  void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) override;
   Payload Send(int32_t flight, const PlanOp& op) override;
   void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override;
   void Add(int32_t flight, const PlanOp& op) override;
   void Finish(int32_t flight) override;
 
   // PsWorkerData.
-  Payload Push(int32_t server, int64_t step, int32_t bucket) override;
+  Payload Push(int32_t server, int64_t exchange, int32_t bucket) override;
+  void MeasureDistance() override;
   void Receive(int32_t server, int32_t bucket, const Payload& payload) override;
   void Deliver() override;
   void Swap() override;
@@ -59,12 +62,15 @@ class WorkerMemory : public StepData, public RankData, public PsWorkerData {
  private:
   struct Flight {
     const Plan* plan = nullptr;
+    int32_t bucket = 0;
+    SharedStream stream;
     absl::Span<float> gradient;
     absl::Span<std::byte> data;
     std::vector<std::byte> scratch;
     std::vector<std::vector<std::byte>> received;  // of a gather, by rank
   };
 
+  void StartOn(absl::Span<std::byte> data, const Plan& plan, Flight* started) const;
   absl::Span<float> Gradient(int64_t step, int32_t bucket);
   absl::Span<std::byte> Target(Flight& flight, const PlanOp& op) const;
   absl::Span<std::byte> Scratch(Flight& flight, int32_t receive) const;
@@ -77,10 +83,15 @@ class WorkerMemory : public StepData, public RankData, public PsWorkerData {
   const bool keeps_;  // weights arrive in memory of their own while others wait to be taken
   const GradientOfWeights& gradient_;
   const StepObserver& observe_;
-  const std::unique_ptr<Codec> codec_;
+  const CodecTraits traits_;
+  const std::unique_ptr<Codec> codec_;  // null where sums go in rounds
   const std::unique_ptr<CodecMemory> memory_;
+  const std::unique_ptr<Reducer> reducer_;  // null where they do not
+  std::vector<ReducerRound> rounds_;        // by bucket
   const std::unique_ptr<UpdateRule> update_;
   std::vector<float> front_, back_, arriving_;
+  int64_t computed_ = 0;                // the last step
+  std::vector<float> base_, distance_;  // with steps made alone: what was swapped in last
   std::vector<float> gradients_[2];
   std::vector<std::vector<std::byte>> encoded_[2];  // by server * buckets + bucket
   std::vector<Flight> flights_;
@@ -95,14 +106,17 @@ class ServerMemory : public ServerData {
   const std::vector<Range>& parts() const { return parts_; }
 
   absl::Span<float> weights() override { return absl::MakeSpan(weights_); }
-  absl::Span<const float> Decode(int32_t worker, int32_t part, const Payload& payload) override;
-  void Return(int32_t part) override;
-  void Copy(int32_t worker) override { replies_[worker] = weights_; }
+  absl::Span<const float> Decode(int32_t worker, int32_t part, int64_t exchange,
+                                 const Payload& payload) override;
+  void Return(int32_t worker, int32_t part) override;
+  void Copy(int32_t worker, const Tag& tag) override;
   Payload Send(int32_t worker, int32_t part) override;
 
  private:
+  const uint64_t run_seed_;
+  const int32_t index_, servers_;
   const std::vector<Range> parts_;
-  const bool answers_pushes_;
+  const bool answers_from_shard_;
   const std::unique_ptr<Codec> codec_;
   std::vector<int64_t> begins_;  // of each part in the shard's arena
   std::vector<float> weights_;

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
 #include "gmock/gmock.h"
@@ -37,8 +39,10 @@ std::vector<Bucket> BucketsOf(int64_t elements, int32_t count) {
   return buckets;
 }
 
+// Buckets that are summed in rounds are summed in two, of 100 and 50 elements.
 Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double latency = kLatency) {
   Costs costs;
+  if (CodecTraitsOf(spec.codec())->in_rounds) costs.codec.rounds.assign(buckets, {100, 50});
   costs.compute.bucket_ready.assign(buckets, 0);
   const auto processes = static_cast<size_t>(TraitsOf(spec).processes);
   NetworkPlan& plan = costs.network.plan;
@@ -254,6 +258,36 @@ TEST(SimulateStep, CodecsSendFewerBytesAndTakeTime) {
   EXPECT_NEAR(communication_of("ring-topk", 0), std::ceil(kElements / 100.0) * 8 / kRate, 1e-7);
 }
 
+// The second round of a bucket waits for the sum of the first; the link is free meanwhile for other
+// buckets. The bytes of both rounds of all buckets go through, and the last bucket's latency twice.
+TEST(SimulateStep, SumsInRoundsTakeBothRoundsAndWhatLiesBetween) {
+  const RunSpec spec = SpecOf("ring-powersgd", 2);
+  constexpr int64_t kFirst = 20000, kSecond = 10000;
+  for (const int32_t bucket_count : {1, 3, 9}) {
+    const std::vector<Bucket> buckets = BucketsOf(100000 * bucket_count, bucket_count);
+    Costs costs = CostsOf(spec, buckets.size());
+    costs.codec.rounds.assign(buckets.size(), {kFirst, kSecond});
+    const auto step = SimulateStep(spec, buckets, costs);
+    ASSERT_TRUE(step.ok()) << step.status();
+    // Of a ring of two each way: the data once, in two messages one after the other.
+    const double bytes = 4.0 * (kFirst + kSecond) / kRate;
+    if (bucket_count == 1) {
+      EXPECT_NEAR(step->communication, bytes + 4 * kLatency, kRounding);
+    } else {
+      EXPECT_GE(step->communication, bucket_count * bytes + 2 * kLatency - kRounding);
+      EXPECT_LE(step->communication, bucket_count * bytes + 12 * kLatency);
+    }
+    costs.codec.encode = 1e-8;
+    costs.codec.between = 2e-8;
+    costs.codec.decode = 3e-8;
+    const auto slower = SimulateStep(spec, buckets, costs);
+    ASSERT_TRUE(slower.ok()) << slower.status();
+    if (bucket_count == 1) {
+      EXPECT_NEAR(slower->communication - step->communication, 100000 * 6e-8, kRounding);
+    }
+  }
+}
+
 TEST(SimulateStep, OneSlowCardSlowsTheRing) {
   const RunSpec spec = SpecOf("ring", 4);
   const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
@@ -287,7 +321,8 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
 // difference.
 TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
   const auto repeats = [](const ArmUnderTest& arm) {
-    return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether;
+    return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether &&
+           arm.traits.backup_workers == 0;
   };
   for (const std::string& arm : ArmsThat(repeats)) {
     const RunSpec spec = SpecOf(arm, 5);
@@ -296,7 +331,7 @@ TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
     costs.compute = {0.0002, 0.002, 0.0003, {}};
     for (size_t bucket = 0; bucket < buckets.size(); ++bucket)
       costs.compute.bucket_ready.push_back((bucket + 1) / 12.0);
-    costs.codec = {1e-8, 1e-8};
+    costs.codec.encode = costs.codec.decode = 1e-8;
     const auto few = SimulateStep(spec, buckets, costs);
     ASSERT_TRUE(few.ok()) << few.status();
     for (NetworkPlan::Delay& link : costs.network.plan.links) link.jitter = 1;
@@ -304,6 +339,58 @@ TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
     ASSERT_TRUE(many.ok()) << many.status();
     EXPECT_NEAR(few->step, many->step, 1e-6) << arm;
     EXPECT_NEAR(few->exposed, many->exposed, 1e-6) << arm;
+  }
+}
+
+// Racks of `size` ranks; cards are `times` as fast as an uplink.
+double CommunicationInRacks(const std::string& arm, int32_t n, int32_t size, double times) {
+  RunSpec spec = SpecOf(arm, n);
+  if (TraitsOf(spec).group_size > 0)
+    spec.mutable_strategy()->mutable_all_reduce()->set_group_size(size);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 1);
+  Costs costs = CostsOf(spec, 1, kRate * times, /*latency=*/0);
+  for (int32_t rank = 0; rank < n; ++rank) costs.network.plan.racks.push_back(rank / size);
+  costs.network.plan.uplinks.assign(n / size, kRate * 1e-9);
+  const auto step = SimulateStep(spec, buckets, costs);
+  EXPECT_TRUE(step.ok()) << step.status();
+  return step->communication;
+}
+
+// Where uplinks are the bottleneck: the ring sends 2M(N-1)/N over each, the hierarchy of G racks
+// 2M(G-1)/G. Inside it takes 2M(P-1)/P at the cards' rate.
+TEST(SimulateStep, BehindUplinksTheHierarchyTakesItsFormulaAndBeatsTheRing) {
+  constexpr double kTimes = 1000;
+  for (const auto& [n, size] : std::vector<std::pair<int32_t, int32_t>>{{4, 2}, {8, 4}, {6, 3}}) {
+    const double groups = n / size;
+    const double ring = CommunicationInRacks("ring", n, size, kTimes);
+    const double hierarchy = CommunicationInRacks("hierarchical", n, size, kTimes);
+    const double inside = 2.0 * (size - 1) / size * kBytes / kRate / kTimes;
+    EXPECT_NEAR(hierarchy, 2 * (groups - 1) / groups * kBytes / kRate + inside, 1e-2 * hierarchy)
+        << n;
+    EXPECT_NEAR(ring, 2.0 * (n - 1) / n * kBytes / kRate, 1e-2 * ring) << n;
+    EXPECT_GT(ring / hierarchy, 1.45) << n;
+  }
+  // Without uplinks to save they are one: the same bytes.
+  EXPECT_NEAR(CommunicationInRacks("hierarchical", 4, 2, 1e-3),
+              CommunicationInRacks("ring", 4, 2, 1e-3), 1e-3 * kBytes / kRate / 1e-3);
+}
+
+// A step of computing that is longer than the exchange hides it whole, one that is shorter waits
+// for the rest.
+TEST(SimulateStep, ADelayedSumIsHiddenBehindTheNextStep) {
+  const RunSpec ring = SpecOf("ring", 4), delayed = SpecOf("delayed", 4);
+  const std::vector<Bucket> buckets = BucketsOf(kElements, 4);
+  const double exchange = CommunicationOf(ring, kElements, 4);
+  for (const double compute : {1.5 * exchange, 0.5 * exchange}) {
+    const auto exposed = [&, compute](const RunSpec& spec) {
+      Costs costs = CostsOf(spec, buckets.size());
+      costs.compute = {0, compute, 0, std::vector<double>(buckets.size(), 1.0)};
+      const auto step = SimulateStep(spec, buckets, costs);
+      EXPECT_TRUE(step.ok()) << step.status();
+      return step->exposed;
+    };
+    EXPECT_NEAR(exposed(ring), exchange, 0.01 * exchange);
+    EXPECT_NEAR(exposed(delayed), std::max(0.0, exchange - compute), 0.01 * exchange);
   }
 }
 
@@ -327,7 +414,7 @@ TEST(SimulateStep, NoArmStandsStill) {
   for (const ArmInfo& arm : Arms()) {
     for (const int32_t n : {1, 2, 3, 5, 8}) {
       const RunSpec spec = SpecOf(arm.name, n);
-      if (!CheckPredictable(spec).ok()) continue;
+      if (!CheckPredictable(spec).ok() || TraitsOf(spec).backup_workers >= n) continue;
       const std::vector<Bucket> buckets = BucketsOf(30 * 1001, 30);
       Costs costs = CostsOf(spec, buckets.size());
       costs.compute.compute = 0.001;

@@ -79,6 +79,20 @@ TEST(Comparisons, OneMachineUnderTwoNamesIsOneAndItsTrialsPool) {
   EXPECT_THAT(Limits(comparisons), Contains(HasSubstr("All runs come from one machine")));
 }
 
+TEST(Caveats, SayWhichRunsTookTurns) {
+  auto records = Runs(2, {1});
+  ASSERT_EQ(records.size(), 3u);
+  const auto limits = [&records] { return Limits(GroupRecords(records)); };
+  EXPECT_THAT(limits(), Contains(HasSubstr("All runs took place as a whole")));
+  EXPECT_THAT(limits(), Not(Contains(HasSubstr("took turns with"))));
+  for (size_t i = 1; i < records.size(); ++i) records[i].add_turns()->set_end_step(10);
+  EXPECT_THAT(limits(), Contains(HasSubstr("2 runs took turns with")));
+  EXPECT_THAT(limits(), Contains(HasSubstr("1 run took place as a whole")));
+  records[0].add_turns()->set_end_step(10);
+  EXPECT_THAT(limits(), Contains(HasSubstr("All runs took turns with")));
+  EXPECT_THAT(limits(), Not(Contains(HasSubstr("as a whole"))));
+}
+
 TEST(Caveats, ACpuQuotaIsSaidAndWhatItStoppedIsADoubt) {
   auto records = Runs(2, {1, 1});
   EXPECT_THAT(Limits(GroupRecords(records)), Not(Contains(HasSubstr("quota held"))));

@@ -45,6 +45,8 @@ RunRecord FullRecord(const std::string& arm) {
     worker->set_timed_seconds(0.03);
     worker->set_process_cpu_seconds(0.192 * (rank + 1));
     worker->set_skew_ms(0.5 * rank);
+    worker->set_state_bytes(64 * (rank + 1));
+    worker->set_consensus_distance(0.25 * rank);
     worker->set_training_seconds(0.04 + 0.01 * rank);
     worker->mutable_halves()->set_elements(100);
     for (int step = 0; step < kSteps; ++step)
@@ -158,8 +160,14 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
       {Need::kHalves, without([](RunRecord* record) {
          ForEachWorker(record, [](WorkerReport* worker) { worker->clear_halves(); });
        })},
+      {Need::kAroundModel, without([](RunRecord* record) {
+         ForEachWorker(record, [](WorkerReport* worker) { worker->clear_consensus_distance(); });
+       })},
       {Need::kLastRank, without([](RunRecord* record) {
          record->mutable_reports(1)->mutable_workers(0)->clear_skew_ms();
+       })},
+      {Need::kState, without([](RunRecord* record) {
+         record->mutable_reports(1)->mutable_workers(0)->clear_state_bytes();
        })},
       {Need::kPrediction, without([](RunRecord* record) { record->clear_prediction(); })},
       {Need::kCosts, without([](RunRecord* record) {
@@ -175,7 +183,10 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
           << figure.tag << " without " << NeedText(need);
     }
   }
-  // Solo lacks more than exchange alone.
+}
+
+TEST(Figures, SoloLacksMoreThanExchangeAlone) {
+  const std::vector<RunRecord> all = {FullRecord("single"), FullRecord("solo")};
   const RunSummary alone = SummaryOfLast({all[0], all[1]});
   for (const Figure& figure : Figures()) {
     for (const Need need : figure.needs) {
@@ -228,6 +239,12 @@ TEST(Figures, MemoryIsSummedUpForTheRunAndTheLargestOfARole) {
   EXPECT_EQ(*ValueOf("server_pss_bytes", record), 500);
   EXPECT_EQ(*ValueOf("peak_rss_bytes", record), 3001);
   EXPECT_EQ(NodeValues(record, "worker/0")["pss_bytes"], 1000);
+}
+
+TEST(Figures, StateIsThatOfTheWorkerThatKeepsMost) {
+  const RunRecord record = FullRecord("ring");
+  EXPECT_EQ(*ValueOf("state_bytes", record), 128);
+  EXPECT_EQ(NodeValues(record, "worker/0")["state_bytes"], 64);
 }
 
 TEST(Figures, AProcessOfSeveralNodesCountsOnceInTheRunAndWhollyForEachOfThemAndSaysSo) {

@@ -1,11 +1,17 @@
-#include "experiments/proof/bench/cold_caches.h"
+#include "experiments/proof/bench/bench_buffers.h"
 
 #include <emmintrin.h>
 
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/str_cat.h"
+
 namespace ringmaster {
+
+std::string BenchBuffers::text() const {
+  return absl::StrCat(state, unaligned ? ", 4 bytes off a cache line" : "");
+}
 
 void TakeOutOfCaches(absl::Span<const float> floats) {
   if (floats.empty()) return;

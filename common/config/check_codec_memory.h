@@ -1,0 +1,17 @@
+#ifndef RINGMASTER_COMMON_CONFIG_CHECK_CODEC_MEMORY_H_
+#define RINGMASTER_COMMON_CONFIG_CHECK_CODEC_MEMORY_H_
+
+#include "common/base/problems.h"
+
+namespace ringmaster {
+
+class RunSpec;
+
+// Adds what is wrong with what the resolved spec's codec keeps from step to step: error feedback
+// and its decay, the warm-up, the update rule beside a codec that has a momentum of its own; and
+// tensors that go as floats. An unknown codec is somebody else's to say.
+void CheckCodecMemory(const RunSpec& resolved, Problems* problems);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_COMMON_CONFIG_CHECK_CODEC_MEMORY_H_

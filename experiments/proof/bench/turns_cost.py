@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Measures what taking turns costs: step_ms_p50 of each arm of `compare`, in turns over --no-turns.
+
+  experiments/proof/bench/turns_cost.py PROGRAM [--rounds R] [--json] [-- COMPARE-FLAGS]
+
+PROGRAM is the built `ringmaster`. A round runs one comparison in turns and one with --no-turns, of
+the same flags, every other round in reverse, so that what slows the machine for a while slows both.
+Printed for each arm: both medians of the rounds, and the median of the rounds' ratios with the
+least and the largest. Above 1: steps in turns take longer. Ends with 1 where a comparison failed or
+did not run as it was asked to.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+
+DEFAULT_FLAGS = ["--arms", "solo,ps,ring", "--workers", "2", "--steps", "400", "--model", "mlp",
+                 "--data", "synthetic", "--transport", "shm"]
+
+
+def compare(program, flags, in_turns):
+    """One comparison, of which nothing is kept. Returns {arm: step_ms_p50}."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "compare", "--json", "--out", folder] + flags
+        if not in_turns:
+            command.append("--no-turns")
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit("error: %s ended with %d: %s" % (" ".join(command), done.returncode, done.stderr))
+    said = json.loads(done.stdout)
+    if said["turns"] != in_turns:
+        sys.exit("error: the arms did not take turns: %s" % said["why_no_turns"])
+    return {run["arm"]: run["step_ms_p50"] for run in said["runs"]}
+
+
+def measure(program, flags, rounds):
+    """Returns {arm: [(step_ms_p50 in turns, without)]}, a pair a round."""
+    pairs = {}
+    for number in range(rounds):
+        order = [True, False] if number % 2 == 0 else [False, True]
+        taken = {in_turns: compare(program, flags, in_turns) for in_turns in order}
+        for arm, in_turns_ms in taken[True].items():
+            pairs.setdefault(arm, []).append((in_turns_ms, taken[False][arm]))
+    return pairs
+
+
+def row_of(arm, pairs):
+    """What is said of an arm."""
+    ratios = [with_turns / without for with_turns, without in pairs]
+    return {"arm": arm, "rounds": len(pairs),
+            "step_ms_in_turns": statistics.median(pair[0] for pair in pairs),
+            "step_ms_without": statistics.median(pair[1] for pair in pairs),
+            "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("flags", nargs="*", help="of compare, behind --; [%s]"
+                        % " ".join(DEFAULT_FLAGS))
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        sys.exit("error: --rounds %d: expected 1 or more" % arguments.rounds)
+    pairs = measure(arguments.program, arguments.flags or DEFAULT_FLAGS, arguments.rounds)
+    rows = [row_of(arm, of_arm) for arm, of_arm in pairs.items()]
+    if arguments.json:
+        print(json.dumps({"benchmark": "turns_cost", "rows": rows}))
+        return
+    print("%-16s %6s %12s %12s %7s  %s" % ("arm", "rounds", "in turns, ms", "without, ms", "ratio",
+                                           "least to most"))
+    for row in rows:
+        print("%-16s %6d %12.3f %12.3f %7.3f  %.3f to %.3f"
+              % (row["arm"], row["rounds"], row["step_ms_in_turns"], row["step_ms_without"],
+                 row["ratio"], row["least"], row["most"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+#include "worker/strategy/weight_exchange.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/collective/choice.h"
+#include "common/config/describe.h"
+#include "common/vecmath/vecmath.h"
+#include "proto/run_spec.pb.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Span<std::byte> BytesOf(absl::Span<float> values) {
+  return absl::MakeSpan(reinterpret_cast<std::byte*>(values.data()), values.size() * sizeof(float));
+}
+
+absl::Span<float> Slice(const Bucket& bucket, absl::Span<float> arena) {
+  return arena.subspan(bucket.begin, bucket.count);
+}
+
+Group DrainGroup(int32_t workers) {
+  Group group = AllWorkers(workers);
+  group.kind = MessageKind::kDrain;
+  return group;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::string_view collective,
+                                                                       const WorkerLink& link) {
+  std::vector<std::unique_ptr<Schedule>> schedules;
+  for (const Bucket& bucket : link.layout->buckets()) {
+    const int64_t bytes = bucket.count * static_cast<int64_t>(sizeof(float));
+    RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(collective, {link.spec->transport().name(),
+                                                                   link.workers, bytes}));
+    schedules.push_back(std::move(schedule));
+  }
+  return schedules;
+}
+
+WeightExchange::Sums::Sums(const WorkerLink& link, ScheduleOf schedule_of)
+    : schedule_of_(std::move(schedule_of)),
+      executor_(*link.transport, AllWorkers(link.workers), WaitLimit(*link.spec)),
+      wake_(*link.transport, 0) {}
+
+absl::Status WeightExchange::Sums::Run(const ExchangeTask& task, PhaseTimes& times) {
+  ScopedPhase phase(times, Phase::kExchange, task.bucket);
+  if (task.kind == ExchangeTask::Kind::kBucket) {
+    return executor_
+        .Start(schedule_of_(task.step, task.bucket), task.step, task.bucket, ElementType::kFloat32,
+               BytesOf(task.gradient.host()))
+        .status();
+  }
+  while (unfinished()) RM_RETURN_IF_ERROR(executor_.Advance(0).status());
+  return absl::OkStatus();
+}
+
+absl::Status WeightExchange::Sums::Advance(PhaseTimes& times) {
+  ScopedPhase phase(times, Phase::kExchange);
+  RM_ASSIGN_OR_RETURN(const OpId wake, wake_.Arm());
+  RM_ASSIGN_OR_RETURN(const bool woken, executor_.Advance(wake));
+  if (woken) wake_.Consumed();
+  return absl::OkStatus();
+}
+
+WeightExchange::WeightExchange(const WorkerLink& link, ScheduleOf schedule_of)
+    : link_(link),
+      schedule_of_(schedule_of),
+      arena_(link.layout->count()),
+      sums_(link, std::move(schedule_of)),
+      thread_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(), sums_,
+              link.exchange_recorder) {
+  thread_.TimeFrom(link.timed_from);
+}
+
+void WeightExchange::CopyWeights() {
+  const absl::Span<const float> weights = link_.replica->weights().host();
+  RM_CHECK(weights.size() == arena_.size());
+  std::copy(weights.begin(), weights.end(), arena_.begin());
+}
+
+void WeightExchange::Start(int64_t step, const Bucket& bucket, absl::Span<float> values) {
+  thread_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, BucketGradient::OnHost(values),
+                link_.lot(step)});
+}
+
+void WeightExchange::StartArena(int64_t step) {
+  for (const Bucket& bucket : link_.layout->buckets())
+    Start(step, bucket, Slice(bucket, absl::MakeSpan(arena_)));
+}
+
+absl::Status WeightExchange::Wait(int64_t step) {
+  ScopedPhase phase(*link_.step_times, Phase::kExposed);
+  return thread_.WaitFor(thread_.Post({ExchangeTask::Kind::kEndStep, step}));
+}
+
+ExchangeReport WeightExchange::Finish() {
+  thread_.Stop();
+  ExchangeReport report;
+  report.AddTimes(thread_.times());
+  for (const Bucket& bucket : link_.layout->buckets())
+    report.bucket_collectives.emplace_back(schedule_of_(0, bucket.id).name());
+  report.status = thread_.status();
+  return report;
+}
+
+absl::StatusOr<std::unique_ptr<ReplicaAverage>> ReplicaAverage::Create(absl::string_view collective,
+                                                                       const WorkerLink& link) {
+  RM_ASSIGN_OR_RETURN(auto schedules, BucketSchedules(collective, link));
+  return std::unique_ptr<ReplicaAverage>(new ReplicaAverage(link, std::move(schedules)));
+}
+
+ReplicaAverage::ReplicaAverage(const WorkerLink& link,
+                               std::vector<std::unique_ptr<Schedule>> schedules)
+    : link_(link),
+      schedules_(std::move(schedules)),
+      executor_(*link.transport, DrainGroup(link.workers), WaitLimit(*link.spec)) {}
+
+absl::Status ReplicaAverage::Average(int64_t number, absl::Span<float> values) {
+  RM_CHECK(static_cast<int64_t>(values.size()) == link_.layout->count());
+  for (const Bucket& bucket : link_.layout->buckets()) {
+    RM_RETURN_IF_ERROR(executor_
+                           .Start(*schedules_[bucket.id], number, bucket.id, ElementType::kFloat32,
+                                  BytesOf(Slice(bucket, values)))
+                           .status());
+  }
+  while (executor_.in_flight() > 0) RM_RETURN_IF_ERROR(executor_.Advance(0).status());
+  Divide(static_cast<float>(link_.workers), values);
+  return absl::OkStatus();
+}
+
+double ConsensusDistance(absl::Span<const float> values, absl::Span<const float> model) {
+  const double squares = SumOfSquaredDifferences(values, model);
+  return squares == 0 ? 0 : std::sqrt(squares / SumOfSquares(model));
+}
+
+}  // namespace ringmaster
