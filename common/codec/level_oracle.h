@@ -35,6 +35,22 @@ absl::Status CheckLevelDefinition(const LevelPromise& promise, absl::Span<const 
 // larger.
 double LevelQuarterVariance(const LevelPromise& promise, absl::Span<const float> in);
 
+// The oracle of a codec that promises this of a spec. `variance_bound`: null for one that does not
+// draw.
+template <LevelPromise (*kPromiseOf)(const CodecSpec& spec)>
+constexpr CodecOracle LevelOracle(double (*variance_bound)(const CodecSpec& spec,
+                                                           absl::Span<const float> in)) {
+  return {[](const CodecSpec& spec, int64_t count) { return LevelSize(kPromiseOf(spec), count); },
+          nullptr,
+          [](const CodecSpec& spec, absl::Span<const float> in, absl::Span<const float> out,
+             int64_t) { return CheckLevelBound(kPromiseOf(spec), in, out); },
+          // x - q * unit and + q * unit both round.
+          [](const CodecSpec&, float) { return false; },
+          [](const CodecSpec& spec, absl::Span<const float> in, absl::Span<const float> decoded,
+             int64_t) { return CheckLevelDefinition(kPromiseOf(spec), in, decoded); },
+          variance_bound};
+}
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CODEC_LEVEL_ORACLE_H_

@@ -15,21 +15,6 @@ LevelPromise PromiseOf(const CodecSpec& spec) {
           /*by_norm=*/codec_fields::Get_max_norm(spec) == 0};
 }
 
-EncodedSize Size(const CodecSpec& spec, int64_t count) { return LevelSize(PromiseOf(spec), count); }
-
-absl::Status CheckBound(const CodecSpec& spec, absl::Span<const float> in,
-                        absl::Span<const float> out, int64_t encoded_bytes) {
-  return CheckLevelBound(PromiseOf(spec), in, out);
-}
-
-// x - q * unit and + q * unit both round.
-bool RestoresBits(const CodecSpec& spec, float x) { return false; }
-
-absl::Status CheckDefinition(const CodecSpec& spec, absl::Span<const float> in,
-                             absl::Span<const float> decoded, int64_t kept) {
-  return CheckLevelDefinition(PromiseOf(spec), in, decoded);
-}
-
 double VarianceBound(const CodecSpec& spec, absl::Span<const float> in) {
   // Of each element at most a quarter of the squared unit.
   if (codec_fields::Get_max_norm(spec) != 0) return LevelQuarterVariance(PromiseOf(spec), in);
@@ -46,7 +31,6 @@ double VarianceBound(const CodecSpec& spec, absl::Span<const float> in) {
 
 }  // namespace
 
-constexpr CodecOracle kQsgdOracle = {Size,         nullptr,         CheckBound,
-                                     RestoresBits, CheckDefinition, VarianceBound};
+constexpr CodecOracle kQsgdOracle = LevelOracle<PromiseOf>(VarianceBound);
 
 }  // namespace ringmaster

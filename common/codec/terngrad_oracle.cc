@@ -14,21 +14,6 @@ LevelPromise PromiseOf(const CodecSpec& spec) {
           LevelPromise::Rounding::kRandom, /*by_norm=*/false};
 }
 
-EncodedSize Size(const CodecSpec& spec, int64_t count) { return LevelSize(PromiseOf(spec), count); }
-
-absl::Status CheckBound(const CodecSpec& spec, absl::Span<const float> in,
-                        absl::Span<const float> out, int64_t encoded_bytes) {
-  return CheckLevelBound(PromiseOf(spec), in, out);
-}
-
-// x - q * unit and + q * unit both round.
-bool RestoresBits(const CodecSpec& spec, float x) { return false; }
-
-absl::Status CheckDefinition(const CodecSpec& spec, absl::Span<const float> in,
-                             absl::Span<const float> decoded, int64_t kept) {
-  return CheckLevelDefinition(PromiseOf(spec), in, decoded);
-}
-
 // Exact.
 double VarianceBound(const CodecSpec& spec, absl::Span<const float> in) {
   double variance = 0;
@@ -47,7 +32,6 @@ double VarianceBound(const CodecSpec& spec, absl::Span<const float> in) {
 
 }  // namespace
 
-constexpr CodecOracle kTerngradOracle = {Size,         nullptr,         CheckBound,
-                                         RestoresBits, CheckDefinition, VarianceBound};
+constexpr CodecOracle kTerngradOracle = LevelOracle<PromiseOf>(VarianceBound);
 
 }  // namespace ringmaster
