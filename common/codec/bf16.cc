@@ -1,14 +1,13 @@
 #include "common/codec/bf16.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/bf16_oracle.h"
 #include "common/codec/level_loops.h"
+#include "common/codec/wire_checks.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
@@ -24,24 +23,11 @@ constexpr CodecTraits Traits() {
 }
 
 absl::Status CheckSize(size_t bytes, size_t count) {
-  if (bytes == 2 * count) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("codec \"bf16\": ", bytes, " bytes, expected ",
-                                                 2 * count, " for ", count, " floats"));
+  return CheckEncodedBytes("bf16", bytes, 2 * count, count);
 }
 
-// Of values of which one is an infinity or a NaN.
 absl::Status NotFinite(absl::Span<const std::byte> in) {
-  const size_t count = in.size() / 2;
-  size_t index = 0;
-  for (; index < count; ++index) {
-    uint16_t word;
-    std::memcpy(&word, in.data() + 2 * index, sizeof(word));
-    if ((word & 0x7F80) == 0x7F80) break;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("codec \"bf16\": value ", index, " of ", count,
-                   " is not finite: the gradient, or its sum over the workers, left the range of "
-                   "floats"));
+  return NotFiniteWord("bf16", in, 0x7F80, "floats");
 }
 
 class Bf16 : public Codec {

@@ -7,7 +7,7 @@ def codec(name, deps = [], oracle_deps = []):
 
     Args:
       name: the codec's.
-      deps: of the codec, beside the interface and the oracle.
+      deps: of the codec, beside the interface, the oracle and the checks of decoders.
       oracle_deps: of the oracle, beside the oracles' interface.
     """
     cc_library(
@@ -15,7 +15,12 @@ def codec(name, deps = [], oracle_deps = []):
         srcs = [name + ".cc"],
         hdrs = [name + ".h"],
         visibility = ["//visibility:private"],
-        deps = [":codec_interface", ":%s_oracle" % name, "@system//:absl"] + deps,
+        deps = [
+            ":codec_interface",
+            ":%s_oracle" % name,
+            ":wire_checks",
+            "@system//:absl",
+        ] + deps,
     )
     cc_library(
         name = name + "_oracle",

@@ -1,14 +1,13 @@
 #include "common/codec/fp16.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/fp16_oracle.h"
 #include "common/codec/loops.h"
 #include "common/codec/scaled_fp16.h"
+#include "common/codec/wire_checks.h"
 
 namespace ringmaster {
 namespace {
@@ -21,24 +20,11 @@ constexpr CodecTraits Traits() {
 }
 
 absl::Status CheckSize(size_t bytes, size_t count) {
-  if (bytes == 2 * count) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("codec \"fp16\": ", bytes, " bytes, expected ",
-                                                 2 * count, " for ", count, " floats"));
+  return CheckEncodedBytes("fp16", bytes, 2 * count, count);
 }
 
-// Of halves of which one is an infinity or a NaN.
-absl::Status NotFinite(absl::Span<const std::byte> halves) {
-  const size_t count = halves.size() / 2;
-  size_t index = 0;
-  for (; index < count; ++index) {
-    uint16_t half;
-    std::memcpy(&half, halves.data() + 2 * index, sizeof(half));
-    if ((half & 0x7C00) == 0x7C00) break;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("codec \"fp16\": value ", index, " of ", count,
-                   " is not finite: the gradient, or its sum over the workers, left the range of "
-                   "halves (65504)"));
+absl::Status NotFinite(absl::Span<const std::byte> in) {
+  return NotFiniteWord("fp16", in, 0x7C00, "halves (65504)");
 }
 
 constexpr CodecOption kOptions[] = {

@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/level_loops.h"
 #include "common/codec/natural_oracle.h"
+#include "common/codec/wire_checks.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
@@ -28,17 +29,9 @@ constexpr CodecTraits Traits() {
 int64_t EncodedBytes(int64_t count) { return count + CeilDiv(count, 8); }
 
 absl::Status CheckEncoding(absl::Span<const std::byte> in, size_t count) {
-  if (static_cast<int64_t>(in.size()) != EncodedBytes(static_cast<int64_t>(count))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("codec \"natural\": ", in.size(), " bytes, expected ",
-                     EncodedBytes(static_cast<int64_t>(count)), " for ", count, " floats"));
-  }
-  if (count % 8 != 0 && std::to_integer<int>(in.back()) >> (count % 8) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("codec \"natural\": the last byte has signs beyond the ", count,
-                     " floats, expected zeros"));
-  }
-  return absl::OkStatus();
+  RM_RETURN_IF_ERROR(
+      CheckEncodedBytes("natural", in.size(), EncodedBytes(static_cast<int64_t>(count)), count));
+  return CheckNoSignsBeyond("natural", in, count);
 }
 
 absl::Status NotFinite(absl::Span<const std::byte> exponents) {

@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/none_oracle.h"
+#include "common/codec/wire_checks.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
@@ -24,9 +25,7 @@ constexpr CodecTraits Traits() {
 constexpr size_t kBlock = 1024;
 
 absl::Status CheckSize(size_t bytes, size_t count) {
-  if (bytes == 4 * count) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("codec \"none\": ", bytes, " bytes, expected ",
-                                                 4 * count, " for ", count, " floats"));
+  return CheckEncodedBytes("none", bytes, 4 * count, count);
 }
 
 absl::Status NotFinite(size_t index, size_t count) {

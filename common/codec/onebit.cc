@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/loops.h"
 #include "common/codec/onebit_oracle.h"
+#include "common/codec/wire_checks.h"
 
 namespace ringmaster {
 namespace {
@@ -32,11 +33,7 @@ struct Payload {
 };
 
 absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
-  if (static_cast<int64_t>(in.size()) != EncodedBytes(count)) {
-    return absl::InvalidArgumentError(absl::StrCat("codec \"onebit\": ", in.size(),
-                                                   " bytes, expected ", EncodedBytes(count),
-                                                   " for ", count, " floats"));
-  }
+  RM_RETURN_IF_ERROR(CheckEncodedBytes("onebit", in.size(), EncodedBytes(count), count));
   Payload payload;
   std::memcpy(&payload.scale, in.data(), kScaleBytes);
   if (!std::isfinite(payload.scale) || std::signbit(payload.scale)) {
@@ -45,10 +42,7 @@ absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
   }
   payload.signs = absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(in.data()) + kScaleBytes,
                                       in.size() - kScaleBytes);
-  if (count % 8 != 0 && payload.signs.back() >> (count % 8) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "codec \"onebit\": the last byte has signs beyond the ", count, " floats, expected zeros"));
-  }
+  RM_RETURN_IF_ERROR(CheckNoSignsBeyond("onebit", in, count));
   return payload;
 }
 

@@ -12,6 +12,7 @@
 #include "common/codec/level_loops.h"
 #include "common/codec/loops.h"
 #include "common/codec/seide_oracle.h"
+#include "common/codec/wire_checks.h"
 
 namespace ringmaster {
 namespace {
@@ -58,11 +59,7 @@ struct Payload {
 };
 
 absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
-  if (static_cast<int64_t>(in.size()) != EncodedBytes(count)) {
-    return absl::InvalidArgumentError(absl::StrCat("codec \"seide\": ", in.size(),
-                                                   " bytes, expected ", EncodedBytes(count),
-                                                   " for ", count, " floats"));
-  }
+  RM_RETURN_IF_ERROR(CheckEncodedBytes("seide", in.size(), EncodedBytes(count), count));
   Payload payload;
   std::memcpy(&payload.means, in.data(), kMeansBytes);
   for (const float mean : {payload.means.positive, payload.means.negative}) {
@@ -70,10 +67,7 @@ absl::StatusOr<Payload> Parse(absl::Span<const std::byte> in, int64_t count) {
     return absl::InvalidArgumentError(
         absl::StrCat("codec \"seide\": mean ", mean, ", expected a finite number of at least 0"));
   }
-  if (count % 8 != 0 && std::to_integer<int>(in.back()) >> (count % 8) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "codec \"seide\": the last byte has signs beyond the ", count, " floats, expected zeros"));
-  }
+  RM_RETURN_IF_ERROR(CheckNoSignsBeyond("seide", in, count));
   payload.signs = reinterpret_cast<const uint8_t*>(in.data()) + kMeansBytes;
   return payload;
 }

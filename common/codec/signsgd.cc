@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/loops.h"
 #include "common/codec/signsgd_oracle.h"
+#include "common/codec/wire_checks.h"
 
 namespace ringmaster {
 namespace {
@@ -22,11 +23,7 @@ constexpr CodecTraits Traits() {
 int64_t EncodedBytes(int64_t count) { return count / 8 + 1; }
 
 absl::Status CheckEncoding(absl::Span<const std::byte> in, int64_t count) {
-  if (static_cast<int64_t>(in.size()) != EncodedBytes(count)) {
-    return absl::InvalidArgumentError(absl::StrCat("codec \"signsgd\": ", in.size(),
-                                                   " bytes, expected ", EncodedBytes(count),
-                                                   " for ", count, " floats"));
-  }
+  RM_RETURN_IF_ERROR(CheckEncodedBytes("signsgd", in.size(), EncodedBytes(count), count));
   const int beyond = std::to_integer<int>(in.back()) >> (count % 8);
   if (beyond == 0) return absl::OkStatus();
   if (beyond == 1)

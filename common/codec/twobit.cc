@@ -11,6 +11,7 @@
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/codec/twobit_oracle.h"
+#include "common/codec/wire_checks.h"
 
 namespace ringmaster {
 namespace {
@@ -128,10 +129,8 @@ class Twobit : public Codec {
   const float* Values(std::byte byte) const { return decoded_[static_cast<uint8_t>(byte)].data(); }
 
   absl::Status Check(absl::Span<const std::byte> in, size_t count) const {
-    const int64_t expected = MaxEncodedBytes(static_cast<int64_t>(count));
-    if (static_cast<int64_t>(in.size()) != expected) {
-      return Refusal(in.size(), " bytes, expected ", expected, " for ", count, " floats");
-    }
+    RM_RETURN_IF_ERROR(CheckEncodedBytes("twobit", in.size(),
+                                         MaxEncodedBytes(static_cast<int64_t>(count)), count));
     unsigned bad = 0;
     for (const std::byte byte : in) {
       const auto bits = static_cast<unsigned>(byte);
